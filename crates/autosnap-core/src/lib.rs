@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Placeholder of the first commit.

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Placeholder of the first commit.
+fn main() {}
