@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The guard against filling a storage with snapshots: `--max-perc-storage`.
+//!
+//! One reading of `/cluster/resources` decides for the whole run. How much a snapshot will need is not predicted: on
+//! most storages nobody can know.
+
+use std::fmt;
+
+use crate::guest::GuestConfig;
+
+/// A storage of a node, as `/cluster/resources` lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageUsage {
+    /// The node that reports it; a shared storage is listed once for every node.
+    pub node: String,
+    /// The storage's ID.
+    pub storage: String,
+    /// The plug-in, such as `zfspool` or `dir` (`plugintype`).
+    pub kind: String,
+    /// Whether all nodes see the same data.
+    pub shared: bool,
+    /// What it may hold: `images`, `rootdir`, `backup`, ….
+    pub content: Vec<String>,
+    /// Its size in bytes (`maxdisk`); 0 if PVE reports none.
+    pub total: u64,
+    /// Used bytes (`disk`).
+    pub used: u64,
+    /// PVE's word: `available`, or `unknown` while the node sends no statistics.
+    pub status: String,
+}
+
+/// The highest usage, in per cent, at which a guest on a storage still gets a snapshot: 1 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StorageLimit(u8);
+
+/// A limit outside of 1 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not a limit for storages: give a percentage from 1 to 100, such as 95")]
+pub struct StorageLimitError(u8);
+
+/// What the limit says about a storage. Percentages are `used * 100 / total`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StorageVerdict {
+    /// Used no more than the limit allows.
+    Ok {
+        /// Used per cent.
+        percent: f64,
+    },
+    /// Used more than the limit allows.
+    Full {
+        /// Used per cent.
+        percent: f64,
+        /// The limit in per cent.
+        limit: StorageLimit,
+    },
+    /// PVE gives no size, so that nothing can be said; this blocks no guest.
+    NotCheckable {
+        /// Why there is no size, in words.
+        why: &'static str,
+    },
+}
+
+/// A storage above the limit that a guest has a volume on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FullStorage {
+    /// The guest's node.
+    pub node: String,
+    /// The storage's ID.
+    pub storage: String,
+    /// Used per cent.
+    pub percent: f64,
+    /// The limit in per cent.
+    pub limit: StorageLimit,
+}
+
+impl StorageLimit {
+    /// Takes a percentage for a limit.
+    pub fn new(percent: u8) -> Result<Self, StorageLimitError> {
+        if (1..=100).contains(&percent) {
+            Ok(Self(percent))
+        } else {
+            Err(StorageLimitError(percent))
+        }
+    }
+
+    /// The percentage.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for StorageLimit {
+    /// 95 per cent, as in the C# tool.
+    fn default() -> Self {
+        Self(95)
+    }
+}
+
+impl fmt::Display for StorageLimit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}%", self.0)
+    }
+}
+
+impl fmt::Display for FullStorage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            node,
+            storage,
+            percent,
+            limit,
+        } = self;
+        write!(
+            formatter,
+            "storage {storage} on node {node} is {percent:.1}% full, the limit is {limit}"
+        )
+    }
+}
+
+impl StorageUsage {
+    /// Whether guests can have their disks here: content `images` (QEMU) or `rootdir` (LXC).
+    pub fn holds_guests(&self) -> bool {
+        self.content
+            .iter()
+            .any(|content| content == "images" || content == "rootdir")
+    }
+
+    /// Used per cent, unless PVE gives no size.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a percentage for people needs no more than 53 bits of a size"
+    )]
+    pub fn percent(&self) -> Option<f64> {
+        (self.total > 0).then(|| self.used as f64 * 100.0 / self.total as f64)
+    }
+
+    /// Holds the storage against the limit. Usage equal to the limit is fine, as in the C# tool since 2.2.
+    ///
+    /// The comparison is made in whole numbers: rounding decides about no snapshot.
+    pub fn verdict(&self, limit: StorageLimit) -> StorageVerdict {
+        let Some(percent) = self.percent() else {
+            let why = if self.status == "available" {
+                "PVE reports no size"
+            } else {
+                "PVE has no statistics from its node"
+            };
+            return StorageVerdict::NotCheckable { why };
+        };
+        if u128::from(self.used) * 100 <= u128::from(self.total) * u128::from(limit.0) {
+            StorageVerdict::Ok { percent }
+        } else {
+            StorageVerdict::Full { percent, limit }
+        }
+    }
+}
+
+/// The storages for the table at the head of a `snap`: those that can hold guests on the given nodes, sorted by node,
+/// then storage.
+pub fn listed<'a>(storages: &'a [StorageUsage], nodes: &[&str]) -> Vec<&'a StorageUsage> {
+    let mut listed: Vec<&StorageUsage> = storages
+        .iter()
+        .filter(|usage| usage.holds_guests() && nodes.contains(&usage.node.as_str()))
+        .collect();
+    listed.sort_by(|one, other| (&one.node, &one.storage).cmp(&(&other.node, &other.storage)));
+    listed
+}
+
+/// The storages above the limit that a guest of this node has volumes on, by name.
+///
+/// A storage that PVE does not list, because the login may not see it or the node is gone, blocks nothing.
+pub fn full_storages(
+    storages: &[StorageUsage],
+    node: &str,
+    config: &GuestConfig,
+    limit: StorageLimit,
+) -> Vec<FullStorage> {
+    config
+        .storages()
+        .filter_map(|storage| {
+            storages
+                .iter()
+                .find(|usage| usage.node == node && usage.storage == storage)
+        })
+        .filter_map(|usage| match usage.verdict(limit) {
+            StorageVerdict::Full { percent, limit } => Some(FullStorage {
+                node: node.to_owned(),
+                storage: usage.storage.clone(),
+                percent,
+                limit,
+            }),
+            StorageVerdict::Ok { .. } | StorageVerdict::NotCheckable { .. } => None,
+        })
+        .collect()
+}
