@@ -6,9 +6,13 @@
 //! network in this crate; `clippy.toml` next to its manifest enforces that. What Proxmox VE (PVE) does is named by the
 //! source file it was read in, what the C# tool does by its name.
 
+pub mod event;
 pub mod guest;
 pub mod name;
+pub mod outcome;
+pub mod plan;
 pub mod retention;
+pub mod schedule;
 pub mod select;
 pub mod snapshot;
 pub mod storage;

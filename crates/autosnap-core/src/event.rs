@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What happened in a run, one value per fact, in the past tense.
+//!
+//! The engine sends these; reports, progress and the outcome are made from them and from nothing
+//! else. Whoever receives them only observes.
+//!
+//! Limits: no time stamps (the receiver stamps them), no text for people beyond PVE's own.
+//!
+//! To add an event: add the variant here, let the compiler show every consumer, and decide in each
+//! what it means there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::guest::Vmid;
+use crate::plan::{DropReason, NewSnapshot, Plan};
+use crate::storage::{StorageLimit, StorageUsage};
+
+/// One fact about a run.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The server has answered and the run begins.
+    RunStarted(Header),
+    /// Something about the request deserves attention; the run goes on.
+    Warned(String),
+    /// The storages of the selected guests' nodes were looked at.
+    StoragesRead {
+        /// Those that can hold guests, by node and name.
+        storages: Vec<StorageUsage>,
+        /// The limit they were held against.
+        limit: StorageLimit,
+    },
+    /// The storages were not looked at, because this version of PVE (its full name) has no figures.
+    StoragesNotRead(String),
+    /// The plan stands. With `--dry-run` this is the last fact but the end.
+    Planned(Arc<Plan>),
+    /// A hook has ended, or could not be started.
+    HookRan(HookRun),
+    /// A guest's turn has come.
+    GuestStarted(Vmid),
+    /// A guest was found locked and queues again.
+    GuestDeferred {
+        /// The guest.
+        vmid: Vmid,
+        /// What PVE said.
+        cause: String,
+    },
+    /// A guest is back from the queue for locked guests, after this long in all.
+    GuestResumed {
+        /// The guest.
+        vmid: Vmid,
+        /// How long it has waited so far.
+        waited: Duration,
+    },
+    /// A snapshot is about to be asked for.
+    CreationStarted {
+        /// The guest.
+        vmid: Vmid,
+        /// The snapshot.
+        snapshot: NewSnapshot,
+    },
+    /// A snapshot was created.
+    Created {
+        /// The guest.
+        vmid: Vmid,
+        /// How it ended.
+        success: Success,
+    },
+    /// A snapshot was not created, or nobody knows.
+    CreationFailed {
+        /// The guest.
+        vmid: Vmid,
+        /// Why.
+        failure: Failure,
+    },
+    /// A removal is about to be asked for.
+    RemovalStarted {
+        /// The guest.
+        vmid: Vmid,
+        /// The snapshot's name.
+        name: String,
+    },
+    /// A snapshot was removed.
+    Removed {
+        /// The guest.
+        vmid: Vmid,
+        /// The snapshot's name.
+        name: String,
+        /// How it ended.
+        success: Success,
+    },
+    /// A snapshot was not removed, or nobody knows.
+    RemovalFailed {
+        /// The guest.
+        vmid: Vmid,
+        /// The snapshot's name.
+        name: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// A planned removal was left out after a second look; nothing is wrong.
+    RemovalDropped {
+        /// The guest.
+        vmid: Vmid,
+        /// The snapshot's name.
+        name: String,
+        /// Why.
+        reason: DropReason,
+    },
+    /// A guest's planned removals were left to the next run.
+    RemovalsPostponed {
+        /// The guest.
+        vmid: Vmid,
+        /// How many.
+        count: usize,
+        /// Why.
+        reason: PostponeReason,
+    },
+    /// A guest is done with, well or not; each guest of the plan gets exactly one of these.
+    GuestFinished {
+        /// The guest.
+        vmid: Vmid,
+        /// How it ended.
+        end: GuestEnd,
+        /// How long its turns took.
+        duration: Duration,
+    },
+    /// The run was asked to stop; nothing new is started.
+    Interrupted(Interruption),
+    /// The run is over.
+    RunFinished {
+        /// How long it took.
+        duration: Duration,
+    },
+}
+
+/// The head of a run: what was asked, of whom.
+#[derive(Debug, Clone)]
+pub struct Header {
+    /// `snap` or `clean`.
+    pub command: &'static str,
+    /// PVE's version, for example `8.4.21`.
+    pub pve_version: String,
+    /// The selection as it was typed.
+    pub selection: String,
+    /// The label as it was typed.
+    pub label: String,
+    /// How many snapshots of the label stay.
+    pub keep: u32,
+    /// RAM is saved.
+    pub with_ram: bool,
+    /// Guests that do not run are left out.
+    pub only_running: bool,
+    /// Seconds to wait for each task.
+    pub timeout: Duration,
+    /// The timestamp format as it was typed.
+    pub timestamp_format: String,
+    /// The storage limit.
+    pub max_percent_storage: StorageLimit,
+    /// Nothing will be changed.
+    pub dry_run: bool,
+}
+
+/// A creation or removal that ended well.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Success {
+    /// How many warnings PVE counted in the task.
+    pub warnings: u32,
+    /// The answer to the request was lost, and the task or its effect was found by looking.
+    pub adopted: bool,
+    /// From the request to the end of the task.
+    pub duration: Duration,
+}
+
+/// A creation or removal that did not end well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What is known of its effect.
+    pub effect: Effect,
+    /// What PVE or the connection said.
+    pub message: String,
+    /// What the administrator can do about it.
+    pub hint: Option<String>,
+}
+
+/// What is known of the effect of something that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing has changed.
+    None,
+    /// The task goes on without us.
+    StillRunning,
+    /// The guest may be left with a half-made or half-removed snapshot.
+    HalfDone,
+    /// Nobody can tell whether it was done.
+    Unknown,
+}
+
+/// Why the removals of a guest were left to the next run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostponeReason {
+    /// An earlier removal of this guest failed.
+    RemovalFailed,
+    /// The run was asked to stop.
+    Interrupted,
+    /// A hook said no.
+    Hook,
+    /// The guest's snapshots could not be listed again.
+    Unreadable,
+}
+
+/// How a guest's turn ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GuestEnd {
+    /// All that was planned was done, or needed no doing.
+    Done,
+    /// Left out by plan, without harm.
+    Skipped(crate::plan::Skip),
+    /// Left out by plan, although it was asked for.
+    Refused(crate::plan::Refusal),
+    /// Something failed; the failure was told before.
+    Failed,
+    /// A hook said no before anything was done.
+    Vetoed,
+    /// Its turn never came, for the run was asked to stop.
+    NotReached,
+}
+
+/// What asked the run to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interruption {
+    /// SIGINT, Ctrl-C.
+    Interrupt,
+    /// SIGTERM, or the end of a console on Windows.
+    Terminate,
+    /// SIGHUP: the terminal was closed.
+    Hangup,
+    /// A hook, with `--hook-failure=abort-run`.
+    Hook,
+    /// The server no longer takes our credentials, or no host answers any more.
+    ServerLost,
+}
+
+/// One call of the hook script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookRun {
+    /// The guest, except in the phases of the whole job.
+    pub vmid: Option<Vmid>,
+    /// The phase, for example `snap-create-pre`.
+    pub phase: &'static str,
+    /// How it ended.
+    pub end: HookEnd,
+    /// What it printed.
+    pub output: String,
+}
+
+/// How a hook ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookEnd {
+    /// By itself, with this exit status.
+    Exited(i32),
+    /// By a signal.
+    Killed,
+    /// It was ended for running too long.
+    TimedOut,
+    /// It was not even started.
+    NotStarted(String),
+}
+
+impl HookEnd {
+    /// Whether the hook said yes.
+    pub fn is_success(&self) -> bool {
+        match self {
+            Self::Exited(status) => *status == 0,
+            Self::Killed | Self::TimedOut | Self::NotStarted(_) => false,
+        }
+    }
+}

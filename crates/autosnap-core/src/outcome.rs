@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The sum of a run: what was done, what failed, and the exit status that follows.
+//!
+//! It is folded from the events alone, so that it cannot say anything that was not reported.
+
+use crate::event::{Effect, Event, Failure, GuestEnd, Interruption, Success};
+use crate::guest::Vmid;
+
+/// The exit status of the program. One list, here and in the README.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// All that was asked for was done.
+    Success,
+    /// Something that was asked for was not done.
+    Failure,
+    /// Wrong usage or configuration; nothing was tried.
+    Usage,
+    /// No connection, no login, or no permission at all; nothing was tried.
+    Connection,
+    /// SIGINT or SIGHUP ended the run early.
+    Interrupted,
+    /// SIGTERM ended the run early.
+    Terminated,
+}
+
+impl ExitStatus {
+    /// The number for the shell.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Failure => 1,
+            Self::Usage => 2,
+            Self::Connection => 3,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+}
+
+/// The sum of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// Snapshots created.
+    pub created: usize,
+    /// Snapshots removed.
+    pub removed: usize,
+    /// Guests that got what was asked for.
+    pub done: usize,
+    /// Guests left out without harm.
+    pub skipped: usize,
+    /// Guests that did not get what was asked for, in the order they ended.
+    pub failed: Vec<FailedGuest>,
+    /// Removals left to the next run.
+    pub postponed: usize,
+    /// Tasks that ended well, but with warnings.
+    pub warnings: usize,
+    /// What stopped the run early, if anything did.
+    pub interruption: Option<Interruption>,
+    /// The selection held no guest at all.
+    pub nothing_selected: bool,
+    /// What failed so far, of guests that have not ended.
+    pending: Vec<FailedStep>,
+}
+
+/// A guest that did not get what was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailedGuest {
+    /// The guest.
+    pub vmid: Vmid,
+    /// How its turn ended.
+    pub end: GuestEnd,
+    /// The steps that failed, in order.
+    pub steps: Vec<FailedStep>,
+}
+
+/// A step that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedStep {
+    /// The guest.
+    pub vmid: Vmid,
+    /// The snapshot's name for a removal, `None` for the creation.
+    pub removal_of: Option<String>,
+    /// Why.
+    pub failure: Failure,
+}
+
+impl Outcome {
+    /// Takes one event into account.
+    pub fn observe(&mut self, event: &Event) {
+        match event {
+            Event::Planned(plan) => self.nothing_selected = plan.guests.is_empty(),
+            Event::Created { success, .. } => {
+                self.created += 1;
+                self.count_warnings(success);
+            }
+            Event::Removed { success, .. } => {
+                self.removed += 1;
+                self.count_warnings(success);
+            }
+            Event::CreationFailed { vmid, failure } => self.note(*vmid, None, failure),
+            Event::RemovalFailed {
+                vmid,
+                name,
+                failure,
+            } => self.note(*vmid, Some(name), failure),
+            Event::RemovalsPostponed { count, .. } => self.postponed += count,
+            Event::GuestFinished { vmid, end, .. } => self.finish(*vmid, end),
+            Event::Interrupted(interruption) => {
+                self.interruption.get_or_insert(*interruption);
+            }
+            Event::RunStarted(_)
+            | Event::Warned(_)
+            | Event::StoragesRead { .. }
+            | Event::StoragesNotRead(_)
+            | Event::HookRan(_)
+            | Event::GuestStarted(_)
+            | Event::GuestDeferred { .. }
+            | Event::GuestResumed { .. }
+            | Event::CreationStarted { .. }
+            | Event::RemovalStarted { .. }
+            | Event::RemovalDropped { .. }
+            | Event::RunFinished { .. } => {}
+        }
+    }
+
+    /// Whether all went well: the `STATE` of the closing hook.
+    pub fn is_success(&self) -> bool {
+        self.exit_status() == ExitStatus::Success
+    }
+
+    /// Whether something was done of which nobody can tell how it ended.
+    pub fn has_unknown(&self) -> bool {
+        self.failed
+            .iter()
+            .flat_map(|guest| &guest.steps)
+            .any(|step| step.failure.effect == Effect::Unknown)
+    }
+
+    /// The exit status of the run.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self.interruption {
+            Some(Interruption::Interrupt | Interruption::Hangup) => ExitStatus::Interrupted,
+            Some(Interruption::Terminate) => ExitStatus::Terminated,
+            Some(Interruption::ServerLost) => ExitStatus::Connection,
+            None if self.failed.is_empty() && !self.nothing_selected => ExitStatus::Success,
+            Some(Interruption::Hook) | None => ExitStatus::Failure,
+        }
+    }
+
+    fn count_warnings(&mut self, success: &Success) {
+        self.warnings += usize::from(success.warnings > 0);
+    }
+
+    fn note(&mut self, vmid: Vmid, removal_of: Option<&String>, failure: &Failure) {
+        self.pending.push(FailedStep {
+            vmid,
+            removal_of: removal_of.cloned(),
+            failure: failure.clone(),
+        });
+    }
+
+    fn finish(&mut self, vmid: Vmid, end: &GuestEnd) {
+        let steps = self
+            .pending
+            .extract_if(.., |step| step.vmid == vmid)
+            .collect();
+        match end {
+            GuestEnd::Done => self.done += 1,
+            GuestEnd::Skipped(_) => self.skipped += 1,
+            GuestEnd::Refused(_) | GuestEnd::Failed | GuestEnd::Vetoed | GuestEnd::NotReached => {
+                self.failed.push(FailedGuest {
+                    vmid,
+                    end: end.clone(),
+                    steps,
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Refusal, Skip};
+    use std::time::Duration;
+
+    fn vmid(number: u32) -> Vmid {
+        Vmid::new(number).unwrap()
+    }
+
+    fn finished(number: u32, end: GuestEnd) -> Event {
+        Event::GuestFinished {
+            vmid: vmid(number),
+            end,
+            duration: Duration::ZERO,
+        }
+    }
+
+    fn fold(events: &[Event]) -> Outcome {
+        let mut outcome = Outcome::default();
+        events.iter().for_each(|event| outcome.observe(event));
+        outcome
+    }
+
+    fn check(events: &[Event], expected: ExitStatus) {
+        assert_eq!(fold(events).exit_status(), expected, "{events:?}");
+    }
+
+    #[test]
+    fn skipped_guests_do_no_harm() {
+        check(
+            &[
+                finished(100, GuestEnd::Done),
+                finished(101, GuestEnd::Skipped(Skip::Template)),
+            ],
+            ExitStatus::Success,
+        );
+    }
+
+    #[test]
+    fn a_refused_failed_vetoed_or_unreached_guest_is_a_failure() {
+        for end in [
+            GuestEnd::Refused(Refusal::NodeOffline),
+            GuestEnd::Failed,
+            GuestEnd::Vetoed,
+            GuestEnd::NotReached,
+        ] {
+            check(
+                &[finished(100, GuestEnd::Done), finished(101, end)],
+                ExitStatus::Failure,
+            );
+        }
+    }
+
+    #[test]
+    fn an_interruption_decides_the_exit_status() {
+        let stopped = |by| [Event::Interrupted(by), finished(100, GuestEnd::Failed)];
+        check(&stopped(Interruption::Interrupt), ExitStatus::Interrupted);
+        check(&stopped(Interruption::Hangup), ExitStatus::Interrupted);
+        check(&stopped(Interruption::Terminate), ExitStatus::Terminated);
+        check(&stopped(Interruption::Hook), ExitStatus::Failure);
+        check(&stopped(Interruption::ServerLost), ExitStatus::Connection);
+    }
+
+    #[test]
+    fn the_first_interruption_counts() {
+        let events = [
+            Event::Interrupted(Interruption::Terminate),
+            Event::Interrupted(Interruption::Interrupt),
+        ];
+        check(&events, ExitStatus::Terminated);
+    }
+
+    #[test]
+    fn failed_steps_are_kept_with_their_guest() {
+        let failure = Failure {
+            effect: Effect::Unknown,
+            message: "lost".into(),
+            hint: None,
+        };
+        let outcome = fold(&[
+            Event::CreationFailed {
+                vmid: vmid(100),
+                failure: failure.clone(),
+            },
+            Event::RemovalFailed {
+                vmid: vmid(101),
+                name: "autoa1".into(),
+                failure,
+            },
+            finished(101, GuestEnd::Failed),
+            finished(100, GuestEnd::Failed),
+        ]);
+        let steps: Vec<_> = outcome
+            .failed
+            .iter()
+            .map(|guest| (guest.vmid.get(), guest.steps.len()))
+            .collect();
+        assert_eq!(steps, [(101, 1), (100, 1)]);
+        assert!(outcome.has_unknown());
+        assert_eq!(
+            outcome.failed[0].steps[0].removal_of.as_deref(),
+            Some("autoa1")
+        );
+    }
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What a run will do to every selected guest, decided before anything is changed.
+//!
+//! `--dry-run` prints the very plan that the engine carries out. Execution may shrink it, never grow
+//! it: [`confirm_removals`] is the only door through which a planned removal reaches PVE, and it
+//! can only drop.
+//!
+//! Limits: one reading of each guest is all it sees. What may change afterwards (locks, space, a
+//! guest that moves) is the engine's to notice.
+
+use crate::guest::{AgentSetting, Guest, GuestConfig, GuestKind, GuestStatus};
+use crate::name::SnapName;
+use crate::retention::{self, KeepPolicy, Reason, Verdict};
+use crate::snapshot::{Snapshot, SnapshotState};
+use crate::storage::{self, FullStorage, StorageLimit, StorageUsage};
+
+/// What was asked for, the same for every guest.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Take a snapshot, or only remove old ones.
+    pub action: Action,
+    /// Which snapshots of a guest stay.
+    pub policy: KeepPolicy,
+    /// What happens to a guest that somebody else holds locked.
+    pub locked: Locked,
+}
+
+/// The two jobs.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// `snap`: create, then remove what is beyond the policy.
+    Snap(Creation),
+    /// `clean`: only remove what is beyond the policy.
+    Clean,
+}
+
+/// How the new snapshots are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Creation {
+    /// The name, the same for every guest of the run.
+    pub name: SnapName,
+    /// Save the RAM of VMs as well (`--state`).
+    pub with_ram: bool,
+    /// Leave out guests that are not running (`--only-running`).
+    pub only_running: bool,
+}
+
+/// What happens to a guest that is locked when its turn comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locked {
+    /// It fails, with the name of the lock.
+    Fails,
+    /// It queues again until the deadline of the run (`--wait-locked`).
+    Waits,
+}
+
+/// What was read of one guest.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// Its configuration, if the decision needs it.
+    pub config: Option<GuestConfig>,
+    /// Its snapshots, without PVE's `current` entry.
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// The figures that `--max-perc-storage` is held against.
+#[derive(Debug, Clone, Copy)]
+pub struct StorageGuard<'a> {
+    /// One reading of all storages of the cluster.
+    pub storages: &'a [StorageUsage],
+    /// The limit; `None` when the storages are not checked (PVE before 6).
+    pub limit: Option<StorageLimit>,
+}
+
+impl StorageGuard<'_> {
+    fn first_full(&self, node: &str, config: &GuestConfig) -> Option<FullStorage> {
+        let full = storage::full_storages(self.storages, node, config, self.limit?);
+        full.into_iter().next()
+    }
+}
+
+/// The plan for all selected guests, in the order node, then ID.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What was asked for.
+    pub request: Request,
+    /// One entry per selected guest.
+    pub guests: Vec<GuestPlan>,
+}
+
+/// The plan for one guest.
+#[derive(Debug, Clone)]
+pub struct GuestPlan {
+    /// The guest, as the cluster listed it.
+    pub guest: Guest,
+    /// What will be done, or why nothing.
+    pub decision: Decision,
+    /// What the administrator should know of it.
+    pub notes: Vec<Note>,
+}
+
+/// What will be done to one guest.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    /// Nothing, and nothing is wrong with that.
+    Skip(Skip),
+    /// Nothing, although it was asked for: counts as a failure.
+    Refuse(Refusal),
+    /// These steps.
+    Proceed(Steps),
+}
+
+/// Why a guest is left out without any harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Skip {
+    /// PVE refuses snapshots of templates.
+    Template,
+    /// `--only-running`, and it is not.
+    NotRunning,
+    /// PVE can never snapshot these volumes: bind mounts and devices.
+    Unsupported {
+        /// The configuration keys, for example `mp0`.
+        volumes: Vec<String>,
+    },
+}
+
+/// Why a guest does not get what was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Refusal {
+    /// Its node is offline or unreachable.
+    NodeOffline,
+    /// A storage that holds one of its disks is used above the limit.
+    StorageFull(FullStorage),
+    /// It could not be read.
+    Unreadable(String),
+    /// Somebody holds it locked.
+    Locked(String),
+    /// A snapshot of the name to be created exists already.
+    NameTaken(SnapName),
+}
+
+impl Refusal {
+    /// Whether the C# tool would have tried and failed, so that the hooks of a failing creation
+    /// (`snap-create-pre`, `snap-create-abort`) are due. Skipped guests get no phase.
+    pub fn counts_as_attempt(&self) -> bool {
+        match self {
+            Self::Locked(_) | Self::NameTaken(_) => true,
+            Self::NodeOffline | Self::StorageFull(_) | Self::Unreadable(_) => false,
+        }
+    }
+}
+
+/// What will be done to one guest, in this order.
+#[derive(Debug, Clone)]
+pub struct Steps {
+    /// The snapshot to create, if any.
+    pub creation: Option<NewSnapshot>,
+    /// The verdict on every snapshot of the guest, newest first.
+    pub verdicts: Vec<Verdict>,
+    /// The shared or local storages of its disks, as far as they were read.
+    pub storages: Vec<String>,
+}
+
+/// A snapshot to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSnapshot {
+    /// Its name.
+    pub name: SnapName,
+    /// With the VM's RAM. Never set for containers, which know no such parameter.
+    pub with_ram: bool,
+}
+
+impl Steps {
+    /// The snapshots to remove, oldest first.
+    pub fn removals(&self) -> impl Iterator<Item = &Snapshot> {
+        retention::removals(&self.verdicts)
+    }
+}
+
+/// What the administrator should know of a guest, whatever is done to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// A VM without the guest agent enabled: its file systems are not frozen for the snapshot.
+    AgentDisabled,
+    /// A snapshot that was never finished or never quite removed. It is neither counted nor removed.
+    HalfMade {
+        /// Its name.
+        name: String,
+        /// How far it got.
+        state: SnapshotState,
+    },
+}
+
+/// What the inventory alone decides, so that the guest need not be read.
+pub fn screen(guest: &Guest, request: &Request) -> Option<Decision> {
+    if guest.status == GuestStatus::Unknown {
+        return Some(Decision::Refuse(Refusal::NodeOffline));
+    }
+    if let Action::Snap(creation) = &request.action
+        && creation.only_running
+        && guest.status != GuestStatus::Running
+    {
+        return Some(Decision::Skip(Skip::NotRunning));
+    }
+    guest.template.then_some(Decision::Skip(Skip::Template))
+}
+
+/// The plan for one guest that was read.
+pub fn decide(
+    guest: Guest,
+    reading: &Reading,
+    request: &Request,
+    storages: StorageGuard<'_>,
+) -> GuestPlan {
+    let mut notes = half_made(&reading.snapshots);
+    if agent_disabled(reading, &request.action) {
+        notes.push(Note::AgentDisabled);
+    }
+    let decision = match &request.action {
+        Action::Snap(creation) => decide_snap(&guest, reading, creation, request, storages),
+        Action::Clean => decide_clean(&guest, reading, request),
+    };
+    GuestPlan {
+        guest,
+        decision,
+        notes,
+    }
+}
+
+fn decide_snap(
+    guest: &Guest,
+    reading: &Reading,
+    creation: &Creation,
+    request: &Request,
+    storages: StorageGuard<'_>,
+) -> Decision {
+    if let Some(config) = &reading.config {
+        let volumes: Vec<_> = config
+            .volumes
+            .iter()
+            .filter(|volume| volume.storage().is_none())
+            .map(|volume| volume.key.clone())
+            .collect();
+        if !volumes.is_empty() {
+            return Decision::Skip(Skip::Unsupported { volumes });
+        }
+        if let Some(full) = storages.first_full(&guest.node, config) {
+            return Decision::Refuse(Refusal::StorageFull(full));
+        }
+    }
+    if reading
+        .snapshots
+        .iter()
+        .any(|snapshot| creation.name.as_str().eq_ignore_ascii_case(&snapshot.name))
+    {
+        return Decision::Refuse(Refusal::NameTaken(creation.name.clone()));
+    }
+    if let Some(refusal) = refused_by_lock(guest, reading, request) {
+        return Decision::Refuse(refusal);
+    }
+    Decision::Proceed(Steps {
+        creation: Some(NewSnapshot {
+            name: creation.name.clone(),
+            with_ram: creation.with_ram && guest.kind == GuestKind::Qemu,
+        }),
+        verdicts: retention::decide(&reading.snapshots, &request.policy, Some(&creation.name)),
+        storages: storages_of(reading),
+    })
+}
+
+fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Decision {
+    let verdicts = retention::decide(&reading.snapshots, &request.policy, None);
+    if retention::removals(&verdicts).next().is_some()
+        && let Some(refusal) = refused_by_lock(guest, reading, request)
+    {
+        return Decision::Refuse(refusal);
+    }
+    Decision::Proceed(Steps {
+        creation: None,
+        verdicts,
+        storages: storages_of(reading),
+    })
+}
+
+/// The configuration is newer than the inventory, where it was read.
+fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Option<Refusal> {
+    let lock = reading
+        .config
+        .as_ref()
+        .map_or(&guest.lock, |config| &config.lock);
+    match (request.locked, lock) {
+        (Locked::Fails, Some(lock)) => Some(Refusal::Locked(lock.clone())),
+        (Locked::Fails, None) | (Locked::Waits, _) => None,
+    }
+}
+
+fn storages_of(reading: &Reading) -> Vec<String> {
+    reading
+        .config
+        .iter()
+        .flat_map(GuestConfig::storages)
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+fn half_made(snapshots: &[Snapshot]) -> Vec<Note> {
+    snapshots
+        .iter()
+        .filter(|snapshot| snapshot.state != SnapshotState::Complete)
+        .map(|snapshot| Note::HalfMade {
+            name: snapshot.name.clone(),
+            state: snapshot.state.clone(),
+        })
+        .collect()
+}
+
+fn agent_disabled(reading: &Reading, action: &Action) -> bool {
+    matches!(action, Action::Snap(_))
+        && reading
+            .config
+            .as_ref()
+            .is_some_and(|config| config.agent == AgentSetting::Disabled)
+}
+
+/// A planned removal after a second look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirmation {
+    /// It may be sent.
+    Remove(Snapshot),
+    /// It is not sent, for this reason.
+    Drop(Snapshot, DropReason),
+}
+
+/// Why a planned removal is not carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DropReason {
+    /// It is no longer there.
+    Gone,
+    /// A snapshot of that name is there, but not the one that was planned for.
+    Replaced,
+    /// With what is there now, the policy keeps it.
+    KeptNow,
+}
+
+/// Which of the planned removals still hold, given a fresh list of the guest's snapshots, oldest
+/// first. A removal passes only if the very snapshot (name and `snaptime`) is still there and the
+/// policy, applied to the fresh list, removes it as well.
+///
+/// `new` is the snapshot this run has just taken of the guest: it counts as the newest whatever the
+/// node's clock says, as it did in the plan.
+pub fn confirm_removals<'a>(
+    planned: impl IntoIterator<Item = &'a Snapshot>,
+    listed: &[Snapshot],
+    policy: &KeepPolicy,
+    new: Option<&SnapName>,
+) -> Vec<Confirmation> {
+    let verdicts = retention::decide(listed, policy, new);
+    planned
+        .into_iter()
+        .map(|snapshot| confirm(snapshot, listed, &verdicts))
+        .collect()
+}
+
+fn confirm(planned: &Snapshot, listed: &[Snapshot], verdicts: &[Verdict]) -> Confirmation {
+    let Some(now) = listed.iter().find(|snapshot| snapshot.name == planned.name) else {
+        return Confirmation::Drop(planned.clone(), DropReason::Gone);
+    };
+    if now.taken_at != planned.taken_at {
+        return Confirmation::Drop(planned.clone(), DropReason::Replaced);
+    }
+    let removed = |verdict: &Verdict| {
+        verdict.snapshot.name == planned.name && matches!(verdict.reason, Reason::Removed { .. })
+    };
+    if verdicts.iter().any(removed) {
+        Confirmation::Remove(planned.clone())
+    } else {
+        Confirmation::Drop(planned.clone(), DropReason::KeptNow)
+    }
+}
