@@ -173,7 +173,7 @@ fn check_interpreter(path: &Path, line: &[u8]) -> Result<(), HookError> {
     }
     let name = line
         .trim_ascii()
-        .split(|byte| byte.is_ascii_whitespace())
+        .split(u8::is_ascii_whitespace)
         .next()
         .unwrap_or_default();
     let interpreter = Path::new(OsStr::from_bytes(name));
