@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! One hook: a child process that is told about a phase of the run, with a time limit and its output captured.
+//!
+//! The environment is that of the C# tool (`PhaseEventArgs.cs`, `ShellCommands.cs`); how the script is started and what it
+//! cannot do to us is ours. This module neither decides when a hook is called nor what its failure means: that is the
+//! engine's.
+
+mod capture;
+mod context;
+mod launch;
+mod process;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tokio::process::Command;
+
+pub use context::{HookContext, HookGuest, Phase};
+pub use launch::HookError;
+use launch::Launch;
+
+/// Variables with our secrets, which no hook gets to see.
+const SECRET_VARIABLES: [&str; 2] = ["CV4PVE_API_TOKEN", "CV4PVE_PASSWORD"];
+
+/// The limits within which a hook runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a call may take; `None` waits for ever, as the C# tool does.
+    pub timeout: Option<Duration>,
+    /// How long a hook that was told to end (SIGTERM) may tidy up before it is killed.
+    pub grace: Duration,
+    /// How many bytes of its output are kept, half from the beginning and half from the end.
+    pub output_limit: usize,
+}
+
+impl Default for Settings {
+    /// Ten minutes, five seconds, 64 KiB.
+    fn default() -> Self {
+        Self {
+            timeout: Some(Duration::from_secs(600)),
+            grace: Duration::from_secs(5),
+            output_limit: 64 * 1024,
+        }
+    }
+}
+
+/// A script that was looked at and can be started.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    path: PathBuf,
+    launch: Launch,
+    settings: Settings,
+}
+
+impl Hook {
+    /// Checks that `path` is a file that can be run: machine code, a script with `#!`, a text without (for `/bin/sh`),
+    /// a `.ps1`, or, on Windows, a `.bat` or `.cmd`. A relative path is taken from the working directory, never from `PATH`.
+    pub fn new(path: &Path, settings: Settings) -> Result<Self, HookError> {
+        let path = std::path::absolute(path).map_err(|source| HookError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        let launch = Launch::of(&path)?;
+        Ok(Self {
+            path,
+            launch,
+            settings,
+        })
+    }
+
+    /// The script, as an absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs the script once and waits for it, at most for the time limit and the grace.
+    ///
+    /// Processes that the script leaves in the background live on after a regular end, but their output is no longer read.
+    /// Dropping the future asks the script's whole process group to end and does not wait for it. Needs a tokio runtime
+    /// with I/O and time enabled.
+    pub async fn run(&self, context: &HookContext) -> HookResult {
+        let started = Instant::now();
+        let mut command = Command::new(&self.launch.program);
+        command
+            .args(&self.launch.arguments)
+            .envs(context.environment());
+        for secret in SECRET_VARIABLES {
+            command.env_remove(secret);
+        }
+        let (status, output) = process::run(command, &self.settings).await;
+        HookResult {
+            status,
+            output,
+            duration: started.elapsed(),
+        }
+    }
+}
+
+/// What came of one call.
+#[derive(Debug)]
+pub struct HookResult {
+    /// How it ended.
+    pub status: HookStatus,
+    /// What it wrote to stdout and stderr, in that order in which it did. What exceeds the limit is replaced by a line that
+    /// says how much, what is not UTF-8 by `U+FFFD`.
+    pub output: String,
+    /// How long the call took, the grace included.
+    pub duration: Duration,
+}
+
+impl HookResult {
+    /// Whether the hook ran to its end and said yes.
+    pub fn succeeded(&self) -> bool {
+        match self.status {
+            HookStatus::Exited(code) => code == 0,
+            HookStatus::Signalled(_) | HookStatus::TimedOut(_) | HookStatus::CouldNotStart(_) => {
+                false
+            }
+        }
+    }
+}
+
+/// How a call of a hook ended. Displayed as a fragment that fits after "hook".
+#[derive(Debug)]
+pub enum HookStatus {
+    /// By itself, with this exit code.
+    Exited(i32),
+    /// By a signal that was not ours.
+    Signalled(i32),
+    /// By us, because it had not ended within this time.
+    TimedOut(Duration),
+    /// Not at all: it never ran, or nothing could be learnt about it.
+    CouldNotStart(io::Error),
+}
+
+impl fmt::Display for HookStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(formatter, "ended with exit code {code}"),
+            Self::Signalled(signal) => write!(formatter, "was ended by signal {signal}"),
+            Self::TimedOut(limit) => {
+                write!(formatter, "did not end within {limit:?} and was stopped")
+            }
+            Self::CouldNotStart(error) => write!(formatter, "could not be started: {error}"),
+        }
+    }
+}

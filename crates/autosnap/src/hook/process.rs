@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Runs one child process to its end, its time limit or its cancellation.
+//!
+//! | a hook that | ends like this |
+//! |---|---|
+//! | hangs, or ignores SIGTERM | SIGTERM to its process group at the limit, SIGKILL after the grace |
+//! | leaves children that hold its output open | the call ends a moment after the hook itself; the children live on |
+//! | floods its output | the pipe is always drained, memory is bounded by [`Capture`] |
+//! | waits for input | reads the end of a file at once, for its stdin is null |
+//!
+//! The process group is signalled only while its leader is not yet reaped: until then its number cannot be given to
+//! somebody else. Windows has no groups; there only the hook itself is ended.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::capture::Capture;
+use super::{HookStatus, Settings};
+
+/// How long to read on after the hook has ended while something it left behind keeps the pipe open. What the hook itself
+/// wrote is in the pipe by then; this is only for getting it out.
+const DRAIN: Duration = Duration::from_millis(100);
+
+/// How long to wait for the kernel to bury a killed process; one that is stuck in the kernel is left to it.
+const BURIAL: Duration = Duration::from_secs(1);
+
+/// How often a hook asked to end is looked at. A look must not reap it, and nothing but asking tells without reaping.
+#[cfg(unix)]
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Starts `command` and sees it through. The text is what it wrote to stdout and stderr, in the order it did.
+pub(super) async fn run(command: Command, settings: &Settings) -> (HookStatus, String) {
+    let mut capture = Capture::new(settings.output_limit);
+    let status = match start(command) {
+        Ok((group, output)) => attend(group, output, &mut capture, settings).await,
+        Err(error) => HookStatus::CouldNotStart(error),
+    };
+    (status, capture.into_text())
+}
+
+async fn attend(
+    mut group: Group,
+    mut output: Output,
+    capture: &mut Capture,
+    settings: &Settings,
+) -> HookStatus {
+    // A limit too far away for the clock is no limit.
+    let deadline = settings
+        .timeout
+        .and_then(|limit| Some((limit, Instant::now().checked_add(limit)?)));
+    let ended = {
+        let run = async {
+            tokio::select! {
+                status = group.child.wait() => status,
+                never = output.read_all(capture) => match never {},
+            }
+        };
+        match deadline {
+            Some((limit, deadline)) => timeout_at(deadline, run).await.map_err(|_| limit),
+            None => Ok(run.await),
+        }
+    };
+    match ended {
+        Ok(status) => {
+            group.over = true;
+            output.drain(capture).await;
+            status.map_or_else(HookStatus::CouldNotStart, of_exit)
+        }
+        Err(limit) => {
+            tokio::select! {
+                () = group.end(settings.grace) => {}
+                never = output.read_all(capture) => match never {},
+            }
+            output.drain(capture).await;
+            HookStatus::TimedOut(limit)
+        }
+    }
+}
+
+#[cfg(unix)]
+fn of_exit(status: ExitStatus) -> HookStatus {
+    use std::os::unix::process::ExitStatusExt;
+
+    // A process that has ended has a code or a signal; there is no third.
+    match (status.code(), status.signal()) {
+        (Some(code), _) => HookStatus::Exited(code),
+        (None, signal) => HookStatus::Signalled(signal.unwrap_or_default()),
+    }
+}
+
+#[cfg(windows)]
+fn of_exit(status: ExitStatus) -> HookStatus {
+    HookStatus::Exited(status.code().unwrap_or_default())
+}
+
+fn start(mut command: Command) -> io::Result<(Group, Output)> {
+    // One pipe for both, so that error messages stand between the lines they belong to.
+    let (reader, writer) = io::pipe()?;
+    let output = Output::new(reader)?;
+    command
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone()?)
+        .stderr(writer);
+    #[cfg(unix)]
+    command.process_group(0);
+    #[cfg(windows)]
+    command.kill_on_drop(true);
+    // The command owns our copies of the pipe's writing end and is dropped here, or the end would never be read.
+    let child = command.spawn()?;
+    Ok((Group::new(child), output))
+}
+
+/// The hook and what it started.
+struct Group {
+    child: Child,
+    /// Set once the child is reaped, after which nothing may be sent to the group.
+    over: bool,
+    #[cfg(unix)]
+    leader: Option<rustix::process::Pid>,
+}
+
+#[cfg(unix)]
+impl Group {
+    fn new(child: Child) -> Self {
+        let leader = child
+            .id()
+            .and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+        Self {
+            child,
+            over: false,
+            leader,
+        }
+    }
+
+    /// Asks everyone in the group to end, waits for the hook at most for `grace`, then ends whoever is left.
+    async fn end(&mut self, grace: Duration) {
+        use rustix::process::Signal;
+
+        self.signal(Signal::TERM);
+        // A stopped process, e.g. one that asked a terminal for input, cannot act on the first signal without this one.
+        self.signal(Signal::CONT);
+        let deadline = Instant::now() + grace;
+        while !self.leader_has_ended() && Instant::now() < deadline {
+            sleep(LOOK).await;
+        }
+        self.signal(Signal::KILL);
+        self.over = timeout(BURIAL, self.child.wait()).await.is_ok();
+    }
+
+    fn leader_has_ended(&self) -> bool {
+        use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        self.leader
+            .is_none_or(|leader| !matches!(waitid(WaitId::Pid(leader), options), Ok(None)))
+    }
+
+    /// Nothing can be done about a failure, and the only likely one is that nobody is left.
+    fn signal(&self, signal: rustix::process::Signal) {
+        if let Some(leader) = self.leader.filter(|_| !self.over) {
+            let _nobody_left = rustix::process::kill_process_group(leader, signal);
+        }
+    }
+}
+
+/// The caller went away in the middle, because the whole run is being left: a last word, without waiting for an answer.
+#[cfg(unix)]
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(rustix::process::Signal::TERM);
+        self.signal(rustix::process::Signal::CONT);
+    }
+}
+
+#[cfg(windows)]
+impl Group {
+    fn new(child: Child) -> Self {
+        Self { child, over: false }
+    }
+
+    async fn end(&mut self, _grace: Duration) {
+        // Fails only for a process that has ended already.
+        let _ended = self.child.start_kill();
+        self.over = timeout(BURIAL, self.child.wait()).await.is_ok();
+    }
+}
+
+/// The reading end of the hook's output.
+#[cfg(unix)]
+struct Output {
+    pipe: tokio::net::unix::pipe::Receiver,
+    at_end: bool,
+}
+
+#[cfg(unix)]
+impl Output {
+    fn new(reader: io::PipeReader) -> io::Result<Self> {
+        let pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into())?;
+        Ok(Self {
+            pipe,
+            at_end: false,
+        })
+    }
+
+    /// Reads until the end; an unreadable pipe counts as ended.
+    async fn read(&mut self, capture: &mut Capture) {
+        use tokio::io::AsyncReadExt;
+
+        let mut buffer = vec![0; 16 * 1024];
+        while !self.at_end {
+            let count = self.pipe.read(&mut buffer).await.unwrap_or(0);
+            self.at_end = count == 0;
+            capture.push(&buffer[..count]);
+        }
+    }
+}
+
+/// The reading end of the hook's output. Windows cannot wait for an anonymous pipe, so a thread reads it; one that is kept
+/// waiting by a grandchild of ours ends with the process.
+#[cfg(windows)]
+struct Output {
+    chunks: tokio::sync::mpsc::Receiver<Vec<u8>>,
+}
+
+#[cfg(windows)]
+impl Output {
+    fn new(mut reader: io::PipeReader) -> io::Result<Self> {
+        use std::io::Read;
+
+        let (sender, chunks) = tokio::sync::mpsc::channel(4);
+        let read_on = move || {
+            let mut buffer = vec![0; 16 * 1024];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                if sender.blocking_send(buffer[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name(String::from("hook output"))
+            .spawn(read_on)?;
+        Ok(Self { chunks })
+    }
+
+    async fn read(&mut self, capture: &mut Capture) {
+        while let Some(chunk) = self.chunks.recv().await {
+            capture.push(&chunk);
+        }
+    }
+}
+
+impl Output {
+    /// Reads for as long as it is polled, so that a hook which closes its output early is still waited for.
+    async fn read_all(&mut self, capture: &mut Capture) -> std::convert::Infallible {
+        self.read(capture).await;
+        std::future::pending().await
+    }
+
+    /// Reads what is still in the pipe, up to its end or a short time.
+    async fn drain(&mut self, capture: &mut Capture) {
+        let _still_open = timeout(DRAIN, self.read(capture)).await;
+    }
+}

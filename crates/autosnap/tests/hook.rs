@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Hooks as real processes: what they are told, how they are started, and what they cannot do to the run.
+//!
+//! Scripts are written by a helper process. A file that this process has open for writing could be inherited by the child
+//! of a test running at the same time, and the kernel refuses to execute such a file ("Text file busy").
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a failed preparation fails the test")]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use autosnap::hook::{
+    Hook, HookContext, HookError, HookGuest, HookResult, HookStatus, Phase, Settings,
+};
+use tempfile::TempDir;
+
+const LIMIT: Duration = Duration::from_millis(100);
+const GRACE: Duration = Duration::from_millis(100);
+
+/// A folder whose name has what shells stumble over.
+fn folder() -> TempDir {
+    tempfile::Builder::new()
+        .prefix("hook $x ")
+        .tempdir()
+        .unwrap()
+}
+
+fn script(folder: &TempDir, name: &str, mode: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    let mut helper = Command::new("/bin/sh")
+        .args(["-c", "cat >\"$1\" && chmod \"$2\" \"$1\"", "sh"])
+        .arg(&path)
+        .arg(mode)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    helper
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    assert!(helper.wait().unwrap().success());
+    path
+}
+
+fn context(phase: Phase) -> HookContext {
+    let guest = HookGuest {
+        vmid: 100,
+        vm_name: String::from("web 01"),
+        vm_type: String::from("qemu"),
+    };
+    HookContext {
+        phase,
+        guest: (!phase.is_job()).then_some(guest),
+        label: String::from("daily"),
+        keep: 7,
+        snap_name: (!phase.is_job()).then(|| String::from("autodaily260929020000")),
+        vmstate: true,
+        duration: Duration::from_millis(1500),
+        state: true,
+        debug: false,
+        dry_run: false,
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn call(path: &Path, settings: Settings, phase: Phase) -> HookResult {
+    let hook = Hook::new(path, settings).unwrap();
+    block_on(hook.run(&context(phase)))
+}
+
+/// Runs a `/bin/sh` script of these lines in an opening phase.
+fn run(text: &str, settings: Settings) -> HookResult {
+    let folder = folder();
+    let path = script(&folder, "hook.sh", "755", &format!("#!/bin/sh\n{text}"));
+    call(&path, settings, Phase::SnapCreatePre)
+}
+
+fn short() -> Settings {
+    Settings {
+        timeout: Some(LIMIT),
+        grace: GRACE,
+        ..Settings::default()
+    }
+}
+
+#[track_caller]
+fn check_exit(result: &HookResult, code: i32, output: &str) {
+    assert!(
+        matches!(result.status, HookStatus::Exited(actual) if actual == code),
+        "{result:?}"
+    );
+    assert_eq!(result.output, output);
+    assert_eq!(result.succeeded(), code == 0);
+}
+
+/// Whether the process is there; one that has ended counts as gone even if nobody has asked for its exit code yet.
+fn lives(pid: &str) -> bool {
+    let output = Command::new("ps")
+        .args(["-o", "stat=", "-p", pid])
+        .output()
+        .unwrap();
+    let state = String::from_utf8(output.stdout).unwrap();
+    !state.trim().is_empty() && !state.trim().starts_with('Z')
+}
+
+#[track_caller]
+fn check_gone(pid: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while lives(pid) {
+        assert!(Instant::now() < deadline, "process {pid} is still there");
+    }
+}
+
+#[test]
+fn every_phase_sees_exactly_its_variables() {
+    let folder = folder();
+    let path = script(
+        &folder,
+        "hook.sh",
+        "755",
+        "#!/bin/sh\nenv | grep ^CV4PVE_ | sort\n",
+    );
+    for phase in Phase::ALL {
+        let result = call(&path, Settings::default(), phase);
+        let (vmid, name, kind, snapshot) = if phase.is_job() {
+            ("", "", "", "")
+        } else {
+            ("100", "web 01", "qemu", "autodaily260929020000")
+        };
+        let expected = format!(
+            "CV4PVE_AUTOSNAP_DEBUG=0\nCV4PVE_AUTOSNAP_DRY_RUN=0\nCV4PVE_AUTOSNAP_DURATION=1.5\n\
+             CV4PVE_AUTOSNAP_KEEP=7\nCV4PVE_AUTOSNAP_LABEL=daily\nCV4PVE_AUTOSNAP_PHASE={phase}\n\
+             CV4PVE_AUTOSNAP_SNAP_NAME={snapshot}\nCV4PVE_AUTOSNAP_STATE=1\nCV4PVE_AUTOSNAP_VMID={vmid}\n\
+             CV4PVE_AUTOSNAP_VMNAME={name}\nCV4PVE_AUTOSNAP_VMSTATE=1\nCV4PVE_AUTOSNAP_VMTYPE={kind}\n"
+        );
+        check_exit(&result, 0, &expected);
+    }
+}
+
+#[test]
+fn secrets_are_not_handed_down() {
+    // Variables of this process cannot be set without unsafe code, so a second one with them runs the test of the phases.
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "every_phase_sees_exactly_its_variables"])
+        .env("CV4PVE_API_TOKEN", "root@pam!snap=secret")
+        .env("CV4PVE_PASSWORD", "secret")
+        .env("CV4PVE_AUTOSNAP_VMID", "left over")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_exit_code_is_handed_on() {
+    check_exit(&run("exit 0", Settings::default()), 0, "");
+    check_exit(&run("echo no; exit 3", Settings::default()), 3, "no\n");
+    check_exit(&run("exit 255", Settings::default()), 255, "");
+}
+
+#[test]
+fn a_signal_is_not_an_exit_code() {
+    let result = run("kill -KILL $$", Settings::default());
+    assert!(
+        matches!(result.status, HookStatus::Signalled(9)),
+        "{result:?}"
+    );
+    assert!(!result.succeeded());
+}
+
+#[test]
+fn both_outputs_come_in_the_order_they_were_written() {
+    check_exit(
+        &run(
+            "echo 1; echo 2 >&2; echo 3; echo 4 >&2",
+            Settings::default(),
+        ),
+        0,
+        "1\n2\n3\n4\n",
+    );
+}
+
+#[test]
+fn a_script_without_interpreter_line_is_for_the_posix_shell() {
+    let folder = folder();
+    let path = script(
+        &folder,
+        "hook",
+        "755",
+        "echo \"plain $CV4PVE_AUTOSNAP_VMID\"\n",
+    );
+    check_exit(
+        &call(&path, Settings::default(), Phase::SnapCreatePost),
+        0,
+        "plain 100\n",
+    );
+    let path = script(&folder, "empty", "755", "");
+    check_exit(
+        &call(&path, Settings::default(), Phase::SnapCreatePost),
+        0,
+        "",
+    );
+}
+
+#[test]
+fn machine_code_is_started_directly() {
+    check_exit(
+        &call(
+            Path::new("/bin/echo"),
+            Settings::default(),
+            Phase::SnapJobStart,
+        ),
+        0,
+        "\n",
+    );
+}
+
+#[test]
+fn a_script_for_powershell_is_started_by_it() {
+    let folder = folder();
+    // PowerShell needs no execute permission on its scripts, and is not on every machine that runs this test.
+    let path = script(&folder, "hook.ps1", "644", "exit 7\n");
+    match call(&path, Settings::default(), Phase::SnapJobEnd).status {
+        HookStatus::Exited(code) => assert_eq!(code, 7),
+        HookStatus::CouldNotStart(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
+        status @ (HookStatus::Signalled(_) | HookStatus::TimedOut(_)) => panic!("{status}"),
+    }
+}
+
+#[test]
+fn input_is_at_its_end() {
+    check_exit(&run("cat; echo done", Settings::default()), 0, "done\n");
+}
+
+#[track_caller]
+fn check_refused(path: &Path, expected: &str) {
+    let error = Hook::new(path, Settings::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        expected.replace("PATH", &path.display().to_string())
+    );
+}
+
+#[test]
+fn what_cannot_run_is_refused_at_the_start_with_a_way_out() {
+    let folder = folder();
+    check_refused(
+        &folder.path().join("none.sh"),
+        "hook script PATH does not exist",
+    );
+    check_refused(folder.path(), "hook script PATH is not a file");
+    let path = script(&folder, "plain.sh", "644", "#!/bin/sh\n");
+    check_refused(
+        &path,
+        "hook script PATH is not executable; run: chmod +x 'PATH'",
+    );
+    let path = script(&folder, "dos.sh", "755", "#!/bin/sh\r\necho\r\n");
+    check_refused(
+        &path,
+        "hook script PATH has Windows line ends; run: sed -i 's/\\r$//' 'PATH'",
+    );
+    let path = script(&folder, "odd.sh", "755", "#! /no/such/shell -e\n");
+    check_refused(
+        &path,
+        "hook script PATH asks for the interpreter /no/such/shell, which does not exist; \
+         correct its first line or install it",
+    );
+    let path = script(&folder, "hook.CMD", "755", "@echo off\r\n");
+    check_refused(
+        &path,
+        "hook script PATH can be run on Windows only; write it for /bin/sh here",
+    );
+}
+
+#[test]
+fn a_script_that_vanishes_during_the_run_is_a_result() {
+    let folder = folder();
+    let path = script(&folder, "hook.sh", "755", "#!/bin/sh\n");
+    let hook = Hook::new(&path, Settings::default()).unwrap();
+    fs::remove_file(&path).unwrap();
+    let result = block_on(hook.run(&context(Phase::SnapCreatePre)));
+    assert!(
+        matches!(result.status, HookStatus::CouldNotStart(_)),
+        "{result:?}"
+    );
+    assert!(
+        result
+            .status
+            .to_string()
+            .starts_with("could not be started: "),
+        "{}",
+        result.status
+    );
+}
+
+#[test]
+fn a_relative_path_is_not_searched_for_in_path() {
+    let error = Hook::new(Path::new("ls"), Settings::default()).unwrap_err();
+    assert!(matches!(error, HookError::Missing(_)), "{error}");
+}
+
+/// Ends on SIGTERM only, and says so.
+const TIDY: &str = "trap 'echo tidy; exit 0' TERM\necho begun\nwhile :; do sleep 60 & wait; done";
+
+#[test]
+fn a_hanging_hook_is_stopped_and_may_tidy_up() {
+    // A generous grace, for the hook needs some time to act on the signal; it is not used up.
+    let settings = Settings {
+        timeout: Some(Duration::from_secs(1)),
+        grace: Duration::from_secs(60),
+        ..short()
+    };
+    let result = run(TIDY, settings);
+    assert!(
+        matches!(result.status, HookStatus::TimedOut(_)),
+        "{result:?}"
+    );
+    assert_eq!(result.output, "begun\ntidy\n");
+    assert_eq!(
+        result.status.to_string(),
+        "did not end within 1s and was stopped"
+    );
+    assert!(result.duration < Duration::from_secs(30), "{result:?}");
+}
+
+#[test]
+fn a_hook_that_moved_its_output_elsewhere_is_waited_for_and_stopped_too() {
+    let folder = folder();
+    let path = script(
+        &folder,
+        "hook.sh",
+        "755",
+        &format!("#!/bin/sh\nexec >\"$0.log\" 2>&1\n{TIDY}"),
+    );
+    let settings = Settings {
+        timeout: Some(Duration::from_secs(1)),
+        grace: Duration::from_secs(60),
+        ..short()
+    };
+    let result = call(&path, settings, Phase::SnapCreatePre);
+    assert!(
+        matches!(result.status, HookStatus::TimedOut(_)),
+        "{result:?}"
+    );
+    assert_eq!(result.output, "");
+    assert_eq!(
+        fs::read_to_string(folder.path().join("hook.sh.log")).unwrap(),
+        "begun\ntidy\n"
+    );
+}
+
+#[test]
+fn a_hook_that_ignores_sigterm_is_killed_with_its_children() {
+    let folder = folder();
+    let text = "#!/bin/sh\ntrap '' TERM\nsleep 600 &\necho $$ $! >\"$0.pids\"\nwait; sleep 600";
+    let path = script(&folder, "hook.sh", "755", text);
+    let settings = Settings {
+        timeout: Some(Duration::from_secs(1)),
+        ..short()
+    };
+    let result = call(&path, settings, Phase::SnapCreatePre);
+    assert!(
+        matches!(result.status, HookStatus::TimedOut(_)),
+        "{result:?}"
+    );
+    assert!(
+        result.duration >= Duration::from_secs(1) + GRACE
+            && result.duration < Duration::from_secs(60)
+    );
+    let pids = fs::read_to_string(folder.path().join("hook.sh.pids")).unwrap();
+    assert_eq!(pids.split_whitespace().count(), 2, "{pids}");
+    pids.split_whitespace().for_each(check_gone);
+}
+
+#[test]
+fn a_child_in_the_background_does_not_hold_the_run_up_and_lives_on() {
+    let result = run("sleep 600 &\necho $!", Settings::default());
+    let pid = result.output.trim();
+    assert!(lives(pid), "{result:?}");
+    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    assert!(result.duration < Duration::from_secs(60));
+    check_exit(&result, 0, &result.output);
+}
+
+#[test]
+fn a_flood_is_drained_and_cut() {
+    let settings = Settings {
+        output_limit: 20,
+        ..Settings::default()
+    };
+    let result = run(
+        "echo 123456789\nhead -c 3000000 /dev/zero | tr '\\0' x\necho; echo last line",
+        settings,
+    );
+    check_exit(
+        &result,
+        0,
+        "123456789\n[3000001 bytes of output left out]\nlast line\n",
+    );
+}
+
+#[test]
+fn an_endless_flood_ends_at_the_time_limit() {
+    let result = run("trap '' TERM\nyes", short());
+    assert!(
+        matches!(result.status, HookStatus::TimedOut(LIMIT)),
+        "{:?}",
+        result.status
+    );
+    assert!(result.output.len() < Settings::default().output_limit + 100);
+}
+
+#[test]
+fn output_that_is_not_utf8_does_no_harm() {
+    check_exit(
+        &run("printf 'a\\377b\\n'", Settings::default()),
+        0,
+        "a\u{fffd}b\n",
+    );
+}
+
+#[test]
+fn leaving_the_run_asks_the_hook_to_end() {
+    let folder = folder();
+    let text = "#!/bin/sh\necho $$ >\"$0.tmp\"; mv \"$0.tmp\" \"$0.pid\"; sleep 600\n";
+    let path = script(&folder, "hook.sh", "755", text);
+    let written = folder.path().join("hook.sh.pid");
+    let hook = Hook::new(&path, Settings::default()).unwrap();
+    let context = context(Phase::SnapCreatePre);
+    block_on(async {
+        tokio::select! {
+            result = hook.run(&context) => panic!("{result:?}"),
+            () = async { while !written.exists() { tokio::task::yield_now().await } } => {}
+        }
+    });
+    check_gone(fs::read_to_string(written).unwrap().trim());
+}
+
+#[test]
+fn without_a_limit_nothing_is_cut_short() {
+    check_exit(
+        &run(
+            "sleep 0.2; echo done",
+            Settings {
+                timeout: None,
+                ..short()
+            },
+        ),
+        0,
+        "done\n",
+    );
+    check_exit(
+        &run(
+            "echo far",
+            Settings {
+                timeout: Some(Duration::MAX),
+                ..short()
+            },
+        ),
+        0,
+        "far\n",
+    );
+}
