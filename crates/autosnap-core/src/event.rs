@@ -175,12 +175,27 @@ pub struct Success {
 /// A creation or removal that did not end well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
+    /// What said no.
+    pub cause: Cause,
     /// What is known of its effect.
     pub effect: Effect,
     /// What PVE or the connection said.
     pub message: String,
     /// What the administrator can do about it.
     pub hint: Option<String>,
+}
+
+/// What said no to something that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// PVE, before it started anything.
+    Refused,
+    /// PVE's task.
+    Task,
+    /// Our patience: the task took longer than the time-out.
+    Timeout,
+    /// The way to PVE.
+    Connection,
 }
 
 /// What is known of the effect of something that failed.

@@ -254,6 +254,7 @@ mod tests {
     #[test]
     fn failed_steps_are_kept_with_their_guest() {
         let failure = Failure {
+            cause: crate::event::Cause::Connection,
             effect: Effect::Unknown,
             message: "lost".into(),
             hint: None,

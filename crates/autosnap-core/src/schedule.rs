@@ -159,6 +159,18 @@ impl Schedule {
         Some(id)
     }
 
+    /// One at a time gains nothing from another order than the one asked for.
+    fn start_first(&mut self) -> Option<JobId> {
+        let queues = self.nodes.iter().enumerate();
+        let (id, node) = queues
+            .flat_map(|(node, queue)| queue.waiting.iter().map(move |&id| (id, node)))
+            .filter(|&(id, _)| self.fits(id))
+            .min()?;
+        self.nodes[node].waiting.retain(|&other| other != id);
+        self.occupy(id);
+        Some(id)
+    }
+
     /// A running piece of work has ended after `elapsed`.
     pub fn finish(&mut self, id: JobId, elapsed: Duration) {
         self.vacate(id);
@@ -335,10 +347,28 @@ mod tests {
             work("b", &[], 7, false),
         ];
         let limits = Limits {
-            total: 1,
+            total: 2,
             ..Limits::default()
         };
         assert_eq!(Schedule::new(limits, &jobs).start_next(), Some(2));
+    }
+
+    #[test]
+    fn one_at_a_time_keeps_the_order_asked_for() {
+        let jobs = [
+            work("b", &[], 1, false),
+            work("a", &[], 9, false),
+            work("a", &[], 1, false),
+        ];
+        let limits = Limits {
+            total: 1,
+            ..Limits::default()
+        };
+        let mut schedule = Schedule::new(limits, &jobs);
+        for expected in 0..3 {
+            assert_eq!(schedule.start_next(), Some(expected));
+            schedule.finish(expected, Duration::ZERO);
+        }
     }
 
     #[test]

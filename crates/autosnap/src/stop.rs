@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The wish to stop: who may utter it, and how it is heard.
+//!
+//! The first wish ends a run in order: nothing new is started, guests under way are finished with
+//! their closing hooks. A second signal leaves at once; that is [`crate::signals`]' part.
+
+use std::sync::Arc;
+
+use autosnap_core::event::Interruption;
+use tokio::sync::watch;
+
+/// The wish to stop. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    wish: Arc<watch::Sender<Option<Interruption>>>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self { wish: Arc::new(watch::Sender::new(None)) }
+    }
+}
+
+impl Stop {
+    /// Utters the wish; the first one stands.
+    pub fn request(&self, interruption: Interruption) {
+        self.wish.send_if_modified(|wish| {
+            let first = wish.is_none();
+            wish.get_or_insert(interruption);
+            first
+        });
+    }
+
+    /// The wish, if it was uttered.
+    pub fn requested(&self) -> Option<Interruption> {
+        *self.wish.borrow()
+    }
+
+    /// Waits until the wish is uttered.
+    pub async fn wait(&self) -> Interruption {
+        let mut wish = self.wish.subscribe();
+        let uttered = wish.wait_for(Option::is_some).await;
+        uttered.ok().and_then(|wish| *wish).expect("the sender lives as long as self, and waited for Some")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_wish_stands() {
+        let stop = Stop::default();
+        assert_eq!(stop.requested(), None);
+        stop.clone().request(Interruption::Terminate);
+        stop.request(Interruption::Interrupt);
+        assert_eq!(stop.wait().await, Interruption::Terminate);
+        assert_eq!(stop.requested(), Some(Interruption::Terminate));
+    }
+}
