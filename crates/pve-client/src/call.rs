@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! One request to the API before it is sent: method, path, parameters.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::error::Method;
+
+/// What stays readable in a segment of a path: RFC 3986 allows all of these there, and PVE
+/// takes the colons of a UPID either way.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'!');
+
+/// A request, independent of the host it goes to and of who signs on.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    path: String,
+    parameters: Vec<(&'static str, String)>,
+    repeatable: bool,
+}
+
+impl Call {
+    /// A request without parameters. The segments are encoded, so that foreign text cannot leave
+    /// its place in the path.
+    pub(crate) fn new(method: Method, segments: &[&str]) -> Self {
+        let mut path = String::new();
+        for segment in segments {
+            path.push('/');
+            // A segment of dots alone would be taken for a relative path by some proxies.
+            let text = utf8_percent_encode(segment, SEGMENT).to_string();
+            let dots = matches!(text.as_str(), "." | "..");
+            path.push_str(&if dots { text.replace('.', "%2E") } else { text });
+        }
+        Self {
+            method,
+            path,
+            parameters: Vec::new(),
+            repeatable: method == Method::Get,
+        }
+    }
+
+    /// Adds a parameter.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.parameters.push((name, value.into()));
+        self
+    }
+
+    /// Adds a parameter if there is a value.
+    pub(crate) fn with_some(self, name: &'static str, value: Option<impl ToString>) -> Self {
+        match value {
+            Some(value) => self.with(name, value.to_string()),
+            None => self,
+        }
+    }
+
+    /// Declares that sending this twice does no harm, though it is no GET.
+    pub(crate) fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+
+    /// Whether it may be sent again after it may have been processed.
+    pub(crate) const fn is_repeatable(&self) -> bool {
+        self.repeatable
+    }
+
+    /// The path below `/api2/json`.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Path and query for the request line. GET and DELETE must not have a body in PVE
+    /// (501 `Unexpected content for method 'DELETE'`), so their parameters go here.
+    pub(crate) fn target(&self) -> String {
+        let query = match self.method {
+            Method::Get | Method::Delete => self.encoded(),
+            Method::Post | Method::Put => String::new(),
+        };
+        let separator = if query.is_empty() { "" } else { "?" };
+        format!("/api2/json{}{separator}{query}", self.path)
+    }
+
+    /// The form of a POST or PUT, possibly empty; nothing for the others.
+    pub(crate) fn form(&self) -> Option<String> {
+        match self.method {
+            Method::Get | Method::Delete => None,
+            Method::Post | Method::Put => Some(self.encoded()),
+        }
+    }
+
+    fn encoded(&self) -> String {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(&self.parameters).finish()
+    }
+}
+
+impl fmt::Display for Call {
+    /// Method and path, never parameters: one of them may be a password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.method, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_go_where_pve_reads_them() {
+        let delete =
+            Call::new(Method::Delete, &["nodes", "pve1", "snapshot", "a b"]).with("force", "1");
+        assert_eq!(
+            delete.target(),
+            "/api2/json/nodes/pve1/snapshot/a%20b?force=1"
+        );
+        assert_eq!(delete.form(), None);
+        let post = Call::new(Method::Post, &["x"]).with("description", "two\nlines ä 100%");
+        assert_eq!(post.target(), "/api2/json/x");
+        assert_eq!(
+            post.form().unwrap(),
+            "description=two%0Alines+%C3%A4+100%25"
+        );
+    }
+
+    #[test]
+    fn foreign_text_stays_in_its_segment() {
+        let call = Call::new(
+            Method::Get,
+            &["nodes", "../access?x#y", "..", "UPID:n:1:a@pve!t:"],
+        );
+        assert_eq!(
+            call.path(),
+            "/nodes/..%2Faccess%3Fx%23y/%2E%2E/UPID:n:1:a@pve!t:"
+        );
+    }
+}

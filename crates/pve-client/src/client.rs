@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The client itself: a dozen typed calls. How a request travels is told in [`crate::session`]
+//! (sign-on) and [`crate::transport`] (hosts, connections, repetition).
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::call::Call;
+use crate::endpoint::Endpoint;
+use crate::error::{Certainty, Error, Method};
+use crate::fingerprint::Fingerprint;
+use crate::options::ClientOptions;
+use crate::session::Session;
+use crate::types::loose::{self, List};
+use crate::types::{
+    ClusterStatus, GuestConfig, GuestKind, NewSnapshot, NodeStorage, Permissions, Resource,
+    SnapshotListing, TaskEntry, TaskFilter, TaskStatus, Version,
+};
+use crate::upid::Upid;
+
+/// A signed-on connection to a cluster. Cloning is cheap and shares everything.
+#[derive(Clone, Debug)]
+pub struct Client {
+    session: Arc<Session>,
+}
+
+/// What was needed so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Requests written to a connection, logins and repetitions included.
+    pub requests: u64,
+    /// Connections opened, each with its own TLS handshake.
+    pub connections_opened: u64,
+}
+
+impl Client {
+    /// Connects to the first host that answers, signs on, and proves it by `GET /version`.
+    ///
+    /// Hosts that do not answer within the connect time-out are passed over, in one round; with
+    /// none left the error names each and what it did.
+    pub async fn connect(options: ClientOptions) -> Result<Self, Error> {
+        let session = Session::open(options).await?;
+        let client = Self {
+            session: Arc::new(session),
+        };
+        let version = client.version().await?;
+        tracing::debug!(endpoint = %client.current_endpoint(), version = version.version, "signed on");
+        Ok(client)
+    }
+
+    /// `GET /version`; needs a valid sign-on and no privilege.
+    pub async fn version(&self) -> Result<Version, Error> {
+        let call = Call::new(Method::Get, &["version"]);
+        let (version, endpoint) = self.session.ask::<Version>(&call).await?;
+        if version.version.is_empty() {
+            return Err(not_understood(
+                &call,
+                endpoint,
+                "the answer to /version names no version",
+            ));
+        }
+        Ok(version)
+    }
+
+    /// `GET /cluster/resources`: everything the caller may audit, in one list.
+    pub async fn resources(&self) -> Result<Vec<Resource>, Error> {
+        self.list(&Call::new(Method::Get, &["cluster", "resources"]))
+            .await
+    }
+
+    /// `GET /cluster/status`; needs `Sys.Audit` on `/`.
+    pub async fn cluster_status(&self) -> Result<ClusterStatus, Error> {
+        self.read(&Call::new(Method::Get, &["cluster", "status"]))
+            .await
+    }
+
+    /// `GET /access/permissions`: the caller's privileges, on all paths or on one.
+    pub async fn permissions(&self, path: Option<&str>) -> Result<Permissions, Error> {
+        self.read(&Call::new(Method::Get, &["access", "permissions"]).with_some("path", path))
+            .await
+    }
+
+    /// `GET /nodes/{node}/storage`: storages with their usage.
+    pub async fn node_storages(&self, node: &str) -> Result<Vec<NodeStorage>, Error> {
+        self.list(&Call::new(Method::Get, &["nodes", node, "storage"]))
+            .await
+    }
+
+    /// `GET …/config`: the guest's configuration, pending changes included.
+    pub async fn guest_config(
+        &self,
+        node: &str,
+        kind: GuestKind,
+        vmid: u32,
+    ) -> Result<GuestConfig, Error> {
+        self.read(&guest_call(Method::Get, node, kind, vmid, &["config"]))
+            .await
+    }
+
+    /// `GET …/feature`: whether the guest can do `snapshot`, `clone` or `copy`.
+    pub async fn feature(
+        &self,
+        node: &str,
+        kind: GuestKind,
+        vmid: u32,
+        feature: &str,
+    ) -> Result<bool, Error> {
+        #[derive(Deserialize)]
+        struct Feature {
+            #[serde(default, rename = "hasFeature", deserialize_with = "loose::boolean")]
+            has_feature: bool,
+        }
+        let call = guest_call(Method::Get, node, kind, vmid, &["feature"]).with("feature", feature);
+        Ok(self.read::<Feature>(&call).await?.has_feature)
+    }
+
+    /// `GET …/snapshot`: the guest's snapshots.
+    pub async fn snapshots(
+        &self,
+        node: &str,
+        kind: GuestKind,
+        vmid: u32,
+    ) -> Result<SnapshotListing, Error> {
+        self.read(&guest_call(Method::Get, node, kind, vmid, &["snapshot"]))
+            .await
+    }
+
+    /// `POST …/snapshot`: starts taking a snapshot. Most refusals come from the task, not from
+    /// this call. Written at most once; see [`Error::certainty`].
+    pub async fn create_snapshot(
+        &self,
+        node: &str,
+        kind: GuestKind,
+        vmid: u32,
+        snapshot: &NewSnapshot,
+    ) -> Result<Upid, Error> {
+        let description =
+            Some(snapshot.description.as_str()).filter(|description| !description.is_empty());
+        // Containers refuse the parameter (400).
+        let memory = (snapshot.with_memory && kind == GuestKind::Qemu).then_some("1");
+        let call = guest_call(Method::Post, node, kind, vmid, &["snapshot"])
+            .with("snapname", snapshot.name.as_str())
+            .with_some("description", description)
+            .with_some("vmstate", memory);
+        self.start(&call).await
+    }
+
+    /// `DELETE …/snapshot/{name}`: starts removing a snapshot. `force` drops it from the
+    /// configuration even if its volumes cannot be removed. Written at most once.
+    pub async fn delete_snapshot(
+        &self,
+        node: &str,
+        kind: GuestKind,
+        vmid: u32,
+        name: &str,
+        force: bool,
+    ) -> Result<Upid, Error> {
+        let call = guest_call(Method::Delete, node, kind, vmid, &["snapshot", name])
+            .with_some("force", force.then_some("1"));
+        self.start(&call).await
+    }
+
+    /// `GET /nodes/{node}/tasks/{upid}/status`.
+    pub async fn task_status(&self, task: &Upid) -> Result<TaskStatus, Error> {
+        self.read(&task_call(task, "status")).await
+    }
+
+    /// `GET /nodes/{node}/tasks/{upid}/log`: the lines from `start` (0 is the first), at most
+    /// `limit`. A running task's log may end early; past the end and for an unknown task there
+    /// are none.
+    pub async fn task_log(
+        &self,
+        task: &Upid,
+        start: u64,
+        limit: u64,
+    ) -> Result<Vec<String>, Error> {
+        #[derive(Deserialize)]
+        struct Line {
+            #[serde(default, rename = "t", deserialize_with = "loose::text")]
+            text: Option<String>,
+        }
+        let call = task_call(task, "log")
+            .with("start", start.to_string())
+            .with("limit", limit.to_string());
+        let lines = self.list::<Line>(&call).await?;
+        Ok(lines
+            .into_iter()
+            .map(|line| line.text.unwrap_or_default())
+            .collect())
+    }
+
+    /// `GET /nodes/{node}/tasks`: tasks of a node, newest first. Without `Sys.Audit` on the node
+    /// only the caller's own are shown.
+    pub async fn node_tasks(
+        &self,
+        node: &str,
+        filter: &TaskFilter,
+    ) -> Result<Vec<TaskEntry>, Error> {
+        let call = Call::new(Method::Get, &["nodes", node, "tasks"])
+            .with("source", filter.source.as_str())
+            .with_some("vmid", filter.vmid)
+            .with_some("since", filter.since)
+            .with_some("typefilter", filter.kind.as_deref())
+            .with_some("limit", filter.limit);
+        self.list(&call).await
+    }
+
+    /// How many requests and connections were needed so far.
+    pub fn statistics(&self) -> Statistics {
+        self.session.transport().statistics()
+    }
+
+    /// The host the next request goes to first.
+    pub fn current_endpoint(&self) -> Endpoint {
+        self.session.transport().current_endpoint()
+    }
+
+    /// The fingerprint of the certificate the current host showed last, whatever trusts it.
+    pub fn peer_fingerprint(&self) -> Option<Fingerprint> {
+        self.session.transport().peer_fingerprint()
+    }
+
+    async fn read<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Error> {
+        Ok(self.session.ask::<T>(call).await?.0)
+    }
+
+    async fn list<T: DeserializeOwned>(&self, call: &Call) -> Result<Vec<T>, Error> {
+        Ok(self.read::<List<T>>(call).await?.0)
+    }
+
+    /// Sends what starts a task. An answer without a UPID leaves open what happened.
+    async fn start(&self, call: &Call) -> Result<Upid, Error> {
+        let (text, endpoint) = self.session.ask::<String>(call).await?;
+        text.parse::<Upid>()
+            .map_err(|error| not_understood(call, endpoint, &error.to_string()))
+    }
+}
+
+fn guest_call(method: Method, node: &str, kind: GuestKind, vmid: u32, rest: &[&str]) -> Call {
+    let vmid = vmid.to_string();
+    let mut segments = vec!["nodes", node, kind.as_str(), &vmid];
+    segments.extend(rest);
+    Call::new(method, &segments)
+}
+
+fn task_call(task: &Upid, what: &str) -> Call {
+    Call::new(
+        Method::Get,
+        &["nodes", task.node(), "tasks", task.as_str(), what],
+    )
+}
+
+fn not_understood(call: &Call, endpoint: Endpoint, what: &str) -> Error {
+    Error::NotUnderstood {
+        method: call.method,
+        path: call.path().to_owned(),
+        endpoint,
+        what: what.to_owned(),
+        certainty: Certainty::Unknown,
+    }
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Addresses of PVE hosts as an administrator types them: `host`, `host:port`, `[::1]:8006`,
+//! and comma-separated lists of those. Nothing is resolved here.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The port pveproxy listens on.
+pub const DEFAULT_PORT: u16 = 8006;
+
+/// One PVE host: a name or an IP address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// A host name, an IPv4 address, or an IPv6 address without brackets.
+    pub host: String,
+    /// The TCP port; [`DEFAULT_PORT`] unless another was given.
+    pub port: u16,
+}
+
+/// What is wrong with a typed address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// Nothing between two commas, or nothing at all.
+    #[error("an empty host name; expected HOST[:PORT],HOST[:PORT],…")]
+    Empty,
+    /// The text after the colon is no port.
+    #[error("'{text}' has the port '{port}', which is not a number from 1 to 65535")]
+    Port {
+        /// The whole address as typed.
+        text: String,
+        /// The part taken for the port.
+        port: String,
+    },
+    /// A bracket without its partner, or text behind it that is no port.
+    #[error(
+        "'{0}' is not a host; an IPv6 address is written as [2001:db8::1] or [2001:db8::1]:8006"
+    )]
+    Brackets(String),
+    /// A character that no host name or address has.
+    #[error(
+        "'{text}' is not a host: it contains '{character}'; give HOST or HOST:PORT without https://"
+    )]
+    Character {
+        /// The whole address as typed.
+        text: String,
+        /// The first offending character.
+        character: char,
+    },
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    /// Parses `host`, `host:port`, `[address]`, `[address]:port` or a bare IPv6 address.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(EndpointError::Empty);
+        }
+        let (host, port) = split(text)?;
+        let port = match port {
+            None => DEFAULT_PORT,
+            Some(digits) => parse_port(text, digits)?,
+        };
+        check_host(text, host)?;
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    /// `host:port`, with brackets around an IPv6 address.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(formatter, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(formatter, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Hosts of one cluster in the order in which they are tried; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostList(Vec<Endpoint>);
+
+impl HostList {
+    /// The hosts, in the order given, each once.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.0
+    }
+
+    /// Gives the hosts away.
+    pub fn into_endpoints(self) -> Vec<Endpoint> {
+        self.0
+    }
+}
+
+impl FromStr for HostList {
+    type Err = EndpointError;
+
+    /// Parses `host[:port],host[:port],…`; a host named twice counts once.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut endpoints: Vec<Endpoint> = Vec::new();
+        for part in text.split(',') {
+            let endpoint = part.parse()?;
+            if !endpoints.contains(&endpoint) {
+                endpoints.push(endpoint);
+            }
+        }
+        Ok(Self(endpoints))
+    }
+}
+
+impl fmt::Display for HostList {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, endpoint) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "," };
+            write!(formatter, "{separator}{endpoint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Separates the host from the text of the port.
+fn split(text: &str) -> Result<(&str, Option<&str>), EndpointError> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, after) = rest
+            .split_once(']')
+            .ok_or_else(|| EndpointError::Brackets(text.to_owned()))?;
+        if host.parse::<std::net::Ipv6Addr>().is_err() {
+            return Err(EndpointError::Brackets(text.to_owned()));
+        }
+        return match after.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if after.is_empty() => Ok((host, None)),
+            None => Err(EndpointError::Brackets(text.to_owned())),
+        };
+    }
+    if text.parse::<std::net::Ipv6Addr>().is_ok() {
+        return Ok((text, None));
+    }
+    Ok(match text.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    })
+}
+
+fn parse_port(text: &str, digits: &str) -> Result<u16, EndpointError> {
+    let error = || EndpointError::Port {
+        text: text.to_owned(),
+        port: digits.to_owned(),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(error());
+    }
+    digits
+        .parse::<u16>()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(error)
+}
+
+/// Lets through what DNS names and addresses are made of, underscores included, as real
+/// host files have them.
+fn check_host(text: &str, host: &str) -> Result<(), EndpointError> {
+    if host.is_empty() {
+        return Err(EndpointError::Empty);
+    }
+    let allowed = |character: &char| {
+        character.is_alphanumeric() || matches!(character, '.' | '-' | '_' | ':')
+    };
+    match host.chars().find(|character| !allowed(character)) {
+        None => Ok(()),
+        Some(character) => Err(EndpointError::Character {
+            text: text.to_owned(),
+            character,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(input: &str, host: &str, port: u16) {
+        let endpoint: Endpoint = input.parse().unwrap();
+        assert_eq!(
+            endpoint,
+            Endpoint {
+                host: host.to_owned(),
+                port
+            },
+            "{input}"
+        );
+        assert_eq!(
+            endpoint.to_string().parse::<Endpoint>().unwrap(),
+            endpoint,
+            "{input}"
+        );
+    }
+
+    #[test]
+    fn addresses_are_read_as_typed() {
+        check("pve1", "pve1", 8006);
+        check(" pve1.example.com:8007 ", "pve1.example.com", 8007);
+        check("10.0.0.1", "10.0.0.1", 8006);
+        check("10.0.0.1:443", "10.0.0.1", 443);
+        check("[::1]", "::1", 8006);
+        check("[2001:db8::1]:8443", "2001:db8::1", 8443);
+        check("2001:db8::1", "2001:db8::1", 8006);
+        check("node_1", "node_1", 8006);
+    }
+
+    #[test]
+    fn wrong_addresses_name_the_culprit() {
+        for (input, part) in [
+            ("", "empty host name"),
+            (":8006", "empty host name"),
+            ("pve1:", "the port ''"),
+            ("pve1:0", "the port '0'"),
+            ("pve1:65536", "the port '65536'"),
+            ("pve1:+80", "the port '+80'"),
+            ("https://pve1:8006", "port '//pve1:8006'"),
+            ("pve1/path", "contains '/'"),
+            ("[::1", "IPv6"),
+            ("[::1]x", "IPv6"),
+            ("[pve1]", "IPv6"),
+            ("a b", "contains ' '"),
+        ] {
+            let message = input.parse::<Endpoint>().unwrap_err().to_string();
+            assert!(message.contains(part), "{input}: {message}");
+        }
+    }
+
+    #[test]
+    fn lists_keep_their_order_and_name_each_host_once() {
+        let list: HostList = "b, a:8007,b:8006,[::1]".parse().unwrap();
+        assert_eq!(list.to_string(), "b:8006,a:8007,[::1]:8006");
+        assert_eq!("a,,b".parse::<HostList>(), Err(EndpointError::Empty));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed_or_refused_and_what_is_parsed_survives(text in ".{0,40}") {
+            if let Ok(endpoint) = text.parse::<Endpoint>() {
+                prop_assert_eq!(endpoint.to_string().parse::<Endpoint>().unwrap(), endpoint);
+            }
+        }
+    }
+}

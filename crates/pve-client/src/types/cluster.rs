@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What PVE says about itself: version, quorum, the caller's privileges.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Deserializer};
+
+use super::loose;
+
+/// `GET /version` (`PVE/API2.pm`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "WireVersion")]
+pub struct Version {
+    /// The full version of pve-manager, such as `8.4.21`.
+    pub version: String,
+    /// The release, such as `8.4`.
+    pub release: String,
+}
+
+impl Version {
+    /// The number before the first dot, such as 8.
+    pub fn major(&self) -> Option<u32> {
+        self.version.split('.').next()?.parse().ok()
+    }
+}
+
+#[derive(Deserialize)]
+struct WireVersion {
+    #[serde(default, deserialize_with = "loose::text")]
+    version: Option<String>,
+    #[serde(default, deserialize_with = "loose::text")]
+    release: Option<String>,
+}
+
+impl From<WireVersion> for Version {
+    fn from(wire: WireVersion) -> Self {
+        Self {
+            version: wire.version.unwrap_or_default(),
+            release: wire.release.unwrap_or_default(),
+        }
+    }
+}
+
+/// `GET /cluster/status` (`PVE/API2/Cluster.pm`); needs `Sys.Audit` on `/`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterStatus {
+    /// The cluster's name; absent on a host that is in no cluster.
+    pub name: Option<String>,
+    /// Whether the cluster has quorum; absent on a host that is in no cluster.
+    pub quorate: Option<bool>,
+    /// The nodes.
+    pub nodes: Vec<ClusterNode>,
+}
+
+/// A node of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterNode {
+    /// Its name.
+    pub name: String,
+    /// Whether the cluster sees it.
+    pub online: bool,
+    /// Whether it is the one that answered.
+    pub local: bool,
+    /// Its address; absent for nodes that were never seen.
+    pub address: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireStatus {
+    #[serde(default, rename = "type", deserialize_with = "loose::text")]
+    kind: Option<String>,
+    #[serde(default, deserialize_with = "loose::text")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "loose::optional_boolean")]
+    quorate: Option<bool>,
+    #[serde(default, deserialize_with = "loose::boolean")]
+    online: bool,
+    #[serde(default, deserialize_with = "loose::boolean")]
+    local: bool,
+    #[serde(default, deserialize_with = "loose::text")]
+    ip: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for ClusterStatus {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let mut status = Self::default();
+        for wire in loose::List::<WireStatus>::deserialize(input)?.0 {
+            match (wire.kind.as_deref(), wire.name) {
+                (Some("cluster"), name) => {
+                    status.name = name;
+                    status.quorate = wire.quorate;
+                }
+                (Some("node"), Some(name)) => status.nodes.push(ClusterNode {
+                    name,
+                    online: wire.online,
+                    local: wire.local,
+                    address: wire.ip,
+                }),
+                _ => {}
+            }
+        }
+        Ok(status)
+    }
+}
+
+/// `GET /access/permissions`: what the caller may do where (`PVE/API2/AccessControl.pm`).
+///
+/// Listed are the paths that have an entry, not every object below them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Permissions(BTreeMap<String, BTreeSet<String>>);
+
+impl Permissions {
+    /// Whether exactly this path lists the privilege.
+    pub fn has(&self, path: &str, privilege: &str) -> bool {
+        self.0
+            .get(path)
+            .is_some_and(|privileges| privileges.contains(privilege))
+    }
+
+    /// Each path with its privileges.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
+        self.0
+            .iter()
+            .map(|(path, privileges)| (path.as_str(), privileges))
+    }
+
+    /// Whether nothing at all is permitted.
+    pub fn is_empty(&self) -> bool {
+        self.0.values().all(BTreeSet::is_empty)
+    }
+}
+
+impl<'de> Deserialize<'de> for Permissions {
+    /// The values say whether a privilege propagates to what is below; having it is what counts.
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        type Wire = BTreeMap<String, Option<BTreeMap<String, serde::de::IgnoredAny>>>;
+        let paths = Option::<Wire>::deserialize(input)?.unwrap_or_default();
+        let keys = |privileges: Option<BTreeMap<String, _>>| {
+            privileges.unwrap_or_default().into_keys().collect()
+        };
+        Ok(Self(
+            paths
+                .into_iter()
+                .map(|(path, privileges)| (path, keys(privileges)))
+                .collect(),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_and_a_single_host_are_both_understood() {
+        let cluster: ClusterStatus = serde_json::from_str(
+            r#"[{"version":3,"type":"cluster","name":"lab","nodes":3,"id":"cluster","quorate":1},
+                {"id":"node/pve1","type":"node","name":"pve1","ip":"10.99.0.1","local":1,"online":1},
+                {"online":0,"local":0,"type":"node","name":"pve3"},{"type":"future"}]"#,
+        )
+        .unwrap();
+        assert_eq!(
+            (cluster.name.as_deref(), cluster.quorate),
+            (Some("lab"), Some(true))
+        );
+        assert_eq!(cluster.nodes.len(), 2);
+        assert_eq!(cluster.nodes[0].address.as_deref(), Some("10.99.0.1"));
+        assert!(cluster.nodes[0].local && !cluster.nodes[1].online);
+        let single: ClusterStatus =
+            serde_json::from_str(r#"[{"name":"pve1","local":1,"type":"node","online":1}]"#)
+                .unwrap();
+        assert_eq!((single.quorate, single.nodes.len()), (None, 1));
+    }
+
+    #[test]
+    fn privileges_are_found_by_path() {
+        let permissions: Permissions = serde_json::from_str(
+            r#"{"/vms":{"VM.Audit":1,"VM.Snapshot":0},"/storage":{"Datastore.Audit":1},"/x":null}"#,
+        )
+        .unwrap();
+        assert!(permissions.has("/vms", "VM.Snapshot"));
+        assert!(!permissions.has("/vms/100", "VM.Snapshot"));
+        assert_eq!(permissions.iter().count(), 3);
+        assert!(!permissions.is_empty());
+        assert!(
+            serde_json::from_str::<Permissions>("null")
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn the_major_version_is_a_number() {
+        let version: Version =
+            serde_json::from_str(r#"{"release":"8.4","version":"8.4.21","repoid":"2606"}"#)
+                .unwrap();
+        assert_eq!(
+            (version.major(), version.release.as_str()),
+            (Some(8), "8.4")
+        );
+        assert_eq!(Version::default().major(), None);
+    }
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Reading JSON as Perl writes it: a number may come as a string and a string as a number,
+//! a boolean as 0, 1, "1", "" or true, anything as null. A field that makes no sense counts as
+//! absent, and an element of a listing that makes no sense is left out, so that one oddity never
+//! hides the other nine hundred guests.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Any scalar as text: `5`, `"5"` and `5.0` become what Perl would print; booleans `1` and `0`.
+pub(crate) fn text<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    Ok(Scalar::deserialize(input)?.0)
+}
+
+/// Any scalar that is a whole number, not below zero; a fraction is cut off.
+pub(crate) fn unsigned<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
+    Ok(text(input)?.and_then(|digits| parse_unsigned(&digits)))
+}
+
+/// Any scalar that is a whole number.
+pub(crate) fn signed<'de, D: Deserializer<'de>>(input: D) -> Result<Option<i64>, D::Error> {
+    Ok(text(input)?.and_then(|digits| parse_signed(&digits)))
+}
+
+/// Any scalar that is a finite number.
+pub(crate) fn fraction<'de, D: Deserializer<'de>>(input: D) -> Result<Option<f64>, D::Error> {
+    let number = text(input)?.and_then(|digits| digits.trim().parse::<f64>().ok());
+    Ok(number.filter(|number| number.is_finite()))
+}
+
+/// What Perl takes for true: everything but absence, the empty string and `0`; the words `false`,
+/// `no` and `off` are false too, as in PVE's configuration files.
+pub(crate) fn boolean<'de, D: Deserializer<'de>>(input: D) -> Result<bool, D::Error> {
+    Ok(optional_boolean(input)?.unwrap_or(false))
+}
+
+/// As [`boolean`], but null and what is no scalar are told from false.
+pub(crate) fn optional_boolean<'de, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<bool>, D::Error> {
+    Ok(text(input)?.map(|word| !matches!(word.as_str(), "" | "0" | "false" | "no" | "off")))
+}
+
+/// The whole numbers as Perl may print them: `12`, `12.0`, `1.2e+01`.
+fn parse_unsigned(digits: &str) -> Option<u64> {
+    let digits = digits.trim();
+    digits
+        .parse()
+        .ok()
+        .or_else(|| parse_signed(digits).and_then(|number| number.try_into().ok()))
+}
+
+fn parse_signed(digits: &str) -> Option<i64> {
+    let digits = digits.trim();
+    digits.parse().ok().or_else(|| {
+        let number = digits.parse::<f64>().ok()?.trunc();
+        // Above 2^53 a fraction cannot be told from a whole number any more.
+        if number.abs() > 9_007_199_254_740_992.0 {
+            return None;
+        }
+        format!("{number:.0}").parse().ok()
+    })
+}
+
+/// A scalar as text, or nothing for null, lists and objects.
+struct Scalar(Option<String>);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_any(ScalarVisitor)
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any JSON value")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Scalar, E> {
+        Ok(Scalar(Some(if value { "1" } else { "0" }.to_owned())))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Scalar, E> {
+        Ok(Scalar(Some(value.to_string())))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Scalar, E> {
+        Ok(Scalar(Some(value.to_string())))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Scalar, E> {
+        Ok(Scalar(Some(value.to_string())))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Scalar, E> {
+        Ok(Scalar(Some(value.to_owned())))
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<Scalar, E> {
+        Ok(Scalar(Some(value)))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Scalar, E> {
+        Ok(Scalar(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Scalar, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar(None))
+    }
+}
+
+/// A listing of which every element that can be read is kept. Null is an empty listing, and so
+/// is an object that is no list (PVE's log of an unknown task).
+#[derive(Debug)]
+pub(crate) struct List<T>(pub(crate) Vec<T>);
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_any(ListVisitor(PhantomData))
+    }
+}
+
+struct ListVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+    type Value = List<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<List<T>, E> {
+        Ok(List::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<List<T>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(List::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List<T>, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(raw) = list.next_element::<&'de RawValue>()? {
+            match serde_json::from_str(raw.get()) {
+                Ok(element) => elements.push(element),
+                Err(error) => tracing::debug!(%error, "an element of a listing was left out"),
+            }
+        }
+        Ok(List(elements))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Sample {
+        #[serde(default, deserialize_with = "unsigned")]
+        count: Option<u64>,
+        #[serde(default, deserialize_with = "signed")]
+        change: Option<i64>,
+        #[serde(default, deserialize_with = "fraction")]
+        share: Option<f64>,
+        #[serde(default, deserialize_with = "boolean")]
+        flag: bool,
+        #[serde(default, deserialize_with = "text")]
+        name: Option<String>,
+    }
+
+    fn count(json: &str) -> Option<u64> {
+        serde_json::from_str::<Sample>(&format!(r#"{{"count":{json},"x":[{{}}]}}"#))
+            .unwrap()
+            .count
+    }
+
+    fn flag(json: &str) -> bool {
+        serde_json::from_str::<Sample>(&format!(r#"{{"flag":{json}}}"#))
+            .unwrap()
+            .flag
+    }
+
+    #[test]
+    fn numbers_come_in_many_clothes() {
+        for json in ["12", "\"12\"", "12.0", "\" 12 \"", "\"12.7\"", "1.2e1"] {
+            assert_eq!(count(json), Some(12), "{json}");
+        }
+        for json in ["null", "\"\"", "\"x\"", "-1", "[]", "{\"a\":[1]}", "1e300"] {
+            assert_eq!(count(json), None, "{json}");
+        }
+        assert_eq!(count("18446744073709551615"), Some(u64::MAX));
+        assert_eq!(count("true"), Some(1));
+    }
+
+    #[test]
+    fn truth_is_what_perl_takes_for_it() {
+        for json in ["1", "\"1\"", "true", "\"yes\"", "2", "\"on\""] {
+            assert!(flag(json), "{json}");
+        }
+        for json in ["0", "\"0\"", "false", "\"\"", "null", "[]", "\"no\""] {
+            assert!(!flag(json), "{json}");
+        }
+    }
+
+    #[test]
+    fn text_and_fractions_are_loose_as_well() {
+        let sample: Sample =
+            serde_json::from_str(r#"{"name":117,"share":"0.25","change":"-3"}"#).unwrap();
+        assert_eq!(sample.name.as_deref(), Some("117"));
+        assert_eq!((sample.share, sample.change), (Some(0.25), Some(-3)));
+    }
+
+    #[test]
+    fn one_odd_element_does_not_hide_the_others() {
+        let list: List<Sample> =
+            serde_json::from_str(r#"[{"count":1},5,null,"x",[],{"count":"2"}]"#).unwrap();
+        let counts: Vec<_> = list.0.iter().filter_map(|sample| sample.count).collect();
+        assert_eq!(counts, [1, 2]);
+        assert!(
+            serde_json::from_str::<List<Sample>>("null")
+                .unwrap()
+                .0
+                .is_empty()
+        );
+        assert!(
+            serde_json::from_str::<List<Sample>>(r#"{"n":1}"#)
+                .unwrap()
+                .0
+                .is_empty()
+        );
+        assert!(serde_json::from_str::<List<Sample>>("[{]").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_whole_number_survives_as_number_and_as_string(number: u64) {
+            prop_assert_eq!(count(&number.to_string()), Some(number));
+            prop_assert_eq!(count(&format!("\"{number}\"")), Some(number));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(json in "[\\[\\]{}:,\"0-9a-z ]{0,40}") {
+            let _ = serde_json::from_str::<List<Sample>>(&json);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What PVE's answers say, as compact types. Each is filled directly from the bytes; see [`loose`]
+//! for how Perl's freedom with types is borne.
+
+mod cluster;
+mod guest;
+pub(crate) mod loose;
+mod resource;
+mod snapshot;
+mod storage;
+mod task;
+
+pub use cluster::{ClusterNode, ClusterStatus, Permissions, Version};
+pub use guest::{GuestConfig, GuestKind};
+pub use resource::{GuestResource, NodeResource, Resource, StorageResource};
+pub use snapshot::{NewSnapshot, SnapshotEntry, SnapshotListing};
+pub use storage::NodeStorage;
+pub use task::{TaskEntry, TaskExit, TaskFilter, TaskSource, TaskStatus};

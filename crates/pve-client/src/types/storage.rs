@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! `GET /nodes/{node}/storage`: storages with their usage, as one node sees them
+//! (`PVE/API2/Storage/Status.pm`).
+
+use serde::{Deserialize, Deserializer};
+
+use super::loose;
+
+/// A storage of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeStorage {
+    /// The storage's ID.
+    pub storage: String,
+    /// The plugin, such as `dir`, `zfspool`, `rbd`.
+    pub plugin: String,
+    /// What may be stored there: `images`, `rootdir`, `backup`, …
+    pub content: Vec<String>,
+    /// Whether it answers at the moment.
+    pub active: bool,
+    /// Whether it is switched on in the configuration.
+    pub enabled: bool,
+    /// Whether all nodes see the same contents.
+    pub shared: bool,
+    /// Bytes in use; absent while the storage does not answer.
+    pub used: Option<u64>,
+    /// Bytes in total; absent while the storage does not answer.
+    pub total: Option<u64>,
+    /// Bytes that can still be written.
+    pub available: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(default, deserialize_with = "loose::text")]
+    storage: Option<String>,
+    #[serde(default, rename = "type", deserialize_with = "loose::text")]
+    plugin: Option<String>,
+    #[serde(default, deserialize_with = "loose::text")]
+    content: Option<String>,
+    #[serde(default, deserialize_with = "loose::boolean")]
+    active: bool,
+    #[serde(default, deserialize_with = "loose::optional_boolean")]
+    enabled: Option<bool>,
+    #[serde(default, deserialize_with = "loose::boolean")]
+    shared: bool,
+    #[serde(default, deserialize_with = "loose::unsigned")]
+    used: Option<u64>,
+    #[serde(default, deserialize_with = "loose::unsigned")]
+    total: Option<u64>,
+    #[serde(default, deserialize_with = "loose::unsigned")]
+    avail: Option<u64>,
+}
+
+impl<'de> Deserialize<'de> for NodeStorage {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let wire = Wire::deserialize(input)?;
+        let storage = wire
+            .storage
+            .ok_or_else(|| serde::de::Error::missing_field("storage"))?;
+        Ok(Self {
+            storage,
+            plugin: wire.plugin.unwrap_or_default(),
+            content: content_list(wire.content.as_deref()),
+            active: wire.active,
+            enabled: wire.enabled.unwrap_or(true),
+            shared: wire.shared,
+            used: wire.used,
+            total: wire.total,
+            available: wire.avail,
+        })
+    }
+}
+
+/// The kinds of contents, sorted: PVE sends them in random order.
+pub(super) fn content_list(text: Option<&str>) -> Vec<String> {
+    let parts = text.unwrap_or_default().split(',').map(str::trim);
+    let mut kinds: Vec<String> = parts
+        .filter(|kind| !kind.is_empty())
+        .map(Into::into)
+        .collect();
+    kinds.sort_unstable();
+    kinds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_is_read_and_a_dead_storage_has_none() {
+        let list: loose::List<NodeStorage> = serde_json::from_str(
+            r#"[{"storage":"tank","used":18219008,"total":"8589934592","shared":0,"type":"btrfs",
+                 "content":"rootdir,images","avail":8023343104,"active":1,"enabled":1},
+                {"storage":"nfs","type":"nfs","content":"images","active":0,"shared":"1"}, {"type":"x"}]"#,
+        )
+        .unwrap();
+        let [tank, nfs] = list.0.as_slice() else {
+            panic!("{list:?}")
+        };
+        assert_eq!(
+            (tank.used, tank.total),
+            (Some(18_219_008), Some(8_589_934_592))
+        );
+        assert_eq!(tank.content, ["images", "rootdir"]);
+        assert_eq!(
+            (nfs.active, nfs.enabled, nfs.shared, nfs.used),
+            (false, true, true, None)
+        );
+    }
+}
