@@ -144,6 +144,9 @@ impl Schedule {
         if self.running >= self.limits.total {
             return None;
         }
+        if self.limits.total == 1 {
+            return self.start_first();
+        }
         let (node, position) = self.busiest_nodes_first().into_iter().find_map(|node| {
             let position = self.nodes[node]
                 .waiting

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Carries out a plan: as much at once as the limits allow, each guest's steps one after the other.
+//!
+//! `schedule` (in the core) says who may start, [`turn`] is what one guest goes through,
+//! [`operation`] is the only place from which a creation or removal is sent, [`phases`] calls the
+//! hook, [`explain`] turns what PVE said into what an administrator can use.
+//!
+//! Limits: it prints nothing and decides nothing about snapshots. It can leave out what the plan
+//! names, and cannot do what it does not name.
+
+mod explain;
+mod operation;
+mod phases;
+mod turn;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use autosnap_core::event::{Event, GuestEnd};
+use autosnap_core::guest::Vmid;
+use autosnap_core::plan::{Decision, GuestPlan, Plan};
+use autosnap_core::schedule::{JobId, Limits, Schedule, Work};
+use pve_client::{Client, Upid, WaitPolicy};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::events::Events;
+use crate::stop::Stop;
+pub use phases::{HookFailure, PhaseCall, Phases};
+use turn::{Turn, TurnEnd};
+
+/// How a plan is carried out.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How much may run at once.
+    pub limits: Limits,
+    /// How long to wait for each task.
+    pub timeout: Duration,
+    /// Remove with `force=1`.
+    pub force_remove: bool,
+    /// How long after the start locked guests are tried again; `None`: they fail at once.
+    pub wait_locked: Option<Duration>,
+    /// When to look at a task.
+    pub wait_policy: WaitPolicy,
+    /// The shared storages of the cluster, whose guests count for the limit per storage.
+    pub shared_storages: Vec<String>,
+}
+
+/// Carries out plans against one cluster.
+#[derive(Debug)]
+pub struct Engine {
+    client: Client,
+    options: Options,
+    phases: Phases,
+    events: Events,
+    stop: Stop,
+    deadline_for_locks: Option<Instant>,
+    running: Mutex<BTreeMap<Vmid, Upid>>,
+}
+
+impl Engine {
+    /// An engine whose clock for `wait_locked` starts now.
+    pub fn new(client: Client, options: Options, phases: Phases, events: Events, stop: Stop) -> Self {
+        let deadline_for_locks = options.wait_locked.map(|wait| Instant::now() + wait);
+        Self { client, options, phases, events, stop, deadline_for_locks, running: Mutex::default() }
+    }
+
+    /// The tasks that were started and are not known to have ended.
+    pub fn running_tasks(&self) -> Vec<Upid> {
+        self.lock_running().values().cloned().collect()
+    }
+
+    /// Carries out the plan. All it has to tell, it tells as events; every guest of the plan gets
+    /// its [`Event::GuestFinished`], whatever happens.
+    pub async fn run(self: &Arc<Self>, plan: &Arc<Plan>) {
+        let work: Vec<Work> = plan.guests.iter().map(|guest| self.work(guest)).collect();
+        let mut floor = Floor {
+            engine: self,
+            schedule: Schedule::new(self.options.limits, &work),
+            waiting: (0..plan.guests.len()).map(|index| Some(Turn::new(Arc::clone(plan), index))).collect(),
+            running: JoinSet::new(),
+            deferred: BTreeMap::new(),
+        };
+        floor.run().await;
+        floor.finish_unreached();
+    }
+
+    fn work(&self, plan: &GuestPlan) -> Work {
+        let (weight, with_ram, storages) = match &plan.decision {
+            Decision::Proceed(steps) => {
+                let with_ram = steps.creation.as_ref().is_some_and(|creation| creation.with_ram);
+                let steps_to_do = steps.removals().count() + usize::from(steps.creation.is_some());
+                // RAM is written out at the pace of the storage: by experience many times a disk snapshot.
+                let weight = steps_to_do + if with_ram { 20 } else { 0 };
+                (weight, with_ram, steps.storages.as_slice())
+            }
+            Decision::Skip(_) | Decision::Refuse(_) => (0, false, [].as_slice()),
+        };
+        Work {
+            node: plan.guest.node.clone(),
+            shared_storages: storages.iter().filter(|name| self.options.shared_storages.contains(name)).cloned().collect(),
+            weight: u32::try_from(weight).unwrap_or(u32::MAX),
+            with_ram,
+        }
+    }
+
+    /// Whether a guest that is locked may still queue again.
+    fn may_wait_for_locks(&self) -> bool {
+        self.stop.requested().is_none() && self.deadline_for_locks.is_some_and(|deadline| Instant::now() < deadline)
+    }
+
+    fn note_running(&self, vmid: Vmid, upid: &Upid) {
+        self.lock_running().insert(vmid, upid.clone());
+    }
+
+    fn note_ended(&self, vmid: Vmid) {
+        self.lock_running().remove(&vmid);
+    }
+
+    fn lock_running(&self) -> std::sync::MutexGuard<'_, BTreeMap<Vmid, Upid>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The state of one run: who waits, who runs, who was put back.
+struct Floor<'a> {
+    engine: &'a Arc<Engine>,
+    schedule: Schedule,
+    /// The turn of each job while it does not run; `None` while it runs and when it is over.
+    waiting: Vec<Option<Turn>>,
+    running: JoinSet<(JobId, Turn, TurnEnd)>,
+    /// Jobs put back for a lock, by the time of their next try.
+    deferred: BTreeMap<(Instant, JobId), ()>,
+}
+
+impl Floor<'_> {
+    async fn run(&mut self) {
+        let stop = self.engine.stop.clone();
+        let mut stopping = stop.requested().is_some();
+        loop {
+            if !stopping {
+                self.start_all_that_may();
+            }
+            let next_try = self.deferred.keys().next().map(|(time, _)| *time).filter(|_| !stopping);
+            if self.running.is_empty() && next_try.is_none() {
+                break;
+            }
+            tokio::select! {
+                Some(ended) = self.running.join_next() => {
+                    let (job, turn, end) = ended.expect("turns neither panic nor are aborted");
+                    self.take_back(job, turn, end);
+                }
+                () = until(next_try) => self.resume_due(),
+                interruption = stop.wait(), if !stopping => {
+                    stopping = true;
+                    self.engine.events.send(Event::Interrupted(interruption));
+                }
+            }
+        }
+    }
+
+    fn start_all_that_may(&mut self) {
+        while let Some(job) = self.schedule.start_next() {
+            let mut turn = self.waiting[job].take().expect("a job that waits has its turn here");
+            let engine = Arc::clone(self.engine);
+            self.running.spawn(async move {
+                let end = turn.take(&engine).await;
+                (job, turn, end)
+            });
+        }
+    }
+
+    fn take_back(&mut self, job: JobId, turn: Turn, end: TurnEnd) {
+        let vmid = turn.vmid();
+        match end {
+            TurnEnd::Finished(end) => {
+                self.schedule.finish(job, turn.last_stretch());
+                self.engine.events.send(Event::GuestFinished { vmid, end, duration: turn.worked() });
+            }
+            TurnEnd::Deferred(cause) => {
+                self.schedule.defer(job);
+                self.engine.events.send(Event::GuestDeferred { vmid, cause });
+                let again = Instant::now() + turn.pause_before_next_try();
+                let again = self.engine.deadline_for_locks.map_or(again, |deadline| again.min(deadline));
+                self.deferred.insert((again, job), ());
+                self.waiting[job] = Some(turn);
+            }
+        }
+    }
+
+    fn resume_due(&mut self) {
+        let now = Instant::now();
+        while let Some(entry) = self.deferred.first_entry().filter(|entry| entry.key().0 <= now) {
+            let ((_, job), ()) = entry.remove_entry();
+            self.schedule.resume(job);
+        }
+    }
+
+    /// The guests whose turn never came, because the run was asked to stop. One that was put back
+    /// in the middle of its turn has had its failure told.
+    fn finish_unreached(&mut self) {
+        for turn in self.waiting.iter_mut().filter_map(Option::take) {
+            let end = turn.end_if_never_resumed();
+            self.engine.events.send(Event::GuestFinished { vmid: turn.vmid(), end, duration: turn.worked() });
+        }
+    }
+}
+
+impl Turn {
+    /// What a guest that is left waiting when the run stops has come to.
+    fn end_if_never_resumed(&self) -> GuestEnd {
+        self.planned_end().unwrap_or(GuestEnd::NotReached)
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

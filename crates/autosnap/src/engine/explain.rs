@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What PVE said, in terms of what an administrator can do about it.
+//!
+//! The texts that are recognised here are PVE's, from the recordings and from the source files
+//! named at each. One that is not recognised is passed on as it is.
+
+use std::time::Duration;
+
+use autosnap_core::event::{Cause, Effect, Failure};
+use pve_client::{Certainty, Error, GuestKind, Upid};
+
+use super::operation::Place;
+
+/// Whether PVE refused because somebody else is at work on the guest or its disks, so that the
+/// same request may succeed later. Nothing was changed then.
+pub(super) fn is_lock(message: &str) -> bool {
+    // check_lock in PVE/AbstractConfig.pm.
+    (message.starts_with("VM is locked (") || message.starts_with("CT is locked ("))
+        // lock_file_full in PVE/Tools.pm; cfs_lock in PVE/Cluster.pm.
+        || message.contains("got timeout")
+        || message.contains("got lock timeout")
+        // Replication holds the guest's migration lock (PVE/GuestHelpers.pm).
+        || message.contains("guest migration lock")
+        // A snapshot that `zfs send` is reading.
+        || message.contains("dataset is busy")
+}
+
+/// The text PVE itself gives for a lock.
+pub(super) fn locked(kind: GuestKind, lock: &str) -> String {
+    match kind {
+        GuestKind::Qemu => format!("VM is locked ({lock})"),
+        GuestKind::Lxc => format!("CT is locked ({lock})"),
+    }
+}
+
+/// A guest that is locked and may not wait any longer.
+pub(super) fn lock_failure(message: String, waited: Option<Duration>) -> Failure {
+    let hint = match waited {
+        Some(waited) => format!("it stayed so for {} s; see the task that holds it in PVE", waited.as_secs()),
+        None => "try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned(),
+    };
+    Failure { cause: Cause::Task, effect: Effect::None, message, hint: Some(hint) }
+}
+
+/// A call that failed.
+pub(super) fn failure(error: &Error) -> Failure {
+    let effect = match error.certainty() {
+        Certainty::NotSent | Certainty::Refused => Effect::None,
+        Certainty::Unknown => Effect::Unknown,
+    };
+    let (cause, message) = match error.reason() {
+        Some(_) => (Cause::Refused, error.to_string()),
+        None => (Cause::Connection, error.to_string()),
+    };
+    Failure { cause, effect, message, hint: hint_for(error) }
+}
+
+/// What to do about a call that failed, if anything is known to help.
+pub fn hint_for(error: &Error) -> Option<String> {
+    if let Some(missing) = error.missing_privilege() {
+        let privilege = missing.privilege.split('|').next().unwrap_or_default().to_owned();
+        return Some(format!(
+            "the privilege {privilege} on {} is missing; grant it with: pveum acl modify {} --roles ROLE --users USER \
+             (for a token with its own privileges: --tokens 'USER!TOKENID'), where ROLE holds {privilege}",
+            missing.path, missing.path,
+        ));
+    }
+    if error.is_guest_missing() {
+        return Some("the guest is gone, or was moved to a node that cannot be seen".to_owned());
+    }
+    match error.status() {
+        Some(595..=599) => Some("the node does not answer; look at it and at the cluster network".to_owned()),
+        _ => None,
+    }
+}
+
+/// A task that outlived the time-out.
+pub(super) fn timed_out(upid: &Upid, timeout: Duration, last_error: Option<&Error>) -> Failure {
+    let trouble = last_error.map(|error| format!(" (the last look at it failed: {error})")).unwrap_or_default();
+    Failure {
+        cause: Cause::Timeout,
+        effect: Effect::StillRunning,
+        message: format!("the task has not ended within {} s{trouble}", timeout.as_secs()),
+        hint: Some(format!("PVE goes on with it: {upid}; give it more time with --timeout")),
+    }
+}
+
+/// A task that may not be looked at.
+pub(super) fn unreadable_task(upid: &Upid, error: &Error) -> Failure {
+    Failure {
+        cause: Cause::Connection,
+        effect: Effect::Unknown,
+        message: format!("cannot follow the task: {error}"),
+        hint: Some(format!("look how it ended in PVE: {upid}")),
+    }
+}
+
+/// A request whose answer was lost and whose effect was not found.
+pub(super) fn lost(place: &Place, snapshot: &str, error: &Error, half: bool) -> Failure {
+    let what = if half { "is half made" } else { "shows no trace of it" };
+    Failure {
+        cause: Cause::Connection,
+        effect: Effect::Unknown,
+        message: format!("nobody can tell whether it was done: {error}; the guest {what}"),
+        hint: Some(format!("look at snapshot {snapshot} and at the tasks of guest {} on node {}", place.vmid, place.node)),
+    }
+}
+
+/// What to do about a task that failed.
+pub(super) fn task_hint(place: &Place, snapshot: &str, message: &str, half: bool, upid: &Upid) -> Option<String> {
+    let tool = match place.kind {
+        GuestKind::Qemu => "qm",
+        GuestKind::Lxc => "pct",
+    };
+    let vmid = place.vmid;
+    if half {
+        return Some(format!(
+            "PVE has left the guest locked; when no task runs on it, as root on {}: \
+             {tool} unlock {vmid} && {tool} delsnapshot {vmid} {snapshot} --force",
+            place.node
+        ));
+    }
+    if message.contains("snapshot feature is not available") {
+        return Some(format!("a storage of its disks cannot take snapshots; see: {tool} config {vmid}"));
+    }
+    if message.contains("needed by replication job") {
+        return Some("replication still needs it; it can be removed after the next replication".to_owned());
+    }
+    Some(format!("see the task's log in PVE: {upid}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(message: &str, expected: bool) {
+        assert_eq!(is_lock(message), expected, "{message}");
+    }
+
+    #[test]
+    fn locks_are_told_from_other_refusals() {
+        check("VM is locked (backup)", true);
+        check("CT is locked (snapshot-delete)", true);
+        check("can't lock file '/var/lock/qemu-server/lock-110.conf' - got timeout", true);
+        check("error with cfs lock 'storage-local': got lock request timeout - got lock timeout", true);
+        check("zfs error: cannot destroy 'rpool/data/vm-100-disk-0@autodaily1': dataset is busy", true);
+        check("snapshot feature is not available", false);
+        check("snapshot name 'x1' already used", false);
+        check("", false);
+    }
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! One creation or one removal, from the request to the certain end. The only place that sends one.
+//!
+//! A request is sent once. Only two answers allow a second one, because PVE says in them that
+//! nothing was started: a worker that could not be started (`fork_worker` in
+//! `PVE/RESTEnvironment.pm`), and a guest that is no longer on its node. When an answer is lost,
+//! the truth is looked up: in the guest's snapshots and in the node's tasks. What cannot be found
+//! out is said to be unknown.
+
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use autosnap_core::event::{Cause, Effect, Failure, Interruption, Success};
+use autosnap_core::guest::Vmid;
+use autosnap_core::plan::NewSnapshot;
+use autosnap_core::snapshot::{self, Snapshot};
+use pve_client::{Certainty, Error, GuestKind, SnapshotListing, TaskExit, TaskFilter, TaskSource, Upid, WaitError};
+use tokio::time::Instant;
+
+use super::{Engine, explain};
+use crate::inventory;
+
+/// How often a worker that PVE could not start is asked for again.
+const START_TRIES: u32 = 5;
+/// How long a lost request is looked for. Whoever passes it on gives up after 30 s
+/// (`PVE/APIServer/AnyEvent.pm`), so that it may still arrive until then.
+const LOOK_FOR: Duration = Duration::from_secs(35);
+/// How far a node's clock may be behind ours for its task still to be recognised as ours.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+
+/// Where a guest is. The node is a hint, the ID is the identity.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) node: String,
+    pub(super) kind: GuestKind,
+    pub(super) vmid: Vmid,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Operation<'a> {
+    Create(&'a NewSnapshot),
+    Remove { name: &'a str, force: bool },
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(super) enum End {
+    Done(Success),
+    /// Nothing was done, because somebody holds the guest or its disks; what PVE said.
+    Locked(String),
+    Failed(Failure),
+}
+
+/// What became of the request.
+enum Sent {
+    Task(Upid),
+    /// The answer was lost.
+    Lost(Error),
+    Ended(End),
+}
+
+/// What the guest's snapshots say about the operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Done,
+    Half,
+    NotDone,
+}
+
+impl Operation<'_> {
+    fn snapshot_name(&self) -> &str {
+        match self {
+            Self::Create(creation) => creation.name.as_str(),
+            Self::Remove { name, .. } => name,
+        }
+    }
+
+    /// The type of the task in PVE (`PVE/API2/Qemu.pm`, `PVE/API2/LXC/Snapshot.pm`).
+    fn task_type(&self, kind: GuestKind) -> &'static str {
+        match (self, kind) {
+            (Self::Create(_), GuestKind::Qemu) => "qmsnapshot",
+            (Self::Create(_), GuestKind::Lxc) => "vzsnapshot",
+            (Self::Remove { .. }, GuestKind::Qemu) => "qmdelsnapshot",
+            (Self::Remove { .. }, GuestKind::Lxc) => "vzdelsnapshot",
+        }
+    }
+
+    fn seen_in(&self, listing: &SnapshotListing) -> Seen {
+        match (self, listing.find(self.snapshot_name())) {
+            (Self::Create(_), Some(entry)) if entry.state.is_none() => Seen::Done,
+            (Self::Create(_), None) => Seen::NotDone,
+            (Self::Remove { .. }, None) => Seen::Done,
+            (Self::Remove { .. }, Some(entry)) if entry.state.is_none() => Seen::NotDone,
+            (Self::Create(_) | Self::Remove { .. }, Some(_)) => Seen::Half,
+        }
+    }
+}
+
+impl Engine {
+    /// Does it once and finds out how it ended. `place` follows the guest if it has moved.
+    pub(super) async fn carry_out(&self, place: &mut Place, operation: &Operation<'_>) -> End {
+        let started = Instant::now();
+        let sent_at = SystemTime::now();
+        let end = match self.send(place, operation).await {
+            Sent::Task(upid) => self.follow(place, operation, &upid).await,
+            Sent::Lost(error) => self.look_for(place, operation, &error, sent_at).await,
+            Sent::Ended(end) => end,
+        };
+        match end {
+            End::Done(success) => End::Done(Success { duration: started.elapsed(), ..success }),
+            other @ (End::Locked(_) | End::Failed(_)) => other,
+        }
+    }
+
+    /// The guest's snapshots, as the core knows them.
+    pub(super) async fn list(&self, place: &Place) -> Result<Vec<Snapshot>, Failure> {
+        match self.client.snapshots(&place.node, place.kind, place.vmid.get()).await {
+            Ok(listing) => Ok(inventory::snapshots(listing)),
+            Err(error) => Err(self.failure(&error)),
+        }
+    }
+
+    /// What the guest is locked for, if it can be read.
+    pub(super) async fn lock_of(&self, place: &Place) -> Option<String> {
+        let config = self.client.guest_config(&place.node, place.kind, place.vmid.get()).await.ok()?;
+        config.lock().map(ToOwned::to_owned)
+    }
+
+    async fn send(&self, place: &mut Place, operation: &Operation<'_>) -> Sent {
+        let mut tries = 1;
+        let mut moved = false;
+        loop {
+            let error = match self.request(place, operation).await {
+                Ok(upid) => return Sent::Task(upid),
+                Err(error) => error,
+            };
+            if error.is_start_worker_failed() && tries < START_TRIES {
+                tokio::time::sleep(Duration::from_millis(200) * tries).await;
+                tries += 1;
+            } else if error.is_guest_missing() && !moved && self.find_again(place).await {
+                moved = true;
+            } else if error.certainty() == Certainty::Unknown {
+                return Sent::Lost(error);
+            } else {
+                return Sent::Ended(self.refused(&error));
+            }
+        }
+    }
+
+    async fn request(&self, place: &Place, operation: &Operation<'_>) -> Result<Upid, Error> {
+        let Place { node, kind, vmid } = place;
+        match operation {
+            Operation::Create(creation) => {
+                let snapshot = pve_client::NewSnapshot {
+                    name: creation.name.as_str().to_owned(),
+                    description: snapshot::DESCRIPTION.to_owned(),
+                    with_memory: creation.with_ram,
+                };
+                self.client.create_snapshot(node, *kind, vmid.get(), &snapshot).await
+            }
+            Operation::Remove { name, force } => self.client.delete_snapshot(node, *kind, vmid.get(), name, *force).await,
+        }
+    }
+
+    /// Whether the guest is on another node now.
+    async fn find_again(&self, place: &mut Place) -> bool {
+        let Ok(resources) = self.client.resources().await else { return false };
+        let node = resources.into_iter().find_map(|resource| match resource {
+            pve_client::Resource::Guest(guest) if guest.vmid == place.vmid.get() => Some(guest.node),
+            _ => None,
+        });
+        match node {
+            Some(node) if node != place.node => {
+                tracing::debug!(vmid = %place.vmid, from = place.node, to = node, "the guest has moved");
+                place.node = node;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    fn refused(&self, error: &Error) -> End {
+        match error.reason().filter(|reason| explain::is_lock(reason)) {
+            Some(reason) => End::Locked(reason.to_owned()),
+            None => End::Failed(self.failure(error)),
+        }
+    }
+
+    /// A failed call in an administrator's words. One that will fail for every guest ends the run.
+    fn failure(&self, error: &Error) -> Failure {
+        if matches!(error, Error::Authentication { .. } | Error::NotSent { .. } | Error::Certificate { .. }) {
+            self.stop.request(Interruption::ServerLost);
+        }
+        explain::failure(error)
+    }
+
+    /// Waits for the end of a task that is known.
+    async fn follow(&self, place: &Place, operation: &Operation<'_>, upid: &Upid) -> End {
+        self.note_running(place.vmid, upid);
+        let deadline = Instant::now() + self.options.timeout;
+        let exit = self.client.wait_for_task(upid, &self.options.wait_policy, deadline).await;
+        match exit {
+            Ok(exit) => {
+                self.note_ended(place.vmid);
+                self.ended(place, operation, upid, exit).await
+            }
+            Err(WaitError::TimedOut { upid, last_error }) => {
+                End::Failed(explain::timed_out(&upid, self.options.timeout, last_error.as_deref()))
+            }
+            Err(WaitError::Unreadable { upid, error }) => End::Failed(explain::unreadable_task(&upid, &error)),
+        }
+    }
+
+    async fn ended(&self, place: &Place, operation: &Operation<'_>, upid: &Upid, exit: TaskExit) -> End {
+        let message = match exit {
+            TaskExit::Ok => return End::Done(Success::default()),
+            TaskExit::Warnings(warnings) => return End::Done(Success { warnings, ..Success::default() }),
+            TaskExit::Failed(message) => message,
+            TaskExit::Vanished(_) => exit.to_string(),
+        };
+        let vanished = matches!(exit, TaskExit::Vanished(_));
+        let seen = self.see(place, operation).await;
+        match seen {
+            Some(Seen::Done) if vanished => End::Done(Success { adopted: true, ..Success::default() }),
+            Some(Seen::NotDone) if explain::is_lock(&message) => End::Locked(message),
+            _ => End::Failed(Failure {
+                cause: Cause::Task,
+                effect: match seen {
+                    Some(Seen::NotDone) => Effect::None,
+                    Some(Seen::Half) => Effect::HalfDone,
+                    Some(Seen::Done) | None => Effect::Unknown,
+                },
+                hint: explain::task_hint(place, operation.snapshot_name(), &message, seen == Some(Seen::Half), upid),
+                message,
+            }),
+        }
+    }
+
+    async fn see(&self, place: &Place, operation: &Operation<'_>) -> Option<Seen> {
+        let listing = self.client.snapshots(&place.node, place.kind, place.vmid.get()).await;
+        listing.ok().map(|listing| operation.seen_in(&listing))
+    }
+
+    /// The answer was lost: looks for the effect or the task until it is certain that neither is to
+    /// come, or until the time is up.
+    async fn look_for(&self, place: &Place, operation: &Operation<'_>, error: &Error, sent_at: SystemTime) -> End {
+        tracing::debug!(vmid = %place.vmid, %error, "the answer was lost; looking for its effect");
+        let deadline = Instant::now() + LOOK_FOR.min(self.options.timeout);
+        let mut pause = Duration::from_millis(100);
+        let mut foreign = HashSet::new();
+        loop {
+            let seen = self.see(place, operation).await;
+            if seen == Some(Seen::Done) {
+                return End::Done(Success { adopted: true, ..Success::default() });
+            }
+            if let Some(upid) = self.own_task(place, operation, sent_at, &foreign).await {
+                match self.follow(place, operation, &upid).await {
+                    End::Done(success) if self.see(place, operation).await == Some(Seen::Done) => {
+                        return End::Done(Success { adopted: true, ..success });
+                    }
+                    // It did something else: another run's task for the same guest.
+                    End::Done(_) => {
+                        foreign.insert(upid);
+                    }
+                    end @ (End::Locked(_) | End::Failed(_)) => return end,
+                }
+            }
+            if Instant::now() >= deadline {
+                return End::Failed(explain::lost(place, operation.snapshot_name(), error, seen == Some(Seen::Half)));
+            }
+            tokio::time::sleep(pause.min(deadline - Instant::now())).await;
+            pause = (pause * 3 / 2).min(Duration::from_secs(3));
+        }
+    }
+
+    /// A task of the guest that may be the one whose answer was lost, the newest first.
+    async fn own_task(&self, place: &Place, operation: &Operation<'_>, sent_at: SystemTime, foreign: &HashSet<Upid>) -> Option<Upid> {
+        let since = sent_at.checked_sub(CLOCK_TOLERANCE)?.duration_since(UNIX_EPOCH).ok()?.as_secs();
+        let filter = TaskFilter {
+            vmid: Some(place.vmid.get()),
+            source: TaskSource::All,
+            since: i64::try_from(since).ok(),
+            kind: Some(operation.task_type(place.kind).to_owned()),
+            limit: Some(10),
+        };
+        let tasks = self.client.node_tasks(&place.node, &filter).await.ok()?;
+        let known = self.followed();
+        let tasks = tasks.into_iter().map(|task| task.upid);
+        let mut ours = tasks.filter(|upid| self.client.identity() == upid.user() && !foreign.contains(upid) && !known.contains(upid));
+        ours.next()
+    }
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What one guest goes through: create, then remove, with the hook around each step.
+//!
+//! Every path that has called the opening hook calls the closing one, whatever failed in between,
+//! so that whoever paused a service in `snap-create-pre` gets the chance to resume it. A turn that
+//! meets a lock can be put back and goes on later where it was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use autosnap_core::event::{Event, Failure, GuestEnd, PostponeReason};
+use autosnap_core::guest::{GuestKind, Vmid};
+use autosnap_core::plan::{self, Action, Confirmation, Decision, GuestPlan, NewSnapshot, Plan, Refusal, Steps};
+use autosnap_core::snapshot::Snapshot;
+use tokio::time::Instant;
+
+use super::operation::{End, Operation, Place};
+use super::{Engine, PhaseCall, explain};
+use crate::hook::Phase;
+use crate::inventory;
+
+/// The longest pause between two tries of a locked guest.
+const LONGEST_LOCK_PAUSE: Duration = Duration::from_secs(15);
+
+/// One guest on its way through its plan.
+#[derive(Debug)]
+pub(super) struct Turn {
+    plan: Arc<Plan>,
+    index: usize,
+    place: Place,
+    stage: Stage,
+    /// The removal whose opening hook was called already, when the turn was put back behind it.
+    opened_removal: Option<String>,
+    worked: Duration,
+    stretch_began: Instant,
+    last_stretch: Duration,
+    tries: u32,
+    put_back_at: Option<Instant>,
+    waited: Duration,
+}
+
+/// How far a turn has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    New,
+    /// The opening hook was called, the snapshot is not there yet.
+    Creating,
+    /// The snapshot is there, or none was to be made.
+    Removing,
+}
+
+/// How a stretch of a turn ended.
+#[derive(Debug)]
+pub(super) enum TurnEnd {
+    /// The guest is done with.
+    Finished(GuestEnd),
+    /// It is locked and wants to queue again; what PVE said of it.
+    Deferred(String),
+}
+
+impl Turn {
+    pub(super) fn new(plan: Arc<Plan>, index: usize) -> Self {
+        let guest = &plan.guests[index].guest;
+        let place = Place { node: guest.node.clone(), kind: inventory::wire_kind(guest.kind), vmid: guest.vmid };
+        Self {
+            plan,
+            index,
+            place,
+            stage: Stage::New,
+            opened_removal: None,
+            worked: Duration::ZERO,
+            stretch_began: Instant::now(),
+            last_stretch: Duration::ZERO,
+            tries: 0,
+            put_back_at: None,
+            waited: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn vmid(&self) -> Vmid {
+        self.place.vmid
+    }
+
+    /// How long it held its slot, in all its stretches.
+    pub(super) fn worked(&self) -> Duration {
+        self.worked
+    }
+
+    /// How long it held its slot the last time.
+    pub(super) fn last_stretch(&self) -> Duration {
+        self.last_stretch
+    }
+
+    /// One second, then growing by half.
+    pub(super) fn pause_before_next_try(&self) -> Duration {
+        let growth = 1.5_f64.powi(i32::try_from(self.tries.saturating_sub(1)).unwrap_or(i32::MAX).min(20));
+        Duration::from_secs_f64(growth).min(LONGEST_LOCK_PAUSE)
+    }
+
+    /// How the guest ends if nothing is done with it: as the plan left it out, if it did.
+    pub(super) fn planned_end(&self) -> Option<GuestEnd> {
+        match &self.guest_plan().decision {
+            Decision::Skip(skip) => Some(GuestEnd::Skipped(skip.clone())),
+            Decision::Refuse(refusal) => Some(GuestEnd::Refused(refusal.clone())),
+            Decision::Proceed(_) => None,
+        }
+    }
+
+    /// Goes as far as it can.
+    pub(super) async fn take(&mut self, engine: &Engine) -> TurnEnd {
+        self.stretch_began = Instant::now();
+        self.tell_begin(engine);
+        let plan = Arc::clone(&self.plan);
+        let end = match &plan.guests[self.index].decision {
+            Decision::Skip(skip) => TurnEnd::Finished(GuestEnd::Skipped(skip.clone())),
+            Decision::Refuse(refusal) => TurnEnd::Finished(self.refuse(engine, refusal).await),
+            Decision::Proceed(steps) => self.proceed(engine, steps).await,
+        };
+        self.last_stretch = self.stretch_began.elapsed();
+        self.worked += self.last_stretch;
+        if let TurnEnd::Deferred(_) = end {
+            self.tries += 1;
+            self.put_back_at = Some(Instant::now());
+        }
+        end
+    }
+
+    fn tell_begin(&mut self, engine: &Engine) {
+        match self.put_back_at.take() {
+            None => engine.events.send(Event::GuestStarted(self.vmid())),
+            Some(since) => {
+                self.waited += since.elapsed();
+                engine.events.send(Event::GuestResumed { vmid: self.vmid(), waited: self.waited });
+            }
+        }
+    }
+
+    /// The C# tool would have tried and failed: the hooks of a failing step are due.
+    async fn refuse(&self, engine: &Engine, refusal: &Refusal) -> GuestEnd {
+        if refusal.counts_as_attempt()
+            && let Action::Snap(creation) = &self.plan.request.action
+        {
+            let name = Some(creation.name.as_str());
+            engine.phase(&self.call(Phase::SnapCreatePre, name, true, Duration::ZERO)).await;
+            engine.phase(&self.call(Phase::SnapCreateAbort, name, false, Duration::ZERO)).await;
+        }
+        GuestEnd::Refused(refusal.clone())
+    }
+
+    async fn proceed(&mut self, engine: &Engine, steps: &Steps) -> TurnEnd {
+        if self.tries > 0 && let Some(lock) = engine.lock_of(&self.place).await {
+            if engine.may_wait_for_locks() {
+                return TurnEnd::Deferred(explain::locked(self.place.kind, &lock));
+            }
+            return self.give_up_on_lock(engine, steps, &lock).await;
+        }
+        let Some(creation) = &steps.creation else {
+            return match self.remove_all(engine, steps, None).await {
+                Removals::Done => TurnEnd::Finished(GuestEnd::Done),
+                Removals::Failed => TurnEnd::Finished(GuestEnd::Failed),
+                Removals::Vetoed => TurnEnd::Finished(GuestEnd::Vetoed),
+                Removals::Locked(cause) => TurnEnd::Deferred(cause),
+            };
+        };
+        if self.stage != Stage::Removing {
+            match self.create(engine, creation).await {
+                Creation::Done => {}
+                Creation::Ended(end) => return TurnEnd::Finished(end),
+                Creation::Locked(cause) => return TurnEnd::Deferred(cause),
+            }
+        }
+        let end = match self.remove_all(engine, steps, Some(creation)).await {
+            Removals::Done => GuestEnd::Done,
+            Removals::Failed => GuestEnd::Failed,
+            Removals::Vetoed => GuestEnd::Vetoed,
+            Removals::Locked(cause) => return TurnEnd::Deferred(cause),
+        };
+        let call = self.call(Phase::SnapCreatePost, Some(creation.name.as_str()), end == GuestEnd::Done, self.worked_until_now());
+        engine.phase(&call).await;
+        TurnEnd::Finished(end)
+    }
+
+    /// The deadline has passed and the guest is locked still.
+    async fn give_up_on_lock(&mut self, engine: &Engine, steps: &Steps, lock: &str) -> TurnEnd {
+        let failure = explain::lock_failure(explain::locked(self.place.kind, lock), Some(self.waited));
+        if self.stage == Stage::Removing {
+            let removals = steps.removals().next().map(|snapshot| snapshot.name.clone());
+            if let Some(name) = removals {
+                engine.events.send(Event::RemovalFailed { vmid: self.vmid(), name, failure });
+            }
+            if let Some(creation) = &steps.creation {
+                let call = self.call(Phase::SnapCreatePost, Some(creation.name.as_str()), false, self.worked_until_now());
+                engine.phase(&call).await;
+            }
+        } else if let Some(creation) = &steps.creation {
+            self.fail_creation(engine, creation, failure).await;
+        }
+        TurnEnd::Finished(GuestEnd::Failed)
+    }
+
+    async fn create(&mut self, engine: &Engine, creation: &NewSnapshot) -> Creation {
+        let name = creation.name.as_str();
+        if self.stage == Stage::New {
+            let opening = self.call(Phase::SnapCreatePre, Some(name), true, Duration::ZERO);
+            self.stage = Stage::Creating;
+            if !engine.phase(&opening).await {
+                engine.phase(&self.call(Phase::SnapCreateAbort, Some(name), false, Duration::ZERO)).await;
+                return Creation::Ended(GuestEnd::Vetoed);
+            }
+            engine.events.send(Event::CreationStarted { vmid: self.vmid(), snapshot: creation.clone() });
+        }
+        match engine.carry_out(&mut self.place, &Operation::Create(creation)).await {
+            End::Done(success) => {
+                self.stage = Stage::Removing;
+                engine.events.send(Event::Created { vmid: self.vmid(), success });
+                Creation::Done
+            }
+            End::Locked(cause) if engine.may_wait_for_locks() => Creation::Locked(cause),
+            End::Locked(cause) => {
+                let waited = (self.tries > 0).then_some(self.waited);
+                Creation::Ended(self.fail_creation(engine, creation, explain::lock_failure(cause, waited)).await)
+            }
+            End::Failed(failure) => Creation::Ended(self.fail_creation(engine, creation, failure).await),
+        }
+    }
+
+    async fn fail_creation(&self, engine: &Engine, creation: &NewSnapshot, failure: Failure) -> GuestEnd {
+        engine.events.send(Event::CreationFailed { vmid: self.vmid(), failure });
+        let call = self.call(Phase::SnapCreateAbort, Some(creation.name.as_str()), false, self.worked_until_now());
+        engine.phase(&call).await;
+        GuestEnd::Failed
+    }
+
+    /// Removes what the plan names and a second look confirms, oldest first, up to the first failure.
+    async fn remove_all(&mut self, engine: &Engine, steps: &Steps, new: Option<&NewSnapshot>) -> Removals {
+        let planned: Vec<&Snapshot> = steps.removals().collect();
+        if planned.is_empty() {
+            return Removals::Done;
+        }
+        if engine.stop.requested().is_some() {
+            return self.postpone(engine, planned.len(), PostponeReason::Interrupted);
+        }
+        let listed = match engine.list(&self.place).await {
+            Ok(listed) => listed,
+            Err(failure) => {
+                let name = planned[0].name.clone();
+                engine.events.send(Event::RemovalFailed { vmid: self.vmid(), name, failure });
+                return self.postpone(engine, planned.len(), PostponeReason::Unreadable);
+            }
+        };
+        let policy = &self.plan.request.policy;
+        let confirmations = plan::confirm_removals(planned, &listed, policy, new.map(|new| &new.name));
+        let mut left = confirmations.len();
+        for confirmation in confirmations {
+            match confirmation {
+                Confirmation::Drop(snapshot, reason) => {
+                    engine.events.send(Event::RemovalDropped { vmid: self.vmid(), name: snapshot.name, reason });
+                }
+                Confirmation::Remove(snapshot) => match self.remove(engine, &snapshot, left).await {
+                    Removals::Done => {}
+                    other @ (Removals::Failed | Removals::Vetoed | Removals::Locked(_)) => return other,
+                },
+            }
+            left -= 1;
+        }
+        Removals::Done
+    }
+
+    /// One removal; `left` counts it and those behind it.
+    async fn remove(&mut self, engine: &Engine, snapshot: &Snapshot, left: usize) -> Removals {
+        if engine.stop.requested().is_some() {
+            return self.postpone(engine, left, PostponeReason::Interrupted);
+        }
+        let name = snapshot.name.as_str();
+        let vmid = self.vmid();
+        let started = Instant::now();
+        if self.opened_removal.as_deref() != Some(name) {
+            if !engine.phase(&self.call(Phase::SnapRemovePre, Some(name), false, Duration::ZERO)).await {
+                engine.phase(&self.call(Phase::SnapRemoveAbort, Some(name), false, Duration::ZERO)).await;
+                self.postpone(engine, left, PostponeReason::Hook);
+                return Removals::Vetoed;
+            }
+            self.opened_removal = Some(name.to_owned());
+            engine.events.send(Event::RemovalStarted { vmid, name: name.to_owned() });
+        }
+        let operation = Operation::Remove { name, force: engine.options.force_remove };
+        let failure = match engine.carry_out(&mut self.place, &operation).await {
+            End::Done(success) => {
+                engine.events.send(Event::Removed { vmid, name: name.to_owned(), success });
+                engine.phase(&self.call(Phase::SnapRemovePost, Some(name), true, started.elapsed())).await;
+                return Removals::Done;
+            }
+            End::Locked(cause) if engine.may_wait_for_locks() => return Removals::Locked(cause),
+            End::Locked(cause) => explain::lock_failure(cause, (self.tries > 0).then_some(self.waited)),
+            End::Failed(failure) => failure,
+        };
+        engine.events.send(Event::RemovalFailed { vmid, name: name.to_owned(), failure });
+        engine.phase(&self.call(Phase::SnapRemoveAbort, Some(name), false, started.elapsed())).await;
+        if left > 1 {
+            self.postpone(engine, left - 1, PostponeReason::RemovalFailed);
+        }
+        Removals::Failed
+    }
+
+    fn postpone(&self, engine: &Engine, count: usize, reason: PostponeReason) -> Removals {
+        engine.events.send(Event::RemovalsPostponed { vmid: self.vmid(), count, reason });
+        Removals::Failed
+    }
+
+    fn call(&self, phase: Phase, snapshot: Option<&str>, state: bool, duration: Duration) -> PhaseCall {
+        let guest = &self.guest_plan().guest;
+        PhaseCall {
+            phase,
+            guest: Some(guest.clone()),
+            snapshot: snapshot.map(ToOwned::to_owned),
+            state,
+            duration,
+        }
+    }
+
+    fn guest_plan(&self) -> &GuestPlan {
+        &self.plan.guests[self.index]
+    }
+
+    fn worked_until_now(&self) -> Duration {
+        self.worked + self.stretch_began.elapsed()
+    }
+}
+
+/// How the creation ended.
+enum Creation {
+    Done,
+    Ended(GuestEnd),
+    Locked(String),
+}
+
+/// How the removals ended.
+enum Removals {
+    Done,
+    Failed,
+    Vetoed,
+    Locked(String),
+}

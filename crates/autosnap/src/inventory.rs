@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What is read of a cluster, and its translation into the core's types.
+//!
+//! One `GET /cluster/resources` tells of all guests, nodes, pools and storages; a guest is asked
+//! only for what the decision about it needs. Reads run side by side, within a limit.
+
+use std::future::Future;
+
+use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
+use autosnap_core::select::{Inventory, NodeInfo};
+use autosnap_core::snapshot::{Snapshot, SnapshotState};
+use autosnap_core::storage::StorageUsage;
+use pve_client::{Client, Error, GuestResource, Resource, SnapshotListing, StorageResource};
+use tokio::task::JoinSet;
+
+/// Reads what there is.
+pub async fn read(client: &Client) -> Result<Inventory, Error> {
+    let mut inventory = Inventory::default();
+    for resource in client.resources().await? {
+        match resource {
+            Resource::Guest(resource) => inventory.guests.extend(guest(resource)),
+            Resource::Node(node) => inventory.nodes.push(NodeInfo { online: node.status.as_deref() == Some("online"), name: node.node }),
+            Resource::Storage(storage) => inventory.storages.push(storage_usage(storage)),
+            Resource::Pool(pool) => inventory.pools.push(pool),
+            Resource::Other => {}
+        }
+    }
+    Ok(inventory)
+}
+
+/// A guest's configuration, as far as it matters to snapshots.
+pub async fn config(client: &Client, guest: &Guest) -> Result<GuestConfig, Error> {
+    let config = client.guest_config(&guest.node, wire_kind(guest.kind), guest.vmid.get()).await?;
+    Ok(GuestConfig::read(guest.kind, config.iter()))
+}
+
+/// A guest's snapshots.
+pub async fn guest_snapshots(client: &Client, guest: &Guest) -> Result<Vec<Snapshot>, Error> {
+    client.snapshots(&guest.node, wire_kind(guest.kind), guest.vmid.get()).await.map(snapshots)
+}
+
+/// A listing as the core knows it.
+pub fn snapshots(listing: SnapshotListing) -> Vec<Snapshot> {
+    let snapshots = listing.snapshots.into_iter().map(|entry| Snapshot {
+        state: SnapshotState::read(entry.state.as_deref()),
+        name: entry.name,
+        taken_at: entry.taken_at,
+        description: entry.description,
+        parent: entry.parent,
+        with_ram: entry.has_memory,
+    });
+    snapshots.collect()
+}
+
+/// The kind of a guest in the client's words.
+pub fn wire_kind(kind: GuestKind) -> pve_client::GuestKind {
+    match kind {
+        GuestKind::Qemu => pve_client::GuestKind::Qemu,
+        GuestKind::Lxc => pve_client::GuestKind::Lxc,
+    }
+}
+
+/// Runs one future per item, at most `limit` at a time; the results come in the order of the items.
+pub async fn side_by_side<T, R, F>(limit: usize, items: Vec<T>, work: impl Fn(T) -> F) -> Vec<R>
+where
+    R: Send + 'static,
+    F: Future<Output = R> + Send + 'static,
+{
+    let mut results: Vec<Option<R>> = items.iter().map(|_| None).collect();
+    let mut items = items.into_iter().enumerate();
+    let mut running = JoinSet::new();
+    loop {
+        while running.len() < limit.max(1) {
+            let Some((index, item)) = items.next() else { break };
+            let future = work(item);
+            running.spawn(async move { (index, future.await) });
+        }
+        let Some(ended) = running.join_next().await else { break };
+        let (index, result) = ended.expect("reads neither panic nor are aborted");
+        results[index] = Some(result);
+    }
+    results.into_iter().map(|result| result.expect("every item was worked on")).collect()
+}
+
+fn guest(resource: GuestResource) -> Option<Guest> {
+    let kind = match resource.kind {
+        pve_client::GuestKind::Qemu => GuestKind::Qemu,
+        pve_client::GuestKind::Lxc => GuestKind::Lxc,
+    };
+    Some(Guest {
+        vmid: Vmid::new(resource.vmid).ok()?,
+        kind,
+        node: resource.node,
+        name: resource.name,
+        status: resource.status.as_deref().map_or(GuestStatus::Unknown, GuestStatus::read),
+        template: resource.template,
+        tags: resource.tags,
+        pool: resource.pool,
+        lock: resource.lock,
+    })
+}
+
+fn storage_usage(resource: StorageResource) -> StorageUsage {
+    StorageUsage {
+        node: resource.node,
+        storage: resource.storage,
+        kind: resource.plugin.unwrap_or_default(),
+        shared: resource.shared,
+        content: resource.content,
+        total: resource.size.unwrap_or(0),
+        used: resource.used.unwrap_or(0),
+        status: resource.status.unwrap_or_default(),
+    }
+}
