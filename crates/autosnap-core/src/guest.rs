@@ -257,7 +257,7 @@ impl GuestConfig {
             ("lock", _) => self.lock = Some(value.to_owned()),
             ("template", _) => self.template = is_true(value),
             ("memory", _) => {
-                self.memory_mib = property(value, "current").and_then(|number| number.parse().ok())
+                self.memory_mib = property(value, "current").and_then(|number| number.parse().ok());
             }
             ("agent", GuestKind::Qemu) => {
                 if property(value, "enabled").is_some_and(is_true) {

@@ -1,21 +1,36 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Names of snapshots: `auto`, a label, and the local time in a .NET custom format.
+//!
+//! Labels and formats are checked once, when they are parsed, and [`check`] holds both together
+//! against PVE's rules for every date there can be, before any request is sent. The time is an
+//! argument and already local: this module knows no zones.
 
 mod format;
+mod labelled;
+mod parts;
+mod syntax;
+mod token;
 
 use std::fmt;
 
 use jiff::civil::DateTime;
 
-pub use format::{FormatError, TimestampFormat};
+pub use format::TimestampFormat;
+pub use labelled::{has_label, has_label_at, label_of};
+pub use parts::TimestampParts;
+pub use syntax::{FormatError, FormatFlaw};
 
 /// What every name of ours begins with.
 pub const PREFIX: &str = "auto";
 
-/// The longest name that PVE takes (`maxLength` of `pve-snapshot-name`).
+/// The longest name that PVE takes, in characters (`pve-snapshot-name` in `PVE/JSONSchema.pm`).
 pub const MAX_LENGTH: usize = 40;
 
-/// The label of a job, part of the name of its snapshots.
+/// Names that PVE keeps for itself (`snapshot` in `PVE/API2/Qemu.pm` and
+/// `PVE/API2/LXC/Snapshot.pm`).
+const RESERVED: [&str; 3] = ["current", "pending", "vzdump"];
+
+/// The label of a job, part of the names of its snapshots: letters, digits, `-` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label(String);
 
@@ -23,29 +38,76 @@ pub struct Label(String);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
     /// No text at all.
-    #[error("the label is empty")]
+    #[error("the label is empty: give the snapshots a name such as `daily`")]
     Empty,
+    /// A character that PVE refuses in names.
+    #[error(
+        "label `{label}`: PVE refuses {character:?} in the name of a snapshot and takes only \
+         letters without accents, digits, `-` and `_`; `{proposal}` works"
+    )]
+    Character {
+        /// The label.
+        label: String,
+        /// The first refused character.
+        character: char,
+        /// A label that works.
+        proposal: String,
+    },
 }
 
-/// A name of a snapshot that PVE accepts.
+/// A name of a snapshot that PVE accepts: a letter, then letters, digits, `-` and `_`, two to
+/// forty characters in all (`pve-configid` in `PVE/JSONSchema.pm`), and not reserved.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapName(String);
 
 /// A name that PVE would refuse.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Longer than 40 characters.
-    #[error("too long")]
-    TooLong,
+    /// Longer than PVE allows.
+    #[error("snapshot name `{name}` has {length} characters, PVE allows {MAX_LENGTH}: {way_out}")]
+    TooLong {
+        /// The name, for a format the longest it can give.
+        name: String,
+        /// Its length.
+        length: usize,
+        /// What to do.
+        way_out: String,
+    },
+    /// Shorter than PVE allows.
+    #[error("snapshot name `{0}` is too short: PVE wants at least two characters")]
+    TooShort(String),
+    /// A character that PVE refuses there.
+    #[error(
+        "snapshot name `{name}`: PVE refuses {character:?}; a name begins with a letter and goes \
+         on with letters without accents, digits, `-` and `_`"
+    )]
+    Character {
+        /// The name.
+        name: String,
+        /// The refused character.
+        character: char,
+    },
+    /// A name that PVE keeps for itself.
+    #[error("snapshot name `{0}` is reserved by PVE: take another one")]
+    Reserved(String),
 }
 
 impl Label {
-    /// Takes a text for a label.
+    /// Takes a text for a label, or names the character that PVE would refuse.
     pub fn parse(text: &str) -> Result<Self, LabelError> {
         if text.is_empty() {
-            Err(LabelError::Empty)
-        } else {
-            Ok(Self(text.to_owned()))
+            return Err(LabelError::Empty);
+        }
+        match text
+            .chars()
+            .find(|&character| !is_name_character(character))
+        {
+            None => Ok(Self(text.to_owned())),
+            Some(character) => Err(LabelError::Character {
+                label: text.to_owned(),
+                character,
+                proposal: mended_label(text),
+            }),
         }
     }
 
@@ -62,10 +124,44 @@ impl fmt::Display for Label {
 }
 
 impl SnapName {
-    /// The name of a snapshot taken now.
+    /// The name of a snapshot taken at the given local time.
+    ///
+    /// Cannot fail for a label and a format that [`check`] accepted.
     pub fn new(label: &Label, format: &TimestampFormat, now: &DateTime) -> Result<Self, NameError> {
-        let _ = (label, format, now);
-        unimplemented!("follows in the next commit")
+        let name = format!("{PREFIX}{label}{}", format.format(now));
+        if name.len() > MAX_LENGTH {
+            return Err(too_long(name, label, format));
+        }
+        Self::parse(&name)
+    }
+
+    /// Takes any text for a name, if PVE would.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        let letter_first = |(place, character): &(usize, char)| {
+            !is_name_character(*character) || (*place == 0 && !character.is_ascii_alphabetic())
+        };
+        if let Some((_, character)) = name.char_indices().find(letter_first) {
+            let name = name.to_owned();
+            return Err(NameError::Character { name, character });
+        }
+        match name.len() {
+            0 | 1 => Err(NameError::TooShort(name.to_owned())),
+            2..=MAX_LENGTH => {
+                if RESERVED
+                    .iter()
+                    .any(|reserved| name.eq_ignore_ascii_case(reserved))
+                {
+                    Err(NameError::Reserved(name.to_owned()))
+                } else {
+                    Ok(Self(name.to_owned()))
+                }
+            }
+            length => Err(NameError::TooLong {
+                name: name.to_owned(),
+                length,
+                way_out: format!("leave out {}", length - MAX_LENGTH),
+            }),
+        }
     }
 
     /// The text.
@@ -80,20 +176,64 @@ impl fmt::Display for SnapName {
     }
 }
 
-/// Checks label and format for every date.
+/// Checks that a label and a format give valid names on every date, so that a run in September
+/// does not fail where one in May did not.
 pub fn check(label: &Label, format: &TimestampFormat) -> Result<(), NameError> {
-    let _ = (label, format);
-    unimplemented!("follows in the next commit")
+    let longest = format!("{PREFIX}{label}{}", format.longest());
+    if longest.len() > MAX_LENGTH {
+        return Err(too_long(longest, label, format));
+    }
+    SnapName::parse(&longest).map(|_| ())
 }
 
-/// Whether the name is made of the label and a timestamp.
-pub fn has_label(name: &str, label: &Label, format: &TimestampFormat) -> bool {
-    let _ = (name, label, format);
-    unimplemented!("follows in the next commit")
+/// Whether PVE takes the character in a name, after the first.
+fn is_name_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '-' | '_')
 }
 
-/// The label in the name of one of our snapshots.
-pub fn label_of<'a>(name: &'a str, formats: &[&TimestampFormat]) -> Option<&'a str> {
-    let _ = (name, formats);
-    unimplemented!("follows in the next commit")
+fn too_long(name: String, label: &Label, format: &TimestampFormat) -> NameError {
+    let room = MAX_LENGTH - PREFIX.len() - label.as_str().len().min(MAX_LENGTH - PREFIX.len());
+    let length = name.len();
+    let fitting = syntax::shorter_formats(format).find(|shorter| shorter.longest().len() <= room);
+    let way_out = match fitting {
+        Some(shorter) => {
+            format!(
+                "leave out {}, or use --timestamp-format={shorter}",
+                length - MAX_LENGTH
+            )
+        }
+        None => format!(
+            "shorten the label to at most {} characters and use --timestamp-format={}",
+            MAX_LENGTH - PREFIX.len() - TimestampFormat::default().longest().len(),
+            TimestampFormat::DEFAULT,
+        ),
+    };
+    NameError::TooLong {
+        name,
+        length,
+        way_out,
+    }
 }
+
+/// A label as near as possible to a refused one.
+fn mended_label(text: &str) -> String {
+    let replaced: String = text
+        .chars()
+        .map(|character| {
+            if is_name_character(character) {
+                character
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    match replaced.trim_matches('_') {
+        "" => "daily".to_owned(),
+        trimmed => trimmed.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,23 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The selection of guests: the expression of `--vmid`, parsed once, evaluated on an inventory.
+//!
+//! The syntax is that of the C# tool; [`term`] has its terms. Whether a selected guest can be
+//! snapshotted at all (a template, an offline node) is not decided here.
 
+mod nearest;
+mod term;
+mod warning;
+
+use std::collections::HashSet;
 use std::fmt;
 
-use crate::guest::Guest;
+use crate::guest::{Guest, Vmid};
 use crate::storage::StorageUsage;
+
+use term::{Candidate, Term};
+
+pub use term::SelectionError;
+pub use warning::{SelectionWarning, Unmatched};
 
 /// What is known of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,18 +41,11 @@ pub struct NodeInfo {
     pub online: bool,
 }
 
-/// A parsed selection.
+/// A parsed selection, known to select something as far as that can be known without a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     text: String,
-}
-
-/// A selection that cannot be meant.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SelectionError {
-    /// No text at all.
-    #[error("the selection of guests is empty")]
-    Empty,
+    terms: Vec<Term>,
 }
 
 /// What a selection selects.
@@ -47,29 +53,29 @@ pub enum SelectionError {
 pub struct Selected {
     /// The guests, ordered by node, then ID; each once.
     pub guests: Vec<Guest>,
-    /// The terms that selected nothing.
+    /// The terms that match nothing, in the order of the expression.
     pub warnings: Vec<SelectionWarning>,
 }
 
-/// A term that selected nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SelectionWarning {
-    /// The term as it was typed.
-    pub term: String,
-    /// The nearest term that would select something.
-    pub nearest: Option<String>,
-}
-
 impl Selection {
-    /// Understands an expression.
+    /// Understands an expression, or names the term that is wrong and what to write instead.
     pub fn parse(text: &str) -> Result<Self, SelectionError> {
-        if text.is_empty() {
-            Err(SelectionError::Empty)
-        } else {
-            Ok(Self {
-                text: text.to_owned(),
-            })
+        if text.trim().is_empty() {
+            return Err(SelectionError::Empty);
         }
+        let terms = text
+            .split(',')
+            .map(|term| Term::parse(term, text))
+            .collect::<Result<Vec<_>, _>>()?;
+        if terms.iter().all(|term| term.excludes) {
+            return Err(SelectionError::ExclusionsOnly {
+                selection: text.trim().to_owned(),
+            });
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            terms,
+        })
     }
 
     /// The expression as it was typed.
@@ -77,15 +83,58 @@ impl Selection {
         &self.text
     }
 
-    /// Selects guests of an inventory.
+    /// Selects guests of an inventory: whatever the positive terms match together, without
+    /// whatever the negative ones match, wherever they stand.
     pub fn evaluate(&self, inventory: &Inventory) -> Selected {
-        let _ = inventory;
-        unimplemented!("follows in the next commit")
+        let candidates: Vec<Candidate<'_>> = inventory.guests.iter().map(Candidate::new).collect();
+        let mut included = vec![false; candidates.len()];
+        let mut excluded = vec![false; candidates.len()];
+        let mut warnings = Vec::new();
+        for term in &self.terms {
+            let marks = if term.excludes {
+                &mut excluded
+            } else {
+                &mut included
+            };
+            let mut matched = false;
+            for (candidate, mark) in candidates.iter().zip(marks) {
+                if term.matcher.matches(candidate) {
+                    *mark = true;
+                    matched = true;
+                }
+            }
+            if !matched {
+                warnings.push(SelectionWarning::new(term, inventory));
+            }
+        }
+        let chosen = inventory.guests.iter().zip(included.iter().zip(excluded));
+        let guests = chosen
+            .filter(|(_, (included, excluded))| **included && !excluded)
+            .map(|(guest, _)| guest);
+        Selected {
+            guests: ordered(guests),
+            warnings,
+        }
     }
 }
 
-impl fmt::Display for SelectionWarning {
+impl fmt::Display for Selection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "`{}` selects no guest", self.term)
+        formatter.pad(&self.text)
     }
 }
+
+/// By node, then ID. A guest that PVE lists twice, as it may for a moment while it moves to
+/// another node, is taken once.
+fn ordered<'a>(guests: impl Iterator<Item = &'a Guest>) -> Vec<Guest> {
+    let mut guests: Vec<&Guest> = guests.collect();
+    guests.sort_by(|one, other| (&one.node, one.vmid).cmp(&(&other.node, other.vmid)));
+    let mut seen: HashSet<Vmid> = HashSet::with_capacity(guests.len());
+    guests.retain(|guest| seen.insert(guest.vmid));
+    guests.into_iter().cloned().collect()
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -1,53 +1,90 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! .NET custom date and time formats, as far as they make names that PVE takes.
+//! The format of timestamps: .NET's custom date and time formats, as far as they make names that
+//! PVE takes.
+//!
+//! What the letters mean is in [`super::token`], which formats are refused in [`super::syntax`],
+//! how a timestamp is read back in [`super::parts`].
+
+use std::fmt;
 
 use jiff::civil::DateTime;
 
-/// A .NET custom date and time format.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimestampFormat(String);
+use super::parts::{self, TimestampParts};
+use super::syntax::{self, FormatError};
+use super::token::Token;
 
-/// A format that makes no names.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FormatError {
-    /// No text at all.
-    #[error("the timestamp format is empty")]
-    Empty,
+/// A .NET custom date and time format that makes valid parts of names.
+///
+/// Widths may vary (`yyyyMMdd_dddd`), and names need not sort by time, as retention goes by the
+/// time PVE reports. The C# tool refuses both since 2.2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimestampFormat {
+    text: String,
+    tokens: Vec<Token>,
 }
 
 impl TimestampFormat {
-    /// The format of the C# tool unless told otherwise.
+    /// The format that the C# tool uses unless told otherwise.
     pub const DEFAULT: &str = "yyMMddHHmmss";
 
-    /// Understands a format.
+    /// Understands a format, or says what is wrong with it and proposes one that works.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
-        if text.is_empty() {
-            Err(FormatError::Empty)
-        } else {
-            Ok(Self(text.to_owned()))
-        }
+        Ok(Self {
+            text: text.to_owned(),
+            tokens: syntax::tokens(text)?,
+        })
     }
 
     /// The format as it was typed.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
-    /// The local time in this format.
+    /// The given local time in this format.
     pub fn format(&self, now: &DateTime) -> String {
-        let _ = now;
-        unimplemented!("follows in the next commit")
+        let mut text = String::new();
+        for token in &self.tokens {
+            token.write(now, &mut text);
+        }
+        text
     }
 
     /// Whether the text is a timestamp in this format.
     pub fn matches(&self, text: &str) -> bool {
-        let _ = text;
-        unimplemented!("follows in the next commit")
+        self.parse_timestamp(text).is_some()
+    }
+
+    /// What a timestamp in this format says. Of several ways to read it (`111` as `Md`), the first.
+    pub fn parse_timestamp(&self, text: &str) -> Option<TimestampParts> {
+        self.all_parts(text).into_iter().next()
+    }
+
+    /// Every way to read a timestamp in this format.
+    pub(super) fn all_parts(&self, text: &str) -> Vec<TimestampParts> {
+        parts::read(&self.tokens, text)
+    }
+
+    /// The longest timestamp that any date can give, such as `September_Wednesday`.
+    pub(super) fn longest(&self) -> String {
+        self.tokens.iter().map(|token| token.longest()).collect()
+    }
+
+    /// The same format with the names of months and weekdays abbreviated, if that makes it shorter.
+    pub(super) fn abbreviated(&self) -> Option<Self> {
+        let text = self.text.replace("MMMM", "MMM").replace("dddd", "ddd");
+        let shorter = Self::parse(&text).ok()?;
+        (shorter.longest().len() < self.longest().len()).then_some(shorter)
     }
 }
 
 impl Default for TimestampFormat {
     fn default() -> Self {
-        Self(Self::DEFAULT.to_owned())
+        Self::parse(Self::DEFAULT).expect("the default format is valid")
+    }
+}
+
+impl fmt::Display for TimestampFormat {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.text)
     }
 }

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Reading timestamps back: the opposite of writing one in a format.
+//!
+//! A text is a timestamp only if the format could have written it for some date: numbers are in
+//! their range, the day exists in its month, parts that are there twice agree, and a weekday fits
+//! its date. Where widths vary a text can be read in several ways; all of them are given.
+
+use jiff::civil::{Date, DateTime, Weekday};
+
+use super::token::{Digits, Form, MONTHS, Token, WEEKDAYS};
+
+/// What a timestamp says. A format need not have every part, so each can be missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimestampParts {
+    year: Option<i16>,
+    year_of_century: Option<i16>,
+    month: Option<i8>,
+    day: Option<i8>,
+    weekday: Option<Weekday>,
+    hour24: Option<i8>,
+    hour12: Option<i8>,
+    afternoon: Option<bool>,
+    minute: Option<i8>,
+    second: Option<i8>,
+}
+
+impl TimestampParts {
+    /// The year. Two digits mean 1950 to 2049, as .NET's Gregorian calendar has it.
+    pub fn year(&self) -> Option<i16> {
+        let of_century = |year| if year < 50 { 2000 + year } else { 1900 + year };
+        self.year.or(self.year_of_century.map(of_century))
+    }
+
+    /// The hour from 0 to 23; without `AM` or `PM` a twelve-hour clock is read as the morning.
+    pub fn hour(&self) -> Option<i8> {
+        let from_twelve = |hour| hour % 12 + if self.afternoon == Some(true) { 12 } else { 0 };
+        self.hour24.or(self.hour12.map(from_twelve))
+    }
+
+    /// The instant of the timestamp to the second, with the missing parts taken from another one.
+    /// None if that gives a day that does not exist.
+    pub fn completed_from(&self, other: DateTime) -> Option<DateTime> {
+        DateTime::new(
+            self.year().unwrap_or(other.year()),
+            self.month.unwrap_or(other.month()),
+            self.day.unwrap_or(other.day()),
+            self.hour().unwrap_or(other.hour()),
+            self.minute.unwrap_or(other.minute()),
+            self.second.unwrap_or(other.second()),
+            0,
+        )
+        .ok()
+    }
+
+    /// Whether all parts can belong to one instant.
+    fn agree(&self) -> bool {
+        let hour12_of = |hour: i8| (hour + 11) % 12 + 1;
+        let agrees_with = |hour: i8| {
+            self.hour12.is_none_or(|hour12| hour12 == hour12_of(hour))
+                && self
+                    .afternoon
+                    .is_none_or(|afternoon| afternoon == (hour >= 12))
+        };
+        let years = match (self.year, self.year_of_century) {
+            (Some(year), Some(of_century)) => year.rem_euclid(100) == of_century,
+            (Some(_) | None, None) | (None, Some(_)) => true,
+        };
+        years && self.day_exists() && self.hour24.is_none_or(agrees_with)
+    }
+
+    fn day_exists(&self) -> bool {
+        // Without a year any day of a leap year will do, without a month any day of a long one.
+        let (year, month) = (self.year().unwrap_or(2000), self.month.unwrap_or(1));
+        let Ok(date) = Date::new(year, month, self.day.unwrap_or(1)) else {
+            return false;
+        };
+        let complete = self.year().is_some() && self.month.is_some() && self.day.is_some();
+        self.weekday
+            .is_none_or(|weekday| !complete || weekday == date.weekday())
+    }
+}
+
+/// Every way to read the text as what the tokens write.
+pub(super) fn read(tokens: &[Token], text: &str) -> Vec<TimestampParts> {
+    let mut found = Vec::new();
+    if text.is_ascii() {
+        walk(tokens, text, TimestampParts::default(), &mut found);
+    }
+    found
+}
+
+/// Takes the tokens one after the other. A part that is there twice has to agree at once, so that
+/// at most the seven numbers of varying width can branch.
+fn walk(tokens: &[Token], text: &str, parts: TimestampParts, found: &mut Vec<TimestampParts>) {
+    let Some((&token, tokens)) = tokens.split_first() else {
+        if text.is_empty() && parts.agree() {
+            found.push(parts);
+        }
+        return;
+    };
+    for (length, parts) in token.readings(text, parts) {
+        walk(tokens, &text[length..], parts, found);
+    }
+}
+
+impl Token {
+    /// The ways to read the beginning of the text: how much of it, and what is known then.
+    fn readings(self, text: &str, parts: TimestampParts) -> Vec<(usize, TimestampParts)> {
+        match self {
+            Self::Literal(character) if text.starts_with(character) => vec![(1, parts)],
+            Self::Literal(_) => Vec::new(),
+            Self::Year { digits } => one(number(text, digits), &parts, |parts| &mut parts.year),
+            Self::YearOfCentury(digits) => numbers(text, digits, 0..=99, &parts, |parts| {
+                &mut parts.year_of_century
+            }),
+            Self::Month(digits) => numbers(text, digits, 1..=12, &parts, |parts| &mut parts.month),
+            Self::Day(digits) => numbers(text, digits, 1..=31, &parts, |parts| &mut parts.day),
+            Self::Hour12(digits) => {
+                numbers(text, digits, 1..=12, &parts, |parts| &mut parts.hour12)
+            }
+            Self::Hour24(digits) => {
+                numbers(text, digits, 0..=23, &parts, |parts| &mut parts.hour24)
+            }
+            Self::Minute(digits) => {
+                numbers(text, digits, 0..=59, &parts, |parts| &mut parts.minute)
+            }
+            Self::Second(digits) => {
+                numbers(text, digits, 0..=59, &parts, |parts| &mut parts.second)
+            }
+            Self::Fraction { digits } => number::<i32>(text, digits)
+                .map(|_| (digits, parts))
+                .into_iter()
+                .collect(),
+            Self::MonthName(form) => {
+                let month = (1..)
+                    .zip(MONTHS)
+                    .map(|(month, name)| (month, form.of(name)));
+                one(word(text, month), &parts, |parts| &mut parts.month)
+            }
+            Self::WeekdayName(form) => {
+                let weekday = Weekday::Monday
+                    .cycle_forward()
+                    .zip(WEEKDAYS)
+                    .map(|(weekday, name)| (weekday, form.of(name)));
+                one(word(text, weekday), &parts, |parts| &mut parts.weekday)
+            }
+            Self::HalfOfDay(form) => {
+                let halves = match form {
+                    Form::Short => [(false, "A"), (true, "P")],
+                    Form::Full => [(false, "AM"), (true, "PM")],
+                };
+                one(word(text, halves), &parts, |parts| &mut parts.afternoon)
+            }
+        }
+    }
+}
+
+/// A value read from the beginning of a text, with its length there.
+type Found<T> = Option<(usize, T)>;
+
+/// Adds a value to the parts, unless they have another one in its place.
+fn one<T: Copy + PartialEq>(
+    found: Found<T>,
+    parts: &TimestampParts,
+    place: impl Fn(&mut TimestampParts) -> &mut Option<T>,
+) -> Vec<(usize, TimestampParts)> {
+    let added = found.and_then(|(length, value)| {
+        let mut parts = *parts;
+        let former = place(&mut parts).replace(value);
+        former
+            .is_none_or(|former| former == value)
+            .then_some((length, parts))
+    });
+    added.into_iter().collect()
+}
+
+/// Adds the numbers that the text begins with, of one and two digits, as far as they are in range.
+fn numbers<T: Copy + PartialOrd + std::str::FromStr>(
+    text: &str,
+    digits: Digits,
+    range: std::ops::RangeInclusive<T>,
+    parts: &TimestampParts,
+    place: impl Fn(&mut TimestampParts) -> &mut Option<T>,
+) -> Vec<(usize, TimestampParts)> {
+    (digits.least()..=2)
+        .filter(|&length| digits == Digits::Two || length == 1 || !text.starts_with('0'))
+        .filter_map(|length| number(text, length))
+        .filter(|(_, value)| range.contains(value))
+        .flat_map(|found| one(Some(found), parts, &place))
+        .collect()
+}
+
+/// The number of exactly so many digits that the text begins with.
+fn number<T: std::str::FromStr>(text: &str, digits: usize) -> Found<T> {
+    let number = text.get(..digits)?;
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit());
+    plain
+        .then(|| number.parse().ok())
+        .flatten()
+        .map(|value| (digits, value))
+}
+
+/// The word that the text begins with; none is the beginning of another.
+fn word<T>(text: &str, words: impl IntoIterator<Item = (T, &'static str)>) -> Found<T> {
+    words
+        .into_iter()
+        .find(|(_, word)| text.starts_with(word))
+        .map(|(value, word)| (word.len(), value))
+}

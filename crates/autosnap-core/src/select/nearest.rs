@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The nearest existing name for one that does not exist.
+
+use std::cmp::Reverse;
+
+use crate::guest::Vmid;
+
+use super::Inventory;
+use super::term::{Matcher, Term};
+
+/// How alike two names must be (Jaro-Winkler, 0 to 1) for one to be proposed for the other.
+const ALIKE: f64 = 0.6;
+
+/// The nearest term that matches something in the inventory, if there is one near enough.
+pub(super) fn nearest_term(term: &Term, inventory: &Inventory) -> Option<String> {
+    let nearest = match &term.matcher {
+        Matcher::All => None,
+        Matcher::Id(vmid) => nearest_id(*vmid, inventory).map(|vmid| vmid.to_string()),
+        Matcher::Range { first, last } => {
+            let distance = |vmid: &Vmid| vmid.get().abs_diff(vmid.get().clamp(*first, *last));
+            ids(inventory)
+                .min_by_key(|vmid| (distance(vmid), *vmid))
+                .map(|vmid| vmid.to_string())
+        }
+        Matcher::Name(name) => {
+            meant_otherwise(name, inventory).or_else(|| nearest_name(name, inventory))
+        }
+        Matcher::NameStart(part) | Matcher::NameEnd(part) | Matcher::NamePart(part) => {
+            nearest_name(part, inventory)
+        }
+        Matcher::Node(node) => {
+            nearest(node, occupied_nodes(inventory)).map(|node| format!("@node-{node}"))
+        }
+        Matcher::Pool(pool) => {
+            nearest(pool, occupied_pools(inventory)).map(|pool| format!("@pool-{pool}"))
+        }
+        Matcher::Tag(tag) => nearest(tag, tags(inventory)).map(|tag| format!("@tag-{tag}")),
+    };
+    let sign = if term.excludes { "-" } else { "" };
+    nearest.map(|nearest| format!("{sign}{nearest}"))
+}
+
+/// The most alike of the existing names, the first in the alphabet of equally alike ones.
+fn nearest<'a>(wanted: &str, existing: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    existing
+        .map(|name| {
+            (
+                strsim::jaro_winkler(wanted, &name.to_lowercase()),
+                Reverse(name),
+            )
+        })
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|one, other| one.0.total_cmp(&other.0).then_with(|| one.1.cmp(&other.1)))
+        .map(|(_, Reverse(name))| name)
+}
+
+/// The ID that looks most like the wanted one, then the closest number: people mistype digits.
+fn nearest_id(wanted: Vmid, inventory: &Inventory) -> Option<Vmid> {
+    let text = wanted.to_string();
+    ids(inventory).min_by_key(|vmid| {
+        let typing = strsim::damerau_levenshtein(&text, &vmid.to_string());
+        (typing, vmid.get().abs_diff(wanted.get()), *vmid)
+    })
+}
+
+fn nearest_name(name: &str, inventory: &Inventory) -> Option<String> {
+    let names = inventory
+        .guests
+        .iter()
+        .filter_map(|guest| guest.name.as_deref());
+    nearest(name, names).map(str::to_owned)
+}
+
+/// What a name was probably meant for: a node, pool or tag without its prefix, or a range of IDs
+/// written with `-` or `..`.
+fn meant_otherwise(name: &str, inventory: &Inventory) -> Option<String> {
+    let range = name.split_once("..").or_else(|| name.split_once('-'));
+    if let Some((Ok(first), Ok(last))) = range.map(|(first, last)| (first.parse(), last.parse()))
+        && ids(inventory).any(|vmid| (first..=last).contains(&vmid.get()))
+    {
+        return Some(format!("{first}:{last}"));
+    }
+    let same = |existing: &&str| existing.to_lowercase() == name;
+    let node = occupied_nodes(inventory)
+        .find(same)
+        .map(|node| format!("@node-{node}"));
+    let pool = || {
+        occupied_pools(inventory)
+            .find(same)
+            .map(|pool| format!("@pool-{pool}"))
+    };
+    let tag = || tags(inventory).find(same).map(|tag| format!("@tag-{tag}"));
+    node.or_else(pool).or_else(tag)
+}
+
+fn ids(inventory: &Inventory) -> impl Iterator<Item = Vmid> {
+    inventory.guests.iter().map(|guest| guest.vmid)
+}
+
+fn occupied_nodes(inventory: &Inventory) -> impl Iterator<Item = &str> {
+    inventory.guests.iter().map(|guest| guest.node.as_str())
+}
+
+fn occupied_pools(inventory: &Inventory) -> impl Iterator<Item = &str> {
+    inventory
+        .guests
+        .iter()
+        .filter_map(|guest| guest.pool.as_deref())
+}
+
+fn tags(inventory: &Inventory) -> impl Iterator<Item = &str> {
+    inventory
+        .guests
+        .iter()
+        .flat_map(|guest| &guest.tags)
+        .map(String::as_str)
+}

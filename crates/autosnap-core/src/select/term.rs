@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The terms of a selection, and what is said about those that cannot be meant.
+//!
+//! | term | guests |
+//! |---|---|
+//! | `100`, `100:110` | with this ID, with an ID in this closed range |
+//! | `web`, `web%`, `%web`, `%web%` | with this name, or one that starts, ends or goes on like it |
+//! | `@all`, `all` | all |
+//! | `@node-NAME`, `@all-NAME`, `all-NAME` | on this node |
+//! | `@pool-NAME`, `@tag-NAME` | in this pool or one below it, with this tag |
+//! | `-TERM` | take away what the term matches |
+//!
+//! Nothing here depends on upper and lower case. The C# library has `web%` and `%web` the wrong
+//! way round against its manual; this follows the manual.
+
+use std::fmt;
+
+use crate::guest::{Guest, Vmid};
+
+/// A selection that cannot be meant, with what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelectionError {
+    /// No text at all.
+    #[error("the selection of guests is empty: name guests, such as `100,web%`, or take `@all`")]
+    Empty,
+    /// Nothing between two commas, at an end, or after the `-` of an exclusion.
+    #[error(
+        "selection `{selection}` has an empty term: remove the comma or `-` with nothing behind it"
+    )]
+    EmptyTerm {
+        /// The whole selection.
+        selection: String,
+    },
+    /// Something with a colon that is no range of IDs.
+    #[error("`{term}` is not a range of guest IDs: {way_out}")]
+    Range {
+        /// The term.
+        term: String,
+        /// What to write.
+        way_out: String,
+    },
+    /// A number that no guest can have.
+    #[error(
+        "`{term}` cannot be the ID of a guest: PVE numbers its guests from {} to {}",
+        Vmid::MIN,
+        Vmid::MAX
+    )]
+    Id {
+        /// The term.
+        term: String,
+    },
+    /// A `%` where it cannot stand.
+    #[error(
+        "`{term}`: `%` can stand at the beginning or the end of a part of a guest's name, as in \
+         `web%`; all guests are `@all`"
+    )]
+    Wildcard {
+        /// The term.
+        term: String,
+    },
+    /// An `@` with a word that means nothing.
+    #[error(
+        "`{term}` is no group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`"
+    )]
+    Group {
+        /// The term.
+        term: String,
+    },
+    /// A group without the name it needs.
+    #[error("`{term}` lacks the name of a {kind} after the `-`")]
+    GroupName {
+        /// The term.
+        term: String,
+        /// What is to be named: `node`, `pool` or `tag`.
+        kind: &'static str,
+    },
+    /// An exclusion of an exclusion.
+    #[error("`{term}` begins with more than one `-`: one takes guests away, none adds them")]
+    DoubleExclusion {
+        /// The term.
+        term: String,
+    },
+    /// Nothing that the exclusions could be taken from.
+    #[error(
+        "selection `{selection}` only takes guests away: say from what, as in `@all,{selection}`"
+    )]
+    ExclusionsOnly {
+        /// The whole selection.
+        selection: String,
+    },
+}
+
+/// A term of a selection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Term {
+    /// As it was typed, without blanks around it.
+    pub(super) text: String,
+    /// Whether it takes guests away.
+    pub(super) excludes: bool,
+    /// What it matches.
+    pub(super) matcher: Matcher,
+}
+
+/// What a term matches. Texts are in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Matcher {
+    All,
+    Id(Vmid),
+    Range { first: u32, last: u32 },
+    Name(String),
+    NameStart(String),
+    NameEnd(String),
+    NamePart(String),
+    Node(String),
+    Pool(String),
+    Tag(String),
+}
+
+/// A guest with its texts in lower case.
+pub(super) struct Candidate<'a> {
+    guest: &'a Guest,
+    name: Option<String>,
+    node: String,
+    pool: Option<String>,
+    tags: Vec<String>,
+}
+
+impl<'a> Candidate<'a> {
+    pub(super) fn new(guest: &'a Guest) -> Self {
+        Self {
+            guest,
+            name: guest.name.as_deref().map(str::to_lowercase),
+            node: guest.node.to_lowercase(),
+            pool: guest.pool.as_deref().map(str::to_lowercase),
+            tags: guest.tags.iter().map(|tag| tag.to_lowercase()).collect(),
+        }
+    }
+}
+
+impl Term {
+    /// Understands one term of the given selection.
+    pub(super) fn parse(term: &str, selection: &str) -> Result<Self, SelectionError> {
+        let text = term.trim();
+        let (excludes, positive) = match text.strip_prefix('-') {
+            Some(positive) => (true, positive.trim_start()),
+            None => (false, text),
+        };
+        if positive.is_empty() {
+            let selection = selection.trim().to_owned();
+            return Err(SelectionError::EmptyTerm { selection });
+        }
+        if positive.starts_with('-') {
+            return Err(SelectionError::DoubleExclusion {
+                term: text.to_owned(),
+            });
+        }
+        let matcher = Matcher::parse(positive)?;
+        Ok(Self {
+            text: text.to_owned(),
+            excludes,
+            matcher,
+        })
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.text)
+    }
+}
+
+impl Matcher {
+    pub(super) fn matches(&self, candidate: &Candidate<'_>) -> bool {
+        let named = |fits: &dyn Fn(&str) -> bool| candidate.name.as_deref().is_some_and(fits);
+        match self {
+            Self::All => true,
+            Self::Id(vmid) => candidate.guest.vmid == *vmid,
+            Self::Range { first, last } => (*first..=*last).contains(&candidate.guest.vmid.get()),
+            Self::Name(wanted) => named(&|name| name == wanted),
+            Self::NameStart(start) => named(&|name| name.starts_with(start)),
+            Self::NameEnd(end) => named(&|name| name.ends_with(end)),
+            Self::NamePart(part) => named(&|name| name.contains(part)),
+            Self::Node(node) => candidate.node == *node,
+            Self::Pool(pool) => candidate
+                .pool
+                .as_deref()
+                .is_some_and(|of| is_within(of, pool)),
+            Self::Tag(tag) => candidate.tags.contains(tag),
+        }
+    }
+
+    fn parse(term: &str) -> Result<Self, SelectionError> {
+        let lower = term.to_lowercase();
+        if lower == "@all" || lower == "all" {
+            return Ok(Self::All);
+        }
+        let group = GROUPS
+            .iter()
+            .find_map(|group| Some((group, lower.strip_prefix(group.prefix)?)));
+        if let Some((group, name)) = group {
+            return group.of(name.trim(), term);
+        }
+        if lower.starts_with('@') {
+            return Err(SelectionError::Group {
+                term: term.to_owned(),
+            });
+        }
+        if term.bytes().all(|byte| byte.is_ascii_digit()) {
+            let error = |_| SelectionError::Id {
+                term: term.to_owned(),
+            };
+            return term.parse().map(Self::Id).map_err(error);
+        }
+        match term.split_once(':') {
+            Some((first, last)) => range(term, first.trim(), last.trim()),
+            None if term.contains('%') => wildcard(term, &lower),
+            None => Ok(Self::Name(lower)),
+        }
+    }
+}
+
+/// A way to name guests by what they belong to.
+struct Group {
+    /// What the term begins with.
+    prefix: &'static str,
+    /// The word for what is named after it.
+    kind: &'static str,
+    /// Makes a matcher of the name.
+    matcher: fn(String) -> Matcher,
+}
+
+const GROUPS: [Group; 5] = [
+    Group {
+        prefix: "@node-",
+        kind: "node",
+        matcher: Matcher::Node,
+    },
+    Group {
+        prefix: "@all-",
+        kind: "node",
+        matcher: Matcher::Node,
+    },
+    Group {
+        prefix: "all-",
+        kind: "node",
+        matcher: Matcher::Node,
+    },
+    Group {
+        prefix: "@pool-",
+        kind: "pool",
+        matcher: Matcher::Pool,
+    },
+    Group {
+        prefix: "@tag-",
+        kind: "tag",
+        matcher: Matcher::Tag,
+    },
+];
+
+impl Group {
+    fn of(&self, name: &str, term: &str) -> Result<Matcher, SelectionError> {
+        let term = term.to_owned();
+        if name.is_empty() {
+            Err(SelectionError::GroupName {
+                term,
+                kind: self.kind,
+            })
+        } else if name.contains('%') {
+            Err(SelectionError::Wildcard { term })
+        } else {
+            Ok((self.matcher)(name.to_owned()))
+        }
+    }
+}
+
+/// Whether a pool is the other one or nested in it; PVE writes the parents of a pool before its
+/// name (`PVE/API2/Pool.pm`).
+pub(super) fn is_within(pool: &str, parent: &str) -> bool {
+    pool.strip_prefix(parent)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn range(term: &str, first: &str, last: &str) -> Result<Matcher, SelectionError> {
+    let number = |text: &str| {
+        let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
+        digits_only.then(|| text.parse::<u32>().ok()).flatten()
+    };
+    let way_out = match (number(first), number(last)) {
+        (Some(first), Some(last)) if first <= last => return Ok(Matcher::Range { first, last }),
+        (Some(first), Some(last)) => format!("it goes downwards, write `{last}:{first}`"),
+        (None | Some(_), None) | (None, Some(_)) => {
+            "write the first and the last ID with a colon between, such as `100:110`".to_owned()
+        }
+    };
+    Err(SelectionError::Range {
+        term: term.to_owned(),
+        way_out,
+    })
+}
+
+fn wildcard(term: &str, lower: &str) -> Result<Matcher, SelectionError> {
+    let start = lower.strip_suffix('%');
+    let end = lower.strip_prefix('%');
+    let part = start.and_then(|start| start.strip_prefix('%'));
+    let (matcher, wanted): (fn(String) -> Matcher, &str) = match (part, start, end) {
+        (Some(part), _, _) => (Matcher::NamePart, part),
+        (None, Some(start), _) => (Matcher::NameStart, start),
+        (None, None, Some(end)) => (Matcher::NameEnd, end),
+        (None, None, None) => (Matcher::Name, lower),
+    };
+    if wanted.is_empty() || wanted.contains('%') {
+        return Err(SelectionError::Wildcard {
+            term: term.to_owned(),
+        });
+    }
+    Ok(matcher(wanted.to_owned()))
+}

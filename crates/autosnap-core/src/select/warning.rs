@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What is said about a term that matches nothing: why, and the nearest one that would.
+
+use std::fmt;
+
+use super::Inventory;
+use super::nearest::nearest_term;
+use super::term::{Matcher, Term, is_within};
+
+/// A term that matches no guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelectionWarning {
+    /// The term as it was typed.
+    pub term: String,
+    /// Why it matches nothing.
+    pub reason: Unmatched,
+    /// The nearest term that matches something, ready to be typed.
+    pub nearest: Option<String>,
+}
+
+/// Why a term matches no guest. PVE lists only what a login may see, so that "there is none"
+/// always includes "or not for this login".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmatched {
+    /// There are no guests at all.
+    NoGuests,
+    /// No guest has the ID.
+    NoSuchId,
+    /// No guest has an ID in the range.
+    NoIdInRange,
+    /// No guest has the name.
+    NoSuchName,
+    /// No guest's name fits the `%`.
+    NoNameLikeIt,
+    /// The node does not exist.
+    NoSuchNode,
+    /// The node has no guests.
+    EmptyNode,
+    /// The pool does not exist.
+    NoSuchPool,
+    /// The pool has no guests.
+    EmptyPool,
+    /// No guest has the tag.
+    NoSuchTag,
+}
+
+impl SelectionWarning {
+    pub(super) fn new(term: &Term, inventory: &Inventory) -> Self {
+        Self {
+            term: term.text.clone(),
+            reason: Unmatched::of(&term.matcher, inventory),
+            nearest: nearest_term(term, inventory),
+        }
+    }
+}
+
+impl fmt::Display for SelectionWarning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "`{}` matches no guest: {}",
+            self.term, self.reason
+        )?;
+        match &self.nearest {
+            Some(nearest) => write!(formatter, "; the nearest is `{nearest}`"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Unmatched {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NoGuests => "there are none, or none that this login may see (VM.Audit)",
+            Self::NoSuchId => "no guest has this ID, or this login may not see it (VM.Audit)",
+            Self::NoIdInRange => "no guest has an ID in this range",
+            Self::NoSuchName => "no guest has this name",
+            Self::NoNameLikeIt => "no guest has such a name",
+            Self::NoSuchNode => "there is no such node",
+            Self::EmptyNode => "there are no guests on this node",
+            Self::NoSuchPool => "there is no such pool, or this login may not see it (Pool.Audit)",
+            Self::EmptyPool => "there are no guests in this pool",
+            Self::NoSuchTag => "no guest has this tag",
+        })
+    }
+}
+
+impl Unmatched {
+    fn of(matcher: &Matcher, inventory: &Inventory) -> Self {
+        match matcher {
+            Matcher::All => Self::NoGuests,
+            Matcher::Id(_) => Self::NoSuchId,
+            Matcher::Range { .. } => Self::NoIdInRange,
+            Matcher::Name(_) => Self::NoSuchName,
+            Matcher::NameStart(_) | Matcher::NameEnd(_) | Matcher::NamePart(_) => {
+                Self::NoNameLikeIt
+            }
+            Matcher::Node(node) => {
+                let known = inventory
+                    .nodes
+                    .iter()
+                    .any(|known| known.name.to_lowercase() == *node);
+                if known {
+                    Self::EmptyNode
+                } else {
+                    Self::NoSuchNode
+                }
+            }
+            Matcher::Pool(pool) => {
+                let known = inventory
+                    .pools
+                    .iter()
+                    .any(|known| is_within(&known.to_lowercase(), pool));
+                if known {
+                    Self::EmptyPool
+                } else {
+                    Self::NoSuchPool
+                }
+            }
+            Matcher::Tag(_) => Self::NoSuchTag,
+        }
+    }
+}
