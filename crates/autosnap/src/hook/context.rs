@@ -112,7 +112,10 @@ pub struct HookGuest {
 
 /// Everything a hook is told about one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a variable of the C# tool that is 1 or 0")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a variable of the C# tool that is 1 or 0"
+)]
 pub struct HookContext {
     /// Why the hook is called.
     pub phase: Phase,
