@@ -21,8 +21,10 @@ pub use context::{HookContext, HookGuest, Phase};
 pub use launch::HookError;
 use launch::Launch;
 
+use crate::secret_source::{API_TOKEN_VARIABLE, PASSWORD_VARIABLE};
+
 /// Variables with our secrets, which no hook gets to see.
-const SECRET_VARIABLES: [&str; 2] = ["CV4PVE_API_TOKEN", "CV4PVE_PASSWORD"];
+const SECRET_VARIABLES: [&str; 2] = [API_TOKEN_VARIABLE, PASSWORD_VARIABLE];
 
 /// The limits within which a hook runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,3 +2,6 @@
 //! Placeholder of the first commit.
 
 pub mod hook;
+pub mod password_file;
+pub mod response_file;
+pub mod secret_source;

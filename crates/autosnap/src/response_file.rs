@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Parameter files: an argument `@FILE` stands for the arguments in FILE.
+//!
+//! The rules are those of .NET's `System.CommandLine` (`StringExtensions.cs`, `CliParser.cs`), which the C# tool is built
+//! on, because people's files were written for it:
+//!
+//! - Arguments are separated by blanks and line breaks. `"…"` keeps blanks in an argument; the quotes themselves go.
+//!   A quote that opens an argument ends it when it closes: `"a b"c` is two arguments. There is no escape character.
+//! - A line whose first character that is not blank is `#` is a comment.
+//! - A file may name further files; all paths are relative to the working directory. After `--` there are no files.
+//!
+//! Three things differ on purpose: a missing closing quote is an error (there the rest of the line is lost silently),
+//! files that include each other are (there the stack overflows), and a guest selection after `--vmid` is never a file.
+//! This module knows nothing else about options. Files can hold secrets, so no error quotes from them.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// How deep files may name files, for the case that one is reached under ever new names.
+const DEPTH_LIMIT: usize = 16;
+/// How many arguments files may hold together. Files that name others twice multiply.
+const ARGUMENT_LIMIT: usize = 10_000;
+/// How large a file may be. Whatever is larger, such as a device, was not meant.
+const SIZE_LIMIT: u64 = 1024 * 1024;
+
+/// A parameter file that cannot be used, and who named it.
+#[derive(Debug, Error)]
+#[error("parameter file {}{} {problem}", path.display(), NamedBy(named_by))]
+pub struct ResponseFileError {
+    /// The file, as it was named.
+    pub path: PathBuf,
+    /// The files that led to it, the one on the command line first.
+    pub named_by: Vec<PathBuf>,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What can be wrong with a parameter file. Displayed as the rest of a sentence that begins with the file.
+#[derive(Debug, Error)]
+pub enum Problem {
+    /// There is no such file.
+    #[error("does not exist")]
+    Missing,
+    /// It is there, and cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(io::Error),
+    /// Neither UTF-8 nor UTF-16 with a byte order mark.
+    #[error("is not a text file; save it as UTF-8")]
+    NotText,
+    /// Larger than a megabyte.
+    #[error("is too large to be a parameter file")]
+    TooLarge,
+    /// A quote is opened and not closed.
+    #[error("has no closing quote in line {line}")]
+    OpenQuote {
+        /// Counted from one.
+        line: usize,
+    },
+    /// It is being read already.
+    #[error("includes itself")]
+    Loop,
+    /// Files name files, and so on.
+    #[error("is nested too deeply")]
+    TooDeep,
+    /// More arguments than any command line has.
+    #[error("leads to too many arguments")]
+    TooMany,
+}
+
+struct NamedBy<'a>(&'a [PathBuf]);
+
+impl fmt::Display for NamedBy<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, path) in self.0.iter().rev().enumerate() {
+            let start = if position == 0 {
+                " (named by "
+            } else {
+                ", named by "
+            };
+            write!(formatter, "{start}{}", path.display())?;
+        }
+        formatter.write_str(if self.0.is_empty() { "" } else { ")" })
+    }
+}
+
+/// Replaces every `@FILE` in `arguments`, which do not include the program's name, by what the file holds.
+///
+/// Arguments that are not Unicode are passed on as they are.
+pub fn expand(
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<Vec<OsString>, ResponseFileError> {
+    let mut expansion = Expansion::default();
+    let mut only_values = false;
+    for argument in arguments {
+        only_values |= argument == "--";
+        match argument.to_str() {
+            Some(text) if !only_values => expansion.add(text)?,
+            Some(_) | None => expansion.result.push(argument),
+        }
+    }
+    Ok(expansion.result)
+}
+
+/// A file being read: as it was named, and where it really is.
+struct Open {
+    path: PathBuf,
+    real: PathBuf,
+}
+
+#[derive(Default)]
+struct Expansion {
+    result: Vec<OsString>,
+    chain: Vec<Open>,
+    /// How many arguments were read, those that name files included: a file without any other still costs time.
+    read: usize,
+}
+
+impl Expansion {
+    fn add(&mut self, argument: &str) -> Result<(), ResponseFileError> {
+        match argument.strip_prefix('@') {
+            Some(path) if !path.is_empty() && !self.is_selection(argument) => {
+                self.add_file(Path::new(path))
+            }
+            Some(_) | None => {
+                self.result.push(argument.into());
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether `argument` is what `--vmid`, the argument before it, expects. Other words remain files, for `--vmid @FILE`
+    /// works in the C# tool.
+    fn is_selection(&self, argument: &str) -> bool {
+        let first_term = argument
+            .split(',')
+            .next()
+            .unwrap_or_default()
+            .trim_end()
+            .to_lowercase();
+        let selects = first_term == "@all"
+            || ["@all-", "@node-", "@pool-", "@tag-"]
+                .iter()
+                .any(|prefix| first_term.starts_with(prefix));
+        selects && self.result.last().is_some_and(|last| last == "--vmid")
+    }
+
+    fn add_file(&mut self, path: &Path) -> Result<(), ResponseFileError> {
+        let real = self
+            .check(path)
+            .map_err(|problem| self.error(path, problem))?;
+        let lines = read(&real)
+            .and_then(|text| split(&text))
+            .map_err(|problem| self.error(path, problem))?;
+        self.read += lines.len();
+        if self.read > ARGUMENT_LIMIT {
+            return Err(self.error(path, Problem::TooMany));
+        }
+        self.chain.push(Open {
+            path: path.to_owned(),
+            real,
+        });
+        for argument in lines {
+            self.add(&argument)?;
+        }
+        self.chain.pop();
+        Ok(())
+    }
+
+    fn check(&self, path: &Path) -> Result<PathBuf, Problem> {
+        let real = fs::canonicalize(path).map_err(refused)?;
+        if self.chain.iter().any(|open| open.real == real) {
+            return Err(Problem::Loop);
+        }
+        if self.chain.len() >= DEPTH_LIMIT {
+            return Err(Problem::TooDeep);
+        }
+        Ok(real)
+    }
+
+    fn error(&self, path: &Path, problem: Problem) -> ResponseFileError {
+        let named_by = self.chain.iter().map(|open| open.path.clone()).collect();
+        ResponseFileError {
+            path: path.to_owned(),
+            named_by,
+            problem,
+        }
+    }
+}
+
+fn refused(error: io::Error) -> Problem {
+    match error.kind() {
+        io::ErrorKind::NotFound => Problem::Missing,
+        _ => Problem::Unreadable(error),
+    }
+}
+
+fn read(path: &Path) -> Result<String, Problem> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(refused)?;
+    file.take(SIZE_LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(refused)?;
+    if bytes.len() as u64 > SIZE_LIMIT {
+        return Err(Problem::TooLarge);
+    }
+    decode(bytes)
+}
+
+/// The encodings that .NET recognises by a byte order mark, UTF-16 being what PowerShell 5 writes; else UTF-8.
+fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
+    let units = |convert: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes[2..].as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().copied().map(convert).collect();
+        rest.is_empty()
+            .then(|| String::from_utf16(&units).ok())
+            .flatten()
+    };
+    let text = match bytes.as_slice() {
+        [0xff, 0xfe, ..] => units(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => units(u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
+        _ => String::from_utf8(bytes).ok(),
+    };
+    // A NUL can be in no argument; it means UTF-16 without its mark, or no text at all.
+    text.filter(|text| !text.contains('\0'))
+        .ok_or(Problem::NotText)
+}
+
+fn split(text: &str) -> Result<Vec<String>, Problem> {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let mut arguments = Vec::new();
+    for (index, line) in text
+        .split('\n')
+        .map(str::trim)
+        .enumerate()
+        .filter(|(_, line)| !line.starts_with('#'))
+    {
+        split_line(line, &mut arguments)
+            .map_err(|OpenQuote| Problem::OpenQuote { line: index + 1 })?;
+    }
+    Ok(arguments)
+}
+
+struct OpenQuote;
+
+fn split_line(line: &str, arguments: &mut Vec<String>) -> Result<(), OpenQuote> {
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        let length = match rest.strip_prefix('"') {
+            Some(quoted) => 2 + quoted.find('"').ok_or(OpenQuote)?,
+            None => end_of_word(rest)?,
+        };
+        let (word, after) = rest.split_at(length);
+        let argument = word.replace('"', "");
+        // .NET drops empty arguments too. An empty value is written --option="".
+        if !argument.is_empty() {
+            arguments.push(argument);
+        }
+        rest = after.trim_start();
+    }
+    Ok(())
+}
+
+/// Where the first blank outside quotes is, or the end.
+fn end_of_word(text: &str) -> Result<usize, OpenQuote> {
+    let mut quoted = false;
+    for (position, character) in text.char_indices() {
+        quoted ^= character == '"';
+        if !quoted && character.is_whitespace() {
+            return Ok(position);
+        }
+    }
+    if quoted {
+        Err(OpenQuote)
+    } else {
+        Ok(text.len())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Parameter files in temporary folders, against lists of arguments.
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+fn check_split(text: &str, expected: &[&str]) {
+    assert_eq!(split(text).unwrap(), expected, "{text:?}");
+}
+
+#[test]
+fn blanks_and_lines_separate_arguments() {
+    check_split("", &[]);
+    check_split("  \n\t\r\n", &[]);
+    check_split("--host=pve1", &["--host=pve1"]);
+    check_split(
+        "--host=pve1 --vmid 100\r\n--debug\n",
+        &["--host=pve1", "--vmid", "100", "--debug"],
+    );
+    check_split("a\rb", &["a", "b"]);
+}
+
+#[test]
+fn a_comment_has_a_line_of_its_own() {
+    check_split(
+        "# --host=a\n  # b\n--label=c#d\n--label #e",
+        &["--label=c#d", "--label", "#e"],
+    );
+    check_split(
+        "# an \"open quote does not matter here\n--debug",
+        &["--debug"],
+    );
+}
+
+#[test]
+fn quotes_keep_blanks_as_in_dotnet() {
+    check_split(
+        "--script=\"/opt/my hooks/a.sh\" b",
+        &["--script=/opt/my hooks/a.sh", "b"],
+    );
+    check_split("--label \"a b\" c", &["--label", "a b", "c"]);
+    check_split("\"a b\"c", &["a b", "c"]);
+    check_split("a\"b\"c", &["abc"]);
+    check_split("a\" b \"\" c\" d", &["a b  c", "d"]);
+    check_split("\"\" a", &["a"]);
+    check_split("--label=\"\"", &["--label="]);
+    check_split("C:\\pve\\\"a b\"", &["C:\\pve\\a b"]);
+    check_split("'a b'", &["'a", "b'"]);
+}
+
+#[test]
+fn a_missing_quote_is_found_in_its_line() {
+    for text in ["a\n--label=\"b", "\n\"", "a\r\na \"b c"] {
+        assert!(
+            matches!(split(text), Err(Problem::OpenQuote { line: 2 })),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn encodings_with_a_mark_are_understood() {
+    let check = |bytes: &[u8], expected: Option<&str>| {
+        assert_eq!(
+            decode(bytes.to_vec()).ok().as_deref(),
+            expected,
+            "{bytes:?}"
+        );
+    };
+    check(b"\xef\xbb\xbf--debug", Some("--debug"));
+    check(b"\xff\xfea\0\xe4\0", Some("aä"));
+    check(b"\xfe\xff\0a\0\xe4", Some("aä"));
+    check(b"\xff\xfea", None);
+    check(b"a\0b\0", None);
+    check(b"\xe4", None);
+}
+
+/// Files in a folder; `DIR` in a text or an expectation stands for it. Paths with quotes would need quoting, so it has none.
+struct Files(TempDir);
+
+impl Files {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        for (name, text) in files {
+            fs::write(folder.0.path().join(name), folder.fill(text)).unwrap();
+        }
+        folder
+    }
+
+    fn fill(&self, text: &str) -> String {
+        text.replace("DIR", self.0.path().to_str().unwrap())
+    }
+
+    fn expand(&self, arguments: &[&str]) -> Result<Vec<OsString>, ResponseFileError> {
+        expand(arguments.iter().map(|argument| self.fill(argument).into()))
+    }
+
+    fn check(&self, arguments: &[&str], expected: &[&str]) {
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|argument| OsString::from(self.fill(argument)))
+            .collect();
+        assert_eq!(self.expand(arguments).unwrap(), expected, "{arguments:?}");
+    }
+
+    fn check_error(&self, arguments: &[&str], expected: &str) {
+        assert_eq!(
+            self.expand(arguments).unwrap_err().to_string(),
+            self.fill(expected),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_stands_for_its_arguments_wherever_it_is_named() {
+    let files = Files::new(&[
+        ("a", "\u{feff}--host=pve1\r\n@DIR/b --debug\r\n"),
+        ("b", "--vmid @all"),
+        ("none", "# only\n"),
+    ]);
+    files.check(
+        &["@DIR/a", "snap", "--keep=3"],
+        &[
+            "--host=pve1",
+            "--vmid",
+            "@all",
+            "--debug",
+            "snap",
+            "--keep=3",
+        ],
+    );
+    files.check(
+        &["x", "@DIR/b", "@DIR/b", "@DIR/none"],
+        &["x", "--vmid", "@all", "--vmid", "@all"],
+    );
+    files.check(&["--", "@DIR/a"], &["--", "@DIR/a"]);
+    files.check(
+        &["@", "a@b", "--vmid=@DIR/b"],
+        &["@", "a@b", "--vmid=@DIR/b"],
+    );
+}
+
+#[test]
+fn a_selection_after_vmid_is_no_file() {
+    let files = Files::new(&[
+        ("guests", "100,101"),
+        ("all", "--vmid\n@ALL\n\"@pool-a b\""),
+    ]);
+    for value in [
+        "@all",
+        "@All",
+        "@all,-100",
+        "@pool-web",
+        "@tag-Daily,100",
+        "@node-pve1",
+        "@all-pve1",
+        "@all , 3",
+    ] {
+        files.check(&["--vmid", value, "snap"], &["--vmid", value, "snap"]);
+    }
+    files.check(&["--vmid", "@DIR/guests"], &["--vmid", "100,101"]);
+    files.check_error(
+        &["@DIR/all"],
+        "parameter file pool-a b (named by DIR/all) does not exist",
+    );
+    files.check_error(&["--label", "@all"], "parameter file all does not exist");
+    files.check_error(
+        &["--vmid", "@allguests"],
+        "parameter file allguests does not exist",
+    );
+}
+
+#[test]
+fn errors_name_the_file_and_the_way_to_it() {
+    let files = Files::new(&[
+        ("a", "@DIR/b"),
+        ("b", "x\n@DIR/c"),
+        ("c", "\"secret"),
+        ("bad", "a\0"),
+    ]);
+    files.check_error(&["@DIR/none"], "parameter file DIR/none does not exist");
+    files.check_error(
+        &["@DIR/a"],
+        "parameter file DIR/c (named by DIR/b, named by DIR/a) has no closing quote in line 1",
+    );
+    files.check_error(
+        &["@DIR/bad"],
+        "parameter file DIR/bad is not a text file; save it as UTF-8",
+    );
+    let error = files.expand(&["@DIR"]).unwrap_err();
+    assert!(matches!(error.problem, Problem::Unreadable(_)), "{error}");
+}
+
+#[test]
+fn files_that_include_each_other_are_an_error() {
+    let files = Files::new(&[("a", "@DIR/a"), ("b", "@DIR/c"), ("c", "--debug @DIR/./b")]);
+    files.check_error(
+        &["@DIR/a"],
+        "parameter file DIR/a (named by DIR/a) includes itself",
+    );
+    // Here the file is reached under another name.
+    files.check_error(
+        &["@DIR/b"],
+        "parameter file DIR/./b (named by DIR/c, named by DIR/b) includes itself",
+    );
+}
+
+#[test]
+fn depth_width_and_size_are_bounded() {
+    let names: Vec<_> = (0..20)
+        .map(|level| (level.to_string(), format!("@DIR/{0} @DIR/{0}", level + 1)))
+        .collect();
+    let mut listed: Vec<_> = names
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
+    listed.push(("20", ""));
+    let many = "x ".repeat(6000);
+    let large = "x".repeat(1024 * 1024 + 1);
+    listed.extend([("many", many.as_str()), ("large", large.as_str())]);
+    let files = Files::new(&listed);
+    assert!(matches!(
+        files.expand(&["@DIR/0"]).unwrap_err().problem,
+        Problem::TooDeep
+    ));
+    files.check_error(
+        &["@DIR/many", "@DIR/many"],
+        "parameter file DIR/many leads to too many arguments",
+    );
+    files.check_error(
+        &["@DIR/large"],
+        "parameter file DIR/large is too large to be a parameter file",
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn arguments_that_are_not_unicode_pass() {
+    use std::os::unix::ffi::OsStringExt;
+
+    let odd = OsString::from_vec(b"@\xff".to_vec());
+    assert_eq!(expand([odd.clone()].into_iter()).unwrap(), [odd]);
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+        let _any = decode(bytes).and_then(|text| split(&text));
+    }
+
+    #[test]
+    fn quoted_or_plain_words_come_back(words in prop::collection::vec("[a-z#@=]{1,5}( [a-z]{0,3})?", 0..6)) {
+        let line: Vec<_> = words.iter().map(|word| format!("-{}", if word.contains(' ') { format!("\"{word}\"") } else { word.clone() })).collect();
+        let expected: Vec<_> = words.iter().map(|word| format!("-{word}")).collect();
+        prop_assert_eq!(split(&line.join(" ")).unwrap(), expected);
+    }
+
+    #[test]
+    fn splitting_loses_nothing_but_blanks_and_quotes(text in "[ab\" \t\u{e4}]{0,40}") {
+        if let Ok(arguments) = split(&text) {
+            let kept: String = arguments.concat().chars().filter(|character| !character.is_whitespace()).collect();
+            let expected: String = text.chars().filter(|character| !character.is_whitespace() && *character != '"').collect();
+            prop_assert_eq!(kept, expected);
+        } else {
+            prop_assert!(text.contains('"'));
+        }
+    }
+}
