@@ -142,6 +142,21 @@ pub struct JobArgs {
     #[arg(long, value_name = "DURATION", help_heading = EXECUTION, num_args = 0..=1, require_equals = true,
           default_missing_value = "10m", value_parser = crate::settings::parse_duration)]
     pub wait_locked: Option<std::time::Duration>,
+    /// Form of the report.
+    #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true, default_value = "Text")]
+    pub output: JobOutput,
+}
+
+/// The forms in which `snap` and `clean` report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "verbatim")]
+pub enum JobOutput {
+    /// The C# tool's words, as it happens.
+    Text,
+    /// One JSON document at the end.
+    Json,
+    /// The same, indented.
+    JsonPretty,
 }
 
 /// `snap`.

@@ -14,7 +14,7 @@ mod phases;
 mod turn;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use autosnap_core::event::{Event, GuestEnd};
@@ -27,7 +27,8 @@ use tokio::time::Instant;
 
 use crate::events::Events;
 use crate::stop::Stop;
-pub use phases::{HookFailure, PhaseCall, Phases};
+pub use explain::hint_for;
+pub use phases::{PhaseCall, Phases};
 use turn::{Turn, TurnEnd};
 
 /// How a plan is carried out.
@@ -43,6 +44,8 @@ pub struct Options {
     pub wait_locked: Option<Duration>,
     /// When to look at a task.
     pub wait_policy: WaitPolicy,
+    /// The user or token, as PVE writes it into the tasks it starts for us.
+    pub identity: String,
     /// The shared storages of the cluster, whose guests count for the limit per storage.
     pub shared_storages: Vec<String>,
 }
@@ -55,20 +58,53 @@ pub struct Engine {
     phases: Phases,
     events: Events,
     stop: Stop,
+    tasks: Tasks,
     deadline_for_locks: Option<Instant>,
-    running: Mutex<BTreeMap<Vmid, Upid>>,
+}
+
+/// The tasks that a run has started and that are not known to have ended. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Tasks(Arc<Mutex<BTreeMap<Vmid, Upid>>>);
+
+impl Tasks {
+    /// Their UPIDs.
+    pub fn running(&self) -> Vec<Upid> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn started(&self, vmid: Vmid, upid: &Upid) {
+        self.lock().insert(vmid, upid.clone());
+    }
+
+    fn ended(&self, vmid: Vmid) {
+        self.lock().remove(&vmid);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Vmid, Upid>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Engine {
     /// An engine whose clock for `wait_locked` starts now.
-    pub fn new(client: Client, options: Options, phases: Phases, events: Events, stop: Stop) -> Self {
+    pub fn new(
+        client: Client,
+        options: Options,
+        phases: Phases,
+        events: Events,
+        stop: Stop,
+        tasks: Tasks,
+    ) -> Self {
         let deadline_for_locks = options.wait_locked.map(|wait| Instant::now() + wait);
-        Self { client, options, phases, events, stop, deadline_for_locks, running: Mutex::default() }
-    }
-
-    /// The tasks that were started and are not known to have ended.
-    pub fn running_tasks(&self) -> Vec<Upid> {
-        self.lock_running().values().cloned().collect()
+        Self {
+            client,
+            options,
+            phases,
+            events,
+            stop,
+            tasks,
+            deadline_for_locks,
+        }
     }
 
     /// Carries out the plan. All it has to tell, it tells as events; every guest of the plan gets
@@ -78,7 +114,9 @@ impl Engine {
         let mut floor = Floor {
             engine: self,
             schedule: Schedule::new(self.options.limits, &work),
-            waiting: (0..plan.guests.len()).map(|index| Some(Turn::new(Arc::clone(plan), index))).collect(),
+            waiting: (0..plan.guests.len())
+                .map(|index| Some(Turn::new(Arc::clone(plan), index)))
+                .collect(),
             running: JoinSet::new(),
             deferred: BTreeMap::new(),
         };
@@ -89,7 +127,10 @@ impl Engine {
     fn work(&self, plan: &GuestPlan) -> Work {
         let (weight, with_ram, storages) = match &plan.decision {
             Decision::Proceed(steps) => {
-                let with_ram = steps.creation.as_ref().is_some_and(|creation| creation.with_ram);
+                let with_ram = steps
+                    .creation
+                    .as_ref()
+                    .is_some_and(|creation| creation.with_ram);
                 let steps_to_do = steps.removals().count() + usize::from(steps.creation.is_some());
                 // RAM is written out at the pace of the storage: by experience many times a disk snapshot.
                 let weight = steps_to_do + if with_ram { 20 } else { 0 };
@@ -99,7 +140,11 @@ impl Engine {
         };
         Work {
             node: plan.guest.node.clone(),
-            shared_storages: storages.iter().filter(|name| self.options.shared_storages.contains(name)).cloned().collect(),
+            shared_storages: storages
+                .iter()
+                .filter(|name| self.options.shared_storages.contains(name))
+                .cloned()
+                .collect(),
             weight: u32::try_from(weight).unwrap_or(u32::MAX),
             with_ram,
         }
@@ -107,19 +152,10 @@ impl Engine {
 
     /// Whether a guest that is locked may still queue again.
     fn may_wait_for_locks(&self) -> bool {
-        self.stop.requested().is_none() && self.deadline_for_locks.is_some_and(|deadline| Instant::now() < deadline)
-    }
-
-    fn note_running(&self, vmid: Vmid, upid: &Upid) {
-        self.lock_running().insert(vmid, upid.clone());
-    }
-
-    fn note_ended(&self, vmid: Vmid) {
-        self.lock_running().remove(&vmid);
-    }
-
-    fn lock_running(&self) -> std::sync::MutexGuard<'_, BTreeMap<Vmid, Upid>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stop.requested().is_none()
+            && self
+                .deadline_for_locks
+                .is_some_and(|deadline| Instant::now() < deadline)
     }
 }
 
@@ -142,7 +178,12 @@ impl Floor<'_> {
             if !stopping {
                 self.start_all_that_may();
             }
-            let next_try = self.deferred.keys().next().map(|(time, _)| *time).filter(|_| !stopping);
+            let next_try = self
+                .deferred
+                .keys()
+                .next()
+                .map(|(time, _)| *time)
+                .filter(|_| !stopping);
             if self.running.is_empty() && next_try.is_none() {
                 break;
             }
@@ -162,7 +203,9 @@ impl Floor<'_> {
 
     fn start_all_that_may(&mut self) {
         while let Some(job) = self.schedule.start_next() {
-            let mut turn = self.waiting[job].take().expect("a job that waits has its turn here");
+            let mut turn = self.waiting[job]
+                .take()
+                .expect("a job that waits has its turn here");
             let engine = Arc::clone(self.engine);
             self.running.spawn(async move {
                 let end = turn.take(&engine).await;
@@ -176,13 +219,22 @@ impl Floor<'_> {
         match end {
             TurnEnd::Finished(end) => {
                 self.schedule.finish(job, turn.last_stretch());
-                self.engine.events.send(Event::GuestFinished { vmid, end, duration: turn.worked() });
+                self.engine.events.send(Event::GuestFinished {
+                    vmid,
+                    end,
+                    duration: turn.worked(),
+                });
             }
             TurnEnd::Deferred(cause) => {
                 self.schedule.defer(job);
-                self.engine.events.send(Event::GuestDeferred { vmid, cause });
+                self.engine
+                    .events
+                    .send(Event::GuestDeferred { vmid, cause });
                 let again = Instant::now() + turn.pause_before_next_try();
-                let again = self.engine.deadline_for_locks.map_or(again, |deadline| again.min(deadline));
+                let again = self
+                    .engine
+                    .deadline_for_locks
+                    .map_or(again, |deadline| again.min(deadline));
                 self.deferred.insert((again, job), ());
                 self.waiting[job] = Some(turn);
             }
@@ -191,7 +243,11 @@ impl Floor<'_> {
 
     fn resume_due(&mut self) {
         let now = Instant::now();
-        while let Some(entry) = self.deferred.first_entry().filter(|entry| entry.key().0 <= now) {
+        while let Some(entry) = self
+            .deferred
+            .first_entry()
+            .filter(|entry| entry.key().0 <= now)
+        {
             let ((_, job), ()) = entry.remove_entry();
             self.schedule.resume(job);
         }
@@ -202,7 +258,11 @@ impl Floor<'_> {
     fn finish_unreached(&mut self) {
         for turn in self.waiting.iter_mut().filter_map(Option::take) {
             let end = turn.end_if_never_resumed();
-            self.engine.events.send(Event::GuestFinished { vmid: turn.vmid(), end, duration: turn.worked() });
+            self.engine.events.send(Event::GuestFinished {
+                vmid: turn.vmid(),
+                end,
+                duration: turn.worked(),
+            });
         }
     }
 }

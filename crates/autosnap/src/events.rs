@@ -23,7 +23,13 @@ impl Events {
     /// A new channel.
     pub fn channel() -> (Self, EventReceiver) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { sender, outcome: Arc::default() }, receiver)
+        (
+            Self {
+                sender,
+                outcome: Arc::default(),
+            },
+            receiver,
+        )
     }
 
     /// Tells a fact.

@@ -19,10 +19,13 @@ pub async fn read(client: &Client) -> Result<Inventory, Error> {
     for resource in client.resources().await? {
         match resource {
             Resource::Guest(resource) => inventory.guests.extend(guest(resource)),
-            Resource::Node(node) => inventory.nodes.push(NodeInfo { online: node.status.as_deref() == Some("online"), name: node.node }),
+            Resource::Node(node) => inventory.nodes.push(NodeInfo {
+                online: node.is_online(),
+                name: node.node,
+            }),
             Resource::Storage(storage) => inventory.storages.push(storage_usage(storage)),
             Resource::Pool(pool) => inventory.pools.push(pool),
-            Resource::Other => {}
+            Resource::Other(_) => {}
         }
     }
     Ok(inventory)
@@ -30,13 +33,18 @@ pub async fn read(client: &Client) -> Result<Inventory, Error> {
 
 /// A guest's configuration, as far as it matters to snapshots.
 pub async fn config(client: &Client, guest: &Guest) -> Result<GuestConfig, Error> {
-    let config = client.guest_config(&guest.node, wire_kind(guest.kind), guest.vmid.get()).await?;
+    let config = client
+        .guest_config(&guest.node, wire_kind(guest.kind), guest.vmid.get())
+        .await?;
     Ok(GuestConfig::read(guest.kind, config.iter()))
 }
 
 /// A guest's snapshots.
 pub async fn guest_snapshots(client: &Client, guest: &Guest) -> Result<Vec<Snapshot>, Error> {
-    client.snapshots(&guest.node, wire_kind(guest.kind), guest.vmid.get()).await.map(snapshots)
+    client
+        .snapshots(&guest.node, wire_kind(guest.kind), guest.vmid.get())
+        .await
+        .map(snapshots)
 }
 
 /// A listing as the core knows it.
@@ -71,15 +79,22 @@ where
     let mut running = JoinSet::new();
     loop {
         while running.len() < limit.max(1) {
-            let Some((index, item)) = items.next() else { break };
+            let Some((index, item)) = items.next() else {
+                break;
+            };
             let future = work(item);
             running.spawn(async move { (index, future.await) });
         }
-        let Some(ended) = running.join_next().await else { break };
+        let Some(ended) = running.join_next().await else {
+            break;
+        };
         let (index, result) = ended.expect("reads neither panic nor are aborted");
         results[index] = Some(result);
     }
-    results.into_iter().map(|result| result.expect("every item was worked on")).collect()
+    results
+        .into_iter()
+        .map(|result| result.expect("every item was worked on"))
+        .collect()
 }
 
 fn guest(resource: GuestResource) -> Option<Guest> {
@@ -87,14 +102,15 @@ fn guest(resource: GuestResource) -> Option<Guest> {
         pve_client::GuestKind::Qemu => GuestKind::Qemu,
         pve_client::GuestKind::Lxc => GuestKind::Lxc,
     };
+    let tags = resource.tag_list().map(ToOwned::to_owned).collect();
     Some(Guest {
         vmid: Vmid::new(resource.vmid).ok()?,
         kind,
         node: resource.node,
         name: resource.name,
-        status: resource.status.as_deref().map_or(GuestStatus::Unknown, GuestStatus::read),
+        status: GuestStatus::from(resource.status.as_str()),
         template: resource.template,
-        tags: resource.tags,
+        tags,
         pool: resource.pool,
         lock: resource.lock,
     })
@@ -107,8 +123,8 @@ fn storage_usage(resource: StorageResource) -> StorageUsage {
         kind: resource.plugin.unwrap_or_default(),
         shared: resource.shared,
         content: resource.content,
-        total: resource.size.unwrap_or(0),
+        total: resource.total.unwrap_or(0),
         used: resource.used.unwrap_or(0),
-        status: resource.status.unwrap_or_default(),
+        status: resource.status,
     }
 }

@@ -1,7 +1,27 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Placeholder of the first commit.
+//! Takes, keeps and removes snapshots of Proxmox VE guests by policy: the shell around
+//! `autosnap-core`, which decides, and `pve-client`, which speaks to PVE.
+//!
+//! [`args`] is what was typed, [`settings`] what is meant, [`job`] and [`status`] are the commands,
+//! [`engine`] carries out a plan, [`report`] is the only module that prints.
 
+pub mod args;
+pub mod cli;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod engine;
+pub mod events;
+pub mod fault;
 pub mod hook;
+pub mod inventory;
+pub mod job;
+pub mod logging;
+pub mod normalize;
 pub mod password_file;
+pub mod report;
 pub mod response_file;
 pub mod secret_source;
+pub mod settings;
+pub mod signals;
+pub mod status;
+pub mod stop;

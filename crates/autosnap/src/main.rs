@@ -1,3 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Placeholder of the first commit.
-fn main() {}
+//! The program `cv4pve-autosnap`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = std::env::args_os().skip(1).collect();
+    ExitCode::from(autosnap::cli::run(arguments).code())
+}

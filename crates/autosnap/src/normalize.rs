@@ -46,10 +46,12 @@ pub fn normalize(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
         let (name, value) = split(text);
         let joined = match (shapes.get(name), value) {
             (Some(_), Some(value)) => Some(format!("{name}={value}")),
-            (Some(Shape::Value), None) => {
-                rest.next_if(|next| !is_option(&shapes, next)).map(|next| format!("{name}={}", next.to_string_lossy()))
-            }
-            (Some(Shape::Flag), None) => rest.next_if(is_truth).map(|next| format!("{name}={}", next.to_string_lossy())),
+            (Some(Shape::Value), None) => rest
+                .next_if(|next| !is_option(&shapes, next))
+                .map(|next| format!("{name}={}", next.to_string_lossy())),
+            (Some(Shape::Flag), None) => rest
+                .next_if(is_truth)
+                .map(|next| format!("{name}={}", next.to_string_lossy())),
             (Some(Shape::OptionalValue) | None, _) => None,
         };
         normalized.push(joined.map_or(argument, OsString::from));
@@ -97,9 +99,14 @@ fn is_option(shapes: &HashMap<String, Shape>, argument: &OsString) -> bool {
     })
 }
 
-#[expect(clippy::ptr_arg, reason = "the signature that Peekable::next_if asks for")]
+#[expect(
+    clippy::ptr_arg,
+    reason = "the signature that Peekable::next_if asks for"
+)]
 fn is_truth(argument: &OsString) -> bool {
-    argument.to_str().is_some_and(|text| text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"))
+    argument
+        .to_str()
+        .is_some_and(|text| text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"))
 }
 
 #[cfg(test)]
@@ -112,30 +119,51 @@ mod tests {
     fn check(input: &str, expected: &str) {
         let arguments = input.split(' ').map(OsString::from).collect();
         let normalized = normalize(&Cli::command(), arguments);
-        let words: Vec<_> = normalized.iter().map(|word| word.to_str().unwrap()).collect();
+        let words: Vec<_> = normalized
+            .iter()
+            .map(|word| word.to_str().unwrap())
+            .collect();
         assert_eq!(words.join(" "), expected, "from {input}");
     }
 
     #[test]
     fn the_command_comes_first() {
-        check("--host=h --vmid=100 snap --label=d --keep=2", "snap --host=h --vmid=100 --label=d --keep=2");
+        check(
+            "--host=h --vmid=100 snap --label=d --keep=2",
+            "snap --host=h --vmid=100 --label=d --keep=2",
+        );
         check("--label snap --host h clean", "clean --label=snap --host=h");
     }
 
     #[test]
     fn values_may_stand_behind_a_blank_or_a_colon() {
-        check("snap --host h:8006 --vmid:@all", "snap --host=h:8006 --vmid=@all");
+        check(
+            "snap --host h:8006 --vmid:@all",
+            "snap --host=h:8006 --vmid=@all",
+        );
         check("snap --host:[::1]:8006", "snap --host=[::1]:8006");
-        check("snap --vmid all,-100 --label -921-", "snap --vmid=all,-100 --label=-921-");
+        check(
+            "snap --vmid all,-100 --label -921-",
+            "snap --vmid=all,-100 --label=-921-",
+        );
         check("snap --vmid -100", "snap --vmid=-100");
-        check("status -o Json --script-hook x", "status -o=Json --script-hook=x");
+        check(
+            "status -o Json --script-hook x",
+            "status -o=Json --script-hook=x",
+        );
     }
 
     #[test]
     fn flags_may_carry_their_truth() {
-        check("snap --state true --only-running False --dry-run", "snap --state=true --only-running=False --dry-run");
+        check(
+            "snap --state true --only-running False --dry-run",
+            "snap --state=true --only-running=False --dry-run",
+        );
         check("--debug snap --state:true", "snap --debug --state=true");
-        check("snap --wait-locked --label x", "snap --wait-locked --label=x");
+        check(
+            "snap --wait-locked --label x",
+            "snap --wait-locked --label=x",
+        );
     }
 
     #[test]

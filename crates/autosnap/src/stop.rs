@@ -17,7 +17,9 @@ pub struct Stop {
 
 impl Default for Stop {
     fn default() -> Self {
-        Self { wish: Arc::new(watch::Sender::new(None)) }
+        Self {
+            wish: Arc::new(watch::Sender::new(None)),
+        }
     }
 }
 
@@ -40,7 +42,10 @@ impl Stop {
     pub async fn wait(&self) -> Interruption {
         let mut wish = self.wish.subscribe();
         let uttered = wish.wait_for(Option::is_some).await;
-        uttered.ok().and_then(|wish| *wish).expect("the sender lives as long as self, and waited for Some")
+        uttered
+            .ok()
+            .and_then(|wish| *wish)
+            .expect("the sender lives as long as self, and waited for Some")
     }
 }
 

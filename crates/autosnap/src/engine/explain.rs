@@ -39,7 +39,12 @@ pub(super) fn lock_failure(message: String, waited: Option<Duration>) -> Failure
         Some(waited) => format!("it stayed so for {} s; see the task that holds it in PVE", waited.as_secs()),
         None => "try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned(),
     };
-    Failure { cause: Cause::Task, effect: Effect::None, message, hint: Some(hint) }
+    Failure {
+        cause: Cause::Task,
+        effect: Effect::None,
+        message,
+        hint: Some(hint),
+    }
 }
 
 /// A call that failed.
@@ -52,13 +57,23 @@ pub(super) fn failure(error: &Error) -> Failure {
         Some(_) => (Cause::Refused, error.to_string()),
         None => (Cause::Connection, error.to_string()),
     };
-    Failure { cause, effect, message, hint: hint_for(error) }
+    Failure {
+        cause,
+        effect,
+        message,
+        hint: hint_for(error),
+    }
 }
 
 /// What to do about a call that failed, if anything is known to help.
 pub fn hint_for(error: &Error) -> Option<String> {
     if let Some(missing) = error.missing_privilege() {
-        let privilege = missing.privilege.split('|').next().unwrap_or_default().to_owned();
+        let privilege = missing
+            .privilege
+            .split('|')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         return Some(format!(
             "the privilege {privilege} on {} is missing; grant it with: pveum acl modify {} --roles ROLE --users USER \
              (for a token with its own privileges: --tokens 'USER!TOKENID'), where ROLE holds {privilege}",
@@ -69,19 +84,28 @@ pub fn hint_for(error: &Error) -> Option<String> {
         return Some("the guest is gone, or was moved to a node that cannot be seen".to_owned());
     }
     match error.status() {
-        Some(595..=599) => Some("the node does not answer; look at it and at the cluster network".to_owned()),
+        Some(595..=599) => {
+            Some("the node does not answer; look at it and at the cluster network".to_owned())
+        }
         _ => None,
     }
 }
 
 /// A task that outlived the time-out.
 pub(super) fn timed_out(upid: &Upid, timeout: Duration, last_error: Option<&Error>) -> Failure {
-    let trouble = last_error.map(|error| format!(" (the last look at it failed: {error})")).unwrap_or_default();
+    let trouble = last_error
+        .map(|error| format!(" (the last look at it failed: {error})"))
+        .unwrap_or_default();
     Failure {
         cause: Cause::Timeout,
         effect: Effect::StillRunning,
-        message: format!("the task has not ended within {} s{trouble}", timeout.as_secs()),
-        hint: Some(format!("PVE goes on with it: {upid}; give it more time with --timeout")),
+        message: format!(
+            "the task has not ended within {} s{trouble}",
+            timeout.as_secs()
+        ),
+        hint: Some(format!(
+            "PVE goes on with it: {upid}; give it more time with --timeout"
+        )),
     }
 }
 
@@ -97,17 +121,30 @@ pub(super) fn unreadable_task(upid: &Upid, error: &Error) -> Failure {
 
 /// A request whose answer was lost and whose effect was not found.
 pub(super) fn lost(place: &Place, snapshot: &str, error: &Error, half: bool) -> Failure {
-    let what = if half { "is half made" } else { "shows no trace of it" };
+    let what = if half {
+        "is half made"
+    } else {
+        "shows no trace of it"
+    };
     Failure {
         cause: Cause::Connection,
         effect: Effect::Unknown,
         message: format!("nobody can tell whether it was done: {error}; the guest {what}"),
-        hint: Some(format!("look at snapshot {snapshot} and at the tasks of guest {} on node {}", place.vmid, place.node)),
+        hint: Some(format!(
+            "look at snapshot {snapshot} and at the tasks of guest {} on node {}",
+            place.vmid, place.node
+        )),
     }
 }
 
 /// What to do about a task that failed.
-pub(super) fn task_hint(place: &Place, snapshot: &str, message: &str, half: bool, upid: &Upid) -> Option<String> {
+pub(super) fn task_hint(
+    place: &Place,
+    snapshot: &str,
+    message: &str,
+    half: bool,
+    upid: &Upid,
+) -> Option<String> {
     let tool = match place.kind {
         GuestKind::Qemu => "qm",
         GuestKind::Lxc => "pct",
@@ -121,10 +158,14 @@ pub(super) fn task_hint(place: &Place, snapshot: &str, message: &str, half: bool
         ));
     }
     if message.contains("snapshot feature is not available") {
-        return Some(format!("a storage of its disks cannot take snapshots; see: {tool} config {vmid}"));
+        return Some(format!(
+            "a storage of its disks cannot take snapshots; see: {tool} config {vmid}"
+        ));
     }
     if message.contains("needed by replication job") {
-        return Some("replication still needs it; it can be removed after the next replication".to_owned());
+        return Some(
+            "replication still needs it; it can be removed after the next replication".to_owned(),
+        );
     }
     Some(format!("see the task's log in PVE: {upid}"))
 }
@@ -141,9 +182,18 @@ mod tests {
     fn locks_are_told_from_other_refusals() {
         check("VM is locked (backup)", true);
         check("CT is locked (snapshot-delete)", true);
-        check("can't lock file '/var/lock/qemu-server/lock-110.conf' - got timeout", true);
-        check("error with cfs lock 'storage-local': got lock request timeout - got lock timeout", true);
-        check("zfs error: cannot destroy 'rpool/data/vm-100-disk-0@autodaily1': dataset is busy", true);
+        check(
+            "can't lock file '/var/lock/qemu-server/lock-110.conf' - got timeout",
+            true,
+        );
+        check(
+            "error with cfs lock 'storage-local': got lock request timeout - got lock timeout",
+            true,
+        );
+        check(
+            "zfs error: cannot destroy 'rpool/data/vm-100-disk-0@autodaily1': dataset is busy",
+            true,
+        );
         check("snapshot feature is not available", false);
         check("snapshot name 'x1' already used", false);
         check("", false);

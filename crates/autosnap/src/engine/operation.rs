@@ -14,7 +14,9 @@ use autosnap_core::event::{Cause, Effect, Failure, Interruption, Success};
 use autosnap_core::guest::Vmid;
 use autosnap_core::plan::NewSnapshot;
 use autosnap_core::snapshot::{self, Snapshot};
-use pve_client::{Certainty, Error, GuestKind, SnapshotListing, TaskExit, TaskFilter, TaskSource, Upid, WaitError};
+use pve_client::{
+    Certainty, Error, GuestKind, SnapshotListing, TaskExit, TaskFilter, TaskSource, Upid, WaitError,
+};
 use tokio::time::Instant;
 
 use super::{Engine, explain};
@@ -34,6 +36,8 @@ pub(super) struct Place {
     pub(super) node: String,
     pub(super) kind: GuestKind,
     pub(super) vmid: Vmid,
+    /// The tasks that were followed for it so far.
+    pub(super) followed: HashSet<Upid>,
 }
 
 /// What is to be done.
@@ -108,14 +112,21 @@ impl Engine {
             Sent::Ended(end) => end,
         };
         match end {
-            End::Done(success) => End::Done(Success { duration: started.elapsed(), ..success }),
+            End::Done(success) => End::Done(Success {
+                duration: started.elapsed(),
+                ..success
+            }),
             other @ (End::Locked(_) | End::Failed(_)) => other,
         }
     }
 
     /// The guest's snapshots, as the core knows them.
     pub(super) async fn list(&self, place: &Place) -> Result<Vec<Snapshot>, Failure> {
-        match self.client.snapshots(&place.node, place.kind, place.vmid.get()).await {
+        match self
+            .client
+            .snapshots(&place.node, place.kind, place.vmid.get())
+            .await
+        {
             Ok(listing) => Ok(inventory::snapshots(listing)),
             Err(error) => Err(self.failure(&error)),
         }
@@ -123,7 +134,11 @@ impl Engine {
 
     /// What the guest is locked for, if it can be read.
     pub(super) async fn lock_of(&self, place: &Place) -> Option<String> {
-        let config = self.client.guest_config(&place.node, place.kind, place.vmid.get()).await.ok()?;
+        let config = self
+            .client
+            .guest_config(&place.node, place.kind, place.vmid.get())
+            .await
+            .ok()?;
         config.lock().map(ToOwned::to_owned)
     }
 
@@ -149,7 +164,12 @@ impl Engine {
     }
 
     async fn request(&self, place: &Place, operation: &Operation<'_>) -> Result<Upid, Error> {
-        let Place { node, kind, vmid } = place;
+        let Place {
+            node,
+            kind,
+            vmid,
+            followed: _,
+        } = place;
         match operation {
             Operation::Create(creation) => {
                 let snapshot = pve_client::NewSnapshot {
@@ -157,17 +177,27 @@ impl Engine {
                     description: snapshot::DESCRIPTION.to_owned(),
                     with_memory: creation.with_ram,
                 };
-                self.client.create_snapshot(node, *kind, vmid.get(), &snapshot).await
+                self.client
+                    .create_snapshot(node, *kind, vmid.get(), &snapshot)
+                    .await
             }
-            Operation::Remove { name, force } => self.client.delete_snapshot(node, *kind, vmid.get(), name, *force).await,
+            Operation::Remove { name, force } => {
+                self.client
+                    .delete_snapshot(node, *kind, vmid.get(), name, *force)
+                    .await
+            }
         }
     }
 
     /// Whether the guest is on another node now.
     async fn find_again(&self, place: &mut Place) -> bool {
-        let Ok(resources) = self.client.resources().await else { return false };
+        let Ok(resources) = self.client.resources().await else {
+            return false;
+        };
         let node = resources.into_iter().find_map(|resource| match resource {
-            pve_client::Resource::Guest(guest) if guest.vmid == place.vmid.get() => Some(guest.node),
+            pve_client::Resource::Guest(guest) if guest.vmid == place.vmid.get() => {
+                Some(guest.node)
+            }
             _ => None,
         });
         match node {
@@ -189,40 +219,65 @@ impl Engine {
 
     /// A failed call in an administrator's words. One that will fail for every guest ends the run.
     fn failure(&self, error: &Error) -> Failure {
-        if matches!(error, Error::Authentication { .. } | Error::NotSent { .. } | Error::Certificate { .. }) {
+        if matches!(
+            error,
+            Error::Authentication { .. } | Error::NotSent { .. } | Error::Certificate { .. }
+        ) {
             self.stop.request(Interruption::ServerLost);
         }
         explain::failure(error)
     }
 
     /// Waits for the end of a task that is known.
-    async fn follow(&self, place: &Place, operation: &Operation<'_>, upid: &Upid) -> End {
-        self.note_running(place.vmid, upid);
+    async fn follow(&self, place: &mut Place, operation: &Operation<'_>, upid: &Upid) -> End {
+        place.followed.insert(upid.clone());
+        self.tasks.started(place.vmid, upid);
         let deadline = Instant::now() + self.options.timeout;
-        let exit = self.client.wait_for_task(upid, &self.options.wait_policy, deadline).await;
+        let exit = self
+            .client
+            .wait_for_task(upid, &self.options.wait_policy, deadline)
+            .await;
         match exit {
             Ok(exit) => {
-                self.note_ended(place.vmid);
+                self.tasks.ended(place.vmid);
                 self.ended(place, operation, upid, exit).await
             }
-            Err(WaitError::TimedOut { upid, last_error }) => {
-                End::Failed(explain::timed_out(&upid, self.options.timeout, last_error.as_deref()))
+            Err(WaitError::TimedOut { upid, last_error }) => End::Failed(explain::timed_out(
+                &upid,
+                self.options.timeout,
+                last_error.as_deref(),
+            )),
+            Err(WaitError::Unreadable { upid, error }) => {
+                End::Failed(explain::unreadable_task(&upid, &error))
             }
-            Err(WaitError::Unreadable { upid, error }) => End::Failed(explain::unreadable_task(&upid, &error)),
         }
     }
 
-    async fn ended(&self, place: &Place, operation: &Operation<'_>, upid: &Upid, exit: TaskExit) -> End {
+    async fn ended(
+        &self,
+        place: &Place,
+        operation: &Operation<'_>,
+        upid: &Upid,
+        exit: TaskExit,
+    ) -> End {
+        let vanished = matches!(exit, TaskExit::Vanished(_));
         let message = match exit {
             TaskExit::Ok => return End::Done(Success::default()),
-            TaskExit::Warnings(warnings) => return End::Done(Success { warnings, ..Success::default() }),
+            TaskExit::Warnings(warnings) => {
+                return End::Done(Success {
+                    warnings,
+                    ..Success::default()
+                });
+            }
             TaskExit::Failed(message) => message,
             TaskExit::Vanished(_) => exit.to_string(),
         };
-        let vanished = matches!(exit, TaskExit::Vanished(_));
         let seen = self.see(place, operation).await;
         match seen {
-            Some(Seen::Done) if vanished => End::Done(Success { adopted: true, ..Success::default() }),
+            Some(Seen::Done) if vanished => End::Done(Success {
+                adopted: true,
+                ..Success::default()
+            }),
             Some(Seen::NotDone) if explain::is_lock(&message) => End::Locked(message),
             _ => End::Failed(Failure {
                 cause: Cause::Task,
@@ -231,43 +286,66 @@ impl Engine {
                     Some(Seen::Half) => Effect::HalfDone,
                     Some(Seen::Done) | None => Effect::Unknown,
                 },
-                hint: explain::task_hint(place, operation.snapshot_name(), &message, seen == Some(Seen::Half), upid),
+                hint: explain::task_hint(
+                    place,
+                    operation.snapshot_name(),
+                    &message,
+                    seen == Some(Seen::Half),
+                    upid,
+                ),
                 message,
             }),
         }
     }
 
     async fn see(&self, place: &Place, operation: &Operation<'_>) -> Option<Seen> {
-        let listing = self.client.snapshots(&place.node, place.kind, place.vmid.get()).await;
+        let listing = self
+            .client
+            .snapshots(&place.node, place.kind, place.vmid.get())
+            .await;
         listing.ok().map(|listing| operation.seen_in(&listing))
     }
 
     /// The answer was lost: looks for the effect or the task until it is certain that neither is to
     /// come, or until the time is up.
-    async fn look_for(&self, place: &Place, operation: &Operation<'_>, error: &Error, sent_at: SystemTime) -> End {
+    async fn look_for(
+        &self,
+        place: &mut Place,
+        operation: &Operation<'_>,
+        error: &Error,
+        sent_at: SystemTime,
+    ) -> End {
         tracing::debug!(vmid = %place.vmid, %error, "the answer was lost; looking for its effect");
         let deadline = Instant::now() + LOOK_FOR.min(self.options.timeout);
         let mut pause = Duration::from_millis(100);
-        let mut foreign = HashSet::new();
         loop {
             let seen = self.see(place, operation).await;
             if seen == Some(Seen::Done) {
-                return End::Done(Success { adopted: true, ..Success::default() });
+                return End::Done(Success {
+                    adopted: true,
+                    ..Success::default()
+                });
             }
-            if let Some(upid) = self.own_task(place, operation, sent_at, &foreign).await {
+            if let Some(upid) = self.own_task(place, operation, sent_at).await {
                 match self.follow(place, operation, &upid).await {
                     End::Done(success) if self.see(place, operation).await == Some(Seen::Done) => {
-                        return End::Done(Success { adopted: true, ..success });
+                        return End::Done(Success {
+                            adopted: true,
+                            ..success
+                        });
                     }
                     // It did something else: another run's task for the same guest.
-                    End::Done(_) => {
-                        foreign.insert(upid);
-                    }
+                    End::Done(_) => {}
                     end @ (End::Locked(_) | End::Failed(_)) => return end,
                 }
             }
             if Instant::now() >= deadline {
-                return End::Failed(explain::lost(place, operation.snapshot_name(), error, seen == Some(Seen::Half)));
+                return End::Failed(explain::lost(
+                    place,
+                    operation.snapshot_name(),
+                    error,
+                    seen == Some(Seen::Half),
+                ));
             }
             tokio::time::sleep(pause.min(deadline - Instant::now())).await;
             pause = (pause * 3 / 2).min(Duration::from_secs(3));
@@ -275,8 +353,17 @@ impl Engine {
     }
 
     /// A task of the guest that may be the one whose answer was lost, the newest first.
-    async fn own_task(&self, place: &Place, operation: &Operation<'_>, sent_at: SystemTime, foreign: &HashSet<Upid>) -> Option<Upid> {
-        let since = sent_at.checked_sub(CLOCK_TOLERANCE)?.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    async fn own_task(
+        &self,
+        place: &Place,
+        operation: &Operation<'_>,
+        sent_at: SystemTime,
+    ) -> Option<Upid> {
+        let since = sent_at
+            .checked_sub(CLOCK_TOLERANCE)?
+            .duration_since(UNIX_EPOCH)
+            .ok()?
+            .as_secs();
         let filter = TaskFilter {
             vmid: Some(place.vmid.get()),
             source: TaskSource::All,
@@ -285,9 +372,7 @@ impl Engine {
             limit: Some(10),
         };
         let tasks = self.client.node_tasks(&place.node, &filter).await.ok()?;
-        let known = self.followed();
-        let tasks = tasks.into_iter().map(|task| task.upid);
-        let mut ours = tasks.filter(|upid| self.client.identity() == upid.user() && !foreign.contains(upid) && !known.contains(upid));
-        ours.next()
+        let mut tasks = tasks.into_iter().map(|task| task.upid);
+        tasks.find(|upid| upid.user() == self.options.identity && !place.followed.contains(upid))
     }
 }

@@ -9,11 +9,10 @@ use autosnap_core::event::{Event, HookEnd, HookRun, Interruption};
 use autosnap_core::guest::Guest;
 
 use super::Engine;
+use crate::args::HookFailure;
 use crate::events::Events;
 use crate::hook::{Hook, HookContext, HookGuest, HookStatus, Phase};
 use crate::stop::Stop;
-
-pub use crate::args::HookFailure;
 
 /// The hook of a run and what is the same in all its calls.
 #[derive(Debug, Clone)]
@@ -50,7 +49,13 @@ pub struct PhaseCall {
 impl PhaseCall {
     /// A phase of the whole job.
     pub fn of_job(phase: Phase, state: bool, duration: Duration) -> Self {
-        Self { phase, guest: None, snapshot: None, state, duration }
+        Self {
+            phase,
+            guest: None,
+            snapshot: None,
+            state,
+            duration,
+        }
     }
 }
 
@@ -69,7 +74,12 @@ impl Phases {
         };
         let said_yes = end.is_success();
         let vmid = call.guest.as_ref().map(|guest| guest.vmid);
-        events.send(Event::HookRan(HookRun { vmid, phase: call.phase.as_str(), end, output: result.output }));
+        events.send(Event::HookRan(HookRun {
+            vmid,
+            phase: call.phase.as_str(),
+            end,
+            output: result.output,
+        }));
         if said_yes || !call.phase.is_pre() {
             return true;
         }
@@ -106,8 +116,16 @@ impl Phases {
 /// The C# tool passes `false` for the RAM around removals and in `clean`.
 fn is_about_removal(phase: Phase) -> bool {
     match phase {
-        Phase::SnapRemovePre | Phase::SnapRemovePost | Phase::SnapRemoveAbort | Phase::CleanJobStart | Phase::CleanJobEnd => true,
-        Phase::SnapJobStart | Phase::SnapJobEnd | Phase::SnapCreatePre | Phase::SnapCreatePost | Phase::SnapCreateAbort => false,
+        Phase::SnapRemovePre
+        | Phase::SnapRemovePost
+        | Phase::SnapRemoveAbort
+        | Phase::CleanJobStart
+        | Phase::CleanJobEnd => true,
+        Phase::SnapJobStart
+        | Phase::SnapJobEnd
+        | Phase::SnapCreatePre
+        | Phase::SnapCreatePost
+        | Phase::SnapCreateAbort => false,
     }
 }
 

@@ -5,12 +5,15 @@
 //! so that whoever paused a service in `snap-create-pre` gets the chance to resume it. A turn that
 //! meets a lock can be put back and goes on later where it was.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, PostponeReason};
-use autosnap_core::guest::{GuestKind, Vmid};
-use autosnap_core::plan::{self, Action, Confirmation, Decision, GuestPlan, NewSnapshot, Plan, Refusal, Steps};
+use autosnap_core::guest::Vmid;
+use autosnap_core::plan::{
+    self, Action, Confirmation, Decision, GuestPlan, NewSnapshot, Plan, Refusal, Steps,
+};
 use autosnap_core::snapshot::Snapshot;
 use tokio::time::Instant;
 
@@ -61,7 +64,12 @@ pub(super) enum TurnEnd {
 impl Turn {
     pub(super) fn new(plan: Arc<Plan>, index: usize) -> Self {
         let guest = &plan.guests[index].guest;
-        let place = Place { node: guest.node.clone(), kind: inventory::wire_kind(guest.kind), vmid: guest.vmid };
+        let place = Place {
+            node: guest.node.clone(),
+            kind: inventory::wire_kind(guest.kind),
+            vmid: guest.vmid,
+            followed: HashSet::new(),
+        };
         Self {
             plan,
             index,
@@ -93,7 +101,11 @@ impl Turn {
 
     /// One second, then growing by half.
     pub(super) fn pause_before_next_try(&self) -> Duration {
-        let growth = 1.5_f64.powi(i32::try_from(self.tries.saturating_sub(1)).unwrap_or(i32::MAX).min(20));
+        let growth = 1.5_f64.powi(
+            i32::try_from(self.tries.saturating_sub(1))
+                .unwrap_or(i32::MAX)
+                .min(20),
+        );
         Duration::from_secs_f64(growth).min(LONGEST_LOCK_PAUSE)
     }
 
@@ -130,7 +142,10 @@ impl Turn {
             None => engine.events.send(Event::GuestStarted(self.vmid())),
             Some(since) => {
                 self.waited += since.elapsed();
-                engine.events.send(Event::GuestResumed { vmid: self.vmid(), waited: self.waited });
+                engine.events.send(Event::GuestResumed {
+                    vmid: self.vmid(),
+                    waited: self.waited,
+                });
             }
         }
     }
@@ -141,14 +156,20 @@ impl Turn {
             && let Action::Snap(creation) = &self.plan.request.action
         {
             let name = Some(creation.name.as_str());
-            engine.phase(&self.call(Phase::SnapCreatePre, name, true, Duration::ZERO)).await;
-            engine.phase(&self.call(Phase::SnapCreateAbort, name, false, Duration::ZERO)).await;
+            engine
+                .phase(&self.call(Phase::SnapCreatePre, name, true, Duration::ZERO))
+                .await;
+            engine
+                .phase(&self.call(Phase::SnapCreateAbort, name, false, Duration::ZERO))
+                .await;
         }
         GuestEnd::Refused(refusal.clone())
     }
 
     async fn proceed(&mut self, engine: &Engine, steps: &Steps) -> TurnEnd {
-        if self.tries > 0 && let Some(lock) = engine.lock_of(&self.place).await {
+        if self.tries > 0
+            && let Some(lock) = engine.lock_of(&self.place).await
+        {
             if engine.may_wait_for_locks() {
                 return TurnEnd::Deferred(explain::locked(self.place.kind, &lock));
             }
@@ -175,21 +196,39 @@ impl Turn {
             Removals::Vetoed => GuestEnd::Vetoed,
             Removals::Locked(cause) => return TurnEnd::Deferred(cause),
         };
-        let call = self.call(Phase::SnapCreatePost, Some(creation.name.as_str()), end == GuestEnd::Done, self.worked_until_now());
+        let call = self.call(
+            Phase::SnapCreatePost,
+            Some(creation.name.as_str()),
+            end == GuestEnd::Done,
+            self.worked_until_now(),
+        );
         engine.phase(&call).await;
         TurnEnd::Finished(end)
     }
 
     /// The deadline has passed and the guest is locked still.
     async fn give_up_on_lock(&mut self, engine: &Engine, steps: &Steps, lock: &str) -> TurnEnd {
-        let failure = explain::lock_failure(explain::locked(self.place.kind, lock), Some(self.waited));
+        let failure =
+            explain::lock_failure(explain::locked(self.place.kind, lock), Some(self.waited));
         if self.stage == Stage::Removing {
-            let removals = steps.removals().next().map(|snapshot| snapshot.name.clone());
+            let removals = steps
+                .removals()
+                .next()
+                .map(|snapshot| snapshot.name.clone());
             if let Some(name) = removals {
-                engine.events.send(Event::RemovalFailed { vmid: self.vmid(), name, failure });
+                engine.events.send(Event::RemovalFailed {
+                    vmid: self.vmid(),
+                    name,
+                    failure,
+                });
             }
             if let Some(creation) = &steps.creation {
-                let call = self.call(Phase::SnapCreatePost, Some(creation.name.as_str()), false, self.worked_until_now());
+                let call = self.call(
+                    Phase::SnapCreatePost,
+                    Some(creation.name.as_str()),
+                    false,
+                    self.worked_until_now(),
+                );
                 engine.phase(&call).await;
             }
         } else if let Some(creation) = &steps.creation {
@@ -204,35 +243,69 @@ impl Turn {
             let opening = self.call(Phase::SnapCreatePre, Some(name), true, Duration::ZERO);
             self.stage = Stage::Creating;
             if !engine.phase(&opening).await {
-                engine.phase(&self.call(Phase::SnapCreateAbort, Some(name), false, Duration::ZERO)).await;
+                engine
+                    .phase(&self.call(Phase::SnapCreateAbort, Some(name), false, Duration::ZERO))
+                    .await;
                 return Creation::Ended(GuestEnd::Vetoed);
             }
-            engine.events.send(Event::CreationStarted { vmid: self.vmid(), snapshot: creation.clone() });
+            engine.events.send(Event::CreationStarted {
+                vmid: self.vmid(),
+                snapshot: creation.clone(),
+            });
         }
-        match engine.carry_out(&mut self.place, &Operation::Create(creation)).await {
+        match engine
+            .carry_out(&mut self.place, &Operation::Create(creation))
+            .await
+        {
             End::Done(success) => {
                 self.stage = Stage::Removing;
-                engine.events.send(Event::Created { vmid: self.vmid(), success });
+                engine.events.send(Event::Created {
+                    vmid: self.vmid(),
+                    success,
+                });
                 Creation::Done
             }
             End::Locked(cause) if engine.may_wait_for_locks() => Creation::Locked(cause),
             End::Locked(cause) => {
                 let waited = (self.tries > 0).then_some(self.waited);
-                Creation::Ended(self.fail_creation(engine, creation, explain::lock_failure(cause, waited)).await)
+                Creation::Ended(
+                    self.fail_creation(engine, creation, explain::lock_failure(cause, waited))
+                        .await,
+                )
             }
-            End::Failed(failure) => Creation::Ended(self.fail_creation(engine, creation, failure).await),
+            End::Failed(failure) => {
+                Creation::Ended(self.fail_creation(engine, creation, failure).await)
+            }
         }
     }
 
-    async fn fail_creation(&self, engine: &Engine, creation: &NewSnapshot, failure: Failure) -> GuestEnd {
-        engine.events.send(Event::CreationFailed { vmid: self.vmid(), failure });
-        let call = self.call(Phase::SnapCreateAbort, Some(creation.name.as_str()), false, self.worked_until_now());
+    async fn fail_creation(
+        &self,
+        engine: &Engine,
+        creation: &NewSnapshot,
+        failure: Failure,
+    ) -> GuestEnd {
+        engine.events.send(Event::CreationFailed {
+            vmid: self.vmid(),
+            failure,
+        });
+        let call = self.call(
+            Phase::SnapCreateAbort,
+            Some(creation.name.as_str()),
+            false,
+            self.worked_until_now(),
+        );
         engine.phase(&call).await;
         GuestEnd::Failed
     }
 
     /// Removes what the plan names and a second look confirms, oldest first, up to the first failure.
-    async fn remove_all(&mut self, engine: &Engine, steps: &Steps, new: Option<&NewSnapshot>) -> Removals {
+    async fn remove_all(
+        &mut self,
+        engine: &Engine,
+        steps: &Steps,
+        new: Option<&NewSnapshot>,
+    ) -> Removals {
         let planned: Vec<&Snapshot> = steps.removals().collect();
         if planned.is_empty() {
             return Removals::Done;
@@ -244,22 +317,35 @@ impl Turn {
             Ok(listed) => listed,
             Err(failure) => {
                 let name = planned[0].name.clone();
-                engine.events.send(Event::RemovalFailed { vmid: self.vmid(), name, failure });
+                engine.events.send(Event::RemovalFailed {
+                    vmid: self.vmid(),
+                    name,
+                    failure,
+                });
                 return self.postpone(engine, planned.len(), PostponeReason::Unreadable);
             }
         };
         let policy = &self.plan.request.policy;
-        let confirmations = plan::confirm_removals(planned, &listed, policy, new.map(|new| &new.name));
+        let confirmations =
+            plan::confirm_removals(planned, &listed, policy, new.map(|new| &new.name));
         let mut left = confirmations.len();
         for confirmation in confirmations {
             match confirmation {
                 Confirmation::Drop(snapshot, reason) => {
-                    engine.events.send(Event::RemovalDropped { vmid: self.vmid(), name: snapshot.name, reason });
+                    engine.events.send(Event::RemovalDropped {
+                        vmid: self.vmid(),
+                        name: snapshot.name,
+                        reason,
+                    });
                 }
-                Confirmation::Remove(snapshot) => match self.remove(engine, &snapshot, left).await {
-                    Removals::Done => {}
-                    other @ (Removals::Failed | Removals::Vetoed | Removals::Locked(_)) => return other,
-                },
+                Confirmation::Remove(snapshot) => {
+                    match self.remove(engine, &snapshot, left).await {
+                        Removals::Done => {}
+                        other @ (Removals::Failed | Removals::Vetoed | Removals::Locked(_)) => {
+                            return other;
+                        }
+                    }
+                }
             }
             left -= 1;
         }
@@ -275,27 +361,52 @@ impl Turn {
         let vmid = self.vmid();
         let started = Instant::now();
         if self.opened_removal.as_deref() != Some(name) {
-            if !engine.phase(&self.call(Phase::SnapRemovePre, Some(name), false, Duration::ZERO)).await {
-                engine.phase(&self.call(Phase::SnapRemoveAbort, Some(name), false, Duration::ZERO)).await;
+            if !engine
+                .phase(&self.call(Phase::SnapRemovePre, Some(name), false, Duration::ZERO))
+                .await
+            {
+                engine
+                    .phase(&self.call(Phase::SnapRemoveAbort, Some(name), false, Duration::ZERO))
+                    .await;
                 self.postpone(engine, left, PostponeReason::Hook);
                 return Removals::Vetoed;
             }
             self.opened_removal = Some(name.to_owned());
-            engine.events.send(Event::RemovalStarted { vmid, name: name.to_owned() });
+            engine.events.send(Event::RemovalStarted {
+                vmid,
+                name: name.to_owned(),
+            });
         }
-        let operation = Operation::Remove { name, force: engine.options.force_remove };
+        let operation = Operation::Remove {
+            name,
+            force: engine.options.force_remove,
+        };
         let failure = match engine.carry_out(&mut self.place, &operation).await {
             End::Done(success) => {
-                engine.events.send(Event::Removed { vmid, name: name.to_owned(), success });
-                engine.phase(&self.call(Phase::SnapRemovePost, Some(name), true, started.elapsed())).await;
+                engine.events.send(Event::Removed {
+                    vmid,
+                    name: name.to_owned(),
+                    success,
+                });
+                engine
+                    .phase(&self.call(Phase::SnapRemovePost, Some(name), true, started.elapsed()))
+                    .await;
                 return Removals::Done;
             }
             End::Locked(cause) if engine.may_wait_for_locks() => return Removals::Locked(cause),
-            End::Locked(cause) => explain::lock_failure(cause, (self.tries > 0).then_some(self.waited)),
+            End::Locked(cause) => {
+                explain::lock_failure(cause, (self.tries > 0).then_some(self.waited))
+            }
             End::Failed(failure) => failure,
         };
-        engine.events.send(Event::RemovalFailed { vmid, name: name.to_owned(), failure });
-        engine.phase(&self.call(Phase::SnapRemoveAbort, Some(name), false, started.elapsed())).await;
+        engine.events.send(Event::RemovalFailed {
+            vmid,
+            name: name.to_owned(),
+            failure,
+        });
+        engine
+            .phase(&self.call(Phase::SnapRemoveAbort, Some(name), false, started.elapsed()))
+            .await;
         if left > 1 {
             self.postpone(engine, left - 1, PostponeReason::RemovalFailed);
         }
@@ -303,11 +414,21 @@ impl Turn {
     }
 
     fn postpone(&self, engine: &Engine, count: usize, reason: PostponeReason) -> Removals {
-        engine.events.send(Event::RemovalsPostponed { vmid: self.vmid(), count, reason });
+        engine.events.send(Event::RemovalsPostponed {
+            vmid: self.vmid(),
+            count,
+            reason,
+        });
         Removals::Failed
     }
 
-    fn call(&self, phase: Phase, snapshot: Option<&str>, state: bool, duration: Duration) -> PhaseCall {
+    fn call(
+        &self,
+        phase: Phase,
+        snapshot: Option<&str>,
+        state: bool,
+        duration: Duration,
+    ) -> PhaseCall {
         let guest = &self.guest_plan().guest;
         PhaseCall {
             phase,

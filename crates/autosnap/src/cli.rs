@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! From the arguments to the exit status.
+
+use std::ffi::OsString;
+
+use autosnap_core::outcome::ExitStatus;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
+use jiff::{Timestamp, Zoned};
+use pve_client::Client;
+
+use crate::args::{Cli, Command, JobOutput, RootArgs};
+use crate::engine::Tasks;
+use crate::events::Events;
+use crate::fault::Fault;
+use crate::job::{self, Context};
+use crate::report::{self, Console, JsonReport, Progress, Sink, Text};
+use crate::secret_source::Environment;
+use crate::settings::{Connection, JobSettings, StatusSettings};
+use crate::stop::Stop;
+use crate::{logging, normalize, response_file, signals, status};
+
+/// Runs the program with the arguments behind its name, and says what to exit with.
+pub fn run(arguments: Vec<OsString>) -> ExitStatus {
+    let console = Console::default();
+    let result = parse(&arguments).and_then(|parsed| match parsed {
+        Parsed::Run(cli) => execute(&cli, &arguments),
+        Parsed::Shown(text) => {
+            console.out(&text);
+            Ok(ExitStatus::Success)
+        }
+    });
+    result.unwrap_or_else(|fault| {
+        report::print_fault(&console, &fault);
+        fault.exit
+    })
+}
+
+enum Parsed {
+    Run(Box<Cli>),
+    /// Help or version, to be printed.
+    Shown(String),
+}
+
+fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
+    let expanded = response_file::expand(arguments.iter().cloned()).map_err(Fault::usage)?;
+    let command = Cli::command();
+    let normalized = normalize::normalize(&command, expanded);
+    let named = std::iter::once(OsString::from(command.get_name().to_owned())).chain(normalized);
+    let parsed = command
+        .try_get_matches_from(named)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    match parsed {
+        Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                Ok(Parsed::Shown(error.render().to_string()))
+            }
+            _ => {
+                let text = error.render().to_string();
+                Err(Fault::usage(text.trim_start_matches("error: ").trim_end()))
+            }
+        },
+    }
+}
+
+fn execute(cli: &Cli, arguments: &[OsString]) -> Result<ExitStatus, Fault> {
+    match &cli.command {
+        Command::Snap(args) => run_job(
+            &JobSettings::of_snap(args)?,
+            &args.root,
+            args.job.output,
+            arguments,
+        ),
+        Command::Clean(args) => run_job(
+            &JobSettings::of_clean(args)?,
+            &args.root,
+            args.job.output,
+            arguments,
+        ),
+        Command::Status(args) => {
+            let settings = StatusSettings::read(args)?;
+            let connection = connection(&args.root, arguments)?;
+            let console = Console::default();
+            block_on(async {
+                let client = Client::connect(connection.options).await?;
+                let status = status::read(&settings, &client, Timestamp::now()).await?;
+                for warning in &status.warnings {
+                    console.error(&format!("WARNING: {warning}"));
+                }
+                report::print_status(
+                    &console,
+                    &status.rows,
+                    settings.output,
+                    Zoned::now().time_zone(),
+                )
+                .map_err(|error| Fault::failure(format!("{error:#}")))?;
+                Ok(status.exit_status())
+            })
+        }
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => crate::demo::run(args),
+    }
+}
+
+fn connection(root: &RootArgs, arguments: &[OsString]) -> Result<Connection, Fault> {
+    if root.debug {
+        logging::show_debug();
+    }
+    let connection = Connection::read(root, arguments, &Environment::of_process())?;
+    let console = Console::default();
+    for notice in &connection.notices {
+        console.error(&format!("WARNING: {notice}"));
+    }
+    Ok(connection)
+}
+
+fn run_job(
+    settings: &JobSettings,
+    root: &RootArgs,
+    output: JobOutput,
+    arguments: &[OsString],
+) -> Result<ExitStatus, Fault> {
+    let connection = connection(root, arguments)?;
+    let console = Console::with_bar(!settings.dry_run && !settings.debug);
+    block_on(async {
+        let identity = connection.options.credentials.identity();
+        let client = Client::connect(connection.options).await?;
+        let (events, receiver) = Events::channel();
+        let context = Context {
+            client,
+            identity,
+            now: Zoned::now(),
+            events,
+            stop: Stop::default(),
+            tasks: Tasks::default(),
+        };
+        let listener = tokio::spawn(signals::listen(
+            context.stop.clone(),
+            context.tasks.clone(),
+            console.clone(),
+        ));
+        let reporting = report::drive(receiver, sinks(settings, output, &console));
+        let working = async {
+            let result = job::run(settings, &context).await;
+            let outcome = context.events.outcome();
+            // The last sender goes, so that the reports end.
+            drop(context);
+            (result, outcome)
+        };
+        let ((result, outcome), ()) = tokio::join!(working, reporting);
+        listener.abort();
+        result?;
+        if let Some(error) = console.trouble() {
+            return Err(Fault::failure(format!(
+                "the report could not be written: {error}"
+            )));
+        }
+        Ok(outcome.exit_status())
+    })
+}
+
+/// Who is told of a run.
+pub(crate) fn sinks(
+    settings: &JobSettings,
+    output: JobOutput,
+    console: &Console,
+) -> Vec<Box<dyn Sink>> {
+    let report: Box<dyn Sink> = match output {
+        JobOutput::Text => Box::new(Text::new(console.clone(), settings.debug)),
+        JobOutput::Json => Box::new(JsonReport::new(console.clone(), false, Timestamp::now())),
+        JobOutput::JsonPretty => Box::new(JsonReport::new(console.clone(), true, Timestamp::now())),
+    };
+    vec![report, Box::new(Progress::new(console))]
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| Fault::failure(format!("cannot start: {error}")))?;
+    runtime.block_on(work)
+}

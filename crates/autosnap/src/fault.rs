@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What stops a run before or in the middle: the message for `ERROR: …`, a hint, an exit status.
+
+use std::fmt::Display;
+
+use autosnap_core::outcome::ExitStatus;
+
+use crate::engine;
+
+/// Why the program ends without having done what it was asked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The status for the shell.
+    pub exit: ExitStatus,
+    /// What failed, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    /// Something is wrong with the options or the files they name; nothing was tried.
+    pub fn usage(message: impl Display) -> Self {
+        Self {
+            exit: ExitStatus::Usage,
+            message: message.to_string(),
+            hint: None,
+        }
+    }
+
+    /// Something that was to be done was not.
+    pub fn failure(message: impl Display) -> Self {
+        Self {
+            exit: ExitStatus::Failure,
+            message: message.to_string(),
+            hint: None,
+        }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(self, hint: impl Display) -> Self {
+        Self {
+            hint: Some(hint.to_string()),
+            ..self
+        }
+    }
+}
+
+impl From<pve_client::Error> for Fault {
+    /// A call without which nothing can go on: no connection, no login or no permission.
+    fn from(error: pve_client::Error) -> Self {
+        Self {
+            exit: ExitStatus::Connection,
+            hint: engine::hint_for(&error),
+            message: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! `snap` and `clean` from the first request to the last event: read, plan, tell, carry out.
+//!
+//! A dry run is this very run, stopped after the plan was told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use autosnap_core::event::{Event, Header};
+use autosnap_core::guest::Guest;
+use autosnap_core::name::SnapName;
+use autosnap_core::plan::{
+    self, Action, Creation, Decision, GuestPlan, Locked, Plan, Reading, Refusal, Request,
+    StorageGuard,
+};
+use autosnap_core::retention::KeepPolicy;
+use autosnap_core::select::Inventory;
+use autosnap_core::storage;
+use jiff::Zoned;
+use pve_client::{Client, WaitPolicy};
+use tokio::time::Instant;
+
+use crate::engine::{Engine, Options, PhaseCall, Phases, Tasks};
+use crate::events::Events;
+use crate::fault::Fault;
+use crate::hook::Phase;
+use crate::inventory;
+use crate::settings::{Job, JobSettings};
+use crate::stop::Stop;
+
+/// The oldest version of PVE whose storages have figures that can be held against a limit.
+const STORAGE_CHECK_SINCE: u32 = 6;
+
+/// Everything a run needs beside its settings.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// A client that is signed on.
+    pub client: Client,
+    /// The user or token, as PVE writes it into tasks.
+    pub identity: String,
+    /// The time of the run, in the zone whose time goes into the names.
+    pub now: Zoned,
+    /// Where facts are told.
+    pub events: Events,
+    /// Who may stop the run.
+    pub stop: Stop,
+    /// The tasks that run for it.
+    pub tasks: Tasks,
+}
+
+/// Runs `snap` or `clean`. What it did is in the events; a fault ended it early.
+pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault> {
+    let started = Instant::now();
+    let version = context.client.version().await?.version;
+    let request = request(settings, &context.now)?;
+    context
+        .events
+        .send(Event::RunStarted(header(settings, &version)));
+    let phases = phases(settings);
+    let (opening, closing) = match settings.job {
+        Job::Snap { .. } => (Phase::SnapJobStart, Phase::SnapJobEnd),
+        Job::Clean => (Phase::CleanJobStart, Phase::CleanJobEnd),
+    };
+    let told = async |phase, state, duration: Duration| {
+        if !settings.dry_run {
+            phases
+                .call(
+                    &PhaseCall::of_job(phase, state, duration),
+                    &context.events,
+                    &context.stop,
+                )
+                .await;
+        }
+    };
+    // The C# tool opens a `clean` with STATE 0.
+    told(
+        opening,
+        matches!(settings.job, Job::Snap { .. }),
+        Duration::ZERO,
+    )
+    .await;
+    let result = read_and_carry_out(settings, context, &version, request, &phases).await;
+    let success = result.is_ok() && context.events.outcome().is_success();
+    told(closing, success, started.elapsed()).await;
+    context.events.send(Event::RunFinished {
+        duration: started.elapsed(),
+    });
+    result
+}
+
+async fn read_and_carry_out(
+    settings: &JobSettings,
+    context: &Context,
+    version: &str,
+    request: Request,
+    phases: &Phases,
+) -> Result<(), Fault> {
+    let inventory = inventory::read(&context.client).await?;
+    let selected = settings.selection.evaluate(&inventory);
+    for warning in &selected.warnings {
+        context.events.send(Event::Warned(warning.to_string()));
+    }
+    let limit = tell_storages(settings, context, version, &inventory, &selected.guests);
+    let plan = Arc::new(
+        plan_all(
+            settings,
+            context,
+            request,
+            &inventory,
+            selected.guests,
+            limit,
+        )
+        .await,
+    );
+    context.events.send(Event::Planned(Arc::clone(&plan)));
+    if settings.dry_run {
+        return Ok(());
+    }
+    let shared = inventory.storages.iter().filter(|storage| storage.shared);
+    let options = Options {
+        limits: settings.limits,
+        timeout: settings.timeout,
+        force_remove: settings.force_remove,
+        wait_locked: settings.wait_locked,
+        wait_policy: WaitPolicy::default(),
+        identity: context.identity.clone(),
+        shared_storages: shared.map(|storage| storage.storage.clone()).collect(),
+    };
+    let engine = Engine::new(
+        context.client.clone(),
+        options,
+        phases.clone(),
+        context.events.clone(),
+        context.stop.clone(),
+        context.tasks.clone(),
+    );
+    Arc::new(engine).run(&plan).await;
+    Ok(())
+}
+
+fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Fault> {
+    let action = match settings.job {
+        Job::Snap {
+            with_ram,
+            only_running,
+        } => Action::Snap(Creation {
+            name: SnapName::new(&settings.label, &settings.format, &now.datetime())
+                .map_err(Fault::usage)?,
+            with_ram,
+            only_running,
+        }),
+        Job::Clean => Action::Clean,
+    };
+    let policy = KeepPolicy {
+        label: settings.label.clone(),
+        format: settings.format.clone(),
+        keep: settings.keep,
+    };
+    let locked = if settings.wait_locked.is_some() {
+        Locked::Waits
+    } else {
+        Locked::Fails
+    };
+    Ok(Request {
+        action,
+        policy,
+        locked,
+    })
+}
+
+fn header(settings: &JobSettings, version: &str) -> Header {
+    let (with_ram, only_running) = match settings.job {
+        Job::Snap {
+            with_ram,
+            only_running,
+        } => (with_ram, only_running),
+        Job::Clean => (false, false),
+    };
+    Header {
+        command: settings.command(),
+        pve_version: version.to_owned(),
+        selection: settings.selection.as_str().to_owned(),
+        label: settings.label.as_str().to_owned(),
+        keep: settings.keep,
+        with_ram,
+        only_running,
+        timeout: settings.timeout,
+        timestamp_format: settings.format.as_str().to_owned(),
+        max_percent_storage: settings.max_percent_storage,
+        dry_run: settings.dry_run,
+    }
+}
+
+fn phases(settings: &JobSettings) -> Phases {
+    Phases {
+        hook: settings.hook.clone(),
+        on_failure: settings.hook_failure,
+        label: settings.label.as_str().to_owned(),
+        keep: settings.keep,
+        with_ram: matches!(settings.job, Job::Snap { with_ram: true, .. }),
+        debug: settings.debug,
+    }
+}
+
+/// Tells the state of the storages; returns the limit they are held against, if they are.
+fn tell_storages(
+    settings: &JobSettings,
+    context: &Context,
+    version: &str,
+    inventory: &Inventory,
+    guests: &[Guest],
+) -> Option<storage::StorageLimit> {
+    if settings.job == Job::Clean || guests.is_empty() {
+        return None;
+    }
+    if major(version).is_some_and(|major| major < STORAGE_CHECK_SINCE) {
+        context
+            .events
+            .send(Event::StoragesNotRead(version.to_owned()));
+        return None;
+    }
+    let nodes: Vec<&str> = guests.iter().map(|guest| guest.node.as_str()).collect();
+    let storages = storage::listed(&inventory.storages, &nodes)
+        .into_iter()
+        .cloned()
+        .collect();
+    context.events.send(Event::StoragesRead {
+        storages,
+        limit: settings.max_percent_storage,
+    });
+    Some(settings.max_percent_storage)
+}
+
+fn major(version: &str) -> Option<u32> {
+    version.split('.').next()?.parse().ok()
+}
+
+async fn plan_all(
+    settings: &JobSettings,
+    context: &Context,
+    request: Request,
+    inventory: &Inventory,
+    guests: Vec<Guest>,
+    limit: Option<storage::StorageLimit>,
+) -> Plan {
+    let screened: Vec<(Guest, Option<Decision>)> = guests
+        .into_iter()
+        .map(|guest| {
+            let decision = plan::screen(&guest, &request);
+            (guest, decision)
+        })
+        .collect();
+    let with_config = matches!(request.action, Action::Snap(_));
+    let readings = inventory::side_by_side(settings.limits.total, screened, |(guest, decision)| {
+        let client = context.client.clone();
+        async move {
+            match decision {
+                Some(decision) => Err((guest, decision)),
+                None => match reading(&client, &guest, with_config).await {
+                    Ok(reading) => Ok((guest, reading)),
+                    Err(error) => Err((
+                        guest,
+                        Decision::Refuse(Refusal::Unreadable(error.to_string())),
+                    )),
+                },
+            }
+        }
+    });
+    let guard = StorageGuard {
+        storages: &inventory.storages,
+        limit,
+    };
+    let guests = readings.await.into_iter().map(|result| match result {
+        Ok((guest, reading)) => plan::decide(guest, &reading, &request, guard),
+        Err((guest, decision)) => GuestPlan {
+            guest,
+            decision,
+            notes: Vec::new(),
+        },
+    });
+    let guests = guests.collect();
+    Plan { request, guests }
+}
+
+async fn reading(
+    client: &Client,
+    guest: &Guest,
+    with_config: bool,
+) -> Result<Reading, pve_client::Error> {
+    let config = if with_config {
+        Some(inventory::config(client, guest).await?)
+    } else {
+        None
+    };
+    Ok(Reading {
+        config,
+        snapshots: inventory::guest_snapshots(client, guest).await?,
+    })
+}

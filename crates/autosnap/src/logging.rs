@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! `--debug`: what the crates of this project trace, on stderr.
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Shows debug messages of our own crates; other crates could show what we mask.
+pub fn show_debug() {
+    let ours = Targets::new()
+        .with_default(LevelFilter::OFF)
+        .with_target("autosnap", LevelFilter::DEBUG)
+        .with_target("autosnap_core", LevelFilter::DEBUG)
+        .with_target("pve_client", LevelFilter::DEBUG);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    // A second call, as tests in one process make it, changes nothing.
+    let _ = tracing_subscriber::registry()
+        .with(ours)
+        .with(lines)
+        .try_init();
+}

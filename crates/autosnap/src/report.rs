@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! All that is printed. Data goes to stdout, everything else to stderr.
+//!
+//! Sinks only observe: an output that cannot be written any more is remembered and told at the
+//! end, and the run goes on.
+
+mod console;
+mod json;
+mod plan;
+mod progress;
+mod status;
+mod text;
+mod units;
+mod words;
+
+use autosnap_core::event::Event;
+use pve_client::Upid;
+
+pub use console::Console;
+pub use json::JsonReport;
+pub use progress::Progress;
+pub use status::print as print_status;
+pub use text::Text;
+
+use crate::events::EventReceiver;
+use crate::fault::Fault;
+
+/// Somebody who is told what happens.
+pub trait Sink {
+    /// Takes notice of one fact.
+    fn observe(&mut self, event: &Event);
+}
+
+/// Tells the sinks every fact until the last sender is gone.
+pub async fn drive(mut receiver: EventReceiver, mut sinks: Vec<Box<dyn Sink>>) {
+    while let Some(event) = receiver.recv().await {
+        for sink in &mut sinks {
+            sink.observe(&event);
+        }
+    }
+}
+
+/// Says why the program ends without having done its work.
+pub fn print_fault(console: &Console, fault: &Fault) {
+    console.error(&format!("ERROR: {}", fault.message));
+    if let Some(hint) = &fault.hint {
+        console.error(&format!("hint: {hint}"));
+    }
+}
+
+/// Says which tasks go on without us.
+pub fn print_abandoned(console: &Console, tasks: &[Upid]) {
+    console.error("ERROR: interrupted a second time; leaving at once");
+    for upid in tasks {
+        console.error(&format!("still running in PVE: {upid}"));
+    }
+}

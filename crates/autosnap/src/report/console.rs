@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The two streams, and the bar that must make way for them.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indicatif::ProgressBar;
+
+/// Where text goes. Clones write to the same streams.
+#[derive(Debug, Clone, Default)]
+pub struct Console {
+    bar: Option<ProgressBar>,
+    trouble: Arc<Mutex<Option<io::Error>>>,
+}
+
+impl Console {
+    /// A console with a bar on stderr, if somebody is there to see it.
+    pub fn with_bar(wanted: bool) -> Self {
+        let visible =
+            wanted && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self {
+            bar: visible.then(ProgressBar::no_length),
+            ..Self::default()
+        }
+    }
+
+    /// The bar, if there is one.
+    pub(super) fn bar(&self) -> Option<&ProgressBar> {
+        self.bar.as_ref()
+    }
+
+    /// Writes text, newlines included, to stdout at once, so that blocks are never mixed.
+    pub fn out(&self, text: &str) {
+        self.write(|| {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(text.as_bytes())?;
+            stdout.flush()
+        });
+    }
+
+    /// Writes one line to stderr. If that fails too, nobody is left to be told.
+    pub fn error(&self, line: &str) {
+        self.above_bar(|| {
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        });
+    }
+
+    /// The first thing that went wrong with stdout; a reader that has left (`| head`) is nothing wrong.
+    pub fn trouble(&self) -> Option<io::Error> {
+        let trouble = self
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        trouble.filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
+    }
+
+    fn write(&self, write: impl FnOnce() -> io::Result<()>) {
+        if let Err(error) = self.above_bar(write) {
+            self.trouble
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(error);
+        }
+    }
+
+    fn above_bar<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+}

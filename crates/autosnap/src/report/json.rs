@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The report for programs: `snap` and `clean` with `--output`.
+//!
+//! A versioned type of its own, so that the core can change without breaking anybody's script:
+//! fields are added, never renamed or removed, while `version` stays 1.
+
+use std::sync::Arc;
+
+use autosnap_core::event::{Effect, Event, Failure, GuestEnd, Header};
+use autosnap_core::guest::Vmid;
+use autosnap_core::outcome::Outcome;
+use autosnap_core::plan::{Decision, GuestPlan, Plan};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::units::seconds;
+use super::{Console, Sink, words};
+
+/// Gathers a run and prints it as one JSON document at the end.
+#[derive(Debug)]
+pub struct JsonReport {
+    console: Console,
+    pretty: bool,
+    started: Timestamp,
+    header: Option<Header>,
+    plan: Option<Arc<Plan>>,
+    warnings: Vec<String>,
+    outcome: Outcome,
+    guests: Vec<GuestRecord>,
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    version: u32,
+    command: &'a str,
+    dry_run: bool,
+    started: String,
+    seconds: f64,
+    pve_version: &'a str,
+    selection: &'a str,
+    label: &'a str,
+    keep: u32,
+    exit_status: u8,
+    created: usize,
+    removed: usize,
+    postponed: usize,
+    warnings: &'a [String],
+    guests: &'a [GuestRecord],
+}
+
+#[derive(Debug, Default, Serialize)]
+struct GuestRecord {
+    vmid: u32,
+    node: String,
+    r#type: &'static str,
+    name: Option<String>,
+    /// `done`, `skipped`, `refused`, `failed`, `vetoed`, `not-reached`, or `planned` in a dry run.
+    result: &'static str,
+    reason: Option<String>,
+    seconds: f64,
+    create: Option<String>,
+    remove: Vec<String>,
+    created: Option<String>,
+    removed: Vec<String>,
+    failures: Vec<FailureRecord>,
+    hooks_failed: Vec<String>,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct FailureRecord {
+    /// `create` or `remove`.
+    step: &'static str,
+    snapshot: Option<String>,
+    message: String,
+    hint: Option<String>,
+    /// `none`, `still-running`, `half-done`, `unknown`.
+    effect: &'static str,
+}
+
+impl JsonReport {
+    /// A report that began at `started`.
+    pub fn new(console: Console, pretty: bool, started: Timestamp) -> Self {
+        Self {
+            console,
+            pretty,
+            started,
+            header: None,
+            plan: None,
+            warnings: Vec::new(),
+            outcome: Outcome::default(),
+            guests: Vec::new(),
+        }
+    }
+
+    fn planned(&mut self, plan: &Arc<Plan>) {
+        self.plan = Some(Arc::clone(plan));
+        self.guests = plan.guests.iter().map(GuestRecord::new).collect();
+    }
+
+    fn guest(&mut self, vmid: Vmid) -> Option<&mut GuestRecord> {
+        self.guests
+            .iter_mut()
+            .find(|guest| guest.vmid == vmid.get())
+    }
+
+    fn failed(
+        &mut self,
+        vmid: Vmid,
+        step: &'static str,
+        snapshot: Option<&str>,
+        failure: &Failure,
+    ) {
+        let record = FailureRecord {
+            step,
+            snapshot: snapshot.map(ToOwned::to_owned),
+            message: words::failure(failure),
+            hint: failure.hint.clone(),
+            effect: effect(failure.effect),
+        };
+        if let Some(guest) = self.guest(vmid) {
+            guest.failures.push(record);
+        }
+    }
+
+    fn print(&self, duration: std::time::Duration) {
+        let Some(header) = &self.header else { return };
+        let report = Report {
+            version: 1,
+            command: header.command,
+            dry_run: header.dry_run,
+            started: self.started.to_string(),
+            seconds: seconds(duration),
+            pve_version: &header.pve_version,
+            selection: &header.selection,
+            label: &header.label,
+            keep: header.keep,
+            exit_status: self.outcome.exit_status().code(),
+            created: self.outcome.created,
+            removed: self.outcome.removed,
+            postponed: self.outcome.postponed,
+            warnings: &self.warnings,
+            guests: &self.guests,
+        };
+        let text = if self.pretty {
+            serde_json::to_string_pretty(&report)
+        } else {
+            serde_json::to_string(&report)
+        };
+        self.console.out(
+            &(text.expect("the report has no maps and no floats that are not numbers") + "\n"),
+        );
+    }
+}
+
+impl GuestRecord {
+    fn new(plan: &GuestPlan) -> Self {
+        let mut record = Self {
+            vmid: plan.guest.vmid.get(),
+            node: plan.guest.node.clone(),
+            r#type: plan.guest.kind.as_str(),
+            name: plan.guest.name.clone(),
+            result: "planned",
+            warnings: plan
+                .notes
+                .iter()
+                .map(|note| words::note(plan.guest.vmid, note))
+                .collect(),
+            ..Self::default()
+        };
+        match &plan.decision {
+            Decision::Skip(skip) => record.end("skipped", Some(words::skip(skip))),
+            Decision::Refuse(refusal) => record.end("refused", Some(words::refusal(refusal).0)),
+            Decision::Proceed(steps) => {
+                record.create = steps
+                    .creation
+                    .as_ref()
+                    .map(|creation| creation.name.to_string());
+                record.remove = steps
+                    .removals()
+                    .map(|snapshot| snapshot.name.clone())
+                    .collect();
+            }
+        }
+        record
+    }
+
+    fn end(&mut self, result: &'static str, reason: Option<String>) {
+        self.result = result;
+        self.reason = reason;
+    }
+}
+
+impl Sink for JsonReport {
+    fn observe(&mut self, event: &Event) {
+        self.outcome.observe(event);
+        match event {
+            Event::RunStarted(header) => self.header = Some(header.clone()),
+            Event::Warned(warning) => self.warnings.push(warning.clone()),
+            Event::Planned(plan) => self.planned(plan),
+            Event::HookRan(run) if !run.end.is_success() => {
+                match run.vmid.and_then(|vmid| self.guest(vmid)) {
+                    Some(guest) => guest.hooks_failed.push(run.phase.to_owned()),
+                    None => self
+                        .warnings
+                        .push(format!("hook failed in phase {}", run.phase)),
+                }
+            }
+            Event::Created { vmid, success } => {
+                let warnings = success.warnings;
+                if let Some(guest) = self.guest(*vmid) {
+                    guest.created = guest.create.clone();
+                    guest.warnings.extend(
+                        (warnings > 0).then(|| format!("creation ended with warnings: {warnings}")),
+                    );
+                }
+            }
+            Event::Removed { vmid, name, .. } => {
+                if let Some(guest) = self.guest(*vmid) {
+                    guest.removed.push(name.clone());
+                }
+            }
+            Event::CreationFailed { vmid, failure } => self.failed(*vmid, "create", None, failure),
+            Event::RemovalFailed {
+                vmid,
+                name,
+                failure,
+            } => self.failed(*vmid, "remove", Some(name), failure),
+            Event::GuestFinished {
+                vmid,
+                end,
+                duration,
+            } => {
+                let (result, reason) = match end {
+                    GuestEnd::Done => ("done", None),
+                    GuestEnd::Skipped(skip) => ("skipped", Some(words::skip(skip))),
+                    GuestEnd::Refused(refusal) => ("refused", Some(words::refusal(refusal).0)),
+                    GuestEnd::Failed => ("failed", None),
+                    GuestEnd::Vetoed => ("vetoed", None),
+                    GuestEnd::NotReached => ("not-reached", None),
+                };
+                if let Some(guest) = self.guest(*vmid) {
+                    guest.seconds = seconds(*duration);
+                    guest.end(result, reason);
+                }
+            }
+            Event::RunFinished { duration } => self.print(*duration),
+            Event::StoragesRead { .. }
+            | Event::StoragesNotRead(_)
+            | Event::HookRan(_)
+            | Event::GuestStarted(_)
+            | Event::GuestDeferred { .. }
+            | Event::GuestResumed { .. }
+            | Event::CreationStarted { .. }
+            | Event::RemovalStarted { .. }
+            | Event::RemovalDropped { .. }
+            | Event::RemovalsPostponed { .. }
+            | Event::Interrupted(_) => {}
+        }
+    }
+}
+
+fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::None => "none",
+        Effect::StillRunning => "still-running",
+        Effect::HalfDone => "half-done",
+        Effect::Unknown => "unknown",
+    }
+}

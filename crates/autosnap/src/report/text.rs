@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The report for people, in the words and the order of the C# tool.
+//!
+//! What concerns a guest is gathered until the guest is finished, then printed as one block.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun};
+use autosnap_core::guest::{Guest, Vmid};
+use autosnap_core::outcome::Outcome;
+use autosnap_core::plan::{GuestPlan, Plan};
+use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
+
+use super::units::{boolean, bytes, decimals, time_span};
+use super::{Console, Sink, plan, words};
+
+/// Prints the report of a run to stdout.
+#[derive(Debug)]
+pub struct Text {
+    console: Console,
+    header: Option<Header>,
+    plan: Option<Arc<Plan>>,
+    positions: HashMap<Vmid, usize>,
+    blocks: HashMap<Vmid, String>,
+    outcome: Outcome,
+    debug: bool,
+}
+
+impl Text {
+    /// A report; with `debug`, a dry run names the hook phases that would be called.
+    pub fn new(console: Console, debug: bool) -> Self {
+        Self {
+            console,
+            header: None,
+            plan: None,
+            positions: HashMap::new(),
+            blocks: HashMap::new(),
+            outcome: Outcome::default(),
+            debug,
+        }
+    }
+
+    fn line(&mut self, vmid: Vmid, text: &str) {
+        let block = self.blocks.entry(vmid).or_default();
+        block.push_str(text);
+        block.push('\n');
+    }
+
+    fn planned(&mut self, plan: &Arc<Plan>) {
+        self.positions = plan
+            .guests
+            .iter()
+            .enumerate()
+            .map(|(index, guest)| (guest.guest.vmid, index))
+            .collect();
+        self.plan = Some(Arc::clone(plan));
+        let header = self.header.as_ref();
+        if plan.guests.is_empty() {
+            let selection = header.map_or("", |header| header.selection.as_str());
+            self.console.out(&nothing_selected(selection));
+        }
+        if header.is_some_and(|header| header.dry_run) {
+            self.console.out(&plan::text(plan, self.debug));
+        }
+    }
+
+    fn guest_plan(&self, vmid: Vmid) -> Option<&GuestPlan> {
+        let position = *self.positions.get(&vmid)?;
+        self.plan.as_ref()?.guests.get(position)
+    }
+
+    fn hook(&mut self, run: &HookRun) {
+        let mut text = run.output.clone();
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        match &run.end {
+            HookEnd::Exited(0) => {}
+            HookEnd::Exited(status) => _ = writeln!(text, "Script return code: {status}"),
+            HookEnd::Killed => text.push_str("Script was ended by a signal\n"),
+            HookEnd::TimedOut => {
+                text.push_str("Script was ended: it ran longer than --hook-timeout allows\n")
+            }
+            HookEnd::NotStarted(error) => {
+                _ = writeln!(text, "Script could not be started: {error}")
+            }
+        }
+        match run.vmid {
+            Some(vmid) => self.blocks.entry(vmid).or_default().push_str(&text),
+            None => self.console.out(&text),
+        }
+    }
+
+    fn failed(&mut self, vmid: Vmid, failure: &Failure) {
+        self.line(vmid, &words::failure(failure));
+        if let Some(effect) = words::effect(failure.effect) {
+            self.line(vmid, &format!("  {effect}"));
+        }
+        if let Some(hint) = &failure.hint {
+            self.line(vmid, &format!("  hint: {hint}"));
+        }
+    }
+
+    fn finished(&mut self, vmid: Vmid, end: &GuestEnd, duration: std::time::Duration) {
+        match end {
+            GuestEnd::Done => self.line(vmid, &format!("VM execution {}", time_span(duration))),
+            GuestEnd::Skipped(skip) => self.line(vmid, &words::skip(skip)),
+            GuestEnd::Refused(refusal) => {
+                let (text, more) = words::refusal(refusal);
+                self.line(vmid, &text);
+                if let Some(more) = more {
+                    self.line(vmid, &format!("  {more}"));
+                }
+            }
+            GuestEnd::Failed => {}
+            GuestEnd::Vetoed => self.line(vmid, "Left out: the hook said no"),
+            GuestEnd::NotReached => self.line(vmid, "Left out: the run was asked to stop"),
+        }
+        let mut block = self
+            .guest_plan(vmid)
+            .map(|plan| plan::head(&plan.guest))
+            .unwrap_or_default();
+        block.push_str(&self.blocks.remove(&vmid).unwrap_or_default());
+        self.console.out(&block);
+    }
+
+    fn started(&mut self, vmid: Vmid) {
+        let notes: Vec<String> = self
+            .guest_plan(vmid)
+            .iter()
+            .flat_map(|plan| &plan.notes)
+            .map(|note| words::note(vmid, note))
+            .collect();
+        for note in notes {
+            self.line(vmid, &note);
+        }
+    }
+
+    fn run_finished(&mut self, duration: std::time::Duration) {
+        let dry_run = self.header.as_ref().is_some_and(|header| header.dry_run);
+        let mut text = if dry_run {
+            "Dry run: nothing was changed\n".to_owned()
+        } else {
+            self.summary()
+        };
+        _ = writeln!(text, "Total execution {}", time_span(duration));
+        self.console.out(&text);
+    }
+
+    fn summary(&self) -> String {
+        let outcome = &self.outcome;
+        let mut text = format!(
+            "----- {} snapshots created, {} removed; guests: {} done, {} skipped, {} failed -----\n",
+            outcome.created,
+            outcome.removed,
+            outcome.done,
+            outcome.skipped,
+            outcome.failed.len()
+        );
+        if outcome.postponed > 0 {
+            _ = writeln!(
+                text,
+                "{} removals are left to the next run",
+                outcome.postponed
+            );
+        }
+        for failed in &outcome.failed {
+            let name = self
+                .guest_plan(failed.vmid)
+                .map(|plan| full_name(&plan.guest))
+                .unwrap_or_default();
+            let reasons = match &failed.end {
+                GuestEnd::Refused(refusal) => words::refusal(refusal).0,
+                GuestEnd::Vetoed => "the hook said no".to_owned(),
+                GuestEnd::NotReached => "not reached".to_owned(),
+                GuestEnd::Done | GuestEnd::Skipped(_) | GuestEnd::Failed => {
+                    let steps: Vec<String> = failed
+                        .steps
+                        .iter()
+                        .map(|step| words::failure(&step.failure))
+                        .collect();
+                    steps.join("; ")
+                }
+            };
+            _ = writeln!(text, "FAILED VM {} {name}: {reasons}", failed.vmid);
+        }
+        text
+    }
+}
+
+impl Sink for Text {
+    fn observe(&mut self, event: &Event) {
+        self.outcome.observe(event);
+        match event {
+            Event::RunStarted(header) => {
+                self.console.out(&head(header));
+                self.header = Some(header.clone());
+            }
+            Event::Warned(warning) => self.console.error(&format!("WARNING: {warning}")),
+            Event::StoragesRead { storages, limit } => {
+                self.console.out(&storage_table(storages, *limit))
+            }
+            Event::StoragesNotRead(version) => self.console.out(&format!(
+                "The Proxmox VE version {version} does not verify the storage % usage!\n"
+            )),
+            Event::Planned(plan) => self.planned(plan),
+            Event::HookRan(run) => self.hook(run),
+            Event::GuestStarted(vmid) => self.started(*vmid),
+            Event::GuestDeferred { vmid, cause } => self.line(*vmid, &format!("Waiting: {cause}")),
+            Event::GuestResumed { vmid, waited } => {
+                self.line(*vmid, &format!("Trying again after {} s", waited.as_secs()));
+            }
+            Event::CreationStarted { vmid, snapshot } => {
+                self.line(*vmid, &format!("Create snapshot: {}", snapshot.name));
+            }
+            Event::RemovalStarted { vmid, name } => {
+                self.line(*vmid, &format!("Remove snapshot: {name}"))
+            }
+            Event::Created { vmid, success } | Event::Removed { vmid, success, .. } => {
+                if success.warnings > 0 {
+                    self.line(*vmid, &format!("  with warnings: {}", success.warnings));
+                }
+                if success.adopted {
+                    self.line(*vmid, "  the answer was lost; PVE shows that it was done");
+                }
+            }
+            Event::CreationFailed { vmid, failure }
+            | Event::RemovalFailed { vmid, failure, .. } => {
+                self.failed(*vmid, failure);
+            }
+            Event::RemovalDropped { vmid, name, reason } => {
+                self.line(
+                    *vmid,
+                    &format!("Not removed: {name}, {}", words::drop_reason(*reason)),
+                );
+            }
+            Event::RemovalsPostponed {
+                vmid,
+                count,
+                reason,
+            } => {
+                let reason = words::postpone_reason(*reason);
+                self.line(
+                    *vmid,
+                    &format!("Left to the next run: {count} removals, {reason}"),
+                );
+            }
+            Event::GuestFinished {
+                vmid,
+                end,
+                duration,
+            } => self.finished(*vmid, end, *duration),
+            Event::Interrupted(interruption) => self.console.error(&format!(
+                "WARNING: {}; nothing new is started, guests under way are finished",
+                words::interruption(*interruption)
+            )),
+            Event::RunFinished { duration } => self.run_finished(*duration),
+        }
+    }
+}
+
+fn head(header: &Header) -> String {
+    let action = if header.command == "snap" {
+        "Snap"
+    } else {
+        "Clean"
+    };
+    let mut text = format!("ACTION {action}\n");
+    let mut line =
+        |name: &str, value: &dyn std::fmt::Display| _ = writeln!(text, "{name:<18}{value}");
+    line("PVE Version:", &header.pve_version);
+    line("VMs:", &header.selection);
+    line("Label:", &header.label);
+    line("Keep:", &header.keep);
+    if header.command == "snap" {
+        line("State:", &boolean(header.with_ram));
+        line("Only running:", &boolean(header.only_running));
+    }
+    line(
+        "Timeout:",
+        &format_args!("{} sec.", decimals(header.timeout.as_secs_f64(), 1)),
+    );
+    line("Timestamp format:", &header.timestamp_format);
+    if header.command == "snap" {
+        line("Max % Storage :", &header.max_percent_storage);
+    }
+    text
+}
+
+fn storage_table(storages: &[StorageUsage], limit: StorageLimit) -> String {
+    if storages.is_empty() {
+        return "----- POSSIBLE PROBLEM PERMISSION 'Datastore.Audit' -----\n".to_owned();
+    }
+    let mut text = String::new();
+    let mut line = |cells: [&str; 6]| {
+        let [storage, kind, valid, used, size, usage] = cells;
+        _ = writeln!(
+            text,
+            "{storage:>25}{kind:>10}{valid:>10}{used:>10}{size:>12}{usage:>12}"
+        );
+    };
+    line([
+        "Storage",
+        "Type",
+        "Valid",
+        "Used % ",
+        "Disk Size",
+        "Disk Usage",
+    ]);
+    for storage in storages {
+        let (valid, percent) = match storage.verdict(limit) {
+            StorageVerdict::Ok { percent } => ("Ok", percent),
+            StorageVerdict::Full { percent, .. } => ("Ko", percent),
+            StorageVerdict::NotCheckable { .. } => ("n/a", 0.0),
+        };
+        line([
+            &format!("{}/{}", storage.node, storage.storage),
+            &storage.kind,
+            valid,
+            &decimals(percent, 1),
+            &bytes(storage.total),
+            &bytes(storage.used),
+        ]);
+    }
+    text
+}
+
+fn nothing_selected(selection: &str) -> String {
+    let mut text = format!(
+        "----- VMs with '{selection}' NOT FOUND -----\n----- POSSIBLE PROBLEM PERMISSION 'VM.Audit' -----\n"
+    );
+    if selection.to_ascii_lowercase().contains("@pool-") {
+        text.push_str("----- POSSIBLE PROBLEM PERMISSION 'Pool.Audit' -----\n");
+    }
+    text
+}
+
+/// `web01 on pve1`.
+fn full_name(guest: &Guest) -> String {
+    match &guest.name {
+        Some(name) => format!("{name} on {}", guest.node),
+        None => format!("on {}", guest.node),
+    }
+}

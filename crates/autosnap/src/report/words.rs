@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The words for what happened, the same in every form of the report. Those of the C# tool are
+//! kept where it has any, because people grep for them.
+
+use autosnap_core::event::{Cause, Effect, Failure, Interruption, PostponeReason};
+use autosnap_core::plan::{DropReason, Note, Refusal, Skip};
+
+/// Why a guest was left out without harm.
+pub(super) fn skip(skip: &Skip) -> String {
+    match skip {
+        Skip::Template => "Skip VM is template".to_owned(),
+        Skip::NotRunning => "Skip VM '--only-running' parameter used!".to_owned(),
+        Skip::Unsupported { volumes } => {
+            format!(
+                "Skip VM Proxmox VE cannot snapshot it, bind mount or device: {}",
+                volumes.join(", ")
+            )
+        }
+    }
+}
+
+/// Why a guest did not get what was asked for; the second line says more.
+pub(super) fn refusal(refusal: &Refusal) -> (String, Option<String>) {
+    match refusal {
+        Refusal::NodeOffline => ("Skip VM status unknown: node offline or not reachable".to_owned(), None),
+        Refusal::StorageFull(full) => {
+            (format!("Skip VM problem storage space out of {}", full.limit), Some(full.to_string()))
+        }
+        Refusal::Unreadable(message) => (message.clone(), None),
+        Refusal::Locked(lock) => (
+            format!("VM is locked ({lock})"),
+            Some("try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned()),
+        ),
+        Refusal::NameTaken(name) => (
+            format!("snapshot name '{name}' already used"),
+            Some("in the repeated hour at the end of summer time names repeat; put more into --timestamp-format".to_owned()),
+        ),
+    }
+}
+
+/// Why a step failed.
+pub(super) fn failure(failure: &Failure) -> String {
+    match failure.cause {
+        Cause::Task => format!("Error in task: {}", failure.message),
+        Cause::Timeout => format!(
+            "Error task in run... increase the timeout! ({})",
+            failure.message
+        ),
+        Cause::Refused | Cause::Connection => failure.message.clone(),
+    }
+}
+
+/// What is known of the effect of a step that failed; nothing to say if there is none.
+pub(super) fn effect(effect: Effect) -> Option<&'static str> {
+    match effect {
+        Effect::None => None,
+        Effect::StillRunning => Some("the task goes on in PVE"),
+        Effect::HalfDone => Some("the snapshot is left half made"),
+        Effect::Unknown => Some("it is not known whether it was done"),
+    }
+}
+
+/// Why a planned removal was left out.
+pub(super) fn drop_reason(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::Gone => "it is gone already",
+        DropReason::Replaced => "another snapshot has its name now",
+        DropReason::KeptNow => "with what is there now, it is kept",
+    }
+}
+
+/// Why removals were left to the next run.
+pub(super) fn postpone_reason(reason: PostponeReason) -> &'static str {
+    match reason {
+        PostponeReason::RemovalFailed => "an earlier one failed",
+        PostponeReason::Interrupted => "the run was asked to stop",
+        PostponeReason::Hook => "the hook said no",
+        PostponeReason::Unreadable => "the snapshots could not be listed again",
+    }
+}
+
+/// What should be known of a guest.
+pub(super) fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
+    match note {
+        Note::AgentDisabled => {
+            format!(
+                "VM {vmid} consider enabling QEMU agent see https://pve.proxmox.com/wiki/Qemu-guest-agent"
+            )
+        }
+        Note::HalfMade { name, state } => {
+            format!(
+                "Snapshot {name} is not complete (snapstate {state}): neither counted nor removed"
+            )
+        }
+    }
+}
+
+/// What asked the run to stop.
+pub(super) fn interruption(interruption: Interruption) -> &'static str {
+    match interruption {
+        Interruption::Interrupt => "interrupted",
+        Interruption::Terminate => "asked to terminate",
+        Interruption::Hangup => "the terminal is gone",
+        Interruption::Hook => "a hook asked to abort the run",
+        Interruption::ServerLost => "the server is lost",
+    }
+}

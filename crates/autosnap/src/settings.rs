@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What is meant by what was typed: checked values that cannot be wrong any more.
+//!
+//! Everything that can be refused without asking a server is refused here, with the culprit and
+//! the way out in the message.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use autosnap_core::name::{self, Label, TimestampFormat};
+use autosnap_core::schedule::Limits;
+use autosnap_core::select::Selection;
+use autosnap_core::storage::StorageLimit;
+use pve_client::{ApiToken, ClientOptions, Credentials, Endpoint, Fingerprint, HostList, Trust};
+use secrecy::ExposeSecret;
+
+use crate::args::{CleanArgs, HookFailure, JobArgs, RootArgs, SnapArgs, StatusArgs, StatusOutput};
+use crate::fault::Fault;
+use crate::hook::{self, Hook};
+use crate::secret_source::{self, Environment, Secret};
+
+/// `snap` or `clean`, as it is meant.
+#[derive(Debug, Clone)]
+pub struct JobSettings {
+    /// Which of the two.
+    pub job: Job,
+    /// Which guests.
+    pub selection: Selection,
+    /// The label.
+    pub label: Label,
+    /// How many snapshots stay.
+    pub keep: u32,
+    /// The timestamp format.
+    pub format: TimestampFormat,
+    /// The storage limit.
+    pub max_percent_storage: StorageLimit,
+    /// The hook.
+    pub hook: Option<Hook>,
+    /// What a no of the hook means.
+    pub hook_failure: HookFailure,
+    /// How much runs at once.
+    pub limits: Limits,
+    /// How long to wait for each task.
+    pub timeout: Duration,
+    /// Remove with `force=1`.
+    pub force_remove: bool,
+    /// How long locked guests are tried again.
+    pub wait_locked: Option<Duration>,
+    /// Change nothing.
+    pub dry_run: bool,
+    /// `--debug`.
+    pub debug: bool,
+}
+
+/// The two jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// `snap`.
+    Snap {
+        /// Save the RAM.
+        with_ram: bool,
+        /// Leave out what does not run.
+        only_running: bool,
+    },
+    /// `clean`.
+    Clean,
+}
+
+/// `status`, as it is meant.
+#[derive(Debug, Clone)]
+pub struct StatusSettings {
+    /// Which guests.
+    pub selection: Selection,
+    /// Only this label.
+    pub label: Option<Label>,
+    /// The timestamp format.
+    pub format: TimestampFormat,
+    /// The form of the list.
+    pub output: StatusOutput,
+    /// How many guests are asked at once.
+    pub reads_at_once: usize,
+}
+
+/// A connection to be made, and what the user should know about the way its secret came.
+#[derive(Debug)]
+pub struct Connection {
+    /// For the client.
+    pub options: ClientOptions,
+    /// Sentences for the user.
+    pub notices: Vec<String>,
+}
+
+impl JobSettings {
+    /// Reads the options of `snap`.
+    pub fn of_snap(args: &SnapArgs) -> Result<Self, Fault> {
+        let job = Job::Snap {
+            with_ram: args.state,
+            only_running: args.only_running,
+        };
+        Self::read(job, args.keep, &args.root, &args.job)
+    }
+
+    /// Reads the options of `clean`.
+    pub fn of_clean(args: &CleanArgs) -> Result<Self, Fault> {
+        let keep = args.keep.ok_or_else(|| {
+            Fault::usage("clean needs --keep, the number of snapshots that stay")
+                .hint("--keep=0 removes all snapshots of the label")
+        })?;
+        Self::read(Job::Clean, keep, &args.root, &args.job)
+    }
+
+    fn read(job: Job, keep: u32, root: &RootArgs, args: &JobArgs) -> Result<Self, Fault> {
+        let label = Label::parse(&args.label).map_err(Fault::usage)?;
+        let format = read_format(root)?;
+        name::check(&label, &format).map_err(Fault::usage)?;
+        let hook_settings = hook::Settings {
+            timeout: Some(Duration::from_secs(args.hook_timeout.into())),
+            ..hook::Settings::default()
+        };
+        let hook = args
+            .script
+            .as_deref()
+            .map(|path| Hook::new(path, hook_settings))
+            .transpose();
+        Ok(Self {
+            job,
+            selection: read_selection(root)?,
+            label,
+            keep,
+            format,
+            max_percent_storage: StorageLimit::new(root.max_perc_storage).map_err(Fault::usage)?,
+            hook: hook.map_err(Fault::usage)?,
+            hook_failure: args.hook_failure,
+            limits: read_limits(root),
+            timeout: Duration::from_secs(root.timeout.into()),
+            force_remove: args.force_remove,
+            wait_locked: args.wait_locked,
+            dry_run: root.dry_run,
+            debug: root.debug,
+        })
+    }
+
+    /// The command's name.
+    pub fn command(&self) -> &'static str {
+        match self.job {
+            Job::Snap { .. } => "snap",
+            Job::Clean => "clean",
+        }
+    }
+}
+
+impl StatusSettings {
+    /// Reads the options of `status`.
+    pub fn read(args: &StatusArgs) -> Result<Self, Fault> {
+        let label = args
+            .label
+            .as_deref()
+            .filter(|label| !label.trim().is_empty());
+        Ok(Self {
+            selection: read_selection(&args.root)?,
+            label: label.map(Label::parse).transpose().map_err(Fault::usage)?,
+            format: read_format(&args.root)?,
+            output: args.output,
+            reads_at_once: read_limits(&args.root).total,
+        })
+    }
+}
+
+impl Connection {
+    /// Reads the options of the connection; `arguments` are those that `ps` shows.
+    pub fn read(
+        args: &RootArgs,
+        arguments: &[OsString],
+        environment: &Environment,
+    ) -> Result<Self, Fault> {
+        let endpoints: Vec<Endpoint> = args
+            .host
+            .parse::<HostList>()
+            .map_err(Fault::usage)?
+            .into_endpoints();
+        let trust = read_trust(args)?;
+        let request = secret_source::Request {
+            api_token: args.api_token.as_deref(),
+            password: args.password.as_deref(),
+            username: args.username.as_deref(),
+            arguments,
+        };
+        let resolved = secret_source::resolve(&request, environment).map_err(Fault::usage)?;
+        let credentials = match resolved.secret {
+            Secret::ApiToken(token) => {
+                Credentials::Token(ApiToken::parse(token.expose_secret()).map_err(Fault::usage)?)
+            }
+            Secret::Password(password) => {
+                let Some(username) = args.username.as_deref().filter(|name| !name.is_empty())
+                else {
+                    return Err(Fault::usage("--password needs --username")
+                        .hint("an API token needs neither: --api-token"));
+                };
+                Credentials::Password {
+                    username: with_realm(username),
+                    password,
+                }
+            }
+        };
+        Ok(Self {
+            options: ClientOptions::new(endpoints, credentials, trust),
+            notices: resolved.notices,
+        })
+    }
+}
+
+/// Reads `90`, `90s`, `10m`, `1h 30m`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let duration: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| format!("'{text}' is no duration, such as 90s, 10m or 1h"))?;
+    duration
+        .try_into()
+        .map_err(|_| format!("'{text}' lies in the past"))
+}
+
+fn read_selection(args: &RootArgs) -> Result<Selection, Fault> {
+    Selection::parse(&args.vmid)
+        .map_err(|error| Fault::usage(format!("--vmid={}: {error}", args.vmid)))
+}
+
+/// As in the C# tool, a blank format means the default.
+fn read_format(args: &RootArgs) -> Result<TimestampFormat, Fault> {
+    if args.timestamp_format.trim().is_empty() {
+        return Ok(TimestampFormat::default());
+    }
+    TimestampFormat::parse(&args.timestamp_format).map_err(Fault::usage)
+}
+
+fn read_limits(args: &RootArgs) -> Limits {
+    let usual = Limits::default();
+    let total = args.max_parallel.map(usize::from);
+    Limits {
+        total: total.unwrap_or(usual.total),
+        per_node: args
+            .max_parallel_per_node
+            .map(usize::from)
+            .or(total)
+            .unwrap_or(usual.per_node),
+        per_storage: args
+            .max_parallel_per_storage
+            .map_or(usual.per_storage, usize::from),
+        ..usual
+    }
+}
+
+fn read_trust(args: &RootArgs) -> Result<Trust, Fault> {
+    let fingerprints: Result<Vec<Fingerprint>, _> = args
+        .fingerprint
+        .iter()
+        .map(|text| text.trim().parse())
+        .collect();
+    let fingerprints = fingerprints.map_err(Fault::usage)?;
+    match (&args.ca_file, args.validate_certificate) {
+        (Some(_), _) if !fingerprints.is_empty() => Err(Fault::usage(
+            "--fingerprint and --ca-file contradict each other",
+        )
+        .hint("a fingerprint needs no authority: give one of the two")),
+        _ if !fingerprints.is_empty() => Ok(Trust::Fingerprints(fingerprints)),
+        (Some(path), _) => Ok(Trust::CaFile(path.clone())),
+        (None, true) => Ok(Trust::SystemStore),
+        (None, false) => Ok(Trust::AcceptAny),
+    }
+}
+
+/// The C# tool adds `pam` to a user without a realm.
+fn with_realm(username: &str) -> String {
+    if username.contains('@') {
+        username.to_owned()
+    } else {
+        format!("{username}@pam")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_with_and_without_a_unit() {
+        for (text, seconds) in [
+            ("90", 90),
+            ("90s", 90),
+            ("10m", 600),
+            ("1h30m", 5400),
+            ("1h 30m", 5400),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_secs(seconds)),
+                "{text}"
+            );
+        }
+        for text in ["", "x", "-5s", "10 parsecs"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_user_without_a_realm_is_of_pam() {
+        assert_eq!(with_realm("root"), "root@pam");
+        assert_eq!(with_realm("backup@pve"), "backup@pve");
+    }
+}

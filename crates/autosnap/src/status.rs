@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! `status`: the snapshots of the selected guests that this tool, or the C# tool, has taken.
+
+use autosnap_core::guest::{Guest, GuestStatus};
+use autosnap_core::name::{self, TimestampFormat};
+use autosnap_core::outcome::ExitStatus;
+use autosnap_core::snapshot::Snapshot;
+use jiff::Timestamp;
+use pve_client::Client;
+
+use crate::fault::Fault;
+use crate::inventory;
+use crate::settings::StatusSettings;
+
+/// What `status` found.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// One row per snapshot, by node, guest and time.
+    pub rows: Vec<Row>,
+    /// What could not be shown, in sentences.
+    pub warnings: Vec<String>,
+    /// Guests that were selected and could not be read.
+    pub unreadable: usize,
+}
+
+/// One snapshot of one guest.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The guest.
+    pub guest: Guest,
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// The label in its name, as far as it can be told.
+    pub label: Option<String>,
+    /// Seconds since it was taken; negative if its node's clock is ahead.
+    pub age: Option<i64>,
+}
+
+impl Status {
+    /// The exit status: as in the C# tool, whatever is shown is a success; a guest that could not
+    /// be read is not.
+    pub fn exit_status(&self) -> ExitStatus {
+        if self.unreadable == 0 {
+            ExitStatus::Success
+        } else {
+            ExitStatus::Failure
+        }
+    }
+}
+
+/// Reads the snapshots of the selected guests.
+pub async fn read(
+    settings: &StatusSettings,
+    client: &Client,
+    now: Timestamp,
+) -> Result<Status, Fault> {
+    let inventory = inventory::read(client).await?;
+    let selected = settings.selection.evaluate(&inventory);
+    let mut status = Status {
+        warnings: selected.warnings.iter().map(ToString::to_string).collect(),
+        ..Status::default()
+    };
+    let (offline, online): (Vec<Guest>, Vec<Guest>) = selected
+        .guests
+        .into_iter()
+        .partition(|guest| guest.status == GuestStatus::Unknown);
+    status.warnings.extend(offline.iter().map(|guest| {
+        format!(
+            "guest {} is not shown: node {} is offline or not reachable",
+            guest.vmid, guest.node
+        )
+    }));
+    let listings = inventory::side_by_side(settings.reads_at_once, online, |guest| {
+        let client = client.clone();
+        let settings = settings.clone();
+        async move {
+            match inventory::guest_snapshots(&client, &guest).await {
+                Ok(snapshots) => Ok(rows(&settings, &guest, snapshots, now)),
+                Err(error) => Err((guest, error)),
+            }
+        }
+    });
+    for listing in listings.await {
+        match listing {
+            Ok(rows) => status.rows.extend(rows),
+            Err((guest, error)) => {
+                status.unreadable += 1;
+                status.warnings.push(format!(
+                    "guest {} on node {} cannot be read: {error}",
+                    guest.vmid, guest.node
+                ));
+            }
+        }
+    }
+    Ok(status)
+}
+
+fn rows(
+    settings: &StatusSettings,
+    guest: &Guest,
+    snapshots: Vec<Snapshot>,
+    now: Timestamp,
+) -> Vec<Row> {
+    let default = TimestampFormat::default();
+    let formats = [&settings.format, &default];
+    let mut snapshots: Vec<Snapshot> = snapshots
+        .into_iter()
+        .filter(|snapshot| is_wanted(settings, snapshot))
+        .collect();
+    snapshots.sort_by(|one, other| (one.taken_at, &one.name).cmp(&(other.taken_at, &other.name)));
+    snapshots
+        .into_iter()
+        .map(|snapshot| Row {
+            guest: guest.clone(),
+            label: name::label_of(&snapshot.name, &formats).map(ToOwned::to_owned),
+            age: snapshot.taken_at.map(|taken_at| now.as_second() - taken_at),
+            snapshot,
+        })
+        .collect()
+}
+
+fn is_wanted(settings: &StatusSettings, snapshot: &Snapshot) -> bool {
+    let label = settings.label.as_ref();
+    snapshot.is_ours()
+        && label.is_none_or(|label| {
+            name::has_label_at(&snapshot.name, label, &settings.format, snapshot.taken_at)
+        })
+}
