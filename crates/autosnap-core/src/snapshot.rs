@@ -88,3 +88,47 @@ impl Snapshot {
         description == DESCRIPTION || description == FORMER_DESCRIPTION
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(description: &str) -> Snapshot {
+        Snapshot {
+            name: "autodaily231123170958".to_owned(),
+            taken_at: Some(1_700_759_398),
+            description: description.to_owned(),
+            parent: None,
+            with_ram: false,
+            state: SnapshotState::Complete,
+        }
+    }
+
+    #[test]
+    fn only_our_two_descriptions_make_a_snapshot_ours() {
+        for (description, ours) in [
+            ("cv4pve-autosnap", true),
+            ("cv4pve-autosnap\n", true),
+            ("\r\ncv4pve-\nautosnap\n\n", true),
+            ("eve4pve-autosnap\n", true),
+            ("", false),
+            ("before the upgrade", false),
+            ("cv4pve-autosnap ", false),
+            (" cv4pve-autosnap", false),
+            ("CV4PVE-autosnap", false),
+            ("cv4pve-autosnap kept for the auditors", false),
+        ] {
+            assert_eq!(described(description).is_ours(), ours, "{description:?}");
+        }
+    }
+
+    #[test]
+    fn states_come_back_unchanged() {
+        for snapstate in [None, Some("prepare"), Some("delete"), Some("rollback")] {
+            assert_eq!(SnapshotState::read(snapstate).snapstate(), snapstate);
+        }
+        assert_eq!(SnapshotState::read(Some("")), SnapshotState::Complete);
+        assert_eq!(SnapshotState::read(None), SnapshotState::Complete);
+        assert_eq!(SnapshotState::read(Some("delete")), SnapshotState::Deleting);
+    }
+}
