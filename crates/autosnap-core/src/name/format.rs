@@ -88,3 +88,6 @@ impl fmt::Display for TimestampFormat {
         formatter.pad(&self.text)
     }
 }
+
+#[cfg(test)]
+mod tests;

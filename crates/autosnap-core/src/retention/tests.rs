@@ -157,8 +157,8 @@ fn what_does_not_count_stays_and_says_why() {
     let mut undated = daily(6);
     undated.taken_at = None;
     let weekly = ours("autoweekly231107000000", Some(1_699_315_200));
-    let daily2 = ours("autodaily2231108000000", Some(1_699_401_600));
-    let daily_2 = ours("autodaily_2231109000000", Some(1_699_488_000));
+    let next_label = ours("autodaily2231108000000", Some(1_699_401_600));
+    let underscored = ours("autodaily_2231109000000", Some(1_699_488_000));
     let plain = ours("daily231110000000", Some(1_699_574_400));
     let snapshots = [
         daily(1),
@@ -168,8 +168,8 @@ fn what_does_not_count_stays_and_says_why() {
         other_state,
         undated,
         weekly,
-        daily2,
-        daily_2,
+        next_label,
+        underscored,
         plain,
     ];
     let verdicts = decide(&snapshots, &policy("daily", 0), None);
