@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Guests, that is virtual machines and containers, and the part of their configuration that matters to snapshots.
+//! Guests, that is virtual machines and containers, and the part of their configuration that
+//! matters to snapshots.
 //!
 //! The types here hold what PVE said, already understood. Turning JSON into them is the caller's
 //! business; turning the texts of a guest's configuration into volumes and settings is done here,
@@ -87,7 +88,8 @@ impl fmt::Display for GuestKind {
     }
 }
 
-/// The `status` of a guest in `/cluster/resources` (`PVE/API2/Cluster.pm`, `extract_vm_stats` of `PVE/API2Tools.pm`).
+/// The `status` of a guest in `/cluster/resources` (`PVE/API2/Cluster.pm`, `extract_vm_stats` of
+/// `PVE/API2Tools.pm`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum GuestStatus {
     /// The guest runs.
@@ -142,11 +144,13 @@ pub struct Guest {
     pub name: Option<String>,
     /// Whether it runs.
     pub status: GuestStatus,
-    /// Whether it is a template, which PVE takes no snapshots of (`snapshot_prepare` in `PVE/AbstractConfig.pm`).
+    /// Whether it is a template, which PVE takes no snapshots of (`__snapshot_prepare` in
+    /// `PVE/AbstractConfig.pm`).
     pub template: bool,
     /// The guest's tags, as PVE spells them.
     pub tags: Vec<String>,
-    /// The guest's pool, with its parents (`lab/nested`); only for logins that have `Pool.Audit` on it.
+    /// The guest's pool, with its parents (`lab/nested`); only for logins that have `Pool.Audit` on
+    /// it.
     pub pool: Option<String>,
     /// What the guest is locked for (`backup`, `snapshot`, …).
     pub lock: Option<String>,

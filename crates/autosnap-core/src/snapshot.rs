@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Snapshots of a guest as PVE lists them, and the question whether one of them is ours.
 //!
-//! The entry `current`, which PVE adds to every list for the guest's present state, is no snapshot; callers leave it
-//! out.
+//! The entry `current`, which PVE adds to every list for the guest's present state, is no snapshot;
+//! callers leave it out.
 
 use std::fmt;
 
@@ -21,8 +21,8 @@ pub struct Snapshot {
     pub name: String,
     /// The instant it was taken, `snaptime`, in seconds since the epoch by the node's clock.
     ///
-    /// PVE writes it with the first lines of the snapshot (`__snapshot_prepare` in `PVE/AbstractConfig.pm`), so that
-    /// only a configuration edited by hand lacks it.
+    /// PVE writes it with the first lines of the snapshot (`__snapshot_prepare` in
+    /// `PVE/AbstractConfig.pm`), so that only a configuration edited by hand lacks it.
     pub taken_at: Option<i64>,
     /// The description, in which PVE ends the last line with a newline.
     pub description: String,
@@ -76,9 +76,11 @@ impl fmt::Display for SnapshotState {
 }
 
 impl Snapshot {
-    /// Whether we, or the C# tool, took the snapshot: its description without newlines is the one both write.
+    /// Whether we, or the C# tool, took the snapshot: its description without newlines is the one
+    /// both write.
     ///
-    /// Nothing else may ever be removed. The name alone is no proof, as anybody may begin a name with `auto`.
+    /// Nothing else may ever be removed. The name alone is no proof, as anybody may begin a name
+    /// with `auto`.
     pub fn is_ours(&self) -> bool {
         let description: String = self
             .description

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The guard against filling a storage with snapshots: `--max-perc-storage`.
 //!
-//! One reading of `/cluster/resources` decides for the whole run. How much a snapshot will need is not predicted: on
-//! most storages nobody can know.
+//! One reading of `/cluster/resources` decides for the whole run. How much a snapshot will need is
+//! not predicted: on most storages nobody can know.
 
 use std::fmt;
 
@@ -134,7 +134,8 @@ impl StorageUsage {
         (self.total > 0).then(|| self.used as f64 * 100.0 / self.total as f64)
     }
 
-    /// Holds the storage against the limit. Usage equal to the limit is fine, as in the C# tool since 2.2.
+    /// Holds the storage against the limit. Usage equal to the limit is fine, as in the C# tool
+    /// since 2.2.
     ///
     /// The comparison is made in whole numbers: rounding decides about no snapshot.
     pub fn verdict(&self, limit: StorageLimit) -> StorageVerdict {
@@ -154,8 +155,8 @@ impl StorageUsage {
     }
 }
 
-/// The storages for the table at the head of a `snap`: those that can hold guests on the given nodes, sorted by node,
-/// then storage.
+/// The storages for the table at the head of a `snap`: those that can hold guests on the given
+/// nodes, sorted by node, then storage.
 pub fn listed<'a>(storages: &'a [StorageUsage], nodes: &[&str]) -> Vec<&'a StorageUsage> {
     let mut listed: Vec<&StorageUsage> = storages
         .iter()
@@ -167,7 +168,8 @@ pub fn listed<'a>(storages: &'a [StorageUsage], nodes: &[&str]) -> Vec<&'a Stora
 
 /// The storages above the limit that a guest of this node has volumes on, by name.
 ///
-/// A storage that PVE does not list, because the login may not see it or the node is gone, blocks nothing.
+/// A storage that PVE does not list, because the login may not see it or the node is gone, blocks
+/// nothing.
 pub fn full_storages(
     storages: &[StorageUsage],
     node: &str,

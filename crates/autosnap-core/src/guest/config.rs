@@ -25,7 +25,8 @@ pub struct GuestConfig {
     pub volumes: Vec<Volume>,
     /// The setting of the QEMU guest agent.
     pub agent: AgentSetting,
-    /// The configured memory in MiB: what a snapshot with RAM has to store. Absent means PVE's default.
+    /// The configured memory in MiB: what a snapshot with RAM has to store. Absent means PVE's
+    /// default.
     pub memory_mib: Option<u64>,
     /// What the guest is locked for (`backup`, `snapshot`, …).
     pub lock: Option<String>,
@@ -68,10 +69,12 @@ impl fmt::Display for Volume {
 }
 
 impl GuestConfig {
-    /// Understands the keys and values of a guest's configuration; keys that do not matter are passed over.
+    /// Understands the keys and values of a guest's configuration; keys that do not matter are
+    /// passed over.
     ///
-    /// Volumes are what `foreach_volume` of `PVE/QemuServer/Drive.pm` and `PVE/LXC/Config.pm` visits, without the CD
-    /// drives, which PVE leaves out of snapshots (`has_feature` in `PVE/QemuConfig.pm`).
+    /// Volumes are what `foreach_volume` of `PVE/AbstractConfig.pm` visits, without the CD drives,
+    /// which PVE leaves out of snapshots (`has_feature` in `PVE/QemuConfig.pm`). Pass the current
+    /// values, not pending ones: a snapshot is taken of what the guest has now.
     pub fn read<'a>(
         kind: GuestKind,
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -93,10 +96,11 @@ impl GuestConfig {
         config
     }
 
-    /// The first volume that PVE can never take a snapshot of, whatever the storage: a bind mount or a device.
+    /// The first volume that PVE can never take a snapshot of, whatever the storage: a bind mount
+    /// or a device.
     ///
-    /// `volume_has_feature` of `PVE/Storage.pm` knows no features of an absolute path. Whether a storage supports
-    /// snapshots is not known here.
+    /// `volume_has_feature` of `PVE/Storage.pm` knows no features of an absolute path. Whether a
+    /// storage supports snapshots is not known here.
     pub fn unsupported_volume(&self) -> Option<&Volume> {
         self.volumes.iter().find(|volume| match volume.location {
             VolumeLocation::Path(_) => true,
@@ -162,7 +166,8 @@ impl Volume {
 }
 
 impl VolumeLocation {
-    /// What is neither an absolute path nor a volume ID cannot be snapshotted either, so that it is shown as a path.
+    /// What is neither an absolute path nor a volume ID cannot be snapshotted either, so that it is
+    /// shown as a path.
     fn read(file: &str) -> Self {
         match file.split_once(':') {
             Some((storage, volume)) if !file.starts_with('/') => Self::Storage {
@@ -188,8 +193,8 @@ fn is_volume_key(kind: GuestKind, key: &str) -> bool {
     })
 }
 
-/// The value of `name` in a property string such as `1,type=virtio`; for the agent and the memory, the part without
-/// a name is theirs (`parse_property_string` in `PVE/JSONSchema.pm`).
+/// The value of `name` in a property string such as `1,type=virtio`; for the agent and the memory,
+/// the part without a name is theirs (`parse_property_string` in `PVE/JSONSchema.pm`).
 fn property<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     let unnamed = matches!(name, "enabled" | "current");
     value

@@ -95,27 +95,27 @@ fn label_and_format_are_checked_for_every_date() {
         (
             "a234567890123456789012345",
             "yyMMddHHmmss",
-            "has 41 characters, PVE allows 40: shorten the label to at most 24 characters",
+            "has 41 characters, 1 more than PVE allows: shorten the label to at most 24 characters",
         ),
         (
             "weekly",
             "yyyyMMddHHmm_MMMM_dddd",
-            "has 42 characters, PVE allows 40: leave out 2, or use --timestamp-format=yyyyMMddHHmm_MMM_ddd",
+            "has 42 characters, 2 more than PVE allows: shorten the label or use --timestamp-format=yyyyMMddHHmm_MMM_ddd",
         ),
         (
             "every_four_hours",
             "yyyyMMddHHmmssfffffff",
-            "leave out 1, or use --timestamp-format=yyyyMMdd_HHmmss",
+            "shorten the label or use --timestamp-format=yyyyMMdd_HHmmss",
         ),
         (
             "a23456789012345678901",
             "yyyyMMddHHmm_MMMM_dddd",
-            "leave out 17, or use --timestamp-format=yyyyMMdd_HHmmss",
+            "shorten the label or use --timestamp-format=yyyyMMdd_HHmmss",
         ),
         (
             "a2345678901234567890123",
             "yyyyMMdd_HHmmss",
-            "leave out 2, or use --timestamp-format=yyMMddHHmmss",
+            "shorten the label or use --timestamp-format=yyMMddHHmmss",
         ),
         (
             "a234567890123456789012345678901234567890123",
@@ -137,11 +137,11 @@ fn a_name_that_fits_in_may_is_refused_because_of_september() {
     let in_september = SnapName::new(&label, &format, &september).unwrap_err();
     let beforehand = check(&label, &format).unwrap_err();
     assert!(
-        matches!(in_september, NameError::TooLong { length: 47, .. }),
+        matches!(in_september, NameError::TooLong { excess: 7, .. }),
         "{in_september}"
     );
     assert!(
-        matches!(beforehand, NameError::TooLong { length: 47, .. }),
+        matches!(beforehand, NameError::TooLong { excess: 7, .. }),
         "{beforehand}"
     );
 }
