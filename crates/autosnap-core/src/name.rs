@@ -64,12 +64,15 @@ pub struct SnapName(String);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Longer than PVE allows.
-    #[error("snapshot name `{name}` has {length} characters, PVE allows {MAX_LENGTH}: {way_out}")]
+    #[error(
+        "snapshot name `{name}` has {length} characters, {excess} more than PVE allows: {way_out}",
+        length = name.len()
+    )]
     TooLong {
         /// The name, for a format the longest it can give.
         name: String,
-        /// Its length.
-        length: usize,
+        /// How many characters it has too many.
+        excess: usize,
         /// What to do.
         way_out: String,
     },
@@ -158,8 +161,8 @@ impl SnapName {
             }
             length => Err(NameError::TooLong {
                 name: name.to_owned(),
-                length,
-                way_out: format!("leave out {}", length - MAX_LENGTH),
+                excess: length - MAX_LENGTH,
+                way_out: "take a shorter one".to_owned(),
             }),
         }
     }
@@ -178,6 +181,16 @@ impl fmt::Display for SnapName {
 
 /// Checks that a label and a format give valid names on every date, so that a run in September
 /// does not fail where one in May did not.
+///
+/// ```
+/// use autosnap_core::name::{Label, TimestampFormat, check};
+///
+/// let label = Label::parse("every_four_hours").unwrap();
+/// let format = TimestampFormat::parse("yyyy_MMMM_dddd").unwrap();
+/// let error = check(&label, &format).unwrap_err().to_string();
+/// assert!(error.contains("_September_Wednesday` has 44 characters, 4 more than PVE allows"));
+/// assert!(error.ends_with("use --timestamp-format=yyyy_MMM_ddd"));
+/// ```
 pub fn check(label: &Label, format: &TimestampFormat) -> Result<(), NameError> {
     let longest = format!("{PREFIX}{label}{}", format.longest());
     if longest.len() > MAX_LENGTH {
@@ -192,25 +205,19 @@ fn is_name_character(character: char) -> bool {
 }
 
 fn too_long(name: String, label: &Label, format: &TimestampFormat) -> NameError {
-    let room = MAX_LENGTH - PREFIX.len() - label.as_str().len().min(MAX_LENGTH - PREFIX.len());
-    let length = name.len();
+    let room = MAX_LENGTH.saturating_sub(PREFIX.len() + label.as_str().len());
     let fitting = syntax::shorter_formats(format).find(|shorter| shorter.longest().len() <= room);
     let way_out = match fitting {
-        Some(shorter) => {
-            format!(
-                "leave out {}, or use --timestamp-format={shorter}",
-                length - MAX_LENGTH
-            )
-        }
+        Some(shorter) => format!("shorten the label or use --timestamp-format={shorter}"),
         None => format!(
             "shorten the label to at most {} characters and use --timestamp-format={}",
-            MAX_LENGTH - PREFIX.len() - TimestampFormat::default().longest().len(),
+            MAX_LENGTH - PREFIX.len() - TimestampFormat::DEFAULT.len(),
             TimestampFormat::DEFAULT,
         ),
     };
     NameError::TooLong {
+        excess: name.len() - MAX_LENGTH,
         name,
-        length,
         way_out,
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Retention: which snapshots of a guest stay and which go. This is the only place where that is decided.
+//! Retention: which snapshots of a guest stay and which go. This is the only place where that is
+//! decided.
 //!
 //! [`decide`] gives every snapshot a verdict with its reason and removes nothing by itself. It
 //! counts only what is ours, complete, dated and of the label in question; everything else stays

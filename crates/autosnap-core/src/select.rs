@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The selection of guests: the expression of `--vmid`, parsed once, evaluated on an inventory.
 //!
-//! The syntax is that of the C# tool; [`term`] has its terms. Whether a selected guest can be
-//! snapshotted at all (a template, an offline node) is not decided here.
+//! The syntax is that of the C# tool; the module `term` lists its terms. Whether a selected guest
+//! can be snapshotted at all (a template, an offline node) is not decided here.
 
 mod nearest;
 mod term;
@@ -42,6 +42,18 @@ pub struct NodeInfo {
 }
 
 /// A parsed selection, known to select something as far as that can be known without a cluster.
+///
+/// ```
+/// use autosnap_core::select::{Inventory, Selection};
+///
+/// let selection = Selection::parse("@pool-prod,web%,-100").unwrap();
+/// let selected = selection.evaluate(&Inventory::default());
+/// assert!(selected.guests.is_empty());
+/// assert_eq!(selected.warnings.len(), 3);
+///
+/// let error = Selection::parse("110:100").unwrap_err();
+/// assert!(error.to_string().ends_with("write `100:110`"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     text: String,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Snapshots of a guest as PVE lists them, and the question whether one of them is ours.
 //!
-//! The entry `current`, which PVE adds to every list for the guest's present state, is no snapshot; callers leave it
-//! out.
+//! The entry `current`, which PVE adds to every list for the guest's present state, is no snapshot;
+//! callers leave it out.
 
 use std::fmt;
 
@@ -21,8 +21,8 @@ pub struct Snapshot {
     pub name: String,
     /// The instant it was taken, `snaptime`, in seconds since the epoch by the node's clock.
     ///
-    /// PVE writes it with the first lines of the snapshot (`__snapshot_prepare` in `PVE/AbstractConfig.pm`), so that
-    /// only a configuration edited by hand lacks it.
+    /// PVE writes it with the first lines of the snapshot (`__snapshot_prepare` in
+    /// `PVE/AbstractConfig.pm`), so that only a configuration edited by hand lacks it.
     pub taken_at: Option<i64>,
     /// The description, in which PVE ends the last line with a newline.
     pub description: String,
@@ -76,9 +76,11 @@ impl fmt::Display for SnapshotState {
 }
 
 impl Snapshot {
-    /// Whether we, or the C# tool, took the snapshot: its description without newlines is the one both write.
+    /// Whether we, or the C# tool, took the snapshot: its description without newlines is the one
+    /// both write.
     ///
-    /// Nothing else may ever be removed. The name alone is no proof, as anybody may begin a name with `auto`.
+    /// Nothing else may ever be removed. The name alone is no proof, as anybody may begin a name
+    /// with `auto`.
     pub fn is_ours(&self) -> bool {
         let description: String = self
             .description
@@ -86,5 +88,49 @@ impl Snapshot {
             .filter(|character| !matches!(character, '\n' | '\r'))
             .collect();
         description == DESCRIPTION || description == FORMER_DESCRIPTION
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(description: &str) -> Snapshot {
+        Snapshot {
+            name: "autodaily231123170958".to_owned(),
+            taken_at: Some(1_700_759_398),
+            description: description.to_owned(),
+            parent: None,
+            with_ram: false,
+            state: SnapshotState::Complete,
+        }
+    }
+
+    #[test]
+    fn only_our_two_descriptions_make_a_snapshot_ours() {
+        for (description, ours) in [
+            ("cv4pve-autosnap", true),
+            ("cv4pve-autosnap\n", true),
+            ("\r\ncv4pve-\nautosnap\n\n", true),
+            ("eve4pve-autosnap\n", true),
+            ("", false),
+            ("before the upgrade", false),
+            ("cv4pve-autosnap ", false),
+            (" cv4pve-autosnap", false),
+            ("CV4PVE-autosnap", false),
+            ("cv4pve-autosnap kept for the auditors", false),
+        ] {
+            assert_eq!(described(description).is_ours(), ours, "{description:?}");
+        }
+    }
+
+    #[test]
+    fn states_come_back_unchanged() {
+        for snapstate in [None, Some("prepare"), Some("delete"), Some("rollback")] {
+            assert_eq!(SnapshotState::read(snapstate).snapstate(), snapstate);
+        }
+        assert_eq!(SnapshotState::read(Some("")), SnapshotState::Complete);
+        assert_eq!(SnapshotState::read(None), SnapshotState::Complete);
+        assert_eq!(SnapshotState::read(Some("delete")), SnapshotState::Deleting);
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The guard against filling a storage with snapshots: `--max-perc-storage`.
 //!
-//! One reading of `/cluster/resources` decides for the whole run. How much a snapshot will need is not predicted: on
-//! most storages nobody can know.
+//! One reading of `/cluster/resources` decides for the whole run. How much a snapshot will need is
+//! not predicted: on most storages nobody can know.
 
 use std::fmt;
 
@@ -134,7 +134,8 @@ impl StorageUsage {
         (self.total > 0).then(|| self.used as f64 * 100.0 / self.total as f64)
     }
 
-    /// Holds the storage against the limit. Usage equal to the limit is fine, as in the C# tool since 2.2.
+    /// Holds the storage against the limit. Usage equal to the limit is fine, as in the C# tool
+    /// since 2.2.
     ///
     /// The comparison is made in whole numbers: rounding decides about no snapshot.
     pub fn verdict(&self, limit: StorageLimit) -> StorageVerdict {
@@ -154,8 +155,8 @@ impl StorageUsage {
     }
 }
 
-/// The storages for the table at the head of a `snap`: those that can hold guests on the given nodes, sorted by node,
-/// then storage.
+/// The storages for the table at the head of a `snap`: those that can hold guests on the given
+/// nodes, sorted by node, then storage.
 pub fn listed<'a>(storages: &'a [StorageUsage], nodes: &[&str]) -> Vec<&'a StorageUsage> {
     let mut listed: Vec<&StorageUsage> = storages
         .iter()
@@ -167,7 +168,8 @@ pub fn listed<'a>(storages: &'a [StorageUsage], nodes: &[&str]) -> Vec<&'a Stora
 
 /// The storages above the limit that a guest of this node has volumes on, by name.
 ///
-/// A storage that PVE does not list, because the login may not see it or the node is gone, blocks nothing.
+/// A storage that PVE does not list, because the login may not see it or the node is gone, blocks
+/// nothing.
 pub fn full_storages(
     storages: &[StorageUsage],
     node: &str,
@@ -191,4 +193,142 @@ pub fn full_storages(
             StorageVerdict::Ok { .. } | StorageVerdict::NotCheckable { .. } => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::guest::GuestKind;
+
+    fn usage(node: &str, storage: &str, used: u64, total: u64) -> StorageUsage {
+        StorageUsage {
+            node: node.to_owned(),
+            storage: storage.to_owned(),
+            kind: "dir".to_owned(),
+            shared: false,
+            content: vec!["images".to_owned(), "rootdir".to_owned()],
+            total,
+            used,
+            status: "available".to_owned(),
+        }
+    }
+
+    fn limit(percent: u8) -> StorageLimit {
+        StorageLimit::new(percent).unwrap()
+    }
+
+    #[test]
+    fn a_limit_is_a_percentage() {
+        for (percent, valid) in [(0, false), (1, true), (95, true), (100, true), (101, false)] {
+            assert_eq!(StorageLimit::new(percent).is_ok(), valid, "{percent}");
+        }
+        assert_eq!(StorageLimit::default().get(), 95);
+        assert!(
+            StorageLimit::new(0)
+                .unwrap_err()
+                .to_string()
+                .contains("from 1 to 100")
+        );
+    }
+
+    #[test]
+    fn usage_up_to_the_limit_is_fine() {
+        for (used, total, percent, full) in [
+            (0, 1000, 95, false),
+            (950, 1000, 95, false),
+            (951, 1000, 95, true),
+            (1000, 1000, 100, false),
+            (1001, 1000, 100, true),
+            (1, 100, 1, false),
+            (2, 100, 1, true),
+            (u64::MAX - 1, u64::MAX, 99, true),
+            (u64::MAX, u64::MAX, 100, false),
+        ] {
+            let verdict = usage("pve1", "tank", used, total).verdict(limit(percent));
+            let is_full = matches!(verdict, StorageVerdict::Full { .. });
+            assert_eq!(
+                is_full, full,
+                "{used} of {total}, limit {percent}: {verdict:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_storage_without_a_size_cannot_be_checked() {
+        let mut storage = usage("pve1", "iscsi", 0, 0);
+        let why = "PVE reports no size";
+        assert_eq!(
+            storage.verdict(limit(1)),
+            StorageVerdict::NotCheckable { why }
+        );
+        storage.status = "unknown".to_owned();
+        let why = "PVE has no statistics from its node";
+        assert_eq!(
+            storage.verdict(limit(1)),
+            StorageVerdict::NotCheckable { why }
+        );
+        assert_eq!(storage.percent(), None);
+    }
+
+    #[test]
+    fn the_table_lists_what_can_hold_guests_on_the_given_nodes() {
+        let mut backups = usage("pve1", "backups", 1, 2);
+        backups.content = vec!["backup".to_owned(), "iso".to_owned()];
+        let mut containers = usage("pve1", "ct", 1, 2);
+        containers.content = vec!["rootdir".to_owned()];
+        let storages = [
+            usage("pve2", "a", 1, 2),
+            usage("pve1", "b", 1, 2),
+            backups,
+            containers,
+            usage("pve3", "c", 1, 2),
+        ];
+        let names: Vec<String> = listed(&storages, &["pve2", "pve1"])
+            .into_iter()
+            .map(|usage| format!("{}/{}", usage.node, usage.storage))
+            .collect();
+        assert_eq!(names, ["pve1/b", "pve1/ct", "pve2/a"]);
+    }
+
+    #[test]
+    fn a_guest_is_held_up_by_its_own_storages_on_its_own_node_only() {
+        let storages = [
+            usage("pve1", "full", 99, 100),
+            usage("pve1", "free", 10, 100),
+            usage("pve1", "sizeless", 99, 0),
+            usage("pve1", "foreign", 99, 100),
+            usage("pve2", "free", 99, 100),
+        ];
+        let config = GuestConfig::read(
+            GuestKind::Qemu,
+            [
+                ("scsi0", "free:vm-100-disk-0"),
+                ("scsi1", "full:vm-100-disk-1"),
+                ("scsi2", "full:vm-100-disk-2"),
+                ("scsi3", "sizeless:vm-100-disk-3"),
+                ("scsi4", "unlisted:vm-100-disk-4"),
+                ("scsi5", "/dev/sdb"),
+            ],
+        );
+        let full = full_storages(&storages, "pve1", &config, limit(95));
+        let texts: Vec<String> = full.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            ["storage full on node pve1 is 99.0% full, the limit is 95%"]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_higher_limit_never_blocks_more(used: u64, total: u64, low in 1u8..=100, high in 1u8..=100) {
+            let (low, high) = (low.min(high), low.max(high));
+            let is_full = |percent| {
+                let verdict = usage("n", "s", used, total).verdict(limit(percent));
+                matches!(verdict, StorageVerdict::Full { .. })
+            };
+            prop_assert!(is_full(low) || !is_full(high));
+        }
+    }
 }

@@ -6,6 +6,7 @@
 //! how a timestamp is read back in [`super::parts`].
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use jiff::civil::DateTime;
 
@@ -17,10 +18,23 @@ use super::token::Token;
 ///
 /// Widths may vary (`yyyyMMdd_dddd`), and names need not sort by time, as retention goes by the
 /// time PVE reports. The C# tool refuses both since 2.2.
+///
+/// ```
+/// use autosnap_core::name::TimestampFormat;
+/// use jiff::civil::date;
+///
+/// let format = TimestampFormat::parse("yyyyMMdd_dddd").unwrap();
+/// let timestamp = format.format(&date(2026, 11, 23).at(17, 9, 58, 0));
+/// assert_eq!(timestamp, "20261123_Monday");
+/// assert!(format.matches(&timestamp));
+/// assert!(!format.matches("20261123_Tuesday"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimestampFormat {
     text: String,
     tokens: Vec<Token>,
+    /// The lengths of all timestamps in this format.
+    widths: RangeInclusive<usize>,
 }
 
 impl TimestampFormat {
@@ -29,9 +43,13 @@ impl TimestampFormat {
 
     /// Understands a format, or says what is wrong with it and proposes one that works.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
+        let tokens = syntax::tokens(text)?;
+        let shortest = tokens.iter().map(|token| token.least_width()).sum();
+        let longest = tokens.iter().map(|token| token.longest().len()).sum();
         Ok(Self {
             text: text.to_owned(),
-            tokens: syntax::tokens(text)?,
+            tokens,
+            widths: shortest..=longest,
         })
     }
 
@@ -61,7 +79,12 @@ impl TimestampFormat {
 
     /// Every way to read a timestamp in this format.
     pub(super) fn all_parts(&self, text: &str) -> Vec<TimestampParts> {
-        parts::read(&self.tokens, text)
+        // Most texts that are asked about are cuts of a name that are too long or too short.
+        if self.widths.contains(&text.len()) {
+            parts::read(&self.tokens, text)
+        } else {
+            Vec::new()
+        }
     }
 
     /// The longest timestamp that any date can give, such as `September_Wednesday`.
@@ -88,3 +111,6 @@ impl fmt::Display for TimestampFormat {
         formatter.pad(&self.text)
     }
 }
+
+#[cfg(test)]
+mod tests;

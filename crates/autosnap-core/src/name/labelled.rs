@@ -8,6 +8,8 @@
 //! if it cannot, the name has no label: a snapshot that stays too long is better than one removed
 //! for the job of another label.
 
+use std::sync::LazyLock;
+
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -18,6 +20,9 @@ use super::{Label, PREFIX};
 /// How far the local time in a name can be from `snaptime` taken as UTC: fourteen hours of zone,
 /// and half a day for clocks and for the halves of the day that a format may leave out.
 const PLAUSIBLE: SignedDuration = SignedDuration::from_hours(26);
+
+/// Parsed once, as it is needed for every name.
+static DEFAULT: LazyLock<TimestampFormat> = LazyLock::new(TimestampFormat::default);
 
 /// Whether the name is made of `auto`, this label, and a timestamp in this format or in the
 /// default format.
@@ -34,17 +39,14 @@ pub fn has_label_at(
     format: &TimestampFormat,
     taken_at: Option<i64>,
 ) -> bool {
-    let default = TimestampFormat::default();
-    let formats = if *format == default {
-        vec![format]
-    } else {
-        vec![format, &default]
-    };
+    let both = [format, &*DEFAULT];
+    let distinct = if *format == *DEFAULT { 1 } else { 2 };
+    let formats = &both[..distinct];
     let fits = |timestamp: &str| formats.iter().any(|format| format.matches(timestamp));
     let timestamp = name
         .strip_prefix(PREFIX)
         .and_then(|rest| rest.strip_prefix(label.as_str()));
-    timestamp.is_some_and(fits) && decided_label(name, &formats, taken_at) == Some(label.as_str())
+    timestamp.is_some_and(fits) && decided_label(name, formats, taken_at) == Some(label.as_str())
 }
 
 /// The label in the name of one of our snapshots, for display.

@@ -134,6 +134,24 @@ impl Token {
         }
     }
 
+    /// The length of the shortest text that the token can stand for.
+    pub(super) fn least_width(self) -> usize {
+        match self {
+            Self::Literal(_) | Self::HalfOfDay(Form::Short) => 1,
+            Self::HalfOfDay(Form::Full) => 2,
+            Self::MonthName(form) => form.of("May").len(),
+            Self::WeekdayName(form) => form.of("Monday").len(),
+            Self::Year { digits } | Self::Fraction { digits } => digits,
+            Self::YearOfCentury(digits)
+            | Self::Month(digits)
+            | Self::Day(digits)
+            | Self::Hour12(digits)
+            | Self::Hour24(digits)
+            | Self::Minute(digits)
+            | Self::Second(digits) => digits.least(),
+        }
+    }
+
     /// The longest text that the token can stand for.
     pub(super) fn longest(self) -> String {
         match self {

@@ -9,7 +9,7 @@ use super::Inventory;
 use super::term::{Matcher, Term};
 
 /// How alike two names must be (Jaro-Winkler, 0 to 1) for one to be proposed for the other.
-const ALIKE: f64 = 0.6;
+const ALIKE: f64 = 0.65;
 
 /// The nearest term that matches something in the inventory, if there is one near enough.
 pub(super) fn nearest_term(term: &Term, inventory: &Inventory) -> Option<String> {

@@ -1,2 +1,373 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! x
+//! Selections in tables, on a cluster like that of the recordings.
+
+use super::*;
+use crate::guest::{GuestKind, GuestStatus};
+
+fn guest(vmid: u32, node: &str, name: &str, pool: &str, tags: &[&str]) -> Guest {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Guest {
+        vmid: Vmid::new(vmid).unwrap(),
+        kind: GuestKind::Qemu,
+        node: node.to_owned(),
+        name: some(name),
+        status: GuestStatus::Stopped,
+        template: false,
+        tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+        pool: some(pool),
+        lock: None,
+    }
+}
+
+fn lab() -> Inventory {
+    let node = |name: &str, online| NodeInfo {
+        name: name.to_owned(),
+        online,
+    };
+    Inventory {
+        guests: vec![
+            guest(220, "pve3", "far-ct", "", &[]),
+            guest(200, "pve1", "CT-Web", "prod", &["prod", "web"]),
+            guest(106, "pve1", "diskless", "lab/nested", &[]),
+            guest(105, "pve1", "locked-backup", "lab", &[]),
+            guest(
+                104,
+                "PVE2",
+                "Win-App.example.com",
+                "labor",
+                &["Prod", "App_1"],
+            ),
+            guest(111, "pve1", "", "", &[]),
+            guest(100, "pve1", "web01", "prod", &["prod", "web"]),
+            guest(99_999, "pve1", "myweb", "", &[]),
+        ],
+        nodes: vec![
+            node("pve1", true),
+            node("PVE2", true),
+            node("pve3", false),
+            node("spare", true),
+        ],
+        pools: [
+            "lab",
+            "lab/nested",
+            "prod",
+            "labor",
+            "unused",
+            "shelf/empty",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        storages: Vec::new(),
+    }
+}
+
+fn selected(selection: &str) -> Selected {
+    Selection::parse(selection).unwrap().evaluate(&lab())
+}
+
+fn ids(selection: &str) -> Vec<u32> {
+    selected(selection)
+        .guests
+        .iter()
+        .map(|guest| guest.vmid.get())
+        .collect()
+}
+
+#[test]
+fn every_kind_of_term_selects_what_it_says() {
+    let all = [104, 100, 105, 106, 111, 200, 99_999, 220];
+    let cases: &[(&str, &[u32])] = &[
+        ("100", &[100]),
+        ("web01", &[100]),
+        ("WEB01", &[100]),
+        ("ct-web", &[200]),
+        ("win-app.example.com", &[104]),
+        ("100:105", &[104, 100, 105]),
+        ("105:105", &[105]),
+        ("100 : 105", &[104, 100, 105]),
+        ("1:999999999", &all),
+        ("@all", &all),
+        ("all", &all),
+        ("@ALL", &all),
+        ("@node-pve3", &[220]),
+        ("@node-pve2", &[104]),
+        ("@NODE-PVE3", &[220]),
+        ("@all-pve3", &[220]),
+        ("all-pve3", &[220]),
+        ("@pool-prod", &[100, 200]),
+        ("@pool-PROD", &[100, 200]),
+        ("@pool-lab", &[105, 106]),
+        ("@pool-lab/nested", &[106]),
+        ("@pool-labor", &[104]),
+        ("@tag-prod", &[104, 100, 200]),
+        ("@tag-app_1", &[104]),
+        ("@tag-WEB", &[100, 200]),
+        ("web%", &[100]),
+        ("%web", &[200, 99_999]),
+        ("%web%", &[100, 200, 99_999]),
+        ("%WEB%", &[100, 200, 99_999]),
+        ("%backup", &[105]),
+    ];
+    for (selection, expected) in cases {
+        let found = selected(selection);
+        assert_eq!(ids(selection), *expected, "{selection}");
+        assert_eq!(found.warnings, [], "{selection}");
+    }
+}
+
+#[test]
+fn terms_add_up_and_exclusions_win() {
+    let cases: &[(&str, &[u32])] = &[
+        ("100,105", &[100, 105]),
+        ("105,100,105,web01", &[100, 105]),
+        (" 100 , 105 ", &[100, 105]),
+        ("@pool-prod,220", &[100, 200, 220]),
+        ("@pool-prod,-100", &[200]),
+        ("-100,@pool-prod", &[200]),
+        ("@all,-@node-pve1", &[104, 220]),
+        ("@all,-@tag-prod,-106,-%web%", &[105, 111, 220]),
+        ("@all,-100:200", &[99_999, 220]),
+        ("@all,-@pool-lab", &[104, 100, 111, 200, 99_999, 220]),
+        ("100,-100", &[]),
+        ("100,- web01", &[]),
+        ("@all,-all", &[]),
+    ];
+    for (selection, expected) in cases {
+        let found = selected(selection);
+        assert_eq!(ids(selection), *expected, "{selection}");
+        assert_eq!(found.warnings, [], "{selection}");
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_the_way_out() {
+    let empty = "the selection of guests is empty: name guests, such as `100,web%`, or take `@all`";
+    for (selection, message) in [
+        ("", empty),
+        ("  ", empty),
+        (
+            "100,,200",
+            "selection `100,,200` has an empty term: remove the comma or `-` with nothing behind it",
+        ),
+        (
+            "100,",
+            "selection `100,` has an empty term: remove the comma or `-` with nothing behind it",
+        ),
+        (
+            ",",
+            "selection `,` has an empty term: remove the comma or `-` with nothing behind it",
+        ),
+        (
+            "@all,-",
+            "selection `@all,-` has an empty term: remove the comma or `-` with nothing behind it",
+        ),
+        (
+            "100:",
+            "`100:` is not a range of guest IDs: write the first and the last ID with a colon between, such as `100:110`",
+        ),
+        (
+            ":110",
+            "`:110` is not a range of guest IDs: write the first and the last ID with a colon between, such as `100:110`",
+        ),
+        (
+            "100:110:120",
+            "`100:110:120` is not a range of guest IDs: write the first and the last ID with a colon between, such as `100:110`",
+        ),
+        (
+            "a:b",
+            "`a:b` is not a range of guest IDs: write the first and the last ID with a colon between, such as `100:110`",
+        ),
+        (
+            "100:+110",
+            "`100:+110` is not a range of guest IDs: write the first and the last ID with a colon between, such as `100:110`",
+        ),
+        (
+            "100:99999999999",
+            "`100:99999999999` is not a range of guest IDs: write the first and the last ID with a colon between, such as `100:110`",
+        ),
+        (
+            "110:100",
+            "`110:100` is not a range of guest IDs: it goes downwards, write `100:110`",
+        ),
+        (
+            "5",
+            "`5` cannot be the ID of a guest: PVE numbers its guests from 100 to 999999999",
+        ),
+        (
+            "99999999999",
+            "`99999999999` cannot be the ID of a guest: PVE numbers its guests from 100 to 999999999",
+        ),
+        (
+            "%",
+            "`%`: `%` can stand at the beginning or the end of a part of a guest's name, as in `web%`; all guests are `@all`",
+        ),
+        (
+            "%%",
+            "`%%`: `%` can stand at the beginning or the end of a part of a guest's name, as in `web%`; all guests are `@all`",
+        ),
+        (
+            "we%b",
+            "`we%b`: `%` can stand at the beginning or the end of a part of a guest's name, as in `web%`; all guests are `@all`",
+        ),
+        (
+            "@tag-web%",
+            "`@tag-web%`: `%` can stand at the beginning or the end of a part of a guest's name, as in `web%`; all guests are `@all`",
+        ),
+        (
+            "@pools-x",
+            "`@pools-x` is no group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`",
+        ),
+        (
+            "@",
+            "`@` is no group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`",
+        ),
+        ("@pool-", "`@pool-` lacks the name of a pool after the `-`"),
+        ("all-", "`all-` lacks the name of a node after the `-`"),
+        (
+            "@all,--100",
+            "`--100` begins with more than one `-`: one takes guests away, none adds them",
+        ),
+        (
+            "-100",
+            "selection `-100` only takes guests away: say from what, as in `@all,-100`",
+        ),
+        (
+            "-100,-@pool-x",
+            "selection `-100,-@pool-x` only takes guests away: say from what, as in `@all,-100,-@pool-x`",
+        ),
+    ] {
+        let error = Selection::parse(selection).unwrap_err();
+        assert_eq!(error.to_string(), message, "{selection:?}");
+    }
+}
+
+#[test]
+fn a_term_without_guests_is_named_with_the_nearest_one() {
+    for (selection, message) in [
+        (
+            "1000",
+            "`1000` matches no guest: no guest has this ID, or this login may not see it (VM.Audit); the nearest is `100`",
+        ),
+        (
+            "103",
+            "`103` matches no guest: no guest has this ID, or this login may not see it (VM.Audit); the nearest is `104`",
+        ),
+        (
+            "300:400",
+            "`300:400` matches no guest: no guest has an ID in this range; the nearest is `220`",
+        ),
+        (
+            "web02",
+            "`web02` matches no guest: no guest has this name; the nearest is `web01`",
+        ),
+        (
+            "lockedbackup",
+            "`lockedbackup` matches no guest: no guest has this name; the nearest is `locked-backup`",
+        ),
+        ("zzz", "`zzz` matches no guest: no guest has this name"),
+        (
+            "pve1",
+            "`pve1` matches no guest: no guest has this name; the nearest is `@node-pve1`",
+        ),
+        (
+            "prod",
+            "`prod` matches no guest: no guest has this name; the nearest is `@pool-prod`",
+        ),
+        (
+            "app_1",
+            "`app_1` matches no guest: no guest has this name; the nearest is `@tag-App_1`",
+        ),
+        (
+            "100-110",
+            "`100-110` matches no guest: no guest has this name; the nearest is `100:110`",
+        ),
+        (
+            "100..110",
+            "`100..110` matches no guest: no guest has this name; the nearest is `100:110`",
+        ),
+        (
+            "wev%",
+            "`wev%` matches no guest: no guest has such a name; the nearest is `web01`",
+        ),
+        (
+            "@node-pve9",
+            "`@node-pve9` matches no guest: there is no such node; the nearest is `@node-PVE2`",
+        ),
+        (
+            "@node-spare",
+            "`@node-spare` matches no guest: there are no guests on this node",
+        ),
+        (
+            "@pool-prd",
+            "`@pool-prd` matches no guest: there is no such pool, or this login may not see it (Pool.Audit); the nearest is `@pool-prod`",
+        ),
+        (
+            "@pool-unused",
+            "`@pool-unused` matches no guest: there are no guests in this pool",
+        ),
+        (
+            "@pool-shelf",
+            "`@pool-shelf` matches no guest: there are no guests in this pool",
+        ),
+        (
+            "@tag-production",
+            "`@tag-production` matches no guest: no guest has this tag; the nearest is `@tag-Prod`",
+        ),
+        (
+            "@all,-web02",
+            "`-web02` matches no guest: no guest has this name; the nearest is `-web01`",
+        ),
+    ] {
+        let warnings = selected(selection).warnings;
+        let messages: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(messages, [message], "{selection}");
+    }
+}
+
+#[test]
+fn the_good_terms_count_beside_a_bad_one() {
+    let found = selected("web02,100,@node-pve9,-300");
+    let terms: Vec<&str> = found
+        .warnings
+        .iter()
+        .map(|warning| warning.term.as_str())
+        .collect();
+    assert_eq!(terms, ["web02", "@node-pve9", "-300"]);
+    assert_eq!(found.guests.len(), 1);
+}
+
+#[test]
+fn a_cluster_without_guests_gives_a_warning_and_nothing_else() {
+    let nothing = Inventory::default();
+    for (selection, reason) in [
+        ("@all", Unmatched::NoGuests),
+        ("100", Unmatched::NoSuchId),
+        ("1:9", Unmatched::NoIdInRange),
+        ("web%", Unmatched::NoNameLikeIt),
+        ("@node-pve1", Unmatched::NoSuchNode),
+        ("@pool-x", Unmatched::NoSuchPool),
+        ("@tag-x", Unmatched::NoSuchTag),
+    ] {
+        let found = Selection::parse(selection).unwrap().evaluate(&nothing);
+        assert_eq!(found.guests, [], "{selection}");
+        let expected = SelectionWarning {
+            term: selection.to_owned(),
+            reason,
+            nearest: None,
+        };
+        assert_eq!(found.warnings, [expected]);
+    }
+}
+
+#[test]
+fn a_guest_on_its_way_to_another_node_is_taken_once() {
+    let mut inventory = lab();
+    inventory.guests.push(guest(100, "pve3", "web01", "", &[]));
+    let found = Selection::parse("100").unwrap().evaluate(&inventory);
+    let nodes: Vec<&str> = found
+        .guests
+        .iter()
+        .map(|guest| guest.node.as_str())
+        .collect();
+    assert_eq!(nodes, ["pve1"]);
+}

@@ -46,10 +46,14 @@ pub enum Unmatched {
 
 impl SelectionWarning {
     pub(super) fn new(term: &Term, inventory: &Inventory) -> Self {
+        let reason = Unmatched::of(&term.matcher, inventory);
         Self {
             term: term.text.clone(),
-            reason: Unmatched::of(&term.matcher, inventory),
-            nearest: nearest_term(term, inventory),
+            reason,
+            nearest: reason
+                .may_be_a_slip()
+                .then(|| nearest_term(term, inventory))
+                .flatten(),
         }
     }
 }
@@ -86,6 +90,20 @@ impl fmt::Display for Unmatched {
 }
 
 impl Unmatched {
+    /// Whether something else may have been meant. What exists and is empty was meant.
+    fn may_be_a_slip(self) -> bool {
+        match self {
+            Self::NoSuchId
+            | Self::NoIdInRange
+            | Self::NoSuchName
+            | Self::NoNameLikeIt
+            | Self::NoSuchNode
+            | Self::NoSuchPool
+            | Self::NoSuchTag => true,
+            Self::NoGuests | Self::EmptyNode | Self::EmptyPool => false,
+        }
+    }
+
     fn of(matcher: &Matcher, inventory: &Inventory) -> Self {
         match matcher {
             Matcher::All => Self::NoGuests,
