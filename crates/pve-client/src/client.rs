@@ -12,6 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Certainty, Error, Method};
 use crate::fingerprint::Fingerprint;
 use crate::options::ClientOptions;
+use crate::reply;
 use crate::session::Session;
 use crate::types::loose::{self, List};
 use crate::types::{
@@ -55,10 +56,12 @@ impl Client {
         let call = Call::new(Method::Get, &["version"]);
         let (version, endpoint) = self.session.ask::<Version>(&call).await?;
         if version.version.is_empty() {
-            return Err(not_understood(
+            let what = "the answer to /version names no version".to_owned();
+            return Err(reply::not_understood(
                 &call,
-                endpoint,
-                "the answer to /version names no version",
+                &endpoint,
+                what,
+                Certainty::Unknown,
             ));
         }
         Ok(version)
@@ -233,8 +236,9 @@ impl Client {
     /// Sends what starts a task. An answer without a UPID leaves open what happened.
     async fn start(&self, call: &Call) -> Result<Upid, Error> {
         let (text, endpoint) = self.session.ask::<String>(call).await?;
-        text.parse::<Upid>()
-            .map_err(|error| not_understood(call, endpoint, &error.to_string()))
+        text.parse::<Upid>().map_err(|error| {
+            reply::not_understood(call, &endpoint, error.to_string(), Certainty::Unknown)
+        })
     }
 }
 
@@ -250,14 +254,4 @@ fn task_call(task: &Upid, what: &str) -> Call {
         Method::Get,
         &["nodes", task.node(), "tasks", task.as_str(), what],
     )
-}
-
-fn not_understood(call: &Call, endpoint: Endpoint, what: &str) -> Error {
-    Error::NotUnderstood {
-        method: call.method,
-        path: call.path().to_owned(),
-        endpoint,
-        what: what.to_owned(),
-        certainty: Certainty::Unknown,
-    }
 }

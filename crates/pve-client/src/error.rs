@@ -272,10 +272,14 @@ fn unreachable_text(attempts: &[(Endpoint, String)]) -> String {
 
 /// The parameter errors of a 400, behind the reason.
 fn parameter_text(errors: &BTreeMap<String, String>) -> String {
-    errors
-        .iter()
-        .map(|(name, text)| format!("; {name}: {}", text.trim_end()))
-        .collect()
+    let mut text = String::new();
+    for (name, complaint) in errors {
+        text.push_str("; ");
+        text.push_str(name);
+        text.push_str(": ");
+        text.push_str(complaint.trim_end());
+    }
+    text
 }
 
 #[cfg(test)]

@@ -7,16 +7,21 @@
 
 mod call;
 mod client;
+mod connection;
 mod credentials;
 mod endpoint;
 mod error;
 mod fingerprint;
 mod options;
+mod pool;
+mod reply;
 mod session;
+mod tls;
 mod transport;
 mod types;
 mod upid;
 mod wait;
+mod wire;
 
 pub use client::{Client, Statistics};
 pub use credentials::{ApiToken, Credentials, TokenError};

@@ -1,29 +1,399 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Hosts and connections: the types first, the wire follows in the next commit.
+//! The way of a request to one of the cluster's hosts and back: which host, which connection,
+//! how often.
+//!
+//! **Hosts.** All are equal: each can answer for the whole cluster. The one that answered last is
+//! used until it cannot be connected or lets a request time out; then the next takes over, in
+//! rounds, so that a host that is back is used again. Which one is current is kept here and
+//! nowhere else.
+//!
+//! **Repetition.** A request that was provably not written may go to another host or be sent
+//! later, whatever its method. One that may have been processed is sent again only if that does no
+//! harm (GET, login). Everything else ends in [`Error::MaybeProcessed`] after one attempt.
+//!
+//! **Connections.** A request uses an idle connection or opens one, so there are never more than
+//! requests in flight at one time.
 
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use rustls::pki_types::ServerName;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+
+use crate::call::Call;
 use crate::client::Statistics;
+use crate::connection::{ConnectFailure, Connection, ExchangeFailure, Reply};
 use crate::endpoint::Endpoint;
+use crate::error::{Certainty, Error, Method};
 use crate::fingerprint::Fingerprint;
 use crate::options::ClientOptions;
+use crate::pool::Pool;
+use crate::{reply, tls};
 
-#[derive(Debug)]
+/// The headers that prove who we are.
+pub(crate) type Signature = [(HeaderName, HeaderValue)];
+
+/// The cluster's hosts with their connections.
 pub(crate) struct Transport {
-    pub(crate) options: ClientOptions,
+    hosts: Vec<Host>,
+    current: AtomicUsize,
+    tls: TlsConnector,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+    repeat_pauses: Vec<Duration>,
+    requests: AtomicU64,
+    connections_opened: AtomicU64,
+}
+
+struct Host {
+    endpoint: Endpoint,
+    name: ServerName<'static>,
+    authority: HeaderValue,
+    pool: Pool,
+    fingerprint: Mutex<Option<Fingerprint>>,
+}
+
+/// A good answer and who gave it.
+pub(crate) struct Answer {
+    pub(crate) body: Bytes,
+    pub(crate) endpoint: Endpoint,
+}
+
+/// Why one host gave no answer.
+enum Failure {
+    /// Nothing was written there: the next host may be asked.
+    NotSent(ConnectFailure),
+    /// The request ends here, well or not.
+    Final(Error),
 }
 
 impl Transport {
+    pub(crate) fn new(options: &ClientOptions) -> Result<Self, Error> {
+        if options.endpoints.is_empty() {
+            return Err(Error::Configuration("no host was given".to_owned()));
+        }
+        Ok(Self {
+            hosts: options
+                .endpoints
+                .iter()
+                .map(Host::new)
+                .collect::<Result<_, _>>()?,
+            current: AtomicUsize::new(0),
+            tls: tls::client_config(&options.trust)?.into(),
+            connect_timeout: options.connect_timeout,
+            request_timeout: options.request_timeout,
+            repeat_pauses: options.repeat_pauses.clone(),
+            requests: AtomicU64::new(0),
+            connections_opened: AtomicU64::new(0),
+        })
+    }
+
     pub(crate) fn statistics(&self) -> Statistics {
         Statistics {
-            requests: 0,
-            connections_opened: 0,
+            requests: self.requests.load(Ordering::Relaxed),
+            connections_opened: self.connections_opened.load(Ordering::Relaxed),
         }
     }
 
     pub(crate) fn current_endpoint(&self) -> Endpoint {
-        self.options.endpoints[0].clone()
+        self.current_host().endpoint.clone()
     }
 
     pub(crate) fn peer_fingerprint(&self) -> Option<Fingerprint> {
-        None.filter(|_| self.options.endpoints.is_empty())
+        *self
+            .current_host()
+            .fingerprint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Opens the first connection: one round over the hosts, no repetition, so that a wrong host
+    /// name is told at once.
+    pub(crate) async fn reach(&self) -> Result<(), Error> {
+        let call = Call::new(Method::Get, &["version"]);
+        let connected = self.round(&call, async |host: &Host| {
+            let connection = self.open(host).await.map_err(Failure::NotSent)?;
+            host.pool.put(connection);
+            Ok(())
+        });
+        connected.await
+    }
+
+    /// Sends a request until there is an answer or no further attempt is allowed.
+    pub(crate) async fn send(&self, call: &Call, signature: &Signature) -> Result<Answer, Error> {
+        let mut pauses = self.repeat_pauses.iter();
+        loop {
+            let outcome = self.round(call, async |host: &Host| {
+                self.attempt(host, call, signature).await
+            });
+            let error = match outcome.await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            match pauses.next() {
+                Some(pause) if may_repeat(call, &error) => {
+                    tracing::debug!(%call, %error, ?pause, "will be repeated");
+                    tokio::time::sleep(*pause).await;
+                }
+                Some(_) | None => return Err(error),
+            }
+        }
+    }
+
+    /// Asks the hosts one after the other, from the current one on, until one was reached.
+    async fn round<T>(
+        &self,
+        call: &Call,
+        attempt: impl AsyncFn(&Host) -> Result<T, Failure>,
+    ) -> Result<T, Error> {
+        let first = self.current.load(Ordering::Relaxed);
+        let mut failures = Vec::new();
+        for offset in 0..self.hosts.len() {
+            let index = (first + offset) % self.hosts.len();
+            let host = &self.hosts[index];
+            let outcome = match attempt(host).await {
+                Err(Failure::NotSent(failure)) => {
+                    host.pool.clear();
+                    tracing::debug!(endpoint = %host.endpoint, ?failure, "host passed over");
+                    failures.push((&host.endpoint, failure));
+                    continue;
+                }
+                Err(Failure::Final(error)) => Err(error),
+                Ok(answer) => Ok(answer),
+            };
+            if offset > 0 {
+                tracing::debug!(endpoint = %host.endpoint, "took over");
+                self.current.store(index, Ordering::Relaxed);
+            }
+            return outcome;
+        }
+        Err(unreachable_error(call, failures))
+    }
+
+    /// One attempt at one host. A kept connection that turns out dead before anything was written
+    /// is replaced by another.
+    async fn attempt(
+        &self,
+        host: &Host,
+        call: &Call,
+        signature: &Signature,
+    ) -> Result<Answer, Failure> {
+        loop {
+            let (mut connection, is_new) = match host.pool.take().await {
+                Some(connection) => (connection, false),
+                None => (self.open(host).await.map_err(Failure::NotSent)?, true),
+            };
+            let request = build(host, call, signature).map_err(Failure::Final)?;
+            let started = Instant::now();
+            let flags = connection.exchange();
+            let sent = timeout(self.request_timeout, connection.send(request)).await;
+            if flags.was_written() {
+                self.requests.fetch_add(1, Ordering::Relaxed);
+            }
+            let failure = match sent {
+                Ok(Ok(reply)) => {
+                    host.pool.put(connection);
+                    log(host, call, &reply, started);
+                    return reply::check(call, &host.endpoint, reply).map_err(Failure::Final);
+                }
+                Ok(Err(failure)) => failure,
+                Err(_elapsed) if flags.was_written() => {
+                    self.leave(host);
+                    let limit = self.request_timeout.as_secs_f32();
+                    ExchangeFailure::Lost(format!("no complete answer within {limit} s"))
+                }
+                Err(_elapsed) => ExchangeFailure::NotWritten("the connection hung".to_owned()),
+            };
+            match failure {
+                ExchangeFailure::NotWritten(_) if !is_new => {}
+                ExchangeFailure::NotWritten(reason) => {
+                    return Err(Failure::NotSent(ConnectFailure::Unreachable(reason)));
+                }
+                ExchangeFailure::Lost(reason) => {
+                    return Err(Failure::Final(lost(host, call, reason)));
+                }
+                ExchangeFailure::NotHttp(what) => {
+                    return Err(Failure::Final(reply::not_understood(
+                        call,
+                        &host.endpoint,
+                        what,
+                        Certainty::Unknown,
+                    )));
+                }
+            }
+        }
+    }
+
+    async fn open(&self, host: &Host) -> Result<Connection, ConnectFailure> {
+        let limit = self.connect_timeout;
+        let opening = Connection::open(&host.endpoint, host.name.clone(), &self.tls, limit);
+        let (connection, fingerprint) = opening.await?;
+        self.connections_opened.fetch_add(1, Ordering::Relaxed);
+        *host
+            .fingerprint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = fingerprint;
+        Ok(connection)
+    }
+
+    /// Makes the host after this one current, unless another request has done so already.
+    fn leave(&self, host: &Host) {
+        let index = self
+            .hosts
+            .iter()
+            .position(|other| std::ptr::eq(other, host));
+        if let Some(index) = index {
+            let next = (index + 1) % self.hosts.len();
+            let _ =
+                self.current
+                    .compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        host.pool.clear();
+    }
+
+    fn current_host(&self) -> &Host {
+        &self.hosts[self.current.load(Ordering::Relaxed) % self.hosts.len()]
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts: Vec<String> = self
+            .hosts
+            .iter()
+            .map(|host| host.endpoint.to_string())
+            .collect();
+        formatter
+            .debug_struct("Transport")
+            .field("hosts", &hosts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    fn new(endpoint: &Endpoint) -> Result<Self, Error> {
+        let invalid = || Error::Configuration(format!("'{}' is not a host name", endpoint.host));
+        Ok(Self {
+            name: ServerName::try_from(endpoint.host.clone()).map_err(|_| invalid())?,
+            authority: HeaderValue::try_from(endpoint.to_string()).map_err(|_| invalid())?,
+            endpoint: endpoint.clone(),
+            pool: Pool::default(),
+            fingerprint: Mutex::new(None),
+        })
+    }
+}
+
+/// Whether a failed request may be sent again without harm, and may succeed then.
+///
+/// PVE's 595 means that another node, or pvedaemon on the same one, did not accept a connection.
+/// Only a refused one is worth a short wait: that is a daemon being restarted, while a node that
+/// is off takes up to 30 s to say so and will not be back in a moment.
+fn may_repeat(call: &Call, error: &Error) -> bool {
+    match error {
+        Error::NotSent { .. } => true,
+        Error::MaybeProcessed { .. } => call.is_repeatable(),
+        Error::Refused { status, reason, .. } => {
+            let passing =
+                matches!(status, 429 | 503) || (*status == 595 && reason == "Connection refused");
+            passing && call.is_repeatable()
+        }
+        Error::NotUnderstood { .. }
+        | Error::Authentication { .. }
+        | Error::Certificate { .. }
+        | Error::Configuration(_) => false,
+    }
+}
+
+/// No host was reached. A certificate that is not trusted, or a host that is no PVE, tells more
+/// than one that is off, so it decides the kind of the error.
+fn unreachable_error(call: &Call, failures: Vec<(&Endpoint, ConnectFailure)>) -> Error {
+    for (endpoint, failure) in &failures {
+        if let ConnectFailure::Certificate(reason, fingerprint) = failure {
+            let (reason, fingerprint) = (reason.clone(), *fingerprint);
+            return Error::Certificate {
+                endpoint: (*endpoint).clone(),
+                reason,
+                fingerprint,
+            };
+        }
+    }
+    for (endpoint, failure) in &failures {
+        if let ConnectFailure::NotTls(what) = failure {
+            return reply::not_understood(call, endpoint, what.clone(), Certainty::NotSent);
+        }
+    }
+    let attempts = failures
+        .into_iter()
+        .map(|(endpoint, failure)| match failure {
+            ConnectFailure::Unreachable(reason)
+            | ConnectFailure::NotTls(reason)
+            | ConnectFailure::Certificate(reason, _) => (endpoint.clone(), reason),
+        });
+    let (method, path) = (call.method, call.path().to_owned());
+    Error::NotSent {
+        method,
+        path,
+        attempts: attempts.collect(),
+    }
+}
+
+fn lost(host: &Host, call: &Call, reason: String) -> Error {
+    tracing::debug!(endpoint = %host.endpoint, %call, reason, "no answer");
+    Error::MaybeProcessed {
+        method: call.method,
+        path: call.path().to_owned(),
+        endpoint: host.endpoint.clone(),
+        status: None,
+        reason,
+    }
+}
+
+/// One line per answer; parameters and headers are left out, as they may hold secrets.
+fn log(host: &Host, call: &Call, reply: &Reply, started: Instant) {
+    tracing::debug!(
+        endpoint = %host.endpoint,
+        method = %call.method,
+        path = call.path(),
+        status = reply.status,
+        reason = reply.phrase,
+        bytes = reply.body.len(),
+        seconds = started.elapsed().as_secs_f64(),
+        "answer"
+    );
+}
+
+fn build(host: &Host, call: &Call, signature: &Signature) -> Result<Request<Full<Bytes>>, Error> {
+    let method = match call.method {
+        Method::Get => hyper::Method::GET,
+        Method::Post => hyper::Method::POST,
+        Method::Put => hyper::Method::PUT,
+        Method::Delete => hyper::Method::DELETE,
+    };
+    let mut request = Request::builder()
+        .method(method)
+        .uri(call.target())
+        .header(HOST, host.authority.clone())
+        .header(ACCEPT, "application/json")
+        .header(
+            USER_AGENT,
+            concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")),
+        );
+    for (name, value) in signature {
+        request = request.header(name, value);
+    }
+    let form = call.form();
+    if form.is_some() {
+        request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    }
+    request
+        .body(form.map(Bytes::from).unwrap_or_default().into())
+        .map_err(|error| Error::Configuration(format!("{call} cannot be sent: {error}")))
 }

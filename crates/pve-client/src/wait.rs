@@ -52,7 +52,7 @@ pub enum WaitError {
     /// The deadline passed; the task still runs in PVE, or at least did when last seen.
     #[error(
         "task {upid} did not end in time and may still be running on node {}; look at its log in PVE{}",
-        .upid.node(), last_error_text(.last_error.as_ref())
+        .upid.node(), last_error_text(.last_error.as_deref())
     )]
     TimedOut {
         /// The task.
@@ -133,7 +133,7 @@ enum Look {
     OutOfTime,
 }
 
-fn last_error_text(error: Option<&Box<Error>>) -> String {
+fn last_error_text(error: Option<&Error>) -> String {
     error
         .map(|error| format!(" (the last look at it failed: {error})"))
         .unwrap_or_default()

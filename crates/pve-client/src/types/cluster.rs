@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! What PVE says about itself: version, quorum, the caller's privileges.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
@@ -107,7 +107,7 @@ impl<'de> Deserialize<'de> for ClusterStatus {
 ///
 /// Listed are the paths that have an entry, not every object below them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Permissions(BTreeMap<String, BTreeSet<String>>);
+pub struct Permissions(BTreeMap<String, BTreeMap<String, bool>>);
 
 impl Permissions {
     /// Whether exactly this path lists the privilege.
@@ -117,8 +117,8 @@ impl Permissions {
             .is_some_and(|privileges| privileges.contains(privilege))
     }
 
-    /// Each path with its privileges.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
+    /// Each path with its privileges, and for each of these whether it holds below the path too.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, bool>)> {
         self.0
             .iter()
             .map(|(path, privileges)| (path.as_str(), privileges))
@@ -126,22 +126,24 @@ impl Permissions {
 
     /// Whether nothing at all is permitted.
     pub fn is_empty(&self) -> bool {
-        self.0.values().all(BTreeSet::is_empty)
+        self.0.values().all(BTreeMap::is_empty)
     }
 }
 
 impl<'de> Deserialize<'de> for Permissions {
-    /// The values say whether a privilege propagates to what is below; having it is what counts.
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        type Wire = BTreeMap<String, Option<BTreeMap<String, serde::de::IgnoredAny>>>;
+        type Wire = BTreeMap<String, Option<BTreeMap<String, loose::Flag>>>;
         let paths = Option::<Wire>::deserialize(input)?.unwrap_or_default();
-        let keys = |privileges: Option<BTreeMap<String, _>>| {
-            privileges.unwrap_or_default().into_keys().collect()
-        };
-        Ok(Self(
-            paths
+        let plain = |privileges: BTreeMap<String, loose::Flag>| {
+            privileges
                 .into_iter()
-                .map(|(path, privileges)| (path, keys(privileges)))
+                .map(|(name, propagates)| (name, propagates.0))
+                .collect()
+        };
+        let listed = paths.into_iter();
+        Ok(Self(
+            listed
+                .map(|(path, privileges)| (path, plain(privileges.unwrap_or_default())))
                 .collect(),
         ))
     }
@@ -180,6 +182,12 @@ mod tests {
         .unwrap();
         assert!(permissions.has("/vms", "VM.Snapshot"));
         assert!(!permissions.has("/vms/100", "VM.Snapshot"));
+        let vms = permissions
+            .iter()
+            .find(|(path, _)| *path == "/vms")
+            .unwrap()
+            .1;
+        assert_eq!((vms["VM.Audit"], vms["VM.Snapshot"]), (true, false));
         assert_eq!(permissions.iter().count(), 3);
         assert!(!permissions.is_empty());
         assert!(

@@ -25,12 +25,6 @@ pub(crate) fn signed<'de, D: Deserializer<'de>>(input: D) -> Result<Option<i64>,
     Ok(text(input)?.and_then(|digits| parse_signed(&digits)))
 }
 
-/// Any scalar that is a finite number.
-pub(crate) fn fraction<'de, D: Deserializer<'de>>(input: D) -> Result<Option<f64>, D::Error> {
-    let number = text(input)?.and_then(|digits| digits.trim().parse::<f64>().ok());
-    Ok(number.filter(|number| number.is_finite()))
-}
-
 /// What Perl takes for true: everything but absence, the empty string and `0`; the words `false`,
 /// `no` and `off` are false too, as in PVE's configuration files.
 pub(crate) fn boolean<'de, D: Deserializer<'de>>(input: D) -> Result<bool, D::Error> {
@@ -42,6 +36,15 @@ pub(crate) fn optional_boolean<'de, D: Deserializer<'de>>(
     input: D,
 ) -> Result<Option<bool>, D::Error> {
     Ok(text(input)?.map(|word| !matches!(word.as_str(), "" | "0" | "false" | "no" | "off")))
+}
+
+/// A [`boolean`] as the value of a map.
+pub(crate) struct Flag(pub(crate) bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        boolean(input).map(Self)
+    }
 }
 
 /// The whole numbers as Perl may print them: `12`, `12.0`, `1.2e+01`.
@@ -182,8 +185,6 @@ mod tests {
         count: Option<u64>,
         #[serde(default, deserialize_with = "signed")]
         change: Option<i64>,
-        #[serde(default, deserialize_with = "fraction")]
-        share: Option<f64>,
         #[serde(default, deserialize_with = "boolean")]
         flag: bool,
         #[serde(default, deserialize_with = "text")]
@@ -225,11 +226,10 @@ mod tests {
     }
 
     #[test]
-    fn text_and_fractions_are_loose_as_well() {
-        let sample: Sample =
-            serde_json::from_str(r#"{"name":117,"share":"0.25","change":"-3"}"#).unwrap();
+    fn text_and_negative_numbers_are_loose_as_well() {
+        let sample: Sample = serde_json::from_str(r#"{"name":117,"change":"-3"}"#).unwrap();
         assert_eq!(sample.name.as_deref(), Some("117"));
-        assert_eq!((sample.share, sample.change), (Some(0.25), Some(-3)));
+        assert_eq!(sample.change, Some(-3));
     }
 
     #[test]

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! One HTTP/1.1 connection: opened over TCP and TLS, then used for one request after the other.
+//!
+//! This is hyper's connection without hyper-util's pool and client on top, because those cannot
+//! say whether a request was written, how many connections were opened, or keep PVE's connections
+//! open (see [`crate::wire`]).
+
+use std::io;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::ext::ReasonPhrase;
+use hyper::header::CONTENT_TYPE;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use crate::endpoint::Endpoint;
+use crate::fingerprint::Fingerprint;
+use crate::tls::HandshakeFailure;
+use crate::wire::{Exchange, Wire};
+
+/// No answer of PVE comes near this; it bounds what a server that is no PVE can make us hold.
+const LARGEST_BODY: usize = 128 * 1024 * 1024;
+
+/// An open connection that no request is using.
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    exchange: Exchange,
+    served: u32,
+}
+
+/// A complete answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// The text behind the status; PVE's error text.
+    pub(crate) phrase: String,
+    /// The media type, without parameters.
+    pub(crate) media_type: String,
+    pub(crate) body: Bytes,
+}
+
+/// Why there is no connection. In every case no request was written.
+#[derive(Debug)]
+pub(crate) enum ConnectFailure {
+    /// The host did not answer or the connection broke.
+    Unreachable(String),
+    /// It answered, but not with TLS.
+    NotTls(String),
+    /// Its certificate is not trusted.
+    Certificate(String, Option<Fingerprint>),
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum ExchangeFailure {
+    /// Nothing was written: the request can go elsewhere.
+    NotWritten(String),
+    /// Something was written and no complete answer came.
+    Lost(String),
+    /// What came is not HTTP.
+    NotHttp(String),
+}
+
+impl Connection {
+    /// Opens a connection, trying the host's addresses one after the other. Returns the
+    /// fingerprint of the certificate the host showed as well.
+    pub(crate) async fn open(
+        endpoint: &Endpoint,
+        name: ServerName<'static>,
+        tls: &TlsConnector,
+        limit: Duration,
+    ) -> Result<(Self, Option<Fingerprint>), ConnectFailure> {
+        let socket = connect(endpoint, limit).await?;
+        let stream = match timeout(limit, tls.connect(name, socket)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(HandshakeFailure::from_error(&error).into()),
+            Err(_elapsed) => {
+                let text = format!("no TLS handshake within {} s", limit.as_secs_f32());
+                return Err(ConnectFailure::Unreachable(text));
+            }
+        };
+        let fingerprint = stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(<[_]>::first)
+            .map(|certificate| Fingerprint::of_certificate(certificate));
+        let exchange = Exchange::default();
+        let wire = TokioIo::new(Wire::new(stream, exchange.clone()));
+        let (sender, driver) = http1::handshake(wire)
+            .await
+            .map_err(|error| ConnectFailure::Unreachable(error.to_string()))?;
+        tokio::spawn(async move {
+            if let Err(error) = driver.await {
+                tracing::trace!(%error, "a connection ended");
+            }
+        });
+        Ok((
+            Self {
+                sender,
+                exchange,
+                served: 0,
+            },
+            fingerprint,
+        ))
+    }
+
+    /// The flags that tell whether the request under way was written.
+    pub(crate) fn exchange(&self) -> Exchange {
+        self.exchange.clone()
+    }
+
+    /// How many requests it has served.
+    pub(crate) const fn served(&self) -> u32 {
+        self.served
+    }
+
+    /// Waits until it can take a request; false if the server closed it meanwhile.
+    pub(crate) async fn is_ready(&mut self) -> bool {
+        // Letting the runtime look at its sockets first makes a close that has already arrived
+        // known to hyper.
+        tokio::task::yield_now().await;
+        self.sender.ready().await.is_ok()
+    }
+
+    /// Sends one request and reads the whole answer.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Reply, ExchangeFailure> {
+        self.exchange.begin();
+        self.served += 1;
+        let response = match self.sender.try_send_request(request).await {
+            Ok(response) => response,
+            Err(failure) => return Err(self.failure(failure.error())),
+        };
+        read(response).await
+    }
+
+    fn failure(&self, error: &hyper::Error) -> ExchangeFailure {
+        if !self.exchange.was_written() {
+            return ExchangeFailure::NotWritten(describe(error));
+        }
+        // hyper may find garbage or the end of the stream while it waits for a head.
+        if error.is_parse() {
+            return ExchangeFailure::NotHttp(format!("the answer is not HTTP ({error})"));
+        }
+        ExchangeFailure::Lost(describe(error))
+    }
+}
+
+async fn read(response: Response<Incoming>) -> Result<Reply, ExchangeFailure> {
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, LARGEST_BODY)
+        .collect()
+        .await
+        .map_err(|error| {
+            ExchangeFailure::Lost(format!(
+                "the answer broke off: {}",
+                innermost(error.as_ref())
+            ))
+        })?;
+    let phrase = head.extensions.get::<ReasonPhrase>().map_or_else(
+        || {
+            head.status
+                .canonical_reason()
+                .unwrap_or_default()
+                .to_owned()
+        },
+        |phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned(),
+    );
+    let media_type = head
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let media_type = media_type
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
+    Ok(Reply {
+        status: head.status.as_u16(),
+        phrase,
+        media_type: media_type.trim().to_ascii_lowercase(),
+        body: body.to_bytes(),
+    })
+}
+
+impl From<HandshakeFailure> for ConnectFailure {
+    fn from(failure: HandshakeFailure) -> Self {
+        match failure {
+            HandshakeFailure::Certificate(reason, fingerprint) => {
+                Self::Certificate(reason, fingerprint)
+            }
+            HandshakeFailure::NotTls(what) => Self::NotTls(what),
+            HandshakeFailure::Broken(reason) => Self::Unreachable(reason),
+        }
+    }
+}
+
+/// Each address of a name gets the whole time: a dead IPv6 route must not cost the IPv4 one.
+async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<TcpStream, ConnectFailure> {
+    let lookup = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port));
+    let unresolved = |reason: String| {
+        ConnectFailure::Unreachable(format!("the name cannot be resolved: {reason}"))
+    };
+    let addresses = match timeout(limit, lookup).await {
+        Ok(found) => found.map_err(|error| unresolved(error.to_string()))?,
+        Err(_elapsed) => return Err(unresolved("the name server does not answer".to_owned())),
+    };
+    let mut failure = unresolved("it has no address".to_owned());
+    for address in addresses {
+        match timeout(limit, TcpStream::connect(address)).await {
+            Ok(Ok(socket)) => {
+                // Requests are written in one piece; waiting for more only costs time.
+                let _ = socket.set_nodelay(true);
+                return Ok(socket);
+            }
+            Ok(Err(error)) => failure = ConnectFailure::Unreachable(connect_text(&error)),
+            Err(_elapsed) => {
+                let text = format!("no answer within {} s", limit.as_secs_f32());
+                failure = ConnectFailure::Unreachable(text);
+            }
+        }
+    }
+    Err(failure)
+}
+
+/// Names what an administrator knows by name, without the system's number.
+fn connect_text(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::HostUnreachable => "no route to host".to_owned(),
+        io::ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn describe(error: &hyper::Error) -> String {
+    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        "the connection was closed before an answer came".to_owned()
+    } else {
+        format!("the connection broke: {}", innermost(error))
+    }
+}
+
+/// The last cause says what the system said.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! TLS by rustls and ring: the ways to trust a certificate, and what a failed handshake means.
+//!
+//! Whatever the rule, the server has to prove that it holds the key of the certificate it shows
+//! (`verify_tls12_signature`, `verify_tls13_signature`). No ALPN is offered, so that nothing in
+//! between chooses HTTP/2, which has no reason phrase. Certificates of X.509 version 1 are not
+//! understood by rustls and fail under every rule.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{self, CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
+};
+
+use crate::error::Error;
+use crate::fingerprint::Fingerprint;
+use crate::options::Trust;
+
+/// Builds the configuration all connections of a client share. Another provider than ring would
+/// be chosen here, and nowhere else.
+pub(crate) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
+    let provider = Arc::new(crypto::ring::default_provider());
+    let verifier = Verifier {
+        algorithms: provider.signature_verification_algorithms,
+        rule: rule(trust, &provider)?,
+    };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Configuration(format!("cannot set up TLS: {error}")))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// Why a certificate was refused, and which one it was.
+#[derive(Debug)]
+struct Untrusted {
+    fingerprint: Fingerprint,
+    reason: String,
+}
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Untrusted {}
+
+/// What failed while agreeing on TLS.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum HandshakeFailure {
+    /// The certificate is not trusted.
+    Certificate(String, Option<Fingerprint>),
+    /// The other side does not speak TLS.
+    NotTls(String),
+    /// The connection broke or no common ground was found.
+    Broken(String),
+}
+
+impl HandshakeFailure {
+    /// Reads what rustls says about a failed handshake.
+    pub(crate) fn from_error(error: &io::Error) -> Self {
+        let Some(tls) = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        else {
+            return Self::Broken(match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    "closed the connection during the TLS handshake; is this the HTTPS port of Proxmox VE?".to_owned()
+                }
+                _ => format!("TLS handshake: {error}"),
+            });
+        };
+        match tls {
+            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
+                let untrusted = inner.downcast_ref::<Untrusted>();
+                Self::Certificate(inner.to_string(), untrusted.map(|inner| inner.fingerprint))
+            }
+            rustls::Error::InvalidCertificate(reason) => Self::Certificate(reason.to_string(), None),
+            rustls::Error::InvalidMessage(_) => Self::NotTls(
+                "it does not speak TLS; plain HTTP on this port? Proxmox VE serves HTTPS, usually on port 8006"
+                    .to_owned(),
+            ),
+            other => Self::Broken(format!("TLS handshake: {other}")),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Rule {
+    Any,
+    Pinned(Vec<Fingerprint>),
+    Authorities(Arc<WebPkiServerVerifier>),
+}
+
+fn rule(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Rule, Error> {
+    match trust {
+        Trust::AcceptAny => Ok(Rule::Any),
+        Trust::Fingerprints(fingerprints) if fingerprints.is_empty() => Err(Error::Configuration(
+            "no fingerprint to trust was given".to_owned(),
+        )),
+        Trust::Fingerprints(fingerprints) => Ok(Rule::Pinned(fingerprints.clone())),
+        Trust::SystemStore => authorities(system_store()?, "the system's store", provider),
+        Trust::CaFile(path) => {
+            authorities(authorities_of(path)?, &path.display().to_string(), provider)
+        }
+    }
+}
+
+fn authorities(
+    roots: RootCertStore,
+    source: &str,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Rule, Error> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map(Rule::Authorities)
+        .map_err(|error| {
+            Error::Configuration(format!(
+                "no usable certificate authority in {source}: {error}"
+            ))
+        })
+}
+
+/// Single certificates of the store that cannot be read are passed over, as everywhere.
+fn system_store() -> Result<RootCertStore, Error> {
+    let loaded = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, ignored) = roots.add_parsable_certificates(loaded.certs);
+    tracing::debug!(
+        added,
+        ignored,
+        "loaded the system's certificate authorities"
+    );
+    if added > 0 {
+        return Ok(roots);
+    }
+    let reasons: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
+    let reasons = if reasons.is_empty() {
+        "it is empty".to_owned()
+    } else {
+        reasons.join("; ")
+    };
+    Err(Error::Configuration(format!(
+        "the system's store of certificate authorities cannot be used: {reasons}; install the package ca-certificates"
+    )))
+}
+
+/// Every certificate of a file the administrator named must be readable.
+fn authorities_of(path: &Path) -> Result<RootCertStore, Error> {
+    let failed = |reason: String| {
+        let path = path.display();
+        Error::Configuration(format!(
+            "cannot read certificate authorities from {path}: {reason}"
+        ))
+    };
+    let mut roots = RootCertStore::empty();
+    let certificates =
+        CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| failed(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(failed("it holds no certificate in PEM form".to_owned()));
+    }
+    Ok(roots)
+}
+
+/// Applies the rule, and always checks that the server holds the key.
+#[derive(Debug)]
+struct Verifier {
+    algorithms: WebPkiSupportedAlgorithms,
+    rule: Rule,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let fingerprint = Fingerprint::of_certificate(certificate);
+        let reason = match &self.rule {
+            Rule::Any => return Ok(ServerCertVerified::assertion()),
+            Rule::Pinned(pins) if pins.contains(&fingerprint) => {
+                return Ok(ServerCertVerified::assertion());
+            }
+            Rule::Pinned(_) => format!(
+                "its fingerprint is {fingerprint}, which is none of those trusted; if the certificate was replaced on purpose, trust the new fingerprint"
+            ),
+            Rule::Authorities(authorities) => {
+                match authorities.verify_server_cert(
+                    certificate,
+                    intermediates,
+                    name,
+                    ocsp_response,
+                    now,
+                ) {
+                    Ok(verified) => return Ok(verified),
+                    Err(error) => format!(
+                        "{error}; if it is the right host, trust its authority's certificate or the fingerprint {fingerprint}"
+                    ),
+                }
+            }
+        };
+        let untrusted = Arc::new(Untrusted {
+            fingerprint,
+            reason,
+        });
+        Err(CertificateError::Other(OtherError(untrusted)).into())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unusable_rule_is_a_configuration_error() {
+        let missing = Trust::CaFile("no/such/file.pem".into());
+        for (trust, part) in [
+            (Trust::Fingerprints(Vec::new()), "no fingerprint"),
+            (missing, "no/such/file.pem"),
+        ] {
+            let error = client_config(&trust).unwrap_err();
+            assert!(matches!(error, Error::Configuration(_)), "{error:?}");
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused() {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let error = client_config(&Trust::CaFile(manifest)).unwrap_err();
+        assert!(
+            error.to_string().contains("no certificate in PEM form"),
+            "{error}"
+        );
+    }
+}
