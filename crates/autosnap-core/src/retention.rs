@@ -87,7 +87,7 @@ impl fmt::Display for Reason {
             Self::Kept { rank } => write!(formatter, "kept as number {rank} from the newest"),
             Self::KeptNew => write!(formatter, "kept as the new one"),
             Self::Removed { rank, keep } => {
-                write!(formatter, "number {rank} from the newest, {keep} are kept")
+                write!(formatter, "number {rank} from the newest, keep is {keep}")
             }
             Self::NotOurs => write!(formatter, "not taken by this tool"),
             Self::OtherLabel => write!(formatter, "has another label"),

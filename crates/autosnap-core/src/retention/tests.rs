@@ -85,6 +85,13 @@ fn keeping_none_still_keeps_the_new_one() {
     let expected = ["autodaily231101000000", "autodaily231102000000"];
     assert_eq!(removed(&before, 0, Some(new)), expected);
     assert_eq!(removed(&after, 0, Some(new)), expected);
+    let verdicts = decide(&before, &policy("daily", 0), Some(&new_name(new)));
+    let reasons = verdicts.iter().map(|verdict| verdict.reason.to_string());
+    let told = [
+        "number 2 from the newest, keep is 1",
+        "number 3 from the newest, keep is 1",
+    ];
+    assert!(reasons.eq(told));
 }
 
 #[test]
@@ -188,7 +195,7 @@ fn what_does_not_count_stays_and_says_why() {
         ("autodaily231102000000", "not taken by this tool"),
         (
             "autodaily231101000000",
-            "number 1 from the newest, 0 are kept",
+            "number 1 from the newest, keep is 0",
         ),
         (
             "autodaily231106000000",
