@@ -60,13 +60,13 @@ pub struct RootArgs {
     /// Hosts of the cluster, HOST[:PORT],HOST2[:PORT],…; port 8006. The next one takes over when one does not answer.
     #[arg(long, value_name = "HOSTS", help_heading = CONNECTION)]
     pub host: String,
-    /// API token, USER@REALM!TOKENID=UUID, or file:PATH that holds it.
+    /// API token, USER@REALM!TOKENID=UUID, or `file:PATH` that holds it.
     #[arg(long, value_name = "TOKEN", help_heading = CONNECTION, hide_env_values = true)]
     pub api_token: Option<String>,
     /// User, USER[@REALM]; realm pam. Used with --password when there is no API token.
     #[arg(long, value_name = "USER", help_heading = CONNECTION)]
     pub username: Option<String>,
-    /// Password, or file:PATH that holds it; a missing file is asked for and stored.
+    /// Password, or `file:PATH` that holds it; a missing file is asked for and stored.
     #[arg(long, value_name = "PASSWORD", help_heading = CONNECTION)]
     pub password: Option<String>,
     /// Check the certificate against the system's certificate store.

@@ -21,10 +21,10 @@ use crate::stop::Stop;
 use crate::{logging, normalize, response_file, signals, status};
 
 /// Runs the program with the arguments behind its name, and says what to exit with.
-pub fn run(arguments: Vec<OsString>) -> ExitStatus {
+pub fn run(arguments: &[OsString]) -> ExitStatus {
     let console = Console::default();
-    let result = parse(&arguments).and_then(|parsed| match parsed {
-        Parsed::Run(cli) => execute(&cli, &arguments),
+    let result = parse(arguments).and_then(|parsed| match parsed {
+        Parsed::Run(cli) => execute(&cli, arguments),
         Parsed::Shown(text) => {
             console.out(&text);
             Ok(ExitStatus::Success)

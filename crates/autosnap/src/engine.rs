@@ -13,7 +13,8 @@ mod operation;
 mod phases;
 mod turn;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ use autosnap_core::event::{Event, GuestEnd};
 use autosnap_core::guest::Vmid;
 use autosnap_core::plan::{Decision, GuestPlan, Plan};
 use autosnap_core::schedule::{JobId, Limits, Schedule, Work};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use pve_client::{Client, Upid, WaitPolicy};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::events::Events;
@@ -109,16 +110,16 @@ impl Engine {
 
     /// Carries out the plan. All it has to tell, it tells as events; every guest of the plan gets
     /// its [`Event::GuestFinished`], whatever happens.
-    pub async fn run(self: &Arc<Self>, plan: &Arc<Plan>) {
+    pub async fn run(&self, plan: &Plan) {
         let work: Vec<Work> = plan.guests.iter().map(|guest| self.work(guest)).collect();
         let mut floor = Floor {
             engine: self,
             schedule: Schedule::new(self.options.limits, &work),
             waiting: (0..plan.guests.len())
-                .map(|index| Some(Turn::new(Arc::clone(plan), index)))
+                .map(|index| Some(Turn::new(plan, index)))
                 .collect(),
-            running: JoinSet::new(),
-            deferred: BTreeMap::new(),
+            running: FuturesUnordered::new(),
+            deferred: BTreeSet::new(),
         };
         floor.run().await;
         floor.finish_unreached();
@@ -159,18 +160,20 @@ impl Engine {
     }
 }
 
+type BoxFuture<'a> = Pin<Box<dyn Future<Output = (JobId, Turn<'a>, TurnEnd)> + 'a>>;
+
 /// The state of one run: who waits, who runs, who was put back.
 struct Floor<'a> {
-    engine: &'a Arc<Engine>,
+    engine: &'a Engine,
     schedule: Schedule,
     /// The turn of each job while it does not run; `None` while it runs and when it is over.
-    waiting: Vec<Option<Turn>>,
-    running: JoinSet<(JobId, Turn, TurnEnd)>,
+    waiting: Vec<Option<Turn<'a>>>,
+    running: FuturesUnordered<BoxFuture<'a>>,
     /// Jobs put back for a lock, by the time of their next try.
-    deferred: BTreeMap<(Instant, JobId), ()>,
+    deferred: BTreeSet<(Instant, JobId)>,
 }
 
-impl Floor<'_> {
+impl<'a> Floor<'a> {
     async fn run(&mut self) {
         let stop = self.engine.stop.clone();
         let mut stopping = stop.requested().is_some();
@@ -180,18 +183,14 @@ impl Floor<'_> {
             }
             let next_try = self
                 .deferred
-                .keys()
-                .next()
+                .first()
                 .map(|(time, _)| *time)
                 .filter(|_| !stopping);
             if self.running.is_empty() && next_try.is_none() {
                 break;
             }
             tokio::select! {
-                Some(ended) = self.running.join_next() => {
-                    let (job, turn, end) = ended.expect("turns neither panic nor are aborted");
-                    self.take_back(job, turn, end);
-                }
+                Some((job, turn, end)) = self.running.next() => self.take_back(job, turn, end),
                 () = until(next_try) => self.resume_due(),
                 interruption = stop.wait(), if !stopping => {
                     stopping = true;
@@ -206,15 +205,15 @@ impl Floor<'_> {
             let mut turn = self.waiting[job]
                 .take()
                 .expect("a job that waits has its turn here");
-            let engine = Arc::clone(self.engine);
-            self.running.spawn(async move {
-                let end = turn.take(&engine).await;
+            let engine = self.engine;
+            self.running.push(Box::pin(async move {
+                let end = turn.take(engine).await;
                 (job, turn, end)
-            });
+            }));
         }
     }
 
-    fn take_back(&mut self, job: JobId, turn: Turn, end: TurnEnd) {
+    fn take_back(&mut self, job: JobId, turn: Turn<'a>, end: TurnEnd) {
         let vmid = turn.vmid();
         match end {
             TurnEnd::Finished(end) => {
@@ -235,7 +234,7 @@ impl Floor<'_> {
                     .engine
                     .deadline_for_locks
                     .map_or(again, |deadline| again.min(deadline));
-                self.deferred.insert((again, job), ());
+                self.deferred.insert((again, job));
                 self.waiting[job] = Some(turn);
             }
         }
@@ -243,12 +242,10 @@ impl Floor<'_> {
 
     fn resume_due(&mut self) {
         let now = Instant::now();
-        while let Some(entry) = self
-            .deferred
-            .first_entry()
-            .filter(|entry| entry.key().0 <= now)
+        while let Some(&(time, job)) = self.deferred.first()
+            && time <= now
         {
-            let ((_, job), ()) = entry.remove_entry();
+            self.deferred.pop_first();
             self.schedule.resume(job);
         }
     }
@@ -257,20 +254,13 @@ impl Floor<'_> {
     /// in the middle of its turn has had its failure told.
     fn finish_unreached(&mut self) {
         for turn in self.waiting.iter_mut().filter_map(Option::take) {
-            let end = turn.end_if_never_resumed();
+            let end = turn.planned_end().unwrap_or(GuestEnd::NotReached);
             self.engine.events.send(Event::GuestFinished {
                 vmid: turn.vmid(),
                 end,
                 duration: turn.worked(),
             });
         }
-    }
-}
-
-impl Turn {
-    /// What a guest that is left waiting when the run stops has come to.
-    fn end_if_never_resumed(&self) -> GuestEnd {
-        self.planned_end().unwrap_or(GuestEnd::NotReached)
     }
 }
 

@@ -4,14 +4,12 @@
 //! One `GET /cluster/resources` tells of all guests, nodes, pools and storages; a guest is asked
 //! only for what the decision about it needs. Reads run side by side, within a limit.
 
-use std::future::Future;
-
 use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
 use autosnap_core::select::{Inventory, NodeInfo};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::storage::StorageUsage;
+use futures_util::stream::{self, StreamExt};
 use pve_client::{Client, Error, GuestResource, Resource, SnapshotListing, StorageResource};
-use tokio::task::JoinSet;
 
 /// Reads what there is.
 pub async fn read(client: &Client) -> Result<Inventory, Error> {
@@ -69,32 +67,22 @@ pub fn wire_kind(kind: GuestKind) -> pve_client::GuestKind {
 }
 
 /// Runs one future per item, at most `limit` at a time; the results come in the order of the items.
-pub async fn side_by_side<T, R, F>(limit: usize, items: Vec<T>, work: impl Fn(T) -> F) -> Vec<R>
-where
-    R: Send + 'static,
-    F: Future<Output = R> + Send + 'static,
-{
-    let mut results: Vec<Option<R>> = items.iter().map(|_| None).collect();
-    let mut items = items.into_iter().enumerate();
-    let mut running = JoinSet::new();
-    loop {
-        while running.len() < limit.max(1) {
-            let Some((index, item)) = items.next() else {
-                break;
-            };
-            let future = work(item);
-            running.spawn(async move { (index, future.await) });
-        }
-        let Some(ended) = running.join_next().await else {
-            break;
-        };
-        let (index, result) = ended.expect("reads neither panic nor are aborted");
-        results[index] = Some(result);
-    }
-    results
-        .into_iter()
-        .map(|result| result.expect("every item was worked on"))
+pub async fn side_by_side<T, R, F: Future<Output = R>>(
+    limit: usize,
+    items: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> F,
+) -> Vec<R> {
+    let numbered = items.into_iter().enumerate();
+    let futures = numbered.map(|(index, item)| {
+        let future = work(item);
+        async move { (index, future.await) }
+    });
+    let mut results: Vec<(usize, R)> = stream::iter(futures)
+        .buffer_unordered(limit.max(1))
         .collect()
+        .await;
+    results.sort_unstable_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 fn guest(resource: GuestResource) -> Option<Guest> {

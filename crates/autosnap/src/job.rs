@@ -134,7 +134,7 @@ async fn read_and_carry_out(
         context.stop.clone(),
         context.tasks.clone(),
     );
-    Arc::new(engine).run(&plan).await;
+    engine.run(&plan).await;
     Ok(())
 }
 
@@ -251,21 +251,20 @@ async fn plan_all(
         })
         .collect();
     let with_config = matches!(request.action, Action::Snap(_));
-    let readings = inventory::side_by_side(settings.limits.total, screened, |(guest, decision)| {
-        let client = context.client.clone();
-        async move {
-            match decision {
-                Some(decision) => Err((guest, decision)),
-                None => match reading(&client, &guest, with_config).await {
-                    Ok(reading) => Ok((guest, reading)),
-                    Err(error) => Err((
-                        guest,
-                        Decision::Refuse(Refusal::Unreadable(error.to_string())),
-                    )),
-                },
-            }
-        }
-    });
+    let readings = inventory::side_by_side(
+        settings.limits.total,
+        screened,
+        async |(guest, decision)| match decision {
+            Some(decision) => Err((guest, decision)),
+            None => match reading(&context.client, &guest, with_config).await {
+                Ok(reading) => Ok((guest, reading)),
+                Err(error) => Err((
+                    guest,
+                    Decision::Refuse(Refusal::Unreadable(error.to_string())),
+                )),
+            },
+        },
+    );
     let guard = StorageGuard {
         storages: &inventory.storages,
         limit,

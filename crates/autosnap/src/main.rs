@@ -4,6 +4,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = std::env::args_os().skip(1).collect();
-    ExitCode::from(autosnap::cli::run(arguments).code())
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    ExitCode::from(autosnap::cli::run(&arguments).code())
 }

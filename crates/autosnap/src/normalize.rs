@@ -99,10 +99,6 @@ fn is_option(shapes: &HashMap<String, Shape>, argument: &OsString) -> bool {
     })
 }
 
-#[expect(
-    clippy::ptr_arg,
-    reason = "the signature that Peekable::next_if asks for"
-)]
 fn is_truth(argument: &OsString) -> bool {
     argument
         .to_str()

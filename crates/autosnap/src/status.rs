@@ -70,14 +70,10 @@ pub async fn read(
             guest.vmid, guest.node
         )
     }));
-    let listings = inventory::side_by_side(settings.reads_at_once, online, |guest| {
-        let client = client.clone();
-        let settings = settings.clone();
-        async move {
-            match inventory::guest_snapshots(&client, &guest).await {
-                Ok(snapshots) => Ok(rows(&settings, &guest, snapshots, now)),
-                Err(error) => Err((guest, error)),
-            }
+    let listings = inventory::side_by_side(settings.reads_at_once, online, async |guest: Guest| {
+        match inventory::guest_snapshots(client, &guest).await {
+            Ok(snapshots) => Ok(rows(settings, &guest, snapshots, now)),
+            Err(error) => Err((guest, error)),
         }
     });
     for listing in listings.await {

@@ -144,30 +144,27 @@ pub(super) fn task_hint(
     message: &str,
     half: bool,
     upid: &Upid,
-) -> Option<String> {
+) -> String {
     let tool = match place.kind {
         GuestKind::Qemu => "qm",
         GuestKind::Lxc => "pct",
     };
     let vmid = place.vmid;
     if half {
-        return Some(format!(
+        return format!(
             "PVE has left the guest locked; when no task runs on it, as root on {}: \
              {tool} unlock {vmid} && {tool} delsnapshot {vmid} {snapshot} --force",
             place.node
-        ));
-    }
-    if message.contains("snapshot feature is not available") {
-        return Some(format!(
-            "a storage of its disks cannot take snapshots; see: {tool} config {vmid}"
-        ));
-    }
-    if message.contains("needed by replication job") {
-        return Some(
-            "replication still needs it; it can be removed after the next replication".to_owned(),
         );
     }
-    Some(format!("see the task's log in PVE: {upid}"))
+    if message.contains("snapshot feature is not available") {
+        return format!("a storage of its disks cannot take snapshots; see: {tool} config {vmid}");
+    }
+    if message.contains("needed by replication job") {
+        return "replication still needs it; it can be removed after the next replication"
+            .to_owned();
+    }
+    format!("see the task's log in PVE: {upid}")
 }
 
 #[cfg(test)]

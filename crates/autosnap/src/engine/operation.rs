@@ -286,13 +286,13 @@ impl Engine {
                     Some(Seen::Half) => Effect::HalfDone,
                     Some(Seen::Done) | None => Effect::Unknown,
                 },
-                hint: explain::task_hint(
+                hint: Some(explain::task_hint(
                     place,
                     operation.snapshot_name(),
                     &message,
                     seen == Some(Seen::Half),
                     upid,
-                ),
+                )),
                 message,
             }),
         }

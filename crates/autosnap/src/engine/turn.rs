@@ -6,7 +6,6 @@
 //! meets a lock can be put back and goes on later where it was.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, PostponeReason};
@@ -27,8 +26,8 @@ const LONGEST_LOCK_PAUSE: Duration = Duration::from_secs(15);
 
 /// One guest on its way through its plan.
 #[derive(Debug)]
-pub(super) struct Turn {
-    plan: Arc<Plan>,
+pub(super) struct Turn<'a> {
+    plan: &'a Plan,
     index: usize,
     place: Place,
     stage: Stage,
@@ -61,8 +60,8 @@ pub(super) enum TurnEnd {
     Deferred(String),
 }
 
-impl Turn {
-    pub(super) fn new(plan: Arc<Plan>, index: usize) -> Self {
+impl<'a> Turn<'a> {
+    pub(super) fn new(plan: &'a Plan, index: usize) -> Self {
         let guest = &plan.guests[index].guest;
         let place = Place {
             node: guest.node.clone(),
@@ -122,7 +121,7 @@ impl Turn {
     pub(super) async fn take(&mut self, engine: &Engine) -> TurnEnd {
         self.stretch_began = Instant::now();
         self.tell_begin(engine);
-        let plan = Arc::clone(&self.plan);
+        let plan = self.plan;
         let end = match &plan.guests[self.index].decision {
             Decision::Skip(skip) => TurnEnd::Finished(GuestEnd::Skipped(skip.clone())),
             Decision::Refuse(refusal) => TurnEnd::Finished(self.refuse(engine, refusal).await),
@@ -439,7 +438,7 @@ impl Turn {
         }
     }
 
-    fn guest_plan(&self) -> &GuestPlan {
+    fn guest_plan(&self) -> &'a GuestPlan {
         &self.plan.guests[self.index]
     }
 

@@ -81,10 +81,10 @@ impl Text {
             HookEnd::Exited(status) => _ = writeln!(text, "Script return code: {status}"),
             HookEnd::Killed => text.push_str("Script was ended by a signal\n"),
             HookEnd::TimedOut => {
-                text.push_str("Script was ended: it ran longer than --hook-timeout allows\n")
+                text.push_str("Script was ended: it ran longer than --hook-timeout allows\n");
             }
             HookEnd::NotStarted(error) => {
-                _ = writeln!(text, "Script could not be started: {error}")
+                _ = writeln!(text, "Script could not be started: {error}");
             }
         }
         match run.vmid {
@@ -200,7 +200,7 @@ impl Sink for Text {
             }
             Event::Warned(warning) => self.console.error(&format!("WARNING: {warning}")),
             Event::StoragesRead { storages, limit } => {
-                self.console.out(&storage_table(storages, *limit))
+                self.console.out(&storage_table(storages, *limit));
             }
             Event::StoragesNotRead(version) => self.console.out(&format!(
                 "The Proxmox VE version {version} does not verify the storage % usage!\n"
@@ -216,7 +216,7 @@ impl Sink for Text {
                 self.line(*vmid, &format!("Create snapshot: {}", snapshot.name));
             }
             Event::RemovalStarted { vmid, name } => {
-                self.line(*vmid, &format!("Remove snapshot: {name}"))
+                self.line(*vmid, &format!("Remove snapshot: {name}"));
             }
             Event::Created { vmid, success } | Event::Removed { vmid, success, .. } => {
                 if success.warnings > 0 {
