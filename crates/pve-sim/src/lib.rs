@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Placeholder of the first commit.
 
+pub mod journal;
 pub mod schema;
