@@ -2,6 +2,7 @@
 //! Placeholder of the first commit.
 
 pub mod faults;
+pub mod generate;
 pub mod journal;
 mod random;
 pub mod schema;

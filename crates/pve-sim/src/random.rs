@@ -39,9 +39,21 @@ impl Random {
         (f64::from(high) * 4_294_967_296.0 + f64::from(low)) / 9_007_199_254_740_992.0
     }
 
+    /// A number from 0 up to, but not including, `end`, which is not 0.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        // The bias is about `end` in 2^64: nothing here notices.
+        self.next() % end
+    }
+
     /// Whether something of that probability happens.
     pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.fraction() < probability
+    }
+
+    /// One of several things; there is at least one.
+    pub(crate) fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        let index = self.below(choices.len() as u64);
+        &choices[usize::try_from(index).expect("an index of a slice fits")]
     }
 }
 
