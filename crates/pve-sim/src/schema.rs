@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 mod check;
 mod format;
+mod property_string;
 
 use check::{Checker, Properties};
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Checks of parameters against their schema: `check_object`, `check_prop`, `check_type` and
-//! `parse_property_string` of `PVE/JSONSchema.pm`, with the same texts.
+//! Checks of parameters against their schema: `check_object`, `check_prop` and `check_type` of
+//! `PVE/JSONSchema.pm`, with the same texts.
 //!
 //! Limits: `oneOf`, `extends`, `disallow` and `items` do not occur in the part of the API that the
 //! simulator serves. The schema dump folds `net0`, `net1`, … into `net[n]` without saying how many
@@ -16,6 +16,7 @@ use serde_json::{Map, Number, Value};
 
 use super::ParameterErrors;
 use super::format::check_named_format;
+use super::property_string::check_property_string;
 
 /// Properties by name; `net[n]` stands for all names of that form.
 pub(super) type Properties = BTreeMap<String, Property>;
@@ -25,7 +26,7 @@ pub(super) type Properties = BTreeMap<String, Property>;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Property {
     #[serde(rename = "type")]
-    kind: Option<String>,
+    pub(super) kind: Option<String>,
     #[serde(default)]
     optional: bool,
     format: Option<Format>,
@@ -37,10 +38,10 @@ pub(super) struct Property {
     min_length: Option<usize>,
     max_length: Option<usize>,
     requires: Option<String>,
-    alias: Option<String>,
-    key_alias: Option<String>,
+    pub(super) alias: Option<String>,
+    pub(super) key_alias: Option<String>,
     #[serde(default, rename = "default_key")]
-    default_key: bool,
+    pub(super) default_key: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,8 +113,17 @@ pub(super) struct Checker {
 impl Checker {
     /// Errors by parameter name; none if all is well.
     pub(super) fn check(properties: &Properties, given: &Map<String, Value>) -> ParameterErrors {
+        Self::check_below("", properties, given)
+    }
+
+    /// The same for an object that is itself a parameter: its name goes before those of its members.
+    pub(super) fn check_below(
+        path: &str,
+        properties: &Properties,
+        given: &Map<String, Value>,
+    ) -> ParameterErrors {
         let mut checker = Self::default();
-        checker.object("", properties, given);
+        checker.object(path, properties, given);
         checker.errors
     }
 
@@ -286,123 +296,6 @@ impl Format {
     }
 }
 
-/// A comma-separated list of `key=value`, of which one key may be left out.
-fn check_property_string(path: &str, properties: &Properties, text: &str) -> Result<(), String> {
-    let mut parser = PropertyString {
-        properties,
-        given: Map::new(),
-        default_key: None,
-    };
-    for part in text.split(',').filter(|part| !part.trim().is_empty()) {
-        match part.split_once('=') {
-            None => parser.bare(part)?,
-            Some((key, value)) if !key.is_empty() && !value.is_empty() => {
-                parser.keyed(key, value)?;
-            }
-            Some(_) => return Err("missing key in comma-separated list property\n".to_owned()),
-        }
-    }
-    let mut checker = Checker::default();
-    checker.object(path, properties, &parser.given);
-    if checker.errors.is_empty() {
-        return Ok(());
-    }
-    // The order of these lines is random in PVE.
-    let lines = checker
-        .errors
-        .iter()
-        .fold(String::new(), |lines, (key, text)| {
-            lines + key + ": " + text + "\n"
-        });
-    Err(format!("format error\n{lines}"))
-}
-
-struct PropertyString<'a> {
-    properties: &'a Properties,
-    given: Map<String, Value>,
-    default_key: Option<&'a str>,
-}
-
-impl PropertyString<'_> {
-    fn keyed(&mut self, key: &str, value: &str) -> Result<(), String> {
-        self.refuse_duplicate(key)?;
-        let mut key = key;
-        let mut property = self.properties.get(key);
-        if let Some((aliased, alias)) =
-            property.and_then(|aliased| Some((aliased, aliased.alias.as_ref()?)))
-        {
-            self.remember_alias(aliased, key)?;
-            key = alias;
-            property = self.properties.get(key);
-        }
-        let Some(property) = property else {
-            return Err(format!(
-                "invalid key in comma-separated list property: {key}\n"
-            ));
-        };
-        let value = match property.kind.as_deref() {
-            Some("boolean") => boolean_word(value),
-            _ => value,
-        };
-        self.insert(key, value);
-        Ok(())
-    }
-
-    /// `virtio=BC:24:…` is short for `model=virtio,macaddr=BC:24:…`.
-    fn remember_alias(&mut self, aliased: &Property, key: &str) -> Result<(), String> {
-        let Some(key_alias) = &aliased.key_alias else {
-            return Ok(());
-        };
-        if self.given.contains_key(key_alias) {
-            return Err(format!("key alias '{key_alias}' is already defined\n"));
-        }
-        self.insert(key_alias, key);
-        Ok(())
-    }
-
-    fn bare(&mut self, value: &str) -> Result<(), String> {
-        if let Some(key) = self.default_key {
-            return Err(duplicate_key(key));
-        }
-        let mut keys = self
-            .properties
-            .iter()
-            .filter(|(_, property)| property.default_key);
-        let Some((key, _)) = keys.next() else {
-            return Err("value without key, but schema does not define a default key\n".to_owned());
-        };
-        self.refuse_duplicate(key)?;
-        self.default_key = Some(key);
-        self.insert(key, value);
-        Ok(())
-    }
-
-    fn refuse_duplicate(&self, key: &str) -> Result<(), String> {
-        if self.given.contains_key(key) {
-            return Err(duplicate_key(key));
-        }
-        Ok(())
-    }
-
-    fn insert(&mut self, key: &str, value: &str) {
-        self.given
-            .insert(key.to_owned(), Value::String(value.to_owned()));
-    }
-}
-
-fn duplicate_key(key: &str) -> String {
-    format!("duplicate key in comma-separated list property: {key}\n")
-}
-
-/// `parse_boolean`: property strings know more words for yes and no than parameters do.
-fn boolean_word(text: &str) -> &str {
-    match text.to_ascii_lowercase().as_str() {
-        "1" | "on" | "yes" | "true" => "1",
-        "0" | "off" | "no" | "false" => "0",
-        _ => text,
-    }
-}
-
 fn indexed<'a>(properties: &'a Properties, name: &str) -> Option<&'a Property> {
     let letters = name.trim_end_matches(|character: char| character.is_ascii_digit());
     let index = &name[letters.len()..];
@@ -433,4 +326,56 @@ fn is_number(text: &str) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
         && text.parse::<f64>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_of_the_schema_compiles() {
+        let schema = serde_json::from_str(include_str!("../../data/api-schema.json")).unwrap();
+        let mut compiled = 0;
+        compile_patterns(&schema, &mut compiled);
+        assert!(compiled > 50, "only {compiled} patterns");
+    }
+
+    fn compile_patterns(value: &Value, compiled: &mut usize) {
+        if let Some(source) = value.get("pattern").and_then(Value::as_str) {
+            Pattern::from(source.to_owned()).regex();
+            *compiled += 1;
+        }
+        let members = value.as_object().into_iter().flat_map(Map::values);
+        for inner in members.chain(value.as_array().into_iter().flatten()) {
+            compile_patterns(inner, compiled);
+        }
+    }
+
+    #[test]
+    fn perl_patterns_mean_what_they_mean_in_perl() {
+        let matches = |pattern: &str, text: &str| Pattern::from(pattern.to_owned()).matches(text);
+        assert!(matches("(?^i:[a-z]+)", "Ab\n") && !matches("(?^:[a-z]+)", "Ab"));
+        assert!(matches("[a-z]{,3}", "") && !matches("[a-z]{,3}", "abcd"));
+        // Each anchor belongs to one alternative only: PVE's own oversight.
+        assert!(matches(
+            r"/dev/parport\d+|/dev/usb/lp\d+",
+            "/dev/parport0 and more"
+        ));
+    }
+
+    #[test]
+    fn numbers_are_what_perl_takes_for_numbers() {
+        for number in ["1", "-1", "+1.5", ".5", "1.", "1e3", "1.5E-3", "7\n"] {
+            assert!(is_number(number), "{number}");
+        }
+        for text in [
+            "", ".", "e3", "1e", "inf", "NaN", "0x10", "1 ", "1\n\n", "--1",
+        ] {
+            assert!(!is_number(text), "{text}");
+        }
+        assert!(is_integer("-12\n") && !is_integer("1.0") && !is_integer("+"));
+        let texts = [1.0.into(), 0.5.into(), (-3).into()]
+            .map(|value: Value| perl_text(&value).into_owned());
+        assert_eq!(texts, ["1", "0.5", "-3"]);
+    }
 }

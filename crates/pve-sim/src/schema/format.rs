@@ -3,7 +3,8 @@
 //! `PVE/JSONSchema.pm`). Each format names the module that registers it.
 //!
 //! Limits: formats of guest hardware and of storage definitions that no snapshot client sends are
-//! not checked; `UNCHECKED` lists them, and a test holds both lists against the schema.
+//! not checked; `UNCHECKED` lists them, and a test holds both lists against the schema. PVE may word
+//! it differently when a pool is nested too deeply; that it refuses more than three levels is known.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
