@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Building blocks that generated worlds and the demo's world share.
+//!
+//! Limits: configurations hold what a snapshot client may look at and no more; the simulator adds
+//! what PVE itself would.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::GenerateOptions;
+use super::names::POOLS;
+
+/// Bytes of a gibibyte.
+pub(super) const GIB: u64 = 1 << 30;
+
+/// The description by which cv4pve-autosnap knows its own snapshots.
+pub(super) const OUR_DESCRIPTION: &str = "cv4pve-autosnap";
+
+const DAY: i64 = 86_400;
+
+/// A past run of the snapshot tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Name of the snapshots it took.
+    pub(super) snapshot: String,
+    /// When it started, in seconds since the epoch.
+    pub(super) started: i64,
+}
+
+/// The runs whose snapshots are still there, oldest first.
+pub(super) fn runs(options: &GenerateOptions) -> Vec<Run> {
+    let labels = u32::try_from(options.labels.len()).unwrap_or(u32::MAX);
+    let mut runs: Vec<Run> = (0..options.snapshots)
+        .filter_map(|index| {
+            let label = &options.labels[usize::try_from(index % labels).ok()?];
+            let step_back = i64::from(index / labels) + 1;
+            Some(run(
+                label,
+                options.now,
+                options.utc_offset_seconds,
+                step_back,
+            ))
+        })
+        .collect();
+    runs.sort_by_key(|run| run.started);
+    runs
+}
+
+/// The run of a label that lies so many of its steps back. Runs start just after the step's
+/// beginning in local time, as those of a crontab do.
+pub(super) fn run(label: &str, now: i64, utc_offset_seconds: i32, back: i64) -> Run {
+    let step = step_seconds(label);
+    let offset = i64::from(utc_offset_seconds);
+    let begin = (now + offset).div_euclid(step) * step - offset;
+    let started = begin - back * step + 2;
+    Run {
+        snapshot: format!("auto{label}{}", timestamp(started + offset)),
+        started,
+    }
+}
+
+fn step_seconds(label: &str) -> i64 {
+    match label {
+        "hourly" => 3_600,
+        "weekly" => 7 * DAY,
+        "monthly" => 30 * DAY,
+        _ => DAY,
+    }
+}
+
+/// `yyMMddHHmmss`, the format that cv4pve-autosnap puts into names unless told otherwise.
+pub(super) fn timestamp(local_seconds: i64) -> String {
+    let (days, second) = (local_seconds.div_euclid(DAY), local_seconds.rem_euclid(DAY));
+    let (year, month, day) = civil_date(days);
+    format!(
+        "{:02}{month:02}{day:02}{:02}{:02}{:02}",
+        year.rem_euclid(100),
+        second / 3_600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+/// Year, month and day of a day counted from 1970, in the Gregorian calendar. Years are taken to
+/// begin in March, so that the leap day is the last one.
+fn civil_date(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
+/// A chain of snapshots, one of each run, each of them so many seconds after the run's start.
+pub(super) fn snapshots(runs: &[Run], delay: i64) -> Value {
+    let mut parent: Option<&str> = None;
+    let chain = runs.iter().map(|run| {
+        let taken = snapshot(&run.snapshot, run.started + delay, OUR_DESCRIPTION, parent);
+        parent = Some(&run.snapshot);
+        taken
+    });
+    Value::Array(chain.collect())
+}
+
+/// One snapshot as the world's format wants it.
+pub(super) fn snapshot(
+    name: &str,
+    taken_at: i64,
+    description: &str,
+    parent: Option<&str>,
+) -> Value {
+    let mut snapshot = Map::new();
+    snapshot.insert("name".to_owned(), name.into());
+    snapshot.insert("snaptime".to_owned(), taken_at.into());
+    snapshot.insert("description".to_owned(), description.into());
+    if let Some(parent) = parent {
+        snapshot.insert("parent".to_owned(), parent.into());
+    }
+    Value::Object(snapshot)
+}
+
+/// `pve1` for 1.
+pub(super) fn node_name(number: u32) -> String {
+    format!("pve{number}")
+}
+
+/// Configuration of a virtual machine with one disk of so many GiB.
+pub(super) fn machine_config(vmid: u32, storage: &str, size: u64, template: bool) -> Value {
+    let prefix = if template { "base" } else { "vm" };
+    let mut config = json!({
+        "scsi0": format!("{storage}:{prefix}-{vmid}-disk-0,size={size}G"),
+        "net0": format!("virtio={},bridge=vmbr0", mac_address(vmid)),
+        "agent": "1",
+        "onboot": 1,
+        "boot": "order=scsi0;net0",
+    });
+    if template {
+        config["template"] = json!(1);
+    }
+    config
+}
+
+/// Configuration of a container with one file system of so many GiB.
+pub(super) fn container_config(vmid: u32, storage: &str, size: u64, template: bool) -> Value {
+    // ZFS keeps containers in file systems, the others in images (`PVE/Storage/ZFSPoolPlugin.pm`).
+    let prefix = match (storage, template) {
+        ("local-zfs", false) => "subvol",
+        ("local-zfs", true) => "basevol",
+        (_, false) => "vm",
+        (_, true) => "base",
+    };
+    let mac = mac_address(vmid);
+    let mut config = json!({
+        "rootfs": format!("{storage}:{prefix}-{vmid}-disk-0,size={size}G"),
+        "net0": format!("name=eth0,bridge=vmbr0,hwaddr={mac},ip=dhcp,type=veth"),
+        "ostype": "debian",
+        "unprivileged": 1,
+        "onboot": 1,
+    });
+    if template {
+        config["template"] = json!(1);
+    }
+    config
+}
+
+/// An address with the prefix that PVE uses for guests.
+fn mac_address(vmid: u32) -> String {
+    let [_, high, middle, low] = vmid.to_be_bytes();
+    format!("BC:24:11:{high:02X}:{middle:02X}:{low:02X}")
+}
+
+/// What all guests have in common.
+pub(super) fn guest_defaults() -> Value {
+    json!({
+        "qemu": {"memory": 2048, "cpu": "x86-64-v2-AES", "ostype": "l26", "scsihw": "virtio-scsi-single"},
+        "lxc": {"arch": "amd64", "memory": 512, "swap": 512},
+    })
+}
+
+/// The storage for ISO images and the like that every node has.
+pub(super) fn local_folder() -> Value {
+    json!({"storage": "local", "type": "dir", "path": "/var/lib/vz",
+        "content": ["iso", "vztmpl", "snippets"], "total": 96 * GIB, "used": 21 * GIB})
+}
+
+/// A file server for backups, which holds no guest.
+pub(super) fn backup_share() -> Value {
+    json!({"storage": "backup", "type": "nfs", "path": "/mnt/pve/backup", "content": ["backup"],
+        "shared": true, "total": 20_000 * GIB, "used": 13_700 * GIB})
+}
+
+/// Pools with their guests, and the pools above them.
+pub(super) fn pools(guests: &BTreeMap<&str, Vec<u32>>) -> Value {
+    let is_above = |pool: &str| {
+        let prefix = format!("{pool}/");
+        guests.keys().any(|name| name.starts_with(&prefix))
+    };
+    let wanted = POOLS
+        .iter()
+        .filter(|(pool, _)| guests.contains_key(pool) || is_above(pool));
+    wanted
+        .map(|(pool, comment)| {
+            let members = guests.get(pool).cloned().unwrap_or_default();
+            let mut pool = json!({"poolid": pool, "guests": members});
+            if !comment.is_empty() {
+                pool["comment"] = json!(comment);
+            }
+            pool
+        })
+        .collect()
+}
+
+/// The members `roles`, `users`, `tokens` and `acl` of a world, and the credentials: an
+/// administrator, and a user with no more rights than taking snapshots needs.
+pub(super) fn access() -> (Value, Value) {
+    let world = json!({
+        "roles": {"SnapRunner": ["Datastore.Audit", "Pool.Audit", "VM.Audit", "VM.Snapshot"]},
+        "users": [
+            {"userid": "admin@pve"},
+            {"userid": "backup@pve", "comment": "snapshot runner"},
+        ],
+        "tokens": [
+            {"tokenid": "admin@pve!full", "privsep": 0},
+            {"tokenid": "backup@pve!auto", "privsep": 0, "comment": "nightly"},
+        ],
+        "acl": [
+            {"path": "/", "who": "admin@pve", "role": "Administrator"},
+            {"path": "/", "who": "backup@pve", "role": "SnapRunner"},
+        ],
+    });
+    let credentials = json!({
+        "passwords": {"admin@pve": "example-admin", "backup@pve": "example-backup"},
+        "tokens": {
+            "admin@pve!full": "11111111-1111-4111-8111-111111111111",
+            "backup@pve!auto": "22222222-2222-4222-8222-222222222222",
+        },
+    });
+    (world, credentials)
+}
+
+/// Adds the members of one object to another.
+pub(super) fn merge(object: &mut Value, members: Value) {
+    if let (Value::Object(object), Value::Object(members)) = (object, members) {
+        object.extend(members);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_civil_dates() {
+        let cases = [
+            (0, "700101000000"),
+            (951_782_399, "000228235959"),
+            (951_782_400, "000229000000"),
+            (1_709_164_800, "240229000000"),
+            (1_732_324_567, "241123011607"),
+            (1_767_225_599, "251231235959"),
+            (4_107_542_399, "000228235959"),
+            (4_107_542_400, "000301000000"),
+        ];
+        for (seconds, expected) in cases {
+            assert_eq!(timestamp(seconds), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn runs_lie_at_the_beginning_of_their_step_in_local_time() {
+        let now = 1_732_324_567;
+        assert_eq!(run("daily", now, 0, 1).snapshot, "autodaily241122000002");
+        let berlin = run("daily", now, 3_600, 0);
+        assert_eq!(berlin.snapshot, "autodaily241123000002");
+        assert_eq!(timestamp(berlin.started), "241122230002");
+        assert_eq!(run("hourly", now, 0, 2).snapshot, "autohourly241122230002");
+    }
+}
