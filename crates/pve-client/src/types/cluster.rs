@@ -114,7 +114,7 @@ impl Permissions {
     pub fn has(&self, path: &str, privilege: &str) -> bool {
         self.0
             .get(path)
-            .is_some_and(|privileges| privileges.contains(privilege))
+            .is_some_and(|privileges| privileges.contains_key(privilege))
     }
 
     /// Each path with its privileges, and for each of these whether it holds below the path too.
