@@ -9,7 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::support::{
-    Reaction, Received, Server, answer, dead_endpoint, options, refusal, token, version,
+    Reaction, Received, Server, answer, dead_endpoint, hasty_options, options, refusal, token,
+    version,
 };
 
 const UPID: &str = "UPID:pve1:00004228:000620B9:6902CF35:qmsnapshot:100:backup@pve!auto:";
@@ -124,7 +125,9 @@ async fn a_host_that_hangs_is_left_and_a_read_is_repeated_at_the_next() {
     .await;
     let second = Server::start(good).await;
     let endpoints = vec![first.endpoint(), second.endpoint()];
-    let client = Client::connect(options(endpoints, token())).await.unwrap();
+    let client = Client::connect(hasty_options(endpoints, token()))
+        .await
+        .unwrap();
     hangs.store(true, Ordering::SeqCst);
     let error = create(&client).await.unwrap_err();
     assert_eq!(error.certainty(), Certainty::Unknown);
@@ -206,7 +209,7 @@ async fn a_server_that_never_agrees_on_tls_is_left_in_time() {
         port,
     };
     let mut options = options(vec![silent_endpoint, second.endpoint()], token());
-    options.connect_timeout = std::time::Duration::from_millis(100);
+    options.connect_timeout = std::time::Duration::from_millis(300);
     let client = Client::connect(options).await.unwrap();
     assert_eq!(client.current_endpoint(), second.endpoint());
 }

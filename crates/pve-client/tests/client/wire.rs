@@ -4,10 +4,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pve_client::{Certainty, Client, Error, GuestKind, NewSnapshot, Upid};
+use pve_client::{
+    Certainty, Client, ClientOptions, Credentials, Endpoint, Error, GuestKind, NewSnapshot, Upid,
+};
 
 use crate::support::{
-    Reaction, Received, Server, answer, options, proxied_answer, refusal, token, version, with_head,
+    Reaction, Received, Server, answer, hasty_options, options, proxied_answer, refusal, token,
+    version, with_head,
 };
 
 const UPID: &str = "UPID:pve1:00004228:000620B9:6902CF35:qmsnapshot:100:backup@pve!auto:";
@@ -187,6 +190,14 @@ async fn memory_is_asked_for_with_virtual_machines_only() {
 
 /// Every way an answer can get lost: a GET is repeated, a POST is written once and left open.
 async fn check_lost(lose: fn() -> Reaction) {
+    check_lost_with(options, lose).await;
+}
+
+/// As [`check_lost`], with other options.
+async fn check_lost_with(
+    options: fn(Vec<Endpoint>, Credentials) -> ClientOptions,
+    lose: fn() -> Reaction,
+) {
     let gets = AtomicUsize::new(0);
     let server = server(move |request| {
         if request.line.starts_with("GET") && gets.fetch_add(1, Ordering::SeqCst) > 0 {
@@ -195,7 +206,9 @@ async fn check_lost(lose: fn() -> Reaction) {
         lose()
     })
     .await;
-    let client = connect(&server).await;
+    let client = Client::connect(options(vec![server.endpoint()], token()))
+        .await
+        .unwrap();
     client
         .snapshots("pve1", GuestKind::Qemu, 100)
         .await
@@ -238,12 +251,12 @@ async fn an_answer_cut_in_its_body() {
 
 #[tokio::test]
 async fn an_answer_that_hangs_before_it_starts() {
-    check_lost(|| Reaction::Hang(Vec::new())).await;
+    check_lost_with(hasty_options, || Reaction::Hang(Vec::new())).await;
 }
 
 #[tokio::test]
 async fn an_answer_that_hangs_in_its_body() {
-    check_lost(|| {
+    check_lost_with(hasty_options, || {
         let whole = upid_answer();
         Reaction::Hang(whole[..whole.len() - 5].to_vec())
     })
