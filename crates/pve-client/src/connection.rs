@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::ext::ReasonPhrase;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, DATE};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -20,8 +20,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::certificate::PeerCertificate;
 use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
+use crate::moment;
 use crate::tls::HandshakeFailure;
 use crate::wire::{Exchange, Wire};
 
@@ -47,6 +49,8 @@ pub(crate) struct Reply {
     /// The media type, without parameters.
     pub(crate) media_type: String,
     pub(crate) body: Bytes,
+    /// The host's clock, in seconds since the epoch, if it says.
+    pub(crate) date: Option<i64>,
 }
 
 /// Why there is no connection. In every case no request was written.
@@ -75,13 +79,13 @@ pub(crate) enum ExchangeFailure {
 
 impl Connection {
     /// Opens a connection, trying the host's addresses one after the other. Returns the
-    /// fingerprint of the certificate the host showed as well.
+    /// certificate the host showed as well.
     pub(crate) async fn open(
         endpoint: &Endpoint,
         name: ServerName<'static>,
         tls: &TlsConnector,
         limit: Duration,
-    ) -> Result<(Self, Option<Fingerprint>), ConnectFailure> {
+    ) -> Result<(Self, Option<PeerCertificate>), ConnectFailure> {
         let socket = connect(endpoint, limit).await?;
         let stream = match timeout(limit, tls.connect(name, socket)).await {
             Ok(Ok(stream)) => stream,
@@ -91,12 +95,12 @@ impl Connection {
                 return Err(ConnectFailure::Unreachable(text));
             }
         };
-        let fingerprint = stream
+        let certificate = stream
             .get_ref()
             .1
             .peer_certificates()
             .and_then(<[_]>::first)
-            .map(|certificate| Fingerprint::of_certificate(certificate));
+            .map(|certificate| PeerCertificate::from_der(certificate));
         let exchange = Exchange::default();
         let wire = TokioIo::new(Wire::new(stream, exchange.clone()));
         let (sender, driver) = http1::handshake(wire)
@@ -113,7 +117,7 @@ impl Connection {
                 exchange,
                 served: 0,
             },
-            fingerprint,
+            certificate,
         ))
     }
 
@@ -181,6 +185,8 @@ async fn read(response: Response<Incoming>) -> Result<Reply, ExchangeFailure> {
         },
         |phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned(),
     );
+    let date = head.headers.get(DATE).and_then(|value| value.to_str().ok());
+    let date = date.and_then(moment::of_http);
     let media_type = head
         .headers
         .get(CONTENT_TYPE)
@@ -195,6 +201,7 @@ async fn read(response: Response<Incoming>) -> Result<Reply, ExchangeFailure> {
         phrase,
         media_type: media_type.trim().to_ascii_lowercase(),
         body: body.to_bytes(),
+        date,
     })
 }
 

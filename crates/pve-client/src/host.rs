@@ -3,6 +3,7 @@
 //! and how a request addressed to it looks.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use http_body_util::Full;
 use hyper::Request;
@@ -12,10 +13,10 @@ use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 
 use crate::call::Call;
+use crate::certificate::PeerCertificate;
 use crate::connection::{ConnectFailure, Reply};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Method};
-use crate::fingerprint::Fingerprint;
 use crate::pool::Pool;
 
 /// The headers that prove who we are.
@@ -30,7 +31,9 @@ pub(crate) struct Host {
     pub(crate) name: ServerName<'static>,
     pub(crate) pool: Pool,
     authority: HeaderValue,
-    fingerprint: Mutex<Option<Fingerprint>>,
+    certificate: Mutex<Option<PeerCertificate>>,
+    /// By how many seconds its clock is ahead of ours.
+    clock_lead: Mutex<Option<i64>>,
 }
 
 impl Host {
@@ -41,23 +44,46 @@ impl Host {
             authority: HeaderValue::try_from(endpoint.to_string()).map_err(|_| invalid())?,
             endpoint: endpoint.clone(),
             pool: Pool::default(),
-            fingerprint: Mutex::new(None),
+            certificate: Mutex::new(None),
+            clock_lead: Mutex::new(None),
         })
     }
 
-    /// The fingerprint of the certificate it showed last.
-    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+    /// The certificate it showed last.
+    pub(crate) fn certificate(&self) -> Option<PeerCertificate> {
+        self.certificate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn set_certificate(&self, certificate: Option<PeerCertificate>) {
         *self
-            .fingerprint
+            .certificate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = certificate;
+    }
+
+    /// By how many seconds its clock was ahead of ours at its last answer.
+    pub(crate) fn clock_lead(&self) -> Option<i64> {
+        *self
+            .clock_lead
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set_fingerprint(&self, fingerprint: Option<Fingerprint>) {
-        *self
-            .fingerprint
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = fingerprint;
+    /// Compares the time of an answer with ours. An answer without one leaves what was known.
+    pub(crate) fn note_clock(&self, date: Option<i64>) {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = since_epoch
+            .ok()
+            .and_then(|now| i64::try_from(now.as_secs()).ok());
+        if let (Some(date), Some(now)) = (date, now) {
+            *self
+                .clock_lead
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(date - now);
+        }
     }
 
     /// The request as it is written. The body has a known length, so hyper never chunks it, which
