@@ -7,6 +7,7 @@
 )]
 
 mod hosts;
+mod inspect;
 mod log;
 mod recordings;
 mod sign_on;
