@@ -62,7 +62,9 @@ pub(crate) enum ConnectFailure {
 pub(crate) enum ExchangeFailure {
     /// Nothing was written: the request can go elsewhere.
     NotWritten(String),
-    /// Something was written and no complete answer came.
+    /// Something was written and no complete answer came in time.
+    TimedOut(String),
+    /// Something was written and the connection ended before a complete answer.
     Lost(String),
     /// What came is not HTTP.
     NotHttp(String),
