@@ -96,8 +96,8 @@ impl GuestConfig {
         config
     }
 
-    /// The first volume that PVE can never take a snapshot of, whatever the storage: a bind mount
-    /// or a device.
+    /// The volumes that PVE can never take a snapshot of, whatever the storage: bind mounts
+    /// and devices.
     ///
     /// `volume_has_feature` of `PVE/Storage.pm` knows no features of an absolute path. Whether a
     /// storage supports snapshots is not known here.
