@@ -93,7 +93,8 @@ loki() {
         "$vmid" "$phase" "$now" "$(quoted "$(json)")"
 }
 
-# The user's password goes through stdin: arguments can be seen by everybody on the machine.
+# The user's password goes through stdin: arguments can be seen by everybody on the machine. wget reads its configuration
+# from a regular file only, so there is one for a moment.
 with_curl() {
     set -- -sS -f --max-time 30 -o /dev/null -H "Content-Type: $content_type" --data-binary "$payload" "$endpoint"
     if [ -n "${METRICS_USERNAME:-}" ]; then
@@ -106,8 +107,11 @@ with_curl() {
 with_wget() {
     set -- -q -O /dev/null -T 30 --header="Content-Type: $content_type" --post-data="$payload" "$endpoint"
     if [ -n "${METRICS_USERNAME:-}" ]; then
-        printf 'auth_no_challenge = on\nuser = %s\npassword = %s\n' "$METRICS_USERNAME" "${METRICS_PASSWORD:-}" |
-            wget --config=/dev/stdin "$@"
+        config=$(umask 077 && mktemp) || return 1
+        trap 'rm -f "$config"' EXIT
+        trap 'exit 1' HUP INT TERM
+        printf 'auth_no_challenge = on\nuser = %s\npassword = %s\n' "$METRICS_USERNAME" "${METRICS_PASSWORD:-}" >"$config"
+        wget --config="$config" "$@"
     else
         wget "$@"
     fi

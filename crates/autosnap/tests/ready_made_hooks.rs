@@ -292,7 +292,7 @@ fn only(tools: &[&str]) -> tempfile::TempDir {
 
 #[test]
 fn wget_serves_as_well() {
-    let tools = only(&["sed", "tr", "date", "wget"]);
+    let tools = only(&["sed", "tr", "date", "mktemp", "rm", "wget"]);
     let mut command = metrics(&GUEST, &LOGIN);
     command.env("PATH", tools.path());
     if !tools.path().join("wget").exists() {
