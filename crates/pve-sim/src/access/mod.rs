@@ -4,7 +4,6 @@
 //!
 //! Groups are left out: the worlds served here grant to users and tokens.
 
-pub mod check;
 pub mod permission;
 pub mod roles;
 pub mod ticket;
