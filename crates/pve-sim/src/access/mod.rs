@@ -24,10 +24,10 @@ impl Hidden {
         Self(text.into())
     }
 
-    /// Compares with what somebody presented.
+    /// Compares with what somebody presented. The secrets of a simulator need
+    /// no protection against clocks.
     pub fn matches(&self, presented: &str) -> bool {
-        ring::constant_time::verify_slices_are_equal(self.0.as_bytes(), presented.as_bytes())
-            .is_ok()
+        self.0 == presented
     }
 
     /// The text itself, for computing with it.

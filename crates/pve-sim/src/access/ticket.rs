@@ -112,8 +112,9 @@ impl Signer {
     fn checked<'a>(&self, text: &'a str, bound_to: &str) -> Option<(&'a str, i64)> {
         let (plain, signature) = text.rsplit_once("::")?;
         let given = STANDARD.decode(signature).ok()?;
-        let own = self.signature(plain, bound_to);
-        ring::constant_time::verify_slices_are_equal(&own, &given).ok()?;
+        if self.signature(plain, bound_to) != given {
+            return None;
+        }
         let issued = i64::from_str_radix(plain.rsplit_once(':')?.1, 16).ok()?;
         Some((plain, issued))
     }

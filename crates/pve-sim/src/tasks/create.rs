@@ -13,8 +13,8 @@ use crate::world::guest::{Guest, GuestKind, Snapshot, Volume, stored_description
 use crate::world::storage::SNAPSHOT_PERCENT;
 use crate::world::{Died, World};
 
+use super::Stage;
 use super::run::{Locking, Step};
-use super::{Sabotage, Stage};
 
 /// How long PVE waits for an agent that does not answer, in seconds.
 const AGENT_TIMEOUT: f64 = 3.0;
@@ -78,7 +78,7 @@ pub(super) fn give_back(world: &mut World, node: &str, snapshot: &Snapshot) {
 }
 
 /// The text PVE refuses with when a guest is locked (`check_lock`).
-pub(super) fn check_lock(guest: &Guest) -> Result<(), Died> {
+pub(crate) fn check_lock(guest: &Guest) -> Result<(), Died> {
     match &guest.lock {
         Some(lock) => Err(format!("{} is locked ({lock})", guest.kind.noun())),
         None => Ok(()),
@@ -209,9 +209,6 @@ fn format_amount(mebibytes: u64) -> String {
 fn snapshot_volumes(world: &mut World, index: usize, name: &str) -> Result<(), Died> {
     let task = world.task(index);
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
-    if let Some(Sabotage::Fail(text)) = task.sabotage.clone() {
-        return Err(text);
-    }
     let guest = world.guest_on(kind, &node, vmid)?;
     let hidden = guest.disk_hidden;
     for volume in guest.volumes().iter().filter(|volume| !volume.cdrom) {

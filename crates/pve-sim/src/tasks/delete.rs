@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use crate::clock::Seconds;
+use crate::faults::{Step as FaultStep, TaskFault};
 use crate::world::guest::volumes;
 use crate::world::{Died, World};
 
 use super::create::{check_lock, give_back, image_path};
-use super::run::{Locking, Step};
-use super::{Sabotage, Stage};
+use super::Stage;
+use super::run::{Locking, Step, VANISHED};
 
 pub(super) fn step(
     world: &mut World,
@@ -65,10 +66,15 @@ fn mark(world: &mut World, index: usize, name: &str) -> Result<(), Died> {
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
     check_lock(world.guest_on(kind, &node, vmid)?)?;
     world.check_quorum(index)?;
+    let dies_after_locking =
+        world.task(index).fault == Some(TaskFault::AbortAt(FaultStep::DeleteState));
     let guest = world.guest_on_mut(kind, &node, vmid)?;
     guest.lock = Some("snapshot-delete".to_owned());
     if guest.is_template() {
         return Err("you can't delete a snapshot if vm is a template".to_owned());
+    }
+    if dies_after_locking {
+        return Err(VANISHED.to_owned());
     }
     match guest.snapshots.get_mut(name) {
         Some(snapshot) => snapshot.state = Some("delete".to_owned()),
@@ -80,10 +86,6 @@ fn mark(world: &mut World, index: usize, name: &str) -> Result<(), Died> {
 fn remove_volumes(world: &mut World, index: usize, name: &str, force: bool) -> Result<(), Died> {
     let task = world.task(index);
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
-    let sabotage = match &task.sabotage {
-        Some(Sabotage::Fail(text)) => Some(text.clone()),
-        Some(Sabotage::Warn(_) | Sabotage::KillAt(_)) | None => None,
-    };
     let guest = world.guest_on_mut(kind, &node, vmid)?;
     let lost = guest.disk_hidden || guest.lost_disk_snapshots.contains(name);
     let Some(snapshot) = guest.snapshots.get_mut(name) else {
@@ -91,12 +93,6 @@ fn remove_volumes(world: &mut World, index: usize, name: &str, force: bool) -> R
     };
     snapshot.vmstate = None;
     let disks = volumes(kind, &snapshot.config);
-    if let Some(text) = sabotage {
-        if !force {
-            return Err(text);
-        }
-        world.log(index, text);
-    }
     for volume in disks.iter().filter(|volume| !volume.cdrom) {
         if lost {
             let file = image_path(world, volume);

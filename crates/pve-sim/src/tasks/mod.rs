@@ -16,9 +16,11 @@ mod upid;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::clock::Seconds;
+use crate::faults::TaskFault;
+use crate::journal::Action;
 use crate::world::guest::GuestKind;
 
-pub use run::StartError;
+pub(crate) use create::check_lock;
 pub use upid::Upid;
 
 /// What a task does to its guest.
@@ -71,6 +73,29 @@ impl Work {
     }
 }
 
+impl Work {
+    /// The snapshot it is about.
+    pub fn snapshot(&self) -> Option<&str> {
+        match self {
+            Self::Create { name, .. } | Self::Delete { name, .. } | Self::Rollback { name, .. } => {
+                Some(name)
+            }
+            Self::Start | Self::Stop => None,
+        }
+    }
+
+    /// What the journal calls it when it succeeds.
+    fn action(&self) -> Action {
+        match self {
+            Self::Create { .. } => Action::Create,
+            Self::Delete { .. } => Action::Delete,
+            Self::Rollback { .. } => Action::Rollback,
+            Self::Start => Action::Start,
+            Self::Stop => Action::Stop,
+        }
+    }
+}
+
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stage {
@@ -113,29 +138,7 @@ pub struct Task {
     /// Number of warnings it logged.
     pub warnings: u32,
     /// What goes wrong with it on purpose.
-    pub sabotage: Option<Sabotage>,
-}
-
-/// What is done to a task on purpose.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Sabotage {
-    /// The volumes fail with this text.
-    Fail(String),
-    /// It logs that many warnings.
-    Warn(u32),
-    /// Its worker is killed on entering the stage, leaving what PVE leaves.
-    KillAt(KillPoint),
-}
-
-/// Where a worker dies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KillPoint {
-    /// Before it changed anything.
-    Begin,
-    /// After the configuration was prepared, before the volumes.
-    Volumes,
-    /// After the volumes, before the configuration is written.
-    Finish,
+    pub fault: Option<TaskFault>,
 }
 
 impl Task {

@@ -14,15 +14,11 @@ use super::run::Step;
 pub(super) fn start(world: &mut World, index: usize, at: Seconds) -> Step {
     let task = world.task(index);
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
-    let (duration, pid) = (task.duration, task.upid.pid + 1);
-    let guest = match world.guest_on_mut(kind, &node, vmid) {
-        Ok(guest) => guest,
-        Err(text) => return Step::Done(Err(text)),
-    };
-    if !matches!(world.task(index).stage, Stage::Finish) {
-        return Step::Next(at + duration, Stage::Finish);
+    let pid = task.upid.pid + 1;
+    if !matches!(task.stage, Stage::Finish) {
+        return Step::Next(at + task.duration, Stage::Finish);
     }
-    let guest = match world.guest_on_mut(kind, &guest.node.clone(), vmid) {
+    let guest = match world.guest_on_mut(kind, &node, vmid) {
         Ok(guest) => guest,
         Err(text) => return Step::Done(Err(text)),
     };

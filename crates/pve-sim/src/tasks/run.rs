@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Starting tasks, carrying them on, stopping them.
 
-use crate::clock::Seconds;
+use crate::clock::{Seconds, whole};
+use crate::faults::{Step as FaultStep, TaskFacts, TaskFault};
+use crate::journal;
 use crate::world::guest::GuestKind;
 use crate::world::{Died, World};
 
 use super::upid::upid_time;
-use super::{Event, KillPoint, Sabotage, Stage, Task, Upid, Work, create, delete, power, rollback};
+use super::{Event, Stage, Task, Upid, Work, create, delete, power, rollback};
 
 /// Result of a step.
 pub(super) enum Step {
@@ -26,12 +28,8 @@ pub(super) enum Locking {
     TimedOut(Died),
 }
 
-/// The call that should have started a task fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StartError(pub Died);
-
 /// The status of a task whose worker vanished.
-const VANISHED: &str = "unexpected status";
+pub(super) const VANISHED: &str = "unexpected status";
 
 impl World {
     /// Starts a task and gives back its UPID. Steps that are due at once are
@@ -46,7 +44,16 @@ impl World {
     ) -> String {
         self.settle();
         let now = self.now();
-        let task = self.new_task(guest_kind, node, vmid, who, work, now);
+        let mut task = self.new_task(guest_kind, node, vmid, who, work, now);
+        task.fault = self.faults.for_task(&TaskFacts {
+            kind: &task.upid.kind,
+            node,
+            vmid: Some(vmid),
+            snapname: task.work.snapshot(),
+        });
+        if let Some(TaskFault::Duration(seconds)) = &task.fault {
+            task.duration = seconds.get();
+        }
         let upid = task.upid.to_string();
         let index = self.tasks.tasks.len();
         self.tasks.by_upid.insert(upid.clone(), index);
@@ -148,6 +155,32 @@ impl World {
         &self.tasks.tasks[index]
     }
 
+    /// Writes down the tasks that never ended.
+    pub(crate) fn record_unfinished(&mut self) {
+        self.settle();
+        for index in 0..self.tasks.tasks.len() {
+            if self.task(index).ended.is_none() {
+                self.record_task(index);
+            }
+        }
+    }
+
+    fn record_task(&self, index: usize) {
+        let task = self.task(index);
+        let end = task.ended.unwrap_or_else(|| self.now());
+        self.journal.record(journal::Entry::Task(journal::Task {
+            moment: self.moment(end),
+            upid: task.upid.to_string(),
+            node: task.upid.node.clone(),
+            vmid: Some(task.vmid),
+            kind: task.upid.kind.clone(),
+            user: task.upid.user.clone(),
+            started: whole(task.started),
+            seconds: end - task.started,
+            exitstatus: task.exitstatus.clone(),
+        }));
+    }
+
     fn new_task(
         &self,
         guest_kind: GuestKind,
@@ -185,7 +218,7 @@ impl World {
             exitstatus: None,
             log: Vec::new(),
             warnings: 0,
-            sabotage: None,
+            fault: None,
         }
     }
 
@@ -223,8 +256,8 @@ impl World {
         if task.ended.is_some() {
             return;
         }
-        if dies_here(task) {
-            self.end_with(index, at, VANISHED.to_owned());
+        if let Some(exit) = fault_here(task) {
+            self.end_with(index, at, exit);
             return;
         }
         let step = match task.work.clone() {
@@ -243,11 +276,17 @@ impl World {
     }
 
     fn end_task(&mut self, index: usize, at: Seconds, result: Result<(), Died>) {
-        if let (Ok(()), Some(Sabotage::Warn(count))) = (&result, self.task(index).sabotage.clone()) {
-            for _ in 0..count {
+        if let (Ok(()), Some(TaskFault::Warn(count))) = (&result, self.task(index).fault.clone()) {
+            for _ in 0..count.get() {
                 self.log(index, "WARN: this warning was ordered");
             }
-            self.tasks.tasks[index].warnings += count;
+            self.tasks.tasks[index].warnings += count.get();
+        }
+        if result.is_ok() {
+            let task = self.task(index);
+            let upid = Some(task.upid.to_string());
+            let (action, name) = (task.work.action(), task.work.snapshot());
+            self.record_mutation(at, action, task.vmid, name, upid);
         }
         let exit = match (result, self.task(index).warnings) {
             (Err(text), _) => text,
@@ -262,6 +301,8 @@ impl World {
         let task = &mut self.tasks.tasks[index];
         task.ended = Some(at);
         task.exitstatus = Some(exit);
+        self.record_task(index);
+        let task = self.task(index);
         let node = task.upid.node.clone();
         self.tasks.archive.push(index);
         let slots = self.tasks.slots.entry(node.clone()).or_default();
@@ -279,13 +320,28 @@ impl World {
 /// What `PVE/Tools.pm` prints before it waits for a lock file.
 const TRYING: &str = "trying to acquire lock...";
 
-fn dies_here(task: &Task) -> bool {
-    let Some(Sabotage::KillAt(point)) = task.sabotage else {
-        return false;
+/// How a fault ends the task on entering its stage.
+fn fault_here(task: &Task) -> Option<Died> {
+    let fault = task.fault.as_ref()?;
+    let beginning = matches!(task.stage, Stage::Begin { .. });
+    let vanishes = match fault {
+        TaskFault::Fail(text) => return beginning.then(|| text.clone()),
+        TaskFault::Vanish => beginning,
+        TaskFault::Warn(_) | TaskFault::Duration(_) => false,
+        TaskFault::AbortAt(step) => match step {
+            FaultStep::Lock => beginning,
+            // PVE writes the lock and the new section at once.
+            FaultStep::Prepare => beginning && matches!(task.work, Work::Create { .. }),
+            // Between two writes of one step: see `delete`.
+            FaultStep::DeleteState => false,
+            FaultStep::Volumes => task.stage == Stage::Volumes,
+            FaultStep::Commit => {
+                task.stage == Stage::Finish && matches!(task.work, Work::Create { .. })
+            }
+            FaultStep::Cleanup => {
+                task.stage == Stage::Finish && matches!(task.work, Work::Delete { .. })
+            }
+        },
     };
-    match point {
-        KillPoint::Begin => matches!(task.stage, Stage::Begin { .. }),
-        KillPoint::Volumes => task.stage == Stage::Volumes,
-        KillPoint::Finish => task.stage == Stage::Finish,
-    }
+    vanishes.then(|| VANISHED.to_owned())
 }

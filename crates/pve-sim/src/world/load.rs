@@ -12,8 +12,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::access::ticket::Signer;
-use crate::access::{Access, Grant, Hidden, Token, User, roles};
+use crate::access::{Access, Grant, Hidden, Token, roles};
 use crate::clock::{Clock, Seconds, whole};
+use crate::faults::Faults;
+use crate::journal::Journal;
 use crate::tasks::TaskTable;
 
 use super::guest::{
@@ -78,6 +80,9 @@ pub fn world(
         signer: Signer::new(),
         tasks: TaskTable::default(),
         timing,
+        faults: Faults::default(),
+        journal: Arc::new(Journal::in_memory()),
+        turn: 0,
     };
     for guest in file.guests {
         let guest = guest.build(&file.guest_defaults, boot);
@@ -319,6 +324,7 @@ impl NodeFile {
             id: self.nodeid,
             ip: self.ip.clone(),
             reach,
+            before_silence: None,
             fingerprint: String::new(),
             slowness: self.slowness,
             task_slots: self.task_slots,

@@ -17,7 +17,9 @@ use serde_json::Value;
 use crate::access::Access;
 use crate::access::permission::ROOT;
 use crate::access::ticket::Signer;
-use crate::clock::{Clock, Seconds};
+use crate::clock::{Clock, Seconds, whole};
+use crate::faults::Faults;
+use crate::journal::{Action, Entry, Journal, Moment, Mutation};
 use crate::tasks::TaskTable;
 
 use guest::{Guest, GuestKind};
@@ -46,6 +48,8 @@ pub struct Node {
     pub ip: Option<String>,
     /// Whether the other nodes reach it.
     pub reach: Reach,
+    /// What it was before packets began to vanish.
+    pub before_silence: Option<Reach>,
     /// SHA-256 of its certificate, `AA:BB:…`.
     pub fingerprint: String,
     /// Factor on the duration of its tasks.
@@ -130,6 +134,12 @@ pub struct World {
     pub tasks: TaskTable,
     /// Scaled times.
     pub timing: Timing,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// What happened.
+    pub journal: Arc<Journal>,
+    /// Counts answers that come in no particular order.
+    pub(crate) turn: u64,
 }
 
 /// An error text of a task or a call, without the newline PVE ends it with.
@@ -188,6 +198,51 @@ impl World {
                 .and_then(|id| self.storages.get(id))
                 .is_some_and(|storage| storage.can_snapshot(volume.format()))
         })
+    }
+
+    /// A number that differs at each call.
+    pub(crate) fn next_turn(&mut self) -> u64 {
+        self.turn += 1;
+        self.turn
+    }
+
+    /// Switches a node off.
+    pub fn lose_node(&mut self, name: &str) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.reach = Reach::Offline("No route to host".to_owned());
+        }
+    }
+
+    /// A time as the journal writes it.
+    pub(crate) fn moment(&self, at: Seconds) -> Moment {
+        Moment { at: at - self.clock.start(), epoch: whole(at) }
+    }
+
+    /// Writes down what was done to a guest or one of its snapshots.
+    pub(crate) fn record_mutation(
+        &self,
+        at: Seconds,
+        action: Action,
+        vmid: u32,
+        snapshot: Option<&str>,
+        upid: Option<String>,
+    ) {
+        let Some(guest) = self.guests.get(&vmid) else {
+            return;
+        };
+        let description = snapshot
+            .and_then(|name| guest.snapshots.get(name))
+            .and_then(|snapshot| snapshot.description.clone());
+        self.journal.record(Entry::Mutation(Mutation {
+            moment: self.moment(at),
+            action,
+            node: guest.node.clone(),
+            kind: guest.kind.word().to_owned(),
+            vmid,
+            snapshot: snapshot.map(str::to_owned),
+            description,
+            upid,
+        }));
     }
 
     /// Replaces a setting of a guest's configuration; null removes it.
