@@ -15,16 +15,12 @@
 //! requests in flight at one time.
 
 use std::fmt;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
-use rustls::pki_types::ServerName;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
@@ -34,12 +30,9 @@ use crate::connection::{ConnectFailure, Connection, ExchangeFailure, Reply};
 use crate::endpoint::Endpoint;
 use crate::error::{Certainty, Error, Method};
 use crate::fingerprint::Fingerprint;
+use crate::host::{Host, Signature};
 use crate::options::ClientOptions;
-use crate::pool::Pool;
 use crate::{reply, tls};
-
-/// The headers that prove who we are.
-pub(crate) type Signature = [(HeaderName, HeaderValue)];
 
 /// The cluster's hosts with their connections.
 pub(crate) struct Transport {
@@ -51,14 +44,6 @@ pub(crate) struct Transport {
     repeat_pauses: Vec<Duration>,
     requests: AtomicU64,
     connections_opened: AtomicU64,
-}
-
-struct Host {
-    endpoint: Endpoint,
-    name: ServerName<'static>,
-    authority: HeaderValue,
-    pool: Pool,
-    fingerprint: Mutex<Option<Fingerprint>>,
 }
 
 /// A good answer and who gave it.
@@ -119,11 +104,7 @@ impl Transport {
     }
 
     pub(crate) fn peer_fingerprint(&self) -> Option<Fingerprint> {
-        *self
-            .current_host()
-            .fingerprint
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.current_host().fingerprint()
     }
 
     /// Opens the first connection: one round over the hosts, no repetition, so that a wrong host
@@ -164,7 +145,7 @@ impl Transport {
                 Err(Failure::TimedOut(error)) => (Err(error), (index + 1) % self.hosts.len()),
                 Err(Failure::NotSent(failure)) => {
                     host.pool.clear();
-                    tracing::debug!(endpoint = %host.endpoint, ?failure, "host passed over");
+                    host.log_passed_over(&failure);
                     failures.push((&host.endpoint, failure));
                     continue;
                 }
@@ -206,7 +187,7 @@ impl Transport {
                 Some(connection) => (connection, false),
                 None => (self.open(host).await.map_err(Failure::NotSent)?, true),
             };
-            let request = build(host, call, signature).map_err(Failure::Final)?;
+            let request = host.request(call, signature).map_err(Failure::Final)?;
             return match self.exchange(host, connection, request).await {
                 Ok(reply) => reply::check(call, &host.endpoint, reply).map_err(Failure::Final),
                 Err(ExchangeFailure::NotWritten(_)) if !is_new => continue,
@@ -246,7 +227,7 @@ impl Transport {
         match sent {
             Ok(Ok(reply)) => {
                 host.pool.put(connection);
-                log(host, &line, &reply, started);
+                host.log_answer(&line, &reply, started);
                 Ok(reply)
             }
             Ok(Err(failure)) => Err(failure),
@@ -268,10 +249,7 @@ impl Transport {
         let opening = Connection::open(&host.endpoint, host.name.clone(), &self.tls, limit);
         let (connection, fingerprint) = opening.await?;
         self.connections_opened.fetch_add(1, Ordering::Relaxed);
-        *host
-            .fingerprint
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = fingerprint;
+        host.set_fingerprint(fingerprint);
         Ok(connection)
     }
 
@@ -291,19 +269,6 @@ impl fmt::Debug for Transport {
             .debug_struct("Transport")
             .field("hosts", &hosts)
             .finish_non_exhaustive()
-    }
-}
-
-impl Host {
-    fn new(endpoint: &Endpoint) -> Result<Self, Error> {
-        let invalid = || Error::Configuration(format!("'{}' is not a host name", endpoint.host));
-        Ok(Self {
-            name: ServerName::try_from(endpoint.host.clone()).map_err(|_| invalid())?,
-            authority: HeaderValue::try_from(endpoint.to_string()).map_err(|_| invalid())?,
-            endpoint: endpoint.clone(),
-            pool: Pool::default(),
-            fingerprint: Mutex::new(None),
-        })
     }
 }
 
@@ -370,45 +335,4 @@ fn lost(host: &Host, call: &Call, reason: String) -> Error {
         status: None,
         reason,
     }
-}
-
-/// One line per answer; the query, the body and the headers are left out, as they may hold secrets.
-fn log(host: &Host, line: &str, reply: &Reply, started: Instant) {
-    tracing::debug!(
-        endpoint = %host.endpoint,
-        request = line,
-        status = reply.status,
-        reason = reply.phrase,
-        bytes = reply.body.len(),
-        seconds = started.elapsed().as_secs_f64(),
-        "answer"
-    );
-}
-
-fn build(host: &Host, call: &Call, signature: &Signature) -> Result<Request<Full<Bytes>>, Error> {
-    let method = match call.method {
-        Method::Get => hyper::Method::GET,
-        Method::Post => hyper::Method::POST,
-        Method::Put => hyper::Method::PUT,
-        Method::Delete => hyper::Method::DELETE,
-    };
-    let mut request = Request::builder()
-        .method(method)
-        .uri(call.target())
-        .header(HOST, host.authority.clone())
-        .header(ACCEPT, "application/json")
-        .header(
-            USER_AGENT,
-            concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")),
-        );
-    for (name, value) in signature {
-        request = request.header(name, value);
-    }
-    let form = call.form();
-    if form.is_some() {
-        request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-    }
-    request
-        .body(form.map(Bytes::from).unwrap_or_default().into())
-        .map_err(|error| Error::Configuration(format!("{call} cannot be sent: {error}")))
 }

@@ -4,33 +4,21 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pve_client::{Certainty, Client, Error, GuestKind, NewSnapshot};
+use pve_client::{Certainty, Client, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::calls::{create, upid_answer};
 use crate::support::{
-    Reaction, Received, Server, answer, dead_endpoint, options, refusal, token, version,
+    Reaction, Received, Server, answer, dead_endpoint, hasty_options, options, refusal, token,
+    version,
 };
-
-const UPID: &str = "UPID:pve1:00004228:000620B9:6902CF35:qmsnapshot:100:backup@pve!auto:";
 
 fn good(request: &Received) -> Reaction {
     version(request).unwrap_or_else(|| match request.line.split(' ').next() {
         Some("GET") => Reaction::Answer(answer(r#"{"data":[]}"#)),
-        _ => Reaction::Answer(answer(&format!(r#"{{"data":"{UPID}"}}"#))),
+        _ => Reaction::Answer(upid_answer()),
     })
-}
-
-async fn create(client: &Client) -> Result<(), Error> {
-    let snapshot = NewSnapshot {
-        name: "auto".into(),
-        description: String::new(),
-        with_memory: false,
-    };
-    client
-        .create_snapshot("pve1", GuestKind::Qemu, 100, &snapshot)
-        .await
-        .map(drop)
 }
 
 #[tokio::test]
@@ -124,7 +112,9 @@ async fn a_host_that_hangs_is_left_and_a_read_is_repeated_at_the_next() {
     .await;
     let second = Server::start(good).await;
     let endpoints = vec![first.endpoint(), second.endpoint()];
-    let client = Client::connect(options(endpoints, token())).await.unwrap();
+    let client = Client::connect(hasty_options(endpoints, token()))
+        .await
+        .unwrap();
     hangs.store(true, Ordering::SeqCst);
     let error = create(&client).await.unwrap_err();
     assert_eq!(error.certainty(), Certainty::Unknown);
@@ -206,7 +196,7 @@ async fn a_server_that_never_agrees_on_tls_is_left_in_time() {
         port,
     };
     let mut options = options(vec![silent_endpoint, second.endpoint()], token());
-    options.connect_timeout = std::time::Duration::from_millis(100);
+    options.connect_timeout = std::time::Duration::from_millis(300);
     let client = Client::connect(options).await.unwrap();
     assert_eq!(client.current_endpoint(), second.endpoint());
 }

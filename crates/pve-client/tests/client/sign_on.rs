@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Tickets and tokens: login, renewal, what a refusal means, and that no secret is ever seen.
 
+use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pve_client::{AuthenticationProblem, Client, Error, GuestKind, NewSnapshot};
+use pve_client::{AuthenticationProblem, Client, Error, GuestKind};
 
+use crate::calls::{create, upid_answer};
+use crate::log;
 use crate::support::{
     Reaction, Received, SECRET, Server, answer, dead_endpoint, options, password, proxied_answer,
     refusal, token, version, with_head,
 };
-
-const UPID: &str = "UPID:pve1:00004228:000620B9:6902CF35:qmsnapshot:100:backup@pve:";
 
 /// A ticket as PVE makes them, with characters that a cookie has to quote.
 fn ticket(number: usize) -> String {
@@ -51,22 +51,10 @@ async fn ticket_server(
         }
         version(request).unwrap_or_else(|| match request.line.split(' ').next() {
             Some("GET") => Reaction::Answer(answer(r#"{"data":[]}"#)),
-            _ => Reaction::Answer(proxied_answer(&format!(r#"{{"data":"{UPID}"}}"#))),
+            _ => Reaction::Answer(upid_answer()),
         })
     })
     .await
-}
-
-async fn create(client: &Client) -> Result<(), Error> {
-    let snapshot = NewSnapshot {
-        name: "auto".into(),
-        description: String::new(),
-        with_memory: false,
-    };
-    client
-        .create_snapshot("pve1", GuestKind::Qemu, 100, &snapshot)
-        .await
-        .map(drop)
 }
 
 #[tokio::test]
@@ -229,41 +217,9 @@ async fn a_lost_login_is_repeated() {
     assert_eq!(server.count("POST /access/ticket"), 2);
 }
 
-/// Collects every event with all its fields.
-#[derive(Clone, Default)]
-struct Collector(Arc<Mutex<String>>);
-
-impl tracing::Subscriber for Collector {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut text = self.0.lock().unwrap();
-        event.record(
-            &mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-                text.push_str(&format!("{field}={value:?} "));
-            },
-        );
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[tokio::test]
 async fn no_secret_is_seen_in_logs_errors_or_debug_output() {
-    let collector = Collector::default();
-    let _guard = tracing::subscriber::set_default(collector.clone());
+    log::collect();
     let server = ticket_server(|request, logins| {
         request.line == "GET /version" || (logins > 1 && carries(request, logins))
     })
@@ -274,7 +230,7 @@ async fn no_secret_is_seen_in_logs_errors_or_debug_output() {
     let client = Client::connect(options).await.unwrap();
     create(&client).await.unwrap();
     client.resources().await.unwrap();
-    seen += &format!("{client:?}");
+    let _ = write!(seen, "{client:?}");
     let refusing = Server::start(|request| {
         // A server that mirrors the whole request must not make us print it either.
         let mirror = format!(
@@ -286,11 +242,11 @@ async fn no_secret_is_seen_in_logs_errors_or_debug_output() {
     .await;
     for credentials in [token(), password()] {
         let options = crate::support::options(vec![refusing.endpoint()], credentials);
-        seen += &format!("{options:?}");
+        let _ = write!(seen, "{options:?}");
         let error = Client::connect(options).await.unwrap_err();
-        seen += &format!("{error} {error:?}");
+        let _ = write!(seen, "{error} {error:?}");
     }
-    seen += &collector.0.lock().unwrap();
+    seen += &log::collected();
     assert!(
         seen.contains("POST /api2/json/access/ticket"),
         "the log is empty: {seen}"

@@ -39,13 +39,20 @@ pub(crate) enum Reaction {
     Hang(Vec<u8>),
 }
 
+/// What has happened to a server so far.
+#[derive(Default)]
+struct Seen {
+    connections: AtomicUsize,
+    closed: AtomicUsize,
+    requests: Mutex<Vec<Received>>,
+}
+
 /// A running server; its tasks end with the test's runtime.
 pub(crate) struct Server {
     endpoint: Endpoint,
     fingerprint: Fingerprint,
     certificate: String,
-    connections: Arc<AtomicUsize>,
-    received: Arc<Mutex<Vec<Received>>>,
+    seen: Arc<Seen>,
     listener: tokio::task::JoinHandle<()>,
 }
 
@@ -66,23 +73,17 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let (config, fingerprint, certificate) = certificate();
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let connections = Arc::new(AtomicUsize::new(0));
-        let received = Arc::new(Mutex::new(Vec::new()));
-        let (count, log, react) = (
-            Arc::clone(&connections),
-            Arc::clone(&received),
-            Arc::new(react),
-        );
+        let seen = Arc::new(Seen::default());
+        let (shared, react) = (Arc::clone(&seen), Arc::new(react));
         let listener = tokio::spawn(async move {
             let mut serving = tokio::task::JoinSet::new();
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
-                let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
-                let (log, react) = (Arc::clone(&log), Arc::clone(&react));
+                let acceptor = acceptor.clone();
+                let (seen, react) = (Arc::clone(&shared), Arc::clone(&react));
                 serving.spawn(async move {
                     if let Ok(stream) = acceptor.accept(socket).await {
-                        let number = count.fetch_add(1, Ordering::SeqCst);
-                        serve(stream, number, &log, &*react).await;
+                        serve(stream, &seen, &*react).await;
                     }
                 });
             }
@@ -95,8 +96,7 @@ impl Server {
             endpoint,
             fingerprint,
             certificate,
-            connections,
-            received,
+            seen,
             listener,
         }
     }
@@ -118,12 +118,32 @@ impl Server {
 
     /// How many connections got through the TLS handshake.
     pub(crate) fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
+        self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    /// Runs a server on a thread of its own, so that it goes on while the test's thread is busy.
+    pub(crate) fn start_apart(
+        react: impl Fn(&Received) -> Reaction + Send + Sync + 'static,
+    ) -> Self {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_all().build().unwrap().block_on(async {
+                sender.send(Self::start(react).await).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        receiver.recv().unwrap()
+    }
+
+    /// How many connections the server has closed.
+    pub(crate) fn closed(&self) -> usize {
+        self.seen.closed.load(Ordering::SeqCst)
     }
 
     /// All requests so far.
     pub(crate) fn received(&self) -> Vec<Received> {
-        self.received.lock().unwrap().clone()
+        self.seen.requests.lock().unwrap().clone()
     }
 
     /// The requests whose line starts so.
@@ -145,12 +165,12 @@ impl Server {
 /// Reads requests and does what the test says.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    connection: usize,
-    log: &Mutex<Vec<Received>>,
+    seen: &Seen,
     react: &(dyn Fn(&Received) -> Reaction + Send + Sync),
 ) {
+    let connection = seen.connections.fetch_add(1, Ordering::SeqCst);
     while let Some(request) = receive(&mut stream, connection).await {
-        log.lock().unwrap().push(request.clone());
+        seen.requests.lock().unwrap().push(request.clone());
         let (bytes, goes_on) = match react(&request) {
             Reaction::Answer(bytes) => (bytes, true),
             Reaction::Close(bytes) => (bytes, false),
@@ -164,6 +184,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let _ = stream.flush().await;
         if !goes_on {
             let _ = stream.shutdown().await;
+            seen.closed.fetch_add(1, Ordering::SeqCst);
             return;
         }
     }
@@ -246,15 +267,17 @@ pub(crate) fn refusal(status_and_phrase: &str) -> Reaction {
 
 /// Any answer with a JSON body.
 pub(crate) fn with_head(status_and_phrase: &str, headers: &[&str], json: &str) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {status_and_phrase}\r\nCache-Control: max-age=0\r\n");
-    for header in headers {
-        head += header;
-        head += "\r\n";
-    }
-    let length = json.len();
-    head +=
-        &format!("Content-Type: application/json;charset=UTF-8\r\nContent-Length: {length}\r\n");
-    format!("{head}\r\n{json}").into_bytes()
+    let headers: Vec<String> = headers
+        .iter()
+        .map(|header| format!("{header}\r\n"))
+        .collect();
+    format!(
+        "HTTP/1.1 {status_and_phrase}\r\nCache-Control: max-age=0\r\n{}\
+         Content-Type: application/json;charset=UTF-8\r\nContent-Length: {}\r\n\r\n{json}",
+        headers.concat(),
+        json.len()
+    )
+    .into_bytes()
 }
 
 /// The answer to `GET /version`, nothing for other requests.
@@ -276,11 +299,19 @@ pub(crate) fn password() -> Credentials {
     }
 }
 
-/// Options with short times: pauses of a millisecond, answers within a tenth of a second.
+/// Options with pauses of a millisecond; an answer may take as long as a busy machine needs.
 pub(crate) fn options(endpoints: Vec<Endpoint>, credentials: Credentials) -> ClientOptions {
+    crate::log::install();
     let mut options = ClientOptions::new(endpoints, credentials, Trust::AcceptAny);
-    options.request_timeout = Duration::from_millis(150);
+    options.request_timeout = Duration::from_secs(20);
     options.repeat_pauses = vec![Duration::from_millis(1); 3];
+    options
+}
+
+/// The same, for servers that never answer.
+pub(crate) fn hasty_options(endpoints: Vec<Endpoint>, credentials: Credentials) -> ClientOptions {
+    let mut options = options(endpoints, credentials);
+    options.request_timeout = Duration::from_millis(150);
     options
 }
 

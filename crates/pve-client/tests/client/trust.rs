@@ -141,3 +141,14 @@ async fn a_host_with_a_wrong_certificate_is_passed_over() {
     assert_eq!(client.current_endpoint(), second.endpoint());
     assert!(first.received().is_empty());
 }
+
+#[tokio::test]
+async fn a_fingerprint_can_be_asked_for_without_signing_on() {
+    let server = Server::start(good).await;
+    let limit = std::time::Duration::from_secs(4);
+    let found = pve_client::fetch_fingerprint(&server.endpoint(), limit)
+        .await
+        .unwrap();
+    assert_eq!(found, server.fingerprint());
+    assert!(server.received().is_empty());
+}
