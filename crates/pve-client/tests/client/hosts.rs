@@ -4,34 +4,21 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pve_client::{Certainty, Client, Error, GuestKind, NewSnapshot};
+use pve_client::{Certainty, Client, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::calls::{create, upid_answer};
 use crate::support::{
     Reaction, Received, Server, answer, dead_endpoint, hasty_options, options, refusal, token,
     version,
 };
 
-const UPID: &str = "UPID:pve1:00004228:000620B9:6902CF35:qmsnapshot:100:backup@pve!auto:";
-
 fn good(request: &Received) -> Reaction {
     version(request).unwrap_or_else(|| match request.line.split(' ').next() {
         Some("GET") => Reaction::Answer(answer(r#"{"data":[]}"#)),
-        _ => Reaction::Answer(answer(&format!(r#"{{"data":"{UPID}"}}"#))),
+        _ => Reaction::Answer(upid_answer()),
     })
-}
-
-async fn create(client: &Client) -> Result<(), Error> {
-    let snapshot = NewSnapshot {
-        name: "auto".into(),
-        description: String::new(),
-        with_memory: false,
-    };
-    client
-        .create_snapshot("pve1", GuestKind::Qemu, 100, &snapshot)
-        .await
-        .map(drop)
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@
     reason = "helpers of tests: a panic is how a test fails"
 )]
 
+mod calls;
+mod delivery;
 mod hosts;
 mod inspect;
 mod log;

@@ -5,15 +5,14 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pve_client::{AuthenticationProblem, Client, Error, GuestKind, NewSnapshot};
+use pve_client::{AuthenticationProblem, Client, Error, GuestKind};
 
+use crate::calls::{create, upid_answer};
 use crate::log;
 use crate::support::{
     Reaction, Received, SECRET, Server, answer, dead_endpoint, options, password, proxied_answer,
     refusal, token, version, with_head,
 };
-
-const UPID: &str = "UPID:pve1:00004228:000620B9:6902CF35:qmsnapshot:100:backup@pve:";
 
 /// A ticket as PVE makes them, with characters that a cookie has to quote.
 fn ticket(number: usize) -> String {
@@ -52,22 +51,10 @@ async fn ticket_server(
         }
         version(request).unwrap_or_else(|| match request.line.split(' ').next() {
             Some("GET") => Reaction::Answer(answer(r#"{"data":[]}"#)),
-            _ => Reaction::Answer(proxied_answer(&format!(r#"{{"data":"{UPID}"}}"#))),
+            _ => Reaction::Answer(upid_answer()),
         })
     })
     .await
-}
-
-async fn create(client: &Client) -> Result<(), Error> {
-    let snapshot = NewSnapshot {
-        name: "auto".into(),
-        description: String::new(),
-        with_memory: false,
-    };
-    client
-        .create_snapshot("pve1", GuestKind::Qemu, 100, &snapshot)
-        .await
-        .map(drop)
 }
 
 #[tokio::test]

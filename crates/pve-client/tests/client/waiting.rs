@@ -7,11 +7,11 @@ use std::time::Duration;
 use pve_client::{Client, Error, TaskExit, Upid, WaitError, WaitPolicy};
 use tokio::time::Instant;
 
+use crate::calls::UPID;
 use crate::support::{
     Reaction, Received, Server, answer, options, proxied_answer, refusal, token, version,
 };
 
-const UPID: &str = "UPID:pve1:00004228:000620B9:6902CF35:qmsnapshot:100:backup@pve!auto:";
 const QUICK: WaitPolicy = WaitPolicy {
     first_pause: Duration::from_millis(10),
     longest_pause: Duration::from_millis(20),

@@ -1,46 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Connections and the certainty of delivery, against a server that cuts the line wherever a test
-//! wants it.
+//! Connections: how many are opened, when they are kept, and what is written on them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use pve_client::{GuestKind, NewSnapshot};
 
-use pve_client::{
-    Certainty, Client, ClientOptions, Credentials, Endpoint, Error, GuestKind, NewSnapshot, Upid,
-};
-
-use crate::support::{
-    Reaction, Received, Server, answer, hasty_options, options, proxied_answer, refusal, token,
-    version, with_head,
-};
-
-const UPID: &str = "UPID:pve1:00004228:000620B9:6902CF35:qmsnapshot:100:backup@pve!auto:";
-const SNAPSHOTS: &str = r#"{"data":[{"name":"a","snaptime":1795396341},{"name":"current"}]}"#;
-
-fn upid_answer() -> Vec<u8> {
-    proxied_answer(&format!(r#"{{"data":"{UPID}"}}"#))
-}
-
-async fn connect(server: &Server) -> Client {
-    Client::connect(options(vec![server.endpoint()], token()))
-        .await
-        .unwrap()
-}
-
-async fn create(client: &Client) -> Result<Upid, Error> {
-    let snapshot = NewSnapshot {
-        name: "auto_daily".into(),
-        description: "cv4pve-autosnap".into(),
-        with_memory: false,
-    };
-    client
-        .create_snapshot("pve1", GuestKind::Qemu, 100, &snapshot)
-        .await
-}
-
-/// Starts a server that answers `/version` and otherwise does what `react` says.
-async fn server(react: impl Fn(&Received) -> Reaction + Send + Sync + 'static) -> Server {
-    Server::start(move |request| version(request).unwrap_or_else(|| react(request))).await
-}
+use crate::calls::{SNAPSHOTS, UPID, connect, create, server, upid_answer};
+use crate::support::{Reaction, Server, answer, proxied_answer, version, with_head};
 
 #[tokio::test]
 async fn one_connection_serves_all_though_pvedaemon_says_close() {
@@ -188,100 +152,6 @@ async fn memory_is_asked_for_with_virtual_machines_only() {
     assert_eq!(received[2].body, "snapname=ram");
 }
 
-/// Every way an answer can get lost: a GET is repeated, a POST is written once and left open.
-async fn check_lost(lose: fn() -> Reaction) {
-    check_lost_with(options, lose).await;
-}
-
-/// As [`check_lost`], with other options.
-async fn check_lost_with(
-    options: fn(Vec<Endpoint>, Credentials) -> ClientOptions,
-    lose: fn() -> Reaction,
-) {
-    let gets = AtomicUsize::new(0);
-    let server = server(move |request| {
-        if request.line.starts_with("GET") && gets.fetch_add(1, Ordering::SeqCst) > 0 {
-            return Reaction::Answer(answer(SNAPSHOTS));
-        }
-        lose()
-    })
-    .await;
-    let client = Client::connect(options(vec![server.endpoint()], token()))
-        .await
-        .unwrap();
-    client
-        .snapshots("pve1", GuestKind::Qemu, 100)
-        .await
-        .unwrap();
-    assert_eq!(server.count("GET /nodes"), 2);
-    let error = create(&client).await.unwrap_err();
-    assert!(matches!(error, Error::MaybeProcessed { .. }), "{error:?}");
-    assert_eq!(error.certainty(), Certainty::Unknown);
-    assert_eq!(server.count("POST"), 1, "{error}");
-    let deletion = client
-        .delete_snapshot("pve1", GuestKind::Qemu, 100, "old", false)
-        .await;
-    assert_eq!(deletion.unwrap_err().certainty(), Certainty::Unknown);
-    assert_eq!(server.count("DELETE"), 1);
-}
-
-#[tokio::test]
-async fn an_answer_that_never_starts() {
-    check_lost(|| Reaction::Close(Vec::new())).await;
-}
-
-#[tokio::test]
-async fn an_answer_cut_in_its_status_line() {
-    check_lost(|| Reaction::Close(b"HTTP/1.1 20".to_vec())).await;
-}
-
-#[tokio::test]
-async fn an_answer_cut_in_its_headers() {
-    check_lost(|| Reaction::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n".to_vec())).await;
-}
-
-#[tokio::test]
-async fn an_answer_cut_in_its_body() {
-    check_lost(|| {
-        let whole = upid_answer();
-        Reaction::Close(whole[..whole.len() - 5].to_vec())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn an_answer_that_hangs_before_it_starts() {
-    check_lost_with(hasty_options, || Reaction::Hang(Vec::new())).await;
-}
-
-#[tokio::test]
-async fn an_answer_that_hangs_in_its_body() {
-    check_lost_with(hasty_options, || {
-        let whole = upid_answer();
-        Reaction::Hang(whole[..whole.len() - 5].to_vec())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn an_answer_a_proxy_lost() {
-    check_lost(|| refusal("599 Too many redirections")).await;
-    check_lost(|| refusal("596 Connection timed out")).await;
-    check_lost(|| refusal("504 Gateway Timeout")).await;
-}
-
-#[tokio::test]
-async fn a_read_that_never_succeeds_ends_after_its_repetitions() {
-    let server = server(|_| Reaction::Close(Vec::new())).await;
-    let client = connect(&server).await;
-    let error = client
-        .snapshots("pve1", GuestKind::Qemu, 100)
-        .await
-        .unwrap_err();
-    assert!(error.is_transient(), "{error}");
-    assert_eq!(server.count("GET /nodes"), 4);
-}
-
 #[tokio::test]
 async fn a_kept_connection_the_server_closed_is_noticed_before_writing() {
     // A worker of pveproxy retires: it closes although it promised to keep the connection.
@@ -302,67 +172,6 @@ async fn a_kept_connection_the_server_closed_is_noticed_before_writing() {
         create(&client).await.unwrap();
     }
     assert_eq!(server.count("POST"), 20);
-}
-
-#[tokio::test]
-async fn refusals_carry_the_reason_phrase_and_are_final() {
-    let server = server(|request| {
-        if request.line.starts_with("POST") {
-            refusal("500 VM is locked (backup)")
-        } else {
-            refusal("403 Permission check failed (/vms/100, VM.Audit)")
-        }
-    })
-    .await;
-    let client = connect(&server).await;
-    let error = create(&client).await.unwrap_err();
-    assert_eq!(error.reason(), Some("VM is locked (backup)"));
-    assert_eq!(error.certainty(), Certainty::Refused);
-    let error = client
-        .guest_config("pve1", GuestKind::Qemu, 100)
-        .await
-        .unwrap_err();
-    let missing = error.missing_privilege().unwrap();
-    assert_eq!(
-        (missing.path.as_str(), missing.privilege.as_str()),
-        ("/vms/100", "VM.Audit")
-    );
-    assert_eq!(server.received().len(), 3);
-}
-
-#[tokio::test]
-async fn a_daemon_that_restarts_is_waited_for_when_reading_only() {
-    let refused = AtomicUsize::new(0);
-    let server = server(move |request| {
-        if request.line.starts_with("POST") || refused.fetch_add(1, Ordering::SeqCst) < 2 {
-            refusal("595 Connection refused")
-        } else {
-            Reaction::Answer(answer(SNAPSHOTS))
-        }
-    })
-    .await;
-    let client = connect(&server).await;
-    client
-        .snapshots("pve1", GuestKind::Qemu, 100)
-        .await
-        .unwrap();
-    assert_eq!(server.count("GET /nodes"), 3);
-    let error = create(&client).await.unwrap_err();
-    assert_eq!(
-        (error.status(), error.certainty()),
-        (Some(595), Certainty::Refused)
-    );
-    assert_eq!(server.count("POST"), 1);
-}
-
-#[tokio::test]
-async fn an_answer_without_a_upid_leaves_open_what_happened() {
-    let server = server(|_| Reaction::Answer(answer(r#"{"data":null}"#))).await;
-    let client = connect(&server).await;
-    let error = create(&client).await.unwrap_err();
-    assert!(matches!(error, Error::NotUnderstood { .. }), "{error:?}");
-    assert_eq!(error.certainty(), Certainty::Unknown);
-    assert_eq!(server.count("POST"), 1);
 }
 
 #[tokio::test]
