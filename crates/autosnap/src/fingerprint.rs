@@ -86,7 +86,10 @@ mod tests {
         assert!(text.ends_with(&option), "{text}");
         assert_eq!(say(&Trust::AcceptAny, false), None);
         assert_eq!(say(&Trust::SystemStore, true), None);
-        assert_eq!(say(&Trust::Fingerprints(shown.into_iter().collect()), true), None);
+        assert_eq!(
+            say(&Trust::Fingerprints(shown.into_iter().collect()), true),
+            None
+        );
         assert_eq!(notice(&Trust::AcceptAny, None, &endpoint, true), None);
     }
 

@@ -70,7 +70,10 @@ pub struct Holder(Option<String>);
 impl fmt::Display for Holder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Some(who) => write!(formatter, "another run has this label and these hosts: {who}"),
+            Some(who) => write!(
+                formatter,
+                "another run has this label and these hosts: {who}"
+            ),
             None => formatter.write_str("another run has this label and these hosts"),
         }
     }

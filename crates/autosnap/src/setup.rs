@@ -78,7 +78,8 @@ impl FromStr for AclPath {
     /// (`check_path` in `PVE/AccessControl.pm` knows more, none of which is ours to grant).
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let is_id = |id: &str| !id.is_empty() && id.chars().all(|sign| is_word(sign) || sign == '.');
+        let is_id =
+            |id: &str| !id.is_empty() && id.chars().all(|sign| is_word(sign) || sign == '.');
         let valid = match text.trim_start_matches('/').split_once('/') {
             _ if !text.starts_with('/') => false,
             None => matches!(text, "/" | "/vms" | "/storage" | "/pool"),
@@ -131,8 +132,11 @@ fn checked(what: &str, text: &str, is_valid: fn(&str) -> bool) -> Result<String,
     if is_valid(text) {
         Ok(text.to_owned())
     } else {
-        Err(Fault::usage(format!("'{text}' is no {what} that PVE takes"))
-            .hint("letters, digits, '.', '-' and '_'; a user is NAME@REALM, such as autosnap@pve"))
+        Err(
+            Fault::usage(format!("'{text}' is no {what} that PVE takes")).hint(
+                "letters, digits, '.', '-' and '_'; a user is NAME@REALM, such as autosnap@pve",
+            ),
+        )
     }
 }
 
@@ -143,7 +147,8 @@ fn is_word(sign: char) -> bool {
 /// `verify_username` in `PVE/AccessControl.pm` takes more, but nothing else is safe in every shell.
 fn is_user(text: &str) -> bool {
     text.split_once('@').is_some_and(|(name, realm)| {
-        let plain = |part: &str| !part.is_empty() && part.chars().all(|sign| is_word(sign) || sign == '.');
+        let plain =
+            |part: &str| !part.is_empty() && part.chars().all(|sign| is_word(sign) || sign == '.');
         plain(name) && plain(realm) && realm.starts_with(|sign: char| sign.is_ascii_alphabetic())
     })
 }

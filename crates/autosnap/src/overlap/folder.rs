@@ -24,10 +24,14 @@ fn first_of(places: &[PathBuf]) -> Result<PathBuf, String> {
 fn places() -> Vec<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let runtime = runtime.filter(|path| path.is_absolute());
-    [Some(PathBuf::from("/run/lock")), runtime, Some(std::env::temp_dir())]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        Some(PathBuf::from("/run/lock")),
+        runtime,
+        Some(std::env::temp_dir()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 #[cfg(not(unix))]

@@ -13,7 +13,10 @@ async fn enter(overlap: &Overlap, folder: &Path) -> Entry {
 }
 
 fn name(label: &str, hosts: &str) -> String {
-    let hosts = hosts.parse::<pve_client::HostList>().unwrap().into_endpoints();
+    let hosts = hosts
+        .parse::<pve_client::HostList>()
+        .unwrap()
+        .into_endpoints();
     Overlap::new(OnOverlap::Wait, Duration::ZERO, label, &hosts).name
 }
 

@@ -71,6 +71,9 @@ mod tests {
         assert_eq!(describe(&certificate), "");
         certificate.subject = Some("pve1".to_owned());
         certificate.not_after = Some(2_524_608_000);
-        assert_eq!(describe(&certificate), "  (pve1, valid 2026-11-23 to 2050-01-01)");
+        assert_eq!(
+            describe(&certificate),
+            "  (pve1, valid 2026-11-23 to 2050-01-01)"
+        );
     }
 }

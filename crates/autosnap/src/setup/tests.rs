@@ -69,10 +69,29 @@ fn the_parameter_file_selects_what_was_granted() {
 
 #[test]
 fn paths_are_those_of_guests_and_storages() {
-    for path in ["/", "/vms", "/vms/100", "/pool/a", "/pool/a/b/c", "/storage", "/storage/nfs.1"] {
+    for path in [
+        "/",
+        "/vms",
+        "/vms/100",
+        "/pool/a",
+        "/pool/a/b/c",
+        "/storage",
+        "/storage/nfs.1",
+    ] {
         assert!(path.parse::<AclPath>().is_ok(), "{path}");
     }
-    for path in ["", "vms", "/nodes/pve1", "/access", "/vms/x", "/pool/", "/pool/a b", "/pool/a//b", "//vms", "/pool/$(id)"] {
+    for path in [
+        "",
+        "vms",
+        "/nodes/pve1",
+        "/access",
+        "/vms/x",
+        "/pool/",
+        "/pool/a b",
+        "/pool/a//b",
+        "//vms",
+        "/pool/$(id)",
+    ] {
         assert!(path.parse::<AclPath>().is_err(), "{path}");
     }
 }

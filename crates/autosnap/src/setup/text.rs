@@ -44,7 +44,10 @@ pub fn commands(plan: &Plan) -> String {
 /// The token's file and a first test, for the machine that runs this program.
 fn closing(plan: &Plan) -> String {
     let token_file = quoted(&plan.token_file);
-    let folder = plan.token_file.parent().filter(|path| !path.as_os_str().is_empty());
+    let folder = plan
+        .token_file
+        .parent()
+        .filter(|path| !path.as_os_str().is_empty());
     let mut text = "\n# On the machine that takes the snapshots: a file that only you can read.\n\
                     # Put one line into it with an editor, with the secret for VALUE:\n"
         .to_owned();
@@ -52,10 +55,7 @@ fn closing(plan: &Plan) -> String {
     if let Some(folder) = folder {
         write_line(&mut text, &format!("install -d -m 0700 {}", quoted(folder)));
     }
-    write_line(
-        &mut text,
-        &format!("( umask 077; touch {token_file} )"),
-    );
+    write_line(&mut text, &format!("( umask 077; touch {token_file} )"));
     text.push_str("\n# Then see whether anything is missing:\n");
     let parameters = match (&plan.write, &plan.hosts) {
         (Some(file), _) => format!("@{}", quoted(file)),
@@ -64,7 +64,10 @@ fn closing(plan: &Plan) -> String {
             format!("--host='{hosts}' --api-token=file:{token_file}")
         }
     };
-    write_line(&mut text, &format!("#   cv4pve-autosnap {parameters} check"));
+    write_line(
+        &mut text,
+        &format!("#   cv4pve-autosnap {parameters} check"),
+    );
     text
 }
 
@@ -100,9 +103,8 @@ fn guests_of(path: &AclPath) -> Option<String> {
 /// privileges mean nothing.
 fn granted_paths(paths: &[AclPath]) -> Vec<&str> {
     let mut granted: Vec<&str> = paths.iter().map(AclPath::as_str).collect();
-    let names_storages = |path: &AclPath| {
-        path.covers_storages() || path.as_str().starts_with("/storage/")
-    };
+    let names_storages =
+        |path: &AclPath| path.covers_storages() || path.as_str().starts_with("/storage/");
     if !paths.iter().any(names_storages) {
         granted.push("/storage");
     }

@@ -17,9 +17,10 @@ pub fn write_new(path: &Path, text: &str) -> Result<(), Fault> {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    let written = options
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    let written = options.open(path).and_then(|mut file| {
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+    });
     written.map_err(|error| {
         let fault = Fault::failure(format!(
             "the parameter file {} cannot be written: {error}",

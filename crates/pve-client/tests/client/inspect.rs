@@ -29,7 +29,10 @@ async fn a_certificate_can_be_seen_without_signing_on() {
 
 #[tokio::test]
 async fn a_host_that_is_off_shows_no_certificate() {
-    let endpoint = Server::start(|_| refusal("401 No ticket")).await.stop().await;
+    let endpoint = Server::start(|_| refusal("401 No ticket"))
+        .await
+        .stop()
+        .await;
     let error = fetch_certificate(&endpoint, Duration::from_secs(4))
         .await
         .unwrap_err();
@@ -68,7 +71,12 @@ async fn a_token_and_replication_are_asked_about() {
     })
     .await;
     let client = connect(&server).await;
-    let separated = async |token| client.is_token_separated("backup@pve", token).await.unwrap();
+    let separated = async |token| {
+        client
+            .is_token_separated("backup@pve", token)
+            .await
+            .unwrap()
+    };
     assert!(!separated("full").await);
     assert!(separated("auto").await);
     assert_eq!(client.replication_jobs().await.unwrap()[0].vmid, 100);
