@@ -18,6 +18,7 @@ use autosnap_core::name::{self, Label};
 use autosnap_core::outcome::ExitStatus;
 use autosnap_core::select::Selection;
 use autosnap_core::storage::StorageLimit;
+use jiff::Timestamp;
 use pve_client::{ClientOptions, Trust};
 
 use crate::args::CheckArgs;
@@ -109,7 +110,12 @@ pub async fn run(settings: &Settings, options: ClientOptions) -> Result<Report, 
         Trust::SystemStore | Trust::Fingerprints(_) | Trust::CaFile(_) => false,
     };
     let reading = reading::read(settings, options).await?;
-    let mut findings = judge::judge(settings, &reading, accepts_any);
+    let mut findings = judge::judge(
+        settings,
+        &reading,
+        accepts_any,
+        Timestamp::now().as_second(),
+    );
     // Stable: within a weight the order of the judgement stays.
     findings.sort_by_key(Finding::severity);
     Ok(Report { reading, findings })

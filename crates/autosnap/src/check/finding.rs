@@ -216,9 +216,9 @@ impl Finding {
             | Self::CannotSnapshot { .. }
             | Self::Locked { .. }
             | Self::UnderWay { .. }
-            | Self::RamDoesNotFit { .. } => Severity::Problem,
-            Self::Stuck { lock, .. } if lock.is_some() => Severity::Problem,
-            Self::Storage { full: true, .. } => Severity::Problem,
+            | Self::RamDoesNotFit { .. }
+            | Self::Stuck { lock: Some(_), .. }
+            | Self::Storage { full: true, .. } => Severity::Problem,
             Self::HostUnreachable { .. }
             | Self::AnyCertificate { .. }
             | Self::CertificateEnds { .. }
@@ -261,22 +261,18 @@ impl Finding {
         }
     }
 
-    /// The guest it is about, if it is about one that a `snap` would not snapshot.
-    pub fn prevents(&self) -> Option<Vmid> {
+    /// The guest it is about, if it is about one.
+    pub fn guest(&self) -> Option<&GuestRef> {
         match self {
             Self::NodeOffline(guest)
-            | Self::Unreadable { guest, .. }
             | Self::Template(guest)
+            | Self::Unreadable { guest, .. }
             | Self::Unsupported { guest, .. }
             | Self::CannotSnapshot { guest, .. }
             | Self::Locked { guest, .. }
             | Self::UnderWay { guest, .. }
-            | Self::Stuck {
-                guest,
-                lock: Some(_),
-                ..
-            }
-            | Self::RamDoesNotFit { guest, .. } => Some(guest.vmid),
+            | Self::Stuck { guest, .. }
+            | Self::RamDoesNotFit { guest, .. } => Some(guest),
             Self::HostUnreachable { .. }
             | Self::HostRefuses { .. }
             | Self::AnyCertificate { .. }
@@ -288,10 +284,43 @@ impl Finding {
             | Self::NothingSelected
             | Self::EmptyTerm(_)
             | Self::InvalidName(_)
-            | Self::Stuck { .. }
             | Self::Storage { .. }
             | Self::BlocksMigration(_)
             | Self::Replicated(_) => None,
+        }
+    }
+
+    /// Whether a `snap` would not snapshot this guest because of it.
+    pub fn prevents(&self, vmid: Vmid) -> bool {
+        match self {
+            Self::NoQuorum | Self::NoPrivileges { .. } | Self::InvalidName(_) => true,
+            Self::MissingPrivilege {
+                path, privilege, ..
+            } => {
+                let concerns = path == "/vms" || *path == format!("/vms/{vmid}");
+                concerns && *privilege == "VM.Snapshot"
+            }
+            Self::Storage { full, guests, .. } => *full && guests.contains(&vmid),
+            Self::NodeOffline(_)
+            | Self::Template(_)
+            | Self::Unreadable { .. }
+            | Self::Unsupported { .. }
+            | Self::CannotSnapshot { .. }
+            | Self::Locked { .. }
+            | Self::UnderWay { .. }
+            | Self::Stuck { lock: Some(_), .. }
+            | Self::RamDoesNotFit { .. } => self.guest().is_some_and(|guest| guest.vmid == vmid),
+            // A half-made snapshot alone is in nobody's way.
+            Self::Stuck { lock: None, .. }
+            | Self::HostUnreachable { .. }
+            | Self::HostRefuses { .. }
+            | Self::AnyCertificate { .. }
+            | Self::CertificateEnds { .. }
+            | Self::ClockDiffers { .. }
+            | Self::NothingSelected
+            | Self::EmptyTerm(_)
+            | Self::BlocksMigration(_)
+            | Self::Replicated(_) => false,
         }
     }
 }

@@ -7,8 +7,6 @@ mod guests;
 mod privileges;
 mod storages;
 
-use jiff::Timestamp;
-
 use super::Settings;
 use super::finding::Finding;
 use super::reading::{ClusterReading, HostReading, HostState, Reading};
@@ -21,9 +19,9 @@ const CLOCK_TOLERANCE: i64 = 30;
 /// (`PVE/Cluster/Setup.pm`, `pveupdate`).
 const CERTIFICATE_WARNING_DAYS: i64 = 10;
 
-/// Judges everything. `accepts_any` says that no certificate is checked.
-pub fn judge(settings: &Settings, reading: &Reading, accepts_any: bool) -> Vec<Finding> {
-    let now = Timestamp::now().as_second();
+/// Judges everything. `accepts_any` says that no certificate is checked, `now` is in seconds since
+/// the epoch.
+pub fn judge(settings: &Settings, reading: &Reading, accepts_any: bool, now: i64) -> Vec<Finding> {
     let mut findings: Vec<Finding> = reading
         .hosts
         .iter()
@@ -90,3 +88,6 @@ fn judge_selection(cluster: &ClusterReading) -> Vec<Finding> {
     findings.extend(terms.map(Finding::EmptyTerm));
     findings
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,7 +128,7 @@ fn guest_lines(report: &Report, cluster: &ClusterReading) -> Vec<String> {
 /// The weightiest finding that keeps a guest from being snapshotted; findings come sorted.
 fn obstacle(report: &Report, vmid: Vmid) -> Option<&Finding> {
     let mut findings = report.findings.iter();
-    findings.find(|finding| finding.prevents() == Some(vmid))
+    findings.find(|finding| finding.prevents(vmid))
 }
 
 #[derive(Serialize)]
@@ -238,7 +238,7 @@ fn wire_finding(finding: &Finding) -> WireFinding {
     WireFinding {
         severity: finding.severity().as_str(),
         kind: finding.kind(),
-        vmid: finding.prevents().map(Vmid::get),
+        vmid: finding.guest().map(|guest| guest.vmid.get()),
         message: finding.to_string(),
         hint: finding.hint(),
         commands: finding.commands(),

@@ -74,10 +74,9 @@ fn culprits(node: &str, config: &GuestConfig, storages: &[StorageUsage]) -> Vec<
     let lacks_snapshots = |volume: &&Volume| match &volume.location {
         VolumeLocation::Path(_) => true,
         VolumeLocation::Storage { storage, volume } => match kind_of(storage) {
-            // Files: only one format knows snapshots.
-            "dir" | "nfs" | "cifs" | "glusterfs" | "cephfs" => !is_qcow2(volume),
-            // With volume chains, a preview in PVE 9, as qcow2 only.
-            "lvm" => !is_qcow2(volume),
+            // Of files only one format knows snapshots; LVM has them as volume chains, a preview of
+            // PVE 9, in that format too.
+            "dir" | "nfs" | "cifs" | "glusterfs" | "cephfs" | "lvm" => !is_qcow2(volume),
             "iscsi" | "iscsidirect" => true,
             _ => false,
         },

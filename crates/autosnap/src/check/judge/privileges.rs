@@ -6,7 +6,7 @@
 //! is allowed are left out, so that a guest shut off by `NoAccess` would seem to inherit; but such
 //! a guest is not listed either, and never comes here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::guests::read_guests;
 use crate::check::Settings;
@@ -22,7 +22,7 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
         return Vec::new();
     };
     let grants = |path: &str| grants(login, cluster.separated, path);
-    if privileges.values().all(|on_path| on_path.is_empty()) {
+    if privileges.values().all(BTreeMap::is_empty) {
         return vec![Finding::NoPrivileges {
             grants: grants("/"),
         }];
