@@ -3,8 +3,8 @@
 //!
 //! A run of `snap` or `clean` holds an advisory lock on one file for its label and hosts, so that a
 //! second one on this machine waits, leaves or fails. The system takes the lock away when the
-//! process ends, however it ends; the file stays, because removing it would let two runs hold two
-//! files of the same name.
+//! process ends, however it ends. The file is removed at the end of a run, while it is still locked:
+//! whoever gets the lock of a file that has lost its name meanwhile takes the next one.
 //!
 //! Limits: the lock knows runs of the same user on the same machine that name the same hosts.
 //! Between machines and users PVE's own locks keep snapshots whole.
@@ -45,7 +45,16 @@ pub struct Overlap {
 /// The lock, held until this is dropped.
 #[derive(Debug)]
 pub struct Held {
+    path: PathBuf,
+    /// Locked; closed after the name is gone.
     _file: File,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // A file that stays does no harm, and Windows does not remove what is open.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 /// How the question for the lock ended.
@@ -130,8 +139,28 @@ impl Overlap {
     }
 }
 
-/// Tries once. The inner error is the run that has the lock.
-fn attempt(path: &PathBuf) -> io::Result<Result<Held, Holder>> {
+/// Tries until the file that is locked is the one that has the name. The inner error is the run
+/// that has the lock.
+fn attempt(path: &Path) -> io::Result<Result<Held, Holder>> {
+    loop {
+        let mut file = open(path)?;
+        match file.try_lock() {
+            Ok(()) if has_name(&file, path) => {
+                // Only words for people: a disk that is full must not stop the run.
+                let _ = sign(&mut file);
+                return Ok(Ok(Held {
+                    path: path.to_owned(),
+                    _file: file,
+                }));
+            }
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Err(read_holder(&mut file))),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -139,16 +168,24 @@ fn attempt(path: &PathBuf) -> io::Result<Result<Held, Holder>> {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    let mut file = options.open(path)?;
-    match file.try_lock() {
-        Ok(()) => {
-            // Only words for people: a disk that is full must not stop the run.
-            let _ = sign(&mut file);
-            Ok(Ok(Held { _file: file }))
-        }
-        Err(TryLockError::WouldBlock) => Ok(Err(read_holder(&mut file))),
-        Err(TryLockError::Error(error)) => Err(error),
+    options.open(path)
+}
+
+/// Whether the open file is the one of this name, or was removed since.
+#[cfg(unix)]
+fn has_name(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(opened), Ok(named)) => identity(opened) == identity(named),
+        (Err(_), _) | (_, Err(_)) => false,
     }
+}
+
+/// Windows does not remove what is open.
+#[cfg(not(unix))]
+fn has_name(_file: &File, _path: &Path) -> bool {
+    true
 }
 
 fn sign(file: &mut File) -> io::Result<()> {

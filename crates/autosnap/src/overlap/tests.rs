@@ -97,3 +97,24 @@ async fn a_lock_that_cannot_be_made_does_not_stop_the_run() {
     let entry = enter(&overlap(OnOverlap::Fail), &missing).await;
     assert!(matches!(entry, Entry::Unprotected(_)), "{entry:?}");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_goes_with_the_run_and_a_removed_one_protects_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let overlap = overlap(OnOverlap::Fail);
+    let path = folder.path().join(&overlap.name);
+    let waiting = open(&path).unwrap();
+    let held = enter(&overlap, folder.path()).await;
+    assert!(has_name(&waiting, &path));
+    drop(held);
+    assert!(!path.exists());
+    assert!(
+        !has_name(&waiting, &path),
+        "the one that waited must open anew"
+    );
+    let Entry::Go(_held) = enter(&overlap, folder.path()).await else {
+        panic!("the next run gets the lock");
+    };
+    assert!(!has_name(&waiting, &path));
+}
