@@ -129,8 +129,8 @@ impl Connection {
 
     /// Waits until it can take a request; false if the server closed it meanwhile.
     pub(crate) async fn is_ready(&mut self) -> bool {
-        // Letting the runtime look at its sockets first makes a close that has already arrived
-        // known to hyper.
+        // This lets Tokio's current-thread runtime look at its sockets first, so that hyper knows
+        // of an end that has already arrived. On other runtimes it costs nothing.
         tokio::task::yield_now().await;
         matches!(timeout(READY_LIMIT, self.sender.ready()).await, Ok(Ok(())))
     }
