@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The simulator's journal: every request, every change of a guest and every task, in memory, in a
+//! file of JSON lines, or both.
+//!
+//! Tests hold a client's doings against it, so an entry says what happened and never what was
+//! meant. The journal has no clock: whoever records an entry dates it.
+//!
+//! Limits: the file is written line by line without a buffer of our own, so that it can be followed
+//! while the simulator runs; it is not synchronised to the disk. A journal in memory grows for as
+//! long as the simulator runs, by about half a kilobyte a request.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// One thing that happened; a line of the file, told apart by its member `entry`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum Entry {
+    /// A request was answered, or its connection was given up.
+    Request(Request),
+    /// A guest or one of its snapshots changed.
+    Mutation(Mutation),
+    /// A task ended, or was still running when the simulator was stopped.
+    Task(Task),
+}
+
+/// When something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Seconds since the simulator's start, with fractions.
+    pub at: f64,
+    /// Simulated time in whole seconds since the Unix epoch, as PVE writes it into `snaptime`.
+    pub epoch: i64,
+}
+
+/// A request as it came over the wire.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// When its header was complete.
+    #[serde(flatten)]
+    pub moment: Moment,
+    /// The client's address and port.
+    pub client: String,
+    /// Number of the connection, counted from 1; equal numbers share a connection.
+    pub connection: u64,
+    /// Name of the node whose listener took the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// The HTTP method.
+    pub method: String,
+    /// Path and query; [`Journal::record`] masks secrets in it.
+    pub path: String,
+    /// User (`backup@pve`) or API token (`backup@pve!auto`), if the sign-on was valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// HTTP status; none if the connection ended without an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Reason phrase of the answer, in which PVE puts its error text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The fault that was injected, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// Seconds until the answer was ready.
+    pub seconds: f64,
+}
+
+/// What was done to a guest or a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// A snapshot was taken completely.
+    Create,
+    /// A snapshot was removed completely.
+    Delete,
+    /// A snapshot's description was changed.
+    Update,
+    /// A guest was set back to a snapshot.
+    Rollback,
+    /// A guest was started.
+    Start,
+    /// A guest was stopped.
+    Stop,
+    /// A guest's configuration or lock was changed, or an aborted task left its traces in it.
+    Configure,
+}
+
+/// A change that took effect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mutation {
+    /// When it took effect.
+    #[serde(flatten)]
+    pub moment: Moment,
+    /// What was done.
+    pub action: Action,
+    /// The guest's node.
+    pub node: String,
+    /// `qemu` or `lxc`.
+    pub kind: String,
+    /// The guest's number.
+    pub vmid: u32,
+    /// The snapshot, where the action concerns one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// The snapshot's description, as PVE keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The task that did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upid: Option<String>,
+}
+
+/// A task of a node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// When it ended.
+    #[serde(flatten)]
+    pub moment: Moment,
+    /// Its identification.
+    pub upid: String,
+    /// The node it ran on.
+    pub node: String,
+    /// The guest, where the task has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vmid: Option<u32>,
+    /// Its worker type: `qmsnapshot`, `vzdelsnapshot`, …
+    pub kind: String,
+    /// Who started it.
+    pub user: String,
+    /// Simulated time of its start in seconds since the Unix epoch.
+    pub started: i64,
+    /// How long it ran.
+    pub seconds: f64,
+    /// `OK`, `WARNINGS: 1`, an error text; none if it has not ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exitstatus: Option<String>,
+}
+
+/// Why a journal could not be made or read.
+#[derive(Debug, Error)]
+pub enum JournalError {
+    /// The file cannot be created, opened or read.
+    #[error("cannot {doing} the journal '{file}': {source}")]
+    File {
+        /// `create` or `read`.
+        doing: &'static str,
+        /// The file's path.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A line is no entry.
+    #[error("line {line} of the journal '{file}' is no entry: {source}")]
+    Line {
+        /// The file's path.
+        file: String,
+        /// Number of the line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+/// Collects entries from all connections and tasks.
+#[derive(Debug)]
+pub struct Journal {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    kept: Option<Vec<Entry>>,
+    file: Option<File>,
+    line: Vec<u8>,
+    failure: Option<String>,
+}
+
+impl Journal {
+    /// Keeps the entries in memory only.
+    pub fn in_memory() -> Self {
+        Self::new(Inner {
+            kept: Some(Vec::new()),
+            ..Inner::default()
+        })
+    }
+
+    /// Writes the entries to a file only, which is made or emptied first.
+    pub fn to_file(path: &Path) -> Result<Self, JournalError> {
+        Ok(Self::new(Inner {
+            file: Some(create(path)?),
+            ..Inner::default()
+        }))
+    }
+
+    /// Keeps the entries in memory and writes them to a file.
+    pub fn in_memory_and_to_file(path: &Path) -> Result<Self, JournalError> {
+        Ok(Self::new(Inner {
+            kept: Some(Vec::new()),
+            file: Some(create(path)?),
+            ..Inner::default()
+        }))
+    }
+
+    /// Reads a file that a journal wrote.
+    pub fn read(path: &Path) -> Result<Vec<Entry>, JournalError> {
+        let failed = |source| file_error("read", path, source);
+        let reader = BufReader::new(File::open(path).map_err(failed)?);
+        let mut entries = Vec::new();
+        for (index, line) in reader.lines().enumerate() {
+            let entry = serde_json::from_str(&line.map_err(failed)?);
+            entries.push(entry.map_err(|source| JournalError::Line {
+                file: path.display().to_string(),
+                line: index + 1,
+                source,
+            })?);
+        }
+        Ok(entries)
+    }
+
+    /// Adds an entry. A file that cannot be written never disturbs the simulation: the first
+    /// failure is kept for [`Journal::failure`] and the file is given up.
+    pub fn record(&self, mut entry: Entry) {
+        if let Entry::Request(request) = &mut entry
+            && let Cow::Owned(masked) = without_secrets(&request.path)
+        {
+            request.path = masked;
+        }
+        let mut inner = self.lock();
+        inner.write(&entry);
+        if let Some(kept) = &mut inner.kept {
+            kept.push(entry);
+        }
+    }
+
+    /// How many entries are kept in memory.
+    pub fn len(&self) -> usize {
+        self.view(<[Entry]>::len)
+    }
+
+    /// Whether no entry is kept in memory.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Shows the entries in memory, oldest first, without copying them. Recording waits meanwhile.
+    pub fn view<T>(&self, look: impl FnOnce(&[Entry]) -> T) -> T {
+        look(self.lock().kept.as_deref().unwrap_or_default())
+    }
+
+    /// The entries in memory, oldest first.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.view(<[Entry]>::to_vec)
+    }
+
+    /// The requests in memory, oldest first.
+    pub fn requests(&self) -> Vec<Request> {
+        self.pick(|entry| match entry {
+            Entry::Request(request) => Some(request),
+            Entry::Mutation(_) | Entry::Task(_) => None,
+        })
+    }
+
+    /// The changes in memory, oldest first.
+    pub fn mutations(&self) -> Vec<Mutation> {
+        self.pick(|entry| match entry {
+            Entry::Mutation(mutation) => Some(mutation),
+            Entry::Request(_) | Entry::Task(_) => None,
+        })
+    }
+
+    /// The tasks in memory, in the order of their ends.
+    pub fn tasks(&self) -> Vec<Task> {
+        self.pick(|entry| match entry {
+            Entry::Task(task) => Some(task),
+            Entry::Request(_) | Entry::Mutation(_) => None,
+        })
+    }
+
+    /// Why the file is incomplete, if it is.
+    pub fn failure(&self) -> Option<String> {
+        self.lock().failure.clone()
+    }
+
+    fn new(inner: Inner) -> Self {
+        Self {
+            inner: Mutex::new(inner),
+        }
+    }
+
+    fn pick<T: Clone>(&self, select: impl Fn(&Entry) -> Option<&T>) -> Vec<T> {
+        self.view(|entries| entries.iter().filter_map(select).cloned().collect())
+    }
+
+    /// A panic elsewhere leaves whole entries behind, so a poisoned lock is no reason to stop.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn write(&mut self, entry: &Entry) {
+        let Some(file) = &mut self.file else {
+            return;
+        };
+        self.line.clear();
+        let written = serde_json::to_writer(&mut self.line, entry)
+            .map_err(io::Error::from)
+            .and_then(|()| {
+                self.line.push(b'\n');
+                // One call for the whole line, so that a reader never sees half of one.
+                file.write_all(&self.line)
+            });
+        if let Err(error) = written {
+            self.failure = Some(error.to_string());
+            self.file = None;
+        }
+    }
+}
+
+/// Path and query with the values of secret parameters replaced by `***`.
+///
+/// Sign-on belongs into bodies and headers, which the journal does not hold, but PVE takes
+/// `POST /access/ticket?password=…` too.
+pub fn without_secrets(path_and_query: &str) -> Cow<'_, str> {
+    let Some((path, query)) = path_and_query.split_once('?') else {
+        return Cow::Borrowed(path_and_query);
+    };
+    if !query.split(['&', ';']).any(is_secret) {
+        return Cow::Borrowed(path_and_query);
+    }
+    let mask = |part: &str| match part.split_once('=') {
+        Some((name, _)) if is_secret(part) => format!("{name}=***"),
+        _ => part.to_owned(),
+    };
+    let masked: Vec<String> = query.split(['&', ';']).map(mask).collect();
+    Cow::Owned(format!("{path}?{}", masked.join("&")))
+}
+
+fn is_secret(part: &str) -> bool {
+    const SECRETS: [&str; 7] = [
+        "password",
+        "confirmation-password",
+        "otp",
+        "tfa-challenge",
+        "ticket",
+        "CSRFPreventionToken",
+        "secret",
+    ];
+    form_urlencoded::parse(part.as_bytes()).any(|(name, _)| {
+        SECRETS
+            .iter()
+            .any(|secret| name.eq_ignore_ascii_case(secret))
+    })
+}
+
+fn create(path: &Path) -> Result<File, JournalError> {
+    File::create(path).map_err(|source| file_error("create", path, source))
+}
+
+fn file_error(doing: &'static str, path: &Path, source: io::Error) -> JournalError {
+    JournalError::File {
+        doing,
+        file: path.display().to_string(),
+        source,
+    }
+}
