@@ -107,6 +107,10 @@ impl Transport {
         self.current_host().fingerprint()
     }
 
+    pub(crate) fn clock_difference(&self) -> Option<i64> {
+        self.current_host().clock_difference()
+    }
+
     /// Opens the first connection: one round over the hosts, no repetition, so that a wrong host
     /// name is told at once.
     pub(crate) async fn reach(&self) -> Result<(), Error> {
@@ -227,6 +231,7 @@ impl Transport {
         match sent {
             Ok(Ok(reply)) => {
                 host.pool.put(connection);
+                host.note_date(reply.date);
                 host.log_answer(&line, &reply, started);
                 Ok(reply)
             }
