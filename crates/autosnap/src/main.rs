@@ -12,11 +12,11 @@ fn main() -> ExitCode {
 /// A core dump would hold the token or password.
 #[cfg(unix)]
 fn leave_no_core_dump() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let none = Rlimit {
         current: Some(0),
-        maximum: Some(0),
+        ..getrlimit(Resource::Core)
     };
     // If the system does not let us, its own setting stands.
     let _ = setrlimit(Resource::Core, none);
