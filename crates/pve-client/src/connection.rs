@@ -38,8 +38,7 @@ pub(crate) struct Connection {
     served: u32,
 }
 
-/// A complete answer.
-#[derive(Debug)]
+/// A complete answer; cannot be printed as a whole, for that to a login holds a ticket.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     /// The text behind the status; PVE's error text.
