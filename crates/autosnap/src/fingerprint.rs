@@ -78,16 +78,17 @@ mod tests {
 
     #[test]
     fn the_notice_is_for_people_who_accept_any_certificate() {
-        let shown = Some(Fingerprint::of_certificate(b"x"));
+        let fingerprint = Fingerprint::of_certificate(b"x");
+        let shown = Some(fingerprint);
         let endpoint: Endpoint = "pve1".parse().unwrap();
         let say = |trust: &Trust, somebody| notice(trust, shown, &endpoint, somebody);
         let text = say(&Trust::AcceptAny, true).unwrap();
-        let option = format!("--fingerprint={}", shown.unwrap());
+        let option = format!("--fingerprint={fingerprint}");
         assert!(text.ends_with(&option), "{text}");
         assert_eq!(say(&Trust::AcceptAny, false), None);
         assert_eq!(say(&Trust::SystemStore, true), None);
         assert_eq!(
-            say(&Trust::Fingerprints(shown.into_iter().collect()), true),
+            say(&Trust::Fingerprints(vec![fingerprint]), true),
             None
         );
         assert_eq!(notice(&Trust::AcceptAny, None, &endpoint, true), None);

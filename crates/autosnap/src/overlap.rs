@@ -6,7 +6,8 @@
 //! process ends, however it ends. The file is removed at the end of a run, while it is still locked:
 //! whoever gets the lock of a file that has lost its name meanwhile takes the next one.
 //!
-//! Limits: the lock knows runs of the same user on the same machine that name the same hosts.
+//! Limits: the lock knows runs of the same user on the same machine that name the same hosts. It does
+//! not look at the selection: runs of one label for different guests take turns.
 //! Between machines and users PVE's own locks keep snapshots whole.
 //!
 //! The files lie in a folder of the user's own, mode 0700, in the first of these that works:

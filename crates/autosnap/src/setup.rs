@@ -15,6 +15,7 @@ mod write;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use autosnap_core::guest::Vmid;
 use pve_client::HostList;
 
 use crate::args::SetupArgs;
@@ -83,7 +84,7 @@ impl FromStr for AclPath {
         let valid = match text.trim_start_matches('/').split_once('/') {
             _ if !text.starts_with('/') => false,
             None => matches!(text, "/" | "/vms" | "/storage" | "/pool"),
-            Some(("vms", id)) => id.parse::<u32>().is_ok(),
+            Some(("vms", id)) => id.parse::<Vmid>().is_ok() && !id.starts_with('0'),
             Some(("storage", id)) => is_id(id),
             // Pools may be nested, three levels deep.
             Some(("pool", id)) => id.split('/').all(is_id),
@@ -160,10 +161,11 @@ fn is_token_id(text: &str) -> bool {
         && text.chars().all(|sign| is_word(sign) || sign == '.')
 }
 
-/// `verify_rolename` in `PVE/AccessControl.pm`; names that begin with `PVE` are PVE's own.
+/// `verify_rolename` in `PVE/AccessControl.pm`; names that begin with `PVE`, in any case, are PVE's
+/// own (`PVE/API2/Role.pm`).
 fn is_role(text: &str) -> bool {
     !text.is_empty()
-        && !text.starts_with("PVE")
+        && !text.to_ascii_uppercase().starts_with("PVE")
         && text.chars().all(|sign| is_word(sign) || sign == '.')
 }
 

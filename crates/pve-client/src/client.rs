@@ -264,10 +264,11 @@ impl Client {
         self.session.transport().peer_certificate()
     }
 
-    /// By how many seconds the current host's clock is ahead of ours (behind, if negative), by the
-    /// `Date` of its last answer: exact to a second or so.
-    pub fn clock_lead(&self) -> Option<i64> {
-        self.session.transport().clock_lead()
+    /// How many seconds the current host's clock is ahead of this machine's (less than zero:
+    /// behind), from the `Date` of its last answer. Right to about a second and the time the
+    /// answer took.
+    pub fn clock_difference(&self) -> Option<i64> {
+        self.session.transport().clock_difference()
     }
 
     async fn read<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Error> {

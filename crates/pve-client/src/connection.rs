@@ -6,13 +6,13 @@
 //! open (see [`crate::wire`]).
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::ext::ReasonPhrase;
-use hyper::header::{CONTENT_TYPE, DATE};
+use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -23,7 +23,6 @@ use tokio_rustls::TlsConnector;
 use crate::certificate::PeerCertificate;
 use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
-use crate::moment;
 use crate::tls::HandshakeFailure;
 use crate::wire::{Exchange, Wire};
 
@@ -40,8 +39,7 @@ pub(crate) struct Connection {
     served: u32,
 }
 
-/// A complete answer.
-#[derive(Debug)]
+/// A complete answer; cannot be printed as a whole, for that to a login holds a ticket.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     /// The text behind the status; PVE's error text.
@@ -49,8 +47,8 @@ pub(crate) struct Reply {
     /// The media type, without parameters.
     pub(crate) media_type: String,
     pub(crate) body: Bytes,
-    /// The host's clock, in seconds since the epoch, if it says.
-    pub(crate) date: Option<i64>,
+    /// When the host says it answered, to the second.
+    pub(crate) date: Option<SystemTime>,
 }
 
 /// Why there is no connection. In every case no request was written.
@@ -133,8 +131,8 @@ impl Connection {
 
     /// Waits until it can take a request; false if the server closed it meanwhile.
     pub(crate) async fn is_ready(&mut self) -> bool {
-        // Letting the runtime look at its sockets first makes a close that has already arrived
-        // known to hyper.
+        // This lets Tokio's current-thread runtime look at its sockets first, so that hyper knows
+        // of an end that has already arrived. On other runtimes it costs nothing.
         tokio::task::yield_now().await;
         matches!(timeout(READY_LIMIT, self.sender.ready()).await, Ok(Ok(())))
     }
@@ -185,14 +183,7 @@ async fn read(response: Response<Incoming>) -> Result<Reply, ExchangeFailure> {
         },
         |phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned(),
     );
-    let date = head.headers.get(DATE).and_then(|value| value.to_str().ok());
-    let date = date.and_then(moment::of_http);
-    let media_type = head
-        .headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let media_type = media_type
-        .unwrap_or_default()
+    let media_type = header(&head.headers, CONTENT_TYPE)
         .split(';')
         .next()
         .unwrap_or_default();
@@ -201,8 +192,16 @@ async fn read(response: Response<Incoming>) -> Result<Reply, ExchangeFailure> {
         phrase,
         media_type: media_type.trim().to_ascii_lowercase(),
         body: body.to_bytes(),
-        date,
+        date: httpdate::parse_http_date(header(&head.headers, DATE)).ok(),
     })
+}
+
+/// The text of a header, empty if it is absent or no text.
+fn header(headers: &HeaderMap, name: HeaderName) -> &str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 impl From<HandshakeFailure> for ConnectFailure {

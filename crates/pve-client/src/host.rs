@@ -3,7 +3,7 @@
 //! and how a request addressed to it looks.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http_body_util::Full;
 use hyper::Request;
@@ -32,8 +32,7 @@ pub(crate) struct Host {
     pub(crate) pool: Pool,
     authority: HeaderValue,
     certificate: Mutex<Option<PeerCertificate>>,
-    /// By how many seconds its clock is ahead of ours.
-    clock_lead: Mutex<Option<i64>>,
+    clock_difference: Mutex<Option<i64>>,
 }
 
 impl Host {
@@ -45,7 +44,7 @@ impl Host {
             endpoint: endpoint.clone(),
             pool: Pool::default(),
             certificate: Mutex::new(None),
-            clock_lead: Mutex::new(None),
+            clock_difference: Mutex::new(None),
         })
     }
 
@@ -64,26 +63,21 @@ impl Host {
             .unwrap_or_else(PoisonError::into_inner) = certificate;
     }
 
-    /// By how many seconds its clock was ahead of ours at its last answer.
-    pub(crate) fn clock_lead(&self) -> Option<i64> {
+    /// How many seconds its clock is ahead of this machine's, as its last answer told.
+    pub(crate) fn clock_difference(&self) -> Option<i64> {
         *self
-            .clock_lead
+            .clock_difference
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Compares the time of an answer with ours. An answer without one leaves what was known.
-    pub(crate) fn note_clock(&self, date: Option<i64>) {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let now = since_epoch
-            .ok()
-            .and_then(|now| i64::try_from(now.as_secs()).ok());
-        if let (Some(date), Some(now)) = (date, now) {
-            *self
-                .clock_lead
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = Some(date - now);
-        }
+    /// Remembers what an answer that has just come in tells about the host's clock.
+    pub(crate) fn note_date(&self, date: Option<SystemTime>) {
+        let difference = date.map(|date| difference(date, SystemTime::now()));
+        *self
+            .clock_difference
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = difference;
     }
 
     /// The request as it is written. The body has a known length, so hyper never chunks it, which
@@ -142,5 +136,14 @@ impl Host {
                 tracing::debug!(%endpoint, reason, "host passed over");
             }
         }
+    }
+}
+
+/// How many whole seconds one time is ahead of another.
+fn difference(theirs: SystemTime, ours: SystemTime) -> i64 {
+    let whole = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    match theirs.duration_since(ours) {
+        Ok(ahead) => whole(ahead),
+        Err(behind) => -whole(behind.duration()),
     }
 }

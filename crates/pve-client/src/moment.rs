@@ -1,27 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Instants as HTTP and certificates write them, in seconds since the epoch.
+//! Instants as certificates write them, in seconds since the epoch.
 //!
-//! Two fixed forms of UTC are all that is needed, which is no reason for a library of dates. Leap
-//! seconds do not exist here, as in POSIX.
-
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
-
-/// The header `Date`: `Mon, 23 Nov 2026 01:42:46 GMT` (RFC 9110, section 5.6.7). The two obsolete
-/// forms are not read: no server of our time sends them.
-pub(crate) fn of_http(text: &str) -> Option<i64> {
-    let (_weekday, rest) = text.trim().split_once(", ")?;
-    let mut words = rest.strip_suffix(" GMT")?.split(' ');
-    let day = number(words.next()?)?;
-    let name = words.next()?;
-    let month = MONTHS.iter().position(|month| *month == name)?;
-    let year = number(words.next()?)?;
-    let mut clock = words.next()?.split(':').map(number);
-    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    let month = i64::try_from(month).ok()? + 1;
-    seconds([year, month, day, hour, minute, second])
-}
+//! Two fixed forms of UTC are no reason for a library of dates. Leap seconds do not exist here, as
+//! in POSIX.
 
 /// A time of a certificate: `UTCTime` (`261123014246Z`) or `GeneralizedTime` (`20261123014246Z`),
 /// with the only endings that RFC 5280 allows (section 4.1.2.5).
@@ -79,20 +60,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_date_of_the_recordings_is_read() {
-        let date = of_http("Mon, 23 Nov 2026 01:42:46 GMT");
-        assert_eq!(date, Some(1_795_398_166));
-    }
-
-    #[test]
     fn known_instants_are_met() {
         for (text, expected) in [
-            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
-            ("Tue, 29 Feb 2000 12:00:00 GMT", 951_825_600),
-            ("Wed, 01 Mar 2000 00:00:00 GMT", 951_868_800),
+            ("700101000000Z", 0),
+            ("941106084937Z", 784_111_777),
+            ("000229120000Z", 951_825_600),
+            ("20000301000000Z", 951_868_800),
+            ("20261123014246Z", 1_795_398_166),
         ] {
-            assert_eq!(of_http(text), Some(expected), "{text}");
+            assert_eq!(of_certificate(text), Some(expected), "{text}");
         }
     }
 
@@ -108,16 +84,6 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_instants() {
-        for text in [
-            "",
-            "Monday, 23-Nov-26 01:42:46 GMT",
-            "Mon, 23 Nov 2026 01:42 GMT",
-            "Mon, 23 Nov 2026 25:42:46 GMT",
-            "Mon, 23 Now 2026 01:42:46 GMT",
-            "Mon, 23 Nov 2026 01:42:46 CET",
-        ] {
-            assert_eq!(of_http(text), None, "{text}");
-        }
         for text in ["", "Z", "261323014246Z", "261123014246", "2611230142-6Z"] {
             assert_eq!(of_certificate(text), None, "{text}");
         }
@@ -126,7 +92,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in ".{0,40}") {
-            let _ = (of_http(&text), of_certificate(&text));
+            let _ = of_certificate(&text);
         }
     }
 }

@@ -15,8 +15,8 @@ use super::reading::{ClusterReading, HostReading, HostState, Reading};
 /// answers may take a few.
 const CLOCK_TOLERANCE: i64 = 30;
 
-/// How many days before its end a certificate is worth a word. PVE renews its own two weeks before
-/// (`PVE/Cluster/Setup.pm`, `pveupdate`).
+/// How many days before its end a certificate is worth a word: so late that whatever renews it
+/// should have done so.
 const CERTIFICATE_WARNING_DAYS: i64 = 10;
 
 /// Judges everything. `accepts_any` says that no certificate is checked, `now` is in seconds since

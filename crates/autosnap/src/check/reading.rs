@@ -166,7 +166,7 @@ async fn ask_host(options: ClientOptions) -> (HostReading, Option<Client>) {
         Ok((client, version)) => {
             let state = HostState::Ok {
                 version: version.version,
-                clock_lead: client.clock_lead(),
+                clock_lead: client.clock_difference(),
             };
             (state, Some(client))
         }

@@ -43,12 +43,12 @@ fn text(report: &Report) -> String {
         let commands = finding.commands();
         lines.extend(commands.iter().map(|command| format!("    {command}")));
     }
-    lines.push(format!(
-        "Check: {} problems, {} warnings, {} notes",
-        report.count(Severity::Problem),
-        report.count(Severity::Warning),
-        report.count(Severity::Note)
-    ));
+    let sums = [Severity::Problem, Severity::Warning, Severity::Note].map(|severity| {
+        let (count, word) = (report.count(severity), severity.as_str());
+        let plural = if count == 1 { "" } else { "s" };
+        format!("{count} {word}{plural}")
+    });
+    lines.push(format!("Check: {}", sums.join(", ")));
     lines.join("\n") + "\n"
 }
 

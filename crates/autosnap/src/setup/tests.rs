@@ -86,6 +86,9 @@ fn paths_are_those_of_guests_and_storages() {
         "/nodes/pve1",
         "/access",
         "/vms/x",
+        "/vms/7",
+        "/vms/+700",
+        "/vms/0700",
         "/pool/",
         "/pool/a b",
         "/pool/a//b",
@@ -101,7 +104,7 @@ fn names_that_pve_or_a_shell_would_not_take_are_refused() {
     assert!(is_user("autosnap@pve") && is_user("first.last@ad-1"));
     assert!(!is_user("autosnap") && !is_user("a b@pve") && !is_user("a'@pve") && !is_user("@pve"));
     assert!(is_token_id("nightly-2") && !is_token_id("2nightly") && !is_token_id("a!b"));
-    assert!(is_role("Snap.Runner_1") && !is_role("PVEAdmin") && !is_role("a,b"));
+    assert!(is_role("Snap.Runner_1") && !is_role("pveAdmin") && !is_role("a,b"));
 }
 
 #[cfg(unix)]

@@ -82,6 +82,8 @@ pub fn parameter_file(plan: &Plan) -> String {
     format!(
         "# Parameters of cv4pve-autosnap: cv4pve-autosnap @THIS-FILE snap --label=daily --keep=7\n\
          --host={}\n\
+         # Pin the certificates that `cv4pve-autosnap fingerprint --host=…` shows, after comparing them:\n\
+         # --fingerprint=AA:BB:…\n\
          --api-token=\"file:{}\"\n\
          --vmid={guests}\n",
         plan.hosts.as_deref().unwrap_or_default(),

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is asked only to tell an administrator how things stand: certificate, clock, token,
-//! replication.
+//! What is asked only to tell an administrator how things stand: certificate, token, replication.
 
 use std::time::Duration;
 
 use pve_client::{Client, fetch_certificate};
 
-use crate::support::{
-    Reaction, Received, Server, answer, options, refusal, token, version, with_head,
-};
+use crate::support::{Reaction, Received, Server, answer, options, refusal, token, version};
 
 async fn connect(server: &Server) -> Client {
     Client::connect(options(vec![server.endpoint()], token()))
@@ -37,25 +34,6 @@ async fn a_host_that_is_off_shows_no_certificate() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("connection refused"), "{error}");
-}
-
-#[tokio::test]
-async fn the_clock_is_read_from_the_date_of_an_answer() {
-    let server = Server::start(|request: &Received| {
-        let date = if request.line == "GET /version" {
-            "Date: Thu, 01 Jan 1970 00:00:00 GMT"
-        } else {
-            "X-Date: none"
-        };
-        let json = r#"{"data":{"version":"8.4.21","release":"8.4"}}"#;
-        Reaction::Answer(with_head("200 OK", &["Connection: Keep-Alive", date], json))
-    })
-    .await;
-    let client = connect(&server).await;
-    let lead = client.clock_lead().unwrap();
-    assert!(lead < -1_700_000_000, "{lead}");
-    let _ = client.permissions(None).await;
-    assert!(client.clock_lead().is_some(), "an answer without a date");
 }
 
 #[tokio::test]

@@ -2,15 +2,12 @@
 //! Guest by guest: could PVE snapshot it now, and if not, what is in the way?
 
 use autosnap_core::guest::{Guest, GuestConfig, GuestStatus, Vmid, Volume, VolumeLocation};
+use autosnap_core::plan;
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::storage::StorageUsage;
 
 use crate::check::finding::{Finding, GuestRef};
 use crate::check::reading::{ClusterReading, Details};
-
-/// The locks that snapshot tasks hold, and leave behind when they die
-/// (`snapshot_create`, `snapshot_delete` and `snapshot_rollback` in `PVE/AbstractConfig.pm`).
-const SNAPSHOT_LOCKS: [&str; 3] = ["snapshot", "snapshot-delete", "rollback"];
 
 /// Judges all selected guests.
 pub(super) fn judge(cluster: &ClusterReading) -> Vec<Finding> {
@@ -98,7 +95,7 @@ fn judge_locks(guest: &GuestRef, details: &Details) -> Vec<Finding> {
         .iter()
         .filter(|snapshot| snapshot.state != SnapshotState::Complete)
         .collect();
-    let of_snapshot = lock.filter(|lock| SNAPSHOT_LOCKS.contains(lock));
+    let of_snapshot = lock.filter(|lock| plan::may_be_left_over(lock));
     match (lock, details.running_tasks.first()) {
         (None, _) if half_made.is_empty() => Vec::new(),
         (Some(lock), _) if of_snapshot.is_none() => vec![Finding::Locked {
@@ -134,9 +131,9 @@ fn stuck(guest: &GuestRef, lock: Option<&str>, half_made: &[&Snapshot]) -> Vec<F
     findings
 }
 
-/// With snapshots, disks on local storages cannot be copied to another node while the guest runs
-/// (`scan_local_volumes` in `PVE/QemuMigrate.pm`, `PVE/LXC/Migrate.pm`). A cluster of one node
-/// migrates nothing.
+/// With snapshots, disks on local storages cannot be copied to another node while the guest runs,
+/// unless replication has brought them there (`scan_local_volumes` in `PVE/QemuMigrate.pm`,
+/// `PVE/LXC/Migrate.pm`). A cluster of one node migrates nothing.
 fn judge_migration(cluster: &ClusterReading) -> Option<Finding> {
     if cluster.inventory.nodes.len() < 2 {
         return None;
@@ -148,7 +145,8 @@ fn judge_migration(cluster: &ClusterReading) -> Option<Finding> {
     let guests: Vec<Vmid> = read_guests(cluster)
         .filter(|(guest, details)| {
             let mut storages = details.config.storages();
-            storages.any(|storage| is_local(&guest.node, storage))
+            !is_replicated(cluster, guest.vmid)
+                && storages.any(|storage| is_local(&guest.node, storage))
         })
         .map(|(guest, _)| guest.vmid)
         .collect();
@@ -157,15 +155,16 @@ fn judge_migration(cluster: &ClusterReading) -> Option<Finding> {
 
 /// `snapshot_delete` in `PVE/AbstractConfig.pm` refuses without force what a job still needs.
 fn judge_replication(cluster: &ClusterReading) -> Option<Finding> {
-    let jobs = &cluster.replication;
     let guests: Vec<Vmid> = read_guests(cluster)
         .map(|(guest, _)| guest.vmid)
-        .filter(|vmid| {
-            jobs.iter()
-                .any(|job| job.vmid == vmid.get() && !job.disabled)
-        })
+        .filter(|vmid| is_replicated(cluster, *vmid))
         .collect();
     (!guests.is_empty()).then_some(Finding::Replicated(guests))
+}
+
+fn is_replicated(cluster: &ClusterReading, vmid: Vmid) -> bool {
+    let mut jobs = cluster.replication.iter();
+    jobs.any(|job| job.vmid == vmid.get() && !job.disabled)
 }
 
 /// The guests that could be read, with what was read.

@@ -315,7 +315,11 @@ fn the_storage_for_ram_is_the_one_pve_would_choose() {
 
 #[test]
 fn snapshots_in_the_way_of_migration_and_replication_are_noted() {
-    let mut cluster = one(details(&[DISK]));
+    let both = vec![
+        (guest(100), Some(details(&[DISK]))),
+        (guest(101), Some(details(&[DISK]))),
+    ];
+    let mut cluster = cluster(both);
     cluster.inventory.nodes.push(NodeInfo {
         name: "pve2".to_owned(),
         online: true,
@@ -325,11 +329,11 @@ fn snapshots_in_the_way_of_migration_and_replication_are_noted() {
         target: None,
         disabled,
     };
-    cluster.replication = vec![job(100, false), job(999, false)];
-    check(cluster, &["blocks-migration", "replicated"]);
-    let mut cluster = one(details(&[DISK]));
-    cluster.replication = vec![job(100, true)];
-    check(cluster, &[]);
+    cluster.replication = vec![job(100, false), job(101, true), job(999, false)];
+    let found = check(cluster, &["blocks-migration", "replicated"]);
+    let vmid = |number| vec![Vmid::new(number).unwrap()];
+    assert_eq!(found[0], Finding::BlocksMigration(vmid(101)));
+    assert_eq!(found[1], Finding::Replicated(vmid(100)));
 }
 
 fn privileges(entries: &[(&str, &[(&str, bool)])]) -> Privileges {
