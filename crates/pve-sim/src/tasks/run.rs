@@ -57,6 +57,11 @@ impl World {
         let index = self.tasks.tasks.len();
         self.tasks.by_upid.insert(upid.clone(), index);
         self.tasks.tasks.push(task);
+        self.tasks
+            .unfinished
+            .entry(node.to_owned())
+            .or_default()
+            .insert(index);
         self.enter_slot(node, index, now);
         self.settle();
         upid
@@ -318,7 +323,16 @@ impl World {
         self.record_task(index);
         let task = self.task(index);
         let node = task.upid.node.clone();
-        self.tasks.archive.push(index);
+        self.tasks
+            .archive
+            .entry(node.clone())
+            .or_default()
+            .push(index);
+        self.tasks
+            .unfinished
+            .entry(node.clone())
+            .or_default()
+            .remove(&index);
         let slots = self.tasks.slots.entry(node.clone()).or_default();
         if queued {
             slots.waiting.retain(|waiting| *waiting != index);

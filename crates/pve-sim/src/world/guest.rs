@@ -222,6 +222,12 @@ impl Guest {
         volumes(self.kind, &self.config)
     }
 
+    /// One disk, drive or mount point by its key.
+    pub fn volume(&self, key: &str) -> Option<Volume> {
+        volume_key(self.kind, key)?;
+        Some(parse_volume(key, self.text(key)?))
+    }
+
     /// The path of the configuration file in error texts.
     pub fn config_file(&self) -> String {
         self.kind.config_file(&self.node, self.vmid)
