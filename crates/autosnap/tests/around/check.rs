@@ -205,3 +205,24 @@ fn lost_quorum_and_a_missing_hook_are_problems() {
         "{stdout}"
     );
 }
+
+#[test]
+fn a_snap_does_what_the_check_foretold() {
+    let simulator = cluster();
+    let (_, stdout, _) = run(program_as("auto", &simulator).args(["check", "--output=json"]));
+    let foretold: Value = serde_json::from_str(&stdout).unwrap();
+    let guests = foretold["guests"].as_array().unwrap();
+    let ready = guests.iter().filter(|guest| guest["ready"] == json!(true));
+    let ready: Vec<u64> = ready.map(|guest| guest["vmid"].as_u64().unwrap()).collect();
+    let snap = ["snap", "--label=foretold", "--keep=1"];
+    let (status, _, _) = run(program_as("auto", &simulator).arg("--vmid=@all").args(snap));
+    assert_eq!(status, 1);
+    let status = ["--vmid=@all", "status", "--label=foretold", "--output=json"];
+    let (_, stdout, _) = run(program_as("auto", &simulator).args(status));
+    let rows: Value = serde_json::from_str(&stdout).unwrap();
+    let taken = rows.as_array().unwrap().iter().map(|row| match &row["VM"] {
+        Value::String(text) => text.parse().unwrap(),
+        other => other.as_u64().unwrap(),
+    });
+    assert_eq!(taken.collect::<Vec<u64>>(), ready);
+}
