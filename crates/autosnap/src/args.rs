@@ -264,6 +264,9 @@ pub struct CheckArgs {
           default_value = "false", default_missing_value = "true", hide_default_value = true,
           hide_possible_values = true, value_parser = truth(), value_name = "BOOL")]
     pub only_running: bool,
+    /// The hook: could it be called?
+    #[arg(long, alias = "script-hook", value_name = "FILE", help_heading = EXECUTION)]
+    pub script: Option<PathBuf>,
     /// Form of the report.
     #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true, default_value = "Text")]
     pub output: JobOutput,
