@@ -7,15 +7,18 @@
 
 pub mod args;
 pub mod cli;
+pub mod completions;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod engine;
 pub mod events;
 pub mod fault;
+pub mod help;
 pub mod hook;
 pub mod inventory;
 pub mod job;
 pub mod logging;
+pub mod manual;
 pub mod normalize;
 pub mod password_file;
 pub mod report;
