@@ -68,7 +68,7 @@ fn a_wrong_word_names_the_nearest_right_one() {
         ("--keap 3 snap --label=d", "'--keep'"),
         ("snap --hook-failure=skip", "skip-guest"),
         ("--host=h --vmid=100 snp", "'snap'"),
-        ("completions zhs", "'zsh'"),
+        ("completions zhs", "powershell, zsh"),
     ] {
         let output = run(line);
         let text = String::from_utf8(output.stderr).unwrap();
