@@ -225,7 +225,9 @@ mod tests {
 
     fn fold(events: &[Event]) -> Outcome {
         let mut outcome = Outcome::default();
-        events.iter().for_each(|event| outcome.observe(event));
+        for event in events {
+            outcome.observe(event);
+        }
         outcome
     }
 

@@ -10,6 +10,7 @@
 
 mod explain;
 mod operation;
+mod pace;
 mod phases;
 mod turn;
 
@@ -23,12 +24,13 @@ use autosnap_core::guest::Vmid;
 use autosnap_core::plan::{Decision, GuestPlan, Plan};
 use autosnap_core::schedule::{JobId, Limits, Schedule, Work};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use pve_client::{Client, Upid, WaitPolicy};
+use pve_client::{Client, Upid};
 use tokio::time::Instant;
 
 use crate::events::Events;
 use crate::stop::Stop;
 pub use explain::hint_for;
+use pace::Pace;
 pub use phases::{PhaseCall, Phases};
 use turn::{Turn, TurnEnd};
 
@@ -43,8 +45,6 @@ pub struct Options {
     pub force_remove: bool,
     /// How long after the start locked guests are tried again; `None`: they fail at once.
     pub wait_locked: Option<Duration>,
-    /// When to look at a task.
-    pub wait_policy: WaitPolicy,
     /// The user or token, as PVE writes it into the tasks it starts for us.
     pub identity: String,
     /// The shared storages of the cluster, whose guests count for the limit per storage.
@@ -60,6 +60,7 @@ pub struct Engine {
     events: Events,
     stop: Stop,
     tasks: Tasks,
+    pace: Pace,
     deadline_for_locks: Option<Instant>,
 }
 
@@ -104,6 +105,7 @@ impl Engine {
             events,
             stop,
             tasks,
+            pace: Pace::default(),
             deadline_for_locks,
         }
     }

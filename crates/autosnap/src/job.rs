@@ -17,7 +17,7 @@ use autosnap_core::retention::KeepPolicy;
 use autosnap_core::select::Inventory;
 use autosnap_core::storage;
 use jiff::Zoned;
-use pve_client::{Client, WaitPolicy};
+use pve_client::Client;
 use tokio::time::Instant;
 
 use crate::engine::{Engine, Options, PhaseCall, Phases, Tasks};
@@ -122,7 +122,6 @@ async fn read_and_carry_out(
         timeout: settings.timeout,
         force_remove: settings.force_remove,
         wait_locked: settings.wait_locked,
-        wait_policy: WaitPolicy::default(),
         identity: context.identity.clone(),
         shared_storages: shared.map(|storage| storage.storage.clone()).collect(),
     };

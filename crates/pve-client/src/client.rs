@@ -3,17 +3,21 @@
 //! (sign-on) and [`crate::transport`] (hosts, connections, repetition).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use crate::call::Call;
+use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::error::{Certainty, Error, Method};
 use crate::fingerprint::Fingerprint;
-use crate::options::ClientOptions;
+use crate::options::{ClientOptions, Trust};
 use crate::reply;
 use crate::session::Session;
+use crate::transport::Transport;
 use crate::types::loose::{self, List};
 use crate::types::{
     ClusterStatus, GuestConfig, GuestKind, NewSnapshot, NodeStorage, Permissions, Resource,
@@ -187,8 +191,16 @@ impl Client {
         let call = task_call(task, "log")
             .with("start", start.to_string())
             .with("limit", limit.to_string());
-        let lines = self.list::<Line>(&call).await?;
+        let (data, endpoint) = self.session.ask::<Box<RawValue>>(&call).await?;
+        // The log of an unknown task is an object with an error text instead of a list.
+        if data.get().starts_with('{') {
+            return Ok(Vec::new());
+        }
+        let lines: List<Line> = serde_json::from_str(data.get()).map_err(|error| {
+            reply::not_understood(&call, &endpoint, error.to_string(), Certainty::Unknown)
+        })?;
         Ok(lines
+            .0
             .into_iter()
             .map(|line| line.text.unwrap_or_default())
             .collect())
@@ -240,6 +252,31 @@ impl Client {
             reply::not_understood(call, &endpoint, error.to_string(), Certainty::Unknown)
         })
     }
+}
+
+/// The fingerprint of the certificate a host shows, without signing on and whatever it is worth:
+/// for an administrator to compare with what PVE shows, and then to trust.
+pub async fn fetch_fingerprint(endpoint: &Endpoint, limit: Duration) -> Result<Fingerprint, Error> {
+    let options = ClientOptions {
+        connect_timeout: limit,
+        ..ClientOptions::new(
+            vec![endpoint.clone()],
+            Credentials::Password {
+                username: String::new(),
+                password: String::new().into(),
+            },
+            Trust::AcceptAny,
+        )
+    };
+    let transport = Transport::new(&options)?;
+    transport.reach().await?;
+    transport
+        .peer_fingerprint()
+        .ok_or_else(|| Error::Certificate {
+            endpoint: endpoint.clone(),
+            reason: "it showed none".to_owned(),
+            fingerprint: None,
+        })
 }
 
 fn guest_call(method: Method, node: &str, kind: GuestKind, vmid: u32, rest: &[&str]) -> Call {

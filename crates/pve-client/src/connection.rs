@@ -28,6 +28,9 @@ use crate::wire::{Exchange, Wire};
 /// No answer of PVE comes near this; it bounds what a server that is no PVE can make us hold.
 const LARGEST_BODY: usize = 128 * 1024 * 1024;
 
+/// A connection that was read to the end of an answer is ready at once, or never.
+const READY_LIMIT: Duration = Duration::from_secs(1);
+
 /// An open connection that no request is using.
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
@@ -62,7 +65,9 @@ pub(crate) enum ConnectFailure {
 pub(crate) enum ExchangeFailure {
     /// Nothing was written: the request can go elsewhere.
     NotWritten(String),
-    /// Something was written and no complete answer came.
+    /// Something was written and no complete answer came in time.
+    TimedOut(String),
+    /// Something was written and the connection ended before a complete answer.
     Lost(String),
     /// What came is not HTTP.
     NotHttp(String),
@@ -127,7 +132,7 @@ impl Connection {
         // Letting the runtime look at its sockets first makes a close that has already arrived
         // known to hyper.
         tokio::task::yield_now().await;
-        self.sender.ready().await.is_ok()
+        matches!(timeout(READY_LIMIT, self.sender.ready()).await, Ok(Ok(())))
     }
 
     /// Sends one request and reads the whole answer.

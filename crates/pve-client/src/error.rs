@@ -49,7 +49,7 @@ pub enum Certainty {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No host could be reached; the request did not leave this machine.
-    #[error("{method} {path} was not sent: {}", unreachable_text(.attempts))]
+    #[error("no host could be reached, so {method} {path} was not sent: {}", unreachable_text(.attempts))]
     NotSent {
         /// The request's method.
         method: Method,
@@ -59,7 +59,7 @@ pub enum Error {
         attempts: Vec<(Endpoint, String)>,
     },
     /// The request was written, but no complete answer came back; PVE may have carried it out.
-    #[error("no complete answer from {endpoint} to {method} {path}: {reason}")]
+    #[error("no complete answer from {endpoint} to {method} {path}: {reason}{}", open_text(*.method))]
     MaybeProcessed {
         /// The request's method.
         method: Method,
@@ -268,6 +268,14 @@ fn unreachable_text(attempts: &[(Endpoint, String)]) -> String {
         .map(|(endpoint, reason)| format!("{endpoint}: {reason}"))
         .collect();
     each.join("; ")
+}
+
+/// What a lost answer means for a request that changes something.
+const fn open_text(method: Method) -> &'static str {
+    match method {
+        Method::Get => "",
+        Method::Post | Method::Put | Method::Delete => "; it may have been carried out",
+    }
 }
 
 /// The parameter errors of a 400, behind the reason.

@@ -4,6 +4,29 @@
 //! It knows how PVE speaks (tickets, tokens, reason phrases, Perl's JSON), which of its hosts is
 //! alive, and what is certain about a request that failed. It knows nothing of labels, retention
 //! or selection. Everything needs a Tokio runtime with time and network enabled.
+//!
+//! ```no_run
+//! use pve_client::{ApiToken, Client, ClientOptions, Credentials, HostList, Resource, Trust};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let hosts: HostList = "pve1,pve2.example.com:8006".parse()?;
+//! let token = ApiToken::parse("backup@pve!auto=12345678-abcd-ef01-2345-6789abcdef01")?;
+//! let options =
+//!     ClientOptions::new(hosts.into_endpoints(), Credentials::Token(token), Trust::SystemStore);
+//! let client = Client::connect(options).await?;
+//! for resource in client.resources().await? {
+//!     if let Resource::Guest(guest) = resource {
+//!         let listing = client.snapshots(&guest.node, guest.kind, guest.vmid).await?;
+//!         assert!(listing.snapshots.iter().all(|snapshot| snapshot.name != "current"));
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Where to look: the calls are in `client`, the way of a request in `transport`, sign-on in
+//! `session`, what PVE's answers mean in `reply` and `types`. What may be sent twice is decided in
+//! `transport::may_repeat` and nowhere else.
 
 mod call;
 mod client;
@@ -12,6 +35,7 @@ mod credentials;
 mod endpoint;
 mod error;
 mod fingerprint;
+mod host;
 mod options;
 mod pool;
 mod reply;
@@ -23,7 +47,7 @@ mod upid;
 mod wait;
 mod wire;
 
-pub use client::{Client, Statistics};
+pub use client::{Client, Statistics, fetch_fingerprint};
 pub use credentials::{ApiToken, Credentials, TokenError};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError, HostList};
 pub use error::{AuthenticationProblem, Certainty, Error, Method, MissingPrivilege};

@@ -15,16 +15,12 @@
 //! requests in flight at one time.
 
 use std::fmt;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
-use rustls::pki_types::ServerName;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
@@ -34,12 +30,9 @@ use crate::connection::{ConnectFailure, Connection, ExchangeFailure, Reply};
 use crate::endpoint::Endpoint;
 use crate::error::{Certainty, Error, Method};
 use crate::fingerprint::Fingerprint;
+use crate::host::{Host, Signature};
 use crate::options::ClientOptions;
-use crate::pool::Pool;
 use crate::{reply, tls};
-
-/// The headers that prove who we are.
-pub(crate) type Signature = [(HeaderName, HeaderValue)];
 
 /// The cluster's hosts with their connections.
 pub(crate) struct Transport {
@@ -53,25 +46,28 @@ pub(crate) struct Transport {
     connections_opened: AtomicU64,
 }
 
-struct Host {
-    endpoint: Endpoint,
-    name: ServerName<'static>,
-    authority: HeaderValue,
-    pool: Pool,
-    fingerprint: Mutex<Option<Fingerprint>>,
-}
-
 /// A good answer and who gave it.
 pub(crate) struct Answer {
     pub(crate) body: Bytes,
     pub(crate) endpoint: Endpoint,
 }
 
+/// What a round is for.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    /// Opens a connection and keeps it for the next request.
+    Connect,
+    /// Sends the request.
+    Send(&'a Signature),
+}
+
 /// Why one host gave no answer.
 enum Failure {
     /// Nothing was written there: the next host may be asked.
     NotSent(ConnectFailure),
-    /// The request ends here, well or not.
+    /// The request was written and the host let it time out: the next request goes elsewhere.
+    TimedOut(Error),
+    /// The request ends here.
     Final(Error),
 }
 
@@ -108,33 +104,21 @@ impl Transport {
     }
 
     pub(crate) fn peer_fingerprint(&self) -> Option<Fingerprint> {
-        *self
-            .current_host()
-            .fingerprint
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.current_host().fingerprint()
     }
 
     /// Opens the first connection: one round over the hosts, no repetition, so that a wrong host
     /// name is told at once.
     pub(crate) async fn reach(&self) -> Result<(), Error> {
         let call = Call::new(Method::Get, &["version"]);
-        let connected = self.round(&call, async |host: &Host| {
-            let connection = self.open(host).await.map_err(Failure::NotSent)?;
-            host.pool.put(connection);
-            Ok(())
-        });
-        connected.await
+        self.round(&call, Step::Connect).await.map(drop)
     }
 
     /// Sends a request until there is an answer or no further attempt is allowed.
     pub(crate) async fn send(&self, call: &Call, signature: &Signature) -> Result<Answer, Error> {
         let mut pauses = self.repeat_pauses.iter();
         loop {
-            let outcome = self.round(call, async |host: &Host| {
-                self.attempt(host, call, signature).await
-            });
-            let error = match outcome.await {
+            let error = match self.round(call, Step::Send(signature)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -149,33 +133,45 @@ impl Transport {
     }
 
     /// Asks the hosts one after the other, from the current one on, until one was reached.
-    async fn round<T>(
-        &self,
-        call: &Call,
-        attempt: impl AsyncFn(&Host) -> Result<T, Failure>,
-    ) -> Result<T, Error> {
+    async fn round(&self, call: &Call, step: Step<'_>) -> Result<Answer, Error> {
         let first = self.current.load(Ordering::Relaxed);
         let mut failures = Vec::new();
         for offset in 0..self.hosts.len() {
             let index = (first + offset) % self.hosts.len();
             let host = &self.hosts[index];
-            let outcome = match attempt(host).await {
+            let (outcome, current) = match self.step(host, call, step).await {
+                Ok(answer) => (Ok(answer), index),
+                Err(Failure::Final(error)) => (Err(error), index),
+                Err(Failure::TimedOut(error)) => (Err(error), (index + 1) % self.hosts.len()),
                 Err(Failure::NotSent(failure)) => {
                     host.pool.clear();
-                    tracing::debug!(endpoint = %host.endpoint, ?failure, "host passed over");
+                    host.log_passed_over(&failure);
                     failures.push((&host.endpoint, failure));
                     continue;
                 }
-                Err(Failure::Final(error)) => Err(error),
-                Ok(answer) => Ok(answer),
             };
-            if offset > 0 {
-                tracing::debug!(endpoint = %host.endpoint, "took over");
-                self.current.store(index, Ordering::Relaxed);
+            if current != first {
+                let endpoint = &self.hosts[current].endpoint;
+                tracing::debug!(%endpoint, "takes over");
+                self.current.store(current, Ordering::Relaxed);
             }
             return outcome;
         }
         Err(unreachable_error(call, failures))
+    }
+
+    async fn step(&self, host: &Host, call: &Call, step: Step<'_>) -> Result<Answer, Failure> {
+        match step {
+            Step::Connect => {
+                let connection = self.open(host).await.map_err(Failure::NotSent)?;
+                host.pool.put(connection);
+                Ok(Answer {
+                    body: Bytes::new(),
+                    endpoint: host.endpoint.clone(),
+                })
+            }
+            Step::Send(signature) => self.attempt(host, call, signature).await,
+        }
     }
 
     /// One attempt at one host. A kept connection that turns out dead before anything was written
@@ -187,48 +183,64 @@ impl Transport {
         signature: &Signature,
     ) -> Result<Answer, Failure> {
         loop {
-            let (mut connection, is_new) = match host.pool.take().await {
+            let (connection, is_new) = match host.pool.take().await {
                 Some(connection) => (connection, false),
                 None => (self.open(host).await.map_err(Failure::NotSent)?, true),
             };
-            let request = build(host, call, signature).map_err(Failure::Final)?;
-            let started = Instant::now();
-            let flags = connection.exchange();
-            let sent = timeout(self.request_timeout, connection.send(request)).await;
-            if flags.was_written() {
-                self.requests.fetch_add(1, Ordering::Relaxed);
-            }
-            let failure = match sent {
-                Ok(Ok(reply)) => {
-                    host.pool.put(connection);
-                    log(host, call, &reply, started);
-                    return reply::check(call, &host.endpoint, reply).map_err(Failure::Final);
+            let request = host.request(call, signature).map_err(Failure::Final)?;
+            return match self.exchange(host, connection, request).await {
+                Ok(reply) => reply::check(call, &host.endpoint, reply).map_err(Failure::Final),
+                Err(ExchangeFailure::NotWritten(_)) if !is_new => continue,
+                Err(ExchangeFailure::NotWritten(reason)) => {
+                    Err(Failure::NotSent(ConnectFailure::Unreachable(reason)))
                 }
-                Ok(Err(failure)) => failure,
-                Err(_elapsed) if flags.was_written() => {
-                    self.leave(host);
-                    let limit = self.request_timeout.as_secs_f32();
-                    ExchangeFailure::Lost(format!("no complete answer within {limit} s"))
+                Err(ExchangeFailure::TimedOut(reason)) => {
+                    Err(Failure::TimedOut(lost(host, call, reason)))
                 }
-                Err(_elapsed) => ExchangeFailure::NotWritten("the connection hung".to_owned()),
+                Err(ExchangeFailure::Lost(reason)) => Err(Failure::Final(lost(host, call, reason))),
+                Err(ExchangeFailure::NotHttp(what)) => {
+                    let endpoint = &host.endpoint;
+                    let certainty = Certainty::Unknown;
+                    Err(Failure::Final(reply::not_understood(
+                        call, endpoint, what, certainty,
+                    )))
+                }
             };
-            match failure {
-                ExchangeFailure::NotWritten(_) if !is_new => {}
-                ExchangeFailure::NotWritten(reason) => {
-                    return Err(Failure::NotSent(ConnectFailure::Unreachable(reason)));
-                }
-                ExchangeFailure::Lost(reason) => {
-                    return Err(Failure::Final(lost(host, call, reason)));
-                }
-                ExchangeFailure::NotHttp(what) => {
-                    return Err(Failure::Final(reply::not_understood(
-                        call,
-                        &host.endpoint,
-                        what,
-                        Certainty::Unknown,
-                    )));
-                }
+        }
+    }
+
+    /// Writes the request and reads the answer within the time-out; keeps the connection if it can
+    /// be used again.
+    async fn exchange(
+        &self,
+        host: &Host,
+        mut connection: Connection,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Reply, ExchangeFailure> {
+        let started = Instant::now();
+        let line = format!("{} {}", request.method(), request.uri().path());
+        let flags = connection.exchange();
+        let sent = timeout(self.request_timeout, connection.send(request)).await;
+        if flags.was_written() {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+        }
+        match sent {
+            Ok(Ok(reply)) => {
+                host.pool.put(connection);
+                host.log_answer(&line, &reply, started);
+                Ok(reply)
             }
+            Ok(Err(failure)) => Err(failure),
+            Err(_elapsed) if flags.was_written() => {
+                host.pool.clear();
+                let limit = self.request_timeout.as_secs_f32();
+                Err(ExchangeFailure::TimedOut(format!(
+                    "no complete answer within {limit} s"
+                )))
+            }
+            Err(_elapsed) => Err(ExchangeFailure::NotWritten(
+                "the connection hung".to_owned(),
+            )),
         }
     }
 
@@ -237,26 +249,8 @@ impl Transport {
         let opening = Connection::open(&host.endpoint, host.name.clone(), &self.tls, limit);
         let (connection, fingerprint) = opening.await?;
         self.connections_opened.fetch_add(1, Ordering::Relaxed);
-        *host
-            .fingerprint
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = fingerprint;
+        host.set_fingerprint(fingerprint);
         Ok(connection)
-    }
-
-    /// Makes the host after this one current, unless another request has done so already.
-    fn leave(&self, host: &Host) {
-        let index = self
-            .hosts
-            .iter()
-            .position(|other| std::ptr::eq(other, host));
-        if let Some(index) = index {
-            let next = (index + 1) % self.hosts.len();
-            let _ =
-                self.current
-                    .compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
-        }
-        host.pool.clear();
     }
 
     fn current_host(&self) -> &Host {
@@ -275,19 +269,6 @@ impl fmt::Debug for Transport {
             .debug_struct("Transport")
             .field("hosts", &hosts)
             .finish_non_exhaustive()
-    }
-}
-
-impl Host {
-    fn new(endpoint: &Endpoint) -> Result<Self, Error> {
-        let invalid = || Error::Configuration(format!("'{}' is not a host name", endpoint.host));
-        Ok(Self {
-            name: ServerName::try_from(endpoint.host.clone()).map_err(|_| invalid())?,
-            authority: HeaderValue::try_from(endpoint.to_string()).map_err(|_| invalid())?,
-            endpoint: endpoint.clone(),
-            pool: Pool::default(),
-            fingerprint: Mutex::new(None),
-        })
     }
 }
 
@@ -354,46 +335,4 @@ fn lost(host: &Host, call: &Call, reason: String) -> Error {
         status: None,
         reason,
     }
-}
-
-/// One line per answer; parameters and headers are left out, as they may hold secrets.
-fn log(host: &Host, call: &Call, reply: &Reply, started: Instant) {
-    tracing::debug!(
-        endpoint = %host.endpoint,
-        method = %call.method,
-        path = call.path(),
-        status = reply.status,
-        reason = reply.phrase,
-        bytes = reply.body.len(),
-        seconds = started.elapsed().as_secs_f64(),
-        "answer"
-    );
-}
-
-fn build(host: &Host, call: &Call, signature: &Signature) -> Result<Request<Full<Bytes>>, Error> {
-    let method = match call.method {
-        Method::Get => hyper::Method::GET,
-        Method::Post => hyper::Method::POST,
-        Method::Put => hyper::Method::PUT,
-        Method::Delete => hyper::Method::DELETE,
-    };
-    let mut request = Request::builder()
-        .method(method)
-        .uri(call.target())
-        .header(HOST, host.authority.clone())
-        .header(ACCEPT, "application/json")
-        .header(
-            USER_AGENT,
-            concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")),
-        );
-    for (name, value) in signature {
-        request = request.header(name, value);
-    }
-    let form = call.form();
-    if form.is_some() {
-        request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-    }
-    request
-        .body(form.map(Bytes::from).unwrap_or_default().into())
-        .map_err(|error| Error::Configuration(format!("{call} cannot be sent: {error}")))
 }

@@ -9,7 +9,7 @@
 //! write, every task, every snapshot listing) carry two `Connection` lines: `close` from
 //! pvedaemon, then `Keep-Alive` from pveproxy, which does keep the connection open. hyper, rightly
 //! in general, lets any `close` win and would open a new connection for each of those requests:
-//! measured with hyper 1.12 against the test server in `tests/wire.rs`. So the head of an answer
+//! measured with hyper 1.12 against the test server in `tests/client/wire.rs`. So the head of an answer
 //! is held back until it is complete, and all but the last `Connection` line are cut out when the
 //! last one says `keep-alive`. Everything else passes untouched.
 //!

@@ -96,16 +96,15 @@ impl GuestConfig {
         config
     }
 
-    /// The first volume that PVE can never take a snapshot of, whatever the storage: a bind mount
-    /// or a device.
+    /// The volumes that PVE can never take a snapshot of, whatever the storage: bind mounts
+    /// and devices.
     ///
     /// `volume_has_feature` of `PVE/Storage.pm` knows no features of an absolute path. Whether a
     /// storage supports snapshots is not known here.
-    pub fn unsupported_volume(&self) -> Option<&Volume> {
-        self.volumes.iter().find(|volume| match volume.location {
-            VolumeLocation::Path(_) => true,
-            VolumeLocation::Storage { .. } => false,
-        })
+    pub fn unsupported_volumes(&self) -> impl Iterator<Item = &Volume> {
+        self.volumes
+            .iter()
+            .filter(|volume| volume.storage().is_none())
     }
 
     /// The storages that the guest has volumes on, sorted, each once.

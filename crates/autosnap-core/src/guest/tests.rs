@@ -92,7 +92,8 @@ fn every_disk_of_a_machine_counts_and_no_cd_drive() {
     );
     assert_eq!(
         config
-            .unsupported_volume()
+            .unsupported_volumes()
+            .next()
             .map(|volume| volume.key.as_str()),
         Some("ide0")
     );
@@ -115,7 +116,7 @@ fn every_mount_point_of_a_container_counts() {
     ];
     assert_eq!(volumes(GuestKind::Lxc, &entries), expected);
     let config = config(GuestKind::Lxc, &entries);
-    let bind_mount = config.unsupported_volume().unwrap();
+    let bind_mount = config.unsupported_volumes().next().unwrap();
     assert_eq!(
         bind_mount.location,
         VolumeLocation::Path("/srv/data".to_owned())
@@ -139,7 +140,7 @@ fn what_pve_could_snapshot_is_not_called_unsupported() {
     ];
     for (kind, entries) in cases {
         assert_eq!(
-            config(kind, entries).unsupported_volume(),
+            config(kind, entries).unsupported_volumes().next(),
             None,
             "{entries:?}"
         );

@@ -232,14 +232,17 @@ impl Engine {
     async fn follow(&self, place: &mut Place, operation: &Operation<'_>, upid: &Upid) -> End {
         place.followed.insert(upid.clone());
         self.tasks.started(place.vmid, upid);
-        let deadline = Instant::now() + self.options.timeout;
+        let started = Instant::now();
+        let task_type = operation.task_type(place.kind);
+        let policy = self.pace.policy(&place.node, task_type);
         let exit = self
             .client
-            .wait_for_task(upid, &self.options.wait_policy, deadline)
+            .wait_for_task(upid, &policy, started + self.options.timeout)
             .await;
         match exit {
             Ok(exit) => {
                 self.tasks.ended(place.vmid);
+                self.pace.learn(&place.node, task_type, started.elapsed());
                 self.ended(place, operation, upid, exit).await
             }
             Err(WaitError::TimedOut { upid, last_error }) => End::Failed(explain::timed_out(

@@ -16,7 +16,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::capture::Capture;
 use super::{HookStatus, Settings};
@@ -145,7 +145,7 @@ impl Group {
         self.signal(Signal::CONT);
         let deadline = Instant::now() + grace;
         while !self.leader_has_ended() && Instant::now() < deadline {
-            sleep(LOOK).await;
+            tokio::time::sleep(LOOK).await;
         }
         self.signal(Signal::KILL);
         self.over = timeout(BURIAL, self.child.wait()).await.is_ok();

@@ -125,8 +125,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 }
 
-/// A listing of which every element that can be read is kept. Null is an empty listing, and so
-/// is an object that is no list (PVE's log of an unknown task).
+/// A listing of which every element that can be read is kept. Null is an empty listing.
 #[derive(Debug)]
 pub(crate) struct List<T>(pub(crate) Vec<T>);
 
@@ -155,17 +154,14 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
         Ok(List::default())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<List<T>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(List::default())
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List<T>, A::Error> {
         let mut elements = Vec::new();
         while let Some(raw) = list.next_element::<&'de RawValue>()? {
             match serde_json::from_str(raw.get()) {
                 Ok(element) => elements.push(element),
-                Err(error) => tracing::debug!(%error, "an element of a listing was left out"),
+                Err(error) => {
+                    tracing::warn!(%error, "an unreadable element of a listing was left out");
+                }
             }
         }
         Ok(List(elements))
@@ -244,12 +240,7 @@ mod tests {
                 .0
                 .is_empty()
         );
-        assert!(
-            serde_json::from_str::<List<Sample>>(r#"{"n":1}"#)
-                .unwrap()
-                .0
-                .is_empty()
-        );
+        assert!(serde_json::from_str::<List<Sample>>(r#"{"n":1}"#).is_err());
         assert!(serde_json::from_str::<List<Sample>>("[{]").is_err());
     }
 

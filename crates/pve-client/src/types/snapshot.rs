@@ -99,7 +99,7 @@ impl SnapshotListing {
                 has_memory: wire.vmstate,
                 state: wire.snapstate.filter(|state| !state.is_empty()),
             }),
-            None => tracing::debug!("a snapshot without a name was left out"),
+            None => tracing::warn!("a snapshot without a name was left out"),
         }
     }
 }

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! One of the cluster's hosts: its address, its idle connections, the certificate it showed last,
+//! and how a request addressed to it looks.
+
+use std::sync::{Mutex, PoisonError};
+
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use rustls::pki_types::ServerName;
+use tokio::time::Instant;
+
+use crate::call::Call;
+use crate::connection::{ConnectFailure, Reply};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Method};
+use crate::fingerprint::Fingerprint;
+use crate::pool::Pool;
+
+/// The headers that prove who we are.
+pub(crate) type Signature = [(HeaderName, HeaderValue)];
+
+const PRODUCT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// A host and what is known about it.
+pub(crate) struct Host {
+    pub(crate) endpoint: Endpoint,
+    /// The name its certificate has to be made for, where names count.
+    pub(crate) name: ServerName<'static>,
+    pub(crate) pool: Pool,
+    authority: HeaderValue,
+    fingerprint: Mutex<Option<Fingerprint>>,
+}
+
+impl Host {
+    pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, Error> {
+        let invalid = || Error::Configuration(format!("'{}' is not a host name", endpoint.host));
+        Ok(Self {
+            name: ServerName::try_from(endpoint.host.clone()).map_err(|_| invalid())?,
+            authority: HeaderValue::try_from(endpoint.to_string()).map_err(|_| invalid())?,
+            endpoint: endpoint.clone(),
+            pool: Pool::default(),
+            fingerprint: Mutex::new(None),
+        })
+    }
+
+    /// The fingerprint of the certificate it showed last.
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+        *self
+            .fingerprint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_fingerprint(&self, fingerprint: Option<Fingerprint>) {
+        *self
+            .fingerprint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = fingerprint;
+    }
+
+    /// The request as it is written. The body has a known length, so hyper never chunks it, which
+    /// PVE would refuse (501 `chunked transfer encoding not supported`).
+    pub(crate) fn request(
+        &self,
+        call: &Call,
+        signature: &Signature,
+    ) -> Result<Request<Full<Bytes>>, Error> {
+        let mut request = Request::builder()
+            .method(match call.method {
+                Method::Get => hyper::Method::GET,
+                Method::Post => hyper::Method::POST,
+                Method::Put => hyper::Method::PUT,
+                Method::Delete => hyper::Method::DELETE,
+            })
+            .uri(call.target())
+            .header(HOST, self.authority.clone())
+            .header(ACCEPT, "application/json")
+            .header(USER_AGENT, PRODUCT);
+        for (name, value) in signature {
+            request = request.header(name, value);
+        }
+        let form = call.form();
+        if form.is_some() {
+            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        request
+            .body(form.map(Bytes::from).unwrap_or_default().into())
+            .map_err(|error| Error::Configuration(format!("{call} cannot be sent: {error}")))
+    }
+
+    /// One line per answer. The query, the body and the headers are left out, as they may hold
+    /// secrets.
+    pub(crate) fn log_answer(&self, line: &str, reply: &Reply, started: Instant) {
+        tracing::debug!(
+            endpoint = %self.endpoint,
+            request = line,
+            status = reply.status,
+            reason = reply.phrase,
+            bytes = reply.body.len(),
+            seconds = started.elapsed().as_secs_f64(),
+            "answer"
+        );
+    }
+
+    /// A host that is off is told once all are; one with a wrong certificate is worth a warning
+    /// even if another takes over.
+    pub(crate) fn log_passed_over(&self, failure: &ConnectFailure) {
+        let endpoint = &self.endpoint;
+        match failure {
+            ConnectFailure::Certificate(reason, _) => {
+                tracing::warn!(%endpoint, reason, "host passed over: its certificate is not trusted");
+            }
+            ConnectFailure::Unreachable(reason) | ConnectFailure::NotTls(reason) => {
+                tracing::debug!(%endpoint, reason, "host passed over");
+            }
+        }
+    }
+}

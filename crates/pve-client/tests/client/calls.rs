@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Calls and answers that several modules of tests need.
+
+use pve_client::{Client, Error, GuestKind, NewSnapshot, Upid};
+
+use crate::support::{Reaction, Received, Server, options, proxied_answer, token, version};
+
+/// A task as PVE names it.
+pub(crate) const UPID: &str =
+    "UPID:pve1:00004228:000620B9:6902CF35:qmsnapshot:100:backup@pve!auto:";
+/// A listing with one snapshot.
+pub(crate) const SNAPSHOTS: &str =
+    r#"{"data":[{"name":"a","snaptime":1795396341},{"name":"current"}]}"#;
+
+/// The answer to what starts a task.
+pub(crate) fn upid_answer() -> Vec<u8> {
+    proxied_answer(&format!(r#"{{"data":"{UPID}"}}"#))
+}
+
+/// Connects with a token.
+pub(crate) async fn connect(server: &Server) -> Client {
+    Client::connect(options(vec![server.endpoint()], token()))
+        .await
+        .unwrap()
+}
+
+/// Starts taking a snapshot.
+pub(crate) async fn create(client: &Client) -> Result<Upid, Error> {
+    let snapshot = NewSnapshot {
+        name: "auto_daily".into(),
+        description: "cv4pve-autosnap".into(),
+        with_memory: false,
+    };
+    client
+        .create_snapshot("pve1", GuestKind::Qemu, 100, &snapshot)
+        .await
+}
+
+/// Starts a server that answers `/version` and otherwise does what `react` says.
+pub(crate) async fn server(
+    react: impl Fn(&Received) -> Reaction + Send + Sync + 'static,
+) -> Server {
+    Server::start(move |request| version(request).unwrap_or_else(|| react(request))).await
+}

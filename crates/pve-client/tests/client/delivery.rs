@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The certainty of delivery, against a server that cuts the line wherever a test wants it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use pve_client::{Certainty, Client, ClientOptions, Credentials, Endpoint, Error, GuestKind};
+
+use crate::calls::{SNAPSHOTS, connect, create, server, upid_answer};
+use crate::support::{Reaction, Server, answer, hasty_options, options, refusal, token};
+
+/// Every way an answer can get lost: a GET is repeated, a POST is written once and left open.
+async fn check_lost(lose: fn() -> Reaction) {
+    check_lost_with(options, lose).await;
+}
+
+/// As [`check_lost`], with other options.
+async fn check_lost_with(
+    options: fn(Vec<Endpoint>, Credentials) -> ClientOptions,
+    lose: fn() -> Reaction,
+) {
+    let gets = AtomicUsize::new(0);
+    let server = server(move |request| {
+        if request.line.starts_with("GET") && gets.fetch_add(1, Ordering::SeqCst) > 0 {
+            return Reaction::Answer(answer(SNAPSHOTS));
+        }
+        lose()
+    })
+    .await;
+    let client = Client::connect(options(vec![server.endpoint()], token()))
+        .await
+        .unwrap();
+    client
+        .snapshots("pve1", GuestKind::Qemu, 100)
+        .await
+        .unwrap();
+    assert_eq!(server.count("GET /nodes"), 2);
+    let error = create(&client).await.unwrap_err();
+    assert!(matches!(error, Error::MaybeProcessed { .. }), "{error:?}");
+    assert_eq!(error.certainty(), Certainty::Unknown);
+    assert_eq!(server.count("POST"), 1, "{error}");
+    let deletion = client
+        .delete_snapshot("pve1", GuestKind::Qemu, 100, "old", false)
+        .await;
+    assert_eq!(deletion.unwrap_err().certainty(), Certainty::Unknown);
+    assert_eq!(server.count("DELETE"), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_never_starts() {
+    check_lost(|| Reaction::Close(Vec::new())).await;
+}
+
+#[tokio::test]
+async fn an_answer_cut_in_its_status_line() {
+    check_lost(|| Reaction::Close(b"HTTP/1.1 20".to_vec())).await;
+}
+
+#[tokio::test]
+async fn an_answer_cut_in_its_headers() {
+    check_lost(|| Reaction::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n".to_vec())).await;
+}
+
+#[tokio::test]
+async fn an_answer_cut_in_its_body() {
+    check_lost(|| {
+        let whole = upid_answer();
+        Reaction::Close(whole[..whole.len() - 5].to_vec())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_hangs_before_it_starts() {
+    check_lost_with(hasty_options, || Reaction::Hang(Vec::new())).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_hangs_in_its_body() {
+    check_lost_with(hasty_options, || {
+        let whole = upid_answer();
+        Reaction::Hang(whole[..whole.len() - 5].to_vec())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_a_proxy_lost() {
+    check_lost(|| refusal("599 Too many redirections")).await;
+    check_lost(|| refusal("596 Connection timed out")).await;
+    check_lost(|| refusal("504 Gateway Timeout")).await;
+}
+
+#[tokio::test]
+async fn a_read_that_never_succeeds_ends_after_its_repetitions() {
+    let server = server(|_| Reaction::Close(Vec::new())).await;
+    let client = connect(&server).await;
+    let error = client
+        .snapshots("pve1", GuestKind::Qemu, 100)
+        .await
+        .unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(server.count("GET /nodes"), 4);
+}
+
+#[tokio::test]
+async fn refusals_carry_the_reason_phrase_and_are_final() {
+    let server = server(|request| {
+        if request.line.starts_with("POST") {
+            refusal("500 VM is locked (backup)")
+        } else {
+            refusal("403 Permission check failed (/vms/100, VM.Audit)")
+        }
+    })
+    .await;
+    let client = connect(&server).await;
+    let error = create(&client).await.unwrap_err();
+    assert_eq!(error.reason(), Some("VM is locked (backup)"));
+    assert_eq!(error.certainty(), Certainty::Refused);
+    let error = client
+        .guest_config("pve1", GuestKind::Qemu, 100)
+        .await
+        .unwrap_err();
+    let missing = error.missing_privilege().unwrap();
+    assert_eq!(
+        (missing.path.as_str(), missing.privilege.as_str()),
+        ("/vms/100", "VM.Audit")
+    );
+    assert_eq!(server.received().len(), 3);
+}
+
+#[tokio::test]
+async fn a_daemon_that_restarts_is_waited_for_when_reading_only() {
+    let refused = AtomicUsize::new(0);
+    let server = server(move |request| {
+        if request.line.starts_with("POST") || refused.fetch_add(1, Ordering::SeqCst) < 2 {
+            refusal("595 Connection refused")
+        } else {
+            Reaction::Answer(answer(SNAPSHOTS))
+        }
+    })
+    .await;
+    let client = connect(&server).await;
+    client
+        .snapshots("pve1", GuestKind::Qemu, 100)
+        .await
+        .unwrap();
+    assert_eq!(server.count("GET /nodes"), 3);
+    let error = create(&client).await.unwrap_err();
+    assert_eq!(
+        (error.status(), error.certainty()),
+        (Some(595), Certainty::Refused)
+    );
+    assert_eq!(server.count("POST"), 1);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_upid_leaves_open_what_happened() {
+    let server = server(|_| Reaction::Answer(answer(r#"{"data":null}"#))).await;
+    let client = connect(&server).await;
+    let error = create(&client).await.unwrap_err();
+    assert!(matches!(error, Error::NotUnderstood { .. }), "{error:?}");
+    assert_eq!(error.certainty(), Certainty::Unknown);
+    assert_eq!(server.count("POST"), 1);
+}
+
+/// A server that answers everything but `/version` with what is in the cell, and closes.
+async fn cell_server() -> (Client, Arc<Mutex<Vec<u8>>>, Server) {
+    let cell = Arc::new(Mutex::new(Vec::new()));
+    let bytes = Arc::clone(&cell);
+    let server = server(move |_| Reaction::Close(bytes.lock().unwrap().clone())).await;
+    (connect(&server).await, cell, server)
+}
+
+#[tokio::test]
+async fn an_answer_to_a_write_cut_anywhere_is_lost_and_the_write_is_not_repeated() {
+    let (client, cell, server) = cell_server().await;
+    let whole = upid_answer();
+    for length in 0..whole.len() {
+        *cell.lock().unwrap() = whole[..length].to_vec();
+        let error = create(&client).await.unwrap_err();
+        assert_eq!(error.certainty(), Certainty::Unknown, "{length}: {error}");
+    }
+    assert_eq!(server.count("POST"), whole.len());
+    *cell.lock().unwrap() = whole;
+    create(&client).await.unwrap();
+}
+
+#[test]
+fn garbage_never_passes_for_a_task_and_is_never_asked_for_twice() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (client, cell, server) = runtime.block_on(cell_server());
+    let garbage = proptest::collection::vec(proptest::num::u8::ANY, 0..200);
+    let head = proptest::sample::select(vec![
+        "",
+        "HTTP/1.1 ",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n{\"data\":",
+    ]);
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(100));
+    let outcome = runner.run(&(head, garbage), |(head, garbage)| {
+        let before = server.count("POST");
+        *cell.lock().unwrap() = [head.as_bytes(), &garbage].concat();
+        let error = runtime.block_on(create(&client)).unwrap_err();
+        prop_assert_eq!(error.certainty(), Certainty::Unknown);
+        prop_assert_eq!(server.count("POST"), before + 1);
+        Ok(())
+    });
+    outcome.unwrap();
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Several hosts: which one is asked, what happens when one is gone, slow, or no PVE at all.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use pve_client::{Certainty, Client, Error};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::calls::{create, upid_answer};
+use crate::support::{
+    Reaction, Received, Server, answer, dead_endpoint, hasty_options, options, refusal, token,
+    version,
+};
+
+fn good(request: &Received) -> Reaction {
+    version(request).unwrap_or_else(|| match request.line.split(' ').next() {
+        Some("GET") => Reaction::Answer(answer(r#"{"data":[]}"#)),
+        _ => Reaction::Answer(upid_answer()),
+    })
+}
+
+#[tokio::test]
+async fn the_first_host_that_answers_is_used() {
+    let (first, second) = (Server::start(good).await, Server::start(good).await);
+    let endpoints = vec![dead_endpoint().await, first.endpoint(), second.endpoint()];
+    let client = Client::connect(options(endpoints, token())).await.unwrap();
+    assert_eq!(client.current_endpoint(), first.endpoint());
+    assert_eq!(client.peer_fingerprint(), Some(first.fingerprint()));
+    assert_eq!(second.connections(), 0);
+}
+
+#[tokio::test]
+async fn with_no_host_left_each_is_named() {
+    let (first, second) = (dead_endpoint().await, dead_endpoint().await);
+    let endpoints = vec![first.clone(), second.clone()];
+    let error = Client::connect(options(endpoints, token()))
+        .await
+        .unwrap_err();
+    assert_eq!(error.certainty(), Certainty::NotSent);
+    for text in [
+        first.to_string(),
+        second.to_string(),
+        "connection refused".to_owned(),
+    ] {
+        assert!(error.to_string().contains(&text), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_resolve_is_said_so() {
+    let mut endpoint = dead_endpoint().await;
+    endpoint.host = "no-such-host.invalid".into();
+    let error = Client::connect(options(vec![endpoint], token()))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("the name cannot be resolved"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn writes_and_reads_go_on_when_a_host_dies_and_come_back_when_the_other_does() {
+    let (first, second) = (Server::start(good).await, Server::start(good).await);
+    let endpoints = vec![first.endpoint(), second.endpoint()];
+    let client = Client::connect(options(endpoints, token())).await.unwrap();
+    create(&client).await.unwrap();
+    let first_endpoint = first.stop().await;
+    // The kept connection is dead and nothing was written: the POST goes to the other host.
+    tokio::task::yield_now().await;
+    create(&client).await.unwrap();
+    assert_eq!(client.current_endpoint(), second.endpoint());
+    assert_eq!(second.count("POST"), 1);
+    let first = Server::start_at(&first_endpoint.to_string(), good).await;
+    client.resources().await.unwrap();
+    assert_eq!(first.connections(), 0, "a host that works is not left");
+    second.stop().await;
+    tokio::task::yield_now().await;
+    create(&client).await.unwrap();
+    assert_eq!(
+        (client.current_endpoint(), first.count("POST")),
+        (first_endpoint, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_write_waits_for_a_host_to_come_back() {
+    let first = Server::start(good).await;
+    let mut options = options(vec![first.endpoint()], token());
+    // The pauses give the server started below its turn; they are no sleep of the test.
+    options.repeat_pauses = vec![std::time::Duration::from_millis(5); 40];
+    let client = Client::connect(options).await.unwrap();
+    let address = first.stop().await.to_string();
+    let (outcome, server) = tokio::join!(create(&client), Server::start_at(&address, good));
+    outcome.unwrap();
+    assert_eq!(server.count("POST"), 1);
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_is_left_and_a_read_is_repeated_at_the_next() {
+    let hangs = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&hangs);
+    let first = Server::start(move |request| {
+        if flag.load(Ordering::SeqCst) {
+            Reaction::Hang(Vec::new())
+        } else {
+            good(request)
+        }
+    })
+    .await;
+    let second = Server::start(good).await;
+    let endpoints = vec![first.endpoint(), second.endpoint()];
+    let client = Client::connect(hasty_options(endpoints, token()))
+        .await
+        .unwrap();
+    hangs.store(true, Ordering::SeqCst);
+    let error = create(&client).await.unwrap_err();
+    assert_eq!(error.certainty(), Certainty::Unknown);
+    assert_eq!(
+        (first.count("POST"), second.count("POST")),
+        (1, 0),
+        "never sent twice"
+    );
+    assert_eq!(client.current_endpoint(), second.endpoint());
+    client.resources().await.unwrap();
+    assert_eq!(second.count("GET /cluster/resources"), 1);
+}
+
+#[tokio::test]
+async fn all_requests_in_flight_move_to_the_next_host() {
+    let (first, second) = (Server::start(good).await, Server::start(good).await);
+    let endpoints = vec![first.endpoint(), second.endpoint()];
+    let client = Client::connect(options(endpoints, token())).await.unwrap();
+    first.stop().await;
+    let mut flying = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let client = client.clone();
+        flying.spawn(async move { client.resources().await });
+    }
+    for outcome in flying.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(second.count("GET /cluster/resources"), 20);
+}
+
+/// A server without TLS that answers whatever comes as an HTTP server would.
+async fn plain_server(text: &'static str) -> pve_client::Endpoint {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let _ = socket.read(&mut [0; 1024]).await;
+            let _ = socket.write_all(text.as_bytes()).await;
+        }
+    });
+    pve_client::Endpoint {
+        host: "127.0.0.1".into(),
+        port,
+    }
+}
+
+#[tokio::test]
+async fn plain_http_is_recognised() {
+    let endpoint = plain_server("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+    let error = Client::connect(options(vec![endpoint], token()))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::NotUnderstood { .. }), "{error:?}");
+    assert_eq!(error.certainty(), Certainty::NotSent);
+    assert!(error.to_string().contains("does not speak TLS"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_just_closes_is_not_reached() {
+    let endpoint = plain_server("").await;
+    let error = Client::connect(options(vec![endpoint], token()))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::NotSent { .. }), "{error:?}");
+    assert!(
+        error.to_string().contains("during the TLS handshake"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_never_agrees_on_tls_is_left_in_time() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let second = Server::start(good).await;
+    let silent_endpoint = pve_client::Endpoint {
+        host: "127.0.0.1".into(),
+        port,
+    };
+    let mut options = options(vec![silent_endpoint, second.endpoint()], token());
+    options.connect_timeout = std::time::Duration::from_millis(300);
+    let client = Client::connect(options).await.unwrap();
+    assert_eq!(client.current_endpoint(), second.endpoint());
+}
+
+/// Connects to a server that speaks TLS and answers `/version` with these bytes.
+async fn check_foreign(bytes: &'static [u8], part: &str) {
+    let server = Server::start(|_| Reaction::Close(bytes.to_vec())).await;
+    let error = Client::connect(options(vec![server.endpoint()], token()))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::NotUnderstood { .. }), "{error:?}");
+    assert!(error.to_string().contains(part), "{error}");
+    assert_eq!(server.received().len(), 1, "{error}");
+}
+
+#[tokio::test]
+async fn servers_that_are_no_pve_are_recognised() {
+    check_foreign(
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        "404",
+    )
+    .await;
+    check_foreign(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>",
+        "not the expected JSON",
+    )
+    .await;
+    check_foreign(
+        b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n",
+        "302",
+    )
+    .await;
+    check_foreign(b"SSH-2.0-OpenSSH_9.2\r\n\r\n\r\n", "not HTTP").await;
+    check_foreign(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{\"data\":{}}",
+        "no version",
+    )
+    .await;
+    check_foreign(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{]",
+        "not the expected JSON",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again() {
+    let answers = Mutex::new(vec!["503 Service Unavailable", "429 Too Many Requests"]);
+    let server = Server::start(move |request| match answers.lock().unwrap().pop() {
+        Some(status) => refusal(status),
+        None => good(request),
+    })
+    .await;
+    Client::connect(options(vec![server.endpoint()], token()))
+        .await
+        .unwrap();
+    assert_eq!(server.count("GET /version"), 3);
+}

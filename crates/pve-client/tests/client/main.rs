@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The client from outside, over real TLS on the loopback interface.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is how a test fails"
+)]
+
+mod calls;
+mod delivery;
+mod hosts;
+mod log;
+mod recordings;
+mod sign_on;
+mod support;
+mod trust;
+mod waiting;
+mod wire;

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Which certificates are accepted, and what is said about the others. Nothing may be sent to a
+//! host whose certificate is not trusted.
+
+use std::io::Write;
+
+use pve_client::{Certainty, Client, Error, Fingerprint, Trust};
+
+use crate::support::{Reaction, Received, Server, answer, options, token, version};
+
+fn good(request: &Received) -> Reaction {
+    version(request).unwrap_or_else(|| Reaction::Answer(answer(r#"{"data":[]}"#)))
+}
+
+async fn connect(servers: &[&Server], trust: Trust) -> Result<Client, Error> {
+    let endpoints = servers.iter().map(|server| server.endpoint()).collect();
+    let mut options = options(endpoints, token());
+    options.trust = trust;
+    Client::connect(options).await
+}
+
+/// The certificate is refused, shown, and no request was sent.
+async fn check_refused(server: &Server, trust: Trust) -> String {
+    let error = connect(&[server], trust).await.unwrap_err();
+    let Error::Certificate { fingerprint, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(*fingerprint, Some(server.fingerprint()));
+    assert!(
+        error
+            .to_string()
+            .contains(&server.fingerprint().to_string()),
+        "{error}"
+    );
+    assert_eq!(error.certainty(), Certainty::NotSent);
+    assert!(server.received().is_empty());
+    error.to_string()
+}
+
+fn pem_file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn any_certificate_is_accepted_and_its_fingerprint_known() {
+    let server = Server::start(good).await;
+    let client = connect(&[&server], Trust::AcceptAny).await.unwrap();
+    assert_eq!(client.peer_fingerprint(), Some(server.fingerprint()));
+}
+
+#[tokio::test]
+async fn a_pinned_certificate_is_accepted_another_is_not() {
+    let server = Server::start(good).await;
+    let other = Fingerprint::from_bytes([7; 32]);
+    let pins = vec![other, server.fingerprint()];
+    let client = connect(&[&server], Trust::Fingerprints(pins))
+        .await
+        .unwrap();
+    assert_eq!(client.peer_fingerprint(), Some(server.fingerprint()));
+    let refusing = Server::start(good).await;
+    let text = check_refused(&refusing, Trust::Fingerprints(vec![other])).await;
+    assert!(text.contains("none of those trusted"), "{text}");
+}
+
+#[tokio::test]
+async fn the_systems_store_does_not_know_a_self_signed_certificate() {
+    let server = Server::start(good).await;
+    match connect(&[&server], Trust::SystemStore).await.unwrap_err() {
+        Error::Certificate { .. } => assert!(server.received().is_empty()),
+        // A machine without any authority cannot check at all, and says so.
+        Error::Configuration(text) => assert!(text.contains("ca-certificates"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_authority_of_a_file_is_accepted_for_the_right_name_only() {
+    let server = Server::start(good).await;
+    let file = pem_file(server.certificate());
+    connect(&[&server], Trust::CaFile(file.path().into()))
+        .await
+        .unwrap();
+    let other = Server::start(good).await;
+    check_refused(&other, Trust::CaFile(file.path().into())).await;
+    let mut endpoint = server.endpoint();
+    endpoint.host = "127.0.0.2".into();
+    let mut options = options(vec![endpoint], token());
+    options.trust = Trust::CaFile(file.path().into());
+    // Nothing listens there on most systems; where something does, the name is wrong.
+    assert_eq!(
+        Client::connect(options).await.unwrap_err().certainty(),
+        Certainty::NotSent
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_certificate_is_named() {
+    let server = Server::start(good).await;
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for text in ["", "hello", broken] {
+        let file = pem_file(text);
+        let error = connect(&[&server], Trust::CaFile(file.path().into()))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::Configuration(_)), "{error:?}");
+        assert!(
+            error
+                .to_string()
+                .contains(&file.path().display().to_string()),
+            "{error}"
+        );
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn pins_are_checked_at_every_host() {
+    let (first, second) = (Server::start(good).await, Server::start(good).await);
+    let pins = Trust::Fingerprints(vec![first.fingerprint()]);
+    let client = connect(&[&first, &second], pins).await.unwrap();
+    first.stop().await;
+    tokio::task::yield_now().await;
+    let error = client.resources().await.unwrap_err();
+    assert!(matches!(error, Error::Certificate { .. }), "{error:?}");
+    assert!(
+        error
+            .to_string()
+            .contains(&second.fingerprint().to_string()),
+        "{error}"
+    );
+    assert!(second.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_host_with_a_wrong_certificate_is_passed_over() {
+    let (first, second) = (Server::start(good).await, Server::start(good).await);
+    let pins = Trust::Fingerprints(vec![second.fingerprint()]);
+    let client = connect(&[&first, &second], pins).await.unwrap();
+    assert_eq!(client.current_endpoint(), second.endpoint());
+    assert!(first.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_fingerprint_can_be_asked_for_without_signing_on() {
+    let server = Server::start(good).await;
+    let limit = std::time::Duration::from_secs(4);
+    let found = pve_client::fetch_fingerprint(&server.endpoint(), limit)
+        .await
+        .unwrap();
+    assert_eq!(found, server.fingerprint());
+    assert!(server.received().is_empty());
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Connections: how many are opened, when they are kept, and what is written on them.
+
+use pve_client::{GuestKind, NewSnapshot};
+
+use crate::calls::{SNAPSHOTS, UPID, connect, create, server, upid_answer};
+use crate::support::{Reaction, Server, answer, proxied_answer, version, with_head};
+
+#[tokio::test]
+async fn one_connection_serves_all_though_pvedaemon_says_close() {
+    let server = server(|request| match request.line.as_str() {
+        "POST /nodes/pve1/qemu/100/snapshot" => Reaction::Answer(upid_answer()),
+        _ => Reaction::Answer(proxied_answer(SNAPSHOTS)),
+    })
+    .await;
+    let client = connect(&server).await;
+    for _ in 0..5 {
+        assert_eq!(create(&client).await.unwrap().as_str(), UPID);
+        let listing = client
+            .snapshots("pve1", GuestKind::Qemu, 100)
+            .await
+            .unwrap();
+        assert_eq!(listing.snapshots.len(), 1);
+    }
+    assert_eq!(server.connections(), 1);
+    let statistics = client.statistics();
+    assert_eq!(
+        (statistics.requests, statistics.connections_opened),
+        (11, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_close_that_is_meant_is_heeded() {
+    let server =
+        server(|_| Reaction::Answer(with_head("200 OK", &["Connection: close"], SNAPSHOTS))).await;
+    let client = connect(&server).await;
+    for _ in 0..3 {
+        client
+            .snapshots("pve1", GuestKind::Qemu, 100)
+            .await
+            .unwrap();
+    }
+    assert_eq!(server.connections(), 3);
+}
+
+#[tokio::test]
+async fn no_more_connections_than_requests_in_flight() {
+    let server = server(|_| Reaction::Answer(proxied_answer(SNAPSHOTS))).await;
+    let client = connect(&server).await;
+    for _ in 0..4 {
+        let mut flying = tokio::task::JoinSet::new();
+        for _ in 0..5 {
+            let client = client.clone();
+            flying.spawn(async move { client.snapshots("pve1", GuestKind::Qemu, 100).await });
+        }
+        for outcome in flying.join_all().await {
+            outcome.unwrap();
+        }
+    }
+    assert!(server.connections() <= 5, "{}", server.connections());
+    assert_eq!(client.statistics().requests, 21);
+}
+
+#[tokio::test]
+async fn a_connection_is_left_after_a_hundred_requests() {
+    let server = server(|_| Reaction::Answer(proxied_answer(SNAPSHOTS))).await;
+    let client = connect(&server).await;
+    for _ in 0..100 {
+        client
+            .snapshots("pve1", GuestKind::Qemu, 100)
+            .await
+            .unwrap();
+    }
+    assert_eq!(server.connections(), 2);
+    let on_first = server
+        .received()
+        .iter()
+        .filter(|request| request.connection == 0)
+        .count();
+    assert_eq!(on_first, 100);
+}
+
+#[tokio::test]
+async fn requests_look_as_pve_wants_them() {
+    let server = server(|request| {
+        assert!(
+            request
+                .headers
+                .contains("authorization: PVEAPIToken=backup@pve!auto=")
+        );
+        assert!(!request.headers.to_lowercase().contains("transfer-encoding"));
+        Reaction::Answer(upid_answer())
+    })
+    .await;
+    let client = connect(&server).await;
+    create(&client).await.unwrap();
+    client
+        .delete_snapshot("pve1", GuestKind::Lxc, 200, "old", true)
+        .await
+        .unwrap();
+    client
+        .delete_snapshot("pve1", GuestKind::Lxc, 200, "old", false)
+        .await
+        .unwrap();
+    let received = server.received();
+    assert_eq!(received[1].line, "POST /nodes/pve1/qemu/100/snapshot");
+    assert_eq!(
+        received[1].body,
+        "snapname=auto_daily&description=cv4pve-autosnap"
+    );
+    let length = format!("content-length: {}", received[1].body.len());
+    assert!(
+        received[1].headers.contains(&length),
+        "{}",
+        received[1].headers
+    );
+    assert_eq!(
+        received[2].line,
+        "DELETE /nodes/pve1/lxc/200/snapshot/old?force=1"
+    );
+    assert_eq!(received[3].line, "DELETE /nodes/pve1/lxc/200/snapshot/old");
+    for request in &received[2..] {
+        assert_eq!(request.body, "");
+        assert!(
+            !request.headers.contains("content-type"),
+            "{}",
+            request.headers
+        );
+    }
+}
+
+#[tokio::test]
+async fn memory_is_asked_for_with_virtual_machines_only() {
+    let server = server(|_| Reaction::Answer(upid_answer())).await;
+    let client = connect(&server).await;
+    let snapshot = NewSnapshot {
+        name: "ram".into(),
+        description: String::new(),
+        with_memory: true,
+    };
+    client
+        .create_snapshot("pve1", GuestKind::Qemu, 100, &snapshot)
+        .await
+        .unwrap();
+    client
+        .create_snapshot("pve1", GuestKind::Lxc, 200, &snapshot)
+        .await
+        .unwrap();
+    let received = server.received();
+    assert_eq!(received[1].body, "snapname=ram&vmstate=1");
+    assert_eq!(received[2].body, "snapname=ram");
+}
+
+#[tokio::test]
+async fn a_kept_connection_the_server_closed_is_noticed_before_writing() {
+    // A worker of pveproxy retires: it closes although it promised to keep the connection.
+    let server = Server::start_apart(|request| {
+        version(request).unwrap_or_else(|| match request.line.as_str() {
+            "GET /cluster/resources" => Reaction::Close(answer(r#"{"data":[]}"#)),
+            _ => Reaction::Answer(upid_answer()),
+        })
+    });
+    let client = connect(&server).await;
+    for round in 1..=20 {
+        client.resources().await.unwrap();
+        // The runtime cannot look at its sockets here: the end of the connection has arrived, but
+        // nobody has been told yet.
+        while server.closed() < round {
+            std::thread::yield_now();
+        }
+        create(&client).await.unwrap();
+    }
+    assert_eq!(server.count("POST"), 20);
+}
+
+#[tokio::test]
+async fn chunked_and_unbounded_answers_are_read_too() {
+    let server = server(|request| {
+        if request.line.contains("/100/") {
+            Reaction::Answer(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"dat\r\n6\r\na\":[]}\r\n0\r\n\r\n"
+                    .to_vec(),
+            )
+        } else {
+            Reaction::Close(b"HTTP/1.0 200 OK\r\n\r\n{\"data\":[]}".to_vec())
+        }
+    })
+    .await;
+    let client = connect(&server).await;
+    client
+        .snapshots("pve1", GuestKind::Qemu, 100)
+        .await
+        .unwrap();
+    client
+        .snapshots("pve1", GuestKind::Qemu, 101)
+        .await
+        .unwrap();
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Tickets and CSRF prevention tokens (`PVE/Ticket.pm`, `PVE/AccessControl.pm`).
+//!
+//! The texts have the form and the length of PVE's, the signatures do not:
+//! they are keyed hashes under a key made at start, where PVE signs with RSA.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use ring::hmac;
+use ring::rand::SystemRandom;
+
+use crate::clock::{Seconds, whole};
+
+/// A ticket is valid for two hours.
+const LIFETIME: i64 = 2 * 3600;
+/// Clocks of the nodes may differ by five minutes.
+const SKEW: i64 = 300;
+
+/// What a valid ticket says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ticket {
+    /// Signed on as this user.
+    User(String),
+    /// Half way: the second factor of this user is still missing.
+    Challenge(String),
+}
+
+/// Makes and checks tickets.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    key: hmac::Key,
+    earliest: Option<i64>,
+}
+
+impl Signer {
+    /// A signer with a fresh key.
+    ///
+    /// # Panics
+    ///
+    /// When the system has no randomness to give.
+    pub fn new() -> Self {
+        let key = hmac::Key::generate(hmac::HMAC_SHA512, &SystemRandom::new())
+            .expect("the system's random numbers are available");
+        Self { key, earliest: None }
+    }
+
+    /// A ticket issued at `at`.
+    pub fn ticket(&self, userid: &str, at: Seconds) -> String {
+        self.sign(&format!("PVE:{userid}:{:08X}", whole(at)), "")
+    }
+
+    /// The ticket that asks for the second factor of a user. PVE puts the
+    /// possible factors into it and binds it to the user by the signature.
+    pub fn challenge(&self, userid: &str, at: Seconds) -> String {
+        self.sign(&format!("PVE:!tfa!{{\"totp\"%3Atrue}}:{:08X}", whole(at)), userid)
+    }
+
+    /// The user of a valid ticket.
+    pub fn verify(&self, text: &str, now: Seconds) -> Option<String> {
+        let (plain, issued) = self.checked(text, "")?;
+        let userid = plain.strip_prefix("PVE:")?.rsplit_once(':')?.0;
+        (!userid.starts_with('!') && self.in_time(issued, now)).then(|| userid.to_owned())
+    }
+
+    /// Whether this is a valid challenge for the user.
+    pub fn verify_challenge(&self, text: &str, userid: &str, now: Seconds) -> bool {
+        self.checked(text, userid).is_some_and(|(plain, issued)| {
+            plain.starts_with("PVE:!tfa!") && self.in_time(issued, now)
+        })
+    }
+
+    /// The token that must accompany a cookie on every write.
+    pub fn csrf(&self, userid: &str, at: Seconds) -> String {
+        let time = format!("{:08X}", whole(at));
+        let tag = hmac::sign(&self.key, format!("CSRF:{time}:{userid}").as_bytes());
+        format!("{time}:{}", STANDARD_NO_PAD.encode(&tag.as_ref()[..32]))
+    }
+
+    /// Whether a CSRF prevention token is the user's and still valid.
+    pub fn verify_csrf(&self, text: &str, userid: &str, now: Seconds) -> bool {
+        let Some((time, _)) = text.split_once(':') else {
+            return false;
+        };
+        let Ok(issued) = i64::from_str_radix(time, 16) else {
+            return false;
+        };
+        #[expect(clippy::cast_precision_loss, reason = "dates fit into the 53 bits")]
+        let own = self.csrf(userid, issued as Seconds);
+        own == text && self.in_time(issued, now)
+    }
+
+    /// Makes all tickets issued before `at` invalid, as a new key would.
+    pub fn expire_before(&mut self, at: Seconds) {
+        self.earliest = Some(whole(at) + 1);
+        self.key = Self::new().key;
+    }
+
+    fn sign(&self, plain: &str, bound_to: &str) -> String {
+        format!("{plain}::{}", STANDARD.encode(self.signature(plain, bound_to)))
+    }
+
+    /// As many bytes as PVE's 2048 bit RSA signature has.
+    fn signature(&self, plain: &str, bound_to: &str) -> Vec<u8> {
+        (0..4)
+            .flat_map(|part| {
+                let text = format!("{part}:{bound_to}:{plain}");
+                hmac::sign(&self.key, text.as_bytes()).as_ref().to_vec()
+            })
+            .collect()
+    }
+
+    fn checked<'a>(&self, text: &'a str, bound_to: &str) -> Option<(&'a str, i64)> {
+        let (plain, signature) = text.rsplit_once("::")?;
+        let given = STANDARD.decode(signature).ok()?;
+        if self.signature(plain, bound_to) != given {
+            return None;
+        }
+        let issued = i64::from_str_radix(plain.rsplit_once(':')?.1, 16).ok()?;
+        Some((plain, issued))
+    }
+
+    fn in_time(&self, issued: i64, now: Seconds) -> bool {
+        let age = whole(now) - issued;
+        -SKEW < age && age < LIFETIME
+    }
+}
+
+impl Default for Signer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Seconds = 1_800_000_000.0;
+
+    #[test]
+    fn a_ticket_lives_for_two_hours() {
+        let signer = Signer::new();
+        for (age, valid) in [(0.0, true), (7140.0, true), (7260.0, false), (-600.0, false)] {
+            let ticket = signer.ticket("backup@pve", NOW - age);
+            assert_eq!(signer.verify(&ticket, NOW).is_some(), valid, "{age}");
+        }
+    }
+
+    #[test]
+    fn damage_and_foreign_keys_are_noticed() {
+        let signer = Signer::new();
+        let ticket = signer.ticket("backup@pve", NOW);
+        assert_eq!(signer.verify(&ticket, NOW).as_deref(), Some("backup@pve"));
+        let damaged = format!("{}AAAAAAAA", &ticket[..ticket.len() - 8]);
+        assert_eq!(signer.verify(&damaged, NOW), None);
+        assert_eq!(Signer::new().verify(&ticket, NOW), None);
+        assert_eq!(signer.verify("garbage", NOW), None);
+    }
+
+    #[test]
+    fn a_challenge_is_no_ticket_and_belongs_to_one_user() {
+        let signer = Signer::new();
+        let challenge = signer.challenge("totp@pve", NOW);
+        assert_eq!(signer.verify(&challenge, NOW), None);
+        assert!(signer.verify_challenge(&challenge, "totp@pve", NOW));
+        assert!(!signer.verify_challenge(&challenge, "backup@pve", NOW));
+    }
+
+    #[test]
+    fn csrf_tokens_belong_to_one_user() {
+        let signer = Signer::new();
+        let token = signer.csrf("backup@pve", NOW);
+        assert!(signer.verify_csrf(&token, "backup@pve", NOW + 60.0));
+        assert!(!signer.verify_csrf(&token, "auditor@pve", NOW));
+        assert!(!signer.verify_csrf("x", "backup@pve", NOW));
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Signing on and looking at one's permissions (`PVE/API2/AccessControl.pm`).
+
+use serde_json::{Value, json};
+
+use crate::access::totp;
+use crate::world::World;
+
+use super::{Args, Failure, Reply, check_privileges};
+
+/// `GET /access/ticket`: answers nothing, to anybody.
+pub(super) fn get_ticket(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
+    Ok(Reply::null())
+}
+
+/// `POST /access/ticket`: whatever is wrong, the answer is the same.
+pub(super) fn create_ticket(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let userid = match args.text("realm") {
+        Some(realm) => format!("{}@{realm}", args.in_path("username")),
+        None => args.in_path("username"),
+    };
+    match sign_on(world, args, &userid) {
+        Some(SignedOn::Completely) => Ok(Reply::of(&ticket(world, &userid))),
+        Some(SignedOn::SecondFactorMissing) => Ok(Reply::of(&challenge(world, &userid))),
+        None => Err(Failure::Unauthorized("authentication failure".to_owned())),
+    }
+}
+
+/// `GET /access/permissions`.
+pub(super) fn permissions(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let who = match args.text("userid") {
+        Some(other) if other != args.who => {
+            check_privileges(world, args.who, "/access", &["Sys.Audit"], false)?;
+            other
+        }
+        Some(_) | None => args.who.to_owned(),
+    };
+    let numbers = |flags: std::collections::BTreeMap<String, bool>| -> Value {
+        flags.into_iter().map(|(name, flag)| (name, json!(u8::from(flag)))).collect()
+    };
+    let found: Value = match args.text("path").filter(|path| !path.is_empty()) {
+        Some(path) => {
+            let own = world.access.permissions(world, &who, &path);
+            json!({ path: numbers(own) })
+        }
+        None => world
+            .access
+            .effective(world, &who)
+            .into_iter()
+            .map(|(path, flags)| (path, numbers(flags)))
+            .collect(),
+    };
+    Ok(Reply::of(&found))
+}
+
+enum SignedOn {
+    Completely,
+    SecondFactorMissing,
+}
+
+fn sign_on(world: &World, args: &Args<'_>, userid: &str) -> Option<SignedOn> {
+    let now = world.now();
+    let user = world.access.active_user(userid, now)?;
+    let password = args.in_path("password");
+    if let Some(challenge) = args.text("tfa-challenge") {
+        let code = password.strip_prefix("totp:")?;
+        let secret = user.totp.as_ref()?;
+        let valid = world.signer.verify_challenge(&challenge, userid, now)
+            && totp::verify(secret.reveal(), code, now);
+        return valid.then_some(SignedOn::Completely);
+    }
+    // A ticket in place of the password renews it, second factor or not.
+    if password.starts_with("PVE:") {
+        let owner = world.signer.verify(&password, now)?;
+        return (owner == userid).then_some(SignedOn::Completely);
+    }
+    if !user.password.as_ref()?.matches(&password) {
+        return None;
+    }
+    match (&user.totp, args.text("otp")) {
+        (None, _) => Some(SignedOn::Completely),
+        (Some(_), None) => Some(SignedOn::SecondFactorMissing),
+        (Some(secret), Some(code)) => {
+            totp::verify(secret.reveal(), &code, now).then_some(SignedOn::Completely)
+        }
+    }
+}
+
+fn ticket(world: &World, userid: &str) -> Value {
+    let mut answer = challenge(world, userid);
+    if let Value::Object(members) = &mut answer {
+        members.remove("NeedTFA");
+    }
+    answer["ticket"] = json!(world.signer.ticket(userid, world.now()));
+    answer["cap"] = json!(world.access.capabilities(world, userid));
+    answer
+}
+
+fn challenge(world: &World, userid: &str) -> Value {
+    let now = world.now();
+    let mut answer = json!({
+        "username": userid, "NeedTFA": 1,
+        "ticket": world.signer.challenge(userid, now),
+        "CSRFPreventionToken": world.signer.csrf(userid, now),
+    });
+    if let Some(name) = &world.cluster_name {
+        if world.allows(userid, "/", "Sys.Audit") {
+            answer["clustername"] = json!(name);
+        }
+    }
+    answer
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! `/cluster/status`, `/cluster/tasks`, `/cluster/options`
+//! (`PVE/API2/Cluster.pm`).
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::tasks::Task;
+use crate::world::World;
+
+use super::{Args, Failure, Reply};
+
+/// So many of its latest tasks does every node tell the others.
+const BROADCAST: usize = 25;
+
+/// `GET /cluster/status`.
+pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let mut entries = Vec::new();
+    if let Some(name) = &world.cluster_name {
+        entries.push(json!({
+            "type": "cluster", "id": "cluster", "name": name, "version": world.nodes.len(),
+            "nodes": world.nodes.len(), "quorate": u8::from(world.quorate),
+        }));
+    }
+    for node in world.nodes.values() {
+        let local = node.name == args.here;
+        let mut entry = json!({
+            "type": "node", "id": format!("node/{}", node.name), "name": node.name,
+            "nodeid": if world.cluster_name.is_some() { node.id } else { 0 },
+            "local": u8::from(local), "online": u8::from(local || node.is_online()), "level": "",
+        });
+        if let Some(ip) = &node.ip {
+            entry["ip"] = json!(ip);
+        }
+        entries.push(entry);
+    }
+    Ok(Reply::of(&entries))
+}
+
+/// `GET /cluster/tasks`: recent tasks of all nodes; without `Sys.Audit` only
+/// those whose user part equals the caller, so a token sees none.
+pub(super) fn tasks(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let all = world.allows(args.who, "/", "Sys.Audit");
+    let mut recent: Vec<&Task> = Vec::new();
+    for node in world.nodes.keys() {
+        let active = world.tasks.active(node);
+        recent.extend(active.chain(world.tasks.finished(node)).take(BROADCAST));
+    }
+    recent.retain(|task| all || task.upid.user_and_token().0 == args.who);
+    recent.sort_by(|a, b| b.started.total_cmp(&a.started));
+    let entries: Vec<Value> = recent.into_iter().map(entry).collect();
+    Ok(Reply::of(&entries))
+}
+
+fn entry(task: &Task) -> Value {
+    let (user, token) = task.upid.user_and_token();
+    let mut entry = json!({
+        "upid": task.upid.to_string(), "node": task.upid.node, "type": task.upid.kind,
+        "id": task.upid.id, "user": user, "starttime": task.upid.starttime,
+        "saved": if task.ended.is_some() { "1" } else { "0" },
+    });
+    if let Some(token) = token {
+        entry["tokenid"] = json!(token);
+    }
+    if let (Some(ended), Some(exit)) = (task.ended, &task.exitstatus) {
+        entry["endtime"] = json!(crate::clock::whole(ended));
+        entry["status"] = json!(exit);
+    }
+    entry
+}
+
+/// `GET /cluster/options`: without `Sys.Audit` only the tags one may use.
+pub(super) fn options(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let visible = world.visible_guests(args.who);
+    let tags: BTreeSet<&str> = world
+        .guests
+        .values()
+        .filter(|guest| visible.shows(guest.vmid))
+        .filter_map(|guest| guest.text("tags"))
+        .flat_map(|tags| tags.split([';', ',', ' ']))
+        .filter(|tag| !tag.is_empty())
+        .collect();
+    let mut options = json!({ "allowed-tags": tags });
+    if world.allows(args.who, "/", "Sys.Audit") {
+        options["description"] = json!("");
+        options["mac_prefix"] = json!("BC:24:11");
+    }
+    Ok(Reply::of(&options))
+}

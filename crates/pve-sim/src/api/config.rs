@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Guest configurations (`PVE/API2/Qemu.pm`, `PVE/API2/LXC/Config.pm`).
+
+use serde_json::{Map, Value, json};
+
+use crate::access::permission::ROOT;
+use crate::schema::ParameterErrors;
+use crate::tasks::check_lock;
+use crate::world::World;
+use crate::world::guest::{Guest, GuestKind, Snapshot};
+
+use super::{Args, Failure, Reply, parameter_error};
+
+/// `GET …/config`.
+pub(super) fn get(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let snapshot = args.text("snapshot");
+    if snapshot.is_some() && args.flag("current") {
+        let text = "cannot use 'snapshot' parameter with 'current'";
+        let both = ["snapshot", "current"].map(|name| (name.to_owned(), text.to_owned()));
+        return Err(Failure::Parameters(ParameterErrors::from(both)));
+    }
+    let guest = world.guest_on(args.kind(), &args.node(), args.vmid())?;
+    let mut lines = match snapshot {
+        None => current(guest),
+        Some(name) => match guest.snapshots.get(&name) {
+            Some(snapshot) => section(snapshot),
+            None => return Err(Failure::Died(format!("snapshot '{name}' does not exist"))),
+        },
+    };
+    lines.insert("digest".to_owned(), json!(guest.digest()));
+    Ok(Reply::of(&lines))
+}
+
+/// `GET …/pending`. Changes take effect at once here, so none is pending.
+pub(super) fn pending(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let guest = world.guest_on(args.kind(), &args.node(), args.vmid())?;
+    let mut lines = current(guest);
+    lines.insert("digest".to_owned(), json!(guest.digest()));
+    let entries: Vec<Value> =
+        lines.into_iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+    Ok(Reply::of(&entries))
+}
+
+/// `PUT …/config`: sets and deletes lines. What a line means to the running
+/// guest or to its disks is not simulated.
+pub(super) fn put(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let skip_lock = args.flag("skiplock");
+    if skip_lock && args.who != ROOT {
+        return Err(parameter_error("skiplock", "Only root may use this option."));
+    }
+    let (kind, node, vmid) = (args.kind(), args.node(), args.vmid());
+    super::snapshots::wait_for_lock(world, args)?;
+    let guest = world.guest_on_mut(kind, &node, vmid)?;
+    if !skip_lock {
+        check_lock(guest)?;
+    }
+    let removed = args.text("delete").unwrap_or_default();
+    for key in removed.split([',', ';', ' ']).filter(|key| !key.is_empty()) {
+        if key == "lock" {
+            world.guest_on_mut(kind, &node, vmid)?.lock = None;
+        } else {
+            world.set_config(vmid, key, Value::Null);
+        }
+    }
+    let control = ["node", "vmid", "delete", "skiplock", "digest", "revert", "force"];
+    for (key, value) in args.params {
+        if !control.contains(&key.as_str()) {
+            world.set_config(vmid, key, value.clone());
+        }
+    }
+    Ok(Reply::null())
+}
+
+/// The current configuration as it is shown.
+fn current(guest: &Guest) -> Map<String, Value> {
+    let mut lines: Map<String, Value> =
+        guest.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    if let Some(lock) = &guest.lock {
+        lines.insert("lock".to_owned(), json!(lock));
+    }
+    if let Some(parent) = &guest.parent {
+        lines.insert("parent".to_owned(), json!(parent));
+    }
+    if let (GuestKind::Lxc, Some(Value::String(text))) = (guest.kind, lines.get_mut("description")) {
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+    }
+    lines
+}
+
+/// The section of a snapshot as it is shown.
+pub(super) fn section(snapshot: &Snapshot) -> Map<String, Value> {
+    let copied = |key: &str| key != "description" && !key.starts_with("unused");
+    let mut lines: Map<String, Value> = snapshot
+        .config
+        .iter()
+        .filter(|(key, _)| copied(key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    lines.insert("snaptime".to_owned(), json!(snapshot.taken_at));
+    for (key, value) in [
+        ("description", &snapshot.description),
+        ("parent", &snapshot.parent),
+        ("snapstate", &snapshot.state),
+        ("vmstate", &snapshot.vmstate),
+    ] {
+        if let Some(value) = value {
+            lines.insert(key.to_owned(), json!(value));
+        }
+    }
+    lines
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Lists of a node's guests, their state, and what they can do
+//! (`PVE/API2/Qemu.pm`, `PVE/API2/LXC.pm`, `vmstatus` in `PVE/QemuServer.pm`
+//! and `PVE/LXC.pm`).
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use crate::clock::whole;
+use crate::world::World;
+use crate::world::guest::{Guest, GuestKind, Volume};
+
+use super::{Args, Failure, Reply};
+
+/// What PVE assumes for a container whose root has no size, in bytes.
+const NO_SIZE: u64 = 4 << 30;
+
+/// How much of a machine's state is asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Detail {
+    /// The list of guests.
+    List,
+    /// The list with `full=1`: asks QEMU too.
+    Full,
+    /// One guest's `status/current`.
+    Current,
+}
+
+/// `GET /nodes/{node}/{qemu,lxc}`.
+pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let node = args.node();
+    let kind = args.kind();
+    let detail = if args.flag("full") { Detail::Full } else { Detail::List };
+    let visible = world.visible_guests(args.who);
+    let entries: Vec<Value> = world
+        .guests
+        .values()
+        .filter(|guest| guest.kind == kind && guest.node == node && visible.shows(guest.vmid))
+        .map(|guest| Value::Object(state(world, guest, detail)))
+        .collect();
+    Ok(Reply::of(&entries))
+}
+
+/// `GET …/status/current`.
+pub(super) fn current_status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let guest = world.guest_on(args.kind(), &args.node(), args.vmid())?;
+    let mut entry = state(world, guest, Detail::Current);
+    entry.insert("ha".to_owned(), json!({ "managed": 0 }));
+    Ok(Reply::of(&entry))
+}
+
+/// `GET …/feature`.
+pub(super) fn feature(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let guest = world.guest_on(args.kind(), &args.node(), args.vmid())?;
+    if let Some(name) = args.text("snapname").filter(|name| !guest.snapshots.contains_key(name)) {
+        return Err(Failure::Died(format!("snapshot '{name}' does not exist")));
+    }
+    let has = match args.text("feature").as_deref() {
+        Some("snapshot") => world.can_snapshot(guest) && !guest.is_template(),
+        Some("clone") => guest.is_template(),
+        Some(_) | None => true,
+    };
+    let mut answer = json!({ "hasFeature": u8::from(has) });
+    if guest.kind == GuestKind::Qemu {
+        answer["nodes"] = json!(nodes_with_all_volumes(world, guest));
+    }
+    Ok(Reply::of(&answer))
+}
+
+/// Processors of a guest; a container without limit has its node's.
+pub(super) fn processors(world: &World, guest: &Guest) -> u64 {
+    match guest.kind {
+        GuestKind::Qemu => {
+            let all = guest.number("sockets").unwrap_or(1) * guest.number("cores").unwrap_or(1);
+            guest.number("vcpus").unwrap_or(all)
+        }
+        GuestKind::Lxc => guest.number("cores").unwrap_or_else(|| {
+            world.nodes.get(&guest.node).map_or(1, |node| u64::from(node.processors))
+        }),
+    }
+}
+
+/// Size of the disk a machine boots from, or of a container's root.
+pub(super) fn maxdisk(world: &World, guest: &Guest) -> u64 {
+    let volumes = guest.volumes();
+    match guest.kind {
+        GuestKind::Qemu => boot_disk(guest, &volumes).map_or(0, |volume| volume.size),
+        GuestKind::Lxc => {
+            let root = volumes.iter().find(|volume| volume.key == "rootfs");
+            match root.map_or(0, |root| root.size) {
+                0 if guest.running.is_none() => NO_SIZE,
+                // Without a quota the container sees the whole storage.
+                0 => root
+                    .and_then(Volume::storage)
+                    .and_then(|id| world.storages.get(id))
+                    .map_or(NO_SIZE, |storage| storage.usage_on(&guest.node).total),
+                size => size,
+            }
+        }
+    }
+}
+
+fn boot_disk<'a>(guest: &Guest, volumes: &'a [Volume]) -> Option<&'a Volume> {
+    let disk = |key: &str| volumes.iter().find(|volume| volume.key == key && !volume.cdrom);
+    if let Some(key) = guest.text("bootdisk") {
+        return disk(key);
+    }
+    let order = guest.text("boot").and_then(|boot| boot.strip_prefix("order="))?;
+    order.split(';').find_map(disk)
+}
+
+/// Where all disks can be reached (`shared_nodes` in `PVE/QemuServer.pm`).
+fn nodes_with_all_volumes(world: &World, guest: &Guest) -> BTreeSet<String> {
+    let mut nodes: BTreeSet<String> = world.nodes.keys().cloned().collect();
+    for volume in guest.volumes().iter().filter(|volume| !volume.cdrom) {
+        match volume.storage().and_then(|id| world.storages.get(id)) {
+            Some(storage) if storage.shared => nodes.retain(|node| storage.is_on(node)),
+            Some(_) | None => nodes.retain(|node| *node == guest.node),
+        }
+    }
+    nodes
+}
+
+fn state(world: &World, guest: &Guest, detail: Detail) -> Map<String, Value> {
+    let mut entry = common(world, guest);
+    match guest.kind {
+        GuestKind::Qemu => add_machine(&mut entry, guest, detail),
+        GuestKind::Lxc => add_container(&mut entry, guest),
+    }
+    entry
+}
+
+fn common(world: &World, guest: &Guest) -> Map<String, Value> {
+    let memory = guest.number("memory").unwrap_or(512) << 20;
+    let maxdisk = maxdisk(world, guest);
+    let uptime = guest.running.map_or(0, |running| whole(world.now() - running.since));
+    let running = guest.running.is_some();
+    let disk = if running && guest.kind == GuestKind::Lxc { maxdisk / 8 } else { 0 };
+    let entry = json!({
+        "vmid": guest.vmid, "name": guest.name(), "cpu": 0, "cpus": processors(world, guest),
+        "status": if running { "running" } else { "stopped" }, "uptime": uptime.max(0),
+        "mem": if running { memory / 2 } else { 0 }, "maxmem": memory,
+        "disk": disk, "maxdisk": maxdisk, "netin": 0, "netout": 0,
+    });
+    let Value::Object(mut entry) = entry else {
+        return Map::new();
+    };
+    if let Some(running) = guest.running {
+        entry.insert("pid".to_owned(), json!(running.pid));
+    }
+    if let Some(lock) = &guest.lock {
+        entry.insert("lock".to_owned(), json!(lock));
+    }
+    if let Some(tags) = guest.text("tags") {
+        entry.insert("tags".to_owned(), json!(tags));
+    }
+    if guest.is_template() {
+        entry.insert("template".to_owned(), json!(1));
+    }
+    entry
+}
+
+fn add_container(entry: &mut Map<String, Value>, guest: &Guest) {
+    let swap = guest.number("swap").unwrap_or(512) << 20;
+    for (key, value) in [
+        ("type", json!("lxc")),
+        ("swap", json!(0)),
+        ("maxswap", json!(swap)),
+        ("diskread", json!(0)),
+        ("diskwrite", json!(0)),
+    ] {
+        entry.insert(key.to_owned(), value);
+    }
+}
+
+fn add_machine(entry: &mut Map<String, Value>, guest: &Guest, detail: Detail) {
+    let mut set = |key: &str, value: Value| entry.insert(key.to_owned(), value);
+    if guest.config.keys().any(|key| key.starts_with("serial")) {
+        set("serial", json!(1));
+    }
+    if detail == Detail::List {
+        return;
+    }
+    set("qmpstatus", json!(if guest.running.is_some() { "running" } else { "stopped" }));
+    if guest.running.is_some() {
+        set("diskread", json!(373_760));
+        set("diskwrite", json!(0));
+        set("running-machine", json!("pc-i440fx-10.0"));
+        set("running-qemu", json!("10.0.2"));
+        let disks = guest.volumes().into_iter().filter(|volume| !volume.cdrom);
+        set("blockstat", disks.map(|disk| (disk.key, block_statistics())).collect());
+    }
+    if detail == Detail::Current {
+        if guest.has_agent() {
+            set("agent", json!(1));
+        }
+        if guest.config.contains_key("vga") {
+            set("clipboard", Value::Null);
+        }
+    }
+}
+
+/// QEMU's counters of a disk; the names matter, the numbers do not.
+fn block_statistics() -> Value {
+    let mut counters = Map::new();
+    for operation in ["rd", "wr", "flush", "unmap", "zone_append"] {
+        for suffix in ["operations", "total_time_ns"] {
+            counters.insert(format!("{operation}_{suffix}"), json!(0));
+        }
+        counters.insert(format!("failed_{operation}_operations"), json!(0));
+        if operation != "flush" {
+            counters.insert(format!("invalid_{operation}_operations"), json!(0));
+            counters.insert(format!("{operation}_bytes"), json!(0));
+            counters.insert(format!("{operation}_merged"), json!(0));
+        }
+    }
+    for (key, value) in [
+        ("invalid_flush_operations", json!(0)),
+        ("account_failed", json!(true)),
+        ("account_invalid", json!(true)),
+        ("timed_stats", json!([])),
+        ("wr_highest_offset", json!(0)),
+        ("idle_time_ns", json!(694_150_377)),
+    ] {
+        counters.insert(key.to_owned(), value);
+    }
+    Value::Object(counters)
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! `/version` and `/nodes` (`PVE/API2.pm`, `PVE/API2/Nodes.pm`).
+
+use serde_json::{Map, Value, json};
+
+use crate::clock::whole;
+use crate::world::{Node, World};
+
+use super::{Args, Failure, Reply};
+
+/// `GET /version`, `GET /nodes/{node}/version`.
+pub(super) fn version(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
+    let known = crate::schema::Schema::builtin().version();
+    let (version, repoid) = known.split_once('/').unwrap_or((known, ""));
+    let release = version.rsplit_once('.').map_or(version, |(release, _)| release);
+    Ok(Reply::of(&json!({"version": version, "release": release, "repoid": repoid})))
+}
+
+/// `GET /nodes`: every user sees every node.
+pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let nodes: Vec<Value> = world
+        .nodes
+        .values()
+        .map(|node| {
+            let mut entry = stats(world, node, args.here, args.who, false);
+            entry.insert("ssl_fingerprint".to_owned(), json!(node.fingerprint));
+            Value::Object(entry)
+        })
+        .collect();
+    Ok(Reply::of(&nodes))
+}
+
+/// A node as listings show it (`extract_node_stats`): numbers only for those
+/// who may audit it, and only while it is there.
+pub(super) fn stats(
+    world: &World,
+    node: &Node,
+    here: &str,
+    who: &str,
+    cgroup: bool,
+) -> Map<String, Value> {
+    let name = &node.name;
+    let mut entry = Map::new();
+    let mut set = |key: &str, value: Value| entry.insert(key.to_owned(), value);
+    set("id", json!(format!("node/{name}")));
+    set("node", json!(name));
+    set("type", json!("node"));
+    if !node.is_online() && name != here {
+        set("status", json!("offline"));
+        return entry;
+    }
+    set("status", json!("online"));
+    set("level", json!(""));
+    if cgroup {
+        // The recordings' host; a current one says 2.
+        set("cgroup-mode", json!(1));
+    }
+    if world.allows(who, &format!("/nodes/{name}"), "Sys.Audit") {
+        let uptime = whole(world.now() - world.clock.start()) + 3_600;
+        let disk = world.storages.get("local").map(|local| local.usage_on(name));
+        set("uptime", json!(uptime));
+        set("cpu", json!(0));
+        set("maxcpu", json!(node.processors));
+        set("mem", json!(node.memory / 8));
+        set("maxmem", json!(node.memory));
+        set("disk", json!(disk.map_or(0, |disk| disk.used)));
+        set("maxdisk", json!(disk.map_or(0, |disk| disk.total)));
+    }
+    entry
+}

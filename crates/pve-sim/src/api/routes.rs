@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Which function answers which path. What is in the schema but not here is
+//! answered as an unknown path: the simulator does not pretend.
+
+use super::{
+    Handler, access, cluster, config, guests, indexes, nodes, pools, resources, snapshots,
+    storages, tasks,
+};
+
+/// The code behind a method of a path template.
+pub(super) fn handler(method: &str, template: &str) -> Option<Handler> {
+    match method {
+        "GET" => get(template),
+        "POST" => post(template),
+        "PUT" => put(template),
+        "DELETE" => delete(template),
+        _ => None,
+    }
+}
+
+fn get(template: &str) -> Option<Handler> {
+    Some(match template {
+        "/" => indexes::root,
+        "/version" | "/nodes/{node}/version" => nodes::version,
+        "/access" => indexes::access,
+        "/access/ticket" => access::get_ticket,
+        "/access/permissions" => access::permissions,
+        "/cluster" => indexes::cluster,
+        "/cluster/resources" => resources::resources,
+        "/cluster/status" => cluster::status,
+        "/cluster/tasks" => cluster::tasks,
+        "/cluster/options" => cluster::options,
+        "/nodes" => nodes::list,
+        "/nodes/{node}" => indexes::node,
+        "/nodes/{node}/storage" => storages::on_node,
+        "/nodes/{node}/storage/{storage}" => indexes::node_storage,
+        "/nodes/{node}/storage/{storage}/status" => storages::status,
+        "/storage" => storages::list,
+        "/storage/{storage}" => storages::one,
+        "/pools" => pools::list,
+        "/pools/{poolid}" => pools::one,
+        "/nodes/{node}/tasks" => tasks::list,
+        "/nodes/{node}/tasks/{upid}" => indexes::task,
+        "/nodes/{node}/tasks/{upid}/status" => tasks::status,
+        "/nodes/{node}/tasks/{upid}/log" => tasks::log,
+        "/nodes/{node}/qemu" | "/nodes/{node}/lxc" => guests::list,
+        "/nodes/{node}/qemu/{vmid}" | "/nodes/{node}/lxc/{vmid}" => indexes::guest,
+        "/nodes/{node}/qemu/{vmid}/status" | "/nodes/{node}/lxc/{vmid}/status" => {
+            indexes::guest_status
+        }
+        "/nodes/{node}/qemu/{vmid}/status/current" | "/nodes/{node}/lxc/{vmid}/status/current" => {
+            guests::current_status
+        }
+        "/nodes/{node}/qemu/{vmid}/config" | "/nodes/{node}/lxc/{vmid}/config" => config::get,
+        "/nodes/{node}/qemu/{vmid}/pending" | "/nodes/{node}/lxc/{vmid}/pending" => config::pending,
+        "/nodes/{node}/qemu/{vmid}/feature" | "/nodes/{node}/lxc/{vmid}/feature" => guests::feature,
+        "/nodes/{node}/qemu/{vmid}/snapshot" | "/nodes/{node}/lxc/{vmid}/snapshot" => {
+            snapshots::list
+        }
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}"
+        | "/nodes/{node}/lxc/{vmid}/snapshot/{snapname}" => indexes::snapshot,
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config"
+        | "/nodes/{node}/lxc/{vmid}/snapshot/{snapname}/config" => snapshots::config,
+        _ => return None,
+    })
+}
+
+fn post(template: &str) -> Option<Handler> {
+    Some(match template {
+        "/access/ticket" => access::create_ticket,
+        "/nodes/{node}/qemu/{vmid}/snapshot" | "/nodes/{node}/lxc/{vmid}/snapshot" => {
+            snapshots::create
+        }
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback"
+        | "/nodes/{node}/lxc/{vmid}/snapshot/{snapname}/rollback" => snapshots::rollback,
+        _ => return None,
+    })
+}
+
+fn put(template: &str) -> Option<Handler> {
+    Some(match template {
+        "/nodes/{node}/qemu/{vmid}/config" | "/nodes/{node}/lxc/{vmid}/config" => config::put,
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config"
+        | "/nodes/{node}/lxc/{vmid}/snapshot/{snapname}/config" => snapshots::update,
+        _ => return None,
+    })
+}
+
+fn delete(template: &str) -> Option<Handler> {
+    Some(match template {
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}"
+        | "/nodes/{node}/lxc/{vmid}/snapshot/{snapname}" => snapshots::delete,
+        "/nodes/{node}/tasks/{upid}" => tasks::stop,
+        _ => return None,
+    })
+}

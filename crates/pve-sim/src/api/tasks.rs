@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! A node's tasks (`PVE/API2/Tasks.pm`).
+
+use serde_json::{Value, json};
+
+use crate::clock::whole;
+use crate::tasks::{Task, Upid};
+use crate::world::World;
+
+use super::{Args, Failure, Reply, check_privileges, parameter_error};
+
+/// So many entries or lines PVE gives unless told otherwise.
+const DEFAULT_LIMIT: u64 = 50;
+/// How long stopping a worker takes before the answer comes.
+const STOP_MILLISECONDS: f64 = 1_000.0;
+
+/// `GET /nodes/{node}/tasks`.
+pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let node = args.node();
+    let source = args.text("source");
+    let (active, archive) = match source.as_deref() {
+        Some("active") => (true, false),
+        Some("all") => (true, true),
+        Some(_) | None => (false, true),
+    };
+    let auditor = world.allows(args.who, &format!("/nodes/{node}"), "Sys.Audit");
+    let filter = Filter::new(args, auditor);
+    let start = args.number("start").unwrap_or(0);
+    let limit = args.number("limit").filter(|limit| *limit > 0).unwrap_or(DEFAULT_LIMIT);
+    let running = world.tasks.active(&node).filter(|_| active);
+    let finished = world.tasks.finished(&node).filter(|_| archive);
+    let mut total: usize = 0;
+    let mut entries = Vec::new();
+    for task in running.chain(finished).filter(|task| filter.lets_pass(task)) {
+        total += 1;
+        let number = u64::try_from(total).unwrap_or(u64::MAX);
+        if number > start && number - start <= limit {
+            entries.push(entry(task));
+        }
+    }
+    Ok(Reply::of(&entries).with_total(total))
+}
+
+/// `GET …/status`.
+pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let upid = parse(args)?;
+    let task = find(world, args)?;
+    check_owner(world, args, &upid, "Sys.Audit")?;
+    let mut entry = parts(&upid);
+    entry["status"] = json!(if task.ended.is_some() { "stopped" } else { "running" });
+    if let Some(exit) = &task.exitstatus {
+        entry["exitstatus"] = json!(exit);
+    }
+    Ok(Reply::of(&entry))
+}
+
+/// `GET …/log`. The log of an unknown task is not an error but one line, and
+/// that not in a list.
+pub(super) fn log(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let upid = parse(args)?;
+    check_owner(world, args, &upid, "Sys.Audit")?;
+    let Ok(task) = find(world, args) else {
+        let line = json!({ "n": 1, "t": "unable to open file - No such file or directory" });
+        return Ok(Reply::of(&line).with_total(1));
+    };
+    let lines = task.full_log();
+    let start = args.number("start").unwrap_or(0);
+    let limit = args.number("limit").filter(|limit| *limit > 0).unwrap_or(DEFAULT_LIMIT);
+    let shown: Vec<Value> = (1_u64..)
+        .zip(&lines)
+        .skip_while(|(number, _)| *number <= start)
+        .take_while(|(number, _)| *number - start <= limit)
+        .map(|(number, line)| json!({ "n": number, "t": line }))
+        .collect();
+    if lines.is_empty() {
+        // The web interface does not like empty lists.
+        return Ok(Reply::of(&[json!({ "n": 1, "t": "no content" })]).with_total(1));
+    }
+    Ok(Reply::of(&shown).with_total(lines.len()))
+}
+
+/// `DELETE /nodes/{node}/tasks/{upid}`: stops a task; a finished one is fine.
+pub(super) fn stop(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let upid = parse(args)?;
+    let running = find(world, args)?.ended.is_none();
+    check_owner(world, args, &upid, "Sys.Modify")?;
+    let mut reply = Reply::null();
+    if running {
+        world.interrupt_task(&args.in_path("upid"));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a scaled second, never negative"
+        )]
+        let pause = (STOP_MILLISECONDS * world.timing.delays) as u32;
+        reply.pause_milliseconds = pause;
+    }
+    Ok(reply)
+}
+
+/// Which tasks a list shows.
+struct Filter {
+    who: Option<String>,
+    vmid: Option<String>,
+    kind: Option<String>,
+    user: Option<String>,
+    errors: bool,
+    since: Option<u64>,
+    until: Option<u64>,
+    statuses: Option<Vec<String>>,
+}
+
+impl Filter {
+    fn new(args: &Args<'_>, auditor: bool) -> Self {
+        let list = |text: String| text.split([',', ';', ' ']).map(str::to_owned).collect();
+        Self {
+            who: (!auditor).then(|| args.who.to_owned()),
+            vmid: args.text("vmid"),
+            kind: args.text("typefilter"),
+            user: args.text("userfilter").map(|text| text.to_lowercase()),
+            errors: args.flag("errors"),
+            since: args.number("since"),
+            until: args.number("until"),
+            statuses: args.text("statusfilter").map(list),
+        }
+    }
+
+    fn lets_pass(&self, task: &Task) -> bool {
+        let upid = &task.upid;
+        let started = u64::try_from(upid.starttime).unwrap_or(0);
+        let exit = task.exitstatus.as_deref();
+        let status_wanted = |exit: &str| {
+            let word = status_word(exit);
+            self.statuses.as_ref().is_none_or(|wanted| wanted.iter().any(|one| one == word))
+        };
+        self.who.as_ref().is_none_or(|who| upid.belongs_to(who))
+            && self.vmid.as_ref().is_none_or(|vmid| upid.id == *vmid)
+            && self.kind.as_ref().is_none_or(|kind| upid.kind == *kind)
+            && self.user.as_ref().is_none_or(|user| upid.user.to_lowercase().contains(user))
+            && self.since.is_none_or(|since| started >= since)
+            && self.until.is_none_or(|until| started <= until)
+            && !(self.errors && exit == Some("OK"))
+            && exit.is_none_or(status_wanted)
+    }
+}
+
+/// The words of `statusfilter` (`upid_normalize_status_type`).
+fn status_word(exit: &str) -> &'static str {
+    match exit {
+        "OK" => "ok",
+        "unexpected status" => "unknown",
+        _ if exit.starts_with("WARNINGS: ") => "warning",
+        _ => "error",
+    }
+}
+
+fn parse(args: &Args<'_>) -> Result<Upid, Failure> {
+    Upid::parse(&args.in_path("upid"))
+        .ok_or_else(|| parameter_error("upid", "unable to parse worker upid"))
+}
+
+fn find<'a>(world: &'a World, args: &Args<'_>) -> Result<&'a Task, Failure> {
+    let node = args.node();
+    world
+        .tasks
+        .get(&args.in_path("upid"))
+        .filter(|task| task.upid.node == node)
+        .ok_or_else(|| parameter_error("upid", "no such task"))
+}
+
+fn check_owner(
+    world: &World,
+    args: &Args<'_>,
+    upid: &Upid,
+    privilege: &str,
+) -> Result<(), Failure> {
+    if upid.belongs_to(args.who) {
+        return Ok(());
+    }
+    let path = format!("/nodes/{}", args.node());
+    check_privileges(world, args.who, &path, &[privilege], false)
+}
+
+fn parts(upid: &Upid) -> Value {
+    let (user, token) = upid.user_and_token();
+    let mut entry = json!({
+        "upid": upid.to_string(), "node": upid.node, "pid": upid.pid, "pstart": upid.pstart,
+        "starttime": upid.starttime, "type": upid.kind, "id": upid.id, "user": user,
+    });
+    if let Some(token) = token {
+        entry["tokenid"] = json!(token);
+    }
+    entry
+}
+
+fn entry(task: &Task) -> Value {
+    let mut entry = parts(&task.upid);
+    match (task.ended, &task.exitstatus) {
+        (Some(ended), Some(exit)) => {
+            entry["endtime"] = json!(whole(ended));
+            entry["status"] = json!(exit);
+        }
+        // The file of running tasks keeps user and token together.
+        (Some(_) | None, _) => {
+            entry["status"] = json!("RUNNING");
+            entry["saved"] = json!("0");
+            entry["user"] = json!(task.upid.user);
+            if let Value::Object(members) = &mut entry {
+                members.remove("tokenid");
+            }
+        }
+    }
+    entry
+}

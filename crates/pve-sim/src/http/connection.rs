@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! One connection: TLS or not, request after request, and how it ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::clock::whole;
+use crate::journal::{Entry, Moment, Request as JournalRequest};
+
+use super::Shared;
+use super::handle::{Body, Ending, Handled, Request, handle};
+use super::params::split_target;
+use super::read::{Head, IDLE, NoHead, Reader};
+use super::respond::Response;
+
+/// So many requests does PVE answer on one connection.
+const REQUESTS: u32 = 100;
+/// Greatest length of a body, since http-server 5.2.1.
+const BODY_LIMIT: usize = 512 * 1024;
+/// The first byte of every TLS handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(shared: Arc<Shared>, node: Arc<str>, socket: TcpStream, peer: SocketAddr) {
+    let number = shared.next_connection();
+    let mut first = [0];
+    let speaks_tls = match timeout(IDLE, socket.peek(&mut first)).await {
+        Ok(Ok(1)) => first[0] == TLS_HANDSHAKE,
+        Ok(Ok(_) | Err(_)) | Err(_) => return,
+    };
+    // Small answers must not wait for each other's acknowledgements.
+    if socket.set_nodelay(true).is_err() {
+        return;
+    }
+    if !speaks_tls {
+        redirect(socket).await;
+        return;
+    }
+    let pause = shared.latency.of_connection();
+    if !pause.is_zero() {
+        sleep(pause).await;
+    }
+    let acceptor = TlsAcceptor::from(Arc::clone(&shared.identity.server));
+    if let Ok(Ok(stream)) = timeout(IDLE, acceptor.accept(socket)).await {
+        let client = Client { shared, node, peer, number };
+        client.serve(stream).await;
+    }
+}
+
+struct Client {
+    shared: Arc<Shared>,
+    node: Arc<str>,
+    peer: SocketAddr,
+    number: u64,
+}
+
+impl Client {
+    async fn serve(&self, stream: TlsStream<TcpStream>) {
+        let mut reader = Reader::new(stream);
+        for left in (0..REQUESTS).rev() {
+            let request = match self.read(&mut reader).await {
+                Ok(request) => request,
+                Err(NoHead::Ended) => break,
+                Err(NoHead::Silent) => {
+                    sleep(IDLE).await;
+                    break;
+                }
+                Err(NoHead::Refused { status, text, minor }) => {
+                    let answer = Response::error(status, text).bytes(minor, false, false);
+                    close(&mut reader, &answer).await;
+                    return;
+                }
+            };
+            let began = (self.moment(), Instant::now());
+            let handled = handle(&self.shared, &self.node, &request).await;
+            self.record(&request, &handled, began);
+            if !answer(&mut reader, &request, &handled, left > 0).await {
+                return;
+            }
+        }
+        close(&mut reader, b"").await;
+    }
+
+    async fn read<S: AsyncRead + Unpin>(&self, reader: &mut Reader<S>) -> Result<Request, NoHead> {
+        let head = reader.head().await?;
+        let length = head.content_length();
+        let body = if length == 0 || head.header("Transfer-Encoding").is_some() {
+            Body::Read(Vec::new())
+        } else if !matches!(head.method.as_str(), "POST" | "PUT") {
+            Body::Unexpected
+        } else if length > BODY_LIMIT {
+            Body::TooLarge
+        } else {
+            Body::Read(reader.exactly(length).await?)
+        };
+        let (path, query) = split_target(&head.target);
+        let query = query.to_owned();
+        Ok(Request { head, path, query, body, local: self.peer.ip().is_loopback() })
+    }
+
+    fn moment(&self) -> Moment {
+        let world = self.shared.world();
+        let now = world.now();
+        Moment { at: now - world.clock.start(), epoch: whole(now) }
+    }
+
+    fn record(&self, request: &Request, handled: &Handled, (moment, began): (Moment, Instant)) {
+        let sent = matches!(handled.ending, Ending::Answered | Ending::Cut);
+        let response = handled.response.as_ref().filter(|_| sent);
+        let entry = JournalRequest {
+            moment,
+            client: self.peer.to_string(),
+            connection: self.number,
+            node: Some(self.node.to_string()),
+            method: request.head.method.clone(),
+            path: request.head.target.clone(),
+            user: handled.user.clone(),
+            status: response.map(|response| response.status),
+            reason: response.map(|response| response.reason.clone()).unwrap_or_default(),
+            fault: handled.fault.clone(),
+            seconds: began.elapsed().as_secs_f64(),
+        };
+        let journal = Arc::clone(&self.shared.world().journal);
+        journal.record(Entry::Request(entry));
+    }
+}
+
+/// Sends what is to be sent; whether the connection goes on.
+async fn answer(
+    reader: &mut Reader<TlsStream<TcpStream>>,
+    request: &Request,
+    handled: &Handled,
+    may_go_on: bool,
+) -> bool {
+    let Some(response) = handled.response.as_ref() else {
+        end_abruptly(reader, handled.ending).await;
+        return false;
+    };
+    let head = &request.head;
+    let keep_alive = may_go_on && response.status < 400 && wants_to_go_on(head);
+    let gzip = head.header("Accept-Encoding").is_some_and(|codings| codings.contains("gzip"));
+    let bytes = response.bytes(head.minor, keep_alive, gzip);
+    match handled.ending {
+        Ending::Answered if keep_alive => send(&mut reader.stream, &bytes).await.is_ok(),
+        Ending::Answered => {
+            close(reader, &bytes).await;
+            false
+        }
+        Ending::Cut => {
+            // What was cut is lost either way, also if the client is gone.
+            let _ = send(&mut reader.stream, &bytes[..bytes.len() / 2]).await;
+            end_abruptly(reader, Ending::Cut).await;
+            false
+        }
+        Ending::Dropped | Ending::Reset => {
+            end_abruptly(reader, handled.ending).await;
+            false
+        }
+    }
+}
+
+/// `Connection: close`, and HTTP/1.0 without any `Connection`, end it.
+fn wants_to_go_on(head: &Head) -> bool {
+    match head.header("Connection") {
+        Some(line) => !line.to_ascii_lowercase().contains("close"),
+        None => head.minor >= 1,
+    }
+}
+
+async fn send<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
+}
+
+/// Sends the last bytes and closes; what the client still sends is read, or
+/// its system would discard our answer.
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(reader: &mut Reader<S>, last: &[u8]) {
+    let sent = async {
+        send(&mut reader.stream, last).await?;
+        reader.stream.shutdown().await
+    };
+    if sent.await.is_ok() {
+        // A client that keeps silent and open is left alone after a while.
+        let _ = timeout(Duration::from_secs(1), reader.drain()).await;
+    }
+}
+
+async fn end_abruptly(reader: &mut Reader<TlsStream<TcpStream>>, ending: Ending) {
+    let socket = reader.stream.get_mut().0;
+    match ending {
+        Ending::Reset => {
+            // The socket resets when it is dropped.
+            let _ = socket.set_zero_linger();
+        }
+        Ending::Answered | Ending::Cut | Ending::Dropped => {
+            let _ = socket.shutdown().await;
+        }
+    }
+}
+
+/// Plain HTTP on the TLS port: the client is sent to https.
+async fn redirect(socket: TcpStream) {
+    let mut reader = Reader::new(socket);
+    let Ok(head) = reader.head().await else {
+        return;
+    };
+    let host = head.header("Host").unwrap_or("localhost");
+    let mut response = Response::error(301, "Moved Permanently");
+    response.location = Some(format!("https://{host}{}", head.target));
+    let bytes = response.bytes(head.minor, true, false);
+    close(&mut reader, &bytes).await;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Addresses on which a node answers. A listener can be stopped and started
+//! again while the simulator runs, as a node's daemon can.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::Shared;
+use super::connection::serve;
+
+/// A listening address and the task behind it.
+pub(crate) struct Listener {
+    /// The node whose address this is.
+    pub(crate) node: Arc<str>,
+    /// The address, with the port that was found free.
+    pub(crate) address: SocketAddr,
+    task: Option<JoinHandle<()>>,
+}
+
+/// Starts to listen. Has to be called while the runtime runs.
+pub(crate) fn spawn(
+    runtime: &Handle,
+    shared: &Arc<Shared>,
+    node: &str,
+    address: SocketAddr,
+) -> io::Result<Listener> {
+    let mut listener = Listener { node: Arc::from(node), address, task: None };
+    listener.start(runtime, shared)?;
+    Ok(listener)
+}
+
+impl Listener {
+    /// Starts to listen, again at the same address.
+    pub(crate) fn start(&mut self, runtime: &Handle, shared: &Arc<Shared>) -> io::Result<()> {
+        if self.task.is_some() {
+            return Ok(());
+        }
+        let (send, receive) = mpsc::channel();
+        let (address, node, shared) = (self.address, Arc::clone(&self.node), Arc::clone(shared));
+        let task = runtime.spawn(async move {
+            let bound = TcpListener::bind(address).await.and_then(|socket| {
+                let address = socket.local_addr()?;
+                Ok((socket, address))
+            });
+            match bound {
+                Ok((socket, address)) => {
+                    if send.send(Ok(address)).is_ok() {
+                        accept(socket, shared, node).await;
+                    }
+                }
+                // The starter always waits for the outcome.
+                Err(error) => drop(send.send(Err(error))),
+            }
+        });
+        self.address = receive.recv().map_err(io::Error::other)??;
+        self.task = Some(task);
+        Ok(())
+    }
+
+    /// Stops to listen and ends all its connections; returns when it is so.
+    pub(crate) fn stop(&mut self, runtime: &Handle) {
+        let Some(task) = self.task.take() else {
+            return;
+        };
+        task.abort();
+        let (send, receive) = mpsc::channel();
+        runtime.spawn(async move {
+            drop(task.await);
+            drop(send.send(()));
+        });
+        // An error means that the runtime has ended, and the listener with it.
+        drop(receive.recv());
+    }
+}
+
+async fn accept(socket: TcpListener, shared: Arc<Shared>, node: Arc<str>) {
+    // Dropped together with this function, and then all connections end.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = socket.accept() => {
+                if let Ok((stream, peer)) = accepted {
+                    connections.spawn(serve(Arc::clone(&shared), Arc::clone(&node), stream, peer));
+                }
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Reading requests line by line, with the limits and leniencies of
+//! `push_request_header` and `unshift_read_header` in
+//! `PVE/APIServer/AnyEvent.pm`.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
+
+/// After so much silence PVE closes a connection.
+pub(super) const IDLE: Duration = Duration::from_secs(5);
+/// So many header lines, the empty one included, are too many.
+const TOO_MANY_LINES: usize = 64;
+/// So many bytes of header are too many.
+const TOO_MANY_BYTES: usize = 8 * 1024;
+
+/// Method, target and headers of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) method: String,
+    pub(super) target: String,
+    /// The number behind `HTTP/1.`.
+    pub(super) minor: u32,
+    pub(super) headers: Vec<(String, String)>,
+}
+
+/// Why there is no request.
+#[derive(Debug)]
+pub(super) enum NoHead {
+    /// The client left, or said nothing for too long.
+    Ended,
+    /// PVE gives up on the request without a word; the connection idles out.
+    Silent,
+    /// PVE answers with this status and text, in this version of HTTP.
+    Refused {
+        status: u16,
+        text: &'static str,
+        minor: u32,
+    },
+}
+
+impl From<io::Error> for NoHead {
+    fn from(_: io::Error) -> Self {
+        Self::Ended
+    }
+}
+
+impl Head {
+    /// The first header of that name, as `HTTP::Headers` gives it back.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The declared length of the body.
+    pub(super) fn content_length(&self) -> usize {
+        self.header("Content-Length").and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    }
+}
+
+/// A stream with what was read ahead.
+pub(super) struct Reader<S> {
+    pub(super) stream: S,
+    buffer: Vec<u8>,
+}
+
+impl<S: AsyncRead + Unpin> Reader<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, buffer: Vec::new() }
+    }
+
+    /// Reads the next request up to the empty line.
+    pub(super) async fn head(&mut self) -> Result<Head, NoHead> {
+        let line = loop {
+            let line = self.line().await?;
+            if !line.is_empty() {
+                break line;
+            }
+        };
+        let Some((method, target, major, minor)) = request_line(&line) else {
+            return Err(NoHead::Refused { status: 400, text: "bad request", minor: 0 });
+        };
+        if major != 1 {
+            let text = "http protocol version not supported";
+            return Err(NoHead::Refused { status: 506, text, minor: 0 });
+        }
+        let headers = self.headers(minor).await?;
+        Ok(Head { method, target, minor, headers })
+    }
+
+    async fn headers(&mut self, minor: u32) -> Result<Vec<(String, String)>, NoHead> {
+        let mut headers: Vec<(String, String)> = Vec::new();
+        let (mut lines, mut bytes) = (0, 0);
+        loop {
+            let line = self.line().await?;
+            lines += 1;
+            bytes += line.len();
+            if lines >= TOO_MANY_LINES || bytes >= TOO_MANY_BYTES {
+                return Err(NoHead::Silent);
+            }
+            if line.is_empty() {
+                return Ok(headers);
+            }
+            match (header_line(&line), headers.last_mut()) {
+                (Some(header), _) => headers.push(header),
+                (None, Some((_, value))) if line.starts_with([' ', '\t']) => {
+                    value.push(' ');
+                    value.push_str(line.trim_start());
+                }
+                (None, _) => {
+                    let text = "unable to parse request header";
+                    return Err(NoHead::Refused { status: 506, text, minor });
+                }
+            }
+        }
+    }
+
+    /// Reads exactly so many bytes.
+    pub(super) async fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        while self.buffer.len() < length {
+            self.fill().await?;
+        }
+        Ok(self.buffer.drain(..length).collect())
+    }
+
+    /// Reads on until the client closes or falls silent, and forgets it all.
+    pub(super) async fn drain(&mut self) {
+        while self.fill().await.is_ok() {
+            self.buffer.clear();
+        }
+    }
+
+    async fn line(&mut self) -> io::Result<String> {
+        let end = loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                break end;
+            }
+            self.fill().await?;
+        };
+        let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
+        line.pop();
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        Ok(String::from_utf8_lossy(&line).into_owned())
+    }
+
+    async fn fill(&mut self) -> io::Result<()> {
+        match timeout(IDLE, self.stream.read_buf(&mut self.buffer)).await {
+            Ok(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+/// `GET /path HTTP/1.1`, anywhere in the line.
+fn request_line(line: &str) -> Option<(String, String, u32, u32)> {
+    let (before, version) = line.split_once(" HTTP/")?;
+    let (before, target) = before.rsplit_once(' ')?;
+    let method = before.rsplit([' ', '\t']).next()?;
+    let (major, minor) = version.split_once('.')?;
+    let digits = minor.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(minor.len());
+    if method.is_empty() || target.is_empty() {
+        return None;
+    }
+    Some((
+        method.to_owned(),
+        target.to_owned(),
+        major.parse().ok()?,
+        minor[..digits].parse().ok()?,
+    ))
+}
+
+/// `Name: value`; blanks behind the value belong to it.
+fn header_line(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.split_once(':')?;
+    let name = name.trim_end();
+    let plain = !name.is_empty() && !name.contains(char::is_whitespace);
+    plain.then(|| (name.to_owned(), value.trim_start().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Head, NoHead> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.expect("a runtime").block_on(Reader::new(text.as_bytes()).head())
+    }
+
+    #[test]
+    fn a_request_is_read_as_it_stands() {
+        let head = read("\r\nGET /api2 HTTP/1.1\r\nA:  b c \r\n d\r\nHost: h\r\n\r\n").expect("a head");
+        assert_eq!((head.method.as_str(), head.target.as_str(), head.minor), ("GET", "/api2", 1));
+        assert_eq!(head.header("a"), Some("b c  d"));
+        assert_eq!(head.content_length(), 0);
+    }
+
+    #[test]
+    fn nonsense_is_refused_and_excess_is_met_with_silence() {
+        assert!(matches!(read("HELLO\r\n\r\n"), Err(NoHead::Refused { status: 400, minor: 0, .. })));
+        assert!(matches!(
+            read("GET / HTTP/1.1\r\nnonsense\r\n\r\n"),
+            Err(NoHead::Refused { status: 506, .. })
+        ));
+        let many = "X: y\r\n".repeat(70);
+        assert!(matches!(read(&format!("GET / HTTP/1.1\r\n{many}\r\n")), Err(NoHead::Silent)));
+        let long = "y".repeat(9000);
+        assert!(matches!(read(&format!("GET / HTTP/1.1\r\nX: {long}\r\n\r\n")), Err(NoHead::Silent)));
+        assert!(matches!(read(""), Err(NoHead::Ended)));
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Answers as pveproxy writes them (`response` in
+//! `PVE/APIServer/AnyEvent.pm`): the order of the headers, their number, and
+//! no length where there is no content.
+
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use crate::api::{Failure, Reply, Via};
+
+/// How the API's data are wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// `/api2/json`.
+    Json,
+    /// `/api2/extjs`: always status 200.
+    ExtJs,
+    /// `/api2/html`: for browsers.
+    Html,
+}
+
+/// An answer without what depends on the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) reason: String,
+    pub(crate) media: Option<&'static str>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) location: Option<String>,
+    pub(crate) via: Via,
+}
+
+const JSON: &str = "application/json;charset=UTF-8";
+
+impl Response {
+    /// An answer whose body is the text itself, or nothing.
+    pub(crate) fn plain(status: u16, reason: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        let reason: String = reason.into();
+        Self {
+            status,
+            reason: reason.lines().next().unwrap_or_default().to_owned(),
+            media: None,
+            body: body.into(),
+            location: None,
+            via: Via::Proxy,
+        }
+    }
+
+    /// An error of the server itself: reason and body are the same.
+    pub(super) fn error(status: u16, text: &str) -> Self {
+        Self::plain(status, text, text)
+    }
+
+    /// Any JSON.
+    pub(crate) fn json(status: u16, reason: &str, value: &Value) -> Self {
+        Self { media: Some(JSON), ..Self::plain(status, reason, value.to_string()) }
+    }
+
+    /// What a method gave back.
+    pub(super) fn reply(reply: &Reply, via: Via, format: Format) -> Self {
+        let total = reply.total.map_or(String::new(), |total| format!(",\"total\":{total}"));
+        let data = &reply.json;
+        let (media, body) = match format {
+            Format::Json => (JSON, format!("{{\"data\":{data}{total}}}")),
+            Format::ExtJs => (JSON, format!("{{\"success\":1,\"data\":{data}{total}}}")),
+            Format::Html => ("text/html;charset=UTF-8", page(data)),
+        };
+        Self { media: Some(media), via, ..Self::plain(200, "OK", body) }
+    }
+
+    /// Why a method gave nothing back. [`Failure::NotBefore`] never gets here.
+    pub(super) fn failure(failure: &Failure, via: Via, format: Format) -> Self {
+        let (status, text, ending) = match failure {
+            Failure::Died(text) => (500, text.as_str(), "\n"),
+            Failure::Parameters(_) => (400, "Parameter verification failed.", "\n"),
+            Failure::Forbidden(text) => (403, text.as_str(), "\n"),
+            Failure::Unauthorized(text) => (401, text.as_str(), "\n"),
+            Failure::NotImplemented(text) => (501, text.as_str(), ""),
+            Failure::Unreachable { reason, .. } => return Self::plain(595, reason, ""),
+            Failure::NotBefore(_) => (500, "the call has to be tried again", ""),
+        };
+        let mut body = json!({ "data": null, "message": format!("{text}{ending}") });
+        if let Failure::Parameters(errors) = failure {
+            body["errors"] = json!(errors);
+        }
+        if format == Format::ExtJs {
+            body["success"] = json!(0);
+            body["status"] = json!(status);
+        }
+        let shown = if format == Format::ExtJs { 200 } else { status };
+        Self { via, ..Self::json(shown, text, &body) }
+    }
+
+    /// The bytes for a connection.
+    pub(super) fn bytes(&self, minor: u32, keep_alive: bool, gzip: bool) -> Vec<u8> {
+        let compressed = (gzip && self.body.len() > 1024).then(|| compress(&self.body));
+        let body = compressed.as_ref().unwrap_or(&self.body);
+        let now = httpdate::fmt_http_date(SystemTime::now());
+        let mut head = format!("HTTP/1.{minor} {} {}\r\n", self.status, self.reason);
+        let mut line = |name: &str, value: &str| {
+            head.push_str(name);
+            head.push_str(": ");
+            head.push_str(value);
+            head.push_str("\r\n");
+        };
+        line("Cache-Control", "max-age=0");
+        for value in connection_headers(self.via, keep_alive) {
+            line("Connection", value);
+        }
+        line("Date", &now);
+        line("Pragma", "no-cache");
+        if let Some(location) = &self.location {
+            line("Location", location);
+        }
+        line("Server", "pve-api-daemon/3.0");
+        if compressed.is_some() {
+            line("Content-Encoding", "gzip");
+        }
+        if !body.is_empty() {
+            line("Content-Length", &body.len().to_string());
+        }
+        if let Some(media) = self.media {
+            line("Content-Type", media);
+        }
+        line("Expires", &now);
+        head.push_str("\r\n");
+        let mut bytes = head.into_bytes();
+        bytes.extend_from_slice(body);
+        bytes
+    }
+}
+
+/// pveproxy passes the header of the daemon on and adds its own.
+fn connection_headers(via: Via, keep_alive: bool) -> &'static [&'static str] {
+    match (keep_alive, via) {
+        (false, _) => &["close"],
+        (true, Via::Proxy) => &["Keep-Alive"],
+        (true, Via::Daemon) => &["close", "Keep-Alive"],
+        (true, Via::OtherNode) => &["Keep-Alive", "Keep-Alive"],
+    }
+}
+
+fn compress(body: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let written = std::io::Write::write_all(&mut encoder, body);
+    written.and_then(|()| encoder.finish()).expect("writing to memory does not fail")
+}
+
+fn page(data: &str) -> String {
+    let escaped = data.replace('&', "&amp;").replace('<', "&lt;");
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>Proxmox VE API</title></head>\n<body><pre>{escaped}</pre></body>\n</html>\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(response: &Response, keep_alive: bool) -> String {
+        String::from_utf8(response.bytes(1, keep_alive, false)).expect("text")
+    }
+
+    #[test]
+    fn answers_of_the_daemon_carry_two_connection_headers() {
+        let reply = Response::reply(&Reply::null(), Via::Daemon, Format::Json);
+        let shown = text(&reply, true);
+        assert!(shown.starts_with("HTTP/1.1 200 OK\r\n"));
+        assert!(shown.contains("Connection: close\r\nConnection: Keep-Alive\r\n"));
+        assert!(shown.ends_with("\r\n\r\n{\"data\":null}"));
+        assert_eq!(text(&reply, false).matches("Connection:").count(), 1);
+    }
+
+    #[test]
+    fn no_content_means_no_length() {
+        let shown = text(&Response::plain(401, "No ticket", ""), false);
+        assert!(!shown.contains("Content-Length") && !shown.contains("Content-Type"));
+    }
+
+    #[test]
+    fn errors_repeat_their_text_in_the_body() {
+        let failure = Failure::Died("storage 'x' does not exist".to_owned());
+        let response = Response::failure(&failure, Via::Proxy, Format::Json);
+        assert_eq!((response.status, response.reason.as_str()), (500, "storage 'x' does not exist"));
+        let body: Value = serde_json::from_slice(&response.body).expect("JSON");
+        assert_eq!(body, json!({"data": null, "message": "storage 'x' does not exist\n"}));
+    }
+
+    #[test]
+    fn long_answers_are_compressed_on_demand() {
+        let long = Response::plain(200, "OK", "x".repeat(2000));
+        let bytes = long.bytes(1, true, true);
+        assert!(bytes.len() < 500 && text(&long, true).len() > 2000);
+    }
+}

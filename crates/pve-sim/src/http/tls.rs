@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The server's certificate, and a client that takes any certificate, for the
+//! control commands.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ring::digest::{SHA256, digest};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
+
+/// A certificate that cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// Making one failed.
+    #[error("cannot make a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    /// The given files are no certificate and key.
+    #[error("cannot read the certificate or its key: {0}")]
+    Read(#[from] rustls::pki_types::pem::Error),
+    /// They do not fit together.
+    #[error("the certificate cannot be used: {0}")]
+    Use(#[from] rustls::Error),
+}
+
+/// Certificate and key of the server.
+#[derive(Clone)]
+pub struct Identity {
+    certificate: CertificateDer<'static>,
+    pem: String,
+    pub(super) server: Arc<ServerConfig>,
+}
+
+impl Identity {
+    /// Makes a self-signed certificate for these names.
+    pub fn self_signed(names: &[String]) -> Result<Self, IdentityError> {
+        let made = rcgen::generate_simple_self_signed(names.to_vec())?;
+        Self::from_pem(&made.cert.pem(), &made.signing_key.serialize_pem())
+    }
+
+    /// Takes a certificate and its key, both as PEM.
+    pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IdentityError> {
+        let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
+            .collect::<Result<Vec<_>, _>>()?;
+        let first =
+            chain.first().cloned().ok_or(rustls::pki_types::pem::Error::NoItemsFound)?;
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes())?;
+        let server = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        Ok(Self {
+            certificate: first,
+            pem: certificate.to_owned(),
+            server: Arc::new(server),
+        })
+    }
+
+    /// SHA-256 of the certificate as PVE shows it: `AA:BB:…`.
+    pub fn fingerprint(&self) -> String {
+        colons(digest(&SHA256, &self.certificate).as_ref())
+    }
+
+    /// The certificate as PEM.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+}
+
+/// Bytes as upper-case hexadecimal digits with colons.
+fn colons(bytes: &[u8]) -> String {
+    let pairs: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    pairs.join(":")
+}
+
+/// The fingerprint of a node that only exists as an entry in listings.
+pub(crate) fn made_up_fingerprint(name: &str) -> String {
+    colons(digest(&SHA256, name.as_bytes()).as_ref())
+}
+
+/// The names a certificate needs for these addresses and nodes.
+pub(crate) fn names_for(addresses: &[IpAddr], nodes: &[String]) -> Vec<String> {
+    let mut names = vec!["localhost".to_owned()];
+    names.extend(addresses.iter().map(ToString::to_string));
+    names.extend(nodes.iter().cloned());
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// A client that talks to a simulator without asking who it is.
+pub(crate) fn client_config() -> Result<ClientConfig, rustls::Error> {
+    let provider = provider();
+    let verifier = Arc::new(AnyServer(Arc::clone(&provider)));
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth())
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Accepts every certificate: the control commands go to loopback.
+#[derive(Debug)]
+struct AnyServer(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyServer {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_certificate_can_be_given_again() {
+        let names = names_for(&[IpAddr::from([127, 0, 0, 1])], &["pve1".to_owned()]);
+        let identity = Identity::self_signed(&names).expect("a certificate");
+        assert_eq!(identity.fingerprint().len(), 32 * 3 - 1);
+        assert!(identity.pem().starts_with("-----BEGIN CERTIFICATE-----"));
+        assert!(Identity::from_pem(identity.pem(), "no key").is_err());
+    }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! `pve-sim`: serves a simulated Proxmox VE API, and controls a running one.
+#![expect(clippy::print_stdout, reason = "a program that says where it listens")]
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
+
+use pve_sim::control;
+use pve_sim::faults::FaultPlan;
+use pve_sim::http::Latency;
+use pve_sim::journal::Journal;
+use pve_sim::simulator::{Options, Simulator};
+use pve_sim::world::Timing;
+
+/// A simulated Proxmox VE API, faithful enough to test clients against.
+#[derive(Parser)]
+#[command(version, about)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve a cluster over HTTPS until told to end.
+    Serve(Box<Serve>),
+    /// Change a running simulator's world from outside.
+    #[command(after_help = command_list())]
+    Control {
+        /// Address of the simulator, as `serve` printed it.
+        #[arg(long)]
+        url: String,
+        /// Command and arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+}
+
+#[derive(Args)]
+struct Serve {
+    /// The world: nodes, guests, storages, pools, users.
+    #[arg(long, value_name = "FILE")]
+    world: Option<PathBuf>,
+    /// Passwords, token values and second factors of the world's users.
+    #[arg(long, value_name = "FILE", requires = "world")]
+    credentials: Option<PathBuf>,
+    /// Where the cluster's own address listens; may be repeated.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: Vec<SocketAddr>,
+    /// Listen on one more port for each node.
+    #[arg(long)]
+    listen_nodes: bool,
+    /// Write every request, change and task there, as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// What goes wrong, and when.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// How long a task takes, unless the world says otherwise.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.1, value_parser = seconds)]
+    task_seconds: f64,
+    /// Pauses before answers: `measured`, `none`, or a factor on the measured ones.
+    #[arg(long, value_name = "PROFILE", default_value = "measured", value_parser = latency)]
+    latency: Latency,
+    /// Factor on PVE's own waits: 3 s before a 401, 10 s for a lock, 30 s for a silent node.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = seconds)]
+    delays: f64,
+    /// What the simulated clock shows at the start, in seconds since the epoch.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    start: Option<f64>,
+    /// Certificate as PEM, instead of a fresh self-signed one.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// The certificate's key as PEM.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    match Program::parse().command {
+        Command::Serve(options) => serve(*options),
+        Command::Control { url, words } => {
+            let printed = control::send(&url, &words)?;
+            if !printed.is_empty() {
+                println!("{printed}");
+            }
+            Ok(())
+        }
+    }
+}
+
+fn serve(options: Serve) -> Result<()> {
+    let (world, credentials) = worlds(&options)?;
+    let mut chosen = Options::new(world, credentials);
+    chosen.listen = options.listen;
+    chosen.listen_nodes = options.listen_nodes;
+    chosen.timing = Timing { task_seconds: options.task_seconds, delays: options.delays };
+    chosen.latency = options.latency;
+    chosen.start = options.start;
+    if let Some(file) = &options.faults {
+        chosen.faults = FaultPlan::read(file)?;
+    }
+    if let Some(file) = &options.journal {
+        chosen.journal = Journal::to_file(file)?;
+    }
+    if let (Some(certificate), Some(key)) = (&options.certificate, &options.key) {
+        chosen.identity = Some((read(certificate)?, read(key)?));
+    }
+    let simulator = Simulator::start(chosen)?;
+    for address in simulator.addresses() {
+        println!("listening on https://{address}");
+    }
+    for (node, address) in simulator.node_addresses() {
+        println!("node {node} listening on https://{address}");
+    }
+    println!("fingerprint {}", simulator.fingerprint());
+    std::io::stdout().flush()?;
+    wait_for_the_end()?;
+    simulator.stop();
+    Ok(())
+}
+
+/// Returns on SIGTERM, or when somebody presses Ctrl-C.
+fn wait_for_the_end() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            pressed = tokio::signal::ctrl_c() => pressed.context("cannot wait for signals"),
+        }
+    })
+}
+
+fn worlds(options: &Serve) -> Result<(Value, Value)> {
+    let (Some(world), Some(credentials)) = (&options.world, &options.credentials) else {
+        bail!("give --world and --credentials");
+    };
+    Ok((json(world)?, json(credentials)?))
+}
+
+fn json(file: &Path) -> Result<Value> {
+    let text = read(file)?;
+    serde_json::from_str(&text).with_context(|| format!("'{}' is no JSON", file.display()))
+}
+
+fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (0.0..=1e12).contains(&number) => Ok(number),
+        Ok(_) | Err(_) => Err("not a number of zero or more".to_owned()),
+    }
+}
+
+fn latency(text: &str) -> Result<Latency, String> {
+    match text {
+        "measured" => Ok(Latency::measured()),
+        "none" => Ok(Latency::none()),
+        factor => Ok(Latency::measured().scaled(seconds(factor)?)),
+    }
+}
+
+fn command_list() -> String {
+    let lines: Vec<String> = control::COMMANDS
+        .iter()
+        .map(|(usage, meaning)| format!("  {usage}\n          {meaning}"))
+        .collect();
+    format!("Commands:\n{}", lines.join("\n"))
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Going back to a snapshot (`snapshot_rollback` in `PVE/AbstractConfig.pm`).
+
+use std::sync::Arc;
+
+use crate::clock::Seconds;
+use crate::world::guest::{Guest, Running, Snapshot};
+use crate::world::{Died, World};
+
+use super::Stage;
+use super::create::check_lock;
+use super::run::{Locking, Step};
+
+pub(super) fn step(
+    world: &mut World,
+    index: usize,
+    at: Seconds,
+    name: &str,
+    start: bool,
+) -> Step {
+    let duration = world.task(index).duration;
+    match world.task(index).stage {
+        Stage::Queued => Step::Next(at, Stage::Begin { since: at }),
+        Stage::Begin { since } => match world.lock_config(index, since, at) {
+            Locking::Wait(until) => Step::Next(until, Stage::Begin { since }),
+            Locking::TimedOut(text) => Step::Done(Err(text)),
+            Locking::Taken => match prepare(world, index, name) {
+                Ok(()) => Step::Next(at + duration, Stage::Finish),
+                Err(text) => Step::Done(Err(text)),
+            },
+        },
+        Stage::Volumes | Stage::Finish => Step::Done(finish(world, index, at, name, start)),
+    }
+}
+
+fn prepare(world: &mut World, index: usize, name: &str) -> Result<(), Died> {
+    let task = world.task(index);
+    let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
+    let guest = world.guest_on(kind, &node, vmid)?;
+    if guest.is_template() {
+        return Err("you can't rollback if vm is a template".to_owned());
+    }
+    let snapshot = snapshot(guest, name)?;
+    check_newest_on_zfs(world, guest, snapshot, name)?;
+    if let Some(state) = &snapshot.state {
+        return Err(format!(
+            "unable to rollback to incomplete snapshot (snapstate = {state})"
+        ));
+    }
+    check_lock(guest)?;
+    world.check_quorum(index)?;
+    let guest = world.guest_on_mut(kind, &node, vmid)?;
+    guest.running = None;
+    guest.lock = Some("rollback".to_owned());
+    Ok(())
+}
+
+/// ZFS goes back to the latest snapshot only
+/// (`volume_rollback_is_possible` in `PVE/Storage/ZFSPoolPlugin.pm`).
+fn check_newest_on_zfs(
+    world: &World,
+    guest: &Guest,
+    snapshot: &Snapshot,
+    name: &str,
+) -> Result<(), Died> {
+    let newer = guest.snapshots.values().any(|other| other.taken_at > snapshot.taken_at);
+    for volume in guest.volumes() {
+        let storage = volume.storage().and_then(|id| world.storages.get(id));
+        if newer && storage.is_some_and(|storage| storage.kind == "zfspool") {
+            let disk = volume.id.split_once(':').map_or(volume.id.as_str(), |(_, disk)| disk);
+            return Err(format!(
+                "can't rollback, '{name}' is not most recent snapshot on '{disk}'"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn finish(
+    world: &mut World,
+    index: usize,
+    at: Seconds,
+    name: &str,
+    start: bool,
+) -> Result<(), Died> {
+    world.check_quorum(index)?;
+    let task = world.task(index);
+    let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
+    let pid = task.upid.pid + 1;
+    let guest = world.guest_on_mut(kind, &node, vmid)?;
+    if guest.lock.as_deref() != Some("rollback") {
+        return Err("got wrong lock".to_owned());
+    }
+    let snapshot = snapshot(guest, name)?.clone();
+    guest.lock = None;
+    guest.parent = Some(name.to_owned());
+    let mut config = (*snapshot.config).clone();
+    config.remove("runningcpu");
+    config.remove("runningmachine");
+    // The description and the unused disks stay what they are.
+    config.retain(|key, _| !kept_by_rollback(key));
+    let kept = guest.config.iter().filter(|(key, _)| kept_by_rollback(key));
+    config.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
+    guest.config = Arc::new(config);
+    if snapshot.vmstate.is_some() || start {
+        guest.running = Some(Running { since: at, pid });
+    }
+    Ok(())
+}
+
+fn kept_by_rollback(key: &str) -> bool {
+    key == "description" || key.starts_with("unused")
+}
+
+fn snapshot<'a>(guest: &'a Guest, name: &str) -> Result<&'a Snapshot, Died> {
+    guest.snapshots.get(name).ok_or_else(|| format!("snapshot '{name}' does not exist"))
+}

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Starting tasks, carrying them on, stopping them.
+
+use crate::clock::{Seconds, whole};
+use crate::faults::{Step as FaultStep, TaskFacts, TaskFault};
+use crate::journal;
+use crate::world::guest::GuestKind;
+use crate::world::{Died, World};
+
+use super::upid::upid_time;
+use super::{Event, Stage, Task, Upid, Work, create, delete, power, rollback};
+
+/// Result of a step.
+pub(super) enum Step {
+    /// Go on at that time with that stage.
+    Next(Seconds, Stage),
+    /// The task is over, well or with PVE's text.
+    Done(Result<(), Died>),
+}
+
+/// What came of trying to lock a configuration.
+pub(super) enum Locking {
+    /// The lock is ours.
+    Taken,
+    /// Try again at that time.
+    Wait(Seconds),
+    /// PVE gave up.
+    TimedOut(Died),
+}
+
+/// The status of a task whose worker vanished.
+pub(super) const VANISHED: &str = "unexpected status";
+
+impl World {
+    /// Starts a task and gives back its UPID. Steps that are due at once are
+    /// carried out before this returns.
+    pub fn start_task(
+        &mut self,
+        guest_kind: GuestKind,
+        node: &str,
+        vmid: u32,
+        who: &str,
+        work: Work,
+    ) -> String {
+        self.settle();
+        let now = self.now();
+        let mut task = self.new_task(guest_kind, node, vmid, who, work, now);
+        task.fault = self.faults.for_task(&TaskFacts {
+            kind: &task.upid.kind,
+            node,
+            vmid: Some(vmid),
+            snapname: task.work.snapshot(),
+        });
+        if let Some(TaskFault::Duration(seconds)) = &task.fault {
+            task.duration = seconds.get();
+        }
+        let upid = task.upid.to_string();
+        let index = self.tasks.tasks.len();
+        self.tasks.by_upid.insert(upid.clone(), index);
+        self.tasks.tasks.push(task);
+        self.enter_slot(node, index, now);
+        self.settle();
+        upid
+    }
+
+    /// Carries out every step that is due.
+    pub fn settle(&mut self) {
+        let now = self.now();
+        while self.tasks.next_event().is_some_and(|at| at <= now) {
+            if let Some(event) = self.tasks.events.pop() {
+                self.carry_on(event.task, event.at);
+            }
+        }
+    }
+
+    /// Stops a task as `DELETE /nodes/{node}/tasks/{upid}` does: the worker
+    /// gets a signal and cleans up as far as PVE's code does.
+    pub fn interrupt_task(&mut self, upid: &str) {
+        self.settle();
+        let Some(&index) = self.tasks.by_upid.get(upid) else {
+            return;
+        };
+        let task = &self.tasks.tasks[index];
+        if task.ended.is_some() {
+            return;
+        }
+        let now = self.now();
+        let text = match (task.stage, &task.work) {
+            (Stage::Begin { .. }, _) => {
+                let file = task.guest_kind.lock_file(task.vmid);
+                format!("can't lock file '{file}' - received interrupt")
+            }
+            (Stage::Volumes | Stage::Finish, Work::Create { .. }) => {
+                create::clean_up(self, index);
+                "received interrupt ".to_owned()
+            }
+            (Stage::Queued | Stage::Volumes | Stage::Finish, _) => "received interrupt".to_owned(),
+        };
+        self.end_task(index, now, Err(text));
+    }
+
+    /// Kills a task's worker: nothing is cleaned up, nothing is logged.
+    pub fn kill_task(&mut self, upid: &str) -> bool {
+        self.settle();
+        let Some(&index) = self.tasks.by_upid.get(upid) else {
+            return false;
+        };
+        if self.tasks.tasks[index].ended.is_none() {
+            let now = self.now();
+            self.end_with(index, now, VANISHED.to_owned());
+        }
+        true
+    }
+
+    /// Takes the configuration's lock file, or says how long to wait for it.
+    pub(super) fn lock_config(&mut self, index: usize, since: Seconds, at: Seconds) -> Locking {
+        let task = &mut self.tasks.tasks[index];
+        let held = self.guests.get(&task.vmid).map_or(0.0, |guest| guest.held_until);
+        let waiting = task.log.last().is_some_and(|line| line == TRYING);
+        if held <= at {
+            if let (true, Some(line)) = (waiting, task.log.last_mut()) {
+                line.push_str(" OK");
+            }
+            return Locking::Taken;
+        }
+        if !waiting {
+            task.log.push(TRYING.to_owned());
+        }
+        let deadline = since + self.timing.lock_wait();
+        if at >= deadline {
+            let file = task.guest_kind.lock_file(task.vmid);
+            return Locking::TimedOut(format!("can't lock file '{file}' - got timeout"));
+        }
+        Locking::Wait(held.min(deadline))
+    }
+
+    /// Fails as writing below `/etc/pve` does without quorum.
+    pub(super) fn check_quorum(&self, index: usize) -> Result<(), Died> {
+        let task = &self.tasks.tasks[index];
+        if self.quorate {
+            return Ok(());
+        }
+        let file = task.guest_kind.config_file(&task.upid.node, task.vmid);
+        let pid = task.upid.pid;
+        Err(format!("unable to open file '/etc/pve/{file}.tmp.{pid}' - Permission denied"))
+    }
+
+    /// Adds a line to a task's log.
+    pub(super) fn log(&mut self, index: usize, line: impl Into<String>) {
+        self.tasks.tasks[index].log.push(line.into());
+    }
+
+    /// The task at an index.
+    pub(super) fn task(&self, index: usize) -> &Task {
+        &self.tasks.tasks[index]
+    }
+
+    /// Writes down the tasks that never ended.
+    pub(crate) fn record_unfinished(&mut self) {
+        self.settle();
+        for index in 0..self.tasks.tasks.len() {
+            if self.task(index).ended.is_none() {
+                self.record_task(index);
+            }
+        }
+    }
+
+    fn record_task(&self, index: usize) {
+        let task = self.task(index);
+        let end = task.ended.unwrap_or_else(|| self.now());
+        self.journal.record(journal::Entry::Task(journal::Task {
+            moment: self.moment(end),
+            upid: task.upid.to_string(),
+            node: task.upid.node.clone(),
+            vmid: Some(task.vmid),
+            kind: task.upid.kind.clone(),
+            user: task.upid.user.clone(),
+            started: whole(task.started),
+            seconds: end - task.started,
+            exitstatus: task.exitstatus.clone(),
+        }));
+    }
+
+    fn new_task(
+        &self,
+        guest_kind: GuestKind,
+        node: &str,
+        vmid: u32,
+        who: &str,
+        work: Work,
+        now: Seconds,
+    ) -> Task {
+        let sequence = self.tasks.tasks.len();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "hundredths of seconds since the start, a small positive number"
+        )]
+        let pstart = ((now - self.clock.start()) * 100.0) as u64 + 100_000;
+        let upid = Upid {
+            node: node.to_owned(),
+            pid: 10_000 + u32::try_from(sequence).unwrap_or(u32::MAX - 10_000),
+            pstart: pstart & 0xF_FFFF_FFFF,
+            starttime: upid_time(now),
+            kind: work.type_name(guest_kind),
+            id: vmid.to_string(),
+            user: who.to_owned(),
+        };
+        Task {
+            upid,
+            guest_kind,
+            vmid,
+            duration: self.duration_of(node, vmid, &work),
+            work,
+            stage: Stage::Queued,
+            started: now,
+            ended: None,
+            exitstatus: None,
+            log: Vec::new(),
+            warnings: 0,
+            fault: None,
+        }
+    }
+
+    fn duration_of(&self, node: &str, vmid: u32, work: &Work) -> f64 {
+        let own = self.guests.get(&vmid).map(|guest| guest.task_seconds).unwrap_or_default();
+        let own = match work {
+            Work::Create { .. } => own.create,
+            Work::Delete { .. } => own.delete,
+            Work::Rollback { .. } | Work::Start | Work::Stop => None,
+        };
+        let slowness = self.nodes.get(node).map_or(1.0, |node| node.slowness);
+        own.unwrap_or(self.timing.task_seconds) * slowness
+    }
+
+    fn enter_slot(&mut self, node: &str, index: usize, at: Seconds) {
+        let limit = self.nodes.get(node).and_then(|node| node.task_slots);
+        let slots = self.tasks.slots.entry(node.to_owned()).or_default();
+        if limit.is_some_and(|limit| slots.busy >= limit) {
+            slots.waiting.push_back(index);
+            return;
+        }
+        slots.busy += 1;
+        self.schedule(index, at, Stage::Begin { since: at });
+    }
+
+    fn schedule(&mut self, index: usize, at: Seconds, stage: Stage) {
+        self.tasks.tasks[index].stage = stage;
+        self.tasks.sequence += 1;
+        let sequence = self.tasks.sequence;
+        self.tasks.events.push(Event { at, sequence, task: index });
+    }
+
+    fn carry_on(&mut self, index: usize, at: Seconds) {
+        let task = &self.tasks.tasks[index];
+        if task.ended.is_some() {
+            return;
+        }
+        if let Some(exit) = fault_here(task) {
+            self.end_with(index, at, exit);
+            return;
+        }
+        let step = match task.work.clone() {
+            Work::Create { name, description, vmstate } => {
+                create::step(self, index, at, &name, description.as_deref(), vmstate)
+            }
+            Work::Delete { name, force } => delete::step(self, index, at, &name, force),
+            Work::Rollback { name, start } => rollback::step(self, index, at, &name, start),
+            Work::Start => power::start(self, index, at),
+            Work::Stop => power::stop(self, index, at),
+        };
+        match step {
+            Step::Next(next, stage) => self.schedule(index, next.max(at), stage),
+            Step::Done(result) => self.end_task(index, at, result),
+        }
+    }
+
+    fn end_task(&mut self, index: usize, at: Seconds, result: Result<(), Died>) {
+        if let (Ok(()), Some(TaskFault::Warn(count))) = (&result, self.task(index).fault.clone()) {
+            for _ in 0..count.get() {
+                self.log(index, "WARN: this warning was ordered");
+            }
+            self.tasks.tasks[index].warnings += count.get();
+        }
+        if result.is_ok() {
+            let task = self.task(index);
+            let upid = Some(task.upid.to_string());
+            let (action, name) = (task.work.action(), task.work.snapshot());
+            self.record_mutation(at, action, task.vmid, name, upid);
+        }
+        let exit = match (result, self.task(index).warnings) {
+            (Err(text), _) => text,
+            (Ok(()), 0) => "OK".to_owned(),
+            (Ok(()), count) => format!("WARNINGS: {count}"),
+        };
+        self.end_with(index, at, exit);
+    }
+
+    fn end_with(&mut self, index: usize, at: Seconds, exit: String) {
+        let queued = self.task(index).stage == Stage::Queued;
+        let task = &mut self.tasks.tasks[index];
+        task.ended = Some(at);
+        task.exitstatus = Some(exit);
+        self.record_task(index);
+        let task = self.task(index);
+        let node = task.upid.node.clone();
+        self.tasks.archive.push(index);
+        let slots = self.tasks.slots.entry(node.clone()).or_default();
+        if queued {
+            slots.waiting.retain(|waiting| *waiting != index);
+            return;
+        }
+        slots.busy = slots.busy.saturating_sub(1);
+        if let Some(next) = slots.waiting.pop_front() {
+            self.enter_slot(&node, next, at);
+        }
+    }
+}
+
+/// What `PVE/Tools.pm` prints before it waits for a lock file.
+const TRYING: &str = "trying to acquire lock...";
+
+/// How a fault ends the task on entering its stage.
+fn fault_here(task: &Task) -> Option<Died> {
+    let fault = task.fault.as_ref()?;
+    let beginning = matches!(task.stage, Stage::Begin { .. });
+    let vanishes = match fault {
+        TaskFault::Fail(text) => return beginning.then(|| text.clone()),
+        TaskFault::Vanish => beginning,
+        TaskFault::Warn(_) | TaskFault::Duration(_) => false,
+        TaskFault::AbortAt(step) => match step {
+            FaultStep::Lock => beginning,
+            // PVE writes the lock and the new section at once.
+            FaultStep::Prepare => beginning && matches!(task.work, Work::Create { .. }),
+            // Between two writes of one step: see `delete`.
+            FaultStep::DeleteState => false,
+            FaultStep::Volumes => task.stage == Stage::Volumes,
+            FaultStep::Commit => {
+                task.stage == Stage::Finish && matches!(task.work, Work::Create { .. })
+            }
+            FaultStep::Cleanup => {
+                task.stage == Stage::Finish && matches!(task.work, Work::Delete { .. })
+            }
+        },
+    };
+    vanishes.then(|| VANISHED.to_owned())
+}

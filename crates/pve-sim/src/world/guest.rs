@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Guests, their configuration and their snapshots, as PVE keeps them in
+//! `qemu-server/<vmid>.conf` and `lxc/<vmid>.conf`.
+//!
+//! This module holds data and answers questions about it; what tasks do to it
+//! is in [`crate::tasks`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use serde_json::Value;
+
+use crate::clock::Seconds;
+
+/// Configuration lines of a guest or of one of its snapshots, without what
+/// this simulator keeps apart: `lock`, `parent`, `digest` and the snapshots.
+pub type Config = BTreeMap<String, Value>;
+
+/// Virtual machine or container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GuestKind {
+    /// A virtual machine.
+    Qemu,
+    /// A container.
+    Lxc,
+}
+
+impl GuestKind {
+    /// The word in paths and listings: `qemu` or `lxc`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu",
+            Self::Lxc => "lxc",
+        }
+    }
+
+    /// Reads [`GuestKind::word`].
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "qemu" => Some(Self::Qemu),
+            "lxc" => Some(Self::Lxc),
+            _ => None,
+        }
+    }
+
+    /// What PVE calls the guest in messages: `VM` or `CT`.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Qemu => "VM",
+            Self::Lxc => "CT",
+        }
+    }
+
+    /// The configuration file's path below `/etc/pve`, as error texts name it.
+    pub fn config_file(self, node: &str, vmid: u32) -> String {
+        let folder = match self {
+            Self::Qemu => "qemu-server",
+            Self::Lxc => "lxc",
+        };
+        format!("nodes/{node}/{folder}/{vmid}.conf")
+    }
+
+    /// The file that is locked while the configuration changes.
+    pub fn lock_file(self, vmid: u32) -> String {
+        match self {
+            Self::Qemu => format!("/var/lock/qemu-server/lock-{vmid}.conf"),
+            Self::Lxc => format!("/run/lock/lxc/pve-config-{vmid}.lock"),
+        }
+    }
+}
+
+/// The process of a guest that runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Running {
+    /// When it was started.
+    pub since: Seconds,
+    /// Its process.
+    pub pid: u32,
+}
+
+/// A snapshot section of a configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// `snaptime`: whole seconds since the epoch.
+    pub taken_at: i64,
+    /// The description as it is read back; see [`stored_description`].
+    pub description: Option<String>,
+    /// The snapshot this one was taken on top of.
+    pub parent: Option<String>,
+    /// `snapstate`: `prepare` or `delete` while in work or left over.
+    pub state: Option<String>,
+    /// The volume that holds the RAM, of virtual machines only.
+    pub vmstate: Option<String>,
+    /// The configuration at that time; shared with others that are equal.
+    pub config: Arc<Config>,
+    /// Bytes the snapshot occupies, by storage.
+    pub bytes: BTreeMap<String, u64>,
+}
+
+/// How long the tasks of a guest take, in seconds; none: the default applies.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct TaskSeconds {
+    /// Creating a snapshot.
+    pub create: Option<f64>,
+    /// Removing a snapshot.
+    pub delete: Option<f64>,
+}
+
+/// A virtual machine or container.
+#[derive(Debug, Clone)]
+pub struct Guest {
+    /// Its number, unique in the cluster.
+    pub vmid: u32,
+    /// Virtual machine or container.
+    pub kind: GuestKind,
+    /// The node whose folder holds its configuration.
+    pub node: String,
+    /// The process, when it runs.
+    pub running: Option<Running>,
+    /// The current configuration, with `name` or `hostname`.
+    pub config: Arc<Config>,
+    /// `lock`: `backup`, `snapshot`, `snapshot-delete`, `rollback`, ...
+    pub lock: Option<String>,
+    /// The snapshot the current state hangs below.
+    pub parent: Option<String>,
+    /// The snapshots by name.
+    pub snapshots: BTreeMap<String, Snapshot>,
+    /// The pool it belongs to.
+    pub pool: Option<String>,
+    /// Another process holds the configuration's lock file until then.
+    pub held_until: Seconds,
+    /// Names whose disk snapshots vanished behind PVE's back.
+    pub lost_disk_snapshots: BTreeSet<String>,
+    /// The disk files cannot be opened.
+    pub disk_hidden: bool,
+    /// A replication job that still needs the snapshots.
+    pub replication_job: Option<String>,
+    /// The guest agent, if configured, answers.
+    pub agent_answers: bool,
+    /// Durations of its tasks.
+    pub task_seconds: TaskSeconds,
+}
+
+/// One disk, drive or mount point of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// `scsi0`, `rootfs`, `mp1`, ...
+    pub key: String,
+    /// `local:100/vm-100-disk-0.qcow2`, or a path for a bind mount.
+    pub id: String,
+    /// Its size in bytes as the configuration says.
+    pub size: u64,
+    /// A drive for removable media.
+    pub cdrom: bool,
+}
+
+impl Volume {
+    /// The storage; none for a bind mount or a physical drive.
+    pub fn storage(&self) -> Option<&str> {
+        if self.id.starts_with('/') {
+            return None;
+        }
+        self.id.split_once(':').map(|(storage, _)| storage)
+    }
+
+    /// The image format, derived from the name as `PVE/Storage.pm` does.
+    pub fn format(&self) -> &str {
+        let name = self.id.rsplit('/').next().unwrap_or(&self.id);
+        let name = name.rsplit(':').next().unwrap_or(name);
+        match name.rsplit_once('.') {
+            Some((_, extension)) => extension,
+            None if name.starts_with("subvol-") || name.starts_with("basevol-") => "subvol",
+            None => "raw",
+        }
+    }
+}
+
+impl Guest {
+    /// A text of the configuration.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.config.get(key).and_then(Value::as_str)
+    }
+
+    /// A number of the configuration, written as number or as text.
+    pub fn number(&self, key: &str) -> Option<u64> {
+        let value = self.config.get(key)?;
+        value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
+    }
+
+    /// The name in listings; a machine without name is called `VM 111`, a
+    /// container `CT111` (`PVE/QemuServer.pm`, `PVE/LXC.pm`: `vmstatus`).
+    pub fn name(&self) -> String {
+        let (key, unnamed) = match self.kind {
+            GuestKind::Qemu => ("name", format!("VM {}", self.vmid)),
+            GuestKind::Lxc => ("hostname", format!("CT{}", self.vmid)),
+        };
+        self.text(key).map_or(unnamed, str::to_owned)
+    }
+
+    /// Whether it is a template.
+    pub fn is_template(&self) -> bool {
+        self.number("template") == Some(1)
+    }
+
+    /// Whether the configuration switches the guest agent on.
+    pub fn has_agent(&self) -> bool {
+        let setting = match self.config.get("agent") {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => return false,
+        };
+        setting.split(',').any(|part| matches!(part, "1" | "enabled=1"))
+    }
+
+    /// The disks, drives and mount points in the order PVE visits them.
+    pub fn volumes(&self) -> Vec<Volume> {
+        volumes(self.kind, &self.config)
+    }
+
+    /// The path of the configuration file in error texts.
+    pub fn config_file(&self) -> String {
+        self.kind.config_file(&self.node, self.vmid)
+    }
+
+    /// SHA-1 over the configuration, as PVE forms `digest` over the file.
+    pub fn digest(&self) -> String {
+        let mut text = format!("{:?} {:?} {:?}\n", self.config, self.lock, self.parent);
+        for (name, snapshot) in &self.snapshots {
+            text.push_str(&format!("[{name}] {snapshot:?}\n"));
+        }
+        digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes())
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+/// The disks, drives and mount points of any configuration of that kind.
+pub fn volumes(kind: GuestKind, config: &Config) -> Vec<Volume> {
+    let mut found: Vec<(String, u32, Volume)> = config
+        .iter()
+        .filter_map(|(key, value)| {
+            let (bus, index) = volume_key(kind, key)?;
+            Some((bus.to_owned(), index, parse_volume(key, value.as_str()?)))
+        })
+        .collect();
+    found.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    found.into_iter().map(|(_, _, volume)| volume).collect()
+}
+
+/// A description as a later read returns it. Virtual machines lose trailing
+/// white space, containers end in exactly one newline, and Perl takes the text
+/// `0` for none (`PVE/QemuServer.pm`, `PVE/LXC/Config.pm`; recorded in
+/// `snap.descriptions`).
+pub fn stored_description(kind: GuestKind, text: &str) -> Option<String> {
+    let kept = match kind {
+        GuestKind::Qemu => text.trim_end(),
+        GuestKind::Lxc => text.trim_end_matches('\n'),
+    };
+    if kept.is_empty() || kept == "0" {
+        return None;
+    }
+    Some(match kind {
+        GuestKind::Qemu => kept.to_owned(),
+        GuestKind::Lxc => format!("{kept}\n"),
+    })
+}
+
+/// Bytes of a size as configurations write it: `8G`, `512M`, `0T`, `1024`.
+pub fn parse_size(text: &str) -> u64 {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let shift = match text.as_bytes().last() {
+        Some(b'K') => 10,
+        Some(b'M') => 20,
+        Some(b'G') => 30,
+        Some(b'T') => 40,
+        _ => 0,
+    };
+    digits.parse::<u64>().map_or(0, |number| number << shift)
+}
+
+fn volume_key(kind: GuestKind, key: &str) -> Option<(&str, u32)> {
+    let split = key.find(|letter: char| letter.is_ascii_digit()).unwrap_or(key.len());
+    let (bus, index) = key.split_at(split);
+    let index = match (kind, bus) {
+        (GuestKind::Qemu, "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate")
+        | (GuestKind::Lxc, "mp") => index.parse().ok()?,
+        (GuestKind::Lxc, "rootfs") if index.is_empty() => 0,
+        (GuestKind::Qemu | GuestKind::Lxc, _) => return None,
+    };
+    // `rootfs` comes before the other mount points.
+    Some((if bus == "rootfs" { "" } else { bus }, index))
+}
+
+fn parse_volume(key: &str, line: &str) -> Volume {
+    let mut parts = line.split(',');
+    let first = parts.next().unwrap_or_default();
+    let mut volume = Volume {
+        key: key.to_owned(),
+        id: first.trim_start_matches("file=").trim_start_matches("volume=").to_owned(),
+        size: 0,
+        cdrom: false,
+    };
+    for part in parts {
+        match part.split_once('=') {
+            Some(("size", size)) => volume.size = parse_size(size),
+            Some(("media", media)) => volume.cdrom = media == "cdrom",
+            _ => {}
+        }
+    }
+    volume
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_change_as_recorded() {
+        let cases = [
+            ("plain\n\n", Some("plain"), Some("plain\n")),
+            ("  one  ", Some("  one"), Some("  one  \n")),
+            ("\n", None, None),
+            ("0", None, None),
+            ("\none", Some("\none"), Some("\none\n")),
+            ("one\r\ntwo", Some("one\r\ntwo"), Some("one\r\ntwo\n")),
+        ];
+        for (sent, qemu, lxc) in cases {
+            assert_eq!(stored_description(GuestKind::Qemu, sent).as_deref(), qemu, "{sent:?}");
+            assert_eq!(stored_description(GuestKind::Lxc, sent).as_deref(), lxc, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn volumes_are_read_from_the_lines() {
+        let config: Config = [
+            ("scsi10", "tank:vm-1-disk-9,size=2G"),
+            ("scsi2", "local:1/vm-1-disk-0.qcow2,backup=0,size=512M"),
+            ("ide2", "local:iso/x.iso,media=cdrom,size=1M"),
+            ("net0", "virtio=AA"),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), Value::from(value)))
+        .collect();
+        let found = volumes(GuestKind::Qemu, &config);
+        let keys: Vec<_> = found.iter().map(|volume| volume.key.as_str()).collect();
+        assert_eq!(keys, ["ide2", "scsi2", "scsi10"]);
+        assert!(found[0].cdrom && !found[1].cdrom);
+        assert_eq!((found[1].format(), found[2].format()), ("qcow2", "raw"));
+        assert_eq!((found[1].size, found[2].size), (512 << 20, 2 << 30));
+        assert_eq!(found[2].storage(), Some("tank"));
+    }
+}

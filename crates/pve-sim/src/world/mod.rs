@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The cluster that is simulated: nodes, guests, storages, pools, users and
+//! the clock. A synchronous state machine: who holds it may look and change,
+//! and nothing happens behind its back except tasks, which
+//! [`World::settle`](World::settle) carries on to the present.
+
+pub mod guest;
+pub mod load;
+mod pools;
+pub mod storage;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::access::Access;
+use crate::access::permission::ROOT;
+use crate::access::ticket::Signer;
+use crate::clock::{Clock, Seconds, whole};
+use crate::faults::Faults;
+use crate::journal::{Action, Entry, Journal, Moment, Mutation};
+use crate::tasks::TaskTable;
+
+use guest::{Guest, GuestKind};
+use storage::Storage;
+
+/// Why a node cannot be reached from another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// It answers.
+    Online,
+    /// Nothing listens there, or no route leads there: the reason phrase of
+    /// the 595 that a client gets at once.
+    Offline(String),
+    /// Packets to it vanish: the 595 comes after half a minute.
+    Silent,
+}
+
+/// A member of the cluster.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its number in the corosync configuration.
+    pub id: u32,
+    /// Its address, as `/cluster/status` shows it.
+    pub ip: Option<String>,
+    /// Whether the other nodes reach it.
+    pub reach: Reach,
+    /// What it was before packets began to vanish.
+    pub before_silence: Option<Reach>,
+    /// SHA-256 of its certificate, `AA:BB:…`.
+    pub fingerprint: String,
+    /// Factor on the duration of its tasks.
+    pub slowness: f64,
+    /// How many tasks make progress at once; none: all.
+    pub task_slots: Option<u32>,
+    /// Processors.
+    pub processors: u32,
+    /// Bytes of memory.
+    pub memory: u64,
+}
+
+impl Node {
+    /// Whether the other nodes see it.
+    pub fn is_online(&self) -> bool {
+        self.reach == Reach::Online
+    }
+}
+
+/// A pool; its guests say themselves that they belong to it.
+#[derive(Debug, Clone, Default)]
+pub struct Pool {
+    /// What the pool is for.
+    pub comment: Option<String>,
+    /// Its guests.
+    pub guests: BTreeSet<u32>,
+    /// Its storages.
+    pub storages: BTreeSet<String>,
+}
+
+/// Times that are PVE's own and can be scaled down.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timing {
+    /// How long a task takes unless guest or fault say otherwise, in seconds.
+    pub task_seconds: f64,
+    /// Factor on PVE's waits: 3 s before a 401, 10 s for a lock, 30 s for a
+    /// silent node. 0: none of them.
+    pub delays: f64,
+}
+
+impl Timing {
+    /// How long PVE waits for a configuration's lock file.
+    pub fn lock_wait(&self) -> f64 {
+        10.0 * self.delays
+    }
+
+    /// The pause before every answer with status 401.
+    pub fn unauthorized(&self) -> f64 {
+        3.0 * self.delays
+    }
+
+    /// How long pveproxy waits for another node.
+    pub fn proxy_timeout(&self) -> f64 {
+        30.0 * self.delays
+    }
+}
+
+/// The simulated cluster.
+#[derive(Debug)]
+pub struct World {
+    /// The time.
+    pub clock: Clock,
+    /// The cluster's name; none: a single node outside of any cluster.
+    pub cluster_name: Option<String>,
+    /// A majority of nodes is there; without it `/etc/pve` is read-only.
+    pub quorate: bool,
+    /// The node that answers on the cluster's address.
+    pub this_node: String,
+    /// The nodes by name.
+    pub nodes: BTreeMap<String, Node>,
+    /// The guests by number.
+    pub guests: BTreeMap<u32, Guest>,
+    /// The storages by name.
+    pub storages: BTreeMap<String, Storage>,
+    /// The pools by name.
+    pub pools: BTreeMap<String, Pool>,
+    /// Users and permissions.
+    pub access: Access,
+    /// Makes tickets.
+    pub signer: Signer,
+    /// Tasks, running and done.
+    pub tasks: TaskTable,
+    /// Scaled times.
+    pub timing: Timing,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// What happened.
+    pub journal: Arc<Journal>,
+    /// Counts answers that come in no particular order.
+    pub(crate) turn: u64,
+}
+
+/// An error text of a task or a call, without the newline PVE ends it with.
+pub type Died = String;
+
+impl World {
+    /// The simulated time.
+    pub fn now(&self) -> Seconds {
+        self.clock.now()
+    }
+
+    /// The guest of that kind whose configuration is in that node's folder;
+    /// otherwise PVE's text about the missing file (`load_config`).
+    pub fn guest_on(&self, kind: GuestKind, node: &str, vmid: u32) -> Result<&Guest, Died> {
+        self.guests
+            .get(&vmid)
+            .filter(|guest| guest.kind == kind && guest.node == node)
+            .ok_or_else(|| missing_config(kind, node, vmid))
+    }
+
+    /// [`World::guest_on`], to change it.
+    pub fn guest_on_mut(
+        &mut self,
+        kind: GuestKind,
+        node: &str,
+        vmid: u32,
+    ) -> Result<&mut Guest, Died> {
+        self.guests
+            .get_mut(&vmid)
+            .filter(|guest| guest.kind == kind && guest.node == node)
+            .ok_or_else(|| missing_config(kind, node, vmid))
+    }
+
+    /// Whether a user or token has a privilege on a path.
+    pub fn allows(&self, who: &str, path: &str, privilege: &str) -> bool {
+        self.access.allows(self, who, path, privilege)
+    }
+
+    /// Which guests `who` may see, for listings of thousands: what the path
+    /// `/vms` grants to all is asked once only.
+    pub fn visible_guests(&self, who: &str) -> Visible<'_> {
+        let special = self.access.grants.iter().any(|grant| {
+            grant.path.starts_with("/vms/") || grant.path.starts_with("/pool")
+        });
+        let everywhere = (who == ROOT || !special).then(|| self.allows(who, "/vms", "VM.Audit"));
+        Visible { world: self, who: who.to_owned(), everywhere }
+    }
+
+    /// Whether every volume of the guest can be snapshotted (`has_feature` in
+    /// `PVE/QemuConfig.pm` and `PVE/LXC/Config.pm`). Drives for removable media
+    /// do not count, `backup=0` changes nothing, bind mounts forbid it.
+    pub fn can_snapshot(&self, guest: &Guest) -> bool {
+        guest.volumes().iter().filter(|volume| !volume.cdrom).all(|volume| {
+            volume
+                .storage()
+                .and_then(|id| self.storages.get(id))
+                .is_some_and(|storage| storage.can_snapshot(volume.format()))
+        })
+    }
+
+    /// A number that differs at each call.
+    pub(crate) fn next_turn(&mut self) -> u64 {
+        self.turn += 1;
+        self.turn
+    }
+
+    /// Switches a node off.
+    pub fn lose_node(&mut self, name: &str) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.reach = Reach::Offline("No route to host".to_owned());
+        }
+    }
+
+    /// A time as the journal writes it.
+    pub(crate) fn moment(&self, at: Seconds) -> Moment {
+        Moment { at: at - self.clock.start(), epoch: whole(at) }
+    }
+
+    /// Writes down what was done to a guest or one of its snapshots.
+    pub(crate) fn record_mutation(
+        &self,
+        at: Seconds,
+        action: Action,
+        vmid: u32,
+        snapshot: Option<&str>,
+        upid: Option<String>,
+    ) {
+        let Some(guest) = self.guests.get(&vmid) else {
+            return;
+        };
+        let description = snapshot
+            .and_then(|name| guest.snapshots.get(name))
+            .and_then(|snapshot| snapshot.description.clone());
+        self.journal.record(Entry::Mutation(Mutation {
+            moment: self.moment(at),
+            action,
+            node: guest.node.clone(),
+            kind: guest.kind.word().to_owned(),
+            vmid,
+            snapshot: snapshot.map(str::to_owned),
+            description,
+            upid,
+        }));
+    }
+
+    /// Replaces a setting of a guest's configuration; null removes it.
+    pub fn set_config(&mut self, vmid: u32, key: &str, value: Value) {
+        if let Some(guest) = self.guests.get_mut(&vmid) {
+            let config = Arc::make_mut(&mut guest.config);
+            if value.is_null() {
+                config.remove(key);
+            } else {
+                config.insert(key.to_owned(), value);
+            }
+        }
+    }
+}
+
+/// Answers which guests somebody may see.
+#[derive(Debug)]
+pub struct Visible<'a> {
+    world: &'a World,
+    who: String,
+    everywhere: Option<bool>,
+}
+
+impl Visible<'_> {
+    /// Whether the guest may be seen.
+    pub fn shows(&self, vmid: u32) -> bool {
+        self.everywhere.unwrap_or_else(|| {
+            self.world.allows(&self.who, &format!("/vms/{vmid}"), "VM.Audit")
+        })
+    }
+}
+
+fn missing_config(kind: GuestKind, node: &str, vmid: u32) -> Died {
+    format!("Configuration file '{}' does not exist", kind.config_file(node, vmid))
+}

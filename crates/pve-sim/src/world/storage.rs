@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Storages: what they hold, on which nodes, how full they are.
+//!
+//! Usage is bookkeeping only. A snapshot claims a share of each disk when it is
+//! taken and gives it back when it is removed, so that a guard against full
+//! storages has something to see.
+
+use std::collections::BTreeMap;
+
+/// The share of a disk that a fresh snapshot occupies, in percent.
+pub const SNAPSHOT_PERCENT: u64 = 2;
+
+/// Bytes of one storage on one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Its size.
+    pub total: u64,
+    /// What is occupied.
+    pub used: u64,
+}
+
+/// A storage definition as in `storage.cfg`, with its usage.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    /// Its name.
+    pub id: String,
+    /// Its type: `dir`, `btrfs`, `zfspool`, `rbd`, ...
+    pub kind: String,
+    /// What it may hold: `images`, `rootdir`, `iso`, ...
+    pub content: Vec<String>,
+    /// The same on all nodes.
+    pub shared: bool,
+    /// Switched off by `disable`.
+    pub disabled: bool,
+    /// The nodes it exists on; none: all.
+    pub nodes: Option<Vec<String>>,
+    /// Further lines of the definition, such as `path`.
+    pub options: BTreeMap<String, String>,
+    /// Which image formats can be snapshotted.
+    pub snapshot_formats: BTreeMap<String, bool>,
+    /// Usage of a node that has none of its own below.
+    pub usage: Usage,
+    /// Usage by node, as far as it differs.
+    pub usage_by_node: BTreeMap<String, Usage>,
+}
+
+impl Storage {
+    /// Whether it exists and is enabled on a node.
+    pub fn is_on(&self, node: &str) -> bool {
+        !self.disabled
+            && self
+                .nodes
+                .as_ref()
+                .is_none_or(|nodes| nodes.iter().any(|name| name == node))
+    }
+
+    /// Whether images of that format can be snapshotted
+    /// (`PVE/Storage/*Plugin.pm`: `volume_has_feature`).
+    pub fn can_snapshot(&self, format: &str) -> bool {
+        self.snapshot_formats.get(format).copied().unwrap_or(false)
+    }
+
+    /// The usage as that node sees it.
+    pub fn usage_on(&self, node: &str) -> Usage {
+        self.usage_by_node.get(node).copied().unwrap_or(self.usage)
+    }
+
+    /// Occupies `bytes` more, up to the size of the storage.
+    pub fn occupy(&mut self, node: &str, bytes: u64) {
+        let usage = self.usage_mut(node);
+        usage.used = usage.used.saturating_add(bytes).min(usage.total);
+    }
+
+    /// Gives `bytes` back.
+    pub fn release(&mut self, node: &str, bytes: u64) {
+        let usage = self.usage_mut(node);
+        usage.used = usage.used.saturating_sub(bytes);
+    }
+
+    /// The usage to change: one for all nodes when shared.
+    pub fn usage_mut(&mut self, node: &str) -> &mut Usage {
+        if self.shared {
+            self.usage_by_node.clear();
+            return &mut self.usage;
+        }
+        let usage = self.usage;
+        self.usage_by_node.entry(node.to_owned()).or_insert(usage)
+    }
+
+    /// `qcow2` and the like for directories, raw volumes for the others: what
+    /// the plugins of PVE support when the world says nothing.
+    pub fn default_snapshot_formats(kind: &str) -> BTreeMap<String, bool> {
+        let formats: &[&str] = match kind {
+            "dir" | "nfs" | "cifs" | "glusterfs" => &["qcow2"],
+            "btrfs" | "zfspool" | "rbd" | "cephfs" => &["raw", "subvol"],
+            "lvmthin" | "zfs" => &["raw"],
+            _ => &[],
+        };
+        formats.iter().map(|format| ((*format).to_owned(), true)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn storage(shared: bool) -> Storage {
+        Storage {
+            id: "tank".to_owned(),
+            kind: "btrfs".to_owned(),
+            content: vec!["images".to_owned()],
+            shared,
+            disabled: false,
+            nodes: Some(vec!["pve1".to_owned()]),
+            options: BTreeMap::new(),
+            snapshot_formats: Storage::default_snapshot_formats("btrfs"),
+            usage: Usage { total: 100, used: 10 },
+            usage_by_node: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn usage_is_kept_per_node_unless_shared() {
+        let mut local = storage(false);
+        local.occupy("pve1", 5);
+        assert_eq!(local.usage_on("pve1").used, 15);
+        assert_eq!(local.usage_on("pve2").used, 10);
+        let mut shared = storage(true);
+        shared.occupy("pve1", 500);
+        assert_eq!(shared.usage_on("pve2").used, 100);
+        shared.release("pve2", 40);
+        assert_eq!(shared.usage_on("pve1").used, 60);
+    }
+
+    #[test]
+    fn nodes_and_formats_limit_it() {
+        let one = storage(false);
+        assert!(one.is_on("pve1") && !one.is_on("pve2"));
+        assert!(one.can_snapshot("raw") && !one.can_snapshot("qcow2"));
+    }
+}

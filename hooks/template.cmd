@@ -1,0 +1,60 @@
+@echo off
+rem SPDX-License-Identifier: GPL-3.0-only
+rem
+rem A hook for cv4pve-autosnap on Windows to start your own from.
+rem
+rem Copy it, fill in the phases you need and name it: --script=C:\cv4pve\hook.cmd
+rem It is called once for every phase.
+rem
+rem Variables, each with CV4PVE_AUTOSNAP_ in front:
+rem   PHASE      the phase, see the labels below
+rem   VMID, VMNAME, VMTYPE (qemu or lxc), SNAP_NAME    empty in *-job-* phases
+rem   LABEL      the label of the run
+rem   KEEP       how many snapshots are kept
+rem   VMSTATE    1 if the RAM is part of the snapshot
+rem   DURATION   seconds with a decimal point, in phases that come after something
+rem   STATE      1 if all went well, 0 if not
+rem   DEBUG, DRY_RUN    1 with --debug, --dry-run
+rem
+rem What it prints appears in the guest's block of the report. An exit code other than 0 is reported.
+
+setlocal
+for %%P in (snap-job-start snap-job-end clean-job-start clean-job-end snap-create-pre snap-create-post snap-create-abort snap-remove-pre snap-remove-post snap-remove-abort) do (
+    if "%CV4PVE_AUTOSNAP_PHASE%"=="%%P" goto %%P
+)
+echo unknown phase "%CV4PVE_AUTOSNAP_PHASE%"
+exit /b 1
+
+rem Around a whole run of "snap".
+:snap-job-start
+exit /b 0
+
+:snap-job-end
+exit /b 0
+
+rem Around a whole run of "clean".
+:clean-job-start
+exit /b 0
+
+:clean-job-end
+exit /b 0
+
+rem Around the snapshot of one guest. After "pre" always comes one of the others.
+:snap-create-pre
+exit /b 0
+
+:snap-create-post
+exit /b 0
+
+:snap-create-abort
+exit /b 0
+
+rem Around the removal of one old snapshot.
+:snap-remove-pre
+exit /b 0
+
+:snap-remove-post
+exit /b 0
+
+:snap-remove-abort
+exit /b 0
