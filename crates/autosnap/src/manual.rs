@@ -30,7 +30,7 @@ const FILES: [(&str, &str); 4] = [
         "Parameter file of the systemd units cv4pve-autosnap@NAME.service and .timer.",
     ),
     (
-        "/etc/cv4pve-autosnap/api-token",
+        "/etc/cv4pve-autosnap/token",
         "API token for the systemd units, readable by root only.",
     ),
     (
