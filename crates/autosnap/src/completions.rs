@@ -30,7 +30,20 @@ pub fn script(shell: Shell) -> String {
     let mut command = completed();
     let mut script = Vec::new();
     generate(shell, &mut command, PROGRAM, &mut script);
-    String::from_utf8_lossy(&script).into_owned()
+    let script = String::from_utf8_lossy(&script).into_owned();
+    match shell {
+        Shell::Bash => repaired(&script),
+        _ => script,
+    }
+}
+
+/// clap_complete 4.6.11 takes the dash in our name for the border between two commands in one of
+/// two places, so that the branches of our commands are never entered.
+fn repaired(script: &str) -> String {
+    script.replace(
+        &PROGRAM.replace('-', "__subcmd__"),
+        &PROGRAM.replace('-', "__"),
+    )
 }
 
 /// The commands that are shown, and a root that takes options as well.

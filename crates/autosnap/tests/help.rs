@@ -124,6 +124,34 @@ fn completions_and_manual_pages_are_written() {
     assert!(page.contains(".SH EXAMPLES"), "{page}");
 }
 
+/// Asks bash itself what Tab would offer.
+#[cfg(target_os = "linux")]
+#[test]
+fn bash_completes_options_and_their_values() {
+    for (words, expected) in [
+        ("snap --max-parallel-per-n", "--max-parallel-per-node"),
+        ("--host=h st", "status"),
+        ("clean --hook-failure sk", "skip-guest"),
+        ("snap --label we", "weekly"),
+        ("status --output Mark", "Markdown"),
+    ] {
+        let script = r#"
+            eval "$1"; shift
+            COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+            function=$(complete -p "$1" | sed 's/.*-F \([^ ]*\) .*/\1/')
+            "$function" "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+            echo "${COMPREPLY[*]}""#;
+        let completions = String::from_utf8(run("completions bash").stdout).unwrap();
+        let output = Command::new("bash")
+            .args(["-c", script, "bash", &completions, "cv4pve-autosnap"])
+            .args(words.split(' '))
+            .output()
+            .expect("bash starts");
+        let offered = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(offered.trim(), expected, "{words}: {:?}", output.stderr);
+    }
+}
+
 fn help(command: &str, form: &str) -> String {
     let output = run(format!("{command} {form}").trim());
     assert!(output.status.success(), "{output:?}");
