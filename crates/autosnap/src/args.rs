@@ -163,6 +163,9 @@ pub struct JobArgs {
     /// Remove with PVE's force=1: the snapshot leaves the configuration even if its disk part stays behind.
     #[arg(long, help_heading = RETENTION, hide_short_help = true)]
     pub force_remove: bool,
+    /// Send removals again that PVE did not finish, where the guest is unlocked.
+    #[arg(long, help_heading = RETENTION, hide_short_help = true)]
+    pub retry_stuck_removal: bool,
     /// Wait for locked guests, 10m if not said.
     ///
     /// Guests locked by a backup, a migration or another snapshot are tried again until this long after the start,
