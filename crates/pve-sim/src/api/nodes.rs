@@ -12,8 +12,12 @@ use super::{Args, Failure, Reply};
 pub(super) fn version(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
     let known = crate::schema::Schema::builtin().version();
     let (version, repoid) = known.split_once('/').unwrap_or((known, ""));
-    let release = version.rsplit_once('.').map_or(version, |(release, _)| release);
-    Ok(Reply::of(&json!({"version": version, "release": release, "repoid": repoid})))
+    let release = version
+        .rsplit_once('.')
+        .map_or(version, |(release, _)| release);
+    Ok(Reply::of(
+        &json!({"version": version, "release": release, "repoid": repoid}),
+    ))
 }
 
 /// `GET /nodes`: every user sees every node.
@@ -57,7 +61,10 @@ pub(super) fn stats(
     }
     if world.allows(who, &format!("/nodes/{name}"), "Sys.Audit") {
         let uptime = whole(world.now() - world.clock.start()) + 3_600;
-        let disk = world.storages.get("local").map(|local| local.usage_on(name));
+        let disk = world
+            .storages
+            .get("local")
+            .map(|local| local.usage_on(name));
         set("uptime", json!(uptime));
         set("cpu", json!(0));
         set("maxcpu", json!(node.processors));

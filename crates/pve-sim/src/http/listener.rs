@@ -29,7 +29,11 @@ pub(crate) fn spawn(
     node: &str,
     address: SocketAddr,
 ) -> io::Result<Listener> {
-    let mut listener = Listener { node: Arc::from(node), address, task: None };
+    let mut listener = Listener {
+        node: Arc::from(node),
+        address,
+        task: None,
+    };
     listener.start(runtime, shared)?;
     Ok(listener)
 }
@@ -71,10 +75,11 @@ impl Listener {
         let (send, receive) = mpsc::channel();
         runtime.spawn(async move {
             drop(task.await);
-            drop(send.send(()));
+            // Nobody listens when the starter was interrupted.
+            let _ = send.send(());
         });
         // An error means that the runtime has ended, and the listener with it.
-        drop(receive.recv());
+        let _ = receive.recv();
     }
 }
 

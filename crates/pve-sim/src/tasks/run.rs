@@ -7,7 +7,6 @@ use crate::journal;
 use crate::world::guest::GuestKind;
 use crate::world::{Died, World};
 
-use super::upid::upid_time;
 use super::{Event, Stage, Task, Upid, Work, create, delete, power, rollback};
 
 /// Result of a step.
@@ -58,6 +57,11 @@ impl World {
         let index = self.tasks.tasks.len();
         self.tasks.by_upid.insert(upid.clone(), index);
         self.tasks.tasks.push(task);
+        self.tasks
+            .unfinished
+            .entry(node.to_owned())
+            .or_default()
+            .insert(index);
         self.enter_slot(node, index, now);
         self.settle();
         upid
@@ -115,7 +119,10 @@ impl World {
     /// Takes the configuration's lock file, or says how long to wait for it.
     pub(super) fn lock_config(&mut self, index: usize, since: Seconds, at: Seconds) -> Locking {
         let task = &mut self.tasks.tasks[index];
-        let held = self.guests.get(&task.vmid).map_or(0.0, |guest| guest.held_until);
+        let held = self
+            .guests
+            .get(&task.vmid)
+            .map_or(0.0, |guest| guest.held_until);
         let waiting = task.log.last().is_some_and(|line| line == TRYING);
         if held <= at {
             if let (true, Some(line)) = (waiting, task.log.last_mut()) {
@@ -142,7 +149,9 @@ impl World {
         }
         let file = task.guest_kind.config_file(&task.upid.node, task.vmid);
         let pid = task.upid.pid;
-        Err(format!("unable to open file '/etc/pve/{file}.tmp.{pid}' - Permission denied"))
+        Err(format!(
+            "unable to open file '/etc/pve/{file}.tmp.{pid}' - Permission denied"
+        ))
     }
 
     /// Adds a line to a task's log.
@@ -201,7 +210,7 @@ impl World {
             node: node.to_owned(),
             pid: 10_000 + u32::try_from(sequence).unwrap_or(u32::MAX - 10_000),
             pstart: pstart & 0xF_FFFF_FFFF,
-            starttime: upid_time(now),
+            starttime: whole(now),
             kind: work.type_name(guest_kind),
             id: vmid.to_string(),
             user: who.to_owned(),
@@ -223,7 +232,11 @@ impl World {
     }
 
     fn duration_of(&self, node: &str, vmid: u32, work: &Work) -> f64 {
-        let own = self.guests.get(&vmid).map(|guest| guest.task_seconds).unwrap_or_default();
+        let own = self
+            .guests
+            .get(&vmid)
+            .map(|guest| guest.task_seconds)
+            .unwrap_or_default();
         let own = match work {
             Work::Create { .. } => own.create,
             Work::Delete { .. } => own.delete,
@@ -248,7 +261,11 @@ impl World {
         self.tasks.tasks[index].stage = stage;
         self.tasks.sequence += 1;
         let sequence = self.tasks.sequence;
-        self.tasks.events.push(Event { at, sequence, task: index });
+        self.tasks.events.push(Event {
+            at,
+            sequence,
+            task: index,
+        });
     }
 
     fn carry_on(&mut self, index: usize, at: Seconds) {
@@ -261,9 +278,11 @@ impl World {
             return;
         }
         let step = match task.work.clone() {
-            Work::Create { name, description, vmstate } => {
-                create::step(self, index, at, &name, description.as_deref(), vmstate)
-            }
+            Work::Create {
+                name,
+                description,
+                vmstate,
+            } => create::step(self, index, at, &name, description.as_deref(), vmstate),
             Work::Delete { name, force } => delete::step(self, index, at, &name, force),
             Work::Rollback { name, start } => rollback::step(self, index, at, &name, start),
             Work::Start => power::start(self, index, at),
@@ -304,7 +323,16 @@ impl World {
         self.record_task(index);
         let task = self.task(index);
         let node = task.upid.node.clone();
-        self.tasks.archive.push(index);
+        self.tasks
+            .archive
+            .entry(node.clone())
+            .or_default()
+            .push(index);
+        self.tasks
+            .unfinished
+            .entry(node.clone())
+            .or_default()
+            .remove(&index);
         let slots = self.tasks.slots.entry(node.clone()).or_default();
         if queued {
             slots.waiting.retain(|waiting| *waiting != index);

@@ -5,6 +5,8 @@
 //! members; the crate's README describes all of it. Members nobody reads, such
 //! as `note`, are ignored, so that files can be commented.
 
+mod file;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,6 +19,11 @@ use crate::clock::{Clock, Seconds, whole};
 use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::tasks::TaskTable;
+
+use file::{
+    AclFile, CredentialsFile, GuestFile, KindFile, NodeFile, PoolFile, SnapshotFile, StorageFile,
+    TokenFile, UserFile, WorldFile,
+};
 
 use super::guest::{
     Config, Guest, GuestKind, Running, Snapshot, TaskSeconds, stored_description, volumes,
@@ -52,20 +59,31 @@ pub fn world(
     timing: Timing,
     start: Option<Seconds>,
 ) -> Result<World, LoadError> {
-    let file = WorldFile::deserialize(world)
-        .map_err(|source| LoadError::Form { what: "world", source })?;
-    let credentials = CredentialsFile::deserialize(credentials)
-        .map_err(|source| LoadError::Form { what: "credentials", source })?;
+    let file = WorldFile::deserialize(world).map_err(|source| LoadError::Form {
+        what: "world",
+        source,
+    })?;
+    let credentials =
+        CredentialsFile::deserialize(credentials).map_err(|source| LoadError::Form {
+            what: "credentials",
+            source,
+        })?;
     let clock = Clock::new(start);
     let boot = clock.now();
-    let nodes: BTreeMap<String, Node> =
-        file.cluster.nodes.iter().map(|node| (node.name.clone(), node.build())).collect();
+    let nodes: BTreeMap<String, Node> = file
+        .cluster
+        .nodes
+        .iter()
+        .map(|node| (node.name.clone(), node.build()))
+        .collect();
     let this_node = match file.cluster.this_node {
         Some(name) => name,
         None => nodes.keys().next().cloned().unwrap_or_default(),
     };
     if !nodes.contains_key(&this_node) {
-        return Err(LoadError::Contradiction(format!("this_node '{this_node}' is no node of it")));
+        return Err(LoadError::Contradiction(format!(
+            "this_node '{this_node}' is no node of it"
+        )));
     }
     let mut built = World {
         clock,
@@ -87,7 +105,10 @@ pub fn world(
     for guest in file.guests {
         let guest = guest.build(&file.guest_defaults, boot);
         if !built.nodes.contains_key(&guest.node) {
-            let text = format!("guest {} is on the unknown node '{}'", guest.vmid, guest.node);
+            let text = format!(
+                "guest {} is on the unknown node '{}'",
+                guest.vmid, guest.node
+            );
             return Err(LoadError::Contradiction(text));
         }
         built.guests.insert(guest.vmid, guest);
@@ -104,221 +125,18 @@ pub fn world(
     Ok(built)
 }
 
-#[derive(Deserialize)]
-struct WorldFile {
-    cluster: ClusterFile,
-    #[serde(default)]
-    storages: Vec<StorageFile>,
-    #[serde(default)]
-    guest_defaults: BTreeMap<String, Config>,
-    #[serde(default)]
-    guests: Vec<GuestFile>,
-    #[serde(default)]
-    pools: Vec<PoolFile>,
-    #[serde(default)]
-    roles: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
-    users: Vec<UserFile>,
-    #[serde(default)]
-    tokens: Vec<TokenFile>,
-    #[serde(default)]
-    acl: Vec<AclFile>,
-}
-
-#[derive(Deserialize)]
-struct ClusterFile {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default = "yes")]
-    quorate: bool,
-    #[serde(default)]
-    this_node: Option<String>,
-    nodes: Vec<NodeFile>,
-}
-
-#[derive(Deserialize)]
-struct NodeFile {
-    name: String,
-    #[serde(default)]
-    nodeid: u32,
-    #[serde(default)]
-    ip: Option<String>,
-    #[serde(default = "yes")]
-    online: bool,
-    #[serde(default)]
-    proxying_gives: Option<String>,
-    #[serde(default = "one")]
-    slowness: f64,
-    #[serde(default)]
-    task_slots: Option<u32>,
-    #[serde(default = "two")]
-    processors: u32,
-    #[serde(default = "default_memory")]
-    memory: u64,
-}
-
-#[derive(Deserialize)]
-struct StorageFile {
-    storage: String,
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    content: Vec<String>,
-    #[serde(default)]
-    shared: bool,
-    #[serde(default)]
-    disable: bool,
-    #[serde(default)]
-    nodes: Option<Vec<String>>,
-    #[serde(default)]
-    path: Option<String>,
-    #[serde(default)]
-    is_mountpoint: Option<Value>,
-    #[serde(default)]
-    snapshots: Option<BTreeMap<String, bool>>,
-    #[serde(default)]
-    total: Option<u64>,
-    #[serde(default)]
-    used: Option<u64>,
-    #[serde(default)]
-    usage: BTreeMap<String, UsageFile>,
-}
-
-#[derive(Deserialize)]
-struct UsageFile {
-    total: u64,
-    used: u64,
-}
-
-#[derive(Deserialize)]
-struct GuestFile {
-    vmid: u32,
-    #[serde(rename = "type")]
-    kind: KindFile,
-    node: String,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    hostname: Option<String>,
-    #[serde(default)]
-    status: Option<String>,
-    #[serde(default)]
-    config: Config,
-    #[serde(default)]
-    snapshots: Vec<SnapshotFile>,
-    #[serde(default)]
-    parent: Option<String>,
-    #[serde(default)]
-    task_seconds: TaskSecondsFile,
-    #[serde(default)]
-    replication_job: Option<String>,
-    #[serde(default)]
-    agent_answers: bool,
-}
-
-#[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "lowercase")]
-enum KindFile {
-    Qemu,
-    Lxc,
-}
-
-#[derive(Deserialize, Default)]
-struct TaskSecondsFile {
-    #[serde(default)]
-    create: Option<f64>,
-    #[serde(default)]
-    delete: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct SnapshotFile {
-    name: String,
-    #[serde(default)]
-    parent: Option<String>,
-    #[serde(default)]
-    description: Option<String>,
-    #[serde(default)]
-    snaptime: Option<i64>,
-    #[serde(default)]
-    snapstate: Option<String>,
-    #[serde(default)]
-    vmstate: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct PoolFile {
-    poolid: String,
-    #[serde(default)]
-    comment: Option<String>,
-    #[serde(default)]
-    guests: BTreeSet<u32>,
-    #[serde(default)]
-    storages: BTreeSet<String>,
-}
-
-#[derive(Deserialize)]
-struct UserFile {
-    userid: String,
-    #[serde(default = "enabled")]
-    enable: u8,
-    #[serde(default)]
-    expire: i64,
-}
-
-#[derive(Deserialize)]
-struct TokenFile {
-    tokenid: String,
-    #[serde(default = "enabled")]
-    privsep: u8,
-    #[serde(default)]
-    expire: i64,
-}
-
-#[derive(Deserialize)]
-struct AclFile {
-    path: String,
-    who: String,
-    role: String,
-    #[serde(default = "enabled")]
-    propagate: u8,
-}
-
-#[derive(Deserialize)]
-struct CredentialsFile {
-    #[serde(default)]
-    passwords: BTreeMap<String, String>,
-    #[serde(default)]
-    tokens: BTreeMap<String, String>,
-    #[serde(default)]
-    totp: BTreeMap<String, String>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-fn two() -> u32 {
-    2
-}
-
-fn enabled() -> u8 {
-    1
-}
-
-fn default_memory() -> u64 {
-    24 << 30
-}
-
 impl NodeFile {
     fn build(&self) -> Node {
-        let reason = self.proxying_gives.as_deref().unwrap_or("595 No route to host");
+        let reason = self
+            .proxying_gives
+            .as_deref()
+            .unwrap_or("595 No route to host");
         let reason = reason.strip_prefix("595 ").unwrap_or(reason);
-        let reach = if self.online { Reach::Online } else { Reach::Offline(reason.to_owned()) };
+        let reach = if self.online {
+            Reach::Online
+        } else {
+            Reach::Offline(reason.to_owned())
+        };
         Node {
             name: self.name.clone(),
             id: self.nodeid,
@@ -339,7 +157,10 @@ impl StorageFile {
         let mut options = BTreeMap::new();
         options.extend(self.path.map(|path| ("path".to_owned(), path)));
         options.extend(self.is_mountpoint.map(|value| {
-            ("is_mountpoint".to_owned(), crate::schema::perl_text(&value).into_owned())
+            (
+                "is_mountpoint".to_owned(),
+                crate::schema::perl_text(&value).into_owned(),
+            )
         }));
         if self.storage == "local" {
             options.insert("prune-backups".to_owned(), "keep-all=1".to_owned());
@@ -356,11 +177,22 @@ impl StorageFile {
             disabled: self.disable,
             nodes: self.nodes,
             options,
-            usage: Usage { total, used: self.used.unwrap_or(total / 10) },
+            usage: Usage {
+                total,
+                used: self.used.unwrap_or(total / 10),
+            },
             usage_by_node: self
                 .usage
                 .into_iter()
-                .map(|(node, usage)| (node, Usage { total: usage.total, used: usage.used }))
+                .map(|(node, usage)| {
+                    (
+                        node,
+                        Usage {
+                            total: usage.total,
+                            used: usage.used,
+                        },
+                    )
+                })
                 .collect(),
         };
         (self.storage, storage)
@@ -369,7 +201,11 @@ impl StorageFile {
 
 impl PoolFile {
     fn build(self) -> (String, Pool) {
-        let pool = Pool { comment: self.comment, guests: self.guests, storages: self.storages };
+        let pool = Pool {
+            comment: self.comment,
+            guests: self.guests,
+            storages: self.storages,
+        };
         (self.poolid, pool)
     }
 }
@@ -381,17 +217,30 @@ impl GuestFile {
             KindFile::Lxc => GuestKind::Lxc,
         };
         let mut config = self.config;
-        let lock = config.remove("lock").and_then(|lock| lock.as_str().map(str::to_owned));
+        let lock = config
+            .remove("lock")
+            .and_then(|lock| lock.as_str().map(str::to_owned));
         for (key, value) in defaults.get(kind.word()).into_iter().flatten() {
             config.entry(key.clone()).or_insert_with(|| value.clone());
         }
-        complete_config(kind, self.vmid, &mut config, self.name.or(self.hostname), boot);
+        complete_config(
+            kind,
+            self.vmid,
+            &mut config,
+            self.name.or(self.hostname),
+            boot,
+        );
         let config = Arc::new(config);
         let parent = self.parent.or_else(|| newest_complete(&self.snapshots));
-        let snapshots =
-            self.snapshots.into_iter().map(|one| one.build(kind, &config, boot)).collect();
-        let running = (self.status.as_deref() == Some("running"))
-            .then_some(Running { since: boot - 3_600.0, pid: 20_000 + self.vmid });
+        let snapshots = self
+            .snapshots
+            .into_iter()
+            .map(|one| one.build(kind, &config, boot))
+            .collect();
+        let running = (self.status.as_deref() == Some("running")).then_some(Running {
+            since: boot - 3_600.0,
+            pid: 20_000 + self.vmid,
+        });
         Guest {
             vmid: self.vmid,
             kind,
@@ -424,7 +273,9 @@ impl SnapshotFile {
         };
         let snapshot = Snapshot {
             taken_at: self.snaptime.unwrap_or_else(|| whole(boot) - 3_600),
-            description: self.description.and_then(|text| stored_description(kind, &text)),
+            description: self
+                .description
+                .and_then(|text| stored_description(kind, &text)),
             parent: self.parent,
             state: self.snapstate,
             vmstate,
@@ -466,15 +317,22 @@ fn complete_config(
         *memory = Value::from(memory.to_string());
     }
     let mut add = |key: &str, text: String| {
-        config.entry(key.to_owned()).or_insert_with(|| Value::from(text));
+        config
+            .entry(key.to_owned())
+            .or_insert_with(|| Value::from(text));
     };
-    add("meta", format!("creation-qemu=10.0.2,ctime={}", whole(boot) - 86_400));
+    add(
+        "meta",
+        format!("creation-qemu=10.0.2,ctime={}", whole(boot) - 86_400),
+    );
     add("smbios1", format!("uuid={}", stable_uuid(vmid, 1)));
     add("vmgenid", stable_uuid(vmid, 2));
     let boot_order = default_boot_order(config);
     if !boot_order.is_empty() {
         let order = format!("order={}", boot_order.join(";"));
-        config.entry("boot".to_owned()).or_insert_with(|| Value::from(order));
+        config
+            .entry("boot".to_owned())
+            .or_insert_with(|| Value::from(order));
     }
 }
 
@@ -494,9 +352,22 @@ fn default_boot_order(config: &Config) -> Vec<String> {
 
 fn stable_uuid(vmid: u32, part: u32) -> String {
     let mixed = u64::from(vmid).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(part) << 40;
-    let hex = format!("{:016x}{:016x}", mixed, mixed.rotate_left(29).wrapping_add(mixed));
-    let parts = [&hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]];
-    format!("{}-{}-4{}-8{}-{}", parts[0], parts[1], parts[2], parts[3], parts[4])
+    let hex = format!(
+        "{:016x}{:016x}",
+        mixed,
+        mixed.rotate_left(29).wrapping_add(mixed)
+    );
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[13..16],
+        &hex[17..20],
+        &hex[20..32],
+    ];
+    format!(
+        "{}-{}-4{}-8{}-{}",
+        parts[0], parts[1], parts[2], parts[3], parts[4]
+    )
 }
 
 fn access(
@@ -507,7 +378,10 @@ fn access(
     credentials: &CredentialsFile,
 ) -> Access {
     let hidden = |from: &BTreeMap<String, String>, name: &str| from.get(name).map(Hidden::new);
-    let mut access = Access { roles: roles::predefined(), ..Access::default() };
+    let mut access = Access {
+        roles: roles::predefined(),
+        ..Access::default()
+    };
     access.roles.extend(own_roles);
     for user in users {
         let entry = access.users.entry(user.userid.clone()).or_default();
