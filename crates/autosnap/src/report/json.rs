@@ -169,8 +169,14 @@ impl GuestRecord {
             ..Self::default()
         };
         match &plan.decision {
-            Decision::Skip(skip) => record.end("skipped", Some(words::skip(skip))),
-            Decision::Refuse(refusal) => record.end("refused", Some(words::refusal(refusal).0)),
+            Decision::Skip(skip) => {
+                record.result = "skipped";
+                record.reason = Some(words::skip(skip));
+            }
+            Decision::Refuse(refusal) => {
+                record.result = "refused";
+                record.reason = Some(words::refusal(plan.guest.kind, refusal).0);
+            }
             Decision::Proceed(steps) => {
                 record.create = steps
                     .creation
@@ -183,11 +189,6 @@ impl GuestRecord {
             }
         }
         record
-    }
-
-    fn end(&mut self, result: &'static str, reason: Option<String>) {
-        self.result = result;
-        self.reason = reason;
     }
 }
 
@@ -231,17 +232,18 @@ impl Sink for JsonReport {
                 end,
                 duration,
             } => {
-                let (result, reason) = match end {
-                    GuestEnd::Done => ("done", None),
-                    GuestEnd::Skipped(skip) => ("skipped", Some(words::skip(skip))),
-                    GuestEnd::Refused(refusal) => ("refused", Some(words::refusal(refusal).0)),
-                    GuestEnd::Failed => ("failed", None),
-                    GuestEnd::Vetoed => ("vetoed", None),
-                    GuestEnd::NotReached => ("not-reached", None),
+                // Whoever was left out by the plan has its reason since then.
+                let result = match end {
+                    GuestEnd::Done => "done",
+                    GuestEnd::Skipped(_) => "skipped",
+                    GuestEnd::Refused(_) => "refused",
+                    GuestEnd::Failed => "failed",
+                    GuestEnd::Vetoed => "vetoed",
+                    GuestEnd::NotReached => "not-reached",
                 };
                 if let Some(guest) = self.guest(*vmid) {
                     guest.seconds = seconds(*duration);
-                    guest.end(result, reason);
+                    guest.result = result;
                 }
             }
             Event::RunFinished { duration } => self.print(*duration),

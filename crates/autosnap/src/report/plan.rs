@@ -33,7 +33,7 @@ fn block(plan: &GuestPlan, phases: bool) -> String {
     match &plan.decision {
         Decision::Skip(skip) => _ = writeln!(text, "{}", words::skip(skip)),
         Decision::Refuse(refusal) => {
-            let (reason, more) = words::refusal(refusal);
+            let (reason, more) = words::refusal(plan.guest.kind, refusal);
             _ = writeln!(text, "{reason}");
             if let Some(more) = more {
                 _ = writeln!(text, "  {more}");
@@ -41,7 +41,7 @@ fn block(plan: &GuestPlan, phases: bool) -> String {
         }
         Decision::Proceed(steps) => {
             if let Some(lock) = &plan.guest.lock {
-                _ = writeln!(text, "Would wait: VM is locked ({lock})");
+                _ = writeln!(text, "Would wait: {}", words::locked(plan.guest.kind, lock));
             }
             steps_to_take(&mut text, steps, phases);
         }

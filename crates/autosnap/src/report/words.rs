@@ -3,6 +3,7 @@
 //! kept where it has any, because people grep for them.
 
 use autosnap_core::event::{Cause, Effect, Failure, Interruption, PostponeReason};
+use autosnap_core::guest::GuestKind;
 use autosnap_core::plan::{DropReason, Note, Refusal, Skip};
 
 /// Why a guest was left out without harm.
@@ -19,8 +20,16 @@ pub(super) fn skip(skip: &Skip) -> String {
     }
 }
 
+/// PVE's words for a guest that somebody holds (`check_lock` in `PVE/AbstractConfig.pm`).
+pub(super) fn locked(kind: GuestKind, lock: &str) -> String {
+    match kind {
+        GuestKind::Qemu => format!("VM is locked ({lock})"),
+        GuestKind::Lxc => format!("CT is locked ({lock})"),
+    }
+}
+
 /// Why a guest did not get what was asked for; the second line says more.
-pub(super) fn refusal(refusal: &Refusal) -> (String, Option<String>) {
+pub(super) fn refusal(kind: GuestKind, refusal: &Refusal) -> (String, Option<String>) {
     match refusal {
         Refusal::NodeOffline => ("Skip VM status unknown: node offline or not reachable".to_owned(), None),
         Refusal::StorageFull(full) => {
@@ -28,7 +37,7 @@ pub(super) fn refusal(refusal: &Refusal) -> (String, Option<String>) {
         }
         Refusal::Unreadable(message) => (message.clone(), None),
         Refusal::Locked(lock) => (
-            format!("VM is locked ({lock})"),
+            locked(kind, lock),
             Some("try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned()),
         ),
         Refusal::NameTaken(name) => (

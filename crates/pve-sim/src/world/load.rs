@@ -71,6 +71,7 @@ pub fn world(
         clock,
         cluster_name: file.cluster.name,
         quorate: file.cluster.quorate,
+        version: file.cluster.version,
         this_node,
         nodes,
         guests: BTreeMap::new(),
@@ -133,6 +134,8 @@ struct ClusterFile {
     quorate: bool,
     #[serde(default)]
     this_node: Option<String>,
+    #[serde(default)]
+    version: Option<String>,
     nodes: Vec<NodeFile>,
 }
 
