@@ -138,6 +138,11 @@ pub struct JobArgs {
           default_value = "false", default_missing_value = "true", hide_default_value = true,
           hide_possible_values = true, value_parser = truth(), value_name = "BOOL")]
     pub force_remove: bool,
+    /// Send removals again that PVE did not finish, where the guest is unlocked.
+    #[arg(long, help_heading = EXECUTION, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true,
+          hide_possible_values = true, value_parser = truth(), value_name = "BOOL")]
+    pub retry_stuck_removal: bool,
     /// Try locked guests again until this long after the start, for example 90s, 10m, 1h [default without a value: 10m]
     #[arg(long, value_name = "DURATION", help_heading = EXECUTION, num_args = 0..=1, require_equals = true,
           default_missing_value = "10m", value_parser = crate::settings::parse_duration)]

@@ -22,9 +22,14 @@ use crate::{logging, normalize, response_file, signals, status};
 
 /// Runs the program with the arguments behind its name, and says what to exit with.
 pub fn run(arguments: &[OsString]) -> ExitStatus {
+    run_at(arguments, &Zoned::now())
+}
+
+/// The same at a given time, in the zone whose time goes into the names of snapshots.
+pub fn run_at(arguments: &[OsString], now: &Zoned) -> ExitStatus {
     let console = Console::default();
     let result = parse(arguments).and_then(|parsed| match parsed {
-        Parsed::Run(cli) => execute(&cli, arguments),
+        Parsed::Run(cli) => execute(&cli, arguments, now),
         Parsed::Shown(text) => {
             console.out(&text);
             Ok(ExitStatus::Success)
@@ -64,19 +69,21 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
     }
 }
 
-fn execute(cli: &Cli, arguments: &[OsString]) -> Result<ExitStatus, Fault> {
+fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus, Fault> {
     match &cli.command {
         Command::Snap(args) => run_job(
             &JobSettings::of_snap(args)?,
             &args.root,
             args.job.output,
             arguments,
+            now,
         ),
         Command::Clean(args) => run_job(
             &JobSettings::of_clean(args)?,
             &args.root,
             args.job.output,
             arguments,
+            now,
         ),
         Command::Status(args) => {
             let settings = StatusSettings::read(args)?;
@@ -84,17 +91,12 @@ fn execute(cli: &Cli, arguments: &[OsString]) -> Result<ExitStatus, Fault> {
             let console = Console::default();
             block_on(async {
                 let client = Client::connect(connection.options).await?;
-                let status = status::read(&settings, &client, Timestamp::now()).await?;
+                let status = status::read(&settings, &client, now.timestamp()).await?;
                 for warning in &status.warnings {
                     console.error(&format!("WARNING: {warning}"));
                 }
-                report::print_status(
-                    &console,
-                    &status.rows,
-                    settings.output,
-                    Zoned::now().time_zone(),
-                )
-                .map_err(|error| Fault::failure(format!("{error:#}")))?;
+                report::print_status(&console, &status.rows, settings.output, now.time_zone())
+                    .map_err(|error| Fault::failure(format!("{error:#}")))?;
                 Ok(status.exit_status())
             })
         }
@@ -120,6 +122,7 @@ fn run_job(
     root: &RootArgs,
     output: JobOutput,
     arguments: &[OsString],
+    now: &Zoned,
 ) -> Result<ExitStatus, Fault> {
     let connection = connection(root, arguments)?;
     let console = Console::with_bar(!settings.dry_run && !settings.debug);
@@ -130,7 +133,7 @@ fn run_job(
         let context = Context {
             client,
             identity,
-            now: Zoned::now(),
+            now: now.clone(),
             events,
             stop: Stop::default(),
             tasks: Tasks::default(),
@@ -140,7 +143,7 @@ fn run_job(
             context.tasks.clone(),
             console.clone(),
         ));
-        let reporting = report::drive(receiver, sinks(settings, output, &console));
+        let reporting = report::drive(receiver, sinks(settings, output, &console, now.timestamp()));
         let working = async {
             let result = job::run(settings, &context).await;
             let outcome = context.events.outcome();
@@ -161,20 +164,21 @@ fn run_job(
 }
 
 /// Who is told of a run.
-pub(crate) fn sinks(
+fn sinks(
     settings: &JobSettings,
     output: JobOutput,
     console: &Console,
+    started: Timestamp,
 ) -> Vec<Box<dyn Sink>> {
     let report: Box<dyn Sink> = match output {
         JobOutput::Text => Box::new(Text::new(console.clone(), settings.debug)),
-        JobOutput::Json => Box::new(JsonReport::new(console.clone(), false, Timestamp::now())),
-        JobOutput::JsonPretty => Box::new(JsonReport::new(console.clone(), true, Timestamp::now())),
+        JobOutput::Json => Box::new(JsonReport::new(console.clone(), false, started)),
+        JobOutput::JsonPretty => Box::new(JsonReport::new(console.clone(), true, started)),
     };
     vec![report, Box::new(Progress::new(console))]
 }
 
-fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

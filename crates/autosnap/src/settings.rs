@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use autosnap_core::name::{self, Label, TimestampFormat};
+use autosnap_core::retention::StuckRemovals;
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::Selection;
 use autosnap_core::storage::StorageLimit;
@@ -46,6 +47,8 @@ pub struct JobSettings {
     pub force_remove: bool,
     /// How long locked guests are tried again.
     pub wait_locked: Option<Duration>,
+    /// What becomes of removals that PVE did not finish.
+    pub stuck: StuckRemovals,
     /// Change nothing.
     pub dry_run: bool,
     /// `--debug`.
@@ -135,6 +138,11 @@ impl JobSettings {
             timeout: Duration::from_secs(root.timeout.into()),
             force_remove: args.force_remove,
             wait_locked: args.wait_locked,
+            stuck: if args.retry_stuck_removal {
+                StuckRemovals::Retry
+            } else {
+                StuckRemovals::Leave
+            },
             dry_run: root.dry_run,
             debug: root.debug,
         })

@@ -237,6 +237,13 @@ impl Client {
         self.session.transport().peer_fingerprint()
     }
 
+    /// How many seconds the current host's clock is ahead of this machine's (less than zero:
+    /// behind), from the `Date` of its last answer. Right to about a second and the time the
+    /// answer took.
+    pub fn clock_difference(&self) -> Option<i64> {
+        self.session.transport().clock_difference()
+    }
+
     async fn read<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Error> {
         Ok(self.session.ask::<T>(call).await?.0)
     }

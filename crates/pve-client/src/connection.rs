@@ -6,13 +6,13 @@
 //! open (see [`crate::wire`]).
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::ext::ReasonPhrase;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -38,8 +38,7 @@ pub(crate) struct Connection {
     served: u32,
 }
 
-/// A complete answer.
-#[derive(Debug)]
+/// A complete answer; cannot be printed as a whole, for that to a login holds a ticket.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     /// The text behind the status; PVE's error text.
@@ -47,6 +46,8 @@ pub(crate) struct Reply {
     /// The media type, without parameters.
     pub(crate) media_type: String,
     pub(crate) body: Bytes,
+    /// When the host says it answered, to the second.
+    pub(crate) date: Option<SystemTime>,
 }
 
 /// Why there is no connection. In every case no request was written.
@@ -129,8 +130,8 @@ impl Connection {
 
     /// Waits until it can take a request; false if the server closed it meanwhile.
     pub(crate) async fn is_ready(&mut self) -> bool {
-        // Letting the runtime look at its sockets first makes a close that has already arrived
-        // known to hyper.
+        // This lets Tokio's current-thread runtime look at its sockets first, so that hyper knows
+        // of an end that has already arrived. On other runtimes it costs nothing.
         tokio::task::yield_now().await;
         matches!(timeout(READY_LIMIT, self.sender.ready()).await, Ok(Ok(())))
     }
@@ -181,12 +182,7 @@ async fn read(response: Response<Incoming>) -> Result<Reply, ExchangeFailure> {
         },
         |phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned(),
     );
-    let media_type = head
-        .headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let media_type = media_type
-        .unwrap_or_default()
+    let media_type = header(&head.headers, CONTENT_TYPE)
         .split(';')
         .next()
         .unwrap_or_default();
@@ -195,7 +191,16 @@ async fn read(response: Response<Incoming>) -> Result<Reply, ExchangeFailure> {
         phrase,
         media_type: media_type.trim().to_ascii_lowercase(),
         body: body.to_bytes(),
+        date: httpdate::parse_http_date(header(&head.headers, DATE)).ok(),
     })
+}
+
+/// The text of a header, empty if it is absent or no text.
+fn header(headers: &HeaderMap, name: HeaderName) -> &str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 impl From<HandshakeFailure> for ConnectFailure {

@@ -3,6 +3,7 @@
 //! and how a request addressed to it looks.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use http_body_util::Full;
 use hyper::Request;
@@ -31,6 +32,7 @@ pub(crate) struct Host {
     pub(crate) pool: Pool,
     authority: HeaderValue,
     fingerprint: Mutex<Option<Fingerprint>>,
+    clock_difference: Mutex<Option<i64>>,
 }
 
 impl Host {
@@ -42,6 +44,7 @@ impl Host {
             endpoint: endpoint.clone(),
             pool: Pool::default(),
             fingerprint: Mutex::new(None),
+            clock_difference: Mutex::new(None),
         })
     }
 
@@ -58,6 +61,23 @@ impl Host {
             .fingerprint
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = fingerprint;
+    }
+
+    /// How many seconds its clock is ahead of this machine's, as its last answer told.
+    pub(crate) fn clock_difference(&self) -> Option<i64> {
+        *self
+            .clock_difference
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers what an answer that has just come in tells about the host's clock.
+    pub(crate) fn note_date(&self, date: Option<SystemTime>) {
+        let difference = date.map(|date| difference(date, SystemTime::now()));
+        *self
+            .clock_difference
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = difference;
     }
 
     /// The request as it is written. The body has a known length, so hyper never chunks it, which
@@ -116,5 +136,14 @@ impl Host {
                 tracing::debug!(%endpoint, reason, "host passed over");
             }
         }
+    }
+}
+
+/// How many whole seconds one time is ahead of another.
+fn difference(theirs: SystemTime, ours: SystemTime) -> i64 {
+    let whole = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    match theirs.duration_since(ours) {
+        Ok(ahead) => whole(ahead),
+        Err(behind) => -whole(behind.duration()),
     }
 }

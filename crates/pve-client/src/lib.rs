@@ -25,8 +25,8 @@
 //! ```
 //!
 //! Where to look: the calls are in `client`, the way of a request in `transport`, sign-on in
-//! `session`, what PVE's answers mean in `reply` and `types`. What may be sent twice is decided in
-//! `transport::may_repeat` and nowhere else.
+//! `session`, what PVE's answers mean in `reply` and `types`. What may be sent again after it was
+//! written is decided in `transport::may_repeat` and nowhere else.
 
 mod call;
 mod client;

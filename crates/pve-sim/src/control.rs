@@ -17,24 +17,51 @@ use crate::world::{Reach, World};
 
 /// All commands, with their arguments, for help texts.
 pub const COMMANDS: &[(&str, &str)] = &[
-    ("hold-lock qemu|lxc VMID SECONDS", "another process holds the configuration's lock file"),
-    ("ticket USERID AGE", "print a ticket that was issued AGE seconds ago"),
-    ("lose-disk-snapshot VMID NAME", "the disk snapshots of that name vanish"),
+    (
+        "hold-lock qemu|lxc VMID SECONDS",
+        "another process holds the configuration's lock file",
+    ),
+    (
+        "ticket USERID AGE",
+        "print a ticket that was issued AGE seconds ago",
+    ),
+    (
+        "lose-disk-snapshot VMID NAME",
+        "the disk snapshots of that name vanish",
+    ),
     ("hide-disk VMID", "the disk files cannot be opened"),
     ("show-disk VMID", "the disk files are back"),
-    ("lock VMID LOCK", "set the lock in the guest's configuration"),
-    ("unlock VMID", "drop the lock from the guest's configuration"),
+    (
+        "lock VMID LOCK",
+        "set the lock in the guest's configuration",
+    ),
+    (
+        "unlock VMID",
+        "drop the lock from the guest's configuration",
+    ),
     ("kill-task UPID", "kill the task's worker"),
-    ("lose-quorum", "the cluster loses its majority: configuration is read-only"),
+    (
+        "lose-quorum",
+        "the cluster loses its majority: configuration is read-only",
+    ),
     ("regain-quorum", "the majority is back"),
     ("drop NODE", "packets to the node vanish"),
-    ("undrop NODE", "packets to the node arrive again, or are refused as before"),
+    (
+        "undrop NODE",
+        "packets to the node arrive again, or are refused as before",
+    ),
     ("node-offline NODE", "the node is switched off"),
     ("node-online NODE", "the node is back"),
-    ("usage STORAGE NODE USED [TOTAL]", "set a storage's usage in bytes"),
+    (
+        "usage STORAGE NODE USED [TOTAL]",
+        "set a storage's usage in bytes",
+    ),
     ("expire-tickets", "all tickets become invalid"),
     ("advance SECONDS", "move the simulated clock on"),
-    ("journal", "print the journal as JSON lines, as far as it is kept in memory"),
+    (
+        "journal",
+        "print the journal as JSON lines, as far as it is kept in memory",
+    ),
 ];
 
 /// A command that was not carried out.
@@ -71,7 +98,10 @@ pub(crate) fn carry_out(shared: &Shared, words: &[String]) -> Result<String, Con
         }
         ["journal"] => {
             let lines: Vec<String> = world.journal.view(|entries| {
-                entries.iter().filter_map(|entry| serde_json::to_string(entry).ok()).collect()
+                entries
+                    .iter()
+                    .filter_map(|entry| serde_json::to_string(entry).ok())
+                    .collect()
             });
             return Ok(lines.join("\n"));
         }
@@ -120,7 +150,9 @@ fn change_guest(world: &mut World, words: &[&str]) -> Result<String, ControlErro
             guest.held_until = now + number(seconds)?;
         }
         ["lose-disk-snapshot", vmid, name] => {
-            guest(world, vmid)?.lost_disk_snapshots.insert((*name).to_owned());
+            guest(world, vmid)?
+                .lost_disk_snapshots
+                .insert((*name).to_owned());
         }
         ["hide-disk", vmid] => guest(world, vmid)?.disk_hidden = true,
         ["show-disk", vmid] => guest(world, vmid)?.disk_hidden = false,
@@ -161,7 +193,10 @@ fn set_usage(
     used: &str,
     total: Option<&str>,
 ) -> Result<String, ControlError> {
-    let bytes = |text: &str| text.parse::<u64>().map_err(|_| ControlError::Usage(text.to_owned()));
+    let bytes = |text: &str| {
+        text.parse::<u64>()
+            .map_err(|_| ControlError::Usage(text.to_owned()))
+    };
     let Some(storage) = world.storages.get_mut(storage) else {
         return Err(ControlError::Missing(format!("storage {storage}")));
     };
@@ -199,7 +234,10 @@ fn set(flag: &mut bool, value: bool) -> String {
 ///
 /// When the simulator cannot be reached or does not carry the command out.
 pub fn send(url: &str, words: &[String]) -> Result<String, ControlError> {
-    let unreachable = |reason: String| ControlError::Unreachable { url: url.to_owned(), reason };
+    let unreachable = |reason: String| ControlError::Unreachable {
+        url: url.to_owned(),
+        reason,
+    };
     let rest = url.strip_prefix("https://").unwrap_or(url);
     let authority = rest.split('/').next().unwrap_or(rest);
     let address: SocketAddr = authority
@@ -207,8 +245,13 @@ pub fn send(url: &str, words: &[String]) -> Result<String, ControlError> {
         .map_err(|error| unreachable(error.to_string()))?
         .next()
         .ok_or_else(|| unreachable("no address".to_owned()))?;
-    let (status, body) = exchange(address, words).map_err(|error| unreachable(error.to_string()))?;
-    if status == 200 { Ok(body) } else { Err(ControlError::Refused(body)) }
+    let (status, body) =
+        exchange(address, words).map_err(|error| unreachable(error.to_string()))?;
+    if status == 200 {
+        Ok(body)
+    } else {
+        Err(ControlError::Refused(body))
+    }
 }
 
 fn exchange(address: SocketAddr, words: &[String]) -> std::io::Result<(u16, String)> {
@@ -227,6 +270,10 @@ fn exchange(address: SocketAddr, words: &[String]) -> std::io::Result<(u16, Stri
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
     Ok((status, body.to_owned()))
 }

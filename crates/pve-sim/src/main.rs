@@ -100,7 +100,10 @@ fn serve(options: Serve) -> Result<()> {
     let mut chosen = Options::new(world, credentials);
     chosen.listen = options.listen;
     chosen.listen_nodes = options.listen_nodes;
-    chosen.timing = Timing { task_seconds: options.task_seconds, delays: options.delays };
+    chosen.timing = Timing {
+        task_seconds: options.task_seconds,
+        delays: options.delays,
+    };
     chosen.latency = options.latency;
     chosen.start = options.start;
     if let Some(file) = &options.faults {
@@ -130,7 +133,9 @@ fn serve(options: Serve) -> Result<()> {
 fn wait_for_the_end() -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {

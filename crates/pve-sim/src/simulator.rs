@@ -61,7 +61,10 @@ impl Options {
             credentials,
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
             listen_nodes: false,
-            timing: Timing { task_seconds: 0.0, delays: 0.0 },
+            timing: Timing {
+                task_seconds: 0.0,
+                delays: 0.0,
+            },
             latency: Latency::none(),
             faults: FaultPlan::default(),
             journal: Journal::in_memory(),
@@ -108,8 +111,12 @@ impl Simulator {
     /// Builds the world and starts to listen; the addresses accept connections
     /// when this returns.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let mut world =
-            load::world(&options.world, &options.credentials, options.timing, options.start)?;
+        let mut world = load::world(
+            &options.world,
+            &options.credentials,
+            options.timing,
+            options.start,
+        )?;
         world.faults = Faults::new(options.faults);
         world.journal = Arc::new(options.journal);
         let identity = identity(&world, &options.listen, options.identity.as_ref())?;
@@ -130,7 +137,10 @@ impl Simulator {
             simulator.listen(&here, *address)?;
         }
         if options.listen_nodes {
-            let ip = options.listen.first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), SocketAddr::ip);
+            let ip = options
+                .listen
+                .first()
+                .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), SocketAddr::ip);
             for name in names {
                 simulator.listen(&name, SocketAddr::from((ip, 0)))?;
             }
@@ -140,20 +150,28 @@ impl Simulator {
 
     /// The first address of the cluster: `https://127.0.0.1:12345`.
     pub fn url(&self) -> String {
-        self.addresses().first().map_or_else(String::new, |address| format!("https://{address}"))
+        self.addresses()
+            .first()
+            .map_or_else(String::new, |address| format!("https://{address}"))
     }
 
     /// All addresses of the cluster.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let listeners = self.listeners();
-        listeners.iter().take(self.for_cluster).map(|listener| listener.address).collect()
+        listeners
+            .iter()
+            .take(self.for_cluster)
+            .map(|listener| listener.address)
+            .collect()
     }
 
     /// The addresses of the single nodes, with `listen_nodes`.
     pub fn node_addresses(&self) -> Vec<(String, SocketAddr)> {
         let listeners = self.listeners();
         let nodes = listeners.iter().skip(self.for_cluster);
-        nodes.map(|listener| (listener.node.to_string(), listener.address)).collect()
+        nodes
+            .map(|listener| (listener.node.to_string(), listener.address))
+            .collect()
     }
 
     /// SHA-256 of the certificate, as PVE shows it.
@@ -224,7 +242,9 @@ impl Simulator {
     }
 
     fn listeners(&self) -> std::sync::MutexGuard<'_, Vec<Listener>> {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -272,14 +292,16 @@ fn run_server(shared: &Arc<Shared>) -> Result<Running, StartError> {
     let handle = runtime.handle().clone();
     let (stop, stopped) = oneshot::channel();
     let shared = Arc::clone(shared);
-    let thread = std::thread::Builder::new().name("pve-sim".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            tokio::select! {
-                _ = stopped => {}
-                () = tick(&shared) => {}
-            }
-        });
-    })?;
+    let thread = std::thread::Builder::new()
+        .name("pve-sim".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = stopped => {}
+                    () = tick(&shared) => {}
+                }
+            });
+        })?;
     Ok((stop, thread, handle))
 }
 

@@ -169,13 +169,9 @@ impl GuestRecord {
             ..Self::default()
         };
         match &plan.decision {
-            Decision::Skip(skip) => {
-                record.result = "skipped";
-                record.reason = Some(words::skip(skip));
-            }
+            Decision::Skip(skip) => record.end("skipped", Some(words::skip(skip))),
             Decision::Refuse(refusal) => {
-                record.result = "refused";
-                record.reason = Some(words::refusal(plan.guest.kind, refusal).0);
+                record.end("refused", Some(words::refusal(&plan.guest, refusal).0));
             }
             Decision::Proceed(steps) => {
                 record.create = steps
@@ -189,6 +185,11 @@ impl GuestRecord {
             }
         }
         record
+    }
+
+    fn end(&mut self, result: &'static str, reason: Option<String>) {
+        self.result = result;
+        self.reason = reason;
     }
 }
 
@@ -232,18 +233,20 @@ impl Sink for JsonReport {
                 end,
                 duration,
             } => {
-                // Whoever was left out by the plan has its reason since then.
-                let result = match end {
-                    GuestEnd::Done => "done",
-                    GuestEnd::Skipped(_) => "skipped",
-                    GuestEnd::Refused(_) => "refused",
-                    GuestEnd::Failed => "failed",
-                    GuestEnd::Vetoed => "vetoed",
-                    GuestEnd::NotReached => "not-reached",
+                let (result, reason) = match end {
+                    GuestEnd::Done => ("done", None),
+                    GuestEnd::Skipped(skip) => ("skipped", Some(words::skip(skip))),
+                    GuestEnd::Refused(_) => (
+                        "refused",
+                        self.guest(*vmid).and_then(|guest| guest.reason.take()),
+                    ),
+                    GuestEnd::Failed => ("failed", None),
+                    GuestEnd::Vetoed => ("vetoed", None),
+                    GuestEnd::NotReached => ("not-reached", None),
                 };
                 if let Some(guest) = self.guest(*vmid) {
                     guest.seconds = seconds(*duration);
-                    guest.result = result;
+                    guest.end(result, reason);
                 }
             }
             Event::RunFinished { duration } => self.print(*duration),

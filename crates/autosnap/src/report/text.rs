@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun};
-use autosnap_core::guest::{Guest, GuestKind, Vmid};
+use autosnap_core::guest::{Guest, Vmid};
 use autosnap_core::outcome::Outcome;
 use autosnap_core::plan::{GuestPlan, Plan};
 use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
@@ -71,12 +71,6 @@ impl Text {
         self.plan.as_ref()?.guests.get(position)
     }
 
-    fn kind(&self, vmid: Vmid) -> GuestKind {
-        let plan = self.guest_plan(vmid);
-        plan.map(|plan| plan.guest.kind)
-            .expect("what is told of a guest comes after the plan that names it")
-    }
-
     fn hook(&mut self, run: &HookRun) {
         let mut text = run.output.clone();
         if !text.is_empty() && !text.ends_with('\n') {
@@ -114,7 +108,10 @@ impl Text {
             GuestEnd::Done => self.line(vmid, &format!("VM execution {}", time_span(duration))),
             GuestEnd::Skipped(skip) => self.line(vmid, &words::skip(skip)),
             GuestEnd::Refused(refusal) => {
-                let (text, more) = words::refusal(self.kind(vmid), refusal);
+                let Some(plan) = self.guest_plan(vmid) else {
+                    return;
+                };
+                let (text, more) = words::refusal(&plan.guest, refusal);
                 self.line(vmid, &text);
                 if let Some(more) = more {
                     self.line(vmid, &format!("  {more}"));
@@ -173,12 +170,12 @@ impl Text {
             );
         }
         for failed in &outcome.failed {
-            let name = self
-                .guest_plan(failed.vmid)
-                .map(|plan| full_name(&plan.guest))
-                .unwrap_or_default();
+            let Some(plan) = self.guest_plan(failed.vmid) else {
+                continue;
+            };
+            let name = full_name(&plan.guest);
             let reasons = match &failed.end {
-                GuestEnd::Refused(refusal) => words::refusal(self.kind(failed.vmid), refusal).0,
+                GuestEnd::Refused(refusal) => words::refusal(&plan.guest, refusal).0,
                 GuestEnd::Vetoed => "the hook said no".to_owned(),
                 GuestEnd::NotReached => "not reached".to_owned(),
                 GuestEnd::Done | GuestEnd::Skipped(_) | GuestEnd::Failed => {

@@ -9,9 +9,12 @@
 mod calls;
 mod delivery;
 mod hosts;
+mod lab;
 mod log;
+mod random_faults;
 mod recordings;
 mod sign_on;
+mod simulator;
 mod support;
 mod trust;
 mod waiting;

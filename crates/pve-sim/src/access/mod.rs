@@ -139,7 +139,11 @@ mod tests {
             secret: Some(Hidden::new("s3cret")),
         };
         let user = User {
-            tokens: [("auto".to_owned(), token(0)), ("old".to_owned(), token(1_000))].into(),
+            tokens: [
+                ("auto".to_owned(), token(0)),
+                ("old".to_owned(), token(1_000)),
+            ]
+            .into(),
             ..User::default()
         };
         Access {

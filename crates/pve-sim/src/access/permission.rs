@@ -62,7 +62,14 @@ impl Access {
     /// (`get_effective_permissions`).
     pub fn effective(&self, pools: &impl Pools, who: &str) -> BTreeMap<String, Flagged> {
         let mut paths: BTreeSet<String> = [
-            "/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms",
+            "/",
+            "/access",
+            "/access/groups",
+            "/nodes",
+            "/pool",
+            "/sdn",
+            "/storage",
+            "/vms",
         ]
         .into_iter()
         .map(str::to_owned)
@@ -89,19 +96,33 @@ impl Access {
         for section in ["vms", "access", "storage", "nodes", "sdn", "dc", "mapping"] {
             found.entry(section).or_default();
         }
-        let mut paths: BTreeSet<String> =
-            ["/", "/nodes", "/access/groups", "/vms", "/storage", "/sdn", "/mapping"]
-                .into_iter()
-                .map(str::to_owned)
-                .collect();
+        let mut paths: BTreeSet<String> = [
+            "/",
+            "/nodes",
+            "/access/groups",
+            "/vms",
+            "/storage",
+            "/sdn",
+            "/mapping",
+        ]
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
         for grant in &self.grants {
             paths.extend(ancestors(&grant.path));
         }
         for path in paths {
-            let top = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+            let top = path
+                .trim_start_matches('/')
+                .split('/')
+                .next()
+                .unwrap_or_default();
             for privilege in self.permissions(pools, who, &path).into_keys() {
                 for section in sections(top, &privilege) {
-                    found.entry(section).or_default().insert(privilege.clone(), 1);
+                    found
+                        .entry(section)
+                        .or_default()
+                        .insert(privilege.clone(), 1);
                 }
             }
         }
@@ -180,10 +201,13 @@ fn sections(top: &str, privilege: &str) -> Vec<&'static str> {
     let modify = privilege == "Permissions.Modify";
     let family = |prefix: &str| privilege.starts_with(prefix);
     match top {
-        "pool" => [("vms", family("VM.") || modify), ("storage", family("Datastore.") || modify)]
-            .into_iter()
-            .filter_map(|(section, shown)| shown.then_some(section))
-            .collect(),
+        "pool" => [
+            ("vms", family("VM.") || modify),
+            ("storage", family("Datastore.") || modify),
+        ]
+        .into_iter()
+        .filter_map(|(section, shown)| shown.then_some(section))
+        .collect(),
         "vms" if family("VM.") || modify => vec!["vms"],
         "access" if family("User.") || family("Group.") || modify => vec!["access"],
         "storage" if family("Datastore.") || modify => vec!["storage"],
@@ -228,7 +252,11 @@ mod tests {
     }
 
     fn access() -> Access {
-        let token = |separated| Token { separated, expires: 0, secret: None };
+        let token = |separated| Token {
+            separated,
+            expires: 0,
+            secret: None,
+        };
         let backup = User {
             tokens: [
                 ("auto".to_owned(), token(false)),
@@ -259,10 +287,19 @@ mod tests {
         assert!(may("backup@pve!auto", "/vms/7", "VM.Snapshot"));
         assert!(may("backup@pve!limited", "/vms/100", "VM.Snapshot"));
         assert!(!may("backup@pve!limited", "/vms/101", "VM.Audit"));
-        assert!(may("backup@pve!limited", "/vms/105", "VM.Audit"), "through its pool");
-        assert!(may("backup@pve!limited", "/vms/106", "VM.Audit"), "through the outer pool");
+        assert!(
+            may("backup@pve!limited", "/vms/105", "VM.Audit"),
+            "through its pool"
+        );
+        assert!(
+            may("backup@pve!limited", "/vms/106", "VM.Audit"),
+            "through the outer pool"
+        );
         assert!(!may("backup@pve!limited", "/vms/105", "VM.Snapshot"));
-        assert!(!may("backup@pve!limited", "/pool/lab", "Datastore.Audit"), "the user lacks it");
+        assert!(
+            !may("backup@pve!limited", "/pool/lab", "Datastore.Audit"),
+            "the user lacks it"
+        );
     }
 
     #[test]
@@ -275,6 +312,10 @@ mod tests {
 
     #[test]
     fn a_path_without_slash_reaches_nothing() {
-        assert!(access().permissions(&Lab, "backup@pve", "nonsense").is_empty());
+        assert!(
+            access()
+                .permissions(&Lab, "backup@pve", "nonsense")
+                .is_empty()
+        );
     }
 }

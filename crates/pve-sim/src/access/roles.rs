@@ -43,7 +43,12 @@ const FAMILIES: &[Family] = &[
     },
     Family {
         name: "Sys",
-        root: &["Sys.PowerMgmt", "Sys.Modify", "Sys.Incoming", "Sys.AccessNetwork"],
+        root: &[
+            "Sys.PowerMgmt",
+            "Sys.Modify",
+            "Sys.Incoming",
+            "Sys.AccessNetwork",
+        ],
         admin: &["Sys.Console", "Sys.Syslog"],
         user: &[],
         audit: &["Sys.Audit"],

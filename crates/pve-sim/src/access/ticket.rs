@@ -41,7 +41,10 @@ impl Signer {
     pub fn new() -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA512, &SystemRandom::new())
             .expect("the system's random numbers are available");
-        Self { key, earliest: None }
+        Self {
+            key,
+            earliest: None,
+        }
     }
 
     /// A ticket issued at `at`.
@@ -52,7 +55,10 @@ impl Signer {
     /// The ticket that asks for the second factor of a user. PVE puts the
     /// possible factors into it and binds it to the user by the signature.
     pub fn challenge(&self, userid: &str, at: Seconds) -> String {
-        self.sign(&format!("PVE:!tfa!{{\"totp\"%3Atrue}}:{:08X}", whole(at)), userid)
+        self.sign(
+            &format!("PVE:!tfa!{{\"totp\"%3Atrue}}:{:08X}", whole(at)),
+            userid,
+        )
     }
 
     /// The user of a valid ticket.
@@ -96,7 +102,10 @@ impl Signer {
     }
 
     fn sign(&self, plain: &str, bound_to: &str) -> String {
-        format!("{plain}::{}", STANDARD.encode(self.signature(plain, bound_to)))
+        format!(
+            "{plain}::{}",
+            STANDARD.encode(self.signature(plain, bound_to))
+        )
     }
 
     /// As many bytes as PVE's 2048 bit RSA signature has.
@@ -140,7 +149,12 @@ mod tests {
     #[test]
     fn a_ticket_lives_for_two_hours() {
         let signer = Signer::new();
-        for (age, valid) in [(0.0, true), (7140.0, true), (7260.0, false), (-600.0, false)] {
+        for (age, valid) in [
+            (0.0, true),
+            (7140.0, true),
+            (7260.0, false),
+            (-600.0, false),
+        ] {
             let ticket = signer.ticket("backup@pve", NOW - age);
             assert_eq!(signer.verify(&ticket, NOW).is_some(), valid, "{age}");
         }

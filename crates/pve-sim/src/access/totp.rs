@@ -52,8 +52,11 @@ mod tests {
     fn codes_of_the_rfc_are_accepted() {
         // RFC 6238, appendix B: the last six of the eight digits given there.
         let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
-        for (at, code) in [(59.0, "287082"), (1_111_111_109.0, "081804"), (20_000_000_000.0, "353130")]
-        {
+        for (at, code) in [
+            (59.0, "287082"),
+            (1_111_111_109.0, "081804"),
+            (20_000_000_000.0, "353130"),
+        ] {
             assert!(verify(secret, code, at), "{code}");
             assert!(verify(secret, code, at + 30.0), "one step late is fine");
             assert!(!verify(secret, code, at + 90.0));

@@ -36,7 +36,10 @@ pub(super) fn permissions(world: &mut World, args: &Args<'_>) -> Result<Reply, F
         Some(_) | None => args.who.to_owned(),
     };
     let numbers = |flags: std::collections::BTreeMap<String, bool>| -> Value {
-        flags.into_iter().map(|(name, flag)| (name, json!(u8::from(flag)))).collect()
+        flags
+            .into_iter()
+            .map(|(name, flag)| (name, json!(u8::from(flag))))
+            .collect()
     };
     let found: Value = match args.text("path").filter(|path| !path.is_empty()) {
         Some(path) => {

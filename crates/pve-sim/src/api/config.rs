@@ -36,8 +36,10 @@ pub(super) fn pending(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
     let guest = world.guest_on(args.kind(), &args.node(), args.vmid())?;
     let mut lines = current(guest);
     lines.insert("digest".to_owned(), json!(guest.digest()));
-    let entries: Vec<Value> =
-        lines.into_iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+    let entries: Vec<Value> = lines
+        .into_iter()
+        .map(|(key, value)| json!({ "key": key, "value": value }))
+        .collect();
     Ok(Reply::of(&entries))
 }
 
@@ -46,7 +48,10 @@ pub(super) fn pending(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
 pub(super) fn put(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let skip_lock = args.flag("skiplock");
     if skip_lock && args.who != ROOT {
-        return Err(parameter_error("skiplock", "Only root may use this option."));
+        return Err(parameter_error(
+            "skiplock",
+            "Only root may use this option.",
+        ));
     }
     let (kind, node, vmid) = (args.kind(), args.node(), args.vmid());
     super::snapshots::wait_for_lock(world, args)?;
@@ -62,7 +67,9 @@ pub(super) fn put(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
             world.set_config(vmid, key, Value::Null);
         }
     }
-    let control = ["node", "vmid", "delete", "skiplock", "digest", "revert", "force"];
+    let control = [
+        "node", "vmid", "delete", "skiplock", "digest", "revert", "force",
+    ];
     for (key, value) in args.params {
         if !control.contains(&key.as_str()) {
             world.set_config(vmid, key, value.clone());
@@ -73,15 +80,19 @@ pub(super) fn put(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
 
 /// The current configuration as it is shown.
 fn current(guest: &Guest) -> Map<String, Value> {
-    let mut lines: Map<String, Value> =
-        guest.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut lines: Map<String, Value> = guest
+        .config
+        .iter()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     if let Some(lock) = &guest.lock {
         lines.insert("lock".to_owned(), json!(lock));
     }
     if let Some(parent) = &guest.parent {
         lines.insert("parent".to_owned(), json!(parent));
     }
-    if let (GuestKind::Lxc, Some(Value::String(text))) = (guest.kind, lines.get_mut("description")) {
+    if let (GuestKind::Lxc, Some(Value::String(text))) = (guest.kind, lines.get_mut("description"))
+    {
         if !text.ends_with('\n') {
             text.push('\n');
         }

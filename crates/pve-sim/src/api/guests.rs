@@ -31,7 +31,11 @@ enum Detail {
 pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let node = args.node();
     let kind = args.kind();
-    let detail = if args.flag("full") { Detail::Full } else { Detail::List };
+    let detail = if args.flag("full") {
+        Detail::Full
+    } else {
+        Detail::List
+    };
     let visible = world.visible_guests(args.who);
     let entries: Vec<Value> = world
         .guests
@@ -53,7 +57,10 @@ pub(super) fn current_status(world: &mut World, args: &Args<'_>) -> Result<Reply
 /// `GET …/feature`.
 pub(super) fn feature(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let guest = world.guest_on(args.kind(), &args.node(), args.vmid())?;
-    if let Some(name) = args.text("snapname").filter(|name| !guest.snapshots.contains_key(name)) {
+    if let Some(name) = args
+        .text("snapname")
+        .filter(|name| !guest.snapshots.contains_key(name))
+    {
         return Err(Failure::Died(format!("snapshot '{name}' does not exist")));
     }
     let has = match args.text("feature").as_deref() {
@@ -76,7 +83,10 @@ pub(super) fn processors(world: &World, guest: &Guest) -> u64 {
             guest.number("vcpus").unwrap_or(all)
         }
         GuestKind::Lxc => guest.number("cores").unwrap_or_else(|| {
-            world.nodes.get(&guest.node).map_or(1, |node| u64::from(node.processors))
+            world
+                .nodes
+                .get(&guest.node)
+                .map_or(1, |node| u64::from(node.processors))
         }),
     }
 }
@@ -102,11 +112,17 @@ pub(super) fn maxdisk(world: &World, guest: &Guest) -> u64 {
 }
 
 fn boot_disk<'a>(guest: &Guest, volumes: &'a [Volume]) -> Option<&'a Volume> {
-    let disk = |key: &str| volumes.iter().find(|volume| volume.key == key && !volume.cdrom);
+    let disk = |key: &str| {
+        volumes
+            .iter()
+            .find(|volume| volume.key == key && !volume.cdrom)
+    };
     if let Some(key) = guest.text("bootdisk") {
         return disk(key);
     }
-    let order = guest.text("boot").and_then(|boot| boot.strip_prefix("order="))?;
+    let order = guest
+        .text("boot")
+        .and_then(|boot| boot.strip_prefix("order="))?;
     order.split(';').find_map(disk)
 }
 
@@ -134,9 +150,15 @@ fn state(world: &World, guest: &Guest, detail: Detail) -> Map<String, Value> {
 fn common(world: &World, guest: &Guest) -> Map<String, Value> {
     let memory = guest.number("memory").unwrap_or(512) << 20;
     let maxdisk = maxdisk(world, guest);
-    let uptime = guest.running.map_or(0, |running| whole(world.now() - running.since));
+    let uptime = guest
+        .running
+        .map_or(0, |running| whole(world.now() - running.since));
     let running = guest.running.is_some();
-    let disk = if running && guest.kind == GuestKind::Lxc { maxdisk / 8 } else { 0 };
+    let disk = if running && guest.kind == GuestKind::Lxc {
+        maxdisk / 8
+    } else {
+        0
+    };
     let entry = json!({
         "vmid": guest.vmid, "name": guest.name(), "cpu": 0, "cpus": processors(world, guest),
         "status": if running { "running" } else { "stopped" }, "uptime": uptime.max(0),
@@ -182,14 +204,24 @@ fn add_machine(entry: &mut Map<String, Value>, guest: &Guest, detail: Detail) {
     if detail == Detail::List {
         return;
     }
-    set("qmpstatus", json!(if guest.running.is_some() { "running" } else { "stopped" }));
+    set(
+        "qmpstatus",
+        json!(if guest.running.is_some() {
+            "running"
+        } else {
+            "stopped"
+        }),
+    );
     if guest.running.is_some() {
         set("diskread", json!(373_760));
         set("diskwrite", json!(0));
         set("running-machine", json!("pc-i440fx-10.0"));
         set("running-qemu", json!("10.0.2"));
         let disks = guest.volumes().into_iter().filter(|volume| !volume.cdrom);
-        set("blockstat", disks.map(|disk| (disk.key, block_statistics())).collect());
+        set(
+            "blockstat",
+            disks.map(|disk| (disk.key, block_statistics())).collect(),
+        );
     }
     if detail == Detail::Current {
         if guest.has_agent() {

@@ -11,34 +11,123 @@ use crate::world::guest::GuestKind;
 use super::{Args, Failure, Reply};
 
 const CLUSTER: &[&str] = &[
-    "acme", "backup", "backup-info", "ceph", "config", "firewall", "ha", "jobs", "log", "mapping",
-    "metrics", "notifications", "nextid", "options", "replication", "resources", "status", "tasks",
+    "acme",
+    "backup",
+    "backup-info",
+    "ceph",
+    "config",
+    "firewall",
+    "ha",
+    "jobs",
+    "log",
+    "mapping",
+    "metrics",
+    "notifications",
+    "nextid",
+    "options",
+    "replication",
+    "resources",
+    "status",
+    "tasks",
     "sdn",
 ];
 
 const NODE: &[&str] = &[
-    "aplinfo", "apt", "capabilities", "ceph", "certificates", "config", "disks", "dns", "firewall",
-    "hardware", "hosts", "journal", "lxc", "migrateall", "netstat", "network", "qemu",
-    "query-url-metadata", "replication", "report", "rrd", "rrddata", "scan", "services",
-    "spiceshell", "startall", "status", "stopall", "storage", "subscription", "suspendall",
-    "syslog", "tasks", "termproxy", "time", "version", "vncshell", "vzdump", "wakeonlan", "sdn",
+    "aplinfo",
+    "apt",
+    "capabilities",
+    "ceph",
+    "certificates",
+    "config",
+    "disks",
+    "dns",
+    "firewall",
+    "hardware",
+    "hosts",
+    "journal",
+    "lxc",
+    "migrateall",
+    "netstat",
+    "network",
+    "qemu",
+    "query-url-metadata",
+    "replication",
+    "report",
+    "rrd",
+    "rrddata",
+    "scan",
+    "services",
+    "spiceshell",
+    "startall",
+    "status",
+    "stopall",
+    "storage",
+    "subscription",
+    "suspendall",
+    "syslog",
+    "tasks",
+    "termproxy",
+    "time",
+    "version",
+    "vncshell",
+    "vzdump",
+    "wakeonlan",
+    "sdn",
 ];
 
 const QEMU: &[&str] = &[
-    "config", "cloudinit", "pending", "status", "unlink", "vncproxy", "termproxy", "migrate",
-    "resize", "move", "rrd", "rrddata", "monitor", "agent", "snapshot", "spiceproxy", "sendkey",
-    "firewall", "mtunnel", "remote_migrate",
+    "config",
+    "cloudinit",
+    "pending",
+    "status",
+    "unlink",
+    "vncproxy",
+    "termproxy",
+    "migrate",
+    "resize",
+    "move",
+    "rrd",
+    "rrddata",
+    "monitor",
+    "agent",
+    "snapshot",
+    "spiceproxy",
+    "sendkey",
+    "firewall",
+    "mtunnel",
+    "remote_migrate",
 ];
 
 const LXC: &[&str] = &[
-    "config", "pending", "status", "vncproxy", "termproxy", "vncwebsocket", "spiceproxy",
-    "migrate", "clone", "rrd", "rrddata", "firewall", "snapshot", "resize", "interfaces",
-    "mtunnel", "remote_migrate",
+    "config",
+    "pending",
+    "status",
+    "vncproxy",
+    "termproxy",
+    "vncwebsocket",
+    "spiceproxy",
+    "migrate",
+    "clone",
+    "rrd",
+    "rrddata",
+    "firewall",
+    "snapshot",
+    "resize",
+    "interfaces",
+    "mtunnel",
+    "remote_migrate",
 ];
 
 const STORAGE: &[&str] = &[
-    "content", "download-url", "file-restore", "import-metadata", "prunebackups", "rrd",
-    "rrddata", "status", "upload",
+    "content",
+    "download-url",
+    "file-restore",
+    "import-metadata",
+    "prunebackups",
+    "rrd",
+    "rrddata",
+    "status",
+    "upload",
 ];
 
 fn index(key: &str, names: &[&str]) -> Reply {
@@ -50,13 +139,17 @@ type Answer = Result<Reply, Failure>;
 
 /// `GET /`.
 pub(super) fn root(_: &mut World, _: &Args<'_>) -> Answer {
-    Ok(index("subdir", &["version", "cluster", "nodes", "storage", "access", "pools"]))
+    Ok(index(
+        "subdir",
+        &["version", "cluster", "nodes", "storage", "access", "pools"],
+    ))
 }
 
 /// `GET /access`.
 pub(super) fn access(_: &mut World, _: &Args<'_>) -> Answer {
-    let names =
-        ["users", "groups", "roles", "acl", "domains", "openid", "tfa", "ticket", "password"];
+    let names = [
+        "users", "groups", "roles", "acl", "domains", "openid", "tfa", "ticket", "password",
+    ];
     Ok(index("subdir", &names))
 }
 
@@ -93,9 +186,14 @@ pub(super) fn guest_status(_: &mut World, args: &Args<'_>) -> Answer {
     Ok(match args.kind() {
         GuestKind::Qemu => index(
             "subdir",
-            &["current", "start", "stop", "reset", "shutdown", "suspend", "reboot"],
+            &[
+                "current", "start", "stop", "reset", "shutdown", "suspend", "reboot",
+            ],
         ),
-        GuestKind::Lxc => index("subdir", &["current", "start", "stop", "shutdown", "migrate"]),
+        GuestKind::Lxc => index(
+            "subdir",
+            &["current", "start", "stop", "shutdown", "migrate"],
+        ),
     })
 }
 

@@ -130,7 +130,11 @@ fn refused(
         Access::World => None,
         Access::AnyUser if who.is_empty() => Some(Failure::forbidden("user != null")),
         Access::AnyUser => None,
-        Access::Privileges { path, privileges, any } => {
+        Access::Privileges {
+            path,
+            privileges,
+            any,
+        } => {
             let path = fill_in(path, params);
             check_privileges(world, who, &path, privileges, *any).err()
         }
@@ -158,9 +162,11 @@ pub(crate) fn check_privileges(
 
 /// Replaces `{vmid}` and the like (`template_replace`).
 fn fill_in(template: &str, params: &Map<String, Value>) -> String {
-    params.iter().fold(template.to_owned(), |text, (name, value)| {
-        text.replace(&format!("{{{name}}}"), &perl_text(value))
-    })
+    params
+        .iter()
+        .fold(template.to_owned(), |text, (name, value)| {
+            text.replace(&format!("{{{name}}}"), &perl_text(value))
+        })
 }
 
 /// Finds out which daemon of which node carries the call out, or why none can.
@@ -170,7 +176,10 @@ fn place(
     call: &Call<'_>,
     params: &Map<String, Value>,
 ) -> Result<Via, Failure> {
-    let target = schema.proxyto().and_then(|name| params.get(name)).map(perl_text);
+    let target = schema
+        .proxyto()
+        .and_then(|name| params.get(name))
+        .map(perl_text);
     let node = target.as_deref().unwrap_or(call.node);
     place_on(world, call.node, node, schema.protected())
 }
@@ -192,9 +201,10 @@ pub(crate) fn place_on(
     };
     match &target.reach {
         Reach::Online => Ok(Via::OtherNode),
-        Reach::Offline(reason) => {
-            Err(Failure::Unreachable { reason: reason.clone(), after: 0.0 })
-        }
+        Reach::Offline(reason) => Err(Failure::Unreachable {
+            reason: reason.clone(),
+            after: 0.0,
+        }),
         Reach::Silent => Err(Failure::Unreachable {
             reason: "Connection timed out".to_owned(),
             after: world.timing.proxy_timeout(),
@@ -233,18 +243,27 @@ impl Args<'_> {
 
     /// The guest's number in the path.
     pub(crate) fn vmid(&self) -> u32 {
-        self.number("vmid").and_then(|vmid| u32::try_from(vmid).ok()).unwrap_or_default()
+        self.number("vmid")
+            .and_then(|vmid| u32::try_from(vmid).ok())
+            .unwrap_or_default()
     }
 
     /// The kind of guest the path is about.
     pub(crate) fn kind(&self) -> GuestKind {
-        if self.template.contains("/lxc") { GuestKind::Lxc } else { GuestKind::Qemu }
+        if self.template.contains("/lxc") {
+            GuestKind::Lxc
+        } else {
+            GuestKind::Qemu
+        }
     }
 }
 
 /// What `parse_boolean` in `PVE/JSONSchema.pm` takes for true.
 fn is_true(text: &str) -> bool {
-    matches!(text.to_ascii_lowercase().as_str(), "1" | "on" | "yes" | "true")
+    matches!(
+        text.to_ascii_lowercase().as_str(),
+        "1" | "on" | "yes" | "true"
+    )
 }
 
 /// One parameter with a text about it.

@@ -13,8 +13,12 @@ pub(super) fn version(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure>
     let known = crate::schema::Schema::builtin().version();
     let (known, repoid) = known.split_once('/').unwrap_or((known, ""));
     let version = world.version.as_deref().unwrap_or(known);
-    let release = version.rsplit_once(['.', '-']).map_or(version, |(release, _)| release);
-    Ok(Reply::of(&json!({"version": version, "release": release, "repoid": repoid})))
+    let release = version
+        .rsplit_once(['.', '-'])
+        .map_or(version, |(release, _)| release);
+    Ok(Reply::of(
+        &json!({"version": version, "release": release, "repoid": repoid}),
+    ))
 }
 
 /// `GET /nodes`: every user sees every node.
@@ -58,7 +62,10 @@ pub(super) fn stats(
     }
     if world.allows(who, &format!("/nodes/{name}"), "Sys.Audit") {
         let uptime = whole(world.now() - world.clock.start()) + 3_600;
-        let disk = world.storages.get("local").map(|local| local.usage_on(name));
+        let disk = world
+            .storages
+            .get("local")
+            .map(|local| local.usage_on(name));
         set("uptime", json!(uptime));
         set("cpu", json!(0));
         set("maxcpu", json!(node.processors));

@@ -55,7 +55,11 @@ fn content(world: &World, args: &Args<'_>, poolid: &str) -> Result<Value, Failur
         .filter_map(|id| world.storages.get(id))
         .map(|storage| {
             let first = storage.nodes.as_ref().and_then(|nodes| nodes.first());
-            let node = if storage.is_on(args.here) { args.here } else { first.map_or("", |n| n) };
+            let node = if storage.is_on(args.here) {
+                args.here
+            } else {
+                first.map_or("", |n| n)
+            };
             resources::storage(world, storage, node, args.here)
         });
     let members: Vec<Value> = guests.chain(storages).collect();

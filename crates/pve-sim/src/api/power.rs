@@ -15,7 +15,11 @@ pub(super) fn route<'a>(
     call: &Call<'_>,
     segments: &[&'a str],
 ) -> Option<impl FnOnce(&mut World, &Call<'_>) -> Outcome + use<'a>> {
-    let parts: Vec<&str> = segments.iter().copied().filter(|part| !part.is_empty()).collect();
+    let parts: Vec<&str> = segments
+        .iter()
+        .copied()
+        .filter(|part| !part.is_empty())
+        .collect();
     let ["nodes", node, kind, vmid, "status", action] = parts.as_slice() else {
         return None;
     };
@@ -41,7 +45,13 @@ fn carry_out(
     work: Work,
 ) -> Outcome {
     let who = call.who.unwrap_or_default();
-    let allowed = check_privileges(world, who, &format!("/vms/{vmid}"), &["VM.PowerMgmt"], false);
+    let allowed = check_privileges(
+        world,
+        who,
+        &format!("/vms/{vmid}"),
+        &["VM.PowerMgmt"],
+        false,
+    );
     if let Err(failure) = allowed {
         return (Err(failure), Via::Proxy);
     }
@@ -52,5 +62,8 @@ fn carry_out(
     if let Err(text) = world.guest_on(kind, node, vmid) {
         return (Err(Failure::Died(text)), via);
     }
-    (Ok(Reply::of(&world.start_task(kind, node, vmid, who, work))), via)
+    (
+        Ok(Reply::of(&world.start_task(kind, node, vmid, who, work))),
+        via,
+    )
 }

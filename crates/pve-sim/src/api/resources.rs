@@ -62,7 +62,10 @@ pub(super) fn resources(world: &mut World, args: &Args<'_>) -> Result<Reply, Fai
     }
     if wanted("vm") {
         let visible = world.visible_guests(args.who);
-        let shown = world.guests.values().filter(|guest| visible.shows(guest.vmid));
+        let shown = world
+            .guests
+            .values()
+            .filter(|guest| visible.shows(guest.vmid));
         parts.extend(shown.map(|one| text(&with_details(world, one, args))));
     }
     if wanted("node") {
@@ -80,13 +83,19 @@ pub(super) fn resources(world: &mut World, args: &Args<'_>) -> Result<Reply, Fai
     if wanted("sdn") && world.allows(args.who, "/sdn/zones/localnetwork", "SDN.Audit") {
         parts.extend(world.nodes.keys().map(|node| text(&network(node))));
     }
-    Ok(Reply { json: format!("[{}]", parts.join(",")), ..Reply::null() })
+    Ok(Reply {
+        json: format!("[{}]", parts.join(",")),
+        ..Reply::null()
+    })
 }
 
 /// A guest without what only `/cluster/resources` adds (`extract_vm_stats`).
 pub(super) fn guest<'a>(world: &'a World, guest: &'a Guest, here: &str) -> GuestResource<'a> {
     let there = guest.node == here
-        || world.nodes.get(&guest.node).is_some_and(crate::world::Node::is_online);
+        || world
+            .nodes
+            .get(&guest.node)
+            .is_some_and(crate::world::Node::is_online);
     let status = match (there, guest.running) {
         (false, _) => "unknown",
         (true, Some(_)) => "running",
@@ -107,7 +116,11 @@ pub(super) fn guest<'a>(world: &'a World, guest: &'a Guest, here: &str) -> Guest
 
 /// A storage on a node (`extract_storage_stats`).
 pub(super) fn storage(world: &World, storage: &Storage, node: &str, here: &str) -> Value {
-    let there = node == here || world.nodes.get(node).is_some_and(crate::world::Node::is_online);
+    let there = node == here
+        || world
+            .nodes
+            .get(node)
+            .is_some_and(crate::world::Node::is_online);
     let id = &storage.id;
     let mut entry = json!({
         "id": format!("storage/{node}/{id}"), "storage": id, "node": node, "type": "storage",
@@ -124,9 +137,10 @@ pub(super) fn storage(world: &World, storage: &Storage, node: &str, here: &str) 
 
 fn with_details<'a>(world: &'a World, one: &'a Guest, args: &Args<'_>) -> GuestResource<'a> {
     // A pool is shown to those who may audit it, the guest's auditor or not.
-    let pool = one.pool.as_deref().filter(|pool| {
-        world.allows(args.who, &format!("/pool/{pool}"), "Pool.Audit")
-    });
+    let pool = one
+        .pool
+        .as_deref()
+        .filter(|pool| world.allows(args.who, &format!("/pool/{pool}"), "Pool.Audit"));
     GuestResource {
         pool,
         lock: one.lock.as_deref(),
@@ -137,14 +151,20 @@ fn with_details<'a>(world: &'a World, one: &'a Guest, args: &Args<'_>) -> GuestR
 
 fn broadcast(world: &World, guest: &Guest) -> Broadcast {
     let memory = guest.number("memory").unwrap_or(512) << 20;
-    let uptime = guest.running.map_or(0, |running| whole(world.now() - running.since));
+    let uptime = guest
+        .running
+        .map_or(0, |running| whole(world.now() - running.since));
     Broadcast {
         name: guest.name(),
         template: u8::from(guest.is_template()),
         uptime: uptime.max(0),
         cpu: 0,
         maxcpu: processors(world, guest),
-        mem: if guest.running.is_some() { memory / 2 } else { 0 },
+        mem: if guest.running.is_some() {
+            memory / 2
+        } else {
+            0
+        },
         maxmem: memory,
         disk: match (guest.kind, guest.running) {
             (GuestKind::Lxc, Some(_)) => maxdisk(world, guest) / 8,

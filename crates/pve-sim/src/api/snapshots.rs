@@ -17,8 +17,10 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
     let guest = world.guest_on(args.kind(), &args.node(), args.vmid())?;
     let mut named: Vec<(&String, &Snapshot)> = guest.snapshots.iter().collect();
     named.sort_by_key(|(name, _)| scattered(name, turn));
-    let mut entries: Vec<Value> =
-        named.into_iter().map(|(name, snapshot)| entry(guest, name, snapshot)).collect();
+    let mut entries: Vec<Value> = named
+        .into_iter()
+        .map(|(name, snapshot)| entry(guest, name, snapshot))
+        .collect();
     let mut current = json!({
         "name": "current", "description": "You are here!", "digest": guest.digest(),
         "running": u8::from(guest.running.is_some()),
@@ -53,19 +55,39 @@ pub(super) fn create(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
         description: args.text("description"),
         vmstate: args.flag("vmstate"),
     };
-    Ok(Reply::of(&world.start_task(kind, &node, vmid, args.who, work)))
+    Ok(Reply::of(
+        &world.start_task(kind, &node, vmid, args.who, work),
+    ))
 }
 
 /// `DELETE …/snapshot/{snapname}`.
 pub(super) fn delete(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
-    let work = Work::Delete { name: args.in_path("snapname"), force: args.flag("force") };
-    Ok(Reply::of(&world.start_task(args.kind(), &args.node(), args.vmid(), args.who, work)))
+    let work = Work::Delete {
+        name: args.in_path("snapname"),
+        force: args.flag("force"),
+    };
+    Ok(Reply::of(&world.start_task(
+        args.kind(),
+        &args.node(),
+        args.vmid(),
+        args.who,
+        work,
+    )))
 }
 
 /// `POST …/snapshot/{snapname}/rollback`.
 pub(super) fn rollback(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
-    let work = Work::Rollback { name: args.in_path("snapname"), start: args.flag("start") };
-    Ok(Reply::of(&world.start_task(args.kind(), &args.node(), args.vmid(), args.who, work)))
+    let work = Work::Rollback {
+        name: args.in_path("snapname"),
+        start: args.flag("start"),
+    };
+    Ok(Reply::of(&world.start_task(
+        args.kind(),
+        &args.node(),
+        args.vmid(),
+        args.who,
+        work,
+    )))
 }
 
 /// `GET …/snapshot/{snapname}/config`.
@@ -104,7 +126,10 @@ pub(super) fn update(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
 
 /// Waits for the lock file of the configuration, as long as PVE does.
 pub(super) fn wait_for_lock(world: &World, args: &Args<'_>) -> Result<(), Failure> {
-    let held = world.guests.get(&args.vmid()).map_or(0.0, |guest| guest.held_until);
+    let held = world
+        .guests
+        .get(&args.vmid())
+        .map_or(0.0, |guest| guest.held_until);
     let now = world.now();
     if held <= now {
         return Ok(());
@@ -114,7 +139,9 @@ pub(super) fn wait_for_lock(world: &World, args: &Args<'_>) -> Result<(), Failur
         return Err(Failure::NotBefore(held.min(deadline)));
     }
     let file = args.kind().lock_file(args.vmid());
-    Err(Failure::Died(format!("can't lock file '{file}' - got timeout")))
+    Err(Failure::Died(format!(
+        "can't lock file '{file}' - got timeout"
+    )))
 }
 
 fn entry(guest: &Guest, name: &str, snapshot: &Snapshot) -> Value {
@@ -122,7 +149,10 @@ fn entry(guest: &Guest, name: &str, snapshot: &Snapshot) -> Value {
     let mut set = |key: &str, value: Value| entry.insert(key.to_owned(), value);
     set("name", json!(name));
     set("snaptime", json!(snapshot.taken_at));
-    set("description", json!(snapshot.description.as_deref().unwrap_or_default()));
+    set(
+        "description",
+        json!(snapshot.description.as_deref().unwrap_or_default()),
+    );
     if guest.kind == GuestKind::Qemu {
         set("vmstate", json!(u8::from(snapshot.vmstate.is_some())));
     }
@@ -139,6 +169,7 @@ fn entry(guest: &Guest, name: &str, snapshot: &Snapshot) -> Value {
 /// hash does from process to process (FNV-1a).
 fn scattered(name: &str, turn: u64) -> u64 {
     let seed = 0xcbf2_9ce4_8422_2325 ^ turn.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    name.bytes()
-        .fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    name.bytes().fold(seed, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

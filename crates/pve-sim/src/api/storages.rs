@@ -14,7 +14,10 @@ use super::{Args, Failure, Reply, parameter_error};
 pub(super) fn on_node(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let node = args.node();
     let wanted_content = args.text("content");
-    let wanted: Vec<&str> = wanted_content.iter().flat_map(|list| split_list(list)).collect();
+    let wanted: Vec<&str> = wanted_content
+        .iter()
+        .flat_map(|list| split_list(list))
+        .collect();
     let name = args.text("storage");
     let entries: Vec<Value> = world
         .storages
@@ -23,12 +26,19 @@ pub(super) fn on_node(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
         .filter(|storage| storage.is_on(&node))
         .filter(|storage| name.as_ref().is_none_or(|name| *name == storage.id))
         .filter(|storage| {
-            wanted.is_empty() || storage.content.iter().any(|kind| wanted.contains(&kind.as_str()))
+            wanted.is_empty()
+                || storage
+                    .content
+                    .iter()
+                    .any(|kind| wanted.contains(&kind.as_str()))
         })
         .map(|storage| {
             let mut entry = status_of(storage, &node);
             let usage = storage.usage_on(&node);
-            #[expect(clippy::cast_precision_loss, reason = "a fraction for people to look at")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a fraction for people to look at"
+            )]
             if usage.total > 0 {
                 entry["used_fraction"] = json!(usage.used as f64 / usage.total as f64);
             }
@@ -42,7 +52,11 @@ pub(super) fn on_node(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
 /// `GET /nodes/{node}/storage/{storage}/status`.
 pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let node = args.node();
-    match world.storages.get(&args.in_path("storage")).filter(|storage| storage.is_on(&node)) {
+    match world
+        .storages
+        .get(&args.in_path("storage"))
+        .filter(|storage| storage.is_on(&node))
+    {
         Some(storage) => Ok(Reply::of(&status_of(storage, &node))),
         None => Err(parameter_error("storage", "No such storage.")),
     }
@@ -114,10 +128,14 @@ fn definitions_digest(world: &World) -> String {
         .map(|storage| format!("{}:{}:{:?}\n", storage.kind, storage.id, storage.options))
         .collect();
     let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
-    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// `PVE::Tools::split_list`.
 fn split_list(text: &str) -> impl Iterator<Item = &str> {
-    text.split([',', ';', ' ', '\t', '\n', '\0']).filter(|part| !part.is_empty())
+    text.split([',', ';', ' ', '\t', '\n', '\0'])
+        .filter(|part| !part.is_empty())
 }

@@ -26,12 +26,18 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
     let auditor = world.allows(args.who, &format!("/nodes/{node}"), "Sys.Audit");
     let filter = Filter::new(args, auditor);
     let start = args.number("start").unwrap_or(0);
-    let limit = args.number("limit").filter(|limit| *limit > 0).unwrap_or(DEFAULT_LIMIT);
+    let limit = args
+        .number("limit")
+        .filter(|limit| *limit > 0)
+        .unwrap_or(DEFAULT_LIMIT);
     let running = world.tasks.active(&node).filter(|_| active);
     let finished = world.tasks.finished(&node).filter(|_| archive);
     let mut total: usize = 0;
     let mut entries = Vec::new();
-    for task in running.chain(finished).filter(|task| filter.lets_pass(task)) {
+    for task in running
+        .chain(finished)
+        .filter(|task| filter.lets_pass(task))
+    {
         total += 1;
         let number = u64::try_from(total).unwrap_or(u64::MAX);
         if number > start && number - start <= limit {
@@ -47,7 +53,11 @@ pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
     let task = find(world, args)?;
     check_owner(world, args, &upid, "Sys.Audit")?;
     let mut entry = parts(&upid);
-    entry["status"] = json!(if task.ended.is_some() { "stopped" } else { "running" });
+    entry["status"] = json!(if task.ended.is_some() {
+        "stopped"
+    } else {
+        "running"
+    });
     if let Some(exit) = &task.exitstatus {
         entry["exitstatus"] = json!(exit);
     }
@@ -65,7 +75,10 @@ pub(super) fn log(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
     };
     let lines = task.full_log();
     let start = args.number("start").unwrap_or(0);
-    let limit = args.number("limit").filter(|limit| *limit > 0).unwrap_or(DEFAULT_LIMIT);
+    let limit = args
+        .number("limit")
+        .filter(|limit| *limit > 0)
+        .unwrap_or(DEFAULT_LIMIT);
     let shown: Vec<Value> = (1_u64..)
         .zip(&lines)
         .skip_while(|(number, _)| *number <= start)
@@ -131,12 +144,17 @@ impl Filter {
         let exit = task.exitstatus.as_deref();
         let status_wanted = |exit: &str| {
             let word = status_word(exit);
-            self.statuses.as_ref().is_none_or(|wanted| wanted.iter().any(|one| one == word))
+            self.statuses
+                .as_ref()
+                .is_none_or(|wanted| wanted.iter().any(|one| one == word))
         };
         self.who.as_ref().is_none_or(|who| upid.belongs_to(who))
             && self.vmid.as_ref().is_none_or(|vmid| upid.id == *vmid)
             && self.kind.as_ref().is_none_or(|kind| upid.kind == *kind)
-            && self.user.as_ref().is_none_or(|user| upid.user.to_lowercase().contains(user))
+            && self
+                .user
+                .as_ref()
+                .is_none_or(|user| upid.user.to_lowercase().contains(user))
             && self.since.is_none_or(|since| started >= since)
             && self.until.is_none_or(|until| started <= until)
             && !(self.errors && exit == Some("OK"))

@@ -29,7 +29,12 @@ const BODY_LIMIT: usize = 512 * 1024;
 const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(shared: Arc<Shared>, node: Arc<str>, socket: TcpStream, peer: SocketAddr) {
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    node: Arc<str>,
+    socket: TcpStream,
+    peer: SocketAddr,
+) {
     let number = shared.next_connection();
     let mut first = [0];
     let speaks_tls = match timeout(IDLE, socket.peek(&mut first)).await {
@@ -50,7 +55,12 @@ pub(super) async fn serve(shared: Arc<Shared>, node: Arc<str>, socket: TcpStream
     }
     let acceptor = TlsAcceptor::from(Arc::clone(&shared.identity.server));
     if let Ok(Ok(stream)) = timeout(IDLE, acceptor.accept(socket)).await {
-        let client = Client { shared, node, peer, number };
+        let client = Client {
+            shared,
+            node,
+            peer,
+            number,
+        };
         client.serve(stream).await;
     }
 }
@@ -73,7 +83,11 @@ impl Client {
                     sleep(IDLE).await;
                     break;
                 }
-                Err(NoHead::Refused { status, text, minor }) => {
+                Err(NoHead::Refused {
+                    status,
+                    text,
+                    minor,
+                }) => {
                     let answer = Response::error(status, text).bytes(minor, false, false);
                     close(&mut reader, &answer).await;
                     return;
@@ -103,13 +117,22 @@ impl Client {
         };
         let (path, query) = split_target(&head.target);
         let query = query.to_owned();
-        Ok(Request { head, path, query, body, local: self.peer.ip().is_loopback() })
+        Ok(Request {
+            head,
+            path,
+            query,
+            body,
+            local: self.peer.ip().is_loopback(),
+        })
     }
 
     fn moment(&self) -> Moment {
         let world = self.shared.world();
         let now = world.now();
-        Moment { at: now - world.clock.start(), epoch: whole(now) }
+        Moment {
+            at: now - world.clock.start(),
+            epoch: whole(now),
+        }
     }
 
     fn record(&self, request: &Request, handled: &Handled, (moment, began): (Moment, Instant)) {
@@ -124,7 +147,9 @@ impl Client {
             path: request.head.target.clone(),
             user: handled.user.clone(),
             status: response.map(|response| response.status),
-            reason: response.map(|response| response.reason.clone()).unwrap_or_default(),
+            reason: response
+                .map(|response| response.reason.clone())
+                .unwrap_or_default(),
             fault: handled.fault.clone(),
             seconds: began.elapsed().as_secs_f64(),
         };
@@ -146,7 +171,9 @@ async fn answer(
     };
     let head = &request.head;
     let keep_alive = may_go_on && response.status < 400 && wants_to_go_on(head);
-    let gzip = head.header("Accept-Encoding").is_some_and(|codings| codings.contains("gzip"));
+    let gzip = head
+        .header("Accept-Encoding")
+        .is_some_and(|codings| codings.contains("gzip"));
     let bytes = response.bytes(head.minor, keep_alive, gzip);
     match handled.ending {
         Ending::Answered if keep_alive => send(&mut reader.stream, &bytes).await.is_ok(),

@@ -71,7 +71,11 @@ pub(super) async fn handle(shared: &Shared, node: &str, request: &Request) -> Ha
     if request.path == CONTROL && request.local {
         return answered(control_answer(shared, request));
     }
-    let reach = shared.world().nodes.get(node).map(|node| node.reach.clone());
+    let reach = shared
+        .world()
+        .nodes
+        .get(node)
+        .map(|node| node.reach.clone());
     match reach {
         Some(Reach::Online) | None => {}
         Some(Reach::Offline(_)) => return gone(Ending::Reset),
@@ -91,7 +95,12 @@ pub(super) async fn handle(shared: &Shared, node: &str, request: &Request) -> Ha
         Body::Read(bytes) => parameters(&request.head, &request.query, bytes),
         Body::Unexpected | Body::TooLarge => Ok(Map::new()),
     };
-    let fault = find_fault(shared, request, path, params.as_ref().unwrap_or(&Map::new()));
+    let fault = find_fault(
+        shared,
+        request,
+        path,
+        params.as_ref().unwrap_or(&Map::new()),
+    );
     let name = fault.as_ref().map(|fault| format!("{fault:?}"));
     let mut handled = match before(shared, fault.as_ref()).await {
         Some(handled) => handled,
@@ -106,9 +115,15 @@ pub(super) async fn handle(shared: &Shared, node: &str, request: &Request) -> Ha
 fn refused_at_once(head: &Head) -> Option<Response> {
     let method = &head.method;
     if !matches!(method.as_str(), "GET" | "POST" | "PUT" | "DELETE") {
-        return Some(Response::plain(501, format!("method '{method}' not available"), ""));
+        return Some(Response::plain(
+            501,
+            format!("method '{method}' not available"),
+            "",
+        ));
     }
-    let coding = head.header("Transfer-Encoding").filter(|coding| !coding.is_empty())?;
+    let coding = head
+        .header("Transfer-Encoding")
+        .filter(|coding| !coding.is_empty())?;
     Some(if coding.eq_ignore_ascii_case("chunked") {
         Response::error(501, "chunked transfer encoding not supported")
     } else {
@@ -138,7 +153,9 @@ fn find_fault(
     let facts = RequestFacts {
         method: &request.head.method,
         path,
-        node: (parts.first() == Some(&"nodes")).then(|| parts.get(1).copied()).flatten(),
+        node: (parts.first() == Some(&"nodes"))
+            .then(|| parts.get(1).copied())
+            .flatten(),
         vmid: parts.get(3).and_then(|vmid| vmid.parse().ok()),
         snapname,
     };
@@ -150,7 +167,11 @@ async fn before(shared: &Shared, fault: Option<&RequestFault>) -> Option<Handled
     match fault? {
         RequestFault::Refuse => Some(gone(Ending::Reset)),
         RequestFault::DropBefore => Some(gone(Ending::Dropped)),
-        RequestFault::Answer { status, reason, body } => {
+        RequestFault::Answer {
+            status,
+            reason,
+            body,
+        } => {
             let response = match body {
                 Value::Null => Response::plain(status.get(), reason, ""),
                 Value::String(text) => Response::plain(status.get(), reason, text.as_str()),
@@ -240,7 +261,10 @@ async fn call(
             }
         },
     };
-    Handled { user, ..answered(response) }
+    Handled {
+        user,
+        ..answered(response)
+    }
 }
 
 /// What is checked between the sign-on and the API.
@@ -266,9 +290,10 @@ fn checked(request: &Request, format: &str, path: &str) -> Result<Format, Respon
         "json" => Ok(Format::Json),
         "extjs" => Ok(Format::ExtJs),
         "html" => Ok(Format::Html),
-        other => {
-            Err(Response::error(501, &format!("no formatter for uri {path}, {other}")))
-        }
+        other => Err(Response::error(
+            501,
+            &format!("no formatter for uri {path}, {other}"),
+        )),
     }
 }
 
@@ -339,9 +364,19 @@ fn control_answer(shared: &Shared, request: &Request) -> Response {
 }
 
 fn answered(response: Response) -> Handled {
-    Handled { response: Some(response), ending: Ending::Answered, user: None, fault: None }
+    Handled {
+        response: Some(response),
+        ending: Ending::Answered,
+        user: None,
+        fault: None,
+    }
 }
 
 fn gone(ending: Ending) -> Handled {
-    Handled { response: None, ending, user: None, fault: None }
+    Handled {
+        response: None,
+        ending,
+        user: None,
+        fault: None,
+    }
 }

@@ -29,7 +29,11 @@ pub(crate) fn spawn(
     node: &str,
     address: SocketAddr,
 ) -> io::Result<Listener> {
-    let mut listener = Listener { node: Arc::from(node), address, task: None };
+    let mut listener = Listener {
+        node: Arc::from(node),
+        address,
+        task: None,
+    };
     listener.start(runtime, shared)?;
     Ok(listener)
 }

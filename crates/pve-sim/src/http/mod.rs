@@ -25,8 +25,8 @@ use crate::world::World;
 
 pub use latency::Latency;
 pub(crate) use listener::{Listener, spawn};
-pub(crate) use tls::{client_config, made_up_fingerprint, names_for};
 pub use tls::{Identity, IdentityError};
+pub(crate) use tls::{client_config, made_up_fingerprint, names_for};
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -57,6 +57,8 @@ impl Shared {
     }
 
     fn next_connection(&self) -> u64 {
-        self.connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
+        self.connections
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+            + 1
     }
 }

@@ -19,7 +19,11 @@ pub(super) fn split_target(target: &str) -> (String, &str) {
 
 /// All parameters; those of the query win. The error is the text PVE's JSON
 /// parser dies with.
-pub(super) fn parameters(head: &Head, query: &str, body: &[u8]) -> Result<Map<String, Value>, String> {
+pub(super) fn parameters(
+    head: &Head,
+    query: &str,
+    body: &[u8],
+) -> Result<Map<String, Value>, String> {
     let mut params = if matches!(head.method.as_str(), "POST" | "PUT") {
         if content_type(head) == Some("application/json") {
             from_json(body)?
@@ -45,7 +49,9 @@ fn from_form(text: &str) -> Map<String, Value> {
     for pair in text.split(['&', ';']).filter(|pair| !pair.is_empty()) {
         let mut parts = pair.split('=');
         let name = decode(parts.next().unwrap_or_default(), true);
-        let value = parts.next().map_or(Value::Null, |value| Value::from(decode(value, true)));
+        let value = parts
+            .next()
+            .map_or(Value::Null, |value| Value::from(decode(value, true)));
         match params.get_mut(&name) {
             Some(Value::Array(list)) => list.push(value),
             Some(old) if !old.is_null() => *old = Value::Array(vec![old.take(), value]),
@@ -61,9 +67,9 @@ fn from_json(body: &[u8]) -> Result<Map<String, Value>, String> {
     const PLACE: &str = "at /usr/share/perl5/PVE/APIServer/AnyEvent.pm line 1049.";
     match serde_json::from_slice(body) {
         Ok(Value::Object(params)) => Ok(params),
-        Ok(Value::Array(_) | Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null) => {
-            Err(format!("Not a HASH reference {PLACE}"))
-        }
+        Ok(
+            Value::Array(_) | Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null,
+        ) => Err(format!("Not a HASH reference {PLACE}")),
         Err(_) => Err(format!(
             "malformed JSON string, neither tag, array, object, number, string or atom, at character offset {} (before \"(end of string)\") {PLACE}",
             body.len()
@@ -127,7 +133,10 @@ mod tests {
     fn query_and_body_are_put_together() {
         let form = head("POST", "application/x-www-form-urlencoded; charset=UTF-8");
         let params = parameters(&form, "a=1", b"a=2&b=x+y%C3%A4&c").expect("a form");
-        assert_eq!(Value::from(params), serde_json::json!({"a": "1", "b": "x yä", "c": null}));
+        assert_eq!(
+            Value::from(params),
+            serde_json::json!({"a": "1", "b": "x yä", "c": null})
+        );
         let twice = parameters(&form, "", b"s=p1&s=p3").expect("a form");
         assert_eq!(twice["s"], serde_json::json!(["p1", "p3"]));
     }

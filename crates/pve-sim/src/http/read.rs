@@ -58,7 +58,9 @@ impl Head {
 
     /// The declared length of the body.
     pub(super) fn content_length(&self) -> usize {
-        self.header("Content-Length").and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+        self.header("Content-Length")
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0)
     }
 }
 
@@ -70,7 +72,10 @@ pub(super) struct Reader<S> {
 
 impl<S: AsyncRead + Unpin> Reader<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, buffer: Vec::new() }
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
     }
 
     /// Reads the next request up to the empty line.
@@ -82,14 +87,27 @@ impl<S: AsyncRead + Unpin> Reader<S> {
             }
         };
         let Some((method, target, major, minor)) = request_line(&line) else {
-            return Err(NoHead::Refused { status: 400, text: "bad request", minor: 0 });
+            return Err(NoHead::Refused {
+                status: 400,
+                text: "bad request",
+                minor: 0,
+            });
         };
         if major != 1 {
             let text = "http protocol version not supported";
-            return Err(NoHead::Refused { status: 506, text, minor: 0 });
+            return Err(NoHead::Refused {
+                status: 506,
+                text,
+                minor: 0,
+            });
         }
         let headers = self.headers(minor).await?;
-        Ok(Head { method, target, minor, headers })
+        Ok(Head {
+            method,
+            target,
+            minor,
+            headers,
+        })
     }
 
     async fn headers(&mut self, minor: u32) -> Result<Vec<(String, String)>, NoHead> {
@@ -113,7 +131,11 @@ impl<S: AsyncRead + Unpin> Reader<S> {
                 }
                 (None, _) => {
                     let text = "unable to parse request header";
-                    return Err(NoHead::Refused { status: 506, text, minor });
+                    return Err(NoHead::Refused {
+                        status: 506,
+                        text,
+                        minor,
+                    });
                 }
             }
         }
@@ -165,7 +187,9 @@ fn request_line(line: &str) -> Option<(String, String, u32, u32)> {
     let (before, target) = before.rsplit_once(' ')?;
     let method = before.rsplit([' ', '\t']).next()?;
     let (major, minor) = version.split_once('.')?;
-    let digits = minor.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(minor.len());
+    let digits = minor
+        .find(|letter: char| !letter.is_ascii_digit())
+        .unwrap_or(minor.len());
     if method.is_empty() || target.is_empty() {
         return None;
     }
@@ -190,29 +214,50 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Head, NoHead> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        runtime.expect("a runtime").block_on(Reader::new(text.as_bytes()).head())
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        runtime
+            .expect("a runtime")
+            .block_on(Reader::new(text.as_bytes()).head())
     }
 
     #[test]
     fn a_request_is_read_as_it_stands() {
-        let head = read("\r\nGET /api2 HTTP/1.1\r\nA:  b c \r\n d\r\nHost: h\r\n\r\n").expect("a head");
-        assert_eq!((head.method.as_str(), head.target.as_str(), head.minor), ("GET", "/api2", 1));
+        let head =
+            read("\r\nGET /api2 HTTP/1.1\r\nA:  b c \r\n d\r\nHost: h\r\n\r\n").expect("a head");
+        assert_eq!(
+            (head.method.as_str(), head.target.as_str(), head.minor),
+            ("GET", "/api2", 1)
+        );
         assert_eq!(head.header("a"), Some("b c  d"));
         assert_eq!(head.content_length(), 0);
     }
 
     #[test]
     fn nonsense_is_refused_and_excess_is_met_with_silence() {
-        assert!(matches!(read("HELLO\r\n\r\n"), Err(NoHead::Refused { status: 400, minor: 0, .. })));
+        assert!(matches!(
+            read("HELLO\r\n\r\n"),
+            Err(NoHead::Refused {
+                status: 400,
+                minor: 0,
+                ..
+            })
+        ));
         assert!(matches!(
             read("GET / HTTP/1.1\r\nnonsense\r\n\r\n"),
             Err(NoHead::Refused { status: 506, .. })
         ));
         let many = "X: y\r\n".repeat(70);
-        assert!(matches!(read(&format!("GET / HTTP/1.1\r\n{many}\r\n")), Err(NoHead::Silent)));
+        assert!(matches!(
+            read(&format!("GET / HTTP/1.1\r\n{many}\r\n")),
+            Err(NoHead::Silent)
+        ));
         let long = "y".repeat(9000);
-        assert!(matches!(read(&format!("GET / HTTP/1.1\r\nX: {long}\r\n\r\n")), Err(NoHead::Silent)));
+        assert!(matches!(
+            read(&format!("GET / HTTP/1.1\r\nX: {long}\r\n\r\n")),
+            Err(NoHead::Silent)
+        ));
         assert!(matches!(read(""), Err(NoHead::Ended)));
     }
 }

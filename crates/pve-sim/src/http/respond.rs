@@ -54,19 +54,28 @@ impl Response {
 
     /// Any JSON.
     pub(crate) fn json(status: u16, reason: &str, value: &Value) -> Self {
-        Self { media: Some(JSON), ..Self::plain(status, reason, value.to_string()) }
+        Self {
+            media: Some(JSON),
+            ..Self::plain(status, reason, value.to_string())
+        }
     }
 
     /// What a method gave back.
     pub(super) fn reply(reply: &Reply, via: Via, format: Format) -> Self {
-        let total = reply.total.map_or(String::new(), |total| format!(",\"total\":{total}"));
+        let total = reply
+            .total
+            .map_or(String::new(), |total| format!(",\"total\":{total}"));
         let data = &reply.json;
         let (media, body) = match format {
             Format::Json => (JSON, format!("{{\"data\":{data}{total}}}")),
             Format::ExtJs => (JSON, format!("{{\"success\":1,\"data\":{data}{total}}}")),
             Format::Html => ("text/html;charset=UTF-8", page(data)),
         };
-        Self { media: Some(media), via, ..Self::plain(200, "OK", body) }
+        Self {
+            media: Some(media),
+            via,
+            ..Self::plain(200, "OK", body)
+        }
     }
 
     /// Why a method gave nothing back. [`Failure::NotBefore`] never gets here.
@@ -89,7 +98,10 @@ impl Response {
             body["status"] = json!(status);
         }
         let shown = if format == Format::ExtJs { 200 } else { status };
-        Self { via, ..Self::json(shown, text, &body) }
+        Self {
+            via,
+            ..Self::json(shown, text, &body)
+        }
     }
 
     /// The bytes for a connection.
@@ -144,7 +156,9 @@ fn connection_headers(via: Via, keep_alive: bool) -> &'static [&'static str] {
 fn compress(body: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let written = std::io::Write::write_all(&mut encoder, body);
-    written.and_then(|()| encoder.finish()).expect("writing to memory does not fail")
+    written
+        .and_then(|()| encoder.finish())
+        .expect("writing to memory does not fail")
 }
 
 fn page(data: &str) -> String {
@@ -182,9 +196,15 @@ mod tests {
     fn errors_repeat_their_text_in_the_body() {
         let failure = Failure::Died("storage 'x' does not exist".to_owned());
         let response = Response::failure(&failure, Via::Proxy, Format::Json);
-        assert_eq!((response.status, response.reason.as_str()), (500, "storage 'x' does not exist"));
+        assert_eq!(
+            (response.status, response.reason.as_str()),
+            (500, "storage 'x' does not exist")
+        );
         let body: Value = serde_json::from_slice(&response.body).expect("JSON");
-        assert_eq!(body, json!({"data": null, "message": "storage 'x' does not exist\n"}));
+        assert_eq!(
+            body,
+            json!({"data": null, "message": "storage 'x' does not exist\n"})
+        );
     }
 
     #[test]

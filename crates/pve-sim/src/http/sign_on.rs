@@ -24,8 +24,8 @@ pub(super) fn sign_on(
     }
     let authorization = head.header("Authorization").unwrap_or_default();
     let cookie = head.header("Cookie").unwrap_or_default();
-    let ticket = value_of(cookie, "PVEAuthCookie")
-        .or_else(|| value_of(authorization, "PVEAuthCookie"));
+    let ticket =
+        value_of(cookie, "PVEAuthCookie").or_else(|| value_of(authorization, "PVEAuthCookie"));
     let now = world.now();
     let Some(ticket) = ticket else {
         let token = value_of(authorization, "PVEAPIToken").ok_or("No ticket")?;

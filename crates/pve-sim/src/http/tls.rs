@@ -45,8 +45,10 @@ impl Identity {
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IdentityError> {
         let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
             .collect::<Result<Vec<_>, _>>()?;
-        let first =
-            chain.first().cloned().ok_or(rustls::pki_types::pem::Error::NoItemsFound)?;
+        let first = chain
+            .first()
+            .cloned()
+            .ok_or(rustls::pki_types::pem::Error::NoItemsFound)?;
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes())?;
         let server = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?

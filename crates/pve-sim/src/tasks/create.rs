@@ -159,7 +159,11 @@ fn save_vmstate(world: &mut World, index: usize, name: &str, snapshot: &mut Snap
     let mebibytes = guest.number("memory").unwrap_or(512);
     let cpu = guest.text("cpu").unwrap_or("kvm64").to_owned();
     let size = (mebibytes * 2 + 500) << 20;
-    let path = world.storages.get(&storage).and_then(|one| one.options.get("path")).cloned();
+    let path = world
+        .storages
+        .get(&storage)
+        .and_then(|one| one.options.get("path"))
+        .cloned();
     let volume = match &path {
         Some(_) => format!("{storage}:{vmid}/vm-{vmid}-state-{name}.raw"),
         None => format!("{storage}:vm-{vmid}-state-{name}"),
@@ -170,13 +174,19 @@ fn save_vmstate(world: &mut World, index: usize, name: &str, snapshot: &mut Snap
         );
         world.log(index, line);
     }
-    world.log(index, format!("saving VM state and RAM using storage '{storage}'"));
+    world.log(
+        index,
+        format!("saving VM state and RAM using storage '{storage}'"),
+    );
     let saved = mebibytes * 3 / 4;
     for part in 1..=4 {
         let done = format_amount(saved * part / 4);
         world.log(index, format!("{done} in 0s"));
     }
-    let line = format!("completed saving the VM state in 0s, saved {}", format_amount(saved));
+    let line = format!(
+        "completed saving the VM state in 0s, saved {}",
+        format_amount(saved)
+    );
     world.log(index, line);
     if let Some(storage) = world.storages.get_mut(&storage) {
         storage.occupy(&node, saved << 20);
@@ -213,7 +223,10 @@ fn snapshot_volumes(world: &mut World, index: usize, name: &str) -> Result<(), D
     let hidden = guest.disk_hidden;
     for volume in guest.volumes().iter().filter(|volume| !volume.cdrom) {
         if kind == GuestKind::Qemu {
-            world.log(index, format!("snapshotting 'drive-{}' ({})", volume.key, volume.id));
+            world.log(
+                index,
+                format!("snapshotting 'drive-{}' ({})", volume.key, volume.id),
+            );
         }
         if hidden {
             let file = image_path(world, volume);
@@ -221,7 +234,9 @@ fn snapshot_volumes(world: &mut World, index: usize, name: &str) -> Result<(), D
                 index,
                 format!("qemu-img: Could not open '{file}': Could not open '{file}': No such file or directory"),
             );
-            return Err(format!("command '/usr/bin/qemu-img snapshot -c {name} {file}' failed: exit code 1"));
+            return Err(format!(
+                "command '/usr/bin/qemu-img snapshot -c {name} {file}' failed: exit code 1"
+            ));
         }
         claim_space(world, &node, vmid, name, volume);
     }
@@ -235,7 +250,10 @@ fn claim_space(world: &mut World, node: &str, vmid: u32, name: &str, volume: &Vo
     };
     storage.occupy(node, bytes);
     let id = storage.id.clone();
-    let snapshot = world.guests.get_mut(&vmid).and_then(|guest| guest.snapshots.get_mut(name));
+    let snapshot = world
+        .guests
+        .get_mut(&vmid)
+        .and_then(|guest| guest.snapshots.get_mut(name));
     if let Some(snapshot) = snapshot {
         *snapshot.bytes.entry(id).or_default() += bytes;
     }
@@ -247,7 +265,10 @@ pub(super) fn image_path(world: &World, volume: &Volume) -> String {
         .storage()
         .and_then(|id| world.storages.get(id))
         .and_then(|storage| storage.options.get("path"));
-    let name = volume.id.split_once(':').map_or(volume.id.as_str(), |(_, name)| name);
+    let name = volume
+        .id
+        .split_once(':')
+        .map_or(volume.id.as_str(), |(_, name)| name);
     match path {
         Some(path) => format!("{path}/images/{name}"),
         None => volume.id.clone(),

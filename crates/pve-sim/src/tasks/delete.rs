@@ -10,17 +10,11 @@ use crate::faults::{Step as FaultStep, TaskFault};
 use crate::world::guest::volumes;
 use crate::world::{Died, World};
 
-use super::create::{check_lock, give_back, image_path};
 use super::Stage;
+use super::create::{check_lock, give_back, image_path};
 use super::run::{Locking, Step, VANISHED};
 
-pub(super) fn step(
-    world: &mut World,
-    index: usize,
-    at: Seconds,
-    name: &str,
-    force: bool,
-) -> Step {
+pub(super) fn step(world: &mut World, index: usize, at: Seconds, name: &str, force: bool) -> Step {
     let duration = world.task(index).duration;
     match world.task(index).stage {
         Stage::Queued => Step::Next(at, Stage::Begin { since: at }),
@@ -100,8 +94,9 @@ fn remove_volumes(world: &mut World, index: usize, name: &str, force: bool) -> R
                 index,
                 format!("qemu-img: Could not delete snapshot '{name}': snapshot not found"),
             );
-            let text =
-                format!("command '/usr/bin/qemu-img snapshot -d {name} {file}' failed: exit code 1");
+            let text = format!(
+                "command '/usr/bin/qemu-img snapshot -d {name} {file}' failed: exit code 1"
+            );
             if !force {
                 return Err(text);
             }

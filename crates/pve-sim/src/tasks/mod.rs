@@ -222,7 +222,10 @@ impl TaskTable {
 impl Ord for Event {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         // The heap gives the greatest first; the earliest is wanted.
-        other.at.total_cmp(&self.at).then(other.sequence.cmp(&self.sequence))
+        other
+            .at
+            .total_cmp(&self.at)
+            .then(other.sequence.cmp(&self.sequence))
     }
 }
 

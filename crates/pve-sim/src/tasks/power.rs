@@ -33,7 +33,10 @@ pub(super) fn start(world: &mut World, index: usize, at: Seconds) -> Step {
     match kind {
         // The host of the recordings had no supervisor for containers, and its
         // log says so; a client has to cope with unknown lines anyway.
-        GuestKind::Lxc => world.log(index, "failed to connect to monitor socket: Connection refused"),
+        GuestKind::Lxc => world.log(
+            index,
+            "failed to connect to monitor socket: Connection refused",
+        ),
         GuestKind::Qemu if without_drive => {
             world.log(index, "WARN: no physical CD-ROM available, ignoring");
             world.tasks.tasks[index].warnings += 1;

@@ -11,13 +11,7 @@ use super::Stage;
 use super::create::check_lock;
 use super::run::{Locking, Step};
 
-pub(super) fn step(
-    world: &mut World,
-    index: usize,
-    at: Seconds,
-    name: &str,
-    start: bool,
-) -> Step {
+pub(super) fn step(world: &mut World, index: usize, at: Seconds, name: &str, start: bool) -> Step {
     let duration = world.task(index).duration;
     match world.task(index).stage {
         Stage::Queued => Step::Next(at, Stage::Begin { since: at }),
@@ -63,11 +57,17 @@ fn check_newest_on_zfs(
     snapshot: &Snapshot,
     name: &str,
 ) -> Result<(), Died> {
-    let newer = guest.snapshots.values().any(|other| other.taken_at > snapshot.taken_at);
+    let newer = guest
+        .snapshots
+        .values()
+        .any(|other| other.taken_at > snapshot.taken_at);
     for volume in guest.volumes() {
         let storage = volume.storage().and_then(|id| world.storages.get(id));
         if newer && storage.is_some_and(|storage| storage.kind == "zfspool") {
-            let disk = volume.id.split_once(':').map_or(volume.id.as_str(), |(_, disk)| disk);
+            let disk = volume
+                .id
+                .split_once(':')
+                .map_or(volume.id.as_str(), |(_, disk)| disk);
             return Err(format!(
                 "can't rollback, '{name}' is not most recent snapshot on '{disk}'"
             ));
@@ -113,5 +113,8 @@ fn kept_by_rollback(key: &str) -> bool {
 }
 
 fn snapshot<'a>(guest: &'a Guest, name: &str) -> Result<&'a Snapshot, Died> {
-    guest.snapshots.get(name).ok_or_else(|| format!("snapshot '{name}' does not exist"))
+    guest
+        .snapshots
+        .get(name)
+        .ok_or_else(|| format!("snapshot '{name}' does not exist"))
 }

@@ -115,7 +115,10 @@ impl World {
     /// Takes the configuration's lock file, or says how long to wait for it.
     pub(super) fn lock_config(&mut self, index: usize, since: Seconds, at: Seconds) -> Locking {
         let task = &mut self.tasks.tasks[index];
-        let held = self.guests.get(&task.vmid).map_or(0.0, |guest| guest.held_until);
+        let held = self
+            .guests
+            .get(&task.vmid)
+            .map_or(0.0, |guest| guest.held_until);
         let waiting = task.log.last().is_some_and(|line| line == TRYING);
         if held <= at {
             if let (true, Some(line)) = (waiting, task.log.last_mut()) {
@@ -142,7 +145,9 @@ impl World {
         }
         let file = task.guest_kind.config_file(&task.upid.node, task.vmid);
         let pid = task.upid.pid;
-        Err(format!("unable to open file '/etc/pve/{file}.tmp.{pid}' - Permission denied"))
+        Err(format!(
+            "unable to open file '/etc/pve/{file}.tmp.{pid}' - Permission denied"
+        ))
     }
 
     /// Adds a line to a task's log.
@@ -223,7 +228,11 @@ impl World {
     }
 
     fn duration_of(&self, node: &str, vmid: u32, work: &Work) -> f64 {
-        let own = self.guests.get(&vmid).map(|guest| guest.task_seconds).unwrap_or_default();
+        let own = self
+            .guests
+            .get(&vmid)
+            .map(|guest| guest.task_seconds)
+            .unwrap_or_default();
         let own = match work {
             Work::Create { .. } => own.create,
             Work::Delete { .. } => own.delete,
@@ -248,7 +257,11 @@ impl World {
         self.tasks.tasks[index].stage = stage;
         self.tasks.sequence += 1;
         let sequence = self.tasks.sequence;
-        self.tasks.events.push(Event { at, sequence, task: index });
+        self.tasks.events.push(Event {
+            at,
+            sequence,
+            task: index,
+        });
     }
 
     fn carry_on(&mut self, index: usize, at: Seconds) {
@@ -261,9 +274,11 @@ impl World {
             return;
         }
         let step = match task.work.clone() {
-            Work::Create { name, description, vmstate } => {
-                create::step(self, index, at, &name, description.as_deref(), vmstate)
-            }
+            Work::Create {
+                name,
+                description,
+                vmstate,
+            } => create::step(self, index, at, &name, description.as_deref(), vmstate),
             Work::Delete { name, force } => delete::step(self, index, at, &name, force),
             Work::Rollback { name, start } => rollback::step(self, index, at, &name, start),
             Work::Start => power::start(self, index, at),

@@ -38,10 +38,14 @@ impl Upid {
         let node_ok = !node.is_empty()
             && !node.starts_with('-')
             && !node.ends_with('-')
-            && node.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            && node
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let words_ok = !kind.is_empty()
             && !user.is_empty()
-            && ![kind, id, user].iter().any(|word| word.contains(char::is_whitespace));
+            && ![kind, id, user]
+                .iter()
+                .any(|word| word.contains(char::is_whitespace));
         if *prefix != "UPID" || !rest.is_empty() || !node_ok || !words_ok {
             return None;
         }
@@ -74,8 +78,19 @@ impl Upid {
 
 impl std::fmt::Display for Upid {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { node, pid, pstart, starttime, kind, id, user } = self;
-        write!(formatter, "UPID:{node}:{pid:08X}:{pstart:08X}:{starttime:08X}:{kind}:{id}:{user}:")
+        let Self {
+            node,
+            pid,
+            pstart,
+            starttime,
+            kind,
+            id,
+            user,
+        } = self;
+        write!(
+            formatter,
+            "UPID:{node}:{pid:08X}:{pstart:08X}:{starttime:08X}:{kind}:{id}:{user}:"
+        )
     }
 }
 

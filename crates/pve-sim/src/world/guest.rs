@@ -185,7 +185,9 @@ impl Guest {
     /// A number of the configuration, written as number or as text.
     pub fn number(&self, key: &str) -> Option<u64> {
         let value = self.config.get(key)?;
-        value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
+        value
+            .as_u64()
+            .or_else(|| value.as_str()?.trim().parse().ok())
     }
 
     /// The name in listings; a machine without name is called `VM 111`, a
@@ -210,7 +212,9 @@ impl Guest {
             Some(other) => other.to_string(),
             None => return false,
         };
-        setting.split(',').any(|part| matches!(part, "1" | "enabled=1"))
+        setting
+            .split(',')
+            .any(|part| matches!(part, "1" | "enabled=1"))
     }
 
     /// The disks, drives and mount points in the order PVE visits them.
@@ -282,7 +286,9 @@ pub fn parse_size(text: &str) -> u64 {
 }
 
 fn volume_key(kind: GuestKind, key: &str) -> Option<(&str, u32)> {
-    let split = key.find(|letter: char| letter.is_ascii_digit()).unwrap_or(key.len());
+    let split = key
+        .find(|letter: char| letter.is_ascii_digit())
+        .unwrap_or(key.len());
     let (bus, index) = key.split_at(split);
     let index = match (kind, bus) {
         (GuestKind::Qemu, "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate")
@@ -299,7 +305,10 @@ fn parse_volume(key: &str, line: &str) -> Volume {
     let first = parts.next().unwrap_or_default();
     let mut volume = Volume {
         key: key.to_owned(),
-        id: first.trim_start_matches("file=").trim_start_matches("volume=").to_owned(),
+        id: first
+            .trim_start_matches("file=")
+            .trim_start_matches("volume=")
+            .to_owned(),
         size: 0,
         cdrom: false,
     };
@@ -328,8 +337,16 @@ mod tests {
             ("one\r\ntwo", Some("one\r\ntwo"), Some("one\r\ntwo\n")),
         ];
         for (sent, qemu, lxc) in cases {
-            assert_eq!(stored_description(GuestKind::Qemu, sent).as_deref(), qemu, "{sent:?}");
-            assert_eq!(stored_description(GuestKind::Lxc, sent).as_deref(), lxc, "{sent:?}");
+            assert_eq!(
+                stored_description(GuestKind::Qemu, sent).as_deref(),
+                qemu,
+                "{sent:?}"
+            );
+            assert_eq!(
+                stored_description(GuestKind::Lxc, sent).as_deref(),
+                lxc,
+                "{sent:?}"
+            );
         }
     }
 

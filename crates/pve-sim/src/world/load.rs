@@ -52,20 +52,31 @@ pub fn world(
     timing: Timing,
     start: Option<Seconds>,
 ) -> Result<World, LoadError> {
-    let file = WorldFile::deserialize(world)
-        .map_err(|source| LoadError::Form { what: "world", source })?;
-    let credentials = CredentialsFile::deserialize(credentials)
-        .map_err(|source| LoadError::Form { what: "credentials", source })?;
+    let file = WorldFile::deserialize(world).map_err(|source| LoadError::Form {
+        what: "world",
+        source,
+    })?;
+    let credentials =
+        CredentialsFile::deserialize(credentials).map_err(|source| LoadError::Form {
+            what: "credentials",
+            source,
+        })?;
     let clock = Clock::new(start);
     let boot = clock.now();
-    let nodes: BTreeMap<String, Node> =
-        file.cluster.nodes.iter().map(|node| (node.name.clone(), node.build())).collect();
+    let nodes: BTreeMap<String, Node> = file
+        .cluster
+        .nodes
+        .iter()
+        .map(|node| (node.name.clone(), node.build()))
+        .collect();
     let this_node = match file.cluster.this_node {
         Some(name) => name,
         None => nodes.keys().next().cloned().unwrap_or_default(),
     };
     if !nodes.contains_key(&this_node) {
-        return Err(LoadError::Contradiction(format!("this_node '{this_node}' is no node of it")));
+        return Err(LoadError::Contradiction(format!(
+            "this_node '{this_node}' is no node of it"
+        )));
     }
     let mut built = World {
         clock,
@@ -88,7 +99,10 @@ pub fn world(
     for guest in file.guests {
         let guest = guest.build(&file.guest_defaults, boot);
         if !built.nodes.contains_key(&guest.node) {
-            let text = format!("guest {} is on the unknown node '{}'", guest.vmid, guest.node);
+            let text = format!(
+                "guest {} is on the unknown node '{}'",
+                guest.vmid, guest.node
+            );
             return Err(LoadError::Contradiction(text));
         }
         built.guests.insert(guest.vmid, guest);
@@ -319,9 +333,16 @@ fn default_memory() -> u64 {
 
 impl NodeFile {
     fn build(&self) -> Node {
-        let reason = self.proxying_gives.as_deref().unwrap_or("595 No route to host");
+        let reason = self
+            .proxying_gives
+            .as_deref()
+            .unwrap_or("595 No route to host");
         let reason = reason.strip_prefix("595 ").unwrap_or(reason);
-        let reach = if self.online { Reach::Online } else { Reach::Offline(reason.to_owned()) };
+        let reach = if self.online {
+            Reach::Online
+        } else {
+            Reach::Offline(reason.to_owned())
+        };
         Node {
             name: self.name.clone(),
             id: self.nodeid,
@@ -342,7 +363,10 @@ impl StorageFile {
         let mut options = BTreeMap::new();
         options.extend(self.path.map(|path| ("path".to_owned(), path)));
         options.extend(self.is_mountpoint.map(|value| {
-            ("is_mountpoint".to_owned(), crate::schema::perl_text(&value).into_owned())
+            (
+                "is_mountpoint".to_owned(),
+                crate::schema::perl_text(&value).into_owned(),
+            )
         }));
         if self.storage == "local" {
             options.insert("prune-backups".to_owned(), "keep-all=1".to_owned());
@@ -359,11 +383,22 @@ impl StorageFile {
             disabled: self.disable,
             nodes: self.nodes,
             options,
-            usage: Usage { total, used: self.used.unwrap_or(total / 10) },
+            usage: Usage {
+                total,
+                used: self.used.unwrap_or(total / 10),
+            },
             usage_by_node: self
                 .usage
                 .into_iter()
-                .map(|(node, usage)| (node, Usage { total: usage.total, used: usage.used }))
+                .map(|(node, usage)| {
+                    (
+                        node,
+                        Usage {
+                            total: usage.total,
+                            used: usage.used,
+                        },
+                    )
+                })
                 .collect(),
         };
         (self.storage, storage)
@@ -372,7 +407,11 @@ impl StorageFile {
 
 impl PoolFile {
     fn build(self) -> (String, Pool) {
-        let pool = Pool { comment: self.comment, guests: self.guests, storages: self.storages };
+        let pool = Pool {
+            comment: self.comment,
+            guests: self.guests,
+            storages: self.storages,
+        };
         (self.poolid, pool)
     }
 }
@@ -384,17 +423,30 @@ impl GuestFile {
             KindFile::Lxc => GuestKind::Lxc,
         };
         let mut config = self.config;
-        let lock = config.remove("lock").and_then(|lock| lock.as_str().map(str::to_owned));
+        let lock = config
+            .remove("lock")
+            .and_then(|lock| lock.as_str().map(str::to_owned));
         for (key, value) in defaults.get(kind.word()).into_iter().flatten() {
             config.entry(key.clone()).or_insert_with(|| value.clone());
         }
-        complete_config(kind, self.vmid, &mut config, self.name.or(self.hostname), boot);
+        complete_config(
+            kind,
+            self.vmid,
+            &mut config,
+            self.name.or(self.hostname),
+            boot,
+        );
         let config = Arc::new(config);
         let parent = self.parent.or_else(|| newest_complete(&self.snapshots));
-        let snapshots =
-            self.snapshots.into_iter().map(|one| one.build(kind, &config, boot)).collect();
-        let running = (self.status.as_deref() == Some("running"))
-            .then_some(Running { since: boot - 3_600.0, pid: 20_000 + self.vmid });
+        let snapshots = self
+            .snapshots
+            .into_iter()
+            .map(|one| one.build(kind, &config, boot))
+            .collect();
+        let running = (self.status.as_deref() == Some("running")).then_some(Running {
+            since: boot - 3_600.0,
+            pid: 20_000 + self.vmid,
+        });
         Guest {
             vmid: self.vmid,
             kind,
@@ -427,7 +479,9 @@ impl SnapshotFile {
         };
         let snapshot = Snapshot {
             taken_at: self.snaptime.unwrap_or_else(|| whole(boot) - 3_600),
-            description: self.description.and_then(|text| stored_description(kind, &text)),
+            description: self
+                .description
+                .and_then(|text| stored_description(kind, &text)),
             parent: self.parent,
             state: self.snapstate,
             vmstate,
@@ -469,15 +523,22 @@ fn complete_config(
         *memory = Value::from(memory.to_string());
     }
     let mut add = |key: &str, text: String| {
-        config.entry(key.to_owned()).or_insert_with(|| Value::from(text));
+        config
+            .entry(key.to_owned())
+            .or_insert_with(|| Value::from(text));
     };
-    add("meta", format!("creation-qemu=10.0.2,ctime={}", whole(boot) - 86_400));
+    add(
+        "meta",
+        format!("creation-qemu=10.0.2,ctime={}", whole(boot) - 86_400),
+    );
     add("smbios1", format!("uuid={}", stable_uuid(vmid, 1)));
     add("vmgenid", stable_uuid(vmid, 2));
     let boot_order = default_boot_order(config);
     if !boot_order.is_empty() {
         let order = format!("order={}", boot_order.join(";"));
-        config.entry("boot".to_owned()).or_insert_with(|| Value::from(order));
+        config
+            .entry("boot".to_owned())
+            .or_insert_with(|| Value::from(order));
     }
 }
 
@@ -497,9 +558,22 @@ fn default_boot_order(config: &Config) -> Vec<String> {
 
 fn stable_uuid(vmid: u32, part: u32) -> String {
     let mixed = u64::from(vmid).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(part) << 40;
-    let hex = format!("{:016x}{:016x}", mixed, mixed.rotate_left(29).wrapping_add(mixed));
-    let parts = [&hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]];
-    format!("{}-{}-4{}-8{}-{}", parts[0], parts[1], parts[2], parts[3], parts[4])
+    let hex = format!(
+        "{:016x}{:016x}",
+        mixed,
+        mixed.rotate_left(29).wrapping_add(mixed)
+    );
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[13..16],
+        &hex[17..20],
+        &hex[20..32],
+    ];
+    format!(
+        "{}-{}-4{}-8{}-{}",
+        parts[0], parts[1], parts[2], parts[3], parts[4]
+    )
 }
 
 fn access(
@@ -510,7 +584,10 @@ fn access(
     credentials: &CredentialsFile,
 ) -> Access {
     let hidden = |from: &BTreeMap<String, String>, name: &str| from.get(name).map(Hidden::new);
-    let mut access = Access { roles: roles::predefined(), ..Access::default() };
+    let mut access = Access {
+        roles: roles::predefined(),
+        ..Access::default()
+    };
     access.roles.extend(own_roles);
     for user in users {
         let entry = access.users.entry(user.userid.clone()).or_default();

@@ -183,23 +183,33 @@ impl World {
     /// Which guests `who` may see, for listings of thousands: what the path
     /// `/vms` grants to all is asked once only.
     pub fn visible_guests(&self, who: &str) -> Visible<'_> {
-        let special = self.access.grants.iter().any(|grant| {
-            grant.path.starts_with("/vms/") || grant.path.starts_with("/pool")
-        });
+        let special = self
+            .access
+            .grants
+            .iter()
+            .any(|grant| grant.path.starts_with("/vms/") || grant.path.starts_with("/pool"));
         let everywhere = (who == ROOT || !special).then(|| self.allows(who, "/vms", "VM.Audit"));
-        Visible { world: self, who: who.to_owned(), everywhere }
+        Visible {
+            world: self,
+            who: who.to_owned(),
+            everywhere,
+        }
     }
 
     /// Whether every volume of the guest can be snapshotted (`has_feature` in
     /// `PVE/QemuConfig.pm` and `PVE/LXC/Config.pm`). Drives for removable media
     /// do not count, `backup=0` changes nothing, bind mounts forbid it.
     pub fn can_snapshot(&self, guest: &Guest) -> bool {
-        guest.volumes().iter().filter(|volume| !volume.cdrom).all(|volume| {
-            volume
-                .storage()
-                .and_then(|id| self.storages.get(id))
-                .is_some_and(|storage| storage.can_snapshot(volume.format()))
-        })
+        guest
+            .volumes()
+            .iter()
+            .filter(|volume| !volume.cdrom)
+            .all(|volume| {
+                volume
+                    .storage()
+                    .and_then(|id| self.storages.get(id))
+                    .is_some_and(|storage| storage.can_snapshot(volume.format()))
+            })
     }
 
     /// A number that differs at each call.
@@ -217,7 +227,10 @@ impl World {
 
     /// A time as the journal writes it.
     pub(crate) fn moment(&self, at: Seconds) -> Moment {
-        Moment { at: at - self.clock.start(), epoch: whole(at) }
+        Moment {
+            at: at - self.clock.start(),
+            epoch: whole(at),
+        }
     }
 
     /// Writes down what was done to a guest or one of its snapshots.
@@ -272,11 +285,15 @@ impl Visible<'_> {
     /// Whether the guest may be seen.
     pub fn shows(&self, vmid: u32) -> bool {
         self.everywhere.unwrap_or_else(|| {
-            self.world.allows(&self.who, &format!("/vms/{vmid}"), "VM.Audit")
+            self.world
+                .allows(&self.who, &format!("/vms/{vmid}"), "VM.Audit")
         })
     }
 }
 
 fn missing_config(kind: GuestKind, node: &str, vmid: u32) -> Died {
-    format!("Configuration file '{}' does not exist", kind.config_file(node, vmid))
+    format!(
+        "Configuration file '{}' does not exist",
+        kind.config_file(node, vmid)
+    )
 }

@@ -12,8 +12,14 @@ impl Pools for World {
 
     fn pools_of(&self, path: &str) -> Vec<&str> {
         if let Some(vmid) = path.strip_prefix("/vms/") {
-            let guest = vmid.parse().ok().and_then(|vmid: u32| self.guests.get(&vmid));
-            return guest.and_then(|guest| guest.pool.as_deref()).into_iter().collect();
+            let guest = vmid
+                .parse()
+                .ok()
+                .and_then(|vmid: u32| self.guests.get(&vmid));
+            return guest
+                .and_then(|guest| guest.pool.as_deref())
+                .into_iter()
+                .collect();
         }
         let Some(storage) = path.strip_prefix("/storage/") else {
             return Vec::new();

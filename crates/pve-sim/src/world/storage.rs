@@ -96,7 +96,10 @@ impl Storage {
             "lvmthin" | "zfs" => &["raw"],
             _ => &[],
         };
-        formats.iter().map(|format| ((*format).to_owned(), true)).collect()
+        formats
+            .iter()
+            .map(|format| ((*format).to_owned(), true))
+            .collect()
     }
 }
 
@@ -114,7 +117,10 @@ mod tests {
             nodes: Some(vec!["pve1".to_owned()]),
             options: BTreeMap::new(),
             snapshot_formats: Storage::default_snapshot_formats("btrfs"),
-            usage: Usage { total: 100, used: 10 },
+            usage: Usage {
+                total: 100,
+                used: 10,
+            },
             usage_by_node: BTreeMap::new(),
         }
     }
