@@ -48,10 +48,20 @@ impl Fault {
 }
 
 impl From<pve_client::Error> for Fault {
-    /// A call without which nothing can go on: no connection, no login or no permission.
+    /// A call without which nothing can go on: no connection, no login or no permission; or options
+    /// of which no client can be made.
     fn from(error: pve_client::Error) -> Self {
+        let exit = match error {
+            pve_client::Error::Configuration(_) => ExitStatus::Usage,
+            pve_client::Error::NotSent { .. }
+            | pve_client::Error::MaybeProcessed { .. }
+            | pve_client::Error::Refused { .. }
+            | pve_client::Error::NotUnderstood { .. }
+            | pve_client::Error::Authentication { .. }
+            | pve_client::Error::Certificate { .. } => ExitStatus::Connection,
+        };
         Self {
-            exit: ExitStatus::Connection,
+            exit,
             hint: engine::hint_for(&error),
             message: error.to_string(),
         }

@@ -290,7 +290,7 @@ fn a_locked_guest_fails_in_the_words_of_pve() {
         lab.run("--vmid=@all snap --label=daily --keep=1 --dry-run --wait-locked=1s").lines("Would").join("\n"),
         @r#"
     Would wait: VM is locked (backup)
-    Would wait: CT is locked (backup)
+    Would wait: VM is locked (backup)
     "#
     );
     lab.assert_unchanged();
