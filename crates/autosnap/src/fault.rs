@@ -62,7 +62,7 @@ impl From<pve_client::Error> for Fault {
         };
         Self {
             exit,
-            hint: engine::hint_for(&error),
+            hint: engine::hint_for(&error, None),
             message: error.to_string(),
         }
     }

@@ -137,12 +137,19 @@ fn hosts_that_are_none_are_told_apart() {
     assert_snapshot!(told, @r#"
     does not resolve: 3 ERROR: no host could be reached, so GET /version was not sent: pve.invalid:8006: the name cannot be resolved: …
     refuses: 3 ERROR: no host could be reached, so GET /version was not sent: 127.0.0.1:<port>: connection refused
+    hint: check --host and the network; PVE serves its API on port 8006
     plain HTTP: 3 ERROR: 127.0.0.1:<port> does not answer as Proxmox VE does (GET /version): it does not speak TLS; plain HTTP on this port? Proxmox VE serves HTTPS, usually on port 8006
+    hint: check --host: it has to name nodes of a Proxmox VE cluster
     no HTTP: 3 ERROR: 127.0.0.1:<port> does not answer as Proxmox VE does (GET /version): it does not speak TLS; plain HTTP on this port? Proxmox VE serves HTTPS, usually on port 8006
+    hint: check --host: it has to name nodes of a Proxmox VE cluster
     a page: 3 ERROR: 127.0.0.1:<port> does not answer as Proxmox VE does (GET /version): the answer is not the expected JSON (expected value at line 1 column 1)
+    hint: check --host: it has to name nodes of a Proxmox VE cluster
     garbage: 3 ERROR: 127.0.0.1:<port> does not answer as Proxmox VE does (GET /version): the answer is not the expected JSON (EOF while parsing a value at line 1 column 12)
+    hint: check --host: it has to name nodes of a Proxmox VE cluster
     not found: 3 ERROR: 127.0.0.1:<port> does not answer as Proxmox VE does (GET /version): HTTP status 404 Not Found
+    hint: check --host: it has to name nodes of a Proxmox VE cluster
     no HTTP in TLS: 3 ERROR: 127.0.0.1:<port> does not answer as Proxmox VE does (GET /version): the answer is not HTTP (invalid HTTP version parsed)
+    hint: check --host: it has to name nodes of a Proxmox VE cluster
     "#);
 }
 
@@ -173,7 +180,9 @@ fn certificates_are_checked_when_asked() {
     lab.assert_unchanged();
     assert_snapshot!(told, @r#"
     ERROR: the certificate of 127.0.0.1:<port> is not trusted: invalid peer certificate: UnknownIssuer; if it is the right host, trust its authority's certificate or the fingerprint <fingerprint>
+    hint: if it is the right host: --fingerprint=<fingerprint>
     ERROR: the certificate of 127.0.0.1:<port> is not trusted: its fingerprint is <fingerprint>, which is none of those trusted; if the certificate was replaced on purpose, trust the new fingerprint
+    hint: if it is the right host: --fingerprint=<fingerprint>
     ERROR: cannot read certificate authorities from missing.pem: I/O error: No such file or directory (os error 2)
     ERROR: cannot read certificate authorities from empty.pem: it holds no certificate in PEM form
     ERROR: '12:34' is not a SHA-256 fingerprint; expected 64 hexadecimal digits such as AA:BB:CC:…, as PVE shows them under Node > System > Certificates
