@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use crate::harness::{Lab, Output};
@@ -27,6 +28,7 @@ pub(crate) struct Run<'a> {
     end: JoinHandle<ExitStatus>,
     stdout: JoinHandle<Vec<u8>>,
     stderr: JoinHandle<Vec<u8>>,
+    errors: Receiver<String>,
     reached: BufReader<File>,
     go: File,
 }
@@ -68,7 +70,9 @@ impl Gate {
             .spawn()
             .unwrap();
         let pid = child.id();
-        let (stdout, stderr) = (read_all(child.stdout.take()), read_all(child.stderr.take()));
+        let stdout = read_all(child.stdout.take(), None);
+        let (teller, errors) = channel();
+        let stderr = read_all(child.stderr.take(), Some(teller));
         // Whoever waits for a run that has ended would wait for ever: it says so in the pipe.
         let mut ended = open(&self.reached);
         let end = std::thread::spawn(move || {
@@ -82,6 +86,7 @@ impl Gate {
             end,
             stdout,
             stderr,
+            errors,
             reached: BufReader::new(open(&self.reached)),
             go: open(&self.go),
         }
@@ -122,6 +127,11 @@ impl Run<'_> {
         assert!(sent.success());
     }
 
+    /// Waits until a line on stderr says so.
+    pub(crate) fn heard(&self, words: &str) {
+        while !self.errors.recv().unwrap().contains(words) {}
+    }
+
     /// Lets everything go on and waits for the end.
     pub(crate) fn finish(mut self) -> Output {
         self.go_on_to_the_end();
@@ -144,12 +154,23 @@ fn open(path: &Path) -> File {
     OpenOptions::new().read(true).write(true).open(path).unwrap()
 }
 
-/// Reads in a thread of its own, so that no pipe runs full.
-fn read_all<R: Read + Send + 'static>(stream: Option<R>) -> JoinHandle<Vec<u8>> {
+/// Reads in a thread of its own, so that no pipe runs full, and tells every line.
+fn read_all<R: Read + Send + 'static>(
+    stream: Option<R>,
+    teller: Option<Sender<String>>,
+) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        if let Some(mut stream) = stream {
-            stream.read_to_end(&mut bytes).unwrap();
+        let Some(stream) = stream else { return bytes };
+        let mut stream = BufReader::new(stream);
+        let mut begin = 0;
+        while stream.read_until(b'\n', &mut bytes).unwrap() > 0 {
+            if let Some(teller) = &teller {
+                let line = String::from_utf8_lossy(&bytes[begin..]).into_owned();
+                // Not every test listens to the end.
+                let _ = teller.send(line);
+            }
+            begin = bytes.len();
         }
         bytes
     })

@@ -120,7 +120,12 @@ impl Lab {
 
     /// The program in this folder, in an environment with nothing in it.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cv4pve-autosnap"));
+        self.command_of(env!("CARGO_BIN_EXE_cv4pve-autosnap"))
+    }
+
+    /// Another program in this folder, in the same environment.
+    pub(crate) fn command_of(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
@@ -141,6 +146,17 @@ impl Lab {
         Output {
             status: result.status.code().unwrap_or(-1),
             stdout: self.normalized(&result.stdout),
+            stderr: self.normalized(&result.stderr),
+        }
+    }
+
+    /// Runs a command to its end whose stdout is not a pipe of ours.
+    pub(crate) fn finish_with_own_stdout(&self, mut command: Command) -> Output {
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let result = child.wait_with_output().unwrap();
+        Output {
+            status: result.status.code().unwrap_or(-1),
+            stdout: String::new(),
             stderr: self.normalized(&result.stderr),
         }
     }
