@@ -32,7 +32,7 @@ use thiserror::Error;
 /// The key of the C# tool (`GetPasswordFromOption`). It is no secret.
 const KEY: &[u8; 24] = b"012345678901234567890123";
 const MARK: &str = "v2:";
-const IV_LENGTH: usize = 8;
+pub(crate) const IV_LENGTH: usize = 8;
 
 /// No password is longer; whatever is was not written for us.
 const SIZE_LIMIT: u64 = 64 * 1024;
@@ -161,7 +161,7 @@ fn arbitrary() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-fn encode(password: &str, iv: [u8; IV_LENGTH]) -> String {
+pub(crate) fn encode(password: &str, iv: [u8; IV_LENGTH]) -> String {
     let cipher = cbc::Encryptor::<TdesEde3>::new(KEY.into(), &iv.into());
     let mut bytes = iv.to_vec();
     bytes.extend(cipher.encrypt_padded_vec::<Pkcs7>(password.as_bytes()));
@@ -170,10 +170,10 @@ fn encode(password: &str, iv: [u8; IV_LENGTH]) -> String {
 
 /// The content is none of the formats.
 #[derive(Debug, PartialEq, Eq)]
-struct NotAPassword;
+pub(crate) struct NotAPassword;
 
 /// The password, and whether it was in plain text.
-fn decode(content: &[u8]) -> Result<(SecretString, bool), NotAPassword> {
+pub(crate) fn decode(content: &[u8]) -> Result<(SecretString, bool), NotAPassword> {
     let text = std::str::from_utf8(content).map_err(|_| NotAPassword)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if let Some(encoded) = text.trim().strip_prefix(MARK) {
