@@ -16,7 +16,7 @@ pub fn run(input: &[u8]) {
         "an encrypted file is no plain text"
     );
     let text = found.expose_secret();
-    assert!(!text.contains('\n'), "a password is one line");
+    assert!(!is_plain || !text.contains('\n'), "a password is one line");
     let mut iv = [0; 8];
     for (byte, other) in iv.iter_mut().zip(input) {
         *byte = *other;
