@@ -82,6 +82,21 @@ impl GuestKind {
     }
 }
 
+/// The commands, for root on the guest's node, that free a guest which a dead task has left locked
+/// and finish the removal of its half-made snapshot (`qm`, `pct`). An API token cannot unlock.
+pub fn repair_command(kind: GuestKind, vmid: Vmid, snapshot: Option<&str>) -> String {
+    let tool = match kind {
+        GuestKind::Qemu => "qm",
+        GuestKind::Lxc => "pct",
+    };
+    match snapshot {
+        Some(snapshot) => {
+            format!("{tool} unlock {vmid} && {tool} delsnapshot {vmid} {snapshot} --force")
+        }
+        None => format!("{tool} unlock {vmid}"),
+    }
+}
+
 impl fmt::Display for GuestKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.as_str())

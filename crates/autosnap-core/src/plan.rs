@@ -10,7 +10,7 @@
 
 use crate::guest::{AgentSetting, Guest, GuestConfig, GuestKind, GuestStatus};
 use crate::name::SnapName;
-use crate::retention::{self, KeepPolicy, Reason, Verdict};
+use crate::retention::{self, KeepPolicy, Verdict};
 use crate::snapshot::{Snapshot, SnapshotState};
 use crate::storage::{self, FullStorage, StorageLimit, StorageUsage};
 
@@ -61,6 +61,9 @@ pub struct Reading {
     pub config: Option<GuestConfig>,
     /// Its snapshots, without PVE's `current` entry.
     pub snapshots: Vec<Snapshot>,
+    /// Whether a task was seen to run for it; `None` where it was not asked for. Without
+    /// `Sys.Audit` PVE shows a login its own tasks only.
+    pub task_runs: Option<bool>,
 }
 
 /// The figures that `--max-perc-storage` is held against.
@@ -135,6 +138,13 @@ pub enum Refusal {
     Unreadable(String),
     /// Somebody holds it locked.
     Locked(String),
+    /// It is locked by a snapshot task that is not seen to run: most likely a left-over.
+    Stuck {
+        /// The lock.
+        lock: String,
+        /// The snapshot that is half made or half removed, if there is one.
+        snapshot: Option<String>,
+    },
     /// A snapshot of the name to be created exists already.
     NameTaken(SnapName),
 }
@@ -144,7 +154,7 @@ impl Refusal {
     /// (`snap-create-pre`, `snap-create-abort`) are due. Skipped guests get no phase.
     pub fn counts_as_attempt(&self) -> bool {
         match self {
-            Self::Locked(_) | Self::NameTaken(_) => true,
+            Self::Locked(_) | Self::Stuck { .. } | Self::NameTaken(_) => true,
             Self::NodeOffline | Self::StorageFull(_) | Self::Unreadable(_) => false,
         }
     }
@@ -287,9 +297,26 @@ fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Optio
         .as_ref()
         .map_or(&guest.lock, |config| &config.lock);
     match (request.locked, lock) {
+        (Locked::Fails, Some(lock))
+            if may_be_left_over(lock) && reading.task_runs == Some(false) =>
+        {
+            let half = |snapshot: &&Snapshot| snapshot.state != SnapshotState::Complete;
+            let snapshot = reading.snapshots.iter().find(half);
+            Some(Refusal::Stuck {
+                lock: lock.clone(),
+                snapshot: snapshot.map(|one| one.name.clone()),
+            })
+        }
         (Locked::Fails, Some(lock)) => Some(Refusal::Locked(lock.clone())),
         (Locked::Fails, None) | (Locked::Waits, _) => None,
     }
+}
+
+/// Whether a lock is one that a snapshot task leaves behind when it dies
+/// (`snapshot_create`, `snapshot_delete` in `PVE/AbstractConfig.pm`), so that it is worth asking for
+/// the guest's tasks.
+pub fn may_be_left_over(lock: &str) -> bool {
+    matches!(lock, "snapshot" | "snapshot-delete")
 }
 
 fn storages_of(reading: &Reading) -> Vec<String> {
@@ -366,9 +393,8 @@ fn confirm(planned: &Snapshot, listed: &[Snapshot], verdicts: &[Verdict]) -> Con
     if now.taken_at != planned.taken_at {
         return Confirmation::Drop(planned.clone(), DropReason::Replaced);
     }
-    let removed = |verdict: &Verdict| {
-        verdict.snapshot.name == planned.name && matches!(verdict.reason, Reason::Removed { .. })
-    };
+    let removed =
+        |verdict: &Verdict| verdict.snapshot.name == planned.name && verdict.reason.is_removal();
     if verdicts.iter().any(removed) {
         Confirmation::Remove(planned.clone())
     } else {
@@ -383,6 +409,7 @@ mod tests {
     use super::*;
     use crate::guest::Vmid;
     use crate::name::{Label, TimestampFormat};
+    use crate::retention::Reason;
 
     fn guest(status: GuestStatus) -> Guest {
         Guest {
@@ -423,6 +450,7 @@ mod tests {
             label: Label::parse("daily").unwrap(),
             format: TimestampFormat::default(),
             keep,
+            stuck: retention::StuckRemovals::Leave,
         };
         Request {
             action,
@@ -444,6 +472,7 @@ mod tests {
         Reading {
             config: Some(GuestConfig::read(GuestKind::Qemu, config.iter().copied())),
             snapshots,
+            task_runs: None,
         }
     }
 
@@ -581,6 +610,33 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_no_task_holds_is_told_from_one_that_is_held() {
+        let half = Snapshot {
+            state: SnapshotState::Deleting,
+            ..daily(1)
+        };
+        let check = |lock: &str, task_runs, expected: &str| {
+            let reading = Reading {
+                task_runs,
+                ..reading(&[("lock", lock)], vec![half.clone()])
+            };
+            let plan = decided(&snap(1), guest(GuestStatus::Running), &reading);
+            assert!(
+                format!("{:?}", refusal(&plan)).starts_with(expected),
+                "{plan:?}"
+            );
+        };
+        check(
+            "snapshot-delete",
+            Some(false),
+            "Stuck { lock: \"snapshot-delete\", snapshot: Some(",
+        );
+        check("snapshot-delete", Some(true), "Locked(");
+        check("snapshot-delete", None, "Locked(");
+        check("backup", Some(false), "Locked(");
+    }
+
+    #[test]
     fn a_lock_does_not_matter_to_a_guest_with_nothing_to_clean() {
         let locked = Guest {
             lock: Some("backup".into()),
@@ -589,6 +645,7 @@ mod tests {
         let without_config = |snapshots| Reading {
             config: None,
             snapshots,
+            task_runs: None,
         };
         let clean = request(Action::Clean, 1);
         let nothing = decided(&clean, locked.clone(), &without_config(vec![daily(1)]));

@@ -28,6 +28,18 @@ pub struct KeepPolicy {
     /// How many stay, the new one included. 0 removes all of them, which `clean --keep=0` asks for;
     /// with a new snapshot it means 1.
     pub keep: u32,
+    /// What becomes of removals that PVE did not finish.
+    pub stuck: StuckRemovals,
+}
+
+/// What becomes of snapshots of the label that PVE left half removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum StuckRemovals {
+    /// They are left alone and reported.
+    #[default]
+    Leave,
+    /// Their removal is sent again, as PVE allows once the guest is unlocked.
+    Retry,
 }
 
 /// A snapshot with what becomes of it.
@@ -62,6 +74,8 @@ pub enum Reason {
     OtherLabel,
     /// Ours and of this label, but not whole. Removing it is a repair that somebody has to want.
     HalfMade(SnapshotState),
+    /// Ours and of this label, but its removal was not finished: it is sent again.
+    RemovalRetried,
     /// Ours and of this label, but PVE does not say when it was taken: nobody knows its place.
     Undated,
 }
@@ -70,7 +84,7 @@ impl Reason {
     /// Whether the snapshot goes.
     pub fn is_removal(&self) -> bool {
         match self {
-            Self::Removed { .. } => true,
+            Self::Removed { .. } | Self::RemovalRetried => true,
             Self::Kept { .. }
             | Self::KeptNew
             | Self::NotOurs
@@ -91,6 +105,7 @@ impl fmt::Display for Reason {
             }
             Self::NotOurs => write!(formatter, "not taken by this tool"),
             Self::OtherLabel => write!(formatter, "has another label"),
+            Self::RemovalRetried => write!(formatter, "its removal was not finished"),
             Self::HalfMade(state) => write!(formatter, "not complete (snapstate {state})"),
             Self::Undated => write!(
                 formatter,
@@ -145,7 +160,12 @@ pub fn removals(verdicts: &[Verdict]) -> impl Iterator<Item = &Snapshot> {
 
 /// Why a snapshot is none of those that the policy counts, if so.
 fn not_counted(snapshot: &Snapshot, policy: &KeepPolicy) -> Option<Reason> {
-    let KeepPolicy { label, format, .. } = policy;
+    let KeepPolicy {
+        label,
+        format,
+        keep: _,
+        stuck,
+    } = policy;
     if !snapshot.is_ours() {
         return Some(Reason::NotOurs);
     }
@@ -154,6 +174,7 @@ fn not_counted(snapshot: &Snapshot, policy: &KeepPolicy) -> Option<Reason> {
     }
     match &snapshot.state {
         SnapshotState::Complete => snapshot.taken_at.is_none().then_some(Reason::Undated),
+        SnapshotState::Deleting if *stuck == StuckRemovals::Retry => Some(Reason::RemovalRetried),
         SnapshotState::Preparing | SnapshotState::Deleting | SnapshotState::Other(_) => {
             Some(Reason::HalfMade(snapshot.state.clone()))
         }

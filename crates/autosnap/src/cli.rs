@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! From the arguments to the exit status.
 
+mod further;
+
 use std::ffi::OsString;
 
 use autosnap_core::outcome::ExitStatus;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use jiff::{Timestamp, Zoned};
-use pve_client::Client;
+use pve_client::{Client, ClientOptions};
 
-use crate::args::{Cli, Command, JobOutput, RootArgs};
+use crate::args::{Cli, Command, JobArgs, JobOutput, RootArgs};
 use crate::engine::Tasks;
 use crate::events::Events;
 use crate::fault::Fault;
@@ -18,13 +20,20 @@ use crate::report::{self, Console, JsonReport, Progress, Sink, Text};
 use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
 use crate::stop::Stop;
-use crate::{logging, normalize, response_file, signals, status};
+use crate::{completions, logging, manual, normalize, response_file, signals, status};
+
+use further::Way;
 
 /// Runs the program with the arguments behind its name, and says what to exit with.
 pub fn run(arguments: &[OsString]) -> ExitStatus {
+    run_at(arguments, &Zoned::now())
+}
+
+/// The same at a given time, in the zone whose time goes into the names of snapshots.
+pub fn run_at(arguments: &[OsString], now: &Zoned) -> ExitStatus {
     let console = Console::default();
     let result = parse(arguments).and_then(|parsed| match parsed {
-        Parsed::Run(cli) => execute(&cli, arguments),
+        Parsed::Run(cli) => execute(&cli, arguments, now),
         Parsed::Shown(text) => {
             console.out(&text);
             Ok(ExitStatus::Success)
@@ -56,6 +65,10 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Parsed::Shown(error.render().to_string()))
             }
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Fault::usage(
+                "no command given; use one of snap, clean, status",
+            )
+            .hint("cv4pve-autosnap --help lists all commands with examples")),
             _ => {
                 let text = error.render().to_string();
                 Err(Fault::usage(text.trim_start_matches("error: ").trim_end()))
@@ -64,42 +77,57 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
     }
 }
 
-fn execute(cli: &Cli, arguments: &[OsString]) -> Result<ExitStatus, Fault> {
+fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus, Fault> {
     match &cli.command {
         Command::Snap(args) => run_job(
             &JobSettings::of_snap(args)?,
             &args.root,
-            args.job.output,
+            &args.job,
             arguments,
+            now,
         ),
         Command::Clean(args) => run_job(
             &JobSettings::of_clean(args)?,
             &args.root,
-            args.job.output,
+            &args.job,
             arguments,
+            now,
         ),
         Command::Status(args) => {
             let settings = StatusSettings::read(args)?;
             let connection = connection(&args.root, arguments)?;
             let console = Console::default();
             block_on(async {
+                let trust = connection.options.trust.clone();
                 let client = Client::connect(connection.options).await?;
-                let status = status::read(&settings, &client, Timestamp::now()).await?;
+                further::tell_trust(&trust, &client, &args.root, &console);
+                let status = status::read(&settings, &client, now.timestamp()).await?;
                 for warning in &status.warnings {
                     console.error(&format!("WARNING: {warning}"));
                 }
-                report::print_status(
-                    &console,
-                    &status.rows,
-                    settings.output,
-                    Zoned::now().time_zone(),
-                )
-                .map_err(|error| Fault::failure(format!("{error:#}")))?;
+                report::print_status(&console, &status.rows, settings.output, now.time_zone())
+                    .map_err(|error| Fault::failure(format!("{error:#}")))?;
                 Ok(status.exit_status())
             })
         }
+        Command::Check(args) => further::check(args, arguments),
+        Command::Setup(args) => further::setup(args),
+        Command::Fingerprint(args) => further::fingerprint(args),
         #[cfg(feature = "demo")]
         Command::Demo(args) => crate::demo::run(args),
+        Command::Completions(args) => {
+            Console::default().out(&completions::script(args.shell));
+            Ok(ExitStatus::Success)
+        }
+        Command::Manual(args) => {
+            manual::write(&args.folder).map_err(|error| {
+                let folder = args.folder.display();
+                Fault::failure(format!(
+                    "cannot write the manual pages to {folder}: {error}"
+                ))
+            })?;
+            Ok(ExitStatus::Success)
+        }
     }
 }
 
@@ -118,19 +146,30 @@ fn connection(root: &RootArgs, arguments: &[OsString]) -> Result<Connection, Fau
 fn run_job(
     settings: &JobSettings,
     root: &RootArgs,
-    output: JobOutput,
+    job: &JobArgs,
     arguments: &[OsString],
+    now: &Zoned,
 ) -> Result<ExitStatus, Fault> {
     let connection = connection(root, arguments)?;
     let console = Console::with_bar(!settings.dry_run && !settings.debug);
     block_on(async {
+        let ClientOptions {
+            endpoints, trust, ..
+        } = &connection.options;
+        let trust = trust.clone();
+        // Held until the last report is written.
+        let _way = match further::enter(settings, job, endpoints, &console).await? {
+            Way::Leave => return Ok(ExitStatus::Success),
+            way @ Way::Go { .. } => way,
+        };
         let identity = connection.options.credentials.identity();
         let client = Client::connect(connection.options).await?;
+        further::tell_trust(&trust, &client, root, &console);
         let (events, receiver) = Events::channel();
         let context = Context {
             client,
             identity,
-            now: Zoned::now(),
+            now: now.clone(),
             events,
             stop: Stop::default(),
             tasks: Tasks::default(),
@@ -140,7 +179,10 @@ fn run_job(
             context.tasks.clone(),
             console.clone(),
         ));
-        let reporting = report::drive(receiver, sinks(settings, output, &console));
+        let reporting = report::drive(
+            receiver,
+            sinks(settings, job.output, &console, now.timestamp()),
+        );
         let working = async {
             let result = job::run(settings, &context).await;
             let outcome = context.events.outcome();
@@ -161,20 +203,21 @@ fn run_job(
 }
 
 /// Who is told of a run.
-pub(crate) fn sinks(
+fn sinks(
     settings: &JobSettings,
     output: JobOutput,
     console: &Console,
+    started: Timestamp,
 ) -> Vec<Box<dyn Sink>> {
     let report: Box<dyn Sink> = match output {
         JobOutput::Text => Box::new(Text::new(console.clone(), settings.debug)),
-        JobOutput::Json => Box::new(JsonReport::new(console.clone(), false, Timestamp::now())),
-        JobOutput::JsonPretty => Box::new(JsonReport::new(console.clone(), true, Timestamp::now())),
+        JobOutput::Json => Box::new(JsonReport::new(console.clone(), false, started)),
+        JobOutput::JsonPretty => Box::new(JsonReport::new(console.clone(), true, started)),
     };
     vec![report, Box::new(Progress::new(console))]
 }
 
-fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

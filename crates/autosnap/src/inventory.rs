@@ -9,7 +9,10 @@ use autosnap_core::select::{Inventory, NodeInfo};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::storage::StorageUsage;
 use futures_util::stream::{self, StreamExt};
-use pve_client::{Client, Error, GuestResource, Resource, SnapshotListing, StorageResource};
+use pve_client::{
+    Client, Error, GuestResource, Resource, SnapshotListing, StorageResource, TaskFilter,
+    TaskSource, TaskStatus,
+};
 
 /// Reads what there is.
 pub async fn read(client: &Client) -> Result<Inventory, Error> {
@@ -45,6 +48,17 @@ pub async fn guest_snapshots(client: &Client, guest: &Guest) -> Result<Vec<Snaps
         .map(snapshots)
 }
 
+/// Whether a task is seen to run for the guest.
+pub async fn task_runs(client: &Client, guest: &Guest) -> Result<bool, Error> {
+    let filter = TaskFilter {
+        vmid: Some(guest.vmid.get()),
+        source: TaskSource::Active,
+        ..TaskFilter::default()
+    };
+    let tasks = client.node_tasks(&guest.node, &filter).await?;
+    Ok(tasks.iter().any(|task| task.status == TaskStatus::Running))
+}
+
 /// A listing as the core knows it.
 pub fn snapshots(listing: SnapshotListing) -> Vec<Snapshot> {
     let snapshots = listing.snapshots.into_iter().map(|entry| Snapshot {
@@ -63,6 +77,14 @@ pub fn wire_kind(kind: GuestKind) -> pve_client::GuestKind {
     match kind {
         GuestKind::Qemu => pve_client::GuestKind::Qemu,
         GuestKind::Lxc => pve_client::GuestKind::Lxc,
+    }
+}
+
+/// The kind of a guest in the core's words.
+pub fn kind(kind: pve_client::GuestKind) -> GuestKind {
+    match kind {
+        pve_client::GuestKind::Qemu => GuestKind::Qemu,
+        pve_client::GuestKind::Lxc => GuestKind::Lxc,
     }
 }
 
@@ -86,14 +108,10 @@ pub async fn side_by_side<T, R, F: Future<Output = R>>(
 }
 
 fn guest(resource: GuestResource) -> Option<Guest> {
-    let kind = match resource.kind {
-        pve_client::GuestKind::Qemu => GuestKind::Qemu,
-        pve_client::GuestKind::Lxc => GuestKind::Lxc,
-    };
     let tags = resource.tag_list().map(ToOwned::to_owned).collect();
     Some(Guest {
         vmid: Vmid::new(resource.vmid).ok()?,
-        kind,
+        kind: kind(resource.kind),
         node: resource.node,
         name: resource.name,
         status: GuestStatus::from(resource.status.as_str()),

@@ -154,6 +154,7 @@ fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Fault> {
         label: settings.label.clone(),
         format: settings.format.clone(),
         keep: settings.keep,
+        stuck: settings.stuck,
     };
     let locked = if settings.wait_locked.is_some() {
         Locked::Waits
@@ -290,8 +291,17 @@ async fn reading(
     } else {
         None
     };
+    let snapshots = inventory::guest_snapshots(client, guest).await?;
+    let lock = config.as_ref().map_or(&guest.lock, |config| &config.lock);
+    let task_runs = match lock {
+        Some(lock) if plan::may_be_left_over(lock) => {
+            Some(inventory::task_runs(client, guest).await?)
+        }
+        Some(_) | None => None,
+    };
     Ok(Reading {
         config,
-        snapshots: inventory::guest_snapshots(client, guest).await?,
+        snapshots,
+        task_runs,
     })
 }

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use autosnap_core::name::{self, Label, TimestampFormat};
+use autosnap_core::retention::StuckRemovals;
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::Selection;
 use autosnap_core::storage::StorageLimit;
@@ -46,6 +47,8 @@ pub struct JobSettings {
     pub force_remove: bool,
     /// How long locked guests are tried again.
     pub wait_locked: Option<Duration>,
+    /// What becomes of removals that PVE did not finish.
+    pub stuck: StuckRemovals,
     /// Change nothing.
     pub dry_run: bool,
     /// `--debug`.
@@ -135,6 +138,11 @@ impl JobSettings {
             timeout: Duration::from_secs(root.timeout.into()),
             force_remove: args.force_remove,
             wait_locked: args.wait_locked,
+            stuck: if args.retry_stuck_removal {
+                StuckRemovals::Retry
+            } else {
+                StuckRemovals::Leave
+            },
             dry_run: root.dry_run,
             debug: root.debug,
         })
@@ -222,20 +230,20 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .map_err(|_| format!("'{text}' lies in the past"))
 }
 
-fn read_selection(args: &RootArgs) -> Result<Selection, Fault> {
+pub(crate) fn read_selection(args: &RootArgs) -> Result<Selection, Fault> {
     Selection::parse(&args.vmid)
         .map_err(|error| Fault::usage(format!("--vmid={}: {error}", args.vmid)))
 }
 
 /// As in the C# tool, a blank format means the default.
-fn read_format(args: &RootArgs) -> Result<TimestampFormat, Fault> {
+pub(crate) fn read_format(args: &RootArgs) -> Result<TimestampFormat, Fault> {
     if args.timestamp_format.trim().is_empty() {
         return Ok(TimestampFormat::default());
     }
     TimestampFormat::parse(&args.timestamp_format).map_err(Fault::usage)
 }
 
-fn read_limits(args: &RootArgs) -> Limits {
+pub(crate) fn read_limits(args: &RootArgs) -> Limits {
     let usual = Limits::default();
     let total = args.max_parallel.map(usize::from);
     Limits {

@@ -32,6 +32,15 @@ pub async fn listen(stop: Stop, tasks: Tasks, console: Console) {
     }
 }
 
+/// Waits for the first signal; for ever where there are none.
+#[cfg(feature = "demo")]
+pub async fn wait() {
+    match platform::Signals::new() {
+        Ok(mut signals) => _ = signals.next().await,
+        Err(_) => std::future::pending().await,
+    }
+}
+
 #[cfg(unix)]
 mod platform {
     use autosnap_core::event::Interruption;

@@ -19,7 +19,6 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!');
 
 /// A request, independent of the host it goes to and of who signs on.
-#[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) method: Method,
     path: String,
@@ -109,6 +108,12 @@ impl fmt::Display for Call {
     }
 }
 
+impl fmt::Debug for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +132,15 @@ mod tests {
         assert_eq!(
             post.form().unwrap(),
             "description=two%0Alines+%C3%A4+100%25"
+        );
+    }
+
+    #[test]
+    fn parameters_are_not_printed() {
+        let call = Call::new(Method::Post, &["access", "ticket"]).with("password", "hunter2");
+        assert_eq!(
+            format!("{call} {call:?}"),
+            "POST /access/ticket POST /access/ticket"
         );
     }
 

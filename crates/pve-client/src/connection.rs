@@ -6,13 +6,13 @@
 //! open (see [`crate::wire`]).
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::ext::ReasonPhrase;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::certificate::PeerCertificate;
 use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
 use crate::tls::HandshakeFailure;
@@ -38,8 +39,7 @@ pub(crate) struct Connection {
     served: u32,
 }
 
-/// A complete answer.
-#[derive(Debug)]
+/// A complete answer; cannot be printed as a whole, for that to a login holds a ticket.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     /// The text behind the status; PVE's error text.
@@ -47,6 +47,8 @@ pub(crate) struct Reply {
     /// The media type, without parameters.
     pub(crate) media_type: String,
     pub(crate) body: Bytes,
+    /// When the host says it answered, to the second.
+    pub(crate) date: Option<SystemTime>,
 }
 
 /// Why there is no connection. In every case no request was written.
@@ -75,13 +77,13 @@ pub(crate) enum ExchangeFailure {
 
 impl Connection {
     /// Opens a connection, trying the host's addresses one after the other. Returns the
-    /// fingerprint of the certificate the host showed as well.
+    /// certificate the host showed as well.
     pub(crate) async fn open(
         endpoint: &Endpoint,
         name: ServerName<'static>,
         tls: &TlsConnector,
         limit: Duration,
-    ) -> Result<(Self, Option<Fingerprint>), ConnectFailure> {
+    ) -> Result<(Self, Option<PeerCertificate>), ConnectFailure> {
         let socket = connect(endpoint, limit).await?;
         let stream = match timeout(limit, tls.connect(name, socket)).await {
             Ok(Ok(stream)) => stream,
@@ -91,12 +93,12 @@ impl Connection {
                 return Err(ConnectFailure::Unreachable(text));
             }
         };
-        let fingerprint = stream
+        let certificate = stream
             .get_ref()
             .1
             .peer_certificates()
             .and_then(<[_]>::first)
-            .map(|certificate| Fingerprint::of_certificate(certificate));
+            .map(|certificate| PeerCertificate::from_der(certificate));
         let exchange = Exchange::default();
         let wire = TokioIo::new(Wire::new(stream, exchange.clone()));
         let (sender, driver) = http1::handshake(wire)
@@ -113,7 +115,7 @@ impl Connection {
                 exchange,
                 served: 0,
             },
-            fingerprint,
+            certificate,
         ))
     }
 
@@ -129,8 +131,8 @@ impl Connection {
 
     /// Waits until it can take a request; false if the server closed it meanwhile.
     pub(crate) async fn is_ready(&mut self) -> bool {
-        // Letting the runtime look at its sockets first makes a close that has already arrived
-        // known to hyper.
+        // This lets Tokio's current-thread runtime look at its sockets first, so that hyper knows
+        // of an end that has already arrived. On other runtimes it costs nothing.
         tokio::task::yield_now().await;
         matches!(timeout(READY_LIMIT, self.sender.ready()).await, Ok(Ok(())))
     }
@@ -181,12 +183,7 @@ async fn read(response: Response<Incoming>) -> Result<Reply, ExchangeFailure> {
         },
         |phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned(),
     );
-    let media_type = head
-        .headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let media_type = media_type
-        .unwrap_or_default()
+    let media_type = header(&head.headers, CONTENT_TYPE)
         .split(';')
         .next()
         .unwrap_or_default();
@@ -195,7 +192,16 @@ async fn read(response: Response<Incoming>) -> Result<Reply, ExchangeFailure> {
         phrase,
         media_type: media_type.trim().to_ascii_lowercase(),
         body: body.to_bytes(),
+        date: httpdate::parse_http_date(header(&head.headers, DATE)).ok(),
     })
+}
+
+/// The text of a header, empty if it is absent or no text.
+fn header(headers: &HeaderMap, name: HeaderName) -> &str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 impl From<HandshakeFailure> for ConnectFailure {

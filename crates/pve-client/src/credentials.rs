@@ -72,13 +72,17 @@ pub enum TokenError {
 }
 
 impl ApiToken {
-    /// Parses `USER@REALM!TOKENID=UUID`; blanks around it are ignored.
+    /// Parses `USER@REALM!TOKENID=UUID`; blanks around it are ignored, and so is the `PVEAPIToken=`
+    /// of the HTTP header, with which tokens are often noted down.
     ///
     /// What may stand in each part follows `PVE/AccessControl.pm`: the user may itself contain
     /// `@` (LDAP logins), the realm and the token ID start with a letter.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
-        let (id, secret) = text.trim().split_once('=').ok_or(TokenError::NoSecret)?;
-        let (user, name) = id.split_once('!').ok_or(TokenError::NoTokenId)?;
+        let text = text.trim();
+        let text = text.strip_prefix("PVEAPIToken=").unwrap_or(text);
+        // From the end, where the parts are strict: a login may contain both characters.
+        let (id, secret) = text.rsplit_once('=').ok_or(TokenError::NoSecret)?;
+        let (user, name) = id.rsplit_once('!').ok_or(TokenError::NoTokenId)?;
         let (login, realm) = user.rsplit_once('@').ok_or(TokenError::NoRealm)?;
         if login.is_empty() {
             return Err(TokenError::NoUser);
@@ -207,6 +211,8 @@ mod tests {
         );
         let mail = ApiToken::parse(&format!("a@b.c@ldap!x-1={SECRET}")).unwrap();
         assert_eq!(mail.user(), "a@b.c@ldap");
+        let odd = ApiToken::parse(&format!("PVEAPIToken=a=b!c@pve!x={SECRET}")).unwrap();
+        assert_eq!(odd.user(), "a=b!c@pve");
     }
 
     #[test]
@@ -223,16 +229,21 @@ mod tests {
             &format!("backup@pve!auto={SECRET}0"),
             &TokenError::SecretNotUuid,
         );
-        let token_id = TokenError::Character {
-            part: "token ID",
-            character: '!',
-        };
-        check(&format!("backup@pve!auto!x={SECRET}"), &token_id);
         let realm = TokenError::Character {
             part: "realm",
             character: '1',
         };
         check(&format!("backup@1ve!auto={SECRET}"), &realm);
+        let two_ids = TokenError::Character {
+            part: "realm",
+            character: '!',
+        };
+        check(&format!("backup@pve!auto!x={SECRET}"), &two_ids);
+        let token_id = TokenError::Character {
+            part: "token ID",
+            character: '+',
+        };
+        check(&format!("backup@pve!a+b={SECRET}"), &token_id);
         check(
             &format!("a:b@pve!t={SECRET}"),
             &TokenError::Character {

@@ -3,6 +3,7 @@
 //! and how a request addressed to it looks.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use http_body_util::Full;
 use hyper::Request;
@@ -12,10 +13,10 @@ use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 
 use crate::call::Call;
+use crate::certificate::PeerCertificate;
 use crate::connection::{ConnectFailure, Reply};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Method};
-use crate::fingerprint::Fingerprint;
 use crate::pool::Pool;
 
 /// The headers that prove who we are.
@@ -30,7 +31,8 @@ pub(crate) struct Host {
     pub(crate) name: ServerName<'static>,
     pub(crate) pool: Pool,
     authority: HeaderValue,
-    fingerprint: Mutex<Option<Fingerprint>>,
+    certificate: Mutex<Option<PeerCertificate>>,
+    clock_difference: Mutex<Option<i64>>,
 }
 
 impl Host {
@@ -41,23 +43,41 @@ impl Host {
             authority: HeaderValue::try_from(endpoint.to_string()).map_err(|_| invalid())?,
             endpoint: endpoint.clone(),
             pool: Pool::default(),
-            fingerprint: Mutex::new(None),
+            certificate: Mutex::new(None),
+            clock_difference: Mutex::new(None),
         })
     }
 
-    /// The fingerprint of the certificate it showed last.
-    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+    /// The certificate it showed last.
+    pub(crate) fn certificate(&self) -> Option<PeerCertificate> {
+        self.certificate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn set_certificate(&self, certificate: Option<PeerCertificate>) {
         *self
-            .fingerprint
+            .certificate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = certificate;
+    }
+
+    /// How many seconds its clock is ahead of this machine's, as its last answer told.
+    pub(crate) fn clock_difference(&self) -> Option<i64> {
+        *self
+            .clock_difference
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set_fingerprint(&self, fingerprint: Option<Fingerprint>) {
+    /// Remembers what an answer that has just come in tells about the host's clock.
+    pub(crate) fn note_date(&self, date: Option<SystemTime>) {
+        let difference = date.map(|date| difference(date, SystemTime::now()));
         *self
-            .fingerprint
+            .clock_difference
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = fingerprint;
+            .unwrap_or_else(PoisonError::into_inner) = difference;
     }
 
     /// The request as it is written. The body has a known length, so hyper never chunks it, which
@@ -116,5 +136,14 @@ impl Host {
                 tracing::debug!(%endpoint, reason, "host passed over");
             }
         }
+    }
+}
+
+/// How many whole seconds one time is ahead of another.
+fn difference(theirs: SystemTime, ours: SystemTime) -> i64 {
+    let whole = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    match theirs.duration_since(ours) {
+        Ok(ahead) => whole(ahead),
+        Err(behind) => -whole(behind.duration()),
     }
 }

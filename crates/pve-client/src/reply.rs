@@ -143,6 +143,7 @@ mod tests {
             phrase: phrase.to_owned(),
             media_type: media_type.to_owned(),
             body: Bytes::copy_from_slice(body.as_bytes()),
+            date: None,
         }
     }
 

@@ -25,11 +25,11 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::call::Call;
+use crate::certificate::PeerCertificate;
 use crate::client::Statistics;
 use crate::connection::{ConnectFailure, Connection, ExchangeFailure, Reply};
 use crate::endpoint::Endpoint;
 use crate::error::{Certainty, Error, Method};
-use crate::fingerprint::Fingerprint;
 use crate::host::{Host, Signature};
 use crate::options::ClientOptions;
 use crate::{reply, tls};
@@ -59,6 +59,13 @@ enum Step<'a> {
     Connect,
     /// Sends the request.
     Send(&'a Signature),
+}
+
+/// A round without an answer.
+struct Missed {
+    error: Error,
+    /// Whether another round does no harm and may go better.
+    may_repeat: bool,
 }
 
 /// Why one host gave no answer.
@@ -103,27 +110,32 @@ impl Transport {
         self.current_host().endpoint.clone()
     }
 
-    pub(crate) fn peer_fingerprint(&self) -> Option<Fingerprint> {
-        self.current_host().fingerprint()
+    pub(crate) fn peer_certificate(&self) -> Option<PeerCertificate> {
+        self.current_host().certificate()
+    }
+
+    pub(crate) fn clock_difference(&self) -> Option<i64> {
+        self.current_host().clock_difference()
     }
 
     /// Opens the first connection: one round over the hosts, no repetition, so that a wrong host
     /// name is told at once.
     pub(crate) async fn reach(&self) -> Result<(), Error> {
         let call = Call::new(Method::Get, &["version"]);
-        self.round(&call, Step::Connect).await.map(drop)
+        let connected = self.round(&call, Step::Connect).await;
+        connected.map(drop).map_err(|missed| missed.error)
     }
 
     /// Sends a request until there is an answer or no further attempt is allowed.
     pub(crate) async fn send(&self, call: &Call, signature: &Signature) -> Result<Answer, Error> {
         let mut pauses = self.repeat_pauses.iter();
         loop {
-            let error = match self.round(call, Step::Send(signature)).await {
+            let Missed { error, may_repeat } = match self.round(call, Step::Send(signature)).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => error,
+                Err(missed) => missed,
             };
             match pauses.next() {
-                Some(pause) if may_repeat(call, &error) => {
+                Some(pause) if may_repeat => {
                     tracing::debug!(%call, %error, ?pause, "will be repeated");
                     tokio::time::sleep(*pause).await;
                 }
@@ -133,7 +145,7 @@ impl Transport {
     }
 
     /// Asks the hosts one after the other, from the current one on, until one was reached.
-    async fn round(&self, call: &Call, step: Step<'_>) -> Result<Answer, Error> {
+    async fn round(&self, call: &Call, step: Step<'_>) -> Result<Answer, Missed> {
         let first = self.current.load(Ordering::Relaxed);
         let mut failures = Vec::new();
         for offset in 0..self.hosts.len() {
@@ -155,9 +167,18 @@ impl Transport {
                 tracing::debug!(%endpoint, "takes over");
                 self.current.store(current, Ordering::Relaxed);
             }
-            return outcome;
+            return outcome.map_err(|error| Missed {
+                may_repeat: may_repeat(call, &error),
+                error,
+            });
         }
-        Err(unreachable_error(call, failures))
+        // Nothing was written anywhere. A host that is off may be back in a moment; one with a
+        // wrong certificate, or that is no PVE, will not change.
+        let is_off = |(_, failure): &(_, _)| matches!(failure, ConnectFailure::Unreachable(_));
+        Err(Missed {
+            may_repeat: failures.iter().any(is_off),
+            error: unreachable_error(call, failures),
+        })
     }
 
     async fn step(&self, host: &Host, call: &Call, step: Step<'_>) -> Result<Answer, Failure> {
@@ -227,6 +248,7 @@ impl Transport {
         match sent {
             Ok(Ok(reply)) => {
                 host.pool.put(connection);
+                host.note_date(reply.date);
                 host.log_answer(&line, &reply, started);
                 Ok(reply)
             }
@@ -247,9 +269,9 @@ impl Transport {
     async fn open(&self, host: &Host) -> Result<Connection, ConnectFailure> {
         let limit = self.connect_timeout;
         let opening = Connection::open(&host.endpoint, host.name.clone(), &self.tls, limit);
-        let (connection, fingerprint) = opening.await?;
+        let (connection, certificate) = opening.await?;
         self.connections_opened.fetch_add(1, Ordering::Relaxed);
-        host.set_fingerprint(fingerprint);
+        host.set_certificate(certificate);
         Ok(connection)
     }
 
@@ -272,21 +294,22 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// Whether a failed request may be sent again without harm, and may succeed then.
+/// Whether a request that a host failed to serve may be sent again without harm, and may succeed
+/// then.
 ///
 /// PVE's 595 means that another node, or pvedaemon on the same one, did not accept a connection.
 /// Only a refused one is worth a short wait: that is a daemon being restarted, while a node that
 /// is off takes up to 30 s to say so and will not be back in a moment.
 fn may_repeat(call: &Call, error: &Error) -> bool {
     match error {
-        Error::NotSent { .. } => true,
         Error::MaybeProcessed { .. } => call.is_repeatable(),
         Error::Refused { status, reason, .. } => {
             let passing =
                 matches!(status, 429 | 503) || (*status == 595 && reason == "Connection refused");
             passing && call.is_repeatable()
         }
-        Error::NotUnderstood { .. }
+        Error::NotSent { .. }
+        | Error::NotUnderstood { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
         | Error::Configuration(_) => false,

@@ -10,6 +10,7 @@ fn policy(label: &str, keep: u32) -> KeepPolicy {
         label: Label::parse(label).unwrap(),
         format: TimestampFormat::default(),
         keep,
+        stuck: StuckRemovals::Leave,
     }
 }
 
@@ -344,4 +345,26 @@ proptest! {
         let more = names(removals(&more));
         prop_assert!(names(removals(&fewer)).iter().all(|name| more.contains(name)));
     }
+}
+
+#[test]
+fn an_unfinished_removal_is_tried_again_only_when_asked_to_and_never_counted() {
+    let half = Snapshot {
+        state: SnapshotState::Deleting,
+        ..daily(9)
+    };
+    let foreign = Snapshot {
+        description: "by hand".to_owned(),
+        state: SnapshotState::Deleting,
+        ..daily(8)
+    };
+    let snapshots = [half, foreign, daily(1), daily(2)];
+    let retry = KeepPolicy {
+        stuck: StuckRemovals::Retry,
+        ..policy("daily", 2)
+    };
+    let retried = decide(&snapshots, &retry, None);
+    assert_eq!(names(removals(&retried)), ["autodaily231109000000"]);
+    let left = decide(&snapshots, &policy("daily", 2), None);
+    assert_eq!(names(removals(&left)), Vec::<&str>::new());
 }

@@ -7,9 +7,11 @@
 use std::time::Duration;
 
 use autosnap_core::event::{Cause, Effect, Failure};
+use autosnap_core::guest::repair_command;
 use pve_client::{Certainty, Error, GuestKind, Upid};
 
 use super::operation::Place;
+use crate::inventory;
 
 /// Whether PVE refused because somebody else is at work on the guest or its disks, so that the
 /// same request may succeed later. Nothing was changed then.
@@ -145,20 +147,18 @@ pub(super) fn task_hint(
     half: bool,
     upid: &Upid,
 ) -> String {
-    let tool = match place.kind {
-        GuestKind::Qemu => "qm",
-        GuestKind::Lxc => "pct",
-    };
     let vmid = place.vmid;
     if half {
         return format!(
-            "PVE has left the guest locked; when no task runs on it, as root on {}: \
-             {tool} unlock {vmid} && {tool} delsnapshot {vmid} {snapshot} --force",
-            place.node
+            "PVE has left the guest locked; when no task runs on it, as root on {}: {}",
+            place.node,
+            repair_command(inventory::kind(place.kind), vmid, Some(snapshot))
         );
     }
     if message.contains("snapshot feature is not available") {
-        return format!("a storage of its disks cannot take snapshots; see: {tool} config {vmid}");
+        return format!(
+            "a storage of its disks cannot take snapshots; see the hardware of guest {vmid} in PVE"
+        );
     }
     if message.contains("needed by replication job") {
         return "replication still needs it; it can be removed after the next replication"

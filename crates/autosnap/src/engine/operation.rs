@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! One creation or one removal, from the request to the certain end. The only place that sends one.
 //!
-//! A request is sent once. Only two answers allow a second one, because PVE says in them that
-//! nothing was started: a worker that could not be started (`fork_worker` in
-//! `PVE/RESTEnvironment.pm`), and a guest that is no longer on its node. When an answer is lost,
+//! A request is sent once. Only two kinds of answers allow a second one, because PVE says in them
+//! that nothing was started: one that comes before any work (a worker that could not be started,
+//! `fork_worker` in `PVE/RESTEnvironment.pm`; a node that could not be connected to; a busy server),
+//! and that the guest is no longer on its node. When an answer is lost,
 //! the truth is looked up: in the guest's snapshots and in the node's tasks. What cannot be found
 //! out is said to be unknown.
 
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 use super::{Engine, explain};
 use crate::inventory;
 
-/// How often a worker that PVE could not start is asked for again.
+/// How often something is asked for in all when PVE says that it has started nothing.
 const START_TRIES: u32 = 5;
 /// How long a lost request is looked for. Whoever passes it on gives up after 30 s
 /// (`PVE/APIServer/AnyEvent.pm`), so that it may still arrive until then.
@@ -70,6 +71,12 @@ enum Seen {
     Done,
     Half,
     NotDone,
+}
+
+/// Whether PVE itself says that it has started nothing, and that a moment later it may: no worker
+/// could be started, the node could not be connected to (595), the server is busy (503, 429).
+fn is_not_started(error: &Error) -> bool {
+    error.certainty() == Certainty::Refused && error.is_transient()
 }
 
 impl Operation<'_> {
@@ -150,7 +157,7 @@ impl Engine {
                 Ok(upid) => return Sent::Task(upid),
                 Err(error) => error,
             };
-            if error.is_start_worker_failed() && tries < START_TRIES {
+            if is_not_started(&error) && tries < START_TRIES {
                 tokio::time::sleep(Duration::from_millis(200) * tries).await;
                 tries += 1;
             } else if error.is_guest_missing() && !moved && self.find_again(place).await {

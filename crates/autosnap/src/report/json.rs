@@ -170,7 +170,9 @@ impl GuestRecord {
         };
         match &plan.decision {
             Decision::Skip(skip) => record.end("skipped", Some(words::skip(skip))),
-            Decision::Refuse(refusal) => record.end("refused", Some(words::refusal(refusal).0)),
+            Decision::Refuse(refusal) => {
+                record.end("refused", Some(words::refusal(&plan.guest, refusal).0));
+            }
             Decision::Proceed(steps) => {
                 record.create = steps
                     .creation
@@ -234,7 +236,10 @@ impl Sink for JsonReport {
                 let (result, reason) = match end {
                     GuestEnd::Done => ("done", None),
                     GuestEnd::Skipped(skip) => ("skipped", Some(words::skip(skip))),
-                    GuestEnd::Refused(refusal) => ("refused", Some(words::refusal(refusal).0)),
+                    GuestEnd::Refused(_) => (
+                        "refused",
+                        self.guest(*vmid).and_then(|guest| guest.reason.take()),
+                    ),
                     GuestEnd::Failed => ("failed", None),
                     GuestEnd::Vetoed => ("vetoed", None),
                     GuestEnd::NotReached => ("not-reached", None),

@@ -33,7 +33,7 @@ fn block(plan: &GuestPlan, phases: bool) -> String {
     match &plan.decision {
         Decision::Skip(skip) => _ = writeln!(text, "{}", words::skip(skip)),
         Decision::Refuse(refusal) => {
-            let (reason, more) = words::refusal(refusal);
+            let (reason, more) = words::refusal(&plan.guest, refusal);
             _ = writeln!(text, "{reason}");
             if let Some(more) = more {
                 _ = writeln!(text, "  {more}");
@@ -63,7 +63,7 @@ fn steps_to_take(text: &mut String, steps: &Steps, phases: bool) {
     for verdict in steps.verdicts.iter().rev() {
         let name = &verdict.snapshot.name;
         match &verdict.reason {
-            Reason::Removed { .. } => {
+            Reason::Removed { .. } | Reason::RemovalRetried => {
                 phase(text, "snap-remove-pre");
                 _ = writeln!(text, "Remove snapshot: {name} ({})", verdict.reason);
                 phase(text, "snap-remove-post");

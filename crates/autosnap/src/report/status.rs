@@ -154,6 +154,9 @@ fn table(rows: &[StatusRow<'_>], style: comfy_table::TableStyle) -> Table {
     for row in rows {
         table.add_row(row.cells().map(Cell::new));
     }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
+    }
     if let Some(column) = table.column_mut(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }

@@ -108,7 +108,10 @@ impl Text {
             GuestEnd::Done => self.line(vmid, &format!("VM execution {}", time_span(duration))),
             GuestEnd::Skipped(skip) => self.line(vmid, &words::skip(skip)),
             GuestEnd::Refused(refusal) => {
-                let (text, more) = words::refusal(refusal);
+                let Some(plan) = self.guest_plan(vmid) else {
+                    return;
+                };
+                let (text, more) = words::refusal(&plan.guest, refusal);
                 self.line(vmid, &text);
                 if let Some(more) = more {
                     self.line(vmid, &format!("  {more}"));
@@ -167,12 +170,12 @@ impl Text {
             );
         }
         for failed in &outcome.failed {
-            let name = self
-                .guest_plan(failed.vmid)
-                .map(|plan| full_name(&plan.guest))
-                .unwrap_or_default();
+            let Some(plan) = self.guest_plan(failed.vmid) else {
+                continue;
+            };
+            let name = full_name(&plan.guest);
             let reasons = match &failed.end {
-                GuestEnd::Refused(refusal) => words::refusal(refusal).0,
+                GuestEnd::Refused(refusal) => words::refusal(&plan.guest, refusal).0,
                 GuestEnd::Vetoed => "the hook said no".to_owned(),
                 GuestEnd::NotReached => "not reached".to_owned(),
                 GuestEnd::Done | GuestEnd::Skipped(_) | GuestEnd::Failed => {

@@ -3,6 +3,7 @@
 //! kept where it has any, because people grep for them.
 
 use autosnap_core::event::{Cause, Effect, Failure, Interruption, PostponeReason};
+use autosnap_core::guest::{Guest, GuestKind, repair_command};
 use autosnap_core::plan::{DropReason, Note, Refusal, Skip};
 
 /// Why a guest was left out without harm.
@@ -20,7 +21,11 @@ pub(super) fn skip(skip: &Skip) -> String {
 }
 
 /// Why a guest did not get what was asked for; the second line says more.
-pub(super) fn refusal(refusal: &Refusal) -> (String, Option<String>) {
+pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> (String, Option<String>) {
+    let locked = |lock: &str| match guest.kind {
+        GuestKind::Qemu => format!("VM is locked ({lock})"),
+        GuestKind::Lxc => format!("CT is locked ({lock})"),
+    };
     match refusal {
         Refusal::NodeOffline => ("Skip VM status unknown: node offline or not reachable".to_owned(), None),
         Refusal::StorageFull(full) => {
@@ -28,8 +33,16 @@ pub(super) fn refusal(refusal: &Refusal) -> (String, Option<String>) {
         }
         Refusal::Unreadable(message) => (message.clone(), None),
         Refusal::Locked(lock) => (
-            format!("VM is locked ({lock})"),
+            locked(lock),
             Some("try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned()),
+        ),
+        Refusal::Stuck { lock, snapshot } => (
+            format!("{}, and no task is seen to run for it", locked(lock)),
+            Some(format!(
+                "most likely left over; when no task runs on it, as root on {}: {}",
+                guest.node,
+                repair_command(guest.kind, guest.vmid, snapshot.as_deref())
+            )),
         ),
         Refusal::NameTaken(name) => (
             format!("snapshot name '{name}' already used"),

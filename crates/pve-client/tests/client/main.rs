@@ -9,9 +9,13 @@
 mod calls;
 mod delivery;
 mod hosts;
+mod inspect;
+mod lab;
 mod log;
+mod random_faults;
 mod recordings;
 mod sign_on;
+mod simulator;
 mod support;
 mod trust;
 mod waiting;

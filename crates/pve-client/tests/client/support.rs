@@ -50,8 +50,7 @@ struct Seen {
 /// A running server; its tasks end with the test's runtime.
 pub(crate) struct Server {
     endpoint: Endpoint,
-    fingerprint: Fingerprint,
-    certificate: String,
+    identity: Identity,
     seen: Arc<Seen>,
     listener: tokio::task::JoinHandle<()>,
 }
@@ -69,10 +68,18 @@ impl Server {
         address: &str,
         react: impl Fn(&Received) -> Reaction + Send + Sync + 'static,
     ) -> Self {
+        Self::start_as(&Identity::new(), address, react).await
+    }
+
+    /// Starts a server with a given certificate, such as that of one stopped before.
+    pub(crate) async fn start_as(
+        identity: &Identity,
+        address: &str,
+        react: impl Fn(&Received) -> Reaction + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (config, fingerprint, certificate) = certificate();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = TlsAcceptor::from(Arc::clone(&identity.config));
         let seen = Arc::new(Seen::default());
         let (shared, react) = (Arc::clone(&seen), Arc::new(react));
         let listener = tokio::spawn(async move {
@@ -94,8 +101,7 @@ impl Server {
         };
         Self {
             endpoint,
-            fingerprint,
-            certificate,
+            identity: identity.clone(),
             seen,
             listener,
         }
@@ -106,14 +112,19 @@ impl Server {
         self.endpoint.clone()
     }
 
+    /// Its certificate and key.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity.clone()
+    }
+
     /// The fingerprint of its certificate.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
+        self.identity.fingerprint
     }
 
     /// Its certificate in PEM form.
     pub(crate) fn certificate(&self) -> &str {
-        &self.certificate
+        &self.identity.certificate
     }
 
     /// How many connections got through the TLS handshake.
@@ -224,22 +235,32 @@ fn content_length(head: &str) -> usize {
         .map_or(0, |(_, value)| value.trim().parse().unwrap())
 }
 
-fn certificate() -> (ServerConfig, Fingerprint, String) {
-    let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    (
-        config,
-        Fingerprint::of_certificate(made.cert.der()),
-        made.cert.pem(),
-    )
+/// A self-signed certificate with its key.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    config: Arc<ServerConfig>,
+    fingerprint: Fingerprint,
+    certificate: String,
+}
+
+impl Identity {
+    fn new() -> Self {
+        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        Self {
+            config: Arc::new(config),
+            fingerprint: Fingerprint::of_certificate(made.cert.der()),
+            certificate: made.cert.pem(),
+        }
+    }
 }
 
 /// An answer of pveproxy itself: it keeps the connection open and says so.

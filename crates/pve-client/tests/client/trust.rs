@@ -152,3 +152,19 @@ async fn a_fingerprint_can_be_asked_for_without_signing_on() {
     assert_eq!(found, server.fingerprint());
     assert!(server.received().is_empty());
 }
+
+#[tokio::test]
+async fn a_pinned_host_that_restarts_is_waited_for_though_the_other_is_not_trusted() {
+    let (first, second) = (Server::start(good).await, Server::start(good).await);
+    let mut options = options(vec![first.endpoint(), second.endpoint()], token());
+    options.trust = Trust::Fingerprints(vec![first.fingerprint()]);
+    options.repeat_pauses = vec![std::time::Duration::from_millis(5); 40];
+    let client = Client::connect(options).await.unwrap();
+    let identity = first.identity();
+    let address = first.stop().await.to_string();
+    let restart = Server::start_as(&identity, &address, good);
+    let (outcome, first) = tokio::join!(client.resources(), restart);
+    outcome.unwrap();
+    assert_eq!(client.current_endpoint(), first.endpoint());
+    assert!(second.received().is_empty());
+}

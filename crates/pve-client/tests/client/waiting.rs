@@ -183,3 +183,17 @@ async fn the_log_is_read_in_lines_and_an_unknown_task_has_none() {
     );
     assert!(client.task_log(&task, 50, 50).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn every_call_can_run_on_a_task_of_its_own() {
+    fn check<T: Send>(_future: T) {}
+    let server = task_server(vec![running]).await;
+    let options = options(vec![server.endpoint()], token());
+    check(Client::connect(options.clone()));
+    let client = Client::connect(options).await.unwrap();
+    let task: Upid = UPID.parse().unwrap();
+    check(client.wait_for_task(&task, &QUICK, Instant::now()));
+    check(client.task_log(&task, 0, 1));
+    check(crate::calls::create(&client));
+    check(client.version());
+}

@@ -197,3 +197,28 @@ async fn chunked_and_unbounded_answers_are_read_too() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn the_clock_of_the_host_is_read_from_its_answers() {
+    let server = server(|_| {
+        let date = [
+            "Connection: Keep-Alive",
+            "Date: Mon, 23 Nov 2009 01:42:49 GMT",
+        ];
+        Reaction::Answer(with_head("200 OK", &date, SNAPSHOTS))
+    })
+    .await;
+    let client = connect(&server).await;
+    assert_eq!(client.clock_difference(), None);
+    client
+        .snapshots("pve1", GuestKind::Qemu, 100)
+        .await
+        .unwrap();
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let expected = 1_258_940_569 - i64::try_from(since).unwrap();
+    let difference = client.clock_difference().unwrap();
+    assert!(
+        (difference - expected).abs() <= 2,
+        "{difference} instead of {expected}"
+    );
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What must hold, read from the simulator's journal and world.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use autosnap::fault::Fault;
+use autosnap::settings::{Job, JobSettings};
+use autosnap_core::event::{Effect, Event};
+use autosnap_core::outcome::{ExitStatus, Outcome};
+use autosnap_core::plan::{Decision, Plan};
+use pve_sim::journal::{Action, Mutation};
+use pve_sim::simulator::Simulator;
+
+/// One run as it was seen from inside.
+pub(crate) struct Ran {
+    /// Where the journal stood when it began.
+    pub(crate) from: usize,
+    pub(crate) killed: bool,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) outcome: Outcome,
+    pub(crate) told: Vec<Event>,
+}
+
+/// A snapshot as the model knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    taken_at: i64,
+    /// Ours, of the label, so that retention may remove it.
+    counted: bool,
+}
+
+/// What exists, as it follows from the journal.
+pub(crate) struct State {
+    snapshots: BTreeMap<(u32, String), Known>,
+    locked_before: BTreeSet<u32>,
+    pub(crate) created: usize,
+    pub(crate) removed: usize,
+}
+
+impl State {
+    pub(crate) fn of(simulator: &Simulator) -> Self {
+        simulator.world(|world| {
+            let mut snapshots = BTreeMap::new();
+            for (vmid, guest) in &world.guests {
+                for (name, snapshot) in &guest.snapshots {
+                    let known = Known {
+                        taken_at: snapshot.taken_at,
+                        counted: is_counted(
+                            name,
+                            snapshot.description.as_deref().unwrap_or_default(),
+                        ),
+                    };
+                    snapshots.insert((*vmid, name.clone()), known);
+                }
+            }
+            let locked = world
+                .guests
+                .iter()
+                .filter(|(_, guest)| guest.lock.is_some());
+            Self {
+                snapshots,
+                locked_before: locked.map(|(vmid, _)| *vmid).collect(),
+                created: 0,
+                removed: 0,
+            }
+        })
+    }
+
+    fn counted_of(&self, vmid: u32) -> Vec<(i64, &str)> {
+        let of_guest = self
+            .snapshots
+            .iter()
+            .filter(|((id, _), known)| *id == vmid && known.counted);
+        let mut all: Vec<(i64, &str)> = of_guest
+            .map(|((_, name), known)| (known.taken_at, name.as_str()))
+            .collect();
+        all.sort_unstable();
+        all
+    }
+}
+
+fn is_counted(name: &str, description: &str) -> bool {
+    let stamp = name.strip_prefix("autodaily").unwrap_or_default();
+    let ours = ["cv4pve-autosnap", "eve4pve-autosnap"].contains(&description.trim_end());
+    ours && stamp.len() == 12 && stamp.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn plan_of(ran: &Ran) -> Option<&Plan> {
+    ran.told.iter().find_map(|event| match event {
+        Event::Planned(plan) => Some(plan.as_ref()),
+        _ => None,
+    })
+}
+
+/// The journal of a run against its plan, the policy and its report. What an earlier run had sent
+/// when it was killed may still arrive during a later one; returns whether that was seen.
+pub(crate) fn after_run(
+    state: &mut State,
+    simulator: &Simulator,
+    settings: &JobSettings,
+    ran: &Ran,
+    earlier: Option<&Ran>,
+) -> Result<bool, String> {
+    let mutations: Vec<Mutation> = simulator
+        .journal()
+        .entries()
+        .into_iter()
+        .skip(ran.from)
+        .filter_map(mutation)
+        .collect();
+    let late = earlier
+        .filter(|earlier| earlier.killed)
+        .map(planned)
+        .unwrap_or_default();
+    let mut came_late = false;
+    let planned = planned(ran);
+    let mut seen: HashMap<(Action, u32, String), usize> = HashMap::new();
+    for mutation in &mutations {
+        let (vmid, name) = (mutation.vmid, mutation.snapshot.clone().unwrap_or_default());
+        if !matches!(mutation.action, Action::Create | Action::Delete) {
+            continue;
+        }
+        let key = (mutation.action, vmid, name.clone());
+        if late.contains(&key) {
+            follow(state, simulator, settings, &key)?;
+            came_late = true;
+            continue;
+        }
+        if !planned.contains(&key) {
+            return Err(format!("not in the plan: {key:?}"));
+        }
+        let times = seen.entry(key.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            return Err(format!("done twice: {key:?}"));
+        }
+        follow(state, simulator, settings, &key)?;
+    }
+    if !ran.killed {
+        told_the_truth(ran, &seen, &late)?;
+        exit_status_agrees(ran)?;
+    }
+    Ok(came_late)
+}
+
+fn mutation(entry: pve_sim::journal::Entry) -> Option<Mutation> {
+    match entry {
+        pve_sim::journal::Entry::Mutation(mutation) => Some(mutation),
+        pve_sim::journal::Entry::Request(_) | pve_sim::journal::Entry::Task(_) => None,
+    }
+}
+
+fn planned(ran: &Ran) -> HashSet<(Action, u32, String)> {
+    let mut planned = HashSet::new();
+    for guest in plan_of(ran).map_or(&[][..], |plan| &plan.guests) {
+        let Decision::Proceed(steps) = &guest.decision else {
+            continue;
+        };
+        let vmid = guest.guest.vmid.get();
+        planned.extend(
+            steps
+                .creation
+                .iter()
+                .map(|new| (Action::Create, vmid, new.name.to_string())),
+        );
+        planned.extend(
+            steps
+                .removals()
+                .map(|old| (Action::Delete, vmid, old.name.clone())),
+        );
+    }
+    planned
+}
+
+/// Applies a mutation to the model; a removal must be of one that the policy does not keep.
+fn follow(
+    state: &mut State,
+    simulator: &Simulator,
+    settings: &JobSettings,
+    key: &(Action, u32, String),
+) -> Result<(), String> {
+    let (action, vmid, name) = key;
+    if *action == Action::Create {
+        let taken_at = simulator.world(|world| {
+            world.guests[vmid]
+                .snapshots
+                .get(name)
+                .map(|one| one.taken_at)
+        });
+        state.snapshots.insert(
+            (*vmid, name.clone()),
+            Known {
+                taken_at: taken_at.unwrap_or(i64::MAX),
+                counted: true,
+            },
+        );
+        state.created += 1;
+        return Ok(());
+    }
+    let counted = state.counted_of(*vmid);
+    let newer = counted.iter().rev().position(|(_, other)| other == name);
+    match newer {
+        None => return Err(format!("removed what is not ours: {key:?}")),
+        Some(newer) if newer < settings.keep as usize => {
+            return Err(format!(
+                "removed one of the newest {}: {key:?} of {counted:?}",
+                settings.keep
+            ));
+        }
+        Some(_) => {}
+    }
+    state.snapshots.remove(&(*vmid, name.clone()));
+    state.removed += 1;
+    Ok(())
+}
+
+/// What was reported as done was done; what was done was reported as done, or as uncertain.
+fn told_the_truth(
+    ran: &Ran,
+    seen: &HashMap<(Action, u32, String), usize>,
+    late: &HashSet<(Action, u32, String)>,
+) -> Result<(), String> {
+    let mut done = HashSet::new();
+    let mut uncertain = HashSet::new();
+    let mut creating: HashMap<u32, String> = HashMap::new();
+    for event in &ran.told {
+        match event {
+            Event::CreationStarted { vmid, snapshot } => {
+                _ = creating.insert(vmid.get(), snapshot.name.to_string());
+            }
+            Event::Created { vmid, .. } => {
+                _ = done.insert((Action::Create, vmid.get(), creating[&vmid.get()].clone()));
+            }
+            Event::Removed { vmid, name, .. } => {
+                _ = done.insert((Action::Delete, vmid.get(), name.clone()));
+            }
+            Event::CreationFailed { vmid, failure } if failure.effect != Effect::None => {
+                uncertain.insert((Action::Create, vmid.get(), creating[&vmid.get()].clone()));
+            }
+            Event::RemovalFailed {
+                vmid,
+                name,
+                failure,
+            } if failure.effect != Effect::None => {
+                uncertain.insert((Action::Delete, vmid.get(), name.clone()));
+            }
+            _ => {}
+        }
+    }
+    if let Some(lie) = done
+        .iter()
+        .find(|key| !seen.contains_key(key) && !late.contains(*key))
+    {
+        return Err(format!("reported but not done: {lie:?}"));
+    }
+    match seen
+        .keys()
+        .find(|key| !done.contains(key) && !uncertain.contains(key))
+    {
+        Some(hidden) => Err(format!("done but not reported: {hidden:?}")),
+        None => Ok(()),
+    }
+}
+
+fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
+    let Some(plan) = plan_of(ran) else {
+        return match ran.fault {
+            Some(_) => Ok(()),
+            None => Err("no plan and no fault".to_owned()),
+        };
+    };
+    let ended = ran
+        .told
+        .iter()
+        .filter(|event| matches!(event, Event::GuestFinished { .. }))
+        .count();
+    if ended != plan.guests.len() {
+        return Err(format!(
+            "{ended} of {} guests were reported",
+            plan.guests.len()
+        ));
+    }
+    let failed = ran.told.iter().any(|event| {
+        matches!(
+            event,
+            Event::CreationFailed { .. } | Event::RemovalFailed { .. }
+        )
+    }) || plan
+        .guests
+        .iter()
+        .any(|guest| matches!(guest.decision, Decision::Refuse(_)));
+    let success = ran.outcome.exit_status() == ExitStatus::Success;
+    if failed == success {
+        Err(format!(
+            "exit status {:?} although failed is {failed}",
+            ran.outcome.exit_status()
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+/// An administrator frees the guests that were left locked. A run that was not killed must have
+/// said so of each of them.
+pub(crate) fn repair(state: &mut State, simulator: &Simulator, ran: &Ran) -> Result<usize, String> {
+    let left: Vec<u32> = simulator.world(|world| {
+        let locked = world
+            .guests
+            .iter()
+            .filter(|(vmid, guest)| guest.lock.is_some() && !state.locked_before.contains(vmid));
+        locked.map(|(vmid, _)| *vmid).collect()
+    });
+    for vmid in &left {
+        let told = ran.outcome.failed.iter().any(|failed| {
+            failed.vmid.get() == *vmid
+                && failed
+                    .steps
+                    .iter()
+                    .any(|step| step.failure.effect != Effect::None)
+        });
+        if !told && !ran.killed {
+            return Err(format!("guest {vmid} was left locked and nobody was told"));
+        }
+    }
+    simulator.world(|world| {
+        for vmid in &left {
+            let guest = world
+                .guests
+                .get_mut(vmid)
+                .expect("it was listed a moment ago");
+            guest.lock = None;
+            guest
+                .snapshots
+                .retain(|_, snapshot| snapshot.state.is_none());
+            state
+                .snapshots
+                .retain(|(id, name), _| id != vmid || guest.snapshots.contains_key(name));
+        }
+    });
+    Ok(left.len())
+}
+
+/// After a run without faults: every guest that could be worked on has exactly what the policy
+/// keeps, the newest, and nobody else's snapshot is missing.
+pub(crate) fn end_state(
+    state: &State,
+    simulator: &Simulator,
+    settings: &JobSettings,
+    ran: &Ran,
+) -> Result<(), String> {
+    let plan = plan_of(ran).ok_or_else(|| format!("the last run did nothing: {:?}", ran.fault))?;
+    for guest in &plan.guests {
+        let vmid = guest.guest.vmid.get();
+        let there: BTreeSet<String> =
+            simulator.world(|world| world.guests[&vmid].snapshots.keys().cloned().collect());
+        for ((id, name), known) in &state.snapshots {
+            if *id == vmid && !known.counted && !there.contains(name) {
+                return Err(format!("foreign snapshot {name} of guest {vmid} is gone"));
+            }
+        }
+        let Decision::Proceed(steps) = &guest.decision else {
+            continue;
+        };
+        let counted = state.counted_of(vmid);
+        if counted.len() > settings.keep as usize {
+            return Err(format!(
+                "guest {vmid} is left with {counted:?}, keep is {}",
+                settings.keep
+            ));
+        }
+        let newest = counted.last().map(|(_, name)| *name);
+        let expected = steps.creation.as_ref().map(|new| new.name.as_str());
+        if matches!(settings.job, Job::Snap { .. }) && newest != expected {
+            return Err(format!(
+                "guest {vmid} has {newest:?} as its newest, not {expected:?}"
+            ));
+        }
+        if let Some((_, missing)) = counted.iter().find(|(_, name)| !there.contains(*name)) {
+            return Err(format!("guest {vmid} has lost {missing}"));
+        }
+    }
+    Ok(())
+}
+
+/// How many steps were reported as unknown.
+pub(crate) fn unknown(ran: &Ran) -> usize {
+    let steps = ran.outcome.failed.iter().flat_map(|guest| &guest.steps);
+    steps
+        .filter(|step| step.failure.effect == Effect::Unknown)
+        .count()
+}

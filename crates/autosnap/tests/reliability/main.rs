@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Random worlds × random faults × random ends of the program, then the same command again.
+//!
+//! Each schedule is made from its number alone. It builds a cluster, lets a run go wrong in ways
+//! that the simulator knows, perhaps drops the run in the middle as `kill -9` would, lets an
+//! administrator repair what was reported as left over, runs again without faults, and holds the
+//! simulator's journal against what must never happen ([`check`]).
+//!
+//! `RELIABILITY_SCHEDULES=10000 cargo test -p autosnap --test reliability` runs many;
+//! `RELIABILITY_SEED=n` repeats one, and `RELIABILITY_SHOW=1` with it shows what the runs told.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking, in its helpers as well"
+)]
+
+mod check;
+mod random;
+mod run;
+mod world;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many schedules an ordinary test run tries.
+const USUAL_SCHEDULES: u64 = 240;
+/// Schedules mostly wait for the simulator, so that more run at once than there are processors.
+const THREADS: u64 = 8;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+#[test]
+fn no_schedule_of_faults_and_kills_breaks_an_invariant() {
+    if let Some(seed) = number("RELIABILITY_SEED") {
+        return run::schedule(seed).unwrap_or_else(|broken| panic!("schedule {seed}: {broken}"));
+    }
+    let schedules = number("RELIABILITY_SCHEDULES").unwrap_or(USUAL_SCHEDULES);
+    let next = AtomicU64::new(0);
+    let tally = std::sync::Mutex::new(run::Tally::default());
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= schedules {
+                        break;
+                    }
+                    match run::counted(seed) {
+                        Ok(counts) => tally.lock().unwrap().add(&counts),
+                        Err(broken) => panic!(
+                            "schedule {seed}: {broken}\nrepeat it with RELIABILITY_SEED={seed}"
+                        ),
+                    }
+                }
+            });
+        }
+    });
+    println!("{}", tally.into_inner().unwrap());
+}

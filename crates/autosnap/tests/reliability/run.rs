@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! One schedule: the run with faults, the repair, the run without.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use autosnap::engine::Tasks;
+use autosnap::events::Events;
+use autosnap::fault::Fault;
+use autosnap::job::{self, Context};
+use autosnap::settings::{Job, JobSettings};
+use autosnap::stop::Stop;
+use autosnap_core::event::Event;
+use autosnap_core::name::{Label, TimestampFormat};
+use autosnap_core::outcome::Outcome;
+use autosnap_core::retention::StuckRemovals;
+use autosnap_core::schedule::Limits;
+use autosnap_core::select::Selection;
+use autosnap_core::storage::StorageLimit;
+use jiff::{ToSpan, Zoned};
+use pve_client::{ApiToken, Client, ClientOptions, Credentials, Trust};
+use pve_sim::faults::FaultPlan;
+use pve_sim::simulator::{Options, Simulator};
+
+use crate::check::{self, Ran, State};
+use crate::random::Random;
+use crate::world;
+
+/// What many schedules have come to.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(BTreeMap<&'static str, usize>);
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (what, count) in &other.0 {
+            *self.0.entry(what).or_default() += count;
+        }
+    }
+
+    fn count(&mut self, what: &'static str, count: usize) {
+        *self.0.entry(what).or_default() += count;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|(what, count)| writeln!(formatter, "{count:>8} {what}"))
+    }
+}
+
+/// Runs the schedule of a number; says which invariant was broken.
+pub(crate) fn schedule(seed: u64) -> Result<(), String> {
+    counted(seed).map(drop)
+}
+
+/// The same, with counts of what happened.
+pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
+    let mut random = Random::new(seed);
+    let mut options = Options::new(world::world(&mut random), world::credentials());
+    options.timing.task_seconds = f64::from(random.below(40)) / 1000.0;
+    let simulator = Simulator::start(options).map_err(|error| error.to_string())?;
+    let settings = settings(&mut random);
+    let plan = FaultPlan::parse(&world::faults(&mut random, seed).to_string())
+        .map_err(|error| error.to_string())?;
+    let kill = random
+        .percent(35)
+        .then(|| Duration::from_millis(random.below(250).into()));
+    let mut state = State::of(&simulator);
+    let mut tally = Tally::default();
+    let now = Zoned::now();
+
+    simulator.set_faults(plan);
+    let disturbed = execute(&simulator, &settings, &now, kill);
+    let faults: u32 = simulator.world(|world| {
+        let requests = world.faults.applied_to_requests();
+        let tasks = world.faults.applied_to_tasks();
+        requests.iter().chain(&tasks).sum()
+    });
+    simulator.set_faults(FaultPlan::default());
+    settle(&simulator);
+    check::after_run(&mut state, &simulator, &settings, &disturbed, None)?;
+
+    let repaired = check::repair(&mut state, &simulator, &disturbed)?;
+    let mut later = now;
+    loop {
+        simulator.advance(3600.0);
+        later = later.saturating_add(1.hour());
+        let undisturbed = execute(&simulator, &settings, &later, None);
+        let came_late = check::after_run(
+            &mut state,
+            &simulator,
+            &settings,
+            &undisturbed,
+            Some(&disturbed),
+        )?;
+        if !came_late {
+            check::end_state(&state, &simulator, &settings, &undisturbed)?;
+            break;
+        }
+    }
+
+    tally.count("schedules", 1);
+    tally.count(
+        "requests and tasks with faults",
+        usize::try_from(faults).unwrap_or(usize::MAX),
+    );
+    tally.count("runs killed", usize::from(disturbed.killed));
+    tally.count("guests repaired by the administrator", repaired);
+    tally.count("snapshots created", state.created);
+    tally.count("snapshots removed", state.removed);
+    tally.count("steps reported as unknown", check::unknown(&disturbed));
+    Ok(tally)
+}
+
+fn settings(random: &mut Random) -> JobSettings {
+    let job = if random.percent(80) {
+        Job::Snap {
+            with_ram: random.percent(20),
+            only_running: random.percent(10),
+        }
+    } else {
+        Job::Clean
+    };
+    let one_to = |random: &mut Random, most| 1 + random.below(most) as usize;
+    JobSettings {
+        job,
+        selection: Selection::parse("@all").unwrap(),
+        label: Label::parse("daily").unwrap(),
+        keep: 1 + random.below(4),
+        format: TimestampFormat::default(),
+        max_percent_storage: StorageLimit::default(),
+        hook: None,
+        hook_failure: autosnap::args::HookFailure::Ignore,
+        limits: Limits {
+            total: one_to(random, 6),
+            per_node: one_to(random, 3),
+            per_storage: one_to(random, 3),
+            ram_per_node: 1,
+        },
+        timeout: Duration::from_millis(500),
+        force_remove: false,
+        wait_locked: None,
+        stuck: StuckRemovals::Leave,
+        dry_run: false,
+        debug: false,
+    }
+}
+
+/// A run in this process; dropped after `kill`, as if the process had been killed.
+fn execute(
+    simulator: &Simulator,
+    settings: &JobSettings,
+    now: &Zoned,
+    kill: Option<Duration>,
+) -> Ran {
+    let from = simulator.journal().len();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (events, mut receiver) = Events::channel();
+        let work = work(simulator, settings, now, events.clone());
+        let result: Option<Result<(), Fault>> = match kill {
+            Some(after) => tokio::time::timeout(after, work).await.ok(),
+            None => Some(work.await),
+        };
+        let outcome: Outcome = events.outcome();
+        drop(events);
+        let mut told: Vec<Event> = Vec::new();
+        while let Ok(event) = receiver.try_recv() {
+            told.push(event);
+        }
+        if std::env::var_os("RELIABILITY_SHOW").is_some() {
+            for event in told
+                .iter()
+                .filter(|event| !matches!(event, Event::Planned(_)))
+            {
+                println!("{event:?}");
+            }
+        }
+        Ran {
+            from,
+            killed: result.is_none(),
+            fault: result.and_then(Result::err),
+            outcome,
+            told,
+        }
+    })
+}
+
+async fn work(
+    simulator: &Simulator,
+    settings: &JobSettings,
+    now: &Zoned,
+    events: Events,
+) -> Result<(), Fault> {
+    let token = ApiToken::parse("backup@pve!auto=22222222-2222-4222-8222-222222222222").unwrap();
+    let endpoint = simulator
+        .url()
+        .trim_start_matches("https://")
+        .parse()
+        .unwrap();
+    let mut options =
+        ClientOptions::new(vec![endpoint], Credentials::Token(token), Trust::AcceptAny);
+    options.request_timeout = Duration::from_millis(300);
+    options.repeat_pauses = [5, 10, 20].map(Duration::from_millis).to_vec();
+    let identity = options.credentials.identity();
+    let client = Client::connect(options).await?;
+    let context = Context {
+        client,
+        identity,
+        now: now.clone(),
+        events,
+        stop: Stop::default(),
+        tasks: Tasks::default(),
+    };
+    job::run(settings, &context).await
+}
+
+/// Lets the tasks that still run come to their end.
+fn settle(simulator: &Simulator) {
+    simulator.advance(60.0);
+    simulator.world(|_| ());
+}

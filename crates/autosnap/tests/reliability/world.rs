@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Small clusters and fault plans, from random numbers.
+
+use serde_json::{Value, json};
+
+use crate::random::Random;
+
+/// The snapshots that exist before the first run are some days old.
+const OLD: i64 = 1_700_000_000;
+
+/// A cluster of one to three nodes with a handful of guests.
+pub(crate) fn world(random: &mut Random) -> Value {
+    let nodes: Vec<String> = (1..=1 + random.below(3))
+        .map(|number| format!("pve{number}"))
+        .collect();
+    let guests: Vec<Value> = (0..2 + random.below(4))
+        .map(|index| guest(random, 100 + index, &nodes))
+        .collect();
+    let node = |name: &String| json!({"name": name, "online": true, "nodeid": 1, "ip": "10.0.0.1"});
+    json!({
+        "cluster": {"name": "c", "quorate": true, "this_node": "pve1", "nodes": nodes.iter().map(node).collect::<Vec<_>>()},
+        "storages": [{"storage": "local-zfs", "type": "zfspool", "content": ["images", "rootdir"], "snapshots": {"raw": true, "subvol": true}}],
+        "guests": guests,
+        "pools": [],
+        "roles": {"SnapRunner": ["Datastore.Audit", "Pool.Audit", "VM.Audit", "VM.Snapshot"]},
+        "users": [{"userid": "backup@pve"}],
+        "tokens": [{"tokenid": "backup@pve!auto", "privsep": 0}],
+        "acl": [{"path": "/", "who": "backup@pve", "role": "SnapRunner"}],
+    })
+}
+
+/// The secret of the only token.
+pub(crate) fn credentials() -> Value {
+    json!({"passwords": {}, "tokens": {"backup@pve!auto": "22222222-2222-4222-8222-222222222222"}})
+}
+
+fn guest(random: &mut Random, vmid: u32, nodes: &[String]) -> Value {
+    let container = random.percent(30);
+    let disk = if container { "rootfs" } else { "scsi0" };
+    let mut config = json!({disk: format!("local-zfs:vm-{vmid}-disk-0,size=1G")});
+    if random.percent(8) {
+        config["lock"] = json!("backup");
+    }
+    if random.percent(5) {
+        config["template"] = json!(1);
+    }
+    let name = if container { "hostname" } else { "name" };
+    json!({
+        "vmid": vmid,
+        "type": if container { "lxc" } else { "qemu" },
+        "node": random.pick(nodes),
+        name: format!("g{vmid}"),
+        "status": if random.percent(50) { "running" } else { "stopped" },
+        "config": config,
+        "snapshots": snapshots(random),
+    })
+}
+
+/// Ours of the label, ours of others, and what somebody else made; names repeat no time.
+fn snapshots(random: &mut Random) -> Vec<Value> {
+    (0..random.below(7))
+        .map(|index| {
+            let snaptime = OLD + i64::from(index) * 1000 + i64::from(random.below(3000));
+            let (label, description) = *random.pick(&[
+                ("daily", "cv4pve-autosnap"),
+                ("daily", "cv4pve-autosnap"),
+                ("daily", "eve4pve-autosnap"),
+                ("daily2", "cv4pve-autosnap"),
+                ("hourly", "cv4pve-autosnap"),
+                ("daily", "made by hand"),
+            ]);
+            json!({"name": format!("auto{label}23111400000{index}"), "snaptime": snaptime, "description": description})
+        })
+        .collect()
+}
+
+/// What goes wrong: one to four rules.
+pub(crate) fn faults(random: &mut Random, seed: u64) -> Value {
+    let mut requests = Vec::new();
+    let mut tasks = Vec::new();
+    for _ in 0..=random.below(4) {
+        if random.percent(60) {
+            requests.push(request_rule(random));
+        } else {
+            tasks.push(task_rule(random));
+        }
+    }
+    json!({"seed": seed, "requests": requests, "tasks": tasks})
+}
+
+fn request_rule(random: &mut Random) -> Value {
+    let effect = match random.below(11) {
+        0 => json!("refuse"),
+        1 => json!("drop_before"),
+        2 => json!("drop_after"),
+        3 => json!("cut_answer"),
+        4 => json!({"stall": 0.6}),
+        5 => json!({"delay": 0.05}),
+        6 => json!({"answer": {"status": 595, "reason": "No route to host"}}),
+        7 => json!({"answer": {"status": 596, "reason": "Connection timed out"}}),
+        8 => json!({"answer": {"status": 503, "reason": "Service Unavailable"}}),
+        9 => json!("start_failed"),
+        _ => {
+            json!({"answer": {"status": 500, "reason": "unable to open file - Permission denied"}})
+        }
+    };
+    let mut rule = json!({"when": when(random), "effect": effect});
+    if random.percent(60) {
+        rule["method"] = json!(random.pick(&["POST", "DELETE"]));
+    }
+    rule
+}
+
+fn task_rule(random: &mut Random) -> Value {
+    let effect = match random.below(8) {
+        0 => json!({"fail": "snapshot feature is not available"}),
+        1 => json!({"fail": "zfs error: cannot destroy 'x@y': dataset is busy"}),
+        2 => json!({"warn": 1}),
+        3 => json!("vanish"),
+        4 => json!({"duration": 0.9}),
+        5 => json!({"abort_at": "volumes"}),
+        6 => json!({"abort_at": "commit"}),
+        _ => json!({"abort_at": "cleanup"}),
+    };
+    json!({"when": when(random), "effect": effect})
+}
+
+fn when(random: &mut Random) -> Value {
+    match random.below(3) {
+        0 => json!({"nth": 1 + random.below(6)}),
+        1 => json!({"every": 2 + random.below(3)}),
+        _ => json!({"probability": 0.2}),
+    }
+}
