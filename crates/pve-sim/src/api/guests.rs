@@ -44,7 +44,7 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
     let entries: Vec<Value> = world
         .guests
         .values()
-        .filter(|guest| guest.kind == kind && guest.node == node && visible.shows(guest.vmid))
+        .filter(|guest| guest.kind == kind && guest.node == node && visible.shows(guest))
         .map(|guest| Value::Object(state(world, guest, detail)))
         .collect();
     Ok(Reply::of(&entries))
