@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! From the arguments to the exit status.
 
+mod further;
+
 use std::ffi::OsString;
 
 use autosnap_core::outcome::ExitStatus;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use jiff::{Timestamp, Zoned};
-use pve_client::Client;
+use pve_client::{Client, ClientOptions};
 
-use crate::args::{Cli, Command, JobOutput, RootArgs};
+use crate::args::{Cli, Command, JobArgs, JobOutput, RootArgs};
 use crate::engine::Tasks;
 use crate::events::Events;
 use crate::fault::Fault;
@@ -19,6 +21,8 @@ use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
 use crate::stop::Stop;
 use crate::{logging, normalize, response_file, signals, status};
+
+use further::Way;
 
 /// Runs the program with the arguments behind its name, and says what to exit with.
 pub fn run(arguments: &[OsString]) -> ExitStatus {
@@ -32,7 +36,7 @@ pub fn run_at(arguments: &[OsString], now: &Zoned) -> ExitStatus {
         Parsed::Run(cli) => execute(&cli, arguments, now),
         Parsed::Shown(text) => {
             console.out(&text);
-            Ok(ExitStatus::Success)
+            if_written(&console, ExitStatus::Success)
         }
     });
     result.unwrap_or_else(|fault| {
@@ -98,19 +102,29 @@ fn check_command(definition: &clap::Command, arguments: &[OsString]) -> Result<(
     Err(Fault::usage(message).hint(hint))
 }
 
+/// The exit status, unless what was to be printed was not.
+fn if_written(console: &Console, status: ExitStatus) -> Result<ExitStatus, Fault> {
+    match console.trouble() {
+        None => Ok(status),
+        Some(error) => Err(Fault::failure(format!(
+            "the report could not be written: {error}"
+        ))),
+    }
+}
+
 fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus, Fault> {
     match &cli.command {
         Command::Snap(args) => run_job(
             &JobSettings::of_snap(args)?,
             &args.root,
-            args.job.output,
+            &args.job,
             arguments,
             now,
         ),
         Command::Clean(args) => run_job(
             &JobSettings::of_clean(args)?,
             &args.root,
-            args.job.output,
+            &args.job,
             arguments,
             now,
         ),
@@ -119,16 +133,21 @@ fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus,
             let connection = connection(&args.root, arguments)?;
             let console = Console::default();
             block_on(async {
+                let trust = connection.options.trust.clone();
                 let client = Client::connect(connection.options).await?;
+                further::tell_trust(&trust, &client, &args.root, &console);
                 let status = status::read(&settings, &client, now.timestamp()).await?;
                 for warning in &status.warnings {
                     console.error(&format!("WARNING: {warning}"));
                 }
                 report::print_status(&console, &status.rows, settings.output, now.time_zone())
                     .map_err(|error| Fault::failure(format!("{error:#}")))?;
-                Ok(status.exit_status())
+                if_written(&console, status.exit_status())
             })
         }
+        Command::Check(args) => further::check(args, arguments),
+        Command::Setup(args) => further::setup(args),
+        Command::Fingerprint(args) => further::fingerprint(args),
         #[cfg(feature = "demo")]
         Command::Demo(args) => crate::demo::run(args),
     }
@@ -149,15 +168,25 @@ fn connection(root: &RootArgs, arguments: &[OsString]) -> Result<Connection, Fau
 fn run_job(
     settings: &JobSettings,
     root: &RootArgs,
-    output: JobOutput,
+    job: &JobArgs,
     arguments: &[OsString],
     now: &Zoned,
 ) -> Result<ExitStatus, Fault> {
     let connection = connection(root, arguments)?;
     let console = Console::with_bar(!settings.dry_run && !settings.debug);
     block_on(async {
+        let ClientOptions {
+            endpoints, trust, ..
+        } = &connection.options;
+        let trust = trust.clone();
+        // Held until the last report is written.
+        let _way = match further::enter(settings, job, endpoints, &console).await? {
+            Way::Leave => return Ok(ExitStatus::Success),
+            way @ Way::Go { .. } => way,
+        };
         let identity = connection.options.credentials.identity();
         let client = Client::connect(connection.options).await?;
+        further::tell_trust(&trust, &client, root, &console);
         let (events, receiver) = Events::channel();
         let context = Context {
             client,
@@ -172,7 +201,10 @@ fn run_job(
             context.tasks.clone(),
             console.clone(),
         ));
-        let reporting = report::drive(receiver, sinks(settings, output, &console, now.timestamp()));
+        let reporting = report::drive(
+            receiver,
+            sinks(settings, job.output, &console, now.timestamp()),
+        );
         let working = async {
             let result = job::run(settings, &context).await;
             let outcome = context.events.outcome();
@@ -183,12 +215,7 @@ fn run_job(
         let ((result, outcome), ()) = tokio::join!(working, reporting);
         listener.abort();
         result?;
-        if let Some(error) = console.trouble() {
-            return Err(Fault::failure(format!(
-                "the report could not be written: {error}"
-            )));
-        }
-        Ok(outcome.exit_status())
+        if_written(&console, outcome.exit_status())
     })
 }
 

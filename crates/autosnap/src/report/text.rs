@@ -178,6 +178,9 @@ impl Text {
                 GuestEnd::Refused(refusal) => words::refusal(&plan.guest, refusal).0,
                 GuestEnd::Vetoed => "the hook said no".to_owned(),
                 GuestEnd::NotReached => "not reached".to_owned(),
+                GuestEnd::Failed if failed.steps.is_empty() => {
+                    "removals are left to the next run".to_owned()
+                }
                 GuestEnd::Done | GuestEnd::Skipped(_) | GuestEnd::Failed => {
                     let steps: Vec<String> = failed
                         .steps

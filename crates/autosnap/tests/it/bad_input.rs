@@ -79,10 +79,10 @@ fn options_that_are_missing_or_unknown() {
     hint: --keep=0 removes all snapshots of the label
     $ --api-token=file:token --vmid=100 --label=daily --keep=1
     ERROR: no command was given
-    hint: the commands are snap, clean, status, demo; see --help
+    hint: the commands are snap, clean, status, check, setup, fingerprint, demo; see --help
     $ --api-token=file:token --vmid=100 snpa --label=daily --keep=1
     ERROR: there is no command 'snpa'; the nearest is 'snap'
-    hint: the commands are snap, clean, status, demo; see --help
+    hint: the commands are snap, clean, status, check, setup, fingerprint, demo; see --help
     $ --api-token=file:token --vmid=100 snap --lable=daily --keep=1
     ERROR: unexpected argument '--lable' found
 
