@@ -164,7 +164,9 @@ impl Outcome {
         for guest in &plan.guests {
             match &guest.decision {
                 Decision::Proceed(_) => {}
-                Decision::Skip(skip) => self.finish(guest.guest.vmid, &GuestEnd::Skipped(skip.clone())),
+                Decision::Skip(skip) => {
+                    self.finish(guest.guest.vmid, &GuestEnd::Skipped(skip.clone()))
+                }
                 Decision::Refuse(refusal) => {
                     self.finish(guest.guest.vmid, &GuestEnd::Refused(refusal.clone()));
                 }
@@ -275,7 +277,10 @@ mod tests {
             exit: ExitStatus::Connection,
             message: "no host could be reached".into(),
         };
-        check(&[finished(100, GuestEnd::Failed), broken], ExitStatus::Connection);
+        check(
+            &[finished(100, GuestEnd::Failed), broken],
+            ExitStatus::Connection,
+        );
     }
 
     #[test]

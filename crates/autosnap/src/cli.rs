@@ -86,7 +86,10 @@ fn check_command(definition: &clap::Command, arguments: &[OsString]) -> Result<(
     {
         return Ok(());
     }
-    let names: Vec<&str> = definition.get_subcommands().map(clap::Command::get_name).collect();
+    let names: Vec<&str> = definition
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .collect();
     let hint = format!("the commands are {}; see --help", names.join(", "));
     let message = match words.iter().find(|word| !word.starts_with('-')) {
         Some(unknown) => {

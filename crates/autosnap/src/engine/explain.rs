@@ -75,7 +75,9 @@ pub fn hint_for(error: &Error, identity: Option<&str>) -> Option<String> {
     }
     match error {
         Error::NotSent { .. } => {
-            return Some("check --host and the network; PVE serves its API on port 8006".to_owned());
+            return Some(
+                "check --host and the network; PVE serves its API on port 8006".to_owned(),
+            );
         }
         Error::NotUnderstood { .. } => {
             return Some("check --host: it has to name nodes of a Proxmox VE cluster".to_owned());
@@ -84,7 +86,9 @@ pub fn hint_for(error: &Error, identity: Option<&str>) -> Option<String> {
             fingerprint: Some(fingerprint),
             ..
         } => {
-            return Some(format!("if it is the right host: --fingerprint={fingerprint}"));
+            return Some(format!(
+                "if it is the right host: --fingerprint={fingerprint}"
+            ));
         }
         Error::Certificate { .. }
         | Error::MaybeProcessed { .. }

@@ -79,10 +79,10 @@ fn options_that_are_missing_or_unknown() {
     hint: --keep=0 removes all snapshots of the label
     $ --api-token=file:token --vmid=100 --label=daily --keep=1
     ERROR: no command was given
-    hint: the commands are snap, clean, status, check, setup, fingerprint, demo; see --help
+    hint: the commands are …; see --help
     $ --api-token=file:token --vmid=100 snpa --label=daily --keep=1
     ERROR: there is no command 'snpa'; the nearest is 'snap'
-    hint: the commands are snap, clean, status, check, setup, fingerprint, demo; see --help
+    hint: the commands are …; see --help
     $ --api-token=file:token --vmid=100 snap --lable=daily --keep=1
     ERROR: unexpected argument '--lable' found
 
@@ -138,7 +138,12 @@ fn a_host_that_is_not_given_or_malformed() {
         ("[::1", "[::1"),
     ] {
         let host = format!("--host={host}");
-        let output = lab.bare([host.as_str(), "--api-token=file:token", "--vmid=100", "status"]);
+        let output = lab.bare([
+            host.as_str(),
+            "--api-token=file:token",
+            "--vmid=100",
+            "status",
+        ]);
         assert!(output.status == 2, "{host}: {output}");
         output.assert_err("ERROR: ").assert_err(named);
     }
@@ -154,7 +159,15 @@ fn a_script_that_cannot_be_a_hook() {
     lab.script("lost.sh", "#!/no/such/shell\n");
     lab.script("hook.bat", "@echo off\n");
     std::fs::create_dir(lab.folder().join("folder")).unwrap();
-    let lines = ["missing.sh", "plain.sh", "dos.sh", "lost.sh", "hook.bat", "folder"].map(|script| {
+    let lines = [
+        "missing.sh",
+        "plain.sh",
+        "dos.sh",
+        "lost.sh",
+        "hook.bat",
+        "folder",
+    ]
+    .map(|script| {
         format!("--api-token=file:token --vmid=100 snap --label=daily --keep=1 --script={script}")
     });
     assert_snapshot!(told(&lab, 2, &lines.each_ref().map(String::as_str)), @r#"
@@ -183,8 +196,16 @@ fn parameter_files_of_no_use() {
     lab.file("binary.conf", [0x80, 0x81, 0xff]);
     lab.file("names.conf", "@nowhere.conf\n");
     std::fs::create_dir(lab.folder().join("folder")).unwrap();
-    let lines = ["missing", "loop.conf", "quote.conf", "binary.conf", "names.conf", "folder", ""]
-        .map(|file| format!("--api-token=file:token --vmid=100 snap --label=daily @{file}"));
+    let lines = [
+        "missing",
+        "loop.conf",
+        "quote.conf",
+        "binary.conf",
+        "names.conf",
+        "folder",
+        "",
+    ]
+    .map(|file| format!("--api-token=file:token --vmid=100 snap --label=daily @{file}"));
     assert_snapshot!(told(&lab, 2, &lines.each_ref().map(String::as_str)), @r#"
     $ --api-token=file:token --vmid=100 snap --label=daily @missing
     ERROR: parameter file missing does not exist
@@ -272,7 +293,11 @@ fn logins_that_pve_does_not_accept() {
     ]
     .map(|login| format!("{login} {job}"));
     let mut said = told(&lab, 3, &lines.each_ref().map(String::as_str));
-    said = said.lines().filter(|line| !line.starts_with("WARNING")).map(|line| format!("{line}\n")).collect();
+    said = said
+        .lines()
+        .filter(|line| !line.starts_with("WARNING"))
+        .map(|line| format!("{line}\n"))
+        .collect();
     assert_snapshot!(said, @r#"
     $ --username=backup@pve --password=wrong --vmid=100 snap --label=daily --keep=1
     ERROR: 127.0.0.1:<port> refused the sign-on of 'backup@pve': wrong user, realm or password, or the user is disabled or expired; check them under Datacenter > Permissions > Users
@@ -299,8 +324,16 @@ fn logins_that_pve_does_not_accept() {
 fn a_login_that_sees_nothing() {
     let lab = lab();
     let host = format!("--host={}", lab.host());
-    let blind = ["--username=nobody@pve", "--password=example-nobody", "--vmid=100"];
-    let output = lab.bare([host.as_str()].into_iter().chain(blind).chain(["snap", "--label=daily", "--keep=1"]));
+    let blind = [
+        "--username=nobody@pve",
+        "--password=example-nobody",
+        "--vmid=100",
+    ];
+    let output = lab.bare([host.as_str()].into_iter().chain(blind).chain([
+        "snap",
+        "--label=daily",
+        "--keep=1",
+    ]));
     output
         .assert_status(1)
         .assert_out("----- POSSIBLE PROBLEM PERMISSION 'VM.Audit' -----")
@@ -312,13 +345,26 @@ fn a_login_that_sees_nothing() {
 fn a_missing_privilege_is_named_with_the_line_that_grants_it() {
     let world = World::of([vm(100, "web01").taken("daily", &[1, 2])]);
     let lab = Lab::new(&world);
-    lab.file("look", "auditor@pve!look=66666666-6666-4666-8666-666666666666");
+    lab.file(
+        "look",
+        "auditor@pve!look=66666666-6666-4666-8666-666666666666",
+    );
     let host = format!("--host={}", lab.host());
     let mut reports = String::new();
     for command in ["snap", "clean"] {
-        let output = lab.bare([&host, "--api-token=file:look", "--vmid=100", command, "--label=daily", "--keep=1"]);
+        let output = lab.bare([
+            &host,
+            "--api-token=file:look",
+            "--vmid=100",
+            command,
+            "--label=daily",
+            "--keep=1",
+        ]);
         output.assert_status(1);
-        let steps = output.stdout.lines().filter(|line| line.contains("Permission") || line.contains("hint"));
+        let steps = output
+            .stdout
+            .lines()
+            .filter(|line| line.contains("Permission") || line.contains("hint"));
         reports.extend(steps.map(|line| format!("{line}\n")));
     }
     assert_eq!(lab.changes(), [] as [&str; 0]);

@@ -155,7 +155,11 @@ fn the_description_is_exactly_the_one_of_the_c_sharp_tool() {
         .assert_status(0);
     lab.simulator.world(|world| {
         for guest in world.guests.values() {
-            let described: Vec<_> = guest.snapshots.values().map(|one| &one.description).collect();
+            let described: Vec<_> = guest
+                .snapshots
+                .values()
+                .map(|one| &one.description)
+                .collect();
             let description = described[0].as_deref().unwrap().trim_end_matches('\n');
             assert_eq!((described.len(), description), (1, "cv4pve-autosnap"));
         }

@@ -58,7 +58,12 @@ impl Gate {
     }
 
     /// Starts the program with a stdout of its own.
-    pub(crate) fn start_with<'a>(&self, lab: &'a Lab, words: &str, mut command: Command) -> Run<'a> {
+    pub(crate) fn start_with<'a>(
+        &self,
+        lab: &'a Lab,
+        words: &str,
+        mut command: Command,
+    ) -> Run<'a> {
         let mut child = command
             .arg(format!("--host={}", lab.host()))
             .arg("--api-token=file:token")
@@ -142,7 +147,9 @@ impl Run<'_> {
     pub(crate) fn ended(self) -> Output {
         let status = self.end.join().unwrap();
         Output {
-            status: status.code().unwrap_or_else(|| -status.signal().unwrap_or(0)),
+            status: status
+                .code()
+                .unwrap_or_else(|| -status.signal().unwrap_or(0)),
             stdout: self.lab.normalized(&self.stdout.join().unwrap()),
             stderr: self.lab.normalized(&self.stderr.join().unwrap()),
         }
@@ -151,7 +158,11 @@ impl Run<'_> {
 
 /// Opened for both directions, so that opening never waits for the other side.
 fn open(path: &Path) -> File {
-    OpenOptions::new().read(true).write(true).open(path).unwrap()
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap()
 }
 
 /// Reads in a thread of its own, so that no pipe runs full, and tells every line.

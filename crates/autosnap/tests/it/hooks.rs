@@ -35,14 +35,18 @@ fn recorded(world: &World) -> Lab {
 }
 
 fn run(lab: &Lab, words: &str) -> Output {
-    lab.run(&format!("--vmid=@all --max-parallel=1 --label=daily --script=hook.sh {words}"))
+    lab.run(&format!(
+        "--vmid=@all --max-parallel=1 --label=daily --script=hook.sh {words}"
+    ))
 }
 
 /// All that the recorder was told, durations replaced where they are not zero.
 fn told(lab: &Lab) -> String {
     let log = std::fs::read(lab.folder().join("phases.log")).unwrap_or_default();
     let durations = Regex::new(r"duration=(0\.[0-9]+|[1-9][0-9.]*)").unwrap();
-    durations.replace_all(&lab.normalized(&log), "duration=<time>").into_owned()
+    durations
+        .replace_all(&lab.normalized(&log), "duration=<time>")
+        .into_owned()
 }
 
 /// The phases, with guest and state: `snap-create-post 100 1`.
@@ -140,7 +144,12 @@ fn guests_that_are_skipped_get_no_phase_and_locked_ones_get_both() {
     run(&lab, "snap --keep=1 --only-running").assert_status(1);
     assert_eq!(
         phases(&lab),
-        ["snap-job-start 1", "snap-create-pre 101 1", "snap-create-abort 101 0", "snap-job-end 0"]
+        [
+            "snap-job-start 1",
+            "snap-create-pre 101 1",
+            "snap-create-abort 101 0",
+            "snap-job-end 0"
+        ]
     );
 }
 
@@ -149,7 +158,9 @@ fn the_job_is_closed_when_a_fault_ends_it() {
     let lab = lab();
     let fault = r#"{"requests": [{"path": "/cluster/resources", "effect": {"answer": {"status": 500, "reason": "broken"}}}]}"#;
     lab.simulator.set_faults(FaultPlan::parse(fault).unwrap());
-    run(&lab, "snap --keep=1").assert_status(3).assert_err("ERROR: broken");
+    run(&lab, "snap --keep=1")
+        .assert_status(3)
+        .assert_err("ERROR: broken");
     assert_eq!(phases(&lab), ["snap-job-start 1", "snap-job-end 0"]);
 }
 
@@ -202,7 +213,11 @@ fn a_no_is_ignored_unless_asked_for_and_after_a_change() {
     }
     for phase in ["snap-remove-post", "snap-create-post", "snap-job-end"] {
         for policy in ["ignore", "skip-guest", "abort-run"] {
-            assert_eq!(with_failing_hook(phase, policy), undisturbed, "{phase} {policy}");
+            assert_eq!(
+                with_failing_hook(phase, policy),
+                undisturbed,
+                "{phase} {policy}"
+            );
         }
     }
 }
@@ -289,7 +304,10 @@ fn lab_with_failing_removal() -> Lab {
 #[test]
 fn a_hook_that_hangs_is_ended() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
-    lab.script("hang.sh", "#!/bin/sh\n[ $CV4PVE_AUTOSNAP_PHASE != snap-create-pre ] || exec tail -f /dev/null\n");
+    lab.script(
+        "hang.sh",
+        "#!/bin/sh\n[ $CV4PVE_AUTOSNAP_PHASE != snap-create-pre ] || exec tail -f /dev/null\n",
+    );
     let output = lab.run("--vmid=100 snap --label=x --keep=1 --script=hang.sh --hook-timeout=1 --hook-failure=skip-guest");
     output
         .assert_status(1)
@@ -303,8 +321,11 @@ fn a_hook_that_is_killed_is_told_and_counts_as_a_no() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
     lab.script("die.sh", "#!/bin/sh\nkill -9 $$\n");
     let words = "--vmid=100 snap --label=x --keep=1 --script=die.sh";
-    lab.run(words).assert_status(0).assert_out("Script was ended by a signal\n");
-    lab.run(&format!("{words} --hook-failure=skip-guest")).assert_status(1);
+    lab.run(words)
+        .assert_status(0)
+        .assert_out("Script was ended by a signal\n");
+    lab.run(&format!("{words} --hook-failure=skip-guest"))
+        .assert_status(1);
     assert_eq!(lab.changes().len(), 1);
 }
 
@@ -324,7 +345,10 @@ fn scripts_without_shebang_and_with_blanks_in_their_path_run() {
 #[test]
 fn output_of_a_hook_stands_in_the_block_of_its_guest() {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
-    lab.script("talk.sh", "#!/bin/sh\nprintf \"$CV4PVE_AUTOSNAP_PHASE says hello\"\necho on stderr too >&2\nexit 1\n");
+    lab.script(
+        "talk.sh",
+        "#!/bin/sh\nprintf \"$CV4PVE_AUTOSNAP_PHASE says hello\"\necho on stderr too >&2\nexit 1\n",
+    );
     assert_snapshot!(lab.run("--vmid=100 snap --label=daily --keep=1 --script=talk.sh"), @r#"
     exit status 0
     --- stdout ---
@@ -371,10 +395,21 @@ fn hooks_see_no_secret_and_a_terminal_neither() {
         .env("CV4PVE_PASSWORD", "example-backup")
         .env("OWN_VARIABLE", "kept")
         .arg(format!("--host={}", lab.host()))
-        .args(["--vmid=100", "snap", "--label=x", "--keep=1", "--script=env.sh"]);
+        .args([
+            "--vmid=100",
+            "snap",
+            "--label=x",
+            "--keep=1",
+            "--script=env.sh",
+        ]);
     let output = lab.finish(command);
     output.assert_status(0).assert_out("OWN_VARIABLE=kept");
-    for secret in ["22222222", "example-backup", "CV4PVE_API_TOKEN", "CV4PVE_PASSWORD"] {
+    for secret in [
+        "22222222",
+        "example-backup",
+        "CV4PVE_API_TOKEN",
+        "CV4PVE_PASSWORD",
+    ] {
         assert!(!output.stdout.contains(secret), "{output}");
     }
 }
@@ -383,7 +418,10 @@ fn hooks_see_no_secret_and_a_terminal_neither() {
 fn a_removal_that_is_locked_until_the_end_is_closed() {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2])]));
     let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, "--vmid=100 snap --label=daily --keep=1 --wait-locked=1s");
+    let mut run = gate.start(
+        &lab,
+        "--vmid=100 snap --label=daily --keep=1 --wait-locked=1s",
+    );
     while run.reached() != "snap-remove-pre 100" {
         run.go_on();
     }
@@ -398,8 +436,18 @@ fn a_removal_that_is_locked_until_the_end_is_closed() {
         }
         run.go_on();
     }
-    assert_eq!(rest, ["snap-remove-abort 100", "snap-create-post 100", "snap-job-end"]);
+    assert_eq!(
+        rest,
+        [
+            "snap-remove-abort 100",
+            "snap-create-post 100",
+            "snap-job-end"
+        ]
+    );
     let output = run.ended();
-    output.assert_status(1).assert_out("Error in task: VM is locked (backup)").assert_out("Left to the next run: 1 removals");
+    output
+        .assert_status(1)
+        .assert_out("Error in task: VM is locked (backup)")
+        .assert_out("Left to the next run: 1 removals");
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }

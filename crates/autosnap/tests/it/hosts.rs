@@ -31,7 +31,9 @@ fn host_that_says(answer: &'static [u8]) -> String {
             let mut stream = stream.unwrap();
             let mut buffer = [0; 4096];
             // Whoever hangs up early is no concern of this host.
-            let _ = stream.read(&mut buffer).and_then(|_| stream.write_all(answer));
+            let _ = stream
+                .read(&mut buffer)
+                .and_then(|_| stream.write_all(answer));
         }
     });
     address
@@ -42,7 +44,8 @@ fn tls_host_that_says(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let key =
+        rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
     let config = rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![certified.cert.der().clone()], key)
@@ -53,7 +56,9 @@ fn tls_host_that_says(answer: &'static [u8]) -> String {
             let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut stream = rustls::StreamOwned::new(session, stream.unwrap());
             let mut buffer = [0; 4096];
-            let answered = stream.read(&mut buffer).and_then(|_| stream.write_all(answer));
+            let answered = stream
+                .read(&mut buffer)
+                .and_then(|_| stream.write_all(answer));
             if answered.is_ok() {
                 stream.conn.send_close_notify();
                 let _ = stream.flush();
@@ -66,7 +71,13 @@ fn tls_host_that_says(answer: &'static [u8]) -> String {
 /// Calls `snap` with these hosts and options.
 fn snap(lab: &Lab, host: &str, options: &[&str]) -> Output {
     let host = format!("--host={host}");
-    let usual = ["--api-token=file:token", "--vmid=100", "snap", "--label=daily", "--keep=1"];
+    let usual = [
+        "--api-token=file:token",
+        "--vmid=100",
+        "snap",
+        "--label=daily",
+        "--keep=1",
+    ];
     let own = [host.as_str()];
     lab.bare(own.iter().chain(&usual).chain(options).copied())
 }
@@ -82,22 +93,38 @@ fn the_first_host_that_answers_is_used() {
 #[test]
 fn a_host_may_be_an_address_of_version_six() {
     // Without IPv6 on this machine there is nothing to try.
-    let Ok(free) = TcpListener::bind("[::1]:0") else { return };
+    let Ok(free) = TcpListener::bind("[::1]:0") else {
+        return;
+    };
     let address = free.local_addr().unwrap();
     drop(free);
-    let options = Options { listen: vec![address], ..Options::new(world().to_json(), credentials()) };
+    let options = Options {
+        listen: vec![address],
+        ..Options::new(world().to_json(), credentials())
+    };
     let lab = Lab::with(options);
     assert!(lab.host().starts_with("[::1]:"));
-    lab.run("--vmid=100 snap --label=daily --keep=1").assert_status(0);
+    lab.run("--vmid=100 snap --label=daily --keep=1")
+        .assert_status(0);
 }
 
 #[test]
 fn another_host_takes_over_during_the_run() {
-    let lab = Lab::with(Options { listen_nodes: true, ..Options::new(world().to_json(), credentials()) });
-    let hosts: Vec<String> =
-        lab.simulator.node_addresses().iter().map(|(_, address)| address.to_string()).collect();
+    let lab = Lab::with(Options {
+        listen_nodes: true,
+        ..Options::new(world().to_json(), credentials())
+    });
+    let hosts: Vec<String> = lab
+        .simulator
+        .node_addresses()
+        .iter()
+        .map(|(_, address)| address.to_string())
+        .collect();
     let gate = Gate::new(&lab);
-    let words = format!("--host={} --vmid=100 snap --label=daily --keep=1", hosts.join(","));
+    let words = format!(
+        "--host={} --vmid=100 snap --label=daily --keep=1",
+        hosts.join(",")
+    );
     let mut run = gate.start(&lab, &words);
     while run.reached() != "snap-create-pre 100" {
         run.go_on();
@@ -118,7 +145,10 @@ fn hosts_that_are_none_are_told_apart() {
     for (what, host) in [
         ("does not resolve", "pve.invalid".to_owned()),
         ("refuses", dead_host()),
-        ("plain HTTP", host_that_says(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")),
+        (
+            "plain HTTP",
+            host_that_says(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+        ),
         ("no HTTP", host_that_says(b"SSH-2.0-OpenSSH_9.2\r\n")),
         ("a page", tls_host_that_says(page)),
         ("garbage", tls_host_that_says(garbage)),
@@ -160,7 +190,15 @@ fn certificates_are_checked_when_asked() {
     lab.file("ca.pem", lab.simulator.certificate_pem());
     lab.file("empty.pem", "nothing");
     let right = format!("--fingerprint={}", lab.simulator.fingerprint());
-    let wrong = format!("--fingerprint={}", lab.simulator.fingerprint().replace(':', "").chars().rev().collect::<String>());
+    let wrong = format!(
+        "--fingerprint={}",
+        lab.simulator
+            .fingerprint()
+            .replace(':', "")
+            .chars()
+            .rev()
+            .collect::<String>()
+    );
     let mut told = String::new();
     for (options, expected) in [
         (["--validate-certificate"].as_slice(), 3),

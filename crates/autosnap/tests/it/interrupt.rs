@@ -49,7 +49,11 @@ fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
         go_to(&mut run, "snap-create-pre 100");
         stop(&mut run, signal);
         run.go_on();
-        assert_eq!(run.go_on_to_the_end(), ["snap-create-post 100", "snap-job-end"], "{signal}");
+        assert_eq!(
+            run.go_on_to_the_end(),
+            ["snap-create-post 100", "snap-job-end"],
+            "{signal}"
+        );
         let output = run.ended();
         output.assert_status(status);
         assert_eq!(lab.changes(), ["create 100 autodaily<now>"], "{signal}");
@@ -81,9 +85,14 @@ fn a_removal_under_way_is_finished_and_the_others_wait() {
     let mut run = gate.start(&lab, "--vmid=100 clean --label=daily --keep=0");
     go_to(&mut run, "snap-remove-pre 100");
     stop(&mut run, "TERM");
-    assert_eq!(run.go_on_to_the_end(), ["snap-remove-post 100", "clean-job-end"]);
+    assert_eq!(
+        run.go_on_to_the_end(),
+        ["snap-remove-post 100", "clean-job-end"]
+    );
     let output = run.ended();
-    output.assert_status(143).assert_out("Left to the next run: 1 removals, the run was asked to stop");
+    output
+        .assert_status(143)
+        .assert_out("Left to the next run: 1 removals, the run was asked to stop");
     assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
 }
 
@@ -96,14 +105,18 @@ fn a_signal_before_the_first_guest_starts_none() {
     run.signal("TERM");
     // The signal has no other trace before the guests' turn: a second hook is not reached.
     assert_eq!(run.go_on_to_the_end(), ["snap-job-end"]);
-    run.ended().assert_status(143).assert_out("FAILED VM 200 proxy on pve1: not reached");
+    run.ended()
+        .assert_status(143)
+        .assert_out("FAILED VM 200 proxy on pve1: not reached");
     lab.assert_unchanged();
 }
 
 #[test]
 fn a_guest_that_waits_for_a_lock_gets_its_closing_hook() {
     let lab = Lab::new(&World::of([
-        vm(100, "locked").set("lock", "backup").taken("daily", &[1, 2]),
+        vm(100, "locked")
+            .set("lock", "backup")
+            .taken("daily", &[1, 2]),
         vm(101, "web01"),
     ]));
     let gate = Gate::new(&lab);
@@ -113,9 +126,18 @@ fn a_guest_that_waits_for_a_lock_gets_its_closing_hook() {
     stop(&mut run, "INT");
     let mut phases = run.go_on_to_the_end();
     phases.sort_unstable();
-    assert_eq!(phases, ["snap-create-abort 100", "snap-create-post 101", "snap-job-end"]);
+    assert_eq!(
+        phases,
+        [
+            "snap-create-abort 100",
+            "snap-create-post 101",
+            "snap-job-end"
+        ]
+    );
     let output = run.ended();
-    output.assert_status(130).assert_out("VM is locked (backup)");
+    output
+        .assert_status(130)
+        .assert_out("VM is locked (backup)");
     assert_eq!(lab.changes(), ["create 101 autodaily<now>"]);
 }
 
@@ -134,14 +156,27 @@ fn a_second_signal_leaves_at_once_and_names_the_tasks() {
         go_to(&mut run, "snap-create-pre 100");
         run.go_on();
         run.go_on();
-        while lab.simulator.journal().requests().iter().filter(|one| one.method == "POST").count() < 2 {
+        while lab
+            .simulator
+            .journal()
+            .requests()
+            .iter()
+            .filter(|one| one.method == "POST")
+            .count()
+            < 2
+        {
             std::thread::yield_now();
         }
         stop(&mut run, first);
         run.signal(second);
         let output = run.ended();
-        output.assert_status(status).assert_err("ERROR: interrupted a second time; leaving at once");
-        let named = output.stderr.lines().filter(|line| *line == "still running in PVE: <upid>");
+        output
+            .assert_status(status)
+            .assert_err("ERROR: interrupted a second time; leaving at once");
+        let named = output
+            .stderr
+            .lines()
+            .filter(|line| *line == "still running in PVE: <upid>");
         assert_eq!(named.count(), 2, "{output}");
     }
 }
@@ -151,7 +186,9 @@ fn an_ignored_hangup_stays_ignored() {
     let lab = lab();
     let gate = Gate::new(&lab);
     let mut command = lab.command_of("nohup");
-    command.arg(env!("CARGO_BIN_EXE_cv4pve-autosnap")).stdout(Stdio::piped());
+    command
+        .arg(env!("CARGO_BIN_EXE_cv4pve-autosnap"))
+        .stdout(Stdio::piped());
     let mut run = gate.start_with(&lab, SNAP, command);
     go_to(&mut run, "snap-create-pre 100");
     run.signal("HUP");
@@ -191,7 +228,9 @@ fn a_full_disk_is_reported_and_does_not_stop_the_run() {
             .args(["--api-token=file:token", "--vmid=@all"])
             .args(words.split(' '));
         let output = lab.finish_with_own_stdout(command);
-        output.assert_status(1).assert_err("ERROR: the report could not be written: No space left on device");
+        output
+            .assert_status(1)
+            .assert_err("ERROR: the report could not be written: No space left on device");
         assert_eq!(lab.changes().len(), changes, "{words}");
     }
 }

@@ -23,17 +23,38 @@ fn name_given(options: &[&str]) -> String {
 #[test]
 fn names_are_made_of_label_and_format() {
     for (options, pattern) in [
-        (["--label=daily", "--timestamp-format="].as_slice(), "^autodaily[0-9]{12}$"),
+        (
+            ["--label=daily", "--timestamp-format="].as_slice(),
+            "^autodaily[0-9]{12}$",
+        ),
         (&["--label=daily"], "^autodaily[0-9]{12}$"),
         (&["--label=_x-Y_"], "^auto_x-Y_[0-9]{12}$"),
-        (&["--label=a", "--timestamp-format=yyyy-MM-dd_HHmm"], "^autoa20[0-9]{2}-[01][0-9]-[0-3][0-9]_[0-9]{4}$"),
-        (&["--label=a", "--timestamp-format", "_yyyyMMdd_dddd"], "^autoa_20[0-9]{6}_(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day$"),
-        (&["--label=a", "--timestamp-format='T'yy\\HMMM"], "^autoaT[0-9]{2}H(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)$"),
-        (&["--label=a", "--timestamp-format:yyMMddhhmmsstt"], "^autoa[0-9]{12}(AM|PM)$"),
-        (&["--label=a", "--timestamp-format=yMdHms"], "^autoa[0-9]{6,12}$"),
+        (
+            &["--label=a", "--timestamp-format=yyyy-MM-dd_HHmm"],
+            "^autoa20[0-9]{2}-[01][0-9]-[0-3][0-9]_[0-9]{4}$",
+        ),
+        (
+            &["--label=a", "--timestamp-format", "_yyyyMMdd_dddd"],
+            "^autoa_20[0-9]{6}_(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day$",
+        ),
+        (
+            &["--label=a", "--timestamp-format='T'yy\\HMMM"],
+            "^autoaT[0-9]{2}H(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)$",
+        ),
+        (
+            &["--label=a", "--timestamp-format:yyMMddhhmmsstt"],
+            "^autoa[0-9]{12}(AM|PM)$",
+        ),
+        (
+            &["--label=a", "--timestamp-format=yMdHms"],
+            "^autoa[0-9]{6,12}$",
+        ),
     ] {
         let name = name_given(options);
-        assert!(Regex::new(pattern).unwrap().is_match(&name), "{options:?}: {name}");
+        assert!(
+            Regex::new(pattern).unwrap().is_match(&name),
+            "{options:?}: {name}"
+        );
     }
 }
 
@@ -46,15 +67,25 @@ fn names_are_english_and_of_local_time() {
         .env("LC_ALL", "de_DE.UTF-8")
         .env("LANG", "th_TH.UTF-8")
         .arg(format!("--host={}", lab.host()))
-        .args(["--api-token=file:token", "--vmid=100", "--timestamp-format=yyyyMMddHH_MMMM"])
+        .args([
+            "--api-token=file:token",
+            "--vmid=100",
+            "--timestamp-format=yyyyMMddHH_MMMM",
+        ])
         .args(["snap", "--label=x", "--keep=1"]);
     let before = jiff::Timestamp::now();
     lab.finish(command).assert_status(0);
     let after = jiff::Timestamp::now();
     let zone = jiff::tz::TimeZone::get("Pacific/Kiritimati").unwrap();
-    let names = [before, after]
-        .map(|time| time.to_zoned(zone.clone()).strftime("autox%Y%m%d%H_%B").to_string());
-    let name = lab.simulator.journal().mutations()[0].snapshot.clone().unwrap();
+    let names = [before, after].map(|time| {
+        time.to_zoned(zone.clone())
+            .strftime("autox%Y%m%d%H_%B")
+            .to_string()
+    });
+    let name = lab.simulator.journal().mutations()[0]
+        .snapshot
+        .clone()
+        .unwrap();
     assert!(names.contains(&name), "{name} is none of {names:?}");
 }
 
@@ -67,9 +98,11 @@ fn a_label_never_catches_another_one() {
         .taken("Daily", &[4])
         .taken("dail", &[5])]);
     let lab = Lab::new(&world);
-    lab.run("--vmid=100 clean --label=daily --keep=0").assert_status(0);
+    lab.run("--vmid=100 clean --label=daily --keep=0")
+        .assert_status(0);
     assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
-    lab.run("--vmid=100 clean --label=dail --keep=0").assert_status(0);
+    lab.run("--vmid=100 clean --label=dail --keep=0")
+        .assert_status(0);
     assert_eq!(lab.changes()[1..], ["delete 100 autodail240105000000"]);
 }
 

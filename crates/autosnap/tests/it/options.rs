@@ -32,13 +32,20 @@ fn secret_file(lab: &Lab, name: &str, content: &str) {
 /// Calls `status` as that user; the words say where the password is.
 fn log_in(lab: &Lab, words: &str) -> Output {
     let host = format!("--host={}", lab.host());
-    lab.bare([host.as_str(), "--vmid=100", "status"].into_iter().chain(words.split(' ')))
+    lab.bare(
+        [host.as_str(), "--vmid=100", "status"]
+            .into_iter()
+            .chain(words.split(' ')),
+    )
 }
 
 #[test]
 fn options_are_accepted_on_either_side_and_in_every_spelling() {
-    let expected = lab().run("--vmid=100 --timeout=60 snap --label=daily --keep=2 --dry-run --state");
-    expected.assert_status(0).assert_out("autodaily240102000000");
+    let expected =
+        lab().run("--vmid=100 --timeout=60 snap --label=daily --keep=2 --dry-run --state");
+    expected
+        .assert_status(0)
+        .assert_out("autodaily240102000000");
     for words in [
         "snap --vmid=100 --timeout=60 --label=daily --keep=2 --dry-run --state",
         "--label=daily --keep=2 --dry-run --state --vmid=100 --timeout=60 snap",
@@ -70,16 +77,25 @@ fn the_command_line_overrides_a_parameter_file() {
 #[test]
 fn parameter_files_have_quotes_comments_and_further_files() {
     let lab = lab();
-    lab.file("the inner.conf", "  # indented\n\"--label=daily\" --keep 2 snap\n");
-    lab.file("outer.conf", "--vmid @all --timestamp-format \"yyyyMMdd_HHmm\"\n\"@the inner.conf\"\n--dry-run");
+    lab.file(
+        "the inner.conf",
+        "  # indented\n\"--label=daily\" --keep 2 snap\n",
+    );
+    lab.file(
+        "outer.conf",
+        "--vmid @all --timestamp-format \"yyyyMMdd_HHmm\"\n\"@the inner.conf\"\n--dry-run",
+    );
     let output = lab.run("@outer.conf");
-    output.assert_status(0).assert_out("Timestamp format: yyyyMMdd_HHmm\n");
+    output
+        .assert_status(0)
+        .assert_out("Timestamp format: yyyyMMdd_HHmm\n");
 }
 
 #[test]
 fn the_token_wins_over_a_password() {
     let lab = lab();
-    lab.run("--username=root@pam --password=wrong --vmid=100 status").assert_status(0);
+    lab.run("--username=root@pam --password=wrong --vmid=100 status")
+        .assert_status(0);
     assert_eq!(users(&lab), ["backup@pve!auto"]);
 }
 
@@ -97,7 +113,10 @@ fn password_files_of_every_age_are_read() {
     secret_file(&lab, "old", OLD_PASSWORD_FILE);
     autosnap::password_file::write(&lab.folder().join("new"), &"example-backup".into()).unwrap();
     for file in ["plain", "old", "new"] {
-        let output = log_in(&lab, &format!("--username=backup@pve --password=file:{file}"));
+        let output = log_in(
+            &lab,
+            &format!("--username=backup@pve --password=file:{file}"),
+        );
         output.assert_status(0);
         assert_eq!(output.stderr, "", "{file}");
     }
@@ -160,7 +179,10 @@ fn secrets_are_never_printed() {
 #[test]
 fn debug_shows_requests_on_stderr_and_leaves_stdout_as_it_is() {
     let words = "--vmid=100 clean --label=daily --keep=2 --debug=";
-    let (with, without) = (lab().run(&format!("{words}true")), lab().run(&format!("{words}false")));
+    let (with, without) = (
+        lab().run(&format!("{words}true")),
+        lab().run(&format!("{words}false")),
+    );
     assert_eq!(with.stdout, without.stdout);
     assert_eq!(without.stderr, "");
     with.assert_err("/cluster/resources");
@@ -169,7 +191,10 @@ fn debug_shows_requests_on_stderr_and_leaves_stdout_as_it_is() {
 #[test]
 fn the_name_of_the_hook_option_in_the_manual_of_1_17_works() {
     let lab = lab();
-    lab.script("hook.sh", "#!/bin/sh\necho \"here: $CV4PVE_AUTOSNAP_PHASE\"\n");
+    lab.script(
+        "hook.sh",
+        "#!/bin/sh\necho \"here: $CV4PVE_AUTOSNAP_PHASE\"\n",
+    );
     lab.run("--vmid=100 clean --label=daily --keep=9 --script-hook hook.sh")
         .assert_status(0)
         .assert_out("here: clean-job-start\n");
@@ -177,13 +202,16 @@ fn the_name_of_the_hook_option_in_the_manual_of_1_17_works() {
 
 #[test]
 fn a_task_that_outlives_the_timeout_is_a_failure_that_names_it() {
-    let lab = Lab::new(&World::of([
-        vm(100, "slow").with("task_seconds", serde_json::json!({"create": 3600, "delete": 1}))
-    ]));
+    let lab = Lab::new(&World::of([vm(100, "slow").with(
+        "task_seconds",
+        serde_json::json!({"create": 3600, "delete": 1}),
+    )]));
     let output = lab.run("--vmid=100 --timeout=1 snap --label=daily --keep=1");
     output
         .assert_status(1)
-        .assert_out("Error task in run... increase the timeout! (the task has not ended within 1 s)")
+        .assert_out(
+            "Error task in run... increase the timeout! (the task has not ended within 1 s)",
+        )
         .assert_out("PVE goes on with it: <upid>; give it more time with --timeout");
     assert_eq!(lab.changes(), [] as [&str; 0]);
 }
@@ -215,7 +243,9 @@ fn values_have_the_ranges_of_the_c_sharp_tool() {
         ("--max-parallel", ["1", "50"], ["0", "51"]),
     ] {
         let run = |value: &str| {
-            lab.run(&format!("--vmid=100 snap --label=x --keep=1 --dry-run {option}={value}"))
+            lab.run(&format!(
+                "--vmid=100 snap --label=x --keep=1 --dry-run {option}={value}"
+            ))
         };
         for value in accepted {
             run(value).assert_status(i32::from(option == "--max-perc-storage" && value == "1"));

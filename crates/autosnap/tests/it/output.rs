@@ -142,13 +142,27 @@ fn status_as_json() {
 fn status_as_json_has_the_keys_of_the_c_sharp_tool_in_all_forms() {
     let lab = lab();
     let array = lab.run("--vmid=@all status --output=Json").json();
-    assert_eq!(array, lab.run("--vmid=@all status --output=JSONPRETTY").json());
+    assert_eq!(
+        array,
+        lab.run("--vmid=@all status --output=JSONPRETTY").json()
+    );
     let lines = lab.run("--vmid=@all status --output=jsonl");
-    let lines: Vec<Value> =
-        lines.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = lines
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(lines.len(), 3);
     for row in array.as_array().unwrap().iter().chain(&lines) {
-        for key in ["NODE", "VM", "TIME", "PARENT", "NAME", "DESCRIPTION", "VM STATUS"] {
+        for key in [
+            "NODE",
+            "VM",
+            "TIME",
+            "PARENT",
+            "NAME",
+            "DESCRIPTION",
+            "VM STATUS",
+        ] {
             assert!(row.get(key).is_some(), "{key} in {row}");
         }
     }
@@ -189,7 +203,9 @@ fn times_are_local() {
         .env("TZ", "Europe/Berlin")
         .arg(format!("--host={}", lab.host()))
         .args(["--api-token=file:token", "--vmid=1000", "status"]);
-    lab.finish(command).assert_status(0).assert_out("24/01/04 01:00:00");
+    lab.finish(command)
+        .assert_status(0)
+        .assert_out("24/01/04 01:00:00");
 }
 
 #[test]
@@ -236,7 +252,9 @@ fn the_report_for_programs() {
     let lab = Lab::new(&world);
     let mut reports = String::new();
     for words in ["--dry-run", ""] {
-        let output = lab.run(&format!("--vmid=@all,-999 snap --label=daily --keep=1 --output=JsonPretty {words}"));
+        let output = lab.run(&format!(
+            "--vmid=@all,-999 snap --label=daily --keep=1 --output=JsonPretty {words}"
+        ));
         output.assert_status(1);
         reports.push_str(&output.stdout);
     }
@@ -411,8 +429,12 @@ fn the_report_for_programs_knows_the_exit_status() {
 fn the_blocks_of_parallel_guests_are_never_mixed() {
     let guests = (100..140).map(|vmid| vm(vmid, "x").taken("daily", &[1]));
     let lab = Lab::new(&World::of(guests));
-    lab.script("hook.sh", "#!/bin/sh\necho \"hook of $CV4PVE_AUTOSNAP_VMID\"\n");
-    let output = lab.run("--vmid=@all snap --label=daily --keep=1 --max-parallel=20 --script=hook.sh");
+    lab.script(
+        "hook.sh",
+        "#!/bin/sh\necho \"hook of $CV4PVE_AUTOSNAP_VMID\"\n",
+    );
+    let output =
+        lab.run("--vmid=@all snap --label=daily --keep=1 --max-parallel=20 --script=hook.sh");
     output.assert_status(0);
     let report = output.report();
     let blocks: Vec<&str> = report.split("----- VM ").skip(1).collect();

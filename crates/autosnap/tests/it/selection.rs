@@ -26,11 +26,20 @@ fn lab() -> Lab {
 /// The IDs in the order of the plan.
 fn selected(lab: &Lab, selection: &str) -> Vec<u64> {
     let output = lab.call([
-        "--vmid", selection, "snap", "--label=x", "--keep=1", "--dry-run", "--output=Json",
+        "--vmid",
+        selection,
+        "snap",
+        "--label=x",
+        "--keep=1",
+        "--dry-run",
+        "--output=Json",
     ]);
     let report = output.json();
     let guests = report["guests"].as_array().unwrap();
-    guests.iter().map(|guest| guest["vmid"].as_u64().unwrap()).collect()
+    guests
+        .iter()
+        .map(|guest| guest["vmid"].as_u64().unwrap())
+        .collect()
 }
 
 #[test]
@@ -75,7 +84,8 @@ fn a_selection_may_begin_with_a_dash_or_an_at() {
 #[test]
 fn terms_that_select_nothing_are_named_with_the_nearest_one() {
     let lab = lab();
-    let output = lab.run("status --vmid=wbe01,@node-pve9,@pool-prd,@tag-pord,999,300:310,@pool-empty,100");
+    let output =
+        lab.run("status --vmid=wbe01,@node-pve9,@pool-prd,@tag-pord,999,300:310,@pool-empty,100");
     assert_snapshot!(output, @r#"
     exit status 0
     --- stderr ---
@@ -92,13 +102,33 @@ fn terms_that_select_nothing_are_named_with_the_nearest_one() {
 #[test]
 fn an_exclusion_that_takes_nothing_away_is_named_too() {
     let lab = lab();
-    lab.run("status --vmid=@all,-999").assert_status(0).assert_err("-999");
+    lab.run("status --vmid=@all,-999")
+        .assert_status(0)
+        .assert_err("-999");
 }
 
 #[test]
 fn what_cannot_be_a_selection_is_refused() {
     let lab = lab();
-    for selection in ["", ",", "100,,101", "-100", "-100,-@all", "110:100", "100:", ":100", "1:2:3", "@", "@pool-", "@tag-", "@node-", "-", "100:abc", "%", "@foo"] {
+    for selection in [
+        "",
+        ",",
+        "100,,101",
+        "-100",
+        "-100,-@all",
+        "110:100",
+        "100:",
+        ":100",
+        "1:2:3",
+        "@",
+        "@pool-",
+        "@tag-",
+        "@node-",
+        "-",
+        "100:abc",
+        "%",
+        "@foo",
+    ] {
         let argument = format!("--vmid={selection}");
         let output = lab.call([argument.as_str(), "snap", "--label=x", "--keep=1"]);
         assert!([1, 2].contains(&output.status), "{selection}: {output}");

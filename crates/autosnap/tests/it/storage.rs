@@ -72,8 +72,10 @@ fn guests_on_a_storage_above_the_limit_are_left_out_and_fail() {
 fn the_limit_is_an_option() {
     for (limit, created) in [(96, 6), (95, 3), (25, 3), (24, 0), (100, 6)] {
         let lab = Lab::new(&cluster());
-        lab.run(&format!("--vmid=@all --max-perc-storage={limit} snap --label=daily --keep=1"))
-            .assert_status(i32::from(created < 6));
+        lab.run(&format!(
+            "--vmid=@all --max-perc-storage={limit} snap --label=daily --keep=1"
+        ))
+        .assert_status(i32::from(created < 6));
         assert_eq!(lab.changes().len(), created, "{limit} %");
     }
 }
@@ -98,7 +100,8 @@ fn old_snapshots_of_a_guest_without_space_stay() {
         .taken("daily", &[1, 2])])
     .storage(json!({"storage": "nearly", "type": "zfspool", "content": ["images"], "total": 100, "used": 99}));
     let lab = Lab::new(&world);
-    lab.run("--vmid=100 snap --label=daily --keep=1").assert_status(1);
+    lab.run("--vmid=100 snap --label=daily --keep=1")
+        .assert_status(1);
     lab.assert_unchanged();
 }
 
@@ -106,9 +109,9 @@ fn old_snapshots_of_a_guest_without_space_stay() {
 fn before_version_six_one_line_says_that_nothing_is_checked() {
     let lab = Lab::new(&cluster().version("5.4-13"));
     let output = lab.run("--vmid=@all snap --label=daily --keep=1");
-    output.assert_status(0).assert_out(
-        "The Proxmox VE version 5.4-13 does not verify the storage % usage!\n",
-    );
+    output
+        .assert_status(0)
+        .assert_out("The Proxmox VE version 5.4-13 does not verify the storage % usage!\n");
     assert_eq!(lab.changes().len(), 6);
 }
 
@@ -116,7 +119,10 @@ fn before_version_six_one_line_says_that_nothing_is_checked() {
 fn a_login_that_sees_no_storage_is_told_which_privilege_is_missing() {
     let mut world = cluster().to_json();
     world["roles"]["SnapRunner"] = json!(["VM.Audit", "VM.Snapshot"]);
-    let lab = Lab::with(pve_sim::simulator::Options::new(world, crate::world::credentials()));
+    let lab = Lab::with(pve_sim::simulator::Options::new(
+        world,
+        crate::world::credentials(),
+    ));
     lab.run("--vmid=100 snap --label=daily --keep=1")
         .assert_status(0)
         .assert_out("----- POSSIBLE PROBLEM PERMISSION 'Datastore.Audit' -----\n");
