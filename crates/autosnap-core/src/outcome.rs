@@ -165,7 +165,7 @@ impl Outcome {
             match &guest.decision {
                 Decision::Proceed(_) => {}
                 Decision::Skip(skip) => {
-                    self.finish(guest.guest.vmid, &GuestEnd::Skipped(skip.clone()))
+                    self.finish(guest.guest.vmid, &GuestEnd::Skipped(skip.clone()));
                 }
                 Decision::Refuse(refusal) => {
                     self.finish(guest.guest.vmid, &GuestEnd::Refused(refusal.clone()));

@@ -23,7 +23,7 @@ fn told(lab: &Lab, expected_status: i32, lines: &[&str]) -> String {
         let host = format!("--host={}", lab.host());
         let output = lab.bare([host.as_str()].into_iter().chain(line.split(' ')));
         output.assert_status(expected_status);
-        told.push_str(&format!("$ {line}\n{}\n", output.stderr.trim_end()));
+        told.extend(["$ ", line, "\n", output.stderr.trim_end(), "\n"]);
     }
     lab.assert_unchanged();
     told
@@ -144,7 +144,7 @@ fn a_host_that_is_not_given_or_malformed() {
             "--vmid=100",
             "status",
         ]);
-        assert!(output.status == 2, "{host}: {output}");
+        assert_eq!(output.status, 2, "{host}: {output}");
         output.assert_err("ERROR: ").assert_err(named);
     }
     let output = lab.bare(["--api-token=file:token", "--vmid=100", "status"]);
@@ -294,9 +294,8 @@ fn logins_that_pve_does_not_accept() {
     .map(|login| format!("{login} {job}"));
     let mut said = told(&lab, 3, &lines.each_ref().map(String::as_str));
     said = said
-        .lines()
+        .split_inclusive('\n')
         .filter(|line| !line.starts_with("WARNING"))
-        .map(|line| format!("{line}\n"))
         .collect();
     assert_snapshot!(said, @r#"
     $ --username=backup@pve --password=wrong --vmid=100 snap --label=daily --keep=1

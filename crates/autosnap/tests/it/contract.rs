@@ -97,18 +97,7 @@ fn a_parameter_file_of_the_c_sharp_tool_works_unchanged() {
 #[test]
 fn clean_removes_the_oldest_beyond_keep_and_takes_none() {
     let lab = Lab::new(&two_guests());
-    assert_snapshot!(lab.run("--vmid=@all --max-parallel=1 clean --label=daily --keep=1").report(), @r#"
-    exit status 0
-    --- stdout ---
-    ----- VM 100 qemu running -----
-    Remove snapshot: autodaily240101000000
-    Remove snapshot: autodaily240102000000
-    VM execution <time>
-    ----- VM 200 lxc running -----
-    VM execution <time>
-    ----- 0 snapshots created, 2 removed; guests: 2 done, 0 skipped, 0 failed -----
-    Total execution <time>
-    "#);
+    assert_snapshot!(lab.run("--vmid=@all --max-parallel=1 clean --label=daily --keep=1"), @"");
     assert_eq!(
         lab.changes(),
         [
