@@ -20,6 +20,7 @@ fn settings(selection: &str) -> Settings {
     Settings {
         selection: Selection::parse(selection).unwrap(),
         name_trouble: None,
+        hook_trouble: None,
         with_ram: false,
         only_running: false,
         limit: StorageLimit::default(),
@@ -94,6 +95,7 @@ fn cluster(guests: Vec<(Guest, Option<Details>)>) -> ClusterReading {
             pools: Vec::new(),
             storages: vec![storage("tank", "zfspool", 10)],
         },
+        selected: guests.len(),
         guests,
         warnings: Vec::new(),
         replication: Vec::new(),
@@ -141,6 +143,13 @@ fn a_healthy_guest_gives_no_finding() {
 fn an_empty_selection_is_a_problem() {
     let found = check(cluster(Vec::new()), &["nothing-selected"]);
     assert_eq!(found[0].severity(), Severity::Problem);
+}
+
+#[test]
+fn guests_left_out_by_only_running_are_selected_all_the_same() {
+    let mut cluster = cluster(Vec::new());
+    cluster.selected = 1;
+    check(cluster, &[]);
 }
 
 #[test]
@@ -196,7 +205,7 @@ fn what_was_left_behind_comes_with_its_commands() {
     let found = check(one(left.clone()), &["stuck"]);
     assert_eq!(
         found[0].commands(),
-        ["qm unlock 100", "qm delsnapshot 100 autodaily1"]
+        ["qm unlock 100 && qm delsnapshot 100 autodaily1 --force"]
     );
     assert_eq!(found[0].severity(), Severity::Problem);
     left.running_tasks.push("qmdelsnapshot".to_owned());
@@ -211,7 +220,10 @@ fn a_lock_alone_and_a_snapshot_alone_are_stuck_too() {
     unlocked.snapshots.push(half_made(SnapshotState::Preparing));
     unlocked.snapshots.push(half_made(SnapshotState::Complete));
     let found = check(one(unlocked), &["stuck"]);
-    assert_eq!(found[0].commands(), ["qm delsnapshot 100 autodaily1"]);
+    assert_eq!(
+        found[0].commands(),
+        ["qm delsnapshot 100 autodaily1 --force"]
+    );
     assert_eq!(found[0].severity(), Severity::Warning);
     assert!(!found[0].prevents(Vmid::new(100).unwrap()));
 }
