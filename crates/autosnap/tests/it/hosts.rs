@@ -161,7 +161,7 @@ fn hosts_that_are_none_are_told_apart() {
             Some((ours, _)) => format!("{ours}resolved: …\n"),
             None => output.stderr,
         };
-        told.push_str(&format!("{what}: {} {stderr}", output.status));
+        told.extend([what, ": ", &output.status.to_string(), " ", &stderr]);
     }
     lab.assert_unchanged();
     assert_snapshot!(told, @r#"

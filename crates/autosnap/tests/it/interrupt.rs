@@ -66,9 +66,9 @@ fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
             Left to the next run: 2 removals, the run was asked to stop
             ----- VM 200 lxc running -----
             Left out: the run was asked to stop
-            ----- 1 snapshots created, 0 removed; guests: 0 done, 0 skipped, 2 failed -----
-            2 removals are left to the next run
-            FAILED VM 100 web01 on pve1: 
+            ----- 1 snapshot created, 0 removed; guests: 0 done, 0 skipped, 2 failed -----
+            2 removals left to the next run
+            FAILED VM 100 web01 on pve1: removals are left to the next run
             FAILED VM 200 proxy on pve1: not reached
             Total execution <time>
             --- stderr ---
@@ -92,7 +92,7 @@ fn a_removal_under_way_is_finished_and_the_others_wait() {
     let output = run.ended();
     output
         .assert_status(143)
-        .assert_out("Left to the next run: 1 removals, the run was asked to stop");
+        .assert_out("Left to the next run: 1 removal, the run was asked to stop");
     assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
 }
 
