@@ -104,13 +104,13 @@ pub struct RootArgs {
     #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 30,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub timeout: u32,
-    /// Guests at the same time; given alone it lifts the limit per node as well [default: 32]
+    /// Guests at the same time; given alone it lifts the limit per node as well [default: 48]
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
     pub max_parallel: Option<u16>,
     /// Guests at the same time on one node [default: 2]
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
     pub max_parallel_per_node: Option<u16>,
-    /// Guests at the same time with disks on one shared storage [default: 8]
+    /// Guests at the same time with disks on one shared storage [default: 24]
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
     pub max_parallel_per_storage: Option<u16>,
     /// Print what would be done and why; change nothing, run no hook.

@@ -68,6 +68,7 @@ impl<'a> Turn<'a> {
             kind: inventory::wire_kind(guest.kind),
             vmid: guest.vmid,
             followed: HashSet::new(),
+            listed: None,
         };
         Self {
             plan,
@@ -183,7 +184,8 @@ impl<'a> Turn<'a> {
             };
         };
         if self.stage != Stage::Removing {
-            match self.create(engine, creation).await {
+            let and_list = steps.removals().next().is_some();
+            match self.create(engine, creation, and_list).await {
                 Creation::Done => {}
                 Creation::Ended(end) => return TurnEnd::Finished(end),
                 Creation::Locked(cause) => return TurnEnd::Deferred(cause),
@@ -236,7 +238,12 @@ impl<'a> Turn<'a> {
         TurnEnd::Finished(GuestEnd::Failed)
     }
 
-    async fn create(&mut self, engine: &Engine, creation: &NewSnapshot) -> Creation {
+    async fn create(
+        &mut self,
+        engine: &Engine,
+        creation: &NewSnapshot,
+        and_list: bool,
+    ) -> Creation {
         let name = creation.name.as_str();
         if self.stage == Stage::New {
             let opening = self.call(Phase::SnapCreatePre, Some(name), true, Duration::ZERO);
@@ -252,10 +259,11 @@ impl<'a> Turn<'a> {
                 snapshot: creation.clone(),
             });
         }
-        match engine
-            .carry_out(&mut self.place, &Operation::Create(creation))
-            .await
-        {
+        let operation = Operation::Create {
+            snapshot: creation,
+            and_list,
+        };
+        match engine.carry_out(&mut self.place, &operation).await {
             End::Done(success) => {
                 self.stage = Stage::Removing;
                 engine.events.send(Event::Created {
@@ -312,7 +320,11 @@ impl<'a> Turn<'a> {
         if engine.stop.requested().is_some() {
             return self.postpone(engine, planned.len(), PostponeReason::Interrupted);
         }
-        let listed = match engine.list(&self.place).await {
+        let listed = match self.place.listed.take() {
+            Some(listed) => Ok(listed),
+            None => engine.list(&self.place).await,
+        };
+        let listed = match listed {
             Ok(listed) => listed,
             Err(failure) => {
                 let name = planned[0].name.clone();
