@@ -24,6 +24,16 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 6] = [
+        Self::Success,
+        Self::Failure,
+        Self::Usage,
+        Self::Connection,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
     /// The number for the shell.
     pub fn code(self) -> u8 {
         match self {
@@ -33,6 +43,23 @@ impl ExitStatus {
             Self::Connection => 3,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+        }
+    }
+
+    /// What it means, in a sentence for manuals.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Success => "All that was asked for was done.",
+            Self::Failure => {
+                "Something that was asked for was not done: no guest was selected, a snapshot or removal failed, \
+                 a guest was left out for want of storage space or because its node is offline."
+            }
+            Self::Usage => "Wrong usage or configuration. Nothing was tried.",
+            Self::Connection => "No connection, no login, or no permission at all.",
+            Self::Interrupted => {
+                "Ended early by SIGINT (Ctrl-C) or SIGHUP. Guests under way were finished."
+            }
+            Self::Terminated => "Ended early by SIGTERM. Guests under way were finished.",
         }
     }
 }

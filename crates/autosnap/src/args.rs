@@ -6,32 +6,20 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
 
-const CONNECTION: &str = "Connection";
-const SELECTION: &str = "Guests and snapshots";
-const EXECUTION: &str = "Execution";
-const OUTPUT: &str = "Output";
-
-const AFTER_HELP: &str = "\
-Examples:
-  cv4pve-autosnap --host=pve1,pve2 --api-token=file:/etc/autosnap.token --vmid=@all,-105 snap --label=daily --keep=7
-  cv4pve-autosnap @/etc/autosnap.conf clean --label=daily --keep=3 --dry-run
-  cv4pve-autosnap @/etc/autosnap.conf status --output=markdown
-
-Options may stand before or after the command; @FILE reads options from a file.";
+use crate::help::{self, CONNECTION, EXECUTION, OUTPUT, RETENTION, SELECTION};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
-    name = "cv4pve-autosnap",
+    name = help::PROGRAM,
     version,
     about = "Takes, keeps and removes snapshots of Proxmox VE guests by policy",
-    after_help = AFTER_HELP,
+    after_help = help::ROOT,
     args_override_self = true,
     subcommand_required = true,
-    arg_required_else_help = true,
     max_term_width = 100
 )]
 pub struct Cli {
@@ -44,10 +32,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Take a snapshot of each selected guest, then remove the old ones beyond --keep.
+    #[command(after_help = help::SNAP)]
     Snap(SnapArgs),
     /// Remove the old snapshots beyond --keep, without taking a new one.
+    #[command(after_help = help::CLEAN)]
     Clean(CleanArgs),
     /// List the snapshots of the selected guests that this tool has taken.
+    #[command(after_help = help::STATUS)]
     Status(StatusArgs),
     /// Look for whatever a snap would stumble over: hosts, privileges, disks, locks, space.
     #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")))]
@@ -59,102 +50,144 @@ pub enum Command {
     Fingerprint(FingerprintArgs),
     /// See it work on a simulated cluster inside this program; touches nothing else.
     #[cfg(feature = "demo")]
+    #[command(after_help = help::DEMO)]
     Demo(DemoArgs),
+    /// Print what makes the Tab key complete options in a shell.
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Write the manual pages, for packages.
+    #[command(hide = true)]
+    Manual(ManualArgs),
 }
 
 /// Options that every command accepts, as the C# tool's root options.
 #[derive(Debug, Args)]
 pub struct RootArgs {
-    /// Hosts of the cluster, HOST[:PORT],HOST2[:PORT],…; port 8006. The next one takes over when one does not answer.
-    #[arg(long, value_name = "HOSTS", help_heading = CONNECTION)]
+    /// Hosts of the cluster, HOST[:PORT],HOST2,...
+    ///
+    /// The port is 8006 if none is given. The next host takes over when one does not answer.
+    #[arg(long, value_name = "HOSTS", help_heading = CONNECTION, value_hint = ValueHint::Hostname)]
     pub host: String,
-    /// API token, USER@REALM!TOKENID=UUID, or `file:PATH` that holds it.
-    #[arg(long, value_name = "TOKEN", help_heading = CONNECTION, hide_env_values = true)]
+    /// USER@REALM!TOKENID=UUID, or `file:PATH`.
+    ///
+    /// Without it, the variable `CV4PVE_API_TOKEN` and the systemd credential `api-token` are looked at.
+    #[arg(long, value_name = "TOKEN", help_heading = CONNECTION)]
     pub api_token: Option<String>,
-    /// User, USER[@REALM]; realm pam. Used with --password when there is no API token.
-    #[arg(long, value_name = "USER", help_heading = CONNECTION)]
+    /// USER[@REALM], with a password; realm pam.
+    ///
+    /// Used when there is no API token.
+    #[arg(long, value_name = "USER", help_heading = CONNECTION, value_hint = ValueHint::Username)]
     pub username: Option<String>,
-    /// Password, or `file:PATH` that holds it; a missing file is asked for and stored.
+    /// Password, or `file:PATH`; asked for if absent.
+    ///
+    /// A file that does not exist is written after asking. Without the option, the variable `CV4PVE_PASSWORD` and the
+    /// systemd credential `password` are looked at.
     #[arg(long, value_name = "PASSWORD", help_heading = CONNECTION)]
     pub password: Option<String>,
-    /// Check the certificate against the system's certificate store.
-    #[arg(long, help_heading = CONNECTION, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          default_value = "false", default_missing_value = "true", hide_default_value = true,
-          hide_possible_values = true, value_parser = truth(), value_name = "BOOL")]
-    pub validate_certificate: bool,
-    /// SHA-256 fingerprints of the certificates to accept, separated by commas, as PVE shows them.
+    /// Accept these certificates only, by SHA-256.
+    ///
+    /// Fingerprints as PVE shows them, separated by commas.
     #[arg(long, value_name = "SHA256", help_heading = CONNECTION, value_delimiter = ',')]
     pub fingerprint: Vec<String>,
     /// Check the certificate against the CA certificates of this PEM file.
-    #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
+    #[arg(long, value_name = "FILE", help_heading = CONNECTION, value_hint = ValueHint::FilePath,
+          hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
+    /// Check it against the system's store.
+    ///
+    /// Without this option, --fingerprint or --ca-file any certificate is accepted, as the C# tool does.
+    #[arg(long, help_heading = CONNECTION)]
+    pub validate_certificate: bool,
 
-    /// Guests: IDs, ranges 100:110, names, web%, @all, @node-NAME, @pool-NAME, @tag-NAME, and -TERM to exclude.
+    /// 100, 100:110, name, web%, @all, @pool-NAME, ...
+    ///
+    /// Terms separated by commas: IDs, ranges 100:110, names, web%, %web, %web%, @all, @node-NAME, @pool-NAME,
+    /// @tag-NAME. Terms that begin with - are taken away: @all,-105,-@tag-scratch.
     #[arg(long, value_name = "GUESTS", help_heading = SELECTION, allow_hyphen_values = true)]
     pub vmid: String,
-    /// Timestamp in snapshot names, as a .NET custom format.
-    #[arg(long, value_name = "FORMAT", help_heading = SELECTION, default_value = "yyMMddHHmmss")]
-    pub timestamp_format: String,
-    /// Skip a guest when a storage of its disks is used above this percentage (snap).
-    #[arg(long, value_name = "PERCENT", help_heading = SELECTION, default_value_t = 95,
+    /// Most storage use for a snap [default: 95].
+    ///
+    /// A guest with a disk on a storage that is fuller than this many per cent is skipped and counts as failed.
+    #[arg(long, value_name = "N", help_heading = SELECTION, default_value_t = 95, hide_default_value = true,
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub max_perc_storage: u8,
 
-    /// Seconds to wait for each snapshot or removal task.
-    #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 30,
+    /// Timestamp in snapshot names, as a .NET custom format.
+    #[arg(long, value_name = "FORMAT", help_heading = RETENTION, default_value = "yyMMddHHmmss",
+          hide_short_help = true)]
+    pub timestamp_format: String,
+
+    /// Seconds to wait for each task [default: 30].
+    #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 30, hide_default_value = true,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub timeout: u32,
-    /// Guests at the same time; given alone it lifts the limit per node as well [default: 48]
+    /// Guests at the same time [default: 48].
+    ///
+    /// Given alone it lifts the limit per node as well.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
     pub max_parallel: Option<u16>,
-    /// Guests at the same time on one node [default: 2]
-    #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
+    /// Guests at the same time on one node [default: 2].
+    #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
+          hide_short_help = true)]
     pub max_parallel_per_node: Option<u16>,
-    /// Guests at the same time with disks on one shared storage [default: 24]
-    #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
+    /// Guests at the same time with disks on one shared storage [default: 24].
+    #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
+          hide_short_help = true)]
     pub max_parallel_per_storage: Option<u16>,
-    /// Print what would be done and why; change nothing, run no hook.
-    #[arg(long, help_heading = EXECUTION, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          default_value = "false", default_missing_value = "true", hide_default_value = true,
-          hide_possible_values = true, value_parser = truth(), value_name = "BOOL")]
+    /// Print what would be done; change nothing.
+    ///
+    /// Each removal and each skipped guest comes with its reason. No hook is run.
+    #[arg(long, help_heading = EXECUTION)]
     pub dry_run: bool,
-    /// Show requests, answers and hook phases on stderr; secrets are masked.
-    #[arg(long, help_heading = OUTPUT, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          default_value = "false", default_missing_value = "true", hide_default_value = true,
-          hide_possible_values = true, value_parser = truth(), value_name = "BOOL")]
+    /// Show requests and answers, secrets masked.
+    ///
+    /// Goes to stderr. With --dry-run the hook phases are shown as well.
+    #[arg(long, help_heading = OUTPUT)]
     pub debug: bool,
 }
 
 /// Options of the commands that change something.
 #[derive(Debug, Args)]
 pub struct JobArgs {
-    /// Label of the snapshots, for example hourly, daily, weekly.
-    #[arg(long, value_name = "LABEL", help_heading = SELECTION, allow_hyphen_values = true)]
+    /// Name of the series: hourly, daily, weekly, ...
+    ///
+    /// Each label has its own snapshots and its own --keep.
+    #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true)]
     pub label: String,
-    /// Program or script to call at every phase.
-    #[arg(long, alias = "script-hook", value_name = "FILE", help_heading = EXECUTION)]
+    /// Hook: program to call at every phase.
+    ///
+    /// It finds what happens in variables whose names begin with `CV4PVE_AUTOSNAP_`; see the templates in
+    /// /usr/share/cv4pve-autosnap/hooks.
+    #[arg(long, alias = "script-hook", value_name = "FILE", help_heading = EXECUTION, value_hint = ValueHint::FilePath)]
     pub script: Option<PathBuf>,
     /// End a hook that runs longer than this many seconds.
-    #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 3600,
+    #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 3600, hide_short_help = true,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub hook_timeout: u32,
     /// What a failing hook does in the phases before a change.
-    #[arg(long, value_name = "ACTION", help_heading = EXECUTION, value_enum, ignore_case = true, default_value = "ignore")]
+    #[arg(long, value_name = "ACTION", help_heading = EXECUTION, value_enum, ignore_case = true,
+          default_value = "ignore", hide_short_help = true)]
     pub hook_failure: HookFailure,
     /// Remove with PVE's force=1: the snapshot leaves the configuration even if its disk part stays behind.
-    #[arg(long, help_heading = EXECUTION, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          default_value = "false", default_missing_value = "true", hide_default_value = true,
-          hide_possible_values = true, value_parser = truth(), value_name = "BOOL")]
+    #[arg(long, help_heading = RETENTION, hide_short_help = true)]
     pub force_remove: bool,
     /// Send removals again that PVE did not finish, where the guest is unlocked.
-    #[arg(long, help_heading = EXECUTION, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          default_value = "false", default_missing_value = "true", hide_default_value = true,
-          hide_possible_values = true, value_parser = truth(), value_name = "BOOL")]
+    #[arg(long, help_heading = RETENTION, hide_short_help = true)]
     pub retry_stuck_removal: bool,
-    /// Try locked guests again until this long after the start, for example 90s, 10m, 1h [default without a value: 10m]
-    #[arg(long, value_name = "DURATION", help_heading = EXECUTION, num_args = 0..=1, require_equals = true,
+    /// Wait for locked guests, 10m if not said.
+    ///
+    /// Guests locked by a backup, a migration or another snapshot are tried again until this long after the start,
+    /// for example 90s, 10m, 1h. Without the option they fail at once.
+    #[arg(long, value_name = "TIME", help_heading = EXECUTION, num_args = 0..=1, require_equals = true,
           default_missing_value = "10m", value_parser = crate::settings::parse_duration)]
     pub wait_locked: Option<std::time::Duration>,
+    /// Start no removal later than this, for example 30m.
+    ///
+    /// The time counts from the first step of the run. Removals that are left are not failures: the next run does
+    /// them, and begins with the guests that have most to remove.
+    #[arg(long, value_name = "TIME", help_heading = EXECUTION, hide_short_help = true,
+          value_parser = crate::settings::parse_duration)]
+    pub removal_budget: Option<std::time::Duration>,
     /// What to do while another run on this machine has the same label and hosts.
     #[arg(long, value_name = "ACTION", help_heading = EXECUTION, value_enum, ignore_case = true, default_value = "wait")]
     pub on_overlap: OnOverlap,
@@ -199,18 +232,16 @@ pub struct SnapArgs {
     /// Options of the commands that change something.
     #[command(flatten)]
     pub job: JobArgs,
-    /// Snapshots of this label to keep for each guest, the new one included.
-    #[arg(long, value_name = "N", help_heading = SELECTION, value_parser = clap::value_parser!(u32).range(1..=100))]
+    /// Snapshots to keep, the new one included.
+    ///
+    /// The newest of each guest and label stay; the others of the label are removed, oldest first.
+    #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub keep: u32,
     /// Save the RAM of running VMs as well.
-    #[arg(long, help_heading = SELECTION, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          default_value = "false", default_missing_value = "true", hide_default_value = true,
-          hide_possible_values = true, value_parser = truth(), value_name = "BOOL")]
+    #[arg(long, help_heading = EXECUTION)]
     pub state: bool,
     /// Skip guests that are not running.
-    #[arg(long, help_heading = SELECTION, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          default_value = "false", default_missing_value = "true", hide_default_value = true,
-          hide_possible_values = true, value_parser = truth(), value_name = "BOOL")]
+    #[arg(long, help_heading = SELECTION)]
     pub only_running: bool,
 }
 
@@ -223,8 +254,10 @@ pub struct CleanArgs {
     /// Options of the commands that change something.
     #[command(flatten)]
     pub job: JobArgs,
-    /// Snapshots of this label to keep for each guest; 0 removes them all.
-    #[arg(long, value_name = "N", help_heading = SELECTION, value_parser = clap::value_parser!(u32).range(0..=100))]
+    /// Snapshots to keep; 0 removes them all.
+    ///
+    /// The newest of each guest and label stay; the others of the label are removed, oldest first.
+    #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub keep: Option<u32>,
 }
 
@@ -235,7 +268,7 @@ pub struct StatusArgs {
     #[command(flatten)]
     pub root: RootArgs,
     /// Show only the snapshots of this label.
-    #[arg(long, value_name = "LABEL", help_heading = SELECTION, allow_hyphen_values = true)]
+    #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true)]
     pub label: Option<String>,
     /// Form of the list.
     #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true, default_value = "Text")]
@@ -264,6 +297,9 @@ pub struct CheckArgs {
           default_value = "false", default_missing_value = "true", hide_default_value = true,
           hide_possible_values = true, value_parser = truth(), value_name = "BOOL")]
     pub only_running: bool,
+    /// The hook: could it be called?
+    #[arg(long, alias = "script-hook", value_name = "FILE", help_heading = EXECUTION)]
+    pub script: Option<PathBuf>,
     /// Form of the report.
     #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true, default_value = "Text")]
     pub output: JobOutput,
@@ -316,6 +352,22 @@ pub struct DemoArgs {
     pub serve: bool,
 }
 
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// `manual`.
+#[derive(Debug, Args)]
+pub struct ManualArgs {
+    /// The folder to write the pages to; it is made if it does not exist.
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub folder: PathBuf,
+}
+
 /// What a failing hook does in the phases before a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum HookFailure {
@@ -347,10 +399,4 @@ pub enum StatusOutput {
     Yaml,
     /// Comma-separated values with a head line.
     Csv,
-}
-
-/// `true` and `false` in any case, as .NET reads them; also 1 and 0.
-fn truth() -> impl TypedValueParser<Value = bool> {
-    PossibleValuesParser::new(["true", "false", "1", "0", "True", "False", "TRUE", "FALSE"])
-        .map(|text| text.eq_ignore_ascii_case("true") || text == "1")
 }

@@ -14,6 +14,8 @@ pub mod judge;
 pub mod reading;
 mod words;
 
+use std::path::Path;
+
 use autosnap_core::name::{self, Label};
 use autosnap_core::outcome::ExitStatus;
 use autosnap_core::select::Selection;
@@ -23,6 +25,7 @@ use pve_client::{ClientOptions, Trust};
 
 use crate::args::CheckArgs;
 use crate::fault::Fault;
+use crate::hook::{self, Hook};
 use crate::settings;
 
 use finding::{Finding, Severity};
@@ -35,6 +38,8 @@ pub struct Settings {
     pub selection: Selection,
     /// What PVE would say against the names, if a label was given.
     pub name_trouble: Option<String>,
+    /// Why the hook could not be called, if one was given.
+    pub hook_trouble: Option<String>,
     /// Whether the RAM of running VMs is to be saved.
     pub with_ram: bool,
     /// Leave out guests that are not running.
@@ -74,6 +79,7 @@ impl Settings {
         Ok(Self {
             selection: settings::read_selection(&args.root)?,
             name_trouble,
+            hook_trouble: args.script.as_deref().and_then(hook_trouble),
             with_ram: args.state,
             only_running: args.only_running,
             limit: StorageLimit::new(args.root.max_perc_storage).map_err(Fault::usage)?,
@@ -101,6 +107,12 @@ impl Report {
             .filter(|finding| finding.severity() == severity)
             .count()
     }
+}
+
+/// Held against the same rules as the hook of a run.
+fn hook_trouble(path: &Path) -> Option<String> {
+    let hook = Hook::new(path, hook::Settings::default());
+    hook.err().map(|error| error.to_string())
 }
 
 /// Reads and judges.

@@ -20,7 +20,7 @@ use crate::report::{self, Console, JsonReport, Progress, Sink, Text};
 use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
 use crate::stop::Stop;
-use crate::{logging, normalize, response_file, signals, status};
+use crate::{completions, logging, manual, normalize, response_file, signals, status};
 
 use further::Way;
 
@@ -65,6 +65,10 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Parsed::Shown(error.render().to_string()))
             }
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Fault::usage(
+                "no command given; use one of snap, clean, status",
+            )
+            .hint("cv4pve-autosnap --help lists all commands with examples")),
             _ => {
                 let text = error.render().to_string();
                 Err(Fault::usage(text.trim_start_matches("error: ").trim_end()))
@@ -111,6 +115,19 @@ fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus,
         Command::Fingerprint(args) => further::fingerprint(args),
         #[cfg(feature = "demo")]
         Command::Demo(args) => crate::demo::run(args),
+        Command::Completions(args) => {
+            Console::default().out(&completions::script(args.shell));
+            Ok(ExitStatus::Success)
+        }
+        Command::Manual(args) => {
+            manual::write(&args.folder).map_err(|error| {
+                let folder = args.folder.display();
+                Fault::failure(format!(
+                    "cannot write the manual pages to {folder}: {error}"
+                ))
+            })?;
+            Ok(ExitStatus::Success)
+        }
     }
 }
 

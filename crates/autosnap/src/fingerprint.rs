@@ -87,10 +87,7 @@ mod tests {
         assert!(text.ends_with(&option), "{text}");
         assert_eq!(say(&Trust::AcceptAny, false), None);
         assert_eq!(say(&Trust::SystemStore, true), None);
-        assert_eq!(
-            say(&Trust::Fingerprints(vec![fingerprint]), true),
-            None
-        );
+        assert_eq!(say(&Trust::Fingerprints(vec![fingerprint]), true), None);
         assert_eq!(notice(&Trust::AcceptAny, None, &endpoint, true), None);
     }
 

@@ -122,6 +122,7 @@ async fn read_and_carry_out(
         timeout: settings.timeout,
         force_remove: settings.force_remove,
         wait_locked: settings.wait_locked,
+        removal_budget: settings.removal_budget,
         identity: context.identity.clone(),
         shared_storages: shared.map(|storage| storage.storage.clone()).collect(),
     };

@@ -234,13 +234,19 @@ impl Search<'_> {
 
     fn read(&mut self, path: &Path) -> Result<SecretString, SecretError> {
         let stored = password_file::read(path)?;
-        if stored.others_can_read {
+        if stored.others_can_read && !self.is_credential(path) {
             let path = path.display();
             self.notices.push(format!(
                 "secret file {path} can be read by other users; run: chmod 600 '{path}'"
             ));
         }
         Ok(stored.password)
+    }
+
+    /// Whether systemd put the file there: its mode shows a group, but what grants access is a list for this service.
+    fn is_credential(&self, path: &Path) -> bool {
+        let directory = self.environment.credentials_directory.as_deref();
+        directory.is_some_and(|directory| path.starts_with(directory))
     }
 
     fn ask_and_store(&mut self, path: &Path) -> Result<SecretString, SecretError> {

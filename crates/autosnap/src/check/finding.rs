@@ -122,6 +122,8 @@ pub enum Finding {
     EmptyTerm(String),
     /// PVE would refuse the names.
     InvalidName(String),
+    /// The hook could not be called.
+    InvalidHook(String),
     /// The guest's node is off.
     NodeOffline(GuestRef),
     /// The guest could not be read.
@@ -211,6 +213,7 @@ impl Finding {
             | Self::NoPrivileges { .. }
             | Self::NothingSelected
             | Self::InvalidName(_)
+            | Self::InvalidHook(_)
             | Self::NodeOffline(_)
             | Self::Unreadable { .. }
             | Self::CannotSnapshot { .. }
@@ -246,6 +249,7 @@ impl Finding {
             Self::NothingSelected => "nothing-selected",
             Self::EmptyTerm(_) => "empty-term",
             Self::InvalidName(_) => "invalid-name",
+            Self::InvalidHook(_) => "invalid-hook",
             Self::NodeOffline(_) => "node-offline",
             Self::Unreadable { .. } => "unreadable",
             Self::Template(_) => "template",
@@ -284,16 +288,18 @@ impl Finding {
             | Self::NothingSelected
             | Self::EmptyTerm(_)
             | Self::InvalidName(_)
+            | Self::InvalidHook(_)
             | Self::Storage { .. }
             | Self::BlocksMigration(_)
             | Self::Replicated(_) => None,
         }
     }
 
-    /// Whether a `snap` would not snapshot this guest because of it.
+    /// Whether this guest cannot be snapshotted now because of it. Options that are wrong stop a
+    /// `snap`, but say nothing of a guest.
     pub fn prevents(&self, vmid: Vmid) -> bool {
         match self {
-            Self::NoQuorum | Self::NoPrivileges { .. } | Self::InvalidName(_) => true,
+            Self::NoQuorum | Self::NoPrivileges { .. } => true,
             Self::MissingPrivilege {
                 path, privilege, ..
             } => {
@@ -317,6 +323,8 @@ impl Finding {
             | Self::AnyCertificate { .. }
             | Self::CertificateEnds { .. }
             | Self::ClockDiffers { .. }
+            | Self::InvalidName(_)
+            | Self::InvalidHook(_)
             | Self::NothingSelected
             | Self::EmptyTerm(_)
             | Self::BlocksMigration(_)

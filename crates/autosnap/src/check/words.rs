@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use autosnap_core::guest::{GuestKind, Vmid};
+use autosnap_core::guest::{GuestKind, Vmid, repair_command};
 
 use super::finding::{Finding, GuestRef};
 
@@ -36,7 +36,7 @@ impl fmt::Display for Finding {
                 write!(out, "{privilege} is missing on {path}: {consequence}")
             }
             Self::NothingSelected => out.write_str("no guest is selected"),
-            Self::EmptyTerm(text) | Self::InvalidName(text) => out.write_str(text),
+            Self::EmptyTerm(text) | Self::InvalidName(text) | Self::InvalidHook(text) => out.write_str(text),
             Self::NodeOffline(guest) => {
                 write!(out, "{guest}: the node is offline or not reachable")
             }
@@ -127,7 +127,7 @@ impl Finding {
                 Some("wait until its task has ended, or let the run wait with --wait-locked")
             }
             Self::Stuck { .. } => Some(
-                "as root on the guest's node, once it is certain that nothing works on it; add --force to delsnapshot if the disk part is gone already",
+                "as root on the guest's node, once it is certain that nothing works on it; --force drops the snapshot even if its disk part is gone already",
             ),
             Self::Storage { .. } => {
                 Some("free space, keep fewer snapshots, or raise --max-perc-storage")
@@ -144,6 +144,7 @@ impl Finding {
             | Self::NoQuorum
             | Self::NothingSelected
             | Self::InvalidName(_)
+            | Self::InvalidHook(_)
             | Self::NodeOffline(_)
             | Self::Unreadable { .. }
             | Self::Template(_)
@@ -164,17 +165,12 @@ impl Finding {
                 snapshot,
                 lock,
             } => {
-                let tool = match guest.kind {
-                    GuestKind::Qemu => "qm",
-                    GuestKind::Lxc => "pct",
-                };
-                let unlock = lock
-                    .as_ref()
-                    .map(|_| format!("{tool} unlock {}", guest.vmid));
-                let delete = snapshot
-                    .as_ref()
-                    .map(|(name, _)| format!("{tool} delsnapshot {} {name}", guest.vmid));
-                unlock.into_iter().chain(delete).collect()
+                let name = snapshot.as_ref().map(|(name, _)| name.as_str());
+                match (lock, name) {
+                    (Some(_), name) => vec![repair_command(guest.kind, guest.vmid, name)],
+                    (None, Some(name)) => vec![removal_command(guest, name)],
+                    (None, None) => Vec::new(),
+                }
             }
             Self::AnyCertificate { .. }
             | Self::HostUnreachable { .. }
@@ -185,6 +181,7 @@ impl Finding {
             | Self::NothingSelected
             | Self::EmptyTerm(_)
             | Self::InvalidName(_)
+            | Self::InvalidHook(_)
             | Self::NodeOffline(_)
             | Self::Unreadable { .. }
             | Self::Template(_)
@@ -198,6 +195,15 @@ impl Finding {
             | Self::Replicated(_) => Vec::new(),
         }
     }
+}
+
+/// Removes what is half made and not locked.
+fn removal_command(guest: &GuestRef, snapshot: &str) -> String {
+    let tool = match guest.kind {
+        GuestKind::Qemu => "qm",
+        GuestKind::Lxc => "pct",
+    };
+    format!("{tool} delsnapshot {} {snapshot} --force", guest.vmid)
 }
 
 fn list(guests: &[Vmid]) -> String {

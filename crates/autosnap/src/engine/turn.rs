@@ -177,7 +177,7 @@ impl<'a> Turn<'a> {
         }
         let Some(creation) = &steps.creation else {
             return match self.remove_all(engine, steps, None).await {
-                Removals::Done => TurnEnd::Finished(GuestEnd::Done),
+                Removals::Done | Removals::LeftOver => TurnEnd::Finished(GuestEnd::Done),
                 Removals::Failed => TurnEnd::Finished(GuestEnd::Failed),
                 Removals::Vetoed => TurnEnd::Finished(GuestEnd::Vetoed),
                 Removals::Locked(cause) => TurnEnd::Deferred(cause),
@@ -192,7 +192,7 @@ impl<'a> Turn<'a> {
             }
         }
         let end = match self.remove_all(engine, steps, Some(creation)).await {
-            Removals::Done => GuestEnd::Done,
+            Removals::Done | Removals::LeftOver => GuestEnd::Done,
             Removals::Failed => GuestEnd::Failed,
             Removals::Vetoed => GuestEnd::Vetoed,
             Removals::Locked(cause) => return TurnEnd::Deferred(cause),
@@ -317,8 +317,8 @@ impl<'a> Turn<'a> {
         if planned.is_empty() {
             return Removals::Done;
         }
-        if engine.stop.requested().is_some() {
-            return self.postpone(engine, planned.len(), PostponeReason::Interrupted);
+        if let Some(reason) = engine.removals_stopped() {
+            return self.postpone(engine, planned.len(), reason);
         }
         let listed = match self.place.listed.take() {
             Some(listed) => Ok(listed),
@@ -352,9 +352,10 @@ impl<'a> Turn<'a> {
                 Confirmation::Remove(snapshot) => {
                     match self.remove(engine, &snapshot, left).await {
                         Removals::Done => {}
-                        other @ (Removals::Failed | Removals::Vetoed | Removals::Locked(_)) => {
-                            return other;
-                        }
+                        other @ (Removals::LeftOver
+                        | Removals::Failed
+                        | Removals::Vetoed
+                        | Removals::Locked(_)) => return other,
                     }
                 }
             }
@@ -365,8 +366,8 @@ impl<'a> Turn<'a> {
 
     /// One removal; `left` counts it and those behind it.
     async fn remove(&mut self, engine: &Engine, snapshot: &Snapshot, left: usize) -> Removals {
-        if engine.stop.requested().is_some() {
-            return self.postpone(engine, left, PostponeReason::Interrupted);
+        if let Some(reason) = engine.removals_stopped() {
+            return self.postpone(engine, left, reason);
         }
         let name = snapshot.name.as_str();
         let vmid = self.vmid();
@@ -430,7 +431,11 @@ impl<'a> Turn<'a> {
             count,
             reason,
         });
-        Removals::Failed
+        if reason.is_failure() {
+            Removals::Failed
+        } else {
+            Removals::LeftOver
+        }
     }
 
     fn call(
@@ -469,6 +474,8 @@ enum Creation {
 /// How the removals ended.
 enum Removals {
     Done,
+    /// Some were left to the next run, and nothing is wrong with that.
+    LeftOver,
     Failed,
     Vetoed,
     Locked(String),

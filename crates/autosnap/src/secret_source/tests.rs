@@ -318,3 +318,29 @@ fn a_variable_that_is_no_text_is_named_and_not_shown() {
         "variable CV4PVE_API_TOKEN is not UTF-8",
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn a_credential_of_systemd_is_not_complained_of() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api-token");
+    fs::write(&path, TOKEN).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
+    let option = format!("file:{}", path.display());
+    let request = Request {
+        api_token: Some(&option),
+        ..Request::default()
+    };
+    let environment = Environment {
+        credentials_directory: Some(folder.path().to_owned()),
+        ..Environment::default()
+    };
+    assert_eq!(
+        resolve(&request, &environment).unwrap().notices,
+        Vec::<String>::new()
+    );
+    let elsewhere = Environment::default();
+    assert_eq!(resolve(&request, &elsewhere).unwrap().notices.len(), 1);
+}

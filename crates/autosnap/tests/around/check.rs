@@ -59,8 +59,7 @@ fn the_words_are_for_an_administrator() {
         "Guests: 6 visible, 6 selected, 1 can be snapshotted now",
         "    100 qemu web01 on pve1: can be snapshotted",
         "PROBLEM: VM 102 on node pve1: locked (backup)",
-        "    qm unlock 103",
-        "    qm delsnapshot 103 autodaily260101000000",
+        "    qm unlock 103 && qm delsnapshot 103 autodaily260101000000 --force\n",
         "does not allow it: scsi0: local:101/vm-101-disk-0.raw",
         "storage bulk on node pve1 is 97.0% full, above the limit of 95%; guests: 104",
     ] {
@@ -170,4 +169,60 @@ fn a_wrong_login_is_no_connection() {
     let (status, stdout, _) = run(&mut command);
     assert_eq!(status, 3, "{stdout}");
     assert!(stdout.contains("refused the sign-on"), "{stdout}");
+}
+
+#[test]
+fn a_certificate_that_is_not_pinned_keeps_us_out() {
+    let simulator = cluster();
+    let pin = format!("--fingerprint={}", ["AA"; 32].join(":"));
+    let (status, stdout, _) = run(program_as("auto", &simulator).args([&pin, "check"]));
+    assert_eq!(status, 3, "{stdout}");
+    assert!(stdout.contains("PROBLEM: the certificate of "), "{stdout}");
+    assert!(stdout.contains(&simulator.fingerprint()), "{stdout}");
+    assert!(simulator.journal().requests().is_empty());
+}
+
+#[test]
+fn lost_quorum_and_a_missing_hook_are_problems() {
+    let mut world = world();
+    world["cluster"]["quorate"] = json!(false);
+    world["roles"]["Autosnap"] = json!(["VM.Audit", "VM.Snapshot", "Datastore.Audit", "Sys.Audit"]);
+    let simulator = cluster_of(world);
+    let options = ["--vmid=100", "check", "--script=missing.sh"];
+    let (status, stdout, _) = run(program_as("auto", &simulator).args(options));
+    assert_eq!(status, 1, "{stdout}");
+    assert!(
+        stdout.contains("Cluster lab: no quorum; pve1 online, pve2 offline"),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains("PROBLEM: the cluster has no quorum"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("missing.sh"), "{stdout}");
+    assert!(
+        stdout.contains("100 qemu web01 on pve1: not now: no-quorum"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn a_snap_does_what_the_check_foretold() {
+    let simulator = cluster();
+    let (_, stdout, _) = run(program_as("auto", &simulator).args(["check", "--output=json"]));
+    let foretold: Value = serde_json::from_str(&stdout).unwrap();
+    let guests = foretold["guests"].as_array().unwrap();
+    let ready = guests.iter().filter(|guest| guest["ready"] == json!(true));
+    let ready: Vec<u64> = ready.map(|guest| guest["vmid"].as_u64().unwrap()).collect();
+    let snap = ["snap", "--label=foretold", "--keep=1"];
+    let (status, _, _) = run(program_as("auto", &simulator).arg("--vmid=@all").args(snap));
+    assert_eq!(status, 1);
+    let status = ["--vmid=@all", "status", "--label=foretold", "--output=json"];
+    let (_, stdout, _) = run(program_as("auto", &simulator).args(status));
+    let rows: Value = serde_json::from_str(&stdout).unwrap();
+    let taken = rows.as_array().unwrap().iter().map(|row| match &row["VM"] {
+        Value::String(text) => text.parse().unwrap(),
+        other => other.as_u64().unwrap(),
+    });
+    assert_eq!(taken.collect::<Vec<u64>>(), ready);
 }

@@ -11,5 +11,6 @@ mod check;
 mod fingerprint;
 #[cfg(unix)]
 mod overlap;
+#[cfg(unix)]
 mod setup;
 mod support;

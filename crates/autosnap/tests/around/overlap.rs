@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Two runs of the same label on the same hosts, of which the first is held up by its hook.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -88,6 +88,22 @@ fn a_second_run_leaves_or_fails_or_gives_up_and_a_dry_run_does_not_care() {
     assert_eq!(status, 0, "{stderr}");
     assert!(simulator.journal().mutations().is_empty());
     first.end();
+}
+
+#[test]
+fn a_run_that_was_killed_holds_nobody_up() {
+    let simulator = cluster();
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Waiting::start(&simulator, folder.path());
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+    // Its hook still runs, and must not have inherited the lock.
+    let (status, _, stderr) = run(&mut snap(&simulator, &["--on-overlap=fail"]));
+    assert_eq!(status, 0, "{stderr}");
+    // Opened both ways, a pipe waits for nobody: the hook may be gone.
+    let mut pipe = std::fs::OpenOptions::new();
+    let pipe = pipe.read(true).write(true).open(&first.go_on).unwrap();
+    (&pipe).write_all(b"\n").unwrap();
 }
 
 #[test]

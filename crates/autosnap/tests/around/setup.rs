@@ -5,7 +5,6 @@ use std::process::Command;
 
 use crate::support::{SECRET, cluster, host, program, run};
 
-#[cfg(unix)]
 #[test]
 fn what_is_printed_is_a_shell_script() {
     let (status, stdout, stderr) = run(program().args(["setup", "--path=/pool/prod,/vms/100"]));
@@ -30,7 +29,6 @@ fn what_is_printed_is_a_shell_script() {
     assert_eq!(lines.last(), Some(&last), "{called}");
 }
 
-#[cfg(unix)]
 #[test]
 fn the_parameter_file_works_and_is_never_overwritten() {
     use std::os::unix::fs::PermissionsExt;

@@ -93,14 +93,14 @@ fn plan_of(ran: &Ran) -> Option<&Plan> {
 }
 
 /// The journal of a run against its plan, the policy and its report. What an earlier run had sent
-/// when it was killed may still arrive during a later one.
+/// when it was killed may still arrive during a later one; returns whether that was seen.
 pub(crate) fn after_run(
     state: &mut State,
     simulator: &Simulator,
     settings: &JobSettings,
     ran: &Ran,
     earlier: Option<&Ran>,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let mutations: Vec<Mutation> = simulator
         .journal()
         .entries()
@@ -112,6 +112,7 @@ pub(crate) fn after_run(
         .filter(|earlier| earlier.killed)
         .map(planned)
         .unwrap_or_default();
+    let mut came_late = false;
     let planned = planned(ran);
     let mut seen: HashMap<(Action, u32, String), usize> = HashMap::new();
     for mutation in &mutations {
@@ -122,6 +123,7 @@ pub(crate) fn after_run(
         let key = (mutation.action, vmid, name.clone());
         if late.contains(&key) {
             follow(state, simulator, settings, &key)?;
+            came_late = true;
             continue;
         }
         if !planned.contains(&key) {
@@ -138,7 +140,7 @@ pub(crate) fn after_run(
         told_the_truth(ran, &seen, &late)?;
         exit_status_agrees(ran)?;
     }
-    Ok(())
+    Ok(came_late)
 }
 
 fn mutation(entry: pve_sim::journal::Entry) -> Option<Mutation> {

@@ -186,7 +186,9 @@ impl World {
             (grant.who == who || grant.who == owner)
                 && (grant.path.starts_with("/vms/") || grant.path.starts_with("/pool"))
         });
-        let everywhere = (who == ROOT || !special).then(|| self.allows(who, "/vms", "VM.Audit"));
+        // A path below `/vms`, as grants on it need not propagate.
+        let everywhere =
+            (who == ROOT || !special).then(|| self.allows(who, "/vms/any", "VM.Audit"));
         Visible {
             world: self,
             who: who.to_owned(),

@@ -20,6 +20,7 @@ fn settings(selection: &str) -> Settings {
     Settings {
         selection: Selection::parse(selection).unwrap(),
         name_trouble: None,
+        hook_trouble: None,
         with_ram: false,
         only_running: false,
         limit: StorageLimit::default(),
@@ -196,7 +197,7 @@ fn what_was_left_behind_comes_with_its_commands() {
     let found = check(one(left.clone()), &["stuck"]);
     assert_eq!(
         found[0].commands(),
-        ["qm unlock 100", "qm delsnapshot 100 autodaily1"]
+        ["qm unlock 100 && qm delsnapshot 100 autodaily1 --force"]
     );
     assert_eq!(found[0].severity(), Severity::Problem);
     left.running_tasks.push("qmdelsnapshot".to_owned());
@@ -211,7 +212,10 @@ fn a_lock_alone_and_a_snapshot_alone_are_stuck_too() {
     unlocked.snapshots.push(half_made(SnapshotState::Preparing));
     unlocked.snapshots.push(half_made(SnapshotState::Complete));
     let found = check(one(unlocked), &["stuck"]);
-    assert_eq!(found[0].commands(), ["qm delsnapshot 100 autodaily1"]);
+    assert_eq!(
+        found[0].commands(),
+        ["qm delsnapshot 100 autodaily1 --force"]
+    );
     assert_eq!(found[0].severity(), Severity::Warning);
     assert!(!found[0].prevents(Vmid::new(100).unwrap()));
 }

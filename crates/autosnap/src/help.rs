@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The words around the options: the groups of the help, and the examples at its end.
+//!
+//! The examples appear in `--help` and in the manual pages; `tests/docs.rs` runs them.
+
+/// The name people type.
+pub const PROGRAM: &str = "cv4pve-autosnap";
+
+/// Options of the connection and the login.
+pub const CONNECTION: &str = "Connection";
+/// Options that say which guests.
+pub const SELECTION: &str = "Selection";
+/// Options that say which snapshots stay.
+pub const RETENTION: &str = "Retention";
+/// Options that say how it is done.
+pub const EXECUTION: &str = "Execution";
+/// Options that say what is printed.
+pub const OUTPUT: &str = "Output";
+
+/// Below the help of the program.
+pub const ROOT: &str = "\
+Examples:
+  cv4pve-autosnap --host=pve1,pve2 --api-token=file:/etc/autosnap.token \\
+      --vmid=@all,-105 snap --label=daily --keep=7
+  cv4pve-autosnap @/etc/autosnap.conf clean --label=daily --keep=3 --dry-run
+  cv4pve-autosnap @/etc/autosnap.conf status --output=Markdown
+
+Options may stand before or after the command; @FILE reads options from a file.
+Each command has a help of its own: cv4pve-autosnap snap --help";
+
+/// Below the help of `snap`.
+pub const SNAP: &str = "\
+Examples:
+  cv4pve-autosnap snap --host=pve1 --api-token=file:/etc/autosnap.token \\
+      --vmid=100,web% --label=daily --keep=7 --dry-run
+  cv4pve-autosnap @/etc/autosnap.conf snap --label=hourly --keep=24 \\
+      --only-running
+  cv4pve-autosnap @/etc/autosnap.conf snap --label=weekly --keep=4 --state \\
+      --timeout=600";
+
+/// Below the help of `clean`.
+pub const CLEAN: &str = "\
+Examples:
+  cv4pve-autosnap @/etc/autosnap.conf clean --label=daily --keep=3 --dry-run
+  cv4pve-autosnap @/etc/autosnap.conf clean --label=old --keep=0";
+
+/// Below the help of `status`.
+pub const STATUS: &str = "\
+Examples:
+  cv4pve-autosnap @/etc/autosnap.conf status
+  cv4pve-autosnap @/etc/autosnap.conf status --label=daily --output=Csv";
+
+/// Below the help of `demo`.
+#[cfg(feature = "demo")]
+pub const DEMO: &str = "\
+Examples:
+  cv4pve-autosnap demo
+  cv4pve-autosnap demo --serve";
+
+/// Below the help of `completions`.
+pub const COMPLETIONS: &str = "\
+Examples:
+  cv4pve-autosnap completions bash > ~/.local/share/bash-completion/completions/cv4pve-autosnap
+  cv4pve-autosnap completions zsh > ~/.zfunc/_cv4pve-autosnap
+  cv4pve-autosnap completions fish > ~/.config/fish/completions/cv4pve-autosnap.fish";

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What is of interest in a Markdown file: commands, parameter files, links, headings.
+//!
+//! Limits: as much of Markdown as our documents use.
+
+use std::path::{Path, PathBuf};
+
+/// A document.
+#[derive(Debug)]
+pub(crate) struct Document {
+    /// Where it stands.
+    pub(crate) path: PathBuf,
+    /// Everything in it.
+    pub(crate) text: String,
+    /// The commands, in order.
+    pub(crate) steps: Vec<Step>,
+    /// The parameter files, by path and with their content.
+    pub(crate) files: Vec<(String, String)>,
+}
+
+/// A command and what it is to do.
+#[derive(Debug, Default)]
+pub(crate) struct Step {
+    /// The command line.
+    pub(crate) command: String,
+    /// The exit status.
+    pub(crate) exit: i32,
+    /// Lines of the output.
+    pub(crate) shown: Vec<String>,
+}
+
+impl Step {
+    /// A command that ends with 0.
+    pub(crate) fn new(command: String) -> Self {
+        Self {
+            command,
+            ..Self::default()
+        }
+    }
+}
+
+impl Document {
+    /// Reads a document.
+    pub(crate) fn read(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let blocks = blocks(&text);
+        let console = blocks
+            .iter()
+            .filter(|(mark, _)| mark.split(' ').next() == Some("console"));
+        let steps = console.flat_map(|(mark, lines)| steps(mark, lines));
+        let files = blocks
+            .iter()
+            .filter(|(mark, _)| mark == "text")
+            .filter_map(|(_, lines)| {
+                let path = lines.first()?.strip_prefix("# /etc/")?;
+                Some((format!("/etc/{path}"), lines.join("\n")))
+            });
+        Self {
+            path: path.to_owned(),
+            steps: steps.collect(),
+            files: files.collect(),
+            text,
+        }
+    }
+
+    /// The targets of the links to files.
+    pub(crate) fn links(&self) -> Vec<&str> {
+        let mut links = Vec::new();
+        for part in self.text.split("](").skip(1) {
+            let target = part.split([')', '#', ' ']).next().unwrap_or_default();
+            if !target.is_empty() && !target.contains("://") {
+                links.push(target);
+            }
+        }
+        links
+    }
+}
+
+/// The fenced blocks: what stands behind the fence, and the lines without the block's indentation.
+fn blocks(text: &str) -> Vec<(String, Vec<String>)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, String, Vec<String>)> = None;
+    for line in text.lines() {
+        let bare = line.trim_start();
+        match (&mut open, bare.strip_prefix("```")) {
+            (None, Some(mark)) => {
+                open = Some((line.len() - bare.len(), mark.trim().to_owned(), Vec::new()));
+            }
+            (Some(_), Some(_)) => {
+                let (_, mark, lines) = open.take().expect("a block is open");
+                blocks.push((mark, lines));
+            }
+            (Some((indent, _, lines)), None) => {
+                lines.push(line.get(*indent..).unwrap_or_default().to_owned());
+            }
+            (None, None) => {}
+        }
+    }
+    blocks
+}
+
+fn steps(mark: &str, lines: &[String]) -> Vec<Step> {
+    let exit = mark
+        .split("exit=")
+        .nth(1)
+        .map_or(0, |status| status.parse().expect("a number"));
+    let mut steps: Vec<Step> = Vec::new();
+    for line in lines {
+        match (line.strip_prefix("$ "), steps.last_mut()) {
+            (Some(command), _) => steps.push(Step {
+                exit,
+                ..Step::new(command.to_owned())
+            }),
+            (None, Some(step)) if step.command.ends_with('\\') => {
+                step.command.pop();
+                step.command.push_str(line.trim_start());
+            }
+            (None, Some(step)) => step.shown.push(line.clone()),
+            (None, None) => panic!("output without a command: {line}"),
+        }
+    }
+    steps
+}

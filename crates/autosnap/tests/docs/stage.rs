@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! A simulated cluster and a folder in place of the machine that the documents speak of.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use pve_sim::simulator::{Options, Simulator};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::markdown::Step;
+
+const TOKEN: &str = "autosnap@pve!nightly=22222222-2222-4222-8222-222222222222";
+
+/// What can be told before it is run that it would not end, or is run by CI itself.
+const NOT_RUN: [&str; 2] = ["cargo ", "cv4pve-autosnap demo --serve"];
+
+/// Where the commands of one document run.
+pub(crate) struct Stage {
+    simulator: Simulator,
+    folder: TempDir,
+}
+
+impl Stage {
+    /// Starts the cluster and writes the files.
+    pub(crate) fn set<'a>(files: impl IntoIterator<Item = &'a (String, String)>) -> Self {
+        let credentials =
+            json!({"passwords": {}, "tokens": {"autosnap@pve!nightly": TOKEN.split('=').nth(1)}});
+        let simulator = Simulator::start(Options::new(world(), credentials)).unwrap();
+        let stage = Self {
+            simulator,
+            folder: tempfile::tempdir().unwrap(),
+        };
+        for path in ["/etc/cv4pve-autosnap/token", "/etc/autosnap.token"] {
+            stage.write(path, TOKEN);
+        }
+        // The name that the help uses, shorter than that of the packages.
+        stage.write(
+            "/etc/autosnap.conf",
+            "--host=h --api-token=file:/etc/autosnap.token --vmid=@all",
+        );
+        for (path, content) in files {
+            stage.write(path, content);
+        }
+        for folder in [
+            ".local/share/bash-completion/completions",
+            ".zfunc",
+            ".config/fish/completions",
+        ] {
+            std::fs::create_dir_all(stage.folder.path().join(folder)).unwrap();
+        }
+        stage
+    }
+
+    /// Runs a command; says what is wrong with it, if anything is.
+    pub(crate) fn failure(&self, step: &Step) -> Option<String> {
+        if NOT_RUN
+            .iter()
+            .any(|command| step.command.starts_with(command))
+        {
+            return None;
+        }
+        let output = self.run(&self.placed(&step.command));
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let wrong = if output.status.code() == Some(step.exit) {
+            let missing = missing(&step.shown, &said)?;
+            format!("does not show {missing:?}")
+        } else {
+            format!("ends with {}, not {}", output.status, step.exit)
+        };
+        Some(format!("$ {}\n{wrong}; it says:\n{said}", step.command))
+    }
+
+    fn run(&self, command: &str) -> Output {
+        let program = Path::new(env!("CARGO_BIN_EXE_cv4pve-autosnap"));
+        let folder = program.parent().expect("the program stands in a folder");
+        let path = std::env::var("PATH").unwrap_or_default();
+        Command::new("sh")
+            .args(["-c", command])
+            .current_dir(self.folder.path())
+            .env("PATH", format!("{}:{path}", folder.display()))
+            .env("HOME", self.folder.path())
+            .env("XDG_RUNTIME_DIR", self.folder.path())
+            .env_remove("CV4PVE_API_TOKEN")
+            .env_remove("CV4PVE_PASSWORD")
+            .output()
+            .expect("sh starts")
+    }
+
+    fn write(&self, path: &str, content: &str) {
+        use std::os::unix::fs::PermissionsExt;
+
+        let path = self.folder.path().join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(path.parent().expect("a path below the folder")).unwrap();
+        std::fs::write(&path, self.placed(content)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Puts the simulator and the folder in the places of what the document names.
+    fn placed(&self, text: &str) -> String {
+        let url = self.simulator.url();
+        let address = url.trim_start_matches("https://");
+        let text = with_value(text, "--host=", address);
+        let text = with_value(&text, "--fingerprint=", &self.simulator.fingerprint());
+        let etc = format!("{}/etc/", self.folder.path().display());
+        text.replace("/etc/", &etc)
+    }
+}
+
+/// Replaces the value of an option wherever it stands.
+fn with_value(text: &str, option: &str, value: &str) -> String {
+    let mut parts = text.split(option);
+    let mut replaced = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part
+            .find([' ', '\n', '\'', '"', '`', '|'])
+            .unwrap_or(part.len());
+        replaced.push_str(option);
+        replaced.push_str(value);
+        replaced.push_str(&part[end..]);
+    }
+    replaced
+}
+
+/// The first of the lines that is not in the output, behind those before it.
+fn missing<'a>(lines: &'a [String], output: &str) -> Option<&'a String> {
+    let mut rest = output;
+    lines.iter().find(|line| {
+        line.trim().split("...").any(|part| match rest.find(part) {
+            Some(position) => {
+                rest = &rest[position + part.len()..];
+                false
+            }
+            None => true,
+        })
+    })
+}
+
+/// Two nodes, a few guests, everything well.
+fn world() -> Value {
+    let node = |name: &str, id: u32| json!({"name": name, "online": true, "nodeid": id, "ip": format!("10.0.0.{id}")});
+    let storage = "local-zfs";
+    let machine = |vmid: u32, node: &str, name: &str, tags: &str| {
+        json!({
+            "vmid": vmid, "type": "qemu", "node": node, "name": name, "status": "running",
+            "config": {"scsi0": format!("{storage}:vm-{vmid}-disk-0,size=4G"), "memory": "512", "agent": "1", "tags": tags},
+        })
+    };
+    let container = |vmid: u32, node: &str, name: &str, tags: &str| {
+        json!({
+            "vmid": vmid, "type": "lxc", "node": node, "hostname": name, "status": "running",
+            "config": {"rootfs": format!("{storage}:subvol-{vmid}-disk-0,size=4G"), "tags": tags},
+        })
+    };
+    json!({
+        "cluster": {"name": "example", "quorate": true, "this_node": "pve1", "nodes": [node("pve1", 1), node("pve2", 2)]},
+        "storages": [{"storage": storage, "type": "zfspool", "content": ["images", "rootdir"],
+                      "snapshots": {"raw": true, "subvol": true}}],
+        "guests": [
+            machine(100, "pve1", "web01", "prod;web"),
+            machine(101, "pve1", "web02", "prod;web"),
+            machine(102, "pve2", "db01", "prod;db"),
+            container(103, "pve2", "mail", "prod"),
+            container(105, "pve1", "build", "scratch"),
+        ],
+        "pools": [{"poolid": "prod", "members": [100, 101, 102]}],
+        "roles": {"SnapRunner": ["Datastore.Audit", "Pool.Audit", "VM.Audit", "VM.Snapshot"]},
+        "users": [{"userid": "autosnap@pve"}],
+        "tokens": [{"tokenid": "autosnap@pve!nightly", "privsep": 0}],
+        "acl": [{"path": "/", "who": "autosnap@pve", "role": "SnapRunner"}],
+    })
+}
