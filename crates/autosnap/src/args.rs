@@ -288,14 +288,10 @@ pub struct CheckArgs {
     #[arg(long, value_name = "N", help_heading = SELECTION, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub keep: Option<u32>,
     /// Would the RAM of running VMs fit on its storage?
-    #[arg(long, help_heading = SELECTION, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          default_value = "false", default_missing_value = "true", hide_default_value = true,
-          hide_possible_values = true, value_parser = truth(), value_name = "BOOL")]
+    #[arg(long, help_heading = EXECUTION)]
     pub state: bool,
     /// Leave out guests that are not running.
-    #[arg(long, help_heading = SELECTION, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          default_value = "false", default_missing_value = "true", hide_default_value = true,
-          hide_possible_values = true, value_parser = truth(), value_name = "BOOL")]
+    #[arg(long, help_heading = SELECTION)]
     pub only_running: bool,
     /// The hook: could it be called?
     #[arg(long, alias = "script-hook", value_name = "FILE", help_heading = EXECUTION)]

@@ -29,6 +29,17 @@ const COLUMNS: [&str; 7] = [
     "VM STATUS",
 ];
 
+/// What the structured forms have in addition.
+const FURTHER_KEYS: [&str; 7] = [
+    "label",
+    "snaptime",
+    "age",
+    "type",
+    "guest_name",
+    "vmstate",
+    "snapstate",
+];
+
 /// One line of the list.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 struct StatusRow<'a> {
@@ -246,7 +257,8 @@ fn csv(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
         writer.serialize(row).map_err(io_error)?;
     }
     if rows.rows.is_empty() {
-        writer.write_record(COLUMNS).map_err(io_error)?;
+        let header = COLUMNS.iter().chain(&FURTHER_KEYS);
+        writer.write_record(header).map_err(io_error)?;
     }
     writer.flush()
 }
