@@ -121,7 +121,7 @@ pub struct RootArgs {
     #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 30, hide_default_value = true,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub timeout: u32,
-    /// Guests at the same time [default: 32].
+    /// Guests at the same time [default: 48].
     ///
     /// Given alone it lifts the limit per node as well.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
@@ -130,7 +130,7 @@ pub struct RootArgs {
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_node: Option<u16>,
-    /// Guests at the same time with disks on one shared storage [default: 8].
+    /// Guests at the same time with disks on one shared storage [default: 24].
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_storage: Option<u16>,
@@ -181,6 +181,13 @@ pub struct JobArgs {
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, num_args = 0..=1, require_equals = true,
           default_missing_value = "10m", value_parser = crate::settings::parse_duration)]
     pub wait_locked: Option<std::time::Duration>,
+    /// Start no removal later than this, for example 30m.
+    ///
+    /// The time counts from the first step of the run. Removals that are left are not failures: the next run does
+    /// them, and begins with the guests that have most to remove.
+    #[arg(long, value_name = "TIME", help_heading = EXECUTION, hide_short_help = true,
+          value_parser = crate::settings::parse_duration)]
+    pub removal_budget: Option<std::time::Duration>,
     /// What to do while another run on this machine has the same label and hosts.
     #[arg(long, value_name = "ACTION", help_heading = EXECUTION, value_enum, ignore_case = true, default_value = "wait")]
     pub on_overlap: OnOverlap,
