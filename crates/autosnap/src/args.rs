@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::help::{self, CONNECTION, EXECUTION, OUTPUT, RETENTION, SELECTION};
@@ -50,6 +50,39 @@ pub enum Command {
     /// Write the manual pages, for packages.
     #[command(hide = true)]
     Manual(ManualArgs),
+}
+
+/// The commands that share parameter files.
+const SHARING: [&str; 3] = ["snap", "clean", "status"];
+
+/// The definition of the command line. Each command that works on the cluster also takes, and
+/// leaves unused, the options of the others, so that one parameter file serves them all; those are
+/// neither in its help nor completed.
+pub fn command() -> clap::Command {
+    let command = Cli::command();
+    let sharing: Vec<clap::Command> = command
+        .get_subcommands()
+        .filter(|part| SHARING.contains(&part.get_name()))
+        .cloned()
+        .collect();
+    sharing.iter().fold(command, |command, part| {
+        command.mut_subcommand(part.get_name(), |part| with_options_of(part, &sharing))
+    })
+}
+
+fn with_options_of(part: clap::Command, others: &[clap::Command]) -> clap::Command {
+    // The last ones first: clean's --keep takes a 0, which snap's does not.
+    let options = others.iter().rev().flat_map(clap::Command::get_arguments);
+    options.fold(part, |part, option| {
+        if part
+            .get_arguments()
+            .any(|own| own.get_id() == option.get_id())
+        {
+            part
+        } else {
+            part.arg(option.clone().required(false).hide(true))
+        }
+    })
 }
 
 /// Options that every command accepts, as the C# tool's root options.

@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 
 use autosnap_core::outcome::ExitStatus;
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
 use jiff::{Timestamp, Zoned};
 use pve_client::Client;
 
@@ -18,7 +18,7 @@ use crate::report::{self, Console, JsonReport, Progress, Sink, Text};
 use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
 use crate::stop::Stop;
-use crate::{completions, logging, manual, normalize, response_file, signals, status};
+use crate::{args, completions, logging, manual, normalize, response_file, signals, status};
 
 /// Runs the program with the arguments behind its name, and says what to exit with.
 pub fn run(arguments: &[OsString]) -> ExitStatus {
@@ -49,7 +49,7 @@ enum Parsed {
 
 fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
     let expanded = response_file::expand(arguments.iter().cloned()).map_err(Fault::usage)?;
-    let command = Cli::command();
+    let command = args::command();
     let normalized = normalize::normalize(&command, expanded);
     let named = std::iter::once(OsString::from(command.get_name().to_owned())).chain(normalized);
     let parsed = command

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! A simulated cluster and a folder in place of the machine that the documents speak of.
+//!
+//! Two commands of a document may fall into one second and would give their snapshots one name. So
+//! each command is run in a time zone of its own, a minute away from that of the one before.
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pve_sim::simulator::{Options, Simulator};
 use serde_json::{Value, json};
@@ -19,6 +23,7 @@ const NOT_RUN: [&str; 2] = ["cargo ", "cv4pve-autosnap demo --serve"];
 pub(crate) struct Stage {
     simulator: Simulator,
     folder: TempDir,
+    commands: AtomicUsize,
 }
 
 impl Stage {
@@ -30,6 +35,7 @@ impl Stage {
         let stage = Self {
             simulator,
             folder: tempfile::tempdir().unwrap(),
+            commands: AtomicUsize::new(0),
         };
         for path in ["/etc/cv4pve-autosnap/token", "/etc/autosnap.token"] {
             stage.write(path, TOKEN);
@@ -79,10 +85,12 @@ impl Stage {
         let program = Path::new(env!("CARGO_BIN_EXE_cv4pve-autosnap"));
         let folder = program.parent().expect("the program stands in a folder");
         let path = std::env::var("PATH").unwrap_or_default();
+        let minutes = self.commands.fetch_add(1, Ordering::Relaxed);
         Command::new("sh")
             .args(["-c", command])
             .current_dir(self.folder.path())
             .env("PATH", format!("{}:{path}", folder.display()))
+            .env("TZ", format!("DOC-{}:{:02}", minutes / 60, minutes % 60))
             .env("HOME", self.folder.path())
             .env("XDG_RUNTIME_DIR", self.folder.path())
             .env_remove("CV4PVE_API_TOKEN")
@@ -167,7 +175,7 @@ fn world() -> Value {
             container(103, "pve2", "mail", "prod"),
             container(105, "pve1", "build", "scratch"),
         ],
-        "pools": [{"poolid": "prod", "members": [100, 101, 102]}],
+        "pools": [{"poolid": "prod", "guests": [100, 101, 102]}],
         "roles": {"SnapRunner": ["Datastore.Audit", "Pool.Audit", "VM.Audit", "VM.Snapshot"]},
         "users": [{"userid": "autosnap@pve"}],
         "tokens": [{"tokenid": "autosnap@pve!nightly", "privsep": 0}],
