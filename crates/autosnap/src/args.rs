@@ -40,6 +40,15 @@ pub enum Command {
     /// List the snapshots of the selected guests that this tool has taken.
     #[command(after_help = help::STATUS)]
     Status(StatusArgs),
+    /// Look for whatever a snap would stumble over: hosts, privileges, disks, locks, space.
+    #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")), after_help = help::CHECK)]
+    Check(CheckArgs),
+    /// Print the pveum lines for a least-privilege role, user and API token; runs nothing.
+    #[command(after_help = help::SETUP)]
+    Setup(SetupArgs),
+    /// Show the fingerprint of each host's certificate, without signing on.
+    #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")), after_help = help::FINGERPRINT)]
+    Fingerprint(FingerprintArgs),
     /// See it work on a simulated cluster inside this program; touches nothing else.
     #[cfg(feature = "demo")]
     #[command(after_help = help::DEMO)]
@@ -53,7 +62,7 @@ pub enum Command {
 }
 
 /// The commands that share parameter files.
-const SHARING: [&str; 3] = ["snap", "clean", "status"];
+const SHARING: [&str; 5] = ["snap", "clean", "status", "check", "fingerprint"];
 
 /// The definition of the command line. Each command that works on the cluster also takes, and
 /// leaves unused, the options of the others, so that one parameter file serves them all; those are
@@ -206,12 +215,31 @@ pub struct JobArgs {
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, num_args = 0..=1, require_equals = true,
           default_missing_value = "10m", value_parser = crate::settings::parse_duration)]
     pub wait_locked: Option<std::time::Duration>,
+    /// What to do while another run on this machine has the same label and hosts.
+    #[arg(long, value_name = "ACTION", help_heading = EXECUTION, value_enum, ignore_case = true, default_value = "wait",
+          hide_short_help = true)]
+    pub on_overlap: OnOverlap,
+    /// How long --on-overlap=wait waits for the other run, for example 90s, 10m, 1h.
+    #[arg(long, value_name = "TIME", help_heading = EXECUTION, default_value = "1h", hide_short_help = true,
+          value_parser = crate::settings::parse_duration)]
+    pub overlap_timeout: std::time::Duration,
     /// Form of the report.
     #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true, default_value = "Text")]
     pub output: JobOutput,
 }
 
-/// The forms in which `snap` and `clean` report.
+/// What a run does while another one has the same label and hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnOverlap {
+    /// Wait until it has ended, and fail if that takes too long.
+    Wait,
+    /// Leave at once; nothing is wrong with that.
+    Skip,
+    /// Leave at once, as a failure.
+    Fail,
+}
+
+/// The forms in which `snap`, `clean` and `check` report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "verbatim")]
 pub enum JobOutput {
@@ -273,6 +301,70 @@ pub struct StatusArgs {
     /// Form of the list.
     #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true, default_value = "Text")]
     pub output: StatusOutput,
+}
+
+/// `check`. Options of `snap` are accepted, so that its line can be pasted.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Options of every command.
+    #[command(flatten)]
+    pub root: RootArgs,
+    /// Would names with this label be valid?
+    #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true)]
+    pub label: Option<String>,
+    /// Accepted, as snap needs it; not used.
+    #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub keep: Option<u32>,
+    /// Would the RAM of running VMs fit on its storage?
+    #[arg(long, help_heading = EXECUTION)]
+    pub state: bool,
+    /// Leave out guests that are not running.
+    #[arg(long, help_heading = SELECTION)]
+    pub only_running: bool,
+    /// The hook: could it be called?
+    #[arg(long, alias = "script-hook", value_name = "FILE", help_heading = EXECUTION)]
+    pub script: Option<PathBuf>,
+    /// Form of the report.
+    #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true, default_value = "Text")]
+    pub output: JobOutput,
+}
+
+/// `setup`.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// User to create, NAME@REALM.
+    #[arg(long, value_name = "USER", default_value = "autosnap@pve")]
+    pub user: String,
+    /// ID of the user's API token.
+    #[arg(long, value_name = "ID", default_value = "autosnap")]
+    pub token_id: String,
+    /// Role to create.
+    #[arg(long, value_name = "ROLE", default_value = "Autosnap")]
+    pub role: String,
+    /// Where the role is granted, separated by commas: /, /vms/100, /pool/NAME, /storage/NAME.
+    #[arg(long, value_name = "PATHS", default_value = "/", value_delimiter = ',')]
+    pub path: Vec<String>,
+    /// Hosts of the cluster, for the parameter file.
+    #[arg(long, value_name = "HOSTS")]
+    pub host: Option<String>,
+    /// File that will hold the API token.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/cv4pve-autosnap/token"
+    )]
+    pub token_file: PathBuf,
+    /// Write a parameter file that only you can read; an existing one is left alone.
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+}
+
+/// `fingerprint`. Options of every command are accepted, so that a parameter file can be given.
+#[derive(Debug, Args)]
+pub struct FingerprintArgs {
+    /// Options of every command.
+    #[command(flatten)]
+    pub root: RootArgs,
 }
 
 /// `demo`.

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! From the arguments to the exit status.
 
+mod further;
+
 use std::ffi::OsString;
 
 use autosnap_core::outcome::ExitStatus;
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
 use jiff::{Timestamp, Zoned};
-use pve_client::Client;
+use pve_client::{Client, ClientOptions};
 
-use crate::args::{Cli, Command, JobOutput, RootArgs};
+use crate::args::{Cli, Command, JobArgs, JobOutput, RootArgs};
 use crate::engine::Tasks;
 use crate::events::Events;
 use crate::fault::Fault;
@@ -19,6 +21,8 @@ use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
 use crate::stop::Stop;
 use crate::{args, completions, logging, manual, normalize, response_file, signals, status};
+
+use further::Way;
 
 /// Runs the program with the arguments behind its name, and says what to exit with.
 pub fn run(arguments: &[OsString]) -> ExitStatus {
@@ -78,14 +82,14 @@ fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus,
         Command::Snap(args) => run_job(
             &JobSettings::of_snap(args)?,
             &args.root,
-            args.job.output,
+            &args.job,
             arguments,
             now,
         ),
         Command::Clean(args) => run_job(
             &JobSettings::of_clean(args)?,
             &args.root,
-            args.job.output,
+            &args.job,
             arguments,
             now,
         ),
@@ -94,7 +98,9 @@ fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus,
             let connection = connection(&args.root, arguments)?;
             let console = Console::default();
             block_on(async {
+                let trust = connection.options.trust.clone();
                 let client = Client::connect(connection.options).await?;
+                further::tell_trust(&trust, &client, &args.root, &console);
                 let status = status::read(&settings, &client, now.timestamp()).await?;
                 for warning in &status.warnings {
                     console.error(&format!("WARNING: {warning}"));
@@ -104,6 +110,9 @@ fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus,
                 Ok(status.exit_status())
             })
         }
+        Command::Check(args) => further::check(args, arguments),
+        Command::Setup(args) => further::setup(args),
+        Command::Fingerprint(args) => further::fingerprint(args),
         #[cfg(feature = "demo")]
         Command::Demo(args) => crate::demo::run(args),
         Command::Completions(args) => {
@@ -137,15 +146,25 @@ fn connection(root: &RootArgs, arguments: &[OsString]) -> Result<Connection, Fau
 fn run_job(
     settings: &JobSettings,
     root: &RootArgs,
-    output: JobOutput,
+    job: &JobArgs,
     arguments: &[OsString],
     now: &Zoned,
 ) -> Result<ExitStatus, Fault> {
     let connection = connection(root, arguments)?;
     let console = Console::with_bar(!settings.dry_run && !settings.debug);
     block_on(async {
+        let ClientOptions {
+            endpoints, trust, ..
+        } = &connection.options;
+        let trust = trust.clone();
+        // Held until the last report is written.
+        let _way = match further::enter(settings, job, endpoints, &console).await? {
+            Way::Leave => return Ok(ExitStatus::Success),
+            way @ Way::Go { .. } => way,
+        };
         let identity = connection.options.credentials.identity();
         let client = Client::connect(connection.options).await?;
+        further::tell_trust(&trust, &client, root, &console);
         let (events, receiver) = Events::channel();
         let context = Context {
             client,
@@ -160,7 +179,10 @@ fn run_job(
             context.tasks.clone(),
             console.clone(),
         ));
-        let reporting = report::drive(receiver, sinks(settings, output, &console, now.timestamp()));
+        let reporting = report::drive(
+            receiver,
+            sinks(settings, job.output, &console, now.timestamp()),
+        );
         let working = async {
             let result = job::run(settings, &context).await;
             let outcome = context.events.outcome();

@@ -6,6 +6,7 @@
 //! [`engine`] carries out a plan, [`report`] is the only module that prints.
 
 pub mod args;
+pub mod check;
 pub mod cli;
 pub mod completions;
 #[cfg(feature = "demo")]
@@ -13,6 +14,7 @@ pub mod demo;
 pub mod engine;
 pub mod events;
 pub mod fault;
+pub mod fingerprint;
 pub mod help;
 pub mod hook;
 pub mod inventory;
@@ -20,11 +22,13 @@ pub mod job;
 pub mod logging;
 pub mod manual;
 pub mod normalize;
+pub mod overlap;
 pub mod password_file;
 pub mod report;
 pub mod response_file;
 pub mod secret_source;
 pub mod settings;
+pub mod setup;
 pub mod signals;
 pub mod status;
 pub mod stop;

@@ -4,7 +4,9 @@
 //! Sinks only observe: an output that cannot be written any more is remembered and told at the
 //! end, and the run goes on.
 
+mod check;
 mod console;
+mod fingerprint;
 mod json;
 mod plan;
 mod progress;
@@ -16,7 +18,9 @@ mod words;
 use autosnap_core::event::Event;
 use pve_client::Upid;
 
+pub use check::print as print_check;
 pub use console::Console;
+pub use fingerprint::print as print_fingerprints;
 pub use json::JsonReport;
 pub use progress::Progress;
 pub use status::print as print_status;

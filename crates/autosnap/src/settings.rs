@@ -230,20 +230,20 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .map_err(|_| format!("'{text}' lies in the past"))
 }
 
-fn read_selection(args: &RootArgs) -> Result<Selection, Fault> {
+pub(crate) fn read_selection(args: &RootArgs) -> Result<Selection, Fault> {
     Selection::parse(&args.vmid)
         .map_err(|error| Fault::usage(format!("--vmid={}: {error}", args.vmid)))
 }
 
 /// As in the C# tool, a blank format means the default.
-fn read_format(args: &RootArgs) -> Result<TimestampFormat, Fault> {
+pub(crate) fn read_format(args: &RootArgs) -> Result<TimestampFormat, Fault> {
     if args.timestamp_format.trim().is_empty() {
         return Ok(TimestampFormat::default());
     }
     TimestampFormat::parse(&args.timestamp_format).map_err(Fault::usage)
 }
 
-fn read_limits(args: &RootArgs) -> Limits {
+pub(crate) fn read_limits(args: &RootArgs) -> Limits {
     let usual = Limits::default();
     let total = args.max_parallel.map(usize::from);
     Limits {

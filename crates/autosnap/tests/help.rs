@@ -10,7 +10,16 @@ const LINES: usize = 50;
 
 #[test]
 fn the_short_help_of_every_command_fits_a_screen() {
-    for command in ["", "snap", "clean", "status", "completions"] {
+    for command in [
+        "",
+        "snap",
+        "clean",
+        "status",
+        "check",
+        "setup",
+        "fingerprint",
+        "completions",
+    ] {
         let text = help(command, "-h");
         assert!(
             text.lines().count() <= LINES,

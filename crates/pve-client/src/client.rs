@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::call::Call;
+use crate::certificate::PeerCertificate;
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::error::{Certainty, Error, Method};
@@ -20,8 +21,8 @@ use crate::session::Session;
 use crate::transport::Transport;
 use crate::types::loose::{self, List};
 use crate::types::{
-    ClusterStatus, GuestConfig, GuestKind, NewSnapshot, NodeStorage, Permissions, Resource,
-    SnapshotListing, TaskEntry, TaskFilter, TaskStatus, Version,
+    ClusterStatus, GuestConfig, GuestKind, NewSnapshot, NodeStorage, Permissions, ReplicationJob,
+    Resource, SnapshotListing, TaskEntry, TaskFilter, TaskStatus, Version,
 };
 use crate::upid::Upid;
 
@@ -86,6 +87,26 @@ impl Client {
     /// `GET /access/permissions`: the caller's privileges, on all paths or on one.
     pub async fn permissions(&self, path: Option<&str>) -> Result<Permissions, Error> {
         self.read(&Call::new(Method::Get, &["access", "permissions"]).with_some("path", path))
+            .await
+    }
+
+    /// `GET /access/users/{user}/token/{token}`: whether the token has privileges of its own,
+    /// which are cut down to those of its user, instead of all of its user's. PVE tells it the user
+    /// and those with `User.Modify`, not the token itself (`PVE/API2/User.pm`).
+    pub async fn is_token_separated(&self, user: &str, token: &str) -> Result<bool, Error> {
+        #[derive(Deserialize)]
+        struct Token {
+            #[serde(default, deserialize_with = "loose::optional_boolean")]
+            privsep: Option<bool>,
+        }
+        let call = Call::new(Method::Get, &["access", "users", user, "token", token]);
+        // PVE's default is to separate.
+        Ok(self.read::<Token>(&call).await?.privsep.unwrap_or(true))
+    }
+
+    /// `GET /cluster/replication`: the replication jobs of guests the caller may audit.
+    pub async fn replication_jobs(&self) -> Result<Vec<ReplicationJob>, Error> {
+        self.list(&Call::new(Method::Get, &["cluster", "replication"]))
             .await
     }
 
@@ -234,7 +255,13 @@ impl Client {
 
     /// The fingerprint of the certificate the current host showed last, whatever trusts it.
     pub fn peer_fingerprint(&self) -> Option<Fingerprint> {
-        self.session.transport().peer_fingerprint()
+        self.peer_certificate()
+            .map(|certificate| certificate.fingerprint)
+    }
+
+    /// The certificate the current host showed last, whatever trusts it.
+    pub fn peer_certificate(&self) -> Option<PeerCertificate> {
+        self.session.transport().peer_certificate()
     }
 
     /// How many seconds the current host's clock is ahead of this machine's (less than zero:
@@ -261,9 +288,19 @@ impl Client {
     }
 }
 
-/// The fingerprint of the certificate a host shows, without signing on and whatever it is worth:
-/// for an administrator to compare with what PVE shows, and then to trust.
+/// The fingerprint of the certificate a host shows; see [`fetch_certificate`].
 pub async fn fetch_fingerprint(endpoint: &Endpoint, limit: Duration) -> Result<Fingerprint, Error> {
+    let certificate = fetch_certificate(endpoint, limit).await?;
+    Ok(certificate.fingerprint)
+}
+
+/// The certificate a host shows, without signing on and whatever it is worth:
+/// for an administrator to compare with what PVE shows, and then to trust. Connecting and agreeing
+/// on TLS may take `limit` each.
+pub async fn fetch_certificate(
+    endpoint: &Endpoint,
+    limit: Duration,
+) -> Result<PeerCertificate, Error> {
     let options = ClientOptions {
         connect_timeout: limit,
         ..ClientOptions::new(
@@ -278,7 +315,7 @@ pub async fn fetch_fingerprint(endpoint: &Endpoint, limit: Duration) -> Result<F
     let transport = Transport::new(&options)?;
     transport.reach().await?;
     transport
-        .peer_fingerprint()
+        .peer_certificate()
         .ok_or_else(|| Error::Certificate {
             endpoint: endpoint.clone(),
             reason: "it showed none".to_owned(),

@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::certificate::PeerCertificate;
 use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
 use crate::tls::HandshakeFailure;
@@ -76,13 +77,13 @@ pub(crate) enum ExchangeFailure {
 
 impl Connection {
     /// Opens a connection, trying the host's addresses one after the other. Returns the
-    /// fingerprint of the certificate the host showed as well.
+    /// certificate the host showed as well.
     pub(crate) async fn open(
         endpoint: &Endpoint,
         name: ServerName<'static>,
         tls: &TlsConnector,
         limit: Duration,
-    ) -> Result<(Self, Option<Fingerprint>), ConnectFailure> {
+    ) -> Result<(Self, Option<PeerCertificate>), ConnectFailure> {
         let socket = connect(endpoint, limit).await?;
         let stream = match timeout(limit, tls.connect(name, socket)).await {
             Ok(Ok(stream)) => stream,
@@ -92,12 +93,12 @@ impl Connection {
                 return Err(ConnectFailure::Unreachable(text));
             }
         };
-        let fingerprint = stream
+        let certificate = stream
             .get_ref()
             .1
             .peer_certificates()
             .and_then(<[_]>::first)
-            .map(|certificate| Fingerprint::of_certificate(certificate));
+            .map(|certificate| PeerCertificate::from_der(certificate));
         let exchange = Exchange::default();
         let wire = TokioIo::new(Wire::new(stream, exchange.clone()));
         let (sender, driver) = http1::handshake(wire)
@@ -114,7 +115,7 @@ impl Connection {
                 exchange,
                 served: 0,
             },
-            fingerprint,
+            certificate,
         ))
     }
 

@@ -13,10 +13,10 @@ use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 
 use crate::call::Call;
+use crate::certificate::PeerCertificate;
 use crate::connection::{ConnectFailure, Reply};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Method};
-use crate::fingerprint::Fingerprint;
 use crate::pool::Pool;
 
 /// The headers that prove who we are.
@@ -31,7 +31,7 @@ pub(crate) struct Host {
     pub(crate) name: ServerName<'static>,
     pub(crate) pool: Pool,
     authority: HeaderValue,
-    fingerprint: Mutex<Option<Fingerprint>>,
+    certificate: Mutex<Option<PeerCertificate>>,
     clock_difference: Mutex<Option<i64>>,
 }
 
@@ -43,24 +43,24 @@ impl Host {
             authority: HeaderValue::try_from(endpoint.to_string()).map_err(|_| invalid())?,
             endpoint: endpoint.clone(),
             pool: Pool::default(),
-            fingerprint: Mutex::new(None),
+            certificate: Mutex::new(None),
             clock_difference: Mutex::new(None),
         })
     }
 
-    /// The fingerprint of the certificate it showed last.
-    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
-        *self
-            .fingerprint
+    /// The certificate it showed last.
+    pub(crate) fn certificate(&self) -> Option<PeerCertificate> {
+        self.certificate
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    pub(crate) fn set_fingerprint(&self, fingerprint: Option<Fingerprint>) {
+    pub(crate) fn set_certificate(&self, certificate: Option<PeerCertificate>) {
         *self
-            .fingerprint
+            .certificate
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = fingerprint;
+            .unwrap_or_else(PoisonError::into_inner) = certificate;
     }
 
     /// How many seconds its clock is ahead of this machine's, as its last answer told.

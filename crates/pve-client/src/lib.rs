@@ -29,6 +29,7 @@
 //! written is decided in `transport::may_repeat` and nowhere else.
 
 mod call;
+mod certificate;
 mod client;
 mod connection;
 mod credentials;
@@ -36,6 +37,7 @@ mod endpoint;
 mod error;
 mod fingerprint;
 mod host;
+mod moment;
 mod options;
 mod pool;
 mod reply;
@@ -47,7 +49,8 @@ mod upid;
 mod wait;
 mod wire;
 
-pub use client::{Client, Statistics, fetch_fingerprint};
+pub use certificate::PeerCertificate;
+pub use client::{Client, Statistics, fetch_certificate, fetch_fingerprint};
 pub use credentials::{ApiToken, Credentials, TokenError};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError, HostList};
 pub use error::{AuthenticationProblem, Certainty, Error, Method, MissingPrivilege};
@@ -56,8 +59,8 @@ pub use options::{ClientOptions, Trust};
 pub use secrecy::SecretString;
 pub use types::{
     ClusterNode, ClusterStatus, GuestConfig, GuestKind, GuestResource, NewSnapshot, NodeResource,
-    NodeStorage, Permissions, Resource, SnapshotEntry, SnapshotListing, StorageResource, TaskEntry,
-    TaskExit, TaskFilter, TaskSource, TaskStatus, Version,
+    NodeStorage, Permissions, ReplicationJob, Resource, SnapshotEntry, SnapshotListing,
+    StorageResource, TaskEntry, TaskExit, TaskFilter, TaskSource, TaskStatus, Version,
 };
 pub use upid::{Upid, UpidError};
 pub use wait::{WaitError, WaitPolicy};

@@ -25,11 +25,11 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::call::Call;
+use crate::certificate::PeerCertificate;
 use crate::client::Statistics;
 use crate::connection::{ConnectFailure, Connection, ExchangeFailure, Reply};
 use crate::endpoint::Endpoint;
 use crate::error::{Certainty, Error, Method};
-use crate::fingerprint::Fingerprint;
 use crate::host::{Host, Signature};
 use crate::options::ClientOptions;
 use crate::{reply, tls};
@@ -110,8 +110,8 @@ impl Transport {
         self.current_host().endpoint.clone()
     }
 
-    pub(crate) fn peer_fingerprint(&self) -> Option<Fingerprint> {
-        self.current_host().fingerprint()
+    pub(crate) fn peer_certificate(&self) -> Option<PeerCertificate> {
+        self.current_host().certificate()
     }
 
     pub(crate) fn clock_difference(&self) -> Option<i64> {
@@ -269,9 +269,9 @@ impl Transport {
     async fn open(&self, host: &Host) -> Result<Connection, ConnectFailure> {
         let limit = self.connect_timeout;
         let opening = Connection::open(&host.endpoint, host.name.clone(), &self.tls, limit);
-        let (connection, fingerprint) = opening.await?;
+        let (connection, certificate) = opening.await?;
         self.connections_opened.fetch_add(1, Ordering::Relaxed);
-        host.set_fingerprint(fingerprint);
+        host.set_certificate(certificate);
         Ok(connection)
     }
 

@@ -115,8 +115,7 @@ pub(crate) fn carry_out(shared: &Shared, words: &[String]) -> Result<String, Con
         ["lose-quorum"] => set(&mut world.quorate, false),
         ["regain-quorum"] => set(&mut world.quorate, true),
         ["expire-tickets"] => {
-            let now = world.now();
-            world.signer.expire_before(now);
+            world.signer.expire_all();
             String::new()
         }
         ["advance", seconds] => {
@@ -127,6 +126,10 @@ pub(crate) fn carry_out(shared: &Shared, words: &[String]) -> Result<String, Con
         }
         ["usage", storage, node, used, rest @ ..] => {
             set_usage(&mut world, storage, node, used, rest.first().copied())?
+        }
+        ["node-offline", node] if world.nodes.contains_key(*node) => {
+            world.lose_node(node);
+            String::new()
         }
         ["drop" | "undrop" | "node-offline" | "node-online", node] => {
             set_reach(&mut world, words[0], node)?
@@ -180,7 +183,6 @@ fn set_reach(world: &mut World, verb: &str, name: &str) -> Result<String, Contro
                 node.reach = before;
             }
         }
-        "node-offline" => node.reach = Reach::Offline("No route to host".to_owned()),
         _ => node.reach = Reach::Online,
     }
     Ok(String::new())
@@ -261,10 +263,10 @@ fn exchange(address: SocketAddr, words: &[String]) -> std::io::Result<(u16, Stri
     let mut stream = StreamOwned::new(session, TcpStream::connect(address)?);
     let body = serde_json::to_string(words)?;
     let length = body.len();
-    write!(
-        stream,
-        "POST /sim/control HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )?;
+    let head = format!(
+        "POST /sim/control HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}"
+    );
+    stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes())?;
     stream.flush()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;

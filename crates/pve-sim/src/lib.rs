@@ -33,6 +33,7 @@ pub mod clock;
 pub mod control;
 pub mod faults;
 pub mod generate;
+mod hash;
 pub mod http;
 pub mod journal;
 mod random;

@@ -11,8 +11,10 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
+use pve_sim::clock::{Clock, whole};
 use pve_sim::control;
 use pve_sim::faults::FaultPlan;
+use pve_sim::generate::{GenerateOptions, generate};
 use pve_sim::http::Latency;
 use pve_sim::journal::Journal;
 use pve_sim::simulator::{Options, Simulator};
@@ -44,12 +46,27 @@ enum Command {
 
 #[derive(Args)]
 struct Serve {
-    /// The world: nodes, guests, storages, pools, users.
+    /// The world: nodes, guests, storages, pools, users. Without it a cluster is generated.
     #[arg(long, value_name = "FILE")]
     world: Option<PathBuf>,
     /// Passwords, token values and second factors of the world's users.
     #[arg(long, value_name = "FILE", requires = "world")]
     credentials: Option<PathBuf>,
+    /// Generate a cluster of so many nodes instead.
+    #[arg(long, value_name = "N", conflicts_with = "world", default_value_t = 3)]
+    nodes: u32,
+    /// Guests of the generated cluster.
+    #[arg(long, value_name = "N", conflicts_with = "world", default_value_t = 30)]
+    guests: u32,
+    /// Decides everything else about the generated cluster: equal seeds, equal clusters.
+    #[arg(long, value_name = "S", conflicts_with = "world", default_value_t = 1)]
+    seed: u64,
+    /// Snapshots of each guest of the generated cluster.
+    #[arg(long, value_name = "N", conflicts_with = "world", default_value_t = 7)]
+    snapshots: u32,
+    /// How many nodes of the generated cluster, from the last on, are offline.
+    #[arg(long, value_name = "N", conflicts_with = "world", default_value_t = 0)]
+    offline_nodes: u32,
     /// Where the cluster's own address listens; may be repeated.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: Vec<SocketAddr>,
@@ -146,10 +163,22 @@ fn wait_for_the_end() -> Result<()> {
 }
 
 fn worlds(options: &Serve) -> Result<(Value, Value)> {
-    let (Some(world), Some(credentials)) = (&options.world, &options.credentials) else {
-        bail!("give --world and --credentials");
-    };
-    Ok((json(world)?, json(credentials)?))
+    match (&options.world, &options.credentials) {
+        (Some(world), Some(credentials)) => Ok((json(world)?, json(credentials)?)),
+        (Some(_), None) => bail!("--world needs --credentials: nobody could sign on"),
+        (None, _) => {
+            let made = generate(&GenerateOptions {
+                nodes: options.nodes,
+                guests: options.guests,
+                seed: options.seed,
+                snapshots: options.snapshots,
+                offline_nodes: options.offline_nodes,
+                now: whole(options.start.unwrap_or_else(|| Clock::new(None).now())),
+                ..GenerateOptions::default()
+            })?;
+            Ok((made.world, made.credentials))
+        }
+    }
 }
 
 fn json(file: &Path) -> Result<Value> {

@@ -252,7 +252,7 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
             // An error means that the server has ended by itself.
-            drop(stop.send(()));
+            let _ = stop.send(());
         }
         if let Some(thread) = self.thread.take() {
             drop(thread.join());

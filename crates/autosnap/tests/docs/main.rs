@@ -63,6 +63,9 @@ fn every_example_of_the_help_works() {
         help::SNAP,
         help::CLEAN,
         help::STATUS,
+        help::CHECK,
+        help::SETUP,
+        help::FINGERPRINT,
         help::COMPLETIONS,
     ] {
         let text = text.replace("\\\n", " ");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! What must hold, read from the simulator's journal and world.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use autosnap::fault::Fault;
 use autosnap::settings::{Job, JobSettings};
@@ -12,13 +12,13 @@ use pve_sim::journal::{Action, Mutation};
 use pve_sim::simulator::Simulator;
 
 /// One run as it was seen from inside.
-pub struct Ran {
+pub(crate) struct Ran {
     /// Where the journal stood when it began.
-    pub from: usize,
-    pub killed: bool,
-    pub fault: Option<Fault>,
-    pub outcome: Outcome,
-    pub told: Vec<Event>,
+    pub(crate) from: usize,
+    pub(crate) killed: bool,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) outcome: Outcome,
+    pub(crate) told: Vec<Event>,
 }
 
 /// A snapshot as the model knows it.
@@ -30,15 +30,15 @@ struct Known {
 }
 
 /// What exists, as it follows from the journal.
-pub struct State {
+pub(crate) struct State {
     snapshots: BTreeMap<(u32, String), Known>,
     locked_before: BTreeSet<u32>,
-    pub created: usize,
-    pub removed: usize,
+    pub(crate) created: usize,
+    pub(crate) removed: usize,
 }
 
 impl State {
-    pub fn of(simulator: &Simulator) -> Self {
+    pub(crate) fn of(simulator: &Simulator) -> Self {
         simulator.world(|world| {
             let mut snapshots = BTreeMap::new();
             for (vmid, guest) in &world.guests {
@@ -92,13 +92,15 @@ fn plan_of(ran: &Ran) -> Option<&Plan> {
     })
 }
 
-/// The journal of a run against its plan, the policy and its report.
-pub fn after_run(
+/// The journal of a run against its plan, the policy and its report. What an earlier run had sent
+/// when it was killed may still arrive during a later one; returns whether that was seen.
+pub(crate) fn after_run(
     state: &mut State,
     simulator: &Simulator,
     settings: &JobSettings,
     ran: &Ran,
-) -> Result<(), String> {
+    earlier: Option<&Ran>,
+) -> Result<bool, String> {
     let mutations: Vec<Mutation> = simulator
         .journal()
         .entries()
@@ -106,6 +108,11 @@ pub fn after_run(
         .skip(ran.from)
         .filter_map(mutation)
         .collect();
+    let late = earlier
+        .filter(|earlier| earlier.killed)
+        .map(planned)
+        .unwrap_or_default();
+    let mut came_late = false;
     let planned = planned(ran);
     let mut seen: HashMap<(Action, u32, String), usize> = HashMap::new();
     for mutation in &mutations {
@@ -114,6 +121,11 @@ pub fn after_run(
             continue;
         }
         let key = (mutation.action, vmid, name.clone());
+        if late.contains(&key) {
+            follow(state, simulator, settings, &key)?;
+            came_late = true;
+            continue;
+        }
         if !planned.contains(&key) {
             return Err(format!("not in the plan: {key:?}"));
         }
@@ -125,10 +137,10 @@ pub fn after_run(
         follow(state, simulator, settings, &key)?;
     }
     if !ran.killed {
-        told_the_truth(ran, &seen)?;
+        told_the_truth(ran, &seen, &late)?;
         exit_status_agrees(ran)?;
     }
-    Ok(())
+    Ok(came_late)
 }
 
 fn mutation(entry: pve_sim::journal::Entry) -> Option<Mutation> {
@@ -138,8 +150,8 @@ fn mutation(entry: pve_sim::journal::Entry) -> Option<Mutation> {
     }
 }
 
-fn planned(ran: &Ran) -> BTreeSet<(Action, u32, String)> {
-    let mut planned = BTreeSet::new();
+fn planned(ran: &Ran) -> HashSet<(Action, u32, String)> {
+    let mut planned = HashSet::new();
     for guest in plan_of(ran).map_or(&[][..], |plan| &plan.guests) {
         let Decision::Proceed(steps) = &guest.decision else {
             continue;
@@ -203,20 +215,24 @@ fn follow(
 }
 
 /// What was reported as done was done; what was done was reported as done, or as uncertain.
-fn told_the_truth(ran: &Ran, seen: &HashMap<(Action, u32, String), usize>) -> Result<(), String> {
-    let mut done = BTreeSet::new();
-    let mut uncertain = BTreeSet::new();
+fn told_the_truth(
+    ran: &Ran,
+    seen: &HashMap<(Action, u32, String), usize>,
+    late: &HashSet<(Action, u32, String)>,
+) -> Result<(), String> {
+    let mut done = HashSet::new();
+    let mut uncertain = HashSet::new();
     let mut creating: HashMap<u32, String> = HashMap::new();
     for event in &ran.told {
         match event {
             Event::CreationStarted { vmid, snapshot } => {
-                _ = creating.insert(vmid.get(), snapshot.name.to_string())
+                _ = creating.insert(vmid.get(), snapshot.name.to_string());
             }
             Event::Created { vmid, .. } => {
-                _ = done.insert((Action::Create, vmid.get(), creating[&vmid.get()].clone()))
+                _ = done.insert((Action::Create, vmid.get(), creating[&vmid.get()].clone()));
             }
             Event::Removed { vmid, name, .. } => {
-                _ = done.insert((Action::Delete, vmid.get(), name.clone()))
+                _ = done.insert((Action::Delete, vmid.get(), name.clone()));
             }
             Event::CreationFailed { vmid, failure } if failure.effect != Effect::None => {
                 uncertain.insert((Action::Create, vmid.get(), creating[&vmid.get()].clone()));
@@ -231,14 +247,17 @@ fn told_the_truth(ran: &Ran, seen: &HashMap<(Action, u32, String), usize>) -> Re
             _ => {}
         }
     }
-    if let Some(lie) = done.iter().find(|key| !seen.contains_key(key)) {
+    if let Some(lie) = done
+        .iter()
+        .find(|key| !seen.contains_key(key) && !late.contains(*key))
+    {
         return Err(format!("reported but not done: {lie:?}"));
     }
     match seen
         .keys()
         .find(|key| !done.contains(key) && !uncertain.contains(key))
     {
-        Some(hidden) => Err(format!("done but not reported: {hidden:?}; {:?}", ran.told)),
+        Some(hidden) => Err(format!("done but not reported: {hidden:?}")),
         None => Ok(()),
     }
 }
@@ -283,7 +302,7 @@ fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
 
 /// An administrator frees the guests that were left locked. A run that was not killed must have
 /// said so of each of them.
-pub fn repair(state: &State, simulator: &Simulator, ran: &Ran) -> Result<usize, String> {
+pub(crate) fn repair(state: &mut State, simulator: &Simulator, ran: &Ran) -> Result<usize, String> {
     let left: Vec<u32> = simulator.world(|world| {
         let locked = world
             .guests
@@ -313,6 +332,9 @@ pub fn repair(state: &State, simulator: &Simulator, ran: &Ran) -> Result<usize, 
             guest
                 .snapshots
                 .retain(|_, snapshot| snapshot.state.is_none());
+            state
+                .snapshots
+                .retain(|(id, name), _| id != vmid || guest.snapshots.contains_key(name));
         }
     });
     Ok(left.len())
@@ -320,7 +342,7 @@ pub fn repair(state: &State, simulator: &Simulator, ran: &Ran) -> Result<usize, 
 
 /// After a run without faults: every guest that could be worked on has exactly what the policy
 /// keeps, the newest, and nobody else's snapshot is missing.
-pub fn end_state(
+pub(crate) fn end_state(
     state: &State,
     simulator: &Simulator,
     settings: &JobSettings,
@@ -350,8 +372,7 @@ pub fn end_state(
         let expected = steps.creation.as_ref().map(|new| new.name.as_str());
         if matches!(settings.job, Job::Snap { .. }) && newest != expected {
             return Err(format!(
-                "guest {vmid} has {newest:?} as its newest, not {expected:?}: {:?}",
-                ran.told
+                "guest {vmid} has {newest:?} as its newest, not {expected:?}"
             ));
         }
         if let Some((_, missing)) = counted.iter().find(|(_, name)| !there.contains(*name)) {
@@ -362,7 +383,7 @@ pub fn end_state(
 }
 
 /// How many steps were reported as unknown.
-pub fn unknown(ran: &Ran) -> usize {
+pub(crate) fn unknown(ran: &Ran) -> usize {
     let steps = ran.outcome.failed.iter().flat_map(|guest| &guest.steps);
     steps
         .filter(|step| step.failure.effect == Effect::Unknown)

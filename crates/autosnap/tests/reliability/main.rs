@@ -7,7 +7,12 @@
 //! simulator's journal against what must never happen ([`check`]).
 //!
 //! `RELIABILITY_SCHEDULES=10000 cargo test -p autosnap --test reliability` runs many;
-//! `RELIABILITY_SEED=n` repeats one.
+//! `RELIABILITY_SEED=n` repeats one, and `RELIABILITY_SHOW=1` with it shows what the runs told.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking, in its helpers as well"
+)]
 
 mod check;
 mod random;

@@ -2,10 +2,10 @@
 //! Numbers that follow from a seed, the same on every machine.
 
 /// A `SplitMix64` generator (Steele, Lea, Flood 2014).
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03)
     }
 
@@ -17,16 +17,16 @@ impl Random {
     }
 
     /// From 0 to one less than `limit`.
-    pub fn below(&mut self, limit: u32) -> u32 {
+    pub(crate) fn below(&mut self, limit: u32) -> u32 {
         u32::try_from(self.next() % u64::from(limit)).expect("below a u32")
     }
 
     /// True in so many of a hundred cases.
-    pub fn percent(&mut self, percent: u32) -> bool {
+    pub(crate) fn percent(&mut self, percent: u32) -> bool {
         self.below(100) < percent
     }
 
-    pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         let index = self.below(u32::try_from(choices.len()).expect("few choices"));
         &choices[index as usize]
     }

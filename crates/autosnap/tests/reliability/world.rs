@@ -9,7 +9,7 @@ use crate::random::Random;
 const OLD: i64 = 1_700_000_000;
 
 /// A cluster of one to three nodes with a handful of guests.
-pub fn world(random: &mut Random) -> Value {
+pub(crate) fn world(random: &mut Random) -> Value {
     let nodes: Vec<String> = (1..=1 + random.below(3))
         .map(|number| format!("pve{number}"))
         .collect();
@@ -30,7 +30,7 @@ pub fn world(random: &mut Random) -> Value {
 }
 
 /// The secret of the only token.
-pub fn credentials() -> Value {
+pub(crate) fn credentials() -> Value {
     json!({"passwords": {}, "tokens": {"backup@pve!auto": "22222222-2222-4222-8222-222222222222"}})
 }
 
@@ -75,7 +75,7 @@ fn snapshots(random: &mut Random) -> Vec<Value> {
 }
 
 /// What goes wrong: one to four rules.
-pub fn faults(random: &mut Random, seed: u64) -> Value {
+pub(crate) fn faults(random: &mut Random, seed: u64) -> Value {
     let mut requests = Vec::new();
     let mut tasks = Vec::new();
     for _ in 0..=random.below(4) {

@@ -5,6 +5,7 @@
 mod cluster;
 mod guest;
 pub(crate) mod loose;
+mod replication;
 mod resource;
 mod snapshot;
 mod storage;
@@ -12,6 +13,7 @@ mod task;
 
 pub use cluster::{ClusterNode, ClusterStatus, Permissions, Version};
 pub use guest::{GuestConfig, GuestKind};
+pub use replication::ReplicationJob;
 pub use resource::{GuestResource, NodeResource, Resource, StorageResource};
 pub use snapshot::{NewSnapshot, SnapshotEntry, SnapshotListing};
 pub use storage::NodeStorage;

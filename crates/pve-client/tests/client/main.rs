@@ -9,6 +9,7 @@
 mod calls;
 mod delivery;
 mod hosts;
+mod inspect;
 mod lab;
 mod log;
 mod random_faults;

@@ -29,7 +29,6 @@ pub enum Ticket {
 #[derive(Debug, Clone)]
 pub struct Signer {
     key: hmac::Key,
-    earliest: Option<i64>,
 }
 
 impl Signer {
@@ -41,10 +40,7 @@ impl Signer {
     pub fn new() -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA512, &SystemRandom::new())
             .expect("the system's random numbers are available");
-        Self {
-            key,
-            earliest: None,
-        }
+        Self { key }
     }
 
     /// A ticket issued at `at`.
@@ -65,14 +61,13 @@ impl Signer {
     pub fn verify(&self, text: &str, now: Seconds) -> Option<String> {
         let (plain, issued) = self.checked(text, "")?;
         let userid = plain.strip_prefix("PVE:")?.rsplit_once(':')?.0;
-        (!userid.starts_with('!') && self.in_time(issued, now)).then(|| userid.to_owned())
+        (!userid.starts_with('!') && in_time(issued, now)).then(|| userid.to_owned())
     }
 
     /// Whether this is a valid challenge for the user.
     pub fn verify_challenge(&self, text: &str, userid: &str, now: Seconds) -> bool {
-        self.checked(text, userid).is_some_and(|(plain, issued)| {
-            plain.starts_with("PVE:!tfa!") && self.in_time(issued, now)
-        })
+        self.checked(text, userid)
+            .is_some_and(|(plain, issued)| plain.starts_with("PVE:!tfa!") && in_time(issued, now))
     }
 
     /// The token that must accompany a cookie on every write.
@@ -92,13 +87,12 @@ impl Signer {
         };
         #[expect(clippy::cast_precision_loss, reason = "dates fit into the 53 bits")]
         let own = self.csrf(userid, issued as Seconds);
-        own == text && self.in_time(issued, now)
+        own == text && in_time(issued, now)
     }
 
-    /// Makes all tickets issued before `at` invalid, as a new key would.
-    pub fn expire_before(&mut self, at: Seconds) {
-        self.earliest = Some(whole(at) + 1);
-        self.key = Self::new().key;
+    /// Makes all tickets and CSRF prevention tokens invalid, by a new key.
+    pub fn expire_all(&mut self) {
+        *self = Self::new();
     }
 
     fn sign(&self, plain: &str, bound_to: &str) -> String {
@@ -127,11 +121,11 @@ impl Signer {
         let issued = i64::from_str_radix(plain.rsplit_once(':')?.1, 16).ok()?;
         Some((plain, issued))
     }
+}
 
-    fn in_time(&self, issued: i64, now: Seconds) -> bool {
-        let age = whole(now) - issued;
-        -SKEW < age && age < LIFETIME
-    }
+fn in_time(issued: i64, now: Seconds) -> bool {
+    let age = whole(now) - issued;
+    -SKEW < age && age < LIFETIME
 }
 
 impl Default for Signer {

@@ -106,10 +106,10 @@ fn challenge(world: &World, userid: &str) -> Value {
         "ticket": world.signer.challenge(userid, now),
         "CSRFPreventionToken": world.signer.csrf(userid, now),
     });
-    if let Some(name) = &world.cluster_name {
-        if world.allows(userid, "/", "Sys.Audit") {
-            answer["clustername"] = json!(name);
-        }
+    if let Some(name) = &world.cluster_name
+        && world.allows(userid, "/", "Sys.Audit")
+    {
+        answer["clustername"] = json!(name);
     }
     answer
 }

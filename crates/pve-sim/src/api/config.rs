@@ -91,11 +91,11 @@ fn current(guest: &Guest) -> Map<String, Value> {
     if let Some(parent) = &guest.parent {
         lines.insert("parent".to_owned(), json!(parent));
     }
-    if let (GuestKind::Lxc, Some(Value::String(text))) = (guest.kind, lines.get_mut("description"))
+    if guest.kind == GuestKind::Lxc
+        && let Some(Value::String(text)) = lines.get_mut("description")
+        && !text.ends_with('\n')
     {
-        if !text.ends_with('\n') {
-            text.push('\n');
-        }
+        text.push('\n');
     }
     lines
 }

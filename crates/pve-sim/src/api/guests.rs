@@ -93,15 +93,15 @@ pub(super) fn processors(world: &World, guest: &Guest) -> u64 {
 
 /// Size of the disk a machine boots from, or of a container's root.
 pub(super) fn maxdisk(world: &World, guest: &Guest) -> u64 {
-    let volumes = guest.volumes();
     match guest.kind {
-        GuestKind::Qemu => boot_disk(guest, &volumes).map_or(0, |volume| volume.size),
+        GuestKind::Qemu => boot_disk(guest).map_or(0, |volume| volume.size),
         GuestKind::Lxc => {
-            let root = volumes.iter().find(|volume| volume.key == "rootfs");
-            match root.map_or(0, |root| root.size) {
+            let root = guest.volume("rootfs");
+            match root.as_ref().map_or(0, |root| root.size) {
                 0 if guest.running.is_none() => NO_SIZE,
                 // Without a quota the container sees the whole storage.
                 0 => root
+                    .as_ref()
                     .and_then(Volume::storage)
                     .and_then(|id| world.storages.get(id))
                     .map_or(NO_SIZE, |storage| storage.usage_on(&guest.node).total),
@@ -111,18 +111,12 @@ pub(super) fn maxdisk(world: &World, guest: &Guest) -> u64 {
     }
 }
 
-fn boot_disk<'a>(guest: &Guest, volumes: &'a [Volume]) -> Option<&'a Volume> {
-    let disk = |key: &str| {
-        volumes
-            .iter()
-            .find(|volume| volume.key == key && !volume.cdrom)
-    };
+fn boot_disk(guest: &Guest) -> Option<Volume> {
+    let disk = |key: &str| guest.volume(key).filter(|volume| !volume.cdrom);
     if let Some(key) = guest.text("bootdisk") {
         return disk(key);
     }
-    let order = guest
-        .text("boot")
-        .and_then(|boot| boot.strip_prefix("order="))?;
+    let order = guest.text("boot")?.strip_prefix("order=")?;
     order.split(';').find_map(disk)
 }
 

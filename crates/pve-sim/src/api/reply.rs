@@ -13,7 +13,7 @@ pub struct Reply {
     pub json: String,
     /// `total`, which PVE leaves out when it is 0.
     pub total: Option<usize>,
-    /// Seconds to wait before the answer, such as for a worker to stop.
+    /// How long to wait before the answer, such as for a worker to stop.
     pub pause_milliseconds: u32,
 }
 
@@ -33,6 +33,7 @@ impl Reply {
     }
 
     /// Adds `total`.
+    #[must_use]
     pub fn with_total(mut self, total: usize) -> Self {
         self.total = Some(total).filter(|total| *total > 0);
         self

@@ -3,6 +3,8 @@
 //! (`PVE/API2/Cluster.pm`, `PVE/API2Tools.pm`). Written straight from borrowed
 //! data, as tens of thousands of entries are asked for often.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -55,38 +57,69 @@ struct Broadcast {
 pub(super) fn resources(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let kind = args.text("type");
     let wanted = |word: &str| kind.as_deref().is_none_or(|kind| kind == word);
-    let mut parts = Vec::new();
+    let mut list = List::new();
+    let pools = visible_pools(world, args.who);
     // Pools cannot be asked for by type.
     if kind.is_none() {
-        parts.extend(pools(world, args.who).iter().map(text));
+        for name in &pools {
+            list.push(&pool(name));
+        }
     }
     if wanted("vm") {
         let visible = world.visible_guests(args.who);
-        let shown = world
+        for guest in world
             .guests
             .values()
-            .filter(|guest| visible.shows(guest.vmid));
-        parts.extend(shown.map(|one| text(&with_details(world, one, args))));
+            .filter(|guest| visible.shows(guest.vmid))
+        {
+            list.push(&with_details(world, guest, args.here, &pools));
+        }
     }
     if wanted("node") {
-        let all = world.nodes.values();
-        parts.extend(all.map(|node| text(&nodes::stats(world, node, args.here, args.who, true))));
+        for node in world.nodes.values() {
+            list.push(&nodes::stats(world, node, args.here, args.who, true));
+        }
     }
     if wanted("storage") {
         for one in world.storages.values() {
             if world.allows(args.who, &format!("/storage/{}", one.id), "Datastore.Audit") {
-                let on = world.nodes.keys().filter(|node| one.is_on(node));
-                parts.extend(on.map(|node| text(&storage(world, one, node, args.here))));
+                for node in world.nodes.keys().filter(|node| one.is_on(node)) {
+                    list.push(&storage(world, one, node, args.here));
+                }
             }
         }
     }
     if wanted("sdn") && world.allows(args.who, "/sdn/zones/localnetwork", "SDN.Audit") {
-        parts.extend(world.nodes.keys().map(|node| text(&network(node))));
+        for node in world.nodes.keys() {
+            list.push(&network(node));
+        }
     }
-    Ok(Reply {
-        json: format!("[{}]", parts.join(",")),
-        ..Reply::null()
-    })
+    Ok(list.finish())
+}
+
+/// A JSON list that grows entry by entry, without a tree in between.
+struct List(Vec<u8>);
+
+impl List {
+    fn new() -> Self {
+        Self(vec![b'['])
+    }
+
+    fn push(&mut self, entry: &impl Serialize) {
+        if self.0.len() > 1 {
+            self.0.push(b',');
+        }
+        serde_json::to_writer(&mut self.0, entry).expect("plain data has a JSON form");
+    }
+
+    fn finish(mut self) -> Reply {
+        self.0.push(b']');
+        let json = String::from_utf8(self.0).expect("JSON is text");
+        Reply {
+            json,
+            ..Reply::null()
+        }
+    }
 }
 
 /// A guest without what only `/cluster/resources` adds (`extract_vm_stats`).
@@ -135,22 +168,24 @@ pub(super) fn storage(world: &World, storage: &Storage, node: &str, here: &str) 
     entry
 }
 
-fn with_details<'a>(world: &'a World, one: &'a Guest, args: &Args<'_>) -> GuestResource<'a> {
-    // A pool is shown to those who may audit it, the guest's auditor or not.
-    let pool = one
-        .pool
-        .as_deref()
-        .filter(|pool| world.allows(args.who, &format!("/pool/{pool}"), "Pool.Audit"));
+fn with_details<'a>(
+    world: &'a World,
+    one: &'a Guest,
+    here: &str,
+    pools: &BTreeSet<&str>,
+) -> GuestResource<'a> {
     GuestResource {
-        pool,
+        // A pool is shown to those who may audit it, the guest's auditor or not.
+        pool: one.pool.as_deref().filter(|pool| pools.contains(pool)),
         lock: one.lock.as_deref(),
         tags: one.text("tags"),
-        ..guest(world, one, args.here)
+        ..guest(world, one, here)
     }
 }
 
 fn broadcast(world: &World, guest: &Guest) -> Broadcast {
     let memory = guest.number("memory").unwrap_or(512) << 20;
+    let maxdisk = maxdisk(world, guest);
     let uptime = guest
         .running
         .map_or(0, |running| whole(world.now() - running.since));
@@ -167,10 +202,10 @@ fn broadcast(world: &World, guest: &Guest) -> Broadcast {
         },
         maxmem: memory,
         disk: match (guest.kind, guest.running) {
-            (GuestKind::Lxc, Some(_)) => maxdisk(world, guest) / 8,
+            (GuestKind::Lxc, Some(_)) => maxdisk / 8,
             (GuestKind::Lxc, None) | (GuestKind::Qemu, _) => 0,
         },
-        maxdisk: maxdisk(world, guest),
+        maxdisk,
         netin: 0,
         netout: 0,
         diskread: if guest.running.is_some() { 372_736 } else { 0 },
@@ -178,13 +213,15 @@ fn broadcast(world: &World, guest: &Guest) -> Broadcast {
     }
 }
 
-fn pools(world: &World, who: &str) -> Vec<Value> {
-    world
-        .pools
-        .keys()
+fn visible_pools<'a>(world: &'a World, who: &str) -> BTreeSet<&'a str> {
+    let names = world.pools.keys().map(String::as_str);
+    names
         .filter(|name| world.allows(who, &format!("/pool/{name}"), "Pool.Audit"))
-        .map(|name| json!({ "id": format!("/pool/{name}"), "pool": name, "type": "pool" }))
         .collect()
+}
+
+fn pool(name: &str) -> Value {
+    json!({ "id": format!("/pool/{name}"), "pool": name, "type": "pool" })
 }
 
 fn network(node: &str) -> Value {
@@ -192,8 +229,4 @@ fn network(node: &str) -> Value {
         "id": format!("sdn/{node}/localnetwork"), "sdn": "localnetwork", "node": node,
         "type": "sdn", "status": "ok",
     })
-}
-
-fn text(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("plain data has a JSON form")
 }

@@ -2,9 +2,9 @@
 //! `/nodes/{node}/storage` and `/storage` (`PVE/API2/Storage/Status.pm`,
 //! `PVE/API2/Storage/Config.pm`).
 
-use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::{Value, json};
 
+use crate::hash::sha1;
 use crate::world::World;
 use crate::world::storage::Storage;
 
@@ -122,16 +122,15 @@ fn definition(world: &World, storage: &Storage) -> Value {
 
 /// One digest for the whole of `storage.cfg`.
 fn definitions_digest(world: &World) -> String {
-    let text: String = world
+    let lines: Vec<String> = world
         .storages
         .values()
-        .map(|storage| format!("{}:{}:{:?}\n", storage.kind, storage.id, storage.options))
+        .map(|storage| format!("{}: {} {:?}", storage.kind, storage.id, storage.options))
         .collect();
-    let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
-    hash.as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    sha1(&lines.join(
+        "
+",
+    ))
 }
 
 /// `PVE::Tools::split_list`.

@@ -213,20 +213,17 @@ fn parts(upid: &Upid) -> Value {
 
 fn entry(task: &Task) -> Value {
     let mut entry = parts(&task.upid);
-    match (task.ended, &task.exitstatus) {
-        (Some(ended), Some(exit)) => {
-            entry["endtime"] = json!(whole(ended));
-            entry["status"] = json!(exit);
-        }
-        // The file of running tasks keeps user and token together.
-        (Some(_) | None, _) => {
-            entry["status"] = json!("RUNNING");
-            entry["saved"] = json!("0");
-            entry["user"] = json!(task.upid.user);
-            if let Value::Object(members) = &mut entry {
-                members.remove("tokenid");
-            }
-        }
+    if let (Some(ended), Some(exit)) = (task.ended, &task.exitstatus) {
+        entry["endtime"] = json!(whole(ended));
+        entry["status"] = json!(exit);
+        return entry;
+    }
+    // The file of running tasks keeps user and token together.
+    entry["status"] = json!("RUNNING");
+    entry["saved"] = json!("0");
+    entry["user"] = json!(task.upid.user);
+    if let Value::Object(members) = &mut entry {
+        members.remove("tokenid");
     }
     entry
 }

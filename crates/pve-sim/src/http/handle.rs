@@ -188,9 +188,7 @@ async fn before(shared: &Shared, fault: Option<&RequestFault>) -> Option<Handled
             None
         }
         RequestFault::ExpireTickets => {
-            let mut world = shared.world();
-            let now = world.now();
-            world.signer.expire_before(now);
+            shared.world().signer.expire_all();
             None
         }
         RequestFault::DropAfter
@@ -247,7 +245,8 @@ async fn call(
             Response::failure(&Failure::Died(text), Via::Daemon, Format::Json)
         }
         Ok(format) => match params {
-            Err(text) => Response::error(501, &text),
+            // The server's own catch-all, with the newline Perl ends a text with.
+            Err(text) => Response::plain(500, text.as_str(), format!("{text}\n")),
             Ok(params) => {
                 let call = Call {
                     method: &request.head.method,

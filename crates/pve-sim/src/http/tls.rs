@@ -5,12 +5,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ring::digest::{SHA256, digest};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
+
+use crate::hash;
 
 /// A certificate that cannot be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +64,7 @@ impl Identity {
 
     /// SHA-256 of the certificate as PVE shows it: `AA:BB:…`.
     pub fn fingerprint(&self) -> String {
-        colons(digest(&SHA256, &self.certificate).as_ref())
+        hash::fingerprint(&self.certificate)
     }
 
     /// The certificate as PEM.
@@ -72,15 +73,9 @@ impl Identity {
     }
 }
 
-/// Bytes as upper-case hexadecimal digits with colons.
-fn colons(bytes: &[u8]) -> String {
-    let pairs: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-    pairs.join(":")
-}
-
 /// The fingerprint of a node that only exists as an entry in listings.
 pub(crate) fn made_up_fingerprint(name: &str) -> String {
-    colons(digest(&SHA256, name.as_bytes()).as_ref())
+    hash::fingerprint(name.as_bytes())
 }
 
 /// The names a certificate needs for these addresses and nodes.

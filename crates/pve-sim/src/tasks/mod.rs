@@ -13,7 +13,7 @@ mod rollback;
 mod run;
 mod upid;
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 use crate::clock::Seconds;
 use crate::faults::TaskFault;
@@ -163,8 +163,10 @@ pub struct TaskTable {
     by_upid: BTreeMap<String, usize>,
     /// Steps to come, the next one first.
     events: BinaryHeap<Event>,
-    /// Finished tasks in the order they ended.
-    archive: Vec<usize>,
+    /// Finished tasks by node, in the order they ended.
+    archive: BTreeMap<String, Vec<usize>>,
+    /// Unfinished tasks by node, in the order they started.
+    unfinished: BTreeMap<String, BTreeSet<usize>>,
     /// Tasks under way by node: in a slot, and waiting for one.
     slots: BTreeMap<String, Slots>,
     sequence: u64,
@@ -173,7 +175,7 @@ pub struct TaskTable {
 #[derive(Debug, Default)]
 struct Slots {
     busy: u32,
-    waiting: std::collections::VecDeque<usize>,
+    waiting: VecDeque<usize>,
 }
 
 /// A step that is due at a time; equal times in the order they were planned.
@@ -191,21 +193,15 @@ impl TaskTable {
     }
 
     /// Finished tasks of a node, the latest end first.
-    pub fn finished<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a Task> {
-        self.archive
-            .iter()
-            .rev()
-            .map(|index| &self.tasks[*index])
-            .filter(move |task| task.upid.node == node)
+    pub fn finished(&self, node: &str) -> impl Iterator<Item = &Task> {
+        let indexes = self.archive.get(node).into_iter().flatten().rev();
+        indexes.map(|index| &self.tasks[*index])
     }
 
     /// Running tasks of a node, the latest start first.
-    pub fn active<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a Task> {
-        // Unfinished tasks have an event or wait; the table's end holds them.
-        self.tasks
-            .iter()
-            .rev()
-            .filter(move |task| task.ended.is_none() && task.upid.node == node)
+    pub fn active(&self, node: &str) -> impl Iterator<Item = &Task> {
+        let indexes = self.unfinished.get(node).into_iter().flatten().rev();
+        indexes.map(|index| &self.tasks[*index])
     }
 
     /// All tasks in the order of their start.

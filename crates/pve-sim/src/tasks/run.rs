@@ -7,7 +7,6 @@ use crate::journal;
 use crate::world::guest::GuestKind;
 use crate::world::{Died, World};
 
-use super::upid::upid_time;
 use super::{Event, Stage, Task, Upid, Work, create, delete, power, rollback};
 
 /// Result of a step.
@@ -58,6 +57,11 @@ impl World {
         let index = self.tasks.tasks.len();
         self.tasks.by_upid.insert(upid.clone(), index);
         self.tasks.tasks.push(task);
+        self.tasks
+            .unfinished
+            .entry(node.to_owned())
+            .or_default()
+            .insert(index);
         self.enter_slot(node, index, now);
         self.settle();
         upid
@@ -206,7 +210,7 @@ impl World {
             node: node.to_owned(),
             pid: 10_000 + u32::try_from(sequence).unwrap_or(u32::MAX - 10_000),
             pstart: pstart & 0xF_FFFF_FFFF,
-            starttime: upid_time(now),
+            starttime: whole(now),
             kind: work.type_name(guest_kind),
             id: vmid.to_string(),
             user: who.to_owned(),
@@ -319,7 +323,16 @@ impl World {
         self.record_task(index);
         let task = self.task(index);
         let node = task.upid.node.clone();
-        self.tasks.archive.push(index);
+        self.tasks
+            .archive
+            .entry(node.clone())
+            .or_default()
+            .push(index);
+        self.tasks
+            .unfinished
+            .entry(node.clone())
+            .or_default()
+            .remove(&index);
         let slots = self.tasks.slots.entry(node.clone()).or_default();
         if queued {
             slots.waiting.retain(|waiting| *waiting != index);

@@ -2,8 +2,6 @@
 //! Unique process identifiers: how PVE names a task (`PVE/Tools.pm`:
 //! `upid_encode`, `upid_decode`).
 
-use crate::clock::{Seconds, whole};
-
 /// The parts of `UPID:node:pid:pstart:starttime:type:id:user:`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upid {
@@ -92,11 +90,6 @@ impl std::fmt::Display for Upid {
             "UPID:{node}:{pid:08X}:{pstart:08X}:{starttime:08X}:{kind}:{id}:{user}:"
         )
     }
-}
-
-/// A date as UPIDs hold it.
-pub fn upid_time(at: Seconds) -> i64 {
-    whole(at)
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::Value;
 
 use crate::clock::Seconds;
+use crate::hash::sha1;
 
 /// Configuration lines of a guest or of one of its snapshots, without what
 /// this simulator keeps apart: `lock`, `parent`, `digest` and the snapshots.
@@ -222,6 +222,12 @@ impl Guest {
         volumes(self.kind, &self.config)
     }
 
+    /// One disk, drive or mount point by its key.
+    pub fn volume(&self, key: &str) -> Option<Volume> {
+        volume_key(self.kind, key)?;
+        Some(parse_volume(key, self.text(key)?))
+    }
+
     /// The path of the configuration file in error texts.
     pub fn config_file(&self) -> String {
         self.kind.config_file(&self.node, self.vmid)
@@ -229,15 +235,14 @@ impl Guest {
 
     /// SHA-1 over the configuration, as PVE forms `digest` over the file.
     pub fn digest(&self) -> String {
-        let mut text = format!("{:?} {:?} {:?}\n", self.config, self.lock, self.parent);
-        for (name, snapshot) in &self.snapshots {
-            text.push_str(&format!("[{name}] {snapshot:?}\n"));
-        }
-        digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes())
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let Self {
+            config,
+            lock,
+            parent,
+            snapshots,
+            ..
+        } = self;
+        sha1(&format!("{config:?} {lock:?} {parent:?} {snapshots:?}"))
     }
 }
 

@@ -5,6 +5,8 @@
 //! members; the crate's README describes all of it. Members nobody reads, such
 //! as `note`, are ignored, so that files can be commented.
 
+mod file;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,6 +19,11 @@ use crate::clock::{Clock, Seconds, whole};
 use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::tasks::TaskTable;
+
+use file::{
+    AclFile, CredentialsFile, GuestFile, KindFile, NodeFile, PoolFile, SnapshotFile, StorageFile,
+    TokenFile, UserFile, WorldFile,
+};
 
 use super::guest::{
     Config, Guest, GuestKind, Running, Snapshot, TaskSeconds, stored_description, volumes,
@@ -116,216 +123,6 @@ pub fn world(
         }
     }
     Ok(built)
-}
-
-#[derive(Deserialize)]
-struct WorldFile {
-    cluster: ClusterFile,
-    #[serde(default)]
-    storages: Vec<StorageFile>,
-    #[serde(default)]
-    guest_defaults: BTreeMap<String, Config>,
-    #[serde(default)]
-    guests: Vec<GuestFile>,
-    #[serde(default)]
-    pools: Vec<PoolFile>,
-    #[serde(default)]
-    roles: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
-    users: Vec<UserFile>,
-    #[serde(default)]
-    tokens: Vec<TokenFile>,
-    #[serde(default)]
-    acl: Vec<AclFile>,
-}
-
-#[derive(Deserialize)]
-struct ClusterFile {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default = "yes")]
-    quorate: bool,
-    #[serde(default)]
-    this_node: Option<String>,
-    nodes: Vec<NodeFile>,
-}
-
-#[derive(Deserialize)]
-struct NodeFile {
-    name: String,
-    #[serde(default)]
-    nodeid: u32,
-    #[serde(default)]
-    ip: Option<String>,
-    #[serde(default = "yes")]
-    online: bool,
-    #[serde(default)]
-    proxying_gives: Option<String>,
-    #[serde(default = "one")]
-    slowness: f64,
-    #[serde(default)]
-    task_slots: Option<u32>,
-    #[serde(default = "two")]
-    processors: u32,
-    #[serde(default = "default_memory")]
-    memory: u64,
-}
-
-#[derive(Deserialize)]
-struct StorageFile {
-    storage: String,
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    content: Vec<String>,
-    #[serde(default)]
-    shared: bool,
-    #[serde(default)]
-    disable: bool,
-    #[serde(default)]
-    nodes: Option<Vec<String>>,
-    #[serde(default)]
-    path: Option<String>,
-    #[serde(default)]
-    is_mountpoint: Option<Value>,
-    #[serde(default)]
-    snapshots: Option<BTreeMap<String, bool>>,
-    #[serde(default)]
-    total: Option<u64>,
-    #[serde(default)]
-    used: Option<u64>,
-    #[serde(default)]
-    usage: BTreeMap<String, UsageFile>,
-}
-
-#[derive(Deserialize)]
-struct UsageFile {
-    total: u64,
-    used: u64,
-}
-
-#[derive(Deserialize)]
-struct GuestFile {
-    vmid: u32,
-    #[serde(rename = "type")]
-    kind: KindFile,
-    node: String,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    hostname: Option<String>,
-    #[serde(default)]
-    status: Option<String>,
-    #[serde(default)]
-    config: Config,
-    #[serde(default)]
-    snapshots: Vec<SnapshotFile>,
-    #[serde(default)]
-    parent: Option<String>,
-    #[serde(default)]
-    task_seconds: TaskSecondsFile,
-    #[serde(default)]
-    replication_job: Option<String>,
-    #[serde(default)]
-    agent_answers: bool,
-}
-
-#[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "lowercase")]
-enum KindFile {
-    Qemu,
-    Lxc,
-}
-
-#[derive(Deserialize, Default)]
-struct TaskSecondsFile {
-    #[serde(default)]
-    create: Option<f64>,
-    #[serde(default)]
-    delete: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct SnapshotFile {
-    name: String,
-    #[serde(default)]
-    parent: Option<String>,
-    #[serde(default)]
-    description: Option<String>,
-    #[serde(default)]
-    snaptime: Option<i64>,
-    #[serde(default)]
-    snapstate: Option<String>,
-    #[serde(default)]
-    vmstate: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct PoolFile {
-    poolid: String,
-    #[serde(default)]
-    comment: Option<String>,
-    #[serde(default)]
-    guests: BTreeSet<u32>,
-    #[serde(default)]
-    storages: BTreeSet<String>,
-}
-
-#[derive(Deserialize)]
-struct UserFile {
-    userid: String,
-    #[serde(default = "enabled")]
-    enable: u8,
-    #[serde(default)]
-    expire: i64,
-}
-
-#[derive(Deserialize)]
-struct TokenFile {
-    tokenid: String,
-    #[serde(default = "enabled")]
-    privsep: u8,
-    #[serde(default)]
-    expire: i64,
-}
-
-#[derive(Deserialize)]
-struct AclFile {
-    path: String,
-    who: String,
-    role: String,
-    #[serde(default = "enabled")]
-    propagate: u8,
-}
-
-#[derive(Deserialize)]
-struct CredentialsFile {
-    #[serde(default)]
-    passwords: BTreeMap<String, String>,
-    #[serde(default)]
-    tokens: BTreeMap<String, String>,
-    #[serde(default)]
-    totp: BTreeMap<String, String>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-fn two() -> u32 {
-    2
-}
-
-fn enabled() -> u8 {
-    1
-}
-
-fn default_memory() -> u64 {
-    24 << 30
 }
 
 impl NodeFile {

@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::access::Access;
 use crate::access::permission::ROOT;
 use crate::access::ticket::Signer;
+use crate::access::{Access, split_token};
 use crate::clock::{Clock, Seconds, whole};
 use crate::faults::Faults;
 use crate::journal::{Action, Entry, Journal, Moment, Mutation};
@@ -181,12 +181,14 @@ impl World {
     /// Which guests `who` may see, for listings of thousands: what the path
     /// `/vms` grants to all is asked once only.
     pub fn visible_guests(&self, who: &str) -> Visible<'_> {
-        let special = self
-            .access
-            .grants
-            .iter()
-            .any(|grant| grant.path.starts_with("/vms/") || grant.path.starts_with("/pool"));
-        let everywhere = (who == ROOT || !special).then(|| self.allows(who, "/vms", "VM.Audit"));
+        let owner = split_token(who).map_or(who, |(userid, _)| userid);
+        let special = self.access.grants.iter().any(|grant| {
+            (grant.who == who || grant.who == owner)
+                && (grant.path.starts_with("/vms/") || grant.path.starts_with("/pool"))
+        });
+        // A path below `/vms`, as grants on it need not propagate.
+        let everywhere =
+            (who == ROOT || !special).then(|| self.allows(who, "/vms/any", "VM.Audit"));
         Visible {
             world: self,
             who: who.to_owned(),
@@ -216,10 +218,22 @@ impl World {
         self.turn
     }
 
-    /// Switches a node off.
+    /// Switches a node off: its workers die where they are, its guests stop.
     pub fn lose_node(&mut self, name: &str) {
-        if let Some(node) = self.nodes.get_mut(name) {
-            node.reach = Reach::Offline("No route to host".to_owned());
+        let Some(node) = self.nodes.get_mut(name) else {
+            return;
+        };
+        node.reach = Reach::Offline("No route to host".to_owned());
+        let running: Vec<String> = self
+            .tasks
+            .active(name)
+            .map(|task| task.upid.to_string())
+            .collect();
+        for upid in running {
+            self.kill_task(&upid);
+        }
+        for guest in self.guests.values_mut().filter(|guest| guest.node == name) {
+            guest.running = None;
         }
     }
 

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What `check` finds: one variant per kind of trouble, with its weight, its words and the way out.
+
+use std::fmt;
+
+use autosnap_core::guest::{Guest, GuestKind, Vmid};
+use autosnap_core::storage::StorageLimit;
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// A `snap` would fail or do less than was asked for.
+    Problem,
+    /// It works, but not as safely as it could, or not for long.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+impl Severity {
+    /// The word for the report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Problem => "problem",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// A guest, as far as a finding speaks of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestRef {
+    /// Its ID.
+    pub vmid: Vmid,
+    /// Virtual machine or container.
+    pub kind: GuestKind,
+    /// Its node.
+    pub node: String,
+}
+
+impl From<&Guest> for GuestRef {
+    fn from(guest: &Guest) -> Self {
+        Self {
+            vmid: guest.vmid,
+            kind: guest.kind,
+            node: guest.node.clone(),
+        }
+    }
+}
+
+impl fmt::Display for GuestRef {
+    /// As PVE names guests in its own messages.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.kind {
+            GuestKind::Qemu => "VM",
+            GuestKind::Lxc => "CT",
+        };
+        write!(formatter, "{word} {} on node {}", self.vmid, self.node)
+    }
+}
+
+/// One thing that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Finding {
+    /// A host does not answer; the others take over.
+    HostUnreachable {
+        /// The host.
+        host: String,
+        /// What it did.
+        reason: String,
+    },
+    /// A host answers, but its certificate or our sign-on is refused.
+    HostRefuses {
+        /// The host.
+        host: String,
+        /// What it said.
+        reason: String,
+    },
+    /// Nothing checks the certificate.
+    AnyCertificate {
+        /// The fingerprints the hosts showed, each once.
+        pins: Vec<String>,
+    },
+    /// A certificate ends soon, or has ended.
+    CertificateEnds {
+        /// The host.
+        host: String,
+        /// Days until it ends; below zero once it has.
+        days: i64,
+    },
+    /// A host's clock differs from ours, ahead if positive.
+    ClockDiffers {
+        /// The host.
+        host: String,
+        /// By how much.
+        seconds: i64,
+    },
+    /// The cluster has no quorum.
+    NoQuorum,
+    /// The login may do nothing at all.
+    NoPrivileges {
+        /// Commands that grant what is needed.
+        grants: Vec<String>,
+    },
+    /// A privilege is missing on a path.
+    MissingPrivilege {
+        /// The path of the access control list.
+        path: String,
+        /// The privilege.
+        privilege: &'static str,
+        /// How much it matters here.
+        severity: Severity,
+        /// What does not work without it.
+        consequence: &'static str,
+        /// Commands that grant it.
+        grants: Vec<String>,
+    },
+    /// No guest is selected.
+    NothingSelected,
+    /// A term of the selection matches nothing.
+    EmptyTerm(String),
+    /// PVE would refuse the names.
+    InvalidName(String),
+    /// The hook could not be called.
+    InvalidHook(String),
+    /// The guest's node is off.
+    NodeOffline(GuestRef),
+    /// The guest could not be read.
+    Unreadable {
+        /// The guest.
+        guest: GuestRef,
+        /// What PVE said.
+        reason: String,
+    },
+    /// A template.
+    Template(GuestRef),
+    /// Volumes that can never be snapshotted: the guest is skipped.
+    Unsupported {
+        /// The guest.
+        guest: GuestRef,
+        /// The keys of its configuration, such as `mp0`.
+        volumes: Vec<String>,
+    },
+    /// PVE says that the guest cannot be snapshotted; these volumes are why, as far as is known.
+    CannotSnapshot {
+        /// The guest.
+        guest: GuestRef,
+        /// Keys and volumes, such as `scsi0: bulk:102/vm-102-disk-0.raw`.
+        volumes: Vec<String>,
+    },
+    /// Somebody holds the guest locked.
+    Locked {
+        /// The guest.
+        guest: GuestRef,
+        /// What for.
+        lock: String,
+    },
+    /// A snapshot is being made or removed right now.
+    UnderWay {
+        /// The guest.
+        guest: GuestRef,
+        /// The kind of the task, such as `qmsnapshot`.
+        task: String,
+    },
+    /// A snapshot, or the lock of one, was left behind and nothing works on it.
+    Stuck {
+        /// The guest.
+        guest: GuestRef,
+        /// The snapshot and its `snapstate`.
+        snapshot: Option<(String, String)>,
+        /// The lock that was left behind.
+        lock: Option<String>,
+    },
+    /// A storage is above the limit, or soon will be.
+    Storage {
+        /// The node.
+        node: String,
+        /// The storage's ID.
+        storage: String,
+        /// Used per cent.
+        percent: f64,
+        /// The limit it is held against.
+        limit: StorageLimit,
+        /// Whether it is above the limit already.
+        full: bool,
+        /// The selected guests with disks on it.
+        guests: Vec<Vmid>,
+    },
+    /// The RAM of a VM would not fit.
+    RamDoesNotFit {
+        /// The VM.
+        guest: GuestRef,
+        /// The storage PVE would choose.
+        storage: String,
+        /// What it would allocate, in MiB.
+        needed_mib: u64,
+        /// What is free, in MiB.
+        free_mib: u64,
+    },
+    /// Snapshots will keep these guests from being migrated.
+    BlocksMigration(Vec<Vmid>),
+    /// These guests are replicated.
+    Replicated(Vec<Vmid>),
+}
+
+impl Finding {
+    /// How much it weighs.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::HostRefuses { .. }
+            | Self::NoQuorum
+            | Self::NoPrivileges { .. }
+            | Self::NothingSelected
+            | Self::InvalidName(_)
+            | Self::InvalidHook(_)
+            | Self::NodeOffline(_)
+            | Self::Unreadable { .. }
+            | Self::CannotSnapshot { .. }
+            | Self::Locked { .. }
+            | Self::UnderWay { .. }
+            | Self::RamDoesNotFit { .. }
+            | Self::Stuck { lock: Some(_), .. }
+            | Self::Storage { full: true, .. } => Severity::Problem,
+            Self::HostUnreachable { .. }
+            | Self::AnyCertificate { .. }
+            | Self::CertificateEnds { .. }
+            | Self::ClockDiffers { .. }
+            | Self::EmptyTerm(_)
+            | Self::Stuck { .. }
+            | Self::Unsupported { .. }
+            | Self::Storage { .. } => Severity::Warning,
+            Self::Template(_) | Self::BlocksMigration(_) | Self::Replicated(_) => Severity::Note,
+            Self::MissingPrivilege { severity, .. } => *severity,
+        }
+    }
+
+    /// A word for programs; never changed once released.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::HostUnreachable { .. } => "host-unreachable",
+            Self::HostRefuses { .. } => "host-refuses",
+            Self::AnyCertificate { .. } => "any-certificate",
+            Self::CertificateEnds { .. } => "certificate-ends",
+            Self::ClockDiffers { .. } => "clock-differs",
+            Self::NoQuorum => "no-quorum",
+            Self::NoPrivileges { .. } => "no-privileges",
+            Self::MissingPrivilege { .. } => "missing-privilege",
+            Self::NothingSelected => "nothing-selected",
+            Self::EmptyTerm(_) => "empty-term",
+            Self::InvalidName(_) => "invalid-name",
+            Self::InvalidHook(_) => "invalid-hook",
+            Self::NodeOffline(_) => "node-offline",
+            Self::Unreadable { .. } => "unreadable",
+            Self::Template(_) => "template",
+            Self::Unsupported { .. } => "unsupported",
+            Self::CannotSnapshot { .. } => "cannot-snapshot",
+            Self::Locked { .. } => "locked",
+            Self::UnderWay { .. } => "under-way",
+            Self::Stuck { .. } => "stuck",
+            Self::Storage { .. } => "storage",
+            Self::RamDoesNotFit { .. } => "ram-does-not-fit",
+            Self::BlocksMigration(_) => "blocks-migration",
+            Self::Replicated(_) => "replicated",
+        }
+    }
+
+    /// The guest it is about, if it is about one.
+    pub fn guest(&self) -> Option<&GuestRef> {
+        match self {
+            Self::NodeOffline(guest)
+            | Self::Template(guest)
+            | Self::Unreadable { guest, .. }
+            | Self::Unsupported { guest, .. }
+            | Self::CannotSnapshot { guest, .. }
+            | Self::Locked { guest, .. }
+            | Self::UnderWay { guest, .. }
+            | Self::Stuck { guest, .. }
+            | Self::RamDoesNotFit { guest, .. } => Some(guest),
+            Self::HostUnreachable { .. }
+            | Self::HostRefuses { .. }
+            | Self::AnyCertificate { .. }
+            | Self::CertificateEnds { .. }
+            | Self::ClockDiffers { .. }
+            | Self::NoQuorum
+            | Self::NoPrivileges { .. }
+            | Self::MissingPrivilege { .. }
+            | Self::NothingSelected
+            | Self::EmptyTerm(_)
+            | Self::InvalidName(_)
+            | Self::InvalidHook(_)
+            | Self::Storage { .. }
+            | Self::BlocksMigration(_)
+            | Self::Replicated(_) => None,
+        }
+    }
+
+    /// Whether this guest cannot be snapshotted now because of it. Options that are wrong stop a
+    /// `snap`, but say nothing of a guest.
+    pub fn prevents(&self, vmid: Vmid) -> bool {
+        match self {
+            Self::NoQuorum | Self::NoPrivileges { .. } => true,
+            Self::MissingPrivilege {
+                path, privilege, ..
+            } => {
+                let concerns = path == "/vms" || *path == format!("/vms/{vmid}");
+                concerns && *privilege == "VM.Snapshot"
+            }
+            Self::Storage { full, guests, .. } => *full && guests.contains(&vmid),
+            Self::NodeOffline(_)
+            | Self::Template(_)
+            | Self::Unreadable { .. }
+            | Self::Unsupported { .. }
+            | Self::CannotSnapshot { .. }
+            | Self::Locked { .. }
+            | Self::UnderWay { .. }
+            | Self::Stuck { lock: Some(_), .. }
+            | Self::RamDoesNotFit { .. } => self.guest().is_some_and(|guest| guest.vmid == vmid),
+            // A half-made snapshot alone is in nobody's way.
+            Self::Stuck { lock: None, .. }
+            | Self::HostUnreachable { .. }
+            | Self::HostRefuses { .. }
+            | Self::AnyCertificate { .. }
+            | Self::CertificateEnds { .. }
+            | Self::ClockDiffers { .. }
+            | Self::InvalidName(_)
+            | Self::InvalidHook(_)
+            | Self::NothingSelected
+            | Self::EmptyTerm(_)
+            | Self::BlocksMigration(_)
+            | Self::Replicated(_) => false,
+        }
+    }
+}

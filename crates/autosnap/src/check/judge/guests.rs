@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Guest by guest: could PVE snapshot it now, and if not, what is in the way?
+
+use autosnap_core::guest::{Guest, GuestConfig, GuestStatus, Vmid, Volume, VolumeLocation};
+use autosnap_core::plan;
+use autosnap_core::snapshot::{Snapshot, SnapshotState};
+use autosnap_core::storage::StorageUsage;
+
+use crate::check::finding::{Finding, GuestRef};
+use crate::check::reading::{ClusterReading, Details};
+
+/// Judges all selected guests.
+pub(super) fn judge(cluster: &ClusterReading) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for reading in &cluster.guests {
+        let guest = GuestRef::from(&reading.guest);
+        match &reading.details {
+            None if reading.guest.status == GuestStatus::Unknown => {
+                findings.push(Finding::NodeOffline(guest));
+            }
+            None => findings.push(Finding::Template(guest)),
+            Some(Err(reason)) => findings.push(Finding::Unreadable {
+                guest,
+                reason: reason.clone(),
+            }),
+            Some(Ok(details)) => {
+                findings.extend(judge_volumes(&reading.guest, details, cluster));
+                findings.extend(judge_locks(&guest, details));
+            }
+        }
+    }
+    findings.extend(judge_migration(cluster));
+    findings.extend(judge_replication(cluster));
+    findings
+}
+
+/// PVE's word counts; which volume is to blame it does not say, so that is worked out from the
+/// configuration.
+fn judge_volumes(guest: &Guest, details: &Details, cluster: &ClusterReading) -> Option<Finding> {
+    let paths: Vec<String> = details
+        .config
+        .volumes
+        .iter()
+        .filter(|volume| volume.storage().is_none())
+        .map(|volume| volume.key.clone())
+        .collect();
+    if !paths.is_empty() {
+        return Some(Finding::Unsupported {
+            guest: guest.into(),
+            volumes: paths,
+        });
+    }
+    if details.feature != Some(false) {
+        return None;
+    }
+    Some(Finding::CannotSnapshot {
+        guest: guest.into(),
+        volumes: culprits(&guest.node, &details.config, &cluster.inventory.storages),
+    })
+}
+
+/// The volumes whose storage or format has no snapshots (`volume_has_feature` in `PVE/Storage.pm`
+/// and its plug-ins).
+fn culprits(node: &str, config: &GuestConfig, storages: &[StorageUsage]) -> Vec<String> {
+    let kind_of = |name: &str| {
+        storages
+            .iter()
+            .find(|usage| usage.storage == name && usage.node == node)
+            .map_or("", |usage| usage.kind.as_str())
+    };
+    let lacks_snapshots = |volume: &&Volume| match &volume.location {
+        VolumeLocation::Path(_) => true,
+        VolumeLocation::Storage { storage, volume } => match kind_of(storage) {
+            // Of files only one format knows snapshots; LVM has them as volume chains, a preview of
+            // PVE 9, in that format too.
+            "dir" | "nfs" | "cifs" | "glusterfs" | "cephfs" | "lvm" => !is_qcow2(volume),
+            "iscsi" | "iscsidirect" => true,
+            _ => false,
+        },
+    };
+    let volumes = config.volumes.iter().filter(lacks_snapshots);
+    volumes.map(ToString::to_string).collect()
+}
+
+fn is_qcow2(volume: &str) -> bool {
+    std::path::Path::new(volume)
+        .extension()
+        .is_some_and(|extension| extension == "qcow2")
+}
+
+fn judge_locks(guest: &GuestRef, details: &Details) -> Vec<Finding> {
+    let lock = details.config.lock.as_deref();
+    let half_made: Vec<&Snapshot> = details
+        .snapshots
+        .iter()
+        .filter(|snapshot| snapshot.state != SnapshotState::Complete)
+        .collect();
+    let of_snapshot = lock.filter(|lock| plan::may_be_left_over(lock));
+    match (lock, details.running_tasks.first()) {
+        (None, _) if half_made.is_empty() => Vec::new(),
+        (Some(lock), _) if of_snapshot.is_none() => vec![Finding::Locked {
+            guest: guest.clone(),
+            lock: lock.to_owned(),
+        }],
+        (_, Some(task)) => vec![Finding::UnderWay {
+            guest: guest.clone(),
+            task: task.clone(),
+        }],
+        (_, None) => stuck(guest, of_snapshot, &half_made),
+    }
+}
+
+/// The lock goes with the first snapshot: it is to be taken away once.
+fn stuck(guest: &GuestRef, lock: Option<&str>, half_made: &[&Snapshot]) -> Vec<Finding> {
+    let mut lock = lock.map(ToOwned::to_owned);
+    let mut findings: Vec<Finding> = half_made
+        .iter()
+        .map(|snapshot| Finding::Stuck {
+            guest: guest.clone(),
+            snapshot: Some((snapshot.name.clone(), snapshot.state.to_string())),
+            lock: lock.take(),
+        })
+        .collect();
+    if lock.is_some() {
+        findings.push(Finding::Stuck {
+            guest: guest.clone(),
+            snapshot: None,
+            lock,
+        });
+    }
+    findings
+}
+
+/// With snapshots, disks on local storages cannot be copied to another node while the guest runs,
+/// unless replication has brought them there (`scan_local_volumes` in `PVE/QemuMigrate.pm`,
+/// `PVE/LXC/Migrate.pm`). A cluster of one node migrates nothing.
+fn judge_migration(cluster: &ClusterReading) -> Option<Finding> {
+    if cluster.inventory.nodes.len() < 2 {
+        return None;
+    }
+    let is_local = |node: &str, name: &str| {
+        let mut usages = cluster.inventory.storages.iter();
+        usages.any(|usage| usage.storage == name && usage.node == node && !usage.shared)
+    };
+    let guests: Vec<Vmid> = read_guests(cluster)
+        .filter(|(guest, details)| {
+            let mut storages = details.config.storages();
+            !is_replicated(cluster, guest.vmid)
+                && storages.any(|storage| is_local(&guest.node, storage))
+        })
+        .map(|(guest, _)| guest.vmid)
+        .collect();
+    (!guests.is_empty()).then_some(Finding::BlocksMigration(guests))
+}
+
+/// `snapshot_delete` in `PVE/AbstractConfig.pm` refuses without force what a job still needs.
+fn judge_replication(cluster: &ClusterReading) -> Option<Finding> {
+    let guests: Vec<Vmid> = read_guests(cluster)
+        .map(|(guest, _)| guest.vmid)
+        .filter(|vmid| is_replicated(cluster, *vmid))
+        .collect();
+    (!guests.is_empty()).then_some(Finding::Replicated(guests))
+}
+
+fn is_replicated(cluster: &ClusterReading, vmid: Vmid) -> bool {
+    let mut jobs = cluster.replication.iter();
+    jobs.any(|job| job.vmid == vmid.get() && !job.disabled)
+}
+
+/// The guests that could be read, with what was read.
+pub(super) fn read_guests(cluster: &ClusterReading) -> impl Iterator<Item = (&Guest, &Details)> {
+    cluster.guests.iter().filter_map(|reading| {
+        let details = reading.details.as_ref()?.as_ref().ok()?;
+        Some((&reading.guest, details))
+    })
+}

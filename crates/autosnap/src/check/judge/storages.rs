@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Space: storages at or near the limit, and RAM that would not fit.
+
+use std::collections::BTreeMap;
+
+use autosnap_core::guest::{Guest, GuestKind, GuestStatus, Vmid};
+use autosnap_core::storage::{StorageUsage, StorageVerdict};
+
+use super::guests::read_guests;
+use crate::check::Settings;
+use crate::check::finding::Finding;
+use crate::check::reading::{ClusterReading, Details};
+
+/// How many points below the limit a storage is worth a word.
+const NEAR: f64 = 5.0;
+
+/// PVE's default for a VM without `memory`, in MiB (`PVE/QemuServer/Memory.pm`).
+const DEFAULT_MEMORY_MIB: u64 = 512;
+
+/// What PVE adds for the state of devices, in MiB (`__snapshot_save_vmstate` in
+/// `PVE/QemuConfig.pm`).
+const DEVICE_STATE_MIB: u64 = 500;
+
+/// Judges the storages of the selected guests, and the space for RAM if it is to be saved.
+pub(super) fn judge(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = used_storages(cluster)
+        .into_iter()
+        .filter_map(|(usage, guests)| judge_usage(settings, usage, guests))
+        .collect();
+    if settings.with_ram {
+        let guests = read_guests(cluster);
+        findings.extend(guests.filter_map(|(guest, details)| judge_ram(guest, details, cluster)));
+    }
+    findings
+}
+
+/// Each storage with the guests that have disks on it. A shared storage counts once for each node,
+/// as PVE lists it.
+fn used_storages(cluster: &ClusterReading) -> Vec<(&StorageUsage, Vec<Vmid>)> {
+    let mut guests_of: BTreeMap<(&str, &str), Vec<Vmid>> = BTreeMap::new();
+    for (guest, details) in read_guests(cluster) {
+        for storage in details.config.storages() {
+            let guests = guests_of.entry((&guest.node, storage)).or_default();
+            guests.push(guest.vmid);
+        }
+    }
+    let found = guests_of
+        .into_iter()
+        .filter_map(|((node, storage), guests)| {
+            let usage = find(cluster, node, storage)?;
+            Some((usage, guests))
+        });
+    found.collect()
+}
+
+fn judge_usage(settings: &Settings, usage: &StorageUsage, guests: Vec<Vmid>) -> Option<Finding> {
+    let (percent, full) = match usage.verdict(settings.limit) {
+        StorageVerdict::Full { percent, .. } => (percent, true),
+        StorageVerdict::Ok { percent } => (percent, false),
+        StorageVerdict::NotCheckable { .. } => return None,
+    };
+    let worth_a_word = full || percent > f64::from(settings.limit.get()) - NEAR;
+    worth_a_word.then(|| Finding::Storage {
+        node: usage.node.clone(),
+        storage: usage.storage.clone(),
+        percent,
+        limit: settings.limit,
+        full,
+        guests,
+    })
+}
+
+/// PVE allocates twice the memory, so that the VM stops for the shortest time, and 500 MiB.
+fn judge_ram(guest: &Guest, details: &Details, cluster: &ClusterReading) -> Option<Finding> {
+    if guest.kind != GuestKind::Qemu || guest.status != GuestStatus::Running {
+        return None;
+    }
+    let memory = details.config.memory_mib.unwrap_or(DEFAULT_MEMORY_MIB);
+    let needed_mib = memory.saturating_mul(2).saturating_add(DEVICE_STATE_MIB);
+    let storage = state_storage(guest, details, cluster);
+    let usage = find(cluster, &guest.node, &storage).filter(|usage| usage.total > 0)?;
+    let free_mib = usage.total.saturating_sub(usage.used) >> 20;
+    (free_mib < needed_mib).then(|| Finding::RamDoesNotFit {
+        guest: guest.into(),
+        storage,
+        needed_mib,
+        free_mib,
+    })
+}
+
+/// Where PVE puts the RAM (`find_vmstate_storage` in `PVE/QemuConfig.pm`): the storage the VM
+/// names, else a shared one of its disks, else a local one, and among these the last that keeps
+/// files, or the first; without any disk `local`.
+fn state_storage(guest: &Guest, details: &Details, cluster: &ClusterReading) -> String {
+    if let Some(named) = &details.state_storage {
+        return named.clone();
+    }
+    let (mut shared, mut local): (Option<&str>, Option<&str>) = (None, None);
+    for storage in details.config.storages() {
+        let Some(usage) = find(cluster, &guest.node, storage) else {
+            continue;
+        };
+        let slot = if usage.shared {
+            &mut shared
+        } else {
+            &mut local
+        };
+        if slot.is_none() || keeps_files(&usage.kind) {
+            *slot = Some(storage);
+        }
+    }
+    shared.or(local).unwrap_or("local").to_owned()
+}
+
+/// The plug-ins with a `path`.
+fn keeps_files(kind: &str) -> bool {
+    matches!(
+        kind,
+        "dir" | "nfs" | "cifs" | "glusterfs" | "cephfs" | "btrfs"
+    )
+}
+
+fn find<'a>(cluster: &'a ClusterReading, node: &str, storage: &str) -> Option<&'a StorageUsage> {
+    let mut usages = cluster.inventory.storages.iter();
+    usages.find(|usage| usage.node == node && usage.storage == storage)
+}

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The judgement, on readings made by hand: what was read goes in, kinds of findings come out.
+
+use std::collections::BTreeMap;
+
+use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
+use autosnap_core::select::{Inventory, NodeInfo, Selection};
+use autosnap_core::snapshot::{Snapshot, SnapshotState};
+use autosnap_core::storage::{StorageLimit, StorageUsage};
+use pve_client::{ClusterStatus, Fingerprint, PeerCertificate, ReplicationJob};
+
+use super::*;
+use crate::check::finding::Severity;
+use crate::check::reading::{Details, GuestReading, Login, Privileges};
+
+const NOW: i64 = 1_795_398_166;
+const GIB: u64 = 1 << 30;
+
+fn settings(selection: &str) -> Settings {
+    Settings {
+        selection: Selection::parse(selection).unwrap(),
+        name_trouble: None,
+        hook_trouble: None,
+        with_ram: false,
+        only_running: false,
+        limit: StorageLimit::default(),
+        reads_at_once: 1,
+    }
+}
+
+fn guest(number: u32) -> Guest {
+    Guest {
+        vmid: Vmid::new(number).unwrap(),
+        kind: GuestKind::Qemu,
+        node: "pve1".to_owned(),
+        name: None,
+        status: GuestStatus::Running,
+        template: false,
+        tags: Vec::new(),
+        pool: None,
+        lock: None,
+    }
+}
+
+fn details(config: &[(&str, &str)]) -> Details {
+    let state_storage = config.iter().find(|(key, _)| *key == "vmstatestorage");
+    Details {
+        config: GuestConfig::read(GuestKind::Qemu, config.iter().copied()),
+        state_storage: state_storage.map(|(_, value)| (*value).to_owned()),
+        snapshots: Vec::new(),
+        feature: Some(true),
+        running_tasks: Vec::new(),
+    }
+}
+
+fn storage(name: &str, kind: &str, used_percent: u64) -> StorageUsage {
+    StorageUsage {
+        node: "pve1".to_owned(),
+        storage: name.to_owned(),
+        kind: kind.to_owned(),
+        shared: false,
+        content: vec!["images".to_owned()],
+        total: 100 * GIB,
+        used: used_percent * GIB,
+        status: "available".to_owned(),
+    }
+}
+
+fn all_privileges() -> Privileges {
+    let all = ["VM.Audit", "VM.Snapshot", "Datastore.Audit", "Pool.Audit"];
+    let passed_on = |privilege: &&str| ((*privilege).to_owned(), true);
+    let on_root: BTreeMap<String, bool> = all.iter().map(passed_on).collect();
+    BTreeMap::from([("/".to_owned(), on_root)])
+}
+
+/// One node, one storage, and the given guests, with nothing wrong.
+fn cluster(guests: Vec<(Guest, Option<Details>)>) -> ClusterReading {
+    let guests: Vec<GuestReading> = guests
+        .into_iter()
+        .map(|(guest, details)| GuestReading {
+            guest,
+            details: details.map(Ok),
+        })
+        .collect();
+    ClusterReading {
+        status: None,
+        separated: None,
+        privileges: Some(all_privileges()),
+        inventory: Inventory {
+            guests: guests.iter().map(|reading| reading.guest.clone()).collect(),
+            nodes: vec![NodeInfo {
+                name: "pve1".to_owned(),
+                online: true,
+            }],
+            pools: Vec::new(),
+            storages: vec![storage("tank", "zfspool", 10)],
+        },
+        guests,
+        warnings: Vec::new(),
+        replication: Vec::new(),
+    }
+}
+
+fn one(details: Details) -> ClusterReading {
+    cluster(vec![(guest(100), Some(details))])
+}
+
+fn judged(settings: &Settings, cluster: ClusterReading) -> Vec<Finding> {
+    let reading = Reading {
+        login: Login {
+            user: "backup@pve".to_owned(),
+            token: Some("auto".to_owned()),
+        },
+        hosts: Vec::new(),
+        cluster: Some(cluster),
+    };
+    judge(settings, &reading, false, NOW)
+}
+
+/// The kinds of what is found, in order.
+#[track_caller]
+fn check(cluster: ClusterReading, expected: &[&str]) -> Vec<Finding> {
+    check_with(&settings("@all"), cluster, expected)
+}
+
+#[track_caller]
+fn check_with(settings: &Settings, cluster: ClusterReading, expected: &[&str]) -> Vec<Finding> {
+    let findings = judged(settings, cluster);
+    let kinds: Vec<&str> = findings.iter().map(Finding::kind).collect();
+    assert_eq!(kinds, expected, "{findings:?}");
+    findings
+}
+
+const DISK: (&str, &str) = ("scsi0", "tank:vm-100-disk-0,size=1G");
+
+#[test]
+fn a_healthy_guest_gives_no_finding() {
+    check(one(details(&[DISK])), &[]);
+}
+
+#[test]
+fn an_empty_selection_is_a_problem() {
+    let found = check(cluster(Vec::new()), &["nothing-selected"]);
+    assert_eq!(found[0].severity(), Severity::Problem);
+}
+
+#[test]
+fn guests_nobody_can_snapshot_are_told_apart() {
+    let mut off = guest(100);
+    off.status = GuestStatus::Unknown;
+    let mut template = guest(101);
+    template.template = true;
+    check(
+        cluster(vec![(off, None), (template, None)]),
+        &["node-offline", "template"],
+    );
+}
+
+#[test]
+fn the_disk_that_prevents_a_snapshot_is_named() {
+    let mut raw = details(&[DISK, ("scsi1", "bulk:100/vm-100-disk-1.raw,size=1G")]);
+    raw.feature = Some(false);
+    let mut cluster = one(raw);
+    cluster.inventory.storages.push(storage("bulk", "dir", 1));
+    let found = check(cluster, &["cannot-snapshot"]);
+    let text = found[0].to_string();
+    assert!(
+        text.ends_with("allow it: scsi1: bulk:100/vm-100-disk-1.raw"),
+        "{text}"
+    );
+}
+
+#[test]
+fn devices_are_skipped_by_a_snap_and_so_only_a_warning() {
+    let mut device = details(&[DISK, ("scsi1", "/dev/sdb")]);
+    device.feature = Some(false);
+    let found = check(one(device), &["unsupported"]);
+    assert_eq!(found[0].severity(), Severity::Warning);
+    assert!(found[0].prevents(Vmid::new(100).unwrap()));
+}
+
+fn half_made(state: SnapshotState) -> Snapshot {
+    Snapshot {
+        name: "autodaily1".to_owned(),
+        taken_at: Some(1),
+        description: String::new(),
+        parent: None,
+        with_ram: false,
+        state,
+    }
+}
+
+#[test]
+fn what_was_left_behind_comes_with_its_commands() {
+    let mut left = details(&[DISK, ("lock", "snapshot-delete")]);
+    left.snapshots.push(half_made(SnapshotState::Deleting));
+    let found = check(one(left.clone()), &["stuck"]);
+    assert_eq!(
+        found[0].commands(),
+        ["qm unlock 100 && qm delsnapshot 100 autodaily1 --force"]
+    );
+    assert_eq!(found[0].severity(), Severity::Problem);
+    left.running_tasks.push("qmdelsnapshot".to_owned());
+    check(one(left), &["under-way"]);
+}
+
+#[test]
+fn a_lock_alone_and_a_snapshot_alone_are_stuck_too() {
+    let found = check(one(details(&[DISK, ("lock", "snapshot")])), &["stuck"]);
+    assert_eq!(found[0].commands(), ["qm unlock 100"]);
+    let mut unlocked = details(&[DISK]);
+    unlocked.snapshots.push(half_made(SnapshotState::Preparing));
+    unlocked.snapshots.push(half_made(SnapshotState::Complete));
+    let found = check(one(unlocked), &["stuck"]);
+    assert_eq!(
+        found[0].commands(),
+        ["qm delsnapshot 100 autodaily1 --force"]
+    );
+    assert_eq!(found[0].severity(), Severity::Warning);
+    assert!(!found[0].prevents(Vmid::new(100).unwrap()));
+}
+
+#[test]
+fn containers_are_unlocked_by_their_own_tool() {
+    let mut container = guest(200);
+    container.kind = GuestKind::Lxc;
+    let details = details(&[("lock", "snapshot")]);
+    let found = check(cluster(vec![(container, Some(details))]), &["stuck"]);
+    assert_eq!(found[0].commands(), ["pct unlock 200"]);
+}
+
+#[test]
+fn other_locks_are_somebody_elses() {
+    let found = check(one(details(&[DISK, ("lock", "backup")])), &["locked"]);
+    assert_eq!(found[0].to_string(), "VM 100 on node pve1: locked (backup)");
+}
+
+#[test]
+fn storages_near_and_above_the_limit_differ() {
+    for (percent, expected) in [
+        (89, None),
+        (90, None),
+        (91, Some(Severity::Warning)),
+        (95, Some(Severity::Warning)),
+        (96, Some(Severity::Problem)),
+    ] {
+        let mut cluster = one(details(&[DISK]));
+        cluster.inventory.storages = vec![storage("tank", "zfspool", percent)];
+        let found = judged(&settings("@all"), cluster);
+        let weight = found.first().map(Finding::severity);
+        assert_eq!(weight, expected, "{percent}");
+    }
+}
+
+#[test]
+fn ram_needs_twice_the_memory_where_pve_would_put_it() {
+    let ram = Settings {
+        with_ram: true,
+        ..settings("@all")
+    };
+    let memory = |mib: &'static str| details(&[DISK, ("memory", mib)]);
+    // 90 GiB are free: (90 * 1024 - 500) / 2 = 45830.
+    check_with(&ram, one(memory("45830")), &[]);
+    let found = check_with(&ram, one(memory("45831")), &["ram-does-not-fit"]);
+    assert!(
+        found[0].to_string().contains("needs 92162 MiB"),
+        "{}",
+        found[0]
+    );
+    check(one(memory("45831")), &[]);
+    let mut stopped = one(memory("45831"));
+    stopped.guests[0].guest.status = GuestStatus::Stopped;
+    check_with(&ram, stopped, &[]);
+}
+
+#[test]
+fn the_storage_for_ram_is_the_one_pve_would_choose() {
+    let ram = Settings {
+        with_ram: true,
+        ..settings("@all")
+    };
+    let disks = [
+        DISK,
+        ("scsi1", "files:1/a.qcow2"),
+        ("scsi2", "san:b"),
+        ("memory", "999999"),
+    ];
+    let mut shared = storage("san", "rbd", 10);
+    shared.shared = true;
+    let storages = [
+        storage("files", "dir", 10),
+        storage("other", "dir", 10),
+        storage("tank", "zfspool", 10),
+    ];
+    let chosen = |details: Details, storages: &[StorageUsage]| {
+        let mut cluster = one(details);
+        cluster.inventory.storages = storages.to_vec();
+        let found = judged(&ram, cluster);
+        found.into_iter().find_map(|finding| match finding {
+            Finding::RamDoesNotFit { storage, .. } => Some(storage),
+            _ => None,
+        })
+    };
+    let with_shared = [&storages[..], &[shared]].concat();
+    assert_eq!(
+        chosen(details(&disks), &with_shared).as_deref(),
+        Some("san")
+    );
+    assert_eq!(
+        chosen(details(&disks[..2]), &storages).as_deref(),
+        None,
+        "fits"
+    );
+    let local = [disks[0], disks[1], disks[3]];
+    assert_eq!(chosen(details(&local), &storages).as_deref(), Some("files"));
+    let named = [disks[0], disks[3], ("vmstatestorage", "other")];
+    assert_eq!(chosen(details(&named), &storages).as_deref(), Some("other"));
+}
+
+#[test]
+fn snapshots_in_the_way_of_migration_and_replication_are_noted() {
+    let both = vec![
+        (guest(100), Some(details(&[DISK]))),
+        (guest(101), Some(details(&[DISK]))),
+    ];
+    let mut cluster = cluster(both);
+    cluster.inventory.nodes.push(NodeInfo {
+        name: "pve2".to_owned(),
+        online: true,
+    });
+    let job = |vmid, disabled| ReplicationJob {
+        vmid,
+        target: None,
+        disabled,
+    };
+    cluster.replication = vec![job(100, false), job(101, true), job(999, false)];
+    let found = check(cluster, &["blocks-migration", "replicated"]);
+    let vmid = |number| vec![Vmid::new(number).unwrap()];
+    assert_eq!(found[0], Finding::BlocksMigration(vmid(101)));
+    assert_eq!(found[1], Finding::Replicated(vmid(100)));
+}
+
+fn privileges(entries: &[(&str, &[(&str, bool)])]) -> Privileges {
+    let on_path = |list: &[(&str, bool)]| {
+        let owned = list
+            .iter()
+            .map(|(name, passed_on)| ((*name).to_owned(), *passed_on));
+        owned.collect()
+    };
+    let entries = entries.iter();
+    entries
+        .map(|(path, list)| ((*path).to_owned(), on_path(list)))
+        .collect()
+}
+
+#[test]
+fn privileges_are_inherited_as_pve_passes_them_on() {
+    let held = privileges(&[
+        ("/", &[("VM.Audit", true), ("Pool.Audit", false)]),
+        ("/vms/100", &[("VM.Snapshot", false)]),
+        ("/pool/lab", &[("Pool.Audit", true)]),
+    ]);
+    for (path, privilege, expected) in [
+        ("/", "Pool.Audit", true),
+        ("/vms", "Pool.Audit", false),
+        ("/vms", "VM.Audit", true),
+        ("/vms/101", "VM.Audit", true),
+        ("/vms/100", "VM.Audit", false),
+        ("/vms/100", "VM.Snapshot", true),
+        ("/vms/101", "VM.Snapshot", false),
+        ("/pool/lab/nested", "Pool.Audit", true),
+        ("/pool/labor", "Pool.Audit", false),
+    ] {
+        assert_eq!(
+            super::privileges::holds(&held, path, privilege),
+            expected,
+            "{path} {privilege}"
+        );
+    }
+}
+
+#[test]
+fn a_missing_privilege_comes_with_the_lines_that_grant_it() {
+    let mut cluster = cluster(vec![
+        (guest(100), Some(details(&[DISK]))),
+        (guest(101), Some(details(&[("scsi0", "hidden:x")]))),
+    ]);
+    let audit: &[(&str, bool)] = &[("VM.Audit", true)];
+    let both: &[(&str, bool)] = &[("VM.Audit", true), ("VM.Snapshot", true)];
+    cluster.privileges = Some(privileges(&[("/", audit), ("/vms/100", both)]));
+    let kinds = ["missing-privilege"; 3];
+    let found = check_with(&settings("@all,@pool-lab"), cluster, &kinds);
+    let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert!(
+        texts[0].starts_with("VM.Snapshot is missing on /vms/101: "),
+        "{texts:?}"
+    );
+    assert!(texts[1].starts_with("Datastore.Audit is missing on /storage/hidden: "));
+    assert!(texts[2].starts_with("Pool.Audit is missing on /pool/lab: "));
+    assert_eq!(
+        found[0].commands(),
+        [
+            "pveum acl modify /vms/101 --users backup@pve --roles Autosnap",
+            "pveum acl modify /vms/101 --tokens 'backup@pve!auto' --roles Autosnap",
+        ]
+    );
+    assert!(found[0].prevents(Vmid::new(101).unwrap()));
+    assert!(!found[0].prevents(Vmid::new(100).unwrap()));
+}
+
+#[test]
+fn a_login_without_any_privilege_is_told_so_once() {
+    let mut cluster = cluster(Vec::new());
+    cluster.privileges = Some(Privileges::new());
+    cluster.separated = Some(false);
+    let found = check(cluster, &["nothing-selected", "no-privileges"]);
+    let lines = ["pveum acl modify / --users backup@pve --roles Autosnap"];
+    assert_eq!(found[1].commands(), lines, "its privileges are its user's");
+}
+
+#[test]
+fn lost_quorum_stops_everything() {
+    let mut cluster = one(details(&[DISK]));
+    cluster.status = Some(ClusterStatus {
+        quorate: Some(false),
+        ..ClusterStatus::default()
+    });
+    let found = check(cluster, &["no-quorum"]);
+    assert!(found[0].prevents(Vmid::new(100).unwrap()));
+}
+
+fn host(state: HostState, ends_in_days: i64) -> HostReading {
+    HostReading {
+        endpoint: "pve1".parse().unwrap(),
+        certificate: Some(PeerCertificate {
+            fingerprint: Fingerprint::of_certificate(b"x"),
+            subject: None,
+            issuer: None,
+            not_before: None,
+            not_after: Some(NOW + ends_in_days * 86_400),
+        }),
+        state,
+    }
+}
+
+#[test]
+fn hosts_are_judged_by_what_they_said() {
+    let ok = |lead| HostState::Ok {
+        version: "8.4.21".to_owned(),
+        clock_lead: Some(lead),
+    };
+    for (state, days, expected) in [
+        (ok(2), 400, &[][..]),
+        (ok(-30), 400, &["clock-differs"]),
+        (ok(0), 9, &["certificate-ends"]),
+        (ok(0), -1, &["certificate-ends"]),
+        (
+            HostState::Unreachable("off".to_owned()),
+            400,
+            &["host-unreachable"],
+        ),
+        (HostState::Refused("401".to_owned()), 400, &["host-refuses"]),
+    ] {
+        let found = judge_host(&host(state.clone(), days), NOW);
+        let kinds: Vec<&str> = found.iter().map(Finding::kind).collect();
+        assert_eq!(kinds, expected, "{state:?} {days}");
+    }
+}
+
+#[test]
+fn the_fingerprints_to_pin_are_shown_once_each() {
+    let state = HostState::Unreachable(String::new());
+    let hosts = [host(state.clone(), 400), host(state, 400)];
+    let pin = format!("--fingerprint={}", Fingerprint::of_certificate(b"x"));
+    assert_eq!(any_certificate(&hosts).commands(), [pin]);
+    assert!(any_certificate(&[]).commands().is_empty());
+}

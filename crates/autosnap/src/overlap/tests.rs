@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The lock, between two holders in one process: the system tells open files apart, not processes.
+
+use super::*;
+
+fn overlap(action: OnOverlap) -> Overlap {
+    let hosts = ["pve1:8006".parse().unwrap()];
+    Overlap::new(action, Duration::from_secs(3600), "daily", &hosts)
+}
+
+async fn enter(overlap: &Overlap, folder: &Path) -> Entry {
+    overlap.enter_at(folder, |_| {}).await
+}
+
+fn name(label: &str, hosts: &str) -> String {
+    let hosts = hosts
+        .parse::<pve_client::HostList>()
+        .unwrap()
+        .into_endpoints();
+    Overlap::new(OnOverlap::Wait, Duration::ZERO, label, &hosts).name
+}
+
+#[test]
+fn the_name_stands_for_label_and_hosts_in_any_order() {
+    assert_eq!(name("daily", "pve1,PVE2:8006"), name("daily", "pve2,pve1"));
+    assert_ne!(name("daily", "pve1"), name("weekly", "pve1"));
+    assert_ne!(name("daily", "pve1"), name("daily", "pve1:8007"));
+    // Written down: another version of the program must find the same name.
+    assert_eq!(name("daily", "pve1"), "daily-b26c2887c5bfd38f.lock");
+}
+
+#[tokio::test]
+async fn a_second_run_skips_or_fails_and_says_who_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let Entry::Go(held) = enter(&overlap(OnOverlap::Wait), folder.path()).await else {
+        panic!("the first run gets the lock");
+    };
+    let Entry::Skip(holder) = enter(&overlap(OnOverlap::Skip), folder.path()).await else {
+        panic!("skip");
+    };
+    let who = format!("process {} since ", std::process::id());
+    assert!(holder.to_string().contains(&who), "{holder}");
+    assert!(matches!(
+        enter(&overlap(OnOverlap::Fail), folder.path()).await,
+        Entry::Fail(_)
+    ));
+    drop(held);
+    assert!(matches!(
+        enter(&overlap(OnOverlap::Fail), folder.path()).await,
+        Entry::Go(_)
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_run_gives_up_at_its_time_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = enter(&overlap(OnOverlap::Wait), folder.path()).await;
+    let began = Instant::now();
+    let second = enter(&overlap(OnOverlap::Wait), folder.path()).await;
+    assert!(matches!(second, Entry::TimedOut(_)), "{second:?}");
+    assert_eq!(began.elapsed().as_secs(), 3600);
+    drop(first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_run_goes_on_when_the_first_one_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = enter(&overlap(OnOverlap::Wait), folder.path()).await;
+    let path = folder.path().to_owned();
+    let mut told = 0;
+    let waiting = overlap(OnOverlap::Wait);
+    let second = waiting.enter_at(&path, |_| told += 1);
+    let ending = async {
+        sleep(Duration::from_secs(60)).await;
+        drop(first);
+    };
+    let (second, ()) = tokio::join!(second, ending);
+    assert!(matches!(second, Entry::Go(_)), "{second:?}");
+    assert_eq!(told, 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_is_for_the_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let overlap = overlap(OnOverlap::Wait);
+    let _held = enter(&overlap, folder.path()).await;
+    let file = std::fs::metadata(folder.path().join(&overlap.name)).unwrap();
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_lock_that_cannot_be_made_does_not_stop_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let entry = enter(&overlap(OnOverlap::Fail), &missing).await;
+    assert!(matches!(entry, Entry::Unprotected(_)), "{entry:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_goes_with_the_run_and_a_removed_one_protects_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let overlap = overlap(OnOverlap::Fail);
+    let path = folder.path().join(&overlap.name);
+    let waiting = open(&path).unwrap();
+    let held = enter(&overlap, folder.path()).await;
+    assert!(has_name(&waiting, &path));
+    drop(held);
+    assert!(!path.exists());
+    assert!(
+        !has_name(&waiting, &path),
+        "the one that waited must open anew"
+    );
+    let Entry::Go(_held) = enter(&overlap, folder.path()).await else {
+        panic!("the next run gets the lock");
+    };
+    assert!(!has_name(&waiting, &path));
+}

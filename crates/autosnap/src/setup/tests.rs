@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The lines of `setup`, read as a shell would read them.
+
+use super::*;
+
+fn plan(paths: &[&str]) -> Plan {
+    Plan {
+        user: "autosnap@pve".to_owned(),
+        token_id: "nightly".to_owned(),
+        role: "Autosnap".to_owned(),
+        paths: paths.iter().map(|path| path.parse().unwrap()).collect(),
+        hosts: Some("pve1,pve2".to_owned()),
+        token_file: "/etc/cv4pve-autosnap/api-token".into(),
+        write: None,
+    }
+}
+
+/// The lines that a shell would run.
+fn run_lines(plan: &Plan) -> Vec<String> {
+    let text = commands(plan);
+    let lines = text.lines().filter(|line| !line.is_empty());
+    lines
+        .filter(|line| !line.starts_with('#'))
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+#[test]
+fn role_user_and_token_come_in_the_order_pve_needs() {
+    assert_eq!(
+        run_lines(&plan(&["/"])),
+        [
+            "pveum role add Autosnap --privs 'VM.Audit,VM.Snapshot,Datastore.Audit,Pool.Audit'",
+            "pveum user add autosnap@pve --comment 'takes and removes snapshots'",
+            "pveum acl modify / --users autosnap@pve --roles Autosnap",
+            "pveum user token add autosnap@pve nightly --privsep 1",
+            "pveum acl modify / --tokens 'autosnap@pve!nightly' --roles Autosnap",
+            "install -d -m 0700 '/etc/cv4pve-autosnap'",
+            "( umask 077; touch '/etc/cv4pve-autosnap/api-token' )",
+        ]
+    );
+}
+
+#[test]
+fn a_pool_alone_would_hide_the_storages() {
+    let lines = run_lines(&plan(&["/pool/lab/nested"]));
+    let granted = |path: &str| {
+        let start = format!("pveum acl modify {path} ");
+        lines.iter().filter(|line| line.starts_with(&start)).count()
+    };
+    assert_eq!((granted("/pool/lab/nested"), granted("/storage")), (2, 2));
+    let lines = run_lines(&plan(&["/vms/100", "/storage/tank"]));
+    assert!(!lines.iter().any(|line| line.contains("modify /storage ")));
+}
+
+#[test]
+fn the_parameter_file_selects_what_was_granted() {
+    for (paths, guests) in [
+        (&["/"][..], "@all"),
+        (&["/pool/prod", "/vms/100"], "@pool-prod,100"),
+        (&["/storage/tank", "/pool/lab/nested"], "@pool-lab/nested"),
+    ] {
+        let file = parameter_file(&plan(paths));
+        assert!(file.ends_with(&format!("--vmid={guests}\n")), "{file}");
+        assert!(file.contains("--host=pve1,pve2\n"), "{file}");
+        assert!(file.contains("--api-token=\"file:/etc/cv4pve-autosnap/api-token\"\n"));
+    }
+}
+
+#[test]
+fn paths_are_those_of_guests_and_storages() {
+    for path in [
+        "/",
+        "/vms",
+        "/vms/100",
+        "/pool/a",
+        "/pool/a/b/c",
+        "/storage",
+        "/storage/nfs.1",
+    ] {
+        assert!(path.parse::<AclPath>().is_ok(), "{path}");
+    }
+    for path in [
+        "",
+        "vms",
+        "/nodes/pve1",
+        "/access",
+        "/vms/x",
+        "/vms/7",
+        "/vms/+700",
+        "/vms/0700",
+        "/pool/",
+        "/pool/a b",
+        "/pool/a//b",
+        "//vms",
+        "/pool/$(id)",
+    ] {
+        assert!(path.parse::<AclPath>().is_err(), "{path}");
+    }
+}
+
+#[test]
+fn names_that_pve_or_a_shell_would_not_take_are_refused() {
+    assert!(is_user("autosnap@pve") && is_user("first.last@ad-1"));
+    assert!(!is_user("autosnap") && !is_user("a b@pve") && !is_user("a'@pve") && !is_user("@pve"));
+    assert!(is_token_id("nightly-2") && !is_token_id("2nightly") && !is_token_id("a!b"));
+    assert!(is_role("Snap.Runner_1") && !is_role("pveAdmin") && !is_role("a,b"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_is_written_for_its_owner_and_never_over_another() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("autosnap.conf");
+    write_new(&path, "--host=pve1\n").unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let fault = write_new(&path, "other").unwrap_err();
+    assert!(fault.hint.unwrap().contains("not overwritten"));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "--host=pve1\n");
+}

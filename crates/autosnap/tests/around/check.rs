@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! `check` finds what is wrong, changes nothing, and agrees with what a `snap` then does.
+
+use serde_json::{Value, json};
+
+use crate::support::{cluster, cluster_of, host, program, program_as, run, world};
+
+fn findings(text: &str) -> Vec<(String, Option<u64>)> {
+    let report: Value = serde_json::from_str(text).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    findings
+        .iter()
+        .map(|finding| {
+            (
+                finding["kind"].as_str().unwrap().to_owned(),
+                finding["vmid"].as_u64(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn every_guest_is_judged_and_nothing_is_changed() {
+    let simulator = cluster();
+    let (status, stdout, stderr) =
+        run(program_as("auto", &simulator).args(["check", "--output=json"]));
+    assert_eq!(status, 1, "{stdout}{stderr}");
+    let found = findings(&stdout);
+    for expected in [
+        ("cannot-snapshot", Some(101)),
+        ("locked", Some(102)),
+        ("stuck", Some(103)),
+        ("storage", None),
+        ("node-offline", Some(105)),
+        ("any-certificate", None),
+    ] {
+        let expected = (expected.0.to_owned(), expected.1);
+        assert!(found.contains(&expected), "{expected:?} in {found:?}");
+    }
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    let ready: Vec<u64> = report["guests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|guest| guest["ready"] == json!(true))
+        .map(|guest| guest["vmid"].as_u64().unwrap())
+        .collect();
+    assert_eq!(ready, [100]);
+    assert_eq!(report["hosts"][0]["fingerprint"], simulator.fingerprint());
+    assert!(simulator.journal().mutations().is_empty());
+}
+
+#[test]
+fn the_words_are_for_an_administrator() {
+    let simulator = cluster();
+    let (_, stdout, _) = run(program_as("auto", &simulator).arg("check"));
+    for expected in [
+        "Login backup@pve!auto: API token",
+        "Guests: 6 visible, 6 selected, 1 can be snapshotted now",
+        "    100 qemu web01 on pve1: can be snapshotted",
+        "PROBLEM: VM 102 on node pve1: locked (backup)",
+        "    qm unlock 103 && qm delsnapshot 103 autodaily260101000000 --force\n",
+        "does not allow it: scsi0: local:101/vm-101-disk-0.raw",
+        "storage bulk on node pve1 is 97.0% full, above the limit of 95%; guests: 104",
+    ] {
+        assert!(stdout.contains(expected), "{expected}\n{stdout}");
+    }
+    let pin = format!("--fingerprint={}", simulator.fingerprint());
+    assert!(stdout.contains(&pin), "{stdout}");
+}
+
+#[test]
+fn the_options_of_a_snap_can_be_pasted_and_a_healthy_guest_passes() {
+    let simulator = cluster();
+    let options = [
+        "--vmid=100",
+        "check",
+        "--label=daily",
+        "--keep=7",
+        "--state",
+        "--max-perc-storage=90",
+        "--timestamp-format=yyMMddHHmmss",
+        "--only-running",
+    ];
+    let pin = format!("--fingerprint={}", simulator.fingerprint());
+    let (status, stdout, stderr) = run(program_as("auto", &simulator).arg(pin).args(options));
+    assert_eq!(status, 0, "{stdout}{stderr}");
+    assert!(
+        stdout.contains("Check: 0 problems, 0 warnings, "),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn a_name_too_long_and_ram_that_does_not_fit_are_found() {
+    let mut world = world();
+    world["guests"][0]["config"]["memory"] = json!(60_000);
+    let simulator = cluster_of(world);
+    let options = [
+        "--vmid=100",
+        "check",
+        "--label=every_four_hours_and_a_bit",
+        "--state",
+        "-o",
+        "Json",
+        "--timestamp-format=yyyyMMddHHmmss",
+    ];
+    let (status, stdout, stderr) = run(program_as("auto", &simulator).args(options));
+    assert_eq!(status, 1, "{stderr}");
+    let kinds: Vec<String> = findings(&stdout)
+        .into_iter()
+        .map(|(kind, _)| kind)
+        .collect();
+    assert!(kinds.contains(&"invalid-name".to_owned()), "{kinds:?}");
+    assert!(kinds.contains(&"ram-does-not-fit".to_owned()), "{kinds:?}");
+}
+
+#[test]
+fn missing_privileges_come_with_the_line_that_grants_them() {
+    let simulator = cluster();
+    let (status, stdout, _) =
+        run(program_as("reader", &simulator).args(["--vmid=100,101", "check"]));
+    assert_eq!(status, 1, "{stdout}");
+    assert!(
+        stdout.contains("VM.Snapshot is missing on /vms"),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains("    pveum acl modify /vms --tokens 'backup@pve!reader' --roles Autosnap")
+    );
+    let (status, stdout, _) = run(program_as("empty", &simulator).arg("check"));
+    assert_eq!(status, 1, "{stdout}");
+    assert!(
+        stdout.contains("the login may do nothing at all"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn a_host_that_is_off_is_named_and_another_answers() {
+    let simulator = cluster();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let off = listener.local_addr().unwrap();
+    drop(listener);
+    let hosts = format!("--host={off},{}", host(&simulator));
+    let (_, stdout, _) = run(program_as("auto", &simulator).args([&hosts, "--vmid=100", "check"]));
+    assert!(
+        stdout.contains(&format!("Host {off}: does not answer")),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains(&format!("Host {}: Proxmox VE 8.", host(&simulator))),
+        "{stdout}"
+    );
+    let hosts = format!("--host={off}");
+    let (status, stdout, _) = run(program_as("auto", &simulator).args([&hosts, "check"]));
+    assert_eq!(status, 3, "{stdout}");
+}
+
+#[test]
+fn a_wrong_login_is_no_connection() {
+    let simulator = cluster();
+    let hosts = format!("--host={}", host(&simulator));
+    let token = "backup@pve!auto=99999999-9999-4999-8999-999999999999";
+    let mut command = program();
+    command
+        .env("CV4PVE_API_TOKEN", token)
+        .args([&hosts, "check"]);
+    let (status, stdout, _) = run(&mut command);
+    assert_eq!(status, 3, "{stdout}");
+    assert!(stdout.contains("refused the sign-on"), "{stdout}");
+}
+
+#[test]
+fn a_certificate_that_is_not_pinned_keeps_us_out() {
+    let simulator = cluster();
+    let pin = format!("--fingerprint={}", ["AA"; 32].join(":"));
+    let (status, stdout, _) = run(program_as("auto", &simulator).args([&pin, "check"]));
+    assert_eq!(status, 3, "{stdout}");
+    assert!(stdout.contains("PROBLEM: the certificate of "), "{stdout}");
+    assert!(stdout.contains(&simulator.fingerprint()), "{stdout}");
+    assert!(simulator.journal().requests().is_empty());
+}
+
+#[test]
+fn lost_quorum_and_a_missing_hook_are_problems() {
+    let mut world = world();
+    world["cluster"]["quorate"] = json!(false);
+    world["roles"]["Autosnap"] = json!(["VM.Audit", "VM.Snapshot", "Datastore.Audit", "Sys.Audit"]);
+    let simulator = cluster_of(world);
+    let options = ["--vmid=100", "check", "--script=missing.sh"];
+    let (status, stdout, _) = run(program_as("auto", &simulator).args(options));
+    assert_eq!(status, 1, "{stdout}");
+    assert!(
+        stdout.contains("Cluster lab: no quorum; pve1 online, pve2 offline"),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains("PROBLEM: the cluster has no quorum"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("missing.sh"), "{stdout}");
+    assert!(
+        stdout.contains("100 qemu web01 on pve1: not now: no-quorum"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn a_snap_does_what_the_check_foretold() {
+    let simulator = cluster();
+    let (_, stdout, _) = run(program_as("auto", &simulator).args(["check", "--output=json"]));
+    let foretold: Value = serde_json::from_str(&stdout).unwrap();
+    let guests = foretold["guests"].as_array().unwrap();
+    let ready = guests.iter().filter(|guest| guest["ready"] == json!(true));
+    let ready: Vec<u64> = ready.map(|guest| guest["vmid"].as_u64().unwrap()).collect();
+    let snap = ["snap", "--label=foretold", "--keep=1"];
+    let (status, _, _) = run(program_as("auto", &simulator).arg("--vmid=@all").args(snap));
+    assert_eq!(status, 1);
+    let status = ["--vmid=@all", "status", "--label=foretold", "--output=json"];
+    let (_, stdout, _) = run(program_as("auto", &simulator).args(status));
+    let rows: Value = serde_json::from_str(&stdout).unwrap();
+    let taken = rows.as_array().unwrap().iter().map(|row| match &row["VM"] {
+        Value::String(text) => text.parse().unwrap(),
+        other => other.as_u64().unwrap(),
+    });
+    assert_eq!(taken.collect::<Vec<u64>>(), ready);
+}

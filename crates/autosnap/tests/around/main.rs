@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The commands around the job, and what surrounds a run, through the binary against a simulated
+//! cluster.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is how a test fails"
+)]
+
+mod check;
+mod fingerprint;
+#[cfg(unix)]
+mod overlap;
+#[cfg(unix)]
+mod setup;
+mod support;

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Two runs of the same label on the same hosts, of which the first is held up by its hook.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use pve_sim::simulator::Simulator;
+
+use crate::support::{cluster, program_as, run};
+
+fn snap(simulator: &Simulator, options: &[&str]) -> Command {
+    let mut command = program_as("auto", simulator);
+    command
+        .args(["--vmid=100", "snap", "--label=overlap", "--keep=1"])
+        .args(options);
+    command
+}
+
+/// A run that waits in its first hook until a file is there.
+struct Waiting {
+    child: Child,
+    go_on: PathBuf,
+}
+
+impl Waiting {
+    fn start(simulator: &Simulator, folder: &Path) -> Self {
+        let (begun, go_on) = (folder.join("begun"), folder.join("go-on"));
+        let script = folder.join("hook.sh");
+        // A named pipe: opening it for reading waits for whoever opens it for writing.
+        for pipe in [&begun, &go_on] {
+            let made = Command::new("mkfifo").arg(pipe).status().unwrap();
+            assert!(made.success());
+        }
+        let text = format!(
+            "#!/bin/sh\n[ \"$CV4PVE_AUTOSNAP_PHASE\" = snap-job-start ] || exit 0\n: > '{}'\ncat '{}'\n",
+            begun.display(),
+            go_on.display()
+        );
+        std::fs::write(&script, text).unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let child = snap(simulator, &[&format!("--script={}", script.display())])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut nothing = String::new();
+        std::fs::File::open(&begun)
+            .unwrap()
+            .read_to_string(&mut nothing)
+            .unwrap();
+        Self { child, go_on }
+    }
+
+    fn end(mut self) {
+        std::fs::write(&self.go_on, "").unwrap();
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_second_run_leaves_or_fails_or_gives_up_and_a_dry_run_does_not_care() {
+    let simulator = cluster();
+    let folder = tempfile::tempdir().unwrap();
+    let first = Waiting::start(&simulator, folder.path());
+    let who = format!("process {} since ", first.child.id());
+
+    let (status, stdout, stderr) = run(&mut snap(&simulator, &["--on-overlap=skip"]));
+    assert_eq!((status, stdout.as_str()), (0, ""), "{stderr}");
+    assert!(
+        stderr.starts_with("nothing done: another run has this label"),
+        "{stderr}"
+    );
+    assert!(stderr.contains(&who), "{stderr}");
+
+    let (status, _, stderr) = run(&mut snap(&simulator, &["--on-overlap=fail"]));
+    assert_eq!(status, 1);
+    assert!(
+        stderr.contains(&who) && stderr.contains("hint: "),
+        "{stderr}"
+    );
+
+    let (status, _, stderr) = run(&mut snap(&simulator, &["--overlap-timeout=0"]));
+    assert_eq!(status, 1);
+    assert!(stderr.contains("has not ended within 0 s"), "{stderr}");
+
+    let (status, _, stderr) = run(&mut snap(&simulator, &["--on-overlap=fail", "--dry-run"]));
+    assert_eq!(status, 0, "{stderr}");
+    assert!(simulator.journal().mutations().is_empty());
+    first.end();
+}
+
+#[test]
+fn a_run_that_was_killed_holds_nobody_up() {
+    let simulator = cluster();
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Waiting::start(&simulator, folder.path());
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+    // Its hook still runs, and must not have inherited the lock.
+    let (status, _, stderr) = run(&mut snap(&simulator, &["--on-overlap=fail"]));
+    assert_eq!(status, 0, "{stderr}");
+    // Opened both ways, a pipe waits for nobody: the hook may be gone.
+    let mut pipe = std::fs::OpenOptions::new();
+    let pipe = pipe.read(true).write(true).open(&first.go_on).unwrap();
+    (&pipe).write_all(b"\n").unwrap();
+}
+
+#[test]
+fn a_waiting_run_goes_on_once_the_first_has_ended() {
+    let simulator = cluster();
+    let folder = tempfile::tempdir().unwrap();
+    let first = Waiting::start(&simulator, folder.path());
+    let mut second = snap(&simulator, &["--timestamp-format=yyyyMMddHHmmssfff"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = [0; 9];
+    second
+        .stderr
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut line)
+        .unwrap();
+    assert_eq!(&line, b"waiting: ");
+    assert!(simulator.journal().mutations().is_empty());
+    first.end();
+    assert!(second.wait().unwrap().success());
+    assert!(!simulator.journal().mutations().is_empty());
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The forms of world file and credentials file, member by member. Members
+//! that are not listed are ignored, so that files can be commented.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::world::guest::Config;
+
+#[derive(Deserialize)]
+pub(super) struct WorldFile {
+    pub(super) cluster: ClusterFile,
+    #[serde(default)]
+    pub(super) storages: Vec<StorageFile>,
+    #[serde(default)]
+    pub(super) guest_defaults: BTreeMap<String, Config>,
+    #[serde(default)]
+    pub(super) guests: Vec<GuestFile>,
+    #[serde(default)]
+    pub(super) pools: Vec<PoolFile>,
+    #[serde(default)]
+    pub(super) roles: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub(super) users: Vec<UserFile>,
+    #[serde(default)]
+    pub(super) tokens: Vec<TokenFile>,
+    #[serde(default)]
+    pub(super) acl: Vec<AclFile>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ClusterFile {
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    #[serde(default = "yes")]
+    pub(super) quorate: bool,
+    #[serde(default)]
+    pub(super) this_node: Option<String>,
+    pub(super) nodes: Vec<NodeFile>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct NodeFile {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) nodeid: u32,
+    #[serde(default)]
+    pub(super) ip: Option<String>,
+    #[serde(default = "yes")]
+    pub(super) online: bool,
+    #[serde(default)]
+    pub(super) proxying_gives: Option<String>,
+    #[serde(default = "one")]
+    pub(super) slowness: f64,
+    #[serde(default)]
+    pub(super) task_slots: Option<u32>,
+    #[serde(default = "two")]
+    pub(super) processors: u32,
+    #[serde(default = "default_memory")]
+    pub(super) memory: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct StorageFile {
+    pub(super) storage: String,
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) content: Vec<String>,
+    #[serde(default)]
+    pub(super) shared: bool,
+    #[serde(default)]
+    pub(super) disable: bool,
+    #[serde(default)]
+    pub(super) nodes: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) path: Option<String>,
+    #[serde(default)]
+    pub(super) is_mountpoint: Option<Value>,
+    #[serde(default)]
+    pub(super) snapshots: Option<BTreeMap<String, bool>>,
+    #[serde(default)]
+    pub(super) total: Option<u64>,
+    #[serde(default)]
+    pub(super) used: Option<u64>,
+    #[serde(default)]
+    pub(super) usage: BTreeMap<String, UsageFile>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct UsageFile {
+    pub(super) total: u64,
+    pub(super) used: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct GuestFile {
+    pub(super) vmid: u32,
+    #[serde(rename = "type")]
+    pub(super) kind: KindFile,
+    pub(super) node: String,
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    #[serde(default)]
+    pub(super) hostname: Option<String>,
+    #[serde(default)]
+    pub(super) status: Option<String>,
+    #[serde(default)]
+    pub(super) config: Config,
+    #[serde(default)]
+    pub(super) snapshots: Vec<SnapshotFile>,
+    #[serde(default)]
+    pub(super) parent: Option<String>,
+    #[serde(default)]
+    pub(super) task_seconds: TaskSecondsFile,
+    #[serde(default)]
+    pub(super) replication_job: Option<String>,
+    #[serde(default)]
+    pub(super) agent_answers: bool,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum KindFile {
+    Qemu,
+    Lxc,
+}
+
+#[derive(Deserialize, Default)]
+pub(super) struct TaskSecondsFile {
+    #[serde(default)]
+    pub(super) create: Option<f64>,
+    #[serde(default)]
+    pub(super) delete: Option<f64>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct SnapshotFile {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) parent: Option<String>,
+    #[serde(default)]
+    pub(super) description: Option<String>,
+    #[serde(default)]
+    pub(super) snaptime: Option<i64>,
+    #[serde(default)]
+    pub(super) snapstate: Option<String>,
+    #[serde(default)]
+    pub(super) vmstate: Option<Value>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PoolFile {
+    pub(super) poolid: String,
+    #[serde(default)]
+    pub(super) comment: Option<String>,
+    #[serde(default)]
+    pub(super) guests: BTreeSet<u32>,
+    #[serde(default)]
+    pub(super) storages: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct UserFile {
+    pub(super) userid: String,
+    #[serde(default = "enabled")]
+    pub(super) enable: u8,
+    #[serde(default)]
+    pub(super) expire: i64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct TokenFile {
+    pub(super) tokenid: String,
+    #[serde(default = "enabled")]
+    pub(super) privsep: u8,
+    #[serde(default)]
+    pub(super) expire: i64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct AclFile {
+    pub(super) path: String,
+    pub(super) who: String,
+    pub(super) role: String,
+    #[serde(default = "enabled")]
+    pub(super) propagate: u8,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CredentialsFile {
+    #[serde(default)]
+    pub(super) passwords: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) tokens: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) totp: BTreeMap<String, String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn two() -> u32 {
+    2
+}
+
+fn enabled() -> u8 {
+    1
+}
+
+fn default_memory() -> u64 {
+    24 << 30
+}

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The simulator as a whole, over the wire: what happens to guests, tasks and
+//! storages, who may see what, and how nodes come and go.
+
+use crate::common::{
+    ADMIN, Connection, call, credentials, data, exit_of, serve, snapshots, task, world,
+};
+use pve_sim::generate::{GenerateOptions, generate};
+use pve_sim::journal::Action;
+use pve_sim::simulator::{Options, Simulator};
+use pve_sim::world::Reach;
+use serde_json::json;
+
+const WEB: &str = "/nodes/pve1/qemu/100";
+const FILES: &str = "/nodes/pve1/lxc/101";
+const DB: &str = "/nodes/pve2/qemu/102";
+
+#[test]
+fn a_snapshot_is_taken_listed_and_removed_and_the_journal_knows() {
+    let simulator = serve(|_| {});
+    let create = format!("{FILES}/snapshot");
+    assert_eq!(
+        task(
+            &simulator,
+            "POST",
+            &create,
+            "snapname=one&description=first"
+        ),
+        "OK"
+    );
+    assert_eq!(task(&simulator, "POST", &create, "snapname=two"), "OK");
+    let list = data(&simulator, "GET", &create, "");
+    let one = list
+        .as_array()
+        .and_then(|list| list.iter().find(|entry| entry["name"] == "one"));
+    assert_eq!(one.map(|one| &one["description"]), Some(&json!("first\n")));
+    assert_eq!(
+        task(&simulator, "DELETE", &format!("{create}/one"), ""),
+        "OK"
+    );
+    assert_eq!(snapshots(&simulator, FILES), [("two".to_owned(), None)]);
+    let mutations = simulator.journal().mutations();
+    let told: Vec<_> = mutations
+        .iter()
+        .map(|one| (one.action, one.vmid, one.snapshot.as_deref()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Action::Create, 101, Some("one")),
+            (Action::Create, 101, Some("two")),
+            (Action::Delete, 101, Some("one")),
+        ]
+    );
+    assert_eq!(mutations[0].description.as_deref(), Some("first\n"));
+    assert_eq!(simulator.journal().tasks().len(), 3);
+    let requests = simulator.journal().requests();
+    assert!(
+        requests
+            .iter()
+            .all(|one| one.user.as_deref() == Some("admin@pve!full"))
+    );
+}
+
+#[test]
+fn ram_is_saved_with_a_running_guest_and_comes_back_with_it() {
+    let simulator = serve(|_| {});
+    let snapshot = format!("{WEB}/snapshot");
+    assert_eq!(
+        task(&simulator, "POST", &snapshot, "snapname=ram&vmstate=1"),
+        "OK"
+    );
+    let config = data(&simulator, "GET", &format!("{snapshot}/ram/config"), "");
+    assert_eq!(config["vmstate"], "local:100/vm-100-state-ram.raw");
+    assert_eq!(task(&simulator, "POST", &snapshot, "snapname=disk"), "OK");
+    let running =
+        || data(&simulator, "GET", &format!("{WEB}/status/current"), "")["status"].clone();
+    assert_eq!(
+        task(&simulator, "POST", &format!("{snapshot}/disk/rollback"), ""),
+        "OK"
+    );
+    assert_eq!(running(), "stopped");
+    assert_eq!(
+        task(&simulator, "POST", &format!("{snapshot}/ram/rollback"), ""),
+        "OK"
+    );
+    assert_eq!(running(), "running");
+}
+
+#[test]
+fn storages_fill_with_snapshots_and_empty_again() {
+    let simulator = serve(|_| {});
+    let used = || {
+        let status = data(&simulator, "GET", "/nodes/pve1/storage/local/status", "");
+        status["used"].as_u64().expect("a number")
+    };
+    let before = used();
+    assert_eq!(
+        task(
+            &simulator,
+            "POST",
+            &format!("{WEB}/snapshot"),
+            "snapname=one&vmstate=1"
+        ),
+        "OK"
+    );
+    assert!(used() > before + (768 << 20), "disk and RAM");
+    assert_eq!(
+        task(&simulator, "DELETE", &format!("{WEB}/snapshot/one"), ""),
+        "OK"
+    );
+    assert_eq!(used(), before);
+}
+
+#[test]
+fn replication_keeps_its_snapshots_unless_forced() {
+    let simulator = serve(|_| {});
+    assert_eq!(
+        task(
+            &simulator,
+            "POST",
+            &format!("{DB}/snapshot"),
+            "snapname=one"
+        ),
+        "OK"
+    );
+    assert_eq!(
+        task(&simulator, "DELETE", &format!("{DB}/snapshot/one"), ""),
+        "snapshot 'one' needed by replication job '102-0' - run replication first"
+    );
+    assert_eq!(
+        task(
+            &simulator,
+            "DELETE",
+            &format!("{DB}/snapshot/one?force=1"),
+            ""
+        ),
+        "OK"
+    );
+}
+
+#[test]
+fn tasks_take_their_time_and_wait_for_a_slot() {
+    let simulator = serve(|options| options.timing.task_seconds = 100.0);
+    let start = |name: &str| {
+        let upid = data(
+            &simulator,
+            "POST",
+            &format!("{WEB}/snapshot"),
+            &format!("snapname={name}"),
+        );
+        upid.as_str().expect("a UPID").to_owned()
+    };
+    let first = start("one");
+    // The guest is locked meanwhile, so this one fails at once and frees its slot.
+    assert_eq!(
+        exit_of(&simulator, &start("two")).as_deref(),
+        Some("VM is locked (snapshot)")
+    );
+    let files = data(
+        &simulator,
+        "POST",
+        &format!("{FILES}/snapshot"),
+        "snapname=one",
+    );
+    let files = files.as_str().expect("a UPID").to_owned();
+    let waiting = start("three");
+    let exits = || [&first, &files, &waiting].map(|upid| exit_of(&simulator, upid));
+    assert_eq!(exits(), [None, None, None]);
+    assert_eq!(
+        snapshots(&simulator, WEB),
+        [("one".to_owned(), Some("prepare".to_owned()))]
+    );
+    simulator.advance(101.0);
+    let ok = || Some("OK".to_owned());
+    assert_eq!(
+        exits(),
+        [ok(), ok(), None],
+        "the third began when a slot was free"
+    );
+    simulator.advance(101.0);
+    assert_eq!(exits(), [ok(), ok(), ok()]);
+    let seconds: Vec<f64> = simulator
+        .journal()
+        .tasks()
+        .iter()
+        .map(|task| task.seconds)
+        .collect();
+    assert!(
+        seconds.last().is_some_and(|seconds| *seconds > 199.0),
+        "{seconds:?}"
+    );
+}
+
+#[test]
+fn a_held_lock_file_is_waited_for_as_long_as_pve_waits() {
+    let simulator = serve(|options| options.timing.delays = 1.0);
+    let hold = |seconds: f64| {
+        simulator.world(|world| {
+            let until = world.now() + seconds;
+            world.guests.get_mut(&100).expect("the guest").held_until = until;
+        });
+    };
+    let start = || {
+        let upid = data(
+            &simulator,
+            "POST",
+            &format!("{WEB}/snapshot"),
+            "snapname=one",
+        );
+        upid.as_str().expect("a UPID").to_owned()
+    };
+    hold(60.0);
+    let late = start();
+    assert_eq!(exit_of(&simulator, &late), None);
+    simulator.advance(11.0);
+    let text = "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout";
+    assert_eq!(exit_of(&simulator, &late).as_deref(), Some(text));
+    hold(5.0);
+    let in_time = start();
+    simulator.advance(6.0);
+    assert_eq!(exit_of(&simulator, &in_time).as_deref(), Some("OK"));
+}
+
+#[test]
+fn a_separated_token_sees_and_does_only_what_its_pool_allows() {
+    let simulator = serve(|_| {});
+    let auth = "Authorization: PVEAPIToken=admin@pve!pool=pool-secret";
+    let ask = |method: &str, path: &str, form: &str| {
+        let mut connection =
+            Connection::open(&simulator, simulator.addresses()[0]).expect("a connection");
+        connection
+            .call(method, path, auth, form)
+            .expect("an answer")
+    };
+    let seen = ask("GET", "/cluster/resources?type=vm", "").data();
+    let ids: Vec<_> = seen
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|one| one["vmid"].clone())
+        .collect();
+    assert_eq!(ids, [100]);
+    assert_eq!(
+        ask("POST", &format!("{WEB}/snapshot"), "snapname=one").status,
+        200
+    );
+    let refused = ask("POST", &format!("{FILES}/snapshot"), "snapname=one");
+    assert_eq!(refused.status, 403);
+    assert_eq!(
+        refused.reason,
+        "Permission check failed (/vms/101, VM.Snapshot)"
+    );
+}
+
+#[test]
+fn tickets_age_with_the_simulated_clock() {
+    let simulator = serve(|_| {});
+    let ask = |method: &str, path: &str, auth: &str, form: &str| {
+        let mut connection =
+            Connection::open(&simulator, simulator.addresses()[0]).expect("a connection");
+        connection
+            .call(method, path, auth, form)
+            .expect("an answer")
+    };
+    let login = ask(
+        "POST",
+        "/access/ticket",
+        "X: y",
+        "username=admin@pve&password=geheim",
+    )
+    .data();
+    let cookie = format!(
+        "Cookie: PVEAuthCookie={}",
+        login["ticket"].as_str().expect("a ticket")
+    );
+    let csrf = login["CSRFPreventionToken"].as_str().expect("a token");
+    assert_eq!(ask("GET", "/version", &cookie, "").status, 200);
+    let without = ask("POST", &format!("{WEB}/snapshot"), &cookie, "snapname=one");
+    assert_eq!(without.reason, "Permission denied - invalid csrf token");
+    let both = format!("{cookie}\r\nCSRFPreventionToken: {csrf}");
+    assert_eq!(
+        ask("POST", &format!("{WEB}/snapshot"), &both, "snapname=one").status,
+        200
+    );
+    simulator.advance(7_300.0);
+    assert_eq!(
+        ask("GET", "/version", &cookie, "").reason,
+        "Authentication failed!"
+    );
+}
+
+#[test]
+fn a_connection_lives_for_a_hundred_good_answers() {
+    let simulator = serve(|_| {});
+    let auth = format!("Authorization: {ADMIN}");
+    let mut connection =
+        Connection::open(&simulator, simulator.addresses()[0]).expect("a connection");
+    for number in 1..=100 {
+        let path = if number == 2 {
+            "/cluster/status"
+        } else {
+            "/version"
+        };
+        let answer = connection.call("GET", path, &auth, "").expect("an answer");
+        let expected: &[&str] = match number {
+            2 => &["close", "Keep-Alive"],
+            100 => &["close"],
+            _ => &["Keep-Alive"],
+        };
+        assert_eq!(answer.headers("Connection"), expected, "{number}");
+    }
+    assert!(connection.call("GET", "/version", &auth, "").is_err());
+    let requests = simulator.journal().requests();
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.connection == requests[0].connection)
+    );
+}
+
+#[test]
+fn nodes_answer_on_their_own_addresses_and_can_be_stopped() {
+    let simulator = serve(|options| options.listen_nodes = true);
+    let nodes = simulator.node_addresses();
+    let [(first, one), (second, two)] = nodes.as_slice() else {
+        panic!("two nodes, but {nodes:?}");
+    };
+    assert_eq!((first.as_str(), second.as_str()), ("pve1", "pve2"));
+    let auth = format!("Authorization: {ADMIN}");
+    let local = |address| {
+        let mut connection = Connection::open(&simulator, address)?;
+        let status = connection.call("GET", "/cluster/status", &auth, "")?.data();
+        let local = status
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|node| node["local"] == 1);
+        std::io::Result::Ok(local.map(|node| node["name"].clone()))
+    };
+    assert_eq!(local(*one).expect("an answer"), Some(json!("pve1")));
+    assert_eq!(local(*two).expect("an answer"), Some(json!("pve2")));
+    simulator.stop_listener("pve2");
+    assert_eq!(
+        local(*two).expect_err("refused").kind(),
+        std::io::ErrorKind::ConnectionRefused
+    );
+    simulator
+        .start_listener("pve2")
+        .expect("the port is still free");
+    assert_eq!(local(*two).expect("an answer"), Some(json!("pve2")));
+}
+
+#[test]
+fn an_offline_node_is_unreachable_through_the_others_and_directly() {
+    let simulator = serve(|options| options.listen_nodes = true);
+    simulator.world(|world| {
+        let node = world.nodes.get_mut("pve2").expect("the node");
+        node.reach = Reach::Offline("No route to host".to_owned());
+    });
+    let answer = call(&simulator, "GET", &format!("{DB}/config"), "").expect("an answer");
+    assert_eq!(
+        (answer.status, answer.reason.as_str()),
+        (595, "No route to host")
+    );
+    assert!(answer.body.is_empty());
+    let resources = data(&simulator, "GET", "/cluster/resources?type=vm", "");
+    let db = resources
+        .as_array()
+        .and_then(|list| list.iter().find(|one| one["vmid"] == 102));
+    let db = db.expect("the guest is still listed");
+    assert_eq!(
+        (&db["status"], &db["node"]),
+        (&json!("unknown"), &json!("pve2"))
+    );
+    assert!(db.get("name").is_none());
+    let address = simulator.node_addresses()[1].1;
+    let auth = format!("Authorization: {ADMIN}");
+    let direct = Connection::open(&simulator, address)
+        .and_then(|mut connection| connection.call("GET", "/version", &auth, ""));
+    assert!(direct.is_err());
+}
+
+#[test]
+fn control_commands_come_from_outside() {
+    let simulator = serve(|_| {});
+    let send = |line: &str| {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        pve_sim::control::send(&simulator.url(), &words)
+    };
+    send("lock 100 backup").expect("done");
+    assert_eq!(
+        task(
+            &simulator,
+            "POST",
+            &format!("{WEB}/snapshot"),
+            "snapname=x1"
+        ),
+        "VM is locked (backup)"
+    );
+    send("unlock 100").expect("done");
+    assert_eq!(
+        task(
+            &simulator,
+            "POST",
+            &format!("{WEB}/snapshot"),
+            "snapname=x1"
+        ),
+        "OK"
+    );
+    send("lose-quorum").expect("done");
+    let text = task(&simulator, "DELETE", &format!("{WEB}/snapshot/x1"), "");
+    assert!(
+        text.starts_with("unable to open file '/etc/pve/nodes/pve1/qemu-server/100.conf.tmp."),
+        "{text}"
+    );
+    assert!(
+        send("ticket admin@pve 60")
+            .expect("a ticket")
+            .starts_with("PVE:admin@pve:")
+    );
+    assert_eq!(
+        send("unlock 999").expect_err("refused").to_string(),
+        "there is no guest 999"
+    );
+    assert!(
+        send("frobnicate")
+            .expect_err("refused")
+            .to_string()
+            .contains("unknown command")
+    );
+}
+
+#[test]
+fn a_generated_cluster_is_served_whole() {
+    let options = GenerateOptions {
+        nodes: 8,
+        guests: 400,
+        seed: 3,
+        ..GenerateOptions::default()
+    };
+    let made = generate(&options).expect("a world");
+    let simulator =
+        Simulator::start(Options::new(made.world, made.credentials)).expect("it starts");
+    let auth = "Authorization: PVEAPIToken=backup@pve!auto=22222222-2222-4222-8222-222222222222";
+    let mut connection =
+        Connection::open(&simulator, simulator.addresses()[0]).expect("a connection");
+    let seen = connection
+        .call("GET", "/cluster/resources?type=vm", auth, "")
+        .expect("an answer");
+    assert_eq!(seen.data().as_array().map(Vec::len), Some(400));
+}
+
+#[test]
+fn contradictions_in_a_world_are_named() {
+    let mut wrong = world();
+    wrong["guests"][0]["node"] = json!("pve9");
+    let error = Simulator::start(Options::new(wrong, credentials()))
+        .err()
+        .expect("an error");
+    assert_eq!(
+        error.to_string(),
+        "the world contradicts itself: guest 100 is on the unknown node 'pve9'"
+    );
+    let error = Simulator::start(Options::new(json!({}), json!({})))
+        .err()
+        .expect("an error");
+    assert!(
+        error.to_string().contains("missing field `cluster`"),
+        "{error}"
+    );
+}
