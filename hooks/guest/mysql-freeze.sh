@@ -37,8 +37,9 @@ freeze() {
     mkfifo "$folder/input" || exit 1
 
     "$client" --batch --skip-column-names --unbuffered <"$folder/input" >"$folder/output" 2>&1 &
-    # One process, so that killing it closes the input: the shell that opens it becomes the sleep.
-    (exec sleep "$limit" >"$folder/input") &
+    # One process, so that killing it closes the input: the shell that opens it becomes the sleep. It keeps nothing else
+    # open, so that the agent does not wait for it.
+    (exec sleep "$limit" >"$folder/input" 2>/dev/null) </dev/null &
     echo $! >"$folder/keeper"
     echo "FLUSH TABLES WITH READ LOCK; SELECT 'locked';" >"$folder/input"
 

@@ -37,7 +37,7 @@ pub fn script(shell: Shell) -> String {
     }
 }
 
-/// clap_complete 4.6.11 takes the dash in our name for the border between two commands in one of
+/// `clap_complete` 4.6.11 takes the dash in our name for the border between two commands in one of
 /// two places, so that the branches of our commands are never entered.
 fn repaired(script: &str) -> String {
     script.replace(

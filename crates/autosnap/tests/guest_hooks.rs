@@ -5,7 +5,6 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -112,9 +111,15 @@ struct Machine {
 impl Machine {
     fn with_program(name: &str, script: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(name);
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        // Written by another process: one that this process starts meanwhile could otherwise hold
+        // the file open for writing, and it would be busy when it is to be run.
+        let status = Command::new("sh")
+            .args(["-c", r#"printf %s "$1" >"$0" && chmod +x "$0""#])
+            .arg(folder.path().join(name))
+            .arg(script)
+            .status()
+            .unwrap();
+        assert!(status.success());
         Self {
             folder,
             limit: "60",
