@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-/// Answers as the client of MySQL does, and says when its session ends.
+/// Answers as the program `mysql` does, and says when its session ends.
 const MYSQL: &str = r#"#!/bin/sh
 while read -r line; do
     echo "$line" >>"$LOG"
@@ -110,7 +110,7 @@ struct Machine {
 
 impl Machine {
     fn with_program(name: &str, script: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         // Written by another process: one that this process starts meanwhile could otherwise hold
         // the file open for writing, and it would be busy when it is to be run.
         let status = Command::new("sh")
@@ -118,7 +118,7 @@ impl Machine {
             .arg(folder.path().join(name))
             .arg(script)
             .status()
-            .unwrap();
+            .expect("sh starts");
         assert!(status.success());
         Self {
             folder,
@@ -145,7 +145,7 @@ impl Machine {
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap()
+        fs::read_to_string(self.folder.path().join("log")).expect("a log")
     }
 
     fn notes(&self) -> PathBuf {
@@ -154,6 +154,9 @@ impl Machine {
 }
 
 fn mkfifo(path: &Path) {
-    let status = Command::new("mkfifo").arg(path).status().unwrap();
+    let status = Command::new("mkfifo")
+        .arg(path)
+        .status()
+        .expect("mkfifo starts");
     assert!(status.success());
 }

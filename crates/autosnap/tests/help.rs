@@ -164,7 +164,7 @@ fn bash_completes_options_and_their_values() {
 fn help(command: &str, form: &str) -> String {
     let output = run(format!("{command} {form}").trim());
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("text")
 }
 
 fn run(line: &str) -> Output {

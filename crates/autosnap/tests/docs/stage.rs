@@ -31,10 +31,11 @@ impl Stage {
     pub(crate) fn set<'a>(files: impl IntoIterator<Item = &'a (String, String)>) -> Self {
         let credentials =
             json!({"passwords": {}, "tokens": {"autosnap@pve!nightly": TOKEN.split('=').nth(1)}});
-        let simulator = Simulator::start(Options::new(world(), credentials)).unwrap();
+        let simulator =
+            Simulator::start(Options::new(world(), credentials)).expect("the simulator starts");
         let stage = Self {
             simulator,
-            folder: tempfile::tempdir().unwrap(),
+            folder: tempfile::tempdir().expect("a folder"),
             commands: AtomicUsize::new(0),
         };
         for path in ["/etc/cv4pve-autosnap/token", "/etc/autosnap.token"] {
@@ -53,7 +54,7 @@ impl Stage {
             ".zfunc",
             ".config/fish/completions",
         ] {
-            std::fs::create_dir_all(stage.folder.path().join(folder)).unwrap();
+            std::fs::create_dir_all(stage.folder.path().join(folder)).expect("a folder");
         }
         stage
     }
@@ -103,9 +104,10 @@ impl Stage {
         use std::os::unix::fs::PermissionsExt;
 
         let path = self.folder.path().join(path.trim_start_matches('/'));
-        std::fs::create_dir_all(path.parent().expect("a path below the folder")).unwrap();
-        std::fs::write(&path, self.placed(content)).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::create_dir_all(path.parent().expect("a path below the folder")).expect("a folder");
+        std::fs::write(&path, self.placed(content)).expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+            .expect("a file of ours");
     }
 
     /// Puts the simulator and the folder in the places of what the document names.
