@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::guest::Vmid;
+use crate::outcome::ExitStatus;
 use crate::plan::{DropReason, NewSnapshot, Plan};
 use crate::storage::{StorageLimit, StorageUsage};
 
@@ -127,6 +128,13 @@ pub enum Event {
     },
     /// The run was asked to stop; nothing new is started.
     Interrupted(Interruption),
+    /// The run cannot go on: something failed that concerns all guests.
+    RunBroken {
+        /// The exit status that follows.
+        exit: ExitStatus,
+        /// What failed.
+        message: String,
+    },
     /// The run is over.
     RunFinished {
         /// How long it took.

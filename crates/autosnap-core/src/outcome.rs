@@ -5,6 +5,7 @@
 
 use crate::event::{Effect, Event, Failure, GuestEnd, Interruption, Success};
 use crate::guest::Vmid;
+use crate::plan::{Decision, Plan};
 
 /// The exit status of the program. One list, here and in the README.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,10 @@ pub struct Outcome {
     pub interruption: Option<Interruption>,
     /// The selection held no guest at all.
     pub nothing_selected: bool,
+    /// What a fault that ended the run early makes of the exit status.
+    pub broken: Option<ExitStatus>,
+    /// Nothing is carried out: how a guest ends is what the plan says.
+    dry_run: bool,
     /// What failed so far, of guests that have not ended.
     pending: Vec<FailedStep>,
 }
@@ -115,7 +120,9 @@ impl Outcome {
     /// Takes one event into account.
     pub fn observe(&mut self, event: &Event) {
         match event {
-            Event::Planned(plan) => self.nothing_selected = plan.guests.is_empty(),
+            Event::RunStarted(header) => self.dry_run = header.dry_run,
+            Event::Planned(plan) => self.planned(plan),
+            Event::RunBroken { exit, .. } => self.broken = Some(*exit),
             Event::Created { success, .. } => {
                 self.created += 1;
                 self.count_warnings(success);
@@ -135,8 +142,7 @@ impl Outcome {
             Event::Interrupted(interruption) => {
                 self.interruption.get_or_insert(*interruption);
             }
-            Event::RunStarted(_)
-            | Event::Warned(_)
+            Event::Warned(_)
             | Event::StoragesRead { .. }
             | Event::StoragesNotRead(_)
             | Event::HookRan(_)
@@ -163,14 +169,35 @@ impl Outcome {
             .any(|step| step.failure.effect == Effect::Unknown)
     }
 
-    /// The exit status of the run.
+    /// The exit status of the run; of a dry run, what the plan alone would make of it.
     pub fn exit_status(&self) -> ExitStatus {
+        if let Some(exit) = self.broken {
+            return exit;
+        }
         match self.interruption {
             Some(Interruption::Interrupt | Interruption::Hangup) => ExitStatus::Interrupted,
             Some(Interruption::Terminate) => ExitStatus::Terminated,
             Some(Interruption::ServerLost) => ExitStatus::Connection,
             None if self.failed.is_empty() && !self.nothing_selected => ExitStatus::Success,
             Some(Interruption::Hook) | None => ExitStatus::Failure,
+        }
+    }
+
+    fn planned(&mut self, plan: &Plan) {
+        self.nothing_selected = plan.guests.is_empty();
+        if !self.dry_run {
+            return;
+        }
+        for guest in &plan.guests {
+            match &guest.decision {
+                Decision::Proceed(_) => {}
+                Decision::Skip(skip) => {
+                    self.finish(guest.guest.vmid, &GuestEnd::Skipped(skip.clone()));
+                }
+                Decision::Refuse(refusal) => {
+                    self.finish(guest.guest.vmid, &GuestEnd::Refused(refusal.clone()));
+                }
+            }
         }
     }
 
@@ -269,6 +296,18 @@ mod tests {
         check(&stopped(Interruption::Terminate), ExitStatus::Terminated);
         check(&stopped(Interruption::Hook), ExitStatus::Failure);
         check(&stopped(Interruption::ServerLost), ExitStatus::Connection);
+    }
+
+    #[test]
+    fn a_fault_decides_the_exit_status() {
+        let broken = Event::RunBroken {
+            exit: ExitStatus::Connection,
+            message: "no host could be reached".into(),
+        };
+        check(
+            &[finished(100, GuestEnd::Failed), broken],
+            ExitStatus::Connection,
+        );
     }
 
     #[test]

@@ -55,6 +55,7 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
     let expanded = response_file::expand(arguments.iter().cloned()).map_err(Fault::usage)?;
     let command = args::command();
     let normalized = normalize::normalize(&command, expanded);
+    check_command(&command, &normalized)?;
     let named = std::iter::once(OsString::from(command.get_name().to_owned())).chain(normalized);
     let parsed = command
         .try_get_matches_from(named)
@@ -75,6 +76,37 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
             }
         },
     }
+}
+
+/// Names a command that is missing or misspelled: clap would name the first option instead.
+fn check_command(definition: &clap::Command, arguments: &[OsString]) -> Result<(), Fault> {
+    let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    let knows_itself = ["help", "-h", "--help", "-V", "--version"];
+    let Some(first) = words.first() else {
+        return Ok(());
+    };
+    if definition.find_subcommand(first).is_some()
+        || words.iter().any(|word| knows_itself.contains(word))
+    {
+        return Ok(());
+    }
+    let names: Vec<&str> = definition
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .collect();
+    let hint = format!("the commands are {}; see --help", names.join(", "));
+    let message = match words.iter().find(|word| !word.starts_with('-')) {
+        Some(unknown) => {
+            let nearest = names.iter().max_by(|one, other| {
+                let likeness = |name: &str| strsim::jaro_winkler(unknown, name);
+                likeness(one).total_cmp(&likeness(other))
+            });
+            let nearest = nearest.expect("there are commands");
+            format!("there is no command '{unknown}'; the nearest is '{nearest}'")
+        }
+        None => "no command was given".to_owned(),
+    };
+    Err(Fault::usage(message).hint(hint))
 }
 
 fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus, Fault> {

@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use autosnap_core::event::{Event, GuestEnd};
+use autosnap_core::event::Event;
 use autosnap_core::guest::Vmid;
 use autosnap_core::plan::{Decision, GuestPlan, Plan};
 use autosnap_core::schedule::{JobId, Limits, Schedule, Work};
@@ -124,7 +124,7 @@ impl Engine {
             deferred: BTreeSet::new(),
         };
         floor.run().await;
-        floor.finish_unreached();
+        floor.finish_waiting().await;
     }
 
     fn work(&self, plan: &GuestPlan) -> Work {
@@ -178,8 +178,12 @@ struct Floor<'a> {
 impl<'a> Floor<'a> {
     async fn run(&mut self) {
         let stop = self.engine.stop.clone();
-        let mut stopping = stop.requested().is_some();
+        let mut stopping = false;
         loop {
+            if !stopping && let Some(interruption) = stop.requested() {
+                stopping = true;
+                self.engine.events.send(Event::Interrupted(interruption));
+            }
             if !stopping {
                 self.start_all_that_may();
             }
@@ -194,10 +198,7 @@ impl<'a> Floor<'a> {
             tokio::select! {
                 Some((job, turn, end)) = self.running.next() => self.take_back(job, turn, end),
                 () = until(next_try) => self.resume_due(),
-                interruption = stop.wait(), if !stopping => {
-                    stopping = true;
-                    self.engine.events.send(Event::Interrupted(interruption));
-                }
+                _ = stop.wait(), if !stopping => {}
             }
         }
     }
@@ -252,11 +253,11 @@ impl<'a> Floor<'a> {
         }
     }
 
-    /// The guests whose turn never came, because the run was asked to stop. One that was put back
-    /// in the middle of its turn has had its failure told.
-    fn finish_unreached(&mut self) {
-        for turn in self.waiting.iter_mut().filter_map(Option::take) {
-            let end = turn.planned_end().unwrap_or(GuestEnd::NotReached);
+    /// The guests whose turn never came, because the run was asked to stop, and those that were
+    /// put back in the middle of it, whose hooks are still to be closed.
+    async fn finish_waiting(&mut self) {
+        for mut turn in self.waiting.iter_mut().filter_map(Option::take) {
+            let end = turn.abandon(self.engine).await;
             self.engine.events.send(Event::GuestFinished {
                 vmid: turn.vmid(),
                 end,

@@ -48,11 +48,21 @@ impl Fault {
 }
 
 impl From<pve_client::Error> for Fault {
-    /// A call without which nothing can go on: no connection, no login or no permission.
+    /// A call without which nothing can go on: no connection, no login or no permission; or options
+    /// of which no client can be made.
     fn from(error: pve_client::Error) -> Self {
+        let exit = match error {
+            pve_client::Error::Configuration(_) => ExitStatus::Usage,
+            pve_client::Error::NotSent { .. }
+            | pve_client::Error::MaybeProcessed { .. }
+            | pve_client::Error::Refused { .. }
+            | pve_client::Error::NotUnderstood { .. }
+            | pve_client::Error::Authentication { .. }
+            | pve_client::Error::Certificate { .. } => ExitStatus::Connection,
+        };
         Self {
-            exit: ExitStatus::Connection,
-            hint: engine::hint_for(&error),
+            exit,
+            hint: engine::hint_for(&error, None),
             message: error.to_string(),
         }
     }

@@ -80,7 +80,13 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault>
     )
     .await;
     let result = read_and_carry_out(settings, context, &version, request, &phases).await;
-    let success = result.is_ok() && context.events.outcome().is_success();
+    if let Err(fault) = &result {
+        context.events.send(Event::RunBroken {
+            exit: fault.exit,
+            message: fault.message.clone(),
+        });
+    }
+    let success = context.events.outcome().is_success();
     told(closing, success, started.elapsed()).await;
     context.events.send(Event::RunFinished {
         duration: started.elapsed(),

@@ -82,7 +82,7 @@ fn judge_selection(cluster: &ClusterReading) -> Vec<Finding> {
     if status.is_some_and(|status| status.quorate == Some(false)) {
         findings.push(Finding::NoQuorum);
     }
-    if cluster.guests.is_empty() {
+    if cluster.selected == 0 {
         findings.push(Finding::NothingSelected);
     }
     let terms = cluster.warnings.iter().map(ToString::to_string);

@@ -81,7 +81,9 @@ pub struct ClusterReading {
     pub privileges: Option<Privileges>,
     /// What there is.
     pub inventory: Inventory,
-    /// The selected guests.
+    /// How many guests the selection selects.
+    pub selected: usize,
+    /// The selected guests, without those that `--only-running` leaves out.
     pub guests: Vec<GuestReading>,
     /// The terms that match nothing.
     pub warnings: Vec<SelectionWarning>,
@@ -204,6 +206,7 @@ async fn ask_cluster(
 ) -> Result<ClusterReading, Fault> {
     let inventory = inventory::read(client).await?;
     let selected = settings.selection.evaluate(&inventory);
+    let count = selected.guests.len();
     let guests = selected.guests.into_iter().filter(|guest| {
         !settings.only_running
             || matches!(guest.status, GuestStatus::Running | GuestStatus::Unknown)
@@ -237,6 +240,7 @@ async fn ask_cluster(
         separated,
         privileges,
         inventory,
+        selected: count,
         guests,
         warnings: selected.warnings,
         replication: client.replication_jobs().await.unwrap_or_default(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use autosnap_core::event::{Cause, Effect, Failure};
 use autosnap_core::guest::repair_command;
-use pve_client::{Certainty, Error, GuestKind, Upid};
+use pve_client::{Certainty, Error, GuestKind, MissingPrivilege, Upid};
 
 use super::operation::Place;
 use crate::inventory;
@@ -50,7 +50,7 @@ pub(super) fn lock_failure(message: String, waited: Option<Duration>) -> Failure
 }
 
 /// A call that failed.
-pub(super) fn failure(error: &Error) -> Failure {
+pub(super) fn failure(error: &Error, identity: &str) -> Failure {
     let effect = match error.certainty() {
         Certainty::NotSent | Certainty::Refused => Effect::None,
         Certainty::Unknown => Effect::Unknown,
@@ -63,24 +63,38 @@ pub(super) fn failure(error: &Error) -> Failure {
         cause,
         effect,
         message,
-        hint: hint_for(error),
+        hint: hint_for(error, Some(identity)),
     }
 }
 
-/// What to do about a call that failed, if anything is known to help.
-pub fn hint_for(error: &Error) -> Option<String> {
+/// What to do about a call that failed, if anything is known to help. `identity` is the user or
+/// token that made it, if that is known.
+pub fn hint_for(error: &Error, identity: Option<&str>) -> Option<String> {
     if let Some(missing) = error.missing_privilege() {
-        let privilege = missing
-            .privilege
-            .split('|')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        return Some(format!(
-            "the privilege {privilege} on {} is missing; grant it with: pveum acl modify {} --roles ROLE --users USER \
-             (for a token with its own privileges: --tokens 'USER!TOKENID'), where ROLE holds {privilege}",
-            missing.path, missing.path,
-        ));
+        return Some(grant(&missing, identity));
+    }
+    match error {
+        Error::NotSent { .. } => {
+            return Some(
+                "check --host and the network; PVE serves its API on port 8006".to_owned(),
+            );
+        }
+        Error::NotUnderstood { .. } => {
+            return Some("check --host: it has to name nodes of a Proxmox VE cluster".to_owned());
+        }
+        Error::Certificate {
+            fingerprint: Some(fingerprint),
+            ..
+        } => {
+            return Some(format!(
+                "if it is the right host: --fingerprint={fingerprint}"
+            ));
+        }
+        Error::Certificate { .. }
+        | Error::MaybeProcessed { .. }
+        | Error::Refused { .. }
+        | Error::Authentication { .. }
+        | Error::Configuration(_) => {}
     }
     if error.is_guest_missing() {
         return Some("the guest is gone, or was moved to a node that cannot be seen".to_owned());
@@ -91,6 +105,24 @@ pub fn hint_for(error: &Error) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The line that grants a privilege. A token may have privileges of its own: then both it and its
+/// user need them, otherwise the entry for the token does no harm (`PVE/RPCEnvironment.pm`).
+fn grant(missing: &MissingPrivilege, identity: Option<&str>) -> String {
+    let path = &missing.path;
+    // Of alternatives the first one is the narrowest.
+    let privilege = missing.privilege.split('|').next().unwrap_or_default();
+    let identity = identity.unwrap_or("USER@REALM");
+    let to_whom = match identity.split_once('!') {
+        Some((user, _)) => format!("--users '{user}' --tokens '{identity}'"),
+        None => format!("--users '{identity}'"),
+    };
+    format!(
+        "the privilege {privilege} on {path} is missing; as root on a node: \
+         pveum acl modify {path} {to_whom} --roles SnapRunner, where SnapRunner is a role with it: \
+         pveum role add SnapRunner --privs 'VM.Audit VM.Snapshot Datastore.Audit Pool.Audit'"
+    )
 }
 
 /// A task that outlived the time-out.

@@ -232,7 +232,7 @@ impl Engine {
         ) {
             self.stop.request(Interruption::ServerLost);
         }
-        explain::failure(error)
+        explain::failure(error, &self.options.identity)
     }
 
     /// Waits for the end of a task that is known.

@@ -31,8 +31,10 @@ pub(super) struct Turn<'a> {
     index: usize,
     place: Place,
     stage: Stage,
-    /// The removal whose opening hook was called already, when the turn was put back behind it.
+    /// The removal whose opening hook was called and whose closing one was not.
     opened_removal: Option<String>,
+    /// What PVE said when the turn was put back the last time.
+    put_back_for: Option<String>,
     worked: Duration,
     stretch_began: Instant,
     last_stretch: Duration,
@@ -75,6 +77,7 @@ impl<'a> Turn<'a> {
             place,
             stage: Stage::New,
             opened_removal: None,
+            put_back_for: None,
             worked: Duration::ZERO,
             stretch_began: Instant::now(),
             last_stretch: Duration::ZERO,
@@ -108,12 +111,20 @@ impl<'a> Turn<'a> {
         Duration::from_secs_f64(growth).min(LONGEST_LOCK_PAUSE)
     }
 
-    /// How the guest ends if nothing is done with it: as the plan left it out, if it did.
-    pub(super) fn planned_end(&self) -> Option<GuestEnd> {
+    /// Ends a turn that will not be taken (any further). One that was put back has failed, and its
+    /// hooks are closed.
+    pub(super) async fn abandon(&mut self, engine: &Engine) -> GuestEnd {
         match &self.guest_plan().decision {
-            Decision::Skip(skip) => Some(GuestEnd::Skipped(skip.clone())),
-            Decision::Refuse(refusal) => Some(GuestEnd::Refused(refusal.clone())),
-            Decision::Proceed(_) => None,
+            Decision::Skip(skip) => GuestEnd::Skipped(skip.clone()),
+            Decision::Refuse(refusal) => GuestEnd::Refused(refusal.clone()),
+            Decision::Proceed(steps) => match self.put_back_for.take() {
+                None => GuestEnd::NotReached,
+                Some(cause) => {
+                    self.stretch_began = Instant::now();
+                    self.count_waiting();
+                    self.give_up_on_lock(engine, steps, cause).await
+                }
+            },
         }
     }
 
@@ -129,23 +140,29 @@ impl<'a> Turn<'a> {
         };
         self.last_stretch = self.stretch_began.elapsed();
         self.worked += self.last_stretch;
-        if let TurnEnd::Deferred(_) = end {
+        if let TurnEnd::Deferred(cause) = &end {
             self.tries += 1;
             self.put_back_at = Some(Instant::now());
+            self.put_back_for = Some(cause.clone());
         }
         end
     }
 
     fn tell_begin(&mut self, engine: &Engine) {
-        match self.put_back_at.take() {
-            None => engine.events.send(Event::GuestStarted(self.vmid())),
-            Some(since) => {
-                self.waited += since.elapsed();
-                engine.events.send(Event::GuestResumed {
-                    vmid: self.vmid(),
-                    waited: self.waited,
-                });
-            }
+        if self.put_back_at.is_none() {
+            engine.events.send(Event::GuestStarted(self.vmid()));
+            return;
+        }
+        self.count_waiting();
+        engine.events.send(Event::GuestResumed {
+            vmid: self.vmid(),
+            waited: self.waited,
+        });
+    }
+
+    fn count_waiting(&mut self) {
+        if let Some(since) = self.put_back_at.take() {
+            self.waited += since.elapsed();
         }
     }
 
@@ -169,10 +186,11 @@ impl<'a> Turn<'a> {
         if self.tries > 0
             && let Some(lock) = engine.lock_of(&self.place).await
         {
+            let cause = explain::locked(self.place.kind, &lock);
             if engine.may_wait_for_locks() {
-                return TurnEnd::Deferred(explain::locked(self.place.kind, &lock));
+                return TurnEnd::Deferred(cause);
             }
-            return self.give_up_on_lock(engine, steps, &lock).await;
+            return TurnEnd::Finished(self.give_up_on_lock(engine, steps, cause).await);
         }
         let Some(creation) = &steps.creation else {
             return match self.remove_all(engine, steps, None).await {
@@ -195,45 +213,60 @@ impl<'a> Turn<'a> {
             Removals::Vetoed => GuestEnd::Vetoed,
             Removals::Locked(cause) => return TurnEnd::Deferred(cause),
         };
-        let call = self.call(
-            Phase::SnapCreatePost,
-            Some(creation.name.as_str()),
-            end == GuestEnd::Done,
-            self.worked_until_now(),
-        );
-        engine.phase(&call).await;
+        self.close_creation(engine, creation, end == GuestEnd::Done)
+            .await;
         TurnEnd::Finished(end)
     }
 
-    /// The deadline has passed and the guest is locked still.
-    async fn give_up_on_lock(&mut self, engine: &Engine, steps: &Steps, lock: &str) -> TurnEnd {
-        let failure =
-            explain::lock_failure(explain::locked(self.place.kind, lock), Some(self.waited));
-        if self.stage == Stage::Removing {
-            let removals = steps
-                .removals()
-                .next()
-                .map(|snapshot| snapshot.name.clone());
-            if let Some(name) = removals {
-                engine.events.send(Event::RemovalFailed {
-                    vmid: self.vmid(),
-                    name,
-                    failure,
-                });
+    /// Nobody waits for the lock any more: the step it held up has failed.
+    async fn give_up_on_lock(&mut self, engine: &Engine, steps: &Steps, cause: String) -> GuestEnd {
+        let failure = explain::lock_failure(cause, Some(self.waited));
+        match &steps.creation {
+            Some(creation) if self.stage != Stage::Removing => {
+                self.fail_creation(engine, creation, failure).await
             }
-            if let Some(creation) = &steps.creation {
-                let call = self.call(
-                    Phase::SnapCreatePost,
-                    Some(creation.name.as_str()),
-                    false,
-                    self.worked_until_now(),
-                );
-                engine.phase(&call).await;
+            creation => {
+                self.fail_held_up_removal(engine, steps, failure).await;
+                if let Some(creation) = creation {
+                    self.close_creation(engine, creation, false).await;
+                }
+                GuestEnd::Failed
             }
-        } else if let Some(creation) = &steps.creation {
-            self.fail_creation(engine, creation, failure).await;
         }
-        TurnEnd::Finished(GuestEnd::Failed)
+    }
+
+    async fn fail_held_up_removal(&mut self, engine: &Engine, steps: &Steps, failure: Failure) {
+        let Some(name) = self.opened_removal.clone() else {
+            return;
+        };
+        let left = steps
+            .removals()
+            .skip_while(|snapshot| snapshot.name != name)
+            .count();
+        engine.events.send(Event::RemovalFailed {
+            vmid: self.vmid(),
+            name,
+            failure,
+        });
+        self.close_removal(engine).await;
+        if left > 1 {
+            self.postpone(engine, left - 1, PostponeReason::RemovalFailed);
+        }
+    }
+
+    /// Calls the closing hook of a removal that was announced and did not take place.
+    async fn close_removal(&mut self, engine: &Engine) {
+        if let Some(name) = self.opened_removal.take() {
+            let duration = self.stretch_began.elapsed();
+            let call = self.call(Phase::SnapRemoveAbort, Some(&name), false, duration);
+            engine.phase(&call).await;
+        }
+    }
+
+    async fn close_creation(&self, engine: &Engine, creation: &NewSnapshot, state: bool) {
+        let name = Some(creation.name.as_str());
+        let call = self.call(Phase::SnapCreatePost, name, state, self.worked_until_now());
+        engine.phase(&call).await;
     }
 
     async fn create(&mut self, engine: &Engine, creation: &NewSnapshot) -> Creation {
@@ -298,8 +331,26 @@ impl<'a> Turn<'a> {
         GuestEnd::Failed
     }
 
-    /// Removes what the plan names and a second look confirms, oldest first, up to the first failure.
+    /// Removes what the plan names, and leaves no announced removal without its closing hook, unless
+    /// the turn goes on with it later.
     async fn remove_all(
+        &mut self,
+        engine: &Engine,
+        steps: &Steps,
+        new: Option<&NewSnapshot>,
+    ) -> Removals {
+        let end = self.remove_confirmed(engine, steps, new).await;
+        match end {
+            Removals::Locked(_) => {}
+            Removals::Done | Removals::Failed | Removals::Vetoed => {
+                self.close_removal(engine).await;
+            }
+        }
+        end
+    }
+
+    /// Removes what a second look confirms, oldest first, up to the first failure.
+    async fn remove_confirmed(
         &mut self,
         engine: &Engine,
         steps: &Steps,
@@ -387,6 +438,7 @@ impl<'a> Turn<'a> {
                     name: name.to_owned(),
                     success,
                 });
+                self.opened_removal = None;
                 engine
                     .phase(&self.call(Phase::SnapRemovePost, Some(name), true, started.elapsed()))
                     .await;
@@ -403,6 +455,7 @@ impl<'a> Turn<'a> {
             name: name.to_owned(),
             failure,
         });
+        self.opened_removal = None;
         engine
             .phase(&self.call(Phase::SnapRemoveAbort, Some(name), false, started.elapsed()))
             .await;

@@ -119,7 +119,7 @@ fn guest_lines(report: &Report, cluster: &ClusterReading) -> Vec<String> {
         format!(
             "Guests: {} visible, {} selected, {ready} can be snapshotted now",
             cluster.inventory.guests.len(),
-            cluster.guests.len()
+            cluster.selected
         ),
     );
     lines

@@ -26,6 +26,7 @@ pub struct JsonReport {
     plan: Option<Arc<Plan>>,
     warnings: Vec<String>,
     outcome: Outcome,
+    error: Option<String>,
     guests: Vec<GuestRecord>,
 }
 
@@ -45,6 +46,8 @@ struct Report<'a> {
     removed: usize,
     postponed: usize,
     warnings: &'a [String],
+    /// What ended the run early.
+    error: Option<&'a str>,
     guests: &'a [GuestRecord],
 }
 
@@ -89,6 +92,7 @@ impl JsonReport {
             plan: None,
             warnings: Vec::new(),
             outcome: Outcome::default(),
+            error: None,
             guests: Vec::new(),
         }
     }
@@ -140,6 +144,7 @@ impl JsonReport {
             removed: self.outcome.removed,
             postponed: self.outcome.postponed,
             warnings: &self.warnings,
+            error: self.error.as_deref(),
             guests: &self.guests,
         };
         let text = if self.pretty {
@@ -249,6 +254,7 @@ impl Sink for JsonReport {
                     guest.end(result, reason);
                 }
             }
+            Event::RunBroken { message, .. } => self.error = Some(message.clone()),
             Event::RunFinished { duration } => self.print(*duration),
             Event::StoragesRead { .. }
             | Event::StoragesNotRead(_)

@@ -63,7 +63,8 @@ impl Sink for Progress {
             | Event::RemovalFailed { .. }
             | Event::RemovalDropped { .. }
             | Event::RemovalsPostponed { .. }
-            | Event::Interrupted(_) => return,
+            | Event::Interrupted(_)
+            | Event::RunBroken { .. } => return,
         }
         self.show(&bar);
     }

@@ -25,6 +25,17 @@ const COLUMNS: [&str; 7] = [
     "VM STATUS",
 ];
 
+/// What the structured forms have in addition.
+const FURTHER_KEYS: [&str; 7] = [
+    "label",
+    "snaptime",
+    "age",
+    "type",
+    "guest_name",
+    "vmstate",
+    "snapstate",
+];
+
 /// One line of the list.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 struct StatusRow<'a> {
@@ -197,7 +208,8 @@ fn csv(rows: &[StatusRow<'_>]) -> anyhow::Result<String> {
         writer.serialize(row).context("cannot write CSV")?;
     }
     if rows.is_empty() {
-        writer.write_record(COLUMNS).context("cannot write CSV")?;
+        let header = COLUMNS.iter().chain(&FURTHER_KEYS);
+        writer.write_record(header).context("cannot write CSV")?;
     }
     let bytes = writer.into_inner().context("cannot write CSV")?;
     String::from_utf8(bytes).context("cannot write CSV")

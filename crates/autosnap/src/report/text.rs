@@ -259,6 +259,8 @@ impl Sink for Text {
                 "WARNING: {}; nothing new is started, guests under way are finished",
                 words::interruption(*interruption)
             )),
+            // Whoever called the run says `ERROR: …` when all else has been said.
+            Event::RunBroken { .. } => {}
             Event::RunFinished { duration } => self.run_finished(*duration),
         }
     }

@@ -9,11 +9,12 @@ use crate::world::{Node, World};
 use super::{Args, Failure, Reply};
 
 /// `GET /version`, `GET /nodes/{node}/version`.
-pub(super) fn version(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
+pub(super) fn version(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
     let known = crate::schema::Schema::builtin().version();
-    let (version, repoid) = known.split_once('/').unwrap_or((known, ""));
+    let (known, repoid) = known.split_once('/').unwrap_or((known, ""));
+    let version = world.version.as_deref().unwrap_or(known);
     let release = version
-        .rsplit_once('.')
+        .rsplit_once(['.', '-'])
         .map_or(version, |(release, _)| release);
     Ok(Reply::of(
         &json!({"version": version, "release": release, "repoid": repoid}),

@@ -89,6 +89,7 @@ pub fn world(
         clock,
         cluster_name: file.cluster.name,
         quorate: file.cluster.quorate,
+        version: file.cluster.version,
         this_node,
         nodes,
         guests: BTreeMap::new(),

@@ -116,6 +116,8 @@ pub struct World {
     pub cluster_name: Option<String>,
     /// A majority of nodes is there; without it `/etc/pve` is read-only.
     pub quorate: bool,
+    /// The version of PVE it claims to be, such as `5.4-13`; none: that of the schema.
+    pub version: Option<String>,
     /// The node that answers on the cluster's address.
     pub this_node: String,
     /// The nodes by name.

@@ -36,7 +36,7 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
     };
     let mut findings = Vec::new();
     if !holds(privileges, "/vms", "VM.Audit") {
-        let nothing = cluster.guests.is_empty();
+        let nothing = cluster.selected == 0;
         let severity = if nothing {
             Severity::Problem
         } else {

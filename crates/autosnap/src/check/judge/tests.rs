@@ -95,6 +95,7 @@ fn cluster(guests: Vec<(Guest, Option<Details>)>) -> ClusterReading {
             pools: Vec::new(),
             storages: vec![storage("tank", "zfspool", 10)],
         },
+        selected: guests.len(),
         guests,
         warnings: Vec::new(),
         replication: Vec::new(),
@@ -142,6 +143,13 @@ fn a_healthy_guest_gives_no_finding() {
 fn an_empty_selection_is_a_problem() {
     let found = check(cluster(Vec::new()), &["nothing-selected"]);
     assert_eq!(found[0].severity(), Severity::Problem);
+}
+
+#[test]
+fn guests_left_out_by_only_running_are_selected_all_the_same() {
+    let mut cluster = cluster(Vec::new());
+    cluster.selected = 1;
+    check(cluster, &[]);
 }
 
 #[test]

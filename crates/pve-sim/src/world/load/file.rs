@@ -38,6 +38,8 @@ pub(super) struct ClusterFile {
     pub(super) quorate: bool,
     #[serde(default)]
     pub(super) this_node: Option<String>,
+    #[serde(default)]
+    pub(super) version: Option<String>,
     pub(super) nodes: Vec<NodeFile>,
 }
 

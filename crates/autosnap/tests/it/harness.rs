@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! A hermetic world for each test: a simulated cluster on a free port, a folder of its own as the
+//! working directory, an environment with nothing in it, and the real binary.
+//!
+//! What differs from run to run (times, ports, folders, UPIDs) is replaced by a word in angle
+//! brackets, so that the rest can be compared as it is.
+
+use std::fmt;
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use pve_sim::journal::Action;
+use pve_sim::simulator::{Options, Simulator};
+use regex_lite::Regex;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::world::{World, credentials};
+
+/// A token with the four privileges that the README asks for.
+pub(crate) const TOKEN: &str = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
+/// No run of these tests takes longer, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A cluster and the place where the program is called.
+pub(crate) struct Lab {
+    /// The cluster.
+    pub(crate) simulator: Simulator,
+    folder: TempDir,
+}
+
+/// What came of one call of the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Output {
+    /// The exit status.
+    pub(crate) status: i32,
+    /// What it wrote, with everything replaced that differs from run to run.
+    pub(crate) stdout: String,
+    /// The same of its other stream.
+    pub(crate) stderr: String,
+}
+
+impl Lab {
+    /// A lab with that cluster.
+    pub(crate) fn new(world: &World) -> Self {
+        Self::with(Options::new(world.to_json(), credentials()))
+    }
+
+    /// A lab with a cluster of that kind.
+    pub(crate) fn with(options: Options) -> Self {
+        let lab = Self {
+            simulator: Simulator::start(options).unwrap(),
+            folder: tempfile::Builder::new().prefix("lab ").tempdir().unwrap(),
+        };
+        let token = lab.file("token", TOKEN);
+        std::fs::set_permissions(token, Permissions::from_mode(0o600)).unwrap();
+        lab
+    }
+
+    /// The host and port of the cluster, for `--host`.
+    pub(crate) fn host(&self) -> String {
+        self.simulator.addresses()[0].to_string()
+    }
+
+    /// The folder in which the program is called.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file into the folder.
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Writes a file that can be executed. A helper writes it: what this process has open for
+    /// writing could be inherited by another test's child, and then nobody may execute it.
+    pub(crate) fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder().join(name);
+        let mut helper = Command::new("/bin/sh")
+            .args(["-c", "cat >\"$1\" && chmod 755 \"$1\"", "sh"])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = helper.stdin.take().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        drop(stdin);
+        assert!(helper.wait().unwrap().success());
+        path
+    }
+
+    /// Calls the program, with host and token in front of the words.
+    pub(crate) fn run(&self, words: &str) -> Output {
+        self.call(words.split_whitespace())
+    }
+
+    /// Calls the program, with host and token in front of the arguments.
+    pub(crate) fn call<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Output {
+        let mut command = self.command();
+        command
+            .arg(format!("--host={}", self.host()))
+            .arg("--api-token=file:token")
+            .args(arguments);
+        self.finish(command)
+    }
+
+    /// Calls the program with these arguments and no others.
+    pub(crate) fn bare<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Output {
+        let mut command = self.command();
+        command.args(arguments);
+        self.finish(command)
+    }
+
+    /// The program in this folder, in an environment with nothing in it.
+    pub(crate) fn command(&self) -> Command {
+        self.command_of(env!("CARGO_BIN_EXE_cv4pve-autosnap"))
+    }
+
+    /// Another program in this folder, in the same environment.
+    pub(crate) fn command_of(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.folder())
+            .env("TZ", "UTC")
+            .env("NO_COLOR", "1")
+            .current_dir(self.folder())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn finish(&self, command: Command) -> Output {
+        let result = assert_cmd::Command::from_std(command)
+            .timeout(PATIENCE)
+            .output()
+            .unwrap();
+        Output {
+            status: result.status.code().unwrap_or(-1),
+            stdout: self.normalized(&result.stdout),
+            stderr: self.normalized(&result.stderr),
+        }
+    }
+
+    /// Runs a command to its end whose stdout is not a pipe of ours.
+    pub(crate) fn finish_with_own_stdout(&self, mut command: Command) -> Output {
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let result = child.wait_with_output().unwrap();
+        Output {
+            status: result.status.code().unwrap_or(-1),
+            stdout: String::new(),
+            stderr: self.normalized(&result.stderr),
+        }
+    }
+
+    /// Text with everything replaced that differs from run to run.
+    pub(crate) fn normalized(&self, text: &[u8]) -> String {
+        let text = String::from_utf8_lossy(text);
+        let folder = self.folder().to_str().unwrap();
+        normalized(&text.replace(folder, "<folder>"))
+    }
+
+    /// Snapshots created and removed so far, in the order in which it happened:
+    /// `create 100 autodaily<now>`.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        let mutations = self.simulator.journal().mutations();
+        let changes = mutations.into_iter().map(|mutation| {
+            let verb = match mutation.action {
+                Action::Create => "create",
+                Action::Delete => "delete",
+                other @ (Action::Update
+                | Action::Rollback
+                | Action::Start
+                | Action::Stop
+                | Action::Configure) => return format!("{other:?} {}", mutation.vmid),
+            };
+            let name = mutation.snapshot.unwrap_or_default();
+            normalized(&format!("{verb} {} {name}", mutation.vmid))
+        });
+        changes.collect()
+    }
+
+    /// The changes of one guest.
+    pub(crate) fn changes_of(&self, vmid: u32) -> Vec<String> {
+        let marker = format!(" {vmid} ");
+        let mut changes = self.changes();
+        changes.retain(|change| change.contains(&marker));
+        changes
+    }
+
+    /// The requests so far that could have changed something, sign-ons apart: `POST /nodes/…`.
+    pub(crate) fn writes(&self) -> Vec<String> {
+        let requests = self.simulator.journal().requests();
+        let writes = requests
+            .into_iter()
+            .filter(|request| request.method != "GET" && !request.path.ends_with("/access/ticket"));
+        writes
+            .map(|request| normalized(&format!("{} {}", request.method, request.path)))
+            .collect()
+    }
+
+    /// Fails if anything was changed, or asked to be.
+    #[track_caller]
+    pub(crate) fn assert_unchanged(&self) {
+        assert_eq!(self.changes(), [] as [&str; 0]);
+        assert_eq!(self.writes(), [] as [&str; 0]);
+    }
+
+    /// The names of a guest's snapshots, sorted, times of this year replaced.
+    pub(crate) fn snapshots(&self, vmid: u32) -> Vec<String> {
+        let names: Vec<String> = self
+            .simulator
+            .world(|world| world.guests[&vmid].snapshots.keys().cloned().collect());
+        names.iter().map(|name| normalized(name)).collect()
+    }
+}
+
+impl Output {
+    /// The data on stdout, if it is JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self}"))
+    }
+
+    /// Exit status and report without its head, which is the same in every run.
+    pub(crate) fn report(&self) -> String {
+        let begin = self.stdout.find("-----").unwrap_or_default();
+        let stdout = self.stdout[begin..].to_owned();
+        Self {
+            stdout,
+            ..self.clone()
+        }
+        .to_string()
+    }
+
+    /// The lines of stdout that begin so.
+    pub(crate) fn lines(&self, start: &str) -> Vec<&str> {
+        let lines = self.stdout.lines();
+        lines.filter(|line| line.starts_with(start)).collect()
+    }
+
+    /// Fails unless the exit status is this one; shows everything then.
+    #[track_caller]
+    pub(crate) fn assert_status(&self, expected: i32) -> &Self {
+        assert_eq!(self.status, expected, "{self}");
+        self
+    }
+
+    /// Fails unless the text is on stdout; shows everything then.
+    #[track_caller]
+    pub(crate) fn assert_out(&self, expected: &str) -> &Self {
+        assert!(
+            self.stdout.contains(expected),
+            "no '{expected}' on stdout\n{self}"
+        );
+        self
+    }
+
+    /// Fails unless the text is on stderr; shows everything then.
+    #[track_caller]
+    pub(crate) fn assert_err(&self, expected: &str) -> &Self {
+        assert!(
+            self.stderr.contains(expected),
+            "no '{expected}' on stderr\n{self}"
+        );
+        self
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            status,
+            stdout,
+            stderr,
+        } = self;
+        writeln!(formatter, "exit status {status}")?;
+        if !stdout.is_empty() {
+            write!(formatter, "--- stdout ---\n{stdout}")?;
+        }
+        if !stderr.is_empty() {
+            write!(formatter, "--- stderr ---\n{stderr}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What is replaced, in this order. Snapshots of the worlds are of 2024 and stay as they are.
+static REPLACEMENTS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    [
+        (r"UPID:[A-Za-z0-9]+(:[A-Za-z0-9@!_.-]*)+:?", "<upid>"),
+        (r"([0-9A-F]{2}:){31}[0-9A-F]{2}", "<fingerprint>"),
+        (r"(execution )[0-9:.]+", "${1}<time>"),
+        (r"(127\.0\.0\.1|\[::1\]):[0-9]+", "$1:<port>"),
+        (r"(2[5-9]|[3-9][0-9])[01][0-9][0-3][0-9][0-9]{6}", "<now>"),
+    ]
+    .map(|(pattern, word)| (Regex::new(pattern).unwrap(), word))
+    .into()
+});
+
+fn normalized(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (pattern, word) in REPLACEMENTS.iter() {
+        text = pattern.replace_all(&text, *word).into_owned();
+    }
+    text
+}

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Hooks as real scripts: what they are told in each phase, in which order, whatever fails, and
+//! what their own failures do.
+
+use insta::assert_snapshot;
+use pve_sim::faults::FaultPlan;
+use regex_lite::Regex;
+
+use crate::gate::Gate;
+use crate::harness::{Lab, Output};
+use crate::world::{World, ct, vm};
+
+/// Writes down all variables, fails when a file `fail-PHASE` is there.
+const RECORDER: &str = "#!/bin/sh
+echo \"$CV4PVE_AUTOSNAP_PHASE vm='$CV4PVE_AUTOSNAP_VMID $CV4PVE_AUTOSNAP_VMNAME $CV4PVE_AUTOSNAP_VMTYPE' \
+  label=$CV4PVE_AUTOSNAP_LABEL keep=$CV4PVE_AUTOSNAP_KEEP name=$CV4PVE_AUTOSNAP_SNAP_NAME \
+  vmstate=$CV4PVE_AUTOSNAP_VMSTATE duration=$CV4PVE_AUTOSNAP_DURATION state=$CV4PVE_AUTOSNAP_STATE \
+  debug=$CV4PVE_AUTOSNAP_DEBUG dry=$CV4PVE_AUTOSNAP_DRY_RUN\" >> phases.log
+[ ! -e \"fail-$CV4PVE_AUTOSNAP_PHASE\" ] || exit 3
+";
+
+/// Two guests with an old snapshot each, and the recorder.
+fn lab() -> Lab {
+    let world = World::of([
+        vm(100, "web01").taken("daily", &[1]),
+        ct(200, "proxy").taken("daily", &[2]),
+    ]);
+    recorded(&world)
+}
+
+fn recorded(world: &World) -> Lab {
+    let lab = Lab::new(world);
+    lab.script("hook.sh", RECORDER);
+    lab
+}
+
+fn run(lab: &Lab, words: &str) -> Output {
+    lab.run(&format!(
+        "--vmid=@all --max-parallel=1 --label=daily --script=hook.sh {words}"
+    ))
+}
+
+/// All that the recorder was told, durations replaced where they are not zero.
+fn told(lab: &Lab) -> String {
+    let log = std::fs::read(lab.folder().join("phases.log")).unwrap_or_default();
+    let durations = Regex::new(r"duration=(0\.[0-9]+|[1-9][0-9.]*)").unwrap();
+    durations
+        .replace_all(&lab.normalized(&log), "duration=<time>")
+        .into_owned()
+}
+
+/// The phases, with guest and state: `snap-create-post 100 1`.
+fn phases(lab: &Lab) -> Vec<String> {
+    let line = Regex::new(r"^(\S+) vm='(\d*).* state=(\d)").unwrap();
+    let told = told(lab);
+    told.lines()
+        .map(|text| {
+            let found = line.captures(text).unwrap();
+            format!("{} {} {}", &found[1], &found[2], &found[3]).replace("  ", " ")
+        })
+        .collect()
+}
+
+fn fail_task(lab: &Lab, kind: &str, number: u32) {
+    let plan = format!(
+        r#"{{"tasks": [{{"kind": "{kind}", "when": {{"nth": {number}}}, "effect": {{"fail": "broken"}}}}]}}"#
+    );
+    lab.simulator.set_faults(FaultPlan::parse(&plan).unwrap());
+}
+
+#[test]
+fn every_phase_of_snap_is_told_everything() {
+    let lab = lab();
+    run(&lab, "snap --keep=1 --state").assert_status(0);
+    assert_snapshot!(told(&lab), @r#"
+    snap-job-start vm='  ' label=daily keep=1 name= vmstate=1 duration=0 state=1 debug=0 dry=0
+    snap-create-pre vm='100 web01 qemu' label=daily keep=1 name=autodaily<now> vmstate=1 duration=0 state=1 debug=0 dry=0
+    snap-remove-pre vm='100 web01 qemu' label=daily keep=1 name=autodaily240101000000 vmstate=0 duration=0 state=0 debug=0 dry=0
+    snap-remove-post vm='100 web01 qemu' label=daily keep=1 name=autodaily240101000000 vmstate=0 duration=<time> state=1 debug=0 dry=0
+    snap-create-post vm='100 web01 qemu' label=daily keep=1 name=autodaily<now> vmstate=1 duration=<time> state=1 debug=0 dry=0
+    snap-create-pre vm='200 proxy lxc' label=daily keep=1 name=autodaily<now> vmstate=1 duration=0 state=1 debug=0 dry=0
+    snap-remove-pre vm='200 proxy lxc' label=daily keep=1 name=autodaily240102000000 vmstate=0 duration=0 state=0 debug=0 dry=0
+    snap-remove-post vm='200 proxy lxc' label=daily keep=1 name=autodaily240102000000 vmstate=0 duration=<time> state=1 debug=0 dry=0
+    snap-create-post vm='200 proxy lxc' label=daily keep=1 name=autodaily<now> vmstate=1 duration=<time> state=1 debug=0 dry=0
+    snap-job-end vm='  ' label=daily keep=1 name= vmstate=1 duration=<time> state=1 debug=0 dry=0
+    "#);
+}
+
+#[test]
+fn every_phase_of_clean_is_told_everything() {
+    let lab = lab();
+    run(&lab, "clean --keep=0 --debug").assert_status(0);
+    assert_snapshot!(told(&lab), @r#"
+    clean-job-start vm='  ' label=daily keep=0 name= vmstate=0 duration=0 state=0 debug=1 dry=0
+    snap-remove-pre vm='100 web01 qemu' label=daily keep=0 name=autodaily240101000000 vmstate=0 duration=0 state=0 debug=1 dry=0
+    snap-remove-post vm='100 web01 qemu' label=daily keep=0 name=autodaily240101000000 vmstate=0 duration=<time> state=1 debug=1 dry=0
+    snap-remove-pre vm='200 proxy lxc' label=daily keep=0 name=autodaily240102000000 vmstate=0 duration=0 state=0 debug=1 dry=0
+    snap-remove-post vm='200 proxy lxc' label=daily keep=0 name=autodaily240102000000 vmstate=0 duration=<time> state=1 debug=1 dry=0
+    clean-job-end vm='  ' label=daily keep=0 name= vmstate=0 duration=<time> state=1 debug=1 dry=0
+    "#);
+}
+
+#[test]
+fn a_failed_creation_is_closed_by_abort() {
+    let lab = lab();
+    fail_task(&lab, "qmsnapshot", 1);
+    run(&lab, "snap --keep=1").assert_status(1);
+    assert_snapshot!(phases(&lab).join("\n"), @r#"
+    snap-job-start 1
+    snap-create-pre 100 1
+    snap-create-abort 100 0
+    snap-create-pre 200 1
+    snap-remove-pre 200 0
+    snap-remove-post 200 1
+    snap-create-post 200 1
+    snap-job-end 0
+    "#);
+}
+
+#[test]
+fn a_failed_removal_is_closed_and_so_is_the_guest() {
+    for failing in [1, 2] {
+        let lab = recorded(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]));
+        fail_task(&lab, "qmdelsnapshot", failing);
+        run(&lab, "snap --keep=1").assert_status(1);
+        let done = ["snap-remove-pre 100 0", "snap-remove-post 100 1"];
+        let mut expected = vec!["snap-job-start 1", "snap-create-pre 100 1"];
+        expected.extend(done.repeat(failing as usize - 1));
+        expected.extend(["snap-remove-pre 100 0", "snap-remove-abort 100 0"]);
+        expected.extend(["snap-create-post 100 0", "snap-job-end 0"]);
+        assert_eq!(phases(&lab), expected);
+    }
+}
+
+#[test]
+fn guests_that_are_skipped_get_no_phase_and_locked_ones_get_both() {
+    let world = World::of([
+        vm(100, "template").set("template", 1),
+        vm(101, "locked").set("lock", "backup"),
+        ct(200, "bind").set("mp0", "/srv,mp=/srv"),
+        vm(300, "full").set("scsi1", "missing:x,size=1G").stopped(),
+    ]);
+    let lab = recorded(&world);
+    run(&lab, "snap --keep=1 --only-running").assert_status(1);
+    assert_eq!(
+        phases(&lab),
+        [
+            "snap-job-start 1",
+            "snap-create-pre 101 1",
+            "snap-create-abort 101 0",
+            "snap-job-end 0"
+        ]
+    );
+}
+
+#[test]
+fn the_job_is_closed_when_a_fault_ends_it() {
+    let lab = lab();
+    let fault = r#"{"requests": [{"path": "/cluster/resources", "effect": {"answer": {"status": 500, "reason": "broken"}}}]}"#;
+    lab.simulator.set_faults(FaultPlan::parse(fault).unwrap());
+    run(&lab, "snap --keep=1")
+        .assert_status(3)
+        .assert_err("ERROR: broken");
+    assert_eq!(phases(&lab), ["snap-job-start 1", "snap-job-end 0"]);
+}
+
+#[test]
+fn a_dry_run_runs_no_hook_and_shows_them_with_debug() {
+    let lab = lab();
+    run(&lab, "snap --keep=1 --dry-run").assert_status(0);
+    let output = run(&lab, "snap --keep=1 --dry-run --debug");
+    assert_eq!(phases(&lab), [] as [&str; 0]);
+    lab.assert_unchanged();
+    assert_snapshot!(Output { stderr: String::new(), ..output }.report(), @r#"
+    exit status 0
+    --- stdout ---
+    ----- VM 100 qemu running -----
+      hook would be called: snap-create-pre
+    Create snapshot: autodaily<now>
+      hook would be called: snap-remove-pre
+    Remove snapshot: autodaily240101000000 (number 2 from the newest, keep is 1)
+      hook would be called: snap-remove-post
+      hook would be called: snap-create-post
+    ----- VM 200 lxc running -----
+      hook would be called: snap-create-pre
+    Create snapshot: autodaily<now>
+      hook would be called: snap-remove-pre
+    Remove snapshot: autodaily240102000000 (number 2 from the newest, keep is 1)
+      hook would be called: snap-remove-post
+      hook would be called: snap-create-post
+    Dry run: nothing was changed
+    Total execution <time>
+    "#);
+}
+
+/// What a run does whose hook fails in a phase.
+fn with_failing_hook(phase: &str, policy: &str) -> (i32, Vec<String>, Vec<String>) {
+    let lab = lab();
+    lab.file(&format!("fail-{phase}"), "");
+    let output = run(&lab, &format!("snap --keep=1 --hook-failure={policy}"));
+    if phase != "never" {
+        output.assert_out("Script return code: 3\n");
+    }
+    (output.status, phases(&lab), lab.changes())
+}
+
+#[test]
+fn a_no_is_ignored_unless_asked_for_and_after_a_change() {
+    let undisturbed = with_failing_hook("never", "ignore");
+    assert_eq!((undisturbed.0, undisturbed.2.len()), (0, 4));
+    for phase in ["snap-job-start", "snap-create-pre", "snap-remove-pre"] {
+        assert_eq!(with_failing_hook(phase, "ignore"), undisturbed, "{phase}");
+    }
+    for phase in ["snap-remove-post", "snap-create-post", "snap-job-end"] {
+        for policy in ["ignore", "skip-guest", "abort-run"] {
+            assert_eq!(
+                with_failing_hook(phase, policy),
+                undisturbed,
+                "{phase} {policy}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_no_before_a_change_counts_when_asked_for() {
+    let mut table = String::new();
+    for phase in ["snap-job-start", "snap-create-pre", "snap-remove-pre"] {
+        for policy in ["skip-guest", "abort-run"] {
+            let (status, phases, changes) = with_failing_hook(phase, policy);
+            let (phases, changes) = (phases.join("\n  "), changes.join(", "));
+            let line = format!("{phase} {policy}: exit status {status}\n  {phases}\n  = {changes}");
+            table.push_str(line.trim_end());
+            table.push('\n');
+        }
+    }
+    assert_snapshot!(table, @r#"
+    snap-job-start skip-guest: exit status 1
+      snap-job-start 1
+      snap-job-end 0
+      =
+    snap-job-start abort-run: exit status 1
+      snap-job-start 1
+      snap-job-end 0
+      =
+    snap-create-pre skip-guest: exit status 1
+      snap-job-start 1
+      snap-create-pre 100 1
+      snap-create-abort 100 0
+      snap-create-pre 200 1
+      snap-create-abort 200 0
+      snap-job-end 0
+      =
+    snap-create-pre abort-run: exit status 1
+      snap-job-start 1
+      snap-create-pre 100 1
+      snap-create-abort 100 0
+      snap-job-end 0
+      =
+    snap-remove-pre skip-guest: exit status 1
+      snap-job-start 1
+      snap-create-pre 100 1
+      snap-remove-pre 100 0
+      snap-remove-abort 100 0
+      snap-create-post 100 0
+      snap-create-pre 200 1
+      snap-remove-pre 200 0
+      snap-remove-abort 200 0
+      snap-create-post 200 0
+      snap-job-end 0
+      = create 100 autodaily<now>, create 200 autodaily<now>
+    snap-remove-pre abort-run: exit status 1
+      snap-job-start 1
+      snap-create-pre 100 1
+      snap-remove-pre 100 0
+      snap-remove-abort 100 0
+      snap-create-post 100 0
+      snap-job-end 0
+      = create 100 autodaily<now>
+    "#);
+}
+
+#[test]
+fn a_hook_that_fails_while_something_else_has_failed_changes_nothing() {
+    for policy in ["ignore", "skip-guest", "abort-run"] {
+        let lab = lab();
+        lab.file("fail-snap-create-abort", "");
+        fail_task(&lab, "qmsnapshot", 1);
+        run(&lab, &format!("snap --keep=1 --hook-failure={policy}")).assert_status(1);
+        assert_eq!(lab.changes().len(), 2, "{policy}: the other guest is done");
+        let lab = lab_with_failing_removal();
+        run(&lab, &format!("snap --keep=1 --hook-failure={policy}")).assert_status(1);
+        assert_eq!(lab.changes().len(), 3, "{policy}: the other guest is done");
+    }
+}
+
+fn lab_with_failing_removal() -> Lab {
+    let lab = lab();
+    lab.file("fail-snap-remove-abort", "");
+    fail_task(&lab, "qmdelsnapshot", 1);
+    lab
+}
+
+#[test]
+fn a_hook_that_hangs_is_ended() {
+    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    lab.script(
+        "hang.sh",
+        "#!/bin/sh\n[ $CV4PVE_AUTOSNAP_PHASE != snap-create-pre ] || exec tail -f /dev/null\n",
+    );
+    let output = lab.run("--vmid=100 snap --label=x --keep=1 --script=hang.sh --hook-timeout=1 --hook-failure=skip-guest");
+    output
+        .assert_status(1)
+        .assert_out("Script was ended: it ran longer than --hook-timeout allows\n")
+        .assert_out("Left out: the hook said no\n");
+    assert_eq!(lab.changes(), [] as [&str; 0]);
+}
+
+#[test]
+fn a_hook_that_is_killed_is_told_and_counts_as_a_no() {
+    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    lab.script("die.sh", "#!/bin/sh\nkill -9 $$\n");
+    let words = "--vmid=100 snap --label=x --keep=1 --script=die.sh";
+    lab.run(words)
+        .assert_status(0)
+        .assert_out("Script was ended by a signal\n");
+    lab.run(&format!("{words} --hook-failure=skip-guest"))
+        .assert_status(1);
+    assert_eq!(lab.changes().len(), 1);
+}
+
+#[test]
+fn scripts_without_shebang_and_with_blanks_in_their_path_run() {
+    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    std::fs::create_dir(lab.folder().join("my hooks")).unwrap();
+    let path = lab.script("my hooks/no $hebang", "echo \"here I am\"\n");
+    for path in ["my hooks/no $hebang", path.to_str().unwrap()] {
+        let script = format!("--script={path}");
+        let output = lab.call(["--vmid=100", "clean", "--label=x", "--keep=1", &script]);
+        output.assert_status(0);
+        assert_eq!(output.lines("here I am").len(), 2, "{output}");
+    }
+}
+
+#[test]
+fn output_of_a_hook_stands_in_the_block_of_its_guest() {
+    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
+    lab.script(
+        "talk.sh",
+        "#!/bin/sh\nprintf \"$CV4PVE_AUTOSNAP_PHASE says hello\"\necho on stderr too >&2\nexit 1\n",
+    );
+    assert_snapshot!(lab.run("--vmid=100 snap --label=daily --keep=1 --script=talk.sh"), @r#"
+    exit status 0
+    --- stdout ---
+    ACTION Snap
+    PVE Version:      8.4.21
+    VMs:              100
+    Label:            daily
+    Keep:             1
+    State:            False
+    Only running:     False
+    Timeout:          30 sec.
+    Timestamp format: yyMMddHHmmss
+    Max % Storage :   95%
+    snap-job-start says helloon stderr too
+    Script return code: 1
+                      Storage      Type     Valid   Used %    Disk Size  Disk Usage
+               pve1/local-zfs   zfspool        Ok        25     1000 GB      250 GB
+    ----- VM 100 qemu running -----
+    snap-create-pre says helloon stderr too
+    Script return code: 1
+    Create snapshot: autodaily<now>
+    snap-remove-pre says helloon stderr too
+    Script return code: 1
+    Remove snapshot: autodaily240101000000
+    snap-remove-post says helloon stderr too
+    Script return code: 1
+    snap-create-post says helloon stderr too
+    Script return code: 1
+    VM execution <time>
+    snap-job-end says helloon stderr too
+    Script return code: 1
+    ----- 1 snapshots created, 1 removed; guests: 1 done, 0 skipped, 0 failed -----
+    Total execution <time>
+    "#);
+}
+
+#[test]
+fn hooks_see_no_secret_and_a_terminal_neither() {
+    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    lab.script("env.sh", "#!/bin/sh\nenv; cat\n");
+    let mut command = lab.command();
+    command
+        .env("CV4PVE_API_TOKEN", crate::harness::TOKEN)
+        .env("CV4PVE_PASSWORD", "example-backup")
+        .env("OWN_VARIABLE", "kept")
+        .arg(format!("--host={}", lab.host()))
+        .args([
+            "--vmid=100",
+            "snap",
+            "--label=x",
+            "--keep=1",
+            "--script=env.sh",
+        ]);
+    let output = lab.finish(command);
+    output.assert_status(0).assert_out("OWN_VARIABLE=kept");
+    for secret in [
+        "22222222",
+        "example-backup",
+        "CV4PVE_API_TOKEN",
+        "CV4PVE_PASSWORD",
+    ] {
+        assert!(!output.stdout.contains(secret), "{output}");
+    }
+}
+
+#[test]
+fn a_removal_that_is_locked_until_the_end_is_closed() {
+    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2])]));
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(
+        &lab,
+        "--vmid=100 snap --label=daily --keep=1 --wait-locked=1s",
+    );
+    while run.reached() != "snap-remove-pre 100" {
+        run.go_on();
+    }
+    lab.simulator
+        .world(|world| world.guests.get_mut(&100).unwrap().lock = Some("backup".to_owned()));
+    run.go_on();
+    let mut rest = Vec::new();
+    loop {
+        match run.reached() {
+            end if end == "ended" => break,
+            phase => rest.push(phase),
+        }
+        run.go_on();
+    }
+    assert_eq!(
+        rest,
+        [
+            "snap-remove-abort 100",
+            "snap-create-post 100",
+            "snap-job-end"
+        ]
+    );
+    let output = run.ended();
+    output
+        .assert_status(1)
+        .assert_out("Error in task: VM is locked (backup)")
+        .assert_out("Left to the next run: 1 removals");
+    assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Interruption: signals, and outputs that cannot be written.
+//!
+//! The hook is the synchronisation point: a run is stopped while it waits in a phase.
+
+use std::fs::OpenOptions;
+use std::process::Stdio;
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::gate::{Gate, Run};
+use crate::harness::Lab;
+use crate::world::{World, ct, vm};
+
+const SNAP: &str = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
+
+fn lab() -> Lab {
+    Lab::new(&World::of([
+        vm(100, "web01").taken("daily", &[1, 2]),
+        ct(200, "proxy").taken("daily", &[3]),
+    ]))
+}
+
+/// Goes on until that phase is reached.
+fn go_to(run: &mut Run<'_>, phase: &str) {
+    loop {
+        let reached = run.reached();
+        assert_ne!(reached, "ended", "{phase} was never reached");
+        if reached == phase {
+            return;
+        }
+        run.go_on();
+    }
+}
+
+/// Sends a signal and waits until the program says that it was heard.
+fn stop(run: &mut Run<'_>, signal: &str) {
+    run.signal(signal);
+    run.heard("nothing new is started");
+}
+
+#[test]
+fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
+    for (signal, status) in [("INT", 130), ("HUP", 130), ("TERM", 143)] {
+        let lab = lab();
+        let gate = Gate::new(&lab);
+        let mut run = gate.start(&lab, SNAP);
+        go_to(&mut run, "snap-create-pre 100");
+        stop(&mut run, signal);
+        run.go_on();
+        assert_eq!(
+            run.go_on_to_the_end(),
+            ["snap-create-post 100", "snap-job-end"],
+            "{signal}"
+        );
+        let output = run.ended();
+        output.assert_status(status);
+        assert_eq!(lab.changes(), ["create 100 autodaily<now>"], "{signal}");
+        if signal == "TERM" {
+            assert_snapshot!(output.report(), @r#"
+            exit status 143
+            --- stdout ---
+            ----- VM 100 qemu running -----
+            Create snapshot: autodaily<now>
+            Left to the next run: 2 removals, the run was asked to stop
+            ----- VM 200 lxc running -----
+            Left out: the run was asked to stop
+            ----- 1 snapshots created, 0 removed; guests: 0 done, 0 skipped, 2 failed -----
+            2 removals are left to the next run
+            FAILED VM 100 web01 on pve1: 
+            FAILED VM 200 proxy on pve1: not reached
+            Total execution <time>
+            --- stderr ---
+            WARNING: asked to terminate; nothing new is started, guests under way are finished
+            "#);
+        }
+    }
+}
+
+#[test]
+fn a_removal_under_way_is_finished_and_the_others_wait() {
+    let lab = lab();
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, "--vmid=100 clean --label=daily --keep=0");
+    go_to(&mut run, "snap-remove-pre 100");
+    stop(&mut run, "TERM");
+    assert_eq!(
+        run.go_on_to_the_end(),
+        ["snap-remove-post 100", "clean-job-end"]
+    );
+    let output = run.ended();
+    output
+        .assert_status(143)
+        .assert_out("Left to the next run: 1 removals, the run was asked to stop");
+    assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
+}
+
+#[test]
+fn a_signal_before_the_first_guest_starts_none() {
+    let lab = lab();
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, SNAP);
+    assert_eq!(run.reached(), "snap-job-start");
+    run.signal("TERM");
+    // The signal has no other trace before the guests' turn: a second hook is not reached.
+    assert_eq!(run.go_on_to_the_end(), ["snap-job-end"]);
+    run.ended()
+        .assert_status(143)
+        .assert_out("FAILED VM 200 proxy on pve1: not reached");
+    lab.assert_unchanged();
+}
+
+#[test]
+fn a_guest_that_waits_for_a_lock_gets_its_closing_hook() {
+    let lab = Lab::new(&World::of([
+        vm(100, "locked")
+            .set("lock", "backup")
+            .taken("daily", &[1, 2]),
+        vm(101, "web01"),
+    ]));
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, &format!("{SNAP} --wait-locked=1h"));
+    // One at a time: when the second guest has its turn, the first was put back.
+    go_to(&mut run, "snap-create-pre 101");
+    stop(&mut run, "INT");
+    let mut phases = run.go_on_to_the_end();
+    phases.sort_unstable();
+    assert_eq!(
+        phases,
+        [
+            "snap-create-abort 100",
+            "snap-create-post 101",
+            "snap-job-end"
+        ]
+    );
+    let output = run.ended();
+    output
+        .assert_status(130)
+        .assert_out("VM is locked (backup)");
+    assert_eq!(lab.changes(), ["create 101 autodaily<now>"]);
+}
+
+#[test]
+fn a_second_signal_leaves_at_once_and_names_the_tasks() {
+    for (first, second, status) in [("INT", "INT", 130), ("HUP", "TERM", 143)] {
+        let slow = json!({"create": 3600, "delete": 3600});
+        let lab = Lab::new(&World::of([
+            vm(100, "slow").with("task_seconds", slow.clone()),
+            vm(101, "slow").with("task_seconds", slow),
+            vm(102, "unreached"),
+        ]));
+        let gate = Gate::new(&lab);
+        let words = "--vmid=@all --max-parallel=2 --timeout=7200 snap --label=daily --keep=1";
+        let mut run = gate.start(&lab, words);
+        go_to(&mut run, "snap-create-pre 100");
+        run.go_on();
+        run.go_on();
+        while lab
+            .simulator
+            .journal()
+            .requests()
+            .iter()
+            .filter(|one| one.method == "POST")
+            .count()
+            < 2
+        {
+            std::thread::yield_now();
+        }
+        stop(&mut run, first);
+        run.signal(second);
+        let output = run.ended();
+        output
+            .assert_status(status)
+            .assert_err("ERROR: interrupted a second time; leaving at once");
+        let named = output
+            .stderr
+            .lines()
+            .filter(|line| *line == "still running in PVE: <upid>");
+        assert_eq!(named.count(), 2, "{output}");
+    }
+}
+
+#[test]
+fn an_ignored_hangup_stays_ignored() {
+    let lab = lab();
+    let gate = Gate::new(&lab);
+    let mut command = lab.command_of("nohup");
+    command
+        .arg(env!("CARGO_BIN_EXE_cv4pve-autosnap"))
+        .stdout(Stdio::piped());
+    let mut run = gate.start_with(&lab, SNAP, command);
+    go_to(&mut run, "snap-create-pre 100");
+    run.signal("HUP");
+    run.finish().assert_status(0);
+    assert_eq!(lab.changes().len(), 5);
+}
+
+#[test]
+fn a_reader_that_leaves_does_not_stop_the_run() {
+    let lab = lab();
+    let gate = Gate::new(&lab);
+    let mut command = lab.command();
+    let (reader, writer) = std::io::pipe().unwrap();
+    command.stdout(writer);
+    let mut run = gate.start_with(&lab, SNAP, command);
+    assert_eq!(run.reached(), "snap-job-start");
+    drop(reader);
+    run.finish().assert_status(0);
+    assert_eq!(lab.changes().len(), 5);
+}
+
+#[test]
+fn a_full_disk_is_reported_and_does_not_stop_the_run() {
+    let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for (words, changes) in [
+        ("snap --label=daily --keep=1", 5),
+        ("snap --label=daily --keep=1 --output=Json", 5),
+        ("clean --label=daily --keep=0", 3),
+        ("status", 0),
+        ("status --output=Csv", 0),
+    ] {
+        let lab = lab();
+        let mut command = lab.command();
+        command
+            .stdout(full())
+            .arg(format!("--host={}", lab.host()))
+            .args(["--api-token=file:token", "--vmid=@all"])
+            .args(words.split(' '));
+        let output = lab.finish_with_own_stdout(command);
+        output
+            .assert_status(1)
+            .assert_err("ERROR: the report could not be written: No space left on device");
+        assert_eq!(lab.changes().len(), changes, "{words}");
+    }
+}

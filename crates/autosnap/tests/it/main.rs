@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The program as its users see it: the real binary against the simulated cluster, judged by what
+//! it prints, by its exit status and by the journal of the simulator.
+//!
+//! One test program with a module for each part, so that everything is linked once.
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::needless_raw_string_hashes,
+    reason = "a failed preparation fails the test; snapshots are written by a tool"
+)]
+
+mod bad_input;
+mod contract;
+mod gate;
+mod harness;
+mod hooks;
+mod hosts;
+mod interrupt;
+mod names;
+mod options;
+mod output;
+mod plan_and_journal;
+mod selection;
+mod storage;
+mod world;

@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What is printed: `status` in all its forms, the report for programs, the hint about the agent,
+//! and that the blocks of guests are never mixed.
+
+use insta::assert_snapshot;
+use pve_sim::faults::FaultPlan;
+use regex_lite::Regex;
+use serde_json::{Value, json};
+
+use crate::harness::{Lab, Output};
+use crate::world::{World, ct, day, vm};
+
+fn lab() -> Lab {
+    Lab::new(&World::of([
+        vm(100, "web01")
+            .taken("daily", &[1])
+            .snapshot("by-hand", day(2), "before the <upgrade>")
+            .snapshot_with(json!({"name": "autoram240103000000", "snaptime": day(3),
+                "description": "cv4pve-autosnap", "vmstate": true})),
+        ct(1000, "proxy").on("pve2").taken("daily", &[4]),
+        vm(101, "empty"),
+    ]))
+}
+
+/// Ages change from second to second.
+fn without_ages(output: &Output) -> String {
+    let ages = Regex::new(r"\b[0-9]{8,9}\b").unwrap();
+    ages.replace_all(&output.to_string(), "<age>").into_owned()
+}
+
+#[test]
+fn status_as_a_table() {
+    assert_snapshot!(lab().run("--vmid=@all status"), @r#"
+    exit status 0
+    --- stdout ---
+    NODE   VM TIME              PARENT    NAME                  DESCRIPTION     VM STATUS
+    pve1  100 24/01/01 00:00:00 no-parent autodaily240101000000 cv4pve-autosnap
+    pve1  100 24/01/03 00:00:00 by-hand   autoram240103000000   cv4pve-autosnap X
+    pve2 1000 24/01/04 00:00:00 no-parent autodaily240104000000 cv4pve-autosnap
+    "#);
+}
+
+#[test]
+fn status_as_markdown() {
+    assert_snapshot!(lab().run("--vmid=@all status --output=markdown"), @r#"
+    exit status 0
+    --- stdout ---
+    |NODE |  VM |TIME              |PARENT    |NAME                  |DESCRIPTION     |VM STATUS |
+    |-----|-----|------------------|----------|----------------------|----------------|----------|
+    |pve1 | 100 |24/01/01 00:00:00 |no-parent |autodaily240101000000 |cv4pve-autosnap |          |
+    |pve1 | 100 |24/01/03 00:00:00 |by-hand   |autoram240103000000   |cv4pve-autosnap |X         |
+    |pve2 |1000 |24/01/04 00:00:00 |no-parent |autodaily240104000000 |cv4pve-autosnap |          |
+    "#);
+}
+
+#[test]
+fn status_as_html() {
+    assert_snapshot!(lab().run("--vmid=@all status -o HTML"), @r#"
+    exit status 0
+    --- stdout ---
+    <!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>cv4pve-autosnap status</title></head><body><table><thead><tr><th>NODE</th><th>VM</th><th>TIME</th><th>PARENT</th><th>NAME</th><th>DESCRIPTION</th><th>VM STATUS</th></tr></thead><tbody><tr><td>pve1</td><td>100</td><td>24/01/01 00:00:00</td><td>no-parent</td><td>autodaily240101000000</td><td>cv4pve-autosnap</td><td></td></tr><tr><td>pve1</td><td>100</td><td>24/01/03 00:00:00</td><td>by-hand</td><td>autoram240103000000</td><td>cv4pve-autosnap</td><td>X</td></tr><tr><td>pve2</td><td>1000</td><td>24/01/04 00:00:00</td><td>no-parent</td><td>autodaily240104000000</td><td>cv4pve-autosnap</td><td></td></tr></tbody></table></body></html>
+    "#);
+}
+
+#[test]
+fn status_as_csv() {
+    assert_snapshot!(without_ages(&lab().run("--vmid=@all status --output=CSV")), @r#"
+    exit status 0
+    --- stdout ---
+    NODE,VM,TIME,PARENT,NAME,DESCRIPTION,VM STATUS,label,snaptime,age,type,guest_name,vmstate,snapstate
+    pve1,100,24/01/01 00:00:00,no-parent,autodaily240101000000,cv4pve-autosnap,,daily,1704067200,<age>,qemu,web01,false,
+    pve1,100,24/01/03 00:00:00,by-hand,autoram240103000000,cv4pve-autosnap,X,ram,1704240000,<age>,qemu,web01,true,
+    pve2,1000,24/01/04 00:00:00,no-parent,autodaily240104000000,cv4pve-autosnap,,daily,1704326400,<age>,lxc,proxy,false,
+    "#);
+}
+
+#[test]
+fn status_as_yaml() {
+    assert_snapshot!(without_ages(&lab().run("--vmid=1000 status --output=yaml")), @r#"
+    exit status 0
+    --- stdout ---
+    - NODE: pve2
+      VM: 1000
+      TIME: 24/01/04 00:00:00
+      PARENT: no-parent
+      NAME: autodaily240104000000
+      DESCRIPTION: cv4pve-autosnap
+      VM STATUS: ''
+      label: daily
+      snaptime: 1704326400
+      age: <age>
+      type: lxc
+      guest_name: proxy
+      vmstate: false
+      snapstate: null
+    "#);
+}
+
+#[test]
+fn status_as_json() {
+    assert_snapshot!(without_ages(&lab().run("--vmid=100 status --output=jsonpretty")), @r#"
+    exit status 0
+    --- stdout ---
+    [
+      {
+        "NODE": "pve1",
+        "VM": 100,
+        "TIME": "24/01/01 00:00:00",
+        "PARENT": "no-parent",
+        "NAME": "autodaily240101000000",
+        "DESCRIPTION": "cv4pve-autosnap",
+        "VM STATUS": "",
+        "label": "daily",
+        "snaptime": 1704067200,
+        "age": <age>,
+        "type": "qemu",
+        "guest_name": "web01",
+        "vmstate": false,
+        "snapstate": null
+      },
+      {
+        "NODE": "pve1",
+        "VM": 100,
+        "TIME": "24/01/03 00:00:00",
+        "PARENT": "by-hand",
+        "NAME": "autoram240103000000",
+        "DESCRIPTION": "cv4pve-autosnap",
+        "VM STATUS": "X",
+        "label": "ram",
+        "snaptime": 1704240000,
+        "age": <age>,
+        "type": "qemu",
+        "guest_name": "web01",
+        "vmstate": true,
+        "snapstate": null
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn status_as_json_has_the_keys_of_the_c_sharp_tool_in_all_forms() {
+    let lab = lab();
+    let array = lab.run("--vmid=@all status --output=Json").json();
+    assert_eq!(
+        array,
+        lab.run("--vmid=@all status --output=JSONPRETTY").json()
+    );
+    let lines = lab.run("--vmid=@all status --output=jsonl");
+    let lines: Vec<Value> = lines
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 3);
+    for row in array.as_array().unwrap().iter().chain(&lines) {
+        for key in [
+            "NODE",
+            "VM",
+            "TIME",
+            "PARENT",
+            "NAME",
+            "DESCRIPTION",
+            "VM STATUS",
+        ] {
+            assert!(row.get(key).is_some(), "{key} in {row}");
+        }
+    }
+}
+
+#[test]
+fn status_of_one_label() {
+    let output = lab().run("--vmid=@all status --label=ram");
+    assert_eq!(output.stdout.lines().count(), 2, "{output}");
+    output.assert_out("autoram240103000000");
+}
+
+#[test]
+fn status_of_nothing_is_empty_in_every_form() {
+    let lab = lab();
+    for (form, expected) in [
+        ("Text", ""),
+        ("Json", "[]\n"),
+        ("JsonPretty", "[]\n"),
+        ("Jsonl", ""),
+        ("Yaml", "[]\n"),
+        (
+            "Csv",
+            "NODE,VM,TIME,PARENT,NAME,DESCRIPTION,VM STATUS,label,snaptime,age,type,guest_name,vmstate,snapstate\n",
+        ),
+    ] {
+        let output = lab.run(&format!("--vmid=101 status --output={form}"));
+        output.assert_status(0);
+        assert_eq!(output.stdout, expected, "{form}");
+    }
+}
+
+#[test]
+fn times_are_local() {
+    let lab = lab();
+    let mut command = lab.command();
+    command
+        .env("TZ", "Europe/Berlin")
+        .arg(format!("--host={}", lab.host()))
+        .args(["--api-token=file:token", "--vmid=1000", "status"]);
+    lab.finish(command)
+        .assert_status(0)
+        .assert_out("24/01/04 01:00:00");
+}
+
+#[test]
+fn status_of_a_guest_that_cannot_be_read_fails_and_shows_the_others() {
+    let lab = lab();
+    lab.simulator.set_faults(
+        FaultPlan::parse(
+            r#"{"requests": [{"path": "/nodes/*/lxc/**", "effect": {"answer": {"status": 500, "reason": "broken"}}}]}"#,
+        )
+        .unwrap(),
+    );
+    let output = lab.run("--vmid=@all status");
+    output.assert_status(1).assert_out("autodaily240101000000");
+    output.assert_err("guest 1000 on node pve2 cannot be read: broken");
+}
+
+#[test]
+fn a_machine_without_agent_gets_the_hint() {
+    let world = World::of([
+        vm(100, "short"),
+        vm(101, "long").set("agent", "enabled=1,fstrim_cloned_disks=1"),
+        vm(102, "off").set("agent", "0"),
+        vm(103, "off").set("agent", "enabled=0"),
+        vm(104, "none").set("agent", Value::Null),
+        vm(105, "behind").set("agent", "fstrim_cloned_disks=1,enabled=1"),
+        ct(200, "container"),
+    ]);
+    let output = Lab::new(&world).run("--vmid=@all snap --label=x --keep=1 --max-parallel=1");
+    output.assert_status(0);
+    assert_snapshot!(output.lines("VM 1").join("\n"), @r#"
+    VM 102 consider enabling QEMU agent see https://pve.proxmox.com/wiki/Qemu-guest-agent
+    VM 103 consider enabling QEMU agent see https://pve.proxmox.com/wiki/Qemu-guest-agent
+    VM 104 consider enabling QEMU agent see https://pve.proxmox.com/wiki/Qemu-guest-agent
+    "#);
+}
+
+#[test]
+fn the_report_for_programs() {
+    let world = World::of([
+        vm(100, "web01").taken("daily", &[1, 2]).set("agent", 0),
+        ct(200, "proxy").set("lock", "backup"),
+        vm(300, "template").set("template", 1).stopped(),
+    ]);
+    let lab = Lab::new(&world);
+    let mut reports = String::new();
+    for words in ["--dry-run", ""] {
+        let output = lab.run(&format!(
+            "--vmid=@all,-999 snap --label=daily --keep=1 --output=JsonPretty {words}"
+        ));
+        output.assert_status(1);
+        reports.push_str(&output.stdout);
+    }
+    let changing = Regex::new(r#"("started": "|"seconds": )[^",]+"#).unwrap();
+    assert_snapshot!(changing.replace_all(&reports, "$1<time>"), @r#"
+    {
+      "version": 1,
+      "command": "snap",
+      "dry_run": true,
+      "started": "<time>",
+      "seconds": <time>,
+      "pve_version": "8.4.21",
+      "selection": "@all,-999",
+      "label": "daily",
+      "keep": 1,
+      "exit_status": 1,
+      "created": 0,
+      "removed": 0,
+      "postponed": 0,
+      "warnings": [
+        "`-999` matches no guest: no guest has this ID, or this login may not see it (VM.Audit); the nearest is `-300`"
+      ],
+      "error": null,
+      "guests": [
+        {
+          "vmid": 100,
+          "node": "pve1",
+          "type": "qemu",
+          "name": "web01",
+          "result": "planned",
+          "reason": null,
+          "seconds": <time>,
+          "create": "autodaily<now>",
+          "remove": [
+            "autodaily240101000000",
+            "autodaily240102000000"
+          ],
+          "created": null,
+          "removed": [],
+          "failures": [],
+          "hooks_failed": [],
+          "warnings": [
+            "VM 100 consider enabling QEMU agent see https://pve.proxmox.com/wiki/Qemu-guest-agent"
+          ]
+        },
+        {
+          "vmid": 200,
+          "node": "pve1",
+          "type": "lxc",
+          "name": "proxy",
+          "result": "refused",
+          "reason": "CT is locked (backup)",
+          "seconds": <time>,
+          "create": null,
+          "remove": [],
+          "created": null,
+          "removed": [],
+          "failures": [],
+          "hooks_failed": [],
+          "warnings": []
+        },
+        {
+          "vmid": 300,
+          "node": "pve1",
+          "type": "qemu",
+          "name": "template",
+          "result": "skipped",
+          "reason": "Skip VM is template",
+          "seconds": <time>,
+          "create": null,
+          "remove": [],
+          "created": null,
+          "removed": [],
+          "failures": [],
+          "hooks_failed": [],
+          "warnings": []
+        }
+      ]
+    }
+    {
+      "version": 1,
+      "command": "snap",
+      "dry_run": false,
+      "started": "<time>",
+      "seconds": <time>,
+      "pve_version": "8.4.21",
+      "selection": "@all,-999",
+      "label": "daily",
+      "keep": 1,
+      "exit_status": 1,
+      "created": 1,
+      "removed": 2,
+      "postponed": 0,
+      "warnings": [
+        "`-999` matches no guest: no guest has this ID, or this login may not see it (VM.Audit); the nearest is `-300`"
+      ],
+      "error": null,
+      "guests": [
+        {
+          "vmid": 100,
+          "node": "pve1",
+          "type": "qemu",
+          "name": "web01",
+          "result": "done",
+          "reason": null,
+          "seconds": <time>,
+          "create": "autodaily<now>",
+          "remove": [
+            "autodaily240101000000",
+            "autodaily240102000000"
+          ],
+          "created": "autodaily<now>",
+          "removed": [
+            "autodaily240101000000",
+            "autodaily240102000000"
+          ],
+          "failures": [],
+          "hooks_failed": [],
+          "warnings": [
+            "VM 100 consider enabling QEMU agent see https://pve.proxmox.com/wiki/Qemu-guest-agent"
+          ]
+        },
+        {
+          "vmid": 200,
+          "node": "pve1",
+          "type": "lxc",
+          "name": "proxy",
+          "result": "refused",
+          "reason": "CT is locked (backup)",
+          "seconds": <time>,
+          "create": null,
+          "remove": [],
+          "created": null,
+          "removed": [],
+          "failures": [],
+          "hooks_failed": [],
+          "warnings": []
+        },
+        {
+          "vmid": 300,
+          "node": "pve1",
+          "type": "qemu",
+          "name": "template",
+          "result": "skipped",
+          "reason": "Skip VM is template",
+          "seconds": <time>,
+          "create": null,
+          "remove": [],
+          "created": null,
+          "removed": [],
+          "failures": [],
+          "hooks_failed": [],
+          "warnings": []
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn the_report_for_programs_knows_the_exit_status() {
+    let lab = lab();
+    let fails = r#"{"requests": [{"path": "/cluster/resources", "effect": {"answer": {"status": 500, "reason": "broken"}}}]}"#;
+    lab.simulator.set_faults(FaultPlan::parse(fails).unwrap());
+    let output = lab.run("--vmid=@all clean --label=daily --keep=1 --output=Json");
+    let report = output.assert_status(3).json();
+    assert_eq!(report["exit_status"], 3);
+    assert_eq!(report["error"], "broken (500 from GET /cluster/resources)");
+}
+
+#[test]
+fn the_blocks_of_parallel_guests_are_never_mixed() {
+    let guests = (100..140).map(|vmid| vm(vmid, "x").taken("daily", &[1]));
+    let lab = Lab::new(&World::of(guests));
+    lab.script(
+        "hook.sh",
+        "#!/bin/sh\necho \"hook of $CV4PVE_AUTOSNAP_VMID\"\n",
+    );
+    let output =
+        lab.run("--vmid=@all snap --label=daily --keep=1 --max-parallel=20 --script=hook.sh");
+    output.assert_status(0);
+    let report = output.report();
+    let blocks: Vec<&str> = report.split("----- VM ").skip(1).collect();
+    assert_eq!(blocks.len(), 40);
+    for block in blocks {
+        let vmid = &block[..3];
+        let body: Vec<&str> = block.lines().skip(1).take(7).collect();
+        let hook = format!("hook of {vmid}");
+        assert_eq!(
+            body,
+            [
+                hook.as_str(),
+                "Create snapshot: autodaily<now>",
+                &hook,
+                "Remove snapshot: autodaily240101000000",
+                &hook,
+                &hook,
+                "VM execution <time>",
+            ]
+        );
+    }
+}

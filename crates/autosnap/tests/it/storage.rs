@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The storage check of `snap`: what is listed, who is left out, when it is not done.
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::harness::Lab;
+use crate::world::{GIB, World, ct, vm};
+
+fn cluster() -> World {
+    World::of([
+        vm(100, "ok"),
+        vm(101, "full").set("scsi1", "nearly:vm-101-disk-0,size=8G"),
+        vm(102, "cdrom").set("ide2", "nearly:iso/debian.iso,media=cdrom"),
+        vm(103, "efi").set("efidisk0", "nearly:vm-103-disk-1,size=4M"),
+        ct(200, "mount").set("mp0", "nearly:subvol-200-disk-1,mp=/mnt,size=8G"),
+        ct(201, "sizeless").set("mp0", "unknown:subvol-201-disk-1,mp=/mnt,size=8G"),
+    ])
+    .storage(json!({"storage": "nearly", "type": "zfspool", "content": ["rootdir", "images"],
+        "total": 100 * GIB, "used": 96 * GIB, "nodes": ["pve1"]}))
+    .storage(json!({"storage": "unknown", "type": "btrfs", "content": ["rootdir"], "total": 0, "used": 0, "nodes": ["pve1"]}))
+    .storage(json!({"storage": "elsewhere", "type": "zfspool", "content": ["images"], "nodes": ["pve2"]}))
+}
+
+#[test]
+fn guests_on_a_storage_above_the_limit_are_left_out_and_fail() {
+    let lab = Lab::new(&cluster());
+    assert_snapshot!(lab.run("--vmid=@all --max-parallel=1 snap --label=daily --keep=1"), @r#"
+    exit status 1
+    --- stdout ---
+    ACTION Snap
+    PVE Version:      8.4.21
+    VMs:              @all
+    Label:            daily
+    Keep:             1
+    State:            False
+    Only running:     False
+    Timeout:          30 sec.
+    Timestamp format: yyMMddHHmmss
+    Max % Storage :   95%
+                      Storage      Type     Valid   Used %    Disk Size  Disk Usage
+               pve1/local-zfs   zfspool        Ok        25     1000 GB      250 GB
+                  pve1/nearly   zfspool        Ko        96      100 GB       96 GB
+                 pve1/unknown     btrfs       n/a         0         0 B         0 B
+    ----- VM 100 qemu running -----
+    Create snapshot: autodaily<now>
+    VM execution <time>
+    ----- VM 101 qemu running -----
+    Skip VM problem storage space out of 95%
+      storage nearly on node pve1 is 96.0% full, the limit is 95%
+    ----- VM 102 qemu running -----
+    Create snapshot: autodaily<now>
+    VM execution <time>
+    ----- VM 103 qemu running -----
+    Skip VM problem storage space out of 95%
+      storage nearly on node pve1 is 96.0% full, the limit is 95%
+    ----- VM 200 lxc running -----
+    Skip VM problem storage space out of 95%
+      storage nearly on node pve1 is 96.0% full, the limit is 95%
+    ----- VM 201 lxc running -----
+    Create snapshot: autodaily<now>
+    VM execution <time>
+    ----- 3 snapshots created, 0 removed; guests: 3 done, 0 skipped, 3 failed -----
+    FAILED VM 101 full on pve1: Skip VM problem storage space out of 95%
+    FAILED VM 103 efi on pve1: Skip VM problem storage space out of 95%
+    FAILED VM 200 mount on pve1: Skip VM problem storage space out of 95%
+    Total execution <time>
+    "#);
+}
+
+#[test]
+fn the_limit_is_an_option() {
+    for (limit, created) in [(96, 6), (95, 3), (25, 3), (24, 0), (100, 6)] {
+        let lab = Lab::new(&cluster());
+        lab.run(&format!(
+            "--vmid=@all --max-perc-storage={limit} snap --label=daily --keep=1"
+        ))
+        .assert_status(i32::from(created < 6));
+        assert_eq!(lab.changes().len(), created, "{limit} %");
+    }
+}
+
+#[test]
+fn a_full_storage_does_not_keep_clean_from_freeing_it() {
+    let world = World::of([vm(100, "full")
+        .set("scsi1", "nearly:vm-100-disk-1,size=8G")
+        .taken("daily", &[1, 2])])
+    .storage(json!({"storage": "nearly", "type": "zfspool", "content": ["images"], "total": 100, "used": 99}));
+    let lab = Lab::new(&world);
+    let output = lab.run("--vmid=100 clean --label=daily --keep=1");
+    output.assert_status(0);
+    assert!(!output.stdout.contains("Storage"), "{output}");
+    assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
+}
+
+#[test]
+fn old_snapshots_of_a_guest_without_space_stay() {
+    let world = World::of([vm(100, "full")
+        .set("scsi1", "nearly:vm-100-disk-1,size=8G")
+        .taken("daily", &[1, 2])])
+    .storage(json!({"storage": "nearly", "type": "zfspool", "content": ["images"], "total": 100, "used": 99}));
+    let lab = Lab::new(&world);
+    lab.run("--vmid=100 snap --label=daily --keep=1")
+        .assert_status(1);
+    lab.assert_unchanged();
+}
+
+#[test]
+fn before_version_six_one_line_says_that_nothing_is_checked() {
+    let lab = Lab::new(&cluster().version("5.4-13"));
+    let output = lab.run("--vmid=@all snap --label=daily --keep=1");
+    output
+        .assert_status(0)
+        .assert_out("The Proxmox VE version 5.4-13 does not verify the storage % usage!\n");
+    assert_eq!(lab.changes().len(), 6);
+}
+
+#[test]
+fn a_login_that_sees_no_storage_is_told_which_privilege_is_missing() {
+    let mut world = cluster().to_json();
+    world["roles"]["SnapRunner"] = json!(["VM.Audit", "VM.Snapshot"]);
+    let lab = Lab::with(pve_sim::simulator::Options::new(
+        world,
+        crate::world::credentials(),
+    ));
+    lab.run("--vmid=100 snap --label=daily --keep=1")
+        .assert_status(0)
+        .assert_out("----- POSSIBLE PROBLEM PERMISSION 'Datastore.Audit' -----\n");
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The cases: a world, what the program is asked to do in it, and which limits apply.
+
+use anyhow::{Result, bail};
+
+use crate::world::WorldOptions;
+
+/// One case.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    /// Its name on the command line and in the table.
+    pub(crate) name: String,
+    /// The cluster; none: the program needs no server.
+    pub(crate) world: Option<WorldOptions>,
+    /// What the program is asked to do, without the options of the connection.
+    pub(crate) command: Vec<&'static str>,
+    /// Whether it is shown beside one guest at a time and the C# pattern.
+    pub(crate) compared: bool,
+    /// How many guests are enough for that comparison; the time is scaled to all of them.
+    pub(crate) sample: usize,
+}
+
+/// The cases of these names, or all but the scaling table, which has to be named.
+pub(crate) fn chosen(names: &[String], quick: bool) -> Result<Vec<Case>> {
+    let all = if quick { tiny() } else { all() };
+    if names.is_empty() {
+        return Ok(all
+            .into_iter()
+            .filter(|case| !case.name.starts_with("scale"))
+            .collect());
+    }
+    let mut chosen = Vec::new();
+    for name in names {
+        let found = all
+            .iter()
+            .filter(|case| case.name == *name || case.name.starts_with(&format!("{name}-")));
+        let before = chosen.len();
+        chosen.extend(found.cloned());
+        if chosen.len() == before {
+            let known: Vec<&str> = all.iter().map(|case| case.name.as_str()).collect();
+            bail!("no case is called '{name}'; there are {}", known.join(", "));
+        }
+    }
+    Ok(chosen)
+}
+
+const SNAP: [&str; 3] = ["snap", "--label=daily", "--keep=7"];
+
+fn all() -> Vec<Case> {
+    let one_node = |seconds| WorldOptions {
+        task_seconds: seconds..=seconds,
+        ..WorldOptions::of_size(1, 50)
+    };
+    let twenty_nodes = WorldOptions {
+        task_seconds: 0.3..=3.0,
+        ..WorldOptions::of_size(20, 1_000)
+    };
+    let lame = WorldOptions {
+        slowness_of_second_node: 10.0,
+        offline_nodes: 1,
+        ..twenty_nodes.clone()
+    };
+    let hundred_nodes = WorldOptions::of_size(100, 10_000);
+    let many_snapshots = WorldOptions {
+        snapshots: 500,
+        ..WorldOptions::of_size(1, 1)
+    };
+    let mut cases = vec![
+        compared("1-short", one_node(0.1), 50),
+        compared("1-long", one_node(0.5), 50),
+        compared("2", twenty_nodes, 40),
+        compared("3-fifth", fifth(&lame), 40),
+        Case {
+            command: [&SNAP[..], &["--timeout=300"]].concat(),
+            ..alone("3", lame, &SNAP)
+        },
+        alone("4-dry-run", hundred_nodes.clone(), &with_dry_run()),
+        alone("4-status", hundred_nodes, &["status"]),
+        alone(
+            "5",
+            many_snapshots.clone(),
+            &["snap", "--label=daily", "--keep=100"],
+        ),
+        without_server("6-version", &["--version"]),
+        without_server("6-help", &["--help"]),
+        alone("6-status", WorldOptions::of_size(1, 1), &["status"]),
+    ];
+    for guests in [10, 30, 100, 300, 1_000, 3_000, 10_000] {
+        cases.extend(scaling(guests));
+    }
+    cases
+}
+
+/// The same kinds of cases in a size for a test of this program itself.
+fn tiny() -> Vec<Case> {
+    let world = WorldOptions {
+        task_seconds: 0.01..=0.05,
+        ..WorldOptions::of_size(3, 9)
+    };
+    vec![
+        compared("quick-snap", world.clone(), 3),
+        alone("quick-dry-run", world.clone(), &with_dry_run()),
+        alone("quick-status", world, &["status"]),
+        without_server("quick-version", &["--version"]),
+    ]
+}
+
+/// A fifth of the guests of every node: enough to see the same, in a time that allows repetition.
+fn fifth(world: &WorldOptions) -> WorldOptions {
+    WorldOptions {
+        guests: world.guests / 5,
+        ..world.clone()
+    }
+}
+
+/// As many guests on each node, up to a hundred nodes.
+fn scaling(guests: u32) -> Vec<Case> {
+    let world = WorldOptions::of_size((guests / 100).clamp(1, 100), guests);
+    vec![
+        alone(&format!("scale-snap-{guests}"), world.clone(), &SNAP),
+        alone(
+            &format!("scale-dry-run-{guests}"),
+            world.clone(),
+            &with_dry_run(),
+        ),
+        alone(&format!("scale-status-{guests}"), world, &["status"]),
+    ]
+}
+
+fn with_dry_run() -> Vec<&'static str> {
+    [&SNAP[..], &["--dry-run"]].concat()
+}
+
+fn compared(name: &str, world: WorldOptions, sample: usize) -> Case {
+    Case {
+        command: [&SNAP[..], &["--timeout=300"]].concat(),
+        compared: true,
+        sample,
+        ..alone(name, world, &SNAP)
+    }
+}
+
+fn alone(name: &str, world: WorldOptions, command: &[&'static str]) -> Case {
+    Case {
+        name: name.to_owned(),
+        world: Some(world),
+        command: command.to_vec(),
+        compared: false,
+        sample: 0,
+    }
+}
+
+fn without_server(name: &str, command: &[&'static str]) -> Case {
+    Case {
+        name: name.to_owned(),
+        world: None,
+        command: command.to_vec(),
+        compared: false,
+        sample: 0,
+    }
+}

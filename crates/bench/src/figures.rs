@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What the simulator's journal says about a run.
+//!
+//! **Lower bound.** A task occupies a slot of its node from the moment its POST or DELETE arrives
+//! until the task has ended and the request is answered, whichever is later. The sum of a node's
+//! occupied time, divided by the slots a node has, is what that node needs at least. The same is
+//! counted for each shared storage and for the whole run with their limits, and for each guest with
+//! a single slot, because a guest's steps follow one another. The largest of these is the bound: no
+//! schedule within the limits can be faster with these very tasks.
+//!
+//! **Delay.** From the end of a task to the moment its end was known: the answer to the first look
+//! that arrived after it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use pve_sim::journal::{Entry, Request, Task};
+
+use crate::world::Place;
+
+/// How much may run at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slots {
+    /// In the whole run.
+    pub(crate) total: f64,
+    /// On a node.
+    pub(crate) per_node: f64,
+    /// On a shared storage.
+    pub(crate) per_storage: f64,
+}
+
+impl Slots {
+    /// The program's defaults.
+    pub(crate) const DEFAULT: Self = Self {
+        total: 32.0,
+        per_node: 2.0,
+        per_storage: 8.0,
+    };
+    /// One guest after the other.
+    pub(crate) const ONE: Self = Self {
+        total: 1.0,
+        per_node: 1.0,
+        per_storage: 1.0,
+    };
+}
+
+/// What a journal says.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Figures {
+    /// Requests in all.
+    pub(crate) requests: usize,
+    /// Looks at tasks among them.
+    pub(crate) looks: usize,
+    /// Connections opened.
+    pub(crate) connections: usize,
+    /// Tasks that ended well.
+    pub(crate) tasks: usize,
+    /// The lower bound for the time of the tasks, in seconds.
+    pub(crate) bound: f64,
+    /// The bound of the slowest node alone, in seconds.
+    pub(crate) node_bound: f64,
+    /// Median delay, in seconds.
+    pub(crate) delay: f64,
+    /// Median of the delays as shares of their tasks' durations.
+    pub(crate) delay_share: f64,
+}
+
+/// Counts a journal.
+pub(crate) fn read(entries: &[Entry], guests: &BTreeMap<u32, Place>, slots: Slots) -> Figures {
+    let requests: Vec<&Request> = entries.iter().filter_map(request).collect();
+    let tasks: Vec<&Task> = entries.iter().filter_map(task).collect();
+    let connections: HashSet<u64> = requests.iter().map(|request| request.connection).collect();
+    let looks = looks_by_task(&requests);
+    let delays: Vec<(f64, f64)> = tasks
+        .iter()
+        .filter_map(|task| {
+            let known = known_at(looks.get(task.upid.as_str())?, task.moment.at)?;
+            let delay = known - task.moment.at;
+            Some((delay, delay / task.seconds.max(0.001)))
+        })
+        .collect();
+    let occupied = occupied(&requests, &tasks);
+    let (bound, node_bound) = bound(&occupied, guests, slots);
+    Figures {
+        requests: requests.len(),
+        looks: looks.values().map(Vec::len).sum(),
+        connections: connections.len(),
+        tasks: tasks
+            .iter()
+            .filter(|task| task.exitstatus.as_deref() == Some("OK"))
+            .count(),
+        bound,
+        node_bound,
+        delay: median(delays.iter().map(|(delay, _)| *delay)),
+        delay_share: median(delays.iter().map(|(_, share)| *share)),
+    }
+}
+
+/// The middle value; of an even number, the upper one of the two.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+fn request(entry: &Entry) -> Option<&Request> {
+    match entry {
+        Entry::Request(request) => Some(request),
+        Entry::Mutation(_) | Entry::Task(_) => None,
+    }
+}
+
+fn task(entry: &Entry) -> Option<&Task> {
+    match entry {
+        Entry::Task(task) => Some(task),
+        Entry::Request(_) | Entry::Mutation(_) => None,
+    }
+}
+
+/// The looks at each task: when each arrived and when it was answered.
+fn looks_by_task<'a>(requests: &[&'a Request]) -> HashMap<&'a str, Vec<(f64, f64)>> {
+    let mut looks: HashMap<&str, Vec<(f64, f64)>> = HashMap::new();
+    for request in requests {
+        let upid = request
+            .path
+            .strip_suffix("/status")
+            .and_then(|path| path.split_once("/tasks/"));
+        if let Some((_, upid)) = upid {
+            let at = request.moment.at;
+            looks
+                .entry(upid)
+                .or_default()
+                .push((at, at + request.seconds));
+        }
+    }
+    looks
+}
+
+fn known_at(looks: &[(f64, f64)], end: f64) -> Option<f64> {
+    let after = looks.iter().filter(|(arrived, _)| *arrived >= end);
+    after.map(|(_, answered)| *answered).min_by(f64::total_cmp)
+}
+
+/// The time during which each task held its slot, with its guest's number.
+fn occupied(requests: &[&Request], tasks: &[&Task]) -> Vec<(u32, f64)> {
+    let mut writes: HashMap<u32, Vec<&Request>> = HashMap::new();
+    for request in requests {
+        if matches!(request.method.as_str(), "POST" | "DELETE")
+            && let Some(vmid) = guest_of(&request.path)
+        {
+            writes.entry(vmid).or_default().push(request);
+        }
+    }
+    let occupied = tasks.iter().filter_map(|task| {
+        let vmid = task.vmid?;
+        let (began, ended) = (task.moment.at - task.seconds, task.moment.at);
+        // The request of a task is the last one of its guest that arrived before it began.
+        let request = writes
+            .get(&vmid)?
+            .iter()
+            .rfind(|request| request.moment.at <= began + 0.001)?;
+        let answered = request.moment.at + request.seconds;
+        Some((vmid, ended.max(answered) - request.moment.at))
+    });
+    occupied.collect()
+}
+
+fn guest_of(path: &str) -> Option<u32> {
+    let mut parts = path.split(['/', '?']);
+    parts.find(|part| matches!(*part, "qemu" | "lxc"))?;
+    parts.next()?.parse().ok()
+}
+
+/// The bound with all limits, and the one of the slowest node alone.
+fn bound(occupied: &[(u32, f64)], guests: &BTreeMap<u32, Place>, slots: Slots) -> (f64, f64) {
+    let mut nodes: HashMap<&str, f64> = HashMap::new();
+    let mut storages: HashMap<&str, f64> = HashMap::new();
+    let mut each: HashMap<u32, f64> = HashMap::new();
+    for (vmid, seconds) in occupied {
+        let Some(place) = guests.get(vmid) else {
+            continue;
+        };
+        *nodes.entry(&place.node).or_default() += seconds;
+        *each.entry(*vmid).or_default() += seconds;
+        if let Some(storage) = &place.shared_storage {
+            *storages.entry(storage).or_default() += seconds;
+        }
+    }
+    let largest = |sums: &mut dyn Iterator<Item = f64>| sums.fold(0.0, f64::max);
+    let all: f64 = occupied.iter().map(|(_, seconds)| seconds).sum();
+    let node_bound = largest(&mut nodes.values().copied()) / slots.per_node;
+    let bounds = [
+        node_bound,
+        largest(&mut storages.values().copied()) / slots.per_storage,
+        largest(&mut each.values().copied()),
+        all / slots.total,
+    ];
+    (largest(&mut bounds.into_iter()), node_bound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(node: &str, storage: Option<&str>) -> Place {
+        Place {
+            node: node.to_owned(),
+            kind: "qemu".to_owned(),
+            shared_storage: storage.map(str::to_owned),
+        }
+    }
+
+    fn entry(json: &str) -> Entry {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn journal() -> Vec<Entry> {
+        let upid = "UPID:a:1:2:3:qmsnapshot:100:x@pve:";
+        vec![
+            entry(
+                r#"{"entry":"request","at":1.0,"epoch":0,"client":"c","connection":1,"method":"POST",
+                    "path":"/api2/json/nodes/a/qemu/100/snapshot","status":200,"seconds":0.04}"#,
+            ),
+            entry(&format!(
+                r#"{{"entry":"request","at":1.2,"epoch":0,"client":"c","connection":1,"method":"GET",
+                    "path":"/api2/json/nodes/a/tasks/{upid}/status","status":200,"seconds":0.01}}"#
+            )),
+            entry(&format!(
+                r#"{{"entry":"task","at":1.5,"epoch":0,"upid":"{upid}","node":"a","vmid":100,
+                    "kind":"qmsnapshot","user":"x@pve","started":0,"seconds":0.49,"exitstatus":"OK"}}"#
+            )),
+            entry(&format!(
+                r#"{{"entry":"request","at":1.53,"epoch":0,"client":"c","connection":2,"method":"GET",
+                    "path":"/api2/json/nodes/a/tasks/{upid}/status","status":200,"seconds":0.01}}"#
+            )),
+        ]
+    }
+
+    #[test]
+    fn a_task_holds_its_slot_from_its_request_to_its_end() {
+        let guests = BTreeMap::from([(100, place("a", None))]);
+        let figures = read(&journal(), &guests, Slots::DEFAULT);
+        assert_eq!(
+            (figures.requests, figures.looks, figures.connections),
+            (3, 2, 2)
+        );
+        assert_eq!(figures.tasks, 1);
+        assert!((figures.bound - 0.5).abs() < 1e-9, "{figures:?}");
+        assert!((figures.node_bound - 0.25).abs() < 1e-9, "{figures:?}");
+        assert!((figures.delay - 0.04).abs() < 1e-9, "{figures:?}");
+    }
+
+    #[test]
+    fn the_tightest_limit_makes_the_bound() {
+        let guests = BTreeMap::from([
+            (1, place("a", Some("ceph"))),
+            (2, place("a", None)),
+            (3, place("b", Some("ceph"))),
+        ]);
+        let occupied = [(1, 4.0), (2, 2.0), (3, 2.0)];
+        let check = |total, per_node, per_storage, expected: f64| {
+            let slots = Slots {
+                total,
+                per_node,
+                per_storage,
+            };
+            let (found, _) = bound(&occupied, &guests, slots);
+            assert!((found - expected).abs() < 1e-9, "{slots:?}: {found}");
+        };
+        check(9.0, 1.0, 9.0, 6.0);
+        check(9.0, 2.0, 1.0, 6.0);
+        check(1.0, 2.0, 2.0, 8.0);
+        check(9.0, 9.0, 9.0, 4.0);
+    }
+}
