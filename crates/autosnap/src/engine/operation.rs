@@ -51,7 +51,10 @@ pub(super) enum Operation<'a> {
         /// Removals are to follow: list the snapshots while the task runs.
         and_list: bool,
     },
-    Remove { name: &'a str, force: bool },
+    Remove {
+        name: &'a str,
+        force: bool,
+    },
 }
 
 /// How it ended.
