@@ -11,7 +11,6 @@
 //! same machine; its own CPU time is not counted, but it can slow the program down.
 #![expect(
     clippy::print_stdout,
-    clippy::print_stderr,
     reason = "a program whose result is a table, and which says how far it is"
 )]
 
