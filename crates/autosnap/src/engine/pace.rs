@@ -119,7 +119,8 @@ mod tests {
     fn delays(pace: &Pace, durations: impl IntoIterator<Item = u64>) -> Vec<(Duration, u32)> {
         let follow = |duration: u64| {
             let duration = millis(duration);
-            let (mut at, mut running_until) = (pace.policy("pve1", KIND).first_pause, Duration::ZERO);
+            let (mut at, mut running_until) =
+                (pace.policy("pve1", KIND).first_pause, Duration::ZERO);
             let mut looks = 1;
             while at < duration {
                 running_until = at;
@@ -127,7 +128,11 @@ mod tests {
                 looks += 1;
             }
             let exit = pve_client::TaskExit::Ok;
-            let waited = Waited { exit, running_until, over_at: at };
+            let waited = Waited {
+                exit,
+                running_until,
+                over_at: at,
+            };
             pace.learn("pve1", KIND, &waited);
             (at - duration, looks)
         };
@@ -150,7 +155,10 @@ mod tests {
             let later = delays(&pace, vec![duration; 100]);
             let late: Duration = later.iter().map(|(delay, _)| *delay).sum();
             let looks: u32 = later.iter().map(|(_, looks)| *looks).sum();
-            assert!(late / 100 <= millis(3 + duration / 20), "{duration}: {late:?} in all");
+            assert!(
+                late / 100 <= millis(3 + duration / 20),
+                "{duration}: {late:?} in all"
+            );
             assert!(looks <= 125, "{duration}: {looks} looks");
         }
     }
