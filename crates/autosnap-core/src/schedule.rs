@@ -25,12 +25,15 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 32 guests at once, 2 per node, 8 per shared storage, one RAM snapshot per node.
+    /// 48 guests at once, 2 per node, 24 per shared storage, one RAM snapshot per node.
+    ///
+    /// Two per node are what a node's disks are spared with; the other two limits are there for
+    /// large clusters, and come to bear only where more than 24 or 12 nodes work at the same time.
     fn default() -> Self {
         Self {
-            total: 32,
+            total: 48,
             per_node: 2,
-            per_storage: 8,
+            per_storage: 24,
             ram_per_node: 1,
         }
     }

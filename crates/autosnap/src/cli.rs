@@ -6,8 +6,8 @@ mod further;
 use std::ffi::OsString;
 
 use autosnap_core::outcome::ExitStatus;
+use clap::FromArgMatches;
 use clap::error::{ContextKind, ErrorKind};
-use clap::{CommandFactory, FromArgMatches};
 use jiff::{Timestamp, Zoned};
 use pve_client::{Client, ClientOptions};
 
@@ -20,7 +20,7 @@ use crate::report::{self, Console, JsonReport, Progress, Sink, Text};
 use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
 use crate::stop::Stop;
-use crate::{completions, logging, manual, normalize, response_file, signals, status};
+use crate::{args, completions, logging, manual, normalize, response_file, signals, status};
 
 use further::Way;
 
@@ -53,7 +53,7 @@ enum Parsed {
 
 fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
     let expanded = response_file::expand(arguments.iter().cloned()).map_err(Fault::usage)?;
-    let command = Cli::command();
+    let command = args::command();
     let normalized = normalize::normalize(&command, expanded);
     let named = std::iter::once(OsString::from(command.get_name().to_owned())).chain(normalized);
     let parsed = command

@@ -70,6 +70,7 @@ impl<'a> Turn<'a> {
             kind: inventory::wire_kind(guest.kind),
             vmid: guest.vmid,
             followed: HashSet::new(),
+            listed: None,
         };
         Self {
             plan,
@@ -194,21 +195,22 @@ impl<'a> Turn<'a> {
         }
         let Some(creation) = &steps.creation else {
             return match self.remove_all(engine, steps, None).await {
-                Removals::Done => TurnEnd::Finished(GuestEnd::Done),
+                Removals::Done | Removals::LeftOver => TurnEnd::Finished(GuestEnd::Done),
                 Removals::Failed => TurnEnd::Finished(GuestEnd::Failed),
                 Removals::Vetoed => TurnEnd::Finished(GuestEnd::Vetoed),
                 Removals::Locked(cause) => TurnEnd::Deferred(cause),
             };
         };
         if self.stage != Stage::Removing {
-            match self.create(engine, creation).await {
+            let and_list = steps.removals().next().is_some();
+            match self.create(engine, creation, and_list).await {
                 Creation::Done => {}
                 Creation::Ended(end) => return TurnEnd::Finished(end),
                 Creation::Locked(cause) => return TurnEnd::Deferred(cause),
             }
         }
         let end = match self.remove_all(engine, steps, Some(creation)).await {
-            Removals::Done => GuestEnd::Done,
+            Removals::Done | Removals::LeftOver => GuestEnd::Done,
             Removals::Failed => GuestEnd::Failed,
             Removals::Vetoed => GuestEnd::Vetoed,
             Removals::Locked(cause) => return TurnEnd::Deferred(cause),
@@ -269,7 +271,12 @@ impl<'a> Turn<'a> {
         engine.phase(&call).await;
     }
 
-    async fn create(&mut self, engine: &Engine, creation: &NewSnapshot) -> Creation {
+    async fn create(
+        &mut self,
+        engine: &Engine,
+        creation: &NewSnapshot,
+        and_list: bool,
+    ) -> Creation {
         let name = creation.name.as_str();
         if self.stage == Stage::New {
             let opening = self.call(Phase::SnapCreatePre, Some(name), true, Duration::ZERO);
@@ -285,10 +292,11 @@ impl<'a> Turn<'a> {
                 snapshot: creation.clone(),
             });
         }
-        match engine
-            .carry_out(&mut self.place, &Operation::Create(creation))
-            .await
-        {
+        let operation = Operation::Create {
+            snapshot: creation,
+            and_list,
+        };
+        match engine.carry_out(&mut self.place, &operation).await {
             End::Done(success) => {
                 self.stage = Stage::Removing;
                 engine.events.send(Event::Created {
@@ -342,7 +350,7 @@ impl<'a> Turn<'a> {
         let end = self.remove_confirmed(engine, steps, new).await;
         match end {
             Removals::Locked(_) => {}
-            Removals::Done | Removals::Failed | Removals::Vetoed => {
+            Removals::Done | Removals::LeftOver | Removals::Failed | Removals::Vetoed => {
                 self.close_removal(engine).await;
             }
         }
@@ -360,10 +368,14 @@ impl<'a> Turn<'a> {
         if planned.is_empty() {
             return Removals::Done;
         }
-        if engine.stop.requested().is_some() {
-            return self.postpone(engine, planned.len(), PostponeReason::Interrupted);
+        if let Some(reason) = engine.removals_stopped() {
+            return self.postpone(engine, planned.len(), reason);
         }
-        let listed = match engine.list(&self.place).await {
+        let listed = match self.place.listed.take() {
+            Some(listed) => Ok(listed),
+            None => engine.list(&self.place).await,
+        };
+        let listed = match listed {
             Ok(listed) => listed,
             Err(failure) => {
                 let name = planned[0].name.clone();
@@ -391,9 +403,10 @@ impl<'a> Turn<'a> {
                 Confirmation::Remove(snapshot) => {
                     match self.remove(engine, &snapshot, left).await {
                         Removals::Done => {}
-                        other @ (Removals::Failed | Removals::Vetoed | Removals::Locked(_)) => {
-                            return other;
-                        }
+                        other @ (Removals::LeftOver
+                        | Removals::Failed
+                        | Removals::Vetoed
+                        | Removals::Locked(_)) => return other,
                     }
                 }
             }
@@ -404,8 +417,8 @@ impl<'a> Turn<'a> {
 
     /// One removal; `left` counts it and those behind it.
     async fn remove(&mut self, engine: &Engine, snapshot: &Snapshot, left: usize) -> Removals {
-        if engine.stop.requested().is_some() {
-            return self.postpone(engine, left, PostponeReason::Interrupted);
+        if let Some(reason) = engine.removals_stopped() {
+            return self.postpone(engine, left, reason);
         }
         let name = snapshot.name.as_str();
         let vmid = self.vmid();
@@ -471,7 +484,11 @@ impl<'a> Turn<'a> {
             count,
             reason,
         });
-        Removals::Failed
+        if reason.is_failure() {
+            Removals::Failed
+        } else {
+            Removals::LeftOver
+        }
     }
 
     fn call(
@@ -510,6 +527,8 @@ enum Creation {
 /// How the removals ended.
 enum Removals {
     Done,
+    /// Some were left to the next run, and nothing is wrong with that.
+    LeftOver,
     Failed,
     Vetoed,
     Locked(String),
