@@ -120,7 +120,7 @@ fn a_guest_that_waits_for_a_lock_gets_its_closing_hook() {
         vm(101, "web01"),
     ]));
     let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, &format!("{SNAP} --wait-locked=1h"));
+    let mut run = gate.start(&lab, &format!("{SNAP} --wait-locked=20s"));
     // One at a time: when the second guest has its turn, the first was put back.
     go_to(&mut run, "snap-create-pre 101");
     stop(&mut run, "INT");
@@ -151,7 +151,7 @@ fn a_second_signal_leaves_at_once_and_names_the_tasks() {
             vm(102, "unreached"),
         ]));
         let gate = Gate::new(&lab);
-        let words = "--vmid=@all --max-parallel=2 --timeout=7200 snap --label=daily --keep=1";
+        let words = "--vmid=@all --max-parallel=2 --timeout=20 snap --label=daily --keep=1";
         let mut run = gate.start(&lab, words);
         go_to(&mut run, "snap-create-pre 100");
         run.go_on();
