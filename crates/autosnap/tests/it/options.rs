@@ -221,9 +221,9 @@ fn help_and_version_are_no_errors() {
     let lab = lab();
     for (arguments, expected) in [
         (["--help"].as_slice(), "snap "),
-        (&["snap", "--help"], "--max-perc-storage <PERCENT>"),
-        (&["clean", "-h"], "--keep <N>"),
-        (&["status", "--help"], "--output <FORM>"),
+        (&["snap", "--help"], "--max-perc-storage"),
+        (&["clean", "-h"], "--keep"),
+        (&["status", "--help"], "--output"),
         (&["--version"], "cv4pve-autosnap 0."),
     ] {
         let output = lab.bare(arguments.iter().copied());
