@@ -25,9 +25,21 @@ use crate::{args, completions, logging, manual, normalize, response_file, signal
 use further::Way;
 
 /// Runs the program with the arguments behind its name, and says what to exit with.
+///
+/// The version is asked for by installers and monitoring far more often than anything else is done:
+/// it needs neither the option parser nor the time zone.
 pub fn run(arguments: &[OsString]) -> ExitStatus {
+    if let [only] = arguments
+        && (only == "--version" || only == "-V")
+    {
+        Console::default().out(VERSION_LINE);
+        return ExitStatus::Success;
+    }
     run_at(arguments, &Zoned::now())
 }
+
+/// What clap would print.
+const VERSION_LINE: &str = concat!("cv4pve-autosnap ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// The same at a given time, in the zone whose time goes into the names of snapshots.
 pub fn run_at(arguments: &[OsString], now: &Zoned) -> ExitStatus {
@@ -243,4 +255,14 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Resul
         .build();
     let runtime = runtime.map_err(|error| Fault::failure(format!("cannot start: {error}")))?;
     runtime.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_way_to_the_version_says_what_the_parser_says() {
+        assert_eq!(Cli::command().render_version(), VERSION_LINE);
+    }
 }

@@ -65,6 +65,23 @@ pub struct Waited {
     pub over_at: Duration,
 }
 
+impl Waited {
+    /// The same, counted from a moment so long before the start of the waiting.
+    #[must_use]
+    pub fn begun_earlier(&self, before: Duration) -> Self {
+        let running_until = if self.running_until.is_zero() {
+            Duration::ZERO
+        } else {
+            self.running_until + before
+        };
+        Self {
+            exit: self.exit.clone(),
+            running_until,
+            over_at: self.over_at + before,
+        }
+    }
+}
+
 /// Why the end of a task is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
@@ -192,6 +209,23 @@ mod tests {
         check(800, 300, 600);
         check(1_000_000, 13, 10_000);
         check(1_000_000, 20_000, 40_000);
+    }
+
+    #[test]
+    fn times_can_be_counted_from_an_earlier_start() {
+        let millis = Duration::from_millis;
+        let check = |running_until, over_at, expected: (u64, u64)| {
+            let waited = Waited {
+                exit: TaskExit::Ok,
+                running_until: millis(running_until),
+                over_at: millis(over_at),
+            };
+            let earlier = waited.begun_earlier(millis(30));
+            let found = (earlier.running_until, earlier.over_at);
+            assert_eq!(found, (millis(expected.0), millis(expected.1)));
+        };
+        check(0, 50, (0, 80));
+        check(50, 70, (80, 100));
     }
 
     #[test]

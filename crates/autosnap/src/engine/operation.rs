@@ -16,7 +16,8 @@ use autosnap_core::guest::Vmid;
 use autosnap_core::plan::NewSnapshot;
 use autosnap_core::snapshot::{self, Snapshot};
 use pve_client::{
-    Certainty, Error, GuestKind, SnapshotListing, TaskExit, TaskFilter, TaskSource, Upid, WaitError,
+    Certainty, Error, GuestKind, SnapshotListing, TaskExit, TaskFilter, TaskSource, Upid,
+    WaitError, WaitPolicy,
 };
 use tokio::time::Instant;
 
@@ -254,28 +255,17 @@ impl Engine {
         self.tasks.started(place.vmid, upid);
         let started = Instant::now();
         let task_type = operation.task_type(place.kind);
-        let policy = self.pace.policy(&place.node, task_type);
+        let mut policy = self.pace.policy(&place.node, task_type);
+        place.listed = self.list_while_held(place, operation, policy).await;
+        let before = started.elapsed();
+        policy.first_pause = policy.first_pause.saturating_sub(before);
         let deadline = started + self.options.timeout;
-        let waiting = self.client.wait_for_task(upid, &policy, deadline);
-        let waited = match operation {
-            Operation::Create {
-                snapshot,
-                and_list: true,
-            } => {
-                let listing = self.list_while_held(place, snapshot, policy.first_pause);
-                let (waited, listed) = tokio::join!(waiting, listing);
-                place.listed = listed;
-                waited
-            }
-            Operation::Create {
-                and_list: false, ..
-            }
-            | Operation::Remove { .. } => waiting.await,
-        };
+        let waited = self.client.wait_for_task(upid, &policy, deadline).await;
         match waited {
             Ok(waited) => {
                 self.tasks.ended(place.vmid);
-                self.pace.learn(&place.node, task_type, &waited);
+                self.pace
+                    .learn(&place.node, task_type, &waited.begun_earlier(before));
                 self.ended(place, operation, upid, waited.exit).await
             }
             Err(WaitError::TimedOut { upid, last_error }) => End::Failed(explain::timed_out(
@@ -289,18 +279,28 @@ impl Engine {
         }
     }
 
-    /// The guest's snapshots, read while its own creation holds it, so that its removals need not
-    /// wait for them. From the moment the new snapshot is in the list PVE keeps everybody else from
-    /// the guest's snapshots (`snapshot_prepare` in `PVE/AbstractConfig.pm` writes both the entry
-    /// and the lock), so such a list is as fresh as one read at the end of the task; any other is
-    /// thrown away.
+    /// The guest's snapshots, read while its own creation holds it, before the first look at the
+    /// task, so that its removals need not wait for them. From the moment the new snapshot is in
+    /// the list PVE keeps everybody else from the guest's snapshots (`snapshot_prepare` in
+    /// `PVE/AbstractConfig.pm` writes both the entry and the lock), so such a list is as fresh as
+    /// one read at the end of the task; any other is thrown away.
     async fn list_while_held(
         &self,
         place: &Place,
-        creation: &NewSnapshot,
-        pause: Duration,
+        operation: &Operation<'_>,
+        policy: WaitPolicy,
     ) -> Option<Vec<Snapshot>> {
-        tokio::time::sleep(pause).await;
+        let creation = match operation {
+            Operation::Create {
+                snapshot,
+                and_list: true,
+            } => snapshot,
+            Operation::Create {
+                and_list: false, ..
+            }
+            | Operation::Remove { .. } => return None,
+        };
+        tokio::time::sleep(policy.first_pause / 2).await;
         let listing = self
             .client
             .snapshots(&place.node, place.kind, place.vmid.get())

@@ -134,7 +134,7 @@ mod tests {
                 over_at: at,
             };
             pace.learn("pve1", KIND, &waited);
-            (at - duration, looks)
+            (at.saturating_sub(duration), looks)
         };
         durations.into_iter().map(follow).collect()
     }
