@@ -230,6 +230,18 @@ pub enum PostponeReason {
     Hook,
     /// The guest's snapshots could not be listed again.
     Unreadable,
+    /// The time for removals was used up (`--removal-budget`); nothing is wrong.
+    Budget,
+}
+
+impl PostponeReason {
+    /// Whether the guest did not get what was asked for.
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::RemovalFailed | Self::Interrupted | Self::Hook | Self::Unreadable => true,
+            Self::Budget => false,
+        }
+    }
 }
 
 /// How a guest's turn ended.

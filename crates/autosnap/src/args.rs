@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::help::{self, CONNECTION, EXECUTION, OUTPUT, RETENTION, SELECTION};
@@ -41,12 +41,13 @@ pub enum Command {
     #[command(after_help = help::STATUS)]
     Status(StatusArgs),
     /// Look for whatever a snap would stumble over: hosts, privileges, disks, locks, space.
-    #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")))]
+    #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")), after_help = help::CHECK)]
     Check(CheckArgs),
     /// Print the pveum lines for a least-privilege role, user and API token; runs nothing.
+    #[command(after_help = help::SETUP)]
     Setup(SetupArgs),
     /// Show the fingerprint of each host's certificate, without signing on.
-    #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")))]
+    #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")), after_help = help::FINGERPRINT)]
     Fingerprint(FingerprintArgs),
     /// See it work on a simulated cluster inside this program; touches nothing else.
     #[cfg(feature = "demo")]
@@ -58,6 +59,39 @@ pub enum Command {
     /// Write the manual pages, for packages.
     #[command(hide = true)]
     Manual(ManualArgs),
+}
+
+/// The commands that share parameter files.
+const SHARING: [&str; 5] = ["snap", "clean", "status", "check", "fingerprint"];
+
+/// The definition of the command line. Each command that works on the cluster also takes, and
+/// leaves unused, the options of the others, so that one parameter file serves them all; those are
+/// neither in its help nor completed.
+pub fn command() -> clap::Command {
+    let command = Cli::command();
+    let sharing: Vec<clap::Command> = command
+        .get_subcommands()
+        .filter(|part| SHARING.contains(&part.get_name()))
+        .cloned()
+        .collect();
+    sharing.iter().fold(command, |command, part| {
+        command.mut_subcommand(part.get_name(), |part| with_options_of(part, &sharing))
+    })
+}
+
+fn with_options_of(part: clap::Command, others: &[clap::Command]) -> clap::Command {
+    // The last ones first: clean's --keep takes a 0, which snap's does not.
+    let options = others.iter().rev().flat_map(clap::Command::get_arguments);
+    options.fold(part, |part, option| {
+        if part
+            .get_arguments()
+            .any(|own| own.get_id() == option.get_id())
+        {
+            part
+        } else {
+            part.arg(option.clone().required(false).hide(true))
+        }
+    })
 }
 
 /// Options that every command accepts, as the C# tool's root options.
@@ -121,7 +155,7 @@ pub struct RootArgs {
     #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 30, hide_default_value = true,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub timeout: u32,
-    /// Guests at the same time [default: 32].
+    /// Guests at the same time [default: 48].
     ///
     /// Given alone it lifts the limit per node as well.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
@@ -130,7 +164,7 @@ pub struct RootArgs {
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_node: Option<u16>,
-    /// Guests at the same time with disks on one shared storage [default: 8].
+    /// Guests at the same time with disks on one shared storage [default: 24].
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_storage: Option<u16>,
@@ -181,11 +215,19 @@ pub struct JobArgs {
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, num_args = 0..=1, require_equals = true,
           default_missing_value = "10m", value_parser = crate::settings::parse_duration)]
     pub wait_locked: Option<std::time::Duration>,
+    /// Start no removal later than this, for example 30m.
+    ///
+    /// The time counts from the first step of the run. Removals that are left are not failures: the next run does
+    /// them, and begins with the guests that have most to remove.
+    #[arg(long, value_name = "TIME", help_heading = EXECUTION, hide_short_help = true,
+          value_parser = crate::settings::parse_duration)]
+    pub removal_budget: Option<std::time::Duration>,
     /// What to do while another run on this machine has the same label and hosts.
-    #[arg(long, value_name = "ACTION", help_heading = EXECUTION, value_enum, ignore_case = true, default_value = "wait")]
+    #[arg(long, value_name = "ACTION", help_heading = EXECUTION, value_enum, ignore_case = true, default_value = "wait",
+          hide_short_help = true)]
     pub on_overlap: OnOverlap,
     /// How long --on-overlap=wait waits for the other run, for example 90s, 10m, 1h.
-    #[arg(long, value_name = "DURATION", help_heading = EXECUTION, default_value = "1h",
+    #[arg(long, value_name = "TIME", help_heading = EXECUTION, default_value = "1h", hide_short_help = true,
           value_parser = crate::settings::parse_duration)]
     pub overlap_timeout: std::time::Duration,
     /// Form of the report.
@@ -274,11 +316,11 @@ pub struct CheckArgs {
     /// Options of every command.
     #[command(flatten)]
     pub root: RootArgs,
-    /// Label of the snapshots to come: would their names be valid?
-    #[arg(long, value_name = "LABEL", help_heading = SELECTION, allow_hyphen_values = true)]
+    /// Would names with this label be valid?
+    #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true)]
     pub label: Option<String>,
-    /// Accepted, as snap needs it; nothing depends on it.
-    #[arg(long, value_name = "N", help_heading = SELECTION, value_parser = clap::value_parser!(u32).range(0..=100))]
+    /// Accepted, as snap needs it; not used.
+    #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub keep: Option<u32>,
     /// Would the RAM of running VMs fit on its storage?
     #[arg(long, help_heading = EXECUTION)]
@@ -316,7 +358,7 @@ pub struct SetupArgs {
     #[arg(
         long,
         value_name = "FILE",
-        default_value = "/etc/cv4pve-autosnap/api-token"
+        default_value = "/etc/cv4pve-autosnap/token"
     )]
     pub token_file: PathBuf,
     /// Write a parameter file that only you can read; an existing one is left alone.

@@ -6,8 +6,8 @@ mod further;
 use std::ffi::OsString;
 
 use autosnap_core::outcome::ExitStatus;
-use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
+use clap::error::{ContextKind, ErrorKind};
 use jiff::{Timestamp, Zoned};
 use pve_client::{Client, ClientOptions};
 
@@ -20,14 +20,26 @@ use crate::report::{self, Console, JsonReport, Progress, Sink, Text};
 use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
 use crate::stop::Stop;
-use crate::{completions, logging, manual, normalize, response_file, signals, status};
+use crate::{args, completions, logging, manual, normalize, response_file, signals, status};
 
 use further::Way;
 
 /// Runs the program with the arguments behind its name, and says what to exit with.
+///
+/// The version is asked for by installers and monitoring far more often than anything else is done:
+/// it needs neither the option parser nor the time zone.
 pub fn run(arguments: &[OsString]) -> ExitStatus {
+    if let [only] = arguments
+        && (only == "--version" || only == "-V")
+    {
+        Console::default().out(VERSION_LINE);
+        return ExitStatus::Success;
+    }
     run_at(arguments, &Zoned::now())
 }
+
+/// What clap would print.
+const VERSION_LINE: &str = concat!("cv4pve-autosnap ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// The same at a given time, in the zone whose time goes into the names of snapshots.
 pub fn run_at(arguments: &[OsString], now: &Zoned) -> ExitStatus {
@@ -36,7 +48,7 @@ pub fn run_at(arguments: &[OsString], now: &Zoned) -> ExitStatus {
         Parsed::Run(cli) => execute(&cli, arguments, now),
         Parsed::Shown(text) => {
             console.out(&text);
-            Ok(ExitStatus::Success)
+            if_written(&console, ExitStatus::Success)
         }
     });
     result.unwrap_or_else(|fault| {
@@ -53,9 +65,8 @@ enum Parsed {
 
 fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
     let expanded = response_file::expand(arguments.iter().cloned()).map_err(Fault::usage)?;
-    let command = Cli::command();
+    let command = args::command();
     let normalized = normalize::normalize(&command, expanded);
-    check_command(&command, &normalized)?;
     let named = std::iter::once(OsString::from(command.get_name().to_owned())).chain(normalized);
     let parsed = command
         .try_get_matches_from(named)
@@ -66,47 +77,44 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Parsed::Shown(error.render().to_string()))
             }
-            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Fault::usage(
-                "no command given; use one of snap, clean, status",
-            )
-            .hint("cv4pve-autosnap --help lists all commands with examples")),
-            _ => {
-                let text = error.render().to_string();
-                Err(Fault::usage(text.trim_start_matches("error: ").trim_end()))
-            }
+            _ => Err(usage_fault(&error)),
         },
     }
 }
 
-/// Names a command that is missing or misspelled: clap would name the first option instead.
-fn check_command(definition: &clap::Command, arguments: &[OsString]) -> Result<(), Fault> {
-    let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
-    let knows_itself = ["help", "-h", "--help", "-V", "--version"];
-    let Some(first) = words.first() else {
-        return Ok(());
-    };
-    if definition.find_subcommand(first).is_some()
-        || words.iter().any(|word| knows_itself.contains(word))
-    {
-        return Ok(());
+/// What clap has to say, without the list of all options behind it.
+fn usage_fault(error: &clap::Error) -> Fault {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Fault::usage("no command given; use one of snap, clean, status")
+            .hint("cv4pve-autosnap --help lists all commands with examples");
     }
-    let names: Vec<&str> = definition
-        .get_subcommands()
-        .map(clap::Command::get_name)
-        .collect();
-    let hint = format!("the commands are {}; see --help", names.join(", "));
-    let message = match words.iter().find(|word| !word.starts_with('-')) {
-        Some(unknown) => {
-            let nearest = names.iter().max_by(|one, other| {
-                let likeness = |name: &str| strsim::jaro_winkler(unknown, name);
-                likeness(one).total_cmp(&likeness(other))
-            });
-            let nearest = nearest.expect("there are commands");
-            format!("there is no command '{unknown}'; the nearest is '{nearest}'")
-        }
-        None => "no command was given".to_owned(),
-    };
-    Err(Fault::usage(message).hint(hint))
+    let context = |kind| error.get(kind).map(ToString::to_string);
+    let option = context(ContextKind::InvalidArg);
+    let value = context(ContextKind::InvalidValue);
+    // Only flags take no value, and what is no truth is passed on by `normalize`.
+    if error.kind() == ErrorKind::TooManyValues
+        && let (Some(option), Some(value)) = (option, value)
+    {
+        return Fault::usage(format!("'{value}' is neither true nor false, for {option}"));
+    }
+    let text = error.render().to_string();
+    let message = text.split("\n\nUsage:").next().unwrap_or_default();
+    let message = message
+        .split("\n\nFor more information")
+        .next()
+        .unwrap_or_default();
+    Fault::usage(message.trim_start_matches("error: ").trim_end())
+        .hint("the option --help, also behind a command, explains all options")
+}
+
+/// The exit status, unless what was to be printed was not.
+fn if_written(console: &Console, status: ExitStatus) -> Result<ExitStatus, Fault> {
+    match console.trouble() {
+        None => Ok(status),
+        Some(error) => Err(Fault::failure(format!(
+            "the report could not be written: {error}"
+        ))),
+    }
 }
 
 fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus, Fault> {
@@ -139,7 +147,7 @@ fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus,
                 }
                 report::print_status(&console, &status.rows, settings.output, now.time_zone())
                     .map_err(|error| Fault::failure(format!("{error:#}")))?;
-                Ok(status.exit_status())
+                if_written(&console, status.exit_status())
             })
         }
         Command::Check(args) => further::check(args, arguments),
@@ -206,11 +214,8 @@ fn run_job(
             stop: Stop::default(),
             tasks: Tasks::default(),
         };
-        let listener = tokio::spawn(signals::listen(
-            context.stop.clone(),
-            context.tasks.clone(),
-            console.clone(),
-        ));
+        let listener =
+            signals::listen(context.stop.clone(), context.tasks.clone(), console.clone());
         let reporting = report::drive(
             receiver,
             sinks(settings, job.output, &console, now.timestamp()),
@@ -225,12 +230,7 @@ fn run_job(
         let ((result, outcome), ()) = tokio::join!(working, reporting);
         listener.abort();
         result?;
-        if let Some(error) = console.trouble() {
-            return Err(Fault::failure(format!(
-                "the report could not be written: {error}"
-            )));
-        }
-        Ok(outcome.exit_status())
+        if_written(&console, outcome.exit_status())
     })
 }
 
@@ -255,4 +255,14 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Resul
         .build();
     let runtime = runtime.map_err(|error| Fault::failure(format!("cannot start: {error}")))?;
     runtime.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_way_to_the_version_says_what_the_parser_says() {
+        assert_eq!(crate::args::command().render_version(), VERSION_LINE);
+    }
 }

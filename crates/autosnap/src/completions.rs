@@ -13,7 +13,7 @@ use crate::args::{Cli, RootArgs};
 use crate::help::PROGRAM;
 
 /// Values worth offering for options that take any text.
-const SUGGESTIONS: [(&str, &[&str]); 6] = [
+const SUGGESTIONS: [(&str, &[&str]); 7] = [
     ("vmid", &["@all", "@node-", "@pool-", "@tag-"]),
     ("label", &["hourly", "daily", "weekly", "monthly", "yearly"]),
     ("keep", &["1", "3", "4", "7", "12", "14", "24", "30"]),
@@ -22,6 +22,7 @@ const SUGGESTIONS: [(&str, &[&str]); 6] = [
         &["yyMMddHHmmss", "yyyyMMddHHmmss", "yyyyMMdd_HHmmss"],
     ),
     ("wait_locked", &["5m", "10m", "30m", "1h"]),
+    ("removal_budget", &["15m", "30m", "1h", "2h"]),
     ("max_perc_storage", &["80", "85", "90", "95"]),
 ];
 

@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use autosnap_core::event::Event;
+use autosnap_core::event::{Event, PostponeReason};
 use autosnap_core::guest::Vmid;
 use autosnap_core::plan::{Decision, GuestPlan, Plan};
 use autosnap_core::schedule::{JobId, Limits, Schedule, Work};
@@ -45,6 +45,8 @@ pub struct Options {
     pub force_remove: bool,
     /// How long after the start locked guests are tried again; `None`: they fail at once.
     pub wait_locked: Option<Duration>,
+    /// How long after the start removals are still begun; `None`: as long as it takes.
+    pub removal_budget: Option<Duration>,
     /// The user or token, as PVE writes it into the tasks it starts for us.
     pub identity: String,
     /// The shared storages of the cluster, whose guests count for the limit per storage.
@@ -62,6 +64,7 @@ pub struct Engine {
     tasks: Tasks,
     pace: Pace,
     deadline_for_locks: Option<Instant>,
+    deadline_for_removals: Option<Instant>,
 }
 
 /// The tasks that a run has started and that are not known to have ended. Clones share it.
@@ -88,7 +91,7 @@ impl Tasks {
 }
 
 impl Engine {
-    /// An engine whose clock for `wait_locked` starts now.
+    /// An engine whose clock for `wait_locked` and `removal_budget` starts now.
     pub fn new(
         client: Client,
         options: Options,
@@ -97,7 +100,9 @@ impl Engine {
         stop: Stop,
         tasks: Tasks,
     ) -> Self {
-        let deadline_for_locks = options.wait_locked.map(|wait| Instant::now() + wait);
+        let now = Instant::now();
+        let deadline_for_locks = options.wait_locked.map(|wait| now + wait);
+        let deadline_for_removals = options.removal_budget.map(|budget| now + budget);
         Self {
             client,
             options,
@@ -107,6 +112,7 @@ impl Engine {
             tasks,
             pace: Pace::default(),
             deadline_for_locks,
+            deadline_for_removals,
         }
     }
 
@@ -151,6 +157,16 @@ impl Engine {
             weight: u32::try_from(weight).unwrap_or(u32::MAX),
             with_ram,
         }
+    }
+
+    /// Why no removal may be started any more, if so.
+    fn removals_stopped(&self) -> Option<PostponeReason> {
+        if self.stop.requested().is_some() {
+            return Some(PostponeReason::Interrupted);
+        }
+        self.deadline_for_removals
+            .filter(|deadline| Instant::now() >= *deadline)
+            .map(|_| PostponeReason::Budget)
     }
 
     /// Whether a guest that is locked may still queue again.

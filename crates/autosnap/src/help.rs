@@ -50,6 +50,23 @@ Examples:
   cv4pve-autosnap @/etc/autosnap.conf status
   cv4pve-autosnap @/etc/autosnap.conf status --label=daily --output=Csv";
 
+/// Below the help of `check`.
+pub const CHECK: &str = "\
+Examples:
+  cv4pve-autosnap @/etc/autosnap.conf check
+  cv4pve-autosnap @/etc/autosnap.conf check --vmid=web01 --state --output=Json";
+
+/// Below the help of `setup`.
+pub const SETUP: &str = "\
+Examples:
+  cv4pve-autosnap setup
+  cv4pve-autosnap setup --path=/pool/prod --host=pve1,pve2 --write=daily.conf";
+
+/// Below the help of `fingerprint`.
+pub const FINGERPRINT: &str = "\
+Examples:
+  cv4pve-autosnap fingerprint --host=pve1,pve2";
+
 /// Below the help of `demo`.
 #[cfg(feature = "demo")]
 pub const DEMO: &str = "\

@@ -51,7 +51,7 @@ pub struct Context {
 /// Runs `snap` or `clean`. What it did is in the events; a fault ended it early.
 pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault> {
     let started = Instant::now();
-    let version = context.client.version().await?.version;
+    let version = context.client.version_at_connect().version.clone();
     let request = request(settings, &context.now)?;
     context
         .events
@@ -128,6 +128,7 @@ async fn read_and_carry_out(
         timeout: settings.timeout,
         force_remove: settings.force_remove,
         wait_locked: settings.wait_locked,
+        removal_budget: settings.removal_budget,
         identity: context.identity.clone(),
         shared_storages: shared.map(|storage| storage.storage.clone()).collect(),
     };

@@ -95,7 +95,7 @@ fn page(command: Command, name: &str, see_also: &[String]) -> io::Result<Vec<u8>
         .get_after_help()
         .map(ToString::to_string)
         .unwrap_or_default();
-    // clap_mangen would print options without their help if the short help leaves them out.
+    // `clap_mangen` would print options without their help if the short help leaves them out.
     let command = command.mut_args(|argument| argument.hide_short_help(false));
     let version = env!("CARGO_PKG_VERSION");
     let man = Man::new(command.clone())

@@ -47,6 +47,8 @@ pub struct JobSettings {
     pub force_remove: bool,
     /// How long locked guests are tried again.
     pub wait_locked: Option<Duration>,
+    /// How long after the first step removals are started.
+    pub removal_budget: Option<Duration>,
     /// What becomes of removals that PVE did not finish.
     pub stuck: StuckRemovals,
     /// Change nothing.
@@ -138,6 +140,7 @@ impl JobSettings {
             timeout: Duration::from_secs(root.timeout.into()),
             force_remove: args.force_remove,
             wait_locked: args.wait_locked,
+            removal_budget: args.removal_budget,
             stuck: if args.retry_stuck_removal {
                 StuckRemovals::Retry
             } else {

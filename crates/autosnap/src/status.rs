@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! `status`: the snapshots of the selected guests that this tool, or the C# tool, has taken.
 
+use std::sync::Arc;
+
 use autosnap_core::guest::{Guest, GuestStatus};
 use autosnap_core::name::{self, TimestampFormat};
 use autosnap_core::outcome::ExitStatus;
@@ -26,8 +28,8 @@ pub struct Status {
 /// One snapshot of one guest.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// The guest.
-    pub guest: Guest,
+    /// The guest, shared by its rows.
+    pub guest: Arc<Guest>,
     /// The snapshot.
     pub snapshot: Snapshot,
     /// The label in its name, as far as it can be told.
@@ -72,7 +74,7 @@ pub async fn read(
     }));
     let listings = inventory::side_by_side(settings.reads_at_once, online, async |guest: Guest| {
         match inventory::guest_snapshots(client, &guest).await {
-            Ok(snapshots) => Ok(rows(settings, &guest, snapshots, now)),
+            Ok(snapshots) => Ok(rows(settings, guest, snapshots, now)),
             Err(error) => Err((guest, error)),
         }
     });
@@ -93,10 +95,11 @@ pub async fn read(
 
 fn rows(
     settings: &StatusSettings,
-    guest: &Guest,
+    guest: Guest,
     snapshots: Vec<Snapshot>,
     now: Timestamp,
 ) -> Vec<Row> {
+    let guest = Arc::new(guest);
     let default = TimestampFormat::default();
     let formats = [&settings.format, &default];
     let mut snapshots: Vec<Snapshot> = snapshots
@@ -107,7 +110,7 @@ fn rows(
     snapshots
         .into_iter()
         .map(|snapshot| Row {
-            guest: guest.clone(),
+            guest: Arc::clone(&guest),
             label: name::label_of(&snapshot.name, &formats).map(ToOwned::to_owned),
             age: snapshot.taken_at.map(|taken_at| now.as_second() - taken_at),
             snapshot,

@@ -10,7 +10,16 @@ const LINES: usize = 50;
 
 #[test]
 fn the_short_help_of_every_command_fits_a_screen() {
-    for command in ["", "snap", "clean", "status", "completions"] {
+    for command in [
+        "",
+        "snap",
+        "clean",
+        "status",
+        "check",
+        "setup",
+        "fingerprint",
+        "completions",
+    ] {
         let text = help(command, "-h");
         assert!(
             text.lines().count() <= LINES,
@@ -155,7 +164,7 @@ fn bash_completes_options_and_their_values() {
 fn help(command: &str, form: &str) -> String {
     let output = run(format!("{command} {form}").trim());
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("text")
 }
 
 fn run(line: &str) -> Output {

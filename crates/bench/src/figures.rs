@@ -31,9 +31,9 @@ pub(crate) struct Slots {
 impl Slots {
     /// The program's defaults.
     pub(crate) const DEFAULT: Self = Self {
-        total: 32.0,
+        total: 48.0,
         per_node: 2.0,
-        per_storage: 8.0,
+        per_storage: 24.0,
     };
     /// One guest after the other.
     pub(crate) const ONE: Self = Self {

@@ -9,11 +9,7 @@
 //!
 //! Limits: Unix only, because of the figures of child processes. The simulator takes part of the
 //! same machine; its own CPU time is not counted, but it can slow the program down.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program whose result is a table, and which says how far it is"
-)]
+#![expect(clippy::print_stdout, reason = "a program whose result is a table")]
 
 mod case;
 mod figures;

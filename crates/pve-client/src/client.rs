@@ -30,6 +30,7 @@ use crate::upid::Upid;
 #[derive(Clone, Debug)]
 pub struct Client {
     session: Arc<Session>,
+    version: Arc<Version>,
 }
 
 /// What was needed so far.
@@ -47,29 +48,23 @@ impl Client {
     /// Hosts that do not answer within the connect time-out are passed over, in one round; with
     /// none left the error names each and what it did.
     pub async fn connect(options: ClientOptions) -> Result<Self, Error> {
-        let session = Session::open(options).await?;
-        let client = Self {
-            session: Arc::new(session),
-        };
-        let version = client.version().await?;
-        tracing::debug!(endpoint = %client.current_endpoint(), version = version.version, "signed on");
+        let session = Arc::new(Session::open(options).await?);
+        let version = Arc::new(ask_version(&session).await?);
+        let client = Self { session, version };
+        tracing::debug!(
+            endpoint = %client.current_endpoint(), version = client.version.version, "signed on"
+        );
         Ok(client)
+    }
+
+    /// The version that the host named when it was connected; costs no request.
+    pub fn version_at_connect(&self) -> &Version {
+        &self.version
     }
 
     /// `GET /version`; needs a valid sign-on and no privilege.
     pub async fn version(&self) -> Result<Version, Error> {
-        let call = Call::new(Method::Get, &["version"]);
-        let (version, endpoint) = self.session.ask::<Version>(&call).await?;
-        if version.version.is_empty() {
-            let what = "the answer to /version names no version".to_owned();
-            return Err(reply::not_understood(
-                &call,
-                &endpoint,
-                what,
-                Certainty::Unknown,
-            ));
-        }
-        Ok(version)
+        ask_version(&self.session).await
     }
 
     /// `GET /cluster/resources`: everything the caller may audit, in one list.
@@ -321,6 +316,21 @@ pub async fn fetch_certificate(
             reason: "it showed none".to_owned(),
             fingerprint: None,
         })
+}
+
+async fn ask_version(session: &Session) -> Result<Version, Error> {
+    let call = Call::new(Method::Get, &["version"]);
+    let (version, endpoint) = session.ask::<Version>(&call).await?;
+    if version.version.is_empty() {
+        let what = "the answer to /version names no version".to_owned();
+        return Err(reply::not_understood(
+            &call,
+            &endpoint,
+            what,
+            Certainty::Unknown,
+        ));
+    }
+    Ok(version)
 }
 
 fn guest_call(method: Method, node: &str, kind: GuestKind, vmid: u32, rest: &[&str]) -> Call {

@@ -65,4 +65,4 @@ pub use types::{
     StorageResource, TaskEntry, TaskExit, TaskFilter, TaskSource, TaskStatus, Version,
 };
 pub use upid::{Upid, UpidError};
-pub use wait::{WaitError, WaitPolicy};
+pub use wait::{WaitError, WaitPolicy, Waited};

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Waiting for a task: a first look soon, then growing pauses, bounded by a deadline.
 //!
+//! A pause is a share of the time waited so far, so that a long task costs few looks and its end
+//! is noticed within that share of its duration. It is never shorter than twice the time the last
+//! look took: a node that answers slowly is asked less often.
+//!
 //! A look that fails for a passing reason (no host reachable, an answer lost, the node not
 //! answering) does not end the waiting: the task goes on without us. A look that PVE refuses does.
 
@@ -19,30 +23,62 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// When to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitPolicy {
-    /// The pause before the first look, and the first pause between two.
+    /// The pause before the first look.
     pub first_pause: Duration,
-    /// The pauses grow by half until they are this long.
+    /// The pauses grow with the time waited until they are this long.
     pub longest_pause: Duration,
 }
 
 impl Default for WaitPolicy {
-    /// 50 ms, then growing to 2 s: a snapshot of a small disk takes PVE 80 to 190 ms.
+    /// 50 ms, then growing to 10 s: a snapshot of a small disk takes PVE 80 to 190 ms.
     fn default() -> Self {
         Self {
             first_pause: Duration::from_millis(50),
-            longest_pause: Duration::from_secs(2),
+            longest_pause: Duration::from_secs(10),
         }
     }
 }
 
+/// The pauses are the waited time divided by this: half of it is the usual delay.
+const SHARE: u32 = 8;
+
 impl WaitPolicy {
-    /// The pauses one after the other, without end and never zero.
-    fn pauses(self) -> impl Iterator<Item = Duration> {
+    /// The pause after a look that has taken so long and came back so long after the start.
+    fn next_pause(self, waited: Duration, look: Duration) -> Duration {
         let longest = self.longest_pause.max(SHORTEST_PAUSE);
-        let first = self.first_pause.clamp(SHORTEST_PAUSE, longest);
-        std::iter::successors(Some(first), move |pause| {
-            Some((*pause * 3 / 2).min(longest))
-        })
+        (waited / SHARE)
+            .max(SHORTEST_PAUSE)
+            .min(longest)
+            .max(look * 2)
+    }
+}
+
+/// The end of a task, and what the looks say about its duration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waited {
+    /// How it ended.
+    pub exit: TaskExit,
+    /// It was still running at a look sent so long after the start of the waiting; zero if no
+    /// look saw it run.
+    pub running_until: Duration,
+    /// It was over at the look sent so long after the start of the waiting.
+    pub over_at: Duration,
+}
+
+impl Waited {
+    /// The same, counted from a moment so long before the start of the waiting.
+    #[must_use]
+    pub fn begun_earlier(&self, before: Duration) -> Self {
+        let running_until = if self.running_until.is_zero() {
+            Duration::ZERO
+        } else {
+            self.running_until + before
+        };
+        Self {
+            exit: self.exit.clone(),
+            running_until,
+            over_at: self.over_at + before,
+        }
     }
 }
 
@@ -78,14 +114,27 @@ impl Client {
         task: &Upid,
         policy: &WaitPolicy,
         deadline: Instant,
-    ) -> Result<TaskExit, WaitError> {
+    ) -> Result<Waited, WaitError> {
+        let started = Instant::now();
         let mut last_error = None;
-        for pause in policy.pauses() {
+        let mut running_until = Duration::ZERO;
+        let mut pause = policy.first_pause.max(SHORTEST_PAUSE);
+        loop {
             tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
-            let is_last = Instant::now() >= deadline;
+            let sent = Instant::now();
+            let is_last = sent >= deadline;
             match self.look(task, deadline, is_last).await {
-                Look::Stopped(exit) => return Ok(exit),
-                Look::Running => last_error = None,
+                Look::Stopped(exit) => {
+                    return Ok(Waited {
+                        exit,
+                        running_until,
+                        over_at: sent - started,
+                    });
+                }
+                Look::Running => {
+                    last_error = None;
+                    running_until = sent - started;
+                }
                 Look::Failed(error) if error.is_transient() => {
                     tracing::debug!(upid = %task, %error, "a look at the task failed");
                     last_error = Some(Box::new(error));
@@ -101,6 +150,7 @@ impl Client {
             if is_last {
                 break;
             }
+            pause = policy.next_pause(started.elapsed(), sent.elapsed());
         }
         Err(WaitError::TimedOut {
             upid: task.clone(),
@@ -144,15 +194,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_are_bounded_and_never_zero() {
-        let pauses: Vec<_> = WaitPolicy::default().pauses().take(20).collect();
-        assert_eq!(pauses[0], Duration::from_millis(50));
-        assert!(pauses.is_sorted());
-        assert_eq!(pauses[19], Duration::from_secs(2));
+    fn pauses_grow_with_the_time_waited_and_spare_a_slow_node() {
+        let check = |waited, look, expected| {
+            let millis = Duration::from_millis;
+            assert_eq!(
+                WaitPolicy::default().next_pause(millis(waited), millis(look)),
+                millis(expected),
+                "{waited} ms waited, {look} ms for a look"
+            );
+        };
+        check(0, 0, 10);
+        check(50, 13, 26);
+        check(800, 13, 100);
+        check(800, 300, 600);
+        check(1_000_000, 13, 10_000);
+        check(1_000_000, 20_000, 40_000);
+    }
+
+    #[test]
+    fn times_can_be_counted_from_an_earlier_start() {
+        let millis = Duration::from_millis;
+        let check = |running_until, over_at, expected: (u64, u64)| {
+            let waited = Waited {
+                exit: TaskExit::Ok,
+                running_until: millis(running_until),
+                over_at: millis(over_at),
+            };
+            let earlier = waited.begun_earlier(millis(30));
+            let found = (earlier.running_until, earlier.over_at);
+            assert_eq!(found, (millis(expected.0), millis(expected.1)));
+        };
+        check(0, 50, (0, 80));
+        check(50, 70, (80, 100));
+    }
+
+    #[test]
+    fn there_is_always_a_pause() {
         let none = WaitPolicy {
             first_pause: Duration::ZERO,
             longest_pause: Duration::ZERO,
         };
-        assert!(none.pauses().take(9).all(|pause| pause == SHORTEST_PAUSE));
+        let pause = none.next_pause(Duration::ZERO, Duration::ZERO);
+        assert_eq!(pause, SHORTEST_PAUSE);
     }
 }

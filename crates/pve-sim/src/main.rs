@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -67,6 +68,9 @@ struct Serve {
     /// How many nodes of the generated cluster, from the last on, are offline.
     #[arg(long, value_name = "N", conflicts_with = "world", default_value_t = 0)]
     offline_nodes: u32,
+    /// How many nodes of the generated cluster, from the second on, are five times as slow.
+    #[arg(long, value_name = "N", conflicts_with = "world", default_value_t = 0)]
+    slow_nodes: u32,
     /// Where the cluster's own address listens; may be repeated.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: Vec<SocketAddr>,
@@ -79,9 +83,13 @@ struct Serve {
     /// What goes wrong, and when.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
-    /// How long a task takes, unless the world says otherwise.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.1, value_parser = seconds)]
-    task_seconds: f64,
+    /// How long a task takes, unless the world says otherwise; FROM-TO: each guest of a
+    /// generated cluster has its own duration between these.
+    #[arg(long, value_name = "SECONDS|FROM-TO", default_value = "0.1", value_parser = durations)]
+    task_seconds: Durations,
+    /// How many tasks make progress at once on a node; without it, all.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    task_slots: Option<u32>,
     /// Pauses before answers: `measured`, `none`, or a factor on the measured ones.
     #[arg(long, value_name = "PROFILE", default_value = "measured", value_parser = latency)]
     latency: Latency,
@@ -117,8 +125,9 @@ fn serve(options: Serve) -> Result<()> {
     let mut chosen = Options::new(world, credentials);
     chosen.listen = options.listen;
     chosen.listen_nodes = options.listen_nodes;
+    chosen.task_slots = options.task_slots;
     chosen.timing = Timing {
-        task_seconds: options.task_seconds,
+        task_seconds: options.task_seconds.from,
         delays: options.delays,
     };
     chosen.latency = options.latency;
@@ -164,6 +173,9 @@ fn wait_for_the_end() -> Result<()> {
 
 fn worlds(options: &Serve) -> Result<(Value, Value)> {
     match (&options.world, &options.credentials) {
+        (Some(_), _) if options.task_seconds.range().is_some() => {
+            bail!("a range of --task-seconds needs a generated cluster, not --world")
+        }
         (Some(world), Some(credentials)) => Ok((json(world)?, json(credentials)?)),
         (Some(_), None) => bail!("--world needs --credentials: nobody could sign on"),
         (None, _) => {
@@ -173,6 +185,8 @@ fn worlds(options: &Serve) -> Result<(Value, Value)> {
                 seed: options.seed,
                 snapshots: options.snapshots,
                 offline_nodes: options.offline_nodes,
+                slow_nodes: options.slow_nodes,
+                task_seconds: options.task_seconds.range(),
                 now: whole(options.start.unwrap_or_else(|| Clock::new(None).now())),
                 ..GenerateOptions::default()
             })?;
@@ -188,6 +202,31 @@ fn json(file: &Path) -> Result<Value> {
 
 fn read(file: &Path) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))
+}
+
+/// One duration for all tasks, or a range that guests draw theirs from.
+#[derive(Clone, Copy)]
+struct Durations {
+    from: f64,
+    to: f64,
+}
+
+impl Durations {
+    fn range(self) -> Option<RangeInclusive<f64>> {
+        (self.from < self.to).then_some(self.from..=self.to)
+    }
+}
+
+fn durations(text: &str) -> Result<Durations, String> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    let durations = Durations {
+        from: seconds(from)?,
+        to: seconds(to)?,
+    };
+    if durations.from > durations.to {
+        return Err("the range is upside down".to_owned());
+    }
+    Ok(durations)
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -39,6 +39,9 @@ pub struct Options {
     pub listen_nodes: bool,
     /// Durations of tasks and of PVE's own waits.
     pub timing: Timing,
+    /// How many tasks make progress at once on a node that does not say so
+    /// itself; none: all.
+    pub task_slots: Option<u32>,
     /// Pauses before answers.
     pub latency: Latency,
     /// What goes wrong.
@@ -65,6 +68,7 @@ impl Options {
                 task_seconds: 0.0,
                 delays: 0.0,
             },
+            task_slots: None,
             latency: Latency::none(),
             faults: FaultPlan::default(),
             journal: Journal::in_memory(),
@@ -119,6 +123,9 @@ impl Simulator {
         )?;
         world.faults = Faults::new(options.faults);
         world.journal = Arc::new(options.journal);
+        for node in world.nodes.values_mut() {
+            node.task_slots = node.task_slots.or(options.task_slots);
+        }
         let identity = identity(&world, &options.listen, options.identity.as_ref())?;
         show_fingerprints(&mut world, &identity);
         let here = world.this_node.clone();
@@ -195,6 +202,7 @@ impl Simulator {
     }
 
     /// Looks at the world or changes it, at a moment when nothing else does.
+    /// `look` must not call this simulator, which waits for it to return.
     pub fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.shared.world();
         world.settle();

@@ -16,7 +16,8 @@ use autosnap_core::guest::Vmid;
 use autosnap_core::plan::NewSnapshot;
 use autosnap_core::snapshot::{self, Snapshot};
 use pve_client::{
-    Certainty, Error, GuestKind, SnapshotListing, TaskExit, TaskFilter, TaskSource, Upid, WaitError,
+    Certainty, Error, GuestKind, SnapshotListing, TaskExit, TaskFilter, TaskSource, Upid,
+    WaitError, WaitPolicy,
 };
 use tokio::time::Instant;
 
@@ -39,13 +40,22 @@ pub(super) struct Place {
     pub(super) vmid: Vmid,
     /// The tasks that were followed for it so far.
     pub(super) followed: HashSet<Upid>,
+    /// Its snapshots as they were listed while its own creation held it, not yet used.
+    pub(super) listed: Option<Vec<Snapshot>>,
 }
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Operation<'a> {
-    Create(&'a NewSnapshot),
-    Remove { name: &'a str, force: bool },
+    Create {
+        snapshot: &'a NewSnapshot,
+        /// Removals are to follow: list the snapshots while the task runs.
+        and_list: bool,
+    },
+    Remove {
+        name: &'a str,
+        force: bool,
+    },
 }
 
 /// How it ended.
@@ -82,7 +92,7 @@ fn is_not_started(error: &Error) -> bool {
 impl Operation<'_> {
     fn snapshot_name(&self) -> &str {
         match self {
-            Self::Create(creation) => creation.name.as_str(),
+            Self::Create { snapshot, .. } => snapshot.name.as_str(),
             Self::Remove { name, .. } => name,
         }
     }
@@ -90,8 +100,8 @@ impl Operation<'_> {
     /// The type of the task in PVE (`PVE/API2/Qemu.pm`, `PVE/API2/LXC/Snapshot.pm`).
     fn task_type(&self, kind: GuestKind) -> &'static str {
         match (self, kind) {
-            (Self::Create(_), GuestKind::Qemu) => "qmsnapshot",
-            (Self::Create(_), GuestKind::Lxc) => "vzsnapshot",
+            (Self::Create { .. }, GuestKind::Qemu) => "qmsnapshot",
+            (Self::Create { .. }, GuestKind::Lxc) => "vzsnapshot",
             (Self::Remove { .. }, GuestKind::Qemu) => "qmdelsnapshot",
             (Self::Remove { .. }, GuestKind::Lxc) => "vzdelsnapshot",
         }
@@ -99,11 +109,11 @@ impl Operation<'_> {
 
     fn seen_in(&self, listing: &SnapshotListing) -> Seen {
         match (self, listing.find(self.snapshot_name())) {
-            (Self::Create(_), Some(entry)) if entry.state.is_none() => Seen::Done,
-            (Self::Create(_), None) => Seen::NotDone,
+            (Self::Create { .. }, Some(entry)) if entry.state.is_none() => Seen::Done,
+            (Self::Create { .. }, None) => Seen::NotDone,
             (Self::Remove { .. }, None) => Seen::Done,
             (Self::Remove { .. }, Some(entry)) if entry.state.is_none() => Seen::NotDone,
-            (Self::Create(_) | Self::Remove { .. }, Some(_)) => Seen::Half,
+            (Self::Create { .. } | Self::Remove { .. }, Some(_)) => Seen::Half,
         }
     }
 }
@@ -176,9 +186,13 @@ impl Engine {
             kind,
             vmid,
             followed: _,
+            listed: _,
         } = place;
         match operation {
-            Operation::Create(creation) => {
+            Operation::Create {
+                snapshot: creation,
+                and_list: _,
+            } => {
                 let snapshot = pve_client::NewSnapshot {
                     name: creation.name.as_str().to_owned(),
                     description: snapshot::DESCRIPTION.to_owned(),
@@ -241,16 +255,18 @@ impl Engine {
         self.tasks.started(place.vmid, upid);
         let started = Instant::now();
         let task_type = operation.task_type(place.kind);
-        let policy = self.pace.policy(&place.node, task_type);
-        let exit = self
-            .client
-            .wait_for_task(upid, &policy, started + self.options.timeout)
-            .await;
-        match exit {
-            Ok(exit) => {
+        let mut policy = self.pace.policy(&place.node, task_type);
+        place.listed = self.list_while_held(place, operation, policy).await;
+        let before = started.elapsed();
+        policy.first_pause = policy.first_pause.saturating_sub(before);
+        let deadline = started + self.options.timeout;
+        let waited = self.client.wait_for_task(upid, &policy, deadline).await;
+        match waited {
+            Ok(waited) => {
                 self.tasks.ended(place.vmid);
-                self.pace.learn(&place.node, task_type, started.elapsed());
-                self.ended(place, operation, upid, exit).await
+                self.pace
+                    .learn(&place.node, task_type, &waited.begun_earlier(before));
+                self.ended(place, operation, upid, waited.exit).await
             }
             Err(WaitError::TimedOut { upid, last_error }) => End::Failed(explain::timed_out(
                 &upid,
@@ -261,6 +277,37 @@ impl Engine {
                 End::Failed(explain::unreadable_task(&upid, &error))
             }
         }
+    }
+
+    /// The guest's snapshots, read while its own creation holds it, before the first look at the
+    /// task, so that its removals need not wait for them. From the moment the new snapshot is in
+    /// the list PVE keeps everybody else from the guest's snapshots (`snapshot_prepare` in
+    /// `PVE/AbstractConfig.pm` writes both the entry and the lock), so such a list is as fresh as
+    /// one read at the end of the task; any other is thrown away.
+    async fn list_while_held(
+        &self,
+        place: &Place,
+        operation: &Operation<'_>,
+        policy: WaitPolicy,
+    ) -> Option<Vec<Snapshot>> {
+        let creation = match operation {
+            Operation::Create {
+                snapshot,
+                and_list: true,
+            } => snapshot,
+            Operation::Create {
+                and_list: false, ..
+            }
+            | Operation::Remove { .. } => return None,
+        };
+        tokio::time::sleep(policy.first_pause / 2).await;
+        let listing = self
+            .client
+            .snapshots(&place.node, place.kind, place.vmid.get())
+            .await
+            .ok()?;
+        listing.find(creation.name.as_str())?;
+        Some(inventory::snapshots(listing))
     }
 
     async fn ended(

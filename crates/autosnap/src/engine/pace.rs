@@ -2,8 +2,10 @@
 //! When to look at a task for the first time, learned from the tasks seen in this run.
 //!
 //! A look that comes too early costs a request, one that comes too late leaves a slot idle. So the
-//! first look comes shortly before the shortest of the last tasks of that kind on that node was
-//! over, and the pauses grow from there by a share of the time that has passed.
+//! first look comes when the shortest of the last tasks of that kind on that node was over, as far
+//! as the looks can tell: each task's end lies between two looks. While the last look that saw a
+//! task run and the first that saw one over lie far apart, the next task is looked at in between,
+//! so that equal tasks are soon met at their end.
 //!
 //! Limits: it remembers a handful of durations per node and kind, nothing per guest.
 
@@ -11,48 +13,94 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pve_client::WaitPolicy;
+use pve_client::{WaitPolicy, Waited};
 
 /// How many durations are remembered.
 const MEMORY: usize = 8;
 /// The first look as long as nothing is known: a small disk takes PVE 80 to 190 ms.
 const UNKNOWN: Duration = Duration::from_millis(50);
+/// No first look comes earlier.
+const EARLIEST: Duration = Duration::from_millis(10);
 /// No first look comes later, however long the last tasks took: the next guest may be a small one.
-const LATEST_FIRST_LOOK: Duration = Duration::from_secs(1);
+const LATEST: Duration = Duration::from_secs(1);
+/// What was seen running at a time is believed for so many tasks that were met at their end:
+/// then tasks may have become shorter, and an earlier look finds out.
+const TRUST: u32 = 16;
+
+/// A look that comes too early delays the next one by more than this, or than a twentieth of the
+/// duration, can win.
+const NOT_WORTH_A_TRY: Duration = Duration::from_millis(5);
 
 /// What is remembered of the tasks of a run.
 #[derive(Debug, Default)]
-pub(super) struct Pace(Mutex<HashMap<(String, &'static str), VecDeque<Duration>>>);
+pub(super) struct Pace(Mutex<HashMap<(String, &'static str), Memory>>);
+
+/// What is remembered of one kind of task on one node.
+#[derive(Debug, Default)]
+struct Memory {
+    /// When each of the last tasks was seen to be over.
+    over: VecDeque<Duration>,
+    /// The last time at which one was seen running that is below all of these; zero if unknown.
+    running: Duration,
+    /// How many tasks have ended since that was seen.
+    age: u32,
+}
 
 impl Pace {
     /// When to look at a task of this type on this node.
     pub(super) fn policy(&self, node: &str, task_type: &'static str) -> WaitPolicy {
-        let shortest = self.with(node, task_type, |seen| seen.iter().min().copied());
-        let first_pause = shortest.map_or(UNKNOWN, |shortest| shortest * 9 / 10);
+        let first_pause = self.with(node, task_type, |memory| memory.first_look());
         WaitPolicy {
-            first_pause: first_pause.clamp(Duration::from_millis(10), LATEST_FIRST_LOOK),
+            first_pause: first_pause.clamp(EARLIEST, LATEST),
             ..WaitPolicy::default()
         }
     }
 
-    /// A task of this type has taken so long, as far as we can tell.
-    pub(super) fn learn(&self, node: &str, task_type: &'static str, duration: Duration) {
-        self.with(node, task_type, |seen| {
-            if seen.len() == MEMORY {
-                seen.pop_front();
-            }
-            seen.push_back(duration);
-        });
+    /// A task of this type has ended.
+    pub(super) fn learn(&self, node: &str, task_type: &'static str, waited: &Waited) {
+        self.with(node, task_type, |memory| memory.learn(waited));
     }
 
     fn with<T>(
         &self,
         node: &str,
         task_type: &'static str,
-        look: impl FnOnce(&mut VecDeque<Duration>) -> T,
+        look: impl FnOnce(&mut Memory) -> T,
     ) -> T {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         look(seen.entry((node.to_owned(), task_type)).or_default())
+    }
+}
+
+impl Memory {
+    fn first_look(&self) -> Duration {
+        let Some(shortest) = self.over.iter().min().copied() else {
+            return UNKNOWN;
+        };
+        let uncertain = shortest.saturating_sub(self.running);
+        if uncertain <= (shortest / 20).max(NOT_WORTH_A_TRY) {
+            return shortest;
+        }
+        if self.running.is_zero() {
+            return shortest * 9 / 10;
+        }
+        self.running + uncertain / 2
+    }
+
+    fn learn(&mut self, waited: &Waited) {
+        if self.over.len() == MEMORY {
+            self.over.pop_front();
+        }
+        self.over.push_back(waited.over_at);
+        self.age += 1;
+        let shortest = self.over.iter().min().copied().unwrap_or_default();
+        if self.running >= shortest || self.age > TRUST {
+            self.running = Duration::ZERO;
+        }
+        if waited.running_until > self.running && waited.running_until < shortest {
+            self.running = waited.running_until;
+            self.age = 0;
+        }
     }
 }
 
@@ -60,29 +108,92 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn check(durations: &[u64], expected: u64) {
-        let pace = Pace::default();
-        for &millis in durations {
-            pace.learn("pve1", "qmsnapshot", Duration::from_millis(millis));
-        }
-        assert_eq!(
-            pace.policy("pve1", "qmsnapshot").first_pause,
-            Duration::from_millis(expected),
-            "{durations:?}"
-        );
-        assert_eq!(
-            pace.policy("pve2", "qmsnapshot").first_pause,
-            UNKNOWN,
-            "each node has its own pace"
-        );
+    const KIND: &str = "qmsnapshot";
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// Waits as the client does for tasks of these durations; the delays of the looks that saw
+    /// the end, and how many looks each took.
+    fn delays(pace: &Pace, durations: impl IntoIterator<Item = u64>) -> Vec<(Duration, u32)> {
+        let follow = |duration: u64| {
+            let duration = millis(duration);
+            let (mut at, mut running_until) =
+                (pace.policy("pve1", KIND).first_pause, Duration::ZERO);
+            let mut looks = 1;
+            while at < duration {
+                running_until = at;
+                at += millis(13) + ((at + millis(13)) / 8).max(millis(26));
+                looks += 1;
+            }
+            let exit = pve_client::TaskExit::Ok;
+            let waited = Waited {
+                exit,
+                running_until,
+                over_at: at,
+            };
+            pace.learn("pve1", KIND, &waited);
+            (at.saturating_sub(duration), looks)
+        };
+        durations.into_iter().map(follow).collect()
     }
 
     #[test]
-    fn the_first_look_comes_before_the_shortest_of_the_last_tasks_was_over() {
-        check(&[], 50);
-        check(&[500, 400, 900], 360);
-        check(&[100, 500, 500, 500, 500, 500, 500, 500, 500], 450);
-        check(&[60_000], 1000);
-        check(&[0], 10);
+    fn nothing_is_assumed_of_another_node_or_kind() {
+        let pace = Pace::default();
+        delays(&pace, [500; 20]);
+        assert_eq!(pace.policy("pve2", KIND).first_pause, UNKNOWN);
+        assert_eq!(pace.policy("pve1", "qmdelsnapshot").first_pause, UNKNOWN);
+    }
+
+    #[test]
+    fn equal_tasks_are_soon_met_at_their_end() {
+        for duration in [25, 60, 100, 500, 950] {
+            let pace = Pace::default();
+            delays(&pace, [duration; 10]);
+            let later = delays(&pace, vec![duration; 100]);
+            let late: Duration = later.iter().map(|(delay, _)| *delay).sum();
+            let looks: u32 = later.iter().map(|(_, looks)| *looks).sum();
+            assert!(
+                late / 100 <= millis(3 + duration / 20),
+                "{duration}: {late:?} in all"
+            );
+            assert!(looks <= 125, "{duration}: {looks} looks");
+        }
+    }
+
+    #[test]
+    fn tasks_that_become_shorter_or_longer_are_followed() {
+        let pace = Pace::default();
+        delays(&pace, [500; 20]);
+        delays(&pace, [100; 60]);
+        let (delay, _) = delays(&pace, [100])[0];
+        assert!(delay <= millis(20), "{delay:?}");
+        delays(&pace, [400; 20]);
+        let (delay, _) = delays(&pace, [400])[0];
+        assert!(delay <= millis(50), "{delay:?}");
+    }
+
+    #[test]
+    fn a_first_look_is_neither_at_once_nor_far_away() {
+        let pace = Pace::default();
+        delays(&pace, [1; 30]);
+        assert_eq!(pace.policy("pve1", KIND).first_pause, EARLIEST);
+        delays(&pace, [60_000; 30]);
+        assert_eq!(pace.policy("pve1", KIND).first_pause, LATEST);
+    }
+
+    #[test]
+    fn tasks_of_any_length_are_noticed_within_a_tenth() {
+        let pace = Pace::default();
+        let durations = (0..400).map(|number: u64| 300 + number * 7_919 % 2_700);
+        let mut shares: Vec<f64> = delays(&pace, durations.clone())
+            .iter()
+            .zip(durations)
+            .map(|((delay, _), duration)| delay.as_secs_f64() / millis(duration).as_secs_f64())
+            .collect();
+        shares.sort_by(f64::total_cmp);
+        assert!(shares[200] < 0.09, "median {}", shares[200]);
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The two streams, and the bar that must make way for them.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::ProgressBar;
@@ -34,6 +34,15 @@ impl Console {
         self.write(|| {
             let mut stdout = io::stdout().lock();
             stdout.write_all(text.as_bytes())?;
+            stdout.flush()
+        });
+    }
+
+    /// Lets `make` write to stdout, piece by piece.
+    pub(super) fn stream(&self, make: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        self.write(|| {
+            let mut stdout = BufWriter::new(io::stdout().lock());
+            make(&mut stdout)?;
             stdout.flush()
         });
     }

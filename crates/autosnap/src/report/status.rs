@@ -3,13 +3,17 @@
 //!
 //! The first seven keys of the structured forms are the C# tool's columns, as it spells them; ours
 //! follow. Keys are added, never renamed.
+//!
+//! The list is written while it is made: a large cluster has a hundred thousand snapshots, and
+//! their text is larger than what is known of them.
+
+use std::io::{self, Write};
 
 use anyhow::Context;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{DOCTYPE, html};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::Console;
 use crate::args::StatusOutput;
@@ -74,21 +78,50 @@ pub fn print(
     output: StatusOutput,
     zone: &TimeZone,
 ) -> anyhow::Result<()> {
-    let rows: Vec<StatusRow<'_>> = rows.iter().map(|row| StatusRow::new(row, zone)).collect();
-    let text = match output {
-        StatusOutput::Text => text(&rows),
-        StatusOutput::Html => html(&rows),
-        StatusOutput::Markdown => markdown(&rows),
-        StatusOutput::Json => serde_json::to_string(&rows).context("cannot write JSON")? + "\n",
-        StatusOutput::JsonPretty => {
-            serde_json::to_string_pretty(&rows).context("cannot write JSON")? + "\n"
+    let rows = Rows { rows, zone };
+    if output == StatusOutput::Yaml {
+        console.out(&serde_yaml_ng::to_string(&rows).context("cannot write YAML")?);
+        return Ok(());
+    }
+    console.stream(|out| match output {
+        StatusOutput::Text => text(rows, out),
+        StatusOutput::Html => out.write_all(html(rows).as_bytes()),
+        StatusOutput::Markdown => markdown(rows, out),
+        StatusOutput::Json => {
+            serde_json::to_writer(&mut *out, &rows)?;
+            out.write_all(b"\n")
         }
-        StatusOutput::Jsonl => json_lines(&rows)?,
-        StatusOutput::Yaml => serde_yaml_ng::to_string(&rows).context("cannot write YAML")?,
-        StatusOutput::Csv => csv(&rows)?,
-    };
-    console.out(&text);
+        StatusOutput::JsonPretty => {
+            serde_json::to_writer_pretty(&mut *out, &rows)?;
+            out.write_all(b"\n")
+        }
+        StatusOutput::Jsonl => json_lines(rows, out),
+        StatusOutput::Csv => csv(rows, out),
+        // Written above: this serializer hides what went wrong with the stream.
+        StatusOutput::Yaml => Ok(()),
+    });
     Ok(())
+}
+
+/// What is to be printed, not yet made into lines.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    rows: &'a [Row],
+    zone: &'a TimeZone,
+}
+
+impl<'a> Rows<'a> {
+    fn iter(self) -> impl Iterator<Item = StatusRow<'a>> {
+        self.rows
+            .iter()
+            .map(move |row| StatusRow::new(row, self.zone))
+    }
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
 }
 
 impl<'a> StatusRow<'a> {
@@ -145,36 +178,54 @@ fn local_time(taken_at: i64, zone: &TimeZone) -> String {
 }
 
 /// Nothing at all for an empty list, as in the C# tool.
-fn text(rows: &[StatusRow<'_>]) -> String {
-    if rows.is_empty() {
-        return String::new();
+fn text(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
+    if rows.rows.is_empty() {
+        return Ok(());
     }
-    table(rows, presets::NOTHING).trim_fmt() + "\n"
+    let widths = widths(rows);
+    let line = |cells: [&str; 7]| padded(cells, widths).join(" ");
+    writeln!(out, "{}", line(COLUMNS).trim_end())?;
+    rows.iter().try_for_each(|row| {
+        let line = line(row.cells().each_ref().map(String::as_str));
+        writeln!(out, "{}", line.trim_end())
+    })
 }
 
-fn markdown(rows: &[StatusRow<'_>]) -> String {
-    table(rows, presets::ASCII_MARKDOWN).to_string() + "\n"
+fn markdown(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let widths = widths(rows);
+    let line = |cells: [&str; 7]| format!("|{} |", padded(cells, widths).join(" |"));
+    writeln!(out, "{}", line(COLUMNS))?;
+    let rules = widths.map(|width| "-".repeat(width + 1));
+    writeln!(out, "|{}|", rules.join("|"))?;
+    rows.iter()
+        .try_for_each(|row| writeln!(out, "{}", line(row.cells().each_ref().map(String::as_str))))
 }
 
-fn table(rows: &[StatusRow<'_>], style: comfy_table::TableStyle) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(style)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(COLUMNS);
-    for row in rows {
-        table.add_row(row.cells().map(Cell::new));
+/// The width of each column. Nothing here is wider than its number of characters: nodes, snapshot
+/// names and our own descriptions are ASCII.
+fn widths(rows: Rows<'_>) -> [usize; 7] {
+    let mut widths = COLUMNS.map(str::len);
+    for row in rows.iter() {
+        for (width, cell) in widths.iter_mut().zip(row.cells()) {
+            *width = (*width).max(cell.chars().count());
+        }
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 1));
-    }
-    if let Some(column) = table.column_mut(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
+    widths
 }
 
-fn html(rows: &[StatusRow<'_>]) -> String {
+/// The cells with blanks behind them, the guest's number with blanks before it.
+fn padded(cells: [&str; 7], widths: [usize; 7]) -> [String; 7] {
+    std::array::from_fn(|column| {
+        let (cell, width) = (cells[column], widths[column]);
+        if column == 1 {
+            format!("{cell:>width$}")
+        } else {
+            format!("{cell:width$}")
+        }
+    })
+}
+
+fn html(rows: Rows<'_>) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -185,7 +236,7 @@ fn html(rows: &[StatusRow<'_>]) -> String {
             body {
                 table {
                     thead { tr { @for column in COLUMNS { th { (column) } } } }
-                    tbody { @for row in rows { tr { @for cell in row.cells() { td { (cell) } } } } }
+                    tbody { @for row in rows.iter() { tr { @for cell in row.cells() { td { (cell) } } } } }
                 }
             }
         }
@@ -193,24 +244,29 @@ fn html(rows: &[StatusRow<'_>]) -> String {
     page.into_string() + "\n"
 }
 
-fn json_lines(rows: &[StatusRow<'_>]) -> anyhow::Result<String> {
-    let lines: Result<Vec<String>, _> = rows.iter().map(serde_json::to_string).collect();
-    let mut text = lines.context("cannot write JSON")?.join("\n");
-    if !text.is_empty() {
-        text.push('\n');
-    }
-    Ok(text)
+fn json_lines(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
+    rows.iter().try_for_each(|row| {
+        serde_json::to_writer(&mut *out, &row)?;
+        out.write_all(b"\n")
+    })
 }
 
-fn csv(rows: &[StatusRow<'_>]) -> anyhow::Result<String> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row).context("cannot write CSV")?;
+fn csv(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    for row in rows.iter() {
+        writer.serialize(row).map_err(io_error)?;
     }
-    if rows.is_empty() {
+    if rows.rows.is_empty() {
         let header = COLUMNS.iter().chain(&FURTHER_KEYS);
-        writer.write_record(header).context("cannot write CSV")?;
+        writer.write_record(header).map_err(io_error)?;
     }
-    let bytes = writer.into_inner().context("cannot write CSV")?;
-    String::from_utf8(bytes).context("cannot write CSV")
+    writer.flush()
+}
+
+/// A reader that has left must stay recognisable.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }

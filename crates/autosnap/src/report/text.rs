@@ -13,7 +13,7 @@ use autosnap_core::outcome::Outcome;
 use autosnap_core::plan::{GuestPlan, Plan};
 use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
 
-use super::units::{boolean, bytes, decimals, time_span};
+use super::units::{boolean, bytes, counted, decimals, time_span};
 use super::{Console, Sink, plan, words};
 
 /// Prints the report of a run to stdout.
@@ -155,8 +155,8 @@ impl Text {
     fn summary(&self) -> String {
         let outcome = &self.outcome;
         let mut text = format!(
-            "----- {} snapshots created, {} removed; guests: {} done, {} skipped, {} failed -----\n",
-            outcome.created,
+            "----- {} created, {} removed; guests: {} done, {} skipped, {} failed -----\n",
+            counted(outcome.created, "snapshot"),
             outcome.removed,
             outcome.done,
             outcome.skipped,
@@ -165,8 +165,8 @@ impl Text {
         if outcome.postponed > 0 {
             _ = writeln!(
                 text,
-                "{} removals are left to the next run",
-                outcome.postponed
+                "{} left to the next run",
+                counted(outcome.postponed, "removal")
             );
         }
         for failed in &outcome.failed {
@@ -178,6 +178,9 @@ impl Text {
                 GuestEnd::Refused(refusal) => words::refusal(&plan.guest, refusal).0,
                 GuestEnd::Vetoed => "the hook said no".to_owned(),
                 GuestEnd::NotReached => "not reached".to_owned(),
+                GuestEnd::Failed if failed.steps.is_empty() => {
+                    "removals are left to the next run".to_owned()
+                }
                 GuestEnd::Done | GuestEnd::Skipped(_) | GuestEnd::Failed => {
                     let steps: Vec<String> = failed
                         .steps
@@ -247,7 +250,10 @@ impl Sink for Text {
                 let reason = words::postpone_reason(*reason);
                 self.line(
                     *vmid,
-                    &format!("Left to the next run: {count} removals, {reason}"),
+                    &format!(
+                        "Left to the next run: {}, {reason}",
+                        counted(*count, "removal")
+                    ),
                 );
             }
             Event::GuestFinished {

@@ -52,6 +52,12 @@ pub(super) fn decimals(value: f64, count: usize) -> String {
     }
 }
 
+/// `1 snapshot`, `2 snapshots`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 /// `True` and `False`, as .NET writes them.
 pub(super) fn boolean(value: bool) -> &'static str {
     if value { "True" } else { "False" }

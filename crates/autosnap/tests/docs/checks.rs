@@ -117,12 +117,12 @@ fn sources() -> String {
 }
 
 fn gather(folder: &Path, text: &mut String) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
         if path.is_dir() {
             gather(&path, text);
         } else {
-            text.push_str(&std::fs::read_to_string(&path).unwrap());
+            text.push_str(&std::fs::read_to_string(&path).expect("a text file"));
         }
     }
 }

@@ -63,6 +63,9 @@ fn every_example_of_the_help_works() {
         help::SNAP,
         help::CLEAN,
         help::STATUS,
+        help::CHECK,
+        help::SETUP,
+        help::FINGERPRINT,
         help::COMPLETIONS,
     ] {
         let text = text.replace("\\\n", " ");
@@ -93,8 +96,8 @@ fn documents() -> Vec<Document> {
 }
 
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
         if path.is_dir() {
             collect(&path, paths);
         } else if path.extension().is_some_and(|extension| extension == "md") {

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! A simulated cluster and a folder in place of the machine that the documents speak of.
+//!
+//! Two commands of a document may fall into one second and would give their snapshots one name. So
+//! each command is run in a time zone of its own, a minute away from that of the one before.
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pve_sim::simulator::{Options, Simulator};
 use serde_json::{Value, json};
@@ -19,6 +23,7 @@ const NOT_RUN: [&str; 2] = ["cargo ", "cv4pve-autosnap demo --serve"];
 pub(crate) struct Stage {
     simulator: Simulator,
     folder: TempDir,
+    commands: AtomicUsize,
 }
 
 impl Stage {
@@ -26,10 +31,12 @@ impl Stage {
     pub(crate) fn set<'a>(files: impl IntoIterator<Item = &'a (String, String)>) -> Self {
         let credentials =
             json!({"passwords": {}, "tokens": {"autosnap@pve!nightly": TOKEN.split('=').nth(1)}});
-        let simulator = Simulator::start(Options::new(world(), credentials)).unwrap();
+        let simulator =
+            Simulator::start(Options::new(world(), credentials)).expect("the simulator starts");
         let stage = Self {
             simulator,
-            folder: tempfile::tempdir().unwrap(),
+            folder: tempfile::tempdir().expect("a folder"),
+            commands: AtomicUsize::new(0),
         };
         for path in ["/etc/cv4pve-autosnap/token", "/etc/autosnap.token"] {
             stage.write(path, TOKEN);
@@ -47,7 +54,7 @@ impl Stage {
             ".zfunc",
             ".config/fish/completions",
         ] {
-            std::fs::create_dir_all(stage.folder.path().join(folder)).unwrap();
+            std::fs::create_dir_all(stage.folder.path().join(folder)).expect("a folder");
         }
         stage
     }
@@ -79,10 +86,12 @@ impl Stage {
         let program = Path::new(env!("CARGO_BIN_EXE_cv4pve-autosnap"));
         let folder = program.parent().expect("the program stands in a folder");
         let path = std::env::var("PATH").unwrap_or_default();
+        let minutes = self.commands.fetch_add(1, Ordering::Relaxed);
         Command::new("sh")
             .args(["-c", command])
             .current_dir(self.folder.path())
             .env("PATH", format!("{}:{path}", folder.display()))
+            .env("TZ", format!("DOC-{}:{:02}", minutes / 60, minutes % 60))
             .env("HOME", self.folder.path())
             .env("XDG_RUNTIME_DIR", self.folder.path())
             .env_remove("CV4PVE_API_TOKEN")
@@ -95,9 +104,10 @@ impl Stage {
         use std::os::unix::fs::PermissionsExt;
 
         let path = self.folder.path().join(path.trim_start_matches('/'));
-        std::fs::create_dir_all(path.parent().expect("a path below the folder")).unwrap();
-        std::fs::write(&path, self.placed(content)).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::create_dir_all(path.parent().expect("a path below the folder")).expect("a folder");
+        std::fs::write(&path, self.placed(content)).expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+            .expect("a file of ours");
     }
 
     /// Puts the simulator and the folder in the places of what the document names.
@@ -167,7 +177,7 @@ fn world() -> Value {
             container(103, "pve2", "mail", "prod"),
             container(105, "pve1", "build", "scratch"),
         ],
-        "pools": [{"poolid": "prod", "members": [100, 101, 102]}],
+        "pools": [{"poolid": "prod", "guests": [100, 101, 102]}],
         "roles": {"SnapRunner": ["Datastore.Audit", "Pool.Audit", "VM.Audit", "VM.Snapshot"]},
         "users": [{"userid": "autosnap@pve"}],
         "tokens": [{"tokenid": "autosnap@pve!nightly", "privsep": 0}],

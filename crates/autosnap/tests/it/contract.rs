@@ -97,9 +97,16 @@ fn a_parameter_file_of_the_c_sharp_tool_works_unchanged() {
 #[test]
 fn clean_removes_the_oldest_beyond_keep_and_takes_none() {
     let lab = Lab::new(&two_guests());
-    assert_snapshot!(lab.run("--vmid=@all --max-parallel=1 clean --label=daily --keep=1").report(), @r#"
+    assert_snapshot!(lab.run("--vmid=@all --max-parallel=1 clean --label=daily --keep=1"), @r#"
     exit status 0
     --- stdout ---
+    ACTION Clean
+    PVE Version:      8.4.21
+    VMs:              @all
+    Label:            daily
+    Keep:             1
+    Timeout:          30 sec.
+    Timestamp format: yyMMddHHmmss
     ----- VM 100 qemu running -----
     Remove snapshot: autodaily240101000000
     Remove snapshot: autodaily240102000000
@@ -197,7 +204,7 @@ fn a_failed_creation_removes_nothing_and_stops_no_other_guest() {
     Create snapshot: autodaily<now>
     Remove snapshot: autodaily240101000000
     VM execution <time>
-    ----- 1 snapshots created, 1 removed; guests: 1 done, 0 skipped, 1 failed -----
+    ----- 1 snapshot created, 1 removed; guests: 1 done, 0 skipped, 1 failed -----
     FAILED VM 100 web01 on pve1: Error in task: no space left on device
     Total execution <time>
     "#);
@@ -228,9 +235,9 @@ fn after_a_failed_removal_the_others_wait_for_the_next_run() {
     Remove snapshot: autodaily240102000000
     Error in task: dataset is gone
       hint: see the task's log in PVE: <upid>
-    Left to the next run: 1 removals, an earlier one failed
-    ----- 1 snapshots created, 1 removed; guests: 0 done, 0 skipped, 1 failed -----
-    1 removals are left to the next run
+    Left to the next run: 1 removal, an earlier one failed
+    ----- 1 snapshot created, 1 removed; guests: 0 done, 0 skipped, 1 failed -----
+    1 removal left to the next run
     FAILED VM 100 web01 on pve1: Error in task: dataset is gone
     Total execution <time>
     "#);
@@ -264,7 +271,7 @@ fn warnings_are_a_success_with_a_note() {
     Remove snapshot: autodaily240101000000
       with warnings: 1
     VM execution <time>
-    ----- 1 snapshots created, 1 removed; guests: 1 done, 0 skipped, 0 failed -----
+    ----- 1 snapshot created, 1 removed; guests: 1 done, 0 skipped, 0 failed -----
     Total execution <time>
     "#);
 }
@@ -374,7 +381,7 @@ fn skipped_guests_do_not_fail_a_run() {
     VM execution <time>
     ----- VM 200 lxc running -----
     Skip VM Proxmox VE cannot snapshot it, bind mount or device: mp0
-    ----- 1 snapshots created, 0 removed; guests: 1 done, 4 skipped, 0 failed -----
+    ----- 1 snapshot created, 0 removed; guests: 1 done, 4 skipped, 0 failed -----
     Total execution <time>
     "#
     );
@@ -397,7 +404,7 @@ fn guests_of_an_offline_node_are_skipped_and_fail_the_run() {
     VM execution <time>
     ----- VM 101 qemu unknown -----
     Skip VM status unknown: node offline or not reachable
-    ----- 1 snapshots created, 0 removed; guests: 1 done, 0 skipped, 1 failed -----
+    ----- 1 snapshot created, 0 removed; guests: 1 done, 0 skipped, 1 failed -----
     FAILED VM 101 on pve3: Skip VM status unknown: node offline or not reachable
     Total execution <time>
     "#);

@@ -52,7 +52,7 @@ impl Gate {
 
     /// Starts the program with the gate as its hook.
     pub(crate) fn start<'a>(&self, lab: &'a Lab, words: &str) -> Run<'a> {
-        let mut command = lab.command();
+        let mut command = hearing_signals(lab);
         command.stdout(Stdio::piped());
         self.start_with(lab, words, command)
     }
@@ -153,6 +153,18 @@ impl Run<'_> {
             stdout: self.lab.normalized(&self.stdout.join().unwrap()),
             stderr: self.lab.normalized(&self.stderr.join().unwrap()),
         }
+    }
+}
+
+/// The program, which hears signals even if the tests themselves were started in the background of
+/// a script: what is ignored there is ignored by all that is started from there.
+fn hearing_signals(lab: &Lab) -> Command {
+    if cfg!(target_os = "linux") {
+        let mut command = lab.command_of("env");
+        command.args(["--default-signal", env!("CARGO_BIN_EXE_cv4pve-autosnap")]);
+        command
+    } else {
+        lab.command()
     }
 }
 

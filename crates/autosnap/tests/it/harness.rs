@@ -299,7 +299,7 @@ static REPLACEMENTS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"([0-9A-F]{2}:){31}[0-9A-F]{2}", "<fingerprint>"),
         (r"(execution )[0-9:.]+", "${1}<time>"),
         (r"(127\.0\.0\.1|\[::1\]):[0-9]+", "$1:<port>"),
-        (r"(2[5-9]|[3-9][0-9])[01][0-9][0-3][0-9][0-9]{6}", "<now>"),
+        (r"(2[5-9]|[3-9][0-9])[01][0-9][0-3][0-9][0-9]{6,9}", "<now>"),
     ]
     .map(|(pattern, word)| (Regex::new(pattern).unwrap(), word))
     .into()

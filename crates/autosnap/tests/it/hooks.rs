@@ -380,7 +380,7 @@ fn output_of_a_hook_stands_in_the_block_of_its_guest() {
     VM execution <time>
     snap-job-end says helloon stderr too
     Script return code: 1
-    ----- 1 snapshots created, 1 removed; guests: 1 done, 0 skipped, 0 failed -----
+    ----- 1 snapshot created, 1 removed; guests: 1 done, 0 skipped, 0 failed -----
     Total execution <time>
     "#);
 }
@@ -448,6 +448,6 @@ fn a_removal_that_is_locked_until_the_end_is_closed() {
     output
         .assert_status(1)
         .assert_out("Error in task: VM is locked (backup)")
-        .assert_out("Left to the next run: 1 removals");
+        .assert_out("Left to the next run: 1 removal");
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }

@@ -141,9 +141,11 @@ fn hosts_that_are_none_are_told_apart() {
     let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\nConnection: close\r\n\r\n<html>no</html>";
     let garbage = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{\"data\": [1,";
     let not_found = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    // Runs with the same label and host wait for each other, those of other test runs as well.
+    let unresolved = format!("pve{}.invalid", std::process::id());
     let mut told = String::new();
     for (what, host) in [
-        ("does not resolve", "pve.invalid".to_owned()),
+        ("does not resolve", unresolved.clone()),
         ("refuses", dead_host()),
         (
             "plain HTTP",
@@ -161,10 +163,10 @@ fn hosts_that_are_none_are_told_apart() {
             Some((ours, _)) => format!("{ours}resolved: …\n"),
             None => output.stderr,
         };
-        told.push_str(&format!("{what}: {} {stderr}", output.status));
+        told.extend([what, ": ", &output.status.to_string(), " ", &stderr]);
     }
     lab.assert_unchanged();
-    assert_snapshot!(told, @r#"
+    assert_snapshot!(told.replace(&unresolved, "pve.invalid"), @r#"
     does not resolve: 3 ERROR: no host could be reached, so GET /version was not sent: pve.invalid:8006: the name cannot be resolved: …
     refuses: 3 ERROR: no host could be reached, so GET /version was not sent: 127.0.0.1:<port>: connection refused
     hint: check --host and the network; PVE serves its API on port 8006

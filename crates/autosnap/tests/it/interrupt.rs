@@ -66,9 +66,9 @@ fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
             Left to the next run: 2 removals, the run was asked to stop
             ----- VM 200 lxc running -----
             Left out: the run was asked to stop
-            ----- 1 snapshots created, 0 removed; guests: 0 done, 0 skipped, 2 failed -----
-            2 removals are left to the next run
-            FAILED VM 100 web01 on pve1: 
+            ----- 1 snapshot created, 0 removed; guests: 0 done, 0 skipped, 2 failed -----
+            2 removals left to the next run
+            FAILED VM 100 web01 on pve1: removals are left to the next run
             FAILED VM 200 proxy on pve1: not reached
             Total execution <time>
             --- stderr ---
@@ -92,7 +92,7 @@ fn a_removal_under_way_is_finished_and_the_others_wait() {
     let output = run.ended();
     output
         .assert_status(143)
-        .assert_out("Left to the next run: 1 removals, the run was asked to stop");
+        .assert_out("Left to the next run: 1 removal, the run was asked to stop");
     assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
 }
 
@@ -120,7 +120,7 @@ fn a_guest_that_waits_for_a_lock_gets_its_closing_hook() {
         vm(101, "web01"),
     ]));
     let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, &format!("{SNAP} --wait-locked=1h"));
+    let mut run = gate.start(&lab, &format!("{SNAP} --wait-locked=20s"));
     // One at a time: when the second guest has its turn, the first was put back.
     go_to(&mut run, "snap-create-pre 101");
     stop(&mut run, "INT");
@@ -151,7 +151,7 @@ fn a_second_signal_leaves_at_once_and_names_the_tasks() {
             vm(102, "unreached"),
         ]));
         let gate = Gate::new(&lab);
-        let words = "--vmid=@all --max-parallel=2 --timeout=7200 snap --label=daily --keep=1";
+        let words = "--vmid=@all --max-parallel=2 --timeout=20 snap --label=daily --keep=1";
         let mut run = gate.start(&lab, words);
         go_to(&mut run, "snap-create-pre 100");
         run.go_on();

@@ -4,11 +4,7 @@
 //!
 //! One test program with a module for each part, so that everything is linked once.
 #![cfg(unix)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::needless_raw_string_hashes,
-    reason = "a failed preparation fails the test; snapshots are written by a tool"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed preparation fails the test")]
 
 mod bad_input;
 mod contract;
@@ -23,4 +19,5 @@ mod output;
 mod plan_and_journal;
 mod selection;
 mod storage;
+mod trouble;
 mod world;

@@ -242,98 +242,22 @@ fn a_machine_without_agent_gets_the_hint() {
     "#);
 }
 
-#[test]
-fn the_report_for_programs() {
-    let world = World::of([
+/// A guest to do, one that is locked, one that is left out.
+fn three_guests() -> Lab {
+    Lab::new(&World::of([
         vm(100, "web01").taken("daily", &[1, 2]).set("agent", 0),
         ct(200, "proxy").set("lock", "backup"),
         vm(300, "template").set("template", 1).stopped(),
-    ]);
-    let lab = Lab::new(&world);
-    let mut reports = String::new();
-    for words in ["--dry-run", ""] {
-        let output = lab.run(&format!(
-            "--vmid=@all,-999 snap --label=daily --keep=1 --output=JsonPretty {words}"
-        ));
-        output.assert_status(1);
-        reports.push_str(&output.stdout);
-    }
+    ]))
+}
+
+#[test]
+fn the_report_for_programs() {
+    let words = "--vmid=100,200,-999 snap --label=daily --keep=1 --output=JsonPretty";
+    let output = three_guests().run(words);
+    output.assert_status(1);
     let changing = Regex::new(r#"("started": "|"seconds": )[^",]+"#).unwrap();
-    assert_snapshot!(changing.replace_all(&reports, "$1<time>"), @r#"
-    {
-      "version": 1,
-      "command": "snap",
-      "dry_run": true,
-      "started": "<time>",
-      "seconds": <time>,
-      "pve_version": "8.4.21",
-      "selection": "@all,-999",
-      "label": "daily",
-      "keep": 1,
-      "exit_status": 1,
-      "created": 0,
-      "removed": 0,
-      "postponed": 0,
-      "warnings": [
-        "`-999` matches no guest: no guest has this ID, or this login may not see it (VM.Audit); the nearest is `-300`"
-      ],
-      "error": null,
-      "guests": [
-        {
-          "vmid": 100,
-          "node": "pve1",
-          "type": "qemu",
-          "name": "web01",
-          "result": "planned",
-          "reason": null,
-          "seconds": <time>,
-          "create": "autodaily<now>",
-          "remove": [
-            "autodaily240101000000",
-            "autodaily240102000000"
-          ],
-          "created": null,
-          "removed": [],
-          "failures": [],
-          "hooks_failed": [],
-          "warnings": [
-            "VM 100 consider enabling QEMU agent see https://pve.proxmox.com/wiki/Qemu-guest-agent"
-          ]
-        },
-        {
-          "vmid": 200,
-          "node": "pve1",
-          "type": "lxc",
-          "name": "proxy",
-          "result": "refused",
-          "reason": "CT is locked (backup)",
-          "seconds": <time>,
-          "create": null,
-          "remove": [],
-          "created": null,
-          "removed": [],
-          "failures": [],
-          "hooks_failed": [],
-          "warnings": []
-        },
-        {
-          "vmid": 300,
-          "node": "pve1",
-          "type": "qemu",
-          "name": "template",
-          "result": "skipped",
-          "reason": "Skip VM is template",
-          "seconds": <time>,
-          "create": null,
-          "remove": [],
-          "created": null,
-          "removed": [],
-          "failures": [],
-          "hooks_failed": [],
-          "warnings": []
-        }
-      ]
-    }
+    assert_snapshot!(changing.replace_all(&output.stdout, "$1<time>"), @r#"
     {
       "version": 1,
       "command": "snap",
@@ -341,7 +265,7 @@ fn the_report_for_programs() {
       "started": "<time>",
       "seconds": <time>,
       "pve_version": "8.4.21",
-      "selection": "@all,-999",
+      "selection": "100,200,-999",
       "label": "daily",
       "keep": 1,
       "exit_status": 1,
@@ -392,26 +316,40 @@ fn the_report_for_programs() {
           "failures": [],
           "hooks_failed": [],
           "warnings": []
-        },
-        {
-          "vmid": 300,
-          "node": "pve1",
-          "type": "qemu",
-          "name": "template",
-          "result": "skipped",
-          "reason": "Skip VM is template",
-          "seconds": <time>,
-          "create": null,
-          "remove": [],
-          "created": null,
-          "removed": [],
-          "failures": [],
-          "hooks_failed": [],
-          "warnings": []
         }
       ]
     }
     "#);
+}
+
+#[test]
+fn the_report_for_programs_of_a_dry_run() {
+    let lab = three_guests();
+    let output = lab.run("--vmid=@all snap --label=daily --keep=1 --output=Json --dry-run");
+    let report = output.assert_status(1).json();
+    assert_eq!(
+        (&report["dry_run"], &report["exit_status"]),
+        (&json!(true), &json!(1))
+    );
+    let results = report["guests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|guest| &guest["result"]);
+    assert_eq!(
+        results.collect::<Vec<_>>(),
+        ["planned", "refused", "skipped"]
+    );
+    let planned = &report["guests"][0];
+    assert_eq!(
+        planned["remove"],
+        json!(["autodaily240101000000", "autodaily240102000000"])
+    );
+    assert_eq!(
+        (&planned["created"], &planned["removed"]),
+        (&Value::Null, &json!([]))
+    );
+    lab.assert_unchanged();
 }
 
 #[test]

@@ -33,6 +33,8 @@ struct Known {
 pub(crate) struct State {
     snapshots: BTreeMap<(u32, String), Known>,
     locked_before: BTreeSet<u32>,
+    /// Guests that the token may not snapshot.
+    forbidden: BTreeSet<u32>,
     pub(crate) created: usize,
     pub(crate) removed: usize,
 }
@@ -60,6 +62,14 @@ impl State {
             Self {
                 snapshots,
                 locked_before: locked.map(|(vmid, _)| *vmid).collect(),
+                forbidden: world
+                    .guests
+                    .keys()
+                    .copied()
+                    .filter(|vmid| {
+                        !world.allows("backup@pve!auto", &format!("/vms/{vmid}"), "VM.Snapshot")
+                    })
+                    .collect(),
                 created: 0,
                 removed: 0,
             }
@@ -323,6 +333,9 @@ pub(crate) fn repair(state: &mut State, simulator: &Simulator, ran: &Ran) -> Res
         }
     }
     simulator.world(|world| {
+        for node in world.nodes.values_mut() {
+            node.reach = pve_sim::world::Reach::Online;
+        }
         for vmid in &left {
             let guest = world
                 .guests
@@ -361,6 +374,9 @@ pub(crate) fn end_state(
         let Decision::Proceed(steps) = &guest.decision else {
             continue;
         };
+        if state.forbidden.contains(&vmid) {
+            continue;
+        }
         let counted = state.counted_of(vmid);
         if counted.len() > settings.keep as usize {
             return Err(format!(

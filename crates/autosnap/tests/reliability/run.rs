@@ -143,6 +143,7 @@ fn settings(random: &mut Random) -> JobSettings {
         timeout: Duration::from_millis(500),
         force_remove: false,
         wait_locked: None,
+        removal_budget: None,
         stuck: StuckRemovals::Leave,
         dry_run: false,
         debug: false,

@@ -16,6 +16,8 @@ pub(crate) fn world(random: &mut Random) -> Value {
     let guests: Vec<Value> = (0..2 + random.below(4))
         .map(|index| guest(random, 100 + index, &nodes))
         .collect();
+    // A guest of the first few that the token may see, but not snapshot.
+    let forbidden = 100 + random.below(12);
     let node = |name: &String| json!({"name": name, "online": true, "nodeid": 1, "ip": "10.0.0.1"});
     json!({
         "cluster": {"name": "c", "quorate": true, "this_node": "pve1", "nodes": nodes.iter().map(node).collect::<Vec<_>>()},
@@ -25,7 +27,10 @@ pub(crate) fn world(random: &mut Random) -> Value {
         "roles": {"SnapRunner": ["Datastore.Audit", "Pool.Audit", "VM.Audit", "VM.Snapshot"]},
         "users": [{"userid": "backup@pve"}],
         "tokens": [{"tokenid": "backup@pve!auto", "privsep": 0}],
-        "acl": [{"path": "/", "who": "backup@pve", "role": "SnapRunner"}],
+        "acl": [
+            {"path": "/", "who": "backup@pve", "role": "SnapRunner"},
+            {"path": format!("/vms/{forbidden}"), "who": "backup@pve", "role": "PVEAuditor"},
+        ],
     })
 }
 
@@ -89,7 +94,7 @@ pub(crate) fn faults(random: &mut Random, seed: u64) -> Value {
 }
 
 fn request_rule(random: &mut Random) -> Value {
-    let effect = match random.below(11) {
+    let effect = match random.below(13) {
         0 => json!("refuse"),
         1 => json!("drop_before"),
         2 => json!("drop_after"),
@@ -100,6 +105,8 @@ fn request_rule(random: &mut Random) -> Value {
         7 => json!({"answer": {"status": 596, "reason": "Connection timed out"}}),
         8 => json!({"answer": {"status": 503, "reason": "Service Unavailable"}}),
         9 => json!("start_failed"),
+        10 => json!({"lose_node": {"node": "pve2"}}),
+        11 => json!("expire_tickets"),
         _ => {
             json!({"answer": {"status": 500, "reason": "unable to open file - Permission denied"}})
         }

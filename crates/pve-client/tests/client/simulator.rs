@@ -23,7 +23,8 @@ async fn finish(client: &Client, task: &Upid) -> TaskExit {
         longest_pause: Duration::from_millis(20),
     };
     let deadline = Instant::now() + Duration::from_secs(20);
-    client.wait_for_task(task, &policy, deadline).await.unwrap()
+    let waited = client.wait_for_task(task, &policy, deadline).await;
+    waited.unwrap().exit
 }
 
 async fn names(client: &Client) -> Vec<String> {

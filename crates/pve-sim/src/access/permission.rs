@@ -14,8 +14,6 @@ pub const ROOT: &str = "root@pam";
 
 /// What permissions need to know of pools: which one an object is in.
 pub trait Pools {
-    /// The pools' names.
-    fn pool_names(&self) -> Vec<&str>;
     /// The pools that hold the object of an access control path.
     fn pools_of(&self, path: &str) -> Vec<&str>;
     /// The access control paths of all members.
@@ -227,9 +225,6 @@ mod tests {
     struct Lab;
 
     impl Pools for Lab {
-        fn pool_names(&self) -> Vec<&str> {
-            vec!["lab", "lab/nested"]
-        }
         fn pools_of(&self, path: &str) -> Vec<&str> {
             match path {
                 "/vms/105" => vec!["lab"],

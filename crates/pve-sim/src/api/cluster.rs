@@ -76,7 +76,7 @@ pub(super) fn options(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
     let tags: BTreeSet<&str> = world
         .guests
         .values()
-        .filter(|guest| visible.shows(guest.vmid))
+        .filter(|guest| visible.shows(guest))
         .filter_map(|guest| guest.text("tags"))
         .flat_map(|tags| tags.split([';', ',', ' ']))
         .filter(|tag| !tag.is_empty())

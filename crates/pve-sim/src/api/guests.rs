@@ -16,6 +16,10 @@ use super::{Args, Failure, Reply};
 /// What PVE assumes for a container whose root has no size, in bytes.
 const NO_SIZE: u64 = 4 << 30;
 
+/// QEMU tells how long a disk has been idle once it was used, which takes a
+/// guest that boots some seconds.
+const IDLE_AFTER: i64 = 60;
+
 /// How much of a machine's state is asked for.
 #[derive(Clone, Copy, PartialEq)]
 enum Detail {
@@ -40,7 +44,7 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
     let entries: Vec<Value> = world
         .guests
         .values()
-        .filter(|guest| guest.kind == kind && guest.node == node && visible.shows(guest.vmid))
+        .filter(|guest| guest.kind == kind && guest.node == node && visible.shows(guest))
         .map(|guest| Value::Object(state(world, guest, detail)))
         .collect();
     Ok(Reply::of(&entries))
@@ -191,6 +195,9 @@ fn add_container(entry: &mut Map<String, Value>, guest: &Guest) {
 }
 
 fn add_machine(entry: &mut Map<String, Value>, guest: &Guest, detail: Detail) {
+    let idle = entry["uptime"]
+        .as_i64()
+        .is_some_and(|uptime| uptime >= IDLE_AFTER);
     let mut set = |key: &str, value: Value| entry.insert(key.to_owned(), value);
     if guest.config.keys().any(|key| key.starts_with("serial")) {
         set("serial", json!(1));
@@ -214,7 +221,9 @@ fn add_machine(entry: &mut Map<String, Value>, guest: &Guest, detail: Detail) {
         let disks = guest.volumes().into_iter().filter(|volume| !volume.cdrom);
         set(
             "blockstat",
-            disks.map(|disk| (disk.key, block_statistics())).collect(),
+            disks
+                .map(|disk| (disk.key, block_statistics(idle)))
+                .collect(),
         );
     }
     if detail == Detail::Current {
@@ -228,7 +237,7 @@ fn add_machine(entry: &mut Map<String, Value>, guest: &Guest, detail: Detail) {
 }
 
 /// QEMU's counters of a disk; the names matter, the numbers do not.
-fn block_statistics() -> Value {
+fn block_statistics(idle: bool) -> Value {
     let mut counters = Map::new();
     for operation in ["rd", "wr", "flush", "unmap", "zone_append"] {
         for suffix in ["operations", "total_time_ns"] {
@@ -247,9 +256,11 @@ fn block_statistics() -> Value {
         ("account_invalid", json!(true)),
         ("timed_stats", json!([])),
         ("wr_highest_offset", json!(0)),
-        ("idle_time_ns", json!(694_150_377)),
     ] {
         counters.insert(key.to_owned(), value);
+    }
+    if idle {
+        counters.insert("idle_time_ns".to_owned(), json!(694_150_377));
     }
     Value::Object(counters)
 }

@@ -12,9 +12,7 @@ use super::{Args, Failure, Reply, resources};
 /// forgets to look at its result.)
 pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     if let Some(poolid) = args.text("poolid").filter(|poolid| !poolid.is_empty()) {
-        let mut entry = content(world, args, &poolid)?;
-        entry["poolid"] = json!(poolid);
-        return Ok(Reply::of(&[entry]));
+        return Ok(Reply::of(&[content(world, args, &poolid)?]));
     }
     let pools: Vec<Value> = world
         .pools
@@ -29,7 +27,7 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
     Ok(Reply::of(&pools))
 }
 
-/// `GET /pools/{poolid}`: cannot name a nested pool.
+/// `GET /pools/{poolid}`: the same entry, but cannot name a nested pool.
 pub(super) fn one(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     content(world, args, &args.in_path("poolid")).map(|entry| Reply::of(&entry))
 }
@@ -63,7 +61,7 @@ fn content(world: &World, args: &Args<'_>, poolid: &str) -> Result<Value, Failur
             resources::storage(world, storage, node, args.here)
         });
     let members: Vec<Value> = guests.chain(storages).collect();
-    let mut entry = json!({ "members": members });
+    let mut entry = json!({ "poolid": poolid, "members": members });
     add_comment(&mut entry, pool);
     Ok(entry)
 }

@@ -67,11 +67,7 @@ pub(super) fn resources(world: &mut World, args: &Args<'_>) -> Result<Reply, Fai
     }
     if wanted("vm") {
         let visible = world.visible_guests(args.who);
-        for guest in world
-            .guests
-            .values()
-            .filter(|guest| visible.shows(guest.vmid))
-        {
+        for guest in world.guests.values().filter(|guest| visible.shows(guest)) {
             list.push(&with_details(world, guest, args.here, &pools));
         }
     }

@@ -14,9 +14,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::access::permission::ROOT;
+use crate::access::Access;
 use crate::access::ticket::Signer;
-use crate::access::{Access, split_token};
 use crate::clock::{Clock, Seconds, whole};
 use crate::faults::Faults;
 use crate::journal::{Action, Entry, Journal, Moment, Mutation};
@@ -180,21 +179,26 @@ impl World {
         self.access.allows(self, who, path, privilege)
     }
 
-    /// Which guests `who` may see, for listings of thousands: what the path
-    /// `/vms` grants to all is asked once only.
+    /// Which guests `who` may see, for listings of thousands: what holds for
+    /// all guests of a pool, or for all without one, is found out once only.
     pub fn visible_guests(&self, who: &str) -> Visible<'_> {
-        let owner = split_token(who).map_or(who, |(userid, _)| userid);
-        let special = self.access.grants.iter().any(|grant| {
-            (grant.who == who || grant.who == owner)
-                && (grant.path.starts_with("/vms/") || grant.path.starts_with("/pool"))
+        let sees = |vmid: &str| self.allows(who, &format!("/vms/{vmid}"), "VM.Audit");
+        let alone: BTreeMap<u32, bool> = self
+            .access
+            .grants
+            .iter()
+            .filter_map(|grant| grant.path.strip_prefix("/vms/"))
+            .filter_map(|vmid| Some((vmid.parse().ok()?, sees(vmid))))
+            .collect();
+        let in_pools = self.pools.iter().filter_map(|(name, pool)| {
+            let member = pool.guests.iter().find(|vmid| !alone.contains_key(vmid))?;
+            Some((name.as_str(), sees(&member.to_string())))
         });
-        // A path below `/vms`, as grants on it need not propagate.
-        let everywhere =
-            (who == ROOT || !special).then(|| self.allows(who, "/vms/any", "VM.Audit"));
         Visible {
-            world: self,
-            who: who.to_owned(),
-            everywhere,
+            in_pools: in_pools.collect(),
+            // Any name will do that no grant mentions.
+            elsewhere: sees("any"),
+            alone,
         }
     }
 
@@ -290,18 +294,23 @@ impl World {
 /// Answers which guests somebody may see.
 #[derive(Debug)]
 pub struct Visible<'a> {
-    world: &'a World,
-    who: String,
-    everywhere: Option<bool>,
+    /// Guests that grants mention by number.
+    alone: BTreeMap<u32, bool>,
+    in_pools: BTreeMap<&'a str, bool>,
+    elsewhere: bool,
 }
 
 impl Visible<'_> {
     /// Whether the guest may be seen.
-    pub fn shows(&self, vmid: u32) -> bool {
-        self.everywhere.unwrap_or_else(|| {
-            self.world
-                .allows(&self.who, &format!("/vms/{vmid}"), "VM.Audit")
-        })
+    pub fn shows(&self, guest: &Guest) -> bool {
+        let pooled = || {
+            guest
+                .pool
+                .as_deref()
+                .and_then(|pool| self.in_pools.get(pool))
+        };
+        let known = self.alone.get(&guest.vmid).or_else(pooled);
+        known.copied().unwrap_or(self.elsewhere)
     }
 }
 
@@ -310,4 +319,54 @@ fn missing_config(kind: GuestKind, node: &str, vmid: u32) -> Died {
         "Configuration file '{}' does not exist",
         kind.config_file(node, vmid)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_quick_answer_about_guests_is_the_exact_one() {
+        let guests: Vec<Value> = (100..110)
+            .map(|vmid| json!({"vmid": vmid, "type": "lxc", "node": "pve1"}))
+            .collect();
+        let file = json!({
+            "cluster": {"nodes": [{"name": "pve1"}]},
+            "guests": guests,
+            "pools": [{"poolid": "a", "guests": [100, 101]}, {"poolid": "b", "guests": [102, 103]}],
+            "users": [{"userid": "all@pve"}, {"userid": "some@pve"}],
+            "tokens": [{"tokenid": "all@pve!t", "privsep": 1}],
+            "acl": [
+                {"path": "/", "who": "all@pve", "role": "PVEAuditor"},
+                {"path": "/vms/104", "who": "all@pve", "role": "NoAccess"},
+                {"path": "/vms/100", "who": "some@pve", "role": "NoAccess"},
+                {"path": "/pool/a", "who": "some@pve", "role": "PVEVMUser"},
+                {"path": "/vms", "who": "some@pve", "role": "PVEVMUser", "propagate": 0},
+                {"path": "/pool/b", "who": "all@pve!t", "role": "PVEVMUser"},
+                {"path": "/vms/109", "who": "all@pve!t", "role": "PVEVMUser"},
+            ],
+        });
+        let timing = Timing {
+            task_seconds: 0.0,
+            delays: 0.0,
+        };
+        let world = load::world(&file, &json!({}), timing, None).expect("a world");
+        for (who, count) in [
+            ("all@pve", 9),
+            ("some@pve", 1),
+            ("all@pve!t", 3),
+            ("x@pve", 0),
+        ] {
+            let visible = world.visible_guests(who);
+            let mut seen = 0;
+            for guest in world.guests.values() {
+                let exact = world.allows(who, &format!("/vms/{}", guest.vmid), "VM.Audit");
+                assert_eq!(visible.shows(guest), exact, "{who} {}", guest.vmid);
+                seen += usize::from(exact);
+            }
+            assert_eq!(seen, count, "{who}");
+        }
+    }
 }

@@ -6,10 +6,6 @@ use crate::access::permission::Pools;
 use super::World;
 
 impl Pools for World {
-    fn pool_names(&self) -> Vec<&str> {
-        self.pools.keys().map(String::as_str).collect()
-    }
-
     fn pools_of(&self, path: &str) -> Vec<&str> {
         if let Some(vmid) = path.strip_prefix("/vms/") {
             let guest = vmid
