@@ -7,7 +7,7 @@
 use secrecy::SecretString;
 
 use crate::hook::capture::Capture;
-use crate::password_file::{self, NotAPassword};
+use crate::password_file;
 use crate::response_file::{self, Problem};
 
 /// The arguments in a parameter file with this content, files that it names left as they are.
@@ -17,10 +17,7 @@ pub fn arguments(content: &[u8]) -> Result<Vec<String>, Problem> {
 
 /// The password in a password file with this content, and whether it stood there in plain text.
 pub fn password(content: &[u8]) -> Option<(SecretString, bool)> {
-    match password_file::decode(content) {
-        Ok(found) => Some(found),
-        Err(NotAPassword) => None,
-    }
+    password_file::decode(content).ok()
 }
 
 /// The content of a password file, given what is arbitrary in it.

@@ -180,13 +180,13 @@ pub(crate) fn decode(content: &[u8]) -> Result<(SecretString, bool), NotAPasswor
         let bytes = unpack(encoded).ok_or(NotAPassword)?;
         // The mark says that it is encrypted, so the password need not look like one: it may have a tab in it.
         return decrypt_cbc(&bytes)
-            .and_then(as_text)
+            .and_then(|bytes| as_text(&bytes))
             .map(|password| (password, false))
             .ok_or(NotAPassword);
     }
     let decrypted = unpack(text).and_then(|bytes| {
-        let of_ecb = decrypt_ecb(&bytes).and_then(printable);
-        of_ecb.or_else(|| decrypt_cbc(&bytes).and_then(printable))
+        let of_ecb = decrypt_ecb(&bytes).and_then(|bytes| printable(&bytes));
+        of_ecb.or_else(|| printable(&decrypt_cbc(&bytes)?))
     });
     Ok(match decrypted {
         Some(password) => (password, false),
@@ -214,12 +214,12 @@ fn decrypt_cbc(bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// Any text, as the password in a file that is marked as encrypted.
-fn as_text(bytes: Zeroizing<Vec<u8>>) -> Option<SecretString> {
-    Some(std::str::from_utf8(&bytes).ok()?.into())
+fn as_text(bytes: &[u8]) -> Option<SecretString> {
+    Some(std::str::from_utf8(bytes).ok()?.into())
 }
 
 /// A password somebody typed: the second check, after the padding, that it was decrypted in the right way.
-fn printable(bytes: Zeroizing<Vec<u8>>) -> Option<SecretString> {
+fn printable(bytes: &[u8]) -> Option<SecretString> {
     as_text(bytes).filter(|text| !text.expose_secret().chars().any(char::is_control))
 }
 
