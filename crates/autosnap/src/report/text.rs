@@ -261,10 +261,9 @@ impl Sink for Text {
                 end,
                 duration,
             } => self.finished(*vmid, end, *duration),
-            Event::Interrupted(interruption) => self.console.error(&format!(
-                "WARNING: {}; nothing new is started, guests under way are finished",
-                words::interruption(*interruption)
-            )),
+            Event::Interrupted(interruption) => {
+                self.console.error(&words::interruption(*interruption));
+            }
             // Whoever called the run says `ERROR: …` when all else has been said.
             Event::RunBroken { .. } => {}
             Event::RunFinished { duration } => self.run_finished(*duration),

@@ -79,6 +79,21 @@ fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
 }
 
 #[test]
+fn the_report_for_programs_knows_of_the_interruption() {
+    let lab = lab();
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, &format!("{SNAP} --output=Json"));
+    go_to(&mut run, "snap-create-pre 100");
+    stop(&mut run, "TERM");
+    let report = run.finish().assert_status(143).json();
+    assert_eq!(report["exit_status"], 143);
+    assert_eq!(report["postponed"], 2);
+    let results = report["guests"].as_array().unwrap().iter();
+    let results: Vec<_> = results.map(|guest| &guest["result"]).collect();
+    assert_eq!(results, ["failed", "not-reached"]);
+}
+
+#[test]
 fn a_removal_under_way_is_finished_and_the_others_wait() {
     let lab = lab();
     let gate = Gate::new(&lab);
