@@ -263,6 +263,6 @@ mod tests {
 
     #[test]
     fn the_short_way_to_the_version_says_what_the_parser_says() {
-        assert_eq!(args::command().render_version(), VERSION_LINE);
+        assert_eq!(crate::args::command().render_version(), VERSION_LINE);
     }
 }
