@@ -165,8 +165,9 @@ impl Text {
         if outcome.postponed > 0 {
             _ = writeln!(
                 text,
-                "{} left to the next run",
-                counted(outcome.postponed, "removal")
+                "{} {} left to the next run",
+                counted(outcome.postponed, "removal"),
+                if outcome.postponed == 1 { "is" } else { "are" }
             );
         }
         for failed in &outcome.failed {
