@@ -214,11 +214,8 @@ fn run_job(
             stop: Stop::default(),
             tasks: Tasks::default(),
         };
-        let listener = tokio::spawn(signals::listen(
-            context.stop.clone(),
-            context.tasks.clone(),
-            console.clone(),
-        ));
+        let listener =
+            signals::listen(context.stop.clone(), context.tasks.clone(), console.clone());
         let reporting = report::drive(
             receiver,
             sinks(settings, job.output, &console, now.timestamp()),

@@ -4,16 +4,27 @@
 use autosnap_core::event::Interruption;
 use autosnap_core::outcome::ExitStatus;
 
+use tokio::task::JoinHandle;
+
 use crate::engine::Tasks;
 use crate::report::{self, Console};
 use crate::stop::Stop;
 
-/// Listens until the program ends. A second signal ends it from here, naming the tasks that go on
-/// in PVE: waiting for them in order is what the first signal was for.
-pub async fn listen(stop: Stop, tasks: Tasks, console: Console) {
-    let Ok(mut signals) = platform::Signals::new() else {
-        return;
-    };
+/// Listens from now on until the program ends. A second signal ends it from here, naming the tasks
+/// that go on in PVE: waiting for them in order is what the first signal was for.
+///
+/// Needs a tokio runtime. Where there are no signals, nobody is listened to.
+pub fn listen(stop: Stop, tasks: Tasks, console: Console) -> JoinHandle<()> {
+    // Before anything else runs: a signal that nobody waits for would end the program at once.
+    let signals = platform::Signals::new();
+    tokio::spawn(async move {
+        if let Ok(signals) = signals {
+            hear(signals, &stop, &tasks, &console).await;
+        }
+    })
+}
+
+async fn hear(mut signals: platform::Signals, stop: &Stop, tasks: &Tasks, console: &Console) {
     // A hook or a lost server may have stopped the run before: that is no signal yet.
     let mut heard_one = false;
     loop {
@@ -22,7 +33,7 @@ pub async fn listen(stop: Stop, tasks: Tasks, console: Console) {
             stop.request(interruption);
             continue;
         }
-        report::print_abandoned(&console, &tasks.running());
+        report::print_abandoned(console, &tasks.running());
         let status = match interruption {
             Interruption::Terminate => ExitStatus::Terminated,
             Interruption::Interrupt

@@ -255,11 +255,29 @@ fn connect_text(error: &io::Error) -> String {
 }
 
 fn describe(error: &hyper::Error) -> String {
-    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+    if error.is_incomplete_message()
+        || error.is_closed()
+        || error.is_canceled()
+        || ends_early(error)
+    {
         "the connection was closed before an answer came".to_owned()
     } else {
         format!("the connection broke: {}", innermost(error))
     }
+}
+
+/// Whether the host closed the connection without the closing words of TLS. What rustls says of that
+/// is a link to its own manual.
+fn ends_early(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let system = error.downcast_ref::<io::Error>();
+        if system.is_some_and(|system| system.kind() == io::ErrorKind::UnexpectedEof) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The last cause says what the system said.

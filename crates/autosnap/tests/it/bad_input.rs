@@ -42,7 +42,6 @@ fn options_that_are_missing_or_unknown() {
         "--api-token=file:token --vmid=100 --label=daily --keep=1",
         "--api-token=file:token --vmid=100 snpa --label=daily --keep=1",
         "--api-token=file:token --vmid=100 snap --lable=daily --keep=1",
-        "--api-token=file:token --vmid=100 clean --label=daily --keep=1 --state",
         "--api-token=file:token --vmid=100 snap --label=daily --keep=1 --state=maybe",
         "--api-token=file:token --vmid=100 snap --label=daily --keep",
         "--api-token=file:token --vmid=100 snap --label=daily --keep=1 --wait-locked=soon",
@@ -80,9 +79,6 @@ fn options_that_are_missing_or_unknown() {
     ERROR: unexpected argument '--lable' found
 
       tip: a similar argument exists: '--label'
-    hint: the option --help, also behind a command, explains all options
-    $ --api-token=file:token --vmid=100 clean --label=daily --keep=1 --state
-    ERROR: unexpected argument '--state' found
     hint: the option --help, also behind a command, explains all options
     $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --state=maybe
     ERROR: 'maybe' is neither true nor false, for --state

@@ -19,4 +19,5 @@ mod output;
 mod plan_and_journal;
 mod selection;
 mod storage;
+mod trouble;
 mod world;

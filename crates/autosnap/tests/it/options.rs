@@ -75,6 +75,26 @@ fn the_command_line_overrides_a_parameter_file() {
 }
 
 #[test]
+fn one_parameter_file_serves_all_commands() {
+    let lab = lab();
+    lab.file(
+        "all.conf",
+        "--vmid=100 --label=daily --keep=2 --state --only-running",
+    );
+    for command in ["status", "clean", "snap"] {
+        lab.run(&format!("@all.conf {command}")).assert_status(0);
+    }
+    assert_eq!(
+        lab.changes(),
+        [
+            "delete 100 autodaily240101000000",
+            "create 100 autodaily<now>",
+            "delete 100 autodaily240102000000",
+        ]
+    );
+}
+
+#[test]
 fn parameter_files_have_quotes_comments_and_further_files() {
     let lab = lab();
     lab.file(

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The plan in tables and properties.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::guest::Vmid;
+use crate::name::{Label, TimestampFormat};
+use crate::retention::Reason;
+
+fn guest(status: GuestStatus) -> Guest {
+    Guest {
+        vmid: Vmid::new(100).unwrap(),
+        kind: GuestKind::Qemu,
+        node: "pve1".into(),
+        name: Some("web01".into()),
+        status,
+        template: false,
+        tags: Vec::new(),
+        pool: None,
+        lock: None,
+    }
+}
+
+fn snapshot(name: &str, taken_at: i64) -> Snapshot {
+    Snapshot {
+        name: name.into(),
+        taken_at: Some(taken_at),
+        description: crate::snapshot::DESCRIPTION.into(),
+        parent: None,
+        with_ram: false,
+        state: SnapshotState::Complete,
+    }
+}
+
+/// `autodaily26010100000N`, taken at second N.
+fn daily(number: i64) -> Snapshot {
+    snapshot(&format!("autodaily2601010000{number:02}"), number)
+}
+
+fn new_name() -> SnapName {
+    SnapName::parse("autodaily260101235959").unwrap()
+}
+
+fn request(action: Action, keep: u32) -> Request {
+    let policy = KeepPolicy {
+        label: Label::parse("daily").unwrap(),
+        format: TimestampFormat::default(),
+        keep,
+        stuck: retention::StuckRemovals::Leave,
+    };
+    Request {
+        action,
+        policy,
+        locked: Locked::Fails,
+    }
+}
+
+fn snap(keep: u32) -> Request {
+    let creation = Creation {
+        name: new_name(),
+        with_ram: true,
+        only_running: true,
+    };
+    request(Action::Snap(creation), keep)
+}
+
+fn reading(config: &[(&str, &str)], snapshots: Vec<Snapshot>) -> Reading {
+    Reading {
+        config: Some(GuestConfig::read(GuestKind::Qemu, config.iter().copied())),
+        snapshots,
+        task_runs: None,
+    }
+}
+
+fn decided(request: &Request, guest: Guest, reading: &Reading) -> GuestPlan {
+    let storages = [StorageUsage {
+        node: "pve1".into(),
+        storage: "full".into(),
+        kind: "zfspool".into(),
+        shared: false,
+        content: vec!["images".into()],
+        total: 100,
+        used: 96,
+        status: "available".into(),
+    }];
+    let guard = StorageGuard {
+        storages: &storages,
+        limit: Some(StorageLimit::default()),
+    };
+    decide(guest, reading, request, guard)
+}
+
+fn refusal(plan: &GuestPlan) -> &Refusal {
+    match &plan.decision {
+        Decision::Refuse(refusal) => refusal,
+        other @ (Decision::Skip(_) | Decision::Proceed(_)) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_inventory_alone_decides_about_some_guests() {
+    let template = Guest {
+        template: true,
+        ..guest(GuestStatus::Running)
+    };
+    for (guest, request, expected) in [
+        (
+            guest(GuestStatus::Unknown),
+            snap(1),
+            "Some(Refuse(NodeOffline))",
+        ),
+        (
+            guest(GuestStatus::Stopped),
+            snap(1),
+            "Some(Skip(NotRunning))",
+        ),
+        (
+            guest(GuestStatus::Stopped),
+            request(Action::Clean, 1),
+            "None",
+        ),
+        (template, snap(1), "Some(Skip(Template))"),
+        (guest(GuestStatus::Running), snap(1), "None"),
+    ] {
+        assert_eq!(format!("{:?}", screen(&guest, &request)), expected);
+    }
+}
+
+#[test]
+fn the_new_snapshot_counts_as_the_newest() {
+    let reading = reading(
+        &[("scsi0", "ok:vm-100-disk-0")],
+        vec![daily(1), daily(3), daily(2)],
+    );
+    let plan = decided(&snap(2), guest(GuestStatus::Running), &reading);
+    let Decision::Proceed(steps) = &plan.decision else {
+        panic!("{plan:?}")
+    };
+    let removals: Vec<_> = steps
+        .removals()
+        .map(|snapshot| snapshot.name.as_str())
+        .collect();
+    assert_eq!(
+        removals,
+        ["autodaily260101000001", "autodaily260101000002"],
+        "oldest first"
+    );
+    assert_eq!(
+        steps.creation.as_ref().map(|new| new.with_ram),
+        Some(true),
+        "a VM gets its RAM saved"
+    );
+}
+
+#[test]
+fn containers_are_never_asked_for_their_ram() {
+    let container = Guest {
+        kind: GuestKind::Lxc,
+        ..guest(GuestStatus::Running)
+    };
+    let plan = decided(&snap(2), container, &reading(&[], Vec::new()));
+    let Decision::Proceed(steps) = &plan.decision else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(steps.creation.as_ref().map(|new| new.with_ram), Some(false));
+}
+
+#[test]
+fn what_pve_would_refuse_is_refused_by_the_plan() {
+    let running = || guest(GuestStatus::Running);
+    let full = decided(
+        &snap(1),
+        running(),
+        &reading(&[("scsi0", "full:vm-100-disk-0")], Vec::new()),
+    );
+    assert!(matches!(refusal(&full), Refusal::StorageFull(full) if full.storage == "full"));
+    let locked = decided(
+        &snap(1),
+        running(),
+        &reading(&[("lock", "backup")], Vec::new()),
+    );
+    assert_eq!(refusal(&locked), &Refusal::Locked("backup".into()));
+    let taken = decided(
+        &snap(1),
+        running(),
+        &reading(&[], vec![snapshot("AutoDaily260101235959", 1)]),
+    );
+    assert_eq!(refusal(&taken), &Refusal::NameTaken(new_name()));
+    let path = decided(
+        &snap(1),
+        running(),
+        &reading(
+            &[("scsi1", "/dev/sdb"), ("scsi0", "full:vm-100-disk-0")],
+            Vec::new(),
+        ),
+    );
+    let Decision::Skip(skip) = &path.decision else {
+        panic!("{path:?}")
+    };
+    assert_eq!(
+        skip,
+        &Skip::Unsupported {
+            volumes: vec!["scsi1".into()]
+        }
+    );
+}
+
+#[test]
+fn a_lock_that_no_task_holds_is_told_from_one_that_is_held() {
+    let half = Snapshot {
+        state: SnapshotState::Deleting,
+        ..daily(1)
+    };
+    let check = |lock: &str, task_runs, expected: &str| {
+        let reading = Reading {
+            task_runs,
+            ..reading(&[("lock", lock)], vec![half.clone()])
+        };
+        let plan = decided(&snap(1), guest(GuestStatus::Running), &reading);
+        assert!(
+            format!("{:?}", refusal(&plan)).starts_with(expected),
+            "{plan:?}"
+        );
+    };
+    check(
+        "snapshot-delete",
+        Some(false),
+        "Stuck { lock: \"snapshot-delete\", snapshot: Some(",
+    );
+    check("snapshot-delete", Some(true), "Locked(");
+    check("snapshot-delete", None, "Locked(");
+    check("backup", Some(false), "Locked(");
+}
+
+#[test]
+fn a_lock_does_not_matter_to_a_guest_with_nothing_to_clean() {
+    let locked = Guest {
+        lock: Some("backup".into()),
+        ..guest(GuestStatus::Running)
+    };
+    let without_config = |snapshots| Reading {
+        config: None,
+        snapshots,
+        task_runs: None,
+    };
+    let clean = request(Action::Clean, 1);
+    let nothing = decided(&clean, locked.clone(), &without_config(vec![daily(1)]));
+    assert!(
+        matches!(nothing.decision, Decision::Proceed(_)),
+        "{nothing:?}"
+    );
+    let something = decided(&clean, locked, &without_config(vec![daily(1), daily(2)]));
+    assert_eq!(refusal(&something), &Refusal::Locked("backup".into()));
+}
+
+#[test]
+fn locked_guests_are_planned_for_when_they_may_wait() {
+    let request = Request {
+        locked: Locked::Waits,
+        ..snap(1)
+    };
+    let plan = decided(
+        &request,
+        guest(GuestStatus::Running),
+        &reading(&[("lock", "backup")], Vec::new()),
+    );
+    assert!(matches!(plan.decision, Decision::Proceed(_)), "{plan:?}");
+}
+
+#[test]
+fn a_removal_is_dropped_when_the_snapshot_is_gone_replaced_or_kept_now() {
+    let policy = snap(2).policy;
+    let new = new_name();
+    let made = snapshot(new.as_str(), 99);
+    let check = |listed: &[Snapshot], expected: &str| {
+        let confirmed = confirm_removals([&daily(1)], listed, &policy, Some(&new));
+        assert!(
+            format!("{confirmed:?}").starts_with(expected),
+            "{confirmed:?}"
+        );
+    };
+    check(&[daily(1), daily(2), made.clone()], "[Remove(");
+    check(&[daily(2), made.clone()], "[Drop(");
+    let replaced = Snapshot {
+        taken_at: Some(50),
+        ..daily(1)
+    };
+    check(&[replaced, daily(2), made.clone()], "[Drop(");
+    check(&[daily(1), made], "[Drop(");
+}
+
+fn any_snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
+    let one = (0..60_i64, any::<bool>(), any::<bool>(), 0..3_u8);
+    prop::collection::vec(one, 0..12).prop_map(|drawn| {
+        let mut seen = std::collections::HashSet::new();
+        let made = drawn
+            .into_iter()
+            .filter(|(number, ..)| seen.insert(*number));
+        made.map(|(number, ours, daily_label, state)| Snapshot {
+            name: format!(
+                "auto{}2601010000{number:02}",
+                if daily_label { "daily" } else { "hourly" }
+            ),
+            description: if ours {
+                "cv4pve-autosnap\n".into()
+            } else {
+                "by hand".into()
+            },
+            state: if state == 0 {
+                SnapshotState::Deleting
+            } else {
+                SnapshotState::Complete
+            },
+            ..daily(number)
+        })
+        .collect()
+    })
+}
+
+proptest! {
+    /// An undisturbed run removes exactly what the plan named; whatever was changed in between,
+    /// it removes nothing else, and never goes below what the policy keeps.
+    #[test]
+    fn execution_shrinks_the_plan_and_never_grows_it(
+        planned_for in any_snapshots(),
+        found_later in any_snapshots(),
+        keep in 1..6_u32,
+    ) {
+        let request = snap(keep);
+        let new = new_name();
+        let plan = decided(&request, guest(GuestStatus::Running), &reading(&[], planned_for.clone()));
+        let Decision::Proceed(steps) = plan.decision else { panic!() };
+        let planned: Vec<Snapshot> = steps.removals().cloned().collect();
+        let with_new = |mut list: Vec<Snapshot>| { list.push(snapshot(new.as_str(), 1000)); list };
+
+        let undisturbed = confirm_removals(&planned, &with_new(planned_for), &request.policy, Some(&new));
+        let removed = |list: Vec<Confirmation>| list.into_iter().filter_map(|one| match one {
+            Confirmation::Remove(snapshot) => Some(snapshot),
+            Confirmation::Drop(..) => None,
+        }).collect::<Vec<_>>();
+        prop_assert_eq!(&removed(undisturbed), &planned);
+
+        let listed = with_new(found_later);
+        let later = removed(confirm_removals(&planned, &listed, &request.policy, Some(&new)));
+        prop_assert!(later.iter().all(|snapshot| planned.contains(snapshot) && snapshot.is_ours()));
+        let counted = |list: &[Snapshot]| retention::decide(list, &request.policy, Some(&new)).into_iter()
+            .filter(|verdict| matches!(verdict.reason, Reason::Kept { .. } | Reason::KeptNew | Reason::Removed { .. })).count();
+        let left: Vec<Snapshot> = listed.iter().filter(|one| !later.contains(one)).cloned().collect();
+        prop_assert!(counted(&left) >= counted(&listed).min(keep as usize));
+    }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Trouble in the middle: answers that are lost, tasks that die, what only somebody else can
+//! resolve. The report says what is known, and no request that changes something is repeated
+//! unless PVE said that it has started nothing.
+
+use insta::assert_snapshot;
+use pve_sim::faults::FaultPlan;
+
+use crate::harness::{Lab, Output};
+use crate::world::{World, ct, vm};
+
+const SNAP: &str = "--vmid=100 --timeout=1 snap --label=daily --keep=1";
+
+/// A lab where that goes wrong.
+fn lab(faults: &str) -> Lab {
+    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
+    lab.simulator.set_faults(FaultPlan::parse(faults).unwrap());
+    lab
+}
+
+/// The lines between the guest's head and the sum.
+fn block(output: &Output) -> String {
+    let lines = output
+        .stdout
+        .lines()
+        .skip_while(|line| !line.starts_with("----- VM"));
+    let block = lines.skip(1).take_while(|line| !line.starts_with("-----"));
+    block.collect::<Vec<_>>().join("\n")
+}
+
+fn posts(lab: &Lab) -> usize {
+    lab.writes()
+        .iter()
+        .filter(|write| write.starts_with("POST"))
+        .count()
+}
+
+#[test]
+fn an_answer_that_was_lost_is_looked_up() {
+    let lab = lab(r#"{"requests": [{"method": "POST", "effect": "drop_after"}]}"#);
+    let output = lab.run(SNAP);
+    assert_snapshot!(block(output.assert_status(0)), @r#"
+    Create snapshot: autodaily<now>
+      the answer was lost; PVE shows that it was done
+    Remove snapshot: autodaily240101000000
+    VM execution <time>
+    "#);
+    assert_eq!(posts(&lab), 1);
+    assert_eq!(lab.changes().len(), 2);
+}
+
+#[test]
+fn a_request_that_left_no_trace_is_not_repeated() {
+    let lab = lab(r#"{"requests": [{"method": "POST", "effect": "drop_before"}]}"#);
+    let output = lab.run(SNAP);
+    assert_snapshot!(block(output.assert_status(1)), @r#"
+    Create snapshot: autodaily<now>
+    nobody can tell whether it was done: no complete answer from 127.0.0.1:<port> to POST /nodes/pve1/qemu/100/snapshot: the connection was closed before an answer came; it may have been carried out; the guest shows no trace of it
+      it is not known whether it was done
+      hint: look at snapshot autodaily<now> and at the tasks of guest 100 on node pve1
+    "#);
+    assert_eq!(posts(&lab), 1);
+    assert_eq!(lab.changes(), [] as [&str; 0]);
+}
+
+#[test]
+fn a_worker_that_could_not_be_started_is_asked_for_again() {
+    let lab = lab(r#"{"requests": [{"method": "POST", "times": 2, "effect": "start_failed"}]}"#);
+    lab.run(SNAP).assert_status(0);
+    assert_eq!(posts(&lab), 3);
+    assert_eq!(lab.changes().len(), 2);
+}
+
+#[test]
+fn a_task_that_dies_half_way_is_told_with_the_repair() {
+    for (kind, expected_changes) in [("qmsnapshot", 0), ("qmdelsnapshot", 1)] {
+        let lab = lab(&format!(
+            r#"{{"tasks": [{{"kind": "{kind}", "effect": {{"abort_at": "volumes"}}}}]}}"#
+        ));
+        let output = lab.run(SNAP);
+        output
+            .assert_status(1)
+            .assert_out("  the snapshot is left half made\n")
+            .assert_out("as root on pve1: qm unlock 100");
+        let mut changes = lab.changes();
+        changes.retain(|change| !change.starts_with("Configure"));
+        assert_eq!(changes.len(), expected_changes, "{output}");
+    }
+}
+
+#[test]
+fn a_task_whose_worker_vanished_is_judged_by_what_is_there() {
+    let lab = lab(r#"{"tasks": [{"kind": "qmsnapshot", "effect": "vanish"}]}"#);
+    lab.run(SNAP).assert_status(1);
+    assert_eq!(lab.changes(), [] as [&str; 0]);
+}
+
+#[test]
+fn a_snapshot_that_replication_needs_stays_unless_forced() {
+    let world = World::of([vm(100, "web01")
+        .taken("daily", &[1, 2])
+        .with("replication_job", "100-0")]);
+    let lab = Lab::new(&world);
+    let output = lab.run("--vmid=100 clean --label=daily --keep=1");
+    output
+        .assert_status(1)
+        .assert_out("needed by replication job '100-0'")
+        .assert_out("hint: replication still needs it");
+    assert_eq!(lab.changes(), [] as [&str; 0]);
+    lab.run("--vmid=100 clean --label=daily --keep=1 --force-remove")
+        .assert_status(0);
+    assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
+}
+
+#[test]
+fn a_node_that_is_lost_during_the_run_fails_its_guests_only() {
+    let lab = Lab::new(&World::of([vm(100, "near"), ct(200, "far").on("pve2")]));
+    let lost = r#"{"requests": [{"method": "POST", "path": "/nodes/pve2/**", "times": 1, "effect": {"lose_node": {"node": "pve2"}}}]}"#;
+    lab.simulator.set_faults(FaultPlan::parse(lost).unwrap());
+    lab.run("--vmid=@all --max-parallel=1 --timeout=1 snap --label=daily --keep=1")
+        .assert_status(1)
+        .assert_out("FAILED VM 200 far on pve2: ");
+    assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
+}
+
+#[test]
+fn a_locked_guest_is_done_when_the_lock_is_gone_in_time() {
+    let lab = lab(
+        r#"{"tasks": [{"kind": "qmsnapshot", "times": 1, "effect": {"fail": "VM is locked (backup)"}}]}"#,
+    );
+    let output = lab.run("--vmid=100 snap --label=daily --keep=1 --wait-locked=20s");
+    let block = block(output.assert_status(0));
+    assert!(
+        block.contains("Waiting: VM is locked (backup)\nTrying again after "),
+        "{block}"
+    );
+    assert_eq!(lab.changes().len(), 2);
+}
