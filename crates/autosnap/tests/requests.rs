@@ -296,7 +296,7 @@ fn removals_beyond_their_time_are_left_to_the_next_run() {
         "{said}"
     );
     assert!(
-        said.contains("8 removals are left to the next run"),
+        said.contains("8 removals left to the next run"),
         "{said}"
     );
     assert!(
