@@ -47,7 +47,7 @@ impl Default for WaitPolicy {
 /// The pauses are the waited time divided by this: half of it is the usual delay.
 const SHARE: u32 = 8;
 /// The pauses are the usual duration divided by this, where it is known, ...
-const SHARE_OF_USUAL: u32 = 14;
+const SHARE_OF_USUAL: u32 = 12;
 /// ... but no less than the waited time divided by this, ...
 const SMALLEST_SHARE: u32 = 16;
 /// ... and no more than the waited time divided by this.
@@ -229,7 +229,7 @@ mod tests {
     fn a_known_duration_sets_the_pauses_within_bounds() {
         let millis = Duration::from_millis;
         let policy = WaitPolicy {
-            usual: Some(millis(1_400)),
+            usual: Some(millis(1_200)),
             ..WaitPolicy::default()
         };
         for (waited, expected) in [(80, 20), (400, 100), (1_200, 100), (3_200, 200)] {
