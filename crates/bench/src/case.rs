@@ -31,11 +31,15 @@ pub(crate) fn chosen(names: &[String], quick: bool) -> Result<Vec<Case>> {
     }
     let mut chosen = Vec::new();
     for name in names {
-        let found = all
-            .iter()
-            .filter(|case| case.name == *name || case.name.starts_with(&format!("{name}-")));
+        // A case of just this name, or else all parts of a case.
+        let exactly = all.iter().find(|case| case.name == *name);
+        let prefix = format!("{name}-");
+        let parts = all.iter().filter(|case| case.name.starts_with(&prefix));
         let before = chosen.len();
-        chosen.extend(found.cloned());
+        match exactly {
+            Some(case) => chosen.push(case.clone()),
+            None => chosen.extend(parts.cloned()),
+        }
         if chosen.len() == before {
             let known: Vec<&str> = all.iter().map(|case| case.name.as_str()).collect();
             bail!("no case is called '{name}'; there are {}", known.join(", "));
@@ -157,5 +161,30 @@ fn without_server(name: &str, command: &[&'static str]) -> Case {
         command: command.to_vec(),
         compared: false,
         sample: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(names: &[&str], expected: &[&str]) {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let found: Vec<String> = chosen(&names, false)
+            .unwrap()
+            .into_iter()
+            .map(|case| case.name)
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn cases_are_chosen_by_name_or_by_their_common_beginning() {
+        check(&["1"], &["1-short", "1-long"]);
+        check(&["3"], &["3"]);
+        check(&["5", "4-status"], &["5", "4-status"]);
+        assert!(chosen(&["7".to_owned()], false).is_err());
+        let all = chosen(&[], false).unwrap();
+        assert!(all.iter().all(|case| !case.name.starts_with("scale")));
     }
 }

@@ -2,7 +2,9 @@
 //! Waiting for a task: a first look soon, then growing pauses, bounded by a deadline.
 //!
 //! A pause is a share of the time waited so far, so that a long task costs few looks and its end
-//! is noticed within that share of its duration. It is never shorter than twice the time the last
+//! is noticed within that share of its duration. Where it is known how long such tasks usually
+//! take, a share of that is taken instead, within bounds: with as many looks, the end is then
+//! noticed sooner on the whole. A pause is never shorter than twice the time the last
 //! look took: a node that answers slowly is asked less often.
 //!
 //! A look that fails for a passing reason (no host reachable, an answer lost, the node not
@@ -27,6 +29,8 @@ pub struct WaitPolicy {
     pub first_pause: Duration,
     /// The pauses grow with the time waited until they are this long.
     pub longest_pause: Duration,
+    /// How long such a task usually takes, if that is known.
+    pub usual: Option<Duration>,
 }
 
 impl Default for WaitPolicy {
@@ -35,21 +39,31 @@ impl Default for WaitPolicy {
         Self {
             first_pause: Duration::from_millis(50),
             longest_pause: Duration::from_secs(10),
+            usual: None,
         }
     }
 }
 
 /// The pauses are the waited time divided by this: half of it is the usual delay.
 const SHARE: u32 = 8;
+/// The pauses are the usual duration divided by this, where it is known, ...
+const SHARE_OF_USUAL: u32 = 12;
+/// ... but no less than the waited time divided by this, ...
+const SMALLEST_SHARE: u32 = 16;
+/// ... and no more than the waited time divided by this.
+const LARGEST_SHARE: u32 = 4;
 
 impl WaitPolicy {
     /// The pause after a look that has taken so long and came back so long after the start.
-    fn next_pause(self, waited: Duration, look: Duration) -> Duration {
+    pub fn next_pause(self, waited: Duration, look: Duration) -> Duration {
         let longest = self.longest_pause.max(SHORTEST_PAUSE);
-        (waited / SHARE)
-            .max(SHORTEST_PAUSE)
-            .min(longest)
-            .max(look * 2)
+        let share = match self.usual {
+            Some(usual) => {
+                (usual / SHARE_OF_USUAL).clamp(waited / SMALLEST_SHARE, waited / LARGEST_SHARE)
+            }
+            None => waited / SHARE,
+        };
+        share.max(SHORTEST_PAUSE).min(longest).max(look * 2)
     }
 }
 
@@ -212,6 +226,22 @@ mod tests {
     }
 
     #[test]
+    fn a_known_duration_sets_the_pauses_within_bounds() {
+        let millis = Duration::from_millis;
+        let policy = WaitPolicy {
+            usual: Some(millis(1_200)),
+            ..WaitPolicy::default()
+        };
+        for (waited, expected) in [(80, 20), (400, 100), (1_200, 100), (3_200, 200)] {
+            assert_eq!(
+                policy.next_pause(millis(waited), Duration::ZERO),
+                millis(expected),
+                "{waited} ms waited"
+            );
+        }
+    }
+
+    #[test]
     fn times_can_be_counted_from_an_earlier_start() {
         let millis = Duration::from_millis;
         let check = |running_until, over_at, expected: (u64, u64)| {
@@ -233,6 +263,7 @@ mod tests {
         let none = WaitPolicy {
             first_pause: Duration::ZERO,
             longest_pause: Duration::ZERO,
+            usual: None,
         };
         let pause = none.next_pause(Duration::ZERO, Duration::ZERO);
         assert_eq!(pause, SHORTEST_PAUSE);

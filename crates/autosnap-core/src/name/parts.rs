@@ -98,17 +98,21 @@ fn walk(tokens: &[Token], text: &str, parts: TimestampParts, found: &mut Vec<Tim
         }
         return;
     };
-    for (length, parts) in token.readings(text, parts) {
+    for (length, parts) in token.readings(text, parts).into_iter().flatten() {
         walk(tokens, &text[length..], parts, found);
     }
 }
 
+/// The ways to read the beginning of a text as one token: how much of it, and what is known then.
+/// There are never more than two, which need no memory of their own: this is done for every token
+/// of the name of every snapshot.
+type Readings = [Option<(usize, TimestampParts)>; 2];
+
 impl Token {
-    /// The ways to read the beginning of the text: how much of it, and what is known then.
-    fn readings(self, text: &str, parts: TimestampParts) -> Vec<(usize, TimestampParts)> {
+    /// The ways to read the beginning of the text.
+    fn readings(self, text: &str, parts: TimestampParts) -> Readings {
         match self {
-            Self::Literal(character) if text.starts_with(character) => vec![(1, parts)],
-            Self::Literal(_) => Vec::new(),
+            Self::Literal(character) => [text.starts_with(character).then_some((1, parts)), None],
             Self::Year { digits } => one(number(text, digits), &parts, |parts| &mut parts.year),
             Self::YearOfCentury(digits) => numbers(text, digits, 0..=99, &parts, |parts| {
                 &mut parts.year_of_century
@@ -127,10 +131,9 @@ impl Token {
             Self::Second(digits) => {
                 numbers(text, digits, 0..=59, &parts, |parts| &mut parts.second)
             }
-            Self::Fraction { digits } => number::<i32>(text, digits)
-                .map(|_| (digits, parts))
-                .into_iter()
-                .collect(),
+            Self::Fraction { digits } => {
+                [number::<i32>(text, digits).map(|_| (digits, parts)), None]
+            }
             Self::MonthName(form) => {
                 let month = (1..)
                     .zip(MONTHS)
@@ -159,19 +162,26 @@ impl Token {
 type Found<T> = Option<(usize, T)>;
 
 /// Adds a value to the parts, unless they have another one in its place.
+fn added<T: Copy + PartialEq>(
+    found: Found<T>,
+    parts: &TimestampParts,
+    place: impl Fn(&mut TimestampParts) -> &mut Option<T>,
+) -> Option<(usize, TimestampParts)> {
+    let (length, value) = found?;
+    let mut parts = *parts;
+    let former = place(&mut parts).replace(value);
+    former
+        .is_none_or(|former| former == value)
+        .then_some((length, parts))
+}
+
+/// The only way to read a token that has one.
 fn one<T: Copy + PartialEq>(
     found: Found<T>,
     parts: &TimestampParts,
     place: impl Fn(&mut TimestampParts) -> &mut Option<T>,
-) -> Vec<(usize, TimestampParts)> {
-    let added = found.and_then(|(length, value)| {
-        let mut parts = *parts;
-        let former = place(&mut parts).replace(value);
-        former
-            .is_none_or(|former| former == value)
-            .then_some((length, parts))
-    });
-    added.into_iter().collect()
+) -> Readings {
+    [added(found, parts, place), None]
 }
 
 /// Adds the numbers that the text begins with, of one and two digits, as far as they are in range.
@@ -181,13 +191,16 @@ fn numbers<T: Copy + PartialOrd + std::str::FromStr>(
     range: std::ops::RangeInclusive<T>,
     parts: &TimestampParts,
     place: impl Fn(&mut TimestampParts) -> &mut Option<T>,
-) -> Vec<(usize, TimestampParts)> {
-    (digits.least()..=2)
-        .filter(|&length| digits == Digits::Two || length == 1 || !text.starts_with('0'))
-        .filter_map(|length| number(text, length))
-        .filter(|(_, value)| range.contains(value))
-        .flat_map(|found| one(Some(found), parts, &place))
-        .collect()
+) -> Readings {
+    let reading = |length: usize| {
+        let is_padded = length == 2 && text.starts_with('0');
+        if length < digits.least() || (is_padded && digits != Digits::Two) {
+            return None;
+        }
+        let found = number(text, length).filter(|(_, value)| range.contains(value));
+        added(found, parts, &place)
+    };
+    [reading(1), reading(2)]
 }
 
 /// The number of exactly so many digits that the text begins with.

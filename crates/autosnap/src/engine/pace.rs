@@ -49,9 +49,12 @@ struct Memory {
 impl Pace {
     /// When to look at a task of this type on this node.
     pub(super) fn policy(&self, node: &str, task_type: &'static str) -> WaitPolicy {
-        let first_pause = self.with(node, task_type, |memory| memory.first_look());
+        let (first_pause, usual) = self.with(node, task_type, |memory| {
+            (memory.first_look(), memory.usual())
+        });
         WaitPolicy {
             first_pause: first_pause.clamp(EARLIEST, LATEST),
+            usual,
             ..WaitPolicy::default()
         }
     }
@@ -87,6 +90,13 @@ impl Memory {
         self.running + uncertain / 2
     }
 
+    /// The median of the last durations.
+    fn usual(&self) -> Option<Duration> {
+        let mut sorted: Vec<Duration> = self.over.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied()
+    }
+
     fn learn(&mut self, waited: &Waited) {
         if self.over.len() == MEMORY {
             self.over.pop_front();
@@ -119,12 +129,13 @@ mod tests {
     fn delays(pace: &Pace, durations: impl IntoIterator<Item = u64>) -> Vec<(Duration, u32)> {
         let follow = |duration: u64| {
             let duration = millis(duration);
-            let (mut at, mut running_until) =
-                (pace.policy("pve1", KIND).first_pause, Duration::ZERO);
+            let policy = pace.policy("pve1", KIND);
+            let (mut at, mut running_until) = (policy.first_pause, Duration::ZERO);
             let mut looks = 1;
             while at < duration {
                 running_until = at;
-                at += millis(13) + ((at + millis(13)) / 8).max(millis(26));
+                at += millis(13);
+                at += policy.next_pause(at, millis(13));
                 looks += 1;
             }
             let exit = pve_client::TaskExit::Ok;

@@ -21,6 +21,7 @@ async fn finish(client: &Client, task: &Upid) -> TaskExit {
     let policy = WaitPolicy {
         first_pause: Duration::from_millis(10),
         longest_pause: Duration::from_millis(20),
+        usual: None,
     };
     let deadline = Instant::now() + Duration::from_secs(20);
     let waited = client.wait_for_task(task, &policy, deadline).await;

@@ -15,6 +15,7 @@ use crate::support::{
 const QUICK: WaitPolicy = WaitPolicy {
     first_pause: Duration::from_millis(10),
     longest_pause: Duration::from_millis(20),
+    usual: None,
 };
 
 fn running() -> Reaction {
