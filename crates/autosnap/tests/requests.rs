@@ -295,7 +295,10 @@ fn removals_beyond_their_time_are_left_to_the_next_run() {
         said.contains("Left to the next run: 2 removals, the time for removals was used up"),
         "{said}"
     );
-    assert!(said.contains("8 removals left to the next run"), "{said}");
+    assert!(
+        said.contains("8 removals are left to the next run"),
+        "{said}"
+    );
     assert!(
         said.contains("guests: 4 done, 0 skipped, 0 failed"),
         "{said}"

@@ -254,6 +254,10 @@ impl Sink for JsonReport {
                     guest.end(result, reason);
                 }
             }
+            // Whoever has pressed Ctrl-C wants to know that it was heard.
+            Event::Interrupted(interruption) => {
+                self.console.error(&words::interruption(*interruption));
+            }
             Event::RunBroken { message, .. } => self.error = Some(message.clone()),
             Event::RunFinished { duration } => self.print(*duration),
             Event::StoragesRead { .. }
@@ -265,8 +269,7 @@ impl Sink for JsonReport {
             | Event::CreationStarted { .. }
             | Event::RemovalStarted { .. }
             | Event::RemovalDropped { .. }
-            | Event::RemovalsPostponed { .. }
-            | Event::Interrupted(_) => {}
+            | Event::RemovalsPostponed { .. } => {}
         }
     }
 }

@@ -165,8 +165,9 @@ impl Text {
         if outcome.postponed > 0 {
             _ = writeln!(
                 text,
-                "{} left to the next run",
-                counted(outcome.postponed, "removal")
+                "{} {} left to the next run",
+                counted(outcome.postponed, "removal"),
+                if outcome.postponed == 1 { "is" } else { "are" }
             );
         }
         for failed in &outcome.failed {
@@ -261,10 +262,9 @@ impl Sink for Text {
                 end,
                 duration,
             } => self.finished(*vmid, end, *duration),
-            Event::Interrupted(interruption) => self.console.error(&format!(
-                "WARNING: {}; nothing new is started, guests under way are finished",
-                words::interruption(*interruption)
-            )),
+            Event::Interrupted(interruption) => {
+                self.console.error(&words::interruption(*interruption));
+            }
             // Whoever called the run says `ERROR: …` when all else has been said.
             Event::RunBroken { .. } => {}
             Event::RunFinished { duration } => self.run_finished(*duration),

@@ -109,13 +109,14 @@ pub(super) fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
     }
 }
 
-/// What asked the run to stop.
-pub(super) fn interruption(interruption: Interruption) -> &'static str {
-    match interruption {
+/// What asked the run to stop, and what follows.
+pub(super) fn interruption(interruption: Interruption) -> String {
+    let what = match interruption {
         Interruption::Interrupt => "interrupted",
         Interruption::Terminate => "asked to terminate",
         Interruption::Hangup => "the terminal is gone",
         Interruption::Hook => "a hook asked to abort the run",
         Interruption::ServerLost => "the server is lost",
-    }
+    };
+    format!("WARNING: {what}; nothing new is started, guests under way are finished")
 }

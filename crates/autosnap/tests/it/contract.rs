@@ -237,7 +237,7 @@ fn after_a_failed_removal_the_others_wait_for_the_next_run() {
       hint: see the task's log in PVE: <upid>
     Left to the next run: 1 removal, an earlier one failed
     ----- 1 snapshot created, 1 removed; guests: 0 done, 0 skipped, 1 failed -----
-    1 removal left to the next run
+    1 removal is left to the next run
     FAILED VM 100 web01 on pve1: Error in task: dataset is gone
     Total execution <time>
     "#);

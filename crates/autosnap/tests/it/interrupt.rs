@@ -67,7 +67,7 @@ fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
             ----- VM 200 lxc running -----
             Left out: the run was asked to stop
             ----- 1 snapshot created, 0 removed; guests: 0 done, 0 skipped, 2 failed -----
-            2 removals left to the next run
+            2 removals are left to the next run
             FAILED VM 100 web01 on pve1: removals are left to the next run
             FAILED VM 200 proxy on pve1: not reached
             Total execution <time>
@@ -76,6 +76,21 @@ fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
             "#);
         }
     }
+}
+
+#[test]
+fn the_report_for_programs_knows_of_the_interruption() {
+    let lab = lab();
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, &format!("{SNAP} --output=Json"));
+    go_to(&mut run, "snap-create-pre 100");
+    stop(&mut run, "TERM");
+    let report = run.finish().assert_status(143).json();
+    assert_eq!(report["exit_status"], 143);
+    assert_eq!(report["postponed"], 2);
+    let results = report["guests"].as_array().unwrap().iter();
+    let results: Vec<_> = results.map(|guest| &guest["result"]).collect();
+    assert_eq!(results, ["failed", "not-reached"]);
 }
 
 #[test]
