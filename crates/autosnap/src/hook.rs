@@ -5,7 +5,7 @@
 //! cannot do to us is ours. This module neither decides when a hook is called nor what its failure means: that is the
 //! engine's.
 
-mod capture;
+pub(crate) mod capture;
 mod context;
 mod launch;
 mod process;

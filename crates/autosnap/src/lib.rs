@@ -15,6 +15,8 @@ pub mod engine;
 pub mod events;
 pub mod fault;
 pub mod fingerprint;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod help;
 pub mod hook;
 pub mod inventory;

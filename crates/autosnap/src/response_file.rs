@@ -212,7 +212,7 @@ fn read(path: &Path) -> Result<String, Problem> {
 }
 
 /// The encodings that .NET recognises by a byte order mark, UTF-16 being what PowerShell 5 writes; else UTF-8.
-fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
+pub(crate) fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
     let units = |convert: fn([u8; 2]) -> u16| {
         let (pairs, rest) = bytes[2..].as_chunks::<2>();
         let units: Vec<u16> = pairs.iter().copied().map(convert).collect();
@@ -231,7 +231,7 @@ fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
         .ok_or(Problem::NotText)
 }
 
-fn split(text: &str) -> Result<Vec<String>, Problem> {
+pub(crate) fn split(text: &str) -> Result<Vec<String>, Problem> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut arguments = Vec::new();
     for (index, line) in text

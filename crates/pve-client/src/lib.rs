@@ -36,6 +36,8 @@ mod credentials;
 mod endpoint;
 mod error;
 mod fingerprint;
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod moment;
 mod options;

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::call::Call;
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
-use crate::error::{AuthenticationProblem, Error, Method};
+use crate::error::{AuthenticationProblem, Certainty, Error, Method};
 use crate::options::ClientOptions;
 use crate::reply;
 use crate::transport::{Answer, Transport};
@@ -148,7 +148,7 @@ impl Session {
         let answer = sent.map_err(|error| {
             self.unauthorized(error, AuthenticationProblem::WrongUserOrPassword)
         })?;
-        let granted: Granted = reply::data(&call, &answer.endpoint, &answer.body)?;
+        let granted = granted(&call, &answer)?;
         let problem = |problem| self.problem(answer.endpoint.clone(), problem);
         // The challenge of a second factor looks like a ticket but authenticates nothing.
         let is_challenge = granted
@@ -234,6 +234,15 @@ struct Granted {
     needs_second_factor: bool,
 }
 
+/// Reads the answer to a login. What a parser says of JSON it did not expect quotes from it, and here
+/// that could be a ticket.
+fn granted(call: &Call, answer: &Answer) -> Result<Granted, Error> {
+    reply::data(call, &answer.endpoint, &answer.body).map_err(|_quotes_from_it| {
+        let what = "the answer to the sign-on is not the expected JSON".to_owned();
+        reply::not_understood(call, &answer.endpoint, what, Certainty::Unknown)
+    })
+}
+
 fn secret<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<SecretString>, D::Error> {
     Ok(loose::text(input)?
         .filter(|text| !text.is_empty())
@@ -247,4 +256,33 @@ fn secret_header(secret: &SecretString) -> Result<HeaderValue, Error> {
     })?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_in_an_odd_answer_is_not_repeated() {
+        let call = Call::new(Method::Post, &["access", "ticket"]);
+        for body in [
+            r#"{"data":"PVE:root@pam:4EEC61E2::c2VjcmV0"}"#,
+            r#"{"data":{"ticket":"PVE:root@pam:4EEC61E2::c2VjcmV0","ticket":1}}"#,
+            r#"{"data":["PVE:root@pam:4EEC61E2::c2VjcmV0","PVE:root@pam:4EEC61E2::c2VjcmV0","1","x"]}"#,
+        ] {
+            let answer = Answer {
+                body: body.as_bytes().into(),
+                endpoint: Endpoint {
+                    host: "pve1".to_owned(),
+                    port: 8006,
+                },
+            };
+            let Err(error) = granted(&call, &answer) else {
+                panic!("{body} is no answer to a login");
+            };
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains("c2VjcmV0"), "{text}");
+            assert!(text.contains("sign-on"), "{text}");
+        }
+    }
 }

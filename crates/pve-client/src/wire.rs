@@ -164,7 +164,7 @@ fn head_length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The head with one `Connection` line where the last of several says keep-alive, then the rest.
-fn repair(head: &[u8], rest: &[u8]) -> Vec<u8> {
+pub(crate) fn repair(head: &[u8], rest: &[u8]) -> Vec<u8> {
     let lines: Vec<&[u8]> = head.split_inclusive(|byte| *byte == b'\n').collect();
     let values: Vec<&[u8]> = lines
         .iter()

@@ -164,6 +164,9 @@ fn specifier(letter: char, count: usize) -> Result<Token, FormatFlaw> {
     let form = if count <= 3 { Form::Short } else { Form::Full };
     Ok(match (letter, count) {
         ('y', 1 | 2) => Token::YearOfCentury(digits),
+        ('y', MAX_LENGTH..) => {
+            return Err(unsupported(letter, count, "a year longer than any name"));
+        }
         ('y', _) => Token::Year {
             digits: count.max(4),
         },

@@ -68,7 +68,16 @@ fn nearest_name(name: &str, inventory: &Inventory) -> Option<String> {
         .guests
         .iter()
         .filter_map(|guest| guest.name.as_deref());
-    nearest(name, names).map(str::to_owned)
+    let found = nearest(name, names)?;
+    if matches!(Matcher::parse(found), Ok(Matcher::Name(_))) {
+        return Some(found.to_owned());
+    }
+    // A guest called `all-in-one` or `110`: as a term its name means something else.
+    let guest = inventory
+        .guests
+        .iter()
+        .find(|guest| guest.name.as_deref() == Some(found))?;
+    Some(guest.vmid.to_string())
 }
 
 /// What a name was probably meant for: a node, pool or tag without its prefix, or a range of IDs

@@ -189,7 +189,7 @@ impl Matcher {
         }
     }
 
-    fn parse(term: &str) -> Result<Self, SelectionError> {
+    pub(super) fn parse(term: &str) -> Result<Self, SelectionError> {
         let lower = term.to_lowercase();
         if lower == "@all" || lower == "all" {
             return Ok(Self::All);

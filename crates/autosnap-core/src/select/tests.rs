@@ -241,6 +241,17 @@ fn what_cannot_be_meant_is_refused_with_the_way_out() {
     }
 }
 
+/// Found by fuzzing: the name was proposed, and as a term meant the guests of a node `in-one`.
+#[test]
+fn a_guest_whose_name_is_another_term_is_proposed_by_its_id() {
+    let mut inventory = lab();
+    inventory
+        .guests
+        .push(guest(321, "pve1", "all-in-one", "", &[]));
+    let selected = Selection::parse("all_in_one").unwrap().evaluate(&inventory);
+    assert_eq!(selected.warnings[0].nearest.as_deref(), Some("321"));
+}
+
 #[test]
 fn a_term_without_guests_is_named_with_the_nearest_one() {
     for (selection, message) in [

@@ -134,6 +134,16 @@ fn unusable_formats_are_refused_with_one_that_works() {
     );
 }
 
+/// Found while the fuzz targets were written: Rust pads numbers to 65,535 digits at most, and panics above.
+#[test]
+fn a_year_longer_than_any_name_is_refused() {
+    for count in [40, 70_000] {
+        let error = TimestampFormat::parse(&"y".repeat(count)).unwrap_err();
+        assert_eq!(error.proposal(), "yyyy-MM-dd_HH-mm-ss");
+    }
+    assert!(TimestampFormat::parse(&"y".repeat(39)).is_ok());
+}
+
 #[test]
 fn timestamps_are_recognised_by_what_the_format_can_write() {
     for (text, timestamp, expected) in [

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Doors for the fuzz targets (`fuzz/` in the project's root) to what reads a host's bytes.
+//!
+//! Hidden from the documentation and no part of the interface: a call over a socket would test
+//! the same code a thousand times slower.
+
+use hyper::body::Bytes;
+use serde::de::DeserializeOwned;
+
+use crate::call::Call;
+use crate::connection::Reply;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Method};
+use crate::reply;
+use crate::types::loose::List;
+use crate::wire;
+
+/// An HTTP answer as a host might send it.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The method of the request that is answered.
+    pub method: Method,
+    /// The path of the request, in segments.
+    pub path: &'a [&'a str],
+    /// The HTTP status.
+    pub status: u16,
+    /// The text behind the status.
+    pub phrase: &'a str,
+    /// The media type, without parameters.
+    pub media_type: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+impl Answer<'_> {
+    /// The `data` of the answer, or what the client says instead.
+    pub fn data<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let call = Call::new(self.method, self.path);
+        let endpoint = Endpoint {
+            host: "pve1".to_owned(),
+            port: 8006,
+        };
+        let reply = Reply {
+            status: self.status,
+            phrase: self.phrase.to_owned(),
+            media_type: self.media_type.to_owned(),
+            body: Bytes::copy_from_slice(self.body),
+            date: None,
+        };
+        let answer = reply::check(&call, &endpoint, reply)?;
+        reply::data(&call, &answer.endpoint, &answer.body)
+    }
+
+    /// As [`Self::data`], for listings.
+    pub fn list<T: DeserializeOwned>(&self) -> Result<Vec<T>, Error> {
+        Ok(self.data::<List<T>>()?.0)
+    }
+}
+
+/// The head of an answer as it is handed to hyper, and the bytes that came with it.
+pub fn repaired_head(head: &[u8], rest: &[u8]) -> Vec<u8> {
+    wire::repair(head, rest)
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Good answers of the API: the first byte says to which call, the others are the body.
+//!
+//! Beside what must hold for each type, two things are asserted of all: an element that makes no
+//! sense hides no other, and a number that comes as a string, as Perl may send it, is the same.
+
+use std::fmt::Debug;
+
+use autosnap_core::guest::{GuestConfig as Guest, GuestKind};
+use pve_client::fuzzing::Answer;
+use pve_client::{
+    ClusterStatus, GuestConfig, Method, NodeStorage, Permissions, ReplicationJob, Resource,
+    SnapshotListing, TaskEntry, TaskExit, TaskStatus, Upid, Version,
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Reads the body as the answer to the call.
+pub fn run(input: &[u8]) {
+    let Some((kind, body)) = input.split_first() else {
+        return;
+    };
+    match kind {
+        b'r' => list::<Resource>(body).iter().for_each(resource),
+        b's' => list::<NodeStorage>(body).iter().for_each(storage),
+        b't' => list::<TaskEntry>(body).iter().for_each(task),
+        b'j' => drop(list::<ReplicationJob>(body)),
+        b'n' => {
+            let listing = one::<SnapshotListing>(body, 2).unwrap_or_default();
+            let named = |name: &str| listing.snapshots.iter().any(|entry| entry.name == name);
+            assert!(!named("current"), "{listing:?}");
+        }
+        b'c' => config(&one::<GuestConfig>(body, 1).unwrap_or_default()),
+        b'x' => {
+            if let Some(TaskStatus::Stopped(exit)) = one(body, 1) {
+                ending(&exit);
+            }
+        }
+        b'l' => drop(one::<ClusterStatus>(body, 2)),
+        b'p' => {
+            let permissions = one::<Permissions>(body, 2).unwrap_or_default();
+            for (path, privileges) in permissions.iter() {
+                assert!(privileges.keys().all(|name| permissions.has(path, name)));
+            }
+        }
+        b'v' => {
+            if let Some(version) = one::<Version>(body, 1) {
+                let major = version.major();
+                assert!(
+                    major.is_none()
+                        || version
+                            .version
+                            .starts_with(|c: char| c == '+' || c.is_ascii_digit())
+                );
+            }
+        }
+        b'u' => drop(
+            answer(body)
+                .data::<String>()
+                .map(|text| text.parse::<Upid>()),
+        ),
+        _ => {}
+    }
+}
+
+fn answer(body: &[u8]) -> Answer<'_> {
+    Answer {
+        method: Method::Get,
+        path: &["nodes", "pve1"],
+        status: 200,
+        phrase: "OK",
+        media_type: "application/json",
+        body,
+    }
+}
+
+/// A listing, held against itself with nonsense among it.
+fn list<T: DeserializeOwned + PartialEq + Debug>(body: &[u8]) -> Vec<T> {
+    let elements: Vec<T> = answer(body).list().unwrap_or_default();
+    let Some(data @ Value::Array(_)) = data(body) else {
+        return elements;
+    };
+    let plain: Vec<T> = answer(&enveloped(&data)).list().expect("it is a list");
+    let mut with_nonsense = data.clone();
+    if let Value::Array(values) = &mut with_nonsense {
+        values.insert(0, Value::from(7));
+        values.push(Value::Bool(true));
+    }
+    let among: Vec<T> = answer(&enveloped(&with_nonsense))
+        .list()
+        .expect("it is a list");
+    assert_eq!(among, plain, "nonsense hides what is beside it");
+    let as_text: Vec<T> = answer(&enveloped(&texts(data, 2)))
+        .list()
+        .expect("it is a list");
+    assert_eq!(as_text, plain, "a number as text is another one");
+    elements
+}
+
+/// An answer that is no listing, of so many levels.
+fn one<T: DeserializeOwned + PartialEq + Debug>(body: &[u8], levels: usize) -> Option<T> {
+    let read = answer(body).data().ok();
+    if let Some(data) = data(body) {
+        let plain: Option<T> = answer(&enveloped(&data)).data().ok();
+        let as_text: Option<T> = answer(&enveloped(&texts(data, levels))).data().ok();
+        assert_eq!(as_text, plain, "a number as text is another one");
+    }
+    read
+}
+
+fn data(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice::<Value>(body)
+        .ok()?
+        .get("data")
+        .cloned()
+}
+
+fn enveloped(data: &Value) -> Vec<u8> {
+    serde_json::json!({ "data": data }).to_string().into_bytes()
+}
+
+/// Whole numbers down to a level as texts.
+fn texts(value: Value, levels: usize) -> Value {
+    match value {
+        Value::Number(number) if number.is_i64() || number.is_u64() => {
+            Value::String(number.to_string())
+        }
+        Value::Array(values) if levels > 0 => {
+            let values = values.into_iter();
+            values.map(|value| texts(value, levels - 1)).collect()
+        }
+        Value::Object(members) if levels > 0 => {
+            let members = members.into_iter();
+            let texts = members.map(|(name, value)| (name, texts(value, levels - 1)));
+            Value::Object(texts.collect())
+        }
+        other => other,
+    }
+}
+
+fn resource(resource: &Resource) {
+    match resource {
+        Resource::Guest(guest) => {
+            let present = [&guest.name, &guest.tags, &guest.lock, &guest.pool];
+            assert!(
+                present.iter().all(|text| text.as_deref() != Some("")),
+                "{guest:?}"
+            );
+            let whole = |tag: &str| !tag.is_empty() && !tag.contains([';', ',', ' ']);
+            assert!(guest.tag_list().all(whole), "{guest:?}");
+        }
+        Resource::Storage(storage) => {
+            assert!(
+                storage.content.iter().all(|kind| !kind.contains(',')),
+                "{storage:?}"
+            );
+        }
+        Resource::Node(node) => assert_eq!(node.is_online(), node.status == "online"),
+        Resource::Pool(_) | Resource::Other(_) => {}
+    }
+}
+
+fn storage(storage: &NodeStorage) {
+    assert!(
+        storage.content.iter().all(|kind| !kind.contains(',')),
+        "{storage:?}"
+    );
+}
+
+fn task(task: &TaskEntry) {
+    assert_eq!(task.upid.as_str().parse().as_ref(), Ok(&task.upid));
+    match &task.status {
+        TaskStatus::Running => assert_eq!(task.ended_at, None, "{task:?}"),
+        TaskStatus::Stopped(exit) => ending(exit),
+    }
+}
+
+fn ending(exit: &TaskExit) {
+    let text = exit.to_string();
+    let says_so = text == "OK" || text.starts_with("WARNINGS: ");
+    assert!(
+        !text.is_empty() && (says_so || !exit.is_success()),
+        "{exit:?}"
+    );
+}
+
+/// What snapshots need to know of a configuration, for both kinds of guests.
+fn config(config: &GuestConfig) {
+    for kind in [GuestKind::Qemu, GuestKind::Lxc] {
+        let guest = Guest::read(kind, config.iter());
+        assert!(
+            guest.volumes.is_sorted_by_key(|volume| &volume.key),
+            "{guest:?}"
+        );
+        assert_eq!(guest.lock.as_deref(), config.get("lock"));
+        let storages: Vec<&str> = guest.storages().collect();
+        assert!(
+            storages.windows(2).all(|pair| pair[0] < pair[1]),
+            "{guest:?}"
+        );
+        let unsupported = guest.unsupported_volumes().count();
+        let on_storages = guest
+            .volumes
+            .iter()
+            .filter_map(autosnap_core::guest::Volume::storage);
+        let on_storages = on_storages.inspect(|storage| assert!(storages.contains(storage)));
+        assert_eq!(on_storages.count() + unsupported, guest.volumes.len());
+        for volume in &guest.volumes {
+            assert!(volume.to_string().starts_with(&volume.key));
+            assert!(config.get(&volume.key).is_some(), "{volume}");
+        }
+    }
+}

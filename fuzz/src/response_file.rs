@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Parameter files.
+
+use autosnap::fuzzing::arguments;
+use autosnap::response_file::Problem;
+
+/// Reads the file; its arguments can be written down and read again.
+pub fn run(input: &[u8]) {
+    match arguments(input) {
+        Ok(found) => {
+            let whole = |argument: &String| {
+                !argument.is_empty() && !argument.contains(['"', '\n', '\r', '\0'])
+            };
+            assert!(found.iter().all(whole), "{found:?}");
+            let quoted: Vec<String> = found
+                .iter()
+                .map(|argument| format!("\"{argument}\""))
+                .collect();
+            for separator in [" ", "\n", "\r\n# a comment\r\n"] {
+                let again = arguments(quoted.join(separator).as_bytes());
+                assert!(again.is_ok_and(|again| again == found), "{quoted:?}");
+            }
+        }
+        Err(Problem::OpenQuote { line }) => {
+            let ends = input
+                .iter()
+                .filter(|byte| matches!(byte, b'\n' | b'\r'))
+                .count();
+            assert!((1..=ends + 1).contains(&line), "{line}");
+            assert!(input.contains(&b'"'));
+        }
+        Err(Problem::NotText) => {
+            let is_text = std::str::from_utf8(input).is_ok_and(|text| !text.contains('\0'));
+            assert!(!is_text);
+        }
+        Err(problem) => panic!("a text cannot have this problem: {problem}"),
+    }
+}
