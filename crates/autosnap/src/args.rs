@@ -178,6 +178,46 @@ pub struct RootArgs {
     /// Goes to stderr. With --dry-run the hook phases are shown as well.
     #[arg(long, help_heading = OUTPUT)]
     pub debug: bool,
+    /// As in the C# tool: Trace and Debug mean --debug, the others change nothing.
+    #[arg(long, value_name = "LEVEL", help_heading = OUTPUT, value_enum, ignore_case = true, hide_short_help = true)]
+    pub log_level: Option<LogLevel>,
+}
+
+impl RootArgs {
+    /// Whether debug messages are wanted, in either spelling.
+    pub fn shows_debug(&self) -> bool {
+        match self.log_level {
+            Some(LogLevel::Trace | LogLevel::Debug) => true,
+            Some(
+                LogLevel::Information
+                | LogLevel::Warning
+                | LogLevel::Error
+                | LogLevel::Critical
+                | LogLevel::None,
+            )
+            | None => self.debug,
+        }
+    }
+}
+
+/// The levels of .NET's logging.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "verbatim")]
+pub enum LogLevel {
+    /// The most.
+    Trace,
+    /// Much.
+    Debug,
+    /// What .NET shows by default.
+    Information,
+    /// Warnings and worse.
+    Warning,
+    /// Errors and worse.
+    Error,
+    /// The worst.
+    Critical,
+    /// Nothing.
+    None,
 }
 
 /// Options of the commands that change something.

@@ -172,7 +172,7 @@ fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus,
 }
 
 fn connection(root: &RootArgs, arguments: &[OsString]) -> Result<Connection, Fault> {
-    if root.debug {
+    if root.shows_debug() {
         logging::show_debug();
     }
     let connection = Connection::read(root, arguments, &Environment::of_process())?;

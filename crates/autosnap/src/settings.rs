@@ -147,7 +147,7 @@ impl JobSettings {
                 StuckRemovals::Leave
             },
             dry_run: root.dry_run,
-            debug: root.debug,
+            debug: root.shows_debug(),
         })
     }
 

@@ -48,7 +48,7 @@ pub(super) fn setup(args: &SetupArgs) -> Result<ExitStatus, Fault> {
 
 /// `fingerprint`.
 pub(super) fn fingerprint(args: &FingerprintArgs) -> Result<ExitStatus, Fault> {
-    if args.root.debug {
+    if args.root.shows_debug() {
         logging::show_debug();
     }
     block_on(async {
@@ -95,7 +95,7 @@ pub(super) async fn enter(
 
 /// Says what accepting any certificate means, to somebody who is there to read it.
 pub(super) fn tell_trust(trust: &Trust, client: &Client, root: &RootArgs, console: &Console) {
-    let somebody_reads = root.debug || io::stderr().is_terminal();
+    let somebody_reads = root.shows_debug() || io::stderr().is_terminal();
     let endpoint = client.current_endpoint();
     let shown = client.peer_fingerprint();
     if let Some(text) = fingerprint::notice(trust, shown, &endpoint, somebody_reads) {
