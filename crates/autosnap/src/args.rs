@@ -97,7 +97,7 @@ fn with_options_of(part: clap::Command, others: &[clap::Command]) -> clap::Comma
 /// Options that every command accepts, as the C# tool's root options.
 #[derive(Debug, Args)]
 pub struct RootArgs {
-    /// Hosts of the cluster, HOST[:PORT],HOST2,...
+    /// Hosts of the cluster, `HOST[:PORT],HOST2`, ...
     ///
     /// The port is 8006 if none is given. The next host takes over when one does not answer.
     #[arg(long, value_name = "HOSTS", help_heading = CONNECTION, value_hint = ValueHint::Hostname)]
@@ -107,7 +107,7 @@ pub struct RootArgs {
     /// Without it, the variable `CV4PVE_API_TOKEN` and the systemd credential `api-token` are looked at.
     #[arg(long, value_name = "TOKEN", help_heading = CONNECTION)]
     pub api_token: Option<String>,
-    /// USER[@REALM], with a password; realm pam.
+    /// `USER[@REALM]`, with a password; realm pam.
     ///
     /// Used when there is no API token.
     #[arg(long, value_name = "USER", help_heading = CONNECTION, value_hint = ValueHint::Username)]

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Carries out a plan: as much at once as the limits allow, each guest's steps one after the other.
 //!
-//! `schedule` (in the core) says who may start, [`turn`] is what one guest goes through,
-//! [`operation`] is the only place from which a creation or removal is sent, [`phases`] calls the
-//! hook, [`explain`] turns what PVE said into what an administrator can use.
+//! `schedule` (in the core) says who may start, `turn` is what one guest goes through,
+//! `operation` is the only place from which a creation or removal is sent, `phases` calls the
+//! hook, `explain` turns what PVE said into what an administrator can use.
 //!
 //! Limits: it prints nothing and decides nothing about snapshots. It can leave out what the plan
 //! names, and cannot do what it does not name.

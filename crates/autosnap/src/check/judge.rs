@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! From what was read to what was found: pure judgement.
 //!
-//! The hosts and the login are judged here, guests in [`guests`], storages in [`storages`].
+//! The hosts and the login are judged here, guests in `guests`, storages in `storages`.
 
 mod guests;
 mod privileges;
