@@ -132,7 +132,7 @@ pub(crate) fn after_run(
         }
         let key = (mutation.action, vmid, name.clone());
         if late.contains(&key) {
-            follow(state, simulator, settings, &key)?;
+            follow(state, simulator, settings, &key, mutation)?;
             came_late = true;
             continue;
         }
@@ -144,7 +144,7 @@ pub(crate) fn after_run(
         if *times > 1 {
             return Err(format!("done twice: {key:?}"));
         }
-        follow(state, simulator, settings, &key)?;
+        follow(state, simulator, settings, &key, mutation)?;
     }
     if !ran.killed {
         told_the_truth(ran, &seen, &late)?;
@@ -182,12 +182,19 @@ fn planned(ran: &Ran) -> HashSet<(Action, u32, String)> {
     planned
 }
 
+/// When a snapshot was taken that is gone again: PVE dates it at the start of its task.
+fn started_at(mutation: &Mutation) -> Option<i64> {
+    let upid: pve_client::Upid = mutation.upid.as_deref()?.parse().ok()?;
+    Some(upid.started_at())
+}
+
 /// Applies a mutation to the model; a removal must be of one that the policy does not keep.
 fn follow(
     state: &mut State,
     simulator: &Simulator,
     settings: &JobSettings,
     key: &(Action, u32, String),
+    mutation: &Mutation,
 ) -> Result<(), String> {
     let (action, vmid, name) = key;
     if *action == Action::Create {
@@ -200,7 +207,9 @@ fn follow(
         state.snapshots.insert(
             (*vmid, name.clone()),
             Known {
-                taken_at: taken_at.unwrap_or(i64::MAX),
+                taken_at: taken_at
+                    .or_else(|| started_at(mutation))
+                    .unwrap_or(i64::MAX),
                 counted: true,
             },
         );
