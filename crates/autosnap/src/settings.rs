@@ -96,6 +96,28 @@ pub struct Connection {
 }
 
 impl JobSettings {
+    /// A job with the defaults of the command line for everything else.
+    pub fn new(job: Job, selection: Selection, label: Label, keep: u32) -> Self {
+        Self {
+            job,
+            selection,
+            label,
+            keep,
+            format: TimestampFormat::default(),
+            max_percent_storage: StorageLimit::default(),
+            hook: None,
+            hook_failure: HookFailure::Ignore,
+            limits: Limits::default(),
+            timeout: Duration::from_secs(30),
+            force_remove: false,
+            wait_locked: None,
+            removal_budget: None,
+            stuck: StuckRemovals::Leave,
+            dry_run: false,
+            debug: false,
+        }
+    }
+
     /// Reads the options of `snap`.
     pub fn of_snap(args: &SnapArgs) -> Result<Self, Fault> {
         let job = Job::Snap {
@@ -128,10 +150,6 @@ impl JobSettings {
             .map(|path| Hook::new(path, hook_settings))
             .transpose();
         Ok(Self {
-            job,
-            selection: read_selection(root)?,
-            label,
-            keep,
             format,
             max_percent_storage: StorageLimit::new(root.max_perc_storage).map_err(Fault::usage)?,
             hook: hook.map_err(Fault::usage)?,
@@ -148,6 +166,7 @@ impl JobSettings {
             },
             dry_run: root.dry_run,
             debug: root.shows_debug(),
+            ..Self::new(job, read_selection(root)?, label, keep)
         })
     }
 

@@ -12,12 +12,10 @@ use autosnap::job::{self, Context};
 use autosnap::settings::{Job, JobSettings};
 use autosnap::stop::Stop;
 use autosnap_core::event::Event;
-use autosnap_core::name::{Label, TimestampFormat};
+use autosnap_core::name::Label;
 use autosnap_core::outcome::Outcome;
-use autosnap_core::retention::StuckRemovals;
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::Selection;
-use autosnap_core::storage::StorageLimit;
 use jiff::{ToSpan, Zoned};
 use pve_client::{ApiToken, Client, ClientOptions, Credentials, Trust};
 use pve_sim::faults::FaultPlan;
@@ -125,15 +123,9 @@ fn settings(random: &mut Random) -> JobSettings {
         Job::Clean
     };
     let one_to = |random: &mut Random, most| 1 + random.below(most) as usize;
+    let keep = 1 + random.below(4);
+    let selection = Selection::parse("@all").unwrap();
     JobSettings {
-        job,
-        selection: Selection::parse("@all").unwrap(),
-        label: Label::parse("daily").unwrap(),
-        keep: 1 + random.below(4),
-        format: TimestampFormat::default(),
-        max_percent_storage: StorageLimit::default(),
-        hook: None,
-        hook_failure: autosnap::args::HookFailure::Ignore,
         limits: Limits {
             total: one_to(random, 6),
             per_node: one_to(random, 3),
@@ -141,12 +133,7 @@ fn settings(random: &mut Random) -> JobSettings {
             ram_per_node: 1,
         },
         timeout: Duration::from_millis(500),
-        force_remove: false,
-        wait_locked: None,
-        removal_budget: None,
-        stuck: StuckRemovals::Leave,
-        dry_run: false,
-        debug: false,
+        ..JobSettings::new(job, selection, Label::parse("daily").unwrap(), keep)
     }
 }
 
