@@ -228,8 +228,6 @@ pub enum PostponeReason {
     Interrupted,
     /// A hook said no.
     Hook,
-    /// The guest's snapshots could not be listed again.
-    Unreadable,
     /// The time for removals was used up (`--removal-budget`); nothing is wrong.
     Budget,
 }
@@ -238,7 +236,7 @@ impl PostponeReason {
     /// Whether the guest did not get what was asked for.
     pub fn is_failure(self) -> bool {
         match self {
-            Self::RemovalFailed | Self::Interrupted | Self::Hook | Self::Unreadable => true,
+            Self::RemovalFailed | Self::Interrupted | Self::Hook => true,
             Self::Budget => false,
         }
     }

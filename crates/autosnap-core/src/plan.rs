@@ -203,6 +203,9 @@ pub enum Note {
 
 /// What the inventory alone decides, so that the guest need not be read.
 pub fn screen(guest: &Guest, request: &Request) -> Option<Decision> {
+    if guest.template {
+        return Some(Decision::Skip(Skip::Template));
+    }
     if guest.status == GuestStatus::Unknown {
         return Some(Decision::Refuse(Refusal::NodeOffline));
     }
@@ -212,7 +215,7 @@ pub fn screen(guest: &Guest, request: &Request) -> Option<Decision> {
     {
         return Some(Decision::Skip(Skip::NotRunning));
     }
-    guest.template.then_some(Decision::Skip(Skip::Template))
+    None
 }
 
 /// The plan for one guest that was read.
@@ -269,11 +272,16 @@ fn decide_snap(
     Decision::Proceed(Steps {
         creation: Some(NewSnapshot {
             name: creation.name.clone(),
-            with_ram: creation.with_ram && guest.kind == GuestKind::Qemu,
+            with_ram: creation.with_ram && saves_ram(guest),
         }),
         verdicts: retention::decide(&reading.snapshots, &request.policy, Some(&creation.name)),
         storages: storages_of(reading),
     })
+}
+
+/// PVE quietly drops the RAM for a stopped VM; containers know none.
+fn saves_ram(guest: &Guest) -> bool {
+    guest.kind == GuestKind::Qemu && guest.status == GuestStatus::Running
 }
 
 fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Decision {

@@ -30,6 +30,7 @@ use tokio::time::Instant;
 use crate::events::Events;
 use crate::stop::Stop;
 pub use explain::hint_for;
+pub(crate) use operation::concerns_all;
 use pace::Pace;
 pub use phases::{PhaseCall, Phases};
 use turn::{Turn, TurnEnd};

@@ -32,6 +32,20 @@ pub async fn read(client: &Client) -> Result<Inventory, Error> {
     Ok(inventory)
 }
 
+/// The node that has the guest now; `None` if it cannot be seen any more.
+pub async fn node_of(client: &Client, vmid: Vmid) -> Result<Option<String>, Error> {
+    let resources = client.resources().await?.into_iter();
+    let mut nodes = resources.filter_map(|resource| match resource {
+        Resource::Guest(guest) if guest.vmid == vmid.get() => Some(guest.node),
+        Resource::Guest(_)
+        | Resource::Node(_)
+        | Resource::Storage(_)
+        | Resource::Pool(_)
+        | Resource::Other(_) => None,
+    });
+    Ok(nodes.next())
+}
+
 /// A guest's configuration, as far as it matters to snapshots.
 pub async fn config(client: &Client, guest: &Guest) -> Result<GuestConfig, Error> {
     let config = client

@@ -13,14 +13,15 @@ use autosnap_core::plan::{
     self, Action, Creation, Decision, GuestPlan, Locked, Plan, Reading, Refusal, Request,
     StorageGuard,
 };
-use autosnap_core::retention::KeepPolicy;
+use autosnap_core::retention::{self, KeepPolicy};
 use autosnap_core::select::Inventory;
+use autosnap_core::snapshot::Snapshot;
 use autosnap_core::storage;
 use jiff::Zoned;
 use pve_client::Client;
 use tokio::time::Instant;
 
-use crate::engine::{Engine, Options, PhaseCall, Phases, Tasks};
+use crate::engine::{self, Engine, Options, PhaseCall, Phases, Tasks};
 use crate::events::Events;
 use crate::fault::Fault;
 use crate::hook::Phase;
@@ -30,6 +31,10 @@ use crate::stop::Stop;
 
 /// The oldest version of PVE whose storages have figures that can be held against a limit.
 const STORAGE_CHECK_SINCE: u32 = 6;
+
+/// How long the reading of one guest may hold up the plan. Whoever asks another node for us gives up
+/// after 30 s (`PVE/APIServer/AnyEvent.pm`); twice is enough.
+const READ_LIMIT: Duration = Duration::from_secs(75);
 
 /// Everything a run needs beside its settings.
 #[derive(Debug, Clone)]
@@ -107,17 +112,18 @@ async fn read_and_carry_out(
         context.events.send(Event::Warned(warning.to_string()));
     }
     let limit = tell_storages(settings, context, version, &inventory, &selected.guests);
-    let plan = Arc::new(
-        plan_all(
-            settings,
-            context,
-            request,
-            &inventory,
-            selected.guests,
-            limit,
-        )
-        .await,
+    let reading = plan_all(
+        settings,
+        context,
+        request,
+        &inventory,
+        selected.guests,
+        limit,
     );
+    let plan = match until_stopped(context, reading).await {
+        Some(plan) => Arc::new(plan?),
+        None => return Ok(()),
+    };
     context.events.send(Event::Planned(Arc::clone(&plan)));
     if settings.dry_run {
         return Ok(());
@@ -142,6 +148,21 @@ async fn read_and_carry_out(
     );
     engine.run(&plan).await;
     Ok(())
+}
+
+/// Waits for the work, but no longer than until somebody asks to stop, which is told then. One who
+/// has asked before is heard by the engine.
+async fn until_stopped<T>(context: &Context, work: impl Future<Output = T>) -> Option<T> {
+    if context.stop.requested().is_some() {
+        return Some(work.await);
+    }
+    tokio::select! {
+        result = work => Some(result),
+        interruption = context.stop.wait() => {
+            context.events.send(Event::Interrupted(interruption));
+            None
+        }
+    }
 }
 
 fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Fault> {
@@ -242,6 +263,8 @@ fn major(version: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
+/// Reads the guests side by side and decides about each. What will fail for every guest, such as a
+/// token that is refused, ends the run.
 async fn plan_all(
     settings: &JobSettings,
     context: &Context,
@@ -249,66 +272,110 @@ async fn plan_all(
     inventory: &Inventory,
     guests: Vec<Guest>,
     limit: Option<storage::StorageLimit>,
-) -> Plan {
-    let screened: Vec<(Guest, Option<Decision>)> = guests
-        .into_iter()
-        .map(|guest| {
-            let decision = plan::screen(&guest, &request);
-            (guest, decision)
-        })
-        .collect();
-    let with_config = matches!(request.action, Action::Snap(_));
-    let readings = inventory::side_by_side(
-        settings.limits.total,
-        screened,
-        async |(guest, decision)| match decision {
-            Some(decision) => Err((guest, decision)),
-            None => match reading(&context.client, &guest, with_config).await {
-                Ok(reading) => Ok((guest, reading)),
-                Err(error) => Err((
-                    guest,
-                    Decision::Refuse(Refusal::Unreadable(error.to_string())),
-                )),
+) -> Result<Plan, Fault> {
+    let reader = Reader {
+        client: &context.client,
+        request: &request,
+        shared_storages: inventory.storages.iter().any(|storage| storage.shared),
+    };
+    let readings =
+        inventory::side_by_side(
+            settings.limits.total,
+            guests,
+            async |guest| match plan::screen(&guest, &request) {
+                Some(decision) => Ok((guest, Err(decision))),
+                None => reader.read(guest).await,
             },
-        },
-    );
+        );
     let guard = StorageGuard {
         storages: &inventory.storages,
         limit,
     };
-    let guests = readings.await.into_iter().map(|result| match result {
-        Ok((guest, reading)) => plan::decide(guest, &reading, &request, guard),
-        Err((guest, decision)) => GuestPlan {
-            guest,
-            decision,
-            notes: Vec::new(),
-        },
-    });
-    let guests = guests.collect();
-    Plan { request, guests }
+    let mut guests = Vec::new();
+    for reading in readings.await {
+        guests.push(match reading? {
+            (guest, Ok(reading)) => plan::decide(guest, &reading, &request, guard),
+            (guest, Err(decision)) => GuestPlan {
+                guest,
+                decision,
+                notes: Vec::new(),
+            },
+        });
+    }
+    Ok(Plan { request, guests })
 }
 
-async fn reading(
-    client: &Client,
-    guest: &Guest,
-    with_config: bool,
-) -> Result<Reading, pve_client::Error> {
-    let config = if with_config {
-        Some(inventory::config(client, guest).await?)
-    } else {
-        None
-    };
-    let snapshots = inventory::guest_snapshots(client, guest).await?;
-    let lock = config.as_ref().map_or(&guest.lock, |config| &config.lock);
-    let task_runs = match lock {
-        Some(lock) if plan::may_be_left_over(lock) => {
-            Some(inventory::task_runs(client, guest).await?)
+/// Reads what the decision about a guest needs.
+struct Reader<'a> {
+    client: &'a Client,
+    request: &'a Request,
+    /// There are storages whose guests count for a limit of their own.
+    shared_storages: bool,
+}
+
+impl Reader<'_> {
+    /// The guest, perhaps on another node by now, with what was read of it or the decision that
+    /// follows from its being unreadable.
+    async fn read(
+        &self,
+        mut guest: Guest,
+    ) -> Result<(Guest, Result<Reading, Decision>), pve_client::Error> {
+        let unreadable = |message: String| Err(Decision::Refuse(Refusal::Unreadable(message)));
+        let reading = tokio::time::timeout(READ_LIMIT, self.read_wherever(&mut guest)).await;
+        let reading = match reading {
+            Ok(Ok(reading)) => Ok(reading),
+            Ok(Err(error)) if engine::concerns_all(&error) => return Err(error),
+            Ok(Err(error)) => unreadable(error.to_string()),
+            Err(_elapsed) => unreadable(format!(
+                "node {} has not answered within {} s",
+                guest.node,
+                READ_LIMIT.as_secs()
+            )),
+        };
+        Ok((guest, reading))
+    }
+
+    /// A guest that has moved since the inventory was read is looked up once.
+    async fn read_wherever(&self, guest: &mut Guest) -> Result<Reading, pve_client::Error> {
+        let error = match self.reading(guest).await {
+            Err(error) if error.is_guest_missing() => error,
+            other => return other,
+        };
+        match inventory::node_of(self.client, guest.vmid).await? {
+            Some(node) if node != guest.node => {
+                guest.node = node;
+                self.reading(guest).await
+            }
+            Some(_) | None => Err(error),
         }
-        Some(_) | None => None,
-    };
-    Ok(Reading {
-        config,
-        snapshots,
-        task_runs,
-    })
+    }
+
+    async fn reading(&self, guest: &Guest) -> Result<Reading, pve_client::Error> {
+        let is_snap = matches!(self.request.action, Action::Snap(_));
+        let mut config = None;
+        if is_snap {
+            config = Some(inventory::config(self.client, guest).await?);
+        }
+        let snapshots = inventory::guest_snapshots(self.client, guest).await?;
+        if !is_snap && self.shared_storages && self.removes_any(&snapshots) {
+            config = Some(inventory::config(self.client, guest).await?);
+        }
+        let lock = config.as_ref().map_or(&guest.lock, |config| &config.lock);
+        let task_runs = match lock {
+            Some(lock) if plan::may_be_left_over(lock) => {
+                Some(inventory::task_runs(self.client, guest).await?)
+            }
+            Some(_) | None => None,
+        };
+        Ok(Reading {
+            config,
+            snapshots,
+            task_runs,
+        })
+    }
+
+    fn removes_any(&self, snapshots: &[Snapshot]) -> bool {
+        let verdicts = retention::decide(snapshots, &self.request.policy, None);
+        retention::removals(&verdicts).next().is_some()
+    }
 }

@@ -19,8 +19,8 @@ pub(super) fn is_lock(message: &str) -> bool {
     // check_lock in PVE/AbstractConfig.pm.
     (message.starts_with("VM is locked (") || message.starts_with("CT is locked ("))
         // lock_file_full in PVE/Tools.pm; cfs_lock in PVE/Cluster.pm.
-        || message.contains("got timeout")
-        || message.contains("got lock timeout")
+        || (message.contains("can't lock file") && message.contains("got timeout"))
+        || ((message.contains("cfs lock") || message.contains("cfs-lock")) && message.contains("timeout"))
         // Replication holds the guest's migration lock (PVE/GuestHelpers.pm).
         || message.contains("guest migration lock")
         // A snapshot that `zfs send` is reading.
@@ -46,6 +46,16 @@ pub(super) fn lock_failure(message: String, waited: Option<Duration>) -> Failure
         effect: Effect::None,
         message,
         hint: Some(hint),
+    }
+}
+
+/// A snapshot that somebody else has removed.
+pub(super) fn gone() -> Failure {
+    Failure {
+        cause: Cause::Task,
+        effect: Effect::None,
+        message: "somebody else has removed the snapshot".to_owned(),
+        hint: None,
     }
 }
 
@@ -222,6 +232,10 @@ mod tests {
         check(
             "zfs error: cannot destroy 'rpool/data/vm-100-disk-0@autodaily1': dataset is busy",
             true,
+        );
+        check(
+            "VM 101 qmp command 'savevm-start' failed - got timeout",
+            false,
         );
         check("snapshot feature is not available", false);
         check("snapshot name 'x1' already used", false);

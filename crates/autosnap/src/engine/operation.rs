@@ -29,8 +29,14 @@ const START_TRIES: u32 = 5;
 /// How long a lost request is looked for. Whoever passes it on gives up after 30 s
 /// (`PVE/APIServer/AnyEvent.pm`), so that it may still arrive until then.
 const LOOK_FOR: Duration = Duration::from_secs(35);
-/// How far a node's clock may be behind ours for its task still to be recognised as ours.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+/// How far a node's clock may be behind that of the host we talk to for its task still to be
+/// recognised as ours.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+/// The same while nothing is known of the host's clock.
+const UNKNOWN_CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+/// How long a list of snapshots may be trusted after the last moment at which nobody else could
+/// have changed them.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Where a guest is. The node is a hint, the ID is the identity.
 #[derive(Debug, Clone)]
@@ -40,8 +46,23 @@ pub(super) struct Place {
     pub(super) vmid: Vmid,
     /// The tasks that were followed for it so far.
     pub(super) followed: HashSet<Upid>,
-    /// Its snapshots as they were listed while its own creation held it, not yet used.
-    pub(super) listed: Option<Vec<Snapshot>>,
+    /// Its snapshots as they were listed last, not yet used.
+    pub(super) listed: Option<Listed>,
+}
+
+/// A list of snapshots and the last moment at which it was true.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    snapshots: Vec<Snapshot>,
+    true_at: Instant,
+}
+
+impl Place {
+    /// The list, if it can still be trusted.
+    fn take_fresh_list(&mut self) -> Option<Vec<Snapshot>> {
+        let listed = self.listed.take()?;
+        (listed.true_at.elapsed() < FRESH).then_some(listed.snapshots)
+    }
 }
 
 /// What is to be done.
@@ -55,6 +76,8 @@ pub(super) enum Operation<'a> {
     Remove {
         name: &'a str,
         force: bool,
+        /// More removals are to follow: list the snapshots while the task runs.
+        and_list: bool,
     },
 }
 
@@ -64,6 +87,8 @@ pub(super) enum End {
     Done(Success),
     /// Nothing was done, because somebody holds the guest or its disks; what PVE said.
     Locked(String),
+    /// What was to be removed is gone, and not by us.
+    Gone,
     Failed(Failure),
 }
 
@@ -87,6 +112,22 @@ enum Seen {
 /// could be started, the node could not be connected to (595), the server is busy (503, 429).
 fn is_not_started(error: &Error) -> bool {
     error.certainty() == Certainty::Refused && error.is_transient()
+}
+
+/// Whether the same call would fail for every guest: we are not let in any more, or nobody answers.
+pub(crate) fn concerns_all(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Authentication { .. } | Error::NotSent { .. } | Error::Certificate { .. }
+    )
+}
+
+/// Whether a failed task has left the guest in a state that must be told as it is.
+fn leaves_traces(effect: Effect) -> bool {
+    match effect {
+        Effect::StillRunning | Effect::HalfDone => true,
+        Effect::None | Effect::Unknown => false,
+    }
 }
 
 impl Operation<'_> {
@@ -133,20 +174,33 @@ impl Engine {
                 duration: started.elapsed(),
                 ..success
             }),
-            other @ (End::Locked(_) | End::Failed(_)) => other,
+            other @ (End::Locked(_) | End::Gone | End::Failed(_)) => other,
         }
     }
 
-    /// The guest's snapshots, as the core knows them.
-    pub(super) async fn list(&self, place: &Place) -> Result<Vec<Snapshot>, Failure> {
-        match self
-            .client
-            .snapshots(&place.node, place.kind, place.vmid.get())
-            .await
-        {
+    /// The guest's snapshots at this moment, as the core knows them: those listed a moment ago, or a
+    /// new list. `place` follows the guest if it has moved.
+    pub(super) async fn list(&self, place: &mut Place) -> Result<Vec<Snapshot>, Failure> {
+        if let Some(snapshots) = place.take_fresh_list() {
+            return Ok(snapshots);
+        }
+        let listing = match self.listing(place).await {
+            Err(error) if error.is_guest_missing() && self.find_again(place).await => {
+                self.listing(place).await
+            }
+            other => other,
+        };
+        match listing {
             Ok(listing) => Ok(inventory::snapshots(listing)),
             Err(error) => Err(self.failure(&error)),
         }
+    }
+
+    async fn listing(&self, place: &Place) -> Result<SnapshotListing, Error> {
+        let Place {
+            node, kind, vmid, ..
+        } = place;
+        self.client.snapshots(node, *kind, vmid.get()).await
     }
 
     /// What the guest is locked for, if it can be read.
@@ -202,7 +256,11 @@ impl Engine {
                     .create_snapshot(node, *kind, vmid.get(), &snapshot)
                     .await
             }
-            Operation::Remove { name, force } => {
+            Operation::Remove {
+                name,
+                force,
+                and_list: _,
+            } => {
                 self.client
                     .delete_snapshot(node, *kind, vmid.get(), name, *force)
                     .await
@@ -212,16 +270,8 @@ impl Engine {
 
     /// Whether the guest is on another node now.
     async fn find_again(&self, place: &mut Place) -> bool {
-        let Ok(resources) = self.client.resources().await else {
-            return false;
-        };
-        let node = resources.into_iter().find_map(|resource| match resource {
-            pve_client::Resource::Guest(guest) if guest.vmid == place.vmid.get() => {
-                Some(guest.node)
-            }
-            _ => None,
-        });
-        match node {
+        let node = inventory::node_of(&self.client, place.vmid).await;
+        match node.ok().flatten() {
             Some(node) if node != place.node => {
                 tracing::debug!(vmid = %place.vmid, from = place.node, to = node, "the guest has moved");
                 place.node = node;
@@ -240,10 +290,7 @@ impl Engine {
 
     /// A failed call in an administrator's words. One that will fail for every guest ends the run.
     fn failure(&self, error: &Error) -> Failure {
-        if matches!(
-            error,
-            Error::Authentication { .. } | Error::NotSent { .. } | Error::Certificate { .. }
-        ) {
+        if concerns_all(error) {
             self.stop.request(Interruption::ServerLost);
         }
         explain::failure(error, &self.options.identity)
@@ -256,7 +303,7 @@ impl Engine {
         let started = Instant::now();
         let task_type = operation.task_type(place.kind);
         let mut policy = self.pace.policy(&place.node, task_type);
-        place.listed = self.list_while_held(place, operation, policy).await;
+        let listed = self.list_while_held(place, operation, policy).await;
         let before = started.elapsed();
         policy.first_pause = policy.first_pause.saturating_sub(before);
         let deadline = started + self.options.timeout;
@@ -264,6 +311,11 @@ impl Engine {
         match waited {
             Ok(waited) => {
                 self.tasks.ended(place.vmid);
+                let last_seen_running = started + before + waited.running_until;
+                place.listed = listed.map(|snapshots| Listed {
+                    snapshots,
+                    true_at: last_seen_running,
+                });
                 self.pace
                     .learn(&place.node, task_type, &waited.begun_earlier(before));
                 self.ended(place, operation, upid, waited.exit).await
@@ -279,35 +331,35 @@ impl Engine {
         }
     }
 
-    /// The guest's snapshots, read while its own creation holds it, before the first look at the
-    /// task, so that its removals need not wait for them. From the moment the new snapshot is in
-    /// the list PVE keeps everybody else from the guest's snapshots (`snapshot_prepare` in
-    /// `PVE/AbstractConfig.pm` writes both the entry and the lock), so such a list is as fresh as
-    /// one read at the end of the task; any other is thrown away.
+    /// The guest's snapshots, read while its own task holds it, before the first look at the task, so
+    /// that the next removal need not wait for them. From the moment the new snapshot is in the
+    /// list, or the one to be removed is marked, PVE keeps everybody else from the guest's
+    /// snapshots (`snapshot_prepare` and `snapshot_delete` in `PVE/AbstractConfig.pm` write both the
+    /// entry and the lock), so such a list is as true as one read at the last moment at which the
+    /// task was seen to run; any other is thrown away.
     async fn list_while_held(
         &self,
         place: &Place,
         operation: &Operation<'_>,
         policy: WaitPolicy,
     ) -> Option<Vec<Snapshot>> {
-        let creation = match operation {
-            Operation::Create {
-                snapshot,
-                and_list: true,
-            } => snapshot,
+        match operation {
+            Operation::Create { and_list: true, .. } | Operation::Remove { and_list: true, .. } => {
+            }
             Operation::Create {
                 and_list: false, ..
             }
-            | Operation::Remove { .. } => return None,
-        };
+            | Operation::Remove {
+                and_list: false, ..
+            } => return None,
+        }
         tokio::time::sleep(policy.first_pause / 2).await;
-        let listing = self
-            .client
-            .snapshots(&place.node, place.kind, place.vmid.get())
-            .await
-            .ok()?;
-        listing.find(creation.name.as_str())?;
-        Some(inventory::snapshots(listing))
+        let listing = self.listing(place).await.ok()?;
+        let has_begun = match operation {
+            Operation::Create { .. } => operation.seen_in(&listing) != Seen::NotDone,
+            Operation::Remove { .. } => operation.seen_in(&listing) == Seen::Half,
+        };
+        has_begun.then(|| inventory::snapshots(listing))
     }
 
     async fn ended(
@@ -336,6 +388,7 @@ impl Engine {
                 ..Success::default()
             }),
             Some(Seen::NotDone) if explain::is_lock(&message) => End::Locked(message),
+            Some(Seen::Done) if matches!(operation, Operation::Remove { .. }) => End::Gone,
             _ => End::Failed(Failure {
                 cause: Cause::Task,
                 effect: match seen {
@@ -356,15 +409,15 @@ impl Engine {
     }
 
     async fn see(&self, place: &Place, operation: &Operation<'_>) -> Option<Seen> {
-        let listing = self
-            .client
-            .snapshots(&place.node, place.kind, place.vmid.get())
-            .await;
+        let listing = self.listing(place).await;
         listing.ok().map(|listing| operation.seen_in(&listing))
     }
 
-    /// The answer was lost: looks for the effect or the task until it is certain that neither is to
-    /// come, or until the time is up.
+    /// The answer was lost: looks for the effect or the task until the time is up.
+    ///
+    /// Only the effect is certain. A task of the right kind that has failed may be that of another
+    /// run with the same token, while our request is still on its way, so it never ends the search
+    /// and never allows sending again.
     async fn look_for(
         &self,
         place: &mut Place,
@@ -391,9 +444,10 @@ impl Engine {
                             ..success
                         });
                     }
-                    // It did something else: another run's task for the same guest.
-                    End::Done(_) => {}
-                    end @ (End::Locked(_) | End::Failed(_)) => return end,
+                    End::Failed(failure) if leaves_traces(failure.effect) => {
+                        return End::Failed(failure);
+                    }
+                    End::Done(_) | End::Locked(_) | End::Gone | End::Failed(_) => {}
                 }
             }
             if Instant::now() >= deadline {
@@ -416,15 +470,19 @@ impl Engine {
         operation: &Operation<'_>,
         sent_at: SystemTime,
     ) -> Option<Upid> {
+        let (lead, tolerance) = match self.client.clock_difference() {
+            Some(lead) => (lead, CLOCK_TOLERANCE),
+            None => (0, UNKNOWN_CLOCK_TOLERANCE),
+        };
         let since = sent_at
-            .checked_sub(CLOCK_TOLERANCE)?
+            .checked_sub(tolerance)?
             .duration_since(UNIX_EPOCH)
-            .ok()?
-            .as_secs();
+            .ok()?;
+        let since = i64::try_from(since.as_secs()).ok()?.saturating_add(lead);
         let filter = TaskFilter {
             vmid: Some(place.vmid.get()),
             source: TaskSource::All,
-            since: i64::try_from(since).ok(),
+            since: Some(since),
             kind: Some(operation.task_type(place.kind).to_owned()),
             limit: Some(10),
         };

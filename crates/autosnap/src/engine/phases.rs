@@ -130,6 +130,11 @@ fn is_about_removal(phase: Phase) -> bool {
 }
 
 impl Engine {
+    /// Whether anybody is called between the steps.
+    pub(super) fn has_hook(&self) -> bool {
+        self.phases.hook.is_some()
+    }
+
     pub(super) async fn phase(&self, call: &PhaseCall) -> bool {
         self.phases.call(call, &self.events, &self.stop).await
     }

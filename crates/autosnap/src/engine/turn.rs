@@ -7,12 +7,13 @@
 
 mod removal;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use autosnap_core::event::{Event, Failure, GuestEnd};
 use autosnap_core::guest::Vmid;
 use autosnap_core::plan::{Action, Decision, GuestPlan, NewSnapshot, Plan, Refusal, Steps};
+use autosnap_core::snapshot::Snapshot;
 use tokio::time::Instant;
 
 use super::operation::{End, Operation, Place};
@@ -33,6 +34,8 @@ pub(super) struct Turn<'a> {
     stage: Stage,
     /// The removal whose opening hook was called and whose closing one was not.
     opened_removal: Option<String>,
+    /// The removals that are not settled yet, oldest first; `None` before the first.
+    to_remove: Option<VecDeque<Snapshot>>,
     /// What PVE said when the turn was put back the last time.
     put_back_for: Option<String>,
     worked: Duration,
@@ -78,6 +81,7 @@ impl<'a> Turn<'a> {
             place,
             stage: Stage::New,
             opened_removal: None,
+            to_remove: None,
             put_back_for: None,
             worked: Duration::ZERO,
             stretch_began: Instant::now(),
@@ -202,7 +206,7 @@ impl<'a> Turn<'a> {
             };
         };
         if self.stage != Stage::Removing {
-            let and_list = steps.removals().next().is_some();
+            let and_list = steps.removals().next().is_some() && !engine.has_hook();
             match self.create(engine, creation, and_list).await {
                 Creation::Done => {}
                 Creation::Ended(end) => return TurnEnd::Finished(end),
@@ -228,7 +232,7 @@ impl<'a> Turn<'a> {
                 self.fail_creation(engine, creation, failure).await
             }
             creation => {
-                self.fail_held_up_removal(engine, steps, failure).await;
+                self.fail_held_up_removal(engine, failure).await;
                 if let Some(creation) = creation {
                     self.close_creation(engine, creation, false).await;
                 }
@@ -284,6 +288,9 @@ impl<'a> Turn<'a> {
                     self.fail_creation(engine, creation, explain::lock_failure(cause, waited))
                         .await,
                 )
+            }
+            End::Gone => {
+                Creation::Ended(self.fail_creation(engine, creation, explain::gone()).await)
             }
             End::Failed(failure) => {
                 Creation::Ended(self.fail_creation(engine, creation, failure).await)

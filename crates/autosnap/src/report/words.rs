@@ -88,7 +88,6 @@ pub(super) fn postpone_reason(reason: PostponeReason) -> &'static str {
         PostponeReason::RemovalFailed => "an earlier one failed",
         PostponeReason::Interrupted => "the run was asked to stop",
         PostponeReason::Hook => "the hook said no",
-        PostponeReason::Unreadable => "the snapshots could not be listed again",
         PostponeReason::Budget => "the time for removals was used up",
     }
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The removals of a guest: oldest first, each confirmed by a second look, up to the first failure.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use autosnap_core::event::{Event, Failure, PostponeReason};
-use autosnap_core::plan::{self, Confirmation, NewSnapshot, Steps};
+use autosnap_core::plan::{self, Confirmation, DropReason, NewSnapshot, Steps};
 use autosnap_core::snapshot::Snapshot;
 use tokio::time::Instant;
 
@@ -49,87 +50,117 @@ impl Turn<'_> {
         steps: &Steps,
         new: Option<&NewSnapshot>,
     ) -> Removals {
-        let planned: Vec<&Snapshot> = steps.removals().collect();
-        if planned.is_empty() {
-            return Removals::Done;
+        if self.to_remove.is_none() {
+            self.to_remove = Some(steps.removals().cloned().collect());
         }
-        if let Some(reason) = engine.removals_stopped() {
-            return self.postpone(engine, planned.len(), reason);
-        }
-        let listed = match self.place.listed.take() {
-            Some(listed) => Ok(listed),
-            None => engine.list(&self.place).await,
-        };
-        let listed = match listed {
-            Ok(listed) => listed,
-            Err(failure) => {
-                let name = planned[0].name.clone();
-                engine.events.send(Event::RemovalFailed {
-                    vmid: self.vmid(),
-                    name,
-                    failure,
-                });
-                return self.postpone(engine, planned.len(), PostponeReason::Unreadable);
+        while let Some(snapshot) = self.next_removal() {
+            if let Some(reason) = engine.removals_stopped() {
+                return self.postpone(engine, self.left(), reason);
             }
-        };
-        let policy = &self.plan.request.policy;
-        let confirmations =
-            plan::confirm_removals(planned, &listed, policy, new.map(|new| &new.name));
-        let mut left = confirmations.len();
-        for confirmation in confirmations {
-            match confirmation {
-                Confirmation::Drop(snapshot, reason) => {
-                    engine.events.send(Event::RemovalDropped {
-                        vmid: self.vmid(),
-                        name: snapshot.name,
-                        reason,
-                    });
+            match self.remove(engine, &snapshot, new).await {
+                Removals::Done => {
+                    self.to_remove.as_mut().and_then(VecDeque::pop_front);
                 }
-                Confirmation::Remove(snapshot) => {
-                    match self.remove(engine, &snapshot, left).await {
-                        Removals::Done => {}
-                        other @ (Removals::LeftOver
-                        | Removals::Failed
-                        | Removals::Vetoed
-                        | Removals::Locked(_)) => return other,
-                    }
-                }
+                other @ (Removals::LeftOver
+                | Removals::Failed
+                | Removals::Vetoed
+                | Removals::Locked(_)) => return other,
             }
-            left -= 1;
         }
         Removals::Done
     }
 
-    /// One removal; `left` counts it and those behind it.
-    async fn remove(&mut self, engine: &Engine, snapshot: &Snapshot, left: usize) -> Removals {
-        if let Some(reason) = engine.removals_stopped() {
-            return self.postpone(engine, left, reason);
-        }
+    fn next_removal(&self) -> Option<Snapshot> {
+        self.to_remove.as_ref()?.front().cloned()
+    }
+
+    /// How many removals are not settled yet.
+    fn left(&self) -> usize {
+        self.to_remove.as_ref().map_or(0, VecDeque::len)
+    }
+
+    /// One removal. It is confirmed right before it is sent: a list that a hook or a wait has made
+    /// old is not trusted.
+    async fn remove(
+        &mut self,
+        engine: &Engine,
+        snapshot: &Snapshot,
+        new: Option<&NewSnapshot>,
+    ) -> Removals {
         let name = snapshot.name.as_str();
-        let vmid = self.vmid();
+        if let Some(end) = self.leave_out_unconfirmed(engine, snapshot, new).await {
+            return end;
+        }
         let started = Instant::now();
         if self.opened_removal.as_deref() != Some(name) {
-            if !engine
-                .phase(&self.call(Phase::SnapRemovePre, Some(name), false, Duration::ZERO))
-                .await
-            {
-                engine
-                    .phase(&self.call(Phase::SnapRemoveAbort, Some(name), false, Duration::ZERO))
-                    .await;
-                self.postpone(engine, left, PostponeReason::Hook);
+            if !self.open_removal(engine, name).await {
+                self.postpone(engine, self.left(), PostponeReason::Hook);
                 return Removals::Vetoed;
             }
-            self.opened_removal = Some(name.to_owned());
-            engine.events.send(Event::RemovalStarted {
-                vmid,
-                name: name.to_owned(),
-            });
+            if engine.has_hook() {
+                self.place.listed = None;
+                if let Some(end) = self.leave_out_unconfirmed(engine, snapshot, new).await {
+                    return end;
+                }
+            }
         }
         let operation = Operation::Remove {
             name,
             force: engine.options.force_remove,
+            and_list: self.left() > 1 && !engine.has_hook(),
         };
-        let failure = match engine.carry_out(&mut self.place, &operation).await {
+        let end = engine.carry_out(&mut self.place, &operation).await;
+        self.settle(engine, name, end, started).await
+    }
+
+    /// Looks again; `None` if the removal still holds.
+    async fn leave_out_unconfirmed(
+        &mut self,
+        engine: &Engine,
+        snapshot: &Snapshot,
+        new: Option<&NewSnapshot>,
+    ) -> Option<Removals> {
+        let listed = match engine.list(&mut self.place).await {
+            Ok(listed) => listed,
+            Err(failure) => return Some(self.fail(engine, &snapshot.name, failure).await),
+        };
+        let policy = &self.plan.request.policy;
+        let new = new.map(|new| &new.name);
+        let confirmations = plan::confirm_removals([snapshot], &listed, policy, new);
+        match confirmations.into_iter().next() {
+            Some(Confirmation::Remove(_)) => None,
+            Some(Confirmation::Drop(snapshot, reason)) => {
+                self.drop_removal(engine, snapshot.name, reason).await;
+                Some(Removals::Done)
+            }
+            None => Some(Removals::Done),
+        }
+    }
+
+    async fn open_removal(&mut self, engine: &Engine, name: &str) -> bool {
+        let opening = self.call(Phase::SnapRemovePre, Some(name), false, Duration::ZERO);
+        if !engine.phase(&opening).await {
+            let closing = self.call(Phase::SnapRemoveAbort, Some(name), false, Duration::ZERO);
+            engine.phase(&closing).await;
+            return false;
+        }
+        self.opened_removal = Some(name.to_owned());
+        engine.events.send(Event::RemovalStarted {
+            vmid: self.vmid(),
+            name: name.to_owned(),
+        });
+        true
+    }
+
+    async fn settle(
+        &mut self,
+        engine: &Engine,
+        name: &str,
+        end: End,
+        started: Instant,
+    ) -> Removals {
+        let vmid = self.vmid();
+        match end {
             End::Done(success) => {
                 engine.events.send(Event::Removed {
                     vmid,
@@ -137,28 +168,44 @@ impl Turn<'_> {
                     success,
                 });
                 self.opened_removal = None;
-                engine
-                    .phase(&self.call(Phase::SnapRemovePost, Some(name), true, started.elapsed()))
+                let call = self.call(Phase::SnapRemovePost, Some(name), true, started.elapsed());
+                engine.phase(&call).await;
+                Removals::Done
+            }
+            End::Gone => {
+                self.drop_removal(engine, name.to_owned(), DropReason::Gone)
                     .await;
-                return Removals::Done;
+                Removals::Done
             }
-            End::Locked(cause) if engine.may_wait_for_locks() => return Removals::Locked(cause),
+            End::Locked(cause) if engine.may_wait_for_locks() => Removals::Locked(cause),
             End::Locked(cause) => {
-                explain::lock_failure(cause, (self.tries > 0).then_some(self.waited))
+                let waited = (self.tries > 0).then_some(self.waited);
+                self.fail(engine, name, explain::lock_failure(cause, waited))
+                    .await
             }
-            End::Failed(failure) => failure,
-        };
+            End::Failed(failure) => self.fail(engine, name, failure).await,
+        }
+    }
+
+    async fn drop_removal(&mut self, engine: &Engine, name: String, reason: DropReason) {
+        engine.events.send(Event::RemovalDropped {
+            vmid: self.vmid(),
+            name,
+            reason,
+        });
+        self.close_removal(engine).await;
+    }
+
+    /// The removal at the head has failed; those behind it wait for the next run.
+    async fn fail(&mut self, engine: &Engine, name: &str, failure: Failure) -> Removals {
         engine.events.send(Event::RemovalFailed {
-            vmid,
+            vmid: self.vmid(),
             name: name.to_owned(),
             failure,
         });
-        self.opened_removal = None;
-        engine
-            .phase(&self.call(Phase::SnapRemoveAbort, Some(name), false, started.elapsed()))
-            .await;
-        if left > 1 {
-            self.postpone(engine, left - 1, PostponeReason::RemovalFailed);
+        self.close_removal(engine).await;
+        if self.left() > 1 {
+            self.postpone(engine, self.left() - 1, PostponeReason::RemovalFailed);
         }
         Removals::Failed
     }
@@ -176,27 +223,10 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) async fn fail_held_up_removal(
-        &mut self,
-        engine: &Engine,
-        steps: &Steps,
-        failure: Failure,
-    ) {
-        let Some(name) = self.opened_removal.clone() else {
-            return;
-        };
-        let left = steps
-            .removals()
-            .skip_while(|snapshot| snapshot.name != name)
-            .count();
-        engine.events.send(Event::RemovalFailed {
-            vmid: self.vmid(),
-            name,
-            failure,
-        });
-        self.close_removal(engine).await;
-        if left > 1 {
-            self.postpone(engine, left - 1, PostponeReason::RemovalFailed);
+    /// Nobody waits any more for the lock that has held up the removal at the head.
+    pub(super) async fn fail_held_up_removal(&mut self, engine: &Engine, failure: Failure) {
+        if let Some(name) = self.opened_removal.clone() {
+            self.fail(engine, &name, failure).await;
         }
     }
 
