@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use autosnap_core::event::{Event, Header};
+use autosnap_core::event::{Event, Header, Interruption};
 use autosnap_core::guest::Guest;
 use autosnap_core::name::SnapName;
 use autosnap_core::plan::{
@@ -150,18 +150,19 @@ async fn read_and_carry_out(
     Ok(())
 }
 
-/// Waits for the work, but no longer than until somebody asks to stop, which is told then. One who
-/// has asked before is heard by the engine.
+/// Waits for the work, but no longer than until a signal asks to stop, which is told then. The wish of
+/// a hook is left to the engine, which names the guests that are not reached.
 async fn until_stopped<T>(context: &Context, work: impl Future<Output = T>) -> Option<T> {
-    if context.stop.requested().is_some() {
+    if context.stop.requested() == Some(Interruption::Hook) {
         return Some(work.await);
     }
     tokio::select! {
-        result = work => Some(result),
+        biased;
         interruption = context.stop.wait() => {
             context.events.send(Event::Interrupted(interruption));
             None
         }
+        result = work => Some(result),
     }
 }
 

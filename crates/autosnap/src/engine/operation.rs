@@ -57,6 +57,24 @@ pub(super) struct Listed {
     true_at: Instant,
 }
 
+/// A list read while a task of ours runs.
+struct Meanwhile {
+    listed: Listed,
+    /// The task held the guest already.
+    is_held: bool,
+}
+
+impl Meanwhile {
+    /// The list after the task, which was seen to run until then.
+    fn until(self, last_seen_running: Instant) -> Listed {
+        let mut listed = self.listed;
+        if self.is_held {
+            listed.true_at = listed.true_at.max(last_seen_running);
+        }
+        listed
+    }
+}
+
 impl Place {
     /// The list, if it can still be trusted.
     fn take_fresh_list(&mut self) -> Option<Vec<Snapshot>> {
@@ -303,7 +321,7 @@ impl Engine {
         let started = Instant::now();
         let task_type = operation.task_type(place.kind);
         let mut policy = self.pace.policy(&place.node, task_type);
-        let listed = self.list_while_held(place, operation, policy).await;
+        let meanwhile = self.list_meanwhile(place, operation, policy).await;
         let before = started.elapsed();
         policy.first_pause = policy.first_pause.saturating_sub(before);
         let deadline = started + self.options.timeout;
@@ -312,10 +330,7 @@ impl Engine {
             Ok(waited) => {
                 self.tasks.ended(place.vmid);
                 let last_seen_running = started + before + waited.running_until;
-                place.listed = listed.map(|snapshots| Listed {
-                    snapshots,
-                    true_at: last_seen_running,
-                });
+                place.listed = meanwhile.map(|meanwhile| meanwhile.until(last_seen_running));
                 self.pace
                     .learn(&place.node, task_type, &waited.begun_earlier(before));
                 self.ended(place, operation, upid, waited.exit).await
@@ -331,18 +346,17 @@ impl Engine {
         }
     }
 
-    /// The guest's snapshots, read while its own task holds it, before the first look at the task, so
-    /// that the next removal need not wait for them. From the moment the new snapshot is in the
-    /// list, or the one to be removed is marked, PVE keeps everybody else from the guest's
-    /// snapshots (`snapshot_prepare` and `snapshot_delete` in `PVE/AbstractConfig.pm` write both the
-    /// entry and the lock), so such a list is as true as one read at the last moment at which the
-    /// task was seen to run; any other is thrown away.
-    async fn list_while_held(
+    /// The guest's snapshots, read while its own task runs, before the first look at the task, so that
+    /// the next removal need not wait for them. From the moment the new snapshot is in the list, or
+    /// the one to be removed is marked, PVE keeps everybody else from the guest's snapshots
+    /// (`snapshot_prepare` and `snapshot_delete` in `PVE/AbstractConfig.pm` write both the entry and the
+    /// lock): such a list stays true until the task is seen to run for the last time.
+    async fn list_meanwhile(
         &self,
         place: &Place,
         operation: &Operation<'_>,
         policy: WaitPolicy,
-    ) -> Option<Vec<Snapshot>> {
+    ) -> Option<Meanwhile> {
         match operation {
             Operation::Create { and_list: true, .. } | Operation::Remove { and_list: true, .. } => {
             }
@@ -354,12 +368,14 @@ impl Engine {
             } => return None,
         }
         tokio::time::sleep(policy.first_pause / 2).await;
+        let asked_at = Instant::now();
         let listing = self.listing(place).await.ok()?;
-        let has_begun = match operation {
-            Operation::Create { .. } => operation.seen_in(&listing) != Seen::NotDone,
-            Operation::Remove { .. } => operation.seen_in(&listing) == Seen::Half,
+        let is_held = operation.seen_in(&listing) == Seen::Half;
+        let listed = Listed {
+            snapshots: inventory::snapshots(listing),
+            true_at: asked_at,
         };
-        has_begun.then(|| inventory::snapshots(listing))
+        Some(Meanwhile { listed, is_held })
     }
 
     async fn ended(

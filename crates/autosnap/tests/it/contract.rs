@@ -373,7 +373,7 @@ fn skipped_guests_do_not_fail_a_run() {
     ----- VM 100 qemu stopped -----
     Skip VM '--only-running' parameter used!
     ----- VM 101 qemu stopped -----
-    Skip VM '--only-running' parameter used!
+    Skip VM is template
     ----- VM 102 qemu running -----
     Skip VM Proxmox VE cannot snapshot it, bind mount or device: scsi1
     ----- VM 103 qemu running -----

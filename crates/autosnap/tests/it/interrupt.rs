@@ -122,7 +122,24 @@ fn a_signal_before_the_first_guest_starts_none() {
     assert_eq!(run.go_on_to_the_end(), ["snap-job-end"]);
     run.ended()
         .assert_status(143)
-        .assert_out("FAILED VM 200 proxy on pve1: not reached");
+        .assert_out("----- 0 snapshots created, 0 removed;");
+    lab.assert_unchanged();
+}
+
+#[test]
+fn a_signal_is_heard_while_a_guest_does_not_answer() {
+    let lab = lab();
+    let silent = r#"{"requests": [{"method": "GET", "path": "/nodes/*/*/*/snapshot", "effect": {"stall": 900}}]}"#;
+    lab.simulator
+        .set_faults(pve_sim::faults::FaultPlan::parse(silent).unwrap());
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, SNAP);
+    assert_eq!(run.reached(), "snap-job-start");
+    run.go_on();
+    run.signal("TERM");
+    assert_eq!(run.reached(), "snap-job-end");
+    run.go_on();
+    run.ended().assert_status(143);
     lab.assert_unchanged();
 }
 

@@ -6,6 +6,7 @@
 use insta::assert_snapshot;
 use pve_sim::faults::FaultPlan;
 
+use crate::gate::Gate;
 use crate::harness::{Lab, Output};
 use crate::world::{World, ct, vm};
 
@@ -135,4 +136,41 @@ fn a_locked_guest_is_done_when_the_lock_is_gone_in_time() {
         "{block}"
     );
     assert_eq!(lab.changes().len(), 2);
+}
+
+#[test]
+fn what_somebody_removes_during_a_hook_is_counted_before_the_next_removal() {
+    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3, 4])]));
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, "--vmid=100 clean --label=daily --keep=2");
+    while run.reached() != "snap-remove-pre 100" {
+        run.go_on();
+    }
+    lab.simulator.world(|world| {
+        let guest = world.guests.get_mut(&100).unwrap();
+        guest
+            .snapshots
+            .retain(|name, _| name < &"autodaily240103".to_owned());
+    });
+    run.go_on_to_the_end();
+    run.ended()
+        .assert_status(0)
+        .assert_out("Not removed: autodaily240101000000, with what is there now, it is kept");
+    assert_eq!(lab.changes(), [] as [&str; 0]);
+    assert_eq!(lab.snapshots(100).len(), 2);
+}
+
+#[test]
+fn a_failed_task_of_another_run_is_not_taken_for_ours() {
+    let lab = lab(
+        r#"{"tasks": [{"kind": "qmsnapshot", "times": 1, "effect": {"fail": "VM is locked (backup)"}}]}"#,
+    );
+    lab.run("--vmid=100 snap --label=hourly --keep=1")
+        .assert_status(1);
+    let lost = r#"{"requests": [{"method": "POST", "effect": "drop_before"}]}"#;
+    lab.simulator.set_faults(FaultPlan::parse(lost).unwrap());
+    lab.run("--vmid=100 --timeout=1 snap --label=daily --keep=1 --wait-locked=20s")
+        .assert_status(1)
+        .assert_out("it is not known whether it was done");
+    assert_eq!(posts(&lab), 2, "one for each run");
 }
