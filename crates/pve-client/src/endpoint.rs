@@ -23,6 +23,14 @@ pub enum EndpointError {
     /// Nothing between two commas, or nothing at all.
     #[error("an empty host name; expected HOST[:PORT],HOST[:PORT],…")]
     Empty,
+    /// An address of a browser's kind.
+    #[error("'{text}' is not a host: write HOST[:PORT] without {scheme}://")]
+    Scheme {
+        /// The whole address as typed.
+        text: String,
+        /// What stands before `://`.
+        scheme: String,
+    },
     /// The text after the colon is no port.
     #[error("'{text}' has the port '{port}', which is not a number from 1 to 65535")]
     Port {
@@ -38,7 +46,7 @@ pub enum EndpointError {
     Brackets(String),
     /// A character that no host name or address has.
     #[error(
-        "'{text}' is not a host: it contains '{character}'; give HOST or HOST:PORT without https://"
+        "'{text}' is not a host: it contains '{character}'; write HOST[:PORT] and nothing else"
     )]
     Character {
         /// The whole address as typed.
@@ -56,6 +64,12 @@ impl FromStr for Endpoint {
         let text = text.trim();
         if text.is_empty() {
             return Err(EndpointError::Empty);
+        }
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(EndpointError::Scheme {
+                text: text.to_owned(),
+                scheme: scheme.to_owned(),
+            });
         }
         let (host, port) = split(text)?;
         let port = match port {
@@ -224,7 +238,9 @@ mod tests {
             ("pve1:0", "the port '0'"),
             ("pve1:65536", "the port '65536'"),
             ("pve1:+80", "the port '+80'"),
-            ("https://pve1:8006", "port '//pve1:8006'"),
+            ("https://pve1:8006", "write HOST[:PORT] without https://"),
+            ("http://10.0.0.1:8006", "HOST[:PORT] without http://"),
+            ("https://pve1", "HOST[:PORT] without https://"),
             ("pve1/path", "contains '/'"),
             ("[::1", "IPv6"),
             ("[::1]x", "IPv6"),
