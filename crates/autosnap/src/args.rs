@@ -262,7 +262,7 @@ pub struct JobArgs {
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, hide_short_help = true,
           value_parser = crate::settings::parse_duration)]
     pub removal_budget: Option<std::time::Duration>,
-    /// What to do while another run on this machine has the same label and hosts.
+    /// What to do while another run on this machine has the same label, guests and hosts.
     #[arg(long, value_name = "ACTION", help_heading = EXECUTION, value_enum, ignore_case = true, default_value = "wait",
           hide_short_help = true)]
     pub on_overlap: OnOverlap,
@@ -275,7 +275,7 @@ pub struct JobArgs {
     pub output: JobOutput,
 }
 
-/// What a run does while another one has the same label and hosts.
+/// What a run does while another one has the same label, guests and hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnOverlap {
     /// Wait until it has ended, and fail if that takes too long.

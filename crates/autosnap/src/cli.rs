@@ -3,7 +3,9 @@
 
 mod further;
 
+use std::error::Error as _;
 use std::ffi::OsString;
+use std::num::{IntErrorKind, ParseIntError};
 
 use autosnap_core::outcome::ExitStatus;
 use clap::FromArgMatches;
@@ -97,7 +99,7 @@ fn usage_fault(error: &clap::Error) -> Fault {
     {
         return Fault::usage(format!("'{value}' is neither true nor false, for {option}"));
     }
-    let text = error.render().to_string();
+    let text = in_plain_words(error, error.render().to_string());
     let message = text.split("\n\nUsage:").next().unwrap_or_default();
     let message = message
         .split("\n\nFor more information")
@@ -105,6 +107,27 @@ fn usage_fault(error: &clap::Error) -> Fault {
         .unwrap_or_default();
     Fault::usage(message.trim_start_matches("error: ").trim_end())
         .hint("the option --help, also behind a command, explains all options")
+}
+
+/// The message of clap, with words of ours for what Rust says about a number that is none.
+fn in_plain_words(error: &clap::Error, text: String) -> String {
+    let value = error
+        .get(ContextKind::InvalidValue)
+        .map(ToString::to_string);
+    let source = error
+        .source()
+        .and_then(|source| source.downcast_ref::<ParseIntError>());
+    let (Some(value), Some(source)) = (value, source) else {
+        return text;
+    };
+    let ours = match source.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
+            format!("'{value}' is out of all bounds")
+        }
+        // Rust's own enumeration, to which more may be added.
+        _ => format!("'{value}' is not a number"),
+    };
+    text.replace(&source.to_string(), &ours)
 }
 
 /// The exit status, unless what was to be printed was not.
@@ -198,7 +221,7 @@ fn run_job(
         } = &connection.options;
         let trust = trust.clone();
         // Held until the last report is written.
-        let _way = match further::enter(settings, job, endpoints, &console).await? {
+        let _way = match further::enter(settings, job, &root.vmid, endpoints, &console).await? {
             Way::Leave => return Ok(ExitStatus::Success),
             way @ Way::Go { .. } => way,
         };

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The lock against overlapping runs: `--on-overlap`.
 //!
-//! A run of `snap` or `clean` holds an advisory lock on one file for its label and hosts, so that a
-//! second one on this machine waits, leaves or fails. The system takes the lock away when the
+//! A run of `snap` or `clean` holds an advisory lock on one file for its label, its selection of
+//! guests and its hosts, so that a second one on this machine waits, leaves or fails. The system takes the lock away when the
 //! process ends, however it ends. The file is removed at the end of a run, while it is still locked:
 //! whoever gets the lock of a file that has lost its name meanwhile takes the next one.
 //!
-//! Limits: the lock knows runs of the same user on the same machine that name the same hosts. It does
-//! not look at the selection: runs of one label for different guests take turns.
-//! Between machines and users PVE's own locks keep snapshots whole.
+//! Limits: the lock knows runs of the same user on the same machine that name the same hosts and
+//! write the same `--vmid`. What a selection stands for is not known before PVE is asked, so it counts
+//! as it was typed: `100,101` and `101,100` do not meet, and neither do selections that share a guest;
+//! two lines of a crontab with one label for different guests run side by side, as with the C# tool.
+//! There, and between machines and users, PVE's own locks keep snapshots whole.
 //!
 //! The files lie in a folder of the user's own, mode 0700, in the first of these that works:
 //! `/run/lock`, `$XDG_RUNTIME_DIR`, the folder for temporary files. `/run/lock` comes first because
@@ -82,27 +84,36 @@ impl fmt::Display for Holder {
         match &self.0 {
             Some(who) => write!(
                 formatter,
-                "another run has this label and these hosts: {who}"
+                "another run has this label, these guests and these hosts: {who}"
             ),
-            None => formatter.write_str("another run has this label and these hosts"),
+            None => formatter.write_str("another run has this label, these guests and these hosts"),
         }
     }
 }
 
 impl Overlap {
-    /// The lock of a label on a cluster, told by its hosts in any order.
-    pub fn new(action: OnOverlap, timeout: Duration, label: &str, hosts: &[Endpoint]) -> Self {
+    /// The lock of a label and a selection of guests, as typed, on a cluster, told by its hosts in
+    /// any order.
+    pub fn new(
+        action: OnOverlap,
+        timeout: Duration,
+        label: &str,
+        selection: &str,
+        hosts: &[Endpoint],
+    ) -> Self {
         let mut hosts: Vec<String> = hosts
             .iter()
             .map(|host| host.to_string().to_ascii_lowercase())
             .collect();
         hosts.sort_unstable();
         hosts.dedup();
+        // No host has a line break in its name.
+        let identity = format!("{}\n{}", hosts.join(","), selection.trim());
         Self {
             action,
             timeout,
             // A label has letters, digits, `-` and `_` only.
-            name: format!("{label}-{:016x}.lock", digest(&hosts.join(","))),
+            name: format!("{label}-{:016x}.lock", digest(&identity)),
         }
     }
 

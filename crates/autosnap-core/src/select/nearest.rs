@@ -11,6 +11,10 @@ use super::term::{Matcher, Term};
 /// How alike two names must be (Jaro-Winkler, 0 to 1) for one to be proposed for the other.
 const ALIKE: f64 = 0.65;
 
+/// The groups that a name follows, and the one that stands alone, without their `@`.
+const NAMED_GROUPS: [&str; 3] = ["node", "pool", "tag"];
+const ALL: &str = "all";
+
 /// The nearest term that matches something in the inventory, if there is one near enough.
 pub(super) fn nearest_term(term: &Term, inventory: &Inventory) -> Option<String> {
     let nearest = match &term.matcher {
@@ -40,6 +44,21 @@ pub(super) fn nearest_term(term: &Term, inventory: &Inventory) -> Option<String>
     nearest.map(|nearest| format!("{sign}{nearest}"))
 }
 
+/// The group that was meant by an `@` with a word that is none: `@pool-prod` for `@pol-prod`. What
+/// exists plays no part, as the word is wrong in any cluster.
+pub(super) fn nearest_group(term: &str) -> Option<String> {
+    let word = term.strip_prefix('@')?;
+    let near =
+        |group: &&str, typed: &str| strsim::damerau_levenshtein(group, &typed.to_lowercase()) == 1;
+    match word.split_once('-') {
+        Some((typed, name)) if !name.is_empty() => NAMED_GROUPS
+            .iter()
+            .find(|group| near(group, typed))
+            .map(|group| format!("@{group}-{name}")),
+        Some(_) | None => near(&ALL, word).then(|| format!("@{ALL}")),
+    }
+}
+
 /// The most alike of the existing names, the first in the alphabet of equally alike ones.
 fn nearest<'a>(wanted: &str, existing: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     existing
@@ -55,12 +74,18 @@ fn nearest<'a>(wanted: &str, existing: impl Iterator<Item = &'a str>) -> Option<
 }
 
 /// The ID that looks most like the wanted one, then the closest number: people mistype digits.
+/// One that would take more than a slip of the finger, two in long numbers, is another guest.
 fn nearest_id(wanted: Vmid, inventory: &Inventory) -> Option<Vmid> {
     let text = wanted.to_string();
-    ids(inventory).min_by_key(|vmid| {
-        let typing = strsim::damerau_levenshtein(&text, &vmid.to_string());
-        (typing, vmid.get().abs_diff(wanted.get()), *vmid)
-    })
+    let most_slips = if text.len() < 5 { 1 } else { 2 };
+    ids(inventory)
+        .map(|vmid| {
+            let slips = strsim::damerau_levenshtein(&text, &vmid.to_string());
+            (slips, vmid.get().abs_diff(wanted.get()), vmid)
+        })
+        .filter(|(slips, _, _)| *slips <= most_slips)
+        .min()
+        .map(|(_, _, vmid)| vmid)
 }
 
 fn nearest_name(name: &str, inventory: &Inventory) -> Option<String> {

@@ -17,6 +17,8 @@ use std::fmt;
 
 use crate::guest::{Guest, Vmid};
 
+use super::nearest::nearest_group;
+
 /// A selection that cannot be meant, with what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
@@ -60,11 +62,14 @@ pub enum SelectionError {
     },
     /// An `@` with a word that means nothing.
     #[error(
-        "`{term}` is no group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`"
+        "`{term}` is no group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`{}",
+        proposal(nearest.as_deref())
     )]
     Group {
         /// The term.
         term: String,
+        /// The group that was probably meant, ready to be typed.
+        nearest: Option<String>,
     },
     /// A group without the name it needs.
     #[error("`{term}` lacks the name of a {kind} after the `-`")]
@@ -203,6 +208,7 @@ impl Matcher {
         if lower.starts_with('@') {
             return Err(SelectionError::Group {
                 term: term.to_owned(),
+                nearest: nearest_group(term),
             });
         }
         if term.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -271,6 +277,12 @@ impl Group {
             Ok((self.matcher)(name.to_owned()))
         }
     }
+}
+
+fn proposal(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| {
+        format!("; the nearest is `{nearest}`")
+    })
 }
 
 /// Whether a pool is the other one or nested in it; PVE writes the parents of a pool before its

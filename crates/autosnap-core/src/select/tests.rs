@@ -215,7 +215,7 @@ fn what_cannot_be_meant_is_refused_with_the_way_out() {
         ),
         (
             "@pools-x",
-            "`@pools-x` is no group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`",
+            "`@pools-x` is no group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`; the nearest is `@pool-x`",
         ),
         (
             "@",
@@ -241,6 +241,27 @@ fn what_cannot_be_meant_is_refused_with_the_way_out() {
     }
 }
 
+#[test]
+fn a_mistyped_group_is_named_with_the_one_that_was_meant() {
+    for (term, nearest) in [
+        ("@pol-prod", Some("@pool-prod")),
+        ("@Tags-App-1", Some("@tag-App-1")),
+        ("@ndoe-pve1", Some("@node-pve1")),
+        ("@al", Some("@all")),
+        ("@pol-", None),
+        ("@vm-100", None),
+        ("@", None),
+    ] {
+        let Err(error @ SelectionError::Group { .. }) = Selection::parse(term) else {
+            panic!("{term} is no group");
+        };
+        let told = error.to_string();
+        let proposed = told.split_once("; the nearest is ").map(|(_, name)| name);
+        let expected = nearest.map(|nearest| format!("`{nearest}`"));
+        assert_eq!(proposed, expected.as_deref(), "{term}");
+    }
+}
+
 /// Found by fuzzing: the name was proposed, and as a term meant the guests of a node `in-one`.
 #[test]
 fn a_guest_whose_name_is_another_term_is_proposed_by_its_id() {
@@ -255,6 +276,10 @@ fn a_guest_whose_name_is_another_term_is_proposed_by_its_id() {
 #[test]
 fn a_term_without_guests_is_named_with_the_nearest_one() {
     for (selection, message) in [
+        (
+            "7777",
+            "`7777` matches no guest: no guest has this ID, or this login may not see it (VM.Audit)",
+        ),
         (
             "1000",
             "`1000` matches no guest: no guest has this ID, or this login may not see it (VM.Audit); the nearest is `100`",

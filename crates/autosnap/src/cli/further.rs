@@ -62,6 +62,7 @@ pub(super) fn fingerprint(args: &FingerprintArgs) -> Result<ExitStatus, Fault> {
 pub(super) async fn enter(
     settings: &JobSettings,
     args: &JobArgs,
+    selection: &str,
     hosts: &[Endpoint],
     console: &Console,
 ) -> Result<Way, Fault> {
@@ -69,7 +70,13 @@ pub(super) async fn enter(
         return Ok(Way::Go { _lock: None });
     }
     let label = settings.label.as_str();
-    let overlap = Overlap::new(args.on_overlap, args.overlap_timeout, label, hosts);
+    let overlap = Overlap::new(
+        args.on_overlap,
+        args.overlap_timeout,
+        label,
+        selection,
+        hosts,
+    );
     let entry = overlap.enter(|holder| console.error(&format!("waiting: {holder}")));
     match entry.await {
         Entry::Go(held) => Ok(Way::Go { _lock: Some(held) }),

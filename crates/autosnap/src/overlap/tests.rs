@@ -5,7 +5,7 @@ use super::*;
 
 fn overlap(action: OnOverlap) -> Overlap {
     let hosts = ["pve1:8006".parse().unwrap()];
-    Overlap::new(action, Duration::from_secs(3600), "daily", &hosts)
+    Overlap::new(action, Duration::from_secs(3600), "daily", "@all", &hosts)
 }
 
 async fn enter(overlap: &Overlap, folder: &Path) -> Entry {
@@ -13,20 +13,32 @@ async fn enter(overlap: &Overlap, folder: &Path) -> Entry {
 }
 
 fn name(label: &str, hosts: &str) -> String {
+    name_for(label, "@all", hosts)
+}
+
+fn name_for(label: &str, selection: &str, hosts: &str) -> String {
     let hosts = hosts
         .parse::<pve_client::HostList>()
         .unwrap()
         .into_endpoints();
-    Overlap::new(OnOverlap::Wait, Duration::ZERO, label, &hosts).name
+    Overlap::new(OnOverlap::Wait, Duration::ZERO, label, selection, &hosts).name
 }
 
 #[test]
-fn the_name_stands_for_label_and_hosts_in_any_order() {
+fn the_name_stands_for_label_guests_and_hosts_in_any_order() {
     assert_eq!(name("daily", "pve1,PVE2:8006"), name("daily", "pve2,pve1"));
     assert_ne!(name("daily", "pve1"), name("weekly", "pve1"));
     assert_ne!(name("daily", "pve1"), name("daily", "pve1:8007"));
     // Written down: another version of the program must find the same name.
-    assert_eq!(name("daily", "pve1"), "daily-b26c2887c5bfd38f.lock");
+    assert_eq!(name("daily", "pve1"), "daily-5a0bce9b6398273c.lock");
+}
+
+/// Two lines of a crontab with one label, as the C# tool ran them.
+#[test]
+fn runs_for_other_guests_do_not_take_turns() {
+    let name = |selection| name_for("daily", selection, "pve1");
+    assert_ne!(name("100:199"), name("200:299"));
+    assert_eq!(name("100:199"), name(" 100:199 "));
 }
 
 #[tokio::test]

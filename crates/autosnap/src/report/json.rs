@@ -4,7 +4,7 @@
 //! A versioned type of its own, so that the core can change without breaking anybody's script:
 //! fields are added, never renamed or removed, while `version` stays 1.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use autosnap_core::event::{Effect, Event, Failure, GuestEnd, Header};
 use autosnap_core::guest::Vmid;
@@ -23,11 +23,11 @@ pub struct JsonReport {
     pretty: bool,
     started: Timestamp,
     header: Option<Header>,
-    plan: Option<Arc<Plan>>,
     warnings: Vec<String>,
     outcome: Outcome,
     error: Option<String>,
     guests: Vec<GuestRecord>,
+    positions: HashMap<Vmid, usize>,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,23 +89,27 @@ impl JsonReport {
             pretty,
             started,
             header: None,
-            plan: None,
             warnings: Vec::new(),
             outcome: Outcome::default(),
             error: None,
             guests: Vec::new(),
+            positions: HashMap::new(),
         }
     }
 
-    fn planned(&mut self, plan: &Arc<Plan>) {
-        self.plan = Some(Arc::clone(plan));
+    fn planned(&mut self, plan: &Plan) {
         self.guests = plan.guests.iter().map(GuestRecord::new).collect();
+        self.positions = plan
+            .guests
+            .iter()
+            .enumerate()
+            .map(|(index, guest)| (guest.guest.vmid, index))
+            .collect();
     }
 
     fn guest(&mut self, vmid: Vmid) -> Option<&mut GuestRecord> {
-        self.guests
-            .iter_mut()
-            .find(|guest| guest.vmid == vmid.get())
+        let position = *self.positions.get(&vmid)?;
+        self.guests.get_mut(position)
     }
 
     fn failed(
@@ -246,7 +250,12 @@ impl Sink for JsonReport {
                         self.guest(*vmid).and_then(|guest| guest.reason.take()),
                     ),
                     GuestEnd::Failed => ("failed", None),
-                    GuestEnd::Vetoed => ("vetoed", None),
+                    GuestEnd::Vetoed => {
+                        let created = self
+                            .guest(*vmid)
+                            .is_some_and(|guest| guest.created.is_some());
+                        ("vetoed", Some(words::vetoed(created).to_owned()))
+                    }
                     GuestEnd::NotReached => ("not-reached", None),
                 };
                 if let Some(guest) = self.guest(*vmid) {

@@ -3,7 +3,7 @@
 //!
 //! What concerns a guest is gathered until the guest is finished, then printed as one block.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -24,6 +24,8 @@ pub struct Text {
     plan: Option<Arc<Plan>>,
     positions: HashMap<Vmid, usize>,
     blocks: HashMap<Vmid, String>,
+    /// Guests whose snapshot was taken.
+    created: HashSet<Vmid>,
     outcome: Outcome,
     debug: bool,
 }
@@ -37,6 +39,7 @@ impl Text {
             plan: None,
             positions: HashMap::new(),
             blocks: HashMap::new(),
+            created: HashSet::new(),
             outcome: Outcome::default(),
             debug,
         }
@@ -118,6 +121,9 @@ impl Text {
                 }
             }
             GuestEnd::Failed => {}
+            GuestEnd::Vetoed if self.created.contains(&vmid) => {
+                self.line(vmid, "Removals left out: the hook said no");
+            }
             GuestEnd::Vetoed => self.line(vmid, "Left out: the hook said no"),
             GuestEnd::NotReached => self.line(vmid, "Left out: the run was asked to stop"),
         }
@@ -177,7 +183,7 @@ impl Text {
             let name = full_name(&plan.guest);
             let reasons = match &failed.end {
                 GuestEnd::Refused(refusal) => words::refusal(&plan.guest, refusal).0,
-                GuestEnd::Vetoed => "the hook said no".to_owned(),
+                GuestEnd::Vetoed => words::vetoed(self.created.contains(&failed.vmid)).to_owned(),
                 GuestEnd::NotReached => "not reached".to_owned(),
                 GuestEnd::Failed if failed.steps.is_empty() => {
                     "removals are left to the next run".to_owned()
@@ -200,6 +206,9 @@ impl Text {
 impl Sink for Text {
     fn observe(&mut self, event: &Event) {
         self.outcome.observe(event);
+        if let Event::Created { vmid, .. } = event {
+            self.created.insert(*vmid);
+        }
         match event {
             Event::RunStarted(header) => {
                 self.console.out(&head(header));

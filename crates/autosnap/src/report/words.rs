@@ -20,7 +20,8 @@ pub(super) fn skip(skip: &Skip) -> String {
     }
 }
 
-/// Why a guest did not get what was asked for; the second line says more.
+/// Why a guest did not get what was asked for; the second line says more, as `hint: …` where it
+/// says what to do.
 pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> (String, Option<String>) {
     let locked = |lock: &str| match guest.kind {
         GuestKind::Qemu => format!("VM is locked ({lock})"),
@@ -34,19 +35,19 @@ pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> (String, Option<Strin
         Refusal::Unreadable(message) => (message.clone(), None),
         Refusal::Locked(lock) => (
             locked(lock),
-            Some("try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned()),
+            Some("hint: try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned()),
         ),
         Refusal::Stuck { lock, snapshot } => (
-            format!("{}, and no task is seen to run for it", locked(lock)),
+            format!("{}, and no task that this login can see works on it", locked(lock)),
             Some(format!(
-                "most likely left over; when no task runs on it, as root on {}: {}",
+                "hint: look at the guest's tasks in PVE first; if none runs on it, as root on {}: {}",
                 guest.node,
                 repair_command(guest.kind, guest.vmid, snapshot.as_deref())
             )),
         ),
         Refusal::NameTaken(name) => (
             format!("snapshot name '{name}' already used"),
-            Some("in the repeated hour at the end of summer time names repeat; put more into --timestamp-format".to_owned()),
+            Some("hint: in the repeated hour at the end of summer time names repeat; put more into --timestamp-format".to_owned()),
         ),
     }
 }
@@ -79,6 +80,15 @@ pub(super) fn drop_reason(reason: DropReason) -> &'static str {
         DropReason::Gone => "it is gone already",
         DropReason::Replaced => "another snapshot has its name now",
         DropReason::KeptNow => "with what is there now, it is kept",
+    }
+}
+
+/// What a hook that said no kept from being done; by then the snapshot may be there.
+pub(super) fn vetoed(created: bool) -> &'static str {
+    if created {
+        "removals left out: the hook said no"
+    } else {
+        "left out: the hook said no"
     }
 }
 
@@ -118,4 +128,40 @@ pub(super) fn interruption(interruption: Interruption) -> String {
         Interruption::ServerLost => "the server is lost",
     };
     format!("WARNING: {what}; nothing new is started, guests under way are finished")
+}
+
+#[cfg(test)]
+mod tests {
+    use autosnap_core::guest::{GuestStatus, Vmid};
+
+    use super::*;
+
+    /// Without `Sys.Audit` PVE lists a login's own tasks only: nothing may be concluded from none.
+    #[test]
+    fn a_stuck_guest_is_to_be_looked_at_before_it_is_unlocked() {
+        let guest = Guest {
+            vmid: Vmid::new(100).unwrap(),
+            kind: GuestKind::Qemu,
+            node: "pve1".to_owned(),
+            name: None,
+            status: GuestStatus::Running,
+            pool: None,
+            tags: Vec::new(),
+            lock: None,
+            template: false,
+        };
+        let stuck = Refusal::Stuck {
+            lock: "snapshot".to_owned(),
+            snapshot: None,
+        };
+        let (text, hint) = refusal(&guest, &stuck);
+        assert_eq!(
+            text,
+            "VM is locked (snapshot), and no task that this login can see works on it"
+        );
+        assert_eq!(
+            hint.unwrap(),
+            "hint: look at the guest's tasks in PVE first; if none runs on it, as root on pve1: qm unlock 100"
+        );
+    }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Two runs of the same label on the same hosts, of which the first is held up by its hook.
+//! Two runs of the same label for the same guests on the same hosts, of which the first is held up by its hook.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -83,6 +83,12 @@ fn a_second_run_leaves_or_fails_or_gives_up_and_a_dry_run_does_not_care() {
     let (status, _, stderr) = run(&mut snap(&simulator, &["--overlap-timeout=0"]));
     assert_eq!(status, 1);
     assert!(stderr.contains("has not ended within 0 s"), "{stderr}");
+
+    // The last --vmid counts.
+    let others = ["--on-overlap=fail", "--vmid=999999"];
+    let (_, stdout, stderr) = run(&mut snap(&simulator, &others));
+    assert!(!stderr.contains("another run"), "{stderr}");
+    assert!(stdout.contains("'999999' NOT FOUND"), "{stdout}");
 
     let (status, _, stderr) = run(&mut snap(&simulator, &["--on-overlap=fail", "--dry-run"]));
     assert_eq!(status, 0, "{stderr}");

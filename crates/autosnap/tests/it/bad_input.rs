@@ -102,6 +102,34 @@ fn options_that_are_missing_or_unknown() {
 }
 
 #[test]
+fn what_is_no_number_is_told_in_plain_words() {
+    let lab = lab();
+    for (option, told) in [
+        ("--keep=abc", "'abc' is not a number"),
+        ("--keep=", "'' is not a number"),
+        ("--timeout=1.5", "'1.5' is not a number"),
+        ("--max-parallel=x", "'x' is not a number"),
+        (
+            "--keep=99999999999999999999",
+            "'99999999999999999999' is out of all bounds",
+        ),
+        ("--keep=101", "101 is not in 1..=100"),
+    ] {
+        let output = lab.bare([
+            "--host=pve1",
+            "--api-token=file:token",
+            "--vmid=100",
+            "snap",
+            "--label=daily",
+            "--keep=1",
+            option,
+        ]);
+        output.assert_status(2).assert_err(told);
+        assert!(!output.stderr.contains("in string"), "{output}");
+    }
+}
+
+#[test]
 fn a_host_that_is_not_given_or_malformed() {
     let lab = lab();
     for (host, named) in [
@@ -110,7 +138,8 @@ fn a_host_that_is_not_given_or_malformed() {
         ("pve1,,pve2", "empty"),
         ("pve1:port", "pve1:port"),
         ("pve1:99999", "pve1:99999"),
-        ("https://pve1:8006", "https://pve1:8006"),
+        ("https://pve1:8006", "without https://"),
+        ("http://10.0.0.1:8006", "without http://"),
         ("pve 1", "pve 1"),
         ("[::1", "[::1"),
     ] {

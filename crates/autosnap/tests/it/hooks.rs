@@ -302,6 +302,26 @@ fn lab_with_failing_removal() -> Lab {
 }
 
 #[test]
+fn a_no_to_removals_does_not_deny_the_snapshot() {
+    let lab = lab();
+    lab.file("fail-snap-remove-pre", "");
+    let command = "snap --keep=1 --hook-failure=skip-guest";
+    let output = run(&lab, command);
+    output
+        .assert_status(1)
+        .assert_out("Removals left out: the hook said no\n")
+        .assert_out("web01 on pve1: removals left out: the hook said no\n");
+    assert!(!output.stdout.contains("\nLeft out"), "{output}");
+    let output = run(
+        &lab,
+        &format!("{command} --output=Json --timestamp-format=yyyyMMddHHmmssfff"),
+    );
+    output
+        .assert_status(1)
+        .assert_out(r#""result":"vetoed","reason":"removals left out: the hook said no""#);
+}
+
+#[test]
 fn a_hook_that_hangs_is_ended() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
     lab.script(
@@ -312,7 +332,8 @@ fn a_hook_that_hangs_is_ended() {
     output
         .assert_status(1)
         .assert_out("Script was ended: it ran longer than --hook-timeout allows\n")
-        .assert_out("Left out: the hook said no\n");
+        .assert_out("Left out: the hook said no\n")
+        .assert_out("web01 on pve1: left out: the hook said no\n");
     assert_eq!(lab.changes(), [] as [&str; 0]);
 }
 
