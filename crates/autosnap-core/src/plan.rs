@@ -138,7 +138,7 @@ pub enum Refusal {
     Unreadable(String),
     /// Somebody holds it locked.
     Locked(String),
-    /// It is locked by a snapshot task that is not seen to run: most likely a left-over.
+    /// It is locked by a snapshot task that is not seen to run: perhaps a left-over.
     Stuck {
         /// The lock.
         lock: String,

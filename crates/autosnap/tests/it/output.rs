@@ -273,7 +273,7 @@ fn the_report_for_programs() {
       "removed": 2,
       "postponed": 0,
       "warnings": [
-        "`-999` matches no guest: no guest has this ID, or this login may not see it (VM.Audit); the nearest is `-300`"
+        "`-999` matches no guest: no guest has this ID, or this login may not see it (VM.Audit)"
       ],
       "error": null,
       "guests": [
