@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! When the answer to a creation or removal was lost: the truth is looked up, never asked for again.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use autosnap_core::event::{Effect, Success};
+use pve_client::{Error, TaskFilter, TaskSource, Upid};
+use tokio::time::Instant;
+
+use super::super::{Engine, explain};
+use super::{End, Operation, Place, Seen};
+
+/// How long a lost request is looked for. Whoever passes it on gives up after 30 s
+/// (`PVE/APIServer/AnyEvent.pm`), so that it may still arrive until then.
+const LOOK_FOR: Duration = Duration::from_secs(35);
+/// How far a node's clock may be behind that of the host we talk to for its task still to be
+/// recognised as ours.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+/// The same while nothing is known of the host's clock.
+const UNKNOWN_CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+
+impl Engine {
+    /// The answer was lost: looks for the effect or the task until the time is up.
+    ///
+    /// Only the effect is certain. A task of the right kind that has failed may be that of another
+    /// run with the same token, while our request is still on its way, so it never ends the search
+    /// and never allows sending again.
+    pub(super) async fn look_for(
+        &self,
+        place: &mut Place,
+        operation: &Operation<'_>,
+        error: &Error,
+        sent_at: SystemTime,
+    ) -> End {
+        tracing::debug!(vmid = %place.vmid, %error, "the answer was lost; looking for its effect");
+        let deadline = Instant::now() + LOOK_FOR.min(self.options.timeout);
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let seen = self.see(place, operation).await;
+            if seen == Some(Seen::Done) {
+                return End::Done(Success {
+                    adopted: true,
+                    ..Success::default()
+                });
+            }
+            if let Some(upid) = self.own_task(place, operation, sent_at).await {
+                match self.follow(place, operation, &upid).await {
+                    End::Done(success) if self.see(place, operation).await == Some(Seen::Done) => {
+                        return End::Done(Success {
+                            adopted: true,
+                            ..success
+                        });
+                    }
+                    End::Failed(failure) if leaves_traces(failure.effect) => {
+                        return End::Failed(failure);
+                    }
+                    End::Done(_) | End::Locked(_) | End::Gone | End::Failed(_) => {}
+                }
+            }
+            if Instant::now() >= deadline {
+                return End::Failed(explain::lost(
+                    place,
+                    operation.snapshot_name(),
+                    error,
+                    seen == Some(Seen::Half),
+                ));
+            }
+            tokio::time::sleep(pause.min(deadline - Instant::now())).await;
+            pause = (pause * 3 / 2).min(Duration::from_secs(3));
+        }
+    }
+
+    /// A task of the guest that may be the one whose answer was lost, the newest first.
+    async fn own_task(
+        &self,
+        place: &Place,
+        operation: &Operation<'_>,
+        sent_at: SystemTime,
+    ) -> Option<Upid> {
+        let (lead, tolerance) = match self.client.clock_difference() {
+            Some(lead) => (lead, CLOCK_TOLERANCE),
+            None => (0, UNKNOWN_CLOCK_TOLERANCE),
+        };
+        let since = sent_at
+            .checked_sub(tolerance)?
+            .duration_since(UNIX_EPOCH)
+            .ok()?;
+        let since = i64::try_from(since.as_secs()).ok()?.saturating_add(lead);
+        let filter = TaskFilter {
+            vmid: Some(place.vmid.get()),
+            source: TaskSource::All,
+            since: Some(since),
+            kind: Some(operation.task_type(place.kind).to_owned()),
+            limit: Some(10),
+        };
+        let tasks = self.client.node_tasks(&place.node, &filter).await.ok()?;
+        let mut tasks = tasks.into_iter().map(|task| task.upid);
+        tasks.find(|upid| upid.user() == self.options.identity && !place.followed.contains(upid))
+    }
+}
+
+/// Whether a failed task has left the guest in a state that must be told as it is.
+fn leaves_traces(effect: Effect) -> bool {
+    match effect {
+        Effect::StillRunning | Effect::HalfDone => true,
+        Effect::None | Effect::Unknown => false,
+    }
+}
