@@ -79,7 +79,8 @@ impl ApiToken {
     /// `@` (LDAP logins), the realm and the token ID start with a letter.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
         let text = text.trim();
-        let text = text.strip_prefix("PVEAPIToken=").unwrap_or(text);
+        // All of them: what is left must not read as another token once it is written down again.
+        let text = text.trim_start_matches("PVEAPIToken=");
         // From the end, where the parts are strict: a login may contain both characters.
         let (id, secret) = text.rsplit_once('=').ok_or(TokenError::NoSecret)?;
         let (user, name) = id.rsplit_once('!').ok_or(TokenError::NoTokenId)?;
@@ -213,6 +214,13 @@ mod tests {
         assert_eq!(mail.user(), "a@b.c@ldap");
         let odd = ApiToken::parse(&format!("PVEAPIToken=a=b!c@pve!x={SECRET}")).unwrap();
         assert_eq!(odd.user(), "a=b!c@pve");
+    }
+
+    /// Found by fuzzing: of two headers one was taken off, and the other became part of the user.
+    #[test]
+    fn a_header_noted_down_twice_is_no_part_of_the_user() {
+        let token = ApiToken::parse(&format!("PVEAPIToken=PVEAPIToken=root@pam!x={SECRET}"));
+        assert_eq!(token.unwrap().id(), "root@pam!x");
     }
 
     #[test]
