@@ -9,7 +9,7 @@
 //! schedule within the limits can be faster with these very tasks.
 //!
 //! **Delay.** From the end of a task to the moment its end was known: the answer to the first look
-//! that arrived after it.
+//! that arrived after it, at the task itself or at the list of its node's tasks.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -69,11 +69,13 @@ pub(crate) fn read(entries: &[Entry], guests: &BTreeMap<u32, Place>, slots: Slot
     let requests: Vec<&Request> = entries.iter().filter_map(request).collect();
     let tasks: Vec<&Task> = entries.iter().filter_map(task).collect();
     let connections: HashSet<u64> = requests.iter().map(|request| request.connection).collect();
-    let looks = looks_by_task(&requests);
+    let looks = looks_by_target(&requests);
     let delays: Vec<(f64, f64)> = tasks
         .iter()
         .filter_map(|task| {
-            let known = known_at(looks.get(task.upid.as_str())?, task.moment.at)?;
+            let targets = [task.upid.as_str(), task.node.as_str()];
+            let looks = targets.into_iter().filter_map(|target| looks.get(target));
+            let known = known_at(looks.flatten(), task.moment.at)?;
             let delay = known - task.moment.at;
             Some((delay, delay / task.seconds.max(0.001)))
         })
@@ -116,18 +118,15 @@ fn task(entry: &Entry) -> Option<&Task> {
     }
 }
 
-/// The looks at each task: when each arrived and when it was answered.
-fn looks_by_task<'a>(requests: &[&'a Request]) -> HashMap<&'a str, Vec<(f64, f64)>> {
+/// The looks at each task, and at the list of each node's tasks: when each arrived and when it was
+/// answered.
+fn looks_by_target<'a>(requests: &[&'a Request]) -> HashMap<&'a str, Vec<(f64, f64)>> {
     let mut looks: HashMap<&str, Vec<(f64, f64)>> = HashMap::new();
-    for request in requests {
-        let upid = request
-            .path
-            .strip_suffix("/status")
-            .and_then(|path| path.split_once("/tasks/"));
-        if let Some((_, upid)) = upid {
+    for request in requests.iter().filter(|request| request.method == "GET") {
+        if let Some(target) = target_of(&request.path) {
             let at = request.moment.at;
             looks
-                .entry(upid)
+                .entry(target)
                 .or_default()
                 .push((at, at + request.seconds));
         }
@@ -135,8 +134,19 @@ fn looks_by_task<'a>(requests: &[&'a Request]) -> HashMap<&'a str, Vec<(f64, f64
     looks
 }
 
-fn known_at(looks: &[(f64, f64)], end: f64) -> Option<f64> {
-    let after = looks.iter().filter(|(arrived, _)| *arrived >= end);
+/// The task or the node a look is at.
+fn target_of(path: &str) -> Option<&str> {
+    let path = path.split('?').next()?;
+    let (_, place) = path.split_once("/nodes/")?;
+    let (node, rest) = place.split_once('/')?;
+    match rest {
+        "tasks" => Some(node),
+        _ => rest.strip_prefix("tasks/")?.strip_suffix("/status"),
+    }
+}
+
+fn known_at<'a>(looks: impl Iterator<Item = &'a (f64, f64)>, end: f64) -> Option<f64> {
+    let after = looks.filter(|(arrived, _)| *arrived >= end);
     after.map(|(_, answered)| *answered).min_by(f64::total_cmp)
 }
 
@@ -247,6 +257,19 @@ mod tests {
         assert!((figures.bound - 0.5).abs() < 1e-9, "{figures:?}");
         assert!((figures.node_bound - 0.25).abs() < 1e-9, "{figures:?}");
         assert!((figures.delay - 0.04).abs() < 1e-9, "{figures:?}");
+    }
+
+    #[test]
+    fn looks_are_told_from_other_requests() {
+        let check = |path: &str, expected| assert_eq!(target_of(path), expected, "{path}");
+        check(
+            "/api2/json/nodes/a/tasks/UPID:a:1:/status",
+            Some("UPID:a:1:"),
+        );
+        check("/api2/json/nodes/a/tasks?source=all", Some("a"));
+        check("/api2/json/nodes/a/tasks/UPID:a:1:/log", None);
+        check("/api2/json/nodes/a/qemu/100/snapshot", None);
+        check("/api2/json/version", None);
     }
 
     #[test]

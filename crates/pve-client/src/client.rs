@@ -25,12 +25,14 @@ use crate::types::{
     Resource, SnapshotListing, TaskEntry, TaskFilter, TaskStatus, Version,
 };
 use crate::upid::Upid;
+use crate::watch::Watch;
 
 /// A signed-on connection to a cluster. Cloning is cheap and shares everything.
 #[derive(Clone, Debug)]
 pub struct Client {
     session: Arc<Session>,
     version: Arc<Version>,
+    watch: Arc<Watch>,
 }
 
 /// What was needed so far.
@@ -50,7 +52,11 @@ impl Client {
     pub async fn connect(options: ClientOptions) -> Result<Self, Error> {
         let session = Arc::new(Session::open(options).await?);
         let version = Arc::new(ask_version(&session).await?);
-        let client = Self { session, version };
+        let client = Self {
+            session,
+            version,
+            watch: Arc::default(),
+        };
         tracing::debug!(
             endpoint = %client.current_endpoint(), version = client.version.version, "signed on"
         );
@@ -236,6 +242,11 @@ impl Client {
             .with_some("typefilter", filter.kind.as_deref())
             .with_some("limit", filter.limit);
         self.list(&call).await
+    }
+
+    /// The tasks that are waited for through this client and its clones.
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// How many requests and connections were needed so far.

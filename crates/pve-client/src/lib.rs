@@ -49,6 +49,7 @@ mod transport;
 mod types;
 mod upid;
 mod wait;
+mod watch;
 mod wire;
 
 pub use certificate::PeerCertificate;

@@ -7,6 +7,10 @@
 //! noticed sooner on the whole. A pause is never shorter than twice the time the last
 //! look took: a node that answers slowly is asked less often.
 //!
+//! Tasks of one node that are waited for at the same time are looked at together ([`crate::watch`]):
+//! the list of the node's tasks tells of all of them, and each starts its pause again. A list may
+//! lag behind, so after a while the task itself is asked as well, whatever the lists say.
+//!
 //! A look that fails for a passing reason (no host reachable, an answer lost, the node not
 //! answering) does not end the waiting: the task goes on without us. A look that PVE refuses does.
 
@@ -18,9 +22,14 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::types::{TaskExit, TaskStatus};
 use crate::upid::Upid;
+use crate::watch::{Listing, Place, Sight};
 
 /// The shortest pause between two looks, whatever a policy says.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+/// How long the last look may take once the deadline has passed.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long lists of a node alone are believed where no duration is known.
+const LISTS_ALONE: Duration = Duration::from_secs(2);
 
 /// When to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,35 +132,49 @@ pub enum WaitError {
 impl Client {
     /// Waits until the task is over, and says how it ended. At the deadline one last look is taken
     /// before giving up; giving up does not stop the task.
+    ///
+    /// Tasks of one node that are waited for at the same time, through this client or a clone of
+    /// it, are looked at together.
     pub async fn wait_for_task(
         &self,
         task: &Upid,
         policy: &WaitPolicy,
         deadline: Instant,
     ) -> Result<Waited, WaitError> {
-        let started = Instant::now();
-        let mut last_error = None;
-        let mut running_until = Duration::ZERO;
-        let mut pause = policy.first_pause.max(SHORTEST_PAUSE);
+        let mut turn = Turn::new(policy);
+        let mut place = self.watch().join(task);
         loop {
-            tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
-            let sent = Instant::now();
-            let is_last = sent >= deadline;
-            match self.look(task, deadline, is_last).await {
-                Look::Stopped(exit) => {
-                    return Ok(Waited {
-                        exit,
-                        running_until,
-                        over_at: sent - started,
-                    });
+            let now = Instant::now();
+            let look = if now >= deadline {
+                self.last_look(task).await
+            } else if now >= turn.due {
+                let limit = deadline + GRACE;
+                let looking = self.look(task, &place, turn.asks_itself());
+                tokio::time::timeout_at(limit, looking)
+                    .await
+                    .unwrap_or(Look::OutOfTime)
+            } else {
+                tokio::select! {
+                    biased;
+                    sight = place.sight() => Look::Saw(sight, From::List),
+                    () = tokio::time::sleep_until(turn.due.min(deadline)) => continue,
                 }
-                Look::Running => {
-                    last_error = None;
-                    running_until = sent - started;
+            };
+            match look {
+                Look::Saw(sight, from) => {
+                    if let TaskStatus::Stopped(exit) = sight.status {
+                        return Ok(Waited {
+                            exit,
+                            running_until: turn.running_until,
+                            over_at: sight.sent - turn.started,
+                        });
+                    }
+                    turn.saw_it_run(sight.sent, sight.took, from);
                 }
+                Look::UnderWay => turn.due = turn.next(Duration::ZERO),
                 Look::Failed(error) if error.is_transient() => {
                     tracing::debug!(upid = %task, %error, "a look at the task failed");
-                    last_error = Some(Box::new(error));
+                    turn.look_failed(error, now.elapsed());
                 }
                 Look::Failed(error) => {
                     return Err(WaitError::Unreadable {
@@ -159,42 +182,133 @@ impl Client {
                         error: Box::new(error),
                     });
                 }
-                Look::OutOfTime => break,
+                Look::OutOfTime => return Err(turn.timed_out(task)),
             }
-            if is_last {
-                break;
+            if now >= deadline {
+                return Err(turn.timed_out(task));
             }
-            pause = policy.next_pause(started.elapsed(), sent.elapsed());
         }
-        Err(WaitError::TimedOut {
-            upid: task.clone(),
-            last_error,
-        })
     }
 
-    /// One look. It is cut off at the deadline, but the last one is given a moment.
-    async fn look(&self, task: &Upid, deadline: Instant, is_last: bool) -> Look {
-        const GRACE: Duration = Duration::from_secs(2);
-        let until = if is_last {
-            Instant::now() + GRACE
-        } else {
-            deadline + GRACE
+    /// One look: at the node's list if others wait for tasks there as well, else, or if the list
+    /// does not tell, at the task itself.
+    async fn look(&self, task: &Upid, place: &Place<'_>, itself: bool) -> Look {
+        if itself {
+            return self.look_at(task).await;
+        }
+        let (lister, filter) = match place.listing() {
+            Listing::Mine(lister, filter) => (lister, filter),
+            Listing::UnderWay => return Look::UnderWay,
+            Listing::NotWorthwhile => return self.look_at(task).await,
         };
-        match tokio::time::timeout_at(until, self.task_status(task)).await {
-            Ok(Ok(TaskStatus::Running)) => Look::Running,
-            Ok(Ok(TaskStatus::Stopped(exit))) => Look::Stopped(exit),
-            Ok(Err(error)) => Look::Failed(error),
-            Err(_elapsed) => Look::OutOfTime,
+        let sent = Instant::now();
+        match self.node_tasks(task.node(), &filter).await {
+            Ok(entries) => lister.tell(&entries, sent),
+            Err(error) if error.is_transient() => return Look::Failed(error),
+            Err(error) => {
+                tracing::debug!(node = task.node(), %error, "no list of the node's tasks");
+                lister.close();
+            }
+        }
+        match place.latest(sent) {
+            Some(sight) => Look::Saw(sight, From::List),
+            None => self.look_at(task).await,
+        }
+    }
+
+    /// The deadline has passed: one more look, that is given a moment.
+    async fn last_look(&self, task: &Upid) -> Look {
+        let looking = tokio::time::timeout(GRACE, self.look_at(task));
+        looking.await.unwrap_or(Look::OutOfTime)
+    }
+
+    async fn look_at(&self, task: &Upid) -> Look {
+        let sent = Instant::now();
+        match self.task_status(task).await {
+            Ok(status) => {
+                let took = sent.elapsed();
+                Look::Saw(Sight { status, sent, took }, From::Itself)
+            }
+            Err(error) => Look::Failed(error),
         }
     }
 }
 
 /// What one look saw.
 enum Look {
-    Running,
-    Stopped(TaskExit),
+    Saw(Sight, From),
+    /// Somebody else's look will tell.
+    UnderWay,
     Failed(Error),
     OutOfTime,
+}
+
+/// Who was asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    List,
+    Itself,
+}
+
+/// How far the waiting for one task has come.
+struct Turn<'a> {
+    policy: &'a WaitPolicy,
+    started: Instant,
+    /// When to look again, unless another one's look tells earlier.
+    due: Instant,
+    running_until: Duration,
+    /// When the task itself is asked at the latest, whatever lists say of it: a list may lag.
+    itself_after: Duration,
+    last_error: Option<Box<Error>>,
+}
+
+impl<'a> Turn<'a> {
+    fn new(policy: &'a WaitPolicy) -> Self {
+        let started = Instant::now();
+        Self {
+            policy,
+            started,
+            due: started + policy.first_pause.max(SHORTEST_PAUSE),
+            running_until: Duration::ZERO,
+            itself_after: policy.usual.unwrap_or(LISTS_ALONE) * 5 / 4,
+            last_error: None,
+        }
+    }
+
+    fn asks_itself(&self) -> bool {
+        self.started.elapsed() >= self.itself_after
+    }
+
+    /// A look has seen the task run.
+    fn saw_it_run(&mut self, sent: Instant, took: Duration, from: From) {
+        self.last_error = None;
+        self.running_until = sent - self.started;
+        if from == From::Itself {
+            self.itself_after = self.itself_after.max(self.started.elapsed() * 2);
+        }
+        // Another one's look can only put off what was planned, such as the first look.
+        self.due = if self.asks_itself() {
+            Instant::now()
+        } else {
+            self.due.max(self.next(took))
+        };
+    }
+
+    fn look_failed(&mut self, error: Error, took: Duration) {
+        self.last_error = Some(Box::new(error));
+        self.due = self.next(took);
+    }
+
+    fn timed_out(self, task: &Upid) -> WaitError {
+        WaitError::TimedOut {
+            upid: task.clone(),
+            last_error: self.last_error,
+        }
+    }
+
+    fn next(&self, took: Duration) -> Instant {
+        Instant::now() + self.policy.next_pause(self.started.elapsed(), took)
+    }
 }
 
 fn last_error_text(error: Option<&Error>) -> String {

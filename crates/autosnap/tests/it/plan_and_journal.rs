@@ -7,6 +7,7 @@
 //! are the same in every run; a failing one is made smaller before it is shown.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -52,7 +53,15 @@ struct Case {
     snap: bool,
     keep: usize,
     only_running: bool,
-    max_parallel: usize,
+    limits: Limits,
+}
+
+/// How much may run at once; what is not drawn has its default.
+#[derive(Debug, Clone)]
+struct Limits {
+    total: Option<usize>,
+    per_node: Option<usize>,
+    per_storage: Option<usize>,
 }
 
 impl Drawn {
@@ -105,6 +114,22 @@ impl DrawnGuest {
     }
 }
 
+impl fmt::Display for Limits {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = [
+            ("max-parallel", self.total),
+            ("max-parallel-per-node", self.per_node),
+            ("max-parallel-per-storage", self.per_storage),
+        ];
+        for (name, value) in options {
+            if let Some(value) = value {
+                write!(formatter, "--{name}={value} ")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Case {
     fn vmids(&self) -> impl Iterator<Item = (u32, &DrawnGuest)> {
         (100..).zip(&self.guests)
@@ -116,9 +141,7 @@ impl Case {
     }
 
     fn words(&self) -> String {
-        let Self {
-            keep, max_parallel, ..
-        } = self;
+        let Self { keep, limits, .. } = self;
         let only_running = if self.only_running && self.snap {
             " --only-running"
         } else {
@@ -126,7 +149,7 @@ impl Case {
         };
         let command = if self.snap { "snap" } else { "clean" };
         format!(
-            "--vmid=@all --timestamp-format=yyMMddHHmmssfff --max-parallel={max_parallel} {command} --label=daily --keep={keep}{only_running}"
+            "--vmid=@all --timestamp-format=yyMMddHHmmssfff {limits} {command} --label=daily --keep={keep}{only_running}"
         )
     }
 
@@ -212,16 +235,25 @@ fn cases(obstacles: bool) -> impl Strategy<Value = Case> {
                 snapshots,
             },
         );
-    let command = (any::<bool>(), 1..5_usize, any::<bool>(), 1..6_usize);
+    let command = (any::<bool>(), 1..5_usize, any::<bool>(), limits());
     (prop::collection::vec(guest, 1..6), command).prop_map(
-        |(guests, (snap, keep, only_running, max_parallel))| Case {
+        |(guests, (snap, keep, only_running, limits))| Case {
             guests,
             snap,
             keep,
             only_running,
-            max_parallel,
+            limits,
         },
     )
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let limit = || prop::option::of(1..6_usize);
+    (limit(), limit(), limit()).prop_map(|(total, per_node, per_storage)| Limits {
+        total,
+        per_node,
+        per_storage,
+    })
 }
 
 /// The steps that a dry run printed, by guest: `create 100 autodaily<now>`.

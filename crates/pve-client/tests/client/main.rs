@@ -17,6 +17,7 @@ mod recordings;
 mod sign_on;
 mod simulator;
 mod support;
+mod together;
 mod trust;
 mod waiting;
 mod wire;
