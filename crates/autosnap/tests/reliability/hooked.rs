@@ -77,10 +77,11 @@ impl Hooked {
     /// A shell writes the script: what this process has open for writing could be inherited by the
     /// hook of another schedule, and then nobody may execute it.
     fn script(&self, name: &str, noes: &[String]) -> Hook {
-        let cases: String = noes
-            .iter()
-            .map(|pattern| format!("{})\n  answer=1 ;;\n", pattern.replace(' ', "\\ ")))
-            .collect();
+        let mut cases = String::new();
+        for pattern in noes {
+            cases += &pattern.replace(' ', "\\ ");
+            cases += ")\n  answer=1 ;;\n";
+        }
         let text = format!(
             "#!/bin/sh\nvmid=${{CV4PVE_AUTOSNAP_VMID:-0}}\ncase \"$CV4PVE_AUTOSNAP_PHASE $vmid\" in\n{cases}*)\n  answer=0 ;;\nesac\n\
              echo \"$CV4PVE_AUTOSNAP_PHASE $vmid ${{CV4PVE_AUTOSNAP_SNAP_NAME:--}} $answer\" >>\"$0.calls\"\nexit \"$answer\"\n"

@@ -35,7 +35,7 @@ impl Others {
         for vmid in locked {
             changes.push((millis(random, 1_500), vmid, Change::Unlock));
         }
-        for _ in 0..1 + random.below(2) {
+        for _ in 0..=random.below(2) {
             let vmid = *random.pick(&guests);
             let begin = millis(random, 200);
             changes.push((begin, vmid, Change::Lock));
@@ -66,7 +66,8 @@ impl Others {
     }
 
     /// All of them are done.
-    pub(crate) fn leave(&self, simulator: &Simulator) {
+    pub(crate) fn leave(self, simulator: &Simulator) {
+        drop(self.0);
         simulator.world(|world| {
             for guest in world.guests.values_mut() {
                 guest.lock.take_if(|lock| lock == LOCK);

@@ -93,7 +93,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     });
     simulator.set_faults(FaultPlan::default());
     settle(&simulator);
-    if let Some(others) = &others {
+    if let Some(others) = others {
         others.leave(&simulator);
     }
     check::after_run(&mut state, &simulator, &settings, &disturbed, None)?;
