@@ -389,6 +389,7 @@ impl Engine {
             }),
             Some(Seen::NotDone) if explain::is_lock(&message) => End::Locked(message),
             Some(Seen::Done) if matches!(operation, Operation::Remove { .. }) => End::Gone,
+            _ if explain::is_guest_lock(&message) => End::Locked(message),
             _ => End::Failed(Failure {
                 cause: Cause::Task,
                 effect: match seen {
