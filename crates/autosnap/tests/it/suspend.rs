@@ -10,7 +10,7 @@ use crate::harness::Lab;
 use crate::world::{World, vm};
 
 /// Stops the process, and waits until it stands.
-fn suspend(run: &Run<'_>) {
+pub(crate) fn suspend(run: &Run<'_>) {
     run.signal("STOP");
     let state = || {
         let shown = std::process::Command::new("ps")

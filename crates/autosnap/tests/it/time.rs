@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::clock::Clock;
 use crate::gate::{Gate, Run};
 use crate::harness::{Lab, Output};
+use crate::suspend::suspend;
 use crate::world::{World, credentials, day, vm};
 
 const SNAP: &str = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
@@ -151,6 +152,38 @@ fn a_ticket_that_ended_while_the_machine_slept_is_replaced() {
     assert_eq!(logins(&lab), [200, 200]);
     assert_eq!(refused(&lab), 1);
     assert_eq!(lab.changes().len(), 5);
+}
+
+/// A process that stood still, on a machine that was awake, for longer than it would have waited:
+/// it looks once more before it gives up.
+#[test]
+fn a_time_out_that_passed_while_the_program_stood_still_is_followed_by_a_last_look() {
+    for (task_goes_on, status) in [(3600.0, 0), (60.0, 1)] {
+        let slow = json!({"create": 3600});
+        let lab = Lab::new(&World::of([vm(100, "web01").with("task_seconds", slow)]));
+        let (gate, clock) = (Gate::new(&lab), Clock::new(&lab));
+        let mut command = lab.command();
+        clock.give_to(&mut command);
+        command.stdout(std::process::Stdio::piped());
+        let words = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
+        let mut run = gate.start_as(&lab, WITH_PASSWORD, words, command);
+        go_to(&mut run, "snap-create-pre 100");
+        run.go_on();
+        let looks = |one: &pve_sim::journal::Request| one.path.ends_with("/status");
+        while !lab.simulator.journal().requests().iter().any(looks) {
+            std::thread::yield_now();
+        }
+        suspend(&run);
+        lab.simulator.advance(task_goes_on);
+        clock.ahead(3000, 3000);
+        run.signal("CONT");
+        let output = run.finish();
+        output.assert_status(status);
+        if status == 1 {
+            output.assert_out("<upid>");
+        }
+        assert_eq!(lab.writes().len(), 1, "nothing is sent twice");
+    }
 }
 
 #[test]
