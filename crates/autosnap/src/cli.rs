@@ -130,14 +130,16 @@ fn in_plain_words(error: &clap::Error, text: String) -> String {
     text.replace(&source.to_string(), &ours)
 }
 
-/// The exit status, unless what was to be printed was not.
+/// The exit status. A success of which nothing could be printed is a failure; what is worse stays.
 fn if_written(console: &Console, status: ExitStatus) -> Result<ExitStatus, Fault> {
-    match console.trouble() {
-        None => Ok(status),
-        Some(error) => Err(Fault::failure(format!(
-            "the report could not be written: {error}"
-        ))),
-    }
+    let Some(error) = console.trouble() else {
+        return Ok(status);
+    };
+    let fault = Fault::failure(format!("the report could not be written: {error}"));
+    Err(match status {
+        ExitStatus::Success => fault,
+        exit => Fault { exit, ..fault },
+    })
 }
 
 fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus, Fault> {

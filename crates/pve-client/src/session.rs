@@ -104,7 +104,7 @@ impl Session {
                     .transport
                     .send(call, &ticket.headers(call.method)?)
                     .await;
-                sent.map_err(|error| self.unauthorized(error, AuthenticationProblem::TicketRefused))
+                sent.map_err(|error| self.new_ticket_refused(call, error))
             }
             other => other,
         }
@@ -168,6 +168,29 @@ impl Session {
             obtained,
             generation: generation + 1,
         })
+    }
+
+    /// A ticket issued a moment ago is not accepted. A node that a request is passed on to checks it
+    /// by its own clock, which concerns that node alone.
+    fn new_ticket_refused(&self, call: &Call, error: Error) -> Error {
+        match error {
+            Error::Refused {
+                method,
+                path,
+                status: 401,
+                reason,
+                errors,
+            } if call.path().starts_with("/nodes/") => Error::Refused {
+                method,
+                path,
+                status: 401,
+                reason: format!(
+                    "{reason}: the node does not accept a ticket issued a moment ago; its clock may be off"
+                ),
+                errors,
+            },
+            other => self.unauthorized(other, AuthenticationProblem::TicketRefused),
+        }
     }
 
     /// Turns a 401 into what it means; leaves every other error as it is.

@@ -38,7 +38,7 @@ pub use file::FaultFileError;
 pub use pattern::{Glob, Method, RequestFacts, RequestPattern, TaskFacts, TaskKind, TaskPattern};
 
 /// Seconds that are neither negative nor endless.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct Seconds(f64);
 
@@ -102,16 +102,8 @@ pub enum RequestFault {
     Stall(Seconds),
     /// The request is handled, and answered, only after that long.
     Delay(Seconds),
-    /// The request is not handled but answered so.
-    Answer {
-        /// The HTTP status, for example 595 or 503.
-        status: Status,
-        /// The reason phrase.
-        reason: String,
-        /// The body: text as it is, anything else as JSON; nothing means an empty body.
-        #[serde(default)]
-        body: Value,
-    },
+    /// The request is answered so.
+    Answer(OrderedAnswer),
     /// The node goes offline, and then the request is handled.
     LoseNode {
         /// The node's name.
@@ -122,6 +114,25 @@ pub enum RequestFault {
     /// 500 `got no worker upid - start worker failed`; nothing was done. A real PVE under load
     /// answers so (`PVE/RESTEnvironment.pm`, `fork_worker`).
     StartFailed,
+}
+
+/// An answer that is not what came of the request.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderedAnswer {
+    /// The HTTP status, for example 595 or 503.
+    pub status: Status,
+    /// The reason phrase.
+    pub reason: String,
+    /// The body: text as it is, anything else as JSON; nothing means an empty body.
+    #[serde(default)]
+    pub body: Value,
+    /// The request is handled nevertheless, as when the node's own answer is lost on the way (596).
+    #[serde(default)]
+    pub handled: bool,
+    /// Seconds until the answer comes.
+    #[serde(default)]
+    pub after: Seconds,
 }
 
 /// What happens to a task.

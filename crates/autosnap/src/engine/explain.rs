@@ -16,8 +16,7 @@ use crate::inventory;
 /// Whether PVE refused because somebody else is at work on the guest or its disks, so that the
 /// same request may succeed later. Nothing was changed then.
 pub(super) fn is_lock(message: &str) -> bool {
-    // check_lock in PVE/AbstractConfig.pm.
-    (message.starts_with("VM is locked (") || message.starts_with("CT is locked ("))
+    is_guest_lock(message)
         // lock_file_full in PVE/Tools.pm; cfs_lock in PVE/Cluster.pm.
         || (message.contains("can't lock file") && message.contains("got timeout"))
         || ((message.contains("cfs lock") || message.contains("cfs-lock")) && message.contains("timeout"))
@@ -25,6 +24,12 @@ pub(super) fn is_lock(message: &str) -> bool {
         || message.contains("guest migration lock")
         // A snapshot that `zfs send` is reading.
         || message.contains("dataset is busy")
+}
+
+/// Whether it is the guest's own lock. A task looks at it before it changes anything (`check_lock` in
+/// PVE/AbstractConfig.pm), so that what is half done then is somebody else's work.
+pub(super) fn is_guest_lock(message: &str) -> bool {
+    message.starts_with("VM is locked (") || message.starts_with("CT is locked (")
 }
 
 /// The text PVE itself gives for a lock.

@@ -11,7 +11,7 @@
 mod lost;
 
 use std::collections::HashSet;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use autosnap_core::event::{Cause, Effect, Failure, Interruption, Success};
 use autosnap_core::guest::Vmid;
@@ -166,10 +166,9 @@ impl Engine {
     /// Does it once and finds out how it ended. `place` follows the guest if it has moved.
     pub(super) async fn carry_out(&self, place: &mut Place, operation: &Operation<'_>) -> End {
         let started = Instant::now();
-        let sent_at = SystemTime::now();
         let end = match self.send(place, operation).await {
             Sent::Task(upid) => self.follow(place, operation, &upid).await,
-            Sent::Lost(error) => self.look_for(place, operation, &error, sent_at).await,
+            Sent::Lost(error) => self.look_for(place, operation, &error, started).await,
             Sent::Ended(end) => end,
         };
         match end {
@@ -390,6 +389,7 @@ impl Engine {
             }),
             Some(Seen::NotDone) if explain::is_lock(&message) => End::Locked(message),
             Some(Seen::Done) if matches!(operation, Operation::Remove { .. }) => End::Gone,
+            _ if explain::is_guest_lock(&message) => End::Locked(message),
             _ => End::Failed(Failure {
                 cause: Cause::Task,
                 effect: match seen {

@@ -58,17 +58,23 @@ impl Gate {
     }
 
     /// Starts the program with a stdout of its own.
-    pub(crate) fn start_with<'a>(
+    pub(crate) fn start_with<'a>(&self, lab: &'a Lab, words: &str, command: Command) -> Run<'a> {
+        self.start_as(lab, "--api-token=file:token", words, command)
+    }
+
+    /// Starts the program with a sign-on of its own.
+    pub(crate) fn start_as<'a>(
         &self,
         lab: &'a Lab,
+        sign_on: &str,
         words: &str,
         mut command: Command,
     ) -> Run<'a> {
         let mut child = command
             .arg(format!("--host={}", lab.host()))
-            .arg("--api-token=file:token")
             // A test that forgets to let a hook go on fails instead of hanging.
             .arg("--hook-timeout=30")
+            .args(sign_on.split_whitespace())
             .args(words.split_whitespace())
             .arg(format!("--script={}", self.script.display()))
             .stderr(Stdio::piped())
@@ -121,6 +127,16 @@ impl Run<'_> {
                 phase => phases.push(phase),
             }
         }
+    }
+
+    /// The program has not ended yet.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.end.is_finished()
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Sends the process a signal: `TERM`, `INT`, `HUP`.

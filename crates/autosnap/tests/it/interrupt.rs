@@ -4,7 +4,8 @@
 //! The hook is the synchronisation point: a run is stopped while it waits in a phase.
 
 use std::fs::OpenOptions;
-use std::process::Stdio;
+use std::io::Read;
+use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -240,6 +241,47 @@ fn a_reader_that_leaves_does_not_stop_the_run() {
     drop(reader);
     run.finish().assert_status(0);
     assert_eq!(lab.changes().len(), 5);
+}
+
+/// `script` gives the program a terminal; when it is killed, that terminal is gone: the program gets
+/// a SIGHUP, unless that is ignored, and cannot write any more (EIO).
+#[test]
+fn a_terminal_that_is_closed_ends_the_run_in_order() {
+    for (trap, status, changes) in [("trap : HUP", "130", 1), ("trap '' HUP", "1", 5)] {
+        let lab = lab();
+        let gate = Gate::new(&lab);
+        let made = Command::new("mkfifo")
+            .arg(lab.folder().join("status.pipe"))
+            .status();
+        assert!(made.unwrap().success());
+        let program = env!("CARGO_BIN_EXE_cv4pve-autosnap");
+        lab.script(
+            "inside.sh",
+            &format!("#!/bin/sh\n{trap}\n'{program}' \"$@\"\necho $? >status.pipe\n"),
+        );
+        // `script` takes the command as one text. What follows it here has no blanks but the path
+        // of the gate, which is in this folder.
+        lab.script(
+            "terminal.sh",
+            "#!/bin/sh\nfor word; do words=\"$words '$word'\"; done\nexec script -qec \"./inside.sh $words\" /dev/null\n",
+        );
+        let path = lab.folder().join("terminal.sh");
+        let mut command = lab.command_of(path.to_str().unwrap());
+        command.stdout(Stdio::piped());
+        let mut run = gate.start_with(&lab, SNAP, command);
+        go_to(&mut run, "snap-create-pre 100");
+        run.signal("KILL");
+        // That is `script`; the program lives on.
+        assert_eq!(run.reached(), "ended");
+        run.go_on();
+        go_to(&mut run, "snap-job-end");
+        run.go_on();
+        let mut told = String::new();
+        let mut pipe = std::fs::File::open(lab.folder().join("status.pipe")).unwrap();
+        pipe.read_to_string(&mut told).unwrap();
+        assert_eq!(told.trim(), status, "{trap}");
+        assert_eq!(lab.changes().len(), changes, "{trap}");
+    }
 }
 
 #[test]

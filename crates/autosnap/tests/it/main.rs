@@ -6,7 +6,10 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed preparation fails the test")]
 
+mod answers;
 mod bad_input;
+#[cfg(target_os = "linux")]
+mod clock;
 mod contract;
 mod gate;
 mod harness;
@@ -19,5 +22,9 @@ mod output;
 mod plan_and_journal;
 mod selection;
 mod storage;
+mod suspend;
+#[cfg(target_os = "linux")]
+mod time;
 mod trouble;
+mod two_machines;
 mod world;

@@ -138,6 +138,61 @@ fn a_locked_guest_is_done_when_the_lock_is_gone_in_time() {
     assert_eq!(lab.changes().len(), 2);
 }
 
+/// A run of three removals; the guest gets locked before the second one.
+fn locked_before_the_second_removal(wait: &str, and_then: impl Fn(&Lab)) -> (Lab, Output) {
+    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3, 4])]));
+    let gate = Gate::new(&lab);
+    let words = format!("--vmid=100 clean --label=daily --keep=1 --wait-locked={wait}");
+    let mut run = gate.start(&lab, &words);
+    for _ in 0..2 {
+        while run.reached() != "snap-remove-pre 100" {
+            run.go_on();
+        }
+        if lab.changes().is_empty() {
+            run.go_on();
+        }
+    }
+    let lock = Some("backup".to_owned());
+    lab.simulator
+        .world(|world| world.guests.get_mut(&100).unwrap().lock = lock);
+    run.go_on();
+    // The second removal was asked for, and has met the lock.
+    while lab.writes().len() < 2 {
+        std::thread::yield_now();
+    }
+    and_then(&lab);
+    let output = run.finish();
+    (lab, output)
+}
+
+#[test]
+fn a_guest_that_is_unlocked_between_two_removals_is_finished_and_counted() {
+    let (lab, output) = locked_before_the_second_removal("60s", |lab| {
+        lab.simulator
+            .world(|world| world.guests.get_mut(&100).unwrap().lock = None);
+    });
+    output
+        .assert_status(0)
+        .assert_out("Waiting: VM is locked (backup)\nTrying again after ")
+        .assert_out(
+            "----- 0 snapshots created, 3 removed; guests: 1 done, 0 skipped, 0 failed -----",
+        );
+    assert_eq!(lab.changes().len(), 3);
+    assert_eq!(lab.snapshots(100), ["autodaily240104000000"]);
+}
+
+#[test]
+fn removals_that_were_settled_before_a_lock_are_not_counted_as_left() {
+    let (lab, output) = locked_before_the_second_removal("1s", |_| {});
+    output
+        .assert_status(1)
+        .assert_out("Left to the next run: 1 removal, ")
+        .assert_out(
+            "----- 0 snapshots created, 1 removed; guests: 0 done, 0 skipped, 1 failed -----",
+        );
+    assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
+}
+
 #[test]
 fn what_somebody_removes_during_a_hook_is_counted_before_the_next_removal() {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3, 4])]));

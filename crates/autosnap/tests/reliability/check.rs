@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use autosnap::fault::Fault;
 use autosnap::settings::{Job, JobSettings};
-use autosnap_core::event::{Effect, Event};
+use autosnap_core::event::{Effect, Event, GuestEnd};
 use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::plan::{Decision, Plan};
 use pve_sim::journal::{Action, Mutation};
@@ -299,11 +299,16 @@ fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
             plan.guests.len()
         ));
     }
-    let failed = ran.told.iter().any(|event| {
-        matches!(
-            event,
-            Event::CreationFailed { .. } | Event::RemovalFailed { .. }
-        )
+    let failed = ran.told.iter().any(|event| match event {
+        Event::CreationFailed { .. }
+        | Event::RemovalFailed { .. }
+        | Event::Interrupted(_)
+        | Event::GuestFinished {
+            end: GuestEnd::Vetoed | GuestEnd::NotReached,
+            ..
+        } => true,
+        Event::RemovalsPostponed { reason, .. } => reason.is_failure(),
+        _ => false,
     }) || plan
         .guests
         .iter()
@@ -323,10 +328,10 @@ fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
 /// said so of each of them.
 pub(crate) fn repair(state: &mut State, simulator: &Simulator, ran: &Ran) -> Result<usize, String> {
     let left: Vec<u32> = simulator.world(|world| {
-        let locked = world
-            .guests
-            .iter()
-            .filter(|(vmid, guest)| guest.lock.is_some() && !state.locked_before.contains(vmid));
+        let locked = world.guests.iter().filter(|(vmid, guest)| {
+            let is_others = guest.lock.as_deref() == Some("backup");
+            guest.lock.is_some() && !(is_others && state.locked_before.contains(vmid))
+        });
         locked.map(|(vmid, _)| *vmid).collect()
     });
     for vmid in &left {

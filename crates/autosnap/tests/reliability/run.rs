@@ -22,6 +22,8 @@ use pve_sim::faults::FaultPlan;
 use pve_sim::simulator::{Options, Simulator};
 
 use crate::check::{self, Ran, State};
+use crate::hooked::Hooked;
+use crate::others::Others;
 use crate::random::Random;
 use crate::world;
 
@@ -60,7 +62,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     let mut options = Options::new(world::world(&mut random), world::credentials());
     options.timing.task_seconds = f64::from(random.below(40)) / 1000.0;
     let simulator = Simulator::start(options).map_err(|error| error.to_string())?;
-    let settings = settings(&mut random);
+    let mut settings = settings(&mut random);
     let plan = FaultPlan::parse(&world::faults(&mut random, seed).to_string())
         .map_err(|error| error.to_string())?;
     let kill = random
@@ -69,9 +71,21 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     let mut state = State::of(&simulator);
     let mut tally = Tally::default();
     let now = Zoned::now();
+    // Drawn behind everything else, so that a schedule without them stays what it was.
+    let hooked = (cfg!(unix) && random.percent(20)).then(|| Hooked::random(&mut random));
+    let others = random
+        .percent(10)
+        .then(|| Others::random(&mut random, &simulator));
+    if let Some(hooked) = &hooked {
+        settings.hook = Some(hooked.disturbed());
+        settings.hook_failure = hooked.on_failure;
+    }
+    if others.is_some() {
+        settings.wait_locked = Some(Duration::from_millis(500 + u64::from(random.below(2_000))));
+    }
 
     simulator.set_faults(plan);
-    let disturbed = execute(&simulator, &settings, &now, kill);
+    let disturbed = execute(&simulator, &settings, &now, kill, others.as_ref());
     let faults: u32 = simulator.world(|world| {
         let requests = world.faults.applied_to_requests();
         let tasks = world.faults.applied_to_tasks();
@@ -79,14 +93,27 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     });
     simulator.set_faults(FaultPlan::default());
     settle(&simulator);
+    if let Some(others) = others {
+        others.leave(&simulator);
+    }
     check::after_run(&mut state, &simulator, &settings, &disturbed, None)?;
+    if let Some(hooked) = &hooked {
+        let calls = hooked.after_disturbed(&simulator, &disturbed, settings.limits.total)?;
+        tally.count("hooks called", calls);
+        settings.hook = Some(hooked.mended());
+    }
 
     let repaired = check::repair(&mut state, &simulator, &disturbed)?;
     let mut later = now;
+    // Without faults a run ends well, however busy the machine is.
+    settings.timeout = Duration::from_secs(30);
     loop {
         simulator.advance(3600.0);
         later = later.saturating_add(1.hour());
-        let undisturbed = execute(&simulator, &settings, &later, None);
+        let undisturbed = execute(&simulator, &settings, &later, None, None);
+        if let Some(hooked) = &hooked {
+            tally.count("hooks called", hooked.after_mended(&undisturbed)?);
+        }
         let came_late = check::after_run(
             &mut state,
             &simulator,
@@ -95,7 +122,8 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
             Some(&disturbed),
         )?;
         if !came_late {
-            check::end_state(&state, &simulator, &settings, &undisturbed)?;
+            check::end_state(&state, &simulator, &settings, &undisturbed)
+                .map_err(|broken| format!("{broken}; {:?}", undisturbed.outcome.failed))?;
             break;
         }
     }
@@ -110,6 +138,11 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     tally.count("snapshots created", state.created);
     tally.count("snapshots removed", state.removed);
     tally.count("steps reported as unknown", check::unknown(&disturbed));
+    let put_back = |event: &&Event| matches!(event, Event::GuestDeferred { .. });
+    tally.count(
+        "times a guest was put back for a lock",
+        disturbed.told.iter().filter(put_back).count(),
+    );
     Ok(tally)
 }
 
@@ -143,6 +176,7 @@ fn execute(
     settings: &JobSettings,
     now: &Zoned,
     kill: Option<Duration>,
+    others: Option<&Others>,
 ) -> Ran {
     let from = simulator.journal().len();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -152,6 +186,7 @@ fn execute(
     runtime.block_on(async {
         let (events, mut receiver) = Events::channel();
         let work = work(simulator, settings, now, events.clone());
+        let work = beside(others, simulator, work);
         let result: Option<Result<(), Fault>> = match kill {
             Some(after) => tokio::time::timeout(after, work).await.ok(),
             None => Some(work.await),
@@ -180,6 +215,21 @@ fn execute(
     })
 }
 
+/// The work, while others do what they do.
+async fn beside<T>(
+    others: Option<&Others>,
+    simulator: &Simulator,
+    work: impl Future<Output = T>,
+) -> T {
+    let Some(others) = others else {
+        return work.await;
+    };
+    tokio::select! {
+        result = work => result,
+        never = others.go_on_beside(simulator) => never,
+    }
+}
+
 async fn work(
     simulator: &Simulator,
     settings: &JobSettings,
@@ -194,7 +244,7 @@ async fn work(
         .unwrap();
     let mut options =
         ClientOptions::new(vec![endpoint], Credentials::Token(token), Trust::AcceptAny);
-    options.request_timeout = Duration::from_millis(300);
+    options.request_timeout = settings.timeout * 3 / 5;
     options.repeat_pauses = [5, 10, 20].map(Duration::from_millis).to_vec();
     let identity = options.credentials.identity();
     let client = Client::connect(options).await?;

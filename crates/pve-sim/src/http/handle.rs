@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::api::{Call, Failure, Via, dispatch};
 use crate::clock::Seconds;
 use crate::control;
-use crate::faults::{RequestFacts, RequestFault};
+use crate::faults::{OrderedAnswer, RequestFacts, RequestFault};
 use crate::world::Reach;
 
 use super::Shared;
@@ -167,17 +167,9 @@ async fn before(shared: &Shared, fault: Option<&RequestFault>) -> Option<Handled
     match fault? {
         RequestFault::Refuse => Some(gone(Ending::Reset)),
         RequestFault::DropBefore => Some(gone(Ending::Dropped)),
-        RequestFault::Answer {
-            status,
-            reason,
-            body,
-        } => {
-            let response = match body {
-                Value::Null => Response::plain(status.get(), reason, ""),
-                Value::String(text) => Response::plain(status.get(), reason, text.as_str()),
-                value => Response::json(status.get(), reason, value),
-            };
-            Some(answered(response))
+        RequestFault::Answer(answer) if !answer.handled => {
+            pause(answer.after.get()).await;
+            Some(answered(ordered(answer)))
         }
         RequestFault::Delay(seconds) => {
             pause(seconds.get()).await;
@@ -194,7 +186,17 @@ async fn before(shared: &Shared, fault: Option<&RequestFault>) -> Option<Handled
         RequestFault::DropAfter
         | RequestFault::CutAnswer
         | RequestFault::Stall(_)
+        | RequestFault::Answer(_)
         | RequestFault::StartFailed => None,
+    }
+}
+
+fn ordered(answer: &OrderedAnswer) -> Response {
+    let (status, reason) = (answer.status.get(), &answer.reason);
+    match &answer.body {
+        Value::Null => Response::plain(status, reason, ""),
+        Value::String(text) => Response::plain(status, reason, text.as_str()),
+        value => Response::json(status, reason, value),
     }
 }
 
@@ -204,11 +206,15 @@ async fn after(handled: &mut Handled, fault: Option<&RequestFault>) {
         Some(RequestFault::DropAfter) => handled.ending = Ending::Dropped,
         Some(RequestFault::CutAnswer) => handled.ending = Ending::Cut,
         Some(RequestFault::Stall(seconds)) => pause(seconds.get()).await,
+        Some(RequestFault::Answer(answer)) if answer.handled => {
+            pause(answer.after.get()).await;
+            handled.response = Some(ordered(answer));
+        }
         Some(
             RequestFault::Refuse
             | RequestFault::DropBefore
             | RequestFault::Delay(_)
-            | RequestFault::Answer { .. }
+            | RequestFault::Answer(_)
             | RequestFault::LoseNode { .. }
             | RequestFault::ExpireTickets
             | RequestFault::StartFailed,
@@ -229,7 +235,7 @@ async fn call(
     if format.is_empty() {
         return answered(Response::error(501, "no such uri"));
     }
-    let signed_on = sign_on(&shared.world(), &request.head, path);
+    let signed_on = sign_on(&shared.world(), node, &request.head, path);
     let user = match signed_on {
         Ok(user) => user,
         Err(reason) => {

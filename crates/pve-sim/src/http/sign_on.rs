@@ -13,9 +13,26 @@ pub(super) type NotSignedOn = &'static str;
 const FAILED: NotSignedOn = "Authentication failed!";
 
 /// The user or token behind a request; none where nobody needs to sign on.
-/// A cookie wins over an API token, also if it is worth nothing.
+/// The node that is asked looks first, then the one the request is passed on
+/// to, each by its own clock.
 pub(super) fn sign_on(
     world: &World,
+    node: &str,
+    head: &Head,
+    path: &str,
+) -> Result<Option<String>, NotSignedOn> {
+    let user = at_node(world, node, head, path)?;
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    match (parts.next(), parts.next()) {
+        (Some("nodes"), Some(other)) if other != node => at_node(world, other, head, path),
+        _ => Ok(user),
+    }
+}
+
+/// A cookie wins over an API token, also if it is worth nothing.
+fn at_node(
+    world: &World,
+    node: &str,
     head: &Head,
     path: &str,
 ) -> Result<Option<String>, NotSignedOn> {
@@ -26,7 +43,7 @@ pub(super) fn sign_on(
     let cookie = head.header("Cookie").unwrap_or_default();
     let ticket =
         value_of(cookie, "PVEAuthCookie").or_else(|| value_of(authorization, "PVEAuthCookie"));
-    let now = world.now();
+    let now = world.on_clock_of(node, world.now());
     let Some(ticket) = ticket else {
         let token = value_of(authorization, "PVEAPIToken").ok_or("No ticket")?;
         let verified = world.access.verify_token(&token, now).map(str::to_owned);

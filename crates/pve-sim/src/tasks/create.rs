@@ -109,7 +109,7 @@ fn prepare(
     }
     world.check_quorum(index)?;
     let mut snapshot = Snapshot {
-        taken_at: whole(at),
+        taken_at: whole(world.on_clock_of(&node, at)),
         description: description.and_then(|text| stored_description(kind, text)),
         parent: guest.parent.clone(),
         state: Some("prepare".to_owned()),

@@ -210,7 +210,7 @@ impl World {
             node: node.to_owned(),
             pid: 10_000 + u32::try_from(sequence).unwrap_or(u32::MAX - 10_000),
             pstart: pstart & 0xF_FFFF_FFFF,
-            starttime: whole(now),
+            starttime: whole(self.on_clock_of(node, now)),
             kind: work.type_name(guest_kind),
             id: vmid.to_string(),
             user: who.to_owned(),

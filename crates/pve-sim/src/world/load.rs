@@ -146,6 +146,7 @@ impl NodeFile {
             before_silence: None,
             fingerprint: String::new(),
             slowness: self.slowness,
+            clock_offset: self.clock_offset,
             task_slots: self.task_slots,
             processors: self.processors,
             memory: self.memory,

@@ -53,6 +53,8 @@ pub struct Node {
     pub fingerprint: String,
     /// Factor on the duration of its tasks.
     pub slowness: f64,
+    /// How many seconds its clock is ahead of the simulated one; negative: behind.
+    pub clock_offset: Seconds,
     /// How many tasks make progress at once; none: all.
     pub task_slots: Option<u32>,
     /// Processors.
@@ -150,6 +152,11 @@ impl World {
     /// The simulated time.
     pub fn now(&self) -> Seconds {
         self.clock.now()
+    }
+
+    /// What a node's clock shows at a simulated time.
+    pub fn on_clock_of(&self, node: &str, at: Seconds) -> Seconds {
+        at + self.nodes.get(node).map_or(0.0, |node| node.clock_offset)
     }
 
     /// The guest of that kind whose configuration is in that node's folder;

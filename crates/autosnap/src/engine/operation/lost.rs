@@ -30,7 +30,7 @@ impl Engine {
         place: &mut Place,
         operation: &Operation<'_>,
         error: &Error,
-        sent_at: SystemTime,
+        sent_at: Instant,
     ) -> End {
         tracing::debug!(vmid = %place.vmid, %error, "the answer was lost; looking for its effect");
         let deadline = Instant::now() + LOOK_FOR.min(self.options.timeout);
@@ -75,14 +75,15 @@ impl Engine {
         &self,
         place: &Place,
         operation: &Operation<'_>,
-        sent_at: SystemTime,
+        sent_at: Instant,
     ) -> Option<Upid> {
         let (lead, tolerance) = match self.client.clock_difference() {
             Some(lead) => (lead, CLOCK_TOLERANCE),
             None => (0, UNKNOWN_CLOCK_TOLERANCE),
         };
-        let since = sent_at
-            .checked_sub(tolerance)?
+        // By the clock as it is now, like the lead: it may have been set since the request was sent.
+        let since = SystemTime::now()
+            .checked_sub(sent_at.elapsed() + tolerance)?
             .duration_since(UNIX_EPOCH)
             .ok()?;
         let since = i64::try_from(since.as_secs()).ok()?.saturating_add(lead);

@@ -57,6 +57,8 @@ pub(super) struct NodeFile {
     #[serde(default = "one")]
     pub(super) slowness: f64,
     #[serde(default)]
+    pub(super) clock_offset: f64,
+    #[serde(default)]
     pub(super) task_slots: Option<u32>,
     #[serde(default = "two")]
     pub(super) processors: u32,

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Answers that are none, or not PVE's last word: what a proxy says in a node's place, a server
+//! that is busy, a connection that is reset or closed.
+
+use pve_sim::faults::FaultPlan;
+
+use crate::gate::Gate;
+use crate::harness::Lab;
+use crate::world::{World, vm};
+
+const SNAP: &str = "--vmid=100 --timeout=1 snap --label=daily --keep=1";
+
+/// A run in which the first creation is answered so: exit status, changes and POSTs.
+#[track_caller]
+fn check(effect: &str, expected: (i32, usize, usize), told: &str) {
+    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
+    let rule = format!(r#"{{"requests": [{{"method": "POST", "times": 1, "effect": {effect}}}]}}"#);
+    lab.simulator.set_faults(FaultPlan::parse(&rule).unwrap());
+    let output = lab.run(SNAP);
+    let posts = lab
+        .writes()
+        .iter()
+        .filter(|one| one.starts_with("POST"))
+        .count();
+    let found = (output.status, lab.changes().len(), posts);
+    assert_eq!(found, expected, "{effect}\n{output}");
+    output.assert_out(told);
+}
+
+#[test]
+fn what_was_carried_out_although_the_node_seemed_silent_is_found() {
+    for (status, reason) in [
+        (596, "Connection timed out"),
+        (599, "Too many redirections"),
+        (504, "Gateway Timeout"),
+    ] {
+        let answer = format!(
+            r#"{{"answer": {{"status": {status}, "reason": "{reason}", "handled": true, "after": 0.3}}}}"#
+        );
+        check(
+            &answer,
+            (0, 2, 1),
+            "the answer was lost; PVE shows that it was done",
+        );
+    }
+}
+
+#[test]
+fn what_a_silent_node_did_not_carry_out_is_unknown_and_not_repeated() {
+    for (status, reason) in [
+        (596, "Connection timed out"),
+        (599, "Too many redirections"),
+    ] {
+        let answer =
+            format!(r#"{{"answer": {{"status": {status}, "reason": "{reason}", "after": 0.3}}}}"#);
+        check(&answer, (1, 0, 1), "it is not known whether it was done");
+    }
+}
+
+#[test]
+fn a_busy_server_is_asked_again() {
+    for (status, reason) in [
+        (503, "Service Unavailable"),
+        (429, "Too Many Requests"),
+        (595, "Connection refused"),
+    ] {
+        let answer = format!(r#"{{"answer": {{"status": {status}, "reason": "{reason}"}}}}"#);
+        check(&answer, (0, 2, 2), "----- 1 snapshot created, 1 removed;");
+    }
+}
+
+#[test]
+fn a_connection_that_is_reset_leaves_open_what_was_done() {
+    check(
+        r#""refuse""#,
+        (1, 0, 1),
+        "it is not known whether it was done",
+    );
+    check(
+        r#""cut_answer""#,
+        (0, 2, 1),
+        "the answer was lost; PVE shows that it was done",
+    );
+}
+
+/// A worker of pveproxy that retires closes its connections when it has nothing to answer.
+#[test]
+fn a_connection_whose_worker_has_retired_is_replaced() {
+    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]));
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, "--vmid=100 snap --label=daily --keep=1");
+    loop {
+        let phase = run.reached();
+        if phase == "ended" {
+            break;
+        }
+        lab.simulator.stop_listener("pve1");
+        lab.simulator.start_listener("pve1").unwrap();
+        run.go_on();
+    }
+    run.ended().assert_status(0);
+    assert_eq!(lab.changes().len(), 4);
+    assert_eq!(lab.writes().len(), 4, "nothing is sent twice");
+}

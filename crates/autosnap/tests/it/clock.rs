@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Clocks of the program under test that a test can set and move while it runs.
+//!
+//! The program takes its time from the system; it has no option for it, and one for tests only
+//! would be one that users find. A time namespace moves the monotonic clock alone and needs
+//! privileges; `faketime` is a package that not everybody has. So the one function of the C library
+//! through which Rust asks for the time is replaced, by a few lines that `cc` makes a library of:
+//! without `cc` as its linker this test could not have been built. The program itself stays as it is.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tempfile::TempDir;
+
+use crate::harness::Lab;
+
+static LIBRARY: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let library = folder.path().join("clock.so");
+    let made = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .arg(&library)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/clock.c"))
+        .status()
+        .expect("cc is there, as it has linked this test");
+    assert!(made.success());
+    (folder, library)
+});
+
+/// The clocks of one run.
+pub(crate) struct Clock(PathBuf);
+
+impl Clock {
+    /// Clocks that show the system's time.
+    pub(crate) fn new(lab: &Lab) -> Self {
+        let clock = Self(lab.folder().join("clock"));
+        clock.ahead(0, 0);
+        clock
+    }
+
+    /// Makes a program take its time from here.
+    pub(crate) fn give_to(&self, command: &mut Command) {
+        command
+            .env("LD_PRELOAD", &LIBRARY.1)
+            .env("TEST_CLOCK", &self.0);
+    }
+
+    /// Moves the wall clock and the monotonic clock so many seconds ahead of the system's. Whoever
+    /// reads meanwhile sees both as before or both as after.
+    pub(crate) fn ahead(&self, wall: i64, monotonic: i64) {
+        let new = self.0.with_extension("new");
+        std::fs::write(&new, format!("{wall} {monotonic}\n")).unwrap();
+        std::fs::rename(new, &self.0).unwrap();
+    }
+
+    /// Sets the wall clock to a time of the Unix epoch.
+    pub(crate) fn set(&self, epoch: i64) {
+        let now: Duration = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        self.ahead(epoch - i64::try_from(now.as_secs()).unwrap(), 0);
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! A process that stands still for a while, as in a machine that is suspended: tasks end without
+//! it, and the server closes the connections that it had.
+
+use pve_sim::journal::Request;
+use serde_json::json;
+
+use crate::gate::{Gate, Run};
+use crate::harness::Lab;
+use crate::world::{World, vm};
+
+/// Stops the process, and waits until it stands.
+pub(crate) fn suspend(run: &Run<'_>) {
+    run.signal("STOP");
+    let state = || {
+        let shown = std::process::Command::new("ps")
+            .args(["-o", "stat=", "-p", &run.pid().to_string()])
+            .output();
+        String::from_utf8(shown.unwrap().stdout).unwrap()
+    };
+    while !state().starts_with('T') {
+        std::thread::yield_now();
+    }
+}
+
+/// The server ends all its connections, and accepts new ones.
+fn close_connections(lab: &Lab) {
+    lab.simulator.stop_listener("pve1");
+    lab.simulator.start_listener("pve1").unwrap();
+}
+
+fn wait_for(lab: &Lab, seen: impl Fn(&Request) -> bool) {
+    while !lab.simulator.journal().requests().iter().any(&seen) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_task_that_ends_while_the_program_stands_still_is_a_success() {
+    let slow = json!({"create": 3600, "delete": 3600});
+    let guest = vm(100, "web01").taken("daily", &[1]);
+    let lab = Lab::new(&World::of([guest.with("task_seconds", slow)]));
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, "--vmid=100 --timeout=300 snap --label=daily --keep=1");
+    while run.reached() != "snap-create-pre 100" {
+        run.go_on();
+    }
+    run.go_on();
+    let mut written = 0;
+    for verb in ["POST", "DELETE"] {
+        wait_for(&lab, |one| {
+            one.method == verb && one.path.contains("/snapshot")
+        });
+        let requests = lab.simulator.journal().len();
+        let is_look = |one: &Request| one.path.contains("/tasks/");
+        let looked = || {
+            let journal = lab.simulator.journal().requests();
+            journal.iter().filter(|one| is_look(one)).count()
+        };
+        let before = looked();
+        while looked() == before {
+            std::thread::yield_now();
+        }
+        assert!(lab.simulator.journal().len() > requests);
+        suspend(&run);
+        lab.simulator.advance(3600.0);
+        close_connections(&lab);
+        run.signal("CONT");
+        written += 1;
+        assert_eq!(lab.writes().len(), written);
+        if verb == "POST" {
+            assert_eq!(run.reached(), "snap-remove-pre 100");
+            run.go_on();
+        }
+    }
+    run.finish().assert_status(0);
+    assert_eq!(
+        lab.changes(),
+        [
+            "create 100 autodaily<now>",
+            "delete 100 autodaily240101000000"
+        ]
+    );
+    assert_eq!(lab.writes().len(), 2, "nothing is sent twice");
+}
+
+#[test]
+fn connections_that_were_closed_while_the_program_stood_still_are_not_written_to() {
+    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, "--vmid=100 snap --label=daily --keep=1");
+    for phase in ["snap-create-pre 100", "snap-remove-pre 100"] {
+        while run.reached() != phase {
+            run.go_on();
+        }
+        suspend(&run);
+        close_connections(&lab);
+        run.signal("CONT");
+        run.go_on();
+    }
+    run.finish().assert_status(0);
+    assert_eq!(lab.changes().len(), 2);
+    assert_eq!(lab.writes().len(), 2, "nothing is sent twice");
+}

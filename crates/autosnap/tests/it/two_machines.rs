@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The same job from two machines at once. What keeps two runs on one machine apart is not theirs:
+//! each knows the cluster under an address of its own.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Command, Stdio};
+
+use pve_sim::faults::FaultPlan;
+use pve_sim::journal::{Action, Mutation};
+use pve_sim::simulator::Options;
+use serde_json::Value;
+
+use crate::gate::Gate;
+use crate::harness::Lab;
+use crate::world::{Guest, World, credentials, day, vm};
+
+const FORMAT: &str = "--timestamp-format=yyyyMMddHHmmssfff";
+const KEEP: usize = 2;
+
+/// A guest with six snapshots of the label.
+fn guest(vmid: u32) -> Guest {
+    (1..=6).fold(vm(vmid, "web"), |guest, number| {
+        let name = format!("autodaily202401{number:02}000000000");
+        guest.snapshot(&name, day(number), "cv4pve-autosnap")
+    })
+}
+
+fn lab(task_seconds: f64) -> Lab {
+    let world = World::of([guest(100), guest(101), guest(102)]);
+    let mut options = Options::new(world.to_json(), credentials());
+    options.listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); 2];
+    options.timing.task_seconds = task_seconds;
+    Lab::with(options)
+}
+
+/// The machine's user, so that PVE's tasks tell whose they are, and its address of the cluster.
+fn on_machine(lab: &Lab, number: usize, words: &str) -> Command {
+    let mut command = lab.command();
+    command.arg(format!("--host={}", lab.simulator.addresses()[number]));
+    let sign_on: &[&str] = match number {
+        0 => &["--api-token=file:token"],
+        _ => &["--username=backup@pve", "--password=example-backup"],
+    };
+    command.args(sign_on).args(words.split_whitespace());
+    command
+}
+
+/// Every change was made once, and no removal took one of the newest that were there.
+fn follow(mutations: &[Mutation]) -> BTreeMap<u32, Vec<String>> {
+    let first = |number| format!("autodaily202401{number:02}000000000");
+    let mut left: BTreeMap<u32, Vec<String>> = [100, 101, 102]
+        .map(|vmid| (vmid, (1..=6).map(first).collect()))
+        .into();
+    for mutation in mutations {
+        let there = left.get_mut(&mutation.vmid).unwrap();
+        let name = mutation.snapshot.clone().unwrap();
+        let position = there.iter().position(|other| *other == name);
+        match (mutation.action, position) {
+            (Action::Create, None) => there.push(name),
+            (Action::Delete, Some(position)) => {
+                assert!(there.len() - position > KEEP, "{name} of {there:?}");
+                there.remove(position);
+            }
+            _ => panic!("{mutation:?} with {there:?}"),
+        }
+    }
+    left
+}
+
+/// What a report says was done is what PVE's tasks of that user have done.
+fn assert_honest(status: i32, report: &Value, mutations: &[Mutation], user: &str) {
+    let mut told = Vec::new();
+    let mut all_done = true;
+    for guest in report["guests"].as_array().unwrap() {
+        let vmid = guest["vmid"].as_u64().unwrap();
+        all_done &= guest["result"] == "done";
+        if let Some(name) = guest["created"].as_str() {
+            told.push(format!("Create {vmid} {name}"));
+        }
+        for name in guest["removed"].as_array().unwrap() {
+            told.push(format!("Delete {vmid} {}", name.as_str().unwrap()));
+        }
+    }
+    let end = format!(":{user}:");
+    let own = mutations
+        .iter()
+        .filter(|one| one.upid.as_deref().is_some_and(|upid| upid.ends_with(&end)));
+    let mut done: Vec<String> = own
+        .map(|one| {
+            format!(
+                "{:?} {} {}",
+                one.action,
+                one.vmid,
+                one.snapshot.as_deref().unwrap()
+            )
+        })
+        .collect();
+    told.sort_unstable();
+    done.sort_unstable();
+    assert_eq!(told, done, "{report}");
+    assert_eq!(status == 0, all_done, "{report}");
+    assert_eq!(report["exit_status"], status);
+}
+
+#[test]
+fn two_machines_at_once_keep_what_the_policy_keeps() {
+    let jobs = [
+        "snap --label=daily --keep=2",
+        "clean --label=daily --keep=2",
+    ];
+    for (first, second, wait) in [
+        (jobs[0], jobs[0], ""),
+        (jobs[0], jobs[1], ""),
+        (jobs[1], jobs[1], ""),
+        (jobs[0], jobs[0], "--wait-locked=60s"),
+        (jobs[0], jobs[1], "--wait-locked=60s"),
+    ] {
+        let lab = lab(0.04);
+        let words = |job| format!("--vmid=@all {job} {FORMAT} --output=Json {wait}");
+        let children = [(0, first), (1, second)].map(|(number, job)| {
+            let mut command = on_machine(&lab, number, &words(job));
+            command.stdout(Stdio::piped()).stderr(Stdio::null());
+            command.spawn().unwrap()
+        });
+        let results = children.map(|child| child.wait_with_output().unwrap());
+        let mutations = lab.simulator.journal().mutations();
+        for (result, user) in results.iter().zip(["backup@pve!auto", "backup@pve"]) {
+            let status = result.status.code().unwrap();
+            let report = serde_json::from_slice(&result.stdout).unwrap();
+            assert_honest(status, &report, &mutations, user);
+            if !wait.is_empty() {
+                assert_eq!(status, 0, "{report}");
+            }
+        }
+        for (vmid, left) in follow(&mutations) {
+            assert!(left.len() >= KEEP, "{vmid}: {left:?}");
+            if !wait.is_empty() || first == second && first == jobs[1] {
+                assert!(left.len() <= KEEP + 2, "{vmid}: {left:?}");
+            }
+        }
+    }
+}
+
+/// What the other one has half removed is its own affair, and no leftover to be repaired by force.
+#[test]
+fn a_removal_of_another_machine_that_is_under_way_is_a_lock() {
+    let lab = lab(3600.0);
+    let slow = r#"{"requests": [{"method": "DELETE", "times": 1, "effect": {"delay": 5}}]}"#;
+    lab.simulator.set_faults(FaultPlan::parse(slow).unwrap());
+    let words = format!("--vmid=100 clean --label=daily --keep=5 --timeout=60 {FORMAT}");
+    let start = |number| {
+        let mut command = on_machine(&lab, number, &words);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    };
+    let first = start(0);
+    // Its removal is confirmed and on its way, when that of the other machine overtakes it.
+    let sent = || {
+        lab.simulator
+            .world(|world| world.faults.applied_to_requests()[0])
+    };
+    while sent() == 0 {
+        std::thread::yield_now();
+    }
+    let second = start(1);
+    let is_locked = || {
+        lab.simulator
+            .world(|world| world.guests[&100].lock.is_some())
+    };
+    while !is_locked() {
+        std::thread::yield_now();
+    }
+    let output = first.wait_with_output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    assert!(
+        report.contains("VM is locked (snapshot-delete)"),
+        "{report}"
+    );
+    assert!(!report.contains("qm unlock"), "{report}");
+    lab.simulator.advance(3600.0);
+    assert!(second.wait_with_output().unwrap().status.success());
+    assert_eq!(lab.changes(), ["delete 100 autodaily202<now>"]);
+}
+
+#[test]
+fn what_another_machine_has_removed_meanwhile_is_left_out() {
+    for stop_at in ["snap-create-pre 100", "snap-remove-pre 100"] {
+        let lab = lab(0.0);
+        let gate = Gate::new(&lab);
+        let mut first = gate.start(
+            &lab,
+            &format!("--vmid=100 snap --label=daily --keep=2 {FORMAT}"),
+        );
+        while first.reached() != stop_at {
+            first.go_on();
+        }
+        let words = format!("--vmid=100 snap --label=daily --keep=2 {FORMAT}");
+        let second = lab.finish(on_machine(&lab, 1, &words));
+        second.assert_status(0);
+        let output = first.finish();
+        output.assert_status(0).assert_out("it is gone already");
+        let left = follow(&lab.simulator.journal().mutations());
+        assert!((KEEP..=KEEP + 1).contains(&left[&100].len()), "{left:?}");
+    }
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Hooks of random schedules: scripts that write down who was called and say no to some, and what
+//! must hold of their calls.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use autosnap::args::HookFailure;
+use autosnap::hook::{Hook, Settings};
+use autosnap_core::event::Event;
+use pve_sim::journal::{Action, Entry};
+use pve_sim::simulator::Simulator;
+use tempfile::TempDir;
+
+use crate::check::Ran;
+use crate::random::Random;
+
+/// The phases before a change, with the one after it and the one instead of it.
+const STEPS: [(&str, &str, &str); 2] = [
+    ("snap-create-pre", "snap-create-post", "snap-create-abort"),
+    ("snap-remove-pre", "snap-remove-post", "snap-remove-abort"),
+];
+
+/// The hook of a schedule.
+pub(crate) struct Hooked {
+    folder: TempDir,
+    /// Shell patterns of `PHASE VMID` that are answered with a no.
+    noes: Vec<String>,
+    pub(crate) on_failure: HookFailure,
+}
+
+/// One call as the script wrote it down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Call {
+    phase: String,
+    vmid: u32,
+    snapshot: String,
+    said_no: bool,
+}
+
+impl Hooked {
+    /// A hook that says no to some phases of some guests.
+    pub(crate) fn random(random: &mut Random) -> Self {
+        let mut noes: Vec<String> = (0..random.below(4))
+            .map(|_| {
+                let (before, after, instead) = random.pick(&STEPS);
+                let phases = [before, before, before, after, instead];
+                let phase = random.pick(&phases);
+                format!("{phase} {}", 100 + random.below(5))
+            })
+            .collect();
+        if random.percent(5) {
+            noes.push("*-job-start 0".to_owned());
+        }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            noes,
+            on_failure: *random.pick(&[
+                HookFailure::Ignore,
+                HookFailure::SkipGuest,
+                HookFailure::SkipGuest,
+                HookFailure::AbortRun,
+            ]),
+        }
+    }
+
+    /// The script of the run with faults.
+    pub(crate) fn disturbed(&self) -> Hook {
+        self.script("disturbed", &self.noes)
+    }
+
+    /// The same after the administrator has seen to it: it says yes to everything.
+    pub(crate) fn mended(&self) -> Hook {
+        self.script("mended", &[])
+    }
+
+    /// A shell writes the script: what this process has open for writing could be inherited by the
+    /// hook of another schedule, and then nobody may execute it.
+    fn script(&self, name: &str, noes: &[String]) -> Hook {
+        let mut cases = String::new();
+        for pattern in noes {
+            cases += &pattern.replace(' ', "\\ ");
+            cases += ")\n  answer=1 ;;\n";
+        }
+        let text = format!(
+            "#!/bin/sh\nvmid=${{CV4PVE_AUTOSNAP_VMID:-0}}\ncase \"$CV4PVE_AUTOSNAP_PHASE $vmid\" in\n{cases}*)\n  answer=0 ;;\nesac\n\
+             echo \"$CV4PVE_AUTOSNAP_PHASE $vmid ${{CV4PVE_AUTOSNAP_SNAP_NAME:--}} $answer\" >>\"$0.calls\"\nexit \"$answer\"\n"
+        );
+        let path = self.folder.path().join(name);
+        let written = Command::new("/bin/sh")
+            .args(["-c", "printf %s \"$2\" >\"$1\" && chmod 700 \"$1\"", "sh"])
+            .args([path.as_os_str(), text.as_ref()])
+            .status()
+            .unwrap();
+        assert!(written.success());
+        Hook::new(&path, Settings::default()).unwrap()
+    }
+
+    /// What the calls of the run with faults must be like; returns how many there were.
+    pub(crate) fn after_disturbed(
+        &self,
+        simulator: &Simulator,
+        ran: &Ran,
+        at_once: usize,
+    ) -> Result<usize, String> {
+        let calls = self.check("disturbed", ran)?;
+        match self.on_failure {
+            HookFailure::Ignore => {}
+            HookFailure::SkipGuest => vetoes_count(simulator, ran, &calls)?,
+            HookFailure::AbortRun => {
+                vetoes_count(simulator, ran, &calls)?;
+                nothing_new_behind_a_veto(&calls, at_once)?;
+            }
+        }
+        Ok(calls.len())
+    }
+
+    /// The same of the run without faults.
+    pub(crate) fn after_mended(&self, ran: &Ran) -> Result<usize, String> {
+        let calls = self.check("mended", ran)?;
+        // The next run begins with an empty list.
+        std::fs::remove_file(self.folder.path().join("mended.calls")).unwrap();
+        Ok(calls.len())
+    }
+
+    fn check(&self, name: &str, ran: &Ran) -> Result<Vec<Call>, String> {
+        let path = self.folder.path().join(format!("{name}.calls"));
+        // A run that is killed early, or finds no host, calls nobody.
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let calls: Vec<Call> = text.lines().map(call).collect();
+        openings_are_closed(&calls, ran.killed)?;
+        let told = ran.told.iter();
+        let told = told
+            .filter(|event| matches!(event, Event::HookRan(_)))
+            .count();
+        if !ran.killed && told != calls.len() {
+            return Err(format!("{told} calls were reported, not {calls:?}"));
+        }
+        Ok(calls)
+    }
+}
+
+fn call(line: &str) -> Call {
+    let mut words = line.split(' ');
+    let mut word = || words.next().unwrap().to_owned();
+    Call {
+        phase: word(),
+        vmid: word().parse().unwrap(),
+        snapshot: word(),
+        said_no: word() == "1",
+    }
+}
+
+impl Call {
+    /// Whether it closes what that one has opened.
+    fn closes(&self, opening: &Self) -> bool {
+        let of_job = opening.phase.strip_suffix("-start");
+        of_job.is_some_and(|job| self.phase == format!("{job}-end"))
+            || STEPS.iter().any(|(before, after, instead)| {
+                opening.phase == *before && (self.phase == *after || self.phase == *instead)
+            }) && self.snapshot == opening.snapshot
+    }
+
+    fn is_opening(&self) -> bool {
+        self.phase.ends_with("-start") || self.phase.ends_with("-pre")
+    }
+}
+
+/// Whoever was called in an opening phase is called once in a closing one, the last first; a run
+/// that was killed may owe the last ones.
+fn openings_are_closed(calls: &[Call], killed: bool) -> Result<(), String> {
+    let mut open: BTreeMap<u32, Vec<&Call>> = BTreeMap::new();
+    for call in calls {
+        let open = open.entry(call.vmid).or_default();
+        if call.is_opening() {
+            open.push(call);
+        } else if !open.pop().is_some_and(|opening| call.closes(opening)) {
+            return Err(format!("{call:?} closes nothing of {calls:?}"));
+        }
+    }
+    match open.values().flatten().next() {
+        Some(left) if !killed => Err(format!("nothing closes {left:?} of {calls:?}")),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What the hook said no to was not done.
+fn vetoes_count(simulator: &Simulator, ran: &Ran, calls: &[Call]) -> Result<(), String> {
+    let entries = simulator.journal().entries();
+    let mutations = entries
+        .iter()
+        .skip(ran.from)
+        .filter_map(|entry| match entry {
+            Entry::Mutation(mutation) => Some(mutation),
+            Entry::Request(_) | Entry::Task(_) => None,
+        });
+    for mutation in mutations {
+        let opening = match mutation.action {
+            Action::Create => "snap-create-pre",
+            Action::Delete => "snap-remove-pre",
+            Action::Update
+            | Action::Rollback
+            | Action::Start
+            | Action::Stop
+            | Action::Configure => continue,
+        };
+        let veto = calls.iter().find(|call| {
+            call.said_no
+                && call.phase == opening
+                && call.vmid == mutation.vmid
+                && Some(&call.snapshot) == mutation.snapshot.as_ref()
+        });
+        if let Some(veto) = veto {
+            return Err(format!("done in spite of {veto:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Behind a no that ends the run only those call an opening hook that were on their way to it.
+fn nothing_new_behind_a_veto(calls: &[Call], at_once: usize) -> Result<(), String> {
+    let mut openings = calls.iter().filter(|call| call.is_opening());
+    let Some(veto) = openings.find(|call| call.said_no) else {
+        return Ok(());
+    };
+    let on_their_way = if veto.vmid == 0 { 0 } else { at_once - 1 };
+    let later = openings.count();
+    if later > on_their_way {
+        return Err(format!("{later} openings behind {veto:?} of {calls:?}"));
+    }
+    Ok(())
+}
