@@ -56,6 +56,9 @@ pub enum Command {
     /// Print what makes the Tab key complete options in a shell.
     #[command(after_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
+    /// Say what could stand at the cursor, for the scripts of `completions`.
+    #[command(hide = true)]
+    Complete(CompleteArgs),
     /// Write the manual pages, for packages.
     #[command(hide = true)]
     Manual(ManualArgs),
@@ -429,6 +432,14 @@ pub struct CompletionsArgs {
     /// The shell.
     #[arg(value_enum)]
     pub shell: Shell,
+}
+
+/// `complete`.
+#[derive(Debug, Args)]
+pub struct CompleteArgs {
+    /// The words up to the cursor, behind `--`; the last one may be empty.
+    #[arg(last = true)]
+    pub words: Vec<std::ffi::OsString>,
 }
 
 /// `manual`.

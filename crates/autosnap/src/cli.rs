@@ -22,7 +22,9 @@ use crate::report::{self, Console, JsonReport, Progress, Sink, Text};
 use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
 use crate::stop::Stop;
-use crate::{args, completions, logging, manual, normalize, response_file, signals, status};
+use crate::{
+    args, complete, completions, logging, manual, normalize, response_file, signals, status,
+};
 
 use further::Way;
 
@@ -182,6 +184,10 @@ fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus,
             Console::default().out(&completions::script(args.shell));
             Ok(ExitStatus::Success)
         }
+        Command::Complete(args) => {
+            Console::default().out(&complete::lines(&args.words));
+            Ok(ExitStatus::Success)
+        }
         Command::Manual(args) => {
             manual::write(&args.folder).map_err(|error| {
                 let folder = args.folder.display();
@@ -269,7 +275,11 @@ fn sinks(
         JobOutput::Json => Box::new(JsonReport::new(console.clone(), false, started)),
         JobOutput::JsonPretty => Box::new(JsonReport::new(console.clone(), true, started)),
     };
-    vec![report, Box::new(Progress::new(console))]
+    let mut sinks = vec![report, Box::new(Progress::new(console)) as Box<dyn Sink>];
+    if let Some(journal) = console.journal() {
+        sinks.push(Box::new(journal));
+    }
+    sinks
 }
 
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {

@@ -120,7 +120,11 @@ fn help_can_be_asked_for_in_every_way() {
 fn completions_and_manual_pages_are_written() {
     let output = run("completions bash");
     assert!(output.status.success());
-    assert!(String::from_utf8(output.stdout).unwrap().contains("--vmid"));
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("complete -F")
+    );
 
     let folder = tempfile::tempdir().unwrap();
     let output = binary()

@@ -8,7 +8,10 @@
 )]
 
 mod check;
+mod complete;
 mod fingerprint;
+#[cfg(unix)]
+mod journal;
 #[cfg(unix)]
 mod overlap;
 #[cfg(unix)]
