@@ -23,7 +23,7 @@ use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
 use crate::stop::Stop;
 use crate::{
-    args, complete, completions, logging, manual, normalize, response_file, signals, status,
+    args, complete, completions, help, logging, manual, normalize, response_file, signals, status,
 };
 
 use further::Way;
@@ -69,8 +69,12 @@ enum Parsed {
 
 fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
     let expanded = response_file::expand(arguments.iter().cloned()).map_err(Fault::usage)?;
-    let command = args::command();
-    let normalized = normalize::normalize(&command, expanded);
+    let mut command = args::command();
+    let mut normalized = normalize::normalize(&command, expanded);
+    let all = args::asks_for_all(&mut normalized);
+    if all {
+        command = args::showing_all(command);
+    }
     let named = std::iter::once(OsString::from(command.get_name().to_owned())).chain(normalized);
     let parsed = command
         .try_get_matches_from(named)
@@ -79,7 +83,12 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
         Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                Ok(Parsed::Shown(error.render().to_string()))
+                let text = error.render().to_string();
+                Ok(Parsed::Shown(if all {
+                    help::complete(&text)
+                } else {
+                    text
+                }))
             }
             _ => Err(usage_fault(&error)),
         },

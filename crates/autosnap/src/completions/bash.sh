@@ -10,8 +10,8 @@ _cv4pve_autosnap() {
         part=${COMP_WORDS[index]}
         blanks=${rest%%[![:space:]]*}
         rest=${rest#"$blanks"}
-        [[ -n $line && index -eq COMP_CWORD ]] && part=$rest
-        if [[ -z $line || -n $blanks || index -eq 0 ]]; then
+        [[ -n $line && $index -eq $COMP_CWORD ]] && part=$rest
+        if [[ -z $line || -n $blanks || $index -eq 0 ]]; then
             words[${#words[@]}]=$part
         else
             words[${#words[@]} - 1]+=$part
