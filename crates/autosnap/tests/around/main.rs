@@ -8,9 +8,10 @@
 )]
 
 mod check;
+#[cfg(unix)]
 mod complete;
 mod fingerprint;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod journal;
 #[cfg(unix)]
 mod overlap;
