@@ -4,10 +4,15 @@
 //! What the values mean together is decided in [`crate::settings`]. The spellings that the C# tool
 //! accepts and clap does not are translated before, in [`crate::normalize`].
 
+mod definition;
+
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+
+pub use definition::{asks_for_all, command, showing_all};
 
 use crate::help::{self, CONNECTION, EXECUTION, OUTPUT, RETENTION, SELECTION};
 
@@ -56,42 +61,12 @@ pub enum Command {
     /// Print what makes the Tab key complete options in a shell.
     #[command(after_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
+    /// Say what could stand at the cursor, for the scripts of `completions`.
+    #[command(hide = true)]
+    Complete(CompleteArgs),
     /// Write the manual pages, for packages.
     #[command(hide = true)]
     Manual(ManualArgs),
-}
-
-/// The commands that share parameter files.
-const SHARING: [&str; 5] = ["snap", "clean", "status", "check", "fingerprint"];
-
-/// The definition of the command line. Each command that works on the cluster also takes, and
-/// leaves unused, the options of the others, so that one parameter file serves them all; those are
-/// neither in its help nor completed.
-pub fn command() -> clap::Command {
-    let command = Cli::command();
-    let sharing: Vec<clap::Command> = command
-        .get_subcommands()
-        .filter(|part| SHARING.contains(&part.get_name()))
-        .cloned()
-        .collect();
-    sharing.iter().fold(command, |command, part| {
-        command.mut_subcommand(part.get_name(), |part| with_options_of(part, &sharing))
-    })
-}
-
-fn with_options_of(part: clap::Command, others: &[clap::Command]) -> clap::Command {
-    // The last ones first: clean's --keep takes a 0, which snap's does not.
-    let options = others.iter().rev().flat_map(clap::Command::get_arguments);
-    options.fold(part, |part, option| {
-        if part
-            .get_arguments()
-            .any(|own| own.get_id() == option.get_id())
-        {
-            part
-        } else {
-            part.arg(option.clone().required(false).hide(true))
-        }
-    })
 }
 
 /// Options that every command accepts, as the C# tool's root options.
@@ -123,7 +98,7 @@ pub struct RootArgs {
     /// Fingerprints as PVE shows them, separated by commas.
     #[arg(long, value_name = "SHA256", help_heading = CONNECTION, value_delimiter = ',')]
     pub fingerprint: Vec<String>,
-    /// Check the certificate against the CA certificates of this PEM file.
+    /// Check it against the CAs of this PEM file.
     #[arg(long, value_name = "FILE", help_heading = CONNECTION, value_hint = ValueHint::FilePath,
           hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
@@ -146,12 +121,14 @@ pub struct RootArgs {
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub max_perc_storage: u8,
 
+    /// Time in names.
+    ///
     /// Timestamp in snapshot names, as a .NET custom format.
     #[arg(long, value_name = "FORMAT", help_heading = RETENTION, default_value = "yyMMddHHmmss",
           hide_short_help = true)]
     pub timestamp_format: String,
 
-    /// Seconds to wait for each task [default: 30].
+    /// Seconds for each task [default: 30].
     #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 30, hide_default_value = true,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub timeout: u32,
@@ -160,15 +137,19 @@ pub struct RootArgs {
     /// Given alone it lifts the limit per node as well.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
     pub max_parallel: Option<u16>,
-    /// Guests at the same time on one node [default: 2].
+    /// On one node [default: 2].
+    ///
+    /// Guests at the same time on one node.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_node: Option<u16>,
-    /// Guests at the same time with disks on one shared storage [default: 24].
+    /// On one shared storage [default: 24].
+    ///
+    /// Guests at the same time with disks on one shared storage.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_storage: Option<u16>,
-    /// Print what would be done; change nothing.
+    /// Print the plan; change nothing.
     ///
     /// Each removal and each skipped guest comes with its reason. No hook is run.
     #[arg(long, help_heading = EXECUTION)]
@@ -178,8 +159,11 @@ pub struct RootArgs {
     /// Goes to stderr. With --dry-run the hook phases are shown as well.
     #[arg(long, help_heading = OUTPUT)]
     pub debug: bool,
-    /// As in the C# tool: Trace and Debug mean --debug, the others change nothing.
-    #[arg(long, value_name = "LEVEL", help_heading = OUTPUT, value_enum, ignore_case = true, hide_short_help = true)]
+    /// As in the C# tool: Debug means --debug.
+    ///
+    /// Trace means --debug as well; the other levels change nothing.
+    #[arg(long, value_name = "LEVEL", help_heading = OUTPUT, value_enum, ignore_case = true, hide_short_help = true,
+          hide_possible_values = true)]
     pub log_level: Option<LogLevel>,
 }
 
@@ -223,7 +207,7 @@ pub enum LogLevel {
 /// Options of the commands that change something.
 #[derive(Debug, Args)]
 pub struct JobArgs {
-    /// Name of the series: hourly, daily, weekly, ...
+    /// The series: hourly, daily, weekly, ...
     ///
     /// Each label has its own snapshots and its own --keep.
     #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true)]
@@ -234,44 +218,57 @@ pub struct JobArgs {
     /// /usr/share/cv4pve-autosnap/hooks.
     #[arg(long, alias = "script-hook", value_name = "FILE", help_heading = EXECUTION, value_hint = ValueHint::FilePath)]
     pub script: Option<PathBuf>,
-    /// End a hook that runs longer than this many seconds.
+    /// Seconds for each hook.
+    ///
+    /// A hook that runs longer is ended, with all it has started.
     #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 3600, hide_short_help = true,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub hook_timeout: u32,
+    /// Fails: ignore, skip-guest, abort-run.
+    ///
     /// What a failing hook does in the phases before a change.
     #[arg(long, value_name = "ACTION", help_heading = EXECUTION, value_enum, ignore_case = true,
-          default_value = "ignore", hide_short_help = true)]
+          default_value = "ignore", hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
     pub hook_failure: HookFailure,
-    /// Remove with PVE's force=1: the snapshot leaves the configuration even if its disk part stays behind.
+    /// Remove with PVE's force=1.
+    ///
+    /// The snapshot leaves the configuration even if its disk part stays behind.
     #[arg(long, help_heading = RETENTION, hide_short_help = true)]
     pub force_remove: bool,
-    /// Send removals again that PVE did not finish, where the guest is unlocked.
+    /// Send unfinished removals again.
+    ///
+    /// Those that PVE did not finish, where the guest is unlocked.
     #[arg(long, help_heading = RETENTION, hide_short_help = true)]
     pub retry_stuck_removal: bool,
-    /// Wait for locked guests, 10m if not said.
+    /// Wait for locked guests, 10m or TIME.
     ///
     /// Guests locked by a backup, a migration or another snapshot are tried again until this long after the start,
     /// for example 90s, 10m, 1h. Without the option they fail at once.
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, num_args = 0..=1, require_equals = true,
           default_missing_value = "10m", value_parser = crate::settings::parse_duration)]
     pub wait_locked: Option<std::time::Duration>,
-    /// Start no removal later than this, for example 30m.
+    /// Start no removal later than this.
     ///
-    /// The time counts from the first step of the run. Removals that are left are not failures: the next run does
+    /// For example 30m. The time counts from the first step of the run. Removals that are left are not failures: the next run does
     /// them, and begins with the guests that have most to remove.
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, hide_short_help = true,
           value_parser = crate::settings::parse_duration)]
     pub removal_budget: Option<std::time::Duration>,
-    /// What to do while another run on this machine has the same label, guests and hosts.
+    /// The same job runs: wait, skip or fail.
+    ///
+    /// What to do while another run on this machine has the same label, guests and hosts; wait if not said.
     #[arg(long, value_name = "ACTION", help_heading = EXECUTION, value_enum, ignore_case = true, default_value = "wait",
-          hide_short_help = true)]
+          hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
     pub on_overlap: OnOverlap,
+    /// How long to wait for it.
+    ///
     /// How long --on-overlap=wait waits for the other run, for example 90s, 10m, 1h.
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, default_value = "1h", hide_short_help = true,
           value_parser = crate::settings::parse_duration)]
     pub overlap_timeout: std::time::Duration,
     /// Form of the report.
-    #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true, default_value = "Text")]
+    #[arg(help = "Text, Json or JsonPretty [default: Text]", long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true,
+          default_value = "Text", hide_default_value = true, hide_possible_values = true)]
     pub output: JobOutput,
 }
 
@@ -307,7 +304,7 @@ pub struct SnapArgs {
     /// Options of the commands that change something.
     #[command(flatten)]
     pub job: JobArgs,
-    /// Snapshots to keep, the new one included.
+    /// Snapshots to keep, with the new one.
     ///
     /// The newest of each guest and label stay; the others of the label are removed, oldest first.
     #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -362,7 +359,7 @@ pub struct CheckArgs {
     /// Accepted, as snap needs it; not used.
     #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub keep: Option<u32>,
-    /// Would the RAM of running VMs fit on its storage?
+    /// Would the RAM of running VMs fit?
     #[arg(long, help_heading = EXECUTION)]
     pub state: bool,
     /// Leave out guests that are not running.
@@ -372,7 +369,8 @@ pub struct CheckArgs {
     #[arg(long, alias = "script-hook", value_name = "FILE", help_heading = EXECUTION)]
     pub script: Option<PathBuf>,
     /// Form of the report.
-    #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true, default_value = "Text")]
+    #[arg(help = "Text, Json or JsonPretty [default: Text]", long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true,
+          default_value = "Text", hide_default_value = true, hide_possible_values = true)]
     pub output: JobOutput,
 }
 
@@ -429,6 +427,14 @@ pub struct CompletionsArgs {
     /// The shell.
     #[arg(value_enum)]
     pub shell: Shell,
+}
+
+/// `complete`.
+#[derive(Debug, Args)]
+pub struct CompleteArgs {
+    /// The words up to the cursor, behind `--`; the last one may be empty.
+    #[arg(last = true)]
+    pub words: Vec<OsString>,
 }
 
 /// `manual`.

@@ -22,7 +22,9 @@ use crate::report::{self, Console, JsonReport, Progress, Sink, Text};
 use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
 use crate::stop::Stop;
-use crate::{args, completions, logging, manual, normalize, response_file, signals, status};
+use crate::{
+    args, complete, completions, help, logging, manual, normalize, response_file, signals, status,
+};
 
 use further::Way;
 
@@ -67,8 +69,12 @@ enum Parsed {
 
 fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
     let expanded = response_file::expand(arguments.iter().cloned()).map_err(Fault::usage)?;
-    let command = args::command();
-    let normalized = normalize::normalize(&command, expanded);
+    let mut command = args::command();
+    let mut normalized = normalize::normalize(&command, expanded);
+    let all = args::asks_for_all(&mut normalized);
+    if all {
+        command = args::showing_all(command);
+    }
     let named = std::iter::once(OsString::from(command.get_name().to_owned())).chain(normalized);
     let parsed = command
         .try_get_matches_from(named)
@@ -77,7 +83,12 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
         Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                Ok(Parsed::Shown(error.render().to_string()))
+                let text = error.render().to_string();
+                Ok(Parsed::Shown(if all {
+                    help::complete(&text)
+                } else {
+                    text
+                }))
             }
             _ => Err(usage_fault(&error)),
         },
@@ -184,6 +195,10 @@ fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus,
             Console::default().out(&completions::script(args.shell));
             Ok(ExitStatus::Success)
         }
+        Command::Complete(args) => {
+            Console::default().out(&complete::lines(&args.words));
+            Ok(ExitStatus::Success)
+        }
         Command::Manual(args) => {
             manual::write(&args.folder).map_err(|error| {
                 let folder = args.folder.display();
@@ -271,7 +286,11 @@ fn sinks(
         JobOutput::Json => Box::new(JsonReport::new(console.clone(), false, started)),
         JobOutput::JsonPretty => Box::new(JsonReport::new(console.clone(), true, started)),
     };
-    vec![report, Box::new(Progress::new(console))]
+    let mut sinks = vec![report, Box::new(Progress::new(console)) as Box<dyn Sink>];
+    if let Some(journal) = console.journal() {
+        sinks.push(Box::new(journal));
+    }
+    sinks
 }
 
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {

@@ -17,6 +17,13 @@ pub const EXECUTION: &str = "Execution";
 /// Options that say what is printed.
 pub const OUTPUT: &str = "Output";
 
+/// The help that leaves no option out, nor anything to see more of: it says so no longer, and does
+/// without the option by which it was asked for.
+pub fn complete(text: &str) -> String {
+    let own = "Options:\n  -h, --help  Print help (see more with '--help')\n\n";
+    text.replace(own, "")
+}
+
 /// Below the help of the program.
 pub const ROOT: &str = "\
 Examples:
@@ -26,17 +33,16 @@ Examples:
   cv4pve-autosnap @/etc/autosnap.conf status --output=Markdown
 
 Options may stand before or after the command; @FILE reads options from a file.
-Each command has a help of its own: cv4pve-autosnap snap --help";
+Each command has a help and a manual page: cv4pve-autosnap snap --help,
+man cv4pve-autosnap-snap";
 
 /// Below the help of `snap`.
 pub const SNAP: &str = "\
 Examples:
   cv4pve-autosnap snap --host=pve1 --api-token=file:/etc/autosnap.token \\
       --vmid=100,web% --label=daily --keep=7 --dry-run
-  cv4pve-autosnap @/etc/autosnap.conf snap --label=hourly --keep=24 \\
-      --only-running
-  cv4pve-autosnap @/etc/autosnap.conf snap --label=weekly --keep=4 --state \\
-      --timeout=600";
+  cv4pve-autosnap @/etc/autosnap.conf snap --label=hourly --keep=24
+  cv4pve-autosnap @/etc/autosnap.conf snap --label=ram --keep=4 --state";
 
 /// Below the help of `clean`.
 pub const CLEAN: &str = "\

@@ -40,7 +40,7 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 /// Variables the program reads.
-const ENVIRONMENT: [(&str, &str); 4] = [
+const ENVIRONMENT: [(&str, &str); 5] = [
     (
         API_TOKEN_VARIABLE,
         "API token, if --api-token is not given.",
@@ -51,6 +51,10 @@ const ENVIRONMENT: [(&str, &str); 4] = [
         "Set by systemd: the folder with the credentials api-token and password.",
     ),
     ("NO_COLOR", "If set, no progress bar is drawn."),
+    (
+        "CV4PVE_COMPLETE_OFFLINE",
+        "If set, completion in a shell does not ask the cluster.",
+    ),
 ];
 
 /// Writes all pages into a folder, which is made if it does not exist.

@@ -17,7 +17,7 @@ use clap::{ArgAction, Command};
 
 /// How an option is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
+pub(crate) enum Shape {
     /// Alone, or with `true` or `false`.
     Flag,
     /// With a value.
@@ -123,7 +123,7 @@ fn joined(name: &str, value: &OsStr) -> OsString {
 }
 
 /// All options of all commands, by each of their spellings.
-fn shapes(command: &Command) -> HashMap<String, Shape> {
+pub(crate) fn shapes(command: &Command) -> HashMap<String, Shape> {
     let mut shapes = HashMap::new();
     for part in command.get_subcommands() {
         for argument in part.get_arguments() {
@@ -152,7 +152,7 @@ fn shapes(command: &Command) -> HashMap<String, Shape> {
 }
 
 /// The name and the value of `--name=value` or `--name:value`.
-fn split(text: &str) -> (&str, Option<&str>) {
+pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
     match text.find(['=', ':']) {
         Some(position) if text.starts_with('-') => (&text[..position], Some(&text[position + 1..])),
         _ => (text, None),

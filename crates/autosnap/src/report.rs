@@ -7,6 +7,7 @@
 mod check;
 mod console;
 mod fingerprint;
+mod journal;
 mod json;
 mod plan;
 mod progress;
@@ -21,6 +22,7 @@ use pve_client::Upid;
 pub use check::print as print_check;
 pub use console::Console;
 pub use fingerprint::print as print_fingerprints;
+pub use journal::JournalReport;
 pub use json::JsonReport;
 pub use progress::Progress;
 pub use status::print as print_status;

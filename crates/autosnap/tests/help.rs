@@ -9,7 +9,7 @@ const COLUMNS: usize = 80;
 const LINES: usize = 50;
 
 #[test]
-fn the_short_help_of_every_command_fits_a_screen() {
+fn the_help_of_every_command_fits_a_screen() {
     for command in [
         "",
         "snap",
@@ -20,20 +20,19 @@ fn the_short_help_of_every_command_fits_a_screen() {
         "fingerprint",
         "completions",
     ] {
-        let text = help(command, "-h");
-        assert!(
-            text.lines().count() <= LINES,
-            "{command}: {} lines",
-            text.lines().count()
-        );
-        for line in text.lines() {
-            let usage = line.starts_with("Usage:");
-            assert!(
-                usage || line.chars().count() <= COLUMNS,
-                "{command}: too wide: {line}"
-            );
+        for form in ["-h", "--help"] {
+            let text = help(command, form);
+            let lines = text.lines().count();
+            assert!(lines <= LINES, "{command} {form}: {lines} lines");
+            for line in text.lines() {
+                let usage = line.starts_with("Usage:");
+                assert!(
+                    usage || line.chars().count() <= COLUMNS,
+                    "{command}: too wide: {line}"
+                );
+            }
+            assert!(text.contains("\nExamples:\n"), "{command}: {text}");
         }
-        assert!(text.contains("\nExamples:\n"), "{command}: {text}");
     }
 }
 
@@ -120,7 +119,11 @@ fn help_can_be_asked_for_in_every_way() {
 fn completions_and_manual_pages_are_written() {
     let output = run("completions bash");
     assert!(output.status.success());
-    assert!(String::from_utf8(output.stdout).unwrap().contains("--vmid"));
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("complete -F")
+    );
 
     let folder = tempfile::tempdir().unwrap();
     let output = binary()
@@ -137,6 +140,9 @@ fn completions_and_manual_pages_are_written() {
 #[cfg(target_os = "linux")]
 #[test]
 fn bash_completes_options_and_their_values() {
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_cv4pve-autosnap"));
+    let folder = binary.parent().expect("it stands in a folder");
+    let path = std::env::var("PATH").unwrap_or_default();
     for (words, expected) in [
         ("snap --max-parallel-per-n", "--max-parallel-per-node"),
         ("--host=h st", "status"),
@@ -152,6 +158,7 @@ fn bash_completes_options_and_their_values() {
             echo "${COMPREPLY[*]}""#;
         let completions = String::from_utf8(run("completions bash").stdout).unwrap();
         let output = Command::new("bash")
+            .env("PATH", format!("{}:{path}", folder.display()))
             .args(["-c", script, "bash", &completions, "cv4pve-autosnap"])
             .args(words.split(' '))
             .output()

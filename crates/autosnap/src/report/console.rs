@@ -6,11 +6,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::ProgressBar;
 
+use super::journal::{Entry, Journal, JournalReport, Priority};
+
 /// Where text goes. Clones write to the same streams.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Console {
     bar: Option<ProgressBar>,
+    journal: Option<Journal>,
     trouble: Arc<Mutex<Option<io::Error>>>,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self {
+            bar: None,
+            journal: Journal::of_process(),
+            trouble: Arc::default(),
+        }
+    }
 }
 
 impl Console {
@@ -22,6 +35,11 @@ impl Console {
             bar: visible.then(ProgressBar::no_length),
             ..Self::default()
         }
+    }
+
+    /// Who tells the journal of a run, if stderr leads there.
+    pub fn journal(&self) -> Option<JournalReport> {
+        self.journal.clone().map(JournalReport::new)
     }
 
     /// The bar, if there is one.
@@ -47,8 +65,13 @@ impl Console {
         });
     }
 
-    /// Writes one line to stderr. If that fails too, nobody is left to be told.
+    /// Writes one line to stderr, or to the journal with a priority if that is where stderr leads.
+    /// If that fails too, nobody is left to be told.
     pub fn error(&self, line: &str) {
+        let entry = |journal: &Journal| journal.send(&Entry::new(Priority::of_line(line), line));
+        if self.journal.as_ref().is_some_and(entry) {
+            return;
+        }
         self.above_bar(|| {
             let _ = writeln!(io::stderr().lock(), "{line}");
         });

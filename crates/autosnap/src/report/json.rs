@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use autosnap_core::event::{Effect, Event, Failure, GuestEnd, Header};
+use autosnap_core::event::{Event, Failure, GuestEnd, Header};
 use autosnap_core::guest::Vmid;
 use autosnap_core::outcome::Outcome;
 use autosnap_core::plan::{Decision, GuestPlan, Plan};
@@ -124,7 +124,7 @@ impl JsonReport {
             snapshot: snapshot.map(ToOwned::to_owned),
             message: words::failure(failure),
             hint: failure.hint.clone(),
-            effect: effect(failure.effect),
+            effect: words::effect_id(failure.effect),
         };
         if let Some(guest) = self.guest(vmid) {
             guest.failures.push(record);
@@ -242,25 +242,20 @@ impl Sink for JsonReport {
                 end,
                 duration,
             } => {
-                let (result, reason) = match end {
-                    GuestEnd::Done => ("done", None),
-                    GuestEnd::Skipped(skip) => ("skipped", Some(words::skip(skip))),
-                    GuestEnd::Refused(_) => (
-                        "refused",
-                        self.guest(*vmid).and_then(|guest| guest.reason.take()),
-                    ),
-                    GuestEnd::Failed => ("failed", None),
+                let reason = match end {
+                    GuestEnd::Done | GuestEnd::Failed | GuestEnd::NotReached => None,
+                    GuestEnd::Skipped(skip) => Some(words::skip(skip)),
+                    GuestEnd::Refused(_) => self.guest(*vmid).and_then(|guest| guest.reason.take()),
                     GuestEnd::Vetoed => {
                         let created = self
                             .guest(*vmid)
                             .is_some_and(|guest| guest.created.is_some());
-                        ("vetoed", Some(words::vetoed(created).to_owned()))
+                        Some(words::vetoed(created).to_owned())
                     }
-                    GuestEnd::NotReached => ("not-reached", None),
                 };
                 if let Some(guest) = self.guest(*vmid) {
                     guest.seconds = seconds(*duration);
-                    guest.end(result, reason);
+                    guest.end(words::result(end), reason);
                 }
             }
             // Whoever has pressed Ctrl-C wants to know that it was heard.
@@ -280,14 +275,5 @@ impl Sink for JsonReport {
             | Event::RemovalDropped { .. }
             | Event::RemovalsPostponed { .. } => {}
         }
-    }
-}
-
-fn effect(effect: Effect) -> &'static str {
-    match effect {
-        Effect::None => "none",
-        Effect::StillRunning => "still-running",
-        Effect::HalfDone => "half-done",
-        Effect::Unknown => "unknown",
     }
 }

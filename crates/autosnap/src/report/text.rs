@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun};
-use autosnap_core::guest::{Guest, Vmid};
+use autosnap_core::guest::Vmid;
 use autosnap_core::outcome::Outcome;
 use autosnap_core::plan::{GuestPlan, Plan};
 use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
@@ -180,7 +180,7 @@ impl Text {
             let Some(plan) = self.guest_plan(failed.vmid) else {
                 continue;
             };
-            let name = full_name(&plan.guest);
+            let name = words::full_name(&plan.guest);
             let reasons = match &failed.end {
                 GuestEnd::Refused(refusal) => words::refusal(&plan.guest, refusal).0,
                 GuestEnd::Vetoed => words::vetoed(self.created.contains(&failed.vmid)).to_owned(),
@@ -355,12 +355,4 @@ fn nothing_selected(selection: &str) -> String {
         text.push_str("----- POSSIBLE PROBLEM PERMISSION 'Pool.Audit' -----\n");
     }
     text
-}
-
-/// `web01 on pve1`.
-fn full_name(guest: &Guest) -> String {
-    match &guest.name {
-        Some(name) => format!("{name} on {}", guest.node),
-        None => format!("on {}", guest.node),
-    }
 }

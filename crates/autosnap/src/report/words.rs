@@ -2,7 +2,7 @@
 //! The words for what happened, the same in every form of the report. Those of the C# tool are
 //! kept where it has any, because people grep for them.
 
-use autosnap_core::event::{Cause, Effect, Failure, Interruption, PostponeReason};
+use autosnap_core::event::{Cause, Effect, Failure, GuestEnd, Interruption, PostponeReason};
 use autosnap_core::guest::{Guest, GuestKind, repair_command};
 use autosnap_core::plan::{DropReason, Note, Refusal, Skip};
 
@@ -128,6 +128,36 @@ pub(super) fn interruption(interruption: Interruption) -> String {
         Interruption::ServerLost => "the server is lost",
     };
     format!("WARNING: {what}; nothing new is started, guests under way are finished")
+}
+
+/// `web01 on pve1`.
+pub(super) fn full_name(guest: &Guest) -> String {
+    match &guest.name {
+        Some(name) => format!("{name} on {}", guest.node),
+        None => format!("on {}", guest.node),
+    }
+}
+
+/// How a guest has ended, in the word that programs read.
+pub(super) fn result(end: &GuestEnd) -> &'static str {
+    match end {
+        GuestEnd::Done => "done",
+        GuestEnd::Skipped(_) => "skipped",
+        GuestEnd::Refused(_) => "refused",
+        GuestEnd::Failed => "failed",
+        GuestEnd::Vetoed => "vetoed",
+        GuestEnd::NotReached => "not-reached",
+    }
+}
+
+/// What is known of the effect of a step that failed, in the word that programs read.
+pub(super) fn effect_id(effect: Effect) -> &'static str {
+    match effect {
+        Effect::None => "none",
+        Effect::StillRunning => "still-running",
+        Effect::HalfDone => "half-done",
+        Effect::Unknown => "unknown",
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,11 @@
 )]
 
 mod check;
+#[cfg(unix)]
+mod complete;
 mod fingerprint;
+#[cfg(target_os = "linux")]
+mod journal;
 #[cfg(unix)]
 mod overlap;
 #[cfg(unix)]

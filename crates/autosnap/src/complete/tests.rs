@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What is offered without a cluster; with one: `tests/around/complete.rs`.
+
+use super::*;
+
+fn check(line: &str, expected: &str) {
+    let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+    let offered = candidates(&words);
+    let offered: Vec<&str> = offered.iter().map(|one| one.word.as_str()).collect();
+    assert_eq!(offered.join(" "), expected, "{line}");
+}
+
+#[test]
+fn commands_are_offered_wherever_one_is_missing() {
+    check("st", "status");
+    check("--host=h st", "status");
+    check("--host h @x.conf st", "status");
+    check("snap st", "");
+    check("man", "");
+}
+
+#[test]
+fn options_are_offered_once() {
+    check("snap --max-parallel-per-n", "--max-parallel-per-node");
+    check("snap --max-parallel-per-node=2 --max-parallel-per-n", "");
+    check("clean --only", "");
+    check("--vers", "--version");
+}
+
+#[test]
+fn values_are_offered_in_every_spelling() {
+    check("snap --output js", "Json JsonPretty");
+    check("snap --output=jsonp", "--output=JsonPretty");
+    check("status -o:Md", "");
+    check("status -o:mark", "-o:Markdown");
+    check("clean --hook-failure sk", "skip-guest");
+    check("snap --wait-locked=1", "--wait-locked=10m --wait-locked=1h");
+    check("completions z", "zsh");
+}
+
+#[test]
+fn terms_are_offered_behind_what_is_typed() {
+    check("snap --vmid @po", "@pool-");
+    check("--vmid=100,@T", "--vmid=100,@tag-");
+    check("--vmid:@all,-@n", "--vmid:@all,-@node-");
+    check("setup --path=/vms/100,/po", "--path=/vms/100,/pool/");
+}
+
+#[test]
+fn a_secret_comes_from_a_file() {
+    check("--api-token=", "--api-token=file:");
+    check("--password f", "file:");
+}
+
+#[test]
+fn whatever_cannot_be_understood_offers_nothing() {
+    check("snap --nope=", "");
+    check("snap --state=t", "");
+    check("--vmid=x", "");
+}
+
+#[test]
+fn names_of_others_cannot_break_lines() {
+    assert_eq!(lines(&[]), "");
+    assert_eq!(lines(&["sta".into()]).matches('\n').count(), 1);
+}

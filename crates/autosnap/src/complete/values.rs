@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The values of options: from the definition, from files, from the cluster.
+
+use std::ffi::OsString;
+
+use autosnap_core::guest::Guest;
+use autosnap_core::select::Inventory;
+use clap::{Arg, ValueHint};
+
+use super::{Candidate, cluster, files, prefixed};
+use crate::completions::suggestions;
+
+/// Where guests are selected by what they have in common.
+const GROUPS: [(&str, &str); 4] = [
+    ("@all", "every guest"),
+    ("@node-", "guests of a node"),
+    ("@pool-", "guests of a pool"),
+    ("@tag-", "guests with a tag"),
+];
+
+/// What an option could be given. `line` is the rest of the line, which may name a cluster.
+pub(super) fn of(option: &Arg, typed: &str, line: &[OsString]) -> Vec<Candidate> {
+    let listed = |values: fn(&str, &[OsString]) -> Vec<Candidate>| {
+        let (lead, term) = typed.rsplit_once(',').map_or(("", typed), |(_, term)| {
+            (&typed[..typed.len() - term.len()], term)
+        });
+        prefixed(lead, values(term, line))
+    };
+    match option.get_id().as_str() {
+        "vmid" => listed(guests),
+        "host" => listed(hosts),
+        "label" => labels(typed, line),
+        "api_token" | "password" => secrets(typed),
+        "path" => listed(paths),
+        id => {
+            let possible: Vec<Candidate> = option
+                .get_possible_values()
+                .iter()
+                .filter(|value| !value.is_hide_set())
+                .map(|value| {
+                    let help = value.get_help().map(ToString::to_string);
+                    Candidate::new(value.get_name(), help.unwrap_or_default())
+                })
+                .chain(
+                    suggestions(id)
+                        .iter()
+                        .map(|value| Candidate::new(*value, "")),
+                )
+                .collect();
+            match option.get_value_hint() {
+                ValueHint::FilePath | ValueHint::DirPath => files::paths(typed),
+                _ => starting_with(typed, possible),
+            }
+        }
+    }
+}
+
+fn starting_with(typed: &str, candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let typed = typed.to_lowercase();
+    let mut candidates = candidates;
+    candidates.retain(|candidate| candidate.word.to_lowercase().starts_with(&typed));
+    candidates
+}
+
+/// One term of `--vmid`.
+fn guests(typed: &str, line: &[OsString]) -> Vec<Candidate> {
+    let (lead, term) = match typed.strip_prefix('-') {
+        Some(term) => ("-", term),
+        None => ("", typed),
+    };
+    let found = match cluster::inventory(line) {
+        Some(inventory) => terms(term, &inventory),
+        None => GROUPS
+            .map(|(word, help)| Candidate::new(word, help))
+            .to_vec(),
+    };
+    prefixed(lead, starting_with(term, found))
+}
+
+/// Everything that selects something, but no names before a letter is typed: there is an ID for each.
+fn terms(term: &str, inventory: &Inventory) -> Vec<Candidate> {
+    let count = |is_meant: &dyn Fn(&Guest) -> bool| {
+        let count = inventory
+            .guests
+            .iter()
+            .filter(|guest| is_meant(guest))
+            .count();
+        format!("{count} guest{}", if count == 1 { "" } else { "s" })
+    };
+    let mut found = vec![Candidate::new("@all", count(&|_| true))];
+    found.extend(inventory.nodes.iter().map(|node| {
+        let help = count(&|guest| guest.node == node.name);
+        Candidate::new(format!("@node-{}", node.name), help)
+    }));
+    found.extend(inventory.pools.iter().map(|pool| {
+        let nested = format!("{pool}/");
+        let is_in = |guest: &Guest| {
+            let of = guest.pool.as_ref();
+            of.is_some_and(|of| of == pool || of.starts_with(&nested))
+        };
+        Candidate::new(format!("@pool-{pool}"), count(&is_in))
+    }));
+    let mut tags: Vec<&String> = inventory
+        .guests
+        .iter()
+        .flat_map(|guest| &guest.tags)
+        .collect();
+    tags.sort_unstable();
+    tags.dedup();
+    found.extend(tags.into_iter().map(|tag| {
+        let help = count(&|guest| guest.tags.contains(tag));
+        Candidate::new(format!("@tag-{tag}"), help)
+    }));
+    let mut guests: Vec<&Guest> = inventory.guests.iter().collect();
+    guests.sort_by_key(|guest| guest.vmid);
+    found.extend(guests.iter().map(|guest| {
+        let name = guest.name.as_deref().unwrap_or_default();
+        Candidate::new(guest.vmid.to_string(), format!("{name} on {}", guest.node))
+    }));
+    if !term.is_empty() {
+        found.extend(guests.iter().filter_map(|guest| {
+            let name = guest.name.as_deref()?;
+            Some(Candidate::new(
+                name,
+                format!("{} on {}", guest.vmid, guest.node),
+            ))
+        }));
+    }
+    found
+}
+
+/// Labels that there are, then those that many have.
+fn labels(typed: &str, line: &[OsString]) -> Vec<Candidate> {
+    let of_files = files::values("--label");
+    let mut found: Vec<Candidate> = of_files
+        .into_iter()
+        .map(|(label, file)| Candidate::new(label, format!("in {file}")))
+        .collect();
+    let taken = cluster::labels(line).into_iter();
+    found.extend(taken.map(|label| Candidate::new(label, "has snapshots")));
+    let usual = suggestions("label").iter();
+    found.extend(usual.map(|label| Candidate::new(*label, "")));
+    starting_with(typed, found)
+}
+
+/// One host of those in parameter files.
+fn hosts(typed: &str, _line: &[OsString]) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for (hosts, file) in files::values("--host") {
+        let hosts = hosts
+            .split(',')
+            .map(str::trim)
+            .filter(|host| !host.is_empty());
+        found.extend(hosts.map(|host| Candidate::new(host, format!("in {file}"))));
+    }
+    starting_with(typed, found)
+}
+
+/// Files with a secret; the secret itself belongs on no command line.
+fn secrets(typed: &str) -> Vec<Candidate> {
+    match typed.strip_prefix("file:") {
+        Some(path) => prefixed("file:", files::paths(path)),
+        None => starting_with(
+            typed,
+            vec![Candidate::new("file:", "a file with the secret")],
+        ),
+    }
+}
+
+/// What a role can be granted on.
+fn paths(typed: &str, _line: &[OsString]) -> Vec<Candidate> {
+    let known = [
+        ("/", "everything"),
+        ("/vms/", "a guest"),
+        ("/pool/", "a pool"),
+        ("/storage/", "a storage"),
+    ];
+    starting_with(
+        typed,
+        known
+            .map(|(word, help)| Candidate::new(word, help))
+            .to_vec(),
+    )
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What goes to the systemd journal where stderr leads to it: a socket of the test takes its place.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{SECRET, cluster, program_as};
+
+type Entry = HashMap<String, String>;
+
+/// Runs the program with stderr in a file that is said to be the journal's; what the journal got,
+/// stdout, and what was in the file nevertheless.
+fn journal_of(folder: &Path, mut command: Command) -> (Vec<Entry>, String, String) {
+    let socket = folder.join("socket");
+    let listener = UnixDatagram::bind(&socket).unwrap();
+    let stderr = File::create(folder.join("stderr")).unwrap();
+    let metadata = stderr.metadata().unwrap();
+    command
+        .env("CV4PVE_JOURNAL_SOCKET", &socket)
+        .env(
+            "JOURNAL_STREAM",
+            format!("{}:{}", metadata.dev(), metadata.ino()),
+        )
+        .stderr(stderr);
+    let (entries, output) = std::thread::scope(|scope| {
+        // The queue of a socket is short, so it is read all the time. An empty datagram is the end.
+        let reading = scope.spawn(|| {
+            let mut entries = Vec::new();
+            let mut buffer = vec![0; 1 << 20];
+            loop {
+                match listener.recv(&mut buffer).unwrap() {
+                    0 => return entries,
+                    length => entries.push(parsed(&buffer[..length])),
+                }
+            }
+        });
+        let output = command.output().unwrap();
+        let end = UnixDatagram::unbound().unwrap();
+        end.send_to(&[], &socket).unwrap();
+        (reading.join().unwrap(), output)
+    });
+    let stderr = std::fs::read_to_string(folder.join("stderr")).unwrap();
+    (entries, String::from_utf8(output.stdout).unwrap(), stderr)
+}
+
+/// The fields of an entry without line breaks in its values.
+fn parsed(bytes: &[u8]) -> Entry {
+    let text = std::str::from_utf8(bytes).unwrap();
+    assert!(!text.contains(SECRET));
+    let fields = text.lines().map(|line| line.split_once('=').unwrap());
+    fields
+        .map(|(field, value)| (field.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn said<'a>(entry: &'a Entry, fields: &[&str]) -> Vec<&'a str> {
+    fields
+        .iter()
+        .map(|field| entry.get(*field).map_or("-", String::as_str))
+        .collect()
+}
+
+#[test]
+fn every_guest_is_an_entry_with_fields() {
+    let simulator = cluster();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program_as("auto", &simulator);
+    command.args(["--vmid=100,102,nobody", "snap", "--label=daily", "--keep=2"]);
+    command.env("XDG_RUNTIME_DIR", folder.path());
+    let (entries, stdout, stderr) = journal_of(folder.path(), command);
+    let of_guest = |vmid: &str| {
+        let is_meant = |entry: &&Entry| entry.get("VMID").is_some_and(|found| found == vmid);
+        entries.iter().find(is_meant).unwrap()
+    };
+    let fields = [
+        "PRIORITY", "NODE", "GUEST", "LABEL", "COMMAND", "KEEP", "RESULT", "STEP",
+    ];
+    let web = of_guest("100");
+    assert_eq!(
+        said(web, &fields),
+        ["6", "pve1", "web01", "daily", "snap", "2", "done", "guest"]
+    );
+    let name = &web["SNAPSHOT"];
+    assert!(
+        stdout.contains(&format!("Create snapshot: {name}")),
+        "{stdout}"
+    );
+    assert_eq!(
+        web["MESSAGE"],
+        format!("VM 100 web01 on pve1: done, {name} created")
+    );
+    let busy = of_guest("102");
+    assert_eq!(
+        said(busy, &fields),
+        [
+            "3", "pve1", "busy", "daily", "snap", "2", "refused", "guest"
+        ]
+    );
+    assert_eq!(
+        busy["MESSAGE"],
+        "VM 102 busy on pve1: VM is locked (backup)"
+    );
+
+    let warning = entries
+        .iter()
+        .find(|entry| entry["PRIORITY"] == "4")
+        .unwrap();
+    assert!(warning["MESSAGE"].contains("nobody"), "{warning:?}");
+    let run = entries.last().unwrap();
+    let fields = [
+        "STEP",
+        "RESULT",
+        "RUN_STATUS",
+        "CREATED_COUNT",
+        "REMOVED_COUNT",
+        "FAILED_COUNT",
+    ];
+    assert_eq!(said(run, &fields), ["run", "failed", "1", "1", "0", "1"]);
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry["SYSLOG_IDENTIFIER"] == "cv4pve-autosnap")
+    );
+    // The report is where it always is, and nothing is said twice.
+    assert!(stdout.contains("FAILED VM 102 busy on pve1"), "{stdout}");
+    assert_eq!(stderr, "");
+}
+
+#[test]
+fn what_ends_the_program_is_an_entry() {
+    let simulator = cluster();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program_as("auto", &simulator);
+    command.args(["--vmid=100", "snap", "--label=dai/ly", "--keep=2"]);
+    let (entries, _, stderr) = journal_of(folder.path(), command);
+    assert_eq!(entries[0]["PRIORITY"], "3");
+    assert!(entries[0]["MESSAGE"].starts_with("ERROR: "), "{entries:?}");
+    assert_eq!(stderr, "");
+}
+
+/// `2>file` in a service, or a socket that is gone: lines, as everywhere.
+#[test]
+fn where_stderr_leads_elsewhere_it_has_lines() {
+    let simulator = cluster();
+    for (stream, socket) in [("1:1", "/dev/null"), ("", "/dev/null")] {
+        let mut command = program_as("auto", &simulator);
+        command.args(["--vmid=100", "snap", "--label=dai/ly", "--keep=2"]);
+        command
+            .env("JOURNAL_STREAM", stream)
+            .env("CV4PVE_JOURNAL_SOCKET", socket);
+        let stderr = command.output().unwrap().stderr;
+        assert!(stderr.starts_with(b"ERROR: "), "{stream}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let stderr = File::create(folder.path().join("stderr")).unwrap();
+    let metadata = stderr.metadata().unwrap();
+    let mut command = program_as("auto", &simulator);
+    command
+        .args(["--vmid=100", "snap", "--label=dai/ly", "--keep=2"])
+        .env(
+            "JOURNAL_STREAM",
+            format!("{}:{}", metadata.dev(), metadata.ino()),
+        )
+        .env("CV4PVE_JOURNAL_SOCKET", folder.path().join("gone"))
+        .stderr(stderr);
+    command.output().unwrap();
+    let stderr = std::fs::read_to_string(folder.path().join("stderr")).unwrap();
+    assert!(stderr.starts_with("ERROR: "), "{stderr}");
+}
