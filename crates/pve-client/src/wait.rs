@@ -159,7 +159,9 @@ impl Client {
                         error: Box::new(error),
                     });
                 }
-                Look::OutOfTime => break,
+                // Cut off at the deadline: perhaps this process stood still, and a last look, for which
+                // there is a moment, sees the end.
+                Look::OutOfTime => {}
             }
             if is_last {
                 break;
