@@ -186,6 +186,36 @@ fn a_time_out_that_passed_while_the_program_stood_still_is_followed_by_a_last_lo
     }
 }
 
+/// The same in the middle of a look, whose own time is over as well.
+#[test]
+fn a_look_that_was_cut_off_while_the_program_stood_still_is_not_the_last() {
+    let slow = json!({"create": 3600});
+    let lab = Lab::new(&World::of([vm(100, "web01").with("task_seconds", slow)]));
+    let stall = r#"{"requests": [{"method": "GET", "path": "/nodes/*/tasks/**", "times": 1, "effect": {"stall": 900}}]}"#;
+    lab.simulator.set_faults(FaultPlan::parse(stall).unwrap());
+    let (gate, clock) = (Gate::new(&lab), Clock::new(&lab));
+    let mut command = lab.command();
+    clock.give_to(&mut command);
+    command.stdout(std::process::Stdio::piped());
+    let words = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
+    let mut run = gate.start_as(&lab, WITH_PASSWORD, words, command);
+    go_to(&mut run, "snap-create-pre 100");
+    run.go_on();
+    let looks = || {
+        lab.simulator
+            .world(|world| world.faults.applied_to_requests()[0])
+    };
+    while looks() == 0 {
+        std::thread::yield_now();
+    }
+    suspend(&run);
+    lab.simulator.advance(3600.0);
+    clock.ahead(3000, 3000);
+    run.signal("CONT");
+    run.finish().assert_status(0);
+    assert_eq!(lab.writes().len(), 1, "nothing is sent twice");
+}
+
 #[test]
 fn a_token_that_is_refused_in_the_middle_ends_the_run() {
     let lab = Lab::new(&two_guests());

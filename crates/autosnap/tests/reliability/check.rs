@@ -35,12 +35,15 @@ pub(crate) struct State {
     locked_before: BTreeSet<u32>,
     /// Guests that the token may not snapshot.
     forbidden: BTreeSet<u32>,
+    /// How far the journal was followed: what comes late may come between two runs.
+    followed: usize,
     pub(crate) created: usize,
     pub(crate) removed: usize,
 }
 
 impl State {
     pub(crate) fn of(simulator: &Simulator) -> Self {
+        let followed = simulator.journal().len();
         simulator.world(|world| {
             let mut snapshots = BTreeMap::new();
             for (vmid, guest) in &world.guests {
@@ -70,6 +73,7 @@ impl State {
                         !world.allows("backup@pve!auto", &format!("/vms/{vmid}"), "VM.Snapshot")
                     })
                     .collect(),
+                followed,
                 created: 0,
                 removed: 0,
             }
@@ -111,13 +115,10 @@ pub(crate) fn after_run(
     ran: &Ran,
     earlier: Option<&Ran>,
 ) -> Result<bool, String> {
-    let mutations: Vec<Mutation> = simulator
-        .journal()
-        .entries()
-        .into_iter()
-        .skip(ran.from)
-        .filter_map(mutation)
-        .collect();
+    let entries = simulator.journal().entries();
+    let before = std::mem::replace(&mut state.followed, entries.len());
+    let new = entries.into_iter().skip(before);
+    let mutations: Vec<Mutation> = new.filter_map(mutation).collect();
     let late = earlier
         .filter(|earlier| earlier.killed)
         .map(planned)
