@@ -225,6 +225,13 @@ impl Simulator {
         }
     }
 
+    /// Ends all connections to the addresses of a node, which go on listening.
+    pub fn close_connections(&self, node: &str) {
+        for listener in self.listeners().iter().filter(|one| *one.node == *node) {
+            listener.close_connections();
+        }
+    }
+
     /// Starts the addresses of a node again, on the same ports.
     ///
     /// # Errors

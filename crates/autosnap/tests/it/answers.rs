@@ -94,8 +94,7 @@ fn a_connection_whose_worker_has_retired_is_replaced() {
         if phase == "ended" {
             break;
         }
-        lab.simulator.stop_listener("pve1");
-        lab.simulator.start_listener("pve1").unwrap();
+        lab.simulator.close_connections("pve1");
         run.go_on();
     }
     run.ended().assert_status(0);

@@ -23,12 +23,6 @@ pub(crate) fn suspend(run: &Run<'_>) {
     }
 }
 
-/// The server ends all its connections, and accepts new ones.
-fn close_connections(lab: &Lab) {
-    lab.simulator.stop_listener("pve1");
-    lab.simulator.start_listener("pve1").unwrap();
-}
-
 fn wait_for(lab: &Lab, seen: impl Fn(&Request) -> bool) {
     while !lab.simulator.journal().requests().iter().any(&seen) {
         std::thread::yield_now();
@@ -64,7 +58,7 @@ fn a_task_that_ends_while_the_program_stands_still_is_a_success() {
         assert!(lab.simulator.journal().len() > requests);
         suspend(&run);
         lab.simulator.advance(3600.0);
-        close_connections(&lab);
+        lab.simulator.close_connections("pve1");
         run.signal("CONT");
         written += 1;
         assert_eq!(lab.writes().len(), written);
@@ -94,7 +88,7 @@ fn connections_that_were_closed_while_the_program_stood_still_are_not_written_to
             run.go_on();
         }
         suspend(&run);
-        close_connections(&lab);
+        lab.simulator.close_connections("pve1");
         run.signal("CONT");
         run.go_on();
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, mpsc};
 
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::Shared;
@@ -19,7 +20,14 @@ pub(crate) struct Listener {
     pub(crate) node: Arc<str>,
     /// The address, with the port that was found free.
     pub(crate) address: SocketAddr,
-    task: Option<JoinHandle<()>>,
+    running: Option<Running>,
+}
+
+/// What is there while it listens.
+struct Running {
+    task: JoinHandle<()>,
+    /// Asks the task to end its connections, and to say when it has.
+    close: UnboundedSender<mpsc::Sender<()>>,
 }
 
 /// Starts to listen. Has to be called while the runtime runs.
@@ -32,7 +40,7 @@ pub(crate) fn spawn(
     let mut listener = Listener {
         node: Arc::from(node),
         address,
-        task: None,
+        running: None,
     };
     listener.start(runtime, shared)?;
     Ok(listener)
@@ -41,10 +49,11 @@ pub(crate) fn spawn(
 impl Listener {
     /// Starts to listen, again at the same address.
     pub(crate) fn start(&mut self, runtime: &Handle, shared: &Arc<Shared>) -> io::Result<()> {
-        if self.task.is_some() {
+        if self.running.is_some() {
             return Ok(());
         }
         let (send, receive) = mpsc::channel();
+        let (close, closing) = unbounded_channel();
         let (address, node, shared) = (self.address, Arc::clone(&self.node), Arc::clone(shared));
         let task = runtime.spawn(async move {
             let bound = TcpListener::bind(address).await.and_then(|socket| {
@@ -54,7 +63,7 @@ impl Listener {
             match bound {
                 Ok((socket, address)) => {
                     if send.send(Ok(address)).is_ok() {
-                        accept(socket, shared, node).await;
+                        accept(socket, shared, node, closing).await;
                     }
                 }
                 // The starter always waits for the outcome.
@@ -62,13 +71,25 @@ impl Listener {
             }
         });
         self.address = receive.recv().map_err(io::Error::other)??;
-        self.task = Some(task);
+        self.running = Some(Running { task, close });
         Ok(())
+    }
+
+    /// Ends all its connections and goes on listening, as a worker of pveproxy that retires leaves
+    /// the port to the others; returns when it is so.
+    pub(crate) fn close_connections(&self) {
+        if let Some(running) = &self.running {
+            let (send, receive) = mpsc::channel();
+            // An error means that the runtime has ended, and all connections with it.
+            if running.close.send(send).is_ok() {
+                let _ = receive.recv();
+            }
+        }
     }
 
     /// Stops to listen and ends all its connections; returns when it is so.
     pub(crate) fn stop(&mut self, runtime: &Handle) {
-        let Some(task) = self.task.take() else {
+        let Some(Running { task, .. }) = self.running.take() else {
             return;
         };
         task.abort();
@@ -83,7 +104,12 @@ impl Listener {
     }
 }
 
-async fn accept(socket: TcpListener, shared: Arc<Shared>, node: Arc<str>) {
+async fn accept(
+    socket: TcpListener,
+    shared: Arc<Shared>,
+    node: Arc<str>,
+    mut closing: UnboundedReceiver<mpsc::Sender<()>>,
+) {
     // Dropped together with this function, and then all connections end.
     let mut connections = JoinSet::new();
     loop {
@@ -94,6 +120,11 @@ async fn accept(socket: TcpListener, shared: Arc<Shared>, node: Arc<str>) {
                 }
             }
             Some(_) = connections.join_next() => {}
+            Some(done) = closing.recv() => {
+                connections.shutdown().await;
+                // Nobody listens when the asker was interrupted.
+                let _ = done.send(());
+            }
         }
     }
 }
