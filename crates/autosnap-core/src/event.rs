@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::guest::Vmid;
+use crate::guest::{Guest, Vmid};
 use crate::outcome::ExitStatus;
 use crate::plan::{DropReason, NewSnapshot, Plan};
 use crate::storage::{StorageLimit, StorageUsage};
@@ -24,6 +24,16 @@ pub enum Event {
     RunStarted(Header),
     /// Something about the request deserves attention; the run goes on.
     Warned(String),
+    /// A name of the selection matches nothing, and may be that of a guest on an offline node,
+    /// whose name PVE does not tell: what was asked for may not be done.
+    NameNotKnown(String),
+    /// The selection was evaluated.
+    Selected {
+        /// The guests, in the order of the plan.
+        guests: Arc<[Guest]>,
+        /// How many guests the login sees in all.
+        seen: usize,
+    },
     /// The storages of the selected guests' nodes were looked at.
     StoragesRead {
         /// Those that can hold guests, by node and name.
@@ -117,7 +127,8 @@ pub enum Event {
         /// Why.
         reason: PostponeReason,
     },
-    /// A guest is done with, well or not; each guest of the plan gets exactly one of these.
+    /// A guest is done with, well or not; each guest of the plan gets exactly one of these. So does
+    /// each selected guest when the run is stopped before there is a plan.
     GuestFinished {
         /// The guest.
         vmid: Vmid,
@@ -225,7 +236,7 @@ pub enum PostponeReason {
     /// An earlier removal of this guest failed.
     RemovalFailed,
     /// The run was asked to stop.
-    Interrupted,
+    Interrupted(Interruption),
     /// A hook said no.
     Hook,
     /// The time for removals was used up (`--removal-budget`); nothing is wrong.
@@ -236,7 +247,7 @@ impl PostponeReason {
     /// Whether the guest did not get what was asked for.
     pub fn is_failure(self) -> bool {
         match self {
-            Self::RemovalFailed | Self::Interrupted | Self::Hook => true,
+            Self::RemovalFailed | Self::Interrupted(_) | Self::Hook => true,
             Self::Budget => false,
         }
     }

@@ -207,11 +207,17 @@ fn is_name_character(character: char) -> bool {
 fn too_long(name: String, label: &Label, format: &TimestampFormat) -> NameError {
     let room = MAX_LENGTH.saturating_sub(PREFIX.len() + label.as_str().len());
     let fitting = syntax::shorter_formats(format).find(|shorter| shorter.longest().len() <= room);
+    let default_length = TimestampFormat::DEFAULT.len();
     let way_out = match fitting {
         Some(shorter) => format!("shorten the label or use --timestamp-format={shorter}"),
+        // Another format is a way out only if it is shorter.
+        None if format.longest().len() <= default_length => format!(
+            "shorten the label to at most {} characters",
+            MAX_LENGTH - PREFIX.len() - format.longest().len(),
+        ),
         None => format!(
             "shorten the label to at most {} characters and use --timestamp-format={}",
-            MAX_LENGTH - PREFIX.len() - TimestampFormat::DEFAULT.len(),
+            MAX_LENGTH - PREFIX.len() - default_length,
             TimestampFormat::DEFAULT,
         ),
     };

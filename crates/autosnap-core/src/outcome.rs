@@ -16,7 +16,7 @@ pub enum ExitStatus {
     Failure,
     /// Wrong usage or configuration; nothing was tried.
     Usage,
-    /// No connection, no login, or no permission at all; nothing was tried.
+    /// No connection, the login refused, or no permission for what the whole run needs.
     Connection,
     /// SIGINT or SIGHUP ended the run early.
     Interrupted,
@@ -53,10 +53,14 @@ impl ExitStatus {
             Self::Success => "All that was asked for was done.",
             Self::Failure => {
                 "Something that was asked for was not done: no guest was selected, a snapshot or removal failed, \
-                 a guest was left out for want of storage space or because its node is offline."
+                 a guest was left out for want of storage space, because it is locked or because its node is \
+                 offline, or a privilege on it is missing."
             }
             Self::Usage => "Wrong usage or configuration. Nothing was tried.",
-            Self::Connection => "No connection, no login, or no permission at all.",
+            Self::Connection => {
+                "No connection, the login is refused, or Proxmox VE refuses what the run needs as a whole. \
+                 A login that sees no guest has selected none: that is 1."
+            }
             Self::Interrupted => {
                 "Ended early by SIGINT (Ctrl-C) or SIGHUP. Guests under way were finished."
             }
@@ -86,6 +90,8 @@ pub struct Outcome {
     pub interruption: Option<Interruption>,
     /// The selection held no guest at all.
     pub nothing_selected: bool,
+    /// A name may be that of a guest on an offline node.
+    pub name_not_known: bool,
     /// What a fault that ended the run early makes of the exit status.
     pub broken: Option<ExitStatus>,
     /// Nothing is carried out: how a guest ends is what the plan says.
@@ -121,6 +127,7 @@ impl Outcome {
     pub fn observe(&mut self, event: &Event) {
         match event {
             Event::RunStarted(header) => self.dry_run = header.dry_run,
+            Event::NameNotKnown(_) => self.name_not_known = true,
             Event::Planned(plan) => self.planned(plan),
             Event::RunBroken { exit, .. } => self.broken = Some(*exit),
             Event::Created { success, .. } => {
@@ -143,6 +150,7 @@ impl Outcome {
                 self.interruption.get_or_insert(*interruption);
             }
             Event::Warned(_)
+            | Event::Selected { .. }
             | Event::StoragesRead { .. }
             | Event::StoragesNotRead(_)
             | Event::HookRan(_)
@@ -178,7 +186,9 @@ impl Outcome {
             Some(Interruption::Interrupt | Interruption::Hangup) => ExitStatus::Interrupted,
             Some(Interruption::Terminate) => ExitStatus::Terminated,
             Some(Interruption::ServerLost) => ExitStatus::Connection,
-            None if self.failed.is_empty() && !self.nothing_selected => ExitStatus::Success,
+            None if self.failed.is_empty() && !self.nothing_selected && !self.name_not_known => {
+                ExitStatus::Success
+            }
             Some(Interruption::Hook) | None => ExitStatus::Failure,
         }
     }

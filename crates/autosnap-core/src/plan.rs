@@ -102,6 +102,16 @@ pub struct GuestPlan {
     pub notes: Vec<Note>,
 }
 
+impl GuestPlan {
+    /// Whether the RAM of this guest is saved with its snapshot, or would be.
+    pub fn saves_ram(&self, request: &Request) -> bool {
+        match &request.action {
+            Action::Snap(creation) => creation.with_ram && saves_ram(&self.guest),
+            Action::Clean => false,
+        }
+    }
+}
+
 /// What will be done to one guest.
 #[derive(Debug, Clone)]
 pub enum Decision {
@@ -169,6 +179,8 @@ pub struct Steps {
     pub verdicts: Vec<Verdict>,
     /// The shared or local storages of its disks, as far as they were read.
     pub storages: Vec<String>,
+    /// The lock that these steps have to wait for; `None` if there is nothing to do.
+    pub waits_for: Option<String>,
 }
 
 /// A snapshot to be created.
@@ -225,14 +237,14 @@ pub fn decide(
     request: &Request,
     storages: StorageGuard<'_>,
 ) -> GuestPlan {
-    let mut notes = half_made(&reading.snapshots);
-    if agent_disabled(reading, &request.action) {
-        notes.push(Note::AgentDisabled);
-    }
     let decision = match &request.action {
         Action::Snap(creation) => decide_snap(&guest, reading, creation, request, storages),
         Action::Clean => decide_clean(&guest, reading, request),
     };
+    let mut notes = half_made(&reading.snapshots, &decision);
+    if agent_disabled(reading, &request.action) {
+        notes.push(Note::AgentDisabled);
+    }
     GuestPlan {
         guest,
         decision,
@@ -276,6 +288,7 @@ fn decide_snap(
         }),
         verdicts: retention::decide(&reading.snapshots, &request.policy, Some(&creation.name)),
         storages: storages_of(reading),
+        waits_for: lock_of(guest, reading).clone(),
     })
 }
 
@@ -286,25 +299,26 @@ fn saves_ram(guest: &Guest) -> bool {
 
 fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Decision {
     let verdicts = retention::decide(&reading.snapshots, &request.policy, None);
-    if retention::removals(&verdicts).next().is_some()
-        && let Some(refusal) = refused_by_lock(guest, reading, request)
-    {
+    let removes = retention::removals(&verdicts).next().is_some();
+    if removes && let Some(refusal) = refused_by_lock(guest, reading, request) {
         return Decision::Refuse(refusal);
     }
     Decision::Proceed(Steps {
         creation: None,
         verdicts,
         storages: storages_of(reading),
+        waits_for: lock_of(guest, reading).clone().filter(|_| removes),
     })
 }
 
 /// The configuration is newer than the inventory, where it was read.
+fn lock_of<'a>(guest: &'a Guest, reading: &'a Reading) -> &'a Option<String> {
+    let config = reading.config.as_ref();
+    config.map_or(&guest.lock, |config| &config.lock)
+}
+
 fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Option<Refusal> {
-    let lock = reading
-        .config
-        .as_ref()
-        .map_or(&guest.lock, |config| &config.lock);
-    match (request.locked, lock) {
+    match (request.locked, lock_of(guest, reading)) {
         (Locked::Fails, Some(lock))
             if may_be_left_over(lock) && reading.task_runs == Some(false) =>
         {
@@ -336,15 +350,22 @@ fn storages_of(reading: &Reading) -> Vec<String> {
         .collect()
 }
 
-fn half_made(snapshots: &[Snapshot]) -> Vec<Note> {
-    snapshots
+/// The half-made snapshots that stay, oldest first: PVE lists them in no order.
+fn half_made(snapshots: &[Snapshot], decision: &Decision) -> Vec<Note> {
+    let goes = |snapshot: &Snapshot| match decision {
+        Decision::Proceed(steps) => steps.removals().any(|other| other.name == snapshot.name),
+        Decision::Skip(_) | Decision::Refuse(_) => false,
+    };
+    let mut half: Vec<&Snapshot> = snapshots
         .iter()
-        .filter(|snapshot| snapshot.state != SnapshotState::Complete)
-        .map(|snapshot| Note::HalfMade {
-            name: snapshot.name.clone(),
-            state: snapshot.state.clone(),
-        })
-        .collect()
+        .filter(|snapshot| snapshot.state != SnapshotState::Complete && !goes(snapshot))
+        .collect();
+    half.sort_by_key(|snapshot| (snapshot.taken_at, &snapshot.name));
+    let notes = half.into_iter().map(|snapshot| Note::HalfMade {
+        name: snapshot.name.clone(),
+        state: snapshot.state.clone(),
+    });
+    notes.collect()
 }
 
 fn agent_disabled(reading: &Reading, action: &Action) -> bool {

@@ -89,8 +89,8 @@ pub struct RootArgs {
     pub username: Option<String>,
     /// Password, or `file:PATH`; asked for if absent.
     ///
-    /// A file that does not exist is written after asking. Without the option, the variable `CV4PVE_PASSWORD` and the
-    /// systemd credential `password` are looked at.
+    /// A file that does not exist is written after asking, once the password has proved right. Without the option, the
+    /// variable `CV4PVE_PASSWORD` and the systemd credential `password` are looked at.
     #[arg(long, value_name = "PASSWORD", help_heading = CONNECTION)]
     pub password: Option<String>,
     /// Accept these certificates only, by SHA-256.
@@ -149,6 +149,12 @@ pub struct RootArgs {
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_storage: Option<u16>,
+    /// Snapshots with RAM at once on one node [default: 1].
+    ///
+    /// --max-parallel does not lift this: RAM is written out at the pace of the storage.
+    #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
+          hide_short_help = true)]
+    pub max_parallel_ram: Option<u16>,
     /// Print the plan; change nothing.
     ///
     /// Each removal and each skipped guest comes with its reason. No hook is run.
@@ -384,7 +390,7 @@ pub struct SetupArgs {
     #[arg(long, value_name = "ID", default_value = "autosnap")]
     pub token_id: String,
     /// Role to create.
-    #[arg(long, value_name = "ROLE", default_value = "Autosnap")]
+    #[arg(long, value_name = "ROLE", default_value = crate::setup::ROLE)]
     pub role: String,
     /// Where the role is granted, separated by commas: /, /vms/100, /pool/NAME, /storage/NAME.
     #[arg(long, value_name = "PATHS", default_value = "/", value_delimiter = ',')]

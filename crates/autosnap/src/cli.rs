@@ -11,7 +11,7 @@ use autosnap_core::outcome::ExitStatus;
 use clap::FromArgMatches;
 use clap::error::{ContextKind, ErrorKind};
 use jiff::{Timestamp, Zoned};
-use pve_client::{Client, ClientOptions};
+use pve_client::ClientOptions;
 
 use crate::args::{Cli, Command, JobArgs, JobOutput, RootArgs};
 use crate::engine::Tasks;
@@ -116,8 +116,15 @@ fn usage_fault(error: &clap::Error) -> Fault {
         .split("\n\nFor more information")
         .next()
         .unwrap_or_default();
-    Fault::usage(message.trim_start_matches("error: ").trim_end())
-        .hint("the option --help, also behind a command, explains all options")
+    let is_comment = |argument: String| argument.trim_start_matches(['\'', '"']).starts_with('#');
+    let hint = if error.kind() == ErrorKind::UnknownArgument
+        && context(ContextKind::InvalidArg).is_some_and(is_comment)
+    {
+        "in a parameter file a comment is a line of its own that begins with #"
+    } else {
+        "the option --help, also behind a command, explains all options"
+    };
+    Fault::usage(message.trim_start_matches("error: ").trim_end()).hint(hint)
 }
 
 /// The message of clap, with words of ours for what Rust says about a number that is none.
@@ -125,10 +132,13 @@ fn in_plain_words(error: &clap::Error, text: String) -> String {
     let value = error
         .get(ContextKind::InvalidValue)
         .map(ToString::to_string);
-    let source = error
-        .source()
-        .and_then(|source| source.downcast_ref::<ParseIntError>());
-    let (Some(value), Some(source)) = (value, source) else {
+    let (Some(value), Some(source)) = (value, error.source()) else {
+        return text;
+    };
+    if let Some(ours) = range_in_words(&source.to_string()) {
+        return text.replace(&source.to_string(), &ours);
+    }
+    let Some(source) = source.downcast_ref::<ParseIntError>() else {
         return text;
     };
     let ours = match source.kind() {
@@ -139,6 +149,13 @@ fn in_plain_words(error: &clap::Error, text: String) -> String {
         _ => format!("'{value}' is not a number"),
     };
     text.replace(&source.to_string(), &ours)
+}
+
+/// Clap's `101 is not in 1..=100`.
+fn range_in_words(text: &str) -> Option<String> {
+    let (_, bounds) = text.split_once(" is not in ")?;
+    let (least, most) = bounds.split_once("..=")?;
+    Some(format!("it has to be between {least} and {most}"))
 }
 
 /// The exit status. A success of which nothing could be printed is a failure; what is worse stays.
@@ -175,7 +192,7 @@ fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus,
             let console = Console::default();
             block_on(async {
                 let trust = connection.options.trust.clone();
-                let client = Client::connect(connection.options).await?;
+                let client = further::sign_on(connection, &console).await?;
                 further::tell_trust(&trust, &client, &args.root, &console);
                 let status = status::read(&settings, &client, now.timestamp()).await?;
                 for warning in &status.warnings {
@@ -237,13 +254,29 @@ fn run_job(
             endpoints, trust, ..
         } = &connection.options;
         let trust = trust.clone();
-        // Held until the last report is written.
-        let _way = match further::enter(settings, job, &root.vmid, endpoints, &console).await? {
-            Way::Leave => return Ok(ExitStatus::Success),
-            way @ Way::Go { .. } => way,
-        };
         let identity = connection.options.credentials.identity();
-        let client = Client::connect(connection.options).await?;
+        let unstarted = |exit, message: &str| {
+            if let Some(report) = json_report(job.output, &console, now.timestamp()) {
+                report.print_unstarted(job::header(settings, ""), exit, message);
+            }
+        };
+        let entered = further::enter(settings, job, &root.vmid, endpoints, &console).await;
+        // Held until the last report is written.
+        let way = match entered {
+            Ok(Way::Leave(holder)) => {
+                unstarted(ExitStatus::Success, &holder);
+                return if_written(&console, ExitStatus::Success);
+            }
+            other => other,
+        };
+        let signed_on = match way {
+            Ok(way) => further::sign_on(connection, &console)
+                .await
+                .map(|client| (way, client)),
+            Err(fault) => Err(fault),
+        };
+        let (_way, client) =
+            signed_on.inspect_err(|fault| unstarted(fault.exit, &fault.message))?;
         further::tell_trust(&trust, &client, root, &console);
         let (events, receiver) = Events::channel();
         let context = Context {
@@ -281,16 +314,25 @@ fn sinks(
     console: &Console,
     started: Timestamp,
 ) -> Vec<Box<dyn Sink>> {
-    let report: Box<dyn Sink> = match output {
-        JobOutput::Text => Box::new(Text::new(console.clone(), settings.debug)),
-        JobOutput::Json => Box::new(JsonReport::new(console.clone(), false, started)),
-        JobOutput::JsonPretty => Box::new(JsonReport::new(console.clone(), true, started)),
+    let report: Box<dyn Sink> = match json_report(output, console, started) {
+        Some(report) => Box::new(report),
+        None => Box::new(Text::new(console.clone(), settings.debug)),
     };
     let mut sinks = vec![report, Box::new(Progress::new(console)) as Box<dyn Sink>];
     if let Some(journal) = console.journal() {
         sinks.push(Box::new(journal));
     }
     sinks
+}
+
+/// The report for programs, if that is what was asked for.
+fn json_report(output: JobOutput, console: &Console, started: Timestamp) -> Option<JsonReport> {
+    let pretty = match output {
+        JobOutput::Text => return None,
+        JobOutput::Json => false,
+        JobOutput::JsonPretty => true,
+    };
+    Some(JsonReport::new(console.clone(), pretty, started))
 }
 
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {

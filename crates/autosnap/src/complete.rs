@@ -107,7 +107,7 @@ struct Place<'a> {
 impl Line {
     fn read(before: &[OsString]) -> Self {
         let definition = Cli::command();
-        let shapes = normalize::shapes(&args::command());
+        let options = normalize::options(&args::command());
         let mut chosen = None;
         let mut pending = None;
         for word in before {
@@ -116,7 +116,11 @@ impl Line {
                 continue;
             }
             let (name, value) = normalize::split(word);
-            if value.is_none() && shapes.get(name) == Some(&Shape::Value) {
+            if value.is_none()
+                && options
+                    .get(name)
+                    .is_some_and(|option| option.shape == Shape::Value)
+            {
                 pending = Some(name.to_owned());
             } else if chosen.is_none() && definition.find_subcommand(word).is_some() {
                 chosen = Some(word.to_owned());

@@ -162,8 +162,8 @@ impl Engine {
 
     /// Why no removal may be started any more, if so.
     fn removals_stopped(&self) -> Option<PostponeReason> {
-        if self.stop.requested().is_some() {
-            return Some(PostponeReason::Interrupted);
+        if let Some(interruption) = self.stop.requested() {
+            return Some(PostponeReason::Interrupted(interruption));
         }
         self.deadline_for_removals
             .filter(|deadline| Instant::now() >= *deadline)

@@ -48,8 +48,8 @@ impl Fault {
 }
 
 impl From<pve_client::Error> for Fault {
-    /// A call without which nothing can go on: no connection, no login or no permission; or options
-    /// of which no client can be made.
+    /// A call without which nothing can go on: no connection, no login or no permission for it; or
+    /// options of which no client can be made.
     fn from(error: pve_client::Error) -> Self {
         let exit = match error {
             pve_client::Error::Configuration(_) => ExitStatus::Usage,

@@ -8,7 +8,9 @@
 use std::time::Duration;
 
 use autosnap_core::outcome::ExitStatus;
-use pve_client::{Endpoint, Fingerprint, HostList, PeerCertificate, Trust, fetch_certificate};
+use pve_client::{
+    Endpoint, Error, Fingerprint, HostList, PeerCertificate, Trust, fetch_certificate,
+};
 
 use crate::fault::Fault;
 use crate::inventory;
@@ -37,10 +39,26 @@ pub async fn ask(hosts: &str) -> Result<Vec<Shown>, Fault> {
     let asked = inventory::side_by_side(AT_ONCE, endpoints, async |endpoint: Endpoint| {
         let result = fetch_certificate(&endpoint, LIMIT)
             .await
-            .map_err(|error| error.to_string());
+            .map_err(|error| reason(&error));
         Shown { endpoint, result }
     });
     Ok(asked.await)
+}
+
+/// What went wrong, without the host, which is told beside it.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::NotSent { attempts, .. } => {
+            let reasons = attempts.iter().map(|(_, reason)| reason.as_str());
+            reasons.collect::<Vec<_>>().join("; ")
+        }
+        Error::NotUnderstood { what, .. } => format!("does not answer as Proxmox VE does: {what}"),
+        Error::MaybeProcessed { .. }
+        | Error::Refused { .. }
+        | Error::Authentication { .. }
+        | Error::Certificate { .. }
+        | Error::Configuration(_) => error.to_string(),
+    }
 }
 
 /// 0 if every host showed a certificate, 3 if any did not.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use autosnap_core::event::{Event, Header, Interruption};
+use autosnap_core::event::{Event, GuestEnd, Header, Interruption};
 use autosnap_core::guest::Guest;
 use autosnap_core::name::SnapName;
 use autosnap_core::plan::{
@@ -66,11 +66,12 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault>
         Job::Snap { .. } => (Phase::SnapJobStart, Phase::SnapJobEnd),
         Job::Clean => (Phase::CleanJobStart, Phase::CleanJobEnd),
     };
+    let with_ram = matches!(settings.job, Job::Snap { with_ram: true, .. });
     let told = async |phase, state, duration: Duration| {
         if !settings.dry_run {
             phases
                 .call(
-                    &PhaseCall::of_job(phase, state, duration),
+                    &PhaseCall::of_job(phase, with_ram, state, duration),
                     &context.events,
                     &context.stop,
                 )
@@ -109,8 +110,18 @@ async fn read_and_carry_out(
     let inventory = inventory::read(&context.client).await?;
     let selected = settings.selection.evaluate(&inventory);
     for warning in &selected.warnings {
-        context.events.send(Event::Warned(warning.to_string()));
+        let text = warning.to_string();
+        context.events.send(if warning.may_miss_a_guest() {
+            Event::NameNotKnown(text)
+        } else {
+            Event::Warned(text)
+        });
     }
+    let guests: Arc<[Guest]> = selected.guests.as_slice().into();
+    context.events.send(Event::Selected {
+        guests: Arc::clone(&guests),
+        seen: inventory.guests.len(),
+    });
     let limit = tell_storages(settings, context, version, &inventory, &selected.guests);
     let reading = plan_all(
         settings,
@@ -122,7 +133,16 @@ async fn read_and_carry_out(
     );
     let plan = match until_stopped(context, reading).await {
         Some(plan) => Arc::new(plan?),
-        None => return Ok(()),
+        None => {
+            for guest in guests.iter() {
+                context.events.send(Event::GuestFinished {
+                    vmid: guest.vmid,
+                    end: GuestEnd::NotReached,
+                    duration: Duration::ZERO,
+                });
+            }
+            return Ok(());
+        }
     };
     context.events.send(Event::Planned(Arc::clone(&plan)));
     if settings.dry_run {
@@ -197,7 +217,8 @@ fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Fault> {
     })
 }
 
-fn header(settings: &JobSettings, version: &str) -> Header {
+/// What a report begins with.
+pub(crate) fn header(settings: &JobSettings, version: &str) -> Header {
     let (with_ram, only_running) = match settings.job {
         Job::Snap {
             with_ram,
@@ -226,7 +247,6 @@ fn phases(settings: &JobSettings) -> Phases {
         on_failure: settings.hook_failure,
         label: settings.label.as_str().to_owned(),
         keep: settings.keep,
-        with_ram: matches!(settings.job, Job::Snap { with_ram: true, .. }),
         debug: settings.debug,
     }
 }

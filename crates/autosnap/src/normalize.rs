@@ -3,8 +3,9 @@
 //!
 //! `--opt:value` becomes `--opt=value`; so does `--opt value`, which lets values begin with a
 //! dash; `--flag true` becomes `--flag`, and `--flag=false` takes back what stood before it; the
-//! command comes first, whatever stood before it. Which options there are and which take a value
-//! is asked of clap's own definition.
+//! command comes first, whatever stood before it. Of an option that is given twice only the last one
+//! is passed on, as clap would judge the value of each. Which options there are and which take a
+//! value is asked of clap's own definition.
 //!
 //! Limits: it judges nothing. What it does not know is passed on for clap to name: a word that is
 //! no command is put where the command belongs, and options without any command are left out, so
@@ -26,13 +27,43 @@ pub(crate) enum Shape {
     OptionalValue,
 }
 
+/// An option, whatever its spelling.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    id: String,
+    pub(crate) shape: Shape,
+}
+
+/// The options, by their spellings.
+pub(crate) type Options = HashMap<String, Known>;
+
+/// The arguments put right so far, with the option that each stands for.
+#[derive(Default)]
+struct Spelled(Vec<(Option<String>, OsString)>);
+
+impl Spelled {
+    fn push(&mut self, argument: OsString) {
+        self.0.push((None, argument));
+    }
+
+    /// Takes the place of all that was said of the option before.
+    fn replace(&mut self, option: &Known, argument: OsString) {
+        self.take_back(option);
+        self.0.push((Some(option.id.clone()), argument));
+    }
+
+    fn take_back(&mut self, option: &Known) {
+        self.0.retain(|(id, _)| id.as_ref() != Some(&option.id));
+    }
+}
+
 /// Puts the arguments behind the program's name into clap's order and spelling.
 pub fn normalize(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
-    let shapes = shapes(command);
+    let options = options(command);
     let mut arguments = arguments;
-    let chosen = take_command(command, &shapes, &mut arguments);
+    let chosen = take_command(command, &options, &mut arguments);
     let without_command = chosen.is_none();
-    let mut normalized = Vec::with_capacity(arguments.len());
+    let mut normalized = Spelled::default();
     let mut rest = arguments.into_iter().peekable();
     while let Some(argument) = rest.next() {
         let Some(text) = argument.to_str() else {
@@ -41,24 +72,28 @@ pub fn normalize(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
         };
         if text == "--" {
             normalized.push(argument);
-            normalized.extend(rest);
+            rest.for_each(|argument| normalized.push(argument));
             break;
         }
         let (name, value) = split(text);
-        let spelled = match (shapes.get(name), value) {
-            (None, _) | (Some(Shape::OptionalValue), None) => argument,
-            (Some(_), None) if without_command => {
-                rest.next_if(|next| !is_option(&shapes, next));
+        let Some(option) = options.get(name) else {
+            normalized.push(argument);
+            continue;
+        };
+        let spelled = match (option.shape, value) {
+            (Shape::OptionalValue, None) => argument,
+            (_, None) if without_command => {
+                rest.next_if(|next| !is_option(&options, next));
                 continue;
             }
-            (Some(_), Some(_)) if without_command => continue,
-            (Some(Shape::Flag), value) => {
+            (_, Some(_)) if without_command => continue,
+            (Shape::Flag, value) => {
                 let value = value.map(OsString::from);
                 match value.or_else(|| rest.next_if(is_word_of_truth)) {
                     Some(value) => match truth(&value) {
                         Some(true) => name.into(),
                         Some(false) => {
-                            normalized.retain(|earlier| earlier != name);
+                            normalized.take_back(option);
                             continue;
                         }
                         None => joined(name, &value),
@@ -66,16 +101,19 @@ pub fn normalize(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
                     None => argument,
                 }
             }
-            (Some(Shape::Value | Shape::OptionalValue), Some(value)) => {
-                joined(name, value.as_ref())
-            }
-            (Some(Shape::Value), None) => match rest.next_if(|next| !is_option(&shapes, next)) {
+            (Shape::Value | Shape::OptionalValue, Some(value)) => joined(name, value.as_ref()),
+            (Shape::Value, None) => match rest.next_if(|next| !is_option(&options, next)) {
                 Some(value) => joined(name, &value),
-                None => argument,
+                // A value that is missing is left for clap to name.
+                None => {
+                    normalized.push(argument);
+                    continue;
+                }
             },
         };
-        normalized.push(spelled);
+        normalized.replace(option, spelled);
     }
+    let normalized = normalized.0.into_iter().map(|(_, argument)| argument);
     chosen.into_iter().chain(normalized).collect()
 }
 
@@ -83,7 +121,7 @@ pub fn normalize(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
 /// option nor the value of one.
 fn take_command(
     command: &Command,
-    shapes: &HashMap<String, Shape>,
+    options: &Options,
     arguments: &mut Vec<OsString>,
 ) -> Option<OsString> {
     let mut words = Vec::new();
@@ -99,7 +137,7 @@ fn take_command(
         }
         let (name, value) = split(text);
         is_value = value.is_none()
-            && match shapes.get(name) {
+            && match options.get(name).map(|option| option.shape) {
                 Some(Shape::Value) => true,
                 Some(Shape::Flag) => arguments.get(position + 1).is_some_and(is_word_of_truth),
                 Some(Shape::OptionalValue) | None => false,
@@ -123,8 +161,8 @@ fn joined(name: &str, value: &OsStr) -> OsString {
 }
 
 /// All options of all commands, by each of their spellings.
-pub(crate) fn shapes(command: &Command) -> HashMap<String, Shape> {
-    let mut shapes = HashMap::new();
+pub(crate) fn options(command: &Command) -> Options {
+    let mut options = Options::new();
     for part in command.get_subcommands() {
         for argument in part.get_arguments() {
             let shape = match argument.get_action() {
@@ -138,17 +176,21 @@ pub(crate) fn shapes(command: &Command) -> HashMap<String, Shape> {
                 }
                 _ => Shape::Value,
             };
+            let option = Known {
+                id: argument.get_id().to_string(),
+                shape,
+            };
             let longs = argument.get_long_and_visible_aliases().unwrap_or_default();
             let hidden = argument.get_all_aliases().unwrap_or_default();
             for long in longs.into_iter().chain(hidden) {
-                shapes.insert(format!("--{long}"), shape);
+                options.insert(format!("--{long}"), option.clone());
             }
             if let Some(short) = argument.get_short() {
-                shapes.insert(format!("-{short}"), shape);
+                options.insert(format!("-{short}"), option);
             }
         }
     }
-    shapes
+    options
 }
 
 /// The name and the value of `--name=value` or `--name:value`.
@@ -159,10 +201,10 @@ pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn is_option(shapes: &HashMap<String, Shape>, argument: &OsString) -> bool {
+fn is_option(options: &Options, argument: &OsString) -> bool {
     argument.to_str().is_some_and(|text| {
         let name = split(text).0;
-        shapes.contains_key(name) || matches!(name, "-h" | "--help" | "-V" | "--version")
+        options.contains_key(name) || matches!(name, "-h" | "--help" | "-V" | "--version")
     })
 }
 
@@ -242,6 +284,20 @@ mod tests {
     fn the_last_word_on_a_flag_counts() {
         check("snap --state --debug --state=false", "snap --debug");
         check("snap --state=false --state", "snap --state");
+    }
+
+    #[test]
+    fn the_last_value_of_an_option_counts_whatever_its_spelling() {
+        check(
+            "snap --keep=0 --label=x --keep 5",
+            "snap --label=x --keep=5",
+        );
+        check(
+            "snap --script=a -o Text --script-hook:b --output=Json",
+            "snap --script-hook=b --output=Json",
+        );
+        check("snap --wait-locked=x --wait-locked", "snap --wait-locked");
+        check("snap --keep=1 -- --keep=2", "snap --keep=1 -- --keep=2");
     }
 
     #[test]

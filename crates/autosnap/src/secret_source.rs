@@ -8,7 +8,7 @@
 //! | 3 | `$CREDENTIALS_DIRECTORY/api-token` (systemd's `LoadCredential=`) | `$CREDENTIALS_DIRECTORY/password` |
 //! | 4 | | a question at the terminal |
 //!
-//! In each row the token wins, as in the C# tool. A password file that does not exist is written after asking, as there.
+//! In each row the token wins, as in the C# tool. A password file that does not exist is to be written after asking, as there.
 //! Everything from outside is handed in by the caller but the files; nothing is printed: hints come back as [`Resolved::notices`].
 //! Whether a token has the right form is the client's to say.
 
@@ -89,6 +89,8 @@ pub struct Resolved {
     pub secret: Secret,
     /// Sentences for the user, without a secret in them.
     pub notices: Vec<String>,
+    /// Where a password that was just typed is to be stored, once it has proved right.
+    pub to_store: Option<PathBuf>,
 }
 
 /// Why there is no secret. Never contains one.
@@ -137,11 +139,13 @@ pub fn resolve(request: &Request<'_>, environment: &Environment) -> Result<Resol
         request,
         environment,
         notices: Vec::new(),
+        to_store: None,
     };
     let secret = search.run()?;
     Ok(Resolved {
         secret,
         notices: search.notices,
+        to_store: search.to_store,
     })
 }
 
@@ -149,6 +153,7 @@ struct Search<'a> {
     request: &'a Request<'a>,
     environment: &'a Environment,
     notices: Vec<String>,
+    to_store: Option<PathBuf>,
 }
 
 impl Search<'_> {
@@ -203,7 +208,7 @@ impl Search<'_> {
         };
         let path = checked_path(path, "password")?;
         match self.read(path) {
-            Err(SecretError::File(PasswordFileError::Missing(_))) => self.ask_and_store(path),
+            Err(SecretError::File(PasswordFileError::Missing(_))) => self.ask_to_store(path),
             result => result,
         }
     }
@@ -249,16 +254,13 @@ impl Search<'_> {
         directory.is_some_and(|directory| path.starts_with(directory))
     }
 
-    fn ask_and_store(&mut self, path: &Path) -> Result<SecretString, SecretError> {
+    /// A password that was mistyped must not be stored: nobody would be asked again.
+    fn ask_to_store(&mut self, path: &Path) -> Result<SecretString, SecretError> {
         let username = self.request.username.unwrap_or("the user");
         let password = self
             .ask_for(username)?
             .ok_or_else(|| SecretError::NobodyToAskForFile(path.to_owned()))?;
-        password_file::write(path, &password)?;
-        self.notices.push(format!(
-            "the password was stored in {}, readable by you only",
-            path.display()
-        ));
+        self.to_store = Some(path.to_owned());
         Ok(password)
     }
 

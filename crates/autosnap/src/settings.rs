@@ -5,6 +5,7 @@
 //! the way out in the message.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use autosnap_core::name::{self, Label, TimestampFormat};
@@ -13,11 +14,12 @@ use autosnap_core::schedule::Limits;
 use autosnap_core::select::Selection;
 use autosnap_core::storage::StorageLimit;
 use pve_client::{ApiToken, ClientOptions, Credentials, Endpoint, Fingerprint, HostList, Trust};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::args::{CleanArgs, HookFailure, JobArgs, RootArgs, SnapArgs, StatusArgs, StatusOutput};
 use crate::fault::Fault;
 use crate::hook::{self, Hook};
+use crate::password_file::{self, PasswordFileError};
 use crate::secret_source::{self, Environment, Secret};
 
 /// `snap` or `clean`, as it is meant.
@@ -93,6 +95,24 @@ pub struct Connection {
     pub options: ClientOptions,
     /// Sentences for the user.
     pub notices: Vec<String>,
+    /// A password that was typed, to be stored when it has proved right.
+    pub to_store: Option<NewPassword>,
+}
+
+/// A password that was typed, and the file for it.
+#[derive(Debug)]
+pub struct NewPassword {
+    /// The file, which does not exist yet.
+    pub path: PathBuf,
+    /// The password.
+    pub password: SecretString,
+}
+
+impl NewPassword {
+    /// Stores it, now that it has opened the door.
+    pub fn store(&self) -> Result<(), PasswordFileError> {
+        password_file::write(&self.path, &self.password)
+    }
 }
 
 impl JobSettings {
@@ -216,6 +236,13 @@ impl Connection {
             arguments,
         };
         let resolved = secret_source::resolve(&request, environment).map_err(Fault::usage)?;
+        let to_store = match (&resolved.secret, resolved.to_store) {
+            (Secret::Password(password), Some(path)) => Some(NewPassword {
+                path,
+                password: password.clone(),
+            }),
+            (Secret::Password(_) | Secret::ApiToken(_), _) => None,
+        };
         let credentials = match resolved.secret {
             Secret::ApiToken(token) => {
                 Credentials::Token(ApiToken::parse(token.expose_secret()).map_err(Fault::usage)?)
@@ -235,6 +262,7 @@ impl Connection {
         Ok(Self {
             options: ClientOptions::new(endpoints, credentials, trust),
             notices: resolved.notices,
+            to_store,
         })
     }
 }
@@ -290,7 +318,9 @@ pub(crate) fn read_limits(args: &RootArgs) -> Limits {
         per_storage: args
             .max_parallel_per_storage
             .map_or(usual.per_storage, usize::from),
-        ..usual
+        ram_per_node: args
+            .max_parallel_ram
+            .map_or(usual.ram_per_node, usize::from),
     }
 }
 

@@ -60,6 +60,7 @@ fn the_long_help_has_what_the_short_one_leaves_out() {
         "--timestamp-format",
         "--max-parallel-per-node",
         "--max-parallel-per-storage",
+        "--max-parallel-ram",
         "--hook-timeout",
         "--hook-failure",
         "--force-remove",

@@ -235,10 +235,12 @@ fn a_script_for_powershell_is_started_by_it() {
     let folder = folder();
     // PowerShell needs no execute permission on its scripts, and is not on every machine that runs this test.
     let path = script(&folder, "hook.ps1", "644", "exit 7\n");
-    match call(&path, Settings::default(), Phase::SnapJobEnd).status {
-        HookStatus::Exited(code) => assert_eq!(code, 7),
-        HookStatus::CouldNotStart(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
-        status @ (HookStatus::Signalled(_) | HookStatus::TimedOut(_)) => panic!("{status}"),
+    match Hook::new(&path, Settings::default()) {
+        Ok(_) => check_exit(&call(&path, Settings::default(), Phase::SnapJobEnd), 7, ""),
+        Err(error) => {
+            let message = error.to_string();
+            assert!(message.contains("no pwsh in PATH"), "{message}");
+        }
     }
 }
 

@@ -252,10 +252,15 @@ impl Error {
     /// Whether the guest's configuration file is missing on that node: it was removed or moved
     /// (500 `Configuration file 'nodes/pve1/qemu-server/999.conf' does not exist`).
     pub fn is_guest_missing(&self) -> bool {
-        self.reason().is_some_and(|reason| {
-            reason.starts_with("Configuration file 'nodes/") && reason.ends_with("does not exist")
-        })
+        self.reason().is_some_and(says_guest_is_missing)
     }
+}
+
+/// Whether PVE's words, of an answer or of a task, say that the guest's configuration file is missing
+/// on that node. Every operation begins with reading it (`load_config` in `PVE/AbstractConfig.pm`),
+/// so that nothing was done.
+pub fn says_guest_is_missing(words: &str) -> bool {
+    words.starts_with("Configuration file 'nodes/") && words.trim_end().ends_with("does not exist")
 }
 
 /// Lists what each host did.

@@ -56,7 +56,9 @@ pub use certificate::PeerCertificate;
 pub use client::{Client, Statistics, fetch_certificate, fetch_fingerprint};
 pub use credentials::{ApiToken, Credentials, TokenError};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError, HostList};
-pub use error::{AuthenticationProblem, Certainty, Error, Method, MissingPrivilege};
+pub use error::{
+    AuthenticationProblem, Certainty, Error, Method, MissingPrivilege, says_guest_is_missing,
+};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use options::{ClientOptions, Trust};
 pub use secrecy::SecretString;

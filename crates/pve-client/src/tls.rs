@@ -14,7 +14,7 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{self, CryptoProvider, WebPkiSupportedAlgorithms};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
@@ -97,6 +97,38 @@ impl HandshakeFailure {
     }
 }
 
+/// Why an authority's rules refuse a certificate.
+fn in_words(error: &rustls::Error) -> String {
+    let rustls::Error::InvalidCertificate(reason) = error else {
+        return error.to_string();
+    };
+    let words = match reason {
+        // One that only bears the name of an authority's is as good as unknown.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "none of the authorities that are trusted here has signed it"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet; do the clocks agree?"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is made for another name or address than the one asked for"
+        }
+        CertificateError::Revoked => "its authority has revoked it",
+        other => return other.to_string(),
+    };
+    words.to_owned()
+}
+
+/// What the system says, without its number.
+fn io_in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "the file does not exist".to_owned(),
+        io::ErrorKind::PermissionDenied => "the file may not be read".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 #[derive(Debug)]
 enum Rule {
     Any,
@@ -165,11 +197,15 @@ fn authorities_of(path: &Path) -> Result<RootCertStore, Error> {
             "cannot read certificate authorities from {path}: {reason}"
         ))
     };
+    let unreadable = |error: pem::Error| {
+        failed(match &error {
+            pem::Error::Io(error) => io_in_words(error),
+            other => other.to_string(),
+        })
+    };
     let mut roots = RootCertStore::empty();
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+    for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
+        let certificate = certificate.map_err(unreadable)?;
         roots
             .add(certificate)
             .map_err(|error| failed(error.to_string()))?;
@@ -202,9 +238,7 @@ impl ServerCertVerifier for Verifier {
             Rule::Pinned(pins) if pins.contains(&fingerprint) => {
                 return Ok(ServerCertVerified::assertion());
             }
-            Rule::Pinned(_) => format!(
-                "its fingerprint is {fingerprint}, which is none of those trusted; if the certificate was replaced on purpose, trust the new fingerprint"
-            ),
+            Rule::Pinned(_) => "its fingerprint is none of those trusted".to_owned(),
             Rule::Authorities(authorities) => {
                 match authorities.verify_server_cert(
                     certificate,
@@ -214,9 +248,7 @@ impl ServerCertVerifier for Verifier {
                     now,
                 ) {
                     Ok(verified) => return Ok(verified),
-                    Err(error) => format!(
-                        "{error}; if it is the right host, trust its authority's certificate or the fingerprint {fingerprint}"
-                    ),
+                    Err(error) => in_words(&error),
                 }
             }
         };

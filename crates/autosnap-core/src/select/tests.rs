@@ -390,6 +390,8 @@ fn a_cluster_without_guests_gives_a_warning_and_nothing_else() {
             term: selection.to_owned(),
             reason,
             nearest: None,
+            nameless: 0,
+            excludes: false,
         };
         assert_eq!(found.warnings, [expected]);
     }

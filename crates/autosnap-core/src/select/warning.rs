@@ -6,6 +6,7 @@ use std::fmt;
 use super::Inventory;
 use super::nearest::nearest_term;
 use super::term::{Matcher, Term, is_within};
+use crate::guest::GuestStatus;
 
 /// A term that matches no guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,11 @@ pub struct SelectionWarning {
     pub reason: Unmatched,
     /// The nearest term that matches something, ready to be typed.
     pub nearest: Option<String>,
+    /// How many guests have no name here because their node is offline, if the term is a name that
+    /// may be that of one of them.
+    pub nameless: usize,
+    /// The term takes guests away.
+    pub excludes: bool,
 }
 
 /// Why a term matches no guest. PVE lists only what a login may see, so that "there is none"
@@ -54,8 +60,27 @@ impl SelectionWarning {
                 .may_be_a_slip()
                 .then(|| nearest_term(term, inventory))
                 .flatten(),
+            nameless: if reason.is_about_names() {
+                nameless(inventory)
+            } else {
+                0
+            },
+            excludes: term.excludes,
         }
     }
+
+    /// Whether a guest that was asked for may have been missed.
+    pub fn may_miss_a_guest(&self) -> bool {
+        self.nameless > 0 && !self.excludes
+    }
+}
+
+/// PVE tells the names of guests only while their nodes are online.
+fn nameless(inventory: &Inventory) -> usize {
+    let guests = inventory.guests.iter();
+    guests
+        .filter(|guest| guest.name.is_none() && guest.status == GuestStatus::Unknown)
+        .count()
 }
 
 impl fmt::Display for SelectionWarning {
@@ -65,6 +90,13 @@ impl fmt::Display for SelectionWarning {
             "`{}` matches no guest: {}",
             self.term, self.reason
         )?;
+        if self.nameless > 0 {
+            write!(
+                formatter,
+                ", but guests on offline nodes ({}) have no name here: give the ID instead",
+                self.nameless
+            )?;
+        }
         match &self.nearest {
             Some(nearest) => write!(formatter, "; the nearest is `{nearest}`"),
             None => Ok(()),
@@ -101,6 +133,20 @@ impl Unmatched {
             | Self::NoSuchPool
             | Self::NoSuchTag => true,
             Self::NoGuests | Self::EmptyNode | Self::EmptyPool => false,
+        }
+    }
+
+    fn is_about_names(self) -> bool {
+        match self {
+            Self::NoSuchName | Self::NoNameLikeIt => true,
+            Self::NoGuests
+            | Self::NoSuchId
+            | Self::NoIdInRange
+            | Self::NoSuchNode
+            | Self::EmptyNode
+            | Self::NoSuchPool
+            | Self::EmptyPool
+            | Self::NoSuchTag => false,
         }
     }
 

@@ -117,9 +117,9 @@ impl Finding {
             Self::ClockDiffers { .. } => Some(
                 "names carry this machine's time, retention goes by the nodes' time; let both follow NTP",
             ),
-            Self::NoPrivileges { .. } | Self::MissingPrivilege { .. } => {
-                Some("as root on a node; the role is the one of: cv4pve-autosnap setup")
-            }
+            Self::NoPrivileges { .. } | Self::MissingPrivilege { .. } => Some(
+                "as root on a node; on its path the entry takes the place of the roles inherited from above; the role is the one of: cv4pve-autosnap setup",
+            ),
             Self::CannotSnapshot { .. } => Some(
                 "move these disks to a storage with snapshots (ZFS, LVM-thin, Ceph, Btrfs, or qcow2 files), or exclude the guest with --vmid=…,-ID",
             ),
@@ -127,7 +127,7 @@ impl Finding {
                 Some("wait until its task has ended, or let the run wait with --wait-locked")
             }
             Self::Stuck { .. } => Some(
-                "as root on the guest's node, once it is certain that nothing works on it; --force drops the snapshot even if its disk part is gone already",
+                "as root on the guest's node, once it is certain that nothing works on it; --force drops the snapshot from the configuration even if its disk part stays behind",
             ),
             Self::Storage { .. } => {
                 Some("free space, keep fewer snapshots, or raise --max-perc-storage")

@@ -13,15 +13,15 @@ use crate::args::{CheckArgs, FingerprintArgs, JobArgs, RootArgs, SetupArgs};
 use crate::fault::Fault;
 use crate::overlap::{Entry, Held, Overlap};
 use crate::report::{self, Console};
-use crate::settings::JobSettings;
+use crate::settings::{Connection, JobSettings, NewPassword};
 use crate::{check, fingerprint, logging, setup};
 
 /// Whether a run may go on.
 pub(super) enum Way {
     /// It may, for as long as the lock is held, if there is one.
     Go { _lock: Option<Held> },
-    /// Another run is under way, and leaving is what was asked for.
-    Leave,
+    /// Another run, which the text names, is under way, and leaving is what was asked for.
+    Leave(String),
 }
 
 /// `check`.
@@ -31,6 +31,9 @@ pub(super) fn check(args: &CheckArgs, arguments: &[OsString]) -> Result<ExitStat
     let console = Console::default();
     block_on(async {
         let report = check::run(&settings, connection.options).await?;
+        if report.reading.cluster.is_some() {
+            store(connection.to_store.as_ref(), &console);
+        }
         report::print_check(&console, &report, args.output)?;
         Ok(report.exit_status())
     })
@@ -88,7 +91,7 @@ pub(super) async fn enter(
         }
         Entry::Skip(holder) => {
             console.error(&format!("nothing done: {holder}"));
-            Ok(Way::Leave)
+            Ok(Way::Leave(holder.to_string()))
         }
         Entry::Fail(holder) => Err(Fault::failure(holder)
             .hint("--on-overlap=wait waits for it, --on-overlap=skip leaves without a failure")),
@@ -100,6 +103,36 @@ pub(super) async fn enter(
     }
 }
 
+/// Signs on. A password that was typed is stored only now, so that a mistyped one is asked for again.
+pub(super) async fn sign_on(connection: Connection, console: &Console) -> Result<Client, Fault> {
+    let Connection {
+        options, to_store, ..
+    } = connection;
+    match (Client::connect(options).await, to_store) {
+        (Ok(client), to_store) => {
+            store(to_store.as_ref(), console);
+            Ok(client)
+        }
+        (Err(error @ pve_client::Error::Authentication { .. }), Some(new)) => {
+            let path = new.path.display();
+            Err(Fault::from(error).hint(format!(
+                "the password was not stored in {path}: the next run asks again"
+            )))
+        }
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+/// Stores a password that has proved right. The run can do without the file.
+fn store(new: Option<&NewPassword>, console: &Console) {
+    let Some(new) = new else { return };
+    let path = new.path.display();
+    console.error(&match new.store() {
+        Ok(()) => format!("NOTICE: the password was stored in {path}, readable by you only"),
+        Err(error) => format!("WARNING: the password could not be stored: {error}"),
+    });
+}
+
 /// Says what accepting any certificate means, to somebody who is there to read it.
 pub(super) fn tell_trust(trust: &Trust, client: &Client, root: &RootArgs, console: &Console) {
     let somebody_reads = root.shows_debug() || io::stderr().is_terminal();
@@ -107,5 +140,55 @@ pub(super) fn tell_trust(trust: &Trust, client: &Client, root: &RootArgs, consol
     let shown = client.peer_fingerprint();
     if let Some(text) = fingerprint::notice(trust, shown, &endpoint, somebody_reads) {
         console.error(&format!("NOTICE: {text}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pve_client::{ClientOptions, Credentials};
+    use pve_sim::generate::demo_world;
+    use pve_sim::simulator::{Options, Simulator};
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    /// Signs on with that password, just typed for a file that does not exist, and says how that
+    /// ended and what the file holds then.
+    fn sign_on_with(password: &str) -> (Result<(), Fault>, Option<String>) {
+        let demo = demo_world(1_800_000_000, 0);
+        let simulator = Simulator::start(Options::new(demo.world, demo.credentials)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        let host: Endpoint = simulator.addresses()[0].to_string().parse().unwrap();
+        let credentials = Credentials::Password {
+            username: "admin@pve".to_owned(),
+            password: password.into(),
+        };
+        let connection = Connection {
+            options: ClientOptions::new(vec![host], credentials, Trust::AcceptAny),
+            notices: Vec::new(),
+            to_store: Some(NewPassword {
+                path: path.clone(),
+                password: password.into(),
+            }),
+        };
+        let console = Console::default();
+        let result = block_on(async { sign_on(connection, &console).await.map(|_| ()) });
+        let stored = crate::password_file::read(&path).ok();
+        let stored = stored.map(|file| file.password.expose_secret().to_owned());
+        (result, stored)
+    }
+
+    #[test]
+    fn a_typed_password_is_stored_only_when_it_has_proved_right() {
+        let (result, stored) = sign_on_with("mistyped");
+        let fault = result.unwrap_err();
+        assert_eq!(fault.exit, ExitStatus::Connection);
+        let hint = fault.hint.unwrap();
+        assert!(hint.ends_with("the next run asks again"), "{hint}");
+        assert_eq!(stored, None);
+        let (result, stored) = sign_on_with("example-admin");
+        assert_eq!(result, Ok(()));
+        assert_eq!(stored.as_deref(), Some("example-admin"));
     }
 }

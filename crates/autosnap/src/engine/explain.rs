@@ -11,7 +11,10 @@ use autosnap_core::guest::repair_command;
 use pve_client::{Certainty, Error, GuestKind, MissingPrivilege, Upid};
 
 use super::operation::Place;
-use crate::inventory;
+use crate::{inventory, setup};
+
+/// What it means that a guest has no configuration file on its node, and is not found elsewhere.
+const GONE: &str = "the guest is gone, or was moved to a node that cannot be seen";
 
 /// Whether PVE refused because somebody else is at work on the guest or its disks, so that the
 /// same request may succeed later. Nothing was changed then.
@@ -102,7 +105,7 @@ pub fn hint_for(error: &Error, identity: Option<&str>) -> Option<String> {
             ..
         } => {
             return Some(format!(
-                "if it is the right host: --fingerprint={fingerprint}"
+                "if it is the right host and its certificate is meant to be this one: --fingerprint={fingerprint}, or --ca-file with the certificate of its authority"
             ));
         }
         Error::Certificate { .. }
@@ -112,7 +115,7 @@ pub fn hint_for(error: &Error, identity: Option<&str>) -> Option<String> {
         | Error::Configuration(_) => {}
     }
     if error.is_guest_missing() {
-        return Some("the guest is gone, or was moved to a node that cannot be seen".to_owned());
+        return Some(GONE.to_owned());
     }
     match error.status() {
         Some(595..=599) => {
@@ -122,39 +125,60 @@ pub fn hint_for(error: &Error, identity: Option<&str>) -> Option<String> {
     }
 }
 
-/// The line that grants a privilege. A token may have privileges of its own: then both it and its
-/// user need them, otherwise the entry for the token does no harm (`PVE/RPCEnvironment.pm`).
+/// The line that grants a privilege, to the one who usually lacks it: an entry for somebody else
+/// could take away what they inherit (see [`setup::grant`]).
 fn grant(missing: &MissingPrivilege, identity: Option<&str>) -> String {
     let path = &missing.path;
     // Of alternatives the first one is the narrowest.
     let privilege = missing.privilege.split('|').next().unwrap_or_default();
     let identity = identity.unwrap_or("USER@REALM");
-    let to_whom = match identity.split_once('!') {
-        Some((user, _)) => format!("--users '{user}' --tokens '{identity}'"),
-        None => format!("--users '{identity}'"),
+    let line = setup::grant(path, identity);
+    let otherwise = match identity.split_once('!') {
+        Some((user, _)) => {
+            format!(" (for a token made with --privsep 0, its user lacks it: --users '{user}')")
+        }
+        None => String::new(),
     };
     format!(
-        "the privilege {privilege} on {path} is missing; as root on a node: \
-         pveum acl modify {path} {to_whom} --roles SnapRunner, where SnapRunner is a role with it: \
-         pveum role add SnapRunner --privs 'VM.Audit VM.Snapshot Datastore.Audit Pool.Audit'"
+        "the privilege {privilege} on {path} is missing; as root on a node: {line}{otherwise}; \
+         on {path} the entry takes the place of the roles inherited from above; \
+         the role is made by: {}",
+        setup::role_line()
     )
 }
 
 /// A task that outlived the time-out.
-pub(super) fn timed_out(upid: &Upid, timeout: Duration, last_error: Option<&Error>) -> Failure {
-    let trouble = last_error
-        .map(|error| format!(" (the last look at it failed: {error})"))
-        .unwrap_or_default();
+pub(super) fn timed_out(upid: &Upid, timeout: Duration) -> Failure {
     Failure {
         cause: Cause::Timeout,
         effect: Effect::StillRunning,
+        message: format!("the task has not ended within {} s", timeout.as_secs()),
+        hint: Some(format!(
+            "give it more time with --timeout; how it ends is in its log in PVE: {upid}"
+        )),
+    }
+}
+
+/// A task that could not be looked at any more when the time-out came.
+pub(super) fn lost_sight(upid: &Upid, timeout: Duration, error: &Error) -> Failure {
+    Failure {
+        cause: Cause::Connection,
+        effect: Effect::Unknown,
         message: format!(
-            "the task has not ended within {} s{trouble}",
+            "the end of the task was not seen within {} s: {error}",
             timeout.as_secs()
         ),
-        hint: Some(format!(
-            "PVE goes on with it: {upid}; give it more time with --timeout"
-        )),
+        hint: Some(format!("look how it ended in PVE: {upid}")),
+    }
+}
+
+/// A task that has found no configuration of the guest on its node, so that it has done nothing.
+pub(super) fn not_there(message: String) -> Failure {
+    Failure {
+        cause: Cause::Task,
+        effect: Effect::None,
+        message,
+        hint: Some(GONE.to_owned()),
     }
 }
 
@@ -169,16 +193,27 @@ pub(super) fn unreadable_task(upid: &Upid, error: &Error) -> Failure {
 }
 
 /// A request whose answer was lost and whose effect was not found.
-pub(super) fn lost(place: &Place, snapshot: &str, error: &Error, half: bool) -> Failure {
-    let what = if half {
-        "is half made"
-    } else {
-        "shows no trace of it"
+pub(super) fn lost(place: &Place, snapshot: &str, error: &Error, seen: &str) -> Failure {
+    // What the error says about the effect is said by the effect itself.
+    let what = match error {
+        Error::MaybeProcessed {
+            method,
+            path,
+            endpoint,
+            reason,
+            ..
+        } => format!("no complete answer from {endpoint} to {method} {path}: {reason}"),
+        Error::NotSent { .. }
+        | Error::Refused { .. }
+        | Error::NotUnderstood { .. }
+        | Error::Authentication { .. }
+        | Error::Certificate { .. }
+        | Error::Configuration(_) => error.to_string(),
     };
     Failure {
         cause: Cause::Connection,
         effect: Effect::Unknown,
-        message: format!("nobody can tell whether it was done: {error}; the guest {what}"),
+        message: format!("{what}; {seen}"),
         hint: Some(format!(
             "look at snapshot {snapshot} and at the tasks of guest {} on node {}",
             place.vmid, place.node

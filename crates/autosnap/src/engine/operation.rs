@@ -4,9 +4,10 @@
 //! A request is sent once. Only two kinds of answers allow a second one, because PVE says in them
 //! that nothing was started: one that comes before any work (a worker that could not be started,
 //! `fork_worker` in `PVE/RESTEnvironment.pm`; a node that could not be connected to; a busy server),
-//! and that the guest is no longer on its node. When an answer is lost,
-//! the truth is looked up: in the guest's snapshots and in the node's tasks. What cannot be found
-//! out is said to be unknown.
+//! and that the guest is no longer on its node. The latter is said by the answer or, for containers
+//! and removals, by the task; one more request is made, if the guest is found on another node and
+//! its snapshots there show that nothing was done. When an answer is lost, the truth is looked up: in
+//! the guest's snapshots and in the node's tasks. What cannot be found out is said to be unknown.
 
 mod lost;
 
@@ -19,6 +20,7 @@ use autosnap_core::plan::NewSnapshot;
 use autosnap_core::snapshot::{self, Snapshot};
 use pve_client::{
     Certainty, Error, GuestKind, SnapshotListing, TaskExit, Upid, WaitError, WaitPolicy,
+    says_guest_is_missing,
 };
 use tokio::time::Instant;
 
@@ -111,6 +113,15 @@ enum Sent {
     Ended(End),
 }
 
+/// The task has found no configuration of the guest on its node, so it has done nothing.
+struct NotThere(Failure);
+
+impl NotThere {
+    fn into_end(self) -> End {
+        End::Failed(self.0)
+    }
+}
+
 /// What the guest's snapshots say about the operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
@@ -134,6 +145,24 @@ pub(crate) fn concerns_all(error: &Error) -> bool {
 }
 
 impl Operation<'_> {
+    /// What the guest's snapshots show of it, in words.
+    fn seen_in_words(&self, seen: Option<Seen>) -> String {
+        let name = self.snapshot_name();
+        match (self, seen) {
+            (Self::Create { .. }, Some(Seen::NotDone)) => {
+                format!("there is no snapshot {name} now")
+            }
+            (Self::Create { .. }, Some(Seen::Half)) => format!("snapshot {name} is half made"),
+            (Self::Remove { .. }, Some(Seen::NotDone)) => {
+                format!("snapshot {name} is still there")
+            }
+            (Self::Remove { .. }, Some(Seen::Half)) => format!("snapshot {name} is half removed"),
+            (Self::Create { .. } | Self::Remove { .. }, Some(Seen::Done) | None) => {
+                "the guest's snapshots could not be listed".to_owned()
+            }
+        }
+    }
+
     fn snapshot_name(&self) -> &str {
         match self {
             Self::Create { snapshot, .. } => snapshot.name.as_str(),
@@ -166,10 +195,14 @@ impl Engine {
     /// Does it once and finds out how it ended. `place` follows the guest if it has moved.
     pub(super) async fn carry_out(&self, place: &mut Place, operation: &Operation<'_>) -> End {
         let started = Instant::now();
-        let end = match self.send(place, operation).await {
-            Sent::Task(upid) => self.follow(place, operation, &upid).await,
-            Sent::Lost(error) => self.look_for(place, operation, &error, started).await,
-            Sent::Ended(end) => end,
+        let mut moved = false;
+        let end = match self.attempt(place, operation, &mut moved).await {
+            Err(NotThere(_)) if !moved && self.is_undone_elsewhere(place, operation).await => {
+                moved = true;
+                let again = self.attempt(place, operation, &mut moved).await;
+                again.unwrap_or_else(NotThere::into_end)
+            }
+            other => other.unwrap_or_else(NotThere::into_end),
         };
         match end {
             End::Done(success) => End::Done(Success {
@@ -180,19 +213,33 @@ impl Engine {
         }
     }
 
+    /// Sends it and follows it to its end. `moved` says that the guest was looked up once already.
+    async fn attempt(
+        &self,
+        place: &mut Place,
+        operation: &Operation<'_>,
+        moved: &mut bool,
+    ) -> Result<End, NotThere> {
+        let sent_at = Instant::now();
+        match self.send(place, operation, moved).await {
+            Sent::Task(upid) => self.follow(place, operation, &upid).await,
+            Sent::Lost(error) => Ok(self.look_for(place, operation, &error, sent_at).await),
+            Sent::Ended(end) => Ok(end),
+        }
+    }
+
+    /// Whether the guest is on another node now, and its snapshots there show that nothing was done.
+    async fn is_undone_elsewhere(&self, place: &mut Place, operation: &Operation<'_>) -> bool {
+        self.find_again(place).await && self.see(place, operation).await == Some(Seen::NotDone)
+    }
+
     /// The guest's snapshots at this moment, as the core knows them: those listed a moment ago, or a
     /// new list. `place` follows the guest if it has moved.
     pub(super) async fn list(&self, place: &mut Place) -> Result<Vec<Snapshot>, Failure> {
         if let Some(snapshots) = place.take_fresh_list() {
             return Ok(snapshots);
         }
-        let listing = match self.listing(place).await {
-            Err(error) if error.is_guest_missing() && self.find_again(place).await => {
-                self.listing(place).await
-            }
-            other => other,
-        };
-        match listing {
+        match self.listing_wherever(place).await {
             Ok(listing) => Ok(inventory::snapshots(listing)),
             Err(error) => Err(self.failure(&error)),
         }
@@ -205,19 +252,37 @@ impl Engine {
         self.client.snapshots(node, *kind, vmid.get()).await
     }
 
-    /// What the guest is locked for, if it can be read.
-    pub(super) async fn lock_of(&self, place: &Place) -> Option<String> {
-        let config = self
-            .client
-            .guest_config(&place.node, place.kind, place.vmid.get())
-            .await
-            .ok()?;
-        config.lock().map(ToOwned::to_owned)
+    /// `place` follows the guest if it has moved.
+    async fn listing_wherever(&self, place: &mut Place) -> Result<SnapshotListing, Error> {
+        match self.listing(place).await {
+            Err(error) if error.is_guest_missing() && self.find_again(place).await => {
+                self.listing(place).await
+            }
+            other => other,
+        }
     }
 
-    async fn send(&self, place: &mut Place, operation: &Operation<'_>) -> Sent {
+    /// What the guest is locked for, if it can be read; if not, the request that follows says why.
+    /// `place` follows the guest: what it was locked for may have been its move.
+    pub(super) async fn lock_of(&self, place: &mut Place) -> Option<String> {
+        let config = match self.config(place).await {
+            Err(error) if error.is_guest_missing() && self.find_again(place).await => {
+                self.config(place).await
+            }
+            other => other,
+        };
+        config.ok()?.lock().map(ToOwned::to_owned)
+    }
+
+    async fn config(&self, place: &Place) -> Result<pve_client::GuestConfig, Error> {
+        let Place {
+            node, kind, vmid, ..
+        } = place;
+        self.client.guest_config(node, *kind, vmid.get()).await
+    }
+
+    async fn send(&self, place: &mut Place, operation: &Operation<'_>, moved: &mut bool) -> Sent {
         let mut tries = 1;
-        let mut moved = false;
         loop {
             let error = match self.request(place, operation).await {
                 Ok(upid) => return Sent::Task(upid),
@@ -226,8 +291,8 @@ impl Engine {
             if is_not_started(&error) && tries < START_TRIES {
                 tokio::time::sleep(Duration::from_millis(200) * tries).await;
                 tries += 1;
-            } else if error.is_guest_missing() && !moved && self.find_again(place).await {
-                moved = true;
+            } else if error.is_guest_missing() && !*moved && self.find_again(place).await {
+                *moved = true;
             } else if error.certainty() == Certainty::Unknown {
                 return Sent::Lost(error);
             } else {
@@ -299,7 +364,12 @@ impl Engine {
     }
 
     /// Waits for the end of a task that is known.
-    async fn follow(&self, place: &mut Place, operation: &Operation<'_>, upid: &Upid) -> End {
+    async fn follow(
+        &self,
+        place: &mut Place,
+        operation: &Operation<'_>,
+        upid: &Upid,
+    ) -> Result<End, NotThere> {
         place.followed.insert(upid.clone());
         self.tasks.started(place.vmid, upid);
         let started = Instant::now();
@@ -319,13 +389,15 @@ impl Engine {
                     .learn(&place.node, task_type, &waited.begun_earlier(before));
                 self.ended(place, operation, upid, waited.exit).await
             }
-            Err(WaitError::TimedOut { upid, last_error }) => End::Failed(explain::timed_out(
-                &upid,
-                self.options.timeout,
-                last_error.as_deref(),
-            )),
+            Err(WaitError::TimedOut { upid, last_error }) => {
+                let timeout = self.options.timeout;
+                Ok(End::Failed(match last_error {
+                    None => explain::timed_out(&upid, timeout),
+                    Some(error) => explain::lost_sight(&upid, timeout, &error),
+                }))
+            }
             Err(WaitError::Unreadable { upid, error }) => {
-                End::Failed(explain::unreadable_task(&upid, &error))
+                Ok(End::Failed(explain::unreadable_task(&upid, &error)))
             }
         }
     }
@@ -364,25 +436,28 @@ impl Engine {
 
     async fn ended(
         &self,
-        place: &Place,
+        place: &mut Place,
         operation: &Operation<'_>,
         upid: &Upid,
         exit: TaskExit,
-    ) -> End {
+    ) -> Result<End, NotThere> {
         let vanished = matches!(exit, TaskExit::Vanished(_));
         let message = match exit {
-            TaskExit::Ok => return End::Done(Success::default()),
+            TaskExit::Ok => return Ok(End::Done(Success::default())),
             TaskExit::Warnings(warnings) => {
-                return End::Done(Success {
+                return Ok(End::Done(Success {
                     warnings,
                     ..Success::default()
-                });
+                }));
+            }
+            TaskExit::Failed(message) if says_guest_is_missing(&message) => {
+                return Err(NotThere(explain::not_there(message)));
             }
             TaskExit::Failed(message) => message,
             TaskExit::Vanished(_) => exit.to_string(),
         };
         let seen = self.see(place, operation).await;
-        match seen {
+        Ok(match seen {
             Some(Seen::Done) if vanished => End::Done(Success {
                 adopted: true,
                 ..Success::default()
@@ -406,11 +481,11 @@ impl Engine {
                 )),
                 message,
             }),
-        }
+        })
     }
 
-    async fn see(&self, place: &Place, operation: &Operation<'_>) -> Option<Seen> {
-        let listing = self.listing(place).await;
+    async fn see(&self, place: &mut Place, operation: &Operation<'_>) -> Option<Seen> {
+        let listing = self.listing_wherever(place).await;
         listing.ok().map(|listing| operation.seen_in(&listing))
     }
 }

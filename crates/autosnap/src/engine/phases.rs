@@ -25,8 +25,6 @@ pub struct Phases {
     pub label: String,
     /// How many snapshots stay.
     pub keep: u32,
-    /// RAM is saved.
-    pub with_ram: bool,
     /// `--debug` was given.
     pub debug: bool,
 }
@@ -40,6 +38,8 @@ pub struct PhaseCall {
     pub guest: Option<Guest>,
     /// The snapshot.
     pub snapshot: Option<String>,
+    /// Its RAM is saved, or asked for in the phases of the whole job.
+    pub with_ram: bool,
     /// `STATE`.
     pub state: bool,
     /// `DURATION`.
@@ -48,11 +48,12 @@ pub struct PhaseCall {
 
 impl PhaseCall {
     /// A phase of the whole job.
-    pub fn of_job(phase: Phase, state: bool, duration: Duration) -> Self {
+    pub fn of_job(phase: Phase, with_ram: bool, state: bool, duration: Duration) -> Self {
         Self {
             phase,
             guest: None,
             snapshot: None,
+            with_ram,
             state,
             duration,
         }
@@ -104,7 +105,7 @@ impl Phases {
             label: self.label.clone(),
             keep: self.keep,
             snap_name: call.snapshot.clone(),
-            vmstate: self.with_ram && !is_about_removal(call.phase),
+            vmstate: call.with_ram && !is_about_removal(call.phase),
             duration: call.duration,
             state: call.state,
             debug: self.debug,

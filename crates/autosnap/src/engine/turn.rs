@@ -189,7 +189,7 @@ impl<'a> Turn<'a> {
 
     async fn proceed(&mut self, engine: &Engine, steps: &Steps) -> TurnEnd {
         if self.tries > 0
-            && let Some(lock) = engine.lock_of(&self.place).await
+            && let Some(lock) = engine.lock_of(&mut self.place).await
         {
             let cause = explain::locked(self.place.kind, &lock);
             if engine.may_wait_for_locks() {
@@ -330,6 +330,7 @@ impl<'a> Turn<'a> {
             phase,
             guest: Some(guest.clone()),
             snapshot: snapshot.map(ToOwned::to_owned),
+            with_ram: self.guest_plan().saves_ram(&self.plan.request),
             state,
             duration,
         }

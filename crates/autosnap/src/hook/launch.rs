@@ -42,6 +42,14 @@ pub enum HookError {
         /// What its first line names.
         interpreter: PathBuf,
     },
+    /// A `.ps1` without PowerShell.
+    #[error("hook script {} needs PowerShell: no {program} in PATH; install it, or write the hook for /bin/sh", path.display())]
+    NoPowerShell {
+        /// The script.
+        path: PathBuf,
+        /// The program that is missing.
+        program: &'static str,
+    },
     /// A `.bat` or `.cmd` on a system without `cmd.exe`.
     #[error("hook script {} can be run on Windows only; write it for /bin/sh here", .0.display())]
     WindowsOnly(PathBuf),
@@ -71,7 +79,7 @@ impl Launch {
             .extension()
             .map(|extension| extension.to_string_lossy().to_lowercase());
         match extension.as_deref() {
-            Some("ps1") => Ok(Self::powershell(path)),
+            Some("ps1") => Self::powershell(path),
             Some("bat" | "cmd") if cfg!(windows) => Ok(Self::direct(path)),
             Some("bat" | "cmd") => Err(HookError::WindowsOnly(path.to_owned())),
             Some(_) | None => Self::by_content(path, &metadata),
@@ -87,7 +95,7 @@ impl Launch {
 
     /// Windows has its own PowerShell, other systems the portable one. The execution policy is lifted for this call only:
     /// whoever may edit the job may edit the script.
-    fn powershell(path: &Path) -> Self {
+    fn powershell(path: &Path) -> Result<Self, HookError> {
         let (program, options): (_, &[&str]) = if cfg!(windows) {
             (
                 "powershell.exe",
@@ -102,15 +110,19 @@ impl Launch {
         } else {
             ("pwsh", &["-NoProfile", "-NonInteractive", "-File"])
         };
+        if !is_in_path(program) {
+            let path = path.to_owned();
+            return Err(HookError::NoPowerShell { path, program });
+        }
         let arguments = options
             .iter()
             .map(OsString::from)
             .chain([path.into()])
             .collect();
-        Self {
+        Ok(Self {
             program: program.into(),
             arguments,
-        }
+        })
     }
 
     #[cfg(windows)]
@@ -150,6 +162,12 @@ impl Launch {
             })
         }
     }
+}
+
+/// Whether a program of that name would be found when it is started.
+fn is_in_path(program: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
 }
 
 /// As many bytes as Linux itself looks at (`BINPRM_BUF_SIZE`).

@@ -227,9 +227,16 @@ impl JournalReport {
     fn said(&self, vmid: Vmid, end: &GuestEnd, done: &Done) -> String {
         match (end, self.plan(vmid)) {
             (GuestEnd::Skipped(skip), _) => words::skip(skip),
-            (GuestEnd::Refused(refusal), Some(plan)) => words::refusal(&plan.guest, refusal).0,
-            (GuestEnd::Vetoed, _) => words::vetoed(done.created).to_owned(),
-            (GuestEnd::NotReached, _) => "left out: the run was asked to stop".to_owned(),
+            (GuestEnd::Refused(refusal), Some(plan)) => {
+                words::refusal(&plan.guest, refusal).short()
+            }
+            (GuestEnd::Vetoed, _) => {
+                words::vetoed(done.created || !done.removed.is_empty()).to_owned()
+            }
+            (GuestEnd::NotReached, _) => match self.outcome.interruption {
+                Some(interruption) => format!("left out: {}", words::stopped(interruption)),
+                None => words::result(end).to_owned(),
+            },
             (GuestEnd::Failed, _) if !done.failures.is_empty() => {
                 format!("failed: {}", done.failures.join("; "))
             }
@@ -320,6 +327,8 @@ impl Sink for JournalReport {
             Event::RunFinished { duration } => self.run_finished(*duration),
             // What is said on stderr of these is an entry already.
             Event::Warned(_)
+            | Event::NameNotKnown(_)
+            | Event::Selected { .. }
             | Event::Interrupted(_)
             | Event::RunBroken { .. }
             | Event::HookRan(_)

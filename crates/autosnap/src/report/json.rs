@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, Header};
-use autosnap_core::guest::Vmid;
-use autosnap_core::outcome::Outcome;
+use autosnap_core::guest::{Guest, Vmid};
+use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::plan::{Decision, GuestPlan, Plan};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -27,7 +27,7 @@ pub struct JsonReport {
     outcome: Outcome,
     error: Option<String>,
     guests: Vec<GuestRecord>,
-    positions: HashMap<Vmid, usize>,
+    positions: HashMap<u32, usize>,
 }
 
 #[derive(Debug, Serialize)]
@@ -37,7 +37,8 @@ struct Report<'a> {
     dry_run: bool,
     started: String,
     seconds: f64,
-    pve_version: &'a str,
+    /// `null` if no host let us in.
+    pve_version: Option<&'a str>,
     selection: &'a str,
     label: &'a str,
     keep: u32,
@@ -60,6 +61,10 @@ struct GuestRecord {
     /// `done`, `skipped`, `refused`, `failed`, `vetoed`, `not-reached`, or `planned` in a dry run.
     result: &'static str,
     reason: Option<String>,
+    /// The figures behind the reason.
+    detail: Option<String>,
+    /// What to do about it.
+    hint: Option<String>,
     seconds: f64,
     create: Option<String>,
     remove: Vec<String>,
@@ -97,18 +102,31 @@ impl JsonReport {
         }
     }
 
+    /// Prints the report of a run that did not even begin: what was asked for, and why not.
+    pub fn print_unstarted(mut self, header: Header, exit: ExitStatus, message: &str) {
+        self.observe(&Event::RunStarted(header));
+        self.observe(&Event::RunBroken {
+            exit,
+            message: message.to_owned(),
+        });
+        self.print(std::time::Duration::ZERO);
+    }
+
     fn planned(&mut self, plan: &Plan) {
-        self.guests = plan.guests.iter().map(GuestRecord::new).collect();
-        self.positions = plan
-            .guests
+        self.list(plan.guests.iter().map(GuestRecord::new).collect());
+    }
+
+    fn list(&mut self, guests: Vec<GuestRecord>) {
+        self.positions = guests
             .iter()
             .enumerate()
-            .map(|(index, guest)| (guest.guest.vmid, index))
+            .map(|(index, guest)| (guest.vmid, index))
             .collect();
+        self.guests = guests;
     }
 
     fn guest(&mut self, vmid: Vmid) -> Option<&mut GuestRecord> {
-        let position = *self.positions.get(&vmid)?;
+        let position = *self.positions.get(&vmid.get())?;
         self.guests.get_mut(position)
     }
 
@@ -139,7 +157,7 @@ impl JsonReport {
             dry_run: header.dry_run,
             started: self.started.to_string(),
             seconds: seconds(duration),
-            pve_version: &header.pve_version,
+            pve_version: Some(header.pve_version.as_str()).filter(|version| !version.is_empty()),
             selection: &header.selection,
             label: &header.label,
             keep: header.keep,
@@ -163,24 +181,35 @@ impl JsonReport {
 }
 
 impl GuestRecord {
+    /// What is true of a guest until there is a plan.
+    fn selected(guest: &Guest) -> Self {
+        Self {
+            vmid: guest.vmid.get(),
+            node: guest.node.clone(),
+            r#type: guest.kind.as_str(),
+            name: guest.name.clone(),
+            result: "not-reached",
+            ..Self::default()
+        }
+    }
+
     fn new(plan: &GuestPlan) -> Self {
         let mut record = Self {
-            vmid: plan.guest.vmid.get(),
-            node: plan.guest.node.clone(),
-            r#type: plan.guest.kind.as_str(),
-            name: plan.guest.name.clone(),
             result: "planned",
             warnings: plan
                 .notes
                 .iter()
                 .map(|note| words::note(plan.guest.vmid, note))
                 .collect(),
-            ..Self::default()
+            ..Self::selected(&plan.guest)
         };
         match &plan.decision {
             Decision::Skip(skip) => record.end("skipped", Some(words::skip(skip))),
             Decision::Refuse(refusal) => {
-                record.end("refused", Some(words::refusal(&plan.guest, refusal).0));
+                let refused = words::refusal(&plan.guest, refusal);
+                record.end("refused", Some(refused.reason));
+                record.detail = refused.detail;
+                record.hint = refused.hint;
             }
             Decision::Proceed(steps) => {
                 record.create = steps
@@ -207,7 +236,12 @@ impl Sink for JsonReport {
         self.outcome.observe(event);
         match event {
             Event::RunStarted(header) => self.header = Some(header.clone()),
-            Event::Warned(warning) => self.warnings.push(warning.clone()),
+            Event::Selected { guests, .. } => {
+                self.list(guests.iter().map(GuestRecord::selected).collect());
+            }
+            Event::Warned(warning) | Event::NameNotKnown(warning) => {
+                self.warnings.push(warning.clone())
+            }
             Event::Planned(plan) => self.planned(plan),
             Event::HookRan(run) if !run.end.is_success() => {
                 match run.vmid.and_then(|vmid| self.guest(vmid)) {
@@ -243,14 +277,18 @@ impl Sink for JsonReport {
                 duration,
             } => {
                 let reason = match end {
-                    GuestEnd::Done | GuestEnd::Failed | GuestEnd::NotReached => None,
+                    GuestEnd::Done | GuestEnd::Failed => None,
                     GuestEnd::Skipped(skip) => Some(words::skip(skip)),
                     GuestEnd::Refused(_) => self.guest(*vmid).and_then(|guest| guest.reason.take()),
                     GuestEnd::Vetoed => {
-                        let created = self
-                            .guest(*vmid)
-                            .is_some_and(|guest| guest.created.is_some());
-                        Some(words::vetoed(created).to_owned())
+                        let begun = self.guest(*vmid).is_some_and(|guest| {
+                            guest.created.is_some() || !guest.removed.is_empty()
+                        });
+                        Some(words::vetoed(begun).to_owned())
+                    }
+                    GuestEnd::NotReached => {
+                        let why = self.outcome.interruption.map(words::stopped);
+                        why.map(ToOwned::to_owned)
                     }
                 };
                 if let Some(guest) = self.guest(*vmid) {
@@ -261,6 +299,8 @@ impl Sink for JsonReport {
             // Whoever has pressed Ctrl-C wants to know that it was heard.
             Event::Interrupted(interruption) => {
                 self.console.error(&words::interruption(*interruption));
+                self.error
+                    .get_or_insert_with(|| words::cause_of_end(*interruption).to_owned());
             }
             Event::RunBroken { message, .. } => self.error = Some(message.clone()),
             Event::RunFinished { duration } => self.print(*duration),

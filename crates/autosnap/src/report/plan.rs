@@ -4,17 +4,23 @@
 use std::fmt::Write;
 
 use autosnap_core::guest::Guest;
-use autosnap_core::plan::{Decision, GuestPlan, Plan, Steps};
+use autosnap_core::plan::{Action, Decision, GuestPlan, Plan, Steps};
 use autosnap_core::retention::Reason;
 
 use super::words;
+use crate::hook::Phase;
 
 /// The whole plan; with `phases`, the hook phases that would be called as well.
 pub(super) fn text(plan: &Plan, phases: bool) -> String {
     plan.guests
         .iter()
-        .map(|guest| block(guest, phases))
+        .map(|guest| block(guest, &plan.request.action, phases))
         .collect()
+}
+
+/// The line for a phase in which the hook would be called.
+pub(super) fn phase(phase: Phase) -> String {
+    format!("  hook would be called: {phase}\n")
 }
 
 /// The line that opens a guest's block.
@@ -25,7 +31,7 @@ pub(super) fn head(guest: &Guest) -> String {
     )
 }
 
-fn block(plan: &GuestPlan, phases: bool) -> String {
+fn block(plan: &GuestPlan, action: &Action, phases: bool) -> String {
     let mut text = head(&plan.guest);
     for note in &plan.notes {
         _ = writeln!(text, "{}", words::note(plan.guest.vmid, note));
@@ -33,15 +39,19 @@ fn block(plan: &GuestPlan, phases: bool) -> String {
     match &plan.decision {
         Decision::Skip(skip) => _ = writeln!(text, "{}", words::skip(skip)),
         Decision::Refuse(refusal) => {
-            let (reason, more) = words::refusal(&plan.guest, refusal);
-            _ = writeln!(text, "{reason}");
-            if let Some(more) = more {
-                _ = writeln!(text, "  {more}");
+            let calls = phases && refusal.counts_as_attempt() && matches!(action, Action::Snap(_));
+            if calls {
+                text.push_str(&phase(Phase::SnapCreatePre));
+                text.push_str(&phase(Phase::SnapCreateAbort));
+            }
+            for line in words::refusal(&plan.guest, refusal).lines() {
+                _ = writeln!(text, "{line}");
             }
         }
         Decision::Proceed(steps) => {
-            if let Some(lock) = &plan.guest.lock {
-                _ = writeln!(text, "Would wait: VM is locked ({lock})");
+            if let Some(lock) = &steps.waits_for {
+                let locked = words::locked(plan.guest.kind, lock);
+                _ = writeln!(text, "Would wait: {locked}");
             }
             steps_to_take(&mut text, steps, phases);
         }
@@ -50,13 +60,13 @@ fn block(plan: &GuestPlan, phases: bool) -> String {
 }
 
 fn steps_to_take(text: &mut String, steps: &Steps, phases: bool) {
-    let phase = |text: &mut String, name: &str| {
+    let phase = |text: &mut String, called: Phase| {
         if phases {
-            _ = writeln!(text, "  hook would be called: {name}");
+            text.push_str(&phase(called));
         }
     };
     if let Some(creation) = &steps.creation {
-        phase(text, "snap-create-pre");
+        phase(text, Phase::SnapCreatePre);
         let with_ram = if creation.with_ram { " (with RAM)" } else { "" };
         _ = writeln!(text, "Create snapshot: {}{with_ram}", creation.name);
     }
@@ -64,9 +74,9 @@ fn steps_to_take(text: &mut String, steps: &Steps, phases: bool) {
         let name = &verdict.snapshot.name;
         match &verdict.reason {
             Reason::Removed { .. } | Reason::RemovalRetried => {
-                phase(text, "snap-remove-pre");
+                phase(text, Phase::SnapRemovePre);
                 _ = writeln!(text, "Remove snapshot: {name} ({})", verdict.reason);
-                phase(text, "snap-remove-post");
+                phase(text, Phase::SnapRemovePost);
             }
             Reason::Kept { .. } | Reason::KeptNew | Reason::Undated => {
                 _ = writeln!(text, "Keep snapshot: {name} ({})", verdict.reason);
@@ -75,6 +85,6 @@ fn steps_to_take(text: &mut String, steps: &Steps, phases: bool) {
         }
     }
     if steps.creation.is_some() {
-        phase(text, "snap-create-post");
+        phase(text, Phase::SnapCreatePost);
     }
 }

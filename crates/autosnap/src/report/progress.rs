@@ -52,6 +52,8 @@ impl Sink for Progress {
             }
             Event::RunStarted(_)
             | Event::Warned(_)
+            | Event::NameNotKnown(_)
+            | Event::Selected { .. }
             | Event::StoragesRead { .. }
             | Event::StoragesNotRead(_)
             | Event::HookRan(_)

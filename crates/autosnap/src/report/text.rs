@@ -8,13 +8,14 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun};
-use autosnap_core::guest::Vmid;
+use autosnap_core::guest::{Guest, Vmid};
 use autosnap_core::outcome::Outcome;
 use autosnap_core::plan::{GuestPlan, Plan};
 use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
 
 use super::units::{boolean, bytes, counted, decimals, time_span};
 use super::{Console, Sink, plan, words};
+use crate::hook::Phase;
 
 /// Prints the report of a run to stdout.
 #[derive(Debug)]
@@ -24,8 +25,11 @@ pub struct Text {
     plan: Option<Arc<Plan>>,
     positions: HashMap<Vmid, usize>,
     blocks: HashMap<Vmid, String>,
-    /// Guests whose snapshot was taken.
-    created: HashSet<Vmid>,
+    /// The selected guests, and how many guests the login sees in all.
+    selected: HashMap<Vmid, Guest>,
+    seen: usize,
+    /// Guests of which something was created or removed.
+    begun: HashSet<Vmid>,
     outcome: Outcome,
     debug: bool,
 }
@@ -39,7 +43,9 @@ impl Text {
             plan: None,
             positions: HashMap::new(),
             blocks: HashMap::new(),
-            created: HashSet::new(),
+            selected: HashMap::new(),
+            seen: 0,
+            begun: HashSet::new(),
             outcome: Outcome::default(),
             debug,
         }
@@ -62,16 +68,32 @@ impl Text {
         let header = self.header.as_ref();
         if plan.guests.is_empty() {
             let selection = header.map_or("", |header| header.selection.as_str());
-            self.console.out(&nothing_selected(selection));
+            self.console.out(&nothing_selected(selection, self.seen));
         }
         if header.is_some_and(|header| header.dry_run) {
             self.console.out(&plan::text(plan, self.debug));
         }
     }
 
+    /// The guest, as the plan has it if there is one.
+    fn guest(&self, vmid: Vmid) -> Option<&Guest> {
+        let planned = self.guest_plan(vmid).map(|plan| &plan.guest);
+        planned.or_else(|| self.selected.get(&vmid))
+    }
+
     fn guest_plan(&self, vmid: Vmid) -> Option<&GuestPlan> {
         let position = *self.positions.get(&vmid)?;
         self.plan.as_ref()?.guests.get(position)
+    }
+
+    /// In a dry run with `--debug`, says that the hook would be called.
+    fn job_phase(&self, of_snap: Phase, of_clean: Phase) -> String {
+        let header = self.header.as_ref();
+        match header.filter(|header| header.dry_run && self.debug) {
+            Some(header) if header.command == "snap" => plan::phase(of_snap),
+            Some(_) => plan::phase(of_clean),
+            None => String::new(),
+        }
     }
 
     fn hook(&mut self, run: &HookRun) {
@@ -107,30 +129,34 @@ impl Text {
     }
 
     fn finished(&mut self, vmid: Vmid, end: &GuestEnd, duration: std::time::Duration) {
+        let worked = format!("VM execution {}", time_span(duration));
         match end {
-            GuestEnd::Done => self.line(vmid, &format!("VM execution {}", time_span(duration))),
+            GuestEnd::Done | GuestEnd::Failed => self.line(vmid, &worked),
             GuestEnd::Skipped(skip) => self.line(vmid, &words::skip(skip)),
             GuestEnd::Refused(refusal) => {
                 let Some(plan) = self.guest_plan(vmid) else {
                     return;
                 };
-                let (text, more) = words::refusal(&plan.guest, refusal);
-                self.line(vmid, &text);
-                if let Some(more) = more {
-                    self.line(vmid, &format!("  {more}"));
+                for line in words::refusal(&plan.guest, refusal).lines() {
+                    self.line(vmid, &line);
                 }
             }
-            GuestEnd::Failed => {}
-            GuestEnd::Vetoed if self.created.contains(&vmid) => {
-                self.line(vmid, "Removals left out: the hook said no");
+            GuestEnd::Vetoed => {
+                let text = if self.begun.contains(&vmid) {
+                    "Removals left out: the hook said no"
+                } else {
+                    "Left out: the hook said no"
+                };
+                self.line(vmid, text);
+                self.line(vmid, &worked);
             }
-            GuestEnd::Vetoed => self.line(vmid, "Left out: the hook said no"),
-            GuestEnd::NotReached => self.line(vmid, "Left out: the run was asked to stop"),
+            GuestEnd::NotReached => {
+                let why = self.outcome.interruption.map(words::stopped);
+                let why = why.unwrap_or("the run has ended");
+                self.line(vmid, &format!("Left out: {why}"));
+            }
         }
-        let mut block = self
-            .guest_plan(vmid)
-            .map(|plan| plan::head(&plan.guest))
-            .unwrap_or_default();
+        let mut block = self.guest(vmid).map(plan::head).unwrap_or_default();
         block.push_str(&self.blocks.remove(&vmid).unwrap_or_default());
         self.console.out(&block);
     }
@@ -149,11 +175,12 @@ impl Text {
 
     fn run_finished(&mut self, duration: std::time::Duration) {
         let dry_run = self.header.as_ref().is_some_and(|header| header.dry_run);
-        let mut text = if dry_run {
+        let mut text = self.job_phase(Phase::SnapJobEnd, Phase::CleanJobEnd);
+        text.push_str(&if dry_run {
             "Dry run: nothing was changed\n".to_owned()
         } else {
             self.summary()
-        };
+        });
         _ = writeln!(text, "Total execution {}", time_span(duration));
         self.console.out(&text);
     }
@@ -177,13 +204,13 @@ impl Text {
             );
         }
         for failed in &outcome.failed {
-            let Some(plan) = self.guest_plan(failed.vmid) else {
+            let Some(guest) = self.guest(failed.vmid) else {
                 continue;
             };
-            let name = words::full_name(&plan.guest);
+            let name = words::full_name(guest);
             let reasons = match &failed.end {
-                GuestEnd::Refused(refusal) => words::refusal(&plan.guest, refusal).0,
-                GuestEnd::Vetoed => words::vetoed(self.created.contains(&failed.vmid)).to_owned(),
+                GuestEnd::Refused(refusal) => words::refusal(guest, refusal).short(),
+                GuestEnd::Vetoed => words::vetoed(self.begun.contains(&failed.vmid)).to_owned(),
                 GuestEnd::NotReached => "not reached".to_owned(),
                 GuestEnd::Failed if failed.steps.is_empty() => {
                     "removals are left to the next run".to_owned()
@@ -206,15 +233,24 @@ impl Text {
 impl Sink for Text {
     fn observe(&mut self, event: &Event) {
         self.outcome.observe(event);
-        if let Event::Created { vmid, .. } = event {
-            self.created.insert(*vmid);
+        if let Event::Created { vmid, .. } | Event::Removed { vmid, .. } = event {
+            self.begun.insert(*vmid);
         }
         match event {
             Event::RunStarted(header) => {
                 self.console.out(&head(header));
                 self.header = Some(header.clone());
+                let opening = self.job_phase(Phase::SnapJobStart, Phase::CleanJobStart);
+                self.console.out(&opening);
             }
-            Event::Warned(warning) => self.console.error(&format!("WARNING: {warning}")),
+            Event::Selected { guests, seen } => {
+                let guests = guests.iter();
+                self.selected = guests.map(|guest| (guest.vmid, guest.clone())).collect();
+                self.seen = *seen;
+            }
+            Event::Warned(warning) | Event::NameNotKnown(warning) => {
+                self.console.error(&format!("WARNING: {warning}"))
+            }
             Event::StoragesRead { storages, limit } => {
                 self.console.out(&storage_table(storages, *limit));
             }
@@ -347,10 +383,12 @@ fn storage_table(storages: &[StorageUsage], limit: StorageLimit) -> String {
     text
 }
 
-fn nothing_selected(selection: &str) -> String {
-    let mut text = format!(
-        "----- VMs with '{selection}' NOT FOUND -----\n----- POSSIBLE PROBLEM PERMISSION 'VM.Audit' -----\n"
-    );
+/// Where the login sees other guests, what is said of each term is nearer the truth than a guess.
+fn nothing_selected(selection: &str, seen: usize) -> String {
+    let mut text = format!("----- VMs with '{selection}' NOT FOUND -----\n");
+    if seen == 0 {
+        text.push_str("----- POSSIBLE PROBLEM PERMISSION 'VM.Audit' -----\n");
+    }
     if selection.to_ascii_lowercase().contains("@pool-") {
         text.push_str("----- POSSIBLE PROBLEM PERMISSION 'Pool.Audit' -----\n");
     }

@@ -20,35 +20,84 @@ pub(super) fn skip(skip: &Skip) -> String {
     }
 }
 
-/// Why a guest did not get what was asked for; the second line says more, as `hint: …` where it
-/// says what to do.
-pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> (String, Option<String>) {
-    let locked = |lock: &str| match guest.kind {
+/// Why a guest did not get what was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// In the words of the C# tool, where it has any.
+    pub(super) reason: String,
+    /// The figures behind it.
+    pub(super) detail: Option<String>,
+    /// What to do about it.
+    pub(super) hint: Option<String>,
+}
+
+impl Refused {
+    /// On one line, for a sum.
+    pub(super) fn short(self) -> String {
+        match self.detail {
+            Some(detail) => format!("{}: {detail}", self.reason),
+            None => self.reason,
+        }
+    }
+
+    /// One line for each thing to say.
+    pub(super) fn lines(self) -> Vec<String> {
+        let detail = self.detail.map(|detail| format!("  {detail}"));
+        let hint = self.hint.map(|hint| format!("  hint: {hint}"));
+        std::iter::once(self.reason)
+            .chain(detail)
+            .chain(hint)
+            .collect()
+    }
+}
+
+/// PVE's own text for a lock.
+pub(super) fn locked(kind: GuestKind, lock: &str) -> String {
+    match kind {
         GuestKind::Qemu => format!("VM is locked ({lock})"),
         GuestKind::Lxc => format!("CT is locked ({lock})"),
-    };
-    match refusal {
-        Refusal::NodeOffline => ("Skip VM status unknown: node offline or not reachable".to_owned(), None),
+    }
+}
+
+/// Why a guest did not get what was asked for.
+pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
+    let (reason, hint) = match refusal {
         Refusal::StorageFull(full) => {
-            (format!("Skip VM problem storage space out of {}", full.limit), Some(full.to_string()))
+            return Refused {
+                reason: format!("Skip VM problem storage space out of {}", full.limit),
+                detail: Some(full.to_string()),
+                hint: None,
+            };
         }
+        Refusal::NodeOffline => (
+            "Skip VM status unknown: node offline or not reachable".to_owned(),
+            None,
+        ),
         Refusal::Unreadable(message) => (message.clone(), None),
         Refusal::Locked(lock) => (
-            locked(lock),
-            Some("hint: try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned()),
+            locked(guest.kind, lock),
+            Some("try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned()),
         ),
         Refusal::Stuck { lock, snapshot } => (
-            format!("{}, and no task that this login can see works on it", locked(lock)),
+            format!(
+                "{}, and no task that this login can see works on it",
+                locked(guest.kind, lock)
+            ),
             Some(format!(
-                "hint: look at the guest's tasks in PVE first; if none runs on it, as root on {}: {}",
+                "look at the guest's tasks in PVE first; if none runs on it, as root on {}: {}",
                 guest.node,
                 repair_command(guest.kind, guest.vmid, snapshot.as_deref())
             )),
         ),
         Refusal::NameTaken(name) => (
             format!("snapshot name '{name}' already used"),
-            Some("hint: in the repeated hour at the end of summer time names repeat; put more into --timestamp-format".to_owned()),
+            Some("names repeat when --timestamp-format has no time of day or no seconds, or in the repeated hour at the end of summer time; put more into it".to_owned()),
         ),
+    };
+    Refused {
+        reason,
+        detail: None,
+        hint,
     }
 }
 
@@ -83,12 +132,23 @@ pub(super) fn drop_reason(reason: DropReason) -> &'static str {
     }
 }
 
-/// What a hook that said no kept from being done; by then the snapshot may be there.
-pub(super) fn vetoed(created: bool) -> &'static str {
-    if created {
+/// What a hook that said no kept from being done; `begun`: by then something was created or removed.
+pub(super) fn vetoed(begun: bool) -> &'static str {
+    if begun {
         "removals left out: the hook said no"
     } else {
         "left out: the hook said no"
+    }
+}
+
+/// Why something was not begun any more.
+pub(super) fn stopped(interruption: Interruption) -> &'static str {
+    match interruption {
+        Interruption::Interrupt | Interruption::Terminate | Interruption::Hangup => {
+            "the run was asked to stop"
+        }
+        Interruption::Hook => "a hook aborted the run",
+        Interruption::ServerLost => "the server was lost",
     }
 }
 
@@ -96,7 +156,7 @@ pub(super) fn vetoed(created: bool) -> &'static str {
 pub(super) fn postpone_reason(reason: PostponeReason) -> &'static str {
     match reason {
         PostponeReason::RemovalFailed => "an earlier one failed",
-        PostponeReason::Interrupted => "the run was asked to stop",
+        PostponeReason::Interrupted(interruption) => stopped(interruption),
         PostponeReason::Hook => "the hook said no",
         PostponeReason::Budget => "the time for removals was used up",
     }
@@ -118,15 +178,20 @@ pub(super) fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
     }
 }
 
-/// What asked the run to stop, and what follows.
-pub(super) fn interruption(interruption: Interruption) -> String {
-    let what = match interruption {
+/// What asked the run to stop.
+pub(super) fn cause_of_end(interruption: Interruption) -> &'static str {
+    match interruption {
         Interruption::Interrupt => "interrupted",
         Interruption::Terminate => "asked to terminate",
         Interruption::Hangup => "the terminal is gone",
         Interruption::Hook => "a hook asked to abort the run",
         Interruption::ServerLost => "the server is lost",
-    };
+    }
+}
+
+/// What asked the run to stop, and what follows.
+pub(super) fn interruption(interruption: Interruption) -> String {
+    let what = cause_of_end(interruption);
     format!("WARNING: {what}; nothing new is started, guests under way are finished")
 }
 
@@ -184,14 +249,14 @@ mod tests {
             lock: "snapshot".to_owned(),
             snapshot: None,
         };
-        let (text, hint) = refusal(&guest, &stuck);
+        let refused = refusal(&guest, &stuck);
         assert_eq!(
-            text,
+            refused.reason,
             "VM is locked (snapshot), and no task that this login can see works on it"
         );
         assert_eq!(
-            hint.unwrap(),
-            "hint: look at the guest's tasks in PVE first; if none runs on it, as root on pve1: qm unlock 100"
+            refused.hint.unwrap(),
+            "look at the guest's tasks in PVE first; if none runs on it, as root on pve1: qm unlock 100"
         );
     }
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::markdown::Step;
 
-const TOKEN: &str = "autosnap@pve!nightly=22222222-2222-4222-8222-222222222222";
+const TOKEN: &str = "autosnap@pve!autosnap=22222222-2222-4222-8222-222222222222";
 
 /// What can be told before it is run that it would not end, or is run by CI itself.
 const NOT_RUN: [&str; 2] = ["cargo ", "cv4pve-autosnap demo --serve"];
@@ -30,7 +30,7 @@ impl Stage {
     /// Starts the cluster and writes the files.
     pub(crate) fn set<'a>(files: impl IntoIterator<Item = &'a (String, String)>) -> Self {
         let credentials =
-            json!({"passwords": {}, "tokens": {"autosnap@pve!nightly": TOKEN.split('=').nth(1)}});
+            json!({"passwords": {}, "tokens": {"autosnap@pve!autosnap": TOKEN.split('=').nth(1)}});
         let simulator =
             Simulator::start(Options::new(world(), credentials)).expect("the simulator starts");
         let stage = Self {
@@ -178,9 +178,9 @@ fn world() -> Value {
             container(105, "pve1", "build", "scratch"),
         ],
         "pools": [{"poolid": "prod", "guests": [100, 101, 102]}],
-        "roles": {"SnapRunner": ["Datastore.Audit", "Pool.Audit", "VM.Audit", "VM.Snapshot"]},
+        "roles": {"Autosnap": ["Datastore.Audit", "Pool.Audit", "VM.Audit", "VM.Snapshot"]},
         "users": [{"userid": "autosnap@pve"}],
-        "tokens": [{"tokenid": "autosnap@pve!nightly", "privsep": 0}],
-        "acl": [{"path": "/", "who": "autosnap@pve", "role": "SnapRunner"}],
+        "tokens": [{"tokenid": "autosnap@pve!autosnap", "privsep": 0}],
+        "acl": [{"path": "/", "who": "autosnap@pve", "role": "Autosnap"}],
     })
 }

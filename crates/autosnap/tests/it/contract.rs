@@ -200,6 +200,7 @@ fn a_failed_creation_removes_nothing_and_stops_no_other_guest() {
     Create snapshot: autodaily<now>
     Error in task: no space left on device
       hint: see the task's log in PVE: <upid>
+    VM execution <time>
     ----- VM 200 lxc running -----
     Create snapshot: autodaily<now>
     Remove snapshot: autodaily240101000000
@@ -236,6 +237,7 @@ fn after_a_failed_removal_the_others_wait_for_the_next_run() {
     Error in task: dataset is gone
       hint: see the task's log in PVE: <upid>
     Left to the next run: 1 removal, an earlier one failed
+    VM execution <time>
     ----- 1 snapshot created, 1 removed; guests: 0 done, 0 skipped, 1 failed -----
     1 removal is left to the next run
     FAILED VM 100 web01 on pve1: Error in task: dataset is gone
@@ -301,7 +303,7 @@ fn a_locked_guest_fails_in_the_words_of_pve() {
         lab.run("--vmid=@all snap --label=daily --keep=1 --dry-run --wait-locked=1s").lines("Would").join("\n"),
         @r#"
     Would wait: VM is locked (backup)
-    Would wait: VM is locked (backup)
+    Would wait: CT is locked (backup)
     "#
     );
     lab.assert_unchanged();
@@ -433,7 +435,6 @@ fn nothing_selected_is_a_failure_with_the_usual_suspects() {
     exit status 1
     --- stdout ---
     ----- VMs with '@pool-nowhere' NOT FOUND -----
-    ----- POSSIBLE PROBLEM PERMISSION 'VM.Audit' -----
     ----- POSSIBLE PROBLEM PERMISSION 'Pool.Audit' -----
     ----- 0 snapshots created, 0 removed; guests: 0 done, 0 skipped, 0 failed -----
     Total execution <time>

@@ -78,10 +78,10 @@ fn every_phase_of_snap_is_told_everything() {
     snap-remove-pre vm='100 web01 qemu' label=daily keep=1 name=autodaily240101000000 vmstate=0 duration=0 state=0 debug=0 dry=0
     snap-remove-post vm='100 web01 qemu' label=daily keep=1 name=autodaily240101000000 vmstate=0 duration=<time> state=1 debug=0 dry=0
     snap-create-post vm='100 web01 qemu' label=daily keep=1 name=autodaily<now> vmstate=1 duration=<time> state=1 debug=0 dry=0
-    snap-create-pre vm='200 proxy lxc' label=daily keep=1 name=autodaily<now> vmstate=1 duration=0 state=1 debug=0 dry=0
+    snap-create-pre vm='200 proxy lxc' label=daily keep=1 name=autodaily<now> vmstate=0 duration=0 state=1 debug=0 dry=0
     snap-remove-pre vm='200 proxy lxc' label=daily keep=1 name=autodaily240102000000 vmstate=0 duration=0 state=0 debug=0 dry=0
     snap-remove-post vm='200 proxy lxc' label=daily keep=1 name=autodaily240102000000 vmstate=0 duration=<time> state=1 debug=0 dry=0
-    snap-create-post vm='200 proxy lxc' label=daily keep=1 name=autodaily<now> vmstate=1 duration=<time> state=1 debug=0 dry=0
+    snap-create-post vm='200 proxy lxc' label=daily keep=1 name=autodaily<now> vmstate=0 duration=<time> state=1 debug=0 dry=0
     snap-job-end vm='  ' label=daily keep=1 name= vmstate=1 duration=<time> state=1 debug=0 dry=0
     "#);
 }
@@ -188,6 +188,7 @@ fn a_dry_run_runs_no_hook_and_shows_them_with_debug() {
     Remove snapshot: autodaily240102000000 (number 2 from the newest, keep is 1)
       hook would be called: snap-remove-post
       hook would be called: snap-create-post
+      hook would be called: snap-job-end
     Dry run: nothing was changed
     Total execution <time>
     "#);

@@ -219,11 +219,11 @@ fn certificates_are_checked_when_asked() {
     }
     lab.assert_unchanged();
     assert_snapshot!(told, @r#"
-    ERROR: the certificate of 127.0.0.1:<port> is not trusted: invalid peer certificate: UnknownIssuer; if it is the right host, trust its authority's certificate or the fingerprint <fingerprint>
-    hint: if it is the right host: --fingerprint=<fingerprint>
-    ERROR: the certificate of 127.0.0.1:<port> is not trusted: its fingerprint is <fingerprint>, which is none of those trusted; if the certificate was replaced on purpose, trust the new fingerprint
-    hint: if it is the right host: --fingerprint=<fingerprint>
-    ERROR: cannot read certificate authorities from missing.pem: I/O error: No such file or directory (os error 2)
+    ERROR: the certificate of 127.0.0.1:<port> is not trusted: none of the authorities that are trusted here has signed it
+    hint: if it is the right host and its certificate is meant to be this one: --fingerprint=<fingerprint>, or --ca-file with the certificate of its authority
+    ERROR: the certificate of 127.0.0.1:<port> is not trusted: its fingerprint is none of those trusted
+    hint: if it is the right host and its certificate is meant to be this one: --fingerprint=<fingerprint>, or --ca-file with the certificate of its authority
+    ERROR: cannot read certificate authorities from missing.pem: the file does not exist
     ERROR: cannot read certificate authorities from empty.pem: it holds no certificate in PEM form
     ERROR: '12:34' is not a SHA-256 fingerprint; expected 64 hexadecimal digits such as AA:BB:CC:…, as PVE shows them under Node > System > Certificates
     ERROR: --fingerprint and --ca-file contradict each other

@@ -65,6 +65,7 @@ fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
             ----- VM 100 qemu running -----
             Create snapshot: autodaily<now>
             Left to the next run: 2 removals, the run was asked to stop
+            VM execution <time>
             ----- VM 200 lxc running -----
             Left out: the run was asked to stop
             ----- 1 snapshot created, 0 removed; guests: 0 done, 0 skipped, 2 failed -----

@@ -166,7 +166,7 @@ fn what_pve_would_refuse_is_refused_before_any_request() {
     ERROR: timestamp format `yyMMdd HH:mm`: PVE refuses ' ' in the name of a snapshot and takes only letters without accents, digits, `-` and `_`; `yyMMdd_HH-mm` works
     ERROR: timestamp format `yyyy/MM`: PVE refuses '/' in the name of a snapshot and takes only letters without accents, digits, `-` and `_`; `yyyy-MM` works
     ERROR: timestamp format `'open`: nothing completes the `'`; `yyyy-MM-dd_HH-mm-ss` works
-    ERROR: snapshot name `autoa_label_of_thirty_characters__<now>` has 46 characters, 6 more than PVE allows: shorten the label to at most 24 characters and use --timestamp-format=yyMMddHHmmss
+    ERROR: snapshot name `autoa_label_of_thirty_characters__<now>` has 46 characters, 6 more than PVE allows: shorten the label to at most 24 characters
     ERROR: snapshot name `autoa_long_label_of_24_chars20301230_Wednesday` has 46 characters, 6 more than PVE allows: shorten the label or use --timestamp-format=yyyyMMdd_ddd
     "#);
 }

@@ -232,7 +232,7 @@ fn a_task_that_outlives_the_timeout_is_a_failure_that_names_it() {
         .assert_out(
             "Error task in run... increase the timeout! (the task has not ended within 1 s)",
         )
-        .assert_out("PVE goes on with it: <upid>; give it more time with --timeout");
+        .assert_out("give it more time with --timeout; how it ends is in its log in PVE: <upid>");
     assert_eq!(lab.changes(), [] as [&str; 0]);
 }
 

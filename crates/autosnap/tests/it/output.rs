@@ -291,6 +291,8 @@ fn the_report_for_programs() {
           "name": "web01",
           "result": "done",
           "reason": null,
+          "detail": null,
+          "hint": null,
           "seconds": <time>,
           "create": "autodaily<now>",
           "remove": [
@@ -315,6 +317,8 @@ fn the_report_for_programs() {
           "name": "proxy",
           "result": "refused",
           "reason": "CT is locked (backup)",
+          "detail": null,
+          "hint": "try again when the task that holds it has ended, or let the run wait with --wait-locked",
           "seconds": <time>,
           "create": null,
           "remove": [],

@@ -56,9 +56,10 @@ fn a_request_that_left_no_trace_is_not_repeated() {
     let output = lab.run(SNAP);
     assert_snapshot!(block(output.assert_status(1)), @r#"
     Create snapshot: autodaily<now>
-    nobody can tell whether it was done: no complete answer from 127.0.0.1:<port> to POST /nodes/pve1/qemu/100/snapshot: the connection was closed before an answer came; it may have been carried out; the guest shows no trace of it
+    no complete answer from 127.0.0.1:<port> to POST /nodes/pve1/qemu/100/snapshot: the connection was closed before an answer came; there is no snapshot autodaily<now> now
       it is not known whether it was done
       hint: look at snapshot autodaily<now> and at the tasks of guest 100 on node pve1
+    VM execution <time>
     "#);
     assert_eq!(posts(&lab), 1);
     assert_eq!(lab.changes(), [] as [&str; 0]);

@@ -81,7 +81,7 @@ fn guests(clock: DemoClock) -> Vec<Value> {
             .value(),
         container(106, "wiki", "pve2").tags("prod").days(2).value(),
         machine(107, "gitlab", "pve3").tags("dev").value(),
-        machine(108, "erp", "pve3")
+        machine(108, "erp", "pve2")
             .tags("prod")
             .days(2)
             .with("lock", "backup")

@@ -12,9 +12,7 @@ use super::guests::read_guests;
 use crate::check::Settings;
 use crate::check::finding::{Finding, Severity};
 use crate::check::reading::{ClusterReading, Login, Privileges};
-
-/// The role that `setup` makes unless told otherwise.
-const ROLE: &str = "Autosnap";
+use crate::setup;
 
 /// Judges the login.
 pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading) -> Vec<Finding> {
@@ -137,17 +135,19 @@ fn unseen_pools<'a>(
         .collect()
 }
 
-/// The commands that grant the role. A token without privileges of its own has those of its user,
-/// one with has what both have.
+/// The commands that grant the role, to the one who lacks it: a token without privileges of its own
+/// has those of its user; of one with, it is nearly always the token that was forgotten. An entry for
+/// the other could take away what they inherit (see [`setup::grant`]).
 fn grants(login: &Login, separated: Option<bool>, path: &str) -> Vec<String> {
     let user = &login.user;
-    let mut lines = vec![format!(
-        "pveum acl modify {path} --users {user} --roles {ROLE}"
-    )];
-    if let Some(token) = login.token.as_ref().filter(|_| separated != Some(false)) {
-        lines.push(format!(
-            "pveum acl modify {path} --tokens '{user}!{token}' --roles {ROLE}"
-        ));
+    let of_user = setup::grant(path, user);
+    let of_token = |token| setup::grant(path, &format!("{user}!{token}"));
+    match (&login.token, separated) {
+        (None, _) | (Some(_), Some(false)) => vec![of_user],
+        (Some(token), Some(true)) => vec![of_token(token)],
+        (Some(token), None) => vec![
+            of_token(token),
+            format!("# only for a token made with --privsep 0, instead: {of_user}"),
+        ],
     }
-    lines
 }

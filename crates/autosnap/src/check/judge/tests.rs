@@ -408,8 +408,8 @@ fn a_missing_privilege_comes_with_the_lines_that_grant_it() {
     assert_eq!(
         found[0].commands(),
         [
-            "pveum acl modify /vms/101 --users backup@pve --roles Autosnap",
             "pveum acl modify /vms/101 --tokens 'backup@pve!auto' --roles Autosnap",
+            "# only for a token made with --privsep 0, instead: pveum acl modify /vms/101 --users 'backup@pve' --roles Autosnap",
         ]
     );
     assert!(found[0].prevents(Vmid::new(101).unwrap()));
@@ -422,7 +422,7 @@ fn a_login_without_any_privilege_is_told_so_once() {
     cluster.privileges = Some(Privileges::new());
     cluster.separated = Some(false);
     let found = check(cluster, &["nothing-selected", "no-privileges"]);
-    let lines = ["pveum acl modify / --users backup@pve --roles Autosnap"];
+    let lines = ["pveum acl modify / --users 'backup@pve' --roles Autosnap"];
     assert_eq!(found[1].commands(), lines, "its privileges are its user's");
 }
 

@@ -8,7 +8,7 @@ use pve_client::{Error, TaskFilter, TaskSource, Upid};
 use tokio::time::Instant;
 
 use super::super::{Engine, explain};
-use super::{End, Operation, Place, Seen};
+use super::{End, NotThere, Operation, Place, Seen};
 
 /// How long a lost request is looked for. Whoever passes it on gives up after 30 s
 /// (`PVE/APIServer/AnyEvent.pm`), so that it may still arrive until then.
@@ -44,7 +44,8 @@ impl Engine {
                 });
             }
             if let Some(upid) = self.own_task(place, operation, sent_at).await {
-                match self.follow(place, operation, &upid).await {
+                let end = self.follow(place, operation, &upid).await;
+                match end.unwrap_or_else(NotThere::into_end) {
                     End::Done(success) if self.see(place, operation).await == Some(Seen::Done) => {
                         return End::Done(Success {
                             adopted: true,
@@ -62,7 +63,7 @@ impl Engine {
                     place,
                     operation.snapshot_name(),
                     error,
-                    seen == Some(Seen::Half),
+                    &operation.seen_in_words(seen),
                 ));
             }
             tokio::time::sleep(pause.min(deadline - Instant::now())).await;

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What is said is true, said once, and says what to do: the words of failures, hints and errors, and
+//! the report for programs where it would have had gaps.
+
+use std::net::TcpListener;
+
+use pve_sim::faults::FaultPlan;
+use serde_json::json;
+
+use crate::harness::{Lab, Output};
+use crate::world::{GIB, World, vm};
+
+fn lab(faults: &str) -> Lab {
+    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2])]));
+    lab.simulator.set_faults(FaultPlan::parse(faults).unwrap());
+    lab
+}
+
+fn quiet_lab() -> Lab {
+    lab(r#"{"requests": []}"#)
+}
+
+#[track_caller]
+fn assert_not_said(output: &Output, words: &str) {
+    let said = output.stdout.contains(words) || output.stderr.contains(words);
+    assert!(!said, "'{words}' is said\n{output}");
+}
+
+#[track_caller]
+fn assert_said_once(text: &str, words: &str) {
+    assert_eq!(text.matches(words).count(), 1, "'{words}' in\n{text}");
+}
+
+#[test]
+fn programs_are_told_the_figures_and_the_way_out() {
+    let full = json!({"storage": "full", "type": "zfspool", "content": ["images"],
+        "total": 100 * GIB, "used": 97 * GIB});
+    let world = World::of([
+        vm(100, "web01").set("lock", "backup"),
+        vm(101, "web02").set("scsi0", "full:vm-101-disk-0,size=8G"),
+    ]);
+    let lab = Lab::new(&world.storage(full));
+    let words = "--vmid=@all snap --label=daily --keep=1";
+    let report = lab.run(&format!("{words} -o Json")).json();
+    let detail = "storage full on node pve1 is 97.0% full, the limit is 95%";
+    assert_eq!(report["guests"][1]["detail"], detail);
+    let hint = report["guests"][0]["hint"].as_str().unwrap();
+    assert!(hint.contains("--wait-locked"), "{hint}");
+    lab.run(words).assert_out(&format!(
+        "FAILED VM 101 web02 on pve1: Skip VM problem storage space out of 95%: {detail}\n"
+    ));
+}
+
+#[test]
+fn a_run_that_does_not_begin_has_its_report_for_programs() {
+    let lab = quiet_lab();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("--host={}", listener.local_addr().unwrap());
+    drop(listener);
+    let words = [
+        "--api-token=file:token",
+        "--vmid=100",
+        "snap",
+        "--label=daily",
+        "--keep=1",
+        "--output=Json",
+    ];
+    let output = lab.bare([nobody.as_str()].into_iter().chain(words));
+    let report = output.assert_status(3).json();
+    assert_eq!(report["exit_status"], 3);
+    assert_eq!(report["pve_version"], json!(null));
+    assert_eq!(report["guests"], json!([]));
+    let error = report["error"].as_str().unwrap();
+    assert!(error.starts_with("no host could be reached"), "{error}");
+}
+
+#[test]
+fn a_veto_after_a_removal_leaves_out_only_the_rest() {
+    let lab = quiet_lab();
+    lab.script(
+        "hook.sh",
+        "#!/bin/sh\n[ \"$CV4PVE_AUTOSNAP_PHASE\" = snap-remove-pre ] || exit 0\n[ -e once ] && exit 1\ntouch once\n",
+    );
+    let words =
+        "--vmid=100 clean --label=daily --keep=0 --hook-failure=skip-guest --script=hook.sh";
+    let output = lab.run(words);
+    output
+        .assert_status(1)
+        .assert_out("\nRemovals left out: the hook said no\n")
+        .assert_out("FAILED VM 100 web01 on pve1: removals left out: the hook said no\n");
+    assert_eq!(lab.changes().len(), 1);
+}
+
+#[test]
+fn what_ended_the_run_is_named_for_each_guest_that_was_left_out() {
+    let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
+    lab.script(
+        "hook.sh",
+        "#!/bin/sh\n[ \"$CV4PVE_AUTOSNAP_PHASE\" != snap-create-pre ]\n",
+    );
+    let words = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1 --hook-failure=abort-run --script=hook.sh";
+    let output = lab.run(words);
+    output
+        .assert_status(1)
+        .assert_out("Left out: a hook aborted the run\n");
+    assert_not_said(&output, "asked to stop");
+    let report = lab.run(&format!("{words} -o Json")).json();
+    assert_eq!(report["guests"][1]["reason"], "a hook aborted the run");
+}
+
+#[test]
+fn a_task_that_is_out_of_sight_is_no_matter_of_the_timeout() {
+    let lab = lab(
+        r#"{"requests": [{"method": "GET", "path": "/nodes/*/tasks/*/status", "effect": {"answer": {"status": 595, "reason": "No route to host"}}}]}"#,
+    );
+    let output = lab.run("--vmid=100 --timeout=1 snap --label=daily --keep=1");
+    output
+        .assert_status(1)
+        .assert_out("the end of the task was not seen within 1 s: No route to host")
+        .assert_out("  it is not known whether it was done\n");
+    assert_not_said(&output, "increase the timeout");
+    assert_not_said(&output, "--timeout");
+}
+
+#[test]
+fn that_a_task_goes_on_is_said_once() {
+    let world =
+        World::of([vm(100, "web01").with("task_seconds", json!({"create": 600, "delete": 1}))]);
+    let output = Lab::new(&world).run("--vmid=100 --timeout=1 snap --label=daily --keep=1");
+    output
+        .assert_status(1)
+        .assert_out(
+            "Error task in run... increase the timeout! (the task has not ended within 1 s)",
+        )
+        .assert_out("give it more time with --timeout");
+    assert_said_once(&output.stdout, "goes on");
+    // A guest that was worked on says for how long, also when it failed.
+    assert_said_once(&output.stdout, "VM execution <time>");
+}
+
+#[test]
+fn the_permission_is_suspected_only_where_no_guest_is_seen() {
+    for vmid in ["@all,-100:300", "wev01"] {
+        let output = quiet_lab().run(&format!("--vmid={vmid} snap --label=daily --keep=1"));
+        output
+            .assert_status(1)
+            .assert_out(&format!("----- VMs with '{vmid}' NOT FOUND -----"));
+        assert_not_said(&output, "POSSIBLE PROBLEM");
+    }
+}
+
+#[test]
+fn a_format_without_a_time_of_day_is_named_for_a_name_that_is_taken() {
+    let lab = quiet_lab();
+    let snap = "--vmid=100 snap --label=daily --keep=5 --timestamp-format=yyyyMMdd";
+    lab.run(snap).assert_status(0);
+    lab.run(snap)
+        .assert_status(1)
+        .assert_out("hint: names repeat when --timestamp-format has no time of day or no seconds");
+}
+
+#[test]
+fn what_is_known_of_a_lost_removal_is_said_once() {
+    let lab = lab(r#"{"requests": [{"method": "DELETE", "effect": "drop_before"}]}"#);
+    let output = lab.run("--vmid=100 --timeout=1 clean --label=daily --keep=1");
+    output
+        .assert_status(1)
+        .assert_out("; snapshot autodaily240101000000 is still there\n");
+    let block: Vec<&str> = output.stdout.split("-----").collect();
+    assert_said_once(block[2], "whether it was done");
+    assert_not_said(&output, "may have been carried out");
+    assert_not_said(&output, "no trace");
+}
+
+#[test]
+fn numbers_out_of_range_are_refused_in_words() {
+    let output = quiet_lab().run("--vmid=100 snap --label=daily --keep=101");
+    output
+        .assert_status(2)
+        .assert_err("it has to be between 1 and 100");
+    assert_not_said(&output, "..=");
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_told_in_words_with_the_fingerprint_once() {
+    let lab = quiet_lab();
+    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    lab.file("other-ca.pem", certified.cert.pem());
+    let output = lab.run("--vmid=100 --ca-file=other-ca.pem status");
+    output
+        .assert_status(3)
+        .assert_err("none of the authorities that are trusted here has signed it");
+    assert_not_said(&output, "UnknownIssuer");
+    assert_said_once(&output.stderr, "<fingerprint>");
+    let output = lab.run("--vmid=100 --ca-file=missing.pem status");
+    output
+        .assert_status(2)
+        .assert_err("missing.pem: the file does not exist\n");
+    assert_not_said(&output, "os error");
+}
+
+#[test]
+fn fingerprint_names_a_host_that_is_off_once() {
+    let lab = quiet_lab();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = format!("--host={}", listener.local_addr().unwrap());
+    drop(listener);
+    let output = lab.bare(["fingerprint", host.as_str()]);
+    assert_said_once(&output.assert_status(3).stderr, "127.0.0.1:<port>");
+}
+
+#[test]
+fn a_comment_behind_an_option_is_explained() {
+    let lab = quiet_lab();
+    lab.file(
+        "p.conf",
+        "# a comment\n--vmid=100 --label=daily --keep=7 # not one\n",
+    );
+    lab.run("@p.conf snap --dry-run")
+        .assert_status(2)
+        .assert_err("unexpected argument '#' found")
+        .assert_err("a comment is a line of its own that begins with #");
+}
+
+#[test]
+fn the_format_in_use_is_no_way_out_of_a_name_that_is_too_long() {
+    let label = "a".repeat(30);
+    let output = quiet_lab().run(&format!("--vmid=100 snap --label={label} --keep=1"));
+    output
+        .assert_status(2)
+        .assert_err("shorten the label to at most 24 characters\n");
+    assert_not_said(&output, "--timestamp-format=");
+}
