@@ -288,7 +288,7 @@ fn decide_snap(
         }),
         verdicts: retention::decide(&reading.snapshots, &request.policy, Some(&creation.name)),
         storages: storages_of(reading),
-        waits_for: lock_of(guest, reading).clone(),
+        waits_for: lock_of(guest, reading).map(ToOwned::to_owned),
     })
 }
 
@@ -307,14 +307,16 @@ fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Decision
         creation: None,
         verdicts,
         storages: storages_of(reading),
-        waits_for: lock_of(guest, reading).clone().filter(|_| removes),
+        waits_for: lock_of(guest, reading)
+            .filter(|_| removes)
+            .map(ToOwned::to_owned),
     })
 }
 
 /// The configuration is newer than the inventory, where it was read.
-fn lock_of<'a>(guest: &'a Guest, reading: &'a Reading) -> &'a Option<String> {
+fn lock_of<'a>(guest: &'a Guest, reading: &'a Reading) -> Option<&'a str> {
     let config = reading.config.as_ref();
-    config.map_or(&guest.lock, |config| &config.lock)
+    config.map_or(&guest.lock, |config| &config.lock).as_deref()
 }
 
 fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Option<Refusal> {
@@ -325,11 +327,11 @@ fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Optio
             let half = |snapshot: &&Snapshot| snapshot.state != SnapshotState::Complete;
             let snapshot = reading.snapshots.iter().find(half);
             Some(Refusal::Stuck {
-                lock: lock.clone(),
+                lock: lock.to_owned(),
                 snapshot: snapshot.map(|one| one.name.clone()),
             })
         }
-        (Locked::Fails, Some(lock)) => Some(Refusal::Locked(lock.clone())),
+        (Locked::Fails, Some(lock)) => Some(Refusal::Locked(lock.to_owned())),
         (Locked::Fails, None) | (Locked::Waits, _) => None,
     }
 }

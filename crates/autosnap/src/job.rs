@@ -131,19 +131,17 @@ async fn read_and_carry_out(
         selected.guests,
         limit,
     );
-    let plan = match until_stopped(context, reading).await {
-        Some(plan) => Arc::new(plan?),
-        None => {
-            for guest in guests.iter() {
-                context.events.send(Event::GuestFinished {
-                    vmid: guest.vmid,
-                    end: GuestEnd::NotReached,
-                    duration: Duration::ZERO,
-                });
-            }
-            return Ok(());
+    let Some(plan) = until_stopped(context, reading).await else {
+        for guest in guests.iter() {
+            context.events.send(Event::GuestFinished {
+                vmid: guest.vmid,
+                end: GuestEnd::NotReached,
+                duration: Duration::ZERO,
+            });
         }
+        return Ok(());
     };
+    let plan = Arc::new(plan?);
     context.events.send(Event::Planned(Arc::clone(&plan)));
     if settings.dry_run {
         return Ok(());

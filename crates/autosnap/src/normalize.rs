@@ -102,14 +102,14 @@ pub fn normalize(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
                 }
             }
             (Shape::Value | Shape::OptionalValue, Some(value)) => joined(name, value.as_ref()),
-            (Shape::Value, None) => match rest.next_if(|next| !is_option(&options, next)) {
-                Some(value) => joined(name, &value),
-                // A value that is missing is left for clap to name.
-                None => {
+            (Shape::Value, None) => {
+                let Some(value) = rest.next_if(|next| !is_option(&options, next)) else {
+                    // A value that is missing is left for clap to name.
                     normalized.push(argument);
                     continue;
-                }
-            },
+                };
+                joined(name, &value)
+            }
         };
         normalized.replace(option, spelled);
     }

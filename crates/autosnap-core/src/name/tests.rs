@@ -120,7 +120,7 @@ fn label_and_format_are_checked_for_every_date() {
         (
             "a234567890123456789012345678901234567890123",
             "yyMMddHHmmss",
-            "shorten the label to at most 24 characters and use --timestamp-format=yyMMddHHmmss",
+            "shorten the label to at most 24 characters",
         ),
     ] {
         let error = fits(text, timestamps).unwrap_err().to_string();

@@ -135,7 +135,9 @@ fn grant(missing: &MissingPrivilege, identity: Option<&str>) -> String {
     let line = setup::grant(path, identity);
     let otherwise = match identity.split_once('!') {
         Some((user, _)) => {
-            format!(" (for a token made with --privsep 0, its user lacks it: --users '{user}')")
+            format!(
+                " (--users '{user}' only if the user lacks it: a token made with --privsep 0 has what its user has)"
+            )
         }
         None => String::new(),
     };

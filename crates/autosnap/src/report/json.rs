@@ -240,7 +240,7 @@ impl Sink for JsonReport {
                 self.list(guests.iter().map(GuestRecord::selected).collect());
             }
             Event::Warned(warning) | Event::NameNotKnown(warning) => {
-                self.warnings.push(warning.clone())
+                self.warnings.push(warning.clone());
             }
             Event::Planned(plan) => self.planned(plan),
             Event::HookRan(run) if !run.end.is_success() => {

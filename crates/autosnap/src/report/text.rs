@@ -249,7 +249,7 @@ impl Sink for Text {
                 self.seen = *seen;
             }
             Event::Warned(warning) | Event::NameNotKnown(warning) => {
-                self.console.error(&format!("WARNING: {warning}"))
+                self.console.error(&format!("WARNING: {warning}"));
             }
             Event::StoragesRead { storages, limit } => {
                 self.console.out(&storage_table(storages, *limit));

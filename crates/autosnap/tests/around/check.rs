@@ -58,6 +58,7 @@ fn the_words_are_for_an_administrator() {
         "Login backup@pve!auto: API token",
         "Guests: 6 visible, 6 selected, 1 can be snapshotted now",
         "    100 qemu web01 on pve1: can be snapshotted",
+        "--force drops the snapshot from the configuration even if its disk part stays behind",
         "PROBLEM: VM 102 on node pve1: locked (backup)",
         "    qm unlock 103 && qm delsnapshot 103 autodaily260101000000 --force\n",
         "does not allow it: scsi0: local:101/vm-101-disk-0.raw",

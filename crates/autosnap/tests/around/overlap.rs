@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use pve_sim::simulator::Simulator;
+use serde_json::Value;
 
 use crate::support::{cluster, program_as, run};
 
@@ -72,6 +73,12 @@ fn a_second_run_leaves_or_fails_or_gives_up_and_a_dry_run_does_not_care() {
         "{stderr}"
     );
     assert!(stderr.contains(&who), "{stderr}");
+
+    let skip_for_programs = ["--on-overlap=skip", "--output=Json"];
+    let (status, stdout, _) = run(&mut snap(&simulator, &skip_for_programs));
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((status, &report["exit_status"]), (0, &Value::from(0)));
+    assert!(report["error"].as_str().unwrap().contains(&who), "{stdout}");
 
     let (status, _, stderr) = run(&mut snap(&simulator, &["--on-overlap=fail"]));
     assert_eq!(status, 1);

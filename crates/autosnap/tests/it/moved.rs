@@ -29,7 +29,7 @@ fn go_to(run: &mut Run<'_>, phase: &str) {
 
 fn move_to_pve2(lab: &Lab, vmid: u32) {
     lab.simulator
-        .world(|world| world.guests.get_mut(&vmid).unwrap().node = "pve2".to_owned());
+        .world(|world| "pve2".clone_into(&mut world.guests.get_mut(&vmid).unwrap().node));
 }
 
 fn posts(lab: &Lab) -> Vec<String> {

@@ -26,12 +26,6 @@ async fn check_refused(server: &Server, trust: Trust) -> String {
         panic!("{error:?}")
     };
     assert_eq!(*fingerprint, Some(server.fingerprint()));
-    assert!(
-        error
-            .to_string()
-            .contains(&server.fingerprint().to_string()),
-        "{error}"
-    );
     assert_eq!(error.certainty(), Certainty::NotSent);
     assert!(server.received().is_empty());
     error.to_string()
@@ -123,13 +117,10 @@ async fn pins_are_checked_at_every_host() {
     first.stop().await;
     tokio::task::yield_now().await;
     let error = client.resources().await.unwrap_err();
-    assert!(matches!(error, Error::Certificate { .. }), "{error:?}");
-    assert!(
-        error
-            .to_string()
-            .contains(&second.fingerprint().to_string()),
-        "{error}"
-    );
+    let Error::Certificate { fingerprint, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(*fingerprint, Some(second.fingerprint()));
     assert!(second.received().is_empty());
 }
 

@@ -144,10 +144,15 @@ fn grants(login: &Login, separated: Option<bool>, path: &str) -> Vec<String> {
     let of_token = |token| setup::grant(path, &format!("{user}!{token}"));
     match (&login.token, separated) {
         (None, _) | (Some(_), Some(false)) => vec![of_user],
-        (Some(token), Some(true)) => vec![of_token(token)],
+        (Some(token), Some(true)) => vec![
+            of_token(token),
+            format!("# only if the user lacks it too: {of_user}"),
+        ],
         (Some(token), None) => vec![
             of_token(token),
-            format!("# only for a token made with --privsep 0, instead: {of_user}"),
+            format!(
+                "# instead for a token made with --privsep 0, or if the user lacks it too: {of_user}"
+            ),
         ],
     }
 }

@@ -409,7 +409,7 @@ fn a_missing_privilege_comes_with_the_lines_that_grant_it() {
         found[0].commands(),
         [
             "pveum acl modify /vms/101 --tokens 'backup@pve!auto' --roles Autosnap",
-            "# only for a token made with --privsep 0, instead: pveum acl modify /vms/101 --users 'backup@pve' --roles Autosnap",
+            "# instead for a token made with --privsep 0, or if the user lacks it too: pveum acl modify /vms/101 --users 'backup@pve' --roles Autosnap",
         ]
     );
     assert!(found[0].prevents(Vmid::new(101).unwrap()));
