@@ -149,9 +149,9 @@ pub struct RootArgs {
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_storage: Option<u16>,
-    /// Snapshots with RAM at once on one node [default: 1].
+    /// With RAM, on one node [default: 1].
     ///
-    /// --max-parallel does not lift this: RAM is written out at the pace of the storage.
+    /// How many snapshots with RAM are taken at once on a node. --max-parallel does not lift this: RAM is written out at the pace of the storage.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_ram: Option<u16>,
@@ -169,7 +169,7 @@ pub struct RootArgs {
     ///
     /// Trace means --debug as well; the other levels change nothing.
     #[arg(long, value_name = "LEVEL", help_heading = OUTPUT, value_enum, ignore_case = true, hide_short_help = true,
-          hide_possible_values = true)]
+          hide_long_help = true, hide_possible_values = true)]
     pub log_level: Option<LogLevel>,
 }
 

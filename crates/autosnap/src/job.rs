@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autosnap_core::event::{Event, GuestEnd, Header, Interruption};
-use autosnap_core::guest::Guest;
+use autosnap_core::guest::{Guest, Vmid};
 use autosnap_core::name::SnapName;
 use autosnap_core::plan::{
     self, Action, Creation, Decision, GuestPlan, Locked, Plan, Reading, Refusal, Request,
@@ -117,9 +117,9 @@ async fn read_and_carry_out(
             Event::Warned(text)
         });
     }
-    let guests: Arc<[Guest]> = selected.guests.as_slice().into();
+    let vmids: Vec<Vmid> = selected.guests.iter().map(|guest| guest.vmid).collect();
     context.events.send(Event::Selected {
-        guests: Arc::clone(&guests),
+        guests: selected.guests.as_slice().into(),
         seen: inventory.guests.len(),
     });
     let limit = tell_storages(settings, context, version, &inventory, &selected.guests);
@@ -132,9 +132,9 @@ async fn read_and_carry_out(
         limit,
     );
     let Some(plan) = until_stopped(context, reading).await else {
-        for guest in guests.iter() {
+        for vmid in vmids {
             context.events.send(Event::GuestFinished {
-                vmid: guest.vmid,
+                vmid,
                 end: GuestEnd::NotReached,
                 duration: Duration::ZERO,
             });

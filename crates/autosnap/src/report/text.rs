@@ -25,8 +25,8 @@ pub struct Text {
     plan: Option<Arc<Plan>>,
     positions: HashMap<Vmid, usize>,
     blocks: HashMap<Vmid, String>,
-    /// The selected guests, and how many guests the login sees in all.
-    selected: HashMap<Vmid, Guest>,
+    /// The selected guests, as long as there is no plan, and how many guests the login sees in all.
+    selected: Arc<[Guest]>,
     seen: usize,
     /// Guests of which something was created or removed.
     begun: HashSet<Vmid>,
@@ -43,7 +43,7 @@ impl Text {
             plan: None,
             positions: HashMap::new(),
             blocks: HashMap::new(),
-            selected: HashMap::new(),
+            selected: Arc::default(),
             seen: 0,
             begun: HashSet::new(),
             outcome: Outcome::default(),
@@ -65,6 +65,7 @@ impl Text {
             .map(|(index, guest)| (guest.guest.vmid, index))
             .collect();
         self.plan = Some(Arc::clone(plan));
+        self.selected = Arc::default();
         let header = self.header.as_ref();
         if plan.guests.is_empty() {
             let selection = header.map_or("", |header| header.selection.as_str());
@@ -78,7 +79,7 @@ impl Text {
     /// The guest, as the plan has it if there is one.
     fn guest(&self, vmid: Vmid) -> Option<&Guest> {
         let planned = self.guest_plan(vmid).map(|plan| &plan.guest);
-        planned.or_else(|| self.selected.get(&vmid))
+        planned.or_else(|| self.selected.get(*self.positions.get(&vmid)?))
     }
 
     fn guest_plan(&self, vmid: Vmid) -> Option<&GuestPlan> {
@@ -244,8 +245,9 @@ impl Sink for Text {
                 self.console.out(&opening);
             }
             Event::Selected { guests, seen } => {
-                let guests = guests.iter();
-                self.selected = guests.map(|guest| (guest.vmid, guest.clone())).collect();
+                let numbered = guests.iter().enumerate();
+                self.positions = numbered.map(|(at, guest)| (guest.vmid, at)).collect();
+                self.selected = Arc::clone(guests);
                 self.seen = *seen;
             }
             Event::Warned(warning) | Event::NameNotKnown(warning) => {
