@@ -20,14 +20,16 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::types::{TaskExit, TaskStatus};
+use crate::types::{TaskExit, TaskFilter, TaskStatus};
 use crate::upid::Upid;
-use crate::watch::{Listing, Place, Sight};
+use crate::watch::{Lister, Listing, Place, Sight};
 
 /// The shortest pause between two looks, whatever a policy says.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// How long the last look may take once the deadline has passed.
 const GRACE: Duration = Duration::from_secs(2);
+/// A list that takes longer is not waited for.
+const LIST_HANGS: Duration = Duration::from_secs(1);
 /// How long lists of a node alone are believed where no duration is known.
 const LISTS_ALONE: Duration = Duration::from_secs(2);
 
@@ -84,6 +86,9 @@ pub struct Waited {
     /// It was still running at a look sent so long after the start of the waiting; zero if no
     /// look saw it run.
     pub running_until: Duration,
+    /// The same, by looks at the task itself alone: a list of the node's tasks may call it running
+    /// for some seconds after its end.
+    pub said_running_until: Duration,
     /// It was over at the look sent so long after the start of the waiting.
     pub over_at: Duration,
 }
@@ -92,14 +97,17 @@ impl Waited {
     /// The same, counted from a moment so long before the start of the waiting.
     #[must_use]
     pub fn begun_earlier(&self, before: Duration) -> Self {
-        let running_until = if self.running_until.is_zero() {
-            Duration::ZERO
-        } else {
-            self.running_until + before
+        let earlier = |seen: Duration| {
+            if seen.is_zero() {
+                Duration::ZERO
+            } else {
+                seen + before
+            }
         };
         Self {
             exit: self.exit.clone(),
-            running_until,
+            running_until: earlier(self.running_until),
+            said_running_until: earlier(self.said_running_until),
             over_at: self.over_at + before,
         }
     }
@@ -149,7 +157,7 @@ impl Client {
                 self.last_look(task).await
             } else if now >= turn.due {
                 let limit = deadline + GRACE;
-                let looking = self.look(task, &place, turn.asks_itself());
+                let looking = self.look(task, &mut place, turn.asks_itself());
                 tokio::time::timeout_at(limit, looking)
                     .await
                     .unwrap_or(Look::OutOfTime)
@@ -166,6 +174,7 @@ impl Client {
                         return Ok(Waited {
                             exit,
                             running_until: turn.running_until,
+                            said_running_until: turn.said_running_until,
                             over_at: sight.sent - turn.started,
                         });
                     }
@@ -194,28 +203,41 @@ impl Client {
 
     /// One look: at the node's list if others wait for tasks there as well, else, or if the list
     /// does not tell, at the task itself.
-    async fn look(&self, task: &Upid, place: &Place<'_>, itself: bool) -> Look {
+    async fn look(&self, task: &Upid, place: &mut Place<'_>, itself: bool) -> Look {
         if itself {
             return self.look_at(task).await;
         }
-        let (lister, filter) = match place.listing() {
-            Listing::Mine(lister, filter) => (lister, filter),
-            Listing::UnderWay => return Look::UnderWay,
-            Listing::NotWorthwhile => return self.look_at(task).await,
-        };
+        match place.listing() {
+            Listing::Mine(lister, filter) => {
+                if let Some(sight) = self.look_at_all(place, lister, &filter).await {
+                    return Look::Saw(sight, From::List);
+                }
+            }
+            // One that hangs must not keep everybody waiting.
+            Listing::UnderWay(since) if since.elapsed() < LIST_HANGS => return Look::UnderWay,
+            Listing::UnderWay(_) | Listing::NotWorthwhile => {}
+        }
+        self.look_at(task).await
+    }
+
+    /// Lists the node's tasks for everybody who waits there; what it says of this one's task.
+    async fn look_at_all(
+        &self,
+        place: &mut Place<'_>,
+        lister: Lister<'_>,
+        filter: &TaskFilter,
+    ) -> Option<Sight> {
         let sent = Instant::now();
-        match self.node_tasks(task.node(), &filter).await {
+        match self.node_tasks(lister.node(), filter).await {
             Ok(entries) => lister.tell(&entries, sent),
-            Err(error) if error.is_transient() => return Look::Failed(error),
             Err(error) => {
-                tracing::debug!(node = task.node(), %error, "no list of the node's tasks");
-                lister.close();
+                tracing::debug!(node = lister.node(), %error, "no list of the node's tasks");
+                if !error.is_transient() {
+                    lister.close();
+                }
             }
         }
-        match place.latest(sent) {
-            Some(sight) => Look::Saw(sight, From::List),
-            None => self.look_at(task).await,
-        }
+        place.latest(sent)
     }
 
     /// The deadline has passed: one more look, that is given a moment.
@@ -259,6 +281,7 @@ struct Turn<'a> {
     /// When to look again, unless another one's look tells earlier.
     due: Instant,
     running_until: Duration,
+    said_running_until: Duration,
     /// When the task itself is asked at the latest, whatever lists say of it: a list may lag.
     itself_after: Duration,
     last_error: Option<Box<Error>>,
@@ -272,6 +295,7 @@ impl<'a> Turn<'a> {
             started,
             due: started + policy.first_pause.max(SHORTEST_PAUSE),
             running_until: Duration::ZERO,
+            said_running_until: Duration::ZERO,
             itself_after: policy.usual.unwrap_or(LISTS_ALONE) * 5 / 4,
             last_error: None,
         }
@@ -286,6 +310,7 @@ impl<'a> Turn<'a> {
         self.last_error = None;
         self.running_until = sent - self.started;
         if from == From::Itself {
+            self.said_running_until = self.running_until;
             self.itself_after = self.itself_after.max(self.started.elapsed() * 2);
         }
         // Another one's look can only put off what was planned, such as the first look.
@@ -364,9 +389,11 @@ mod tests {
             let waited = Waited {
                 exit: TaskExit::Ok,
                 running_until: millis(running_until),
+                said_running_until: millis(running_until),
                 over_at: millis(over_at),
             };
             let earlier = waited.begun_earlier(millis(30));
+            assert_eq!(earlier.said_running_until, earlier.running_until);
             let found = (earlier.running_until, earlier.over_at);
             assert_eq!(found, (millis(expected.0), millis(expected.1)));
         };

@@ -8,9 +8,9 @@
 //! PVE brings the listing up to date when a worker ends (`PVE/RESTEnvironment.pm`,
 //! `log_task_result`). Only the pvedaemon worker that started the task notices that at once; when
 //! that one has retired meanwhile, the listing may say `RUNNING` for up to ten seconds more. So it
-//! is never the only thing that is believed: see `Turn` in [`crate::wait`].
+//! is never the only thing that is believed: see `Turn` in `wait`.
 //!
-//! Limits: it sends nothing itself; [`crate::wait`] does.
+//! Limits: it sends nothing itself; `wait` does.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,8 @@ pub(crate) struct Watch(Mutex<HashMap<String, Node>>);
 #[derive(Debug, Default)]
 struct Node {
     waiting: Vec<Waiting>,
-    is_listing: bool,
+    /// Since when somebody lists its tasks.
+    listed_since: Option<Instant>,
     /// This node does not list its tasks for us.
     is_closed: bool,
 }
@@ -61,8 +62,8 @@ pub(crate) struct Place<'a> {
 pub(crate) enum Listing<'a> {
     /// The caller, with this filter, for all who wait there.
     Mine(Lister<'a>, TaskFilter),
-    /// Somebody does already, and will tell.
-    UnderWay,
+    /// Somebody does since this moment, and will tell.
+    UnderWay(Instant),
     /// Nobody: only one task is waited for, or the node gives no list.
     NotWorthwhile,
 }
@@ -113,8 +114,8 @@ impl<'a> Place<'a> {
     }
 
     /// What a look sent at this moment or later has seen of this task, if one has.
-    pub(crate) fn latest(&self, not_before: Instant) -> Option<Sight> {
-        let sight = self.sights.borrow().clone();
+    pub(crate) fn latest(&mut self, not_before: Instant) -> Option<Sight> {
+        let sight = self.sights.borrow_and_update().clone();
         sight.filter(|sight| sight.sent >= not_before)
     }
 
@@ -124,13 +125,13 @@ impl<'a> Place<'a> {
         let Some(node) = nodes.get_mut(self.task.node()) else {
             return Listing::NotWorthwhile;
         };
-        if node.is_listing {
-            return Listing::UnderWay;
+        if let Some(since) = node.listed_since {
+            return Listing::UnderWay(since);
         }
         if node.is_closed || node.waiting.len() < 2 {
             return Listing::NotWorthwhile;
         }
-        node.is_listing = true;
+        node.listed_since = Some(Instant::now());
         // Running ones come first, then those that ended last.
         let count = u32::try_from(node.waiting.len()).unwrap_or(u32::MAX);
         let filter = TaskFilter {
@@ -148,6 +149,11 @@ impl<'a> Place<'a> {
 }
 
 impl Lister<'_> {
+    /// The node to list.
+    pub(crate) fn node(&self) -> &str {
+        self.node
+    }
+
     /// Tells everybody on the node what the listing says of their tasks.
     pub(crate) fn tell(&self, entries: &[TaskEntry], sent: Instant) {
         let took = sent.elapsed();
@@ -186,7 +192,7 @@ impl Lister<'_> {
 impl Drop for Lister<'_> {
     fn drop(&mut self) {
         if let Some(node) = self.watch.lock().get_mut(self.node) {
-            node.is_listing = false;
+            node.listed_since = None;
         }
     }
 }

@@ -60,11 +60,11 @@ struct Meanwhile {
 }
 
 impl Meanwhile {
-    /// The list after the task, which was seen to run until then.
-    fn until(self, last_seen_running: Instant) -> Listed {
+    /// The list after the task, which said itself that it was running then.
+    fn until(self, said_to_run: Instant) -> Listed {
         let mut listed = self.listed;
         if self.is_held {
-            listed.true_at = listed.true_at.max(last_seen_running);
+            listed.true_at = listed.true_at.max(said_to_run);
         }
         listed
     }
@@ -383,8 +383,9 @@ impl Engine {
         match waited {
             Ok(waited) => {
                 self.tasks.ended(place.vmid);
-                let last_seen_running = started + before + waited.running_until;
-                place.listed = meanwhile.map(|meanwhile| meanwhile.until(last_seen_running));
+                // What a list of the node says may be late, and others may have had the guest since.
+                let said_to_run = started + before + waited.said_running_until;
+                place.listed = meanwhile.map(|meanwhile| meanwhile.until(said_to_run));
                 self.pace
                     .learn(&place.node, task_type, &waited.begun_earlier(before));
                 self.ended(place, operation, upid, waited.exit).await
@@ -406,7 +407,7 @@ impl Engine {
     /// the next removal need not wait for them. From the moment the new snapshot is in the list, or
     /// the one to be removed is marked, PVE keeps everybody else from the guest's snapshots
     /// (`snapshot_prepare` and `snapshot_delete` in `PVE/AbstractConfig.pm` write both the entry and the
-    /// lock): such a list stays true until the task is seen to run for the last time.
+    /// lock): such a list stays true until the task says for the last time that it runs.
     async fn list_meanwhile(
         &self,
         place: &Place,

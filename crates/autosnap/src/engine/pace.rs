@@ -142,6 +142,7 @@ mod tests {
             let waited = Waited {
                 exit,
                 running_until,
+                said_running_until: running_until,
                 over_at: at,
             };
             pace.learn("pve1", KIND, &waited);
