@@ -211,7 +211,7 @@ fn fish_completes_values() {
         ("cv4pve-autosnap snap @jo", "@job.conf\n"),
         (
             "cv4pve-autosnap snap --max-parallel-per-n",
-            "--max-parallel-per-node\tOn one node [default: 2]\n",
+            "--max-parallel-per-node\tGuests at once per node [default: 2]\n",
         ),
     ] {
         let mut command = stage.command("fish");
