@@ -6,7 +6,6 @@
 
 mod definition;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -62,8 +61,10 @@ pub enum Command {
     #[command(after_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
     /// Say what could stand at the cursor, for the scripts of `completions`.
+    ///
+    /// The words up to the cursor come by stdin, each with a NUL behind it.
     #[command(hide = true)]
-    Complete(CompleteArgs),
+    Complete,
     /// Write the manual pages, for packages.
     #[command(hide = true)]
     Manual(ManualArgs),
@@ -433,14 +434,6 @@ pub struct CompletionsArgs {
     /// The shell.
     #[arg(value_enum)]
     pub shell: Shell,
-}
-
-/// `complete`.
-#[derive(Debug, Args)]
-pub struct CompleteArgs {
-    /// The words up to the cursor, behind `--`; the last one may be empty.
-    #[arg(last = true)]
-    pub words: Vec<OsString>,
 }
 
 /// `manual`.

@@ -212,8 +212,9 @@ fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus,
             Console::default().out(&completions::script(args.shell));
             Ok(ExitStatus::Success)
         }
-        Command::Complete(args) => {
-            Console::default().out(&complete::lines(&args.words));
+        Command::Complete => {
+            let words = complete::words(std::io::stdin().lock());
+            Console::default().out(&complete::lines(&words));
             Ok(ExitStatus::Success)
         }
         Command::Manual(args) => {
