@@ -257,9 +257,8 @@ fn run_job(
         let trust = trust.clone();
         let identity = connection.options.credentials.identity();
         let unstarted = |exit, message: &str| {
-            if let Some(report) = json_report(job.output, &console, now.timestamp()) {
-                report.print_unstarted(job::header(settings, ""), exit, message);
-            }
+            let json = json_report(job.output, &console, now.timestamp());
+            report::tell_unstarted(&console, json, job::header(settings, ""), exit, message);
         };
         let entered = further::enter(settings, job, &root.vmid, endpoints, &console).await;
         // Held until the last report is written.
