@@ -43,6 +43,16 @@ impl Console {
         leads_there.then(|| JournalReport::new(self.clone()))
     }
 
+    /// A console whose errors go to that journal.
+    #[cfg(all(test, unix))]
+    pub(super) fn to_journal(journal: Journal) -> Self {
+        Self {
+            bar: None,
+            journal: Some(journal),
+            trouble: Arc::default(),
+        }
+    }
+
     /// The bar, if there is one.
     pub(super) fn bar(&self) -> Option<&ProgressBar> {
         self.bar.as_ref()

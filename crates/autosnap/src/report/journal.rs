@@ -299,3 +299,49 @@ impl Sink for JournalReport {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use autosnap_core::guest::{GuestKind, GuestStatus};
+
+    use super::*;
+
+    #[test]
+    fn a_guest_left_out_while_it_was_read_has_its_name_and_node() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let listener = UnixDatagram::bind(&socket).unwrap();
+        let journal = Journal::at(socket.as_os_str()).unwrap();
+        let mut report = JournalReport::new(Console::to_journal(journal));
+        let vmid = Vmid::new(100).unwrap();
+        let guest = Guest {
+            vmid,
+            kind: GuestKind::Qemu,
+            node: "pve1".to_owned(),
+            name: Some("web01".to_owned()),
+            status: GuestStatus::Running,
+            template: false,
+            pool: None,
+            tags: Vec::new(),
+            lock: None,
+        };
+        report.observe(&Event::Selected {
+            guests: [guest].into(),
+            seen: 1,
+        });
+        report.observe(&Event::GuestFinished {
+            vmid,
+            end: GuestEnd::NotReached,
+            duration: Duration::ZERO,
+        });
+        let mut buffer = [0; 4096];
+        let length = listener.recv(&mut buffer).unwrap();
+        let text = std::str::from_utf8(&buffer[..length]).unwrap();
+        for field in ["VMID=100\n", "NODE=pve1\n", "GUEST=web01\n"] {
+            assert!(text.contains(field), "{field}: {text}");
+        }
+        assert!(text.starts_with("MESSAGE=VM 100 web01 on pve1: "), "{text}");
+    }
+}

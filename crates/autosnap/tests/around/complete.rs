@@ -20,9 +20,12 @@ const BASH: &str = r#"
     _cv4pve_autosnap cv4pve-autosnap "$cursor" "${COMP_WORDS[COMP_CWORD - 1]}"
     printf '%s\n' "${COMPREPLY[*]}""#;
 
+/// Without the completions of a package that may be installed.
 #[cfg(target_os = "linux")]
-const FISH: &str =
-    "command cv4pve-autosnap completions fish | source; complete --do-complete $argv";
+const FISH: &str = "
+    set fish_complete_path
+    command cv4pve-autosnap completions fish | source
+    complete --do-complete $argv";
 
 /// With the commands that only an editor at a terminal has put in place by a test's.
 #[cfg(target_os = "linux")]
