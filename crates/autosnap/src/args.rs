@@ -6,7 +6,6 @@
 
 mod definition;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -62,8 +61,10 @@ pub enum Command {
     #[command(after_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
     /// Say what could stand at the cursor, for the scripts of `completions`.
+    ///
+    /// The words up to the cursor come by stdin, each with a NUL behind it.
     #[command(hide = true)]
-    Complete(CompleteArgs),
+    Complete,
     /// Write the manual pages, for packages.
     #[command(hide = true)]
     Manual(ManualArgs),
@@ -77,12 +78,12 @@ pub struct RootArgs {
     /// The port is 8006 if none is given. The next host takes over when one does not answer.
     #[arg(long, value_name = "HOSTS", help_heading = CONNECTION, value_hint = ValueHint::Hostname)]
     pub host: String,
-    /// USER@REALM!TOKENID=UUID, or `file:PATH`.
+    /// API token, USER@REALM!TOKENID=UUID or `file:PATH`.
     ///
     /// Without it, the variable `CV4PVE_API_TOKEN` and the systemd credential `api-token` are looked at.
     #[arg(long, value_name = "TOKEN", help_heading = CONNECTION)]
     pub api_token: Option<String>,
-    /// `USER[@REALM]`, with a password; realm pam.
+    /// User with a password, `USER[@REALM]` (realm pam).
     ///
     /// Used when there is no API token.
     #[arg(long, value_name = "USER", help_heading = CONNECTION, value_hint = ValueHint::Username)]
@@ -98,58 +99,58 @@ pub struct RootArgs {
     /// Fingerprints as PVE shows them, separated by commas.
     #[arg(long, value_name = "SHA256", help_heading = CONNECTION, value_delimiter = ',')]
     pub fingerprint: Vec<String>,
-    /// Check it against the CAs of this PEM file.
+    /// Accept certificates of the CAs in this PEM file.
     #[arg(long, value_name = "FILE", help_heading = CONNECTION, value_hint = ValueHint::FilePath,
           hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
-    /// Check it against the system's store.
+    /// Accept certificates of the system's CAs only.
     ///
     /// Without this option, --fingerprint or --ca-file any certificate is accepted, as the C# tool does.
     #[arg(long, help_heading = CONNECTION)]
     pub validate_certificate: bool,
 
-    /// 100, 100:110, name, web%, @all, @pool-NAME, ...
+    /// Guests: 100, 100:110, name, web%, @all, @pool-NAME
     ///
     /// Terms separated by commas: IDs, ranges 100:110, names, web%, %web, %web%, @all, @node-NAME, @pool-NAME,
     /// @tag-NAME. Terms that begin with - are taken away: @all,-105,-@tag-scratch.
     #[arg(long, value_name = "GUESTS", help_heading = SELECTION, allow_hyphen_values = true)]
     pub vmid: String,
-    /// Most storage use for a snap [default: 95].
+    /// Skip guests on storages above N % [default: 95].
     ///
     /// A guest with a disk on a storage that is fuller than this many per cent is skipped and counts as failed.
     #[arg(long, value_name = "N", help_heading = SELECTION, default_value_t = 95, hide_default_value = true,
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub max_perc_storage: u8,
 
-    /// Time in names.
+    /// Time in snapshot name.
     ///
     /// Timestamp in snapshot names, as a .NET custom format.
     #[arg(long, value_name = "FORMAT", help_heading = RETENTION, default_value = "yyMMddHHmmss",
           hide_short_help = true)]
     pub timestamp_format: String,
 
-    /// Seconds for each task [default: 30].
+    /// Seconds to wait for a task [default: 30].
     #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 30, hide_default_value = true,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub timeout: u32,
-    /// Guests at the same time [default: 48].
+    /// Guests at once, in all [default: 48].
     ///
     /// Given alone it lifts the limit per node as well.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
     pub max_parallel: Option<u16>,
-    /// On one node [default: 2].
+    /// Guests at once per node [default: 2].
     ///
     /// Guests at the same time on one node.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_node: Option<u16>,
-    /// On one shared storage [default: 24].
+    /// Guests at once per storage [default: 24].
     ///
     /// Guests at the same time with disks on one shared storage.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_storage: Option<u16>,
-    /// With RAM, on one node [default: 1].
+    /// RAM saves at once per node [default: 1].
     ///
     /// How many snapshots with RAM are taken at once on a node. --max-parallel does not lift this: RAM is written out at the pace of the storage.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
@@ -213,7 +214,7 @@ pub enum LogLevel {
 /// Options of the commands that change something.
 #[derive(Debug, Args)]
 pub struct JobArgs {
-    /// The series: hourly, daily, weekly, ...
+    /// Label of the series: daily, weekly, ...
     ///
     /// Each label has its own snapshots and its own --keep.
     #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true)]
@@ -224,24 +225,24 @@ pub struct JobArgs {
     /// /usr/share/cv4pve-autosnap/hooks.
     #[arg(long, alias = "script-hook", value_name = "FILE", help_heading = EXECUTION, value_hint = ValueHint::FilePath)]
     pub script: Option<PathBuf>,
-    /// Seconds for each hook.
+    /// Seconds a hook may run.
     ///
     /// A hook that runs longer is ended, with all it has started.
     #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 3600, hide_short_help = true,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub hook_timeout: u32,
-    /// Fails: ignore, skip-guest, abort-run.
+    /// If hook fails: ignore|skip-guest|abort-run.
     ///
     /// What a failing hook does in the phases before a change.
     #[arg(long, value_name = "ACTION", help_heading = EXECUTION, value_enum, ignore_case = true,
           default_value = "ignore", hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
     pub hook_failure: HookFailure,
-    /// Remove with PVE's force=1.
+    /// Remove snapshots with PVE's force=1.
     ///
     /// The snapshot leaves the configuration even if its disk part stays behind.
     #[arg(long, help_heading = RETENTION, hide_short_help = true)]
     pub force_remove: bool,
-    /// Send unfinished removals again.
+    /// Repeat removals that PVE did not finish.
     ///
     /// Those that PVE did not finish, where the guest is unlocked.
     #[arg(long, help_heading = RETENTION, hide_short_help = true)]
@@ -253,20 +254,20 @@ pub struct JobArgs {
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, num_args = 0..=1, require_equals = true,
           default_missing_value = "10m", value_parser = crate::settings::parse_duration)]
     pub wait_locked: Option<std::time::Duration>,
-    /// Start no removal later than this.
+    /// Leave removals after TIME to the next run.
     ///
     /// For example 30m. The time counts from the first step of the run. Removals that are left are not failures: the next run does
     /// them, and begins with the guests that have most to remove.
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, hide_short_help = true,
           value_parser = crate::settings::parse_duration)]
     pub removal_budget: Option<std::time::Duration>,
-    /// The same job runs: wait, skip or fail.
+    /// If the same job runs: wait, skip or fail.
     ///
     /// What to do while another run on this machine has the same label, guests and hosts; wait if not said.
     #[arg(long, value_name = "ACTION", help_heading = EXECUTION, value_enum, ignore_case = true, default_value = "wait",
           hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
     pub on_overlap: OnOverlap,
-    /// How long to wait for it.
+    /// Longest wait for same job.
     ///
     /// How long --on-overlap=wait waits for the other run, for example 90s, 10m, 1h.
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, default_value = "1h", hide_short_help = true,
@@ -433,14 +434,6 @@ pub struct CompletionsArgs {
     /// The shell.
     #[arg(value_enum)]
     pub shell: Shell,
-}
-
-/// `complete`.
-#[derive(Debug, Args)]
-pub struct CompleteArgs {
-    /// The words up to the cursor, behind `--`; the last one may be empty.
-    #[arg(last = true)]
-    pub words: Vec<OsString>,
 }
 
 /// `manual`.

@@ -212,8 +212,9 @@ fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus,
             Console::default().out(&completions::script(args.shell));
             Ok(ExitStatus::Success)
         }
-        Command::Complete(args) => {
-            Console::default().out(&complete::lines(&args.words));
+        Command::Complete => {
+            let words = complete::words(std::io::stdin().lock());
+            Console::default().out(&complete::lines(&words));
             Ok(ExitStatus::Success)
         }
         Command::Manual(args) => {
@@ -256,9 +257,8 @@ fn run_job(
         let trust = trust.clone();
         let identity = connection.options.credentials.identity();
         let unstarted = |exit, message: &str| {
-            if let Some(report) = json_report(job.output, &console, now.timestamp()) {
-                report.print_unstarted(job::header(settings, ""), exit, message);
-            }
+            let json = json_report(job.output, &console, now.timestamp());
+            report::tell_unstarted(&console, json, job::header(settings, ""), exit, message);
         };
         let entered = further::enter(settings, job, &root.vmid, endpoints, &console).await;
         // Held until the last report is written.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! `complete`: what could stand at the cursor, for the scripts of [`crate::completions`].
 //!
-//! It is given the words of the line up to the cursor and prints whole words, one a line, each with
+//! It is given the words of the line up to the cursor, by stdin: what stands in arguments, a token
+//! perhaps, every user of the machine can read. It prints whole words, one a line, each with
 //! a tab and a few words about it. Commands and options come from clap's own definition, parameter
 //! files and their hosts and labels from /etc/cv4pve-autosnap, guests, pools, tags, nodes and labels
 //! from the cluster that the line names.
@@ -16,6 +17,7 @@ mod values;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt::Write;
+use std::io::Read;
 
 use clap::{Arg, Command, CommandFactory};
 
@@ -40,15 +42,34 @@ impl Candidate {
     }
 }
 
+/// The words that a script sends, each with a NUL behind it. What is no UTF-8 could not be completed.
+pub fn words(mut input: impl Read) -> Vec<OsString> {
+    let mut bytes = Vec::new();
+    if input.read_to_end(&mut bytes).is_err() || bytes.pop() != Some(0) {
+        return Vec::new();
+    }
+    let words = bytes.split(|byte| *byte == 0);
+    words
+        .map(|word| String::from_utf8_lossy(word).into_owned().into())
+        .collect()
+}
+
 /// What is printed for the words behind the program's name, of which the cursor is at the last.
 pub fn lines(words: &[OsString]) -> String {
+    printed(candidates(words))
+}
+
+/// One line for each, if it is not there yet.
+fn printed(candidates: Vec<Candidate>) -> String {
     let mut text = String::new();
     let mut seen = HashSet::new();
-    for Candidate { word, help } in candidates(words) {
+    for Candidate { word, help } in candidates {
         // Neither can be in a word, and a name on the cluster is somebody else's text.
         let clean = |text: &str| text.replace(|letter: char| letter.is_control(), " ");
-        if !word.is_empty() && seen.insert(word.clone()) {
-            _ = writeln!(text, "{}\t{}", clean(&word), clean(&help));
+        let word = clean(&word);
+        if !word.is_empty() && !seen.contains(&word) {
+            _ = writeln!(text, "{word}\t{}", clean(&help));
+            seen.insert(word);
         }
     }
     text

@@ -16,7 +16,10 @@ mod text;
 mod units;
 mod words;
 
-use autosnap_core::event::Event;
+use std::time::Duration;
+
+use autosnap_core::event::{Event, Header};
+use autosnap_core::outcome::ExitStatus;
 use pve_client::Upid;
 
 pub use check::print as print_check;
@@ -42,6 +45,35 @@ pub async fn drive(mut receiver: EventReceiver, mut sinks: Vec<Box<dyn Sink>>) {
     while let Some(event) = receiver.recv().await {
         for sink in &mut sinks {
             sink.observe(&event);
+        }
+    }
+}
+
+/// Tells of a run that did not even begin those who tell programs and the journal: what was asked for,
+/// and why nothing came of it. To people it is said anyway.
+pub fn tell_unstarted(
+    console: &Console,
+    json: Option<JsonReport>,
+    header: Header,
+    exit: ExitStatus,
+    message: &str,
+) {
+    let events = [
+        Event::RunStarted(header),
+        Event::RunBroken {
+            exit,
+            message: message.to_owned(),
+        },
+        Event::RunFinished {
+            duration: Duration::ZERO,
+        },
+    ];
+    let json = json.map(|report| Box::new(report) as Box<dyn Sink>);
+    let journal = console.journal();
+    let journal = journal.map(|report| Box::new(report) as Box<dyn Sink>);
+    for mut sink in json.into_iter().chain(journal) {
+        for event in &events {
+            sink.observe(event);
         }
     }
 }

@@ -46,9 +46,12 @@ pub fn asks_for_all(arguments: &mut Vec<OsString>) -> bool {
     asked
 }
 
-/// The same definition, whose short help leaves nothing out.
+/// The same definition, whose short help leaves nothing out but what only old lines have.
 pub fn showing_all(command: clap::Command) -> clap::Command {
-    let show = |option: clap::Arg| option.hide_short_help(false);
+    let show = |option: clap::Arg| {
+        let only_old = option.is_hide_long_help_set();
+        option.hide_short_help(only_old)
+    };
     command.mut_subcommands(move |part| part.mut_args(show))
 }
 

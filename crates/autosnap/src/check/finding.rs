@@ -6,6 +6,16 @@ use std::fmt;
 use autosnap_core::guest::{Guest, GuestKind, Vmid};
 use autosnap_core::storage::StorageLimit;
 
+/// How what a login lacks is granted. A program may run what is told as a command; whether it is the
+/// other one that is needed only a person can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The command that nearly always helps.
+    pub command: String,
+    /// When it takes another one, and which.
+    pub otherwise: Option<String>,
+}
+
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -100,8 +110,8 @@ pub enum Finding {
     NoQuorum,
     /// The login may do nothing at all.
     NoPrivileges {
-        /// Commands that grant what is needed.
-        grants: Vec<String>,
+        /// What grants what is needed.
+        grant: Grant,
     },
     /// A privilege is missing on a path.
     MissingPrivilege {
@@ -113,8 +123,8 @@ pub enum Finding {
         severity: Severity,
         /// What does not work without it.
         consequence: &'static str,
-        /// Commands that grant it.
-        grants: Vec<String>,
+        /// What grants it.
+        grant: Grant,
     },
     /// No guest is selected.
     NothingSelected,

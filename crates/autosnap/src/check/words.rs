@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The words for findings: what is wrong, what to do about it, and the commands that do it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use autosnap_core::guest::{GuestKind, Vmid, repair_command};
@@ -106,7 +107,18 @@ fn stuck(
 
 impl Finding {
     /// What to do about it, in a sentence.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        let advice = self.advice()?;
+        if let Self::NoPrivileges { grant } | Self::MissingPrivilege { grant, .. } = self
+            && let Some(otherwise) = &grant.otherwise
+        {
+            return Some(format!("{advice}; {otherwise}").into());
+        }
+        Some(advice.into())
+    }
+
+    /// The part of it that depends on nothing but the kind.
+    fn advice(&self) -> Option<&'static str> {
         match self {
             Self::HostUnreachable { .. } => {
                 Some("another host took over; if this one is gone for good, take it out of --host")
@@ -156,7 +168,9 @@ impl Finding {
     /// Lines to paste, if that is what helps.
     pub fn commands(&self) -> Vec<String> {
         match self {
-            Self::NoPrivileges { grants } | Self::MissingPrivilege { grants, .. } => grants.clone(),
+            Self::NoPrivileges { grant } | Self::MissingPrivilege { grant, .. } => {
+                vec![grant.command.clone()]
+            }
             Self::AnyCertificate { pins } if !pins.is_empty() => {
                 vec![format!("--fingerprint={}", pins.join(","))]
             }

@@ -61,6 +61,25 @@ fn whatever_cannot_be_understood_offers_nothing() {
 
 #[test]
 fn names_of_others_cannot_break_lines() {
+    let named = |word: &str, help: &str| Candidate::new(word, help);
+    let names = vec![
+        named("a\nb\tc", "d\te\r\nf"),
+        named("\u{1b}[2Jx", ""),
+        named("a b c", "the same, once it is printed"),
+        named("", "nothing"),
+    ];
+    assert_eq!(printed(names), "a b c\td e  f\n [2Jx\t\n");
+}
+
+#[test]
+fn words_end_in_a_nul() {
+    for (sent, expected) in [
+        ("", &[] as &[&str]),
+        ("snap", &[]),
+        ("\0", &[""]),
+        ("snap\0--vmid=a b\nc\0\0", &["snap", "--vmid=a b\nc", ""]),
+    ] {
+        assert_eq!(words(sent.as_bytes()), expected, "{sent:?}");
+    }
     assert_eq!(lines(&[]), "");
-    assert_eq!(lines(&["sta".into()]).matches('\n').count(), 1);
 }

@@ -1,8 +1,49 @@
 # Completion of cv4pve-autosnap for bash. The program itself says what could stand at the cursor.
 
+# What a piece of the line means, in "plain", and which quote is open at its end, in "quote".
+_cv4pve_autosnap_read() {
+    local text=$1 letter at
+    plain='' quote=''
+    for ((at = 0; at < ${#text}; at++)); do
+        letter=${text:at:1}
+        if [[ $letter == \\ && (-z $quote || $quote == \" && ${text:at+1:1} == [\\\"\$\`]) ]]; then
+            at=$((at + 1))
+            plain+=${text:at:1}
+        elif [[ $letter == "$quote" ]]; then
+            quote=''
+        elif [[ -z $quote && $letter == [\"\'] ]]; then
+            quote=$letter
+        else
+            plain+=$letter
+        fi
+    done
+}
+
+# How a name, which is somebody else's text, has to be written behind the open quote $2, in "written".
+_cv4pve_autosnap_write() {
+    local text=$1 letter at
+    written=''
+    if [[ -z $2 ]]; then
+        [[ -z $text ]] || printf -v text %q "$text"
+        # Means nothing while braces are quoted.
+        written=${text//\\,/,}
+        return
+    fi
+    for ((at = 0; at < ${#text}; at++)); do
+        letter=${text:at:1}
+        case $2$letter in
+            \'\') letter="'\\''" ;;
+            \"[\\\"\$\`]) letter=\\$letter ;;
+            # The history is looked at even between double quotes.
+            \"!) letter="\"'!'\"" ;;
+        esac
+        written+=$letter
+    done
+}
+
 _cv4pve_autosnap() {
-    local line=${COMP_LINE:0:${COMP_POINT:-0}} rest blanks part typed found candidate cursor offset index
-    local -a words=()
+    local line=${COMP_LINE:0:${COMP_POINT:-0}} rest blanks part raw plain quote written found candidate offset index
+    local -a words=() meant=()
     COMPREPLY=()
     # bash cuts words at "=", ":" and "@" as well: what no blank parts is put together again.
     rest=$line
@@ -18,18 +59,21 @@ _cv4pve_autosnap() {
         fi
         rest=${rest#"$part"}
     done
-    words=("${words[@]//[\"\'\\]/}")
-    typed=${words[${#words[@]} - 1]}
-    cursor=${2//[\"\'\\]/}
+    for raw in "${words[@]:1}"; do
+        _cv4pve_autosnap_read "$raw"
+        meant[${#meant[@]}]=$plain
+    done
     # Only what stands behind the last cut is replaced.
-    offset=$((${#typed} - ${#cursor}))
-    found=$("${1/#\~/$HOME}" complete -- "${words[@]:1}" 2>/dev/null)
+    _cv4pve_autosnap_read "${raw%"$2"}"
+    offset=${#plain}
+    _cv4pve_autosnap_read "$raw"
+    # Not as arguments: those of a process are there for everybody to read, and a secret may be among the words.
+    found=$(printf '%s\0' "${meant[@]}" | "${1/#\~/$HOME}" complete 2>/dev/null)
     while IFS= read -r candidate; do
         candidate=${candidate%%$'\t'*}
         [[ -n $candidate ]] || continue
-        candidate=${candidate:offset}
-        [[ $2 == [\"\']* ]] || candidate=${candidate// /\\ }
-        COMPREPLY[${#COMPREPLY[@]}]=$candidate
+        _cv4pve_autosnap_write "${candidate:offset}" "$quote"
+        COMPREPLY[${#COMPREPLY[@]}]=$written
     done <<<"$found"
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[-/=:] ]]; then
         compopt -o nospace 2>/dev/null

@@ -5,7 +5,8 @@ function __cv4pve_autosnap_complete
     set -l typed (commandline --current-token --cut-at-cursor)
     set -l program (string replace --regex '^~' $HOME -- $words[1])
     set --erase words[1]
-    $program complete -- $words (string unescape -- "$typed"; or echo "$typed") 2>/dev/null
+    # Not as arguments: those of a process are there for everybody to read, and a secret may be among the words.
+    printf '%s\0' $words (string unescape -- "$typed"; or echo "$typed") | $program complete 2>/dev/null
 end
 
 complete --command cv4pve-autosnap --erase

@@ -4,7 +4,9 @@
 _cv4pve-autosnap() {
     local typed=${(Q)PREFIX} lead line word help
     local -a lines done_words done_shown open_words open_shown
-    lines=("${(@f)$("${${(Q)words[1]}/#\~/$HOME}" complete -- "${(@Q)words[2,CURRENT-1]}" "$typed" 2>/dev/null)}")
+    # Not as arguments: those of a process are there for everybody to read, and a secret may be among the words.
+    lines=("${(@f)$(print -rN -- "${(@Q)words[2,CURRENT-1]}" "$typed" |
+        "${${(Q)words[1]}/#\~/$HOME}" complete 2>/dev/null)}")
     # What is typed up to here stays: only the rest is offered.
     compset -P '*[=:,]'
     lead=${typed%"${(Q)PREFIX}"}

@@ -3,6 +3,8 @@
 //!
 //! The JSON is a wire type of its own, version 1: keys may be added, never renamed.
 
+use std::borrow::Cow;
+
 use autosnap_core::guest::Vmid;
 use serde::Serialize;
 
@@ -170,7 +172,7 @@ struct WireFinding {
     kind: &'static str,
     vmid: Option<u32>,
     message: String,
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
     commands: Vec<String>,
 }
 

@@ -39,7 +39,18 @@ impl Console {
 
     /// Who tells the journal of a run, if stderr leads there.
     pub fn journal(&self) -> Option<JournalReport> {
-        self.journal.clone().map(JournalReport::new)
+        let leads_there = self.journal.is_some();
+        leads_there.then(|| JournalReport::new(self.clone()))
+    }
+
+    /// A console whose errors go to that journal.
+    #[cfg(all(test, unix))]
+    pub(super) fn to_journal(journal: Journal) -> Self {
+        Self {
+            bar: None,
+            journal: Some(journal),
+            trouble: Arc::default(),
+        }
     }
 
     /// The bar, if there is one.
@@ -68,10 +79,22 @@ impl Console {
     /// Writes one line to stderr, or to the journal with a priority if that is where stderr leads.
     /// If that fails too, nobody is left to be told.
     pub fn error(&self, line: &str) {
-        let entry = |journal: &Journal| journal.send(&Entry::new(Priority::of_line(line), line));
-        if self.journal.as_ref().is_some_and(entry) {
-            return;
+        if self.journal.is_some() {
+            self.tell(&Entry::new(Priority::of_line(line), line));
+        } else {
+            self.line(line);
         }
+    }
+
+    /// Sends an entry to the journal, or writes its line to stderr if that does not take it.
+    pub(super) fn tell(&self, entry: &Entry) {
+        let sent = |journal: &Journal| journal.send(entry);
+        if !self.journal.as_ref().is_some_and(sent) {
+            self.line(entry.line());
+        }
+    }
+
+    fn line(&self, line: &str) {
         self.above_bar(|| {
             let _ = writeln!(io::stderr().lock(), "{line}");
         });

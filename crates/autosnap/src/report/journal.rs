@@ -2,129 +2,40 @@
 //! The systemd journal, where it is what stderr leads to: entries with fields instead of lines, so
 //! that `journalctl VMID=100` and `journalctl PRIORITY=3` find something.
 //!
-//! Journald's native protocol is a datagram of `FIELD=value` lines, little enough to be written
-//! here: the crates for it are made for logs, whose fields get a prefix. What cannot be sent goes to
-//! stderr as elsewhere. Limits: no entry for what a guest is at, only for how steps and guests end;
-//! the report itself stays on stdout.
+//! From the first entry on that the journal does not take, all of them are lines on stderr. Limits: no
+//! entry for what a guest is at, only for how steps and guests end; the report itself stays on stdout.
+
+mod wire;
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, Header};
-use autosnap_core::guest::Vmid;
+use autosnap_core::guest::{Guest, Vmid};
 use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::plan::{Decision, GuestPlan, Plan};
 
 use super::units::{counted, seconds};
 use super::words::full_name;
-use super::{Sink, words};
-use crate::help::PROGRAM;
+use super::{Console, Sink, words};
 
-/// Set by systemd: device and inode of the socket it has connected stdout or stderr to.
-const STREAM_VARIABLE: &str = "JOURNAL_STREAM";
-/// For tests: another socket than journald's.
-const SOCKET_VARIABLE: &str = "CV4PVE_JOURNAL_SOCKET";
-const SOCKET: &str = "/run/systemd/journal/socket";
-/// Longer values are cut: a datagram has to fit into the socket's buffer.
-const LONGEST_VALUE: usize = 8 * 1024;
-
-/// The levels of syslog that are used here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Priority {
-    Error = 3,
-    Warning = 4,
-    Notice = 5,
-    Information = 6,
-}
-
-impl Priority {
-    /// That of a line on stderr, from the word it begins with.
-    pub(super) fn of_line(line: &str) -> Self {
-        match line.split(':').next() {
-            Some("ERROR") => Self::Error,
-            Some("WARNING") => Self::Warning,
-            Some("NOTICE" | "hint") => Self::Notice,
-            _ => Self::Information,
-        }
-    }
-}
-
-/// The way to the journal.
-#[derive(Debug, Clone)]
-pub(super) struct Journal {
-    socket: Arc<platform::Socket>,
-}
-
-impl Journal {
-    /// The journal, if it is what stderr of this process leads to.
-    pub(super) fn of_process() -> Option<Self> {
-        let stream = std::env::var(STREAM_VARIABLE).ok()?;
-        if !platform::stderr_is(&stream) {
-            return None;
-        }
-        let path = std::env::var_os(SOCKET_VARIABLE);
-        let socket = platform::Socket::open(path.as_deref().unwrap_or(OsStr::new(SOCKET)))?;
-        Some(Self {
-            socket: Arc::new(socket),
-        })
-    }
-
-    /// Sends an entry; says whether it went out.
-    pub(super) fn send(&self, entry: &Entry) -> bool {
-        self.socket.send(&entry.bytes)
-    }
-}
-
-/// One entry, in the form in which it is sent.
-#[derive(Debug)]
-pub(super) struct Entry {
-    bytes: Vec<u8>,
-}
-
-impl Entry {
-    pub(super) fn new(priority: Priority, message: &str) -> Self {
-        let entry = Self { bytes: Vec::new() };
-        entry
-            .with("MESSAGE", message)
-            .with("PRIORITY", &(priority as u8).to_string())
-            .with("SYSLOG_IDENTIFIER", PROGRAM)
-    }
-
-    /// With a field. A value with line breaks is preceded by its length.
-    pub(super) fn with(mut self, field: &str, value: &str) -> Self {
-        let cut = (0..=LONGEST_VALUE.min(value.len())).rfind(|&at| value.is_char_boundary(at));
-        let value = &value[..cut.unwrap_or(0)];
-        self.bytes.extend(field.as_bytes());
-        if value.contains('\n') {
-            self.bytes.push(b'\n');
-            self.bytes.extend((value.len() as u64).to_le_bytes());
-        } else {
-            self.bytes.push(b'=');
-        }
-        self.bytes.extend(value.as_bytes());
-        self.bytes.push(b'\n');
-        self
-    }
-
-    fn with_some(self, field: &str, value: Option<&str>) -> Self {
-        match value {
-            Some(value) => self.with(field, value),
-            None => self,
-        }
-    }
-}
+pub(super) use wire::{Entry, Journal, Priority};
 
 /// Tells the journal how each step, each guest and the run have ended.
 #[derive(Debug)]
 pub struct JournalReport {
-    journal: Journal,
+    console: Console,
     header: Option<Header>,
+    /// The selected guests, as long as there is no plan.
+    selected: Arc<[Guest]>,
     plan: Option<Arc<Plan>>,
     positions: HashMap<Vmid, usize>,
     done: HashMap<Vmid, Done>,
     outcome: Outcome,
+    /// What ended the run early, or kept it from beginning.
+    broken: Option<String>,
 }
 
 /// What a guest has got so far, and what it has not.
@@ -136,15 +47,23 @@ struct Done {
 }
 
 impl JournalReport {
-    pub(super) fn new(journal: Journal) -> Self {
+    pub(super) fn new(console: Console) -> Self {
         Self {
-            journal,
+            console,
             header: None,
+            selected: Arc::default(),
             plan: None,
             positions: HashMap::new(),
             done: HashMap::new(),
             outcome: Outcome::default(),
+            broken: None,
         }
+    }
+
+    /// The guest, as the plan has it if there is one.
+    fn guest(&self, vmid: Vmid) -> Option<&Guest> {
+        let planned = self.plan(vmid).map(|plan| &plan.guest);
+        planned.or_else(|| self.selected.get(*self.positions.get(&vmid)?))
     }
 
     fn plan(&self, vmid: Vmid) -> Option<&GuestPlan> {
@@ -167,14 +86,15 @@ impl JournalReport {
             Some(header) => entry
                 .with("COMMAND", header.command)
                 .with("LABEL", &header.label)
-                .with("KEEP", &header.keep.to_string()),
+                .with("KEEP", &header.keep.to_string())
+                .with_some("DRY_RUN", header.dry_run.then_some("1")),
             None => entry,
         }
     }
 
     /// An entry of a guest.
     fn guest_entry(&self, vmid: Vmid, priority: Priority, text: &str) -> Entry {
-        let guest = self.plan(vmid).map(|plan| &plan.guest);
+        let guest = self.guest(vmid);
         let name = guest.map_or_else(String::new, |guest| format!(" {}", full_name(guest)));
         self.entry(priority, &format!("VM {vmid}{name}: {text}"))
             .with("VMID", &vmid.to_string())
@@ -191,11 +111,11 @@ impl JournalReport {
             .with("EFFECT", words::effect_id(failure.effect))
             .with_some("SNAPSHOT", snapshot)
             .with_some("HINT", failure.hint.as_deref());
-        self.journal.send(&entry);
+        self.console.tell(&entry);
         self.done.entry(vmid).or_default().failures.push(text);
     }
 
-    fn finished(&mut self, vmid: Vmid, end: &GuestEnd, duration: std::time::Duration) {
+    fn finished(&mut self, vmid: Vmid, end: &GuestEnd, duration: Duration) {
         let done = self.done.remove(&vmid).unwrap_or_default();
         let created = self.new_snapshot(vmid).filter(|_| done.created);
         let mut text = self.said(vmid, end, &done);
@@ -220,7 +140,7 @@ impl JournalReport {
             .with_some("SNAPSHOT", created.as_deref());
         let removed = done.removed.iter();
         let entry = removed.fold(entry, |entry, name| entry.with("REMOVED", name));
-        self.journal.send(&entry);
+        self.console.tell(&entry);
     }
 
     /// How a guest has ended, in words.
@@ -252,34 +172,22 @@ impl JournalReport {
             Some(vmid) => self.guest_entry(vmid, Priority::Warning, &text),
             None => self.entry(Priority::Warning, &text),
         };
-        self.journal
-            .send(&entry.with("STEP", "hook").with("PHASE", phase));
+        self.console
+            .tell(&entry.with("STEP", "hook").with("PHASE", phase));
     }
 
-    fn run_finished(&self, duration: std::time::Duration) {
+    fn run_finished(&self, duration: Duration) {
         let Some(header) = &self.header else { return };
         let outcome = &self.outcome;
         let status = outcome.exit_status();
-        let text = format!(
-            "{} {}: {} created, {} removed; guests: {} done, {} skipped, {} failed",
-            header.command,
-            header.label,
-            counted(outcome.created, "snapshot"),
-            outcome.removed,
-            outcome.done,
-            outcome.skipped,
-            outcome.failed.len()
-        );
-        let (priority, result) = match status {
-            ExitStatus::Success => (Priority::Information, "done"),
-            ExitStatus::Failure
-            | ExitStatus::Usage
-            | ExitStatus::Connection
-            | ExitStatus::Interrupted
-            | ExitStatus::Terminated => (Priority::Error, "failed"),
+        let result = self.result(header, status);
+        let priority = match result {
+            "skipped" => Priority::Notice,
+            _ if status == ExitStatus::Success => Priority::Information,
+            _ => Priority::Error,
         };
         let entry = self
-            .entry(priority, &text)
+            .entry(priority, &self.summary(header))
             .with("STEP", "run")
             .with("RESULT", result)
             .with("RUN_STATUS", &status.code().to_string())
@@ -287,7 +195,47 @@ impl JournalReport {
             .with("REMOVED_COUNT", &outcome.removed.to_string())
             .with("FAILED_COUNT", &outcome.failed.len().to_string())
             .with("DURATION", &seconds(duration).to_string());
-        self.journal.send(&entry);
+        self.console.tell(&entry);
+    }
+
+    /// A dry run must not look like one that has done something, whatever its exit status says of the plan.
+    fn result(&self, header: &Header, status: ExitStatus) -> &'static str {
+        let ended_early = self.broken.is_some() || self.outcome.interruption.is_some();
+        match status {
+            // Another run was under way.
+            ExitStatus::Success if self.broken.is_some() => "skipped",
+            _ if header.dry_run && !ended_early => "planned",
+            ExitStatus::Success => "done",
+            ExitStatus::Failure
+            | ExitStatus::Usage
+            | ExitStatus::Connection
+            | ExitStatus::Interrupted
+            | ExitStatus::Terminated => "failed",
+        }
+    }
+
+    fn summary(&self, header: &Header) -> String {
+        let outcome = &self.outcome;
+        let mut text = format!("{} {}: ", header.command, header.label);
+        if self.plan.is_some() && header.dry_run {
+            text.push_str("dry run, nothing was changed");
+        } else if self.plan.is_some() || self.broken.is_none() {
+            _ = write!(
+                text,
+                "{} created, {} removed; guests: {} done, {} skipped, {} failed",
+                counted(outcome.created, "snapshot"),
+                outcome.removed,
+                outcome.done,
+                outcome.skipped,
+                outcome.failed.len()
+            );
+        } else {
+            text.push_str("nothing done");
+        }
+        if let Some(why) = &self.broken {
+            _ = write!(text, "; {why}");
+        }
+        text
     }
 }
 
@@ -296,7 +244,17 @@ impl Sink for JournalReport {
         self.outcome.observe(event);
         match event {
             Event::RunStarted(header) => self.header = Some(header.clone()),
+            Event::Warned(warning) | Event::NameNotKnown(warning) => {
+                let message = format!("WARNING: {warning}");
+                self.console.tell(&self.entry(Priority::Warning, &message));
+            }
+            Event::Selected { guests, .. } => {
+                let guests_at = guests.iter().enumerate();
+                self.positions = guests_at.map(|(at, guest)| (guest.vmid, at)).collect();
+                self.selected = Arc::clone(guests);
+            }
             Event::Planned(plan) => {
+                self.selected = Arc::default();
                 let guests = plan.guests.iter().enumerate();
                 self.positions = guests.map(|(at, plan)| (plan.guest.vmid, at)).collect();
                 self.plan = Some(Arc::clone(plan));
@@ -324,13 +282,10 @@ impl Sink for JournalReport {
                 end,
                 duration,
             } => self.finished(*vmid, end, *duration),
+            Event::RunBroken { message, .. } => self.broken = Some(message.clone()),
             Event::RunFinished { duration } => self.run_finished(*duration),
-            // What is said on stderr of these is an entry already.
-            Event::Warned(_)
-            | Event::NameNotKnown(_)
-            | Event::Selected { .. }
-            | Event::Interrupted(_)
-            | Event::RunBroken { .. }
+            // What is said of an interruption on stderr is an entry already.
+            Event::Interrupted(_)
             | Event::HookRan(_)
             | Event::StoragesRead { .. }
             | Event::StoragesNotRead(_)
@@ -345,100 +300,48 @@ impl Sink for JournalReport {
     }
 }
 
-#[cfg(unix)]
-mod platform {
-    use std::ffi::{OsStr, OsString};
-    use std::fs::File;
-    use std::os::fd::AsFd;
-    use std::os::unix::fs::MetadataExt;
-    use std::os::unix::net::UnixDatagram;
-    use std::time::Duration;
-
-    /// A journal that does not take what it is sent must not stop a run.
-    const PATIENCE: Duration = Duration::from_secs(2);
-
-    #[derive(Debug)]
-    pub(in crate::report) struct Socket {
-        socket: UnixDatagram,
-        path: OsString,
-    }
-
-    impl Socket {
-        pub(super) fn open(path: &OsStr) -> Option<Self> {
-            let socket = UnixDatagram::unbound().ok()?;
-            socket.set_write_timeout(Some(PATIENCE)).ok()?;
-            Some(Self {
-                socket,
-                path: path.to_owned(),
-            })
-        }
-
-        pub(super) fn send(&self, bytes: &[u8]) -> bool {
-            self.socket.send_to(bytes, &self.path).is_ok()
-        }
-    }
-
-    /// Whether stderr is what `DEVICE:INODE` names; it may have been led elsewhere since.
-    pub(super) fn stderr_is(stream: &str) -> bool {
-        let stderr = std::io::stderr();
-        let file = stderr.as_fd().try_clone_to_owned().map(File::from);
-        let metadata = file.and_then(|file| file.metadata());
-        metadata.is_ok_and(|found| stream == format!("{}:{}", found.dev(), found.ino()))
-    }
-}
-
-/// No journal but systemd's is meant.
-#[cfg(not(unix))]
-mod platform {
-    use std::ffi::OsStr;
-
-    #[derive(Debug)]
-    pub(in crate::report) struct Socket;
-
-    impl Socket {
-        pub(super) fn open(_path: &OsStr) -> Option<Self> {
-            None
-        }
-
-        pub(super) fn send(&self, _bytes: &[u8]) -> bool {
-            false
-        }
-    }
-
-    pub(super) fn stderr_is(_stream: &str) -> bool {
-        false
-    }
-}
-
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use autosnap_core::guest::{GuestKind, GuestStatus};
+
     use super::*;
 
     #[test]
-    fn a_value_with_line_breaks_is_preceded_by_its_length() {
-        let entry = Entry { bytes: Vec::new() }
-            .with("A", "one")
-            .with("B", "two\nlines");
-        assert_eq!(entry.bytes, b"A=one\nB\n\x09\0\0\0\0\0\0\0two\nlines\n");
-    }
-
-    #[test]
-    fn a_value_is_cut_between_letters() {
-        let entry = Entry { bytes: Vec::new() }.with("A", &"ä".repeat(LONGEST_VALUE));
-        assert_eq!(entry.bytes.len(), LONGEST_VALUE + 3);
-        let entry = Entry { bytes: Vec::new() }.with("A", &format!("x{}", "ä".repeat(9000)));
-        assert_eq!(entry.bytes.len(), LONGEST_VALUE - 1 + 3);
-    }
-
-    #[test]
-    fn a_line_has_the_priority_of_its_first_word() {
-        for (line, expected) in [
-            ("ERROR: no", Priority::Error),
-            ("WARNING: hm", Priority::Warning),
-            ("hint: do", Priority::Notice),
-            ("waiting: for another", Priority::Information),
-        ] {
-            assert_eq!(Priority::of_line(line), expected, "{line}");
+    fn a_guest_left_out_while_it_was_read_has_its_name_and_node() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let listener = UnixDatagram::bind(&socket).unwrap();
+        let journal = Journal::at(socket.as_os_str()).unwrap();
+        let mut report = JournalReport::new(Console::to_journal(journal));
+        let vmid = Vmid::new(100).unwrap();
+        let guest = Guest {
+            vmid,
+            kind: GuestKind::Qemu,
+            node: "pve1".to_owned(),
+            name: Some("web01".to_owned()),
+            status: GuestStatus::Running,
+            template: false,
+            pool: None,
+            tags: Vec::new(),
+            lock: None,
+        };
+        report.observe(&Event::Selected {
+            guests: [guest].into(),
+            seen: 1,
+        });
+        report.observe(&Event::GuestFinished {
+            vmid,
+            end: GuestEnd::NotReached,
+            duration: Duration::ZERO,
+        });
+        let mut buffer = [0; 4096];
+        let length = listener.recv(&mut buffer).unwrap();
+        let text = std::str::from_utf8(&buffer[..length]).unwrap();
+        for field in ["VMID=100\n", "NODE=pve1\n", "GUEST=web01\n"] {
+            assert!(text.contains(field), "{field}: {text}");
         }
+        assert!(text.starts_with("MESSAGE=VM 100 web01 on pve1: "), "{text}");
     }
 }

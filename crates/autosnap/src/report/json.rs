@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, Header};
 use autosnap_core::guest::{Guest, Vmid};
-use autosnap_core::outcome::{ExitStatus, Outcome};
+use autosnap_core::outcome::Outcome;
 use autosnap_core::plan::{Decision, GuestPlan, Plan};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -100,16 +100,6 @@ impl JsonReport {
             guests: Vec::new(),
             positions: HashMap::new(),
         }
-    }
-
-    /// Prints the report of a run that did not even begin: what was asked for, and why not.
-    pub fn print_unstarted(mut self, header: Header, exit: ExitStatus, message: &str) {
-        self.observe(&Event::RunStarted(header));
-        self.observe(&Event::RunBroken {
-            exit,
-            message: message.to_owned(),
-        });
-        self.print(std::time::Duration::ZERO);
     }
 
     fn planned(&mut self, plan: &Plan) {

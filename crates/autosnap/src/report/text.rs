@@ -250,6 +250,8 @@ impl Sink for Text {
                 self.selected = Arc::clone(guests);
                 self.seen = *seen;
             }
+            // The journal's report sends these with fields.
+            Event::Warned(_) | Event::NameNotKnown(_) if self.console.journal().is_some() => {}
             Event::Warned(warning) | Event::NameNotKnown(warning) => {
                 self.console.error(&format!("WARNING: {warning}"));
             }

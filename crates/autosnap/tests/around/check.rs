@@ -129,6 +129,25 @@ fn missing_privileges_come_with_the_line_that_grants_them() {
     assert!(
         stdout.contains("    pveum acl modify /vms --tokens 'backup@pve!reader' --roles Autosnap")
     );
+    // What a program gets as commands it may run; what depends on more is said to people.
+    assert!(
+        stdout.contains(
+            "; if the user lacks it too, also pveum acl modify /vms --users 'backup@pve'"
+        ),
+        "{stdout}"
+    );
+    let json = ["--vmid=100,101", "check", "--output=Json"];
+    let (_, stdout, _) = run(program_as("reader", &simulator).args(json));
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let mut commands = findings
+        .iter()
+        .filter_map(|finding| finding["commands"].as_array());
+    let is_command = |line: &Value| !line.as_str().unwrap().contains('#');
+    assert!(
+        commands.all(|lines| lines.iter().all(is_command)),
+        "{stdout}"
+    );
     let (status, stdout, _) = run(program_as("empty", &simulator).arg("check"));
     assert_eq!(status, 1, "{stdout}");
     assert!(

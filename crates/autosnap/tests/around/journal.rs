@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{SECRET, cluster, program_as};
+use crate::support::{SECRET, cluster, program, program_as};
 
 type Entry = HashMap<String, String>;
 
@@ -69,7 +69,7 @@ fn every_guest_is_an_entry_with_fields() {
     let simulator = cluster();
     let folder = tempfile::tempdir().unwrap();
     let mut command = program_as("auto", &simulator);
-    command.args(["--vmid=100,102,nobody", "snap", "--label=daily", "--keep=2"]);
+    command.args(["--vmid=100,102", "snap", "--label=daily", "--keep=2"]);
     command.env("XDG_RUNTIME_DIR", folder.path());
     let (entries, stdout, stderr) = journal_of(folder.path(), command);
     let of_guest = |vmid: &str| {
@@ -105,11 +105,6 @@ fn every_guest_is_an_entry_with_fields() {
         "VM 102 busy on pve1: VM is locked (backup)"
     );
 
-    let warning = entries
-        .iter()
-        .find(|entry| entry["PRIORITY"] == "4")
-        .unwrap();
-    assert!(warning["MESSAGE"].contains("nobody"), "{warning:?}");
     let run = entries.last().unwrap();
     let fields = [
         "STEP",
@@ -140,6 +135,121 @@ fn what_ends_the_program_is_an_entry() {
     assert_eq!(entries[0]["PRIORITY"], "3");
     assert!(entries[0]["MESSAGE"].starts_with("ERROR: "), "{entries:?}");
     assert_eq!(stderr, "");
+}
+
+/// The last entry, if it is that of the run.
+fn run_of(entries: &[Entry]) -> Vec<&str> {
+    let fields = [
+        "STEP",
+        "RESULT",
+        "RUN_STATUS",
+        "COMMAND",
+        "LABEL",
+        "DRY_RUN",
+    ];
+    said(entries.last().unwrap(), &fields)
+}
+
+#[test]
+fn a_run_that_could_not_begin_is_one_that_failed() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let off = listener.local_addr().unwrap();
+    drop(listener);
+    for output in ["Text", "Json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = program();
+        command
+            .env("CV4PVE_API_TOKEN", format!("backup@pve!auto={SECRET}"))
+            .env("XDG_RUNTIME_DIR", folder.path())
+            .arg(format!("--host={off}"))
+            .args(["--vmid=100", "clean", "--label=daily", "--keep=2"])
+            .args(["--output", output]);
+        let (entries, _, stderr) = journal_of(folder.path(), command);
+        let run = entries.iter().find(|entry| entry.contains_key("STEP"));
+        let run = std::slice::from_ref(run.unwrap());
+        assert_eq!(run_of(run), ["run", "failed", "3", "clean", "daily", "-"]);
+        let message = &run[0]["MESSAGE"];
+        assert!(
+            message.starts_with("clean daily: nothing done; "),
+            "{message}"
+        );
+        assert_eq!(stderr, "");
+    }
+}
+
+#[test]
+fn each_warning_is_one_entry_with_fields_whatever_the_report() {
+    let simulator = cluster();
+    for output in ["Text", "Json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = program_as("auto", &simulator);
+        command.args(["--vmid=100,nobody", "clean", "--label=daily", "--keep=2"]);
+        command.args(["--output", output]);
+        command.env("XDG_RUNTIME_DIR", folder.path());
+        let (entries, _, stderr) = journal_of(folder.path(), command);
+        let warnings: Vec<&Entry> = entries
+            .iter()
+            .filter(|entry| entry["MESSAGE"].contains("nobody"))
+            .collect();
+        assert_eq!(warnings.len(), 1, "{output}: {entries:?}");
+        let fields = ["PRIORITY", "COMMAND", "LABEL", "KEEP"];
+        assert_eq!(said(warnings[0], &fields), ["4", "clean", "daily", "2"]);
+        assert_eq!(stderr, "");
+    }
+}
+
+#[test]
+fn a_dry_run_is_no_success() {
+    let simulator = cluster();
+    for (guests, status) in [("100", "0"), ("100,102", "1")] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = program_as("auto", &simulator);
+        command.args(["snap", "--label=daily", "--keep=2", "--dry-run", "--vmid"]);
+        command.arg(guests).env("XDG_RUNTIME_DIR", folder.path());
+        let (entries, _, _) = journal_of(folder.path(), command);
+        assert_eq!(
+            run_of(&entries),
+            ["run", "planned", status, "snap", "daily", "1"]
+        );
+        let message = &entries.last().unwrap()["MESSAGE"];
+        assert_eq!(message, "snap daily: dry run, nothing was changed");
+    }
+}
+
+/// A socket whose queue is full, as that of a journal which hangs, and one that nobody listens at.
+#[test]
+fn a_journal_that_takes_nothing_is_replaced_by_lines() {
+    let simulator = cluster();
+    for is_there in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let listener = is_there.then(|| UnixDatagram::bind(&socket).unwrap());
+        let filling = UnixDatagram::unbound().unwrap();
+        filling.set_nonblocking(true).unwrap();
+        while filling.send_to(b"MESSAGE=full\n", &socket).is_ok() {}
+        let stderr = File::create(folder.path().join("stderr")).unwrap();
+        let metadata = stderr.metadata().unwrap();
+        let stream = format!("{}:{}", metadata.dev(), metadata.ino());
+        let mut command = program_as("auto", &simulator);
+        command
+            .args(["--vmid=100,102,nobody", "snap", "--label=stuck", "--keep=2"])
+            .args(["--output=Json"])
+            .env("XDG_RUNTIME_DIR", folder.path())
+            .env("CV4PVE_JOURNAL_SOCKET", &socket)
+            .env("JOURNAL_STREAM", stream)
+            .stderr(stderr);
+        command.output().unwrap();
+        let stderr = std::fs::read_to_string(folder.path().join("stderr")).unwrap();
+        for (line, times) in [
+            ("nobody", 1),
+            ("ERROR: VM 102 busy on pve1: VM is locked (backup)\n", 1),
+            ("ERROR: snap stuck: ", 1),
+        ] {
+            assert_eq!(stderr.matches(line).count(), times, "{line}: {stderr}");
+        }
+        assert!(stderr.starts_with("WARNING: "), "{stderr}");
+        drop(listener);
+    }
 }
 
 /// `2>file` in a service, or a socket that is gone: lines, as everywhere.

@@ -104,6 +104,14 @@ pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     (status.code().unwrap(), stdout, stderr)
 }
 
+/// The same of a program that is told something by stdin.
+#[cfg(unix)]
+pub(crate) fn run_with(command: &mut Command, input: &str) -> (i32, String, String) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), input).unwrap();
+    run(command.stdin(std::fs::File::open(file.path()).unwrap()))
+}
+
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
 }

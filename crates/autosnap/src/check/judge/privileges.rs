@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::guests::read_guests;
 use crate::check::Settings;
-use crate::check::finding::{Finding, Severity};
+use crate::check::finding::{Finding, Grant, Severity};
 use crate::check::reading::{ClusterReading, Login, Privileges};
 use crate::setup;
 
@@ -19,14 +19,12 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
     let Some(privileges) = &cluster.privileges else {
         return Vec::new();
     };
-    let grants = |path: &str| grants(login, cluster.separated, path);
+    let grant = |path: &str| grant(login, cluster.separated, path);
     if privileges.values().all(BTreeMap::is_empty) {
-        return vec![Finding::NoPrivileges {
-            grants: grants("/"),
-        }];
+        return vec![Finding::NoPrivileges { grant: grant("/") }];
     }
     let missing = |path: &str, privilege, severity, consequence| Finding::MissingPrivilege {
-        grants: grants(path),
+        grant: grant(path),
         path: path.to_owned(),
         privilege,
         severity,
@@ -135,24 +133,27 @@ fn unseen_pools<'a>(
         .collect()
 }
 
-/// The commands that grant the role, to the one who lacks it: a token without privileges of its own
+/// The command that grants the role, to the one who lacks it: a token without privileges of its own
 /// has those of its user; of one with, it is nearly always the token that was forgotten. An entry for
 /// the other could take away what they inherit (see [`setup::grant`]).
-fn grants(login: &Login, separated: Option<bool>, path: &str) -> Vec<String> {
+fn grant(login: &Login, separated: Option<bool>, path: &str) -> Grant {
     let user = &login.user;
     let of_user = setup::grant(path, user);
     let of_token = |token| setup::grant(path, &format!("{user}!{token}"));
     match (&login.token, separated) {
-        (None, _) | (Some(_), Some(false)) => vec![of_user],
-        (Some(token), Some(true)) => vec![
-            of_token(token),
-            format!("# only if the user lacks it too: {of_user}"),
-        ],
-        (Some(token), None) => vec![
-            of_token(token),
-            format!(
-                "# instead for a token made with --privsep 0, or if the user lacks it too: {of_user}"
-            ),
-        ],
+        (None, _) | (Some(_), Some(false)) => Grant {
+            command: of_user,
+            otherwise: None,
+        },
+        (Some(token), Some(true)) => Grant {
+            command: of_token(token),
+            otherwise: Some(format!("if the user lacks it too, also {of_user}")),
+        },
+        (Some(token), None) => Grant {
+            command: of_token(token),
+            otherwise: Some(format!(
+                "if the user lacks it too, also {of_user}, which alone is right for a token made with --privsep 0"
+            )),
+        },
     }
 }

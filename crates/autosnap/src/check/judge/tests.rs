@@ -407,10 +407,12 @@ fn a_missing_privilege_comes_with_the_lines_that_grant_it() {
     assert!(texts[2].starts_with("Pool.Audit is missing on /pool/lab: "));
     assert_eq!(
         found[0].commands(),
-        [
-            "pveum acl modify /vms/101 --tokens 'backup@pve!auto' --roles Autosnap",
-            "# instead for a token made with --privsep 0, or if the user lacks it too: pveum acl modify /vms/101 --users 'backup@pve' --roles Autosnap",
-        ]
+        ["pveum acl modify /vms/101 --tokens 'backup@pve!auto' --roles Autosnap",]
+    );
+    let hint = found[0].hint().unwrap();
+    assert!(
+        hint.ends_with("; if the user lacks it too, also pveum acl modify /vms/101 --users 'backup@pve' --roles Autosnap, which alone is right for a token made with --privsep 0"),
+        "{hint}"
     );
     assert!(found[0].prevents(Vmid::new(101).unwrap()));
     assert!(!found[0].prevents(Vmid::new(100).unwrap()));
@@ -424,6 +426,8 @@ fn a_login_without_any_privilege_is_told_so_once() {
     let found = check(cluster, &["nothing-selected", "no-privileges"]);
     let lines = ["pveum acl modify / --users 'backup@pve' --roles Autosnap"];
     assert_eq!(found[1].commands(), lines, "its privileges are its user's");
+    let hint = found[1].hint().unwrap();
+    assert!(!hint.contains("pveum"), "{hint}");
 }
 
 #[test]
