@@ -58,6 +58,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ),
     ("expire-tickets", "all tickets become invalid"),
     ("advance SECONDS", "move the simulated clock on"),
+    ("release", "let the requests go on that are held now"),
     (
         "journal",
         "print the journal as JSON lines, as far as it is kept in memory",
@@ -116,6 +117,10 @@ pub(crate) fn carry_out(shared: &Shared, words: &[String]) -> Result<String, Con
         ["regain-quorum"] => set(&mut world.quorate, true),
         ["expire-tickets"] => {
             world.signer.expire_all();
+            String::new()
+        }
+        ["release"] => {
+            world.releases += 1;
             String::new()
         }
         ["advance", seconds] => {

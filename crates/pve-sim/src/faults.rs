@@ -102,6 +102,8 @@ pub enum RequestFault {
     Stall(Seconds),
     /// The request is handled, and answered, only after that long.
     Delay(Seconds),
+    /// The request is handled, and answered, only when the held requests are released.
+    Hold,
     /// The request is answered so.
     Answer(OrderedAnswer),
     /// The node goes offline, and then the request is handled.

@@ -218,6 +218,12 @@ impl Simulator {
         self.world(|world| world.clock.advance(seconds));
     }
 
+    /// Lets the requests go on that a fault holds at this moment: those that
+    /// [`Faults::applied_to_requests`] counts.
+    pub fn release(&self) {
+        self.world(|world| world.releases += 1);
+    }
+
     /// Stops the addresses of a node: connections end, new ones are refused.
     pub fn stop_listener(&self, node: &str) {
         for listener in self.listeners().iter_mut().filter(|one| *one.node == *node) {

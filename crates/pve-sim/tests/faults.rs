@@ -78,7 +78,7 @@ fn the_first_rule_whose_turn_it_is_wins_and_all_count() {
 #[test]
 fn every_effect_can_be_written() {
     let effects = json!([
-        "refuse", "drop_before", "drop_after", "cut_answer", {"stall": 30}, {"delay": 0.5},
+        "refuse", "drop_before", "drop_after", "cut_answer", {"stall": 30}, {"delay": 0.5}, "hold",
         {"answer": {"status": 595, "reason": "No route to host"}},
         {"answer": {"status": 503, "reason": "busy", "body": {"data": null}}},
         {"lose_node": {"node": "pve2"}}, "expire_tickets", "start_failed",

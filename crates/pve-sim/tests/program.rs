@@ -104,6 +104,7 @@ fn it_says_where_it_listens_and_ends_well_when_told_to() {
     assert_eq!(server.lines.len(), 4, "{:?}", server.lines);
     let ticket = server.control(&["ticket", "backup@pve", "-30"]);
     assert!(String::from_utf8_lossy(&ticket.stdout).starts_with("PVE:backup@pve:"));
+    assert!(server.control(&["release"]).status.success());
     let unknown = server.control(&["unlock", "7"]);
     assert!(!unknown.status.success());
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("there is no guest 7"));

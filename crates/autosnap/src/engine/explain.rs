@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use autosnap_core::event::{Cause, Effect, Failure};
-use autosnap_core::guest::repair_command;
+use autosnap_core::guest::{Vmid, repair_command};
 use pve_client::{Certainty, Error, GuestKind, MissingPrivilege, Upid};
 
 use super::operation::Place;
@@ -195,7 +195,12 @@ pub(super) fn unreadable_task(upid: &Upid, error: &Error) -> Failure {
 }
 
 /// A request whose answer was lost and whose effect was not found.
-pub(super) fn lost(place: &Place, snapshot: &str, error: &Error, seen: &str) -> Failure {
+pub(super) fn lost(
+    (vmid, node): (Vmid, &str),
+    snapshot: &str,
+    error: &Error,
+    seen: &str,
+) -> Failure {
     // What the error says about the effect is said by the effect itself.
     let what = match error {
         Error::MaybeProcessed {
@@ -217,10 +222,42 @@ pub(super) fn lost(place: &Place, snapshot: &str, error: &Error, seen: &str) -> 
         effect: Effect::Unknown,
         message: format!("{what}; {seen}"),
         hint: Some(format!(
-            "look at snapshot {snapshot} and at the tasks of guest {} on node {}",
-            place.vmid, place.node
+            "look at snapshot {snapshot} and at the tasks of guest {vmid} on node {node}"
         )),
     }
+}
+
+/// What to do about a snapshot that is half made or half removed.
+pub(super) fn repair(place: &Place, snapshot: &str) -> String {
+    format!(
+        "PVE has left the guest locked; when no task runs on it, as root on {}: {}",
+        place.node,
+        repair_command(inventory::kind(place.kind), place.vmid, Some(snapshot))
+    )
+}
+
+/// A guest that was found after all, without what was asked for.
+pub(super) fn still_to_do(place: &Place) -> String {
+    format!(
+        "the guest is on node {} and was not changed; the next run finds it there",
+        place.node
+    )
+}
+
+/// A guest that was found on a node which does not list its snapshots.
+pub(super) fn not_listed_there(place: &Place, snapshot: &str, error: &Error) -> String {
+    format!(
+        "the guest is on node {}; look at snapshot {snapshot} there, its snapshots could not be listed: {error}",
+        place.node
+    )
+}
+
+/// A guest that was found with a snapshot of the name that was to be made.
+pub(super) fn made_by_somebody(place: &Place, snapshot: &str) -> String {
+    format!(
+        "the guest is on node {} and has a snapshot {snapshot}, which somebody else has made",
+        place.node
+    )
 }
 
 /// What to do about a task that failed.
@@ -233,11 +270,7 @@ pub(super) fn task_hint(
 ) -> String {
     let vmid = place.vmid;
     if half {
-        return format!(
-            "PVE has left the guest locked; when no task runs on it, as root on {}: {}",
-            place.node,
-            repair_command(inventory::kind(place.kind), vmid, Some(snapshot))
-        );
+        return repair(place, snapshot);
     }
     if message.contains("snapshot feature is not available") {
         return format!(

@@ -6,17 +6,20 @@
 //! `fork_worker` in `PVE/RESTEnvironment.pm`; a node that could not be connected to; a busy server),
 //! and that the guest is no longer on its node. The latter is said by the answer or, for containers
 //! and removals, by the task; one more request is made, if the guest is found on another node and
-//! its snapshots there show that nothing was done. When an answer is lost, the truth is looked up: in
-//! the guest's snapshots and in the node's tasks. What cannot be found out is said to be unknown.
+//! its snapshots there show that nothing was done and that it is still to be done. When an answer is
+//! lost, the truth is looked up: in the guest's snapshots and in the node's tasks. What cannot be
+//! found out is said to be unknown.
 
+mod asked;
 mod lost;
+mod moved;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use autosnap_core::event::{Cause, Effect, Failure, Interruption, Success};
 use autosnap_core::guest::Vmid;
-use autosnap_core::plan::NewSnapshot;
+use autosnap_core::plan::DropReason;
 use autosnap_core::snapshot::{self, Snapshot};
 use pve_client::{
     Certainty, Error, GuestKind, SnapshotListing, TaskExit, Upid, WaitError, WaitPolicy,
@@ -26,8 +29,11 @@ use tokio::time::Instant;
 
 use super::{Engine, explain};
 use crate::inventory;
+pub(super) use asked::Operation;
+use asked::Seen;
+use moved::NotThere;
 
-/// How often something is asked for in all when PVE says that it has started nothing.
+/// How often something is asked for of a node when PVE says that it has started nothing.
 const START_TRIES: u32 = 5;
 /// How long a list of snapshots may be trusted after the last moment at which nobody else could
 /// have changed them.
@@ -76,22 +82,16 @@ impl Place {
         let listed = self.listed.take()?;
         (listed.true_at.elapsed() < FRESH).then_some(listed.snapshots)
     }
-}
 
-/// What is to be done.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Operation<'a> {
-    Create {
-        snapshot: &'a NewSnapshot,
-        /// Removals are to follow: list the snapshots while the task runs.
-        and_list: bool,
-    },
-    Remove {
-        name: &'a str,
-        force: bool,
-        /// More removals are to follow: list the snapshots while the task runs.
-        and_list: bool,
-    },
+    /// Follows the guest; whether it has moved.
+    fn go_to(&mut self, node: String) -> bool {
+        if node == self.node {
+            return false;
+        }
+        tracing::debug!(vmid = %self.vmid, from = self.node, to = node, "the guest has moved");
+        self.node = node;
+        true
+    }
 }
 
 /// How it ended.
@@ -100,8 +100,8 @@ pub(super) enum End {
     Done(Success),
     /// Nothing was done, because somebody holds the guest or its disks; what PVE said.
     Locked(String),
-    /// What was to be removed is gone, and not by us.
-    Gone,
+    /// What was to be removed is not to be removed any more: it is gone, and not by us, or is kept.
+    Dropped(DropReason),
     Failed(Failure),
 }
 
@@ -110,24 +110,14 @@ enum Sent {
     Task(Upid),
     /// The answer was lost.
     Lost(Error),
+    NotThere(NotThere),
     Ended(End),
 }
 
-/// The task has found no configuration of the guest on its node, so it has done nothing.
-struct NotThere(Failure);
-
-impl NotThere {
-    fn into_end(self) -> End {
-        End::Failed(self.0)
-    }
-}
-
-/// What the guest's snapshots say about the operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    Done,
-    Half,
-    NotDone,
+/// When and where a request was sent to, wherever the guest is later.
+struct Sending {
+    at: Instant,
+    node: String,
 }
 
 /// Whether PVE itself says that it has started nothing, and that a moment later it may: no worker
@@ -144,93 +134,35 @@ pub(crate) fn concerns_all(error: &Error) -> bool {
     )
 }
 
-impl Operation<'_> {
-    /// What the guest's snapshots show of it, in words.
-    fn seen_in_words(&self, seen: Option<Seen>) -> String {
-        let name = self.snapshot_name();
-        match (self, seen) {
-            (Self::Create { .. }, Some(Seen::NotDone)) => {
-                format!("there is no snapshot {name} now")
-            }
-            (Self::Create { .. }, Some(Seen::Half)) => format!("snapshot {name} is half made"),
-            (Self::Remove { .. }, Some(Seen::NotDone)) => {
-                format!("snapshot {name} is still there")
-            }
-            (Self::Remove { .. }, Some(Seen::Half)) => format!("snapshot {name} is half removed"),
-            (Self::Create { .. } | Self::Remove { .. }, Some(Seen::Done) | None) => {
-                "the guest's snapshots could not be listed".to_owned()
-            }
-        }
-    }
-
-    fn snapshot_name(&self) -> &str {
-        match self {
-            Self::Create { snapshot, .. } => snapshot.name.as_str(),
-            Self::Remove { name, .. } => name,
-        }
-    }
-
-    /// The type of the task in PVE (`PVE/API2/Qemu.pm`, `PVE/API2/LXC/Snapshot.pm`).
-    fn task_type(&self, kind: GuestKind) -> &'static str {
-        match (self, kind) {
-            (Self::Create { .. }, GuestKind::Qemu) => "qmsnapshot",
-            (Self::Create { .. }, GuestKind::Lxc) => "vzsnapshot",
-            (Self::Remove { .. }, GuestKind::Qemu) => "qmdelsnapshot",
-            (Self::Remove { .. }, GuestKind::Lxc) => "vzdelsnapshot",
-        }
-    }
-
-    fn seen_in(&self, listing: &SnapshotListing) -> Seen {
-        match (self, listing.find(self.snapshot_name())) {
-            (Self::Create { .. }, Some(entry)) if entry.state.is_none() => Seen::Done,
-            (Self::Create { .. }, None) => Seen::NotDone,
-            (Self::Remove { .. }, None) => Seen::Done,
-            (Self::Remove { .. }, Some(entry)) if entry.state.is_none() => Seen::NotDone,
-            (Self::Create { .. } | Self::Remove { .. }, Some(_)) => Seen::Half,
-        }
-    }
-}
-
 impl Engine {
     /// Does it once and finds out how it ended. `place` follows the guest if it has moved.
     pub(super) async fn carry_out(&self, place: &mut Place, operation: &Operation<'_>) -> End {
         let started = Instant::now();
-        let mut moved = false;
-        let end = match self.attempt(place, operation, &mut moved).await {
-            Err(NotThere(_)) if !moved && self.is_undone_elsewhere(place, operation).await => {
-                moved = true;
-                let again = self.attempt(place, operation, &mut moved).await;
-                again.unwrap_or_else(NotThere::into_end)
-            }
-            other => other.unwrap_or_else(NotThere::into_end),
+        let end = match self.attempt(place, operation).await {
+            Ok(end) => end,
+            Err(not_there) => self.ask_elsewhere(place, operation, not_there).await,
         };
         match end {
             End::Done(success) => End::Done(Success {
                 duration: started.elapsed(),
                 ..success
             }),
-            other @ (End::Locked(_) | End::Gone | End::Failed(_)) => other,
+            other @ (End::Locked(_) | End::Dropped(_) | End::Failed(_)) => other,
         }
     }
 
-    /// Sends it and follows it to its end. `moved` says that the guest was looked up once already.
-    async fn attempt(
-        &self,
-        place: &mut Place,
-        operation: &Operation<'_>,
-        moved: &mut bool,
-    ) -> Result<End, NotThere> {
-        let sent_at = Instant::now();
-        match self.send(place, operation, moved).await {
+    /// Sends it and follows it to its end.
+    async fn attempt(&self, place: &mut Place, operation: &Operation<'_>) -> Result<End, NotThere> {
+        let sending = Sending {
+            at: Instant::now(),
+            node: place.node.clone(),
+        };
+        match self.send(place, operation).await {
             Sent::Task(upid) => self.follow(place, operation, &upid).await,
-            Sent::Lost(error) => Ok(self.look_for(place, operation, &error, sent_at).await),
+            Sent::Lost(error) => Ok(self.look_for(place, operation, &error, &sending).await),
+            Sent::NotThere(not_there) => Err(not_there),
             Sent::Ended(end) => Ok(end),
         }
-    }
-
-    /// Whether the guest is on another node now, and its snapshots there show that nothing was done.
-    async fn is_undone_elsewhere(&self, place: &mut Place, operation: &Operation<'_>) -> bool {
-        self.find_again(place).await && self.see(place, operation).await == Some(Seen::NotDone)
     }
 
     /// The guest's snapshots at this moment, as the core knows them: those listed a moment ago, or a
@@ -281,7 +213,7 @@ impl Engine {
         self.client.guest_config(node, *kind, vmid.get()).await
     }
 
-    async fn send(&self, place: &mut Place, operation: &Operation<'_>, moved: &mut bool) -> Sent {
+    async fn send(&self, place: &Place, operation: &Operation<'_>) -> Sent {
         let mut tries = 1;
         loop {
             let error = match self.request(place, operation).await {
@@ -291,8 +223,8 @@ impl Engine {
             if is_not_started(&error) && tries < START_TRIES {
                 tokio::time::sleep(Duration::from_millis(200) * tries).await;
                 tries += 1;
-            } else if error.is_guest_missing() && !*moved && self.find_again(place).await {
-                *moved = true;
+            } else if error.is_guest_missing() {
+                return Sent::NotThere(NotThere(self.failure(&error)));
             } else if error.certainty() == Certainty::Unknown {
                 return Sent::Lost(error);
             } else {
@@ -324,12 +256,10 @@ impl Engine {
                     .await
             }
             Operation::Remove {
-                name,
-                force,
-                and_list: _,
+                snapshot, force, ..
             } => {
                 self.client
-                    .delete_snapshot(node, *kind, vmid.get(), name, *force)
+                    .delete_snapshot(node, *kind, vmid.get(), &snapshot.name, *force)
                     .await
             }
         }
@@ -338,14 +268,7 @@ impl Engine {
     /// Whether the guest is on another node now.
     async fn find_again(&self, place: &mut Place) -> bool {
         let node = inventory::node_of(&self.client, place.vmid).await;
-        match node.ok().flatten() {
-            Some(node) if node != place.node => {
-                tracing::debug!(vmid = %place.vmid, from = place.node, to = node, "the guest has moved");
-                place.node = node;
-                true
-            }
-            Some(_) | None => false,
-        }
+        node.ok().flatten().is_some_and(|node| place.go_to(node))
     }
 
     fn refused(&self, error: &Error) -> End {
@@ -464,7 +387,9 @@ impl Engine {
                 ..Success::default()
             }),
             Some(Seen::NotDone) if explain::is_lock(&message) => End::Locked(message),
-            Some(Seen::Done) if matches!(operation, Operation::Remove { .. }) => End::Gone,
+            Some(Seen::Done) if matches!(operation, Operation::Remove { .. }) => {
+                End::Dropped(DropReason::Gone)
+            }
             _ if explain::is_guest_lock(&message) => End::Locked(message),
             _ => End::Failed(Failure {
                 cause: Cause::Task,

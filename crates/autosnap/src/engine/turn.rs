@@ -289,7 +289,7 @@ impl<'a> Turn<'a> {
                         .await,
                 )
             }
-            End::Gone => {
+            End::Dropped(_) => {
                 Creation::Ended(self.fail_creation(engine, creation, explain::gone()).await)
             }
             End::Failed(failure) => {

@@ -160,8 +160,9 @@ fn missing_privileges_come_with_the_line_that_grants_them() {
 fn a_host_that_is_off_is_named_and_another_answers() {
     let simulator = cluster();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let off = listener.local_addr().unwrap();
-    drop(listener);
+    // Nobody listens at the port of a connection, nor will anybody while it lasts.
+    let connection = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let off = connection.local_addr().unwrap();
     let hosts = format!("--host={off},{}", host(&simulator));
     let (_, stdout, _) = run(program_as("auto", &simulator).args([&hosts, "--vmid=100", "check"]));
     assert!(

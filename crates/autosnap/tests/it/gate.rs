@@ -117,6 +117,19 @@ impl Run<'_> {
         self.go.write_all(b"\n").unwrap();
     }
 
+    /// Goes on until that phase is reached.
+    #[track_caller]
+    pub(crate) fn go_to(&mut self, phase: &str) {
+        loop {
+            let reached = self.reached();
+            assert_ne!(reached, "ended", "{phase} was never reached");
+            if reached == phase {
+                return;
+            }
+            self.go_on();
+        }
+    }
+
     /// Lets all hooks go on, and gives back the phases that were reached until the end.
     pub(crate) fn go_on_to_the_end(&mut self) -> Vec<String> {
         let mut phases = Vec::new();

@@ -8,13 +8,15 @@
 use std::fmt;
 use std::fs::Permissions;
 use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pve_sim::journal::Action;
+use pve_sim::faults::FaultPlan;
+use pve_sim::journal::{Action, Request};
 use pve_sim::simulator::{Options, Simulator};
 use regex_lite::Regex;
 use serde_json::Value;
@@ -26,6 +28,37 @@ use crate::world::{World, credentials};
 pub(crate) const TOKEN: &str = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
 /// No run of these tests takes longer, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks again and again until it is so; fails when that takes longer than any run may.
+#[track_caller]
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A port at which nobody listens: it belongs to a connection, so that nobody else gets it meanwhile.
+pub(crate) struct Nobody {
+    connection: TcpStream,
+    _other_end: TcpListener,
+}
+
+impl Nobody {
+    pub(crate) fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self {
+            connection: TcpStream::connect(listener.local_addr().unwrap()).unwrap(),
+            _other_end: listener,
+        }
+    }
+
+    /// Its host and port, for `--host`.
+    pub(crate) fn address(&self) -> String {
+        self.connection.local_addr().unwrap().to_string()
+    }
+}
 
 /// A cluster and the place where the program is called.
 pub(crate) struct Lab {
@@ -60,6 +93,27 @@ impl Lab {
         let token = lab.file("token", TOKEN);
         std::fs::set_permissions(token, Permissions::from_mode(0o600)).unwrap();
         lab
+    }
+
+    /// A lab with that cluster, in which that goes wrong.
+    pub(crate) fn with_faults(world: &World, faults: &str) -> Self {
+        let lab = Self::new(world);
+        lab.set_faults(faults);
+        lab
+    }
+
+    /// From now on that goes wrong.
+    pub(crate) fn set_faults(&self, faults: &str) {
+        self.simulator.set_faults(FaultPlan::parse(faults).unwrap());
+    }
+
+    /// Waits until a request has met that rule of the faults, counted from 0.
+    #[track_caller]
+    pub(crate) fn until_met(&self, rule: usize) {
+        until("a request meets the fault", || {
+            self.simulator
+                .world(|world| world.faults.applied_to_requests()[rule] > 0)
+        });
     }
 
     /// The host and port of the cluster, for `--host`.
@@ -207,6 +261,14 @@ impl Lab {
             .collect()
     }
 
+    /// Waits until a request like that was answered.
+    #[track_caller]
+    pub(crate) fn until_asked(&self, what: &str, is_it: impl Fn(&Request) -> bool) {
+        until(what, || {
+            self.simulator.journal().requests().iter().any(&is_it)
+        });
+    }
+
     /// Fails if anything was changed, or asked to be.
     #[track_caller]
     pub(crate) fn assert_unchanged(&self) {
@@ -260,6 +322,14 @@ impl Output {
             self.stdout.contains(expected),
             "no '{expected}' on stdout\n{self}"
         );
+        self
+    }
+
+    /// Fails if the text is anywhere; shows everything then.
+    #[track_caller]
+    pub(crate) fn assert_not_said(&self, unwanted: &str) -> &Self {
+        let said = self.stdout.contains(unwanted) || self.stderr.contains(unwanted);
+        assert!(!said, "'{unwanted}' is said\n{self}");
         self
     }
 

@@ -444,9 +444,7 @@ fn a_removal_that_is_locked_until_the_end_is_closed() {
         &lab,
         "--vmid=100 snap --label=daily --keep=1 --wait-locked=1s",
     );
-    while run.reached() != "snap-remove-pre 100" {
-        run.go_on();
-    }
+    run.go_to("snap-remove-pre 100");
     lab.simulator
         .world(|world| world.guests.get_mut(&100).unwrap().lock = Some("backup".to_owned()));
     run.go_on();

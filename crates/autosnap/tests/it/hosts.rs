@@ -9,17 +9,11 @@ use insta::assert_snapshot;
 use pve_sim::simulator::Options;
 
 use crate::gate::Gate;
-use crate::harness::{Lab, Output};
+use crate::harness::{Lab, Nobody, Output};
 use crate::world::{World, credentials, vm};
 
 fn world() -> World {
     World::of([vm(100, "web01").taken("daily", &[1, 2])])
-}
-
-/// A port at which nobody listens.
-fn dead_host() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
 }
 
 /// A host that answers every connection with these bytes, whatever is asked.
@@ -85,7 +79,8 @@ fn snap(lab: &Lab, host: &str, options: &[&str]) -> Output {
 #[test]
 fn the_first_host_that_answers_is_used() {
     let lab = Lab::new(&world());
-    let hosts = format!("{},{}", dead_host(), lab.host());
+    let nobody = Nobody::new();
+    let hosts = format!("{},{}", nobody.address(), lab.host());
     snap(&lab, &hosts, &[]).assert_status(0);
     assert_eq!(lab.changes().len(), 3);
 }
@@ -126,9 +121,7 @@ fn another_host_takes_over_during_the_run() {
         hosts.join(",")
     );
     let mut run = gate.start(&lab, &words);
-    while run.reached() != "snap-create-pre 100" {
-        run.go_on();
-    }
+    run.go_to("snap-create-pre 100");
     lab.simulator.stop_listener("pve1");
     run.go_on();
     run.finish().assert_status(0);
@@ -143,10 +136,11 @@ fn hosts_that_are_none_are_told_apart() {
     let not_found = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     // Runs with the same label and host wait for each other, those of other test runs as well.
     let unresolved = format!("pve{}.invalid", std::process::id());
+    let nobody = Nobody::new();
     let mut told = String::new();
     for (what, host) in [
         ("does not resolve", unresolved.clone()),
-        ("refuses", dead_host()),
+        ("refuses", nobody.address()),
         (
             "plain HTTP",
             host_that_says(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),

@@ -11,7 +11,7 @@ use insta::assert_snapshot;
 use serde_json::json;
 
 use crate::gate::{Gate, Run};
-use crate::harness::Lab;
+use crate::harness::{Lab, until};
 use crate::world::{World, ct, vm};
 
 const SNAP: &str = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
@@ -21,18 +21,6 @@ fn lab() -> Lab {
         vm(100, "web01").taken("daily", &[1, 2]),
         ct(200, "proxy").taken("daily", &[3]),
     ]))
-}
-
-/// Goes on until that phase is reached.
-fn go_to(run: &mut Run<'_>, phase: &str) {
-    loop {
-        let reached = run.reached();
-        assert_ne!(reached, "ended", "{phase} was never reached");
-        if reached == phase {
-            return;
-        }
-        run.go_on();
-    }
 }
 
 /// Sends a signal and waits until the program says that it was heard.
@@ -47,7 +35,7 @@ fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
         let lab = lab();
         let gate = Gate::new(&lab);
         let mut run = gate.start(&lab, SNAP);
-        go_to(&mut run, "snap-create-pre 100");
+        run.go_to("snap-create-pre 100");
         stop(&mut run, signal);
         run.go_on();
         assert_eq!(
@@ -85,7 +73,7 @@ fn the_report_for_programs_knows_of_the_interruption() {
     let lab = lab();
     let gate = Gate::new(&lab);
     let mut run = gate.start(&lab, &format!("{SNAP} --output=Json"));
-    go_to(&mut run, "snap-create-pre 100");
+    run.go_to("snap-create-pre 100");
     stop(&mut run, "TERM");
     let report = run.finish().assert_status(143).json();
     assert_eq!(report["exit_status"], 143);
@@ -100,7 +88,7 @@ fn a_removal_under_way_is_finished_and_the_others_wait() {
     let lab = lab();
     let gate = Gate::new(&lab);
     let mut run = gate.start(&lab, "--vmid=100 clean --label=daily --keep=0");
-    go_to(&mut run, "snap-remove-pre 100");
+    run.go_to("snap-remove-pre 100");
     stop(&mut run, "TERM");
     assert_eq!(
         run.go_on_to_the_end(),
@@ -156,7 +144,7 @@ fn a_guest_that_waits_for_a_lock_gets_its_closing_hook() {
     let gate = Gate::new(&lab);
     let mut run = gate.start(&lab, &format!("{SNAP} --wait-locked=20s"));
     // One at a time: when the second guest has its turn, the first was put back.
-    go_to(&mut run, "snap-create-pre 101");
+    run.go_to("snap-create-pre 101");
     stop(&mut run, "INT");
     let mut phases = run.go_on_to_the_end();
     phases.sort_unstable();
@@ -187,20 +175,10 @@ fn a_second_signal_leaves_at_once_and_names_the_tasks() {
         let gate = Gate::new(&lab);
         let words = "--vmid=@all --max-parallel=2 --timeout=20 snap --label=daily --keep=1";
         let mut run = gate.start(&lab, words);
-        go_to(&mut run, "snap-create-pre 100");
+        run.go_to("snap-create-pre 100");
         run.go_on();
         run.go_on();
-        while lab
-            .simulator
-            .journal()
-            .requests()
-            .iter()
-            .filter(|one| one.method == "POST")
-            .count()
-            < 2
-        {
-            std::thread::yield_now();
-        }
+        until("both tasks are started", || lab.writes().len() >= 2);
         stop(&mut run, first);
         run.signal(second);
         let output = run.ended();
@@ -224,7 +202,7 @@ fn an_ignored_hangup_stays_ignored() {
         .arg(env!("CARGO_BIN_EXE_cv4pve-autosnap"))
         .stdout(Stdio::piped());
     let mut run = gate.start_with(&lab, SNAP, command);
-    go_to(&mut run, "snap-create-pre 100");
+    run.go_to("snap-create-pre 100");
     run.signal("HUP");
     run.finish().assert_status(0);
     assert_eq!(lab.changes().len(), 5);
@@ -270,12 +248,12 @@ fn a_terminal_that_is_closed_ends_the_run_in_order() {
         let mut command = lab.command_of(path.to_str().unwrap());
         command.stdout(Stdio::piped());
         let mut run = gate.start_with(&lab, SNAP, command);
-        go_to(&mut run, "snap-create-pre 100");
+        run.go_to("snap-create-pre 100");
         run.signal("KILL");
         // That is `script`; the program lives on.
         assert_eq!(run.reached(), "ended");
         run.go_on();
-        go_to(&mut run, "snap-job-end");
+        run.go_to("snap-job-end");
         run.go_on();
         let mut told = String::new();
         let mut pipe = std::fs::File::open(lab.folder().join("status.pipe")).unwrap();

@@ -2,10 +2,8 @@
 //! Guests that move to another node in the middle of a run. A missing container, and any removal, is
 //! refused by the task and not by the answer: the task says then that nothing was done.
 
-use pve_sim::faults::FaultPlan;
-
-use crate::gate::{Gate, Run};
-use crate::harness::Lab;
+use crate::gate::Gate;
+use crate::harness::{Lab, Output};
 use crate::world::{World, ct, vm};
 
 fn lab() -> Lab {
@@ -13,18 +11,6 @@ fn lab() -> Lab {
         vm(100, "web01").taken("daily", &[1, 2]),
         ct(109, "files").taken("daily", &[1]),
     ]))
-}
-
-/// Goes on until that phase is reached.
-fn go_to(run: &mut Run<'_>, phase: &str) {
-    loop {
-        let reached = run.reached();
-        assert_ne!(reached, "ended", "{phase} was never reached");
-        if reached == phase {
-            return;
-        }
-        run.go_on();
-    }
 }
 
 fn move_to_pve2(lab: &Lab, vmid: u32) {
@@ -43,7 +29,7 @@ fn a_container_that_has_moved_is_asked_for_on_its_new_node() {
     let lab = lab();
     let gate = Gate::new(&lab);
     let mut run = gate.start(&lab, "--vmid=109 snap --label=daily --keep=1");
-    go_to(&mut run, "snap-create-pre 109");
+    run.go_to("snap-create-pre 109");
     move_to_pve2(&lab, 109);
     run.finish().assert_status(0);
     assert_eq!(
@@ -62,30 +48,34 @@ fn a_container_that_has_moved_is_asked_for_on_its_new_node() {
     );
 }
 
-#[test]
-fn a_removal_is_asked_for_on_the_new_node_of_a_guest() {
-    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
-    // The guest leaves its node between the look at its snapshots and the removal.
-    let slow = r#"{"requests": [{"method": "DELETE", "times": 1, "effect": {"delay": 3}}]}"#;
-    lab.simulator.set_faults(FaultPlan::parse(slow).unwrap());
+const OLD: &str = "autodaily240101000000";
+
+/// A guest that leaves its node between the look at its snapshots and the removal; what somebody
+/// does to it there before it is asked for again, and what goes wrong besides.
+fn moved_before_the_removal(
+    meanwhile: impl FnOnce(&mut pve_sim::world::guest::Guest),
+    faults: &str,
+) -> (Lab, Output) {
+    let world = World::of([vm(100, "web01").taken("daily", &[1])]);
+    let hold = r#"{"method": "DELETE", "times": 1, "effect": "hold"}"#;
+    let lab = Lab::with_faults(&world, &format!(r#"{{"requests": [{hold}{faults}]}}"#));
     let output = std::thread::scope(|scope| {
         let run = scope.spawn(|| lab.run("--vmid=100 clean --label=daily --keep=0"));
-        let looks = || {
-            let requests = lab.simulator.journal().requests();
-            let looks = requests
-                .iter()
-                .filter(|one| one.path.ends_with("/snapshot"));
-            looks.count()
-        };
-        // Once for the plan, once right before the removal.
-        while looks() < 2 {
-            std::thread::yield_now();
-        }
+        lab.until_met(0);
         move_to_pve2(&lab, 100);
+        lab.simulator
+            .world(|world| meanwhile(world.guests.get_mut(&100).unwrap()));
+        lab.simulator.release();
         run.join().unwrap()
     });
+    (lab, output)
+}
+
+#[test]
+fn a_removal_is_asked_for_on_the_new_node_of_a_guest() {
+    let (lab, output) = moved_before_the_removal(|_| {}, "");
     output.assert_status(0);
-    let path = "qemu/100/snapshot/autodaily240101000000";
+    let path = format!("qemu/100/snapshot/{OLD}");
     assert_eq!(
         lab.writes(),
         [
@@ -93,7 +83,101 @@ fn a_removal_is_asked_for_on_the_new_node_of_a_guest() {
             format!("DELETE /api2/json/nodes/pve2/{path}")
         ]
     );
-    assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
+    assert_eq!(lab.changes(), [format!("delete 100 {OLD}")]);
+}
+
+#[test]
+fn another_snapshot_of_that_name_is_not_removed_on_the_new_node() {
+    let (lab, output) = moved_before_the_removal(
+        |guest| guest.snapshots.get_mut(OLD).unwrap().taken_at += 1,
+        "",
+    );
+    output
+        .assert_status(0)
+        .assert_out("another snapshot has its name now");
+    assert_eq!(lab.writes().len(), 1, "{output}");
+    assert_eq!(lab.snapshots(100), [OLD]);
+}
+
+#[test]
+fn a_snapshot_that_is_no_longer_ours_is_not_removed_on_the_new_node() {
+    let (lab, output) = moved_before_the_removal(
+        |guest| {
+            let snapshot = guest.snapshots.get_mut(OLD).unwrap();
+            snapshot.description = Some("to be kept".to_owned());
+        },
+        "",
+    );
+    output.assert_status(0).assert_out("it is kept");
+    assert_eq!(lab.writes().len(), 1, "{output}");
+    assert_eq!(lab.snapshots(100), [OLD]);
+}
+
+#[test]
+fn a_snapshot_that_is_gone_on_the_new_node_is_said_to_be_gone() {
+    let (lab, output) = moved_before_the_removal(|guest| guest.snapshots.clear(), "");
+    output
+        .assert_status(0)
+        .assert_out("it is gone already")
+        .assert_not_said("the guest is gone");
+    assert_eq!(lab.writes().len(), 1, "{output}");
+}
+
+#[test]
+fn a_snapshot_that_is_half_removed_on_the_new_node_is_told_with_the_repair() {
+    let (lab, output) = moved_before_the_removal(
+        |guest| {
+            guest.lock = Some("snapshot-delete".to_owned());
+            guest.snapshots.get_mut(OLD).unwrap().state = Some("delete".to_owned());
+        },
+        "",
+    );
+    output
+        .assert_status(1)
+        .assert_out("as root on pve2: qm unlock 100")
+        .assert_not_said("the guest is gone");
+    assert_eq!(lab.writes().len(), 1, "{output}");
+}
+
+#[test]
+fn a_new_node_that_does_not_list_the_snapshots_leaves_it_unknown() {
+    let refused = r#", {"method": "GET", "path": "/nodes/pve2/qemu/*/snapshot", "effect": {"answer": {"status": 500, "reason": "broken"}}}"#;
+    let (lab, output) = moved_before_the_removal(|_| {}, refused);
+    output
+        .assert_status(1)
+        .assert_out("  it is not known whether it was done\n")
+        .assert_out("hint: the guest is on node pve2")
+        .assert_not_said("the guest is gone");
+    assert_eq!(lab.writes().len(), 1, "{output}");
+}
+
+/// The task of a lost request stays on the node that it was sent to, wherever the guest goes.
+#[test]
+fn a_lost_request_is_looked_for_on_the_node_it_was_sent_to() {
+    let lab = lab();
+    lab.set_faults(
+        r#"{"requests": [
+        {"method": "GET", "path": "/nodes/pve1/lxc/*/snapshot", "when": {"nth": 2}, "effect": "hold"},
+        {"method": "POST", "times": 1, "effect": "drop_before"}]}"#,
+    );
+    let output = std::thread::scope(|scope| {
+        let run = scope.spawn(|| lab.run("--vmid=109 --timeout=2 snap --label=daily --keep=1"));
+        // The first look for the effect.
+        lab.until_met(0);
+        move_to_pve2(&lab, 109);
+        lab.simulator.release();
+        run.join().unwrap()
+    });
+    output
+        .assert_status(1)
+        .assert_out("the tasks of guest 109 on node pve1");
+    let requests = lab.simulator.journal().requests();
+    let searched = |node: &str| {
+        let path = format!("/nodes/{node}/tasks?");
+        requests.iter().any(|one| one.path.contains(&path))
+    };
+    assert!(searched("pve1") && !searched("pve2"), "{output}");
+    assert_eq!(posts(&lab).len(), 1);
 }
 
 #[test]
@@ -101,7 +185,7 @@ fn a_guest_that_is_gone_is_known_to_have_got_nothing() {
     let lab = lab();
     let gate = Gate::new(&lab);
     let mut run = gate.start(&lab, "--vmid=109 snap --label=daily --keep=1");
-    go_to(&mut run, "snap-create-pre 109");
+    run.go_to("snap-create-pre 109");
     lab.simulator.world(|world| world.guests.remove(&109));
     let output = run.finish();
     output
@@ -116,35 +200,41 @@ fn a_guest_that_is_gone_is_known_to_have_got_nothing() {
 fn a_task_that_finds_no_configuration_on_the_right_node_is_not_repeated() {
     let lab = lab();
     let faults = r#"{"tasks": [{"kind": "vzsnapshot", "effect": {"fail": "Configuration file 'nodes/pve1/lxc/109.conf' does not exist"}}]}"#;
-    lab.simulator.set_faults(FaultPlan::parse(faults).unwrap());
+    lab.set_faults(faults);
     lab.run("--vmid=109 snap --label=daily --keep=1")
-        .assert_status(1);
+        .assert_status(1)
+        .assert_not_said("the guest is gone");
     assert_eq!(posts(&lab).len(), 1);
     // Nor more than once, if it does not end there.
     let gate = Gate::new(&lab);
     let mut run = gate.start(&lab, "--vmid=109 snap --label=hourly --keep=1");
-    go_to(&mut run, "snap-create-pre 109");
+    run.go_to("snap-create-pre 109");
     move_to_pve2(&lab, 109);
-    run.finish().assert_status(1);
+    run.finish()
+        .assert_status(1)
+        .assert_out("hint: the guest is on node pve2 and was not changed")
+        .assert_not_said("the guest is gone");
     assert_eq!(posts(&lab).len(), 3);
 }
 
 #[test]
 fn a_guest_locked_by_its_move_is_followed_when_it_is_tried_again() {
     let lab = lab();
-    let faults = r#"{"tasks": [{"kind": "vzsnapshot", "times": 1, "effect": {"fail": "CT is locked (migrate)"}}]}"#;
-    lab.simulator.set_faults(FaultPlan::parse(faults).unwrap());
+    // The look at its configuration, when it is tried again, is held until it has moved.
+    lab.set_faults(
+        r#"{"tasks": [{"kind": "vzsnapshot", "times": 1, "effect": {"fail": "CT is locked (migrate)"}}],
+        "requests": [{"path": "/nodes/*/lxc/109/config", "when": {"nth": 2}, "effect": "hold"}]}"#,
+    );
     let gate = Gate::new(&lab);
     let mut run = gate.start(
         &lab,
         "--vmid=109 snap --label=daily --keep=1 --wait-locked=20s",
     );
-    go_to(&mut run, "snap-create-pre 109");
+    run.go_to("snap-create-pre 109");
     run.go_on();
-    while posts(&lab).is_empty() {
-        std::thread::yield_now();
-    }
+    lab.until_met(0);
     move_to_pve2(&lab, 109);
+    lab.simulator.release();
     run.finish()
         .assert_status(0)
         .assert_out("Waiting: CT is locked (migrate)");

@@ -6,7 +6,7 @@ use pve_sim::journal::Request;
 use serde_json::json;
 
 use crate::gate::{Gate, Run};
-use crate::harness::Lab;
+use crate::harness::{Lab, until};
 use crate::world::{World, vm};
 
 /// Stops the process, and waits until it stands.
@@ -18,15 +18,7 @@ pub(crate) fn suspend(run: &Run<'_>) {
             .output();
         String::from_utf8(shown.unwrap().stdout).unwrap()
     };
-    while !state().starts_with('T') {
-        std::thread::yield_now();
-    }
-}
-
-fn wait_for(lab: &Lab, seen: impl Fn(&Request) -> bool) {
-    while !lab.simulator.journal().requests().iter().any(&seen) {
-        std::thread::yield_now();
-    }
+    until("the process stands still", || state().starts_with('T'));
 }
 
 #[test]
@@ -36,13 +28,11 @@ fn a_task_that_ends_while_the_program_stands_still_is_a_success() {
     let lab = Lab::new(&World::of([guest.with("task_seconds", slow)]));
     let gate = Gate::new(&lab);
     let mut run = gate.start(&lab, "--vmid=100 --timeout=300 snap --label=daily --keep=1");
-    while run.reached() != "snap-create-pre 100" {
-        run.go_on();
-    }
+    run.go_to("snap-create-pre 100");
     run.go_on();
     let mut written = 0;
     for verb in ["POST", "DELETE"] {
-        wait_for(&lab, |one| {
+        lab.until_asked("the request is sent", |one| {
             one.method == verb && one.path.contains("/snapshot")
         });
         let requests = lab.simulator.journal().len();
@@ -52,9 +42,7 @@ fn a_task_that_ends_while_the_program_stands_still_is_a_success() {
             journal.iter().filter(|one| is_look(one)).count()
         };
         let before = looked();
-        while looked() == before {
-            std::thread::yield_now();
-        }
+        until("the task is looked at", || looked() > before);
         assert!(lab.simulator.journal().len() > requests);
         suspend(&run);
         lab.simulator.advance(3600.0);
@@ -84,9 +72,7 @@ fn connections_that_were_closed_while_the_program_stood_still_are_not_written_to
     let gate = Gate::new(&lab);
     let mut run = gate.start(&lab, "--vmid=100 snap --label=daily --keep=1");
     for phase in ["snap-create-pre 100", "snap-remove-pre 100"] {
-        while run.reached() != phase {
-            run.go_on();
-        }
+        run.go_to(phase);
         suspend(&run);
         lab.simulator.close_connections("pve1");
         run.signal("CONT");

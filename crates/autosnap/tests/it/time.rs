@@ -18,17 +18,6 @@ const SNAP: &str = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
 const WITH_PASSWORD: &str = "--username=backup@pve --password=example-backup --hook-timeout=86400";
 const DAY: i64 = 86_400;
 
-fn go_to(run: &mut Run<'_>, phase: &str) {
-    loop {
-        let reached = run.reached();
-        assert_ne!(reached, "ended", "{phase} was never reached");
-        if reached == phase {
-            return;
-        }
-        run.go_on();
-    }
-}
-
 /// The answers to the logins so far.
 fn logins(lab: &Lab) -> Vec<u16> {
     let requests = lab.simulator.journal().requests();
@@ -68,10 +57,10 @@ fn a_clock_that_is_set_during_a_run_disturbs_nothing() {
         let lab = Lab::with(options);
         let (gate, clock) = (Gate::new(&lab), Clock::new(&lab));
         let mut run = start(&gate, &lab, &clock);
-        go_to(&mut run, "snap-create-pre 100");
+        run.go_to("snap-create-pre 100");
         clock.ahead(jump, 0);
         run.go_on();
-        go_to(&mut run, "snap-remove-pre 100");
+        run.go_to("snap-remove-pre 100");
         clock.ahead(-jump, 0);
         let output = run.finish();
         output
@@ -101,22 +90,16 @@ fn a_clock_that_is_set_back_does_not_hide_the_task_of_a_lost_answer() {
     command.stdout(std::process::Stdio::piped());
     let words = "--vmid=100 --timeout=20 snap --label=daily --keep=1";
     let mut run = gate.start_with(&lab, words, command);
-    go_to(&mut run, "snap-create-pre 100");
+    run.go_to("snap-create-pre 100");
     run.go_on();
     // The look for the effect is under way: it was sent before, and is answered after the jump.
-    let looked = || {
-        lab.simulator
-            .world(|world| world.faults.applied_to_requests()[1])
-    };
-    while looked() == 0 {
-        std::thread::yield_now();
-    }
+    lab.until_met(1);
     clock.ahead(-3600, 0);
     let followed = |one: &pve_sim::journal::Request| one.path.ends_with("/status");
-    while !lab.simulator.journal().requests().iter().any(followed) {
+    lab.until_asked("the task is found", |one| {
         assert!(run.goes_on(), "the task was not found");
-        std::thread::yield_now();
-    }
+        followed(one)
+    });
     lab.simulator.advance(3600.0);
     run.finish()
         .assert_status(0)
@@ -130,7 +113,7 @@ fn a_ticket_is_renewed_before_it_ends() {
     let lab = Lab::new(&two_guests());
     let (gate, clock) = (Gate::new(&lab), Clock::new(&lab));
     let mut run = start(&gate, &lab, &clock);
-    go_to(&mut run, "snap-create-pre 101");
+    run.go_to("snap-create-pre 101");
     clock.ahead(3700, 3700);
     lab.simulator.advance(3700.0);
     run.finish().assert_status(0);
@@ -145,7 +128,7 @@ fn a_ticket_that_ended_while_the_machine_slept_is_replaced() {
     let lab = Lab::new(&two_guests());
     let (gate, clock) = (Gate::new(&lab), Clock::new(&lab));
     let mut run = start(&gate, &lab, &clock);
-    go_to(&mut run, "snap-create-pre 101");
+    run.go_to("snap-create-pre 101");
     clock.ahead(3 * 3600, 0);
     lab.simulator.advance(3.0 * 3600.0);
     run.finish().assert_status(0);
@@ -167,12 +150,10 @@ fn a_time_out_that_passed_while_the_program_stood_still_is_followed_by_a_last_lo
         command.stdout(std::process::Stdio::piped());
         let words = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
         let mut run = gate.start_as(&lab, WITH_PASSWORD, words, command);
-        go_to(&mut run, "snap-create-pre 100");
+        run.go_to("snap-create-pre 100");
         run.go_on();
         let looks = |one: &pve_sim::journal::Request| one.path.ends_with("/status");
-        while !lab.simulator.journal().requests().iter().any(looks) {
-            std::thread::yield_now();
-        }
+        lab.until_asked("the task is looked at", looks);
         suspend(&run);
         lab.simulator.advance(task_goes_on);
         clock.ahead(3000, 3000);
@@ -199,15 +180,9 @@ fn a_look_that_was_cut_off_while_the_program_stood_still_is_not_the_last() {
     command.stdout(std::process::Stdio::piped());
     let words = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
     let mut run = gate.start_as(&lab, WITH_PASSWORD, words, command);
-    go_to(&mut run, "snap-create-pre 100");
+    run.go_to("snap-create-pre 100");
     run.go_on();
-    let looks = || {
-        lab.simulator
-            .world(|world| world.faults.applied_to_requests()[0])
-    };
-    while looks() == 0 {
-        std::thread::yield_now();
-    }
+    lab.until_met(0);
     suspend(&run);
     lab.simulator.advance(3600.0);
     clock.ahead(3000, 3000);
@@ -221,7 +196,7 @@ fn a_token_that_is_refused_in_the_middle_ends_the_run() {
     let lab = Lab::new(&two_guests());
     let gate = Gate::new(&lab);
     let mut run = gate.start(&lab, SNAP);
-    go_to(&mut run, "snap-create-pre 100");
+    run.go_to("snap-create-pre 100");
     lab.simulator.world(|world| {
         let user = world.access.users.get_mut("backup@pve").unwrap();
         user.tokens.clear();

@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use pve_sim::faults::FaultPlan;
 
 use crate::gate::Gate;
-use crate::harness::{Lab, Output};
+use crate::harness::{Lab, Output, until};
 use crate::world::{World, ct, vm};
 
 const SNAP: &str = "--vmid=100 --timeout=1 snap --label=daily --keep=1";
@@ -146,9 +146,7 @@ fn locked_before_the_second_removal(wait: &str, and_then: impl Fn(&Lab)) -> (Lab
     let words = format!("--vmid=100 clean --label=daily --keep=1 --wait-locked={wait}");
     let mut run = gate.start(&lab, &words);
     for _ in 0..2 {
-        while run.reached() != "snap-remove-pre 100" {
-            run.go_on();
-        }
+        run.go_to("snap-remove-pre 100");
         if lab.changes().is_empty() {
             run.go_on();
         }
@@ -158,9 +156,9 @@ fn locked_before_the_second_removal(wait: &str, and_then: impl Fn(&Lab)) -> (Lab
         .world(|world| world.guests.get_mut(&100).unwrap().lock = lock);
     run.go_on();
     // The second removal was asked for, and has met the lock.
-    while lab.writes().len() < 2 {
-        std::thread::yield_now();
-    }
+    until("the second removal is asked for", || {
+        lab.writes().len() >= 2
+    });
     and_then(&lab);
     let output = run.finish();
     (lab, output)
@@ -199,9 +197,7 @@ fn what_somebody_removes_during_a_hook_is_counted_before_the_next_removal() {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3, 4])]));
     let gate = Gate::new(&lab);
     let mut run = gate.start(&lab, "--vmid=100 clean --label=daily --keep=2");
-    while run.reached() != "snap-remove-pre 100" {
-        run.go_on();
-    }
+    run.go_to("snap-remove-pre 100");
     lab.simulator.world(|world| {
         let guest = world.guests.get_mut(&100).unwrap();
         guest

@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
 
-use pve_sim::faults::FaultPlan;
 use pve_sim::journal::{Action, Mutation};
 use pve_sim::simulator::Options;
 use serde_json::Value;
 
 use crate::gate::Gate;
-use crate::harness::Lab;
+use crate::harness::{Lab, until};
 use crate::world::{Guest, World, credentials, day, vm};
 
 const FORMAT: &str = "--timestamp-format=yyyyMMddHHmmssfff";
@@ -146,8 +145,7 @@ fn two_machines_at_once_keep_what_the_policy_keeps() {
 #[test]
 fn a_removal_of_another_machine_that_is_under_way_is_a_lock() {
     let lab = lab(3600.0);
-    let slow = r#"{"requests": [{"method": "DELETE", "times": 1, "effect": {"delay": 5}}]}"#;
-    lab.simulator.set_faults(FaultPlan::parse(slow).unwrap());
+    lab.set_faults(r#"{"requests": [{"method": "DELETE", "times": 1, "effect": "hold"}]}"#);
     let words = format!("--vmid=100 clean --label=daily --keep=5 --timeout=60 {FORMAT}");
     let start = |number| {
         let mut command = on_machine(&lab, number, &words);
@@ -156,21 +154,14 @@ fn a_removal_of_another_machine_that_is_under_way_is_a_lock() {
     };
     let first = start(0);
     // Its removal is confirmed and on its way, when that of the other machine overtakes it.
-    let sent = || {
-        lab.simulator
-            .world(|world| world.faults.applied_to_requests()[0])
-    };
-    while sent() == 0 {
-        std::thread::yield_now();
-    }
+    lab.until_met(0);
     let second = start(1);
     let is_locked = || {
         lab.simulator
             .world(|world| world.guests[&100].lock.is_some())
     };
-    while !is_locked() {
-        std::thread::yield_now();
-    }
+    until("the second one has begun", is_locked);
+    lab.simulator.release();
     let output = first.wait_with_output().unwrap();
     let report = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{report}");
@@ -193,9 +184,7 @@ fn what_another_machine_has_removed_meanwhile_is_left_out() {
             &lab,
             &format!("--vmid=100 snap --label=daily --keep=2 {FORMAT}"),
         );
-        while first.reached() != stop_at {
-            first.go_on();
-        }
+        first.go_to(stop_at);
         let words = format!("--vmid=100 snap --label=daily --keep=2 {FORMAT}");
         let second = lab.finish(on_machine(&lab, 1, &words));
         second.assert_status(0);

@@ -2,12 +2,10 @@
 //! What is said is true, said once, and says what to do: the words of failures, hints and errors, and
 //! the report for programs where it would have had gaps.
 
-use std::net::TcpListener;
-
 use pve_sim::faults::FaultPlan;
 use serde_json::json;
 
-use crate::harness::{Lab, Output};
+use crate::harness::{Lab, Nobody};
 use crate::world::{GIB, World, vm};
 
 fn lab(faults: &str) -> Lab {
@@ -18,12 +16,6 @@ fn lab(faults: &str) -> Lab {
 
 fn quiet_lab() -> Lab {
     lab(r#"{"requests": []}"#)
-}
-
-#[track_caller]
-fn assert_not_said(output: &Output, words: &str) {
-    let said = output.stdout.contains(words) || output.stderr.contains(words);
-    assert!(!said, "'{words}' is said\n{output}");
 }
 
 #[track_caller]
@@ -54,9 +46,8 @@ fn programs_are_told_the_figures_and_the_way_out() {
 #[test]
 fn a_run_that_does_not_begin_has_its_report_for_programs() {
     let lab = quiet_lab();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = format!("--host={}", listener.local_addr().unwrap());
-    drop(listener);
+    let nobody = Nobody::new();
+    let host = format!("--host={}", nobody.address());
     let words = [
         "--api-token=file:token",
         "--vmid=100",
@@ -65,7 +56,7 @@ fn a_run_that_does_not_begin_has_its_report_for_programs() {
         "--keep=1",
         "--output=Json",
     ];
-    let output = lab.bare([nobody.as_str()].into_iter().chain(words));
+    let output = lab.bare([host.as_str()].into_iter().chain(words));
     let report = output.assert_status(3).json();
     assert_eq!(report["exit_status"], 3);
     assert_eq!(report["pve_version"], json!(null));
@@ -103,7 +94,7 @@ fn what_ended_the_run_is_named_for_each_guest_that_was_left_out() {
     output
         .assert_status(1)
         .assert_out("Left out: a hook aborted the run\n");
-    assert_not_said(&output, "asked to stop");
+    output.assert_not_said("asked to stop");
     let report = lab.run(&format!("{words} -o Json")).json();
     assert_eq!(report["guests"][1]["reason"], "a hook aborted the run");
 }
@@ -118,8 +109,8 @@ fn a_task_that_is_out_of_sight_is_no_matter_of_the_timeout() {
         .assert_status(1)
         .assert_out("the end of the task was not seen within 1 s: No route to host")
         .assert_out("  it is not known whether it was done\n");
-    assert_not_said(&output, "increase the timeout");
-    assert_not_said(&output, "--timeout");
+    output.assert_not_said("increase the timeout");
+    output.assert_not_said("--timeout");
 }
 
 #[test]
@@ -145,7 +136,7 @@ fn the_permission_is_suspected_only_where_no_guest_is_seen() {
         output
             .assert_status(1)
             .assert_out(&format!("----- VMs with '{vmid}' NOT FOUND -----"));
-        assert_not_said(&output, "POSSIBLE PROBLEM");
+        output.assert_not_said("POSSIBLE PROBLEM");
     }
 }
 
@@ -168,8 +159,8 @@ fn what_is_known_of_a_lost_removal_is_said_once() {
         .assert_out("; snapshot autodaily240101000000 is still there\n");
     let block: Vec<&str> = output.stdout.split("-----").collect();
     assert_said_once(block[2], "whether it was done");
-    assert_not_said(&output, "may have been carried out");
-    assert_not_said(&output, "no trace");
+    output.assert_not_said("may have been carried out");
+    output.assert_not_said("no trace");
 }
 
 #[test]
@@ -178,7 +169,7 @@ fn numbers_out_of_range_are_refused_in_words() {
     output
         .assert_status(2)
         .assert_err("it has to be between 1 and 100");
-    assert_not_said(&output, "..=");
+    output.assert_not_said("..=");
 }
 
 #[test]
@@ -190,21 +181,20 @@ fn a_certificate_that_is_not_trusted_is_told_in_words_with_the_fingerprint_once(
     output
         .assert_status(3)
         .assert_err("none of the authorities that are trusted here has signed it");
-    assert_not_said(&output, "UnknownIssuer");
+    output.assert_not_said("UnknownIssuer");
     assert_said_once(&output.stderr, "<fingerprint>");
     let output = lab.run("--vmid=100 --ca-file=missing.pem status");
     output
         .assert_status(2)
         .assert_err("missing.pem: the file does not exist\n");
-    assert_not_said(&output, "os error");
+    output.assert_not_said("os error");
 }
 
 #[test]
 fn fingerprint_names_a_host_that_is_off_once() {
     let lab = quiet_lab();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = format!("--host={}", listener.local_addr().unwrap());
-    drop(listener);
+    let nobody = Nobody::new();
+    let host = format!("--host={}", nobody.address());
     let output = lab.bare(["fingerprint", host.as_str()]);
     assert_said_once(&output.assert_status(3).stderr, "127.0.0.1:<port>");
 }
@@ -229,5 +219,5 @@ fn the_format_in_use_is_no_way_out_of_a_name_that_is_too_long() {
     output
         .assert_status(2)
         .assert_err("shorten the label to at most 24 characters\n");
-    assert_not_said(&output, "--timestamp-format=");
+    output.assert_not_said("--timestamp-format=");
 }

@@ -95,14 +95,14 @@ pub(super) async fn handle(shared: &Shared, node: &str, request: &Request) -> Ha
         Body::Read(bytes) => parameters(&request.head, &request.query, bytes),
         Body::Unexpected | Body::TooLarge => Ok(Map::new()),
     };
-    let fault = find_fault(
+    let (fault, releases) = find_fault(
         shared,
         request,
         path,
         params.as_ref().unwrap_or(&Map::new()),
     );
     let name = fault.as_ref().map(|fault| format!("{fault:?}"));
-    let mut handled = match before(shared, fault.as_ref()).await {
+    let mut handled = match before(shared, fault.as_ref(), releases).await {
         Some(handled) => handled,
         None => call(shared, node, request, format, path, params, fault.as_ref()).await,
     };
@@ -139,12 +139,13 @@ fn split_format(path: &str) -> Option<(&str, &str)> {
     Some((format, if path.is_empty() { "/" } else { path }))
 }
 
+/// The fault, and how often held requests were released until then.
 fn find_fault(
     shared: &Shared,
     request: &Request,
     path: &str,
     params: &Map<String, Value>,
-) -> Option<RequestFault> {
+) -> (Option<RequestFault>, u64) {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let snapname = match parts.as_slice() {
         ["nodes", _, "qemu" | "lxc", _, "snapshot", name, ..] => Some(*name),
@@ -159,11 +160,12 @@ fn find_fault(
         vmid: parts.get(3).and_then(|vmid| vmid.parse().ok()),
         snapname,
     };
-    shared.world().faults.for_request(&facts)
+    let mut world = shared.world();
+    (world.faults.for_request(&facts), world.releases)
 }
 
 /// The part of a fault that comes first; what it gives back ends the request.
-async fn before(shared: &Shared, fault: Option<&RequestFault>) -> Option<Handled> {
+async fn before(shared: &Shared, fault: Option<&RequestFault>, releases: u64) -> Option<Handled> {
     match fault? {
         RequestFault::Refuse => Some(gone(Ending::Reset)),
         RequestFault::DropBefore => Some(gone(Ending::Dropped)),
@@ -173,6 +175,10 @@ async fn before(shared: &Shared, fault: Option<&RequestFault>) -> Option<Handled
         }
         RequestFault::Delay(seconds) => {
             pause(seconds.get()).await;
+            None
+        }
+        RequestFault::Hold => {
+            released(shared, releases).await;
             None
         }
         RequestFault::LoseNode { node } => {
@@ -214,6 +220,7 @@ async fn after(handled: &mut Handled, fault: Option<&RequestFault>) {
             RequestFault::Refuse
             | RequestFault::DropBefore
             | RequestFault::Delay(_)
+            | RequestFault::Hold
             | RequestFault::Answer(_)
             | RequestFault::LoseNode { .. }
             | RequestFault::ExpireTickets
@@ -341,6 +348,19 @@ async fn wait_until(shared: &Shared, at: Seconds) {
     tokio::select! {
         () = sleep(time) => {}
         () = changed => {}
+    }
+}
+
+/// Waits until the held requests were released once more.
+async fn released(shared: &Shared, releases: u64) {
+    loop {
+        let mut changed = std::pin::pin!(shared.changed.notified());
+        // From here on it hears, so that a release in between is not missed.
+        changed.as_mut().enable();
+        if shared.world().releases != releases {
+            return;
+        }
+        changed.await;
     }
 }
 

@@ -100,6 +100,7 @@ pub fn world(
         tasks: TaskTable::default(),
         timing,
         faults: Faults::default(),
+        releases: 0,
         journal: Arc::new(Journal::in_memory()),
         turn: 0,
     };

@@ -139,6 +139,8 @@ pub struct World {
     pub timing: Timing,
     /// What goes wrong.
     pub faults: Faults,
+    /// How often the held requests were released.
+    pub(crate) releases: u64,
     /// What happened.
     pub journal: Arc<Journal>,
     /// Counts answers that come in no particular order.

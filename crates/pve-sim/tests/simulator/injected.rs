@@ -148,3 +148,26 @@ fn tasks_fail_warn_and_take_longer_as_ordered() {
     simulator.advance(51.0);
     assert_eq!(exit_of(&simulator, upid).as_deref(), Some("OK"));
 }
+
+#[test]
+fn a_held_request_is_handled_when_it_is_released() {
+    let simulator = with_request_fault(&json!("hold"));
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| task(&simulator, "POST", CREATE, "snapname=one"));
+        let applied = || simulator.world(|world| world.faults.applied_to_requests()[0]);
+        while applied() == 0 && !held.is_finished() {
+            std::thread::yield_now();
+        }
+        // Others are not held up, and what they do comes first.
+        assert!(!taken(&simulator));
+        assert_eq!(task(&simulator, "POST", CREATE, "snapname=other"), "OK");
+        assert!(!held.is_finished());
+        simulator.release();
+        assert_eq!(held.join().expect("an answer"), "OK");
+    });
+    let names: Vec<String> = snapshots(&simulator, WEB)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, ["one", "other"]);
+}

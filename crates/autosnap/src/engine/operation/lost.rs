@@ -8,7 +8,7 @@ use pve_client::{Error, TaskFilter, TaskSource, Upid};
 use tokio::time::Instant;
 
 use super::super::{Engine, explain};
-use super::{End, NotThere, Operation, Place, Seen};
+use super::{End, NotThere, Operation, Place, Seen, Sending};
 
 /// How long a lost request is looked for. Whoever passes it on gives up after 30 s
 /// (`PVE/APIServer/AnyEvent.pm`), so that it may still arrive until then.
@@ -30,7 +30,7 @@ impl Engine {
         place: &mut Place,
         operation: &Operation<'_>,
         error: &Error,
-        sent_at: Instant,
+        sending: &Sending,
     ) -> End {
         tracing::debug!(vmid = %place.vmid, %error, "the answer was lost; looking for its effect");
         let deadline = Instant::now() + LOOK_FOR.min(self.options.timeout);
@@ -43,7 +43,7 @@ impl Engine {
                     ..Success::default()
                 });
             }
-            if let Some(upid) = self.own_task(place, operation, sent_at).await {
+            if let Some(upid) = self.own_task(place, operation, sending).await {
                 let end = self.follow(place, operation, &upid).await;
                 match end.unwrap_or_else(NotThere::into_end) {
                     End::Done(success) if self.see(place, operation).await == Some(Seen::Done) => {
@@ -55,12 +55,12 @@ impl Engine {
                     End::Failed(failure) if leaves_traces(failure.effect) => {
                         return End::Failed(failure);
                     }
-                    End::Done(_) | End::Locked(_) | End::Gone | End::Failed(_) => {}
+                    End::Done(_) | End::Locked(_) | End::Dropped(_) | End::Failed(_) => {}
                 }
             }
             if Instant::now() >= deadline {
                 return End::Failed(explain::lost(
-                    place,
+                    (place.vmid, &sending.node),
                     operation.snapshot_name(),
                     error,
                     &operation.seen_in_words(seen),
@@ -71,12 +71,13 @@ impl Engine {
         }
     }
 
-    /// A task of the guest that may be the one whose answer was lost, the newest first.
+    /// A task of the guest that may be the one whose answer was lost, the newest first. It is on the
+    /// node that was asked, also when the guest has moved since.
     async fn own_task(
         &self,
         place: &Place,
         operation: &Operation<'_>,
-        sent_at: Instant,
+        sending: &Sending,
     ) -> Option<Upid> {
         let (lead, tolerance) = match self.client.clock_difference() {
             Some(lead) => (lead, CLOCK_TOLERANCE),
@@ -84,7 +85,7 @@ impl Engine {
         };
         // By the clock as it is now, like the lead: it may have been set since the request was sent.
         let since = SystemTime::now()
-            .checked_sub(sent_at.elapsed() + tolerance)?
+            .checked_sub(sending.at.elapsed() + tolerance)?
             .duration_since(UNIX_EPOCH)
             .ok()?;
         let since = i64::try_from(since.as_secs()).ok()?.saturating_add(lead);
@@ -95,7 +96,7 @@ impl Engine {
             kind: Some(operation.task_type(place.kind).to_owned()),
             limit: Some(10),
         };
-        let tasks = self.client.node_tasks(&place.node, &filter).await.ok()?;
+        let tasks = self.client.node_tasks(&sending.node, &filter).await.ok()?;
         let mut tasks = tasks.into_iter().map(|task| task.upid);
         tasks.find(|upid| upid.user() == self.options.identity && !place.followed.contains(upid))
     }

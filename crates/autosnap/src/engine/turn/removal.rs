@@ -105,7 +105,9 @@ impl Turn<'_> {
             }
         }
         let operation = Operation::Remove {
-            name,
+            snapshot,
+            policy: &self.plan.request.policy,
+            new: new.map(|new| &new.name),
             force: engine.options.force_remove,
             and_list: self.left() > 1 && !engine.has_hook(),
         };
@@ -172,9 +174,8 @@ impl Turn<'_> {
                 engine.phase(&call).await;
                 Removals::Done
             }
-            End::Gone => {
-                self.drop_removal(engine, name.to_owned(), DropReason::Gone)
-                    .await;
+            End::Dropped(reason) => {
+                self.drop_removal(engine, name.to_owned(), reason).await;
                 Removals::Done
             }
             End::Locked(cause) if engine.may_wait_for_locks() => Removals::Locked(cause),
