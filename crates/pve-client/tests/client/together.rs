@@ -33,8 +33,18 @@ struct Says {
     in_list: fn(usize, &str) -> Option<&'static str>,
     /// Exit status when the task itself is asked; `None`: it runs.
     itself: fn(&str) -> Option<&'static str>,
-    /// The list is refused with this.
-    refuses: Option<&'static str>,
+    /// What becomes of the list instead.
+    list_is: List,
+}
+
+/// What a node does when it is asked for its list.
+#[derive(Clone, Copy)]
+enum List {
+    Given,
+    /// Refused with this.
+    Refused(&'static str),
+    /// Never answered.
+    Hanging,
 }
 
 async fn server(says: Says, tasks: Vec<Upid>) -> Server {
@@ -56,8 +66,10 @@ async fn server(says: Says, tasks: Vec<Upid>) -> Server {
             rest.contains("source=all") && rest.contains("since="),
             "{rest}"
         );
-        if let Some(line) = says.refuses {
-            return refusal(line);
+        match says.list_is {
+            List::Given => {}
+            List::Refused(line) => return refusal(line),
+            List::Hanging => return Reaction::Hang(Vec::new()),
         }
         let number = lists.fetch_add(1, Ordering::Relaxed);
         let here = tasks.iter().filter(|task| task.node() == node);
@@ -77,11 +89,15 @@ async fn server(says: Says, tasks: Vec<Upid>) -> Server {
 }
 
 /// Waits for all of them at once.
-async fn wait(server: &Server, tasks: &[Upid]) -> Vec<Result<TaskExit, WaitError>> {
+async fn wait(
+    server: &Server,
+    tasks: &[Upid],
+    policy: WaitPolicy,
+) -> Vec<Result<TaskExit, WaitError>> {
     let client = connect(server).await;
     let deadline = Instant::now() + LIMIT;
     let waits = tasks.iter().map(|task| async {
-        let waited = client.wait_for_task(task, &POLICY, deadline).await;
+        let waited = client.wait_for_task(task, &policy, deadline).await;
         waited.map(|waited| waited.exit)
     });
     join_all(waits).await
@@ -108,12 +124,17 @@ async fn one_list_tells_of_all_tasks_of_a_node() {
             _ => Some("OK"),
         },
         itself: |_| panic!("nobody needs to ask a task itself"),
-        refuses: None,
+        list_is: List::Given,
     };
     let server = server(says, tasks.clone()).await;
     let locked = TaskExit::Failed("VM is locked (backup)".to_owned());
     let expected = [TaskExit::Ok, locked, TaskExit::Warnings(2)];
-    assert_eq!(exits(wait(&server, &tasks).await), expected);
+    // So long that the lists are believed for the whole test.
+    let policy = WaitPolicy {
+        usual: Some(Duration::from_secs(3_600)),
+        ..POLICY
+    };
+    assert_eq!(exits(wait(&server, &tasks, policy).await), expected);
     assert_eq!(lists(&server), 2, "{:?}", server.received());
 }
 
@@ -123,11 +144,11 @@ async fn a_task_alone_on_its_node_is_asked_itself() {
     let says = Says {
         in_list: |_, _| panic!("a list tells no more than the task"),
         itself: |_| Some("OK"),
-        refuses: None,
+        list_is: List::Given,
     };
     let server = server(says, tasks.clone()).await;
     assert_eq!(
-        exits(wait(&server, &tasks).await),
+        exits(wait(&server, &tasks, POLICY).await),
         [TaskExit::Ok, TaskExit::Ok]
     );
 }
@@ -139,12 +160,12 @@ async fn a_list_that_lags_is_not_believed_for_long() {
     let says = Says {
         in_list: |_, _| Some("RUNNING"),
         itself: |_| Some("OK"),
-        refuses: None,
+        list_is: List::Given,
     };
     let server = server(says, tasks.clone()).await;
     let began = Instant::now();
     assert_eq!(
-        exits(wait(&server, &tasks).await),
+        exits(wait(&server, &tasks, POLICY).await),
         [TaskExit::Ok, TaskExit::Ok]
     );
     assert!(began.elapsed() < LIMIT / 2);
@@ -160,11 +181,11 @@ async fn a_task_that_is_not_in_the_list_is_asked_itself() {
             assert!(task.contains(":1002:"), "{task}");
             Some("OK")
         },
-        refuses: None,
+        list_is: List::Given,
     };
     let server = server(says, tasks.clone()).await;
     assert_eq!(
-        exits(wait(&server, &tasks).await),
+        exits(wait(&server, &tasks, POLICY).await),
         [TaskExit::Ok, TaskExit::Ok]
     );
 }
@@ -175,11 +196,42 @@ async fn a_node_that_gives_no_list_is_asked_for_it_once() {
     let says = Says {
         in_list: |_, _| None,
         itself: |_| Some("OK"),
-        refuses: Some("400 Parameter verification failed."),
+        list_is: List::Refused("400 Parameter verification failed."),
     };
     let server = server(says, tasks.clone()).await;
-    assert_eq!(exits(wait(&server, &tasks).await), vec![TaskExit::Ok; 3]);
+    assert_eq!(
+        exits(wait(&server, &tasks, POLICY).await),
+        vec![TaskExit::Ok; 3]
+    );
     assert_eq!(lists(&server), 1);
+}
+
+/// Whoever asks for the list waits for it; the others ask their tasks.
+#[tokio::test]
+async fn a_list_that_hangs_keeps_nobody_else_waiting() {
+    let tasks = vec![upid("pve1", 1001), upid("pve1", 1002), upid("pve1", 1003)];
+    let says = Says {
+        in_list: |_, _| None,
+        itself: |_| Some("OK"),
+        list_is: List::Hanging,
+    };
+    let server = server(says, tasks.clone()).await;
+    let client = connect(&server).await;
+    let policy = WaitPolicy {
+        usual: Some(Duration::from_secs(3_600)),
+        ..POLICY
+    };
+    let mut waits = tokio::task::JoinSet::new();
+    for task in tasks {
+        let client = client.clone();
+        let deadline = Instant::now() + LIMIT;
+        waits.spawn(async move { client.wait_for_task(&task, &policy, deadline).await });
+    }
+    for _ in 0..2 {
+        let waited = waits.join_next().await.unwrap().unwrap().unwrap();
+        assert_eq!(waited.exit, TaskExit::Ok);
+    }
+    assert_eq!((lists(&server), waits.len()), (1, 1));
 }
 
 #[tokio::test]
@@ -188,7 +240,7 @@ async fn whoever_stops_waiting_leaves_the_others_undisturbed() {
     let says = Says {
         in_list: |_, _| Some("RUNNING"),
         itself: |_| Some("OK"),
-        refuses: None,
+        list_is: List::Given,
     };
     let server = server(says, tasks.to_vec()).await;
     let client = connect(&server).await;
