@@ -65,7 +65,8 @@ pub struct Selection {
 pub struct Selected {
     /// The guests, ordered by node, then ID; each once.
     pub guests: Vec<Guest>,
-    /// The terms that match nothing, in the order of the expression.
+    /// The terms that match nothing, or perhaps not everything that they mean, in the order of the
+    /// expression.
     pub warnings: Vec<SelectionWarning>,
 }
 
@@ -101,7 +102,7 @@ impl Selection {
         let candidates: Vec<Candidate<'_>> = inventory.guests.iter().map(Candidate::new).collect();
         let mut included = vec![false; candidates.len()];
         let mut excluded = vec![false; candidates.len()];
-        let mut warnings = Vec::new();
+        let mut matching = Vec::with_capacity(self.terms.len());
         for term in &self.terms {
             let marks = if term.excludes {
                 &mut excluded
@@ -115,10 +116,9 @@ impl Selection {
                     matched = true;
                 }
             }
-            if !matched {
-                warnings.push(SelectionWarning::new(term, inventory));
-            }
+            matching.push(matched);
         }
+        let warnings = self.warnings(inventory, &matching, &included, &excluded);
         let chosen = inventory.guests.iter().zip(included.iter().zip(excluded));
         let guests = chosen
             .filter(|(_, (included, excluded))| **included && !excluded)
@@ -127,6 +127,34 @@ impl Selection {
             guests: ordered(guests),
             warnings,
         }
+    }
+
+    /// What is said of the terms, given which of them match something and whom they select.
+    fn warnings(
+        &self,
+        inventory: &Inventory,
+        matching: &[bool],
+        included: &[bool],
+        excluded: &[bool],
+    ) -> Vec<SelectionWarning> {
+        let guests = inventory.guests.iter().zip(included.iter().zip(excluded));
+        let nameless = guests.filter(|(guest, _)| warning::is_nameless(guest));
+        let nameless: Vec<_> = nameless.map(|(_, marks)| marks).collect();
+        // Whoever is selected or excluded anyway is not missed.
+        let open = nameless
+            .iter()
+            .filter(|(included, excluded)| !**included && !**excluded)
+            .count();
+        let terms = self.terms.iter().zip(matching);
+        let warnings = terms.filter_map(|(term, matches)| {
+            let nameless = if term.excludes { nameless.len() } else { open };
+            if *matches {
+                SelectionWarning::of_some(term, nameless)
+            } else {
+                Some(SelectionWarning::of_nothing(term, inventory, nameless))
+            }
+        });
+        warnings.collect()
     }
 }
 

@@ -194,6 +194,20 @@ impl Matcher {
         }
     }
 
+    /// Whether it is a part of a name, which any number of guests may have.
+    pub(super) fn is_pattern(&self) -> bool {
+        match self {
+            Self::NameStart(_) | Self::NameEnd(_) | Self::NamePart(_) => true,
+            Self::All
+            | Self::Id(_)
+            | Self::Range { .. }
+            | Self::Name(_)
+            | Self::Node(_)
+            | Self::Pool(_)
+            | Self::Tag(_) => false,
+        }
+    }
+
     pub(super) fn parse(term: &str) -> Result<Self, SelectionError> {
         let lower = term.to_lowercase();
         if lower == "@all" || lower == "all" {

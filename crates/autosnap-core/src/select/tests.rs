@@ -388,13 +388,44 @@ fn a_cluster_without_guests_gives_a_warning_and_nothing_else() {
         assert_eq!(found.guests, [], "{selection}");
         let expected = SelectionWarning {
             term: selection.to_owned(),
-            reason,
+            reason: Some(reason),
             nearest: None,
             nameless: 0,
             excludes: false,
         };
         assert_eq!(found.warnings, [expected]);
     }
+}
+
+#[test]
+fn a_pattern_may_mean_guests_without_a_name_also_if_it_matches() {
+    let mut inventory = lab();
+    let mut hidden = guest(900, "pve9", "", "", &[]);
+    hidden.status = GuestStatus::Unknown;
+    inventory.guests.push(hidden);
+    for (selection, missed) in [
+        ("web%", 1),
+        ("%01", 1),
+        ("%eb%", 1),
+        ("zzz%", 1),
+        ("web01", 0),
+        ("100", 0),
+        ("@all,-web%", 0),
+        ("@all,-zzz%", 0),
+        ("web%,900", 0),
+        ("web%,-900", 0),
+        ("web%,-@node-pve9", 0),
+    ] {
+        let found = Selection::parse(selection).unwrap().evaluate(&inventory);
+        let missing = found.warnings.iter().filter(|one| one.may_miss_a_guest());
+        assert_eq!(missing.count(), missed, "{selection}: {:?}", found.warnings);
+    }
+    let found = Selection::parse("web%").unwrap().evaluate(&inventory);
+    assert_eq!(
+        found.warnings[0].to_string(),
+        "`web%` may mean more guests than it matches: guests on offline nodes (1) have no name here: give the ID instead"
+    );
+    assert!(!found.guests.is_empty());
 }
 
 #[test]

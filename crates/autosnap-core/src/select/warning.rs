@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is said about a term that matches nothing: why, and the nearest one that would.
+//! What is said about a term that matches nothing: why, and the nearest one that would. And about a
+//! pattern that may mean more guests than have a name here.
 
 use std::fmt;
 
 use super::Inventory;
 use super::nearest::nearest_term;
 use super::term::{Matcher, Term, is_within};
-use crate::guest::GuestStatus;
+use crate::guest::{Guest, GuestStatus};
 
-/// A term that matches no guest.
+/// A term that matches no guest, or perhaps not all that it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectionWarning {
     /// The term as it was typed.
     pub term: String,
-    /// Why it matches nothing.
-    pub reason: Unmatched,
+    /// Why it matches nothing; `None` if it does match.
+    pub reason: Option<Unmatched>,
     /// The nearest term that matches something, ready to be typed.
     pub nearest: Option<String>,
-    /// How many guests have no name here because their node is offline, if the term is a name that
-    /// may be that of one of them.
+    /// How many guests have no name here because their node is offline, if the term may mean one of
+    /// them.
     pub nameless: usize,
     /// The term takes guests away.
     pub excludes: bool,
@@ -51,22 +52,30 @@ pub enum Unmatched {
 }
 
 impl SelectionWarning {
-    pub(super) fn new(term: &Term, inventory: &Inventory) -> Self {
+    /// A term that matches nothing, when so many guests have no name that it may mean.
+    pub(super) fn of_nothing(term: &Term, inventory: &Inventory, nameless: usize) -> Self {
         let reason = Unmatched::of(&term.matcher, inventory);
         Self {
             term: term.text.clone(),
-            reason,
+            reason: Some(reason),
             nearest: reason
                 .may_be_a_slip()
                 .then(|| nearest_term(term, inventory))
                 .flatten(),
-            nameless: if reason.is_about_names() {
-                nameless(inventory)
-            } else {
-                0
-            },
+            nameless: if reason.is_about_names() { nameless } else { 0 },
             excludes: term.excludes,
         }
+    }
+
+    /// A term that matches guests, when so many others have no name: they may fit its `%` too.
+    pub(super) fn of_some(term: &Term, nameless: usize) -> Option<Self> {
+        (term.matcher.is_pattern() && !term.excludes && nameless > 0).then(|| Self {
+            term: term.text.clone(),
+            reason: None,
+            nearest: None,
+            nameless,
+            excludes: false,
+        })
     }
 
     /// Whether a guest that was asked for may have been missed.
@@ -76,20 +85,20 @@ impl SelectionWarning {
 }
 
 /// PVE tells the names of guests only while their nodes are online.
-fn nameless(inventory: &Inventory) -> usize {
-    let guests = inventory.guests.iter();
-    guests
-        .filter(|guest| guest.name.is_none() && guest.status == GuestStatus::Unknown)
-        .count()
+pub(super) fn is_nameless(guest: &Guest) -> bool {
+    guest.name.is_none() && guest.status == GuestStatus::Unknown
 }
 
 impl fmt::Display for SelectionWarning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "`{}` matches no guest: {}",
-            self.term, self.reason
-        )?;
+        let Some(reason) = self.reason else {
+            return write!(
+                formatter,
+                "`{}` may mean more guests than it matches: guests on offline nodes ({}) have no name here: give the ID instead",
+                self.term, self.nameless
+            );
+        };
+        write!(formatter, "`{}` matches no guest: {reason}", self.term)?;
         if self.nameless > 0 {
             write!(
                 formatter,

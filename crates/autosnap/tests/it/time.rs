@@ -82,7 +82,7 @@ fn a_clock_that_is_set_back_does_not_hide_the_task_of_a_lost_answer() {
     let lab = Lab::new(&World::of([vm(100, "web01").with("task_seconds", slow)]));
     let faults = r#"{"requests": [
         {"method": "POST", "times": 1, "effect": "drop_after"},
-        {"method": "GET", "path": "/nodes/*/qemu/*/snapshot", "when": {"nth": 2}, "effect": {"stall": 2}}]}"#;
+        {"method": "GET", "path": "/nodes/*/qemu/*/snapshot", "when": {"nth": 2}, "effect": "hold"}]}"#;
     lab.simulator.set_faults(FaultPlan::parse(faults).unwrap());
     let (gate, clock) = (Gate::new(&lab), Clock::new(&lab));
     let mut command = lab.command();
@@ -95,6 +95,7 @@ fn a_clock_that_is_set_back_does_not_hide_the_task_of_a_lost_answer() {
     // The look for the effect is under way: it was sent before, and is answered after the jump.
     lab.until_met(1);
     clock.ahead(-3600, 0);
+    lab.simulator.release();
     let followed = |one: &pve_sim::journal::Request| one.path.ends_with("/status");
     lab.until_asked("the task is found", |one| {
         assert!(run.goes_on(), "the task was not found");

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Somebody else at the same guests: locks, as of a backup, that come and go while a run waits.
+//! Somebody else at the same guests: locks, as of a backup, that come and go while a run waits. When
+//! is told by the simulator's journal and not by the clock, so that it does not depend on how busy
+//! the machine is.
 
 use std::time::Duration;
 
@@ -10,8 +12,11 @@ use crate::random::Random;
 /// The lock that others hold.
 const LOCK: &str = "backup";
 
-/// What others do during a run, in the order of time.
-pub(crate) struct Others(Vec<(Duration, u32, Change)>);
+/// How often the journal is looked at.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// What others do during a run, each when the journal has that many more entries than at its begin.
+pub(crate) struct Others(Vec<(usize, u32, Change)>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
@@ -30,26 +35,28 @@ impl Others {
             let locked: Vec<u32> = locked.map(|(vmid, _)| *vmid).collect();
             (world.guests.keys().copied().collect::<Vec<u32>>(), locked)
         });
-        let millis = |random: &mut Random, most| Duration::from_millis(random.below(most).into());
+        let entries = |random: &mut Random, most| random.below(most) as usize;
         let mut changes = Vec::new();
         for vmid in locked {
-            changes.push((millis(random, 1_500), vmid, Change::Unlock));
+            changes.push((entries(random, 40), vmid, Change::Unlock));
         }
         for _ in 0..=random.below(2) {
             let vmid = *random.pick(&guests);
-            let begin = millis(random, 200);
+            let begin = entries(random, 40);
             changes.push((begin, vmid, Change::Lock));
-            changes.push((begin + millis(random, 1_500), vmid, Change::Unlock));
+            changes.push((begin + 1 + entries(random, 20), vmid, Change::Unlock));
         }
-        changes.sort_by_key(|(time, ..)| *time);
+        changes.sort_by_key(|(entries, ..)| *entries);
         Self(changes)
     }
 
     /// Does it. Never ends: it goes on beside a run until that ends.
     pub(crate) async fn go_on_beside(&self, simulator: &Simulator) -> ! {
-        let begin = tokio::time::Instant::now();
-        for (time, vmid, change) in &self.0 {
-            tokio::time::sleep_until(begin + *time).await;
+        let begin = simulator.journal().len();
+        for (entries, vmid, change) in &self.0 {
+            while simulator.journal().len() < begin + entries {
+                tokio::time::sleep(LOOK).await;
+            }
             simulator.world(|world| {
                 let Some(guest) = world.guests.get_mut(vmid) else {
                     return;
