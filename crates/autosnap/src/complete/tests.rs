@@ -62,13 +62,13 @@ fn whatever_cannot_be_understood_offers_nothing() {
 #[test]
 fn names_of_others_cannot_break_lines() {
     let named = |word: &str, help: &str| Candidate::new(word, help);
-    let names = vec![
+    let offered = vec![
         named("a\nb\tc", "d\te\r\nf"),
         named("\u{1b}[2Jx", ""),
         named("a b c", "the same, once it is printed"),
         named("", "nothing"),
     ];
-    assert_eq!(printed(names), "a b c\td e  f\n [2Jx\t\n");
+    assert_eq!(printed(offered), "a b c\td e  f\n [2Jx\t\n");
 }
 
 #[test]

@@ -39,8 +39,13 @@ impl Console {
 
     /// Who tells the journal of a run, if stderr leads there.
     pub fn journal(&self) -> Option<JournalReport> {
-        let leads_there = self.journal.is_some();
-        leads_there.then(|| JournalReport::new(self.clone()))
+        self.leads_to_journal()
+            .then(|| JournalReport::new(self.clone()))
+    }
+
+    /// Whether stderr leads to the journal.
+    pub(super) fn leads_to_journal(&self) -> bool {
+        self.journal.is_some()
     }
 
     /// A console whose errors go to that journal.
@@ -79,7 +84,7 @@ impl Console {
     /// Writes one line to stderr, or to the journal with a priority if that is where stderr leads.
     /// If that fails too, nobody is left to be told.
     pub fn error(&self, line: &str) {
-        if self.journal.is_some() {
+        if self.leads_to_journal() {
             self.tell(&Entry::new(Priority::of_line(line), line));
         } else {
             self.line(line);

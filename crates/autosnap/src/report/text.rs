@@ -251,7 +251,7 @@ impl Sink for Text {
                 self.seen = *seen;
             }
             // The journal's report sends these with fields.
-            Event::Warned(_) | Event::NameNotKnown(_) if self.console.journal().is_some() => {}
+            Event::Warned(_) | Event::NameNotKnown(_) if self.console.leads_to_journal() => {}
             Event::Warned(warning) | Event::NameNotKnown(warning) => {
                 self.console.error(&format!("WARNING: {warning}"));
             }
