@@ -8,7 +8,7 @@ use std::process::Command;
 use pve_sim::simulator::Simulator;
 use tempfile::TempDir;
 
-use crate::support::{SECRET, cluster_of, host, run, run_with, world};
+use crate::support::{SECRET, cluster_of, forget_logins, host, run, run_with, world};
 
 /// Calls the function as bash does, which has cut the line at `=`, `:` and `@`.
 #[cfg(target_os = "linux")]
@@ -86,13 +86,7 @@ impl Stage {
             // A machine that is busy must not make a difference.
             .env("CV4PVE_COMPLETE_PATIENCE", "60000")
             .current_dir(self.folder.path());
-        for name in [
-            "CV4PVE_API_TOKEN",
-            "CV4PVE_PASSWORD",
-            "CREDENTIALS_DIRECTORY",
-        ] {
-            command.env_remove(name);
-        }
+        forget_logins(&mut command);
         command
     }
 

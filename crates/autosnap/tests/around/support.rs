@@ -73,6 +73,12 @@ pub(crate) fn host(simulator: &Simulator) -> String {
 /// The program, without anything of this process' environment that it would heed.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("cv4pve-autosnap"));
+    forget_logins(&mut command);
+    command
+}
+
+/// Leaves out the logins of this process' environment.
+pub(crate) fn forget_logins(command: &mut Command) {
     for name in [
         "CV4PVE_API_TOKEN",
         "CV4PVE_PASSWORD",
@@ -80,7 +86,6 @@ pub(crate) fn program() -> Command {
     ] {
         command.env_remove(name);
     }
-    command
 }
 
 /// The program with a token of the cluster, which comes from the environment.
