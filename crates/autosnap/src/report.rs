@@ -7,6 +7,7 @@
 mod check;
 mod console;
 mod fingerprint;
+mod guests;
 mod journal;
 mod json;
 mod plan;

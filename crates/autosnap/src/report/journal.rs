@@ -9,14 +9,14 @@ mod wire;
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, Header};
-use autosnap_core::guest::{Guest, Vmid};
+use autosnap_core::guest::Vmid;
 use autosnap_core::outcome::{ExitStatus, Outcome};
-use autosnap_core::plan::{Decision, GuestPlan, Plan};
+use autosnap_core::plan::Decision;
 
+use super::guests::Guests;
 use super::units::{counted, seconds};
 use super::words::full_name;
 use super::{Console, Sink, words};
@@ -28,10 +28,7 @@ pub(super) use wire::{Entry, Journal, Priority};
 pub struct JournalReport {
     console: Console,
     header: Option<Header>,
-    /// The selected guests, as long as there is no plan.
-    selected: Arc<[Guest]>,
-    plan: Option<Arc<Plan>>,
-    positions: HashMap<Vmid, usize>,
+    guests: Guests,
     done: HashMap<Vmid, Done>,
     outcome: Outcome,
     /// What ended the run early, or kept it from beginning.
@@ -51,29 +48,16 @@ impl JournalReport {
         Self {
             console,
             header: None,
-            selected: Arc::default(),
-            plan: None,
-            positions: HashMap::new(),
+            guests: Guests::default(),
             done: HashMap::new(),
             outcome: Outcome::default(),
             broken: None,
         }
     }
 
-    /// The guest, as the plan has it if there is one.
-    fn guest(&self, vmid: Vmid) -> Option<&Guest> {
-        let planned = self.plan(vmid).map(|plan| &plan.guest);
-        planned.or_else(|| self.selected.get(*self.positions.get(&vmid)?))
-    }
-
-    fn plan(&self, vmid: Vmid) -> Option<&GuestPlan> {
-        let position = *self.positions.get(&vmid)?;
-        self.plan.as_ref()?.guests.get(position)
-    }
-
     /// The name of the guest's new snapshot, if one was planned.
     fn new_snapshot(&self, vmid: Vmid) -> Option<String> {
-        match &self.plan(vmid)?.decision {
+        match &self.guests.plan(vmid)?.decision {
             Decision::Proceed(steps) => Some(steps.creation.as_ref()?.name.to_string()),
             Decision::Skip(_) | Decision::Refuse(_) => None,
         }
@@ -94,7 +78,7 @@ impl JournalReport {
 
     /// An entry of a guest.
     fn guest_entry(&self, vmid: Vmid, priority: Priority, text: &str) -> Entry {
-        let guest = self.guest(vmid);
+        let guest = self.guests.get(vmid);
         let name = guest.map_or_else(String::new, |guest| format!(" {}", full_name(guest)));
         self.entry(priority, &format!("VM {vmid}{name}: {text}"))
             .with("VMID", &vmid.to_string())
@@ -145,7 +129,7 @@ impl JournalReport {
 
     /// How a guest has ended, in words.
     fn said(&self, vmid: Vmid, end: &GuestEnd, done: &Done) -> String {
-        match (end, self.plan(vmid)) {
+        match (end, self.guests.plan(vmid)) {
             (GuestEnd::Skipped(skip), _) => words::skip(skip),
             (GuestEnd::Refused(refusal), Some(plan)) => {
                 words::refusal(&plan.guest, refusal).short()
@@ -217,9 +201,9 @@ impl JournalReport {
     fn summary(&self, header: &Header) -> String {
         let outcome = &self.outcome;
         let mut text = format!("{} {}: ", header.command, header.label);
-        if self.plan.is_some() && header.dry_run {
+        if self.guests.are_planned() && header.dry_run {
             text.push_str("dry run, nothing was changed");
-        } else if self.plan.is_some() || self.broken.is_none() {
+        } else if self.guests.are_planned() || self.broken.is_none() {
             _ = write!(
                 text,
                 "{} created, {} removed; guests: {} done, {} skipped, {} failed",
@@ -248,17 +232,8 @@ impl Sink for JournalReport {
                 let message = format!("WARNING: {warning}");
                 self.console.tell(&self.entry(Priority::Warning, &message));
             }
-            Event::Selected { guests, .. } => {
-                let guests_at = guests.iter().enumerate();
-                self.positions = guests_at.map(|(at, guest)| (guest.vmid, at)).collect();
-                self.selected = Arc::clone(guests);
-            }
-            Event::Planned(plan) => {
-                self.selected = Arc::default();
-                let guests = plan.guests.iter().enumerate();
-                self.positions = guests.map(|(at, plan)| (plan.guest.vmid, at)).collect();
-                self.plan = Some(Arc::clone(plan));
-            }
+            Event::Selected { guests, .. } => self.guests.selected(guests),
+            Event::Planned(plan) => self.guests.planned(plan),
             Event::HookRan(run) if !run.end.is_success() => self.hook_failed(run.vmid, run.phase),
             Event::Created { vmid, .. } => self.done.entry(*vmid).or_default().created = true,
             Event::Removed { vmid, name, .. } => {
@@ -304,7 +279,7 @@ impl Sink for JournalReport {
 mod tests {
     use std::os::unix::net::UnixDatagram;
 
-    use autosnap_core::guest::{GuestKind, GuestStatus};
+    use autosnap_core::guest::{Guest, GuestKind, GuestStatus};
 
     use super::*;
 

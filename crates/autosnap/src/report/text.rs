@@ -8,11 +8,12 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun};
-use autosnap_core::guest::{Guest, Vmid};
+use autosnap_core::guest::Vmid;
 use autosnap_core::outcome::Outcome;
-use autosnap_core::plan::{GuestPlan, Plan};
+use autosnap_core::plan::Plan;
 use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
 
+use super::guests::Guests;
 use super::units::{boolean, bytes, counted, decimals, time_span};
 use super::{Console, Sink, plan, words};
 use crate::hook::Phase;
@@ -22,11 +23,9 @@ use crate::hook::Phase;
 pub struct Text {
     console: Console,
     header: Option<Header>,
-    plan: Option<Arc<Plan>>,
-    positions: HashMap<Vmid, usize>,
+    guests: Guests,
     blocks: HashMap<Vmid, String>,
-    /// The selected guests, as long as there is no plan, and how many guests the login sees in all.
-    selected: Arc<[Guest]>,
+    /// How many guests the login sees in all.
     seen: usize,
     /// Guests of which something was created or removed.
     begun: HashSet<Vmid>,
@@ -40,10 +39,8 @@ impl Text {
         Self {
             console,
             header: None,
-            plan: None,
-            positions: HashMap::new(),
+            guests: Guests::default(),
             blocks: HashMap::new(),
-            selected: Arc::default(),
             seen: 0,
             begun: HashSet::new(),
             outcome: Outcome::default(),
@@ -58,14 +55,7 @@ impl Text {
     }
 
     fn planned(&mut self, plan: &Arc<Plan>) {
-        self.positions = plan
-            .guests
-            .iter()
-            .enumerate()
-            .map(|(index, guest)| (guest.guest.vmid, index))
-            .collect();
-        self.plan = Some(Arc::clone(plan));
-        self.selected = Arc::default();
+        self.guests.planned(plan);
         let header = self.header.as_ref();
         if plan.guests.is_empty() {
             let selection = header.map_or("", |header| header.selection.as_str());
@@ -74,17 +64,6 @@ impl Text {
         if header.is_some_and(|header| header.dry_run) {
             self.console.out(&plan::text(plan, self.debug));
         }
-    }
-
-    /// The guest, as the plan has it if there is one.
-    fn guest(&self, vmid: Vmid) -> Option<&Guest> {
-        let planned = self.guest_plan(vmid).map(|plan| &plan.guest);
-        planned.or_else(|| self.selected.get(*self.positions.get(&vmid)?))
-    }
-
-    fn guest_plan(&self, vmid: Vmid) -> Option<&GuestPlan> {
-        let position = *self.positions.get(&vmid)?;
-        self.plan.as_ref()?.guests.get(position)
     }
 
     /// In a dry run with `--debug`, says that the hook would be called.
@@ -135,7 +114,7 @@ impl Text {
             GuestEnd::Done | GuestEnd::Failed => self.line(vmid, &worked),
             GuestEnd::Skipped(skip) => self.line(vmid, &words::skip(skip)),
             GuestEnd::Refused(refusal) => {
-                let Some(plan) = self.guest_plan(vmid) else {
+                let Some(plan) = self.guests.plan(vmid) else {
                     return;
                 };
                 for line in words::refusal(&plan.guest, refusal).lines() {
@@ -157,14 +136,15 @@ impl Text {
                 self.line(vmid, &format!("Left out: {why}"));
             }
         }
-        let mut block = self.guest(vmid).map(plan::head).unwrap_or_default();
+        let mut block = self.guests.get(vmid).map(plan::head).unwrap_or_default();
         block.push_str(&self.blocks.remove(&vmid).unwrap_or_default());
         self.console.out(&block);
     }
 
     fn started(&mut self, vmid: Vmid) {
         let notes: Vec<String> = self
-            .guest_plan(vmid)
+            .guests
+            .plan(vmid)
             .iter()
             .flat_map(|plan| &plan.notes)
             .map(|note| words::note(vmid, note))
@@ -205,7 +185,7 @@ impl Text {
             );
         }
         for failed in &outcome.failed {
-            let Some(guest) = self.guest(failed.vmid) else {
+            let Some(guest) = self.guests.get(failed.vmid) else {
                 continue;
             };
             let name = words::full_name(guest);
@@ -245,9 +225,7 @@ impl Sink for Text {
                 self.console.out(&opening);
             }
             Event::Selected { guests, seen } => {
-                let numbered = guests.iter().enumerate();
-                self.positions = numbered.map(|(at, guest)| (guest.vmid, at)).collect();
-                self.selected = Arc::clone(guests);
+                self.guests.selected(guests);
                 self.seen = *seen;
             }
             // The journal's report sends these with fields.
