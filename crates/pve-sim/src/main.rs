@@ -155,20 +155,35 @@ fn serve(options: Serve) -> Result<()> {
     Ok(())
 }
 
-/// Returns on SIGTERM, or when somebody presses Ctrl-C.
+/// Returns on SIGTERM (on Unix), or when somebody presses Ctrl-C.
 fn wait_for_the_end() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
+        let terminate = terminated()?;
         tokio::select! {
-            _ = terminate.recv() => Ok(()),
+            () = terminate => Ok(()),
             pressed = tokio::signal::ctrl_c() => pressed.context("cannot wait for signals"),
         }
     })
+}
+
+#[cfg(unix)]
+fn terminated() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        terminate.recv().await;
+    })
+}
+
+/// There is no such signal.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as where there is one")]
+fn terminated() -> Result<impl Future<Output = ()>> {
+    Ok(std::future::pending())
 }
 
 fn worlds(options: &Serve) -> Result<(Value, Value)> {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The journal as tests and other programs use it: what goes in comes out, from memory and file.
 
-use std::path::Path;
-
 use pve_sim::journal::{Action, Entry, Journal, Moment, Mutation, Request, Task};
 
 fn moment(at: f64) -> Moment {
@@ -163,7 +161,7 @@ fn trouble_with_the_file_is_told() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_remembered() {
-    let full = Journal::to_file(Path::new("/dev/full")).unwrap();
+    let full = Journal::to_file(std::path::Path::new("/dev/full")).unwrap();
     full.record(task());
     assert!(full.failure().is_some());
 }

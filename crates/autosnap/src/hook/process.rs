@@ -9,7 +9,7 @@
 //! | waits for input | reads the end of a file at once, for its stdin is null |
 //!
 //! The process group is signalled only while its leader is not yet reaped: until then its number cannot be given to
-//! somebody else. Windows has no groups; there only the hook itself is ended.
+//! somebody else. Windows has no groups; there `taskkill /T` ends the hook and the processes below it, at once.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -182,11 +182,30 @@ impl Group {
         Self { child, over: false }
     }
 
+    /// Ends the hook and what it started. There is nothing like SIGTERM that reaches a process without a window.
     async fn end(&mut self, _grace: Duration) {
+        if let Some(id) = self.child.id() {
+            let _without_it_the_hook_alone = timeout(BURIAL, end_tree(id)).await;
+        }
         // Fails only for a process that has ended already.
         let _ended = self.child.start_kill();
         self.over = timeout(BURIAL, self.child.wait()).await.is_ok();
     }
+}
+
+/// Has Windows' own tool end a process and those below it. The number is not given to another process meanwhile, as the
+/// caller holds a handle.
+#[cfg(windows)]
+async fn end_tree(id: u32) -> io::Result<ExitStatus> {
+    let root = std::env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into());
+    Command::new(std::path::Path::new(&root).join(r"System32\taskkill.exe"))
+        .args(["/T", "/F", "/PID", &id.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .status()
+        .await
 }
 
 /// The reading end of the hook's output.

@@ -18,3 +18,5 @@ mod overlap;
 #[cfg(unix)]
 mod setup;
 mod support;
+#[cfg(windows)]
+mod windows;

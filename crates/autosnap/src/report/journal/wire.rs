@@ -185,8 +185,9 @@ mod platform {
 mod platform {
     use std::ffi::OsStr;
 
+    /// There is none.
     #[derive(Debug)]
-    pub(super) struct Socket;
+    pub(super) enum Socket {}
 
     impl Socket {
         pub(super) fn open(_path: &OsStr) -> Option<Self> {
@@ -194,7 +195,7 @@ mod platform {
         }
 
         pub(super) fn send(&self, _bytes: &[u8]) -> bool {
-            false
+            match *self {}
         }
     }
 
