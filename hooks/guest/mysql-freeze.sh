@@ -8,7 +8,8 @@
 # the session ends by itself, so that the database is never blocked for good.
 #
 #   MYSQL_FREEZE_LIMIT    seconds after which the lock goes by itself, default 60
-#   MYSQL_FREEZE_WAIT     seconds to wait for the lock, default 10; then the freeze is refused
+#   MYSQL_FREEZE_WAIT     seconds to wait for the lock, default 10; then this fails. Debian's fsfreeze-hook notes that in
+#                         /var/log/qga-fsfreeze-hook.log and goes on, so that the snapshot is taken all the same
 #   MYSQL_FREEZE_FOLDER   where to keep notes in between, default /run/cv4pve-mysql-freeze; must not be on a disk
 #
 # The client logs in as its option files say; as root on Debian and Ubuntu that works as it is.

@@ -35,7 +35,7 @@ fn role_user_and_token_come_in_the_order_pve_needs() {
             "pveum acl modify / --users autosnap@pve --roles Autosnap",
             "pveum user token add autosnap@pve nightly --privsep 1",
             "pveum acl modify / --tokens 'autosnap@pve!nightly' --roles Autosnap",
-            "install -d -m 0700 '/etc/cv4pve-autosnap'",
+            "mkdir -p '/etc/cv4pve-autosnap'",
             "( umask 077; touch '/etc/cv4pve-autosnap/api-token' )",
         ]
     );

@@ -53,7 +53,7 @@ fn closing(plan: &Plan) -> String {
         .to_owned();
     write_line(&mut text, &format!("#   {}=VALUE", plan.token()));
     if let Some(folder) = folder {
-        write_line(&mut text, &format!("install -d -m 0700 {}", quoted(folder)));
+        write_line(&mut text, &format!("mkdir -p {}", quoted(folder)));
     }
     write_line(&mut text, &format!("( umask 077; touch {token_file} )"));
     text.push_str("\n# Then see whether anything is missing:\n");

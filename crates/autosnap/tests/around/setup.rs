@@ -10,9 +10,9 @@ fn what_is_printed_is_a_shell_script() {
     let (status, stdout, stderr) = run(program().args(["setup", "--path=/pool/prod,/vms/100"]));
     assert_eq!((status, stderr.as_str()), (0, ""));
     let folder = tempfile::tempdir().unwrap();
-    // `pveum` and `install` say what they were called with instead of doing it.
+    // `pveum` says what it was called with instead of doing it; no folder or file is made.
     let script =
-        format!("pveum() {{ echo \"$@\"; }}; install() {{ :; }}; touch() {{ :; }}\n{stdout}");
+        format!("pveum() {{ echo \"$@\"; }}; mkdir() {{ :; }}; touch() {{ :; }}\n{stdout}");
     let output = Command::new("/bin/sh")
         .current_dir(folder.path())
         .args(["-eu", "-c", &script])

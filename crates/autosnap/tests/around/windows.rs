@@ -48,10 +48,8 @@ fn a_batch_file_is_told_of_the_guest_and_its_exit_code_is_reported() {
         stdout.contains("told: snap-create-pre 100 web01"),
         "{stdout}{stderr}"
     );
-    assert!(
-        format!("{stdout}{stderr}").contains("exit code 3"),
-        "{status} {stdout}{stderr}"
-    );
+    assert!(stdout.contains("Script return code: 3"), "{stdout}{stderr}");
+    assert_eq!(status, 0, "{stdout}{stderr}");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn every_exit_status_is_explained() {
     }
 }
 
-/// A heading in backticks is a message; `…` in it stands for what differs.
+/// A heading in backticks is a message, or several; `…` in it stands for what differs.
 #[test]
 fn every_message_that_is_explained_exists() {
     let sources = sources();
@@ -93,7 +93,8 @@ fn every_message_that_is_explained_exists() {
     for heading in headings {
         let message = heading.trim_end_matches('`');
         for part in message
-            .split('…')
+            .split("`, `")
+            .flat_map(|message| message.split('…'))
             .map(str::trim)
             .filter(|part| !part.is_empty())
         {
