@@ -143,6 +143,7 @@ impl Run<'_> {
     }
 
     /// The program has not ended yet.
+    #[cfg(target_os = "linux")]
     pub(crate) fn goes_on(&self) -> bool {
         !self.end.is_finished()
     }
