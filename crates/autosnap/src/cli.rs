@@ -250,6 +250,7 @@ fn run_job(
 ) -> Result<ExitStatus, Fault> {
     let connection = connection(root, arguments)?;
     let console = Console::with_bar(!settings.dry_run && !settings.debug);
+    further::tell_zone(now, &console);
     block_on(async {
         let ClientOptions {
             endpoints, trust, ..

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The commands around the job (`check`, `setup`, `fingerprint`), and what surrounds a run: the
-//! lock against overlapping ones, the notice about unchecked certificates.
+//! lock against overlapping ones, the notices about unchecked certificates and unknown time zones.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
 use autosnap_core::outcome::ExitStatus;
+use jiff::Zoned;
 use pve_client::{Client, Endpoint, Trust};
 
 use super::{block_on, connection};
@@ -140,6 +141,19 @@ pub(super) fn tell_trust(trust: &Trust, client: &Client, root: &RootArgs, consol
     let shown = client.peer_fingerprint();
     if let Some(text) = fingerprint::notice(trust, shown, &endpoint, somebody_reads) {
         console.error(&format!("NOTICE: {text}"));
+    }
+}
+
+/// Names carry local time. Where the zone that was asked for is not known, as in a container without time zones, the
+/// clock is that of UTC, and nothing else would show it.
+pub(super) fn tell_zone(now: &Zoned, console: &Console) {
+    let asked = std::env::var_os("TZ").filter(|zone| !zone.is_empty());
+    if let (true, Some(zone)) = (now.time_zone().is_unknown(), asked) {
+        console.error(&format!(
+            "WARNING: the time zone '{}' of the variable TZ is not known here, so names carry UTC; install tzdata, or mount \
+             /usr/share/zoneinfo",
+            zone.display()
+        ));
     }
 }
 

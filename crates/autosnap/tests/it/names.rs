@@ -59,6 +59,34 @@ fn names_are_made_of_label_and_format() {
 }
 
 #[test]
+fn a_time_zone_that_is_not_known_is_told() {
+    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    for (zone, known) in [
+        ("Nowhere/Nothing", false),
+        ("", true),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", true),
+    ] {
+        let mut command = lab.command();
+        command
+            .env("TZ", zone)
+            .arg(format!("--host={}", lab.host()))
+            .args(["--api-token=file:token", "--vmid=100"])
+            .args(["snap", "--label=x", "--keep=1", "--dry-run"]);
+        let run = lab.finish(command);
+        run.assert_status(0);
+        let warned =
+            "WARNING: the time zone 'Nowhere/Nothing' of the variable TZ is not known here";
+        assert_eq!(
+            run.stderr.starts_with(warned),
+            !known,
+            "{zone}: {}",
+            run.stderr
+        );
+        assert_eq!(run.stderr.is_empty(), known, "{zone}: {}", run.stderr);
+    }
+}
+
+#[test]
 fn names_are_english_and_of_local_time() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
     let mut command = lab.command();
