@@ -37,12 +37,16 @@ freeze() {
     (umask 077 && mkdir -p "$folder") || exit 1
     mkfifo "$folder/input" || exit 1
 
-    "$client" --batch --skip-column-names --unbuffered <"$folder/input" >"$folder/output" 2>&1 &
-    # One process, so that killing it closes the input: the shell that opens it becomes the sleep. It keeps nothing else
-    # open, so that the agent does not wait for it.
-    (exec sleep "$limit" >"$folder/input" 2>/dev/null) </dev/null &
+    # Open before anybody starts, in both directions, so that nobody waits for the other side and the session cannot see
+    # an end that comes before the keeper.
+    exec 3<>"$folder/input"
+    "$client" --batch --skip-column-names --unbuffered <"$folder/input" >"$folder/output" 2>&1 3>&- &
+    # One process, so that killing it closes the input: the shell that inherits it becomes the sleep. It keeps nothing
+    # else open, so that the agent does not wait for it.
+    (exec sleep "$limit" >&3 2>/dev/null 3>&-) </dev/null &
     echo $! >"$folder/keeper"
-    echo "FLUSH TABLES WITH READ LOCK; SELECT 'locked';" >"$folder/input"
+    echo "FLUSH TABLES WITH READ LOCK; SELECT 'locked';" >&3
+    exec 3>&-
 
     waited=0
     until grep -q '^locked$' "$folder/output" 2>/dev/null; do

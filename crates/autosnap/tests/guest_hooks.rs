@@ -42,6 +42,24 @@ fn mysql_is_locked_from_freeze_to_thaw() {
     assert!(!machine.notes().exists());
 }
 
+/// The session saw the end of its input, and gave the lock back, where the keeper of that input started later than it.
+#[test]
+fn the_lock_is_held_however_slowly_its_keeper_starts() {
+    std::thread::scope(|scope| {
+        for _ in 0..24 {
+            scope.spawn(|| {
+                let machine = Machine::with_program("mysql", MYSQL);
+                mkfifo(&machine.folder.path().join("ended"));
+                assert!(machine.hook("mysql-freeze.sh", "freeze").status.success());
+                let log = machine.log();
+                assert_eq!(log, "FLUSH TABLES WITH READ LOCK; SELECT 'locked';\n");
+                assert!(machine.hook("mysql-freeze.sh", "thaw").status.success());
+                fs::read(machine.folder.path().join("ended")).unwrap();
+            });
+        }
+    });
+}
+
 #[test]
 fn the_lock_goes_by_itself_when_thaw_never_comes() {
     let mut machine = Machine::with_program("mysql", MYSQL);
