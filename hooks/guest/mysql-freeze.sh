@@ -21,9 +21,12 @@ patience=${MYSQL_FREEZE_WAIT:-10}
 folder=${MYSQL_FREEZE_FOLDER:-/run/cv4pve-mysql-freeze}
 
 thaw() {
-    # The keeper holds the session's input open; without it the session sees the end and leaves.
+    # The keeper holds the session's input open; without it the session sees the end and leaves. One that has left by
+    # itself may have passed its number on to somebody else.
     if [ -f "$folder/keeper" ]; then
-        kill "$(cat "$folder/keeper")" 2>/dev/null
+        keeper=$(cat "$folder/keeper")
+        # shellcheck disable=SC3013 # The shells of Linux know -ef: dash, bash and that of busybox.
+        [ "/proc/$keeper/fd/1" -ef "$folder/input" ] && kill "$keeper" 2>/dev/null
     fi
     rm -rf "$folder"
 }
@@ -45,7 +48,8 @@ freeze() {
     # else open, so that the agent does not wait for it.
     (exec sleep "$limit" >&3 2>/dev/null 3>&-) </dev/null &
     echo $! >"$folder/keeper"
-    echo "FLUSH TABLES WITH READ LOCK; SELECT 'locked';" >&3
+    # Who waits for the lock makes all writers wait behind: so the server gives up with us.
+    echo "SET SESSION lock_wait_timeout=$patience; FLUSH TABLES WITH READ LOCK; SELECT 'locked';" >&3
     exec 3>&-
 
     waited=0

@@ -2,7 +2,7 @@
 //! The commands around the job (`check`, `setup`, `fingerprint`), and what surrounds a run: the
 //! lock against overlapping ones, the notices about unchecked certificates and unknown time zones.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
 
 use autosnap_core::outcome::ExitStatus;
@@ -147,7 +147,7 @@ pub(super) fn tell_trust(trust: &Trust, client: &Client, root: &RootArgs, consol
 /// Names carry local time. Where the zone that was asked for is not known, as in a container without time zones, the
 /// clock is that of UTC, and nothing else would show it.
 pub(super) fn tell_zone(now: &Zoned, console: &Console) {
-    let asked = std::env::var_os("TZ").filter(|zone| !zone.is_empty());
+    let asked = std::env::var_os("TZ").filter(|zone| !zone.is_empty() && !is_utc(zone));
     if let (true, Some(zone)) = (now.time_zone().is_unknown(), asked) {
         console.error(&format!(
             "WARNING: the time zone '{}' of the variable TZ is not known here, so names carry UTC; install tzdata, or mount \
@@ -155,6 +155,16 @@ pub(super) fn tell_zone(now: &Zoned, console: &Console) {
             zone.display()
         ));
     }
+}
+
+/// Whether a value of TZ asks for UTC in one of its names; without a description of the world's zones these are not
+/// known either.
+fn is_utc(zone: &OsStr) -> bool {
+    let zone = zone.to_string_lossy().to_lowercase();
+    let name = zone.trim_start_matches(':');
+    let name = name.rsplit_once("zoneinfo/").map_or(name, |(_, name)| name);
+    let name = name.trim_start_matches("etc/");
+    ["utc", "gmt", "uct", "zulu", "universal", "greenwich"].contains(&name)
 }
 
 #[cfg(test)]
@@ -165,6 +175,23 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
+
+    #[test]
+    fn utc_is_recognised_where_no_zones_are_known() {
+        for zone in [
+            "UTC",
+            "utc",
+            ":UTC",
+            "Etc/UTC",
+            "GMT",
+            ":/usr/share/zoneinfo/Etc/UTC",
+        ] {
+            assert!(is_utc(OsStr::new(zone)), "{zone}");
+        }
+        for zone in ["Europe/Rome", "UTC-3", "Etc/GMT+5", "/etc/localtime"] {
+            assert!(!is_utc(OsStr::new(zone)), "{zone}");
+        }
+    }
 
     /// Signs on with that password, just typed for a file that does not exist, and says how that
     /// ended and what the file holds then.

@@ -9,7 +9,8 @@
 //! | waits for input | reads the end of a file at once, for its stdin is null |
 //!
 //! The process group is signalled only while its leader is not yet reaped: until then its number cannot be given to
-//! somebody else. Windows has no groups; there `taskkill /T` ends the hook and the processes below it, at once.
+//! somebody else. Windows has no groups; there `taskkill /T` ends the hook and the processes below it, at once; a
+//! run that is left in the middle ends the hook alone.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -27,6 +28,11 @@ const DRAIN: Duration = Duration::from_millis(100);
 
 /// How long to wait for the kernel to bury a killed process; one that is stuck in the kernel is left to it.
 const BURIAL: Duration = Duration::from_secs(1);
+
+/// How long Windows' own tool may take to end a hook and what it has started: on a busy machine its start is looked at by
+/// scanners first.
+#[cfg(windows)]
+const TREE: Duration = Duration::from_secs(10);
 
 /// How often a hook asked to end is looked at. A look must not reap it, and nothing but asking tells without reaping.
 #[cfg(unix)]
@@ -185,7 +191,7 @@ impl Group {
     /// Ends the hook and what it started. There is nothing like SIGTERM that reaches a process without a window.
     async fn end(&mut self, _grace: Duration) {
         if let Some(id) = self.child.id() {
-            let _without_it_the_hook_alone = timeout(BURIAL, end_tree(id)).await;
+            let _without_it_the_hook_alone = timeout(TREE, end_tree(id)).await;
         }
         // Fails only for a process that has ended already.
         let _ended = self.child.start_kill();
