@@ -182,7 +182,7 @@ fn wait_for_the_end(pipe: &Path) {
     let pipe = pipe.to_owned();
     std::thread::spawn(move || sender.send(fs::read(pipe)));
     let heard = ended.recv_timeout(Duration::from_secs(60));
-    heard.expect("the session ends").unwrap();
+    heard.expect("the session ends").expect("a readable pipe");
 }
 
 fn mkfifo(path: &Path) {
