@@ -201,10 +201,11 @@ pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// Whether it cannot be the value of the option before it; `--` ends the options and is no value either.
 fn is_option(options: &Options, argument: &OsString) -> bool {
     argument.to_str().is_some_and(|text| {
         let name = split(text).0;
-        options.contains_key(name) || matches!(name, "-h" | "--help" | "-V" | "--version")
+        options.contains_key(name) || matches!(name, "-h" | "--help" | "-V" | "--version" | "--")
     })
 }
 
@@ -322,6 +323,12 @@ mod tests {
         check("snap --frobnicate x", "snap --frobnicate x");
         check("--frobnicate=x snap", "snap --frobnicate=x");
         check("snap -- --host h", "snap -- --host h");
+    }
+
+    #[test]
+    fn the_end_of_the_options_is_no_value() {
+        check("--nope --host -- snap", "--nope -- snap");
+        check("snap --host -- x", "snap --host -- x");
     }
 
     proptest! {
