@@ -24,7 +24,7 @@ use crate::types::{
     ClusterStatus, GuestConfig, GuestKind, NewSnapshot, NodeStorage, Permissions, ReplicationJob,
     Resource, SnapshotListing, TaskEntry, TaskFilter, TaskStatus, Version,
 };
-use crate::upid::Upid;
+use crate::upid::{Upid, UpidError};
 use crate::watch::Watch;
 
 /// A signed-on connection to a cluster. Cloning is cheap and shares everything.
@@ -173,7 +173,8 @@ impl Client {
             .with("snapname", snapshot.name.as_str())
             .with_some("description", description)
             .with_some("vmstate", memory);
-        self.start(&call).await
+        let task_type = kind.creation_task_type();
+        self.start(&call, node, task_type, vmid).await
     }
 
     /// `DELETE …/snapshot/{name}`: starts removing a snapshot. `force` drops it from the
@@ -188,7 +189,8 @@ impl Client {
     ) -> Result<Upid, Error> {
         let call = guest_call(Method::Delete, node, kind, vmid, &["snapshot", name])
             .with_some("force", force.then_some("1"));
-        self.start(&call).await
+        let task_type = kind.removal_task_type();
+        self.start(&call, node, task_type, vmid).await
     }
 
     /// `GET /nodes/{node}/tasks/{upid}/status`.
@@ -285,12 +287,28 @@ impl Client {
         Ok(self.read::<List<T>>(call).await?.0)
     }
 
-    /// Sends what starts a task. An answer without a UPID leaves open what happened.
-    async fn start(&self, call: &Call) -> Result<Upid, Error> {
+    /// Sends a request that starts a task. A reply without a UPID, or with the UPID of another task,
+    /// does not show whether the request was carried out.
+    async fn start(
+        &self,
+        call: &Call,
+        node: &str,
+        task_type: &str,
+        vmid: u32,
+    ) -> Result<Upid, Error> {
         let (text, endpoint) = self.session.ask::<String>(call).await?;
-        text.parse::<Upid>().map_err(|error| {
-            reply::not_understood(call, &endpoint, error.to_string(), Certainty::Unknown)
-        })
+        let unknown = |what| reply::not_understood(call, &endpoint, what, Certainty::Unknown);
+        let upid: Upid = text
+            .parse()
+            .map_err(|error: UpidError| unknown(error.to_string()))?;
+        let user = self.session.identity();
+        if upid.is_for(node, task_type, vmid, &user) {
+            return Ok(upid);
+        }
+        Err(unknown(format!(
+            "the reply names another task than the one requested \
+             (expected {task_type} of guest {vmid} on {node} by {user}): {upid}"
+        )))
     }
 }
 

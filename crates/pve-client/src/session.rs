@@ -69,6 +69,11 @@ impl Session {
         &self.transport
     }
 
+    /// The user or token, as PVE names it in tasks.
+    pub(crate) fn identity(&self) -> String {
+        self.credentials.identity()
+    }
+
     /// Sends a request and reads the `data` of its answer.
     pub(crate) async fn ask<T: DeserializeOwned>(
         &self,

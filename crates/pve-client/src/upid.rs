@@ -67,6 +67,17 @@ impl Upid {
     pub fn user(&self) -> &str {
         &self.text[self.user.0..self.user.1]
     }
+
+    /// Whether this is a task of this type, on this node, for this guest, started by this user or token.
+    ///
+    /// Letter case does not matter in the user: realms that ignore it (LDAP, AD) put their own spelling
+    /// into the UPID (`lookup_username` in `PVE/AccessControl.pm`).
+    pub fn is_for(&self, node: &str, task_type: &str, vmid: u32, user: &str) -> bool {
+        self.node() == node
+            && self.kind() == task_type
+            && self.id() == vmid.to_string()
+            && self.user().to_lowercase() == user.to_lowercase()
+    }
 }
 
 impl FromStr for Upid {

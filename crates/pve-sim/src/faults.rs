@@ -116,6 +116,32 @@ pub enum RequestFault {
     /// 500 `got no worker upid - start worker failed`; nothing was done. A real PVE under load
     /// answers so (`PVE/RESTEnvironment.pm`, `fork_worker`).
     StartFailed,
+    /// The request is not handled; the reply is the UPID of the task that was the last to succeed on that
+    /// node, whatever it did to whichever guest. Without such a task it is the UPID of one that nobody
+    /// started.
+    OtherTask,
+    /// The request is handled, and the list in the reply changed.
+    Listing(ListingFault),
+    /// The request is handled, and one piece of text in the reply's body replaced by another.
+    Edit {
+        /// The text; every occurrence is replaced.
+        find: String,
+        /// The replacement. Characters up to U+00FF are sent as one byte each, so that `\u00ff` is a byte
+        /// that UTF-8 does not have.
+        with: String,
+    },
+}
+
+/// What happens to the list in a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListingFault {
+    /// Every entry is there twice.
+    Doubled,
+    /// The second half is missing, and the entry `current` too.
+    Truncated,
+    /// All entries are missing.
+    Empty,
 }
 
 /// An answer that is not what came of the request.

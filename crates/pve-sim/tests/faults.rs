@@ -82,6 +82,8 @@ fn every_effect_can_be_written() {
         {"answer": {"status": 595, "reason": "No route to host"}},
         {"answer": {"status": 503, "reason": "busy", "body": {"data": null}}},
         {"lose_node": {"node": "pve2"}}, "expire_tickets", "start_failed",
+        "other_task", {"listing": "doubled"}, {"listing": "truncated"}, {"listing": "empty"},
+        {"edit": {"find": "web01", "with": "\u{ff}"}},
     ]);
     for effect in effects.as_array().into_iter().flatten() {
         let mut faults = faults(&json!({"requests": [{"effect": effect}]}));

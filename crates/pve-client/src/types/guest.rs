@@ -24,6 +24,22 @@ impl GuestKind {
             Self::Lxc => "lxc",
         }
     }
+
+    /// The type of the task that creates a snapshot (`PVE/API2/Qemu.pm`, `PVE/API2/LXC/Snapshot.pm`).
+    pub const fn creation_task_type(self) -> &'static str {
+        match self {
+            Self::Qemu => "qmsnapshot",
+            Self::Lxc => "vzsnapshot",
+        }
+    }
+
+    /// The type of the task that removes a snapshot.
+    pub const fn removal_task_type(self) -> &'static str {
+        match self {
+            Self::Qemu => "qmdelsnapshot",
+            Self::Lxc => "vzdelsnapshot",
+        }
+    }
 }
 
 impl fmt::Display for GuestKind {

@@ -17,6 +17,25 @@ pub(crate) fn upid_answer() -> Vec<u8> {
     proxied_answer(&format!(r#"{{"data":"{UPID}"}}"#))
 }
 
+/// The answer to any request that creates or removes a snapshot, by token or ticket.
+pub(crate) fn upid_answer_to(request: &Received) -> Vec<u8> {
+    let parts: Vec<&str> = request.line.split(['/', ' ']).collect();
+    let ["POST" | "DELETE", "", "nodes", node, kind, vmid, ..] = parts.as_slice() else {
+        panic!("{}", request.line);
+    };
+    let prefix = if *kind == "qemu" { "qm" } else { "vz" };
+    let action = if parts[0] == "POST" { "" } else { "del" };
+    let by_ticket = request.headers.contains("PVEAuthCookie=");
+    let user = if by_ticket {
+        "backup@pve"
+    } else {
+        "backup@pve!auto"
+    };
+    let upid =
+        format!("UPID:{node}:00004228:000620B9:6902CF35:{prefix}{action}snapshot:{vmid}:{user}:");
+    proxied_answer(&format!(r#"{{"data":"{upid}"}}"#))
+}
+
 /// Connects with a token.
 pub(crate) async fn connect(server: &Server) -> Client {
     Client::connect(options(vec![server.endpoint()], token()))

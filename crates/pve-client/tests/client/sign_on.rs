@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pve_client::{AuthenticationProblem, Client, Error, GuestKind};
 
-use crate::calls::{create, upid_answer};
+use crate::calls::{create, upid_answer_to};
 use crate::log;
 use crate::support::{
     Reaction, Received, SECRET, Server, answer, dead_endpoint, options, password, proxied_answer,
@@ -51,7 +51,7 @@ async fn ticket_server(
         }
         version(request).unwrap_or_else(|| match request.line.split(' ').next() {
             Some("GET") => Reaction::Answer(answer(r#"{"data":[]}"#)),
-            _ => Reaction::Answer(upid_answer()),
+            _ => Reaction::Answer(upid_answer_to(request)),
         })
     })
     .await

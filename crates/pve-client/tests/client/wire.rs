@@ -3,7 +3,7 @@
 
 use pve_client::{GuestKind, NewSnapshot};
 
-use crate::calls::{SNAPSHOTS, UPID, connect, create, server, upid_answer};
+use crate::calls::{SNAPSHOTS, UPID, connect, create, server, upid_answer, upid_answer_to};
 use crate::support::{Reaction, Server, answer, proxied_answer, version, with_head};
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn requests_look_as_pve_wants_them() {
                 .contains("authorization: PVEAPIToken=backup@pve!auto=")
         );
         assert!(!request.headers.to_lowercase().contains("transfer-encoding"));
-        Reaction::Answer(upid_answer())
+        Reaction::Answer(upid_answer_to(request))
     })
     .await;
     let client = connect(&server).await;
@@ -132,7 +132,7 @@ async fn requests_look_as_pve_wants_them() {
 
 #[tokio::test]
 async fn memory_is_asked_for_with_virtual_machines_only() {
-    let server = server(|_| Reaction::Answer(upid_answer())).await;
+    let server = server(|request| Reaction::Answer(upid_answer_to(request))).await;
     let client = connect(&server).await;
     let snapshot = NewSnapshot {
         name: "ram".into(),

@@ -14,6 +14,7 @@ use crate::faults::{OrderedAnswer, RequestFacts, RequestFault};
 use crate::world::Reach;
 
 use super::Shared;
+use super::alter;
 use super::params::{content_type, parameters};
 use super::read::Head;
 use super::respond::{Format, Response};
@@ -193,6 +194,9 @@ async fn before(shared: &Shared, fault: Option<&RequestFault>, releases: u64) ->
         | RequestFault::CutAnswer
         | RequestFault::Stall(_)
         | RequestFault::Answer(_)
+        | RequestFault::Listing(_)
+        | RequestFault::Edit { .. }
+        | RequestFault::OtherTask
         | RequestFault::StartFailed => None,
     }
 }
@@ -216,6 +220,16 @@ async fn after(handled: &mut Handled, fault: Option<&RequestFault>) {
             pause(answer.after.get()).await;
             handled.response = Some(ordered(answer));
         }
+        Some(RequestFault::Listing(fault)) => {
+            if let Some(response) = &mut handled.response {
+                alter::listing(response, *fault);
+            }
+        }
+        Some(RequestFault::Edit { find, with }) => {
+            if let Some(response) = &mut handled.response {
+                alter::edit(response, find, with);
+            }
+        }
         Some(
             RequestFault::Refuse
             | RequestFault::DropBefore
@@ -224,6 +238,7 @@ async fn after(handled: &mut Handled, fault: Option<&RequestFault>) {
             | RequestFault::Answer(_)
             | RequestFault::LoseNode { .. }
             | RequestFault::ExpireTickets
+            | RequestFault::OtherTask
             | RequestFault::StartFailed,
         )
         | None => {}
@@ -256,6 +271,12 @@ async fn call(
         Ok(_) if fault == Some(&RequestFault::StartFailed) => {
             let text = "got no worker upid - start worker failed".to_owned();
             Response::failure(&Failure::Died(text), Via::Daemon, Format::Json)
+        }
+        Ok(_) if fault == Some(&RequestFault::OtherTask) => {
+            let asked = path
+                .strip_prefix("/nodes/")
+                .and_then(|rest| rest.split('/').next());
+            alter::other_task(&mut shared.world(), asked.unwrap_or(node))
         }
         Ok(format) => match params {
             // The server's own catch-all, with the newline Perl ends a text with.

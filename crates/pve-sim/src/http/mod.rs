@@ -7,6 +7,7 @@
 //! lines, HTTP/1.0 in answer to garbage, connections cut at any point. What is
 //! imitated is `PVE/APIServer/AnyEvent.pm` of pve-http-server 5.2.
 
+mod alter;
 mod connection;
 mod handle;
 mod latency;

@@ -64,13 +64,11 @@ impl Operation<'_> {
         }
     }
 
-    /// The type of the task in PVE (`PVE/API2/Qemu.pm`, `PVE/API2/LXC/Snapshot.pm`).
+    /// The type of the task in PVE.
     pub(super) fn task_type(&self, kind: GuestKind) -> &'static str {
-        match (self, kind) {
-            (Self::Create { .. }, GuestKind::Qemu) => "qmsnapshot",
-            (Self::Create { .. }, GuestKind::Lxc) => "vzsnapshot",
-            (Self::Remove { .. }, GuestKind::Qemu) => "qmdelsnapshot",
-            (Self::Remove { .. }, GuestKind::Lxc) => "vzdelsnapshot",
+        match self {
+            Self::Create { .. } => kind.creation_task_type(),
+            Self::Remove { .. } => kind.removal_task_type(),
         }
     }
 

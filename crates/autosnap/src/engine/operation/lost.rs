@@ -89,16 +89,20 @@ impl Engine {
             .duration_since(UNIX_EPOCH)
             .ok()?;
         let since = i64::try_from(since.as_secs()).ok()?.saturating_add(lead);
+        let (task_type, vmid) = (operation.task_type(place.kind), place.vmid.get());
         let filter = TaskFilter {
-            vmid: Some(place.vmid.get()),
+            vmid: Some(vmid),
             source: TaskSource::All,
             since: Some(since),
-            kind: Some(operation.task_type(place.kind).to_owned()),
+            kind: Some(task_type.to_owned()),
             limit: Some(10),
         };
         let tasks = self.client.node_tasks(&sending.node, &filter).await.ok()?;
         let mut tasks = tasks.into_iter().map(|task| task.upid);
-        tasks.find(|upid| upid.user() == self.options.identity && !place.followed.contains(upid))
+        tasks.find(|upid| {
+            upid.is_for(&sending.node, task_type, vmid, &self.options.identity)
+                && !place.followed.contains(upid)
+        })
     }
 }
 
