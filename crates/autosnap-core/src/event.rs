@@ -215,6 +215,8 @@ pub enum Cause {
     Timeout,
     /// The way to PVE.
     Connection,
+    /// We did not ask, because the guest's snapshots did not show what they must before a removal.
+    Unconfirmed,
 }
 
 /// What is known of the effect of something that failed.

@@ -396,24 +396,77 @@ pub enum DropReason {
     Replaced,
     /// With what is there now, the policy keeps it.
     KeptNow,
+    /// The list does not hold the snapshot that this run has taken.
+    NewNotListed,
+    /// The list holds the snapshot that this run has taken, but it is not complete.
+    NewIncomplete,
+    /// A snapshot with the name of the new one is there, but it was taken before this run asked for
+    /// it, is undated, or has another description: it is not the one that this run has taken.
+    NewIsAnother,
+}
+
+impl DropReason {
+    /// Whether the guest has failed: the run took a snapshot that the guest's list does not show.
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::Gone | Self::Replaced | Self::KeptNow => false,
+            Self::NewNotListed | Self::NewIncomplete | Self::NewIsAnother => true,
+        }
+    }
+}
+
+/// The snapshot that a run has just taken of a guest: what the guest's list must hold before
+/// anything is removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenSnapshot {
+    /// Its name.
+    pub name: SnapName,
+    /// The earliest `snaptime` it can have, in seconds since the epoch: the time of the request by
+    /// the server's clock, less a tolerance for clocks that differ.
+    pub not_before: i64,
+}
+
+impl TakenSnapshot {
+    /// Why a list is no proof that this snapshot exists; `None` if it is one.
+    fn missing_from(&self, listed: &[Snapshot]) -> Option<DropReason> {
+        let Some(entry) = listed
+            .iter()
+            .find(|snapshot| snapshot.name == self.name.as_str())
+        else {
+            return Some(DropReason::NewNotListed);
+        };
+        if entry.state != SnapshotState::Complete {
+            return Some(DropReason::NewIncomplete);
+        }
+        let is_it = entry.is_ours()
+            && entry
+                .taken_at
+                .is_some_and(|taken_at| taken_at >= self.not_before);
+        (!is_it).then_some(DropReason::NewIsAnother)
+    }
 }
 
 /// Which of the planned removals still hold, given a fresh list of the guest's snapshots, oldest
 /// first. A removal passes only if the very snapshot (name and `snaptime`) is still there and the
 /// policy, applied to the fresh list, removes it as well.
 ///
-/// `new` is the snapshot this run has just taken of the guest: it counts as the newest whatever the
-/// node's clock says, as it did in the plan.
+/// `new` is the snapshot that this run has just taken of the guest. It counts as the newest, as it
+/// did in the plan, and the list must hold it, complete and taken by this run; a list that does not
+/// confirms nothing, because it may be that of another guest, another cluster or another time.
 pub fn confirm_removals<'a>(
     planned: impl IntoIterator<Item = &'a Snapshot>,
     listed: &[Snapshot],
     policy: &KeepPolicy,
-    new: Option<&SnapName>,
+    new: Option<&TakenSnapshot>,
 ) -> Vec<Confirmation> {
-    let verdicts = retention::decide(listed, policy, new);
+    let new_is_missing = new.and_then(|new| new.missing_from(listed));
+    let verdicts = retention::decide(listed, policy, new.map(|new| &new.name));
     planned
         .into_iter()
-        .map(|snapshot| confirm(snapshot, listed, &verdicts))
+        .map(|snapshot| match new_is_missing {
+            Some(reason) => Confirmation::Drop(snapshot.clone(), reason),
+            None => confirm(snapshot, listed, &verdicts),
+        })
         .collect()
 }
 

@@ -24,6 +24,7 @@ use autosnap_core::guest::Vmid;
 use autosnap_core::plan::{Decision, GuestPlan, Plan};
 use autosnap_core::schedule::{JobId, Limits, Schedule, Work};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use jiff::Timestamp;
 use pve_client::{Client, Upid};
 use tokio::time::Instant;
 
@@ -158,6 +159,12 @@ impl Engine {
             weight: u32::try_from(weight).unwrap_or(u32::MAX),
             with_ram,
         }
+    }
+
+    /// The time of the host we talk to, in seconds since the epoch; ours where it does not say.
+    fn server_time(&self) -> i64 {
+        let lead = self.client.clock_difference().unwrap_or(0);
+        Timestamp::now().as_second().saturating_add(lead)
     }
 
     /// Why no removal may be started any more, if so.

@@ -274,7 +274,7 @@ fn a_removal_is_dropped_when_the_snapshot_is_gone_replaced_or_kept_now() {
     let new = new_name();
     let made = snapshot(new.as_str(), 99);
     let check = |listed: &[Snapshot], expected: &str| {
-        let confirmed = confirm_removals([&daily(1)], listed, &policy, Some(&new));
+        let confirmed = confirm_removals([&daily(1)], listed, &policy, Some(&taken(&new)));
         assert!(
             format!("{confirmed:?}").starts_with(expected),
             "{confirmed:?}"
@@ -288,6 +288,57 @@ fn a_removal_is_dropped_when_the_snapshot_is_gone_replaced_or_kept_now() {
     };
     check(&[replaced, daily(2), made.clone()], "[Drop(");
     check(&[daily(1), made], "[Drop(");
+}
+
+#[test]
+fn nothing_is_confirmed_by_a_list_without_the_new_snapshot_complete_and_of_this_run() {
+    let policy = snap(1).policy;
+    let new = TakenSnapshot {
+        name: new_name(),
+        not_before: 90,
+    };
+    let made = snapshot(new.name.as_str(), 99);
+    let check = |entry: Option<Snapshot>, expected: Option<DropReason>| {
+        let listed: Vec<Snapshot> = [daily(1), daily(2)].into_iter().chain(entry).collect();
+        let confirmed = confirm_removals([&daily(1), &daily(2)], &listed, &policy, Some(&new));
+        let reasons: Vec<Option<DropReason>> = confirmed
+            .into_iter()
+            .map(|one| match one {
+                Confirmation::Remove(_) => None,
+                Confirmation::Drop(_, reason) => Some(reason),
+            })
+            .collect();
+        assert_eq!(reasons, [expected; 2]);
+    };
+    check(Some(made.clone()), None);
+    check(None, Some(DropReason::NewNotListed));
+    for state in [SnapshotState::Preparing, SnapshotState::Deleting] {
+        let half = Snapshot {
+            state,
+            ..made.clone()
+        };
+        check(Some(half), Some(DropReason::NewIncomplete));
+    }
+    for taken_at in [Some(89), None] {
+        let older = Snapshot {
+            taken_at,
+            ..made.clone()
+        };
+        check(Some(older), Some(DropReason::NewIsAnother));
+    }
+    let foreign = Snapshot {
+        description: "by hand".to_owned(),
+        ..made
+    };
+    check(Some(foreign), Some(DropReason::NewIsAnother));
+}
+
+/// The new snapshot, taken at any time.
+fn taken(name: &SnapName) -> TakenSnapshot {
+    TakenSnapshot {
+        name: name.clone(),
+        not_before: 0,
+    }
 }
 
 fn any_snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
@@ -334,15 +385,17 @@ proptest! {
         let planned: Vec<Snapshot> = steps.removals().cloned().collect();
         let with_new = |mut list: Vec<Snapshot>| { list.push(snapshot(new.as_str(), 1000)); list };
 
-        let undisturbed = confirm_removals(&planned, &with_new(planned_for), &request.policy, Some(&new));
+        let undisturbed = confirm_removals(&planned, &with_new(planned_for), &request.policy, Some(&taken(&new)));
         let removed = |list: Vec<Confirmation>| list.into_iter().filter_map(|one| match one {
             Confirmation::Remove(snapshot) => Some(snapshot),
             Confirmation::Drop(..) => None,
         }).collect::<Vec<_>>();
         prop_assert_eq!(&removed(undisturbed), &planned);
 
+        let without_new = confirm_removals(&planned, &found_later, &request.policy, Some(&taken(&new)));
+        prop_assert_eq!(removed(without_new), []);
         let listed = with_new(found_later);
-        let later = removed(confirm_removals(&planned, &listed, &request.policy, Some(&new)));
+        let later = removed(confirm_removals(&planned, &listed, &request.policy, Some(&taken(&new))));
         prop_assert!(later.iter().all(|snapshot| planned.contains(snapshot) && snapshot.is_ours()));
         let counted = |list: &[Snapshot]| retention::decide(list, &request.policy, Some(&new)).into_iter()
             .filter(|verdict| matches!(verdict.reason, Reason::Kept { .. } | Reason::KeptNew | Reason::Removed { .. })).count();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use autosnap_core::event::{Cause, Effect, Failure};
 use autosnap_core::guest::{Vmid, repair_command};
+use autosnap_core::plan::DropReason;
 use pve_client::{Certainty, Error, GuestKind, MissingPrivilege, Upid};
 
 use super::operation::Place;
@@ -64,6 +65,29 @@ pub(super) fn gone() -> Failure {
         effect: Effect::None,
         message: "somebody else has removed the snapshot".to_owned(),
         hint: None,
+    }
+}
+
+/// The list of a guest's snapshots does not show the one that this run has taken, so that nothing is
+/// removed on the strength of that list.
+pub(super) fn new_snapshot_not_confirmed(guest: &Place, name: &str, reason: DropReason) -> Failure {
+    let seen = match reason {
+        DropReason::NewNotListed => "is not in the guest's list of snapshots",
+        DropReason::NewIncomplete => "is not complete in the guest's list of snapshots",
+        DropReason::NewIsAnother => {
+            "in the guest's list is not the one that this run has taken: its time or its description differs"
+        }
+        DropReason::Gone | DropReason::Replaced | DropReason::KeptNow => "was not looked at",
+    };
+    let Place { node, vmid, .. } = guest;
+    Failure {
+        cause: Cause::Unconfirmed,
+        effect: Effect::None,
+        message: format!("the new snapshot {name} {seen}, so no old one is removed"),
+        hint: Some(format!(
+            "look at the snapshots of guest {vmid} and at the clock of node {node}; \
+             check that all hosts of --host belong to one cluster"
+        )),
     }
 }
 

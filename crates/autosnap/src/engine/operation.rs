@@ -47,6 +47,8 @@ pub(super) struct Place {
     pub(super) vmid: Vmid,
     /// The tasks that were followed for it so far.
     pub(super) followed: HashSet<Upid>,
+    /// When the last of these tasks was started, in seconds since the epoch by the node's clock.
+    pub(super) task_started: Option<i64>,
     /// Its snapshots as they were listed last, not yet used.
     pub(super) listed: Option<Listed>,
 }
@@ -239,13 +241,11 @@ impl Engine {
             kind,
             vmid,
             followed: _,
+            task_started: _,
             listed: _,
         } = place;
         match operation {
-            Operation::Create {
-                snapshot: creation,
-                and_list: _,
-            } => {
+            Operation::Create(creation) => {
                 let snapshot = pve_client::NewSnapshot {
                     name: creation.name.as_str().to_owned(),
                     description: snapshot::DESCRIPTION.to_owned(),
@@ -294,6 +294,7 @@ impl Engine {
         upid: &Upid,
     ) -> Result<End, NotThere> {
         place.followed.insert(upid.clone());
+        place.task_started = Some(upid.started_at());
         self.tasks.started(place.vmid, upid);
         let started = Instant::now();
         let task_type = operation.task_type(place.kind);
@@ -327,9 +328,8 @@ impl Engine {
     }
 
     /// The guest's snapshots, read while its own task runs, before the first look at the task, so that
-    /// the next removal need not wait for them. From the moment the new snapshot is in the list, or
-    /// the one to be removed is marked, PVE keeps everybody else from the guest's snapshots
-    /// (`snapshot_prepare` and `snapshot_delete` in `PVE/AbstractConfig.pm` write both the entry and the
+    /// the next removal need not wait for them. From the moment the one to be removed is marked, PVE keeps everybody else from the guest's snapshots
+    /// (`snapshot_delete` in `PVE/AbstractConfig.pm` writes both the entry and the
     /// lock): such a list stays true until the task says for the last time that it runs.
     async fn list_meanwhile(
         &self,
@@ -338,11 +338,10 @@ impl Engine {
         policy: WaitPolicy,
     ) -> Option<Meanwhile> {
         match operation {
-            Operation::Create { and_list: true, .. } | Operation::Remove { and_list: true, .. } => {
-            }
-            Operation::Create {
-                and_list: false, ..
-            }
+            Operation::Remove { and_list: true, .. } => {}
+            // While a snapshot is being taken its entry is not complete, so that no removal can be
+            // confirmed by such a list.
+            Operation::Create(_)
             | Operation::Remove {
                 and_list: false, ..
             } => return None,

@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use autosnap_core::event::{Event, Failure, GuestEnd};
 use autosnap_core::guest::Vmid;
-use autosnap_core::plan::{Action, Decision, GuestPlan, NewSnapshot, Plan, Refusal, Steps};
+use autosnap_core::name::SnapName;
+use autosnap_core::plan::{
+    Action, Decision, GuestPlan, NewSnapshot, Plan, Refusal, Steps, TakenSnapshot,
+};
 use autosnap_core::snapshot::Snapshot;
 use tokio::time::Instant;
 
@@ -25,6 +28,10 @@ use removal::Removals;
 /// The longest pause between two tries of a locked guest.
 const LONGEST_LOCK_PAUSE: Duration = Duration::from_secs(15);
 
+/// How far, in seconds, a node's clock may be behind that of the host we talk to for the `snaptime` of
+/// a new snapshot still to be believed.
+const CLOCK_TOLERANCE: i64 = 300;
+
 /// One guest on its way through its plan.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
@@ -32,6 +39,8 @@ pub(super) struct Turn<'a> {
     index: usize,
     place: Place,
     stage: Stage,
+    /// The snapshot that this run has taken of the guest.
+    taken: Option<Taken>,
     /// The removal whose opening hook was called and whose closing one was not.
     opened_removal: Option<String>,
     /// The removals that are not settled yet, oldest first; `None` before the first.
@@ -44,6 +53,30 @@ pub(super) struct Turn<'a> {
     tries: u32,
     put_back_at: Option<Instant>,
     waited: Duration,
+}
+
+/// The snapshot that this run has taken of a guest.
+#[derive(Debug)]
+struct Taken {
+    name: SnapName,
+    /// When its task was started, in seconds since the epoch by the node's clock, which dates the
+    /// snapshot too; `None` if the task is not known.
+    task_started: Option<i64>,
+    /// When it was asked for.
+    asked_at: Instant,
+}
+
+impl Taken {
+    fn to_confirm(&self, engine: &Engine) -> TakenSnapshot {
+        let by_host = || {
+            let asked = i64::try_from(self.asked_at.elapsed().as_secs()).unwrap_or(i64::MAX);
+            engine.server_time() - asked - CLOCK_TOLERANCE
+        };
+        TakenSnapshot {
+            name: self.name.clone(),
+            not_before: self.task_started.unwrap_or_else(by_host),
+        }
+    }
 }
 
 /// How far a turn has come.
@@ -73,6 +106,7 @@ impl<'a> Turn<'a> {
             kind: inventory::wire_kind(guest.kind),
             vmid: guest.vmid,
             followed: HashSet::new(),
+            task_started: None,
             listed: None,
         };
         Self {
@@ -80,6 +114,7 @@ impl<'a> Turn<'a> {
             index,
             place,
             stage: Stage::New,
+            taken: None,
             opened_removal: None,
             to_remove: None,
             put_back_for: None,
@@ -198,7 +233,7 @@ impl<'a> Turn<'a> {
             return TurnEnd::Finished(self.give_up_on_lock(engine, steps, cause).await);
         }
         let Some(creation) = &steps.creation else {
-            return match self.remove_all(engine, steps, None).await {
+            return match self.remove_all(engine, steps).await {
                 Removals::Done | Removals::LeftOver => TurnEnd::Finished(GuestEnd::Done),
                 Removals::Failed => TurnEnd::Finished(GuestEnd::Failed),
                 Removals::Vetoed => TurnEnd::Finished(GuestEnd::Vetoed),
@@ -206,14 +241,13 @@ impl<'a> Turn<'a> {
             };
         };
         if self.stage != Stage::Removing {
-            let and_list = steps.removals().next().is_some() && !engine.has_hook();
-            match self.create(engine, creation, and_list).await {
+            match self.create(engine, creation).await {
                 Creation::Done => {}
                 Creation::Ended(end) => return TurnEnd::Finished(end),
                 Creation::Locked(cause) => return TurnEnd::Deferred(cause),
             }
         }
-        let end = match self.remove_all(engine, steps, Some(creation)).await {
+        let end = match self.remove_all(engine, steps).await {
             Removals::Done | Removals::LeftOver => GuestEnd::Done,
             Removals::Failed => GuestEnd::Failed,
             Removals::Vetoed => GuestEnd::Vetoed,
@@ -247,12 +281,7 @@ impl<'a> Turn<'a> {
         engine.phase(&call).await;
     }
 
-    async fn create(
-        &mut self,
-        engine: &Engine,
-        creation: &NewSnapshot,
-        and_list: bool,
-    ) -> Creation {
+    async fn create(&mut self, engine: &Engine, creation: &NewSnapshot) -> Creation {
         let name = creation.name.as_str();
         if self.stage == Stage::New {
             let opening = self.call(Phase::SnapCreatePre, Some(name), true, Duration::ZERO);
@@ -268,13 +297,17 @@ impl<'a> Turn<'a> {
                 snapshot: creation.clone(),
             });
         }
-        let operation = Operation::Create {
-            snapshot: creation,
-            and_list,
-        };
+        let operation = Operation::Create(creation);
+        self.place.task_started = None;
+        let asked_at = Instant::now();
         match engine.carry_out(&mut self.place, &operation).await {
             End::Done(success) => {
                 self.stage = Stage::Removing;
+                self.taken = Some(Taken {
+                    name: creation.name.clone(),
+                    task_started: self.place.task_started,
+                    asked_at,
+                });
                 engine.events.send(Event::Created {
                     vmid: self.vmid(),
                     success,
@@ -334,6 +367,11 @@ impl<'a> Turn<'a> {
             state,
             duration,
         }
+    }
+
+    /// What a list must hold before a snapshot is removed.
+    fn taken(&self, engine: &Engine) -> Option<TakenSnapshot> {
+        self.taken.as_ref().map(|taken| taken.to_confirm(engine))
     }
 
     fn guest_plan(&self) -> &'a GuestPlan {

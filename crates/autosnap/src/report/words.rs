@@ -109,6 +109,7 @@ pub(super) fn failure(failure: &Failure) -> String {
             "Error task in run... increase the timeout! ({})",
             failure.message
         ),
+        Cause::Unconfirmed => format!("Error: {}", failure.message),
         Cause::Refused | Cause::Connection => failure.message.clone(),
     }
 }
@@ -129,6 +130,9 @@ pub(super) fn drop_reason(reason: DropReason) -> &'static str {
         DropReason::Gone => "it is gone already",
         DropReason::Replaced => "another snapshot has its name now",
         DropReason::KeptNow => "with what is there now, it is kept",
+        DropReason::NewNotListed => "the new snapshot is not listed",
+        DropReason::NewIncomplete => "the new snapshot is not complete",
+        DropReason::NewIsAnother => "the snapshot with the new name is another one",
     }
 }
 

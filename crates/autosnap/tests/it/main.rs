@@ -22,6 +22,7 @@ mod options;
 mod output;
 mod plan_and_journal;
 mod regressions;
+mod removal_safety;
 mod replies;
 mod selection;
 mod storage;

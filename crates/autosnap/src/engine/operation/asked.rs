@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! What is asked of PVE, and what a guest's snapshots say about it.
 
-use autosnap_core::name::SnapName;
-use autosnap_core::plan::{self, Confirmation, DropReason, NewSnapshot};
+use autosnap_core::plan::{self, Confirmation, DropReason, NewSnapshot, TakenSnapshot};
 use autosnap_core::retention::KeepPolicy;
 use autosnap_core::snapshot::Snapshot;
 use pve_client::{GuestKind, SnapshotListing};
@@ -12,18 +11,14 @@ use crate::inventory;
 /// What is to be done.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) enum Operation<'a> {
-    Create {
-        snapshot: &'a NewSnapshot,
-        /// Removals are to follow: list the snapshots while the task runs.
-        and_list: bool,
-    },
+    Create(&'a NewSnapshot),
     Remove {
         /// The very snapshot that was confirmed, not only its name.
         snapshot: &'a Snapshot,
         /// What it was confirmed by, and would be again.
         policy: &'a KeepPolicy,
         /// The snapshot that this run has taken of the guest.
-        new: Option<&'a SnapName>,
+        new: Option<&'a TakenSnapshot>,
         force: bool,
         /// More removals are to follow: list the snapshots while the task runs.
         and_list: bool,
@@ -43,15 +38,15 @@ impl Operation<'_> {
     pub(super) fn seen_in_words(&self, seen: Option<Seen>) -> String {
         let name = self.snapshot_name();
         match (self, seen) {
-            (Self::Create { .. }, Some(Seen::NotDone)) => {
+            (Self::Create(_), Some(Seen::NotDone)) => {
                 format!("there is no snapshot {name} now")
             }
-            (Self::Create { .. }, Some(Seen::Half)) => format!("snapshot {name} is half made"),
+            (Self::Create(_), Some(Seen::Half)) => format!("snapshot {name} is half made"),
             (Self::Remove { .. }, Some(Seen::NotDone)) => {
                 format!("snapshot {name} is still there")
             }
             (Self::Remove { .. }, Some(Seen::Half)) => format!("snapshot {name} is half removed"),
-            (Self::Create { .. } | Self::Remove { .. }, Some(Seen::Done) | None) => {
+            (Self::Create(_) | Self::Remove { .. }, Some(Seen::Done) | None) => {
                 "the guest's snapshots could not be listed".to_owned()
             }
         }
@@ -59,7 +54,7 @@ impl Operation<'_> {
 
     pub(super) fn snapshot_name(&self) -> &str {
         match self {
-            Self::Create { snapshot, .. } => snapshot.name.as_str(),
+            Self::Create(snapshot) => snapshot.name.as_str(),
             Self::Remove { snapshot, .. } => &snapshot.name,
         }
     }
@@ -67,7 +62,7 @@ impl Operation<'_> {
     /// The type of the task in PVE.
     pub(super) fn task_type(&self, kind: GuestKind) -> &'static str {
         match self {
-            Self::Create { .. } => kind.creation_task_type(),
+            Self::Create(_) => kind.creation_task_type(),
             Self::Remove { .. } => kind.removal_task_type(),
         }
     }
@@ -76,21 +71,21 @@ impl Operation<'_> {
     pub(super) fn seen_in(&self, listing: &SnapshotListing) -> Seen {
         let entry = listing.find(self.snapshot_name());
         match (self, entry) {
-            (Self::Create { .. }, Some(entry)) if entry.state.is_none() => Seen::Done,
-            (Self::Create { .. }, None) => Seen::NotDone,
+            (Self::Create(_), Some(entry)) if entry.state.is_none() => Seen::Done,
+            (Self::Create(_), None) => Seen::NotDone,
             (Self::Remove { .. }, None) => Seen::Done,
             (Self::Remove { snapshot, .. }, Some(entry)) if entry.taken_at != snapshot.taken_at => {
                 Seen::Done
             }
             (Self::Remove { .. }, Some(entry)) if entry.state.is_none() => Seen::NotDone,
-            (Self::Create { .. } | Self::Remove { .. }, Some(_)) => Seen::Half,
+            (Self::Create(_) | Self::Remove { .. }, Some(_)) => Seen::Half,
         }
     }
 
     /// Why a removal may no longer be asked for, by a fresh list of the guest's snapshots.
     pub(super) fn dropped_by(&self, listing: &SnapshotListing) -> Option<DropReason> {
         match self {
-            Self::Create { .. } => None,
+            Self::Create(_) => None,
             Self::Remove {
                 snapshot,
                 policy,

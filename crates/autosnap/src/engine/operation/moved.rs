@@ -97,20 +97,20 @@ fn judge_by(
     let name = operation.snapshot_name();
     let seen = operation.seen_in(listing);
     Judgement::Ended(match (operation, seen) {
-        (Operation::Create { .. } | Operation::Remove { .. }, Seen::NotDone) => {
+        (Operation::Create(_) | Operation::Remove { .. }, Seen::NotDone) => {
             match operation.dropped_by(listing) {
                 None => return Judgement::ToDo(not_there),
                 Some(reason) => End::Dropped(reason),
             }
         }
-        (Operation::Create { .. } | Operation::Remove { .. }, Seen::Half) => {
+        (Operation::Create(_) | Operation::Remove { .. }, Seen::Half) => {
             not_there.with(Effect::HalfDone, explain::repair(place, name))
         }
         (Operation::Remove { .. }, Seen::Done) => {
             End::Dropped(operation.dropped_by(listing).unwrap_or(DropReason::Gone))
         }
         // Not by this request.
-        (Operation::Create { .. }, Seen::Done) => {
+        (Operation::Create(_), Seen::Done) => {
             not_there.with(Effect::Unknown, explain::made_by_somebody(place, name))
         }
     })

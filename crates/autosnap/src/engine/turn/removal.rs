@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use autosnap_core::event::{Event, Failure, PostponeReason};
-use autosnap_core::plan::{self, Confirmation, DropReason, NewSnapshot, Steps};
+use autosnap_core::plan::{self, Confirmation, DropReason, Steps};
 use autosnap_core::snapshot::Snapshot;
 use tokio::time::Instant;
 
@@ -27,13 +27,8 @@ pub(super) enum Removals {
 impl Turn<'_> {
     /// Removes what the plan names, and leaves no announced removal without its closing hook, unless
     /// the turn goes on with it later.
-    pub(super) async fn remove_all(
-        &mut self,
-        engine: &Engine,
-        steps: &Steps,
-        new: Option<&NewSnapshot>,
-    ) -> Removals {
-        let end = self.remove_confirmed(engine, steps, new).await;
+    pub(super) async fn remove_all(&mut self, engine: &Engine, steps: &Steps) -> Removals {
+        let end = self.remove_confirmed(engine, steps).await;
         match end {
             Removals::Locked(_) => {}
             Removals::Done | Removals::LeftOver | Removals::Failed | Removals::Vetoed => {
@@ -44,12 +39,7 @@ impl Turn<'_> {
     }
 
     /// Removes what a second look confirms, oldest first, up to the first failure.
-    async fn remove_confirmed(
-        &mut self,
-        engine: &Engine,
-        steps: &Steps,
-        new: Option<&NewSnapshot>,
-    ) -> Removals {
+    async fn remove_confirmed(&mut self, engine: &Engine, steps: &Steps) -> Removals {
         if self.to_remove.is_none() {
             self.to_remove = Some(steps.removals().cloned().collect());
         }
@@ -57,7 +47,7 @@ impl Turn<'_> {
             if let Some(reason) = engine.removals_stopped() {
                 return self.postpone(engine, self.left(), reason);
             }
-            match self.remove(engine, &snapshot, new).await {
+            match self.remove(engine, &snapshot).await {
                 Removals::Done => {
                     self.to_remove.as_mut().and_then(VecDeque::pop_front);
                 }
@@ -81,14 +71,9 @@ impl Turn<'_> {
 
     /// One removal. It is confirmed right before it is sent: a list that a hook or a wait has made
     /// old is not trusted.
-    async fn remove(
-        &mut self,
-        engine: &Engine,
-        snapshot: &Snapshot,
-        new: Option<&NewSnapshot>,
-    ) -> Removals {
+    async fn remove(&mut self, engine: &Engine, snapshot: &Snapshot) -> Removals {
         let name = snapshot.name.as_str();
-        if let Some(end) = self.leave_out_unconfirmed(engine, snapshot, new).await {
+        if let Some(end) = self.leave_out_unconfirmed(engine, snapshot).await {
             return end;
         }
         let started = Instant::now();
@@ -99,15 +84,16 @@ impl Turn<'_> {
             }
             if engine.has_hook() {
                 self.place.listed = None;
-                if let Some(end) = self.leave_out_unconfirmed(engine, snapshot, new).await {
+                if let Some(end) = self.leave_out_unconfirmed(engine, snapshot).await {
                     return end;
                 }
             }
         }
+        let taken = self.taken(engine);
         let operation = Operation::Remove {
             snapshot,
             policy: &self.plan.request.policy,
-            new: new.map(|new| &new.name),
+            new: taken.as_ref(),
             force: engine.options.force_remove,
             and_list: self.left() > 1 && !engine.has_hook(),
         };
@@ -120,17 +106,20 @@ impl Turn<'_> {
         &mut self,
         engine: &Engine,
         snapshot: &Snapshot,
-        new: Option<&NewSnapshot>,
     ) -> Option<Removals> {
         let listed = match engine.list(&mut self.place).await {
             Ok(listed) => listed,
             Err(failure) => return Some(self.fail(engine, &snapshot.name, failure).await),
         };
         let policy = &self.plan.request.policy;
-        let new = new.map(|new| &new.name);
-        let confirmations = plan::confirm_removals([snapshot], &listed, policy, new);
+        let taken = self.taken(engine);
+        let confirmations = plan::confirm_removals([snapshot], &listed, policy, taken.as_ref());
         match confirmations.into_iter().next() {
             Some(Confirmation::Remove(_)) => None,
+            Some(Confirmation::Drop(snapshot, reason)) if reason.is_failure() => {
+                let failure = self.new_not_confirmed(reason);
+                Some(self.fail(engine, &snapshot.name, failure).await)
+            }
             Some(Confirmation::Drop(snapshot, reason)) => {
                 self.drop_removal(engine, snapshot.name, reason).await;
                 Some(Removals::Done)
@@ -174,6 +163,10 @@ impl Turn<'_> {
                 engine.phase(&call).await;
                 Removals::Done
             }
+            End::Dropped(reason) if reason.is_failure() => {
+                let failure = self.new_not_confirmed(reason);
+                self.fail(engine, name, failure).await
+            }
             End::Dropped(reason) => {
                 self.drop_removal(engine, name.to_owned(), reason).await;
                 Removals::Done
@@ -186,6 +179,11 @@ impl Turn<'_> {
             }
             End::Failed(failure) => self.fail(engine, name, failure).await,
         }
+    }
+
+    fn new_not_confirmed(&self, reason: DropReason) -> Failure {
+        let name = self.taken.as_ref().map_or("", |taken| taken.name.as_str());
+        explain::new_snapshot_not_confirmed(&self.place, name, reason)
     }
 
     async fn drop_removal(&mut self, engine: &Engine, name: String, reason: DropReason) {
