@@ -155,7 +155,7 @@ fn resource(resource: &Resource) {
                 "{storage:?}"
             );
         }
-        Resource::Node(node) => assert_eq!(node.is_online(), node.status == "online"),
+        Resource::Node(node) => assert_eq!(node.is_offline(), node.status == "offline"),
         Resource::Pool(_) | Resource::Other(_) => {}
     }
 }

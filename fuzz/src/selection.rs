@@ -91,6 +91,6 @@ fn cluster() -> Inventory {
         pools: ["lab", "lab/nested", "lab2", "void"]
             .map(str::to_owned)
             .into(),
-        storages: Vec::new(),
+        ..Inventory::default()
     }
 }

@@ -111,7 +111,8 @@ pub enum GuestStatus {
     Running,
     /// The guest does not run.
     Stopped,
-    /// The guest's node sends no statistics: it is switched off or cut off from the cluster.
+    /// The guest's node sends no statistics of it: it is switched off or cut off from the cluster,
+    /// its `pvestatd` hangs, or it has just booted.
     Unknown,
     /// A word that only another version of PVE knows, taken as it is.
     Other(String),

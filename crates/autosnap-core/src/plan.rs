@@ -11,6 +11,7 @@
 use crate::guest::{AgentSetting, Guest, GuestConfig, GuestKind, GuestStatus};
 use crate::name::SnapName;
 use crate::retention::{self, KeepPolicy, Verdict};
+use crate::select::Inventory;
 use crate::snapshot::{Snapshot, SnapshotState};
 use crate::storage::{self, FullStorage, StorageLimit, StorageUsage};
 
@@ -213,13 +214,28 @@ pub enum Note {
     },
 }
 
+/// Why the guest cannot be read at all, as far as the inventory tells.
+///
+/// Only a node that PVE calls offline is offline. The guests of one that sends no statistics are
+/// read like all others, unless the node has refused to list them.
+pub fn unreachable(guest: &Guest, inventory: &Inventory) -> Option<Refusal> {
+    if inventory.is_offline(&guest.node) {
+        return Some(Refusal::NodeOffline);
+    }
+    let reason = inventory.unlisted_reason(guest)?;
+    Some(Refusal::Unreadable(format!(
+        "node {} sends no statistics, and its guests could not be listed: {reason}",
+        guest.node
+    )))
+}
+
 /// What the inventory alone decides, so that the guest need not be read.
-pub fn screen(guest: &Guest, request: &Request) -> Option<Decision> {
+pub fn screen(guest: &Guest, request: &Request, inventory: &Inventory) -> Option<Decision> {
     if guest.template {
         return Some(Decision::Skip(Skip::Template));
     }
-    if guest.status == GuestStatus::Unknown {
-        return Some(Decision::Refuse(Refusal::NodeOffline));
+    if let Some(refusal) = unreachable(guest, inventory) {
+        return Some(Decision::Refuse(refusal));
     }
     if let Action::Snap(creation) = &request.action
         && creation.only_running

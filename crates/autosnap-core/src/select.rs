@@ -11,7 +11,7 @@ mod warning;
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::guest::{Guest, Vmid};
+use crate::guest::{Guest, GuestKind, GuestStatus, Vmid};
 use crate::storage::StorageUsage;
 
 use term::{Candidate, Term};
@@ -30,6 +30,23 @@ pub struct Inventory {
     pub pools: Vec<String>,
     /// The storages of all nodes.
     pub storages: Vec<StorageUsage>,
+    /// The online nodes that send no statistics (`status: unknown`), although everything on them may
+    /// work: how full their storages are is not known.
+    pub silent_nodes: Vec<String>,
+    /// What could not be asked of a node that sends no statistics.
+    pub unlisted: Vec<UnlistedGuests>,
+}
+
+/// Guests of one kind on one node, of which neither the cluster nor the node itself could tell the
+/// name and the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnlistedGuests {
+    /// The node.
+    pub node: String,
+    /// Virtual machines or containers.
+    pub kind: GuestKind,
+    /// Why the node could not be asked.
+    pub reason: String,
 }
 
 /// A node of the cluster.
@@ -37,8 +54,29 @@ pub struct Inventory {
 pub struct NodeInfo {
     /// Its name.
     pub name: String,
-    /// Whether it belongs to the running part of the cluster.
+    /// Whether it belongs to the running part of the cluster. A node without statistics does, too.
     pub online: bool,
+}
+
+impl Inventory {
+    /// Whether PVE calls the node offline. One that sends no statistics is not.
+    pub fn is_offline(&self, node: &str) -> bool {
+        self.nodes
+            .iter()
+            .any(|known| known.name == node && !known.online)
+    }
+
+    /// Why nothing is known of the guest's state, if its node could not be asked for it.
+    pub fn unlisted_reason(&self, guest: &Guest) -> Option<&str> {
+        if guest.status != GuestStatus::Unknown {
+            return None;
+        }
+        let unlisted = self
+            .unlisted
+            .iter()
+            .find(|unlisted| unlisted.node == guest.node && unlisted.kind == guest.kind)?;
+        Some(&unlisted.reason)
+    }
 }
 
 /// A parsed selection, known to select something as far as that can be known without a cluster.

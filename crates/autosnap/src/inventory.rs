@@ -3,33 +3,119 @@
 //!
 //! One `GET /cluster/resources` tells of all guests, nodes, pools and storages; a guest is asked
 //! only for what the decision about it needs. Reads run side by side, within a limit.
+//!
+//! A node that is online and sends no statistics of its guests (`status: unknown`) is asked itself:
+//! one request for its VMs, one for its containers, as far as it has any without statistics.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
-use autosnap_core::select::{Inventory, NodeInfo};
+use autosnap_core::select::{Inventory, NodeInfo, UnlistedGuests};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::storage::StorageUsage;
 use futures_util::stream::{self, StreamExt};
 use pve_client::{
-    Client, Error, GuestResource, Resource, SnapshotListing, StorageResource, TaskFilter,
-    TaskSource, TaskStatus,
+    Client, Error, GuestResource, NodeGuest, NodeResource, Resource, SnapshotListing,
+    StorageResource, TaskFilter, TaskSource, TaskStatus,
 };
+
+use crate::engine;
+
+/// How long a node without statistics may take to list its guests. pveproxy gives up on another node
+/// after 30 s (`PVE/APIServer/AnyEvent.pm`).
+const LISTING_LIMIT: Duration = Duration::from_secs(35);
+
+/// How many nodes without statistics are asked at once.
+const LISTINGS_AT_ONCE: usize = 16;
 
 /// Reads what there is.
 pub async fn read(client: &Client) -> Result<Inventory, Error> {
+    read_within(client, LISTING_LIMIT).await
+}
+
+/// Reads what there is; a node without statistics has this long to list its guests.
+pub async fn read_within(client: &Client, limit: Duration) -> Result<Inventory, Error> {
     let mut inventory = Inventory::default();
     for resource in client.resources().await? {
         match resource {
             Resource::Guest(resource) => inventory.guests.extend(guest(resource)),
-            Resource::Node(node) => inventory.nodes.push(NodeInfo {
-                online: node.is_online(),
-                name: node.node,
-            }),
+            Resource::Node(node) => add_node(&mut inventory, node),
             Resource::Storage(storage) => inventory.storages.push(storage_usage(storage)),
             Resource::Pool(pool) => inventory.pools.push(pool),
             Resource::Other(_) => {}
         }
     }
+    complete_unknown(client, &mut inventory, limit).await?;
     Ok(inventory)
+}
+
+fn add_node(inventory: &mut Inventory, node: NodeResource) {
+    if !node.is_offline() && node.status != "online" {
+        inventory.silent_nodes.push(node.node.clone());
+    }
+    inventory.nodes.push(NodeInfo {
+        online: !node.is_offline(),
+        name: node.node,
+    });
+}
+
+/// Asks the nodes themselves for the guests that the cluster has no statistics of. What cannot be
+/// asked is noted; what concerns all requests is an error.
+async fn complete_unknown(
+    client: &Client,
+    inventory: &mut Inventory,
+    limit: Duration,
+) -> Result<(), Error> {
+    let unknown = inventory
+        .guests
+        .iter()
+        .filter(|guest| guest.status == GuestStatus::Unknown)
+        .filter(|guest| !inventory.is_offline(&guest.node));
+    let to_ask: BTreeSet<(String, GuestKind)> = unknown
+        .map(|guest| (guest.node.clone(), guest.kind))
+        .collect();
+    let listings = side_by_side(LISTINGS_AT_ONCE, to_ask, async |(node, kind)| {
+        let listing = client.node_guests(&node, wire_kind(kind));
+        let listing = tokio::time::timeout(limit, listing).await;
+        (node, kind, listing)
+    });
+    for (node, kind, listing) in listings.await {
+        let reason = match listing {
+            Ok(Ok(listed)) => {
+                merge(&mut inventory.guests, &node, kind, listed);
+                continue;
+            }
+            Ok(Err(error)) if engine::concerns_all(&error) => return Err(error),
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => format!("no reply within {} s", limit.as_secs_f64()),
+        };
+        inventory
+            .unlisted
+            .push(UnlistedGuests { node, kind, reason });
+    }
+    Ok(())
+}
+
+/// Adds to the guests what their own node says of them. The pool is known from the cluster only.
+fn merge(guests: &mut [Guest], node: &str, kind: GuestKind, listed: Vec<NodeGuest>) {
+    let listed: HashMap<u32, NodeGuest> = listed
+        .into_iter()
+        .map(|listed| (listed.vmid, listed))
+        .collect();
+    let unknown = guests.iter_mut().filter(|guest| {
+        guest.node == node && guest.kind == kind && guest.status == GuestStatus::Unknown
+    });
+    for guest in unknown {
+        let Some(listed) = listed.get(&guest.vmid.get()) else {
+            continue;
+        };
+        guest.status = GuestStatus::from(listed.status.as_str());
+        guest.template = listed.template;
+        guest.name.clone_from(&listed.name);
+        guest.lock.clone_from(&listed.lock);
+        guest.tags = listed.tag_list().map(ToOwned::to_owned).collect();
+    }
 }
 
 /// The node that has the guest now; `None` if it cannot be seen any more.

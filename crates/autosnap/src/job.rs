@@ -275,7 +275,19 @@ fn tell_storages(
         storages,
         limit: settings.max_percent_storage,
     });
+    for node in &inventory.silent_nodes {
+        if nodes.contains(&node.as_str()) {
+            context.events.send(Event::Warned(silent_node(node)));
+        }
+    }
     Some(settings.max_percent_storage)
+}
+
+/// What is said of a node that sends no statistics.
+pub(crate) fn silent_node(node: &str) -> String {
+    format!(
+        "node {node} sends no statistics (its pvestatd hangs, or it has just started): how full its storages are is not known, the limit is not checked there"
+    )
 }
 
 fn major(version: &str) -> Option<u32> {
@@ -301,7 +313,7 @@ async fn plan_all(
         inventory::side_by_side(
             settings.limits.total,
             guests,
-            async |guest| match plan::screen(&guest, &request) {
+            async |guest| match plan::screen(&guest, &request, inventory) {
                 Some(decision) => Ok((guest, Err(decision))),
                 None => reader.read(guest).await,
             },

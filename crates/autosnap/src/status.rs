@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use autosnap_core::guest::{Guest, GuestStatus};
+use autosnap_core::guest::Guest;
 use autosnap_core::name::{self, TimestampFormat};
 use autosnap_core::outcome::ExitStatus;
 use autosnap_core::snapshot::Snapshot;
@@ -65,11 +65,23 @@ pub async fn read(
     let (offline, online): (Vec<Guest>, Vec<Guest>) = selected
         .guests
         .into_iter()
-        .partition(|guest| guest.status == GuestStatus::Unknown);
+        .partition(|guest| inventory.is_offline(&guest.node));
     status.warnings.extend(offline.iter().map(|guest| {
         format!(
             "guest {} is not shown: node {} is offline or not reachable",
             guest.vmid, guest.node
+        )
+    }));
+    let (unlisted, online): (Vec<Guest>, Vec<Guest>) = online
+        .into_iter()
+        .partition(|guest| inventory.unlisted_reason(guest).is_some());
+    status.unreadable += unlisted.len();
+    status.warnings.extend(unlisted.iter().map(|guest| {
+        format!(
+            "guest {} on node {} cannot be read: the node sends no statistics, and its guests could not be listed: {}",
+            guest.vmid,
+            guest.node,
+            inventory.unlisted_reason(guest).unwrap_or_default()
         )
     }));
     let listings = inventory::side_by_side(settings.reads_at_once, online, async |guest: Guest| {

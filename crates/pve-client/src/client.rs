@@ -21,8 +21,8 @@ use crate::session::Session;
 use crate::transport::Transport;
 use crate::types::loose::{self, List};
 use crate::types::{
-    ClusterStatus, GuestConfig, GuestKind, NewSnapshot, NodeStorage, Permissions, ReplicationJob,
-    Resource, SnapshotListing, TaskEntry, TaskFilter, TaskStatus, Version,
+    ClusterStatus, GuestConfig, GuestKind, NewSnapshot, NodeGuest, NodeStorage, Permissions,
+    ReplicationJob, Resource, SnapshotListing, TaskEntry, TaskFilter, TaskStatus, Version,
 };
 use crate::upid::{Upid, UpidError};
 use crate::watch::Watch;
@@ -114,6 +114,26 @@ impl Client {
     /// `GET /nodes/{node}/storage`: storages with their usage.
     pub async fn node_storages(&self, node: &str) -> Result<Vec<NodeStorage>, Error> {
         self.list(&Call::new(Method::Get, &["nodes", node, "storage"]))
+            .await
+    }
+
+    /// `GET /nodes/{node}/qemu` or `/lxc`: the present state of the node's guests of that kind that
+    /// the caller may audit.
+    pub async fn node_guests(&self, node: &str, kind: GuestKind) -> Result<Vec<NodeGuest>, Error> {
+        self.list(&Call::new(Method::Get, &["nodes", node, kind.as_str()]))
+            .await
+    }
+
+    /// `GET …/status/current`: the present state of a guest, which `/cluster/resources` may show up
+    /// to ten seconds later.
+    pub async fn guest_status(
+        &self,
+        node: &str,
+        kind: GuestKind,
+        vmid: u32,
+    ) -> Result<NodeGuest, Error> {
+        let path = &["status", "current"];
+        self.read(&guest_call(Method::Get, node, kind, vmid, path))
             .await
     }
 

@@ -63,9 +63,10 @@ pub use fingerprint::{Fingerprint, FingerprintError};
 pub use options::{ClientOptions, Trust};
 pub use secrecy::SecretString;
 pub use types::{
-    ClusterNode, ClusterStatus, GuestConfig, GuestKind, GuestResource, NewSnapshot, NodeResource,
-    NodeStorage, Permissions, ReplicationJob, Resource, SnapshotEntry, SnapshotListing,
-    StorageResource, TaskEntry, TaskExit, TaskFilter, TaskSource, TaskStatus, Version,
+    ClusterNode, ClusterStatus, GuestConfig, GuestKind, GuestResource, NewSnapshot, NodeGuest,
+    NodeResource, NodeStorage, Permissions, ReplicationJob, Resource, SnapshotEntry,
+    SnapshotListing, StorageResource, TaskEntry, TaskExit, TaskFilter, TaskSource, TaskStatus,
+    Version,
 };
 pub use upid::{Upid, UpidError};
 pub use wait::{WaitError, WaitPolicy, Waited};

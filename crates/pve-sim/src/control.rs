@@ -13,6 +13,7 @@ use rustls::{ClientConnection, StreamOwned};
 use crate::http::{Shared, client_config};
 use crate::tasks::Upid;
 use crate::world::guest::{Guest, GuestKind};
+use crate::world::statistics::{ListedStatus, REMEMBERED};
 use crate::world::{Reach, World};
 
 /// All commands, with their arguments, for help texts.
@@ -52,6 +53,18 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ),
     ("node-offline NODE", "the node is switched off"),
     ("node-online NODE", "the node is back"),
+    (
+        "pvestatd-silent NODE [SECONDS]",
+        "the node's pvestatd has hung for so long (default 300): up to 300 s the last figures stay, then all is unknown",
+    ),
+    (
+        "pvestatd-works NODE",
+        "the node's pvestatd sends figures again",
+    ),
+    (
+        "listed-status VMID running|stopped|unknown|current",
+        "what /cluster/resources shows of the guest, as if not up to date",
+    ),
     (
         "usage STORAGE NODE USED [TOTAL]",
         "set a storage's usage in bytes",
@@ -132,6 +145,19 @@ pub(crate) fn carry_out(shared: &Shared, words: &[String]) -> Result<String, Con
         ["usage", storage, node, used, rest @ ..] => {
             set_usage(&mut world, storage, node, used, rest.first().copied())?
         }
+        ["pvestatd-silent", node, ago @ ..] if ago.len() < 2 => {
+            let ago = ago.first().map_or(Ok(REMEMBERED), |ago| number(ago))?;
+            known_node(&world, node)?;
+            world.silence_pvestatd(node, ago);
+            String::new()
+        }
+        ["pvestatd-works", node] => {
+            known_node(&world, node)?;
+            if let Some(node) = world.nodes.get_mut(*node) {
+                node.last_broadcast = None;
+            }
+            String::new()
+        }
         ["node-offline", node] if world.nodes.contains_key(*node) => {
             world.lose_node(node);
             String::new()
@@ -166,6 +192,14 @@ fn change_guest(world: &mut World, words: &[&str]) -> Result<String, ControlErro
         ["show-disk", vmid] => guest(world, vmid)?.disk_hidden = false,
         ["lock", vmid, lock] => guest(world, vmid)?.lock = Some((*lock).to_owned()),
         ["unlock", vmid] => guest(world, vmid)?.lock = None,
+        ["listed-status", vmid, shown] => {
+            let status = match (ListedStatus::parse(shown), *shown) {
+                (None, "current") => None,
+                (None, _) => return Err(usage(words)),
+                (status, _) => status,
+            };
+            guest(world, vmid)?.listed_status = status;
+        }
         _ => return Err(usage(words)),
     }
     Ok(String::new())
@@ -219,6 +253,14 @@ fn guest<'a>(world: &'a mut World, vmid: &str) -> Result<&'a mut Guest, ControlE
     let missing = || ControlError::Missing(format!("guest {vmid}"));
     let number = vmid.parse().map_err(|_| missing())?;
     world.guests.get_mut(&number).ok_or_else(missing)
+}
+
+fn known_node(world: &World, name: &str) -> Result<(), ControlError> {
+    if world.nodes.contains_key(name) {
+        Ok(())
+    } else {
+        Err(ControlError::Missing(format!("node {name}")))
+    }
 }
 
 fn number(text: &str) -> Result<f64, ControlError> {

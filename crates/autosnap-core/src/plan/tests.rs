@@ -7,6 +7,7 @@ use super::*;
 use crate::guest::Vmid;
 use crate::name::{Label, TimestampFormat};
 use crate::retention::Reason;
+use crate::select::{NodeInfo, UnlistedGuests};
 
 fn guest(status: GuestStatus) -> Guest {
     Guest {
@@ -104,12 +105,43 @@ fn the_inventory_alone_decides_about_some_guests() {
         template: true,
         ..guest(GuestStatus::Running)
     };
+    let node = |name: &str, online| NodeInfo {
+        name: name.to_owned(),
+        online,
+    };
+    let unlisted = UnlistedGuests {
+        node: "deaf".to_owned(),
+        kind: GuestKind::Qemu,
+        reason: "timeout".to_owned(),
+    };
+    let inventory = Inventory {
+        nodes: vec![node("pve1", true), node("off", false), node("deaf", true)],
+        unlisted: vec![unlisted],
+        ..Inventory::default()
+    };
+    let on = |node: &str, status| Guest {
+        node: node.to_owned(),
+        ..guest(status)
+    };
+    let clean = || request(Action::Clean, 1);
     for (guest, request, expected) in [
         (
-            guest(GuestStatus::Unknown),
+            on("off", GuestStatus::Unknown),
             snap(1),
             "Some(Refuse(NodeOffline))",
         ),
+        (
+            on("off", GuestStatus::Running),
+            clean(),
+            "Some(Refuse(NodeOffline))",
+        ),
+        (
+            on("deaf", GuestStatus::Unknown),
+            snap(1),
+            "Some(Refuse(Unreadable(\"node deaf sends no statistics, and its guests could not be listed: timeout\")))",
+        ),
+        (on("deaf", GuestStatus::Running), snap(1), "None"),
+        (on("pve1", GuestStatus::Unknown), clean(), "None"),
         (
             guest(GuestStatus::Stopped),
             snap(1),
@@ -123,7 +155,10 @@ fn the_inventory_alone_decides_about_some_guests() {
         (template, snap(1), "Some(Skip(Template))"),
         (guest(GuestStatus::Running), snap(1), "None"),
     ] {
-        assert_eq!(format!("{:?}", screen(&guest, &request)), expected);
+        assert_eq!(
+            format!("{:?}", screen(&guest, &request, &inventory)),
+            expected
+        );
     }
 }
 

@@ -57,7 +57,7 @@ fn lab() -> Inventory {
         ]
         .map(str::to_owned)
         .to_vec(),
-        storages: Vec::new(),
+        ..Inventory::default()
     }
 }
 

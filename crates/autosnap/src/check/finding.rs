@@ -197,6 +197,8 @@ pub enum Finding {
         /// The selected guests with disks on it.
         guests: Vec<Vmid>,
     },
+    /// This node of selected guests sends no statistics.
+    NodeSilent(String),
     /// The RAM of a VM would not fit.
     RamDoesNotFit {
         /// The VM.
@@ -239,6 +241,7 @@ impl Finding {
             | Self::EmptyTerm(_)
             | Self::Stuck { .. }
             | Self::Unsupported { .. }
+            | Self::NodeSilent(_)
             | Self::Storage { .. } => Severity::Warning,
             Self::Template(_) | Self::BlocksMigration(_) | Self::Replicated(_) => Severity::Note,
             Self::MissingPrivilege { severity, .. } => *severity,
@@ -261,6 +264,7 @@ impl Finding {
             Self::InvalidName(_) => "invalid-name",
             Self::InvalidHook(_) => "invalid-hook",
             Self::NodeOffline(_) => "node-offline",
+            Self::NodeSilent(_) => "node-silent",
             Self::Unreadable { .. } => "unreadable",
             Self::Template(_) => "template",
             Self::Unsupported { .. } => "unsupported",
@@ -299,6 +303,7 @@ impl Finding {
             | Self::EmptyTerm(_)
             | Self::InvalidName(_)
             | Self::InvalidHook(_)
+            | Self::NodeSilent(_)
             | Self::Storage { .. }
             | Self::BlocksMigration(_)
             | Self::Replicated(_) => None,
@@ -337,6 +342,7 @@ impl Finding {
             | Self::InvalidHook(_)
             | Self::NothingSelected
             | Self::EmptyTerm(_)
+            | Self::NodeSilent(_)
             | Self::BlocksMigration(_)
             | Self::Replicated(_) => false,
         }

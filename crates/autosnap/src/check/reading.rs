@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use autosnap_core::guest::{Guest, GuestConfig, GuestStatus};
+use autosnap_core::plan::{self, Refusal};
 use autosnap_core::select::{Inventory, SelectionWarning};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use pve_client::{
@@ -212,16 +213,7 @@ async fn ask_cluster(
             || matches!(guest.status, GuestStatus::Running | GuestStatus::Unknown)
     });
     let guests = inventory::side_by_side(settings.reads_at_once, guests, async |guest: Guest| {
-        let asked = guest.status != GuestStatus::Unknown && !guest.template;
-        let details = if asked {
-            Some(
-                ask_guest(client, &guest)
-                    .await
-                    .map_err(|error| error.to_string()),
-            )
-        } else {
-            None
-        };
+        let details = read_details(client, &guest, &inventory).await;
         GuestReading { guest, details }
     });
     let guests = guests.await;
@@ -245,6 +237,24 @@ async fn ask_cluster(
         warnings: selected.warnings,
         replication: client.replication_jobs().await.unwrap_or_default(),
     })
+}
+
+/// What the guest says of itself; `None` if nobody is to ask.
+async fn read_details(
+    client: &Client,
+    guest: &Guest,
+    inventory: &Inventory,
+) -> Option<Result<Details, String>> {
+    if guest.template {
+        return None;
+    }
+    match plan::unreachable(guest, inventory) {
+        None => {}
+        Some(Refusal::Unreadable(reason)) => return Some(Err(reason)),
+        Some(_) => return None,
+    }
+    let details = ask_guest(client, guest).await;
+    Some(details.map_err(|error| error.to_string()))
 }
 
 async fn ask_guest(client: &Client, guest: &Guest) -> Result<Details, Error> {

@@ -41,6 +41,7 @@ impl fmt::Display for Finding {
             Self::NodeOffline(guest) => {
                 write!(out, "{guest}: the node is offline or not reachable")
             }
+            Self::NodeSilent(node) => out.write_str(&crate::job::silent_node(node)),
             Self::Unreadable { guest, reason } => write!(out, "{guest}: {reason}"),
             Self::Template(guest) => write!(out, "{guest}: a template, which is skipped"),
             Self::Unsupported { guest, volumes } => write!(
@@ -150,6 +151,9 @@ impl Finding {
             Self::BlocksMigration(_) => {
                 Some("remove the snapshots before a migration, for example: clean --keep=0")
             }
+            Self::NodeSilent(_) => Some(
+                "as root on the node: systemctl status pvestatd; often a storage that does not answer (NFS, CIFS, PBS) holds it up: pvesm status",
+            ),
             Self::EmptyTerm(_)
             | Self::HostRefuses { .. }
             | Self::CertificateEnds { .. }
@@ -197,6 +201,7 @@ impl Finding {
             | Self::InvalidName(_)
             | Self::InvalidHook(_)
             | Self::NodeOffline(_)
+            | Self::NodeSilent(_)
             | Self::Unreadable { .. }
             | Self::Template(_)
             | Self::Unsupported { .. }

@@ -22,6 +22,8 @@ use crate::{inventory, normalize, response_file};
 const PATIENCE: Duration = Duration::from_millis(900);
 /// For tests, which are not to depend on how busy a machine is: other milliseconds.
 const PATIENCE_VARIABLE: &str = "CV4PVE_COMPLETE_PATIENCE";
+/// How long a node without statistics may take to list its guests: the others are offered anyway.
+const LISTING_LIMIT: Duration = Duration::from_millis(400);
 /// How many guests are asked for their snapshots.
 const GUESTS: usize = 64;
 /// How many of them at once.
@@ -35,7 +37,7 @@ pub(super) fn inventory(line: &[OsString]) -> Option<Inventory> {
     let root = root(line)?;
     within(async {
         let client = connect(&root).await?;
-        inventory::read(&client).await.ok()
+        inventory::read_within(&client, LISTING_LIMIT).await.ok()
     })
 }
 
@@ -54,7 +56,7 @@ async fn read_labels(root: &RootArgs, labels: &RefCell<BTreeSet<String>>) -> Opt
     let format = TimestampFormat::parse(&root.timestamp_format).ok()?;
     let client = connect(root).await?;
     let guests = selection
-        .evaluate(&inventory::read(&client).await.ok()?)
+        .evaluate(&inventory::read_within(&client, LISTING_LIMIT).await.ok()?)
         .guests;
     let asked = guests.into_iter().take(GUESTS);
     inventory::side_by_side(AT_ONCE, asked, async |guest| {

@@ -25,6 +25,7 @@ mod regressions;
 mod removal_safety;
 mod replies;
 mod selection;
+mod silent_node;
 mod storage;
 mod suspend;
 #[cfg(target_os = "linux")]

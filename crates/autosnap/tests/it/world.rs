@@ -158,6 +158,14 @@ impl World {
         self
     }
 
+    /// With a node whose `pvestatd` has been silent for longer than the cluster remembers.
+    pub(crate) fn silent_node(mut self, name: &str) -> Self {
+        let nodes = self.0["cluster"]["nodes"].as_array_mut().unwrap();
+        let node = nodes.iter_mut().find(|node| node["name"] == name).unwrap();
+        node["pvestatd_silent"] = json!(300);
+        self
+    }
+
     /// Of another version of PVE.
     pub(crate) fn version(mut self, version: &str) -> Self {
         self.0["cluster"]["version"] = json!(version);

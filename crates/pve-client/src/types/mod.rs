@@ -5,6 +5,7 @@
 mod cluster;
 mod guest;
 pub(crate) mod loose;
+mod node_guest;
 mod replication;
 mod resource;
 mod snapshot;
@@ -13,6 +14,7 @@ mod task;
 
 pub use cluster::{ClusterNode, ClusterStatus, Permissions, Version};
 pub use guest::{GuestConfig, GuestKind};
+pub use node_guest::NodeGuest;
 pub use replication::ReplicationJob;
 pub use resource::{GuestResource, NodeResource, Resource, StorageResource};
 pub use snapshot::{NewSnapshot, SnapshotEntry, SnapshotListing};

@@ -2,8 +2,8 @@
 //! `GET /cluster/resources`: everything the caller may audit, in one list (`PVE/API2/Cluster.pm`,
 //! `PVE/API2Tools.pm`).
 //!
-//! The list lags behind by up to ten seconds, and guests of an offline node have neither a name
-//! nor figures.
+//! The list lags behind by up to ten seconds. Guests of an offline node, and of one whose `pvestatd`
+//! has been silent for five minutes, have neither a name nor figures.
 
 use serde::{Deserialize, Deserializer};
 
@@ -34,9 +34,9 @@ pub struct GuestResource {
     pub kind: GuestKind,
     /// The node it is on.
     pub node: String,
-    /// Its name; absent while the node is offline. A VM without one is called `VM 111`.
+    /// Its name; absent while the node sends no statistics. A VM without one is called `VM 111`.
     pub name: Option<String>,
-    /// `running`, `stopped`, or `unknown` while the node is offline.
+    /// `running`, `stopped`, or `unknown` while the node sends no statistics of it.
     pub status: String,
     /// Whether it is a template.
     pub template: bool,
@@ -53,9 +53,14 @@ pub struct GuestResource {
 impl GuestResource {
     /// The single tags; PVE separates by `;`, and takes `,` and blanks as well.
     pub fn tag_list(&self) -> impl Iterator<Item = &str> {
-        let tags = self.tags.as_deref().unwrap_or_default();
-        tags.split([';', ',', ' ']).filter(|tag| !tag.is_empty())
+        split_tags(self.tags.as_deref())
     }
+}
+
+/// The single tags of a guest.
+pub(super) fn split_tags(tags: Option<&str>) -> impl Iterator<Item = &str> {
+    let tags = tags.unwrap_or_default();
+    tags.split([';', ',', ' ']).filter(|tag| !tag.is_empty())
 }
 
 /// A node as the cluster's listing shows it.
@@ -63,14 +68,16 @@ impl GuestResource {
 pub struct NodeResource {
     /// The node's name.
     pub node: String,
-    /// `online`, `offline` or `unknown`.
+    /// `online`; `offline`; or `unknown` while it sends no statistics, as for the first seconds after
+    /// it has booted or while its `pvestatd` hangs, although everything on it may work.
     pub status: String,
 }
 
 impl NodeResource {
-    /// Whether the cluster sees the node.
-    pub fn is_online(&self) -> bool {
-        self.status == "online"
+    /// Whether the node is not part of the running cluster (`extract_node_stats` in
+    /// `PVE/API2Tools.pm`). One without statistics is not offline.
+    pub fn is_offline(&self) -> bool {
+        self.status == "offline"
     }
 }
 
@@ -81,7 +88,7 @@ pub struct StorageResource {
     pub storage: String,
     /// The node whose view this is.
     pub node: String,
-    /// `available`, or `unknown` while the node is offline.
+    /// `available`, or `unknown` while the node sends no statistics.
     pub status: String,
     /// The plugin, such as `dir`, `zfspool`, `rbd`.
     pub plugin: Option<String>,
@@ -242,7 +249,7 @@ mod tests {
             (container.name.as_deref(), container.lock.as_deref()),
             (None, Some("backup"))
         );
-        assert!(matches!(node, Resource::Node(node) if node.is_online()));
+        assert!(matches!(node, Resource::Node(node) if !node.is_offline()));
         let Resource::Storage(storage) = storage else {
             panic!("{storage:?}")
         };

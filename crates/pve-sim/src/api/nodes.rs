@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::clock::whole;
+use crate::world::statistics::Known;
 use crate::world::{Node, World};
 
 use super::{Args, Failure, Reply};
@@ -54,18 +55,27 @@ pub(super) fn stats(
         set("status", json!("offline"));
         return entry;
     }
-    set("status", json!("online"));
-    set("level", json!(""));
+    let at = match world.known_of(name) {
+        Known::Current => Some(world.now()),
+        Known::Old(broadcast) => Some(broadcast.at),
+        Known::Nothing => None,
+    };
+    set(
+        "status",
+        json!(if at.is_some() { "online" } else { "unknown" }),
+    );
+    if at.is_some() {
+        set("level", json!(""));
+    }
     if cgroup {
         // The recordings' host; a current one says 2.
         set("cgroup-mode", json!(1));
     }
-    if world.allows(who, &format!("/nodes/{name}"), "Sys.Audit") {
-        let uptime = whole(world.now() - world.clock.start()) + 3_600;
-        let disk = world
-            .storages
-            .get("local")
-            .map(|local| local.usage_on(name));
+    if let Some(at) = at
+        && world.allows(who, &format!("/nodes/{name}"), "Sys.Audit")
+    {
+        let uptime = whole(at - world.clock.start()) + 3_600;
+        let disk = world.known_usage("local", name);
         set("uptime", json!(uptime));
         set("cpu", json!(0));
         set("maxcpu", json!(node.processors));

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::clock::whole;
 use crate::world::World;
 use crate::world::guest::{Guest, GuestKind};
+use crate::world::statistics::KnownGuest;
 use crate::world::storage::Storage;
 
 use super::guests::{maxdisk, processors};
@@ -125,10 +126,11 @@ pub(super) fn guest<'a>(world: &'a World, guest: &'a Guest, here: &str) -> Guest
             .nodes
             .get(&guest.node)
             .is_some_and(crate::world::Node::is_online);
-    let status = match (there, guest.running) {
-        (false, _) => "unknown",
-        (true, Some(_)) => "running",
-        (true, None) => "stopped",
+    let known = there.then(|| world.known_guest(guest)).flatten();
+    let status = match known.map(|known| known.running) {
+        None => "unknown",
+        Some(Some(_)) => "running",
+        Some(None) => "stopped",
     };
     GuestResource {
         id: format!("{}/{}", guest.kind.word(), guest.vmid),
@@ -139,7 +141,7 @@ pub(super) fn guest<'a>(world: &'a World, guest: &'a Guest, here: &str) -> Guest
         pool: None,
         lock: None,
         tags: None,
-        broadcast: there.then(|| broadcast(world, guest)),
+        broadcast: known.map(|known| broadcast(world, guest, known)),
     }
 }
 
@@ -151,13 +153,13 @@ pub(super) fn storage(world: &World, storage: &Storage, node: &str, here: &str) 
             .get(node)
             .is_some_and(crate::world::Node::is_online);
     let id = &storage.id;
+    let usage = there.then(|| world.known_usage(id, node)).flatten();
     let mut entry = json!({
         "id": format!("storage/{node}/{id}"), "storage": id, "node": node, "type": "storage",
         "plugintype": storage.kind, "content": storage.content.join(","),
-        "shared": u8::from(storage.shared), "status": if there { "available" } else { "unknown" },
+        "shared": u8::from(storage.shared), "status": if usage.is_some() { "available" } else { "unknown" },
     });
-    if there {
-        let usage = storage.usage_on(node);
+    if let Some(usage) = usage {
         entry["disk"] = json!(usage.used);
         entry["maxdisk"] = json!(usage.total);
     }
@@ -179,32 +181,28 @@ fn with_details<'a>(
     }
 }
 
-fn broadcast(world: &World, guest: &Guest) -> Broadcast {
+fn broadcast(world: &World, guest: &Guest, known: KnownGuest) -> Broadcast {
     let memory = guest.number("memory").unwrap_or(512) << 20;
     let maxdisk = maxdisk(world, guest);
-    let uptime = guest
-        .running
-        .map_or(0, |running| whole(world.now() - running.since));
+    let KnownGuest { running, at } = known;
+    // PVE calls a guest running by its uptime, so that it is never 0.
+    let uptime = running.map_or(0, |running| whole(at - running.since).max(1));
     Broadcast {
         name: guest.name(),
         template: u8::from(guest.is_template()),
-        uptime: uptime.max(0),
+        uptime,
         cpu: 0,
         maxcpu: processors(world, guest),
-        mem: if guest.running.is_some() {
-            memory / 2
-        } else {
-            0
-        },
+        mem: if running.is_some() { memory / 2 } else { 0 },
         maxmem: memory,
-        disk: match (guest.kind, guest.running) {
+        disk: match (guest.kind, running) {
             (GuestKind::Lxc, Some(_)) => maxdisk / 8,
             (GuestKind::Lxc, None) | (GuestKind::Qemu, _) => 0,
         },
         maxdisk,
         netin: 0,
         netout: 0,
-        diskread: if guest.running.is_some() { 372_736 } else { 0 },
+        diskread: if running.is_some() { 372_736 } else { 0 },
         diskwrite: 0,
     }
 }

@@ -13,6 +13,8 @@ use serde_json::Value;
 use crate::clock::Seconds;
 use crate::hash::sha1;
 
+use super::statistics::ListedStatus;
+
 /// Configuration lines of a guest or of one of its snapshots, without what
 /// this simulator keeps apart: `lock`, `parent`, `digest` and the snapshots.
 pub type Config = BTreeMap<String, Value>;
@@ -118,6 +120,8 @@ pub struct Guest {
     pub node: String,
     /// The process, when it runs.
     pub running: Option<Running>,
+    /// The status that `/cluster/resources` shows instead; none: that of the last broadcast.
+    pub listed_status: Option<ListedStatus>,
     /// The current configuration, with `name` or `hostname`.
     pub config: Arc<Config>,
     /// `lock`: `backup`, `snapshot`, `snapshot-delete`, `rollback`, ...

@@ -21,13 +21,14 @@ use crate::journal::Journal;
 use crate::tasks::TaskTable;
 
 use file::{
-    AclFile, CredentialsFile, GuestFile, KindFile, NodeFile, PoolFile, SnapshotFile, StorageFile,
-    TokenFile, UserFile, WorldFile,
+    AclFile, CredentialsFile, GuestFile, KindFile, ListedStatusFile, NodeFile, PoolFile,
+    SnapshotFile, StorageFile, TokenFile, UserFile, WorldFile,
 };
 
 use super::guest::{
     Config, Guest, GuestKind, Running, Snapshot, TaskSeconds, stored_description, volumes,
 };
+use super::statistics::ListedStatus;
 use super::storage::{Storage, Usage};
 use super::{Node, Pool, Reach, Timing, World};
 
@@ -124,6 +125,11 @@ pub fn world(
             guest.pool = Some(name.clone());
         }
     }
+    for node in &file.cluster.nodes {
+        if let Some(ago) = node.pvestatd_silent {
+            built.silence_pvestatd(&node.name, ago);
+        }
+    }
     Ok(built)
 }
 
@@ -145,6 +151,7 @@ impl NodeFile {
             ip: self.ip.clone(),
             reach,
             before_silence: None,
+            last_broadcast: None,
             fingerprint: String::new(),
             slowness: self.slowness,
             clock_offset: self.clock_offset,
@@ -249,6 +256,11 @@ impl GuestFile {
             kind,
             node: self.node,
             running,
+            listed_status: self.listed_status.map(|status| match status {
+                ListedStatusFile::Running => ListedStatus::Running,
+                ListedStatusFile::Stopped => ListedStatus::Stopped,
+                ListedStatusFile::Unknown => ListedStatus::Unknown,
+            }),
             config,
             lock,
             parent,

@@ -7,6 +7,7 @@
 pub mod guest;
 pub mod load;
 mod pools;
+pub mod statistics;
 pub mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use crate::journal::{Action, Entry, Journal, Moment, Mutation};
 use crate::tasks::TaskTable;
 
 use guest::{Guest, GuestKind};
+use statistics::LastBroadcast;
 use storage::Storage;
 
 /// Why a node cannot be reached from another one.
@@ -49,6 +51,8 @@ pub struct Node {
     pub reach: Reach,
     /// What it was before packets began to vanish.
     pub before_silence: Option<Reach>,
+    /// The last broadcast of its `pvestatd`, if that is silent; none: it works.
+    pub last_broadcast: Option<LastBroadcast>,
     /// SHA-256 of its certificate, `AA:BB:…`.
     pub fingerprint: String,
     /// Factor on the duration of its tasks.

@@ -5,3 +5,4 @@ mod common;
 mod injected;
 mod life;
 mod sequences;
+mod statistics;

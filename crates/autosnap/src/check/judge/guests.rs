@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Guest by guest: could PVE snapshot it now, and if not, what is in the way?
 
-use autosnap_core::guest::{Guest, GuestConfig, GuestStatus, Vmid, Volume, VolumeLocation};
+use autosnap_core::guest::{Guest, GuestConfig, Vmid, Volume, VolumeLocation};
 use autosnap_core::plan;
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::storage::StorageUsage;
@@ -15,10 +15,8 @@ pub(super) fn judge(cluster: &ClusterReading) -> Vec<Finding> {
     for reading in &cluster.guests {
         let guest = GuestRef::from(&reading.guest);
         match &reading.details {
-            None if reading.guest.status == GuestStatus::Unknown => {
-                findings.push(Finding::NodeOffline(guest));
-            }
-            None => findings.push(Finding::Template(guest)),
+            None if reading.guest.template => findings.push(Finding::Template(guest)),
+            None => findings.push(Finding::NodeOffline(guest)),
             Some(Err(reason)) => findings.push(Finding::Unreadable {
                 guest,
                 reason: reason.clone(),

@@ -27,6 +27,9 @@ pub(super) fn judge(settings: &Settings, cluster: &ClusterReading) -> Vec<Findin
         .into_iter()
         .filter_map(|(usage, guests)| judge_usage(settings, usage, guests))
         .collect();
+    let has_guests = |node: &&String| read_guests(cluster).any(|(guest, _)| guest.node == **node);
+    let silent = cluster.inventory.silent_nodes.iter().filter(has_guests);
+    findings.extend(silent.cloned().map(Finding::NodeSilent));
     if settings.with_ram {
         let guests = read_guests(cluster);
         findings.extend(guests.filter_map(|(guest, details)| judge_ram(guest, details, cluster)));

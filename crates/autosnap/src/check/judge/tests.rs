@@ -94,6 +94,7 @@ fn cluster(guests: Vec<(Guest, Option<Details>)>) -> ClusterReading {
             }],
             pools: Vec::new(),
             storages: vec![storage("tank", "zfspool", 10)],
+            ..Inventory::default()
         },
         selected: guests.len(),
         guests,

@@ -54,6 +54,8 @@ pub(super) struct NodeFile {
     pub(super) online: bool,
     #[serde(default)]
     pub(super) proxying_gives: Option<String>,
+    #[serde(default)]
+    pub(super) pvestatd_silent: Option<f64>,
     #[serde(default = "one")]
     pub(super) slowness: f64,
     #[serde(default)]
@@ -112,6 +114,8 @@ pub(super) struct GuestFile {
     #[serde(default)]
     pub(super) status: Option<String>,
     #[serde(default)]
+    pub(super) listed_status: Option<ListedStatusFile>,
+    #[serde(default)]
     pub(super) config: Config,
     #[serde(default)]
     pub(super) snapshots: Vec<SnapshotFile>,
@@ -130,6 +134,14 @@ pub(super) struct GuestFile {
 pub(super) enum KindFile {
     Qemu,
     Lxc,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ListedStatusFile {
+    Running,
+    Stopped,
+    Unknown,
 }
 
 #[derive(Deserialize, Default)]

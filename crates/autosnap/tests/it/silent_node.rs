@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! A node whose `pvestatd` hangs is `status: unknown`, its guests are `unknown` and nameless, and
+//! everything on it works.
+
+use serde_json::json;
+
+use crate::harness::Lab;
+use crate::world::{Guest, World, ct, vm};
+
+/// `pve2` sends no statistics; `pve3` is off.
+fn guests() -> [Guest; 7] {
+    [
+        vm(100, "web01"),
+        vm(200, "db01")
+            .on("pve2")
+            .set("tags", "prod;sql")
+            .taken("daily", &[1, 2]),
+        vm(201, "db02").on("pve2").stopped(),
+        ct(202, "dns").on("pve2").set("tags", "prod"),
+        vm(203, "golden").on("pve2").set("template", 1),
+        vm(204, "busy").on("pve2").set("lock", "backup"),
+        vm(300, "far").on("pve3"),
+    ]
+}
+
+fn cluster() -> World {
+    World::of(guests())
+        .pool("databases", &[200, 201])
+        .offline_node("pve3")
+        .silent_node("pve2")
+}
+
+fn lists_of_nodes(lab: &Lab) -> Vec<String> {
+    let requests = lab.simulator.journal().requests();
+    let mut paths: Vec<String> = requests.into_iter().map(|one| one.path).collect();
+    paths.retain(|path| path.ends_with("/qemu") || path.ends_with("/lxc"));
+    paths.sort();
+    paths
+}
+
+/// P1: guests of a node with `status: unknown` get their snapshots; only `offline` is offline.
+#[test]
+fn a_node_without_statistics_is_not_offline() {
+    let lab = Lab::new(&cluster());
+    let output = lab.run("--vmid=200,201,202,203,204,300 snap --label=daily --keep=2");
+    output
+        .assert_status(1)
+        .assert_out("----- VM 200 qemu running -----")
+        .assert_out("----- VM 201 qemu stopped -----")
+        .assert_out("Skip VM is template")
+        .assert_out("FAILED VM 204 busy on pve2: VM is locked (backup)")
+        .assert_out("FAILED VM 300 on pve3: Skip VM status unknown: node offline or not reachable")
+        .assert_err("WARNING: node pve2 sends no statistics")
+        .assert_err("how full its storages are is not known");
+    assert_eq!(
+        lab.changes_of(200),
+        [
+            "create 200 autodaily<now>",
+            "delete 200 autodaily240101000000"
+        ]
+    );
+    assert_eq!(lab.changes_of(201), ["create 201 autodaily<now>"]);
+    assert_eq!(lab.changes_of(202), ["create 202 autodaily<now>"]);
+    assert_eq!(lab.changes().len(), 4);
+    assert_eq!(
+        lists_of_nodes(&lab),
+        ["/api2/json/nodes/pve2/lxc", "/api2/json/nodes/pve2/qemu"],
+        "two requests more, none to the node that is off"
+    );
+}
+
+/// P1: names, patterns, tags, pools and nodes select guests of a node without statistics.
+#[test]
+fn guests_of_a_node_without_statistics_are_selected_by_everything() {
+    for (selection, expected) in [
+        ("db01", vec![200]),
+        ("db%", vec![200, 201]),
+        ("@tag-prod", vec![200, 202]),
+        ("@pool-databases", vec![200, 201]),
+        ("@node-pve2,-dns,-golden,-busy", vec![200, 201]),
+        ("@all,-db%,-@tag-prod,-golden,-busy,-300", vec![100]),
+    ] {
+        let lab = Lab::new(&cluster());
+        let output = lab.run(&format!("--vmid={selection} snap --label=daily --keep=9"));
+        let mut changed: Vec<u32> = lab
+            .changes()
+            .iter()
+            .map(|change| change.split(' ').nth(1).unwrap().parse().unwrap())
+            .collect();
+        changed.sort_unstable();
+        assert_eq!(changed, expected, "{selection}: {output}");
+    }
+}
+
+/// P1: what the nameless guests of a node that really is off may mean is still said.
+#[test]
+fn guests_of_an_offline_node_still_have_no_name() {
+    let lab = Lab::new(&cluster());
+    lab.run("--vmid=far snap --label=daily --keep=9")
+        .assert_status(1)
+        .assert_err("guests on offline nodes (1) have no name here");
+    lab.assert_unchanged();
+}
+
+/// P1: `status`, `check` and `clean` read the same guests.
+#[test]
+fn every_command_reads_a_node_without_statistics() {
+    let lab = Lab::new(&cluster());
+    lab.run("--vmid=db01 status --output=Json")
+        .assert_status(0)
+        .assert_out("autodaily240102000000");
+    let check = lab.run("--vmid=db01,db02 check --output=json");
+    let report = check.json();
+    let kinds: Vec<&str> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["kind"].as_str().unwrap())
+        .collect();
+    assert!(kinds.contains(&"node-silent"), "{check}");
+    assert!(!kinds.contains(&"node-offline"), "{check}");
+    assert_eq!(report["guests"][0]["ready"], json!(true), "{check}");
+    lab.run("--vmid=db01 clean --label=daily --keep=1")
+        .assert_status(0);
+    assert_eq!(lab.changes(), ["delete 200 autodaily240101000000"]);
+}
+
+/// P1: a node that can not even list its guests is refused at once, with its reason, and the others
+/// are done.
+#[test]
+fn a_node_that_cannot_list_its_guests_is_named() {
+    let faults = r#"{"requests": [{"method": "GET", "path": "/nodes/pve2/qemu",
+        "effect": {"answer": {"status": 500, "reason": "got timeout"}}}]}"#;
+    let lab = Lab::with_faults(&cluster(), faults);
+    let output = lab.run("--vmid=100,200,202 snap --label=daily --keep=9");
+    output
+        .assert_status(1)
+        .assert_out("node pve2 sends no statistics, and its guests could not be listed: ")
+        .assert_out("got timeout");
+    assert_eq!(lab.changes().len(), 2, "{output}");
+    assert_eq!(lab.changes_of(200), [] as [&str; 0]);
+    lab.run("--vmid=200 status")
+        .assert_status(1)
+        .assert_err("got timeout");
+    lab.run("--vmid=200 check")
+        .assert_status(1)
+        .assert_out("got timeout");
+}
+
+/// P1: a guest that no broadcast has told of yet, such as a new one on a node that works, is read
+/// from the node.
+#[test]
+fn a_guest_in_no_broadcast_yet_is_asked_for() {
+    let lab = Lab::new(&World::of([
+        vm(100, "web01"),
+        vm(101, "new").with("listed_status", "unknown"),
+    ]));
+    lab.run("--vmid=new snap --label=daily --keep=9")
+        .assert_status(0)
+        .assert_not_said("statistics");
+    assert_eq!(lab.changes(), ["create 101 autodaily<now>"]);
+    assert_eq!(lists_of_nodes(&lab), ["/api2/json/nodes/pve1/qemu"]);
+}
+
+/// P1: where every node sends statistics, no node is asked for its guests.
+#[test]
+fn no_request_more_where_all_nodes_send_statistics() {
+    let lab =
+        Lab::new(&World::of([vm(100, "web01"), vm(300, "far").on("pve3")]).offline_node("pve3"));
+    lab.run("--vmid=@all snap --label=daily --keep=9")
+        .assert_status(1);
+    assert_eq!(lists_of_nodes(&lab), [] as [&str; 0]);
+}
