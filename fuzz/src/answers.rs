@@ -10,7 +10,7 @@ use autosnap_core::guest::{GuestConfig as Guest, GuestKind};
 use pve_client::fuzzing::Answer;
 use pve_client::{
     ClusterStatus, GuestConfig, Method, NodeStorage, Permissions, ReplicationJob, Resource,
-    SnapshotListing, TaskEntry, TaskExit, TaskStatus, Upid, Version,
+    SnapshotEntry, SnapshotListing, TaskEntry, TaskExit, TaskStatus, Upid, Version,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -26,9 +26,27 @@ pub fn run(input: &[u8]) {
         b't' => list::<TaskEntry>(body).iter().for_each(task),
         b'j' => drop(list::<ReplicationJob>(body)),
         b'n' => {
-            let listing = one::<SnapshotListing>(body, 2).unwrap_or_default();
-            let named = |name: &str| listing.snapshots.iter().any(|entry| entry.name == name);
-            assert!(!named("current"), "{listing:?}");
+            let listing = one::<Snapshots>(body, 2);
+            if let Ok(Some(complete)) = answer(body).snapshots() {
+                let mut names: Vec<&str> = complete
+                    .snapshots
+                    .iter()
+                    .map(|entry| entry.name.as_str())
+                    .collect();
+                assert!(!names.contains(&"current"), "{complete:?}");
+                names.sort_unstable();
+                assert!(
+                    names.windows(2).all(|pair| pair[0] != pair[1]),
+                    "{listing:?}"
+                );
+            }
+        }
+        b'f' => {
+            let once = pve_client::fuzzing::repaired_json(body);
+            assert_eq!(pve_client::fuzzing::repaired_json(once.as_bytes()), once);
+            if let Ok(value) = serde_json::from_slice::<Value>(body) {
+                assert_eq!(serde_json::from_str::<Value>(&once).ok(), Some(value));
+            }
         }
         b'c' => config(&one::<GuestConfig>(body, 1).unwrap_or_default()),
         b'x' => {
@@ -60,6 +78,23 @@ pub fn run(input: &[u8]) {
                 .map(|text| text.parse::<Upid>()),
         ),
         _ => {}
+    }
+}
+
+/// A listing of snapshots; of the entries that cannot be read only their number is compared.
+#[derive(Debug, PartialEq)]
+struct Snapshots(Vec<SnapshotEntry>, Option<String>, Option<bool>, usize);
+
+impl<'de> serde::Deserialize<'de> for Snapshots {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let listing = SnapshotListing::deserialize(input)?;
+        let unreadable = listing.unreadable.len();
+        Ok(Self(
+            listing.snapshots,
+            listing.current_parent,
+            listing.running,
+            unreadable,
+        ))
     }
 }
 

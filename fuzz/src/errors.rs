@@ -58,6 +58,7 @@ fn check(answer: &Answer<'_>, error: &Error) {
         }
         Error::NotUnderstood { .. } => assert_eq!(error.certainty(), Certainty::Unknown),
         Error::NotSent { .. }
+        | Error::NotListed { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
         | Error::Configuration(_) => panic!("an answer cannot mean {error:?}"),

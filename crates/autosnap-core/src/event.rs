@@ -27,6 +27,8 @@ pub enum Event {
     /// A name of the selection matches nothing, and may be that of a guest on an offline node,
     /// whose name PVE does not tell: what was asked for may not be done.
     NameNotKnown(String),
+    /// An entry of a listing could not be read, and may be a guest that was asked for.
+    EntryNotRead(String),
     /// The selection was evaluated.
     Selected {
         /// The guests, in the order of the plan.

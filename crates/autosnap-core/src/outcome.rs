@@ -92,6 +92,8 @@ pub struct Outcome {
     pub nothing_selected: bool,
     /// A name may be that of a guest on an offline node.
     pub name_not_known: bool,
+    /// Entries of listings that may be guests and could not be read.
+    pub entries_not_read: usize,
     /// What a fault that ended the run early makes of the exit status.
     pub broken: Option<ExitStatus>,
     /// Nothing is carried out: how a guest ends is what the plan says.
@@ -128,6 +130,7 @@ impl Outcome {
         match event {
             Event::RunStarted(header) => self.dry_run = header.dry_run,
             Event::NameNotKnown(_) => self.name_not_known = true,
+            Event::EntryNotRead(_) => self.entries_not_read += 1,
             Event::Planned(plan) => self.planned(plan),
             Event::RunBroken { exit, .. } => self.broken = Some(*exit),
             Event::Created { success, .. } => {
@@ -186,7 +189,11 @@ impl Outcome {
             Some(Interruption::Interrupt | Interruption::Hangup) => ExitStatus::Interrupted,
             Some(Interruption::Terminate) => ExitStatus::Terminated,
             Some(Interruption::ServerLost) => ExitStatus::Connection,
-            None if self.failed.is_empty() && !self.nothing_selected && !self.name_not_known => {
+            None if self.failed.is_empty()
+                && !self.nothing_selected
+                && !self.name_not_known
+                && self.entries_not_read == 0 =>
+            {
                 ExitStatus::Success
             }
             Some(Interruption::Hook) | None => ExitStatus::Failure,

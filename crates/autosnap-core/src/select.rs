@@ -30,6 +30,8 @@ pub struct Inventory {
     pub pools: Vec<String>,
     /// The storages of all nodes.
     pub storages: Vec<StorageUsage>,
+    /// What was listed and could not be read, in sentences: each may be a guest that is selected.
+    pub unreadable: Vec<String>,
     /// The online nodes that send no statistics (`status: unknown`), although everything on them may
     /// work: how full their storages are is not known.
     pub silent_nodes: Vec<String>,

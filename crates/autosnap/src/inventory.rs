@@ -7,7 +7,8 @@
 //! A node that is online and sends no statistics of its guests (`status: unknown`) is asked itself:
 //! one request for its VMs, one for its containers, as far as it has any without statistics.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
@@ -16,7 +17,7 @@ use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::storage::StorageUsage;
 use futures_util::stream::{self, StreamExt};
 use pve_client::{
-    Client, Error, GuestResource, NodeGuest, NodeResource, Resource, SnapshotListing,
+    Client, Error, GuestResource, Listing, NodeGuest, NodeResource, Resource, SnapshotListing,
     StorageResource, TaskFilter, TaskSource, TaskStatus,
 };
 
@@ -36,16 +37,32 @@ pub async fn read(client: &Client) -> Result<Inventory, Error> {
 
 /// Reads what there is; a node without statistics has this long to list its guests.
 pub async fn read_within(client: &Client, limit: Duration) -> Result<Inventory, Error> {
-    let mut inventory = Inventory::default();
-    for resource in client.resources().await? {
+    let resources = client.resources().await?;
+    let unreadable = resources.unreadable.iter();
+    let mut inventory = Inventory {
+        unreadable: unreadable
+            .map(|entry| format!("an entry of /cluster/resources cannot be read: {entry}"))
+            .collect(),
+        ..Inventory::default()
+    };
+    for resource in resources {
         match resource {
-            Resource::Guest(resource) => inventory.guests.extend(guest(resource)),
+            Resource::Guest(resource) => {
+                let (kind, vmid) = (resource.kind, resource.vmid);
+                match guest(resource) {
+                    Some(guest) => inventory.guests.push(guest),
+                    None => inventory.unreadable.push(format!(
+                        "an entry of /cluster/resources cannot be read: {kind}/{vmid} is not a guest ID"
+                    )),
+                }
+            }
             Resource::Node(node) => add_node(&mut inventory, node),
             Resource::Storage(storage) => inventory.storages.push(storage_usage(storage)),
             Resource::Pool(pool) => inventory.pools.push(pool),
             Resource::Other(_) => {}
         }
     }
+    set_apart_repeated(&mut inventory);
     complete_unknown(client, &mut inventory, limit).await?;
     Ok(inventory)
 }
@@ -83,6 +100,11 @@ async fn complete_unknown(
     for (node, kind, listing) in listings.await {
         let reason = match listing {
             Ok(Ok(listed)) => {
+                let path = format!("/nodes/{node}/{kind}");
+                let entries = listed.unreadable.iter();
+                inventory.unreadable.extend(
+                    entries.map(|entry| format!("an entry of {path} cannot be read: {entry}")),
+                );
                 merge(&mut inventory.guests, &node, kind, listed);
                 continue;
             }
@@ -98,7 +120,7 @@ async fn complete_unknown(
 }
 
 /// Adds to the guests what their own node says of them. The pool is known from the cluster only.
-fn merge(guests: &mut [Guest], node: &str, kind: GuestKind, listed: Vec<NodeGuest>) {
+fn merge(guests: &mut [Guest], node: &str, kind: GuestKind, listed: Listing<NodeGuest>) {
     let listed: HashMap<u32, NodeGuest> = listed
         .into_iter()
         .map(|listed| (listed.vmid, listed))
@@ -118,10 +140,45 @@ fn merge(guests: &mut [Guest], node: &str, kind: GuestKind, listed: Vec<NodeGues
     }
 }
 
-/// The node that has the guest now; `None` if it cannot be seen any more.
+/// A guest that is listed twice is done once; one that is listed in two ways is left out, as nobody can
+/// tell which of them it is.
+fn set_apart_repeated(inventory: &mut Inventory) {
+    let mut known: BTreeMap<Vmid, Guest> = BTreeMap::new();
+    let mut contradictory = BTreeSet::new();
+    let mut repeated = BTreeSet::new();
+    inventory
+        .guests
+        .retain(|guest| match known.entry(guest.vmid) {
+            Entry::Vacant(place) => {
+                place.insert(guest.clone());
+                true
+            }
+            Entry::Occupied(first) => {
+                repeated.insert(guest.vmid);
+                if first.get() != guest {
+                    contradictory.insert(guest.vmid);
+                }
+                false
+            }
+        });
+    let left_out = |guest: &Guest| !contradictory.contains(&guest.vmid);
+    inventory.guests.retain(left_out);
+    inventory.unreadable.extend(repeated.iter().map(|vmid| {
+        let consequence = if contradictory.contains(vmid) {
+            ", in different ways, and is left out"
+        } else {
+            ""
+        };
+        format!("guest {vmid} is listed more than once in /cluster/resources{consequence}")
+    }));
+}
+
+/// The node that has the guest now; `None` if it cannot be seen any more. An entry that cannot be read
+/// may be the guest.
 pub async fn node_of(client: &Client, vmid: Vmid) -> Result<Option<String>, Error> {
-    let resources = client.resources().await?.into_iter();
-    let mut nodes = resources.filter_map(|resource| match resource {
+    let resources = client.resources().await?;
+    let unreadable = resources.unreadable.first().cloned();
+    let mut nodes = resources.into_iter().filter_map(|resource| match resource {
         Resource::Guest(guest) if guest.vmid == vmid.get() => Some(guest.node),
         Resource::Guest(_)
         | Resource::Node(_)
@@ -129,7 +186,15 @@ pub async fn node_of(client: &Client, vmid: Vmid) -> Result<Option<String>, Erro
         | Resource::Pool(_)
         | Resource::Other(_) => None,
     });
-    Ok(nodes.next())
+    match (nodes.next(), unreadable) {
+        (None, Some(entry)) => Err(Error::NotListed {
+            subject: "the guests",
+            path: "/cluster/resources".to_owned(),
+            endpoint: client.current_endpoint(),
+            what: format!("an entry cannot be read: {entry}"),
+        }),
+        (node, _) => Ok(node),
+    }
 }
 
 /// A guest's configuration, as far as it matters to snapshots.
@@ -140,7 +205,19 @@ pub async fn config(client: &Client, guest: &Guest) -> Result<GuestConfig, Error
     Ok(GuestConfig::read(guest.kind, config.iter()))
 }
 
-/// A guest's snapshots.
+/// A guest's snapshots as far as they can be read, and the entries that cannot: for showing only.
+pub async fn readable_snapshots(
+    client: &Client,
+    guest: &Guest,
+) -> Result<(Vec<Snapshot>, Vec<String>), Error> {
+    let (node, kind) = (guest.node.as_str(), wire_kind(guest.kind));
+    let listing = client.readable_snapshots(node, kind, guest.vmid.get());
+    let mut listing = listing.await?;
+    let unreadable = std::mem::take(&mut listing.unreadable);
+    Ok((snapshots(listing), unreadable))
+}
+
+/// A guest's snapshots, all of them.
 pub async fn guest_snapshots(client: &Client, guest: &Guest) -> Result<Vec<Snapshot>, Error> {
     client
         .snapshots(&guest.node, wire_kind(guest.kind), guest.vmid.get())

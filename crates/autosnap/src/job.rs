@@ -108,6 +108,9 @@ async fn read_and_carry_out(
     phases: &Phases,
 ) -> Result<(), Fault> {
     let inventory = inventory::read(&context.client).await?;
+    for entry in &inventory.unreadable {
+        context.events.send(Event::EntryNotRead(entry.clone()));
+    }
     let selected = settings.selection.evaluate(&inventory);
     for warning in &selected.warnings {
         let text = warning.to_string();

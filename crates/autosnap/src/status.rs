@@ -23,6 +23,8 @@ pub struct Status {
     pub warnings: Vec<String>,
     /// Guests that were selected and could not be read.
     pub unreadable: usize,
+    /// Entries of listings that could not be read.
+    pub entries_not_read: usize,
 }
 
 /// One snapshot of one guest.
@@ -40,9 +42,9 @@ pub struct Row {
 
 impl Status {
     /// The exit status: as in the C# tool, whatever is shown is a success; a guest that could not
-    /// be read is not.
+    /// be read is not, nor is an entry of a listing.
     pub fn exit_status(&self) -> ExitStatus {
-        if self.unreadable == 0 {
+        if self.unreadable == 0 && self.entries_not_read == 0 {
             ExitStatus::Success
         } else {
             ExitStatus::Failure
@@ -60,8 +62,10 @@ pub async fn read(
     let selected = settings.selection.evaluate(&inventory);
     let mut status = Status {
         warnings: selected.warnings.iter().map(ToString::to_string).collect(),
+        entries_not_read: inventory.unreadable.len(),
         ..Status::default()
     };
+    status.warnings.extend(inventory.unreadable.iter().cloned());
     let (offline, online): (Vec<Guest>, Vec<Guest>) = selected
         .guests
         .into_iter()
@@ -85,14 +89,25 @@ pub async fn read(
         )
     }));
     let listings = inventory::side_by_side(settings.reads_at_once, online, async |guest: Guest| {
-        match inventory::guest_snapshots(client, &guest).await {
-            Ok(snapshots) => Ok(rows(settings, guest, snapshots, now)),
+        match inventory::readable_snapshots(client, &guest).await {
+            Ok((snapshots, unreadable)) => {
+                let warnings = unreadable.iter().map(|entry| {
+                    let Guest { vmid, node, .. } = &guest;
+                    format!("a snapshot of guest {vmid} on node {node} cannot be read: {entry}")
+                });
+                let warnings: Vec<String> = warnings.collect();
+                Ok((rows(settings, guest, snapshots, now), warnings))
+            }
             Err(error) => Err((guest, error)),
         }
     });
     for listing in listings.await {
         match listing {
-            Ok(rows) => status.rows.extend(rows),
+            Ok((rows, warnings)) => {
+                status.rows.extend(rows);
+                status.entries_not_read += warnings.len();
+                status.warnings.extend(warnings);
+            }
             Err((guest, error)) => {
                 status.unreadable += 1;
                 status.warnings.push(format!(

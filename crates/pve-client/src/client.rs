@@ -21,11 +21,15 @@ use crate::session::Session;
 use crate::transport::Transport;
 use crate::types::loose::{self, List};
 use crate::types::{
-    ClusterStatus, GuestConfig, GuestKind, NewSnapshot, NodeGuest, NodeStorage, Permissions,
-    ReplicationJob, Resource, SnapshotListing, TaskEntry, TaskFilter, TaskStatus, Version,
+    ClusterStatus, GuestConfig, GuestKind, Listing, NewSnapshot, NodeGuest, NodeStorage,
+    Permissions, ReplicationJob, Resource, SnapshotListing, TaskEntry, TaskFilter, TaskStatus,
+    Version,
 };
 use crate::upid::{Upid, UpidError};
 use crate::watch::Watch;
+
+/// What a listing of snapshots lists.
+const SNAPSHOTS: &str = "the snapshots";
 
 /// A signed-on connection to a cluster. Cloning is cheap and shares everything.
 #[derive(Clone, Debug)]
@@ -74,7 +78,7 @@ impl Client {
     }
 
     /// `GET /cluster/resources`: everything the caller may audit, in one list.
-    pub async fn resources(&self) -> Result<Vec<Resource>, Error> {
+    pub async fn resources(&self) -> Result<Listing<Resource>, Error> {
         self.list(&Call::new(Method::Get, &["cluster", "resources"]))
             .await
     }
@@ -106,20 +110,24 @@ impl Client {
     }
 
     /// `GET /cluster/replication`: the replication jobs of guests the caller may audit.
-    pub async fn replication_jobs(&self) -> Result<Vec<ReplicationJob>, Error> {
+    pub async fn replication_jobs(&self) -> Result<Listing<ReplicationJob>, Error> {
         self.list(&Call::new(Method::Get, &["cluster", "replication"]))
             .await
     }
 
     /// `GET /nodes/{node}/storage`: storages with their usage.
-    pub async fn node_storages(&self, node: &str) -> Result<Vec<NodeStorage>, Error> {
+    pub async fn node_storages(&self, node: &str) -> Result<Listing<NodeStorage>, Error> {
         self.list(&Call::new(Method::Get, &["nodes", node, "storage"]))
             .await
     }
 
     /// `GET /nodes/{node}/qemu` or `/lxc`: the present state of the node's guests of that kind that
     /// the caller may audit.
-    pub async fn node_guests(&self, node: &str, kind: GuestKind) -> Result<Vec<NodeGuest>, Error> {
+    pub async fn node_guests(
+        &self,
+        node: &str,
+        kind: GuestKind,
+    ) -> Result<Listing<NodeGuest>, Error> {
         self.list(&Call::new(Method::Get, &["nodes", node, kind.as_str()]))
             .await
     }
@@ -165,15 +173,46 @@ impl Client {
         Ok(self.read::<Feature>(&call).await?.has_feature)
     }
 
-    /// `GET …/snapshot`: the guest's snapshots.
+    /// `GET …/snapshot`: the guest's snapshots, all of them. A reply with an entry that cannot be read
+    /// is [`Error::NotListed`]: that entry may be any snapshot.
     pub async fn snapshots(
         &self,
         node: &str,
         kind: GuestKind,
         vmid: u32,
     ) -> Result<SnapshotListing, Error> {
-        self.read(&guest_call(Method::Get, node, kind, vmid, &["snapshot"]))
-            .await
+        let call = guest_call(Method::Get, node, kind, vmid, &["snapshot"]);
+        let (listing, endpoint) = self.listed(&call).await?;
+        match listing.unreadable.as_slice() {
+            [] => Ok(listing),
+            all => Err(reply::not_listed(
+                &call,
+                endpoint,
+                SNAPSHOTS,
+                unreadable(all),
+            )),
+        }
+    }
+
+    /// As [`Self::snapshots`], but the entries that can be read are returned whatever the others are:
+    /// for showing, never for deciding what is removed.
+    pub async fn readable_snapshots(
+        &self,
+        node: &str,
+        kind: GuestKind,
+        vmid: u32,
+    ) -> Result<SnapshotListing, Error> {
+        let call = guest_call(Method::Get, node, kind, vmid, &["snapshot"]);
+        Ok(self.listed(&call).await?.0)
+    }
+
+    /// A listing of snapshots that can be complete.
+    async fn listed(&self, call: &Call) -> Result<(SnapshotListing, Endpoint), Error> {
+        let (listing, endpoint) = self.session.ask::<SnapshotListing>(call).await?;
+        match listing.flaw() {
+            None => Ok((listing, endpoint)),
+            Some(flaw) => Err(reply::not_listed(call, endpoint, SNAPSHOTS, flaw)),
+        }
     }
 
     /// `POST …/snapshot`: starts taking a snapshot. Most refusals come from the task, not from
@@ -241,7 +280,8 @@ impl Client {
             return Ok(Vec::new());
         }
         let lines: List<Line> = serde_json::from_str(data.get()).map_err(|error| {
-            reply::not_understood(&call, &endpoint, error.to_string(), Certainty::Unknown)
+            let what = format!("the log is not a list of lines ({})", reply::flaw(&error));
+            reply::not_understood(&call, &endpoint, what, Certainty::Unknown)
         })?;
         Ok(lines
             .0
@@ -251,7 +291,8 @@ impl Client {
     }
 
     /// `GET /nodes/{node}/tasks`: tasks of a node, newest first. Without `Sys.Audit` on the node
-    /// only the caller's own are shown.
+    /// only the caller's own are shown. A reply with an entry that cannot be read is
+    /// [`Error::NotListed`]: that entry may be any task.
     pub async fn node_tasks(
         &self,
         node: &str,
@@ -263,7 +304,16 @@ impl Client {
             .with_some("since", filter.since)
             .with_some("typefilter", filter.kind.as_deref())
             .with_some("limit", filter.limit);
-        self.list(&call).await
+        let (list, endpoint) = self.session.ask::<List<TaskEntry>>(&call).await?;
+        match list.1.as_slice() {
+            [] => Ok(list.0),
+            all => Err(reply::not_listed(
+                &call,
+                endpoint,
+                "the tasks",
+                unreadable(all),
+            )),
+        }
     }
 
     /// The tasks that are waited for through this client and its clones.
@@ -303,8 +353,12 @@ impl Client {
         Ok(self.session.ask::<T>(call).await?.0)
     }
 
-    async fn list<T: DeserializeOwned>(&self, call: &Call) -> Result<Vec<T>, Error> {
-        Ok(self.read::<List<T>>(call).await?.0)
+    async fn list<T: DeserializeOwned>(&self, call: &Call) -> Result<Listing<T>, Error> {
+        let List(entries, unreadable) = self.read(call).await?;
+        Ok(Listing {
+            entries,
+            unreadable,
+        })
     }
 
     /// Sends a request that starts a task. A reply without a UPID, or with the UPID of another task,
@@ -380,6 +434,15 @@ async fn ask_version(session: &Session) -> Result<Version, Error> {
         ));
     }
     Ok(version)
+}
+
+/// What is said of a list in which that many entries cannot be read.
+fn unreadable(entries: &[String]) -> String {
+    let first = entries.first().map_or("", String::as_str);
+    match entries.len() {
+        1 => format!("an entry cannot be read: {first}"),
+        count => format!("{count} entries cannot be read, such as {first}"),
+    }
 }
 
 fn guest_call(method: Method, node: &str, kind: GuestKind, vmid: u32, rest: &[&str]) -> Call {

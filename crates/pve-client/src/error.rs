@@ -100,6 +100,19 @@ pub enum Error {
         /// [`Certainty::NotSent`] when it was noticed before the request was written.
         certainty: Certainty,
     },
+    /// A list was answered that cannot be complete, or of which an entry cannot be read: it shows neither
+    /// what is there nor what is not.
+    #[error("{subject} could not be listed: {what} ({path} from {endpoint})")]
+    NotListed {
+        /// What was to be listed, such as `the snapshots`.
+        subject: &'static str,
+        /// The API path.
+        path: String,
+        /// The host asked.
+        endpoint: Endpoint,
+        /// What is wrong with the list.
+        what: String,
+    },
     /// PVE does not accept who we say we are.
     #[error("{endpoint} refused the sign-on of '{identity}': {problem}")]
     Authentication {
@@ -171,7 +184,10 @@ impl Error {
             }
             Self::MaybeProcessed { .. } => Certainty::Unknown,
             // PVE checks the sign-on before anything else.
-            Self::Refused { .. } | Self::Authentication { .. } => Certainty::Refused,
+            // Lists are the answer to reads only.
+            Self::Refused { .. } | Self::Authentication { .. } | Self::NotListed { .. } => {
+                Certainty::Refused
+            }
             Self::NotUnderstood { certainty, .. } => *certainty,
         }
     }
@@ -183,6 +199,7 @@ impl Error {
             Self::MaybeProcessed { status, .. } => *status,
             Self::NotSent { .. }
             | Self::NotUnderstood { .. }
+            | Self::NotListed { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
             | Self::Configuration(_) => None,
@@ -196,6 +213,7 @@ impl Error {
             Self::NotSent { .. }
             | Self::MaybeProcessed { .. }
             | Self::NotUnderstood { .. }
+            | Self::NotListed { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
             | Self::Configuration(_) => None,
@@ -243,6 +261,7 @@ impl Error {
                 matches!(status, 429 | 503 | 595) || self.is_start_worker_failed()
             }
             Self::NotUnderstood { .. }
+            | Self::NotListed { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
             | Self::Configuration(_) => false,

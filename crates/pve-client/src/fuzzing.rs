@@ -12,7 +12,9 @@ use crate::connection::Reply;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Method};
 use crate::reply;
+use crate::types::SnapshotListing;
 use crate::types::loose::List;
+use crate::types::repair::repair;
 use crate::wire;
 
 /// An HTTP answer as a host might send it.
@@ -51,10 +53,21 @@ impl Answer<'_> {
         reply::data(&call, &answer.endpoint, &answer.body)
     }
 
-    /// As [`Self::data`], for listings.
+    /// As [`Self::data`], for listings: the entries that can be read.
     pub fn list<T: DeserializeOwned>(&self) -> Result<Vec<T>, Error> {
         Ok(self.data::<List<T>>()?.0)
     }
+
+    /// As [`Self::data`], for snapshots: `None` if the listing cannot be complete.
+    pub fn snapshots(&self) -> Result<Option<SnapshotListing>, Error> {
+        let listing = self.data::<SnapshotListing>()?;
+        Ok(listing.flaw().is_none().then_some(listing))
+    }
+}
+
+/// The body of an answer, made JSON again as far as that is possible.
+pub fn repaired_json(body: &[u8]) -> String {
+    repair(body)
 }
 
 /// The head of an answer as it is handed to hyper, and the bytes that came with it.

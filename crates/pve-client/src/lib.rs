@@ -63,8 +63,8 @@ pub use fingerprint::{Fingerprint, FingerprintError};
 pub use options::{ClientOptions, Trust};
 pub use secrecy::SecretString;
 pub use types::{
-    ClusterNode, ClusterStatus, GuestConfig, GuestKind, GuestResource, NewSnapshot, NodeGuest,
-    NodeResource, NodeStorage, Permissions, ReplicationJob, Resource, SnapshotEntry,
+    ClusterNode, ClusterStatus, GuestConfig, GuestKind, GuestResource, Listing, NewSnapshot,
+    NodeGuest, NodeResource, NodeStorage, Permissions, ReplicationJob, Resource, SnapshotEntry,
     SnapshotListing, StorageResource, TaskEntry, TaskExit, TaskFilter, TaskSource, TaskStatus,
     Version,
 };

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use hyper::body::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::call::Call;
@@ -17,6 +18,7 @@ use crate::connection::Reply;
 use crate::endpoint::Endpoint;
 use crate::error::{Certainty, Error, Method};
 use crate::transport::Answer;
+use crate::types::repair::repair;
 
 /// Lets a good answer through and makes an error of every other.
 pub(crate) fn check(call: &Call, endpoint: &Endpoint, reply: Reply) -> Result<Answer, Error> {
@@ -52,7 +54,7 @@ pub(crate) fn check(call: &Call, endpoint: &Endpoint, reply: Reply) -> Result<An
     }
 }
 
-/// Reads the value of `data`.
+/// Reads the value of `data`. What is no JSON is read as far as it can be repaired.
 pub(crate) fn data<T: DeserializeOwned>(
     call: &Call,
     endpoint: &Endpoint,
@@ -63,10 +65,41 @@ pub(crate) fn data<T: DeserializeOwned>(
         data: T,
     }
     let parsed: Result<Envelope<T>, _> = serde_json::from_slice(body);
+    let parsed = parsed.or_else(|error| {
+        tracing::debug!(%call, %error, "the answer is not the expected JSON; trying to repair it");
+        serde_json::from_str(&repair(body)).map_err(|_| error)
+    });
     parsed.map(|envelope| envelope.data).map_err(|error| {
-        let what = format!("the answer is not the expected JSON ({error})");
+        let what = format!("the answer is not the expected JSON ({})", flaw(&error));
         not_understood(call, endpoint, what, Certainty::Unknown)
     })
+}
+
+/// What is wrong with JSON, without the names that our types have.
+pub(crate) fn flaw(error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Eof => "it ends too early".to_owned(),
+        Category::Data => "its members are others".to_owned(),
+        Category::Syntax | Category::Io => {
+            let (line, column) = (error.line(), error.column());
+            format!("it is broken at line {line}, column {column}")
+        }
+    }
+}
+
+/// An error for a list that is of no use.
+pub(crate) fn not_listed(
+    call: &Call,
+    endpoint: Endpoint,
+    subject: &'static str,
+    what: String,
+) -> Error {
+    Error::NotListed {
+        subject,
+        path: call.path().to_owned(),
+        endpoint,
+        what,
+    }
 }
 
 pub(crate) fn not_understood(

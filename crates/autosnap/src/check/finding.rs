@@ -130,6 +130,8 @@ pub enum Finding {
     NothingSelected,
     /// A term of the selection matches nothing.
     EmptyTerm(String),
+    /// An entry of a listing could not be read: a sentence.
+    EntryNotRead(String),
     /// PVE would refuse the names.
     InvalidName(String),
     /// The hook could not be called.
@@ -224,6 +226,7 @@ impl Finding {
             | Self::NoQuorum
             | Self::NoPrivileges { .. }
             | Self::NothingSelected
+            | Self::EntryNotRead(_)
             | Self::InvalidName(_)
             | Self::InvalidHook(_)
             | Self::NodeOffline(_)
@@ -261,6 +264,7 @@ impl Finding {
             Self::MissingPrivilege { .. } => "missing-privilege",
             Self::NothingSelected => "nothing-selected",
             Self::EmptyTerm(_) => "empty-term",
+            Self::EntryNotRead(_) => "entry-not-read",
             Self::InvalidName(_) => "invalid-name",
             Self::InvalidHook(_) => "invalid-hook",
             Self::NodeOffline(_) => "node-offline",
@@ -301,6 +305,7 @@ impl Finding {
             | Self::MissingPrivilege { .. }
             | Self::NothingSelected
             | Self::EmptyTerm(_)
+            | Self::EntryNotRead(_)
             | Self::InvalidName(_)
             | Self::InvalidHook(_)
             | Self::NodeSilent(_)
@@ -343,6 +348,7 @@ impl Finding {
             | Self::NothingSelected
             | Self::EmptyTerm(_)
             | Self::NodeSilent(_)
+            | Self::EntryNotRead(_)
             | Self::BlocksMigration(_)
             | Self::Replicated(_) => false,
         }

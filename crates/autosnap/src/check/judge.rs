@@ -87,6 +87,8 @@ fn judge_selection(cluster: &ClusterReading) -> Vec<Finding> {
     }
     let terms = cluster.warnings.iter().map(ToString::to_string);
     findings.extend(terms.map(Finding::EmptyTerm));
+    let entries = cluster.inventory.unreadable.iter().cloned();
+    findings.extend(entries.map(Finding::EntryNotRead));
     findings
 }
 

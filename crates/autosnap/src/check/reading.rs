@@ -194,6 +194,7 @@ fn state_of(error: &Error) -> HostState {
         Error::MaybeProcessed { .. } => HostState::Unreachable(error.to_string()),
         Error::Refused { .. }
         | Error::NotUnderstood { .. }
+        | Error::NotListed { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
         | Error::Configuration(_) => HostState::Refused(error.to_string()),
@@ -235,7 +236,7 @@ async fn ask_cluster(
         selected: count,
         guests,
         warnings: selected.warnings,
-        replication: client.replication_jobs().await.unwrap_or_default(),
+        replication: client.replication_jobs().await.unwrap_or_default().entries,
     })
 }
 
@@ -265,7 +266,7 @@ async fn ask_guest(client: &Client, guest: &Guest) -> Result<Details, Error> {
     let is_suspect = |snapshot: &Snapshot| snapshot.state != SnapshotState::Complete;
     let asked = config.lock().is_some() || snapshots.iter().any(is_suspect);
     let running_tasks = if asked {
-        running_tasks(client, guest).await
+        running_tasks(client, guest).await?
     } else {
         Vec::new()
     };
@@ -278,17 +279,20 @@ async fn ask_guest(client: &Client, guest: &Guest) -> Result<Details, Error> {
     })
 }
 
-/// A listing that is refused is as good as an empty one: tasks of others are hidden anyway.
-async fn running_tasks(client: &Client, guest: &Guest) -> Vec<String> {
+/// A listing that is refused is as good as an empty one: tasks of others are hidden anyway. One with an
+/// entry that cannot be read is an error, as that may be the task.
+async fn running_tasks(client: &Client, guest: &Guest) -> Result<Vec<String>, Error> {
     let filter = TaskFilter {
         source: TaskSource::Active,
         vmid: Some(guest.vmid.get()),
         ..TaskFilter::default()
     };
-    let tasks = client.node_tasks(&guest.node, &filter).await;
+    let tasks = match client.node_tasks(&guest.node, &filter).await {
+        Err(error @ Error::NotListed { .. }) => return Err(error),
+        other => other.unwrap_or_default(),
+    };
     let running = tasks
-        .unwrap_or_default()
         .into_iter()
         .filter(|task| task.status == TaskStatus::Running);
-    running.map(|task| task.upid.kind().to_owned()).collect()
+    Ok(running.map(|task| task.upid.kind().to_owned()).collect())
 }

@@ -37,7 +37,10 @@ impl fmt::Display for Finding {
                 write!(out, "{privilege} is missing on {path}: {consequence}")
             }
             Self::NothingSelected => out.write_str("no guest is selected"),
-            Self::EmptyTerm(text) | Self::InvalidName(text) | Self::InvalidHook(text) => out.write_str(text),
+            Self::EmptyTerm(text)
+            | Self::EntryNotRead(text)
+            | Self::InvalidName(text)
+            | Self::InvalidHook(text) => out.write_str(text),
             Self::NodeOffline(guest) => {
                 write!(out, "{guest}: the node is offline or not reachable")
             }
@@ -159,6 +162,7 @@ impl Finding {
             | Self::CertificateEnds { .. }
             | Self::NoQuorum
             | Self::NothingSelected
+            | Self::EntryNotRead(_)
             | Self::InvalidName(_)
             | Self::InvalidHook(_)
             | Self::NodeOffline(_)
@@ -198,6 +202,7 @@ impl Finding {
             | Self::NoQuorum
             | Self::NothingSelected
             | Self::EmptyTerm(_)
+            | Self::EntryNotRead(_)
             | Self::InvalidName(_)
             | Self::InvalidHook(_)
             | Self::NodeOffline(_)

@@ -60,8 +60,9 @@ async fn read_labels(root: &RootArgs, labels: &RefCell<BTreeSet<String>>) -> Opt
         .guests;
     let asked = guests.into_iter().take(GUESTS);
     inventory::side_by_side(AT_ONCE, asked, async |guest| {
-        let snapshots = inventory::guest_snapshots(&client, &guest).await;
-        for snapshot in snapshots.iter().flatten().filter(|one| one.is_ours()) {
+        let listing = inventory::readable_snapshots(&client, &guest).await;
+        let snapshots = listing.map(|(snapshots, _)| snapshots).unwrap_or_default();
+        for snapshot in snapshots.iter().filter(|one| one.is_ours()) {
             let label = name::label_of(&snapshot.name, &[&format, &default]);
             labels.borrow_mut().extend(label.map(ToOwned::to_owned));
         }

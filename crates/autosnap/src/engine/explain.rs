@@ -132,6 +132,11 @@ pub fn hint_for(error: &Error, identity: Option<&str>) -> Option<String> {
                 "if it is the right host and its certificate is meant to be this one: --fingerprint={fingerprint}, or --ca-file with the certificate of its authority"
             ));
         }
+        Error::NotListed { path, .. } => {
+            return Some(format!(
+                "see what Proxmox VE lists, as root on a node: pvesh get {path}"
+            ));
+        }
         Error::Certificate { .. }
         | Error::MaybeProcessed { .. }
         | Error::Refused { .. }
@@ -237,6 +242,7 @@ pub(super) fn lost(
         Error::NotSent { .. }
         | Error::Refused { .. }
         | Error::NotUnderstood { .. }
+        | Error::NotListed { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
         | Error::Configuration(_) => error.to_string(),

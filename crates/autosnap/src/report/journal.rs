@@ -228,7 +228,9 @@ impl Sink for JournalReport {
         self.outcome.observe(event);
         match event {
             Event::RunStarted(header) => self.header = Some(header.clone()),
-            Event::Warned(warning) | Event::NameNotKnown(warning) => {
+            Event::Warned(warning)
+            | Event::NameNotKnown(warning)
+            | Event::EntryNotRead(warning) => {
                 let message = format!("WARNING: {warning}");
                 self.console.tell(&self.entry(Priority::Warning, &message));
             }

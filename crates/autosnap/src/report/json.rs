@@ -229,7 +229,9 @@ impl Sink for JsonReport {
             Event::Selected { guests, .. } => {
                 self.list(guests.iter().map(GuestRecord::selected).collect());
             }
-            Event::Warned(warning) | Event::NameNotKnown(warning) => {
+            Event::Warned(warning)
+            | Event::NameNotKnown(warning)
+            | Event::EntryNotRead(warning) => {
                 self.warnings.push(warning.clone());
             }
             Event::Planned(plan) => self.planned(plan),

@@ -53,6 +53,7 @@ impl Sink for Progress {
             Event::RunStarted(_)
             | Event::Warned(_)
             | Event::NameNotKnown(_)
+            | Event::EntryNotRead(_)
             | Event::Selected { .. }
             | Event::StoragesRead { .. }
             | Event::StoragesNotRead(_)

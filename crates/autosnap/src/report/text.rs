@@ -229,8 +229,11 @@ impl Sink for Text {
                 self.seen = *seen;
             }
             // The journal's report sends these with fields.
-            Event::Warned(_) | Event::NameNotKnown(_) if self.console.leads_to_journal() => {}
-            Event::Warned(warning) | Event::NameNotKnown(warning) => {
+            Event::Warned(_) | Event::NameNotKnown(_) | Event::EntryNotRead(_)
+                if self.console.leads_to_journal() => {}
+            Event::Warned(warning)
+            | Event::NameNotKnown(warning)
+            | Event::EntryNotRead(warning) => {
                 self.console.error(&format!("WARNING: {warning}"));
             }
             Event::StoragesRead { storages, limit } => {

@@ -168,9 +168,9 @@ fn hosts_that_are_none_are_told_apart() {
     hint: check --host: it has to name nodes of a Proxmox VE cluster
     no HTTP: 3 ERROR: 127.0.0.1:<port> does not answer as Proxmox VE does (GET /version): it does not speak TLS; plain HTTP on this port? Proxmox VE serves HTTPS, usually on port 8006
     hint: check --host: it has to name nodes of a Proxmox VE cluster
-    a page: 3 ERROR: 127.0.0.1:<port> does not answer as Proxmox VE does (GET /version): the answer is not the expected JSON (expected value at line 1 column 1)
+    a page: 3 ERROR: 127.0.0.1:<port> does not answer as Proxmox VE does (GET /version): the answer is not the expected JSON (it is broken at line 1, column 1)
     hint: check --host: it has to name nodes of a Proxmox VE cluster
-    garbage: 3 ERROR: 127.0.0.1:<port> does not answer as Proxmox VE does (GET /version): the answer is not the expected JSON (EOF while parsing a value at line 1 column 12)
+    garbage: 3 ERROR: 127.0.0.1:<port> does not answer as Proxmox VE does (GET /version): the answer is not the expected JSON (it ends too early)
     hint: check --host: it has to name nodes of a Proxmox VE cluster
     not found: 3 ERROR: 127.0.0.1:<port> does not answer as Proxmox VE does (GET /version): HTTP status 404 Not Found
     hint: check --host: it has to name nodes of a Proxmox VE cluster

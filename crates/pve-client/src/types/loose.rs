@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Reading JSON as Perl writes it: a number may come as a string and a string as a number,
 //! a boolean as 0, 1, "1", "" or true, anything as null. A field that makes no sense counts as
-//! absent, and an element of a listing that makes no sense is left out, so that one oddity never
+//! absent, and an element of a listing that makes no sense is set apart, so that one oddity never
 //! hides the other nine hundred guests.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeOwned, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::value::RawValue;
+
+use super::repair::{DAMAGE, repair};
 
 /// Any scalar as text: `5`, `"5"` and `5.0` become what Perl would print; booleans `1` and `0`.
 pub(crate) fn text<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
     Ok(Scalar::deserialize(input)?.0)
+}
+
+/// Whether a text was damaged on its way and may have been any other.
+pub(crate) fn is_damaged(text: Option<&str>) -> bool {
+    text.is_some_and(|text| text.contains(DAMAGE))
 }
 
 /// Any scalar that is a whole number, not below zero; a fraction is cut off.
@@ -35,7 +44,12 @@ pub(crate) fn boolean<'de, D: Deserializer<'de>>(input: D) -> Result<bool, D::Er
 pub(crate) fn optional_boolean<'de, D: Deserializer<'de>>(
     input: D,
 ) -> Result<Option<bool>, D::Error> {
-    Ok(text(input)?.map(|word| !matches!(word.as_str(), "" | "0" | "false" | "no" | "off")))
+    Ok(text(input)?.map(|word| is_true(&word)))
+}
+
+/// What Perl, and PVE's configuration files, take for true.
+pub(crate) fn is_true(word: &str) -> bool {
+    !matches!(word, "" | "0" | "false" | "no" | "off")
 }
 
 /// A [`boolean`] as the value of a map.
@@ -56,7 +70,8 @@ fn parse_unsigned(digits: &str) -> Option<u64> {
         .or_else(|| parse_signed(digits).and_then(|number| number.try_into().ok()))
 }
 
-fn parse_signed(digits: &str) -> Option<i64> {
+/// As [`parse_unsigned`], with a sign.
+pub(crate) fn parse_signed(digits: &str) -> Option<i64> {
     let digits = digits.trim();
     digits.parse().ok().or_else(|| {
         let number = digits.parse::<f64>().ok()?.trunc();
@@ -125,17 +140,30 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 }
 
-/// A listing of which every element that can be read is kept. Null is an empty listing.
+/// A listing: the elements that can be read, and the beginning of each other one. Null is an empty
+/// listing.
 #[derive(Debug)]
-pub(crate) struct List<T>(pub(crate) Vec<T>);
+pub(crate) struct List<T>(pub(crate) Vec<T>, pub(crate) Vec<String>);
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(Vec::new(), Vec::new())
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+/// How much is shown of an element that cannot be read, in characters.
+const EXCERPT: usize = 100;
+
+/// The beginning of a piece of JSON.
+pub(crate) fn excerpt(json: &str) -> String {
+    let mut text: String = json.chars().take(EXCERPT).collect();
+    if text.len() < json.len() {
+        text.push('…');
+    }
+    text
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         input.deserialize_any(ListVisitor(PhantomData))
     }
@@ -143,7 +171,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
 
 struct ListVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+impl<'de, T: DeserializeOwned> Visitor<'de> for ListVisitor<T> {
     type Value = List<T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,17 +183,25 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List<T>, A::Error> {
-        let mut elements = Vec::new();
+        let (mut elements, mut unreadable) = (Vec::new(), Vec::new());
         while let Some(raw) = list.next_element::<&'de RawValue>()? {
-            match serde_json::from_str(raw.get()) {
+            match element(raw.get()) {
                 Ok(element) => elements.push(element),
                 Err(error) => {
-                    tracing::warn!(%error, "an unreadable element of a listing was left out");
+                    let excerpt = excerpt(raw.get());
+                    tracing::debug!(%error, excerpt, "an element of a listing cannot be read");
+                    unreadable.push(excerpt);
                 }
             }
         }
-        Ok(List(elements))
+        Ok(List(elements, unreadable))
     }
+}
+
+/// Half a surrogate pair is noticed only now: the text around it is looked through unread.
+fn element<T: DeserializeOwned>(json: &str) -> serde_json::Result<T> {
+    serde_json::from_str(json)
+        .or_else(|error| serde_json::from_str(&repair(json.as_bytes())).map_err(|_| error))
 }
 
 #[cfg(test)]
@@ -234,6 +270,7 @@ mod tests {
             serde_json::from_str(r#"[{"count":1},5,null,"x",[],{"count":"2"}]"#).unwrap();
         let counts: Vec<_> = list.0.iter().filter_map(|sample| sample.count).collect();
         assert_eq!(counts, [1, 2]);
+        assert_eq!(list.1, ["5", "null", "\"x\""]);
         assert!(
             serde_json::from_str::<List<Sample>>("null")
                 .unwrap()

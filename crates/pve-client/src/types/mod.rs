@@ -4,8 +4,10 @@
 
 mod cluster;
 mod guest;
+mod listing;
 pub(crate) mod loose;
 mod node_guest;
+pub(crate) mod repair;
 mod replication;
 mod resource;
 mod snapshot;
@@ -14,6 +16,7 @@ mod task;
 
 pub use cluster::{ClusterNode, ClusterStatus, Permissions, Version};
 pub use guest::{GuestConfig, GuestKind};
+pub use listing::Listing;
 pub use node_guest::NodeGuest;
 pub use replication::ReplicationJob;
 pub use resource::{GuestResource, NodeResource, Resource, StorageResource};

@@ -44,8 +44,8 @@ struct Wire {
     name: Option<String>,
     #[serde(default, deserialize_with = "loose::text")]
     status: Option<String>,
-    #[serde(default, deserialize_with = "loose::boolean")]
-    template: bool,
+    #[serde(default, deserialize_with = "loose::text")]
+    template: Option<String>,
     #[serde(default, deserialize_with = "loose::text")]
     tags: Option<String>,
     #[serde(default, deserialize_with = "loose::text")]
@@ -57,13 +57,23 @@ struct Wire {
 impl<'de> Deserialize<'de> for NodeGuest {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let wire = Wire::deserialize(input)?;
+        let names = [
+            &wire.name,
+            &wire.status,
+            &wire.template,
+            &wire.tags,
+            &wire.lock,
+        ];
+        if names.iter().any(|name| loose::is_damaged(name.as_deref())) {
+            return Err(serde::de::Error::custom("it was damaged"));
+        }
         let vmid = wire.vmid.and_then(|vmid| vmid.try_into().ok());
         let present = |text: Option<String>| text.filter(|text| !text.is_empty());
         Ok(Self {
             vmid: vmid.ok_or_else(|| serde::de::Error::missing_field("vmid"))?,
             name: present(wire.name),
             status: present(wire.status).unwrap_or_else(|| "unknown".to_owned()),
-            template: wire.template,
+            template: wire.template.as_deref().is_some_and(loose::is_true),
             tags: present(wire.tags),
             lock: present(wire.lock),
             uptime: wire.uptime.unwrap_or(0),

@@ -5,6 +5,7 @@
 //! The list lags behind by up to ten seconds. Guests of an offline node, and of one whose `pvestatd`
 //! has been silent for five minutes, have neither a name nor figures.
 
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::guest::GuestKind;
@@ -21,7 +22,7 @@ pub enum Resource {
     Storage(StorageResource),
     /// A pool, by its ID; nested ones have slashes in it.
     Pool(String),
-    /// A type we do not use (`sdn`), do not know yet, or an entry that lacks its ID.
+    /// A type we do not use (`sdn`) or do not know yet.
     Other(String),
 }
 
@@ -115,8 +116,8 @@ struct Wire {
     name: Option<String>,
     #[serde(default, deserialize_with = "loose::text")]
     status: Option<String>,
-    #[serde(default, deserialize_with = "loose::boolean")]
-    template: bool,
+    #[serde(default, deserialize_with = "loose::text")]
+    template: Option<String>,
     #[serde(default, deserialize_with = "loose::text")]
     tags: Option<String>,
     #[serde(default, deserialize_with = "loose::text")]
@@ -140,23 +141,45 @@ struct Wire {
 }
 
 impl<'de> Deserialize<'de> for Resource {
+    /// An entry without its ID, or whose names were damaged on the way, cannot be read: a pool or a tag
+    /// that was lost may be what a selection spares it for.
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        Ok(Wire::deserialize(input)?.into_resource())
+        let wire = Wire::deserialize(input)?;
+        if wire.is_damaged() {
+            return Err(D::Error::custom("it was damaged"));
+        }
+        wire.into_resource()
+            .ok_or_else(|| D::Error::custom("it has no type, ID or node"))
     }
 }
 
 impl Wire {
-    fn into_resource(self) -> Resource {
-        let kind = self.kind.clone().unwrap_or_default();
-        let resource = match kind.as_str() {
+    fn is_damaged(&self) -> bool {
+        let names = [
+            &self.kind,
+            &self.node,
+            &self.name,
+            &self.status,
+            &self.template,
+            &self.tags,
+            &self.lock,
+            &self.pool,
+            &self.storage,
+            &self.content,
+        ];
+        names.iter().any(|name| loose::is_damaged(name.as_deref()))
+    }
+
+    fn into_resource(self) -> Option<Resource> {
+        let kind = self.kind.clone().filter(|kind| !kind.is_empty())?;
+        match kind.as_str() {
             "qemu" => self.into_guest(GuestKind::Qemu),
             "lxc" => self.into_guest(GuestKind::Lxc),
             "node" => self.into_node(),
             "storage" => self.into_storage(),
             "pool" => self.pool.map(Resource::Pool),
-            _ => None,
-        };
-        resource.unwrap_or(Resource::Other(kind))
+            _ => Some(Resource::Other(kind)),
+        }
     }
 
     fn into_guest(self, kind: GuestKind) -> Option<Resource> {
@@ -166,7 +189,7 @@ impl Wire {
             node: self.node?,
             name: present(self.name),
             status: self.status.unwrap_or_else(unknown),
-            template: self.template,
+            template: self.template.as_deref().is_some_and(loose::is_true),
             tags: present(self.tags),
             lock: present(self.lock),
             pool: present(self.pool),
@@ -215,6 +238,18 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_without_its_id_or_with_damaged_names_is_set_apart() {
+        let list: List<Resource> = serde_json::from_str(
+            "[{\"type\":\"qemu\",\"vmid\":\"none\",\"node\":\"pve1\"},{\"vmid\":7},
+              {\"type\":\"lxc\",\"vmid\":200,\"node\":\"pve1\",\"pool\":\"ke\u{fffd}pme\"},
+              {\"type\":\"lxc\",\"vmid\":201,\"node\":\"pve1\",\"maxmem\":\"\u{fffd}\"}]",
+        )
+        .unwrap();
+        assert!(matches!(list.0.as_slice(), [Resource::Guest(guest)] if guest.vmid == 201));
+        assert_eq!(list.1.len(), 3, "{:?}", list.1);
+    }
+
+    #[test]
     fn guests_nodes_storages_and_pools_are_told_apart() {
         let list = resources(
             r#"[{"id":"qemu/100","type":"qemu","vmid":"100","node":"pve1","name":"web01",
@@ -234,7 +269,6 @@ mod tests {
             storage,
             pool,
             sdn,
-            odd,
         ] = list.as_slice()
         else {
             panic!("{list:?}");
@@ -261,6 +295,5 @@ mod tests {
         assert!(storage.shared);
         assert_eq!(pool, &Resource::Pool("lab/nested".into()));
         assert_eq!(sdn, &Resource::Other("sdn".into()));
-        assert_eq!(odd, &Resource::Other("qemu".into()));
     }
 }

@@ -2,6 +2,7 @@
 //! Snapshots as `GET …/snapshot` lists them and as `POST …/snapshot` takes them
 //! (`PVE/AbstractConfig.pm`, `PVE/API2/Qemu.pm`, `PVE/API2/LXC/Snapshot.pm`).
 
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::loose;
@@ -47,9 +48,27 @@ pub struct SnapshotListing {
     pub current_parent: Option<String>,
     /// Whether the guest is running.
     pub running: Option<bool>,
+    /// The entries that could not be read, each as a short piece of its JSON. Any of them may be any
+    /// snapshot.
+    pub unreadable: Vec<String>,
+    /// Whether the entry `current` was there, as in every listing of PVE.
+    pub has_current: bool,
+    /// Names that were listed more than once.
+    pub repeated: Vec<String>,
 }
 
 impl SnapshotListing {
+    /// Why this is not a listing of PVE: a name is repeated, or the entry `current` is missing
+    /// (`snapshot_list` in `PVE/API2/Qemu.pm` and `PVE/API2/LXC/Snapshot.pm` always add it), so that the
+    /// list may have been cut.
+    pub(crate) fn flaw(&self) -> Option<String> {
+        if let Some(name) = self.repeated.first() {
+            return Some(format!("the reply lists '{name}' more than once"));
+        }
+        (!self.has_current)
+            .then(|| format!("the reply lacks the entry '{CURRENT}', so it may be incomplete"))
+    }
+
     /// The snapshot of this name.
     pub fn find(&self, name: &str) -> Option<&SnapshotEntry> {
         self.snapshots.iter().find(|snapshot| snapshot.name == name)
@@ -60,8 +79,8 @@ impl SnapshotListing {
 struct Wire {
     #[serde(default, deserialize_with = "loose::text")]
     name: Option<String>,
-    #[serde(default, deserialize_with = "loose::signed")]
-    snaptime: Option<i64>,
+    #[serde(default, deserialize_with = "loose::text")]
+    snaptime: Option<String>,
     #[serde(default, deserialize_with = "loose::text")]
     description: Option<String>,
     #[serde(default, deserialize_with = "loose::text")]
@@ -76,30 +95,75 @@ struct Wire {
 
 impl<'de> Deserialize<'de> for SnapshotListing {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let mut listing = Self::default();
-        for wire in loose::List::<Wire>::deserialize(input)?.0 {
-            listing.add(wire);
+        let list = loose::List::<Entry>::deserialize(input)?;
+        let mut listing = Self {
+            unreadable: list.1,
+            ..Self::default()
+        };
+        for entry in list.0 {
+            listing.add(entry);
         }
         Ok(listing)
     }
 }
 
-impl SnapshotListing {
-    fn add(&mut self, wire: Wire) {
-        match wire.name {
-            Some(name) if name == CURRENT => {
-                self.current_parent = wire.parent;
-                self.running = wire.running;
-            }
-            Some(name) => self.snapshots.push(SnapshotEntry {
-                name,
-                taken_at: wire.snaptime,
-                description: wire.description.unwrap_or_default(),
+/// A line of the listing.
+enum Entry {
+    Current {
+        parent: Option<String>,
+        running: Option<bool>,
+    },
+    Snapshot(SnapshotEntry),
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    /// Without a name, or with a time that is no number, it could be any snapshot.
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let wire = Wire::deserialize(input)?;
+        let name = wire.name.filter(|name| !name.is_empty());
+        let name = name.ok_or_else(|| D::Error::missing_field("name"))?;
+        if loose::is_damaged(Some(&name)) {
+            return Err(D::Error::custom("its name was damaged"));
+        }
+        if name == CURRENT {
+            return Ok(Self::Current {
                 parent: wire.parent,
-                has_memory: wire.vmstate,
-                state: wire.snapstate.filter(|state| !state.is_empty()),
-            }),
-            None => tracing::warn!("a snapshot without a name was left out"),
+                running: wire.running,
+            });
+        }
+        let taken_at = match wire.snaptime.filter(|time| !time.is_empty()) {
+            None => None,
+            Some(time) => match loose::parse_signed(&time) {
+                Some(seconds) => Some(seconds),
+                None => return Err(D::Error::custom("its time is not a number")),
+            },
+        };
+        Ok(Self::Snapshot(SnapshotEntry {
+            name,
+            taken_at,
+            description: wire.description.unwrap_or_default(),
+            parent: wire.parent,
+            has_memory: wire.vmstate,
+            state: wire.snapstate.filter(|state| !state.is_empty()),
+        }))
+    }
+}
+
+impl SnapshotListing {
+    fn add(&mut self, entry: Entry) {
+        match entry {
+            Entry::Current { .. } if self.has_current => self.repeated.push(CURRENT.to_owned()),
+            Entry::Current { parent, running } => {
+                self.has_current = true;
+                self.current_parent = parent;
+                self.running = running;
+            }
+            Entry::Snapshot(entry) => {
+                if self.find(&entry.name).is_some() {
+                    self.repeated.push(entry.name.clone());
+                }
+                self.snapshots.push(entry);
+            }
         }
     }
 }
@@ -131,5 +195,40 @@ mod tests {
             Some("prepare")
         );
         assert_eq!(listing.find("current"), None);
+        assert_eq!(listing.unreadable, [r#"{"snaptime":3}"#]);
+        assert_eq!(listing.flaw(), None);
+    }
+
+    #[test]
+    fn a_listing_with_a_repeated_name_or_without_current_is_none() {
+        for (json, part) in [
+            ("[]", "lacks the entry 'current'"),
+            ("null", "lacks the entry 'current'"),
+            (
+                r#"[{"name":"a","snaptime":1}]"#,
+                "lacks the entry 'current'",
+            ),
+            (
+                r#"[{"name":"a"},{"name":"current"},{"name":"a"}]"#,
+                "lists 'a' more than once",
+            ),
+            (
+                r#"[{"name":"current"},{"name":"current"}]"#,
+                "lists 'current' more than once",
+            ),
+        ] {
+            let listing: SnapshotListing = serde_json::from_str(json).unwrap();
+            let flaw = listing.flaw().unwrap();
+            assert!(flaw.contains(part), "{flaw}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_no_number_makes_an_entry_unreadable() {
+        let listing: SnapshotListing = serde_json::from_str(
+            r#"[{"name":"a","snaptime":"soon"},{"name":"b","snaptime":null},{"name":"current"}]"#,
+        )
+        .unwrap();
+        assert_eq!((listing.snapshots.len(), listing.unreadable.len()), (1, 1));
     }
 }

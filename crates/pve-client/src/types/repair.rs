@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Makes JSON of what is nearly JSON, so that one bad byte in one entry does not hide all others.
+//!
+//! Perl's encoder writes `nan` and `inf` as bare words, and passes bytes on that are no UTF-8. Whatever
+//! is damaged becomes the replacement character U+FFFD, never another value that could be taken for real:
+//! a bare word becomes the text `"\u{fffd}"`, which is no number, no name and no pool.
+//!
+//! Used only after the strict parser has failed.
+
+use serde::de::IgnoredAny;
+
+/// What stands for everything that was damaged.
+pub(crate) const DAMAGE: char = '\u{fffd}';
+
+/// The text with everything replaced that JSON does not allow, as far as its structure can be seen.
+pub(crate) fn repair(json: &[u8]) -> String {
+    let text = String::from_utf8_lossy(json);
+    let mut output = String::with_capacity(text.len());
+    let mut rest = text.as_ref();
+    while let Some(first) = rest.chars().next() {
+        rest = if first == '"' {
+            string(&rest[1..], &mut output)
+        } else if is_word(first) {
+            let end = rest.find(|character| !is_word(character));
+            let (word, behind) = rest.split_at(end.unwrap_or(rest.len()));
+            let is_json = serde_json::from_str::<IgnoredAny>(word).is_ok();
+            output.push_str(if is_json { word } else { "\"\u{fffd}\"" });
+            behind
+        } else {
+            output.push(first);
+            &rest[first.len_utf8()..]
+        };
+    }
+    output
+}
+
+/// Whether it belongs to a number, to `true` or to something that should be one.
+fn is_word(character: char) -> bool {
+    character.is_ascii_alphanumeric()
+        || matches!(character, '+' | '-' | '.' | '#' | '_')
+        || character == DAMAGE
+}
+
+/// Copies a string up to its closing quotation mark; returns what follows.
+fn string<'a>(text: &'a str, output: &mut String) -> &'a str {
+    output.push('"');
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        rest = &rest[first.len_utf8()..];
+        match first {
+            '"' => {
+                output.push('"');
+                return rest;
+            }
+            '\\' => rest = escape(rest, output),
+            control if control < ' ' => {
+                output.push_str("\\u00");
+                let digit = |number: u32| char::from_digit(number, 16).unwrap_or('0');
+                output.push(digit(u32::from(control) >> 4));
+                output.push(digit(u32::from(control) & 15));
+            }
+            other => output.push(other),
+        }
+    }
+    rest
+}
+
+/// Copies what follows a backslash, if it means something.
+fn escape<'a>(text: &'a str, output: &mut String) -> &'a str {
+    if let Some(simple) = text
+        .chars()
+        .next()
+        .filter(|one| "\"\\/bfnrt".contains(*one))
+    {
+        output.push('\\');
+        output.push(simple);
+        return &text[1..];
+    }
+    let Some(unit) = unit(text) else {
+        output.push(DAMAGE);
+        return text;
+    };
+    let (own, behind) = text.split_at(5);
+    let second = behind.strip_prefix('\\').and_then(self::unit);
+    match (unit, second) {
+        (0xd800..0xdc00, Some(0xdc00..0xe000)) => {
+            let (pair, behind) = text.split_at(11);
+            output.push('\\');
+            output.push_str(pair);
+            behind
+        }
+        // Half of a pair stands for nothing.
+        (0xd800..0xe000, _) => {
+            output.push(DAMAGE);
+            behind
+        }
+        _ => {
+            output.push('\\');
+            output.push_str(own);
+            behind
+        }
+    }
+}
+
+/// The number of `u` and four hexadecimal digits.
+fn unit(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix('u')?.get(..4)?;
+    let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    plain
+        .then(|| u32::from_str_radix(digits, 16).ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn check(json: &[u8], expected: &str) {
+        let repaired = repair(json);
+        assert_eq!(repaired, expected);
+        serde_json::from_str::<Value>(&repaired).unwrap();
+    }
+
+    #[test]
+    fn what_is_damaged_becomes_the_replacement_character() {
+        check(
+            b"{\"a\":NaN,\"b\":[-inf,1e5]}",
+            "{\"a\":\"\u{fffd}\",\"b\":[\"\u{fffd}\",1e5]}",
+        );
+        check(
+            b"[1.#QNAN, nan, +1, 007, .5]",
+            "[\"\u{fffd}\", \"\u{fffd}\", \"\u{fffd}\", \"\u{fffd}\", \"\u{fffd}\"]",
+        );
+        check(b"[\"w\xffb\", \"NaN\"]", "[\"w\u{fffd}b\", \"NaN\"]");
+        check(b"[\"a\nb\"]", "[\"a\\u000ab\"]");
+        check(
+            b"[\"\\x \\ud800 \\udc00\"]",
+            "[\"\u{fffd}x \u{fffd} \u{fffd}\"]",
+        );
+        check(
+            b"[\"\\ud83d\\ude00 \\\\ \\u00e4\"]",
+            "[\"\\ud83d\\ude00 \\\\ \\u00e4\"]",
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn good_json_stays_as_it_is(text in "\\PC*", number: i64, fraction: f64) {
+            let value = serde_json::json!({"a": [text, number, fraction, true, null]}).to_string();
+            prop_assert_eq!(repair(value.as_bytes()), value);
+        }
+
+        #[test]
+        fn any_bytes_are_repaired_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let once = repair(&bytes);
+            prop_assert_eq!(repair(once.as_bytes()), once);
+        }
+    }
+}
