@@ -79,6 +79,13 @@ pub enum Event {
         /// How it ended.
         success: Success,
     },
+    /// The RAM of a VM was asked for and the VM runs, but its new snapshot holds none.
+    RamMissing {
+        /// The VM.
+        vmid: Vmid,
+        /// The snapshot's name.
+        snapshot: String,
+    },
     /// A snapshot was not created, or nobody knows.
     CreationFailed {
         /// The guest.

@@ -16,4 +16,5 @@ pub mod retention;
 pub mod schedule;
 pub mod select;
 pub mod snapshot;
+pub mod snapshot_support;
 pub mod storage;

@@ -161,6 +161,7 @@ impl Outcome {
             | Event::GuestDeferred { .. }
             | Event::GuestResumed { .. }
             | Event::CreationStarted { .. }
+            | Event::RamMissing { .. }
             | Event::RemovalStarted { .. }
             | Event::RemovalDropped { .. }
             | Event::RunFinished { .. } => {}

@@ -13,6 +13,7 @@ use crate::name::SnapName;
 use crate::retention::{self, KeepPolicy, Verdict};
 use crate::select::Inventory;
 use crate::snapshot::{Snapshot, SnapshotState};
+use crate::snapshot_support::SnapshotBlockers;
 use crate::storage::{self, FullStorage, StorageLimit, StorageUsage};
 
 /// What was asked for, the same for every guest.
@@ -60,6 +61,9 @@ pub enum Locked {
 pub struct Reading {
     /// Its configuration, if the decision needs it.
     pub config: Option<GuestConfig>,
+    /// Whether PVE says that the guest can be snapshotted, where it was asked
+    /// ([`SnapshotBlockers::must_ask`]) and has answered.
+    pub can_snapshot: Option<bool>,
     /// Its snapshots, without PVE's `current` entry.
     pub snapshots: Vec<Snapshot>,
     /// Whether a task was seen to run for it; `None` where it was not asked for. Without
@@ -136,6 +140,12 @@ pub enum Skip {
         /// The configuration keys, for example `mp0`.
         volumes: Vec<String>,
     },
+    /// PVE has no snapshots on the storage or in the format of these volumes, such as a raw disk on a
+    /// directory.
+    NoSnapshots {
+        /// The volumes with their storages: `scsi0: bulk:100/vm-100-disk-0.raw`.
+        volumes: Vec<String>,
+    },
 }
 
 /// Why a guest does not get what was asked for.
@@ -189,8 +199,11 @@ pub struct Steps {
 pub struct NewSnapshot {
     /// Its name.
     pub name: SnapName,
-    /// With the VM's RAM. Never set for containers, which know no such parameter.
+    /// With the VM's RAM, as far as is known: the VM ran when it was listed.
     pub with_ram: bool,
+    /// The RAM is asked for, whatever the listing said, which may be old: PVE leaves it out for a VM
+    /// that does not run. Never set for containers, which know no such parameter.
+    pub asks_for_ram: bool,
 }
 
 impl Steps {
@@ -237,13 +250,16 @@ pub fn screen(guest: &Guest, request: &Request, inventory: &Inventory) -> Option
     if let Some(refusal) = unreachable(guest, inventory) {
         return Some(Decision::Refuse(refusal));
     }
-    if let Action::Snap(creation) = &request.action
-        && creation.only_running
-        && guest.status != GuestStatus::Running
-    {
-        return Some(Decision::Skip(Skip::NotRunning));
+    leaves_out(guest, request).then_some(Decision::Skip(Skip::NotRunning))
+}
+
+/// Whether `--only-running` leaves the guest out, by a status that may be old: PVE lists a guest that
+/// was started up to ten seconds ago as stopped.
+pub fn leaves_out(guest: &Guest, request: &Request) -> bool {
+    match &request.action {
+        Action::Snap(creation) => creation.only_running && guest.status != GuestStatus::Running,
+        Action::Clean => false,
     }
-    None
 }
 
 /// The plan for one guest that was read.
@@ -283,6 +299,10 @@ fn decide_snap(
         if !volumes.is_empty() {
             return Decision::Skip(Skip::Unsupported { volumes });
         }
+        let volumes = SnapshotBlockers::new(config, storages.storages).names(reading.can_snapshot);
+        if !volumes.is_empty() {
+            return Decision::Skip(Skip::NoSnapshots { volumes });
+        }
         if let Some(full) = storages.first_full(&guest.node, config) {
             return Decision::Refuse(Refusal::StorageFull(full));
         }
@@ -301,6 +321,7 @@ fn decide_snap(
         creation: Some(NewSnapshot {
             name: creation.name.clone(),
             with_ram: creation.with_ram && saves_ram(guest),
+            asks_for_ram: creation.with_ram && guest.kind == GuestKind::Qemu,
         }),
         verdicts: retention::decide(&reading.snapshots, &request.policy, Some(&creation.name)),
         storages: storages_of(reading),

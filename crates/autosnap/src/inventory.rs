@@ -14,6 +14,7 @@ use std::time::Duration;
 use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
 use autosnap_core::select::{Inventory, NodeInfo, UnlistedGuests};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
+use autosnap_core::snapshot_support::SnapshotBlockers;
 use autosnap_core::storage::StorageUsage;
 use futures_util::stream::{self, StreamExt};
 use pve_client::{
@@ -194,6 +195,38 @@ pub async fn node_of(client: &Client, vmid: Vmid) -> Result<Option<String>, Erro
             what: format!("an entry cannot be read: {entry}"),
         }),
         (node, _) => Ok(node),
+    }
+}
+
+/// Asks for the guest's present status, which the cluster may list up to ten seconds later.
+pub async fn refresh_status(client: &Client, guest: &mut Guest) -> Result<(), Error> {
+    let (kind, vmid) = (wire_kind(guest.kind), guest.vmid.get());
+    let current = client.guest_status(&guest.node, kind, vmid).await?;
+    guest.status = GuestStatus::from(current.status.as_str());
+    Ok(())
+}
+
+/// Whether PVE says that it can snapshot the guest, asked only where the configuration and the types
+/// of the storages do not tell.
+pub async fn can_snapshot(
+    client: &Client,
+    guest: &Guest,
+    config: &GuestConfig,
+    storages: &[StorageUsage],
+) -> Result<Option<bool>, Error> {
+    let is_certain = config.unsupported_volumes().next().is_some()
+        || !SnapshotBlockers::new(config, storages).must_ask();
+    if is_certain {
+        return Ok(None);
+    }
+    let (kind, vmid) = (wire_kind(guest.kind), guest.vmid.get());
+    match client.feature(&guest.node, kind, vmid, "snapshot").await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if engine::concerns_all(&error) || error.is_guest_missing() => Err(error),
+        Err(error) => {
+            tracing::debug!(vmid, %error, "PVE does not say whether the guest can be snapshotted");
+            Ok(None)
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use autosnap_core::event::{Event, GuestEnd, Header, Interruption};
 use autosnap_core::guest::{Guest, Vmid};
 use autosnap_core::name::SnapName;
 use autosnap_core::plan::{
-    self, Action, Creation, Decision, GuestPlan, Locked, Plan, Reading, Refusal, Request,
+    self, Action, Creation, Decision, GuestPlan, Locked, Plan, Reading, Refusal, Request, Skip,
     StorageGuard,
 };
 use autosnap_core::retention::{self, KeepPolicy};
@@ -310,17 +310,12 @@ async fn plan_all(
     let reader = Reader {
         client: &context.client,
         request: &request,
+        inventory,
         shared_storages: inventory.storages.iter().any(|storage| storage.shared),
     };
-    let readings =
-        inventory::side_by_side(
-            settings.limits.total,
-            guests,
-            async |guest| match plan::screen(&guest, &request, inventory) {
-                Some(decision) => Ok((guest, Err(decision))),
-                None => reader.read(guest).await,
-            },
-        );
+    let readings = inventory::side_by_side(settings.limits.total, guests, async |guest| {
+        reader.screen_or_read(guest).await
+    });
     let guard = StorageGuard {
         storages: &inventory.storages,
         limit,
@@ -339,32 +334,73 @@ async fn plan_all(
     Ok(Plan { request, guests })
 }
 
+fn unreadable(message: String) -> Decision {
+    Decision::Refuse(Refusal::Unreadable(message))
+}
+
+fn no_answer(guest: &Guest) -> String {
+    let limit = READ_LIMIT.as_secs();
+    format!("node {} has not answered within {limit} s", guest.node)
+}
+
 /// Reads what the decision about a guest needs.
 struct Reader<'a> {
     client: &'a Client,
     request: &'a Request,
+    inventory: &'a Inventory,
     /// There are storages whose guests count for a limit of their own.
     shared_storages: bool,
 }
 
 impl Reader<'_> {
+    /// A guest that would be left out as it is not running is asked first: the listing may be old.
+    async fn screen_or_read(
+        &self,
+        mut guest: Guest,
+    ) -> Result<(Guest, Result<Reading, Decision>), pve_client::Error> {
+        match plan::screen(&guest, self.request, self.inventory) {
+            None => return self.read(guest).await,
+            Some(Decision::Skip(Skip::NotRunning)) => {}
+            Some(decision) => return Ok((guest, Err(decision))),
+        }
+        let refreshed = tokio::time::timeout(READ_LIMIT, self.refresh_status(&mut guest)).await;
+        let decision = match refreshed {
+            Ok(Ok(())) if !plan::leaves_out(&guest, self.request) => return self.read(guest).await,
+            Ok(Ok(())) => Decision::Skip(Skip::NotRunning),
+            Ok(Err(error)) if engine::concerns_all(&error) => return Err(error),
+            Ok(Err(error)) => unreadable(error.to_string()),
+            Err(_elapsed) => unreadable(no_answer(&guest)),
+        };
+        Ok((guest, Err(decision)))
+    }
+
+    /// A guest that has moved since the inventory was read is looked up once.
+    async fn refresh_status(&self, guest: &mut Guest) -> Result<(), pve_client::Error> {
+        let error = match inventory::refresh_status(self.client, guest).await {
+            Err(error) if error.is_guest_missing() => error,
+            other => return other,
+        };
+        match inventory::node_of(self.client, guest.vmid).await? {
+            Some(node) if node != guest.node => {
+                guest.node = node;
+                inventory::refresh_status(self.client, guest).await
+            }
+            Some(_) | None => Err(error),
+        }
+    }
+
     /// The guest, perhaps on another node by now, with what was read of it or the decision that
     /// follows from its being unreadable.
     async fn read(
         &self,
         mut guest: Guest,
     ) -> Result<(Guest, Result<Reading, Decision>), pve_client::Error> {
-        let unreadable = |message: String| Err(Decision::Refuse(Refusal::Unreadable(message)));
         let reading = tokio::time::timeout(READ_LIMIT, self.read_wherever(&mut guest)).await;
         let reading = match reading {
             Ok(Ok(reading)) => Ok(reading),
             Ok(Err(error)) if engine::concerns_all(&error) => return Err(error),
-            Ok(Err(error)) => unreadable(error.to_string()),
-            Err(_elapsed) => unreadable(format!(
-                "node {} has not answered within {} s",
-                guest.node,
-                READ_LIMIT.as_secs()
-            )),
+            Ok(Err(error)) => Err(unreadable(error.to_string())),
+            Err(_elapsed) => Err(unreadable(no_answer(&guest))),
         };
         Ok((guest, reading))
     }
@@ -386,9 +422,12 @@ impl Reader<'_> {
 
     async fn reading(&self, guest: &Guest) -> Result<Reading, pve_client::Error> {
         let is_snap = matches!(self.request.action, Action::Snap(_));
-        let mut config = None;
+        let (mut config, mut can_snapshot) = (None, None);
         if is_snap {
-            config = Some(inventory::config(self.client, guest).await?);
+            let read = inventory::config(self.client, guest).await?;
+            let storages = &self.inventory.storages;
+            can_snapshot = inventory::can_snapshot(self.client, guest, &read, storages).await?;
+            config = Some(read);
         }
         let snapshots = inventory::guest_snapshots(self.client, guest).await?;
         if !is_snap && self.shared_storages && self.removes_any(&snapshots) {
@@ -403,6 +442,7 @@ impl Reader<'_> {
         };
         Ok(Reading {
             config,
+            can_snapshot,
             snapshots,
             task_runs,
         })

@@ -69,6 +69,7 @@ fn snap(keep: u32) -> Request {
 fn reading(config: &[(&str, &str)], snapshots: Vec<Snapshot>) -> Reading {
     Reading {
         config: Some(GuestConfig::read(GuestKind::Qemu, config.iter().copied())),
+        can_snapshot: None,
         snapshots,
         task_runs: None,
     }
@@ -275,6 +276,7 @@ fn a_lock_does_not_matter_to_a_guest_with_nothing_to_clean() {
         ..guest(GuestStatus::Running)
     };
     let without_config = |snapshots| Reading {
+        can_snapshot: None,
         config: None,
         snapshots,
         task_runs: None,

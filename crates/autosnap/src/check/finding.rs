@@ -231,7 +231,6 @@ impl Finding {
             | Self::InvalidHook(_)
             | Self::NodeOffline(_)
             | Self::Unreadable { .. }
-            | Self::CannotSnapshot { .. }
             | Self::Locked { .. }
             | Self::UnderWay { .. }
             | Self::RamDoesNotFit { .. }
@@ -244,6 +243,7 @@ impl Finding {
             | Self::EmptyTerm(_)
             | Self::Stuck { .. }
             | Self::Unsupported { .. }
+            | Self::CannotSnapshot { .. }
             | Self::NodeSilent(_)
             | Self::Storage { .. } => Severity::Warning,
             Self::Template(_) | Self::BlocksMigration(_) | Self::Replicated(_) => Severity::Note,

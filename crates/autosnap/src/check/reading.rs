@@ -11,6 +11,7 @@ use autosnap_core::guest::{Guest, GuestConfig, GuestStatus};
 use autosnap_core::plan::{self, Refusal};
 use autosnap_core::select::{Inventory, SelectionWarning};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
+use autosnap_core::storage::StorageUsage;
 use pve_client::{
     Client, ClientOptions, ClusterStatus, Credentials, Endpoint, Error, PeerCertificate,
     ReplicationJob, TaskFilter, TaskSource, TaskStatus, fetch_certificate,
@@ -114,7 +115,8 @@ pub struct Details {
     pub state_storage: Option<String>,
     /// The snapshots.
     pub snapshots: Vec<Snapshot>,
-    /// PVE's own word whether it can be snapshotted (`…/feature`).
+    /// Whether PVE says that it can be snapshotted (`…/feature`), where the configuration and the
+    /// storages do not tell.
     pub feature: Option<bool>,
     /// The kinds of the tasks that run on it now, as far as the login may see.
     pub running_tasks: Vec<String>,
@@ -209,15 +211,12 @@ async fn ask_cluster(
     let inventory = inventory::read(client).await?;
     let selected = settings.selection.evaluate(&inventory);
     let count = selected.guests.len();
-    let guests = selected.guests.into_iter().filter(|guest| {
-        !settings.only_running
-            || matches!(guest.status, GuestStatus::Running | GuestStatus::Unknown)
-    });
-    let guests = inventory::side_by_side(settings.reads_at_once, guests, async |guest: Guest| {
-        let details = read_details(client, &guest, &inventory).await;
-        GuestReading { guest, details }
-    });
-    let guests = guests.await;
+    let guests = inventory::side_by_side(
+        settings.reads_at_once,
+        selected.guests,
+        async |guest: Guest| read_guest(settings, client, guest, &inventory).await,
+    );
+    let guests = guests.await.into_iter().flatten().collect();
     let separated = match &login.token {
         Some(token) => client.is_token_separated(&login.user, token).await.ok(),
         None => None,
@@ -240,6 +239,32 @@ async fn ask_cluster(
     })
 }
 
+/// Reads a guest; `None` if `--only-running` leaves it out. As the listing may be old, such a guest is
+/// asked first.
+async fn read_guest(
+    settings: &Settings,
+    client: &Client,
+    mut guest: Guest,
+    inventory: &Inventory,
+) -> Option<GuestReading> {
+    if settings.only_running && guest.status != GuestStatus::Running {
+        if guest.template {
+            return None;
+        }
+        if plan::unreachable(&guest, inventory).is_none() {
+            if let Err(error) = inventory::refresh_status(client, &mut guest).await {
+                let details = Some(Err(error.to_string()));
+                return Some(GuestReading { guest, details });
+            }
+            if guest.status != GuestStatus::Running {
+                return None;
+            }
+        }
+    }
+    let details = read_details(client, &guest, inventory).await;
+    Some(GuestReading { guest, details })
+}
+
 /// What the guest says of itself; `None` if nobody is to ask.
 async fn read_details(
     client: &Client,
@@ -254,15 +279,20 @@ async fn read_details(
         Some(Refusal::Unreadable(reason)) => return Some(Err(reason)),
         Some(_) => return None,
     }
-    let details = ask_guest(client, guest).await;
+    let details = ask_guest(client, guest, &inventory.storages).await;
     Some(details.map_err(|error| error.to_string()))
 }
 
-async fn ask_guest(client: &Client, guest: &Guest) -> Result<Details, Error> {
+async fn ask_guest(
+    client: &Client,
+    guest: &Guest,
+    storages: &[StorageUsage],
+) -> Result<Details, Error> {
     let (kind, vmid) = (inventory::wire_kind(guest.kind), guest.vmid.get());
     let config = client.guest_config(&guest.node, kind, vmid).await?;
     let snapshots = inventory::guest_snapshots(client, guest).await?;
-    let feature = client.feature(&guest.node, kind, vmid, "snapshot").await;
+    let understood = GuestConfig::read(guest.kind, config.iter());
+    let feature = inventory::can_snapshot(client, guest, &understood, storages).await?;
     let is_suspect = |snapshot: &Snapshot| snapshot.state != SnapshotState::Complete;
     let asked = config.lock().is_some() || snapshots.iter().any(is_suspect);
     let running_tasks = if asked {
@@ -272,9 +302,9 @@ async fn ask_guest(client: &Client, guest: &Guest) -> Result<Details, Error> {
     };
     Ok(Details {
         state_storage: config.get("vmstatestorage").map(ToOwned::to_owned),
-        config: GuestConfig::read(guest.kind, config.iter()),
+        config: understood,
         snapshots,
-        feature: feature.ok(),
+        feature,
         running_tasks,
     })
 }

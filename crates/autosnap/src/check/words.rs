@@ -52,12 +52,9 @@ impl fmt::Display for Finding {
                 "{guest}: skipped, as PVE cannot snapshot bind mounts and devices: {}",
                 volumes.join(", ")
             ),
-            Self::CannotSnapshot { guest, volumes } if volumes.is_empty() => {
-                write!(out, "{guest}: PVE says that it cannot be snapshotted")
-            }
             Self::CannotSnapshot { guest, volumes } => write!(
                 out,
-                "{guest}: PVE cannot snapshot it; its storage or format does not allow it: {}",
+                "{guest}: skipped, as PVE cannot snapshot it; its storage or format does not allow it: {}",
                 volumes.join(", ")
             ),
             Self::Locked { guest, lock } => write!(out, "{guest}: locked ({lock})"),

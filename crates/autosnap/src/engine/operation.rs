@@ -179,6 +179,24 @@ impl Engine {
         }
     }
 
+    /// Whether the VM runs and this snapshot of it holds no RAM. What cannot be listed is not
+    /// claimed. The list is kept: it is as good for the removals.
+    pub(super) async fn lacks_ram(&self, place: &mut Place, snapshot: &str) -> bool {
+        let asked_at = Instant::now();
+        let Ok(listing) = self.listing_wherever(place).await else {
+            return false;
+        };
+        let lacks_ram = listing.running == Some(true)
+            && listing
+                .find(snapshot)
+                .is_some_and(|entry| entry.state.is_none() && !entry.has_memory);
+        place.listed = Some(Listed {
+            snapshots: inventory::snapshots(listing),
+            true_at: asked_at,
+        });
+        lacks_ram
+    }
+
     async fn listing(&self, place: &Place) -> Result<SnapshotListing, Error> {
         let Place {
             node, kind, vmid, ..
@@ -249,7 +267,7 @@ impl Engine {
                 let snapshot = pve_client::NewSnapshot {
                     name: creation.name.as_str().to_owned(),
                     description: snapshot::DESCRIPTION.to_owned(),
-                    with_memory: creation.with_ram,
+                    with_memory: creation.asks_for_ram,
                 };
                 self.client
                     .create_snapshot(node, *kind, vmid.get(), &snapshot)

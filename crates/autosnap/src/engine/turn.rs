@@ -312,6 +312,12 @@ impl<'a> Turn<'a> {
                     vmid: self.vmid(),
                     success,
                 });
+                if creation.asks_for_ram && engine.lacks_ram(&mut self.place, name).await {
+                    engine.events.send(Event::RamMissing {
+                        vmid: self.vmid(),
+                        snapshot: name.to_owned(),
+                    });
+                }
                 Creation::Done
             }
             End::Locked(cause) if engine.may_wait_for_locks() => Creation::Locked(cause),

@@ -238,6 +238,14 @@ impl Sink for JournalReport {
             Event::Planned(plan) => self.guests.planned(plan),
             Event::HookRan(run) if !run.end.is_success() => self.hook_failed(run.vmid, run.phase),
             Event::Created { vmid, .. } => self.done.entry(*vmid).or_default().created = true,
+            Event::RamMissing { vmid, snapshot } => {
+                let text = words::ram_missing(snapshot);
+                let entry = self
+                    .guest_entry(*vmid, Priority::Warning, &text)
+                    .with("STEP", "create")
+                    .with("SNAPSHOT", snapshot);
+                self.console.tell(&entry);
+            }
             Event::Removed { vmid, name, .. } => {
                 self.done
                     .entry(*vmid)

@@ -252,6 +252,11 @@ impl Sink for JsonReport {
                     );
                 }
             }
+            Event::RamMissing { vmid, snapshot } => {
+                if let Some(guest) = self.guest(*vmid) {
+                    guest.warnings.push(words::ram_missing(snapshot));
+                }
+            }
             Event::Removed { vmid, name, .. } => {
                 if let Some(guest) = self.guest(*vmid) {
                     guest.removed.push(name.clone());

@@ -60,6 +60,7 @@ impl Sink for Progress {
             | Event::HookRan(_)
             | Event::CreationStarted { .. }
             | Event::Created { .. }
+            | Event::RamMissing { .. }
             | Event::CreationFailed { .. }
             | Event::RemovalStarted { .. }
             | Event::Removed { .. }

@@ -263,6 +263,12 @@ impl Sink for Text {
                     self.line(*vmid, "  the answer was lost; PVE shows that it was done");
                 }
             }
+            Event::RamMissing { vmid, snapshot } => {
+                self.line(
+                    *vmid,
+                    &format!("  WARNING: {}", words::ram_missing(snapshot)),
+                );
+            }
             Event::CreationFailed { vmid, failure }
             | Event::RemovalFailed { vmid, failure, .. } => {
                 self.failed(*vmid, failure);

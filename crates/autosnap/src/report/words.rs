@@ -17,6 +17,12 @@ pub(super) fn skip(skip: &Skip) -> String {
                 volumes.join(", ")
             )
         }
+        Skip::NoSnapshots { volumes } => {
+            format!(
+                "Skip VM Proxmox VE cannot snapshot it, storage or format without snapshots: {}",
+                volumes.join(", ")
+            )
+        }
     }
 }
 
@@ -164,6 +170,11 @@ pub(super) fn postpone_reason(reason: PostponeReason) -> &'static str {
         PostponeReason::Hook => "the hook said no",
         PostponeReason::Budget => "the time for removals was used up",
     }
+}
+
+/// A VM runs, and its new snapshot holds no RAM although that was asked for.
+pub(super) fn ram_missing(snapshot: &str) -> String {
+    format!("the VM runs, but snapshot {snapshot} holds no RAM")
 }
 
 /// What should be known of a guest.

@@ -18,6 +18,7 @@ mod hosts;
 mod interrupt;
 mod moved;
 mod names;
+mod no_snapshots;
 mod options;
 mod output;
 mod plan_and_journal;
@@ -26,6 +27,7 @@ mod removal_safety;
 mod replies;
 mod selection;
 mod silent_node;
+mod stale_status;
 mod storage;
 mod suspend;
 #[cfg(target_os = "linux")]

@@ -91,8 +91,9 @@ impl Storage {
     /// the plugins of PVE support when the world says nothing.
     pub fn default_snapshot_formats(kind: &str) -> BTreeMap<String, bool> {
         let formats: &[&str] = match kind {
-            "dir" | "nfs" | "cifs" | "glusterfs" => &["qcow2"],
-            "btrfs" | "zfspool" | "rbd" | "cephfs" => &["raw", "subvol"],
+            "dir" | "nfs" | "cifs" | "glusterfs" | "cephfs" => &["qcow2"],
+            "btrfs" => &["qcow2", "raw", "subvol"],
+            "zfspool" | "rbd" => &["raw", "subvol"],
             "lvmthin" | "zfs" => &["raw"],
             _ => &[],
         };
@@ -142,6 +143,6 @@ mod tests {
     fn nodes_and_formats_limit_it() {
         let one = storage(false);
         assert!(one.is_on("pve1") && !one.is_on("pve2"));
-        assert!(one.can_snapshot("raw") && !one.can_snapshot("qcow2"));
+        assert!(one.can_snapshot("raw") && !one.can_snapshot("vmdk"));
     }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Guest by guest: could PVE snapshot it now, and if not, what is in the way?
 
-use autosnap_core::guest::{Guest, GuestConfig, Vmid, Volume, VolumeLocation};
+use autosnap_core::guest::{Guest, Vmid};
 use autosnap_core::plan;
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
-use autosnap_core::storage::StorageUsage;
+use autosnap_core::snapshot_support::SnapshotBlockers;
 
 use crate::check::finding::{Finding, GuestRef};
 use crate::check::reading::{ClusterReading, Details};
@@ -32,14 +32,11 @@ pub(super) fn judge(cluster: &ClusterReading) -> Vec<Finding> {
     findings
 }
 
-/// PVE's word counts; which volume is to blame it does not say, so that is worked out from the
-/// configuration.
+/// As the plan of a run decides: bind mounts and devices first, then storages and formats.
 fn judge_volumes(guest: &Guest, details: &Details, cluster: &ClusterReading) -> Option<Finding> {
     let paths: Vec<String> = details
         .config
-        .volumes
-        .iter()
-        .filter(|volume| volume.storage().is_none())
+        .unsupported_volumes()
         .map(|volume| volume.key.clone())
         .collect();
     if !paths.is_empty() {
@@ -48,42 +45,12 @@ fn judge_volumes(guest: &Guest, details: &Details, cluster: &ClusterReading) -> 
             volumes: paths,
         });
     }
-    if details.feature != Some(false) {
-        return None;
-    }
-    Some(Finding::CannotSnapshot {
+    let storages = &cluster.inventory.storages;
+    let volumes = SnapshotBlockers::new(&details.config, storages).names(details.feature);
+    (!volumes.is_empty()).then(|| Finding::CannotSnapshot {
         guest: guest.into(),
-        volumes: culprits(&guest.node, &details.config, &cluster.inventory.storages),
+        volumes,
     })
-}
-
-/// The volumes whose storage or format has no snapshots (`volume_has_feature` in `PVE/Storage.pm`
-/// and its plug-ins).
-fn culprits(node: &str, config: &GuestConfig, storages: &[StorageUsage]) -> Vec<String> {
-    let kind_of = |name: &str| {
-        storages
-            .iter()
-            .find(|usage| usage.storage == name && usage.node == node)
-            .map_or("", |usage| usage.kind.as_str())
-    };
-    let lacks_snapshots = |volume: &&Volume| match &volume.location {
-        VolumeLocation::Path(_) => true,
-        VolumeLocation::Storage { storage, volume } => match kind_of(storage) {
-            // Of files only one format knows snapshots; LVM has them as volume chains, a preview of
-            // PVE 9, in that format too.
-            "dir" | "nfs" | "cifs" | "glusterfs" | "cephfs" | "lvm" => !is_qcow2(volume),
-            "iscsi" | "iscsidirect" => true,
-            _ => false,
-        },
-    };
-    let volumes = config.volumes.iter().filter(lacks_snapshots);
-    volumes.map(ToString::to_string).collect()
-}
-
-fn is_qcow2(volume: &str) -> bool {
-    std::path::Path::new(volume)
-        .extension()
-        .is_some_and(|extension| extension == "qcow2")
 }
 
 fn judge_locks(guest: &GuestRef, details: &Details) -> Vec<Finding> {
