@@ -29,12 +29,17 @@ pub enum Event {
     NameNotKnown(String),
     /// An entry of a listing could not be read, and may be a guest that was asked for.
     EntryNotRead(String),
+    /// A guest, pool or node that the selection asks for by its own name is not visible: what was
+    /// asked for is not done. The others are.
+    ObjectMissing(String),
     /// The selection was evaluated.
     Selected {
         /// The guests, in the order of the plan.
         guests: Arc<[Guest]>,
         /// How many guests the login sees in all.
         seen: usize,
+        /// The guests that must not be skipped: with `--strict`, those named by ID or name.
+        required: Arc<[Vmid]>,
     },
     /// The storages of the selected guests' nodes were looked at.
     StoragesRead {

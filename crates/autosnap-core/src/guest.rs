@@ -80,6 +80,14 @@ impl GuestKind {
             Self::Lxc => "lxc",
         }
     }
+
+    /// What PVE calls a guest of this kind in its messages: `VM` or `CT`.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Self::Qemu => "VM",
+            Self::Lxc => "CT",
+        }
+    }
 }
 
 /// The commands, for root on the guest's node, that free a guest which a dead task has left locked

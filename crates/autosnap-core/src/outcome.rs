@@ -3,6 +3,8 @@
 //!
 //! It is folded from the events alone, so that it cannot say anything that was not reported.
 
+use std::sync::Arc;
+
 use crate::event::{Effect, Event, Failure, GuestEnd, Interruption, Success};
 use crate::guest::Vmid;
 use crate::plan::{Decision, Plan};
@@ -52,11 +54,13 @@ impl ExitStatus {
         match self {
             Self::Success => "All that was asked for was done.",
             Self::Failure => {
-                "Something that was asked for was not done: no guest was selected, a snapshot or removal failed, \
-                 a guest was left out for want of storage space, because it is locked or because its node is \
+                "Something that was asked for was not done: no guest was selected, a guest, pool or node named in \
+                 --vmid is not visible, a snapshot or removal failed, a guest was left out for want of storage space, because it is locked or because its node is \
                  offline, or a privilege on it is missing."
             }
-            Self::Usage => "Wrong usage or configuration. Nothing was tried.",
+            Self::Usage => {
+                "Wrong usage or configuration, or an exclusion in --vmid that cannot be resolved. Nothing was tried."
+            }
             Self::Connection => {
                 "No connection, the login is refused, or Proxmox VE refuses what the run needs as a whole. \
                  A login that sees no guest has selected none: that is 1."
@@ -94,6 +98,10 @@ pub struct Outcome {
     pub name_not_known: bool,
     /// Entries of listings that may be guests and could not be read.
     pub entries_not_read: usize,
+    /// Terms that ask for one guest, pool or node that is not visible.
+    pub objects_missing: usize,
+    /// The guests whose skip is a failure (`--strict`).
+    required: Arc<[Vmid]>,
     /// What a fault that ended the run early makes of the exit status.
     pub broken: Option<ExitStatus>,
     /// Nothing is carried out: how a guest ends is what the plan says.
@@ -131,6 +139,8 @@ impl Outcome {
             Event::RunStarted(header) => self.dry_run = header.dry_run,
             Event::NameNotKnown(_) => self.name_not_known = true,
             Event::EntryNotRead(_) => self.entries_not_read += 1,
+            Event::ObjectMissing(_) => self.objects_missing += 1,
+            Event::Selected { required, .. } => self.required = Arc::clone(required),
             Event::Planned(plan) => self.planned(plan),
             Event::RunBroken { exit, .. } => self.broken = Some(*exit),
             Event::Created { success, .. } => {
@@ -153,7 +163,6 @@ impl Outcome {
                 self.interruption.get_or_insert(*interruption);
             }
             Event::Warned(_)
-            | Event::Selected { .. }
             | Event::StoragesRead { .. }
             | Event::StoragesNotRead(_)
             | Event::HookRan(_)
@@ -190,14 +199,28 @@ impl Outcome {
             Some(Interruption::Interrupt | Interruption::Hangup) => ExitStatus::Interrupted,
             Some(Interruption::Terminate) => ExitStatus::Terminated,
             Some(Interruption::ServerLost) => ExitStatus::Connection,
-            None if self.failed.is_empty()
-                && !self.nothing_selected
-                && !self.name_not_known
-                && self.entries_not_read == 0 =>
-            {
-                ExitStatus::Success
-            }
+            None if self.is_complete() => ExitStatus::Success,
             Some(Interruption::Hook) | None => ExitStatus::Failure,
+        }
+    }
+
+    /// Whether everything that was asked for was done, in a run that was not interrupted.
+    fn is_complete(&self) -> bool {
+        self.failed.is_empty()
+            && !self.nothing_selected
+            && !self.name_not_known
+            && self.objects_missing == 0
+            && self.entries_not_read == 0
+    }
+
+    /// Whether a guest that ends like this did not get what was asked for.
+    pub fn is_failure(&self, vmid: Vmid, end: &GuestEnd) -> bool {
+        match end {
+            GuestEnd::Done => false,
+            GuestEnd::Skipped(_) => self.required.contains(&vmid),
+            GuestEnd::Refused(_) | GuestEnd::Failed | GuestEnd::Vetoed | GuestEnd::NotReached => {
+                true
+            }
         }
     }
 
@@ -236,16 +259,16 @@ impl Outcome {
             .pending
             .extract_if(.., |step| step.vmid == vmid)
             .collect();
-        match end {
-            GuestEnd::Done => self.done += 1,
-            GuestEnd::Skipped(_) => self.skipped += 1,
-            GuestEnd::Refused(_) | GuestEnd::Failed | GuestEnd::Vetoed | GuestEnd::NotReached => {
-                self.failed.push(FailedGuest {
-                    vmid,
-                    end: end.clone(),
-                    steps,
-                });
-            }
+        if self.is_failure(vmid, end) {
+            self.failed.push(FailedGuest {
+                vmid,
+                end: end.clone(),
+                steps,
+            });
+        } else if matches!(end, GuestEnd::Skipped(_)) {
+            self.skipped += 1;
+        } else {
+            self.done += 1;
         }
     }
 }
@@ -288,6 +311,27 @@ mod tests {
                 finished(101, GuestEnd::Skipped(Skip::Template)),
             ],
             ExitStatus::Success,
+        );
+    }
+
+    #[test]
+    fn a_skipped_guest_that_is_required_is_a_failure() {
+        let selected = Event::Selected {
+            guests: Arc::default(),
+            seen: 2,
+            required: [vmid(101)].into(),
+        };
+        let skip = |number| finished(number, GuestEnd::Skipped(Skip::Template));
+        check(&[selected.clone(), skip(100)], ExitStatus::Success);
+        check(&[selected, skip(100), skip(101)], ExitStatus::Failure);
+    }
+
+    #[test]
+    fn what_is_asked_for_and_not_visible_is_a_failure() {
+        let missing = Event::ObjectMissing("`999` matches no guest".into());
+        check(
+            &[missing, finished(100, GuestEnd::Done)],
+            ExitStatus::Failure,
         );
     }
 

@@ -242,6 +242,14 @@ pub fn unreachable(guest: &Guest, inventory: &Inventory) -> Option<Refusal> {
     )))
 }
 
+/// Why a guest is not worked on although it is selected: its name is not known, and it may be the
+/// guest that this exclusion means.
+pub fn may_be_excluded(exclusion: &str) -> String {
+    format!(
+        "its name is not known, and the exclusion `{exclusion}` may mean it: exclude by ID, tag, pool or node instead"
+    )
+}
+
 /// What the inventory alone decides, so that the guest need not be read.
 pub fn screen(guest: &Guest, request: &Request, inventory: &Inventory) -> Option<Decision> {
     if guest.template {

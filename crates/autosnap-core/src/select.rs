@@ -8,7 +8,7 @@ mod nearest;
 mod term;
 mod warning;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
 use crate::guest::{Guest, GuestKind, GuestStatus, Vmid};
@@ -17,7 +17,7 @@ use crate::storage::StorageUsage;
 use term::{Candidate, Term};
 
 pub use term::SelectionError;
-pub use warning::{SelectionWarning, Unmatched};
+pub use warning::{ExclusionRule, SelectionWarning, Unmatched};
 
 /// What is known of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,6 +108,12 @@ pub struct Selected {
     /// The terms that match nothing, or perhaps not everything that they mean, in the order of the
     /// expression.
     pub warnings: Vec<SelectionWarning>,
+    /// The IDs of the guests that a term names by ID or by exact name, whether they are excluded by
+    /// another term or not.
+    pub named: BTreeSet<Vmid>,
+    /// The selected guests without a known name that an exclusion by name may mean, with the
+    /// exclusion. They must not be worked on.
+    pub unresolved: BTreeMap<Vmid, String>,
 }
 
 impl Selection {
@@ -136,6 +142,11 @@ impl Selection {
         &self.text
     }
 
+    /// Whether a term takes guests away.
+    pub fn has_exclusions(&self) -> bool {
+        self.terms.iter().any(|term| term.excludes)
+    }
+
     /// Selects guests of an inventory: whatever the positive terms match together, without
     /// whatever the negative ones match, wherever they stand.
     pub fn evaluate(&self, inventory: &Inventory) -> Selected {
@@ -143,6 +154,7 @@ impl Selection {
         let mut included = vec![false; candidates.len()];
         let mut excluded = vec![false; candidates.len()];
         let mut matching = Vec::with_capacity(self.terms.len());
+        let mut named = BTreeSet::new();
         for term in &self.terms {
             let marks = if term.excludes {
                 &mut excluded
@@ -154,6 +166,9 @@ impl Selection {
                 if term.matcher.matches(candidate) {
                     *mark = true;
                     matched = true;
+                    if term.names_a_guest() {
+                        named.insert(candidate.vmid());
+                    }
                 }
             }
             matching.push(matched);
@@ -163,10 +178,26 @@ impl Selection {
         let guests = chosen
             .filter(|(_, (included, excluded))| **included && !excluded)
             .map(|(guest, _)| guest);
+        let guests = ordered(guests);
         Selected {
-            guests: ordered(guests),
+            unresolved: self.unresolved(&guests),
+            guests,
             warnings,
+            named,
         }
+    }
+
+    /// The guests whose name is not known, while an exclusion goes by names.
+    fn unresolved(&self, guests: &[Guest]) -> BTreeMap<Vmid, String> {
+        let mut exclusions = self.terms.iter().filter(|term| term.excludes);
+        let Some(by_name) = exclusions.find(|term| term.matcher.is_about_names()) else {
+            return BTreeMap::new();
+        };
+        guests
+            .iter()
+            .filter(|guest| guest.name.is_none())
+            .map(|guest| (guest.vmid, by_name.text.clone()))
+            .collect()
     }
 
     /// What is said of the terms, given which of them match something and whom they select.

@@ -211,6 +211,23 @@ pub enum LogLevel {
     None,
 }
 
+/// Options that say how exactly the selection is taken.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct SelectionArgs {
+    /// Fail if a guest given by ID or name is skipped.
+    ///
+    /// A template, a guest that --only-running leaves out, or one that Proxmox VE cannot snapshot counts as failed if --vmid
+    /// has its ID or its exact name. Without the option such guests do not count.
+    #[arg(long, help_heading = SELECTION, hide_short_help = true)]
+    pub strict: bool,
+    /// Accept a -TERM that matches no guest.
+    ///
+    /// Without the option clean does nothing if an exclusion in --vmid matches no guest that the login can see, and snap does
+    /// nothing if the pool or node of an exclusion does not exist.
+    #[arg(long, help_heading = EXECUTION, hide_short_help = true)]
+    pub allow_unmatched_exclusions: bool,
+}
+
 /// Options of the commands that change something.
 #[derive(Debug, Args)]
 pub struct JobArgs {
@@ -219,6 +236,9 @@ pub struct JobArgs {
     /// Each label has its own snapshots and its own --keep.
     #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true)]
     pub label: String,
+    /// How exactly the selection is taken.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
     /// Hook: program to call at every phase.
     ///
     /// It finds what happens in variables whose names begin with `CV4PVE_AUTOSNAP_`; see the templates in
@@ -372,6 +392,9 @@ pub struct CheckArgs {
     /// Leave out guests that are not running.
     #[arg(long, help_heading = SELECTION)]
     pub only_running: bool,
+    /// How exactly the selection is taken.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
     /// The hook: could it be called?
     #[arg(long, alias = "script-hook", value_name = "FILE", help_heading = EXECUTION)]
     pub script: Option<PathBuf>,

@@ -18,7 +18,7 @@ use std::path::Path;
 
 use autosnap_core::name::{self, Label};
 use autosnap_core::outcome::ExitStatus;
-use autosnap_core::select::Selection;
+use autosnap_core::select::{ExclusionRule, Selection};
 use autosnap_core::storage::StorageLimit;
 use jiff::Timestamp;
 use pve_client::{ClientOptions, Trust};
@@ -26,7 +26,7 @@ use pve_client::{ClientOptions, Trust};
 use crate::args::CheckArgs;
 use crate::fault::Fault;
 use crate::hook::{self, Hook};
-use crate::settings;
+use crate::settings::{self, Job};
 
 use finding::{Finding, Severity};
 use reading::Reading;
@@ -44,6 +44,10 @@ pub struct Settings {
     pub with_ram: bool,
     /// Leave out guests that are not running.
     pub only_running: bool,
+    /// What the exclusions of the selection have to match.
+    pub exclusions: ExclusionRule,
+    /// Whether the skip of a guest that is selected by ID or name is a problem.
+    pub strict: bool,
     /// The storage limit.
     pub limit: StorageLimit,
     /// How many guests are asked at once.
@@ -82,6 +86,14 @@ impl Settings {
             hook_trouble: args.script.as_deref().and_then(hook_trouble),
             with_ram: args.state,
             only_running: args.only_running,
+            exclusions: settings::read_exclusions(
+                Job::Snap {
+                    with_ram: args.state,
+                    only_running: args.only_running,
+                },
+                args.selection.allow_unmatched_exclusions,
+            ),
+            strict: args.selection.strict,
             limit: StorageLimit::new(args.root.max_perc_storage).map_err(Fault::usage)?,
             reads_at_once: settings::read_limits(&args.root).total,
         })

@@ -3,6 +3,7 @@
 //!
 //! A dry run is this very run, stopped after the plan was told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use autosnap_core::plan::{
     StorageGuard,
 };
 use autosnap_core::retention::{self, KeepPolicy};
-use autosnap_core::select::Inventory;
+use autosnap_core::select::{Inventory, Selected, SelectionWarning};
 use autosnap_core::snapshot::Snapshot;
 use autosnap_core::storage;
 use jiff::Zoned;
@@ -61,6 +62,13 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault>
     context
         .events
         .send(Event::RunStarted(header(settings, &version)));
+    if let Err(fault) = check_before_hooks(settings, context).await {
+        context.events.send(broken(&fault));
+        context.events.send(Event::RunFinished {
+            duration: started.elapsed(),
+        });
+        return Err(fault);
+    }
     let phases = phases(settings);
     let (opening, closing) = match settings.job {
         Job::Snap { .. } => (Phase::SnapJobStart, Phase::SnapJobEnd),
@@ -87,10 +95,7 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault>
     .await;
     let result = read_and_carry_out(settings, context, &version, request, &phases).await;
     if let Err(fault) = &result {
-        context.events.send(Event::RunBroken {
-            exit: fault.exit,
-            message: fault.message.clone(),
-        });
+        context.events.send(broken(fault));
     }
     let success = context.events.outcome().is_success();
     told(closing, success, started.elapsed()).await;
@@ -112,28 +117,20 @@ async fn read_and_carry_out(
         context.events.send(Event::EntryNotRead(entry.clone()));
     }
     let selected = settings.selection.evaluate(&inventory);
+    check_exclusions(settings, &selected)?;
     for warning in &selected.warnings {
-        let text = warning.to_string();
-        context.events.send(if warning.may_miss_a_guest() {
-            Event::NameNotKnown(text)
-        } else {
-            Event::Warned(text)
-        });
+        context.events.send(warned(warning));
     }
+    let named = selected.named.iter().copied();
+    let required = named.filter(|_| settings.strict).collect();
     let vmids: Vec<Vmid> = selected.guests.iter().map(|guest| guest.vmid).collect();
     context.events.send(Event::Selected {
         guests: selected.guests.as_slice().into(),
         seen: inventory.guests.len(),
+        required,
     });
     let limit = tell_storages(settings, context, version, &inventory, &selected.guests);
-    let reading = plan_all(
-        settings,
-        context,
-        request,
-        &inventory,
-        selected.guests,
-        limit,
-    );
+    let reading = plan_all(settings, context, request, &inventory, selected, limit);
     let Some(plan) = until_stopped(context, reading).await else {
         for vmid in vmids {
             context.events.send(Event::GuestFinished {
@@ -169,6 +166,61 @@ async fn read_and_carry_out(
     );
     engine.run(&plan).await;
     Ok(())
+}
+
+fn broken(fault: &Fault) -> Event {
+    Event::RunBroken {
+        exit: fault.exit,
+        message: fault.message.clone(),
+    }
+}
+
+fn warned(warning: &SelectionWarning) -> Event {
+    let text = warning.to_string();
+    if warning.is_missing_object() {
+        Event::ObjectMissing(text)
+    } else if warning.may_miss_a_guest() {
+        Event::NameNotKnown(text)
+    } else {
+        Event::Warned(text)
+    }
+}
+
+/// Evaluates the exclusions before the opening hook is called, so that a run that is refused has no
+/// effect at all. The selection is evaluated again after the hook, which may start or tag guests.
+///
+/// An inventory that cannot be read here is read again after the hook, and fails there.
+async fn check_before_hooks(settings: &JobSettings, context: &Context) -> Result<(), Fault> {
+    let needed = settings.hook.is_some() && !settings.dry_run;
+    if !needed || !settings.selection.has_exclusions() {
+        return Ok(());
+    }
+    tokio::select! {
+        biased;
+        _ = context.stop.wait() => Ok(()),
+        inventory = inventory::read(&context.client) => match inventory {
+            Ok(inventory) => check_exclusions(settings, &settings.selection.evaluate(&inventory)),
+            Err(_) => Ok(()),
+        },
+    }
+}
+
+/// Refuses the run if an exclusion breaks the rule of the command.
+fn check_exclusions(settings: &JobSettings, selected: &Selected) -> Result<(), Fault> {
+    let violations: Vec<String> = selected
+        .warnings
+        .iter()
+        .filter(|warning| warning.violates(settings.exclusions))
+        .map(ToString::to_string)
+        .collect();
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::usage(format!(
+        "nothing was done, because an exclusion in --vmid cannot be resolved: {}",
+        violations.join("; and ")
+    ))
+    .hint("correct or remove the exclusion, or accept it with --allow-unmatched-exclusions"))
 }
 
 /// Waits for the work, but no longer than until a signal asks to stop, which is told then. The wish of
@@ -304,16 +356,17 @@ async fn plan_all(
     context: &Context,
     request: Request,
     inventory: &Inventory,
-    guests: Vec<Guest>,
+    selected: Selected,
     limit: Option<storage::StorageLimit>,
 ) -> Result<Plan, Fault> {
     let reader = Reader {
         client: &context.client,
         request: &request,
         inventory,
+        unresolved: &selected.unresolved,
         shared_storages: inventory.storages.iter().any(|storage| storage.shared),
     };
-    let readings = inventory::side_by_side(settings.limits.total, guests, async |guest| {
+    let readings = inventory::side_by_side(settings.limits.total, selected.guests, async |guest| {
         reader.screen_or_read(guest).await
     });
     let guard = StorageGuard {
@@ -348,6 +401,8 @@ struct Reader<'a> {
     client: &'a Client,
     request: &'a Request,
     inventory: &'a Inventory,
+    /// The guests that an exclusion may mean.
+    unresolved: &'a BTreeMap<Vmid, String>,
     /// There are storages whose guests count for a limit of their own.
     shared_storages: bool,
 }
@@ -358,7 +413,7 @@ impl Reader<'_> {
         &self,
         mut guest: Guest,
     ) -> Result<(Guest, Result<Reading, Decision>), pve_client::Error> {
-        match plan::screen(&guest, self.request, self.inventory) {
+        match self.screen(&guest) {
             None => return self.read(guest).await,
             Some(Decision::Skip(Skip::NotRunning)) => {}
             Some(decision) => return Ok((guest, Err(decision))),
@@ -372,6 +427,16 @@ impl Reader<'_> {
             Err(_elapsed) => unreadable(no_answer(&guest)),
         };
         Ok((guest, Err(decision)))
+    }
+
+    /// What needs no reading. A guest that an exclusion may mean is not even asked whether it runs.
+    fn screen(&self, guest: &Guest) -> Option<Decision> {
+        let decision = plan::screen(guest, self.request, self.inventory);
+        let would_be_asked = matches!(decision, None | Some(Decision::Skip(Skip::NotRunning)));
+        match self.unresolved.get(&guest.vmid) {
+            Some(exclusion) if would_be_asked => Some(unreadable(plan::may_be_excluded(exclusion))),
+            Some(_) | None => decision,
+        }
     }
 
     /// A guest that has moved since the inventory was read is looked up once.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use autosnap_core::name::{self, Label, TimestampFormat};
 use autosnap_core::retention::StuckRemovals;
 use autosnap_core::schedule::Limits;
-use autosnap_core::select::Selection;
+use autosnap_core::select::{ExclusionRule, Selection};
 use autosnap_core::storage::StorageLimit;
 use pve_client::{ApiToken, ClientOptions, Credentials, Endpoint, Fingerprint, HostList, Trust};
 use secrecy::{ExposeSecret, SecretString};
@@ -24,11 +24,19 @@ use crate::secret_source::{self, Environment, Secret};
 
 /// `snap` or `clean`, as it is meant.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags of the command line, each on its own"
+)]
 pub struct JobSettings {
     /// Which of the two.
     pub job: Job,
     /// Which guests.
     pub selection: Selection,
+    /// What the exclusions of the selection have to match.
+    pub exclusions: ExclusionRule,
+    /// Whether the skip of a guest that is selected by ID or name is a failure.
+    pub strict: bool,
     /// The label.
     pub label: Label,
     /// How many snapshots stay.
@@ -121,6 +129,8 @@ impl JobSettings {
         Self {
             job,
             selection,
+            exclusions: read_exclusions(job, false),
+            strict: false,
             label,
             keep,
             format: TimestampFormat::default(),
@@ -170,6 +180,8 @@ impl JobSettings {
             .map(|path| Hook::new(path, hook_settings))
             .transpose();
         Ok(Self {
+            exclusions: read_exclusions(job, args.selection.allow_unmatched_exclusions),
+            strict: args.selection.strict,
             format,
             max_percent_storage: StorageLimit::new(root.max_perc_storage).map_err(Fault::usage)?,
             hook: hook.map_err(Fault::usage)?,
@@ -295,6 +307,17 @@ fn parse_with_units(text: &str) -> Result<Duration, String> {
 pub(crate) fn read_selection(args: &RootArgs) -> Result<Selection, Fault> {
     Selection::parse(&args.vmid)
         .map_err(|error| Fault::usage(format!("--vmid={}: {error}", args.vmid)))
+}
+
+/// What the exclusions have to match. A `clean` that spares less than it was asked to spare loses
+/// snapshots; a `snap` takes snapshots of all it works on, and old crontab lines name tags and guests
+/// that do not exist yet.
+pub(crate) fn read_exclusions(job: Job, may_be_unmatched: bool) -> ExclusionRule {
+    match job {
+        _ if may_be_unmatched => ExclusionRule::MayBeUnmatched,
+        Job::Snap { .. } => ExclusionRule::MustExist,
+        Job::Clean => ExclusionRule::MustMatch,
+    }
 }
 
 /// As in the C# tool, a blank format means the default.

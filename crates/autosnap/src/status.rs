@@ -6,6 +6,7 @@ use std::sync::Arc;
 use autosnap_core::guest::Guest;
 use autosnap_core::name::{self, TimestampFormat};
 use autosnap_core::outcome::ExitStatus;
+use autosnap_core::select::SelectionWarning;
 use autosnap_core::snapshot::Snapshot;
 use jiff::Timestamp;
 use pve_client::Client;
@@ -25,6 +26,8 @@ pub struct Status {
     pub unreadable: usize,
     /// Entries of listings that could not be read.
     pub entries_not_read: usize,
+    /// Whether a guest, pool or node that was asked for by its own name is not visible.
+    pub object_missing: bool,
 }
 
 /// One snapshot of one guest.
@@ -41,10 +44,11 @@ pub struct Row {
 }
 
 impl Status {
-    /// The exit status: as in the C# tool, whatever is shown is a success; a guest that could not
-    /// be read is not, nor is an entry of a listing.
+    /// The exit status: a failure if a guest or an entry of a listing
+    /// could not be read, or if something that was asked for
+    /// by its own name is not visible. As in the C# tool, everything else is a success.
     pub fn exit_status(&self) -> ExitStatus {
-        if self.unreadable == 0 && self.entries_not_read == 0 {
+        if self.unreadable == 0 && self.entries_not_read == 0 && !self.object_missing {
             ExitStatus::Success
         } else {
             ExitStatus::Failure
@@ -63,6 +67,10 @@ pub async fn read(
     let mut status = Status {
         warnings: selected.warnings.iter().map(ToString::to_string).collect(),
         entries_not_read: inventory.unreadable.len(),
+        object_missing: selected
+            .warnings
+            .iter()
+            .any(SelectionWarning::is_missing_object),
         ..Status::default()
     };
     status.warnings.extend(inventory.unreadable.iter().cloned());
@@ -72,8 +80,10 @@ pub async fn read(
         .partition(|guest| inventory.is_offline(&guest.node));
     status.warnings.extend(offline.iter().map(|guest| {
         format!(
-            "guest {} is not shown: node {} is offline or not reachable",
-            guest.vmid, guest.node
+            "{} {} is not shown: node {} is offline or not reachable",
+            guest.kind.short_name(),
+            guest.vmid,
+            guest.node
         )
     }));
     let (unlisted, online): (Vec<Guest>, Vec<Guest>) = online
@@ -111,8 +121,10 @@ pub async fn read(
             Err((guest, error)) => {
                 status.unreadable += 1;
                 status.warnings.push(format!(
-                    "guest {} on node {} cannot be read: {error}",
-                    guest.vmid, guest.node
+                    "{} {} on node {} cannot be read: {error}",
+                    guest.kind.short_name(),
+                    guest.vmid,
+                    guest.node
                 ));
             }
         }

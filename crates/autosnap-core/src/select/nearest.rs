@@ -18,14 +18,8 @@ const ALL: &str = "all";
 /// The nearest term that matches something in the inventory, if there is one near enough.
 pub(super) fn nearest_term(term: &Term, inventory: &Inventory) -> Option<String> {
     let nearest = match &term.matcher {
-        Matcher::All => None,
-        Matcher::Id(vmid) => nearest_id(*vmid, inventory).map(|vmid| vmid.to_string()),
-        Matcher::Range { first, last } => {
-            let distance = |vmid: &Vmid| vmid.get().abs_diff(vmid.get().clamp(*first, *last));
-            ids(inventory)
-                .min_by_key(|vmid| (distance(vmid), *vmid))
-                .map(|vmid| vmid.to_string())
-        }
+        // Another ID is another guest, however alike the numbers look.
+        Matcher::All | Matcher::Id(_) | Matcher::Range { .. } => None,
         Matcher::Name(name) => {
             meant_otherwise(name, inventory).or_else(|| nearest_name(name, inventory))
         }
@@ -71,21 +65,6 @@ fn nearest<'a>(wanted: &str, existing: impl Iterator<Item = &'a str>) -> Option<
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|one, other| one.0.total_cmp(&other.0).then_with(|| one.1.cmp(&other.1)))
         .map(|(_, Reverse(name))| name)
-}
-
-/// The ID that looks most like the wanted one, then the closest number: people mistype digits.
-/// One that would take more than a slip of the finger, two in long numbers, is another guest.
-fn nearest_id(wanted: Vmid, inventory: &Inventory) -> Option<Vmid> {
-    let text = wanted.to_string();
-    let most_slips = if text.len() < 5 { 1 } else { 2 };
-    ids(inventory)
-        .map(|vmid| {
-            let slips = strsim::damerau_levenshtein(&text, &vmid.to_string());
-            (slips, vmid.get().abs_diff(wanted.get()), vmid)
-        })
-        .filter(|(slips, _, _)| *slips <= most_slips)
-        .min()
-        .map(|(_, _, vmid)| vmid)
 }
 
 fn nearest_name(name: &str, inventory: &Inventory) -> Option<String> {

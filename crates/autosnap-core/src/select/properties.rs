@@ -60,6 +60,93 @@ fn ids(selection: &str, inventory: &Inventory) -> BTreeSet<Vmid> {
     found.guests.iter().map(|guest| guest.vmid).collect()
 }
 
+/// The cluster as another login sees it: guests that it may not see are missing, those of hidden
+/// pools have none, and those of silent nodes have neither a name nor a status.
+#[derive(Debug, Clone)]
+struct View {
+    hidden_guests: BTreeSet<u32>,
+    /// Pools with the pools nested in them.
+    hidden_pools: BTreeSet<char>,
+    hidden_nodes: BTreeSet<String>,
+    silent_nodes: BTreeSet<String>,
+}
+
+fn views() -> impl Strategy<Value = View> {
+    let nodes = || prop::collection::btree_set("[aAb]", 0..2);
+    (
+        prop::collection::btree_set(100..120u32, 0..12),
+        prop::collection::btree_set(prop::char::ranges(vec!['a'..='b'].into()), 0..3),
+        nodes(),
+        nodes(),
+    )
+        .prop_map(
+            |(hidden_guests, hidden_pools, hidden_nodes, silent_nodes)| View {
+                hidden_guests,
+                hidden_pools,
+                hidden_nodes,
+                silent_nodes,
+            },
+        )
+}
+
+impl View {
+    fn shows_pool(&self, pool: &str) -> bool {
+        let root = pool.chars().next().unwrap().to_ascii_lowercase();
+        !self.hidden_pools.contains(&root)
+    }
+
+    fn of(&self, inventory: &Inventory) -> Inventory {
+        let mut seen = inventory.clone();
+        seen.guests
+            .retain(|guest| !self.hidden_guests.contains(&guest.vmid.get()));
+        for guest in &mut seen.guests {
+            guest.pool.take_if(|pool| !self.shows_pool(pool));
+            if self.silent_nodes.contains(&guest.node) {
+                guest.name = None;
+                guest.status = GuestStatus::Unknown;
+            }
+        }
+        seen.pools.retain(|pool| self.shows_pool(pool));
+        seen.nodes
+            .retain(|node| !self.hidden_nodes.contains(&node.name));
+        seen
+    }
+}
+
+/// With the nodes and pools of its guests, and one of each without any.
+fn with_groups(mut inventory: Inventory) -> Inventory {
+    let guests = &inventory.guests;
+    let nodes: BTreeSet<&str> = guests.iter().map(|guest| guest.node.as_str()).collect();
+    let pools: BTreeSet<&str> = guests
+        .iter()
+        .filter_map(|guest| guest.pool.as_deref())
+        .collect();
+    let pools = pools.into_iter().chain(["b/empty"]);
+    inventory.pools = pools.map(ToOwned::to_owned).collect();
+    inventory.nodes = nodes
+        .into_iter()
+        .chain(["empty"])
+        .map(|name| NodeInfo {
+            name: name.to_owned(),
+            online: true,
+        })
+        .collect();
+    inventory
+}
+
+/// The guests that a command with this rule works on: none if it refuses to start, and never one
+/// that an exclusion by name may mean.
+fn worked_on(selection: &str, inventory: &Inventory, rule: ExclusionRule) -> BTreeSet<Vmid> {
+    let found = Selection::parse(selection).unwrap().evaluate(inventory);
+    if found.warnings.iter().any(|warning| warning.violates(rule)) {
+        return BTreeSet::new();
+    }
+    let vmids = found.guests.iter().map(|guest| guest.vmid);
+    vmids
+        .filter(|vmid| !found.unresolved.contains_key(vmid))
+        .collect()
+}
+
 fn term_lists() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(terms(), 1..5)
 }
@@ -103,6 +190,39 @@ proptest! {
             .copied()
             .collect();
         prop_assert_eq!(without, expected);
+    }
+
+    /// D2: an exclusion that cannot be resolved never widens what `clean` works on.
+    #[test]
+    fn a_view_of_less_never_makes_clean_work_on_more(
+        inventory in inventories(),
+        view in views(),
+        included in term_lists(),
+        excluded in prop::collection::vec(terms(), 0..4),
+    ) {
+        let full = with_groups(inventory);
+        let exclusions = excluded.iter().map(|term| format!("-{term}"));
+        let selection = included.into_iter().chain(exclusions).collect::<Vec<_>>().join(",");
+        let all = ids(&selection, &full);
+        let seen = worked_on(&selection, &view.of(&full), ExclusionRule::MustMatch);
+        prop_assert!(seen.is_subset(&all), "{} widens {:?} to {:?}", selection, all, seen);
+    }
+
+    /// D2: `snap` starts whenever the pools and nodes of its exclusions are visible, and hiding
+    /// pools and nodes alone never makes it work on more.
+    #[test]
+    fn a_hidden_pool_or_node_never_makes_snap_work_on_more(
+        inventory in inventories(),
+        view in views(),
+        included in term_lists(),
+        excluded in prop::collection::vec("@(node|pool)-[ab]", 0..4),
+    ) {
+        let full = with_groups(inventory);
+        let exclusions = excluded.iter().map(|term| format!("-{term}"));
+        let selection = included.into_iter().chain(exclusions).collect::<Vec<_>>().join(",");
+        let all = ids(&selection, &full);
+        let seen = worked_on(&selection, &view.of(&full), ExclusionRule::MustExist);
+        prop_assert!(seen.is_subset(&all), "{} widens {:?} to {:?}", selection, all, seen);
     }
 
     #[test]

@@ -140,6 +140,10 @@ impl<'a> Candidate<'a> {
             tags: guest.tags.iter().map(|tag| tag.to_lowercase()).collect(),
         }
     }
+
+    pub(super) fn vmid(&self) -> Vmid {
+        self.guest.vmid
+    }
 }
 
 impl Term {
@@ -165,6 +169,11 @@ impl Term {
             excludes,
             matcher,
         })
+    }
+
+    /// Whether it asks for a guest by its ID or its exact name.
+    pub(super) fn names_a_guest(&self) -> bool {
+        !self.excludes && matches!(self.matcher, Matcher::Id(_) | Matcher::Name(_))
     }
 }
 
@@ -206,6 +215,11 @@ impl Matcher {
             | Self::Pool(_)
             | Self::Tag(_) => false,
         }
+    }
+
+    /// Whether it goes by the names of guests.
+    pub(super) fn is_about_names(&self) -> bool {
+        matches!(self, Self::Name(_)) || self.is_pattern()
     }
 
     pub(super) fn parse(term: &str) -> Result<Self, SelectionError> {

@@ -282,48 +282,51 @@ fn a_term_without_guests_is_named_with_the_nearest_one() {
         ),
         (
             "1000",
-            "`1000` matches no guest: no guest has this ID, or this login may not see it (VM.Audit); the nearest is `100`",
+            "`1000` matches no guest: no guest has this ID, or this login may not see it (VM.Audit)",
         ),
         (
             "103",
-            "`103` matches no guest: no guest has this ID, or this login may not see it (VM.Audit); the nearest is `104`",
+            "`103` matches no guest: no guest has this ID, or this login may not see it (VM.Audit)",
         ),
         (
             "300:400",
-            "`300:400` matches no guest: no guest has an ID in this range; the nearest is `220`",
+            "`300:400` matches no guest: no guest has an ID in this range, or this login may not see it (VM.Audit)",
         ),
         (
             "web02",
-            "`web02` matches no guest: no guest has this name; the nearest is `web01`",
+            "`web02` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `web01`",
         ),
         (
             "lockedbackup",
-            "`lockedbackup` matches no guest: no guest has this name; the nearest is `locked-backup`",
+            "`lockedbackup` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `locked-backup`",
         ),
-        ("zzz", "`zzz` matches no guest: no guest has this name"),
+        (
+            "zzz",
+            "`zzz` matches no guest: no guest has this name, or this login may not see it (VM.Audit)",
+        ),
         (
             "pve1",
-            "`pve1` matches no guest: no guest has this name; the nearest is `@node-pve1`",
+            "`pve1` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `@node-pve1`",
         ),
         (
             "prod",
-            "`prod` matches no guest: no guest has this name; the nearest is `@pool-prod`",
+            "`prod` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `@pool-prod`",
         ),
         (
             "app_1",
-            "`app_1` matches no guest: no guest has this name; the nearest is `@tag-App_1`",
+            "`app_1` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `@tag-App_1`",
         ),
         (
             "100-110",
-            "`100-110` matches no guest: no guest has this name; the nearest is `100:110`",
+            "`100-110` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `100:110`",
         ),
         (
             "100..110",
-            "`100..110` matches no guest: no guest has this name; the nearest is `100:110`",
+            "`100..110` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `100:110`",
         ),
         (
             "wev%",
-            "`wev%` matches no guest: no guest has such a name; the nearest is `web01`",
+            "`wev%` matches no guest: no guest has such a name, or this login may not see it (VM.Audit); the nearest is `web01`",
         ),
         (
             "@node-pve9",
@@ -331,7 +334,7 @@ fn a_term_without_guests_is_named_with_the_nearest_one() {
         ),
         (
             "@node-spare",
-            "`@node-spare` matches no guest: there are no guests on this node",
+            "`@node-spare` matches no guest: there are no guests on this node, or this login may not see them (VM.Audit)",
         ),
         (
             "@pool-prd",
@@ -339,25 +342,78 @@ fn a_term_without_guests_is_named_with_the_nearest_one() {
         ),
         (
             "@pool-unused",
-            "`@pool-unused` matches no guest: there are no guests in this pool",
+            "`@pool-unused` matches no guest: there are no guests in this pool, or this login may not see them (VM.Audit)",
         ),
         (
             "@pool-shelf",
-            "`@pool-shelf` matches no guest: there are no guests in this pool",
+            "`@pool-shelf` matches no guest: there are no guests in this pool, or this login may not see them (VM.Audit)",
         ),
         (
             "@tag-production",
-            "`@tag-production` matches no guest: no guest has this tag; the nearest is `@tag-Prod`",
+            "`@tag-production` matches no guest: no guest has this tag, or this login may not see it (VM.Audit); the nearest is `@tag-Prod`",
         ),
         (
             "@all,-web02",
-            "`-web02` matches no guest: no guest has this name; the nearest is `-web01`",
+            "`-web02` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `-web01`",
         ),
     ] {
         let warnings = selected(selection).warnings;
         let messages: Vec<String> = warnings.iter().map(ToString::to_string).collect();
         assert_eq!(messages, [message], "{selection}");
     }
+}
+
+#[test]
+fn an_exclusion_without_guests_is_held_against_the_rule_of_the_command() {
+    let rules = [
+        ExclusionRule::MustMatch,
+        ExclusionRule::MustExist,
+        ExclusionRule::MayBeUnmatched,
+    ];
+    for (selection, violated) in [
+        ("@all,-web01", [false; 3]),
+        ("@all,-web02", [true, false, false]),
+        ("@all,-300", [true, false, false]),
+        ("@all,-300:400", [true, false, false]),
+        ("@all,-zzz%", [true, false, false]),
+        ("@all,-@tag-none", [true, false, false]),
+        ("@all,-@pool-unused", [true, false, false]),
+        ("@all,-@node-spare", [true, false, false]),
+        ("@all,-@pool-none", [true, true, false]),
+        ("@all,-@node-none", [true, true, false]),
+        ("web02,@pool-none,@node-none,100", [false; 3]),
+    ] {
+        let warnings = selected(selection).warnings;
+        let found = rules.map(|rule| warnings.iter().any(|warning| warning.violates(rule)));
+        assert_eq!(found, violated, "{selection}");
+    }
+}
+
+#[test]
+fn what_is_asked_for_by_its_own_name_is_missing_if_it_is_not_visible() {
+    for (selection, missing) in [
+        ("web02", true),
+        ("300", true),
+        ("@pool-none", true),
+        ("@node-none", true),
+        ("@pool-unused", false),
+        ("@node-spare", false),
+        ("@tag-none", false),
+        ("zzz%", false),
+        ("300:400", false),
+        ("@all,-web02,-300,-@pool-none,-@node-none", false),
+    ] {
+        let warnings = selected(selection).warnings;
+        let found = warnings.iter().any(SelectionWarning::is_missing_object);
+        assert_eq!(found, missing, "{selection}");
+    }
+}
+
+#[test]
+fn guests_are_named_by_their_id_or_their_exact_name() {
+    let found = selected("100,CT-WEB,105:106,@tag-prod,%web,-220");
+    let named: Vec<u32> = found.named.iter().map(|vmid| vmid.get()).collect();
+    assert_eq!(named, [100, 200]);
 }
 
 #[test]

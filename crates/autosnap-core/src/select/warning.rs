@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! What is said about a term that matches nothing: why, and the nearest one that would. And about a
 //! pattern that may mean more guests than have a name here.
+//!
+//! Also which of these terms are errors: an exclusion that cannot be resolved must not widen a
+//! selection, and a guest, pool or node that is asked for but not visible is a failure.
 
 use std::fmt;
 
@@ -23,6 +26,18 @@ pub struct SelectionWarning {
     pub nameless: usize,
     /// The term takes guests away.
     pub excludes: bool,
+}
+
+/// What a command requires of the exclusions of a selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExclusionRule {
+    /// Each must match a visible guest: the rule of `clean`, which only removes.
+    MustMatch,
+    /// A pool or node must exist, whether it has guests or not: the rule of `snap`. Names, IDs, tags
+    /// and patterns may match nothing.
+    MustExist,
+    /// None (`--allow-unmatched-exclusions`).
+    MayBeUnmatched,
 }
 
 /// Why a term matches no guest. PVE lists only what a login may see, so that "there is none"
@@ -82,6 +97,27 @@ impl SelectionWarning {
     pub fn may_miss_a_guest(&self) -> bool {
         self.nameless > 0 && !self.excludes
     }
+
+    /// Whether the term asks for one guest, pool or node, and it is not visible.
+    ///
+    /// A pool or node that exists without guests is not missing. Tags, patterns and ranges describe
+    /// any number of guests, also none.
+    pub fn is_missing_object(&self) -> bool {
+        !self.excludes && self.reason.is_some_and(Unmatched::is_missing_object)
+    }
+
+    /// Whether the term is an exclusion that breaks the rule: the run must not start.
+    pub fn violates(&self, rule: ExclusionRule) -> bool {
+        let Some(reason) = self.reason else {
+            return false;
+        };
+        self.excludes
+            && match rule {
+                ExclusionRule::MustMatch => true,
+                ExclusionRule::MustExist => reason.is_missing_group(),
+                ExclusionRule::MayBeUnmatched => false,
+            }
+    }
 }
 
 /// PVE tells the names of guests only while their nodes are online.
@@ -118,30 +154,69 @@ impl fmt::Display for Unmatched {
         formatter.write_str(match self {
             Self::NoGuests => "there are none, or none that this login may see (VM.Audit)",
             Self::NoSuchId => "no guest has this ID, or this login may not see it (VM.Audit)",
-            Self::NoIdInRange => "no guest has an ID in this range",
-            Self::NoSuchName => "no guest has this name",
-            Self::NoNameLikeIt => "no guest has such a name",
+            Self::NoIdInRange => {
+                "no guest has an ID in this range, or this login may not see it (VM.Audit)"
+            }
+            Self::NoSuchName => "no guest has this name, or this login may not see it (VM.Audit)",
+            Self::NoNameLikeIt => {
+                "no guest has such a name, or this login may not see it (VM.Audit)"
+            }
             Self::NoSuchNode => "there is no such node",
-            Self::EmptyNode => "there are no guests on this node",
+            Self::EmptyNode => {
+                "there are no guests on this node, or this login may not see them (VM.Audit)"
+            }
             Self::NoSuchPool => "there is no such pool, or this login may not see it (Pool.Audit)",
-            Self::EmptyPool => "there are no guests in this pool",
-            Self::NoSuchTag => "no guest has this tag",
+            Self::EmptyPool => {
+                "there are no guests in this pool, or this login may not see them (VM.Audit)"
+            }
+            Self::NoSuchTag => "no guest has this tag, or this login may not see it (VM.Audit)",
         })
     }
 }
 
 impl Unmatched {
-    /// Whether something else may have been meant. What exists and is empty was meant.
-    fn may_be_a_slip(self) -> bool {
+    /// Whether the term names one guest, pool or node that is not visible.
+    fn is_missing_object(self) -> bool {
         match self {
-            Self::NoSuchId
+            Self::NoSuchId | Self::NoSuchName | Self::NoSuchNode | Self::NoSuchPool => true,
+            Self::NoGuests
+            | Self::NoIdInRange
+            | Self::NoNameLikeIt
+            | Self::EmptyNode
+            | Self::EmptyPool
+            | Self::NoSuchTag => false,
+        }
+    }
+
+    /// Whether the term names a pool or node that is not visible.
+    fn is_missing_group(self) -> bool {
+        match self {
+            Self::NoSuchNode | Self::NoSuchPool => true,
+            Self::NoGuests
+            | Self::NoSuchId
             | Self::NoIdInRange
             | Self::NoSuchName
+            | Self::NoNameLikeIt
+            | Self::EmptyNode
+            | Self::EmptyPool
+            | Self::NoSuchTag => false,
+        }
+    }
+
+    /// Whether something else may have been meant. What exists and is empty was meant. The ID of
+    /// another guest is no help: it may be any guest.
+    fn may_be_a_slip(self) -> bool {
+        match self {
+            Self::NoSuchName
             | Self::NoNameLikeIt
             | Self::NoSuchNode
             | Self::NoSuchPool
             | Self::NoSuchTag => true,
-            Self::NoGuests | Self::EmptyNode | Self::EmptyPool => false,
+            Self::NoGuests
+            | Self::NoSuchId
+            | Self::NoIdInRange
+            | Self::EmptyNode
+            | Self::EmptyPool => false,
         }
     }
 

@@ -62,10 +62,7 @@ impl From<&Guest> for GuestRef {
 impl fmt::Display for GuestRef {
     /// As PVE names guests in its own messages.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = match self.kind {
-            GuestKind::Qemu => "VM",
-            GuestKind::Lxc => "CT",
-        };
+        let word = self.kind.short_name();
         write!(formatter, "{word} {} on node {}", self.vmid, self.node)
     }
 }
@@ -132,6 +129,18 @@ pub enum Finding {
     EmptyTerm(String),
     /// An entry of a listing could not be read: a sentence.
     EntryNotRead(String),
+    /// A guest, pool or node that is asked for by its own name is not visible, or a name may be that
+    /// of a guest on an offline node.
+    MissingObject(String),
+    /// An exclusion cannot be resolved: `snap` would not start.
+    UnresolvedExclusion(String),
+    /// A guest that is selected by ID or name would be skipped, and `--strict` is given.
+    RequiredGuestSkipped {
+        /// The guest.
+        guest: GuestRef,
+        /// Why it would be skipped.
+        why: &'static str,
+    },
     /// PVE would refuse the names.
     InvalidName(String),
     /// The hook could not be called.
@@ -227,6 +236,9 @@ impl Finding {
             | Self::NoPrivileges { .. }
             | Self::NothingSelected
             | Self::EntryNotRead(_)
+            | Self::MissingObject(_)
+            | Self::UnresolvedExclusion(_)
+            | Self::RequiredGuestSkipped { .. }
             | Self::InvalidName(_)
             | Self::InvalidHook(_)
             | Self::NodeOffline(_)
@@ -265,6 +277,9 @@ impl Finding {
             Self::NothingSelected => "nothing-selected",
             Self::EmptyTerm(_) => "empty-term",
             Self::EntryNotRead(_) => "entry-not-read",
+            Self::MissingObject(_) => "missing-object",
+            Self::UnresolvedExclusion(_) => "unresolved-exclusion",
+            Self::RequiredGuestSkipped { .. } => "required-guest-skipped",
             Self::InvalidName(_) => "invalid-name",
             Self::InvalidHook(_) => "invalid-hook",
             Self::NodeOffline(_) => "node-offline",
@@ -294,6 +309,7 @@ impl Finding {
             | Self::Locked { guest, .. }
             | Self::UnderWay { guest, .. }
             | Self::Stuck { guest, .. }
+            | Self::RequiredGuestSkipped { guest, .. }
             | Self::RamDoesNotFit { guest, .. } => Some(guest),
             Self::HostUnreachable { .. }
             | Self::HostRefuses { .. }
@@ -306,6 +322,8 @@ impl Finding {
             | Self::NothingSelected
             | Self::EmptyTerm(_)
             | Self::EntryNotRead(_)
+            | Self::MissingObject(_)
+            | Self::UnresolvedExclusion(_)
             | Self::InvalidName(_)
             | Self::InvalidHook(_)
             | Self::NodeSilent(_)
@@ -335,6 +353,7 @@ impl Finding {
             | Self::Locked { .. }
             | Self::UnderWay { .. }
             | Self::Stuck { lock: Some(_), .. }
+            | Self::RequiredGuestSkipped { .. }
             | Self::RamDoesNotFit { .. } => self.guest().is_some_and(|guest| guest.vmid == vmid),
             // A half-made snapshot alone is in nobody's way.
             Self::Stuck { lock: None, .. }
@@ -349,6 +368,8 @@ impl Finding {
             | Self::EmptyTerm(_)
             | Self::NodeSilent(_)
             | Self::EntryNotRead(_)
+            | Self::MissingObject(_)
+            | Self::UnresolvedExclusion(_)
             | Self::BlocksMigration(_)
             | Self::Replicated(_) => false,
         }

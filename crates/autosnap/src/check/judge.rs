@@ -33,9 +33,12 @@ pub fn judge(settings: &Settings, reading: &Reading, accepts_any: bool, now: i64
     findings.extend(settings.name_trouble.clone().map(Finding::InvalidName));
     findings.extend(settings.hook_trouble.clone().map(Finding::InvalidHook));
     if let Some(cluster) = &reading.cluster {
-        findings.extend(judge_selection(cluster));
+        findings.extend(judge_selection(settings, cluster));
         findings.extend(privileges::judge(settings, &reading.login, cluster));
         findings.extend(guests::judge(cluster));
+        if settings.strict {
+            findings.extend(guests::judge_skips(cluster));
+        }
         findings.extend(storages::judge(settings, cluster));
     }
     findings
@@ -76,7 +79,7 @@ fn any_certificate(hosts: &[HostReading]) -> Finding {
     Finding::AnyCertificate { pins }
 }
 
-fn judge_selection(cluster: &ClusterReading) -> Vec<Finding> {
+fn judge_selection(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
     let mut findings = Vec::new();
     let status = cluster.status.as_ref();
     if status.is_some_and(|status| status.quorate == Some(false)) {
@@ -85,8 +88,17 @@ fn judge_selection(cluster: &ClusterReading) -> Vec<Finding> {
     if cluster.selected == 0 {
         findings.push(Finding::NothingSelected);
     }
-    let terms = cluster.warnings.iter().map(ToString::to_string);
-    findings.extend(terms.map(Finding::EmptyTerm));
+    let terms = cluster.warnings.iter().map(|warning| {
+        let text = warning.to_string();
+        if warning.violates(settings.exclusions) {
+            Finding::UnresolvedExclusion(text)
+        } else if warning.is_missing_object() || warning.may_miss_a_guest() {
+            Finding::MissingObject(text)
+        } else {
+            Finding::EmptyTerm(text)
+        }
+    });
+    findings.extend(terms);
     let entries = cluster.inventory.unreadable.iter().cloned();
     findings.extend(entries.map(Finding::EntryNotRead));
     findings

@@ -4,10 +4,10 @@
 //! Every host is asked by itself; the first that lets us in tells of the cluster. What a login may
 //! not see is absent, never an error: whether that matters is judged later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use autosnap_core::guest::{Guest, GuestConfig, GuestStatus};
+use autosnap_core::guest::{Guest, GuestConfig, GuestStatus, Vmid};
 use autosnap_core::plan::{self, Refusal};
 use autosnap_core::select::{Inventory, SelectionWarning};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
@@ -89,6 +89,10 @@ pub struct ClusterReading {
     pub guests: Vec<GuestReading>,
     /// The terms that match nothing.
     pub warnings: Vec<SelectionWarning>,
+    /// The IDs of the guests that are selected by ID or exact name.
+    pub named: BTreeSet<Vmid>,
+    /// The selected guests that `--only-running` leaves out.
+    pub not_running: Vec<Guest>,
     /// The replication jobs.
     pub replication: Vec<ReplicationJob>,
 }
@@ -211,12 +215,24 @@ async fn ask_cluster(
     let inventory = inventory::read(client).await?;
     let selected = settings.selection.evaluate(&inventory);
     let count = selected.guests.len();
-    let guests = inventory::side_by_side(
+    let readings = inventory::side_by_side(
         settings.reads_at_once,
         selected.guests,
-        async |guest: Guest| read_guest(settings, client, guest, &inventory).await,
+        async |guest: Guest| match selected.unresolved.get(&guest.vmid) {
+            Some(term) if plan::unreachable(&guest, &inventory).is_none() => Ok(GuestReading {
+                details: Some(Err(plan::may_be_excluded(term))),
+                guest,
+            }),
+            Some(_) | None => read_guest(settings, client, guest, &inventory).await,
+        },
     );
-    let guests = guests.await.into_iter().flatten().collect();
+    let (mut guests, mut not_running) = (Vec::new(), Vec::new());
+    for reading in readings.await {
+        match reading {
+            Ok(reading) => guests.push(reading),
+            Err(guest) => not_running.push(guest),
+        }
+    }
     let separated = match &login.token {
         Some(token) => client.is_token_separated(&login.user, token).await.ok(),
         None => None,
@@ -235,34 +251,36 @@ async fn ask_cluster(
         selected: count,
         guests,
         warnings: selected.warnings,
+        named: selected.named,
+        not_running,
         replication: client.replication_jobs().await.unwrap_or_default().entries,
     })
 }
 
-/// Reads a guest; `None` if `--only-running` leaves it out. As the listing may be old, such a guest is
-/// asked first.
+/// Reads a guest; the guest itself if `--only-running` leaves it out. As the listing may be old, such a
+/// guest is asked first.
 async fn read_guest(
     settings: &Settings,
     client: &Client,
     mut guest: Guest,
     inventory: &Inventory,
-) -> Option<GuestReading> {
+) -> Result<GuestReading, Guest> {
     if settings.only_running && guest.status != GuestStatus::Running {
         if guest.template {
-            return None;
+            return Err(guest);
         }
         if plan::unreachable(&guest, inventory).is_none() {
             if let Err(error) = inventory::refresh_status(client, &mut guest).await {
                 let details = Some(Err(error.to_string()));
-                return Some(GuestReading { guest, details });
+                return Ok(GuestReading { guest, details });
             }
             if guest.status != GuestStatus::Running {
-                return None;
+                return Err(guest);
             }
         }
     }
     let details = read_details(client, &guest, inventory).await;
-    Some(GuestReading { guest, details })
+    Ok(GuestReading { guest, details })
 }
 
 /// What the guest says of itself; `None` if nobody is to ask.

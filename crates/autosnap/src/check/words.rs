@@ -39,8 +39,13 @@ impl fmt::Display for Finding {
             Self::NothingSelected => out.write_str("no guest is selected"),
             Self::EmptyTerm(text)
             | Self::EntryNotRead(text)
+            | Self::MissingObject(text)
+            | Self::UnresolvedExclusion(text)
             | Self::InvalidName(text)
             | Self::InvalidHook(text) => out.write_str(text),
+            Self::RequiredGuestSkipped { guest, why } => {
+                write!(out, "{guest}: would be skipped, which --strict counts as a failure: {why}")
+            }
             Self::NodeOffline(guest) => {
                 write!(out, "{guest}: the node is offline or not reachable")
             }
@@ -154,7 +159,12 @@ impl Finding {
             Self::NodeSilent(_) => Some(
                 "as root on the node: systemctl status pvestatd; often a storage that does not answer (NFS, CIFS, PBS) holds it up: pvesm status",
             ),
+            Self::UnresolvedExclusion(_) => Some(
+                "snap does nothing while the pool or node of an exclusion is not visible; correct or remove it, or accept it with --allow-unmatched-exclusions",
+            ),
             Self::EmptyTerm(_)
+            | Self::MissingObject(_)
+            | Self::RequiredGuestSkipped { .. }
             | Self::HostRefuses { .. }
             | Self::CertificateEnds { .. }
             | Self::NoQuorum
@@ -200,6 +210,9 @@ impl Finding {
             | Self::NothingSelected
             | Self::EmptyTerm(_)
             | Self::EntryNotRead(_)
+            | Self::MissingObject(_)
+            | Self::UnresolvedExclusion(_)
+            | Self::RequiredGuestSkipped { .. }
             | Self::InvalidName(_)
             | Self::InvalidHook(_)
             | Self::NodeOffline(_)

@@ -79,8 +79,11 @@ impl JournalReport {
     /// An entry of a guest.
     fn guest_entry(&self, vmid: Vmid, priority: Priority, text: &str) -> Entry {
         let guest = self.guests.get(vmid);
-        let name = guest.map_or_else(String::new, |guest| format!(" {}", full_name(guest)));
-        self.entry(priority, &format!("VM {vmid}{name}: {text}"))
+        let name = guest.map_or_else(
+            || format!("guest {vmid}"),
+            |guest| format!("{} {}", words::guest(guest), full_name(guest)),
+        );
+        self.entry(priority, &format!("{name}: {text}"))
             .with("VMID", &vmid.to_string())
             .with_some("NODE", guest.map(|guest| guest.node.as_str()))
             .with_some("GUEST", guest.and_then(|guest| guest.name.as_deref()))
@@ -109,12 +112,12 @@ impl JournalReport {
         if !done.removed.is_empty() {
             _ = write!(text, ", {} removed", done.removed.len());
         }
-        let priority = match end {
-            GuestEnd::Done => Priority::Information,
-            GuestEnd::Skipped(_) => Priority::Notice,
-            GuestEnd::Refused(_) | GuestEnd::Failed | GuestEnd::Vetoed | GuestEnd::NotReached => {
-                Priority::Error
-            }
+        let priority = if self.outcome.is_failure(vmid, end) {
+            Priority::Error
+        } else if matches!(end, GuestEnd::Skipped(_)) {
+            Priority::Notice
+        } else {
+            Priority::Information
         };
         let entry = self
             .guest_entry(vmid, priority, &text)
@@ -130,6 +133,9 @@ impl JournalReport {
     /// How a guest has ended, in words.
     fn said(&self, vmid: Vmid, end: &GuestEnd, done: &Done) -> String {
         match (end, self.guests.plan(vmid)) {
+            (GuestEnd::Skipped(skip), _) if self.outcome.is_failure(vmid, end) => {
+                format!("{} ({})", words::skip(skip), words::STRICT)
+            }
             (GuestEnd::Skipped(skip), _) => words::skip(skip),
             (GuestEnd::Refused(refusal), Some(plan)) => {
                 words::refusal(&plan.guest, refusal).short()
@@ -230,7 +236,8 @@ impl Sink for JournalReport {
             Event::RunStarted(header) => self.header = Some(header.clone()),
             Event::Warned(warning)
             | Event::NameNotKnown(warning)
-            | Event::EntryNotRead(warning) => {
+            | Event::EntryNotRead(warning)
+            | Event::ObjectMissing(warning) => {
                 let message = format!("WARNING: {warning}");
                 self.console.tell(&self.entry(Priority::Warning, &message));
             }
@@ -315,6 +322,7 @@ mod tests {
         report.observe(&Event::Selected {
             guests: [guest].into(),
             seen: 1,
+            required: [].into(),
         });
         report.observe(&Event::GuestFinished {
             vmid,

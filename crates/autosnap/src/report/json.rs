@@ -103,7 +103,17 @@ impl JsonReport {
     }
 
     fn planned(&mut self, plan: &Plan) {
-        self.list(plan.guests.iter().map(GuestRecord::new).collect());
+        let records = plan.guests.iter().map(|plan| {
+            let mut record = GuestRecord::new(plan);
+            if let Decision::Skip(skip) = &plan.decision
+                && let end = GuestEnd::Skipped(skip.clone())
+                && self.outcome.is_failure(plan.guest.vmid, &end)
+            {
+                record.hint = Some(words::STRICT.to_owned());
+            }
+            record
+        });
+        self.list(records.collect());
     }
 
     fn list(&mut self, guests: Vec<GuestRecord>) {
@@ -231,7 +241,8 @@ impl Sink for JsonReport {
             }
             Event::Warned(warning)
             | Event::NameNotKnown(warning)
-            | Event::EntryNotRead(warning) => {
+            | Event::EntryNotRead(warning)
+            | Event::ObjectMissing(warning) => {
                 self.warnings.push(warning.clone());
             }
             Event::Planned(plan) => self.planned(plan),

@@ -54,6 +54,7 @@ impl Sink for Progress {
             | Event::Warned(_)
             | Event::NameNotKnown(_)
             | Event::EntryNotRead(_)
+            | Event::ObjectMissing(_)
             | Event::Selected { .. }
             | Event::StoragesRead { .. }
             | Event::StoragesNotRead(_)

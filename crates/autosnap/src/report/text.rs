@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun};
 use autosnap_core::guest::Vmid;
-use autosnap_core::outcome::Outcome;
+use autosnap_core::outcome::{FailedGuest, Outcome};
 use autosnap_core::plan::Plan;
 use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
 
@@ -157,11 +157,14 @@ impl Text {
     fn run_finished(&mut self, duration: std::time::Duration) {
         let dry_run = self.header.as_ref().is_some_and(|header| header.dry_run);
         let mut text = self.job_phase(Phase::SnapJobEnd, Phase::CleanJobEnd);
-        text.push_str(&if dry_run {
-            "Dry run: nothing was changed\n".to_owned()
+        if dry_run {
+            let skipped = |failed: &&FailedGuest| matches!(failed.end, GuestEnd::Skipped(_));
+            let failed = self.outcome.failed.iter().filter(skipped);
+            text.extend(failed.filter_map(|failed| self.failed_guest(failed)));
+            text.push_str("Dry run: nothing was changed\n");
         } else {
-            self.summary()
-        });
+            text.push_str(&self.summary());
+        }
         _ = writeln!(text, "Total execution {}", time_span(duration));
         self.console.out(&text);
     }
@@ -184,30 +187,33 @@ impl Text {
                 if outcome.postponed == 1 { "is" } else { "are" }
             );
         }
-        for failed in &outcome.failed {
-            let Some(guest) = self.guests.get(failed.vmid) else {
-                continue;
-            };
-            let name = words::full_name(guest);
-            let reasons = match &failed.end {
-                GuestEnd::Refused(refusal) => words::refusal(guest, refusal).short(),
-                GuestEnd::Vetoed => words::vetoed(self.begun.contains(&failed.vmid)).to_owned(),
-                GuestEnd::NotReached => "not reached".to_owned(),
-                GuestEnd::Failed if failed.steps.is_empty() => {
-                    "removals are left to the next run".to_owned()
-                }
-                GuestEnd::Done | GuestEnd::Skipped(_) | GuestEnd::Failed => {
-                    let steps: Vec<String> = failed
-                        .steps
-                        .iter()
-                        .map(|step| words::failure(&step.failure))
-                        .collect();
-                    steps.join("; ")
-                }
-            };
-            _ = writeln!(text, "FAILED VM {} {name}: {reasons}", failed.vmid);
-        }
+        let failed = outcome.failed.iter();
+        text.extend(failed.filter_map(|failed| self.failed_guest(failed)));
         text
+    }
+
+    /// The line of a guest that did not get what was asked for.
+    fn failed_guest(&self, failed: &FailedGuest) -> Option<String> {
+        let guest = self.guests.get(failed.vmid)?;
+        let reasons = match &failed.end {
+            GuestEnd::Refused(refusal) => words::refusal(guest, refusal).short(),
+            GuestEnd::Skipped(skip) => format!("{} ({})", words::skip(skip), words::STRICT),
+            GuestEnd::Vetoed => words::vetoed(self.begun.contains(&failed.vmid)).to_owned(),
+            GuestEnd::NotReached => "not reached".to_owned(),
+            GuestEnd::Failed if failed.steps.is_empty() => {
+                "removals are left to the next run".to_owned()
+            }
+            GuestEnd::Done | GuestEnd::Failed => {
+                let steps = failed.steps.iter();
+                let steps: Vec<String> = steps.map(|step| words::failure(&step.failure)).collect();
+                steps.join("; ")
+            }
+        };
+        Some(format!(
+            "FAILED {} {}: {reasons}\n",
+            words::guest(guest),
+            words::full_name(guest)
+        ))
     }
 }
 
@@ -224,16 +230,20 @@ impl Sink for Text {
                 let opening = self.job_phase(Phase::SnapJobStart, Phase::CleanJobStart);
                 self.console.out(&opening);
             }
-            Event::Selected { guests, seen } => {
+            Event::Selected { guests, seen, .. } => {
                 self.guests.selected(guests);
                 self.seen = *seen;
             }
             // The journal's report sends these with fields.
-            Event::Warned(_) | Event::NameNotKnown(_) | Event::EntryNotRead(_)
+            Event::Warned(_)
+            | Event::NameNotKnown(_)
+            | Event::EntryNotRead(_)
+            | Event::ObjectMissing(_)
                 if self.console.leads_to_journal() => {}
             Event::Warned(warning)
             | Event::NameNotKnown(warning)
-            | Event::EntryNotRead(warning) => {
+            | Event::EntryNotRead(warning)
+            | Event::ObjectMissing(warning) => {
                 self.console.error(&format!("WARNING: {warning}"));
             }
             Event::StoragesRead { storages, limit } => {

@@ -26,6 +26,9 @@ pub(super) fn skip(skip: &Skip) -> String {
     }
 }
 
+/// Why the skip of a guest is a failure.
+pub(super) const STRICT: &str = "named in --vmid: with --strict its skip is a failure";
+
 /// Why a guest did not get what was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Refused {
@@ -208,6 +211,11 @@ pub(super) fn cause_of_end(interruption: Interruption) -> &'static str {
 pub(super) fn interruption(interruption: Interruption) -> String {
     let what = cause_of_end(interruption);
     format!("WARNING: {what}; nothing new is started, guests under way are finished")
+}
+
+/// `VM 100` or `CT 105`, as PVE calls guests in its own messages.
+pub(super) fn guest(guest: &Guest) -> String {
+    format!("{} {}", guest.kind.short_name(), guest.vmid)
 }
 
 /// `web01 on pve1`.

@@ -64,6 +64,24 @@ fn said<'a>(entry: &'a Entry, fields: &[&str]) -> Vec<&'a str> {
         .collect()
 }
 
+/// D2: a run that is refused because of an exclusion is an error in the journal, with its status.
+#[test]
+fn an_unresolved_exclusion_is_an_entry() {
+    let simulator = cluster();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program_as("auto", &simulator);
+    command.args(["--vmid=@all,-web99", "clean", "--label=daily", "--keep=0"]);
+    command.env("XDG_RUNTIME_DIR", folder.path());
+    let (entries, _, _) = journal_of(folder.path(), command);
+    let is_run = |entry: &&Entry| entry.get("STEP").is_some_and(|step| step == "run");
+    let run = entries.iter().find(is_run).unwrap();
+    let fields = ["PRIORITY", "RESULT", "RUN_STATUS", "REMOVED_COUNT"];
+    assert_eq!(said(run, &fields), ["3", "failed", "2", "0"]);
+    let message = &run["MESSAGE"];
+    assert!(message.contains("`-web99` matches no guest"), "{message}");
+    assert!(simulator.journal().mutations().is_empty());
+}
+
 #[test]
 fn every_guest_is_an_entry_with_fields() {
     let simulator = cluster();

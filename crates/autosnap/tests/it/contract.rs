@@ -296,7 +296,7 @@ fn a_locked_guest_fails_in_the_words_of_pve() {
       hint: try again when the task that holds it has ended, or let the run wait with --wait-locked
     ----- 0 snapshots created, 0 removed; guests: 0 done, 0 skipped, 2 failed -----
     FAILED VM 100 web01 on pve1: VM is locked (backup)
-    FAILED VM 200 proxy on pve1: CT is locked (backup)
+    FAILED CT 200 proxy on pve1: CT is locked (backup)
     Total execution <time>
     "#);
     assert_snapshot!(

@@ -59,7 +59,7 @@ fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
             ----- 1 snapshot created, 0 removed; guests: 0 done, 0 skipped, 2 failed -----
             2 removals are left to the next run
             FAILED VM 100 web01 on pve1: removals are left to the next run
-            FAILED VM 200 proxy on pve1: not reached
+            FAILED CT 200 proxy on pve1: not reached
             Total execution <time>
             --- stderr ---
             WARNING: asked to terminate; nothing new is started, guests under way are finished

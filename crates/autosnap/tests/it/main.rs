@@ -34,5 +34,6 @@ mod suspend;
 mod time;
 mod trouble;
 mod two_machines;
+mod unresolved;
 mod words;
 mod world;

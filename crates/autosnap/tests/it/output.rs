@@ -226,7 +226,7 @@ fn status_of_a_guest_that_cannot_be_read_fails_and_shows_the_others() {
     );
     let output = lab.run("--vmid=@all status");
     output.assert_status(1).assert_out("autodaily240101000000");
-    output.assert_err("guest 1000 on node pve2 cannot be read: broken");
+    output.assert_err("CT 1000 on node pve2 cannot be read: broken");
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn a_name_that_may_be_that_of_a_guest_on_an_offline_node_is_a_failure() {
         .assert_status(0);
     let online = Lab::new(&World::of([vm(100, "web01")]));
     online
-        .run("--vmid=web01,far-vm snap --label=daily --keep=1")
+        .run("--vmid=web01,far% snap --label=daily --keep=1")
         .assert_status(0);
 }
 

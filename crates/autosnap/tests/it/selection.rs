@@ -87,15 +87,15 @@ fn terms_that_select_nothing_are_named_with_the_nearest_one() {
     let output =
         lab.run("status --vmid=wbe01,@node-pve9,@pool-prd,@tag-pord,999,300:310,@pool-empty,100");
     assert_snapshot!(output, @r#"
-    exit status 0
+    exit status 1
     --- stderr ---
-    WARNING: `wbe01` matches no guest: no guest has this name; the nearest is `web01`
+    WARNING: `wbe01` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `web01`
     WARNING: `@node-pve9` matches no guest: there is no such node; the nearest is `@node-pve1`
     WARNING: `@pool-prd` matches no guest: there is no such pool, or this login may not see it (Pool.Audit); the nearest is `@pool-prod`
-    WARNING: `@tag-pord` matches no guest: no guest has this tag; the nearest is `@tag-prod`
+    WARNING: `@tag-pord` matches no guest: no guest has this tag, or this login may not see it (VM.Audit); the nearest is `@tag-prod`
     WARNING: `999` matches no guest: no guest has this ID, or this login may not see it (VM.Audit)
-    WARNING: `300:310` matches no guest: no guest has an ID in this range; the nearest is `201`
-    WARNING: `@pool-empty` matches no guest: there are no guests in this pool
+    WARNING: `300:310` matches no guest: no guest has an ID in this range, or this login may not see it (VM.Audit)
+    WARNING: `@pool-empty` matches no guest: there are no guests in this pool, or this login may not see them (VM.Audit)
     "#);
 }
 

@@ -63,7 +63,7 @@ fn guests_on_a_storage_above_the_limit_are_left_out_and_fail() {
     ----- 3 snapshots created, 0 removed; guests: 3 done, 0 skipped, 3 failed -----
     FAILED VM 101 full on pve1: Skip VM problem storage space out of 95%: storage nearly on node pve1 is 96.0% full, the limit is 95%
     FAILED VM 103 efi on pve1: Skip VM problem storage space out of 95%: storage nearly on node pve1 is 96.0% full, the limit is 95%
-    FAILED VM 200 mount on pve1: Skip VM problem storage space out of 95%: storage nearly on node pve1 is 96.0% full, the limit is 95%
+    FAILED CT 200 mount on pve1: Skip VM problem storage space out of 95%: storage nearly on node pve1 is 96.0% full, the limit is 95%
     Total execution <time>
     "#);
 }

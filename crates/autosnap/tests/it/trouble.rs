@@ -121,7 +121,7 @@ fn a_node_that_is_lost_during_the_run_fails_its_guests_only() {
     lab.simulator.set_faults(FaultPlan::parse(lost).unwrap());
     lab.run("--vmid=@all --max-parallel=1 --timeout=1 snap --label=daily --keep=1")
         .assert_status(1)
-        .assert_out("FAILED VM 200 far on pve2: ");
+        .assert_out("FAILED CT 200 far on pve2: ");
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }
 

@@ -32,6 +32,33 @@ pub(super) fn judge(cluster: &ClusterReading) -> Vec<Finding> {
     findings
 }
 
+/// The guests that are selected by ID or exact name and would be skipped.
+pub(super) fn judge_skips(cluster: &ClusterReading) -> Vec<Finding> {
+    let stopped = cluster
+        .not_running
+        .iter()
+        .map(|guest| (guest, "it is not running, and --only-running is given"));
+    let others = cluster.guests.iter().filter_map(|reading| {
+        let guest = &reading.guest;
+        let why = match &reading.details {
+            None if guest.template => "it is a template",
+            Some(Ok(details)) if judge_volumes(guest, details, cluster).is_some() => {
+                "PVE cannot snapshot it"
+            }
+            None | Some(_) => return None,
+        };
+        Some((guest, why))
+    });
+    stopped
+        .chain(others)
+        .filter(|(guest, _)| cluster.named.contains(&guest.vmid))
+        .map(|(guest, why)| Finding::RequiredGuestSkipped {
+            guest: guest.into(),
+            why,
+        })
+        .collect()
+}
+
 /// As the plan of a run decides: bind mounts and devices first, then storages and formats.
 fn judge_volumes(guest: &Guest, details: &Details, cluster: &ClusterReading) -> Option<Finding> {
     let paths: Vec<String> = details

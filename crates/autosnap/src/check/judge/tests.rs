@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The judgement, on readings made by hand: what was read goes in, kinds of findings come out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
-use autosnap_core::select::{Inventory, NodeInfo, Selection};
+use autosnap_core::select::{ExclusionRule, Inventory, NodeInfo, Selection};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::storage::{StorageLimit, StorageUsage};
 use pve_client::{ClusterStatus, Fingerprint, PeerCertificate, ReplicationJob};
@@ -23,6 +23,8 @@ fn settings(selection: &str) -> Settings {
         hook_trouble: None,
         with_ram: false,
         only_running: false,
+        exclusions: ExclusionRule::MustExist,
+        strict: false,
         limit: StorageLimit::default(),
         reads_at_once: 1,
     }
@@ -99,6 +101,8 @@ fn cluster(guests: Vec<(Guest, Option<Details>)>) -> ClusterReading {
         selected: guests.len(),
         guests,
         warnings: Vec::new(),
+        named: BTreeSet::new(),
+        not_running: Vec::new(),
         replication: Vec::new(),
     }
 }

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What `--vmid` names and PVE does not show: an exclusion that cannot be resolved stops the run,
+//! and a guest, pool or node that is asked for and not visible is a failure.
+
+use pve_sim::simulator::Options;
+use serde_json::json;
+
+use crate::harness::{Lab, Output};
+use crate::world::{World, credentials, ct, vm};
+
+fn world() -> World {
+    World::of([
+        vm(100, "web01").taken("daily", &[1, 2]).set("tags", "web"),
+        vm(101, "db01").taken("daily", &[1, 2]).on("pve2"),
+        ct(105, "dns").taken("daily", &[1, 2]),
+        vm(110, "golden").set("template", 1).stopped(),
+    ])
+    .pool("keepme", &[101])
+    .pool("empty", &[])
+    .offline_node("pve3")
+}
+
+/// A cluster whose login has only these privileges.
+fn lab_with(privileges: &[&str]) -> Lab {
+    let mut world = world().to_json();
+    world["roles"]["SnapRunner"] = json!(privileges);
+    Lab::with(Options::new(world, credentials()))
+}
+
+fn lab() -> Lab {
+    Lab::new(&world())
+}
+
+/// A hook that leaves a line for each call, and the lines.
+fn with_hook(lab: &Lab) -> String {
+    let calls = lab.folder().join("calls");
+    let script = format!(
+        "#!/bin/sh\necho \"$CV4PVE_AUTOSNAP_PHASE\" >>'{}'\n",
+        calls.display()
+    );
+    lab.script("hook.sh", &script);
+    "--script=hook.sh".to_owned()
+}
+
+/// Runs `clean --keep=0` or `snap` with a hook, for real.
+fn run_with_hook(lab: &Lab, selection: &str, command: &str) -> Output {
+    let hook = with_hook(lab);
+    lab.run(&format!("--vmid={selection} {command} {hook}"))
+}
+
+#[track_caller]
+fn assert_no_hook_called(lab: &Lab) {
+    assert!(!lab.folder().join("calls").exists());
+}
+
+const CLEAN: &str = "clean --label=daily --keep=0";
+const SNAP: &str = "snap --label=daily --keep=3";
+
+/// D2: the reproduction of the issue: a token that lost `Pool.Audit` sees no pool to spare.
+#[test]
+fn clean_spares_a_pool_that_the_login_may_no_longer_see() {
+    let lab = lab_with(&["Datastore.Audit", "VM.Audit", "VM.Snapshot"]);
+    run_with_hook(&lab, "@all,-@pool-keepme", CLEAN)
+        .assert_status(2)
+        .assert_err("ERROR: nothing was done, because an exclusion in --vmid cannot be resolved: `-@pool-keepme` matches no guest: there is no such pool, or this login may not see it (Pool.Audit)")
+        .assert_err("hint: correct or remove the exclusion, or accept it with --allow-unmatched-exclusions");
+    lab.assert_unchanged();
+    assert_no_hook_called(&lab);
+}
+
+/// D2: every kind of exclusion that matches no visible guest stops `clean`, run and dry run alike.
+#[test]
+fn clean_refuses_every_exclusion_that_matches_no_guest() {
+    let lab = lab();
+    for (exclusion, nearest) in [
+        ("-web09", "the nearest is `-web01`"),
+        ("-999", ""),
+        ("-300:310", ""),
+        ("-zzz%", ""),
+        ("-@tag-webb", "the nearest is `-@tag-web`"),
+        ("-@pool-kepme", "the nearest is `-@pool-keepme`"),
+        ("-@pool-empty", "or this login may not see them (VM.Audit)"),
+        ("-@node-pve9", "there is no such node"),
+        ("-@node-pve3", "or this login may not see them (VM.Audit)"),
+    ] {
+        for dry_run in ["", " --dry-run"] {
+            let selection = format!("@all,{exclusion}");
+            run_with_hook(&lab, &selection, &format!("{CLEAN}{dry_run}"))
+                .assert_status(2)
+                .assert_err("ERROR: nothing was done")
+                .assert_err(&format!("`{exclusion}` matches no guest"))
+                .assert_err(nearest);
+        }
+    }
+    lab.assert_unchanged();
+    assert_no_hook_called(&lab);
+}
+
+/// D2: one good exclusion does not excuse a bad one, and all bad ones are named at once.
+#[test]
+fn every_unresolved_exclusion_is_named() {
+    let lab = lab();
+    lab.run("--vmid=@all,-100,-@pool-none,-web99 clean --label=daily --keep=0")
+        .assert_status(2)
+        .assert_err("`-@pool-none` matches no guest")
+        .assert_err("; and `-web99` matches no guest")
+        .assert_not_said("`-100`");
+    lab.assert_unchanged();
+}
+
+/// D2: programs read the same.
+#[test]
+fn an_unresolved_exclusion_is_in_the_json_report() {
+    let lab = lab();
+    for dry_run in ["", " --dry-run"] {
+        let line = format!("--vmid=@all,-web99 {CLEAN} --output=Json{dry_run}");
+        let output = lab.run(&line);
+        output.assert_status(2);
+        let report = output.json();
+        assert_eq!(report["exit_status"], 2);
+        let error = report["error"].as_str().unwrap();
+        assert!(error.contains("`-web99` matches no guest"), "{error}");
+        assert_eq!(report["guests"], json!([]));
+    }
+    lab.assert_unchanged();
+}
+
+/// D2: what was meant can be said.
+#[test]
+fn an_unmatched_exclusion_can_be_accepted() {
+    let lab = lab();
+    let accept = "--allow-unmatched-exclusions";
+    lab.run(&format!(
+        "--vmid=100,-@pool-none,-web99 clean --label=daily --keep=0 {accept}"
+    ))
+    .assert_status(0)
+    .assert_err("WARNING: `-@pool-none` matches no guest")
+    .assert_err("WARNING: `-web99` matches no guest");
+    assert_eq!(lab.changes().len(), 2);
+    lab.run(&format!("--vmid=100,-@node-none {SNAP} {accept}"))
+        .assert_status(0)
+        .assert_err("WARNING: `-@node-none` matches no guest");
+    assert_eq!(lab.changes().len(), 3);
+}
+
+/// D2: pools and nodes exist or not, so `snap` refuses those that do not; old crontab lines with
+/// names, IDs, tags or patterns that match nobody yet go on working.
+#[test]
+fn snap_refuses_only_pools_and_nodes_that_do_not_exist() {
+    let lab = lab();
+    for exclusion in ["-@pool-kepme", "-@node-pve9", "-all-pve9"] {
+        for dry_run in ["", " --dry-run"] {
+            let selection = format!("100,{exclusion}");
+            run_with_hook(&lab, &selection, &format!("{SNAP}{dry_run}"))
+                .assert_status(2)
+                .assert_err("ERROR: nothing was done")
+                .assert_err(&format!("`{exclusion}` matches no guest"));
+        }
+    }
+    lab.assert_unchanged();
+    assert_no_hook_called(&lab);
+    for (number, exclusion) in [
+        "-web09",
+        "-999",
+        "-300:310",
+        "-zzz%",
+        "-@tag-none",
+        "-@pool-empty",
+        "-@node-pve3",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let line = format!("--vmid=100,{exclusion} snap --label=l{number} --keep=3");
+        lab.run(&line).assert_status(0);
+    }
+    assert_eq!(lab.changes().len(), 7);
+}
+
+/// D2: an exclusion that can be resolved works as before, and the hook is called.
+#[test]
+fn a_resolved_exclusion_is_spared() {
+    let lab = lab();
+    run_with_hook(&lab, "@all,-@pool-keepme", CLEAN).assert_status(0);
+    assert_eq!(lab.changes_of(101), [] as [&str; 0]);
+    assert_eq!(lab.changes().len(), 4);
+    let calls = std::fs::read_to_string(lab.folder().join("calls")).unwrap();
+    assert!(calls.starts_with("clean-job-start\n"), "{calls}");
+    assert!(calls.ends_with("clean-job-end\n"), "{calls}");
+}
+
+/// D2: a guest whose name is not known may be the one that an exclusion by name means.
+#[test]
+fn a_guest_without_a_known_name_is_not_worked_on_if_names_are_excluded() {
+    let world = World::of([
+        vm(100, "web01").taken("daily", &[1, 2]),
+        vm(101, "sub01")
+            .taken("daily", &[1, 2])
+            .with("listed_status", "unknown"),
+    ]);
+    let faults = r#"{"requests": [{"path": "/nodes/pve1/qemu", "effect": {"listing": "empty"}}]}"#;
+    let lab = Lab::with_faults(&world, faults);
+    for line in [
+        "--vmid=@all,-%b01 clean --label=daily --keep=0",
+        "--vmid=@all,-web01 snap --label=daily --keep=1",
+    ] {
+        lab.run(line)
+            .assert_status(1)
+            .assert_out("its name is not known, and the exclusion `-");
+        lab.assert_unchanged();
+    }
+    lab.run("--vmid=@all,-%b01 check")
+        .assert_status(1)
+        .assert_out("its name is not known, and the exclusion `-%b01` may mean it");
+    lab.run("--vmid=@all,-100 clean --label=daily --keep=0")
+        .assert_status(0);
+    assert_eq!(lab.changes().len(), 2);
+}
+
+/// D8: the others are done, and the exit status says that something was missing.
+#[test]
+fn what_is_asked_for_and_not_visible_is_a_failure() {
+    for (missing, text) in [
+        ("999", "no guest has this ID"),
+        ("web09", "no guest has this name"),
+        ("@pool-kepme", "there is no such pool"),
+        ("@node-pve9", "there is no such node"),
+    ] {
+        let lab = lab();
+        let selection = format!("100,{missing}");
+        lab.run(&format!("--vmid={selection} {SNAP} --dry-run"))
+            .assert_status(1)
+            .assert_err(text);
+        lab.assert_unchanged();
+        lab.run(&format!("--vmid={selection} {SNAP}"))
+            .assert_status(1)
+            .assert_err(text);
+        assert_eq!(lab.changes().len(), 1, "{missing}");
+        let report = lab.run(&format!("--vmid={selection} {CLEAN} --output=Json"));
+        assert_eq!(report.assert_status(1).json()["exit_status"], 1);
+        assert_eq!(lab.changes().len(), 4, "{missing}");
+        lab.run(&format!("--vmid={selection} status"))
+            .assert_status(1);
+        lab.run(&format!("--vmid={selection} check"))
+            .assert_status(1)
+            .assert_out(text);
+    }
+}
+
+/// D8: what may rightly be empty stays a warning.
+#[test]
+fn a_tag_a_pattern_or_an_empty_pool_is_a_warning() {
+    let lab = lab();
+    for term in ["@tag-none", "zzz%", "300:310", "@pool-empty", "@node-pve3"] {
+        lab.run(&format!("--vmid=100,{term} {SNAP} --dry-run"))
+            .assert_status(0)
+            .assert_err(&format!("WARNING: `{term}` matches no guest"));
+    }
+}
+
+fn skips() -> Lab {
+    Lab::new(&World::of([
+        vm(100, "web01"),
+        vm(101, "stopped").stopped(),
+        vm(110, "golden").set("template", 1).stopped(),
+        ct(120, "bind").set("mp0", "/srv/data,mp=/data"),
+    ]))
+}
+
+/// D8: `snap --strict && upgrade` does not go on without a snapshot of a guest that is named.
+#[test]
+fn with_strict_the_skip_of_a_named_guest_is_a_failure() {
+    for (term, reason, line) in [
+        (
+            "110",
+            "Skip VM is template",
+            "FAILED VM 110 golden on pve1: ",
+        ),
+        (
+            "GOLDEN",
+            "Skip VM is template",
+            "FAILED VM 110 golden on pve1: ",
+        ),
+        (
+            "stopped",
+            "Skip VM '--only-running'",
+            "FAILED VM 101 stopped on pve1: ",
+        ),
+        (
+            "120",
+            "Skip VM Proxmox VE cannot snapshot it",
+            "FAILED CT 120 bind on pve1: ",
+        ),
+    ] {
+        let lab = skips();
+        let line_of = |options: &str| format!("--vmid=100,{term} {SNAP} --only-running {options}");
+        lab.run(&line_of("--dry-run")).assert_status(0);
+        lab.run(&line_of("--dry-run --strict"))
+            .assert_status(1)
+            .assert_out(&format!("{line}{reason}"));
+        lab.run(&format!("--vmid=100,{term} check --only-running"))
+            .assert_status(0);
+        lab.run(&format!("--vmid=100,{term} check --only-running --strict"))
+            .assert_status(1)
+            .assert_out("which --strict counts as a failure");
+        lab.assert_unchanged();
+        lab.run(&line_of("--strict"))
+            .assert_status(1)
+            .assert_out(&format!("{line}{reason}"));
+        assert_eq!(lab.changes().len(), 1, "{term}");
+        let report = lab.run(&line_of("--dry-run --strict --output=Json")).json();
+        let skipped = &report["guests"][1];
+        assert_eq!(report["exit_status"], 1);
+        assert_eq!(skipped["result"], "skipped");
+        assert!(skipped["hint"].as_str().unwrap().contains("--strict"));
+    }
+}
+
+/// D8: a guest that is selected with others may be skipped, also with `--strict`.
+#[test]
+fn with_strict_the_skip_of_other_guests_is_none() {
+    let lab = skips();
+    for selection in ["@all", "100,1%", "100:120", "100,@node-pve1", "@all,-110"] {
+        lab.run(&format!(
+            "--vmid={selection} {SNAP} --only-running --strict --dry-run"
+        ))
+        .assert_status(0);
+    }
+    lab.run(&format!(
+        "--vmid=110,@all,-110 {SNAP} --only-running --strict --dry-run"
+    ))
+    .assert_status(0);
+}
+
+/// P3: with `Pool.Audit` and without `VM.Audit` an empty pool may have members.
+#[test]
+fn a_pool_whose_guests_the_login_may_not_see_is_not_called_empty() {
+    let lab = lab_with(&["Pool.Audit"]);
+    lab.run(&format!("--vmid=@pool-keepme {SNAP}"))
+        .assert_status(1)
+        .assert_err("WARNING: `@pool-keepme` matches no guest: there are no guests in this pool, or this login may not see them (VM.Audit)");
+    for (term, text) in [
+        (
+            "@node-pve1",
+            "there are no guests on this node, or this login may not see them (VM.Audit)",
+        ),
+        (
+            "@tag-web",
+            "no guest has this tag, or this login may not see it (VM.Audit)",
+        ),
+        (
+            "100:110",
+            "no guest has an ID in this range, or this login may not see it (VM.Audit)",
+        ),
+        (
+            "web01",
+            "no guest has this name, or this login may not see it (VM.Audit)",
+        ),
+    ] {
+        lab.run(&format!("--vmid={term} {SNAP}"))
+            .assert_status(1)
+            .assert_err(text);
+    }
+    lab.run(&format!("--vmid=@all,-@pool-keepme {CLEAN}"))
+        .assert_status(2)
+        .assert_err("or this login may not see them (VM.Audit)");
+}
+
+/// P8: the ID of another guest is no help.
+#[test]
+fn no_other_id_is_proposed_for_an_id() {
+    let lab = lab();
+    lab.run(&format!("--vmid=100,102,111:120 {SNAP} --dry-run"))
+        .assert_status(1)
+        .assert_err("`102` matches no guest")
+        .assert_not_said("nearest");
+}
