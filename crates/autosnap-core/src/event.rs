@@ -192,6 +192,8 @@ pub struct Header {
     pub max_percent_storage: StorageLimit,
     /// Nothing will be changed.
     pub dry_run: bool,
+    /// What is doubtful about the request itself, such as its timestamp format.
+    pub warnings: Vec<String>,
 }
 
 /// A creation or removal that ended well.

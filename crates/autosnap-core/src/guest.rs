@@ -11,6 +11,8 @@ mod config;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::shell_word;
+
 pub use config::{AgentSetting, GuestConfig, Volume, VolumeLocation};
 
 /// The number that identifies a guest in its cluster.
@@ -99,6 +101,7 @@ pub fn repair_command(kind: GuestKind, vmid: Vmid, snapshot: Option<&str>) -> St
     };
     match snapshot {
         Some(snapshot) => {
+            let snapshot = shell_word(snapshot, "SNAPSHOT");
             format!("{tool} unlock {vmid} && {tool} delsnapshot {vmid} {snapshot} --force")
         }
         None => format!("{tool} unlock {vmid}"),

@@ -18,3 +18,4 @@ pub mod select;
 pub mod snapshot;
 pub mod snapshot_support;
 pub mod storage;
+pub mod text;

@@ -10,6 +10,7 @@ mod labelled;
 mod parts;
 mod syntax;
 mod token;
+mod warning;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ pub use format::TimestampFormat;
 pub use labelled::{has_label, has_label_at, label_of};
 pub use parts::TimestampParts;
 pub use syntax::{FormatError, FormatFlaw};
+pub use warning::{Doubt, FormatWarning, REPEATED_NAME_CAUSES};
 
 /// What every name of ours begins with.
 pub const PREFIX: &str = "auto";

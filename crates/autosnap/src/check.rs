@@ -38,6 +38,8 @@ pub struct Settings {
     pub selection: Selection,
     /// What PVE would say against the names, if a label was given.
     pub name_trouble: Option<String>,
+    /// What is doubtful about the timestamp format, though it gives valid names.
+    pub format_warning: Option<String>,
     /// Why the hook could not be called, if one was given.
     pub hook_trouble: Option<String>,
     /// Whether the RAM of running VMs is to be saved.
@@ -83,6 +85,10 @@ impl Settings {
         Ok(Self {
             selection: settings::read_selection(&args.root)?,
             name_trouble,
+            format_warning: settings::read_format(&args.root)
+                .ok()
+                .and_then(|format| format.warning())
+                .map(|warning| warning.to_string()),
             hook_trouble: args.script.as_deref().and_then(hook_trouble),
             with_ram: args.state,
             only_running: args.only_running,

@@ -6,19 +6,23 @@ mod further;
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::num::{IntErrorKind, ParseIntError};
+use std::pin::pin;
+use std::time::Duration;
 
 use autosnap_core::outcome::ExitStatus;
 use clap::FromArgMatches;
 use clap::error::{ContextKind, ErrorKind};
 use jiff::{Timestamp, Zoned};
 use pve_client::ClientOptions;
+use tokio::time::timeout;
 
 use crate::args::{Cli, Command, JobArgs, JobOutput, RootArgs};
+use crate::clock::Clock;
 use crate::engine::Tasks;
 use crate::events::Events;
 use crate::fault::Fault;
 use crate::job::{self, Context};
-use crate::report::{self, Console, JsonReport, Progress, Sink, Text};
+use crate::report::{self, Console, JsonReport, Progress, Reporter, Sink, Text};
 use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
 use crate::stop::Stop;
@@ -36,10 +40,12 @@ pub fn run(arguments: &[OsString]) -> ExitStatus {
     if let [only] = arguments
         && (only == "--version" || only == "-V")
     {
-        Console::default().out(VERSION_LINE);
-        return ExitStatus::Success;
+        return conclude(&Console::default(), |console| {
+            console.text(VERSION_LINE);
+            Ok(ExitStatus::Success)
+        });
     }
-    run_at(arguments, &Zoned::now())
+    run_by(arguments, &Clock::System)
 }
 
 /// What clap would print.
@@ -47,16 +53,28 @@ const VERSION_LINE: &str = concat!("cv4pve-autosnap ", env!("CARGO_PKG_VERSION")
 
 /// The same at a given time, in the zone whose time goes into the names of snapshots.
 pub fn run_at(arguments: &[OsString], now: &Zoned) -> ExitStatus {
-    let console = Console::default();
-    let result = parse(arguments).and_then(|parsed| match parsed {
-        Parsed::Run(cli) => execute(&cli, arguments, now),
+    run_by(arguments, &Clock::Fixed(now.clone()))
+}
+
+fn run_by(arguments: &[OsString], clock: &Clock) -> ExitStatus {
+    conclude(&Console::default(), |console| match parse(arguments)? {
+        Parsed::Run(cli) => execute(&cli, arguments, clock, console),
         Parsed::Shown(text) => {
-            console.out(&text);
-            if_written(&console, ExitStatus::Success)
+            console.text(&text);
+            Ok(ExitStatus::Success)
         }
-    });
+    })
+}
+
+/// Does the work of a command, whatever it is, and prints why it has failed. A success whose output
+/// could not be written is a failure; what is worse stays.
+fn conclude(
+    console: &Console,
+    work: impl FnOnce(&Console) -> Result<ExitStatus, Fault>,
+) -> ExitStatus {
+    let result = work(console).and_then(|status| if_written(console, status));
     result.unwrap_or_else(|fault| {
-        report::print_fault(&console, &fault);
+        report::print_fault(console, &fault);
         fault.exit
     })
 }
@@ -158,7 +176,7 @@ fn range_in_words(text: &str) -> Option<String> {
     Some(format!("it has to be between {least} and {most}"))
 }
 
-/// The exit status. A success of which nothing could be printed is a failure; what is worse stays.
+/// The exit status, unless something could not be written to stdout.
 fn if_written(console: &Console, status: ExitStatus) -> Result<ExitStatus, Fault> {
     let Some(error) = console.trouble() else {
         return Ok(status);
@@ -170,51 +188,58 @@ fn if_written(console: &Console, status: ExitStatus) -> Result<ExitStatus, Fault
     })
 }
 
-fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus, Fault> {
+fn execute(
+    cli: &Cli,
+    arguments: &[OsString],
+    clock: &Clock,
+    console: &Console,
+) -> Result<ExitStatus, Fault> {
     match &cli.command {
         Command::Snap(args) => run_job(
             &JobSettings::of_snap(args)?,
             &args.root,
             &args.job,
             arguments,
-            now,
+            clock,
+            console,
         ),
         Command::Clean(args) => run_job(
             &JobSettings::of_clean(args)?,
             &args.root,
             &args.job,
             arguments,
-            now,
+            clock,
+            console,
         ),
         Command::Status(args) => {
             let settings = StatusSettings::read(args)?;
-            let connection = connection(&args.root, arguments)?;
-            let console = Console::default();
+            let connection = connection(&args.root, arguments, console)?;
+            let now = clock.now();
             block_on(async {
                 let trust = connection.options.trust.clone();
-                let client = further::sign_on(connection, &console).await?;
-                further::tell_trust(&trust, &client, &args.root, &console);
+                let client = further::sign_on(connection, console).await?;
+                further::tell_trust(&trust, &client, &args.root, console);
                 let status = status::read(&settings, &client, now.timestamp()).await?;
                 for warning in &status.warnings {
                     console.error(&format!("WARNING: {warning}"));
                 }
-                report::print_status(&console, &status.rows, settings.output, now.time_zone())
+                report::print_status(console, &status.rows, settings.output, now.time_zone())
                     .map_err(|error| Fault::failure(format!("{error:#}")))?;
-                if_written(&console, status.exit_status())
+                Ok(status.exit_status())
             })
         }
-        Command::Check(args) => further::check(args, arguments),
-        Command::Setup(args) => further::setup(args),
-        Command::Fingerprint(args) => further::fingerprint(args),
+        Command::Check(args) => further::check(args, arguments, console),
+        Command::Setup(args) => further::setup(args, console),
+        Command::Fingerprint(args) => further::fingerprint(args, console),
         #[cfg(feature = "demo")]
-        Command::Demo(args) => crate::demo::run(args),
+        Command::Demo(args) => crate::demo::run(args, console),
         Command::Completions(args) => {
-            Console::default().out(&completions::script(args.shell));
+            console.document(&completions::script(args.shell));
             Ok(ExitStatus::Success)
         }
         Command::Complete => {
             let words = complete::words(std::io::stdin().lock());
-            Console::default().out(&complete::lines(&words));
+            console.text(&complete::lines(&words));
             Ok(ExitStatus::Success)
         }
         Command::Manual(args) => {
@@ -229,28 +254,35 @@ fn execute(cli: &Cli, arguments: &[OsString], now: &Zoned) -> Result<ExitStatus,
     }
 }
 
-fn connection(root: &RootArgs, arguments: &[OsString]) -> Result<Connection, Fault> {
+fn connection(
+    root: &RootArgs,
+    arguments: &[OsString],
+    console: &Console,
+) -> Result<Connection, Fault> {
     if root.shows_debug() {
         logging::show_debug();
     }
     let connection = Connection::read(root, arguments, &Environment::of_process())?;
-    let console = Console::default();
     for notice in &connection.notices {
         console.error(&format!("WARNING: {notice}"));
     }
     Ok(connection)
 }
 
+/// How long the lock of a run is held for a report that is not read. Then the next run may begin.
+const LOCK_FOR_REPORT: Duration = Duration::from_secs(10);
+
 fn run_job(
     settings: &JobSettings,
     root: &RootArgs,
     job: &JobArgs,
     arguments: &[OsString],
-    now: &Zoned,
+    clock: &Clock,
+    console: &Console,
 ) -> Result<ExitStatus, Fault> {
-    let connection = connection(root, arguments)?;
-    let console = Console::with_bar(!settings.dry_run && !settings.debug);
-    further::tell_zone(now, &console);
+    let connection = connection(root, arguments, console)?;
+    let console = console.with_bar(!settings.dry_run && !settings.debug);
+    further::tell_zone(&clock.now(), &console);
     block_on(async {
         let ClientOptions {
             endpoints, trust, ..
@@ -258,53 +290,67 @@ fn run_job(
         let trust = trust.clone();
         let identity = connection.options.credentials.identity();
         let unstarted = |exit, message: &str| {
-            let json = json_report(job.output, &console, now.timestamp());
+            let json = json_report(job.output, &console, clock.now().timestamp());
             report::tell_unstarted(&console, json, job::header(settings, ""), exit, message);
         };
         let entered = further::enter(settings, job, &root.vmid, endpoints, &console).await;
-        // Held until the last report is written.
         let way = match entered {
             Ok(Way::Leave(holder)) => {
                 unstarted(ExitStatus::Success, &holder);
-                return if_written(&console, ExitStatus::Success);
+                return Ok(ExitStatus::Success);
             }
             other => other,
         };
+        if let Ok(Way::Go { waited: true, .. }) = &way {
+            clock.next_second().await;
+        }
+        // Not before: a run that has waited is named by the time of its turn.
+        let now = clock.now();
         let signed_on = match way {
             Ok(way) => further::sign_on(connection, &console)
                 .await
                 .map(|client| (way, client)),
             Err(fault) => Err(fault),
         };
-        let (_way, client) =
-            signed_on.inspect_err(|fault| unstarted(fault.exit, &fault.message))?;
+        let (way, client) = signed_on.inspect_err(|fault| unstarted(fault.exit, &fault.message))?;
         further::tell_trust(&trust, &client, root, &console);
+        let sinks = sinks(settings, job.output, &console, now.timestamp());
+        let reporter = Reporter::start(sinks)
+            .map_err(|error| Fault::failure(format!("cannot start: {error}")))?;
         let (events, receiver) = Events::channel();
         let context = Context {
             client,
             identity,
-            now: now.clone(),
+            now,
             events,
             stop: Stop::default(),
             tasks: Tasks::default(),
         };
-        let listener =
-            signals::listen(context.stop.clone(), context.tasks.clone(), console.clone());
-        let reporting = report::drive(
-            receiver,
-            sinks(settings, job.output, &console, now.timestamp()),
-        );
-        let working = async {
-            let result = job::run(settings, &context).await;
-            let outcome = context.events.outcome();
-            // The last sender goes, so that the reports end.
-            drop(context);
-            (result, outcome)
+        let stop = context.stop.clone();
+        let listening = signals::listen(stop.clone(), context.tasks.clone(), console.clone());
+        let mut reporting = tokio::spawn(reporter.drive(receiver));
+        let (result, outcome) = {
+            // Not dropped when it is abandoned: its hooks are ended, and waited for, by the thread that
+            // receives signals, from which the process exits.
+            let mut working = pin!(async {
+                let result = job::run(settings, &context).await;
+                (result, context.events.outcome())
+            });
+            tokio::select! {
+                ended = &mut working => ended,
+                () = stop.abandoned() => std::future::pending().await,
+            }
         };
-        let ((result, outcome), ()) = tokio::join!(working, reporting);
-        listener.abort();
+        drop(listening);
+        // The last sender goes, so that the report ends.
+        drop(context);
+        if timeout(LOCK_FOR_REPORT, &mut reporting).await.is_err() {
+            drop(way);
+            // An error would be a panic in the report; what could be written is written.
+            let _ = reporting.await;
+        }
         result?;
-        if_written(&console, outcome.exit_status())
+        Ok(outcome.exit_status())
     })
 }
 
@@ -314,12 +360,15 @@ fn sinks(
     output: JobOutput,
     console: &Console,
     started: Timestamp,
-) -> Vec<Box<dyn Sink>> {
-    let report: Box<dyn Sink> = match json_report(output, console, started) {
+) -> Vec<Box<dyn Sink + Send>> {
+    let report: Box<dyn Sink + Send> = match json_report(output, console, started) {
         Some(report) => Box::new(report),
         None => Box::new(Text::new(console.clone(), settings.debug)),
     };
-    let mut sinks = vec![report, Box::new(Progress::new(console)) as Box<dyn Sink>];
+    let mut sinks = vec![
+        report,
+        Box::new(Progress::new(console)) as Box<dyn Sink + Send>,
+    ];
     if let Some(journal) = console.journal() {
         sinks.push(Box::new(journal));
     }

@@ -26,8 +26,8 @@ const TOKEN: &str = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
 /// Runs the demo. What the simulated cluster makes fail is part of the show, not a failure.
-pub fn run(args: &DemoArgs) -> Result<ExitStatus, Fault> {
-    let stage = Stage::set()?;
+pub fn run(args: &DemoArgs, console: &Console) -> Result<ExitStatus, Fault> {
+    let stage = Stage::set(console)?;
     if args.serve {
         stage.serve()
     } else {
@@ -44,7 +44,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn set() -> Result<Self, Fault> {
+    fn set(console: &Console) -> Result<Self, Fault> {
         let now = Zoned::now();
         let demo = demo_world(now.timestamp().as_second(), now.offset().seconds());
         let simulator = Simulator::start(Options::new(demo.world, demo.credentials));
@@ -54,7 +54,7 @@ impl Stage {
         let folder = Folder::create(&simulator)
             .map_err(|error| Fault::failure(format!("cannot write the demo's files: {error}")))?;
         Ok(Self {
-            console: Console::default(),
+            console: console.clone(),
             simulator,
             folder,
             now,
@@ -109,7 +109,7 @@ impl Stage {
         ));
         let file = self.folder.parameters();
         let file = file.display();
-        self.console.out(&format!(
+        self.console.text(&format!(
             "Try in another terminal, or point any other client of the API at it (token {TOKEN}):\n\n  \
              cv4pve-autosnap @{file} status\n  \
              cv4pve-autosnap @{file} snap --label=daily --keep=3 --dry-run\n  \
@@ -129,7 +129,7 @@ impl Stage {
         }
         let file = format!("@{}", self.folder.parameters().display());
         self.console
-            .out(&format!("\n$ cv4pve-autosnap {file} {command}\n"));
+            .text(&format!("\n$ cv4pve-autosnap {file} {command}\n"));
         let arguments: Vec<OsString> = std::iter::once(file.as_str())
             .chain(command.split(' '))
             .map(OsString::from)
@@ -137,13 +137,13 @@ impl Stage {
         let status = cli::run_at(&arguments, &self.now);
         if status != ExitStatus::Success {
             self.console
-                .out(&format!("(exit status {})\n", status.code()));
+                .text(&format!("(exit status {})\n", status.code()));
         }
     }
 
     fn say(&self, text: &str) {
         self.console
-            .out(&format!("\n# {}\n", text.replace('\n', "\n# ")));
+            .text(&format!("\n# {}\n", text.replace('\n', "\n# ")));
     }
 }
 

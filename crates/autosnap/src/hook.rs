@@ -20,6 +20,7 @@ use tokio::process::Command;
 pub use context::{HookContext, HookGuest, Phase};
 pub use launch::HookError;
 use launch::Launch;
+pub(crate) use process::end_all;
 
 use crate::secret_source::{API_TOKEN_VARIABLE, PASSWORD_VARIABLE};
 

@@ -291,6 +291,12 @@ pub(crate) fn header(settings: &JobSettings, version: &str) -> Header {
         timestamp_format: settings.format.as_str().to_owned(),
         max_percent_storage: settings.max_percent_storage,
         dry_run: settings.dry_run,
+        warnings: settings
+            .format
+            .warning()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     }
 }
 

@@ -64,6 +64,7 @@
 pub mod args;
 pub mod check;
 pub mod cli;
+pub mod clock;
 pub mod complete;
 pub mod completions;
 #[cfg(feature = "demo")]

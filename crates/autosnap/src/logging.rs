@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! `--debug`: what the crates of this project trace, on stderr.
 
+use std::io;
+
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::report;
 
 /// Shows debug messages of our own crates; other crates could show what we mask.
 pub fn show_debug() {
@@ -13,10 +17,26 @@ pub fn show_debug() {
         .with_target("autosnap", LevelFilter::DEBUG)
         .with_target("autosnap_core", LevelFilter::DEBUG)
         .with_target("pve_client", LevelFilter::DEBUG);
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines = fmt::layer().with_writer(|| DebugLine).with_ansi(false);
     // A second call, as tests in one process make it, changes nothing.
     let _ = tracing_subscriber::registry()
         .with(ours)
         .with(lines)
         .try_init();
+}
+
+/// Passes each line on to the report, which writes it.
+struct DebugLine;
+
+impl io::Write for DebugLine {
+    /// The subscriber writes a whole line at once.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(bytes);
+        report::print_debug_line(line.strip_suffix('\n').unwrap_or(&line));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

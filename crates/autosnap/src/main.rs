@@ -4,23 +4,55 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    leave_no_core_dump();
+    process::forbid_core_dumps();
+    process::survive_file_size_limit();
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     ExitCode::from(autosnap::cli::run(&arguments).code())
 }
 
-/// A core dump would hold the token or password.
+/// Settings of our own process.
 #[cfg(unix)]
-fn leave_no_core_dump() {
+mod process {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use tokio::signal::unix::{SignalKind, signal};
 
-    let none = Rlimit {
-        current: Some(0),
-        ..getrlimit(Resource::Core)
-    };
-    // If the system does not let us, its own setting stands.
-    let _ = setrlimit(Resource::Core, none);
+    /// A core dump would contain the token or the password.
+    ///
+    /// The limit alone is not enough: a program that collects core dumps (`kernel.core_pattern` with
+    /// a pipe, as systemd-coredump) ignores it. A process that is not dumpable has none at all.
+    pub(super) fn forbid_core_dumps() {
+        let none = Rlimit {
+            current: Some(0),
+            ..getrlimit(Resource::Core)
+        };
+        // If the system refuses, its own setting stays.
+        let _ = setrlimit(Resource::Core, none);
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+            let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        }
+    }
+
+    /// With a handler for SIGXFSZ, writing beyond `ulimit -f` is an error of the write instead of the
+    /// end of the process. Hooks do not inherit a handler.
+    pub(super) fn survive_file_size_limit() {
+        /// Its number on all systems this program is built for.
+        const SIGXFSZ: i32 = 25;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build();
+        if let Ok(runtime) = runtime {
+            let _context = runtime.enter();
+            // The handler stays after the receiver and the runtime are gone.
+            let _ = signal(SignalKind::from_raw(SIGXFSZ));
+        }
+    }
 }
 
+/// Windows has neither.
 #[cfg(not(unix))]
-fn leave_no_core_dump() {}
+mod process {
+    pub(super) fn forbid_core_dumps() {}
+    pub(super) fn survive_file_size_limit() {}
+}

@@ -151,10 +151,22 @@ impl Overlap {
     }
 }
 
+/// How often a lock is taken of a file that has lost its name meanwhile. Each time another run must
+/// have ended in that very moment; on a file system that shows a file under changing numbers it
+/// would happen for ever.
+const ATTEMPTS: usize = 100;
+
 /// Tries until the file that is locked is the one that has the name. The inner error is the run
 /// that has the lock.
 fn attempt(path: &Path) -> io::Result<Result<Held, Holder>> {
-    loop {
+    attempt_with(path, has_name)
+}
+
+fn attempt_with(
+    path: &Path,
+    has_name: fn(&File, &Path) -> bool,
+) -> io::Result<Result<Held, Holder>> {
+    for _ in 0..ATTEMPTS {
         let mut file = open(path)?;
         match file.try_lock() {
             Ok(()) if has_name(&file, path) => {
@@ -170,17 +182,29 @@ fn attempt(path: &Path) -> io::Result<Result<Held, Holder>> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
+    Err(io::Error::other(format!(
+        "it was replaced {ATTEMPTS} times while it was being locked"
+    )))
 }
 
+/// Opens the file, or makes it. A link is not followed, and nothing but a regular file is taken: to
+/// open or read a pipe could take for ever.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     {
+        use rustix::fs::OFlags;
         use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        options.mode(0o600).custom_flags(flags.bits().cast_signed());
     }
-    options.open(path)
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
 }
 
 /// Whether the open file is the one of this name, or was removed since.

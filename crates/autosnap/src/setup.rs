@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use autosnap_core::guest::Vmid;
+use autosnap_core::text::shell_word;
 use pve_client::HostList;
 
 use crate::args::SetupArgs;
@@ -46,6 +47,8 @@ pub(crate) fn grant(path: &str, identity: &str) -> String {
     } else {
         "users"
     };
+    let path = shell_word(path, "PATH");
+    let identity = identity.replace('\'', r"'\''");
     format!("pveum acl modify {path} --{whom} '{identity}' --roles {ROLE}")
 }
 

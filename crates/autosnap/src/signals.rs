@@ -1,48 +1,131 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Signals: the first asks the run to stop in order, the second leaves at once.
+//!
+//! A thread of its own receives them until the process ends. A run that is busy, or blocked by a
+//! reader that does not read, cannot keep the process from being ended.
+
+use std::sync::{Mutex, MutexGuard, Once, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use autosnap_core::event::Interruption;
 use autosnap_core::outcome::ExitStatus;
 
-use tokio::task::JoinHandle;
-
 use crate::engine::Tasks;
+use crate::hook;
 use crate::report::{self, Console};
 use crate::stop::Stop;
 
-/// Listens from now on until the program ends. A second signal ends it from here, naming the tasks
-/// that go on in PVE: waiting for them in order is what the first signal was for.
-///
-/// Needs a tokio runtime. Where there are no signals, nobody is listened to.
-pub fn listen(stop: Stop, tasks: Tasks, console: Console) -> JoinHandle<()> {
-    // Before anything else runs: a signal that nobody waits for would end the program at once.
-    let signals = platform::Signals::new();
-    tokio::spawn(async move {
-        if let Ok(signals) = signals {
-            hear(signals, &stop, &tasks, &console).await;
-        }
-    })
+/// How long running hooks may take to end when the process leaves at once.
+const HOOK_GRACE: Duration = Duration::from_secs(5);
+
+/// The run that a signal stops, if there is one.
+static CURRENT: Mutex<Option<Run>> = Mutex::new(None);
+
+/// What a signal needs of a run.
+struct Run {
+    stop: Stop,
+    tasks: Tasks,
+    console: Console,
+    /// A signal has been received already. A hook or a lost server may have stopped the run, too:
+    /// that is no signal.
+    signalled: bool,
 }
 
-async fn hear(mut signals: platform::Signals, stop: &Stop, tasks: &Tasks, console: &Console) {
-    // A hook or a lost server may have stopped the run before: that is no signal yet.
-    let mut heard_one = false;
+/// A run that can be stopped by signals, until this is dropped. From then on a signal ends the
+/// process at once: there is nothing left to stop in order, only output to be written.
+#[derive(Debug)]
+#[must_use]
+pub struct Listening(());
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        *current() = None;
+    }
+}
+
+fn current() -> MutexGuard<'static, Option<Run>> {
+    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets signals stop this run from now on. The second signal ends the process: hooks that run are
+/// ended, and the tasks that continue in PVE are printed. Waiting for them is what the first
+/// signal does.
+///
+/// Where signals cannot be received, the system's default stays: they end the process.
+pub fn listen(stop: Stop, tasks: Tasks, console: Console) -> Listening {
+    static LISTENER: Once = Once::new();
+    *current() = Some(Run {
+        stop,
+        tasks,
+        console,
+        signalled: false,
+    });
+    LISTENER.call_once(start_listener);
+    Listening(())
+}
+
+/// Returns when signals are received, or cannot be.
+fn start_listener() {
+    let (ready, is_ready) = mpsc::channel();
+    let listener = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let Ok(runtime) = runtime else { return };
+        runtime.block_on(async {
+            let signals = platform::Signals::new();
+            // Fails only if nobody waits.
+            let _ = ready.send(());
+            if let Ok(signals) = signals {
+                receive(signals).await;
+            }
+        });
+    };
+    let started = thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(listener);
+    if started.is_ok() {
+        // An error means that the thread has ended without signals.
+        let _ = is_ready.recv();
+    }
+}
+
+async fn receive(mut signals: platform::Signals) {
     loop {
         let interruption = signals.next().await;
-        if !std::mem::replace(&mut heard_one, true) {
-            stop.request(interruption);
-            continue;
+        let mut current = current();
+        match &mut *current {
+            Some(run) if !run.signalled => {
+                run.signalled = true;
+                run.stop.request(interruption);
+            }
+            Some(_) | None => {
+                let run = current.take();
+                drop(current);
+                leave(interruption, run);
+            }
         }
-        report::print_abandoned(console, &tasks.running());
-        let status = match interruption {
-            Interruption::Terminate => ExitStatus::Terminated,
-            Interruption::Interrupt
-            | Interruption::Hangup
-            | Interruption::Hook
-            | Interruption::ServerLost => ExitStatus::Interrupted,
-        };
-        std::process::exit(status.code().into());
     }
+}
+
+fn leave(interruption: Interruption, run: Option<Run>) -> ! {
+    if let Some(run) = &run {
+        run.stop.abandon();
+    }
+    let _no_hook_starts = hook::end_all(HOOK_GRACE);
+    match run {
+        Some(run) => report::print_abandoned(run.console, &run.tasks.running()),
+        None => report::print_report_abandoned(),
+    }
+    let status = match interruption {
+        Interruption::Terminate => ExitStatus::Terminated,
+        Interruption::Interrupt
+        | Interruption::Hangup
+        | Interruption::Hook
+        | Interruption::ServerLost => ExitStatus::Interrupted,
+    };
+    std::process::exit(status.code().into());
 }
 
 /// Waits for the first signal; for ever where there are none.

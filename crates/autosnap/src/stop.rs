@@ -13,12 +13,14 @@ use tokio::sync::watch;
 #[derive(Debug, Clone)]
 pub struct Stop {
     wish: Arc<watch::Sender<Option<Interruption>>>,
+    abandoned: Arc<watch::Sender<bool>>,
 }
 
 impl Default for Stop {
     fn default() -> Self {
         Self {
             wish: Arc::new(watch::Sender::new(None)),
+            abandoned: Arc::new(watch::Sender::new(false)),
         }
     }
 }
@@ -46,6 +48,18 @@ impl Stop {
             .ok()
             .and_then(|wish| *wish)
             .expect("the sender lives as long as self, and waited for Some")
+    }
+
+    /// Abandons the run: the process is about to exit, and no further step may be taken.
+    pub fn abandon(&self) {
+        self.abandoned.send_replace(true);
+    }
+
+    /// Waits until the run is abandoned.
+    pub async fn abandoned(&self) {
+        let mut abandoned = self.abandoned.subscribe();
+        // The sender lives as long as self.
+        let _ = abandoned.wait_for(|abandoned| *abandoned).await;
     }
 }
 

@@ -13,6 +13,7 @@ use jiff::civil::DateTime;
 use super::parts::{self, TimestampParts};
 use super::syntax::{self, FormatError};
 use super::token::Token;
+use super::warning::{self, FormatWarning};
 
 /// A .NET custom date and time format that makes valid parts of names.
 ///
@@ -51,6 +52,11 @@ impl TimestampFormat {
             tokens,
             widths: shortest..=longest,
         })
+    }
+
+    /// What is doubtful about the format, although Proxmox VE takes its names.
+    pub fn warning(&self) -> Option<FormatWarning> {
+        warning::warning(&self.text, &self.tokens)
     }
 
     /// The format as it was typed.

@@ -12,7 +12,7 @@ use std::str::Chars;
 
 use super::format::TimestampFormat;
 use super::token::{Digits, Form, Token};
-use super::{MAX_LENGTH, PREFIX, is_name_character};
+use super::{MAX_LENGTH, is_name_character, warning};
 
 /// A format that makes no names, with one that does.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,19 +69,17 @@ impl FormatError {
     }
 }
 
-/// The proposal for formats in which nothing can be mended.
-const READABLE: &str = "yyyy-MM-dd_HH-mm-ss";
-
 /// Cuts a format into its tokens, or refuses it.
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, FormatError> {
     scan(text).map_err(|flaw| FormatError {
         format: text.to_owned(),
         flaw,
-        proposal: mended(text),
+        proposal: warning::proposal(text),
     })
 }
 
-fn scan(text: &str) -> Result<Vec<Token>, FormatFlaw> {
+/// The tokens of a format, or why it cannot be used.
+pub(super) fn scan(text: &str) -> Result<Vec<Token>, FormatFlaw> {
     match text.chars().count() {
         0 => return Err(FormatFlaw::Empty),
         1 => return Err(FormatFlaw::Standard),
@@ -199,30 +197,6 @@ fn unsupported(letter: char, count: usize, meaning: &'static str) -> FormatFlaw 
     FormatFlaw::Unsupported {
         specifier: String::from(letter).repeat(count),
         meaning,
-    }
-}
-
-/// A format as near as possible to a refused one: specifiers that cannot be used are left out,
-/// refused characters become `-` or `_`.
-fn mended(text: &str) -> String {
-    let replaced: String = text
-        .chars()
-        .filter(|character| !matches!(character, '\'' | '"' | '\\' | '%' | 'F' | 'g' | 'K' | 'z'))
-        .map(|character| match character {
-            ':' | '/' | '.' => '-',
-            other if is_name_character(other) => other,
-            _ => '_',
-        })
-        .collect();
-    let proposal = replaced.trim_matches(['-', '_']);
-    let works = scan(proposal).is_ok_and(|tokens| {
-        let longest: usize = tokens.iter().map(|token| token.longest().len()).sum();
-        PREFIX.len() + longest < MAX_LENGTH
-    });
-    if works {
-        proposal.to_owned()
-    } else {
-        READABLE.to_owned()
     }
 }
 

@@ -143,6 +143,8 @@ pub enum Finding {
     },
     /// PVE would refuse the names.
     InvalidName(String),
+    /// The timestamp format gives valid names, but hardly those that are meant.
+    TimestampFormat(String),
     /// The hook could not be called.
     InvalidHook(String),
     /// The guest's node is off.
@@ -253,6 +255,7 @@ impl Finding {
             | Self::CertificateEnds { .. }
             | Self::ClockDiffers { .. }
             | Self::EmptyTerm(_)
+            | Self::TimestampFormat(_)
             | Self::Stuck { .. }
             | Self::Unsupported { .. }
             | Self::CannotSnapshot { .. }
@@ -281,6 +284,7 @@ impl Finding {
             Self::UnresolvedExclusion(_) => "unresolved-exclusion",
             Self::RequiredGuestSkipped { .. } => "required-guest-skipped",
             Self::InvalidName(_) => "invalid-name",
+            Self::TimestampFormat(_) => "timestamp-format",
             Self::InvalidHook(_) => "invalid-hook",
             Self::NodeOffline(_) => "node-offline",
             Self::NodeSilent(_) => "node-silent",
@@ -325,6 +329,7 @@ impl Finding {
             | Self::MissingObject(_)
             | Self::UnresolvedExclusion(_)
             | Self::InvalidName(_)
+            | Self::TimestampFormat(_)
             | Self::InvalidHook(_)
             | Self::NodeSilent(_)
             | Self::Storage { .. }
@@ -363,6 +368,7 @@ impl Finding {
             | Self::CertificateEnds { .. }
             | Self::ClockDiffers { .. }
             | Self::InvalidName(_)
+            | Self::TimestampFormat(_)
             | Self::InvalidHook(_)
             | Self::NothingSelected
             | Self::EmptyTerm(_)

@@ -31,6 +31,12 @@ pub fn judge(settings: &Settings, reading: &Reading, accepts_any: bool, now: i64
         findings.push(any_certificate(&reading.hosts));
     }
     findings.extend(settings.name_trouble.clone().map(Finding::InvalidName));
+    findings.extend(
+        settings
+            .format_warning
+            .clone()
+            .map(Finding::TimestampFormat),
+    );
     findings.extend(settings.hook_trouble.clone().map(Finding::InvalidHook));
     if let Some(cluster) = &reading.cluster {
         findings.extend(judge_selection(settings, cluster));

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use autosnap_core::guest::{GuestKind, Vmid, repair_command};
+use autosnap_core::text::shell_word;
 
 use super::finding::{Finding, GuestRef};
 
@@ -42,6 +43,7 @@ impl fmt::Display for Finding {
             | Self::MissingObject(text)
             | Self::UnresolvedExclusion(text)
             | Self::InvalidName(text)
+            | Self::TimestampFormat(text)
             | Self::InvalidHook(text) => out.write_str(text),
             Self::RequiredGuestSkipped { guest, why } => {
                 write!(out, "{guest}: would be skipped, which --strict counts as a failure: {why}")
@@ -171,6 +173,7 @@ impl Finding {
             | Self::NothingSelected
             | Self::EntryNotRead(_)
             | Self::InvalidName(_)
+            | Self::TimestampFormat(_)
             | Self::InvalidHook(_)
             | Self::NodeOffline(_)
             | Self::Unreadable { .. }
@@ -214,6 +217,7 @@ impl Finding {
             | Self::UnresolvedExclusion(_)
             | Self::RequiredGuestSkipped { .. }
             | Self::InvalidName(_)
+            | Self::TimestampFormat(_)
             | Self::InvalidHook(_)
             | Self::NodeOffline(_)
             | Self::NodeSilent(_)
@@ -237,6 +241,7 @@ fn removal_command(guest: &GuestRef, snapshot: &str) -> String {
         GuestKind::Qemu => "qm",
         GuestKind::Lxc => "pct",
     };
+    let snapshot = shell_word(snapshot, "SNAPSHOT");
     format!("{tool} delsnapshot {} {snapshot} --force", guest.vmid)
 }
 

@@ -20,44 +20,51 @@ use crate::{check, fingerprint, logging, setup};
 /// Whether a run may go on.
 pub(super) enum Way {
     /// It may, for as long as the lock is held, if there is one.
-    Go { _lock: Option<Held> },
+    Go {
+        _lock: Option<Held>,
+        /// It had to wait for another run.
+        waited: bool,
+    },
     /// Another run, which the text names, is under way, and leaving is what was asked for.
     Leave(String),
 }
 
 /// `check`.
-pub(super) fn check(args: &CheckArgs, arguments: &[OsString]) -> Result<ExitStatus, Fault> {
+pub(super) fn check(
+    args: &CheckArgs,
+    arguments: &[OsString],
+    console: &Console,
+) -> Result<ExitStatus, Fault> {
     let settings = check::Settings::read(args)?;
-    let connection = connection(&args.root, arguments)?;
-    let console = Console::default();
+    let connection = connection(&args.root, arguments, console)?;
     block_on(async {
         let report = check::run(&settings, connection.options).await?;
         if report.reading.cluster.is_some() {
-            store(connection.to_store.as_ref(), &console);
+            store(connection.to_store.as_ref(), console);
         }
-        report::print_check(&console, &report, args.output)?;
+        report::print_check(console, &report, args.output)?;
         Ok(report.exit_status())
     })
 }
 
 /// `setup`. The file is written first: lines that speak of it are printed only if it is there.
-pub(super) fn setup(args: &SetupArgs) -> Result<ExitStatus, Fault> {
+pub(super) fn setup(args: &SetupArgs, console: &Console) -> Result<ExitStatus, Fault> {
     let plan = setup::Plan::read(args)?;
     if let Some(path) = &plan.write {
         setup::write_new(path, &setup::parameter_file(&plan))?;
     }
-    Console::default().out(&setup::commands(&plan));
+    console.text(&setup::commands(&plan));
     Ok(ExitStatus::Success)
 }
 
 /// `fingerprint`.
-pub(super) fn fingerprint(args: &FingerprintArgs) -> Result<ExitStatus, Fault> {
+pub(super) fn fingerprint(args: &FingerprintArgs, console: &Console) -> Result<ExitStatus, Fault> {
     if args.root.shows_debug() {
         logging::show_debug();
     }
     block_on(async {
         let shown = fingerprint::ask(&args.root.host).await?;
-        report::print_fingerprints(&Console::default(), &shown);
+        report::print_fingerprints(console, &shown);
         Ok(fingerprint::exit_status(&shown))
     })
 }
@@ -71,7 +78,10 @@ pub(super) async fn enter(
     console: &Console,
 ) -> Result<Way, Fault> {
     if settings.dry_run {
-        return Ok(Way::Go { _lock: None });
+        return Ok(Way::Go {
+            _lock: None,
+            waited: false,
+        });
     }
     let label = settings.label.as_str();
     let overlap = Overlap::new(
@@ -81,14 +91,24 @@ pub(super) async fn enter(
         selection,
         hosts,
     );
-    let entry = overlap.enter(|holder| console.error(&format!("waiting: {holder}")));
+    let mut waited = false;
+    let entry = overlap.enter(|holder| {
+        waited = true;
+        console.error(&format!("waiting: {holder}"));
+    });
     match entry.await {
-        Entry::Go(held) => Ok(Way::Go { _lock: Some(held) }),
+        Entry::Go(held) => Ok(Way::Go {
+            _lock: Some(held),
+            waited,
+        }),
         Entry::Unprotected(reason) => {
             console.error(&format!(
                 "WARNING: runs that overlap are not kept apart, as no lock file can be made: {reason}"
             ));
-            Ok(Way::Go { _lock: None })
+            Ok(Way::Go {
+                _lock: None,
+                waited: false,
+            })
         }
         Entry::Skip(holder) => {
             console.error(&format!("nothing done: {holder}"));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use autosnap_core::event::{Cause, Effect, Failure};
 use autosnap_core::guest::{Vmid, repair_command};
+use autosnap_core::name::REPEATED_NAME_CAUSES;
 use autosnap_core::plan::DropReason;
 use pve_client::{Certainty, Error, GuestKind, MissingPrivilege, Upid};
 
@@ -306,6 +307,9 @@ pub(super) fn task_hint(
         return format!(
             "a storage of its disks cannot take snapshots; see the hardware of guest {vmid} in PVE"
         );
+    }
+    if message.contains("already used") {
+        return REPEATED_NAME_CAUSES.to_owned();
     }
     if message.contains("needed by replication job") {
         return "replication still needs it; it can be removed after the next replication"

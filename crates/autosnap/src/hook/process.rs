@@ -9,11 +9,15 @@
 //! | waits for input | reads the end of a file at once, for its stdin is null |
 //!
 //! The process group is signalled only while its leader is not yet reaped: until then its number cannot be given to
-//! somebody else. Windows has no groups; there `taskkill /T` ends the hook and the processes below it, at once; a
-//! run that is left in the middle ends the hook alone.
+//! somebody else. Windows has no groups; there `taskkill /T` ends the hook and the processes below it, at once.
+//!
+//! When the process leaves at once, for a second signal, [`end_all`] ends the hooks that are running.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::process::{Child, Command};
@@ -38,6 +42,80 @@ const TREE: Duration = Duration::from_secs(10);
 #[cfg(unix)]
 const LOOK: Duration = Duration::from_millis(10);
 
+/// A running hook: its process, which on Unix leads a process group.
+#[cfg(unix)]
+type Leader = rustix::process::Pid;
+#[cfg(windows)]
+type Leader = u32;
+
+/// The hooks that are running in this process. A leader is taken out while it is reaped, under the
+/// lock: whoever holds the lock can signal those in the list without meeting a stranger.
+static RUNNING: Mutex<Vec<Leader>> = Mutex::new(Vec::new());
+
+fn running() -> MutexGuard<'static, Vec<Leader>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// No hook can start or be reaped while this exists.
+#[derive(Debug)]
+pub(crate) struct NoHookStarts {
+    _running: MutexGuard<'static, Vec<Leader>>,
+}
+
+/// Ends all running hooks and what they have started, because the process is about to exit: SIGTERM
+/// to each process group, SIGKILL to those still there after `grace`.
+///
+/// Blocks the calling thread, at most for `grace`.
+#[cfg(unix)]
+pub(crate) fn end_all(grace: Duration) -> NoHookStarts {
+    use rustix::process::Signal;
+
+    for &leader in running().iter() {
+        signal(leader, Signal::TERM);
+        signal(leader, Signal::CONT);
+    }
+    let deadline = std::time::Instant::now() + grace;
+    while !running().iter().copied().all(has_ended) && std::time::Instant::now() < deadline {
+        std::thread::sleep(LOOK);
+    }
+    let running = running();
+    for &leader in running.iter() {
+        signal(leader, Signal::KILL);
+    }
+    NoHookStarts { _running: running }
+}
+
+/// Ends all running hooks and the processes below them, because the process is about to exit.
+#[cfg(windows)]
+pub(crate) fn end_all(_grace: Duration) -> NoHookStarts {
+    let running = running();
+    for &id in running.iter() {
+        // Fails for a hook that has ended already.
+        let _ = std::process::Command::new(taskkill())
+            .args(["/T", "/F", "/PID", &id.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+    }
+    NoHookStarts { _running: running }
+}
+
+/// Whether a leader has ended. It is not reaped by this.
+#[cfg(unix)]
+fn has_ended(leader: Leader) -> bool {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::Pid(leader), options), Ok(None))
+}
+
+/// Nothing can be done about a failure, and the only likely one is that nobody is left.
+#[cfg(unix)]
+fn signal(leader: Leader, signal: rustix::process::Signal) {
+    let _nobody_left = rustix::process::kill_process_group(leader, signal);
+}
+
 /// Starts `command` and sees it through. The text is what it wrote to stdout and stderr, in the order it did.
 pub(super) async fn run(command: Command, settings: &Settings) -> (HookStatus, String) {
     let mut capture = Capture::new(settings.output_limit);
@@ -61,7 +139,7 @@ async fn attend(
     let ended = {
         let run = async {
             tokio::select! {
-                status = group.child.wait() => status,
+                status = group.wait() => status,
                 never = output.read_all(capture) => match never {},
             }
         };
@@ -115,9 +193,13 @@ fn start(mut command: Command) -> io::Result<(Group, Output)> {
     command.process_group(0);
     #[cfg(windows)]
     command.kill_on_drop(true);
-    // The command owns our copies of the pipe's writing end and is dropped here, or the end would never be read.
+    // Held so that no hook is missed by `end_all`. The command owns our copies of the pipe's writing end and is dropped here,
+    // or the end would never be read.
+    let mut running = running();
     let child = command.spawn()?;
-    Ok((Group::new(child), output))
+    let group = Group::new(child);
+    running.extend(group.leader);
+    Ok((group, output))
 }
 
 /// The hook and what it started.
@@ -125,16 +207,35 @@ struct Group {
     child: Child,
     /// Set once the child is reaped, after which nothing may be sent to the group.
     over: bool,
-    #[cfg(unix)]
-    leader: Option<rustix::process::Pid>,
+    leader: Option<Leader>,
+}
+
+impl Group {
+    /// Waits for the hook and reaps it.
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        let leader = self.leader;
+        let mut ended = pin!(self.child.wait());
+        // The poll that is ready is the one that has reaped the process.
+        poll_fn(|context| {
+            let mut running = running();
+            let polled = ended.as_mut().poll(context);
+            if polled.is_ready() {
+                forget(&mut running, leader);
+            }
+            polled
+        })
+        .await
+    }
+}
+
+fn forget(running: &mut Vec<Leader>, leader: Option<Leader>) {
+    running.retain(|one| Some(*one) != leader);
 }
 
 #[cfg(unix)]
 impl Group {
     fn new(child: Child) -> Self {
-        let leader = child
-            .id()
-            .and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+        let leader = child.id().and_then(|id| Leader::from_raw(id.cast_signed()));
         Self {
             child,
             over: false,
@@ -154,21 +255,16 @@ impl Group {
             tokio::time::sleep(LOOK).await;
         }
         self.signal(Signal::KILL);
-        self.over = timeout(BURIAL, self.child.wait()).await.is_ok();
+        self.over = timeout(BURIAL, self.wait()).await.is_ok();
     }
 
     fn leader_has_ended(&self) -> bool {
-        use rustix::process::{WaitId, WaitIdOptions, waitid};
-
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        self.leader
-            .is_none_or(|leader| !matches!(waitid(WaitId::Pid(leader), options), Ok(None)))
+        self.leader.is_none_or(has_ended)
     }
 
-    /// Nothing can be done about a failure, and the only likely one is that nobody is left.
-    fn signal(&self, signal: rustix::process::Signal) {
+    fn signal(&self, which: rustix::process::Signal) {
         if let Some(leader) = self.leader.filter(|_| !self.over) {
-            let _nobody_left = rustix::process::kill_process_group(leader, signal);
+            signal(leader, which);
         }
     }
 }
@@ -179,13 +275,27 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.signal(rustix::process::Signal::TERM);
         self.signal(rustix::process::Signal::CONT);
+        // Whoever reaps it from now on does not tell.
+        forget(&mut running(), self.leader);
+    }
+}
+
+#[cfg(windows)]
+impl Drop for Group {
+    fn drop(&mut self) {
+        forget(&mut running(), self.leader);
     }
 }
 
 #[cfg(windows)]
 impl Group {
     fn new(child: Child) -> Self {
-        Self { child, over: false }
+        let leader = child.id();
+        Self {
+            child,
+            over: false,
+            leader,
+        }
     }
 
     /// Ends the hook and what it started. There is nothing like SIGTERM that reaches a process without a window.
@@ -195,16 +305,22 @@ impl Group {
         }
         // Fails only for a process that has ended already.
         let _ended = self.child.start_kill();
-        self.over = timeout(BURIAL, self.child.wait()).await.is_ok();
+        self.over = timeout(BURIAL, self.wait()).await.is_ok();
     }
+}
+
+/// Windows' own tool for ending processes.
+#[cfg(windows)]
+fn taskkill() -> std::path::PathBuf {
+    let root = std::env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into());
+    std::path::Path::new(&root).join(r"System32\taskkill.exe")
 }
 
 /// Has Windows' own tool end a process and those below it. The number is not given to another process meanwhile, as the
 /// caller holds a handle.
 #[cfg(windows)]
 async fn end_tree(id: u32) -> io::Result<ExitStatus> {
-    let root = std::env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into());
-    Command::new(std::path::Path::new(&root).join(r"System32\taskkill.exe"))
+    Command::new(taskkill())
         .args(["/T", "/F", "/PID", &id.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -130,3 +130,38 @@ async fn the_file_goes_with_the_run_and_a_removed_one_protects_nobody() {
     };
     assert!(!has_name(&waiting, &path));
 }
+
+/// D16: a link in place of the file is not followed, and a pipe is not waited for.
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_no_regular_file_is_not_locked() {
+    let folder = tempfile::tempdir().unwrap();
+    let overlap = overlap(OnOverlap::Wait);
+    let path = folder.path().join(&overlap.name);
+    let other = folder.path().join("other");
+    std::fs::write(&other, "not to be touched").unwrap();
+    std::os::unix::fs::symlink(&other, &path).unwrap();
+    let entry = enter(&overlap, folder.path()).await;
+    assert!(matches!(entry, Entry::Unprotected(_)), "{entry:?}");
+    let text = std::fs::read_to_string(&other).unwrap();
+    assert_eq!(text, "not to be touched");
+
+    std::fs::remove_file(&path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let Entry::Unprotected(reason) = enter(&overlap, folder.path()).await else {
+        panic!("a pipe is no lock file");
+    };
+    assert!(reason.ends_with("it is not a regular file"), "{reason}");
+}
+
+/// D16: a file system that shows one file under changing numbers does not hold up a run for ever.
+#[test]
+fn a_file_that_never_keeps_its_name_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = attempt_with(&folder.path().join("lock"), |_, _| false).unwrap_err();
+    assert!(
+        error.to_string().contains("was replaced 100 times"),
+        "{error}"
+    );
+}

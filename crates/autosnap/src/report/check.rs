@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use autosnap_core::guest::Vmid;
 use serde::Serialize;
 
-use super::Console;
 use super::fingerprint::describe;
+use super::{Console, Lines};
 use crate::args::JobOutput;
 use crate::check::Report;
 use crate::check::finding::{Finding, Severity};
@@ -18,43 +18,50 @@ use crate::fault::Fault;
 
 /// Prints a report to stdout.
 pub fn print(console: &Console, report: &Report, output: JobOutput) -> Result<(), Fault> {
-    let text = match output {
-        JobOutput::Text => text(report),
-        JobOutput::Json => json(report, serde_json::to_string)?,
-        JobOutput::JsonPretty => json(report, serde_json::to_string_pretty)?,
-    };
-    console.out(&text);
+    match output {
+        JobOutput::Text => console.out(&text(report)),
+        JobOutput::Json => console.document(&json(report, serde_json::to_string)?),
+        JobOutput::JsonPretty => console.document(&json(report, serde_json::to_string_pretty)?),
+    }
     Ok(())
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report) -> Lines {
     let reading = &report.reading;
-    let mut lines: Vec<String> = reading.hosts.iter().map(host_line).collect();
-    let cluster = reading.cluster.as_ref();
-    lines.push(login_line(&reading.login, cluster));
-    if let Some(cluster) = cluster {
-        lines.push(cluster_line(cluster));
-        lines.push(String::new());
-        lines.extend(guest_lines(report, cluster));
+    let mut lines = Lines::default();
+    for host in &reading.hosts {
+        host_lines(host, &mut lines);
     }
-    lines.push(String::new());
+    let cluster = reading.cluster.as_ref();
+    lines.line(login_line(&reading.login, cluster));
+    if let Some(cluster) = cluster {
+        lines.line(cluster_line(cluster));
+        lines.line("");
+        for line in guest_lines(report, cluster) {
+            lines.line(line);
+        }
+    }
+    lines.line("");
     for finding in &report.findings {
         let weight = finding.severity().as_str().to_uppercase();
-        lines.push(format!("{weight}: {finding}"));
-        lines.extend(finding.hint().map(|hint| format!("    hint: {hint}")));
-        let commands = finding.commands();
-        lines.extend(commands.iter().map(|command| format!("    {command}")));
+        lines.line(format_args!("{weight}: {finding}"));
+        if let Some(hint) = finding.hint() {
+            lines.line(format_args!("    hint: {hint}"));
+        }
+        for command in finding.commands() {
+            lines.line(format_args!("    {command}"));
+        }
     }
     let sums = [Severity::Problem, Severity::Warning, Severity::Note].map(|severity| {
         let (count, word) = (report.count(severity), severity.as_str());
         let plural = if count == 1 { "" } else { "s" };
         format!("{count} {word}{plural}")
     });
-    lines.push(format!("Check: {}", sums.join(", ")));
-    lines.join("\n") + "\n"
+    lines.line(format_args!("Check: {}", sums.join(", ")));
+    lines
 }
 
-fn host_line(host: &HostReading) -> String {
+fn host_lines(host: &HostReading, lines: &mut Lines) {
     let state = match &host.state {
         HostState::Ok {
             version,
@@ -66,10 +73,11 @@ fn host_line(host: &HostReading) -> String {
         HostState::Unreachable(_) => "does not answer".to_owned(),
         HostState::Refused(_) => "refused".to_owned(),
     };
-    let certificate = host.certificate.as_ref().map_or(String::new(), |shown| {
-        format!("\n    certificate {}{}", shown.fingerprint, describe(shown))
-    });
-    format!("Host {}: {state}{certificate}", host.endpoint)
+    lines.line(format_args!("Host {}: {state}", host.endpoint));
+    if let Some(shown) = &host.certificate {
+        let about = describe(shown);
+        lines.line(format_args!("    certificate {}{about}", shown.fingerprint));
+    }
 }
 
 fn login_line(login: &Login, cluster: Option<&ClusterReading>) -> String {

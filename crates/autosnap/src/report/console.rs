@@ -4,8 +4,10 @@
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use autosnap_core::text;
 use indicatif::ProgressBar;
 
+use super::Lines;
 use super::journal::{Entry, Journal, JournalReport, Priority};
 
 /// Where text goes. Clones write to the same streams.
@@ -27,13 +29,14 @@ impl Default for Console {
 }
 
 impl Console {
-    /// A console with a bar on stderr, if somebody is there to see it.
-    pub fn with_bar(wanted: bool) -> Self {
+    /// The same console with a bar on stderr, if somebody is there to see it.
+    #[must_use]
+    pub fn with_bar(&self, wanted: bool) -> Self {
         let visible =
             wanted && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         Self {
             bar: visible.then(ProgressBar::no_length),
-            ..Self::default()
+            ..self.clone()
         }
     }
 
@@ -63,8 +66,18 @@ impl Console {
         self.bar.as_ref()
     }
 
-    /// Writes text, newlines included, to stdout at once, so that blocks are never mixed.
-    pub fn out(&self, text: &str) {
+    /// Writes lines to stdout at once, so that blocks are never mixed.
+    pub fn out(&self, lines: &Lines) {
+        self.document(lines.as_str());
+    }
+
+    /// Writes text of our own to stdout, with its line breaks.
+    pub fn text(&self, text: &str) {
+        self.out(&Lines::of_text(text));
+    }
+
+    /// Writes a document for programs to stdout as it is. Its format escapes text from outside.
+    pub fn document(&self, text: &str) {
         self.write(|| {
             let mut stdout = io::stdout().lock();
             stdout.write_all(text.as_bytes())?;
@@ -72,7 +85,7 @@ impl Console {
         });
     }
 
-    /// Lets `make` write to stdout, piece by piece.
+    /// Lets `make` write a document to stdout, piece by piece.
     pub(super) fn stream(&self, make: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
         self.write(|| {
             let mut stdout = BufWriter::new(io::stdout().lock());
@@ -84,10 +97,15 @@ impl Console {
     /// Writes one line to stderr, or to the journal with a priority if that is where stderr leads.
     /// If that fails too, nobody is left to be told.
     pub fn error(&self, line: &str) {
+        self.error_text(&text::one_line(line));
+    }
+
+    /// The same with a message of our own that may have several lines.
+    pub fn error_text(&self, text: &str) {
         if self.leads_to_journal() {
-            self.tell(&Entry::new(Priority::of_line(line), line));
+            self.tell(&Entry::new(Priority::of_line(text), text));
         } else {
-            self.line(line);
+            self.line(text);
         }
     }
 
@@ -100,9 +118,7 @@ impl Console {
     }
 
     fn line(&self, line: &str) {
-        self.above_bar(|| {
-            let _ = writeln!(io::stderr().lock(), "{line}");
-        });
+        self.above_bar(|| write_error_text(line));
     }
 
     /// The first thing that went wrong with stdout; a reader that has left (`| head`) is nothing wrong.
@@ -130,4 +146,14 @@ impl Console {
             None => write(),
         }
     }
+}
+
+/// Writes one line to stderr.
+pub(super) fn write_error_line(line: &str) {
+    write_error_text(&text::one_line(line));
+}
+
+fn write_error_text(text: &str) {
+    // If that fails, nobody is left to be told.
+    let _ = writeln!(io::stderr().lock(), "{}", text::lines(text));
 }

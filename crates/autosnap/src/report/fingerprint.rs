@@ -6,7 +6,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use pve_client::PeerCertificate;
 
-use super::Console;
+use super::{Console, Lines};
 use crate::fingerprint::Shown;
 
 /// Prints a line for every host, `HOST:PORT FINGERPRINT`, so that scripts can cut it, with name
@@ -17,7 +17,9 @@ pub fn print(console: &Console, shown: &[Shown]) {
             Ok(certificate) => {
                 let about = describe(certificate);
                 let fingerprint = certificate.fingerprint;
-                console.out(&format!("{} {fingerprint}{about}\n", host.endpoint));
+                let mut lines = Lines::default();
+                lines.line(format_args!("{} {fingerprint}{about}", host.endpoint));
+                console.out(&lines);
             }
             Err(reason) => console.error(&format!("ERROR: {}: {reason}", host.endpoint)),
         }

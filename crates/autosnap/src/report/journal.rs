@@ -15,6 +15,7 @@ use autosnap_core::event::{Event, Failure, GuestEnd, Header};
 use autosnap_core::guest::Vmid;
 use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::plan::Decision;
+use autosnap_core::text;
 
 use super::guests::Guests;
 use super::units::{counted, seconds};
@@ -65,7 +66,7 @@ impl JournalReport {
 
     /// An entry of the run, with what was asked for.
     fn entry(&self, priority: Priority, message: &str) -> Entry {
-        let entry = Entry::new(priority, message);
+        let entry = Entry::new(priority, &text::one_line(message));
         match &self.header {
             Some(header) => entry
                 .with("COMMAND", header.command)
@@ -74,6 +75,11 @@ impl JournalReport {
                 .with_some("DRY_RUN", header.dry_run.then_some("1")),
             None => entry,
         }
+    }
+
+    fn warned(&self, warning: &str) {
+        let message = format!("WARNING: {warning}");
+        self.console.tell(&self.entry(Priority::Warning, &message));
     }
 
     /// An entry of a guest.
@@ -233,14 +239,16 @@ impl Sink for JournalReport {
     fn observe(&mut self, event: &Event) {
         self.outcome.observe(event);
         match event {
-            Event::RunStarted(header) => self.header = Some(header.clone()),
+            Event::RunStarted(header) => {
+                self.header = Some(header.clone());
+                for warning in &header.warnings {
+                    self.warned(warning);
+                }
+            }
             Event::Warned(warning)
             | Event::NameNotKnown(warning)
             | Event::EntryNotRead(warning)
-            | Event::ObjectMissing(warning) => {
-                let message = format!("WARNING: {warning}");
-                self.console.tell(&self.entry(Priority::Warning, &message));
-            }
+            | Event::ObjectMissing(warning) => self.warned(warning),
             Event::Selected { guests, .. } => self.guests.selected(guests),
             Event::Planned(plan) => self.guests.planned(plan),
             Event::HookRan(run) if !run.end.is_success() => self.hook_failed(run.vmid, run.phase),

@@ -174,7 +174,7 @@ impl JsonReport {
         } else {
             serde_json::to_string(&report)
         };
-        self.console.out(
+        self.console.document(
             &(text.expect("the report has no maps and no floats that are not numbers") + "\n"),
         );
     }
@@ -235,7 +235,10 @@ impl Sink for JsonReport {
     fn observe(&mut self, event: &Event) {
         self.outcome.observe(event);
         match event {
-            Event::RunStarted(header) => self.header = Some(header.clone()),
+            Event::RunStarted(header) => {
+                self.warnings.extend(header.warnings.iter().cloned());
+                self.header = Some(header.clone());
+            }
             Event::Selected { guests, .. } => {
                 self.list(guests.iter().map(GuestRecord::selected).collect());
             }

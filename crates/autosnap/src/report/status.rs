@@ -7,9 +7,11 @@
 //! The list is written while it is made: a large cluster has a hundred thousand snapshots, and
 //! their text is larger than what is known of them.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use anyhow::Context;
+use autosnap_core::text::one_line;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{DOCTYPE, html};
@@ -44,31 +46,31 @@ const FURTHER_KEYS: [&str; 7] = [
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 struct StatusRow<'a> {
     #[serde(rename = "NODE")]
-    node: &'a str,
+    node: Cow<'a, str>,
     #[serde(rename = "VM")]
     vm: u32,
     #[serde(rename = "TIME")]
     time: String,
     #[serde(rename = "PARENT")]
-    parent: &'a str,
+    parent: Cow<'a, str>,
     #[serde(rename = "NAME")]
-    name: &'a str,
+    name: Cow<'a, str>,
     #[serde(rename = "DESCRIPTION")]
     description: String,
     #[serde(rename = "VM STATUS")]
     vm_status: &'static str,
     /// The label in the name.
-    label: Option<&'a str>,
+    label: Option<Cow<'a, str>>,
     /// Seconds since the epoch.
     snaptime: Option<i64>,
     /// Seconds since it was taken.
     age: Option<i64>,
     /// `qemu` or `lxc`.
     r#type: &'static str,
-    guest_name: Option<&'a str>,
+    guest_name: Option<Cow<'a, str>>,
     vmstate: bool,
     /// `prepare` or `delete` if it is half made.
-    snapstate: Option<&'a str>,
+    snapstate: Option<Cow<'a, str>>,
 }
 
 /// Prints the list; times in the given zone.
@@ -80,7 +82,7 @@ pub fn print(
 ) -> anyhow::Result<()> {
     let rows = Rows { rows, zone };
     if output == StatusOutput::Yaml {
-        console.out(&serde_yaml_ng::to_string(&rows).context("cannot write YAML")?);
+        console.document(&serde_yaml_ng::to_string(&rows).context("cannot write YAML")?);
         return Ok(());
     }
     console.stream(|out| match output {
@@ -133,37 +135,88 @@ impl<'a> StatusRow<'a> {
             age,
         } = row;
         Self {
-            node: &guest.node,
+            node: guest.node.as_str().into(),
             vm: guest.vmid.get(),
             time: snapshot
                 .taken_at
                 .map(|taken_at| local_time(taken_at, zone))
                 .unwrap_or_default(),
-            parent: snapshot.parent.as_deref().unwrap_or("no-parent"),
-            name: &snapshot.name,
+            parent: snapshot.parent.as_deref().unwrap_or("no-parent").into(),
+            name: snapshot.name.as_str().into(),
             description: snapshot.description.replace('\n', ""),
             vm_status: if snapshot.with_ram { "X" } else { "" },
-            label: label.as_deref(),
+            label: label.as_deref().map(Cow::from),
             snaptime: snapshot.taken_at,
             age: *age,
             r#type: guest.kind.as_str(),
-            guest_name: guest.name.as_deref(),
+            guest_name: guest.name.as_deref().map(Cow::from),
             vmstate: snapshot.with_ram,
-            snapstate: snapshot.state.snapstate(),
+            snapstate: snapshot.state.snapstate().map(Cow::from),
         }
     }
 
+    /// The cells of the forms for people, each on one line.
     fn cells(&self) -> [String; 7] {
+        let status = match &self.snapstate {
+            Some(state) if self.vmstate => format!("X incomplete (snapstate {state})"),
+            Some(state) => format!("incomplete (snapstate {state})"),
+            None => self.vm_status.to_owned(),
+        };
+        let vm = self.vm.to_string();
         [
-            self.node.to_owned(),
-            self.vm.to_string(),
-            self.time.clone(),
-            self.parent.to_owned(),
-            self.name.to_owned(),
-            self.description.clone(),
-            self.vm_status.to_owned(),
+            &self.node,
+            vm.as_str(),
+            &self.time,
+            &self.parent,
+            &self.name,
+            &self.description,
+            &status,
         ]
+        .map(|cell| one_line(cell).into_owned())
     }
+
+    /// The row with every text safe for a spreadsheet.
+    fn for_csv(self) -> Self {
+        Self {
+            node: csv_cell(self.node),
+            parent: csv_cell(self.parent),
+            name: csv_cell(self.name),
+            description: csv_cell(self.description.into()).into_owned(),
+            label: self.label.map(csv_cell),
+            guest_name: self.guest_name.map(csv_cell),
+            snapstate: self.snapstate.map(csv_cell),
+            ..self
+        }
+    }
+}
+
+/// A text that no spreadsheet takes for a formula, on one line.
+fn csv_cell(text: Cow<'_, str>) -> Cow<'_, str> {
+    let safe = match text {
+        Cow::Borrowed(text) => one_line(text),
+        Cow::Owned(text) => Cow::Owned(one_line(&text).into_owned()),
+    };
+    if safe.starts_with(['=', '+', '-', '@']) {
+        Cow::Owned(format!("'{safe}"))
+    } else {
+        safe
+    }
+}
+
+/// A cell without what would end it, or begin a link, code or HTML.
+fn markdown_cell(cell: &str) -> String {
+    let mut safe = String::with_capacity(cell.len());
+    for character in cell.chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '|' => safe.push_str("&#124;"),
+            '[' => safe.push_str("&#91;"),
+            '`' => safe.push_str("&#96;"),
+            other => safe.push(other),
+        }
+    }
+    safe
 }
 
 /// `yy/MM/dd HH:mm:ss`.
@@ -182,7 +235,7 @@ fn text(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
     if rows.rows.is_empty() {
         return Ok(());
     }
-    let widths = widths(rows);
+    let widths = widths(rows.iter().map(|row| row.cells()));
     let line = |cells: [&str; 7]| padded(cells, widths).join(" ");
     writeln!(out, "{}", line(COLUMNS).trim_end())?;
     rows.iter().try_for_each(|row| {
@@ -192,21 +245,22 @@ fn text(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn markdown(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let widths = widths(rows);
+    let cells = |row: &StatusRow<'_>| row.cells().map(|cell| markdown_cell(&cell));
+    let widths = widths(rows.iter().map(|row| cells(&row)));
     let line = |cells: [&str; 7]| format!("|{} |", padded(cells, widths).join(" |"));
     writeln!(out, "{}", line(COLUMNS))?;
     let rules = widths.map(|width| "-".repeat(width + 1));
     writeln!(out, "|{}|", rules.join("|"))?;
     rows.iter()
-        .try_for_each(|row| writeln!(out, "{}", line(row.cells().each_ref().map(String::as_str))))
+        .try_for_each(|row| writeln!(out, "{}", line(cells(&row).each_ref().map(String::as_str))))
 }
 
 /// The width of each column. Nothing here is wider than its number of characters: nodes, snapshot
 /// names and our own descriptions are ASCII.
-fn widths(rows: Rows<'_>) -> [usize; 7] {
+fn widths(rows: impl Iterator<Item = [String; 7]>) -> [usize; 7] {
     let mut widths = COLUMNS.map(str::len);
-    for row in rows.iter() {
-        for (width, cell) in widths.iter_mut().zip(row.cells()) {
+    for cells in rows {
+        for (width, cell) in widths.iter_mut().zip(cells) {
             *width = (*width).max(cell.chars().count());
         }
     }
@@ -254,7 +308,7 @@ fn json_lines(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
 fn csv(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     for row in rows.iter() {
-        writer.serialize(row).map_err(io_error)?;
+        writer.serialize(row.for_csv()).map_err(io_error)?;
     }
     if rows.rows.is_empty() {
         let header = COLUMNS.iter().chain(&FURTHER_KEYS);

@@ -4,7 +4,6 @@
 //! What concerns a guest is gathered until the guest is finished, then printed as one block.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write;
 use std::sync::Arc;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun};
@@ -15,7 +14,7 @@ use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
 
 use super::guests::Guests;
 use super::units::{boolean, bytes, counted, decimals, time_span};
-use super::{Console, Sink, plan, words};
+use super::{Console, Lines, Sink, plan, words};
 use crate::hook::Phase;
 
 /// Prints the report of a run to stdout.
@@ -24,7 +23,7 @@ pub struct Text {
     console: Console,
     header: Option<Header>,
     guests: Guests,
-    blocks: HashMap<Vmid, String>,
+    blocks: HashMap<Vmid, Lines>,
     /// How many guests the login sees in all.
     seen: usize,
     /// Guests of which something was created or removed.
@@ -49,9 +48,7 @@ impl Text {
     }
 
     fn line(&mut self, vmid: Vmid, text: &str) {
-        let block = self.blocks.entry(vmid).or_default();
-        block.push_str(text);
-        block.push('\n');
+        self.blocks.entry(vmid).or_default().line(text);
     }
 
     fn planned(&mut self, plan: &Arc<Plan>) {
@@ -67,33 +64,32 @@ impl Text {
     }
 
     /// In a dry run with `--debug`, says that the hook would be called.
-    fn job_phase(&self, of_snap: Phase, of_clean: Phase) -> String {
+    fn job_phase(&self, of_snap: Phase, of_clean: Phase) -> Lines {
         let header = self.header.as_ref();
+        let mut lines = Lines::default();
         match header.filter(|header| header.dry_run && self.debug) {
-            Some(header) if header.command == "snap" => plan::phase(of_snap),
-            Some(_) => plan::phase(of_clean),
-            None => String::new(),
+            Some(header) if header.command == "snap" => lines.line(plan::phase(of_snap)),
+            Some(_) => lines.line(plan::phase(of_clean)),
+            None => {}
         }
+        lines
     }
 
     fn hook(&mut self, run: &HookRun) {
-        let mut text = run.output.clone();
-        if !text.is_empty() && !text.ends_with('\n') {
-            text.push('\n');
-        }
+        let mut text = Lines::of_text(&run.output);
         match &run.end {
             HookEnd::Exited(0) => {}
-            HookEnd::Exited(status) => _ = writeln!(text, "Script return code: {status}"),
-            HookEnd::Killed => text.push_str("Script was ended by a signal\n"),
+            HookEnd::Exited(status) => text.line(format_args!("Script return code: {status}")),
+            HookEnd::Killed => text.line("Script was ended by a signal"),
             HookEnd::TimedOut => {
-                text.push_str("Script was ended: it ran longer than --hook-timeout allows\n");
+                text.line("Script was ended: it ran longer than --hook-timeout allows");
             }
             HookEnd::NotStarted(error) => {
-                _ = writeln!(text, "Script could not be started: {error}");
+                text.line(format_args!("Script could not be started: {error}"));
             }
         }
         match run.vmid {
-            Some(vmid) => self.blocks.entry(vmid).or_default().push_str(&text),
+            Some(vmid) => self.blocks.entry(vmid).or_default().append(&text),
             None => self.console.out(&text),
         }
     }
@@ -136,8 +132,11 @@ impl Text {
                 self.line(vmid, &format!("Left out: {why}"));
             }
         }
-        let mut block = self.guests.get(vmid).map(plan::head).unwrap_or_default();
-        block.push_str(&self.blocks.remove(&vmid).unwrap_or_default());
+        let mut block = Lines::default();
+        if let Some(guest) = self.guests.get(vmid) {
+            block.line(plan::head(guest));
+        }
+        block.append(&self.blocks.remove(&vmid).unwrap_or_default());
         self.console.out(&block);
     }
 
@@ -160,36 +159,38 @@ impl Text {
         if dry_run {
             let skipped = |failed: &&FailedGuest| matches!(failed.end, GuestEnd::Skipped(_));
             let failed = self.outcome.failed.iter().filter(skipped);
-            text.extend(failed.filter_map(|failed| self.failed_guest(failed)));
-            text.push_str("Dry run: nothing was changed\n");
+            for line in failed.filter_map(|failed| self.failed_guest(failed)) {
+                text.line(line);
+            }
+            text.line("Dry run: nothing was changed");
         } else {
-            text.push_str(&self.summary());
+            self.summary(&mut text);
         }
-        _ = writeln!(text, "Total execution {}", time_span(duration));
+        text.line(format_args!("Total execution {}", time_span(duration)));
         self.console.out(&text);
     }
 
-    fn summary(&self) -> String {
+    fn summary(&self, text: &mut Lines) {
         let outcome = &self.outcome;
-        let mut text = format!(
-            "----- {} created, {} removed; guests: {} done, {} skipped, {} failed -----\n",
+        text.line(format_args!(
+            "----- {} created, {} removed; guests: {} done, {} skipped, {} failed -----",
             counted(outcome.created, "snapshot"),
             outcome.removed,
             outcome.done,
             outcome.skipped,
             outcome.failed.len()
-        );
+        ));
         if outcome.postponed > 0 {
-            _ = writeln!(
-                text,
+            text.line(format_args!(
                 "{} {} left to the next run",
                 counted(outcome.postponed, "removal"),
                 if outcome.postponed == 1 { "is" } else { "are" }
-            );
+            ));
         }
         let failed = outcome.failed.iter();
-        text.extend(failed.filter_map(|failed| self.failed_guest(failed)));
-        text
+        for line in failed.filter_map(|failed| self.failed_guest(failed)) {
+            text.line(line);
+        }
     }
 
     /// The line of a guest that did not get what was asked for.
@@ -210,7 +211,7 @@ impl Text {
             }
         };
         Some(format!(
-            "FAILED {} {}: {reasons}\n",
+            "FAILED {} {}: {reasons}",
             words::guest(guest),
             words::full_name(guest)
         ))
@@ -249,9 +250,13 @@ impl Sink for Text {
             Event::StoragesRead { storages, limit } => {
                 self.console.out(&storage_table(storages, *limit));
             }
-            Event::StoragesNotRead(version) => self.console.out(&format!(
-                "The Proxmox VE version {version} does not verify the storage % usage!\n"
-            )),
+            Event::StoragesNotRead(version) => {
+                let mut text = Lines::default();
+                text.line(format_args!(
+                    "The Proxmox VE version {version} does not verify the storage % usage!"
+                ));
+                self.console.out(&text);
+            }
             Event::Planned(plan) => self.planned(plan),
             Event::HookRan(run) => self.hook(run),
             Event::GuestStarted(vmid) => self.started(*vmid),
@@ -318,15 +323,17 @@ impl Sink for Text {
     }
 }
 
-fn head(header: &Header) -> String {
+fn head(header: &Header) -> Lines {
     let action = if header.command == "snap" {
         "Snap"
     } else {
         "Clean"
     };
-    let mut text = format!("ACTION {action}\n");
-    let mut line =
-        |name: &str, value: &dyn std::fmt::Display| _ = writeln!(text, "{name:<18}{value}");
+    let mut text = Lines::default();
+    text.line(format_args!("ACTION {action}"));
+    let mut line = |name: &str, value: &dyn std::fmt::Display| {
+        text.line(format_args!("{name:<18}{value}"));
+    };
     line("PVE Version:", &header.pve_version);
     line("VMs:", &header.selection);
     line("Label:", &header.label);
@@ -343,20 +350,24 @@ fn head(header: &Header) -> String {
     if header.command == "snap" {
         line("Max % Storage :", &header.max_percent_storage);
     }
+    // Not on stderr: cron sends a mail for it.
+    for warning in &header.warnings {
+        text.line(format_args!("WARNING: {warning}"));
+    }
     text
 }
 
-fn storage_table(storages: &[StorageUsage], limit: StorageLimit) -> String {
+fn storage_table(storages: &[StorageUsage], limit: StorageLimit) -> Lines {
+    let mut text = Lines::default();
     if storages.is_empty() {
-        return "----- POSSIBLE PROBLEM PERMISSION 'Datastore.Audit' -----\n".to_owned();
+        text.line("----- POSSIBLE PROBLEM PERMISSION 'Datastore.Audit' -----");
+        return text;
     }
-    let mut text = String::new();
     let mut line = |cells: [&str; 6]| {
         let [storage, kind, valid, used, size, usage] = cells;
-        _ = writeln!(
-            text,
+        text.line(format_args!(
             "{storage:>25}{kind:>10}{valid:>10}{used:>10}{size:>12}{usage:>12}"
-        );
+        ));
     };
     line([
         "Storage",
@@ -385,13 +396,14 @@ fn storage_table(storages: &[StorageUsage], limit: StorageLimit) -> String {
 }
 
 /// Where the login sees other guests, what is said of each term is nearer the truth than a guess.
-fn nothing_selected(selection: &str, seen: usize) -> String {
-    let mut text = format!("----- VMs with '{selection}' NOT FOUND -----\n");
+fn nothing_selected(selection: &str, seen: usize) -> Lines {
+    let mut text = Lines::default();
+    text.line(format_args!("----- VMs with '{selection}' NOT FOUND -----"));
     if seen == 0 {
-        text.push_str("----- POSSIBLE PROBLEM PERMISSION 'VM.Audit' -----\n");
+        text.line("----- POSSIBLE PROBLEM PERMISSION 'VM.Audit' -----");
     }
     if selection.to_ascii_lowercase().contains("@pool-") {
-        text.push_str("----- POSSIBLE PROBLEM PERMISSION 'Pool.Audit' -----\n");
+        text.line("----- POSSIBLE PROBLEM PERMISSION 'Pool.Audit' -----");
     }
     text
 }

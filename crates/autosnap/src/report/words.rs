@@ -4,6 +4,7 @@
 
 use autosnap_core::event::{Cause, Effect, Failure, GuestEnd, Interruption, PostponeReason};
 use autosnap_core::guest::{Guest, GuestKind, repair_command};
+use autosnap_core::name::REPEATED_NAME_CAUSES;
 use autosnap_core::plan::{DropReason, Note, Refusal, Skip};
 
 /// Why a guest was left out without harm.
@@ -100,7 +101,7 @@ pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
         ),
         Refusal::NameTaken(name) => (
             format!("snapshot name '{name}' already used"),
-            Some("names repeat when --timestamp-format has no time of day or no seconds, or in the repeated hour at the end of summer time; put more into it".to_owned()),
+            Some(REPEATED_NAME_CAUSES.to_owned()),
         ),
     };
     Refused {

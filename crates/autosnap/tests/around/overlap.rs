@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use jiff::{Timestamp, Zoned};
 use pve_sim::simulator::Simulator;
 use serde_json::Value;
 
@@ -119,12 +120,14 @@ fn a_run_that_was_killed_holds_nobody_up() {
     (&pipe).write_all(b"\n").unwrap();
 }
 
+/// Heir D2: its time is that of its turn. With the time of its start, two runs of one second would
+/// give one name to two snapshots, and one that has waited long a name of the past.
 #[test]
-fn a_waiting_run_goes_on_once_the_first_has_ended() {
+fn a_waiting_run_goes_on_once_the_first_has_ended_with_the_time_of_its_turn() {
     let simulator = cluster();
     let folder = tempfile::tempdir().unwrap();
     let first = Waiting::start(&simulator, folder.path());
-    let mut second = snap(&simulator, &["--timestamp-format=yyyyMMddHHmmssfff"])
+    let mut second = snap(&simulator, &[])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -138,7 +141,16 @@ fn a_waiting_run_goes_on_once_the_first_has_ended() {
         .unwrap();
     assert_eq!(&line, b"waiting: ");
     assert!(simulator.journal().mutations().is_empty());
+    // Another second begins, so that the two times differ.
+    let started = Timestamp::now().as_second();
+    while Timestamp::now().as_second() == started {
+        std::thread::yield_now();
+    }
+    let turn = Zoned::now().strftime("autooverlap%y%m%d%H%M%S").to_string();
     first.end();
     assert!(second.wait().unwrap().success());
-    assert!(!simulator.journal().mutations().is_empty());
+    let mutations = simulator.journal().mutations();
+    let mut names = mutations.into_iter().filter_map(|one| one.snapshot);
+    let (first, second) = (names.next().unwrap(), names.next().unwrap());
+    assert!(first < second && turn < second, "{first}, {turn}, {second}");
 }

@@ -145,9 +145,9 @@ fn a_format_without_a_time_of_day_is_named_for_a_name_that_is_taken() {
     let lab = quiet_lab();
     let snap = "--vmid=100 snap --label=daily --keep=5 --timestamp-format=yyyyMMdd";
     lab.run(snap).assert_status(0);
-    lab.run(snap)
-        .assert_status(1)
-        .assert_out("hint: names repeat when --timestamp-format has no time of day or no seconds");
+    lab.run(snap).assert_status(1).assert_out(
+        "hint: names repeat when --timestamp-format lacks the year, month, day, hour or minute",
+    );
 }
 
 #[test]

@@ -81,12 +81,16 @@ fn unusable_formats_are_refused_with_one_that_works() {
         ("-", Standard, readable),
         ("ü", Standard, readable),
         ("yyyy-MM-dd HH:mm:ss", Character(' '), "yyyy-MM-dd_HH-mm-ss"),
-        ("HH:mm", Character(':'), "HH-mm"),
-        ("dd/MM/yyyy", Character('/'), "dd-MM-yyyy"),
-        ("dd.MM.yy", Character('.'), "dd-MM-yy"),
-        ("yyyy年MM", Character('年'), "yyyy_MM"),
-        ("yyyy' o clock'", Character(' '), "yyyy_o_clock"),
-        (r"yyyy\:MM", Character(':'), "yyyy-MM"),
+        ("HH:mm", Character(':'), readable),
+        ("dd/MM/yyyy", Character('/'), "dd-MM-yyyy_HHmmss"),
+        ("dd.MM.yy", Character('.'), "dd-MM-yy_HHmmss"),
+        ("yyyy年MM", Character('年'), readable),
+        (
+            "yyMMddHHmm' o clock'",
+            Character(' '),
+            "yyMMddHHmm'_o_clock'",
+        ),
+        (r"yyyy\:MM\:ddHHmm", Character(':'), r"yyyy\-MM\-ddHHmm"),
         (
             "yyyyMMddHHmmsszzz",
             unsupported("zzz", "the zone, such as +02:00"),
@@ -95,26 +99,30 @@ fn unusable_formats_are_refused_with_one_that_works() {
         (
             "yyyyMMddK",
             unsupported("K", "the zone, such as +02:00"),
-            "yyyyMMdd",
+            "yyyyMMdd_HHmmss",
         ),
-        ("yyyyMMdd gg", Character(' '), "yyyyMMdd"),
-        ("yyyyMMddgg", unsupported("gg", "the era, A.D."), "yyyyMMdd"),
+        ("yyyyMMdd gg", Character(' '), "yyyyMMdd_HHmmss"),
+        (
+            "yyyyMMddgg",
+            unsupported("gg", "the era, A.D."),
+            "yyyyMMdd_HHmmss",
+        ),
         (
             "ssFFF",
             unsupported("FFF", "a fraction without its zeros"),
-            "ss",
+            readable,
         ),
         (
             "ssffffffff",
             unsupported("ffffffff", "more than seven digits of a second"),
             readable,
         ),
-        ("yyyy'MM", Unfinished('\''), "yyyyMM"),
-        ("yyyy\"", Unfinished('"'), "yyyy"),
-        ("yyyy\\", Unfinished('\\'), "yyyy"),
-        ("yyyy%", Unfinished('%'), "yyyy"),
+        ("yyyy'MMddHHmm", Unfinished('\''), "yyyyMMddHHmm"),
+        ("yyyy\"", Unfinished('"'), readable),
+        ("yyyy\\", Unfinished('\\'), readable),
+        ("yyyy%", Unfinished('%'), readable),
         ("%%", Unfinished('%'), readable),
-        ("'daily'", Constant, "daily"),
+        ("'daily'", Constant, readable),
         ("YYYYDD", Constant, readable),
         ("''", Constant, readable),
         (":::", Character(':'), readable),
@@ -130,7 +138,7 @@ fn unusable_formats_are_refused_with_one_that_works() {
     assert_eq!(
         TimestampFormat::parse("HH:mm").unwrap_err().to_string(),
         "timestamp format `HH:mm`: PVE refuses ':' in the name of a snapshot and takes only letters \
-         without accents, digits, `-` and `_`; `HH-mm` works"
+         without accents, digits, `-` and `_`; `yyyy-MM-dd_HH-mm-ss` works"
     );
 }
 

@@ -20,6 +20,7 @@ fn settings(selection: &str) -> Settings {
     Settings {
         selection: Selection::parse(selection).unwrap(),
         name_trouble: None,
+        format_warning: None,
         hook_trouble: None,
         with_ram: false,
         only_running: false,

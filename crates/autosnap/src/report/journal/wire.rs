@@ -9,6 +9,8 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use autosnap_core::text;
+
 use crate::help::PROGRAM;
 
 /// Set by systemd: device and inode of the socket it has connected stdout or stderr to.
@@ -97,6 +99,7 @@ pub(in crate::report) struct Entry {
 }
 
 impl Entry {
+    /// Unprintable characters of the message and of all fields are escaped, line breaks stay.
     pub(in crate::report) fn new(priority: Priority, message: &str) -> Self {
         let line = match priority.word() {
             Some(word) if Priority::of_line(message) != priority => format!("{word}: {message}"),
@@ -111,6 +114,7 @@ impl Entry {
 
     /// With a field. A value with line breaks is preceded by its length.
     pub(super) fn with(mut self, field: &str, value: &str) -> Self {
+        let value = &*text::lines(value);
         let cut = (0..=LONGEST_VALUE.min(value.len())).rfind(|&at| value.is_char_boundary(at));
         let value = &value[..cut.unwrap_or(0)];
         self.bytes.extend(field.as_bytes());

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Text from outside (names, Proxmox VE's messages, output of hooks), made safe to print and to
+//! paste.
+//!
+//! A name can hold what a terminal obeys (ESC, CR), what forges a line (a line break), or what makes
+//! a text read differently from what it is (bidirectional marks, invisible characters). Such
+//! characters are replaced by their number: `\u{1b}`. Backslashes stay as they are, so that escaping
+//! twice is escaping once.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// The text on one line: every character that is not printed as itself is escaped, line breaks and
+/// tabs, too.
+///
+/// ```
+/// use autosnap_core::text::one_line;
+///
+/// assert_eq!(one_line("web01"), "web01");
+/// assert_eq!(one_line("a\r\nb\u{1b}[2J\u{202e}c"), "a\\r\\nb\\u{1b}[2J\\u{202e}c");
+/// ```
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    escaped(text, |_| false)
+}
+
+/// The same, with line breaks and tabs as they are. Line breaks of Windows become those of Unix.
+///
+/// ```
+/// assert_eq!(autosnap_core::text::lines("a\r\n\tb\rc"), "a\n\tb\\rc");
+/// ```
+pub fn lines(text: &str) -> Cow<'_, str> {
+    let keep = |character| matches!(character, '\n' | '\t');
+    if text.contains("\r\n") {
+        let text = text.replace("\r\n", "\n");
+        Cow::Owned(escaped(&text, keep).into_owned())
+    } else {
+        escaped(text, keep)
+    }
+}
+
+fn escaped(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let is_fine = |character: char| is_printable(character) || keep(character);
+    if text.chars().all(is_fine) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            fine if is_fine(fine) => safe.push(fine),
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            other => {
+                write!(safe, "\\u{{{:x}}}", u32::from(other)).expect("a string takes every text");
+            }
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Whether the character is printed as itself: no control character, no mark that changes the
+/// direction of the text, no separator of lines, nothing invisible.
+pub fn is_printable(character: char) -> bool {
+    !character.is_control()
+        && !matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// The text as one word for a POSIX shell, in single quotes if it needs them. A text that cannot be
+/// printed as it is cannot be pasted either: `placeholder` takes its place.
+///
+/// ```
+/// use autosnap_core::text::shell_word;
+///
+/// assert_eq!(shell_word("autodaily1", "SNAPSHOT"), "autodaily1");
+/// assert_eq!(shell_word("it's; reboot", "SNAPSHOT"), r"'it'\''s; reboot'");
+/// assert_eq!(shell_word("a\nreboot", "SNAPSHOT"), "SNAPSHOT");
+/// ```
+pub fn shell_word<'a>(text: &'a str, placeholder: &'a str) -> Cow<'a, str> {
+    let is_plain = |character: char| {
+        character.is_ascii_alphanumeric()
+            || matches!(
+                character,
+                '_' | '-' | '.' | '/' | ':' | ',' | '@' | '+' | '%'
+            )
+    };
+    if !text.chars().all(is_printable) {
+        Cow::Borrowed(placeholder)
+    } else if !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn one_line_has_no_control_characters(text in any::<String>()) {
+            let safe = one_line(&text).into_owned();
+            prop_assert!(safe.chars().all(is_printable), "{safe:?}");
+            prop_assert_eq!(one_line(&safe), safe.as_str());
+        }
+
+        #[test]
+        fn lines_have_no_others_than_line_breaks_and_tabs(text in "(\\PC|[\\x00-\\x1f\\x7f-\\x9f\u{202e}\u{2028}]){0,40}") {
+            let safe = lines(&text).into_owned();
+            let fine = |character| is_printable(character) || matches!(character, '\n' | '\t');
+            prop_assert!(safe.chars().all(fine), "{safe:?}");
+        }
+
+        #[test]
+        fn a_shell_word_has_no_quote_that_ends_it(text in "[ -~]{0,20}") {
+            let word = shell_word(&text, "X").into_owned();
+            if let Some(inner) = word.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+                prop_assert_eq!(inner.replace(r"'\''", "'"), text);
+            } else {
+                prop_assert_eq!(word, text);
+            }
+        }
+    }
+}

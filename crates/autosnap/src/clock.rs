@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Where a command takes its time from. The one place: the time of a run is what names its snapshots.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, Zoned};
+
+/// A clock, in the zone whose time goes into the names of snapshots.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    /// The clock and the zone of this machine.
+    System,
+    /// A clock that stands still, for the demo and for tests.
+    Fixed(Zoned),
+}
+
+impl Clock {
+    /// The time.
+    pub fn now(&self) -> Zoned {
+        match self {
+            Self::System => Zoned::now(),
+            Self::Fixed(now) => now.clone(),
+        }
+    }
+
+    /// Waits until the next second begins, so that a run that follows another one directly does not
+    /// get its time. A clock that stands still does not wait.
+    pub async fn next_second(&self) {
+        match self {
+            Self::System => tokio::time::sleep(until_next_second(Timestamp::now())).await,
+            Self::Fixed(_) => {}
+        }
+    }
+}
+
+fn until_next_second(now: Timestamp) -> Duration {
+    let past = now
+        .subsec_nanosecond()
+        .rem_euclid(1_000_000_000)
+        .unsigned_abs();
+    Duration::from_nanos(1_000_000_000 - u64::from(past))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_second_is_at_most_one_second_away() {
+        for (nanosecond, expected) in [(0, 1_000_000_000), (1, 999_999_999), (999_999_999, 1)] {
+            let now = Timestamp::new(1_800_000_000, nanosecond).unwrap();
+            assert_eq!(until_next_second(now), Duration::from_nanos(expected));
+        }
+    }
+}
