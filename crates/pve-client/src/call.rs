@@ -18,12 +18,38 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'@')
     .remove(b'!');
 
+/// How many bytes the body of a reply may have. It bounds what a server that is not Proxmox VE can make
+/// us hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BodyLimit(pub(crate) usize);
+
+impl BodyLimit {
+    /// For one object: a version, a ticket, a UPID, the status of a task or guest.
+    pub(crate) const SINGLE: Self = Self(64 * 1024);
+    /// For the tasks of a node.
+    pub(crate) const TASKS: Self = Self(4 * 1024 * 1024);
+    /// For what belongs to one guest, node or login: configuration, snapshots, storages, privileges.
+    pub(crate) const LIST: Self = Self(8 * 1024 * 1024);
+    /// For all resources of a cluster.
+    pub(crate) const RESOURCES: Self = Self(256 * 1024 * 1024);
+}
+
+impl fmt::Display for BodyLimit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 / 1024 {
+            kibibytes if kibibytes < 1024 => write!(formatter, "{kibibytes} KiB"),
+            kibibytes => write!(formatter, "{} MiB", kibibytes / 1024),
+        }
+    }
+}
+
 /// A request, independent of the host it goes to and of who signs on.
 pub(crate) struct Call {
     pub(crate) method: Method,
     path: String,
     parameters: Vec<(&'static str, String)>,
     repeatable: bool,
+    limit: BodyLimit,
 }
 
 impl Call {
@@ -43,6 +69,10 @@ impl Call {
             path,
             parameters: Vec::new(),
             repeatable: method == Method::Get,
+            limit: match method {
+                Method::Get => BodyLimit::LIST,
+                Method::Post | Method::Put | Method::Delete => BodyLimit::SINGLE,
+            },
         }
     }
 
@@ -64,6 +94,18 @@ impl Call {
     pub(crate) fn repeatable(mut self) -> Self {
         self.repeatable = true;
         self
+    }
+
+    /// Sets how large the reply may be; by default [`BodyLimit::LIST`] for reads and
+    /// [`BodyLimit::SINGLE`] for all others.
+    pub(crate) fn at_most(mut self, limit: BodyLimit) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// How large the reply may be.
+    pub(crate) const fn limit(&self) -> BodyLimit {
+        self.limit
     }
 
     /// Whether it may be sent again after it may have been processed.

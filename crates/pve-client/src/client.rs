@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::call::Call;
+use crate::call::{BodyLimit, Call};
 use crate::certificate::PeerCertificate;
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
@@ -19,7 +19,7 @@ use crate::options::{ClientOptions, Trust};
 use crate::reply;
 use crate::session::Session;
 use crate::transport::Transport;
-use crate::types::loose::{self, List};
+use crate::types::loose::{self, EXCERPTS, List};
 use crate::types::{
     ClusterStatus, GuestConfig, GuestKind, Listing, NewSnapshot, NodeGuest, NodeStorage,
     Permissions, ReplicationJob, Resource, SnapshotListing, TaskEntry, TaskFilter, TaskStatus,
@@ -79,8 +79,8 @@ impl Client {
 
     /// `GET /cluster/resources`: everything the caller may audit, in one list.
     pub async fn resources(&self) -> Result<Listing<Resource>, Error> {
-        self.list(&Call::new(Method::Get, &["cluster", "resources"]))
-            .await
+        let call = Call::new(Method::Get, &["cluster", "resources"]);
+        self.list(&call.at_most(BodyLimit::RESOURCES)).await
     }
 
     /// `GET /cluster/status`; needs `Sys.Audit` on `/`.
@@ -104,7 +104,8 @@ impl Client {
             #[serde(default, deserialize_with = "loose::optional_boolean")]
             privsep: Option<bool>,
         }
-        let call = Call::new(Method::Get, &["access", "users", user, "token", token]);
+        let call = Call::new(Method::Get, &["access", "users", user, "token", token])
+            .at_most(BodyLimit::SINGLE);
         // PVE's default is to separate.
         Ok(self.read::<Token>(&call).await?.privsep.unwrap_or(true))
     }
@@ -141,8 +142,8 @@ impl Client {
         vmid: u32,
     ) -> Result<NodeGuest, Error> {
         let path = &["status", "current"];
-        self.read(&guest_call(Method::Get, node, kind, vmid, path))
-            .await
+        let call = guest_call(Method::Get, node, kind, vmid, path);
+        self.read(&call.at_most(BodyLimit::SINGLE)).await
     }
 
     /// `GET …/config`: the guest's configuration, pending changes included.
@@ -169,7 +170,9 @@ impl Client {
             #[serde(default, rename = "hasFeature", deserialize_with = "loose::boolean")]
             has_feature: bool,
         }
-        let call = guest_call(Method::Get, node, kind, vmid, &["feature"]).with("feature", feature);
+        let call = guest_call(Method::Get, node, kind, vmid, &["feature"])
+            .with("feature", feature)
+            .at_most(BodyLimit::SINGLE);
         Ok(self.read::<Feature>(&call).await?.has_feature)
     }
 
@@ -254,7 +257,8 @@ impl Client {
 
     /// `GET /nodes/{node}/tasks/{upid}/status`.
     pub async fn task_status(&self, task: &Upid) -> Result<TaskStatus, Error> {
-        self.read(&task_call(task, "status")).await
+        let call = task_call(task, "status").at_most(BodyLimit::SINGLE);
+        self.read(&call).await
     }
 
     /// `GET /nodes/{node}/tasks/{upid}/log`: the lines from `start` (0 is the first), at most
@@ -303,7 +307,8 @@ impl Client {
             .with_some("vmid", filter.vmid)
             .with_some("since", filter.since)
             .with_some("typefilter", filter.kind.as_deref())
-            .with_some("limit", filter.limit);
+            .with_some("limit", filter.limit)
+            .at_most(BodyLimit::TASKS);
         let (list, endpoint) = self.session.ask::<List<TaskEntry>>(&call).await?;
         match list.1.as_slice() {
             [] => Ok(list.0),
@@ -422,7 +427,7 @@ pub async fn fetch_certificate(
 }
 
 async fn ask_version(session: &Session) -> Result<Version, Error> {
-    let call = Call::new(Method::Get, &["version"]);
+    let call = Call::new(Method::Get, &["version"]).at_most(BodyLimit::SINGLE);
     let (version, endpoint) = session.ask::<Version>(&call).await?;
     if version.version.is_empty() {
         let what = "the answer to /version names no version".to_owned();
@@ -441,6 +446,9 @@ fn unreadable(entries: &[String]) -> String {
     let first = entries.first().map_or("", String::as_str);
     match entries.len() {
         1 => format!("an entry cannot be read: {first}"),
+        count if count > EXCERPTS => {
+            format!("more than {EXCERPTS} entries cannot be read, such as {first}")
+        }
         count => format!("{count} entries cannot be read, such as {first}"),
     }
 }

@@ -8,8 +8,8 @@
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::ext::ReasonPhrase;
 use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName};
@@ -20,14 +20,15 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::call::BodyLimit;
 use crate::certificate::PeerCertificate;
 use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
 use crate::tls::HandshakeFailure;
 use crate::wire::{Exchange, Wire};
 
-/// No answer of PVE comes near this; it bounds what a server that is no PVE can make us hold.
-const LARGEST_BODY: usize = 128 * 1024 * 1024;
+/// How much memory is reserved for a body because of its announced length alone.
+const LARGEST_RESERVATION: usize = 1024 * 1024;
 
 /// A connection that was read to the end of an answer is ready at once, or never.
 const READY_LIMIT: Duration = Duration::from_secs(1);
@@ -71,7 +72,7 @@ pub(crate) enum ExchangeFailure {
     TimedOut(String),
     /// Something was written and the connection ended before a complete answer.
     Lost(String),
-    /// What came is not HTTP.
+    /// What came is not HTTP, or larger than any reply of Proxmox VE to that request.
     NotHttp(String),
 }
 
@@ -142,13 +143,15 @@ impl Connection {
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Reply, ExchangeFailure> {
+        let limit = request.extensions().get().copied();
+        let limit: BodyLimit = limit.unwrap_or(BodyLimit::LIST);
         self.exchange.begin();
         self.served += 1;
         let response = match self.sender.try_send_request(request).await {
             Ok(response) => response,
             Err(failure) => return Err(self.failure(failure.error())),
         };
-        read(response).await
+        read(response, limit).await
     }
 
     fn failure(&self, error: &hyper::Error) -> ExchangeFailure {
@@ -163,17 +166,16 @@ impl Connection {
     }
 }
 
-async fn read(response: Response<Incoming>) -> Result<Reply, ExchangeFailure> {
+async fn read(response: Response<Incoming>, limit: BodyLimit) -> Result<Reply, ExchangeFailure> {
     let (head, body) = response.into_parts();
-    let body = Limited::new(body, LARGEST_BODY)
-        .collect()
-        .await
-        .map_err(|error| {
-            ExchangeFailure::Lost(format!(
-                "the answer broke off: {}",
-                innermost(error.as_ref())
-            ))
-        })?;
+    // Of an error the beginning is enough, such as that of a page.
+    let bytes = if head.status.as_u16() < 400 {
+        collect(body, limit)
+            .await?
+            .ok_or_else(|| ExchangeFailure::NotHttp(format!("the reply is larger than {limit}")))?
+    } else {
+        beginning(body).await?
+    };
     let phrase = head.extensions.get::<ReasonPhrase>().map_or_else(
         || {
             head.status
@@ -191,9 +193,62 @@ async fn read(response: Response<Incoming>) -> Result<Reply, ExchangeFailure> {
         status: head.status.as_u16(),
         phrase,
         media_type: media_type.trim().to_ascii_lowercase(),
-        body: body.to_bytes(),
+        body: bytes.into(),
         date: httpdate::parse_http_date(header(&head.headers, DATE)).ok(),
     })
+}
+
+/// The whole body in one piece, whatever pieces it came in; `None` if it exceeds the limit.
+async fn collect<B>(mut body: B, limit: BodyLimit) -> Result<Option<Vec<u8>>, ExchangeFailure>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + 'static,
+{
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit.0 {
+        return Ok(None);
+    }
+    let mut bytes = Vec::with_capacity(announced.min(LARGEST_RESERVATION));
+    while let Some(piece) = next_piece(&mut body).await? {
+        if bytes.len() + piece.len() > limit.0 {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(Some(bytes))
+}
+
+/// The body up to [`BodyLimit::SINGLE`].
+async fn beginning<B>(mut body: B) -> Result<Vec<u8>, ExchangeFailure>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + 'static,
+{
+    let BodyLimit(limit) = BodyLimit::SINGLE;
+    let mut bytes = Vec::new();
+    while bytes.len() < limit
+        && let Some(piece) = next_piece(&mut body).await?
+    {
+        let count = piece.len().min(limit - bytes.len());
+        bytes.extend_from_slice(&piece[..count]);
+    }
+    Ok(bytes)
+}
+
+/// The next bytes of a body; empty where it brings trailers.
+async fn next_piece<B>(body: &mut B) -> Result<Option<Bytes>, ExchangeFailure>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + 'static,
+{
+    match body.frame().await {
+        None => Ok(None),
+        Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+        Some(Err(error)) => Err(ExchangeFailure::Lost(format!(
+            "the answer broke off: {}",
+            innermost(&error)
+        ))),
+    }
 }
 
 /// The text of a header, empty if it is absent or no text.
@@ -287,4 +342,91 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+
+    use super::*;
+
+    /// A byte that counts how many of its kind there are.
+    struct Counted(Arc<AtomicUsize>);
+
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            b"x"
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A body in pieces of one byte; remembers how many pieces were alive at once.
+    #[derive(Default)]
+    struct Crumbs {
+        left: usize,
+        alive: Arc<AtomicUsize>,
+        most: Arc<AtomicUsize>,
+    }
+
+    impl Body for Crumbs {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            if self.left == 0 {
+                return Poll::Ready(None);
+            }
+            self.left -= 1;
+            let now = self.alive.fetch_add(1, Ordering::Relaxed) + 1;
+            self.most.fetch_max(now, Ordering::Relaxed);
+            let piece = Bytes::from_owner(Counted(Arc::clone(&self.alive)));
+            Poll::Ready(Some(Ok(Frame::data(piece))))
+        }
+    }
+
+    fn crumbs(left: usize) -> (Crumbs, Arc<AtomicUsize>) {
+        let body = Crumbs {
+            left,
+            ..Crumbs::default()
+        };
+        let most = Arc::clone(&body.most);
+        (body, most)
+    }
+
+    /// D13: pieces are not kept: each would cost more than its byte.
+    #[tokio::test]
+    async fn a_body_is_collected_into_one_buffer() {
+        let (body, most) = crumbs(10_000);
+        let bytes = collect(body, BodyLimit::SINGLE).await.unwrap();
+        assert_eq!(bytes.map(|bytes| bytes.len()), Some(10_000));
+        assert_eq!(most.load(Ordering::Relaxed), 1);
+    }
+
+    /// D13: a body ends at the limit, whatever was announced.
+    #[tokio::test]
+    async fn a_body_ends_at_the_limit() {
+        let limit = BodyLimit(100);
+        for (length, is_read) in [(100, true), (101, false), (usize::MAX, false)] {
+            let (body, _) = crumbs(length);
+            assert_eq!(collect(body, limit).await.unwrap().is_some(), is_read);
+        }
+        let announced = Full::new(Bytes::from(vec![0; 101]));
+        assert_eq!(collect(announced, limit).await.unwrap(), None);
+        let (endless, _) = crumbs(usize::MAX);
+        assert_eq!(beginning(endless).await.unwrap().len(), BodyLimit::SINGLE.0);
+    }
 }

@@ -97,7 +97,8 @@ impl Host {
             .uri(call.target())
             .header(HOST, self.authority.clone())
             .header(ACCEPT, "application/json")
-            .header(USER_AGENT, PRODUCT);
+            .header(USER_AGENT, PRODUCT)
+            .extension(call.limit());
         for (name, value) in signature {
             request = request.header(name, value);
         }

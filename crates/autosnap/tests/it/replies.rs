@@ -326,3 +326,61 @@ fn an_unreadable_entry_of_the_tasks_is_named() {
         .assert_status(1)
         .assert_out(words);
 }
+
+/// A reply that says what is right, followed by so many bytes of nothing.
+fn padded(path: &str, find: &str, with: &str, bytes: usize) -> String {
+    edit(path, find, &format!("{with}{}", " ".repeat(bytes)))
+}
+
+/// D13: no reply may be larger than any of Proxmox VE to that request.
+#[test]
+fn a_reply_that_is_too_large_is_refused() {
+    const KIB: usize = 1024;
+    for (path, bytes, status, text) in [
+        ("/version", 60 * KIB, 0, "1 snapshot created"),
+        ("/version", 65 * KIB, 3, "the reply is larger than 64 KiB"),
+        (
+            "/nodes/*/qemu/*/snapshot",
+            65 * KIB,
+            0,
+            "1 snapshot created",
+        ),
+        (
+            "/nodes/*/qemu/*/snapshot",
+            8 * KIB * KIB,
+            1,
+            "the reply is larger than 8 MiB",
+        ),
+        (
+            "/nodes/*/qemu/*/config",
+            8 * KIB * KIB,
+            1,
+            "the reply is larger than 8 MiB",
+        ),
+        ("/cluster/resources", 9 * KIB * KIB, 0, "1 snapshot created"),
+    ] {
+        let lab = Lab::with_faults(
+            &World::of([vm(100, "web01")]),
+            &padded(path, "\"data\":", "\"data\":", bytes),
+        );
+        let output = lab.run("--vmid=100 snap --label=daily --keep=1");
+        output.assert_status(status);
+        let told = format!("{}{}", output.stdout, output.stderr);
+        assert!(told.contains(text), "{path} {bytes}\n{output}");
+    }
+}
+
+/// D13: a UPID in a reply that is too large does not show whether the request was carried out.
+#[test]
+fn a_creation_whose_reply_is_too_large_is_found() {
+    let body = format!("{}\"", "x".repeat(65 * 1024));
+    let fault = serde_json::json!({"requests": [
+        {"method": "POST", "effect": {"answer":
+            {"status": 200, "reason": "OK", "handled": true, "body": body}}}
+    ]});
+    let lab = Lab::with_faults(&World::of([vm(100, "web01")]), &fault.to_string());
+    lab.run("--vmid=100 snap --label=daily --keep=1")
+        .assert_status(0)
+        .assert_out("the answer was lost; PVE shows that it was done");
+    assert_eq!(lab.writes().len(), 1);
+}

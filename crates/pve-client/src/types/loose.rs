@@ -153,6 +153,8 @@ impl<T> Default for List<T> {
 
 /// How much is shown of an element that cannot be read, in characters.
 const EXCERPT: usize = 100;
+/// How many such elements are shown.
+pub(crate) const EXCERPTS: usize = 50;
 
 /// The beginning of a piece of JSON.
 pub(crate) fn excerpt(json: &str) -> String {
@@ -183,16 +185,20 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for ListVisitor<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List<T>, A::Error> {
-        let (mut elements, mut unreadable) = (Vec::new(), Vec::new());
+        let (mut elements, mut unreadable, mut more) = (Vec::new(), Vec::new(), 0_usize);
         while let Some(raw) = list.next_element::<&'de RawValue>()? {
             match element(raw.get()) {
                 Ok(element) => elements.push(element),
+                Err(_) if unreadable.len() == EXCERPTS => more += 1,
                 Err(error) => {
                     let excerpt = excerpt(raw.get());
                     tracing::debug!(%error, excerpt, "an element of a listing cannot be read");
                     unreadable.push(excerpt);
                 }
             }
+        }
+        if more > 0 {
+            unreadable.push(format!("{more} more entries"));
         }
         Ok(List(elements, unreadable))
     }
