@@ -105,6 +105,7 @@ fn answer(body: &[u8]) -> Answer<'_> {
         status: 200,
         phrase: "OK",
         media_type: "application/json",
+        asks_for_login: false,
         body,
     }
 }

@@ -24,6 +24,7 @@ pub fn run(input: &[u8]) {
         status: 100 + 2 * u16::from(first) + u16::from(second / 4 % 2),
         phrase: &phrase,
         media_type: &media_type,
+        asks_for_login: second / 8 % 8 == 7,
         body: lines.next().unwrap_or_default(),
     };
     match answer.data::<Value>() {
@@ -57,6 +58,10 @@ fn check(answer: &Answer<'_>, error: &Error) {
             assert_eq!(error.certainty(), Certainty::Unknown);
         }
         Error::NotUnderstood { .. } => assert_eq!(error.certainty(), Certainty::Unknown),
+        Error::Intercepted { .. } => {
+            assert!(matches!(answer.status, 401 | 403 | 405 | 413), "{error:?}");
+            assert_eq!(error.certainty(), Certainty::Refused);
+        }
         Error::NotSent { .. }
         | Error::NotListed { .. }
         | Error::Authentication { .. }

@@ -57,6 +57,7 @@ impl From<pve_client::Error> for Fault {
             | pve_client::Error::MaybeProcessed { .. }
             | pve_client::Error::Refused { .. }
             | pve_client::Error::NotUnderstood { .. }
+            | pve_client::Error::Intercepted { .. }
             | pve_client::Error::NotListed { .. }
             | pve_client::Error::Authentication { .. }
             | pve_client::Error::Certificate { .. } => ExitStatus::Connection,

@@ -57,6 +57,7 @@ fn reason(error: &Error) -> String {
         | Error::Refused { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
+        | Error::Intercepted { .. }
         | Error::NotListed { .. }
         | Error::Configuration(_) => error.to_string(),
     }

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::ext::ReasonPhrase;
-use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName};
+use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, WWW_AUTHENTICATE};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -47,6 +47,8 @@ pub(crate) struct Reply {
     pub(crate) phrase: String,
     /// The media type, without parameters.
     pub(crate) media_type: String,
+    /// Whether it asks for a login by a `WWW-Authenticate` header, which PVE never sends.
+    pub(crate) asks_for_login: bool,
     pub(crate) body: Bytes,
     /// When the host says it answered, to the second.
     pub(crate) date: Option<SystemTime>,
@@ -193,6 +195,7 @@ async fn read(response: Response<Incoming>, limit: BodyLimit) -> Result<Reply, E
         status: head.status.as_u16(),
         phrase,
         media_type: media_type.trim().to_ascii_lowercase(),
+        asks_for_login: head.headers.contains_key(WWW_AUTHENTICATE),
         body: bytes.into(),
         date: httpdate::parse_http_date(header(&head.headers, DATE)).ok(),
     })

@@ -100,6 +100,20 @@ pub enum Error {
         /// [`Certainty::NotSent`] when it was noticed before the request was written.
         certainty: Certainty,
     },
+    /// Something in front of PVE, such as a reverse proxy, refused the request and did not pass it on.
+    #[error(
+        "something in front of Proxmox VE answered, not Proxmox VE: {endpoint} replied {what} to {method} {path}"
+    )]
+    Intercepted {
+        /// The request's method.
+        method: Method,
+        /// The API path.
+        path: String,
+        /// The host asked.
+        endpoint: Endpoint,
+        /// Status and text of the reply, and how it shows that it is not PVE's.
+        what: String,
+    },
     /// A list was answered that cannot be complete, or of which an entry cannot be read: it shows neither
     /// what is there nor what is not.
     #[error("{subject} could not be listed: {what} ({path} from {endpoint})")]
@@ -185,9 +199,10 @@ impl Error {
             Self::MaybeProcessed { .. } => Certainty::Unknown,
             // PVE checks the sign-on before anything else.
             // Lists are the answer to reads only.
-            Self::Refused { .. } | Self::Authentication { .. } | Self::NotListed { .. } => {
-                Certainty::Refused
-            }
+            Self::Refused { .. }
+            | Self::Authentication { .. }
+            | Self::Intercepted { .. }
+            | Self::NotListed { .. } => Certainty::Refused,
             Self::NotUnderstood { certainty, .. } => *certainty,
         }
     }
@@ -199,6 +214,7 @@ impl Error {
             Self::MaybeProcessed { status, .. } => *status,
             Self::NotSent { .. }
             | Self::NotUnderstood { .. }
+            | Self::Intercepted { .. }
             | Self::NotListed { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
@@ -213,6 +229,7 @@ impl Error {
             Self::NotSent { .. }
             | Self::MaybeProcessed { .. }
             | Self::NotUnderstood { .. }
+            | Self::Intercepted { .. }
             | Self::NotListed { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
@@ -261,6 +278,7 @@ impl Error {
                 matches!(status, 429 | 503 | 595) || self.is_start_worker_failed()
             }
             Self::NotUnderstood { .. }
+            | Self::Intercepted { .. }
             | Self::NotListed { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }

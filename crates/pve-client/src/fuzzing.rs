@@ -30,6 +30,8 @@ pub struct Answer<'a> {
     pub phrase: &'a str,
     /// The media type, without parameters.
     pub media_type: &'a str,
+    /// Whether there is a `WWW-Authenticate` header.
+    pub asks_for_login: bool,
     /// The body.
     pub body: &'a [u8],
 }
@@ -46,6 +48,7 @@ impl Answer<'_> {
             status: self.status,
             phrase: self.phrase.to_owned(),
             media_type: self.media_type.to_owned(),
+            asks_for_login: self.asks_for_login,
             body: Bytes::copy_from_slice(self.body),
             date: None,
         };

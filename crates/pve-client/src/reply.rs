@@ -22,6 +22,14 @@ use crate::types::repair::repair;
 
 /// Lets a good answer through and makes an error of every other.
 pub(crate) fn check(call: &Call, endpoint: &Endpoint, reply: Reply) -> Result<Answer, Error> {
+    if let Some(sign) = sign_of_a_proxy(&reply) {
+        return Err(Error::Intercepted {
+            method: call.method,
+            path: call.path().to_owned(),
+            endpoint: endpoint.clone(),
+            what: format!("{} {} {sign}", reply.status, reply.phrase.trim()),
+        });
+    }
     match reply.status {
         200..300 => Ok(Answer {
             body: reply.body,
@@ -118,11 +126,32 @@ pub(crate) fn not_understood(
     }
 }
 
+/// What shows that a refusal is not PVE's: it never sends `WWW-Authenticate`, and below `/api2/json` no
+/// page. Requests refused with these statuses are not passed on.
+fn sign_of_a_proxy(reply: &Reply) -> Option<&'static str> {
+    if !matches!(reply.status, 401 | 403 | 405 | 413) {
+        return None;
+    }
+    if reply.asks_for_login {
+        return Some("and asks for a login of its own");
+    }
+    is_page(reply).then_some("with a page in HTML")
+}
+
+/// Whether the body is HTML, by its type or by how it begins.
+fn is_page(reply: &Reply) -> bool {
+    let begins_with = |tag: &[u8]| {
+        let start = reply.body.trim_ascii_start().get(..tag.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(tag))
+    };
+    reply.media_type == "text/html" || begins_with(b"<!doctype html") || begins_with(b"<html")
+}
+
 /// Below `/api2/json` PVE never answers an error with a page, and it always knows `/version`.
 fn is_foreign(call: &Call, reply: &Reply) -> bool {
     let unknown_version =
         call.method == Method::Get && call.path() == "/version" && reply.status == 404;
-    unknown_version || (reply.media_type == "text/html" && !matches!(reply.status, 429 | 503))
+    unknown_version || (is_page(reply) && !matches!(reply.status, 429 | 503))
 }
 
 /// PVE's words and its complaints about parameters.
@@ -175,6 +204,7 @@ mod tests {
             status,
             phrase: phrase.to_owned(),
             media_type: media_type.to_owned(),
+            asks_for_login: false,
             body: Bytes::copy_from_slice(body.as_bytes()),
             date: None,
         }
@@ -250,7 +280,7 @@ mod tests {
 
     #[test]
     fn pages_and_redirects_are_not_understood() {
-        for (status, media_type) in [(404, "text/html"), (403, "text/html"), (302, ""), (100, "")] {
+        for (status, media_type) in [(404, "text/html"), (500, "text/html"), (302, ""), (100, "")] {
             let error = failure(reply(status, "x", media_type, "<html>"));
             assert!(
                 matches!(error, Error::NotUnderstood { .. }),
@@ -259,6 +289,32 @@ mod tests {
         }
         let busy = failure(reply(503, "Service Unavailable", "text/html", "<html>"));
         assert!(matches!(busy, Error::Refused { .. }), "{busy:?}");
+    }
+
+    #[test]
+    fn a_refusal_that_is_no_pves_was_not_passed_on() {
+        for status in [401, 403, 405, 413] {
+            for (media_type, body) in [("text/html", ""), ("", " <!DOCTYPE html>"), ("", "<HTML>")]
+            {
+                let error = failure(reply(status, "No", media_type, body));
+                assert!(matches!(error, Error::Intercepted { .. }), "{error:?}");
+                assert_eq!(
+                    (error.certainty(), error.status()),
+                    (Certainty::Refused, None)
+                );
+            }
+            let asking = Reply {
+                asks_for_login: true,
+                ..reply(status, "Authorization Required", "", "")
+            };
+            assert!(
+                failure(asking)
+                    .to_string()
+                    .contains("asks for a login of its own")
+            );
+            let own = failure(reply(status, "permission denied", "", ""));
+            assert!(matches!(own, Error::Refused { .. }), "{own:?}");
+        }
     }
 
     #[test]

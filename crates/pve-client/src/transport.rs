@@ -312,6 +312,7 @@ fn may_repeat(call: &Call, error: &Error) -> bool {
         | Error::NotUnderstood { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
+        | Error::Intercepted { .. }
         | Error::NotListed { .. }
         | Error::Configuration(_) => false,
     }

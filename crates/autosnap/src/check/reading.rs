@@ -200,6 +200,7 @@ fn state_of(error: &Error) -> HostState {
         Error::MaybeProcessed { .. } => HostState::Unreachable(error.to_string()),
         Error::Refused { .. }
         | Error::NotUnderstood { .. }
+        | Error::Intercepted { .. }
         | Error::NotListed { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }

@@ -18,6 +18,28 @@ use crate::{inventory, setup};
 /// What it means that a guest has no configuration file on its node, and is not found elsewhere.
 const GONE: &str = "the guest is gone, or was moved to a node that cannot be seen";
 
+/// What to do about a cluster without quorum.
+const NO_QUORUM: &str = "see which nodes are missing, as root on a node: pvecm status; once a majority is back, \
+    the next run does what was left";
+
+/// Whether PVE could not write its configuration because the cluster has no quorum: pmxcfs refuses to open
+/// files for writing then (recording `quorum.lost`), and what asks first says so (`check_cfs_quorum` and
+/// `cfs_lock` in PVE/Cluster.pm).
+fn is_quorum_lost(message: &str) -> bool {
+    let is_read_only =
+        message.contains("unable to open file '/etc/pve/") && message.contains("Permission denied");
+    is_read_only || message.contains("no quorum")
+}
+
+/// What a task said, in other words where its own mislead: without quorum it reads like a missing privilege.
+pub(super) fn in_words(message: String) -> String {
+    if is_quorum_lost(&message) {
+        format!("the cluster has no quorum, /etc/pve is read-only: {message}")
+    } else {
+        message
+    }
+}
+
 /// Whether PVE refused because somebody else is at work on the guest or its disks, so that the
 /// same request may succeed later. Nothing was changed then.
 pub(super) fn is_lock(message: &str) -> bool {
@@ -99,6 +121,7 @@ pub(super) fn failure(error: &Error, identity: &str) -> Failure {
         Certainty::Unknown => Effect::Unknown,
     };
     let (cause, message) = match error.reason() {
+        Some(reason) if is_quorum_lost(reason) => (Cause::Refused, in_words(error.to_string())),
         Some(_) => (Cause::Refused, error.to_string()),
         None => (Cause::Connection, error.to_string()),
     };
@@ -113,6 +136,9 @@ pub(super) fn failure(error: &Error, identity: &str) -> Failure {
 /// What to do about a call that failed, if anything is known to help. `identity` is the user or
 /// token that made it, if that is known.
 pub fn hint_for(error: &Error, identity: Option<&str>) -> Option<String> {
+    if error.reason().is_some_and(is_quorum_lost) {
+        return Some(NO_QUORUM.to_owned());
+    }
     if let Some(missing) = error.missing_privilege() {
         return Some(grant(&missing, identity));
     }
@@ -132,6 +158,13 @@ pub fn hint_for(error: &Error, identity: Option<&str>) -> Option<String> {
             return Some(format!(
                 "if it is the right host and its certificate is meant to be this one: --fingerprint={fingerprint}, or --ca-file with the certificate of its authority"
             ));
+        }
+        Error::Intercepted { .. } => {
+            return Some(
+                "a reverse proxy must pass /api2/json on with its Authorization and Cookie headers, \
+                 and ask for no login of its own; or name the nodes in --host, port 8006"
+                    .to_owned(),
+            );
         }
         Error::NotListed { path, .. } => {
             return Some(format!(
@@ -243,6 +276,7 @@ pub(super) fn lost(
         Error::NotSent { .. }
         | Error::Refused { .. }
         | Error::NotUnderstood { .. }
+        | Error::Intercepted { .. }
         | Error::NotListed { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
@@ -303,6 +337,9 @@ pub(super) fn task_hint(
     if half {
         return repair(place, snapshot);
     }
+    if is_quorum_lost(message) {
+        return NO_QUORUM.to_owned();
+    }
     if message.contains("snapshot feature is not available") {
         return format!(
             "a storage of its disks cannot take snapshots; see the hardware of guest {vmid} in PVE"
@@ -324,6 +361,25 @@ mod tests {
 
     fn check(message: &str, expected: bool) {
         assert_eq!(is_lock(message), expected, "{message}");
+    }
+
+    #[test]
+    fn lost_quorum_is_told_from_other_refusals() {
+        for (message, expected) in [
+            (
+                "unable to open file '/etc/pve/nodes/pve1/qemu-server/100.conf.tmp.22950' - Permission denied",
+                true,
+            ),
+            ("cluster not ready - no quorum?", true),
+            ("cfs-lock 'storage-local' error: no quorum!", true),
+            (
+                "unable to open file '/var/log/pve/tasks/x' - Permission denied",
+                false,
+            ),
+            ("Permission check failed (/vms/100, VM.Snapshot)", false),
+        ] {
+            assert_eq!(is_quorum_lost(message), expected, "{message}");
+        }
     }
 
     #[test]

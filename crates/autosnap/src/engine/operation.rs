@@ -422,7 +422,7 @@ impl Engine {
                     seen == Some(Seen::Half),
                     upid,
                 )),
-                message,
+                message: explain::in_words(message),
             }),
         })
     }

@@ -34,7 +34,7 @@ fn host_that_says(answer: &'static [u8]) -> String {
 }
 
 /// The same behind TLS.
-fn tls_host_that_says(answer: &'static [u8]) -> String {
+pub(crate) fn tls_host_that_says(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
