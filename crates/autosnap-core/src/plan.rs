@@ -14,7 +14,7 @@ use crate::retention::{self, KeepPolicy, Verdict};
 use crate::select::Inventory;
 use crate::snapshot::{Snapshot, SnapshotState};
 use crate::snapshot_support::SnapshotBlockers;
-use crate::storage::{self, FullStorage, StorageLimit, StorageUsage};
+use crate::storage::{self, FullStorage, StorageLimit, StorageUsage, UncheckedStorage};
 
 /// What was asked for, the same for every guest.
 #[derive(Debug, Clone)]
@@ -84,6 +84,14 @@ impl StorageGuard<'_> {
     fn first_full(&self, node: &str, config: &GuestConfig) -> Option<FullStorage> {
         let full = storage::full_storages(self.storages, node, config, self.limit?);
         full.into_iter().next()
+    }
+
+    fn unchecked(&self, node: &str, reading: &Reading) -> Vec<Note> {
+        let (Some(limit), Some(config)) = (self.limit, &reading.config) else {
+            return Vec::new();
+        };
+        let unchecked = storage::unchecked_storages(self.storages, node, config, limit);
+        unchecked.into_iter().map(Note::LimitNotChecked).collect()
     }
 }
 
@@ -225,6 +233,8 @@ pub enum Note {
         /// How far it got.
         state: SnapshotState,
     },
+    /// The snapshot is taken although nothing is known of how full this storage is.
+    LimitNotChecked(UncheckedStorage),
 }
 
 /// Why the guest cannot be read at all, as far as the inventory tells.
@@ -282,6 +292,9 @@ pub fn decide(
         Action::Clean => decide_clean(&guest, reading, request),
     };
     let mut notes = half_made(&reading.snapshots, &decision);
+    if let (Decision::Proceed(_), Action::Snap(_)) = (&decision, &request.action) {
+        notes.extend(storages.unchecked(&guest.node, reading));
+    }
     if agent_disabled(reading, &request.action) {
         notes.push(Note::AgentDisabled);
     }

@@ -73,6 +73,17 @@ pub struct FullStorage {
     pub limit: StorageLimit,
 }
 
+/// A storage that a guest has a volume on and that cannot be held against the limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UncheckedStorage {
+    /// The guest's node.
+    pub node: String,
+    /// The storage's ID.
+    pub storage: String,
+    /// Why, in words.
+    pub why: &'static str,
+}
+
 impl StorageLimit {
     /// Takes a percentage for a limit.
     pub fn new(percent: u8) -> Result<Self, StorageLimitError> {
@@ -113,6 +124,16 @@ impl fmt::Display for FullStorage {
         write!(
             formatter,
             "storage {storage} on node {node} is {percent:.1}% full, the limit is {limit}"
+        )
+    }
+}
+
+impl fmt::Display for UncheckedStorage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, storage, why } = self;
+        write!(
+            formatter,
+            "storage {storage} on node {node}: limit not checked: {why}"
         )
     }
 }
@@ -166,10 +187,34 @@ pub fn listed<'a>(storages: &'a [StorageUsage], nodes: &[&str]) -> Vec<&'a Stora
     listed
 }
 
+/// The storages that a guest of this node has volumes on and that cannot be held against the limit,
+/// by name: PVE does not list them, or reports no size.
+pub fn unchecked_storages(
+    storages: &[StorageUsage],
+    node: &str,
+    config: &GuestConfig,
+    limit: StorageLimit,
+) -> Vec<UncheckedStorage> {
+    let unchecked = config.storages().filter_map(|storage| {
+        let mut usages = storages.iter();
+        let usage = usages.find(|usage| usage.node == node && usage.storage == storage);
+        let why = match usage.map(|usage| usage.verdict(limit)) {
+            None => "the node has no such storage, or this login may not see it (Datastore.Audit)",
+            Some(StorageVerdict::NotCheckable { why }) => why,
+            Some(StorageVerdict::Ok { .. } | StorageVerdict::Full { .. }) => return None,
+        };
+        Some(UncheckedStorage {
+            node: node.to_owned(),
+            storage: storage.to_owned(),
+            why,
+        })
+    });
+    unchecked.collect()
+}
+
 /// The storages above the limit that a guest of this node has volumes on, by name.
 ///
-/// A storage that PVE does not list, because the login may not see it or the node is gone, blocks
-/// nothing.
+/// A storage that cannot be held against the limit blocks nothing: see [`unchecked_storages`].
 pub fn full_storages(
     storages: &[StorageUsage],
     node: &str,

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use autosnap_core::guest::{Guest, GuestKind, Vmid};
-use autosnap_core::storage::StorageLimit;
+use autosnap_core::storage::{StorageLimit, UncheckedStorage};
 
 /// How what a login lacks is granted. A program may run what is told as a command; whether it is the
 /// other one that is needed only a person can tell.
@@ -14,6 +14,17 @@ pub struct Grant {
     pub command: String,
     /// When it takes another one, and which.
     pub otherwise: Option<String>,
+}
+
+/// A guest that snapshots keep from being migrated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationBlock {
+    /// The guest.
+    pub vmid: Vmid,
+    /// Virtual machine or container.
+    pub kind: GuestKind,
+    /// Only while it runs: stopped it can be migrated with its snapshots.
+    pub only_online: bool,
 }
 
 /// How much a finding weighs.
@@ -223,8 +234,15 @@ pub enum Finding {
         /// What is free, in MiB.
         free_mib: u64,
     },
+    /// The storage limit cannot be checked: a `snap` goes on without it.
+    LimitNotChecked {
+        /// The storage.
+        storage: UncheckedStorage,
+        /// The selected guests with disks on it.
+        guests: Vec<Vmid>,
+    },
     /// Snapshots will keep these guests from being migrated.
-    BlocksMigration(Vec<Vmid>),
+    BlocksMigration(Vec<MigrationBlock>),
     /// These guests are replicated.
     Replicated(Vec<Vmid>),
 }
@@ -260,7 +278,8 @@ impl Finding {
             | Self::Unsupported { .. }
             | Self::CannotSnapshot { .. }
             | Self::NodeSilent(_)
-            | Self::Storage { .. } => Severity::Warning,
+            | Self::Storage { .. }
+            | Self::LimitNotChecked { .. } => Severity::Warning,
             Self::Template(_) | Self::BlocksMigration(_) | Self::Replicated(_) => Severity::Note,
             Self::MissingPrivilege { severity, .. } => *severity,
         }
@@ -297,6 +316,7 @@ impl Finding {
             Self::Stuck { .. } => "stuck",
             Self::Storage { .. } => "storage",
             Self::RamDoesNotFit { .. } => "ram-does-not-fit",
+            Self::LimitNotChecked { .. } => "limit-not-checked",
             Self::BlocksMigration(_) => "blocks-migration",
             Self::Replicated(_) => "replicated",
         }
@@ -333,6 +353,7 @@ impl Finding {
             | Self::InvalidHook(_)
             | Self::NodeSilent(_)
             | Self::Storage { .. }
+            | Self::LimitNotChecked { .. }
             | Self::BlocksMigration(_)
             | Self::Replicated(_) => None,
         }
@@ -376,6 +397,7 @@ impl Finding {
             | Self::EntryNotRead(_)
             | Self::MissingObject(_)
             | Self::UnresolvedExclusion(_)
+            | Self::LimitNotChecked { .. }
             | Self::BlocksMigration(_)
             | Self::Replicated(_) => false,
         }

@@ -4,6 +4,7 @@
 //! The hosts and the login are judged here, guests in `guests`, storages in `storages`.
 
 mod guests;
+mod migration;
 mod privileges;
 mod storages;
 

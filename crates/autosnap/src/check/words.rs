@@ -7,7 +7,7 @@ use std::fmt;
 use autosnap_core::guest::{GuestKind, Vmid, repair_command};
 use autosnap_core::text::shell_word;
 
-use super::finding::{Finding, GuestRef};
+use super::finding::{Finding, GuestRef, MigrationBlock};
 
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,11 +78,17 @@ impl fmt::Display for Finding {
                 out,
                 "{guest}: its RAM needs {needed_mib} MiB (twice the memory and 500 MiB) on storage {storage}, which has {free_mib} MiB free"
             ),
-            Self::BlocksMigration(guests) => write!(
-                out,
-                "snapshots keep guests with disks on local storages from being migrated online: {}",
-                list(guests)
-            ),
+            Self::LimitNotChecked { storage, guests } => {
+                write!(out, "{storage}; guests: {}", list(guests))
+            }
+            Self::BlocksMigration(guests) => {
+                let guests: Vec<String> = guests.iter().map(ToString::to_string).collect();
+                write!(
+                    out,
+                    "Proxmox VE does not migrate these guests with snapshots on local storages: {}",
+                    guests.join(", ")
+                )
+            }
             Self::Replicated(guests) => write!(
                 out,
                 "replicated guests: PVE refuses to remove a snapshot that replication still needs: {}",
@@ -155,6 +161,9 @@ impl Finding {
             Self::RamDoesNotFit { .. } => {
                 Some("give the VM another storage for it (vmstatestorage), or leave --state out")
             }
+            Self::LimitNotChecked { .. } => Some(
+                "snap takes the snapshots and warns; look at the space yourself, or grant Datastore.Audit on the storage",
+            ),
             Self::BlocksMigration(_) => {
                 Some("remove the snapshots before a migration, for example: clean --keep=0")
             }
@@ -229,6 +238,7 @@ impl Finding {
             | Self::UnderWay { .. }
             | Self::Storage { .. }
             | Self::RamDoesNotFit { .. }
+            | Self::LimitNotChecked { .. }
             | Self::BlocksMigration(_)
             | Self::Replicated(_) => Vec::new(),
         }
@@ -243,6 +253,16 @@ fn removal_command(guest: &GuestRef, snapshot: &str) -> String {
     };
     let snapshot = shell_word(snapshot, "SNAPSHOT");
     format!("{tool} delsnapshot {} {snapshot} --force", guest.vmid)
+}
+
+impl fmt::Display for MigrationBlock {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.kind.short_name(), self.vmid)?;
+        if self.only_online {
+            out.write_str(" (while it runs)")?;
+        }
+        Ok(())
+    }
 }
 
 fn list(guests: &[Vmid]) -> String {

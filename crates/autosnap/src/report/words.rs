@@ -194,6 +194,7 @@ pub(super) fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
                 "Snapshot {name} is not complete (snapstate {state}): neither counted nor removed"
             )
         }
+        Note::LimitNotChecked(storage) => format!("Warning: {storage}"),
     }
 }
 

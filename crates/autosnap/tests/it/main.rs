@@ -37,6 +37,7 @@ mod time;
 mod time_formats;
 mod trouble;
 mod two_machines;
+mod unchecked;
 mod unresolved;
 mod words;
 mod world;

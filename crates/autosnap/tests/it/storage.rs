@@ -58,6 +58,7 @@ fn guests_on_a_storage_above_the_limit_are_left_out_and_fail() {
     Skip VM problem storage space out of 95%
       storage nearly on node pve1 is 96.0% full, the limit is 95%
     ----- VM 201 lxc running -----
+    Warning: storage unknown on node pve1: limit not checked: PVE reports no size
     Create snapshot: autodaily<now>
     VM execution <time>
     ----- 3 snapshots created, 0 removed; guests: 3 done, 0 skipped, 3 failed -----

@@ -27,7 +27,7 @@ pub(super) fn judge(cluster: &ClusterReading) -> Vec<Finding> {
             }
         }
     }
-    findings.extend(judge_migration(cluster));
+    findings.extend(super::migration::judge(cluster));
     findings.extend(judge_replication(cluster));
     findings
 }
@@ -60,7 +60,11 @@ pub(super) fn judge_skips(cluster: &ClusterReading) -> Vec<Finding> {
 }
 
 /// As the plan of a run decides: bind mounts and devices first, then storages and formats.
-fn judge_volumes(guest: &Guest, details: &Details, cluster: &ClusterReading) -> Option<Finding> {
+pub(super) fn judge_volumes(
+    guest: &Guest,
+    details: &Details,
+    cluster: &ClusterReading,
+) -> Option<Finding> {
     let paths: Vec<String> = details
         .config
         .unsupported_volumes()
@@ -123,28 +127,6 @@ fn stuck(guest: &GuestRef, lock: Option<&str>, half_made: &[&Snapshot]) -> Vec<F
     findings
 }
 
-/// With snapshots, disks on local storages cannot be copied to another node while the guest runs,
-/// unless replication has brought them there (`scan_local_volumes` in `PVE/QemuMigrate.pm`,
-/// `PVE/LXC/Migrate.pm`). A cluster of one node migrates nothing.
-fn judge_migration(cluster: &ClusterReading) -> Option<Finding> {
-    if cluster.inventory.nodes.len() < 2 {
-        return None;
-    }
-    let is_local = |node: &str, name: &str| {
-        let mut usages = cluster.inventory.storages.iter();
-        usages.any(|usage| usage.storage == name && usage.node == node && !usage.shared)
-    };
-    let guests: Vec<Vmid> = read_guests(cluster)
-        .filter(|(guest, details)| {
-            let mut storages = details.config.storages();
-            !is_replicated(cluster, guest.vmid)
-                && storages.any(|storage| is_local(&guest.node, storage))
-        })
-        .map(|(guest, _)| guest.vmid)
-        .collect();
-    (!guests.is_empty()).then_some(Finding::BlocksMigration(guests))
-}
-
 /// `snapshot_delete` in `PVE/AbstractConfig.pm` refuses without force what a job still needs.
 fn judge_replication(cluster: &ClusterReading) -> Option<Finding> {
     let guests: Vec<Vmid> = read_guests(cluster)
@@ -154,7 +136,7 @@ fn judge_replication(cluster: &ClusterReading) -> Option<Finding> {
     (!guests.is_empty()).then_some(Finding::Replicated(guests))
 }
 
-fn is_replicated(cluster: &ClusterReading, vmid: Vmid) -> bool {
+pub(super) fn is_replicated(cluster: &ClusterReading, vmid: Vmid) -> bool {
     let mut jobs = cluster.replication.iter();
     jobs.any(|job| job.vmid == vmid.get() && !job.disabled)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use autosnap_core::guest::{Guest, GuestKind, GuestStatus, Vmid};
-use autosnap_core::storage::{StorageUsage, StorageVerdict};
+use autosnap_core::storage::{self, StorageUsage, StorageVerdict, UncheckedStorage};
 
 use super::guests::read_guests;
 use crate::check::Settings;
@@ -27,6 +27,7 @@ pub(super) fn judge(settings: &Settings, cluster: &ClusterReading) -> Vec<Findin
         .into_iter()
         .filter_map(|(usage, guests)| judge_usage(settings, usage, guests))
         .collect();
+    findings.extend(judge_unchecked(settings, cluster));
     let has_guests = |node: &&String| read_guests(cluster).any(|(guest, _)| guest.node == **node);
     let silent = cluster.inventory.silent_nodes.iter().filter(has_guests);
     findings.extend(silent.cloned().map(Finding::NodeSilent));
@@ -71,6 +72,33 @@ fn judge_usage(settings: &Settings, usage: &StorageUsage, guests: Vec<Vmid>) -> 
         full,
         guests,
     })
+}
+
+/// Storages without figures that `--max-perc-storage` cannot be held against, each with the guests that
+/// have disks on it. A storage that is not listed is judged with the privileges, and all those of a node
+/// without statistics with the node.
+fn judge_unchecked(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
+    let mut found: Vec<(UncheckedStorage, Vec<Vmid>)> = Vec::new();
+    for (guest, details) in read_guests(cluster) {
+        let storages = &cluster.inventory.storages;
+        let unchecked =
+            storage::unchecked_storages(storages, &guest.node, &details.config, settings.limit);
+        let silent = &cluster.inventory.silent_nodes;
+        let worth_a_word = unchecked.into_iter().filter(|unchecked| {
+            find(cluster, &unchecked.node, &unchecked.storage).is_some()
+                && !silent.contains(&unchecked.node)
+        });
+        for storage in worth_a_word {
+            match found.iter_mut().find(|(known, _)| *known == storage) {
+                Some((_, guests)) => guests.push(guest.vmid),
+                None => found.push((storage, vec![guest.vmid])),
+            }
+        }
+    }
+    let findings = found
+        .into_iter()
+        .map(|(storage, guests)| Finding::LimitNotChecked { storage, guests });
+    findings.collect()
 }
 
 /// PVE allocates twice the memory, so that the VM stops for the shortest time, and 500 MiB.

@@ -10,7 +10,7 @@ use autosnap_core::storage::{StorageLimit, StorageUsage};
 use pve_client::{ClusterStatus, Fingerprint, PeerCertificate, ReplicationJob};
 
 use super::*;
-use crate::check::finding::Severity;
+use crate::check::finding::{MigrationBlock, Severity};
 use crate::check::reading::{Details, GuestReading, Login, Privileges};
 
 const NOW: i64 = 1_795_398_166;
@@ -349,9 +349,66 @@ fn snapshots_in_the_way_of_migration_and_replication_are_noted() {
     };
     cluster.replication = vec![job(100, false), job(101, true), job(999, false)];
     let found = check(cluster, &["blocks-migration", "replicated"]);
-    let vmid = |number| vec![Vmid::new(number).unwrap()];
-    assert_eq!(found[0], Finding::BlocksMigration(vmid(101)));
-    assert_eq!(found[1], Finding::Replicated(vmid(100)));
+    let vmid = |number| Vmid::new(number).unwrap();
+    let expected = MigrationBlock {
+        vmid: vmid(101),
+        kind: GuestKind::Qemu,
+        only_online: true,
+    };
+    assert_eq!(found[0], Finding::BlocksMigration(vec![expected]));
+    assert_eq!(found[1], Finding::Replicated(vec![vmid(100)]));
+}
+
+/// P8: the note names only guests that it is true for.
+#[test]
+fn only_guests_that_snapshots_keep_from_migrating_are_named() {
+    use GuestKind::{Lxc, Qemu};
+    const NEVER: Option<bool> = None;
+    const ONLINE: Option<bool> = Some(true);
+    const ALWAYS: Option<bool> = Some(false);
+    for (kind, runs, disk, expected) in [
+        (Qemu, true, "tank:vm-100-disk-0", ONLINE),
+        (Qemu, false, "tank:vm-100-disk-0", NEVER),
+        (Qemu, true, "thin:vm-100-disk-0", ALWAYS),
+        (Qemu, false, "thin:vm-100-disk-0", ALWAYS),
+        (Qemu, true, "files:100/vm-100-disk-0.qcow2", ONLINE),
+        (Qemu, false, "files:100/vm-100-disk-0.qcow2", NEVER),
+        (Qemu, true, "ceph:vm-100-disk-0", NEVER),
+        (Qemu, true, "files:100/vm-100-disk-0.raw", NEVER),
+        (Qemu, true, "unlisted:vm-100-disk-0", NEVER),
+        (Lxc, true, "tank:subvol-100-disk-0", NEVER),
+        (Lxc, true, "thin:vm-100-disk-0", ALWAYS),
+        (Lxc, false, "ceph:vm-100-disk-0", NEVER),
+    ] {
+        let mut owner = guest(100);
+        owner.kind = kind;
+        if !runs {
+            owner.status = GuestStatus::Stopped;
+        }
+        let key = if kind == Qemu { "scsi0" } else { "rootfs" };
+        let mut details = details(&[]);
+        details.config = GuestConfig::read(kind, [(key, disk)]);
+        let mut cluster = cluster(vec![(owner, Some(details))]);
+        let mut ceph = storage("ceph", "rbd", 10);
+        ceph.shared = true;
+        let others = [
+            storage("thin", "lvmthin", 10),
+            storage("files", "dir", 10),
+            ceph,
+        ];
+        cluster.inventory.storages.extend(others);
+        cluster.inventory.nodes.push(NodeInfo {
+            name: "pve2".to_owned(),
+            online: true,
+        });
+        let blocked = judged(&settings("@all"), cluster)
+            .into_iter()
+            .find_map(|one| match one {
+                Finding::BlocksMigration(guests) => Some(guests[0].only_online),
+                _ => None,
+            });
+        assert_eq!(blocked, expected, "{kind} {disk} running: {runs}");
+    }
 }
 
 fn privileges(entries: &[(&str, &[(&str, bool)])]) -> Privileges {
