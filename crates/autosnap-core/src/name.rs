@@ -16,6 +16,8 @@ use std::fmt;
 
 use jiff::civil::DateTime;
 
+use crate::text::shell_word;
+
 pub use format::TimestampFormat;
 pub use labelled::{has_label, has_label_at, label_of};
 pub use parts::TimestampParts;
@@ -211,7 +213,10 @@ fn too_long(name: String, label: &Label, format: &TimestampFormat) -> NameError 
     let fitting = syntax::shorter_formats(format).find(|shorter| shorter.longest().len() <= room);
     let default_length = TimestampFormat::DEFAULT.len();
     let way_out = match fitting {
-        Some(shorter) => format!("shorten the label or use --timestamp-format={shorter}"),
+        Some(shorter) => format!(
+            "shorten the label or use --timestamp-format={}",
+            shell_word(shorter.as_str(), "FORMAT")
+        ),
         // Another format is a way out only if it is shorter.
         None if format.longest().len() <= default_length => format!(
             "shorten the label to at most {} characters",

@@ -142,7 +142,9 @@ fn usage_fault(error: &clap::Error) -> Fault {
     } else {
         "the option --help, also behind a command, explains all options"
     };
-    Fault::usage(message.trim_start_matches("error: ").trim_end()).hint(hint)
+    Fault::usage(message.trim_start_matches("error: ").trim_end())
+        .with_lines()
+        .hint(hint)
 }
 
 /// The message of clap, with words of ours for what Rust says about a number that is none.

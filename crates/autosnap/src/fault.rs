@@ -14,6 +14,9 @@ pub struct Fault {
     pub exit: ExitStatus,
     /// What failed, in one sentence.
     pub message: String,
+    /// The message has line breaks of our own, as those of the option parser. In all others a line
+    /// break is text from outside and is escaped.
+    pub has_lines: bool,
     /// What to do about it.
     pub hint: Option<String>,
 }
@@ -24,6 +27,7 @@ impl Fault {
         Self {
             exit: ExitStatus::Usage,
             message: message.to_string(),
+            has_lines: false,
             hint: None,
         }
     }
@@ -33,7 +37,17 @@ impl Fault {
         Self {
             exit: ExitStatus::Failure,
             message: message.to_string(),
+            has_lines: false,
             hint: None,
+        }
+    }
+
+    /// Keeps the line breaks of the message.
+    #[must_use]
+    pub fn with_lines(self) -> Self {
+        Self {
+            has_lines: true,
+            ..self
         }
     }
 
@@ -66,6 +80,7 @@ impl From<pve_client::Error> for Fault {
             exit,
             hint: engine::hint_for(&error, None),
             message: error.to_string(),
+            has_lines: false,
         }
     }
 }

@@ -83,8 +83,7 @@ pub fn tell_unstarted(
 /// Says why the program ends without having done its work.
 pub fn print_fault(console: &Console, fault: &Fault) {
     let message = format!("ERROR: {}", fault.message);
-    if fault.exit == ExitStatus::Usage {
-        // Nothing in it is from outside, and the parser's messages have several lines.
+    if fault.has_lines {
         console.error_text(&message);
     } else {
         console.error(&message);

@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use autosnap_core::text::shell_word;
 use thiserror::Error;
 
 /// Why a file cannot serve as a hook. Found before any request is sent.
@@ -29,10 +30,10 @@ pub enum HookError {
         source: io::Error,
     },
     /// No execute permission for anybody.
-    #[error("hook script {} is not executable; run: chmod +x '{}'", .0.display(), .0.display())]
+    #[error("hook script {} is not executable; run: chmod +x {}", .0.display(), pasted(.0))]
     NotExecutable(PathBuf),
     /// The first line ends in a carriage return, which the kernel takes for a part of the interpreter's name.
-    #[error("hook script {} has Windows line ends; run: sed -i 's/\\r$//' '{}'", .0.display(), .0.display())]
+    #[error("hook script {} has Windows line ends; run: sed -i 's/\\r$//' {}", .0.display(), pasted(.0))]
     WindowsLineEnds(PathBuf),
     /// The first line names an interpreter that is not there.
     #[error("hook script {} asks for the interpreter {}, which does not exist; correct its first line or install it", path.display(), interpreter.display())]
@@ -53,6 +54,11 @@ pub enum HookError {
     /// A `.bat` or `.cmd` on a system without `cmd.exe`.
     #[error("hook script {} can be run on Windows only; write it for /bin/sh here", .0.display())]
     WindowsOnly(PathBuf),
+}
+
+/// The path as a shell reads it.
+fn pasted(path: &Path) -> String {
+    shell_word(&path.to_string_lossy(), "FILE").into_owned()
 }
 
 /// A program and the arguments it gets, the script among them.

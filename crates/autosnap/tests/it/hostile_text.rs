@@ -121,6 +121,7 @@ fn no_text_from_outside_reaches_the_terminal_as_it_is() {
             "--vmid=@all snap --label=daily --keep=1 --dry-run --debug",
             "--vmid=@all @hook.conf --timeout=2 snap --label=daily --keep=1 --debug",
             "--vmid=@all clean --label=daily --keep=0 --debug",
+            "--vmid=@all,-wab clean --label=daily --keep=0",
         ] {
             let output = lab.run(words);
             if words.contains("hook.conf") {
