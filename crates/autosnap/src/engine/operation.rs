@@ -22,7 +22,7 @@ use autosnap_core::guest::Vmid;
 use autosnap_core::plan::DropReason;
 use autosnap_core::snapshot::{self, Snapshot};
 use pve_client::{
-    Certainty, Error, GuestKind, SnapshotListing, TaskExit, Upid, WaitError, WaitPolicy,
+    Certainty, Error, GuestKind, Method, SnapshotListing, TaskExit, Upid, WaitError, WaitPolicy,
     says_guest_is_missing,
 };
 use tokio::time::Instant;
@@ -237,6 +237,9 @@ impl Engine {
         let mut tries = 1;
         loop {
             let error = match self.request(place, operation).await {
+                Ok(upid) if place.followed.contains(&upid) => {
+                    return Sent::Lost(self.names_earlier_task(place, operation, &upid));
+                }
                 Ok(upid) => return Sent::Task(upid),
                 Err(error) => error,
             };
@@ -250,6 +253,25 @@ impl Engine {
             } else {
                 return Sent::Ended(self.refused(&error));
             }
+        }
+    }
+
+    /// The reply names the task of an earlier request for the guest, whose end says nothing of this
+    /// one.
+    fn names_earlier_task(&self, place: &Place, operation: &Operation<'_>, upid: &Upid) -> Error {
+        let method = match operation {
+            Operation::Create(_) => Method::Post,
+            Operation::Remove { .. } => Method::Delete,
+        };
+        let Place {
+            node, kind, vmid, ..
+        } = place;
+        Error::NotUnderstood {
+            method,
+            path: format!("/nodes/{node}/{kind}/{vmid}/snapshot"),
+            endpoint: self.client.current_endpoint(),
+            what: format!("the reply names the task of an earlier request: {upid}"),
+            certainty: Certainty::Unknown,
         }
     }
 

@@ -25,6 +25,7 @@ mod output;
 mod plan_and_journal;
 mod regressions;
 mod removal_safety;
+mod repeated_task;
 mod replies;
 mod selection;
 mod silent_node;
