@@ -8,8 +8,10 @@ use autosnap::settings::{Job, JobSettings};
 use autosnap_core::event::{Effect, Event, GuestEnd};
 use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::plan::{Decision, Plan};
-use pve_sim::journal::{Action, Mutation};
+use pve_sim::journal::{Action, Entry, Mutation};
 use pve_sim::simulator::Simulator;
+
+use crate::{decisions, evidence};
 
 /// One run as it was seen from inside.
 pub(crate) struct Ran {
@@ -106,26 +108,61 @@ fn plan_of(ran: &Ran) -> Option<&Plan> {
     })
 }
 
-/// The journal of a run against its plan, the policy and its report. What an earlier run had sent
+/// A cluster that a run had to do with.
+pub(crate) struct Cluster<'a> {
+    pub(crate) state: &'a mut State,
+    pub(crate) simulator: &'a Simulator,
+}
+
+/// The journals of a run against its plan, the policy and its report. What an earlier run had sent
 /// when it was killed may still arrive during a later one; returns whether that was seen.
+///
+/// Of two hosts that are copies of one cluster a run cannot tell which has done what it asked for;
+/// nothing may be done to either that is not planned, nothing twice, and nothing that its own policy
+/// keeps may be removed.
 pub(crate) fn after_run(
-    state: &mut State,
-    simulator: &Simulator,
+    clusters: &mut [Cluster<'_>],
     settings: &JobSettings,
     ran: &Ran,
     earlier: Option<&Ran>,
 ) -> Result<bool, String> {
-    let entries = simulator.journal().entries();
-    let before = std::mem::replace(&mut state.followed, entries.len());
-    let new = entries.into_iter().skip(before);
-    let mutations: Vec<Mutation> = new.filter_map(mutation).collect();
     let late = earlier
         .filter(|earlier| earlier.killed)
         .map(planned)
         .unwrap_or_default();
+    let mut seen: HashMap<Step, usize> = HashMap::new();
+    let mut came_late = false;
+    for cluster in &mut *clusters {
+        came_late |= follow_cluster(cluster, settings, ran, &late, &mut seen)?;
+    }
+    if !ran.killed {
+        if clusters.len() == 1 {
+            told_the_truth(ran, &seen, &late)?;
+        }
+        exit_status_agrees(ran)?;
+    }
+    Ok(came_late)
+}
+
+/// A step of a guest: what is done, to which guest, with which snapshot.
+pub(crate) type Step = (Action, u32, String);
+
+/// Follows what has happened to a cluster since it was looked at last.
+fn follow_cluster(
+    cluster: &mut Cluster<'_>,
+    settings: &JobSettings,
+    ran: &Ran,
+    late: &HashSet<Step>,
+    seen: &mut HashMap<Step, usize>,
+) -> Result<bool, String> {
+    let Cluster { state, simulator } = cluster;
+    let entries = simulator.journal().entries();
+    let before = std::mem::replace(&mut state.followed, entries.len());
+    let new = &entries[before..];
+    evidence::removals_are_confirmed(new, ran, late)?;
+    let mutations: Vec<Mutation> = new.iter().cloned().filter_map(mutation).collect();
     let mut came_late = false;
     let planned = planned(ran);
-    let mut seen: HashMap<(Action, u32, String), usize> = HashMap::new();
     for mutation in &mutations {
         let (vmid, name) = (mutation.vmid, mutation.snapshot.clone().unwrap_or_default());
         if !matches!(mutation.action, Action::Create | Action::Delete) {
@@ -147,21 +184,25 @@ pub(crate) fn after_run(
         }
         follow(state, simulator, settings, &key, mutation)?;
     }
-    if !ran.killed {
-        told_the_truth(ran, &seen, &late)?;
-        exit_status_agrees(ran)?;
-    }
     Ok(came_late)
 }
 
-fn mutation(entry: pve_sim::journal::Entry) -> Option<Mutation> {
-    match entry {
-        pve_sim::journal::Entry::Mutation(mutation) => Some(mutation),
-        pve_sim::journal::Entry::Request(_) | pve_sim::journal::Entry::Task(_) => None,
+/// Nothing happens to a cluster that a run must not have to do with.
+pub(crate) fn untouched(simulator: &Simulator) -> Result<(), String> {
+    match simulator.journal().mutations().first() {
+        Some(mutation) => Err(format!("done to another cluster: {mutation:?}")),
+        None => Ok(()),
     }
 }
 
-fn planned(ran: &Ran) -> HashSet<(Action, u32, String)> {
+fn mutation(entry: Entry) -> Option<Mutation> {
+    match entry {
+        Entry::Mutation(mutation) => Some(mutation),
+        Entry::Request(_) | Entry::Task(_) => None,
+    }
+}
+
+pub(crate) fn planned(ran: &Ran) -> HashSet<(Action, u32, String)> {
     let mut planned = HashSet::new();
     for guest in plan_of(ran).map_or(&[][..], |plan| &plan.guests) {
         let Decision::Proceed(steps) = &guest.decision else {
@@ -303,6 +344,7 @@ fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
     let failed = ran.told.iter().any(|event| match event {
         Event::CreationFailed { .. }
         | Event::RemovalFailed { .. }
+        | Event::EntryNotRead(_)
         | Event::Interrupted(_)
         | Event::GuestFinished {
             end: GuestEnd::Vetoed | GuestEnd::NotReached,
@@ -313,7 +355,9 @@ fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
     }) || plan
         .guests
         .iter()
-        .any(|guest| matches!(guest.decision, Decision::Refuse(_)));
+        .any(|guest| matches!(guest.decision, Decision::Refuse(_)))
+        // A list that was cut off may hold no guest at all.
+        || plan.guests.is_empty();
     let success = ran.outcome.exit_status() == ExitStatus::Success;
     if failed == success {
         Err(format!(
@@ -326,8 +370,13 @@ fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
 }
 
 /// An administrator frees the guests that were left locked. A run that was not killed must have
-/// said so of each of them.
-pub(crate) fn repair(state: &mut State, simulator: &Simulator, ran: &Ran) -> Result<usize, String> {
+/// said so of each of them, unless it took a copy of the cluster (`is_copied`) for it.
+pub(crate) fn repair(
+    state: &mut State,
+    simulator: &Simulator,
+    ran: &Ran,
+    is_copied: bool,
+) -> Result<usize, String> {
     let left: Vec<u32> = simulator.world(|world| {
         let locked = world.guests.iter().filter(|(vmid, guest)| {
             let is_others = guest.lock.as_deref() == Some("backup");
@@ -343,7 +392,7 @@ pub(crate) fn repair(state: &mut State, simulator: &Simulator, ran: &Ran) -> Res
                     .iter()
                     .any(|step| step.failure.effect != Effect::None)
         });
-        if !told && !ran.killed {
+        if !told && !ran.killed && !is_copied {
             return Err(format!("guest {vmid} was left locked and nobody was told"));
         }
     }
@@ -377,7 +426,15 @@ pub(crate) fn end_state(
     ran: &Ran,
 ) -> Result<(), String> {
     let plan = plan_of(ran).ok_or_else(|| format!("the last run did nothing: {:?}", ran.fault))?;
+    let there_are = simulator.world(|world| world.guests.len());
+    if plan.guests.len() != there_are {
+        return Err(format!(
+            "{} of {there_are} guests are planned",
+            plan.guests.len()
+        ));
+    }
     for guest in &plan.guests {
+        decisions::follow_the_present(simulator, settings, guest)?;
         let vmid = guest.guest.vmid.get();
         let there: BTreeSet<String> =
             simulator.world(|world| world.guests[&vmid].snapshots.keys().cloned().collect());

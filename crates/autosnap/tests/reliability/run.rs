@@ -19,12 +19,13 @@ use autosnap_core::select::Selection;
 use jiff::{ToSpan, Zoned};
 use pve_client::{ApiToken, Client, ClientOptions, Credentials, Trust};
 use pve_sim::faults::FaultPlan;
-use pve_sim::simulator::{Options, Simulator};
+use pve_sim::simulator::Simulator;
 
-use crate::check::{self, Ran, State};
+use crate::check::{self, Cluster, Ran, State};
 use crate::hooked::Hooked;
 use crate::others::Others;
 use crate::random::Random;
+use crate::twin::{Twin, parsed, start};
 use crate::world;
 
 /// What many schedules have come to.
@@ -59,12 +60,15 @@ pub(crate) fn schedule(seed: u64) -> Result<(), String> {
 /// The same, with counts of what happened.
 pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     let mut random = Random::new(seed);
-    let mut options = Options::new(world::world(&mut random), world::credentials());
-    options.timing.task_seconds = f64::from(random.below(40)) / 1000.0;
-    let simulator = Simulator::start(options).map_err(|error| error.to_string())?;
+    let world = world::world(&mut random);
+    let task_seconds = f64::from(random.below(40)) / 1000.0;
+    let simulator = start(world.clone(), task_seconds)?;
     let mut settings = settings(&mut random);
-    let plan = FaultPlan::parse(&world::faults(&mut random, seed).to_string())
-        .map_err(|error| error.to_string())?;
+    let mut twin = None;
+    if random.percent(12) {
+        twin = Some(Twin::start(&mut random, &world, task_seconds, seed)?);
+    }
+    let plan = parsed(&world::faults(&mut random, seed, twin.is_some()))?;
     let kill = random
         .percent(35)
         .then(|| Duration::from_millis(random.below(250).into()));
@@ -85,7 +89,9 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     }
 
     simulator.set_faults(plan);
-    let disturbed = execute(&simulator, &settings, &now, kill, others.as_ref());
+    let mut hosts = vec![&simulator];
+    hosts.extend(twin.as_ref().map(|twin| &twin.simulator));
+    let disturbed = execute(&hosts, &settings, &now, kill, others.as_ref());
     let faults: u32 = simulator.world(|world| {
         let requests = world.faults.applied_to_requests();
         let tasks = world.faults.applied_to_tasks();
@@ -96,31 +102,39 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     if let Some(others) = others {
         others.leave(&simulator);
     }
-    check::after_run(&mut state, &simulator, &settings, &disturbed, None)?;
+    let is_copied = twin.as_ref().is_some_and(Twin::is_copy);
+    let mut clusters = vec![Cluster {
+        state: &mut state,
+        simulator: &simulator,
+    }];
+    if let Some(twin) = &mut twin {
+        settle(&twin.simulator);
+        tally.count("schedules with a second cluster", 1);
+        clusters.extend(twin.as_cluster()?);
+    }
+    check::after_run(&mut clusters, &settings, &disturbed, None)?;
     if let Some(hooked) = &hooked {
         let calls = hooked.after_disturbed(&simulator, &disturbed, settings.limits.total)?;
         tally.count("hooks called", calls);
         settings.hook = Some(hooked.mended());
     }
 
-    let repaired = check::repair(&mut state, &simulator, &disturbed)?;
+    let repaired = check::repair(&mut state, &simulator, &disturbed, is_copied)?;
     let mut later = now;
     // Without faults a run ends well, however busy the machine is.
     settings.timeout = Duration::from_secs(30);
     loop {
         simulator.advance(3600.0);
         later = later.saturating_add(1.hour());
-        let undisturbed = execute(&simulator, &settings, &later, None, None);
+        let undisturbed = execute(&[&simulator], &settings, &later, None, None);
         if let Some(hooked) = &hooked {
             tally.count("hooks called", hooked.after_mended(&undisturbed)?);
         }
-        let came_late = check::after_run(
-            &mut state,
-            &simulator,
-            &settings,
-            &undisturbed,
-            Some(&disturbed),
-        )?;
+        let mut cluster = [Cluster {
+            state: &mut state,
+            simulator: &simulator,
+        }];
+        let came_late = check::after_run(&mut cluster, &settings, &undisturbed, Some(&disturbed))?;
         if !came_late {
             check::end_state(&state, &simulator, &settings, &undisturbed)
                 .map_err(|broken| format!("{broken}; {:?}", undisturbed.outcome.failed))?;
@@ -128,6 +142,12 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
         }
     }
 
+    count_all(&mut tally, &state, &disturbed, faults, repaired);
+    Ok(tally)
+}
+
+/// Counts what has happened in a schedule.
+fn count_all(tally: &mut Tally, state: &State, disturbed: &Ran, faults: u32, repaired: usize) {
     tally.count("schedules", 1);
     tally.count(
         "requests and tasks with faults",
@@ -137,13 +157,12 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     tally.count("guests repaired by the administrator", repaired);
     tally.count("snapshots created", state.created);
     tally.count("snapshots removed", state.removed);
-    tally.count("steps reported as unknown", check::unknown(&disturbed));
+    tally.count("steps reported as unknown", check::unknown(disturbed));
     let put_back = |event: &&Event| matches!(event, Event::GuestDeferred { .. });
     tally.count(
         "times a guest was put back for a lock",
         disturbed.told.iter().filter(put_back).count(),
     );
-    Ok(tally)
 }
 
 fn settings(random: &mut Random) -> JobSettings {
@@ -170,14 +189,15 @@ fn settings(random: &mut Random) -> JobSettings {
     }
 }
 
-/// A run in this process; dropped after `kill`, as if the process had been killed.
+/// A run in this process, with these hosts; dropped after `kill`, as if the process had been killed.
 fn execute(
-    simulator: &Simulator,
+    hosts: &[&Simulator],
     settings: &JobSettings,
     now: &Zoned,
     kill: Option<Duration>,
     others: Option<&Others>,
 ) -> Ran {
+    let simulator = hosts[0];
     let from = simulator.journal().len();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -185,7 +205,7 @@ fn execute(
         .unwrap();
     runtime.block_on(async {
         let (events, mut receiver) = Events::channel();
-        let work = work(simulator, settings, now, events.clone());
+        let work = work(hosts, settings, now, events.clone());
         let work = beside(others, simulator, work);
         let result: Option<Result<(), Fault>> = match kill {
             Some(after) => tokio::time::timeout(after, work).await.ok(),
@@ -231,19 +251,15 @@ async fn beside<T>(
 }
 
 async fn work(
-    simulator: &Simulator,
+    hosts: &[&Simulator],
     settings: &JobSettings,
     now: &Zoned,
     events: Events,
 ) -> Result<(), Fault> {
     let token = ApiToken::parse("backup@pve!auto=22222222-2222-4222-8222-222222222222").unwrap();
-    let endpoint = simulator
-        .url()
-        .trim_start_matches("https://")
-        .parse()
-        .unwrap();
-    let mut options =
-        ClientOptions::new(vec![endpoint], Credentials::Token(token), Trust::AcceptAny);
+    let endpoint = |host: &&Simulator| host.addresses()[0].to_string().parse().unwrap();
+    let endpoints = hosts.iter().map(endpoint).collect();
+    let mut options = ClientOptions::new(endpoints, Credentials::Token(token), Trust::AcceptAny);
     options.request_timeout = settings.timeout * 3 / 5;
     options.repeat_pauses = [5, 10, 20].map(Duration::from_millis).to_vec();
     let identity = options.credentials.identity();

@@ -8,6 +8,17 @@ use crate::random::Random;
 /// The snapshots that exist before the first run are some days old.
 const OLD: i64 = 1_700_000_000;
 
+/// Storages: one with snapshots; one whose type tells that raw disks have none; two of a type that
+/// does not tell.
+fn storages() -> Value {
+    json!([
+        {"storage": "local-zfs", "type": "zfspool", "content": ["images", "rootdir"]},
+        {"storage": "bulk", "type": "dir", "content": ["images", "rootdir"]},
+        {"storage": "able", "type": "linstor", "content": ["images", "rootdir"], "snapshots": {"raw": true}},
+        {"storage": "unable", "type": "linstor", "content": ["images", "rootdir"], "snapshots": {"raw": false}},
+    ])
+}
+
 /// A cluster of one to three nodes with a handful of guests.
 pub(crate) fn world(random: &mut Random) -> Value {
     let nodes: Vec<String> = (1..=1 + random.below(3))
@@ -18,10 +29,10 @@ pub(crate) fn world(random: &mut Random) -> Value {
         .collect();
     // A guest of the first few that the token may see, but not snapshot.
     let forbidden = 100 + random.below(12);
-    let node = |name: &String| json!({"name": name, "online": true, "nodeid": 1, "ip": "10.0.0.1"});
+    let nodes: Vec<Value> = nodes.iter().map(|name| node(random, name)).collect();
     json!({
-        "cluster": {"name": "c", "quorate": true, "this_node": "pve1", "nodes": nodes.iter().map(node).collect::<Vec<_>>()},
-        "storages": [{"storage": "local-zfs", "type": "zfspool", "content": ["images", "rootdir"], "snapshots": {"raw": true, "subvol": true}}],
+        "cluster": {"name": "c", "quorate": true, "this_node": "pve1", "nodes": nodes},
+        "storages": storages(),
         "guests": guests,
         "pools": [],
         "roles": {"SnapRunner": ["Datastore.Audit", "Pool.Audit", "VM.Audit", "VM.Snapshot"]},
@@ -34,6 +45,35 @@ pub(crate) fn world(random: &mut Random) -> Value {
     })
 }
 
+/// A node; the `pvestatd` of some is silent, since a moment ago or for longer than the cluster
+/// remembers.
+fn node(random: &mut Random, name: &str) -> Value {
+    let mut node = json!({"name": name, "online": true, "nodeid": 1, "ip": "10.0.0.1"});
+    if random.percent(12) {
+        node["pvestatd_silent"] = json!(*random.pick(&[20, 300]));
+    }
+    node
+}
+
+/// The same cluster restored elsewhere, with the same node names or others.
+pub(crate) fn twin(world: &Value, other_names: bool) -> Value {
+    let mut twin = world.clone();
+    if !other_names {
+        return twin;
+    }
+    let renamed = |name: &Value| json!(name.as_str().unwrap().replace("pve", "other"));
+    let cluster = &mut twin["cluster"];
+    cluster["name"] = json!("twin");
+    cluster["this_node"] = renamed(&cluster["this_node"]);
+    for node in cluster["nodes"].as_array_mut().unwrap() {
+        node["name"] = renamed(&node["name"]);
+    }
+    for guest in twin["guests"].as_array_mut().unwrap() {
+        guest["node"] = renamed(&guest["node"]);
+    }
+    twin
+}
+
 /// The secret of the only token.
 pub(crate) fn credentials() -> Value {
     json!({"passwords": {}, "tokens": {"backup@pve!auto": "22222222-2222-4222-8222-222222222222"}})
@@ -42,7 +82,13 @@ pub(crate) fn credentials() -> Value {
 fn guest(random: &mut Random, vmid: u32, nodes: &[String]) -> Value {
     let container = random.percent(30);
     let disk = if container { "rootfs" } else { "scsi0" };
-    let mut config = json!({disk: format!("local-zfs:vm-{vmid}-disk-0,size=1G")});
+    let volume = match random.below(20) {
+        0 => format!("bulk:{vmid}/vm-{vmid}-disk-0.raw"),
+        1 => format!("able:vm-{vmid}-disk-0"),
+        2 => format!("unable:vm-{vmid}-disk-0"),
+        _ => format!("local-zfs:vm-{vmid}-disk-0"),
+    };
+    let mut config = json!({disk: format!("{volume},size=1G")});
     if random.percent(8) {
         config["lock"] = json!("backup");
     }
@@ -50,7 +96,7 @@ fn guest(random: &mut Random, vmid: u32, nodes: &[String]) -> Value {
         config["template"] = json!(1);
     }
     let name = if container { "hostname" } else { "name" };
-    json!({
+    let mut guest = json!({
         "vmid": vmid,
         "type": if container { "lxc" } else { "qemu" },
         "node": random.pick(nodes),
@@ -58,7 +104,11 @@ fn guest(random: &mut Random, vmid: u32, nodes: &[String]) -> Value {
         "status": if random.percent(50) { "running" } else { "stopped" },
         "config": config,
         "snapshots": snapshots(random),
-    })
+    });
+    if random.percent(12) {
+        guest["listed_status"] = json!(random.pick(&["running", "stopped", "unknown"]));
+    }
+    guest
 }
 
 /// Ours of the label, ours of others, and what somebody else made; names repeat no time.
@@ -79,8 +129,17 @@ fn snapshots(random: &mut Random) -> Vec<Value> {
         .collect()
 }
 
-/// What goes wrong: one to four rules.
-pub(crate) fn faults(random: &mut Random, seed: u64) -> Value {
+/// Connections that are refused, so that requests go to the other host.
+pub(crate) fn refusals(seed: u64) -> Value {
+    json!({"seed": seed, "requests": [refusal()]})
+}
+
+fn refusal() -> Value {
+    json!({"when": {"probability": 0.15}, "effect": "refuse"})
+}
+
+/// What goes wrong: one to four rules; with a second host, connections are refused as well.
+pub(crate) fn faults(random: &mut Random, seed: u64, two_hosts: bool) -> Value {
     let mut requests = Vec::new();
     let mut tasks = Vec::new();
     for _ in 0..=random.below(4) {
@@ -90,10 +149,16 @@ pub(crate) fn faults(random: &mut Random, seed: u64) -> Value {
             tasks.push(task_rule(random));
         }
     }
+    if two_hosts {
+        requests.push(refusal());
+    }
     json!({"seed": seed, "requests": requests, "tasks": tasks})
 }
 
 fn request_rule(random: &mut Random) -> Value {
+    if random.percent(35) {
+        return reply_rule(random);
+    }
     let effect = match random.below(13) {
         0 => json!("refuse"),
         1 => json!("drop_before"),
@@ -116,6 +181,24 @@ fn request_rule(random: &mut Random) -> Value {
         rule["method"] = json!(random.pick(&["POST", "DELETE"]));
     }
     rule
+}
+
+/// Replies that are not what they seem, and servers that are silent or answer a read with a passing
+/// error.
+fn reply_rule(random: &mut Random) -> Value {
+    let (methods, effect): (&[&str], Value) = match random.below(7) {
+        0 | 1 => (&["POST", "DELETE"], json!("other_task")),
+        2 => (&["GET"], json!({"listing": "doubled"})),
+        3 => (&["GET"], json!({"listing": "truncated"})),
+        4 => (&["GET"], json!({"listing": "empty"})),
+        // Longer than any request of a run with faults may take.
+        5 => (&["GET"], json!({"delay": 1.5})),
+        _ => (
+            &["GET"],
+            json!({"answer": {"status": 500, "reason": "got timeout"}}),
+        ),
+    };
+    json!({"method": random.pick(methods), "when": when(random), "effect": effect})
 }
 
 fn task_rule(random: &mut Random) -> Value {

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Decisions of a run without faults against the present state of the guests, which the cluster may
+//! list wrongly or not at all.
+
+use autosnap::settings::{Job, JobSettings};
+use autosnap_core::guest::{GuestKind, GuestStatus};
+use autosnap_core::plan::{Decision, GuestPlan, Skip};
+use pve_sim::simulator::Simulator;
+
+/// A guest is left out, or not, by what it is now, whatever the cluster lists; and the RAM of a VM that
+/// runs is in its new snapshot.
+pub(crate) fn follow_the_present(
+    simulator: &Simulator,
+    settings: &JobSettings,
+    plan: &GuestPlan,
+) -> Result<(), String> {
+    let Job::Snap {
+        with_ram,
+        only_running,
+    } = settings.job
+    else {
+        return Ok(());
+    };
+    let vmid = plan.guest.vmid.get();
+    let (runs, is_template, can_snapshot) = simulator.world(|world| {
+        let guest = &world.guests[&vmid];
+        (
+            guest.running.is_some(),
+            guest.is_template(),
+            world.can_snapshot(guest),
+        )
+    });
+    // A guest that has stopped since it was listed gets a snapshot: it may have been asked for.
+    let listed = plan.guest.status == GuestStatus::Running;
+    let expected = match &plan.decision {
+        Decision::Skip(Skip::Template) => is_template,
+        Decision::Skip(Skip::NotRunning) => only_running && !runs,
+        Decision::Skip(Skip::NoSnapshots { .. } | Skip::Unsupported { .. }) => !can_snapshot,
+        Decision::Refuse(_) => true,
+        Decision::Proceed(_) => !is_template && can_snapshot && (runs || listed || !only_running),
+    };
+    if !expected {
+        return Err(format!(
+            "guest {vmid} runs: {runs}, can be snapshotted: {can_snapshot}, but {:?}",
+            plan.decision
+        ));
+    }
+    let Decision::Proceed(steps) = &plan.decision else {
+        return Ok(());
+    };
+    let lacks_ram = steps.creation.as_ref().is_some_and(|new| {
+        simulator.world(|world| {
+            let taken = world.guests[&vmid].snapshots.get(new.name.as_str());
+            taken.is_some_and(|taken| taken.vmstate.is_none())
+        })
+    });
+    if with_ram && runs && plan.guest.kind == GuestKind::Qemu && lacks_ram {
+        return Err(format!("guest {vmid} runs, but its snapshot has no RAM"));
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What a run must have seen before it asks for a removal, read from the order of the simulator's
+//! journal.
+
+use std::collections::{HashMap, HashSet};
+
+use pve_sim::journal::{Action, Entry, Request};
+
+use crate::check::{Ran, Step, planned};
+
+/// Before a removal is asked for, the guest's snapshots were listed when the new one was complete.
+pub(crate) fn removals_are_confirmed(
+    entries: &[Entry],
+    ran: &Ran,
+    late: &HashSet<Step>,
+) -> Result<(), String> {
+    let planned = planned(ran);
+    let creations: HashMap<u32, &str> = planned
+        .iter()
+        .filter(|(action, ..)| *action == Action::Create)
+        .map(|(_, vmid, name)| (*vmid, name.as_str()))
+        .collect();
+    for entry in entries {
+        let Entry::Request(removal) = entry else {
+            continue;
+        };
+        let Some((vmid, Some(name))) = snapshot_path(removal) else {
+            continue;
+        };
+        let key = (Action::Delete, vmid, name.to_owned());
+        let Some(new) = creations.get(&vmid).filter(|_| {
+            removal.method == "DELETE" && planned.contains(&key) && !late.contains(&key)
+        }) else {
+            continue;
+        };
+        let created = entries.iter().find_map(|entry| match entry {
+            Entry::Mutation(mutation)
+                if mutation.action == Action::Create
+                    && mutation.vmid == vmid
+                    && mutation.snapshot.as_deref() == Some(*new) =>
+            {
+                Some(mutation.moment.at)
+            }
+            Entry::Mutation(_) | Entry::Request(_) | Entry::Task(_) => None,
+        });
+        let is_proof = |entry: &Entry| match (entry, created) {
+            (Entry::Request(listing), Some(created)) => {
+                snapshot_path(listing) == Some((vmid, None))
+                    && listing.method == "GET"
+                    && listing.status == Some(200)
+                    && !listing
+                        .fault
+                        .as_deref()
+                        .is_some_and(|fault| fault.starts_with("Listing"))
+                    && listing.moment.at + listing.seconds >= created
+                    && listing.moment.at < removal.moment.at
+            }
+            (Entry::Request(_) | Entry::Mutation(_) | Entry::Task(_), _) => false,
+        };
+        if !entries.iter().any(is_proof) {
+            return Err(format!(
+                "removal asked for before {new} was seen complete: {key:?}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The guest and, in the path of a single one, the snapshot that a request is about.
+fn snapshot_path(request: &Request) -> Option<(u32, Option<&str>)> {
+    let path = request.path.split('?').next()?;
+    let (guest, rest) = path.split_once("/snapshot")?;
+    let vmid = guest.rsplit('/').next()?.parse().ok()?;
+    Some((vmid, rest.strip_prefix('/')))
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! A second cluster in the list of hosts, as after `--host=a,b` with hosts of two clusters.
+
+use pve_sim::faults::FaultPlan;
+use pve_sim::simulator::{Options, Simulator};
+use serde_json::Value;
+
+use crate::check::{self, Cluster, State};
+use crate::random::Random;
+use crate::world;
+
+/// A second cluster behind the same list of hosts: a restored copy, or another one with the same
+/// guests.
+pub(crate) struct Twin {
+    pub(crate) simulator: Simulator,
+    state: State,
+    /// Its nodes have other names, so that a run must not touch it.
+    other_names: bool,
+}
+
+impl Twin {
+    pub(crate) fn start(
+        random: &mut Random,
+        world: &Value,
+        task_seconds: f64,
+        seed: u64,
+    ) -> Result<Self, String> {
+        let other_names = random.percent(0);
+        let simulator = start(world::twin(world, other_names), task_seconds)?;
+        simulator.set_faults(parsed(&world::refusals(seed))?);
+        Ok(Self {
+            state: State::of(&simulator),
+            simulator,
+            other_names,
+        })
+    }
+
+    /// Whether a run may take it for the cluster that it was told of.
+    pub(crate) fn is_copy(&self) -> bool {
+        !self.other_names
+    }
+
+    /// What must hold of it after a run; a copy is held against the run like the cluster itself.
+    pub(crate) fn as_cluster(&mut self) -> Result<Option<Cluster<'_>>, String> {
+        if self.other_names {
+            check::untouched(&self.simulator)?;
+            return Ok(None);
+        }
+        Ok(Some(Cluster {
+            state: &mut self.state,
+            simulator: &self.simulator,
+        }))
+    }
+}
+
+pub(crate) fn start(world: Value, task_seconds: f64) -> Result<Simulator, String> {
+    let mut options = Options::new(world, world::credentials());
+    options.timing.task_seconds = task_seconds;
+    Simulator::start(options).map_err(|error| error.to_string())
+}
+
+pub(crate) fn parsed(faults: &Value) -> Result<FaultPlan, String> {
+    FaultPlan::parse(&faults.to_string()).map_err(|error| error.to_string())
+}
