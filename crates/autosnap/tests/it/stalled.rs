@@ -113,7 +113,7 @@ fn signals_are_heard_while_the_report_is_stalled() {
     let lab = lab();
     let loud = lab.script(
         "loud-gate.sh",
-        "#!/bin/sh\nhead -c 60000 /dev/zero | tr '\\0' x\n\
+        "#!/bin/sh\nhead -c 70000 /dev/zero | tr '\\0' x\n\
          case $CV4PVE_AUTOSNAP_PHASE in snap-remove-pre) : > reached; exec sleep 600;; esac\n",
     );
     lab.file("loud.conf", format!("--script=\"{}\"\n", loud.display()));

@@ -225,6 +225,15 @@ mod tests {
         assert_eq!(entry.bytes, b"A=one\nB\n\x09\0\0\0\0\0\0\0two\nlines\n");
     }
 
+    /// D19: `journalctl` writes to terminals, too.
+    #[test]
+    fn control_characters_of_values_are_escaped() {
+        let entry = Entry::new(Priority::Error, "a\u{1b}[2Jb").with("NAME", "x\u{202e}\ry");
+        let text = String::from_utf8(entry.bytes.clone()).unwrap();
+        assert!(text.starts_with("MESSAGE=a\\u{1b}[2Jb\n"), "{text:?}");
+        assert!(text.ends_with("\nNAME=x\\u{202e}\\ry\n"), "{text:?}");
+    }
+
     #[test]
     fn a_value_is_cut_between_letters() {
         let entry = empty().with("A", &"ä".repeat(LONGEST_VALUE));
