@@ -5,6 +5,7 @@
 //! accepts and clap does not are translated before, in [`crate::normalize`].
 
 mod definition;
+mod usage;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 pub use definition::{asks_for_all, command, showing_all};
+pub use usage::{Usage, unused, usage};
 
 use crate::help::{self, CONNECTION, EXECUTION, OUTPUT, RETENTION, SELECTION};
 
@@ -358,6 +360,9 @@ pub struct CleanArgs {
     /// The newest of each guest and label stay; the others of the label are removed, oldest first.
     #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub keep: Option<u32>,
+    /// Leave out guests that are not running.
+    #[arg(long, help_heading = SELECTION, hide_short_help = true)]
+    pub only_running: bool,
 }
 
 /// `status`.
@@ -372,6 +377,9 @@ pub struct StatusArgs {
     /// Form of the list.
     #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true, default_value = "Text")]
     pub output: StatusOutput,
+    /// Leave out guests that are not running.
+    #[arg(long, help_heading = SELECTION, hide_short_help = true)]
+    pub only_running: bool,
 }
 
 /// `check`. Options of `snap` are accepted, so that its line can be pasted.

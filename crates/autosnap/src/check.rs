@@ -26,6 +26,7 @@ use pve_client::{ClientOptions, Trust};
 use crate::args::CheckArgs;
 use crate::fault::Fault;
 use crate::hook::{self, Hook};
+use crate::notice::Notice;
 use crate::settings::{self, Job};
 
 use finding::{Finding, Severity};
@@ -107,6 +108,13 @@ impl Settings {
 }
 
 impl Report {
+    /// Adds what was found on this machine.
+    pub fn add(&mut self, notices: Vec<Notice>) {
+        self.findings
+            .extend(notices.into_iter().map(Finding::Local));
+        self.findings.sort_by_key(Finding::severity);
+    }
+
     /// 0 if a `snap` would do everything, 1 if not, 3 if no host let us in.
     pub fn exit_status(&self) -> ExitStatus {
         if self.reading.cluster.is_none() {

@@ -2,16 +2,15 @@
 //! From the arguments to the exit status.
 
 mod further;
+mod usage;
 
-use std::error::Error as _;
 use std::ffi::OsString;
-use std::num::{IntErrorKind, ParseIntError};
 use std::pin::pin;
 use std::time::Duration;
 
 use autosnap_core::outcome::ExitStatus;
 use clap::FromArgMatches;
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::ErrorKind;
 use jiff::{Timestamp, Zoned};
 use pve_client::ClientOptions;
 use tokio::time::timeout;
@@ -22,6 +21,7 @@ use crate::engine::Tasks;
 use crate::events::Events;
 use crate::fault::Fault;
 use crate::job::{self, Context};
+use crate::notice::Notice;
 use crate::report::{self, Console, JsonReport, Progress, Reporter, Sink, Text};
 use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
@@ -58,7 +58,7 @@ pub fn run_at(arguments: &[OsString], now: &Zoned) -> ExitStatus {
 
 fn run_by(arguments: &[OsString], clock: &Clock) -> ExitStatus {
     conclude(&Console::default(), |console| match parse(arguments)? {
-        Parsed::Run(cli) => execute(&cli, arguments, clock, console),
+        Parsed::Run(invocation) => execute(&invocation, clock, console),
         Parsed::Shown(text) => {
             console.text(&text);
             Ok(ExitStatus::Success)
@@ -80,25 +80,49 @@ fn conclude(
 }
 
 enum Parsed {
-    Run(Box<Cli>),
+    Run(Box<Invocation>),
     /// Help or version, to be printed.
     Shown(String),
 }
 
+/// A command line that was read.
+struct Invocation {
+    cli: Cli,
+    /// The arguments as `ps` shows them.
+    typed: Vec<OsString>,
+    /// What the user should know about the way it is written.
+    notices: Vec<Notice>,
+    /// The IDs of the options that parameter files set.
+    in_files: Vec<String>,
+}
+
 fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
-    let expanded = response_file::expand(arguments.iter().cloned()).map_err(Fault::usage)?;
+    let line = response_file::expand(arguments.iter().cloned()).map_err(Fault::usage)?;
     let mut command = args::command();
-    let mut normalized = normalize::normalize(&command, expanded);
-    let all = args::asks_for_all(&mut normalized);
+    let normalized = normalize::normalize(&command, &line);
+    let normalized = normalized.map_err(|refusal| refusal.into_fault(&line))?;
+    let mut words = normalized.texts();
+    let all = args::asks_for_all(&mut words);
     if all {
         command = args::showing_all(command);
     }
-    let named = std::iter::once(OsString::from(command.get_name().to_owned())).chain(normalized);
+    let name = words.first().and_then(|word| word.to_str());
+    let notices = normalized.unused.iter().map(|option| {
+        let name = name.unwrap_or_default();
+        Notice::warning("unused-option", format!("'{name}' does not use {option}"))
+    });
+    let notices = notices.collect();
+    let named = std::iter::once(OsString::from(command.get_name().to_owned())).chain(words);
     let parsed = command
         .try_get_matches_from(named)
         .and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
-        Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
+        Ok(cli) => Ok(Parsed::Run(Box::new(Invocation {
+            cli,
+            typed: arguments.to_vec(),
+            notices,
+            in_files: normalized.in_files,
+        }))),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 let text = error.render().to_string();
@@ -108,74 +132,9 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
                     text
                 }))
             }
-            _ => Err(usage_fault(&error)),
+            _ => Err(usage::fault(&error, &normalized, &line)),
         },
     }
-}
-
-/// What clap has to say, without the list of all options behind it.
-fn usage_fault(error: &clap::Error) -> Fault {
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return Fault::usage("no command given; use one of snap, clean, status")
-            .hint("cv4pve-autosnap --help lists all commands with examples");
-    }
-    let context = |kind| error.get(kind).map(ToString::to_string);
-    let option = context(ContextKind::InvalidArg);
-    let value = context(ContextKind::InvalidValue);
-    // Only flags take no value, and what is no truth is passed on by `normalize`.
-    if error.kind() == ErrorKind::TooManyValues
-        && let (Some(option), Some(value)) = (option, value)
-    {
-        return Fault::usage(format!("'{value}' is neither true nor false, for {option}"));
-    }
-    let text = in_plain_words(error, error.render().to_string());
-    let message = text.split("\n\nUsage:").next().unwrap_or_default();
-    let message = message
-        .split("\n\nFor more information")
-        .next()
-        .unwrap_or_default();
-    let is_comment = |argument: String| argument.trim_start_matches(['\'', '"']).starts_with('#');
-    let hint = if error.kind() == ErrorKind::UnknownArgument
-        && context(ContextKind::InvalidArg).is_some_and(is_comment)
-    {
-        "in a parameter file a comment is a line of its own that begins with #"
-    } else {
-        "the option --help, also behind a command, explains all options"
-    };
-    Fault::usage(message.trim_start_matches("error: ").trim_end())
-        .with_lines()
-        .hint(hint)
-}
-
-/// The message of clap, with words of ours for what Rust says about a number that is none.
-fn in_plain_words(error: &clap::Error, text: String) -> String {
-    let value = error
-        .get(ContextKind::InvalidValue)
-        .map(ToString::to_string);
-    let (Some(value), Some(source)) = (value, error.source()) else {
-        return text;
-    };
-    if let Some(ours) = range_in_words(&source.to_string()) {
-        return text.replace(&source.to_string(), &ours);
-    }
-    let Some(source) = source.downcast_ref::<ParseIntError>() else {
-        return text;
-    };
-    let ours = match source.kind() {
-        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
-            format!("'{value}' is out of all bounds")
-        }
-        // Rust's own enumeration, to which more may be added.
-        _ => format!("'{value}' is not a number"),
-    };
-    text.replace(&source.to_string(), &ours)
-}
-
-/// Clap's `101 is not in 1..=100`.
-fn range_in_words(text: &str) -> Option<String> {
-    let (_, bounds) = text.split_once(" is not in ")?;
-    let (least, most) = bounds.split_once("..=")?;
-    Some(format!("it has to be between {least} and {most}"))
 }
 
 /// The exit status, unless something could not be written to stdout.
@@ -190,18 +149,13 @@ fn if_written(console: &Console, status: ExitStatus) -> Result<ExitStatus, Fault
     })
 }
 
-fn execute(
-    cli: &Cli,
-    arguments: &[OsString],
-    clock: &Clock,
-    console: &Console,
-) -> Result<ExitStatus, Fault> {
-    match &cli.command {
+fn execute(invocation: &Invocation, clock: &Clock, console: &Console) -> Result<ExitStatus, Fault> {
+    match &invocation.cli.command {
         Command::Snap(args) => run_job(
             &JobSettings::of_snap(args)?,
             &args.root,
             &args.job,
-            arguments,
+            invocation,
             clock,
             console,
         ),
@@ -209,13 +163,13 @@ fn execute(
             &JobSettings::of_clean(args)?,
             &args.root,
             &args.job,
-            arguments,
+            invocation,
             clock,
             console,
         ),
         Command::Status(args) => {
             let settings = StatusSettings::read(args)?;
-            let connection = connection(&args.root, arguments, console)?;
+            let connection = connection(&args.root, invocation, console)?;
             let now = clock.now();
             block_on(async {
                 let trust = connection.options.trust.clone();
@@ -230,7 +184,7 @@ fn execute(
                 Ok(status.exit_status())
             })
         }
-        Command::Check(args) => further::check(args, arguments, console),
+        Command::Check(args) => further::check(args, invocation, console),
         Command::Setup(args) => further::setup(args, console),
         Command::Fingerprint(args) => further::fingerprint(args, console),
         #[cfg(feature = "demo")]
@@ -256,19 +210,24 @@ fn execute(
     }
 }
 
+/// Reads how to connect, and says what is wrong with the way the options were given.
 fn connection(
     root: &RootArgs,
-    arguments: &[OsString],
+    invocation: &Invocation,
     console: &Console,
 ) -> Result<Connection, Fault> {
+    let connection = read_connection(root, invocation)?;
+    for notice in invocation.notices.iter().chain(&connection.notices) {
+        console.notice(&format!("WARNING: {}", notice.message), root.shows_debug());
+    }
+    Ok(connection)
+}
+
+fn read_connection(root: &RootArgs, invocation: &Invocation) -> Result<Connection, Fault> {
     if root.shows_debug() {
         logging::show_debug();
     }
-    let connection = Connection::read(root, arguments, &Environment::of_process())?;
-    for notice in &connection.notices {
-        console.error(&format!("WARNING: {notice}"));
-    }
-    Ok(connection)
+    Connection::read(root, &invocation.typed, &Environment::of_process())
 }
 
 /// How long the lock of a run is held for a report that is not read. Then the next run may begin.
@@ -278,11 +237,11 @@ fn run_job(
     settings: &JobSettings,
     root: &RootArgs,
     job: &JobArgs,
-    arguments: &[OsString],
+    invocation: &Invocation,
     clock: &Clock,
     console: &Console,
 ) -> Result<ExitStatus, Fault> {
-    let connection = connection(root, arguments, console)?;
+    let connection = connection(root, invocation, console)?;
     let console = console.with_bar(!settings.dry_run && !settings.debug);
     further::tell_zone(&clock.now(), &console);
     block_on(async {
@@ -396,11 +355,4 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Resul
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_short_way_to_the_version_says_what_the_parser_says() {
-        assert_eq!(crate::args::command().render_version(), VERSION_LINE);
-    }
-}
+mod tests;

@@ -12,7 +12,9 @@ use crate::response_file::{self, Problem};
 
 /// The arguments in a parameter file with this content, files that it names left as they are.
 pub fn arguments(content: &[u8]) -> Result<Vec<String>, Problem> {
-    response_file::decode(content.to_vec()).and_then(|text| response_file::split(&text))
+    let text = response_file::decode(content.to_vec())?;
+    let words = response_file::split(&text)?.into_iter();
+    Ok(words.map(|(_, word)| word).collect())
 }
 
 /// The password in a password file with this content, and whether it stood there in plain text.

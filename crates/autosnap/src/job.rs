@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autosnap_core::event::{Event, GuestEnd, Header, Interruption};
-use autosnap_core::guest::{Guest, Vmid};
+use autosnap_core::guest::{Guest, GuestStatus, Vmid};
 use autosnap_core::name::SnapName;
 use autosnap_core::plan::{
     self, Action, Creation, Decision, GuestPlan, Locked, Plan, Reading, Refusal, Request, Skip,
@@ -27,7 +27,7 @@ use crate::events::Events;
 use crate::fault::Fault;
 use crate::hook::Phase;
 use crate::inventory;
-use crate::settings::{Job, JobSettings};
+use crate::settings::{GuestStates, Job, JobSettings};
 use crate::stop::Stop;
 
 /// The oldest version of PVE whose storages have figures that can be held against a limit.
@@ -277,7 +277,7 @@ pub(crate) fn header(settings: &JobSettings, version: &str) -> Header {
             with_ram,
             only_running,
         } => (with_ram, only_running),
-        Job::Clean => (false, false),
+        Job::Clean => (false, settings.clean_states == GuestStates::Running),
     };
     Header {
         command: settings.command(),
@@ -370,6 +370,8 @@ async fn plan_all(
         request: &request,
         inventory,
         unresolved: &selected.unresolved,
+        clean_only_running: settings.job == Job::Clean
+            && settings.clean_states == GuestStates::Running,
         shared_storages: inventory.storages.iter().any(|storage| storage.shared),
     };
     let readings = inventory::side_by_side(settings.limits.total, selected.guests, async |guest| {
@@ -409,6 +411,8 @@ struct Reader<'a> {
     inventory: &'a Inventory,
     /// The guests that an exclusion may mean.
     unresolved: &'a BTreeMap<Vmid, String>,
+    /// Leave out guests that are not running, in a `clean`.
+    clean_only_running: bool,
     /// There are storages whose guests count for a limit of their own.
     shared_storages: bool,
 }
@@ -426,7 +430,7 @@ impl Reader<'_> {
         }
         let refreshed = tokio::time::timeout(READ_LIMIT, self.refresh_status(&mut guest)).await;
         let decision = match refreshed {
-            Ok(Ok(())) if !plan::leaves_out(&guest, self.request) => return self.read(guest).await,
+            Ok(Ok(())) if !self.leaves_out(&guest) => return self.read(guest).await,
             Ok(Ok(())) => Decision::Skip(Skip::NotRunning),
             Ok(Err(error)) if engine::concerns_all(&error) => return Err(error),
             Ok(Err(error)) => unreadable(error.to_string()),
@@ -435,9 +439,19 @@ impl Reader<'_> {
         Ok((guest, Err(decision)))
     }
 
+    /// Whether `--only-running` leaves the guest out.
+    fn leaves_out(&self, guest: &Guest) -> bool {
+        let by_clean = self.clean_only_running && guest.status != GuestStatus::Running;
+        by_clean || plan::leaves_out(guest, self.request)
+    }
+
     /// What needs no reading. A guest that an exclusion may mean is not even asked whether it runs.
     fn screen(&self, guest: &Guest) -> Option<Decision> {
         let decision = plan::screen(guest, self.request, self.inventory);
+        let decision = decision.or_else(|| {
+            let is_left_out = self.leaves_out(guest);
+            is_left_out.then_some(Decision::Skip(Skip::NotRunning))
+        });
         let would_be_asked = matches!(decision, None | Some(Decision::Skip(Skip::NotRunning)));
         match self.unresolved.get(&guest.vmid) {
             Some(exclusion) if would_be_asked => Some(unreadable(plan::may_be_excluded(exclusion))),

@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::line::{Line, Origin, Word};
+
 /// How deep files may name files, for the case that one is reached under ever new names.
 const DEPTH_LIMIT: usize = 16;
 /// How many arguments files may hold together. Files that name others twice multiply.
@@ -91,16 +93,14 @@ impl fmt::Display for NamedBy<'_> {
 /// Replaces every `@FILE` in `arguments`, which do not include the program's name, by what the file holds.
 ///
 /// Arguments that are not Unicode are passed on as they are.
-pub fn expand(
-    arguments: impl Iterator<Item = OsString>,
-) -> Result<Vec<OsString>, ResponseFileError> {
+pub fn expand(arguments: impl Iterator<Item = OsString>) -> Result<Line, ResponseFileError> {
     let mut expansion = Expansion::default();
     let mut only_values = false;
     for argument in arguments {
         only_values |= argument == "--";
         match argument.to_str() {
-            Some(text) if !only_values => expansion.add(text)?,
-            Some(_) | None => expansion.result.push(argument),
+            Some(text) if !only_values => expansion.add(text, Origin::TYPED)?,
+            Some(_) | None => expansion.push(argument, Origin::TYPED),
         }
     }
     Ok(expansion.result)
@@ -114,23 +114,27 @@ struct Open {
 
 #[derive(Default)]
 struct Expansion {
-    result: Vec<OsString>,
+    result: Line,
     chain: Vec<Open>,
     /// How many arguments were read, those that name files included: a file without any other still costs time.
     read: usize,
 }
 
 impl Expansion {
-    fn add(&mut self, argument: &str) -> Result<(), ResponseFileError> {
+    fn add(&mut self, argument: &str, origin: Origin) -> Result<(), ResponseFileError> {
         match argument.strip_prefix('@') {
             Some(path) if !path.is_empty() && !self.is_selection(argument) => {
-                self.add_file(Path::new(path))
+                self.add_file(Path::new(path), origin)
             }
             Some(_) | None => {
-                self.result.push(argument.into());
+                self.push(argument.into(), origin);
                 Ok(())
             }
         }
+    }
+
+    fn push(&mut self, text: OsString, origin: Origin) {
+        self.result.words.push(Word { text, origin });
     }
 
     /// Whether `argument` is what `--vmid`, the argument before it, expects. Other words remain files, for `--vmid @FILE`
@@ -146,17 +150,18 @@ impl Expansion {
             || ["@all-", "@node-", "@pool-", "@tag-"]
                 .iter()
                 .any(|prefix| first_term.starts_with(prefix));
-        selects && self.result.last().is_some_and(|last| last == "--vmid")
+        let before = self.result.words.last();
+        selects && before.is_some_and(|word| word.text == "--vmid")
     }
 
-    fn add_file(&mut self, path: &Path) -> Result<(), ResponseFileError> {
+    fn add_file(&mut self, path: &Path, named_at: Origin) -> Result<(), ResponseFileError> {
         let real = self
             .check(path)
             .map_err(|problem| self.error(path, problem))?;
-        let lines = read(&real)
+        let words = read(&real)
             .and_then(|text| split(&text))
             .map_err(|problem| self.error(path, problem))?;
-        self.read += lines.len();
+        self.read += words.len();
         if self.read > ARGUMENT_LIMIT {
             return Err(self.error(path, Problem::TooMany));
         }
@@ -164,8 +169,9 @@ impl Expansion {
             path: path.to_owned(),
             real,
         });
-        for argument in lines {
-            self.add(&argument)?;
+        let start = self.result.open(path, named_at);
+        for (line, word) in words {
+            self.add(&word, start.at_line(line))?;
         }
         self.chain.pop();
         Ok(())
@@ -231,7 +237,8 @@ pub(crate) fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
         .ok_or(Problem::NotText)
 }
 
-pub(crate) fn split(text: &str) -> Result<Vec<String>, Problem> {
+/// The arguments, each with the number of its line, counted from one.
+pub(crate) fn split(text: &str) -> Result<Vec<(usize, String)>, Problem> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut arguments = Vec::new();
     for (index, line) in text
@@ -240,8 +247,10 @@ pub(crate) fn split(text: &str) -> Result<Vec<String>, Problem> {
         .enumerate()
         .filter(|(_, line)| !line.starts_with('#'))
     {
-        split_line(line, &mut arguments)
-            .map_err(|OpenQuote| Problem::OpenQuote { line: index + 1 })?;
+        let number = index + 1;
+        let mut words = Vec::new();
+        split_line(line, &mut words).map_err(|OpenQuote| Problem::OpenQuote { line: number })?;
+        arguments.extend(words.into_iter().map(|word| (number, word)));
     }
     Ok(arguments)
 }

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
+use crate::notice::Notice;
 use crate::password_file::{self, PasswordFileError};
 
 /// The variable with an API token.
@@ -87,8 +88,8 @@ pub enum Secret {
 pub struct Resolved {
     /// What to log in with.
     pub secret: Secret,
-    /// Sentences for the user, without a secret in them.
-    pub notices: Vec<String>,
+    /// What the user should know, without a secret in it.
+    pub notices: Vec<Notice>,
     /// Where a password that was just typed is to be stored, once it has proved right.
     pub to_store: Option<PathBuf>,
 }
@@ -152,7 +153,7 @@ pub fn resolve(request: &Request<'_>, environment: &Environment) -> Result<Resol
 struct Search<'a> {
     request: &'a Request<'a>,
     environment: &'a Environment,
-    notices: Vec<String>,
+    notices: Vec<Notice>,
     to_store: Option<PathBuf>,
 }
 
@@ -230,9 +231,9 @@ impl Search<'_> {
                 .is_some_and(|argument| argument.contains(value))
         };
         if self.request.arguments.iter().any(shows) {
-            self.notices.push(format!(
+            self.notices.push(Notice::warning("secret-on-command-line", format!(
                 "the {what} on the command line can be seen by every user of this machine; use --{option}=file:PATH instead"
-            ));
+            )));
         }
         Ok(value.into())
     }
@@ -241,8 +242,9 @@ impl Search<'_> {
         let stored = password_file::read(path)?;
         if stored.others_can_read && !self.is_credential(path) {
             let path = path.display();
-            self.notices.push(format!(
-                "secret file {path} can be read by other users; run: chmod 600 '{path}'"
+            self.notices.push(Notice::warning(
+                "readable-secret-file",
+                format!("secret file {path} can be read by other users; run: chmod 600 '{path}'"),
             ));
         }
         Ok(stored.password)

@@ -19,6 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::args::{CleanArgs, HookFailure, JobArgs, RootArgs, SnapArgs, StatusArgs, StatusOutput};
 use crate::fault::Fault;
 use crate::hook::{self, Hook};
+use crate::notice::Notice;
 use crate::password_file::{self, PasswordFileError};
 use crate::secret_source::{self, Environment, Secret};
 
@@ -49,6 +50,8 @@ pub struct JobSettings {
     pub hook: Option<Hook>,
     /// What a no of the hook means.
     pub hook_failure: HookFailure,
+    /// Which guests a `clean` works on; a `snap` has this in its [`Job`].
+    pub clean_states: GuestStates,
     /// How much runs at once.
     pub limits: Limits,
     /// How long to wait for each task.
@@ -81,6 +84,15 @@ pub enum Job {
     Clean,
 }
 
+/// The states in which guests are worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuestStates {
+    /// All.
+    Any,
+    /// Only guests that are running (`--only-running`).
+    Running,
+}
+
 /// `status`, as it is meant.
 #[derive(Debug, Clone)]
 pub struct StatusSettings {
@@ -94,6 +106,8 @@ pub struct StatusSettings {
     pub output: StatusOutput,
     /// How many guests are asked at once.
     pub reads_at_once: usize,
+    /// Leave out guests that are not running.
+    pub only_running: bool,
 }
 
 /// A connection to be made, and what the user should know about the way its secret came.
@@ -101,8 +115,8 @@ pub struct StatusSettings {
 pub struct Connection {
     /// For the client.
     pub options: ClientOptions,
-    /// Sentences for the user.
-    pub notices: Vec<String>,
+    /// What the user should know about it.
+    pub notices: Vec<Notice>,
     /// A password that was typed, to be stored when it has proved right.
     pub to_store: Option<NewPassword>,
 }
@@ -137,6 +151,7 @@ impl JobSettings {
             max_percent_storage: StorageLimit::default(),
             hook: None,
             hook_failure: HookFailure::Ignore,
+            clean_states: GuestStates::Any,
             limits: Limits::default(),
             timeout: Duration::from_secs(30),
             force_remove: false,
@@ -163,7 +178,15 @@ impl JobSettings {
             Fault::usage("clean needs --keep, the number of snapshots that stay")
                 .hint("--keep=0 removes all snapshots of the label")
         })?;
-        Self::read(Job::Clean, keep, &args.root, &args.job)
+        let settings = Self::read(Job::Clean, keep, &args.root, &args.job)?;
+        Ok(Self {
+            clean_states: if args.only_running {
+                GuestStates::Running
+            } else {
+                GuestStates::Any
+            },
+            ..settings
+        })
     }
 
     fn read(job: Job, keep: u32, root: &RootArgs, args: &JobArgs) -> Result<Self, Fault> {
@@ -224,6 +247,7 @@ impl StatusSettings {
             format: read_format(&args.root)?,
             output: args.output,
             reads_at_once: read_limits(&args.root).total,
+            only_running: args.only_running,
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use autosnap_core::guest::Guest;
+use autosnap_core::guest::{Guest, GuestStatus};
 use autosnap_core::name::{self, TimestampFormat};
 use autosnap_core::outcome::ExitStatus;
 use autosnap_core::select::SelectionWarning;
@@ -98,6 +98,9 @@ pub async fn read(
             inventory.unlisted_reason(guest).unwrap_or_default()
         )
     }));
+    let online = online
+        .into_iter()
+        .filter(|guest| !settings.only_running || guest.status == GuestStatus::Running);
     let listings = inventory::side_by_side(settings.reads_at_once, online, async |guest: Guest| {
         match inventory::readable_snapshots(client, &guest).await {
             Ok((snapshots, unreadable)) => {

@@ -9,7 +9,7 @@ use clap::CommandFactory;
 use super::Cli;
 
 /// The commands that share parameter files.
-const SHARING: [&str; 5] = ["snap", "clean", "status", "check", "fingerprint"];
+pub(super) const SHARING: [&str; 5] = ["snap", "clean", "status", "check", "fingerprint"];
 
 /// The definition of the command line. Each command that works on the cluster also takes, and
 /// leaves unused, the options of the others, so that one parameter file serves them all; those are

@@ -6,6 +6,8 @@ use std::fmt;
 use autosnap_core::guest::{Guest, GuestKind, Vmid};
 use autosnap_core::storage::{StorageLimit, UncheckedStorage};
 
+use crate::notice::Notice;
+
 /// How what a login lacks is granted. A program may run what is told as a command; whether it is the
 /// other one that is needed only a person can tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +160,8 @@ pub enum Finding {
     TimestampFormat(String),
     /// The hook could not be called.
     InvalidHook(String),
+    /// Something about the options and files of this machine.
+    Local(Notice),
     /// The guest's node is off.
     NodeOffline(GuestRef),
     /// The guest could not be read.
@@ -282,6 +286,7 @@ impl Finding {
             | Self::LimitNotChecked { .. } => Severity::Warning,
             Self::Template(_) | Self::BlocksMigration(_) | Self::Replicated(_) => Severity::Note,
             Self::MissingPrivilege { severity, .. } => *severity,
+            Self::Local(notice) => notice.severity(),
         }
     }
 
@@ -305,6 +310,7 @@ impl Finding {
             Self::InvalidName(_) => "invalid-name",
             Self::TimestampFormat(_) => "timestamp-format",
             Self::InvalidHook(_) => "invalid-hook",
+            Self::Local(notice) => notice.kind,
             Self::NodeOffline(_) => "node-offline",
             Self::NodeSilent(_) => "node-silent",
             Self::Unreadable { .. } => "unreadable",
@@ -352,6 +358,7 @@ impl Finding {
             | Self::TimestampFormat(_)
             | Self::InvalidHook(_)
             | Self::NodeSilent(_)
+            | Self::Local(_)
             | Self::Storage { .. }
             | Self::LimitNotChecked { .. }
             | Self::BlocksMigration(_)
@@ -391,6 +398,7 @@ impl Finding {
             | Self::InvalidName(_)
             | Self::TimestampFormat(_)
             | Self::InvalidHook(_)
+            | Self::Local(_)
             | Self::NothingSelected
             | Self::EmptyTerm(_)
             | Self::NodeSilent(_)

@@ -48,6 +48,7 @@ impl fmt::Display for Finding {
             Self::RequiredGuestSkipped { guest, why } => {
                 write!(out, "{guest}: would be skipped, which --strict counts as a failure: {why}")
             }
+            Self::Local(notice) => out.write_str(&notice.message),
             Self::NodeOffline(guest) => {
                 write!(out, "{guest}: the node is offline or not reachable")
             }
@@ -184,6 +185,7 @@ impl Finding {
             | Self::InvalidName(_)
             | Self::TimestampFormat(_)
             | Self::InvalidHook(_)
+            | Self::Local(_)
             | Self::NodeOffline(_)
             | Self::Unreadable { .. }
             | Self::Template(_)
@@ -228,6 +230,7 @@ impl Finding {
             | Self::InvalidName(_)
             | Self::TimestampFormat(_)
             | Self::InvalidHook(_)
+            | Self::Local(_)
             | Self::NodeOffline(_)
             | Self::NodeSilent(_)
             | Self::Unreadable { .. }

@@ -2,20 +2,20 @@
 //! The commands around the job (`check`, `setup`, `fingerprint`), and what surrounds a run: the
 //! lock against overlapping ones, the notices about unchecked certificates and unknown time zones.
 
-use std::ffi::{OsStr, OsString};
-use std::io::{self, IsTerminal};
+use std::ffi::OsStr;
 
 use autosnap_core::outcome::ExitStatus;
 use jiff::Zoned;
 use pve_client::{Client, Endpoint, Trust};
 
-use super::{block_on, connection};
+use super::{Invocation, block_on, read_connection};
 use crate::args::{CheckArgs, FingerprintArgs, JobArgs, RootArgs, SetupArgs};
 use crate::fault::Fault;
+use crate::notice::Notice;
 use crate::overlap::{Entry, Held, Overlap};
 use crate::report::{self, Console};
 use crate::settings::{Connection, JobSettings, NewPassword};
-use crate::{check, fingerprint, logging, setup};
+use crate::{args, check, fingerprint, logging, setup};
 
 /// Whether a run may go on.
 pub(super) enum Way {
@@ -32,19 +32,38 @@ pub(super) enum Way {
 /// `check`.
 pub(super) fn check(
     args: &CheckArgs,
-    arguments: &[OsString],
+    invocation: &Invocation,
     console: &Console,
 ) -> Result<ExitStatus, Fault> {
     let settings = check::Settings::read(args)?;
-    let connection = connection(&args.root, arguments, console)?;
+    let connection = read_connection(&args.root, invocation)?;
+    let notices = [
+        invocation.notices.clone(),
+        connection.notices,
+        unused_options(invocation),
+    ];
     block_on(async {
-        let report = check::run(&settings, connection.options).await?;
+        let mut report = check::run(&settings, connection.options).await?;
+        report.add(notices.concat());
         if report.reading.cluster.is_some() {
             store(connection.to_store.as_ref(), console);
         }
         report::print_check(console, &report, args.output)?;
         Ok(report.exit_status())
     })
+}
+
+/// What parameter files set for other commands than the one they are used with.
+fn unused_options(invocation: &Invocation) -> Vec<Notice> {
+    let unused = ["clean", "status"].into_iter().filter_map(|command| {
+        let options = args::unused(command, &invocation.in_files);
+        (!options.is_empty()).then(|| {
+            let options = options.join(", ");
+            let text = format!("{command} with this parameter file does not use {options}");
+            Notice::note("unused-options", text)
+        })
+    });
+    unused.collect()
 }
 
 /// `setup`. The file is written first: lines that speak of it are printed only if it is there.
@@ -156,7 +175,7 @@ fn store(new: Option<&NewPassword>, console: &Console) {
 
 /// Says what accepting any certificate means, to somebody who is there to read it.
 pub(super) fn tell_trust(trust: &Trust, client: &Client, root: &RootArgs, console: &Console) {
-    let somebody_reads = root.shows_debug() || io::stderr().is_terminal();
+    let somebody_reads = console.takes_notices(root.shows_debug());
     let endpoint = client.current_endpoint();
     let shown = client.peer_fingerprint();
     if let Some(text) = fingerprint::notice(trust, shown, &endpoint, somebody_reads) {

@@ -14,6 +14,7 @@ use clap::FromArgMatches;
 use pve_client::Client;
 
 use crate::args::{self, Cli, Command, RootArgs};
+use crate::line::{Line, Origin, Word};
 use crate::secret_source::Environment;
 use crate::settings::Connection;
 use crate::{inventory, normalize, response_file};
@@ -99,17 +100,27 @@ fn patience() -> Duration {
     told.map_or(PATIENCE, Duration::from_millis)
 }
 
+/// The line with a command that takes all options, in front of the one that is on it.
+fn with_command(mut line: Line) -> Line {
+    let command = Word {
+        text: OsString::from("check"),
+        origin: Origin::TYPED,
+    };
+    line.words.insert(0, command);
+    line
+}
+
 /// The options of the connection and the selection, as far as the line is written.
 fn root(line: &[OsString]) -> Option<RootArgs> {
     if std::env::var_os(OFFLINE_VARIABLE).is_some_and(|value| !value.is_empty()) {
         return None;
     }
     // The command that needs no more than a host and takes the options of all others.
-    let command = std::iter::once(OsString::from("fingerprint"));
     let expanded = response_file::expand(line.iter().cloned()).ok()?;
     let definition = args::command();
-    let normalized = normalize::normalize(&definition, command.chain(expanded).collect());
+    let normalized = normalize::normalize(&definition, &with_command(expanded)).ok()?;
     let options = normalized
+        .texts()
         .into_iter()
         .skip(1)
         .filter(|word| word.to_str().is_some_and(|word| word.starts_with('-')));

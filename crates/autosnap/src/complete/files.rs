@@ -67,11 +67,12 @@ pub(super) fn values(option: &str) -> Vec<(String, String)> {
 fn read(path: &std::path::Path) -> Vec<OsString> {
     let mut argument = OsString::from("@");
     argument.push(path);
-    let Ok(arguments) = response_file::expand(std::iter::once(argument)) else {
+    let typed = [OsString::from("snap"), argument];
+    let Ok(line) = response_file::expand(typed.into_iter()) else {
         return Vec::new();
     };
-    let command = std::iter::once(OsString::from("snap"));
-    normalize::normalize(&args::command(), command.chain(arguments).collect())
+    let normalized = normalize::normalize(&args::command(), &line);
+    normalized.map_or_else(|_| Vec::new(), |normalized| normalized.texts())
 }
 
 fn job_files() -> Vec<PathBuf> {

@@ -23,7 +23,8 @@ fn commands_are_offered_wherever_one_is_missing() {
 fn options_are_offered_once() {
     check("snap --max-parallel-per-n", "--max-parallel-per-node");
     check("snap --max-parallel-per-node=2 --max-parallel-per-n", "");
-    check("clean --only", "");
+    check("clean --only", "--only-running");
+    check("clean --stat", "");
     check("--vers", "--version");
 }
 

@@ -109,6 +109,19 @@ impl Console {
         }
     }
 
+    /// Writes one line for people: at a terminal, to the journal, and anywhere with `--debug`. A
+    /// program that succeeds unattended leaves stderr empty, as cron mails whatever stands there.
+    pub fn notice(&self, line: &str, debug: bool) {
+        if self.takes_notices(debug) {
+            self.error(line);
+        }
+    }
+
+    /// Whether notices are written.
+    pub fn takes_notices(&self, debug: bool) -> bool {
+        debug || self.leads_to_journal() || io::stderr().is_terminal()
+    }
+
     /// Sends an entry to the journal, or writes its line to stderr if that does not take it.
     pub(super) fn tell(&self, entry: &Entry) {
         let sent = |journal: &Journal| journal.send(entry);

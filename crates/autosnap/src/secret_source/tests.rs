@@ -20,7 +20,8 @@ fn check(request: Request<'_>, environment: &Environment, expected: (&str, &str)
     assert_eq!(told(&resolved.secret), expected);
     let printed = format!("{resolved:?}");
     assert!(!printed.contains(expected.1), "{printed}");
-    resolved.notices
+    let notices = resolved.notices.into_iter();
+    notices.map(|notice| notice.message).collect()
 }
 
 #[track_caller]
@@ -336,7 +337,7 @@ fn a_credential_of_systemd_is_not_complained_of() {
     };
     assert_eq!(
         resolve(&request, &environment).unwrap().notices,
-        Vec::<String>::new()
+        Vec::<Notice>::new()
     );
     let elsewhere = Environment::default();
     assert_eq!(resolve(&request, &elsewhere).unwrap().notices.len(), 1);

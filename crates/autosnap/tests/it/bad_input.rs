@@ -121,7 +121,11 @@ fn what_is_no_number_is_told_in_plain_words() {
             "--vmid=100",
             "snap",
             "--label=daily",
-            "--keep=1",
+            if option.starts_with("--keep") {
+                "--debug"
+            } else {
+                "--keep=1"
+            },
             option,
         ]);
         output.assert_status(2).assert_err(told);

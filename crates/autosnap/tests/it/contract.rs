@@ -55,8 +55,6 @@ fn a_crontab_line_of_the_c_sharp_tool_works_unchanged() {
     VM execution <time>
     ----- 2 snapshots created, 2 removed; guests: 2 done, 0 skipped, 0 failed -----
     Total execution <time>
-    --- stderr ---
-    WARNING: the password on the command line can be seen by every user of this machine; use --password=file:PATH instead
     "#);
     assert_snapshot!(lab.changes().join("\n"), @r#"
     create 100 autodaily<now>

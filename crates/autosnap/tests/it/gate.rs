@@ -70,12 +70,22 @@ impl Gate {
         words: &str,
         mut command: Command,
     ) -> Run<'a> {
-        let mut child = command
-            .arg(format!("--host={}", lab.host()))
+        let typed: Vec<&str> = sign_on
+            .split_whitespace()
+            .chain(words.split_whitespace())
+            .collect();
+        let own = [
+            format!("--host={}", lab.host()),
             // A test that forgets to let a hook go on fails instead of hanging.
-            .arg("--hook-timeout=30")
-            .args(sign_on.split_whitespace())
-            .args(words.split_whitespace())
+            "--hook-timeout=30".to_owned(),
+        ];
+        let is_typed = |own: &String| {
+            let name = own.split('=').next();
+            typed.iter().any(|word| word.split('=').next() == name)
+        };
+        let mut child = command
+            .args(own.iter().filter(|own| !is_typed(own)))
+            .args(&typed)
             .arg(format!("--script={}", self.script.display()))
             .stderr(Stdio::piped())
             .spawn()

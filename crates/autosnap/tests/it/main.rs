@@ -10,6 +10,7 @@ mod answers;
 mod bad_input;
 #[cfg(target_os = "linux")]
 mod clock;
+mod command_line;
 mod contract;
 mod gate;
 mod harness;

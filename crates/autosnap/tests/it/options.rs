@@ -52,16 +52,16 @@ fn options_are_accepted_on_either_side_and_in_every_spelling() {
         "--vmid 100 --timeout 60 snap --label daily --keep 2 --dry-run --state true",
         "--vmid:100 --timeout:60 snap --label:daily --keep:2 --dry-run:true --state:True",
         "--dry-run --state --keep 2 snap --label daily --timeout=60 --vmid:100",
-        "--vmid=100 --timeout=60 snap --label=daily --keep=2 --dry-run --state false --state",
+        "--vmid=100 --timeout=60 snap --label=daily --keep=2 --dry-run --state true --state",
     ] {
         assert_eq!(lab().run(words), expected, "{words}");
     }
 }
 
 #[test]
-fn the_last_one_of_an_option_wins() {
+fn the_same_value_twice_is_no_conflict() {
     let lab = lab();
-    lab.run("--vmid=999 --keep=1 --vmid=100 clean --keep=9 --label=weekly --label=daily --keep=2 --dry-run --dry-run=false")
+    lab.run("--vmid=100 --keep=2 --vmid:100 clean --keep 2 --label=daily --label=daily")
         .assert_status(0);
     assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
 }
@@ -79,7 +79,7 @@ fn one_parameter_file_serves_all_commands() {
     let lab = lab();
     lab.file(
         "all.conf",
-        "--vmid=100 --label=daily --keep=2 --state --only-running",
+        "--vmid=100 --label=daily --keep=2 --state --only-running --max-parallel-ram=2",
     );
     for command in ["status", "clean", "snap"] {
         lab.run(&format!("@all.conf {command}")).assert_status(0);
@@ -146,9 +146,16 @@ fn password_files_of_every_age_are_read() {
 fn a_secret_file_that_others_can_read_is_told() {
     let lab = lab();
     lab.file("password", "example-backup");
-    log_in(&lab, "--username=backup@pve --password=file:password")
+    let login = "--username=backup@pve --password=file:password";
+    let output = log_in(&lab, login);
+    output.assert_status(0);
+    assert_eq!(output.stderr, "", "cron would mail it");
+    log_in(&lab, &format!("{login} --debug"))
         .assert_status(0)
         .assert_err("can be read by other users; run: chmod 600 'password'");
+    let host = format!("--host={}", lab.host());
+    lab.bare([&host, "check"].into_iter().chain(login.split(' ')))
+        .assert_out("can be read by other users; run: chmod 600 'password'");
 }
 
 #[test]
@@ -262,9 +269,10 @@ fn values_have_the_ranges_of_the_c_sharp_tool() {
         ("--max-perc-storage", ["1", "100"], ["0", "101"]),
         ("--max-parallel", ["1", "50"], ["0", "51"]),
     ] {
+        let keep = if option == "--keep" { "" } else { "--keep=1" };
         let run = |value: &str| {
             lab.run(&format!(
-                "--vmid=100 snap --label=x --keep=1 --dry-run {option}={value}"
+                "--vmid=100 snap --label=x {keep} --dry-run {option}={value}"
             ))
         };
         for value in accepted {

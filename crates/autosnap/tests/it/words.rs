@@ -208,7 +208,7 @@ fn a_comment_behind_an_option_is_explained() {
     );
     lab.run("@p.conf snap --dry-run")
         .assert_status(2)
-        .assert_err("unexpected argument '#' found")
+        .assert_err("unexpected argument in line 2 of p.conf")
         .assert_err("a comment is a line of its own that begins with #");
 }
 

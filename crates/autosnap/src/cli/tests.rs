@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Command lines through the whole parser.
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory;
+use proptest::prelude::*;
+
+use super::*;
+use crate::args::{Usage, usage};
+
+#[test]
+fn the_short_way_to_the_version_says_what_the_parser_says() {
+    assert_eq!(crate::args::command().render_version(), VERSION_LINE);
+}
+
+/// What snap, clean, status and fingerprint do with each option: `x` uses it, `-` has no use for it
+/// and accepts it as the C# tool does, `.` refuses it when it was typed. `check` takes everything.
+const USES: [(&str, &str); 35] = [
+    ("api_token", "xxx."),
+    ("ca_file", "xxx."),
+    ("debug", "xxxx"),
+    ("dry_run", "xxxx"),
+    ("fingerprint", "xxx."),
+    ("force_remove", "xx.."),
+    ("hook_failure", "xx.."),
+    ("hook_timeout", "xx.."),
+    ("host", "xxxx"),
+    ("keep", "xx.."),
+    ("label", "xxx."),
+    ("log_level", "xxxx"),
+    ("max_parallel", "xxx."),
+    ("max_parallel_per_node", "xx.."),
+    ("max_parallel_per_storage", "xx.."),
+    ("max_parallel_ram", "x..."),
+    ("max_perc_storage", "x--."),
+    ("on_overlap", "xx.."),
+    ("only_running", "xxx."),
+    ("output", "xxx."),
+    ("overlap_timeout", "xx.."),
+    ("password", "xxx."),
+    ("removal_budget", "xx.."),
+    ("retry_stuck_removal", "xx.."),
+    ("script", "xx.."),
+    ("state", "x..."),
+    ("timeout", "xx-."),
+    ("timestamp_format", "xxx."),
+    ("username", "xxx."),
+    ("validate_certificate", "xxx."),
+    ("vmid", "xxx."),
+    ("wait_locked", "xx.."),
+    // Of `setup`, `demo` and nobody else.
+    ("path", "...."),
+    ("serve", "...."),
+    ("write", "...."),
+];
+
+/// D21: every option of every command is obeyed, refused, or listed as accepted. An option that is
+/// new belongs into the table.
+#[test]
+fn every_option_is_obeyed_or_refused_by_every_command() {
+    let columns = ["snap", "clean", "status", "fingerprint"];
+    for (id, row) in USES {
+        for (command, expected) in columns.iter().zip(row.chars()) {
+            let expected = match expected {
+                'x' => Usage::Used,
+                '-' => Usage::Accepted,
+                _ => Usage::Ignored,
+            };
+            assert_eq!(usage(command, id), expected, "{command} --{id}");
+        }
+        assert_eq!(usage("check", id), Usage::Used);
+    }
+    let definition = Cli::command();
+    let parts = definition.get_subcommands();
+    let parts =
+        parts.filter(|part| columns.contains(&part.get_name()) || part.get_name() == "check");
+    let defined: BTreeSet<String> = parts
+        .flat_map(clap::Command::get_arguments)
+        .map(|option| option.get_id().to_string())
+        .collect();
+    let listed = USES.map(|(id, _)| id.to_owned()).into();
+    let missing: Vec<_> = defined.difference(&listed).collect();
+    assert!(missing.is_empty(), "not in the table: {missing:?}");
+}
+
+/// Words of which a line of `snap` is made, and what can get into it.
+const WORDS: [&str; 30] = [
+    "snap",
+    "clean",
+    "--dry-run",
+    "--dry-run",
+    "--dry-run=false",
+    "--host=h",
+    "--host",
+    "h",
+    "--vmid=100",
+    "--vmid",
+    "100",
+    "--label=daily",
+    "--label",
+    "daily",
+    "--keep=2",
+    "--keep",
+    "2",
+    "--state",
+    "--script=x",
+    "--script",
+    "--timestamp-format",
+    "--wait-locked",
+    "--output",
+    "-o",
+    "--debug",
+    "true",
+    "false",
+    "",
+    "=",
+    "--",
+];
+
+/// A line of `snap` that works, in some order, with some words lost, damaged or put in.
+fn damaged_line() -> impl Strategy<Value = Vec<String>> {
+    let whole = [
+        "snap",
+        "--dry-run",
+        "--host=h",
+        "--vmid=1",
+        "--label=d",
+        "--keep=2",
+    ];
+    let split = [
+        "--host",
+        "h",
+        "snap",
+        "--vmid",
+        "1",
+        "--dry-run",
+        "--label",
+        "d",
+        "--keep",
+        "2",
+    ];
+    let base = prop_oneof![Just(whole.to_vec()), Just(split.to_vec())];
+    let lines = (
+        base,
+        prop::collection::vec(
+            (any::<prop::sample::Index>(), 0..4_u8, 0..WORDS.len()),
+            0..4,
+        ),
+    );
+    let lines = lines.prop_map(|(base, damages)| {
+        let mut words: Vec<String> = base.into_iter().map(ToOwned::to_owned).collect();
+        for (at, kind, word) in damages {
+            if words.is_empty() {
+                break;
+            }
+            let position = at.index(words.len());
+            match kind {
+                0 => _ = words.remove(position),
+                1 => words.insert(position, WORDS[word].to_owned()),
+                2 => words[position] = WORDS[word].to_owned(),
+                _ => words.rotate_left(position),
+            }
+        }
+        words
+    });
+    prop_oneof![lines.clone(), lines.prop_shuffle(),]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// D12: wherever the word `--dry-run` stands before `--`, nothing may be changed: the line is
+    /// refused, shows a help, or is a dry run.
+    #[test]
+    fn the_word_dry_run_is_never_lost(words in damaged_line()) {
+        let before = words.iter().take_while(|word| *word != "--");
+        let is_dry = before.into_iter().any(|word| word == "--dry-run");
+        let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+        if let Ok(Parsed::Run(invocation)) = parse(&arguments) {
+            let root = match &invocation.cli.command {
+                Command::Snap(args) => &args.root,
+                Command::Clean(args) => &args.root,
+                _ => return Ok(()),
+            };
+            prop_assert!(!is_dry || root.dry_run, "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The words of a command line, parameter files put in, each with the place where it is written.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// A word, and where it is written.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Word {
+    /// The word. It may be a secret, so it cannot be printed for debugging.
+    pub text: OsString,
+    /// Where it is written.
+    pub origin: Origin,
+}
+
+/// Where a word is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    source: usize,
+    line: usize,
+}
+
+impl Origin {
+    /// The command line itself.
+    pub const TYPED: Self = Self { source: 0, line: 0 };
+
+    /// The same source, another line of it, counted from one.
+    #[must_use]
+    pub fn at_line(self, line: usize) -> Self {
+        Self { line, ..self }
+    }
+
+    /// Whether the word was typed on the command line.
+    pub fn is_typed(self) -> bool {
+        self.source == 0
+    }
+
+    /// Whether both are written in the same file, or both on the command line. A file that is
+    /// included twice counts as two.
+    pub fn same_source(self, other: Self) -> bool {
+        self.source == other.source
+    }
+}
+
+/// A parameter file, and what includes it.
+#[derive(Debug, Clone)]
+struct Source {
+    path: PathBuf,
+    parent: usize,
+}
+
+/// A whole command line.
+#[derive(Clone, Default)]
+pub struct Line {
+    /// The words, without the name of the program.
+    pub words: Vec<Word>,
+    /// The parameter files in the order in which they were opened; the first has the number 1.
+    files: Vec<Source>,
+}
+
+impl Line {
+    /// A line without parameter files.
+    pub fn typed(words: impl IntoIterator<Item = OsString>) -> Self {
+        let words = words.into_iter().map(|text| Word {
+            text,
+            origin: Origin::TYPED,
+        });
+        Self {
+            words: words.collect(),
+            files: Vec::new(),
+        }
+    }
+
+    /// Notes that a file is opened, and returns the origin of its first line.
+    pub fn open(&mut self, path: &Path, included_from: Origin) -> Origin {
+        self.files.push(Source {
+            path: path.to_owned(),
+            parent: included_from.source,
+        });
+        Origin {
+            source: self.files.len(),
+            line: 1,
+        }
+    }
+
+    /// The parameter files, in the order in which they were opened.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
+    /// The file of an origin; `None` for the command line.
+    pub fn file(&self, origin: Origin) -> Option<&Path> {
+        let index = origin.source.checked_sub(1)?;
+        self.files.get(index).map(|file| file.path.as_path())
+    }
+
+    /// `line 3 of job.conf`; `None` for the command line.
+    pub fn place(&self, origin: Origin) -> Option<String> {
+        let file = self.file(origin)?;
+        Some(format!("line {} of {}", origin.line, file.display()))
+    }
+
+    /// Which of several places wins. The command line wins over every file, a file over those that
+    /// it includes, and of two files that are named side by side the later one.
+    pub fn winner(&self, origins: impl IntoIterator<Item = Origin>) -> Option<Origin> {
+        // The numbers of the files from the command line down, and an end greater than all of them:
+        // where one path is the beginning of the other, the outer source is the greater.
+        let key = |origin: &Origin| {
+            let mut path = vec![usize::MAX];
+            let mut source = origin.source;
+            while let Some(index) = source.checked_sub(1) {
+                path.push(source);
+                source = self.files.get(index).map_or(0, |file| file.parent);
+            }
+            path.reverse();
+            path
+        };
+        origins.into_iter().max_by_key(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outer_sources_win_and_later_files() {
+        let mut line = Line::typed([]);
+        let first = line.open(Path::new("first"), Origin::TYPED);
+        let inner = line.open(Path::new("inner"), first);
+        let second = line.open(Path::new("second"), Origin::TYPED);
+        for (origins, expected) in [
+            ([Origin::TYPED, second], Origin::TYPED),
+            ([second, Origin::TYPED], Origin::TYPED),
+            ([first, inner], first),
+            ([inner, second], second),
+            ([first, second], second),
+        ] {
+            assert_eq!(line.winner(origins), Some(expected), "{origins:?}");
+        }
+        assert_eq!(line.winner([]), None);
+        assert_eq!(line.place(inner.at_line(7)).unwrap(), "line 7 of inner");
+    }
+}

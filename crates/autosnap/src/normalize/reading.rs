@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Reads the words of a line: which are options with which values, and which is the command.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::iter::Peekable;
+
+use clap::{ArgAction, Command};
+
+use super::refusal::Refusal;
+use crate::line::{Line, Origin, Word};
+use crate::sensitive;
+
+/// How an option is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Alone, or with `true` or `false`.
+    Flag,
+    /// With a value.
+    Value,
+    /// Alone, or with a value behind `=`.
+    OptionalValue,
+}
+
+/// An option, whatever its spelling.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(super) id: String,
+    pub(crate) shape: Shape,
+}
+
+/// The options, by their spellings.
+pub(crate) type Options = HashMap<String, Known>;
+
+/// The option that changes nothing at all.
+pub(super) const DRY_RUN: &str = "dry_run";
+/// The options whose values are secrets.
+const SECRETS: [&str; 2] = ["api_token", "password"];
+
+/// An option as it was given.
+pub(super) struct Given {
+    /// The ID of its definition.
+    pub(super) id: String,
+    /// Its name as it was written.
+    pub(super) name: String,
+    pub(super) shape: Shape,
+    pub(super) value: Option<OsString>,
+    pub(super) origin: Origin,
+    /// Whether the value may be, or hold, a secret.
+    pub(super) sensitive: bool,
+    /// Whether a flag and its `true` or `false` are two words.
+    pub(super) separate: bool,
+    /// The word that follows instead of the value that is missing, if it is one of our own options.
+    pub(super) followed_by: Option<String>,
+}
+
+/// An option, or a word that is none.
+pub(super) enum Item {
+    Option(Given),
+    /// With whether it may be, or belong to, a secret.
+    Word(Word, bool),
+}
+
+/// A line that was read.
+#[derive(Default)]
+pub(super) struct Reading {
+    /// The command, with whether it may be a secret.
+    pub(super) command: Option<(Word, bool)>,
+    /// Everything else, in the order in which it was written.
+    pub(super) items: Vec<Item>,
+    /// The word that asks for help or the version, in the spelling that clap knows.
+    pub(super) help: Option<Word>,
+}
+
+impl Reading {
+    /// The options, as they were given.
+    pub(super) fn options(&self) -> impl Iterator<Item = &Given> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Option(given) => Some(given),
+            Item::Word(..) => None,
+        })
+    }
+
+    /// Refuses options without a value, and values that can only be a slip.
+    pub(super) fn check_values(&self, command: &Command) -> Result<(), Refusal> {
+        for given in self.options() {
+            if given.shape == Shape::Value && given.value.is_none() {
+                return Err(Refusal::MissingValue {
+                    option: display(command, given),
+                    followed_by: given.followed_by.clone(),
+                    origin: given.origin,
+                });
+            }
+            let is_false = given.value.as_deref().and_then(truth) == Some(false);
+            if given.id == DRY_RUN && given.separate && is_false {
+                return Err(Refusal::DryRunFalse);
+            }
+            let holds_secret = given.value.as_deref().is_some_and(sensitive::holds_secret);
+            if holds_secret && !is_secret(given) {
+                return Err(Refusal::SecretAsValue {
+                    option: given.name.clone(),
+                    origin: given.origin,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the value of the option is a secret.
+pub(super) fn is_secret(given: &Given) -> bool {
+    SECRETS.contains(&given.id.as_str())
+}
+
+/// `--label <LABEL>`, as clap writes it.
+fn display(command: &Command, given: &Given) -> String {
+    let mut arguments = command
+        .get_subcommands()
+        .flat_map(Command::get_arguments)
+        .filter(|argument| argument.get_id() == given.id.as_str());
+    let names = arguments.next().and_then(clap::Arg::get_value_names);
+    let names = names.into_iter().flatten().map(|name| format!(" <{name}>"));
+    format!("{}{}", given.name, names.collect::<String>())
+}
+
+/// Reads the words of a line.
+pub(super) fn read(command: &Command, options: &Options, line: &Line) -> Reading {
+    let mut reading = Reading::default();
+    // Whether a secret may go on in this word, as it does when a blank was not quoted.
+    let mut after_secret = false;
+    let mut rest = line.words.iter().peekable();
+    while let Some(word) = rest.next() {
+        let text = word.text.to_str().unwrap_or_default();
+        if text == "--" {
+            let values = std::iter::once(word).chain(rest);
+            let values = values.map(|word| Item::Word(word.clone(), after_secret || is_odd(word)));
+            reading.items.extend(values);
+            break;
+        }
+        if let Some(asked) = help_word(text) {
+            note_help(&mut reading, word, asked);
+            continue;
+        }
+        let (name, value) = split(text);
+        let Some(option) = options.get(name) else {
+            let sensitive = after_secret || is_odd(word);
+            after_secret |= sensitive::names_secret(text);
+            reading.items.push(Item::Word(word.clone(), sensitive));
+            continue;
+        };
+        let given = given(options, option, word, (name, value), &mut rest);
+        after_secret = is_secret(&given);
+        reading.items.push(Item::Option(given));
+    }
+    take_command(command, &mut reading);
+    reading
+}
+
+fn is_odd(word: &Word) -> bool {
+    let text = word.text.to_string_lossy();
+    sensitive::looks_like_secret(&text) || sensitive::names_secret(&text)
+}
+
+fn given<'a>(
+    options: &Options,
+    option: &Known,
+    word: &Word,
+    (name, value): (&str, Option<&str>),
+    rest: &mut Peekable<impl Iterator<Item = &'a Word>>,
+) -> Given {
+    let mut value = value.map(OsString::from);
+    let joined = value.is_some();
+    if !joined {
+        let next = match option.shape {
+            Shape::Flag => rest.next_if(|next| is_word_of_truth(&next.text)),
+            Shape::Value => rest.next_if(|next| !is_option(options, &next.text)),
+            Shape::OptionalValue => None,
+        };
+        value = next.map(|next| next.text.clone());
+    }
+    let follower = rest.peek().and_then(|next| next.text.to_str());
+    let followed_by = follower
+        .filter(|_| value.is_none())
+        .map(|text| split(text).0);
+    let sensitive = SECRETS.contains(&option.id.as_str())
+        || value.as_deref().is_some_and(|value| {
+            sensitive::holds_secret(value) || sensitive::looks_like_secret(&value.to_string_lossy())
+        });
+    Given {
+        id: option.id.clone(),
+        name: name.to_owned(),
+        shape: option.shape,
+        separate: !joined && value.is_some(),
+        value,
+        origin: word.origin,
+        sensitive,
+        followed_by: followed_by.map(ToOwned::to_owned),
+    }
+}
+
+/// `--help` and `--version` in the spellings that .NET and clap know.
+fn help_word(text: &str) -> Option<&'static str> {
+    match text {
+        "--help" => Some("--help"),
+        "-h" | "-?" => Some("-h"),
+        "--version" | "-V" => Some("--version"),
+        _ => None,
+    }
+}
+
+/// The long help is more than the short one, and help more than the version.
+fn note_help(reading: &mut Reading, word: &Word, asked: &'static str) {
+    let rank = |text: &OsStr| match text.to_str() {
+        Some("--help") => 3,
+        Some("-h") => 2,
+        _ => 1,
+    };
+    let before = reading.help.as_ref().map_or(0, |word| rank(&word.text));
+    if rank(OsStr::new(asked)) > before {
+        reading.help = Some(Word {
+            text: asked.into(),
+            origin: word.origin,
+        });
+    }
+}
+
+/// Takes the command out of the words: a known one, else the first that does not begin with a dash.
+fn take_command(command: &Command, reading: &mut Reading) {
+    let end = reading
+        .items
+        .iter()
+        .position(|item| matches!(item, Item::Word(word, _) if word.text == "--"));
+    let items = &reading.items[..end.unwrap_or(reading.items.len())];
+    let words: Vec<(usize, &str)> = items
+        .iter()
+        .enumerate()
+        .filter_map(|(position, item)| match item {
+            Item::Word(word, _) => Some((position, word.text.to_str()?)),
+            Item::Option(_) => None,
+        })
+        .filter(|(_, text)| !text.is_empty() && !text.starts_with('-'))
+        .collect();
+    // `help snap` asks for help; in `x snap` it is the x that is too much.
+    let known =
+        |(_, text): &&(usize, &str)| *text == "help" || command.find_subcommand(text).is_some();
+    let chosen = words.iter().find(known).or(words.first());
+    if let Some((position, _)) = chosen.copied()
+        && let Item::Word(word, sensitive) = reading.items.remove(position)
+    {
+        reading.command = Some((word, sensitive));
+    }
+}
+
+/// All options of all commands, by each of their spellings.
+pub(crate) fn options(command: &Command) -> Options {
+    let mut options = Options::new();
+    for part in command.get_subcommands() {
+        for argument in part.get_arguments() {
+            let shape = match argument.get_action() {
+                ArgAction::SetTrue => Shape::Flag,
+                action if !action.takes_values() => continue,
+                _ if argument
+                    .get_num_args()
+                    .is_some_and(|count| count.min_values() == 0) =>
+                {
+                    Shape::OptionalValue
+                }
+                _ => Shape::Value,
+            };
+            let option = Known {
+                id: argument.get_id().to_string(),
+                shape,
+            };
+            let longs = argument.get_long_and_visible_aliases().unwrap_or_default();
+            let hidden = argument.get_all_aliases().unwrap_or_default();
+            for long in longs.into_iter().chain(hidden) {
+                options.insert(format!("--{long}"), option.clone());
+            }
+            if let Some(short) = argument.get_short() {
+                options.insert(format!("-{short}"), option);
+            }
+        }
+    }
+    options
+}
+
+/// The name and the value of `--name=value` or `--name:value`.
+pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
+    match text.find(['=', ':']) {
+        Some(position) if text.starts_with('-') => (&text[..position], Some(&text[position + 1..])),
+        _ => (text, None),
+    }
+}
+
+/// Whether it cannot be the value of the option before it; `--` ends the options and is no value either.
+fn is_option(options: &Options, argument: &OsStr) -> bool {
+    argument.to_str().is_some_and(|text| {
+        options.contains_key(split(text).0) || text == "--" || help_word(text).is_some()
+    })
+}
+
+/// `true` and `false` in any case, as .NET reads them. Behind a blank, 1 and 0 are no truth but a word.
+fn is_word_of_truth(argument: &OsStr) -> bool {
+    truth(argument).is_some() && argument.len() > 1
+}
+
+/// What a value says of a flag.
+pub(super) fn truth(value: &OsStr) -> Option<bool> {
+    match value.to_str()?.to_ascii_lowercase().as_str() {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}

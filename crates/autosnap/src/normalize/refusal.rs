@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Why a line is refused before clap reads it. No value is quoted that may be a secret.
+
+use crate::fault::Fault;
+use crate::line::{Line, Origin};
+
+/// Options of which several values are one list.
+const LISTS: [&str; 4] = ["--vmid", "--host", "--fingerprint", "--path"];
+
+/// Why a line is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// An option stands there without its value.
+    MissingValue {
+        /// The option, `--label <LABEL>`.
+        option: String,
+        /// The option that stands where the value belongs, if there is one.
+        followed_by: Option<String>,
+        /// Where.
+        origin: Origin,
+    },
+    /// One source gives an option two different values.
+    Conflict {
+        /// The option.
+        option: String,
+        /// Both, as they were written, unless they may not be quoted.
+        values: Option<(String, String)>,
+        /// Where.
+        origins: (Origin, Origin),
+    },
+    /// An option was typed that the command does not use.
+    NotUsed {
+        /// The option.
+        option: String,
+        /// The command.
+        command: String,
+    },
+    /// `--dry-run false`, in two words.
+    DryRunFalse,
+    /// A value that holds an API token, or another option with its secret.
+    SecretAsValue {
+        /// The option.
+        option: String,
+        /// Where.
+        origin: Origin,
+    },
+}
+
+impl Refusal {
+    /// The message for the user.
+    pub fn into_fault(self, line: &Line) -> Fault {
+        let place = |origin: Origin| line.place(origin).map(|place| format!(" in {place}"));
+        let place = |origin| place(origin).unwrap_or_default();
+        match self {
+            Self::MissingValue {
+                option,
+                followed_by,
+                origin,
+            } => {
+                let message = format!(
+                    "a value is required for '{option}' but none was supplied{}",
+                    place(origin)
+                );
+                let Some(next) = followed_by else {
+                    return Fault::usage(message)
+                        .hint("the option --help, also behind a command, explains all options");
+                };
+                let name = option.split(' ').next().unwrap_or_default();
+                Fault::usage(format!("{message}: '{next}' follows, which is no value")).hint(
+                    format!(
+                        "an empty variable leaves such a gap in a script; write {name}=\"$VARIABLE\""
+                    ),
+                )
+            }
+            Self::Conflict {
+                option,
+                values,
+                origins: (one, other),
+            } => conflict(&option, values, line, one, other),
+            Self::NotUsed { option, command } => {
+                Fault::usage(format!("'{command}' does not use '{option}'")).hint(format!(
+                    "leave it out; see: cv4pve-autosnap {command} --help"
+                ))
+            }
+            Self::DryRunFalse => {
+                Fault::usage("'--dry-run false' contradicts itself; nothing was done")
+                    .hint("write --dry-run=false, or leave the option out")
+            }
+            Self::SecretAsValue { option, origin } => Fault::usage(format!(
+                "the value of '{option}'{} holds an API token or a password",
+                place(origin)
+            ))
+            .hint("is a blank or a quotation mark missing? a token belongs to --api-token"),
+        }
+    }
+}
+
+fn conflict(
+    option: &str,
+    values: Option<(String, String)>,
+    line: &Line,
+    one: Origin,
+    other: Origin,
+) -> Fault {
+    let places = match (line.place(one), line.place(other), values) {
+        (_, _, Some((one, other))) => format!(": {one} and {other}"),
+        (Some(one), Some(other), None) => format!(": {one}, {other}"),
+        (_, _, None) => String::new(),
+    };
+    let message = format!("'{option}' is given twice with different values{places}");
+    let hint = if LISTS.contains(&option) {
+        format!("several values are one list, separated by commas: {option}=ONE,TWO")
+    } else {
+        "leave one of them out; the command line overrides a parameter file".to_owned()
+    };
+    Fault::usage(message).hint(hint)
+}

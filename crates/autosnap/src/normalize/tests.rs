@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Lines as they are typed, against those that clap reads.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::args;
+
+fn read(input: &str) -> Result<Normalized, Refusal> {
+    let line = Line::typed(input.split(' ').map(OsString::from));
+    normalize(&args::command(), &line)
+}
+
+#[track_caller]
+fn check(input: &str, expected: &str) {
+    let normalized = read(input).unwrap_or_else(|refusal| panic!("{input}: {refusal:?}"));
+    assert_eq!(text(&normalized), expected, "from {input}");
+}
+
+fn text(normalized: &Normalized) -> String {
+    let words = normalized.texts();
+    let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();
+    words.join(" ")
+}
+
+/// What is refused, as the user reads it.
+#[track_caller]
+fn check_refused(input: &str, expected: &str) {
+    let line = Line::typed(input.split(' ').map(OsString::from));
+    let refusal = normalize(&args::command(), &line).err();
+    let message = refusal.map(|refusal| refusal.into_fault(&line).message);
+    assert_eq!(message.as_deref(), Some(expected), "from {input}");
+}
+
+#[test]
+fn the_command_comes_first() {
+    check(
+        "--host=h --vmid=100 snap --label=d --keep=2",
+        "snap --host=h --vmid=100 --label=d --keep=2",
+    );
+    check("--label snap --host h clean", "clean --label=snap --host=h");
+}
+
+#[test]
+fn values_may_stand_behind_a_blank_or_a_colon() {
+    check(
+        "snap --host h:8006 --vmid:@all",
+        "snap --host=h:8006 --vmid=@all",
+    );
+    check("snap --host:[::1]:8006", "snap --host=[::1]:8006");
+    check(
+        "snap --vmid all,-100 --label -921-",
+        "snap --vmid=all,-100 --label=-921-",
+    );
+    check("snap --vmid -100", "snap --vmid=-100");
+    check(
+        "snap -o Json --script-hook x",
+        "snap -o=Json --script-hook=x",
+    );
+}
+
+#[test]
+fn flags_may_carry_their_truth() {
+    check(
+        "snap --state true --only-running False --dry-run",
+        "snap --state --dry-run",
+    );
+    check("--debug snap --state:true", "snap --debug --state");
+    check("snap --state=1 --debug=0", "snap --state");
+    check("snap --state=perhaps", "snap --state=perhaps");
+    check(
+        "snap --wait-locked --label x",
+        "snap --wait-locked --label=x",
+    );
+}
+
+/// D22: within one source two different values are an error, the same twice is none.
+#[test]
+fn two_different_values_in_one_source_are_refused() {
+    for (input, values) in [
+        (
+            "snap --keep=0 --label=x --keep 5",
+            "'--keep' is given twice with different values: --keep=0 and --keep=5",
+        ),
+        (
+            "snap --script=a --script-hook:b",
+            "'--script' is given twice with different values: --script=a and --script-hook=b",
+        ),
+        (
+            "status -o Text --output=Json",
+            "'-o' is given twice with different values: -o=Text and --output=Json",
+        ),
+        (
+            "snap --state --debug --state=false",
+            "'--state' is given twice with different values: --state=true and --state=false",
+        ),
+        (
+            "snap --wait-locked=1h --wait-locked",
+            "'--wait-locked' is given twice with different values: --wait-locked=1h and --wait-locked",
+        ),
+    ] {
+        check_refused(input, values);
+    }
+    check(
+        "snap --keep=5 --keep 5 --state --state=True",
+        "snap --keep=5 --state",
+    );
+    check("snap --keep=1 -- --keep=2", "snap --keep=1 -- --keep=2");
+    check_refused(
+        "snap --password=abc --password=abd",
+        "'--password' is given twice with different values",
+    );
+}
+
+/// D22: between sources one value wins, and a dry run that was asked for anywhere.
+#[test]
+fn the_outer_source_wins_wherever_it_stands() {
+    let mut line = Line::typed(["clean", "--keep=2", "--dry-run=false"].map(OsString::from));
+    let outer = line.open(Path::new("outer"), Origin::TYPED);
+    let inner = line.open(Path::new("inner"), outer);
+    for (word, origin) in [
+        ("--label=inner", inner),
+        ("--keep=1", inner),
+        ("--dry-run", inner),
+        ("--label=outer", outer),
+        ("--state", outer),
+    ] {
+        let text = word.into();
+        line.words.push(Word { text, origin });
+    }
+    let normalized = normalize(&args::command(), &line).unwrap();
+    assert_eq!(
+        text(&normalized),
+        "clean --keep=2 --dry-run --label=outer --state"
+    );
+}
+
+/// D12: what is known to be an option is no value, whatever expects one.
+#[test]
+fn an_option_is_no_value() {
+    for option in ["--dry-run", "--keep=3", "--debug", "-o", "--"] {
+        for expecting in ["--label", "--vmid", "--timestamp-format", "--script"] {
+            let input = format!("snap {expecting} {option}");
+            let refusal = read(&input).err();
+            let is_missing = matches!(refusal, Some(Refusal::MissingValue { .. }));
+            assert!(is_missing, "{input}: {refusal:?}");
+        }
+    }
+    check("snap --label --help", "snap --help");
+    check("snap --label -h", "snap -h");
+    check("snap --label -?", "snap -h");
+    check("snap --label --version", "--version");
+    check("snap --nope -V", "--version");
+    check_refused(
+        "snap --dry-run false",
+        "'--dry-run false' contradicts itself; nothing was done",
+    );
+    check("snap --dry-run=false", "snap");
+    check("snap --dry-run=false --dry-run", "snap --dry-run");
+}
+
+/// D21: what a command does not use is refused when it was typed.
+#[test]
+fn an_option_without_effect_is_refused() {
+    check_refused("clean --state", "'clean' does not use '--state'");
+    check_refused("status --keep=3", "'status' does not use '--keep'");
+    let normalized = read("clean --max-perc-storage=90").unwrap();
+    assert_eq!(normalized.unused, ["--max-perc-storage"]);
+}
+
+#[test]
+fn a_word_that_is_no_command_stands_where_the_command_belongs() {
+    check("--host=h snp --label=d", "snp --host=h --label=d");
+    check("--label daily snp", "snp --label=daily");
+    check("help snap", "help snap");
+    check("--debug x snap", "snap --debug x");
+}
+
+#[test]
+fn without_a_command_clap_is_left_to_miss_it() {
+    check("--host=h --vmid @all --state", "");
+    check("--host=h --help", "--help");
+    check("--hots=h", "--hots=h");
+}
+
+#[test]
+fn a_missing_value_is_named() {
+    let missing = "a value is required for '--host <HOSTS>' but none was supplied";
+    check_refused(
+        "snap --host --vmid=100",
+        &format!("{missing}: '--vmid' follows, which is no value"),
+    );
+    check_refused("snap --vmid=1 --host", missing);
+    check("snap --frobnicate x", "snap --frobnicate x");
+    check("--frobnicate=x snap", "snap --frobnicate=x");
+    check("snap -- --host h", "snap -- --host h");
+}
+
+#[test]
+fn the_end_of_the_options_is_no_value() {
+    for input in ["--nope --host -- snap", "snap --host -- x"] {
+        let refusal = read(input).err();
+        let is_missing = matches!(refusal, Some(Refusal::MissingValue { .. }));
+        assert!(is_missing, "{input}: {refusal:?}");
+    }
+}
+
+proptest! {
+    /// D12: nothing is invented, a command that is there comes first, and no damage to a line hides
+    /// the word `--dry-run`.
+    #[test]
+    fn only_the_order_and_the_joints_change(words in prop::collection::vec("(--(host|vmid|keep|state|nope|label|dry-run)([=:][a-z:=]{0,4})?|snap|clean|true|false|[a-z-]{0,5})", 0..12)) {
+        let letters = |words: &[OsString]| {
+            let mut letters: Vec<char> = words.iter().flat_map(|word| word.to_str().unwrap().chars().collect::<Vec<_>>())
+                .filter(|letter| !"=:".contains(*letter)).collect();
+            letters.sort_unstable();
+            letters
+        };
+        let line = Line::typed(words.iter().map(OsString::from));
+        let Ok(normalized) = normalize(&args::command(), &line) else {
+            return Ok(());
+        };
+        let once = normalized.texts();
+        let typed: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let (before, after) = (letters(&typed), letters(&once));
+        let mut left = before.iter();
+        let helps = once.iter().any(|word| word == "--version");
+        prop_assert!(helps || after.iter().all(|letter| left.any(|other| other == letter)), "invented: {once:?}");
+        let known = ["snap", "clean"].map(OsString::from);
+        let end = |words: &[OsString]| words.iter().position(|word| word == "--").unwrap_or(words.len());
+        if once[..end(&once)].iter().any(|word| known.contains(word)) {
+            prop_assert!(!once[0].to_str().unwrap().starts_with('-'), "no command first: {once:?}");
+            let is_dry = typed[..end(&typed)].contains(&"--dry-run".into());
+            let asked = once.iter().any(|word| word == "--dry-run" || word.to_str().unwrap().starts_with("--dry-run="));
+            prop_assert!(!is_dry || asked, "the dry run is lost: {once:?}");
+        }
+    }
+}
