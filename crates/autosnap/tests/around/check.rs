@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{cluster, cluster_of, host, program, program_as, run, world};
+use crate::support::{cluster, cluster_of, host, program, program_as, program_at, run, world};
 
 fn findings(text: &str) -> Vec<(String, Option<u64>)> {
     let report: Value = serde_json::from_str(text).unwrap();
@@ -163,8 +163,8 @@ fn a_host_that_is_off_is_named_and_another_answers() {
     // Nobody listens at the port of a connection, nor will anybody while it lasts.
     let connection = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let off = connection.local_addr().unwrap();
-    let hosts = format!("--host={off},{}", host(&simulator));
-    let (_, stdout, _) = run(program_as("auto", &simulator).args([&hosts, "--vmid=100", "check"]));
+    let hosts = format!("{off},{}", host(&simulator));
+    let (_, stdout, _) = run(program_at("auto", &hosts).args(["--vmid=100", "check"]));
     assert!(
         stdout.contains(&format!("Host {off}: does not answer")),
         "{stdout}"
@@ -173,8 +173,7 @@ fn a_host_that_is_off_is_named_and_another_answers() {
         stdout.contains(&format!("Host {}: Proxmox VE 8.", host(&simulator))),
         "{stdout}"
     );
-    let hosts = format!("--host={off}");
-    let (status, stdout, _) = run(program_as("auto", &simulator).args([&hosts, "check"]));
+    let (status, stdout, _) = run(program_at("auto", &off.to_string()).arg("check"));
     assert_eq!(status, 3, "{stdout}");
 }
 

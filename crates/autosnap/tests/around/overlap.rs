@@ -14,8 +14,11 @@ use crate::support::{cluster, program_as, run};
 
 fn snap(simulator: &Simulator, options: &[&str]) -> Command {
     let mut command = program_as("auto", simulator);
+    let other_guests = options.iter().any(|option| option.starts_with("--vmid"));
+    let vmid = (!other_guests).then_some("--vmid=100");
     command
-        .args(["--vmid=100", "snap", "--label=overlap", "--keep=1"])
+        .args(["snap", "--label=overlap", "--keep=1"])
+        .args(vmid)
         .args(options);
     command
 }
@@ -92,7 +95,6 @@ fn a_second_run_leaves_or_fails_or_gives_up_and_a_dry_run_does_not_care() {
     assert_eq!(status, 1);
     assert!(stderr.contains("has not ended within 0 s"), "{stderr}");
 
-    // The last --vmid counts.
     let others = ["--on-overlap=fail", "--vmid=999999"];
     let (_, stdout, stderr) = run(&mut snap(&simulator, &others));
     assert!(!stderr.contains("another run"), "{stderr}");

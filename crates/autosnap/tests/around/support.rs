@@ -90,10 +90,15 @@ pub(crate) fn forget_logins(command: &mut Command) {
 
 /// The program with a token of the cluster, which comes from the environment.
 pub(crate) fn program_as(token: &str, simulator: &Simulator) -> Command {
+    program_at(token, &host(simulator).to_string())
+}
+
+/// The same with the hosts as they are given to `--host`.
+pub(crate) fn program_at(token: &str, hosts: &str) -> Command {
     let mut command = program();
     command
         .env("CV4PVE_API_TOKEN", format!("backup@pve!{token}={SECRET}"))
-        .arg(format!("--host={}", host(simulator)));
+        .arg(format!("--host={hosts}"));
     command
 }
 
