@@ -90,7 +90,7 @@ pub(crate) fn forget_logins(command: &mut Command) {
 
 /// The program with a token of the cluster, which comes from the environment.
 pub(crate) fn program_as(token: &str, simulator: &Simulator) -> Command {
-    program_at(token, &host(simulator).to_string())
+    program_at(token, &host(simulator))
 }
 
 /// The same with the hosts as they are given to `--host`.
