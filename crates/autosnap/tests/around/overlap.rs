@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use jiff::{Timestamp, Zoned};
 use pve_sim::simulator::Simulator;
@@ -120,6 +121,53 @@ fn a_run_that_was_killed_holds_nobody_up() {
     let mut pipe = std::fs::OpenOptions::new();
     let pipe = pipe.read(true).write(true).open(&first.go_on).unwrap();
     (&pipe).write_all(b"\n").unwrap();
+}
+
+/// The lock file of a run, which says who holds it.
+fn lock_file_of(run: &Child) -> PathBuf {
+    let user = rustix::process::geteuid().as_raw();
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let places = [
+        Some("/run/lock".into()),
+        runtime,
+        Some(std::env::temp_dir()),
+    ];
+    let folders = places
+        .into_iter()
+        .flatten()
+        .map(|place| place.join(format!("cv4pve-autosnap-{user}")));
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten());
+    let holder = format!("process {} since ", run.id());
+    let mut locks = files.map(|file| file.unwrap().path()).filter(|path| {
+        // Others' files may go meanwhile.
+        std::fs::read_to_string(path).is_ok_and(|text| text.starts_with(&holder))
+    });
+    locks.next().unwrap()
+}
+
+/// D16: a link in place of the lock file is not followed. It never becomes the file that is locked, and
+/// the run tried for ever, whatever --overlap-timeout said.
+#[test]
+fn a_link_in_place_of_the_lock_file_is_not_followed() {
+    let simulator = cluster();
+    let folder = tempfile::tempdir().unwrap();
+    let first = Waiting::start(&simulator, folder.path());
+    let path = lock_file_of(&first.child);
+    first.end();
+    let precious = folder.path().join("precious");
+    std::fs::write(&precious, "not to be touched").unwrap();
+    std::os::unix::fs::symlink(&precious, &path).unwrap();
+    let format = "--timestamp-format=yyyyMMddHHmmssfff";
+    let output = assert_cmd::Command::from_std(snap(&simulator, &[format]))
+        .timeout(Duration::from_secs(60))
+        .output()
+        .unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("no lock file can be made"), "{stderr}");
+    let text = std::fs::read_to_string(&precious).unwrap();
+    assert_eq!(text, "not to be touched");
 }
 
 /// Heir D2: its time is that of its turn. With the time of its start, two runs of one second would

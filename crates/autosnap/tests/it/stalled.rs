@@ -114,7 +114,7 @@ fn signals_are_heard_while_the_report_is_stalled() {
     let loud = lab.script(
         "loud-gate.sh",
         "#!/bin/sh\nhead -c 70000 /dev/zero | tr '\\0' x\n\
-         case $CV4PVE_AUTOSNAP_PHASE in snap-remove-pre) : > reached; exec sleep 600;; esac\n",
+         case $CV4PVE_AUTOSNAP_PHASE in snap-remove-pre) : > reached; exec sleep 90;; esac\n",
     );
     lab.file("loud.conf", format!("--script=\"{}\"\n", loud.display()));
     let words = format!("@loud.conf {SNAP}");
@@ -141,7 +141,7 @@ fn a_second_signal_ends_the_hooks_that_run() {
             "hook.sh",
             &format!(
                 "#!/bin/sh\n[ \"$CV4PVE_AUTOSNAP_PHASE\" = snap-create-pre ] || exit 0\n\
-                 exec 3>alive.pipe\n{trap}\nsleep 600 &\n: >reached\nwait\n"
+                 exec 3>alive.pipe\n{trap}\nsleep 90 &\n: >reached\nwait\n"
             ),
         );
         lab.file("hook.conf", format!("--script=\"{}\"\n", script.display()));
@@ -151,7 +151,9 @@ fn a_second_signal_ends_the_hooks_that_run() {
         let mut pipe = opened.join().unwrap();
         assert_eq!(terminated(child), Some(143), "{trap}");
         // The end of the file: all who had it open are gone.
-        assert_eq!(pipe.read(&mut [0]).unwrap(), 0, "{trap}");
+        let read = std::thread::spawn(move || pipe.read(&mut [0]).unwrap());
+        until("the hook is gone", || read.is_finished());
+        assert_eq!(read.join().unwrap(), 0, "{trap}");
         lab.assert_unchanged();
     }
 }
