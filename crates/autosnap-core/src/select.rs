@@ -35,6 +35,8 @@ pub struct Inventory {
     /// The online nodes that send no statistics (`status: unknown`), although everything on them may
     /// work: how full their storages are is not known.
     pub silent_nodes: Vec<String>,
+    /// How many seconds the running guests had been running when they were listed.
+    pub listed_uptimes: BTreeMap<Vmid, u64>,
     /// What could not be asked of a node that sends no statistics.
     pub unlisted: Vec<UnlistedGuests>,
 }

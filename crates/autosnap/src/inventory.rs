@@ -49,9 +49,14 @@ pub async fn read_within(client: &Client, limit: Duration) -> Result<Inventory, 
     for resource in resources {
         match resource {
             Resource::Guest(resource) => {
-                let (kind, vmid) = (resource.kind, resource.vmid);
+                let (kind, vmid, uptime) = (resource.kind, resource.vmid, resource.uptime);
                 match guest(resource) {
-                    Some(guest) => inventory.guests.push(guest),
+                    Some(guest) => {
+                        if uptime > 0 {
+                            inventory.listed_uptimes.insert(guest.vmid, uptime);
+                        }
+                        inventory.guests.push(guest);
+                    }
                     None => inventory.unreadable.push(format!(
                         "an entry of /cluster/resources cannot be read: {kind}/{vmid} is not a guest ID"
                     )),

@@ -28,6 +28,7 @@ use crate::fault::Fault;
 use crate::hook::Phase;
 use crate::inventory;
 use crate::settings::{GuestStates, Job, JobSettings};
+use crate::statistics_age;
 use crate::stop::Stop;
 
 /// The oldest version of PVE whose storages have figures that can be held against a limit.
@@ -130,7 +131,15 @@ async fn read_and_carry_out(
         required,
     });
     let limit = tell_storages(settings, context, version, &inventory, &selected.guests);
-    let reading = plan_all(settings, context, request, &inventory, selected, limit);
+    let reading = async {
+        if limit.is_some() {
+            let (client, guests) = (&context.client, &selected.guests);
+            for warning in statistics_age::warnings(client, &inventory, guests).await {
+                context.events.send(Event::Warned(warning));
+            }
+        }
+        plan_all(settings, context, request, &inventory, selected, limit).await
+    };
     let Some(plan) = until_stopped(context, reading).await else {
         for vmid in vmids {
             context.events.send(Event::GuestFinished {

@@ -93,5 +93,6 @@ pub mod sensitive;
 pub mod settings;
 pub mod setup;
 pub mod signals;
+mod statistics_age;
 pub mod status;
 pub mod stop;

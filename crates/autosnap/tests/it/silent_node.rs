@@ -162,6 +162,29 @@ fn a_guest_in_no_broadcast_yet_is_asked_for() {
     assert_eq!(lists_of_nodes(&lab), ["/api2/json/nodes/pve1/qemu"]);
 }
 
+/// P1: figures that are older than a minute, as `pvestatd` has begun to hang, are marked as old; those
+/// of a moment ago are not.
+#[test]
+fn old_figures_are_marked() {
+    for (silent, expected) in [(200, Some("the figures of node pve2 are 3m ")), (20, None)] {
+        let mut world = cluster().to_json();
+        world["cluster"]["nodes"][1]["pvestatd_silent"] = json!(silent);
+        let lab = Lab::with(pve_sim::simulator::Options::new(
+            world,
+            crate::world::credentials(),
+        ));
+        let output = lab.run("--vmid=100,200 snap --label=daily --keep=9");
+        output
+            .assert_status(0)
+            .assert_not_said("the figures of node pve1");
+        match expected {
+            Some(text) => _ = output.assert_err(text),
+            None => _ = output.assert_not_said("the figures of node"),
+        }
+        assert_eq!(lab.changes().len(), 2);
+    }
+}
+
 /// P1: where every node sends statistics, no node is asked for its guests.
 #[test]
 fn no_request_more_where_all_nodes_send_statistics() {

@@ -49,6 +49,8 @@ pub struct GuestResource {
     pub pool: Option<String>,
     /// Its memory in bytes.
     pub max_memory: Option<u64>,
+    /// How many seconds it had been running when its node sent this; 0 if it did not run.
+    pub uptime: u64,
 }
 
 impl GuestResource {
@@ -126,6 +128,8 @@ struct Wire {
     pool: Option<String>,
     #[serde(default, deserialize_with = "loose::unsigned")]
     maxmem: Option<u64>,
+    #[serde(default, deserialize_with = "loose::unsigned")]
+    uptime: Option<u64>,
     #[serde(default, deserialize_with = "loose::text")]
     storage: Option<String>,
     #[serde(default, deserialize_with = "loose::text")]
@@ -194,6 +198,7 @@ impl Wire {
             lock: present(self.lock),
             pool: present(self.pool),
             max_memory: self.maxmem,
+            uptime: self.uptime.unwrap_or(0),
         }))
     }
 

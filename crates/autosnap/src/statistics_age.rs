@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! How old the figures of a node are that `/cluster/resources` shows.
+//!
+//! PVE does not say. While `pvestatd` hangs the last figures stay for up to five minutes; then the
+//! uptime of a guest in the list is behind its own by as much. So one running guest of each node is
+//! asked for its present uptime. A guest that was restarted since shows nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use autosnap_core::guest::Guest;
+use autosnap_core::select::Inventory;
+use pve_client::Client;
+
+use crate::inventory;
+
+/// Figures that are older are not as they should be: `pvestatd` sends them every ten seconds.
+const OLD: Duration = Duration::from_secs(60);
+/// How long a guest may take to answer; no run waits longer for a mere warning.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How many guests are asked at once.
+const AT_ONCE: usize = 16;
+
+/// A warning for each node of these guests whose figures are more than a minute old.
+pub(crate) async fn warnings(
+    client: &Client,
+    inventory: &Inventory,
+    guests: &[Guest],
+) -> Vec<String> {
+    let nodes: BTreeSet<&str> = guests.iter().map(|guest| guest.node.as_str()).collect();
+    let samples = nodes.into_iter().filter_map(|node| {
+        let mut running = inventory.guests.iter().filter(|guest| guest.node == node);
+        running.find_map(|guest| {
+            let uptime = *inventory.listed_uptimes.get(&guest.vmid)?;
+            Some((guest, uptime))
+        })
+    });
+    let ages = inventory::side_by_side(AT_ONCE, samples, async |(guest, listed)| {
+        let (kind, vmid) = (inventory::wire_kind(guest.kind), guest.vmid.get());
+        let asked = client.guest_status(&guest.node, kind, vmid);
+        let current = tokio::time::timeout(LIMIT, asked).await.ok()?.ok()?;
+        let age = Duration::from_secs(current.uptime.checked_sub(listed)?);
+        (age > OLD).then(|| warning(&guest.node, age))
+    });
+    ages.await.into_iter().flatten().collect()
+}
+
+fn warning(node: &str, age: Duration) -> String {
+    let (minutes, seconds) = (age.as_secs() / 60, age.as_secs() % 60);
+    format!(
+        "the figures of node {node} are {minutes}m {seconds}s old (its pvestatd sends none): how full its storages are may have changed"
+    )
+}
