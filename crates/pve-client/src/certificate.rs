@@ -6,10 +6,14 @@
 //! whatever cannot be understood is left out, as trust is decided elsewhere and never by these
 //! fields.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use crate::fingerprint::Fingerprint;
 use crate::moment;
 
 const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
@@ -17,6 +21,14 @@ const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 /// The optional version in front of the serial number.
 const VERSION: u8 = 0xa0;
+/// The optional extensions at the end.
+const EXTENSIONS: u8 = 0xa3;
+/// A DNS name among the names of a certificate.
+const DNS_NAME: u8 = 0x82;
+/// An IP address among them.
+const IP_ADDRESS: u8 = 0x87;
+/// `id-ce-subjectAltName`, 2.5.29.17.
+const SUBJECT_ALT_NAME: [u8; 3] = [0x55, 0x1d, 0x11];
 /// `id-at-commonName`, 2.5.4.3.
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 
@@ -29,6 +41,8 @@ pub struct PeerCertificate {
     pub subject: Option<String>,
     /// The common name of its issuer, such as `Proxmox Virtual Environment`.
     pub issuer: Option<String>,
+    /// The DNS names and addresses it is made for, such as `pve1.example.com` and `10.0.0.1`.
+    pub names: Vec<String>,
     /// From when it is valid, in seconds since the epoch.
     pub not_before: Option<i64>,
     /// Until when it is valid, in seconds since the epoch.
@@ -43,18 +57,44 @@ impl PeerCertificate {
             fingerprint: Fingerprint::of_certificate(der),
             subject: common_name(fields.subject),
             issuer: common_name(fields.issuer),
+            names: alternative_names(fields.after_key),
             not_before: fields.not_before,
             not_after: fields.not_after,
         }
     }
 }
 
+/// The public key of a certificate in DER form (`SubjectPublicKeyInfo`), whatever else is in it.
+pub(crate) fn public_key(der: &[u8]) -> Option<&[u8]> {
+    Fields::read(der)?.public_key
+}
+
+/// The algorithm of a `SubjectPublicKeyInfo` and the key itself, both without tag and length.
+pub(crate) fn algorithm_and_key(public_key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut parts = Elements(Elements(public_key).of(SEQUENCE)?);
+    let algorithm = parts.of(SEQUENCE)?;
+    // A key is a whole number of bytes: no bit of the last one is unused.
+    let (0, key) = parts.of(BIT_STRING)?.split_first()? else {
+        return None;
+    };
+    Some((algorithm, key))
+}
+
+/// Whether it is a certificate of X.509 version 1, which has no extensions and so names nobody.
+pub(crate) fn is_version_1(der: &[u8]) -> bool {
+    Fields::read(der).is_some_and(|fields| fields.is_version_1)
+}
+
 #[derive(Default)]
 struct Fields<'a> {
+    is_version_1: bool,
     issuer: &'a [u8],
     subject: &'a [u8],
     not_before: Option<i64>,
     not_after: Option<i64>,
+    public_key: Option<&'a [u8]>,
+    /// What follows the key.
+    after_key: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
@@ -68,11 +108,15 @@ impl<'a> Fields<'a> {
         let _algorithm = fields.of(SEQUENCE)?;
         let issuer = fields.of(SEQUENCE)?;
         let mut validity = Elements(fields.of(SEQUENCE)?);
+        let subject = fields.of(SEQUENCE)?;
         Some(Self {
+            is_version_1: first != VERSION,
             issuer,
             not_before: time(validity.next()?),
             not_after: time(validity.next()?),
-            subject: fields.of(SEQUENCE)?,
+            subject,
+            public_key: fields.whole(SEQUENCE),
+            after_key: fields.0,
         })
     }
 }
@@ -82,6 +126,41 @@ fn time((tag, content): (u8, &[u8])) -> Option<i64> {
         UTC_TIME | GENERALIZED_TIME => moment::of_certificate(str::from_utf8(content).ok()?),
         _ => None,
     }
+}
+
+/// The names and addresses in the extension `subjectAltName`, without what would disturb a terminal.
+fn alternative_names(after_key: &[u8]) -> Vec<String> {
+    let extensions = Elements(after_key).find(|(tag, _)| *tag == EXTENSIONS);
+    let list = extensions.and_then(|(_, content)| Elements(content).of(SEQUENCE));
+    let names = Elements(list.unwrap_or_default()).find_map(|(_, extension)| {
+        let mut parts = Elements(extension);
+        if parts.of(OBJECT_IDENTIFIER)? != SUBJECT_ALT_NAME {
+            return None;
+        }
+        // It may be marked as critical.
+        let (_, value) = parts.find(|(tag, _)| *tag == OCTET_STRING)?;
+        Elements(value).of(SEQUENCE)
+    });
+    Elements(names.unwrap_or_default())
+        .filter_map(|(tag, value)| match tag {
+            DNS_NAME => Some(printable(value)),
+            IP_ADDRESS => address(value),
+            _ => None,
+        })
+        .collect()
+}
+
+fn address(bytes: &[u8]) -> Option<String> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(|bytes| Ipv4Addr::from(bytes).to_string());
+    let v6 = <[u8; 16]>::try_from(bytes).map(|bytes| Ipv6Addr::from(bytes).to_string());
+    v4.or(v6).ok()
+}
+
+fn printable(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.chars()
+        .filter(|character| !character.is_control())
+        .collect()
 }
 
 /// The common name among the parts of a name, without what would disturb a terminal.
@@ -95,12 +174,7 @@ fn common_name(name: &[u8]) -> Option<String> {
             return None;
         }
         let (_, text) = pair.next()?;
-        let text = String::from_utf8_lossy(text);
-        Some(
-            text.chars()
-                .filter(|character| !character.is_control())
-                .collect(),
-        )
+        Some(printable(text))
     })
 }
 
@@ -108,6 +182,13 @@ fn common_name(name: &[u8]) -> Option<String> {
 struct Elements<'a>(&'a [u8]);
 
 impl<'a> Elements<'a> {
+    /// The next element with its tag and length, if it has this tag.
+    fn whole(&mut self, expected: u8) -> Option<&'a [u8]> {
+        let before = self.0;
+        self.of(expected)?;
+        before.get(..before.len() - self.0.len())
+    }
+
     /// The content of the next element, if it has this tag.
     fn of(&mut self, expected: u8) -> Option<&'a [u8]> {
         let (tag, content) = self.next()?;
@@ -143,7 +224,7 @@ impl<'a> Iterator for Elements<'a> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rcgen::{CertificateParams, DnType, KeyPair};
+    use rcgen::{CertificateParams, DnType, KeyPair, PublicKeyData};
 
     use super::*;
 
@@ -164,8 +245,20 @@ mod tests {
         let read = PeerCertificate::from_der(&certificate("pve1.example.com"));
         assert_eq!(read.subject.as_deref(), Some("pve1.example.com"));
         assert_eq!(read.issuer.as_deref(), Some("pve1.example.com"));
+        assert_eq!(read.names, ["pve1.example.com"]);
         assert_eq!(read.not_before, Some(1_795_392_000));
         assert_eq!(read.not_after, Some(2_524_608_000));
+    }
+
+    #[test]
+    fn names_and_addresses_are_listed() {
+        let names = ["pve1", "10.0.0.1", "fe80::1"].map(str::to_owned).to_vec();
+        let made = rcgen::generate_simple_self_signed(names.clone()).unwrap();
+        assert_eq!(PeerCertificate::from_der(made.cert.der()).names, names);
+        assert!(!is_version_1(made.cert.der()));
+        let key = public_key(made.cert.der()).unwrap();
+        assert_eq!(key, made.signing_key.subject_public_key_info());
+        assert!(algorithm_and_key(key).is_some());
     }
 
     #[test]
@@ -187,6 +280,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = PeerCertificate::from_der(&bytes);
+            let _ = public_key(&bytes).and_then(algorithm_and_key);
         }
     }
 }

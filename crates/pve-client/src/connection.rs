@@ -24,7 +24,7 @@ use crate::call::BodyLimit;
 use crate::certificate::PeerCertificate;
 use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
-use crate::tls::HandshakeFailure;
+use crate::handshake::{HandshakeFailure, tls_error, tls_text};
 use crate::wire::{Exchange, Wire};
 
 /// How much memory is reserved for a body because of its announced length alone.
@@ -344,7 +344,11 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    cause.to_string()
+    let system = cause.downcast_ref::<io::Error>();
+    let tls = cause
+        .downcast_ref::<rustls::Error>()
+        .or_else(|| tls_error(system?));
+    tls.map_or_else(|| cause.to_string(), tls_text)
 }
 
 #[cfg(test)]

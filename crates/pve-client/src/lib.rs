@@ -38,6 +38,7 @@ mod error;
 mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
+mod handshake;
 mod host;
 mod moment;
 mod options;

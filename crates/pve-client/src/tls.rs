@@ -3,10 +3,13 @@
 //!
 //! Whatever the rule, the server has to prove that it holds the key of the certificate it shows
 //! (`verify_tls12_signature`, `verify_tls13_signature`). No ALPN is offered, so that nothing in
-//! between chooses HTTP/2, which has no reason phrase. Certificates of X.509 version 1 are not
-//! understood by rustls and fail under every rule.
+//! between chooses HTTP/2, which has no reason phrase.
+//!
+//! Where no authority is asked, nothing but its key is read from a certificate, so that those of X.509
+//! version 1, which rustls does not understand, are accepted as well.
 
-use std::fmt;
+mod key_proof;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use rustls::{
 
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
+use crate::handshake::{Untrusted, certificate_text, refusal_text, tls_text};
 use crate::options::Trust;
 
 /// Builds the configuration all connections of a client share. Another provider than ring would
@@ -40,84 +44,6 @@ pub(crate) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(Arc::new(config))
-}
-
-/// Why a certificate was refused, and which one it was.
-#[derive(Debug)]
-struct Untrusted {
-    fingerprint: Fingerprint,
-    reason: String,
-}
-
-impl fmt::Display for Untrusted {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.reason)
-    }
-}
-
-impl std::error::Error for Untrusted {}
-
-/// What failed while agreeing on TLS.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum HandshakeFailure {
-    /// The certificate is not trusted.
-    Certificate(String, Option<Fingerprint>),
-    /// The other side does not speak TLS.
-    NotTls(String),
-    /// The connection broke or no common ground was found.
-    Broken(String),
-}
-
-impl HandshakeFailure {
-    /// Reads what rustls says about a failed handshake.
-    pub(crate) fn from_error(error: &io::Error) -> Self {
-        let Some(tls) = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        else {
-            return Self::Broken(match error.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    "closed the connection during the TLS handshake; is this the HTTPS port of Proxmox VE?".to_owned()
-                }
-                _ => format!("TLS handshake: {error}"),
-            });
-        };
-        match tls {
-            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
-                let untrusted = inner.downcast_ref::<Untrusted>();
-                Self::Certificate(inner.to_string(), untrusted.map(|inner| inner.fingerprint))
-            }
-            rustls::Error::InvalidCertificate(reason) => Self::Certificate(reason.to_string(), None),
-            rustls::Error::InvalidMessage(_) => Self::NotTls(
-                "it does not speak TLS; plain HTTP on this port? Proxmox VE serves HTTPS, usually on port 8006"
-                    .to_owned(),
-            ),
-            other => Self::Broken(format!("TLS handshake: {other}")),
-        }
-    }
-}
-
-/// Why an authority's rules refuse a certificate.
-fn in_words(error: &rustls::Error) -> String {
-    let rustls::Error::InvalidCertificate(reason) = error else {
-        return error.to_string();
-    };
-    let words = match reason {
-        // One that only bears the name of an authority's is as good as unknown.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "none of the authorities that are trusted here has signed it"
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "it is not valid yet; do the clocks agree?"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "it is made for another name or address than the one asked for"
-        }
-        CertificateError::Revoked => "its authority has revoked it",
-        other => return other.to_string(),
-    };
-    words.to_owned()
 }
 
 /// What the system says, without its number.
@@ -200,15 +126,22 @@ fn authorities_of(path: &Path) -> Result<RootCertStore, Error> {
     let unreadable = |error: pem::Error| {
         failed(match &error {
             pem::Error::Io(error) => io_in_words(error),
-            other => other.to_string(),
+            pem::Error::MissingSectionEnd { .. } => "a certificate in it ends too early".to_owned(),
+            pem::Error::IllegalSectionStart { .. } => "it is not in PEM form".to_owned(),
+            pem::Error::Base64Decode(_) => "a certificate in it is not in Base64".to_owned(),
+            _ => "it holds no certificate in PEM form".to_owned(),
         })
     };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
         let certificate = certificate.map_err(unreadable)?;
-        roots
-            .add(certificate)
-            .map_err(|error| failed(error.to_string()))?;
+        roots.add(certificate).map_err(|error| match error {
+            rustls::Error::InvalidCertificate(reason) => failed(format!(
+                "a certificate in it cannot be used: {}",
+                certificate_text(&reason)
+            )),
+            other => failed(tls_text(&other)),
+        })?;
     }
     if roots.is_empty() {
         return Err(failed("it holds no certificate in PEM form".to_owned()));
@@ -248,7 +181,7 @@ impl ServerCertVerifier for Verifier {
                     now,
                 ) {
                     Ok(verified) => return Ok(verified),
-                    Err(error) => in_words(&error),
+                    Err(error) => refusal_text(&error, certificate, name),
                 }
             }
         };
@@ -265,7 +198,11 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        let verify = match &self.rule {
+            Rule::Any | Rule::Pinned(_) => key_proof::verify_tls12,
+            Rule::Authorities(_) => crypto::verify_tls12_signature,
+        };
+        verify(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -274,7 +211,11 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        let verify = match &self.rule {
+            Rule::Any | Rule::Pinned(_) => key_proof::verify_tls13,
+            Rule::Authorities(_) => crypto::verify_tls13_signature,
+        };
+        verify(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -67,6 +67,7 @@ mod tests {
             fingerprint: Fingerprint::of_certificate(b"x"),
             subject: None,
             issuer: None,
+            names: Vec::new(),
             not_before: Some(1_795_392_000),
             not_after: None,
         };

@@ -8,6 +8,7 @@
 
 mod answers;
 mod bad_input;
+mod certificates;
 #[cfg(target_os = "linux")]
 mod clock;
 mod command_line;

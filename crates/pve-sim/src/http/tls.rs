@@ -9,6 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
 
 use crate::hash;
@@ -42,7 +43,8 @@ impl Identity {
         Self::from_pem(&made.cert.pem(), &made.signing_key.serialize_pem())
     }
 
-    /// Takes a certificate and its key, both as PEM.
+    /// Takes a certificate and its key, both as PEM. A certificate that rustls does not understand, such as
+    /// one of X.509 version 1, is shown as it is: clients may meet it.
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IdentityError> {
         let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
             .collect::<Result<Vec<_>, _>>()?;
@@ -51,10 +53,16 @@ impl Identity {
             .cloned()
             .ok_or(rustls::pki_types::pem::Error::NoItemsFound)?;
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes())?;
-        let server = ServerConfig::builder_with_provider(provider())
+        let provider = provider();
+        let certified = CertifiedKey::new(chain, provider.key_provider.load_private_key(key)?);
+        match certified.keys_match() {
+            Ok(()) | Err(rustls::Error::InvalidCertificate(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(chain, key)?;
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         Ok(Self {
             certificate: first,
             pem: certificate.to_owned(),

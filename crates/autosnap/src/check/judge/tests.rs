@@ -511,6 +511,7 @@ fn host(state: HostState, ends_in_days: i64) -> HostReading {
             fingerprint: Fingerprint::of_certificate(b"x"),
             subject: None,
             issuer: None,
+            names: Vec::new(),
             not_before: None,
             not_after: Some(NOW + ends_in_days * 86_400),
         }),

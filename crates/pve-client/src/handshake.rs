@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What a failed TLS handshake means, in an administrator's words.
+//!
+//! rustls shows many of its errors by the names of its types (`BadEncoding`, `NoCipherSuitesInCommon`).
+//! None of these reaches a user: the frequent ones have words of their own here, the others are spelled
+//! out.
+
+use std::fmt;
+use std::io;
+
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, OtherError};
+
+use crate::certificate::{PeerCertificate, is_version_1};
+use crate::fingerprint::Fingerprint;
+
+/// Why a certificate was refused, and which one it was.
+#[derive(Debug)]
+pub(crate) struct Untrusted {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) reason: String,
+}
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Untrusted {}
+
+/// What failed while agreeing on TLS.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum HandshakeFailure {
+    /// The certificate is not trusted.
+    Certificate(String, Option<Fingerprint>),
+    /// The other side does not speak TLS.
+    NotTls(String),
+    /// The connection broke or no common ground was found.
+    Broken(String),
+}
+
+impl HandshakeFailure {
+    /// Reads what rustls says about a failed handshake.
+    pub(crate) fn from_error(error: &io::Error) -> Self {
+        let Some(tls) = tls_error(error) else {
+            return Self::Broken(match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    "closed the connection during the TLS handshake; is this the HTTPS port of Proxmox VE?".to_owned()
+                }
+                _ => format!("TLS handshake: {error}"),
+            });
+        };
+        match tls {
+            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner)))
+                if let Some(untrusted) = inner.downcast_ref::<Untrusted>() =>
+            {
+                Self::Certificate(untrusted.reason.clone(), Some(untrusted.fingerprint))
+            }
+            // Trust is decided by our own rules, so that only the proof of the key is left.
+            rustls::Error::InvalidCertificate(CertificateError::BadSignature) => Self::Certificate(
+                "the host did not prove that it has the key of it, or the key is too weak (RSA needs 2,048 bits)"
+                    .to_owned(),
+                None,
+            ),
+            rustls::Error::InvalidCertificate(reason) => {
+                Self::Certificate(certificate_text(reason), None)
+            }
+            rustls::Error::InvalidMessage(_) => Self::NotTls(
+                "it does not speak TLS; plain HTTP on this port? Proxmox VE serves HTTPS, usually on port 8006"
+                    .to_owned(),
+            ),
+            other => Self::Broken(format!("TLS handshake: {}", tls_text(other))),
+        }
+    }
+}
+
+/// The error of rustls inside one of the system.
+pub(crate) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// What rustls says, without the names of its types.
+pub(crate) fn tls_text(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::AlertReceived(alert) => {
+            format!("the host ended it ({})", spelled_out(&format!("{alert:?}")))
+        }
+        rustls::Error::PeerIncompatible(why) => format!(
+            "the host and this program have no version of TLS, cipher or key type in common ({})",
+            spelled_out(&format!("{why:?}"))
+        ),
+        rustls::Error::PeerMisbehaved(why) => format!(
+            "the host does not keep the rules of TLS ({})",
+            spelled_out(&format!("{why:?}"))
+        ),
+        rustls::Error::InvalidCertificate(reason) => certificate_text(reason),
+        rustls::Error::InappropriateMessage { .. }
+        | rustls::Error::InappropriateHandshakeMessage { .. } => {
+            "the host sent a message of TLS that is not due".to_owned()
+        }
+        rustls::Error::InvalidMessage(why) => format!(
+            "the host sent what is not TLS ({})",
+            spelled_out(&format!("{why:?}"))
+        ),
+        rustls::Error::General(text) => text.clone(),
+        other => spelled_out(&format!("{other:?}")),
+    }
+}
+
+/// Why an authority's rules refuse the certificate of a host that was asked for by this name.
+pub(crate) fn refusal_text(error: &rustls::Error, der: &[u8], name: &ServerName<'_>) -> String {
+    if is_version_1(der) {
+        return "it is a certificate of X.509 version 1, which names no host and cannot be checked against an authority; \
+             make it anew as version 3 with the names of the host, or trust it by its fingerprint"
+            .to_owned();
+    }
+    let rustls::Error::InvalidCertificate(reason) = error else {
+        return tls_text(error);
+    };
+    match reason {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("it is not made for {}; {}", name.to_str(), names_text(der))
+        }
+        other => certificate_text(other),
+    }
+}
+
+/// The names a certificate is made for.
+fn names_text(der: &[u8]) -> String {
+    let certificate = PeerCertificate::from_der(der);
+    match (certificate.names.as_slice(), certificate.subject) {
+        ([], Some(subject)) => {
+            format!("it lists no name or address (subjectAltName), and its subject is {subject}")
+        }
+        ([], None) => "it lists no name or address (subjectAltName)".to_owned(),
+        (names, _) => format!("the names in it are: {}", names.join(", ")),
+    }
+}
+
+/// Why a certificate is refused, whatever host shows it.
+pub(crate) fn certificate_text(reason: &CertificateError) -> String {
+    let text = match reason {
+        // One that only bears the name of an authority's is as good as unknown.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "none of the authorities that are trusted here has signed it"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet; do the clocks agree?"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is made for another name or address than the one asked for"
+        }
+        CertificateError::Revoked => "its authority has revoked it",
+        CertificateError::BadEncoding => "it is damaged, or not an X.509 certificate",
+        CertificateError::UnhandledCriticalExtension => {
+            "it has a critical extension that is not known here"
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "it is not meant for servers (extended key usage)"
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "its key or signature is of a kind that is not supported here"
+        }
+        CertificateError::Other(OtherError(inner)) => return other_text(&inner.to_string()),
+        other => return other_text(&format!("{other:?}")),
+    };
+    text.to_owned()
+}
+
+fn other_text(name: &str) -> String {
+    match name {
+        "CaUsedAsEndEntity" => "it is the certificate of an authority, not of a host".to_owned(),
+        "UnsupportedCertVersion" => "it is not of X.509 version 3".to_owned(),
+        other => format!(
+            "it does not keep the rules for certificates ({})",
+            spelled_out(other)
+        ),
+    }
+}
+
+/// The name of a variant as words: `HandshakeFailure` becomes `handshake failure`.
+fn spelled_out(name: &str) -> String {
+    let end = name.find(|character: char| !character.is_ascii_alphanumeric());
+    let mut text = String::new();
+    for character in name[..end.unwrap_or(name.len())].chars() {
+        if character.is_ascii_uppercase() && !text.is_empty() {
+            text.push(' ');
+        }
+        text.push(character.to_ascii_lowercase());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, PeerIncompatible};
+
+    use super::*;
+
+    fn broken(error: rustls::Error) -> String {
+        match HandshakeFailure::from_error(&io::Error::other(error)) {
+            HandshakeFailure::Broken(text)
+            | HandshakeFailure::NotTls(text)
+            | HandshakeFailure::Certificate(text, _) => text,
+        }
+    }
+
+    #[test]
+    fn no_error_shows_the_name_of_a_type() {
+        let incompatible = PeerIncompatible::NoCipherSuitesInCommon;
+        for (error, expected) in [
+            (
+                rustls::Error::AlertReceived(AlertDescription::HandshakeFailure),
+                "TLS handshake: the host ended it (handshake failure)",
+            ),
+            (
+                rustls::Error::PeerIncompatible(incompatible),
+                "TLS handshake: the host and this program have no version of TLS, cipher or key type in common (no cipher suites in common)",
+            ),
+            (
+                rustls::Error::InvalidCertificate(CertificateError::BadEncoding),
+                "it is damaged, or not an X.509 certificate",
+            ),
+            (
+                rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure),
+                "it does not keep the rules for certificates (application verification failure)",
+            ),
+            (rustls::Error::DecryptError, "TLS handshake: decrypt error"),
+        ] {
+            assert_eq!(broken(error), expected);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The proof that a server holds the key of the certificate it shows, for certificates that are trusted
+//! by other means than an authority.
+//!
+//! rustls reads a certificate as X.509 version 3 before it checks the proof, and so refuses those of
+//! version 1 (plain `openssl x509 -req`). Here only the key is taken out of it: what else is in a
+//! certificate does not matter where any one, or this very one, is accepted.
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{self, WebPkiSupportedAlgorithms};
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
+use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved};
+
+use crate::certificate::{algorithm_and_key, public_key};
+
+/// The proof of TLS 1.3.
+pub(super) fn verify_tls13(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signature: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    let key = public_key(certificate).ok_or(CertificateError::BadEncoding)?;
+    let key = SubjectPublicKeyInfoDer::from(key);
+    crypto::verify_tls13_signature_with_raw_key(message, &key, signature, algorithms)
+}
+
+/// The proof of TLS 1.2, where a scheme does not name the curve: each algorithm that fits the key is tried.
+pub(super) fn verify_tls12(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signature: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    let (key_algorithm, key) = public_key(certificate)
+        .and_then(algorithm_and_key)
+        .ok_or(CertificateError::BadEncoding)?;
+    let mut schemes = algorithms.mapping.iter();
+    let (_, candidates) = schemes
+        .find(|(scheme, _)| *scheme == signature.scheme)
+        .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
+    let mut fitting = candidates
+        .iter()
+        .filter(|algorithm| algorithm.public_key_alg_id().as_ref() == key_algorithm);
+    let is_proof = fitting.any(|algorithm| {
+        algorithm
+            .verify_signature(key, message, signature.signature())
+            .is_ok()
+    });
+    if is_proof {
+        Ok(HandshakeSignatureValid::assertion())
+    } else {
+        Err(CertificateError::BadSignature.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::sign::{CertifiedKey, SingleCertAndKey};
+    use rustls::{
+        ClientConnection, ServerConfig, ServerConnection, SupportedProtocolVersion, version,
+    };
+
+    use super::*;
+    use crate::fingerprint::Fingerprint;
+    use crate::options::Trust;
+    use crate::tls::client_config;
+
+    const EC: &str = include_str!("../../tests/fixtures/x509-v1-ec.pem");
+    const RSA: &str = include_str!("../../tests/fixtures/x509-v1-rsa.pem");
+
+    /// A handshake in memory with a server that shows a certificate and has a key.
+    fn handshake(
+        certificate: &str,
+        key: &str,
+        protocol: &'static SupportedProtocolVersion,
+        trust: &Trust,
+    ) -> Result<(), Error> {
+        let provider = crypto::ring::default_provider();
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let certified = CertifiedKey::new(vec![der(certificate)], key);
+        let config = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&[protocol])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        let mut server = ServerConnection::new(Arc::new(config)).unwrap();
+        let name = "pve1.example.com".try_into().unwrap();
+        let mut client = ClientConnection::new(client_config(trust).unwrap(), name).unwrap();
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut bytes = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut bytes).unwrap();
+            }
+            while server.wants_write() {
+                let mut reply = Vec::new();
+                server.write_tls(&mut reply).unwrap();
+                client.read_tls(&mut reply.as_slice()).unwrap();
+                client.process_new_packets()?;
+            }
+            if !bytes.is_empty() {
+                server.read_tls(&mut bytes.as_slice()).unwrap();
+                server.process_new_packets()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn der(pem: &str) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+    }
+
+    const PROTOCOLS: [&SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS13];
+
+    /// B2: whatever the version of X.509, a certificate that is trusted by itself is accepted.
+    #[test]
+    fn certificates_of_version_1_are_accepted_where_no_authority_is_asked() {
+        for protocol in PROTOCOLS {
+            for pem in [EC, RSA] {
+                let pin = Fingerprint::of_certificate(&der(pem));
+                for trust in [Trust::AcceptAny, Trust::Fingerprints(vec![pin])] {
+                    handshake(pem, pem, protocol, &trust).unwrap();
+                }
+                let other = Trust::Fingerprints(vec![Fingerprint::from_bytes([7; 32])]);
+                handshake(pem, pem, protocol, &other).unwrap_err();
+            }
+        }
+    }
+
+    /// B2: a stolen certificate is of no use without its key.
+    #[test]
+    fn a_server_without_the_key_of_its_certificate_is_refused() {
+        let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        let made = rcgen::generate_simple_self_signed(vec!["pve1".to_owned()]).unwrap();
+        for protocol in PROTOCOLS {
+            for shown in [EC, RSA, &made.cert.pem()] {
+                let error = handshake(shown, &other, protocol, &Trust::AcceptAny).unwrap_err();
+                assert!(
+                    matches!(
+                        error,
+                        Error::InvalidCertificate(_)
+                            | Error::PeerIncompatible(_)
+                            | Error::PeerMisbehaved(_)
+                    ),
+                    "{error:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn ordinary_certificates_are_accepted_as_before() {
+        let made = rcgen::generate_simple_self_signed(vec!["pve1".to_owned()]).unwrap();
+        for protocol in PROTOCOLS {
+            let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+            handshake(&pem, &key, protocol, &Trust::AcceptAny).unwrap();
+        }
+    }
+}
