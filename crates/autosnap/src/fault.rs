@@ -74,7 +74,8 @@ impl From<pve_client::Error> for Fault {
             | pve_client::Error::Intercepted { .. }
             | pve_client::Error::NotListed { .. }
             | pve_client::Error::Authentication { .. }
-            | pve_client::Error::Certificate { .. } => ExitStatus::Connection,
+            | pve_client::Error::Certificate { .. }
+            | pve_client::Error::OtherCluster { .. } => ExitStatus::Connection,
         };
         Self {
             exit,

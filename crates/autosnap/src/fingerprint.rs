@@ -59,6 +59,7 @@ fn reason(error: &Error) -> String {
         | Error::Certificate { .. }
         | Error::Intercepted { .. }
         | Error::NotListed { .. }
+        | Error::OtherCluster { .. }
         | Error::Configuration(_) => error.to_string(),
     }
 }

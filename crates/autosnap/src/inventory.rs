@@ -16,7 +16,7 @@ use autosnap_core::select::{Inventory, NodeInfo, UnlistedGuests};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::snapshot_support::SnapshotBlockers;
 use autosnap_core::storage::StorageUsage;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use pve_client::{
     Client, Error, GuestResource, Listing, NodeGuest, NodeResource, Resource, SnapshotListing,
     StorageResource, TaskFilter, TaskSource, TaskStatus,
@@ -320,6 +320,25 @@ pub async fn side_by_side<T, R, F: Future<Output = R>>(
         .await;
     results.sort_unstable_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The same, up to the first error: what has not been begun then is not begun any more.
+pub async fn try_side_by_side<T, R, E, F: Future<Output = Result<R, E>>>(
+    limit: usize,
+    items: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> F,
+) -> Result<Vec<R>, E> {
+    let numbered = items.into_iter().enumerate();
+    let futures = numbered.map(|(index, item)| {
+        let future = work(item);
+        async move { future.await.map(|result| (index, result)) }
+    });
+    let mut results: Vec<(usize, R)> = stream::iter(futures)
+        .buffer_unordered(limit.max(1))
+        .try_collect()
+        .await?;
+    results.sort_unstable_by_key(|(index, _)| *index);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
 fn guest(resource: GuestResource) -> Option<Guest> {

@@ -113,7 +113,11 @@ async fn read_and_carry_out(
     request: Request,
     phases: &Phases,
 ) -> Result<(), Fault> {
-    let inventory = inventory::read(&context.client).await?;
+    let reading = Box::pin(inventory::read(&context.client));
+    let Some(inventory) = until_stopped(context, reading).await else {
+        return Ok(());
+    };
+    let inventory = inventory?;
     for entry in &inventory.unreadable {
         context.events.send(Event::EntryNotRead(entry.clone()));
     }
@@ -140,7 +144,7 @@ async fn read_and_carry_out(
         }
         plan_all(settings, context, request, &inventory, selected, limit).await
     };
-    let Some(plan) = until_stopped(context, reading).await else {
+    let Some(plan) = until_stopped(context, Box::pin(reading)).await else {
         for vmid in vmids {
             context.events.send(Event::GuestFinished {
                 vmid,
@@ -383,16 +387,17 @@ async fn plan_all(
             && settings.clean_states == GuestStates::Running,
         shared_storages: inventory.storages.iter().any(|storage| storage.shared),
     };
-    let readings = inventory::side_by_side(settings.limits.total, selected.guests, async |guest| {
-        reader.screen_or_read(guest).await
-    });
+    let readings =
+        inventory::try_side_by_side(settings.limits.total, selected.guests, async |guest| {
+            reader.screen_or_read(guest).await
+        });
     let guard = StorageGuard {
         storages: &inventory.storages,
         limit,
     };
     let mut guests = Vec::new();
-    for reading in readings.await {
-        guests.push(match reading? {
+    for reading in readings.await? {
+        guests.push(match reading {
             (guest, Ok(reading)) => plan::decide(guest, &reading, &request, guard),
             (guest, Err(decision)) => GuestPlan {
                 guest,
@@ -492,7 +497,9 @@ impl Reader<'_> {
         let reading = tokio::time::timeout(READ_LIMIT, self.read_wherever(&mut guest)).await;
         let reading = match reading {
             Ok(Ok(reading)) => Ok(reading),
-            Ok(Err(error)) if engine::concerns_all(&error) => return Err(error),
+            Ok(Err(error)) if engine::concerns_all(&error) || self.client.is_server_lost() => {
+                return Err(error);
+            }
             Ok(Err(error)) => Err(unreadable(error.to_string())),
             Err(_elapsed) => Err(unreadable(no_answer(&guest))),
         };

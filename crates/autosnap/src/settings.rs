@@ -295,8 +295,15 @@ impl Connection {
                 }
             }
         };
+        let usual = ClientOptions::new(endpoints, credentials, trust);
+        // Whoever gives a task a second does not want one request to take forty.
+        let timeout = Duration::from_secs(args.timeout.into());
+        let request_timeout = usual.request_timeout.min(timeout * 2);
         Ok(Self {
-            options: ClientOptions::new(endpoints, credentials, trust),
+            options: ClientOptions {
+                request_timeout,
+                ..usual
+            },
             notices: resolved.notices,
             to_store,
         })

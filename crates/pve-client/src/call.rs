@@ -113,6 +113,17 @@ impl Call {
         self.repeatable
     }
 
+    /// Whether it reads and changes nothing of a cluster: the sign-on and the version.
+    pub(crate) fn concerns_no_cluster(&self) -> bool {
+        matches!(self.path.as_str(), "/access/ticket" | "/version")
+    }
+
+    /// Whether its reply names the nodes of the cluster.
+    pub(crate) fn tells_cluster(&self) -> bool {
+        let tells = ["/nodes", "/cluster/resources", "/cluster/status"];
+        self.method == Method::Get && tells.contains(&self.path.as_str())
+    }
+
     /// The path below `/api2/json`.
     pub(crate) fn path(&self) -> &str {
         &self.path

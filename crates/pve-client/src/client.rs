@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use crate::call::{BodyLimit, Call};
 use crate::certificate::PeerCertificate;
@@ -15,10 +16,11 @@ use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::error::{Certainty, Error, Method};
 use crate::fingerprint::Fingerprint;
+use crate::membership::ClusterIdentity;
 use crate::options::{ClientOptions, Trust};
 use crate::reply;
 use crate::session::Session;
-use crate::transport::Transport;
+use crate::transport::{Deadline, Transport};
 use crate::types::loose::{self, EXCERPTS, List};
 use crate::types::{
     ClusterStatus, GuestConfig, GuestKind, Listing, NewSnapshot, NodeGuest, NodeStorage,
@@ -37,6 +39,7 @@ pub struct Client {
     session: Arc<Session>,
     version: Arc<Version>,
     watch: Arc<Watch>,
+    deadline: Deadline,
 }
 
 /// What was needed so far.
@@ -52,19 +55,44 @@ impl Client {
     /// Connects to the first host that answers, signs on, and proves it by `GET /version`.
     ///
     /// Hosts that do not answer within the connect time-out are passed over, in one round; with
-    /// none left the error names each and what it did.
+    /// none left the error names each and what it did. With several hosts `GET /cluster/status`
+    /// follows: where the login may read it (`Sys.Audit` on `/`), it tells the cluster's name, by
+    /// which the other hosts are recognised as members of the same cluster.
     pub async fn connect(options: ClientOptions) -> Result<Self, Error> {
         let session = Arc::new(Session::open(options).await?);
-        let version = Arc::new(ask_version(&session).await?);
+        let version = Arc::new(ask_version(&session, None).await?);
         let client = Self {
             session,
             version,
             watch: Arc::default(),
+            deadline: None,
         };
         tracing::debug!(
             endpoint = %client.current_endpoint(), version = client.version.version, "signed on"
         );
+        if client.session.transport().host_count() > 1
+            && let Err(error) = client.cluster_status().await
+        {
+            tracing::debug!(%error, "the name of the cluster is not known");
+        }
         Ok(client)
+    }
+
+    /// The same client, whose requests give up at this moment if their own time-out has not ended
+    /// them before. Sign-on, hosts, connections and tasks that are waited for are shared.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Instant) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..self.clone()
+        }
+    }
+
+    /// Whether the hosts have stopped answering: several requests in a row have timed out, without a
+    /// single reply, and so will those that follow. A request that changes something is not sent
+    /// any more, until a read is answered.
+    pub fn is_server_lost(&self) -> bool {
+        self.session.transport().is_silent()
     }
 
     /// The version that the host named when it was connected; costs no request.
@@ -74,19 +102,40 @@ impl Client {
 
     /// `GET /version`; needs a valid sign-on and no privilege.
     pub async fn version(&self) -> Result<Version, Error> {
-        ask_version(&self.session).await
+        ask_version(&self.session, self.deadline).await
     }
 
     /// `GET /cluster/resources`: everything the caller may audit, in one list.
     pub async fn resources(&self) -> Result<Listing<Resource>, Error> {
         let call = Call::new(Method::Get, &["cluster", "resources"]);
-        self.list(&call.at_most(BodyLimit::RESOURCES)).await
+        let (List(entries, unreadable), endpoint) = self
+            .session
+            .ask(&call.at_most(BodyLimit::RESOURCES), self.deadline)
+            .await?;
+        let found = ClusterIdentity::from_resources(&entries);
+        self.session.transport().learn(&endpoint, found)?;
+        Ok(Listing {
+            entries,
+            unreadable,
+        })
     }
 
     /// `GET /cluster/status`; needs `Sys.Audit` on `/`.
     pub async fn cluster_status(&self) -> Result<ClusterStatus, Error> {
-        self.read(&Call::new(Method::Get, &["cluster", "status"]))
-            .await
+        let call = Call::new(Method::Get, &["cluster", "status"]);
+        let (status, endpoint) = self.session.ask(&call, self.deadline).await?;
+        let found = ClusterIdentity::from_status(&status);
+        self.session.transport().learn(&endpoint, found)?;
+        Ok(status)
+    }
+
+    /// The cluster that the hosts belong to, by `GET /cluster/status`, or by `GET /nodes` where the
+    /// login may not read that; every login may read `/nodes`.
+    pub async fn cluster_identity(&self) -> Result<ClusterIdentity, Error> {
+        if let Ok(status) = self.cluster_status().await {
+            return Ok(ClusterIdentity::from_status(&status));
+        }
+        self.read(&Call::new(Method::Get, &["nodes"])).await
     }
 
     /// `GET /access/permissions`: the caller's privileges, on all paths or on one.
@@ -211,7 +260,10 @@ impl Client {
 
     /// A listing of snapshots that can be complete.
     async fn listed(&self, call: &Call) -> Result<(SnapshotListing, Endpoint), Error> {
-        let (listing, endpoint) = self.session.ask::<SnapshotListing>(call).await?;
+        let (listing, endpoint) = self
+            .session
+            .ask::<SnapshotListing>(call, self.deadline)
+            .await?;
         match listing.flaw() {
             None => Ok((listing, endpoint)),
             Some(flaw) => Err(reply::not_listed(call, endpoint, SNAPSHOTS, flaw)),
@@ -278,7 +330,10 @@ impl Client {
         let call = task_call(task, "log")
             .with("start", start.to_string())
             .with("limit", limit.to_string());
-        let (data, endpoint) = self.session.ask::<Box<RawValue>>(&call).await?;
+        let (data, endpoint) = self
+            .session
+            .ask::<Box<RawValue>>(&call, self.deadline)
+            .await?;
         // The log of an unknown task is an object with an error text instead of a list.
         if data.get().starts_with('{') {
             return Ok(Vec::new());
@@ -309,7 +364,10 @@ impl Client {
             .with_some("typefilter", filter.kind.as_deref())
             .with_some("limit", filter.limit)
             .at_most(BodyLimit::TASKS);
-        let (list, endpoint) = self.session.ask::<List<TaskEntry>>(&call).await?;
+        let (list, endpoint) = self
+            .session
+            .ask::<List<TaskEntry>>(&call, self.deadline)
+            .await?;
         match list.1.as_slice() {
             [] => Ok(list.0),
             all => Err(reply::not_listed(
@@ -355,7 +413,7 @@ impl Client {
     }
 
     async fn read<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Error> {
-        Ok(self.session.ask::<T>(call).await?.0)
+        Ok(self.session.ask::<T>(call, self.deadline).await?.0)
     }
 
     async fn list<T: DeserializeOwned>(&self, call: &Call) -> Result<Listing<T>, Error> {
@@ -375,7 +433,7 @@ impl Client {
         task_type: &str,
         vmid: u32,
     ) -> Result<Upid, Error> {
-        let (text, endpoint) = self.session.ask::<String>(call).await?;
+        let (text, endpoint) = self.session.ask::<String>(call, self.deadline).await?;
         let unknown = |what| reply::not_understood(call, &endpoint, what, Certainty::Unknown);
         let upid: Upid = text
             .parse()
@@ -426,9 +484,9 @@ pub async fn fetch_certificate(
         })
 }
 
-async fn ask_version(session: &Session) -> Result<Version, Error> {
+async fn ask_version(session: &Session, deadline: Deadline) -> Result<Version, Error> {
     let call = Call::new(Method::Get, &["version"]).at_most(BodyLimit::SINGLE);
-    let (version, endpoint) = session.ask::<Version>(&call).await?;
+    let (version, endpoint) = session.ask::<Version>(&call, deadline).await?;
     if version.version.is_empty() {
         let what = "the answer to /version names no version".to_owned();
         return Err(reply::not_understood(

@@ -25,6 +25,7 @@ use crate::certificate::PeerCertificate;
 use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
 use crate::handshake::{HandshakeFailure, tls_error, tls_text};
+use crate::membership::OtherCluster;
 use crate::wire::{Exchange, Wire};
 
 /// How much memory is reserved for a body because of its announced length alone.
@@ -63,6 +64,8 @@ pub(crate) enum ConnectFailure {
     NotTls(String),
     /// Its certificate is not trusted.
     Certificate(String, Option<Fingerprint>),
+    /// It belongs to another cluster.
+    OtherCluster(Box<OtherCluster>),
 }
 
 /// Why there is no answer.

@@ -9,6 +9,7 @@ use std::fmt;
 
 use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
+use crate::membership::OtherCluster;
 
 /// How a request is sent; what is not [`Method::Get`] changes something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,6 +148,15 @@ pub enum Error {
         /// The fingerprint of the certificate the host showed.
         fingerprint: Option<Fingerprint>,
     },
+    /// No other host is left, and this one belongs to another cluster than the host the client
+    /// began with; nothing was sent to it.
+    #[error("{other}{}", others_text(.attempts))]
+    OtherCluster {
+        /// The two hosts and their clusters.
+        other: Box<OtherCluster>,
+        /// The hosts that could not be reached and what each of them did.
+        attempts: Vec<(Endpoint, String)>,
+    },
     /// The client cannot be built as asked.
     #[error("{0}")]
     Configuration(String),
@@ -193,9 +203,10 @@ impl Error {
     /// Whether PVE acted, as far as can be known.
     pub const fn certainty(&self) -> Certainty {
         match self {
-            Self::NotSent { .. } | Self::Certificate { .. } | Self::Configuration(_) => {
-                Certainty::NotSent
-            }
+            Self::NotSent { .. }
+            | Self::Certificate { .. }
+            | Self::OtherCluster { .. }
+            | Self::Configuration(_) => Certainty::NotSent,
             Self::MaybeProcessed { .. } => Certainty::Unknown,
             // PVE checks the sign-on before anything else.
             // Lists are the answer to reads only.
@@ -218,6 +229,7 @@ impl Error {
             | Self::NotListed { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
+            | Self::OtherCluster { .. }
             | Self::Configuration(_) => None,
         }
     }
@@ -233,6 +245,7 @@ impl Error {
             | Self::NotListed { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
+            | Self::OtherCluster { .. }
             | Self::Configuration(_) => None,
         }
     }
@@ -282,8 +295,35 @@ impl Error {
             | Self::NotListed { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
+            | Self::OtherCluster { .. }
             | Self::Configuration(_) => false,
         }
+    }
+
+    /// Whether it is the reply to a read that PVE may well answer a moment later: another process
+    /// held a lock, a daemon was busy or restarted (500 `got timeout`). Texts that say how things
+    /// are, such as that something does not exist, are final.
+    pub fn is_passing_read(&self) -> bool {
+        const FINAL: [&str; 7] = [
+            "does not exist",
+            "no such",
+            "not found",
+            "permission",
+            "is locked",
+            "not implemented",
+            "unable to parse",
+        ];
+        let Self::Refused {
+            method: Method::Get,
+            status: 500,
+            reason,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        let reason = reason.to_lowercase();
+        !FINAL.iter().any(|text| reason.contains(text))
     }
 
     /// Whether the guest's configuration file is missing on that node: it was removed or moved
@@ -310,6 +350,14 @@ fn unreachable_text(attempts: &[(Endpoint, String)]) -> String {
         .map(|(endpoint, reason)| format!("{endpoint}: {reason}"))
         .collect();
     each.join("; ")
+}
+
+/// The same behind another reason.
+fn others_text(attempts: &[(Endpoint, String)]) -> String {
+    if attempts.is_empty() {
+        return String::new();
+    }
+    format!("; {}", unreachable_text(attempts))
 }
 
 /// What a lost answer means for a request that changes something.

@@ -133,6 +133,9 @@ impl Host {
             ConnectFailure::Certificate(reason, _) => {
                 tracing::warn!(%endpoint, reason, "host passed over: its certificate is not trusted");
             }
+            ConnectFailure::OtherCluster(other) => {
+                tracing::warn!(%endpoint, %other, "host passed over: it belongs to another cluster");
+            }
             ConnectFailure::Unreachable(reason) | ConnectFailure::NotTls(reason) => {
                 tracing::debug!(%endpoint, reason, "host passed over");
             }

@@ -39,7 +39,9 @@ mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handshake;
+mod health;
 mod host;
+mod membership;
 mod moment;
 mod options;
 mod pool;
@@ -61,6 +63,7 @@ pub use error::{
     AuthenticationProblem, Certainty, Error, Method, MissingPrivilege, says_guest_is_missing,
 };
 pub use fingerprint::{Fingerprint, FingerprintError};
+pub use membership::{ClusterIdentity, OtherCluster};
 pub use options::{ClientOptions, Trust};
 pub use secrecy::SecretString;
 pub use types::{

@@ -38,14 +38,15 @@ pub struct ClientOptions {
     /// 30 s and says so (595, 596), which is worth waiting for.
     pub request_timeout: Duration,
     /// The pauses before a request is repeated: of any method when no host could be reached, of
-    /// GET also when the answer was lost. As many repetitions as there are pauses.
+    /// GET also when the answer was lost, or was an error that may pass, within half a minute. As
+    /// many repetitions as there are pauses; one that timed out is repeated once, or once per host.
     pub repeat_pauses: Vec<Duration>,
     /// After what time a ticket is renewed; PVE accepts it for two hours.
     pub ticket_lifetime: Duration,
 }
 
 impl ClientOptions {
-    /// The usual times: 4 s to connect (as the C# tool), 60 s for an answer, three repetitions
+    /// The usual times: 4 s to connect (as the C# tool), 40 s for an answer, three repetitions
     /// after 0.25 s, 1 s and 3 s, a new ticket every hour.
     pub fn new(endpoints: Vec<Endpoint>, credentials: Credentials, trust: Trust) -> Self {
         Self {
@@ -53,7 +54,7 @@ impl ClientOptions {
             credentials,
             trust,
             connect_timeout: Duration::from_secs(4),
-            request_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_secs(40),
             repeat_pauses: [250, 1_000, 3_000].map(Duration::from_millis).to_vec(),
             ticket_lifetime: Duration::from_secs(3600),
         }

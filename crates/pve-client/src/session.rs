@@ -24,10 +24,11 @@ use crate::endpoint::Endpoint;
 use crate::error::{AuthenticationProblem, Certainty, Error, Method};
 use crate::options::ClientOptions;
 use crate::reply;
-use crate::transport::{Answer, Transport};
+use crate::transport::{Answer, Deadline, Transport};
 use crate::types::loose;
 
-const CSRF_TOKEN: HeaderName = HeaderName::from_static("csrfpreventiontoken");
+/// The header that PVE wants with everything but GET.
+pub(crate) const CSRF_TOKEN: HeaderName = HeaderName::from_static("csrfpreventiontoken");
 
 /// Requests signed by one user or token.
 pub(crate) struct Session {
@@ -78,36 +79,38 @@ impl Session {
     pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         call: &Call,
+        deadline: Deadline,
     ) -> Result<(T, Endpoint), Error> {
-        let answer = self.send(call).await?;
+        let answer = self.send(call, deadline).await?;
         let data = reply::data(call, &answer.endpoint, &answer.body)?;
         Ok((data, answer.endpoint))
     }
 
-    async fn send(&self, call: &Call) -> Result<Answer, Error> {
+    async fn send(&self, call: &Call, deadline: Deadline) -> Result<Answer, Error> {
         match &self.credentials {
             Credentials::Token(token) => {
                 let header = secret_header(&token.authorization())?;
-                let sent = self.transport.send(call, &[(AUTHORIZATION, header)]).await;
+                let signature = [(AUTHORIZATION, header)];
+                let sent = self.transport.send(call, &signature, deadline).await;
                 sent.map_err(|error| self.unauthorized(error, AuthenticationProblem::TokenRefused))
             }
-            Credentials::Password { .. } => self.send_with_ticket(call).await,
+            Credentials::Password { .. } => self.send_with_ticket(call, deadline).await,
         }
     }
 
-    async fn send_with_ticket(&self, call: &Call) -> Result<Answer, Error> {
-        let ticket = self.ticket(None).await?;
+    async fn send_with_ticket(&self, call: &Call, deadline: Deadline) -> Result<Answer, Error> {
+        let ticket = self.ticket(None, deadline).await?;
         match self
             .transport
-            .send(call, &ticket.headers(call.method)?)
+            .send(call, &ticket.headers(call.method)?, deadline)
             .await
         {
             Err(error) if error.status() == Some(401) => {
                 tracing::debug!(%call, %error, "the ticket was refused, logging in again");
-                let ticket = self.ticket(Some(ticket.generation)).await?;
+                let ticket = self.ticket(Some(ticket.generation), deadline).await?;
                 let sent = self
                     .transport
-                    .send(call, &ticket.headers(call.method)?)
+                    .send(call, &ticket.headers(call.method)?, deadline)
                     .await;
                 sent.map_err(|error| self.new_ticket_refused(call, error))
             }
@@ -116,7 +119,7 @@ impl Session {
     }
 
     /// A ticket that is neither old nor the refused one.
-    async fn ticket(&self, refused: Option<u64>) -> Result<Ticket, Error> {
+    async fn ticket(&self, refused: Option<u64>, deadline: Deadline) -> Result<Ticket, Error> {
         let mut held = self.ticket.lock().await;
         let renewed = match held.as_ref() {
             Some(ticket) if refused == Some(ticket.generation) => None,
@@ -124,14 +127,17 @@ impl Session {
                 return Ok(ticket.clone());
             }
             // A renewal that fails is no reason to stop: there is still the password.
-            Some(ticket) => self.login(&ticket.value, ticket.generation).await.ok(),
+            Some(ticket) => {
+                let renewal = self.login(&ticket.value, ticket.generation, deadline);
+                renewal.await.ok()
+            }
             None => None,
         };
         let generation = held.as_ref().map_or(0, |ticket| ticket.generation);
         let ticket = match (renewed, &self.credentials) {
             (Some(ticket), _) => ticket,
             (None, Credentials::Password { password, .. }) => {
-                self.login(password, generation).await?
+                self.login(password, generation, deadline).await?
             }
             (None, Credentials::Token(_)) => {
                 return Err(Error::Configuration(
@@ -143,13 +149,18 @@ impl Session {
     }
 
     /// `POST /access/ticket` with the password or a ticket that is still good.
-    async fn login(&self, secret: &SecretString, generation: u64) -> Result<Ticket, Error> {
+    async fn login(
+        &self,
+        secret: &SecretString,
+        generation: u64,
+        deadline: Deadline,
+    ) -> Result<Ticket, Error> {
         let call = Call::new(Method::Post, &["access", "ticket"])
             .with("username", self.credentials.identity())
             .with("password", secret.expose_secret())
             .repeatable();
         let obtained = Instant::now();
-        let sent = self.transport.send(&call, &[]).await;
+        let sent = self.transport.send(&call, &[], deadline).await;
         let answer = sent.map_err(|error| {
             self.unauthorized(error, AuthenticationProblem::WrongUserOrPassword)
         })?;

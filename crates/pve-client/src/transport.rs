@@ -11,8 +11,17 @@
 //! later, whatever its method. One that may have been processed is sent again only if that does no
 //! harm (GET, login). Everything else ends in [`Error::MaybeProcessed`] after one attempt.
 //!
+//! **Outages.** What happens to one request is known to all ([`crate::health`]): hosts that could
+//! not be reached, or that let one request after the other time out, are not tried by each request
+//! anew.
+//!
+//! **One cluster.** A host is asked for its cluster before the first request goes to it
+//! ([`crate::membership`]).
+//!
 //! **Connections.** A request uses an idle connection or opens one, so there are never more than
 //! requests in flight at one time.
+
+mod failures;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -30,13 +39,25 @@ use crate::client::Statistics;
 use crate::connection::{ConnectFailure, Connection, ExchangeFailure, Reply};
 use crate::endpoint::Endpoint;
 use crate::error::{Certainty, Error, Method};
+use crate::health::{Health, Permit};
 use crate::host::{Host, Signature};
+use crate::membership::{self, Admission, ClusterIdentity, Membership, OtherCluster};
 use crate::options::ClientOptions;
+use crate::session::CSRF_TOKEN;
 use crate::{reply, tls};
+use failures::{lost, may_repeat, not_sent, unreachable_error};
+
+/// How long after its first attempt a request that was answered with an error or not at all is
+/// still repeated. Whoever passes it on to another node gives up after 30 s.
+const REPEAT_WITHIN: Duration = Duration::from_secs(35);
+/// How often one request may time out.
+const TIMEOUTS_PER_REQUEST: usize = 2;
 
 /// The cluster's hosts with their connections.
 pub(crate) struct Transport {
     hosts: Vec<Host>,
+    health: Health,
+    membership: Membership,
     current: AtomicUsize,
     tls: TlsConnector,
     connect_timeout: Duration,
@@ -52,6 +73,9 @@ pub(crate) struct Answer {
     pub(crate) endpoint: Endpoint,
 }
 
+/// When a request gives up; `None`: after its own time-out and repetitions.
+pub(crate) type Deadline = Option<Instant>;
+
 /// What a round is for.
 #[derive(Clone, Copy)]
 enum Step<'a> {
@@ -66,6 +90,8 @@ struct Missed {
     error: Error,
     /// Whether another round does no harm and may go better.
     may_repeat: bool,
+    /// The host let it time out.
+    timed_out: bool,
 }
 
 /// Why one host gave no answer.
@@ -89,6 +115,8 @@ impl Transport {
                 .iter()
                 .map(Host::new)
                 .collect::<Result<_, _>>()?,
+            health: Health::new(options.endpoints.len()),
+            membership: Membership::new(options.endpoints.len()),
             current: AtomicUsize::new(0),
             tls: tls::client_config(&options.trust)?.into(),
             connect_timeout: options.connect_timeout,
@@ -118,46 +146,101 @@ impl Transport {
         self.current_host().clock_difference()
     }
 
+    /// Whether the hosts have stopped answering.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.health.is_silent()
+    }
+
+    /// Remembers what a host says of its cluster.
+    pub(crate) fn learn(&self, endpoint: &Endpoint, found: ClusterIdentity) -> Result<(), Error> {
+        let host = self
+            .hosts
+            .iter()
+            .position(|host| host.endpoint == *endpoint);
+        let learned = host.map_or(Ok(()), |host| self.membership.learn(host, endpoint, found));
+        learned.map_err(|other| Error::OtherCluster {
+            other,
+            attempts: Vec::new(),
+        })
+    }
+
+    /// How many hosts there are.
+    pub(crate) fn host_count(&self) -> usize {
+        self.hosts.len()
+    }
+
     /// Opens the first connection: one round over the hosts, no repetition, so that a wrong host
     /// name is told at once.
     pub(crate) async fn reach(&self) -> Result<(), Error> {
         let call = Call::new(Method::Get, &["version"]);
-        let connected = self.round(&call, Step::Connect).await;
+        let connected = self.round(&call, Step::Connect, None).await;
         connected.map(drop).map_err(|missed| missed.error)
     }
 
     /// Sends a request until there is an answer or no further attempt is allowed.
-    pub(crate) async fn send(&self, call: &Call, signature: &Signature) -> Result<Answer, Error> {
-        let mut pauses = self.repeat_pauses.iter();
+    pub(crate) async fn send(
+        &self,
+        call: &Call,
+        signature: &Signature,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
+        let pauses = match self.health.permit(call.is_repeatable(), Instant::now()) {
+            Permit::Go => self.repeat_pauses.as_slice(),
+            Permit::Once => &[],
+            Permit::Fail(attempts) => return Err(not_sent(call, attempts)),
+        };
+        let mut pauses = pauses.iter();
+        let started = Instant::now();
+        let mut timeouts = 0;
         loop {
-            let Missed { error, may_repeat } = match self.round(call, Step::Send(signature)).await {
+            let round = self.round(call, Step::Send(signature), deadline).await;
+            let missed = match round {
                 Ok(answer) => return Ok(answer),
                 Err(missed) => missed,
             };
-            match pauses.next() {
-                Some(pause) if may_repeat => {
-                    tracing::debug!(%call, %error, ?pause, "will be repeated");
-                    tokio::time::sleep(*pause).await;
+            timeouts += usize::from(missed.timed_out);
+            let was_written = !matches!(missed.error, Error::NotSent { .. });
+            let may_repeat = missed.may_repeat
+                && self.health.allows_repeat(call.is_repeatable())
+                && (!was_written || started.elapsed() < REPEAT_WITHIN || missed.timed_out)
+                && timeouts < TIMEOUTS_PER_REQUEST.max(self.hosts.len());
+            let error = missed.error;
+            let pause = pauses.next().filter(|_| may_repeat);
+            let pause = pause.filter(|pause| is_before(Instant::now() + **pause, deadline));
+            let Some(pause) = pause else {
+                if let Error::NotSent { attempts, .. } = &error {
+                    self.health.unreachable(attempts);
                 }
-                Some(_) | None => return Err(error),
-            }
+                return Err(error);
+            };
+            tracing::debug!(%call, %error, ?pause, "will be repeated");
+            tokio::time::sleep(*pause).await;
         }
     }
 
     /// Asks the hosts one after the other, from the current one on, until one was reached.
-    async fn round(&self, call: &Call, step: Step<'_>) -> Result<Answer, Missed> {
+    async fn round(
+        &self,
+        call: &Call,
+        step: Step<'_>,
+        deadline: Deadline,
+    ) -> Result<Answer, Missed> {
         let first = self.current.load(Ordering::Relaxed);
         let mut failures = Vec::new();
         for offset in 0..self.hosts.len() {
             let index = (first + offset) % self.hosts.len();
             let host = &self.hosts[index];
-            let (outcome, current) = match self.step(host, call, step).await {
+            let started = Instant::now();
+            let (outcome, current) = match self.step(index, call, step, deadline).await {
                 Ok(answer) => (Ok(answer), index),
-                Err(Failure::Final(error)) => (Err(error), index),
-                Err(Failure::TimedOut(error)) => (Err(error), (index + 1) % self.hosts.len()),
+                Err(Failure::Final(error)) => (Err((error, false)), index),
+                Err(Failure::TimedOut(error)) => {
+                    (Err((error, true)), (index + 1) % self.hosts.len())
+                }
                 Err(Failure::NotSent(failure)) => {
                     host.pool.clear();
                     host.log_passed_over(&failure);
+                    self.health.not_connected(index);
                     failures.push((&host.endpoint, failure));
                     continue;
                 }
@@ -167,8 +250,9 @@ impl Transport {
                 tracing::debug!(%endpoint, "takes over");
                 self.current.store(current, Ordering::Relaxed);
             }
-            return outcome.map_err(|error| Missed {
-                may_repeat: may_repeat(call, &error),
+            return outcome.map_err(|(error, timed_out)| Missed {
+                may_repeat: may_repeat(call, &error, started.elapsed()),
+                timed_out,
                 error,
             });
         }
@@ -177,13 +261,21 @@ impl Transport {
         let is_off = |(_, failure): &(_, _)| matches!(failure, ConnectFailure::Unreachable(_));
         Err(Missed {
             may_repeat: failures.iter().any(is_off),
+            timed_out: false,
             error: unreachable_error(call, failures),
         })
     }
 
-    async fn step(&self, host: &Host, call: &Call, step: Step<'_>) -> Result<Answer, Failure> {
+    async fn step(
+        &self,
+        index: usize,
+        call: &Call,
+        step: Step<'_>,
+        deadline: Deadline,
+    ) -> Result<Answer, Failure> {
         match step {
             Step::Connect => {
+                let host = &self.hosts[index];
                 let connection = self.open(host).await.map_err(Failure::NotSent)?;
                 host.pool.put(connection);
                 Ok(Answer {
@@ -191,25 +283,94 @@ impl Transport {
                     endpoint: host.endpoint.clone(),
                 })
             }
-            Step::Send(signature) => self.attempt(host, call, signature).await,
+            Step::Send(signature) => {
+                self.admit(index, call, signature, deadline).await?;
+                self.attempt(index, call, signature, deadline).await
+            }
         }
+    }
+
+    /// Lets the request pass if the host belongs to the cluster of the others. A host that does not
+    /// say so gets no request.
+    async fn admit(
+        &self,
+        index: usize,
+        call: &Call,
+        signature: &Signature,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        match self.membership.admission(index, call) {
+            Admission::Granted => Ok(()),
+            Admission::Refused(other) => Err(foreign(other)),
+            // Rare, and large.
+            Admission::Ask(_) => {
+                Box::pin(self.ask_for_cluster(index, call, signature, deadline)).await
+            }
+        }
+    }
+
+    /// Asks a host which cluster it belongs to, unless another request has done so meanwhile.
+    async fn ask_for_cluster(
+        &self,
+        index: usize,
+        call: &Call,
+        signature: &Signature,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        let _one_at_a_time = self.membership.asking.lock().await;
+        let question = match self.membership.admission(index, call) {
+            Admission::Granted => return Ok(()),
+            Admission::Refused(other) => return Err(foreign(other)),
+            Admission::Ask(question) => question,
+        };
+        let unknown = |error: &Error| {
+            let reason = format!("the host does not say which cluster it belongs to: {error}");
+            Failure::NotSent(ConnectFailure::Unreachable(reason))
+        };
+        let signature: Vec<_> = signature
+            .iter()
+            .filter(|(name, _)| *name != CSRF_TOKEN)
+            .cloned()
+            .collect();
+        let found = match self.attempt(index, &question, &signature, deadline).await {
+            Ok(answer) => {
+                membership::identity(&question, &answer).map_err(|error| unknown(&error))?
+            }
+            // A new login may help.
+            Err(Failure::Final(error)) if error.status() == Some(401) => {
+                return Err(Failure::Final(error));
+            }
+            Err(Failure::Final(error) | Failure::TimedOut(error)) => return Err(unknown(&error)),
+            Err(not_sent @ Failure::NotSent(_)) => return Err(not_sent),
+        };
+        let endpoint = &self.hosts[index].endpoint;
+        if found.nodes.is_empty() {
+            let what = "it names no node".to_owned();
+            let certainty = Certainty::Unknown;
+            let error = reply::not_understood(&question, endpoint, what, certainty);
+            return Err(unknown(&error));
+        }
+        let learned = self.membership.learn(index, endpoint, found);
+        learned.map_err(foreign)
     }
 
     /// One attempt at one host. A kept connection that turns out dead before anything was written
     /// is replaced by another.
     async fn attempt(
         &self,
-        host: &Host,
+        index: usize,
         call: &Call,
         signature: &Signature,
+        deadline: Deadline,
     ) -> Result<Answer, Failure> {
+        let host = &self.hosts[index];
         loop {
             let (connection, is_new) = match host.pool.take().await {
                 Some(connection) => (connection, false),
                 None => (self.open(host).await.map_err(Failure::NotSent)?, true),
             };
             let request = host.request(call, signature).map_err(Failure::Final)?;
-            return match self.exchange(host, connection, request).await {
+            return match self.exchange(index, connection, request, deadline).await {
                 Ok(reply) => reply::check(call, &host.endpoint, reply).map_err(Failure::Final),
                 Err(ExchangeFailure::NotWritten(_)) if !is_new => continue,
                 Err(ExchangeFailure::NotWritten(reason)) => {
@@ -234,19 +395,24 @@ impl Transport {
     /// be used again.
     async fn exchange(
         &self,
-        host: &Host,
+        index: usize,
         mut connection: Connection,
         request: Request<Full<Bytes>>,
+        deadline: Deadline,
     ) -> Result<Reply, ExchangeFailure> {
+        let host = &self.hosts[index];
         let started = Instant::now();
         let line = format!("{} {}", request.method(), request.uri().path());
         let flags = connection.exchange();
-        let sent = timeout(self.request_timeout, connection.send(request)).await;
+        let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(started));
+        let limit = self.request_timeout.min(left);
+        let sent = timeout(limit, connection.send(request)).await;
         if flags.was_written() {
             self.requests.fetch_add(1, Ordering::Relaxed);
         }
         match sent {
             Ok(Ok(reply)) => {
+                self.health.replied();
                 host.pool.put(connection);
                 host.note_date(reply.date);
                 host.log_answer(&line, &reply, started);
@@ -255,7 +421,12 @@ impl Transport {
             Ok(Err(failure)) => Err(failure),
             Err(_elapsed) if flags.was_written() => {
                 host.pool.clear();
-                let limit = self.request_timeout.as_secs_f32();
+                // A request that had little time says little of the host.
+                if limit >= self.request_timeout / 2 {
+                    let endpoints = self.hosts.iter().map(|host| host.endpoint.clone());
+                    self.health.timed_out(index, endpoints);
+                }
+                let limit = limit.as_secs_f32();
                 Err(ExchangeFailure::TimedOut(format!(
                     "no complete answer within {limit} s"
                 )))
@@ -294,70 +465,10 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// Whether a request that a host failed to serve may be sent again without harm, and may succeed
-/// then.
-///
-/// PVE's 595 means that another node, or pvedaemon on the same one, did not accept a connection.
-/// Only a refused one is worth a short wait: that is a daemon being restarted, while a node that
-/// is off takes up to 30 s to say so and will not be back in a moment.
-fn may_repeat(call: &Call, error: &Error) -> bool {
-    match error {
-        Error::MaybeProcessed { .. } => call.is_repeatable(),
-        Error::Refused { status, reason, .. } => {
-            let passing =
-                matches!(status, 429 | 503) || (*status == 595 && reason == "Connection refused");
-            passing && call.is_repeatable()
-        }
-        Error::NotSent { .. }
-        | Error::NotUnderstood { .. }
-        | Error::Authentication { .. }
-        | Error::Certificate { .. }
-        | Error::Intercepted { .. }
-        | Error::NotListed { .. }
-        | Error::Configuration(_) => false,
-    }
+fn foreign(other: Box<OtherCluster>) -> Failure {
+    Failure::NotSent(ConnectFailure::OtherCluster(other))
 }
 
-/// No host was reached. A certificate that is not trusted, or a host that is no PVE, tells more
-/// than one that is off, so it decides the kind of the error.
-fn unreachable_error(call: &Call, failures: Vec<(&Endpoint, ConnectFailure)>) -> Error {
-    for (endpoint, failure) in &failures {
-        if let ConnectFailure::Certificate(reason, fingerprint) = failure {
-            let (reason, fingerprint) = (reason.clone(), *fingerprint);
-            return Error::Certificate {
-                endpoint: (*endpoint).clone(),
-                reason,
-                fingerprint,
-            };
-        }
-    }
-    for (endpoint, failure) in &failures {
-        if let ConnectFailure::NotTls(what) = failure {
-            return reply::not_understood(call, endpoint, what.clone(), Certainty::NotSent);
-        }
-    }
-    let attempts = failures
-        .into_iter()
-        .map(|(endpoint, failure)| match failure {
-            ConnectFailure::Unreachable(reason)
-            | ConnectFailure::NotTls(reason)
-            | ConnectFailure::Certificate(reason, _) => (endpoint.clone(), reason),
-        });
-    let (method, path) = (call.method, call.path().to_owned());
-    Error::NotSent {
-        method,
-        path,
-        attempts: attempts.collect(),
-    }
-}
-
-fn lost(host: &Host, call: &Call, reason: String) -> Error {
-    tracing::debug!(endpoint = %host.endpoint, %call, reason, "no answer");
-    Error::MaybeProcessed {
-        method: call.method,
-        path: call.path().to_owned(),
-        endpoint: host.endpoint.clone(),
-        status: None,
-        reason,
-    }
+fn is_before(moment: Instant, deadline: Deadline) -> bool {
+    deadline.is_none_or(|deadline| moment < deadline)
 }

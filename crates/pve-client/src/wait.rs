@@ -4,30 +4,40 @@
 //! A pause is a share of the time waited so far, so that a long task costs few looks and its end
 //! is noticed within that share of its duration. Where it is known how long such tasks usually
 //! take, a share of that is taken instead, within bounds: with as many looks, the end is then
-//! noticed sooner on the whole. A pause is never shorter than twice the time the last
-//! look took: a node that answers slowly is asked less often.
+//! noticed sooner on the whole. A pause is not shorter than twice the time the last look took, up
+//! to half a second: a node that answers slowly is asked less often, but an answer that took long
+//! is old, so that the next look must not be far.
 //!
 //! Tasks of one node that are waited for at the same time are looked at together ([`crate::watch`]):
 //! the list of the node's tasks tells of all of them, and each starts its pause again. A list may
 //! lag behind, so after a while the task itself is asked as well, whatever the lists say.
 //!
 //! A look that fails for a passing reason (no host reachable, an answer lost, the node not
-//! answering) does not end the waiting: the task goes on without us. A look that PVE refuses does.
+//! answering, a 500 that says no more than that it went wrong) does not end the waiting: the task
+//! goes on without us. A look that PVE refuses does, and so do hosts that answer nothing any more.
+//!
+//! Only a look sent at the deadline or later can tell that the task outlives it; it is given the time
+//! that such answers take.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::error::Error;
+use crate::error::{Error, Method};
 use crate::types::{TaskExit, TaskFilter, TaskStatus};
 use crate::upid::Upid;
 use crate::watch::{Lister, Listing, Place, Sight};
 
 /// The shortest pause between two looks, whatever a policy says.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
-/// How long the last look may take once the deadline has passed.
+/// How long the last look may take once the deadline has passed, beside twice the longest time that
+/// an answer has taken.
 const GRACE: Duration = Duration::from_secs(2);
+/// No last look takes longer.
+const LONGEST_GRACE: Duration = Duration::from_secs(60);
+/// A look that takes longer does not make the pause after it longer.
+const SLOWEST_LOOK: Duration = Duration::from_millis(250);
 /// A list that takes longer is not waited for.
 const LIST_HANGS: Duration = Duration::from_secs(1);
 /// How long lists of a node alone are believed where no duration is known.
@@ -74,7 +84,10 @@ impl WaitPolicy {
             }
             None => waited / SHARE,
         };
-        share.max(SHORTEST_PAUSE).min(longest).max(look * 2)
+        share
+            .max(SHORTEST_PAUSE)
+            .min(longest)
+            .max(look.min(SLOWEST_LOOK) * 2)
     }
 }
 
@@ -116,7 +129,7 @@ impl Waited {
 /// Why the end of a task is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
-    /// The deadline passed; the task still runs in PVE, or at least did when last seen.
+    /// The deadline passed. Without `last_error` a look at the deadline or later saw the task run.
     #[error(
         "task {upid} did not end in time and may still be running on node {}; look at its log in PVE{}",
         .upid.node(), last_error_text(.last_error.as_deref())
@@ -154,10 +167,11 @@ impl Client {
         loop {
             let now = Instant::now();
             let look = if now >= deadline {
-                self.last_look(task).await
+                self.last_look(task, turn.grace()).await
             } else if now >= turn.due {
-                let limit = deadline + GRACE;
-                let looking = self.look(task, &mut place, turn.asks_itself());
+                let limit = deadline + turn.grace();
+                let reader = self.with_deadline(limit);
+                let looking = reader.look(task, &mut place, turn.asks_itself());
                 tokio::time::timeout_at(limit, looking)
                     .await
                     .unwrap_or(Look::OutOfTime)
@@ -181,7 +195,10 @@ impl Client {
                     turn.saw_it_run(sight.sent, sight.took, from);
                 }
                 Look::UnderWay => turn.due = turn.next(Duration::ZERO),
-                Look::Failed(error) if error.is_transient() => {
+                Look::Failed(error)
+                    if (error.is_transient() || error.is_passing_read())
+                        && !self.is_server_lost() =>
+                {
                     tracing::debug!(upid = %task, %error, "a look at the task failed");
                     turn.look_failed(error, now.elapsed());
                 }
@@ -193,7 +210,9 @@ impl Client {
                 }
                 // Cut off at the deadline: perhaps this process stood still, and a last look, for which
                 // there is a moment, sees the end.
-                Look::OutOfTime => {}
+                Look::OutOfTime => {
+                    turn.last_error = Some(Box::new(self.no_answer(task, now.elapsed())));
+                }
             }
             if now >= deadline {
                 return Err(turn.timed_out(task));
@@ -241,9 +260,22 @@ impl Client {
     }
 
     /// The deadline has passed: one more look, that is given a moment.
-    async fn last_look(&self, task: &Upid) -> Look {
-        let looking = tokio::time::timeout(GRACE, self.look_at(task));
+    async fn last_look(&self, task: &Upid, grace: Duration) -> Look {
+        let limit = Instant::now() + grace;
+        let reader = self.with_deadline(limit);
+        let looking = tokio::time::timeout_at(limit, reader.look_at(task));
         looking.await.unwrap_or(Look::OutOfTime)
+    }
+
+    /// A look that was cut off.
+    fn no_answer(&self, task: &Upid, waited: Duration) -> Error {
+        Error::MaybeProcessed {
+            method: Method::Get,
+            path: format!("/nodes/{}/tasks/{task}/status", task.node()),
+            endpoint: self.current_endpoint(),
+            status: None,
+            reason: format!("no answer within {:.1} s", waited.as_secs_f32()),
+        }
     }
 
     async fn look_at(&self, task: &Upid) -> Look {
@@ -285,6 +317,8 @@ struct Turn<'a> {
     /// When the task itself is asked at the latest, whatever lists say of it: a list may lag.
     itself_after: Duration,
     last_error: Option<Box<Error>>,
+    /// The longest time an answer has taken.
+    slowest: Duration,
 }
 
 impl<'a> Turn<'a> {
@@ -298,7 +332,12 @@ impl<'a> Turn<'a> {
             said_running_until: Duration::ZERO,
             itself_after: policy.usual.unwrap_or(LISTS_ALONE) * 5 / 4,
             last_error: None,
+            slowest: Duration::ZERO,
         }
+    }
+
+    fn grace(&self) -> Duration {
+        (GRACE + self.slowest * 2).min(LONGEST_GRACE)
     }
 
     fn asks_itself(&self) -> bool {
@@ -308,6 +347,7 @@ impl<'a> Turn<'a> {
     /// A look has seen the task run.
     fn saw_it_run(&mut self, sent: Instant, took: Duration, from: From) {
         self.last_error = None;
+        self.slowest = self.slowest.max(took);
         self.running_until = sent - self.started;
         if from == From::Itself {
             self.said_running_until = self.running_until;
@@ -361,9 +401,10 @@ mod tests {
         check(0, 0, 10);
         check(50, 13, 26);
         check(800, 13, 100);
-        check(800, 300, 600);
+        check(800, 200, 400);
+        check(800, 11_000, 500);
         check(1_000_000, 13, 10_000);
-        check(1_000_000, 20_000, 40_000);
+        check(1_000_000, 20_000, 10_000);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 
 use autosnap_core::guest::{Guest, GuestKind, Vmid};
 use autosnap_core::storage::{StorageLimit, UncheckedStorage};
+use pve_client::OtherCluster;
 
 use crate::notice::Notice;
 
@@ -97,6 +98,8 @@ pub enum Finding {
         /// What it said.
         reason: String,
     },
+    /// Two hosts belong to different clusters.
+    OtherCluster(Box<OtherCluster>),
     /// Nothing checks the certificate.
     AnyCertificate {
         /// The fingerprints the hosts showed, each once.
@@ -256,6 +259,7 @@ impl Finding {
     pub fn severity(&self) -> Severity {
         match self {
             Self::HostRefuses { .. }
+            | Self::OtherCluster(_)
             | Self::NoQuorum
             | Self::NoPrivileges { .. }
             | Self::NothingSelected
@@ -295,6 +299,7 @@ impl Finding {
         match self {
             Self::HostUnreachable { .. } => "host-unreachable",
             Self::HostRefuses { .. } => "host-refuses",
+            Self::OtherCluster(_) => "other-cluster",
             Self::AnyCertificate { .. } => "any-certificate",
             Self::CertificateEnds { .. } => "certificate-ends",
             Self::ClockDiffers { .. } => "clock-differs",
@@ -343,6 +348,7 @@ impl Finding {
             | Self::RamDoesNotFit { guest, .. } => Some(guest),
             Self::HostUnreachable { .. }
             | Self::HostRefuses { .. }
+            | Self::OtherCluster(_)
             | Self::AnyCertificate { .. }
             | Self::CertificateEnds { .. }
             | Self::ClockDiffers { .. }
@@ -392,6 +398,7 @@ impl Finding {
             Self::Stuck { lock: None, .. }
             | Self::HostUnreachable { .. }
             | Self::HostRefuses { .. }
+            | Self::OtherCluster(_)
             | Self::AnyCertificate { .. }
             | Self::CertificateEnds { .. }
             | Self::ClockDiffers { .. }

@@ -8,6 +8,8 @@ mod migration;
 mod privileges;
 mod storages;
 
+use pve_client::OtherCluster;
+
 use super::Settings;
 use super::finding::Finding;
 use super::reading::{ClusterReading, HostReading, HostState, Reading};
@@ -28,6 +30,7 @@ pub fn judge(settings: &Settings, reading: &Reading, accepts_any: bool, now: i64
         .iter()
         .flat_map(|host| judge_host(host, now))
         .collect();
+    findings.extend(judge_clusters(&reading.hosts));
     if accepts_any {
         findings.push(any_certificate(&reading.hosts));
     }
@@ -76,6 +79,24 @@ fn judge_host(host: &HostReading, now: i64) -> Vec<Finding> {
     let soon = days.filter(|days| *days < CERTIFICATE_WARNING_DAYS);
     findings.extend(soon.map(|days| Finding::CertificateEnds { host: name, days }));
     findings
+}
+
+/// Every host is compared with the first that names its cluster.
+fn judge_clusters(hosts: &[HostReading]) -> Vec<Finding> {
+    let mut named = hosts
+        .iter()
+        .filter_map(|host| Some((&host.endpoint, host.cluster.as_ref()?)));
+    let Some((reference, expected)) = named.next() else {
+        return Vec::new();
+    };
+    let others = named.filter(|(_, found)| !expected.may_equal(found));
+    let others = others.map(|(endpoint, found)| OtherCluster {
+        reference: reference.clone(),
+        expected: expected.clone(),
+        endpoint: endpoint.clone(),
+        found: found.clone(),
+    });
+    others.map(Box::new).map(Finding::OtherCluster).collect()
 }
 
 fn any_certificate(hosts: &[HostReading]) -> Finding {

@@ -13,8 +13,8 @@ use autosnap_core::select::{Inventory, SelectionWarning};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::storage::StorageUsage;
 use pve_client::{
-    Client, ClientOptions, ClusterStatus, Credentials, Endpoint, Error, PeerCertificate,
-    ReplicationJob, TaskFilter, TaskSource, TaskStatus, fetch_certificate,
+    Client, ClientOptions, ClusterIdentity, ClusterStatus, Credentials, Endpoint, Error,
+    PeerCertificate, ReplicationJob, TaskFilter, TaskSource, TaskStatus, fetch_certificate,
 };
 
 use super::Settings;
@@ -53,6 +53,8 @@ pub struct HostReading {
     pub certificate: Option<PeerCertificate>,
     /// What it said after signing on.
     pub state: HostState,
+    /// The cluster it belongs to; `None` if it does not say, or is the only host.
+    pub cluster: Option<ClusterIdentity>,
 }
 
 /// How asking a host ended.
@@ -130,12 +132,13 @@ pub struct Details {
 pub async fn read(settings: &Settings, options: ClientOptions) -> Result<Reading, Fault> {
     let login = login(&options.credentials);
     let endpoints = options.endpoints.clone();
+    let are_several = endpoints.len() > 1;
     let asked = inventory::side_by_side(HOSTS_AT_ONCE, endpoints, async |endpoint| {
         let options = ClientOptions {
             endpoints: vec![endpoint],
             ..options.clone()
         };
-        ask_host(options).await
+        ask_host(options, are_several).await
     });
     let (hosts, clients): (Vec<HostReading>, Vec<Option<Client>>) = asked.await.into_iter().unzip();
     let cluster = match clients.into_iter().flatten().next() {
@@ -163,7 +166,7 @@ fn login(credentials: &Credentials) -> Login {
     }
 }
 
-async fn ask_host(options: ClientOptions) -> (HostReading, Option<Client>) {
+async fn ask_host(options: ClientOptions, are_several: bool) -> (HostReading, Option<Client>) {
     let endpoint = options.endpoints[0].clone();
     let limit: Duration = options.connect_timeout;
     let certificate = fetch_certificate(&endpoint, limit).await.ok();
@@ -181,10 +184,15 @@ async fn ask_host(options: ClientOptions) -> (HostReading, Option<Client>) {
         }
         Err(error) => (state_of(&error), None),
     };
+    let cluster = match &client {
+        Some(client) if are_several => client.cluster_identity().await.ok(),
+        Some(_) | None => None,
+    };
     let reading = HostReading {
         endpoint,
         certificate,
         state,
+        cluster,
     };
     (reading, client)
 }
@@ -204,6 +212,7 @@ fn state_of(error: &Error) -> HostState {
         | Error::NotListed { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
+        | Error::OtherCluster { .. }
         | Error::Configuration(_) => HostState::Refused(error.to_string()),
     }
 }

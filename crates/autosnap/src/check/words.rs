@@ -14,6 +14,7 @@ impl fmt::Display for Finding {
         match self {
             Self::HostUnreachable { reason, .. } => write!(out, "{reason}"),
             Self::HostRefuses { reason, .. } => out.write_str(reason),
+            Self::OtherCluster(other) => write!(out, "{other}"),
             Self::AnyCertificate { .. } => out.write_str(
                 "any certificate is accepted: whoever answers in place of a host gets the password or token",
             ),
@@ -165,6 +166,7 @@ impl Finding {
             Self::LimitNotChecked { .. } => Some(
                 "snap takes the snapshots and warns; look at the space yourself, or grant Datastore.Audit on the storage",
             ),
+            Self::OtherCluster(_) => Some("give only hosts of one cluster in --host"),
             Self::BlocksMigration(_) => {
                 Some("remove the snapshots before a migration, for example: clean --keep=0")
             }
@@ -218,6 +220,7 @@ impl Finding {
             Self::AnyCertificate { .. }
             | Self::HostUnreachable { .. }
             | Self::HostRefuses { .. }
+            | Self::OtherCluster(_)
             | Self::CertificateEnds { .. }
             | Self::ClockDiffers { .. }
             | Self::NoQuorum

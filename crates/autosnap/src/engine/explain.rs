@@ -171,6 +171,9 @@ pub fn hint_for(error: &Error, identity: Option<&str>) -> Option<String> {
                 "see what Proxmox VE lists, as root on a node: pvesh get {path}"
             ));
         }
+        Error::OtherCluster { .. } => {
+            return Some("give only hosts of one cluster in --host".to_owned());
+        }
         Error::Certificate { .. }
         | Error::MaybeProcessed { .. }
         | Error::Refused { .. }
@@ -280,6 +283,7 @@ pub(super) fn lost(
         | Error::NotListed { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
+        | Error::OtherCluster { .. }
         | Error::Configuration(_) => error.to_string(),
     };
     Failure {

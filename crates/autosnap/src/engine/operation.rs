@@ -22,8 +22,8 @@ use autosnap_core::guest::Vmid;
 use autosnap_core::plan::DropReason;
 use autosnap_core::snapshot::{self, Snapshot};
 use pve_client::{
-    Certainty, Error, GuestKind, Method, SnapshotListing, TaskExit, Upid, WaitError, WaitPolicy,
-    says_guest_is_missing,
+    Certainty, Client, Error, GuestKind, Method, SnapshotListing, TaskExit, Upid, WaitError,
+    WaitPolicy, says_guest_is_missing,
 };
 use tokio::time::Instant;
 
@@ -35,6 +35,8 @@ use moved::NotThere;
 
 /// How often something is asked for of a node when PVE says that it has started nothing.
 const START_TRIES: u32 = 5;
+/// How long the reads after the end of a task may take, however little of the time-out is left.
+const LAST_LOOKS: Duration = Duration::from_secs(10);
 /// How long a list of snapshots may be trusted after the last moment at which nobody else could
 /// have changed them.
 const FRESH: Duration = Duration::from_secs(1);
@@ -51,6 +53,8 @@ pub(super) struct Place {
     pub(super) task_started: Option<i64>,
     /// Its snapshots as they were listed last, not yet used.
     pub(super) listed: Option<Listed>,
+    /// When the reads of the operation under way end at the latest.
+    pub(super) look_until: Option<Instant>,
 }
 
 /// A list of snapshots and the last moment at which it was true.
@@ -130,9 +134,14 @@ fn is_not_started(error: &Error) -> bool {
 
 /// Whether the same call would fail for every guest: we are not let in any more, or nobody answers.
 pub(crate) fn concerns_all(error: &Error) -> bool {
+    matches!(error, Error::NotSent { .. }) || is_shut_out(error)
+}
+
+/// Whether no call will succeed any more, however long one waits.
+fn is_shut_out(error: &Error) -> bool {
     matches!(
         error,
-        Error::Authentication { .. } | Error::NotSent { .. } | Error::Certificate { .. }
+        Error::Authentication { .. } | Error::Certificate { .. } | Error::OtherCluster { .. }
     )
 }
 
@@ -159,6 +168,7 @@ impl Engine {
             at: Instant::now(),
             node: place.node.clone(),
         };
+        place.look_until = Some(sending.at + self.options.timeout);
         match self.send(place, operation).await {
             Sent::Task(upid) => self.follow(place, operation, &upid).await,
             Sent::Lost(error) => Ok(self.look_for(place, operation, &error, &sending).await),
@@ -173,6 +183,7 @@ impl Engine {
         if let Some(snapshots) = place.take_fresh_list() {
             return Ok(snapshots);
         }
+        place.look_until = None;
         match self.listing_wherever(place).await {
             Ok(listing) => Ok(inventory::snapshots(listing)),
             Err(error) => Err(self.failure(&error)),
@@ -201,7 +212,30 @@ impl Engine {
         let Place {
             node, kind, vmid, ..
         } = place;
-        self.client.snapshots(node, *kind, vmid.get()).await
+        let listing = self.reader(place).snapshots(node, *kind, vmid.get()).await;
+        self.noted(listing)
+    }
+
+    /// The client for reads that belong to an operation: all of them end at its deadline, or shortly
+    /// after now if that has passed.
+    fn reader(&self, place: &Place) -> Client {
+        match place.look_until {
+            Some(deadline) => {
+                let deadline = deadline.max(Instant::now() + LAST_LOOKS.min(self.options.timeout));
+                self.client.with_deadline(deadline)
+            }
+            None => self.client.clone(),
+        }
+    }
+
+    /// Passes on what a read has found, and stops the run if no call can succeed any more.
+    fn noted<T>(&self, read: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &read
+            && (is_shut_out(error) || self.client.is_server_lost())
+        {
+            self.stop.request(Interruption::ServerLost);
+        }
+        read
     }
 
     /// `place` follows the guest if it has moved.
@@ -230,7 +264,8 @@ impl Engine {
         let Place {
             node, kind, vmid, ..
         } = place;
-        self.client.guest_config(node, *kind, vmid.get()).await
+        let reader = self.reader(place);
+        self.noted(reader.guest_config(node, *kind, vmid.get()).await)
     }
 
     async fn send(&self, place: &Place, operation: &Operation<'_>) -> Sent {
@@ -243,7 +278,8 @@ impl Engine {
                 Ok(upid) => return Sent::Task(upid),
                 Err(error) => error,
             };
-            if is_not_started(&error) && tries < START_TRIES {
+            let in_time = tries == 1 || place.look_until.is_none_or(|end| Instant::now() < end);
+            if is_not_started(&error) && tries < START_TRIES && in_time {
                 tokio::time::sleep(Duration::from_millis(200) * tries).await;
                 tries += 1;
             } else if error.is_guest_missing() {
@@ -283,6 +319,7 @@ impl Engine {
             followed: _,
             task_started: _,
             listed: _,
+            look_until: _,
         } = place;
         match operation {
             Operation::Create(creation) => {
@@ -307,8 +344,12 @@ impl Engine {
 
     /// Whether the guest is on another node now.
     async fn find_again(&self, place: &mut Place) -> bool {
-        let node = inventory::node_of(&self.client, place.vmid).await;
+        let node = self.node_of(place).await;
         node.ok().flatten().is_some_and(|node| place.go_to(node))
+    }
+
+    async fn node_of(&self, place: &Place) -> Result<Option<String>, Error> {
+        self.noted(inventory::node_of(&self.reader(place), place.vmid).await)
     }
 
     fn refused(&self, error: &Error) -> End {
@@ -339,10 +380,11 @@ impl Engine {
         let started = Instant::now();
         let task_type = operation.task_type(place.kind);
         let mut policy = self.pace.policy(&place.node, task_type);
+        let deadline = started + self.options.timeout;
+        place.look_until = Some(deadline);
         let meanwhile = self.list_meanwhile(place, operation, policy).await;
         let before = started.elapsed();
         policy.first_pause = policy.first_pause.saturating_sub(before);
-        let deadline = started + self.options.timeout;
         let waited = self.client.wait_for_task(upid, &policy, deadline).await;
         match waited {
             Ok(waited) => {
@@ -354,16 +396,53 @@ impl Engine {
                     .learn(&place.node, task_type, &waited.begun_earlier(before));
                 self.ended(place, operation, upid, waited.exit).await
             }
-            Err(WaitError::TimedOut { upid, last_error }) => {
-                let timeout = self.options.timeout;
-                Ok(End::Failed(match last_error {
-                    None => explain::timed_out(&upid, timeout),
-                    Some(error) => explain::lost_sight(&upid, timeout, &error),
-                }))
+            Err(WaitError::TimedOut {
+                upid,
+                last_error: None,
+            }) => Ok(End::Failed(explain::timed_out(&upid, self.options.timeout))),
+            Err(WaitError::TimedOut {
+                upid,
+                last_error: Some(error),
+            }) => {
+                let failure = explain::lost_sight(&upid, self.options.timeout, &error);
+                Ok(self.judge_unseen(place, operation, &error, failure).await)
             }
             Err(WaitError::Unreadable { upid, error }) => {
-                Ok(End::Failed(explain::unreadable_task(&upid, &error)))
+                let failure = explain::unreadable_task(&upid, &error);
+                Ok(self.judge_unseen(place, operation, &error, failure).await)
             }
+        }
+    }
+
+    /// The end of a task that cannot be seen: the guest's snapshots tell whether it succeeded, as
+    /// after a lost reply.
+    async fn judge_unseen(
+        &self,
+        place: &mut Place,
+        operation: &Operation<'_>,
+        error: &Error,
+        failure: Failure,
+    ) -> End {
+        if is_shut_out(error) || self.client.is_server_lost() {
+            self.stop.request(Interruption::ServerLost);
+            return End::Failed(failure);
+        }
+        match self.see(place, operation).await {
+            Some(Seen::Done) => {
+                self.tasks.ended(place.vmid);
+                End::Done(Success {
+                    adopted: true,
+                    ..Success::default()
+                })
+            }
+            Some(seen @ (Seen::Half | Seen::NotDone)) => {
+                let seen = operation.seen_in_words(Some(seen));
+                End::Failed(Failure {
+                    message: format!("{}; {seen}", failure.message),
+                    ..failure
+                })
+            }
+            None => End::Failed(failure),
         }
     }
 

@@ -108,6 +108,7 @@ impl<'a> Turn<'a> {
             followed: HashSet::new(),
             task_started: None,
             listed: None,
+            look_until: None,
         };
         Self {
             plan,

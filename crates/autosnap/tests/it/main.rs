@@ -23,6 +23,7 @@ mod moved;
 mod names;
 mod no_snapshots;
 mod options;
+mod outages;
 mod output;
 mod plan_and_journal;
 mod regressions;

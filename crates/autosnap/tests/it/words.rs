@@ -101,7 +101,9 @@ fn what_ended_the_run_is_named_for_each_guest_that_was_left_out() {
 
 #[test]
 fn a_task_that_is_out_of_sight_is_no_matter_of_the_timeout() {
-    let lab = lab(
+    let world = World::of([vm(100, "web01").with("task_seconds", json!({"create": 600}))]);
+    let lab = Lab::with_faults(
+        &world,
         r#"{"requests": [{"method": "GET", "path": "/nodes/*/tasks/*/status", "effect": {"answer": {"status": 595, "reason": "No route to host"}}}]}"#,
     );
     let output = lab.run("--vmid=100 --timeout=1 snap --label=daily --keep=1");

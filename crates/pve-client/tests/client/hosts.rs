@@ -14,9 +14,12 @@ use crate::support::{
     version,
 };
 
+/// A cluster of one node, as `/nodes` and `/cluster/resources` list it.
+const NODES: &str = r#"{"data":[{"type":"node","node":"pve1","status":"online"}]}"#;
+
 fn good(request: &Received) -> Reaction {
     version(request).unwrap_or_else(|| match request.line.split(' ').next() {
-        Some("GET") => Reaction::Answer(answer(r#"{"data":[]}"#)),
+        Some("GET") => Reaction::Answer(answer(NODES)),
         _ => Reaction::Answer(upid_answer()),
     })
 }
@@ -115,6 +118,7 @@ async fn a_host_that_hangs_is_left_and_a_read_is_repeated_at_the_next() {
     let client = Client::connect(hasty_options(endpoints, token()))
         .await
         .unwrap();
+    client.resources().await.unwrap();
     hangs.store(true, Ordering::SeqCst);
     let error = create(&client).await.unwrap_err();
     assert_eq!(error.certainty(), Certainty::Unknown);

@@ -7,11 +7,13 @@
 )]
 
 mod calls;
+mod clusters;
 mod delivery;
 mod hosts;
 mod inspect;
 mod lab;
 mod log;
+mod outages;
 mod random_faults;
 mod recordings;
 mod sign_on;

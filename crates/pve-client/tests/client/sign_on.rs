@@ -50,7 +50,7 @@ async fn ticket_server(
             return refusal("401 Authentication failed!");
         }
         version(request).unwrap_or_else(|| match request.line.split(' ').next() {
-            Some("GET") => Reaction::Answer(answer(r#"{"data":[]}"#)),
+            Some("GET") => Reaction::Answer(answer(r#"{"data":[{"type":"node","node":"pve1"}]}"#)),
             _ => Reaction::Answer(upid_answer_to(request)),
         })
     })

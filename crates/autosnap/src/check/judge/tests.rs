@@ -516,6 +516,7 @@ fn host(state: HostState, ends_in_days: i64) -> HostReading {
             not_after: Some(NOW + ends_in_days * 86_400),
         }),
         state,
+        cluster: None,
     }
 }
 

@@ -34,6 +34,7 @@ impl Engine {
     ) -> End {
         tracing::debug!(vmid = %place.vmid, %error, "the answer was lost; looking for its effect");
         let deadline = Instant::now() + LOOK_FOR.min(self.options.timeout);
+        place.look_until = Some(deadline);
         let mut pause = Duration::from_millis(100);
         loop {
             let seen = self.see(place, operation).await;
@@ -43,7 +44,8 @@ impl Engine {
                     ..Success::default()
                 });
             }
-            if let Some(upid) = self.own_task(place, operation, sending).await {
+            let in_time = seen.is_some() || Instant::now() < deadline;
+            if in_time && let Some(upid) = self.own_task(place, operation, sending).await {
                 let end = self.follow(place, operation, &upid).await;
                 match end.unwrap_or_else(NotThere::into_end) {
                     End::Done(success) if self.see(place, operation).await == Some(Seen::Done) => {
@@ -58,7 +60,7 @@ impl Engine {
                     End::Done(_) | End::Locked(_) | End::Dropped(_) | End::Failed(_) => {}
                 }
             }
-            if Instant::now() >= deadline {
+            if Instant::now() >= deadline || self.client.is_server_lost() {
                 return End::Failed(explain::lost(
                     (place.vmid, &sending.node),
                     operation.snapshot_name(),
@@ -97,7 +99,8 @@ impl Engine {
             kind: Some(task_type.to_owned()),
             limit: Some(10),
         };
-        let tasks = self.client.node_tasks(&sending.node, &filter).await.ok()?;
+        let tasks = self.reader(place).node_tasks(&sending.node, &filter).await;
+        let tasks = self.noted(tasks).ok()?;
         let mut tasks = tasks.into_iter().map(|task| task.upid);
         tasks.find(|upid| {
             upid.is_for(&sending.node, task_type, vmid, &self.options.identity)

@@ -9,7 +9,6 @@ use pve_client::SnapshotListing;
 
 use super::super::{Engine, explain};
 use super::{End, Operation, Place, Seen};
-use crate::inventory;
 
 /// PVE has found no configuration of the guest on its node: what it said.
 pub(super) struct NotThere(pub(super) Failure);
@@ -68,7 +67,7 @@ impl Engine {
         operation: &Operation<'_>,
         not_there: NotThere,
     ) -> Judgement {
-        match inventory::node_of(&self.client, place.vmid).await {
+        match self.node_of(place).await {
             Ok(Some(node)) => {
                 place.go_to(node);
             }

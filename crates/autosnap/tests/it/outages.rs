@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Hosts of two clusters in one list, servers that are silent or slow, errors that pass, and
+//! sign-ons that are revoked during a run.
+
+use std::time::{Duration, Instant};
+
+use pve_sim::simulator::{Options, Simulator};
+use serde_json::{Value, json};
+
+use crate::gate::Gate;
+use crate::harness::{Lab, Output};
+use crate::world::{World, credentials, vm};
+
+/// Far more than a run with `--timeout=1` may take on a busy machine, and far less than it took when
+/// each request waited for itself.
+const SOON: Duration = Duration::from_secs(30);
+
+const SILENT: &str = r#"{"requests": [{"effect": {"stall": 900}}]}"#;
+
+fn world() -> World {
+    World::of([vm(100, "web01").taken("daily", &[1, 2])])
+}
+
+/// A cluster in which guest 100 exists as well, with nodes of these names.
+fn other_cluster(name: &str, nodes: [&str; 2]) -> Value {
+    let mut world = World::of([vm(100, "web01").on(nodes[0]).taken("daily", &[1, 2])]).to_json();
+    world["cluster"]["name"] = json!(name);
+    world["cluster"]["this_node"] = json!(nodes[0]);
+    for (number, node) in nodes.into_iter().enumerate() {
+        world["cluster"]["nodes"][number]["name"] = json!(node);
+    }
+    world
+}
+
+/// Lets the login read the name of the cluster.
+fn with_name_readable(mut world: Value) -> Value {
+    let entry = json!({"path": "/", "who": "backup@pve", "role": "PVEAuditor"});
+    world["acl"].as_array_mut().unwrap().push(entry);
+    world
+}
+
+/// Runs `snap` with the hosts of two clusters, and stops the first host right before the creation.
+fn change_hosts(first: Value, second: Value) -> (Output, Lab, Simulator) {
+    let lab = Lab::with(Options {
+        listen_nodes: true,
+        ..Options::new(first, credentials())
+    });
+    let other = Simulator::start(Options::new(second, credentials())).unwrap();
+    let (_, address) = &lab.simulator.node_addresses()[0];
+    let words = format!(
+        "--host={address},{} --vmid=100 snap --label=daily --keep=1",
+        other.addresses()[0]
+    );
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, &words);
+    run.go_to("snap-create-pre 100");
+    lab.simulator.stop_listener("pve1");
+    run.go_on();
+    (run.finish(), lab, other)
+}
+
+/// How many requests a fault that holds all of them back has met.
+fn held_back(lab: &Lab) -> u32 {
+    lab.simulator
+        .world(|world| world.faults.applied_to_requests()[0])
+}
+
+fn requests(simulator: &Simulator) -> Vec<String> {
+    let requests = simulator.journal().requests().into_iter();
+    requests
+        .map(|request| {
+            format!(
+                "{} {}",
+                request.method,
+                request.path.replace("/api2/json", "")
+            )
+        })
+        .collect()
+}
+
+/// D3: nothing is sent to a host of another cluster, and the error names both with their nodes.
+#[test]
+fn a_run_does_not_go_over_to_another_cluster() {
+    let (output, lab, other) =
+        change_hosts(world().to_json(), other_cluster("site", ["node7", "node8"]));
+    output
+        .assert_status(3)
+        .assert_out("belong to different clusters")
+        .assert_out("pve1 and pve2")
+        .assert_out("node7 and node8");
+    assert_eq!(lab.changes(), [] as [&str; 0]);
+    assert_eq!(requests(&other), ["GET /nodes"]);
+}
+
+/// D3: clusters whose nodes have the same names are told apart where the login may read their own.
+#[test]
+fn clusters_with_the_same_nodes_are_told_apart_by_name() {
+    let (output, lab, other) = change_hosts(
+        with_name_readable(world().to_json()),
+        with_name_readable(other_cluster("site", ["pve1", "pve2"])),
+    );
+    output
+        .assert_status(3)
+        .assert_out("cluster 'lab'")
+        .assert_out("cluster 'site'");
+    assert_eq!(lab.changes(), [] as [&str; 0]);
+    assert_eq!(requests(&other), ["GET /cluster/status"]);
+}
+
+/// D3: `check` compares all hosts.
+#[test]
+fn check_finds_hosts_of_different_clusters() {
+    let lab = Lab::new(&world());
+    let second = other_cluster("site", ["node7", "node8"]);
+    let other = Simulator::start(Options::new(second, credentials())).unwrap();
+    let hosts = format!("--host={},{}", lab.host(), other.addresses()[0]);
+    let arguments = [
+        hosts.as_str(),
+        "--api-token=file:token",
+        "--vmid=100",
+        "check",
+    ];
+    lab.bare(arguments)
+        .assert_status(1)
+        .assert_out("belong to different clusters")
+        .assert_out("node7 and node8");
+}
+
+/// D3: a host alone costs no request, and neither do those that are not used.
+#[test]
+fn one_cluster_is_not_asked_for_its_name_without_need() {
+    let lab = Lab::new(&world());
+    lab.run("--vmid=100 snap --label=daily --keep=1")
+        .assert_status(0);
+    let requests = requests(&lab.simulator);
+    let extra = requests
+        .iter()
+        .filter(|request| ["GET /nodes", "GET /cluster/status"].contains(&request.as_str()));
+    assert_eq!(extra.count(), 0, "{requests:?}");
+}
+
+/// D14: a server that falls silent before the first creation costs one time-out and one look.
+#[test]
+fn one_guest_on_a_silent_server_ends_in_time() {
+    let lab = Lab::new(&world());
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, "--vmid=100 --timeout=1 snap --label=daily --keep=1");
+    run.go_to("snap-create-pre 100");
+    lab.set_faults(SILENT);
+    let started = Instant::now();
+    run.go_on();
+    let output = run.finish();
+    assert!(
+        started.elapsed() < SOON,
+        "{:?}\n{output}",
+        started.elapsed()
+    );
+    output.assert_out("the guest's snapshots could not be listed");
+    assert_ne!(output.status, 0);
+    // The creation, and what was asked for until the second was over.
+    assert!(held_back(&lab) <= 4, "{} requests", held_back(&lab));
+}
+
+/// D14: reading a hundred guests of a silent server stops after the first time-outs.
+#[test]
+fn reading_from_a_silent_server_ends_the_run() {
+    let guests = (100..200).map(|vmid| vm(vmid, &format!("web{vmid}")));
+    let lab = Lab::with_faults(
+        &World::of(guests),
+        r#"{"requests": [{"path": "/nodes/**", "effect": {"stall": 900}}]}"#,
+    );
+    let started = Instant::now();
+    lab.run("--vmid=@all --timeout=1 snap --label=daily --keep=1")
+        .assert_status(3)
+        .assert_err("no ");
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    assert!(held_back(&lab) < 60, "{} requests", held_back(&lab));
+    lab.assert_unchanged();
+}
+
+/// D14: after five time-outs in a row the run stops as "server lost", whatever the guests.
+#[test]
+fn a_server_that_falls_silent_during_the_run_is_lost() {
+    let guests = (100..120).map(|vmid| vm(vmid, &format!("web{vmid}")));
+    let lab = Lab::new(&World::of(guests));
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(
+        &lab,
+        "--vmid=@all --timeout=1 --max-parallel=8 snap --label=daily --keep=1",
+    );
+    assert_eq!(run.reached(), "snap-job-start");
+    let planned = |request: &pve_sim::journal::Request| request.path.ends_with("/119/snapshot");
+    run.go_on();
+    lab.until_asked("the last guest is read", planned);
+    lab.set_faults(SILENT);
+    let started = Instant::now();
+    let output = run.finish();
+    assert!(
+        started.elapsed() < SOON,
+        "{:?}\n{output}",
+        started.elapsed()
+    );
+    output.assert_status(3);
+    assert!(held_back(&lab) < 40, "{} requests", held_back(&lab));
+}
+
+/// B1: answers that are older than the rest of the time-out do not make a task outlive it.
+#[test]
+fn slow_answers_do_not_make_a_task_run_on() {
+    let guest = vm(100, "web01").with("task_seconds", json!({"create": 0.1}));
+    let lab = Lab::with_faults(
+        &World::of([guest]),
+        r#"{"requests": [{"method": "GET", "path": "/nodes/*/tasks/*/status", "effect": {"stall": 2.2}}]}"#,
+    );
+    lab.run("--vmid=100 --timeout=3 snap --label=daily --keep=5")
+        .assert_status(0);
+    assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
+}
+
+/// B39: each read of a run may fail once with an error that passes.
+#[test]
+fn one_passing_error_of_each_read_is_survived() {
+    let once = |path: &str| {
+        json!({"method": "GET", "path": path, "times": 1,
+               "effect": {"answer": {"status": 500, "reason": "got timeout"}}})
+    };
+    let paths = [
+        "/version",
+        "/cluster/resources",
+        "/nodes/*/*/*/config",
+        "/nodes/*/*/*/snapshot",
+        "/nodes/*/tasks/*/status",
+    ];
+    let faults = json!({"requests": paths.map(once)});
+    let lab = Lab::with_faults(&world(), &faults.to_string());
+    lab.run("--vmid=100 snap --label=daily --keep=1")
+        .assert_status(0);
+    assert_eq!(lab.changes().len(), 3);
+    assert_eq!(lab.writes().len(), 3, "{:?}", lab.writes());
+}
+
+/// B39: when the end of a task cannot be seen, the snapshots decide, as after a lost reply.
+#[test]
+fn the_snapshots_decide_when_the_task_cannot_be_seen() {
+    for (reason, keep) in [("got timeout", 5), ("no such task", 2)] {
+        let status = json!({"method": "GET", "path": "/nodes/*/tasks/*/status",
+            "effect": {"answer": {"status": 500, "reason": reason}}});
+        let lab = Lab::with_faults(&world(), &json!({"requests": [status]}).to_string());
+        lab.run(&format!(
+            "--vmid=100 --timeout=1 snap --label=daily --keep={keep}"
+        ))
+        .assert_status(0);
+        let changes = [
+            "create 100 autodaily<now>",
+            "delete 100 autodaily240101000000",
+        ];
+        let expected = if keep == 2 {
+            &changes[..]
+        } else {
+            &changes[..1]
+        };
+        assert_eq!(lab.changes(), expected, "{reason}");
+        assert_eq!(lab.writes().len(), expected.len(), "{:?}", lab.writes());
+    }
+}
+
+/// A token that is revoked during the last guest's task ends the run like one that is revoked before.
+#[test]
+fn a_revoked_token_ends_the_run_with_3_whichever_guest_was_last() {
+    for (path, keep) in [("/nodes/*/tasks/**", 5), ("/nodes/*/*/*/snapshot", 1)] {
+        let lab = Lab::new(&world());
+        let gate = Gate::new(&lab);
+        let words = format!("--vmid=100 --timeout=1 snap --label=daily --keep={keep}");
+        let mut run = gate.start(&lab, &words);
+        run.go_to("snap-create-pre 100");
+        let revoked = json!({"method": "GET", "path": path,
+            "effect": {"answer": {"status": 401, "reason": "invalid token value!"}}});
+        lab.set_faults(&json!({"requests": [revoked]}).to_string());
+        run.go_on();
+        let output = run.finish();
+        output.assert_status(3).assert_out("API token");
+        assert_eq!(lab.writes().len(), 1, "{:?}", lab.writes());
+    }
+}
+
+/// The first signal ends the reading of a silent server at once, before any guest is known.
+#[test]
+fn a_signal_is_obeyed_while_the_server_is_silent() {
+    let lab = Lab::with_faults(
+        &world(),
+        r#"{"requests": [{"path": "/cluster/resources", "effect": {"stall": 900}}]}"#,
+    );
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, "--vmid=100 snap --label=daily --keep=1");
+    assert_eq!(run.reached(), "snap-job-start");
+    let started = Instant::now();
+    run.go_on();
+    run.signal("TERM");
+    assert_eq!(run.reached(), "snap-job-end");
+    run.go_on();
+    run.ended().assert_status(143);
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    lab.assert_unchanged();
+}
+
+/// The second signal ends the run at once while a creation hangs.
+#[test]
+fn a_second_signal_leaves_a_silent_server_at_once() {
+    let lab = Lab::new(&world());
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, "--vmid=100 snap --label=daily --keep=1");
+    run.go_to("snap-create-pre 100");
+    lab.set_faults(SILENT);
+    run.go_on();
+    lab.until_met(0);
+    run.signal("TERM");
+    run.heard("nothing new is started");
+    let started = Instant::now();
+    run.signal("TERM");
+    run.ended().assert_status(143);
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+}
