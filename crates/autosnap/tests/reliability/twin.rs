@@ -25,7 +25,7 @@ impl Twin {
         task_seconds: f64,
         seed: u64,
     ) -> Result<Self, String> {
-        let other_names = random.percent(0);
+        let other_names = random.percent(40);
         let simulator = start(world::twin(world, other_names), task_seconds)?;
         simulator.set_faults(parsed(&world::refusals(seed))?);
         Ok(Self {
