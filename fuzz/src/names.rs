@@ -3,8 +3,8 @@
 //! epoch, and a name as PVE might list it.
 
 use autosnap_core::name::{
-    FormatError, Label, LabelError, SnapName, TimestampFormat, check, has_label, has_label_at,
-    label_of,
+    AmbiguousNames, FormatError, Label, LabelError, Membership, OtherLabels, Series, SnapName,
+    TimestampFormat, check, label_of,
 };
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -74,10 +74,8 @@ fn ours(format: &TimestampFormat, label: &Label, seconds: i64) {
             assert_eq!(SnapName::parse(name.as_str()).as_ref(), Ok(&name));
             foreign(name.as_str(), Some(format), seconds);
             if *format == TimestampFormat::default() {
-                assert!(
-                    has_label_at(name.as_str(), label, format, Some(seconds)),
-                    "{name}"
-                );
+                let series = Series::new(label.clone(), format.clone());
+                assert!(is_member(&series, name.as_str(), Some(seconds)), "{name}");
                 assert_eq!(label_of(name.as_str(), &[format]), Some(label.as_str()));
             }
         }
@@ -107,16 +105,24 @@ fn foreign(name: &str, format: Option<&TimestampFormat>, seconds: i64) {
         .filter_map(|end| Label::parse(name.get(4..end)?).ok())
         .collect();
     for taken_at in [None, Some(seconds)] {
-        let is_its = |label: &&Label| has_label_at(name, label, format, taken_at);
+        let is_its = |label: &&Label| {
+            let series = Series::new((*label).clone(), format.clone());
+            is_member(&series, name, taken_at)
+        };
+        let claimed = labels.iter().filter(is_its).count();
+        assert!(claimed <= 1, "{name} has two labels");
+        let shown = label_of(name, &[format, &default]);
         assert!(
-            labels.iter().filter(is_its).count() <= 1,
-            "{name} has two labels"
+            claimed == 0 || shown.is_some(),
+            "{name} is removed and not shown"
         );
     }
-    let shown = label_of(name, &[format, &default]);
-    let claimed = labels.iter().find(|label| has_label(name, label, format));
-    assert!(
-        claimed.is_none() || shown.is_some(),
-        "{name} is removed and not shown"
-    );
+}
+
+/// Whether a run of this series would count the snapshot.
+fn is_member(series: &Series, name: &str, taken_at: Option<i64>) -> bool {
+    let snapshots = [(name, taken_at)];
+    let others: OtherLabels<'_> = series.other_labels(snapshots);
+    let membership = series.classify(name, taken_at, AmbiguousNames::KeepIfLabelPresent, &others);
+    membership == Membership::Member
 }

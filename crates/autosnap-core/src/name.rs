@@ -8,6 +8,7 @@
 mod format;
 mod labelled;
 mod parts;
+mod series;
 mod syntax;
 mod token;
 mod warning;
@@ -19,8 +20,9 @@ use jiff::civil::DateTime;
 use crate::text::shell_word;
 
 pub use format::TimestampFormat;
-pub use labelled::{has_label, has_label_at, label_of};
+pub use labelled::label_of;
 pub use parts::TimestampParts;
+pub use series::{AmbiguousNames, Collision, Membership, OtherLabels, Series};
 pub use syntax::{FormatError, FormatFlaw};
 pub use warning::{Doubt, FormatWarning, REPEATED_NAME_CAUSES};
 
@@ -93,6 +95,20 @@ pub enum NameError {
         name: String,
         /// The refused character.
         character: char,
+    },
+    /// A format that makes names which nothing can tell from those of another label.
+    #[error(
+        "timestamp format `{format}`: it begins with a number of one or two digits, so that the snapshots \
+         taken with it could be those of label `{label}` or of `{label}1` and would never be removed; \
+         use --timestamp-format={proposal}"
+    )]
+    AmbiguousFormat {
+        /// The format.
+        format: String,
+        /// The label.
+        label: String,
+        /// A format that works.
+        proposal: String,
     },
     /// A name that PVE keeps for itself.
     #[error("snapshot name `{0}` is reserved by PVE: take another one")]
@@ -196,6 +212,15 @@ impl fmt::Display for SnapName {
 /// assert!(error.ends_with("use --timestamp-format=yyyy_MMM_ddd"));
 /// ```
 pub fn check(label: &Label, format: &TimestampFormat) -> Result<(), NameError> {
+    if format.begins_with_varying_time() {
+        let text = format.as_str().trim_start_matches('%');
+        let first = text.chars().next().unwrap_or_default();
+        return Err(NameError::AmbiguousFormat {
+            format: format.to_string(),
+            label: label.to_string(),
+            proposal: format!("{first}{text}"),
+        });
+    }
     let longest = format!("{PREFIX}{label}{}", format.longest());
     if longest.len() > MAX_LENGTH {
         return Err(too_long(longest, label, format));

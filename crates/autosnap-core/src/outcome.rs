@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::event::{Effect, Event, Failure, GuestEnd, Interruption, Success};
 use crate::guest::Vmid;
-use crate::plan::{Decision, Plan};
+use crate::plan::{Action, Decision, Plan};
 
 /// The exit status of the program. One list, here and in the README.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,9 @@ pub struct Outcome {
     pub interruption: Option<Interruption>,
     /// The selection held no guest at all.
     pub nothing_selected: bool,
+    /// How many snapshots `clean` leaves because their names can be read in two ways: whether they were
+    /// meant is open.
+    pub left_ambiguous: usize,
     /// A name may be that of a guest on an offline node.
     pub name_not_known: bool,
     /// Entries of listings that may be guests and could not be read.
@@ -211,6 +214,7 @@ impl Outcome {
             && !self.name_not_known
             && self.objects_missing == 0
             && self.entries_not_read == 0
+            && self.left_ambiguous == 0
     }
 
     /// Whether a guest that ends like this did not get what was asked for.
@@ -226,6 +230,8 @@ impl Outcome {
 
     fn planned(&mut self, plan: &Plan) {
         self.nothing_selected = plan.guests.is_empty();
+        let cleans = matches!(plan.request.action, Action::Clean);
+        self.left_ambiguous = if cleans { plan.ambiguous_names() } else { 0 };
         if !self.dry_run {
             return;
         }

@@ -8,9 +8,11 @@
 //! Limits: one reading of each guest is all it sees. What may change afterwards (locks, space, a
 //! guest that moves) is the engine's to notice.
 
+use std::collections::BTreeMap;
+
 use crate::guest::{AgentSetting, Guest, GuestConfig, GuestKind, GuestStatus};
 use crate::name::SnapName;
-use crate::retention::{self, KeepPolicy, Verdict};
+use crate::retention::{self, KeepPolicy, Reason, Verdict};
 use crate::select::Inventory;
 use crate::snapshot::{Snapshot, SnapshotState};
 use crate::snapshot_support::SnapshotBlockers;
@@ -25,6 +27,8 @@ pub struct Request {
     pub policy: KeepPolicy,
     /// What happens to a guest that somebody else holds locked.
     pub locked: Locked,
+    /// The time of the plan, in seconds since the epoch by the server's clock.
+    pub now: i64,
 }
 
 /// The two jobs.
@@ -214,6 +218,33 @@ pub struct NewSnapshot {
     pub asks_for_ram: bool,
 }
 
+impl Plan {
+    /// How many snapshots look like the label in another timestamp format, by format: they are not
+    /// counted.
+    pub fn other_formats(&self) -> BTreeMap<&str, usize> {
+        let mut formats = BTreeMap::new();
+        for verdict in self.verdicts() {
+            if let Reason::OtherFormat { format } = &verdict.reason {
+                *formats.entry(format.as_str()).or_default() += 1;
+            }
+        }
+        formats
+    }
+
+    /// How many snapshots stay because their names can be read in two ways.
+    pub fn ambiguous_names(&self) -> usize {
+        let is_ambiguous = |verdict: &&Verdict| matches!(verdict.reason, Reason::Ambiguous { .. });
+        self.verdicts().filter(is_ambiguous).count()
+    }
+
+    fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
+        self.guests.iter().flat_map(|guest| match &guest.decision {
+            Decision::Proceed(steps) => steps.verdicts.as_slice(),
+            Decision::Skip(_) | Decision::Refuse(_) => &[],
+        })
+    }
+}
+
 impl Steps {
     /// The snapshots to remove, oldest first.
     pub fn removals(&self) -> impl Iterator<Item = &Snapshot> {
@@ -235,6 +266,24 @@ pub enum Note {
     },
     /// The snapshot is taken although nothing is known of how full this storage is.
     LimitNotChecked(UncheckedStorage),
+    /// Snapshots that stay because their names can be read in two ways.
+    AmbiguousNames {
+        /// Their names, oldest first.
+        names: Vec<String>,
+        /// How the run reads them: label and format.
+        own: (String, String),
+        /// How else they can be read: label and format.
+        other: (String, String),
+    },
+    /// A snapshot that stays and takes no place among the kept ones, because its time cannot be right.
+    ImpossibleTime {
+        /// Its name.
+        name: String,
+        /// PVE's time, in seconds since the epoch.
+        taken_at: i64,
+        /// It is in the future; otherwise it differs from the time in the name.
+        future: bool,
+    },
 }
 
 /// Why the guest cannot be read at all, as far as the inventory tells.
@@ -295,6 +344,7 @@ pub fn decide(
     if let (Decision::Proceed(_), Action::Snap(_)) = (&decision, &request.action) {
         notes.extend(storages.unchecked(&guest.node, reading));
     }
+    notes.extend(not_counted(&decision, request));
     if agent_disabled(reading, &request.action) {
         notes.push(Note::AgentDisabled);
     }
@@ -344,7 +394,12 @@ fn decide_snap(
             with_ram: creation.with_ram && saves_ram(guest),
             asks_for_ram: creation.with_ram && guest.kind == GuestKind::Qemu,
         }),
-        verdicts: retention::decide(&reading.snapshots, &request.policy, Some(&creation.name)),
+        verdicts: retention::decide(
+            &reading.snapshots,
+            &request.policy,
+            Some(&creation.name),
+            request.now,
+        ),
         storages: storages_of(reading),
         waits_for: lock_of(guest, reading).map(ToOwned::to_owned),
     })
@@ -356,7 +411,7 @@ fn saves_ram(guest: &Guest) -> bool {
 }
 
 fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Decision {
-    let verdicts = retention::decide(&reading.snapshots, &request.policy, None);
+    let verdicts = retention::decide(&reading.snapshots, &request.policy, None, request.now);
     let removes = retention::removals(&verdicts).next().is_some();
     if removes && let Some(refusal) = refused_by_lock(guest, reading, request) {
         return Decision::Refuse(refusal);
@@ -426,6 +481,52 @@ fn half_made(snapshots: &[Snapshot], decision: &Decision) -> Vec<Note> {
         state: snapshot.state.clone(),
     });
     notes.collect()
+}
+
+/// The snapshots that the policy would count, but for their ambiguous names or impossible times.
+fn not_counted(decision: &Decision, request: &Request) -> Vec<Note> {
+    let Decision::Proceed(steps) = decision else {
+        return Vec::new();
+    };
+    let series = &request.policy.series;
+    let own = || (series.label().to_string(), series.format().to_string());
+    let mut ambiguous: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    let mut notes = Vec::new();
+    for verdict in steps.verdicts.iter().rev() {
+        let name = verdict.snapshot.name.clone();
+        let taken_at = verdict.snapshot.taken_at.unwrap_or_default();
+        match &verdict.reason {
+            Reason::Ambiguous { label, format } => {
+                let other = (label.clone(), format.clone());
+                ambiguous.entry(other).or_default().push(name);
+            }
+            reason @ (Reason::FutureTime | Reason::WrongTime) => {
+                notes.push(Note::ImpossibleTime {
+                    name,
+                    taken_at,
+                    future: *reason == Reason::FutureTime,
+                });
+            }
+            Reason::Kept { .. }
+            | Reason::KeptNew
+            | Reason::Removed { .. }
+            | Reason::RemovalRetried
+            | Reason::NotOurs
+            | Reason::OtherLabel
+            | Reason::OtherFormat { .. }
+            | Reason::HalfMade(_)
+            | Reason::Undated => {}
+        }
+    }
+    let ambiguous = ambiguous
+        .into_iter()
+        .map(|(other, names)| Note::AmbiguousNames {
+            names,
+            own: own(),
+            other,
+        });
+    notes.extend(ambiguous);
+    notes
 }
 
 fn agent_disabled(reading: &Reading, action: &Action) -> bool {
@@ -510,15 +611,17 @@ impl TakenSnapshot {
 ///
 /// `new` is the snapshot that this run has just taken of the guest. It counts as the newest, as it
 /// did in the plan, and the list must hold it, complete and taken by this run; a list that does not
-/// confirms nothing, because it may be that of another guest, another cluster or another time.
+/// confirms nothing, because it may be that of another guest, another cluster or another time. `now`
+/// is the server's time in seconds since the epoch.
 pub fn confirm_removals<'a>(
     planned: impl IntoIterator<Item = &'a Snapshot>,
     listed: &[Snapshot],
     policy: &KeepPolicy,
     new: Option<&TakenSnapshot>,
+    now: i64,
 ) -> Vec<Confirmation> {
     let new_is_missing = new.and_then(|new| new.missing_from(listed));
-    let verdicts = retention::decide(listed, policy, new.map(|new| &new.name));
+    let verdicts = retention::decide(listed, policy, new.map(|new| &new.name), now);
     planned
         .into_iter()
         .map(|snapshot| match new_is_missing {

@@ -3,33 +3,50 @@
 //! decided.
 //!
 //! [`decide`] gives every snapshot a verdict with its reason and removes nothing by itself. It
-//! counts only what is ours, complete, dated and of the label in question; everything else stays
-//! and takes no place among the kept ones. There is no policy that stands for "remove all" by
-//! leaving something out: a [`KeepPolicy`] always has its label and its number.
+//! counts only what is ours, complete, dated, and of the series in question beyond doubt; everything
+//! else stays and takes no place among the kept ones. There is no policy that stands for "remove all"
+//! by leaving something out: a [`KeepPolicy`] always has its series and its number.
 //!
 //! The newest is the one with the latest `snaptime`, among equals the one with the greatest name.
 //! `snaptime` is what the node's clock said, so that neither the format of a name nor the end of
-//! summer time can turn the order around. A snapshot dated in the future is ordered like any
-//! other. The snapshot that a run is about to take is the newest by definition, whatever the
-//! clocks say: it always stays.
+//! summer time can turn the order around. Where that clock was wrong, because it contradicts the time
+//! in the name or is in the future, the snapshot stays and takes no place. The snapshot that a run is
+//! about to take is the newest by definition, whatever the clocks say: it always stays.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use crate::name::{self, Label, SnapName, TimestampFormat};
+use crate::name::{AmbiguousNames, Membership, OtherLabels, Series, SnapName};
 use crate::snapshot::{Snapshot, SnapshotState};
 
-/// How many snapshots of a label a guest keeps.
+/// How far a snapshot may be dated after now, in seconds, before its time is impossible: clocks of a
+/// cluster differ a little.
+const FUTURE_TOLERANCE: i64 = 300;
+
+/// How many snapshots of a series a guest keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeepPolicy {
-    /// The label whose snapshots are counted; all others are left alone.
-    pub label: Label,
-    /// The format of the timestamps in their names; the default format is always understood too.
-    pub format: TimestampFormat,
+    /// The series whose snapshots are counted; all others are left alone.
+    pub series: Series,
     /// How many stay, the new one included. 0 removes all of them, which `clean --keep=0` asks for;
     /// with a new snapshot it means 1.
     pub keep: u32,
     /// What becomes of removals that PVE did not finish.
     pub stuck: StuckRemovals,
+    /// What becomes of names that can also be read as another label with another format.
+    pub ambiguous: AmbiguousNames,
+}
+
+impl KeepPolicy {
+    /// The policy of a series with the defaults for everything else.
+    pub fn new(series: Series, keep: u32) -> Self {
+        Self {
+            series,
+            keep,
+            stuck: StuckRemovals::default(),
+            ambiguous: AmbiguousNames::KeepIfLabelPresent,
+        }
+    }
 }
 
 /// What becomes of snapshots of the label that PVE left half removed.
@@ -78,6 +95,23 @@ pub enum Reason {
     RemovalRetried,
     /// Ours and of this label, but PVE does not say when it was taken: nobody knows its place.
     Undated,
+    /// Ours and of this label, but in another timestamp format: another series.
+    OtherFormat {
+        /// The format.
+        format: String,
+    },
+    /// Ours, but its name can also be read as another label with another format.
+    Ambiguous {
+        /// The label of the other reading.
+        label: String,
+        /// The format of the other reading.
+        format: String,
+    },
+    /// Ours and of this label, but dated in the future.
+    FutureTime,
+    /// Ours and of this label, but PVE's time is more than 26 hours from the one in the name: one of
+    /// the clocks was wrong.
+    WrongTime,
 }
 
 impl Reason {
@@ -90,7 +124,11 @@ impl Reason {
             | Self::NotOurs
             | Self::OtherLabel
             | Self::HalfMade(_)
-            | Self::Undated => false,
+            | Self::Undated
+            | Self::OtherFormat { .. }
+            | Self::Ambiguous { .. }
+            | Self::FutureTime
+            | Self::WrongTime => false,
         }
     }
 }
@@ -111,6 +149,18 @@ impl fmt::Display for Reason {
                 formatter,
                 "left alone, as PVE does not say when it was taken"
             ),
+            Self::OtherFormat { format } => {
+                write!(formatter, "its timestamp has the format {format}")
+            }
+            Self::Ambiguous { label, format } => write!(
+                formatter,
+                "ambiguous name: can also be read as label {label} with format {format}"
+            ),
+            Self::FutureTime => write!(formatter, "not counted: dated in the future"),
+            Self::WrongTime => write!(
+                formatter,
+                "not counted: Proxmox VE's time differs from the one in its name"
+            ),
         }
     }
 }
@@ -119,22 +169,40 @@ impl fmt::Display for Reason {
 ///
 /// `new` is the name of the snapshot that this run takes. It counts as the newest whether it is
 /// among `snapshots` already or not, so that the plan made before the creation and a look after it
-/// come to the same removals.
-pub fn decide(snapshots: &[Snapshot], policy: &KeepPolicy, new: Option<&SnapName>) -> Vec<Verdict> {
+/// come to the same removals. `now` is in seconds since the epoch, by the server's clock. A name that
+/// is listed twice counts once.
+pub fn decide(
+    snapshots: &[Snapshot],
+    policy: &KeepPolicy,
+    new: Option<&SnapName>,
+    now: i64,
+) -> Vec<Verdict> {
     let keep = policy.keep.max(u32::from(new.is_some()));
     let mut rank = u32::from(new.is_some());
+    let ours = snapshots.iter().filter(|snapshot| snapshot.is_ours());
+    let named = ours.map(|snapshot| (snapshot.name.as_str(), snapshot.taken_at));
+    let counting = Counting {
+        policy,
+        others: policy.series.other_labels(named),
+        removes_all: keep == 0,
+        now,
+    };
     let mut newest_first: Vec<&Snapshot> = snapshots.iter().collect();
     newest_first
         .sort_by(|one, other| (other.taken_at, &other.name).cmp(&(one.taken_at, &one.name)));
+    let mut counted = HashMap::new();
     newest_first
         .into_iter()
         .map(|snapshot| {
-            let reason = if let Some(reason) = not_counted(snapshot, policy) {
+            let reason = if let Some(reason) = counting.not_counted(snapshot) {
                 reason
             } else if new.is_some_and(|new| new.as_str() == snapshot.name) {
                 Reason::KeptNew
             } else {
-                rank = rank.saturating_add(1);
+                let rank = *counted.entry(&snapshot.name).or_insert_with(|| {
+                    rank = rank.saturating_add(1);
+                    rank
+                });
                 if rank <= keep {
                     Reason::Kept { rank }
                 } else {
@@ -158,25 +226,58 @@ pub fn removals(verdicts: &[Verdict]) -> impl Iterator<Item = &Snapshot> {
         .map(|verdict| &verdict.snapshot)
 }
 
-/// Why a snapshot is none of those that the policy counts, if so.
-fn not_counted(snapshot: &Snapshot, policy: &KeepPolicy) -> Option<Reason> {
-    let KeepPolicy {
-        label,
-        format,
-        keep: _,
-        stuck,
-    } = policy;
-    if !snapshot.is_ours() {
-        return Some(Reason::NotOurs);
-    }
-    if !name::has_label_at(&snapshot.name, label, format, snapshot.taken_at) {
-        return Some(Reason::OtherLabel);
-    }
-    match &snapshot.state {
-        SnapshotState::Complete => snapshot.taken_at.is_none().then_some(Reason::Undated),
-        SnapshotState::Deleting if *stuck == StuckRemovals::Retry => Some(Reason::RemovalRetried),
-        SnapshotState::Preparing | SnapshotState::Deleting | SnapshotState::Other(_) => {
-            Some(Reason::HalfMade(snapshot.state.clone()))
+/// What decides whether a snapshot is counted.
+struct Counting<'a> {
+    policy: &'a KeepPolicy,
+    /// The guest's labels beside the one of the series.
+    others: OtherLabels<'a>,
+    /// Nothing is to stay: wrong times give no snapshot the wrong place.
+    removes_all: bool,
+    now: i64,
+}
+
+impl Counting<'_> {
+    /// Why a snapshot is none of those that the policy counts, if so.
+    fn not_counted(&self, snapshot: &Snapshot) -> Option<Reason> {
+        let KeepPolicy {
+            series,
+            keep: _,
+            stuck,
+            ambiguous,
+        } = self.policy;
+        if !snapshot.is_ours() {
+            return Some(Reason::NotOurs);
+        }
+        let membership =
+            series.classify(&snapshot.name, snapshot.taken_at, *ambiguous, &self.others);
+        match membership {
+            Membership::Other => return Some(Reason::OtherLabel),
+            Membership::OtherFormat(format) => return Some(Reason::OtherFormat { format }),
+            Membership::Member | Membership::Ambiguous { .. } | Membership::WrongTime => {}
+        }
+        let retries =
+            *stuck == StuckRemovals::Retry && !matches!(membership, Membership::Ambiguous { .. });
+        match &snapshot.state {
+            SnapshotState::Complete => {}
+            SnapshotState::Deleting if retries => return Some(Reason::RemovalRetried),
+            SnapshotState::Preparing | SnapshotState::Deleting | SnapshotState::Other(_) => {
+                return Some(Reason::HalfMade(snapshot.state.clone()));
+            }
+        }
+        if let Membership::Ambiguous { label, format } = membership {
+            return Some(Reason::Ambiguous { label, format });
+        }
+        let Some(taken_at) = snapshot.taken_at else {
+            return Some(Reason::Undated);
+        };
+        if self.removes_all {
+            None
+        } else if taken_at > self.now.saturating_add(FUTURE_TOLERANCE) {
+            Some(Reason::FutureTime)
+        } else if membership == Membership::WrongTime {
+            Some(Reason::WrongTime)
+        } else {
+            None
         }
     }
 }

@@ -77,16 +77,12 @@ impl fmt::Display for SnapshotState {
 
 impl Snapshot {
     /// Whether we, or the C# tool, took the snapshot: its description without newlines is the one
-    /// both write.
+    /// both write. Nothing else is left out, a carriage return neither, as in the C# tool.
     ///
     /// Nothing else may ever be removed. The name alone is no proof, as anybody may begin a name
     /// with `auto`.
     pub fn is_ours(&self) -> bool {
-        let description: String = self
-            .description
-            .chars()
-            .filter(|character| !matches!(character, '\n' | '\r'))
-            .collect();
+        let description = self.description.replace('\n', "");
         description == DESCRIPTION || description == FORMER_DESCRIPTION
     }
 }
@@ -111,7 +107,8 @@ mod tests {
         for (description, ours) in [
             ("cv4pve-autosnap", true),
             ("cv4pve-autosnap\n", true),
-            ("\r\ncv4pve-\nautosnap\n\n", true),
+            ("\ncv4pve-\nautosnap\n\n", true),
+            ("cv4pve-autosnap\r\n", false),
             ("eve4pve-autosnap\n", true),
             ("", false),
             ("before the upgrade", false),

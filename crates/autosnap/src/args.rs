@@ -130,6 +130,12 @@ pub struct RootArgs {
     #[arg(long, value_name = "FORMAT", help_heading = RETENTION, default_value = "yyMMddHHmmss",
           hide_short_help = true)]
     pub timestamp_format: String,
+    /// Also count snapshots with this FORMAT.
+    ///
+    /// Adopts snapshots of the label whose names have this timestamp format: they are counted and removed like
+    /// those of --timestamp-format. May be given several times. Without it a job leaves every other format alone.
+    #[arg(long, value_name = "FORMAT", help_heading = RETENTION, hide_short_help = true)]
+    pub also_format: Vec<String>,
 
     /// Seconds to wait for a task [default: 30].
     #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 30, hide_default_value = true,
@@ -264,6 +270,12 @@ pub struct JobArgs {
     /// The snapshot leaves the configuration even if its disk part stays behind.
     #[arg(long, help_heading = RETENTION, hide_short_help = true)]
     pub force_remove: bool,
+    /// Count names that can be read in two ways.
+    ///
+    /// A name such as autodaily20260101000000 is label daily with yyyyMMddHHmmss or label daily20 with the default
+    /// format. clean leaves such snapshots alone, snap if the guest has others of the other label.
+    #[arg(long, help_heading = RETENTION, hide_short_help = true)]
+    pub allow_ambiguous_names: bool,
     /// Repeat removals that PVE did not finish.
     ///
     /// Those that PVE did not finish, where the guest is unlocked.

@@ -24,11 +24,11 @@ use autosnap_core::guest::Vmid;
 use autosnap_core::plan::{Decision, GuestPlan, Plan};
 use autosnap_core::schedule::{JobId, Limits, Schedule, Work};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use jiff::Timestamp;
 use pve_client::{Client, Upid};
 use tokio::time::Instant;
 
 use crate::events::Events;
+use crate::inventory;
 use crate::stop::Stop;
 pub use explain::hint_for;
 pub(crate) use operation::concerns_all;
@@ -161,10 +161,9 @@ impl Engine {
         }
     }
 
-    /// The time of the host we talk to, in seconds since the epoch; ours where it does not say.
+    /// See [`inventory::server_time`].
     fn server_time(&self) -> i64 {
-        let lead = self.client.clock_difference().unwrap_or(0);
-        Timestamp::now().as_second().saturating_add(lead)
+        inventory::server_time(&self.client)
     }
 
     /// Why no removal may be started any more, if so.

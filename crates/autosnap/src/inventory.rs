@@ -17,6 +17,7 @@ use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::snapshot_support::SnapshotBlockers;
 use autosnap_core::storage::StorageUsage;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
 use pve_client::{
     Client, Error, GuestResource, Listing, NodeGuest, NodeResource, Resource, SnapshotListing,
     StorageResource, TaskFilter, TaskSource, TaskStatus,
@@ -274,12 +275,18 @@ pub async fn task_runs(client: &Client, guest: &Guest) -> Result<bool, Error> {
     Ok(tasks.iter().any(|task| task.status == TaskStatus::Running))
 }
 
-/// A listing as the core knows it.
+/// The time of the host that was asked last, in seconds since the epoch; ours where it does not say.
+pub fn server_time(client: &Client) -> i64 {
+    let lead = client.clock_difference().unwrap_or(0);
+    Timestamp::now().as_second().saturating_add(lead)
+}
+
+/// A listing as the core knows it. PVE lists `snaptime: 0` where it knows none.
 pub fn snapshots(listing: SnapshotListing) -> Vec<Snapshot> {
     let snapshots = listing.snapshots.into_iter().map(|entry| Snapshot {
         state: SnapshotState::read(entry.state.as_deref()),
         name: entry.name,
-        taken_at: entry.taken_at,
+        taken_at: entry.taken_at.filter(|taken_at| *taken_at > 0),
         description: entry.description,
         parent: entry.parent,
         with_ram: entry.has_memory,

@@ -3,6 +3,8 @@
 //!
 //! A dry run is this very run, stopped after the plan was told.
 
+pub(crate) mod warnings;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +65,10 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault>
     context
         .events
         .send(Event::RunStarted(header(settings, &version)));
+    for collision in settings.series.collisions() {
+        let warning = warnings::collision(&settings.series, collision);
+        context.events.send(Event::Warned(warning));
+    }
     if let Err(fault) = check_before_hooks(settings, context).await {
         context.events.send(broken(&fault));
         context.events.send(Event::RunFinished {
@@ -110,7 +116,7 @@ async fn read_and_carry_out(
     settings: &JobSettings,
     context: &Context,
     version: &str,
-    request: Request,
+    mut request: Request,
     phases: &Phases,
 ) -> Result<(), Fault> {
     let reading = Box::pin(inventory::read(&context.client));
@@ -118,6 +124,8 @@ async fn read_and_carry_out(
         return Ok(());
     };
     let inventory = inventory?;
+    // By the clock of the host that has just answered.
+    request.now = inventory::server_time(&context.client);
     for entry in &inventory.unreadable {
         context.events.send(Event::EntryNotRead(entry.clone()));
     }
@@ -155,6 +163,9 @@ async fn read_and_carry_out(
         return Ok(());
     };
     let plan = Arc::new(plan?);
+    for warning in warnings::of_plan(&plan) {
+        context.events.send(Event::Warned(warning));
+    }
     context.events.send(Event::Planned(Arc::clone(&plan)));
     if settings.dry_run {
         return Ok(());
@@ -258,18 +269,22 @@ fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Fault> {
             with_ram,
             only_running,
         } => Action::Snap(Creation {
-            name: SnapName::new(&settings.label, &settings.format, &now.datetime())
-                .map_err(Fault::usage)?,
+            name: SnapName::new(
+                settings.series.label(),
+                settings.series.format(),
+                &now.datetime(),
+            )
+            .map_err(Fault::usage)?,
             with_ram,
             only_running,
         }),
         Job::Clean => Action::Clean,
     };
     let policy = KeepPolicy {
-        label: settings.label.clone(),
-        format: settings.format.clone(),
+        series: settings.series.clone(),
         keep: settings.keep,
         stuck: settings.stuck,
+        ambiguous: settings.ambiguous,
     };
     let locked = if settings.wait_locked.is_some() {
         Locked::Waits
@@ -280,6 +295,7 @@ fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Fault> {
         action,
         policy,
         locked,
+        now: now.timestamp().as_second(),
     })
 }
 
@@ -296,16 +312,17 @@ pub(crate) fn header(settings: &JobSettings, version: &str) -> Header {
         command: settings.command(),
         pve_version: version.to_owned(),
         selection: settings.selection.as_str().to_owned(),
-        label: settings.label.as_str().to_owned(),
+        label: settings.series.label().as_str().to_owned(),
         keep: settings.keep,
         with_ram,
         only_running,
         timeout: settings.timeout,
-        timestamp_format: settings.format.as_str().to_owned(),
+        timestamp_format: settings.series.format().as_str().to_owned(),
         max_percent_storage: settings.max_percent_storage,
         dry_run: settings.dry_run,
         warnings: settings
-            .format
+            .series
+            .format()
             .warning()
             .iter()
             .map(ToString::to_string)
@@ -317,7 +334,7 @@ fn phases(settings: &JobSettings) -> Phases {
     Phases {
         hook: settings.hook.clone(),
         on_failure: settings.hook_failure,
-        label: settings.label.as_str().to_owned(),
+        label: settings.series.label().as_str().to_owned(),
         keep: settings.keep,
         debug: settings.debug,
     }
@@ -550,7 +567,7 @@ impl Reader<'_> {
     }
 
     fn removes_any(&self, snapshots: &[Snapshot]) -> bool {
-        let verdicts = retention::decide(snapshots, &self.request.policy, None);
+        let verdicts = retention::decide(snapshots, &self.request.policy, None, self.request.now);
         retention::removals(&verdicts).next().is_some()
     }
 }

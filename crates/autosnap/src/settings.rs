@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use autosnap_core::name::{self, Label, TimestampFormat};
+use autosnap_core::name::{self, AmbiguousNames, Label, Series, TimestampFormat};
 use autosnap_core::retention::StuckRemovals;
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::{ExclusionRule, Selection};
@@ -38,12 +38,12 @@ pub struct JobSettings {
     pub exclusions: ExclusionRule,
     /// Whether the skip of a guest that is selected by ID or name is a failure.
     pub strict: bool,
-    /// The label.
-    pub label: Label,
+    /// The label, with the formats of its timestamps.
+    pub series: Series,
     /// How many snapshots stay.
     pub keep: u32,
-    /// The timestamp format.
-    pub format: TimestampFormat,
+    /// What becomes of names that can be read in two ways.
+    pub ambiguous: AmbiguousNames,
     /// The storage limit.
     pub max_percent_storage: StorageLimit,
     /// The hook.
@@ -98,10 +98,10 @@ pub enum GuestStates {
 pub struct StatusSettings {
     /// Which guests.
     pub selection: Selection,
-    /// Only this label.
-    pub label: Option<Label>,
-    /// The timestamp format.
-    pub format: TimestampFormat,
+    /// Only snapshots of this label.
+    pub series: Option<Series>,
+    /// The timestamp formats: that of `--timestamp-format`, then those of `--also-format`.
+    pub formats: Vec<TimestampFormat>,
     /// The form of the list.
     pub output: StatusOutput,
     /// How many guests are asked at once.
@@ -145,9 +145,13 @@ impl JobSettings {
             selection,
             exclusions: read_exclusions(job, false),
             strict: false,
-            label,
+            series: Series::new(label, TimestampFormat::default()),
             keep,
-            format: TimestampFormat::default(),
+            ambiguous: match job {
+                // The snapshot that the run takes shows that the guest has this series.
+                Job::Snap { .. } => AmbiguousNames::KeepIfLabelPresent,
+                Job::Clean => AmbiguousNames::Keep,
+            },
             max_percent_storage: StorageLimit::default(),
             hook: None,
             hook_failure: HookFailure::Ignore,
@@ -193,6 +197,7 @@ impl JobSettings {
         let label = Label::parse(&args.label).map_err(Fault::usage)?;
         let format = read_format(root)?;
         name::check(&label, &format).map_err(Fault::usage)?;
+        let series = Series::with_formats(label.clone(), format, read_also_formats(root)?);
         let hook_settings = hook::Settings {
             timeout: Some(Duration::from_secs(args.hook_timeout.into())),
             ..hook::Settings::default()
@@ -202,10 +207,16 @@ impl JobSettings {
             .as_deref()
             .map(|path| Hook::new(path, hook_settings))
             .transpose();
+        let defaults = Self::new(job, read_selection(root)?, label, keep);
         Ok(Self {
             exclusions: read_exclusions(job, args.selection.allow_unmatched_exclusions),
             strict: args.selection.strict,
-            format,
+            series,
+            ambiguous: if args.allow_ambiguous_names {
+                AmbiguousNames::Count
+            } else {
+                defaults.ambiguous
+            },
             max_percent_storage: StorageLimit::new(root.max_perc_storage).map_err(Fault::usage)?,
             hook: hook.map_err(Fault::usage)?,
             hook_failure: args.hook_failure,
@@ -221,7 +232,7 @@ impl JobSettings {
             },
             dry_run: root.dry_run,
             debug: root.shows_debug(),
-            ..Self::new(job, read_selection(root)?, label, keep)
+            ..defaults
         })
     }
 
@@ -241,10 +252,14 @@ impl StatusSettings {
             .label
             .as_deref()
             .filter(|label| !label.trim().is_empty());
+        let label = label.map(Label::parse).transpose().map_err(Fault::usage)?;
+        let format = read_format(&args.root)?;
+        let adopted = read_also_formats(&args.root)?;
+        let formats = std::iter::once(&format).chain(&adopted).cloned().collect();
         Ok(Self {
             selection: read_selection(&args.root)?,
-            label: label.map(Label::parse).transpose().map_err(Fault::usage)?,
-            format: read_format(&args.root)?,
+            series: label.map(|label| Series::with_formats(label, format, adopted)),
+            formats,
             output: args.output,
             reads_at_once: read_limits(&args.root).total,
             only_running: args.only_running,
@@ -349,6 +364,14 @@ pub(crate) fn read_exclusions(job: Job, may_be_unmatched: bool) -> ExclusionRule
         Job::Snap { .. } => ExclusionRule::MustExist,
         Job::Clean => ExclusionRule::MustMatch,
     }
+}
+
+/// The formats of `--also-format`.
+pub(crate) fn read_also_formats(args: &RootArgs) -> Result<Vec<TimestampFormat>, Fault> {
+    let formats = args.also_format.iter();
+    formats
+        .map(|format| TimestampFormat::parse(format).map_err(Fault::usage))
+        .collect()
 }
 
 /// As in the C# tool, a blank format means the default.

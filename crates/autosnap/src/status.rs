@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! `status`: the snapshots of the selected guests that this tool, or the C# tool, has taken.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use autosnap_core::guest::{Guest, GuestStatus};
-use autosnap_core::name::{self, TimestampFormat};
+use autosnap_core::name::{self, AmbiguousNames, Membership, OtherLabels, TimestampFormat};
 use autosnap_core::outcome::ExitStatus;
 use autosnap_core::select::SelectionWarning;
 use autosnap_core::snapshot::Snapshot;
@@ -13,6 +14,7 @@ use pve_client::Client;
 
 use crate::fault::Fault;
 use crate::inventory;
+use crate::job;
 use crate::settings::StatusSettings;
 
 /// What `status` found.
@@ -102,26 +104,22 @@ pub async fn read(
         .into_iter()
         .filter(|guest| !settings.only_running || guest.status == GuestStatus::Running);
     let listings = inventory::side_by_side(settings.reads_at_once, online, async |guest: Guest| {
-        match inventory::readable_snapshots(client, &guest).await {
-            Ok((snapshots, unreadable)) => {
-                let warnings = unreadable.iter().map(|entry| {
-                    let Guest { vmid, node, .. } = &guest;
-                    format!("a snapshot of guest {vmid} on node {node} cannot be read: {entry}")
-                });
-                let warnings: Vec<String> = warnings.collect();
-                Ok((rows(settings, guest, snapshots, now), warnings))
-            }
-            Err(error) => Err((guest, error)),
-        }
+        let snapshots = inventory::readable_snapshots(client, &guest).await;
+        (guest, snapshots)
     });
-    for listing in listings.await {
+    let mut other_formats: BTreeMap<String, usize> = BTreeMap::new();
+    for (guest, listing) in listings.await {
         match listing {
-            Ok((rows, warnings)) => {
-                status.rows.extend(rows);
-                status.entries_not_read += warnings.len();
-                status.warnings.extend(warnings);
+            Ok((snapshots, unreadable)) => {
+                status.entries_not_read += unreadable.len();
+                let Guest { vmid, node, .. } = &guest;
+                status.warnings.extend(unreadable.iter().map(|entry| {
+                    format!("a snapshot of guest {vmid} on node {node} cannot be read: {entry}")
+                }));
+                let wanted = only_wanted(settings, snapshots, &mut other_formats);
+                status.rows.extend(rows(settings, guest, wanted, now));
             }
-            Err((guest, error)) => {
+            Err(error) => {
                 status.unreadable += 1;
                 status.warnings.push(format!(
                     "{} {} on node {} cannot be read: {error}",
@@ -132,22 +130,52 @@ pub async fn read(
             }
         }
     }
+    if let Some(series) = &settings.series {
+        let counts = other_formats
+            .iter()
+            .map(|(format, count)| (format.as_str(), *count));
+        let warnings = job::warnings::not_shown(series.label(), counts);
+        status.warnings.extend(warnings);
+    }
     Ok(status)
+}
+
+/// Our snapshots, of the series if one is asked for. Counts those of its label in other formats.
+fn only_wanted(
+    settings: &StatusSettings,
+    snapshots: Vec<Snapshot>,
+    other_formats: &mut BTreeMap<String, usize>,
+) -> Vec<Snapshot> {
+    let ours = snapshots.into_iter().filter(Snapshot::is_ours);
+    let Some(series) = &settings.series else {
+        return ours.collect();
+    };
+    // Names that can be read in two ways are shown for both.
+    let classify = |snapshot: &Snapshot| {
+        let others = OtherLabels::default();
+        let counted = AmbiguousNames::Count;
+        series.classify(&snapshot.name, snapshot.taken_at, counted, &others)
+    };
+    ours.filter(|snapshot| match classify(snapshot) {
+        Membership::Member | Membership::WrongTime | Membership::Ambiguous { .. } => true,
+        Membership::OtherFormat(format) => {
+            *other_formats.entry(format).or_default() += 1;
+            false
+        }
+        Membership::Other => false,
+    })
+    .collect()
 }
 
 fn rows(
     settings: &StatusSettings,
     guest: Guest,
-    snapshots: Vec<Snapshot>,
+    mut snapshots: Vec<Snapshot>,
     now: Timestamp,
 ) -> Vec<Row> {
     let guest = Arc::new(guest);
     let default = TimestampFormat::default();
-    let formats = [&settings.format, &default];
-    let mut snapshots: Vec<Snapshot> = snapshots
-        .into_iter()
-        .filter(|snapshot| is_wanted(settings, snapshot))
-        .collect();
+    let formats: Vec<&TimestampFormat> = settings.formats.iter().chain([&default]).collect();
     snapshots.sort_by(|one, other| (one.taken_at, &one.name).cmp(&(other.taken_at, &other.name)));
     snapshots
         .into_iter()
@@ -158,12 +186,4 @@ fn rows(
             snapshot,
         })
         .collect()
-}
-
-fn is_wanted(settings: &StatusSettings, snapshot: &Snapshot) -> bool {
-    let label = settings.label.as_ref();
-    snapshot.is_ours()
-        && label.is_none_or(|label| {
-            name::has_label_at(&snapshot.name, label, &settings.format, snapshot.taken_at)
-        })
 }

@@ -93,6 +93,11 @@ impl TimestampFormat {
         }
     }
 
+    /// See [`syntax::begins_with_varying_time`].
+    pub(super) fn begins_with_varying_time(&self) -> bool {
+        syntax::begins_with_varying_time(&self.tokens)
+    }
+
     /// The longest timestamp that any date can give, such as `September_Wednesday`.
     pub(super) fn longest(&self) -> String {
         self.tokens.iter().map(|token| token.longest()).collect()

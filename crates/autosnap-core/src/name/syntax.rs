@@ -200,6 +200,21 @@ fn unsupported(letter: char, count: usize, meaning: &'static str) -> FormatFlaw 
     }
 }
 
+/// Whether timestamps begin with an hour, minute or second of one or two digits, so that the first digit
+/// can also be the end of the label: `daily` at `12-30` and `daily1` at `2-30`. The time at which the
+/// snapshot was taken is near both. Of days, months and years only one is near.
+pub(super) fn begins_with_varying_time(tokens: &[Token]) -> bool {
+    match tokens.first() {
+        Some(
+            Token::Hour12(digits)
+            | Token::Hour24(digits)
+            | Token::Minute(digits)
+            | Token::Second(digits),
+        ) => *digits == Digits::AsNeeded,
+        _ => false,
+    }
+}
+
 /// A shorter format for when the names would be too long, tried in this order.
 pub(super) fn shorter_formats(format: &TimestampFormat) -> impl Iterator<Item = TimestampFormat> {
     let well_known = [

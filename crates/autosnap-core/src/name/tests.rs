@@ -18,14 +18,6 @@ fn monday() -> DateTime {
     date(2009, 6, 15).at(13, 45, 7, 617_425_900)
 }
 
-/// Seconds since the epoch of a local time in UTC.
-fn epoch(instant: DateTime) -> i64 {
-    jiff::tz::TimeZone::UTC
-        .to_timestamp(instant)
-        .unwrap()
-        .as_second()
-}
-
 #[test]
 fn labels_are_parts_of_names() {
     for text in ["daily", "D", "2", "_", "-", "Every-4_hours"] {
@@ -144,122 +136,6 @@ fn a_name_that_fits_in_may_is_refused_because_of_september() {
         matches!(beforehand, NameError::TooLong { excess: 7, .. }),
         "{beforehand}"
     );
-}
-
-#[test]
-fn a_label_is_never_taken_for_another() {
-    for (name, text, timestamps, expected) in [
-        ("autodaily231123170958", "daily", "yyMMddHHmmss", true),
-        ("autodaily2231123170958", "daily", "yyMMddHHmmss", false),
-        ("autodaily2231123170958", "daily2", "yyMMddHHmmss", true),
-        ("autodaily_231123170958", "daily", "yyMMddHHmmss", false),
-        ("autodaily_2231123170958", "daily", "yyMMddHHmmss", false),
-        ("autodaily231123170958", "dail", "yyMMddHHmmss", false),
-        ("autodaily231123170958", "Daily", "yyMMddHHmmss", false),
-        ("autodaily231123170958", "y", "yyMMddHHmmss", false),
-        ("autodaily", "daily", "yyMMddHHmmss", false),
-        ("daily231123170958", "daily", "yyMMddHHmmss", false),
-        ("auto231123170958", "daily", "yyMMddHHmmss", false),
-        ("autodaily20231123_Thursday", "daily", "yyyyMMdd_dddd", true),
-        (
-            "autodaily220231123_Thursday",
-            "daily",
-            "yyyyMMdd_dddd",
-            false,
-        ),
-        // The default format is always understood.
-        ("autodaily231123170958", "daily", "yyyyMMdd_dddd", true),
-        ("autodaily20231123170958", "daily", "yyyyMMddHHmmss", true),
-        (
-            "autodaily20231123170958",
-            "daily20",
-            "yyyyMMddHHmmss",
-            false,
-        ),
-        ("autodaily20231123170958", "daily20", "yyMMddHHmmss", true),
-        // Of varying width, and only one way to cut the name.
-        ("autodaily23112370958", "daily", "yyMMddHmmss", true),
-        ("autodaily-231023170958", "daily-", "yyMMddHmmss", true),
-        // Label daily at 17:09:58, or label daily2 at 07:09:58 in another year.
-        ("autodaily221010170958", "daily", "yyMMddHmmss", false),
-        ("autodaily221010170958", "daily2", "yyMMddHmmss", false),
-    ] {
-        let (label, format) = (label(text), format(timestamps));
-        assert_eq!(
-            has_label(name, &label, &format),
-            expected,
-            "{name}, {text}, {timestamps}"
-        );
-    }
-}
-
-#[test]
-fn the_time_of_a_snapshot_decides_where_its_name_cannot() {
-    let variable = "yyMMddHmmss";
-    let october = Some(epoch(date(2022, 10, 10).at(15, 10, 1, 0)));
-    let january = Some(epoch(date(2021, 1, 1).at(17, 9, 58, 0)));
-    let default = Some(epoch(date(2023, 11, 23).at(10, 10, 12, 0)));
-    for (name, text, timestamps, taken_at, expected) in [
-        ("autodaily221010170958", "daily", variable, october, true),
-        ("autodaily221010170958", "daily2", variable, october, false),
-        ("autodaily221010170958", "daily2", variable, january, true),
-        ("autodaily221010170958", "daily", variable, default, false),
-        ("autodaily221010170958", "daily2", variable, default, false),
-        // Made with the default format before the job got another one.
-        ("autodaily231123101012", "daily", "yyMMdd", default, true),
-        (
-            "autodaily231123101012",
-            "daily231123",
-            "yyMMdd",
-            default,
-            false,
-        ),
-        ("autodaily231123101012", "daily", "yyMMdd", None, false),
-        // A clock that was wrong does not make a snapshot nobody's.
-        (
-            "autodaily20231123170958",
-            "daily",
-            "yyyyMMddHHmmss",
-            Some(0),
-            true,
-        ),
-        (
-            "autodaily20231123170958",
-            "daily20",
-            "yyyyMMddHHmmss",
-            Some(0),
-            false,
-        ),
-        (
-            "autodaily231123170958",
-            "daily",
-            "yyMMddHHmmss",
-            Some(0),
-            true,
-        ),
-        (
-            "autodaily231123170958",
-            "daily",
-            "yyMMddHHmmss",
-            Some(i64::MAX),
-            true,
-        ),
-        // Two times of one day: nothing tells them apart.
-        ("autodaily170958", "daily", "Hmmss", default, false),
-        ("autodaily170958", "daily1", "Hmmss", default, false),
-        // Both formats read the same: no doubt about the label.
-        (
-            "autodaily101112131415",
-            "daily",
-            "ddMMyyHHmmss",
-            Some(0),
-            true,
-        ),
-    ] {
-        let (label, format) = (label(text), format(timestamps));
-        let has = has_label_at(name, &label, &format, taken_at);
-        assert_eq!(has, expected, "{name}, {text}, {timestamps}, {taken_at:?}");
-    }
 }
 
 #[test]

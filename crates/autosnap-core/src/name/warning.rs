@@ -162,7 +162,9 @@ fn is_recommendable(format: &str) -> bool {
     // Not `TimestampFormat::parse`, which makes a proposal for what it refuses.
     syntax::scan(format).is_ok_and(|tokens| {
         let longest: usize = tokens.iter().map(|token| token.longest().len()).sum();
-        PREFIX.len() + longest < MAX_LENGTH && doubts(format, &tokens).is_empty()
+        PREFIX.len() + longest < MAX_LENGTH
+            && !syntax::begins_with_varying_time(&tokens)
+            && doubts(format, &tokens).is_empty()
     })
 }
 

@@ -5,9 +5,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::guest::Vmid;
-use crate::name::{Label, TimestampFormat};
-use crate::retention::Reason;
+use crate::name::{AmbiguousNames, Label, Series, TimestampFormat};
 use crate::select::{NodeInfo, UnlistedGuests};
+
+/// 2026-01-01 00:00:00 UTC.
+const NEW_YEAR: i64 = 1_767_225_600;
+/// The end of that day.
+const NOW: i64 = NEW_YEAR + 86_399;
 
 fn guest(status: GuestStatus) -> Guest {
     Guest {
@@ -23,10 +27,11 @@ fn guest(status: GuestStatus) -> Guest {
     }
 }
 
-fn snapshot(name: &str, taken_at: i64) -> Snapshot {
+/// Taken so many seconds after the beginning of the year.
+fn snapshot(name: &str, second: i64) -> Snapshot {
     Snapshot {
         name: name.into(),
-        taken_at: Some(taken_at),
+        taken_at: Some(NEW_YEAR + second),
         description: crate::snapshot::DESCRIPTION.into(),
         parent: None,
         with_ram: false,
@@ -44,16 +49,12 @@ fn new_name() -> SnapName {
 }
 
 fn request(action: Action, keep: u32) -> Request {
-    let policy = KeepPolicy {
-        label: Label::parse("daily").unwrap(),
-        format: TimestampFormat::default(),
-        keep,
-        stuck: retention::StuckRemovals::Leave,
-    };
+    let label = Label::parse("daily").unwrap();
     Request {
         action,
-        policy,
+        policy: KeepPolicy::new(Series::new(label, TimestampFormat::default()), keep),
         locked: Locked::Fails,
+        now: NOW,
     }
 }
 
@@ -311,7 +312,7 @@ fn a_removal_is_dropped_when_the_snapshot_is_gone_replaced_or_kept_now() {
     let new = new_name();
     let made = snapshot(new.as_str(), 99);
     let check = |listed: &[Snapshot], expected: &str| {
-        let confirmed = confirm_removals([&daily(1)], listed, &policy, Some(&taken(&new)));
+        let confirmed = confirm_removals([&daily(1)], listed, &policy, Some(&taken(&new)), NOW);
         assert!(
             format!("{confirmed:?}").starts_with(expected),
             "{confirmed:?}"
@@ -320,7 +321,7 @@ fn a_removal_is_dropped_when_the_snapshot_is_gone_replaced_or_kept_now() {
     check(&[daily(1), daily(2), made.clone()], "[Remove(");
     check(&[daily(2), made.clone()], "[Drop(");
     let replaced = Snapshot {
-        taken_at: Some(50),
+        taken_at: Some(NEW_YEAR + 50),
         ..daily(1)
     };
     check(&[replaced, daily(2), made.clone()], "[Drop(");
@@ -332,12 +333,12 @@ fn nothing_is_confirmed_by_a_list_without_the_new_snapshot_complete_and_of_this_
     let policy = snap(1).policy;
     let new = TakenSnapshot {
         name: new_name(),
-        not_before: 90,
+        not_before: NEW_YEAR + 90,
     };
     let made = snapshot(new.name.as_str(), 99);
     let check = |entry: Option<Snapshot>, expected: Option<DropReason>| {
         let listed: Vec<Snapshot> = [daily(1), daily(2)].into_iter().chain(entry).collect();
-        let confirmed = confirm_removals([&daily(1), &daily(2)], &listed, &policy, Some(&new));
+        let confirmed = confirm_removals([&daily(1), &daily(2)], &listed, &policy, Some(&new), NOW);
         let reasons: Vec<Option<DropReason>> = confirmed
             .into_iter()
             .map(|one| match one {
@@ -356,7 +357,7 @@ fn nothing_is_confirmed_by_a_list_without_the_new_snapshot_complete_and_of_this_
         };
         check(Some(half), Some(DropReason::NewIncomplete));
     }
-    for taken_at in [Some(89), None] {
+    for taken_at in [Some(NEW_YEAR + 89), None] {
         let older = Snapshot {
             taken_at,
             ..made.clone()
@@ -422,21 +423,84 @@ proptest! {
         let planned: Vec<Snapshot> = steps.removals().cloned().collect();
         let with_new = |mut list: Vec<Snapshot>| { list.push(snapshot(new.as_str(), 1000)); list };
 
-        let undisturbed = confirm_removals(&planned, &with_new(planned_for), &request.policy, Some(&taken(&new)));
+        let undisturbed = confirm_removals(&planned, &with_new(planned_for), &request.policy, Some(&taken(&new)), NOW);
         let removed = |list: Vec<Confirmation>| list.into_iter().filter_map(|one| match one {
             Confirmation::Remove(snapshot) => Some(snapshot),
             Confirmation::Drop(..) => None,
         }).collect::<Vec<_>>();
         prop_assert_eq!(&removed(undisturbed), &planned);
 
-        let without_new = confirm_removals(&planned, &found_later, &request.policy, Some(&taken(&new)));
+        let without_new = confirm_removals(&planned, &found_later, &request.policy, Some(&taken(&new)), NOW);
         prop_assert_eq!(removed(without_new), []);
         let listed = with_new(found_later);
-        let later = removed(confirm_removals(&planned, &listed, &request.policy, Some(&taken(&new))));
+        let later = removed(confirm_removals(&planned, &listed, &request.policy, Some(&taken(&new)), NOW));
         prop_assert!(later.iter().all(|snapshot| planned.contains(snapshot) && snapshot.is_ours()));
-        let counted = |list: &[Snapshot]| retention::decide(list, &request.policy, Some(&new)).into_iter()
+        let counted = |list: &[Snapshot]| retention::decide(list, &request.policy, Some(&new), NOW).into_iter()
             .filter(|verdict| matches!(verdict.reason, Reason::Kept { .. } | Reason::KeptNew | Reason::Removed { .. })).count();
         let left: Vec<Snapshot> = listed.iter().filter(|one| !later.contains(one)).cloned().collect();
         prop_assert!(counted(&left) >= counted(&listed).min(keep as usize));
     }
+}
+
+#[test]
+fn what_the_policy_cannot_count_is_noted() {
+    let wrong = Snapshot {
+        taken_at: Some(1234),
+        ..daily(3)
+    };
+    let future = snapshot("autodaily260103000000", 2 * 86_400);
+    let adopted_elsewhere = snapshot("autodaily20260101_000000", 0);
+    let listed = vec![wrong, future, daily(1), adopted_elsewhere];
+    let request = snap(1);
+    let plan = decided(
+        &request,
+        guest(GuestStatus::Running),
+        &reading(&[("agent", "1")], listed),
+    );
+    let impossible = |name: &str, taken_at, future| Note::ImpossibleTime {
+        name: name.to_owned(),
+        taken_at,
+        future,
+    };
+    assert_eq!(
+        plan.notes,
+        [
+            impossible("autodaily260101000003", 1234, false),
+            impossible("autodaily260103000000", NEW_YEAR + 2 * 86_400, true),
+        ]
+    );
+    let Decision::Proceed(steps) = &plan.decision else {
+        panic!("{plan:?}");
+    };
+    let removed: Vec<&str> = steps.removals().map(|one| one.name.as_str()).collect();
+    assert_eq!(removed, ["autodaily260101000001"]);
+    let plan = Plan {
+        request,
+        guests: vec![plan],
+    };
+    assert_eq!(
+        plan.other_formats(),
+        BTreeMap::from([("yyyyMMdd_HHmmss", 1)])
+    );
+}
+
+#[test]
+fn names_that_can_be_read_in_two_ways_are_noted_with_both() {
+    let mut request = request(Action::Clean, 0);
+    let label = Label::parse("daily20").unwrap();
+    request.policy = KeepPolicy {
+        ambiguous: AmbiguousNames::Keep,
+        ..KeepPolicy::new(Series::new(label, TimestampFormat::default()), 0)
+    };
+    let listed = vec![snapshot("autodaily20260101000009", 9)];
+    let plan = decided(&request, guest(GuestStatus::Running), &reading(&[], listed));
+    let pair = |label: &str, format: &str| (label.to_owned(), format.to_owned());
+    assert_eq!(
+        plan.notes,
+        [Note::AmbiguousNames {
+            names: vec!["autodaily20260101000009".to_owned()],
+            own: pair("daily20", "yyMMddHHmmss"),
+            other: pair("daily", "yyyyMMddHHmmss"),
+        }]
+    );
 }

@@ -3,15 +3,28 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{
+    AmbiguousNames, KeepPolicy, Reason, Series, SnapName, Snapshot, SnapshotState, StuckRemovals,
+    Verdict, removals,
+};
+use crate::name::{Label, TimestampFormat};
+
+/// 2023-12-01 00:00:00 UTC, after all snapshots of these tests but those of the future.
+const NOW: i64 = 1_701_388_800;
+
+fn series(label: &str, format: &str) -> Series {
+    Series::new(
+        Label::parse(label).unwrap(),
+        TimestampFormat::parse(format).unwrap(),
+    )
+}
 
 fn policy(label: &str, keep: u32) -> KeepPolicy {
-    KeepPolicy {
-        label: Label::parse(label).unwrap(),
-        format: TimestampFormat::default(),
-        keep,
-        stuck: StuckRemovals::Leave,
-    }
+    KeepPolicy::new(series(label, TimestampFormat::DEFAULT), keep)
+}
+
+fn decide(snapshots: &[Snapshot], policy: &KeepPolicy, new: Option<&SnapName>) -> Vec<Verdict> {
+    super::decide(snapshots, policy, new, NOW)
 }
 
 fn ours(name: &str, taken_at: Option<i64>) -> Snapshot {
@@ -107,30 +120,74 @@ fn the_plan_before_the_creation_and_a_look_after_it_agree() {
 }
 
 #[test]
-fn the_new_one_stays_even_if_the_clock_went_back() {
-    // The node's clock was wrong for a while: there are snapshots from its future.
-    let future = [daily(28), daily(29), daily(30)];
-    let mut after = future.to_vec();
-    after.push(daily(1));
-    let verdicts = decide(
-        &after,
-        &policy("daily", 2),
-        Some(&new_name("autodaily231101000000")),
-    );
-    let reasons: Vec<&Reason> = verdicts.iter().map(|verdict| &verdict.reason).collect();
-    let removed = |rank| Reason::Removed { rank, keep: 2 };
+fn snapshots_of_the_future_stay_and_take_no_place() {
+    let future = |day: i64| {
+        ours(
+            &format!("autodaily2401{day:02}000000"),
+            Some(1_704_067_200 + (day - 1) * 86_400),
+        )
+    };
+    let new = new_name("autodaily231130000000");
+    let snapshots = [future(28), daily(28), daily(29), daily(30), future(29)];
+    for (now_is_late, gone) in [
+        (false, vec!["autodaily231128000000"]),
+        // When their time has come they are counted like any other.
+        (
+            true,
+            vec![
+                "autodaily231128000000",
+                "autodaily231129000000",
+                "autodaily240128000000",
+            ],
+        ),
+    ] {
+        let now = if now_is_late { 1_710_000_000 } else { NOW };
+        let verdicts = super::decide(&snapshots, &policy("daily", 2), Some(&new), now);
+        assert_eq!(names(removals(&verdicts)), gone);
+    }
+    let verdicts = decide(&snapshots, &policy("daily", 2), Some(&new));
+    assert_eq!(verdicts[0].reason, Reason::FutureTime);
+    assert_eq!(verdicts[2].reason, Reason::KeptNew);
+    // The clocks of a cluster differ a little.
+    let soon = ours("autodaily231201000459", Some(NOW + 299));
     assert_eq!(
-        reasons,
-        [
-            &Reason::Kept { rank: 2 },
-            &removed(3),
-            &removed(4),
-            &Reason::KeptNew
-        ]
+        removed(&[soon], 0, Some("autodaily231201000500")),
+        ["autodaily231201000459"]
     );
+    // Only who wants all of them gone gets that.
+    assert_eq!(removed(&snapshots, 0, None).len(), 5);
+}
+
+#[test]
+fn a_time_that_contradicts_the_name_does_not_make_a_snapshot_the_oldest() {
+    // Yesterday the node's clock said 1970.
+    let yesterday = ours("autodaily231129000000", Some(1234));
+    let snapshots = [daily(26), daily(27), daily(28), yesterday];
+    let new = Some("autodaily231130000000");
+    assert_eq!(removed(&snapshots, 3, new), ["autodaily231126000000"]);
+    let verdicts = decide(&snapshots, &policy("daily", 3), None);
+    assert_eq!(verdicts[3].reason, Reason::WrongTime);
+    assert_eq!(removed(&snapshots, 0, None).len(), 4);
+    // Local time and clocks may be 26 hours away.
+    let far = ours(
+        "autodaily231130230000",
+        Some(1_701_302_400 - 86_400 + 25 * 3600),
+    );
+    assert_eq!(removed(&[far], 1, new), ["autodaily231130230000"]);
+}
+
+#[test]
+fn a_name_that_is_listed_twice_counts_once() {
+    let twice = [daily(1), daily(2), daily(3), daily(3)];
+    assert_eq!(removed(&twice, 3, None), [] as [&str; 0]);
+    assert_eq!(removed(&twice, 2, None), ["autodaily231101000000"]);
+    let other_time = Snapshot {
+        taken_at: daily(1).taken_at.map(|taken_at| taken_at - 3600),
+        ..daily(3)
+    };
     assert_eq!(
-        names(removals(&verdicts)),
-        ["autodaily231128000000", "autodaily231129000000"]
+        removed(&[daily(2), daily(3), other_time], 2, None),
+        [] as [&str; 0]
     );
 }
 
@@ -211,19 +268,60 @@ fn what_does_not_count_stays_and_says_why() {
 }
 
 #[test]
-fn snapshots_of_the_former_name_and_of_the_default_format_are_cleaned_up_too() {
+fn snapshots_of_the_former_name_are_cleaned_up_too() {
     let mut eve = daily(1);
     eve.description = "eve4pve-autosnap".to_owned();
+    assert_eq!(removed(&[eve], 0, None), ["autodaily231101000000"]);
+}
+
+#[test]
+fn a_series_is_its_label_and_format_and_what_it_adopts() {
     let spelled = ours("autodaily20231102_Thursday", Some(1_698_883_200));
-    let policy = KeepPolicy {
-        format: TimestampFormat::parse("yyyyMMdd_dddd").unwrap(),
-        ..policy("daily", 0)
+    let snapshots = [spelled, daily(1)];
+    let of = |series: Series| decide(&snapshots, &KeepPolicy::new(series, 0), None);
+    let by_format = of(series("daily", "yyyyMMdd_dddd"));
+    assert_eq!(names(removals(&by_format)), ["autodaily20231102_Thursday"]);
+    let other = |format: &str| Reason::OtherFormat {
+        format: format.to_owned(),
     };
-    let verdicts = decide(&[spelled, eve], &policy, None);
-    assert_eq!(
-        names(removals(&verdicts)),
-        ["autodaily231101000000", "autodaily20231102_Thursday"]
-    );
+    assert_eq!(by_format[1].reason, other(TimestampFormat::DEFAULT));
+    let by_default = of(series("daily", TimestampFormat::DEFAULT));
+    assert_eq!(names(removals(&by_default)), ["autodaily231101000000"]);
+    assert_eq!(by_default[0].reason, other("yyyyMMdd_dddd"));
+    let label = Label::parse("daily").unwrap();
+    let format = TimestampFormat::parse("yyyyMMdd_dddd").unwrap();
+    let adopting = Series::with_formats(label, format, vec![TimestampFormat::default()]);
+    assert_eq!(removals(&of(adopting)).count(), 2);
+}
+
+#[test]
+fn a_name_that_can_be_read_in_two_ways_stays() {
+    let ambiguous = ours("autodaily20231105000000", Some(1_699_142_400));
+    let with_century = series("daily", "yyyyMMddHHmmss");
+    let shorter = series("daily20", TimestampFormat::DEFAULT);
+    for (series, label) in [(with_century, "daily20"), (shorter, "daily")] {
+        let policy = |ambiguous| KeepPolicy {
+            ambiguous,
+            ..KeepPolicy::new(series.clone(), 0)
+        };
+        let gone = |snapshots: &[Snapshot], ambiguous| {
+            let verdicts = decide(snapshots, &policy(ambiguous), None);
+            names(removals(&verdicts)).len()
+        };
+        let alone = std::slice::from_ref(&ambiguous);
+        assert_eq!(gone(alone, AmbiguousNames::Keep), 0);
+        assert_eq!(gone(alone, AmbiguousNames::KeepIfLabelPresent), 1);
+        assert_eq!(gone(alone, AmbiguousNames::Count), 1);
+        // The other label is there in a form that leaves no doubt.
+        let certain = ours(&format!("auto{label}20231104_000000"), Some(1_699_056_000));
+        let both = [ambiguous.clone(), certain];
+        assert_eq!(
+            gone(&both, AmbiguousNames::KeepIfLabelPresent),
+            0,
+            "{label}"
+        );
+        assert_eq!(gone(&both, AmbiguousNames::Count), 1);
+    }
 }
 
 /// Any mixture of snapshots that count and snapshots that do not; names are unique, as in PVE.
@@ -233,10 +331,7 @@ fn snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
         10..30u32,
         0..24u32,
         0..60u32,
-    )
-        .prop_map(|(label, day, hour, second)| {
-            format!("auto{label}2311{day}{hour:02}00{second:02}")
-        });
+    );
     let description =
         prop::sample::select(vec!["cv4pve-autosnap", "eve4pve-autosnap\n", "mine", ""]);
     let state = prop_oneof![
@@ -245,19 +340,27 @@ fn snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
         1 => Just(SnapshotState::Deleting),
         1 => Just(SnapshotState::Other("x".to_owned())),
     ];
-    let taken_at =
-        prop::option::weighted(0.9, prop_oneof![0..4i64, 1_699_000_000..1_701_000_000i64]);
-    let snapshot = (description, state, taken_at, any::<bool>());
+    // How far the time is from the one in the name: usually less than 26 hours.
+    let offset = prop::option::weighted(
+        0.9,
+        prop_oneof![8 => -93_000..93_000i64, 1 => 100_000..9_000_000i64, 1 => -9_000_000..-100_000i64],
+    );
+    let snapshot = (description, state, offset, any::<bool>());
     prop::collection::btree_map(name, snapshot, 0..30)
         .prop_map(|named| {
             named
                 .into_iter()
                 .map(
-                    |(name, (description, state, taken_at, with_ram))| Snapshot {
-                        description: description.to_owned(),
-                        state,
-                        with_ram,
-                        ..ours(&name, taken_at)
+                    |((label, day, hour, second), (description, state, offset, with_ram))| {
+                        let name = format!("auto{label}2311{day}{hour:02}00{second:02}");
+                        let named =
+                            1_698_796_800 + i64::from((day - 1) * 86_400 + hour * 3600 + second);
+                        Snapshot {
+                            description: description.to_owned(),
+                            state,
+                            with_ram,
+                            ..ours(&name, offset.map(|offset| named + offset))
+                        }
                     },
                 )
                 .collect::<Vec<_>>()
@@ -265,12 +368,21 @@ fn snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
         .prop_shuffle()
 }
 
+/// The time that the name of such a snapshot says.
+fn named_time(snapshot: &Snapshot) -> i64 {
+    let digits = &snapshot.name["autodaily2311".len()..];
+    let number = |range: std::ops::Range<usize>| digits[range].parse::<i64>().unwrap();
+    1_698_796_800 + (number(0..2) - 1) * 86_400 + number(2..4) * 3600 + number(6..8)
+}
+
 fn counts(snapshot: &Snapshot) -> bool {
     snapshot.is_ours()
         && snapshot.state == SnapshotState::Complete
-        && snapshot.taken_at.is_some()
         && snapshot.name.len() == "autodaily231123170958".len()
         && snapshot.name.starts_with("autodaily2")
+        && snapshot.taken_at.is_some_and(|taken_at| {
+            taken_at <= NOW + 300 && (taken_at - named_time(snapshot)).abs() <= 26 * 3600
+        })
 }
 
 proptest! {
@@ -286,13 +398,13 @@ proptest! {
     }
 
     #[test]
-    fn only_complete_snapshots_of_ours_with_the_label_go(snapshots in snapshots(), keep in 0..9u32) {
+    fn only_complete_snapshots_of_ours_with_the_label_go(snapshots in snapshots(), keep in 1..9u32) {
         let verdicts = decide(&snapshots, &policy("daily", keep), None);
         prop_assert!(removals(&verdicts).all(counts));
     }
 
     #[test]
-    fn as_many_stay_as_asked_for(snapshots in snapshots(), keep in 0..9u32, new: bool) {
+    fn as_many_stay_as_asked_for(snapshots in snapshots(), keep in 1..9u32, new: bool) {
         let new = new.then(|| new_name("autodaily231116000000"));
         let others = |snapshot: &&Snapshot| counts(snapshot) && new.as_ref().is_none_or(|new| new.as_str() != snapshot.name);
         let total = snapshots.iter().filter(others).count() + usize::from(new.is_some());
@@ -330,7 +442,7 @@ proptest! {
     }
 
     #[test]
-    fn snapshots_that_do_not_count_change_nothing(snapshots in snapshots(), keep in 0..9u32) {
+    fn snapshots_that_do_not_count_change_nothing(snapshots in snapshots(), keep in 1..9u32) {
         let policy = policy("daily", keep);
         let counted: Vec<Snapshot> = snapshots.iter().filter(|snapshot| counts(snapshot)).cloned().collect();
         let with = decide(&snapshots, &policy, None);

@@ -102,7 +102,7 @@ pub(super) async fn enter(
             waited: false,
         });
     }
-    let label = settings.label.as_str();
+    let label = settings.series.label().as_str();
     let overlap = Overlap::new(
         args.on_overlap,
         args.overlap_timeout,

@@ -76,10 +76,18 @@ fn steps_to_take(text: &mut Lines, steps: &Steps, phases: bool) {
                 text.line(format_args!("Remove snapshot: {name} ({})", verdict.reason));
                 phase(text, Phase::SnapRemovePost);
             }
-            Reason::Kept { .. } | Reason::KeptNew | Reason::Undated => {
+            Reason::Kept { .. }
+            | Reason::KeptNew
+            | Reason::Undated
+            | Reason::Ambiguous { .. }
+            | Reason::FutureTime
+            | Reason::WrongTime => {
                 text.line(format_args!("Keep snapshot: {name} ({})", verdict.reason));
             }
-            Reason::HalfMade(_) | Reason::NotOurs | Reason::OtherLabel => {}
+            Reason::HalfMade(_)
+            | Reason::NotOurs
+            | Reason::OtherLabel
+            | Reason::OtherFormat { .. } => {}
         }
     }
     if steps.creation.is_some() {

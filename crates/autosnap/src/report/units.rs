@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// A .NET `TimeSpan`: `[d.]hh:mm:ss[.fffffff]`.
 pub(super) fn time_span(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -59,6 +61,14 @@ pub(super) fn counted(count: usize, what: &str) -> String {
 }
 
 /// `True` and `False`, as .NET writes them.
+/// Seconds since the epoch as a time in UTC, to the second.
+pub(super) fn instant(seconds: i64) -> String {
+    match Timestamp::from_second(seconds) {
+        Ok(instant) => instant.to_string(),
+        Err(_) => format!("{seconds} s after 1970"),
+    }
+}
+
 pub(super) fn boolean(value: bool) -> &'static str {
     if value { "True" } else { "False" }
 }

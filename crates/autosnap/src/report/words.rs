@@ -195,6 +195,33 @@ pub(super) fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
             )
         }
         Note::LimitNotChecked(storage) => format!("Warning: {storage}"),
+        Note::AmbiguousNames { names, own, other } => {
+            let pair =
+                |(label, format): &(String, String)| format!("label {label} with format {format}");
+            format!(
+                "{} kept because ambiguous: {} can be read as {} or as {}",
+                super::units::counted(names.len(), "snapshot"),
+                names.join(", "),
+                pair(own),
+                pair(other)
+            )
+        }
+        Note::ImpossibleTime {
+            name,
+            taken_at,
+            future,
+        } => {
+            let time = super::units::instant(*taken_at);
+            if *future {
+                format!(
+                    "Snapshot {name} is dated in the future ({time}): it stays and is not counted"
+                )
+            } else {
+                format!(
+                    "Snapshot {name} is dated {time} by Proxmox VE, far from the time in its name: it stays and is not counted"
+                )
+            }
+        }
     }
 }
 

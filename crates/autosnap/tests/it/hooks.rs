@@ -315,7 +315,9 @@ fn a_no_to_removals_does_not_deny_the_snapshot() {
     assert!(!output.stdout.contains("\nLeft out"), "{output}");
     let output = run(
         &lab,
-        &format!("{command} --output=Json --timestamp-format=yyyyMMddHHmmssfff"),
+        &format!(
+            "{command} --output=Json --timestamp-format=yyyyMMddHHmmssfff --also-format=yyMMddHHmmss"
+        ),
     );
     output
         .assert_status(1)

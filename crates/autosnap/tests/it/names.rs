@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use regex_lite::Regex;
 
 use crate::harness::Lab;
-use crate::world::{World, day, vm};
+use crate::world::{Guest, World, day, vm};
 
 /// The name that a run gives its snapshots, as PVE has it.
 fn name_given(options: &[&str]) -> String {
@@ -134,26 +134,198 @@ fn a_label_never_catches_another_one() {
     assert_eq!(lab.changes()[1..], ["delete 100 autodail240105000000"]);
 }
 
-#[test]
-fn formats_of_any_width_are_cleaned_up_and_so_is_the_default_one() {
+fn lab_with_two_formats() -> Lab {
     let ours = "cv4pve-autosnap";
-    let world = World::of([vm(100, "web01")
+    Lab::new(&World::of([vm(100, "web01")
         .snapshot("autox20240102_Tuesday", day(2), ours)
         .snapshot("autox20240103_Wednesday", day(3), ours)
         .snapshot("autox240104000000", day(4), ours)
         .snapshot("autox20240105_Someday", day(5), ours)
-        .snapshot("autox2024", day(6), ours)]);
-    let lab = Lab::new(&world);
-    lab.run("--vmid=100 --timestamp-format=yyyyMMdd_dddd clean --label=x --keep=0")
+        .snapshot("autox2024", day(6), ours)]))
+}
+
+/// P6, C1: a series is its label and the run's format. In both directions snapshots in other formats are
+/// reported and left alone.
+#[test]
+fn snapshots_of_the_label_in_another_format_are_reported_and_not_counted() {
+    let by_name = "--timestamp-format=yyyyMMdd_dddd ";
+    for (format, removed, others, other_format) in [
+        (
+            by_name,
+            vec!["autox20240102_Tuesday", "autox20240103_Wednesday"],
+            "1 snapshot looks",
+            "yyMMddHHmmss",
+        ),
+        (
+            "",
+            vec!["autox240104000000"],
+            "2 snapshots look",
+            "yyyyMMdd_dddd",
+        ),
+    ] {
+        let lab = lab_with_two_formats();
+        let reported = format!(
+            "{others} like label x in another format ({other_format}): not counted; --also-format={other_format}"
+        );
+        let words = format!("--vmid=100 {format}clean --label=x --keep=0");
+        for dry_run in ["--dry-run ", ""] {
+            let output = lab.run(&format!("{dry_run}{words}"));
+            let said = output.stdout.contains(&reported) || output.stderr.contains(&reported);
+            assert!(output.status == 0 && said, "{output}");
+        }
+        let removed: Vec<String> = removed
+            .iter()
+            .map(|name| format!("delete 100 {name}"))
+            .collect();
+        assert_eq!(lab.changes(), removed);
+        let status = lab.run(&format!("--vmid=100 {format}status --label=x"));
+        status.assert_err(&format!("({other_format}): not shown"));
+    }
+}
+
+/// P6: `--also-format` adopts them, for retention and for `status`.
+#[test]
+fn also_format_adopts_snapshots_in_another_format() {
+    let lab = lab_with_two_formats();
+    let words = "--vmid=100 --also-format=yyyyMMdd_dddd";
+    let status = lab.run(&format!("{words} status --label=x"));
+    status
+        .assert_out("autox20240102_Tuesday")
+        .assert_out("autox240104000000")
+        .assert_not_said("another format");
+    lab.run(&format!("{words} clean --label=x --keep=1"))
         .assert_status(0);
+    let removed = [
+        "delete 100 autox20240102_Tuesday",
+        "delete 100 autox20240103_Wednesday",
+    ];
+    assert_eq!(lab.changes(), removed);
+}
+
+/// C1: an hourly job in the default format and a daily one in `yyyyMMdd` have one label.
+#[test]
+fn two_jobs_of_one_label_with_different_formats_leave_each_other_alone() {
+    let ours = "cv4pve-autosnap";
+    let mut guest = vm(100, "web01");
+    for hour in 0..25 {
+        let taken_at = day(20) + hour * 3600;
+        let name = format!("autosrv24012{}{:02}0000", hour / 24, hour % 24);
+        guest = guest.snapshot(&name, taken_at, ours);
+    }
+    for number in 1..=30 {
+        guest = guest.snapshot(&format!("autosrv202401{number:02}"), day(number), ours);
+    }
+    let lab = Lab::new(&World::of([guest]));
+    lab.run("--vmid=100 snap --label=srv --keep=24")
+        .assert_status(0);
+    lab.run("--vmid=100 --timestamp-format=yyyyMMdd snap --label=srv --keep=30")
+        .assert_status(0);
+    let changes = lab.changes();
+    let removed: Vec<&String> = changes
+        .iter()
+        .filter(|change| change.starts_with("delete"))
+        .collect();
     assert_eq!(
-        lab.changes(),
+        removed,
         [
-            "delete 100 autox20240102_Tuesday",
-            "delete 100 autox20240103_Wednesday",
-            "delete 100 autox240104000000",
+            "delete 100 autosrv240120000000",
+            "delete 100 autosrv240120010000",
+            "delete 100 autosrv20240101"
         ]
     );
+}
+
+/// D4: names that can be read in two ways are kept and reported with both readings.
+#[test]
+fn names_that_can_be_read_in_two_ways_are_kept_and_reported() {
+    for (label, format, snapshot, readings) in [
+        (
+            "daily20",
+            "",
+            "autodaily20240105000000",
+            ("daily20", "yyMMddHHmmss", "daily", "yyyyMMddHHmmss"),
+        ),
+        (
+            "daily",
+            "--timestamp-format=yyyyMMddHHmmss ",
+            "autodaily20240105000000",
+            ("daily", "yyyyMMddHHmmss", "daily20", "yyMMddHHmmss"),
+        ),
+        (
+            "daily_",
+            "",
+            "autodaily_240105000000",
+            ("daily_", "yyMMddHHmmss", "daily", "_yyMMddHHmmss"),
+        ),
+        (
+            "daily",
+            "--timestamp-format=_yyMMddHHmmss ",
+            "autodaily_240105000000",
+            ("daily", "_yyMMddHHmmss", "daily_", "yyMMddHHmmss"),
+        ),
+    ] {
+        let lab = Lab::new(&World::of([vm(100, "web01").snapshot(
+            snapshot,
+            day(5),
+            "cv4pve-autosnap",
+        )]));
+        let words = format!("--vmid=100 {format}clean --label={label} --keep=0");
+        let (own, own_format, other, other_format) = readings;
+        let both = format!(
+            "label {own} with format {own_format} or as label {other} with format {other_format}"
+        );
+        for dry_run in ["--dry-run ", ""] {
+            let output = lab.run(&format!("{dry_run}{words}"));
+            output
+                .assert_status(1)
+                .assert_out(snapshot)
+                .assert_out(&both);
+            output
+                .assert_err("1 not removable because ambiguous")
+                .assert_err("makes the same names as");
+        }
+        assert_eq!(lab.changes(), [] as [&str; 0]);
+        lab.run(&format!("{words} --allow-ambiguous-names"))
+            .assert_status(0);
+        assert_eq!(lab.changes(), [format!("delete 100 {snapshot}")]);
+    }
+}
+
+/// D4: `snap` leaves ambiguous names alone where the guest has other snapshots of the other label.
+#[test]
+fn snap_keeps_ambiguous_names_of_a_label_that_the_guest_has() {
+    let ours = "cv4pve-autosnap";
+    let ambiguous = |guest: Guest| guest.snapshot("autodaily20240105000000", day(5), ours);
+    let lab = Lab::new(&World::of([
+        ambiguous(vm(100, "web01")),
+        ambiguous(vm(101, "web02").taken("daily", &[1])),
+    ]));
+    lab.run("--vmid=@all snap --label=daily20 --keep=1")
+        .assert_status(0);
+    let removed = |vmid| {
+        lab.changes_of(vmid)
+            .iter()
+            .any(|change| change.starts_with("delete"))
+    };
+    assert!(removed(100) && !removed(101), "{:?}", lab.changes());
+}
+
+/// D4: a format that would make every snapshot of its own ambiguous is refused before any request.
+#[test]
+fn a_format_that_begins_with_a_number_of_varying_width_is_refused() {
+    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    for (format, proposal) in [
+        ("H-mm_yyyyMMdd", "HH-mm_yyyyMMdd"),
+        ("m_yyMMdd", "mm_yyMMdd"),
+        ("%s-yyMMdd", "ss-yyMMdd"),
+    ] {
+        lab.run(&format!(
+            "--vmid=100 --timestamp-format={format} snap --label=a --keep=3"
+        ))
+        .assert_status(2)
+        .assert_err(&format!("--timestamp-format={proposal}"));
+    }
+    lab.assert_unchanged();
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(in crate::engine) enum Operation<'a> {
         policy: &'a KeepPolicy,
         /// The snapshot that this run has taken of the guest.
         new: Option<&'a TakenSnapshot>,
+        /// The server's time, in seconds since the epoch.
+        now: i64,
         force: bool,
         /// More removals are to follow: list the snapshots while the task runs.
         and_list: bool,
@@ -90,10 +92,11 @@ impl Operation<'_> {
                 snapshot,
                 policy,
                 new,
+                now,
                 ..
             } => {
                 let listed = inventory::snapshots(listing.clone());
-                let confirmed = plan::confirm_removals([*snapshot], &listed, policy, *new);
+                let confirmed = plan::confirm_removals([*snapshot], &listed, policy, *new, *now);
                 match confirmed.into_iter().next() {
                     Some(Confirmation::Remove(_)) => None,
                     Some(Confirmation::Drop(_, reason)) => Some(reason),

@@ -94,6 +94,7 @@ impl Turn<'_> {
             snapshot,
             policy: &self.plan.request.policy,
             new: taken.as_ref(),
+            now: engine.server_time(),
             force: engine.options.force_remove,
             and_list: self.left() > 1 && !engine.has_hook(),
         };
@@ -113,7 +114,13 @@ impl Turn<'_> {
         };
         let policy = &self.plan.request.policy;
         let taken = self.taken(engine);
-        let confirmations = plan::confirm_removals([snapshot], &listed, policy, taken.as_ref());
+        let confirmations = plan::confirm_removals(
+            [snapshot],
+            &listed,
+            policy,
+            taken.as_ref(),
+            engine.server_time(),
+        );
         match confirmations.into_iter().next() {
             Some(Confirmation::Remove(_)) => None,
             Some(Confirmation::Drop(snapshot, reason)) if reason.is_failure() => {

@@ -142,7 +142,7 @@ impl Case {
         };
         let command = if self.snap { "snap" } else { "clean" };
         format!(
-            "--vmid=@all --timestamp-format=yyMMddHHmmssfff {limits} {command} --label=daily --keep={keep}{only_running}"
+            "--vmid=@all --timestamp-format=yyMMddHHmmssfff --also-format=yyMMddHHmmss {limits} {command} --label=daily --keep={keep}{only_running}"
         )
     }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
 
-use autosnap_core::name::{Label, TimestampFormat};
-use autosnap_core::retention::StuckRemovals;
+use autosnap_core::name::{Label, Series, TimestampFormat};
 use autosnap_core::snapshot::{DESCRIPTION, SnapshotState};
 use pve_client::SnapshotEntry;
 
@@ -33,16 +32,13 @@ fn check(there: Option<(i64, &str, Option<&str>)>, seen: Seen, dropped: Option<D
         snapshots: entry.into_iter().collect(),
         ..SnapshotListing::default()
     };
-    let policy = KeepPolicy {
-        label: Label::parse("daily").unwrap(),
-        format: TimestampFormat::default(),
-        keep: 0,
-        stuck: StuckRemovals::default(),
-    };
+    let label = Label::parse("daily").unwrap();
+    let policy = KeepPolicy::new(Series::new(label, TimestampFormat::default()), 0);
     let operation = Operation::Remove {
         snapshot: &snapshot,
         policy: &policy,
         new: None,
+        now: 1_704_067_200,
         force: false,
         and_list: false,
     };

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Series: the snapshots of one label in the format of the run, and in formats adopted on request.
+//!
+//! A name has no mark between label and timestamp. The C# tool cuts off as many characters as its
+//! format has; here the rest after the label must be a timestamp in a format of the series, and the
+//! time at which PVE took the snapshot must agree with it. Where a name can also be read as another
+//! label with another format, it is ambiguous: a snapshot that stays too long is better than one
+//! removed for the job of another label.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use jiff::civil::DateTime;
+
+use super::labelled::{cuts, is_plausible, utc};
+use super::{Label, PREFIX, TimestampFormat};
+
+/// Formats of other series that are recognised, so that they can be reported: the default one and
+/// usual ones of users of the C# tool.
+const USUAL_FORMATS: [&str; 22] = [
+    TimestampFormat::DEFAULT,
+    "yyyyMMddHHmmss",
+    "yyyyMMdd_HHmmss",
+    "yyyyMMdd-HHmmss",
+    "yyMMdd_HHmmss",
+    "yyMMdd-HHmmss",
+    "_yyMMddHHmmss",
+    "-yyMMddHHmmss",
+    "_yyyyMMddHHmmss",
+    "-yyyyMMddHHmmss",
+    "_yyyyMMdd_HHmmss",
+    "yyyyMMddHHmm",
+    "yyyyMMdd_HHmm",
+    "yyMMddHHmm",
+    "yyyyMMdd",
+    "yyMMdd",
+    "yyyy-MM-dd_HH-mm-ss",
+    "yyyy-MM-dd-HH-mm-ss",
+    "_yyyy-MM-dd_HH-mm-ss",
+    "yyyy-MM-dd",
+    "yyyyMMdd_dddd",
+    "yyyyMMdd_ddd",
+];
+
+static USUAL: LazyLock<Vec<TimestampFormat>> =
+    LazyLock::new(|| USUAL_FORMATS.map(format_of).into());
+
+fn format_of(text: &str) -> TimestampFormat {
+    TimestampFormat::parse(text).expect("the usual formats are valid")
+}
+
+/// Whose snapshots a job counts: a label and a timestamp format, and nothing else unless it is adopted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Series {
+    label: Label,
+    /// The format of the run, then those adopted by `--also-format`.
+    formats: Vec<TimestampFormat>,
+    collisions: Vec<Collision>,
+}
+
+/// Another label with another format that makes the same names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collision {
+    /// The format of the series.
+    pub own_format: TimestampFormat,
+    /// The other label.
+    pub label: Label,
+    /// The other format.
+    pub format: TimestampFormat,
+}
+
+/// What a name, with the time at which PVE took the snapshot, says about a series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// It belongs to the series.
+    Member,
+    /// It can only be of this series, but the time in it is not near the time at which the snapshot
+    /// was taken: one of the clocks was wrong.
+    WrongTime,
+    /// It can be of this series, and of this other one.
+    Ambiguous {
+        /// The label of the other reading.
+        label: String,
+        /// The format of the other reading.
+        format: String,
+    },
+    /// It has the label of the series, with a timestamp in this format, which the series does not
+    /// have.
+    OtherFormat(String),
+    /// It has another label, or none.
+    Other,
+}
+
+/// What becomes of a name that can also be read as another label with another format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AmbiguousNames {
+    /// It is ambiguous.
+    Keep,
+    /// It is ambiguous if the guest has other snapshots of the other label.
+    KeepIfLabelPresent,
+    /// It is counted as one of the series (`--allow-ambiguous-names`).
+    Count,
+}
+
+/// The labels of a guest's snapshots that cannot be of the series in question.
+#[derive(Debug, Default)]
+pub struct OtherLabels<'a>(HashSet<&'a str>);
+
+impl Series {
+    /// The series of a label in one format.
+    pub fn new(label: Label, format: TimestampFormat) -> Self {
+        Self::with_formats(label, format, Vec::new())
+    }
+
+    /// The series of a label in the format of the run and in others that are adopted.
+    pub fn with_formats(
+        label: Label,
+        format: TimestampFormat,
+        adopted: Vec<TimestampFormat>,
+    ) -> Self {
+        let mut formats = vec![format];
+        for format in adopted {
+            if !formats.contains(&format) {
+                formats.push(format);
+            }
+        }
+        let collisions = formats
+            .iter()
+            .flat_map(|format| collisions(&label, format))
+            .collect();
+        Self {
+            label,
+            formats,
+            collisions,
+        }
+    }
+
+    /// The label.
+    pub fn label(&self) -> &Label {
+        &self.label
+    }
+
+    /// The format in which new names are made.
+    pub fn format(&self) -> &TimestampFormat {
+        &self.formats[0]
+    }
+
+    /// All formats of the series, that of new names first.
+    pub fn formats(&self) -> &[TimestampFormat] {
+        &self.formats
+    }
+
+    /// Other labels with other formats that can make the same names. One of the two formats is always
+    /// the default one: `daily20` with it and `daily` with `yyyyMMddHHmmss`, or `daily_` with it and
+    /// `daily` with `_yyMMddHHmmss`.
+    pub fn collisions(&self) -> &[Collision] {
+        &self.collisions
+    }
+
+    /// The labels among these names that are not of this series. Only needed where names may collide.
+    pub fn other_labels<'a>(
+        &self,
+        names: impl IntoIterator<Item = (&'a str, Option<i64>)>,
+    ) -> OtherLabels<'a> {
+        if self.collisions.is_empty() && self.formats.len() == 1 {
+            return OtherLabels::default();
+        }
+        let mut labels = HashSet::new();
+        for (name, taken_at) in names {
+            if self.reads(name) {
+                continue;
+            }
+            let taken_at = taken_at.and_then(utc);
+            for (label, timestamp) in cuts(name) {
+                let is_one = |format: &TimestampFormat| is_near(format, timestamp, taken_at);
+                if self.formats.iter().chain(&*USUAL).any(is_one) {
+                    labels.insert(label);
+                }
+            }
+        }
+        OtherLabels(labels)
+    }
+
+    /// What the name of a snapshot says, which PVE took at `taken_at`, in seconds since the epoch, if
+    /// that is known. `others` are the other labels of the guest.
+    pub fn classify(
+        &self,
+        name: &str,
+        taken_at: Option<i64>,
+        ambiguous: AmbiguousNames,
+        others: &OtherLabels<'_>,
+    ) -> Membership {
+        let taken_at = taken_at.and_then(utc);
+        let Some(timestamp) = self.timestamp_in(name) else {
+            return Membership::Other;
+        };
+        let own: Vec<&TimestampFormat> = self
+            .formats
+            .iter()
+            .filter(|format| format.matches(timestamp))
+            .collect();
+        if own.is_empty() {
+            let is_in = |format: &&TimestampFormat| is_near(format, timestamp, taken_at);
+            return match USUAL.iter().find(is_in) {
+                Some(format) => Membership::OtherFormat(format.as_str().to_owned()),
+                None => Membership::Other,
+            };
+        }
+        let agrees = taken_at.is_none()
+            || own
+                .iter()
+                .any(|format| is_near(format, timestamp, taken_at));
+        for (label, format) in self.rivals(name, taken_at) {
+            if !agrees {
+                return Membership::Other;
+            }
+            let is_in_doubt = match ambiguous {
+                // Numbers of varying width: nothing tells the two apart.
+                _ if own.contains(&format) => true,
+                AmbiguousNames::Keep => true,
+                AmbiguousNames::KeepIfLabelPresent => others.0.contains(label),
+                AmbiguousNames::Count => false,
+            };
+            if is_in_doubt {
+                return Membership::Ambiguous {
+                    label: label.to_owned(),
+                    format: format.as_str().to_owned(),
+                };
+            }
+        }
+        if agrees {
+            Membership::Member
+        } else {
+            Membership::WrongTime
+        }
+    }
+
+    /// Whether the name can be read as one of the series.
+    fn reads(&self, name: &str) -> bool {
+        self.timestamp_in(name)
+            .is_some_and(|timestamp| self.formats.iter().any(|format| format.matches(timestamp)))
+    }
+
+    fn timestamp_in<'name>(&self, name: &'name str) -> Option<&'name str> {
+        name.strip_prefix(PREFIX)?
+            .strip_prefix(self.label.as_str())
+            .filter(|timestamp| !timestamp.is_empty())
+    }
+
+    /// The readings of a name as another label, in the formats of the series and in those that make the
+    /// same names; without those that contradict the time at which it was taken.
+    fn rivals<'a>(
+        &'a self,
+        name: &'a str,
+        taken_at: Option<DateTime>,
+    ) -> impl Iterator<Item = (&'a str, &'a TimestampFormat)> {
+        let in_own_formats = cuts(name).flat_map(move |(label, timestamp)| {
+            let formats = self.formats.iter();
+            let fitting = formats.filter(move |format| is_near(format, timestamp, taken_at));
+            fitting.map(move |format| (label, format))
+        });
+        let colliding = self.collisions.iter().filter_map(move |pair| {
+            let timestamp = name
+                .strip_prefix(PREFIX)?
+                .strip_prefix(pair.label.as_str())?;
+            is_near(&pair.format, timestamp, taken_at)
+                .then_some((pair.label.as_str(), &pair.format))
+        });
+        in_own_formats
+            .chain(colliding)
+            .filter(|(label, _)| *label != self.label.as_str())
+    }
+}
+
+/// Whether the text is a timestamp in this format, near the time at which the snapshot was taken if
+/// that is known.
+fn is_near(format: &TimestampFormat, timestamp: &str, taken_at: Option<DateTime>) -> bool {
+    let Some(taken_at) = taken_at else {
+        return format.matches(timestamp);
+    };
+    format
+        .all_parts(timestamp)
+        .iter()
+        .any(|parts| is_plausible(parts, taken_at))
+}
+
+fn collisions(label: &Label, own_format: &TimestampFormat) -> Vec<Collision> {
+    const CENTURY: &str = "20";
+    let pair = |label: String, format: &str| {
+        Some(Collision {
+            own_format: own_format.clone(),
+            label: Label::parse(&label).ok()?,
+            format: TimestampFormat::parse(format).ok()?,
+        })
+    };
+    let (label, default) = (label.as_str(), TimestampFormat::DEFAULT);
+    let with_century = "yyyyMMddHHmmss";
+    if own_format.as_str() == default {
+        let separated = ['_', '-'].into_iter().filter_map(|separator| {
+            let stem = label.strip_suffix(separator)?;
+            pair(stem.to_owned(), &format!("{separator}{default}"))
+        });
+        let stem = label.strip_suffix(CENTURY);
+        let of_century = stem.and_then(|stem| pair(stem.to_owned(), with_century));
+        separated.chain(of_century).collect()
+    } else if own_format.as_str() == with_century {
+        Vec::from_iter(pair(format!("{label}{CENTURY}"), default))
+    } else {
+        let separator = own_format
+            .as_str()
+            .strip_suffix(default)
+            .filter(|separator| matches!(*separator, "_" | "-"));
+        let colliding =
+            separator.and_then(|separator| pair(format!("{label}{separator}"), default));
+        Vec::from_iter(colliding)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+use jiff::civil::date;
+use jiff::tz::TimeZone;
+
+use super::*;
+
+fn epoch(year: i16, month: i8, day: i8, [hour, minute, second]: [i8; 3]) -> Option<i64> {
+    let instant = date(year, month, day).at(hour, minute, second, 0);
+    let timestamp = TimeZone::UTC.to_timestamp(instant).ok()?;
+    Some(timestamp.as_second())
+}
+
+fn series(label: &str, format: &str) -> Series {
+    Series::new(Label::parse(label).unwrap(), format_of(format))
+}
+
+fn classify(name: &str, label: &str, format: &str, taken_at: Option<i64>) -> Membership {
+    let series = series(label, format);
+    let others = OtherLabels::default();
+    series.classify(name, taken_at, AmbiguousNames::KeepIfLabelPresent, &others)
+}
+
+#[test]
+fn a_label_is_never_taken_for_another() {
+    let taken_at = epoch(2023, 11, 23, [17, 9, 58]);
+    for (name, label, format, expected) in [
+        ("autodaily231123170958", "daily", "yyMMddHHmmss", true),
+        ("autodaily2231123170958", "daily", "yyMMddHHmmss", false),
+        ("autodaily2231123170958", "daily2", "yyMMddHHmmss", true),
+        ("autodaily_231123170958", "daily", "yyMMddHHmmss", false),
+        ("autodaily_2231123170958", "daily", "yyMMddHHmmss", false),
+        ("autodaily231123170958", "dail", "yyMMddHHmmss", false),
+        ("autodaily231123170958", "Daily", "yyMMddHHmmss", false),
+        ("autodaily231123170958", "y", "yyMMddHHmmss", false),
+        ("autodaily", "daily", "yyMMddHHmmss", false),
+        ("daily231123170958", "daily", "yyMMddHHmmss", false),
+        ("auto231123170958", "daily", "yyMMddHHmmss", false),
+        ("autodaily20231123_Thursday", "daily", "yyyyMMdd_dddd", true),
+        (
+            "autodaily220231123_Thursday",
+            "daily",
+            "yyyyMMdd_dddd",
+            false,
+        ),
+        ("autodaily20231123170958", "daily", "yyyyMMddHHmmss", true),
+        (
+            "autodaily20231123170958",
+            "daily20",
+            "yyyyMMddHHmmss",
+            false,
+        ),
+        ("autodaily20231123170958", "daily20", "yyMMddHHmmss", true),
+        // Of varying width, and only one way to cut the name.
+        ("autodaily23112370958", "daily", "yyMMddHmmss", true),
+        ("autodaily231123170958", "daily", "yyMMddHmmss", true),
+        ("autodaily-231123170958", "daily-", "yyMMddHmmss", true),
+    ] {
+        let is_member = classify(name, label, format, taken_at) == Membership::Member;
+        assert_eq!(is_member, expected, "{name}, {label}, {format}");
+    }
+}
+
+#[test]
+fn the_time_of_a_snapshot_decides_where_its_name_cannot() {
+    let variable = "yyMMddHmmss";
+    let october = epoch(2022, 10, 10, [15, 10, 1]);
+    let january = epoch(2021, 1, 1, [17, 9, 58]);
+    let november = epoch(2023, 11, 23, [10, 10, 12]);
+    let is_ambiguous = |label: &str, format: &str| Membership::Ambiguous {
+        label: label.to_owned(),
+        format: format.to_owned(),
+    };
+    let other_format = |format: &str| Membership::OtherFormat(format.to_owned());
+    let two_ways = "autodaily221010170958";
+    for (name, label, format, taken_at, expected) in [
+        (two_ways, "daily", variable, october, Membership::Member),
+        (two_ways, "daily2", variable, october, Membership::Other),
+        (two_ways, "daily2", variable, january, Membership::Member),
+        (two_ways, "daily", variable, january, Membership::Other),
+        (two_ways, "daily", variable, november, Membership::WrongTime),
+        (
+            two_ways,
+            "daily",
+            variable,
+            None,
+            is_ambiguous("daily2", variable),
+        ),
+        // Made with the default format before the job got another one.
+        (
+            "autodaily231123101012",
+            "daily",
+            "yyMMdd",
+            november,
+            other_format("yyMMddHHmmss"),
+        ),
+        (
+            "autodaily231123101012",
+            "daily231123",
+            "yyMMdd",
+            november,
+            Membership::WrongTime,
+        ),
+        // A clock that was wrong.
+        (
+            "autodaily231123170958",
+            "daily",
+            "yyMMddHHmmss",
+            Some(7),
+            Membership::WrongTime,
+        ),
+        // Two times of one day: nothing tells them apart.
+        (
+            "autodaily170958",
+            "daily",
+            "Hmmss",
+            november,
+            is_ambiguous("daily1", "Hmmss"),
+        ),
+        (
+            "autodaily170958",
+            "daily1",
+            "Hmmss",
+            november,
+            is_ambiguous("daily", "Hmmss"),
+        ),
+        // Another format that is recognised, and text that is no timestamp.
+        (
+            "autodaily20231123_101012",
+            "daily",
+            "yyMMddHHmmss",
+            november,
+            other_format("yyyyMMdd_HHmmss"),
+        ),
+        (
+            "autodaily_keep_forever",
+            "daily",
+            "yyMMddHHmmss",
+            november,
+            Membership::Other,
+        ),
+        (
+            "autodaily231122101012",
+            "daily",
+            "yyyyMMdd",
+            None,
+            other_format("yyMMddHHmmss"),
+        ),
+    ] {
+        let membership = classify(name, label, format, taken_at);
+        assert_eq!(
+            membership, expected,
+            "{name}, {label}, {format}, {taken_at:?}"
+        );
+    }
+}
+
+#[test]
+fn labels_and_formats_that_make_the_same_names_are_known_in_both_directions() {
+    let default = TimestampFormat::DEFAULT;
+    for (label, format, expected) in [
+        ("daily20", default, Some(("daily", "yyyyMMddHHmmss"))),
+        ("daily", "yyyyMMddHHmmss", Some(("daily20", default))),
+        ("daily_", default, Some(("daily", "_yyMMddHHmmss"))),
+        ("daily", "_yyMMddHHmmss", Some(("daily_", default))),
+        ("daily-", default, Some(("daily", "-yyMMddHHmmss"))),
+        ("daily", "-yyMMddHHmmss", Some(("daily-", default))),
+        ("daily", default, None),
+        ("20", default, None),
+        ("daily2", default, None),
+        ("daily20", "yyyyMMdd_HHmmss", None),
+    ] {
+        let series = series(label, format);
+        let collisions = series.collisions();
+        let pairs: Vec<_> = collisions
+            .iter()
+            .map(|pair| (pair.label.as_str(), pair.format.as_str()))
+            .collect();
+        assert_eq!(pairs, Vec::from_iter(expected), "{label}, {format}");
+    }
+}
