@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -88,7 +88,8 @@ impl Client {
                     text,
                     minor,
                 }) => {
-                    let answer = Response::error(status, text).bytes(minor, false, false);
+                    let answer =
+                        Response::error(status, text).bytes(minor, false, false, self.date());
                     close(&mut reader, &answer).await;
                     return;
                 }
@@ -96,7 +97,7 @@ impl Client {
             let began = (self.moment(), Instant::now());
             let handled = handle(&self.shared, &self.node, &request).await;
             self.record(&request, &handled, began);
-            if !answer(&mut reader, &request, &handled, left > 0).await {
+            if !answer(&mut reader, &request, &handled, left > 0, self.date()).await {
                 return;
             }
         }
@@ -124,6 +125,16 @@ impl Client {
             body,
             local: self.peer.ip().is_loopback(),
         })
+    }
+
+    /// What the clock of this node shows.
+    fn date(&self) -> SystemTime {
+        let world = self.shared.world();
+        let shown = world.on_clock_of(&self.node, world.now());
+        let since = Duration::try_from_secs_f64(shown).unwrap_or_default();
+        SystemTime::UNIX_EPOCH
+            .checked_add(since)
+            .unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     fn moment(&self) -> Moment {
@@ -164,6 +175,7 @@ async fn answer(
     request: &Request,
     handled: &Handled,
     may_go_on: bool,
+    date: SystemTime,
 ) -> bool {
     let Some(response) = handled.response.as_ref() else {
         end_abruptly(reader, handled.ending).await;
@@ -174,7 +186,7 @@ async fn answer(
     let gzip = head
         .header("Accept-Encoding")
         .is_some_and(|codings| codings.contains("gzip"));
-    let bytes = response.bytes(head.minor, keep_alive, gzip);
+    let bytes = response.bytes(head.minor, keep_alive, gzip, date);
     match handled.ending {
         Ending::Answered if keep_alive => send(&mut reader.stream, &bytes).await.is_ok(),
         Ending::Answered => {
@@ -242,6 +254,6 @@ async fn redirect(socket: TcpStream) {
     let host = head.header("Host").unwrap_or("localhost");
     let mut response = Response::error(301, "Moved Permanently");
     response.location = Some(format!("https://{host}{}", head.target));
-    let bytes = response.bytes(head.minor, true, false);
+    let bytes = response.bytes(head.minor, true, false, SystemTime::now());
     close(&mut reader, &bytes).await;
 }

@@ -104,11 +104,17 @@ impl Response {
         }
     }
 
-    /// The bytes for a connection.
-    pub(super) fn bytes(&self, minor: u32, keep_alive: bool, gzip: bool) -> Vec<u8> {
+    /// The bytes for a connection, sent at this time by the host's clock.
+    pub(super) fn bytes(
+        &self,
+        minor: u32,
+        keep_alive: bool,
+        gzip: bool,
+        date: SystemTime,
+    ) -> Vec<u8> {
         let compressed = (gzip && self.body.len() > 1024).then(|| compress(&self.body));
         let body = compressed.as_ref().unwrap_or(&self.body);
-        let now = httpdate::fmt_http_date(SystemTime::now());
+        let now = httpdate::fmt_http_date(date);
         let mut head = format!("HTTP/1.{minor} {} {}\r\n", self.status, self.reason);
         let mut line = |name: &str, value: &str| {
             head.push_str(name);
@@ -173,7 +179,7 @@ mod tests {
     use super::*;
 
     fn text(response: &Response, keep_alive: bool) -> String {
-        String::from_utf8(response.bytes(1, keep_alive, false)).expect("text")
+        String::from_utf8(response.bytes(1, keep_alive, false, SystemTime::now())).expect("text")
     }
 
     #[test]
@@ -210,7 +216,7 @@ mod tests {
     #[test]
     fn long_answers_are_compressed_on_demand() {
         let long = Response::plain(200, "OK", "x".repeat(2000));
-        let bytes = long.bytes(1, true, true);
+        let bytes = long.bytes(1, true, true, SystemTime::now());
         assert!(bytes.len() < 500 && text(&long, true).len() > 2000);
     }
 }
