@@ -27,6 +27,8 @@ pub(crate) enum Shape {
 pub(crate) struct Known {
     pub(super) id: String,
     pub(crate) shape: Shape,
+    /// Whether it can be given several times, each time with another value.
+    pub(super) repeatable: bool,
 }
 
 /// The options, by their spellings.
@@ -44,6 +46,8 @@ pub(super) struct Given {
     /// Its name as it was written.
     pub(super) name: String,
     pub(super) shape: Shape,
+    /// Whether all of its values count, not only the last.
+    pub(super) repeatable: bool,
     pub(super) value: Option<OsString>,
     pub(super) origin: Origin,
     /// Whether the value may be, or hold, a secret.
@@ -190,6 +194,7 @@ fn given<'a>(
         id: option.id.clone(),
         name: name.to_owned(),
         shape: option.shape,
+        repeatable: option.repeatable,
         separate: !joined && value.is_some(),
         value,
         origin: word.origin,
@@ -270,6 +275,7 @@ pub(crate) fn options(command: &Command) -> Options {
             let option = Known {
                 id: argument.get_id().to_string(),
                 shape,
+                repeatable: matches!(argument.get_action(), ArgAction::Append),
             };
             let longs = argument.get_long_and_visible_aliases().unwrap_or_default();
             let hidden = argument.get_all_aliases().unwrap_or_default();

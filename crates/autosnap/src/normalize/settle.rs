@@ -8,7 +8,8 @@ use super::refusal::Refusal;
 use super::{Line, Shape};
 
 /// The positions of the options that count. Of each option one does; of two different values in one
-/// source none can, as nobody knows which was meant.
+/// source none can, as nobody knows which was meant. Of an option that can be given several times all
+/// of one source do.
 pub(super) fn settle(line: &Line, reading: &Reading) -> Result<Vec<usize>, Refusal> {
     let given: Vec<(usize, &Given)> = reading
         .items
@@ -27,7 +28,11 @@ pub(super) fn settle(line: &Line, reading: &Reading) -> Result<Vec<usize>, Refus
             .copied()
             .collect();
         if same.first().is_some_and(|(first, _)| first == position) {
-            settled.push(winner(line, &same)?);
+            if option.repeatable {
+                settled.extend(all_of_winner(line, &same));
+            } else {
+                settled.push(winner(line, &same)?);
+            }
         }
     }
     Ok(settled)
@@ -51,11 +56,16 @@ fn winner(line: &Line, same: &[(usize, &Given)]) -> Result<usize, Refusal> {
             return Err(conflict(one, other));
         }
     }
+    Ok(all_of_winner(line, same).last().unwrap_or(last))
+}
+
+/// The positions of those in the source that overrides the others.
+fn all_of_winner(line: &Line, same: &[(usize, &Given)]) -> impl Iterator<Item = usize> {
     let winner = line.winner(same.iter().map(|(_, given)| given.origin));
-    let is_from_winner =
-        |given: &Given| winner.is_some_and(|winner| winner.same_source(given.origin));
-    let found = same.iter().rev().find(|(_, given)| is_from_winner(given));
-    Ok(found.map_or(last, |(position, _)| *position))
+    let of_winner = same
+        .iter()
+        .filter(move |(_, given)| winner.is_some_and(|winner| winner.same_source(given.origin)));
+    of_winner.map(|(position, _)| *position)
 }
 
 fn conflict(one: &Given, other: &Given) -> Refusal {

@@ -187,7 +187,7 @@ fn snapshots_of_the_label_in_another_format_are_reported_and_not_counted() {
 #[test]
 fn also_format_adopts_snapshots_in_another_format() {
     let lab = lab_with_two_formats();
-    let words = "--vmid=100 --also-format=yyyyMMdd_dddd";
+    let words = "--vmid=100 --also-format=yyyyMMdd_HHmmss --also-format=yyyyMMdd_dddd";
     let status = lab.run(&format!("{words} status --label=x"));
     status
         .assert_out("autox20240102_Tuesday")
@@ -200,6 +200,20 @@ fn also_format_adopts_snapshots_in_another_format() {
         "delete 100 autox20240103_Wednesday",
     ];
     assert_eq!(lab.changes(), removed);
+}
+
+/// P6: those of the command line take the place of those of a parameter file.
+#[test]
+fn also_format_of_the_command_line_overrides_that_of_a_file() {
+    let lab = lab_with_two_formats();
+    lab.file(
+        "job.conf",
+        "--also-format=yyyyMMdd_HHmmss\n--also-format=yyyyMMdd_dddd\n",
+    );
+    let status = lab.run("@job.conf --vmid=100 status --label=x");
+    status.assert_out("autox20240102_Tuesday");
+    let overridden = lab.run("@job.conf --also-format=yyMMdd --vmid=100 status --label=x");
+    overridden.assert_not_said("autox20240102_Tuesday");
 }
 
 /// C1: an hourly job in the default format and a daily one in `yyyyMMdd` have one label.
