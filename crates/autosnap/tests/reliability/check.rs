@@ -117,7 +117,7 @@ pub(crate) struct Cluster<'a> {
 /// The journals of a run against its plan, the policy and its report. What an earlier run had sent
 /// when it was killed may still arrive during a later one; returns whether that was seen.
 ///
-/// Of two hosts that are copies of one cluster a run cannot tell which has done what it asked for;
+/// Of two hosts that are copies of one cluster (`are_copies`) a run cannot tell which has done what it asked for;
 /// nothing may be done to either that is not planned, nothing twice, and nothing that its own policy
 /// keeps may be removed.
 pub(crate) fn after_run(
@@ -125,6 +125,7 @@ pub(crate) fn after_run(
     settings: &JobSettings,
     ran: &Ran,
     earlier: Option<&Ran>,
+    are_copies: bool,
 ) -> Result<bool, String> {
     let late = earlier
         .filter(|earlier| earlier.killed)
@@ -136,7 +137,7 @@ pub(crate) fn after_run(
         came_late |= follow_cluster(cluster, settings, ran, &late, &mut seen)?;
     }
     if !ran.killed {
-        if clusters.len() == 1 {
+        if !are_copies {
             told_the_truth(ran, &seen, &late)?;
         }
         exit_status_agrees(ran)?;
@@ -187,11 +188,15 @@ fn follow_cluster(
     Ok(came_late)
 }
 
-/// Nothing happens to a cluster that a run must not have to do with.
-pub(crate) fn untouched(simulator: &Simulator) -> Result<(), String> {
-    match simulator.journal().mutations().first() {
-        Some(mutation) => Err(format!("done to another cluster: {mutation:?}")),
-        None => Ok(()),
+/// A run changes guests of one cluster only: of the one whose host has answered first.
+pub(crate) fn one_cluster_only(one: &Simulator, other: &Simulator) -> Result<(), String> {
+    let mutations = [one, other].map(|simulator| simulator.journal().mutations());
+    match &mutations {
+        [one, other] if !one.is_empty() && !other.is_empty() => Err(format!(
+            "done to two clusters: {:?} and {:?}",
+            one[0], other[0]
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -110,9 +110,12 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     if let Some(twin) = &mut twin {
         settle(&twin.simulator);
         tally.count("schedules with a second cluster", 1);
-        clusters.extend(twin.as_cluster()?);
+        if !is_copied {
+            check::one_cluster_only(&simulator, &twin.simulator)?;
+        }
+        clusters.push(twin.as_cluster());
     }
-    check::after_run(&mut clusters, &settings, &disturbed, None)?;
+    check::after_run(&mut clusters, &settings, &disturbed, None, is_copied)?;
     if let Some(hooked) = &hooked {
         let calls = hooked.after_disturbed(&simulator, &disturbed, settings.limits.total)?;
         tally.count("hooks called", calls);
@@ -134,7 +137,13 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
             state: &mut state,
             simulator: &simulator,
         }];
-        let came_late = check::after_run(&mut cluster, &settings, &undisturbed, Some(&disturbed))?;
+        let came_late = check::after_run(
+            &mut cluster,
+            &settings,
+            &undisturbed,
+            Some(&disturbed),
+            false,
+        )?;
         if !came_late {
             check::end_state(&state, &simulator, &settings, &undisturbed)
                 .map_err(|broken| format!("{broken}; {:?}", undisturbed.outcome.failed))?;
