@@ -144,6 +144,16 @@ impl Selection {
         &self.text
     }
 
+    /// The visible pools that exclusions take away with all pools nested in them.
+    pub fn excluded_pools<'a>(&'a self, inventory: &'a Inventory) -> impl Iterator<Item = &'a str> {
+        let excludes = |pool: &str| {
+            let mut exclusions = self.terms.iter().filter(|term| term.excludes);
+            exclusions.any(|term| term.matcher.includes_pool(pool))
+        };
+        let pools = inventory.pools.iter().map(String::as_str);
+        pools.filter(move |pool| excludes(pool))
+    }
+
     /// Whether a term takes guests away.
     pub fn has_exclusions(&self) -> bool {
         self.terms.iter().any(|term| term.excludes)
@@ -222,7 +232,7 @@ impl Selection {
         let warnings = terms.filter_map(|(term, matches)| {
             let nameless = if term.excludes { nameless.len() } else { open };
             if *matches {
-                SelectionWarning::of_some(term, nameless)
+                SelectionWarning::of_some(term, inventory, nameless)
             } else {
                 Some(SelectionWarning::of_nothing(term, inventory, nameless))
             }

@@ -217,6 +217,14 @@ impl Matcher {
         }
     }
 
+    /// Whether it means the guests of this pool, whatever guests that are.
+    pub(super) fn includes_pool(&self, pool: &str) -> bool {
+        match self {
+            Self::Pool(wanted) => is_within(&pool.to_lowercase(), wanted),
+            _ => false,
+        }
+    }
+
     /// Whether it goes by the names of guests.
     pub(super) fn is_about_names(&self) -> bool {
         matches!(self, Self::Name(_)) || self.is_pattern()

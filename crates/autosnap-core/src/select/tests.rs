@@ -346,7 +346,7 @@ fn a_term_without_guests_is_named_with_the_nearest_one() {
         ),
         (
             "@pool-shelf",
-            "`@pool-shelf` matches no guest: there are no guests in this pool, or this login may not see them (VM.Audit)",
+            "`@pool-shelf` may mean more guests than are visible: only pools nested in it are visible to this login, not the pool itself (Pool.Audit)",
         ),
         (
             "@tag-production",
@@ -379,6 +379,7 @@ fn an_exclusion_without_guests_is_held_against_the_rule_of_the_command() {
         ("@all,-@tag-none", [true, false, false]),
         ("@all,-@pool-unused", [true, false, false]),
         ("@all,-@node-spare", [true, false, false]),
+        ("@all,-@pool-shelf", [true, true, false]),
         ("@all,-@pool-none", [true, true, false]),
         ("@all,-@node-none", [true, true, false]),
         ("web02,@pool-none,@node-none,100", [false; 3]),

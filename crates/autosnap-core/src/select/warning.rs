@@ -17,7 +17,8 @@ use crate::guest::{Guest, GuestStatus};
 pub struct SelectionWarning {
     /// The term as it was typed.
     pub term: String,
-    /// Why it matches nothing; `None` if it does match.
+    /// Why it matches nothing, or not all that it means; `None` if it may only miss guests without a
+    /// name.
     pub reason: Option<Unmatched>,
     /// The nearest term that matches something, ready to be typed.
     pub nearest: Option<String>,
@@ -60,6 +61,9 @@ pub enum Unmatched {
     EmptyNode,
     /// The pool does not exist.
     NoSuchPool,
+    /// The login sees only pools that are nested in the pool. A nested pool has a parent
+    /// (`PVE/API2/Pool.pm`), so that the parent is hidden, and which guests are in it is not known.
+    HiddenPool,
     /// The pool has no guests.
     EmptyPool,
     /// No guest has the tag.
@@ -83,7 +87,12 @@ impl SelectionWarning {
     }
 
     /// A term that matches guests, when so many others have no name: they may fit its `%` too.
-    pub(super) fn of_some(term: &Term, nameless: usize) -> Option<Self> {
+    pub(super) fn of_some(term: &Term, inventory: &Inventory, nameless: usize) -> Option<Self> {
+        if let Matcher::Pool(pool) = &term.matcher
+            && !lists_pool(inventory, pool)
+        {
+            return Some(Self::of_nothing(term, inventory, 0));
+        }
         (term.matcher.is_pattern() && !term.excludes && nameless > 0).then(|| Self {
             term: term.text.clone(),
             reason: None,
@@ -120,6 +129,12 @@ impl SelectionWarning {
     }
 }
 
+/// Whether the pool itself is visible; its name in lower case.
+fn lists_pool(inventory: &Inventory, pool: &str) -> bool {
+    let mut pools = inventory.pools.iter();
+    pools.any(|listed| listed.to_lowercase() == *pool)
+}
+
 /// PVE tells the names of guests only while their nodes are online.
 pub(super) fn is_nameless(guest: &Guest) -> bool {
     guest.name.is_none() && guest.status == GuestStatus::Unknown
@@ -134,7 +149,11 @@ impl fmt::Display for SelectionWarning {
                 self.term, self.nameless
             );
         };
-        write!(formatter, "`{}` matches no guest: {reason}", self.term)?;
+        let what = match reason {
+            Unmatched::HiddenPool => "may mean more guests than are visible",
+            _ => "matches no guest",
+        };
+        write!(formatter, "`{}` {what}: {reason}", self.term)?;
         if self.nameless > 0 {
             write!(
                 formatter,
@@ -166,6 +185,9 @@ impl fmt::Display for Unmatched {
                 "there are no guests on this node, or this login may not see them (VM.Audit)"
             }
             Self::NoSuchPool => "there is no such pool, or this login may not see it (Pool.Audit)",
+            Self::HiddenPool => {
+                "only pools nested in it are visible to this login, not the pool itself (Pool.Audit)"
+            }
             Self::EmptyPool => {
                 "there are no guests in this pool, or this login may not see them (VM.Audit)"
             }
@@ -178,7 +200,11 @@ impl Unmatched {
     /// Whether the term names one guest, pool or node that is not visible.
     fn is_missing_object(self) -> bool {
         match self {
-            Self::NoSuchId | Self::NoSuchName | Self::NoSuchNode | Self::NoSuchPool => true,
+            Self::NoSuchId
+            | Self::NoSuchName
+            | Self::NoSuchNode
+            | Self::NoSuchPool
+            | Self::HiddenPool => true,
             Self::NoGuests
             | Self::NoIdInRange
             | Self::NoNameLikeIt
@@ -191,7 +217,7 @@ impl Unmatched {
     /// Whether the term names a pool or node that is not visible.
     fn is_missing_group(self) -> bool {
         match self {
-            Self::NoSuchNode | Self::NoSuchPool => true,
+            Self::NoSuchNode | Self::NoSuchPool | Self::HiddenPool => true,
             Self::NoGuests
             | Self::NoSuchId
             | Self::NoIdInRange
@@ -216,6 +242,7 @@ impl Unmatched {
             | Self::NoSuchId
             | Self::NoIdInRange
             | Self::EmptyNode
+            | Self::HiddenPool
             | Self::EmptyPool => false,
         }
     }
@@ -229,6 +256,7 @@ impl Unmatched {
             | Self::NoSuchNode
             | Self::EmptyNode
             | Self::NoSuchPool
+            | Self::HiddenPool
             | Self::EmptyPool
             | Self::NoSuchTag => false,
         }
@@ -255,12 +283,14 @@ impl Unmatched {
                 }
             }
             Matcher::Pool(pool) => {
-                let known = inventory
-                    .pools
-                    .iter()
-                    .any(|known| is_within(&known.to_lowercase(), pool));
-                if known {
+                let mut pools = inventory.pools.iter().map(|listed| listed.to_lowercase());
+                let mut of_guests = inventory.guests.iter().filter_map(|one| one.pool.as_ref());
+                if lists_pool(inventory, pool) {
                     Self::EmptyPool
+                } else if pools.any(|listed| is_within(&listed, pool))
+                    || of_guests.any(|listed| is_within(&listed.to_lowercase(), pool))
+                {
+                    Self::HiddenPool
                 } else {
                     Self::NoSuchPool
                 }
