@@ -3,6 +3,7 @@
 //!
 //! A dry run is this very run, stopped after the plan was told.
 
+mod nested_pools;
 pub(crate) mod warnings;
 
 use std::collections::BTreeMap;
@@ -131,6 +132,7 @@ async fn read_and_carry_out(
     }
     let selected = settings.selection.evaluate(&inventory);
     check_exclusions(settings, &selected)?;
+    nested_pools::check(settings, &context.client, &inventory).await?;
     for warning in &selected.warnings {
         context.events.send(warned(warning));
     }
@@ -219,13 +221,17 @@ async fn check_before_hooks(settings: &JobSettings, context: &Context) -> Result
     if !needed || !settings.selection.has_exclusions() {
         return Ok(());
     }
+    let check = async {
+        let Ok(inventory) = inventory::read(&context.client).await else {
+            return Ok(());
+        };
+        check_exclusions(settings, &settings.selection.evaluate(&inventory))?;
+        nested_pools::check(settings, &context.client, &inventory).await
+    };
     tokio::select! {
         biased;
         _ = context.stop.wait() => Ok(()),
-        inventory = inventory::read(&context.client) => match inventory {
-            Ok(inventory) => check_exclusions(settings, &settings.selection.evaluate(&inventory)),
-            Err(_) => Ok(()),
-        },
+        result = check => result,
     }
 }
 

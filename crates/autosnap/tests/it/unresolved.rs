@@ -68,6 +68,58 @@ fn clean_spares_a_pool_that_the_login_may_no_longer_see() {
     assert_no_hook_called(&lab);
 }
 
+/// A cluster with pools nested in another one, and privileges on pools of their own.
+fn lab_of_nested_pools(entries: &[(&str, u8)]) -> Lab {
+    let world = World::of([
+        vm(100, "web01").taken("daily", &[1, 2]),
+        vm(101, "db01").taken("daily", &[1, 2]),
+        vm(102, "db02").taken("daily", &[1, 2]),
+    ])
+    .pool("keepme", &[101])
+    .pool("keepme/inner", &[102]);
+    let mut world = world.to_json();
+    world["roles"] = json!({
+        "Snap": ["Datastore.Audit", "VM.Audit", "VM.Snapshot"], "Pools": ["Pool.Audit"],
+    });
+    let mut acl = vec![json!({"path": "/", "who": "backup@pve", "role": "Snap"})];
+    acl.extend(entries.iter().flat_map(|(path, propagate)| {
+        ["Snap", "Pools"].map(
+            |role| json!({"path": path, "who": "backup@pve", "role": role, "propagate": propagate}),
+        )
+    }));
+    world["acl"] = json!(acl);
+    Lab::with(Options::new(world, credentials()))
+}
+
+/// D2: an excluded pool of which the login sees only a part is not resolved.
+#[test]
+fn clean_spares_pools_nested_in_an_excluded_one_that_are_hidden() {
+    for (entries, reason) in [
+        (
+            [("/pool/keepme", 0)],
+            "this login may not see the pools nested in `keepme` (Pool.Audit on /pool/keepme is not passed on)",
+        ),
+        (
+            [("/pool/keepme/inner", 1)],
+            "`-@pool-keepme` may mean more guests than are visible: only pools nested in it are visible",
+        ),
+    ] {
+        let lab = lab_of_nested_pools(&entries);
+        run_with_hook(&lab, "@all,-@pool-keepme", CLEAN)
+            .assert_status(2)
+            .assert_err(
+                "ERROR: nothing was done, because an exclusion in --vmid cannot be resolved: ",
+            )
+            .assert_err(reason);
+        lab.assert_unchanged();
+        assert_no_hook_called(&lab);
+    }
+    let lab = lab_of_nested_pools(&[("/pool/keepme", 1)]);
+    lab.run(&format!("--vmid=@all,-@pool-keepme {CLEAN}"))
+        .assert_status(0);
+    assert_eq!(lab.changes().len(), 2);
+}
+
 /// D2: every kind of exclusion that matches no visible guest stops `clean`, run and dry run alike.
 #[test]
 fn clean_refuses_every_exclusion_that_matches_no_guest() {

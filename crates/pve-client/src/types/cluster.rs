@@ -117,6 +117,22 @@ impl Permissions {
             .is_some_and(|privileges| privileges.contains_key(privilege))
     }
 
+    /// Whether the privilege holds on everything below the path, by the entry of the path itself or
+    /// of the nearest one above it. `GET /access/permissions` leaves out paths without any privilege.
+    pub fn passes_on(&self, path: &str, privilege: &str) -> bool {
+        let mut at = path;
+        loop {
+            let entry = if at.is_empty() { "/" } else { at };
+            if let Some(on_path) = self.0.get(entry) {
+                return on_path.get(privilege) == Some(&true);
+            }
+            match at.rsplit_once('/') {
+                Some((above, _)) => at = above,
+                None => return false,
+            }
+        }
+    }
+
     /// Each path with its privileges, and for each of these whether it holds below the path too.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, bool>)> {
         self.0
@@ -172,6 +188,30 @@ mod tests {
             serde_json::from_str(r#"[{"name":"pve1","local":1,"type":"node","online":1}]"#)
                 .unwrap();
         assert_eq!((single.quorate, single.nodes.len()), (None, 1));
+    }
+
+    #[test]
+    fn privileges_are_passed_on_from_the_nearest_entry() {
+        let permissions: Permissions = serde_json::from_str(
+            r#"{"/":{"Pool.Audit":1},"/pool/a":{"Pool.Audit":0},"/pool/a/b":{"Pool.Audit":1}}"#,
+        )
+        .unwrap();
+        for (path, expected) in [
+            ("/", true),
+            ("/pool/x", true),
+            ("/pool/a", false),
+            ("/pool/a/c", false),
+            ("/pool/a/b", true),
+            ("/pool/a/b/d", true),
+        ] {
+            assert_eq!(
+                permissions.passes_on(path, "Pool.Audit"),
+                expected,
+                "{path}"
+            );
+        }
+        assert!(!permissions.passes_on("/pool/x", "VM.Audit"));
+        assert!(!Permissions::default().passes_on("/pool/x", "VM.Audit"));
     }
 
     #[test]

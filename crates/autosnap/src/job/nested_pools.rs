@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Whether a login sees the pools that are nested in an excluded one.
+//!
+//! A guest of a pool that the login may not see is listed without a pool, like a guest that is in none
+//! (`PVE/API2/Cluster.pm`). If `Pool.Audit` is granted on a pool and not passed on, the guests of nested
+//! pools would not be spared.
+//!
+//! Limits: a nested pool that a `NoAccess` entry hides cannot be told from one that does not exist.
+
+use autosnap_core::select::{ExclusionRule, Inventory};
+use pve_client::Client;
+
+use crate::fault::Fault;
+use crate::settings::JobSettings;
+
+/// The first version of PVE with nested pools is 8.1.
+const NESTED_SINCE: u32 = 8;
+
+/// Refuses a `clean` that excludes a pool whose nested pools may be hidden. One request, and none
+/// without such an exclusion.
+pub(super) async fn check(
+    settings: &JobSettings,
+    client: &Client,
+    inventory: &Inventory,
+) -> Result<(), Fault> {
+    let version = super::major(&client.version_at_connect().version);
+    let pools: Vec<&str> = settings.selection.excluded_pools(inventory).collect();
+    if settings.exclusions != ExclusionRule::MustMatch
+        || pools.is_empty()
+        || version.is_some_and(|version| version < NESTED_SINCE)
+    {
+        return Ok(());
+    }
+    let permissions = client.permissions(None).await?;
+    let hides = |pool: &&&str| !permissions.passes_on(&format!("/pool/{pool}"), "Pool.Audit");
+    match pools.iter().find(hides) {
+        None => Ok(()),
+        Some(pool) => Err(Fault::usage(format!(
+            "nothing was done, because an exclusion in --vmid cannot be resolved: this login may not see the pools \
+             nested in `{pool}` (Pool.Audit on /pool/{pool} is not passed on)"
+        ))
+        .hint("grant Pool.Audit with --propagate 1, or accept it with --allow-unmatched-exclusions")),
+    }
+}
