@@ -27,7 +27,8 @@ use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
 use crate::stop::Stop;
 use crate::{
-    args, complete, completions, help, logging, manual, normalize, response_file, signals, status,
+    args, complete, completions, help, logging, manual, normalize, overlap, response_file, signals,
+    status,
 };
 
 use further::Way;
@@ -266,7 +267,10 @@ fn run_job(
             clock.next_second().await;
         }
         // Not before: a run that has waited is named by the time of its turn.
-        let now = clock.now();
+        let mut now = clock.now();
+        if clock.is_system() && settings.takes_snapshots() {
+            now = overlap::take_second(settings.series.label().as_str(), endpoints, now);
+        }
         let signed_on = match way {
             Ok(way) => further::sign_on(connection, &console)
                 .await

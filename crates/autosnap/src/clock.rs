@@ -23,6 +23,14 @@ impl Clock {
         }
     }
 
+    /// Whether it is the clock of this machine.
+    pub fn is_system(&self) -> bool {
+        match self {
+            Self::System => true,
+            Self::Fixed(_) => false,
+        }
+    }
+
     /// Waits until the next second begins, so that a run that follows another one directly does not
     /// get its time. A clock that stands still does not wait.
     pub async fn next_second(&self) {

@@ -3,6 +3,7 @@
 //!
 //! A dry run is this very run, stopped after the plan was told.
 
+mod free_name;
 mod nested_pools;
 pub(crate) mod warnings;
 
@@ -396,7 +397,7 @@ fn major(version: &str) -> Option<u32> {
 async fn plan_all(
     settings: &JobSettings,
     context: &Context,
-    request: Request,
+    mut request: Request,
     inventory: &Inventory,
     selected: Selected,
     limit: Option<storage::StorageLimit>,
@@ -414,12 +415,27 @@ async fn plan_all(
         inventory::try_side_by_side(settings.limits.total, selected.guests, async |guest| {
             reader.screen_or_read(guest).await
         });
+    let readings = readings.await?;
+    if let Action::Snap(creation) = &mut request.action {
+        let read = readings
+            .iter()
+            .filter_map(|(_, reading)| reading.as_ref().ok());
+        let snapshots: Vec<&Snapshot> = read.flat_map(|reading| &reading.snapshots).collect();
+        let (series, server_now) = (&request.policy.series, request.now);
+        creation.name = free_name::next_free(
+            creation.name.clone(),
+            series,
+            &context.now,
+            server_now,
+            &snapshots,
+        );
+    }
     let guard = StorageGuard {
         storages: &inventory.storages,
         limit,
     };
     let mut guests = Vec::new();
-    for reading in readings.await? {
+    for reading in readings {
         guests.push(match reading {
             (guest, Ok(reading)) => plan::decide(guest, &reading, &request, guard),
             (guest, Err(decision)) => GuestPlan {

@@ -17,6 +17,7 @@
 //! cron jobs have no `$XDG_RUNTIME_DIR` and must still meet the runs of a login shell.
 
 mod folder;
+mod second;
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -29,6 +30,7 @@ use pve_client::Endpoint;
 use tokio::time::{Instant, sleep};
 
 use crate::args::OnOverlap;
+pub use second::take_second;
 
 /// How often a waiting run looks again. A lock that is given back is noticed by polling, as the
 /// standard library cannot wait for one with a time-out.
@@ -101,14 +103,9 @@ impl Overlap {
         selection: &str,
         hosts: &[Endpoint],
     ) -> Self {
-        let mut hosts: Vec<String> = hosts
-            .iter()
-            .map(|host| host.to_string().to_ascii_lowercase())
-            .collect();
-        hosts.sort_unstable();
-        hosts.dedup();
+        let hosts = list_of_hosts(hosts);
         // No host has a line break in its name.
-        let identity = format!("{}\n{}", hosts.join(","), selection.trim());
+        let identity = format!("{hosts}\n{}", selection.trim());
         Self {
             action,
             timeout,
@@ -149,6 +146,21 @@ impl Overlap {
             sleep(PAUSE.min(left)).await;
         }
     }
+}
+
+/// The hosts of a cluster in one order, each once.
+fn list_of_hosts(hosts: &[Endpoint]) -> String {
+    let mut hosts: Vec<String> = hosts
+        .iter()
+        .map(|host| host.to_string().to_ascii_lowercase())
+        .collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    hosts.join(",")
+}
+
+fn identity_of_hosts(hosts: &[Endpoint]) -> u64 {
+    digest(&list_of_hosts(hosts))
 }
 
 /// How often a lock is taken of a file that has lost its name meanwhile. Each time another run must

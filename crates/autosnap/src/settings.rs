@@ -236,6 +236,14 @@ impl JobSettings {
         })
     }
 
+    /// Whether a run takes snapshots, which a dry run does not.
+    pub fn takes_snapshots(&self) -> bool {
+        match self.job {
+            Job::Snap { .. } => !self.dry_run,
+            Job::Clean => false,
+        }
+    }
+
     /// The command's name.
     pub fn command(&self) -> &'static str {
         match self.job {

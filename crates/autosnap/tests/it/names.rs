@@ -5,6 +5,7 @@
 use insta::assert_snapshot;
 use regex_lite::Regex;
 
+use crate::clock::Clock;
 use crate::harness::Lab;
 use crate::world::{Guest, World, day, vm};
 
@@ -350,6 +351,37 @@ fn two_runs_in_the_same_minute_of_a_coarse_format_do_not_overwrite() {
     let again = lab.run(words);
     again.assert_status(1).assert_out("already used");
     assert_eq!(lab.changes().len(), 1);
+}
+
+/// P9: two runs of one label in one second with different selections that share a guest.
+#[test]
+fn a_run_whose_name_was_taken_in_this_second_takes_the_next_free_one() {
+    // By another name of the host the second run does not know which second the first has taken, as if it
+    // were another machine: only the snapshots tell.
+    for second_host in ["127.0.0.1", "localhost"] {
+        let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
+        let clock = Clock::new(&lab);
+        let in_the_same_second = |host: &str, words: &str| {
+            clock.set(1_800_000_000);
+            let mut command = lab.command();
+            clock.give_to(&mut command);
+            let port = lab.simulator.addresses()[0].port();
+            command
+                .arg(format!("--host={host}:{port}"))
+                .arg("--api-token=file:token")
+                .args(words.split(' '));
+            lab.finish(command)
+        };
+        in_the_same_second("127.0.0.1", "--vmid=100 snap --label=a --keep=3").assert_status(0);
+        in_the_same_second(second_host, "--vmid=100,101 snap --label=a --keep=3").assert_status(0);
+        let names = |vmid: u32| -> Vec<String> {
+            lab.simulator
+                .world(|world| world.guests[&vmid].snapshots.keys().cloned().collect())
+        };
+        let of_100 = names(100);
+        assert_eq!(of_100.len(), 2, "{second_host}: {of_100:?}");
+        assert_eq!(names(101), of_100[1..], "{second_host}");
+    }
 }
 
 #[test]

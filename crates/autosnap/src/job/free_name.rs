@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The name of a run's snapshots when another run has taken it in this very second, on another machine or
+//! as another user.
+
+use autosnap_core::name::{Series, SnapName};
+use autosnap_core::snapshot::Snapshot;
+use jiff::{ToSpan, Zoned};
+
+/// How many of the following seconds are tried.
+const SECONDS: i64 = 10;
+
+/// The name that these snapshots leave free: that of the run's time, or of one of the next seconds if a
+/// snapshot of this second has it. A name that an older snapshot has is not evaded: a format without
+/// seconds, or a clock that was set back, is for the administrator to see. `server_now` is in seconds
+/// since the epoch, by the clock that dates snapshots.
+pub(super) fn next_free(
+    name: SnapName,
+    series: &Series,
+    now: &Zoned,
+    server_now: i64,
+    snapshots: &[&Snapshot],
+) -> SnapName {
+    let holder = |name: &SnapName| {
+        let has_it = |snapshot: &&&Snapshot| name.as_str().eq_ignore_ascii_case(&snapshot.name);
+        snapshots.iter().find(has_it).copied()
+    };
+    let is_new = |snapshot: &Snapshot| {
+        snapshot
+            .taken_at
+            .is_some_and(|taken_at| server_now.abs_diff(taken_at) <= SECONDS.unsigned_abs())
+    };
+    if !holder(&name).is_some_and(is_new) {
+        return name;
+    }
+    let later = (1..=SECONDS).filter_map(|seconds| {
+        let time = now.checked_add(seconds.seconds()).ok()?;
+        SnapName::new(series.label(), series.format(), &time.datetime()).ok()
+    });
+    let mut free = later.filter(|later| holder(later).is_none());
+    free.next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use autosnap_core::name::{Label, TimestampFormat};
+    use autosnap_core::snapshot::{DESCRIPTION, SnapshotState};
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    /// 2026-01-01 00:00:00 UTC.
+    const NOW: i64 = 1_767_225_600;
+
+    fn check(format: &str, there: &[(&str, i64)], expected: &str) {
+        let format = TimestampFormat::parse(format).unwrap();
+        let series = Series::new(Label::parse("a").unwrap(), format);
+        let now = Timestamp::from_second(NOW).unwrap().to_zoned(TimeZone::UTC);
+        let name = SnapName::new(series.label(), series.format(), &now.datetime()).unwrap();
+        let snapshots: Vec<Snapshot> = there
+            .iter()
+            .map(|(name, age)| Snapshot {
+                name: (*name).to_owned(),
+                taken_at: Some(NOW - age),
+                description: DESCRIPTION.to_owned(),
+                parent: None,
+                with_ram: false,
+                state: SnapshotState::Complete,
+            })
+            .collect();
+        let free = next_free(name, &series, &now, NOW, &Vec::from_iter(&snapshots));
+        assert_eq!(free.as_str(), expected, "{there:?}");
+    }
+
+    #[test]
+    fn the_next_free_second_is_taken_only_for_a_name_of_this_second() {
+        let default = TimestampFormat::DEFAULT;
+        check(default, &[], "autoa260101000000");
+        check(default, &[("autoa260101000000", 0)], "autoa260101000001");
+        let two = [("autoa260101000000", 1), ("autoa260101000001", 0)];
+        check(default, &two, "autoa260101000002");
+        // Of the first pass through a repeated hour.
+        check(default, &[("autoa260101000000", 3600)], "autoa260101000000");
+        // All names of the day are one.
+        check("yyyyMMdd", &[("autoa20260101", 0)], "autoa20260101");
+    }
+}
