@@ -133,6 +133,8 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
         if let Some(hooked) = &hooked {
             tally.count("hooks called", hooked.after_mended(&undisturbed)?);
         }
+        // A removal that the killed run has sent may have begun during this run and go on.
+        let is_busy = has_running_tasks(&simulator);
         let mut cluster = [Cluster {
             state: &mut state,
             simulator: &simulator,
@@ -144,7 +146,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
             Some(&disturbed),
             false,
         )?;
-        if !came_late {
+        if !came_late && !is_busy {
             check::end_state(&state, &simulator, &settings, &undisturbed)
                 .map_err(|broken| format!("{broken}; {:?}", undisturbed.outcome.failed))?;
             break;
@@ -282,6 +284,13 @@ async fn work(
         tasks: Tasks::default(),
     };
     job::run(settings, &context).await
+}
+
+fn has_running_tasks(simulator: &Simulator) -> bool {
+    simulator.world(|world| {
+        let mut nodes = world.nodes.keys();
+        nodes.any(|node| world.tasks.active(node).next().is_some())
+    })
 }
 
 /// Lets the tasks that still run come to their end.
