@@ -108,6 +108,11 @@ pub fn repair_command(kind: GuestKind, vmid: Vmid, snapshot: Option<&str>) -> St
     }
 }
 
+/// What to know about [`repair_command`] with a snapshot: the disk part may be gone already, which
+/// `delsnapshot` reports and, with `--force`, passes over.
+pub const REPAIR_NOTE: &str =
+    "with --force, delsnapshot may print a line that fails and still works";
+
 impl fmt::Display for GuestKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.as_str())

@@ -180,6 +180,14 @@ pub enum Refusal {
     },
     /// A snapshot of the name to be created exists already.
     NameTaken(SnapName),
+    /// The login lacks `VM.Snapshot` on this path. Only a dry run asks: a run learns it from
+    /// Proxmox VE's refusal.
+    NotPermitted {
+        /// The path of the access control list, such as `/vms/100`.
+        path: String,
+    },
+    /// The cluster has no quorum. Only a dry run asks, and only a login with `Sys.Audit` learns it.
+    NoQuorum,
 }
 
 impl Refusal {
@@ -187,7 +195,11 @@ impl Refusal {
     /// (`snap-create-pre`, `snap-create-abort`) are due. Skipped guests get no phase.
     pub fn counts_as_attempt(&self) -> bool {
         match self {
-            Self::Locked(_) | Self::Stuck { .. } | Self::NameTaken(_) => true,
+            Self::Locked(_)
+            | Self::Stuck { .. }
+            | Self::NameTaken(_)
+            | Self::NotPermitted { .. }
+            | Self::NoQuorum => true,
             Self::NodeOffline | Self::StorageFull(_) | Self::Unreadable(_) => false,
         }
     }
@@ -246,6 +258,11 @@ impl Plan {
 }
 
 impl Steps {
+    /// Whether anything is to be changed.
+    pub fn change_anything(&self) -> bool {
+        self.creation.is_some() || self.removals().next().is_some()
+    }
+
     /// The snapshots to remove, oldest first.
     pub fn removals(&self) -> impl Iterator<Item = &Snapshot> {
         retention::removals(&self.verdicts)

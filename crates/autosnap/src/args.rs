@@ -46,8 +46,10 @@ pub enum Command {
     /// List the snapshots of the selected guests that this tool has taken.
     #[command(after_help = help::STATUS)]
     Status(StatusArgs),
-    /// Look for whatever a snap would stumble over: hosts, privileges, disks, locks, space.
-    #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")), after_help = help::CHECK)]
+    /// Check whether a snap or clean with these options would succeed; changes nothing.
+    #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")),
+              mut_arg("label", |arg| arg.required(false)), mut_args(definition::hide_in_check),
+              after_help = help::CHECK)]
     Check(CheckArgs),
     /// Print the pveum lines for a least-privilege role, user and API token; runs nothing.
     #[command(after_help = help::SETUP)]
@@ -73,7 +75,7 @@ pub enum Command {
 }
 
 /// Options that every command accepts, as the C# tool's root options.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct RootArgs {
     /// Hosts of the cluster, `HOST[:PORT],HOST2`, ...
     ///
@@ -236,14 +238,14 @@ pub struct SelectionArgs {
     pub allow_unmatched_exclusions: bool,
 }
 
-/// Options of the commands that change something.
-#[derive(Debug, Args)]
+/// Options of the commands that change something, and of `check`.
+#[derive(Debug, Clone, Args)]
 pub struct JobArgs {
     /// Label of the series: daily, weekly, ...
     ///
     /// Each label has its own snapshots and its own --keep.
-    #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true)]
-    pub label: String,
+    #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true, required = true)]
+    pub label: Option<String>,
     /// How exactly the selection is taken.
     #[command(flatten)]
     pub selection: SelectionArgs,
@@ -394,34 +396,42 @@ pub struct StatusArgs {
     pub only_running: bool,
 }
 
-/// `check`. Options of `snap` are accepted, so that its line can be pasted.
-#[derive(Debug, Args)]
+/// `check`. It takes every option of `snap` and `clean`, so that in a line that works the word
+/// `snap` can be replaced by `check`.
+#[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
     /// Options of every command.
     #[command(flatten)]
     pub root: RootArgs,
-    /// Would names with this label be valid?
-    #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true)]
-    pub label: Option<String>,
-    /// Accepted, as snap needs it; not used.
+    /// Options of the commands that change something.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Command to check: snap|clean [default: snap].
+    ///
+    /// The command whose line is checked. In the line of a clean, replace the word clean by check --for=clean.
+    #[arg(long = "for", value_name = "COMMAND", help_heading = EXECUTION, value_enum, ignore_case = true,
+          default_value = "snap", hide_default_value = true, hide_possible_values = true)]
+    pub command: CheckedCommand,
+    /// Snapshots to keep.
+    ///
+    /// As in the line that is checked.
     #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub keep: Option<u32>,
     /// Would the RAM of running VMs fit?
     #[arg(long, help_heading = EXECUTION)]
     pub state: bool,
-    /// Leave out guests that are not running.
+    /// Skip guests that are not running.
     #[arg(long, help_heading = SELECTION)]
     pub only_running: bool,
-    /// How exactly the selection is taken.
-    #[command(flatten)]
-    pub selection: SelectionArgs,
-    /// The hook: could it be called?
-    #[arg(long, alias = "script-hook", value_name = "FILE", help_heading = EXECUTION)]
-    pub script: Option<PathBuf>,
-    /// Form of the report.
-    #[arg(help = "Text, Json or JsonPretty [default: Text]", long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true,
-          default_value = "Text", hide_default_value = true, hide_possible_values = true)]
-    pub output: JobOutput,
+}
+
+/// The command whose line `check` judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckedCommand {
+    /// `snap`.
+    Snap,
+    /// `clean`.
+    Clean,
 }
 
 /// `setup`.

@@ -1,65 +1,56 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `check`: everything that a `snap` with these options would stumble over, found without changing
-//! anything.
+//! `check`: whether a `snap` or `clean` with these options would do all that is asked for, found
+//! without changing anything.
 //!
-//! [`reading`] asks PVE, [`judge`] turns what was read into findings without asking anybody, and
-//! [`crate::report`] prints them.
+//! [`dry_run`] performs the dry run of the line, [`reading`] asks PVE for what explains it and for
+//! what will matter later, [`judge`] turns both into findings without asking anybody, and
+//! [`crate::report`] prints them. A finding is a problem if and only if it makes the dry run exit
+//! with another status than 0.
 //!
 //! Limits: it sees what the login may see. Tasks of others are hidden from logins without
 //! `Sys.Audit`, so that a lock may look left behind while root's task still runs; the words say so.
 //! How much space a snapshot will take nobody can know, but for RAM.
 
+pub mod dry_run;
 pub mod finding;
 pub mod judge;
 pub mod reading;
+pub mod storages;
 mod words;
 
 use std::path::Path;
 
 use autosnap_core::name::{self, Label};
 use autosnap_core::outcome::ExitStatus;
-use autosnap_core::select::{ExclusionRule, Selection};
-use autosnap_core::storage::StorageLimit;
-use jiff::Timestamp;
+use jiff::Zoned;
 use pve_client::{ClientOptions, Trust};
 
-use crate::args::CheckArgs;
+use crate::args::{CheckArgs, CheckedCommand, Usage, usage};
 use crate::fault::Fault;
 use crate::hook::{self, Hook};
 use crate::notice::Notice;
-use crate::settings::{self, Job};
+use crate::settings::{self, JobSettings};
 
 use finding::{Finding, Severity};
 use reading::Reading;
 
+/// The label of the dry run when none is given, or none that is valid.
+const ANY_LABEL: &str = "check";
+
 /// `check`, as it is meant.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Which guests.
-    pub selection: Selection,
-    /// What PVE would say against the names, if a label was given.
-    pub name_trouble: Option<String>,
-    /// What is doubtful about the timestamp format, though it gives valid names.
-    pub format_warning: Option<String>,
-    /// Why the hook could not be called, if one was given.
-    pub hook_trouble: Option<String>,
-    /// Whether the RAM of running VMs is to be saved.
-    pub with_ram: bool,
-    /// Leave out guests that are not running.
-    pub only_running: bool,
-    /// What the exclusions of the selection have to match.
-    pub exclusions: ExclusionRule,
-    /// Whether the skip of a guest that is selected by ID or name is a problem.
-    pub strict: bool,
-    /// The storage limit.
-    pub limit: StorageLimit,
-    /// How many guests are asked at once.
-    pub reads_at_once: usize,
+    /// The run that is checked, as a dry run.
+    pub job: JobSettings,
+    /// What is wrong with the options, found before anything is asked.
+    pub option_findings: Vec<Finding>,
 }
 
 /// What was read and what was found.
 #[derive(Debug)]
 pub struct Report {
+    /// The command that was checked.
+    pub command: &'static str,
     /// What was read.
     pub reading: Reading,
     /// What was found, the worst first.
@@ -67,44 +58,96 @@ pub struct Report {
 }
 
 impl Settings {
-    /// Reads the options of `check`. A label or format that gives no valid name is found, not
-    /// refused: the rest is worth knowing too.
+    /// Reads the options of `check`. A label, format, number to keep or hook that a run would
+    /// refuse is found, not refused: the rest is worth knowing too.
     pub fn read(args: &CheckArgs) -> Result<Self, Fault> {
-        let label = args
-            .label
-            .as_deref()
-            .filter(|label| !label.trim().is_empty());
-        let name_trouble = label.and_then(|label| match Label::parse(label) {
-            Err(error) => Some(error.to_string()),
-            Ok(label) => match settings::read_format(&args.root) {
-                Err(fault) => Some(fault.message),
-                Ok(format) => name::check(&label, &format)
-                    .err()
-                    .map(|error| error.to_string()),
-            },
-        });
+        let mut line = args.clone();
+        let mut findings: Vec<Finding> = missing_options(args).into_iter().collect();
+        if let Some(trouble) = name_trouble(args) {
+            findings.push(Finding::InvalidName(trouble));
+            line.job.label = None;
+            line.root.timestamp_format = String::new();
+        }
+        let format = settings::read_format(&args.root).ok();
+        if let Some(warning) = format.and_then(|format| format.warning()) {
+            findings.push(Finding::TimestampFormat(warning.to_string()));
+        }
+        if let Some(trouble) = args.job.script.as_deref().and_then(hook_trouble) {
+            findings.push(Finding::InvalidHook(trouble));
+            line.job.script = None;
+        }
+        if args.command == CheckedCommand::Snap && args.keep == Some(0) {
+            findings.push(Finding::InvalidOption(
+                "--keep=0 is for clean; snap keeps 1 to 100 snapshots, the new one included"
+                    .to_owned(),
+            ));
+            line.keep = None;
+        }
+        line.job.label.get_or_insert_with(|| ANY_LABEL.to_owned());
         Ok(Self {
-            selection: settings::read_selection(&args.root)?,
-            name_trouble,
-            format_warning: settings::read_format(&args.root)
-                .ok()
-                .and_then(|format| format.warning())
-                .map(|warning| warning.to_string()),
-            hook_trouble: args.script.as_deref().and_then(hook_trouble),
-            with_ram: args.state,
-            only_running: args.only_running,
-            exclusions: settings::read_exclusions(
-                Job::Snap {
-                    with_ram: args.state,
-                    only_running: args.only_running,
-                },
-                args.selection.allow_unmatched_exclusions,
-            ),
-            strict: args.selection.strict,
-            limit: StorageLimit::new(args.root.max_perc_storage).map_err(Fault::usage)?,
-            reads_at_once: settings::read_limits(&args.root).total,
+            job: JobSettings::of_check(&line)?,
+            option_findings: findings,
         })
     }
+
+    /// Finds the options that the checked command refuses because it does not use them. `in_files` are
+    /// the IDs of those that parameter files set for several commands.
+    pub fn refuse_unused(&mut self, args: &CheckArgs, in_files: &[String]) {
+        let given = [
+            ("state", args.state),
+            ("max_parallel_ram", args.root.max_parallel_ram.is_some()),
+        ];
+        let command = self.job.command();
+        for (id, _) in given.iter().filter(|(_, given)| *given) {
+            let typed = !in_files.iter().any(|in_file| in_file == id);
+            if typed && usage(command, id) != Usage::Used {
+                let option = id.replace('_', "-");
+                let text = format!("{command} does not use --{option}");
+                self.option_findings.push(Finding::InvalidOption(text));
+            }
+        }
+    }
+}
+
+/// What the checked command demands and was not given. That alone is no problem: a parameter file
+/// is checked without its label, too.
+fn missing_options(args: &CheckArgs) -> Option<Finding> {
+    let missing: Vec<&str> = [
+        ("--label", args.job.label.is_none()),
+        ("--keep", args.keep.is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(option, is_missing)| is_missing.then_some(option))
+    .collect();
+    let command = match args.command {
+        CheckedCommand::Snap => "snap",
+        CheckedCommand::Clean => "clean",
+    };
+    (!missing.is_empty()).then(|| Finding::MissingOption {
+        command,
+        options: missing.join(" and "),
+    })
+}
+
+/// What PVE would say against the names.
+fn name_trouble(args: &CheckArgs) -> Option<String> {
+    let label = args.job.label.as_deref();
+    let label = match Label::parse(label.unwrap_or(ANY_LABEL)) {
+        Ok(label) => label,
+        Err(error) => return Some(error.to_string()),
+    };
+    match settings::read_format(&args.root) {
+        Err(fault) => Some(fault.message),
+        Ok(format) => name::check(&label, &format)
+            .err()
+            .map(|error| error.to_string()),
+    }
+}
+
+/// Held against the same rules as the hook of a run.
+fn hook_trouble(path: &Path) -> Option<String> {
+    let hook = Hook::new(path, hook::Settings::default());
+    hook.err().map(|error| error.to_string())
 }
 
 impl Report {
@@ -115,9 +158,13 @@ impl Report {
         self.findings.sort_by_key(Finding::severity);
     }
 
-    /// 0 if a `snap` would do everything, 1 if not, 3 if no host let us in.
+    /// 0 if the checked run would do everything, 1 if not, 3 if no host let us in or PVE refuses
+    /// what the run needs as a whole.
     pub fn exit_status(&self) -> ExitStatus {
-        if self.reading.cluster.is_none() {
+        let Some(cluster) = &self.reading.cluster else {
+            return ExitStatus::Connection;
+        };
+        if cluster.dry_run.exit == ExitStatus::Connection {
             ExitStatus::Connection
         } else if self.count(Severity::Problem) > 0 {
             ExitStatus::Failure
@@ -135,26 +182,24 @@ impl Report {
     }
 }
 
-/// Held against the same rules as the hook of a run.
-fn hook_trouble(path: &Path) -> Option<String> {
-    let hook = Hook::new(path, hook::Settings::default());
-    hook.err().map(|error| error.to_string())
-}
-
-/// Reads and judges.
-pub async fn run(settings: &Settings, options: ClientOptions) -> Result<Report, Fault> {
+/// Reads and judges. `now` is the time for the names, as in a run.
+pub async fn run(
+    settings: &Settings,
+    options: ClientOptions,
+    now: &Zoned,
+) -> Result<Report, Fault> {
     let accepts_any = match options.trust {
         Trust::AcceptAny => true,
         Trust::SystemStore | Trust::Fingerprints(_) | Trust::CaFile(_) => false,
     };
-    let reading = reading::read(settings, options).await?;
-    let mut findings = judge::judge(
-        settings,
-        &reading,
-        accepts_any,
-        Timestamp::now().as_second(),
-    );
+    let reading = reading::read(settings, options, now).await;
+    let seconds = now.timestamp().as_second();
+    let mut findings = judge::judge(settings, &reading, accepts_any, seconds);
     // Stable: within a weight the order of the judgement stays.
     findings.sort_by_key(Finding::severity);
-    Ok(Report { reading, findings })
+    Ok(Report {
+        command: settings.job.command(),
+        reading,
+        findings,
+    })
 }

@@ -185,7 +185,7 @@ fn execute(invocation: &Invocation, clock: &Clock, console: &Console) -> Result<
                 Ok(status.exit_status())
             })
         }
-        Command::Check(args) => further::check(args, invocation, console),
+        Command::Check(args) => further::check(args, invocation, &clock.now(), console),
         Command::Setup(args) => further::setup(args, console),
         Command::Fingerprint(args) => further::fingerprint(args, console),
         #[cfg(feature = "demo")]

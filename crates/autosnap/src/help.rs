@@ -60,7 +60,11 @@ Examples:
 pub const CHECK: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf check
-  cv4pve-autosnap @/etc/autosnap.conf check --vmid=web01 --state --output=Json";
+  cv4pve-autosnap @/etc/autosnap.conf check --vmid=web01 --state --output=Json
+  cv4pve-autosnap @/etc/autosnap.conf check --for=clean --label=old --keep=0
+
+Exit status: 0 if a dry run of these options would exit with 0, 1 if there is
+a problem, 2 for wrong options, 3 if no host lets the login in.";
 
 /// Below the help of `setup`.
 pub const SETUP: &str = "\

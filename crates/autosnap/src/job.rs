@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use crate::engine::{self, Engine, Options, PhaseCall, Phases, Tasks};
 use crate::events::Events;
 use crate::fault::Fault;
+use crate::foresight;
 use crate::hook::Phase;
 use crate::inventory;
 use crate::settings::{GuestStates, Job, JobSettings};
@@ -153,7 +154,11 @@ async fn read_and_carry_out(
                 context.events.send(Event::Warned(warning));
             }
         }
-        plan_all(settings, context, request, &inventory, selected, limit).await
+        let mut plan = plan_all(settings, context, request, &inventory, selected, limit).await?;
+        if settings.dry_run {
+            Box::pin(foresight::apply(&context.client, &mut plan)).await;
+        }
+        Ok::<_, Fault>(plan)
     };
     let Some(plan) = until_stopped(context, Box::pin(reading)).await else {
         for vmid in vmids {
@@ -560,17 +565,34 @@ impl Reader<'_> {
         }
     }
 
+    /// A lock without a task is looked at twice: a task that ended between the two requests has
+    /// unlocked the guest by then.
     async fn reading(&self, guest: &Guest) -> Result<Reading, pve_client::Error> {
         let is_snap = matches!(self.request.action, Action::Snap(_));
+        let first = self.reading_once(guest, is_snap).await?;
+        if first.task_runs == Some(false) {
+            return self.reading_once(guest, true).await;
+        }
+        Ok(first)
+    }
+
+    async fn reading_once(
+        &self,
+        guest: &Guest,
+        with_config: bool,
+    ) -> Result<Reading, pve_client::Error> {
+        let is_snap = matches!(self.request.action, Action::Snap(_));
         let (mut config, mut can_snapshot) = (None, None);
-        if is_snap {
+        if with_config {
             let read = inventory::config(self.client, guest).await?;
-            let storages = &self.inventory.storages;
-            can_snapshot = inventory::can_snapshot(self.client, guest, &read, storages).await?;
+            if is_snap {
+                let storages = &self.inventory.storages;
+                can_snapshot = inventory::can_snapshot(self.client, guest, &read, storages).await?;
+            }
             config = Some(read);
         }
         let snapshots = inventory::guest_snapshots(self.client, guest).await?;
-        if !is_snap && self.shared_storages && self.removes_any(&snapshots) {
+        if !with_config && self.shared_storages && self.removes_any(&snapshots) {
             config = Some(inventory::config(self.client, guest).await?);
         }
         let lock = config.as_ref().map_or(&guest.lock, |config| &config.lock);

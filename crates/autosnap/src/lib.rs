@@ -73,6 +73,7 @@ pub mod engine;
 pub mod events;
 pub mod fault;
 pub mod fingerprint;
+pub mod foresight;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod help;
@@ -86,6 +87,7 @@ pub mod normalize;
 pub mod notice;
 pub mod overlap;
 pub mod password_file;
+pub mod privileges;
 pub mod report;
 pub mod response_file;
 pub mod secret_source;

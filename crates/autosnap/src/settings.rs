@@ -16,7 +16,10 @@ use autosnap_core::storage::StorageLimit;
 use pve_client::{ApiToken, ClientOptions, Credentials, Endpoint, Fingerprint, HostList, Trust};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::args::{CleanArgs, HookFailure, JobArgs, RootArgs, SnapArgs, StatusArgs, StatusOutput};
+use crate::args::{
+    CheckArgs, CheckedCommand, CleanArgs, HookFailure, JobArgs, RootArgs, SnapArgs, StatusArgs,
+    StatusOutput,
+};
 use crate::fault::Fault;
 use crate::hook::{self, Hook};
 use crate::notice::Notice;
@@ -193,8 +196,35 @@ impl JobSettings {
         })
     }
 
+    /// Reads the options of `check` as those of the command that is checked, as a dry run. Without
+    /// `--keep` one snapshot is kept.
+    pub fn of_check(args: &CheckArgs) -> Result<Self, Fault> {
+        let (root, job) = (args.root.clone(), args.job.clone());
+        let keep = args.keep.unwrap_or(1);
+        let settings = match args.command {
+            CheckedCommand::Snap => Self::of_snap(&SnapArgs {
+                root,
+                job,
+                keep,
+                state: args.state,
+                only_running: args.only_running,
+            }),
+            CheckedCommand::Clean => Self::of_clean(&CleanArgs {
+                root,
+                job,
+                keep: Some(keep),
+                only_running: args.only_running,
+            }),
+        };
+        Ok(Self {
+            dry_run: true,
+            ..settings?
+        })
+    }
+
     fn read(job: Job, keep: u32, root: &RootArgs, args: &JobArgs) -> Result<Self, Fault> {
-        let label = Label::parse(&args.label).map_err(Fault::usage)?;
+        let label =
+            Label::parse(args.label.as_deref().unwrap_or_default()).map_err(Fault::usage)?;
         let format = read_format(root)?;
         name::check(&label, &format).map_err(Fault::usage)?;
         let series = Series::with_formats(label.clone(), format, read_also_formats(root)?);

@@ -24,8 +24,8 @@ use crate::transport::{Deadline, Transport};
 use crate::types::loose::{self, EXCERPTS, List};
 use crate::types::{
     ClusterStatus, GuestConfig, GuestKind, Listing, NewSnapshot, NodeGuest, NodeStorage,
-    Permissions, ReplicationJob, Resource, SnapshotListing, TaskEntry, TaskFilter, TaskStatus,
-    Version,
+    Permissions, ReplicationJob, Resource, SnapshotListing, StorageDefinition, TaskEntry,
+    TaskFilter, TaskStatus, Version,
 };
 use crate::upid::{Upid, UpidError};
 use crate::watch::Watch;
@@ -193,6 +193,11 @@ impl Client {
         let path = &["status", "current"];
         let call = guest_call(Method::Get, node, kind, vmid, path);
         self.read(&call.at_most(BodyLimit::SINGLE)).await
+    }
+
+    /// `GET /storage`: the definitions of the storages the caller may audit, disabled ones included.
+    pub async fn storages(&self) -> Result<Listing<StorageDefinition>, Error> {
+        self.list(&Call::new(Method::Get, &["storage"])).await
     }
 
     /// `GET …/config`: the guest's configuration, pending changes included.

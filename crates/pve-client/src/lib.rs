@@ -69,8 +69,8 @@ pub use secrecy::SecretString;
 pub use types::{
     ClusterNode, ClusterStatus, GuestConfig, GuestKind, GuestResource, Listing, NewSnapshot,
     NodeGuest, NodeResource, NodeStorage, Permissions, ReplicationJob, Resource, SnapshotEntry,
-    SnapshotListing, StorageResource, TaskEntry, TaskExit, TaskFilter, TaskSource, TaskStatus,
-    Version,
+    SnapshotListing, StorageDefinition, StorageResource, TaskEntry, TaskExit, TaskFilter,
+    TaskSource, TaskStatus, Version,
 };
 pub use upid::{Upid, UpidError};
 pub use wait::{WaitError, WaitPolicy, Waited};

@@ -55,6 +55,29 @@ pub fn showing_all(command: clap::Command) -> clap::Command {
     command.mut_subcommands(move |part| part.mut_args(show))
 }
 
+/// Hides what `check` takes only because it takes every option of the commands it checks.
+pub(super) fn hide_in_check(option: clap::Arg) -> clap::Arg {
+    let hidden = [
+        "hook_timeout",
+        "hook_failure",
+        "force_remove",
+        "retry_stuck_removal",
+        "removal_budget",
+        "on_overlap",
+        "overlap_timeout",
+        "timeout",
+        "max_parallel_per_node",
+        "max_parallel_per_storage",
+        "max_parallel_ram",
+        "dry_run",
+    ];
+    if hidden.contains(&option.get_id().as_str()) {
+        option.hide(true)
+    } else {
+        option
+    }
+}
+
 fn with_options_of(part: clap::Command, others: &[clap::Command]) -> clap::Command {
     // The last ones first: clean's --keep takes a 0, which snap's does not.
     let options = others.iter().rev().flat_map(clap::Command::get_arguments);

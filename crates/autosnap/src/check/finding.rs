@@ -4,9 +4,11 @@
 use std::fmt;
 
 use autosnap_core::guest::{Guest, GuestKind, Vmid};
+use autosnap_core::name::SnapName;
 use autosnap_core::storage::{StorageLimit, UncheckedStorage};
 use pve_client::OtherCluster;
 
+use super::storages::Unlisted;
 use crate::notice::Notice;
 
 /// How what a login lacks is granted. A program may run what is told as a command; whether it is the
@@ -33,7 +35,8 @@ pub struct MigrationBlock {
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// A `snap` would fail or do less than was asked for.
+    /// The run would fail or do less than was asked for: its dry run exits with another status
+    /// than 0.
     Problem,
     /// It works, but not as safely as it could, or not for long.
     Warning,
@@ -84,12 +87,14 @@ impl fmt::Display for GuestRef {
 /// One thing that was found.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
-    /// A host does not answer; the others take over.
+    /// A host does not answer.
     HostUnreachable {
         /// The host.
         host: String,
         /// What it did.
         reason: String,
+        /// Whether no other host takes over.
+        blocks: bool,
     },
     /// A host answers, but its certificate or our sign-on is refused.
     HostRefuses {
@@ -97,6 +102,8 @@ pub enum Finding {
         host: String,
         /// What it said.
         reason: String,
+        /// Whether no other host takes over.
+        blocks: bool,
     },
     /// Two hosts belong to different clusters.
     OtherCluster(Box<OtherCluster>),
@@ -119,8 +126,13 @@ pub enum Finding {
         /// By how much.
         seconds: i64,
     },
-    /// The cluster has no quorum.
-    NoQuorum,
+    /// The cluster has no quorum; whether a guest fails for it.
+    NoQuorum {
+        /// Whether the run would change anything.
+        blocks: bool,
+    },
+    /// Whether the cluster has quorum is not shown to the login.
+    QuorumUnknown,
     /// The login may do nothing at all.
     NoPrivileges {
         /// What grants what is needed.
@@ -148,7 +160,7 @@ pub enum Finding {
     /// A guest, pool or node that is asked for by its own name is not visible, or a name may be that
     /// of a guest on an offline node.
     MissingObject(String),
-    /// An exclusion cannot be resolved: `snap` would not start.
+    /// An exclusion cannot be resolved: the run would not start.
     UnresolvedExclusion(String),
     /// A guest that is selected by ID or name would be skipped, and `--strict` is given.
     RequiredGuestSkipped {
@@ -157,6 +169,24 @@ pub enum Finding {
         /// Why it would be skipped.
         why: &'static str,
     },
+    /// The run would end early with this error.
+    RunFails {
+        /// What failed.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// The run would print this warning.
+    RunWarns(String),
+    /// The command demands options that were not given, so that they were not checked.
+    MissingOption {
+        /// The command.
+        command: &'static str,
+        /// The options.
+        options: String,
+    },
+    /// The run would refuse this option.
+    InvalidOption(String),
     /// PVE would refuse the names.
     InvalidName(String),
     /// The timestamp format gives valid names, but hardly those that are meant.
@@ -165,6 +195,13 @@ pub enum Finding {
     InvalidHook(String),
     /// Something about the options and files of this machine.
     Local(Notice),
+    /// A snapshot of the name to be created exists already.
+    NameTaken {
+        /// The guest.
+        guest: GuestRef,
+        /// The name.
+        name: SnapName,
+    },
     /// The guest's node is off.
     NodeOffline(GuestRef),
     /// The guest could not be read.
@@ -196,6 +233,8 @@ pub enum Finding {
         guest: GuestRef,
         /// What for.
         lock: String,
+        /// Whether the guest fails for it, instead of waiting.
+        blocks: bool,
     },
     /// A snapshot is being made or removed right now.
     UnderWay {
@@ -203,6 +242,8 @@ pub enum Finding {
         guest: GuestRef,
         /// The kind of the task, such as `qmsnapshot`.
         task: String,
+        /// Whether the guest fails for it.
+        blocks: bool,
     },
     /// A snapshot, or the lock of one, was left behind and nothing works on it.
     Stuck {
@@ -212,6 +253,21 @@ pub enum Finding {
         snapshot: Option<(String, String)>,
         /// The lock that was left behind.
         lock: Option<String>,
+        /// Whether the login sees the tasks of all users on the node.
+        sees_all_tasks: bool,
+        /// Whether the guest fails for it.
+        blocks: bool,
+    },
+    /// A storage with disks of guests that PVE does not list for the node.
+    StorageNotListed {
+        /// The node.
+        node: String,
+        /// The storage's ID.
+        storage: String,
+        /// Why.
+        why: Unlisted,
+        /// The selected guests with disks on it.
+        guests: Vec<Vmid>,
     },
     /// A storage is above the limit, or soon will be.
     Storage {
@@ -225,7 +281,7 @@ pub enum Finding {
         limit: StorageLimit,
         /// Whether it is above the limit already.
         full: bool,
-        /// The selected guests with disks on it.
+        /// The guests that fail for it; if it only is near the limit, those with disks on it.
         guests: Vec<Vmid>,
     },
     /// This node of selected guests sends no statistics.
@@ -258,37 +314,44 @@ impl Finding {
     /// How much it weighs.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::HostRefuses { .. }
-            | Self::OtherCluster(_)
-            | Self::NoQuorum
+            Self::HostUnreachable { blocks, .. }
+            | Self::HostRefuses { blocks, .. }
+            | Self::NoQuorum { blocks }
+            | Self::Locked { blocks, .. }
+            | Self::Stuck { blocks, .. }
+            | Self::Storage { full: blocks, .. } => problem_or(*blocks, Severity::Warning),
+            Self::UnderWay { blocks, .. } => problem_or(*blocks, Severity::Note),
+            Self::OtherCluster(_)
             | Self::NoPrivileges { .. }
             | Self::NothingSelected
             | Self::EntryNotRead(_)
             | Self::MissingObject(_)
             | Self::UnresolvedExclusion(_)
             | Self::RequiredGuestSkipped { .. }
+            | Self::RunFails { .. }
+            | Self::InvalidOption(_)
             | Self::InvalidName(_)
             | Self::InvalidHook(_)
+            | Self::NameTaken { .. }
             | Self::NodeOffline(_)
-            | Self::Unreadable { .. }
-            | Self::Locked { .. }
-            | Self::UnderWay { .. }
-            | Self::RamDoesNotFit { .. }
-            | Self::Stuck { lock: Some(_), .. }
-            | Self::Storage { full: true, .. } => Severity::Problem,
-            Self::HostUnreachable { .. }
-            | Self::AnyCertificate { .. }
+            | Self::Unreadable { .. } => Severity::Problem,
+            Self::AnyCertificate { .. }
             | Self::CertificateEnds { .. }
             | Self::ClockDiffers { .. }
             | Self::EmptyTerm(_)
+            | Self::RunWarns(_)
             | Self::TimestampFormat(_)
-            | Self::Stuck { .. }
             | Self::Unsupported { .. }
             | Self::CannotSnapshot { .. }
+            | Self::RamDoesNotFit { .. }
             | Self::NodeSilent(_)
-            | Self::Storage { .. }
-            | Self::LimitNotChecked { .. } => Severity::Warning,
-            Self::Template(_) | Self::BlocksMigration(_) | Self::Replicated(_) => Severity::Note,
+            | Self::LimitNotChecked { .. }
+            | Self::StorageNotListed { .. } => Severity::Warning,
+            Self::QuorumUnknown
+            | Self::MissingOption { .. }
+            | Self::Template(_)
+            | Self::BlocksMigration(_)
+            | Self::Replicated(_) => Severity::Note,
             Self::MissingPrivilege { severity, .. } => *severity,
             Self::Local(notice) => notice.severity(),
         }
@@ -303,7 +366,8 @@ impl Finding {
             Self::AnyCertificate { .. } => "any-certificate",
             Self::CertificateEnds { .. } => "certificate-ends",
             Self::ClockDiffers { .. } => "clock-differs",
-            Self::NoQuorum => "no-quorum",
+            Self::NoQuorum { .. } => "no-quorum",
+            Self::QuorumUnknown => "quorum-unknown",
             Self::NoPrivileges { .. } => "no-privileges",
             Self::MissingPrivilege { .. } => "missing-privilege",
             Self::NothingSelected => "nothing-selected",
@@ -312,6 +376,12 @@ impl Finding {
             Self::MissingObject(_) => "missing-object",
             Self::UnresolvedExclusion(_) => "unresolved-exclusion",
             Self::RequiredGuestSkipped { .. } => "required-guest-skipped",
+            Self::RunFails { .. } => "run-fails",
+            Self::RunWarns(_) => "run-warns",
+            Self::MissingOption { .. } => "missing-option",
+            Self::InvalidOption(_) => "invalid-option",
+            Self::NameTaken { .. } => "name-taken",
+            Self::StorageNotListed { .. } => "storage-not-listed",
             Self::InvalidName(_) => "invalid-name",
             Self::TimestampFormat(_) => "timestamp-format",
             Self::InvalidHook(_) => "invalid-hook",
@@ -344,6 +414,7 @@ impl Finding {
             | Self::Locked { guest, .. }
             | Self::UnderWay { guest, .. }
             | Self::Stuck { guest, .. }
+            | Self::NameTaken { guest, .. }
             | Self::RequiredGuestSkipped { guest, .. }
             | Self::RamDoesNotFit { guest, .. } => Some(guest),
             Self::HostUnreachable { .. }
@@ -352,19 +423,25 @@ impl Finding {
             | Self::AnyCertificate { .. }
             | Self::CertificateEnds { .. }
             | Self::ClockDiffers { .. }
-            | Self::NoQuorum
+            | Self::NoQuorum { .. }
+            | Self::QuorumUnknown
             | Self::NoPrivileges { .. }
             | Self::MissingPrivilege { .. }
             | Self::NothingSelected
             | Self::EmptyTerm(_)
             | Self::EntryNotRead(_)
+            | Self::NodeSilent(_)
             | Self::MissingObject(_)
             | Self::UnresolvedExclusion(_)
+            | Self::RunFails { .. }
+            | Self::RunWarns(_)
+            | Self::MissingOption { .. }
+            | Self::InvalidOption(_)
             | Self::InvalidName(_)
             | Self::TimestampFormat(_)
             | Self::InvalidHook(_)
-            | Self::NodeSilent(_)
             | Self::Local(_)
+            | Self::StorageNotListed { .. }
             | Self::Storage { .. }
             | Self::LimitNotChecked { .. }
             | Self::BlocksMigration(_)
@@ -373,10 +450,10 @@ impl Finding {
     }
 
     /// Whether this guest cannot be snapshotted now because of it. Options that are wrong stop a
-    /// `snap`, but say nothing of a guest.
+    /// run, but say nothing of a guest.
     pub fn prevents(&self, vmid: Vmid) -> bool {
         match self {
-            Self::NoQuorum | Self::NoPrivileges { .. } => true,
+            Self::NoQuorum { .. } | Self::NoPrivileges { .. } => true,
             Self::MissingPrivilege {
                 path, privilege, ..
             } => {
@@ -389,32 +466,46 @@ impl Finding {
             | Self::Unreadable { .. }
             | Self::Unsupported { .. }
             | Self::CannotSnapshot { .. }
-            | Self::Locked { .. }
-            | Self::UnderWay { .. }
-            | Self::Stuck { lock: Some(_), .. }
+            | Self::NameTaken { .. }
             | Self::RequiredGuestSkipped { .. }
-            | Self::RamDoesNotFit { .. } => self.guest().is_some_and(|guest| guest.vmid == vmid),
+            | Self::Locked { .. }
+            | Self::UnderWay { blocks: true, .. }
+            | Self::Stuck { lock: Some(_), .. } => {
+                self.guest().is_some_and(|guest| guest.vmid == vmid)
+            }
             // A half-made snapshot alone is in nobody's way.
             Self::Stuck { lock: None, .. }
+            | Self::UnderWay { blocks: false, .. }
+            | Self::RamDoesNotFit { .. }
             | Self::HostUnreachable { .. }
             | Self::HostRefuses { .. }
             | Self::OtherCluster(_)
             | Self::AnyCertificate { .. }
             | Self::CertificateEnds { .. }
             | Self::ClockDiffers { .. }
+            | Self::QuorumUnknown
+            | Self::EntryNotRead(_)
+            | Self::NodeSilent(_)
+            | Self::MissingObject(_)
+            | Self::UnresolvedExclusion(_)
+            | Self::RunFails { .. }
+            | Self::RunWarns(_)
+            | Self::MissingOption { .. }
+            | Self::InvalidOption(_)
             | Self::InvalidName(_)
             | Self::TimestampFormat(_)
             | Self::InvalidHook(_)
             | Self::Local(_)
             | Self::NothingSelected
             | Self::EmptyTerm(_)
-            | Self::NodeSilent(_)
-            | Self::EntryNotRead(_)
-            | Self::MissingObject(_)
-            | Self::UnresolvedExclusion(_)
             | Self::LimitNotChecked { .. }
+            | Self::StorageNotListed { .. }
             | Self::BlocksMigration(_)
             | Self::Replicated(_) => false,
         }
     }
+}
+
+fn problem_or(blocks: bool, otherwise: Severity) -> Severity {
+    if blocks { Severity::Problem } else { otherwise }
 }

@@ -8,11 +8,15 @@ mod migration;
 mod privileges;
 mod storages;
 
+use autosnap_core::outcome::ExitStatus;
+use autosnap_core::plan::{Decision, GuestPlan, Refusal};
+use autosnap_core::select::SelectionWarning;
 use pve_client::OtherCluster;
 
 use super::Settings;
-use super::finding::Finding;
+use super::finding::{Finding, Severity};
 use super::reading::{ClusterReading, HostReading, HostState, Reading};
+use crate::job;
 
 /// From how many seconds on a clock that differs is worth a word. `Date` is exact to a second, and
 /// answers may take a few.
@@ -25,46 +29,50 @@ const CERTIFICATE_WARNING_DAYS: i64 = 10;
 /// Judges everything. `accepts_any` says that no certificate is checked, `now` is in seconds since
 /// the epoch.
 pub fn judge(settings: &Settings, reading: &Reading, accepts_any: bool, now: i64) -> Vec<Finding> {
+    let blocks = reading.cluster.is_none();
     let mut findings: Vec<Finding> = reading
         .hosts
         .iter()
-        .flat_map(|host| judge_host(host, now))
+        .flat_map(|host| judge_host(host, blocks, now))
         .collect();
     findings.extend(judge_clusters(&reading.hosts));
+    findings.extend(
+        reading
+            .not_connected
+            .clone()
+            .map(|message| Finding::RunFails {
+                message,
+                hint: None,
+            }),
+    );
     if accepts_any {
         findings.push(any_certificate(&reading.hosts));
     }
-    findings.extend(settings.name_trouble.clone().map(Finding::InvalidName));
-    findings.extend(
-        settings
-            .format_warning
-            .clone()
-            .map(Finding::TimestampFormat),
-    );
-    findings.extend(settings.hook_trouble.clone().map(Finding::InvalidHook));
+    findings.extend(settings.option_findings.iter().cloned());
     if let Some(cluster) = &reading.cluster {
+        findings.extend(judge_quorum(cluster));
         findings.extend(judge_selection(settings, cluster));
         findings.extend(privileges::judge(settings, &reading.login, cluster));
-        findings.extend(guests::judge(cluster));
-        if settings.strict {
-            findings.extend(guests::judge_skips(cluster));
-        }
+        findings.extend(guests::judge(settings, cluster));
         findings.extend(storages::judge(settings, cluster));
+        findings.extend(judge_end(cluster, &findings));
     }
     findings
 }
 
-fn judge_host(host: &HostReading, now: i64) -> Vec<Finding> {
+fn judge_host(host: &HostReading, blocks: bool, now: i64) -> Vec<Finding> {
     let name = host.endpoint.to_string();
     let mut findings = Vec::new();
     match &host.state {
         HostState::Unreachable(reason) => findings.push(Finding::HostUnreachable {
             host: name.clone(),
             reason: reason.clone(),
+            blocks,
         }),
         HostState::Refused(reason) => findings.push(Finding::HostRefuses {
             host: name.clone(),
             reason: reason.clone(),
+            blocks,
         }),
         HostState::Ok { clock_lead, .. } => {
             let far = clock_lead.filter(|lead| lead.abs() >= CLOCK_TOLERANCE);
@@ -107,29 +115,67 @@ fn any_certificate(hosts: &[HostReading]) -> Finding {
     Finding::AnyCertificate { pins }
 }
 
+/// A login that does not see the quorum cannot be told whether runs will fail.
+fn judge_quorum(cluster: &ClusterReading) -> Option<Finding> {
+    let Some(status) = &cluster.status else {
+        return Some(Finding::QuorumUnknown);
+    };
+    let is_refused = |plan: &GuestPlan| match &plan.decision {
+        Decision::Refuse(refusal) => *refusal == Refusal::NoQuorum,
+        Decision::Skip(_) | Decision::Proceed(_) => false,
+    };
+    (status.quorate == Some(false)).then(|| Finding::NoQuorum {
+        blocks: cluster.dry_run.guests().iter().any(is_refused),
+    })
+}
+
+/// What the run would say of the selection, and its other warnings.
 fn judge_selection(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
+    let dry_run = &cluster.dry_run;
     let mut findings = Vec::new();
-    let status = cluster.status.as_ref();
-    if status.is_some_and(|status| status.quorate == Some(false)) {
-        findings.push(Finding::NoQuorum);
-    }
-    if cluster.selected == 0 {
+    if dry_run.fault.is_none() && dry_run.selected == 0 && dry_run.exit != ExitStatus::Success {
         findings.push(Finding::NothingSelected);
     }
-    let terms = cluster.warnings.iter().map(|warning| {
-        let text = warning.to_string();
-        if warning.violates(settings.exclusions) {
-            Finding::UnresolvedExclusion(text)
-        } else if warning.is_missing_object() || warning.may_miss_a_guest() {
-            Finding::MissingObject(text)
-        } else {
+    findings.extend(dry_run.missing.iter().cloned().map(Finding::MissingObject));
+    let evaluated = settings.job.selection.evaluate(&cluster.inventory);
+    let of_terms: Vec<String> = evaluated.warnings.iter().map(ToString::to_string).collect();
+    if dry_run.fault.is_some() {
+        let violates = |warning: &&SelectionWarning| warning.violates(settings.job.exclusions);
+        let violations = evaluated.warnings.iter().filter(violates);
+        findings.extend(violations.map(|one| Finding::UnresolvedExclusion(one.to_string())));
+    }
+    let warnings = dry_run.warnings.iter().cloned();
+    findings.extend(warnings.map(|text| {
+        let mut silent = cluster.inventory.silent_nodes.iter();
+        if of_terms.contains(&text) {
             Finding::EmptyTerm(text)
+        } else if let Some(node) = silent.find(|node| job::silent_node(node) == text) {
+            Finding::NodeSilent(node.clone())
+        } else {
+            Finding::RunWarns(text)
         }
-    });
-    findings.extend(terms);
-    let entries = cluster.inventory.unreadable.iter().cloned();
+    }));
+    let entries = dry_run.entries_not_read.iter().cloned();
     findings.extend(entries.map(Finding::EntryNotRead));
     findings
+}
+
+/// What ends the dry run as a whole; and whatever makes it fail without a finding that says so.
+fn judge_end(cluster: &ClusterReading, findings: &[Finding]) -> Option<Finding> {
+    let dry_run = &cluster.dry_run;
+    let is_exclusion = |finding: &Finding| matches!(finding, Finding::UnresolvedExclusion(_));
+    if let Some(fault) = &dry_run.fault {
+        return (!findings.iter().any(is_exclusion)).then(|| Finding::RunFails {
+            message: fault.message.clone(),
+            hint: fault.hint.clone(),
+        });
+    }
+    let is_problem = |finding: &Finding| finding.severity() == Severity::Problem;
+    let fails = dry_run.exit != ExitStatus::Success && !findings.iter().any(is_problem);
+    fails.then(|| Finding::RunFails {
+        message: format!("a dry run exits with status {}", dry_run.exit.code()),
+        hint: Some("repeat it with --dry-run to see why".to_owned()),
+    })
 }
 
 #[cfg(test)]

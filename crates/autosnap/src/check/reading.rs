@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! What `check` reads, and the reading itself. Nothing is decided here.
 //!
-//! Every host is asked by itself; the first that lets us in tells of the cluster. What a login may
-//! not see is absent, never an error: whether that matters is judged later.
+//! Every host is asked by itself; the dry run and the rest go through a client for all of them, as
+//! a run does. What a login may not see is absent, never an error: whether that matters is judged
+//! later.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use autosnap_core::guest::{Guest, GuestConfig, GuestStatus, Vmid};
-use autosnap_core::plan::{self, Refusal};
-use autosnap_core::select::{Inventory, SelectionWarning};
+use autosnap_core::guest::{Guest, GuestConfig};
+use autosnap_core::plan::{self, Decision, GuestPlan, Note, Refusal};
+use autosnap_core::select::Inventory;
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
-use autosnap_core::storage::StorageUsage;
+use jiff::Zoned;
 use pve_client::{
     Client, ClientOptions, ClusterIdentity, ClusterStatus, Credentials, Endpoint, Error,
     PeerCertificate, ReplicationJob, TaskFilter, TaskSource, TaskStatus, fetch_certificate,
 };
 
 use super::Settings;
-use crate::fault::Fault;
+use super::dry_run::{self, DryRun};
+use super::storages::{self, Unlisted};
 use crate::inventory;
+use crate::privileges::Privileges;
+use crate::settings::Job;
 
 /// How many hosts are asked at once.
 const HOSTS_AT_ONCE: usize = 16;
@@ -31,7 +35,9 @@ pub struct Reading {
     pub login: Login,
     /// The hosts, in the order given.
     pub hosts: Vec<HostReading>,
-    /// The rest; `None` if no host let us in.
+    /// Why a run could not sign on, although a host let us in.
+    pub not_connected: Option<String>,
+    /// The rest; `None` if a run could not sign on.
     pub cluster: Option<ClusterReading>,
 }
 
@@ -76,60 +82,55 @@ pub enum HostState {
 /// What the cluster said.
 #[derive(Debug)]
 pub struct ClusterReading {
+    /// What the run would do.
+    pub dry_run: DryRun,
     /// Quorum and nodes; `None` without `Sys.Audit` on `/`.
     pub status: Option<ClusterStatus>,
     /// Whether the token's privileges are separated; `None` if PVE does not tell.
     pub separated: Option<bool>,
-    /// Privileges by path, each with whether it holds below the path too; `None` if PVE does not
-    /// tell.
+    /// The login's privileges; `None` if PVE does not tell.
     pub privileges: Option<Privileges>,
     /// What there is.
     pub inventory: Inventory,
-    /// How many guests the selection selects.
-    pub selected: usize,
     /// The selected guests, without those that `--only-running` leaves out.
     pub guests: Vec<GuestReading>,
-    /// The terms that match nothing.
-    pub warnings: Vec<SelectionWarning>,
-    /// The IDs of the guests that are selected by ID or exact name.
-    pub named: BTreeSet<Vmid>,
-    /// The selected guests that `--only-running` leaves out.
-    pub not_running: Vec<Guest>,
+    /// Storages with disks of these guests that PVE does not list, by name and node, each with why.
+    pub unlisted: BTreeMap<(String, String), Unlisted>,
     /// The replication jobs.
     pub replication: Vec<ReplicationJob>,
 }
 
-/// Privileges by path, as `GET /access/permissions` lists them.
-pub type Privileges = BTreeMap<String, BTreeMap<String, bool>>;
-
 /// What one guest said.
 #[derive(Debug)]
 pub struct GuestReading {
-    /// The guest, as the cluster listed it.
-    pub guest: Guest,
-    /// The rest, or why it could not be read; `None` if nobody asked, as its node is off or it is
-    /// a template.
-    pub details: Option<Result<Details, String>>,
+    /// The guest and what would be done to it.
+    pub plan: GuestPlan,
+    /// The rest; `None` if it was not asked for, or could not be read a second time.
+    pub details: Option<Details>,
 }
 
-/// What is read of a guest that may be snapshotted.
+impl GuestReading {
+    /// The guest, as the cluster listed it.
+    pub fn guest(&self) -> &Guest {
+        &self.plan.guest
+    }
+}
+
+/// What is read of a guest that may be snapshotted, after the dry run.
 #[derive(Debug, Clone)]
 pub struct Details {
     /// The configuration.
     pub config: GuestConfig,
     /// `vmstatestorage` of the configuration.
     pub state_storage: Option<String>,
-    /// The snapshots.
-    pub snapshots: Vec<Snapshot>,
-    /// Whether PVE says that it can be snapshotted (`…/feature`), where the configuration and the
-    /// storages do not tell.
-    pub feature: Option<bool>,
+    /// The snapshots that were incomplete in the dry run and still are.
+    pub half_made: Vec<Snapshot>,
     /// The kinds of the tasks that run on it now, as far as the login may see.
     pub running_tasks: Vec<String>,
 }
 
 /// Reads everything.
-pub async fn read(settings: &Settings, options: ClientOptions) -> Result<Reading, Fault> {
+pub async fn read(settings: &Settings, options: ClientOptions, now: &Zoned) -> Reading {
     let login = login(&options.credentials);
     let endpoints = options.endpoints.clone();
     let are_several = endpoints.len() > 1;
@@ -140,16 +141,20 @@ pub async fn read(settings: &Settings, options: ClientOptions) -> Result<Reading
         };
         ask_host(options, are_several).await
     });
-    let (hosts, clients): (Vec<HostReading>, Vec<Option<Client>>) = asked.await.into_iter().unzip();
-    let cluster = match clients.into_iter().flatten().next() {
-        Some(client) => Some(ask_cluster(settings, &client, &login).await?),
-        None => None,
-    };
-    Ok(Reading {
+    let mut reading = Reading {
         login,
-        hosts,
-        cluster,
-    })
+        hosts: asked.await,
+        not_connected: None,
+        cluster: None,
+    };
+    let mut states = reading.hosts.iter().map(|host| &host.state);
+    if states.any(|state| matches!(state, HostState::Ok { .. })) {
+        match ask_cluster(settings, options, &reading.login, now).await {
+            Ok(cluster) => reading.cluster = Some(cluster),
+            Err(error) => reading.not_connected = Some(error.to_string()),
+        }
+    }
+    reading
 }
 
 fn login(credentials: &Credentials) -> Login {
@@ -166,7 +171,7 @@ fn login(credentials: &Credentials) -> Login {
     }
 }
 
-async fn ask_host(options: ClientOptions, are_several: bool) -> (HostReading, Option<Client>) {
+async fn ask_host(options: ClientOptions, are_several: bool) -> HostReading {
     let endpoint = options.endpoints[0].clone();
     let limit: Duration = options.connect_timeout;
     let certificate = fetch_certificate(&endpoint, limit).await.ok();
@@ -174,27 +179,25 @@ async fn ask_host(options: ClientOptions, are_several: bool) -> (HostReading, Op
         Ok(client) => client.version().await.map(|version| (client, version)),
         Err(error) => Err(error),
     };
-    let (state, client) = match connected {
+    let mut cluster = None;
+    let state = match connected {
         Ok((client, version)) => {
-            let state = HostState::Ok {
+            if are_several {
+                cluster = client.cluster_identity().await.ok();
+            }
+            HostState::Ok {
                 version: version.version,
                 clock_lead: client.clock_difference(),
-            };
-            (state, Some(client))
+            }
         }
-        Err(error) => (state_of(&error), None),
+        Err(error) => state_of(&error),
     };
-    let cluster = match &client {
-        Some(client) if are_several => client.cluster_identity().await.ok(),
-        Some(_) | None => None,
-    };
-    let reading = HostReading {
+    HostReading {
         endpoint,
         certificate,
         state,
         cluster,
-    };
-    (reading, client)
+    }
 }
 
 fn state_of(error: &Error) -> HostState {
@@ -219,121 +222,112 @@ fn state_of(error: &Error) -> HostState {
 
 async fn ask_cluster(
     settings: &Settings,
-    client: &Client,
+    options: ClientOptions,
     login: &Login,
-) -> Result<ClusterReading, Fault> {
-    let inventory = inventory::read(client).await?;
-    let selected = settings.selection.evaluate(&inventory);
-    let count = selected.guests.len();
-    let readings = inventory::side_by_side(
-        settings.reads_at_once,
-        selected.guests,
-        async |guest: Guest| match selected.unresolved.get(&guest.vmid) {
-            Some(term) if plan::unreachable(&guest, &inventory).is_none() => Ok(GuestReading {
-                details: Some(Err(plan::may_be_excluded(term))),
-                guest,
-            }),
-            Some(_) | None => read_guest(settings, client, guest, &inventory).await,
-        },
-    );
-    let (mut guests, mut not_running) = (Vec::new(), Vec::new());
-    for reading in readings.await {
-        match reading {
-            Ok(reading) => guests.push(reading),
-            Err(guest) => not_running.push(guest),
-        }
-    }
+    now: &Zoned,
+) -> Result<ClusterReading, Error> {
+    let identity = options.credentials.identity();
+    let client = Client::connect(options).await?;
+    let dry_run = dry_run::run(&settings.job, &client, &identity, now.clone()).await;
+    let plans = dry_run.guests().to_vec();
+    let job = settings.job.job;
+    let plans = plans.into_iter().filter(|plan| !is_left_out(plan, job));
+    let reads_at_once = settings.job.limits.total;
+    let guests = inventory::side_by_side(reads_at_once, plans, async |plan: GuestPlan| {
+        let details = if is_worth_reading(&plan) {
+            ask_guest(&client, &plan).await.ok()
+        } else {
+            None
+        };
+        GuestReading { plan, details }
+    });
+    let guests = guests.await;
     let separated = match &login.token {
         Some(token) => client.is_token_separated(&login.user, token).await.ok(),
         None => None,
     };
-    let privileges = client.permissions(None).await.ok().map(|permissions| {
-        let owned = permissions.iter();
-        owned
-            .map(|(path, privileges)| (path.to_owned(), privileges.clone()))
-            .collect()
-    });
+    // The dry run names what is wrong where this cannot be read.
+    let inventory = inventory::read(&client).await.unwrap_or_default();
+    let unlisted = match job {
+        Job::Snap { .. } => storages::read_unlisted(&client, &inventory, &guests).await,
+        Job::Clean => BTreeMap::new(),
+    };
     Ok(ClusterReading {
+        dry_run,
         status: client.cluster_status().await.ok(),
         separated,
-        privileges,
+        privileges: Privileges::read(&client).await,
         inventory,
-        selected: count,
         guests,
-        warnings: selected.warnings,
-        named: selected.named,
-        not_running,
+        unlisted,
         replication: client.replication_jobs().await.unwrap_or_default().entries,
     })
 }
 
-/// Reads a guest; the guest itself if `--only-running` leaves it out. As the listing may be old, such a
-/// guest is asked first.
-async fn read_guest(
-    settings: &Settings,
-    client: &Client,
-    mut guest: Guest,
-    inventory: &Inventory,
-) -> Result<GuestReading, Guest> {
-    if settings.only_running && guest.status != GuestStatus::Running {
-        if guest.template {
-            return Err(guest);
+/// What `--only-running` leaves out; templates never run.
+fn is_left_out(plan: &GuestPlan, job: Job) -> bool {
+    let only_running = matches!(
+        job,
+        Job::Snap {
+            only_running: true,
+            ..
         }
-        if plan::unreachable(&guest, inventory).is_none() {
-            if let Err(error) = inventory::refresh_status(client, &mut guest).await {
-                let details = Some(Err(error.to_string()));
-                return Ok(GuestReading { guest, details });
-            }
-            if guest.status != GuestStatus::Running {
-                return Err(guest);
-            }
-        }
+    );
+    match &plan.decision {
+        Decision::Skip(plan::Skip::NotRunning) => true,
+        Decision::Skip(plan::Skip::Template) => only_running,
+        Decision::Skip(plan::Skip::Unsupported { .. } | plan::Skip::NoSnapshots { .. })
+        | Decision::Refuse(_)
+        | Decision::Proceed(_) => false,
     }
-    let details = read_details(client, &guest, inventory).await;
-    Ok(GuestReading { guest, details })
 }
 
-/// What the guest says of itself; `None` if nobody is to ask.
-async fn read_details(
-    client: &Client,
-    guest: &Guest,
-    inventory: &Inventory,
-) -> Option<Result<Details, String>> {
-    if guest.template {
-        return None;
+/// Other guests that are skipped, and those that could not be read, are judged by the plan alone.
+/// A storage without snapshots may be one that is not there any more.
+fn is_worth_reading(plan: &GuestPlan) -> bool {
+    match &plan.decision {
+        Decision::Skip(skip) => matches!(skip, plan::Skip::NoSnapshots { .. }),
+        Decision::Refuse(refusal) => {
+            !matches!(refusal, Refusal::NodeOffline | Refusal::Unreadable(_))
+        }
+        Decision::Proceed(_) => true,
     }
-    match plan::unreachable(guest, inventory) {
-        None => {}
-        Some(Refusal::Unreadable(reason)) => return Some(Err(reason)),
-        Some(_) => return None,
-    }
-    let details = ask_guest(client, guest, &inventory.storages).await;
-    Some(details.map_err(|error| error.to_string()))
 }
 
-async fn ask_guest(
-    client: &Client,
-    guest: &Guest,
-    storages: &[StorageUsage],
-) -> Result<Details, Error> {
+async fn ask_guest(client: &Client, plan: &GuestPlan) -> Result<Details, Error> {
+    let guest = &plan.guest;
     let (kind, vmid) = (inventory::wire_kind(guest.kind), guest.vmid.get());
     let config = client.guest_config(&guest.node, kind, vmid).await?;
-    let snapshots = inventory::guest_snapshots(client, guest).await?;
-    let understood = GuestConfig::read(guest.kind, config.iter());
-    let feature = inventory::can_snapshot(client, guest, &understood, storages).await?;
-    let is_suspect = |snapshot: &Snapshot| snapshot.state != SnapshotState::Complete;
-    let asked = config.lock().is_some() || snapshots.iter().any(is_suspect);
-    let running_tasks = if asked {
+    let suspects: Vec<&str> = half_made_names(plan).collect();
+    // The tasks first: what one that has ended meanwhile did is seen in the snapshots.
+    let running_tasks = if config.lock().is_some() || !suspects.is_empty() {
         running_tasks(client, guest).await?
     } else {
         Vec::new()
     };
+    let mut half_made = Vec::new();
+    if !suspects.is_empty() {
+        half_made = inventory::guest_snapshots(client, guest).await?;
+        half_made.retain(|snapshot| {
+            snapshot.state != SnapshotState::Complete && suspects.contains(&snapshot.name.as_str())
+        });
+    }
     Ok(Details {
         state_storage: config.get("vmstatestorage").map(ToOwned::to_owned),
-        config: understood,
-        snapshots,
-        feature,
+        config: GuestConfig::read(guest.kind, config.iter()),
+        half_made,
         running_tasks,
+    })
+}
+
+/// The snapshots that were incomplete in the dry run.
+fn half_made_names(plan: &GuestPlan) -> impl Iterator<Item = &str> {
+    plan.notes.iter().filter_map(|note| match note {
+        Note::HalfMade { name, .. } => Some(name.as_str()),
+        Note::AgentDisabled
+        | Note::LimitNotChecked(_)
+        | Note::AmbiguousNames { .. }
+        | Note::ImpossibleTime { .. } => None,
     })
 }
 

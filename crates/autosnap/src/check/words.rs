@@ -5,9 +5,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use autosnap_core::guest::{GuestKind, Vmid, repair_command};
+use autosnap_core::name::REPEATED_NAME_CAUSES;
 use autosnap_core::text::shell_word;
 
 use super::finding::{Finding, GuestRef, MigrationBlock};
+use super::storages::Unlisted;
 
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,7 +31,10 @@ impl fmt::Display for Finding {
                 let seconds = seconds.unsigned_abs();
                 write!(out, "the clock of {host} is {seconds} s {way} this machine's")
             }
-            Self::NoQuorum => out.write_str(
+            Self::QuorumUnknown => out.write_str(
+                "whether the cluster has quorum is not shown to this login (Sys.Audit on /); without quorum every snapshot fails",
+            ),
+            Self::NoQuorum { .. } => out.write_str(
                 "the cluster has no quorum: PVE takes and removes no snapshot until enough nodes see each other",
             ),
             Self::NoPrivileges { .. } => out.write_str(
@@ -43,9 +48,18 @@ impl fmt::Display for Finding {
             | Self::EntryNotRead(text)
             | Self::MissingObject(text)
             | Self::UnresolvedExclusion(text)
-            | Self::InvalidName(text)
             | Self::TimestampFormat(text)
+            | Self::RunFails { message: text, .. }
+            | Self::RunWarns(text)
+            | Self::InvalidOption(text)
+            | Self::InvalidName(text)
             | Self::InvalidHook(text) => out.write_str(text),
+            Self::MissingOption { command, options } => {
+                write!(out, "{command} also needs {options}; what depends on it was not checked")
+            }
+            Self::NameTaken { guest, name } => {
+                write!(out, "{guest}: snapshot name '{name}' already used")
+            }
             Self::RequiredGuestSkipped { guest, why } => {
                 write!(out, "{guest}: would be skipped, which --strict counts as a failure: {why}")
             }
@@ -66,11 +80,15 @@ impl fmt::Display for Finding {
                 "{guest}: skipped, as PVE cannot snapshot it; its storage or format does not allow it: {}",
                 volumes.join(", ")
             ),
-            Self::Locked { guest, lock } => write!(out, "{guest}: locked ({lock})"),
-            Self::UnderWay { guest, task } => {
+            Self::Locked { guest, lock, .. } => write!(out, "{guest}: locked ({lock})"),
+            Self::UnderWay { guest, task, .. } => {
                 write!(out, "{guest}: a task works on it now ({task})")
             }
-            Self::Stuck { guest, snapshot, lock } => stuck(out, guest, snapshot.as_ref(), lock.as_deref()),
+            Self::Stuck { guest, snapshot, lock, .. } => stuck(out, guest, snapshot.as_ref(), lock.as_deref()),
+            Self::StorageNotListed { node, storage, why, guests } => {
+                let (why, guests) = (why_unlisted(*why), list(guests));
+                write!(out, "storage {storage} {why} on node {node}: how full it is cannot be checked; guests: {guests}")
+            }
             Self::Storage { node, storage, percent, limit, full, guests } => {
                 let what = if *full { "above" } else { "near" };
                 let guests = list(guests);
@@ -83,14 +101,7 @@ impl fmt::Display for Finding {
             Self::LimitNotChecked { storage, guests } => {
                 write!(out, "{storage}; guests: {}", list(guests))
             }
-            Self::BlocksMigration(guests) => {
-                let guests: Vec<String> = guests.iter().map(ToString::to_string).collect();
-                write!(
-                    out,
-                    "Proxmox VE does not migrate these guests with snapshots on local storages: {}",
-                    guests.join(", ")
-                )
-            }
+            Self::BlocksMigration(guests) => blocks_migration(out, guests),
             Self::Replicated(guests) => write!(
                 out,
                 "replicated guests: PVE refuses to remove a snapshot that replication still needs: {}",
@@ -108,22 +119,44 @@ fn stuck(
 ) -> fmt::Result {
     write!(out, "{guest}: ")?;
     if let Some((name, state)) = snapshot {
-        write!(
-            out,
-            "snapshot {name} was left half made (snapstate {state})"
-        )?;
+        write!(out, "snapshot {name} is not complete (snapstate {state})")?;
     }
     match (lock, snapshot.is_some()) {
         (Some(lock), true) => write!(out, " and the guest locked ({lock})")?,
-        (Some(lock), false) => write!(out, "the lock of a snapshot was left behind ({lock})")?,
+        (Some(lock), false) => write!(out, "locked by a snapshot ({lock})")?,
         (None, _) => {}
     }
     out.write_str(", and no task that this login can see works on it")
 }
 
+fn blocks_migration(out: &mut fmt::Formatter<'_>, guests: &[MigrationBlock]) -> fmt::Result {
+    let guests: Vec<String> = guests.iter().map(ToString::to_string).collect();
+    write!(
+        out,
+        "Proxmox VE does not migrate these guests with snapshots on local storages: {}",
+        guests.join(", ")
+    )
+}
+
+/// The middle of a sentence about a storage.
+fn why_unlisted(why: Unlisted) -> &'static str {
+    match why {
+        Unlisted::NotPermitted => "is not shown to this login",
+        Unlisted::Disabled => "is disabled, so that snapshots of its disks may fail",
+        Unlisted::OtherNodes => {
+            "is restricted to other nodes, so that snapshots of its disks may fail"
+        }
+        Unlisted::Removed => "is not configured any more, so that snapshots of its disks fail",
+        Unlisted::Unknown => "is not listed by Proxmox VE",
+    }
+}
+
 impl Finding {
     /// What to do about it, in a sentence.
     pub fn hint(&self) -> Option<Cow<'static, str>> {
+        if let Self::RunFails { hint, .. } = self {
+            return hint.clone().map(Cow::from);
+        }
         let advice = self.advice()?;
         if let Self::NoPrivileges { grant } | Self::MissingPrivilege { grant, .. } = self
             && let Some(otherwise) = &grant.otherwise
@@ -136,9 +169,25 @@ impl Finding {
     /// The part of it that depends on nothing but the kind.
     fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::HostUnreachable { .. } => {
+            Self::HostUnreachable { blocks: true, .. } => {
+                Some("check --host and the network; Proxmox VE serves its API on port 8006")
+            }
+            Self::HostUnreachable { blocks: false, .. } => {
                 Some("another host took over; if this one is gone for good, take it out of --host")
             }
+            Self::QuorumUnknown => Some("as root on a node"),
+            Self::MissingOption { .. } => Some(
+                "take the whole line of the job and replace the word snap by check, or the word clean by check --for=clean",
+            ),
+            Self::NameTaken { .. } => Some(REPEATED_NAME_CAUSES),
+            Self::StorageNotListed {
+                why: Unlisted::Disabled,
+                ..
+            } => Some("enable it under Datacenter > Storage, or move the disks"),
+            Self::StorageNotListed {
+                why: Unlisted::Removed | Unlisted::OtherNodes,
+                ..
+            } => Some("see Datacenter > Storage and the hardware of these guests"),
             Self::AnyCertificate { .. } => {
                 Some("compare the fingerprints with Node > System > Certificates and pin them")
             }
@@ -151,12 +200,20 @@ impl Finding {
             Self::CannotSnapshot { .. } => Some(
                 "move these disks to a storage with snapshots (ZFS, LVM-thin, Ceph, Btrfs, or qcow2 files), or exclude the guest with --vmid=…,-ID",
             ),
+            Self::Locked { blocks: false, .. } => {
+                Some("the run waits for it, as --wait-locked asks for")
+            }
             Self::Locked { .. } | Self::UnderWay { .. } => {
                 Some("wait until its task has ended, or let the run wait with --wait-locked")
             }
-            Self::Stuck { .. } => Some(
-                "as root on the guest's node, once it is certain that nothing works on it; --force drops the snapshot from the configuration even if its disk part stays behind",
-            ),
+            Self::Stuck {
+                sees_all_tasks: true,
+                ..
+            } => Some(LEFT_BEHIND),
+            Self::Stuck {
+                sees_all_tasks: false,
+                ..
+            } => Some(LEFT_BEHIND_OR_NOT_SEEN),
             Self::Storage { .. } => {
                 Some("free space, keep fewer snapshots, or raise --max-perc-storage")
             }
@@ -174,20 +231,27 @@ impl Finding {
                 "as root on the node: systemctl status pvestatd; often a storage that does not answer (NFS, CIFS, PBS) holds it up: pvesm status",
             ),
             Self::UnresolvedExclusion(_) => Some(
-                "snap does nothing while the pool or node of an exclusion is not visible; correct or remove it, or accept it with --allow-unmatched-exclusions",
+                "the run would do nothing; correct or remove the exclusion, or accept it with --allow-unmatched-exclusions",
             ),
             Self::EmptyTerm(_)
-            | Self::MissingObject(_)
             | Self::RequiredGuestSkipped { .. }
+            | Self::MissingObject(_)
+            | Self::RunFails { .. }
+            | Self::RunWarns(_)
+            | Self::InvalidOption(_)
             | Self::HostRefuses { .. }
             | Self::CertificateEnds { .. }
-            | Self::NoQuorum
+            | Self::NoQuorum { .. }
             | Self::NothingSelected
             | Self::EntryNotRead(_)
             | Self::InvalidName(_)
             | Self::TimestampFormat(_)
             | Self::InvalidHook(_)
             | Self::Local(_)
+            | Self::StorageNotListed {
+                why: Unlisted::NotPermitted | Unlisted::Unknown,
+                ..
+            }
             | Self::NodeOffline(_)
             | Self::Unreadable { .. }
             | Self::Template(_)
@@ -205,10 +269,12 @@ impl Finding {
             Self::AnyCertificate { pins } if !pins.is_empty() => {
                 vec![format!("--fingerprint={}", pins.join(","))]
             }
+            Self::QuorumUnknown => vec!["pvecm status".to_owned()],
             Self::Stuck {
                 guest,
                 snapshot,
                 lock,
+                ..
             } => {
                 let name = snapshot.as_ref().map(|(name, _)| name.as_str());
                 match (lock, name) {
@@ -223,13 +289,19 @@ impl Finding {
             | Self::OtherCluster(_)
             | Self::CertificateEnds { .. }
             | Self::ClockDiffers { .. }
-            | Self::NoQuorum
+            | Self::NoQuorum { .. }
             | Self::NothingSelected
             | Self::EmptyTerm(_)
-            | Self::EntryNotRead(_)
-            | Self::MissingObject(_)
-            | Self::UnresolvedExclusion(_)
             | Self::RequiredGuestSkipped { .. }
+            | Self::UnresolvedExclusion(_)
+            | Self::MissingObject(_)
+            | Self::EntryNotRead(_)
+            | Self::RunFails { .. }
+            | Self::RunWarns(_)
+            | Self::MissingOption { .. }
+            | Self::InvalidOption(_)
+            | Self::NameTaken { .. }
+            | Self::StorageNotListed { .. }
             | Self::InvalidName(_)
             | Self::TimestampFormat(_)
             | Self::InvalidHook(_)
@@ -250,6 +322,14 @@ impl Finding {
         }
     }
 }
+
+/// What to do about a snapshot or a lock that a dead task has left behind.
+const LEFT_BEHIND: &str = "as root on the guest's node, once it is certain that nothing works on it; \
+     --force drops the snapshot from the configuration even if its disk part stays behind; delsnapshot may print a line that fails and still works";
+
+/// The same for a login that sees only its own tasks.
+const LEFT_BEHIND_OR_NOT_SEEN: &str = "this login sees its own tasks only (Sys.Audit on the node shows all): look at the guest's tasks in Proxmox VE first. \
+     If none runs, as root on the guest's node; --force drops the snapshot from the configuration even if its disk part stays behind; delsnapshot may print a line that fails and still works";
 
 /// Removes what is half made and not locked.
 fn removal_command(guest: &GuestRef, snapshot: &str) -> String {

@@ -33,9 +33,11 @@ pub(super) enum Way {
 pub(super) fn check(
     args: &CheckArgs,
     invocation: &Invocation,
+    now: &Zoned,
     console: &Console,
 ) -> Result<ExitStatus, Fault> {
-    let settings = check::Settings::read(args)?;
+    let mut settings = check::Settings::read(args)?;
+    settings.refuse_unused(args, &invocation.in_files);
     let connection = read_connection(&args.root, invocation)?;
     let notices = [
         invocation.notices.clone(),
@@ -43,12 +45,12 @@ pub(super) fn check(
         unused_options(invocation),
     ];
     block_on(async {
-        let mut report = check::run(&settings, connection.options).await?;
+        let mut report = check::run(&settings, connection.options, now).await?;
         report.add(notices.concat());
         if report.reading.cluster.is_some() {
             store(connection.to_store.as_ref(), console);
         }
-        report::print_check(console, &report, args.output)?;
+        report::print_check(console, &report, args.job.output)?;
         Ok(report.exit_status())
     })
 }

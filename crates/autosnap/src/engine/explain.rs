@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use autosnap_core::event::{Cause, Effect, Failure};
-use autosnap_core::guest::{Vmid, repair_command};
+use autosnap_core::guest::{REPAIR_NOTE, Vmid, repair_command};
 use autosnap_core::name::REPEATED_NAME_CAUSES;
 use autosnap_core::plan::DropReason;
 use pve_client::{Certainty, Error, GuestKind, MissingPrivilege, Upid};
@@ -191,24 +191,26 @@ pub fn hint_for(error: &Error, identity: Option<&str>) -> Option<String> {
     }
 }
 
-/// The line that grants a privilege, to the one who usually lacks it: an entry for somebody else
-/// could take away what they inherit (see [`setup::grant`]).
+/// The line that grants a privilege. Proxmox VE does not tell a token whether it has privileges of its
+/// own, and ignores entries for one that has not, so that a token gets both lines: an entry for the
+/// wrong one helps nobody and could take away what the user inherits (see [`setup::grant`]).
 fn grant(missing: &MissingPrivilege, identity: Option<&str>) -> String {
     let path = &missing.path;
     // Of alternatives the first one is the narrowest.
     let privilege = missing.privilege.split('|').next().unwrap_or_default();
     let identity = identity.unwrap_or("USER@REALM");
     let line = setup::grant(path, identity);
-    let otherwise = match identity.split_once('!') {
+    let lines = match identity.split_once('!') {
         Some((user, _)) => {
+            let of_user = setup::grant(path, user);
             format!(
-                " (--users '{user}' only if the user lacks it: a token made with --privsep 0 has what its user has)"
+                "{line}; if the user lacks it too, also {of_user}, which alone is right for a token made with --privsep 0"
             )
         }
-        None => String::new(),
+        None => line,
     };
     format!(
-        "the privilege {privilege} on {path} is missing; as root on a node: {line}{otherwise}; \
+        "the privilege {privilege} on {path} is missing; as root on a node: {lines}; \
          on {path} the entry takes the place of the roles inherited from above; \
          the role is made by: {}",
         setup::role_line()
@@ -299,7 +301,7 @@ pub(super) fn lost(
 /// What to do about a snapshot that is half made or half removed.
 pub(super) fn repair(place: &Place, snapshot: &str) -> String {
     format!(
-        "PVE has left the guest locked; when no task runs on it, as root on {}: {}",
+        "PVE has left the guest locked; when no task runs on it, as root on {}: {}; {REPAIR_NOTE}",
         place.node,
         repair_command(inventory::kind(place.kind), place.vmid, Some(snapshot))
     )

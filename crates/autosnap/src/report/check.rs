@@ -94,7 +94,8 @@ fn login_line(login: &Login, cluster: Option<&ClusterReading>) -> String {
 
 fn cluster_line(cluster: &ClusterReading) -> String {
     let Some(status) = &cluster.status else {
-        return "Cluster: quorum is not shown to this login (Sys.Audit on /)".to_owned();
+        return "Cluster: quorum is not known, it is not shown to this login (Sys.Audit on /)"
+            .to_owned();
     };
     let nodes = status.nodes.iter().map(|node| {
         let state = if node.online { "online" } else { "offline" };
@@ -109,15 +110,19 @@ fn cluster_line(cluster: &ClusterReading) -> String {
 }
 
 fn guest_lines(report: &Report, cluster: &ClusterReading) -> Vec<String> {
+    let possible = match report.command {
+        "clean" => "can be cleaned",
+        _ => "can be snapshotted",
+    };
     let mut ready = 0;
     let mut lines = Vec::new();
     for reading in &cluster.guests {
-        let guest = &reading.guest;
+        let guest = reading.guest();
         let name = guest.name.as_deref().unwrap_or("-");
         let state = match obstacle(report, guest.vmid) {
             None => {
                 ready += 1;
-                "can be snapshotted".to_owned()
+                possible.to_owned()
             }
             Some(finding) => format!("not now: {}", finding.kind()),
         };
@@ -127,9 +132,9 @@ fn guest_lines(report: &Report, cluster: &ClusterReading) -> Vec<String> {
     lines.insert(
         0,
         format!(
-            "Guests: {} visible, {} selected, {ready} can be snapshotted now",
+            "Guests: {} visible, {} selected, {ready} {possible} now",
             cluster.inventory.guests.len(),
-            cluster.selected
+            cluster.dry_run.selected
         ),
     );
     lines
@@ -144,6 +149,8 @@ fn obstacle(report: &Report, vmid: Vmid) -> Option<&Finding> {
 #[derive(Serialize)]
 struct WireReport {
     version: u32,
+    command: &'static str,
+    exit_status: u8,
     ok: bool,
     login: String,
     token_separated: Option<bool>,
@@ -193,6 +200,8 @@ fn json(
     let token = reading.login.token.as_ref();
     let wire = WireReport {
         version: 1,
+        command: report.command,
+        exit_status: report.exit_status().code(),
         ok: cluster.is_some() && report.count(Severity::Problem) == 0,
         login: token.map_or(reading.login.user.clone(), |token| {
             format!("{}!{token}", reading.login.user)
@@ -230,7 +239,7 @@ fn wire_host(host: &HostReading) -> WireHost {
 
 fn wire_guests(report: &Report, cluster: &ClusterReading) -> Vec<WireGuest> {
     let guests = cluster.guests.iter().map(|reading| {
-        let guest = &reading.guest;
+        let guest = reading.guest();
         let obstacle = obstacle(report, guest.vmid).map(Finding::kind);
         WireGuest {
             vmid: guest.vmid.get(),

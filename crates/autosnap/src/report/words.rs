@@ -3,7 +3,7 @@
 //! kept where it has any, because people grep for them.
 
 use autosnap_core::event::{Cause, Effect, Failure, GuestEnd, Interruption, PostponeReason};
-use autosnap_core::guest::{Guest, GuestKind, repair_command};
+use autosnap_core::guest::{Guest, GuestKind, REPAIR_NOTE, repair_command};
 use autosnap_core::name::REPEATED_NAME_CAUSES;
 use autosnap_core::plan::{DropReason, Note, Refusal, Skip};
 
@@ -94,10 +94,19 @@ pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
                 locked(guest.kind, lock)
             ),
             Some(format!(
-                "look at the guest's tasks in PVE first; if none runs on it, as root on {}: {}",
+                "look at the guest's tasks in PVE first; if none runs on it, as root on {}: {}{}",
                 guest.node,
-                repair_command(guest.kind, guest.vmid, snapshot.as_deref())
+                repair_command(guest.kind, guest.vmid, snapshot.as_deref()),
+                snapshot.as_ref().map_or(String::new(), |_| format!("; {REPAIR_NOTE}"))
             )),
+        ),
+        Refusal::NotPermitted { path } => (
+            format!("Proxmox VE would refuse it: VM.Snapshot is missing on {path}"),
+            Some("cv4pve-autosnap check prints the command that grants it".to_owned()),
+        ),
+        Refusal::NoQuorum => (
+            "Proxmox VE would refuse it: the cluster has no quorum".to_owned(),
+            Some("look at the nodes with pvecm status, as root on a node".to_owned()),
         ),
         Refusal::NameTaken(name) => (
             format!("snapshot name '{name}' already used"),
@@ -182,7 +191,7 @@ pub(super) fn ram_missing(snapshot: &str) -> String {
 }
 
 /// What should be known of a guest.
-pub(super) fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
+pub(crate) fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
     match note {
         Note::AgentDisabled => {
             format!(

@@ -120,7 +120,7 @@ fn a_name_too_long_and_ram_that_does_not_fit_are_found() {
 fn missing_privileges_come_with_the_line_that_grants_them() {
     let simulator = cluster();
     let (status, stdout, _) =
-        run(program_as("reader", &simulator).args(["--vmid=100,101", "check"]));
+        run(program_as("reader", &simulator).args(["--vmid=100,102", "check"]));
     assert_eq!(status, 1, "{stdout}");
     assert!(
         stdout.contains("VM.Snapshot is missing on /vms"),
@@ -136,7 +136,7 @@ fn missing_privileges_come_with_the_line_that_grants_them() {
         ),
         "{stdout}"
     );
-    let json = ["--vmid=100,101", "check", "--output=Json"];
+    let json = ["--vmid=100,102", "check", "--output=Json"];
     let (_, stdout, _) = run(program_as("reader", &simulator).args(json));
     let report: Value = serde_json::from_str(&stdout).unwrap();
     let findings = report["findings"].as_array().unwrap();

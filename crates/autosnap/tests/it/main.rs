@@ -9,6 +9,7 @@
 mod answers;
 mod bad_input;
 mod certificates;
+mod check_agrees;
 #[cfg(target_os = "linux")]
 mod clock;
 mod command_line;

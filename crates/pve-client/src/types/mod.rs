@@ -21,5 +21,5 @@ pub use node_guest::NodeGuest;
 pub use replication::ReplicationJob;
 pub use resource::{GuestResource, NodeResource, Resource, StorageResource};
 pub use snapshot::{NewSnapshot, SnapshotEntry, SnapshotListing};
-pub use storage::NodeStorage;
+pub use storage::{NodeStorage, StorageDefinition};
 pub use task::{TaskEntry, TaskExit, TaskFilter, TaskSource, TaskStatus};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `GET /nodes/{node}/storage`: storages with their usage, as one node sees them
-//! (`PVE/API2/Storage/Status.pm`).
+//! Storages: with their usage, as one node sees them (`GET /nodes/{node}/storage`,
+//! `PVE/API2/Storage/Status.pm`), and as they are configured (`GET /storage`,
+//! `PVE/API2/Storage/Config.pm`).
 
 use serde::{Deserialize, Deserializer};
 
@@ -27,6 +28,47 @@ pub struct NodeStorage {
     pub total: Option<u64>,
     /// Bytes that can still be written.
     pub available: Option<u64>,
+}
+
+/// A storage as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageDefinition {
+    /// The storage's ID.
+    pub storage: String,
+    /// Whether it is switched off.
+    pub disabled: bool,
+    /// The nodes it is restricted to; empty for all.
+    pub nodes: Vec<String>,
+}
+
+impl StorageDefinition {
+    /// Whether it is meant for this node.
+    pub fn is_for(&self, node: &str) -> bool {
+        self.nodes.is_empty() || self.nodes.iter().any(|name| name == node)
+    }
+}
+
+impl<'de> Deserialize<'de> for StorageDefinition {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Wire {
+            #[serde(default, deserialize_with = "loose::text")]
+            storage: Option<String>,
+            #[serde(default, deserialize_with = "loose::boolean")]
+            disable: bool,
+            #[serde(default, deserialize_with = "loose::text")]
+            nodes: Option<String>,
+        }
+        let wire = Wire::deserialize(input)?;
+        let storage = wire
+            .storage
+            .ok_or_else(|| serde::de::Error::missing_field("storage"))?;
+        Ok(Self {
+            storage,
+            disabled: wire.disable,
+            nodes: content_list(wire.nodes.as_deref()),
+        })
+    }
 }
 
 #[derive(Deserialize)]

@@ -2,129 +2,183 @@
 //! Guest by guest: could PVE snapshot it now, and if not, what is in the way?
 
 use autosnap_core::guest::{Guest, Vmid};
-use autosnap_core::plan;
-use autosnap_core::snapshot::{Snapshot, SnapshotState};
-use autosnap_core::snapshot_support::SnapshotBlockers;
+use autosnap_core::plan::{self, Decision, Note, Refusal, Skip};
 
+use crate::check::Settings;
 use crate::check::finding::{Finding, GuestRef};
-use crate::check::reading::{ClusterReading, Details};
+use crate::check::reading::{ClusterReading, Details, GuestReading};
+use crate::report;
+use crate::settings::Job;
 
 /// Judges all selected guests.
-pub(super) fn judge(cluster: &ClusterReading) -> Vec<Finding> {
+pub(super) fn judge(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
     let mut findings = Vec::new();
     for reading in &cluster.guests {
-        let guest = GuestRef::from(&reading.guest);
-        match &reading.details {
-            None if reading.guest.template => findings.push(Finding::Template(guest)),
-            None => findings.push(Finding::NodeOffline(guest)),
-            Some(Err(reason)) => findings.push(Finding::Unreadable {
-                guest,
-                reason: reason.clone(),
-            }),
-            Some(Ok(details)) => {
-                findings.extend(judge_volumes(&reading.guest, details, cluster));
-                findings.extend(judge_locks(&guest, details));
-            }
-        }
+        findings.extend(judge_decision(reading, cluster));
+        findings.extend(judge_half_made(reading, cluster));
+        findings.extend(judge_names_and_times(reading));
     }
-    findings.extend(super::migration::judge(cluster));
+    if let Job::Snap { .. } = settings.job.job {
+        findings.extend(super::migration::judge(cluster));
+    }
     findings.extend(judge_replication(cluster));
+    findings.extend(judge_skips(cluster));
     findings
 }
 
-/// The guests that are selected by ID or exact name and would be skipped.
-pub(super) fn judge_skips(cluster: &ClusterReading) -> Vec<Finding> {
-    let stopped = cluster
-        .not_running
-        .iter()
-        .map(|guest| (guest, "it is not running, and --only-running is given"));
-    let others = cluster.guests.iter().filter_map(|reading| {
-        let guest = &reading.guest;
-        let why = match &reading.details {
-            None if guest.template => "it is a template",
-            Some(Ok(details)) if judge_volumes(guest, details, cluster).is_some() => {
-                "PVE cannot snapshot it"
-            }
-            None | Some(_) => return None,
-        };
-        Some((guest, why))
+/// Snapshots that the run keeps because their names or times are doubtful.
+fn judge_names_and_times(reading: &GuestReading) -> Vec<Finding> {
+    let doubtful = reading.plan.notes.iter().filter(|note| match note {
+        Note::AmbiguousNames { .. } | Note::ImpossibleTime { .. } => true,
+        Note::AgentDisabled | Note::HalfMade { .. } | Note::LimitNotChecked(_) => false,
     });
-    stopped
-        .chain(others)
-        .filter(|(guest, _)| cluster.named.contains(&guest.vmid))
-        .map(|(guest, why)| Finding::RequiredGuestSkipped {
-            guest: guest.into(),
-            why,
+    let guest = GuestRef::from(reading.guest());
+    doubtful
+        .map(|note| {
+            let text = report::note(guest.vmid, note);
+            Finding::RunWarns(format!("{guest}: {text}"))
         })
         .collect()
 }
 
-/// As the plan of a run decides: bind mounts and devices first, then storages and formats.
-pub(super) fn judge_volumes(
-    guest: &Guest,
-    details: &Details,
-    cluster: &ClusterReading,
-) -> Option<Finding> {
-    let paths: Vec<String> = details
-        .config
-        .unsupported_volumes()
-        .map(|volume| volume.key.clone())
-        .collect();
-    if !paths.is_empty() {
-        return Some(Finding::Unsupported {
-            guest: guest.into(),
-            volumes: paths,
-        });
-    }
-    let storages = &cluster.inventory.storages;
-    let volumes = SnapshotBlockers::new(&details.config, storages).names(details.feature);
-    (!volumes.is_empty()).then(|| Finding::CannotSnapshot {
-        guest: guest.into(),
-        volumes,
-    })
+/// The guests that `--strict` does not allow to be skipped.
+fn judge_skips(cluster: &ClusterReading) -> Vec<Finding> {
+    let required = cluster.dry_run.guests().iter();
+    let required = required.filter(|plan| cluster.dry_run.required.contains(&plan.guest.vmid));
+    let skipped = required.filter_map(|plan| {
+        let why = match &plan.decision {
+            Decision::Skip(Skip::Template) => "it is a template",
+            Decision::Skip(Skip::NotRunning) => "it is not running, and --only-running is given",
+            Decision::Skip(Skip::Unsupported { .. } | Skip::NoSnapshots { .. }) => {
+                "PVE cannot snapshot it"
+            }
+            Decision::Refuse(_) | Decision::Proceed(_) => return None,
+        };
+        let guest = GuestRef::from(&plan.guest);
+        Some(Finding::RequiredGuestSkipped { guest, why })
+    });
+    skipped.collect()
 }
 
-fn judge_locks(guest: &GuestRef, details: &Details) -> Vec<Finding> {
-    let lock = details.config.lock.as_deref();
-    let half_made: Vec<&Snapshot> = details
-        .snapshots
-        .iter()
-        .filter(|snapshot| snapshot.state != SnapshotState::Complete)
-        .collect();
-    let of_snapshot = lock.filter(|lock| plan::may_be_left_over(lock));
-    match (lock, details.running_tasks.first()) {
-        (None, _) if half_made.is_empty() => Vec::new(),
-        (Some(lock), _) if of_snapshot.is_none() => vec![Finding::Locked {
-            guest: guest.clone(),
+/// What the dry run has decided. Storages, privileges and quorum are judged for all guests at once.
+fn judge_decision(reading: &GuestReading, cluster: &ClusterReading) -> Option<Finding> {
+    let guest = GuestRef::from(reading.guest());
+    match &reading.plan.decision {
+        Decision::Skip(Skip::Template) => Some(Finding::Template(guest)),
+        Decision::Skip(Skip::Unsupported { volumes }) => Some(Finding::Unsupported {
+            guest,
+            volumes: volumes.clone(),
+        }),
+        Decision::Skip(Skip::NoSnapshots { volumes }) => Some(Finding::CannotSnapshot {
+            guest,
+            volumes: volumes.clone(),
+        }),
+        Decision::Refuse(Refusal::NodeOffline) => Some(Finding::NodeOffline(guest)),
+        Decision::Refuse(Refusal::Unreadable(reason)) => Some(Finding::Unreadable {
+            guest,
+            reason: reason.clone(),
+        }),
+        Decision::Refuse(Refusal::NameTaken(name)) => Some(Finding::NameTaken {
+            guest,
+            name: name.clone(),
+        }),
+        Decision::Refuse(Refusal::Locked(lock)) => Some(judge_lock(reading, lock, true)),
+        Decision::Refuse(Refusal::Stuck { lock, .. }) => {
+            Some(stuck(reading, cluster, Some(lock), true))
+        }
+        Decision::Skip(Skip::NotRunning)
+        | Decision::Refuse(
+            Refusal::StorageFull(_) | Refusal::NotPermitted { .. } | Refusal::NoQuorum,
+        ) => None,
+        Decision::Proceed(steps) => {
+            let lock = steps.waits_for.as_ref();
+            lock.map(|lock| judge_lock(reading, lock, false))
+        }
+    }
+}
+
+/// A lock that the run fails for, or waits for.
+fn judge_lock(reading: &GuestReading, lock: &str, blocks: bool) -> Finding {
+    let guest = GuestRef::from(reading.guest());
+    let task = running_task(reading).filter(|_| plan::may_be_left_over(lock));
+    match task {
+        Some(task) => Finding::UnderWay {
+            guest,
+            task: task.to_owned(),
+            blocks,
+        },
+        None => Finding::Locked {
+            guest,
             lock: lock.to_owned(),
-        }],
-        (_, Some(task)) => vec![Finding::UnderWay {
-            guest: guest.clone(),
-            task: task.clone(),
-        }],
-        (_, None) => stuck(guest, of_snapshot, &half_made),
+            blocks,
+        },
     }
 }
 
-/// The lock goes with the first snapshot: it is to be taken away once.
-fn stuck(guest: &GuestRef, lock: Option<&str>, half_made: &[&Snapshot]) -> Vec<Finding> {
-    let mut lock = lock.map(ToOwned::to_owned);
-    let mut findings: Vec<Finding> = half_made
+/// Snapshots that two looks found incomplete. A lock, if there is one, is judged with the decision.
+fn judge_half_made(reading: &GuestReading, cluster: &ClusterReading) -> Vec<Finding> {
+    let is_locked = match &reading.plan.decision {
+        Decision::Refuse(refusal) => matches!(refusal, Refusal::Locked(_) | Refusal::Stuck { .. }),
+        Decision::Proceed(steps) => steps.waits_for.is_some(),
+        Decision::Skip(_) => true,
+    };
+    let half_made = reading
+        .details
         .iter()
-        .map(|snapshot| Finding::Stuck {
-            guest: guest.clone(),
-            snapshot: Some((snapshot.name.clone(), snapshot.state.to_string())),
-            lock: lock.take(),
-        })
-        .collect();
-    if lock.is_some() {
-        findings.push(Finding::Stuck {
-            guest: guest.clone(),
-            snapshot: None,
-            lock,
-        });
+        .flat_map(|details| &details.half_made);
+    if is_locked {
+        return Vec::new();
     }
-    findings
+    if let Some(task) = running_task(reading) {
+        let under_way = Finding::UnderWay {
+            guest: reading.guest().into(),
+            task: task.to_owned(),
+            blocks: false,
+        };
+        return half_made.take(1).map(|_| under_way.clone()).collect();
+    }
+    half_made
+        .map(|snapshot| Finding::Stuck {
+            guest: reading.guest().into(),
+            snapshot: Some((snapshot.name.clone(), snapshot.state.to_string())),
+            lock: None,
+            sees_all_tasks: sees_all_tasks(reading, cluster),
+            blocks: false,
+        })
+        .collect()
+}
+
+/// A lock that two looks found without a task, with the snapshot it belongs to.
+fn stuck(
+    reading: &GuestReading,
+    cluster: &ClusterReading,
+    lock: Option<&str>,
+    blocks: bool,
+) -> Finding {
+    let half_made = reading
+        .details
+        .iter()
+        .flat_map(|details| &details.half_made)
+        .next();
+    Finding::Stuck {
+        guest: reading.guest().into(),
+        snapshot: half_made.map(|snapshot| (snapshot.name.clone(), snapshot.state.to_string())),
+        lock: lock.map(ToOwned::to_owned),
+        sees_all_tasks: sees_all_tasks(reading, cluster),
+        blocks,
+    }
+}
+
+fn running_task(reading: &GuestReading) -> Option<&str> {
+    let details = reading.details.as_ref()?;
+    details.running_tasks.first().map(String::as_str)
+}
+
+/// Without `Sys.Audit` on the node PVE lists a login its own tasks only (`PVE/API2/Tasks.pm`).
+fn sees_all_tasks(reading: &GuestReading, cluster: &ClusterReading) -> bool {
+    let path = format!("/nodes/{}", reading.guest().node);
+    let privileges = cluster.privileges.as_ref();
+    privileges.is_some_and(|privileges| privileges.holds(&path, "Sys.Audit"))
 }
 
 /// `snapshot_delete` in `PVE/AbstractConfig.pm` refuses without force what a job still needs.
@@ -141,10 +195,13 @@ pub(super) fn is_replicated(cluster: &ClusterReading, vmid: Vmid) -> bool {
     jobs.any(|job| job.vmid == vmid.get() && !job.disabled)
 }
 
-/// The guests that could be read, with what was read.
+/// The guests that are not skipped and were read, with what was read.
 pub(super) fn read_guests(cluster: &ClusterReading) -> impl Iterator<Item = (&Guest, &Details)> {
     cluster.guests.iter().filter_map(|reading| {
-        let details = reading.details.as_ref()?.as_ref().ok()?;
-        Some((&reading.guest, details))
+        if let Decision::Skip(_) = &reading.plan.decision {
+            return None;
+        }
+        let details = reading.details.as_ref()?;
+        Some((reading.guest(), details))
     })
 }

@@ -9,7 +9,7 @@
 use autosnap_core::guest::{Guest, GuestKind, GuestStatus, Volume, VolumeLocation};
 use autosnap_core::storage::StorageUsage;
 
-use super::guests::{is_replicated, judge_volumes, read_guests};
+use super::guests::{is_replicated, read_guests};
 use crate::check::finding::{Finding, MigrationBlock};
 use crate::check::reading::{ClusterReading, Details};
 
@@ -19,7 +19,6 @@ pub(super) fn judge(cluster: &ClusterReading) -> Option<Finding> {
         return None;
     }
     let blocked: Vec<MigrationBlock> = read_guests(cluster)
-        .filter(|(guest, details)| judge_volumes(guest, details, cluster).is_none())
         .filter_map(|(guest, details)| blocked(guest, details, cluster))
         .collect();
     (!blocked.is_empty()).then_some(Finding::BlocksMigration(blocked))

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! What the login may do, held against what a run needs.
-//!
-//! `GET /access/permissions` lists the paths with an entry of their own (`PVE/RPCEnvironment.pm`,
-//! `get_effective_permissions`); what lies below inherits what is passed on. Paths on which nothing
-//! is allowed are left out, so that a guest shut off by `NoAccess` would seem to inherit; but such
-//! a guest is not listed either, and never comes here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::guests::read_guests;
+use autosnap_core::outcome::ExitStatus;
+use autosnap_core::plan::Decision;
+
 use crate::check::Settings;
 use crate::check::finding::{Finding, Grant, Severity};
-use crate::check::reading::{ClusterReading, Login, Privileges};
+use crate::check::reading::{ClusterReading, Login};
+use crate::check::storages::Unlisted;
+use crate::privileges::Privileges;
 use crate::setup;
 
 /// Judges the login.
@@ -20,7 +19,7 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
         return Vec::new();
     };
     let grant = |path: &str| grant(login, cluster.separated, path);
-    if privileges.values().all(BTreeMap::is_empty) {
+    if privileges.is_empty() {
         return vec![Finding::NoPrivileges { grant: grant("/") }];
     }
     let missing = |path: &str, privilege, severity, consequence| Finding::MissingPrivilege {
@@ -30,14 +29,12 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
         severity,
         consequence,
     };
+    // What is missing is a problem where the dry run fails; what it fails for says another finding.
+    let fails = cluster.dry_run.exit != ExitStatus::Success;
+    let problem_if = |fails, otherwise| if fails { Severity::Problem } else { otherwise };
     let mut findings = Vec::new();
-    if !holds(privileges, "/vms", "VM.Audit") {
-        let nothing = cluster.selected == 0;
-        let severity = if nothing {
-            Severity::Problem
-        } else {
-            Severity::Note
-        };
+    if !privileges.holds("/vms", "VM.Audit") {
+        let severity = problem_if(fails && cluster.dry_run.selected == 0, Severity::Note);
         let consequence = "only the guests it is granted on are seen and selected";
         findings.push(missing("/vms", "VM.Audit", severity, consequence));
     }
@@ -61,39 +58,30 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
         ));
     }
     for pool in unseen_pools(settings, privileges, cluster) {
+        let severity = problem_if(fails, Severity::Warning);
         let consequence = "the guests of the pool cannot be selected by it";
         let path = format!("/pool/{pool}");
-        findings.push(missing(&path, "Pool.Audit", Severity::Problem, consequence));
+        findings.push(missing(&path, "Pool.Audit", severity, consequence));
     }
     findings
 }
 
-/// Whether the login holds a privilege on a path, by its own entry or by what the nearest entry
-/// above passes on.
-pub(super) fn holds(privileges: &Privileges, path: &str, privilege: &str) -> bool {
-    if let Some(on_path) = privileges.get(path) {
-        return on_path.contains_key(privilege);
-    }
-    let mut above = path;
-    while let Some((parent, _)) = above.rsplit_once('/') {
-        above = parent;
-        let entry = if above.is_empty() { "/" } else { above };
-        if let Some(on_path) = privileges.get(entry) {
-            return on_path.get(privilege) == Some(&true);
-        }
-    }
-    false
-}
-
-/// One path for all, if no guest has the privilege, else each guest's.
+/// The paths of the guests that fail for want of `VM.Snapshot`: one path for all, if none has it.
 fn without_snapshot(privileges: &Privileges, cluster: &ClusterReading) -> Vec<String> {
-    let lacks = |path: &String| !holds(privileges, path, "VM.Snapshot");
-    let all: Vec<String> = cluster
+    // Skipped guests and those with nothing to do need no privilege.
+    let needs_it = cluster
         .guests
         .iter()
-        .map(|reading| format!("/vms/{}", reading.guest.vmid))
+        .filter(|reading| match &reading.plan.decision {
+            Decision::Skip(_) => false,
+            Decision::Refuse(_) => true,
+            Decision::Proceed(steps) => steps.change_anything(),
+        });
+    let all: Vec<String> = needs_it
+        .map(|reading| format!("/vms/{}", reading.guest().vmid))
         .collect();
-    let lacking: Vec<String> = all.iter().filter(|path| lacks(path)).cloned().collect();
+    let lacks = |path: &&String| !privileges.holds(path, "VM.Snapshot");
+    let lacking: Vec<String> = all.iter().filter(lacks).cloned().collect();
     if lacking.len() > 1 && lacking.len() == all.len() {
         vec!["/vms".to_owned()]
     } else {
@@ -101,17 +89,13 @@ fn without_snapshot(privileges: &Privileges, cluster: &ClusterReading) -> Vec<St
     }
 }
 
-/// Storages with disks of the guests that PVE does not list for this login. Storages of the guests'
-/// nodes are listed by name even while they do not answer.
+/// Storages with disks of the guests on which PVE says that the login lacks `Datastore.Audit`.
 fn unseen_storages(cluster: &ClusterReading) -> BTreeSet<&str> {
-    let seen: BTreeSet<&str> = cluster
-        .inventory
-        .storages
-        .iter()
-        .map(|usage| usage.storage.as_str())
-        .collect();
-    let used = read_guests(cluster).flat_map(|(_, details)| details.config.storages());
-    used.filter(|storage| !seen.contains(storage)).collect()
+    let unlisted = cluster.unlisted.iter();
+    unlisted
+        .filter(|(_, why)| **why == Unlisted::NotPermitted)
+        .map(|((storage, _), _)| storage.as_str())
+        .collect()
 }
 
 /// Pools that the selection names, PVE does not list and the login has no privilege on.
@@ -120,7 +104,7 @@ fn unseen_pools<'a>(
     privileges: &Privileges,
     cluster: &ClusterReading,
 ) -> Vec<&'a str> {
-    let terms = settings.selection.as_str().split(',').map(str::trim);
+    let terms = settings.job.selection.as_str().split(',').map(str::trim);
     let named = terms.filter_map(|term| term.trim_start_matches('-').strip_prefix("@pool-"));
     let is_listed = |pool: &str| {
         let mut pools = cluster.inventory.pools.iter();
@@ -128,7 +112,7 @@ fn unseen_pools<'a>(
     };
     named
         .filter(|pool| {
-            !is_listed(pool) && !holds(privileges, &format!("/pool/{pool}"), "Pool.Audit")
+            !is_listed(pool) && !privileges.holds(&format!("/pool/{pool}"), "Pool.Audit")
         })
         .collect()
 }

@@ -4,12 +4,15 @@
 use std::collections::BTreeMap;
 
 use autosnap_core::guest::{Guest, GuestKind, GuestStatus, Vmid};
-use autosnap_core::storage::{self, StorageUsage, StorageVerdict, UncheckedStorage};
+use autosnap_core::plan::{Decision, Refusal};
+use autosnap_core::storage::{self, StorageLimit, StorageUsage, UncheckedStorage};
 
 use super::guests::read_guests;
 use crate::check::Settings;
 use crate::check::finding::Finding;
 use crate::check::reading::{ClusterReading, Details};
+use crate::check::storages::Unlisted;
+use crate::settings::Job;
 
 /// How many points below the limit a storage is worth a word.
 const NEAR: f64 = 5.0;
@@ -21,26 +24,55 @@ const DEFAULT_MEMORY_MIB: u64 = 512;
 /// `PVE/QemuConfig.pm`).
 const DEVICE_STATE_MIB: u64 = 500;
 
-/// Judges the storages of the selected guests, and the space for RAM if it is to be saved.
+/// Judges the storages of the selected guests, and the space for RAM if it is to be saved. A
+/// `clean` needs no space.
 pub(super) fn judge(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = used_storages(cluster)
-        .into_iter()
-        .filter_map(|(usage, guests)| judge_usage(settings, usage, guests))
-        .collect();
-    findings.extend(judge_unchecked(settings, cluster));
-    let has_guests = |node: &&String| read_guests(cluster).any(|(guest, _)| guest.node == **node);
-    let silent = cluster.inventory.silent_nodes.iter().filter(has_guests);
-    findings.extend(silent.cloned().map(Finding::NodeSilent));
-    if settings.with_ram {
+    let Job::Snap { with_ram, .. } = settings.job.job else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    if cluster.dry_run.checks_storages {
+        let full = full_storages(settings.job.max_percent_storage, cluster);
+        findings.extend(near_storages(
+            settings.job.max_percent_storage,
+            cluster,
+            &full,
+        ));
+        findings.extend(full);
+        findings.extend(judge_unchecked(settings.job.max_percent_storage, cluster));
+    }
+    findings.extend(judge_unlisted(cluster));
+    if with_ram {
         let guests = read_guests(cluster);
         findings.extend(guests.filter_map(|(guest, details)| judge_ram(guest, details, cluster)));
     }
     findings
 }
 
-/// Each storage with the guests that have disks on it. A shared storage counts once for each node,
-/// as PVE lists it.
-fn used_storages(cluster: &ClusterReading) -> Vec<(&StorageUsage, Vec<Vmid>)> {
+/// The storages that guests fail for in the dry run.
+fn full_storages(limit: StorageLimit, cluster: &ClusterReading) -> Vec<Finding> {
+    let mut full: BTreeMap<(&str, &str), (f64, Vec<Vmid>)> = BTreeMap::new();
+    for reading in &cluster.guests {
+        if let Decision::Refuse(Refusal::StorageFull(storage)) = &reading.plan.decision {
+            let key = (storage.node.as_str(), storage.storage.as_str());
+            let (_, guests) = full.entry(key).or_insert((storage.percent, Vec::new()));
+            guests.push(reading.guest().vmid);
+        }
+    }
+    let full = full.into_iter();
+    full.map(|((node, storage), (percent, guests))| Finding::Storage {
+        node: node.to_owned(),
+        storage: storage.to_owned(),
+        percent,
+        limit,
+        full: true,
+        guests,
+    })
+    .collect()
+}
+
+/// The other storages near the limit. A shared storage counts once for each node, as PVE lists it.
+fn near_storages(limit: StorageLimit, cluster: &ClusterReading, full: &[Finding]) -> Vec<Finding> {
     let mut guests_of: BTreeMap<(&str, &str), Vec<Vmid>> = BTreeMap::new();
     for (guest, details) in read_guests(cluster) {
         for storage in details.config.storages() {
@@ -48,41 +80,58 @@ fn used_storages(cluster: &ClusterReading) -> Vec<(&StorageUsage, Vec<Vmid>)> {
             guests.push(guest.vmid);
         }
     }
-    let found = guests_of
+    let is_full = |node: &str, name: &str| {
+        full.iter().any(|finding| {
+            matches!(finding, Finding::Storage { node: other, storage, .. } if other == node && storage == name)
+        })
+    };
+    let near = guests_of
         .into_iter()
         .filter_map(|((node, storage), guests)| {
-            let usage = find(cluster, node, storage)?;
-            Some((usage, guests))
+            let percent = find(cluster, node, storage)?.percent()?;
+            let near = percent > f64::from(limit.get()) - NEAR && !is_full(node, storage);
+            near.then(|| Finding::Storage {
+                node: node.to_owned(),
+                storage: storage.to_owned(),
+                percent,
+                limit,
+                full: false,
+                guests,
+            })
         });
-    found.collect()
+    near.collect()
 }
 
-fn judge_usage(settings: &Settings, usage: &StorageUsage, guests: Vec<Vmid>) -> Option<Finding> {
-    let (percent, full) = match usage.verdict(settings.limit) {
-        StorageVerdict::Full { percent, .. } => (percent, true),
-        StorageVerdict::Ok { percent } => (percent, false),
-        StorageVerdict::NotCheckable { .. } => return None,
-    };
-    let worth_a_word = full || percent > f64::from(settings.limit.get()) - NEAR;
-    worth_a_word.then(|| Finding::Storage {
-        node: usage.node.clone(),
-        storage: usage.storage.clone(),
-        percent,
-        limit: settings.limit,
-        full,
-        guests,
-    })
+/// What the login may not see is judged with its privileges.
+fn judge_unlisted(cluster: &ClusterReading) -> Vec<Finding> {
+    let known = cluster
+        .unlisted
+        .iter()
+        .filter(|(_, why)| **why != Unlisted::NotPermitted);
+    known
+        .map(|((storage, node), why)| {
+            let on_it = cluster.guests.iter().filter(|reading| {
+                let mut storages = reading.details.iter().flat_map(|one| one.config.storages());
+                reading.guest().node == *node && storages.any(|name| name == storage)
+            });
+            Finding::StorageNotListed {
+                guests: on_it.map(|reading| reading.guest().vmid).collect(),
+                node: node.clone(),
+                storage: storage.clone(),
+                why: *why,
+            }
+        })
+        .collect()
 }
 
 /// Storages without figures that `--max-perc-storage` cannot be held against, each with the guests that
 /// have disks on it. A storage that is not listed is judged with the privileges, and all those of a node
 /// without statistics with the node.
-fn judge_unchecked(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
+fn judge_unchecked(limit: StorageLimit, cluster: &ClusterReading) -> Vec<Finding> {
     let mut found: Vec<(UncheckedStorage, Vec<Vmid>)> = Vec::new();
     for (guest, details) in read_guests(cluster) {
         let storages = &cluster.inventory.storages;
-        let unchecked =
-            storage::unchecked_storages(storages, &guest.node, &details.config, settings.limit);
+        let unchecked = storage::unchecked_storages(storages, &guest.node, &details.config, limit);
         let silent = &cluster.inventory.silent_nodes;
         let worth_a_word = unchecked.into_iter().filter(|unchecked| {
             find(cluster, &unchecked.node, &unchecked.storage).is_some()

@@ -1,33 +1,44 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The judgement, on readings made by hand: what was read goes in, kinds of findings come out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
-use autosnap_core::select::{ExclusionRule, Inventory, NodeInfo, Selection};
+use autosnap_core::name::{Label, Series, SnapName, TimestampFormat};
+use autosnap_core::plan::{
+    Action, Creation, Locked, Reading as PlanReading, Request, StorageGuard,
+};
+use autosnap_core::plan::{decide, screen};
+use autosnap_core::retention::KeepPolicy;
+use autosnap_core::select::{Inventory, NodeInfo, Selection};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::storage::{StorageLimit, StorageUsage};
 use pve_client::{ClusterStatus, Fingerprint, PeerCertificate, ReplicationJob};
 
 use super::*;
-use crate::check::finding::{MigrationBlock, Severity};
-use crate::check::reading::{Details, GuestReading, Login, Privileges};
+use crate::check::dry_run::DryRun;
+use crate::check::finding::MigrationBlock;
+use crate::check::reading::{Details, GuestReading, Login};
+use crate::check::storages::Unlisted;
+use crate::privileges::Privileges;
+use crate::settings::{Job, JobSettings};
 
 const NOW: i64 = 1_795_398_166;
 const GIB: u64 = 1 << 30;
 
 fn settings(selection: &str) -> Settings {
-    Settings {
-        selection: Selection::parse(selection).unwrap(),
-        name_trouble: None,
-        format_warning: None,
-        hook_trouble: None,
-        with_ram: false,
+    settings_with_ram(selection, false)
+}
+
+fn settings_with_ram(selection: &str, with_ram: bool) -> Settings {
+    let job = Job::Snap {
+        with_ram,
         only_running: false,
-        exclusions: ExclusionRule::MustExist,
-        strict: false,
-        limit: StorageLimit::default(),
-        reads_at_once: 1,
+    };
+    let selection = Selection::parse(selection).unwrap();
+    Settings {
+        job: JobSettings::new(job, selection, Label::parse("daily").unwrap(), 1),
+        option_findings: Vec::new(),
     }
 }
 
@@ -50,8 +61,7 @@ fn details(config: &[(&str, &str)]) -> Details {
     Details {
         config: GuestConfig::read(GuestKind::Qemu, config.iter().copied()),
         state_storage: state_storage.map(|(_, value)| (*value).to_owned()),
-        snapshots: Vec::new(),
-        feature: Some(true),
+        half_made: Vec::new(),
         running_tasks: Vec::new(),
     }
 }
@@ -71,39 +81,93 @@ fn storage(name: &str, kind: &str, used_percent: u64) -> StorageUsage {
 
 fn all_privileges() -> Privileges {
     let all = ["VM.Audit", "VM.Snapshot", "Datastore.Audit", "Pool.Audit"];
-    let passed_on = |privilege: &&str| ((*privilege).to_owned(), true);
-    let on_root: BTreeMap<String, bool> = all.iter().map(passed_on).collect();
-    BTreeMap::from([("/".to_owned(), on_root)])
+    let on_root = all.map(|privilege| (privilege, true));
+    [("/", on_root)].into_iter().collect()
+}
+
+/// What a dry run decides about a guest with these details.
+fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> GuestPlan {
+    let storages = &inventory.storages;
+    let (label, format) = (Label::parse("daily").unwrap(), TimestampFormat::default());
+    let now = "2026-11-28T09:00:00".parse().unwrap();
+    let request = Request {
+        action: Action::Snap(Creation {
+            name: SnapName::new(&label, &format, &now).unwrap(),
+            with_ram: false,
+            only_running: false,
+        }),
+        policy: KeepPolicy::new(Series::new(label, format), 1),
+        now: NOW,
+        locked: Locked::Fails,
+    };
+    let reading = details.map(|details| PlanReading {
+        config: Some(details.config.clone()),
+        can_snapshot: None,
+        snapshots: details.half_made.clone(),
+        task_runs: Some(!details.running_tasks.is_empty()),
+    });
+    match (screen(&guest, &request, inventory), reading) {
+        (None, Some(reading)) => {
+            let limit = Some(StorageLimit::default());
+            decide(guest, &reading, &request, StorageGuard { storages, limit })
+        }
+        (decision, _) => GuestPlan {
+            guest,
+            decision: decision.expect("a guest that is not screened has details"),
+            notes: Vec::new(),
+        },
+    }
 }
 
 /// One node, one storage, and the given guests, with nothing wrong.
 fn cluster(guests: Vec<(Guest, Option<Details>)>) -> ClusterReading {
+    cluster_on(guests, vec![storage("tank", "zfspool", 10)])
+}
+
+fn cluster_on(
+    guests: Vec<(Guest, Option<Details>)>,
+    storages: Vec<StorageUsage>,
+) -> ClusterReading {
+    let off = guests.iter().any(|(guest, _)| guest.node == "off");
+    let nodes = [("pve1", true), ("off", false)];
+    let nodes = nodes.into_iter().take(if off { 2 } else { 1 });
+    let inventory = Inventory {
+        guests: guests.iter().map(|(guest, _)| guest.clone()).collect(),
+        nodes: nodes
+            .map(|(name, online)| NodeInfo {
+                name: name.to_owned(),
+                online,
+            })
+            .collect(),
+        storages,
+        ..Inventory::default()
+    };
     let guests: Vec<GuestReading> = guests
         .into_iter()
         .map(|(guest, details)| GuestReading {
-            guest,
-            details: details.map(Ok),
+            plan: planned(guest, details.as_ref(), &inventory),
+            details,
         })
         .collect();
+    let is_refused = |reading: &GuestReading| matches!(reading.plan.decision, Decision::Refuse(_));
+    let fails = guests.is_empty() || guests.iter().any(is_refused);
     ClusterReading {
-        status: None,
+        dry_run: DryRun {
+            exit: if fails {
+                ExitStatus::Failure
+            } else {
+                ExitStatus::Success
+            },
+            selected: guests.len(),
+            checks_storages: true,
+            ..DryRun::new()
+        },
+        status: Some(ClusterStatus::default()),
         separated: None,
         privileges: Some(all_privileges()),
-        inventory: Inventory {
-            guests: guests.iter().map(|reading| reading.guest.clone()).collect(),
-            nodes: vec![NodeInfo {
-                name: "pve1".to_owned(),
-                online: true,
-            }],
-            pools: Vec::new(),
-            storages: vec![storage("tank", "zfspool", 10)],
-            ..Inventory::default()
-        },
-        selected: guests.len(),
+        inventory,
         guests,
-        warnings: Vec::new(),
-        named: BTreeSet::new(),
-        not_running: Vec::new(),
+        unlisted: BTreeMap::new(),
         replication: Vec::new(),
     }
 }
@@ -119,6 +183,7 @@ fn judged(settings: &Settings, cluster: ClusterReading) -> Vec<Finding> {
             token: Some("auto".to_owned()),
         },
         hosts: Vec::new(),
+        not_connected: None,
         cluster: Some(cluster),
     };
     judge(settings, &reading, false, NOW)
@@ -154,14 +219,15 @@ fn an_empty_selection_is_a_problem() {
 #[test]
 fn guests_left_out_by_only_running_are_selected_all_the_same() {
     let mut cluster = cluster(Vec::new());
-    cluster.selected = 1;
+    cluster.dry_run.selected = 1;
+    cluster.dry_run.exit = ExitStatus::Success;
     check(cluster, &[]);
 }
 
 #[test]
 fn guests_nobody_can_snapshot_are_told_apart() {
     let mut off = guest(100);
-    off.status = GuestStatus::Unknown;
+    off.node = "off".to_owned();
     let mut template = guest(101);
     template.template = true;
     check(
@@ -172,10 +238,9 @@ fn guests_nobody_can_snapshot_are_told_apart() {
 
 #[test]
 fn the_disk_that_prevents_a_snapshot_is_named() {
-    let mut raw = details(&[DISK, ("scsi1", "bulk:100/vm-100-disk-1.raw,size=1G")]);
-    raw.feature = Some(false);
-    let mut cluster = one(raw);
-    cluster.inventory.storages.push(storage("bulk", "dir", 1));
+    let raw = details(&[DISK, ("scsi1", "bulk:100/vm-100-disk-1.raw,size=1G")]);
+    let storages = vec![storage("tank", "zfspool", 10), storage("bulk", "dir", 1)];
+    let cluster = cluster_on(vec![(guest(100), Some(raw))], storages);
     let found = check(cluster, &["cannot-snapshot"]);
     let text = found[0].to_string();
     assert!(
@@ -186,8 +251,7 @@ fn the_disk_that_prevents_a_snapshot_is_named() {
 
 #[test]
 fn devices_are_skipped_by_a_snap_and_so_only_a_warning() {
-    let mut device = details(&[DISK, ("scsi1", "/dev/sdb")]);
-    device.feature = Some(false);
+    let device = details(&[DISK, ("scsi1", "/dev/sdb")]);
     let found = check(one(device), &["unsupported"]);
     assert_eq!(found[0].severity(), Severity::Warning);
     assert!(found[0].prevents(Vmid::new(100).unwrap()));
@@ -207,7 +271,7 @@ fn half_made(state: SnapshotState) -> Snapshot {
 #[test]
 fn what_was_left_behind_comes_with_its_commands() {
     let mut left = details(&[DISK, ("lock", "snapshot-delete")]);
-    left.snapshots.push(half_made(SnapshotState::Deleting));
+    left.half_made.push(half_made(SnapshotState::Deleting));
     let found = check(one(left.clone()), &["stuck"]);
     assert_eq!(
         found[0].commands(),
@@ -223,8 +287,7 @@ fn a_lock_alone_and_a_snapshot_alone_are_stuck_too() {
     let found = check(one(details(&[DISK, ("lock", "snapshot")])), &["stuck"]);
     assert_eq!(found[0].commands(), ["qm unlock 100"]);
     let mut unlocked = details(&[DISK]);
-    unlocked.snapshots.push(half_made(SnapshotState::Preparing));
-    unlocked.snapshots.push(half_made(SnapshotState::Complete));
+    unlocked.half_made.push(half_made(SnapshotState::Preparing));
     let found = check(one(unlocked), &["stuck"]);
     assert_eq!(
         found[0].commands(),
@@ -258,8 +321,8 @@ fn storages_near_and_above_the_limit_differ() {
         (95, Some(Severity::Warning)),
         (96, Some(Severity::Problem)),
     ] {
-        let mut cluster = one(details(&[DISK]));
-        cluster.inventory.storages = vec![storage("tank", "zfspool", percent)];
+        let guests = vec![(guest(100), Some(details(&[DISK])))];
+        let cluster = cluster_on(guests, vec![storage("tank", "zfspool", percent)]);
         let found = judged(&settings("@all"), cluster);
         let weight = found.first().map(Finding::severity);
         assert_eq!(weight, expected, "{percent}");
@@ -268,14 +331,13 @@ fn storages_near_and_above_the_limit_differ() {
 
 #[test]
 fn ram_needs_twice_the_memory_where_pve_would_put_it() {
-    let ram = Settings {
-        with_ram: true,
-        ..settings("@all")
-    };
+    let ram = settings_with_ram("@all", true);
     let memory = |mib: &'static str| details(&[DISK, ("memory", mib)]);
     // 90 GiB are free: (90 * 1024 - 500) / 2 = 45830.
     check_with(&ram, one(memory("45830")), &[]);
     let found = check_with(&ram, one(memory("45831")), &["ram-does-not-fit"]);
+    // On thin storages it may work all the same.
+    assert_eq!(found[0].severity(), Severity::Warning);
     assert!(
         found[0].to_string().contains("needs 92162 MiB"),
         "{}",
@@ -283,16 +345,13 @@ fn ram_needs_twice_the_memory_where_pve_would_put_it() {
     );
     check(one(memory("45831")), &[]);
     let mut stopped = one(memory("45831"));
-    stopped.guests[0].guest.status = GuestStatus::Stopped;
+    stopped.guests[0].plan.guest.status = GuestStatus::Stopped;
     check_with(&ram, stopped, &[]);
 }
 
 #[test]
 fn the_storage_for_ram_is_the_one_pve_would_choose() {
-    let ram = Settings {
-        with_ram: true,
-        ..settings("@all")
-    };
+    let ram = settings_with_ram("@all", true);
     let disks = [
         DISK,
         ("scsi1", "files:1/a.qcow2"),
@@ -388,15 +447,15 @@ fn only_guests_that_snapshots_keep_from_migrating_are_named() {
         let key = if kind == Qemu { "scsi0" } else { "rootfs" };
         let mut details = details(&[]);
         details.config = GuestConfig::read(kind, [(key, disk)]);
-        let mut cluster = cluster(vec![(owner, Some(details))]);
         let mut ceph = storage("ceph", "rbd", 10);
         ceph.shared = true;
-        let others = [
+        let storages = vec![
+            storage("tank", "zfspool", 10),
             storage("thin", "lvmthin", 10),
             storage("files", "dir", 10),
             ceph,
         ];
-        cluster.inventory.storages.extend(others);
+        let mut cluster = cluster_on(vec![(owner, Some(details))], storages);
         cluster.inventory.nodes.push(NodeInfo {
             name: "pve2".to_owned(),
             online: true,
@@ -412,42 +471,10 @@ fn only_guests_that_snapshots_keep_from_migrating_are_named() {
 }
 
 fn privileges(entries: &[(&str, &[(&str, bool)])]) -> Privileges {
-    let on_path = |list: &[(&str, bool)]| {
-        let owned = list
-            .iter()
-            .map(|(name, passed_on)| ((*name).to_owned(), *passed_on));
-        owned.collect()
-    };
     let entries = entries.iter();
     entries
-        .map(|(path, list)| ((*path).to_owned(), on_path(list)))
+        .map(|(path, list)| (*path, list.iter().copied()))
         .collect()
-}
-
-#[test]
-fn privileges_are_inherited_as_pve_passes_them_on() {
-    let held = privileges(&[
-        ("/", &[("VM.Audit", true), ("Pool.Audit", false)]),
-        ("/vms/100", &[("VM.Snapshot", false)]),
-        ("/pool/lab", &[("Pool.Audit", true)]),
-    ]);
-    for (path, privilege, expected) in [
-        ("/", "Pool.Audit", true),
-        ("/vms", "Pool.Audit", false),
-        ("/vms", "VM.Audit", true),
-        ("/vms/101", "VM.Audit", true),
-        ("/vms/100", "VM.Audit", false),
-        ("/vms/100", "VM.Snapshot", true),
-        ("/vms/101", "VM.Snapshot", false),
-        ("/pool/lab/nested", "Pool.Audit", true),
-        ("/pool/labor", "Pool.Audit", false),
-    ] {
-        assert_eq!(
-            super::privileges::holds(&held, path, privilege),
-            expected,
-            "{path} {privilege}"
-        );
-    }
 }
 
 #[test]
@@ -459,6 +486,8 @@ fn a_missing_privilege_comes_with_the_lines_that_grant_it() {
     let audit: &[(&str, bool)] = &[("VM.Audit", true)];
     let both: &[(&str, bool)] = &[("VM.Audit", true), ("VM.Snapshot", true)];
     cluster.privileges = Some(privileges(&[("/", audit), ("/vms/100", both)]));
+    let hidden = ("hidden".to_owned(), "pve1".to_owned());
+    cluster.unlisted = BTreeMap::from([(hidden, Unlisted::NotPermitted)]);
     let kinds = ["missing-privilege"; 3];
     let found = check_with(&settings("@all,@pool-lab"), cluster, &kinds);
     let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
@@ -484,7 +513,7 @@ fn a_missing_privilege_comes_with_the_lines_that_grant_it() {
 #[test]
 fn a_login_without_any_privilege_is_told_so_once() {
     let mut cluster = cluster(Vec::new());
-    cluster.privileges = Some(Privileges::new());
+    cluster.privileges = Some(Privileges::default());
     cluster.separated = Some(false);
     let found = check(cluster, &["nothing-selected", "no-privileges"]);
     let lines = ["pveum acl modify / --users 'backup@pve' --roles Autosnap"];
@@ -500,6 +529,7 @@ fn lost_quorum_stops_everything() {
         quorate: Some(false),
         ..ClusterStatus::default()
     });
+    cluster.guests[0].plan.decision = Decision::Refuse(Refusal::NoQuorum);
     let found = check(cluster, &["no-quorum"]);
     assert!(found[0].prevents(Vmid::new(100).unwrap()));
 }
@@ -538,7 +568,7 @@ fn hosts_are_judged_by_what_they_said() {
         ),
         (HostState::Refused("401".to_owned()), 400, &["host-refuses"]),
     ] {
-        let found = judge_host(&host(state.clone(), days), NOW);
+        let found = judge_host(&host(state.clone(), days), true, NOW);
         let kinds: Vec<&str> = found.iter().map(Finding::kind).collect();
         assert_eq!(kinds, expected, "{state:?} {days}");
     }

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The dry run of the line that is checked.
+//!
+//! `check` performs the very dry run that `snap` or `clean` would perform, and judges by what it
+//! decided. So the two agree: a problem is what makes the dry run exit with another status than 0.
+
+use std::sync::Arc;
+
+use autosnap_core::event::Event;
+use autosnap_core::guest::Vmid;
+use autosnap_core::outcome::ExitStatus;
+use autosnap_core::plan::{GuestPlan, Plan};
+use jiff::Zoned;
+use pve_client::Client;
+
+use crate::engine::Tasks;
+use crate::events::Events;
+use crate::fault::Fault;
+use crate::job::{self, Context};
+use crate::settings::JobSettings;
+use crate::stop::Stop;
+
+/// What a dry run reported.
+#[derive(Debug)]
+pub struct DryRun {
+    /// The exit status it ends with.
+    pub exit: ExitStatus,
+    /// What ended it before there was a plan.
+    pub fault: Option<Fault>,
+    /// The plan.
+    pub plan: Option<Arc<Plan>>,
+    /// How many guests are selected.
+    pub selected: usize,
+    /// Warnings that concern no single guest.
+    pub warnings: Vec<String>,
+    /// What was asked for and cannot be found, which makes the exit status 1.
+    pub missing: Vec<String>,
+    /// The guests that must not be skipped (`--strict`).
+    pub required: Arc<[Vmid]>,
+    /// Entries of listings that cannot be read, which makes the exit status 1.
+    pub entries_not_read: Vec<String>,
+    /// Whether storages are held against the limit.
+    pub checks_storages: bool,
+}
+
+impl DryRun {
+    /// A dry run that has not begun.
+    pub(super) fn new() -> Self {
+        Self {
+            exit: ExitStatus::Success,
+            fault: None,
+            plan: None,
+            selected: 0,
+            warnings: Vec::new(),
+            missing: Vec::new(),
+            required: Arc::default(),
+            entries_not_read: Vec::new(),
+            checks_storages: false,
+        }
+    }
+
+    /// The plan for each guest; none without a plan.
+    pub fn guests(&self) -> &[GuestPlan] {
+        self.plan.as_ref().map_or(&[], |plan| &plan.guests)
+    }
+
+    fn observe(&mut self, event: Event) {
+        match event {
+            Event::Selected {
+                guests, required, ..
+            } => {
+                self.selected = guests.len();
+                self.required = required;
+            }
+            Event::Planned(plan) => self.plan = Some(plan),
+            Event::Warned(text) => self.warnings.push(text),
+            Event::NameNotKnown(text) | Event::ObjectMissing(text) => self.missing.push(text),
+            Event::EntryNotRead(text) => self.entries_not_read.push(text),
+            Event::StoragesRead { .. } => self.checks_storages = true,
+            Event::RunStarted(_)
+            | Event::StoragesNotRead(_)
+            | Event::HookRan(_)
+            | Event::GuestStarted(_)
+            | Event::GuestDeferred { .. }
+            | Event::GuestResumed { .. }
+            | Event::CreationStarted { .. }
+            | Event::Created { .. }
+            | Event::RamMissing { .. }
+            | Event::CreationFailed { .. }
+            | Event::RemovalStarted { .. }
+            | Event::Removed { .. }
+            | Event::RemovalFailed { .. }
+            | Event::RemovalDropped { .. }
+            | Event::RemovalsPostponed { .. }
+            | Event::GuestFinished { .. }
+            | Event::Interrupted(_)
+            | Event::RunBroken { .. }
+            | Event::RunFinished { .. } => {}
+        }
+    }
+}
+
+/// Performs the dry run. `settings` must be those of one.
+pub async fn run(settings: &JobSettings, client: &Client, identity: &str, now: Zoned) -> DryRun {
+    let (events, mut receiver) = Events::channel();
+    let context = Context {
+        client: client.clone(),
+        identity: identity.to_owned(),
+        now,
+        events,
+        stop: Stop::default(),
+        tasks: Tasks::default(),
+    };
+    let working = async {
+        let result = job::run(settings, &context).await;
+        let outcome = context.events.outcome();
+        // The last sender goes, so that the receiver ends.
+        drop(context);
+        (result, outcome)
+    };
+    let observing = async {
+        let mut dry_run = DryRun::new();
+        while let Some(event) = receiver.recv().await {
+            dry_run.observe(event);
+        }
+        dry_run
+    };
+    let ((result, outcome), mut dry_run) = tokio::join!(working, observing);
+    dry_run.fault = result.err();
+    dry_run.exit = match &dry_run.fault {
+        Some(fault) => fault.exit,
+        None => outcome.exit_status(),
+    };
+    dry_run
+}

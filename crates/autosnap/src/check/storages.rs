@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Why a storage with disks of selected guests is not listed in `/cluster/resources`.
+//!
+//! PVE leaves out what the login may not audit, what is disabled, what does not belong to the node
+//! and what is not there any more (`PVE/API2/Cluster.pm`, `storage_check_enabled` in
+//! `PVE/Storage.pm`). `GET /access/permissions` tells the first from the others, `GET /storage`
+//! these from each other.
+
+use std::collections::BTreeMap;
+
+use autosnap_core::select::Inventory;
+use pve_client::{Client, StorageDefinition};
+
+use super::reading::GuestReading;
+
+/// Why a storage is not listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unlisted {
+    /// The login lacks `Datastore.Audit` on it.
+    NotPermitted,
+    /// It is disabled.
+    Disabled,
+    /// It is restricted to other nodes.
+    OtherNodes,
+    /// There is no storage of that name.
+    Removed,
+    /// PVE does not tell.
+    Unknown,
+}
+
+/// The storages with disks of these guests that are not listed on the guest's node, by name and
+/// node.
+pub(super) async fn read_unlisted(
+    client: &Client,
+    inventory: &Inventory,
+    guests: &[GuestReading],
+) -> BTreeMap<(String, String), Unlisted> {
+    let is_listed = |storage: &str, node: &str| {
+        let mut usages = inventory.storages.iter();
+        usages.any(|usage| usage.storage == storage && usage.node == node)
+    };
+    let mut unlisted = BTreeMap::new();
+    for reading in guests {
+        let node = &reading.guest().node;
+        let details = reading.details.iter();
+        for storage in details.flat_map(|details| details.config.storages()) {
+            if !is_listed(storage, node) {
+                unlisted.insert((storage.to_owned(), node.clone()), Unlisted::Unknown);
+            }
+        }
+    }
+    if unlisted.is_empty() {
+        return unlisted;
+    }
+    let definitions = client.storages().await.ok();
+    let mut permitted: BTreeMap<String, Option<bool>> = BTreeMap::new();
+    for ((storage, node), why) in &mut unlisted {
+        if !permitted.contains_key(storage) {
+            permitted.insert(storage.clone(), may_audit(client, storage).await);
+        }
+        *why = match (permitted[storage], &definitions) {
+            (Some(false), _) => Unlisted::NotPermitted,
+            (Some(true), Some(definitions)) => why_unlisted(definitions, storage, node),
+            (Some(true), None) | (None, _) => Unlisted::Unknown,
+        };
+    }
+    unlisted
+}
+
+/// PVE's own word; `None` if it does not tell.
+async fn may_audit(client: &Client, storage: &str) -> Option<bool> {
+    let path = format!("/storage/{storage}");
+    let permissions = client.permissions(Some(&path)).await.ok()?;
+    Some(permissions.has(&path, "Datastore.Audit"))
+}
+
+fn why_unlisted(definitions: &[StorageDefinition], storage: &str, node: &str) -> Unlisted {
+    let definition = definitions.iter().find(|one| one.storage == storage);
+    match definition {
+        None => Unlisted::Removed,
+        Some(definition) if definition.disabled => Unlisted::Disabled,
+        Some(definition) if !definition.is_for(node) => Unlisted::OtherNodes,
+        Some(_) => Unlisted::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storage_that_is_not_listed_is_disabled_restricted_or_removed() {
+        let definitions: Vec<StorageDefinition> = serde_json::from_str(
+            r#"[{"storage":"off","type":"nfs","disable":1},{"storage":"far","type":"dir","nodes":"pve2,pve3"},
+                {"storage":"here","type":"dir"}]"#,
+        )
+        .unwrap();
+        for (storage, expected) in [
+            ("off", Unlisted::Disabled),
+            ("far", Unlisted::OtherNodes),
+            ("here", Unlisted::Unknown),
+            ("gone", Unlisted::Removed),
+        ] {
+            assert_eq!(why_unlisted(&definitions, storage, "pve1"), expected);
+        }
+    }
+}
