@@ -7,10 +7,12 @@
 mod definition;
 mod usage;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use secrecy::SecretString;
 
 pub use definition::{asks_for_all, command, showing_all};
 pub use usage::{Usage, unused, usage};
@@ -85,8 +87,8 @@ pub struct RootArgs {
     /// API token, USER@REALM!TOKENID=UUID or `file:PATH`.
     ///
     /// Without it, the variable `CV4PVE_API_TOKEN` and the systemd credential `api-token` are looked at.
-    #[arg(long, value_name = "TOKEN", help_heading = CONNECTION)]
-    pub api_token: Option<String>,
+    #[arg(long, value_name = "TOKEN", help_heading = CONNECTION, value_parser = secret)]
+    pub api_token: Option<SecretString>,
     /// User with a password, `USER[@REALM]` (realm pam).
     ///
     /// Used when there is no API token.
@@ -96,8 +98,8 @@ pub struct RootArgs {
     ///
     /// A file that does not exist is written after asking, once the password has proved right. Without the option, the
     /// variable `CV4PVE_PASSWORD` and the systemd credential `password` are looked at.
-    #[arg(long, value_name = "PASSWORD", help_heading = CONNECTION)]
-    pub password: Option<String>,
+    #[arg(long, value_name = "PASSWORD", help_heading = CONNECTION, value_parser = secret)]
+    pub password: Option<SecretString>,
     /// Accept these certificates only, by SHA-256.
     ///
     /// Fingerprints as PVE shows them, separated by commas.
@@ -182,6 +184,12 @@ pub struct RootArgs {
     #[arg(long, value_name = "LEVEL", help_heading = OUTPUT, value_enum, ignore_case = true, hide_short_help = true,
           hide_long_help = true, hide_possible_values = true)]
     pub log_level: Option<LogLevel>,
+}
+
+/// A value that is never printed, not even for debugging.
+#[expect(clippy::unnecessary_wraps, reason = "clap takes parsers that may fail")]
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(text.into())
 }
 
 impl RootArgs {

@@ -2,6 +2,7 @@
 //! From the arguments to the exit status.
 
 mod further;
+mod local;
 mod usage;
 
 use std::ffi::OsString;
@@ -32,6 +33,7 @@ use crate::{
 };
 
 use further::Way;
+use local::Quotations;
 
 /// Runs the program with the arguments behind its name, and says what to exit with.
 ///
@@ -59,7 +61,8 @@ pub fn run_at(arguments: &[OsString], now: &Zoned) -> ExitStatus {
 
 fn run_by(arguments: &[OsString], clock: &Clock) -> ExitStatus {
     conclude(&Console::default(), |console| match parse(arguments)? {
-        Parsed::Run(invocation) => execute(&invocation, clock, console),
+        Parsed::Run(invocation) => execute(&invocation, clock, console)
+            .map_err(|fault| invocation.quotations.remove_from(fault)),
         Parsed::Shown(text) => {
             console.text(&text);
             Ok(ExitStatus::Success)
@@ -95,6 +98,8 @@ struct Invocation {
     notices: Vec<Notice>,
     /// The IDs of the options that parameter files set.
     in_files: Vec<String>,
+    /// The values that no error may quote.
+    quotations: Quotations,
 }
 
 fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
@@ -108,11 +113,7 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
         command = args::showing_all(command);
     }
     let name = words.first().and_then(|word| word.to_str());
-    let notices = normalized.unused.iter().map(|option| {
-        let name = name.unwrap_or_default();
-        Notice::warning("unused-option", format!("'{name}' does not use {option}"))
-    });
-    let notices = notices.collect();
+    let notices = local::notices(name.unwrap_or_default(), &normalized);
     let named = std::iter::once(OsString::from(command.get_name().to_owned())).chain(words);
     let parsed = command
         .try_get_matches_from(named)
@@ -122,6 +123,7 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
             cli,
             typed: arguments.to_vec(),
             notices,
+            quotations: Quotations::new(&normalized, &line),
             in_files: normalized.in_files,
         }))),
         Err(error) => match error.kind() {
@@ -218,7 +220,9 @@ fn connection(
     console: &Console,
 ) -> Result<Connection, Fault> {
     let connection = read_connection(root, invocation)?;
-    for notice in invocation.notices.iter().chain(&connection.notices) {
+    let hook = local::hook_notice(&invocation.cli.command);
+    let notices = invocation.notices.iter().chain(&connection.notices);
+    for notice in notices.chain(&hook) {
         console.notice(&format!("WARNING: {}", notice.message), root.shows_debug());
     }
     Ok(connection)

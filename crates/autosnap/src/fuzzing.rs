@@ -12,7 +12,7 @@ use crate::response_file::{self, Problem};
 
 /// The arguments in a parameter file with this content, files that it names left as they are.
 pub fn arguments(content: &[u8]) -> Result<Vec<String>, Problem> {
-    let text = response_file::decode(content.to_vec())?;
+    let text = response_file::decode(content)?;
     let words = response_file::split(&text)?.into_iter();
     Ok(words.map(|(_, word)| word).collect())
 }

@@ -78,6 +78,7 @@ pub mod foresight;
 pub mod fuzzing;
 pub mod help;
 pub mod hook;
+pub mod input_file;
 pub mod inventory;
 pub mod job;
 pub mod line;

@@ -47,6 +47,7 @@ impl Origin {
 struct Source {
     path: PathBuf,
     parent: usize,
+    others_can_read: bool,
 }
 
 /// A whole command line.
@@ -72,10 +73,11 @@ impl Line {
     }
 
     /// Notes that a file is opened, and returns the origin of its first line.
-    pub fn open(&mut self, path: &Path, included_from: Origin) -> Origin {
+    pub fn open(&mut self, path: &Path, included_from: Origin, others_can_read: bool) -> Origin {
         self.files.push(Source {
             path: path.to_owned(),
             parent: included_from.source,
+            others_can_read,
         });
         Origin {
             source: self.files.len(),
@@ -83,9 +85,10 @@ impl Line {
         }
     }
 
-    /// The parameter files, in the order in which they were opened.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(|file| file.path.as_path())
+    /// The file of an origin, if its group or everybody may read it.
+    pub fn readable_file(&self, origin: Origin) -> Option<&Path> {
+        let file = self.files.get(origin.source.checked_sub(1)?)?;
+        file.others_can_read.then_some(file.path.as_path())
     }
 
     /// The file of an origin; `None` for the command line.
@@ -126,9 +129,9 @@ mod tests {
     #[test]
     fn outer_sources_win_and_later_files() {
         let mut line = Line::typed([]);
-        let first = line.open(Path::new("first"), Origin::TYPED);
-        let inner = line.open(Path::new("inner"), first);
-        let second = line.open(Path::new("second"), Origin::TYPED);
+        let first = line.open(Path::new("first"), Origin::TYPED, false);
+        let inner = line.open(Path::new("inner"), first, false);
+        let second = line.open(Path::new("second"), Origin::TYPED, false);
         for (origins, expected) in [
             ([Origin::TYPED, second], Origin::TYPED),
             ([second, Origin::TYPED], Origin::TYPED),

@@ -18,6 +18,7 @@ mod refusal;
 mod settle;
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use clap::Command;
 
@@ -49,6 +50,8 @@ pub struct Normalized {
     pub unused: Vec<String>,
     /// The IDs of the options that parameter files set.
     pub in_files: Vec<String>,
+    /// Parameter files with a secret that others can read.
+    pub exposed: Vec<PathBuf>,
 }
 
 impl Normalized {
@@ -76,6 +79,11 @@ pub fn normalize(command: &Command, line: &Line) -> Result<Normalized, Refusal> 
     let mut normalized = Normalized::default();
     for given in reading.options() {
         judge_usage(name, given, &mut normalized)?;
+        if let Some(file) = line.readable_file(given.origin)
+            && reading::is_plain_secret(given)
+        {
+            normalized.exposed.push(file.to_owned());
+        }
     }
     normalized.arguments = render(&reading, &settled);
     Ok(normalized)

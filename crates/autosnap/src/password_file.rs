@@ -11,13 +11,13 @@
 //! | base64(ECB, PKCS7) | older C# releases |
 //! | anything else | a person with an editor: the first line is the password |
 //!
-//! .NET puts a byte order mark in front. The formats without a mark of their own are told apart by trying: the padding has
+//! .NET puts a byte order mark in front, PowerShell 5 writes UTF-16 with one; both are read. The formats without a mark of their own are told apart by trying: the padding has
 //! to fit and the result has to be printable text. Files with an API token are read in the same way, so errors speak of secret
 //! files. This module neither asks for a password nor prints a warning.
 
 use std::fs::{self, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -28,6 +28,9 @@ use des::TdesEde3;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
+
+use crate::input_file::{self, ReadError};
+use crate::response_file;
 
 /// The key of the C# tool (`GetPasswordFromOption`). It is no secret.
 const KEY: &[u8; 24] = b"012345678901234567890123";
@@ -59,8 +62,8 @@ pub enum PasswordFileError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
+        /// What the operating system said, or what is there instead of a file.
+        source: ReadError,
     },
     /// The operating system refused to write.
     #[error("cannot write secret file {}: {source}", path.display())]
@@ -80,22 +83,20 @@ pub enum PasswordFileError {
 
 /// Reads a password in any of the formats.
 pub fn read(path: &Path) -> Result<Stored, PasswordFileError> {
-    let unreadable = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => PasswordFileError::Missing(path.to_owned()),
-        _ => PasswordFileError::Unreadable {
-            path: path.to_owned(),
-            source,
-        },
-    };
-    let file = fs::File::open(path).map_err(unreadable)?;
-    let others_can_read = others_can_read(&file.metadata().map_err(unreadable)?);
-    let mut content = Zeroizing::new(Vec::new());
-    file.take(SIZE_LIMIT + 1)
-        .read_to_end(&mut content)
-        .map_err(unreadable)?;
-    if content.len() as u64 > SIZE_LIMIT {
-        return Err(PasswordFileError::Damaged(path.to_owned()));
-    }
+    let (content, metadata) =
+        input_file::read(path, SIZE_LIMIT).map_err(|source| match source {
+            ReadError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+                PasswordFileError::Missing(path.to_owned())
+            }
+            ReadError::TooLarge => PasswordFileError::Damaged(path.to_owned()),
+            source @ (ReadError::Io(_) | ReadError::Directory | ReadError::Device) => {
+                PasswordFileError::Unreadable {
+                    path: path.to_owned(),
+                    source,
+                }
+            }
+        })?;
+    let others_can_read = input_file::others_can_read(&metadata);
     match decode(&content) {
         Ok((password, _)) if password.expose_secret().is_empty() => {
             Err(PasswordFileError::Empty(path.to_owned()))
@@ -143,18 +144,6 @@ fn create(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-#[cfg(unix)]
-fn others_can_read(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-
-    metadata.permissions().mode() & 0o044 != 0
-}
-
-#[cfg(not(unix))]
-fn others_can_read(_metadata: &fs::Metadata) -> bool {
-    false
-}
-
 /// Eight bytes that differ from call to call. They need not be unpredictable: under a public key nothing is gained by that.
 /// The standard library seeds its hash maps from the operating system, which spares a dependency for random numbers.
 fn arbitrary() -> u64 {
@@ -174,8 +163,9 @@ pub(crate) struct NotAPassword;
 
 /// The password, and whether it was in plain text.
 pub(crate) fn decode(content: &[u8]) -> Result<(SecretString, bool), NotAPassword> {
-    let text = std::str::from_utf8(content).map_err(|_| NotAPassword)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = response_file::decode(content).map_err(|_| NotAPassword)?;
+    let text = Zeroizing::new(text);
+    let text = text.as_str();
     if let Some(encoded) = text.trim().strip_prefix(MARK) {
         let bytes = unpack(encoded).ok_or(NotAPassword)?;
         // The mark says that it is encrypted, so the password need not look like one: it may have a tab in it.
@@ -293,7 +283,7 @@ mod tests {
                 "{content}"
             );
         }
-        assert_eq!(decode(b"\xff\xfes\0e\0c\0").unwrap_err(), NotAPassword);
+        assert_eq!(decode(b"\xff\xfes\0e\0c").unwrap_err(), NotAPassword);
     }
 
     /// Found by fuzzing: such a password was written, and the file then called damaged.

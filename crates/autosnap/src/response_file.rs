@@ -16,12 +16,14 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::input_file::{self, ReadError};
 use crate::line::{Line, Origin, Word};
+use crate::sensitive;
 
 /// How deep files may name files, for the case that one is reached under ever new names.
 const DEPTH_LIMIT: usize = 16;
@@ -51,6 +53,12 @@ pub enum Problem {
     /// It is there, and cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(io::Error),
+    /// A directory or a device.
+    #[error("cannot be read: {0}")]
+    NotAFile(ReadError),
+    /// It holds an API token or an encrypted password instead of options.
+    #[error("holds a secret, no options; write --api-token=file:PATH or --password=file:PATH")]
+    Secret,
     /// Neither UTF-8 nor UTF-16 with a byte order mark.
     #[error("is not a text file; save it as UTF-8")]
     NotText,
@@ -158,9 +166,11 @@ impl Expansion {
         let real = self
             .check(path)
             .map_err(|problem| self.error(path, problem))?;
-        let words = read(&real)
-            .and_then(|text| split(&text))
-            .map_err(|problem| self.error(path, problem))?;
+        let (text, others_can_read) = read(&real).map_err(|problem| self.error(path, problem))?;
+        let words = split(&text).map_err(|problem| self.error(path, problem))?;
+        if is_secret(&words) && !self.expects_secret() {
+            return Err(self.error(path, Problem::Secret));
+        }
         self.read += words.len();
         if self.read > ARGUMENT_LIMIT {
             return Err(self.error(path, Problem::TooMany));
@@ -169,7 +179,7 @@ impl Expansion {
             path: path.to_owned(),
             real,
         });
-        let start = self.result.open(path, named_at);
+        let start = self.result.open(path, named_at, others_can_read);
         for (line, word) in words {
             self.add(&word, start.at_line(line))?;
         }
@@ -177,8 +187,19 @@ impl Expansion {
         Ok(())
     }
 
+    /// Whether the option before is one whose value is a secret: `--api-token @FILE` works in the C# tool.
+    fn expects_secret(&self) -> bool {
+        let before = self.result.words.last();
+        before.is_some_and(|word| word.text == "--api-token" || word.text == "--password")
+    }
+
     fn check(&self, path: &Path) -> Result<PathBuf, Problem> {
-        let real = fs::canonicalize(path).map_err(refused)?;
+        // A pipe has no other name, and is gone once it was read.
+        let real = if input_file::is_pipe(path) {
+            path.to_owned()
+        } else {
+            fs::canonicalize(path).map_err(refused)?
+        };
         if self.chain.iter().any(|open| open.real == real) {
             return Err(Problem::Loop);
         }
@@ -205,20 +226,37 @@ fn refused(error: io::Error) -> Problem {
     }
 }
 
-fn read(path: &Path) -> Result<String, Problem> {
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(refused)?;
-    file.take(SIZE_LIMIT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(refused)?;
-    if bytes.len() as u64 > SIZE_LIMIT {
-        return Err(Problem::TooLarge);
-    }
-    decode(bytes)
+/// The text of a parameter file, and whether others can read it.
+fn read(path: &Path) -> Result<(String, bool), Problem> {
+    let (bytes, metadata) = input_file::read(path, SIZE_LIMIT).map_err(|error| match error {
+        ReadError::Io(error) => refused(error),
+        ReadError::TooLarge => Problem::TooLarge,
+        other @ (ReadError::Directory | ReadError::Device) => Problem::NotAFile(other),
+    })?;
+    Ok((decode(&bytes)?, input_file::others_can_read(&metadata)))
+}
+
+/// Whether a file, if it can be read, holds a secret instead of options.
+pub fn holds_secret(path: &Path) -> bool {
+    // A pipe would be empty afterwards, or keep us waiting.
+    let words = (!input_file::is_pipe(path))
+        .then(|| read(path).ok())
+        .flatten()
+        .and_then(|(text, _)| split(&text).ok());
+    words.is_some_and(|words| is_secret(&words))
+}
+
+/// A file that holds a secret and nothing else was meant for `file:PATH`.
+fn is_secret(words: &[(usize, String)]) -> bool {
+    let [(_, word)] = words else { return false };
+    // `api-token=…` is an option without its dashes.
+    let name = word.split('=').next().unwrap_or_default();
+    let is_option = !name.contains('!') && sensitive::names_secret(name);
+    !word.starts_with(['-', '@']) && !is_option && sensitive::looks_like_secret(word)
 }
 
 /// The encodings that .NET recognises by a byte order mark, UTF-16 being what PowerShell 5 writes; else UTF-8.
-pub(crate) fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<String, Problem> {
     let units = |convert: fn([u8; 2]) -> u16| {
         let (pairs, rest) = bytes[2..].as_chunks::<2>();
         let units: Vec<u16> = pairs.iter().copied().map(convert).collect();
@@ -226,11 +264,11 @@ pub(crate) fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
             .then(|| String::from_utf16(&units).ok())
             .flatten()
     };
-    let text = match bytes.as_slice() {
+    let text = match bytes {
         [0xff, 0xfe, ..] => units(u16::from_le_bytes),
         [0xfe, 0xff, ..] => units(u16::from_be_bytes),
         [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
-        _ => String::from_utf8(bytes).ok(),
+        _ => String::from_utf8(bytes.to_vec()).ok(),
     };
     // A NUL can be in no argument; it means UTF-16 without its mark, or no text at all.
     text.filter(|text| !text.contains('\0'))

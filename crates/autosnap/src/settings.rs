@@ -319,8 +319,8 @@ impl Connection {
             .into_endpoints();
         let trust = read_trust(args)?;
         let request = secret_source::Request {
-            api_token: args.api_token.as_deref(),
-            password: args.password.as_deref(),
+            api_token: args.api_token.as_ref().map(ExposeSecret::expose_secret),
+            password: args.password.as_ref().map(ExposeSecret::expose_secret),
             username: args.username.as_deref(),
             arguments,
         };
@@ -334,7 +334,16 @@ impl Connection {
         };
         let credentials = match resolved.secret {
             Secret::ApiToken(token) => {
-                Credentials::Token(ApiToken::parse(token.expose_secret()).map_err(Fault::usage)?)
+                let token = unquoted(token.expose_secret());
+                let token = ApiToken::parse(token).map_err(|error| {
+                    let fault = Fault::usage(error);
+                    if token.starts_with('@') {
+                        fault.hint("the token of a file is --api-token=file:PATH")
+                    } else {
+                        fault
+                    }
+                });
+                Credentials::Token(token?)
             }
             Secret::Password(password) => {
                 let Some(username) = args.username.as_deref().filter(|name| !name.is_empty())
@@ -456,6 +465,16 @@ fn read_trust(args: &RootArgs) -> Result<Trust, Fault> {
         (None, true) => Ok(Trust::SystemStore),
         (None, false) => Ok(Trust::AcceptAny),
     }
+}
+
+/// A token out of quotation marks, as it is copied from a script; none belong to a token.
+fn unquoted(token: &str) -> &str {
+    let token = token.trim();
+    let inner = ['"', '\''].iter().find_map(|mark| {
+        let inner = token.strip_prefix(*mark)?;
+        inner.strip_suffix(*mark)
+    });
+    inner.map_or(token, str::trim)
 }
 
 /// The C# tool adds `pam` to a user without a realm.

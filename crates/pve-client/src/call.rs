@@ -4,6 +4,7 @@
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::SecretString;
 
 use crate::error::Method;
 
@@ -146,6 +147,13 @@ impl Call {
             Method::Get | Method::Delete => None,
             Method::Post | Method::Put => Some(self.encoded()),
         }
+    }
+
+    /// The password among the parameters, or the ticket in its place.
+    pub(crate) fn password(&self) -> Option<SecretString> {
+        let mut parameters = self.parameters.iter();
+        let password = parameters.find(|(name, _)| *name == "password");
+        password.map(|(_, value)| value.as_str().into())
     }
 
     fn encoded(&self) -> String {

@@ -17,6 +17,7 @@ use crate::certificate::PeerCertificate;
 use crate::connection::{ConnectFailure, Reply};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Method};
+use crate::masking::FormSecret;
 use crate::pool::Pool;
 
 /// The headers that prove who we are.
@@ -98,7 +99,8 @@ impl Host {
             .header(HOST, self.authority.clone())
             .header(ACCEPT, "application/json")
             .header(USER_AGENT, PRODUCT)
-            .extension(call.limit());
+            .extension(call.limit())
+            .extension(FormSecret(call.password()));
         for (name, value) in signature {
             request = request.header(name, value);
         }

@@ -42,6 +42,7 @@ mod handshake;
 mod health;
 mod host;
 mod membership;
+mod masking;
 mod moment;
 mod options;
 mod pool;

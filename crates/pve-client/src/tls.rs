@@ -11,6 +11,7 @@
 mod key_proof;
 
 use std::io;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -115,6 +116,34 @@ fn system_store() -> Result<RootCertStore, Error> {
     )))
 }
 
+/// No collection of authorities is larger.
+const CA_FILE_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// Reads a file or a pipe; a folder or a device was not meant.
+fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
+    let in_words = |error: std::io::Error| io_in_words(&error);
+    let kind = std::fs::metadata(path).map_err(in_words)?.file_type();
+    if kind.is_dir() {
+        return Err("it is a directory".to_owned());
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_char_device() || kind.is_block_device() {
+            return Err("it is a device".to_owned());
+        }
+    }
+    let file = std::fs::File::open(path).map_err(in_words)?;
+    let mut content = Vec::new();
+    file.take(CA_FILE_LIMIT + 1)
+        .read_to_end(&mut content)
+        .map_err(in_words)?;
+    if content.len() as u64 > CA_FILE_LIMIT {
+        return Err("it is too large".to_owned());
+    }
+    Ok(content)
+}
+
 /// Every certificate of a file the administrator named must be readable.
 fn authorities_of(path: &Path) -> Result<RootCertStore, Error> {
     let failed = |reason: String| {
@@ -132,8 +161,9 @@ fn authorities_of(path: &Path) -> Result<RootCertStore, Error> {
             _ => "it holds no certificate in PEM form".to_owned(),
         })
     };
+    let pem = read_bounded(path).map_err(failed)?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(unreadable)?;
         roots.add(certificate).map_err(|error| match error {
             rustls::Error::InvalidCertificate(reason) => failed(format!(

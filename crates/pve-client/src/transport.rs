@@ -42,6 +42,7 @@ use crate::error::{Certainty, Error, Method};
 use crate::health::{Health, Permit};
 use crate::host::{Host, Signature};
 use crate::membership::{self, Admission, ClusterIdentity, Membership, OtherCluster};
+use crate::masking::Secrets;
 use crate::options::ClientOptions;
 use crate::session::CSRF_TOKEN;
 use crate::{reply, tls};
@@ -403,6 +404,7 @@ impl Transport {
         let host = &self.hosts[index];
         let started = Instant::now();
         let line = format!("{} {}", request.method(), request.uri().path());
+        let secrets = Secrets::of_request(&request);
         let flags = connection.exchange();
         let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(started));
         let limit = self.request_timeout.min(left);
@@ -415,6 +417,7 @@ impl Transport {
                 self.health.replied();
                 host.pool.put(connection);
                 host.note_date(reply.date);
+                let reply = secrets.mask(reply);
                 host.log_answer(&line, &reply, started);
                 Ok(reply)
             }

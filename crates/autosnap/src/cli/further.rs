@@ -8,7 +8,7 @@ use autosnap_core::outcome::ExitStatus;
 use jiff::Zoned;
 use pve_client::{Client, Endpoint, Trust};
 
-use super::{Invocation, block_on, read_connection};
+use super::{Invocation, block_on, local, read_connection};
 use crate::args::{CheckArgs, FingerprintArgs, JobArgs, RootArgs, SetupArgs};
 use crate::fault::Fault;
 use crate::notice::Notice;
@@ -42,6 +42,9 @@ pub(super) fn check(
     let notices = [
         invocation.notices.clone(),
         connection.notices,
+        local::hook_notice(&invocation.cli.command)
+            .into_iter()
+            .collect(),
         unused_options(invocation),
     ];
     block_on(async {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::Candidate;
-use crate::{args, normalize, response_file};
+use crate::{args, normalize, response_file, sensitive};
 
 /// Where the parameter files of the jobs are, unless `CONFIGURATION_DIRECTORY` says otherwise, as
 /// systemd lets it.
@@ -36,8 +36,19 @@ pub(super) fn paths(typed: &str) -> Vec<Candidate> {
 pub(super) fn parameter_files(typed: &str) -> Vec<Candidate> {
     let mut found = known_parameter_files();
     found.retain(|candidate| candidate.word.starts_with(typed));
-    found.extend(paths(typed));
+    found.extend(paths(typed).into_iter().filter(may_hold_options));
     found
+}
+
+/// A file with a secret behind `@` would put the secret where options belong.
+fn may_hold_options(candidate: &Candidate) -> bool {
+    let path = std::path::Path::new(&candidate.word);
+    if path.is_dir() {
+        return true;
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_secret = sensitive::names_secret(&name) && !name.ends_with(".conf");
+    !is_secret && !response_file::holds_secret(path)
 }
 
 /// The parameter files of the jobs.

@@ -116,6 +116,12 @@ pub(super) fn is_secret(given: &Given) -> bool {
     SECRETS.contains(&given.id.as_str())
 }
 
+/// Whether the secret itself stands there, rather than the name of its file.
+pub(super) fn is_plain_secret(given: &Given) -> bool {
+    let value = given.value.as_deref().map(OsStr::to_string_lossy);
+    is_secret(given) && value.is_some_and(|value| !value.trim().starts_with("file:"))
+}
+
 /// `--label <LABEL>`, as clap writes it.
 fn display(command: &Command, given: &Given) -> String {
     let mut arguments = command

@@ -118,8 +118,8 @@ fn two_different_values_in_one_source_are_refused() {
 #[test]
 fn the_outer_source_wins_wherever_it_stands() {
     let mut line = Line::typed(["clean", "--keep=2", "--dry-run=false"].map(OsString::from));
-    let outer = line.open(Path::new("outer"), Origin::TYPED);
-    let inner = line.open(Path::new("inner"), outer);
+    let outer = line.open(Path::new("outer"), Origin::TYPED, false);
+    let inner = line.open(Path::new("inner"), outer, false);
     for (word, origin) in [
         ("--label=inner", inner),
         ("--keep=1", inner),

@@ -228,7 +228,7 @@ fn parameter_files_of_no_use() {
     $ --api-token=file:token --vmid=100 snap --label=daily @names.conf
     ERROR: parameter file nowhere.conf (named by names.conf) does not exist
     $ --api-token=file:token --vmid=100 snap --label=daily @folder
-    ERROR: parameter file folder cannot be read: Is a directory (os error 21)
+    ERROR: parameter file folder cannot be read: it is a directory
     $ --api-token=file:token --vmid=100 snap --label=daily @
     ERROR: unexpected argument '@' found
     hint: the option --help, also behind a command, explains all options
@@ -274,7 +274,7 @@ fn tokens_and_secret_files_of_the_wrong_form() {
     $ --api-token=file:empty --vmid=100 status
     ERROR: secret file empty is empty; write the secret into it, or remove it
     $ --api-token=file:folder --vmid=100 status
-    ERROR: cannot read secret file folder: Is a directory (os error 21)
+    ERROR: cannot read secret file folder: it is a directory
     $ --api-token=file: --vmid=100 status
     ERROR: --api-token=file: names no file
     $ --api-token= --vmid=100 status

@@ -31,6 +31,7 @@ mod regressions;
 mod removal_safety;
 mod repeated_task;
 mod replies;
+mod secrets;
 mod selection;
 mod silent_node;
 mod stale_status;

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What is known of the options and files of this machine before a host is asked: notices about
+//! them, and the values that errors must not quote.
+
+use std::path::{Path, PathBuf};
+
+use autosnap_core::outcome::ExitStatus;
+
+use crate::args::Command;
+use crate::fault::Fault;
+use crate::input_file;
+use crate::line::Line;
+use crate::normalize::{self, Normalized};
+use crate::notice::Notice;
+
+/// What is shorter is found in many texts by chance.
+const SHORTEST: usize = 4;
+/// A password may be a word that stands in messages of ours; no message quotes the value itself.
+const SHORTEST_SECRET: usize = 8;
+/// Options whose values are paths, which an error about the file has to name.
+const PATHS: [&str; 5] = [
+    "--script",
+    "--script-hook",
+    "--ca-file",
+    "--write",
+    "--token-file",
+];
+
+/// Notices about the line itself.
+pub(super) fn notices(command: &str, normalized: &Normalized) -> Vec<Notice> {
+    let unused = normalized.unused.iter().map(|option| {
+        Notice::warning(
+            "unused-option",
+            format!("'{command}' does not use {option}"),
+        )
+    });
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    // What systemd puts there shows a group, but only the service can read it.
+    let is_credential = |path: &Path| {
+        let credentials = credentials.as_deref();
+        credentials.is_some_and(|folder| path.starts_with(folder))
+    };
+    let mut exposed = normalized.exposed.clone();
+    exposed.dedup();
+    exposed.retain(|path| !is_credential(path));
+    let exposed = exposed.iter().map(|path| {
+        let path = path.display();
+        Notice::warning(
+            "readable-parameter-file",
+            format!("parameter file {path} holds a secret and can be read by other users; run: chmod 600 '{path}'"),
+        )
+    });
+    unused.chain(exposed).collect()
+}
+
+/// A hook runs with our rights, so whoever can change it has them.
+pub(super) fn hook_notice(command: &Command) -> Option<Notice> {
+    let script = match command {
+        Command::Snap(args) => args.job.script.as_deref(),
+        Command::Clean(args) => args.job.script.as_deref(),
+        Command::Check(args) => args.script.as_deref(),
+        Command::Status(_)
+        | Command::Setup(_)
+        | Command::Fingerprint(_)
+        | Command::Completions(_)
+        | Command::Complete
+        | Command::Manual(_) => None,
+        #[cfg(feature = "demo")]
+        Command::Demo(_) => None,
+    };
+    let script = script.filter(|script| input_file::others_can_write(script))?;
+    let path = script.display();
+    Some(Notice::warning(
+        "writable-hook",
+        format!("hook script {path} can be changed by other users; run: chmod go-w '{path}'"),
+    ))
+}
+
+/// Values that no error may quote, each with the place that is named instead.
+#[derive(Default)]
+pub(super) struct Quotations(Vec<Quotation>);
+
+struct Quotation {
+    value: String,
+    place: Option<String>,
+    is_secret: bool,
+}
+
+impl Quotations {
+    pub(super) fn new(normalized: &Normalized, line: &Line) -> Self {
+        let values = normalized.arguments.iter().filter_map(|argument| {
+            let text = argument.text.to_string_lossy();
+            let (name, value) = normalize::split(&text);
+            let value = value.unwrap_or_default().trim();
+            let is_file = value.starts_with("file:");
+            let may_be_quoted = argument.origin.is_typed() && !argument.sensitive;
+            let is_path = PATHS.contains(&name) && !argument.sensitive;
+            let shortest = if argument.sensitive {
+                SHORTEST_SECRET
+            } else {
+                SHORTEST
+            };
+            if value.len() < shortest || is_file || may_be_quoted || is_path {
+                return None;
+            }
+            Some(Quotation {
+                value: value.to_owned(),
+                place: line
+                    .place(argument.origin)
+                    .map(|place| format!("{name} in {place}")),
+                is_secret: argument.sensitive,
+            })
+        });
+        Self(values.collect())
+    }
+
+    /// The fault without them. What PVE or a host said of a value that is no secret stays.
+    pub(super) fn remove_from(&self, mut fault: Fault) -> Fault {
+        for Quotation {
+            value,
+            place,
+            is_secret,
+        } in &self.0
+        {
+            if !is_secret && fault.exit != ExitStatus::Usage {
+                continue;
+            }
+            if fault.message.contains(value.as_str()) {
+                fault.message = fault.message.replace(value.as_str(), "***");
+                if let Some(place) = place {
+                    fault.message = format!("{}: {}", place, fault.message);
+                }
+            }
+            fault.hint = fault.hint.map(|hint| hint.replace(value.as_str(), "***"));
+        }
+        fault
+    }
+}
