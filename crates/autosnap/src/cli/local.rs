@@ -58,7 +58,7 @@ pub(super) fn hook_notice(command: &Command) -> Option<Notice> {
     let script = match command {
         Command::Snap(args) => args.job.script.as_deref(),
         Command::Clean(args) => args.job.script.as_deref(),
-        Command::Check(args) => args.script.as_deref(),
+        Command::Check(args) => args.job.script.as_deref(),
         Command::Status(_)
         | Command::Setup(_)
         | Command::Fingerprint(_)
