@@ -210,10 +210,11 @@ impl Series {
             || own
                 .iter()
                 .any(|format| is_near(format, timestamp, taken_at));
-        for (label, format) in self.rivals(name, taken_at) {
-            if !agrees {
-                return Membership::Other;
-            }
+        if !agrees && self.rivals(name, taken_at).next().is_some() {
+            return Membership::Other;
+        }
+        // A time that contradicts this series does not decide between it and others that it contradicts.
+        for (label, format) in self.rivals(name, taken_at.filter(|_| agrees)) {
             let is_in_doubt = match ambiguous {
                 // Numbers of varying width: nothing tells the two apart.
                 _ if own.contains(&format) => true,

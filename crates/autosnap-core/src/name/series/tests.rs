@@ -78,7 +78,13 @@ fn the_time_of_a_snapshot_decides_where_its_name_cannot() {
         (two_ways, "daily2", variable, october, Membership::Other),
         (two_ways, "daily2", variable, january, Membership::Member),
         (two_ways, "daily", variable, january, Membership::Other),
-        (two_ways, "daily", variable, november, Membership::WrongTime),
+        (
+            two_ways,
+            "daily",
+            variable,
+            november,
+            is_ambiguous("daily2", variable),
+        ),
         (
             two_ways,
             "daily",
@@ -153,6 +159,21 @@ fn the_time_of_a_snapshot_decides_where_its_name_cannot() {
             "{name}, {label}, {format}, {taken_at:?}"
         );
     }
+}
+
+#[test]
+fn a_clock_that_was_wrong_does_not_decide_between_two_readings() {
+    let series = series("daily-", TimestampFormat::DEFAULT);
+    let others = OtherLabels::default();
+    let name = "autodaily-260101010101";
+    let classify = |taken_at| series.classify(name, taken_at, AmbiguousNames::Keep, &others);
+    let ambiguous = Membership::Ambiguous {
+        label: "daily".to_owned(),
+        format: "-yyMMddHHmmss".to_owned(),
+    };
+    assert_eq!(classify(epoch(2026, 1, 1, [1, 1, 1])), ambiguous);
+    assert_eq!(classify(Some(7)), ambiguous);
+    assert_eq!(classify(None), ambiguous);
 }
 
 #[test]
