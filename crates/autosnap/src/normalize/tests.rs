@@ -109,7 +109,7 @@ fn two_different_values_in_one_source_are_refused() {
     );
     check("snap --keep=1 -- --keep=2", "snap --keep=1 -- --keep=2");
     check_refused(
-        "snap --password=abc --password=abd",
+        "snap --password=abc --password=xyz",
         "'--password' is given twice with different values",
     );
 }
