@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The decision about one guest: skip it, refuse it, or the steps.
+//!
+//! [`screen`] decides from the inventory alone; [`decide`] from the inventory and a reading of the
+//! guest.
+
+use super::{
+    Action, Creation, Decision, GuestPlan, Locked, NewSnapshot, Note, Reading, Refusal, Request,
+    Skip, Steps, StorageGuard, notes,
+};
+use crate::guest::{Guest, GuestConfig, GuestKind, GuestStatus};
+use crate::retention;
+use crate::select::Inventory;
+use crate::snapshot::{Snapshot, SnapshotState};
+use crate::snapshot_support::SnapshotBlockers;
+
+/// Why the guest cannot be read at all, as far as the inventory tells.
+///
+/// Only a node that PVE calls offline is offline. The guests of one that sends no statistics are
+/// read like all others, unless the node has refused to list them.
+pub fn unreachable(guest: &Guest, inventory: &Inventory) -> Option<Refusal> {
+    if inventory.is_offline(&guest.node) {
+        return Some(Refusal::NodeOffline);
+    }
+    let reason = inventory.unlisted_reason(guest)?;
+    Some(Refusal::Unreadable(format!(
+        "node {} sends no statistics, and its guests could not be listed: {reason}",
+        guest.node
+    )))
+}
+
+/// Why a guest is not worked on although it is selected: its name is not known, and it may be the
+/// guest that this exclusion means.
+pub fn may_be_excluded(exclusion: &str) -> String {
+    format!(
+        "its name is not known, and the exclusion `{exclusion}` may mean it: exclude by ID, tag, pool or node instead"
+    )
+}
+
+/// What the inventory alone decides, so that the guest need not be read.
+pub fn screen(guest: &Guest, request: &Request, inventory: &Inventory) -> Option<Decision> {
+    if guest.template {
+        return Some(Decision::Skip(Skip::Template));
+    }
+    if let Some(refusal) = unreachable(guest, inventory) {
+        return Some(Decision::Refuse(refusal));
+    }
+    leaves_out(guest, request).then_some(Decision::Skip(Skip::NotRunning))
+}
+
+/// Whether `--only-running` leaves the guest out, by a status that may be old: PVE lists a guest that
+/// was started up to ten seconds ago as stopped.
+pub fn leaves_out(guest: &Guest, request: &Request) -> bool {
+    match &request.action {
+        Action::Snap(creation) => creation.only_running && guest.status != GuestStatus::Running,
+        Action::Clean => false,
+    }
+}
+
+/// The plan for one guest that was read.
+pub fn decide(
+    guest: Guest,
+    reading: &Reading,
+    request: &Request,
+    storages: StorageGuard<'_>,
+) -> GuestPlan {
+    let decision = match &request.action {
+        Action::Snap(creation) => decide_snap(&guest, reading, creation, request, storages),
+        Action::Clean => decide_clean(&guest, reading, request),
+    };
+    let mut notes = notes::half_made(&reading.snapshots, &decision);
+    if let (Decision::Proceed(_), Action::Snap(_)) = (&decision, &request.action) {
+        notes.extend(storages.unchecked(&guest.node, reading));
+    }
+    notes.extend(notes::not_counted(&decision, request));
+    if notes::agent_disabled(reading, &request.action) {
+        notes.push(Note::AgentDisabled);
+    }
+    GuestPlan {
+        guest,
+        decision,
+        notes,
+    }
+}
+
+fn decide_snap(
+    guest: &Guest,
+    reading: &Reading,
+    creation: &Creation,
+    request: &Request,
+    storages: StorageGuard<'_>,
+) -> Decision {
+    if let Some(config) = &reading.config {
+        let volumes: Vec<_> = config
+            .unsupported_volumes()
+            .map(|volume| volume.key.clone())
+            .collect();
+        if !volumes.is_empty() {
+            return Decision::Skip(Skip::Unsupported { volumes });
+        }
+        let volumes = SnapshotBlockers::new(config, storages.storages).names(reading.can_snapshot);
+        if !volumes.is_empty() {
+            return Decision::Skip(Skip::NoSnapshots { volumes });
+        }
+        if let Some(full) = storages.first_full(&guest.node, config) {
+            return Decision::Refuse(Refusal::StorageFull(full));
+        }
+    }
+    if reading
+        .snapshots
+        .iter()
+        .any(|snapshot| creation.name.as_str().eq_ignore_ascii_case(&snapshot.name))
+    {
+        return Decision::Refuse(Refusal::NameTaken(creation.name.clone()));
+    }
+    if let Some(refusal) = refused_by_lock(guest, reading, request) {
+        return Decision::Refuse(refusal);
+    }
+    Decision::Proceed(Steps {
+        creation: Some(NewSnapshot {
+            name: creation.name.clone(),
+            with_ram: creation.with_ram && saves_ram(guest),
+            asks_for_ram: creation.with_ram && guest.kind == GuestKind::Qemu,
+        }),
+        verdicts: retention::decide(
+            &reading.snapshots,
+            &request.policy,
+            Some(&creation.name),
+            request.now,
+        ),
+        storages: storages_of(reading),
+        waits_for: lock_of(guest, reading).map(ToOwned::to_owned),
+    })
+}
+
+/// PVE quietly drops the RAM for a stopped VM; containers know none.
+pub(super) fn saves_ram(guest: &Guest) -> bool {
+    guest.kind == GuestKind::Qemu && guest.status == GuestStatus::Running
+}
+
+fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Decision {
+    let verdicts = retention::decide(&reading.snapshots, &request.policy, None, request.now);
+    let removes = retention::removals(&verdicts).next().is_some();
+    if removes && let Some(refusal) = refused_by_lock(guest, reading, request) {
+        return Decision::Refuse(refusal);
+    }
+    Decision::Proceed(Steps {
+        creation: None,
+        verdicts,
+        storages: storages_of(reading),
+        waits_for: lock_of(guest, reading)
+            .filter(|_| removes)
+            .map(ToOwned::to_owned),
+    })
+}
+
+/// The configuration is newer than the inventory, where it was read.
+fn lock_of<'a>(guest: &'a Guest, reading: &'a Reading) -> Option<&'a str> {
+    let config = reading.config.as_ref();
+    config.map_or(&guest.lock, |config| &config.lock).as_deref()
+}
+
+fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Option<Refusal> {
+    match (request.locked, lock_of(guest, reading)) {
+        (Locked::Fails, Some(lock))
+            if may_be_left_over(lock) && reading.task_runs == Some(false) =>
+        {
+            let half = |snapshot: &&Snapshot| snapshot.state != SnapshotState::Complete;
+            let snapshot = reading.snapshots.iter().find(half);
+            Some(Refusal::Stuck {
+                lock: lock.to_owned(),
+                snapshot: snapshot.map(|one| one.name.clone()),
+            })
+        }
+        (Locked::Fails, Some(lock)) => Some(Refusal::Locked(lock.to_owned())),
+        (Locked::Fails, None) | (Locked::Waits, _) => None,
+    }
+}
+
+/// Whether a lock is one that a snapshot task leaves behind when it dies
+/// (`snapshot_create`, `snapshot_delete` in `PVE/AbstractConfig.pm`), so that it is worth asking for
+/// the guest's tasks.
+pub fn may_be_left_over(lock: &str) -> bool {
+    matches!(lock, "snapshot" | "snapshot-delete")
+}
+
+fn storages_of(reading: &Reading) -> Vec<String> {
+    reading
+        .config
+        .iter()
+        .flat_map(GuestConfig::storages)
+        .map(ToOwned::to_owned)
+        .collect()
+}

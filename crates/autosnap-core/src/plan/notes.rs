@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Notes on a guest: what the administrator should know, whatever the plan decides.
+
+use std::collections::BTreeMap;
+
+use super::{Action, Decision, Reading, Request};
+use crate::guest::AgentSetting;
+use crate::retention::Reason;
+use crate::snapshot::{Snapshot, SnapshotState};
+use crate::storage::UncheckedStorage;
+
+/// What the administrator should know of a guest, whatever is done to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// A VM without the guest agent enabled: its file systems are not frozen for the snapshot.
+    AgentDisabled,
+    /// A snapshot that was never finished or never quite removed. It is neither counted nor removed.
+    HalfMade {
+        /// Its name.
+        name: String,
+        /// How far it got.
+        state: SnapshotState,
+    },
+    /// The snapshot is taken although nothing is known of how full this storage is.
+    LimitNotChecked(UncheckedStorage),
+    /// Snapshots that stay because their names can be read in two ways.
+    AmbiguousNames {
+        /// Their names, oldest first.
+        names: Vec<String>,
+        /// How the run reads them: label and format.
+        own: (String, String),
+        /// How else they can be read: label and format.
+        other: (String, String),
+    },
+    /// A snapshot that stays and takes no place among the kept ones, because its time cannot be right.
+    ImpossibleTime {
+        /// Its name.
+        name: String,
+        /// PVE's time, in seconds since the epoch.
+        taken_at: i64,
+        /// It is in the future; otherwise it differs from the time in the name.
+        future: bool,
+    },
+}
+
+/// The half-made snapshots that stay, oldest first: PVE lists them in no order.
+pub(super) fn half_made(snapshots: &[Snapshot], decision: &Decision) -> Vec<Note> {
+    let goes = |snapshot: &Snapshot| match decision {
+        Decision::Proceed(steps) => steps.removals().any(|other| other.name == snapshot.name),
+        Decision::Skip(_) | Decision::Refuse(_) => false,
+    };
+    let mut half: Vec<&Snapshot> = snapshots
+        .iter()
+        .filter(|snapshot| snapshot.state != SnapshotState::Complete && !goes(snapshot))
+        .collect();
+    half.sort_by_key(|snapshot| (snapshot.taken_at, &snapshot.name));
+    let notes = half.into_iter().map(|snapshot| Note::HalfMade {
+        name: snapshot.name.clone(),
+        state: snapshot.state.clone(),
+    });
+    notes.collect()
+}
+
+/// The snapshots that the policy would count, but for their ambiguous names or impossible times.
+pub(super) fn not_counted(decision: &Decision, request: &Request) -> Vec<Note> {
+    let Decision::Proceed(steps) = decision else {
+        return Vec::new();
+    };
+    let series = &request.policy.series;
+    let own = || (series.label().to_string(), series.format().to_string());
+    let mut ambiguous: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    let mut notes = Vec::new();
+    for verdict in steps.verdicts.iter().rev() {
+        let name = verdict.snapshot.name.clone();
+        let taken_at = verdict.snapshot.taken_at.unwrap_or_default();
+        match &verdict.reason {
+            Reason::Ambiguous { label, format } => {
+                let other = (label.clone(), format.clone());
+                ambiguous.entry(other).or_default().push(name);
+            }
+            reason @ (Reason::FutureTime | Reason::WrongTime) => {
+                notes.push(Note::ImpossibleTime {
+                    name,
+                    taken_at,
+                    future: *reason == Reason::FutureTime,
+                });
+            }
+            Reason::Kept { .. }
+            | Reason::KeptNew
+            | Reason::Removed { .. }
+            | Reason::RemovalRetried
+            | Reason::NotOurs
+            | Reason::OtherLabel
+            | Reason::OtherFormat { .. }
+            | Reason::HalfMade(_)
+            | Reason::Undated => {}
+        }
+    }
+    let ambiguous = ambiguous
+        .into_iter()
+        .map(|(other, names)| Note::AmbiguousNames {
+            names,
+            own: own(),
+            other,
+        });
+    notes.extend(ambiguous);
+    notes
+}
+
+pub(super) fn agent_disabled(reading: &Reading, action: &Action) -> bool {
+    matches!(action, Action::Snap(_))
+        && reading
+            .config
+            .as_ref()
+            .is_some_and(|config| config.agent == AgentSetting::Disabled)
+}
