@@ -3,22 +3,20 @@
 //!
 //! A dry run is this very run, stopped after the plan was told.
 
+mod exclusions;
 mod free_name;
 mod nested_pools;
+mod reading;
 pub(crate) mod warnings;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use autosnap_core::event::{Event, GuestEnd, Header, Interruption};
-use autosnap_core::guest::{Guest, GuestStatus, Vmid};
+use autosnap_core::guest::{Guest, Vmid};
 use autosnap_core::name::SnapName;
-use autosnap_core::plan::{
-    self, Action, Creation, Decision, GuestPlan, Locked, Plan, Reading, Refusal, Request, Skip,
-    StorageGuard,
-};
-use autosnap_core::retention::{self, KeepPolicy};
+use autosnap_core::plan::{self, Action, Creation, GuestPlan, Locked, Plan, Request, StorageGuard};
+use autosnap_core::retention::KeepPolicy;
 use autosnap_core::select::{Inventory, Selected, SelectionWarning};
 use autosnap_core::snapshot::Snapshot;
 use autosnap_core::storage;
@@ -26,7 +24,7 @@ use jiff::Zoned;
 use pve_client::Client;
 use tokio::time::Instant;
 
-use crate::engine::{self, Engine, Options, PhaseCall, Phases, Tasks};
+use crate::engine::{Engine, Options, PhaseCall, Phases, Tasks};
 use crate::events::Events;
 use crate::fault::Fault;
 use crate::foresight;
@@ -35,13 +33,11 @@ use crate::inventory;
 use crate::settings::{GuestStates, Job, JobSettings};
 use crate::statistics_age;
 use crate::stop::Stop;
+use exclusions::{check_before_hooks, check_exclusions};
+use reading::Reader;
 
 /// The oldest version of PVE whose storages have figures that can be held against a limit.
 const STORAGE_CHECK_SINCE: u32 = 6;
-
-/// How long the reading of one guest may hold up the plan. Whoever asks another node for us gives up
-/// after 30 s (`PVE/APIServer/AnyEvent.pm`); twice is enough.
-const READ_LIMIT: Duration = Duration::from_secs(75);
 
 /// Everything a run needs beside its settings.
 #[derive(Debug, Clone)]
@@ -216,47 +212,6 @@ fn warned(warning: &SelectionWarning) -> Event {
     } else {
         Event::Warned(text)
     }
-}
-
-/// Evaluates the exclusions before the opening hook is called, so that a run that is refused has no
-/// effect at all. The selection is evaluated again after the hook, which may start or tag guests.
-///
-/// An inventory that cannot be read here is read again after the hook, and fails there.
-async fn check_before_hooks(settings: &JobSettings, context: &Context) -> Result<(), Fault> {
-    let needed = settings.hook.is_some() && !settings.dry_run;
-    if !needed || !settings.selection.has_exclusions() {
-        return Ok(());
-    }
-    let check = async {
-        let Ok(inventory) = inventory::read(&context.client).await else {
-            return Ok(());
-        };
-        check_exclusions(settings, &settings.selection.evaluate(&inventory))?;
-        nested_pools::check(settings, &context.client, &inventory).await
-    };
-    tokio::select! {
-        biased;
-        _ = context.stop.wait() => Ok(()),
-        result = check => result,
-    }
-}
-
-/// Refuses the run if an exclusion breaks the rule of the command.
-fn check_exclusions(settings: &JobSettings, selected: &Selected) -> Result<(), Fault> {
-    let violations: Vec<String> = selected
-        .warnings
-        .iter()
-        .filter(|warning| warning.violates(settings.exclusions))
-        .map(ToString::to_string)
-        .collect();
-    if violations.is_empty() {
-        return Ok(());
-    }
-    Err(Fault::usage(format!(
-        "nothing was done, because an exclusion in --vmid cannot be resolved: {}",
-        violations.join("; and ")
-    ))
-    .hint("correct or remove the exclusion, or accept it with --allow-unmatched-exclusions"))
 }
 
 /// Waits for the work, but no longer than until a signal asks to stop, which is told then. The wish of
@@ -451,167 +406,4 @@ async fn plan_all(
         });
     }
     Ok(Plan { request, guests })
-}
-
-fn unreadable(message: String) -> Decision {
-    Decision::Refuse(Refusal::Unreadable(message))
-}
-
-fn no_answer(guest: &Guest) -> String {
-    let limit = READ_LIMIT.as_secs();
-    format!("node {} has not answered within {limit} s", guest.node)
-}
-
-/// Reads what the decision about a guest needs.
-struct Reader<'a> {
-    client: &'a Client,
-    request: &'a Request,
-    inventory: &'a Inventory,
-    /// The guests that an exclusion may mean.
-    unresolved: &'a BTreeMap<Vmid, String>,
-    /// Leave out guests that are not running, in a `clean`.
-    clean_only_running: bool,
-    /// There are storages whose guests count for a limit of their own.
-    shared_storages: bool,
-}
-
-impl Reader<'_> {
-    /// A guest that would be left out as it is not running is asked first: the listing may be old.
-    async fn screen_or_read(
-        &self,
-        mut guest: Guest,
-    ) -> Result<(Guest, Result<Reading, Decision>), pve_client::Error> {
-        match self.screen(&guest) {
-            None => return self.read(guest).await,
-            Some(Decision::Skip(Skip::NotRunning)) => {}
-            Some(decision) => return Ok((guest, Err(decision))),
-        }
-        let refreshed = tokio::time::timeout(READ_LIMIT, self.refresh_status(&mut guest)).await;
-        let decision = match refreshed {
-            Ok(Ok(())) if !self.leaves_out(&guest) => return self.read(guest).await,
-            Ok(Ok(())) => Decision::Skip(Skip::NotRunning),
-            Ok(Err(error)) if engine::concerns_all(&error) => return Err(error),
-            Ok(Err(error)) => unreadable(error.to_string()),
-            Err(_elapsed) => unreadable(no_answer(&guest)),
-        };
-        Ok((guest, Err(decision)))
-    }
-
-    /// Whether `--only-running` leaves the guest out.
-    fn leaves_out(&self, guest: &Guest) -> bool {
-        let by_clean = self.clean_only_running && guest.status != GuestStatus::Running;
-        by_clean || plan::leaves_out(guest, self.request)
-    }
-
-    /// What needs no reading. A guest that an exclusion may mean is not even asked whether it runs.
-    fn screen(&self, guest: &Guest) -> Option<Decision> {
-        let decision = plan::screen(guest, self.request, self.inventory);
-        let decision = decision.or_else(|| {
-            let is_left_out = self.leaves_out(guest);
-            is_left_out.then_some(Decision::Skip(Skip::NotRunning))
-        });
-        let would_be_asked = matches!(decision, None | Some(Decision::Skip(Skip::NotRunning)));
-        match self.unresolved.get(&guest.vmid) {
-            Some(exclusion) if would_be_asked => Some(unreadable(plan::may_be_excluded(exclusion))),
-            Some(_) | None => decision,
-        }
-    }
-
-    /// A guest that has moved since the inventory was read is looked up once.
-    async fn refresh_status(&self, guest: &mut Guest) -> Result<(), pve_client::Error> {
-        let error = match inventory::refresh_status(self.client, guest).await {
-            Err(error) if error.is_guest_missing() => error,
-            other => return other,
-        };
-        match inventory::node_of(self.client, guest.vmid).await? {
-            Some(node) if node != guest.node => {
-                guest.node = node;
-                inventory::refresh_status(self.client, guest).await
-            }
-            Some(_) | None => Err(error),
-        }
-    }
-
-    /// The guest, perhaps on another node by now, with what was read of it or the decision that
-    /// follows from its being unreadable.
-    async fn read(
-        &self,
-        mut guest: Guest,
-    ) -> Result<(Guest, Result<Reading, Decision>), pve_client::Error> {
-        let reading = tokio::time::timeout(READ_LIMIT, self.read_wherever(&mut guest)).await;
-        let reading = match reading {
-            Ok(Ok(reading)) => Ok(reading),
-            Ok(Err(error)) if engine::concerns_all(&error) || self.client.is_server_lost() => {
-                return Err(error);
-            }
-            Ok(Err(error)) => Err(unreadable(error.to_string())),
-            Err(_elapsed) => Err(unreadable(no_answer(&guest))),
-        };
-        Ok((guest, reading))
-    }
-
-    /// A guest that has moved since the inventory was read is looked up once.
-    async fn read_wherever(&self, guest: &mut Guest) -> Result<Reading, pve_client::Error> {
-        let error = match self.reading(guest).await {
-            Err(error) if error.is_guest_missing() => error,
-            other => return other,
-        };
-        match inventory::node_of(self.client, guest.vmid).await? {
-            Some(node) if node != guest.node => {
-                guest.node = node;
-                self.reading(guest).await
-            }
-            Some(_) | None => Err(error),
-        }
-    }
-
-    /// A lock without a task is looked at twice: a task that ended between the two requests has
-    /// unlocked the guest by then.
-    async fn reading(&self, guest: &Guest) -> Result<Reading, pve_client::Error> {
-        let is_snap = matches!(self.request.action, Action::Snap(_));
-        let first = self.reading_once(guest, is_snap).await?;
-        if first.task_runs == Some(false) {
-            return self.reading_once(guest, true).await;
-        }
-        Ok(first)
-    }
-
-    async fn reading_once(
-        &self,
-        guest: &Guest,
-        with_config: bool,
-    ) -> Result<Reading, pve_client::Error> {
-        let is_snap = matches!(self.request.action, Action::Snap(_));
-        let (mut config, mut can_snapshot) = (None, None);
-        if with_config {
-            let read = inventory::config(self.client, guest).await?;
-            if is_snap {
-                let storages = &self.inventory.storages;
-                can_snapshot = inventory::can_snapshot(self.client, guest, &read, storages).await?;
-            }
-            config = Some(read);
-        }
-        let snapshots = inventory::guest_snapshots(self.client, guest).await?;
-        if !with_config && self.shared_storages && self.removes_any(&snapshots) {
-            config = Some(inventory::config(self.client, guest).await?);
-        }
-        let lock = config.as_ref().map_or(&guest.lock, |config| &config.lock);
-        let task_runs = match lock {
-            Some(lock) if plan::may_be_left_over(lock) => {
-                Some(inventory::task_runs(self.client, guest).await?)
-            }
-            Some(_) | None => None,
-        };
-        Ok(Reading {
-            config,
-            can_snapshot,
-            snapshots,
-            task_runs,
-        })
-    }
-
-    fn removes_any(&self, snapshots: &[Snapshot]) -> bool {
-        let verdicts = retention::decide(snapshots, &self.request.policy, None, self.request.now);
-        retention::removals(&verdicts).next().is_some()
-    }
 }

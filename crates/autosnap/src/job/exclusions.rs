@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The exclusions of a selection: a run with one that cannot be resolved is refused.
+
+use autosnap_core::select::Selected;
+
+use super::{Context, nested_pools};
+use crate::fault::Fault;
+use crate::inventory;
+use crate::settings::JobSettings;
+
+/// Evaluates the exclusions before the opening hook is called, so that a run that is refused has no
+/// effect at all. The selection is evaluated again after the hook, which may start or tag guests.
+///
+/// An inventory that cannot be read here is read again after the hook, and fails there.
+pub(super) async fn check_before_hooks(
+    settings: &JobSettings,
+    context: &Context,
+) -> Result<(), Fault> {
+    let needed = settings.hook.is_some() && !settings.dry_run;
+    if !needed || !settings.selection.has_exclusions() {
+        return Ok(());
+    }
+    let check = async {
+        let Ok(inventory) = inventory::read(&context.client).await else {
+            return Ok(());
+        };
+        check_exclusions(settings, &settings.selection.evaluate(&inventory))?;
+        nested_pools::check(settings, &context.client, &inventory).await
+    };
+    tokio::select! {
+        biased;
+        _ = context.stop.wait() => Ok(()),
+        result = check => result,
+    }
+}
+
+/// Refuses the run if an exclusion breaks the rule of the command.
+pub(super) fn check_exclusions(settings: &JobSettings, selected: &Selected) -> Result<(), Fault> {
+    let violations: Vec<String> = selected
+        .warnings
+        .iter()
+        .filter(|warning| warning.violates(settings.exclusions))
+        .map(ToString::to_string)
+        .collect();
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::usage(format!(
+        "nothing was done, because an exclusion in --vmid cannot be resolved: {}",
+        violations.join("; and ")
+    ))
+    .hint("correct or remove the exclusion, or accept it with --allow-unmatched-exclusions"))
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The reading of one guest: what the decision about it needs.
+//!
+//! A guest that has moved since the inventory was read is looked up once and read on its new node.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use autosnap_core::guest::{Guest, GuestStatus, Vmid};
+use autosnap_core::plan::{self, Action, Decision, Reading, Refusal, Request, Skip};
+use autosnap_core::retention;
+use autosnap_core::select::Inventory;
+use autosnap_core::snapshot::Snapshot;
+use pve_client::Client;
+
+use crate::engine;
+use crate::inventory;
+
+/// How long the reading of one guest may hold up the plan. Whoever asks another node for us gives up
+/// after 30 s (`PVE/APIServer/AnyEvent.pm`); twice is enough.
+const READ_LIMIT: Duration = Duration::from_secs(75);
+
+/// Reads what the decision about a guest needs.
+pub(super) struct Reader<'a> {
+    pub(super) client: &'a Client,
+    pub(super) request: &'a Request,
+    pub(super) inventory: &'a Inventory,
+    /// The guests that an exclusion may mean.
+    pub(super) unresolved: &'a BTreeMap<Vmid, String>,
+    /// Leave out guests that are not running, in a `clean`.
+    pub(super) clean_only_running: bool,
+    /// There are storages whose guests count for a limit of their own.
+    pub(super) shared_storages: bool,
+}
+
+impl Reader<'_> {
+    /// A guest that would be left out as it is not running is asked first: the listing may be old.
+    pub(super) async fn screen_or_read(
+        &self,
+        mut guest: Guest,
+    ) -> Result<(Guest, Result<Reading, Decision>), pve_client::Error> {
+        match self.screen(&guest) {
+            None => return self.read(guest).await,
+            Some(Decision::Skip(Skip::NotRunning)) => {}
+            Some(decision) => return Ok((guest, Err(decision))),
+        }
+        let refreshed = tokio::time::timeout(READ_LIMIT, self.refresh_status(&mut guest)).await;
+        let decision = match refreshed {
+            Ok(Ok(())) if !self.leaves_out(&guest) => return self.read(guest).await,
+            Ok(Ok(())) => Decision::Skip(Skip::NotRunning),
+            Ok(Err(error)) if engine::concerns_all(&error) => return Err(error),
+            Ok(Err(error)) => unreadable(error.to_string()),
+            Err(_elapsed) => unreadable(no_answer(&guest)),
+        };
+        Ok((guest, Err(decision)))
+    }
+
+    /// Whether `--only-running` leaves the guest out.
+    fn leaves_out(&self, guest: &Guest) -> bool {
+        let by_clean = self.clean_only_running && guest.status != GuestStatus::Running;
+        by_clean || plan::leaves_out(guest, self.request)
+    }
+
+    /// What needs no reading. A guest that an exclusion may mean is not even asked whether it runs.
+    fn screen(&self, guest: &Guest) -> Option<Decision> {
+        let decision = plan::screen(guest, self.request, self.inventory);
+        let decision = decision.or_else(|| {
+            let is_left_out = self.leaves_out(guest);
+            is_left_out.then_some(Decision::Skip(Skip::NotRunning))
+        });
+        let would_be_asked = matches!(decision, None | Some(Decision::Skip(Skip::NotRunning)));
+        match self.unresolved.get(&guest.vmid) {
+            Some(exclusion) if would_be_asked => Some(unreadable(plan::may_be_excluded(exclusion))),
+            Some(_) | None => decision,
+        }
+    }
+
+    /// A guest that has moved since the inventory was read is looked up once.
+    async fn refresh_status(&self, guest: &mut Guest) -> Result<(), pve_client::Error> {
+        let error = match inventory::refresh_status(self.client, guest).await {
+            Err(error) if error.is_guest_missing() => error,
+            other => return other,
+        };
+        match inventory::node_of(self.client, guest.vmid).await? {
+            Some(node) if node != guest.node => {
+                guest.node = node;
+                inventory::refresh_status(self.client, guest).await
+            }
+            Some(_) | None => Err(error),
+        }
+    }
+
+    /// The guest, perhaps on another node by now, with what was read of it or the decision that
+    /// follows from its being unreadable.
+    async fn read(
+        &self,
+        mut guest: Guest,
+    ) -> Result<(Guest, Result<Reading, Decision>), pve_client::Error> {
+        let reading = tokio::time::timeout(READ_LIMIT, self.read_wherever(&mut guest)).await;
+        let reading = match reading {
+            Ok(Ok(reading)) => Ok(reading),
+            Ok(Err(error)) if engine::concerns_all(&error) || self.client.is_server_lost() => {
+                return Err(error);
+            }
+            Ok(Err(error)) => Err(unreadable(error.to_string())),
+            Err(_elapsed) => Err(unreadable(no_answer(&guest))),
+        };
+        Ok((guest, reading))
+    }
+
+    /// A guest that has moved since the inventory was read is looked up once.
+    async fn read_wherever(&self, guest: &mut Guest) -> Result<Reading, pve_client::Error> {
+        let error = match self.reading(guest).await {
+            Err(error) if error.is_guest_missing() => error,
+            other => return other,
+        };
+        match inventory::node_of(self.client, guest.vmid).await? {
+            Some(node) if node != guest.node => {
+                guest.node = node;
+                self.reading(guest).await
+            }
+            Some(_) | None => Err(error),
+        }
+    }
+
+    /// A lock without a task is looked at twice: a task that ended between the two requests has
+    /// unlocked the guest by then.
+    async fn reading(&self, guest: &Guest) -> Result<Reading, pve_client::Error> {
+        let is_snap = matches!(self.request.action, Action::Snap(_));
+        let first = self.reading_once(guest, is_snap).await?;
+        if first.task_runs == Some(false) {
+            return self.reading_once(guest, true).await;
+        }
+        Ok(first)
+    }
+
+    async fn reading_once(
+        &self,
+        guest: &Guest,
+        with_config: bool,
+    ) -> Result<Reading, pve_client::Error> {
+        let is_snap = matches!(self.request.action, Action::Snap(_));
+        let (mut config, mut can_snapshot) = (None, None);
+        if with_config {
+            let read = inventory::config(self.client, guest).await?;
+            if is_snap {
+                let storages = &self.inventory.storages;
+                can_snapshot = inventory::can_snapshot(self.client, guest, &read, storages).await?;
+            }
+            config = Some(read);
+        }
+        let snapshots = inventory::guest_snapshots(self.client, guest).await?;
+        if !with_config && self.shared_storages && self.removes_any(&snapshots) {
+            config = Some(inventory::config(self.client, guest).await?);
+        }
+        let lock = config.as_ref().map_or(&guest.lock, |config| &config.lock);
+        let task_runs = match lock {
+            Some(lock) if plan::may_be_left_over(lock) => {
+                Some(inventory::task_runs(self.client, guest).await?)
+            }
+            Some(_) | None => None,
+        };
+        Ok(Reading {
+            config,
+            can_snapshot,
+            snapshots,
+            task_runs,
+        })
+    }
+
+    fn removes_any(&self, snapshots: &[Snapshot]) -> bool {
+        let verdicts = retention::decide(snapshots, &self.request.policy, None, self.request.now);
+        retention::removals(&verdicts).next().is_some()
+    }
+}
+
+fn unreadable(message: String) -> Decision {
+    Decision::Refuse(Refusal::Unreadable(message))
+}
+
+fn no_answer(guest: &Guest) -> String {
+    let limit = READ_LIMIT.as_secs();
+    format!("node {} has not answered within {limit} s", guest.node)
+}
