@@ -1,34 +1,36 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The client itself: a dozen typed calls. How a request travels is told in [`crate::session`]
-//! (sign-on) and [`crate::transport`] (hosts, connections, repetition).
+//! The client: typed calls that read. Calls that start a task are in `client/tasks.rs`.
+//!
+//! [`crate::session`] signs on; [`crate::transport`] chooses hosts, keeps connections and repeats
+//! reads.
+
+mod certificate;
+mod tasks;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::call::{BodyLimit, Call};
 use crate::certificate::PeerCertificate;
-use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::error::{Certainty, Error, Method};
 use crate::fingerprint::Fingerprint;
 use crate::membership::ClusterIdentity;
-use crate::options::{ClientOptions, Trust};
+use crate::options::ClientOptions;
 use crate::reply;
 use crate::session::Session;
-use crate::transport::{Deadline, Transport};
+use crate::transport::Deadline;
 use crate::types::loose::{self, EXCERPTS, List};
 use crate::types::{
-    ClusterStatus, GuestConfig, GuestKind, Listing, NewSnapshot, NodeGuest, NodeStorage,
-    Permissions, ReplicationJob, Resource, SnapshotListing, StorageDefinition, TaskEntry,
-    TaskFilter, TaskStatus, Version,
+    ClusterStatus, GuestConfig, GuestKind, Listing, NodeGuest, NodeStorage, Permissions,
+    ReplicationJob, Resource, SnapshotListing, StorageDefinition, Version,
 };
-use crate::upid::{Upid, UpidError};
 use crate::watch::Watch;
+
+pub use certificate::{fetch_certificate, fetch_fingerprint};
 
 /// What a listing of snapshots lists.
 const SNAPSHOTS: &str = "the snapshots";
@@ -275,115 +277,6 @@ impl Client {
         }
     }
 
-    /// `POST …/snapshot`: starts taking a snapshot. Most refusals come from the task, not from
-    /// this call. Written at most once; see [`Error::certainty`].
-    pub async fn create_snapshot(
-        &self,
-        node: &str,
-        kind: GuestKind,
-        vmid: u32,
-        snapshot: &NewSnapshot,
-    ) -> Result<Upid, Error> {
-        let description =
-            Some(snapshot.description.as_str()).filter(|description| !description.is_empty());
-        // Containers refuse the parameter (400).
-        let memory = (snapshot.with_memory && kind == GuestKind::Qemu).then_some("1");
-        let call = guest_call(Method::Post, node, kind, vmid, &["snapshot"])
-            .with("snapname", snapshot.name.as_str())
-            .with_some("description", description)
-            .with_some("vmstate", memory);
-        let task_type = kind.creation_task_type();
-        self.start(&call, node, task_type, vmid).await
-    }
-
-    /// `DELETE …/snapshot/{name}`: starts removing a snapshot. `force` drops it from the
-    /// configuration even if its volumes cannot be removed. Written at most once.
-    pub async fn delete_snapshot(
-        &self,
-        node: &str,
-        kind: GuestKind,
-        vmid: u32,
-        name: &str,
-        force: bool,
-    ) -> Result<Upid, Error> {
-        let call = guest_call(Method::Delete, node, kind, vmid, &["snapshot", name])
-            .with_some("force", force.then_some("1"));
-        let task_type = kind.removal_task_type();
-        self.start(&call, node, task_type, vmid).await
-    }
-
-    /// `GET /nodes/{node}/tasks/{upid}/status`.
-    pub async fn task_status(&self, task: &Upid) -> Result<TaskStatus, Error> {
-        let call = task_call(task, "status").at_most(BodyLimit::SINGLE);
-        self.read(&call).await
-    }
-
-    /// `GET /nodes/{node}/tasks/{upid}/log`: the lines from `start` (0 is the first), at most
-    /// `limit`. A running task's log may end early; past the end and for an unknown task there
-    /// are none.
-    pub async fn task_log(
-        &self,
-        task: &Upid,
-        start: u64,
-        limit: u64,
-    ) -> Result<Vec<String>, Error> {
-        #[derive(Deserialize)]
-        struct Line {
-            #[serde(default, rename = "t", deserialize_with = "loose::text")]
-            text: Option<String>,
-        }
-        let call = task_call(task, "log")
-            .with("start", start.to_string())
-            .with("limit", limit.to_string());
-        let (data, endpoint) = self
-            .session
-            .ask::<Box<RawValue>>(&call, self.deadline)
-            .await?;
-        // The log of an unknown task is an object with an error text instead of a list.
-        if data.get().starts_with('{') {
-            return Ok(Vec::new());
-        }
-        let lines: List<Line> = serde_json::from_str(data.get()).map_err(|error| {
-            let what = format!("the log is not a list of lines ({})", reply::flaw(&error));
-            reply::not_understood(&call, &endpoint, what, Certainty::Unknown)
-        })?;
-        Ok(lines
-            .0
-            .into_iter()
-            .map(|line| line.text.unwrap_or_default())
-            .collect())
-    }
-
-    /// `GET /nodes/{node}/tasks`: tasks of a node, newest first. Without `Sys.Audit` on the node
-    /// only the caller's own are shown. A reply with an entry that cannot be read is
-    /// [`Error::NotListed`]: that entry may be any task.
-    pub async fn node_tasks(
-        &self,
-        node: &str,
-        filter: &TaskFilter,
-    ) -> Result<Vec<TaskEntry>, Error> {
-        let call = Call::new(Method::Get, &["nodes", node, "tasks"])
-            .with("source", filter.source.as_str())
-            .with_some("vmid", filter.vmid)
-            .with_some("since", filter.since)
-            .with_some("typefilter", filter.kind.as_deref())
-            .with_some("limit", filter.limit)
-            .at_most(BodyLimit::TASKS);
-        let (list, endpoint) = self
-            .session
-            .ask::<List<TaskEntry>>(&call, self.deadline)
-            .await?;
-        match list.1.as_slice() {
-            [] => Ok(list.0),
-            all => Err(reply::not_listed(
-                &call,
-                endpoint,
-                "the tasks",
-                unreadable(all),
-            )),
-        }
-    }
-
     /// The tasks that are waited for through this client and its clones.
     pub(crate) fn watch(&self) -> &Watch {
         &self.watch
@@ -428,65 +321,6 @@ impl Client {
             unreadable,
         })
     }
-
-    /// Sends a request that starts a task. A reply without a UPID, or with the UPID of another task,
-    /// does not show whether the request was carried out.
-    async fn start(
-        &self,
-        call: &Call,
-        node: &str,
-        task_type: &str,
-        vmid: u32,
-    ) -> Result<Upid, Error> {
-        let (text, endpoint) = self.session.ask::<String>(call, self.deadline).await?;
-        let unknown = |what| reply::not_understood(call, &endpoint, what, Certainty::Unknown);
-        let upid: Upid = text
-            .parse()
-            .map_err(|error: UpidError| unknown(error.to_string()))?;
-        let user = self.session.identity();
-        if upid.is_for(node, task_type, vmid, &user) {
-            return Ok(upid);
-        }
-        Err(unknown(format!(
-            "the reply names another task than the one requested \
-             (expected {task_type} of guest {vmid} on {node} by {user}): {upid}"
-        )))
-    }
-}
-
-/// The fingerprint of the certificate a host shows; see [`fetch_certificate`].
-pub async fn fetch_fingerprint(endpoint: &Endpoint, limit: Duration) -> Result<Fingerprint, Error> {
-    let certificate = fetch_certificate(endpoint, limit).await?;
-    Ok(certificate.fingerprint)
-}
-
-/// The certificate a host shows, without signing on and whatever it is worth:
-/// for an administrator to compare with what PVE shows, and then to trust. Connecting and agreeing
-/// on TLS may take `limit` each.
-pub async fn fetch_certificate(
-    endpoint: &Endpoint,
-    limit: Duration,
-) -> Result<PeerCertificate, Error> {
-    let options = ClientOptions {
-        connect_timeout: limit,
-        ..ClientOptions::new(
-            vec![endpoint.clone()],
-            Credentials::Password {
-                username: String::new(),
-                password: String::new().into(),
-            },
-            Trust::AcceptAny,
-        )
-    };
-    let transport = Transport::new(&options)?;
-    transport.reach().await?;
-    transport
-        .peer_certificate()
-        .ok_or_else(|| Error::Certificate {
-            endpoint: endpoint.clone(),
-            reason: "it showed none".to_owned(),
-            fingerprint: None,
-        })
 }
 
 async fn ask_version(session: &Session, deadline: Deadline) -> Result<Version, Error> {
@@ -521,11 +355,4 @@ fn guest_call(method: Method, node: &str, kind: GuestKind, vmid: u32, rest: &[&s
     let mut segments = vec!["nodes", node, kind.as_str(), &vmid];
     segments.extend(rest);
     Call::new(method, &segments)
-}
-
-fn task_call(task: &Upid, what: &str) -> Call {
-    Call::new(
-        Method::Get,
-        &["nodes", task.node(), "tasks", task.as_str(), what],
-    )
 }
