@@ -4,8 +4,9 @@
 //! Everything that can be refused without asking a server is refused here, with the culprit and
 //! the way out in the message.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+mod connection;
+mod duration;
+
 use std::time::Duration;
 
 use autosnap_core::name::{self, AmbiguousNames, Label, Series, TimestampFormat};
@@ -13,8 +14,6 @@ use autosnap_core::retention::StuckRemovals;
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::{ExclusionRule, Selection};
 use autosnap_core::storage::StorageLimit;
-use pve_client::{ApiToken, ClientOptions, Credentials, Endpoint, Fingerprint, HostList, Trust};
-use secrecy::{ExposeSecret, SecretString};
 
 use crate::args::{
     CheckArgs, CheckedCommand, CleanArgs, HookFailure, JobArgs, RootArgs, SnapArgs, StatusArgs,
@@ -22,9 +21,9 @@ use crate::args::{
 };
 use crate::fault::Fault;
 use crate::hook::{self, Hook};
-use crate::notice::Notice;
-use crate::password_file::{self, PasswordFileError};
-use crate::secret_source::{self, Environment, Secret};
+
+pub use connection::{Connection, NewPassword};
+pub use duration::parse_duration;
 
 /// `snap` or `clean`, as it is meant.
 #[derive(Debug, Clone)]
@@ -111,33 +110,6 @@ pub struct StatusSettings {
     pub reads_at_once: usize,
     /// Leave out guests that are not running.
     pub only_running: bool,
-}
-
-/// A connection to be made, and what the user should know about the way its secret came.
-#[derive(Debug)]
-pub struct Connection {
-    /// For the client.
-    pub options: ClientOptions,
-    /// What the user should know about it.
-    pub notices: Vec<Notice>,
-    /// A password that was typed, to be stored when it has proved right.
-    pub to_store: Option<NewPassword>,
-}
-
-/// A password that was typed, and the file for it.
-#[derive(Debug)]
-pub struct NewPassword {
-    /// The file, which does not exist yet.
-    pub path: PathBuf,
-    /// The password.
-    pub password: SecretString,
-}
-
-impl NewPassword {
-    /// Stores it, now that it has opened the door.
-    pub fn store(&self) -> Result<(), PasswordFileError> {
-        password_file::write(&self.path, &self.password)
-    }
 }
 
 impl JobSettings {
@@ -305,98 +277,6 @@ impl StatusSettings {
     }
 }
 
-impl Connection {
-    /// Reads the options of the connection; `arguments` are those that `ps` shows.
-    pub fn read(
-        args: &RootArgs,
-        arguments: &[OsString],
-        environment: &Environment,
-    ) -> Result<Self, Fault> {
-        let endpoints: Vec<Endpoint> = args
-            .host
-            .parse::<HostList>()
-            .map_err(Fault::usage)?
-            .into_endpoints();
-        let trust = read_trust(args)?;
-        let request = secret_source::Request {
-            api_token: args.api_token.as_ref().map(ExposeSecret::expose_secret),
-            password: args.password.as_ref().map(ExposeSecret::expose_secret),
-            username: args.username.as_deref(),
-            arguments,
-        };
-        let resolved = secret_source::resolve(&request, environment).map_err(Fault::usage)?;
-        let to_store = match (&resolved.secret, resolved.to_store) {
-            (Secret::Password(password), Some(path)) => Some(NewPassword {
-                path,
-                password: password.clone(),
-            }),
-            (Secret::Password(_) | Secret::ApiToken(_), _) => None,
-        };
-        let credentials = match resolved.secret {
-            Secret::ApiToken(token) => {
-                let token = unquoted(token.expose_secret());
-                let token = ApiToken::parse(token).map_err(|error| {
-                    let fault = Fault::usage(error);
-                    if token.starts_with('@') {
-                        fault.hint("the token of a file is --api-token=file:PATH")
-                    } else {
-                        fault
-                    }
-                });
-                Credentials::Token(token?)
-            }
-            Secret::Password(password) => {
-                let Some(username) = args.username.as_deref().filter(|name| !name.is_empty())
-                else {
-                    return Err(Fault::usage("--password needs --username")
-                        .hint("an API token needs neither: --api-token"));
-                };
-                Credentials::Password {
-                    username: with_realm(username),
-                    password,
-                }
-            }
-        };
-        let usual = ClientOptions::new(endpoints, credentials, trust);
-        // Whoever gives a task a second does not want one request to take forty.
-        let timeout = Duration::from_secs(args.timeout.into());
-        let request_timeout = usual.request_timeout.min(timeout * 2);
-        Ok(Self {
-            options: ClientOptions {
-                request_timeout,
-                ..usual
-            },
-            notices: resolved.notices,
-            to_store,
-        })
-    }
-}
-
-/// Longer than anybody waits, and short enough that no clock overflows when it is added.
-const LONGEST_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
-
-/// Reads `90`, `90s`, `10m`, `1h 30m`, up to a year.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let duration = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => parse_with_units(text)?,
-    };
-    if duration <= LONGEST_DURATION {
-        Ok(duration)
-    } else {
-        Err(format!("'{text}' is longer than a year"))
-    }
-}
-
-fn parse_with_units(text: &str) -> Result<Duration, String> {
-    let duration: jiff::SignedDuration = text
-        .parse()
-        .map_err(|_| format!("'{text}' is no duration, such as 90s, 10m or 1h"))?;
-    duration
-        .try_into()
-        .map_err(|_| format!("'{text}' lies in the past"))
-}
-
 pub(crate) fn read_selection(args: &RootArgs) -> Result<Selection, Fault> {
     Selection::parse(&args.vmid)
         .map_err(|error| Fault::usage(format!("--vmid={}: {error}", args.vmid)))
@@ -445,85 +325,5 @@ pub(crate) fn read_limits(args: &RootArgs) -> Limits {
         ram_per_node: args
             .max_parallel_ram
             .map_or(usual.ram_per_node, usize::from),
-    }
-}
-
-fn read_trust(args: &RootArgs) -> Result<Trust, Fault> {
-    let fingerprints: Result<Vec<Fingerprint>, _> = args
-        .fingerprint
-        .iter()
-        .map(|text| text.trim().parse())
-        .collect();
-    let fingerprints = fingerprints.map_err(Fault::usage)?;
-    match (&args.ca_file, args.validate_certificate) {
-        (Some(_), _) if !fingerprints.is_empty() => Err(Fault::usage(
-            "--fingerprint and --ca-file contradict each other",
-        )
-        .hint("a fingerprint needs no authority: give one of the two")),
-        _ if !fingerprints.is_empty() => Ok(Trust::Fingerprints(fingerprints)),
-        (Some(path), _) => Ok(Trust::CaFile(path.clone())),
-        (None, true) => Ok(Trust::SystemStore),
-        (None, false) => Ok(Trust::AcceptAny),
-    }
-}
-
-/// A token out of quotation marks, as it is copied from a script; none belong to a token.
-fn unquoted(token: &str) -> &str {
-    let token = token.trim();
-    let inner = ['"', '\''].iter().find_map(|mark| {
-        let inner = token.strip_prefix(*mark)?;
-        inner.strip_suffix(*mark)
-    });
-    inner.map_or(token, str::trim)
-}
-
-/// The C# tool adds `pam` to a user without a realm.
-fn with_realm(username: &str) -> String {
-    if username.contains('@') {
-        username.to_owned()
-    } else {
-        format!("{username}@pam")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_with_and_without_a_unit() {
-        for (text, seconds) in [
-            ("90", 90),
-            ("90s", 90),
-            ("10m", 600),
-            ("1h30m", 5400),
-            ("1h 30m", 5400),
-        ] {
-            assert_eq!(
-                parse_duration(text),
-                Ok(Duration::from_secs(seconds)),
-                "{text}"
-            );
-        }
-        for text in ["", "x", "-5s", "10 parsecs"] {
-            assert!(parse_duration(text).is_err(), "{text}");
-        }
-    }
-
-    /// Found by fuzzing: adding these to the clock was a panic in the middle of a run.
-    #[test]
-    fn a_duration_that_no_clock_can_bear_is_refused() {
-        for text in ["18446744073709551615", "2562047788015215h", "8785h"] {
-            let message = parse_duration(text).unwrap_err();
-            assert_eq!(message, format!("'{text}' is longer than a year"));
-        }
-        assert!(parse_duration("365d").is_err(), "days are no unit here");
-        assert_eq!(parse_duration("8784h"), Ok(LONGEST_DURATION));
-    }
-
-    #[test]
-    fn a_user_without_a_realm_is_of_pam() {
-        assert_eq!(with_realm("root"), "root@pam");
-        assert_eq!(with_realm("backup@pve"), "backup@pve");
     }
 }
