@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! What `check` finds: one variant per kind of trouble, with its weight, its words and the way out.
 
+mod properties;
+mod severity;
+
 use std::fmt;
 
 use autosnap_core::guest::{Guest, GuestKind, Vmid};
@@ -10,6 +13,8 @@ use pve_client::OtherCluster;
 
 use super::storages::Unlisted;
 use crate::notice::Notice;
+
+pub use severity::Severity;
 
 /// How what a login lacks is granted. A program may run what is told as a command; whether it is the
 /// other one that is needed only a person can tell.
@@ -30,29 +35,6 @@ pub struct MigrationBlock {
     pub kind: GuestKind,
     /// Only while it runs: stopped it can be migrated with its snapshots.
     pub only_online: bool,
-}
-
-/// How much a finding weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// The run would fail or do less than was asked for: its dry run exits with another status
-    /// than 0.
-    Problem,
-    /// It works, but not as safely as it could, or not for long.
-    Warning,
-    /// Good to know.
-    Note,
-}
-
-impl Severity {
-    /// The word for the report.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Problem => "problem",
-            Self::Warning => "warning",
-            Self::Note => "note",
-        }
-    }
 }
 
 /// A guest, as far as a finding speaks of it.
@@ -308,204 +290,4 @@ pub enum Finding {
     BlocksMigration(Vec<MigrationBlock>),
     /// These guests are replicated.
     Replicated(Vec<Vmid>),
-}
-
-impl Finding {
-    /// How much it weighs.
-    pub fn severity(&self) -> Severity {
-        match self {
-            Self::HostUnreachable { blocks, .. }
-            | Self::HostRefuses { blocks, .. }
-            | Self::NoQuorum { blocks }
-            | Self::Locked { blocks, .. }
-            | Self::Stuck { blocks, .. }
-            | Self::Storage { full: blocks, .. } => problem_or(*blocks, Severity::Warning),
-            Self::UnderWay { blocks, .. } => problem_or(*blocks, Severity::Note),
-            Self::OtherCluster(_)
-            | Self::NoPrivileges { .. }
-            | Self::NothingSelected
-            | Self::EntryNotRead(_)
-            | Self::MissingObject(_)
-            | Self::UnresolvedExclusion(_)
-            | Self::RequiredGuestSkipped { .. }
-            | Self::RunFails { .. }
-            | Self::InvalidOption(_)
-            | Self::InvalidName(_)
-            | Self::InvalidHook(_)
-            | Self::NameTaken { .. }
-            | Self::NodeOffline(_)
-            | Self::Unreadable { .. } => Severity::Problem,
-            Self::AnyCertificate { .. }
-            | Self::CertificateEnds { .. }
-            | Self::ClockDiffers { .. }
-            | Self::EmptyTerm(_)
-            | Self::RunWarns(_)
-            | Self::TimestampFormat(_)
-            | Self::Unsupported { .. }
-            | Self::CannotSnapshot { .. }
-            | Self::RamDoesNotFit { .. }
-            | Self::NodeSilent(_)
-            | Self::LimitNotChecked { .. }
-            | Self::StorageNotListed { .. } => Severity::Warning,
-            Self::QuorumUnknown
-            | Self::MissingOption { .. }
-            | Self::Template(_)
-            | Self::BlocksMigration(_)
-            | Self::Replicated(_) => Severity::Note,
-            Self::MissingPrivilege { severity, .. } => *severity,
-            Self::Local(notice) => notice.severity(),
-        }
-    }
-
-    /// A word for programs; never changed once released.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::HostUnreachable { .. } => "host-unreachable",
-            Self::HostRefuses { .. } => "host-refuses",
-            Self::OtherCluster(_) => "other-cluster",
-            Self::AnyCertificate { .. } => "any-certificate",
-            Self::CertificateEnds { .. } => "certificate-ends",
-            Self::ClockDiffers { .. } => "clock-differs",
-            Self::NoQuorum { .. } => "no-quorum",
-            Self::QuorumUnknown => "quorum-unknown",
-            Self::NoPrivileges { .. } => "no-privileges",
-            Self::MissingPrivilege { .. } => "missing-privilege",
-            Self::NothingSelected => "nothing-selected",
-            Self::EmptyTerm(_) => "empty-term",
-            Self::EntryNotRead(_) => "entry-not-read",
-            Self::MissingObject(_) => "missing-object",
-            Self::UnresolvedExclusion(_) => "unresolved-exclusion",
-            Self::RequiredGuestSkipped { .. } => "required-guest-skipped",
-            Self::RunFails { .. } => "run-fails",
-            Self::RunWarns(_) => "run-warns",
-            Self::MissingOption { .. } => "missing-option",
-            Self::InvalidOption(_) => "invalid-option",
-            Self::NameTaken { .. } => "name-taken",
-            Self::StorageNotListed { .. } => "storage-not-listed",
-            Self::InvalidName(_) => "invalid-name",
-            Self::TimestampFormat(_) => "timestamp-format",
-            Self::InvalidHook(_) => "invalid-hook",
-            Self::Local(notice) => notice.kind,
-            Self::NodeOffline(_) => "node-offline",
-            Self::NodeSilent(_) => "node-silent",
-            Self::Unreadable { .. } => "unreadable",
-            Self::Template(_) => "template",
-            Self::Unsupported { .. } => "unsupported",
-            Self::CannotSnapshot { .. } => "cannot-snapshot",
-            Self::Locked { .. } => "locked",
-            Self::UnderWay { .. } => "under-way",
-            Self::Stuck { .. } => "stuck",
-            Self::Storage { .. } => "storage",
-            Self::RamDoesNotFit { .. } => "ram-does-not-fit",
-            Self::LimitNotChecked { .. } => "limit-not-checked",
-            Self::BlocksMigration(_) => "blocks-migration",
-            Self::Replicated(_) => "replicated",
-        }
-    }
-
-    /// The guest it is about, if it is about one.
-    pub fn guest(&self) -> Option<&GuestRef> {
-        match self {
-            Self::NodeOffline(guest)
-            | Self::Template(guest)
-            | Self::Unreadable { guest, .. }
-            | Self::Unsupported { guest, .. }
-            | Self::CannotSnapshot { guest, .. }
-            | Self::Locked { guest, .. }
-            | Self::UnderWay { guest, .. }
-            | Self::Stuck { guest, .. }
-            | Self::NameTaken { guest, .. }
-            | Self::RequiredGuestSkipped { guest, .. }
-            | Self::RamDoesNotFit { guest, .. } => Some(guest),
-            Self::HostUnreachable { .. }
-            | Self::HostRefuses { .. }
-            | Self::OtherCluster(_)
-            | Self::AnyCertificate { .. }
-            | Self::CertificateEnds { .. }
-            | Self::ClockDiffers { .. }
-            | Self::NoQuorum { .. }
-            | Self::QuorumUnknown
-            | Self::NoPrivileges { .. }
-            | Self::MissingPrivilege { .. }
-            | Self::NothingSelected
-            | Self::EmptyTerm(_)
-            | Self::EntryNotRead(_)
-            | Self::NodeSilent(_)
-            | Self::MissingObject(_)
-            | Self::UnresolvedExclusion(_)
-            | Self::RunFails { .. }
-            | Self::RunWarns(_)
-            | Self::MissingOption { .. }
-            | Self::InvalidOption(_)
-            | Self::InvalidName(_)
-            | Self::TimestampFormat(_)
-            | Self::InvalidHook(_)
-            | Self::Local(_)
-            | Self::StorageNotListed { .. }
-            | Self::Storage { .. }
-            | Self::LimitNotChecked { .. }
-            | Self::BlocksMigration(_)
-            | Self::Replicated(_) => None,
-        }
-    }
-
-    /// Whether this guest cannot be snapshotted now because of it. Options that are wrong stop a
-    /// run, but say nothing of a guest.
-    pub fn prevents(&self, vmid: Vmid) -> bool {
-        match self {
-            Self::NoQuorum { .. } | Self::NoPrivileges { .. } => true,
-            Self::MissingPrivilege {
-                path, privilege, ..
-            } => {
-                let concerns = path == "/vms" || *path == format!("/vms/{vmid}");
-                concerns && *privilege == "VM.Snapshot"
-            }
-            Self::Storage { full, guests, .. } => *full && guests.contains(&vmid),
-            Self::NodeOffline(_)
-            | Self::Template(_)
-            | Self::Unreadable { .. }
-            | Self::Unsupported { .. }
-            | Self::CannotSnapshot { .. }
-            | Self::NameTaken { .. }
-            | Self::RequiredGuestSkipped { .. }
-            | Self::Locked { .. }
-            | Self::UnderWay { blocks: true, .. }
-            | Self::Stuck { lock: Some(_), .. } => {
-                self.guest().is_some_and(|guest| guest.vmid == vmid)
-            }
-            // A half-made snapshot alone is in nobody's way.
-            Self::Stuck { lock: None, .. }
-            | Self::UnderWay { blocks: false, .. }
-            | Self::RamDoesNotFit { .. }
-            | Self::HostUnreachable { .. }
-            | Self::HostRefuses { .. }
-            | Self::OtherCluster(_)
-            | Self::AnyCertificate { .. }
-            | Self::CertificateEnds { .. }
-            | Self::ClockDiffers { .. }
-            | Self::QuorumUnknown
-            | Self::EntryNotRead(_)
-            | Self::NodeSilent(_)
-            | Self::MissingObject(_)
-            | Self::UnresolvedExclusion(_)
-            | Self::RunFails { .. }
-            | Self::RunWarns(_)
-            | Self::MissingOption { .. }
-            | Self::InvalidOption(_)
-            | Self::InvalidName(_)
-            | Self::TimestampFormat(_)
-            | Self::InvalidHook(_)
-            | Self::Local(_)
-            | Self::NothingSelected
-            | Self::EmptyTerm(_)
-            | Self::LimitNotChecked { .. }
-            | Self::StorageNotListed { .. }
-            | Self::BlocksMigration(_)
-            | Self::Replicated(_) => false,
-        }
-    }
-}
-
-fn problem_or(blocks: bool, otherwise: Severity) -> Severity {
-    if blocks { Severity::Problem } else { otherwise }
 }
