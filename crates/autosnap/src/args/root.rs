@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The options of every command: connection, selection, timestamp format and limits.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, ValueHint};
+use secrecy::SecretString;
+
+use crate::help::{CONNECTION, EXECUTION, OUTPUT, RETENTION, SELECTION};
+
+/// Options that every command accepts, as the C# tool's root options.
+#[derive(Debug, Clone, Args)]
+pub struct RootArgs {
+    /// Hosts of the cluster, `HOST[:PORT],HOST2`, ...
+    ///
+    /// The port is 8006 if none is given. The next host takes over when one does not answer.
+    #[arg(long, value_name = "HOSTS", help_heading = CONNECTION, value_hint = ValueHint::Hostname)]
+    pub host: String,
+    /// API token, USER@REALM!TOKENID=UUID or `file:PATH`.
+    ///
+    /// Without it, the variable `CV4PVE_API_TOKEN` and the systemd credential `api-token` are looked at.
+    #[arg(long, value_name = "TOKEN", help_heading = CONNECTION, value_parser = secret)]
+    pub api_token: Option<SecretString>,
+    /// User with a password, `USER[@REALM]` (realm pam).
+    ///
+    /// Used when there is no API token.
+    #[arg(long, value_name = "USER", help_heading = CONNECTION, value_hint = ValueHint::Username)]
+    pub username: Option<String>,
+    /// Password, or `file:PATH`; asked for if absent.
+    ///
+    /// A file that does not exist is written after asking, once the password has proved right. Without the option, the
+    /// variable `CV4PVE_PASSWORD` and the systemd credential `password` are looked at.
+    #[arg(long, value_name = "PASSWORD", help_heading = CONNECTION, value_parser = secret)]
+    pub password: Option<SecretString>,
+    /// Accept these certificates only, by SHA-256.
+    ///
+    /// Fingerprints as PVE shows them, separated by commas.
+    #[arg(long, value_name = "SHA256", help_heading = CONNECTION, value_delimiter = ',')]
+    pub fingerprint: Vec<String>,
+    /// Accept certificates of the CAs in this PEM file.
+    #[arg(long, value_name = "FILE", help_heading = CONNECTION, value_hint = ValueHint::FilePath,
+          hide_short_help = true)]
+    pub ca_file: Option<PathBuf>,
+    /// Accept certificates of the system's CAs only.
+    ///
+    /// Without this option, --fingerprint or --ca-file any certificate is accepted, as the C# tool does.
+    #[arg(long, help_heading = CONNECTION)]
+    pub validate_certificate: bool,
+
+    /// Guests: 100, 100:110, name, web%, @all, @pool-NAME
+    ///
+    /// Terms separated by commas: IDs, ranges 100:110, names, web%, %web, %web%, @all, @node-NAME, @pool-NAME,
+    /// @tag-NAME. Terms that begin with - are taken away: @all,-105,-@tag-scratch.
+    #[arg(long, value_name = "GUESTS", help_heading = SELECTION, allow_hyphen_values = true)]
+    pub vmid: String,
+    /// Skip guests on storages above N % [default: 95].
+    ///
+    /// A guest with a disk on a storage that is fuller than this many per cent is skipped and counts as failed.
+    #[arg(long, value_name = "N", help_heading = SELECTION, default_value_t = 95, hide_default_value = true,
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub max_perc_storage: u8,
+
+    /// Time in snapshot name.
+    ///
+    /// Timestamp in snapshot names, as a .NET custom format.
+    #[arg(long, value_name = "FORMAT", help_heading = RETENTION, default_value = "yyMMddHHmmss",
+          hide_short_help = true)]
+    pub timestamp_format: String,
+    /// Also count snapshots with this FORMAT.
+    ///
+    /// Adopts snapshots of the label whose names have this timestamp format: they are counted and removed like
+    /// those of --timestamp-format. May be given several times. Without it a job leaves every other format alone.
+    #[arg(long, value_name = "FORMAT", help_heading = RETENTION, hide_short_help = true)]
+    pub also_format: Vec<String>,
+
+    /// Seconds to wait for a task [default: 30].
+    #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 30, hide_default_value = true,
+          value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub timeout: u32,
+    /// Guests at once, in all [default: 48].
+    ///
+    /// Given alone it lifts the limit per node as well.
+    #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
+    pub max_parallel: Option<u16>,
+    /// Guests at once per node [default: 2].
+    ///
+    /// Guests at the same time on one node.
+    #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
+          hide_short_help = true)]
+    pub max_parallel_per_node: Option<u16>,
+    /// Guests at once per storage [default: 24].
+    ///
+    /// Guests at the same time with disks on one shared storage.
+    #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
+          hide_short_help = true)]
+    pub max_parallel_per_storage: Option<u16>,
+    /// RAM saves at once per node [default: 1].
+    ///
+    /// How many snapshots with RAM are taken at once on a node. --max-parallel does not lift this: RAM is written out at the pace of the storage.
+    #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
+          hide_short_help = true)]
+    pub max_parallel_ram: Option<u16>,
+    /// Print the plan; change nothing.
+    ///
+    /// Each removal and each skipped guest comes with its reason. No hook is run.
+    #[arg(long, help_heading = EXECUTION)]
+    pub dry_run: bool,
+    /// Show requests and answers, secrets masked.
+    ///
+    /// Goes to stderr. With --dry-run the hook phases are shown as well.
+    #[arg(long, help_heading = OUTPUT)]
+    pub debug: bool,
+    /// As in the C# tool: Debug means --debug.
+    ///
+    /// Trace means --debug as well; the other levels change nothing.
+    #[arg(long, value_name = "LEVEL", help_heading = OUTPUT, value_enum, ignore_case = true, hide_short_help = true,
+          hide_long_help = true, hide_possible_values = true)]
+    pub log_level: Option<LogLevel>,
+}
+
+/// A value that is never printed, not even for debugging.
+#[expect(clippy::unnecessary_wraps, reason = "clap takes parsers that may fail")]
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(text.into())
+}
+
+impl RootArgs {
+    /// Whether debug messages are wanted, in either spelling.
+    pub fn shows_debug(&self) -> bool {
+        match self.log_level {
+            Some(LogLevel::Trace | LogLevel::Debug) => true,
+            Some(
+                LogLevel::Information
+                | LogLevel::Warning
+                | LogLevel::Error
+                | LogLevel::Critical
+                | LogLevel::None,
+            )
+            | None => self.debug,
+        }
+    }
+}
+
+/// The levels of .NET's logging.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "verbatim")]
+pub enum LogLevel {
+    /// The most.
+    Trace,
+    /// Much.
+    Debug,
+    /// What .NET shows by default.
+    Information,
+    /// Warnings and worse.
+    Warning,
+    /// Errors and worse.
+    Error,
+    /// The worst.
+    Critical,
+    /// Nothing.
+    None,
+}
