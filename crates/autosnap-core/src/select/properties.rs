@@ -227,6 +227,9 @@ proptest! {
 
     #[test]
     fn upper_and_lower_case_are_the_same(inventory in inventories(), terms in term_lists()) {
+        // Bare keywords are names in other letters.
+        let is_keyword = |term: &&String| term.trim_start_matches(['-', ' ']).starts_with("all");
+        prop_assume!(!terms.iter().any(|term| is_keyword(&term)));
         let text = terms.join(",");
         prop_assert_eq!(ids(&text, &inventory), ids(&text.to_uppercase(), &inventory));
     }

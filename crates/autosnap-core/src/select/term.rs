@@ -10,7 +10,8 @@
 //! | `@pool-NAME`, `@tag-NAME` | in this pool or one below it, with this tag |
 //! | `-TERM` | take away what the term matches |
 //!
-//! Nothing here depends on upper and lower case. The C# library has `web%` and `%web` the wrong
+//! Nothing here depends on upper and lower case, but for the bare `all` and `all-NAME`: in other letters
+//! they are the name of a guest, as in the C# tool. The C# library has `web%` and `%web` the wrong
 //! way round against its manual; this follows the manual.
 
 use std::fmt;
@@ -232,11 +233,15 @@ impl Matcher {
 
     pub(super) fn parse(term: &str) -> Result<Self, SelectionError> {
         let lower = term.to_lowercase();
-        if lower == "@all" || lower == "all" {
+        if lower == "@all" || term == "all" {
             return Ok(Self::All);
         }
+        // In other letters a bare keyword is the name of a guest, as in the C# tool.
+        let is_name =
+            |group: &Group| !group.prefix.starts_with('@') && !term.starts_with(group.prefix);
         let group = GROUPS
             .iter()
+            .filter(|group| !is_name(group))
             .find_map(|group| Some((group, lower.strip_prefix(group.prefix)?)));
         if let Some((group, name)) = group {
             return group.of(name.trim(), term);

@@ -161,3 +161,17 @@ fn a_guest_that_moves_during_the_run_is_found_again() {
     run.finish().assert_status(0);
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }
+
+/// C12: a bare keyword in other letters is the name of a guest, as in the C# tool.
+#[test]
+fn a_bare_keyword_in_other_letters_is_a_name() {
+    for name in ["All", "ALL-PVE1"] {
+        let lab = Lab::new(&World::of([
+            vm(100, "web01").taken("daily", &[1]),
+            vm(101, name).taken("daily", &[1]),
+        ]));
+        lab.run(&format!("--vmid={name} clean --label=daily --keep=0"))
+            .assert_status(0);
+        assert_eq!(lab.changes(), ["delete 101 autodaily240101000000"]);
+    }
+}
