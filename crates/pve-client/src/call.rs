@@ -19,8 +19,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'@')
     .remove(b'!');
 
-/// How many bytes the body of a reply may have. It bounds what a server that is not Proxmox VE can make
-/// us hold.
+/// How many bytes the body of a reply may have. It bounds the memory that a server which is not PVE can
+/// make us use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BodyLimit(pub(crate) usize);
 
@@ -114,15 +114,15 @@ impl Call {
         self.repeatable
     }
 
-    /// Whether it reads and changes nothing of a cluster: the sign-on and the version.
-    pub(crate) fn concerns_no_cluster(&self) -> bool {
+    /// Whether it neither reads nor changes anything of a cluster: the sign-on and the version.
+    pub(crate) fn is_cluster_independent(&self) -> bool {
         matches!(self.path.as_str(), "/access/ticket" | "/version")
     }
 
     /// Whether its reply names the nodes of the cluster.
-    pub(crate) fn tells_cluster(&self) -> bool {
-        let tells = ["/nodes", "/cluster/resources", "/cluster/status"];
-        self.method == Method::Get && tells.contains(&self.path.as_str())
+    pub(crate) fn lists_cluster_nodes(&self) -> bool {
+        let paths = ["/nodes", "/cluster/resources", "/cluster/status"];
+        self.method == Method::Get && paths.contains(&self.path.as_str())
     }
 
     /// The path below `/api2/json`.
@@ -149,7 +149,7 @@ impl Call {
         }
     }
 
-    /// The password among the parameters, or the ticket in its place.
+    /// The parameter `password`: the password, or the ticket that a renewal sends in its place.
     pub(crate) fn password(&self) -> Option<SecretString> {
         let mut parameters = self.parameters.iter();
         let password = parameters.find(|(name, _)| *name == "password");

@@ -80,7 +80,7 @@ pub(crate) fn algorithm_and_key(public_key: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((algorithm, key))
 }
 
-/// Whether it is a certificate of X.509 version 1, which has no extensions and so names nobody.
+/// Whether it is a certificate of X.509 version 1, which has no extensions and so names no host.
 pub(crate) fn is_version_1(der: &[u8]) -> bool {
     Fields::read(der).is_some_and(|fields| fields.is_version_1)
 }
@@ -137,7 +137,7 @@ fn alternative_names(after_key: &[u8]) -> Vec<String> {
         if parts.of(OBJECT_IDENTIFIER)? != SUBJECT_ALT_NAME {
             return None;
         }
-        // It may be marked as critical.
+        // A critical extension has a boolean before the value.
         let (_, value) = parts.find(|(tag, _)| *tag == OCTET_STRING)?;
         Elements(value).of(SEQUENCE)
     });

@@ -28,7 +28,7 @@ use crate::handshake::{HandshakeFailure, tls_error, tls_text};
 use crate::membership::OtherCluster;
 use crate::wire::{Exchange, Wire};
 
-/// How much memory is reserved for a body because of its announced length alone.
+/// How many bytes are reserved for a body because of its announced length alone.
 const LARGEST_RESERVATION: usize = 1024 * 1024;
 
 /// A connection that was read to the end of an answer is ready at once, or never.
@@ -48,7 +48,7 @@ pub(crate) struct Reply {
     pub(crate) phrase: String,
     /// The media type, without parameters.
     pub(crate) media_type: String,
-    /// Whether it asks for a login by a `WWW-Authenticate` header, which PVE never sends.
+    /// Whether it has a `WWW-Authenticate` header, which PVE never sends.
     pub(crate) asks_for_login: bool,
     pub(crate) body: Bytes,
     /// When the host says it answered, to the second.
@@ -77,7 +77,7 @@ pub(crate) enum ExchangeFailure {
     TimedOut(String),
     /// Something was written and the connection ended before a complete answer.
     Lost(String),
-    /// What came is not HTTP, or larger than any reply of Proxmox VE to that request.
+    /// The reply is not HTTP, or larger than any reply of PVE to that request.
     NotHttp(String),
 }
 
@@ -173,7 +173,7 @@ impl Connection {
 
 async fn read(response: Response<Incoming>, limit: BodyLimit) -> Result<Reply, ExchangeFailure> {
     let (head, body) = response.into_parts();
-    // Of an error the beginning is enough, such as that of a page.
+    // The beginning of an error reply, such as an HTML page, is enough.
     let bytes = if head.status.as_u16() < 400 {
         collect(body, limit)
             .await?
@@ -241,7 +241,7 @@ where
     Ok(bytes)
 }
 
-/// The next bytes of a body; empty where it brings trailers.
+/// The next bytes of a body; empty for trailers.
 async fn next_piece<B>(body: &mut B) -> Result<Option<Bytes>, ExchangeFailure>
 where
     B: Body<Data = Bytes> + Unpin,

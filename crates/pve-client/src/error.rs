@@ -112,11 +112,11 @@ pub enum Error {
         path: String,
         /// The host asked.
         endpoint: Endpoint,
-        /// Status and text of the reply, and how it shows that it is not PVE's.
+        /// Status and text of the reply, and why it cannot be PVE's.
         what: String,
     },
-    /// A list was answered that cannot be complete, or of which an entry cannot be read: it shows neither
-    /// what is there nor what is not.
+    /// The reply is a list that cannot be complete, or that has an unreadable entry: it proves neither
+    /// that something exists nor that it does not.
     #[error("{subject} could not be listed: {what} ({path} from {endpoint})")]
     NotListed {
         /// What was to be listed, such as `the snapshots`.
@@ -150,7 +150,7 @@ pub enum Error {
     },
     /// No other host is left, and this one belongs to another cluster than the host the client
     /// began with; nothing was sent to it.
-    #[error("{other}{}", others_text(.attempts))]
+    #[error("{other}{}", attempts_suffix(.attempts))]
     OtherCluster {
         /// The two hosts and their clusters.
         other: Box<OtherCluster>,
@@ -208,8 +208,7 @@ impl Error {
             | Self::OtherCluster { .. }
             | Self::Configuration(_) => Certainty::NotSent,
             Self::MaybeProcessed { .. } => Certainty::Unknown,
-            // PVE checks the sign-on before anything else.
-            // Lists are the answer to reads only.
+            // PVE checks the sign-on before anything else. Only reads return lists.
             Self::Refused { .. }
             | Self::Authentication { .. }
             | Self::Intercepted { .. }
@@ -300,10 +299,10 @@ impl Error {
         }
     }
 
-    /// Whether it is the reply to a read that PVE may well answer a moment later: another process
-    /// held a lock, a daemon was busy or restarted (500 `got timeout`). Texts that say how things
-    /// are, such as that something does not exist, are final.
-    pub fn is_passing_read(&self) -> bool {
+    /// Whether PVE refused a read for a transient reason: another process held a lock, a daemon was busy
+    /// or restarted (500 `got timeout`). Texts that describe a state, such as `does not exist`, are
+    /// final.
+    pub fn is_transient_read_error(&self) -> bool {
         const FINAL: [&str; 7] = [
             "does not exist",
             "no such",
@@ -352,8 +351,8 @@ fn unreachable_text(attempts: &[(Endpoint, String)]) -> String {
     each.join("; ")
 }
 
-/// The same behind another reason.
-fn others_text(attempts: &[(Endpoint, String)]) -> String {
+/// The unreachable hosts, to be appended to another reason; empty if there are none.
+fn attempts_suffix(attempts: &[(Endpoint, String)]) -> String {
     if attempts.is_empty() {
         return String::new();
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a failed TLS handshake means, in an administrator's words.
+//! Messages for failed TLS handshakes.
 //!
-//! rustls shows many of its errors by the names of its types (`BadEncoding`, `NoCipherSuitesInCommon`).
-//! None of these reaches a user: the frequent ones have words of their own here, the others are spelled
-//! out.
+//! rustls prints many of its errors as the names of its types (`BadEncoding`, `NoCipherSuitesInCommon`).
+//! No such name reaches a user: frequent errors have messages of their own here, the names of all others
+//! are split into words.
 
 use std::fmt;
 use std::io;
@@ -34,14 +34,14 @@ impl std::error::Error for Untrusted {}
 pub(crate) enum HandshakeFailure {
     /// The certificate is not trusted.
     Certificate(String, Option<Fingerprint>),
-    /// The other side does not speak TLS.
+    /// The peer does not speak TLS.
     NotTls(String),
-    /// The connection broke or no common ground was found.
+    /// The connection was lost, or the peers share no TLS version, cipher or key type.
     Broken(String),
 }
 
 impl HandshakeFailure {
-    /// Reads what rustls says about a failed handshake.
+    /// Classifies the error of a failed handshake.
     pub(crate) fn from_error(error: &io::Error) -> Self {
         let Some(tls) = tls_error(error) else {
             return Self::Broken(match error.kind() {
@@ -57,9 +57,9 @@ impl HandshakeFailure {
             {
                 Self::Certificate(untrusted.reason.clone(), Some(untrusted.fingerprint))
             }
-            // Trust is decided by our own rules, so that only the proof of the key is left.
+            // Trust is decided by our own rules: this can only be the proof of possession of the key.
             rustls::Error::InvalidCertificate(CertificateError::BadSignature) => Self::Certificate(
-                "the host did not prove that it has the key of it, or the key is too weak (RSA needs 2,048 bits)"
+                "the host did not prove that it has the private key of the certificate, or the key is too weak (RSA needs 2,048 bits)"
                     .to_owned(),
                 None,
             ),
@@ -75,32 +75,35 @@ impl HandshakeFailure {
     }
 }
 
-/// The error of rustls inside one of the system.
+/// The rustls error inside an I/O error.
 pub(crate) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// What rustls says, without the names of its types.
+/// The text of a rustls error, without the names of its types.
 pub(crate) fn tls_text(error: &rustls::Error) -> String {
     match error {
         rustls::Error::AlertReceived(alert) => {
-            format!("the host ended it ({})", spelled_out(&format!("{alert:?}")))
+            format!(
+                "the host aborted it ({})",
+                spelled_out(&format!("{alert:?}"))
+            )
         }
         rustls::Error::PeerIncompatible(why) => format!(
-            "the host and this program have no version of TLS, cipher or key type in common ({})",
+            "the host and this program share no TLS version, cipher or key type ({})",
             spelled_out(&format!("{why:?}"))
         ),
         rustls::Error::PeerMisbehaved(why) => format!(
-            "the host does not keep the rules of TLS ({})",
+            "the host violated the TLS protocol ({})",
             spelled_out(&format!("{why:?}"))
         ),
         rustls::Error::InvalidCertificate(reason) => certificate_text(reason),
         rustls::Error::InappropriateMessage { .. }
         | rustls::Error::InappropriateHandshakeMessage { .. } => {
-            "the host sent a message of TLS that is not due".to_owned()
+            "the host sent an unexpected TLS message".to_owned()
         }
         rustls::Error::InvalidMessage(why) => format!(
-            "the host sent what is not TLS ({})",
+            "the host sent data that is not TLS ({})",
             spelled_out(&format!("{why:?}"))
         ),
         rustls::Error::General(text) => text.clone(),
@@ -108,7 +111,7 @@ pub(crate) fn tls_text(error: &rustls::Error) -> String {
     }
 }
 
-/// Why an authority's rules refuse the certificate of a host that was asked for by this name.
+/// Why a certificate authority does not vouch for the certificate of a host with this name.
 pub(crate) fn refusal_text(error: &rustls::Error, der: &[u8], name: &ServerName<'_>) -> String {
     if is_version_1(der) {
         return "it is a certificate of X.509 version 1, which names no host and cannot be checked against an authority; \
@@ -141,7 +144,7 @@ fn names_text(der: &[u8]) -> String {
 /// Why a certificate is refused, whatever host shows it.
 pub(crate) fn certificate_text(reason: &CertificateError) -> String {
     let text = match reason {
-        // One that only bears the name of an authority's is as good as unknown.
+        // A signature that does not match the named authority counts as an unknown issuer.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "none of the authorities that are trusted here has signed it"
         }
@@ -150,7 +153,7 @@ pub(crate) fn certificate_text(reason: &CertificateError) -> String {
             "it is not valid yet; do the clocks agree?"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "it is made for another name or address than the one asked for"
+            "it is made for another host name or address"
         }
         CertificateError::Revoked => "its authority has revoked it",
         CertificateError::BadEncoding => "it is damaged, or not an X.509 certificate",
@@ -175,13 +178,13 @@ fn other_text(name: &str) -> String {
         "CaUsedAsEndEntity" => "it is the certificate of an authority, not of a host".to_owned(),
         "UnsupportedCertVersion" => "it is not of X.509 version 3".to_owned(),
         other => format!(
-            "it does not keep the rules for certificates ({})",
+            "it violates the rules for certificates ({})",
             spelled_out(other)
         ),
     }
 }
 
-/// The name of a variant as words: `HandshakeFailure` becomes `handshake failure`.
+/// Splits the name of a variant into words: `HandshakeFailure` becomes `handshake failure`.
 fn spelled_out(name: &str) -> String {
     let end = name.find(|character: char| !character.is_ascii_alphanumeric());
     let mut text = String::new();
@@ -214,11 +217,11 @@ mod tests {
         for (error, expected) in [
             (
                 rustls::Error::AlertReceived(AlertDescription::HandshakeFailure),
-                "TLS handshake: the host ended it (handshake failure)",
+                "TLS handshake: the host aborted it (handshake failure)",
             ),
             (
                 rustls::Error::PeerIncompatible(incompatible),
-                "TLS handshake: the host and this program have no version of TLS, cipher or key type in common (no cipher suites in common)",
+                "TLS handshake: the host and this program share no TLS version, cipher or key type (no cipher suites in common)",
             ),
             (
                 rustls::Error::InvalidCertificate(CertificateError::BadEncoding),
@@ -226,7 +229,7 @@ mod tests {
             ),
             (
                 rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure),
-                "it does not keep the rules for certificates (application verification failure)",
+                "it violates the rules for certificates (application verification failure)",
             ),
             (rustls::Error::DecryptError, "TLS handshake: decrypt error"),
         ] {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Whether the hosts answer, known to all requests at once.
+//! Health of the hosts, shared by all requests.
 //!
 //! A request that found no host in all its attempts makes the hosts *unreachable*: later reads fail
 //! at once, except one every two seconds that tries again. Writes still make all their attempts, as
-//! they lose nothing by it. [`TIMEOUTS`] time-outs in a row without one reply, whatever the
-//! requests, make the hosts *silent*: nothing is written any more, and one read every ten seconds
+//! a write that is not sent fails its guest. [`TIMEOUTS`] time-outs in a row without one reply, whatever the
+//! requests, make the hosts *silent*: no write is sent any more, and one read every ten seconds
 //! tries again. Any reply ends both.
 //!
 //! Limits: it sends nothing and waits for nothing; `transport` does.
@@ -16,14 +16,14 @@ use tokio::time::Instant;
 
 use crate::endpoint::Endpoint;
 
-/// After so many time-outs in a row the hosts are taken for silent.
+/// How many time-outs in a row make the hosts silent.
 pub(crate) const TIMEOUTS: u32 = 5;
 /// How often a read tries hosts that could not be reached.
 const RETRY_UNREACHABLE: Duration = Duration::from_secs(2);
 /// How often a read tries hosts that do not answer.
 const RETRY_SILENT: Duration = Duration::from_secs(10);
 
-/// What the last requests found out about the hosts.
+/// The state of the hosts, as the last requests found it.
 pub(crate) struct Health(Mutex<State>);
 
 struct State {
@@ -35,18 +35,18 @@ struct State {
 
 struct Outage {
     is_silent: bool,
-    /// Each host, and what it did.
+    /// Each host with its failure.
     attempts: Vec<(Endpoint, String)>,
     next_try: Instant,
 }
 
-/// What a request may do.
+/// How many attempts a request may make.
 pub(crate) enum Permit {
-    /// Make all its attempts.
+    /// All of them.
     Go,
-    /// Make one attempt.
+    /// One.
     Once,
-    /// Nothing: the hosts did this to the requests before it.
+    /// None, because of these failures of earlier requests.
     Fail(Vec<(Endpoint, String)>),
 }
 
@@ -59,7 +59,7 @@ impl Health {
         }))
     }
 
-    /// A host has replied, with whatever status.
+    /// A host has replied, with any status.
     pub(crate) fn replied(&self) {
         let mut state = self.lock();
         state.timeouts = 0;
@@ -67,7 +67,7 @@ impl Health {
         state.outage = None;
     }
 
-    /// A host has let a request time out.
+    /// A request to a host has timed out.
     pub(crate) fn timed_out(&self, host: usize, hosts: impl Iterator<Item = Endpoint>) {
         let mut state = self.lock();
         state.failed[host] = true;
@@ -115,7 +115,7 @@ impl Health {
         }
     }
 
-    /// What a new request may do. `is_repeatable`: it does no harm if it is sent twice.
+    /// How many attempts a new request may make. `is_repeatable`: sending it twice does no harm.
     pub(crate) fn permit(&self, is_repeatable: bool, now: Instant) -> Permit {
         let mut state = self.lock();
         let Some(outage) = &mut state.outage else {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Our own secrets in replies: a server that repeats the token or the password in its error text
-//! must not bring it into a message, a log or a report.
+//! Masks our own secrets in replies: if a server repeats the token or the password in its error text, the
+//! secret must not get into a message, a log or a report.
 //!
-//! This is the one place where a reply comes in. A token, a ticket and a CSRF token are masked
-//! wherever they stand; a password, which may be a word that PVE uses itself, only in replies that
-//! are no success.
+//! Every reply passes through here. A token, a ticket and a CSRF token are masked
+//! everywhere; a password, which may be a word that PVE uses itself, only in the reason phrase and in the
+//! bodies of error replies.
 
 use form_urlencoded::byte_serialize;
 use hyper::Request;
@@ -16,25 +16,25 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::connection::Reply;
 
-/// What stands in place of a secret.
+/// Replaces a secret.
 const MASK: &str = "***";
-/// What is shorter stands in many texts by chance.
+/// Shorter secrets, in bytes, are not masked: they occur in many texts by chance.
 const SHORTEST: usize = 4;
 
-/// The password in the form of a request, if there is one.
+/// The password in the form of a request, if it has one.
 #[derive(Clone)]
 pub(crate) struct FormSecret(pub(crate) Option<SecretString>);
 
 /// The secrets of one request.
 pub(crate) struct Secrets {
-    /// Of its headers.
+    /// Secrets in its headers.
     signature: Vec<Zeroizing<String>>,
-    /// Of its form, as it is and as it is encoded.
+    /// The password in its form, plain and encoded.
     form: Vec<Zeroizing<String>>,
 }
 
 impl Secrets {
-    pub(crate) fn of_request<B>(request: &Request<B>) -> Self {
+    pub(crate) fn from_request<B>(request: &Request<B>) -> Self {
         let mut signature = Vec::new();
         for (name, value) in request.headers() {
             let Ok(value) = value.to_str() else { continue };

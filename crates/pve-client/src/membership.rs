@@ -2,8 +2,8 @@
 //! Keeps the hosts of a client in one cluster.
 //!
 //! The first host whose cluster is known is the reference. Every other host is compared with it
-//! before a request is sent to it; a host of another cluster gets none. All nodes are visible to
-//! everybody in `/nodes` and `/cluster/resources`; the cluster's name takes `Sys.Audit` on `/`
+//! before a request is sent to it; a host of another cluster gets none. Every login sees all nodes in
+//! `/nodes` and `/cluster/resources`; the cluster's name needs `Sys.Audit` on `/`
 //! (`read.nodes.json` and `read.cluster.json` of the recordings).
 //!
 //! Limits: it sends nothing itself; `transport` does. A copy of a cluster that was restored from a
@@ -23,7 +23,7 @@ use crate::transport::Answer;
 use crate::types::loose::{self, List};
 use crate::types::{ClusterStatus, Resource};
 
-/// What tells one cluster from another.
+/// What identifies a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterIdentity {
     /// The cluster's name; absent without `Sys.Audit` on `/` and on a host that is in no cluster.
@@ -42,7 +42,7 @@ impl ClusterIdentity {
         named_alike && !self.nodes.is_disjoint(&other.nodes)
     }
 
-    /// What a list of everything in the cluster says.
+    /// The identity that `GET /cluster/resources` shows.
     pub(crate) fn from_resources(resources: &[Resource]) -> Self {
         let nodes = resources.iter().filter_map(|resource| match resource {
             Resource::Node(node) => Some(node.node.clone()),
@@ -56,7 +56,7 @@ impl ClusterIdentity {
         }
     }
 
-    /// What the cluster's own status says.
+    /// The identity that `GET /cluster/status` shows.
     pub(crate) fn from_status(status: &ClusterStatus) -> Self {
         Self {
             name: status.name.clone(),
@@ -64,7 +64,8 @@ impl ClusterIdentity {
         }
     }
 
-    fn complete(&mut self, newer: Self) {
+    /// Takes over what a newer reply shows.
+    fn update(&mut self, newer: Self) {
         if newer.name.is_some() {
             self.name = newer.name;
         }
@@ -143,13 +144,13 @@ impl<'de> Deserialize<'de> for ClusterIdentity {
     }
 }
 
-/// What must happen before a request goes to a host.
+/// Whether a request may go to a host.
 pub(crate) enum Admission {
-    /// Nothing.
+    /// It may.
     Granted,
-    /// The host must say which cluster it belongs to, in reply to this request.
+    /// Only after the host has named its cluster in reply to this request.
     Ask(Call),
-    /// The host belongs to another cluster.
+    /// It may not: the host belongs to another cluster.
     Refused(Box<OtherCluster>),
 }
 
@@ -187,13 +188,13 @@ impl Membership {
     pub(crate) fn admission(&self, host: usize, call: &Call) -> Admission {
         let state = self.lock();
         // Sign-on comes before everything, and a host alone cannot be the wrong one.
-        if state.hosts.len() < 2 || call.concerns_no_cluster() {
+        if state.hosts.len() < 2 || call.is_cluster_independent() {
             return Admission::Granted;
         }
         match (&state.hosts[host], &state.reference) {
             (Standing::Member, _) => Admission::Granted,
             (Standing::Foreign(other), _) => Admission::Refused(other.clone()),
-            (Standing::Unknown, None) if call.tells_cluster() => Admission::Granted,
+            (Standing::Unknown, None) if call.lists_cluster_nodes() => Admission::Granted,
             (Standing::Unknown, Some((_, known))) if known.name.is_some() => {
                 Admission::Ask(Call::new(Method::Get, &["cluster", "status"]))
             }
@@ -201,7 +202,7 @@ impl Membership {
         }
     }
 
-    /// Remembers what a host says of its cluster; an error if it is not the reference's.
+    /// Records the cluster that a host has reported; an error if it is not the reference's.
     pub(crate) fn learn(
         &self,
         host: usize,
@@ -215,7 +216,7 @@ impl Membership {
         let State { reference, hosts } = &mut *state;
         match (&hosts[host], reference.as_mut()) {
             (Standing::Foreign(other), _) => return Err(other.clone()),
-            (Standing::Member, Some((_, known))) => known.complete(found),
+            (Standing::Member, Some((_, known))) => known.update(found),
             (Standing::Unknown | Standing::Member, None) => {
                 *reference = Some((endpoint.clone(), found));
                 hosts[host] = Standing::Member;

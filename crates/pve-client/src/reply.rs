@@ -22,12 +22,12 @@ use crate::types::repair::repair;
 
 /// Lets a good answer through and makes an error of every other.
 pub(crate) fn check(call: &Call, endpoint: &Endpoint, reply: Reply) -> Result<Answer, Error> {
-    if let Some(sign) = sign_of_a_proxy(&reply) {
+    if let Some(evidence) = proxy_evidence(&reply) {
         return Err(Error::Intercepted {
             method: call.method,
             path: call.path().to_owned(),
             endpoint: endpoint.clone(),
-            what: format!("{} {} {sign}", reply.status, reply.phrase.trim()),
+            what: format!("{} {} {evidence}", reply.status, reply.phrase.trim()),
         });
     }
     match reply.status {
@@ -62,7 +62,7 @@ pub(crate) fn check(call: &Call, endpoint: &Endpoint, reply: Reply) -> Result<An
     }
 }
 
-/// Reads the value of `data`. What is no JSON is read as far as it can be repaired.
+/// Parses the value of `data`. Invalid JSON is repaired as far as possible.
 pub(crate) fn data<T: DeserializeOwned>(
     call: &Call,
     endpoint: &Endpoint,
@@ -83,11 +83,11 @@ pub(crate) fn data<T: DeserializeOwned>(
     })
 }
 
-/// What is wrong with JSON, without the names that our types have.
+/// What is wrong with JSON, without the names of our types.
 pub(crate) fn flaw(error: &serde_json::Error) -> String {
     match error.classify() {
         Category::Eof => "it ends too early".to_owned(),
-        Category::Data => "its members are others".to_owned(),
+        Category::Data => "it has other members than expected".to_owned(),
         Category::Syntax | Category::Io => {
             let (line, column) = (error.line(), error.column());
             format!("it is broken at line {line}, column {column}")
@@ -95,7 +95,7 @@ pub(crate) fn flaw(error: &serde_json::Error) -> String {
     }
 }
 
-/// An error for a list that is of no use.
+/// The error for a list that cannot be trusted.
 pub(crate) fn not_listed(
     call: &Call,
     endpoint: Endpoint,
@@ -126,9 +126,9 @@ pub(crate) fn not_understood(
     }
 }
 
-/// What shows that a refusal is not PVE's: it never sends `WWW-Authenticate`, and below `/api2/json` no
-/// page. Requests refused with these statuses are not passed on.
-fn sign_of_a_proxy(reply: &Reply) -> Option<&'static str> {
+/// Why a refusal cannot be PVE's: PVE never sends `WWW-Authenticate`, and no HTML page below `/api2/json`.
+/// A proxy does not pass on requests that it refuses with one of these statuses.
+fn proxy_evidence(reply: &Reply) -> Option<&'static str> {
     if !matches!(reply.status, 401 | 403 | 405 | 413) {
         return None;
     }

@@ -5,8 +5,8 @@
 //! (`verify_tls12_signature`, `verify_tls13_signature`). No ALPN is offered, so that nothing in
 //! between chooses HTTP/2, which has no reason phrase.
 //!
-//! Where no authority is asked, nothing but its key is read from a certificate, so that those of X.509
-//! version 1, which rustls does not understand, are accepted as well.
+//! Without a certificate authority only the key is read from a certificate, so that certificates of X.509
+//! version 1, which rustls does not support, are accepted as well.
 
 mod key_proof;
 
@@ -116,10 +116,10 @@ fn system_store() -> Result<RootCertStore, Error> {
     )))
 }
 
-/// No collection of authorities is larger.
+/// The size limit of a CA file, in bytes.
 const CA_FILE_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// Reads a file or a pipe; a folder or a device was not meant.
+/// Reads a file or a pipe of at most [`CA_FILE_LIMIT`] bytes; directories and devices are errors.
 fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
     let in_words = |error: std::io::Error| io_in_words(&error);
     let kind = std::fs::metadata(path).map_err(in_words)?.file_type();

@@ -11,11 +11,10 @@
 //! later, whatever its method. One that may have been processed is sent again only if that does no
 //! harm (GET, login). Everything else ends in [`Error::MaybeProcessed`] after one attempt.
 //!
-//! **Outages.** What happens to one request is known to all ([`crate::health`]): hosts that could
-//! not be reached, or that let one request after the other time out, are not tried by each request
-//! anew.
+//! **Outages.** All requests share what one of them finds out ([`crate::health`]): hosts that cannot be
+//! reached, or on which request after request times out, are not tried again by every request.
 //!
-//! **One cluster.** A host is asked for its cluster before the first request goes to it
+//! **One cluster.** Before the first request goes to a host, the host is asked for its cluster
 //! ([`crate::membership`]).
 //!
 //! **Connections.** A request uses an idle connection or opens one, so there are never more than
@@ -48,8 +47,8 @@ use crate::session::CSRF_TOKEN;
 use crate::{reply, tls};
 use failures::{lost, may_repeat, not_sent, unreachable_error};
 
-/// How long after its first attempt a request that was answered with an error or not at all is
-/// still repeated. Whoever passes it on to another node gives up after 30 s.
+/// How long after its first attempt a request that got an error or no answer is still repeated. A
+/// host that proxies a request to another node gives up after 30 s.
 const REPEAT_WITHIN: Duration = Duration::from_secs(35);
 /// How often one request may time out.
 const TIMEOUTS_PER_REQUEST: usize = 2;
@@ -91,7 +90,7 @@ struct Missed {
     error: Error,
     /// Whether another round does no harm and may go better.
     may_repeat: bool,
-    /// The host let it time out.
+    /// The request timed out.
     timed_out: bool,
 }
 
@@ -152,7 +151,7 @@ impl Transport {
         self.health.is_silent()
     }
 
-    /// Remembers what a host says of its cluster.
+    /// Records the cluster that a host has reported.
     pub(crate) fn learn(&self, endpoint: &Endpoint, found: ClusterIdentity) -> Result<(), Error> {
         let host = self
             .hosts
@@ -291,8 +290,8 @@ impl Transport {
         }
     }
 
-    /// Lets the request pass if the host belongs to the cluster of the others. A host that does not
-    /// say so gets no request.
+    /// Lets the request pass if the host belongs to the cluster of the other hosts. A host that does
+    /// not prove it gets no request.
     async fn admit(
         &self,
         index: usize,
@@ -303,7 +302,7 @@ impl Transport {
         match self.membership.admission(index, call) {
             Admission::Granted => Ok(()),
             Admission::Refused(other) => Err(foreign(other)),
-            // Rare, and large.
+            // Boxed, as it is rare and its future is large.
             Admission::Ask(_) => {
                 Box::pin(self.ask_for_cluster(index, call, signature, deadline)).await
             }
@@ -325,7 +324,7 @@ impl Transport {
             Admission::Ask(question) => question,
         };
         let unknown = |error: &Error| {
-            let reason = format!("the host does not say which cluster it belongs to: {error}");
+            let reason = format!("cannot find out which cluster the host belongs to: {error}");
             Failure::NotSent(ConnectFailure::Unreachable(reason))
         };
         let signature: Vec<_> = signature
@@ -404,7 +403,7 @@ impl Transport {
         let host = &self.hosts[index];
         let started = Instant::now();
         let line = format!("{} {}", request.method(), request.uri().path());
-        let secrets = Secrets::of_request(&request);
+        let secrets = Secrets::from_request(&request);
         let flags = connection.exchange();
         let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(started));
         let limit = self.request_timeout.min(left);
@@ -424,7 +423,7 @@ impl Transport {
             Ok(Err(failure)) => Err(failure),
             Err(_elapsed) if flags.was_written() => {
                 host.pool.clear();
-                // A request that had little time says little of the host.
+                // A request with a short deadline proves little about the host.
                 if limit >= self.request_timeout / 2 {
                     let endpoints = self.hosts.iter().map(|host| host.endpoint.clone());
                     self.health.timed_out(index, endpoints);

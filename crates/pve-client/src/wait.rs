@@ -196,7 +196,7 @@ impl Client {
                 }
                 Look::UnderWay => turn.due = turn.next(Duration::ZERO),
                 Look::Failed(error)
-                    if (error.is_transient() || error.is_passing_read())
+                    if (error.is_transient() || error.is_transient_read_error())
                         && !self.is_server_lost() =>
                 {
                     tracing::debug!(upid = %task, %error, "a look at the task failed");

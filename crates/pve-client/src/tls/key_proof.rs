@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The proof that a server holds the key of the certificate it shows, for certificates that are trusted
-//! by other means than an authority.
+//! Checks the proof that a server holds the key of its certificate, for certificates that are trusted
+//! without a certificate authority.
 //!
 //! rustls reads a certificate as X.509 version 3 before it checks the proof, and so refuses those of
-//! version 1 (plain `openssl x509 -req`). Here only the key is taken out of it: what else is in a
-//! certificate does not matter where any one, or this very one, is accepted.
+//! version 1 (plain `openssl x509 -req`). Here only the key is taken out of the certificate:
+//! its other fields do not matter where any certificate, or exactly this one, is accepted.
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{self, WebPkiSupportedAlgorithms};

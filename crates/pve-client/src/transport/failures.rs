@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a failed attempt means: whether another one may go better, and which error is reported.
+//! Classification of failed attempts: whether another attempt may succeed, and which error is reported.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::error::{Certainty, Error};
 use crate::host::Host;
 use crate::reply;
 
-/// A node that is off takes longer than this to refuse a connection, and will not be back in a
-/// moment; a daemon that is restarted takes less.
+/// A daemon that is being restarted refuses connections faster than this; a node that is off takes
+/// longer.
 const QUICK_REFUSAL: Duration = Duration::from_secs(1);
 
 /// Whether a request that a host failed to serve may be sent again without harm, and may succeed
-/// then. `took` is how long the host took to say so.
+/// then. `took` is how long the host took to reply.
 ///
 /// PVE's 595 means that another node, or pvedaemon on the same one, did not accept a connection.
 /// Only a quick one is worth a short wait: that is a daemon being restarted, while a node that
-/// is off takes up to 30 s to say so and will not be back in a moment.
+/// is off takes up to 30 s to fail and stays off.
 pub(super) fn may_repeat(call: &Call, error: &Error, took: Duration) -> bool {
     if !call.is_repeatable() {
         return false;
@@ -29,7 +29,7 @@ pub(super) fn may_repeat(call: &Call, error: &Error, took: Duration) -> bool {
         Error::Refused { status, .. } => match status {
             429 | 503 => true,
             595 => took < QUICK_REFUSAL,
-            _ => error.is_passing_read(),
+            _ => error.is_transient_read_error(),
         },
         Error::NotSent { .. }
         | Error::NotUnderstood { .. }
@@ -42,8 +42,8 @@ pub(super) fn may_repeat(call: &Call, error: &Error, took: Duration) -> bool {
     }
 }
 
-/// No host was reached. A host of another cluster, a certificate that is not trusted, or a host that
-/// is no PVE, tells more than one that is off, so it decides the kind of the error.
+/// The error if no host was reached. A host of another cluster, a certificate that is not trusted, or a
+/// host that is not PVE is more informative than a host that is off, so it decides the kind of the error.
 pub(super) fn unreachable_error(
     call: &Call,
     mut failures: Vec<(&Endpoint, ConnectFailure)>,
@@ -73,7 +73,7 @@ pub(super) fn unreachable_error(
     not_sent(call, failures.into_iter().map(attempt).collect())
 }
 
-/// A host, and what it did.
+/// A host with its failure.
 fn attempt((endpoint, failure): (&Endpoint, ConnectFailure)) -> (Endpoint, String) {
     let reason = match failure {
         ConnectFailure::Unreachable(reason)

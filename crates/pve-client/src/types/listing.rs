@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Listings of which some entries may not have been readable.
+//! Listings in which some entries may be unreadable.
 
 use std::ops::Deref;
 
-/// A listing: the entries that could be read, and what is known of the others.
+/// A listing: its readable entries, and excerpts of the others.
 ///
-/// It can be used as the list of its readable entries.
+/// It dereferences to its readable entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing<T> {
     /// The entries that could be read.

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Makes JSON of what is nearly JSON, so that one bad byte in one entry does not hide all others.
+//! Repairs almost valid JSON, so that one bad byte in one entry does not hide all other entries.
 //!
-//! Perl's encoder writes `nan` and `inf` as bare words, and passes bytes on that are no UTF-8. Whatever
-//! is damaged becomes the replacement character U+FFFD, never another value that could be taken for real:
-//! a bare word becomes the text `"\u{fffd}"`, which is no number, no name and no pool.
+//! Perl's encoder writes `nan` and `inf` as bare words, and passes on bytes that are not UTF-8. Every
+//! damaged part becomes the replacement character U+FFFD, never another value that could be taken for real:
+//! a bare word becomes the text `"\u{fffd}"`, which is not a number, a name or a pool.
 //!
 //! Used only after the strict parser has failed.
 
 use serde::de::IgnoredAny;
 
-/// What stands for everything that was damaged.
+/// Replaces damaged parts.
 pub(crate) const DAMAGE: char = '\u{fffd}';
 
-/// The text with everything replaced that JSON does not allow, as far as its structure can be seen.
+/// The text with every part replaced that JSON does not allow, as far as its structure can be recognised.
 pub(crate) fn repair(json: &[u8]) -> String {
     let text = String::from_utf8_lossy(json);
     let mut output = String::with_capacity(text.len());
@@ -22,10 +22,10 @@ pub(crate) fn repair(json: &[u8]) -> String {
             string(&rest[1..], &mut output)
         } else if is_word(first) {
             let end = rest.find(|character| !is_word(character));
-            let (word, behind) = rest.split_at(end.unwrap_or(rest.len()));
+            let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
             let is_json = serde_json::from_str::<IgnoredAny>(word).is_ok();
             output.push_str(if is_json { word } else { "\"\u{fffd}\"" });
-            behind
+            after
         } else {
             output.push(first);
             &rest[first.len_utf8()..]
@@ -34,7 +34,7 @@ pub(crate) fn repair(json: &[u8]) -> String {
     output
 }
 
-/// Whether it belongs to a number, to `true` or to something that should be one.
+/// Whether it can be a character of a number, of a literal, or of a damaged one.
 fn is_word(character: char) -> bool {
     character.is_ascii_alphanumeric()
         || matches!(character, '+' | '-' | '.' | '#' | '_')
@@ -65,7 +65,7 @@ fn string<'a>(text: &'a str, output: &mut String) -> &'a str {
     rest
 }
 
-/// Copies what follows a backslash, if it means something.
+/// Copies the rest of an escape sequence after its backslash, if it is valid.
 fn escape<'a>(text: &'a str, output: &mut String) -> &'a str {
     if let Some(simple) = text
         .chars()
@@ -80,24 +80,24 @@ fn escape<'a>(text: &'a str, output: &mut String) -> &'a str {
         output.push(DAMAGE);
         return text;
     };
-    let (own, behind) = text.split_at(5);
-    let second = behind.strip_prefix('\\').and_then(self::unit);
+    let (own, after) = text.split_at(5);
+    let second = after.strip_prefix('\\').and_then(self::unit);
     match (unit, second) {
         (0xd800..0xdc00, Some(0xdc00..0xe000)) => {
-            let (pair, behind) = text.split_at(11);
+            let (pair, after) = text.split_at(11);
             output.push('\\');
             output.push_str(pair);
-            behind
+            after
         }
         // Half of a pair stands for nothing.
         (0xd800..0xe000, _) => {
             output.push(DAMAGE);
-            behind
+            after
         }
         _ => {
             output.push('\\');
             output.push_str(own);
-            behind
+            after
         }
     }
 }

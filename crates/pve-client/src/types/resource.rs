@@ -216,7 +216,7 @@ impl Wire {
             node: self.node?,
             status: self.status.unwrap_or_else(unknown),
             plugin: self.plugintype,
-            content: super::storage::content_list(self.content.as_deref()),
+            content: super::storage::split_list(self.content.as_deref()),
             shared: self.shared,
             used: self.disk,
             total: self.maxdisk,

@@ -66,7 +66,7 @@ impl<'de> Deserialize<'de> for StorageDefinition {
         Ok(Self {
             storage,
             disabled: wire.disable,
-            nodes: content_list(wire.nodes.as_deref()),
+            nodes: split_list(wire.nodes.as_deref()),
         })
     }
 }
@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for NodeStorage {
         Ok(Self {
             storage,
             plugin: wire.plugin.unwrap_or_default(),
-            content: content_list(wire.content.as_deref()),
+            content: split_list(wire.content.as_deref()),
             active: wire.active,
             enabled: wire.enabled.unwrap_or(true),
             shared: wire.shared,
@@ -113,15 +113,15 @@ impl<'de> Deserialize<'de> for NodeStorage {
     }
 }
 
-/// The kinds of contents, sorted: PVE sends them in random order.
-pub(super) fn content_list(text: Option<&str>) -> Vec<String> {
+/// The parts of a list with commas, sorted: PVE sends them in random order.
+pub(super) fn split_list(text: Option<&str>) -> Vec<String> {
     let parts = text.unwrap_or_default().split(',').map(str::trim);
-    let mut kinds: Vec<String> = parts
-        .filter(|kind| !kind.is_empty())
+    let mut parts: Vec<String> = parts
+        .filter(|part| !part.is_empty())
         .map(Into::into)
         .collect();
-    kinds.sort_unstable();
-    kinds
+    parts.sort_unstable();
+    parts
 }
 
 #[cfg(test)]
