@@ -166,6 +166,12 @@ impl Search<'_> {
             ..
         } = *self.request;
         if let Some(value) = api_token {
+            if password.is_some() || username.is_some() {
+                self.notices.push(Notice::warning(
+                    "login-not-used",
+                    "--username and --password are not used, because --api-token is given as well",
+                ));
+            }
             return self.token_option(value).map(Secret::ApiToken);
         }
         if let Some(value) = password {

@@ -8,19 +8,21 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 use std::num::{IntErrorKind, ParseIntError};
 
+use clap::CommandFactory as _;
 use clap::error::{ContextKind, ErrorKind};
 
 use crate::fault::Fault;
 use crate::line::Line;
 use crate::normalize::{self, Argument, Normalized};
 
-const SEE_HELP: &str = "the option --help, also behind a command, explains all options";
+/// Where all commands are listed.
+const HELP_OF_PROGRAM: &str = "cv4pve-autosnap --help lists all commands with examples";
 
 /// What clap has to say, without the list of all options behind it.
 pub(super) fn fault(error: &clap::Error, normalized: &Normalized, line: &Line) -> Fault {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Fault::usage("no command given; use one of snap, clean, status")
-            .hint("cv4pve-autosnap --help lists all commands with examples");
+            .hint(HELP_OF_PROGRAM);
     }
     let problem = Problem::new(error, normalized, line);
     let message = problem.message();
@@ -197,11 +199,11 @@ impl<'a> Problem<'a> {
 
     fn hint(&self) -> String {
         let Some(culprit) = self.culprit.filter(|_| !self.is_quotable()) else {
-            return SEE_HELP.to_owned();
+            return self.see_help();
         };
         let unknown = [ErrorKind::UnknownArgument, ErrorKind::InvalidSubcommand];
         if !unknown.contains(&self.error.kind()) {
-            return SEE_HELP.to_owned();
+            return self.see_help();
         }
         match self.line.file(culprit.origin) {
             Some(file) if culprit.sensitive || self.is_alone(culprit) => format!(
@@ -215,7 +217,18 @@ impl<'a> Problem<'a> {
                  quotation marks"
                     .to_owned()
             }
-            None => SEE_HELP.to_owned(),
+            None => self.see_help(),
+        }
+    }
+
+    /// The line that prints the help of the command, or of the program if the command is not known.
+    fn see_help(&self) -> String {
+        let command = self.normalized.arguments.first();
+        let command = command.map(|argument| argument.text.to_string_lossy());
+        let known = crate::args::Cli::command();
+        match command.filter(|name| known.find_subcommand(name.as_ref()).is_some()) {
+            Some(name) => format!("cv4pve-autosnap {name} --help lists all options"),
+            None => HELP_OF_PROGRAM.to_owned(),
         }
     }
 

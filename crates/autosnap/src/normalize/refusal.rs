@@ -63,7 +63,7 @@ impl Refusal {
                 );
                 let Some(next) = followed_by else {
                     return Fault::usage(message)
-                        .hint("the option --help, also behind a command, explains all options");
+                        .hint("cv4pve-autosnap --help lists all commands with examples");
                 };
                 let name = option.split(' ').next().unwrap_or_default();
                 Fault::usage(format!("{message}: '{next}' follows, which is no value")).hint(

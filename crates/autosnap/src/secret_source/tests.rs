@@ -62,7 +62,11 @@ fn sources_are_asked_in_order_and_the_token_wins_in_each() {
         password: Some("option"),
         ..user()
     };
-    check(both, &environment, ("token", TOKEN));
+    let notices = check(both, &environment, ("token", TOKEN));
+    assert_eq!(
+        notices,
+        ["--username and --password are not used, because --api-token is given as well"]
+    );
     check(
         Request {
             api_token: None,

@@ -73,8 +73,8 @@ impl Connection {
                 let token = unquoted(token.expose_secret());
                 let token = ApiToken::parse(token).map_err(|error| {
                     let fault = Fault::usage(error);
-                    if token.starts_with('@') {
-                        fault.hint("the token of a file is --api-token=file:PATH")
+                    if token.starts_with('@') || token.contains(['/', '\\']) {
+                        fault.hint("to read the token from a file: --api-token=file:PATH")
                     } else {
                         fault
                     }

@@ -55,15 +55,15 @@ fn options_that_are_missing_or_unknown() {
     $ --api-token=file:token snap --label=daily --keep=1
     ERROR: the following required arguments were not provided:
       --vmid <GUESTS>
-    hint: the option --help, also behind a command, explains all options
+    hint: cv4pve-autosnap snap --help lists all options
     $ --api-token=file:token --vmid=100 snap --keep=1
     ERROR: the following required arguments were not provided:
       --label <LABEL>
-    hint: the option --help, also behind a command, explains all options
+    hint: cv4pve-autosnap snap --help lists all options
     $ --api-token=file:token --vmid=100 snap --label=daily
     ERROR: the following required arguments were not provided:
       --keep <N>
-    hint: the option --help, also behind a command, explains all options
+    hint: cv4pve-autosnap snap --help lists all options
     $ --api-token=file:token --vmid=100 clean --label=daily
     ERROR: clean needs --keep, the number of snapshots that stay
     hint: --keep=0 removes all snapshots of the label
@@ -74,24 +74,24 @@ fn options_that_are_missing_or_unknown() {
     ERROR: unrecognized subcommand 'snpa'
 
       tip: a similar subcommand exists: 'snap'
-    hint: the option --help, also behind a command, explains all options
+    hint: cv4pve-autosnap --help lists all commands with examples
     $ --api-token=file:token --vmid=100 snap --lable=daily --keep=1
     ERROR: unexpected argument '--lable' found
 
       tip: a similar argument exists: '--label'
-    hint: the option --help, also behind a command, explains all options
+    hint: cv4pve-autosnap snap --help lists all options
     $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --state=maybe
     ERROR: 'maybe' is neither true nor false, for --state
     $ --api-token=file:token --vmid=100 snap --label=daily --keep
     ERROR: a value is required for '--keep <N>' but none was supplied
-    hint: the option --help, also behind a command, explains all options
+    hint: cv4pve-autosnap --help lists all commands with examples
     $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --wait-locked=soon
     ERROR: invalid value 'soon' for '--wait-locked[=<TIME>]': 'soon' is no duration, such as 90s, 10m or 1h
-    hint: the option --help, also behind a command, explains all options
+    hint: cv4pve-autosnap snap --help lists all options
     $ --api-token=file:token --vmid=100 status --output=Word
     ERROR: invalid value 'Word' for '--output <FORM>'
       [possible values: Text, Html, Markdown, Json, JsonPretty, Jsonl, Yaml, Csv]
-    hint: the option --help, also behind a command, explains all options
+    hint: cv4pve-autosnap status --help lists all options
     $ --username=backup@pve --vmid=100 status
     ERROR: no password given for backup@pve, and no terminal to ask at; use --password=file:PATH, CV4PVE_PASSWORD or an API token
     $ --password=secret --vmid=100 status
@@ -231,7 +231,7 @@ fn parameter_files_of_no_use() {
     ERROR: parameter file folder cannot be read: it is a directory
     $ --api-token=file:token --vmid=100 snap --label=daily @
     ERROR: unexpected argument '@' found
-    hint: the option --help, also behind a command, explains all options
+    hint: cv4pve-autosnap snap --help lists all options
     "#);
     assert_eq!(lab.simulator.journal().requests(), []);
 }
@@ -247,6 +247,7 @@ fn tokens_and_secret_files_of_the_wrong_form() {
         "backup@pve=22222222-2222-4222-8222-222222222222",
         "backup@pve!auto:22222222-2222-4222-8222-222222222222",
         "backup@pve!auto=not-a-uuid",
+        "etc/token",
         "file:missing",
         "file:empty",
         "file:folder",
@@ -269,6 +270,9 @@ fn tokens_and_secret_files_of_the_wrong_form() {
     ERROR: the API token has no secret; expected USER@REALM!TOKENID=UUID
     $ --api-token=backup@pve!auto=not-a-uuid --vmid=100 status
     ERROR: the secret of the API token is not a UUID (8-4-4-4-12 hexadecimal digits); copy it again from the output of 'pveum user token add'
+    $ --api-token=etc/token --vmid=100 status
+    ERROR: the API token has no secret; expected USER@REALM!TOKENID=UUID
+    hint: to read the token from a file: --api-token=file:PATH
     $ --api-token=file:missing --vmid=100 status
     ERROR: secret file missing does not exist
     $ --api-token=file:empty --vmid=100 status
