@@ -80,6 +80,7 @@ pub async fn read(
         .guests
         .into_iter()
         .partition(|guest| inventory.is_offline(&guest.node));
+    status.unreadable += offline.len();
     status.warnings.extend(offline.iter().map(|guest| {
         format!(
             "{} {} is not shown: node {} is offline or not reachable",

@@ -124,7 +124,10 @@ fn guest_lines(report: &Report, cluster: &ClusterReading) -> Vec<String> {
                 ready += 1;
                 possible.to_owned()
             }
-            Some(finding) => format!("not now: {}", finding.kind()),
+            Some(Finding::Template(_)) => "skipped: template".to_owned(),
+            Some(Finding::Unsupported { .. }) => "skipped: PVE cannot snapshot it".to_owned(),
+            Some(Finding::Storage { .. }) => "not now: storage too full".to_owned(),
+            Some(finding) => format!("not now: {}", finding.kind().replace('-', " ")),
         };
         let (vmid, kind, node) = (guest.vmid, guest.kind, &guest.node);
         lines.push(format!("    {vmid} {kind} {name} on {node}: {state}"));

@@ -157,11 +157,7 @@ impl Text {
         let dry_run = self.header.as_ref().is_some_and(|header| header.dry_run);
         let mut text = self.job_phase(Phase::SnapJobEnd, Phase::CleanJobEnd);
         if dry_run {
-            let skipped = |failed: &&FailedGuest| matches!(failed.end, GuestEnd::Skipped(_));
-            let failed = self.outcome.failed.iter().filter(skipped);
-            for line in failed.filter_map(|failed| self.failed_guest(failed)) {
-                text.line(line);
-            }
+            self.failed_guests(&mut text);
             text.line("Dry run: nothing was changed");
         } else {
             self.summary(&mut text);
@@ -187,7 +183,12 @@ impl Text {
                 if outcome.postponed == 1 { "is" } else { "are" }
             ));
         }
-        let failed = outcome.failed.iter();
+        self.failed_guests(text);
+    }
+
+    /// The guests that make the exit status 1, also in a dry run.
+    fn failed_guests(&self, text: &mut Lines) {
+        let failed = self.outcome.failed.iter();
         for line in failed.filter_map(|failed| self.failed_guest(failed)) {
             text.line(line);
         }

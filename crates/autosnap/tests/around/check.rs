@@ -221,7 +221,7 @@ fn lost_quorum_and_a_missing_hook_are_problems() {
     );
     assert!(stdout.contains("missing.sh"), "{stdout}");
     assert!(
-        stdout.contains("100 qemu web01 on pve1: not now: no-quorum"),
+        stdout.contains("100 qemu web01 on pve1: not now: no quorum"),
         "{stdout}"
     );
 }

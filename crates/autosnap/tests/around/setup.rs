@@ -64,7 +64,7 @@ fn the_parameter_file_works_and_is_never_overwritten() {
         1,
         "the guest of the node that is off: {stderr}"
     );
-    assert_eq!(status, 0, "{stdout}{stderr}");
+    assert_eq!(status, 1, "{stdout}{stderr}");
     let (status, _, stderr) = run(program().args(options));
     assert_eq!(status, 1);
     assert!(stderr.contains("hint: it is not overwritten"), "{stderr}");

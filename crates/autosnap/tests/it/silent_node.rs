@@ -69,6 +69,29 @@ fn a_node_without_statistics_is_not_offline() {
     );
 }
 
+/// A dry run names the guests that make its exit status 1 at the end, as the run does.
+#[test]
+fn a_dry_run_ends_with_the_guests_that_would_fail() {
+    let lab = Lab::new(&cluster());
+    lab.run("--vmid=200,203,204,300 snap --label=daily --keep=2 --dry-run")
+        .assert_status(1)
+        .assert_out("FAILED VM 204 busy on pve2: VM is locked (backup)")
+        .assert_out("FAILED VM 300 on pve3: Skip VM status unknown: node offline or not reachable")
+        .assert_not_said("FAILED VM 203");
+}
+
+/// D8: `status` exits with 1 if it cannot show a selected guest because its node is offline.
+#[test]
+fn status_fails_if_the_node_of_a_selected_guest_is_offline() {
+    let lab = Lab::new(&cluster());
+    for selection in ["300", "100,300", "@all"] {
+        lab.run(&format!("--vmid={selection} status"))
+            .assert_status(1)
+            .assert_err("WARNING: VM 300 is not shown: node pve3 is offline or not reachable");
+    }
+    lab.run("--vmid=@all,-300 status").assert_status(0);
+}
+
 /// P1: names, patterns, tags, pools and nodes select guests of a node without statistics.
 #[test]
 fn guests_of_a_node_without_statistics_are_selected_by_everything() {
