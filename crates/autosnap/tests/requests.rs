@@ -178,6 +178,29 @@ fn a_run_asks_as_often_as_the_formula_says() {
         );
 
         let cluster = Cluster::new(&options);
+        cluster.run(&["snap", "--label=daily", "--keep=2", "--dry-run"]);
+        let expected = Asked {
+            opening: 2,
+            configs: n,
+            listings: n,
+            // As for the run, and the permissions and the quorum.
+            others: cluster.nodes_with_guests() + 2,
+            ..Asked::default()
+        };
+        assert_eq!(cluster.asked(), expected, "snap --dry-run of {n} guests");
+
+        let cluster = Cluster::new(&options);
+        cluster.run(&["clean", "--label=daily", "--keep=1", "--dry-run"]);
+        let expected = Asked {
+            opening: 2,
+            configs: if r > 0 { n } else { 0 },
+            listings: n,
+            others: if r > 0 { 2 } else { 0 },
+            ..Asked::default()
+        };
+        assert_eq!(cluster.asked(), expected, "clean --dry-run of {n} guests");
+
+        let cluster = Cluster::new(&options);
         cluster.run(&["clean", "--label=daily", "--keep=1"]);
         let asked = cluster.asked();
         let expected = Asked {
