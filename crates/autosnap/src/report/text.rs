@@ -242,11 +242,14 @@ impl Sink for Text {
             | Event::EntryNotRead(_)
             | Event::ObjectMissing(_)
                 if self.console.leads_to_journal() => {}
+            // They stand in the report: cron mails what a run writes to stderr.
             Event::Warned(warning)
             | Event::NameNotKnown(warning)
             | Event::EntryNotRead(warning)
             | Event::ObjectMissing(warning) => {
-                self.console.error(&format!("WARNING: {warning}"));
+                let mut line = Lines::default();
+                line.line(format_args!("WARNING: {warning}"));
+                self.console.out(&line);
             }
             Event::StoragesRead { storages, limit } => {
                 self.console.out(&storage_table(storages, *limit));

@@ -347,7 +347,7 @@ fn a_login_that_sees_nothing() {
     output
         .assert_status(1)
         .assert_out("----- POSSIBLE PROBLEM PERMISSION 'VM.Audit' -----")
-        .assert_err("VM.Audit");
+        .assert_out("VM.Audit");
     lab.assert_unchanged();
 }
 

@@ -182,7 +182,7 @@ fn an_unreadable_guest_is_named_and_the_others_are_done() {
         let output = lab.run("--vmid=@all snap --label=daily --keep=1");
         output
             .assert_status(1)
-            .assert_err(named)
+            .assert_out(named)
             .assert_out("2 snapshots created");
         let json = lab
             .run("--vmid=@all clean --label=daily --keep=1 --output=Json")
@@ -217,7 +217,7 @@ fn a_guest_with_a_damaged_tag_is_not_cleaned() {
         let lab = Lab::with_faults(&world, &edit("/cluster/resources", find, with));
         lab.run("--vmid=@all,-@tag-keep clean --label=daily --keep=0")
             .assert_status(1)
-            .assert_err("cannot be read");
+            .assert_out("cannot be read");
         assert_eq!(lab.snapshots(101).len(), 1);
         assert_eq!(lab.snapshots(100).len(), 0);
     }
@@ -248,7 +248,7 @@ fn a_guest_that_is_listed_twice_is_done_once() {
     );
     lab.run("--vmid=100 snap --label=daily --keep=1")
         .assert_status(1)
-        .assert_err("guest 100 is listed more than once");
+        .assert_out("guest 100 is listed more than once");
     assert_eq!(lab.changes().len(), 1);
 }
 

@@ -186,12 +186,12 @@ fn an_unmatched_exclusion_can_be_accepted() {
         "--vmid=100,-@pool-none,-web99 clean --label=daily --keep=0 {accept}"
     ))
     .assert_status(0)
-    .assert_err("WARNING: `-@pool-none` matches no guest")
-    .assert_err("WARNING: `-web99` matches no guest");
+    .assert_out("WARNING: `-@pool-none` matches no guest")
+    .assert_out("WARNING: `-web99` matches no guest");
     assert_eq!(lab.changes().len(), 2);
     lab.run(&format!("--vmid=100,-@node-none {SNAP} {accept}"))
         .assert_status(0)
-        .assert_err("WARNING: `-@node-none` matches no guest");
+        .assert_out("WARNING: `-@node-none` matches no guest");
     assert_eq!(lab.changes().len(), 3);
 }
 
@@ -282,11 +282,11 @@ fn what_is_asked_for_and_not_visible_is_a_failure() {
         let selection = format!("100,{missing}");
         lab.run(&format!("--vmid={selection} {SNAP} --dry-run"))
             .assert_status(1)
-            .assert_err(text);
+            .assert_out(text);
         lab.assert_unchanged();
         lab.run(&format!("--vmid={selection} {SNAP}"))
             .assert_status(1)
-            .assert_err(text);
+            .assert_out(text);
         assert_eq!(lab.changes().len(), 1, "{missing}");
         let report = lab.run(&format!("--vmid={selection} {CLEAN} --output=Json"));
         assert_eq!(report.assert_status(1).json()["exit_status"], 1);
@@ -306,7 +306,7 @@ fn a_tag_a_pattern_or_an_empty_pool_is_a_warning() {
     for term in ["@tag-none", "zzz%", "300:310", "@pool-empty", "@node-pve3"] {
         lab.run(&format!("--vmid=100,{term} {SNAP} --dry-run"))
             .assert_status(0)
-            .assert_err(&format!("WARNING: `{term}` matches no guest"));
+            .assert_out(&format!("WARNING: `{term}` matches no guest"));
     }
 }
 
@@ -390,7 +390,7 @@ fn a_pool_whose_guests_the_login_may_not_see_is_not_called_empty() {
     let lab = lab_with(&["Pool.Audit"]);
     lab.run(&format!("--vmid=@pool-keepme {SNAP}"))
         .assert_status(1)
-        .assert_err("WARNING: `@pool-keepme` matches no guest: there are no guests in this pool, or this login may not see them (VM.Audit)");
+        .assert_out("WARNING: `@pool-keepme` matches no guest: there are no guests in this pool, or this login may not see them (VM.Audit)");
     for (term, text) in [
         (
             "@node-pve1",
@@ -411,7 +411,7 @@ fn a_pool_whose_guests_the_login_may_not_see_is_not_called_empty() {
     ] {
         lab.run(&format!("--vmid={term} {SNAP}"))
             .assert_status(1)
-            .assert_err(text);
+            .assert_out(text);
     }
     lab.run(&format!("--vmid=@all,-@pool-keepme {CLEAN}"))
         .assert_status(2)
@@ -424,6 +424,6 @@ fn no_other_id_is_proposed_for_an_id() {
     let lab = lab();
     lab.run(&format!("--vmid=100,102,111:120 {SNAP} --dry-run"))
         .assert_status(1)
-        .assert_err("`102` matches no guest")
+        .assert_out("`102` matches no guest")
         .assert_not_said("nearest");
 }
