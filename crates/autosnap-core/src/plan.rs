@@ -74,6 +74,9 @@ pub struct Reading {
     /// Whether PVE says that the guest can be snapshotted, where it was asked
     /// ([`SnapshotBlockers::must_ask`](crate::snapshot_support::SnapshotBlockers::must_ask)) and has answered.
     pub can_snapshot: Option<bool>,
+    /// PVE's error for a storage of its disks, which a snapshot would fail with: the storage does not
+    /// exist, is disabled, or is restricted to other nodes.
+    pub storage_error: Option<String>,
     /// Its snapshots, without PVE's `current` entry.
     pub snapshots: Vec<Snapshot>,
     /// Whether a task was seen to run for it; `None` where it was not asked for. Without
@@ -173,6 +176,8 @@ pub enum Refusal {
     NodeOffline,
     /// A storage that holds one of its disks is used above the limit.
     StorageFull(FullStorage),
+    /// PVE cannot use a storage of its disks; PVE's text.
+    StorageUnusable(String),
     /// It could not be read.
     Unreadable(String),
     /// Somebody holds it locked.
@@ -204,6 +209,7 @@ impl Refusal {
             Self::Locked(_)
             | Self::Stuck { .. }
             | Self::NameTaken(_)
+            | Self::StorageUnusable(_)
             | Self::NotPermitted { .. }
             | Self::NoQuorum => true,
             Self::NodeOffline | Self::StorageFull(_) | Self::Unreadable(_) => false,

@@ -212,26 +212,43 @@ pub async fn refresh_status(client: &Client, guest: &mut Guest) -> Result<(), Er
     Ok(())
 }
 
-/// Whether PVE says that it can snapshot the guest, asked only where the configuration and the types
-/// of the storages do not tell.
+/// The answer to whether PVE can snapshot a guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotAnswer {
+    /// PVE says whether it can.
+    Known(bool),
+    /// A storage of its disks does not exist; PVE's text.
+    StorageMissing(String),
+    /// PVE was not asked, or has not answered.
+    Open,
+}
+
+/// Asks PVE whether it can snapshot the guest, only where the configuration and the types of the
+/// storages do not tell. For a storage that was removed PVE answers with an error (`storage_config` in
+/// `PVE/Storage.pm`), as the creation of a snapshot does.
 pub async fn can_snapshot(
     client: &Client,
     guest: &Guest,
     config: &GuestConfig,
     storages: &[StorageUsage],
-) -> Result<Option<bool>, Error> {
+) -> Result<SnapshotAnswer, Error> {
     let is_certain = config.unsupported_volumes().next().is_some()
         || !SnapshotBlockers::new(config, storages).must_ask();
     if is_certain {
-        return Ok(None);
+        return Ok(SnapshotAnswer::Open);
     }
     let (kind, vmid) = (wire_kind(guest.kind), guest.vmid.get());
     match client.feature(&guest.node, kind, vmid, "snapshot").await {
-        Ok(answer) => Ok(Some(answer)),
+        Ok(answer) => Ok(SnapshotAnswer::Known(answer)),
         Err(error) if engine::concerns_all(&error) || error.is_guest_missing() => Err(error),
         Err(error) => {
+            let is_missing =
+                |text: &&str| text.starts_with("storage '") && text.ends_with("' does not exist");
+            if let Some(text) = error.reason().map(str::trim).filter(is_missing) {
+                return Ok(SnapshotAnswer::StorageMissing(text.to_owned()));
+            }
             tracing::debug!(vmid, %error, "PVE does not say whether the guest can be snapshotted");
-            Ok(None)
+            Ok(SnapshotAnswer::Open)
         }
     }
 }

@@ -22,6 +22,7 @@ use autosnap_core::snapshot::Snapshot;
 use autosnap_core::storage;
 use jiff::Zoned;
 use pve_client::Client;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::engine::{Engine, Options, PhaseCall, Phases, Tasks};
@@ -370,6 +371,7 @@ async fn plan_all(
         clean_only_running: settings.job == Job::Clean
             && settings.clean_states == GuestStates::Running,
         shared_storages: inventory.storages.iter().any(|storage| storage.shared),
+        definitions: OnceCell::new(),
     };
     let readings =
         inventory::try_side_by_side(settings.limits.total, selected.guests, async |guest| {

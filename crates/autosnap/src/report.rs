@@ -42,7 +42,7 @@ pub use progress::Progress;
 pub use reporter::{Reporter, print_debug_line};
 pub use status::print as print_status;
 pub use text::Text;
-pub(crate) use words::note;
+pub(crate) use words::{UNUSABLE_STORAGE_ADVICE, note};
 
 use crate::fault::Fault;
 

@@ -102,6 +102,9 @@ fn decide_snap(
         if !volumes.is_empty() {
             return Decision::Skip(Skip::NoSnapshots { volumes });
         }
+        if let Some(error) = &reading.storage_error {
+            return Decision::Refuse(Refusal::StorageUnusable(error.clone()));
+        }
         if let Some(full) = storages.first_full(&guest.node, config) {
             return Decision::Refuse(Refusal::StorageFull(full));
         }

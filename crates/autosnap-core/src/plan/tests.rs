@@ -72,6 +72,7 @@ fn reading(config: &[(&str, &str)], snapshots: Vec<Snapshot>) -> Reading {
     Reading {
         config: Some(GuestConfig::read(GuestKind::Qemu, config.iter().copied())),
         can_snapshot: None,
+        storage_error: None,
         snapshots,
         task_runs: None,
     }
@@ -242,6 +243,14 @@ fn what_pve_would_refuse_is_refused_by_the_plan() {
             volumes: vec!["scsi1".into()]
         }
     );
+    let unusable = Reading {
+        storage_error: Some("storage 'off' is disabled".into()),
+        ..reading(&[("scsi0", "off:vm-100-disk-0")], Vec::new())
+    };
+    assert_eq!(
+        refusal(&decided(&snap(1), running(), &unusable)),
+        &Refusal::StorageUnusable("storage 'off' is disabled".into())
+    );
 }
 
 #[test]
@@ -279,6 +288,7 @@ fn a_lock_does_not_matter_to_a_guest_with_nothing_to_clean() {
     };
     let without_config = |snapshots| Reading {
         can_snapshot: None,
+        storage_error: None,
         config: None,
         snapshots,
         task_runs: None,

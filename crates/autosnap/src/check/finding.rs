@@ -209,6 +209,13 @@ pub enum Finding {
         /// Keys and volumes, such as `scsi0: bulk:102/vm-102-disk-0.raw`.
         volumes: Vec<String>,
     },
+    /// PVE would refuse the snapshot, because it cannot use a storage of the guest's disks.
+    StorageUnusable {
+        /// The guest.
+        guest: GuestRef,
+        /// PVE's text.
+        reason: String,
+    },
     /// Somebody holds the guest locked.
     Locked {
         /// The guest.

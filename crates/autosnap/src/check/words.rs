@@ -10,6 +10,7 @@ use autosnap_core::text::shell_word;
 
 use super::finding::{Finding, GuestRef, MigrationBlock};
 use super::storages::Unlisted;
+use crate::report::UNUSABLE_STORAGE_ADVICE;
 
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,6 +70,9 @@ impl fmt::Display for Finding {
             }
             Self::NodeSilent(node) => out.write_str(&crate::job::silent_node(node)),
             Self::Unreadable { guest, reason } => write!(out, "{guest}: {reason}"),
+            Self::StorageUnusable { guest, reason } => {
+                write!(out, "{guest}: PVE would refuse the snapshot: {reason}")
+            }
             Self::Template(guest) => write!(out, "{guest}: a template, which is skipped"),
             Self::Unsupported { guest, volumes } => write!(
                 out,
@@ -180,6 +184,7 @@ impl Finding {
                 "take the whole line of the job and replace the word snap by check, or the word clean by check --for=clean",
             ),
             Self::NameTaken { .. } => Some(REPEATED_NAME_CAUSES),
+            Self::StorageUnusable { .. } => Some(UNUSABLE_STORAGE_ADVICE),
             Self::StorageNotListed {
                 why: Unlisted::Disabled,
                 ..
@@ -312,6 +317,7 @@ impl Finding {
             | Self::Template(_)
             | Self::Unsupported { .. }
             | Self::CannotSnapshot { .. }
+            | Self::StorageUnusable { .. }
             | Self::Locked { .. }
             | Self::UnderWay { .. }
             | Self::Storage { .. }

@@ -6,15 +6,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use autosnap_core::guest::{Guest, GuestStatus, Vmid};
+use autosnap_core::guest::{Guest, GuestConfig, GuestStatus, Vmid};
 use autosnap_core::plan::{self, Action, Decision, Reading, Refusal, Request, Skip};
 use autosnap_core::retention;
 use autosnap_core::select::Inventory;
 use autosnap_core::snapshot::Snapshot;
-use pve_client::Client;
+use pve_client::{Client, StorageDefinition};
+use tokio::sync::OnceCell;
 
 use crate::engine;
-use crate::inventory;
+use crate::inventory::{self, SnapshotAnswer};
 
 /// How long the reading of one guest may hold up the plan. Whoever asks another node for us gives up
 /// after 30 s (`PVE/APIServer/AnyEvent.pm`); twice is enough.
@@ -31,6 +32,8 @@ pub(super) struct Reader<'a> {
     pub(super) clean_only_running: bool,
     /// There are storages whose guests count for a limit of their own.
     pub(super) shared_storages: bool,
+    /// The storages as they are configured, read once, for the first guest that needs them.
+    pub(super) definitions: OnceCell<Vec<StorageDefinition>>,
 }
 
 impl Reader<'_> {
@@ -140,12 +143,19 @@ impl Reader<'_> {
         with_config: bool,
     ) -> Result<Reading, pve_client::Error> {
         let is_snap = matches!(self.request.action, Action::Snap(_));
-        let (mut config, mut can_snapshot) = (None, None);
+        let (mut config, mut can_snapshot, mut storage_error) = (None, None, None);
         if with_config {
             let read = inventory::config(self.client, guest).await?;
             if is_snap {
                 let storages = &self.inventory.storages;
-                can_snapshot = inventory::can_snapshot(self.client, guest, &read, storages).await?;
+                match inventory::can_snapshot(self.client, guest, &read, storages).await? {
+                    SnapshotAnswer::Known(answer) => can_snapshot = Some(answer),
+                    SnapshotAnswer::StorageMissing(error) => storage_error = Some(error),
+                    SnapshotAnswer::Open => {}
+                }
+                if storage_error.is_none() {
+                    storage_error = self.unusable_storage(guest, &read).await;
+                }
             }
             config = Some(read);
         }
@@ -163,8 +173,39 @@ impl Reader<'_> {
         Ok(Reading {
             config,
             can_snapshot,
+            storage_error,
             snapshots,
             task_runs,
+        })
+    }
+
+    /// PVE's error for the first storage of the guest's disks that is disabled or restricted to other
+    /// nodes (`storage_check_enabled` in `PVE/Storage.pm`). `/cluster/resources` lists neither for the
+    /// node; only then is the configuration read, which shows what the login may audit.
+    async fn unusable_storage(&self, guest: &Guest, config: &GuestConfig) -> Option<String> {
+        let is_listed = |storage: &str| {
+            let mut usages = self.inventory.storages.iter();
+            usages.any(|usage| usage.storage == storage && usage.node == guest.node)
+        };
+        let mut unlisted = config.storages().filter(|storage| !is_listed(storage));
+        let first = unlisted.next()?;
+        let definitions = self.definitions.get_or_try_init(async || {
+            let listing = self.client.storages().await;
+            listing.map(|listing| listing.entries)
+        });
+        let definitions = definitions.await.ok()?;
+        std::iter::once(first).chain(unlisted).find_map(|storage| {
+            let definition = definitions.iter().find(|one| one.storage == storage)?;
+            if definition.disabled {
+                Some(format!("storage '{storage}' is disabled"))
+            } else if !definition.is_for(&guest.node) {
+                let node = &guest.node;
+                Some(format!(
+                    "storage '{storage}' is not available on node '{node}'"
+                ))
+            } else {
+                None
+            }
         })
     }
 

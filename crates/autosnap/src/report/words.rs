@@ -84,6 +84,10 @@ pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
             None,
         ),
         Refusal::Unreadable(message) => (message.clone(), None),
+        Refusal::StorageUnusable(message) => (
+            format!("Proxmox VE would refuse it: {message}"),
+            Some(UNUSABLE_STORAGE_ADVICE.to_owned()),
+        ),
         Refusal::Locked(lock) => (
             locked(guest.kind, lock),
             Some("try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned()),
@@ -119,6 +123,10 @@ pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
         hint,
     }
 }
+
+/// What to do about a storage that PVE cannot use.
+pub(crate) const UNUSABLE_STORAGE_ADVICE: &str =
+    "see Datacenter > Storage: add or enable the storage, or move or detach the disks of the guest";
 
 /// Why a step failed.
 pub(super) fn failure(failure: &Failure) -> String {

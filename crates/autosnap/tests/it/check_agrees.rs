@@ -223,12 +223,12 @@ fn a_storage_that_is_not_listed_is_named_for_what_it_is() {
     let check = lab.run("check --vmid=@all --label=daily --keep=3");
     check
         .assert_out("WARNING: Datastore.Audit is missing on /storage/hidden")
-        .assert_out("WARNING: storage off is disabled")
-        .assert_out("WARNING: storage far is restricted to other nodes");
+        .assert_out("PROBLEM: VM 100 on node pve1: PVE would refuse the snapshot: storage 'off' is disabled")
+        .assert_out("PROBLEM: VM 101 on node pve1: PVE would refuse the snapshot: storage 'far' is not available on node 'pve1'");
     assert_eq!(check.stdout.matches("is missing on").count(), 1, "{check}");
     lab.simulator.world(|world| world.storages.remove("off"));
     lab.run("check --vmid=@all --label=daily --keep=3")
-        .assert_out("WARNING: storage off is not configured any more");
+        .assert_out("PROBLEM: VM 100 on node pve1: PVE would refuse the snapshot: storage 'off' does not exist");
 }
 
 /// Heir D5: during a run of this login `check` names the task, and calls nothing left behind.

@@ -45,6 +45,7 @@ mod trouble;
 mod two_machines;
 mod unchecked;
 mod unresolved;
+mod unusable_storage;
 mod words;
 mod world;
 mod written;

@@ -27,7 +27,7 @@ pub(crate) fn follow_the_present(
         (
             guest.running.is_some(),
             guest.is_template(),
-            world.can_snapshot(guest),
+            world.can_snapshot(guest).unwrap_or(false),
         )
     });
     // A guest that has stopped since it was listed gets a snapshot: it may have been asked for.

@@ -67,8 +67,10 @@ pub(super) fn feature(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
     {
         return Err(Failure::Died(format!("snapshot '{name}' does not exist")));
     }
+    // `has_feature` and `shared_nodes` in `PVE/QemuServer.pm` look at every storage.
+    let can_snapshot = world.can_snapshot(guest).map_err(Failure::Died)?;
     let has = match args.text("feature").as_deref() {
-        Some("snapshot") => world.can_snapshot(guest) && !guest.is_template(),
+        Some("snapshot") => can_snapshot && !guest.is_template(),
         Some("clone") => guest.is_template(),
         Some(_) | None => true,
     };

@@ -104,7 +104,7 @@ fn prepare(
     if guest.snapshots.contains_key(name) {
         return Err(format!("snapshot name '{name}' already used"));
     }
-    if !world.can_snapshot(guest) {
+    if !world.can_snapshot(guest)? {
         return Err("snapshot feature is not available".to_owned());
     }
     world.check_quorum(index)?;
@@ -220,6 +220,7 @@ fn snapshot_volumes(world: &mut World, index: usize, name: &str) -> Result<(), D
     let task = world.task(index);
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
     let guest = world.guest_on(kind, &node, vmid)?;
+    world.activate_storages(guest)?;
     let hidden = guest.disk_hidden;
     for volume in guest.volumes().iter().filter(|volume| !volume.cdrom) {
         if kind == GuestKind::Qemu {

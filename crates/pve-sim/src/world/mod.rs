@@ -22,7 +22,7 @@ use crate::faults::Faults;
 use crate::journal::{Action, Entry, Journal, Moment, Mutation};
 use crate::tasks::TaskTable;
 
-use guest::{Guest, GuestKind};
+use guest::{Guest, GuestKind, Volume};
 use statistics::LastBroadcast;
 use storage::Storage;
 
@@ -218,17 +218,48 @@ impl World {
     /// Whether every volume of the guest can be snapshotted (`has_feature` in
     /// `PVE/QemuConfig.pm` and `PVE/LXC/Config.pm`). Drives for removable media
     /// do not count, `backup=0` changes nothing, bind mounts forbid it.
-    pub fn can_snapshot(&self, guest: &Guest) -> bool {
-        guest
-            .volumes()
-            .iter()
-            .filter(|volume| !volume.cdrom)
-            .all(|volume| {
-                volume
-                    .storage()
-                    .and_then(|id| self.storages.get(id))
-                    .is_some_and(|storage| storage.can_snapshot(volume.format()))
-            })
+    ///
+    /// A storage that does not exist is an error, whether it is disabled does not
+    /// matter. Containers are not looked at further after the first volume without
+    /// snapshots.
+    pub fn can_snapshot(&self, guest: &Guest) -> Result<bool, Died> {
+        let mut can = true;
+        for volume in guest.volumes().iter().filter(|volume| !volume.cdrom) {
+            if !can && guest.kind == GuestKind::Lxc {
+                break;
+            }
+            can &= match volume.storage() {
+                Some(id) => self.storage_config(id)?.can_snapshot(volume.format()),
+                None => false,
+            };
+        }
+        Ok(can)
+    }
+
+    /// A storage by its name (`storage_config` in `PVE/Storage.pm`).
+    pub fn storage_config(&self, id: &str) -> Result<&Storage, Died> {
+        let storage = self.storages.get(id);
+        storage.ok_or_else(|| format!("storage '{id}' does not exist"))
+    }
+
+    /// Activates the storages of a guest's volumes on its node, in the order of their names
+    /// (`__snapshot_activate_storages` in `PVE/QemuConfig.pm` and `PVE/LXC/Config.pm`,
+    /// `storage_check_enabled` in `PVE/Storage.pm`).
+    pub(crate) fn activate_storages(&self, guest: &Guest) -> Result<(), Died> {
+        let volumes = guest.volumes();
+        let disks = volumes.iter().filter(|volume| !volume.cdrom);
+        let storages: BTreeSet<&str> = disks.filter_map(Volume::storage).collect();
+        for id in storages {
+            let storage = self.storage_config(id)?;
+            if storage.disabled {
+                return Err(format!("storage '{id}' is disabled"));
+            }
+            if !storage.is_on(&guest.node) {
+                let node = &guest.node;
+                return Err(format!("storage '{id}' is not available on node '{node}'"));
+            }
+        }
+        Ok(())
     }
 
     /// A number that differs at each call.

@@ -29,6 +29,7 @@ impl Finding {
             | Self::InvalidHook(_)
             | Self::NameTaken { .. }
             | Self::NodeOffline(_)
+            | Self::StorageUnusable { .. }
             | Self::Unreadable { .. } => Severity::Problem,
             Self::AnyCertificate { .. }
             | Self::CertificateEnds { .. }
@@ -77,6 +78,7 @@ impl Finding {
             Self::InvalidOption(_) => "invalid-option",
             Self::NameTaken { .. } => "name-taken",
             Self::StorageNotListed { .. } => "storage-not-listed",
+            Self::StorageUnusable { .. } => "storage-unusable",
             Self::InvalidName(_) => "invalid-name",
             Self::TimestampFormat(_) => "timestamp-format",
             Self::InvalidHook(_) => "invalid-hook",
@@ -106,6 +108,7 @@ impl Finding {
             | Self::Unreadable { guest, .. }
             | Self::Unsupported { guest, .. }
             | Self::CannotSnapshot { guest, .. }
+            | Self::StorageUnusable { guest, .. }
             | Self::Locked { guest, .. }
             | Self::UnderWay { guest, .. }
             | Self::Stuck { guest, .. }
@@ -161,6 +164,7 @@ impl Finding {
             | Self::Unreadable { .. }
             | Self::Unsupported { .. }
             | Self::CannotSnapshot { .. }
+            | Self::StorageUnusable { .. }
             | Self::NameTaken { .. }
             | Self::RequiredGuestSkipped { .. }
             | Self::Locked { .. }

@@ -78,6 +78,10 @@ fn judge_decision(reading: &GuestReading, cluster: &ClusterReading) -> Option<Fi
             guest,
             reason: reason.clone(),
         }),
+        Decision::Refuse(Refusal::StorageUnusable(reason)) => Some(Finding::StorageUnusable {
+            guest,
+            reason: reason.clone(),
+        }),
         Decision::Refuse(Refusal::NameTaken(name)) => Some(Finding::NameTaken {
             guest,
             name: name.clone(),

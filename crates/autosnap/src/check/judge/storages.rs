@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use autosnap_core::guest::{Guest, GuestKind, GuestStatus, Vmid};
-use autosnap_core::plan::{Decision, Refusal};
+use autosnap_core::plan::{Decision, GuestPlan, Refusal};
 use autosnap_core::storage::{self, StorageLimit, StorageUsage, UncheckedStorage};
 
 use super::guests::read_guests;
@@ -102,26 +102,36 @@ fn near_storages(limit: StorageLimit, cluster: &ClusterReading, full: &[Finding]
     near.collect()
 }
 
-/// What the login may not see is judged with its privileges.
+/// What the login may not see is judged with its privileges, a guest that fails for a storage by itself.
 fn judge_unlisted(cluster: &ClusterReading) -> Vec<Finding> {
     let known = cluster
         .unlisted
         .iter()
         .filter(|(_, why)| **why != Unlisted::NotPermitted);
     known
-        .map(|((storage, node), why)| {
+        .filter_map(|((storage, node), why)| {
             let on_it = cluster.guests.iter().filter(|reading| {
                 let mut storages = reading.details.iter().flat_map(|one| one.config.storages());
-                reading.guest().node == *node && storages.any(|name| name == storage)
+                reading.guest().node == *node
+                    && storages.any(|name| name == storage)
+                    && !fails_for_storage(&reading.plan)
             });
-            Finding::StorageNotListed {
-                guests: on_it.map(|reading| reading.guest().vmid).collect(),
+            let guests: Vec<Vmid> = on_it.map(|reading| reading.guest().vmid).collect();
+            (!guests.is_empty()).then(|| Finding::StorageNotListed {
+                guests,
                 node: node.clone(),
                 storage: storage.clone(),
                 why: *why,
-            }
+            })
         })
         .collect()
+}
+
+fn fails_for_storage(plan: &GuestPlan) -> bool {
+    match &plan.decision {
+        Decision::Refuse(refusal) => matches!(refusal, Refusal::StorageUnusable(_)),
+        Decision::Skip(_) | Decision::Proceed(_) => false,
+    }
 }
 
 /// Storages without figures that `--max-perc-storage` cannot be held against, each with the guests that

@@ -106,6 +106,7 @@ fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> Gu
     let reading = details.map(|details| PlanReading {
         config: Some(details.config.clone()),
         can_snapshot: None,
+        storage_error: None,
         snapshots: details.half_made.clone(),
         task_runs: Some(!details.running_tasks.is_empty()),
     });
