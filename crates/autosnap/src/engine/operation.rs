@@ -11,6 +11,7 @@
 //! found out is said to be unknown.
 
 mod asked;
+mod earlier;
 mod location;
 mod lost;
 mod moved;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use autosnap_core::event::{Failure, Interruption, Success};
 use autosnap_core::plan::DropReason;
 use autosnap_core::snapshot;
-use pve_client::{Certainty, Error, Method, Upid};
+use pve_client::{Certainty, Error, Upid};
 use tokio::time::Instant;
 
 use super::{Engine, explain};
@@ -103,7 +104,7 @@ impl Engine {
         };
         place.look_until = Some(sending.at + self.options.timeout);
         match self.send(place, operation).await {
-            Sent::Task(upid) => self.follow(place, operation, &upid).await,
+            Sent::Task(upid) => self.follow_reply(place, operation, &upid, &sending).await,
             Sent::Lost(error) => Ok(self.look_for(place, operation, &error, &sending).await),
             Sent::NotThere(not_there) => Err(not_there),
             Sent::Ended(end) => Ok(end),
@@ -131,25 +132,6 @@ impl Engine {
             } else {
                 return Sent::Ended(self.refused(&error));
             }
-        }
-    }
-
-    /// The reply names the task of an earlier request for the guest, whose end says nothing of this
-    /// one.
-    fn names_earlier_task(&self, place: &Place, operation: &Operation<'_>, upid: &Upid) -> Error {
-        let method = match operation {
-            Operation::Create(_) => Method::Post,
-            Operation::Remove { .. } => Method::Delete,
-        };
-        let Place {
-            node, kind, vmid, ..
-        } = place;
-        Error::NotUnderstood {
-            method,
-            path: format!("/nodes/{node}/{kind}/{vmid}/snapshot"),
-            endpoint: self.client.current_endpoint(),
-            what: format!("the reply names the task of an earlier request: {upid}"),
-            certainty: Certainty::Unknown,
         }
     }
 

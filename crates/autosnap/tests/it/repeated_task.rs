@@ -3,7 +3,24 @@
 //! send it.
 
 use crate::harness::Lab;
-use crate::world::{World, vm};
+use crate::world::{World, ct, vm};
+
+/// What is said of such a reply.
+const EARLIER: &str = "the reply names the task of an earlier request";
+
+/// The guests as an earlier run has left them whose last task began an hour ago.
+fn lab_after(world: &World, earlier: &str) -> Lab {
+    let lab = Lab::new(world);
+    set_clock(&lab, -3600.0);
+    lab.run(earlier);
+    set_clock(&lab, 0.0);
+    lab
+}
+
+fn set_clock(lab: &Lab, offset: f64) {
+    lab.simulator
+        .world(|world| world.nodes.get_mut("pve1").unwrap().clock_offset = offset);
+}
 
 /// D1: the second removal is answered with the task of the first one, which has succeeded: it is not
 /// reported as done, and nothing is removed after it.
@@ -30,8 +47,69 @@ fn the_end_of_an_earlier_task_says_nothing_of_a_removal() {
     );
     assert_eq!(guest["failures"][0]["effect"], "unknown", "{output}");
     let message = guest["failures"][0]["message"].as_str().unwrap();
-    assert!(
-        message.contains("the reply names the task of an earlier request"),
-        "{message}"
-    );
+    assert!(message.contains(EARLIER), "{message}");
+}
+
+/// D1: a creation is answered with the task of an earlier run for the same guest, which has succeeded:
+/// no snapshot is claimed, and no old one removed.
+#[test]
+fn the_success_of_an_earlier_run_is_not_that_of_a_creation() {
+    for guest in [vm(100, "web01"), ct(100, "proxy")] {
+        let world = World::of([guest.taken("daily", &[1, 2])]);
+        let lab = lab_after(&world, "--vmid=100 snap --label=other --keep=9");
+        lab.set_faults(r#"{"requests": [{"method": "POST", "effect": "other_task"}]}"#);
+        for keep in [1, 9] {
+            let words = format!("--vmid=100 --timeout=1 snap --label=daily --keep={keep}");
+            lab.run(&words)
+                .assert_status(1)
+                .assert_out(EARLIER)
+                .assert_out("0 snapshots created, 0 removed");
+        }
+        assert_eq!(lab.changes(), ["create 100 autoother<now>"]);
+    }
+}
+
+/// D1: the same for a removal.
+#[test]
+fn the_success_of_an_earlier_run_is_not_that_of_a_removal() {
+    let world = World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]);
+    let lab = lab_after(&world, "--vmid=100 clean --label=daily --keep=2");
+    lab.set_faults(r#"{"requests": [{"method": "DELETE", "effect": "other_task"}]}"#);
+    lab.run("--vmid=100 --timeout=1 clean --label=daily --keep=0")
+        .assert_status(1)
+        .assert_out(EARLIER)
+        .assert_out("0 removed");
+    assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
+}
+
+/// D1: an earlier task that failed because of a lock is no reason to send the request again: it may
+/// have been carried out.
+#[test]
+fn the_failure_of_an_earlier_run_is_no_reason_to_send_again() {
+    let lab = Lab::new(&World::of([ct(100, "proxy").taken("daily", &[1, 2])]));
+    lab.set_faults(r#"{"tasks": [{"effect": {"fail": "CT is locked (backup)"}}]}"#);
+    set_clock(&lab, -3600.0);
+    lab.run("--vmid=100 snap --label=daily --keep=1")
+        .assert_status(1);
+    set_clock(&lab, 0.0);
+    let earlier = lab.simulator.world(|world| {
+        let mut ended = world.tasks.finished("pve1");
+        ended.next().unwrap().upid.to_string()
+    });
+    for handled in [true, false] {
+        lab.set_faults(&format!(
+            r#"{{"requests": [{{"method": "POST", "effect": {{"answer": {{"status": 200, "reason": "OK",
+                "handled": {handled}, "body": {{"data": "{earlier}"}}}}}}}}]}}"#
+        ));
+        let before = lab.writes().len();
+        lab.run("--vmid=100 --timeout=3 snap --label=weekly --keep=1 --wait-locked=20")
+            .assert_status(i32::from(!handled))
+            .assert_out(if handled {
+                "1 snapshot created"
+            } else {
+                EARLIER
+            });
+        assert_eq!(lab.writes().len(), before + 1, "nothing is sent twice");
+    }
+    assert_eq!(lab.changes(), ["create 100 autoweekly<now>"]);
 }
