@@ -58,6 +58,30 @@ fn escaped(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// A JSON document in which what is not printed as itself is escaped, too. Its serializer escapes only
+/// what JSON has to; to a reader of JSON both are the same document.
+///
+/// ```
+/// assert_eq!(autosnap_core::text::json("{\"a\": \"\u{9b}2J\"}\n"), "{\"a\": \"\\u009b2J\"}\n");
+/// ```
+pub fn json(document: &str) -> Cow<'_, str> {
+    let is_fine = |character: char| is_printable(character) || character == '\n';
+    if document.chars().all(is_fine) {
+        return Cow::Borrowed(document);
+    }
+    let mut safe = String::with_capacity(document.len() + 16);
+    for character in document.chars() {
+        if is_fine(character) {
+            safe.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(safe, "\\u{unit:04x}").expect("a string takes every text");
+            }
+        }
+    }
+    Cow::Owned(safe)
+}
+
 /// Whether the character is printed as itself: no control character, no mark that changes the
 /// direction of the text, no separator of lines, nothing invisible.
 pub fn is_printable(character: char) -> bool {

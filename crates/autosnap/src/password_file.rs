@@ -31,6 +31,7 @@ use thiserror::Error;
 
 use crate::input_file::{self, ReadError};
 use crate::response_file;
+use crate::sensitive;
 
 /// The key of the C# tool (`GetPasswordFromOption`). It is no secret.
 const KEY: &[u8; 24] = b"012345678901234567890123";
@@ -55,10 +56,10 @@ pub struct Stored {
 #[derive(Debug, Error)]
 pub enum PasswordFileError {
     /// The file does not exist: time to ask for the password.
-    #[error("secret file {} does not exist", .0.display())]
+    #[error("secret file {} does not exist", sensitive::path_in_words(.0))]
     Missing(PathBuf),
     /// The operating system refused to read.
-    #[error("cannot read secret file {}: {source}", path.display())]
+    #[error("cannot read secret file {}: {source}", sensitive::path_in_words(path))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -66,7 +67,10 @@ pub enum PasswordFileError {
         source: ReadError,
     },
     /// The operating system refused to write.
-    #[error("cannot write secret file {}: {source}", path.display())]
+    #[error(
+        "cannot write secret file {}: {source}",
+        sensitive::path_in_words(path)
+    )]
     Unwritable {
         /// The file.
         path: PathBuf,
@@ -74,10 +78,10 @@ pub enum PasswordFileError {
         source: io::Error,
     },
     /// There is no password in it.
-    #[error("secret file {} is empty; write the secret into it, or remove it", .0.display())]
+    #[error("secret file {} is empty; write the secret into it, or remove it", sensitive::path_in_words(.0))]
     Empty(PathBuf),
     /// Too large, not text, or marked as encrypted and not to be decrypted.
-    #[error("secret file {} is damaged: neither text nor to be decrypted; write the secret into it again", .0.display())]
+    #[error("secret file {} is damaged: neither text nor to be decrypted; write the secret into it again", sensitive::path_in_words(.0))]
     Damaged(PathBuf),
 }
 

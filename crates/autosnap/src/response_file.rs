@@ -34,7 +34,11 @@ const SIZE_LIMIT: u64 = 1024 * 1024;
 
 /// A parameter file that cannot be used, and who named it.
 #[derive(Debug, Error)]
-#[error("parameter file {}{} {problem}", path.display(), NamedBy(named_by))]
+#[error(
+    "parameter file {}{} {problem}",
+    sensitive::path_in_words(path),
+    NamedBy(named_by)
+)]
 pub struct ResponseFileError {
     /// The file, as it was named.
     pub path: PathBuf,
@@ -92,7 +96,7 @@ impl fmt::Display for NamedBy<'_> {
             } else {
                 ", named by "
             };
-            write!(formatter, "{start}{}", path.display())?;
+            write!(formatter, "{start}{}", sensitive::path_in_words(path))?;
         }
         formatter.write_str(if self.0.is_empty() { "" } else { ")" })
     }

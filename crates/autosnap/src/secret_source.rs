@@ -21,6 +21,7 @@ use thiserror::Error;
 
 use crate::notice::Notice;
 use crate::password_file::{self, PasswordFileError};
+use crate::sensitive;
 
 /// The variable with an API token.
 pub const API_TOKEN_VARIABLE: &str = "CV4PVE_API_TOKEN";
@@ -109,7 +110,7 @@ pub enum SecretError {
         username: String,
     },
     /// A password file that is to be written first, and nobody to ask.
-    #[error("password file {} does not exist, and there is no terminal to ask at; run the command once by hand, or write the password into the file", .0.display())]
+    #[error("password file {} does not exist, and there is no terminal to ask at; run the command once by hand, or write the password into the file", sensitive::path_in_words(.0))]
     NobodyToAskForFile(PathBuf),
     /// `--password=file:` or `--api-token=file:`.
     #[error("--{option}=file: names no file")]
@@ -248,9 +249,10 @@ impl Search<'_> {
         let stored = password_file::read(path)?;
         if stored.others_can_read && !self.is_credential(path) {
             let path = path.display();
+            let quoted = path.to_string().replace('\'', r"'\''");
             self.notices.push(Notice::warning(
                 "readable-secret-file",
-                format!("secret file {path} can be read by other users; run: chmod 600 '{path}'"),
+                format!("secret file {path} can be read by other users; run: chmod 600 '{quoted}'"),
             ));
         }
         Ok(stored.password)

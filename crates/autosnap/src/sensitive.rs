@@ -6,6 +6,7 @@
 //! is one.
 
 use std::ffi::OsStr;
+use std::path::Path;
 
 /// Names under which people give secrets, without dashes.
 const NAMES: [&str; 5] = ["apitoken", "password", "token", "passwd", "pwd"];
@@ -20,6 +21,22 @@ const PART: usize = 3;
 pub fn looks_like_secret(text: &str) -> bool {
     let text = text.trim_matches(['"', '\'', ' ']);
     text.starts_with("v2:") || is_token(text) || holds_uuid(text)
+}
+
+/// A path for a message, unless its last part has the form of a secret: then a secret was given where a
+/// file is expected.
+pub fn path_in_words(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if looks_like_secret(&name) {
+        "(not quoted: its name looks like a secret)".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
+/// Whether the value of `--host` holds a login, as in `https://user:password@host`.
+pub fn is_host_with_login(option: &str, value: &OsStr) -> bool {
+    option == "host" && value.to_string_lossy().contains('@')
 }
 
 /// Whether a value holds a secret that is not its own: an API token, or an option with a secret.

@@ -23,6 +23,12 @@ pub enum EndpointError {
     /// Nothing between two commas, or nothing at all.
     #[error("an empty host name; expected HOST[:PORT],HOST[:PORT],…")]
     Empty,
+    /// A login in front of the host, as in an address of a browser. It may hold a password, so that
+    /// nothing of it is repeated.
+    #[error(
+        "a host is written as HOST[:PORT], without '@' and what stands before it: a user belongs to --username, a password to --password"
+    )]
+    Login,
     /// An address of a browser's kind.
     #[error("'{text}' is not a host: write HOST[:PORT] without {scheme}://")]
     Scheme {
@@ -64,6 +70,9 @@ impl FromStr for Endpoint {
         let text = text.trim();
         if text.is_empty() {
             return Err(EndpointError::Empty);
+        }
+        if text.contains('@') {
+            return Err(EndpointError::Login);
         }
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(EndpointError::Scheme {

@@ -45,9 +45,10 @@ pub(super) fn notices(command: &str, normalized: &Normalized) -> Vec<Notice> {
     exposed.retain(|path| !is_credential(path));
     let exposed = exposed.iter().map(|path| {
         let path = path.display();
+        let quoted = path.to_string().replace('\'', r"'\''");
         Notice::warning(
             "readable-parameter-file",
-            format!("parameter file {path} holds a secret and can be read by other users; run: chmod 600 '{path}'"),
+            format!("parameter file {path} holds a secret and can be read by other users; run: chmod 600 '{quoted}'"),
         )
     });
     unused.chain(exposed).collect()

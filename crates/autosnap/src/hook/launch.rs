@@ -12,11 +12,13 @@ use std::path::{Path, PathBuf};
 use autosnap_core::text::shell_word;
 use thiserror::Error;
 
+use crate::sensitive;
+
 /// Why a file cannot serve as a hook. Found before any request is sent.
 #[derive(Debug, Error)]
 pub enum HookError {
     /// There is no such file.
-    #[error("hook script {} does not exist", .0.display())]
+    #[error("hook script {} does not exist", sensitive::path_in_words(.0))]
     Missing(PathBuf),
     /// The path names a directory or something else that is not a regular file.
     #[error("hook script {} is not a file", .0.display())]

@@ -194,7 +194,9 @@ fn given<'a>(
         .map(|text| split(text).0);
     let sensitive = SECRETS.contains(&option.id.as_str())
         || value.as_deref().is_some_and(|value| {
-            sensitive::holds_secret(value) || sensitive::looks_like_secret(&value.to_string_lossy())
+            sensitive::holds_secret(value)
+                || sensitive::looks_like_secret(&value.to_string_lossy())
+                || sensitive::is_host_with_login(&option.id, value)
         });
     Given {
         id: option.id.clone(),

@@ -20,8 +20,8 @@ use crate::fault::Fault;
 pub fn print(console: &Console, report: &Report, output: JobOutput) -> Result<(), Fault> {
     match output {
         JobOutput::Text => console.out(&text(report)),
-        JobOutput::Json => console.document(&json(report, serde_json::to_string)?),
-        JobOutput::JsonPretty => console.document(&json(report, serde_json::to_string_pretty)?),
+        JobOutput::Json => console.json(&json(report, serde_json::to_string)?),
+        JobOutput::JsonPretty => console.json(&json(report, serde_json::to_string_pretty)?),
     }
     Ok(())
 }

@@ -85,6 +85,11 @@ impl Console {
         });
     }
 
+    /// Writes a JSON document to stdout, and escapes what a terminal would obey.
+    pub fn json(&self, document: &str) {
+        self.document(&text::json(document));
+    }
+
     /// Lets `make` write a document to stdout, piece by piece.
     pub(super) fn stream(&self, make: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
         self.write(|| {

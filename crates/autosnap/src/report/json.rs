@@ -174,7 +174,7 @@ impl JsonReport {
         } else {
             serde_json::to_string(&report)
         };
-        self.console.document(
+        self.console.json(
             &(text.expect("the report has no maps and no floats that are not numbers") + "\n"),
         );
     }

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use anyhow::Context;
-use autosnap_core::text::one_line;
+use autosnap_core::text::{json as json_text, one_line};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{DOCTYPE, html};
@@ -90,12 +90,12 @@ pub fn print(
         StatusOutput::Html => out.write_all(html(rows).as_bytes()),
         StatusOutput::Markdown => markdown(rows, out),
         StatusOutput::Json => {
-            serde_json::to_writer(&mut *out, &rows)?;
-            out.write_all(b"\n")
+            let document = serde_json::to_string(&rows)?;
+            writeln!(out, "{}", json_text(&document))
         }
         StatusOutput::JsonPretty => {
-            serde_json::to_writer_pretty(&mut *out, &rows)?;
-            out.write_all(b"\n")
+            let document = serde_json::to_string_pretty(&rows)?;
+            writeln!(out, "{}", json_text(&document))
         }
         StatusOutput::Jsonl => json_lines(rows, out),
         StatusOutput::Csv => csv(rows, out),
@@ -300,8 +300,8 @@ fn html(rows: Rows<'_>) -> String {
 
 fn json_lines(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
     rows.iter().try_for_each(|row| {
-        serde_json::to_writer(&mut *out, &row)?;
-        out.write_all(b"\n")
+        let line = serde_json::to_string(&row)?;
+        writeln!(out, "{}", json_text(&line))
     })
 }
 

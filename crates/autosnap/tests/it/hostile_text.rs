@@ -117,6 +117,11 @@ fn no_text_from_outside_reaches_the_terminal_as_it_is() {
             "--vmid=@all status --output=Markdown",
             "--vmid=@all status --output=Html",
             "--vmid=@all status --output=Csv",
+            "--vmid=@all status --output=Json",
+            "--vmid=@all status --output=JsonPretty",
+            "--vmid=@all status --output=Jsonl",
+            "--vmid=@all check --output=Json",
+            "--vmid=@all snap --label=daily --keep=1 --dry-run --output=JsonPretty",
             "--vmid=@all check",
             "--vmid=@all snap --label=daily --keep=1 --dry-run --debug",
             "--vmid=@all @hook.conf --timeout=2 snap --label=daily --keep=1 --debug",
@@ -128,6 +133,16 @@ fn no_text_from_outside_reaches_the_terminal_as_it_is() {
                 output.assert_out("a\\u{1b}[2Jb\n\tc\\r\\u{202e}\n");
             }
             assert_safe(&output, words, &text);
+            if words == "--vmid=@all status --output=Json" {
+                let rows = output.json();
+                let names: Vec<_> = rows
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|row| &row["NAME"])
+                    .collect();
+                assert!(names.contains(&&json!(text)), "{text:?} in {names:?}");
+            }
             if words == "--vmid=@all status" {
                 output.assert_out(&one_line(&text));
             }

@@ -184,6 +184,59 @@ fn no_slip_prints_the_secret() {
     }
 }
 
+/// D7: a secret in the place of a file's name, or in front of a host, is not repeated.
+#[test]
+fn a_secret_that_was_given_as_a_file_or_with_a_host_is_not_repeated() {
+    let lab = lab();
+    let login = "https://root:correct-horse@127.0.0.1:8006";
+    lab.file("names.conf", format!("@{TOKEN}\n"));
+    lab.file("host.conf", format!("--host={login}\n"));
+    let (parameters, host) = (format!("@{TOKEN}"), format!("--host={login}"));
+    let token_file = format!("--api-token=file:{TOKEN}");
+    let password_file = format!("--password=file:{UUID}");
+    let script = format!("--script={UUID}");
+    for (words, said) in [
+        (&[parameters.as_str()][..], "its name looks like a secret"),
+        (&["@names.conf"], "its name looks like a secret"),
+        (
+            &["--api-token", &parameters],
+            "its name looks like a secret",
+        ),
+        (&[&token_file], "its name looks like a secret"),
+        (
+            &["--username=root@pam", &password_file],
+            "its name looks like a secret",
+        ),
+        (&[&host], "without '@' and what stands before it"),
+        (&["@host.conf"], "without '@' and what stands before it"),
+        (&["--host=pve1", &host], "'--host' is given twice"),
+        (
+            &[
+                "--host=pve1",
+                "--api-token=file:token",
+                "snap",
+                "--label=x",
+                "--keep=1",
+                &script,
+            ],
+            "its name looks like a secret",
+        ),
+    ] {
+        for debug in [&["--vmid=100"][..], &["--vmid=100", "--debug"]] {
+            let command = if words.contains(&"snap") {
+                &[][..]
+            } else {
+                &["status"]
+            };
+            let output = lab.bare(words.iter().chain(debug).chain(command).copied());
+            output.assert_status(2).assert_err(said);
+            output
+                .assert_not_said(UUID)
+                .assert_not_said("correct-horse");
+        }
+    }
+}
+
 /// D7: a server that repeats the token or the password in its error does not bring it into ours.
 #[test]
 fn a_secret_that_the_server_repeats_is_masked() {
