@@ -69,7 +69,7 @@ pub fn normalize(command: &Command, line: &Line) -> Result<Normalized, Refusal> 
     if let Some(asked) = asked_for_help(&reading) {
         return Ok(asked);
     }
-    reading.check_values(command)?;
+    reading.check_values(command, &options)?;
     let settled = settle::settle(line, &reading)?;
     let name = reading
         .command

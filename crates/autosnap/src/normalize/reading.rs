@@ -86,7 +86,7 @@ impl Reading {
     }
 
     /// Refuses options without a value, and values that can only be a slip.
-    pub(super) fn check_values(&self, command: &Command) -> Result<(), Refusal> {
+    pub(super) fn check_values(&self, command: &Command, options: &Options) -> Result<(), Refusal> {
         for given in self.options() {
             if given.shape == Shape::Value && given.value.is_none() {
                 return Err(Refusal::MissingValue {
@@ -99,6 +99,14 @@ impl Reading {
             if given.id == DRY_RUN && given.separate && is_false {
                 return Err(Refusal::DryRunFalse);
             }
+            if let Some(value) = given.value.as_deref()
+                && holds_option(options, given, value)
+            {
+                return Err(Refusal::OptionAsValue {
+                    option: given.name.clone(),
+                    origin: given.origin,
+                });
+            }
             let holds_secret = given.value.as_deref().is_some_and(sensitive::holds_secret);
             if holds_secret && !is_secret(given) {
                 return Err(Refusal::SecretAsValue {
@@ -109,6 +117,14 @@ impl Reading {
         }
         Ok(())
     }
+}
+
+/// Whether the value is an option, as in `--label=--help`, or has swallowed the wish for a dry run, as in
+/// `--label=daily--dry-run` or `--password="x --dry-run"`.
+fn holds_option(options: &Options, given: &Given, value: &OsStr) -> bool {
+    let asks_for_dry_run = value.to_string_lossy().to_lowercase().contains("--dry-run");
+    let is_one = !is_secret(given) && given.shape != Shape::Flag && is_option(options, value);
+    asks_for_dry_run || is_one
 }
 
 /// Whether the value of the option is a secret.

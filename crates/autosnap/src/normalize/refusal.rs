@@ -37,6 +37,13 @@ pub enum Refusal {
     },
     /// `--dry-run false`, in two words.
     DryRunFalse,
+    /// A value that is an option, or holds the one that must never get lost, `--dry-run`.
+    OptionAsValue {
+        /// The option that it is the value of.
+        option: String,
+        /// Where.
+        origin: Origin,
+    },
     /// A value that holds an API token, or another option with its secret.
     SecretAsValue {
         /// The option.
@@ -86,6 +93,11 @@ impl Refusal {
                 Fault::usage("'--dry-run false' contradicts itself; nothing was done")
                     .hint("write --dry-run=false, or leave the option out")
             }
+            Self::OptionAsValue { option, origin } => Fault::usage(format!(
+                "the value of '{option}'{} is or holds an option; nothing was done",
+                place(origin)
+            ))
+            .hint("is a blank or a quotation mark missing, or a variable empty?"),
             Self::SecretAsValue { option, origin } => Fault::usage(format!(
                 "the value of '{option}'{} holds an API token or a password",
                 place(origin)

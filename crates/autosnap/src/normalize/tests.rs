@@ -148,6 +148,23 @@ fn an_option_is_no_value() {
             assert!(is_missing, "{input}: {refusal:?}");
         }
     }
+    for option in [
+        "--dry-run",
+        "--keep=3",
+        "--help",
+        "-h",
+        "-?",
+        "daily--dry-run",
+        "x --DRY-RUN",
+    ] {
+        for expecting in ["--label=", "--vmid:", "--timestamp-format=", "--script="] {
+            let words = ["snap".to_owned(), format!("{expecting}{option}")];
+            let line = Line::typed(words.iter().map(OsString::from));
+            let refusal = normalize(&args::command(), &line).err();
+            let is_refused = matches!(refusal, Some(Refusal::OptionAsValue { .. }));
+            assert!(is_refused, "{words:?}: {refusal:?}");
+        }
+    }
     check("snap --label --help", "snap --help");
     check("snap --label -h", "snap -h");
     check("snap --label -?", "snap -h");

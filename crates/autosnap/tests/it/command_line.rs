@@ -31,6 +31,17 @@ fn an_empty_variable_before_dry_run_is_an_error() {
             .assert_err("'--dry-run' follows, which is no value")
             .assert_err("=\"$VARIABLE\"");
     }
+    for line in [
+        "--vmid=100 snap --keep=9 --label=--dry-run",
+        "--vmid=100 snap --keep=9 --label=daily--dry-run",
+        "--vmid=100 snap --keep=9 --label=daily --timestamp-format=--dry-run",
+        "--vmid=100 snap --keep=9 --label=--help",
+        "--vmid=100 snap --keep=9 --label=daily --username=x --password=y--dry-run",
+    ] {
+        lab.run(line)
+            .assert_status(2)
+            .assert_err("is or holds an option; nothing was done");
+    }
     lab.run("--vmid=100 snap --keep=9 --label --help")
         .assert_status(0)
         .assert_out("Usage:");

@@ -228,7 +228,14 @@ fn a_secret_that_was_given_as_a_file_or_with_a_host_is_not_repeated() {
             } else {
                 &["status"]
             };
-            let output = lab.bare(words.iter().chain(debug).chain(command).copied());
+            let is_host = |word: &&str| word.contains("host");
+            let host = if words.iter().any(is_host) {
+                &[][..]
+            } else {
+                &["--host=pve1"]
+            };
+            let words = host.iter().chain(words).chain(debug).chain(command);
+            let output = lab.bare(words.copied());
             output.assert_status(2).assert_err(said);
             output
                 .assert_not_said(UUID)
