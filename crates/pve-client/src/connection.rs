@@ -280,9 +280,8 @@ impl From<HandshakeFailure> for ConnectFailure {
 /// Each address of a name gets the whole time: a dead IPv6 route must not cost the IPv4 one.
 async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<TcpStream, ConnectFailure> {
     let lookup = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port));
-    let unresolved = |reason: String| {
-        ConnectFailure::Unreachable(format!("the name cannot be resolved: {reason}"))
-    };
+    let unresolved =
+        |reason: String| ConnectFailure::Unreachable(format!("host name not found ({reason})"));
     let addresses = match timeout(limit, lookup).await {
         Ok(found) => found.map_err(|error| unresolved(error.to_string()))?,
         Err(_elapsed) => return Err(unresolved("the name server does not answer".to_owned())),

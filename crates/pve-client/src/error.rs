@@ -50,7 +50,7 @@ pub enum Certainty {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No host could be reached; the request did not leave this machine.
-    #[error("no host could be reached, so {method} {path} was not sent: {}", unreachable_text(.attempts))]
+    #[error("cannot connect to {}{}", unreachable_text(.attempts), unsent_text(*.method))]
     NotSent {
         /// The request's method.
         method: Method,
@@ -342,7 +342,7 @@ pub fn says_guest_is_missing(words: &str) -> bool {
 /// Lists what each host did.
 fn unreachable_text(attempts: &[(Endpoint, String)]) -> String {
     if attempts.is_empty() {
-        return "no host is known".to_owned();
+        return "any host: no host is known".to_owned();
     }
     let each: Vec<String> = attempts
         .iter()
@@ -357,6 +357,14 @@ fn attempts_suffix(attempts: &[(Endpoint, String)]) -> String {
         return String::new();
     }
     format!("; {}", unreachable_text(attempts))
+}
+
+/// What a failed connection means for a request that changes something.
+const fn unsent_text(method: Method) -> &'static str {
+    match method {
+        Method::Get => "",
+        Method::Post | Method::Put | Method::Delete => "; the request was not sent",
+    }
 }
 
 /// What a lost answer means for a request that changes something.

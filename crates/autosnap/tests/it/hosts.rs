@@ -153,16 +153,16 @@ fn hosts_that_are_none_are_told_apart() {
     ] {
         let output = snap(&lab, &host, &["--timeout=2"]);
         // What the resolver says is its own affair.
-        let stderr = match output.stderr.split_once("resolved: ") {
-            Some((ours, _)) => format!("{ours}resolved: …\n"),
+        let stderr = match output.stderr.split_once("not found (") {
+            Some((ours, _)) => format!("{ours}not found (…)\n"),
             None => output.stderr,
         };
         told.extend([what, ": ", &output.status.to_string(), " ", &stderr]);
     }
     lab.assert_unchanged();
     assert_snapshot!(told.replace(&unresolved, "pve.invalid"), @r#"
-    does not resolve: 3 ERROR: no host could be reached, so GET /version was not sent: pve.invalid:8006: the name cannot be resolved: …
-    refuses: 3 ERROR: no host could be reached, so GET /version was not sent: 127.0.0.1:<port>: connection refused
+    does not resolve: 3 ERROR: cannot connect to pve.invalid:8006: host name not found (…)
+    refuses: 3 ERROR: cannot connect to 127.0.0.1:<port>: connection refused
     hint: check --host and the network; PVE serves its API on port 8006
     plain HTTP: 3 ERROR: 127.0.0.1:<port> does not answer as Proxmox VE does (GET /version): it does not speak TLS; plain HTTP on this port? Proxmox VE serves HTTPS, usually on port 8006
     hint: check --host: it has to name nodes of a Proxmox VE cluster

@@ -59,7 +59,7 @@ async fn a_name_that_does_not_resolve_is_said_so() {
         .await
         .unwrap_err();
     assert!(
-        error.to_string().contains("the name cannot be resolved"),
+        error.to_string().contains("host name not found ("),
         "{error}"
     );
 }
