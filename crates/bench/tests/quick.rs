@@ -60,8 +60,9 @@ fn a_quick_run_fills_the_table() {
     ];
     assert_eq!(ways, expected, "{table}");
     let requests = |line: usize| lines[line][7].parse::<u32>().expect("a number of requests");
-    // Version, resources, configuration and snapshots of nine guests.
-    assert_eq!(requests(3), 2 + 2 * 9, "{table}");
+    // Version, resources, configuration and snapshots of nine guests, the age of the figures of three
+    // nodes, privileges and quorum.
+    assert_eq!(requests(3), 2 + 2 * 9 + 3 + 2, "{table}");
     assert_eq!(requests(4), 2 + 9, "{table}");
     // Version, three kinds of resources; each guest: three reads, two changes, two tasks of three
     // looks each; all of them on connections of their own.
