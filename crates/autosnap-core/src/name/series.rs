@@ -150,9 +150,9 @@ impl Series {
         &self.formats
     }
 
-    /// Other labels with other formats that can make the same names. One of the two formats is always
-    /// the default one: `daily20` with it and `daily` with `yyyyMMddHHmmss`, or `daily_` with it and
-    /// `daily` with `_yyMMddHHmmss`.
+    /// Other labels with other formats that can make the same names: `daily20` with the default format and
+    /// `daily` with `yyyyMMddHHmmss`, in both directions, and `daily20` with any other format that begins
+    /// with a short year; `daily_` with the default format and `daily` with `_yyMMddHHmmss`.
     pub fn collisions(&self) -> &[Collision] {
         &self.collisions
     }
@@ -313,7 +313,13 @@ fn collisions(label: &Label, own_format: &TimestampFormat) -> Vec<Collision> {
             .filter(|separator| matches!(*separator, "_" | "-"));
         let colliding =
             separator.and_then(|separator| pair(format!("{label}{separator}"), default));
-        Vec::from_iter(colliding)
+        // A label that ends like a year is rare enough to be careful with in every format.
+        let has_short_year = |format: &str| format.starts_with("yy") && !format.starts_with("yyy");
+        let stem = label.strip_suffix(CENTURY);
+        let of_century = stem
+            .filter(|_| has_short_year(own_format.as_str()))
+            .and_then(|stem| pair(stem.to_owned(), &format!("yy{}", own_format.as_str())));
+        colliding.into_iter().chain(of_century).collect()
     }
 }
 

@@ -268,6 +268,12 @@ fn names_that_can_be_read_in_two_ways_are_kept_and_reported() {
             ("daily", "yyyyMMddHHmmss", "daily20", "yyMMddHHmmss"),
         ),
         (
+            "daily20",
+            "--timestamp-format=yyMMdd_HHmm ",
+            "autodaily20240105_0000",
+            ("daily20", "yyMMdd_HHmm", "daily", "yyyyMMdd_HHmm"),
+        ),
+        (
             "daily_",
             "",
             "autodaily_240105000000",

@@ -359,6 +359,13 @@ fn a_reply_that_is_too_large_is_refused() {
             "the reply is larger than 8 MiB",
         ),
         ("/cluster/resources", 9 * KIB * KIB, 0, "1 snapshot created"),
+        ("/nodes/*/tasks/*/status", 60 * KIB, 0, "1 snapshot created"),
+        (
+            "/nodes/*/tasks/*/status",
+            65 * KIB,
+            0,
+            "the answer was lost; PVE shows that it was done",
+        ),
     ] {
         let lab = Lab::with_faults(
             &World::of([vm(100, "web01")]),
@@ -368,6 +375,43 @@ fn a_reply_that_is_too_large_is_refused() {
         output.assert_status(status);
         let told = format!("{}{}", output.stdout, output.stderr);
         assert!(told.contains(text), "{path} {bytes}\n{output}");
+    }
+}
+
+/// D13: the reply to a sign-on is a single object, a list of tasks is small.
+#[test]
+fn replies_to_a_sign_on_and_lists_of_tasks_have_limits_too() {
+    const KIB: usize = 1024;
+    let world = World::of([vm(100, "web01").set("lock", "snapshot")]);
+    let sign_on = "--username=backup@pve --password=example-backup --vmid=100 status";
+    for (path, bytes, text) in [
+        (
+            "/access/ticket",
+            65 * KIB,
+            "the reply is larger than 64 KiB",
+        ),
+        (
+            "/nodes/*/tasks",
+            4 * KIB * KIB,
+            "the reply is larger than 4 MiB",
+        ),
+    ] {
+        let faults = padded(path, "\"data\":", "\"data\":", bytes);
+        let method = if path == "/access/ticket" {
+            "POST"
+        } else {
+            "GET"
+        };
+        let lab = Lab::with_faults(&world, &faults.replace("GET", method));
+        let host = format!("--host={}", lab.host());
+        let output = if path == "/access/ticket" {
+            lab.bare([host.as_str()].into_iter().chain(sign_on.split(' ')))
+        } else {
+            lab.run("--vmid=100 snap --label=daily --keep=1")
+        };
+        assert_ne!(output.status, 0, "{path}\n{output}");
+        let told = format!("{}{}", output.stdout, output.stderr);
+        assert!(told.contains(text), "{path}\n{output}");
     }
 }
 
