@@ -34,15 +34,15 @@ use crate::settings::{self, JobSettings};
 use finding::{Finding, Severity};
 use reading::Reading;
 
-/// The label of the dry run when none is given, or none that is valid.
-const ANY_LABEL: &str = "check";
+/// The label of the dry run if none or an invalid one is given.
+const PLACEHOLDER_LABEL: &str = "check";
 
 /// `check`, as it is meant.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The run that is checked, as a dry run.
     pub job: JobSettings,
-    /// What is wrong with the options, found before anything is asked.
+    /// Findings about the options, made before a connection is opened.
     pub option_findings: Vec<Finding>,
 }
 
@@ -59,12 +59,12 @@ pub struct Report {
 
 impl Settings {
     /// Reads the options of `check`. A label, format, number to keep or hook that a run would
-    /// refuse is found, not refused: the rest is worth knowing too.
+    /// refuse is a finding, not an error, so that the rest is checked too.
     pub fn read(args: &CheckArgs) -> Result<Self, Fault> {
         let mut line = args.clone();
         let mut findings: Vec<Finding> = missing_options(args).into_iter().collect();
-        if let Some(trouble) = name_trouble(args) {
-            findings.push(Finding::InvalidName(trouble));
+        if let Some(error) = name_error(args) {
+            findings.push(Finding::InvalidName(error));
             line.job.label = None;
             line.root.timestamp_format = String::new();
         }
@@ -72,8 +72,8 @@ impl Settings {
         if let Some(warning) = format.and_then(|format| format.warning()) {
             findings.push(Finding::TimestampFormat(warning.to_string()));
         }
-        if let Some(trouble) = args.job.script.as_deref().and_then(hook_trouble) {
-            findings.push(Finding::InvalidHook(trouble));
+        if let Some(error) = args.job.script.as_deref().and_then(hook_error) {
+            findings.push(Finding::InvalidHook(error));
             line.job.script = None;
         }
         if args.command == CheckedCommand::Snap && args.keep == Some(0) {
@@ -83,14 +83,16 @@ impl Settings {
             ));
             line.keep = None;
         }
-        line.job.label.get_or_insert_with(|| ANY_LABEL.to_owned());
+        line.job
+            .label
+            .get_or_insert_with(|| PLACEHOLDER_LABEL.to_owned());
         Ok(Self {
             job: JobSettings::of_check(&line)?,
             option_findings: findings,
         })
     }
 
-    /// Finds the options that the checked command refuses because it does not use them. `in_files` are
+    /// Adds findings for the options that the checked command refuses because it does not use them. `in_files` are
     /// the IDs of those that parameter files set for several commands.
     pub fn refuse_unused(&mut self, args: &CheckArgs, in_files: &[String]) {
         let given = [
@@ -109,8 +111,8 @@ impl Settings {
     }
 }
 
-/// What the checked command demands and was not given. That alone is no problem: a parameter file
-/// is checked without its label, too.
+/// The required options of the checked command that are missing. This is only a note: a parameter file
+/// may be checked without its label.
 fn missing_options(args: &CheckArgs) -> Option<Finding> {
     let missing: Vec<&str> = [
         ("--label", args.job.label.is_none()),
@@ -129,10 +131,10 @@ fn missing_options(args: &CheckArgs) -> Option<Finding> {
     })
 }
 
-/// What PVE would say against the names.
-fn name_trouble(args: &CheckArgs) -> Option<String> {
+/// Why PVE would refuse the names.
+fn name_error(args: &CheckArgs) -> Option<String> {
     let label = args.job.label.as_deref();
-    let label = match Label::parse(label.unwrap_or(ANY_LABEL)) {
+    let label = match Label::parse(label.unwrap_or(PLACEHOLDER_LABEL)) {
         Ok(label) => label,
         Err(error) => return Some(error.to_string()),
     };
@@ -144,14 +146,14 @@ fn name_trouble(args: &CheckArgs) -> Option<String> {
     }
 }
 
-/// Held against the same rules as the hook of a run.
-fn hook_trouble(path: &Path) -> Option<String> {
+/// Why the hook could not be called, by the rules of a run.
+fn hook_error(path: &Path) -> Option<String> {
     let hook = Hook::new(path, hook::Settings::default());
     hook.err().map(|error| error.to_string())
 }
 
 impl Report {
-    /// Adds what was found on this machine.
+    /// Adds the notices about this machine.
     pub fn add(&mut self, notices: Vec<Notice>) {
         self.findings
             .extend(notices.into_iter().map(Finding::Local));
@@ -182,7 +184,7 @@ impl Report {
     }
 }
 
-/// Reads and judges. `now` is the time for the names, as in a run.
+/// Connects, performs the dry run and judges. `now` is the time for the names, as in a run.
 pub async fn run(
     settings: &Settings,
     options: ClientOptions,

@@ -3,7 +3,7 @@
 
 mod further;
 mod local;
-mod usage;
+mod usage_error;
 
 use std::ffi::OsString;
 use std::pin::pin;
@@ -33,7 +33,7 @@ use crate::{
 };
 
 use further::Way;
-use local::Quotations;
+use local::Redactions;
 
 /// Runs the program with the arguments behind its name, and says what to exit with.
 ///
@@ -61,8 +61,9 @@ pub fn run_at(arguments: &[OsString], now: &Zoned) -> ExitStatus {
 
 fn run_by(arguments: &[OsString], clock: &Clock) -> ExitStatus {
     conclude(&Console::default(), |console| match parse(arguments)? {
-        Parsed::Run(invocation) => execute(&invocation, clock, console)
-            .map_err(|fault| invocation.quotations.remove_from(fault)),
+        Parsed::Run(invocation) => {
+            execute(&invocation, clock, console).map_err(|fault| invocation.redactions.apply(fault))
+        }
         Parsed::Shown(text) => {
             console.text(&text);
             Ok(ExitStatus::Success)
@@ -70,8 +71,8 @@ fn run_by(arguments: &[OsString], clock: &Clock) -> ExitStatus {
     })
 }
 
-/// Does the work of a command, whatever it is, and prints why it has failed. A success whose output
-/// could not be written is a failure; what is worse stays.
+/// Does the work of a command and prints its error, if any. A success whose output could not be
+/// written becomes a failure; a worse exit status stays.
 fn conclude(
     console: &Console,
     work: impl FnOnce(&Console) -> Result<ExitStatus, Fault>,
@@ -94,12 +95,12 @@ struct Invocation {
     cli: Cli,
     /// The arguments as `ps` shows them.
     typed: Vec<OsString>,
-    /// What the user should know about the way it is written.
+    /// Notices about the line and its parameter files.
     notices: Vec<Notice>,
     /// The IDs of the options that parameter files set.
     in_files: Vec<String>,
     /// The values that no error may quote.
-    quotations: Quotations,
+    redactions: Redactions,
 }
 
 fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
@@ -123,7 +124,7 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
             cli,
             typed: arguments.to_vec(),
             notices,
-            quotations: Quotations::new(&normalized, &line),
+            redactions: Redactions::new(&normalized, &line),
             in_files: normalized.in_files,
         }))),
         Err(error) => match error.kind() {
@@ -135,7 +136,7 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
                     text
                 }))
             }
-            _ => Err(usage::fault(&error, &normalized, &line)),
+            _ => Err(usage_error::fault(&error, &normalized, &line)),
         },
     }
 }
@@ -213,7 +214,7 @@ fn execute(invocation: &Invocation, clock: &Clock, console: &Console) -> Result<
     }
 }
 
-/// Reads how to connect, and says what is wrong with the way the options were given.
+/// Reads how to connect, and prints the notices about the options and files.
 fn connection(
     root: &RootArgs,
     invocation: &Invocation,
@@ -235,7 +236,7 @@ fn read_connection(root: &RootArgs, invocation: &Invocation) -> Result<Connectio
     Connection::read(root, &invocation.typed, &Environment::of_process())
 }
 
-/// How long the lock of a run is held for a report that is not read. Then the next run may begin.
+/// How long the lock of a run is held while its report is not read. After that the next run may begin.
 const LOCK_FOR_REPORT: Duration = Duration::from_secs(10);
 
 fn run_job(
@@ -270,7 +271,7 @@ fn run_job(
         if let Ok(Way::Go { waited: true, .. }) = &way {
             clock.next_second().await;
         }
-        // Not before: a run that has waited is named by the time of its turn.
+        // Read only now: a run that had to wait takes its names from the time it got the lock.
         let mut now = clock.now();
         if clock.is_system() && settings.takes_snapshots() {
             now = overlap::take_second(settings.series.label().as_str(), endpoints, now);
@@ -311,11 +312,11 @@ fn run_job(
             }
         };
         drop(listening);
-        // The last sender goes, so that the report ends.
+        // Dropping the last sender ends the report.
         drop(context);
         if timeout(LOCK_FOR_REPORT, &mut reporting).await.is_err() {
             drop(way);
-            // An error would be a panic in the report; what could be written is written.
+            // An error means a panic in the report thread, which has written what it could.
             let _ = reporting.await;
         }
         result?;

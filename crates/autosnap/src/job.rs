@@ -28,9 +28,9 @@ use tokio::time::Instant;
 use crate::engine::{Engine, Options, PhaseCall, Phases, Tasks};
 use crate::events::Events;
 use crate::fault::Fault;
-use crate::foresight;
 use crate::hook::Phase;
 use crate::inventory;
+use crate::predicted_refusals;
 use crate::settings::{GuestStates, Job, JobSettings};
 use crate::statistics_age;
 use crate::stop::Stop;
@@ -153,7 +153,7 @@ async fn read_and_carry_out(
         }
         let mut plan = plan_all(settings, context, request, &inventory, selected, limit).await?;
         if settings.dry_run {
-            Box::pin(foresight::apply(&context.client, &mut plan)).await;
+            Box::pin(predicted_refusals::apply(&context.client, &mut plan)).await;
         }
         Ok::<_, Fault>(plan)
     };

@@ -73,7 +73,6 @@ pub mod engine;
 pub mod events;
 pub mod fault;
 pub mod fingerprint;
-pub mod foresight;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod help;
@@ -88,6 +87,7 @@ pub mod normalize;
 pub mod notice;
 pub mod overlap;
 pub mod password_file;
+pub mod predicted_refusals;
 pub mod privileges;
 pub mod report;
 pub mod response_file;

@@ -6,16 +6,16 @@
 //! whatever stood before it. Which options there are and which take a value is asked of clap's own
 //! definition.
 //!
-//! What clap would pass over is refused here: an option without its value, two different values
+//! Mistakes that clap would accept are refused here: an option without its value, two different values
 //! for one option in one source, an option that the command does not use. Between sources one
 //! value wins ([`Line::winner`]). `--dry-run` wins wherever it stands.
 //!
-//! Limits: values are not judged. A word that is no command is put where the command belongs, and
-//! options without any command are left out, so that clap misses the command first.
+//! Limits: values are not validated. An unknown command is put first like a known one, and a line
+//! without a command loses its options, so that clap reports the command first.
 
-mod reading;
-mod refusal;
-mod settle;
+mod error;
+mod parser;
+mod precedence;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -25,10 +25,10 @@ use clap::Command;
 use crate::args::{Usage, usage};
 use crate::line::{Line, Origin, Word};
 
-pub(crate) use reading::{Shape, options, split};
-pub use refusal::Refusal;
+pub use error::LineError;
+pub(crate) use parser::{Shape, options, split};
 
-use reading::{Given, Item, Reading};
+use parser::{GivenOption, Item, ParsedLine};
 
 /// An argument for clap, and where it was written.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ pub struct Normalized {
     pub unused: Vec<String>,
     /// The IDs of the options that parameter files set.
     pub in_files: Vec<String>,
-    /// Parameter files with a secret that others can read.
+    /// Parameter files that contain a secret and that other users can read.
     pub exposed: Vec<PathBuf>,
 }
 
@@ -63,37 +63,37 @@ impl Normalized {
 }
 
 /// Puts the arguments behind the program's name into clap's order and spelling.
-pub fn normalize(command: &Command, line: &Line) -> Result<Normalized, Refusal> {
+pub fn normalize(command: &Command, line: &Line) -> Result<Normalized, LineError> {
     let options = options(command);
-    let reading = reading::read(command, &options, line);
-    if let Some(asked) = asked_for_help(&reading) {
+    let parsed = parser::parse(command, &options, line);
+    if let Some(asked) = asked_for_help(&parsed) {
         return Ok(asked);
     }
-    reading.check_values(command, &options)?;
-    let settled = settle::settle(line, &reading)?;
-    let name = reading
+    parsed.check_values(command, &options)?;
+    let effective = precedence::effective(line, &parsed)?;
+    let name = parsed
         .command
         .as_ref()
         .and_then(|(word, _)| word.text.to_str())
         .unwrap_or_default();
     let mut normalized = Normalized::default();
-    for given in reading.options() {
-        judge_usage(name, given, &mut normalized)?;
+    for given in parsed.options() {
+        check_usage(name, given, &mut normalized)?;
         if let Some(file) = line.readable_file(given.origin)
-            && reading::is_plain_secret(given)
+            && parser::is_plain_secret(given)
         {
             normalized.exposed.push(file.to_owned());
         }
     }
-    normalized.arguments = render(&reading, &settled);
+    normalized.arguments = render(&parsed, &effective);
     Ok(normalized)
 }
 
-/// Help and version come first, whatever else stands on the line: nothing is done then.
-fn asked_for_help(reading: &Reading) -> Option<Normalized> {
-    let asked = reading.help.clone()?;
+/// Help and version override everything else on the line.
+fn asked_for_help(parsed: &ParsedLine) -> Option<Normalized> {
+    let asked = parsed.help.clone()?;
     let is_version = asked.text == "--version";
-    let command = reading.command.clone().filter(|_| !is_version);
+    let command = parsed.command.clone().filter(|_| !is_version);
     let command = command.map(|(word, sensitive)| argument(word, sensitive));
     let arguments = command.into_iter().chain([argument(asked, false)]);
     Some(Normalized {
@@ -102,8 +102,8 @@ fn asked_for_help(reading: &Reading) -> Option<Normalized> {
     })
 }
 
-/// Refuses what was typed and is not used, and notes the rest.
-fn judge_usage(command: &str, given: &Given, to: &mut Normalized) -> Result<(), Refusal> {
+/// Refuses a typed option that the command does not use; records options of files and accepted ones.
+fn check_usage(command: &str, given: &GivenOption, to: &mut Normalized) -> Result<(), LineError> {
     if !given.origin.is_typed() {
         to.in_files.push(given.id.clone());
         return Ok(());
@@ -112,7 +112,7 @@ fn judge_usage(command: &str, given: &Given, to: &mut Normalized) -> Result<(), 
         Usage::Used => {}
         Usage::Accepted => to.unused.push(given.name.clone()),
         Usage::Ignored => {
-            return Err(Refusal::NotUsed {
+            return Err(LineError::NotUsed {
                 option: given.name.clone(),
                 command: command.to_owned(),
             });
@@ -129,18 +129,18 @@ fn argument(word: Word, sensitive: bool) -> Argument {
     }
 }
 
-/// The line for clap: the command, then what is left, in the order in which it was written.
-fn render(reading: &Reading, settled: &[usize]) -> Vec<Argument> {
-    let command = reading.command.clone();
+/// The line for clap: the command, then the words and effective options in the order of the line.
+fn render(parsed: &ParsedLine, effective: &[usize]) -> Vec<Argument> {
+    let command = parsed.command.clone();
     let mut arguments: Vec<Argument> = command
         .map(|(word, sensitive)| argument(word, sensitive))
         .into_iter()
         .collect();
     let without_command = arguments.is_empty();
-    for (position, item) in reading.items.iter().enumerate() {
+    for (position, item) in parsed.items.iter().enumerate() {
         match item {
             Item::Word(word, sensitive) => arguments.push(argument(word.clone(), *sensitive)),
-            Item::Option(given) if !without_command && settled.contains(&position) => {
+            Item::Option(given) if !without_command && effective.contains(&position) => {
                 arguments.extend(spelled(given));
             }
             Item::Option(_) => {}
@@ -149,9 +149,9 @@ fn render(reading: &Reading, settled: &[usize]) -> Vec<Argument> {
     arguments
 }
 
-fn spelled(given: &Given) -> Option<Argument> {
+fn spelled(given: &GivenOption) -> Option<Argument> {
     let text = match (given.shape, &given.value) {
-        (Shape::Flag, Some(value)) => match reading::truth(value) {
+        (Shape::Flag, Some(value)) => match parser::parse_bool(value) {
             Some(true) => OsString::from(&given.name),
             Some(false) => return None,
             None => joined(&given.name, value),

@@ -33,13 +33,13 @@ pub struct DryRun {
     pub selected: usize,
     /// Warnings that concern no single guest.
     pub warnings: Vec<String>,
-    /// What was asked for and cannot be found, which makes the exit status 1.
+    /// Warnings about selected objects that are not visible, which make the exit status 1.
     pub missing: Vec<String>,
     /// The guests that must not be skipped (`--strict`).
     pub required: Arc<[Vmid]>,
     /// Entries of listings that cannot be read, which makes the exit status 1.
     pub entries_not_read: Vec<String>,
-    /// Whether storages are held against the limit.
+    /// Whether storages are checked against the limit.
     pub checks_storages: bool,
 }
 
@@ -114,7 +114,7 @@ pub async fn run(settings: &JobSettings, client: &Client, identity: &str, now: Z
     let working = async {
         let result = job::run(settings, &context).await;
         let outcome = context.events.outcome();
-        // The last sender goes, so that the receiver ends.
+        // Dropping the last sender ends the receiver.
         drop(context);
         (result, outcome)
     };

@@ -35,7 +35,7 @@ pub struct Reading {
     pub login: Login,
     /// The hosts, in the order given.
     pub hosts: Vec<HostReading>,
-    /// Why a run could not sign on, although a host let us in.
+    /// Why a run could not sign on although a host accepted the login.
     pub not_connected: Option<String>,
     /// The rest; `None` if a run could not sign on.
     pub cluster: Option<ClusterReading>,
@@ -282,8 +282,8 @@ fn is_left_out(plan: &GuestPlan, job: Job) -> bool {
     }
 }
 
-/// Other guests that are skipped, and those that could not be read, are judged by the plan alone.
-/// A storage without snapshots may be one that is not there any more.
+/// Whether details of the guest are read. All other guests are judged by the plan alone. A guest on a
+/// storage without snapshots is read because that storage may have been removed.
 fn is_worth_reading(plan: &GuestPlan) -> bool {
     match &plan.decision {
         Decision::Skip(skip) => matches!(skip, plan::Skip::NoSnapshots { .. }),
@@ -299,7 +299,7 @@ async fn ask_guest(client: &Client, plan: &GuestPlan) -> Result<Details, Error> 
     let (kind, vmid) = (inventory::wire_kind(guest.kind), guest.vmid.get());
     let config = client.guest_config(&guest.node, kind, vmid).await?;
     let suspects: Vec<&str> = half_made_names(plan).collect();
-    // The tasks first: what one that has ended meanwhile did is seen in the snapshots.
+    // The tasks first: if one ends meanwhile, the snapshots show its effect.
     let running_tasks = if config.lock().is_some() || !suspects.is_empty() {
         running_tasks(client, guest).await?
     } else {
@@ -331,8 +331,8 @@ fn half_made_names(plan: &GuestPlan) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A listing that is refused is as good as an empty one: tasks of others are hidden anyway. One with an
-/// entry that cannot be read is an error, as that may be the task.
+/// A refused listing counts as empty: tasks of other users are hidden anyway. A listing with an unreadable
+/// entry is an error, as that entry may be the task.
 async fn running_tasks(client: &Client, guest: &Guest) -> Result<Vec<String>, Error> {
     let filter = TaskFilter {
         source: TaskSource::Active,

@@ -24,7 +24,7 @@ pub enum Unlisted {
     OtherNodes,
     /// There is no storage of that name.
     Removed,
-    /// PVE does not tell.
+    /// The reason cannot be read.
     Unknown,
 }
 
@@ -67,7 +67,7 @@ pub(super) async fn read_unlisted(
     unlisted
 }
 
-/// PVE's own word; `None` if it does not tell.
+/// Whether PVE grants `Datastore.Audit`; `None` if that cannot be read.
 async fn may_audit(client: &Client, storage: &str) -> Option<bool> {
     let path = format!("/storage/{storage}");
     let permissions = client.permissions(Some(&path)).await.ok()?;

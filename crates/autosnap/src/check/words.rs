@@ -81,7 +81,7 @@ impl fmt::Display for Finding {
             ),
             Self::CannotSnapshot { guest, volumes } => write!(
                 out,
-                "{guest}: skipped, as PVE cannot snapshot it; its storage or format does not allow it: {}",
+                "{guest}: skipped, as Proxmox VE cannot snapshot it; its storage or format does not support snapshots: {}",
                 volumes.join(", ")
             ),
             Self::Locked { guest, lock, .. } => write!(out, "{guest}: locked ({lock})"),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is known of the options and files of this machine before a host is asked: notices about
-//! them, and the values that errors must not quote.
+//! Checks of the options and files of this machine, without a connection: notices about them, and the
+//! redaction of values that errors must not quote.
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +13,12 @@ use crate::line::Line;
 use crate::normalize::{self, Normalized};
 use crate::notice::Notice;
 
-/// What is shorter is found in many texts by chance.
+/// Shorter values, in bytes, are not redacted: they occur in many texts by chance.
 const SHORTEST: usize = 4;
-/// A password may be a word that stands in messages of ours; no message quotes the value itself.
+/// The same for secrets: a short password may be a word of our own messages, none of which quotes the
+/// secret itself.
 const SHORTEST_SECRET: usize = 8;
-/// Options whose values are paths, which an error about the file has to name.
+/// Options whose values are paths, which errors about the file name.
 const PATHS: [&str; 5] = [
     "--script",
     "--script-hook",
@@ -35,7 +36,7 @@ pub(super) fn notices(command: &str, normalized: &Normalized) -> Vec<Notice> {
         )
     });
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    // What systemd puts there shows a group, but only the service can read it.
+    // The mode of systemd's credentials shows a group, but only the service can read them.
     let is_credential = |path: &Path| {
         let credentials = credentials.as_deref();
         credentials.is_some_and(|folder| path.starts_with(folder))
@@ -54,7 +55,7 @@ pub(super) fn notices(command: &str, normalized: &Normalized) -> Vec<Notice> {
     unused.chain(exposed).collect()
 }
 
-/// A hook runs with our rights, so whoever can change it has them.
+/// A notice if other users can change the hook, which runs with the rights of this user.
 pub(super) fn hook_notice(command: &Command) -> Option<Notice> {
     let script = match command {
         Command::Snap(args) => args.job.script.as_deref(),
@@ -78,16 +79,18 @@ pub(super) fn hook_notice(command: &Command) -> Option<Notice> {
 }
 
 /// Values that no error may quote, each with the place that is named instead.
+///
+/// Values from files, secrets, and values that look like secrets are redacted.
 #[derive(Default)]
-pub(super) struct Quotations(Vec<Quotation>);
+pub(super) struct Redactions(Vec<Redaction>);
 
-struct Quotation {
+struct Redaction {
     value: String,
     place: Option<String>,
     is_secret: bool,
 }
 
-impl Quotations {
+impl Redactions {
     pub(super) fn new(normalized: &Normalized, line: &Line) -> Self {
         let values = normalized.arguments.iter().filter_map(|argument| {
             let text = argument.text.to_string_lossy();
@@ -104,7 +107,7 @@ impl Quotations {
             if value.len() < shortest || is_file || may_be_quoted || is_path {
                 return None;
             }
-            Some(Quotation {
+            Some(Redaction {
                 value: value.to_owned(),
                 place: line
                     .place(argument.origin)
@@ -115,9 +118,9 @@ impl Quotations {
         Self(values.collect())
     }
 
-    /// The fault without them. What PVE or a host said of a value that is no secret stays.
-    pub(super) fn remove_from(&self, mut fault: Fault) -> Fault {
-        for Quotation {
+    /// Redacts the values in a fault. Errors of PVE or a host keep values that are not secret.
+    pub(super) fn apply(&self, mut fault: Fault) -> Fault {
+        for Redaction {
             value,
             place,
             is_secret,

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::args;
 
-fn read(input: &str) -> Result<Normalized, Refusal> {
+fn read(input: &str) -> Result<Normalized, LineError> {
     let line = Line::typed(input.split(' ').map(OsString::from));
     normalize(&args::command(), &line)
 }
@@ -144,7 +144,7 @@ fn an_option_is_no_value() {
         for expecting in ["--label", "--vmid", "--timestamp-format", "--script"] {
             let input = format!("snap {expecting} {option}");
             let refusal = read(&input).err();
-            let is_missing = matches!(refusal, Some(Refusal::MissingValue { .. }));
+            let is_missing = matches!(refusal, Some(LineError::MissingValue { .. }));
             assert!(is_missing, "{input}: {refusal:?}");
         }
     }
@@ -219,7 +219,7 @@ fn a_missing_value_is_named() {
 fn the_end_of_the_options_is_no_value() {
     for input in ["--nope --host -- snap", "snap --host -- x"] {
         let refusal = read(input).err();
-        let is_missing = matches!(refusal, Some(Refusal::MissingValue { .. }));
+        let is_missing = matches!(refusal, Some(LineError::MissingValue { .. }));
         assert!(is_missing, "{input}: {refusal:?}");
     }
 }

@@ -60,7 +60,6 @@ pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{plural}")
 }
 
-/// `True` and `False`, as .NET writes them.
 /// Seconds since the epoch as a time in UTC, to the second.
 pub(super) fn instant(seconds: i64) -> String {
     match Timestamp::from_second(seconds) {
@@ -69,6 +68,7 @@ pub(super) fn instant(seconds: i64) -> String {
     }
 }
 
+/// `True` and `False`, as .NET writes them.
 pub(super) fn boolean(value: bool) -> &'static str {
     if value { "True" } else { "False" }
 }

@@ -81,7 +81,7 @@ fn a_disk_without_snapshots_is_skipped_like_a_bind_mount() {
             output.assert_out(&format!("{reason}{disk}\n"));
         }
         check.assert_out(&format!(
-            " {vmid} on node pve1: skipped, as PVE cannot snapshot it; its storage or format does not allow it: {disk}\n"
+            " {vmid} on node pve1: skipped, as Proxmox VE cannot snapshot it; its storage or format does not support snapshots: {disk}\n"
         ));
     }
     for output in [&dry, &run] {

@@ -50,7 +50,7 @@ fn judge_skips(cluster: &ClusterReading) -> Vec<Finding> {
             Decision::Skip(Skip::Template) => "it is a template",
             Decision::Skip(Skip::NotRunning) => "it is not running, and --only-running is given",
             Decision::Skip(Skip::Unsupported { .. } | Skip::NoSnapshots { .. }) => {
-                "PVE cannot snapshot it"
+                "Proxmox VE cannot snapshot it"
             }
             Decision::Refuse(_) | Decision::Proceed(_) => return None,
         };
@@ -101,7 +101,7 @@ fn judge_decision(reading: &GuestReading, cluster: &ClusterReading) -> Option<Fi
     }
 }
 
-/// A lock that the run fails for, or waits for.
+/// A lock because of which the guest fails or the run waits.
 fn judge_lock(reading: &GuestReading, lock: &str, blocks: bool) -> Finding {
     let guest = GuestRef::from(reading.guest());
     let task = running_task(reading).filter(|_| plan::may_be_left_over(lock));
@@ -119,7 +119,7 @@ fn judge_lock(reading: &GuestReading, lock: &str, blocks: bool) -> Finding {
     }
 }
 
-/// Snapshots that two looks found incomplete. A lock, if there is one, is judged with the decision.
+/// Snapshots that were incomplete in two reads. A lock, if there is one, is judged with the decision.
 fn judge_half_made(reading: &GuestReading, cluster: &ClusterReading) -> Vec<Finding> {
     let is_locked = match &reading.plan.decision {
         Decision::Refuse(refusal) => matches!(refusal, Refusal::Locked(_) | Refusal::Stuck { .. }),
@@ -152,7 +152,7 @@ fn judge_half_made(reading: &GuestReading, cluster: &ClusterReading) -> Vec<Find
         .collect()
 }
 
-/// A lock that two looks found without a task, with the snapshot it belongs to.
+/// A lock without a task in two reads, with the snapshot it belongs to.
 fn stuck(
     reading: &GuestReading,
     cluster: &ClusterReading,

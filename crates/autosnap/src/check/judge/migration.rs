@@ -49,7 +49,7 @@ fn blocked(guest: &Guest, details: &Details, cluster: &ClusterReading) -> Option
     })
 }
 
-/// The storage of a volume, if it is one that other nodes do not see.
+/// The storage of a volume, if it is local to the node.
 fn local_storage<'a>(
     guest: &Guest,
     volume: &Volume,
@@ -71,7 +71,7 @@ fn sends_snapshots(kind: GuestKind, plugin: &str, volume: &Volume) -> bool {
         (_, "zfspool", _)
         | (GuestKind::Lxc, "btrfs", _)
         | (GuestKind::Qemu, "btrfs", Some("raw")) => true,
-        // The snapshots are inside of the file; on LVM they are a chain of volumes.
+        // The snapshots are inside the file; on LVM they are a chain of volumes.
         (GuestKind::Qemu, plugin, Some("qcow2")) => plugin != "lvm",
         (GuestKind::Qemu | GuestKind::Lxc, _, _) => false,
     }

@@ -29,7 +29,7 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
         severity,
         consequence,
     };
-    // What is missing is a problem where the dry run fails; what it fails for says another finding.
+    // A missing privilege is a problem if the dry run fails; another finding names what fails.
     let fails = cluster.dry_run.exit != ExitStatus::Success;
     let problem_if = |fails, otherwise| if fails { Severity::Problem } else { otherwise };
     let mut findings = Vec::new();
@@ -66,7 +66,7 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
     findings
 }
 
-/// The paths of the guests that fail for want of `VM.Snapshot`: one path for all, if none has it.
+/// The paths of the guests on which `VM.Snapshot` is missing: one path for all guests if all lack it.
 fn without_snapshot(privileges: &Privileges, cluster: &ClusterReading) -> Vec<String> {
     // Skipped guests and those with nothing to do need no privilege.
     let needs_it = cluster

@@ -49,7 +49,7 @@ pub(super) fn judge(settings: &Settings, cluster: &ClusterReading) -> Vec<Findin
     findings
 }
 
-/// The storages that guests fail for in the dry run.
+/// The storages because of which guests fail in the dry run.
 fn full_storages(limit: StorageLimit, cluster: &ClusterReading) -> Vec<Finding> {
     let mut full: BTreeMap<(&str, &str), (f64, Vec<Vmid>)> = BTreeMap::new();
     for reading in &cluster.guests {
@@ -102,7 +102,7 @@ fn near_storages(limit: StorageLimit, cluster: &ClusterReading, full: &[Finding]
     near.collect()
 }
 
-/// What the login may not see is judged with its privileges, a guest that fails for a storage by itself.
+/// Storages that are not listed for another reason than a missing privilege, and that no guest fails for.
 fn judge_unlisted(cluster: &ClusterReading) -> Vec<Finding> {
     let known = cluster
         .unlisted
@@ -143,11 +143,11 @@ fn judge_unchecked(limit: StorageLimit, cluster: &ClusterReading) -> Vec<Finding
         let storages = &cluster.inventory.storages;
         let unchecked = storage::unchecked_storages(storages, &guest.node, &details.config, limit);
         let silent = &cluster.inventory.silent_nodes;
-        let worth_a_word = unchecked.into_iter().filter(|unchecked| {
+        let to_report = unchecked.into_iter().filter(|unchecked| {
             find(cluster, &unchecked.node, &unchecked.storage).is_some()
                 && !silent.contains(&unchecked.node)
         });
-        for storage in worth_a_word {
+        for storage in to_report {
             match found.iter_mut().find(|(known, _)| *known == storage) {
                 Some((_, guests)) => guests.push(guest.vmid),
                 None => found.push((storage, vec![guest.vmid])),

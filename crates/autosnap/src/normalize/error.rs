@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Why a line is refused before clap reads it. No value is quoted that may be a secret.
+//! Errors in a line, found before clap reads it. No message quotes a value that may be a secret.
 
 use crate::fault::Fault;
 use crate::line::{Line, Origin};
@@ -7,14 +7,14 @@ use crate::line::{Line, Origin};
 /// Options of which several values are one list.
 const LISTS: [&str; 4] = ["--vmid", "--host", "--fingerprint", "--path"];
 
-/// Why a line is refused.
+/// Why a line is refused before clap reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// An option stands there without its value.
+pub enum LineError {
+    /// An option has no value.
     MissingValue {
         /// The option, `--label <LABEL>`.
         option: String,
-        /// The option that stands where the value belongs, if there is one.
+        /// The option that follows in place of the value, if there is one.
         followed_by: Option<String>,
         /// Where.
         origin: Origin,
@@ -23,7 +23,7 @@ pub enum Refusal {
     Conflict {
         /// The option.
         option: String,
-        /// Both, as they were written, unless they may not be quoted.
+        /// Both, as they were written; `None` if they must not be quoted.
         values: Option<(String, String)>,
         /// Where.
         origins: (Origin, Origin),
@@ -37,14 +37,14 @@ pub enum Refusal {
     },
     /// `--dry-run false`, in two words.
     DryRunFalse,
-    /// A value that is an option, or holds the one that must never get lost, `--dry-run`.
+    /// A value is an option, or contains `--dry-run`, which must never be lost.
     OptionAsValue {
-        /// The option that it is the value of.
+        /// The option with this value.
         option: String,
         /// Where.
         origin: Origin,
     },
-    /// A value that holds an API token, or another option with its secret.
+    /// A value contains an API token, or another option with its secret.
     SecretAsValue {
         /// The option.
         option: String,
@@ -53,7 +53,7 @@ pub enum Refusal {
     },
 }
 
-impl Refusal {
+impl LineError {
     /// The message for the user.
     pub fn into_fault(self, line: &Line) -> Fault {
         let place = |origin: Origin| line.place(origin).map(|place| format!(" in {place}"));
@@ -73,7 +73,7 @@ impl Refusal {
                         .hint("cv4pve-autosnap --help lists all commands with examples");
                 };
                 let name = option.split(' ').next().unwrap_or_default();
-                Fault::usage(format!("{message}: '{next}' follows, which is no value")).hint(
+                Fault::usage(format!("{message}: '{next}' follows, which is an option")).hint(
                     format!(
                         "an empty variable leaves such a gap in a script; write {name}=\"$VARIABLE\""
                     ),

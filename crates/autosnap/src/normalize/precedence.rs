@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Which value counts of an option that is given more than once.
+//! Which value takes effect if an option is given more than once.
 
 use std::ffi::{OsStr, OsString};
 
-use super::reading::{DRY_RUN, Given, Item, Reading, truth};
-use super::refusal::Refusal;
+use super::error::LineError;
+use super::parser::{DRY_RUN, GivenOption, Item, ParsedLine, parse_bool};
 use super::{Line, Shape};
 
-/// The positions of the options that count. Of each option one does; of two different values in one
-/// source none can, as nobody knows which was meant. Of an option that can be given several times all
-/// of one source do.
-pub(super) fn settle(line: &Line, reading: &Reading) -> Result<Vec<usize>, Refusal> {
-    let given: Vec<(usize, &Given)> = reading
+/// The positions of the options that take effect: one of each option, or all from the overriding source
+/// if the option is repeatable. Two different values in one source are an error.
+pub(super) fn effective(line: &Line, parsed: &ParsedLine) -> Result<Vec<usize>, LineError> {
+    let given: Vec<(usize, &GivenOption)> = parsed
         .items
         .iter()
         .enumerate()
@@ -20,29 +19,29 @@ pub(super) fn settle(line: &Line, reading: &Reading) -> Result<Vec<usize>, Refus
             Item::Word(..) => None,
         })
         .collect();
-    let mut settled = Vec::new();
+    let mut effective = Vec::new();
     for (position, option) in &given {
-        let same: Vec<(usize, &Given)> = given
+        let same: Vec<(usize, &GivenOption)> = given
             .iter()
             .filter(|(_, other)| other.id == option.id)
             .copied()
             .collect();
         if same.first().is_some_and(|(first, _)| first == position) {
             if option.repeatable {
-                settled.extend(all_of_winner(line, &same));
+                effective.extend(all_of_winner(line, &same));
             } else {
-                settled.push(winner(line, &same)?);
+                effective.push(winner(line, &same)?);
             }
         }
     }
-    Ok(settled)
+    Ok(effective)
 }
 
-/// The position of the one that counts.
-fn winner(line: &Line, same: &[(usize, &Given)]) -> Result<usize, Refusal> {
+/// The position of the value that takes effect.
+fn winner(line: &Line, same: &[(usize, &GivenOption)]) -> Result<usize, LineError> {
     let (last, option) = same[same.len() - 1];
     if option.id == DRY_RUN {
-        // A word that is neither true nor false is left for clap to refuse.
+        // An invalid boolean is left to clap, which refuses it.
         let counts = |meaning: Option<bool>| {
             let found = same.iter().find(|(_, given)| flag(given) == meaning);
             found.map(|(position, _)| *position)
@@ -50,8 +49,9 @@ fn winner(line: &Line, same: &[(usize, &Given)]) -> Result<usize, Refusal> {
         return Ok(counts(None).or(counts(Some(true))).unwrap_or(last));
     }
     for (_, one) in same {
-        let differs =
-            |other: &&Given| one.origin.same_source(other.origin) && meaning(one) != meaning(other);
+        let differs = |other: &&GivenOption| {
+            one.origin.same_source(other.origin) && meaning(one) != meaning(other)
+        };
         if let Some(other) = same.iter().map(|(_, given)| *given).find(differs) {
             return Err(conflict(one, other));
         }
@@ -59,8 +59,8 @@ fn winner(line: &Line, same: &[(usize, &Given)]) -> Result<usize, Refusal> {
     Ok(all_of_winner(line, same).last().unwrap_or(last))
 }
 
-/// The positions of those in the source that overrides the others.
-fn all_of_winner(line: &Line, same: &[(usize, &Given)]) -> impl Iterator<Item = usize> {
+/// The positions of the values in the source that overrides the others.
+fn all_of_winner(line: &Line, same: &[(usize, &GivenOption)]) -> impl Iterator<Item = usize> {
     let winner = line.winner(same.iter().map(|(_, given)| given.origin));
     let of_winner = same
         .iter()
@@ -68,8 +68,8 @@ fn all_of_winner(line: &Line, same: &[(usize, &Given)]) -> impl Iterator<Item = 
     of_winner.map(|(position, _)| *position)
 }
 
-fn conflict(one: &Given, other: &Given) -> Refusal {
-    let shown = |given: &Given| {
+fn conflict(one: &GivenOption, other: &GivenOption) -> LineError {
+    let shown = |given: &GivenOption| {
         let value = match (&given.value, given.shape) {
             (Some(value), _) => value.as_os_str(),
             (None, Shape::Flag) => OsStr::new("true"),
@@ -78,22 +78,22 @@ fn conflict(one: &Given, other: &Given) -> Refusal {
         format!("{}={}", given.name, value.to_string_lossy())
     };
     let quotable = one.origin.is_typed() && !one.sensitive && !other.sensitive;
-    Refusal::Conflict {
+    LineError::Conflict {
         option: one.name.clone(),
         values: quotable.then(|| (shown(one), shown(other))),
         origins: (one.origin, other.origin),
     }
 }
 
-fn flag(given: &Given) -> Option<bool> {
-    given.value.as_deref().map_or(Some(true), truth)
+fn flag(given: &GivenOption) -> Option<bool> {
+    given.value.as_deref().map_or(Some(true), parse_bool)
 }
 
-/// What is compared: `true` and `1` are the same truth; blanks around a value do not count.
-fn meaning(given: &Given) -> (Option<bool>, Option<OsString>) {
+/// The meaning of a value, for comparison: `true` and `1` are equal, blanks around a value are ignored.
+fn meaning(given: &GivenOption) -> (Option<bool>, Option<OsString>) {
     if given.shape == Shape::Flag {
-        let truth = flag(given);
-        return (truth, given.value.clone().filter(|_| truth.is_none()));
+        let value = flag(given);
+        return (value, given.value.clone().filter(|_| value.is_none()));
     }
     let trimmed = |value: &OsString| match value.to_str() {
         Some(text) => text.trim().into(),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is said of a command line that clap refuses.
+//! Messages for command lines that clap refuses.
 //!
-//! Values are quoted only if they were typed, belong to no secret and do not look like one. Of
-//! everything else the place is named: the line of the parameter file, or the option before it.
+//! A value is quoted only if it was typed, belongs to no secret option and does not look like a secret.
+//! Otherwise its place is named: the line of the parameter file, or the option before it.
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -15,10 +15,10 @@ use crate::fault::Fault;
 use crate::line::Line;
 use crate::normalize::{self, Argument, Normalized};
 
-/// Where all commands are listed.
+/// The hint of errors in lines without a known command.
 const HELP_OF_PROGRAM: &str = "cv4pve-autosnap --help lists all commands with examples";
 
-/// What clap has to say, without the list of all options behind it.
+/// The fault for an error of clap, without the list of all options.
 pub(super) fn fault(error: &clap::Error, normalized: &Normalized, line: &Line) -> Fault {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Fault::usage("no command given; use one of snap, clean, status")
@@ -57,7 +57,7 @@ impl<'a> Problem<'a> {
         let name = shown.split([' ', '[']).next().unwrap_or_default();
         let is_it = |argument: &&Argument| {
             let text = argument.text.to_string_lossy();
-            normalize::split(&text).0 == name || text == shown || is_cluster(&text, name)
+            normalize::split(&text).0 == name || text == shown || is_short_option_group(&text, name)
         };
         Self {
             culprit: normalized.arguments.iter().find(is_it),
@@ -104,7 +104,7 @@ impl<'a> Problem<'a> {
         let value = self.context(ContextKind::InvalidValue);
         let option = self.context(ContextKind::InvalidArg);
         let quotable = self.is_quotable();
-        // Only flags take no value, and what is no truth is passed on by `normalize`.
+        // Only flags take no value, and `normalize` passes on invalid booleans.
         if self.error.kind() == ErrorKind::TooManyValues
             && let (Some(option), Some(value)) = (&option, &value)
         {
@@ -120,7 +120,7 @@ impl<'a> Problem<'a> {
         if quotable {
             self.clap_message()
         } else {
-            self.silent_message(option)
+            self.redacted_message(option)
         }
     }
 
@@ -135,8 +135,8 @@ impl<'a> Problem<'a> {
         message.trim_start_matches("error: ").trim_end().to_owned()
     }
 
-    /// The same without what was written.
-    fn silent_message(&self, option: Option<String>) -> String {
+    /// A message that does not quote the input.
+    fn redacted_message(&self, option: Option<String>) -> String {
         let place = self.place();
         let mut message = match self.error.kind() {
             ErrorKind::UnknownArgument => format!("unexpected argument{place}"),
@@ -158,7 +158,7 @@ impl<'a> Problem<'a> {
         message
     }
 
-    /// What is wrong with a value, without it.
+    /// What is wrong with a value, without quoting the value.
     fn reason(&self) -> Option<String> {
         let source = self.error.source()?;
         let text = source.to_string();
@@ -175,7 +175,7 @@ impl<'a> Problem<'a> {
         (value.is_empty() || !without.contains(value)).then_some(without)
     }
 
-    /// Where it is: in a line of a file, or after which argument.
+    /// Where the argument is: in a line of a file, or after another argument.
     fn place(&self) -> String {
         let Some(culprit) = self.culprit else {
             return String::new();
@@ -232,7 +232,7 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// Whether nothing else stands in the file.
+    /// Whether the file contains nothing else.
     fn is_alone(&self, culprit: &Argument) -> bool {
         let arguments = &self.normalized.arguments;
         let others = arguments
@@ -242,13 +242,13 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// Whether clap took a word with one dash for short options, of which it names one.
-fn is_cluster(text: &str, name: &str) -> bool {
+/// Whether clap read a word with one dash as a group of short options and reports one of them.
+fn is_short_option_group(text: &str, name: &str) -> bool {
     let is_short = |text: &str| text.starts_with('-') && !text.starts_with("--");
     is_short(text) && is_short(name) && name.len() == 2 && text.contains(&name[1..])
 }
 
-/// An option in the form that ours have, which is no secret.
+/// Whether it is spelled like one of our options, which no secret is.
 fn is_plain_option(argument: &Argument) -> bool {
     let text = argument.text.to_string_lossy();
     let name = normalize::split(&text).0;
@@ -258,7 +258,7 @@ fn is_plain_option(argument: &Argument) -> bool {
     })
 }
 
-/// A word that is too short for a secret, or a part of a selection.
+/// Whether it is too short for a secret, a number, or a comment.
 fn is_short(argument: &Argument) -> bool {
     let text = argument.text.to_string_lossy();
     let is_number = text

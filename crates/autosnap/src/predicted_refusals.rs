@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a dry run adds to the plan: refusals that a run would only meet when it tries.
+//! Refusals that a dry run predicts: a run would only see them in PVE's replies.
 //!
-//! A run sends its requests and reports what Proxmox VE refuses. A dry run sends none, so that it
-//! asks for the login's privileges and for the quorum instead; what cannot be read refuses nothing.
+//! A run sends its requests and reports what PVE refuses. A dry run sends none, so it reads the login's
+//! privileges and the quorum instead. If they cannot be read, nothing is refused.
 
 use autosnap_core::plan::{Decision, GuestPlan, Plan, Refusal};
 use pve_client::Client;
 
 use crate::privileges::Privileges;
 
-/// Refuses the guests whose steps Proxmox VE would refuse now.
+/// Changes the decision for each guest whose steps PVE would refuse now.
 pub async fn apply(client: &Client, plan: &mut Plan) {
     if !plan.guests.iter().any(would_change) {
         return;

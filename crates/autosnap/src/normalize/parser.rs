@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Reads the words of a line: which are options with which values, and which is the command.
+//! Parses the words of a line: which are options with which values, and which is the command.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -7,7 +7,7 @@ use std::iter::Peekable;
 
 use clap::{ArgAction, Command};
 
-use super::refusal::Refusal;
+use super::error::LineError;
 use crate::line::{Line, Origin, Word};
 use crate::sensitive;
 
@@ -18,29 +18,29 @@ pub(crate) enum Shape {
     Flag,
     /// With a value.
     Value,
-    /// Alone, or with a value behind `=`.
+    /// Alone, or with a value after `=`.
     OptionalValue,
 }
 
-/// An option, whatever its spelling.
+/// The definition of an option, the same for all its spellings.
 #[derive(Debug, Clone)]
-pub(crate) struct Known {
+pub(crate) struct OptionDefinition {
     pub(super) id: String,
     pub(crate) shape: Shape,
     /// Whether it can be given several times, each time with another value.
     pub(super) repeatable: bool,
 }
 
-/// The options, by their spellings.
-pub(crate) type Options = HashMap<String, Known>;
+/// The definitions of the options, by spelling.
+pub(crate) type Options = HashMap<String, OptionDefinition>;
 
-/// The option that changes nothing at all.
+/// The ID of `--dry-run`.
 pub(super) const DRY_RUN: &str = "dry_run";
-/// The options whose values are secrets.
+/// The IDs of the options whose values are secrets.
 const SECRETS: [&str; 2] = ["api_token", "password"];
 
 /// An option as it was given.
-pub(super) struct Given {
+pub(super) struct GivenOption {
     /// The ID of its definition.
     pub(super) id: String,
     /// Its name as it was written.
@@ -54,20 +54,20 @@ pub(super) struct Given {
     pub(super) sensitive: bool,
     /// Whether a flag and its `true` or `false` are two words.
     pub(super) separate: bool,
-    /// The word that follows instead of the value that is missing, if it is one of our own options.
+    /// The option that follows in place of a missing value, if there is one.
     pub(super) followed_by: Option<String>,
 }
 
-/// An option, or a word that is none.
+/// An option, or any other word.
 pub(super) enum Item {
-    Option(Given),
-    /// With whether it may be, or belong to, a secret.
+    Option(GivenOption),
+    /// Another word, and whether it may be, or belong to, a secret.
     Word(Word, bool),
 }
 
-/// A line that was read.
+/// A parsed line.
 #[derive(Default)]
-pub(super) struct Reading {
+pub(super) struct ParsedLine {
     /// The command, with whether it may be a secret.
     pub(super) command: Option<(Word, bool)>,
     /// Everything else, in the order in which it was written.
@@ -76,40 +76,40 @@ pub(super) struct Reading {
     pub(super) help: Option<Word>,
 }
 
-impl Reading {
+impl ParsedLine {
     /// The options, as they were given.
-    pub(super) fn options(&self) -> impl Iterator<Item = &Given> {
+    pub(super) fn options(&self) -> impl Iterator<Item = &GivenOption> {
         self.items.iter().filter_map(|item| match item {
             Item::Option(given) => Some(given),
             Item::Word(..) => None,
         })
     }
 
-    /// Refuses options without a value, and values that can only be a slip.
-    pub(super) fn check_values(&self, command: &Command, options: &Options) -> Result<(), Refusal> {
+    /// Refuses options without a value, and values that can only be a mistake.
+    pub(super) fn check_values(&self, command: &Command, options: &Options) -> Result<(), LineError> {
         for given in self.options() {
             if given.shape == Shape::Value && given.value.is_none() {
-                return Err(Refusal::MissingValue {
+                return Err(LineError::MissingValue {
                     option: display(command, given),
                     followed_by: given.followed_by.clone(),
                     origin: given.origin,
                 });
             }
-            let is_false = given.value.as_deref().and_then(truth) == Some(false);
+            let is_false = given.value.as_deref().and_then(parse_bool) == Some(false);
             if given.id == DRY_RUN && given.separate && is_false {
-                return Err(Refusal::DryRunFalse);
+                return Err(LineError::DryRunFalse);
             }
             if let Some(value) = given.value.as_deref()
                 && holds_option(options, given, value)
             {
-                return Err(Refusal::OptionAsValue {
+                return Err(LineError::OptionAsValue {
                     option: given.name.clone(),
                     origin: given.origin,
                 });
             }
             let holds_secret = given.value.as_deref().is_some_and(sensitive::holds_secret);
             if holds_secret && !is_secret(given) {
-                return Err(Refusal::SecretAsValue {
+                return Err(LineError::SecretAsValue {
                     option: given.name.clone(),
                     origin: given.origin,
                 });
@@ -119,27 +119,27 @@ impl Reading {
     }
 }
 
-/// Whether the value is an option, as in `--label=--help`, or has swallowed the wish for a dry run, as in
+/// Whether the value is an option, as in `--label=--help`, or contains `--dry-run`, as in
 /// `--label=daily--dry-run` or `--password="x --dry-run"`.
-fn holds_option(options: &Options, given: &Given, value: &OsStr) -> bool {
+fn holds_option(options: &Options, given: &GivenOption, value: &OsStr) -> bool {
     let asks_for_dry_run = value.to_string_lossy().to_lowercase().contains("--dry-run");
     let is_one = !is_secret(given) && given.shape != Shape::Flag && is_option(options, value);
     asks_for_dry_run || is_one
 }
 
 /// Whether the value of the option is a secret.
-pub(super) fn is_secret(given: &Given) -> bool {
+pub(super) fn is_secret(given: &GivenOption) -> bool {
     SECRETS.contains(&given.id.as_str())
 }
 
-/// Whether the secret itself stands there, rather than the name of its file.
-pub(super) fn is_plain_secret(given: &Given) -> bool {
+/// Whether the value is the secret itself, not the name of a file with the secret.
+pub(super) fn is_plain_secret(given: &GivenOption) -> bool {
     let value = given.value.as_deref().map(OsStr::to_string_lossy);
     is_secret(given) && value.is_some_and(|value| !value.trim().starts_with("file:"))
 }
 
 /// `--label <LABEL>`, as clap writes it.
-fn display(command: &Command, given: &Given) -> String {
+fn display(command: &Command, given: &GivenOption) -> String {
     let mut arguments = command
         .get_subcommands()
         .flat_map(Command::get_arguments)
@@ -149,56 +149,57 @@ fn display(command: &Command, given: &Given) -> String {
     format!("{}{}", given.name, names.collect::<String>())
 }
 
-/// Reads the words of a line.
-pub(super) fn read(command: &Command, options: &Options, line: &Line) -> Reading {
-    let mut reading = Reading::default();
-    // Whether a secret may go on in this word, as it does when a blank was not quoted.
+/// Parses the words of a line.
+pub(super) fn parse(command: &Command, options: &Options, line: &Line) -> ParsedLine {
+    let mut parsed = ParsedLine::default();
+    // Whether this word may be the rest of a secret with an unquoted blank.
     let mut after_secret = false;
     let mut rest = line.words.iter().peekable();
     while let Some(word) = rest.next() {
         let text = word.text.to_str().unwrap_or_default();
         if text == "--" {
             let values = std::iter::once(word).chain(rest);
-            let values = values.map(|word| Item::Word(word.clone(), after_secret || is_odd(word)));
-            reading.items.extend(values);
+            let values =
+                values.map(|word| Item::Word(word.clone(), after_secret || may_be_secret(word)));
+            parsed.items.extend(values);
             break;
         }
         if let Some(asked) = help_word(text) {
-            note_help(&mut reading, word, asked);
+            note_help(&mut parsed, word, asked);
             continue;
         }
         let (name, value) = split(text);
         let Some(option) = options.get(name) else {
-            let sensitive = after_secret || is_odd(word);
+            let sensitive = after_secret || may_be_secret(word);
             after_secret |= sensitive::names_secret(text);
-            reading.items.push(Item::Word(word.clone(), sensitive));
+            parsed.items.push(Item::Word(word.clone(), sensitive));
             continue;
         };
         let given = given(options, option, word, (name, value), &mut rest);
         after_secret = is_secret(&given);
-        reading.items.push(Item::Option(given));
+        parsed.items.push(Item::Option(given));
     }
-    take_command(command, &mut reading);
-    reading
+    take_command(command, &mut parsed);
+    parsed
 }
 
-fn is_odd(word: &Word) -> bool {
+fn may_be_secret(word: &Word) -> bool {
     let text = word.text.to_string_lossy();
     sensitive::looks_like_secret(&text) || sensitive::names_secret(&text)
 }
 
 fn given<'a>(
     options: &Options,
-    option: &Known,
+    option: &OptionDefinition,
     word: &Word,
     (name, value): (&str, Option<&str>),
     rest: &mut Peekable<impl Iterator<Item = &'a Word>>,
-) -> Given {
+) -> GivenOption {
     let mut value = value.map(OsString::from);
     let joined = value.is_some();
     if !joined {
         let next = match option.shape {
-            Shape::Flag => rest.next_if(|next| is_word_of_truth(&next.text)),
+            Shape::Flag => rest.next_if(|next| is_bool_word(&next.text)),
             Shape::Value => rest.next_if(|next| !is_option(options, &next.text)),
             Shape::OptionalValue => None,
         };
@@ -214,7 +215,7 @@ fn given<'a>(
                 || sensitive::looks_like_secret(&value.to_string_lossy())
                 || sensitive::is_host_with_login(&option.id, value)
         });
-    Given {
+    GivenOption {
         id: option.id.clone(),
         name: name.to_owned(),
         shape: option.shape,
@@ -238,28 +239,28 @@ fn help_word(text: &str) -> Option<&'static str> {
 }
 
 /// The long help is more than the short one, and help more than the version.
-fn note_help(reading: &mut Reading, word: &Word, asked: &'static str) {
+fn note_help(parsed: &mut ParsedLine, word: &Word, asked: &'static str) {
     let rank = |text: &OsStr| match text.to_str() {
         Some("--help") => 3,
         Some("-h") => 2,
         _ => 1,
     };
-    let before = reading.help.as_ref().map_or(0, |word| rank(&word.text));
+    let before = parsed.help.as_ref().map_or(0, |word| rank(&word.text));
     if rank(OsStr::new(asked)) > before {
-        reading.help = Some(Word {
+        parsed.help = Some(Word {
             text: asked.into(),
             origin: word.origin,
         });
     }
 }
 
-/// Takes the command out of the words: a known one, else the first that does not begin with a dash.
-fn take_command(command: &Command, reading: &mut Reading) {
-    let end = reading
+/// Takes the command out of the words: a known command, else the first word without a dash.
+fn take_command(command: &Command, parsed: &mut ParsedLine) {
+    let end = parsed
         .items
         .iter()
         .position(|item| matches!(item, Item::Word(word, _) if word.text == "--"));
-    let items = &reading.items[..end.unwrap_or(reading.items.len())];
+    let items = &parsed.items[..end.unwrap_or(parsed.items.len())];
     let words: Vec<(usize, &str)> = items
         .iter()
         .enumerate()
@@ -269,14 +270,14 @@ fn take_command(command: &Command, reading: &mut Reading) {
         })
         .filter(|(_, text)| !text.is_empty() && !text.starts_with('-'))
         .collect();
-    // `help snap` asks for help; in `x snap` it is the x that is too much.
+    // `help snap` asks for help; in `x snap` the x is the mistake.
     let known =
         |(_, text): &&(usize, &str)| *text == "help" || command.find_subcommand(text).is_some();
     let chosen = words.iter().find(known).or(words.first());
     if let Some((position, _)) = chosen.copied()
-        && let Item::Word(word, sensitive) = reading.items.remove(position)
+        && let Item::Word(word, sensitive) = parsed.items.remove(position)
     {
-        reading.command = Some((word, sensitive));
+        parsed.command = Some((word, sensitive));
     }
 }
 
@@ -296,7 +297,7 @@ pub(crate) fn options(command: &Command) -> Options {
                 }
                 _ => Shape::Value,
             };
-            let option = Known {
+            let option = OptionDefinition {
                 id: argument.get_id().to_string(),
                 shape,
                 repeatable: matches!(argument.get_action(), ArgAction::Append),
@@ -322,20 +323,20 @@ pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether it cannot be the value of the option before it; `--` ends the options and is no value either.
+/// Whether it cannot be the value of the option before it, because it is an option or `--`.
 fn is_option(options: &Options, argument: &OsStr) -> bool {
     argument.to_str().is_some_and(|text| {
         options.contains_key(split(text).0) || text == "--" || help_word(text).is_some()
     })
 }
 
-/// `true` and `false` in any case, as .NET reads them. Behind a blank, 1 and 0 are no truth but a word.
-fn is_word_of_truth(argument: &OsStr) -> bool {
-    truth(argument).is_some() && argument.len() > 1
+/// `true` and `false` in any case, as .NET reads them. After a blank, 1 and 0 are words of their own.
+fn is_bool_word(argument: &OsStr) -> bool {
+    parse_bool(argument).is_some() && argument.len() > 1
 }
 
-/// What a value says of a flag.
-pub(super) fn truth(value: &OsStr) -> Option<bool> {
+/// The boolean that the value of a flag stands for; `None` if it is invalid.
+pub(super) fn parse_bool(value: &OsStr) -> Option<bool> {
     match value.to_str()?.to_ascii_lowercase().as_str() {
         "true" | "1" => Some(true),
         "false" | "0" => Some(false),
