@@ -27,11 +27,11 @@ pub enum Event {
     /// A name of the selection matches nothing, and may be that of a guest on an offline node,
     /// whose name PVE does not tell: what was asked for may not be done.
     NameNotKnown(String),
-    /// An entry of a listing could not be read, and may be a guest that was asked for.
-    EntryNotRead(String),
-    /// A guest, pool or node that the selection asks for by its own name is not visible: what was
-    /// asked for is not done. The others are.
-    ObjectMissing(String),
+    /// An entry of a listing could not be read, and may be a selected guest.
+    UnreadableEntry(String),
+    /// A guest, pool or node that the selection names is not visible, which is a failure. All others
+    /// are done.
+    MissingObject(String),
     /// The selection was evaluated.
     Selected {
         /// The guests, in the order of the plan.
@@ -84,8 +84,8 @@ pub enum Event {
         /// How it ended.
         success: Success,
     },
-    /// The RAM of a VM was asked for and the VM runs, but its new snapshot holds none.
-    RamMissing {
+    /// RAM was requested and the VM runs, but its new snapshot has no RAM state.
+    MissingRam {
         /// The VM.
         vmid: Vmid,
         /// The snapshot's name.
@@ -192,7 +192,7 @@ pub struct Header {
     pub max_percent_storage: StorageLimit,
     /// Nothing will be changed.
     pub dry_run: bool,
-    /// What is doubtful about the request itself, such as its timestamp format.
+    /// Warnings about the options, such as the timestamp format.
     pub warnings: Vec<String>,
 }
 
@@ -231,7 +231,7 @@ pub enum Cause {
     Timeout,
     /// The way to PVE.
     Connection,
-    /// We did not ask, because the guest's snapshots did not show what they must before a removal.
+    /// No request was sent, because the guest's snapshots did not confirm the removal.
     Unconfirmed,
 }
 

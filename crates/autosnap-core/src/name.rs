@@ -24,7 +24,7 @@ pub use labelled::label_of;
 pub use parts::TimestampParts;
 pub use series::{AmbiguousNames, Collision, Membership, OtherLabels, Series};
 pub use syntax::{FormatError, FormatFlaw};
-pub use warning::{Doubt, FormatWarning, REPEATED_NAME_CAUSES};
+pub use warning::{FormatIssue, FormatWarning, REPEATED_NAME_CAUSES};
 
 /// What every name of ours begins with.
 pub const PREFIX: &str = "auto";

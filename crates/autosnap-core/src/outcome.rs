@@ -94,15 +94,14 @@ pub struct Outcome {
     pub interruption: Option<Interruption>,
     /// The selection held no guest at all.
     pub nothing_selected: bool,
-    /// How many snapshots `clean` leaves because their names can be read in two ways: whether they were
-    /// meant is open.
+    /// How many snapshots `clean` keeps because their names are ambiguous: they may have been meant.
     pub left_ambiguous: usize,
     /// A name may be that of a guest on an offline node.
     pub name_not_known: bool,
     /// Entries of listings that may be guests and could not be read.
-    pub entries_not_read: usize,
-    /// Terms that ask for one guest, pool or node that is not visible.
-    pub objects_missing: usize,
+    pub unreadable_entries: usize,
+    /// Terms that name a guest, pool or node that is not visible.
+    pub missing_objects: usize,
     /// The guests whose skip is a failure (`--strict`).
     required: Arc<[Vmid]>,
     /// What a fault that ended the run early makes of the exit status.
@@ -141,8 +140,8 @@ impl Outcome {
         match event {
             Event::RunStarted(header) => self.dry_run = header.dry_run,
             Event::NameNotKnown(_) => self.name_not_known = true,
-            Event::EntryNotRead(_) => self.entries_not_read += 1,
-            Event::ObjectMissing(_) => self.objects_missing += 1,
+            Event::UnreadableEntry(_) => self.unreadable_entries += 1,
+            Event::MissingObject(_) => self.missing_objects += 1,
             Event::Selected { required, .. } => self.required = Arc::clone(required),
             Event::Planned(plan) => self.planned(plan),
             Event::RunBroken { exit, .. } => self.broken = Some(*exit),
@@ -173,7 +172,7 @@ impl Outcome {
             | Event::GuestDeferred { .. }
             | Event::GuestResumed { .. }
             | Event::CreationStarted { .. }
-            | Event::RamMissing { .. }
+            | Event::MissingRam { .. }
             | Event::RemovalStarted { .. }
             | Event::RemovalDropped { .. }
             | Event::RunFinished { .. } => {}
@@ -207,17 +206,17 @@ impl Outcome {
         }
     }
 
-    /// Whether everything that was asked for was done, in a run that was not interrupted.
+    /// Whether everything was done, in a run that was not interrupted.
     fn is_complete(&self) -> bool {
         self.failed.is_empty()
             && !self.nothing_selected
             && !self.name_not_known
-            && self.objects_missing == 0
-            && self.entries_not_read == 0
+            && self.missing_objects == 0
+            && self.unreadable_entries == 0
             && self.left_ambiguous == 0
     }
 
-    /// Whether a guest that ends like this did not get what was asked for.
+    /// Whether this end is a failure for this guest.
     pub fn is_failure(&self, vmid: Vmid, end: &GuestEnd) -> bool {
         match end {
             GuestEnd::Done => false,
@@ -334,7 +333,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_and_not_visible_is_a_failure() {
-        let missing = Event::ObjectMissing("`999` matches no guest".into());
+        let missing = Event::MissingObject("`999` matches no guest".into());
         check(
             &[missing, finished(100, GuestEnd::Done)],
             ExitStatus::Failure,

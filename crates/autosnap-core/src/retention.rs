@@ -33,7 +33,7 @@ pub struct KeepPolicy {
     pub keep: u32,
     /// What becomes of removals that PVE did not finish.
     pub stuck: StuckRemovals,
-    /// What becomes of names that can also be read as another label with another format.
+    /// How names are treated that can also be read as another label with another format.
     pub ambiguous: AmbiguousNames,
 }
 
@@ -181,7 +181,7 @@ pub fn decide(
     let mut rank = u32::from(new.is_some());
     let ours = snapshots.iter().filter(|snapshot| snapshot.is_ours());
     let named = ours.map(|snapshot| (snapshot.name.as_str(), snapshot.taken_at));
-    let counting = Counting {
+    let counting = CountingRules {
         policy,
         others: policy.series.other_labels(named),
         removes_all: keep == 0,
@@ -194,7 +194,7 @@ pub fn decide(
     newest_first
         .into_iter()
         .map(|snapshot| {
-            let reason = if let Some(reason) = counting.not_counted(snapshot) {
+            let reason = if let Some(reason) = counting.exclusion_reason(snapshot) {
                 reason
             } else if new.is_some_and(|new| new.as_str() == snapshot.name) {
                 Reason::KeptNew
@@ -226,19 +226,19 @@ pub fn removals(verdicts: &[Verdict]) -> impl Iterator<Item = &Snapshot> {
         .map(|verdict| &verdict.snapshot)
 }
 
-/// What decides whether a snapshot is counted.
-struct Counting<'a> {
+/// The rules by which a snapshot is counted.
+struct CountingRules<'a> {
     policy: &'a KeepPolicy,
     /// The guest's labels beside the one of the series.
     others: OtherLabels<'a>,
-    /// Nothing is to stay: wrong times give no snapshot the wrong place.
+    /// All snapshots are removed (`--keep=0`), so wrong times do not matter.
     removes_all: bool,
     now: i64,
 }
 
-impl Counting<'_> {
-    /// Why a snapshot is none of those that the policy counts, if so.
-    fn not_counted(&self, snapshot: &Snapshot) -> Option<Reason> {
+impl CountingRules<'_> {
+    /// Why the policy does not count a snapshot; `None` if it does.
+    fn exclusion_reason(&self, snapshot: &Snapshot) -> Option<Reason> {
         let KeepPolicy {
             series,
             keep: _,

@@ -30,26 +30,25 @@ pub struct Inventory {
     pub pools: Vec<String>,
     /// The storages of all nodes.
     pub storages: Vec<StorageUsage>,
-    /// What was listed and could not be read, in sentences: each may be a guest that is selected.
+    /// Sentences about entries that could not be read: each may be a selected guest.
     pub unreadable: Vec<String>,
     /// The online nodes that send no statistics (`status: unknown`), although everything on them may
     /// work: how full their storages are is not known.
-    pub silent_nodes: Vec<String>,
+    pub nodes_without_statistics: Vec<String>,
     /// How many seconds the running guests had been running when they were listed.
     pub listed_uptimes: BTreeMap<Vmid, u64>,
-    /// What could not be asked of a node that sends no statistics.
+    /// The guests without statistics whose nodes could not list them either.
     pub unlisted: Vec<UnlistedGuests>,
 }
 
-/// Guests of one kind on one node, of which neither the cluster nor the node itself could tell the
-/// name and the state.
+/// The guests of one kind on one node whose name and state neither the cluster nor the node could list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnlistedGuests {
     /// The node.
     pub node: String,
     /// Virtual machines or containers.
     pub kind: GuestKind,
-    /// Why the node could not be asked.
+    /// Why the node could not list them.
     pub reason: String,
 }
 
@@ -70,7 +69,7 @@ impl Inventory {
             .any(|known| known.name == node && !known.online)
     }
 
-    /// Why nothing is known of the guest's state, if its node could not be asked for it.
+    /// Why the guest's state is not known, if its node could not list it.
     pub fn unlisted_reason(&self, guest: &Guest) -> Option<&str> {
         if guest.status != GuestStatus::Unknown {
             return None;
@@ -144,7 +143,7 @@ impl Selection {
         &self.text
     }
 
-    /// The visible pools that exclusions take away with all pools nested in them.
+    /// The visible pools that are excluded together with all pools nested in them.
     pub fn excluded_pools<'a>(&'a self, inventory: &'a Inventory) -> impl Iterator<Item = &'a str> {
         let excludes = |pool: &str| {
             let mut exclusions = self.terms.iter().filter(|term| term.excludes);
@@ -154,7 +153,7 @@ impl Selection {
         pools.filter(move |pool| excludes(pool))
     }
 
-    /// Whether a term takes guests away.
+    /// Whether any term is an exclusion.
     pub fn has_exclusions(&self) -> bool {
         self.terms.iter().any(|term| term.excludes)
     }
@@ -199,7 +198,7 @@ impl Selection {
         }
     }
 
-    /// The guests whose name is not known, while an exclusion goes by names.
+    /// The guests whose name is not known, with the exclusion by name that may mean them.
     fn unresolved(&self, guests: &[Guest]) -> BTreeMap<Vmid, String> {
         let mut exclusions = self.terms.iter().filter(|term| term.excludes);
         let Some(by_name) = exclusions.find(|term| term.matcher.is_about_names()) else {

@@ -5,7 +5,7 @@
 //! PVE decides by the storage's plugin and the volume's format, and refuses the whole guest for one
 //! volume without snapshots (`has_feature` in `PVE/QemuConfig.pm` and `PVE/LXC/Config.pm`,
 //! `volume_has_feature` in `PVE/Storage/*Plugin.pm`, the same in PVE 8 and 9). What does not follow
-//! from both is left open, so that PVE can be asked (`GET …/feature?feature=snapshot`).
+//! from both is [`SnapshotSupport::Unknown`], so that PVE can be asked (`GET …/feature?feature=snapshot`).
 
 use crate::guest::{GuestConfig, Volume, VolumeLocation};
 use crate::storage::StorageUsage;
@@ -27,12 +27,12 @@ pub enum SnapshotSupport {
 pub struct SnapshotBlockers<'a> {
     /// PVE cannot snapshot these, because of their storage or format.
     certain: Vec<&'a Volume>,
-    /// Of these only PVE knows.
+    /// Only PVE knows whether it can snapshot these.
     possible: Vec<&'a Volume>,
 }
 
 impl<'a> SnapshotBlockers<'a> {
-    /// Looks at all volumes on storages. Bind mounts and devices are not among them: see
+    /// Checks all volumes on storages. Bind mounts and devices are not among them: see
     /// [`GuestConfig::unsupported_volumes`].
     pub fn new(config: &'a GuestConfig, storages: &[StorageUsage]) -> Self {
         let mut blockers = Self {

@@ -73,14 +73,14 @@ pub struct FullStorage {
     pub limit: StorageLimit,
 }
 
-/// A storage that a guest has a volume on and that cannot be held against the limit.
+/// A storage with a volume of a guest that cannot be checked against the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UncheckedStorage {
     /// The guest's node.
     pub node: String,
     /// The storage's ID.
     pub storage: String,
-    /// Why, in words.
+    /// Why, for messages.
     pub why: &'static str,
 }
 
@@ -187,8 +187,8 @@ pub fn listed<'a>(storages: &'a [StorageUsage], nodes: &[&str]) -> Vec<&'a Stora
     listed
 }
 
-/// The storages that a guest of this node has volumes on and that cannot be held against the limit,
-/// by name: PVE does not list them, or reports no size.
+/// The storages with volumes of a guest on this node that cannot be checked against the limit, because PVE
+/// does not list them or reports no size.
 pub fn unchecked_storages(
     storages: &[StorageUsage],
     node: &str,
@@ -214,7 +214,7 @@ pub fn unchecked_storages(
 
 /// The storages above the limit that a guest of this node has volumes on, by name.
 ///
-/// A storage that cannot be held against the limit blocks nothing: see [`unchecked_storages`].
+/// A storage that cannot be checked against the limit blocks nothing: see [`unchecked_storages`].
 pub fn full_storages(
     storages: &[StorageUsage],
     node: &str,

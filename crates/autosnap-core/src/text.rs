@@ -2,16 +2,14 @@
 //! Text from outside (names, Proxmox VE's messages, output of hooks), made safe to print and to
 //! paste.
 //!
-//! A name can hold what a terminal obeys (ESC, CR), what forges a line (a line break), or what makes
-//! a text read differently from what it is (bidirectional marks, invisible characters). Such
-//! characters are replaced by their number: `\u{1b}`. Backslashes stay as they are, so that escaping
-//! twice is escaping once.
+//! Untrusted text can contain terminal control characters (ESC, CR), line breaks, which forge lines, and
+//! characters that make it look different (bidirectional marks, invisible characters). Such characters
+//! are escaped by their number: `\u{1b}`. Backslashes are not escaped, so that escaping is idempotent.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// The text on one line: every character that is not printed as itself is escaped, line breaks and
-/// tabs, too.
+/// The text on one line: every unprintable character is escaped, line breaks and tabs included.
 ///
 /// ```
 /// use autosnap_core::text::one_line;
@@ -23,7 +21,7 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
 
-/// The same, with line breaks and tabs as they are. Line breaks of Windows become those of Unix.
+/// The same, but line breaks and tabs are kept. Line breaks of Windows become those of Unix.
 ///
 /// ```
 /// assert_eq!(autosnap_core::text::lines("a\r\n\tb\rc"), "a\n\tb\\rc");
@@ -58,8 +56,8 @@ fn escaped(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// A JSON document in which what is not printed as itself is escaped, too. Its serializer escapes only
-/// what JSON has to; to a reader of JSON both are the same document.
+/// A JSON document with all unprintable characters escaped. Serializers escape only what JSON requires; a
+/// JSON parser reads the same document from both.
 ///
 /// ```
 /// assert_eq!(autosnap_core::text::json("{\"a\": \"\u{9b}2J\"}\n"), "{\"a\": \"\\u009b2J\"}\n");
@@ -82,8 +80,8 @@ pub fn json(document: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Whether the character is printed as itself: no control character, no mark that changes the
-/// direction of the text, no separator of lines, nothing invisible.
+/// Whether the character is printable: not a control character, a bidirectional mark, a line separator,
+/// or an invisible character.
 pub fn is_printable(character: char) -> bool {
     !character.is_control()
         && !matches!(
@@ -100,8 +98,8 @@ pub fn is_printable(character: char) -> bool {
         )
 }
 
-/// The text as one word for a POSIX shell, in single quotes if it needs them. A text that cannot be
-/// printed as it is cannot be pasted either: `placeholder` takes its place.
+/// The text as one word for a POSIX shell, in single quotes if it needs them. A text with unprintable
+/// characters cannot be pasted: `placeholder` is returned instead.
 ///
 /// ```
 /// use autosnap_core::text::shell_word;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Where a command takes its time from. The one place: the time of a run is what names its snapshots.
+//! The source of time of a command. The time of a run names its snapshots, so it has one source.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use jiff::{Timestamp, Zoned};
 pub enum Clock {
     /// The clock and the zone of this machine.
     System,
-    /// A clock that stands still, for the demo and for tests.
+    /// A fixed time, for the demo and for tests.
     Fixed(Zoned),
 }
 
@@ -31,8 +31,8 @@ impl Clock {
         }
     }
 
-    /// Waits until the next second begins, so that a run that follows another one directly does not
-    /// get its time. A clock that stands still does not wait.
+    /// Waits until the next second begins, so that a run directly after another one gets another time. A
+    /// fixed clock does not wait.
     pub async fn next_second(&self) {
         match self {
             Self::System => tokio::time::sleep(until_next_second(Timestamp::now())).await,

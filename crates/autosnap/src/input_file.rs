@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Files with options or secrets: regular files and pipes of a bounded size, nothing else.
 //!
-//! A folder or a device was not meant; reading a device may never end.
+//! Directories and devices are refused: reading a device may never end.
 
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
@@ -29,7 +29,7 @@ pub enum ReadError {
 
 /// Reads a file or a pipe of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Metadata), ReadError> {
-    // Before it is opened, which is an act of its own on some devices, and after.
+    // Checked before opening, which has side effects on some devices, and after.
     check(fs::metadata(path)?.file_type())?;
     let file = File::open(path)?;
     let metadata = file.metadata()?;
@@ -67,8 +67,8 @@ fn is_fifo(_kind: FileType) -> bool {
     false
 }
 
-/// Whether the group or everybody may read a file. Always `false` on Windows, where the mode does
-/// not tell, and for pipes, which are gone after the reader.
+/// Whether the group or all users may read a file. Always `false` on Windows, which has no such mode, and
+/// for pipes, whose content is gone after reading.
 #[cfg(unix)]
 pub fn others_can_read(metadata: &Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
@@ -76,13 +76,13 @@ pub fn others_can_read(metadata: &Metadata) -> bool {
     metadata.is_file() && metadata.permissions().mode() & 0o044 != 0
 }
 
-/// Whether the group or everybody may read a file.
+/// Whether the group or all users may read a file.
 #[cfg(not(unix))]
 pub fn others_can_read(_metadata: &Metadata) -> bool {
     false
 }
 
-/// Whether the group or everybody may change a file. Always `false` on Windows.
+/// Whether the group or all users may change a file. Always `false` on Windows.
 #[cfg(unix)]
 pub fn others_can_write(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
@@ -90,7 +90,7 @@ pub fn others_can_write(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o022 != 0)
 }
 
-/// Whether the group or everybody may change a file.
+/// Whether the group or all users may change a file.
 #[cfg(not(unix))]
 pub fn others_can_write(_path: &Path) -> bool {
     false

@@ -4,8 +4,8 @@
 //! One `GET /cluster/resources` tells of all guests, nodes, pools and storages; a guest is asked
 //! only for what the decision about it needs. Reads run side by side, within a limit.
 //!
-//! A node that is online and sends no statistics of its guests (`status: unknown`) is asked itself:
-//! one request for its VMs, one for its containers, as far as it has any without statistics.
+//! An online node that sends no statistics (`status: unknown`) lists its guests itself: one request for
+//! its VMs, one for its containers, if there are any without statistics.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -37,7 +37,7 @@ pub async fn read(client: &Client) -> Result<Inventory, Error> {
     read_within(client, LISTING_LIMIT).await
 }
 
-/// Reads what there is; a node without statistics has this long to list its guests.
+/// Reads the inventory; a node without statistics has this long to list its guests.
 pub async fn read_within(client: &Client, limit: Duration) -> Result<Inventory, Error> {
     let resources = client.resources().await?;
     let unreadable = resources.unreadable.iter();
@@ -76,7 +76,7 @@ pub async fn read_within(client: &Client, limit: Duration) -> Result<Inventory, 
 
 fn add_node(inventory: &mut Inventory, node: NodeResource) {
     if !node.is_offline() && node.status != "online" {
-        inventory.silent_nodes.push(node.node.clone());
+        inventory.nodes_without_statistics.push(node.node.clone());
     }
     inventory.nodes.push(NodeInfo {
         online: !node.is_offline(),
@@ -84,8 +84,8 @@ fn add_node(inventory: &mut Inventory, node: NodeResource) {
     });
 }
 
-/// Asks the nodes themselves for the guests that the cluster has no statistics of. What cannot be
-/// asked is noted; what concerns all requests is an error.
+/// Reads the guests without statistics from their own nodes. A node that fails is recorded; only a failure
+/// that concerns all requests is an error.
 async fn complete_unknown(
     client: &Client,
     inventory: &mut Inventory,
@@ -126,7 +126,7 @@ async fn complete_unknown(
     Ok(())
 }
 
-/// Adds to the guests what their own node says of them. The pool is known from the cluster only.
+/// Completes guests with the listing of their own node. Only the cluster knows their pools.
 fn merge(guests: &mut [Guest], node: &str, kind: GuestKind, listed: Listing<NodeGuest>) {
     let listed: HashMap<u32, NodeGuest> = listed
         .into_iter()
@@ -147,8 +147,8 @@ fn merge(guests: &mut [Guest], node: &str, kind: GuestKind, listed: Listing<Node
     }
 }
 
-/// A guest that is listed twice is done once; one that is listed in two ways is left out, as nobody can
-/// tell which of them it is.
+/// Removes repeated entries: a guest with equal entries stays once, one with different entries is left
+/// out, as it is not known which entry is right.
 fn set_apart_repeated(inventory: &mut Inventory) {
     let mut known: BTreeMap<Vmid, Guest> = BTreeMap::new();
     let mut contradictory = BTreeSet::new();
@@ -261,7 +261,7 @@ pub async fn config(client: &Client, guest: &Guest) -> Result<GuestConfig, Error
     Ok(GuestConfig::read(guest.kind, config.iter()))
 }
 
-/// A guest's snapshots as far as they can be read, and the entries that cannot: for showing only.
+/// A guest's readable snapshots and the unreadable entries: for display only.
 pub async fn readable_snapshots(
     client: &Client,
     guest: &Guest,
@@ -346,7 +346,7 @@ pub async fn side_by_side<T, R, F: Future<Output = R>>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// The same, up to the first error: what has not been begun then is not begun any more.
+/// As [`side_by_side`], up to the first error: after it no further item is started.
 pub async fn try_side_by_side<T, R, E, F: Future<Output = Result<R, E>>>(
     limit: usize,
     items: impl IntoIterator<Item = T>,

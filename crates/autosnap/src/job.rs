@@ -127,7 +127,7 @@ async fn read_and_carry_out(
     // By the clock of the host that has just answered.
     request.now = inventory::server_time(&context.client);
     for entry in &inventory.unreadable {
-        context.events.send(Event::EntryNotRead(entry.clone()));
+        context.events.send(Event::UnreadableEntry(entry.clone()));
     }
     let selected = settings.selection.evaluate(&inventory);
     check_exclusions(settings, &selected)?;
@@ -207,7 +207,7 @@ fn broken(fault: &Fault) -> Event {
 fn warned(warning: &SelectionWarning) -> Event {
     let text = warning.to_string();
     if warning.is_missing_object() {
-        Event::ObjectMissing(text)
+        Event::MissingObject(text)
     } else if warning.may_miss_a_guest() {
         Event::NameNotKnown(text)
     } else {
@@ -334,16 +334,18 @@ fn tell_storages(
         storages,
         limit: settings.max_percent_storage,
     });
-    for node in &inventory.silent_nodes {
+    for node in &inventory.nodes_without_statistics {
         if nodes.contains(&node.as_str()) {
-            context.events.send(Event::Warned(silent_node(node)));
+            context
+                .events
+                .send(Event::Warned(no_statistics_warning(node)));
         }
     }
     Some(settings.max_percent_storage)
 }
 
 /// What is said of a node that sends no statistics.
-pub(crate) fn silent_node(node: &str) -> String {
+pub(crate) fn no_statistics_warning(node: &str) -> String {
     format!(
         "node {node} sends no statistics (its pvestatd hangs, or it has just started): how full its storages are is not known, the limit is not checked there"
     )

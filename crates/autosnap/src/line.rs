@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The words of a command line, parameter files put in, each with the place where it is written.
+//! The words of a command line, with parameter files expanded, each with the place where it is written.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ impl Line {
         }
     }
 
-    /// The file of an origin, if its group or everybody may read it.
+    /// The file of an origin, if other users can read it.
     pub fn readable_file(&self, origin: Origin) -> Option<&Path> {
         let file = self.files.get(origin.source.checked_sub(1)?)?;
         file.others_can_read.then_some(file.path.as_path())

@@ -50,7 +50,7 @@ mod process {
     }
 }
 
-/// Windows has neither.
+/// Windows has neither core dumps nor file size limits.
 #[cfg(not(unix))]
 mod process {
     pub(super) fn forbid_core_dumps() {}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is not as it should be on this machine, and keeps no run from working.
+//! Notices: problems with the options and files of this machine that do not stop a run.
 //!
 //! A notice goes to terminals, to the systemd journal and into `check`, never to the stderr of an
-//! unattended run: cron mails whatever stands there.
+//! unattended run: cron sends a mail for any output there.
 
 use crate::check::finding::Severity;
 
@@ -13,7 +13,7 @@ pub struct Notice {
     pub kind: &'static str,
     /// A sentence for the user, without a secret in it.
     pub message: String,
-    /// Whether it is only good to know.
+    /// Whether it is a note rather than a warning.
     pub minor: bool,
 }
 
@@ -27,7 +27,7 @@ impl Notice {
         }
     }
 
-    /// What it weighs in `check`.
+    /// Its severity in `check`.
     pub fn severity(&self) -> Severity {
         if self.minor {
             Severity::Note
@@ -36,7 +36,7 @@ impl Notice {
         }
     }
 
-    /// Something that is good to know.
+    /// A note.
     pub fn note(kind: &'static str, message: impl Into<String>) -> Self {
         Self {
             minor: true,

@@ -56,10 +56,10 @@ pub struct Stored {
 #[derive(Debug, Error)]
 pub enum PasswordFileError {
     /// The file does not exist: time to ask for the password.
-    #[error("secret file {} does not exist", sensitive::path_in_words(.0))]
+    #[error("secret file {} does not exist", sensitive::displayed_path(.0))]
     Missing(PathBuf),
     /// The operating system refused to read.
-    #[error("cannot read secret file {}: {source}", sensitive::path_in_words(path))]
+    #[error("cannot read secret file {}: {source}", sensitive::displayed_path(path))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -69,7 +69,7 @@ pub enum PasswordFileError {
     /// The operating system refused to write.
     #[error(
         "cannot write secret file {}: {source}",
-        sensitive::path_in_words(path)
+        sensitive::displayed_path(path)
     )]
     Unwritable {
         /// The file.
@@ -78,10 +78,10 @@ pub enum PasswordFileError {
         source: io::Error,
     },
     /// There is no password in it.
-    #[error("secret file {} is empty; write the secret into it, or remove it", sensitive::path_in_words(.0))]
+    #[error("secret file {} is empty; write the secret into it, or remove it", sensitive::displayed_path(.0))]
     Empty(PathBuf),
     /// Too large, not text, or marked as encrypted and not to be decrypted.
-    #[error("secret file {} is damaged: neither text nor to be decrypted; write the secret into it again", sensitive::path_in_words(.0))]
+    #[error("secret file {} is damaged: neither text nor to be decrypted; write the secret into it again", sensitive::displayed_path(.0))]
     Damaged(PathBuf),
 }
 

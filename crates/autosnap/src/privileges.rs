@@ -2,9 +2,9 @@
 //! The privileges of the login, by path.
 //!
 //! `GET /access/permissions` lists the paths with an entry of their own (`PVE/RPCEnvironment.pm`,
-//! `get_effective_permissions`); what lies below inherits what is passed on. Paths on which nothing
-//! is allowed are left out, so that a guest shut off by `NoAccess` would seem to inherit; but such
-//! a guest is not listed either.
+//! `get_effective_permissions`); paths below inherit the privileges that propagate. Paths without any
+//! privilege are left out, so a guest blocked by `NoAccess` would seem to inherit; but such a guest is not
+//! listed either.
 
 use std::collections::BTreeMap;
 

@@ -123,7 +123,7 @@ fn print_last(console: Console, lines: Vec<String>) {
         let _ = printed.send(());
     };
     if thread::Builder::new().spawn(print).is_ok() {
-        // Whatever it is: the process leaves.
+        // The process exits in any case.
         let _ = are_printed.recv_timeout(LAST_LINES);
     }
 }

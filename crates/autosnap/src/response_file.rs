@@ -36,7 +36,7 @@ const SIZE_LIMIT: u64 = 1024 * 1024;
 #[derive(Debug, Error)]
 #[error(
     "parameter file {}{} {problem}",
-    sensitive::path_in_words(path),
+    sensitive::displayed_path(path),
     NamedBy(named_by)
 )]
 pub struct ResponseFileError {
@@ -61,7 +61,9 @@ pub enum Problem {
     #[error("cannot be read: {0}")]
     NotAFile(ReadError),
     /// It holds an API token or an encrypted password instead of options.
-    #[error("holds a secret, no options; write --api-token=file:PATH or --password=file:PATH")]
+    #[error(
+        "holds a secret instead of options; write --api-token=file:PATH or --password=file:PATH"
+    )]
     Secret,
     /// Neither UTF-8 nor UTF-16 with a byte order mark.
     #[error("is not a text file; save it as UTF-8")]
@@ -96,7 +98,7 @@ impl fmt::Display for NamedBy<'_> {
             } else {
                 ", named by "
             };
-            write!(formatter, "{start}{}", sensitive::path_in_words(path))?;
+            write!(formatter, "{start}{}", sensitive::displayed_path(path))?;
         }
         formatter.write_str(if self.0.is_empty() { "" } else { ")" })
     }

@@ -110,7 +110,7 @@ pub enum SecretError {
         username: String,
     },
     /// A password file that is to be written first, and nobody to ask.
-    #[error("password file {} does not exist, and there is no terminal to ask at; run the command once by hand, or write the password into the file", sensitive::path_in_words(.0))]
+    #[error("password file {} does not exist, and there is no terminal to ask at; run the command once by hand, or write the password into the file", sensitive::displayed_path(.0))]
     NobodyToAskForFile(PathBuf),
     /// `--password=file:` or `--api-token=file:`.
     #[error("--{option}=file: names no file")]

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What may be a secret, and must not be quoted: texts with the form of a token or of an encrypted
+//! Detection of possible secrets, which must not be quoted: text in the form of a token or an encrypted
 //! password, and words that name an option for a secret, mistyped ones included.
 //!
-//! A false alarm costs a message its quotation, an omission may cost the secret: when in doubt, it
-//! is one.
+//! A false positive only makes a message less specific, a false negative may disclose a secret. So doubtful
+//! text counts as a secret.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -12,9 +12,9 @@ use std::path::Path;
 const NAMES: [&str; 5] = ["apitoken", "password", "token", "passwd", "pwd"];
 /// How many letters two names may differ in.
 const DISTANCE: usize = 2;
-/// Short names are close to many words.
+/// Names of at most this length allow one difference only: they are close to many words.
 const SHORT: usize = 5;
-/// Of how many letters the beginning or the end of a name is taken for the name.
+/// From how many letters on the beginning or the end of a name counts as the name.
 const PART: usize = 3;
 
 /// Whether a text has the form of a secret: `USER@REALM!ID=…`, a UUID, an encrypted password.
@@ -23,9 +23,9 @@ pub fn looks_like_secret(text: &str) -> bool {
     text.starts_with("v2:") || is_token(text) || holds_uuid(text)
 }
 
-/// A path for a message, unless its last part has the form of a secret: then a secret was given where a
-/// file is expected.
-pub fn path_in_words(path: &Path) -> String {
+/// A path for messages, without a file name that looks like a secret: then a secret was given where a file
+/// is expected.
+pub fn displayed_path(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if looks_like_secret(&name) {
         "(not quoted: its name looks like a secret)".to_owned()
@@ -39,7 +39,7 @@ pub fn is_host_with_login(option: &str, value: &OsStr) -> bool {
     option == "host" && value.to_string_lossy().contains('@')
 }
 
-/// Whether a value holds a secret that is not its own: an API token, or an option with a secret.
+/// Whether the value of an ordinary option contains an API token, or another option with its secret.
 pub fn holds_secret(value: &OsStr) -> bool {
     let text = value.to_string_lossy();
     let lower = text.to_lowercase();
@@ -54,7 +54,7 @@ pub fn holds_secret(value: &OsStr) -> bool {
     is_token(&text) || has_option
 }
 
-/// Whether a word is, or was to be, the name of an option for a secret, perhaps with the secret.
+/// Whether a word is, perhaps mistyped, the name of an option for a secret, with or without the secret.
 pub fn names_secret(text: &str) -> bool {
     let lower = text.to_lowercase();
     if lower.contains("passw") || lower.contains("token") {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! How old the figures of a node are that `/cluster/resources` shows.
+//! How old a node's figures in `/cluster/resources` are.
 //!
-//! PVE does not say. While `pvestatd` hangs the last figures stay for up to five minutes; then the
-//! uptime of a guest in the list is behind its own by as much. So one running guest of each node is
-//! asked for its present uptime. A guest that was restarted since shows nothing.
+//! PVE does not report their age. While `pvestatd` hangs, the last figures stay for up to five minutes,
+//! and the listed uptime of a guest falls behind its real one by their age. So the current uptime of one
+//! running guest of each node is read. A guest that was restarted meanwhile proves nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use pve_client::Client;
 
 use crate::inventory;
 
-/// Figures that are older are not as they should be: `pvestatd` sends them every ten seconds.
+/// The age from which figures are stale: `pvestatd` sends them every ten seconds.
 const OLD: Duration = Duration::from_secs(60);
-/// How long a guest may take to answer; no run waits longer for a mere warning.
+/// How long a run waits for a guest's status, which only a warning depends on.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How many guests are asked at once.
 const AT_ONCE: usize = 16;

@@ -27,9 +27,9 @@ pub struct Status {
     /// Guests that were selected and could not be read.
     pub unreadable: usize,
     /// Entries of listings that could not be read.
-    pub entries_not_read: usize,
+    pub unreadable_entries: usize,
     /// Whether a guest, pool or node that was asked for by its own name is not visible.
-    pub object_missing: bool,
+    pub has_missing_object: bool,
 }
 
 /// One snapshot of one guest.
@@ -50,7 +50,7 @@ impl Status {
     /// could not be read, or if something that was asked for
     /// by its own name is not visible. As in the C# tool, everything else is a success.
     pub fn exit_status(&self) -> ExitStatus {
-        if self.unreadable == 0 && self.entries_not_read == 0 && !self.object_missing {
+        if self.unreadable == 0 && self.unreadable_entries == 0 && !self.has_missing_object {
             ExitStatus::Success
         } else {
             ExitStatus::Failure
@@ -68,8 +68,8 @@ pub async fn read(
     let selected = settings.selection.evaluate(&inventory);
     let mut status = Status {
         warnings: selected.warnings.iter().map(ToString::to_string).collect(),
-        entries_not_read: inventory.unreadable.len(),
-        object_missing: selected
+        unreadable_entries: inventory.unreadable.len(),
+        has_missing_object: selected
             .warnings
             .iter()
             .any(SelectionWarning::is_missing_object),
@@ -112,7 +112,7 @@ pub async fn read(
     for (guest, listing) in listings.await {
         match listing {
             Ok((snapshots, unreadable)) => {
-                status.entries_not_read += unreadable.len();
+                status.unreadable_entries += unreadable.len();
                 let Guest { vmid, node, .. } = &guest;
                 status.warnings.extend(unreadable.iter().map(|entry| {
                     format!("a snapshot of guest {vmid} on node {node} cannot be read: {entry}")

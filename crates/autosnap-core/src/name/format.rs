@@ -54,7 +54,7 @@ impl TimestampFormat {
         })
     }
 
-    /// What is doubtful about the format, although Proxmox VE takes its names.
+    /// The warning about a format with issues, although PVE accepts its names.
     pub fn warning(&self) -> Option<FormatWarning> {
         warning::warning(&self.text, &self.tokens)
     }

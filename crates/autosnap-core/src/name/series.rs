@@ -49,7 +49,7 @@ fn format_of(text: &str) -> TimestampFormat {
     TimestampFormat::parse(text).expect("the usual formats are valid")
 }
 
-/// Whose snapshots a job counts: a label and a timestamp format, and nothing else unless it is adopted.
+/// The snapshots that a job counts: those of a label in a timestamp format and in adopted formats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
     label: Label,
@@ -69,7 +69,7 @@ pub struct Collision {
     pub format: TimestampFormat,
 }
 
-/// What a name, with the time at which PVE took the snapshot, says about a series.
+/// How a name, with the time at which PVE took the snapshot, relates to a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Membership {
     /// It belongs to the series.
@@ -91,7 +91,7 @@ pub enum Membership {
     Other,
 }
 
-/// What becomes of a name that can also be read as another label with another format.
+/// How a name is treated that can also be read as another label with another format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AmbiguousNames {
     /// It is ambiguous.
@@ -157,7 +157,7 @@ impl Series {
         &self.collisions
     }
 
-    /// The labels among these names that are not of this series. Only needed where names may collide.
+    /// The labels among these names that are not of this series; empty if names cannot collide.
     pub fn other_labels<'a>(
         &self,
         names: impl IntoIterator<Item = (&'a str, Option<i64>)>,
@@ -181,8 +181,8 @@ impl Series {
         OtherLabels(labels)
     }
 
-    /// What the name of a snapshot says, which PVE took at `taken_at`, in seconds since the epoch, if
-    /// that is known. `others` are the other labels of the guest.
+    /// Classifies the name of a snapshot. `taken_at` is when PVE took it, in seconds since the epoch, if
+    /// that is known; `others` are the other labels of the guest.
     pub fn classify(
         &self,
         name: &str,
@@ -213,10 +213,10 @@ impl Series {
         if !agrees && self.rivals(name, taken_at).next().is_some() {
             return Membership::Other;
         }
-        // A time that contradicts this series does not decide between it and others that it contradicts.
+        // A time that contradicts this series does not exclude rivals that it contradicts as well.
         for (label, format) in self.rivals(name, taken_at.filter(|_| agrees)) {
             let is_in_doubt = match ambiguous {
-                // Numbers of varying width: nothing tells the two apart.
+                // Numbers of varying width: the two readings cannot be told apart.
                 _ if own.contains(&format) => true,
                 AmbiguousNames::Keep => true,
                 AmbiguousNames::KeepIfLabelPresent => others.0.contains(label),
@@ -236,7 +236,7 @@ impl Series {
         }
     }
 
-    /// Whether the name can be read as one of the series.
+    /// Whether the name can belong to the series.
     fn reads(&self, name: &str) -> bool {
         self.timestamp_in(name)
             .is_some_and(|timestamp| self.formats.iter().any(|format| format.matches(timestamp)))
@@ -248,8 +248,8 @@ impl Series {
             .filter(|timestamp| !timestamp.is_empty())
     }
 
-    /// The readings of a name as another label, in the formats of the series and in those that make the
-    /// same names; without those that contradict the time at which it was taken.
+    /// The readings of a name as another label, in the formats of the series and in colliding formats,
+    /// except those that contradict the time at which the snapshot was taken.
     fn rivals<'a>(
         &'a self,
         name: &'a str,

@@ -1,39 +1,39 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Timestamp formats that Proxmox VE takes but that hardly mean what their author wanted, and the
-//! format that was probably meant.
+//! Warnings about timestamp formats that PVE accepts but that probably do not mean what their author
+//! intended, with the format that was probably meant.
 //!
-//! People come with the letters of `strftime` (`%Y%m%d`) and of other languages (`YYYY-MM-DD`), mix
-//! up months and minutes, or leave out the time of day. All of that gives valid names which repeat:
-//! a later run finds its name taken. It is warned of, not refused: `yyyyMMdd` once a day works.
+//! Users write the letters of `strftime` (`%Y%m%d`) or of other languages (`YYYY-MM-DD`), mix up months
+//! and minutes, or leave out the time of day. The names are valid but repeat: a later run finds its name
+//! already used. This is a warning, not an error: `yyyyMMdd` works once a day.
 
 use std::fmt;
 
 use super::token::Token;
 use super::{MAX_LENGTH, PREFIX, is_name_character, syntax};
 
-/// The format that is proposed when nothing nearer is known to work.
+/// The format that is proposed if no closer one is known to work.
 pub(super) const FALLBACK_FORMAT: &str = "yyyy-MM-dd_HH-mm-ss";
 
-/// Why a name may already be used, for the hint beside Proxmox VE's refusal.
+/// Why a name may already be used: the hint for PVE's refusal.
 pub const REPEATED_NAME_CAUSES: &str = "names repeat when --timestamp-format lacks the year, month, day, \
     hour or minute (`MM` is the month, `mm` the minute), has `hh` without `tt`, or letters that stand for \
     themselves (`YYYY`, `DD`, `%Y`), and in the repeated hour at the end of summer time; the default \
     yyMMddHHmmss has all of it";
 
-/// What is doubtful about a format, and the format that was probably meant.
+/// A format with its issues, and the format that was probably meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormatWarning {
     format: String,
-    doubts: Vec<Doubt>,
+    issues: Vec<FormatIssue>,
     proposal: String,
 }
 
-/// One thing that is doubtful about a format.
+/// One issue of a format.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Doubt {
+pub enum FormatIssue {
     /// It is written as for `strftime`, where a letter after `%` is a part of the time.
     Strftime,
-    /// These letters stand for themselves: `YYYY`, `DD`.
+    /// These letters are literal text: `YYYY`, `DD`.
     Literal(Vec<String>),
     /// The hour goes from 1 to 12, and nothing tells morning from evening.
     TwelveHours,
@@ -43,21 +43,21 @@ pub enum Doubt {
 
 impl fmt::Display for FormatWarning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let doubts: Vec<String> = self.doubts.iter().map(ToString::to_string).collect();
-        let (format, doubts) = (&self.format, doubts.join("; "));
+        let issues: Vec<String> = self.issues.iter().map(ToString::to_string).collect();
+        let (format, issues) = (&self.format, issues.join("; "));
         write!(
             formatter,
-            "timestamp format `{format}`: {doubts}; did you mean `{}`?",
+            "timestamp format `{format}`: {issues}; did you mean `{}`?",
             self.proposal
         )
     }
 }
 
-impl fmt::Display for Doubt {
+impl fmt::Display for FormatIssue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Strftime => formatter.write_str(
-                "a letter after `%` is not what it is for strftime: years are `yyyy`, months `MM`, minutes `mm`",
+                "the letters of strftime (`%Y`) have another meaning here: years are `yyyy`, months `MM`, minutes `mm`",
             ),
             Self::Literal(letters) => {
                 let verb = if letters.len() == 1 { "stands for itself" } else { "stand for themselves" };
@@ -70,9 +70,9 @@ impl fmt::Display for Doubt {
 }
 
 impl FormatWarning {
-    /// What is doubtful.
-    pub fn doubts(&self) -> &[Doubt] {
-        &self.doubts
+    /// The issues.
+    pub fn issues(&self) -> &[FormatIssue] {
+        &self.issues
     }
 
     /// The format that was probably meant; there is no warning for it.
@@ -81,25 +81,25 @@ impl FormatWarning {
     }
 }
 
-/// What is doubtful about a format that is valid.
+/// The warning about a valid format, if it has issues.
 pub(super) fn warning(format: &str, tokens: &[Token]) -> Option<FormatWarning> {
-    let doubts = doubts(format, tokens);
-    (!doubts.is_empty()).then(|| FormatWarning {
+    let issues = issues(format, tokens);
+    (!issues.is_empty()).then(|| FormatWarning {
         format: format.to_owned(),
-        doubts,
+        issues,
         proposal: proposal(format),
     })
 }
 
-fn doubts(format: &str, tokens: &[Token]) -> Vec<Doubt> {
-    let mut doubts = Vec::new();
+fn issues(format: &str, tokens: &[Token]) -> Vec<FormatIssue> {
+    let mut issues = Vec::new();
     let pieces = pieces(format);
     if is_strftime(format) {
-        doubts.push(Doubt::Strftime);
+        issues.push(FormatIssue::Strftime);
     } else {
         let letters: Vec<String> = pieces.iter().filter_map(Piece::foreign_letters).collect();
         if !letters.is_empty() {
-            doubts.push(Doubt::Literal(letters));
+            issues.push(FormatIssue::Literal(letters));
         }
     }
     let has = |is_part: fn(&Token) -> bool| tokens.iter().any(is_part);
@@ -107,7 +107,7 @@ fn doubts(format: &str, tokens: &[Token]) -> Vec<Doubt> {
     let has_half = has(|token| matches!(token, Token::HalfOfDay(_)));
     let has_hour = has(|token| matches!(token, Token::Hour24(_)));
     if has_hour12 && !has_half && !has_hour {
-        doubts.push(Doubt::TwelveHours);
+        issues.push(FormatIssue::TwelveHours);
     }
     let parts = [
         (
@@ -128,13 +128,13 @@ fn doubts(format: &str, tokens: &[Token]) -> Vec<Doubt> {
         .map(|(part, _)| *part)
         .collect();
     if !missing.is_empty() {
-        doubts.push(Doubt::Missing(missing));
+        issues.push(FormatIssue::Missing(missing));
     }
-    doubts
+    issues
 }
 
-/// A format as near as possible to one that is doubtful or cannot be used. It works for every date,
-/// and its names do not repeat.
+/// The closest format to one that has issues or is invalid. It works for every date, and its names do
+/// not repeat.
 pub(super) fn proposal(format: &str) -> String {
     let translated = if is_strftime(format) {
         from_strftime(format)
@@ -164,7 +164,7 @@ fn is_recommendable(format: &str) -> bool {
         let longest: usize = tokens.iter().map(|token| token.longest().len()).sum();
         PREFIX.len() + longest < MAX_LENGTH
             && !syntax::begins_with_varying_time(&tokens)
-            && doubts(format, &tokens).is_empty()
+            && issues(format, &tokens).is_empty()
     })
 }
 
@@ -173,7 +173,7 @@ fn is_recommendable(format: &str) -> bool {
 enum Piece {
     /// The same letter or sign so many times.
     Run(char, usize),
-    /// What stands for itself by quotes, which are part of it, or by `\`.
+    /// Literal text: quoted, with its quotes, or escaped with `\`.
     Quoted(String),
 }
 
@@ -189,7 +189,7 @@ impl fmt::Display for Piece {
 }
 
 impl Piece {
-    /// Letters that mean something in other languages only.
+    /// Letters that have a meaning in other languages only.
     fn foreign_letters(&self) -> Option<String> {
         match self {
             Self::Run('Y' | 'D' | 'S', 2..) => Some(self.to_string()),
@@ -197,7 +197,7 @@ impl Piece {
         }
     }
 
-    /// Replaces what Proxmox VE or a format refuses; says whether anything is left.
+    /// Replaces characters that PVE or a format refuses; returns whether anything is left.
     fn make_usable(&mut self) -> bool {
         let usable = |letter| match letter {
             ':' | '/' | '.' => '-',
@@ -233,7 +233,7 @@ impl Piece {
     }
 }
 
-/// Cuts the text of a format. A quote that is not closed, and a `\` or `%` at the end, are runs.
+/// Splits the text of a format. A quote that is not closed, and a `\` or `%` at the end, are runs.
 fn pieces(format: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut rest = format;
@@ -291,7 +291,7 @@ fn is_strftime(format: &str) -> bool {
     count > 1
 }
 
-/// The same in .NET's letters. What it does not have is left out.
+/// Translates a `strftime` format into .NET's letters. Parts without a counterpart are left out.
 fn from_strftime(format: &str) -> String {
     let mut translated = String::new();
     let mut letters = format.chars();
@@ -324,7 +324,7 @@ fn from_strftime(format: &str) -> String {
     translated
 }
 
-/// Letters of other languages, months and minutes mixed up, hours without their half of the day.
+/// Repairs letters of other languages, months and minutes mixed up, and 12-hour clocks without `tt`.
 fn repair_letters(pieces: &mut [Piece]) {
     for piece in pieces.iter_mut() {
         if let Piece::Run(letter @ ('Y' | 'D' | 'S'), 2..) = piece {

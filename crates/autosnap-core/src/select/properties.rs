@@ -69,7 +69,7 @@ struct View {
     /// In lower case: of two pools that differ in case only, both or none are seen.
     hidden_pools: BTreeSet<String>,
     hidden_nodes: BTreeSet<String>,
-    silent_nodes: BTreeSet<String>,
+    nodes_without_statistics: BTreeSet<String>,
 }
 
 fn views() -> impl Strategy<Value = View> {
@@ -81,11 +81,11 @@ fn views() -> impl Strategy<Value = View> {
         nodes(),
     )
         .prop_map(
-            |(hidden_guests, hidden_pools, hidden_nodes, silent_nodes)| View {
+            |(hidden_guests, hidden_pools, hidden_nodes, nodes_without_statistics)| View {
                 hidden_guests,
                 hidden_pools,
                 hidden_nodes,
-                silent_nodes,
+                nodes_without_statistics,
             },
         )
 }
@@ -101,7 +101,7 @@ impl View {
             .retain(|guest| !self.hidden_guests.contains(&guest.vmid.get()));
         for guest in &mut seen.guests {
             guest.pool.take_if(|pool| !self.shows_pool(pool));
-            if self.silent_nodes.contains(&guest.node) {
+            if self.nodes_without_statistics.contains(&guest.node) {
                 guest.name = None;
                 guest.status = GuestStatus::Unknown;
             }

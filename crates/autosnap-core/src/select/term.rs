@@ -218,7 +218,7 @@ impl Matcher {
         }
     }
 
-    /// Whether it means the guests of this pool, whatever guests that are.
+    /// Whether it matches all guests of this pool.
     pub(super) fn includes_pool(&self, pool: &str) -> bool {
         match self {
             Self::Pool(wanted) => is_within(&pool.to_lowercase(), wanted),
@@ -226,7 +226,7 @@ impl Matcher {
         }
     }
 
-    /// Whether it goes by the names of guests.
+    /// Whether it matches guests by name.
     pub(super) fn is_about_names(&self) -> bool {
         matches!(self, Self::Name(_)) || self.is_pattern()
     }

@@ -229,8 +229,8 @@ impl Unmatched {
         }
     }
 
-    /// Whether something else may have been meant. What exists and is empty was meant. The ID of
-    /// another guest is no help: it may be any guest.
+    /// Whether the term may be a typo, so that the nearest one is proposed. Something that exists and is empty
+    /// is no typo. For an ID none is proposed: another ID may be any guest.
     fn may_be_a_slip(self) -> bool {
         match self {
             Self::NoSuchName

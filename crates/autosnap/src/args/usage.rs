@@ -12,22 +12,22 @@ use super::definition::SHARING;
 /// What a command does with an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Usage {
-    /// It obeys it, or clap judges it. `check` takes everything, so that a line of `snap` can be pasted.
+    /// The command uses it, or clap decides. `check` accepts all options, so that a line of `snap` can be pasted.
     Used,
     /// It has no effect, and is accepted because the C# tool accepts it on every command.
     Accepted,
-    /// It has no effect. It may stand in a parameter file for other commands, but is refused when it
-    /// was typed.
+    /// It has no effect. It is allowed in a parameter file shared with other commands, and refused on the
+    /// command line.
     Ignored,
 }
 
-/// Root options of the C# tool that some commands have no use for.
+/// Root options of the C# tool that some commands do not use.
 const ACCEPTED: [(&str, &[&str]); 2] = [
     ("clean", &["max_perc_storage"]),
     ("status", &["max_perc_storage", "timeout"]),
 ];
 
-/// Options in the definition of a command, by way of a group, that it has no use for.
+/// Options that a command has only through a shared group and does not use.
 const IGNORED: [(&str, &[&str]); 2] = [
     ("clean", &["max_parallel_ram"]),
     (
@@ -75,7 +75,7 @@ static OWN: LazyLock<HashSet<(String, String)>> = LazyLock::new(|| {
     options.collect()
 });
 
-/// Of the options that parameter files set, those that a command leaves unused: `--keep, --state`.
+/// The options set in parameter files that a command does not use: `--keep`, `--state`.
 pub fn unused<'a>(command: &str, ids: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     let mut names: Vec<String> = ids
         .into_iter()

@@ -38,7 +38,7 @@ pub struct DryRun {
     /// The guests that must not be skipped (`--strict`).
     pub required: Arc<[Vmid]>,
     /// Entries of listings that cannot be read, which makes the exit status 1.
-    pub entries_not_read: Vec<String>,
+    pub unreadable_entries: Vec<String>,
     /// Whether storages are checked against the limit.
     pub checks_storages: bool,
 }
@@ -54,7 +54,7 @@ impl DryRun {
             warnings: Vec::new(),
             missing: Vec::new(),
             required: Arc::default(),
-            entries_not_read: Vec::new(),
+            unreadable_entries: Vec::new(),
             checks_storages: false,
         }
     }
@@ -74,8 +74,8 @@ impl DryRun {
             }
             Event::Planned(plan) => self.plan = Some(plan),
             Event::Warned(text) => self.warnings.push(text),
-            Event::NameNotKnown(text) | Event::ObjectMissing(text) => self.missing.push(text),
-            Event::EntryNotRead(text) => self.entries_not_read.push(text),
+            Event::NameNotKnown(text) | Event::MissingObject(text) => self.missing.push(text),
+            Event::UnreadableEntry(text) => self.unreadable_entries.push(text),
             Event::StoragesRead { .. } => self.checks_storages = true,
             Event::RunStarted(_)
             | Event::StoragesNotRead(_)
@@ -85,7 +85,7 @@ impl DryRun {
             | Event::GuestResumed { .. }
             | Event::CreationStarted { .. }
             | Event::Created { .. }
-            | Event::RamMissing { .. }
+            | Event::MissingRam { .. }
             | Event::CreationFailed { .. }
             | Event::RemovalStarted { .. }
             | Event::Removed { .. }

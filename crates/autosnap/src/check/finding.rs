@@ -138,7 +138,7 @@ pub enum Finding {
     /// A term of the selection matches nothing.
     EmptyTerm(String),
     /// An entry of a listing could not be read: a sentence.
-    EntryNotRead(String),
+    UnreadableEntry(String),
     /// A guest, pool or node that is asked for by its own name is not visible, or a name may be that
     /// of a guest on an offline node.
     MissingObject(String),
@@ -274,7 +274,7 @@ pub enum Finding {
         guests: Vec<Vmid>,
     },
     /// This node of selected guests sends no statistics.
-    NodeSilent(String),
+    NodeWithoutStatistics(String),
     /// The RAM of a VM would not fit.
     RamDoesNotFit {
         /// The VM.

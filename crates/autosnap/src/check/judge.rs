@@ -146,17 +146,17 @@ fn judge_selection(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding
     }
     let warnings = dry_run.warnings.iter().cloned();
     findings.extend(warnings.map(|text| {
-        let mut silent = cluster.inventory.silent_nodes.iter();
+        let mut silent = cluster.inventory.nodes_without_statistics.iter();
         if of_terms.contains(&text) {
             Finding::EmptyTerm(text)
-        } else if let Some(node) = silent.find(|node| job::silent_node(node) == text) {
-            Finding::NodeSilent(node.clone())
+        } else if let Some(node) = silent.find(|node| job::no_statistics_warning(node) == text) {
+            Finding::NodeWithoutStatistics(node.clone())
         } else {
             Finding::RunWarns(text)
         }
     }));
-    let entries = dry_run.entries_not_read.iter().cloned();
-    findings.extend(entries.map(Finding::EntryNotRead));
+    let entries = dry_run.unreadable_entries.iter().cloned();
+    findings.extend(entries.map(Finding::UnreadableEntry));
     findings
 }
 

@@ -46,7 +46,7 @@ impl fmt::Display for Finding {
             }
             Self::NothingSelected => out.write_str("no guest is selected"),
             Self::EmptyTerm(text)
-            | Self::EntryNotRead(text)
+            | Self::UnreadableEntry(text)
             | Self::MissingObject(text)
             | Self::UnresolvedExclusion(text)
             | Self::TimestampFormat(text)
@@ -68,7 +68,7 @@ impl fmt::Display for Finding {
             Self::NodeOffline(guest) => {
                 write!(out, "{guest}: the node is offline or not reachable")
             }
-            Self::NodeSilent(node) => out.write_str(&crate::job::silent_node(node)),
+            Self::NodeWithoutStatistics(node) => out.write_str(&crate::job::no_statistics_warning(node)),
             Self::Unreadable { guest, reason } => write!(out, "{guest}: {reason}"),
             Self::StorageUnusable { guest, reason } => {
                 write!(out, "{guest}: PVE would refuse the snapshot: {reason}")
@@ -232,7 +232,7 @@ impl Finding {
             Self::BlocksMigration(_) => {
                 Some("remove the snapshots before a migration, for example: clean --keep=0")
             }
-            Self::NodeSilent(_) => Some(
+            Self::NodeWithoutStatistics(_) => Some(
                 "as root on the node: systemctl status pvestatd; often a storage that does not answer (NFS, CIFS, PBS) holds it up: pvesm status",
             ),
             Self::UnresolvedExclusion(_) => Some(
@@ -248,7 +248,7 @@ impl Finding {
             | Self::CertificateEnds { .. }
             | Self::NoQuorum { .. }
             | Self::NothingSelected
-            | Self::EntryNotRead(_)
+            | Self::UnreadableEntry(_)
             | Self::InvalidName(_)
             | Self::TimestampFormat(_)
             | Self::InvalidHook(_)
@@ -300,7 +300,7 @@ impl Finding {
             | Self::RequiredGuestSkipped { .. }
             | Self::UnresolvedExclusion(_)
             | Self::MissingObject(_)
-            | Self::EntryNotRead(_)
+            | Self::UnreadableEntry(_)
             | Self::RunFails { .. }
             | Self::RunWarns(_)
             | Self::MissingOption { .. }
@@ -312,7 +312,7 @@ impl Finding {
             | Self::InvalidHook(_)
             | Self::Local(_)
             | Self::NodeOffline(_)
-            | Self::NodeSilent(_)
+            | Self::NodeWithoutStatistics(_)
             | Self::Unreadable { .. }
             | Self::Template(_)
             | Self::Unsupported { .. }

@@ -23,16 +23,16 @@ const NO_QUORUM: &str = "see which nodes are missing, as root on a node: pvecm s
     the next run does what was left";
 
 /// Whether PVE could not write its configuration because the cluster has no quorum: pmxcfs refuses to open
-/// files for writing then (recording `quorum.lost`), and what asks first says so (`check_cfs_quorum` and
-/// `cfs_lock` in PVE/Cluster.pm).
+/// files for writing then (recording `quorum.lost`), and code that checks first reports it (`check_cfs_quorum`
+/// and `cfs_lock` in `PVE/Cluster.pm`).
 fn is_quorum_lost(message: &str) -> bool {
     let is_read_only =
         message.contains("unable to open file '/etc/pve/") && message.contains("Permission denied");
     is_read_only || message.contains("no quorum")
 }
 
-/// What a task said, in other words where its own mislead: without quorum it reads like a missing privilege.
-pub(super) fn in_words(message: String) -> String {
+/// The message of a task, with an explanation if quorum is lost, which reads like a missing privilege.
+pub(super) fn explain_lost_quorum(message: String) -> String {
     if is_quorum_lost(&message) {
         format!("the cluster has no quorum, /etc/pve is read-only: {message}")
     } else {
@@ -91,8 +91,7 @@ pub(super) fn gone() -> Failure {
     }
 }
 
-/// The list of a guest's snapshots does not show the one that this run has taken, so that nothing is
-/// removed on the strength of that list.
+/// The guest's list of snapshots does not confirm the one that this run has taken, so nothing is removed.
 pub(super) fn new_snapshot_not_confirmed(guest: &Place, name: &str, reason: DropReason) -> Failure {
     let seen = match reason {
         DropReason::NewNotListed => "is not in the guest's list of snapshots",
@@ -121,7 +120,9 @@ pub(super) fn failure(error: &Error, identity: &str) -> Failure {
         Certainty::Unknown => Effect::Unknown,
     };
     let (cause, message) = match error.reason() {
-        Some(reason) if is_quorum_lost(reason) => (Cause::Refused, in_words(error.to_string())),
+        Some(reason) if is_quorum_lost(reason) => {
+            (Cause::Refused, explain_lost_quorum(error.to_string()))
+        }
         Some(_) => (Cause::Refused, error.to_string()),
         None => (Cause::Connection, error.to_string()),
     };

@@ -40,7 +40,7 @@ pub(super) struct Turn<'a> {
     place: Place,
     stage: Stage,
     /// The snapshot that this run has taken of the guest.
-    taken: Option<Taken>,
+    taken: Option<RunSnapshot>,
     /// The removal whose opening hook was called and whose closing one was not.
     opened_removal: Option<String>,
     /// The removals that are not settled yet, oldest first; `None` before the first.
@@ -57,7 +57,7 @@ pub(super) struct Turn<'a> {
 
 /// The snapshot that this run has taken of a guest.
 #[derive(Debug)]
-struct Taken {
+struct RunSnapshot {
     name: SnapName,
     /// When its task was started, in seconds since the epoch by the node's clock, which dates the
     /// snapshot too; `None` if the task is not known.
@@ -66,7 +66,7 @@ struct Taken {
     asked_at: Instant,
 }
 
-impl Taken {
+impl RunSnapshot {
     fn to_confirm(&self, engine: &Engine) -> TakenSnapshot {
         let by_host = || {
             let asked = i64::try_from(self.asked_at.elapsed().as_secs()).unwrap_or(i64::MAX);
@@ -304,7 +304,7 @@ impl<'a> Turn<'a> {
         match engine.carry_out(&mut self.place, &operation).await {
             End::Done(success) => {
                 self.stage = Stage::Removing;
-                self.taken = Some(Taken {
+                self.taken = Some(RunSnapshot {
                     name: creation.name.clone(),
                     task_started: self.place.task_started,
                     asked_at,
@@ -314,7 +314,7 @@ impl<'a> Turn<'a> {
                     success,
                 });
                 if creation.asks_for_ram && engine.lacks_ram(&mut self.place, name).await {
-                    engine.events.send(Event::RamMissing {
+                    engine.events.send(Event::MissingRam {
                         vmid: self.vmid(),
                         snapshot: name.to_owned(),
                     });
@@ -376,7 +376,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// What a list must hold before a snapshot is removed.
+    /// The new snapshot, which a list must contain before a snapshot is removed.
     fn taken(&self, engine: &Engine) -> Option<TakenSnapshot> {
         self.taken.as_ref().map(|taken| taken.to_confirm(engine))
     }

@@ -18,7 +18,7 @@ use crate::sensitive;
 #[derive(Debug, Error)]
 pub enum HookError {
     /// There is no such file.
-    #[error("hook script {} does not exist", sensitive::path_in_words(.0))]
+    #[error("hook script {} does not exist", sensitive::displayed_path(.0))]
     Missing(PathBuf),
     /// The path names a directory or something else that is not a regular file.
     #[error("hook script {} is not a file", .0.display())]

@@ -110,7 +110,7 @@ fn has_ended(leader: Leader) -> bool {
     !matches!(waitid(WaitId::Pid(leader), options), Ok(None))
 }
 
-/// Nothing can be done about a failure, and the only likely one is that nobody is left.
+/// Signals a process group. A failure is ignored: the only likely one is that the group is empty.
 #[cfg(unix)]
 fn signal(leader: Leader, signal: rustix::process::Signal) {
     let _nobody_left = rustix::process::kill_process_group(leader, signal);
@@ -275,7 +275,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.signal(rustix::process::Signal::TERM);
         self.signal(rustix::process::Signal::CONT);
-        // Whoever reaps it from now on does not tell.
+        // From now on it may be reaped without notice.
         forget(&mut running(), self.leader);
     }
 }

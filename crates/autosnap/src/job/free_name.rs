@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The name of a run's snapshots when another run has taken it in this very second, on another machine or
-//! as another user.
+//! The name of a run's snapshots if another run, on another machine or as another user, has used it within
+//! the same second.
 
 use autosnap_core::name::{Series, SnapName};
 use autosnap_core::snapshot::Snapshot;
@@ -9,9 +9,9 @@ use jiff::{ToSpan, Zoned};
 /// How many of the following seconds are tried.
 const SECONDS: i64 = 10;
 
-/// The name that these snapshots leave free: that of the run's time, or of one of the next seconds if a
-/// snapshot of this second has it. A name that an older snapshot has is not evaded: a format without
-/// seconds, or a clock that was set back, is for the administrator to see. `server_now` is in seconds
+/// The first unused name: that of the run's time, or of one of the next seconds if a snapshot of this
+/// second has it. If an older snapshot has the name, it is kept, so that the run fails visibly: the format
+/// lacks seconds, or a clock was set back. `server_now` is in seconds
 /// since the epoch, by the clock that dates snapshots.
 pub(super) fn next_free(
     name: SnapName,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is said once for the whole run about names that belong to no series, or to two.
+//! Warnings for the whole run about names that belong to another series, or to two.
 
 use autosnap_core::name::{Collision, Label, Series};
 use autosnap_core::plan::Plan;
+use autosnap_core::text::shell_word;
 
-/// Another label with another format makes the same names.
+/// The warning that another label with another format makes the same names.
 pub(crate) fn collision(series: &Series, other: &Collision) -> String {
     format!(
         "label {} with format {} makes the same names as label {} with format {}: their snapshots cannot be told \
@@ -16,7 +17,7 @@ pub(crate) fn collision(series: &Series, other: &Collision) -> String {
     )
 }
 
-/// Snapshots that a run leaves alone, because their names are in another format or ambiguous.
+/// The warnings about snapshots that are not counted because of another format or an ambiguous name.
 pub(crate) fn of_plan(plan: &Plan) -> Vec<String> {
     let label = plan.request.policy.series.label();
     let mut warnings = not_counted(label, plan.other_formats());
@@ -30,50 +31,38 @@ pub(crate) fn of_plan(plan: &Plan) -> Vec<String> {
     warnings
 }
 
-/// One sentence for each format in which a run finds snapshots of the label that it leaves alone.
+/// Snapshots of the label in other formats, which a run keeps: one sentence for each format.
 fn not_counted<'a>(
     label: &Label,
     counts: impl IntoIterator<Item = (&'a str, usize)>,
 ) -> Vec<String> {
-    let sentence = |(format, count)| {
-        format!(
-            "{} like label {label} in another format ({format}): not counted; --also-format={} counts and removes \
-             them too",
-            look_like(count),
-            quoted(format),
-        )
-    };
-    counts.into_iter().map(sentence).collect()
+    other_formats(label, counts, "not counted", "counts and removes")
 }
 
-/// The same for those that `status` leaves out.
+/// Snapshots of the label in other formats, which `status` does not show: one sentence for each format.
 pub(crate) fn not_shown<'a>(
     label: &Label,
     counts: impl IntoIterator<Item = (&'a str, usize)>,
 ) -> Vec<String> {
+    other_formats(label, counts, "not shown", "shows")
+}
+
+fn other_formats<'a>(
+    label: &Label,
+    counts: impl IntoIterator<Item = (&'a str, usize)>,
+    consequence: &str,
+    adoption: &str,
+) -> Vec<String> {
     let sentence = |(format, count)| {
+        let snapshots = match count {
+            1 => "1 snapshot looks".to_owned(),
+            count => format!("{count} snapshots look"),
+        };
         format!(
-            "{} like label {label} in another format ({format}): not shown; --also-format={} shows them too",
-            look_like(count),
-            quoted(format),
+            "{snapshots} like label {label} in another format ({format}): {consequence}; \
+             --also-format={} {adoption} them too",
+            shell_word(format, "FORMAT"),
         )
     };
     counts.into_iter().map(sentence).collect()
-}
-
-fn look_like(count: usize) -> String {
-    match count {
-        1 => "1 snapshot looks".to_owned(),
-        count => format!("{count} snapshots look"),
-    }
-}
-
-/// A format as a shell takes it.
-fn quoted(format: &str) -> String {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
-    if format.chars().all(is_plain) {
-        format.to_owned()
-    } else {
-        format!("'{}'", format.replace('\'', r"'\''"))
-    }
 }

@@ -161,7 +161,7 @@ fn an_option_is_no_value() {
             let words = ["snap".to_owned(), format!("{expecting}{option}")];
             let line = Line::typed(words.iter().map(OsString::from));
             let refusal = normalize(&args::command(), &line).err();
-            let is_refused = matches!(refusal, Some(Refusal::OptionAsValue { .. }));
+            let is_refused = matches!(refusal, Some(LineError::OptionAsValue { .. }));
             assert!(is_refused, "{words:?}: {refusal:?}");
         }
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Runs of one label that begin in the same second take different seconds for the names of their
-//! snapshots, whichever guests they select: cron starts several jobs at once.
+//! Seconds for the names of snapshots: runs of one label that begin in the same second use different ones,
+//! whichever guests they select, as cron starts several jobs at once.
 //!
-//! The last second that was taken stands in a file beside the lock files. Where it cannot be read or
-//! written the run takes the present one, and the plan and PVE notice a name that exists already.
+//! The last second in use is stored in a file beside the lock files. If it cannot be read or written, the
+//! run uses the current second, and the plan and PVE notice a name that exists already.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,8 +14,8 @@ use pve_client::Endpoint;
 
 use super::{folder, identity_of_hosts, open};
 
-/// How many seconds ahead of the clock a run may go. More of them were taken by a clock that was set
-/// back since.
+/// How many seconds a run may be ahead of the clock. A stored second further ahead means that the clock
+/// was set back.
 const MOST_AHEAD: i64 = 30;
 
 /// The time for the names of a run: now, or the first second after it that no other run of this user
@@ -34,7 +34,7 @@ pub fn take_second(label: &str, hosts: &[Endpoint], now: Zoned) -> Zoned {
     }
 }
 
-/// Takes a second in this file; how many it is ahead of now.
+/// Reserves a second in this file; returns how many seconds it is ahead of now.
 fn take_at(path: &Path, now: &Zoned) -> io::Result<i64> {
     let mut file = open(path)?;
     file.lock()?;

@@ -247,13 +247,13 @@ impl Sink for JournalReport {
             }
             Event::Warned(warning)
             | Event::NameNotKnown(warning)
-            | Event::EntryNotRead(warning)
-            | Event::ObjectMissing(warning) => self.warned(warning),
+            | Event::UnreadableEntry(warning)
+            | Event::MissingObject(warning) => self.warned(warning),
             Event::Selected { guests, .. } => self.guests.selected(guests),
             Event::Planned(plan) => self.guests.planned(plan),
             Event::HookRan(run) if !run.end.is_success() => self.hook_failed(run.vmid, run.phase),
             Event::Created { vmid, .. } => self.done.entry(*vmid).or_default().created = true,
-            Event::RamMissing { vmid, snapshot } => {
+            Event::MissingRam { vmid, snapshot } => {
                 let text = words::ram_missing(snapshot);
                 let entry = self
                     .guest_entry(*vmid, Priority::Warning, &text)

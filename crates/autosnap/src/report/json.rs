@@ -244,8 +244,8 @@ impl Sink for JsonReport {
             }
             Event::Warned(warning)
             | Event::NameNotKnown(warning)
-            | Event::EntryNotRead(warning)
-            | Event::ObjectMissing(warning) => {
+            | Event::UnreadableEntry(warning)
+            | Event::MissingObject(warning) => {
                 self.warnings.push(warning.clone());
             }
             Event::Planned(plan) => self.planned(plan),
@@ -266,7 +266,7 @@ impl Sink for JsonReport {
                     );
                 }
             }
-            Event::RamMissing { vmid, snapshot } => {
+            Event::MissingRam { vmid, snapshot } => {
                 if let Some(guest) = self.guest(*vmid) {
                     guest.warnings.push(words::ram_missing(snapshot));
                 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Lines of a report. Whatever is put into one is made safe here, and nowhere else.
+//! Lines of a report. All text in them is escaped here, and nowhere else.
 
 use std::fmt::Display;
 
 use autosnap_core::text;
 
-/// Lines for stdout, made of our words and of text from outside.
+/// Lines for stdout, made of our own text and of text from outside.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Lines(String);
 

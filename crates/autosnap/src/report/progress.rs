@@ -53,15 +53,15 @@ impl Sink for Progress {
             Event::RunStarted(_)
             | Event::Warned(_)
             | Event::NameNotKnown(_)
-            | Event::EntryNotRead(_)
-            | Event::ObjectMissing(_)
+            | Event::UnreadableEntry(_)
+            | Event::MissingObject(_)
             | Event::Selected { .. }
             | Event::StoragesRead { .. }
             | Event::StoragesNotRead(_)
             | Event::HookRan(_)
             | Event::CreationStarted { .. }
             | Event::Created { .. }
-            | Event::RamMissing { .. }
+            | Event::MissingRam { .. }
             | Event::CreationFailed { .. }
             | Event::RemovalStarted { .. }
             | Event::Removed { .. }

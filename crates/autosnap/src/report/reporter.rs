@@ -4,10 +4,9 @@
 //! The engine only puts events into a queue and never waits for the thread. A reader that does not
 //! read (`| less`, a full pipe, a terminal stopped with Ctrl-S) blocks the thread and nothing else.
 //!
-//! Memory while nobody reads: a run has a limited number of events, a few for each step of the plan,
-//! and they are small. What could be large is text from outside: hook output and lines of `--debug`.
-//! Of that [`MAX_PENDING_TEXT`] bytes may be in the queue; further text is left out, and the report
-//! says how much.
+//! Memory while the output is not read: a run has a limited number of small events, a few for each step of
+//! the plan. Only text from outside can be large: hook output and lines of `--debug`. At most
+//! [`MAX_PENDING_TEXT`] bytes of it are queued; further text is left out, and the report says how much.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +24,7 @@ use crate::events::EventReceiver;
 const MAX_PENDING_TEXT: usize = 16 * 1024 * 1024;
 
 /// The queue of the run that is being reported, for lines of `--debug`: they stand between the lines
-/// of the report, in the order in which both came up.
+/// of the report, in the order in which they were emitted.
 static CURRENT: Mutex<Option<Queue>> = Mutex::new(None);
 
 /// Sinks in a thread of their own.
@@ -121,7 +120,7 @@ impl Queue {
         }
         let lost = self.lost_lines.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            self.push_line(format!("[{lost} lines left out: nobody reads them]"));
+            self.push_line(format!("[{lost} lines left out: the output is not read]"));
         }
         self.push_line(line.to_owned());
     }

@@ -239,14 +239,14 @@ impl Sink for Text {
             // The journal's report sends these with fields.
             Event::Warned(_)
             | Event::NameNotKnown(_)
-            | Event::EntryNotRead(_)
-            | Event::ObjectMissing(_)
+            | Event::UnreadableEntry(_)
+            | Event::MissingObject(_)
                 if self.console.leads_to_journal() => {}
-            // They stand in the report: cron mails what a run writes to stderr.
+            // In the report, as cron sends a mail for output on stderr.
             Event::Warned(warning)
             | Event::NameNotKnown(warning)
-            | Event::EntryNotRead(warning)
-            | Event::ObjectMissing(warning) => {
+            | Event::UnreadableEntry(warning)
+            | Event::MissingObject(warning) => {
                 let mut line = Lines::default();
                 line.line(format_args!("WARNING: {warning}"));
                 self.console.out(&line);
@@ -282,7 +282,7 @@ impl Sink for Text {
                     self.line(*vmid, "  the answer was lost; PVE shows that it was done");
                 }
             }
-            Event::RamMissing { vmid, snapshot } => {
+            Event::MissingRam { vmid, snapshot } => {
                 self.line(
                     *vmid,
                     &format!("  WARNING: {}", words::ram_missing(snapshot)),

@@ -27,7 +27,7 @@ pub(super) fn skip(skip: &Skip) -> String {
     }
 }
 
-/// Why the skip of a guest is a failure.
+/// Why skipping a guest is a failure.
 pub(super) const STRICT: &str = "named in --vmid: with --strict its skip is a failure";
 
 /// Why a guest did not get what was asked for.
@@ -193,7 +193,7 @@ pub(super) fn postpone_reason(reason: PostponeReason) -> &'static str {
     }
 }
 
-/// A VM runs, and its new snapshot holds no RAM although that was asked for.
+/// The warning that a VM runs but its new snapshot has no RAM state although it was requested.
 pub(super) fn ram_missing(snapshot: &str) -> String {
     format!("the VM runs, but snapshot {snapshot} holds no RAM")
 }
@@ -231,11 +231,11 @@ pub(crate) fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
             let time = super::units::instant(*taken_at);
             if *future {
                 format!(
-                    "Snapshot {name} is dated in the future ({time}): it stays and is not counted"
+                    "Snapshot {name} is dated in the future ({time}): it is kept and not counted"
                 )
             } else {
                 format!(
-                    "Snapshot {name} is dated {time} by Proxmox VE, far from the time in its name: it stays and is not counted"
+                    "Snapshot {name} is dated {time} by Proxmox VE, far from the time in its name: it is kept and not counted"
                 )
             }
         }

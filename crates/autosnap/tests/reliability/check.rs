@@ -349,7 +349,7 @@ fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
     let failed = ran.told.iter().any(|event| match event {
         Event::CreationFailed { .. }
         | Event::RemovalFailed { .. }
-        | Event::EntryNotRead(_)
+        | Event::UnreadableEntry(_)
         | Event::Interrupted(_)
         | Event::GuestFinished {
             end: GuestEnd::Vetoed | GuestEnd::NotReached,

@@ -19,7 +19,7 @@ impl Finding {
             Self::OtherCluster(_)
             | Self::NoPrivileges { .. }
             | Self::NothingSelected
-            | Self::EntryNotRead(_)
+            | Self::UnreadableEntry(_)
             | Self::MissingObject(_)
             | Self::UnresolvedExclusion(_)
             | Self::RequiredGuestSkipped { .. }
@@ -40,7 +40,7 @@ impl Finding {
             | Self::Unsupported { .. }
             | Self::CannotSnapshot { .. }
             | Self::RamDoesNotFit { .. }
-            | Self::NodeSilent(_)
+            | Self::NodeWithoutStatistics(_)
             | Self::LimitNotChecked { .. }
             | Self::StorageNotListed { .. } => Severity::Warning,
             Self::QuorumUnknown
@@ -68,7 +68,7 @@ impl Finding {
             Self::MissingPrivilege { .. } => "missing-privilege",
             Self::NothingSelected => "nothing-selected",
             Self::EmptyTerm(_) => "empty-term",
-            Self::EntryNotRead(_) => "entry-not-read",
+            Self::UnreadableEntry(_) => "entry-not-read",
             Self::MissingObject(_) => "missing-object",
             Self::UnresolvedExclusion(_) => "unresolved-exclusion",
             Self::RequiredGuestSkipped { .. } => "required-guest-skipped",
@@ -84,7 +84,7 @@ impl Finding {
             Self::InvalidHook(_) => "invalid-hook",
             Self::Local(notice) => notice.kind,
             Self::NodeOffline(_) => "node-offline",
-            Self::NodeSilent(_) => "node-silent",
+            Self::NodeWithoutStatistics(_) => "node-silent",
             Self::Unreadable { .. } => "unreadable",
             Self::Template(_) => "template",
             Self::Unsupported { .. } => "unsupported",
@@ -127,8 +127,8 @@ impl Finding {
             | Self::MissingPrivilege { .. }
             | Self::NothingSelected
             | Self::EmptyTerm(_)
-            | Self::EntryNotRead(_)
-            | Self::NodeSilent(_)
+            | Self::UnreadableEntry(_)
+            | Self::NodeWithoutStatistics(_)
             | Self::MissingObject(_)
             | Self::UnresolvedExclusion(_)
             | Self::RunFails { .. }
@@ -183,8 +183,8 @@ impl Finding {
             | Self::CertificateEnds { .. }
             | Self::ClockDiffers { .. }
             | Self::QuorumUnknown
-            | Self::EntryNotRead(_)
-            | Self::NodeSilent(_)
+            | Self::UnreadableEntry(_)
+            | Self::NodeWithoutStatistics(_)
             | Self::MissingObject(_)
             | Self::UnresolvedExclusion(_)
             | Self::RunFails { .. }

@@ -142,7 +142,7 @@ fn judge_unchecked(limit: StorageLimit, cluster: &ClusterReading) -> Vec<Finding
     for (guest, details) in read_guests(cluster) {
         let storages = &cluster.inventory.storages;
         let unchecked = storage::unchecked_storages(storages, &guest.node, &details.config, limit);
-        let silent = &cluster.inventory.silent_nodes;
+        let silent = &cluster.inventory.nodes_without_statistics;
         let to_report = unchecked.into_iter().filter(|unchecked| {
             find(cluster, &unchecked.node, &unchecked.storage).is_some()
                 && !silent.contains(&unchecked.node)

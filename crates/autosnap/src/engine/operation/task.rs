@@ -169,7 +169,7 @@ impl Engine {
                     seen == Some(Seen::Half),
                     upid,
                 )),
-                message: explain::in_words(message),
+                message: explain::explain_lost_quorum(message),
             }),
         })
     }
