@@ -204,12 +204,11 @@ pub async fn node_of(client: &Client, vmid: Vmid) -> Result<Option<String>, Erro
     }
 }
 
-/// Asks for the guest's present status, which the cluster may list up to ten seconds later.
-pub async fn refresh_status(client: &Client, guest: &mut Guest) -> Result<(), Error> {
+/// The guest's current status, which the cluster may list up to ten seconds later.
+pub async fn current_status(client: &Client, guest: &Guest) -> Result<GuestStatus, Error> {
     let (kind, vmid) = (wire_kind(guest.kind), guest.vmid.get());
     let current = client.guest_status(&guest.node, kind, vmid).await?;
-    guest.status = GuestStatus::from(current.status.as_str());
-    Ok(())
+    Ok(GuestStatus::from(current.status.as_str()))
 }
 
 /// The answer to whether PVE can snapshot a guest.

@@ -88,7 +88,6 @@ pub mod notice;
 pub mod overlap;
 pub mod password_file;
 pub mod predicted_refusals;
-pub mod privileges;
 pub mod report;
 pub mod response_file;
 pub mod secret_source;

@@ -5,21 +5,19 @@
 //! privileges and the quorum instead. If they cannot be read, nothing is refused.
 
 use autosnap_core::plan::{Decision, GuestPlan, Plan, Refusal};
-use pve_client::Client;
-
-use crate::privileges::Privileges;
+use pve_client::{Client, Permissions};
 
 /// Changes the decision for each guest whose steps PVE would refuse now.
 pub async fn apply(client: &Client, plan: &mut Plan) {
     if !plan.guests.iter().any(would_change) {
         return;
     }
-    let (privileges, status) = tokio::join!(Privileges::read(client), client.cluster_status());
+    let (privileges, status) = tokio::join!(client.permissions(None), client.cluster_status());
     let no_quorum = status.is_ok_and(|status| status.quorate == Some(false));
     for guest in plan.guests.iter_mut().filter(|guest| would_change(guest)) {
         let path = format!("/vms/{}", guest.guest.vmid);
-        let lacks = |privileges: &Privileges| !privileges.holds(&path, "VM.Snapshot");
-        if privileges.as_ref().is_some_and(lacks) {
+        let lacks = |privileges: &Permissions| !privileges.holds(&path, "VM.Snapshot");
+        if privileges.as_ref().is_ok_and(lacks) {
             guest.decision = Decision::Refuse(Refusal::NotPermitted { path });
         } else if no_quorum {
             guest.decision = Decision::Refuse(Refusal::NoQuorum);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use autosnap_core::guest::{Guest, GuestStatus};
 use autosnap_core::name::{self, AmbiguousNames, Membership, OtherLabels, TimestampFormat};
 use autosnap_core::outcome::ExitStatus;
-use autosnap_core::select::SelectionWarning;
+use autosnap_core::select::{Inventory, SelectionWarning};
 use autosnap_core::snapshot::Snapshot;
 use jiff::Timestamp;
 use pve_client::Client;
@@ -28,7 +28,7 @@ pub struct Status {
     pub unreadable: usize,
     /// Entries of listings that could not be read.
     pub unreadable_entries: usize,
-    /// Whether a guest, pool or node that was asked for by its own name is not visible.
+    /// Whether a guest, pool or node that the selection names is not visible.
     pub has_missing_object: bool,
 }
 
@@ -46,9 +46,8 @@ pub struct Row {
 }
 
 impl Status {
-    /// The exit status: a failure if a guest or an entry of a listing
-    /// could not be read, or if something that was asked for
-    /// by its own name is not visible. As in the C# tool, everything else is a success.
+    /// The exit status: a failure if a guest or an entry of a listing could not be read, or if a guest, pool
+    /// or node that the selection names is not visible. As in the C# tool, everything else is a success.
     pub fn exit_status(&self) -> ExitStatus {
         if self.unreadable == 0 && self.unreadable_entries == 0 && !self.has_missing_object {
             ExitStatus::Success
@@ -76,35 +75,12 @@ pub async fn read(
         ..Status::default()
     };
     status.warnings.extend(inventory.unreadable.iter().cloned());
-    let (offline, online): (Vec<Guest>, Vec<Guest>) = selected
-        .guests
-        .into_iter()
-        .partition(|guest| inventory.is_offline(&guest.node));
-    status.unreadable += offline.len();
-    status.warnings.extend(offline.iter().map(|guest| {
-        format!(
-            "{} {} is not shown: node {} is offline or not reachable",
-            guest.kind.short_name(),
-            guest.vmid,
-            guest.node
-        )
-    }));
-    let (unlisted, online): (Vec<Guest>, Vec<Guest>) = online
-        .into_iter()
-        .partition(|guest| inventory.unlisted_reason(guest).is_some());
-    status.unreadable += unlisted.len();
-    status.warnings.extend(unlisted.iter().map(|guest| {
-        format!(
-            "guest {} on node {} cannot be read: the node sends no statistics, and its guests could not be listed: {}",
-            guest.vmid,
-            guest.node,
-            inventory.unlisted_reason(guest).unwrap_or_default()
-        )
-    }));
-    let online = online
+    let readable = set_aside_unreadable(&mut status, &inventory, selected.guests);
+    let readable = readable
         .into_iter()
         .filter(|guest| !settings.only_running || guest.status == GuestStatus::Running);
-    let listings = inventory::side_by_side(settings.reads_at_once, online, async |guest: Guest| {
+    let reads_at_once = settings.reads_at_once;
+    let listings = inventory::side_by_side(reads_at_once, readable, async |guest: Guest| {
         let snapshots = inventory::readable_snapshots(client, &guest).await;
         (guest, snapshots)
     });
@@ -141,7 +117,40 @@ pub async fn read(
     Ok(status)
 }
 
-/// Our snapshots, of the series if one is asked for. Counts those of its label in other formats.
+/// The guests whose snapshots can be read. The others are counted as unreadable, each with a warning.
+fn set_aside_unreadable(
+    status: &mut Status,
+    inventory: &Inventory,
+    guests: Vec<Guest>,
+) -> Vec<Guest> {
+    let (offline, online): (Vec<Guest>, Vec<Guest>) = guests
+        .into_iter()
+        .partition(|guest| inventory.is_offline(&guest.node));
+    status.unreadable += offline.len();
+    status.warnings.extend(offline.iter().map(|guest| {
+        format!(
+            "{} {} is not shown: node {} is offline or not reachable",
+            guest.kind.short_name(),
+            guest.vmid,
+            guest.node
+        )
+    }));
+    let (unlisted, readable): (Vec<Guest>, Vec<Guest>) = online
+        .into_iter()
+        .partition(|guest| inventory.unlisted_reason(guest).is_some());
+    status.unreadable += unlisted.len();
+    status.warnings.extend(unlisted.iter().map(|guest| {
+        format!(
+            "guest {} on node {} cannot be read: the node sends no statistics, and its guests could not be listed: {}",
+            guest.vmid,
+            guest.node,
+            inventory.unlisted_reason(guest).unwrap_or_default()
+        )
+    }));
+    readable
+}
+
+/// Our snapshots, only those of the series if there is one. Counts those of its label in other formats.
 fn only_wanted(
     settings: &StatusSettings,
     snapshots: Vec<Snapshot>,

@@ -15,14 +15,14 @@ use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use jiff::Zoned;
 use pve_client::{
     Client, ClientOptions, ClusterIdentity, ClusterStatus, Credentials, Endpoint, Error,
-    PeerCertificate, ReplicationJob, TaskFilter, TaskSource, TaskStatus, fetch_certificate,
+    PeerCertificate, Permissions, ReplicationJob, TaskFilter, TaskSource, TaskStatus,
+    fetch_certificate,
 };
 
 use super::Settings;
 use super::dry_run::{self, DryRun};
 use super::storages::{self, Unlisted};
 use crate::inventory;
-use crate::privileges::Privileges;
 use crate::settings::Job;
 
 /// How many hosts are asked at once.
@@ -89,7 +89,7 @@ pub struct ClusterReading {
     /// Whether the token's privileges are separated; `None` if PVE does not tell.
     pub separated: Option<bool>,
     /// The login's privileges; `None` if PVE does not tell.
-    pub privileges: Option<Privileges>,
+    pub privileges: Option<Permissions>,
     /// What there is.
     pub inventory: Inventory,
     /// The selected guests, without those that `--only-running` leaves out.
@@ -256,7 +256,7 @@ async fn ask_cluster(
         dry_run,
         status: client.cluster_status().await.ok(),
         separated,
-        privileges: Privileges::read(&client).await,
+        privileges: client.permissions(None).await.ok(),
         inventory,
         guests,
         unlisted,

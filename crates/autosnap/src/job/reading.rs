@@ -37,7 +37,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// A guest that would be left out as it is not running is asked first: the listing may be old.
+    /// The current status of a guest that would be skipped as not running is read first: the listing may be
+    /// old.
     pub(super) async fn screen_or_read(
         &self,
         mut guest: Guest,
@@ -64,32 +65,17 @@ impl Reader<'_> {
         by_clean || plan::leaves_out(guest, self.request)
     }
 
-    /// What needs no reading. A guest that an exclusion may mean is not even asked whether it runs.
+    /// The decision that needs no reading. The status of a guest that an exclusion may mean is not read either.
     fn screen(&self, guest: &Guest) -> Option<Decision> {
         let decision = plan::screen(guest, self.request, self.inventory);
         let decision = decision.or_else(|| {
             let is_left_out = self.leaves_out(guest);
             is_left_out.then_some(Decision::Skip(Skip::NotRunning))
         });
-        let would_be_asked = matches!(decision, None | Some(Decision::Skip(Skip::NotRunning)));
+        let would_be_read = matches!(decision, None | Some(Decision::Skip(Skip::NotRunning)));
         match self.unresolved.get(&guest.vmid) {
-            Some(exclusion) if would_be_asked => Some(unreadable(plan::may_be_excluded(exclusion))),
+            Some(exclusion) if would_be_read => Some(unreadable(plan::may_be_excluded(exclusion))),
             Some(_) | None => decision,
-        }
-    }
-
-    /// A guest that has moved since the inventory was read is looked up once.
-    async fn refresh_status(&self, guest: &mut Guest) -> Result<(), pve_client::Error> {
-        let error = match inventory::refresh_status(self.client, guest).await {
-            Err(error) if error.is_guest_missing() => error,
-            other => return other,
-        };
-        match inventory::node_of(self.client, guest.vmid).await? {
-            Some(node) if node != guest.node => {
-                guest.node = node;
-                inventory::refresh_status(self.client, guest).await
-            }
-            Some(_) | None => Err(error),
         }
     }
 
@@ -99,7 +85,11 @@ impl Reader<'_> {
         &self,
         mut guest: Guest,
     ) -> Result<(Guest, Result<Reading, Decision>), pve_client::Error> {
-        let reading = tokio::time::timeout(READ_LIMIT, self.read_wherever(&mut guest)).await;
+        let reading = tokio::time::timeout(
+            READ_LIMIT,
+            self.wherever(&mut guest, async |guest| self.reading(guest).await),
+        )
+        .await;
         let reading = match reading {
             Ok(Ok(reading)) => Ok(reading),
             Ok(Err(error)) if engine::concerns_all(&error) || self.client.is_server_lost() => {
@@ -111,22 +101,33 @@ impl Reader<'_> {
         Ok((guest, reading))
     }
 
-    /// A guest that has moved since the inventory was read is looked up once.
-    async fn read_wherever(&self, guest: &mut Guest) -> Result<Reading, pve_client::Error> {
-        let error = match self.reading(guest).await {
+    /// Reads something of a guest. A guest that has moved since the inventory was read is looked up once.
+    async fn wherever<T>(
+        &self,
+        guest: &mut Guest,
+        read: impl AsyncFn(&Guest) -> Result<T, pve_client::Error>,
+    ) -> Result<T, pve_client::Error> {
+        let error = match read(guest).await {
             Err(error) if error.is_guest_missing() => error,
             other => return other,
         };
         match inventory::node_of(self.client, guest.vmid).await? {
             Some(node) if node != guest.node => {
                 guest.node = node;
-                self.reading(guest).await
+                read(guest).await
             }
             Some(_) | None => Err(error),
         }
     }
 
-    /// A lock without a task is looked at twice: a task that ended between the two requests has
+    /// Replaces the listed status, which may be old, by the current one.
+    async fn refresh_status(&self, guest: &mut Guest) -> Result<(), pve_client::Error> {
+        let read = async |guest: &Guest| inventory::current_status(self.client, guest).await;
+        guest.status = self.wherever(guest, read).await?;
+        Ok(())
+    }
+
+    /// A guest with a lock but no task is read twice: a task that ended between the two requests has
     /// unlocked the guest by then.
     async fn reading(&self, guest: &Guest) -> Result<Reading, pve_client::Error> {
         let is_snap = matches!(self.request.action, Action::Snap(_));

@@ -73,7 +73,7 @@ impl LineError {
                         .hint("cv4pve-autosnap --help lists all commands with examples");
                 };
                 let name = option.split(' ').next().unwrap_or_default();
-                Fault::usage(format!("{message}: '{next}' follows, which is an option")).hint(
+                Fault::usage(format!("{message}: '{next}' follows, which is not a value")).hint(
                     format!(
                         "an empty variable leaves such a gap in a script; write {name}=\"$VARIABLE\""
                     ),

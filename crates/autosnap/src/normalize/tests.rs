@@ -207,7 +207,7 @@ fn a_missing_value_is_named() {
     let missing = "a value is required for '--host <HOSTS>' but none was supplied";
     check_refused(
         "snap --host --vmid=100",
-        &format!("{missing}: '--vmid' follows, which is no value"),
+        &format!("{missing}: '--vmid' follows, which is not a value"),
     );
     check_refused("snap --vmid=1 --host", missing);
     check("snap --frobnicate x", "snap --frobnicate x");

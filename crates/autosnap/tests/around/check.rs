@@ -61,7 +61,7 @@ fn the_words_are_for_an_administrator() {
         "--force drops the snapshot from the configuration even if its disk part stays behind",
         "PROBLEM: VM 102 on node pve1: locked (backup)",
         "    qm unlock 103 && qm delsnapshot 103 autodaily260101000000 --force\n",
-        "does not allow it: scsi0: local:101/vm-101-disk-0.raw",
+        "does not support snapshots: scsi0: local:101/vm-101-disk-0.raw",
         "storage bulk on node pve1 is 97.0% full, above the limit of 95%; guests: 104",
     ] {
         assert!(stdout.contains(expected), "{expected}\n{stdout}");

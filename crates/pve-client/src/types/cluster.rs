@@ -117,8 +117,20 @@ impl Permissions {
             .is_some_and(|privileges| privileges.contains_key(privilege))
     }
 
+    /// Whether the login holds the privilege on the path, by an entry of the path itself or by the
+    /// nearest entry above it that propagates.
+    ///
+    /// `GET /access/permissions` leaves out paths without any privilege, so a path blocked by `NoAccess`
+    /// seems to inherit.
+    pub fn holds(&self, path: &str, privilege: &str) -> bool {
+        match self.0.get(path) {
+            Some(on_path) => on_path.contains_key(privilege),
+            None => self.passes_on(path, privilege),
+        }
+    }
+
     /// Whether the privilege holds on everything below the path, by the entry of the path itself or
-    /// of the nearest one above it. `GET /access/permissions` leaves out paths without any privilege.
+    /// of the nearest one above it.
     pub fn passes_on(&self, path: &str, privilege: &str) -> bool {
         let mut at = path;
         loop {
@@ -143,6 +155,24 @@ impl Permissions {
     /// Whether nothing at all is permitted.
     pub fn is_empty(&self) -> bool {
         self.0.values().all(BTreeMap::is_empty)
+    }
+}
+
+impl<P: Into<String>, N: Into<String>, L: IntoIterator<Item = (N, bool)>> FromIterator<(P, L)>
+    for Permissions
+{
+    /// From paths and the privileges on each.
+    fn from_iter<I: IntoIterator<Item = (P, L)>>(paths: I) -> Self {
+        let named = |list: L| {
+            let list = list.into_iter();
+            list.map(|(name, below)| (name.into(), below)).collect()
+        };
+        let paths = paths.into_iter();
+        Self(
+            paths
+                .map(|(path, list)| (path.into(), named(list)))
+                .collect(),
+        )
     }
 }
 
@@ -188,6 +218,29 @@ mod tests {
             serde_json::from_str(r#"[{"name":"pve1","local":1,"type":"node","online":1}]"#)
                 .unwrap();
         assert_eq!((single.quorate, single.nodes.len()), (None, 1));
+    }
+
+    #[test]
+    fn the_nearest_entry_decides() {
+        let permissions: Permissions = [
+            ("/", vec![("VM.Audit", true), ("VM.Snapshot", true)]),
+            ("/vms/100", vec![("VM.Audit", true)]),
+            ("/pool", vec![("Pool.Audit", false)]),
+        ]
+        .into_iter()
+        .collect();
+        for (path, privilege, expected) in [
+            ("/vms/101", "VM.Snapshot", true),
+            ("/vms/100", "VM.Snapshot", false),
+            ("/vms/100", "VM.Audit", true),
+            ("/pool", "Pool.Audit", true),
+            ("/pool/lab", "Pool.Audit", false),
+            ("/", "Sys.Audit", false),
+        ] {
+            assert_eq!(permissions.holds(path, privilege), expected, "{path}");
+        }
+        assert!(!permissions.is_empty());
+        assert!(Permissions::default().is_empty());
     }
 
     #[test]

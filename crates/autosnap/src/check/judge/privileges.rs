@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use autosnap_core::outcome::ExitStatus;
 use autosnap_core::plan::Decision;
+use pve_client::Permissions;
 
 use crate::check::Settings;
 use crate::check::finding::{Finding, Grant, Severity};
 use crate::check::reading::{ClusterReading, Login};
 use crate::check::storages::Unlisted;
-use crate::privileges::Privileges;
 use crate::setup;
 
 /// Judges the login.
@@ -67,7 +67,7 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
 }
 
 /// The paths of the guests on which `VM.Snapshot` is missing: one path for all guests if all lack it.
-fn without_snapshot(privileges: &Privileges, cluster: &ClusterReading) -> Vec<String> {
+fn without_snapshot(privileges: &Permissions, cluster: &ClusterReading) -> Vec<String> {
     // Skipped guests and those with nothing to do need no privilege.
     let needs_it = cluster
         .guests
@@ -101,7 +101,7 @@ fn unseen_storages(cluster: &ClusterReading) -> BTreeSet<&str> {
 /// Pools that the selection names, PVE does not list and the login has no privilege on.
 fn unseen_pools<'a>(
     settings: &'a Settings,
-    privileges: &Privileges,
+    privileges: &Permissions,
     cluster: &ClusterReading,
 ) -> Vec<&'a str> {
     let terms = settings.job.selection.as_str().split(',').map(str::trim);

@@ -18,12 +18,11 @@ use autosnap_core::retention::KeepPolicy;
 use autosnap_core::select::{Inventory, NodeInfo, Selection};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::storage::{StorageLimit, StorageUsage};
-use pve_client::ClusterStatus;
+use pve_client::{ClusterStatus, Permissions};
 
 use super::*;
 use crate::check::dry_run::DryRun;
 use crate::check::reading::{Details, GuestReading, Login};
-use crate::privileges::Privileges;
 use crate::settings::{Job, JobSettings};
 
 const NOW: i64 = 1_795_398_166;
@@ -82,7 +81,7 @@ fn storage(name: &str, kind: &str, used_percent: u64) -> StorageUsage {
     }
 }
 
-fn all_privileges() -> Privileges {
+fn all_privileges() -> Permissions {
     let all = ["VM.Audit", "VM.Snapshot", "Datastore.Audit", "Pool.Audit"];
     let on_root = all.map(|privilege| (privilege, true));
     [("/", on_root)].into_iter().collect()
@@ -248,7 +247,7 @@ fn the_disk_that_prevents_a_snapshot_is_named() {
     let found = check(cluster, &["cannot-snapshot"]);
     let text = found[0].to_string();
     assert!(
-        text.ends_with("allow it: scsi1: bulk:100/vm-100-disk-1.raw"),
+        text.ends_with("support snapshots: scsi1: bulk:100/vm-100-disk-1.raw"),
         "{text}"
     );
 }

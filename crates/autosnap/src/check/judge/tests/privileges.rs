@@ -4,7 +4,7 @@
 use super::*;
 use crate::check::storages::Unlisted;
 
-fn privileges(entries: &[(&str, &[(&str, bool)])]) -> Privileges {
+fn privileges(entries: &[(&str, &[(&str, bool)])]) -> Permissions {
     let entries = entries.iter();
     entries
         .map(|(path, list)| (*path, list.iter().copied()))
@@ -47,7 +47,7 @@ fn a_missing_privilege_comes_with_the_lines_that_grant_it() {
 #[test]
 fn a_login_without_any_privilege_is_told_so_once() {
     let mut cluster = cluster(Vec::new());
-    cluster.privileges = Some(Privileges::default());
+    cluster.privileges = Some(Permissions::default());
     cluster.separated = Some(false);
     let found = check(cluster, &["nothing-selected", "no-privileges"]);
     let lines = ["pveum acl modify / --users 'backup@pve' --roles Autosnap"];
