@@ -59,7 +59,10 @@ pub enum PasswordFileError {
     #[error("secret file {} does not exist", sensitive::displayed_path(.0))]
     Missing(PathBuf),
     /// The operating system refused to read.
-    #[error("cannot read secret file {}: {source}", sensitive::displayed_path(path))]
+    #[error(
+        "cannot read secret file {}: {source}",
+        sensitive::displayed_path(path)
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,

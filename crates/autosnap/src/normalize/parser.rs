@@ -86,7 +86,11 @@ impl ParsedLine {
     }
 
     /// Refuses options without a value, and values that can only be a mistake.
-    pub(super) fn check_values(&self, command: &Command, options: &Options) -> Result<(), LineError> {
+    pub(super) fn check_values(
+        &self,
+        command: &Command,
+        options: &Options,
+    ) -> Result<(), LineError> {
         for given in self.options() {
             if given.shape == Shape::Value && given.value.is_none() {
                 return Err(LineError::MissingValue {

@@ -28,7 +28,7 @@ fn an_empty_variable_before_dry_run_is_an_error() {
     ] {
         lab.run(line)
             .assert_status(2)
-            .assert_err("'--dry-run' follows, which is no value")
+            .assert_err("'--dry-run' follows, which is not a value")
             .assert_err("=\"$VARIABLE\"");
     }
     for line in [
