@@ -289,7 +289,7 @@ fn snapshots_of_the_future_stay_and_take_no_place() {
     let lab = Lab::new(&World::of([guest]));
     let output = lab.run("--vmid=100 snap --label=daily --keep=2");
     output.assert_status(0).assert_out(
-        "Snapshot autodaily<now> is dated in the future (2123-12-07T00:00:00Z): it stays",
+        "Snapshot autodaily<now> is dated in the future (2123-12-07T00:00:00Z): it is kept",
     );
     let expected = [
         "create 100 autodaily<now>",
