@@ -235,10 +235,10 @@ pub struct Steps {
 pub struct NewSnapshot {
     /// Its name.
     pub name: SnapName,
-    /// With the VM's RAM, as far as is known: the VM ran when it was listed.
+    /// Whether the VM's RAM is expected to be saved: the VM ran when it was listed.
     pub with_ram: bool,
-    /// The RAM is asked for, whatever the listing said, which may be old: PVE leaves it out for a VM
-    /// that does not run. Never set for containers, which know no such parameter.
+    /// Whether RAM is requested, whatever the listed status, which may be stale: PVE leaves it out for a VM
+    /// that does not run. Never set for containers, which have no such parameter.
     pub asks_for_ram: bool,
 }
 
@@ -255,7 +255,7 @@ impl Plan {
         formats
     }
 
-    /// How many snapshots stay because their names can be read in two ways.
+    /// How many snapshots are kept because their names are ambiguous.
     pub fn ambiguous_names(&self) -> usize {
         let is_ambiguous = |verdict: &&Verdict| matches!(verdict.reason, Reason::Ambiguous { .. });
         self.verdicts().filter(is_ambiguous).count()

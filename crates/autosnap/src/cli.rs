@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use crate::args::{Cli, Command, JobArgs, JobOutput, RootArgs};
 use crate::clock::Clock;
 use crate::engine::Tasks;
-use crate::events::Events;
+use crate::events::{EventReceiver, Events};
 use crate::fault::Fault;
 use crate::job::{self, Context};
 use crate::notice::Notice;
@@ -296,32 +296,44 @@ fn run_job(
             stop: Stop::default(),
             tasks: Tasks::default(),
         };
-        let stop = context.stop.clone();
-        let listening = signals::listen(stop.clone(), context.tasks.clone(), console.clone());
-        let mut reporting = tokio::spawn(reporter.drive(receiver));
-        let (result, outcome) = {
-            // Not dropped when it is abandoned: its hooks are ended, and waited for, by the thread that
-            // receives signals, from which the process exits.
-            let mut working = pin!(async {
-                let result = job::run(settings, &context).await;
-                (result, context.events.outcome())
-            });
-            tokio::select! {
-                ended = &mut working => ended,
-                () = stop.abandoned() => std::future::pending().await,
-            }
-        };
-        drop(listening);
-        // Dropping the last sender ends the report.
-        drop(context);
-        if timeout(LOCK_FOR_REPORT, &mut reporting).await.is_err() {
-            drop(way);
-            // An error means a panic in the report thread, which has written what it could.
-            let _ = reporting.await;
-        }
-        result?;
-        Ok(outcome.exit_status())
+        run_and_report(settings, context, (reporter, receiver), &console, way).await
     })
+}
+
+/// Carries out a run whose events are being reported, until the report is written. Other runs are kept
+/// out while `way` is held, but not for longer than [`LOCK_FOR_REPORT`] by the report.
+async fn run_and_report(
+    settings: &JobSettings,
+    context: Context,
+    (reporter, receiver): (Reporter, EventReceiver),
+    console: &Console,
+    way: Way,
+) -> Result<ExitStatus, Fault> {
+    let stop = context.stop.clone();
+    let listening = signals::listen(stop.clone(), context.tasks.clone(), console.clone());
+    let mut reporting = tokio::spawn(reporter.drive(receiver));
+    let (result, outcome) = {
+        // Not dropped when it is abandoned: its hooks are ended, and waited for, by the thread that
+        // receives signals, from which the process exits.
+        let mut working = pin!(async {
+            let result = job::run(settings, &context).await;
+            (result, context.events.outcome())
+        });
+        tokio::select! {
+            ended = &mut working => ended,
+            () = stop.abandoned() => std::future::pending().await,
+        }
+    };
+    drop(listening);
+    // Dropping the last sender ends the report.
+    drop(context);
+    if timeout(LOCK_FOR_REPORT, &mut reporting).await.is_err() {
+        drop(way);
+        // An error means a panic in the report thread, which has written what it could.
+        let _ = reporting.await;
+    }
+    result?;
+    Ok(outcome.exit_status())
 }
 
 /// Who is told of a run.

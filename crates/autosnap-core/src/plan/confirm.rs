@@ -57,7 +57,7 @@ pub struct TakenSnapshot {
 }
 
 impl TakenSnapshot {
-    /// Why a list is no proof that this snapshot exists; `None` if it is one.
+    /// Why a list does not prove that this snapshot exists; `None` if it does.
     fn missing_from(&self, listed: &[Snapshot]) -> Option<DropReason> {
         let Some(entry) = listed
             .iter()

@@ -14,7 +14,7 @@ use crate::select::Inventory;
 use crate::snapshot::{Snapshot, SnapshotState};
 use crate::snapshot_support::SnapshotBlockers;
 
-/// Why the guest cannot be read at all, as far as the inventory tells.
+/// Why the guest cannot be read, if the inventory shows it.
 ///
 /// Only a node that PVE calls offline is offline. The guests of one that sends no statistics are
 /// read like all others, unless the node has refused to list them.
@@ -29,8 +29,7 @@ pub fn unreachable(guest: &Guest, inventory: &Inventory) -> Option<Refusal> {
     )))
 }
 
-/// Why a guest is not worked on although it is selected: its name is not known, and it may be the
-/// guest that this exclusion means.
+/// The reason for not touching a selected guest whose name is not known: this exclusion may mean it.
 pub fn may_be_excluded(exclusion: &str) -> String {
     format!(
         "its name is not known, and the exclusion `{exclusion}` may mean it: exclude by ID, tag, pool or node instead"
@@ -48,8 +47,8 @@ pub fn screen(guest: &Guest, request: &Request, inventory: &Inventory) -> Option
     leaves_out(guest, request).then_some(Decision::Skip(Skip::NotRunning))
 }
 
-/// Whether `--only-running` leaves the guest out, by a status that may be old: PVE lists a guest that
-/// was started up to ten seconds ago as stopped.
+/// Whether `--only-running` skips the guest, by a status that may be stale: PVE lists a guest that was
+/// started up to ten seconds ago as stopped.
 pub fn leaves_out(guest: &Guest, request: &Request) -> bool {
     match &request.action {
         Action::Snap(creation) => creation.only_running && guest.status != GuestStatus::Running,

@@ -21,9 +21,9 @@ pub enum Note {
         /// How far it got.
         state: SnapshotState,
     },
-    /// The snapshot is taken although nothing is known of how full this storage is.
+    /// The snapshot is taken although the usage of this storage is not known.
     LimitNotChecked(UncheckedStorage),
-    /// Snapshots that stay because their names can be read in two ways.
+    /// Snapshots that are kept because their names are ambiguous.
     AmbiguousNames {
         /// Their names, oldest first.
         names: Vec<String>,
@@ -32,13 +32,13 @@ pub enum Note {
         /// How else they can be read: label and format.
         other: (String, String),
     },
-    /// A snapshot that stays and takes no place among the kept ones, because its time cannot be right.
+    /// A snapshot that is kept and not counted, because its time is impossible.
     ImpossibleTime {
         /// Its name.
         name: String,
         /// PVE's time, in seconds since the epoch.
         taken_at: i64,
-        /// It is in the future; otherwise it differs from the time in the name.
+        /// Whether the time is in the future; otherwise it differs from the time in the name.
         future: bool,
     },
 }
@@ -61,7 +61,7 @@ pub(super) fn half_made(snapshots: &[Snapshot], decision: &Decision) -> Vec<Note
     notes.collect()
 }
 
-/// The snapshots that the policy would count, but for their ambiguous names or impossible times.
+/// Notes on snapshots that are not counted because of ambiguous names or impossible times.
 pub(super) fn not_counted(decision: &Decision, request: &Request) -> Vec<Note> {
     let Decision::Proceed(steps) = decision else {
         return Vec::new();
