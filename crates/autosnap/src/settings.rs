@@ -44,7 +44,7 @@ pub struct JobSettings {
     pub series: Series,
     /// How many snapshots stay.
     pub keep: u32,
-    /// What becomes of names that can be read in two ways.
+    /// How ambiguous names are treated.
     pub ambiguous: AmbiguousNames,
     /// The storage limit.
     pub max_percent_storage: StorageLimit,

@@ -80,8 +80,7 @@ impl Client {
         Ok(client)
     }
 
-    /// The same client, whose requests give up at this moment if their own time-out has not ended
-    /// them before. Sign-on, hosts, connections and tasks that are waited for are shared.
+    /// The same client, whose requests end at this deadline, or earlier by their own time-out. Sign-on, hosts, connections and tasks that are waited for are shared.
     #[must_use]
     pub fn with_deadline(&self, deadline: Instant) -> Self {
         Self {
@@ -253,8 +252,8 @@ impl Client {
         }
     }
 
-    /// As [`Self::snapshots`], but the entries that can be read are returned whatever the others are:
-    /// for showing, never for deciding what is removed.
+    /// As [`Self::snapshots`], but unreadable entries are no error: for display, never for deciding what is
+    /// removed.
     pub async fn readable_snapshots(
         &self,
         node: &str,
@@ -338,7 +337,7 @@ async fn ask_version(session: &Session, deadline: Deadline) -> Result<Version, E
     Ok(version)
 }
 
-/// What is said of a list in which that many entries cannot be read.
+/// The message about these unreadable entries of a list.
 fn unreadable(entries: &[String]) -> String {
     let first = entries.first().map_or("", String::as_str);
     match entries.len() {

@@ -94,7 +94,7 @@ impl Connection {
             }
         };
         let usual = ClientOptions::new(endpoints, credentials, trust);
-        // Whoever gives a task a second does not want one request to take forty.
+        // With a task time-out of a second no request may take forty.
         let timeout = Duration::from_secs(args.timeout.into());
         let request_timeout = usual.request_timeout.min(timeout * 2);
         Ok(Self {
