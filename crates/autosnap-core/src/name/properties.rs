@@ -136,8 +136,9 @@ proptest! {
                 };
                 prop_assert!(members(&[&one]) <= 1, "{}", name);
                 let default = TimestampFormat::default();
-                let is_of_our_time = now.year() >= 2000 && taken_at.is_none_or(|time| time > 946_684_800);
-                if colliding != default && is_of_our_time {
+                // Of this century. Without a time nothing is removed, and `1122` can be a year.
+                let is_of_our_time = |time| (946_684_800..4_102_444_800).contains(&time);
+                if colliding != default && now.year() >= 2000 && taken_at.is_some_and(is_of_our_time) {
                     prop_assert!(members(&[&default, &colliding]) <= 1, "{}", name);
                 }
             }
