@@ -36,7 +36,7 @@ fn utf16(text: &str, convert: fn(u16) -> [u8; 2]) -> Vec<u8> {
     units.flat_map(convert).collect()
 }
 
-/// D7: the slips of the field reports.
+/// D7, W4: the slips of the field reports.
 #[test]
 fn a_slip_in_a_file_or_on_the_line_prints_no_secret() {
     let lab = lab();

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::calls::create;
 use crate::support::{Reaction, Server, answer, hasty_options, options, refusal, token, version};
 
-/// D14: reads after the first one that found no host do not try it again one by one.
+/// D14, Heir D3: reads after the first one that found no host do not try it again one by one.
 #[tokio::test]
 async fn a_host_that_is_gone_is_not_tried_by_every_read() {
     let server = Server::start(|request| {
