@@ -222,6 +222,11 @@ fn a_reader_that_leaves_does_not_stop_the_run() {
     assert_eq!(lab.changes().len(), 5);
 }
 
+/// Whether a process is gone, or waits to be reaped.
+fn has_ended(pid: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
+}
+
 /// `script` gives the program a terminal; when it is killed, that terminal is gone: the program gets
 /// a SIGHUP, unless that is ignored, and cannot write any more (EIO).
 #[test]
@@ -236,7 +241,9 @@ fn a_terminal_that_is_closed_ends_the_run_in_order() {
         let program = env!("CARGO_BIN_EXE_cv4pve-autosnap");
         lab.script(
             "inside.sh",
-            &format!("#!/bin/sh\n{trap}\n'{program}' \"$@\"\necho $? >status.pipe\n"),
+            &format!(
+                "#!/bin/sh\n{trap}\necho $PPID >leader\n'{program}' \"$@\"\necho $? >status.pipe\n"
+            ),
         );
         // `script` takes the command as one text. What follows it here has no blanks but the path
         // of the gate, which is in this folder.
@@ -252,6 +259,10 @@ fn a_terminal_that_is_closed_ends_the_run_in_order() {
         run.signal("KILL");
         // That is `script`; the program lives on.
         assert_eq!(run.reached(), "ended");
+        // The shell that `script` started leads the session: the kernel hangs up on it, and when it
+        // dies on the program.
+        let leader = std::fs::read_to_string(lab.folder().join("leader")).unwrap();
+        until("the session has ended", || has_ended(leader.trim()));
         run.go_on();
         run.go_to("snap-job-end");
         run.go_on();
