@@ -228,7 +228,8 @@ fn has_ended(pid: &str) -> bool {
 }
 
 /// `script` gives the program a terminal; when it is killed, that terminal is gone: the program gets
-/// a SIGHUP, unless that is ignored, and cannot write any more (EIO).
+/// a SIGHUP, unless that is ignored, and cannot write any more (EIO). What started the tests may ignore
+/// the signal, as nohup does: that must not be inherited.
 #[test]
 fn a_terminal_that_is_closed_ends_the_run_in_order() {
     for (trap, status, changes) in [("trap : HUP", "130", 1), ("trap '' HUP", "1", 5)] {
@@ -249,7 +250,7 @@ fn a_terminal_that_is_closed_ends_the_run_in_order() {
         // of the gate, which is in this folder.
         lab.script(
             "terminal.sh",
-            "#!/bin/sh\nfor word; do words=\"$words '$word'\"; done\nexec script -qec \"./inside.sh $words\" /dev/null\n",
+            "#!/bin/sh\nfor word; do words=\"$words '$word'\"; done\nexec env --default-signal=HUP script -qec \"./inside.sh $words\" /dev/null\n",
         );
         let path = lab.folder().join("terminal.sh");
         let mut command = lab.command_of(path.to_str().unwrap());
