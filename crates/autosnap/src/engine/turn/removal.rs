@@ -123,13 +123,8 @@ impl Turn<'_> {
         );
         match confirmations.into_iter().next() {
             Some(Confirmation::Remove(_)) => None,
-            Some(Confirmation::Drop(snapshot, reason)) if reason.is_failure() => {
-                let failure = self.new_not_confirmed(reason);
-                Some(self.fail(engine, &snapshot.name, failure).await)
-            }
             Some(Confirmation::Drop(snapshot, reason)) => {
-                self.drop_removal(engine, snapshot.name, reason).await;
-                Some(Removals::Done)
+                Some(self.drop_removal(engine, snapshot.name, reason).await)
             }
             None => Some(Removals::Done),
         }
@@ -170,14 +165,7 @@ impl Turn<'_> {
                 engine.phase(&call).await;
                 Removals::Done
             }
-            End::Dropped(reason) if reason.is_failure() => {
-                let failure = self.new_not_confirmed(reason);
-                self.fail(engine, name, failure).await
-            }
-            End::Dropped(reason) => {
-                self.drop_removal(engine, name.to_owned(), reason).await;
-                Removals::Done
-            }
+            End::Dropped(reason) => self.drop_removal(engine, name.to_owned(), reason).await,
             End::Locked(cause) if engine.may_wait_for_locks() => Removals::Locked(cause),
             End::Locked(cause) => {
                 let waited = (self.tries > 0).then_some(self.waited);
@@ -188,18 +176,26 @@ impl Turn<'_> {
         }
     }
 
-    fn new_not_confirmed(&self, reason: DropReason) -> Failure {
-        let name = self.taken.as_ref().map_or("", |taken| taken.name.as_str());
-        explain::new_snapshot_not_confirmed(&self.place, name, reason)
-    }
-
-    async fn drop_removal(&mut self, engine: &Engine, name: String, reason: DropReason) {
+    /// Leaves out a removal that no longer holds. If the guest's list does not show the snapshot that this
+    /// run has taken, the guest has failed.
+    async fn drop_removal(
+        &mut self,
+        engine: &Engine,
+        name: String,
+        reason: DropReason,
+    ) -> Removals {
+        if reason.is_failure() {
+            let new = self.taken.as_ref().map_or("", |taken| taken.name.as_str());
+            let failure = explain::new_snapshot_not_confirmed(&self.place, new, reason);
+            return self.fail(engine, &name, failure).await;
+        }
         engine.events.send(Event::RemovalDropped {
             vmid: self.vmid(),
             name,
             reason,
         });
         self.close_removal(engine).await;
+        Removals::Done
     }
 
     /// The removal at the head has failed; those behind it wait for the next run.
