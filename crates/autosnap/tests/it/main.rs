@@ -27,6 +27,7 @@ mod options;
 mod outages;
 mod output;
 mod plan_and_journal;
+mod refusals;
 mod regressions;
 mod removal_safety;
 mod repeated_task;

@@ -2,7 +2,6 @@
 //! Replies that are not what was requested: the UPID of another task, listings that are no listings.
 
 use crate::harness::Lab;
-use crate::hosts::tls_host_that_says;
 use crate::world::{World, ct, name, vm};
 
 /// A reply with another task does not show whether the request was carried out.
@@ -428,91 +427,4 @@ fn a_creation_whose_reply_is_too_large_is_found() {
         .assert_status(0)
         .assert_out("the answer was lost; PVE shows that it was done");
     assert_eq!(lab.writes().len(), 1);
-}
-
-/// B7, B8: a refusal with a page is that of something in front of Proxmox VE, not of a wrong token.
-#[test]
-fn a_page_in_place_of_a_refusal_is_not_a_wrong_token() {
-    let words = "something in front of Proxmox VE answered, not Proxmox VE: ";
-    for (status, reason) in [
-        (401, "Authorization Required"),
-        (403, "Forbidden"),
-        (405, "Not Allowed"),
-        (413, "Request Entity Too Large"),
-    ] {
-        let effect = format!(
-            r#"{{"answer": {{"status": {status}, "reason": "{reason}", "body": "<html><h1>{reason}</h1>"}}}}"#
-        );
-        let fault = |method: &str, path: &str| {
-            format!(
-                r#"{{"requests": [{{"method": "{method}", "path": "{path}", "effect": {effect}}}]}}"#
-            )
-        };
-        let world = World::of([vm(100, "web01").taken("daily", &[1])]);
-        let lab = Lab::with_faults(&world, &fault("GET", "/version"));
-        lab.run("--vmid=100 snap --label=daily --keep=1")
-            .assert_status(3)
-            .assert_err(words)
-            .assert_err("hint: a reverse proxy must pass /api2/json on")
-            .assert_not_said("token is unknown");
-        let lab = Lab::with_faults(&world, &fault("POST", "/nodes/**"));
-        let output = lab.run("--vmid=100 snap --label=daily --keep=1");
-        output.assert_status(1).assert_out(words);
-        output.assert_not_said("it is not known whether it was done");
-        assert_eq!(lab.changes(), [] as [&str; 0]);
-    }
-}
-
-/// B8: a reverse proxy with a login of its own.
-#[test]
-fn a_login_asked_for_by_a_proxy_is_not_a_wrong_token() {
-    let lab = Lab::new(&World::of([]));
-    let host = tls_host_that_says(
-        b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"ops\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-    );
-    let host = format!("--host={host}");
-    let words = ["--api-token=file:token", "--vmid=100", "status", &host];
-    lab.bare(words)
-        .assert_status(3)
-        .assert_err("401 Unauthorized and asks for a login of its own")
-        .assert_not_said("token is unknown");
-}
-
-/// P4: without quorum PVE says "Permission denied", which is not about privileges.
-#[test]
-fn lost_quorum_is_named() {
-    let lab = Lab::new(&World::of([
-        vm(100, "web01").taken("daily", &[1]),
-        ct(200, "proxy").taken("daily", &[1]),
-    ]));
-    lab.simulator.world(|world| world.quorate = false);
-    for command in [
-        "snap --label=daily --keep=1",
-        "clean --label=daily --keep=0",
-    ] {
-        let output = lab.run(&format!("--vmid=@all {command}"));
-        output
-            .assert_status(1)
-            .assert_out(
-                "the cluster has no quorum, /etc/pve is read-only: unable to open file '/etc/pve/",
-            )
-            .assert_out("pvecm status");
-        assert!(output.lines("FAILED").len() >= 2, "{output}");
-    }
-}
-
-/// P4: the same for a request that is refused at once.
-#[test]
-fn a_request_refused_without_quorum_is_named() {
-    let lab = Lab::with_faults(
-        &World::of([vm(100, "web01").taken("daily", &[1])]),
-        r#"{"requests": [{"method": "POST", "effect":
-            {"answer": {"status": 500, "reason": "cluster not ready - no quorum?"}}}]}"#,
-    );
-    lab.run("--vmid=100 snap --label=daily --keep=1")
-        .assert_status(1)
-        .assert_out(
-            "the cluster has no quorum, /etc/pve is read-only: cluster not ready - no quorum?",
-        )
-        .assert_out("pvecm status");
 }
