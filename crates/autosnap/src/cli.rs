@@ -5,7 +5,8 @@ mod further;
 mod local;
 mod usage_error;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::engine::Tasks;
 use crate::events::{EventReceiver, Events};
 use crate::fault::Fault;
 use crate::job::{self, Context};
+use crate::line::Line;
 use crate::notice::Notice;
 use crate::report::{self, Console, JsonReport, Progress, Reporter, Sink, Text};
 use crate::secret_source::Environment;
@@ -40,6 +42,7 @@ use local::Redactions;
 /// The version is asked for by installers and monitoring far more often than anything else is done:
 /// it needs neither the option parser nor the time zone.
 pub fn run(arguments: &[OsString]) -> ExitStatus {
+    let arguments = without_program_name(arguments);
     if let [only] = arguments
         && (only == "--version" || only == "-V")
     {
@@ -49,6 +52,19 @@ pub fn run(arguments: &[OsString]) -> ExitStatus {
         });
     }
     run_by(arguments, &Clock::System)
+}
+
+/// The arguments without the name of the program as the first of them, as in `docker run IMAGE
+/// cv4pve-autosnap …` with an image that starts the program itself.
+fn without_program_name(arguments: &[OsString]) -> &[OsString] {
+    let is_name = |word: &OsString| {
+        let name = Path::new(word).file_name().and_then(OsStr::to_str);
+        name.is_some_and(|name| name.strip_suffix(".exe").unwrap_or(name) == help::PROGRAM)
+    };
+    match arguments.split_first() {
+        Some((first, rest)) if is_name(first) => rest,
+        _ => arguments,
+    }
 }
 
 /// What clap would print.
@@ -104,8 +120,15 @@ struct Invocation {
 }
 
 fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
-    let line = response_file::expand(arguments.iter().cloned()).map_err(Fault::usage)?;
+    let expanded = response_file::expand(arguments.iter().cloned());
     let mut command = args::command();
+    let line = expanded.or_else(|error| {
+        // Help wins over mistakes in the files.
+        let typed = Line::typed(arguments.iter().cloned());
+        let helps = normalize::asks_for_help(&command, &typed);
+        helps.then_some(typed).ok_or(error)
+    });
+    let line = line.map_err(Fault::usage)?;
     let normalized = normalize::normalize(&command, &line);
     let normalized = normalized.map_err(|refusal| refusal.into_fault(&line))?;
     let mut words = normalized.texts();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Translates the spellings of the C# tool (System.CommandLine) into those that clap reads.
 //!
-//! `--opt:value` becomes `--opt=value`; so does `--opt value`, which lets values begin with a
-//! dash; `--flag true` becomes `--flag`, `--flag=false` is left out; the command comes first,
+//! `--opt:value` becomes `--opt=value`; so do `--opt value`, which lets values begin with a dash,
+//! `--opt= value` and `--opt: value`; white space around numbers and the like goes; `--flag true` becomes `--flag`, `--flag=false` is left out; the command comes first,
 //! whatever stood before it. Which options there are and which take a value is asked of clap's own
 //! definition.
 //!
@@ -66,7 +66,7 @@ impl Normalized {
 pub fn normalize(command: &Command, line: &Line) -> Result<Normalized, LineError> {
     let options = options(command);
     let parsed = parser::parse(command, &options, line);
-    if let Some(asked) = asked_for_help(&parsed) {
+    if let Some(asked) = asked_for_help(command, &parsed) {
         return Ok(asked);
     }
     parsed.check_values(command, &options)?;
@@ -89,11 +89,23 @@ pub fn normalize(command: &Command, line: &Line) -> Result<Normalized, LineError
     Ok(normalized)
 }
 
-/// Help and version override everything else on the line.
-fn asked_for_help(parsed: &ParsedLine) -> Option<Normalized> {
+/// Whether the line asks for help or the version.
+pub fn asks_for_help(command: &Command, line: &Line) -> bool {
+    parser::parse(command, &options(command), line)
+        .help
+        .is_some()
+}
+
+/// Help and version override everything else on the line, mistakes included.
+fn asked_for_help(definition: &Command, parsed: &ParsedLine) -> Option<Normalized> {
     let asked = parsed.help.clone()?;
     let is_version = asked.text == "--version";
-    let command = parsed.command.clone().filter(|_| !is_version);
+    let is_known = |word: &Word| {
+        let text = word.text.to_str().unwrap_or_default();
+        text == "help" || definition.find_subcommand(text).is_some()
+    };
+    let command = parsed.command.clone();
+    let command = command.filter(|(word, _)| !is_version && is_known(word));
     let command = command.map(|(word, sensitive)| argument(word, sensitive));
     let arguments = command.into_iter().chain([argument(asked, false)]);
     Some(Normalized {

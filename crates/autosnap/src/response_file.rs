@@ -65,9 +65,15 @@ pub enum Problem {
         "holds a secret instead of options; write --api-token=file:PATH or --password=file:PATH"
     )]
     Secret,
-    /// Neither UTF-8 nor UTF-16 with a byte order mark.
+    /// No text: a zero byte, or UTF-16 that is cut off.
     #[error("is not a text file; save it as UTF-8")]
     NotText,
+    /// Bytes outside of comments that are not UTF-8.
+    #[error("is not UTF-8 in line {line}; save it as UTF-8")]
+    NotUtf8 {
+        /// Counted from one.
+        line: usize,
+    },
     /// Larger than a megabyte.
     #[error("is too large to be a parameter file")]
     TooLarge,
@@ -273,12 +279,34 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<String, Problem> {
     let text = match bytes {
         [0xff, 0xfe, ..] => units(u16::from_le_bytes),
         [0xfe, 0xff, ..] => units(u16::from_be_bytes),
-        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
-        _ => String::from_utf8(bytes.to_vec()).ok(),
+        [0xef, 0xbb, 0xbf, rest @ ..] => Some(decode_lines(rest)?),
+        _ => Some(decode_lines(bytes)?),
     };
     // A NUL can be in no argument; it means UTF-16 without its mark, or no text at all.
     text.filter(|text| !text.contains('\0'))
         .ok_or(Problem::NotText)
+}
+
+/// Text in UTF-8, in whose comments any bytes may stand: they are often in an older encoding.
+fn decode_lines(bytes: &[u8]) -> Result<String, Problem> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Ok(text.to_owned());
+    }
+    let mut text = String::new();
+    let mut number = 1;
+    for line in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+        match std::str::from_utf8(line) {
+            Ok(line) => text.push_str(line),
+            Err(_) if line.trim_ascii_start().starts_with(b"#") => {
+                text.push_str(&String::from_utf8_lossy(line));
+            }
+            Err(_) => return Err(Problem::NotUtf8 { line: number }),
+        }
+        // The second half of a line end of Windows ends no other line.
+        let is_rest = line == b"\n" && text.ends_with("\r\n");
+        number += usize::from(!is_rest);
+    }
+    Ok(text)
 }
 
 /// The arguments, each with the number of its line, counted from one.
@@ -309,11 +337,8 @@ fn split_line(line: &str, arguments: &mut Vec<String>) -> Result<(), OpenQuote> 
             None => end_of_word(rest)?,
         };
         let (word, after) = rest.split_at(length);
-        let argument = word.replace('"', "");
-        // .NET drops empty arguments too. An empty value is written --option="".
-        if !argument.is_empty() {
-            arguments.push(argument);
-        }
+        // `""` is an empty argument, as in .NET.
+        arguments.push(word.replace('"', ""));
         rest = after.trim_start();
     }
     Ok(())

@@ -58,10 +58,10 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// That of this process. There is somebody to ask if both stdin and stderr are a terminal: a job whose output goes to
-    /// a file or a mail must fail rather than wait.
+    /// That of this process. There is somebody to ask if stdin is a terminal, as in the C# tool; the question goes to
+    /// the terminal, wherever stdout and stderr lead. No scheduler starts a job with a terminal.
     pub fn of_process() -> Self {
-        let somebody = io::stdin().is_terminal() && io::stderr().is_terminal();
+        let somebody = io::stdin().is_terminal();
         Self {
             api_token: std::env::var_os(API_TOKEN_VARIABLE),
             password: std::env::var_os(PASSWORD_VARIABLE),
@@ -278,8 +278,9 @@ impl Search<'_> {
         let Some(prompt) = self.environment.prompt else {
             return Ok(None);
         };
+        // Scripts wait for the word `Password:`, which the C# tool prints.
         let password =
-            prompt(&format!("Password for {username}: ")).map_err(SecretError::NoAnswer)?;
+            prompt(&format!("({username}) Password: ")).map_err(SecretError::NoAnswer)?;
         if password.expose_secret().is_empty() {
             return Err(SecretError::Empty { what: "password" });
         }

@@ -23,7 +23,7 @@ use crate::fault::Fault;
 use crate::hook::{self, Hook};
 
 pub use connection::{Connection, NewPassword};
-pub use duration::parse_duration;
+pub use duration::{parse_duration, parse_time_limit};
 
 /// `snap` or `clean`, as it is meant.
 #[derive(Debug, Clone)]
@@ -201,7 +201,7 @@ impl JobSettings {
         name::check(&label, &format).map_err(Fault::usage)?;
         let series = Series::with_formats(label.clone(), format, read_also_formats(root)?);
         let hook_settings = hook::Settings {
-            timeout: Some(Duration::from_secs(args.hook_timeout.into())),
+            timeout: Some(args.hook_timeout),
             ..hook::Settings::default()
         };
         let hook = args
@@ -223,7 +223,7 @@ impl JobSettings {
             hook: hook.map_err(Fault::usage)?,
             hook_failure: args.hook_failure,
             limits: read_limits(root),
-            timeout: Duration::from_secs(root.timeout.into()),
+            timeout: root.timeout,
             force_remove: args.force_remove,
             wait_locked: args.wait_locked,
             removal_budget: args.removal_budget,

@@ -65,7 +65,8 @@ pub enum EndpointError {
 impl FromStr for Endpoint {
     type Err = EndpointError;
 
-    /// Parses `host`, `host:port`, `[address]`, `[address]:port` or a bare IPv6 address.
+    /// Parses `host`, `host:port`, `[address]`, `[address]:port` or a bare IPv6 address, with blanks around
+    /// each part, as the C# tool takes them.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         if text.is_empty() {
@@ -81,9 +82,10 @@ impl FromStr for Endpoint {
             });
         }
         let (host, port) = split(text)?;
+        let host = host.trim_end();
         let port = match port {
             None => DEFAULT_PORT,
-            Some(digits) => parse_port(text, digits)?,
+            Some(digits) => parse_port(text, digits.trim_start())?,
         };
         check_host(text, host)?;
         Ok(Self {
@@ -123,14 +125,18 @@ impl HostList {
 impl FromStr for HostList {
     type Err = EndpointError;
 
-    /// Parses `host[:port],host[:port],…`; a host named twice counts once.
+    /// Parses `host[:port],host[:port],…`; a host named twice counts once. Empty parts are ignored, as in
+    /// the C# tool (`$A,$B` of which one is not set).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut endpoints: Vec<Endpoint> = Vec::new();
-        for part in text.split(',') {
+        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
             let endpoint = part.parse()?;
             if !endpoints.contains(&endpoint) {
                 endpoints.push(endpoint);
             }
+        }
+        if endpoints.is_empty() {
+            return Err(EndpointError::Empty);
         }
         Ok(Self(endpoints))
     }
@@ -236,6 +242,7 @@ mod tests {
         check("[2001:db8::1]:8443", "2001:db8::1", 8443);
         check("2001:db8::1", "2001:db8::1", 8006);
         check("node_1", "node_1", 8006);
+        check("pve1 : 8007", "pve1", 8007);
     }
 
     #[test]
@@ -265,7 +272,12 @@ mod tests {
     fn lists_keep_their_order_and_name_each_host_once() {
         let list: HostList = "b, a:8007,b:8006,[::1]".parse().unwrap();
         assert_eq!(list.to_string(), "b:8006,a:8007,[::1]:8006");
-        assert_eq!("a,,b".parse::<HostList>(), Err(EndpointError::Empty));
+        for (text, hosts) in [("a,,b", "a:8006,b:8006"), (",a: 8007 , ", "a:8007")] {
+            assert_eq!(text.parse::<HostList>().unwrap().to_string(), hosts);
+        }
+        for text in ["", " ", ",", " , ,"] {
+            assert_eq!(text.parse::<HostList>(), Err(EndpointError::Empty));
+        }
     }
 
     proptest! {

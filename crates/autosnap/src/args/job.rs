@@ -41,12 +41,12 @@ pub struct JobArgs {
     /// /usr/share/cv4pve-autosnap/hooks.
     #[arg(long, alias = "script-hook", value_name = "FILE", help_heading = EXECUTION, value_hint = ValueHint::FilePath)]
     pub script: Option<PathBuf>,
-    /// Seconds a hook may run.
+    /// Time a hook may run.
     ///
-    /// A hook that runs longer is ended, with all it has started.
-    #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 3600, hide_short_help = true,
-          value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    pub hook_timeout: u32,
+    /// For example 90s, 10m, 1h; a plain number is seconds. A hook that runs longer is ended, with all it has started.
+    #[arg(long, value_name = "TIME", help_heading = EXECUTION, default_value = "1h", hide_short_help = true,
+          value_parser = crate::settings::parse_time_limit)]
+    pub hook_timeout: std::time::Duration,
     /// If hook fails: ignore|skip-guest|abort-run.
     ///
     /// What a failing hook does in the phases before a change.

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 use secrecy::SecretString;
@@ -74,10 +75,12 @@ pub struct RootArgs {
     #[arg(long, value_name = "FORMAT", help_heading = RETENTION, hide_short_help = true)]
     pub also_format: Vec<String>,
 
-    /// Seconds to wait for a task [default: 30].
-    #[arg(long, value_name = "SECONDS", help_heading = EXECUTION, default_value_t = 30, hide_default_value = true,
-          value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    pub timeout: u32,
+    /// Time to wait for a task [default: 30s].
+    ///
+    /// For example 90s, 10m, 1h; a plain number is seconds. There is no upper limit.
+    #[arg(long, value_name = "TIME", help_heading = EXECUTION, default_value = "30s", hide_default_value = true,
+          value_parser = crate::settings::parse_time_limit)]
+    pub timeout: Duration,
     /// Guests at once, in all [default: 48].
     ///
     /// Given alone it lifts the limit per node as well.

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Parses the words of a line: which are options with which values, and which is the command.
 
+use std::any::TypeId;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::iter::Peekable;
+use std::path::PathBuf;
 
 use clap::{ArgAction, Command};
+use secrecy::SecretString;
 
 use super::error::LineError;
 use crate::line::{Line, Origin, Word};
 use crate::sensitive;
+use crate::settings::parse_duration;
 
 /// How an option is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +33,9 @@ pub(crate) struct OptionDefinition {
     pub(crate) shape: Shape,
     /// Whether it can be given several times, each time with another value.
     pub(super) repeatable: bool,
+    /// Whether white space around its value is cut off: that of numbers, truths, enums and durations, as .NET
+    /// reads them. A text, a path or a secret is taken as it is.
+    trimmed: bool,
 }
 
 /// The definitions of the options, by spelling.
@@ -77,6 +84,17 @@ pub(super) struct ParsedLine {
 }
 
 impl ParsedLine {
+    /// Whether one of the words so far is a command.
+    fn knows(&self, command: &Command) -> bool {
+        self.items.iter().any(|item| match item {
+            Item::Word(word, _) => {
+                let text = word.text.to_str().unwrap_or_default();
+                command.find_subcommand(text).is_some()
+            }
+            Item::Option(_) => false,
+        })
+    }
+
     /// The options, as they were given.
     pub(super) fn options(&self) -> impl Iterator<Item = &GivenOption> {
         self.items.iter().filter_map(|item| match item {
@@ -179,7 +197,17 @@ pub(super) fn parse(command: &Command, options: &Options, line: &Line) -> Parsed
             parsed.items.push(Item::Word(word.clone(), sensitive));
             continue;
         };
-        let given = given(options, option, word, (name, value), &mut rest);
+        let knows_command = parsed.knows(command);
+        let is_value = |next: &Word| {
+            let text = next.text.to_str().unwrap_or_default();
+            let is_command = !knows_command && command.find_subcommand(text).is_some();
+            match value {
+                // `--label snap` was a label before, `--label= snap` is not.
+                Some(_) => !is_command && !is_option(options, &next.text),
+                None => !is_option(options, &next.text),
+            }
+        };
+        let given = given(option, word, (name, value), &mut rest, is_value);
         after_secret = is_secret(&given);
         parsed.items.push(Item::Option(given));
     }
@@ -192,22 +220,31 @@ fn may_be_secret(word: &Word) -> bool {
     sensitive::looks_like_secret(&text) || sensitive::names_secret(&text)
 }
 
+/// An option with its value: after `=` or `:`, or, where nothing stands there, the next word.
 fn given<'a>(
-    options: &Options,
     option: &OptionDefinition,
     word: &Word,
     (name, value): (&str, Option<&str>),
     rest: &mut Peekable<impl Iterator<Item = &'a Word>>,
+    is_value: impl Fn(&Word) -> bool,
 ) -> GivenOption {
     let mut value = value.map(OsString::from);
-    let joined = value.is_some();
+    let joined = value.as_deref().is_some_and(|value| !value.is_empty());
     if !joined {
-        let next = match option.shape {
-            Shape::Flag => rest.next_if(|next| is_bool_word(&next.text)),
-            Shape::Value => rest.next_if(|next| !is_option(options, &next.text)),
-            Shape::OptionalValue => None,
-        };
-        value = next.map(|next| next.text.clone());
+        let next = rest.next_if(|next| match option.shape {
+            Shape::Flag => is_bool_word(&next.text),
+            Shape::Value => is_value(next),
+            Shape::OptionalValue => is_time(&next.text),
+        });
+        // `--state=` is true.
+        let empty = value.filter(|_| option.shape != Shape::Flag);
+        value = next.map(|next| next.text.clone()).or(empty);
+    }
+    let separate = !joined && value.as_deref().is_some_and(|value| !value.is_empty());
+    if option.trimmed
+        && let Some(text) = value.as_deref().and_then(OsStr::to_str)
+    {
+        value = Some(text.trim().into());
     }
     let follower = rest.peek().and_then(|next| next.text.to_str());
     let followed_by = follower
@@ -224,7 +261,7 @@ fn given<'a>(
         name: name.to_owned(),
         shape: option.shape,
         repeatable: option.repeatable,
-        separate: !joined && value.is_some(),
+        separate,
         value,
         origin: word.origin,
         sensitive,
@@ -236,7 +273,7 @@ fn given<'a>(
 fn help_word(text: &str) -> Option<&'static str> {
     match text {
         "--help" => Some("--help"),
-        "-h" | "-?" => Some("-h"),
+        "-h" | "-?" | "/?" => Some("-h"),
         "--version" | "-V" => Some("--version"),
         _ => None,
     }
@@ -305,6 +342,7 @@ pub(crate) fn options(command: &Command) -> Options {
                 id: argument.get_id().to_string(),
                 shape,
                 repeatable: matches!(argument.get_action(), ArgAction::Append),
+                trimmed: !is_text(argument),
             };
             let longs = argument.get_long_and_visible_aliases().unwrap_or_default();
             let hidden = argument.get_all_aliases().unwrap_or_default();
@@ -317,6 +355,17 @@ pub(crate) fn options(command: &Command) -> Options {
         }
     }
     options
+}
+
+/// Whether the value is a text, a path or a secret.
+fn is_text(argument: &clap::Arg) -> bool {
+    let texts = [
+        TypeId::of::<String>(),
+        TypeId::of::<PathBuf>(),
+        TypeId::of::<SecretString>(),
+    ];
+    let own = argument.get_value_parser().type_id();
+    texts.iter().any(|text| own == *text)
 }
 
 /// The name and the value of `--name=value` or `--name:value`.
@@ -336,12 +385,18 @@ fn is_option(options: &Options, argument: &OsStr) -> bool {
 
 /// `true` and `false` in any case, as .NET reads them. After a blank, 1 and 0 are words of their own.
 fn is_bool_word(argument: &OsStr) -> bool {
-    parse_bool(argument).is_some() && argument.len() > 1
+    parse_bool(argument).is_some() && argument.to_str().is_some_and(|text| text.trim().len() > 1)
+}
+
+/// Whether a word can be nothing but the time of an option that needs none: `--wait-locked 30m`.
+fn is_time(argument: &OsStr) -> bool {
+    let text = argument.to_str().map(str::trim).unwrap_or_default();
+    text.starts_with(|sign: char| sign.is_ascii_digit()) && parse_duration(text).is_ok()
 }
 
 /// The boolean that the value of a flag stands for; `None` if it is invalid.
 pub(super) fn parse_bool(value: &OsStr) -> Option<bool> {
-    match value.to_str()?.to_ascii_lowercase().as_str() {
+    match value.to_str()?.trim().to_ascii_lowercase().as_str() {
         "true" | "1" => Some(true),
         "false" | "0" => Some(false),
         _ => None,

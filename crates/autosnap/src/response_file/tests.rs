@@ -45,7 +45,8 @@ fn quotes_keep_blanks_as_in_dotnet() {
     check_split("\"a b\"c", &["a b", "c"]);
     check_split("a\"b\"c", &["abc"]);
     check_split("a\" b \"\" c\" d", &["a b  c", "d"]);
-    check_split("\"\" a", &["a"]);
+    check_split("\"\" a", &["", "a"]);
+    check_split("--label\n\"\"\n", &["--label", ""]);
     check_split("--label=\"\"", &["--label="]);
     check_split("C:\\pve\\\"a b\"", &["C:\\pve\\a b"]);
     check_split("'a b'", &["'a", "b'"]);
@@ -72,6 +73,25 @@ fn encodings_with_a_mark_are_understood() {
     check(b"\xff\xfea", None);
     check(b"a\0b\0", None);
     check(b"\xe4", None);
+    check(
+        b"# caf\xe9\r\n  # \xe9\n--debug",
+        Some("# caf\u{fffd}\r\n  # \u{fffd}\n--debug"),
+    );
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_found_in_their_line() {
+    for (bytes, number) in [
+        (b"--label=\xe9".as_slice(), 1),
+        (b"# \xe9\r\n\r\n--label=\xe9", 3),
+        (b"a\rb\r\nc \xff", 3),
+    ] {
+        let found = decode(bytes);
+        assert!(
+            matches!(found, Err(Problem::NotUtf8 { line }) if line == number),
+            "{found:?}"
+        );
+    }
 }
 
 /// Files in a folder; `DIR` in a text or an expectation stands for it. Paths with quotes would need quoting, so it has none.

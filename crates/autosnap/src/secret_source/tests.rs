@@ -218,11 +218,7 @@ fn the_question_names_the_user() {
         prompt: Some(prompt),
         ..Environment::default()
     };
-    check(
-        user(),
-        &environment,
-        ("password", "Password for root@pam: "),
-    );
+    check(user(), &environment, ("password", "(root@pam) Password: "));
 }
 
 #[test]

@@ -3,7 +3,6 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use pve_client::{ApiToken, ClientOptions, Credentials, Endpoint, Fingerprint, HostList, Trust};
 use secrecy::{ExposeSecret, SecretString};
@@ -95,8 +94,7 @@ impl Connection {
         };
         let usual = ClientOptions::new(endpoints, credentials, trust);
         // With a task time-out of a second no request may take forty.
-        let timeout = Duration::from_secs(args.timeout.into());
-        let request_timeout = usual.request_timeout.min(timeout * 2);
+        let request_timeout = usual.request_timeout.min(args.timeout * 2);
         Ok(Self {
             options: ClientOptions {
                 request_timeout,

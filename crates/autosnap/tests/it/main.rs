@@ -14,6 +14,7 @@ mod check_agrees;
 mod clock;
 mod command_line;
 mod contract;
+mod csharp_spellings;
 mod gate;
 mod harness;
 mod hooks;

@@ -158,6 +158,29 @@ fn a_secret_file_that_others_can_read_is_told() {
         .assert_out("can be read by other users; run: chmod 600 'password'");
 }
 
+/// C7: the question has the word `Password:`, and stdin alone decides whether there is somebody to ask.
+#[test]
+fn a_password_is_asked_for_with_stdin_at_a_terminal() {
+    let lab = lab();
+    let program = env!("CARGO_BIN_EXE_cv4pve-autosnap");
+    let line = format!(
+        "'{program}' --host={} --username=backup@pve --password=file:asked --vmid=100 status",
+        lab.host()
+    );
+    lab.script("inside.sh", &format!("#!/bin/sh\n{line} >out 2>err\n"));
+    let mut command = lab.command_of("script");
+    command.args(["-qec", "./inside.sh", "/dev/null"]);
+    let mut command = assert_cmd::Command::from_std(command);
+    let result = command.write_stdin("example-backup\n").output().unwrap();
+    let shown = String::from_utf8_lossy(&result.stdout);
+    assert!(shown.contains("Password: "), "{shown}");
+    assert!(result.status.success(), "{shown}");
+    let read = |name: &str| std::fs::read_to_string(lab.folder().join(name)).unwrap();
+    assert!(read("out").contains("autodaily240101000000"));
+    assert!(read("err").contains("the password was stored in asked"));
+    log_in(&lab, "--username=backup@pve --password=file:asked").assert_status(0);
+}
+
 #[test]
 fn a_missing_password_file_is_not_invented_without_a_terminal() {
     let lab = lab();
@@ -265,7 +288,7 @@ fn values_have_the_ranges_of_the_c_sharp_tool() {
     let lab = lab();
     for (option, accepted, refused) in [
         ("--keep", ["1", "100"], ["0", "101"]),
-        ("--timeout", ["1", "86400"], ["0", "86401"]),
+        ("--timeout", ["1", "5m"], ["0", "-5m"]),
         ("--max-perc-storage", ["1", "100"], ["0", "101"]),
         ("--max-parallel", ["1", "50"], ["0", "51"]),
     ] {
