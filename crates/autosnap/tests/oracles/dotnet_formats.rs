@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Timestamp formats, and the text that .NET 10 makes of a time with each of them.
+
+use autosnap_core::name::{FormatError, FormatFlaw, TimestampFormat};
+use jiff::civil::DateTime;
+use serde::Deserialize;
+
+use crate::lines;
+
+/// A line of `dotnet-formats.jsonl`.
+#[derive(Debug, Deserialize)]
+struct Line {
+    format: String,
+    time: String,
+    text: Option<String>,
+}
+
+/// Whether PVE takes the text in the name of a snapshot.
+fn is_taken(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'))
+}
+
+/// Whether a format whose text PVE takes is rightly refused: its text never changes, or has a fraction without zeros,
+/// which is sometimes nothing.
+fn is_right(error: &FormatError, refused: &Line, lines: &[Line]) -> bool {
+    match error.flaw() {
+        FormatFlaw::Constant => lines
+            .iter()
+            .filter(|line| line.format == refused.format)
+            .all(|line| line.text == refused.text),
+        FormatFlaw::Unsupported { specifier, .. } => specifier.starts_with('F'),
+        FormatFlaw::Empty
+        | FormatFlaw::Standard
+        | FormatFlaw::Character(_)
+        | FormatFlaw::Unfinished(_) => false,
+    }
+}
+
+/// C9: a format that is accepted gives the text that .NET gives; one whose text PVE takes and that changes with the
+/// time is accepted.
+#[test]
+fn timestamps_are_those_of_dotnet() {
+    let lines: Vec<Line> = lines("dotnet-formats.jsonl");
+    assert!(lines.len() > 2_700, "only {} lines", lines.len());
+    let (mut same, mut wrong) = (0, Vec::new());
+    for line in &lines {
+        let time: DateTime = line.time.parse().unwrap();
+        let told =
+            |ours: &str| format!("{:?} at {time}: {ours}, .NET: {:?}", line.format, line.text);
+        match (TimestampFormat::parse(&line.format), &line.text) {
+            (Ok(format), Some(text)) if format.format(&time) == *text => same += 1,
+            (Ok(format), _) => wrong.push(told(&format.format(&time))),
+            (Err(error), Some(text)) if is_taken(text) && !is_right(&error, line, &lines) => {
+                wrong.push(told(&error.to_string()));
+            }
+            (Err(_), _) => {}
+        }
+    }
+    println!("{same} of {} lines alike", lines.len());
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
