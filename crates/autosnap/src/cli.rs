@@ -131,6 +131,10 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
     let line = line.map_err(Fault::usage)?;
     let normalized = normalize::normalize(&command, &line);
     let normalized = normalized.map_err(|refusal| refusal.into_fault(&line))?;
+    if let Some(fault) = usage_error::single_dash(&normalized, &line) {
+        return Err(fault);
+    }
+    local::check_home(&normalized, &line)?;
     let mut words = normalized.texts();
     let all = args::asks_for_all(&mut words);
     if all {

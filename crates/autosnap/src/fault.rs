@@ -19,6 +19,8 @@ pub struct Fault {
     pub has_lines: bool,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The option whose value is to blame, with its dashes: where it stands in a parameter file is added to the message.
+    pub option: Option<&'static str>,
 }
 
 impl Fault {
@@ -29,6 +31,7 @@ impl Fault {
             message: message.to_string(),
             has_lines: false,
             hint: None,
+            option: None,
         }
     }
 
@@ -39,6 +42,7 @@ impl Fault {
             message: message.to_string(),
             has_lines: false,
             hint: None,
+            option: None,
         }
     }
 
@@ -47,6 +51,15 @@ impl Fault {
     pub fn with_lines(self) -> Self {
         Self {
             has_lines: true,
+            ..self
+        }
+    }
+
+    /// Names the option whose value is to blame.
+    #[must_use]
+    pub fn about(self, option: &'static str) -> Self {
+        Self {
+            option: Some(option),
             ..self
         }
     }
@@ -82,6 +95,7 @@ impl From<pve_client::Error> for Fault {
             hint: engine::hint_for(&error, None),
             message: error.to_string(),
             has_lines: false,
+            option: None,
         }
     }
 }

@@ -6,6 +6,14 @@
 /// The name people type.
 pub const PROGRAM: &str = "cv4pve-autosnap";
 
+/// The hint of errors in lines without a known command.
+pub const HELP_OF_PROGRAM: &str = "cv4pve-autosnap --help lists all commands with examples";
+
+/// The hint of errors in lines with this command.
+pub fn help_of(command: &str) -> String {
+    format!("{PROGRAM} {command} --help lists all options")
+}
+
 /// Options of the connection and the login.
 pub const CONNECTION: &str = "Connection";
 /// Options that say which guests.

@@ -30,6 +30,11 @@ impl Origin {
         Self { line, ..self }
     }
 
+    /// The number of the line in its file, counted from one.
+    pub fn line(self) -> usize {
+        self.line
+    }
+
     /// Whether the word was typed on the command line.
     pub fn is_typed(self) -> bool {
         self.source == 0

@@ -25,8 +25,9 @@ use clap::Command;
 use crate::args::{Usage, usage};
 use crate::line::{Line, Origin, Word};
 
+pub(crate) use error::LISTS;
 pub use error::LineError;
-pub(crate) use parser::{Shape, options, split};
+pub(crate) use parser::{Options, Shape, options, split};
 
 use parser::{GivenOption, Item, ParsedLine};
 

@@ -42,8 +42,8 @@ const SIZE_LIMIT: u64 = 1024 * 1024;
 pub struct ResponseFileError {
     /// The file, as it was named.
     pub path: PathBuf,
-    /// The files that led to it, the one on the command line first.
-    pub named_by: Vec<PathBuf>,
+    /// The files that led to it, the one on the command line first, each with the line that names the next one.
+    pub named_by: Vec<(PathBuf, usize)>,
     /// What is wrong with it.
     pub problem: Problem,
 }
@@ -54,6 +54,9 @@ pub enum Problem {
     /// There is no such file.
     #[error("does not exist")]
     Missing,
+    /// There is no such file, and its path begins with `~`.
+    #[error("does not exist: a shell does not replace ~ after @; write the whole path")]
+    Home,
     /// It is there, and cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(io::Error),
@@ -94,17 +97,14 @@ pub enum Problem {
     TooMany,
 }
 
-struct NamedBy<'a>(&'a [PathBuf]);
+struct NamedBy<'a>(&'a [(PathBuf, usize)]);
 
 impl fmt::Display for NamedBy<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, path) in self.0.iter().rev().enumerate() {
-            let start = if position == 0 {
-                " (named by "
-            } else {
-                ", named by "
-            };
-            write!(formatter, "{start}{}", sensitive::displayed_path(path))?;
+        for (position, (path, line)) in self.0.iter().rev().enumerate() {
+            let start = if position == 0 { " (" } else { ", " };
+            let path = sensitive::displayed_path(path);
+            write!(formatter, "{start}named in line {line} of {path}")?;
         }
         formatter.write_str(if self.0.is_empty() { "" } else { ")" })
     }
@@ -130,6 +130,8 @@ pub fn expand(arguments: impl Iterator<Item = OsString>) -> Result<Line, Respons
 struct Open {
     path: PathBuf,
     real: PathBuf,
+    /// The line that names it in the file before it in the chain.
+    named_in: usize,
 }
 
 #[derive(Default)]
@@ -177,19 +179,21 @@ impl Expansion {
     fn add_file(&mut self, path: &Path, named_at: Origin) -> Result<(), ResponseFileError> {
         let real = self
             .check(path)
-            .map_err(|problem| self.error(path, problem))?;
-        let (text, others_can_read) = read(&real).map_err(|problem| self.error(path, problem))?;
-        let words = split(&text).map_err(|problem| self.error(path, problem))?;
+            .map_err(|problem| self.error(path, named_at, problem))?;
+        let (text, others_can_read) =
+            read(&real).map_err(|problem| self.error(path, named_at, problem))?;
+        let words = split(&text).map_err(|problem| self.error(path, named_at, problem))?;
         if is_secret(&words) && !self.expects_secret() {
-            return Err(self.error(path, Problem::Secret));
+            return Err(self.error(path, named_at, Problem::Secret));
         }
         self.read += words.len();
         if self.read > ARGUMENT_LIMIT {
-            return Err(self.error(path, Problem::TooMany));
+            return Err(self.error(path, named_at, Problem::TooMany));
         }
         self.chain.push(Open {
             path: path.to_owned(),
             real,
+            named_in: named_at.line(),
         });
         let start = self.result.open(path, named_at, others_can_read);
         for (line, word) in words {
@@ -210,7 +214,7 @@ impl Expansion {
         let real = if input_file::is_pipe(path) {
             path.to_owned()
         } else {
-            fs::canonicalize(path).map_err(refused)?
+            fs::canonicalize(path).map_err(|error| refused(path, error))?
         };
         if self.chain.iter().any(|open| open.real == real) {
             return Err(Problem::Loop);
@@ -221,8 +225,11 @@ impl Expansion {
         Ok(real)
     }
 
-    fn error(&self, path: &Path, problem: Problem) -> ResponseFileError {
-        let named_by = self.chain.iter().map(|open| open.path.clone()).collect();
+    fn error(&self, path: &Path, named_at: Origin, problem: Problem) -> ResponseFileError {
+        let next = self.chain.iter().skip(1).map(|open| open.named_in);
+        let lines = next.chain([named_at.line()]);
+        let paths = self.chain.iter().map(|open| open.path.clone());
+        let named_by = paths.zip(lines).collect();
         ResponseFileError {
             path: path.to_owned(),
             named_by,
@@ -231,8 +238,9 @@ impl Expansion {
     }
 }
 
-fn refused(error: io::Error) -> Problem {
+fn refused(path: &Path, error: io::Error) -> Problem {
     match error.kind() {
+        io::ErrorKind::NotFound if path.starts_with("~") => Problem::Home,
         io::ErrorKind::NotFound => Problem::Missing,
         _ => Problem::Unreadable(error),
     }
@@ -241,7 +249,7 @@ fn refused(error: io::Error) -> Problem {
 /// The text of a parameter file, and whether others can read it.
 fn read(path: &Path) -> Result<(String, bool), Problem> {
     let (bytes, metadata) = input_file::read(path, SIZE_LIMIT).map_err(|error| match error {
-        ReadError::Io(error) => refused(error),
+        ReadError::Io(error) => refused(path, error),
         ReadError::TooLarge => Problem::TooLarge,
         other @ (ReadError::Directory | ReadError::Device) => Problem::NotAFile(other),
     })?;

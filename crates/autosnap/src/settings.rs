@@ -7,6 +7,7 @@
 mod connection;
 mod duration;
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use autosnap_core::name::{self, AmbiguousNames, Label, Series, TimestampFormat};
@@ -196,9 +197,9 @@ impl JobSettings {
 
     fn read(job: Job, keep: u32, root: &RootArgs, args: &JobArgs) -> Result<Self, Fault> {
         let label =
-            Label::parse(args.label.as_deref().unwrap_or_default()).map_err(Fault::usage)?;
+            Label::parse(args.label.as_deref().unwrap_or_default()).map_err(wrong("--label"))?;
         let format = read_format(root)?;
-        name::check(&label, &format).map_err(Fault::usage)?;
+        name::check(&label, &format).map_err(wrong("--label"))?;
         let series = Series::with_formats(label.clone(), format, read_also_formats(root)?);
         let hook_settings = hook::Settings {
             timeout: Some(args.hook_timeout),
@@ -219,8 +220,9 @@ impl JobSettings {
             } else {
                 defaults.ambiguous
             },
-            max_percent_storage: StorageLimit::new(root.max_perc_storage).map_err(Fault::usage)?,
-            hook: hook.map_err(Fault::usage)?,
+            max_percent_storage: StorageLimit::new(root.max_perc_storage)
+                .map_err(wrong("--max-perc-storage"))?,
+            hook: hook.map_err(wrong("--script"))?,
             hook_failure: args.hook_failure,
             limits: read_limits(root),
             timeout: root.timeout,
@@ -262,7 +264,8 @@ impl StatusSettings {
             .label
             .as_deref()
             .filter(|label| !label.trim().is_empty());
-        let label = label.map(Label::parse).transpose().map_err(Fault::usage)?;
+        let label = label.map(Label::parse).transpose();
+        let label = label.map_err(wrong("--label"))?;
         let format = read_format(&args.root)?;
         let adopted = read_also_formats(&args.root)?;
         let formats = std::iter::once(&format).chain(&adopted).cloned().collect();
@@ -277,9 +280,14 @@ impl StatusSettings {
     }
 }
 
+/// Turns an error about the value of an option into a fault.
+fn wrong<E: Display>(option: &'static str) -> impl Fn(E) -> Fault {
+    move |error| Fault::usage(error).about(option)
+}
+
 pub(crate) fn read_selection(args: &RootArgs) -> Result<Selection, Fault> {
     Selection::parse(&args.vmid)
-        .map_err(|error| Fault::usage(format!("--vmid={}: {error}", args.vmid)))
+        .map_err(|error| Fault::usage(format!("--vmid={}: {error}", args.vmid)).about("--vmid"))
 }
 
 /// What the exclusions have to match. A `clean` that spares less than it was asked to spare loses
@@ -297,7 +305,7 @@ pub(crate) fn read_exclusions(job: Job, may_be_unmatched: bool) -> ExclusionRule
 pub(crate) fn read_also_formats(args: &RootArgs) -> Result<Vec<TimestampFormat>, Fault> {
     let formats = args.also_format.iter();
     formats
-        .map(|format| TimestampFormat::parse(format).map_err(Fault::usage))
+        .map(|format| TimestampFormat::parse(format).map_err(wrong("--also-format")))
         .collect()
 }
 
@@ -306,7 +314,7 @@ pub(crate) fn read_format(args: &RootArgs) -> Result<TimestampFormat, Fault> {
     if args.timestamp_format.trim().is_empty() {
         return Ok(TimestampFormat::default());
     }
-    TimestampFormat::parse(&args.timestamp_format).map_err(Fault::usage)
+    TimestampFormat::parse(&args.timestamp_format).map_err(wrong("--timestamp-format"))
 }
 
 pub(crate) fn read_limits(args: &RootArgs) -> Limits {

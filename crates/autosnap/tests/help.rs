@@ -75,10 +75,10 @@ fn the_long_help_has_what_the_short_one_leaves_out() {
 #[test]
 fn a_wrong_word_names_the_nearest_right_one() {
     for (line, expected) in [
-        ("snap --hots=h", "'--host'"),
-        ("--keap 3 snap --label=d", "'--keep'"),
+        ("snap --hots=h", "did you mean --host?"),
+        ("--keap 3 snap --label=d", "did you mean --keep?"),
         ("snap --hook-failure=skip", "skip-guest"),
-        ("--host=h --vmid=100 snp", "'snap'"),
+        ("--host=h --vmid=100 snp", "did you mean snap?"),
         ("completions zhs", "powershell, zsh"),
     ] {
         let output = run(line);

@@ -18,6 +18,8 @@ const SHORTEST: usize = 4;
 /// The same for secrets: a short password may be a word of our own messages, none of which quotes the
 /// secret itself.
 const SHORTEST_SECRET: usize = 8;
+/// Options whose values are secrets, or `file:PATH`.
+const SECRETS: [&str; 2] = ["--api-token", "--password"];
 /// Options whose values are paths, which errors about the file name.
 const PATHS: [&str; 5] = [
     "--script",
@@ -78,11 +80,46 @@ pub(super) fn hook_notice(command: &Command) -> Option<Notice> {
     ))
 }
 
+/// Refuses a path that begins with `~`, which a shell replaces at the beginning of a word only, and nobody in a
+/// parameter file. A file of that very name is meant where there is one.
+pub(super) fn check_home(normalized: &Normalized, line: &Line) -> Result<(), Fault> {
+    for argument in &normalized.arguments {
+        let text = argument.text.to_string_lossy();
+        let (name, value) = normalize::split(&text);
+        let value = value.unwrap_or_default().trim().trim_matches(['"', '\'']);
+        let path = match value.strip_prefix("file:") {
+            Some(path) if SECRETS.contains(&name) => path,
+            _ if PATHS.contains(&name) => value,
+            _ => continue,
+        };
+        if path.starts_with('~') && !Path::new(path).exists() {
+            let place = line.place(argument.origin);
+            let place = place
+                .map(|place| format!(" in {place}"))
+                .unwrap_or_default();
+            let file = if SECRETS.contains(&name) { "file:" } else { "" };
+            return Err(Fault::usage(format!(
+                "the path of '{name}'{place} begins with ~, which only a shell replaces, and only at the beginning of a word"
+            ))
+            .hint(if argument.origin.is_typed() {
+                format!("write {name}={file}\"$HOME/…\", or the whole path")
+            } else {
+                "write the whole path".to_owned()
+            }));
+        }
+    }
+    Ok(())
+}
+
 /// Values that no error may quote, each with the place that is named instead.
 ///
 /// Values from files, secrets, and values that look like secrets are redacted.
 #[derive(Default)]
-pub(super) struct Redactions(Vec<Redaction>);
+pub(super) struct Redactions {
+    values: Vec<Redaction>,
+    /// The options that stand in parameter files, with their names and places.
+    places: Vec<(String, String)>,
+}
 
 struct Redaction {
     value: String,
@@ -115,16 +152,42 @@ impl Redactions {
                 is_secret: argument.sensitive,
             })
         });
-        Self(values.collect())
+        let places = normalized.arguments.iter().filter_map(|argument| {
+            let text = argument.text.to_string_lossy();
+            let name = normalize::split(&text).0.to_owned();
+            Some((name, line.place(argument.origin)?))
+        });
+        Self {
+            values: values.collect(),
+            places: places.collect(),
+        }
     }
 
-    /// Redacts the values in a fault. Errors of PVE or a host keep values that are not secret.
-    pub(super) fn apply(&self, mut fault: Fault) -> Fault {
+    /// Redacts the values in a fault, and adds the place of the option that is to blame. Errors of PVE or a host keep
+    /// values that are not secret.
+    pub(super) fn apply(&self, fault: Fault) -> Fault {
+        let option = fault.option;
+        let fault = self.redacted(fault);
+        let mut places = self.places.iter();
+        match places.find(|(name, _)| option.is_some_and(|option| is_option(name, option))) {
+            Some((_, place)) if !fault.message.contains(place.as_str()) => Fault {
+                message: format!(
+                    "{} in {place}: {}",
+                    option.unwrap_or_default(),
+                    fault.message
+                ),
+                ..fault
+            },
+            _ => fault,
+        }
+    }
+
+    fn redacted(&self, mut fault: Fault) -> Fault {
         for Redaction {
             value,
             place,
             is_secret,
-        } in &self.0
+        } in &self.values
         {
             if !is_secret && fault.exit != ExitStatus::Usage {
                 continue;
@@ -139,4 +202,9 @@ impl Redactions {
         }
         fault
     }
+}
+
+/// Whether a name is a spelling of the option.
+fn is_option(name: &str, option: &str) -> bool {
+    name == option || option == "--script" && name == "--script-hook"
 }

@@ -4,6 +4,9 @@
 //! A value is quoted only if it was typed, belongs to no secret option and does not look like a secret.
 //! Otherwise its place is named: the line of the parameter file, or the option before it.
 
+mod suggestion;
+mod unexpected;
+
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::num::{IntErrorKind, ParseIntError};
@@ -12,11 +15,11 @@ use clap::CommandFactory as _;
 use clap::error::{ContextKind, ErrorKind};
 
 use crate::fault::Fault;
+use crate::help::{HELP_OF_PROGRAM, help_of};
 use crate::line::Line;
 use crate::normalize::{self, Argument, Normalized};
 
-/// The hint of errors in lines without a known command.
-const HELP_OF_PROGRAM: &str = "cv4pve-autosnap --help lists all commands with examples";
+use unexpected::Unexpected;
 
 /// The fault for an error of clap, without the list of all options.
 pub(super) fn fault(error: &clap::Error, normalized: &Normalized, line: &Line) -> Fault {
@@ -25,19 +28,62 @@ pub(super) fn fault(error: &clap::Error, normalized: &Normalized, line: &Line) -
             .hint(HELP_OF_PROGRAM);
     }
     let problem = Problem::new(error, normalized, line);
-    let message = problem.message();
-    let is_comment = problem.culprit.is_some_and(|argument| {
+    let is_command = error.kind() == ErrorKind::InvalidSubcommand;
+    if is_command || error.kind() == ErrorKind::UnknownArgument {
+        let first = normalized.arguments.first().filter(|_| is_command);
+        if let Some(culprit) = problem.culprit.or(first) {
+            return Unexpected {
+                culprit,
+                normalized,
+                line,
+                is_command,
+            }
+            .fault();
+        }
+    }
+    Fault::usage(problem.message())
+        .with_lines()
+        .hint(problem.hint())
+}
+
+/// The fault for a word with one dash that is no option, as in `-host=h`: clap would read it as `-h`, and print a help.
+pub(super) fn single_dash(normalized: &Normalized, line: &Line) -> Option<Fault> {
+    let options = normalize::options(&crate::args::command());
+    let arguments = normalized.arguments.iter();
+    let mut arguments = arguments.take_while(|argument| argument.text != "--");
+    let culprit = arguments.find(|argument| {
         let text = argument.text.to_string_lossy();
-        text.trim_start_matches(['\'', '"']).starts_with('#')
-    });
-    if error.kind() == ErrorKind::UnknownArgument && is_comment {
-        return Fault::usage(message)
-            .hint("in a parameter file a comment is a line of its own that begins with #");
+        let name = normalize::split(&text).0;
+        let is_one = name.starts_with('-') && !name.starts_with("--") && name.chars().count() > 2;
+        // `-oJson`, which clap reads.
+        let joined = text
+            .get(..2)
+            .is_some_and(|short| options.contains_key(short));
+        is_one && (!joined || options.contains_key(&format!("-{name}")))
+    })?;
+    let unexpected = Unexpected {
+        culprit,
+        normalized,
+        line,
+        is_command: false,
+    };
+    Some(unexpected.fault())
+}
+
+/// The command of the line, if there is one.
+fn command_of(normalized: &Normalized) -> Option<String> {
+    let command = normalized.arguments.first()?;
+    let name = command.text.to_str()?;
+    let known = crate::args::Cli::command();
+    known.find_subcommand(name).map(|_| name.to_owned())
+}
+
+/// The line that prints the help of the command, or of the program if the command is not known.
+fn see_help(normalized: &Normalized) -> String {
+    match command_of(normalized) {
+        Some(name) => help_of(&name),
+        None => HELP_OF_PROGRAM.to_owned(),
     }
-    if error.kind() == ErrorKind::TooManyValues {
-        return Fault::usage(message);
-    }
-    Fault::usage(message).with_lines().hint(problem.hint())
 }
 
 /// An error of clap, and the argument that caused it.
@@ -79,25 +125,7 @@ impl<'a> Problem<'a> {
         let Some(culprit) = self.culprit else {
             return false;
         };
-        if culprit.sensitive || !culprit.origin.is_typed() {
-            return false;
-        }
-        match self.error.kind() {
-            ErrorKind::UnknownArgument => {
-                is_plain_option(culprit) || self.suggests() || is_short(culprit)
-            }
-            ErrorKind::InvalidSubcommand => self.suggests(),
-            _ => true,
-        }
-    }
-
-    fn suggests(&self) -> bool {
-        self.suggestion().is_some()
-    }
-
-    fn suggestion(&self) -> Option<String> {
-        self.context(ContextKind::SuggestedArg)
-            .or_else(|| self.context(ContextKind::SuggestedSubcommand))
+        !culprit.sensitive && culprit.origin.is_typed()
     }
 
     fn message(&self) -> String {
@@ -109,10 +137,10 @@ impl<'a> Problem<'a> {
             && let (Some(option), Some(value)) = (&option, &value)
         {
             return if quotable {
-                format!("'{value}' is neither true nor false, for {option}")
+                format!("invalid value '{value}' for '{option}': expected true or false")
             } else {
                 format!(
-                    "the value of {option}{} is neither true nor false",
+                    "invalid value for '{option}'{}: expected true or false",
                     self.place()
                 )
             };
@@ -128,6 +156,8 @@ impl<'a> Problem<'a> {
     fn clap_message(&self) -> String {
         let text = in_plain_words(self.error, self.error.render().to_string());
         let message = text.split("\n\nUsage:").next().unwrap_or_default();
+        // All possible values are listed: what clap suggests may be far off.
+        let message = message.split("\n\n  tip:").next().unwrap_or_default();
         let message = message
             .split("\n\nFor more information")
             .next()
@@ -138,22 +168,15 @@ impl<'a> Problem<'a> {
     /// A message that does not quote the input.
     fn redacted_message(&self, option: Option<String>) -> String {
         let place = self.place();
-        let mut message = match self.error.kind() {
-            ErrorKind::UnknownArgument => format!("unexpected argument{place}"),
-            ErrorKind::InvalidSubcommand => format!("unrecognized command{place}"),
-            _ => match option {
-                Some(option) => format!("invalid value for '{option}'{place}"),
-                None => format!("invalid arguments{place}"),
-            },
+        let mut message = match option {
+            Some(option) => format!("invalid value for '{option}'{place}"),
+            None => format!("invalid arguments{place}"),
         };
         if let Some(reason) = self.reason() {
             _ = write!(message, ": {reason}");
         }
         if let Some(values) = self.context(ContextKind::ValidValue) {
             _ = write!(message, "\n  [possible values: {values}]");
-        }
-        if let Some(suggestion) = self.suggestion() {
-            _ = write!(message, "\n\n  tip: a similar one exists: '{suggestion}'");
         }
         message
     }
@@ -175,70 +198,25 @@ impl<'a> Problem<'a> {
         (value.is_empty() || !without.contains(value)).then_some(without)
     }
 
-    /// Where the argument is: in a line of a file, or after another argument.
+    /// Where the argument is, if it is in a file.
     fn place(&self) -> String {
-        let Some(culprit) = self.culprit else {
-            return String::new();
-        };
-        if let Some(place) = self.line.place(culprit.origin) {
-            return format!(" in {place}");
-        }
-        let is_it = |argument: &Argument| std::ptr::eq(argument, culprit);
-        let position = self.normalized.arguments.iter().position(is_it);
-        let before = position.and_then(|position| position.checked_sub(1));
-        let before = before.map(|before| &self.normalized.arguments[before]);
-        let text = before.map(|before| before.text.to_string_lossy());
-        let option = text.as_deref().map(|text| normalize::split(text).0);
-        match option.filter(|_| self.error.kind() == ErrorKind::UnknownArgument) {
-            Some(option) if before.is_some_and(is_known_option) => {
-                format!(" after '{option}'")
-            }
-            _ => String::new(),
-        }
+        let place = self
+            .culprit
+            .and_then(|culprit| self.line.place(culprit.origin));
+        place
+            .map(|place| format!(" in {place}"))
+            .unwrap_or_default()
     }
 
     fn hint(&self) -> String {
-        let Some(culprit) = self.culprit.filter(|_| !self.is_quotable()) else {
-            return self.see_help();
-        };
-        let unknown = [ErrorKind::UnknownArgument, ErrorKind::InvalidSubcommand];
-        if !unknown.contains(&self.error.kind()) {
-            return self.see_help();
-        }
-        match self.line.file(culprit.origin) {
-            Some(file) if culprit.sensitive || self.is_alone(culprit) => format!(
-                "options begin with two dashes, a value with a blank needs quotation marks; is it a secret file? \
-                 --api-token=file:{0}, --password=file:{0}",
-                file.display()
+        let help = see_help(self.normalized);
+        let culprit = self.culprit.map(|culprit| culprit.text.to_string_lossy());
+        match culprit.as_deref().map(normalize::split) {
+            Some(("--keep", Some("-1"))) => format!(
+                "-1, with which eve4pve-autosnap removes nothing, is not known here: --keep=100 keeps most ({help})"
             ),
-            Some(_) => "options begin with two dashes, a value with a blank needs quotation marks".to_owned(),
-            None if culprit.sensitive => {
-                "write --api-token=file:PATH or --password=file:PATH, in one word; a secret with a blank needs \
-                 quotation marks"
-                    .to_owned()
-            }
-            None => self.see_help(),
+            _ => help,
         }
-    }
-
-    /// The line that prints the help of the command, or of the program if the command is not known.
-    fn see_help(&self) -> String {
-        let command = self.normalized.arguments.first();
-        let command = command.map(|argument| argument.text.to_string_lossy());
-        let known = crate::args::Cli::command();
-        match command.filter(|name| known.find_subcommand(name.as_ref()).is_some()) {
-            Some(name) => format!("cv4pve-autosnap {name} --help lists all options"),
-            None => HELP_OF_PROGRAM.to_owned(),
-        }
-    }
-
-    /// Whether the file contains nothing else.
-    fn is_alone(&self, culprit: &Argument) -> bool {
-        let arguments = &self.normalized.arguments;
-        let others = arguments
-            .iter()
-            .filter(|argument| argument.origin.same_source(culprit.origin));
-        others.count() == 1
     }
 }
 
@@ -248,14 +226,14 @@ fn is_short_option_group(text: &str, name: &str) -> bool {
     is_short(text) && is_short(name) && name.len() == 2 && text.contains(&name[1..])
 }
 
-/// Whether it is spelled like one of our options, which no secret is.
-fn is_plain_option(argument: &Argument) -> bool {
+/// The name, if it is spelled like one of our options, which no secret is.
+fn plain_option(argument: &Argument) -> Option<String> {
     let text = argument.text.to_string_lossy();
     let name = normalize::split(&text).0;
-    name.strip_prefix("--").is_some_and(|name| {
-        let is_plain = |sign: char| sign.is_ascii_lowercase() || sign == '-';
-        name.len() <= 30 && name.chars().all(is_plain)
-    })
+    let is_plain = |sign: char| sign.is_ascii_lowercase() || sign == '-';
+    let is_name = |bare: &str| !bare.is_empty() && bare.len() <= 30 && bare.chars().all(is_plain);
+    let is_option = name.strip_prefix('-').is_some_and(is_name);
+    is_option.then(|| name.to_owned())
 }
 
 /// Whether it is too short for a secret, a number, or a comment.
@@ -265,11 +243,6 @@ fn is_short(argument: &Argument) -> bool {
         .chars()
         .all(|sign| sign.is_ascii_digit() || sign == ':');
     text.len() <= 3 || is_number && text.len() <= 9 || text.starts_with('#')
-}
-
-fn is_known_option(argument: &Argument) -> bool {
-    let text = argument.text.to_string_lossy();
-    text.starts_with("--") && is_plain_option(argument)
 }
 
 /// The message of clap, with words of ours for what Rust says about a number that is none.

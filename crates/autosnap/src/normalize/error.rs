@@ -2,10 +2,11 @@
 //! Errors in a line, found before clap reads it. No message quotes a value that may be a secret.
 
 use crate::fault::Fault;
+use crate::help::{HELP_OF_PROGRAM, help_of};
 use crate::line::{Line, Origin};
 
 /// Options of which several values are one list.
-const LISTS: [&str; 4] = ["--vmid", "--host", "--fingerprint", "--path"];
+pub(crate) const LISTS: [&str; 4] = ["--vmid", "--host", "--fingerprint", "--path"];
 
 /// Why a line is refused before clap reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum LineError {
         option: String,
         /// The option that follows in place of the value, if there is one.
         followed_by: Option<String>,
+        /// The command of the line, if there is one.
+        command: Option<String>,
         /// Where.
         origin: Origin,
     },
@@ -36,7 +39,10 @@ pub enum LineError {
         command: String,
     },
     /// `--dry-run false`, in two words.
-    DryRunFalse,
+    DryRunFalse {
+        /// Where.
+        origin: Origin,
+    },
     /// A value is an option, or contains `--dry-run`, which must never be lost.
     OptionAsValue {
         /// The option with this value.
@@ -62,22 +68,28 @@ impl LineError {
             Self::MissingValue {
                 option,
                 followed_by,
+                command,
                 origin,
             } => {
                 let message = format!(
                     "a value is required for '{option}' but none was supplied{}",
                     place(origin)
                 );
+                let help = command.map(|command| help_of(&command));
+                let help = help.unwrap_or_else(|| HELP_OF_PROGRAM.to_owned());
                 let Some(next) = followed_by else {
-                    return Fault::usage(message)
-                        .hint("cv4pve-autosnap --help lists all commands with examples");
+                    return Fault::usage(message).hint(help);
                 };
                 let name = option.split(' ').next().unwrap_or_default();
-                Fault::usage(format!("{message}: '{next}' follows, which is not a value")).hint(
+                let fault =
+                    Fault::usage(format!("{message}: '{next}' follows, which is not a value"));
+                fault.hint(if origin.is_typed() {
                     format!(
-                        "an empty variable leaves such a gap in a script; write {name}=\"$VARIABLE\""
-                    ),
-                )
+                        "an empty variable leaves such a gap in a script; write {name}=\"$VARIABLE\" ({help})"
+                    )
+                } else {
+                    format!("write {name}=VALUE ({help})")
+                })
             }
             Self::Conflict {
                 option,
@@ -89,10 +101,11 @@ impl LineError {
                     "leave it out; see: cv4pve-autosnap {command} --help"
                 ))
             }
-            Self::DryRunFalse => {
-                Fault::usage("'--dry-run false' contradicts itself; nothing was done")
-                    .hint("write --dry-run=false, or leave the option out")
-            }
+            Self::DryRunFalse { origin } => Fault::usage(format!(
+                "'--dry-run false'{} contradicts itself; nothing was done",
+                place(origin)
+            ))
+            .hint("write --dry-run=false, or leave the option out"),
             Self::OptionAsValue { option, origin } => Fault::usage(format!(
                 "the value of '{option}'{} is or holds an option; nothing was done",
                 place(origin)

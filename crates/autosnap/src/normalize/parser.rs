@@ -57,6 +57,8 @@ pub(super) struct GivenOption {
     pub(super) repeatable: bool,
     pub(super) value: Option<OsString>,
     pub(super) origin: Origin,
+    /// Where its value ends.
+    ends_at: Origin,
     /// Whether the value may be, or hold, a secret.
     pub(super) sensitive: bool,
     /// Whether a flag and its `true` or `false` are two words.
@@ -84,6 +86,13 @@ pub(super) struct ParsedLine {
 }
 
 impl ParsedLine {
+    /// The command, if there is such a one.
+    fn known_command(&self, definition: &Command) -> Option<String> {
+        let (word, _) = self.command.as_ref()?;
+        let name = word.text.to_str()?;
+        definition.find_subcommand(name).map(|_| name.to_owned())
+    }
+
     /// Whether one of the words so far is a command.
     fn knows(&self, command: &Command) -> bool {
         self.items.iter().any(|item| match item {
@@ -114,12 +123,15 @@ impl ParsedLine {
                 return Err(LineError::MissingValue {
                     option: display(command, given),
                     followed_by: given.followed_by.clone(),
+                    command: self.known_command(command),
                     origin: given.origin,
                 });
             }
             let is_false = given.value.as_deref().and_then(parse_bool) == Some(false);
             if given.id == DRY_RUN && given.separate && is_false {
-                return Err(LineError::DryRunFalse);
+                return Err(LineError::DryRunFalse {
+                    origin: given.origin,
+                });
             }
             if let Some(value) = given.value.as_deref()
                 && holds_option(options, given, value)
@@ -174,15 +186,19 @@ fn display(command: &Command, given: &GivenOption) -> String {
 /// Parses the words of a line.
 pub(super) fn parse(command: &Command, options: &Options, line: &Line) -> ParsedLine {
     let mut parsed = ParsedLine::default();
-    // Whether this word may be the rest of a secret with an unquoted blank.
-    let mut after_secret = false;
+    // Where a secret ended: a word that follows in the same line may be its rest, behind an unquoted blank.
+    let mut secret_at: Option<Origin> = None;
     let mut rest = line.words.iter().peekable();
     while let Some(word) = rest.next() {
         let text = word.text.to_str().unwrap_or_default();
         if text == "--" {
             let values = std::iter::once(word).chain(rest);
-            let values =
-                values.map(|word| Item::Word(word.clone(), after_secret || may_be_secret(word)));
+            let values = values.map(|word| {
+                Item::Word(
+                    word.clone(),
+                    secret_at == Some(word.origin) || may_be_secret(word),
+                )
+            });
             parsed.items.extend(values);
             break;
         }
@@ -192,8 +208,10 @@ pub(super) fn parse(command: &Command, options: &Options, line: &Line) -> Parsed
         }
         let (name, value) = split(text);
         let Some(option) = options.get(name) else {
-            let sensitive = after_secret || may_be_secret(word);
-            after_secret |= sensitive::names_secret(text);
+            let sensitive = secret_at == Some(word.origin) || may_be_secret(word);
+            if sensitive::names_secret(text) {
+                secret_at = Some(word.origin);
+            }
             parsed.items.push(Item::Word(word.clone(), sensitive));
             continue;
         };
@@ -208,7 +226,7 @@ pub(super) fn parse(command: &Command, options: &Options, line: &Line) -> Parsed
             }
         };
         let given = given(option, word, (name, value), &mut rest, is_value);
-        after_secret = is_secret(&given);
+        secret_at = is_plain_secret(&given).then_some(given.ends_at);
         parsed.items.push(Item::Option(given));
     }
     take_command(command, &mut parsed);
@@ -230,12 +248,14 @@ fn given<'a>(
 ) -> GivenOption {
     let mut value = value.map(OsString::from);
     let joined = value.as_deref().is_some_and(|value| !value.is_empty());
+    let mut ends_at = word.origin;
     if !joined {
         let next = rest.next_if(|next| match option.shape {
             Shape::Flag => is_bool_word(&next.text),
             Shape::Value => is_value(next),
             Shape::OptionalValue => is_time(&next.text),
         });
+        ends_at = next.map_or(word.origin, |next| next.origin);
         // `--state=` is true.
         let empty = value.filter(|_| option.shape != Shape::Flag);
         value = next.map(|next| next.text.clone()).or(empty);
@@ -264,6 +284,7 @@ fn given<'a>(
         separate,
         value,
         origin: word.origin,
+        ends_at,
         sensitive,
         followed_by: followed_by.map(ToOwned::to_owned),
     }

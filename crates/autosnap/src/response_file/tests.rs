@@ -182,7 +182,7 @@ fn a_selection_after_vmid_is_no_file() {
     files.check(&["--vmid", "@DIR/guests"], &["--vmid", "100,101"]);
     files.check_error(
         &["@DIR/all"],
-        "parameter file pool-a b (named by DIR/all) does not exist",
+        "parameter file pool-a b (named in line 3 of DIR/all) does not exist",
     );
     files.check_error(&["--label", "@all"], "parameter file all does not exist");
     files.check_error(
@@ -202,7 +202,7 @@ fn errors_name_the_file_and_the_way_to_it() {
     files.check_error(&["@DIR/none"], "parameter file DIR/none does not exist");
     files.check_error(
         &["@DIR/a"],
-        "parameter file DIR/c (named by DIR/b, named by DIR/a) has no closing quote in line 1",
+        "parameter file DIR/c (named in line 2 of DIR/b, named in line 1 of DIR/a) has no closing quote in line 1",
     );
     files.check_error(
         &["@DIR/bad"],
@@ -217,12 +217,12 @@ fn files_that_include_each_other_are_an_error() {
     let files = Files::new(&[("a", "@DIR/a"), ("b", "@DIR/c"), ("c", "--debug @DIR/./b")]);
     files.check_error(
         &["@DIR/a"],
-        "parameter file DIR/a (named by DIR/a) includes itself",
+        "parameter file DIR/a (named in line 1 of DIR/a) includes itself",
     );
     // Here the file is reached under another name.
     files.check_error(
         &["@DIR/b"],
-        "parameter file DIR/./b (named by DIR/c, named by DIR/b) includes itself",
+        "parameter file DIR/./b (named in line 1 of DIR/c, named in line 1 of DIR/b) includes itself",
     );
 }
 

@@ -50,7 +50,7 @@ impl Connection {
         let endpoints: Vec<Endpoint> = args
             .host
             .parse::<HostList>()
-            .map_err(Fault::usage)?
+            .map_err(|error| Fault::usage(error).about("--host"))?
             .into_endpoints();
         let trust = read_trust(args)?;
         let request = secret_source::Request {
@@ -59,7 +59,14 @@ impl Connection {
             username: args.username.as_deref(),
             arguments,
         };
-        let resolved = secret_source::resolve(&request, environment).map_err(Fault::usage)?;
+        let resolved = secret_source::resolve(&request, environment).map_err(|error| {
+            let fault = Fault::usage(error);
+            match (&args.api_token, &args.password) {
+                (Some(_), _) => fault.about("--api-token"),
+                (None, Some(_)) => fault.about("--password"),
+                (None, None) => fault,
+            }
+        })?;
         let to_store = match (&resolved.secret, resolved.to_store) {
             (Secret::Password(password), Some(path)) => Some(NewPassword {
                 path,
@@ -71,7 +78,7 @@ impl Connection {
             Secret::ApiToken(token) => {
                 let token = unquoted(token.expose_secret());
                 let token = ApiToken::parse(token).map_err(|error| {
-                    let fault = Fault::usage(error);
+                    let fault = Fault::usage(error).about("--api-token");
                     if token.starts_with('@') || token.contains(['/', '\\']) {
                         fault.hint("to read the token from a file: --api-token=file:PATH")
                     } else {
@@ -112,7 +119,7 @@ fn read_trust(args: &RootArgs) -> Result<Trust, Fault> {
         .iter()
         .map(|text| text.trim().parse())
         .collect();
-    let fingerprints = fingerprints.map_err(Fault::usage)?;
+    let fingerprints = fingerprints.map_err(|error| Fault::usage(error).about("--fingerprint"))?;
     match (&args.ca_file, args.validate_certificate) {
         (Some(_), _) if !fingerprints.is_empty() => Err(Fault::usage(
             "--fingerprint and --ca-file contradict each other",

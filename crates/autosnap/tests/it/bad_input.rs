@@ -71,20 +71,17 @@ fn options_that_are_missing_or_unknown() {
     ERROR: no command given; use one of snap, clean, status
     hint: cv4pve-autosnap --help lists all commands with examples
     $ --api-token=file:token --vmid=100 snpa --label=daily --keep=1
-    ERROR: unrecognized subcommand 'snpa'
-
-      tip: a similar subcommand exists: 'snap'
-    hint: cv4pve-autosnap --help lists all commands with examples
+    ERROR: unknown command 'snpa'
+    hint: did you mean snap? cv4pve-autosnap --help lists all commands with examples
     $ --api-token=file:token --vmid=100 snap --lable=daily --keep=1
-    ERROR: unexpected argument '--lable' found
-
-      tip: a similar argument exists: '--label'
-    hint: cv4pve-autosnap snap --help lists all options
+    ERROR: unknown option '--lable'
+    hint: did you mean --label? cv4pve-autosnap snap --help lists all options
     $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --state=maybe
-    ERROR: 'maybe' is neither true nor false, for --state
+    ERROR: invalid value 'maybe' for '--state': expected true or false
+    hint: cv4pve-autosnap snap --help lists all options
     $ --api-token=file:token --vmid=100 snap --label=daily --keep
     ERROR: a value is required for '--keep <N>' but none was supplied
-    hint: cv4pve-autosnap --help lists all commands with examples
+    hint: cv4pve-autosnap snap --help lists all options
     $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --wait-locked=soon
     ERROR: invalid value 'soon' for '--wait-locked[=<TIME>]': invalid duration 'soon': expected e.g. 90s, 10m or 1h; a plain number is seconds
     hint: cv4pve-autosnap snap --help lists all options
@@ -219,18 +216,18 @@ fn parameter_files_of_no_use() {
     $ --api-token=file:token --vmid=100 snap --label=daily @missing
     ERROR: parameter file missing does not exist
     $ --api-token=file:token --vmid=100 snap --label=daily @loop.conf
-    ERROR: parameter file loop.conf (named by inner.conf, named by loop.conf) includes itself
+    ERROR: parameter file loop.conf (named in line 1 of inner.conf, named in line 2 of loop.conf) includes itself
     $ --api-token=file:token --vmid=100 snap --label=daily @quote.conf
     ERROR: parameter file quote.conf has no closing quote in line 2
     $ --api-token=file:token --vmid=100 snap --label=daily @binary.conf
     ERROR: parameter file binary.conf is not UTF-8 in line 1; save it as UTF-8
     $ --api-token=file:token --vmid=100 snap --label=daily @names.conf
-    ERROR: parameter file nowhere.conf (named by names.conf) does not exist
+    ERROR: parameter file nowhere.conf (named in line 1 of names.conf) does not exist
     $ --api-token=file:token --vmid=100 snap --label=daily @folder
     ERROR: parameter file folder cannot be read: it is a directory
     $ --api-token=file:token --vmid=100 snap --label=daily @
-    ERROR: unexpected argument '@' found
-    hint: cv4pve-autosnap snap --help lists all options
+    ERROR: unexpected argument '@' after '--label'
+    hint: the name of a parameter file is missing: @FILE (cv4pve-autosnap snap --help lists all options)
     "#);
     assert_eq!(lab.simulator.journal().requests(), []);
 }

@@ -35,6 +35,7 @@ mod repeated_task;
 mod replies;
 mod secrets;
 mod selection;
+mod shape_errors;
 mod silent_node;
 mod stale_status;
 mod stalled;

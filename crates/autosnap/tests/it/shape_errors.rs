@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Lines of the wrong shape: words that nothing takes, options and commands of other tools, dashes that are
+//! none. Each gets a message that names the mistake, a hint that can be pasted, and changes nothing.
+
+use crate::harness::{Lab, Output};
+use crate::world::{World, vm};
+
+fn lab() -> Lab {
+    Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]))
+}
+
+/// Runs each line and fails unless it is refused with these texts.
+#[track_caller]
+fn check(lab: &Lab, lines: &[(&str, &str, &str)]) {
+    for (line, message, hint) in lines {
+        let output = lab.bare(line.split(' '));
+        output.assert_status(2).assert_err(message).assert_err(hint);
+        assert_eq!(output.stdout, "", "{line}");
+    }
+    assert_eq!(lab.simulator.journal().requests(), []);
+}
+
+/// The beginning of a line that works.
+fn snap(lab: &Lab) -> String {
+    format!(
+        "--host={} --api-token=file:token snap --label=daily --keep=1",
+        lab.host()
+    )
+}
+
+/// Errors of shape: several values in words of their own are one list, and a value with a blank needs quotation marks.
+#[test]
+fn words_after_a_value_are_explained() {
+    let lab = lab();
+    let snap = snap(&lab);
+    let line = |rest: &str| format!("{snap} {rest}");
+    check(
+        &lab,
+        &[
+            (
+                &line("--vmid 100 101"),
+                "unexpected argument '101' after '--vmid'",
+                "separated by commas: --vmid=100,101 (cv4pve-autosnap snap --help",
+            ),
+            (
+                &line("--vmid=100 101"),
+                "unexpected argument '101'",
+                "--vmid=100,101 (",
+            ),
+            (
+                &line("--vmid 100, 101"),
+                "unexpected argument '101'",
+                "--vmid=100,101 (",
+            ),
+            (
+                "--vmid 100 101 --host=h",
+                "unknown command '101'",
+                "--vmid=100,101 (",
+            ),
+            (
+                "status --host h1 h2",
+                "'h2' after '--host'",
+                "--host=h1,h2 (cv4pve-autosnap status --help",
+            ),
+            (
+                "snap --vmid=100 --label my label",
+                "unexpected argument",
+                "needs quotation marks",
+            ),
+            (
+                &line("--vmid=100 --state maybe"),
+                "after '--state'",
+                "takes no value but true and false",
+            ),
+            (
+                &line("--vmid=100 --state=maybe"),
+                "invalid value 'maybe' for '--state': expected true or false",
+                "snap --help",
+            ),
+            (
+                &line("--vmid=100 --wait-locked soon"),
+                "after '--wait-locked'",
+                "such as --wait-locked=30m",
+            ),
+        ],
+    );
+}
+
+/// Errors of shape: durations take units everywhere, plain numbers are seconds, and `--wait-locked` takes the next word.
+#[test]
+fn durations_have_units_everywhere() {
+    let lab = lab();
+    let own = "--vmid=100 snap --label=daily --keep=9 --dry-run";
+    let expected = lab.run(&format!("{own} --timeout=300 --wait-locked=30m"));
+    expected.assert_status(0);
+    for words in [
+        "--timeout=5m --wait-locked 30m",
+        "--timeout 300s --wait-locked=1800",
+        "--wait-locked: 1800 --timeout:300",
+        "--timeout=300 --wait-locked 30m --hook-timeout=1h --overlap-timeout=90s --removal-budget=3600",
+    ] {
+        let output = lab.run(&format!("{own} {words}"));
+        assert_eq!(output.assert_status(0), &expected, "{words}");
+    }
+    lab.run("--vmid=100 snap --label=daily --keep=9 --wait-locked 30m")
+        .assert_status(0);
+    assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
+}
+
+/// Errors of shape: long dashes and single ones are named, with the option that was meant; none prints a help.
+#[test]
+fn dashes_that_begin_no_option_are_named() {
+    let lab = lab();
+    let snap = snap(&lab);
+    let line = |rest: &str| format!("{snap} {rest}");
+    check(
+        &lab,
+        &[
+            (&line("–vmid=100"), "unexpected argument", "a long one"),
+            (
+                &line("–vmid=100"),
+                "unexpected argument",
+                "two hyphens: --vmid (cv4pve-autosnap snap --help",
+            ),
+            (
+                &line("--vmid=100 —dry-run"),
+                "unexpected argument",
+                "two hyphens: --dry-run",
+            ),
+            (
+                &line("--vmid=100 −dryrun"),
+                "unexpected argument",
+                "two hyphens: --dry-run",
+            ),
+            (
+                &line("--vmid=100 -dry-run"),
+                "unknown option '-dry-run'",
+                "two hyphens: --dry-run",
+            ),
+            (
+                "-host=h --vmid=100 snap",
+                "unknown option '-host'",
+                "two hyphens: --host",
+            ),
+            (
+                "-help",
+                "unknown option '-help'",
+                "options begin with two hyphens",
+            ),
+            (
+                "-vmid 100 --host=h snap",
+                "unknown option '-vmid'",
+                "two hyphens: --vmid",
+            ),
+            (
+                "status -only-running",
+                "unknown option '-only-running'",
+                "two hyphens: --only-running",
+            ),
+            (
+                &line("--vmid=100 -hV"),
+                "unexpected argument",
+                "snap --help",
+            ),
+            (
+                &line("--vmid=100 —password=correct-horse"),
+                "unexpected argument",
+                "two hyphens: --password",
+            ),
+        ],
+    );
+    lab.run("--vmid=100 status -oCsv")
+        .assert_status(0)
+        .assert_out(",autodaily240101000000,");
+}
+
+/// Errors of shape: a file where `@FILE` was meant, and paths with a `~` that no shell replaces.
+#[test]
+fn files_without_their_sign_and_paths_with_a_tilde_are_explained() {
+    let lab = lab();
+    lab.file("jobs", "--vmid=100");
+    lab.file("tilde.conf", "--vmid=100\n--api-token=file:~/token\n");
+    lab.file("inner.conf", "--vmid=100\n@~/other.conf\n");
+    let own = "snap --host=h --label=daily --keep=1 --vmid=100";
+    check(
+        &lab,
+        &[
+            (
+                "d.conf snap",
+                "unexpected argument 'd.conf'",
+                "from the file: @d.conf (cv4pve-autosnap snap --help",
+            ),
+            (
+                "snap jobs --host=h",
+                "unexpected argument 'jobs'",
+                "from the file: @jobs",
+            ),
+            (
+                "d.conf",
+                "unknown command 'd.conf'",
+                "from the file: @d.conf",
+            ),
+            (
+                &format!("{own} --api-token=file:~/token"),
+                "the path of '--api-token' begins with ~",
+                "write --api-token=file:\"$HOME/",
+            ),
+            (
+                &format!("{own} --username=root@pam --password=file:~/pw"),
+                "the path of '--password' begins with ~",
+                "$HOME",
+            ),
+            (
+                &format!("{own} --api-token=file:token --script=~/hook.sh"),
+                "the path of '--script' begins with ~",
+                "$HOME",
+            ),
+            (
+                &format!("{own} --api-token=file:token --ca-file=~/ca.pem"),
+                "the path of '--ca-file' begins with ~",
+                "$HOME",
+            ),
+            (
+                "snap @~/daily.conf",
+                "~/daily.conf does not exist",
+                "a shell does not replace ~ after @",
+            ),
+            (
+                "snap @tilde.conf",
+                "the path of '--api-token' in line 2 of tilde.conf begins with ~",
+                "write the whole path",
+            ),
+            (
+                "snap @inner.conf",
+                "~/other.conf (named in line 2 of inner.conf) does not exist",
+                "write the whole path",
+            ),
+        ],
+    );
+}
+
+/// Errors of shape: commands of other tools are explained; what is suggested is near, visible, and of the command.
+#[test]
+fn commands_and_options_of_other_tools_are_explained() {
+    let lab = lab();
+    check(
+        &lab,
+        &[
+            (
+                "delete --host=h",
+                "unknown command 'delete'",
+                "clean removes the snapshots of a label",
+            ),
+            (
+                "rollback 100",
+                "unknown command 'rollback'",
+                "qm rollback VMID NAME",
+            ),
+            (
+                "list --host=h",
+                "unknown command 'list'",
+                "status lists the snapshots",
+            ),
+            ("version", "unknown command 'version'", "write --version"),
+            (
+                "--host=h destroy --vmid=100",
+                "unknown command 'destroy'",
+                "take it away there",
+            ),
+            (
+                "stauts --host=h",
+                "unknown command 'stauts'",
+                "did you mean status? cv4pve-autosnap --help",
+            ),
+            (
+                "snap --lable=x",
+                "unknown option '--lable'",
+                "did you mean --label? cv4pve-autosnap snap --help",
+            ),
+            (
+                "snap --usernam=x",
+                "unknown option '--usernam'",
+                "did you mean --username?",
+            ),
+            (
+                "snap --syslog",
+                "unknown option '--syslog'",
+                "logger --tag cv4pve-autosnap",
+            ),
+            (
+                "snap --vmstate",
+                "unknown option '--vmstate'",
+                "--state saves the RAM",
+            ),
+            (
+                "snap --keep=-1",
+                "invalid value '-1' for '--keep <N>'",
+                "with which eve4pve-autosnap removes nothing",
+            ),
+            (
+                "clean --vmid=100 --label",
+                "a value is required for '--label <LABEL>'",
+                "cv4pve-autosnap clean --help lists all options",
+            ),
+        ],
+    );
+    for line in [
+        "compelte",
+        "manul",
+        "snap --foo",
+        "snap --fro=snap",
+        "snap --log-levle=x",
+        "status --hookfailure=x",
+    ] {
+        let output = lab.bare(line.split(' '));
+        output.assert_status(2).assert_err("unknown ");
+        output
+            .assert_not_said("did you mean")
+            .assert_not_said("similar");
+    }
+    lab.bare("snap --output=Xml".split(' '))
+        .assert_status(2)
+        .assert_not_said("similar");
+}
+
+/// Runs `snap` with a parameter file of this content.
+fn with_file(lab: &Lab, content: &str) -> Output {
+    lab.file("job.conf", content);
+    lab.bare(["snap", "@job.conf"])
+}
+
+/// Errors of shape: whatever is wrong in a parameter file is named with the file and the line.
+#[test]
+fn errors_in_a_parameter_file_have_their_line() {
+    let lab = lab();
+    let own = "--host=h\n--vmid=100\n--api-token=file:token\n# the fifth line\n";
+    let rest = "\n--label=daily\n--keep=3\n";
+    for (line, message) in [
+        (
+            "--lable=daily",
+            "unknown option '--lable' in line 5 of job.conf",
+        ),
+        ("-state", "unknown option '-state' in line 5 of job.conf"),
+        (
+            "--timeout=5 minutes",
+            "unexpected argument in line 5 of job.conf",
+        ),
+        ("--timeout=soon", "'--timeout <TIME>' in line 5 of job.conf"),
+        (
+            "--state=maybe",
+            "'--state' in line 5 of job.conf: expected true or false",
+        ),
+        (
+            "--script=missing.sh",
+            "--script in line 5 of job.conf: hook script <folder>/missing.sh",
+        ),
+        (
+            "--script-hook=missing.sh",
+            "--script in line 5 of job.conf: hook script <folder>/missing.sh",
+        ),
+        (
+            "--timestamp-format=dd/MM",
+            "--timestamp-format in line 5 of job.conf: ",
+        ),
+        (
+            "--also-format=dd/MM",
+            "--also-format in line 5 of job.conf: ",
+        ),
+        ("--fingerprint=AA", "--fingerprint in line 5 of job.conf: "),
+        (
+            "--output",
+            "'--output <FORM>' but none was supplied in line 5 of job.conf",
+        ),
+        (
+            "--dry-run false",
+            "'--dry-run false' in line 5 of job.conf contradicts itself",
+        ),
+        ("\"--state", "no closing quote in line 5"),
+    ] {
+        let output = with_file(&lab, &format!("{own}{line}{rest}"));
+        output.assert_status(2).assert_err(message);
+    }
+    for (content, message) in [
+        (
+            "--host=\n--vmid=100\n--label=d\n--keep=1\n--api-token=file:token",
+            "--host in line 1 of job.conf: an empty",
+        ),
+        (
+            "--host=h\n--label=\n--keep=1\n--vmid=100",
+            "--label in line 2 of job.conf: the label is empty",
+        ),
+        (
+            "--host=h\n--label=a$\n--keep=1\n--vmid=100",
+            "--label in line 2 of job.conf: label `a$`",
+        ),
+        (
+            "--host=h\n--label=d\n--keep=1\n--vmid=100\n--api-token=file:none",
+            "--api-token in line 5 of job.conf: secret file none",
+        ),
+        (
+            "--host=h\n--label=d\n--keep=1\n--vmid=100\n--username=a\n--password=file:none",
+            "--password in line 6 of job.conf: password file none",
+        ),
+    ] {
+        with_file(&lab, content)
+            .assert_status(2)
+            .assert_err(message);
+    }
+    assert_eq!(lab.simulator.journal().requests(), []);
+}
