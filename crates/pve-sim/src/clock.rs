@@ -61,9 +61,80 @@ pub fn whole(seconds: Seconds) -> i64 {
     seconds.floor() as i64
 }
 
+/// A moment of the calendar in UTC, in which all nodes of the simulated cluster live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Civil {
+    /// The year.
+    pub year: i64,
+    /// The month, from 1.
+    pub month: i64,
+    /// The day of the month, from 1.
+    pub day: i64,
+    /// The hour, up to 23.
+    pub hour: i64,
+    /// The minute.
+    pub minute: i64,
+    /// The second.
+    pub second: i64,
+}
+
+impl Civil {
+    /// Splits seconds since the epoch. The calendar repeats every 400 years of 146,097 days; years
+    /// are counted from 1 March, so that leap days come last.
+    pub fn from_epoch(epoch: i64) -> Self {
+        let (days, rest) = (epoch.div_euclid(86_400), epoch.rem_euclid(86_400));
+        let shifted = days + 719_468;
+        let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+        let leap_days = day_of_era / 1_460 - day_of_era / 36_524 + day_of_era / 146_096;
+        let year_of_era = (day_of_era - leap_days) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let from_march = (5 * day_of_year + 2) / 153;
+        let month = if from_march < 10 {
+            from_march + 3
+        } else {
+            from_march - 9
+        };
+        Self {
+            year: era * 400 + year_of_era + i64::from(month <= 2),
+            month,
+            day: day_of_year - (153 * from_march + 2) / 5 + 1,
+            hour: rest / 3_600,
+            minute: rest / 60 % 60,
+            second: rest % 60,
+        }
+    }
+}
+
+/// A time as `2026-11-28T05:10:00Z`.
+pub fn utc(epoch: i64) -> String {
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = Civil::from_epoch(epoch);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (epoch, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_795_910_400, "2026-11-29T00:00:00Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(utc(epoch), expected);
+        }
+    }
 
     #[test]
     fn advancing_moves_on_and_never_back() {

@@ -68,6 +68,9 @@ pub struct Request {
     /// The fault that was injected, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// What a reader has to know, such as that PVE has this path and the simulator does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Seconds until the answer was ready.
     pub seconds: f64,
 }

@@ -3,7 +3,8 @@
 //! which parameters they take.
 //!
 //! The data (`data/api-schema.json`) is a reduction of what `PVE::RESTHandler::api_dump` emits on a
-//! PVE 8.4. Routing follows `PVE/RESTHandler.pm` (`map_path_to_methods`), the checks and their texts
+//! PVE 8.4; what that recording leaves out (`data/more-paths.json`) is written after the sources of
+//! PVE 8.4 in the same form. Routing follows `PVE/RESTHandler.pm` (`map_path_to_methods`), the checks and their texts
 //! follow `PVE/JSONSchema.pm`; both are compared with recorded answers in `tests/schema.rs`.
 //!
 //! Limits: the schema knows no behaviour. A parameter that the method's own code refuses
@@ -38,8 +39,11 @@ impl Schema {
     /// The schema of PVE 8.4 that is built into this crate; parsed at the first call.
     pub fn builtin() -> &'static Self {
         static BUILTIN: LazyLock<Schema> = LazyLock::new(|| {
-            Schema::parse(include_str!("../data/api-schema.json"))
-                .expect("the embedded schema is checked by the tests")
+            Schema::parse(
+                include_str!("../data/api-schema.json"),
+                include_str!("../data/more-paths.json"),
+            )
+            .expect("the embedded schema is checked by the tests")
         });
         &BUILTIN
     }
@@ -70,13 +74,14 @@ impl Schema {
         })
     }
 
-    fn parse(text: &str) -> serde_json::Result<Self> {
-        let file: SchemaFile = serde_json::from_str(text)?;
+    fn parse(recorded: &str, more: &str) -> serde_json::Result<Self> {
+        let file: SchemaFile = serde_json::from_str(recorded)?;
+        let more: BTreeMap<String, BTreeMap<String, MethodSchema>> = serde_json::from_str(more)?;
         let mut root = PathNode {
             template: "/".to_owned(),
             ..PathNode::default()
         };
-        for (path, methods) in file.paths {
+        for (path, methods) in file.paths.into_iter().chain(more) {
             root.insert(&path, methods);
         }
         Ok(Self {
@@ -162,7 +167,7 @@ impl PathNode {
             node = node.child_or_new(segment);
             node.template.clone_from(&template);
         }
-        node.methods = methods;
+        node.methods.extend(methods);
     }
 
     fn child_or_new(&mut self, segment: &str) -> &mut Self {
@@ -203,6 +208,12 @@ impl MethodSchema {
         } else {
             Err(errors)
         }
+    }
+
+    /// A parameter's value as PVE keeps it: numbers for integers and booleans, text for the rest
+    /// (`check_type` of `PVE/JSONSchema.pm`).
+    pub fn stored(&self, name: &str, value: &Value) -> Value {
+        check::stored(&self.parameters, name, value)
     }
 
     /// Who may call the method, as far as the schema says it.

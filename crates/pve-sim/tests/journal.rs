@@ -22,6 +22,7 @@ fn request(path: &str) -> Entry {
         status: Some(200),
         reason: "OK".to_owned(),
         fault: None,
+        note: None,
         seconds: 0.001,
     })
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::access::{split_token, totp};
 use crate::world::World;
 
-use super::{Args, Failure, Reply, check_privileges};
+use super::{Args, Failure, Reply, check_privileges, split_list};
 
 /// `GET /access/ticket`: answers nothing, to anybody.
 pub(super) fn get_ticket(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
@@ -19,10 +19,22 @@ pub(super) fn create_ticket(world: &mut World, args: &Args<'_>) -> Result<Reply,
         Some(realm) => format!("{}@{realm}", args.in_path("username")),
         None => args.in_path("username"),
     };
+    let refused = || Failure::Unauthorized("authentication failure".to_owned());
+    if let Some(path) = args.text("path") {
+        // Only asks whether the user may do something (`verify_auth`): nobody is signed on.
+        sign_on(world, args, &userid).ok_or_else(refused)?;
+        let privileges = args.text("privs").unwrap_or_default();
+        let mut names = split_list(&privileges);
+        if !names.all(|name| world.allows(&userid, &path, name)) {
+            return Err(refused());
+        }
+        let cap = world.access.capabilities(world, &userid);
+        return Ok(Reply::of(&json!({ "username": userid, "cap": cap })));
+    }
     match sign_on(world, args, &userid) {
         Some(SignedOn::Completely) => Ok(Reply::of(&ticket(world, &userid))),
         Some(SignedOn::SecondFactorMissing) => Ok(Reply::of(&challenge(world, &userid))),
-        None => Err(Failure::Unauthorized("authentication failure".to_owned())),
+        None => Err(refused()),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::access::permission::ROOT;
 use crate::schema::ParameterErrors;
-use crate::tasks::check_lock;
+use crate::tasks::{ConfigChange, Work, change_config, check_digest, check_lock};
 use crate::world::World;
 use crate::world::guest::{Guest, GuestKind, Snapshot};
 
@@ -43,39 +43,88 @@ pub(super) fn pending(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
     Ok(Reply::of(&entries))
 }
 
-/// `PUT …/config`: sets and deletes lines. What a line means to the running
-/// guest or to its disks is not simulated.
+/// `PUT …/config`: changes the configuration before it answers.
 pub(super) fn put(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let changes = changes(args)?;
+    let (kind, node, vmid) = (args.kind(), args.node(), args.vmid());
+    super::snapshots::wait_for_lock(world, args)?;
+    let quorate = world.quorate;
     let skip_lock = args.flag("skiplock");
-    if skip_lock && args.who != ROOT {
+    let guest = world.guest_on_mut(kind, &node, vmid)?;
+    check_digest(guest, args.text("digest").as_deref())?;
+    if !skip_lock {
+        check_lock(guest)?;
+    }
+    if !quorate {
+        let file = guest.config_file();
+        let text = format!("unable to open file '/etc/pve/{file}.tmp.1000' - Permission denied");
+        return Err(Failure::Died(text));
+    }
+    change_config(guest, &changes);
+    Ok(Reply::null())
+}
+
+/// `POST …/config` of a machine: the same, by a task.
+pub(super) fn post(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let work = Work::Configure {
+        changes: changes(args)?,
+        digest: args.text("digest"),
+    };
+    let (kind, node, vmid) = (args.kind(), args.node(), args.vmid());
+    Ok(Reply::of(
+        &world.start_task(kind, &node, vmid, args.who, work),
+    ))
+}
+
+/// Parameters that are not lines of the configuration.
+const CONTROL: &[&str] = &[
+    "node",
+    "vmid",
+    "delete",
+    "skiplock",
+    "digest",
+    "revert",
+    "force",
+    "background_delay",
+    "import-working-storage",
+];
+
+/// Lines of a machine's configuration that belong to root.
+const ROOTS_OWN: &[&str] = &["lock", "args", "hookscript", "vmstate"];
+
+/// What the parameters want changed; what PVE refuses before it looks at the guest.
+fn changes(args: &Args<'_>) -> Result<Vec<ConfigChange>, Failure> {
+    if args.flag("skiplock") && args.who != ROOT {
         return Err(parameter_error(
             "skiplock",
             "Only root may use this option.",
         ));
     }
-    let (kind, node, vmid) = (args.kind(), args.node(), args.vmid());
-    super::snapshots::wait_for_lock(world, args)?;
-    let guest = world.guest_on_mut(kind, &node, vmid)?;
-    if !skip_lock {
-        check_lock(guest)?;
-    }
+    let lines = args.params.iter();
+    let mut changes: Vec<ConfigChange> = lines
+        .filter(|(key, _)| !CONTROL.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), Some(args.stored(key, value))))
+        .collect();
+    let reverts = args.params.contains_key("revert");
     let removed = args.text("delete").unwrap_or_default();
     for key in removed.split([',', ';', ' ']).filter(|key| !key.is_empty()) {
-        if key == "lock" {
-            world.guest_on_mut(kind, &node, vmid)?.lock = None;
-        } else {
-            world.set_config(vmid, key, Value::Null);
+        if args.params.contains_key(key) {
+            let text = format!("you can't use '-{key}' and '-delete {key}' at the same time");
+            return Err(parameter_error("delete", &text));
         }
+        changes.push((key.to_owned(), None));
     }
-    let control = [
-        "node", "vmid", "delete", "skiplock", "digest", "revert", "force",
-    ];
-    for (key, value) in args.params {
-        if !control.contains(&key.as_str()) {
-            world.set_config(vmid, key, value.clone());
-        }
+    if changes.is_empty() && !reverts {
+        return Err(Failure::Died("no options specified".to_owned()));
     }
-    Ok(Reply::null())
+    let roots_own = |key: &&str| ROOTS_OWN.contains(key);
+    if args.kind() == GuestKind::Qemu
+        && args.who != ROOT
+        && let Some(key) = changes.iter().map(|(key, _)| key.as_str()).find(roots_own)
+    {
+        return Err(Failure::Died(format!("only root can set '{key}' config")));
+    }
+    Ok(changes)
 }
 
 /// The current configuration as it is shown.

@@ -209,10 +209,10 @@ fn add_machine(entry: &mut Map<String, Value>, guest: &Guest, detail: Detail) {
     }
     set(
         "qmpstatus",
-        json!(if guest.running.is_some() {
-            "running"
-        } else {
-            "stopped"
+        json!(match guest.running {
+            Some(_) if guest.paused => "paused",
+            Some(_) => "running",
+            None => "stopped",
         }),
     );
     if guest.running.is_some() {

@@ -182,7 +182,8 @@ pub(super) fn guest(_: &mut World, args: &Args<'_>) -> Answer {
 }
 
 /// `GET /nodes/{node}/{qemu,lxc}/{vmid}/status`.
-pub(super) fn guest_status(_: &mut World, args: &Args<'_>) -> Answer {
+pub(super) fn guest_status(world: &mut World, args: &Args<'_>) -> Answer {
+    world.guest_on(args.kind(), &args.node(), args.vmid())?;
     Ok(match args.kind() {
         GuestKind::Qemu => index(
             "subdir",

@@ -14,6 +14,7 @@ mod config;
 mod guests;
 mod indexes;
 mod nodes;
+mod paths;
 mod pools;
 mod power;
 mod reply;
@@ -65,6 +66,7 @@ pub(crate) struct Args<'a> {
     params: &'a Map<String, Value>,
     who: &'a str,
     template: &'a str,
+    schema: Option<&'a MethodSchema>,
     here: &'a str,
     arrived: Seconds,
 }
@@ -82,10 +84,7 @@ pub fn dispatch(world: &mut World, call: &Call<'_>) -> (Result<Reply, Failure>, 
         Some((route, route.node.method(call.method), handler))
     });
     let Some((route, schema, handler)) = found else {
-        return match power::route(call, &segments) {
-            Some(outcome) => outcome(world, call),
-            None => (Err(unknown_path(call)), Via::Proxy),
-        };
+        return (Err(unknown_path(call, &segments)), Via::Proxy);
     };
     let params = match route.parameters(call.params.clone()) {
         Ok(params) => params,
@@ -105,15 +104,19 @@ pub fn dispatch(world: &mut World, call: &Call<'_>) -> (Result<Reply, Failure>, 
         params: &params,
         who: call.who.unwrap_or_default(),
         template: route.template,
+        schema,
         here: call.node,
         arrived: call.arrived,
     };
     (handler(world, &args), via)
 }
 
-fn unknown_path(call: &Call<'_>) -> Failure {
+fn unknown_path(call: &Call<'_>, segments: &[&str]) -> Failure {
     let path = if call.path.is_empty() { "/" } else { call.path };
-    Failure::NotImplemented(format!("Method '{} {path}' not implemented", call.method))
+    Failure::NotImplemented {
+        text: format!("Method '{} {path}' not implemented", call.method),
+        in_pve: paths::find(call.method, segments),
+    }
 }
 
 /// `check_api2_permissions`, and before it the rule about API tokens.
@@ -239,9 +242,20 @@ impl Args<'_> {
         self.text(name).is_some_and(|text| is_true(&text))
     }
 
-    /// The node in the path.
+    /// The node in the path; `localhost` is the node that was asked.
     pub(crate) fn node(&self) -> String {
-        self.in_path("node")
+        match self.in_path("node") {
+            name if name == "localhost" => self.here.to_owned(),
+            name => name,
+        }
+    }
+
+    /// A parameter's value as PVE keeps it in a configuration.
+    pub(crate) fn stored(&self, name: &str, value: &Value) -> Value {
+        match self.schema {
+            Some(schema) => schema.stored(name, value),
+            None => value.clone(),
+        }
     }
 
     /// The guest's number in the path.
@@ -262,7 +276,7 @@ impl Args<'_> {
 }
 
 /// What `parse_boolean` in `PVE/JSONSchema.pm` takes for true.
-fn is_true(text: &str) -> bool {
+pub(crate) fn is_true(text: &str) -> bool {
     matches!(
         text.to_ascii_lowercase().as_str(),
         "1" | "on" | "yes" | "true"
@@ -272,4 +286,10 @@ fn is_true(text: &str) -> bool {
 /// One parameter with a text about it.
 pub(crate) fn parameter_error(name: &str, text: &str) -> Failure {
     Failure::Parameters(ParameterErrors::from([(name.to_owned(), text.to_owned())]))
+}
+
+/// `PVE::Tools::split_list`.
+pub(crate) fn split_list(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ';', ' ', '\t', '\n', '\0'])
+        .filter(|part| !part.is_empty())
 }

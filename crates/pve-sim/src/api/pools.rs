@@ -39,9 +39,11 @@ fn content(world: &World, args: &Args<'_>, poolid: &str) -> Result<Value, Failur
         .ok_or_else(|| Failure::Died(format!("pool '{poolid}' does not exist")))?;
     let kind = args.text("type");
     let wanted = |word: &str| kind.as_deref().is_none_or(|kind| kind == word);
-    let guests = pool
-        .guests
-        .iter()
+    // PVE sorts the numbers as texts: 1000 comes before 101.
+    let mut numbers: Vec<&u32> = pool.guests.iter().collect();
+    numbers.sort_by_key(ToString::to_string);
+    let guests = numbers
+        .into_iter()
         .filter_map(|vmid| world.guests.get(vmid))
         .filter(|guest| wanted(guest.kind.word()))
         .map(|guest| resources::guest(world, guest, args.here))

@@ -1,69 +1,142 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `…/status/start` and its like. The schema of the recordings leaves these
-//! paths out, but snapshots of running guests need guests that run.
+//! `POST …/status/{start,stop,…}` (`PVE/API2/Qemu.pm`, `PVE/API2/LXC/Status.pm`): what is refused
+//! at once; the rest is the task's.
 
+use crate::access::permission::ROOT;
 use crate::tasks::Work;
 use crate::world::World;
-use crate::world::guest::GuestKind;
+use crate::world::guest::{Guest, GuestKind};
 
-use super::{Call, Failure, Reply, Via, check_privileges, place_on};
+use super::{Args, Failure, Reply, check_privileges, parameter_error, snapshots};
 
-type Outcome = (Result<Reply, Failure>, Via);
+/// Parameters that only root may give.
+const ROOTS_OWN: &[&str] = &[
+    "skiplock",
+    "keepActive",
+    "migratedfrom",
+    "stateuri",
+    "migration_type",
+    "migration_network",
+    "targetstorage",
+    "force-cpu",
+    "nocheck",
+];
 
-/// The code behind `POST /nodes/{node}/{qemu,lxc}/{vmid}/status/{start,stop,shutdown}`.
-pub(super) fn route<'a>(
-    call: &Call<'_>,
-    segments: &[&'a str],
-) -> Option<impl FnOnce(&mut World, &Call<'_>) -> Outcome + use<'a>> {
-    let parts: Vec<&str> = segments
-        .iter()
-        .copied()
-        .filter(|part| !part.is_empty())
-        .collect();
-    let ["nodes", node, kind, vmid, "status", action] = parts.as_slice() else {
-        return None;
+/// The text of `check_cfs_quorum` in `PVE/Cluster.pm`.
+const NO_QUORUM: &str = "cluster not ready - no quorum?";
+
+/// Starts the task that carries the action out.
+pub(super) fn act(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    for name in ROOTS_OWN {
+        let given = args
+            .text(name)
+            .is_some_and(|text| !matches!(text.as_str(), "" | "0"));
+        if given && args.who != ROOT {
+            return Err(parameter_error(name, "Only root may use this option."));
+        }
+    }
+    let action = args.template.rsplit('/').next().unwrap_or_default();
+    let work = match args.kind() {
+        GuestKind::Qemu => machine(world, args, action)?,
+        GuestKind::Lxc => container(world, args, action)?,
     };
-    let work = match *action {
-        "start" => Work::Start,
-        "stop" | "shutdown" => Work::Stop,
-        _ => return None,
-    };
-    let kind = GuestKind::parse(kind)?;
-    let vmid: u32 = vmid.parse().ok()?;
-    let node = *node;
-    (call.method == "POST").then_some(move |world: &mut World, call: &Call<'_>| {
-        carry_out(world, call, node, kind, vmid, work)
+    let (kind, node, vmid) = (args.kind(), args.node(), args.vmid());
+    Ok(Reply::of(
+        &world.start_task(kind, &node, vmid, args.who, work),
+    ))
+}
+
+/// Only the task finds out that a machine is not there, a template, locked or started already.
+fn machine(world: &World, args: &Args<'_>, action: &str) -> Result<Work, Failure> {
+    let paused = guest(world, args).is_some_and(Guest::is_paused);
+    Ok(match action {
+        "start" => {
+            check_quorum(world)?;
+            Work::Start
+        }
+        "stop" => Work::Stop,
+        "shutdown" if paused && !args.flag("forceStop") => {
+            return Err(Failure::Died("VM is paused - cannot shutdown".to_owned()));
+        }
+        "shutdown" => Work::Shutdown,
+        "reboot" if paused => {
+            return Err(Failure::Died("VM is paused - cannot shutdown".to_owned()));
+        }
+        "reboot" => running(world, args, Work::Reboot)?,
+        "reset" => running(world, args, Work::Reset)?,
+        "suspend" => {
+            let to_disk = args.flag("todisk");
+            let work = running(world, args, Work::Suspend { to_disk })?;
+            if to_disk {
+                let path = format!("/vms/{}", args.vmid());
+                check_privileges(world, args.who, &path, &["VM.Config.Disk"], false)?;
+            }
+            work
+        }
+        _ => {
+            let suspended =
+                guest(world, args).is_some_and(|guest| guest.lock.as_deref() == Some("suspended"));
+            if suspended {
+                Work::Resume
+            } else {
+                running(world, args, Work::Resume)?
+            }
+        }
     })
 }
 
-fn carry_out(
-    world: &mut World,
-    call: &Call<'_>,
-    node: &str,
-    kind: GuestKind,
-    vmid: u32,
-    work: Work,
-) -> Outcome {
-    let who = call.who.unwrap_or_default();
-    let allowed = check_privileges(
-        world,
-        who,
-        &format!("/vms/{vmid}"),
-        &["VM.PowerMgmt"],
-        false,
-    );
-    if let Err(failure) = allowed {
-        return (Err(failure), Via::Proxy);
-    }
-    let via = match place_on(world, call.node, node, true) {
-        Ok(via) => via,
-        Err(failure) => return (Err(failure), Via::Proxy),
+/// Whether a container runs is looked at first; then most actions take the lock file.
+fn container(world: &World, args: &Args<'_>, action: &str) -> Result<Work, Failure> {
+    let vmid = args.vmid();
+    let runs = guest(world, args).is_some_and(|guest| guest.running.is_some());
+    let (must_run, work) = match action {
+        "start" => (false, Work::Start),
+        "resume" => (false, Work::Resume),
+        "stop" => (true, Work::Stop),
+        "shutdown" => (true, Work::Shutdown),
+        "reboot" => (true, Work::Reboot),
+        _ => (true, Work::Suspend { to_disk: false }),
     };
-    if let Err(text) = world.guest_on(kind, node, vmid) {
-        return (Err(Failure::Died(text)), via);
+    if runs != must_run {
+        // PVE's reboot of a container calls it a VM.
+        let noun = if action == "reboot" { "VM" } else { "CT" };
+        let state = if runs {
+            "already running"
+        } else {
+            "not running"
+        };
+        return Err(Failure::Died(format!("{noun} {vmid} {state}")));
     }
-    (
-        Ok(Reply::of(&world.start_task(kind, node, vmid, who, work))),
-        via,
-    )
+    if action == "start" {
+        check_quorum(world)?;
+    }
+    if !matches!(action, "resume" | "reboot") {
+        snapshots::wait_for_lock(world, args)?;
+    }
+    Ok(work)
+}
+
+fn guest<'a>(world: &'a World, args: &Args<'_>) -> Option<&'a Guest> {
+    world.guest_on(args.kind(), &args.node(), args.vmid()).ok()
+}
+
+/// `check_running` of a machine, which wants its configuration on this node.
+fn running(world: &World, args: &Args<'_>, work: Work) -> Result<Work, Failure> {
+    let vmid = args.vmid();
+    match guest(world, args) {
+        Some(guest) if guest.running.is_some() => Ok(work),
+        Some(_) => Err(Failure::Died(format!("VM {vmid} not running"))),
+        None => Err(Failure::Died(format!(
+            "unable to find configuration file for VM {vmid} on node '{}'",
+            args.node()
+        ))),
+    }
+}
+
+fn check_quorum(world: &World) -> Result<(), Failure> {
+    if world.quorate {
+        Ok(())
+    } else {
+        Err(Failure::Died(NO_QUORUM.to_owned()))
+    }
 }

@@ -9,10 +9,12 @@ use crate::schema::ParameterErrors;
 /// The `data` of an answer, as JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// The JSON text.
+    /// The JSON text, or that of [`Reply::file`].
     pub json: String,
     /// `total`, which PVE leaves out when it is 0.
     pub total: Option<usize>,
+    /// The name of a file that the text is, instead of JSON.
+    pub file: Option<String>,
     /// How long to wait before the answer, such as for a worker to stop.
     pub pause_milliseconds: u32,
 }
@@ -23,7 +25,17 @@ impl Reply {
         Self {
             json: serde_json::to_string(value).expect("plain data has a JSON form"),
             total: None,
+            file: None,
             pause_milliseconds: 0,
+        }
+    }
+
+    /// A text for download.
+    pub fn file(name: String, text: String) -> Self {
+        Self {
+            json: text,
+            file: Some(name),
+            ..Self::null()
         }
     }
 
@@ -52,7 +64,12 @@ pub enum Failure {
     /// Status 401 with a body, as only the login gives it.
     Unauthorized(String),
     /// Status 501.
-    NotImplemented(String),
+    NotImplemented {
+        /// The text.
+        text: String,
+        /// The path's template, when PVE has the method and only the simulator does not.
+        in_pve: Option<&'static str>,
+    },
     /// Status 595: the other node does not answer.
     Unreachable {
         /// The reason phrase.

@@ -3,7 +3,7 @@
 //! answered as an unknown path: the simulator does not pretend.
 
 use super::{
-    Handler, access, cluster, config, guests, indexes, nodes, pools, resources, snapshots,
+    Handler, access, cluster, config, guests, indexes, nodes, pools, power, resources, snapshots,
     storages, tasks,
 };
 
@@ -73,6 +73,8 @@ fn post(template: &str) -> Option<Handler> {
         }
         "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback"
         | "/nodes/{node}/lxc/{vmid}/snapshot/{snapname}/rollback" => snapshots::rollback,
+        "/nodes/{node}/qemu/{vmid}/config" => config::post,
+        path if path.contains("/{vmid}/status/") => power::act,
         _ => return None,
     })
 }

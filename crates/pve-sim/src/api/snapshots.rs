@@ -9,7 +9,7 @@ use crate::tasks::{Work, check_lock};
 use crate::world::World;
 use crate::world::guest::{Guest, GuestKind, Snapshot, stored_description};
 
-use super::{Args, Failure, Reply, config::section};
+use super::{Args, Failure, Reply, check_privileges, config::section};
 
 /// `GET …/snapshot`: in no order, but the current state comes last.
 pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
@@ -77,6 +77,11 @@ pub(super) fn delete(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
 
 /// `POST …/snapshot/{snapname}/rollback`.
 pub(super) fn rollback(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    // PVE 8 lets everybody start a guest that way.
+    if args.flag("start") && world.major() >= 9 {
+        let path = format!("/vms/{}", args.vmid());
+        check_privileges(world, args.who, &path, &["VM.PowerMgmt"], false)?;
+    }
     let work = Work::Rollback {
         name: args.in_path("snapname"),
         start: args.flag("start"),

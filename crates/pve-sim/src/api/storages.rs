@@ -6,31 +6,45 @@ use serde_json::{Value, json};
 
 use crate::hash::sha1;
 use crate::world::World;
-use crate::world::storage::Storage;
+use crate::world::storage::{Storage, Usage};
 
-use super::{Args, Failure, Reply, parameter_error};
+use super::{Args, Failure, Reply, parameter_error, split_list};
 
-/// `GET /nodes/{node}/storage`.
+/// `GET /nodes/{node}/storage`: only with `content` are storages left out that are disabled or
+/// belong to other nodes (`storage_info` in `PVE/Storage.pm`).
 pub(super) fn on_node(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let node = args.node();
     let wanted_content = args.text("content");
-    let wanted: Vec<&str> = wanted_content
-        .iter()
-        .flat_map(|list| split_list(list))
-        .collect();
-    let name = args.text("storage");
+    let listed = |storage: &&Storage| match &wanted_content {
+        None => true,
+        Some(list) => {
+            storage.is_on(&node)
+                && split_list(list).any(|kind| storage.content.iter().any(|own| own == kind))
+        }
+    };
+    let name = args.text("storage").filter(|name| !name.is_empty());
+    if let Some(name) = &name
+        && !world.storages.get(name).as_ref().is_some_and(listed)
+    {
+        return Err(parameter_error("storage", "No such storage."));
+    }
+    let target = args
+        .text("target")
+        .filter(|target| !target.is_empty() && *target != node && target != "localhost");
+    let on_both = |storage: &Storage, target: &str| {
+        storage.shared && storage.belongs_to(&node) && storage.belongs_to(target)
+    };
     let entries: Vec<Value> = world
         .storages
         .values()
+        .filter(listed)
         .filter(|storage| may_see(world, args.who, &storage.id))
-        .filter(|storage| storage.is_on(&node))
         .filter(|storage| name.as_ref().is_none_or(|name| *name == storage.id))
+        .filter(|storage| !(args.flag("enabled") && storage.disabled))
         .filter(|storage| {
-            wanted.is_empty()
-                || storage
-                    .content
-                    .iter()
-                    .any(|kind| wanted.contains(&kind.as_str()))
+            target
+                .as_ref()
+                .is_none_or(|target| on_both(storage, target))
         })
         .map(|storage| {
             let mut entry = status_of(storage, &node);
@@ -39,8 +53,11 @@ pub(super) fn on_node(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
                 clippy::cast_precision_loss,
                 reason = "a fraction for people to look at"
             )]
-            if usage.total > 0 {
+            if usage.total > 0 && storage.is_active_on(&node) {
                 entry["used_fraction"] = json!(usage.used as f64 / usage.total as f64);
+            }
+            if args.flag("format") && storage.is_on(&node) {
+                add_formats(&mut entry, storage);
             }
             entry["storage"] = json!(storage.id);
             entry
@@ -51,15 +68,25 @@ pub(super) fn on_node(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
 
 /// `GET /nodes/{node}/storage/{storage}/status`.
 pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
-    let node = args.node();
-    match world
-        .storages
-        .get(&args.in_path("storage"))
-        .filter(|storage| storage.is_on(&node))
-    {
-        Some(storage) => Ok(Reply::of(&status_of(storage, &node))),
+    match world.storages.get(&args.in_path("storage")) {
+        Some(storage) => Ok(Reply::of(&status_of(storage, &args.node()))),
         None => Err(parameter_error("storage", "No such storage.")),
     }
+}
+
+/// The formats of images: which there are, and which one is used unless told otherwise.
+fn add_formats(entry: &mut Value, storage: &Storage) {
+    let formats: &[&str] = match storage.kind.as_str() {
+        "dir" | "nfs" | "cifs" => &["qcow2", "raw", "subvol", "vmdk"],
+        "glusterfs" => &["qcow2", "raw", "vmdk"],
+        "btrfs" | "zfspool" => &["raw", "subvol"],
+        _ => return,
+    };
+    let flags: serde_json::Map<String, Value> = formats
+        .iter()
+        .map(|format| ((*format).to_owned(), json!(1)))
+        .collect();
+    entry["format"] = json!([flags, "raw"]);
 }
 
 /// `GET /storage`.
@@ -92,9 +119,15 @@ fn may_see(world: &World, who: &str, id: &str) -> bool {
 }
 
 fn status_of(storage: &Storage, node: &str) -> Value {
-    let usage = storage.usage_on(node);
+    let active = storage.is_active_on(node);
+    let usage = if active {
+        storage.usage_on(node)
+    } else {
+        Usage { total: 0, used: 0 }
+    };
     json!({
-        "active": 1, "enabled": 1, "type": storage.kind, "shared": u8::from(storage.shared),
+        "active": u8::from(active), "enabled": u8::from(storage.is_on(node)),
+        "type": storage.kind, "shared": u8::from(storage.shared),
         "content": storage.content.join(","), "total": usage.total, "used": usage.used,
         "avail": usage.total - usage.used.min(usage.total),
     })
@@ -131,10 +164,4 @@ fn definitions_digest(world: &World) -> String {
         "
 ",
     ))
-}
-
-/// `PVE::Tools::split_list`.
-fn split_list(text: &str) -> impl Iterator<Item = &str> {
-    text.split([',', ';', ' ', '\t', '\n', '\0'])
-        .filter(|part| !part.is_empty())
 }

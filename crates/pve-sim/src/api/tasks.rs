@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::clock::whole;
+use crate::clock::{utc, whole};
 use crate::tasks::{Task, Upid};
 use crate::world::World;
 
@@ -23,13 +23,12 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
         Some("all") => (true, true),
         Some(_) | None => (false, true),
     };
-    let auditor = world.allows(args.who, &format!("/nodes/{node}"), "Sys.Audit");
+    // The name as it was given, be it `localhost`.
+    let path = format!("/nodes/{}", args.in_path("node"));
+    let auditor = world.allows(args.who, &path, "Sys.Audit");
     let filter = Filter::new(args, auditor);
     let start = args.number("start").unwrap_or(0);
-    let limit = args
-        .number("limit")
-        .filter(|limit| *limit > 0)
-        .unwrap_or(DEFAULT_LIMIT);
+    let limit = args.number("limit").unwrap_or(DEFAULT_LIMIT);
     let running = world.tasks.active(&node).filter(|_| active);
     let finished = world.tasks.finished(&node).filter(|_| archive);
     let mut total: usize = 0;
@@ -74,15 +73,16 @@ pub(super) fn log(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
         return Ok(Reply::of(&line).with_total(1));
     };
     let lines = task.full_log();
+    if args.flag("download") {
+        return download(args, task, &lines);
+    }
     let start = args.number("start").unwrap_or(0);
-    let limit = args
-        .number("limit")
-        .filter(|limit| *limit > 0)
-        .unwrap_or(DEFAULT_LIMIT);
+    // Here 0 means everything.
+    let limit = args.number("limit").unwrap_or(DEFAULT_LIMIT);
     let shown: Vec<Value> = (1_u64..)
         .zip(&lines)
         .skip_while(|(number, _)| *number <= start)
-        .take_while(|(number, _)| *number - start <= limit)
+        .take_while(|(number, _)| limit == 0 || *number - start <= limit)
         .map(|(number, line)| json!({ "n": number, "t": line }))
         .collect();
     if lines.is_empty() {
@@ -90,6 +90,22 @@ pub(super) fn log(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
         return Ok(Reply::of(&[json!({ "n": 1, "t": "no content" })]).with_total(1));
     }
     Ok(Reply::of(&shown).with_total(lines.len()))
+}
+
+/// The log as a file.
+fn download(args: &Args<'_>, task: &Task, lines: &[String]) -> Result<Reply, Failure> {
+    if args.params.contains_key("start") || args.params.contains_key("limit") {
+        let text = "'download' cannot be used together with 'start' or 'limit' parameters";
+        return Err(Failure::Died(text.to_owned()));
+    }
+    let Upid {
+        node,
+        kind,
+        starttime,
+        ..
+    } = &task.upid;
+    let name = format!("task-{node}-{kind}-{}.log", utc(*starttime));
+    Ok(Reply::file(name, lines.join("\n") + "\n"))
 }
 
 /// `DELETE /nodes/{node}/tasks/{upid}`: stops a task; a finished one is fine.
@@ -125,16 +141,22 @@ struct Filter {
 
 impl Filter {
     fn new(args: &Args<'_>, auditor: bool) -> Self {
-        let list = |text: String| text.split([',', ';', ' ']).map(str::to_owned).collect();
+        let words = |text: String| {
+            let words = text.split([',', ';', ' ']).filter(|word| !word.is_empty());
+            words.map(str::to_lowercase).collect()
+        };
+        let given = |name: &str| args.text(name).filter(|text| !text.is_empty());
+        let errors = args.flag("errors");
         Self {
             who: (!auditor).then(|| args.who.to_owned()),
-            vmid: args.text("vmid"),
-            kind: args.text("typefilter"),
-            user: args.text("userfilter").map(|text| text.to_lowercase()),
-            errors: args.flag("errors"),
+            vmid: given("vmid"),
+            kind: given("typefilter"),
+            user: given("userfilter").map(|text| text.to_lowercase()),
+            errors,
             since: args.number("since"),
             until: args.number("until"),
-            statuses: args.text("statusfilter").map(list),
+            // With `errors` PVE does not look at it.
+            statuses: args.text("statusfilter").filter(|_| !errors).map(words),
         }
     }
 
@@ -142,23 +164,30 @@ impl Filter {
         let upid = &task.upid;
         let started = u64::try_from(upid.starttime).unwrap_or(0);
         let exit = task.exitstatus.as_deref();
-        let status_wanted = |exit: &str| {
-            let word = status_word(exit);
-            self.statuses
-                .as_ref()
-                .is_none_or(|wanted| wanted.iter().any(|one| one == word))
+        // The file of running tasks keeps user and token together, the archive's entries are split.
+        let user = match task.ended {
+            Some(_) => upid.user_and_token().0,
+            None => &upid.user,
         };
-        self.who.as_ref().is_none_or(|who| upid.belongs_to(who))
+        let own = |who: &String| match task.ended {
+            Some(_) => upid.belongs_to(who),
+            None => upid.user == *who,
+        };
+        let wanted = |statuses: &Vec<String>| {
+            let word = exit.map_or("unknown", status_word);
+            statuses.iter().any(|status| status == word)
+        };
+        self.who.as_ref().is_none_or(own)
             && self.vmid.as_ref().is_none_or(|vmid| upid.id == *vmid)
             && self.kind.as_ref().is_none_or(|kind| upid.kind == *kind)
             && self
                 .user
                 .as_ref()
-                .is_none_or(|user| upid.user.to_lowercase().contains(user))
+                .is_none_or(|wanted| user.to_lowercase().contains(wanted))
             && self.since.is_none_or(|since| started >= since)
             && self.until.is_none_or(|until| started <= until)
             && !(self.errors && exit == Some("OK"))
-            && exit.is_none_or(status_wanted)
+            && self.statuses.as_ref().is_none_or(wanted)
     }
 }
 
@@ -195,7 +224,7 @@ fn check_owner(
     if upid.belongs_to(args.who) {
         return Ok(());
     }
-    let path = format!("/nodes/{}", args.node());
+    let path = format!("/nodes/{}", args.in_path("node"));
     check_privileges(world, args.who, &path, &[privilege], false)
 }
 

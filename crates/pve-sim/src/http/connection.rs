@@ -89,7 +89,7 @@ impl Client {
                     minor,
                 }) => {
                     let answer =
-                        Response::error(status, text).bytes(minor, false, false, self.date());
+                        Response::error(status, &text).bytes(minor, false, false, self.date());
                     close(&mut reader, &answer).await;
                     return;
                 }
@@ -149,6 +149,12 @@ impl Client {
     fn record(&self, request: &Request, handled: &Handled, (moment, began): (Moment, Instant)) {
         let sent = matches!(handled.ending, Ending::Answered | Ending::Cut);
         let response = handled.response.as_ref().filter(|_| sent);
+        let missing = response.and_then(|response| response.in_pve);
+        let note = missing
+            .map(|template| format!("in PVE, not simulated: {} {template}", request.head.method));
+        if let Some(note) = &note {
+            self.shared.report_once(note);
+        }
         let entry = JournalRequest {
             moment,
             client: self.peer.to_string(),
@@ -162,6 +168,7 @@ impl Client {
                 .map(|response| response.reason.clone())
                 .unwrap_or_default(),
             fault: handled.fault.clone(),
+            note,
             seconds: began.elapsed().as_secs_f64(),
         };
         let journal = Arc::clone(&self.shared.world().journal);
@@ -253,7 +260,7 @@ async fn redirect(socket: TcpStream) {
     };
     let host = head.header("Host").unwrap_or("localhost");
     let mut response = Response::error(301, "Moved Permanently");
-    response.location = Some(format!("https://{host}{}", head.target));
+    response.location = Some(format!("https://{host}{}", head.target).into());
     let bytes = response.bytes(head.minor, true, false, SystemTime::now());
     close(&mut reader, &bytes).await;
 }

@@ -88,6 +88,9 @@ pub(super) async fn handle(shared: &Shared, node: &str, request: &Request) -> Ha
     if let Some(response) = refused_at_once(&request.head) {
         return answered(response);
     }
+    if request.path == "/" && request.head.method == "GET" {
+        return answered(Response::web_interface());
+    }
     let Some((format, path)) = split_format(&request.path) else {
         let file = format!("no such file '{}'\n", request.path);
         return answered(Response::plain(500, &file, file.as_str()));
@@ -322,7 +325,7 @@ fn checked(request: &Request, format: &str, path: &str) -> Result<Format, Respon
     match format {
         "json" => Ok(Format::Json),
         "extjs" => Ok(Format::ExtJs),
-        "html" => Ok(Format::Html),
+        "html" | "htmljs" => Ok(Format::Html),
         other => Err(Response::error(
             501,
             &format!("no formatter for uri {path}, {other}"),
@@ -352,7 +355,7 @@ async fn carry_out(shared: &Shared, call: &Call<'_>, format: Format) -> Response
                 Failure::Died(_)
                 | Failure::Parameters(_)
                 | Failure::Forbidden(_)
-                | Failure::NotImplemented(_)
+                | Failure::NotImplemented { .. }
                 | Failure::NotBefore(_) => 0.0,
             };
             pause(delay).await;

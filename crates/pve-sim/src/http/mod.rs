@@ -18,6 +18,8 @@ mod respond;
 mod sign_on;
 mod tls;
 
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -37,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) latency: Latency,
     pub(crate) identity: Identity,
     connections: std::sync::atomic::AtomicU64,
+    /// What stood on stderr already.
+    reported: Mutex<BTreeSet<String>>,
 }
 
 impl Shared {
@@ -48,6 +52,7 @@ impl Shared {
             latency,
             identity,
             connections: std::sync::atomic::AtomicU64::new(0),
+            reported: Mutex::new(BTreeSet::new()),
         })
     }
 
@@ -55,6 +60,15 @@ impl Shared {
     /// is complete before the next may fail.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a line to stderr, unless it was written before: clients ask again and again.
+    fn report_once(&self, line: &str) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.insert(line.to_owned()) {
+            // Nobody may be there to read it.
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
     }
 
     fn next_connection(&self) -> u64 {

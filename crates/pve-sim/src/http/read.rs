@@ -36,7 +36,7 @@ pub(super) enum NoHead {
     /// PVE answers with this status and text, in this version of HTTP.
     Refused {
         status: u16,
-        text: &'static str,
+        text: String,
         minor: u32,
     },
 }
@@ -89,12 +89,12 @@ impl<S: AsyncRead + Unpin> Reader<S> {
         let Some((method, target, major, minor)) = request_line(&line) else {
             return Err(NoHead::Refused {
                 status: 400,
-                text: "bad request",
+                text: "bad request".to_owned(),
                 minor: 0,
             });
         };
         if major != 1 {
-            let text = "http protocol version not supported";
+            let text = format!("http protocol version {major}.{minor} not supported");
             return Err(NoHead::Refused {
                 status: 506,
                 text,
@@ -130,7 +130,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
                     value.push_str(line.trim_start());
                 }
                 (None, _) => {
-                    let text = "unable to parse request header";
+                    let text = "unable to parse request header".to_owned();
                     return Err(NoHead::Refused {
                         status: 506,
                         text,

@@ -27,8 +27,12 @@ pub(crate) struct Response {
     pub(crate) reason: String,
     pub(crate) media: Option<&'static str>,
     pub(crate) body: Vec<u8>,
-    pub(crate) location: Option<String>,
+    pub(crate) location: Option<Box<str>>,
+    /// The name under which a browser stores the body.
+    pub(crate) file: Option<Box<str>>,
     pub(crate) via: Via,
+    /// The template of a path that PVE has and the simulator lacks.
+    pub(crate) in_pve: Option<&'static str>,
 }
 
 const JSON: &str = "application/json;charset=UTF-8";
@@ -43,6 +47,8 @@ impl Response {
             media: None,
             body: body.into(),
             location: None,
+            file: None,
+            in_pve: None,
             via: Via::Proxy,
         }
     }
@@ -50,6 +56,15 @@ impl Response {
     /// An error of the server itself: reason and body are the same.
     pub(super) fn error(status: u16, text: &str) -> Self {
         Self::plain(status, text, text)
+    }
+
+    /// Where PVE has its web interface: a page, as load balancers and monitors expect one.
+    pub(super) fn web_interface() -> Self {
+        let page = "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>pve - Proxmox Virtual Environment</title></head>\n<body>This is a simulation: there is no web interface.</body>\n</html>\n";
+        Self {
+            media: Some("text/html; charset=utf-8"),
+            ..Self::plain(200, "OK", page)
+        }
     }
 
     /// Any JSON.
@@ -62,6 +77,14 @@ impl Response {
 
     /// What a method gave back.
     pub(super) fn reply(reply: &Reply, via: Via, format: Format) -> Self {
+        if let Some(name) = &reply.file {
+            return Self {
+                media: Some("text/plain"),
+                file: Some(name.as_str().into()),
+                via,
+                ..Self::plain(200, "OK", reply.json.as_str())
+            };
+        }
         let total = reply
             .total
             .map_or(String::new(), |total| format!(",\"total\":{total}"));
@@ -85,7 +108,7 @@ impl Response {
             Failure::Parameters(_) => (400, "Parameter verification failed.", "\n"),
             Failure::Forbidden(text) => (403, text.as_str(), "\n"),
             Failure::Unauthorized(text) => (401, text.as_str(), "\n"),
-            Failure::NotImplemented(text) => (501, text.as_str(), ""),
+            Failure::NotImplemented { text, .. } => (501, text.as_str(), ""),
             Failure::Unreachable { reason, .. } => return Self::plain(595, reason, ""),
             Failure::NotBefore(_) => (500, "the call has to be tried again", ""),
         };
@@ -98,8 +121,13 @@ impl Response {
             body["status"] = json!(status);
         }
         let shown = if format == Format::ExtJs { 200 } else { status };
+        let in_pve = match failure {
+            Failure::NotImplemented { in_pve, .. } => *in_pve,
+            _ => None,
+        };
         Self {
             via,
+            in_pve,
             ..Self::json(shown, text, &body)
         }
     }
@@ -137,6 +165,12 @@ impl Response {
         }
         if !body.is_empty() {
             line("Content-Length", &body.len().to_string());
+        }
+        if let Some(name) = &self.file {
+            line(
+                "Content-Disposition",
+                &format!("attachment; filename=\"{name}\""),
+            );
         }
         if let Some(media) = self.media {
             line("Content-Type", media);

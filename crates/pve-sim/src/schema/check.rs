@@ -296,6 +296,26 @@ impl Format {
     }
 }
 
+/// A value in the type that the schema gives it.
+pub(super) fn stored(properties: &Properties, name: &str, value: &Value) -> Value {
+    let property = properties.get(name).or_else(|| indexed(properties, name));
+    let kind = property.and_then(|property| property.kind.as_deref());
+    let text = match value {
+        Value::Array(items) => {
+            let texts: Vec<_> = items.iter().map(perl_text).collect();
+            Cow::Owned(texts.join(","))
+        }
+        other => perl_text(other),
+    };
+    let number = match kind {
+        Some("boolean") => Some(Number::from(u8::from(crate::api::is_true(&text)))),
+        Some("integer") => text.trim().parse::<i64>().ok().map(Number::from),
+        Some("number") => text.trim().parse::<f64>().ok().and_then(Number::from_f64),
+        _ => None,
+    };
+    number.map_or_else(|| Value::from(text.into_owned()), Value::Number)
+}
+
 fn indexed<'a>(properties: &'a Properties, name: &str) -> Option<&'a Property> {
     let letters = name.trim_end_matches(|character: char| character.is_ascii_digit());
     let index = &name[letters.len()..];

@@ -6,6 +6,7 @@
 //! is due, in the order of their times, whenever somebody looks. So a task
 //! ends at the moment its duration says, however late one asks.
 
+mod configure;
 mod create;
 mod delete;
 mod power;
@@ -15,11 +16,14 @@ mod upid;
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
+use serde_json::Value;
+
 use crate::clock::Seconds;
 use crate::faults::TaskFault;
 use crate::journal::Action;
 use crate::world::guest::GuestKind;
 
+pub(crate) use configure::{change_config, check_digest};
 pub(crate) use create::check_lock;
 pub use upid::Upid;
 
@@ -53,7 +57,30 @@ pub enum Work {
     Start,
     /// Stops the guest.
     Stop,
+    /// Asks the guest to shut down.
+    Shutdown,
+    /// Shuts the guest down and starts it again.
+    Reboot,
+    /// Resets a machine.
+    Reset,
+    /// Pauses the guest.
+    Suspend {
+        /// Saves its RAM and ends the process.
+        to_disk: bool,
+    },
+    /// Lets a paused guest go on.
+    Resume,
+    /// Changes lines of a machine's configuration.
+    Configure {
+        /// The lines.
+        changes: Vec<ConfigChange>,
+        /// The configuration's digest that the caller expects.
+        digest: Option<String>,
+    },
 }
+
+/// A line of a configuration and its new value; none: it is removed.
+pub type ConfigChange = (String, Option<Value>);
 
 impl Work {
     /// The type in the UPID.
@@ -68,6 +95,13 @@ impl Work {
             Self::Rollback { .. } => "rollback",
             Self::Start => "start",
             Self::Stop => "stop",
+            Self::Shutdown => "shutdown",
+            Self::Reboot => "reboot",
+            Self::Reset => "reset",
+            Self::Suspend { to_disk: false } if guest == GuestKind::Qemu => "pause",
+            Self::Suspend { .. } => "suspend",
+            Self::Resume => "resume",
+            Self::Configure { .. } => "config",
         };
         format!("{prefix}{action}")
     }
@@ -80,18 +114,27 @@ impl Work {
             Self::Create { name, .. } | Self::Delete { name, .. } | Self::Rollback { name, .. } => {
                 Some(name)
             }
-            Self::Start | Self::Stop => None,
+            Self::Start
+            | Self::Stop
+            | Self::Shutdown
+            | Self::Reboot
+            | Self::Reset
+            | Self::Suspend { .. }
+            | Self::Resume
+            | Self::Configure { .. } => None,
         }
     }
 
-    /// What the journal calls it when it succeeds.
-    fn action(&self) -> Action {
+    /// What the journal calls it when it succeeds; none: it is not written down.
+    fn action(&self) -> Option<Action> {
         match self {
-            Self::Create { .. } => Action::Create,
-            Self::Delete { .. } => Action::Delete,
-            Self::Rollback { .. } => Action::Rollback,
-            Self::Start => Action::Start,
-            Self::Stop => Action::Stop,
+            Self::Create { .. } => Some(Action::Create),
+            Self::Delete { .. } => Some(Action::Delete),
+            Self::Rollback { .. } => Some(Action::Rollback),
+            Self::Start | Self::Reboot => Some(Action::Start),
+            Self::Stop | Self::Shutdown => Some(Action::Stop),
+            Self::Configure { .. } => Some(Action::Configure),
+            Self::Reset | Self::Suspend { .. } | Self::Resume => None,
         }
     }
 }

@@ -7,9 +7,9 @@ use crate::clock::Seconds;
 use crate::world::guest::{Guest, Running, Snapshot};
 use crate::world::{Died, World};
 
-use super::Stage;
 use super::create::check_lock;
 use super::run::{Locking, Step};
+use super::{Stage, Work};
 
 pub(super) fn step(world: &mut World, index: usize, at: Seconds, name: &str, start: bool) -> Step {
     let duration = world.task(index).duration;
@@ -44,7 +44,7 @@ fn prepare(world: &mut World, index: usize, name: &str) -> Result<(), Died> {
     check_lock(guest)?;
     world.check_quorum(index)?;
     let guest = world.guest_on_mut(kind, &node, vmid)?;
-    guest.running = None;
+    guest.switch_off();
     guest.lock = Some("rollback".to_owned());
     Ok(())
 }
@@ -102,8 +102,13 @@ fn finish(
     let kept = guest.config.iter().filter(|(key, _)| kept_by_rollback(key));
     config.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
     guest.config = Arc::new(config);
-    if snapshot.vmstate.is_some() || start {
+    guest.paused = false;
+    if snapshot.vmstate.is_some() {
         guest.running = Some(Running { since: at, pid });
+    } else if start && guest.running.is_none() {
+        // A task of its own, which this one does not wait for.
+        let who = world.task(index).upid.user.clone();
+        world.fork_task(kind, &node, vmid, &who, Work::Start, at);
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::journal;
 use crate::world::guest::GuestKind;
 use crate::world::{Died, World};
 
-use super::{Event, Stage, Task, Upid, Work, create, delete, power, rollback};
+use super::{Event, Stage, Task, Upid, Work, configure, create, delete, power, rollback};
 
 /// Result of a step.
 pub(super) enum Step {
@@ -42,7 +42,21 @@ impl World {
         work: Work,
     ) -> String {
         self.settle();
-        let now = self.now();
+        let upid = self.fork_task(guest_kind, node, vmid, who, work, self.now());
+        self.settle();
+        upid
+    }
+
+    /// Starts a task at that time, which may be in the middle of another one's step.
+    pub(super) fn fork_task(
+        &mut self,
+        guest_kind: GuestKind,
+        node: &str,
+        vmid: u32,
+        who: &str,
+        work: Work,
+        now: Seconds,
+    ) -> String {
         let mut task = self.new_task(guest_kind, node, vmid, who, work, now);
         task.fault = self.faults.for_task(&TaskFacts {
             kind: &task.upid.kind,
@@ -63,7 +77,6 @@ impl World {
             .or_default()
             .insert(index);
         self.enter_slot(node, index, now);
-        self.settle();
         upid
     }
 
@@ -240,7 +253,15 @@ impl World {
         let own = match work {
             Work::Create { .. } => own.create,
             Work::Delete { .. } => own.delete,
-            Work::Rollback { .. } | Work::Start | Work::Stop => None,
+            Work::Rollback { .. }
+            | Work::Start
+            | Work::Stop
+            | Work::Shutdown
+            | Work::Reboot
+            | Work::Reset
+            | Work::Suspend { .. }
+            | Work::Resume
+            | Work::Configure { .. } => None,
         };
         let slowness = self.nodes.get(node).map_or(1.0, |node| node.slowness);
         own.unwrap_or(self.timing.task_seconds) * slowness
@@ -285,8 +306,16 @@ impl World {
             } => create::step(self, index, at, &name, description.as_deref(), vmstate),
             Work::Delete { name, force } => delete::step(self, index, at, &name, force),
             Work::Rollback { name, start } => rollback::step(self, index, at, &name, start),
-            Work::Start => power::start(self, index, at),
-            Work::Stop => power::stop(self, index, at),
+            Work::Configure { changes, digest } => {
+                configure::step(self, index, at, &changes, digest.as_deref())
+            }
+            Work::Start
+            | Work::Stop
+            | Work::Shutdown
+            | Work::Reboot
+            | Work::Reset
+            | Work::Suspend { .. }
+            | Work::Resume => power::step(self, index, at),
         };
         match step {
             Step::Next(next, stage) => self.schedule(index, next.max(at), stage),
@@ -304,8 +333,9 @@ impl World {
         if result.is_ok() {
             let task = self.task(index);
             let upid = Some(task.upid.to_string());
-            let (action, name) = (task.work.action(), task.work.snapshot());
-            self.record_mutation(at, action, task.vmid, name, upid);
+            if let Some(action) = task.work.action() {
+                self.record_mutation(at, action, task.vmid, task.work.snapshot(), upid);
+            }
         }
         let exit = match (result, self.task(index).warnings) {
             (Err(text), _) => text,

@@ -120,6 +120,8 @@ pub struct Guest {
     pub node: String,
     /// The process, when it runs.
     pub running: Option<Running>,
+    /// The process is paused; means nothing while the guest does not run.
+    pub paused: bool,
     /// The status that `/cluster/resources` shows instead; none: that of the last broadcast.
     pub listed_status: Option<ListedStatus>,
     /// The current configuration, with `name` or `hostname`.
@@ -202,6 +204,17 @@ impl Guest {
             GuestKind::Lxc => ("hostname", format!("CT{}", self.vmid)),
         };
         self.text(key).map_or(unnamed, str::to_owned)
+    }
+
+    /// Whether it runs and is paused.
+    pub fn is_paused(&self) -> bool {
+        self.running.is_some() && self.paused
+    }
+
+    /// Ends its process.
+    pub fn switch_off(&mut self) {
+        self.running = None;
+        self.paused = false;
     }
 
     /// Whether it is a template.

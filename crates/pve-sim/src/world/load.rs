@@ -186,6 +186,7 @@ impl StorageFile {
             shared: self.shared,
             disabled: self.disable,
             nodes: self.nodes,
+            unreachable_from: BTreeSet::new(),
             options,
             usage: Usage {
                 total,
@@ -256,6 +257,7 @@ impl GuestFile {
             kind,
             node: self.node,
             running,
+            paused: false,
             listed_status: self.listed_status.map(|status| match status {
                 ListedStatusFile::Running => ListedStatus::Running,
                 ListedStatusFile::Stopped => ListedStatus::Stopped,

@@ -160,6 +160,18 @@ impl World {
         self.clock.now()
     }
 
+    /// The first number of the version that it claims to be.
+    pub fn major(&self) -> u32 {
+        let version = self
+            .version
+            .as_deref()
+            .unwrap_or_else(|| crate::schema::Schema::builtin().version());
+        let digits = version
+            .split(|letter: char| !letter.is_ascii_digit())
+            .next();
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or(8)
+    }
+
     /// What a node's clock shows at a simulated time.
     pub fn on_clock_of(&self, node: &str, at: Seconds) -> Seconds {
         at + self.nodes.get(node).map_or(0.0, |node| node.clock_offset)
@@ -250,14 +262,7 @@ impl World {
         let disks = volumes.iter().filter(|volume| !volume.cdrom);
         let storages: BTreeSet<&str> = disks.filter_map(Volume::storage).collect();
         for id in storages {
-            let storage = self.storage_config(id)?;
-            if storage.disabled {
-                return Err(format!("storage '{id}' is disabled"));
-            }
-            if !storage.is_on(&guest.node) {
-                let node = &guest.node;
-                return Err(format!("storage '{id}' is not available on node '{node}'"));
-            }
+            self.storage_config(id)?.activate(&guest.node)?;
         }
         Ok(())
     }
@@ -283,7 +288,7 @@ impl World {
             self.kill_task(&upid);
         }
         for guest in self.guests.values_mut().filter(|guest| guest.node == name) {
-            guest.running = None;
+            guest.switch_off();
         }
     }
 

@@ -87,6 +87,7 @@ impl World {
             usage: self
                 .storages
                 .values()
+                .filter(|storage| !storage.unreachable_from.contains(name))
                 .map(|storage| (storage.id.clone(), storage.usage_on(name)))
                 .collect(),
         };
@@ -128,10 +129,14 @@ impl World {
         Some(KnownGuest { running, at })
     }
 
-    /// What the cluster knows of a storage on a node that is online; none: `unknown`.
+    /// What the cluster knows of a storage on a node that is online; none: `unknown`. What does not
+    /// answer is not broadcast.
     pub fn known_usage(&self, storage: &str, node: &str) -> Option<Usage> {
         match self.known_of(node) {
-            Known::Current => Some(self.storages.get(storage)?.usage_on(node)),
+            Known::Current => {
+                let storage = self.storages.get(storage)?;
+                (!storage.unreachable_from.contains(node)).then(|| storage.usage_on(node))
+            }
             Known::Old(broadcast) => broadcast.usage.get(storage).copied(),
             Known::Nothing => None,
         }

@@ -5,7 +5,7 @@
 //! taken and gives it back when it is removed, so that a guard against full
 //! storages has something to see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The share of a disk that a fresh snapshot occupies, in percent.
 pub const SNAPSHOT_PERCENT: u64 = 2;
@@ -34,6 +34,8 @@ pub struct Storage {
     pub disabled: bool,
     /// The nodes it exists on; none: all.
     pub nodes: Option<Vec<String>>,
+    /// The nodes on which it does not answer.
+    pub unreachable_from: BTreeSet<String>,
     /// Further lines of the definition, such as `path`.
     pub options: BTreeMap<String, String>,
     /// Which image formats can be snapshotted.
@@ -45,13 +47,42 @@ pub struct Storage {
 }
 
 impl Storage {
+    /// Whether its definition names the node, or no node at all.
+    pub fn belongs_to(&self, node: &str) -> bool {
+        self.nodes
+            .as_ref()
+            .is_none_or(|nodes| nodes.iter().any(|name| name == node))
+    }
+
     /// Whether it exists and is enabled on a node.
     pub fn is_on(&self, node: &str) -> bool {
-        !self.disabled
-            && self
-                .nodes
-                .as_ref()
-                .is_none_or(|nodes| nodes.iter().any(|name| name == node))
+        !self.disabled && self.belongs_to(node)
+    }
+
+    /// Whether it exists, is enabled and answers on a node.
+    pub fn is_active_on(&self, node: &str) -> bool {
+        self.is_on(node) && !self.unreachable_from.contains(node)
+    }
+
+    /// Makes it ready for use on a node (`activate_storage` in `PVE/Storage.pm`), or says in PVE's
+    /// words why that fails.
+    pub fn activate(&self, node: &str) -> Result<(), String> {
+        let id = &self.id;
+        if self.disabled {
+            return Err(format!("storage '{id}' is disabled"));
+        }
+        if !self.belongs_to(node) {
+            return Err(format!("storage '{id}' is not available on node '{node}'"));
+        }
+        if self.is_active_on(node) {
+            return Ok(());
+        }
+        Err(match (self.kind.as_str(), self.options.get("path")) {
+            ("dir" | "btrfs", Some(path)) => format!(
+                "unable to activate storage '{id}' - directory '{path}' does not exist or is unreachable"
+            ),
+            _ => format!("storage '{id}' is not online"),
+        })
     }
 
     /// Whether images of that format can be snapshotted
@@ -116,6 +147,7 @@ mod tests {
             shared,
             disabled: false,
             nodes: Some(vec!["pve1".to_owned()]),
+            unreachable_from: BTreeSet::new(),
             options: BTreeMap::new(),
             snapshot_formats: Storage::default_snapshot_formats("btrfs"),
             usage: Usage {

@@ -128,6 +128,13 @@ impl Connection {
         self.answer()
     }
 
+    /// Sends text as it is and reads the answer.
+    pub(crate) fn raw(&mut self, text: &str) -> io::Result<Answer> {
+        self.0.write_all(text.as_bytes())?;
+        self.0.flush()?;
+        self.answer()
+    }
+
     fn answer(&mut self) -> io::Result<Answer> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -189,6 +196,12 @@ pub(crate) fn task(simulator: &Simulator, method: &str, path: &str, form: &str) 
     exit_of(simulator, upid.as_str().expect("a UPID")).expect("the task has ended")
 }
 
+/// Carries out a command of `pve-sim control`.
+pub(crate) fn control(simulator: &Simulator, words: &str) {
+    let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+    pve_sim::control::send(&simulator.url(), &words).expect("the command is carried out");
+}
+
 /// How a task ended, if it has.
 pub(crate) fn exit_of(simulator: &Simulator, upid: &str) -> Option<String> {
     let node = upid.split(':').nth(1).expect("a node");
@@ -212,6 +225,48 @@ pub(crate) fn snapshots(simulator: &Simulator, guest: &str) -> Vec<(String, Opti
         .map(|entry| {
             let text = |key: &str| entry[key].as_str().map(str::to_owned);
             (text("name").expect("a name"), text("snapstate"))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Status, reason and body of a request that is refused.
+pub(crate) fn refusal(
+    simulator: &Simulator,
+    method: &str,
+    path: &str,
+    form: &str,
+) -> (u16, String, Value) {
+    let answer = call(simulator, method, path, form).expect("an answer");
+    let body = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+    (answer.status, answer.reason, body)
+}
+
+/// A request with header lines of its own instead of the token.
+pub(crate) fn as_user(
+    simulator: &Simulator,
+    auth: &str,
+    method: &str,
+    path: &str,
+    form: &str,
+) -> Answer {
+    let address = simulator.addresses()[0];
+    let mut connection = Connection::open(simulator, address).expect("a connection");
+    connection
+        .call(method, path, auth, form)
+        .expect("an answer")
+}
+
+/// A member of all entries of a list, as sorted texts.
+pub(crate) fn ids(list: &Value, key: &str) -> Vec<String> {
+    let entries = list.as_array().expect("a list");
+    let mut found: Vec<String> = entries
+        .iter()
+        .map(|entry| {
+            entry[key]
+                .as_str()
+                .map_or_else(|| entry[key].to_string(), str::to_owned)
         })
         .collect();
     found.sort();

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Tests of the running simulator, over real connections.
 
+mod clients;
 mod common;
+mod configuration;
 mod injected;
 mod life;
+mod power;
 mod sequences;
 mod statistics;
+mod task_lists;

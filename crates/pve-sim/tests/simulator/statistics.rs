@@ -6,12 +6,7 @@ use pve_sim::control::send;
 use pve_sim::simulator::Simulator;
 use serde_json::{Value, json};
 
-use crate::common::{data, serve, task, world};
-
-fn control(simulator: &Simulator, words: &str) {
-    let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
-    send(&simulator.url(), &words).expect("the command is carried out");
-}
+use crate::common::{control, data, serve, task, world};
 
 fn resource(simulator: &Simulator, id: &str) -> Value {
     let list = data(simulator, "GET", "/cluster/resources", "");

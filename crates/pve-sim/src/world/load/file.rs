@@ -34,7 +34,7 @@ pub(super) struct WorldFile {
 pub(super) struct ClusterFile {
     #[serde(default)]
     pub(super) name: Option<String>,
-    #[serde(default = "yes")]
+    #[serde(default = "yes", deserialize_with = "flag")]
     pub(super) quorate: bool,
     #[serde(default)]
     pub(super) this_node: Option<String>,
@@ -50,7 +50,7 @@ pub(super) struct NodeFile {
     pub(super) nodeid: u32,
     #[serde(default)]
     pub(super) ip: Option<String>,
-    #[serde(default = "yes")]
+    #[serde(default = "yes", deserialize_with = "flag")]
     pub(super) online: bool,
     #[serde(default)]
     pub(super) proxying_gives: Option<String>,
@@ -75,9 +75,9 @@ pub(super) struct StorageFile {
     pub(super) kind: String,
     #[serde(default)]
     pub(super) content: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     pub(super) shared: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     pub(super) disable: bool,
     #[serde(default)]
     pub(super) nodes: Option<Vec<String>>,
@@ -125,7 +125,7 @@ pub(super) struct GuestFile {
     pub(super) task_seconds: TaskSecondsFile,
     #[serde(default)]
     pub(super) replication_job: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     pub(super) agent_answers: bool,
 }
 
@@ -213,6 +213,19 @@ pub(super) struct CredentialsFile {
     pub(super) tokens: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) totp: BTreeMap<String, String>,
+}
+
+/// A truth as JSON writes it, or as PVE's files do: 0 or 1.
+fn flag<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    match Value::deserialize(from)? {
+        Value::Bool(truth) => Ok(truth),
+        Value::Number(number) if number.as_u64() == Some(0) => Ok(false),
+        Value::Number(number) if number.as_u64() == Some(1) => Ok(true),
+        other => {
+            let text = format!("{other} must be true, false, 1 or 0");
+            Err(serde::de::Error::custom(text))
+        }
+    }
 }
 
 fn yes() -> bool {

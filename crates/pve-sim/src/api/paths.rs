@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! All paths and methods of PVE's API, simulated or not, so that a client's author can tell a path
+//! that the simulator lacks from a misspelt one. The list is that of PVE 9.
+
+/// One path a line, with its methods.
+const PATHS: &str = include_str!("../../data/paths.txt");
+
+/// The template of a path that PVE has with this method.
+pub(super) fn find(method: &str, segments: &[&str]) -> Option<&'static str> {
+    let given: Vec<&str> = segments
+        .iter()
+        .copied()
+        .filter(|segment| !segment.is_empty())
+        .collect();
+    PATHS.lines().find_map(|line| {
+        let (template, methods) = line.split_once(' ')?;
+        let has_method = methods.split(' ').any(|one| one == method);
+        (has_method && matches(template, &given)).then_some(template)
+    })
+}
+
+/// Whether a path has the form of a template. The name of a volume may hold slashes.
+fn matches(template: &str, given: &[&str]) -> bool {
+    let mut rest = given;
+    for wanted in template.split('/').filter(|part| !part.is_empty()) {
+        let Some((first, others)) = rest.split_first() else {
+            return false;
+        };
+        if wanted == "{volume}" {
+            return true;
+        }
+        if !wanted.starts_with('{') && wanted != *first {
+            return false;
+        }
+        rest = others;
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(method: &str, path: &str) -> Option<&'static str> {
+        let segments: Vec<&str> = path.split('/').collect();
+        find(method, &segments)
+    }
+
+    #[test]
+    fn a_path_of_pve_is_told_from_a_misspelt_one() {
+        assert_eq!(
+            template("POST", "/nodes/pve1/qemu/100/clone"),
+            Some("/nodes/{node}/qemu/{vmid}/clone")
+        );
+        assert_eq!(
+            template("GET", "/nodes/pve1/storage/local/content/local:iso/a.iso"),
+            Some("/nodes/{node}/storage/{storage}/content/{volume}")
+        );
+        for (method, path) in [
+            ("GET", "/nodes/pve1/qemu/100/clone"),
+            ("GET", "/nodes/pve1/qemu/100/snapshots"),
+            ("GET", "/nodes/pve1/storage/local/content/"),
+            ("DELETE", "/access/ticket"),
+        ] {
+            let found = template(method, path);
+            assert!(
+                found.is_none_or(|found| !found.contains("clone") && !found.ends_with("{volume}")),
+                "{method} {path}: {found:?}"
+            );
+        }
+        assert_eq!(template("DELETE", "/access/ticket"), None);
+    }
+}

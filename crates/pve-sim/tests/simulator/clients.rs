@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Paths, storages, sign-on and raw requests, as third-party clients use them. Each
+//! answer is that of a real PVE, recorded or read in its sources.
+
+use pve_sim::simulator::Simulator;
+use serde_json::json;
+
+use crate::common::{ADMIN, Connection, as_user, data, exit_of, ids, refusal, serve, world};
+
+/// Simulator D2: `localhost` is the node that was asked, for guests, snapshots and tasks.
+#[test]
+fn localhost_is_the_own_node() {
+    let simulator = serve(|_| {});
+    let list = data(&simulator, "GET", "/nodes/localhost/qemu", "");
+    assert_eq!(ids(&list, "vmid"), ["100"]);
+    let config = data(&simulator, "GET", "/nodes/localhost/qemu/100/config", "");
+    assert_eq!(config["name"], "web01");
+    let path = "/nodes/localhost/qemu/100/snapshot";
+    let upid = data(&simulator, "POST", path, "snapname=one");
+    let upid = upid.as_str().expect("a UPID");
+    assert!(upid.starts_with("UPID:pve1:"), "{upid}");
+    assert_eq!(exit_of(&simulator, upid).as_deref(), Some("OK"));
+    let status = data(
+        &simulator,
+        "GET",
+        &format!("/nodes/localhost/tasks/{upid}/status"),
+        "",
+    );
+    assert_eq!(status["exitstatus"], "OK");
+    let tasks = data(&simulator, "GET", "/nodes/localhost/tasks", "");
+    assert_eq!(ids(&tasks, "upid"), [upid]);
+    let (status, reason, _) = refusal(&simulator, "GET", "/nodes/localhost/qemu/102/config", "");
+    assert_eq!(status, 500);
+    assert_eq!(
+        reason,
+        "Configuration file 'nodes/pve1/qemu-server/102.conf' does not exist"
+    );
+}
+
+fn storages() -> Simulator {
+    serve(|options| {
+        let storages = options.world["storages"].as_array_mut().expect("a list");
+        storages.push(
+            json!({"storage": "off", "type": "nfs", "disable": 1, "shared": true,
+            "content": ["images"]}),
+        );
+        storages.push(
+            json!({"storage": "far", "type": "dir", "path": "/far", "nodes": ["pve2"],
+            "content": ["backup"]}),
+        );
+    })
+}
+
+/// Simulator D6: storages that are disabled or belong to other nodes are listed, unless a content
+/// is asked for.
+#[test]
+fn storages_that_are_out_of_use_are_listed() {
+    let simulator = storages();
+    let list = data(&simulator, "GET", "/nodes/pve1/storage", "");
+    assert_eq!(ids(&list, "storage"), ["ceph", "far", "local", "off"]);
+    for id in ["off", "far"] {
+        let entries = list.as_array().expect("a list");
+        let entry = entries.iter().find(|entry| entry["storage"] == id);
+        let entry = entry.expect("the entry");
+        let status = data(
+            &simulator,
+            "GET",
+            &format!("/nodes/pve1/storage/{id}/status"),
+            "",
+        );
+        for one in [entry, &status] {
+            let numbers = ["enabled", "active", "total", "used", "avail"].map(|key| &one[key]);
+            assert_eq!(numbers, [&json!(0); 5], "{one}");
+            assert!(one.get("used_fraction").is_none(), "{one}");
+        }
+    }
+    let list = data(
+        &simulator,
+        "GET",
+        "/nodes/pve1/storage?content=images,backup",
+        "",
+    );
+    assert_eq!(ids(&list, "storage"), ["ceph", "local"]);
+}
+
+/// Simulator D20: the parameters of a node's storage list.
+#[test]
+fn storages_are_chosen_by_name_and_target() {
+    let simulator = storages();
+    let (status, _, body) = refusal(&simulator, "GET", "/nodes/pve1/storage?storage=nope", "");
+    assert_eq!(
+        (status, &body["errors"]),
+        (400, &json!({"storage": "No such storage."}))
+    );
+    let list = |query: &str| {
+        data(
+            &simulator,
+            "GET",
+            &format!("/nodes/pve1/storage?{query}"),
+            "",
+        )
+    };
+    assert_eq!(ids(&list("storage=off"), "storage"), ["off"]);
+    assert_eq!(ids(&list("target=pve2"), "storage"), ["ceph", "off"]);
+    assert_eq!(ids(&list("enabled=1"), "storage"), ["ceph", "far", "local"]);
+    let formats = list("format=1&storage=local");
+    assert_eq!(
+        formats[0]["format"],
+        json!([{"qcow2": 1, "raw": 1, "subvol": 1, "vmdk": 1}, "raw"])
+    );
+}
+
+/// Simulator D21: a sign-on with `path` and `privs` only asks for a right.
+#[test]
+fn a_right_is_asked_for_without_a_ticket() {
+    let simulator = serve(|_| {});
+    let ask = |user: &str, privilege: &str| {
+        let form = format!("{user}&path=/vms/100&privs={privilege}");
+        as_user(&simulator, "X-Nothing: 1", "POST", "/access/ticket", &form)
+    };
+    let answer = ask("username=admin@pve&password=geheim", "VM.Audit,VM.Snapshot");
+    let found = answer.data();
+    assert_eq!(found["username"], "admin@pve");
+    assert!(found["cap"]["vms"]["VM.Audit"] == 1, "{found}");
+    assert!(found.get("ticket").is_none() && found.get("CSRFPreventionToken").is_none());
+    let answer = ask("username=eve@pve&password=eve", "VM.PowerMgmt");
+    assert_eq!(
+        (answer.status, answer.reason.as_str()),
+        (401, "authentication failure")
+    );
+}
+
+/// Simulator, missing paths: what PVE has and the simulator lacks is told from a misspelt path.
+#[test]
+fn a_path_that_only_pve_has_is_noted_in_the_journal() {
+    let simulator = serve(|_| {});
+    for path in ["/nodes/pve1/disks/list", "/nodes/pve1/disk/list"] {
+        let (status, reason, _) = refusal(&simulator, "GET", path, "");
+        assert_eq!(
+            (status, reason),
+            (501, format!("Method 'GET {path}' not implemented"))
+        );
+    }
+    let notes: Vec<Option<String>> = simulator
+        .journal()
+        .requests()
+        .into_iter()
+        .map(|request| request.note)
+        .collect();
+    assert_eq!(
+        notes,
+        [
+            Some("in PVE, not simulated: GET /nodes/{node}/disks/list".to_owned()),
+            None
+        ]
+    );
+}
+
+/// Simulator: members of a pool come in the order of their numbers as text.
+#[test]
+fn members_of_a_pool_come_in_text_order() {
+    let simulator = serve(|options| {
+        let mut changed = world();
+        let guests = changed["guests"].as_array_mut().expect("a list");
+        for vmid in [1000, 99_999, 110] {
+            guests.push(json!({"vmid": vmid, "type": "qemu", "node": "pve1"}));
+        }
+        changed["pools"] = json!([{"poolid": "all", "guests": [100, 101, 110, 1000, 99_999]}]);
+        options.world = changed;
+    });
+    let pool = data(&simulator, "GET", "/pools/all", "");
+    let order: Vec<u64> = pool["members"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|member| member["vmid"].as_u64())
+        .collect();
+    assert_eq!(order, [100, 1000, 101, 110, 99_999]);
+}
+
+/// Simulator D22, D23, D24: raw requests.
+#[test]
+fn other_versions_of_http_and_the_web_interface_are_answered() {
+    let simulator = serve(|_| {});
+    let raw = |line: &str| {
+        let mut connection =
+            Connection::open(&simulator, simulator.addresses()[0]).expect("a connection");
+        let answer = connection.raw(&format!("{line}\r\nAuthorization: {ADMIN}\r\n\r\n"));
+        let answer = answer.expect("an answer");
+        let media = answer
+            .headers("Content-Type")
+            .first()
+            .map(|one| (*one).to_owned());
+        (answer.status, answer.reason, media)
+    };
+    assert_eq!(
+        raw("GET / HTTP/2.0"),
+        (
+            506,
+            "http protocol version 2.0 not supported".to_owned(),
+            None
+        )
+    );
+    assert_eq!(
+        raw("GET / HTTP/1.1"),
+        (
+            200,
+            "OK".to_owned(),
+            Some("text/html; charset=utf-8".to_owned())
+        )
+    );
+    let (status, _, media) = raw("GET /api2/htmljs/version HTTP/1.1");
+    assert_eq!(
+        (status, media.as_deref()),
+        (200, Some("text/html;charset=UTF-8"))
+    );
+    assert_eq!(raw("GET /nothing HTTP/1.1").1, "no such file '/nothing'");
+}
