@@ -128,9 +128,9 @@ pub struct StatusArgs {
     /// Show only the snapshots of this label.
     #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true)]
     pub label: Option<String>,
-    /// Form of the list.
-    #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true, default_value = "Text")]
-    pub output: StatusOutput,
+    /// Form of the list [default: Text, Plain on a terminal].
+    #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true)]
+    pub output: Option<StatusOutput>,
     /// Leave out guests that are not running.
     #[arg(long, help_heading = SELECTION, hide_short_help = true)]
     pub only_running: bool,
@@ -241,9 +241,9 @@ pub struct ManualArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "verbatim")]
 pub enum StatusOutput {
-    /// A table.
+    /// A table in a frame.
     Text,
-    /// An HTML page.
+    /// An HTML table, without a page around it.
     Html,
     /// A Markdown table.
     Markdown,
@@ -257,4 +257,6 @@ pub enum StatusOutput {
     Yaml,
     /// Comma-separated values with a head line.
     Csv,
+    /// Columns without a frame.
+    Plain,
 }

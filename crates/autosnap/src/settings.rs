@@ -8,9 +8,10 @@ mod connection;
 mod duration;
 
 use std::fmt::Display;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use autosnap_core::name::{self, AmbiguousNames, Label, Series, TimestampFormat};
+use autosnap_core::name::{self, AmbiguousNames, FormatError, Label, Series, TimestampFormat};
 use autosnap_core::retention::StuckRemovals;
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::{ExclusionRule, Selection};
@@ -111,6 +112,8 @@ pub struct StatusSettings {
     pub reads_at_once: usize,
     /// Leave out guests that are not running.
     pub only_running: bool,
+    /// What of the options is not heeded, in sentences.
+    pub warnings: Vec<String>,
 }
 
 impl JobSettings {
@@ -266,16 +269,25 @@ impl StatusSettings {
             .filter(|label| !label.trim().is_empty());
         let label = label.map(Label::parse).transpose();
         let label = label.map_err(wrong("--label"))?;
-        let format = read_format(&args.root)?;
+        // A list does no harm, and C# takes any format there.
+        let (format, warnings) = match parse_format(&args.root.timestamp_format) {
+            Ok(format) => (format, Vec::new()),
+            Err(error) => {
+                let default = TimestampFormat::DEFAULT;
+                let warning = format!("{error}; the list is made with `{default}`");
+                (TimestampFormat::default(), vec![warning])
+            }
+        };
         let adopted = read_also_formats(&args.root)?;
         let formats = std::iter::once(&format).chain(&adopted).cloned().collect();
         Ok(Self {
             selection: read_selection(&args.root)?,
             series: label.map(|label| Series::with_formats(label, format, adopted)),
             formats,
-            output: args.output,
+            output: args.output.unwrap_or_else(usual_output),
             reads_at_once: read_limits(&args.root).total,
             only_running: args.only_running,
+            warnings,
         })
     }
 }
@@ -283,6 +295,15 @@ impl StatusSettings {
 /// Turns an error about the value of an option into a fault.
 fn wrong<E: Display>(option: &'static str) -> impl Fn(E) -> Fault {
     move |error| Fault::usage(error).about(option)
+}
+
+/// The form of a list that nobody has chosen: people read columns, scripts cut the C# tool's table.
+fn usual_output() -> StatusOutput {
+    if io::stdout().is_terminal() {
+        StatusOutput::Plain
+    } else {
+        StatusOutput::Text
+    }
 }
 
 pub(crate) fn read_selection(args: &RootArgs) -> Result<Selection, Fault> {
@@ -309,12 +330,16 @@ pub(crate) fn read_also_formats(args: &RootArgs) -> Result<Vec<TimestampFormat>,
         .collect()
 }
 
-/// As in the C# tool, a blank format means the default.
 pub(crate) fn read_format(args: &RootArgs) -> Result<TimestampFormat, Fault> {
-    if args.timestamp_format.trim().is_empty() {
+    parse_format(&args.timestamp_format).map_err(wrong("--timestamp-format"))
+}
+
+/// As in the C# tool, a blank format means the default.
+fn parse_format(format: &str) -> Result<TimestampFormat, FormatError> {
+    if format.trim().is_empty() {
         return Ok(TimestampFormat::default());
     }
-    TimestampFormat::parse(&args.timestamp_format).map_err(wrong("--timestamp-format"))
+    TimestampFormat::parse(format)
 }
 
 pub(crate) fn read_limits(args: &RootArgs) -> Limits {

@@ -66,7 +66,7 @@ pub async fn read(
     let inventory = inventory::read(client).await?;
     let selected = settings.selection.evaluate(&inventory);
     let mut status = Status {
-        warnings: selected.warnings.iter().map(ToString::to_string).collect(),
+        warnings: settings.warnings.clone(),
         unreadable_entries: inventory.unreadable.len(),
         has_missing_object: selected
             .warnings
@@ -74,6 +74,9 @@ pub async fn read(
             .any(SelectionWarning::is_missing_object),
         ..Status::default()
     };
+    status
+        .warnings
+        .extend(selected.warnings.iter().map(ToString::to_string));
     status.warnings.extend(inventory.unreadable.iter().cloned());
     let readable = set_aside_unreadable(&mut status, &inventory, selected.guests);
     let readable = readable

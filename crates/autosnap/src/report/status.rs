@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The list of `status` in its eight forms.
+//! The list of `status` in its nine forms.
 //!
 //! The first seven keys of the structured forms are the C# tool's columns, as it spells them; ours
 //! follow. Keys are added, never renamed.
@@ -14,7 +14,7 @@ use anyhow::Context;
 use autosnap_core::text::{json as json_text, one_line};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use maud::{DOCTYPE, html};
+use maud::html;
 use serde::{Serialize, Serializer};
 
 use super::Console;
@@ -86,6 +86,7 @@ pub fn print(
         return Ok(());
     }
     console.stream(|out| match output {
+        StatusOutput::Plain => plain(rows, out),
         StatusOutput::Text => text(rows, out),
         StatusOutput::Html => out.write_all(html(rows).as_bytes()),
         StatusOutput::Markdown => markdown(rows, out),
@@ -230,29 +231,69 @@ fn local_time(taken_at: i64, zone: &TimeZone) -> String {
     .unwrap_or_default()
 }
 
-/// Nothing at all for an empty list, as in the C# tool.
+/// Columns without a frame. Nothing at all for an empty list.
+fn plain(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
+    if rows.rows.is_empty() {
+        return Ok(());
+    }
+    let widths = widths(rows.iter().map(|row| row.cells()));
+    let line = |cells: [&str; 7]| {
+        let mut line = padded(cells, widths);
+        // Numbers of guests stand below each other.
+        line[1] = format!("{:>width$}", cells[1], width = widths[1]);
+        line.join(" ").trim_end().to_owned()
+    };
+    writeln!(out, "{}", line(COLUMNS))?;
+    rows.iter().try_for_each(|row| {
+        let cells = row.cells();
+        writeln!(out, "{}", line(cells.each_ref().map(String::as_str)))
+    })
+}
+
+/// The C# tool's table, byte for byte: scripts cut off its frame and split its lines at `|`. Nothing at all for an
+/// empty list.
 fn text(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
     if rows.rows.is_empty() {
         return Ok(());
     }
     let widths = widths(rows.iter().map(|row| row.cells()));
-    let line = |cells: [&str; 7]| padded(cells, widths).join(" ");
-    writeln!(out, "{}", line(COLUMNS).trim_end())?;
+    let frame = rule(widths, "+");
+    writeln!(out, "{frame}\n{}\n{frame}", framed(COLUMNS, widths))?;
     rows.iter().try_for_each(|row| {
-        let line = line(row.cells().each_ref().map(String::as_str));
-        writeln!(out, "{}", line.trim_end())
-    })
+        let cells = row.cells();
+        writeln!(
+            out,
+            "{}",
+            framed(cells.each_ref().map(String::as_str), widths)
+        )
+    })?;
+    writeln!(out, "{frame}")
 }
 
+/// The C# tool's Markdown, byte for byte.
 fn markdown(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
     let cells = |row: &StatusRow<'_>| row.cells().map(|cell| markdown_cell(&cell));
     let widths = widths(rows.iter().map(|row| cells(&row)));
-    let line = |cells: [&str; 7]| format!("|{} |", padded(cells, widths).join(" |"));
-    writeln!(out, "{}", line(COLUMNS))?;
-    let rules = widths.map(|width| "-".repeat(width + 1));
-    writeln!(out, "|{}|", rules.join("|"))?;
-    rows.iter()
-        .try_for_each(|row| writeln!(out, "{}", line(cells(&row).each_ref().map(String::as_str))))
+    writeln!(out, "{}\n{}", framed(COLUMNS, widths), rule(widths, "|"))?;
+    rows.iter().try_for_each(|row| {
+        let cells = cells(&row);
+        writeln!(
+            out,
+            "{}",
+            framed(cells.each_ref().map(String::as_str), widths)
+        )
+    })
+}
+
+/// `| pve1 | 100 |`
+fn framed(cells: [&str; 7], widths: [usize; 7]) -> String {
+    format!("| {} |", padded(cells, widths).join(" | "))
+}
+
+/// `+------+-----+`
+fn rule(widths: [usize; 7], corner: &str) -> String {
+    let lines = widths.map(|width| "-".repeat(width + 2));
+    format!("{corner}{}{corner}", lines.join(corner))
 }
 
 /// The width of each column. Nothing here is wider than its number of characters: nodes, snapshot
@@ -267,35 +308,26 @@ fn widths(rows: impl Iterator<Item = [String; 7]>) -> [usize; 7] {
     widths
 }
 
-/// The cells with blanks behind them, the guest's number with blanks before it.
+/// The cells with blanks behind them.
 fn padded(cells: [&str; 7], widths: [usize; 7]) -> [String; 7] {
-    std::array::from_fn(|column| {
-        let (cell, width) = (cells[column], widths[column]);
-        if column == 1 {
-            format!("{cell:>width$}")
-        } else {
-            format!("{cell:width$}")
-        }
-    })
+    std::array::from_fn(|column| format!("{:width$}", cells[column], width = widths[column]))
 }
 
+/// The C# tool's table, which is pasted into a page or a mail.
 fn html(rows: Rows<'_>) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                title { "cv4pve-autosnap status" }
-            }
-            body {
-                table {
-                    thead { tr { @for column in COLUMNS { th { (column) } } } }
-                    tbody { @for row in rows.iter() { tr { @for cell in row.cells() { td { (cell) } } } } }
+    const TABLE: &str = "width: 100%;border-collapse: collapse;border: 1px solid black;";
+    const CELL: &str = "border: 1px solid black;";
+    let table = html! {
+        table style=(TABLE) {
+            thead { tr { @for column in COLUMNS { th style=(CELL) { (column) } } } }
+            tbody {
+                @for row in rows.iter() {
+                    tr { @for cell in row.cells() { td style=(CELL) { (cell.trim()) } } }
                 }
             }
         }
     };
-    page.into_string() + "\n"
+    table.into_string() + "\n"
 }
 
 fn json_lines(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {

@@ -87,7 +87,7 @@ fn options_that_are_missing_or_unknown() {
     hint: cv4pve-autosnap snap --help lists all options
     $ --api-token=file:token --vmid=100 status --output=Word
     ERROR: invalid value 'Word' for '--output <FORM>'
-      [possible values: Text, Html, Markdown, Json, JsonPretty, Jsonl, Yaml, Csv]
+      [possible values: Text, Html, Markdown, Json, JsonPretty, Jsonl, Yaml, Csv, Plain]
     hint: cv4pve-autosnap status --help lists all options
     $ --username=backup@pve --vmid=100 status
     ERROR: no password given for backup@pve, and no terminal to ask at; use --password=file:PATH, CV4PVE_PASSWORD or an API token

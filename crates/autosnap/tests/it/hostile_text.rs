@@ -202,6 +202,13 @@ fn status_shows_what_is_half_made_and_half_removed() {
         (
             "Text",
             [
+                "| incomplete (snapstate prepare)   |\n",
+                "| X incomplete (snapstate delete) |\n",
+            ],
+        ),
+        (
+            "Plain",
+            [
                 "cv4pve-autosnap incomplete (snapstate prepare)\n",
                 "cv4pve-autosnap X incomplete (snapstate delete)\n",
             ],
@@ -209,15 +216,15 @@ fn status_shows_what_is_half_made_and_half_removed() {
         (
             "Markdown",
             [
-                "|incomplete (snapstate prepare)",
-                "|X incomplete (snapstate delete)",
+                "| incomplete (snapstate prepare)",
+                "| X incomplete (snapstate delete)",
             ],
         ),
         (
             "Html",
             [
-                "<td>incomplete (snapstate prepare)</td>",
-                "<td>X incomplete (snapstate delete)</td>",
+                ">incomplete (snapstate prepare)</td>",
+                ">X incomplete (snapstate delete)</td>",
             ],
         ),
     ] {

@@ -39,6 +39,7 @@ mod shape_errors;
 mod silent_node;
 mod stale_status;
 mod stalled;
+mod status_forms;
 mod storage;
 mod suspend;
 #[cfg(target_os = "linux")]

@@ -53,6 +53,10 @@ pub(crate) const OVERRULED: &[Overruled] = &[
         rule: "A disk on a storage that is disabled or not of the guest's node cannot be snapshotted.",
     },
     Overruled {
+        cases: &["select-c075", "select-c076"],
+        rule: "status lists snapshots in the default format if the one given cannot be used.",
+    },
+    Overruled {
         cases: &["select-a061"],
         rule: "@TAG-x is @tag-x for snap and status.",
     },

@@ -84,7 +84,7 @@ fn bash_completes_values() {
         (
             "cv4pve-autosnap status --output=",
             "cv4pve-autosnap status --output =",
-            "Text Html Markdown Json JsonPretty Jsonl Yaml Csv",
+            "Text Html Markdown Json JsonPretty Jsonl Yaml Csv Plain",
         ),
         (
             "cv4pve-autosnap snap @jo",
