@@ -202,7 +202,7 @@ fn status_shows_what_is_half_made_and_half_removed() {
         (
             "Text",
             [
-                "| incomplete (snapstate prepare)   |\n",
+                "| incomplete (snapstate prepare)  |\n",
                 "| X incomplete (snapstate delete) |\n",
             ],
         ),

@@ -137,7 +137,7 @@ fn the_command_line_overrules_a_value_of_the_parameter_file_that_is_out_of_range
         .assert_status(0);
     lab.run("@p1.conf snap --keep 5 --dry-run")
         .assert_status(2)
-        .assert_err("invalid value for '--timeout <SECONDS>' in line 1 of p1.conf");
+        .assert_err("invalid value for '--timeout <TIME>' in line 1 of p1.conf");
 }
 
 #[test]
