@@ -66,6 +66,7 @@ fn check(answer: &Answer<'_>, error: &Error) {
         | Error::NotListed { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
+        | Error::UnsupportedTls { .. }
         | Error::OtherCluster { .. }
         | Error::Configuration(_) => panic!("an answer cannot mean {error:?}"),
     }

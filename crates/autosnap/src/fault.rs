@@ -88,6 +88,7 @@ impl From<pve_client::Error> for Fault {
             | pve_client::Error::NotListed { .. }
             | pve_client::Error::Authentication { .. }
             | pve_client::Error::Certificate { .. }
+            | pve_client::Error::UnsupportedTls { .. }
             | pve_client::Error::OtherCluster { .. } => ExitStatus::Connection,
         };
         Self {

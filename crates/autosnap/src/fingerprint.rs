@@ -57,6 +57,7 @@ fn reason(error: &Error) -> String {
         | Error::Refused { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
+        | Error::UnsupportedTls { .. }
         | Error::Intercepted { .. }
         | Error::NotListed { .. }
         | Error::OtherCluster { .. }

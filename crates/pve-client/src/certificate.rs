@@ -11,13 +11,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::fingerprint::Fingerprint;
 use crate::moment;
 
-const INTEGER: u8 = 0x02;
+pub(crate) const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
-const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
+pub(crate) const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 /// The optional version in front of the serial number.
 const VERSION: u8 = 0xa0;
@@ -179,7 +179,7 @@ fn common_name(name: &[u8]) -> Option<String> {
 }
 
 /// The elements of a piece of DER, one after the other; ends at the first that is broken.
-struct Elements<'a>(&'a [u8]);
+pub(crate) struct Elements<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Elements<'a> {
     /// The next element with its tag and length, if it has this tag.
@@ -190,7 +190,7 @@ impl<'a> Elements<'a> {
     }
 
     /// The content of the next element, if it has this tag.
-    fn of(&mut self, expected: u8) -> Option<&'a [u8]> {
+    pub(crate) fn of(&mut self, expected: u8) -> Option<&'a [u8]> {
         let (tag, content) = self.next()?;
         (tag == expected).then_some(content)
     }

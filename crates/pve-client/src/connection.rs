@@ -15,17 +15,19 @@ use hyper::ext::ReasonPhrase;
 use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, WWW_AUTHENTICATE};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::call::BodyLimit;
 use crate::certificate::PeerCertificate;
 use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
-use crate::handshake::{HandshakeFailure, tls_error, tls_text};
+use crate::handshake::{HandshakeFailure, SmallRsaKey, tls_error, tls_text};
+use crate::host::Host;
+use crate::key_kind::RENEW;
 use crate::membership::OtherCluster;
+use crate::tls::Tls;
 use crate::wire::{Exchange, Wire};
 
 /// How many bytes are reserved for a body because of its announced length alone.
@@ -62,6 +64,8 @@ pub(crate) enum ConnectFailure {
     Unreachable(String),
     /// It answered, but not with TLS.
     NotTls(String),
+    /// It has no TLS version, cipher or key that is supported here.
+    UnsupportedTls(String),
     /// Its certificate is not trusted.
     Certificate(String, Option<Fingerprint>),
     /// It belongs to another cluster.
@@ -85,18 +89,22 @@ impl Connection {
     /// Opens a connection, trying the host's addresses one after the other. Returns the
     /// certificate the host showed as well.
     pub(crate) async fn open(
-        endpoint: &Endpoint,
-        name: ServerName<'static>,
-        tls: &TlsConnector,
+        host: &Host,
+        tls: &Tls,
         limit: Duration,
     ) -> Result<(Self, Option<PeerCertificate>), ConnectFailure> {
-        let socket = connect(endpoint, limit).await?;
-        let stream = match timeout(limit, tls.connect(name, socket)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(HandshakeFailure::from_error(&error).into()),
-            Err(_elapsed) => {
-                let text = format!("no TLS handshake within {} s", limit.as_secs_f32());
-                return Err(ConnectFailure::Unreachable(text));
+        let stream = match agree(host, tls, limit).await? {
+            Agreed::Stream(stream) => stream,
+            Agreed::SmallRsaKey => {
+                host.note_small_rsa_key();
+                match agree(host, tls, limit).await {
+                    Ok(Agreed::Stream(stream)) => stream,
+                    Ok(Agreed::SmallRsaKey) | Err(ConnectFailure::UnsupportedTls(_)) => {
+                        let text = format!("{SmallRsaKey}; {RENEW}");
+                        return Err(ConnectFailure::UnsupportedTls(text));
+                    }
+                    Err(failure) => return Err(failure),
+                }
             }
         };
         let certificate = stream
@@ -265,14 +273,35 @@ fn header(headers: &HeaderMap, name: HeaderName) -> &str {
         .unwrap_or_default()
 }
 
-impl From<HandshakeFailure> for ConnectFailure {
-    fn from(failure: HandshakeFailure) -> Self {
-        match failure {
+/// The end of a handshake that has not failed.
+enum Agreed {
+    Stream(Box<TlsStream<TcpStream>>),
+    /// Another handshake is needed.
+    SmallRsaKey,
+}
+
+/// Connects and agrees on TLS.
+async fn agree(host: &Host, tls: &Tls, limit: Duration) -> Result<Agreed, ConnectFailure> {
+    let socket = connect(&host.endpoint, limit).await?;
+    let connector = if host.has_small_rsa_key() {
+        &tls.small_rsa
+    } else {
+        &tls.usual
+    };
+    match timeout(limit, connector.connect(host.name.clone(), socket)).await {
+        Ok(Ok(stream)) => Ok(Agreed::Stream(Box::new(stream))),
+        Ok(Err(error)) => match HandshakeFailure::from_error(&error) {
+            HandshakeFailure::SmallRsaKey => Ok(Agreed::SmallRsaKey),
+            HandshakeFailure::Unsupported(reason) => Err(ConnectFailure::UnsupportedTls(reason)),
             HandshakeFailure::Certificate(reason, fingerprint) => {
-                Self::Certificate(reason, fingerprint)
+                Err(ConnectFailure::Certificate(reason, fingerprint))
             }
-            HandshakeFailure::NotTls(what) => Self::NotTls(what),
-            HandshakeFailure::Broken(reason) => Self::Unreachable(reason),
+            HandshakeFailure::NotTls(what) => Err(ConnectFailure::NotTls(what)),
+            HandshakeFailure::Broken(reason) => Err(ConnectFailure::Unreachable(reason)),
+        },
+        Err(_elapsed) => {
+            let text = format!("no TLS handshake within {} s", limit.as_secs_f32());
+            Err(ConnectFailure::Unreachable(text))
         }
     }
 }

@@ -148,6 +148,14 @@ pub enum Error {
         /// The fingerprint of the certificate the host showed.
         fingerprint: Option<Fingerprint>,
     },
+    /// The host has no TLS version, cipher or key that is supported here; nothing was sent.
+    #[error("no TLS connection to {endpoint}: {reason}")]
+    UnsupportedTls {
+        /// The host asked.
+        endpoint: Endpoint,
+        /// What the host has, what is supported, and what to do.
+        reason: String,
+    },
     /// No other host is left, and this one belongs to another cluster than the host the client
     /// began with; nothing was sent to it.
     #[error("{other}{}", attempts_suffix(.attempts))]
@@ -205,6 +213,7 @@ impl Error {
         match self {
             Self::NotSent { .. }
             | Self::Certificate { .. }
+            | Self::UnsupportedTls { .. }
             | Self::OtherCluster { .. }
             | Self::Configuration(_) => Certainty::NotSent,
             Self::MaybeProcessed { .. } => Certainty::Unknown,
@@ -228,6 +237,7 @@ impl Error {
             | Self::NotListed { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
+            | Self::UnsupportedTls { .. }
             | Self::OtherCluster { .. }
             | Self::Configuration(_) => None,
         }
@@ -244,6 +254,7 @@ impl Error {
             | Self::NotListed { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
+            | Self::UnsupportedTls { .. }
             | Self::OtherCluster { .. }
             | Self::Configuration(_) => None,
         }
@@ -294,6 +305,7 @@ impl Error {
             | Self::NotListed { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
+            | Self::UnsupportedTls { .. }
             | Self::OtherCluster { .. }
             | Self::Configuration(_) => false,
         }

@@ -9,10 +9,11 @@ use std::fmt;
 use std::io;
 
 use rustls::pki_types::ServerName;
-use rustls::{CertificateError, OtherError};
+use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible, PeerMisbehaved};
 
 use crate::certificate::{PeerCertificate, is_version_1};
 use crate::fingerprint::Fingerprint;
+use crate::key_kind::RENEW;
 
 /// Why a certificate was refused, and which one it was.
 #[derive(Debug)]
@@ -29,14 +30,44 @@ impl fmt::Display for Untrusted {
 
 impl std::error::Error for Untrusted {}
 
+/// The certificate has a key of a kind that is not supported; holds the message.
+#[derive(Debug)]
+pub(crate) struct UnsupportedKey(pub(crate) String);
+
+impl fmt::Display for UnsupportedKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UnsupportedKey {}
+
+/// The RSA key is so small that another handshake with fewer schemes is needed.
+#[derive(Debug)]
+pub(crate) struct SmallRsaKey;
+
+impl fmt::Display for SmallRsaKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(
+            "its certificate has an RSA key of fewer than 2,048 bits, with which it must speak TLS 1.2 and sign by PKCS #1",
+        )
+    }
+}
+
+impl std::error::Error for SmallRsaKey {}
+
 /// What failed while agreeing on TLS.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum HandshakeFailure {
+    /// A handshake with the schemes for small RSA keys is needed.
+    SmallRsaKey,
+    /// The host has no TLS version, cipher or key that is supported here.
+    Unsupported(String),
     /// The certificate is not trusted.
     Certificate(String, Option<Fingerprint>),
     /// The peer does not speak TLS.
     NotTls(String),
-    /// The connection was lost, or the peers share no TLS version, cipher or key type.
+    /// The connection was lost.
     Broken(String),
 }
 
@@ -57,10 +88,19 @@ impl HandshakeFailure {
             {
                 Self::Certificate(untrusted.reason.clone(), Some(untrusted.fingerprint))
             }
+            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner)))
+                if inner.is::<SmallRsaKey>() =>
+            {
+                Self::SmallRsaKey
+            }
+            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner)))
+                if let Some(UnsupportedKey(reason)) = inner.downcast_ref() =>
+            {
+                Self::Unsupported(reason.clone())
+            }
             // Trust is decided by our own rules: this can only be the proof of possession of the key.
             rustls::Error::InvalidCertificate(CertificateError::BadSignature) => Self::Certificate(
-                "the host did not prove that it has the private key of the certificate, or the key is too weak (RSA needs 2,048 bits)"
-                    .to_owned(),
+                "the host did not prove that it has the private key of the certificate".to_owned(),
                 None,
             ),
             rustls::Error::InvalidCertificate(reason) => {
@@ -70,8 +110,51 @@ impl HandshakeFailure {
                 "it does not speak TLS; plain HTTP on this port? Proxmox VE serves HTTPS, usually on port 8006"
                     .to_owned(),
             ),
-            other => Self::Broken(format!("TLS handshake: {}", tls_text(other))),
+            other => unsupported_text(other).map_or_else(
+                || Self::Broken(format!("TLS handshake: {}", tls_text(other))),
+                Self::Unsupported,
+            ),
         }
+    }
+}
+
+/// What the host lacks, if that is why the handshake failed.
+fn unsupported_text(error: &rustls::Error) -> Option<String> {
+    const OLD: &str = "the host speaks only TLS 1.1 or older, and this program TLS 1.2 and 1.3";
+    const OLD_REMEDY: &str = "update the host, or put a reverse proxy with TLS 1.2 in front of it";
+    const NO_COMMON: &str = "the host and this program share no cipher or kind of key";
+    const NEEDED: &str =
+        "needed is ECDHE with AES-GCM or ChaCha20-Poly1305, as OpenSSL has it since 1.0.1";
+    let detail = spelled_out(&match error {
+        rustls::Error::AlertReceived(alert) => format!("{alert:?}"),
+        rustls::Error::PeerIncompatible(why) => format!("{why:?}"),
+        _ => String::new(),
+    });
+    match error {
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
+        | rustls::Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
+            Some(format!("{OLD}; {OLD_REMEDY} ({detail})"))
+        }
+        rustls::Error::AlertReceived(
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
+        )
+        | rustls::Error::PeerIncompatible(_) => {
+            Some(format!("{NO_COMMON}; {NEEDED}; or {RENEW} ({detail})"))
+        }
+        // Other keys without support are refused by name before that.
+        rustls::Error::PeerMisbehaved(PeerMisbehaved::SignedKxWithWrongAlgorithm) => Some(format!(
+            "its certificate has an RSA-PSS key, and the host speaks only TLS 1.2, in which this program does not support such keys; {RENEW}"
+        )),
+        _ => None,
+    }
+}
+
+/// What the system says, without its number.
+pub(crate) fn io_in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "the file does not exist".to_owned(),
+        io::ErrorKind::PermissionDenied => "the file may not be read".to_owned(),
+        _ => error.to_string(),
     }
 }
 
@@ -199,15 +282,15 @@ fn spelled_out(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rustls::{AlertDescription, PeerIncompatible};
-
     use super::*;
 
     fn broken(error: rustls::Error) -> String {
         match HandshakeFailure::from_error(&io::Error::other(error)) {
             HandshakeFailure::Broken(text)
             | HandshakeFailure::NotTls(text)
+            | HandshakeFailure::Unsupported(text)
             | HandshakeFailure::Certificate(text, _) => text,
+            HandshakeFailure::SmallRsaKey => SmallRsaKey.to_string(),
         }
     }
 
@@ -217,11 +300,15 @@ mod tests {
         for (error, expected) in [
             (
                 rustls::Error::AlertReceived(AlertDescription::HandshakeFailure),
-                "TLS handshake: the host aborted it (handshake failure)",
+                "(handshake failure)",
             ),
             (
                 rustls::Error::PeerIncompatible(incompatible),
-                "TLS handshake: the host and this program share no TLS version, cipher or key type (no cipher suites in common)",
+                "(no cipher suites in common)",
+            ),
+            (
+                rustls::Error::AlertReceived(AlertDescription::InternalError),
+                "TLS handshake: the host aborted it (internal error)",
             ),
             (
                 rustls::Error::InvalidCertificate(CertificateError::BadEncoding),
@@ -233,7 +320,8 @@ mod tests {
             ),
             (rustls::Error::DecryptError, "TLS handshake: decrypt error"),
         ] {
-            assert_eq!(broken(error), expected);
+            let text = broken(error);
+            assert!(text.ends_with(expected), "{text}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! One of the cluster's hosts: its address, its idle connections, the certificate it showed last,
 //! and how a request addressed to it looks.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -34,6 +35,7 @@ pub(crate) struct Host {
     authority: HeaderValue,
     certificate: Mutex<Option<PeerCertificate>>,
     clock_difference: Mutex<Option<i64>>,
+    small_rsa_key: AtomicBool,
 }
 
 impl Host {
@@ -46,7 +48,18 @@ impl Host {
             pool: Pool::default(),
             certificate: Mutex::new(None),
             clock_difference: Mutex::new(None),
+            small_rsa_key: AtomicBool::new(false),
         })
+    }
+
+    /// Whether its certificate has an RSA key with fewer than 2,048 bits.
+    pub(crate) fn has_small_rsa_key(&self) -> bool {
+        self.small_rsa_key.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that a handshake with the usual schemes is of no use.
+    pub(crate) fn note_small_rsa_key(&self) {
+        self.small_rsa_key.store(true, Ordering::Relaxed);
     }
 
     /// The certificate it showed last.
@@ -134,6 +147,9 @@ impl Host {
         match failure {
             ConnectFailure::Certificate(reason, _) => {
                 tracing::warn!(%endpoint, reason, "host passed over: its certificate is not trusted");
+            }
+            ConnectFailure::UnsupportedTls(reason) => {
+                tracing::warn!(%endpoint, reason, "host passed over: no TLS connection");
             }
             ConnectFailure::OtherCluster(other) => {
                 tracing::warn!(%endpoint, %other, "host passed over: it belongs to another cluster");

@@ -41,6 +41,7 @@ pub mod fuzzing;
 mod handshake;
 mod health;
 mod host;
+mod key_kind;
 mod masking;
 mod membership;
 mod moment;

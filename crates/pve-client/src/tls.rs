@@ -6,40 +6,91 @@
 //! between chooses HTTP/2, which has no reason phrase.
 //!
 //! Without a certificate authority only the key is read from a certificate, so that certificates of X.509
-//! version 1, which rustls does not support, are accepted as well.
+//! version 1, which rustls does not support, are accepted as well. So are RSA keys that are restricted to
+//! PSS or have fewer than 2,048 bits; for the latter a second handshake offers only what ring verifies of
+//! them. Kinds of keys without support are refused by name.
 
+mod algorithms;
 mod key_proof;
 
-use std::io;
+use std::fmt;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{self, CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::crypto::{self, CryptoProvider};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
-    SignatureScheme,
+    CertificateError, ClientConfig, DEFAULT_VERSIONS, DigitallySignedStruct, OtherError,
+    RootCertStore, SignatureScheme, version,
 };
+use tokio_rustls::TlsConnector;
 
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
-use crate::handshake::{Untrusted, certificate_text, refusal_text, tls_text};
+use crate::handshake::{
+    UnsupportedKey, Untrusted, certificate_text, io_in_words, refusal_text, tls_text,
+};
+use crate::key_kind::{KeyKind, Voucher};
 use crate::options::Trust;
+
+/// What connections of a client need for their handshakes.
+pub(crate) struct Tls {
+    /// For all hosts.
+    pub(crate) usual: TlsConnector,
+    /// For hosts that have turned out to have a small RSA key.
+    pub(crate) small_rsa: TlsConnector,
+}
+
+impl Tls {
+    pub(crate) fn new(trust: &Trust) -> Result<Self, Error> {
+        let usual = TlsConnector::from(client_config(trust, KeySize::Any)?);
+        let small_rsa = match trust {
+            Trust::AcceptAny | Trust::Fingerprints(_) => {
+                client_config(trust, KeySize::SmallRsa)?.into()
+            }
+            // Such keys are refused before a second handshake.
+            Trust::SystemStore | Trust::CaFile(_) => usual.clone(),
+        };
+        Ok(Self { usual, small_rsa })
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+/// The keys that a configuration is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeySize {
+    /// All of the usual size.
+    Any,
+    /// RSA with fewer than 2,048 bits: only TLS 1.2 has signatures by PKCS #1.
+    SmallRsa,
+}
 
 /// Builds the configuration all connections of a client share. Another provider than ring would
 /// be chosen here, and nowhere else.
-pub(crate) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
-    let provider = Arc::new(crypto::ring::default_provider());
+pub(crate) fn client_config(trust: &Trust, size: KeySize) -> Result<Arc<ClientConfig>, Error> {
+    let provider = Arc::new(CryptoProvider {
+        signature_verification_algorithms: algorithms::SUPPORTED,
+        ..crypto::ring::default_provider()
+    });
     let verifier = Verifier {
-        algorithms: provider.signature_verification_algorithms,
         rule: rule(trust, &provider)?,
+        size,
+    };
+    let versions = match size {
+        KeySize::Any => DEFAULT_VERSIONS,
+        KeySize::SmallRsa => &[&version::TLS12],
     };
     let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .map_err(|error| Error::Configuration(format!("cannot set up TLS: {error}")))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
@@ -47,20 +98,20 @@ pub(crate) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
     Ok(Arc::new(config))
 }
 
-/// What the system says, without its number.
-fn io_in_words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "the file does not exist".to_owned(),
-        io::ErrorKind::PermissionDenied => "the file may not be read".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
 #[derive(Debug)]
 enum Rule {
     Any,
     Pinned(Vec<Fingerprint>),
     Authorities(Arc<WebPkiServerVerifier>),
+}
+
+impl Rule {
+    const fn voucher(&self) -> Voucher {
+        match self {
+            Self::Any | Self::Pinned(_) => Voucher::Nobody,
+            Self::Authorities(_) => Voucher::Authority,
+        }
+    }
 }
 
 fn rule(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Rule, Error> {
@@ -182,8 +233,58 @@ fn authorities_of(path: &Path) -> Result<RootCertStore, Error> {
 /// Applies the rule, and always checks that the server holds the key.
 #[derive(Debug)]
 struct Verifier {
-    algorithms: WebPkiSupportedAlgorithms,
     rule: Rule,
+    size: KeySize,
+}
+
+impl Verifier {
+    /// Whether the rule trusts the certificate.
+    fn check_trust(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        let fingerprint = Fingerprint::of_certificate(certificate);
+        let reason = match &self.rule {
+            Rule::Any => return Ok(()),
+            Rule::Pinned(pins) if pins.contains(&fingerprint) => return Ok(()),
+            Rule::Pinned(_) => "its fingerprint is none of those trusted".to_owned(),
+            Rule::Authorities(authorities) => {
+                // The message about an unsupported key says more than the one about a signature.
+                check_key(certificate, Voucher::Authority)?;
+                match authorities.verify_server_cert(
+                    certificate,
+                    intermediates,
+                    name,
+                    ocsp_response,
+                    now,
+                ) {
+                    Ok(_) => return Ok(()),
+                    Err(error) => refusal_text(&error, certificate, name),
+                }
+            }
+        };
+        let untrusted = Arc::new(Untrusted {
+            fingerprint,
+            reason,
+        });
+        Err(CertificateError::Other(OtherError(untrusted)).into())
+    }
+}
+
+/// An error that holds [`UnsupportedKey`] unless the kind of key is supported.
+fn check_key(certificate: &[u8], voucher: Voucher) -> Result<(), rustls::Error> {
+    let kind = KeyKind::from_certificate(certificate);
+    match kind.and_then(|kind| kind.refusal(voucher)) {
+        None => Ok(()),
+        Some(reason) => {
+            let unsupported = OtherError(Arc::new(UnsupportedKey(reason)));
+            Err(CertificateError::Other(unsupported).into())
+        }
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -195,31 +296,9 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let fingerprint = Fingerprint::of_certificate(certificate);
-        let reason = match &self.rule {
-            Rule::Any => return Ok(ServerCertVerified::assertion()),
-            Rule::Pinned(pins) if pins.contains(&fingerprint) => {
-                return Ok(ServerCertVerified::assertion());
-            }
-            Rule::Pinned(_) => "its fingerprint is none of those trusted".to_owned(),
-            Rule::Authorities(authorities) => {
-                match authorities.verify_server_cert(
-                    certificate,
-                    intermediates,
-                    name,
-                    ocsp_response,
-                    now,
-                ) {
-                    Ok(verified) => return Ok(verified),
-                    Err(error) => refusal_text(&error, certificate, name),
-                }
-            }
-        };
-        let untrusted = Arc::new(Untrusted {
-            fingerprint,
-            reason,
-        });
-        Err(CertificateError::Other(OtherError(untrusted)).into())
+        self.check_trust(certificate, intermediates, name, ocsp_response, now)?;
+        check_key(certificate, self.rule.voucher())?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -228,11 +307,13 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let verify = match &self.rule {
-            Rule::Any | Rule::Pinned(_) => key_proof::verify_tls12,
-            Rule::Authorities(_) => crypto::verify_tls12_signature,
-        };
-        verify(message, certificate, signature, &self.algorithms)
+        match self.rule.voucher() {
+            Voucher::Nobody => key_proof::verify_tls12(message, certificate, signature),
+            Voucher::Authority => {
+                let algorithms = &algorithms::SUPPORTED;
+                crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+            }
+        }
     }
 
     fn verify_tls13_signature(
@@ -241,15 +322,20 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let verify = match &self.rule {
-            Rule::Any | Rule::Pinned(_) => key_proof::verify_tls13,
-            Rule::Authorities(_) => crypto::verify_tls13_signature,
-        };
-        verify(message, certificate, signature, &self.algorithms)
+        match self.rule.voucher() {
+            Voucher::Nobody => key_proof::verify_tls13(message, certificate, signature),
+            Voucher::Authority => {
+                let algorithms = &algorithms::SUPPORTED;
+                crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+            }
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        match self.size {
+            KeySize::Any => algorithms::offered(),
+            KeySize::SmallRsa => algorithms::SMALL_RSA.to_vec(),
+        }
     }
 }
 
@@ -264,7 +350,7 @@ mod tests {
             (Trust::Fingerprints(Vec::new()), "no fingerprint"),
             (missing, "no/such/file.pem"),
         ] {
-            let error = client_config(&trust).unwrap_err();
+            let error = client_config(&trust, KeySize::Any).unwrap_err();
             assert!(matches!(error, Error::Configuration(_)), "{error:?}");
             assert!(error.to_string().contains(part), "{error}");
         }
@@ -273,7 +359,7 @@ mod tests {
     #[test]
     fn a_file_without_certificates_is_refused() {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        let error = client_config(&Trust::CaFile(manifest)).unwrap_err();
+        let error = client_config(&Trust::CaFile(manifest), KeySize::Any).unwrap_err();
         assert!(
             error.to_string().contains("no certificate in PEM form"),
             "{error}"

@@ -30,7 +30,6 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
 use tokio::time::{Instant, timeout};
-use tokio_rustls::TlsConnector;
 
 use crate::call::Call;
 use crate::certificate::PeerCertificate;
@@ -43,8 +42,9 @@ use crate::host::{Host, Signature};
 use crate::masking::Secrets;
 use crate::membership::{self, Admission, ClusterIdentity, Membership, OtherCluster};
 use crate::options::ClientOptions;
+use crate::reply;
 use crate::session::CSRF_TOKEN;
-use crate::{reply, tls};
+use crate::tls::Tls;
 use failures::{lost, may_repeat, not_sent, unreachable_error};
 
 /// How long after its first attempt a request that got an error or no answer is still repeated. A
@@ -59,7 +59,7 @@ pub(crate) struct Transport {
     health: Health,
     membership: Membership,
     current: AtomicUsize,
-    tls: TlsConnector,
+    tls: Tls,
     connect_timeout: Duration,
     request_timeout: Duration,
     repeat_pauses: Vec<Duration>,
@@ -118,7 +118,7 @@ impl Transport {
             health: Health::new(options.endpoints.len()),
             membership: Membership::new(options.endpoints.len()),
             current: AtomicUsize::new(0),
-            tls: tls::client_config(&options.trust)?.into(),
+            tls: Tls::new(&options.trust)?,
             connect_timeout: options.connect_timeout,
             request_timeout: options.request_timeout,
             repeat_pauses: options.repeat_pauses.clone(),
@@ -440,8 +440,7 @@ impl Transport {
     }
 
     async fn open(&self, host: &Host) -> Result<Connection, ConnectFailure> {
-        let limit = self.connect_timeout;
-        let opening = Connection::open(&host.endpoint, host.name.clone(), &self.tls, limit);
+        let opening = Connection::open(host, &self.tls, self.connect_timeout);
         let (connection, certificate) = opening.await?;
         self.connections_opened.fetch_add(1, Ordering::Relaxed);
         host.set_certificate(certificate);

@@ -215,6 +215,7 @@ fn state_of(error: &Error) -> HostState {
         | Error::NotListed { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
+        | Error::UnsupportedTls { .. }
         | Error::OtherCluster { .. }
         | Error::Configuration(_) => HostState::Refused(error.to_string()),
     }

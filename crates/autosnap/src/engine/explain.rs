@@ -176,6 +176,7 @@ pub fn hint_for(error: &Error, identity: Option<&str>) -> Option<String> {
             return Some("give only hosts of one cluster in --host".to_owned());
         }
         Error::Certificate { .. }
+        | Error::UnsupportedTls { .. }
         | Error::MaybeProcessed { .. }
         | Error::Refused { .. }
         | Error::Authentication { .. }
@@ -286,6 +287,7 @@ pub(super) fn lost(
         | Error::NotListed { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
+        | Error::UnsupportedTls { .. }
         | Error::OtherCluster { .. }
         | Error::Configuration(_) => error.to_string(),
     };

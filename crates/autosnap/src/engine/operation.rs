@@ -75,7 +75,10 @@ pub(crate) fn concerns_all(error: &Error) -> bool {
 fn is_shut_out(error: &Error) -> bool {
     matches!(
         error,
-        Error::Authentication { .. } | Error::Certificate { .. } | Error::OtherCluster { .. }
+        Error::Authentication { .. }
+            | Error::Certificate { .. }
+            | Error::UnsupportedTls { .. }
+            | Error::OtherCluster { .. }
     )
 }
 

@@ -3,9 +3,24 @@
 
 use pve_sim::simulator::Options;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{SignatureScheme, SupportedProtocolVersion, version};
 
 use crate::harness::{Lab, Output};
+use crate::hosts::host_that_says;
+use crate::unusual_keys::{self, Proof};
 use crate::world::{World, credentials, vm};
+
+const P521: &str = include_str!("../../../pve-client/tests/fixtures/p521.pem");
+const RSA_PSS: &str = include_str!("../../../pve-client/tests/fixtures/rsa-pss.pem");
+const RSA_1024: &str = include_str!("../../../pve-client/tests/fixtures/rsa-1024.pem");
+const ED448: &str = include_str!("../../../pve-client/tests/fixtures/ed448.pem");
+const BRAINPOOL: &str = include_str!("../../../pve-client/tests/fixtures/brainpool.pem");
+
+const TLS_1_2: &[&SupportedProtocolVersion] = &[&version::TLS12];
+const TLS_1_3: &[&SupportedProtocolVersion] = &[&version::TLS13];
+const BOTH: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
 
 /// Made by plain `openssl x509 -req`, which gives version 1.
 const VERSION_1: [&str; 2] = [
@@ -13,12 +28,15 @@ const VERSION_1: [&str; 2] = [
     include_str!("../../../pve-client/tests/fixtures/x509-v1-rsa.pem"),
 ];
 
+fn world() -> World {
+    World::of([vm(100, "web01").taken("daily", &[1])])
+}
+
 /// A lab whose cluster shows that certificate, which is in `shown.pem` as well.
 fn lab_with(certificate: &str, key: &str) -> Lab {
-    let world = World::of([vm(100, "web01").taken("daily", &[1])]);
     let lab = Lab::with(Options {
         identity: Some((certificate.to_owned(), key.to_owned())),
-        ..Options::new(world.to_json(), credentials())
+        ..Options::new(world().to_json(), credentials())
     });
     lab.file("shown.pem", certificate);
     lab
@@ -123,4 +141,156 @@ fn no_refusal_shows_the_name_of_a_type() {
             .assert_status(2)
             .assert_err(words);
     }
+}
+
+/// C20: where any certificate or this very one is accepted, keys that rustls leaves out are accepted, but
+/// the host has to prove that it has them.
+#[test]
+fn keys_that_the_csharp_tool_accepts_are_accepted() {
+    for (pem, proof, versions) in [
+        (P521, Proof::P521, TLS_1_3),
+        (RSA_PSS, Proof::RsaPss, TLS_1_3),
+        (RSA_1024, Proof::Rsa1024, TLS_1_2),
+        (RSA_1024, Proof::Rsa1024, BOTH),
+    ] {
+        let lab = Lab::new(&world());
+        let host = format!("--host={}", unusual_keys::host(&lab, pem, proof, versions));
+        let shown = lab.bare([host.as_str(), "fingerprint"]);
+        shown.assert_status(0).assert_out("<fingerprint>");
+        let pin = format!("--fingerprint={}", fingerprint(pem));
+        for trust in [[].as_slice(), &[pin.as_str()]] {
+            let words = [host.as_str(), "--api-token=file:token"]
+                .into_iter()
+                .chain(trust.iter().copied())
+                .chain(SNAP);
+            lab.bare(words).assert_status(0);
+        }
+        assert_eq!(lab.changes().len(), 4, "{:?}", lab.changes());
+        let wrong = "--fingerprint=00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00";
+        let words = [host.as_str(), "--api-token=file:token", wrong];
+        lab.bare(words.into_iter().chain(SNAP))
+            .assert_status(3)
+            .assert_err("its fingerprint is none of those trusted");
+    }
+    for (pem, scheme, versions) in [
+        (P521, SignatureScheme::ECDSA_NISTP521_SHA512, TLS_1_3),
+        (RSA_PSS, SignatureScheme::Unknown(0x0809), TLS_1_3),
+        (RSA_1024, SignatureScheme::RSA_PKCS1_SHA256, TLS_1_2),
+    ] {
+        refuse(pem, Proof::Wrong(scheme), versions, &[])
+            .assert_err("the host did not prove that it has the private key");
+    }
+}
+
+/// C20: an authority is believed about P-521, and a small or unusual RSA key is refused by its name.
+#[test]
+fn an_authority_is_asked_about_unusual_keys() {
+    let lab = Lab::new(&world());
+    lab.file("shown.pem", P521);
+    let host = unusual_keys::host(&lab, P521, Proof::P521, TLS_1_3);
+    let host = format!("--host={host}");
+    let words = [
+        host.as_str(),
+        "--api-token=file:token",
+        "--ca-file=shown.pem",
+    ];
+    lab.bare(words.into_iter().chain(SNAP)).assert_status(0);
+    for (pem, proof, words) in [
+        (
+            RSA_1024,
+            Proof::Rsa1024,
+            "its certificate has an RSA key of 1024 bits, but an authority is only believed about RSA keys of 2,048 bits or more; trust the host by its fingerprint",
+        ),
+        (
+            RSA_PSS,
+            Proof::RsaPss,
+            "its certificate has an RSA-PSS key of 2048 bits, but such keys are supported by fingerprint only",
+        ),
+    ] {
+        refuse(pem, proof, BOTH, &["--ca-file=shown.pem"]).assert_err(words);
+    }
+}
+
+/// C20: a key without support is named, in runs, `check` and `fingerprint`, with what to do about it.
+#[test]
+fn keys_without_support_are_named() {
+    for (pem, scheme, kind) in [
+        (ED448, SignatureScheme::ED448, "Ed448"),
+        (
+            BRAINPOOL,
+            SignatureScheme::Unknown(0x081a),
+            "ECDSA brainpoolP256r1",
+        ),
+    ] {
+        let expected = format!(
+            "its certificate has a key of the kind {kind}, but this program does not support such keys; give the host a certificate with an RSA key of 2,048 bits or more, or an ECDSA key; Proxmox VE makes its own anew with: pvecm updatecerts --force"
+        );
+        refuse(pem, Proof::Wrong(scheme), TLS_1_3, &[])
+            .assert_err("ERROR: no TLS connection to 127.0.0.1:<port>: ")
+            .assert_err(&expected);
+        let lab = Lab::new(&world());
+        let host = unusual_keys::host(&lab, pem, Proof::Wrong(scheme), TLS_1_3);
+        let host = format!("--host={host}");
+        let shown = lab.bare([host.as_str(), "fingerprint"]);
+        assert!(shown.assert_status(3).to_string().contains(&expected));
+        let check = [host.as_str(), "--api-token=file:token", "--vmid=100"];
+        let check = lab.bare(check.into_iter().chain(["check"]));
+        assert!(check.to_string().contains(&expected), "{check}");
+    }
+    // RSA-PSS in TLS 1.2, and a small RSA key in TLS 1.3 alone.
+    refuse(RSA_1024, Proof::Rsa1024, TLS_1_3, &[]).assert_err(
+        "its certificate has an RSA key of fewer than 2,048 bits, with which it must speak TLS 1.2",
+    );
+}
+
+/// C20: hosts of the time before TLS 1.2, and those that share no cipher or key, are told in words.
+#[test]
+fn old_hosts_are_told_apart() {
+    // ServerHello of TLS 1.0: version, random, no session, a cipher, no compression.
+    let server_hello: &[u8] = b"\x16\x03\x01\x00\x2a\x02\x00\x00\x26\x03\x01\
+        0123456789abcdef0123456789abcdef\x00\xc0\x13\x00";
+    let old = "the host speaks only TLS 1.1 or older, and this program TLS 1.2 and 1.3; update the host, or put a reverse proxy with TLS 1.2 in front of it";
+    let no_common = "the host and this program share no cipher or kind of key; needed is ECDHE with AES-GCM or ChaCha20-Poly1305";
+    for (bytes, expected) in [
+        (server_hello, old),
+        (b"\x15\x03\x01\x00\x02\x02\x46", old),
+        (b"\x15\x03\x03\x00\x02\x02\x28", no_common),
+        (b"\x15\x03\x03\x00\x02\x02\x47", no_common),
+    ] {
+        let lab = Lab::new(&world());
+        let host = format!("--host={}", host_that_says(bytes));
+        let words = [host.as_str(), "--api-token=file:token"];
+        lab.bare(words.into_iter().chain(SNAP))
+            .assert_status(3)
+            .assert_err("ERROR: no TLS connection to 127.0.0.1:<port>: ")
+            .assert_err(expected);
+        let shown = lab.bare([host.as_str(), "fingerprint"]);
+        assert!(shown.assert_status(3).to_string().contains(expected));
+    }
+}
+
+/// A run against a host with that key, which must be refused.
+#[track_caller]
+fn refuse(
+    pem: &'static str,
+    proof: Proof,
+    versions: &'static [&SupportedProtocolVersion],
+    options: &[&str],
+) -> Output {
+    let lab = Lab::new(&world());
+    lab.file("shown.pem", pem);
+    let host = unusual_keys::host(&lab, pem, proof, versions);
+    let host = format!("--host={host}");
+    let words = [host.as_str(), "--api-token=file:token"];
+    let words = words.into_iter().chain(options.iter().copied()).chain(SNAP);
+    let output = lab.bare(words);
+    output.assert_status(3);
+    lab.assert_unchanged();
+    assert!(lab.simulator.journal().requests().is_empty());
+    output
+}
+
+fn fingerprint(pem: &str) -> pve_client::Fingerprint {
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    pve_client::Fingerprint::of_certificate(&certificate)
 }

@@ -17,7 +17,7 @@ fn world() -> World {
 }
 
 /// A host that answers every connection with these bytes, whatever is asked.
-fn host_that_says(answer: &'static [u8]) -> String {
+pub(crate) fn host_that_says(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {

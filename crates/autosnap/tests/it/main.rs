@@ -50,6 +50,7 @@ mod two_machines;
 mod unchecked;
 mod unresolved;
 mod unusable_storage;
+mod unusual_keys;
 mod words;
 mod world;
 mod written;

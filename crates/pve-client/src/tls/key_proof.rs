@@ -5,24 +5,41 @@
 //! rustls reads a certificate as X.509 version 3 before it checks the proof, and so refuses those of
 //! version 1 (plain `openssl x509 -req`). Here only the key is taken out of the certificate:
 //! its other fields do not matter where any certificate, or exactly this one, is accepted.
+//!
+//! Two kinds of keys that rustls leaves out are verified by ring directly: RSA keys that are restricted
+//! to PSS, and RSA keys of 1,024 to 2,047 bits.
 
+use std::sync::Arc;
+
+use ring::signature::{
+    RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
+    UnparsedPublicKey,
+};
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{self, WebPkiSupportedAlgorithms};
+use rustls::crypto;
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
-use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved};
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, OtherError, PeerMisbehaved, SignatureScheme,
+};
 
+use super::algorithms::{RSA_PSS_KEY_SHA256, RSA_PSS_KEY_SHA384, RSA_PSS_KEY_SHA512, SUPPORTED};
 use crate::certificate::{algorithm_and_key, public_key};
+use crate::handshake::SmallRsaKey;
+use crate::key_kind::KeyKind;
 
 /// The proof of TLS 1.3.
 pub(super) fn verify_tls13(
     message: &[u8],
     certificate: &CertificateDer<'_>,
     signature: &DigitallySignedStruct,
-    algorithms: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, Error> {
+    if let Some(parameters) = own_parameters(certificate, signature)? {
+        return verify_rsa(message, certificate, signature, parameters);
+    }
     let key = public_key(certificate).ok_or(CertificateError::BadEncoding)?;
     let key = SubjectPublicKeyInfoDer::from(key);
-    crypto::verify_tls13_signature_with_raw_key(message, &key, signature, algorithms)
+    crypto::verify_tls13_signature_with_raw_key(message, &key, signature, &SUPPORTED)
 }
 
 /// The proof of TLS 1.2, where a scheme does not name the curve: each algorithm that fits the key is tried.
@@ -30,12 +47,14 @@ pub(super) fn verify_tls12(
     message: &[u8],
     certificate: &CertificateDer<'_>,
     signature: &DigitallySignedStruct,
-    algorithms: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, Error> {
+    if let Some(parameters) = own_parameters(certificate, signature)? {
+        return verify_rsa(message, certificate, signature, parameters);
+    }
     let (key_algorithm, key) = public_key(certificate)
         .and_then(algorithm_and_key)
         .ok_or(CertificateError::BadEncoding)?;
-    let mut schemes = algorithms.mapping.iter();
+    let mut schemes = SUPPORTED.mapping.iter();
     let (_, candidates) = schemes
         .find(|(scheme, _)| *scheme == signature.scheme)
         .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
@@ -54,10 +73,54 @@ pub(super) fn verify_tls12(
     }
 }
 
+/// How a signature by a key that rustls leaves out is verified; `None` for all other keys. A small RSA
+/// key with a scheme that ring does not verify is an error that holds [`SmallRsaKey`].
+fn own_parameters(
+    certificate: &[u8],
+    signature: &DigitallySignedStruct,
+) -> Result<Option<&'static RsaParameters>, Error> {
+    let kind = KeyKind::from_certificate(certificate);
+    Ok(match (kind, signature.scheme) {
+        (Some(KeyKind::RsaPss(_)), RSA_PSS_KEY_SHA256) => Some(&RSA_PSS_2048_8192_SHA256),
+        (Some(KeyKind::RsaPss(_)), RSA_PSS_KEY_SHA384) => Some(&RSA_PSS_2048_8192_SHA384),
+        (Some(KeyKind::RsaPss(_)), RSA_PSS_KEY_SHA512) => Some(&RSA_PSS_2048_8192_SHA512),
+        (Some(KeyKind::Rsa(..2_048)), SignatureScheme::RSA_PKCS1_SHA256) => {
+            Some(&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY)
+        }
+        (Some(KeyKind::Rsa(..2_048)), SignatureScheme::RSA_PKCS1_SHA512) => {
+            Some(&RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY)
+        }
+        (Some(KeyKind::Rsa(..2_048)), _) => {
+            let small = OtherError(Arc::new(SmallRsaKey));
+            return Err(CertificateError::Other(small).into());
+        }
+        (
+            None
+            | Some(
+                KeyKind::Rsa(_) | KeyKind::RsaPss(_) | KeyKind::Usual(_) | KeyKind::Unsupported(_),
+            ),
+            _,
+        ) => None,
+    })
+}
+
+fn verify_rsa(
+    message: &[u8],
+    certificate: &[u8],
+    signature: &DigitallySignedStruct,
+    parameters: &'static RsaParameters,
+) -> Result<HandshakeSignatureValid, Error> {
+    let (_, key) = public_key(certificate)
+        .and_then(algorithm_and_key)
+        .ok_or(CertificateError::BadEncoding)?;
+    UnparsedPublicKey::new(parameters, key)
+        .verify(message, signature.signature())
+        .map(|()| HandshakeSignatureValid::assertion())
+        .map_err(|_| CertificateError::BadSignature.into())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use rustls::pki_types::PrivateKeyDer;
     use rustls::pki_types::pem::PemObject;
     use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -68,7 +131,7 @@ mod tests {
     use super::*;
     use crate::fingerprint::Fingerprint;
     use crate::options::Trust;
-    use crate::tls::client_config;
+    use crate::tls::{KeySize, client_config};
 
     const EC: &str = include_str!("../../tests/fixtures/x509-v1-ec.pem");
     const RSA: &str = include_str!("../../tests/fixtures/x509-v1-rsa.pem");
@@ -91,7 +154,8 @@ mod tests {
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         let mut server = ServerConnection::new(Arc::new(config)).unwrap();
         let name = "pve1.example.com".try_into().unwrap();
-        let mut client = ClientConnection::new(client_config(trust).unwrap(), name).unwrap();
+        let mut client =
+            ClientConnection::new(client_config(trust, KeySize::Any).unwrap(), name).unwrap();
         while client.is_handshaking() || server.is_handshaking() {
             let mut bytes = Vec::new();
             while client.wants_write() {

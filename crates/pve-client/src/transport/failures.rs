@@ -35,6 +35,7 @@ pub(super) fn may_repeat(call: &Call, error: &Error, took: Duration) -> bool {
         | Error::NotUnderstood { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
+        | Error::UnsupportedTls { .. }
         | Error::OtherCluster { .. }
         | Error::Intercepted { .. }
         | Error::NotListed { .. }
@@ -66,6 +67,14 @@ pub(super) fn unreachable_error(
         }
     }
     for (endpoint, failure) in &failures {
+        if let ConnectFailure::UnsupportedTls(reason) = failure {
+            return Error::UnsupportedTls {
+                endpoint: (*endpoint).clone(),
+                reason: reason.clone(),
+            };
+        }
+    }
+    for (endpoint, failure) in &failures {
         if let ConnectFailure::NotTls(what) = failure {
             return reply::not_understood(call, endpoint, what.clone(), Certainty::NotSent);
         }
@@ -77,6 +86,7 @@ pub(super) fn unreachable_error(
 fn attempt((endpoint, failure): (&Endpoint, ConnectFailure)) -> (Endpoint, String) {
     let reason = match failure {
         ConnectFailure::Unreachable(reason)
+        | ConnectFailure::UnsupportedTls(reason)
         | ConnectFailure::NotTls(reason)
         | ConnectFailure::Certificate(reason, _) => reason,
         ConnectFailure::OtherCluster(other) => other.to_string(),

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The kind of key in a certificate, and whether a host can prove with it that it has the private key.
+//!
+//! A host with an unsupported key is refused with the name of the kind, instead of the message about a
+//! bad signature that the handshake would end with.
+
+use std::fmt;
+
+use crate::certificate::{self, Elements, INTEGER, OBJECT_IDENTIFIER, SEQUENCE};
+
+/// What to do about a key that is not supported.
+pub(crate) const RENEW: &str = "give the host a certificate with an RSA key of 2,048 bits or more, or an ECDSA key; \
+     Proxmox VE makes its own anew with: pvecm updatecerts --force";
+
+/// The kind of a public key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    /// RSA, with the length of the modulus in bits.
+    Rsa(usize),
+    /// RSA that is restricted to signatures by PSS, with the length of the modulus in bits.
+    RsaPss(usize),
+    /// A kind that is verified like any other: P-256, P-384, P-521, Ed25519.
+    Usual(&'static str),
+    /// A kind without support, by its name or object identifier.
+    Unsupported(String),
+}
+
+/// Who vouches for the certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Voucher {
+    /// A certificate authority.
+    Authority,
+    /// The certificate is trusted by itself: any, or this fingerprint.
+    Nobody,
+}
+
+impl KeyKind {
+    /// Reads the key of a certificate in DER form; `None` if there is none.
+    pub(crate) fn from_certificate(der: &[u8]) -> Option<Self> {
+        let (algorithm, key) = certificate::algorithm_and_key(certificate::public_key(der)?)?;
+        let mut algorithm = Elements(algorithm);
+        let kind = algorithm.of(OBJECT_IDENTIFIER)?;
+        Some(match dotted(kind).as_str() {
+            "1.2.840.113549.1.1.1" => Self::Rsa(modulus_bits(key)?),
+            "1.2.840.113549.1.1.10" => Self::RsaPss(modulus_bits(key)?),
+            "1.2.840.10045.2.1" => curve(&dotted(algorithm.of(OBJECT_IDENTIFIER)?)),
+            "1.3.101.112" => Self::Usual("Ed25519"),
+            "1.3.101.113" => Self::Unsupported("Ed448".to_owned()),
+            "1.2.840.10040.4.1" => Self::Unsupported("DSA".to_owned()),
+            "2.16.840.1.101.3.4.3.17" | "2.16.840.1.101.3.4.3.18" | "2.16.840.1.101.3.4.3.19" => {
+                Self::Unsupported("ML-DSA".to_owned())
+            }
+            other => Self::Unsupported(other.to_owned()),
+        })
+    }
+
+    /// Why a host with this key cannot be connected to; `None` if it can.
+    pub(crate) fn refusal(&self, voucher: Voucher) -> Option<String> {
+        let needed = match (self, voucher) {
+            (Self::Rsa(2_048..=8_192) | Self::Usual(_), _)
+            | (Self::Rsa(1_024..=2_047) | Self::RsaPss(2_048..=8_192), Voucher::Nobody) => {
+                return None;
+            }
+            (Self::Rsa(1_024..=2_047), Voucher::Authority) => {
+                "an authority is only believed about RSA keys of 2,048 bits or more; trust the host by its fingerprint, or"
+            }
+            (Self::RsaPss(2_048..=8_192), Voucher::Authority) => {
+                "such keys are supported by fingerprint only; trust the host by its fingerprint, or"
+            }
+            (Self::Rsa(_) | Self::RsaPss(_) | Self::Unsupported(_), _) => {
+                "this program does not support such keys;"
+            }
+        };
+        Some(format!("its certificate has {self}, but {needed} {RENEW}"))
+    }
+}
+
+impl fmt::Display for KeyKind {
+    /// `an RSA key of 1024 bits`
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rsa(bits) => write!(formatter, "an RSA key of {bits} bits"),
+            Self::RsaPss(bits) => write!(formatter, "an RSA-PSS key of {bits} bits"),
+            Self::Usual(name) => write!(formatter, "a key of the kind {name}"),
+            Self::Unsupported(name) => write!(formatter, "a key of the kind {name}"),
+        }
+    }
+}
+
+/// The kind of an ECDSA key on the curve with this object identifier.
+fn curve(identifier: &str) -> KeyKind {
+    let name = match identifier {
+        "1.2.840.10045.3.1.7" => return KeyKind::Usual("ECDSA P-256"),
+        "1.3.132.0.34" => return KeyKind::Usual("ECDSA P-384"),
+        "1.3.132.0.35" => return KeyKind::Usual("ECDSA P-521"),
+        "1.2.840.10045.3.1.1" => "P-192",
+        "1.3.132.0.33" => "P-224",
+        "1.3.132.0.10" => "secp256k1",
+        "1.3.36.3.3.2.8.1.1.7" => "brainpoolP256r1",
+        "1.3.36.3.3.2.8.1.1.11" => "brainpoolP384r1",
+        "1.3.36.3.3.2.8.1.1.13" => "brainpoolP512r1",
+        "1.2.156.10197.1.301" => "SM2",
+        other => other,
+    };
+    KeyKind::Unsupported(format!("ECDSA {name}"))
+}
+
+/// The length of the modulus of an RSA key (RFC 8017, appendix A.1.1).
+fn modulus_bits(key: &[u8]) -> Option<usize> {
+    let modulus = Elements(Elements(key).of(SEQUENCE)?).of(INTEGER)?;
+    let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
+    let first = modulus.get(zeros)?;
+    Some((modulus.len() - zeros) * 8 - first.leading_zeros() as usize)
+}
+
+/// An object identifier in the usual notation (X.690, 8.19); ends at the first number that is cut off
+/// or larger than any of a real identifier.
+fn dotted(bytes: &[u8]) -> String {
+    let mut numbers: Vec<u64> = Vec::new();
+    let mut number = 0_u64;
+    for byte in bytes {
+        let Some(shifted) = number.checked_mul(128) else {
+            break;
+        };
+        number = shifted | u64::from(byte & 0x7f);
+        if byte & 0x80 != 0 {
+            continue;
+        }
+        if numbers.is_empty() {
+            let first = (number / 40).min(2);
+            numbers.extend([first, number - first * 40]);
+        } else {
+            numbers.push(number);
+        }
+        number = 0;
+    }
+    let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    numbers.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// C20: the kinds of keys that have been seen on hosts, and others, are named.
+    #[test]
+    fn object_identifiers_are_named() {
+        for (bytes, expected) in [
+            ([0x2b, 0x65, 0x71].as_slice(), "1.3.101.113"),
+            (&[0x2b, 0x81, 0x04, 0x00, 0x23], "1.3.132.0.35"),
+            (
+                &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03, 0x11],
+                "2.16.840.1.101.3.4.3.17",
+            ),
+            (&[], ""),
+            (&[0x2b, 0x81], "1.3"),
+        ] {
+            assert_eq!(dotted(bytes), expected);
+        }
+        assert_eq!(
+            curve("1.3.132.0.10"),
+            KeyKind::Unsupported("ECDSA secp256k1".to_owned())
+        );
+        assert_eq!(curve("1.3.132.0.35").refusal(Voucher::Authority), None);
+    }
+
+    /// C20: small RSA keys are accepted where no authority is asked, others are refused by name.
+    #[test]
+    fn the_length_of_an_rsa_key_decides() {
+        let key = |bits: usize| {
+            let mut modulus = vec![0xff; bits / 8];
+            modulus.insert(0, 0);
+            modulus_bits(&[[0x30, 0x81, 0xff, 0x02, 0x81, 0x81].as_slice(), &modulus].concat())
+        };
+        // The announced lengths are those of a key of 1,024 bits.
+        assert_eq!(key(1_024), None, "the sequence is cut off");
+        for (kind, authority, nobody) in [
+            (KeyKind::Rsa(512), false, false),
+            (KeyKind::Rsa(1_024), false, true),
+            (KeyKind::Rsa(2_048), true, true),
+            (KeyKind::Rsa(16_384), false, false),
+            (KeyKind::RsaPss(1_024), false, false),
+            (KeyKind::RsaPss(3_072), false, true),
+            (KeyKind::Unsupported("Ed448".to_owned()), false, false),
+        ] {
+            let accepted = |voucher| kind.refusal(voucher).is_none();
+            assert_eq!(accepted(Voucher::Authority), authority, "{kind}");
+            assert_eq!(accepted(Voucher::Nobody), nobody, "{kind}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = KeyKind::from_certificate(&bytes);
+            let _ = dotted(&bytes);
+            let _ = modulus_bits(&bytes);
+        }
+    }
+}
