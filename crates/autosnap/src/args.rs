@@ -192,14 +192,12 @@ pub struct SetupArgs {
     /// Hosts of the cluster, for the parameter file.
     #[arg(long, value_name = "HOSTS")]
     pub host: Option<String>,
-    /// File that will hold the API token.
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "/etc/cv4pve-autosnap/token"
-    )]
-    pub token_file: PathBuf,
-    /// Write a parameter file that only you can read; an existing one is left alone.
+    /// File that will hold the API token [default: "token" beside the file of --write, else /etc/cv4pve-autosnap/token].
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Write a parameter file that only you can read; its name is the label: /etc/cv4pve-autosnap/daily.conf.
+    ///
+    /// It keeps 7 snapshots of each guest, and can be run by the timer of that name. An existing file is left alone.
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
 }

@@ -78,7 +78,7 @@ a problem, 2 for wrong options, 3 if no host lets the login in.";
 pub const SETUP: &str = "\
 Examples:
   cv4pve-autosnap setup
-  cv4pve-autosnap setup --path=/pool/prod --host=pve1,pve2 --write=daily.conf";
+  cv4pve-autosnap setup --path=/pool/prod --host=pve1,pve2 --write=hourly.conf";
 
 /// Below the help of `fingerprint`.
 pub const FINGERPRINT: &str = "\

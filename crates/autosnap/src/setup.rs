@@ -12,10 +12,12 @@
 mod text;
 mod write;
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use autosnap_core::guest::Vmid;
+use autosnap_core::name::{self, Label, TimestampFormat};
 use autosnap_core::text::shell_word;
 use pve_client::HostList;
 
@@ -30,6 +32,11 @@ pub const PRIVILEGES: &str = "VM.Audit,VM.Snapshot,Datastore.Audit,Pool.Audit";
 
 /// The role, unless another name is asked for.
 pub const ROLE: &str = "Autosnap";
+
+/// Where the timers of the packages look for the parameter files of their jobs and for the token.
+const FOLDER: &str = "/etc/cv4pve-autosnap";
+/// The name of the file with the token.
+const TOKEN_NAME: &str = "token";
 
 /// The line that makes the role.
 pub(crate) fn role_line() -> String {
@@ -68,7 +75,40 @@ pub struct Plan {
     /// The file that will hold the token.
     pub token_file: PathBuf,
     /// The parameter file to be written.
-    pub write: Option<PathBuf>,
+    pub write: Option<JobFile>,
+}
+
+/// A parameter file to be written, for one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobFile {
+    /// The file, by an absolute path: a timer has another working directory.
+    pub path: PathBuf,
+    /// The label of its snapshots: the name of the file without its suffix.
+    pub label: Label,
+}
+
+impl JobFile {
+    fn new(path: &Path) -> Result<Self, Fault> {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let refused = |error: &dyn fmt::Display| {
+            Fault::usage(format!(
+                "--write={}: the name of the file is the label of its snapshots: {error}",
+                path.display()
+            ))
+            .hint("give the file another name, such as daily.conf")
+        };
+        let label = Label::parse(&name).map_err(|error| refused(&error))?;
+        name::check(&label, &TimestampFormat::default()).map_err(|error| refused(&error))?;
+        Ok(Self {
+            path: absolute(path)?,
+            label,
+        })
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Fault> {
+    std::path::absolute(path)
+        .map_err(|error| Fault::usage(format!("the path '{}' is invalid: {error}", path.display())))
 }
 
 /// A path of PVE's access control lists on which a snapshot tool can be given something.
@@ -136,14 +176,20 @@ impl Plan {
             return Err(Fault::usage("--write needs --host")
                 .hint("the parameter file names the hosts of the cluster"));
         }
+        let write = args.write.as_deref().map(JobFile::new).transpose()?;
+        let token_file = match (&args.token_file, &write) {
+            (Some(path), _) => absolute(path)?,
+            (None, Some(file)) => file.path.with_file_name(TOKEN_NAME),
+            (None, None) => Path::new(FOLDER).join(TOKEN_NAME),
+        };
         Ok(Self {
             user: checked("user", &args.user, is_user)?,
             token_id: checked("token ID", &args.token_id, is_token_id)?,
             role: checked("role", &args.role, is_role)?,
             paths: paths.map_err(Fault::usage)?,
             hosts: args.host.clone(),
-            token_file: args.token_file.clone(),
-            write: args.write.clone(),
+            token_file,
+            write,
         })
     }
 

@@ -74,8 +74,8 @@ fn unused_options(invocation: &Invocation) -> Vec<Notice> {
 /// `setup`. The file is written first: lines that speak of it are printed only if it is there.
 pub(super) fn setup(args: &SetupArgs, console: &Console) -> Result<ExitStatus, Fault> {
     let plan = setup::Plan::read(args)?;
-    if let Some(path) = &plan.write {
-        setup::write_new(path, &setup::parameter_file(&plan))?;
+    if let Some(file) = &plan.write {
+        setup::write_new(&file.path, &setup::parameter_file(&plan, file))?;
     }
     console.text(&setup::commands(&plan));
     Ok(ExitStatus::Success)

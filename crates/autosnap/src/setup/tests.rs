@@ -60,8 +60,10 @@ fn the_parameter_file_selects_what_was_granted() {
         (&["/pool/prod", "/vms/100"], "@pool-prod,100"),
         (&["/storage/tank", "/pool/lab/nested"], "@pool-lab/nested"),
     ] {
-        let file = parameter_file(&plan(paths));
-        assert!(file.ends_with(&format!("--vmid={guests}\n")), "{file}");
+        let job = JobFile::new(Path::new("/etc/cv4pve-autosnap/hourly.conf")).unwrap();
+        let file = parameter_file(&plan(paths), &job);
+        let end = format!("--vmid={guests}\n--label=hourly\n--keep=7\n");
+        assert!(file.ends_with(&end), "{file}");
         assert!(file.contains("--host=pve1,pve2\n"), "{file}");
         assert!(file.contains("--api-token=\"file:/etc/cv4pve-autosnap/api-token\"\n"));
     }

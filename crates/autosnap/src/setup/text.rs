@@ -7,7 +7,22 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::{AclPath, PRIVILEGES, Plan};
+use super::{AclPath, FOLDER, JobFile, PRIVILEGES, Plan, TOKEN_NAME};
+
+/// How many snapshots of a guest the parameter file keeps.
+const KEEP: u32 = 7;
+/// Names of jobs that systemd reads as a schedule.
+const SCHEDULES: [&str; 9] = [
+    "minutely",
+    "hourly",
+    "daily",
+    "weekly",
+    "monthly",
+    "quarterly",
+    "semiannually",
+    "yearly",
+    "annually",
+];
 
 /// Shell commands for a node, with comments between them; they can be pasted as they are.
 pub fn commands(plan: &Plan) -> String {
@@ -58,7 +73,7 @@ fn closing(plan: &Plan) -> String {
     write_line(&mut text, &format!("( umask 077; touch {token_file} )"));
     text.push_str("\n# Then see whether anything is missing:\n");
     let parameters = match (&plan.write, &plan.hosts) {
-        (Some(file), _) => format!("@{}", quoted(file)),
+        (Some(file), _) => format!("@{}", quoted(&file.path)),
         (None, hosts) => {
             let hosts = hosts.as_deref().unwrap_or("HOST");
             format!("--host='{hosts}' --api-token=file:{token_file}")
@@ -68,27 +83,71 @@ fn closing(plan: &Plan) -> String {
         &mut text,
         &format!("#   cv4pve-autosnap {parameters} check"),
     );
+    if let Some(file) = &plan.write {
+        text.push_str(&written(plan, file));
+    }
     text
 }
 
-/// A file for `@FILE`: the connection, and the guests the token may snapshot.
-pub fn parameter_file(plan: &Plan) -> String {
-    let guests: Vec<String> = plan.paths.iter().filter_map(guests_of).collect();
-    let guests = if guests.is_empty() {
-        "@all".to_owned()
-    } else {
-        guests.join(",")
-    };
+/// What was written, and how a timer runs it.
+fn written(plan: &Plan, file: &JobFile) -> String {
+    let label = &file.label;
+    let mut text = format!(
+        "\n# Written: {}\n\
+         #   label {label} (the name of the file), keep {KEEP}, guests {}, token in {}\n",
+        file.path.display(),
+        guests(plan),
+        plan.token_file.display(),
+    );
+    let folder = Path::new(FOLDER);
+    if file.path.parent() != Some(folder) || plan.token_file != folder.join(TOKEN_NAME) {
+        return text
+            + &format!(
+                "# The timers of the packages run the files in {FOLDER}, with the token in {FOLDER}/{TOKEN_NAME}.\n"
+            );
+    }
+    if !SCHEDULES.contains(&label.as_str()) {
+        write_line(
+            &mut text,
+            &format!(
+                "# A timer runs it when its name is a schedule, such as daily, or when OnCalendar= is set by:\n\
+                 #   systemctl edit cv4pve-autosnap@{label}.timer"
+            ),
+        );
+    }
+    text + &format!(
+        "# To run it from now on by the timer of the package:\n\
+         #   systemctl enable --now cv4pve-autosnap@{label}.timer\n"
+    )
+}
+
+/// A file for `@FILE`, with all that a run of the job needs.
+pub fn parameter_file(plan: &Plan, file: &JobFile) -> String {
     format!(
-        "# Parameters of cv4pve-autosnap: cv4pve-autosnap @THIS-FILE snap --label=daily --keep=7\n\
+        "# A job of cv4pve-autosnap: cv4pve-autosnap @{} snap\n\
          --host={}\n\
          # Pin the certificates that `cv4pve-autosnap fingerprint --host=…` shows, after comparing them:\n\
          # --fingerprint=AA:BB:…\n\
          --api-token=\"file:{}\"\n\
-         --vmid={guests}\n",
+         --vmid={}\n\
+         --label={}\n\
+         --keep={KEEP}\n",
+        file.path.display(),
         plan.hosts.as_deref().unwrap_or_default(),
         plan.token_file.display(),
+        guests(plan),
+        file.label,
     )
+}
+
+/// The guests that the token may snapshot, for `--vmid`.
+fn guests(plan: &Plan) -> String {
+    let guests: Vec<String> = plan.paths.iter().filter_map(guests_of).collect();
+    if guests.is_empty() {
+        "@all".to_owned()
+    } else {
+        guests.join(",")
+    }
 }
 
 /// What `--vmid` says for a path; nothing for storages.

@@ -7,9 +7,13 @@ use std::path::Path;
 
 use crate::fault::Fault;
 
-/// Writes a new file, mode 0600. Whatever exists under the name, a link included, stays as it is
-/// and is a failure.
+/// Writes a new file, mode 0600, and the folder for it if there is none. Whatever exists under the name, a link included,
+/// stays as it is and is a failure.
 pub fn write_new(path: &Path, text: &str) -> Result<(), Fault> {
+    if let Some(folder) = path.parent() {
+        // If it fails, so does the file.
+        let _ = std::fs::create_dir_all(folder);
+    }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -35,7 +35,8 @@ fn every_command_in_the_documents_does_what_they_say() {
             .map(|document| {
                 let fallback = &readme.files;
                 scope.spawn(move || {
-                    let stage = Stage::set(fallback.iter().chain(&document.files));
+                    let files = fallback.iter().chain(&document.files);
+                    let stage = Stage::set(files.filter(|(path, _)| !document.writes(path)));
                     let steps = document.steps.iter();
                     let failed = steps.filter_map(|step| stage.failure(step));
                     failed
@@ -77,6 +78,26 @@ fn every_example_of_the_help_works() {
             assert_eq!(stage.failure(&step), None);
         }
     }
+}
+
+/// W2: the parameter file in the README is what the first of its steps writes.
+#[test]
+fn the_readme_shows_the_file_that_setup_writes() {
+    let readme = Document::read(&root().join("README.md"));
+    let (path, shown) = &readme.files[0];
+    assert!(readme.writes(path), "{path}");
+    let stage = Stage::set([]);
+    let first = &readme
+        .steps
+        .iter()
+        .find(|step| step.command.contains("--write="))
+        .unwrap();
+    assert_eq!(stage.failure(first), None);
+    let options = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.map(ToOwned::to_owned).collect()
+    };
+    assert_eq!(options(&stage.read(path)), options(&stage.placed(shown)));
 }
 
 #[test]

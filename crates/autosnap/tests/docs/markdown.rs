@@ -64,6 +64,13 @@ impl Document {
         }
     }
 
+    /// Whether one of its commands writes this file.
+    pub(crate) fn writes(&self, path: &str) -> bool {
+        let option = format!("--write={path}");
+        let mut words = self.steps.iter().flat_map(|step| step.command.split(' '));
+        words.any(|word| word == option)
+    }
+
     /// The targets of the links to files.
     pub(crate) fn links(&self) -> Vec<&str> {
         let mut links = Vec::new();

@@ -100,6 +100,12 @@ impl Stage {
             .expect("sh starts")
     }
 
+    /// Reads a file by the path that documents give it.
+    pub(crate) fn read(&self, path: &str) -> String {
+        let path = self.folder.path().join(path.trim_start_matches('/'));
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
     fn write(&self, path: &str, content: &str) {
         use std::os::unix::fs::PermissionsExt;
 
@@ -111,7 +117,7 @@ impl Stage {
     }
 
     /// Puts the simulator and the folder in the places of what the document names.
-    fn placed(&self, text: &str) -> String {
+    pub(crate) fn placed(&self, text: &str) -> String {
         let url = self.simulator.url();
         let address = url.trim_start_matches("https://");
         let text = with_value(text, "--host=", address);
