@@ -21,7 +21,7 @@ use crate::snapshot::Snapshot;
 use crate::storage::{self, FullStorage, StorageLimit, StorageUsage};
 
 pub use confirm::{Confirmation, DropReason, TakenSnapshot, confirm_removals};
-pub use decide::{decide, leaves_out, may_be_excluded, may_be_left_over, screen, unreachable};
+pub use decide::{decide, is_snapshot_lock, leaves_out, may_be_excluded, screen, unreachable};
 pub use notes::Note;
 
 /// What was asked for, the same for every guest.
@@ -57,13 +57,27 @@ pub struct Creation {
     pub only_running: bool,
 }
 
-/// What happens to a guest that is locked when its turn comes.
+/// What happens to a guest that is still locked when its turn comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locked {
     /// It fails, with the name of the lock.
     Fails,
-    /// It queues again until the deadline of the run (`--wait-locked`).
+    /// It queues again while a snapshot task holds it (`--wait-snapshot-lock`). With any other lock it
+    /// fails.
+    WaitsForSnapshots,
+    /// It queues again, whatever the lock, until the deadline of the run (`--wait-locked`).
     Waits,
+}
+
+impl Locked {
+    /// Whether a guest with this lock is waited for.
+    pub fn waits_for(self, lock: &str) -> bool {
+        match self {
+            Self::Fails => false,
+            Self::WaitsForSnapshots => is_snapshot_lock(lock),
+            Self::Waits => true,
+        }
+    }
 }
 
 /// What was read of one guest.
@@ -124,11 +138,32 @@ pub struct GuestPlan {
     pub guest: Guest,
     /// What will be done, or why nothing.
     pub decision: Decision,
+    /// The steps of a guest that is refused for its lock: they are taken if it is unlocked when its turn
+    /// comes.
+    pub when_unlocked: Option<Steps>,
     /// What the administrator should know of it.
     pub notes: Vec<Note>,
 }
 
 impl GuestPlan {
+    /// The steps that are taken, or would be taken if the guest were unlocked.
+    pub fn steps(&self) -> Option<&Steps> {
+        match &self.decision {
+            Decision::Proceed(steps) => Some(steps),
+            Decision::Refuse(_) => self.when_unlocked.as_ref(),
+            Decision::Skip(_) => None,
+        }
+    }
+
+    /// Whether the guest was locked when it was read, so that its lock is read again at its turn.
+    pub fn was_locked(&self) -> bool {
+        match &self.decision {
+            Decision::Proceed(steps) => steps.waits_for.is_some(),
+            Decision::Refuse(_) => self.when_unlocked.is_some(),
+            Decision::Skip(_) => false,
+        }
+    }
+
     /// Whether the RAM of this guest is saved with its snapshot, or would be.
     pub fn saves_ram(&self, request: &Request) -> bool {
         match &request.action {
@@ -262,10 +297,8 @@ impl Plan {
     }
 
     fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
-        self.guests.iter().flat_map(|guest| match &guest.decision {
-            Decision::Proceed(steps) => steps.verdicts.as_slice(),
-            Decision::Skip(_) | Decision::Refuse(_) => &[],
-        })
+        let steps = self.guests.iter().filter_map(GuestPlan::steps);
+        steps.flat_map(|steps| &steps.verdicts)
     }
 }
 

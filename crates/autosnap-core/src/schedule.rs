@@ -50,6 +50,17 @@ pub struct Work {
     pub weight: u32,
     /// A snapshot with RAM is part of it.
     pub with_ram: bool,
+    /// It is held back while other work waits, as for a guest that was locked: later its lock may be gone.
+    pub goes_last: bool,
+}
+
+/// The order in which the work starts where one piece runs at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// In the order of the list given to [`Schedule::new`]: another one gains nothing.
+    AsGiven,
+    /// The heaviest first, for a run that may not get to the last one.
+    HeaviestFirst,
 }
 
 /// The number of a piece of work: its index in the list given to [`Schedule::new`].
@@ -63,6 +74,13 @@ pub struct Schedule {
     nodes: Vec<NodeQueue>,
     storages_running: Vec<usize>,
     running: usize,
+    order: Order,
+    /// How many pieces of work wait that do not go last.
+    waiting_first: usize,
+    /// The rank of the next piece of work that queues again at the end.
+    next_rank: i64,
+    /// The rank of the next one that queues again at the front.
+    first_rank: i64,
 }
 
 #[derive(Debug)]
@@ -71,6 +89,9 @@ struct Job {
     storages: Vec<usize>,
     weight: u32,
     with_ram: bool,
+    goes_last: bool,
+    /// Its place in the order of the whole run: lower ones are earlier.
+    rank: i64,
 }
 
 /// The guests of one node that wait, heaviest first, and what the node has shown of its pace.
@@ -97,13 +118,14 @@ impl NodeQueue {
 }
 
 impl Schedule {
-    /// Takes over the whole work of a run. Heavier work of a node goes first, equal work keeps its order.
-    pub fn new(limits: Limits, work: &[Work]) -> Self {
+    /// Takes over the whole work of a run. Heavier work of a node goes first, equal work keeps its order;
+    /// `order` is what counts where one piece runs at a time.
+    pub fn new(limits: Limits, order: Order, work: &[Work]) -> Self {
         let mut names = HashMap::new();
         let mut storage_names = HashMap::new();
         let mut nodes: Vec<NodeQueue> = Vec::new();
         let mut jobs = Vec::with_capacity(work.len());
-        for (id, item) in work.iter().enumerate() {
+        for ((id, item), rank) in work.iter().enumerate().zip(0..) {
             let node = intern(&mut names, &item.node);
             nodes.resize_with(names.len(), NodeQueue::default);
             let weight = item.weight.max(1);
@@ -119,12 +141,14 @@ impl Schedule {
                 storages,
                 weight,
                 with_ram: item.with_ram,
+                goes_last: item.goes_last,
+                rank,
             });
         }
         for node in &mut nodes {
             node.waiting
                 .make_contiguous()
-                .sort_by_key(|&id| std::cmp::Reverse(jobs[id].weight));
+                .sort_by_key(|&id| (jobs[id].goes_last, std::cmp::Reverse(jobs[id].weight)));
         }
         let limits = Limits {
             total: limits.total.max(1),
@@ -134,10 +158,14 @@ impl Schedule {
         };
         Self {
             limits,
+            waiting_first: jobs.iter().filter(|job: &&Job| !job.goes_last).count(),
+            next_rank: i64::try_from(jobs.len()).unwrap_or(i64::MAX),
+            first_rank: -1,
             jobs,
             nodes,
             storages_running: vec![0; storage_names.len()],
             running: 0,
+            order,
         }
     }
 
@@ -147,7 +175,7 @@ impl Schedule {
         if self.running >= self.limits.total {
             return None;
         }
-        if self.limits.total == 1 {
+        if self.limits.total == 1 && self.order == Order::AsGiven {
             return self.start_first();
         }
         let (node, position) = self.busiest_nodes_first().into_iter().find_map(|node| {
@@ -165,13 +193,13 @@ impl Schedule {
         Some(id)
     }
 
-    /// One at a time gains nothing from another order than the one asked for.
+    /// Starts the first of all that may start, in the order of the list.
     fn start_first(&mut self) -> Option<JobId> {
         let queues = self.nodes.iter().enumerate();
         let (id, node) = queues
             .flat_map(|(node, queue)| queue.waiting.iter().map(move |&id| (id, node)))
             .filter(|&(id, _)| self.fits(id))
-            .min()?;
+            .min_by_key(|&(id, _)| self.jobs[id].rank)?;
         self.nodes[node].waiting.retain(|&other| other != id);
         self.occupy(id);
         Some(id)
@@ -192,12 +220,28 @@ impl Schedule {
         self.vacate(id);
     }
 
-    /// A deferred piece of work queues again, behind the others of its node.
+    /// A deferred piece of work queues again, after all others.
     pub fn resume(&mut self, id: JobId) {
+        self.jobs[id].rank = self.next_rank;
+        self.next_rank += 1;
+        let node = self.queue_again(id);
+        self.nodes[node].waiting.push_back(id);
+    }
+
+    /// A deferred piece of work queues again, before all others, and goes last no more: it is half done.
+    pub fn resume_first(&mut self, id: JobId) {
+        self.jobs[id].rank = self.first_rank;
+        self.first_rank -= 1;
+        self.jobs[id].goes_last = false;
+        let node = self.queue_again(id);
+        self.nodes[node].waiting.push_front(id);
+    }
+
+    fn queue_again(&mut self, id: JobId) -> usize {
         let job = &self.jobs[id];
-        let node = &mut self.nodes[job.node];
-        node.waiting.push_back(id);
-        node.waiting_weight += u64::from(job.weight);
+        self.nodes[job.node].waiting_weight += u64::from(job.weight);
+        self.waiting_first += usize::from(!job.goes_last);
+        job.node
     }
 
     /// How many pieces of work hold slots now.
@@ -240,7 +284,8 @@ impl Schedule {
     fn fits(&self, id: JobId) -> bool {
         let job = &self.jobs[id];
         let node = &self.nodes[job.node];
-        node.running < self.limits.per_node
+        !(job.goes_last && self.waiting_first > 0)
+            && node.running < self.limits.per_node
             && !(job.with_ram && node.running_ram >= self.limits.ram_per_node)
             && job
                 .storages
@@ -250,6 +295,7 @@ impl Schedule {
 
     fn occupy(&mut self, id: JobId) {
         let job = &self.jobs[id];
+        self.waiting_first -= usize::from(!job.goes_last);
         let node = &mut self.nodes[job.node];
         node.waiting_weight -= u64::from(job.weight);
         node.running += 1;

@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use autosnap_core::event::{Event, PostponeReason};
 use autosnap_core::guest::Vmid;
-use autosnap_core::plan::{Decision, GuestPlan, Plan};
-use autosnap_core::schedule::{JobId, Limits, Schedule, Work};
+use autosnap_core::plan::{GuestPlan, Plan};
+use autosnap_core::schedule::{JobId, Limits, Order, Schedule, Work};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pve_client::{Client, Upid};
 use tokio::time::Instant;
@@ -47,6 +47,9 @@ pub struct Options {
     pub force_remove: bool,
     /// How long after the start locked guests are tried again; `None`: they fail at once.
     pub wait_locked: Option<Duration>,
+    /// How long a guest is tried again while other snapshot tasks hold it, counted from the first try
+    /// that met such a lock; `None`: it fails at once.
+    pub wait_snapshot_lock: Option<Duration>,
     /// How long after the start removals are still begun; `None`: as long as it takes.
     pub removal_budget: Option<Duration>,
     /// The user or token, as PVE writes it into the tasks it starts for us.
@@ -122,9 +125,14 @@ impl Engine {
     /// its [`Event::GuestFinished`], whatever happens.
     pub async fn run(&self, plan: &Plan) {
         let work: Vec<Work> = plan.guests.iter().map(|guest| self.work(guest)).collect();
+        // Removals that are left over each time must not be those of the same guests each time.
+        let order = match self.options.removal_budget {
+            None => Order::AsGiven,
+            Some(_) => Order::HeaviestFirst,
+        };
         let mut floor = Floor {
             engine: self,
-            schedule: Schedule::new(self.options.limits, &work),
+            schedule: Schedule::new(self.options.limits, order, &work),
             waiting: (0..plan.guests.len())
                 .map(|index| Some(Turn::new(plan, index)))
                 .collect(),
@@ -136,8 +144,8 @@ impl Engine {
     }
 
     fn work(&self, plan: &GuestPlan) -> Work {
-        let (weight, with_ram, storages) = match &plan.decision {
-            Decision::Proceed(steps) => {
+        let (weight, with_ram, storages) = match plan.steps() {
+            Some(steps) => {
                 let with_ram = steps
                     .creation
                     .as_ref()
@@ -147,7 +155,7 @@ impl Engine {
                 let weight = steps_to_do + if with_ram { 20 } else { 0 };
                 (weight, with_ram, steps.storages.as_slice())
             }
-            Decision::Skip(_) | Decision::Refuse(_) => (0, false, [].as_slice()),
+            None => (0, false, [].as_slice()),
         };
         Work {
             node: plan.guest.node.clone(),
@@ -158,6 +166,7 @@ impl Engine {
                 .collect(),
             weight: u32::try_from(weight).unwrap_or(u32::MAX),
             with_ram,
+            goes_last: plan.was_locked(),
         }
     }
 
@@ -174,14 +183,6 @@ impl Engine {
         self.deadline_for_removals
             .filter(|deadline| Instant::now() >= *deadline)
             .map(|_| PostponeReason::Budget)
-    }
-
-    /// Whether a guest that is locked may still queue again.
-    fn may_wait_for_locks(&self) -> bool {
-        self.stop.requested().is_none()
-            && self
-                .deadline_for_locks
-                .is_some_and(|deadline| Instant::now() < deadline)
     }
 }
 
@@ -250,17 +251,10 @@ impl<'a> Floor<'a> {
                     duration: turn.worked(),
                 });
             }
-            TurnEnd::Deferred(cause) => {
+            TurnEnd::Deferred(wait) => {
                 self.schedule.defer(job);
-                self.engine
-                    .events
-                    .send(Event::GuestDeferred { vmid, cause });
                 let again = Instant::now() + turn.pause_before_next_try();
-                let again = self
-                    .engine
-                    .deadline_for_locks
-                    .map_or(again, |deadline| again.min(deadline));
-                self.deferred.insert((again, job));
+                self.deferred.insert((again.min(wait.until), job));
                 self.waiting[job] = Some(turn);
             }
         }

@@ -281,13 +281,13 @@ pub async fn guest_snapshots(client: &Client, guest: &Guest) -> Result<Vec<Snaps
 }
 
 /// Whether a task is seen to run for the guest.
-pub async fn task_runs(client: &Client, guest: &Guest) -> Result<bool, Error> {
+pub async fn task_runs(client: &Client, node: &str, vmid: Vmid) -> Result<bool, Error> {
     let filter = TaskFilter {
-        vmid: Some(guest.vmid.get()),
+        vmid: Some(vmid.get()),
         source: TaskSource::Active,
         ..TaskFilter::default()
     };
-    let tasks = client.node_tasks(&guest.node, &filter).await?;
+    let tasks = client.node_tasks(node, &filter).await?;
     Ok(tasks.iter().any(|task| task.status == TaskStatus::Running))
 }
 

@@ -181,6 +181,7 @@ async fn read_and_carry_out(
         timeout: settings.timeout,
         force_remove: settings.force_remove,
         wait_locked: settings.wait_locked,
+        wait_snapshot_lock: settings.wait_snapshot_lock,
         removal_budget: settings.removal_budget,
         identity: context.identity.clone(),
         shared_storages: shared.map(|storage| storage.storage.clone()).collect(),
@@ -256,6 +257,8 @@ fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Fault> {
     };
     let locked = if settings.wait_locked.is_some() {
         Locked::Waits
+    } else if settings.wait_snapshot_lock.is_some() {
+        Locked::WaitsForSnapshots
     } else {
         Locked::Fails
     };
@@ -405,6 +408,7 @@ async fn plan_all(
             (guest, Err(decision)) => GuestPlan {
                 guest,
                 decision,
+                when_unlocked: None,
                 notes: Vec::new(),
             },
         });

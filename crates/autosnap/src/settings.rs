@@ -27,6 +27,10 @@ use crate::hook::{self, Hook};
 pub use connection::{Connection, NewPassword};
 pub use duration::{parse_duration, parse_time_limit};
 
+/// How long a guest is tried again while other snapshot tasks hold it, unless the command line says
+/// otherwise: several labels that fire at the same minute take turns at a guest.
+const DEFAULT_SNAPSHOT_LOCK_WAIT: Duration = Duration::from_secs(600);
+
 /// `snap` or `clean`, as it is meant.
 #[derive(Debug, Clone)]
 #[expect(
@@ -64,6 +68,8 @@ pub struct JobSettings {
     pub force_remove: bool,
     /// How long locked guests are tried again.
     pub wait_locked: Option<Duration>,
+    /// How long a guest is tried again while other snapshot tasks hold it; `None`: it fails at once.
+    pub wait_snapshot_lock: Option<Duration>,
     /// How long after the first step removals are started.
     pub removal_budget: Option<Duration>,
     /// What becomes of removals that PVE did not finish.
@@ -139,6 +145,7 @@ impl JobSettings {
             timeout: Duration::from_secs(30),
             force_remove: false,
             wait_locked: None,
+            wait_snapshot_lock: Some(DEFAULT_SNAPSHOT_LOCK_WAIT),
             removal_budget: None,
             stuck: StuckRemovals::Leave,
             dry_run: false,
@@ -231,6 +238,7 @@ impl JobSettings {
             timeout: root.timeout,
             force_remove: args.force_remove,
             wait_locked: args.wait_locked,
+            wait_snapshot_lock: Some(args.wait_snapshot_lock).filter(|wait| !wait.is_zero()),
             removal_budget: args.removal_budget,
             stuck: if args.retry_stuck_removal {
                 StuckRemovals::Retry

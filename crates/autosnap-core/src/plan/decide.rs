@@ -63,23 +63,49 @@ pub fn decide(
     request: &Request,
     storages: StorageGuard<'_>,
 ) -> GuestPlan {
-    let decision = match &request.action {
+    let steps = match &request.action {
         Action::Snap(creation) => decide_snap(&guest, reading, creation, request, storages),
-        Action::Clean => decide_clean(&guest, reading, request),
+        Action::Clean => Ok(decide_clean(&guest, reading, request)),
     };
-    let mut notes = notes::half_made(&reading.snapshots, &decision);
-    if let (Decision::Proceed(_), Action::Snap(_)) = (&decision, &request.action) {
-        notes.extend(storages.unchecked(&guest.node, reading));
+    let refusal = || refused_by_lock(&guest, reading, request);
+    let (decision, when_unlocked) = match steps {
+        Err(decision) => (decision, None),
+        Ok(steps) if !steps.change_anything() => (Decision::Proceed(steps), None),
+        Ok(steps) => match refusal() {
+            Some(refusal) => (Decision::Refuse(refusal), Some(steps)),
+            None => (Decision::Proceed(steps), None),
+        },
+    };
+    let mut plan = GuestPlan {
+        guest,
+        decision,
+        when_unlocked,
+        notes: Vec::new(),
+    };
+    plan.notes = notes(&plan, reading, request, storages);
+    plan
+}
+
+fn notes(
+    plan: &GuestPlan,
+    reading: &Reading,
+    request: &Request,
+    storages: StorageGuard<'_>,
+) -> Vec<Note> {
+    // While a task works on the guest, an incomplete snapshot is that task's.
+    let mut notes = if reading.task_runs == Some(true) {
+        Vec::new()
+    } else {
+        notes::half_made(&reading.snapshots, plan.steps())
+    };
+    if let (Some(_), Action::Snap(_)) = (plan.steps(), &request.action) {
+        notes.extend(storages.unchecked(&plan.guest.node, reading));
     }
-    notes.extend(notes::not_counted(&decision, request));
+    notes.extend(notes::not_counted(plan.steps(), request));
     if notes::agent_disabled(reading, &request.action) {
         notes.push(Note::AgentDisabled);
     }
-    GuestPlan {
-        guest,
-        decision,
-        notes,
-    }
+    notes
 }
 
 fn decide_snap(
@@ -88,24 +114,24 @@ fn decide_snap(
     creation: &Creation,
     request: &Request,
     storages: StorageGuard<'_>,
-) -> Decision {
+) -> Result<Steps, Decision> {
     if let Some(config) = &reading.config {
         let volumes: Vec<_> = config
             .unsupported_volumes()
             .map(|volume| volume.key.clone())
             .collect();
         if !volumes.is_empty() {
-            return Decision::Skip(Skip::Unsupported { volumes });
+            return Err(Decision::Skip(Skip::Unsupported { volumes }));
         }
         let volumes = SnapshotBlockers::new(config, storages.storages).names(reading.can_snapshot);
         if !volumes.is_empty() {
-            return Decision::Skip(Skip::NoSnapshots { volumes });
+            return Err(Decision::Skip(Skip::NoSnapshots { volumes }));
         }
         if let Some(error) = &reading.storage_error {
-            return Decision::Refuse(Refusal::StorageUnusable(error.clone()));
+            return Err(Decision::Refuse(Refusal::StorageUnusable(error.clone())));
         }
         if let Some(full) = storages.first_full(&guest.node, config) {
-            return Decision::Refuse(Refusal::StorageFull(full));
+            return Err(Decision::Refuse(Refusal::StorageFull(full)));
         }
     }
     if reading
@@ -113,12 +139,9 @@ fn decide_snap(
         .iter()
         .any(|snapshot| creation.name.as_str().eq_ignore_ascii_case(&snapshot.name))
     {
-        return Decision::Refuse(Refusal::NameTaken(creation.name.clone()));
+        return Err(Decision::Refuse(Refusal::NameTaken(creation.name.clone())));
     }
-    if let Some(refusal) = refused_by_lock(guest, reading, request) {
-        return Decision::Refuse(refusal);
-    }
-    Decision::Proceed(Steps {
+    Ok(Steps {
         creation: Some(NewSnapshot {
             name: creation.name.clone(),
             with_ram: creation.with_ram && saves_ram(guest),
@@ -140,20 +163,17 @@ pub(super) fn saves_ram(guest: &Guest) -> bool {
     guest.kind == GuestKind::Qemu && guest.status == GuestStatus::Running
 }
 
-fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Decision {
+fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Steps {
     let verdicts = retention::decide(&reading.snapshots, &request.policy, None, request.now);
     let removes = retention::removals(&verdicts).next().is_some();
-    if removes && let Some(refusal) = refused_by_lock(guest, reading, request) {
-        return Decision::Refuse(refusal);
-    }
-    Decision::Proceed(Steps {
+    Steps {
         creation: None,
         verdicts,
         storages: storages_of(reading),
         waits_for: lock_of(guest, reading)
             .filter(|_| removes)
             .map(ToOwned::to_owned),
-    })
+    }
 }
 
 /// The configuration is newer than the inventory, where it was read.
@@ -162,11 +182,14 @@ fn lock_of<'a>(guest: &'a Guest, reading: &'a Reading) -> Option<&'a str> {
     config.map_or(&guest.lock, |config| &config.lock).as_deref()
 }
 
+/// Why a lock keeps the guest from being worked on now; `None` if there is none or it is waited for. A
+/// lock that is waited for by default is not if no task is seen to hold it: it would not go away.
 fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Option<Refusal> {
-    match (request.locked, lock_of(guest, reading)) {
-        (Locked::Fails, Some(lock))
-            if may_be_left_over(lock) && reading.task_runs == Some(false) =>
-        {
+    let lock = lock_of(guest, reading)?;
+    let is_stuck = is_snapshot_lock(lock) && reading.task_runs == Some(false);
+    match request.locked {
+        Locked::Waits => None,
+        Locked::Fails | Locked::WaitsForSnapshots if is_stuck => {
             let half = |snapshot: &&Snapshot| snapshot.state != SnapshotState::Complete;
             let snapshot = reading.snapshots.iter().find(half);
             Some(Refusal::Stuck {
@@ -174,15 +197,16 @@ fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Optio
                 snapshot: snapshot.map(|one| one.name.clone()),
             })
         }
-        (Locked::Fails, Some(lock)) => Some(Refusal::Locked(lock.to_owned())),
-        (Locked::Fails, None) | (Locked::Waits, _) => None,
+        locked @ (Locked::Fails | Locked::WaitsForSnapshots) => {
+            (!locked.waits_for(lock)).then(|| Refusal::Locked(lock.to_owned()))
+        }
     }
 }
 
-/// Whether a lock is one that a snapshot task leaves behind when it dies
+/// Whether a lock is one that a snapshot task sets, and leaves behind when it dies
 /// (`snapshot_create`, `snapshot_delete` in `PVE/AbstractConfig.pm`), so that it is worth asking for
 /// the guest's tasks.
-pub fn may_be_left_over(lock: &str) -> bool {
+pub fn is_snapshot_lock(lock: &str) -> bool {
     matches!(lock, "snapshot" | "snapshot-delete")
 }
 

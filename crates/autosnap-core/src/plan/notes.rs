@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Decision, Reading, Request};
+use super::{Action, Reading, Request, Steps};
 use crate::guest::AgentSetting;
 use crate::retention::Reason;
 use crate::snapshot::{Snapshot, SnapshotState};
@@ -44,10 +44,9 @@ pub enum Note {
 }
 
 /// The half-made snapshots that stay, oldest first: PVE lists them in no order.
-pub(super) fn half_made(snapshots: &[Snapshot], decision: &Decision) -> Vec<Note> {
-    let goes = |snapshot: &Snapshot| match decision {
-        Decision::Proceed(steps) => steps.removals().any(|other| other.name == snapshot.name),
-        Decision::Skip(_) | Decision::Refuse(_) => false,
+pub(super) fn half_made(snapshots: &[Snapshot], steps: Option<&Steps>) -> Vec<Note> {
+    let goes = |snapshot: &Snapshot| {
+        steps.is_some_and(|steps| steps.removals().any(|other| other.name == snapshot.name))
     };
     let mut half: Vec<&Snapshot> = snapshots
         .iter()
@@ -62,8 +61,8 @@ pub(super) fn half_made(snapshots: &[Snapshot], decision: &Decision) -> Vec<Note
 }
 
 /// Notes on snapshots that are not counted because of ambiguous names or impossible times.
-pub(super) fn not_counted(decision: &Decision, request: &Request) -> Vec<Note> {
-    let Decision::Proceed(steps) = decision else {
+pub(super) fn not_counted(steps: Option<&Steps>, request: &Request) -> Vec<Note> {
+    let Some(steps) = steps else {
         return Vec::new();
     };
     let series = &request.policy.series;

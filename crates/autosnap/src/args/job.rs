@@ -71,11 +71,19 @@ pub struct JobArgs {
     pub retry_stuck_removal: bool,
     /// Wait for locked guests, 10m or TIME.
     ///
-    /// Guests locked by a backup, a migration or another snapshot are tried again until this long after the start,
-    /// for example 90s, 10m, 1h. Without the option they fail at once.
+    /// Guests locked by a backup, a migration or anything else are tried again until this long after the start,
+    /// for example 90s, 10m, 1h. Without the option they are looked at once more when all other guests have had
+    /// their turn, and fail if they are still locked; for other snapshot tasks see --wait-snapshot-lock.
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, num_args = 0..=1, require_equals = true,
           default_missing_value = "10m", value_parser = crate::settings::parse_duration)]
     pub wait_locked: Option<std::time::Duration>,
+    /// Wait for other snapshot tasks [default: 10m].
+    ///
+    /// A guest that another job takes or removes a snapshot of, "VM is locked (snapshot)" or "(snapshot-delete)", is tried
+    /// again for this long; others go first. 0: it fails at once. For backups and other locks see --wait-locked.
+    #[arg(long, value_name = "TIME", help_heading = EXECUTION, default_value = "10m", hide_default_value = true,
+          hide_short_help = true, value_parser = crate::settings::parse_duration)]
+    pub wait_snapshot_lock: std::time::Duration,
     /// Leave removals after TIME to the next run.
     ///
     /// For example 30m. The time counts from the first step of the run. Removals that are left are not failures: the next run does

@@ -6,6 +6,7 @@ use std::fmt;
 
 use autosnap_core::guest::{GuestKind, Vmid, repair_command};
 use autosnap_core::name::REPEATED_NAME_CAUSES;
+use autosnap_core::plan::is_snapshot_lock;
 use autosnap_core::text::shell_word;
 
 use super::finding::{Finding, GuestRef, MigrationBlock};
@@ -205,8 +206,13 @@ impl Finding {
             Self::CannotSnapshot { .. } => Some(
                 "move these disks to a storage with snapshots (ZFS, LVM-thin, Ceph, Btrfs, or qcow2 files), or exclude the guest with --vmid=…,-ID",
             ),
-            Self::Locked { blocks: false, .. } => {
-                Some("the run waits for it, as --wait-locked asks for")
+            Self::Locked {
+                blocks: false,
+                lock,
+                ..
+            } if !is_snapshot_lock(lock) => Some("the run waits for it, as --wait-locked asks for"),
+            Self::Locked { blocks: false, .. } | Self::UnderWay { blocks: false, .. } => {
+                Some("the run waits for it, see --wait-snapshot-lock")
             }
             Self::Locked { .. } | Self::UnderWay { .. } => {
                 Some("wait until its task has ended, or let the run wait with --wait-locked")

@@ -16,7 +16,7 @@ fn the_short_way_to_the_version_says_what_the_parser_says() {
 
 /// What snap, clean, status and fingerprint do with each option: `x` uses it, `-` has no use for it
 /// and accepts it as the C# tool does, `.` refuses it when it was typed. `check` takes everything.
-const USES: [(&str, &str); 40] = [
+const USES: [(&str, &str); 41] = [
     ("allow_ambiguous_names", "xx.."),
     ("allow_unmatched_exclusions", "xx.."),
     ("also_format", "xxx."),
@@ -53,6 +53,7 @@ const USES: [(&str, &str); 40] = [
     ("validate_certificate", "xxx."),
     ("vmid", "xxx."),
     ("wait_locked", "xx.."),
+    ("wait_snapshot_lock", "xx.."),
     // Of `check`, `setup`, `demo` and nobody else.
     ("command", "...."),
     ("path", "...."),

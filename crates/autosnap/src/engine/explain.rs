@@ -9,7 +9,7 @@ use std::time::Duration;
 use autosnap_core::event::{Cause, Effect, Failure};
 use autosnap_core::guest::{REPAIR_NOTE, Vmid, repair_command};
 use autosnap_core::name::REPEATED_NAME_CAUSES;
-use autosnap_core::plan::DropReason;
+use autosnap_core::plan::{self, DropReason};
 use pve_client::{Certainty, Error, GuestKind, MissingPrivilege, Upid};
 
 use super::operation::Place;
@@ -59,6 +59,17 @@ pub(super) fn is_guest_lock(message: &str) -> bool {
     message.starts_with("VM is locked (") || message.starts_with("CT is locked (")
 }
 
+/// Whether it is the lock of a guest that another snapshot task works on.
+pub(super) fn is_snapshot_lock(message: &str) -> bool {
+    let lock = message
+        .split_once("M is locked (")
+        .or_else(|| message.split_once("T is locked ("));
+    is_guest_lock(message)
+        && lock
+            .and_then(|(_, rest)| rest.split_once(')'))
+            .is_some_and(|(lock, _)| plan::is_snapshot_lock(lock))
+}
+
 /// The text PVE itself gives for a lock.
 pub(super) fn locked(kind: GuestKind, lock: &str) -> String {
     match kind {
@@ -71,6 +82,9 @@ pub(super) fn locked(kind: GuestKind, lock: &str) -> String {
 pub(super) fn lock_failure(message: String, waited: Option<Duration>) -> Failure {
     let hint = match waited {
         Some(waited) => format!("it stayed so for {} s; see the task that holds it in PVE", waited.as_secs()),
+        None if is_snapshot_lock(&message) => {
+            "try again when the other snapshot task has ended, or let the run wait with --wait-snapshot-lock".to_owned()
+        }
         None => "try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned(),
     };
     Failure {

@@ -5,6 +5,7 @@
 //! so that whoever paused a service in `snap-create-pre` gets the chance to resume it. A turn that
 //! meets a lock can be put back and goes on later where it was.
 
+mod lock;
 mod removal;
 
 use std::collections::{HashSet, VecDeque};
@@ -23,10 +24,8 @@ use super::operation::{End, Operation, Place};
 use super::{Engine, PhaseCall, explain};
 use crate::hook::Phase;
 use crate::inventory;
+pub(super) use lock::Wait;
 use removal::Removals;
-
-/// The longest pause between two tries of a locked guest.
-const LONGEST_LOCK_PAUSE: Duration = Duration::from_secs(15);
 
 /// How far, in seconds, a node's clock may be behind that of the host we talk to for the `snaptime` of
 /// a new snapshot still to be believed.
@@ -47,9 +46,16 @@ pub(super) struct Turn<'a> {
     to_remove: Option<VecDeque<Snapshot>>,
     /// What PVE said when the turn was put back the last time.
     put_back_for: Option<String>,
+    /// Until when it is put back for the locks of other snapshot tasks; `None` until it meets one.
+    snapshot_locks_until: Option<Instant>,
+    /// The guest's turn was reported to have come.
+    has_begun: bool,
+    /// The guest was reported to wait.
+    is_waiting: bool,
     worked: Duration,
     stretch_began: Instant,
     last_stretch: Duration,
+    /// How often it was put back for a lock since its last step.
     tries: u32,
     put_back_at: Option<Instant>,
     waited: Duration,
@@ -94,8 +100,8 @@ enum Stage {
 pub(super) enum TurnEnd {
     /// The guest is done with.
     Finished(GuestEnd),
-    /// It is locked and wants to queue again; what PVE said of it.
-    Deferred(String),
+    /// It is locked and wants to queue again.
+    Deferred(Wait),
 }
 
 impl<'a> Turn<'a> {
@@ -119,6 +125,9 @@ impl<'a> Turn<'a> {
             opened_removal: None,
             to_remove: None,
             put_back_for: None,
+            snapshot_locks_until: None,
+            has_begun: false,
+            is_waiting: false,
             worked: Duration::ZERO,
             stretch_began: Instant::now(),
             last_stretch: Duration::ZERO,
@@ -142,63 +151,44 @@ impl<'a> Turn<'a> {
         self.last_stretch
     }
 
-    /// One second, then growing by half.
-    pub(super) fn pause_before_next_try(&self) -> Duration {
-        let growth = 1.5_f64.powi(
-            i32::try_from(self.tries.saturating_sub(1))
-                .unwrap_or(i32::MAX)
-                .min(20),
-        );
-        Duration::from_secs_f64(growth).min(LONGEST_LOCK_PAUSE)
-    }
-
-    /// Ends a turn that will not be taken (any further). One that was put back has failed, and its
-    /// hooks are closed.
+    /// Ends a turn that will not be taken (any further). One that has called hooks has failed, and they are
+    /// closed.
     pub(super) async fn abandon(&mut self, engine: &Engine) -> GuestEnd {
-        match &self.guest_plan().decision {
-            Decision::Skip(skip) => GuestEnd::Skipped(skip.clone()),
-            Decision::Refuse(refusal) => GuestEnd::Refused(refusal.clone()),
-            Decision::Proceed(steps) => match self.put_back_for.take() {
-                None => GuestEnd::NotReached,
-                Some(cause) => {
-                    self.stretch_began = Instant::now();
-                    self.count_waiting();
-                    self.give_up_on_lock(engine, steps, cause).await
-                }
-            },
+        let plan = self.guest_plan();
+        match (&plan.decision, plan.steps()) {
+            (_, Some(steps)) if self.is_open() => {
+                let cause = self.put_back_for.take().unwrap_or_default();
+                self.stretch_began = Instant::now();
+                self.count_waiting();
+                self.give_up_on_lock(engine, steps, cause).await
+            }
+            (Decision::Skip(skip), _) => GuestEnd::Skipped(skip.clone()),
+            (Decision::Refuse(refusal), _) => GuestEnd::Refused(refusal.clone()),
+            (Decision::Proceed(_), _) => GuestEnd::NotReached,
         }
     }
 
     /// Goes as far as it can.
     pub(super) async fn take(&mut self, engine: &Engine) -> TurnEnd {
         self.stretch_began = Instant::now();
-        self.tell_begin(engine);
-        let plan = self.plan;
-        let end = match &plan.guests[self.index].decision {
-            Decision::Skip(skip) => TurnEnd::Finished(GuestEnd::Skipped(skip.clone())),
-            Decision::Refuse(refusal) => TurnEnd::Finished(self.refuse(engine, refusal).await),
-            Decision::Proceed(steps) => self.proceed(engine, steps).await,
+        if !std::mem::replace(&mut self.has_begun, true) {
+            engine.events.send(Event::GuestStarted(self.vmid()));
+        }
+        let plan = self.guest_plan();
+        let end = match (&plan.decision, plan.steps()) {
+            (_, Some(steps)) => self.proceed(engine, steps).await,
+            (Decision::Skip(skip), None) => TurnEnd::Finished(GuestEnd::Skipped(skip.clone())),
+            (Decision::Refuse(refusal), None) => {
+                TurnEnd::Finished(self.refuse(engine, refusal).await)
+            }
+            (Decision::Proceed(_), None) => TurnEnd::Finished(GuestEnd::Done),
         };
         self.last_stretch = self.stretch_began.elapsed();
         self.worked += self.last_stretch;
-        if let TurnEnd::Deferred(cause) = &end {
-            self.tries += 1;
-            self.put_back_at = Some(Instant::now());
-            self.put_back_for = Some(cause.clone());
+        if let TurnEnd::Deferred(wait) = &end {
+            self.put_back(engine, wait);
         }
         end
-    }
-
-    fn tell_begin(&mut self, engine: &Engine) {
-        if self.put_back_at.is_none() {
-            engine.events.send(Event::GuestStarted(self.vmid()));
-            return;
-        }
-        self.count_waiting();
-        engine.events.send(Event::GuestResumed {
-            vmid: self.vmid(),
-            waited: self.waited,
-        });
     }
 
     fn count_waiting(&mut self) {
@@ -209,71 +199,67 @@ impl<'a> Turn<'a> {
 
     /// The C# tool would have tried and failed: the hooks of a failing step are due.
     async fn refuse(&self, engine: &Engine, refusal: &Refusal) -> GuestEnd {
-        if refusal.counts_as_attempt()
-            && let Action::Snap(creation) = &self.plan.request.action
-        {
-            let name = Some(creation.name.as_str());
+        if !refusal.counts_as_attempt() {
+            return GuestEnd::Refused(refusal.clone());
+        }
+        let (before, instead, state, name) = match &self.plan.request.action {
+            Action::Snap(creation) => (
+                Phase::SnapCreatePre,
+                Phase::SnapCreateAbort,
+                true,
+                Some(creation.name.as_str()),
+            ),
+            Action::Clean => {
+                let oldest = self
+                    .guest_plan()
+                    .steps()
+                    .and_then(|steps| steps.removals().next());
+                let name = oldest.map(|snapshot| snapshot.name.as_str());
+                (Phase::SnapRemovePre, Phase::SnapRemoveAbort, false, name)
+            }
+        };
+        if name.is_some() {
             engine
-                .phase(&self.call(Phase::SnapCreatePre, name, true, Duration::ZERO))
+                .phase(&self.call(before, name, state, Duration::ZERO))
                 .await;
             engine
-                .phase(&self.call(Phase::SnapCreateAbort, name, false, Duration::ZERO))
+                .phase(&self.call(instead, name, false, Duration::ZERO))
                 .await;
         }
         GuestEnd::Refused(refusal.clone())
     }
 
     async fn proceed(&mut self, engine: &Engine, steps: &Steps) -> TurnEnd {
-        if self.tries > 0
-            && let Some(lock) = engine.lock_of(&mut self.place).await
-        {
-            let cause = explain::locked(self.place.kind, &lock);
-            if engine.may_wait_for_locks() {
-                return TurnEnd::Deferred(cause);
-            }
-            return TurnEnd::Finished(self.give_up_on_lock(engine, steps, cause).await);
+        self.count_waiting();
+        if let Some(end) = self.look_at_lock(engine, steps).await {
+            return end;
         }
+        self.put_back_for = None;
+        self.report_resumed(engine);
         let Some(creation) = &steps.creation else {
             return match self.remove_all(engine, steps).await {
                 Removals::Done | Removals::LeftOver => TurnEnd::Finished(GuestEnd::Done),
                 Removals::Failed => TurnEnd::Finished(GuestEnd::Failed),
                 Removals::Vetoed => TurnEnd::Finished(GuestEnd::Vetoed),
-                Removals::Locked(cause) => TurnEnd::Deferred(cause),
+                Removals::Locked(wait) => TurnEnd::Deferred(wait),
             };
         };
         if self.stage != Stage::Removing {
             match self.create(engine, creation).await {
                 Creation::Done => {}
                 Creation::Ended(end) => return TurnEnd::Finished(end),
-                Creation::Locked(cause) => return TurnEnd::Deferred(cause),
+                Creation::Locked(wait) => return TurnEnd::Deferred(wait),
             }
         }
         let end = match self.remove_all(engine, steps).await {
             Removals::Done | Removals::LeftOver => GuestEnd::Done,
             Removals::Failed => GuestEnd::Failed,
             Removals::Vetoed => GuestEnd::Vetoed,
-            Removals::Locked(cause) => return TurnEnd::Deferred(cause),
+            Removals::Locked(wait) => return TurnEnd::Deferred(wait),
         };
         self.close_creation(engine, creation, end == GuestEnd::Done)
             .await;
         TurnEnd::Finished(end)
-    }
-
-    /// Nobody waits for the lock any more: the step it held up has failed.
-    async fn give_up_on_lock(&mut self, engine: &Engine, steps: &Steps, cause: String) -> GuestEnd {
-        let failure = explain::lock_failure(cause, Some(self.waited));
-        match &steps.creation {
-            Some(creation) if self.stage != Stage::Removing => {
-                self.fail_creation(engine, creation, failure).await
-            }
-            creation => {
-                self.fail_held_up_removal(engine, failure).await;
-                if let Some(creation) = creation {
-                    self.close_creation(engine, creation, false).await;
-                }
-                GuestEnd::Failed
-            }
-        }
     }
 
     async fn close_creation(&self, engine: &Engine, creation: &NewSnapshot, state: bool) {
@@ -304,6 +290,7 @@ impl<'a> Turn<'a> {
         match engine.carry_out(&mut self.place, &operation).await {
             End::Done(success) => {
                 self.stage = Stage::Removing;
+                self.made_progress();
                 self.taken = Some(RunSnapshot {
                     name: creation.name.clone(),
                     task_started: self.place.task_started,
@@ -321,14 +308,12 @@ impl<'a> Turn<'a> {
                 }
                 Creation::Done
             }
-            End::Locked(cause) if engine.may_wait_for_locks() => Creation::Locked(cause),
-            End::Locked(cause) => {
-                let waited = (self.tries > 0).then_some(self.waited);
-                Creation::Ended(
-                    self.fail_creation(engine, creation, explain::lock_failure(cause, waited))
-                        .await,
-                )
-            }
+            End::Locked(cause) => match self.wait_for(engine, cause) {
+                Ok(wait) => Creation::Locked(wait),
+                Err(failure) => {
+                    Creation::Ended(self.fail_creation(engine, creation, failure).await)
+                }
+            },
             End::Dropped(_) => {
                 Creation::Ended(self.fail_creation(engine, creation, explain::gone()).await)
             }
@@ -394,5 +379,5 @@ impl<'a> Turn<'a> {
 enum Creation {
     Done,
     Ended(GuestEnd),
-    Locked(String),
+    Locked(Wait),
 }

@@ -166,8 +166,8 @@ impl Reader<'_> {
         }
         let lock = config.as_ref().map_or(&guest.lock, |config| &config.lock);
         let task_runs = match lock {
-            Some(lock) if plan::may_be_left_over(lock) => {
-                Some(inventory::task_runs(self.client, guest).await?)
+            Some(lock) if plan::is_snapshot_lock(lock) => {
+                Some(inventory::task_runs(self.client, &guest.node, guest.vmid).await?)
             }
             Some(_) | None => None,
         };

@@ -14,7 +14,6 @@ use std::time::Duration;
 use autosnap_core::event::{Event, Failure, GuestEnd, Header};
 use autosnap_core::guest::Vmid;
 use autosnap_core::outcome::{ExitStatus, Outcome};
-use autosnap_core::plan::Decision;
 use autosnap_core::text;
 
 use super::guests::Guests;
@@ -58,10 +57,8 @@ impl JournalReport {
 
     /// The name of the guest's new snapshot, if one was planned.
     fn new_snapshot(&self, vmid: Vmid) -> Option<String> {
-        match &self.guests.plan(vmid)?.decision {
-            Decision::Proceed(steps) => Some(steps.creation.as_ref()?.name.to_string()),
-            Decision::Skip(_) | Decision::Refuse(_) => None,
-        }
+        let steps = self.guests.plan(vmid)?.steps()?;
+        Some(steps.creation.as_ref()?.name.to_string())
     }
 
     /// An entry of the run, with what was asked for.

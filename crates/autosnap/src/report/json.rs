@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, Header};
-use autosnap_core::guest::{Guest, Vmid};
+use autosnap_core::guest::{Guest, GuestKind, Vmid};
 use autosnap_core::outcome::Outcome;
-use autosnap_core::plan::{Decision, GuestPlan, Plan};
+use autosnap_core::plan::{Decision, GuestPlan, Plan, Refusal};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -225,6 +225,22 @@ impl GuestRecord {
         record
     }
 
+    /// Why it was refused: for the reason of the plan, or for another lock by now.
+    fn refused_for(&mut self, refusal: &Refusal) -> Option<String> {
+        let planned = self.reason.take();
+        match refusal {
+            Refusal::Locked(lock) => {
+                let kind = if self.r#type == GuestKind::Lxc.as_str() {
+                    GuestKind::Lxc
+                } else {
+                    GuestKind::Qemu
+                };
+                Some(words::locked(kind, lock))
+            }
+            _ => planned,
+        }
+    }
+
     fn end(&mut self, result: &'static str, reason: Option<String>) {
         self.result = result;
         self.reason = reason;
@@ -255,6 +271,12 @@ impl Sink for JsonReport {
                     None => self
                         .warnings
                         .push(format!("hook failed in phase {}", run.phase)),
+                }
+            }
+            // A guest that was locked has no snapshot in its plan.
+            Event::CreationStarted { vmid, snapshot } => {
+                if let Some(guest) = self.guest(*vmid) {
+                    guest.create = Some(snapshot.name.to_string());
                 }
             }
             Event::Created { vmid, success } => {
@@ -290,7 +312,9 @@ impl Sink for JsonReport {
                 let reason = match end {
                     GuestEnd::Done | GuestEnd::Failed => None,
                     GuestEnd::Skipped(skip) => Some(words::skip(skip)),
-                    GuestEnd::Refused(_) => self.guest(*vmid).and_then(|guest| guest.reason.take()),
+                    GuestEnd::Refused(refusal) => self
+                        .guest(*vmid)
+                        .and_then(|guest| guest.refused_for(refusal)),
                     GuestEnd::Vetoed => {
                         let begun = self.guest(*vmid).is_some_and(|guest| {
                             guest.created.is_some() || !guest.removed.is_empty()
@@ -303,6 +327,10 @@ impl Sink for JsonReport {
                     }
                 };
                 if let Some(guest) = self.guest(*vmid) {
+                    if !matches!(end, GuestEnd::Refused(_)) && guest.result == "refused" {
+                        // It was locked in the plan and is no more.
+                        (guest.detail, guest.hint) = (None, None);
+                    }
                     guest.seconds = seconds(*duration);
                     guest.end(words::result(end), reason);
                 }
@@ -321,7 +349,6 @@ impl Sink for JsonReport {
             | Event::GuestStarted(_)
             | Event::GuestDeferred { .. }
             | Event::GuestResumed { .. }
-            | Event::CreationStarted { .. }
             | Event::RemovalStarted { .. }
             | Event::RemovalDropped { .. }
             | Event::RemovalsPostponed { .. } => {}

@@ -38,13 +38,24 @@ fn block(text: &mut Lines, plan: &GuestPlan, action: &Action, phases: bool) {
     match &plan.decision {
         Decision::Skip(skip) => text.line(words::skip(skip)),
         Decision::Refuse(refusal) => {
-            let calls = phases && refusal.counts_as_attempt() && matches!(action, Action::Snap(_));
-            if calls {
-                text.line(phase(Phase::SnapCreatePre));
-                text.line(phase(Phase::SnapCreateAbort));
+            if phases && refusal.counts_as_attempt() {
+                let (before, instead) = match action {
+                    Action::Snap(_) => (Phase::SnapCreatePre, Phase::SnapCreateAbort),
+                    Action::Clean => (Phase::SnapRemovePre, Phase::SnapRemoveAbort),
+                };
+                text.line(phase(before));
+                text.line(phase(instead));
             }
             for line in words::refusal(&plan.guest, refusal).lines() {
                 text.line(line);
+            }
+            if let Some(steps) = &plan.when_unlocked {
+                text.line("  looked at again after all other guests; if it is unlocked then:");
+                let mut taken = Lines::default();
+                steps_to_take(&mut taken, steps, false);
+                for line in taken.as_str().lines() {
+                    text.line(format_args!("    {line}"));
+                }
             }
         }
         Decision::Proceed(steps) => {

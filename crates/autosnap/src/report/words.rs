@@ -5,7 +5,7 @@
 use autosnap_core::event::{Cause, Effect, Failure, GuestEnd, Interruption, PostponeReason};
 use autosnap_core::guest::{Guest, GuestKind, REPAIR_NOTE, repair_command};
 use autosnap_core::name::REPEATED_NAME_CAUSES;
-use autosnap_core::plan::{DropReason, Note, Refusal, Skip};
+use autosnap_core::plan::{DropReason, Note, Refusal, Skip, is_snapshot_lock};
 
 /// Why a guest was left out without harm.
 pub(super) fn skip(skip: &Skip) -> String {
@@ -90,7 +90,11 @@ pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
         ),
         Refusal::Locked(lock) => (
             locked(guest.kind, lock),
-            Some("try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned()),
+            Some(if is_snapshot_lock(lock) {
+                "try again when the other snapshot task has ended, or let the run wait with --wait-snapshot-lock".to_owned()
+            } else {
+                "try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned()
+            }),
         ),
         Refusal::Stuck { lock, snapshot } => (
             format!(
@@ -101,7 +105,9 @@ pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
                 "look at the guest's tasks in PVE first; if none runs on it, as root on {}: {}{}",
                 guest.node,
                 repair_command(guest.kind, guest.vmid, snapshot.as_deref()),
-                snapshot.as_ref().map_or(String::new(), |_| format!("; {REPAIR_NOTE}"))
+                snapshot
+                    .as_ref()
+                    .map_or(String::new(), |_| format!("; {REPAIR_NOTE}"))
             )),
         ),
         Refusal::NotPermitted { path } => (

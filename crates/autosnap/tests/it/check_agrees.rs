@@ -257,14 +257,20 @@ fn check_calls_no_snapshot_in_progress_left_behind() {
         lab.simulator
             .world(|world| world.guests[&100].lock.is_some())
     });
-    let check = lab.run("check --vmid=100 --label=daily --keep=1");
+    let waiting = lab.run("check --vmid=100 --label=daily --keep=1");
+    let failing = lab.run("check --vmid=100 --label=daily --keep=1 --wait-snapshot-lock=0");
     run.kill().unwrap();
     run.wait().unwrap();
-    check
-        .assert_status(1)
-        .assert_out("a task works on it now (qmsnapshot)")
-        .assert_not_said("is not complete")
-        .assert_not_said("qm unlock");
+    waiting
+        .assert_status(0)
+        .assert_out("hint: the run waits for it, see --wait-snapshot-lock");
+    for (check, status) in [(waiting, 0), (failing, 1)] {
+        check
+            .assert_status(status)
+            .assert_out("a task works on it now (qmsnapshot)")
+            .assert_not_said("is not complete")
+            .assert_not_said("qm unlock");
+    }
 }
 
 /// Heir D5: a task that ends between two requests leaves nothing behind, for a run and for

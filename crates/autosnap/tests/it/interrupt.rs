@@ -135,12 +135,10 @@ fn a_signal_is_heard_while_a_guest_does_not_answer() {
 
 #[test]
 fn a_guest_that_waits_for_a_lock_gets_its_closing_hook() {
-    let lab = Lab::new(&World::of([
-        vm(100, "locked")
-            .set("lock", "backup")
-            .taken("daily", &[1, 2]),
-        vm(101, "web01"),
-    ]));
+    let lab = Lab::with_faults(
+        &World::of([vm(100, "locked").taken("daily", &[1, 2]), vm(101, "web01")]),
+        r#"{"tasks": [{"vmid": 100, "effect": {"fail": "VM is locked (backup)"}}]}"#,
+    );
     let gate = Gate::new(&lab);
     let mut run = gate.start(&lab, &format!("{SNAP} --wait-locked=20s"));
     // One at a time: when the second guest has its turn, the first was put back.
@@ -161,6 +159,24 @@ fn a_guest_that_waits_for_a_lock_gets_its_closing_hook() {
         .assert_status(130)
         .assert_out("VM is locked (backup)");
     assert_eq!(lab.changes(), ["create 101 autodaily<now>"]);
+}
+
+/// C17: a guest that was locked from the start, and whose lock the run waits for, was never begun.
+#[test]
+fn a_guest_that_was_locked_from_the_start_is_not_reached() {
+    let lab = Lab::new(&World::of([
+        vm(100, "locked").set("lock", "backup"),
+        vm(101, "web01"),
+    ]));
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, &format!("{SNAP} --wait-locked=20s"));
+    run.go_to("snap-create-pre 101");
+    stop(&mut run, "INT");
+    assert_eq!(
+        run.go_on_to_the_end(),
+        ["snap-create-post 101", "snap-job-end"]
+    );
+    run.ended().assert_status(130).assert_out("not reached");
 }
 
 #[test]

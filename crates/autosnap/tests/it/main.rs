@@ -21,6 +21,7 @@ mod hooks;
 mod hostile_text;
 mod hosts;
 mod interrupt;
+mod locks;
 mod moved;
 mod names;
 mod no_snapshots;

@@ -196,6 +196,7 @@ fn settings(random: &mut Random) -> JobSettings {
             ram_per_node: 1,
         },
         timeout: Duration::from_millis(500),
+        wait_snapshot_lock: Some(Duration::from_millis(500)),
         ..JobSettings::new(job, selection, Label::parse("daily").unwrap(), keep)
     }
 }

@@ -104,7 +104,7 @@ fn judge_decision(reading: &GuestReading, cluster: &ClusterReading) -> Option<Fi
 /// A lock because of which the guest fails or the run waits.
 fn judge_lock(reading: &GuestReading, lock: &str, blocks: bool) -> Finding {
     let guest = GuestRef::from(reading.guest());
-    let task = running_task(reading).filter(|_| plan::may_be_left_over(lock));
+    let task = running_task(reading).filter(|_| plan::is_snapshot_lock(lock));
     match task {
         Some(task) => Finding::UnderWay {
             guest,

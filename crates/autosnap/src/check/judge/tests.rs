@@ -115,6 +115,7 @@ fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> Gu
             decide(guest, &reading, &request, StorageGuard { storages, limit })
         }
         (decision, _) => GuestPlan {
+            when_unlocked: None,
             guest,
             decision: decision.expect("a guest that is not screened has details"),
             notes: Vec::new(),

@@ -106,6 +106,12 @@ impl Engine {
         config.ok()?.lock().map(ToOwned::to_owned)
     }
 
+    /// Whether a task is seen to run for the guest; not if the tasks cannot be listed.
+    pub(in crate::engine) async fn task_runs(&self, place: &Place) -> bool {
+        let runs = inventory::task_runs(&self.reader(place), &place.node, place.vmid).await;
+        self.noted(runs).unwrap_or(false)
+    }
+
     async fn config(&self, place: &Place) -> Result<pve_client::GuestConfig, Error> {
         let Place {
             node, kind, vmid, ..

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::super::operation::{End, Operation};
 use super::super::{Engine, explain};
-use super::Turn;
+use super::{Turn, Wait};
 use crate::hook::Phase;
 
 /// How the removals ended.
@@ -21,7 +21,7 @@ pub(super) enum Removals {
     LeftOver,
     Failed,
     Vetoed,
-    Locked(String),
+    Locked(Wait),
 }
 
 impl Turn<'_> {
@@ -40,9 +40,7 @@ impl Turn<'_> {
 
     /// Removes what a second look confirms, oldest first, up to the first failure.
     async fn remove_confirmed(&mut self, engine: &Engine, steps: &Steps) -> Removals {
-        if self.to_remove.is_none() {
-            self.to_remove = Some(steps.removals().cloned().collect());
-        }
+        self.queue_removals(steps);
         while let Some(snapshot) = self.next_removal() {
             if let Some(reason) = engine.removals_stopped() {
                 return self.postpone(engine, self.left(), reason);
@@ -58,6 +56,12 @@ impl Turn<'_> {
             }
         }
         Removals::Done
+    }
+
+    fn queue_removals(&mut self, steps: &Steps) {
+        if self.to_remove.is_none() {
+            self.to_remove = Some(steps.removals().cloned().collect());
+        }
     }
 
     fn next_removal(&self) -> Option<Snapshot> {
@@ -161,17 +165,16 @@ impl Turn<'_> {
                     success,
                 });
                 self.opened_removal = None;
+                self.made_progress();
                 let call = self.call(Phase::SnapRemovePost, Some(name), true, started.elapsed());
                 engine.phase(&call).await;
                 Removals::Done
             }
             End::Dropped(reason) => self.drop_removal(engine, name.to_owned(), reason).await,
-            End::Locked(cause) if engine.may_wait_for_locks() => Removals::Locked(cause),
-            End::Locked(cause) => {
-                let waited = (self.tries > 0).then_some(self.waited);
-                self.fail(engine, name, explain::lock_failure(cause, waited))
-                    .await
-            }
+            End::Locked(cause) => match self.wait_for(engine, cause) {
+                Ok(wait) => Removals::Locked(wait),
+                Err(failure) => self.fail(engine, name, failure).await,
+            },
             End::Failed(failure) => self.fail(engine, name, failure).await,
         }
     }
@@ -225,10 +228,27 @@ impl Turn<'_> {
         }
     }
 
-    /// Nobody waits any more for the lock that has held up the removal at the head.
-    pub(super) async fn fail_held_up_removal(&mut self, engine: &Engine, failure: Failure) {
-        if let Some(name) = self.opened_removal.clone() {
-            self.fail(engine, &name, failure).await;
+    /// Nobody waits any more for the lock that has held up the removal at the head. If its opening hook
+    /// was not called yet, it is now.
+    pub(super) async fn fail_held_up_removal(
+        &mut self,
+        engine: &Engine,
+        steps: &Steps,
+        failure: Failure,
+    ) {
+        self.queue_removals(steps);
+        let Some(snapshot) = self.next_removal() else {
+            return;
+        };
+        let is_open = self.opened_removal.as_ref() == Some(&snapshot.name);
+        if is_open || self.open_removal(engine, &snapshot.name).await {
+            self.fail(engine, &snapshot.name, failure).await;
+        } else {
+            engine.events.send(Event::RemovalFailed {
+                vmid: self.vmid(),
+                name: snapshot.name,
+                failure,
+            });
         }
     }
 

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Guests that somebody else holds locked: other snapshot tasks are waited for, other locks are looked
+//! at once more when all other guests have had their turn.
+
+use std::process::{Child, Stdio};
+
+use pve_sim::simulator::Options;
+use serde_json::json;
+
+use crate::gate::Gate;
+use crate::harness::{Lab, until};
+use crate::world::{Guest, World, credentials, ct, name, vm};
+
+/// A run in the background, with its report in a pipe.
+fn start(lab: &Lab, words: &str) -> Child {
+    let mut command = lab.command();
+    command
+        .arg(format!("--host={}", lab.host()))
+        .arg("--api-token=file:token")
+        .args(words.split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Exit status and report of a run that was started.
+fn ended(child: Child) -> (Option<i32>, String) {
+    let output = child.wait_with_output().unwrap();
+    let report = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&report).into_owned(),
+    )
+}
+
+fn lab_with_tasks_of(seconds: f64, guests: impl IntoIterator<Item = Guest>) -> Lab {
+    let mut options = Options::new(World::of(guests).to_json(), credentials());
+    options.timing.task_seconds = seconds;
+    Lab::with(options)
+}
+
+/// Three labels that fire at the same moment, as timers do at midnight.
+fn three_labels_at_once(guests: u32) {
+    let all = (100..100 + guests).map(|vmid| {
+        let guest = if vmid % 3 == 0 {
+            ct(vmid, "dns")
+        } else {
+            vm(vmid, "web")
+        };
+        guest.on(if vmid % 2 == 0 { "pve1" } else { "pve2" })
+    });
+    let lab = lab_with_tasks_of(0.05, all);
+    let labels = ["hourly", "daily", "weekly"];
+    let runs =
+        labels.map(|label| start(&lab, &format!("--vmid=@all snap --label={label} --keep=2")));
+    for run in runs {
+        let (status, report) = ended(run);
+        assert_eq!(status, Some(0), "{report}");
+    }
+    let created = lab.changes();
+    for label in labels {
+        let of_label = created.iter().filter(|change| change.contains(label));
+        assert_eq!(of_label.count(), guests as usize, "{label}");
+    }
+    assert_eq!(created.len(), 3 * guests as usize);
+    // One of the three has met the lock of another one, in its own task or when it read the guest.
+    let requests = lab.simulator.journal().requests();
+    let reads = requests
+        .iter()
+        .filter(|request| request.path.ends_with("/config"));
+    let tasks = lab.simulator.journal().tasks();
+    let refused = tasks
+        .iter()
+        .filter(|task| task.exitstatus.as_deref() != Some("OK"));
+    assert!(reads.count() + refused.count() > created.len());
+}
+
+/// W1: three labels at once on 40 guests: all 120 snapshots are taken.
+#[test]
+fn three_labels_at_midnight_take_turns_at_forty_guests() {
+    three_labels_at_once(40);
+}
+
+/// C3: three labels in one second, 12 guests: 36 of 36.
+#[test]
+fn three_labels_in_one_second_lose_no_snapshot() {
+    three_labels_at_once(12);
+}
+
+/// W1: how long another snapshot task is waited for, that 0 switches it off, and that each way to meet
+/// its lock counts: in the configuration, in the task, between two removals.
+#[test]
+fn another_snapshot_task_is_waited_for_within_bounds() {
+    let lab = lab_with_tasks_of(3600.0, [vm(100, "web01")]);
+    let first = start(&lab, "--vmid=100 snap --label=hourly --keep=1");
+    let is_locked = || {
+        lab.simulator
+            .world(|world| world.guests[&100].lock.is_some())
+    };
+    until("the first snapshot is being taken", is_locked);
+    lab.run("--vmid=100 snap --label=daily --keep=1 --wait-snapshot-lock=0")
+        .assert_status(1)
+        .assert_out("VM is locked (snapshot)")
+        .assert_out("--wait-snapshot-lock")
+        .assert_not_said("Waiting: ");
+    lab.run("--vmid=100 snap --label=daily --keep=1 --wait-snapshot-lock=1s")
+        .assert_status(1)
+        .assert_out("Waiting: VM is locked (snapshot)\nTrying again after ")
+        .assert_out("Error in task: VM is locked (snapshot)");
+    lab.run("--vmid=100 snap --label=daily --keep=1 --dry-run")
+        .assert_status(0)
+        .assert_out("Would wait: VM is locked (snapshot)")
+        .assert_not_said("is not complete");
+    assert_eq!(lab.writes().len(), 1, "a locked guest is asked for nothing");
+    let second = start(&lab, "--vmid=100 snap --label=daily --keep=1");
+    lab.until_asked("the second run looks again", |request| {
+        request.path.ends_with("/tasks") || request.path.contains("/tasks?")
+    });
+    lab.simulator.advance(3600.0);
+    assert_eq!(ended(first).0, Some(0));
+    until("the second snapshot is asked for", || {
+        lab.writes().len() == 2
+    });
+    lab.simulator.advance(3600.0);
+    let (status, report) = ended(second);
+    assert_eq!(status, Some(0), "{report}");
+    assert_eq!(lab.changes().len(), 2);
+}
+
+/// W1: the lock is met by the task itself, and again before a removal.
+#[test]
+fn a_snapshot_lock_that_comes_in_between_is_waited_for() {
+    let fault = |kind: &str, lock: &str| {
+        format!(
+            r#"{{"tasks": [{{"kind": "{kind}", "times": 1, "effect": {{"fail": "VM is locked ({lock})"}}}}]}}"#
+        )
+    };
+    for kind in ["qmsnapshot", "qmdelsnapshot"] {
+        for lock in ["snapshot", "snapshot-delete"] {
+            let world = World::of([vm(100, "web01").taken("daily", &[1])]);
+            let lab = Lab::with_faults(&world, &fault(kind, lock));
+            lab.run("--vmid=100 snap --label=daily --keep=1")
+                .assert_status(0)
+                .assert_out(&format!("Waiting: VM is locked ({lock})\n"));
+            assert_eq!(lab.changes().len(), 2);
+        }
+        let world = World::of([vm(100, "web01").taken("daily", &[1])]);
+        let lab = Lab::with_faults(&world, &fault(kind, "backup"));
+        lab.run("--vmid=100 snap --label=daily --keep=1")
+            .assert_status(1)
+            .assert_out("Error in task: VM is locked (backup)");
+    }
+}
+
+/// W1: a lock that a dead task has left behind does not hold up every run for ten minutes.
+#[test]
+fn a_lock_that_no_task_holds_is_not_waited_for() {
+    let lab = Lab::new(&World::of([
+        vm(100, "stuck").set("lock", "snapshot"),
+        vm(101, "web01"),
+    ]));
+    lab.run("--vmid=@all snap --label=daily --keep=1")
+        .assert_status(1)
+        .assert_out("VM is locked (snapshot), and no task that this login can see works on it");
+    assert_eq!(lab.changes(), ["create 101 autodaily<now>"]);
+}
+
+/// C17: a guest that a backup held at the start and that is free at its turn gets its snapshot, after all
+/// others; one that is still locked fails. No hook is called before the lock is gone.
+#[test]
+fn a_guest_that_is_unlocked_by_its_turn_is_done() {
+    for lock in ["backup", "migrate", "snapshot", "clone"] {
+        let lab = Lab::new(&World::of([
+            vm(100, "web01").set("lock", lock).taken("daily", &[1]),
+            vm(101, "web02"),
+            vm(102, "held").set("lock", "backup"),
+        ]));
+        let gate = Gate::new(&lab);
+        let words = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
+        let mut run = gate.start(&lab, words);
+        assert_eq!(run.reached(), "snap-job-start");
+        run.go_on();
+        assert_eq!(run.reached(), "snap-create-pre 101");
+        lab.simulator
+            .world(|world| world.guests.get_mut(&100).unwrap().lock = None);
+        let phases = run.go_on_to_the_end();
+        assert_eq!(
+            phases,
+            [
+                "snap-create-post 101",
+                "snap-create-pre 100",
+                "snap-remove-pre 100",
+                "snap-remove-post 100",
+                "snap-create-post 100",
+                "snap-create-pre 102",
+                "snap-create-abort 102",
+                "snap-job-end"
+            ],
+            "{lock}"
+        );
+        let output = run.ended();
+        output
+            .assert_status(1)
+            .assert_out("guests: 2 done, 0 skipped, 1 failed")
+            .assert_out("VM 102 held on pve1: VM is locked (backup)");
+        assert_eq!(
+            lab.changes(),
+            [
+                "create 101 autodaily<now>".to_owned(),
+                "create 100 autodaily<now>".to_owned(),
+                format!("delete 100 {}", name("daily", 1)),
+            ],
+            "{lock}"
+        );
+    }
+}
+
+/// C17: what would be done then stands in the plan, and in the report for programs what was done.
+#[test]
+fn the_plan_says_what_happens_to_a_locked_guest_that_is_unlocked() {
+    let lab = Lab::new(&World::of([vm(100, "web01")
+        .set("lock", "backup")
+        .taken("daily", &[1])]));
+    let snap = "--vmid=@all snap --label=daily --keep=1";
+    let dry_run = lab.run(&format!("{snap} --dry-run"));
+    dry_run
+        .assert_status(1)
+        .assert_out("VM is locked (backup)\n")
+        .assert_out("    Create snapshot: autodaily<now>\n")
+        .assert_out("    Remove snapshot: autodaily240101000000 (");
+    let report = lab.run(&format!("{snap} --output=Json")).json();
+    assert_eq!(report["guests"][0]["result"], json!("refused"));
+    assert_eq!(
+        report["guests"][0]["reason"],
+        json!("VM is locked (backup)")
+    );
+
+    // The lock is gone when it is looked at for the second time.
+    lab.set_faults(
+        r#"{"requests": [{"path": "/nodes/*/qemu/100/config", "when": {"nth": 2}, "effect": "hold"}]}"#,
+    );
+    let run = start(&lab, &format!("{snap} --output=Json"));
+    lab.until_met(0);
+    lab.simulator
+        .world(|world| world.guests.get_mut(&100).unwrap().lock = None);
+    lab.simulator.release();
+    let (status, report) = ended(run);
+    assert_eq!(status, Some(0), "{report}");
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let guest = &report["guests"][0];
+    assert_eq!(guest["result"], json!("done"));
+    assert_eq!(guest["reason"], json!(null));
+    assert_eq!(guest["hint"], json!(null));
+    assert!(guest["created"].is_string(), "{guest}");
+    assert_eq!(guest["removed"], json!(["autodaily240101000000"]));
+}
+
+/// C16: `clean` calls the hooks of a failing removal for a guest that is locked, if there is something
+/// to remove.
+#[test]
+fn a_locked_guest_calls_the_hooks_of_a_failing_removal_in_clean() {
+    let lab = Lab::new(&World::of([
+        vm(100, "web01")
+            .set("lock", "backup")
+            .taken("daily", &[1, 2, 3]),
+        vm(101, "web02").set("lock", "backup").taken("daily", &[1]),
+    ]));
+    let script = lab.script(
+        "hook.sh",
+        "#!/bin/sh\nv() { eval \"echo \\$CV4PVE_AUTOSNAP_$1\"; }\n\
+         echo \"$(v PHASE) $(v VMID) $(v SNAP_NAME) $(v STATE)\" >>calls\n",
+    );
+    let output = lab.call([
+        "--vmid=@all",
+        "clean",
+        "--label=daily",
+        "--keep=1",
+        &format!("--script={}", script.display()),
+    ]);
+    output
+        .assert_status(1)
+        .assert_out("VM is locked (backup)")
+        .assert_out("guests: 1 done, 0 skipped, 1 failed");
+    let calls = std::fs::read_to_string(lab.folder().join("calls")).unwrap();
+    assert_eq!(
+        calls,
+        "clean-job-start   0\n\
+         snap-remove-pre 100 autodaily240101000000 0\n\
+         snap-remove-abort 100 autodaily240101000000 0\n\
+         clean-job-end   0\n"
+    );
+    lab.assert_unchanged();
+}
+
+/// C16: the same for a `clean` that has waited for the lock in vain.
+#[test]
+fn a_clean_that_waits_in_vain_calls_the_hooks_of_a_failing_removal() {
+    let lab = Lab::new(&World::of([vm(100, "web01")
+        .set("lock", "backup")
+        .taken("daily", &[1, 2])]));
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(
+        &lab,
+        "--vmid=100 clean --label=daily --keep=1 --wait-locked=1s",
+    );
+    assert_eq!(run.reached(), "clean-job-start");
+    assert_eq!(
+        run.go_on_to_the_end(),
+        [
+            "snap-remove-pre 100",
+            "snap-remove-abort 100",
+            "clean-job-end"
+        ]
+    );
+    run.ended()
+        .assert_status(1)
+        .assert_out("Waiting: VM is locked (backup)\nTrying again after ")
+        .assert_out("Error in task: VM is locked (backup)");
+    lab.assert_unchanged();
+}
