@@ -149,6 +149,34 @@ impl JsonReport {
         }
     }
 
+    fn finished(&mut self, vmid: Vmid, end: &GuestEnd, duration: std::time::Duration) {
+        let reason = match end {
+            GuestEnd::Done | GuestEnd::Failed => None,
+            GuestEnd::Skipped(skip) => Some(words::skip(skip)),
+            GuestEnd::Refused(refusal) => self
+                .guest(vmid)
+                .and_then(|guest| guest.refused_for(refusal)),
+            GuestEnd::Vetoed => {
+                let begun = self
+                    .guest(vmid)
+                    .is_some_and(|guest| guest.created.is_some() || !guest.removed.is_empty());
+                Some(words::vetoed(begun).to_owned())
+            }
+            GuestEnd::NotReached => {
+                let why = self.outcome.interruption.map(words::stopped);
+                why.map(ToOwned::to_owned)
+            }
+        };
+        if let Some(guest) = self.guest(vmid) {
+            if !matches!(end, GuestEnd::Refused(_)) && guest.result == "refused" {
+                // It was locked in the plan and is no more.
+                (guest.detail, guest.hint) = (None, None);
+            }
+            guest.seconds = seconds(duration);
+            guest.end(words::result(end), reason);
+        }
+    }
+
     fn print(&self, duration: std::time::Duration) {
         let Some(header) = &self.header else { return };
         let report = Report {
@@ -308,33 +336,7 @@ impl Sink for JsonReport {
                 vmid,
                 end,
                 duration,
-            } => {
-                let reason = match end {
-                    GuestEnd::Done | GuestEnd::Failed => None,
-                    GuestEnd::Skipped(skip) => Some(words::skip(skip)),
-                    GuestEnd::Refused(refusal) => self
-                        .guest(*vmid)
-                        .and_then(|guest| guest.refused_for(refusal)),
-                    GuestEnd::Vetoed => {
-                        let begun = self.guest(*vmid).is_some_and(|guest| {
-                            guest.created.is_some() || !guest.removed.is_empty()
-                        });
-                        Some(words::vetoed(begun).to_owned())
-                    }
-                    GuestEnd::NotReached => {
-                        let why = self.outcome.interruption.map(words::stopped);
-                        why.map(ToOwned::to_owned)
-                    }
-                };
-                if let Some(guest) = self.guest(*vmid) {
-                    if !matches!(end, GuestEnd::Refused(_)) && guest.result == "refused" {
-                        // It was locked in the plan and is no more.
-                        (guest.detail, guest.hint) = (None, None);
-                    }
-                    guest.seconds = seconds(*duration);
-                    guest.end(words::result(end), reason);
-                }
-            }
+            } => self.finished(*vmid, end, *duration),
             // Whoever has pressed Ctrl-C wants to know that it was heard.
             Event::Interrupted(interruption) => {
                 self.console.error(&words::interruption(*interruption));

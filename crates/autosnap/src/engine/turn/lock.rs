@@ -80,13 +80,11 @@ impl Turn<'_> {
 
     /// A step that has met this lock: whether the turn is put back, or has failed for it.
     pub(super) fn wait_for(&mut self, engine: &Engine, cause: String) -> Result<Wait, Failure> {
-        match self.waits_until(engine, &cause) {
-            Some(until) => Ok(Wait { cause, until }),
-            None => {
-                let waited = Some(self.waited).filter(|waited| !waited.is_zero());
-                Err(explain::lock_failure(cause, waited))
-            }
+        if let Some(until) = self.waits_until(engine, &cause) {
+            return Ok(Wait { cause, until });
         }
+        let waited = Some(self.waited).filter(|waited| !waited.is_zero());
+        Err(explain::lock_failure(cause, waited))
     }
 
     /// Until when the guest may be tried again; `None` if it must not be.
