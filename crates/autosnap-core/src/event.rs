@@ -190,6 +190,8 @@ pub struct Header {
     pub timestamp_format: String,
     /// The storage limit.
     pub max_percent_storage: StorageLimit,
+    /// The options for which one guest is worked on at a time, as no number was asked for.
+    pub one_at_a_time: Option<&'static str>,
     /// Nothing will be changed.
     pub dry_run: bool,
     /// Warnings about the options, such as the timestamp format.

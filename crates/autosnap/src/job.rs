@@ -290,6 +290,7 @@ pub(crate) fn header(settings: &JobSettings, version: &str) -> Header {
         timeout: settings.timeout,
         timestamp_format: settings.series.format().as_str().to_owned(),
         max_percent_storage: settings.max_percent_storage,
+        one_at_a_time: settings.one_at_a_time,
         dry_run: settings.dry_run,
         warnings: settings
             .series
@@ -379,7 +380,7 @@ async fn plan_all(
         definitions: OnceCell::new(),
     };
     let readings =
-        inventory::try_side_by_side(settings.limits.total, selected.guests, async |guest| {
+        inventory::try_side_by_side(settings.reads_at_once, selected.guests, async |guest| {
             reader.screen_or_read(guest).await
         });
     let readings = readings.await?;

@@ -62,6 +62,11 @@ pub struct JobSettings {
     pub clean_states: GuestStates,
     /// How much runs at once.
     pub limits: Limits,
+    /// The options for which one guest is worked on at a time, as `--max-parallel` is not given: hooks of
+    /// two guests at once disturb each other, and so do RAM snapshots of the members of one cluster.
+    pub one_at_a_time: Option<&'static str>,
+    /// How many guests are read at once.
+    pub reads_at_once: usize,
     /// How long to wait for each task.
     pub timeout: Duration,
     /// Remove with `force=1`.
@@ -142,6 +147,8 @@ impl JobSettings {
             hook_failure: HookFailure::Ignore,
             clean_states: GuestStates::Any,
             limits: Limits::default(),
+            one_at_a_time: None,
+            reads_at_once: Limits::default().total,
             timeout: Duration::from_secs(30),
             force_remove: false,
             wait_locked: None,
@@ -221,6 +228,14 @@ impl JobSettings {
             .map(|path| Hook::new(path, hook_settings))
             .transpose();
         let defaults = Self::new(job, read_selection(root)?, label, keep);
+        let with_ram = matches!(job, Job::Snap { with_ram: true, .. });
+        let one_at_a_time = match (root.max_parallel, args.script.is_some(), with_ram) {
+            (Some(_), ..) | (None, false, false) => None,
+            (None, true, false) => Some("--script"),
+            (None, false, true) => Some("--state"),
+            (None, true, true) => Some("--script and --state"),
+        };
+        let limits = read_limits(root);
         Ok(Self {
             exclusions: read_exclusions(job, args.selection.allow_unmatched_exclusions),
             strict: args.selection.strict,
@@ -234,7 +249,12 @@ impl JobSettings {
                 .map_err(wrong("--max-perc-storage"))?,
             hook: hook.map_err(wrong("--script"))?,
             hook_failure: args.hook_failure,
-            limits: read_limits(root),
+            limits: Limits {
+                total: one_at_a_time.map_or(limits.total, |_| 1),
+                ..limits
+            },
+            one_at_a_time,
+            reads_at_once: limits.total,
             timeout: root.timeout,
             force_remove: args.force_remove,
             wait_locked: args.wait_locked,

@@ -83,7 +83,8 @@ pub struct RootArgs {
     pub timeout: Duration,
     /// Guests at once, in all [default: 48].
     ///
-    /// Given alone it lifts the limit per node as well.
+    /// Given alone it lifts the limit per node as well. With --script or --state the default is 1. 1 works in the order of
+    /// the terms of --vmid.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
     pub max_parallel: Option<u16>,
     /// Guests at once per node [default: 2].

@@ -233,7 +233,7 @@ async fn ask_cluster(
     let plans = dry_run.guests().to_vec();
     let job = settings.job.job;
     let plans = plans.into_iter().filter(|plan| !is_left_out(plan, job));
-    let reads_at_once = settings.job.limits.total;
+    let reads_at_once = settings.job.reads_at_once;
     let guests = inventory::side_by_side(reads_at_once, plans, async |plan: GuestPlan| {
         let details = if is_worth_reading(&plan) {
             ask_guest(&client, &plan).await.ok()

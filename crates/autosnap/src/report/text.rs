@@ -354,6 +354,12 @@ fn head(header: &Header) -> Lines {
     if header.command == "snap" {
         line("Max % Storage :", &header.max_percent_storage);
     }
+    if let Some(options) = header.one_at_a_time {
+        line(
+            "One at a time:",
+            &format_args!("for {options}; more with --max-parallel"),
+        );
+    }
     // Not on stderr: cron sends a mail for it.
     for warning in &header.warnings {
         text.line(format_args!("WARNING: {warning}"));

@@ -386,6 +386,7 @@ fn output_of_a_hook_stands_in_the_block_of_its_guest() {
     Timeout:          30 sec.
     Timestamp format: yyMMddHHmmss
     Max % Storage :   95%
+    One at a time:    for --script; more with --max-parallel
     snap-job-start says helloon stderr too
     Script return code: 1
                       Storage      Type     Valid   Used %    Disk Size  Disk Usage

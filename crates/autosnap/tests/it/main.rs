@@ -26,6 +26,7 @@ mod moved;
 mod names;
 mod no_snapshots;
 mod options;
+mod order;
 mod outages;
 mod output;
 mod plan_and_journal;

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! How many guests at once, in which order, and that the head says so.
+
+use crate::gate::Gate;
+use crate::harness::{Lab, Output};
+use crate::world::{World, vm};
+
+/// Two guests on each of two nodes, the later ones with more to do.
+fn lab() -> Lab {
+    Lab::new(&World::of([
+        vm(100, "a1").taken("daily", &[1]),
+        vm(101, "a2").taken("daily", &[1, 2, 3]),
+        vm(200, "b1").on("pve2").taken("daily", &[1, 2, 3, 4]),
+        vm(201, "b2").on("pve2").taken("daily", &[1]),
+    ]))
+}
+
+fn one_at_a_time(output: &Output) -> Option<&str> {
+    output.lines("One at a time:").first().copied()
+}
+
+/// C16: with a hook and no --max-parallel, the calls of one guest are never mixed with another one's.
+#[test]
+fn a_hook_is_called_for_one_guest_at_a_time() {
+    let lab = lab();
+    let script = lab.script(
+        "hook.sh",
+        "#!/bin/sh\necho \"$CV4PVE_AUTOSNAP_VMID\" >>calls\n",
+    );
+    let hook = format!("--script={}", script.display());
+    let output = lab.call(["--vmid=@all", "snap", "--label=daily", "--keep=1", &hook]);
+    assert_eq!(
+        one_at_a_time(output.assert_status(0)),
+        Some("One at a time:    for --script; more with --max-parallel")
+    );
+    let calls = std::fs::read_to_string(lab.folder().join("calls")).unwrap();
+    let mut guests: Vec<&str> = calls.lines().filter(|line| !line.is_empty()).collect();
+    guests.dedup();
+    assert_eq!(guests, ["100", "101", "200", "201"]);
+}
+
+/// C16: --max-parallel allows hooks of two guests at once.
+#[test]
+fn hooks_run_side_by_side_when_asked_for() {
+    let lab = lab();
+    let gate = Gate::new(&lab);
+    let words = "--vmid=101,200 --max-parallel=2 snap --label=daily --keep=9";
+    let mut run = gate.start(&lab, words);
+    assert_eq!(run.reached(), "snap-job-start");
+    run.go_on();
+    let mut both = [run.reached(), run.reached()];
+    both.sort_unstable();
+    assert_eq!(both, ["snap-create-pre 101", "snap-create-pre 200"]);
+    run.go_on();
+    let output = run.finish();
+    assert_eq!(one_at_a_time(output.assert_status(0)), None);
+}
+
+/// C15: with --state and no --max-parallel one guest at a time, in the order of the plan; locked guests
+/// are the only ones that go last.
+#[test]
+fn ram_is_saved_of_one_guest_at_a_time() {
+    let lab = lab();
+    let output = lab.run("--vmid=@all snap --label=daily --keep=9 --state");
+    assert_eq!(
+        one_at_a_time(output.assert_status(0)),
+        Some("One at a time:    for --state; more with --max-parallel")
+    );
+    let guests = ["100", "101", "200", "201"];
+    let created = guests.map(|vmid| format!("create {vmid} autodaily<now>"));
+    assert_eq!(lab.changes(), created);
+    let mut tasks: Vec<_> = lab.simulator.journal().tasks();
+    tasks.sort_by(|one, other| one.moment.at.total_cmp(&other.moment.at));
+    let ends = tasks.windows(2);
+    assert!(
+        ends.clone()
+            .all(|pair| pair[1].moment.at - pair[1].seconds >= pair[0].moment.at)
+    );
+    assert_eq!(ends.count(), 3);
+
+    let output = lab.run("--vmid=@all --max-parallel=8 snap --label=weekly --keep=9 --state");
+    assert_eq!(one_at_a_time(output.assert_status(0)), None);
+    let output = lab.run("--vmid=@all snap --label=weekly --keep=9 --dry-run");
+    assert_eq!(one_at_a_time(output.assert_status(0)), None);
+}
+
+/// C15: with a budget for removals the guests with most to remove go first, so that those left over are
+/// not the same ones in every run.
+#[test]
+fn a_budget_for_removals_begins_with_the_guest_that_has_most() {
+    let lab = lab();
+    lab.run("--vmid=@all --max-parallel=1 clean --label=daily --keep=1 --removal-budget=1h")
+        .assert_status(0);
+    let first = lab.changes()[0].clone();
+    assert_eq!(first, "delete 200 autodaily240101000000");
+}
