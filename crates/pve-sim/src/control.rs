@@ -69,6 +69,19 @@ pub const COMMANDS: &[(&str, &str)] = &[
         "usage STORAGE NODE USED [TOTAL]",
         "set a storage's usage in bytes",
     ),
+    (
+        "storage-silent STORAGE NODE",
+        "the storage does not answer on the node: unknown in /cluster/resources, inactive on the node",
+    ),
+    (
+        "storage-works STORAGE NODE",
+        "the storage answers on the node again",
+    ),
+    (
+        "move-guest VMID NODE",
+        "the guest's configuration moves to the node, as after a migration",
+    ),
+    ("remove-guest VMID", "the guest is gone"),
     ("expire-tickets", "all tickets become invalid"),
     ("advance SECONDS", "move the simulated clock on"),
     ("release", "let the requests go on that are held now"),
@@ -144,6 +157,22 @@ pub(crate) fn carry_out(shared: &Shared, words: &[String]) -> Result<String, Con
         }
         ["usage", storage, node, used, rest @ ..] => {
             set_usage(&mut world, storage, node, used, rest.first().copied())?
+        }
+        ["storage-silent" | "storage-works", storage, node] => {
+            set_storage(&mut world, storage, node, words[0] == "storage-works")?
+        }
+        ["move-guest", vmid, node] => {
+            known_node(&world, node)?;
+            (*node).clone_into(&mut guest(&mut world, vmid)?.node);
+            String::new()
+        }
+        ["remove-guest", vmid] => {
+            let vmid = guest(&mut world, vmid)?.vmid;
+            world.guests.remove(&vmid);
+            for pool in world.pools.values_mut() {
+                pool.guests.remove(&vmid);
+            }
+            String::new()
         }
         ["pvestatd-silent", node, ago @ ..] if ago.len() < 2 => {
             let ago = ago.first().map_or(Ok(REMEMBERED), |ago| number(ago))?;
@@ -246,6 +275,24 @@ fn set_usage(
         usage.total = bytes(total)?;
     }
     usage.used = bytes(used)?.min(usage.total);
+    Ok(String::new())
+}
+
+fn set_storage(
+    world: &mut World,
+    storage: &str,
+    node: &str,
+    works: bool,
+) -> Result<String, ControlError> {
+    known_node(world, node)?;
+    let Some(storage) = world.storages.get_mut(storage) else {
+        return Err(ControlError::Missing(format!("storage {storage}")));
+    };
+    if works {
+        storage.unreachable_from.remove(node);
+    } else {
+        storage.unreachable_from.insert(node.to_owned());
+    }
     Ok(String::new())
 }
 

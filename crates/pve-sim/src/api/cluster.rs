@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::tasks::Task;
 use crate::world::World;
 
-use super::{Args, Failure, Reply};
+use super::{Args, Failure, Reply, split_list};
 
 /// So many of its latest tasks does every node tell the others.
 const BROADCAST: usize = 25;
@@ -72,19 +72,49 @@ fn entry(task: &Task) -> Value {
 
 /// `GET /cluster/options`: without `Sys.Audit` only the tags one may use.
 pub(super) fn options(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let registered: Vec<&str> = world
+        .datacenter
+        .get("registered-tags")
+        .and_then(Value::as_str)
+        .into_iter()
+        .flat_map(split_list)
+        .collect();
     let visible = world.visible_guests(args.who);
     let tags: BTreeSet<&str> = world
         .guests
         .values()
         .filter(|guest| visible.shows(guest))
         .filter_map(|guest| guest.text("tags"))
-        .flat_map(|tags| tags.split([';', ',', ' ']))
-        .filter(|tag| !tag.is_empty())
+        .flat_map(split_list)
+        .chain(registered.iter().copied())
         .collect();
     let mut options = json!({ "allowed-tags": tags });
     if world.allows(args.who, "/", "Sys.Audit") {
         options["description"] = json!("");
         options["mac_prefix"] = json!("BC:24:11");
+        for (key, value) in &world.datacenter {
+            options[key] = value.clone();
+        }
+        if !registered.is_empty() {
+            options["registered-tags"] = json!(registered);
+        }
     }
     Ok(Reply::of(&options))
+}
+
+/// `PUT /cluster/options`: keeps the lines; only `registered-tags` has a meaning here.
+pub(super) fn set_options(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    if !world.quorate {
+        let text = "unable to open file '/etc/pve/datacenter.cfg.tmp.1000' - Permission denied";
+        return Err(Failure::Died(text.to_owned()));
+    }
+    for key in split_list(&args.text("delete").unwrap_or_default()) {
+        world.datacenter.remove(key);
+    }
+    for (key, value) in args.params.iter().filter(|(key, _)| *key != "delete") {
+        world
+            .datacenter
+            .insert(key.clone(), args.stored(key, value));
+    }
+    Ok(Reply::null())
 }

@@ -158,7 +158,9 @@ pub(super) fn section(snapshot: &Snapshot) -> Map<String, Value> {
         .filter(|(key, _)| copied(key))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    lines.insert("snaptime".to_owned(), json!(snapshot.taken_at));
+    if snapshot.taken_at != 0 {
+        lines.insert("snaptime".to_owned(), json!(snapshot.taken_at));
+    }
     for (key, value) in [
         ("description", &snapshot.description),
         ("parent", &snapshot.parent),

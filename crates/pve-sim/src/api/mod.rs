@@ -9,10 +9,16 @@
 )]
 
 mod access;
+mod access_lists;
 mod cluster;
 mod config;
+mod content;
+mod datacenter;
 mod guests;
+mod ha;
 mod indexes;
+mod interfaces;
+mod node_state;
 mod nodes;
 mod paths;
 mod pools;

@@ -11,15 +11,21 @@ use super::{Args, Failure, Reply};
 
 /// `GET /version`, `GET /nodes/{node}/version`.
 pub(super) fn version(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
+    let (version, release, repoid) = versions(world);
+    Ok(Reply::of(
+        &json!({"version": version, "release": release, "repoid": repoid}),
+    ))
+}
+
+/// Version, release and commit of the manager.
+pub(super) fn versions(world: &World) -> (&str, &str, &'static str) {
     let known = crate::schema::Schema::builtin().version();
     let (known, repoid) = known.split_once('/').unwrap_or((known, ""));
     let version = world.version.as_deref().unwrap_or(known);
     let release = version
         .rsplit_once(['.', '-'])
         .map_or(version, |(release, _)| release);
-    Ok(Reply::of(
-        &json!({"version": version, "release": release, "repoid": repoid}),
-    ))
+    (version, release, repoid)
 }
 
 /// `GET /nodes`: every user sees every node.

@@ -3,8 +3,8 @@
 //! answered as an unknown path: the simulator does not pretend.
 
 use super::{
-    Handler, access, cluster, config, guests, indexes, nodes, pools, power, resources, snapshots,
-    storages, tasks,
+    Handler, access, access_lists, cluster, config, content, datacenter, guests, ha, indexes,
+    interfaces, node_state, nodes, pools, power, resources, snapshots, storages, tasks,
 };
 
 /// The code behind a method of a path template.
@@ -25,14 +25,28 @@ fn get(template: &str) -> Option<Handler> {
         "/access" => indexes::access,
         "/access/ticket" => access::get_ticket,
         "/access/permissions" => access::permissions,
+        "/access/users" => access_lists::users,
+        "/access/roles" => access_lists::all_roles,
+        "/access/groups" => access_lists::groups,
+        "/access/acl" => access_lists::acl,
+        "/access/domains" => access_lists::domains,
+        "/access/tfa" => access_lists::second_factors,
         "/cluster" => indexes::cluster,
         "/cluster/resources" => resources::resources,
         "/cluster/status" => cluster::status,
         "/cluster/tasks" => cluster::tasks,
         "/cluster/options" => cluster::options,
+        path if path.starts_with("/cluster/") => return cluster_path(path),
         "/nodes" => nodes::list,
         "/nodes/{node}" => indexes::node,
+        "/nodes/{node}/status" => node_state::status,
+        "/nodes/{node}/time" => node_state::time,
+        "/nodes/{node}/subscription" => node_state::subscription,
+        "/nodes/{node}/network" => node_state::network,
+        "/nodes/{node}/replication" => datacenter::node_replication,
+        path if path.ends_with("/rrddata") => datacenter::none,
         "/nodes/{node}/storage" => storages::on_node,
+        "/nodes/{node}/storage/{storage}/content" => content::list,
         "/nodes/{node}/storage/{storage}" => indexes::node_storage,
         "/nodes/{node}/storage/{storage}/status" => storages::status,
         "/storage" => storages::list,
@@ -54,6 +68,8 @@ fn get(template: &str) -> Option<Handler> {
         "/nodes/{node}/qemu/{vmid}/config" | "/nodes/{node}/lxc/{vmid}/config" => config::get,
         "/nodes/{node}/qemu/{vmid}/pending" | "/nodes/{node}/lxc/{vmid}/pending" => config::pending,
         "/nodes/{node}/qemu/{vmid}/feature" | "/nodes/{node}/lxc/{vmid}/feature" => guests::feature,
+        "/nodes/{node}/qemu/{vmid}/agent/network-get-interfaces" => interfaces::of_machine,
+        "/nodes/{node}/lxc/{vmid}/interfaces" => interfaces::of_container,
         "/nodes/{node}/qemu/{vmid}/snapshot" | "/nodes/{node}/lxc/{vmid}/snapshot" => {
             snapshots::list
         }
@@ -65,9 +81,33 @@ fn get(template: &str) -> Option<Handler> {
     })
 }
 
+fn cluster_path(template: &str) -> Option<Handler> {
+    Some(match template {
+        "/cluster/nextid" => datacenter::next_id,
+        "/cluster/ha" => ha::index,
+        "/cluster/ha/status" => ha::status_index,
+        "/cluster/ha/status/current" => ha::status,
+        "/cluster/ha/status/manager_status" => ha::manager_status,
+        "/cluster/ha/groups" => ha::groups,
+        "/cluster/ha/rules" => ha::rules,
+        "/cluster/ha/resources"
+        | "/cluster/backup"
+        | "/cluster/log"
+        | "/cluster/metrics/server" => datacenter::none,
+        "/cluster/backup-info" => datacenter::backup_info,
+        "/cluster/backup-info/not-backed-up" => datacenter::not_backed_up,
+        "/cluster/replication" => datacenter::replication,
+        "/cluster/config/nodes" => datacenter::members,
+        "/cluster/notifications/targets" => datacenter::notification_targets,
+        "/cluster/notifications/matchers" => datacenter::notification_matchers,
+        _ => return None,
+    })
+}
+
 fn post(template: &str) -> Option<Handler> {
     Some(match template {
         "/access/ticket" => access::create_ticket,
+        "/pools" => pools::create,
         "/nodes/{node}/qemu/{vmid}/snapshot" | "/nodes/{node}/lxc/{vmid}/snapshot" => {
             snapshots::create
         }
@@ -81,6 +121,8 @@ fn post(template: &str) -> Option<Handler> {
 
 fn put(template: &str) -> Option<Handler> {
     Some(match template {
+        "/pools" | "/pools/{poolid}" => pools::update,
+        "/cluster/options" => cluster::set_options,
         "/nodes/{node}/qemu/{vmid}/config" | "/nodes/{node}/lxc/{vmid}/config" => config::put,
         "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config"
         | "/nodes/{node}/lxc/{vmid}/snapshot/{snapname}/config" => snapshots::update,
@@ -92,6 +134,7 @@ fn delete(template: &str) -> Option<Handler> {
     Some(match template {
         "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}"
         | "/nodes/{node}/lxc/{vmid}/snapshot/{snapname}" => snapshots::delete,
+        "/pools" | "/pools/{poolid}" => pools::delete,
         "/nodes/{node}/tasks/{upid}" => tasks::stop,
         _ => return None,
     })

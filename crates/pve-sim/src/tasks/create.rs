@@ -118,8 +118,14 @@ fn prepare(
         bytes: BTreeMap::new(),
     };
     let with_ram = vmstate && guest.running.is_some();
-    let agent_silent = guest.running.is_some() && guest.has_agent() && !guest.agent_answers;
+    // The file systems are frozen after the storages were activated.
+    let agent_silent = guest.running.is_some()
+        && guest.has_agent()
+        && !guest.agent_answers
+        && world.activate_storages(guest).is_ok();
     if with_ram {
+        let storage = vmstate_storage(guest);
+        world.storage_config(&storage)?.activate(&node)?;
         save_vmstate(world, index, name, &mut snapshot);
     }
     let guest = world.guest_on_mut(kind, &node, vmid)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::clock::Seconds;
 use crate::faults::{Step as FaultStep, TaskFault};
-use crate::world::guest::volumes;
+use crate::world::guest::{ReplicationJob, ReplicationState, volumes};
 use crate::world::{Died, World};
 
 use super::Stage;
@@ -47,8 +47,11 @@ fn look_up(world: &World, index: usize, name: &str, force: bool) -> Result<(), D
         return Err(format!("snapshot '{name}' does not exist"));
     }
     match &guest.replication_job {
-        Some(job) if !force => Err(format!(
-            "snapshot '{name}' needed by replication job '{job}' - run replication first"
+        Some(ReplicationJob {
+            id,
+            state: ReplicationState::Pending,
+        }) if !force => Err(format!(
+            "snapshot '{name}' needed by replication job '{id}' - run replication first"
         )),
         Some(_) | None => Ok(()),
     }

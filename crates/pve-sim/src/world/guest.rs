@@ -84,7 +84,7 @@ pub struct Running {
 /// A snapshot section of a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// `snaptime`: whole seconds since the epoch.
+    /// `snaptime`: whole seconds since the epoch; 0: unknown, as in configurations of old.
     pub taken_at: i64,
     /// The description as it is read back; see [`stored_description`].
     pub description: Option<String>,
@@ -98,6 +98,29 @@ pub struct Snapshot {
     pub config: Arc<Config>,
     /// Bytes the snapshot occupies, by storage.
     pub bytes: BTreeMap<String, u64>,
+}
+
+/// A replication job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicationJob {
+    /// Its name: the guest's number and a number of its own, such as `100-0`.
+    pub id: String,
+    /// How far it is.
+    pub state: ReplicationState,
+}
+
+/// How far a replication job is. Only a job that has no snapshot of its own on the disks keeps
+/// snapshots from being removed (`snapshot_delete_assert_not_needed_by_replication` in
+/// `PVE/AbstractConfig.pm`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReplicationState {
+    /// It has not run yet.
+    Pending,
+    /// It runs now.
+    Running,
+    /// It has run.
+    Synced,
 }
 
 /// How long the tasks of a guest take, in seconds; none: the default applies.
@@ -140,8 +163,8 @@ pub struct Guest {
     pub lost_disk_snapshots: BTreeSet<String>,
     /// The disk files cannot be opened.
     pub disk_hidden: bool,
-    /// A replication job that still needs the snapshots.
-    pub replication_job: Option<String>,
+    /// The replication job of the guest.
+    pub replication_job: Option<ReplicationJob>,
     /// The guest agent, if configured, answers.
     pub agent_answers: bool,
     /// Durations of its tasks.

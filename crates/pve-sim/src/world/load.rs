@@ -22,11 +22,12 @@ use crate::tasks::TaskTable;
 
 use file::{
     AclFile, CredentialsFile, GuestFile, KindFile, ListedStatusFile, NodeFile, PoolFile,
-    SnapshotFile, StorageFile, TokenFile, UserFile, WorldFile,
+    ReplicationFile, SnapshotFile, StorageFile, TokenFile, UserFile, WorldFile,
 };
 
 use super::guest::{
-    Config, Guest, GuestKind, Running, Snapshot, TaskSeconds, stored_description, volumes,
+    Config, Guest, GuestKind, ReplicationJob, ReplicationState, Running, Snapshot, TaskSeconds,
+    stored_description, volumes,
 };
 use super::statistics::ListedStatus;
 use super::storage::{Storage, Usage};
@@ -96,6 +97,7 @@ pub fn world(
         guests: BTreeMap::new(),
         storages: file.storages.into_iter().map(StorageFile::build).collect(),
         pools: file.pools.into_iter().map(PoolFile::build).collect(),
+        datacenter: BTreeMap::new(),
         access: access(file.users, file.tokens, file.roles, file.acl, &credentials),
         signer: Signer::new(),
         tasks: TaskTable::default(),
@@ -246,7 +248,7 @@ impl GuestFile {
         let snapshots = self
             .snapshots
             .into_iter()
-            .map(|one| one.build(kind, &config, boot))
+            .map(|one| one.build(kind, &config))
             .collect();
         let running = (self.status.as_deref() == Some("running")).then_some(Running {
             since: boot - 3_600.0,
@@ -271,7 +273,13 @@ impl GuestFile {
             held_until: 0.0,
             lost_disk_snapshots: BTreeSet::new(),
             disk_hidden: false,
-            replication_job: self.replication_job,
+            replication_job: self.replication_job.map(|job| match job {
+                ReplicationFile::Job { id, state } => ReplicationJob { id, state },
+                ReplicationFile::Id(id) => ReplicationJob {
+                    id,
+                    state: ReplicationState::Pending,
+                },
+            }),
             agent_answers: self.agent_answers,
             task_seconds: TaskSeconds {
                 create: self.task_seconds.create,
@@ -282,14 +290,14 @@ impl GuestFile {
 }
 
 impl SnapshotFile {
-    fn build(self, kind: GuestKind, config: &Arc<Config>, boot: Seconds) -> (String, Snapshot) {
+    fn build(self, kind: GuestKind, config: &Arc<Config>) -> (String, Snapshot) {
         let vmstate = match self.vmstate {
             Some(Value::String(volume)) => Some(volume),
             Some(Value::Bool(true)) => Some(format!("local:0/vm-state-{}.raw", self.name)),
             Some(_) | None => None,
         };
         let snapshot = Snapshot {
-            taken_at: self.snaptime.unwrap_or_else(|| whole(boot) - 3_600),
+            taken_at: self.snaptime.unwrap_or_default(),
             description: self
                 .description
                 .and_then(|text| stored_description(kind, &text)),

@@ -133,6 +133,8 @@ pub struct World {
     pub storages: BTreeMap<String, Storage>,
     /// The pools by name.
     pub pools: BTreeMap<String, Pool>,
+    /// Lines of `datacenter.cfg`.
+    pub datacenter: BTreeMap<String, Value>,
     /// Users and permissions.
     pub access: Access,
     /// Makes tickets.

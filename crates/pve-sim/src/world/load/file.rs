@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::world::guest::Config;
+use crate::world::guest::{Config, ReplicationState};
 
 #[derive(Deserialize)]
 pub(super) struct WorldFile {
@@ -124,7 +124,7 @@ pub(super) struct GuestFile {
     #[serde(default)]
     pub(super) task_seconds: TaskSecondsFile,
     #[serde(default)]
-    pub(super) replication_job: Option<String>,
+    pub(super) replication_job: Option<ReplicationFile>,
     #[serde(default, deserialize_with = "flag")]
     pub(super) agent_answers: bool,
 }
@@ -142,6 +142,14 @@ pub(super) enum ListedStatusFile {
     Running,
     Stopped,
     Unknown,
+}
+
+/// A job by its name has not run yet.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum ReplicationFile {
+    Id(String),
+    Job { id: String, state: ReplicationState },
 }
 
 #[derive(Deserialize, Default)]

@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Paths that monitoring clients and inventories read, with rights and without, as a real PVE
+//! answers them.
+
+use pve_sim::simulator::Simulator;
+use serde_json::{Value, json};
+
+use crate::common::{as_user, control, data, ids, refusal, serve};
+
+const RUNNER: &str = "Authorization: PVEAPIToken=eve@pve!run=run-secret";
+const EMPTY: &str = "Authorization: PVEAPIToken=eve@pve!empty=empty-secret";
+
+/// With a token that has the rights of a snapshot tool, and one that has none.
+fn serve_runner() -> Simulator {
+    serve(|options| {
+        let list = |world: &mut Value, key: &str, value: Value| {
+            world[key].as_array_mut().expect("a list").push(value);
+        };
+        let world = &mut options.world;
+        world["roles"] =
+            json!({"Runner": ["VM.Audit", "VM.Snapshot", "Datastore.Audit", "Pool.Audit"]});
+        list(
+            world,
+            "tokens",
+            json!({"tokenid": "eve@pve!run", "privsep": 0}),
+        );
+        list(
+            world,
+            "tokens",
+            json!({"tokenid": "eve@pve!empty", "privsep": 1}),
+        );
+        list(
+            world,
+            "acl",
+            json!({"path": "/", "who": "eve@pve", "role": "Runner"}),
+        );
+        world["guests"][0]["config"]["ide2"] = json!("local:iso/debian.iso,media=cdrom,size=1M");
+        world["guests"][0]["config"]["net0"] = json!("virtio=BC:24:11:00:01:00,bridge=vmbr0");
+        options.credentials["tokens"]["eve@pve!run"] = json!("run-secret");
+        options.credentials["tokens"]["eve@pve!empty"] = json!("empty-secret");
+    })
+}
+
+/// What the path gives to a token with a snapshot tool's rights.
+fn seen(simulator: &Simulator, auth: &str, path: &str) -> Value {
+    let answer = as_user(simulator, auth, "GET", path, "");
+    assert_eq!(answer.status, 200, "{path}: {}", answer.reason);
+    answer.data()
+}
+
+/// Simulator, missing paths: what needs a right is refused without it.
+#[test]
+fn auditing_needs_rights() {
+    let simulator = serve_runner();
+    for path in [
+        "/cluster/ha/status/current",
+        "/cluster/ha/resources",
+        "/cluster/ha/groups",
+        "/cluster/backup",
+        "/cluster/backup-info/not-backed-up",
+        "/cluster/config/nodes",
+        "/cluster/metrics/server",
+        "/cluster/notifications/targets",
+        "/cluster/notifications/matchers",
+        "/nodes/pve1/status",
+        "/nodes/pve1/time",
+        "/nodes/pve1/rrddata?timeframe=hour",
+        "/nodes/pve1/qemu/100/agent/network-get-interfaces",
+    ] {
+        for auth in [RUNNER, EMPTY] {
+            let answer = as_user(&simulator, auth, "GET", path, "");
+            assert_eq!(answer.status, 403, "{path}");
+            let what = match path {
+                _ if path.contains("notifications") => String::new(),
+                _ if path.contains("agent") => " (/vms/100, VM.Monitor)".to_owned(),
+                _ if path.contains("nodes/pve1") => " (/nodes/pve1, Sys.Audit)".to_owned(),
+                _ => " (/, Sys.Audit)".to_owned(),
+            };
+            assert_eq!(answer.reason, format!("Permission check failed{what}"));
+        }
+    }
+    for (path, reason) in [
+        (
+            "/nodes/pve1/qemu/100/rrddata?timeframe=day",
+            "(/vms/100, VM.Audit)",
+        ),
+        ("/nodes/pve1/lxc/101/interfaces", "(/vms/101, VM.Audit)"),
+        (
+            "/nodes/pve1/storage/local/content",
+            "(/storage/local, Datastore.Audit|Datastore.AllocateSpace)",
+        ),
+        (
+            "/nodes/pve1/storage/local/rrddata?timeframe=day",
+            "(/storage/local, Datastore.Audit|Datastore.AllocateSpace)",
+        ),
+    ] {
+        assert_eq!(
+            as_user(&simulator, RUNNER, "GET", path, "").status,
+            200,
+            "{path}"
+        );
+        let answer = as_user(&simulator, EMPTY, "GET", path, "");
+        assert_eq!(answer.reason, format!("Permission check failed {reason}"));
+    }
+}
+
+/// Simulator, missing paths: the state of a node.
+#[test]
+fn a_node_tells_its_state() {
+    let simulator = serve_runner();
+    let status = data(&simulator, "GET", "/nodes/pve1/status", "");
+    assert_eq!(status["memory"]["total"], json!(24_u64 << 30));
+    assert_eq!(status["rootfs"]["total"], json!(100_000_000_000_u64));
+    assert_eq!(status["cpuinfo"]["cpus"], 2);
+    let version = status["pveversion"].as_str().expect("a text");
+    assert!(version.starts_with("pve-manager/8.4."), "{version}");
+    assert_eq!(status["loadavg"].as_array().map(Vec::len), Some(3));
+    let time = data(&simulator, "GET", "/nodes/localhost/time", "");
+    assert_eq!(time["time"], time["localtime"]);
+    assert_eq!(
+        data(&simulator, "GET", "/nodes/pve1/rrddata?timeframe=hour", ""),
+        json!([])
+    );
+    let (status, _, body) = refusal(&simulator, "GET", "/nodes/pve1/rrddata", "");
+    assert_eq!(
+        (status, &body["errors"]),
+        (
+            400,
+            &json!({"timeframe": "property is missing and it is not optional"})
+        )
+    );
+    let own = data(&simulator, "GET", "/nodes/pve1/subscription", "");
+    assert_eq!(own["serverid"].as_str().map(str::len), Some(32));
+    let foreign = seen(&simulator, EMPTY, "/nodes/pve1/subscription");
+    assert_eq!(
+        foreign,
+        json!({"status": "notfound", "message": "There is no subscription key",
+            "url": "https://www.proxmox.com/en/proxmox-virtual-environment/pricing"})
+    );
+    let network = data(&simulator, "GET", "/nodes/pve1/network", "");
+    assert_eq!(
+        (&network[0]["iface"], &network[0]["cidr"]),
+        (&json!("vmbr0"), &json!("10.0.0.1/24"))
+    );
+    assert_eq!(seen(&simulator, RUNNER, "/nodes/pve1/network"), json!([]));
+    assert_eq!(
+        data(&simulator, "GET", "/nodes/pve1/network?type=eth", ""),
+        json!([])
+    );
+}
+
+/// Simulator, missing paths: numbers, backups, replication, members, HA and notifications.
+#[test]
+fn a_cluster_tells_its_jobs_and_members() {
+    let simulator = serve_runner();
+    assert_eq!(seen(&simulator, EMPTY, "/cluster/nextid"), "103");
+    assert_eq!(
+        data(&simulator, "GET", "/cluster/nextid?vmid=105", ""),
+        "105"
+    );
+    let (status, _, body) = refusal(&simulator, "GET", "/cluster/nextid?vmid=100", "");
+    assert_eq!(
+        (status, &body["errors"]),
+        (400, &json!({"vmid": "VM 100 already exists"}))
+    );
+    assert_eq!(
+        data(&simulator, "GET", "/cluster/backup-info/not-backed-up", ""),
+        json!([
+            {"vmid": 100, "type": "qemu", "name": "web01"},
+            {"vmid": 101, "type": "lxc", "name": "files"},
+            {"vmid": 102, "type": "qemu", "name": "db01"},
+        ])
+    );
+    for path in [
+        "/cluster/backup",
+        "/cluster/ha/resources",
+        "/cluster/ha/groups",
+        "/cluster/metrics/server",
+    ] {
+        assert_eq!(data(&simulator, "GET", path, ""), json!([]), "{path}");
+    }
+    let jobs = seen(&simulator, RUNNER, "/cluster/replication");
+    assert_eq!(
+        (&jobs[0]["id"], &jobs[0]["guest"], &jobs[0]["target"]),
+        (&json!("102-0"), &json!(102), &json!("pve1"))
+    );
+    assert_eq!(seen(&simulator, EMPTY, "/cluster/replication"), json!([]));
+    let state = seen(&simulator, RUNNER, "/nodes/pve2/replication");
+    assert_eq!(
+        (&state[0]["fail_count"], &state[0]["last_sync"]),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(
+        seen(&simulator, RUNNER, "/nodes/pve1/replication"),
+        json!([])
+    );
+    assert_eq!(
+        data(&simulator, "GET", "/cluster/config/nodes", "")[0],
+        json!({"name": "pve1", "node": "pve1", "nodeid": "1", "ring0_addr": "10.0.0.1", "quorum_votes": "1"})
+    );
+    let quorum = || data(&simulator, "GET", "/cluster/ha/status/current", "")[0].clone();
+    assert_eq!(
+        quorum(),
+        json!({"id": "quorum", "type": "quorum", "node": "pve1", "status": "OK", "quorate": 1})
+    );
+    control(&simulator, "lose-quorum");
+    assert_eq!(
+        (&quorum()["quorate"], &quorum()["status"]),
+        (&json!(0), &json!("No quorum on node 'pve1'!"))
+    );
+    let targets = data(&simulator, "GET", "/cluster/notifications/targets", "");
+    assert_eq!(targets[0]["name"], "mail-to-root");
+}
+
+/// Simulator, missing paths: users, roles and rights.
+#[test]
+fn users_and_rights_are_listed() {
+    let simulator = serve_runner();
+    let users = data(&simulator, "GET", "/access/users?full=1", "");
+    assert_eq!(ids(&users, "userid"), ["admin@pve", "eve@pve", "root@pam"]);
+    let tokens = users
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|user| user["userid"] == "admin@pve")
+        .map(|user| ids(&user["tokens"], "tokenid"));
+    assert_eq!(tokens, Some(vec!["full".to_owned(), "pool".to_owned()]));
+    let roles = seen(&simulator, EMPTY, "/access/roles");
+    let role = |name: &str| {
+        let list = roles.as_array().expect("a list");
+        list.iter()
+            .find(|role| role["roleid"] == name)
+            .expect("the role")
+            .clone()
+    };
+    assert_eq!(
+        role("Runner"),
+        json!({"roleid": "Runner", "special": 0, "privs": "Datastore.Audit,Pool.Audit,VM.Audit,VM.Snapshot"})
+    );
+    assert_eq!(
+        role("NoAccess"),
+        json!({"roleid": "NoAccess", "special": 1, "privs": ""})
+    );
+    let acl = data(&simulator, "GET", "/access/acl", "");
+    assert_eq!(
+        ids(&acl, "ugid"),
+        ["admin@pve", "admin@pve!pool", "eve@pve"]
+    );
+    for auth in [RUNNER, EMPTY] {
+        for path in [
+            "/access/users",
+            "/access/acl",
+            "/access/groups",
+            "/access/tfa",
+        ] {
+            assert_eq!(seen(&simulator, auth, path), json!([]), "{path}");
+        }
+    }
+    let realms = seen(&simulator, "X-Nothing: 1", "/access/domains");
+    assert_eq!(ids(&realms, "realm"), ["pam", "pve"]);
+}
+
+/// Simulator, missing paths: a storage's volumes, for those who may see them.
+#[test]
+fn volumes_of_a_storage_are_listed() {
+    let simulator = serve_runner();
+    let path = "/nodes/pve1/storage/local/content";
+    data(
+        &simulator,
+        "POST",
+        "/nodes/pve1/qemu/100/snapshot",
+        "snapname=one&vmstate=1",
+    );
+    let all = data(&simulator, "GET", path, "");
+    assert_eq!(
+        ids(&all, "volid"),
+        [
+            "local:100/vm-100-disk-0.qcow2",
+            "local:100/vm-100-state-one.raw",
+            "local:iso/debian.iso"
+        ]
+    );
+    let images = data(
+        &simulator,
+        "GET",
+        &format!("{path}?content=images&vmid=100"),
+        "",
+    );
+    assert_eq!(images.as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        (
+            &images[0]["format"],
+            &images[0]["size"],
+            &images[0]["parent"]
+        ),
+        (&json!("qcow2"), &json!(10_u64 << 30), &Value::Null)
+    );
+    let few = seen(&simulator, RUNNER, path);
+    assert_eq!(ids(&few, "volid"), ["local:iso/debian.iso"]);
+    let ceph = data(&simulator, "GET", "/nodes/pve1/storage/ceph/content", "");
+    assert_eq!(ids(&ceph, "content"), ["images", "rootdir"]);
+    control(&simulator, "storage-silent ceph pve1");
+    let (status, reason, _) = refusal(&simulator, "GET", "/nodes/pve1/storage/ceph/content", "");
+    assert_eq!(
+        (status, reason.as_str()),
+        (500, "storage 'ceph' is not online")
+    );
+}
+
+/// Simulator, missing paths: the interfaces inside of guests.
+#[test]
+fn interfaces_of_guests_are_listed() {
+    for (agent, answers, text) in [
+        (false, false, Some("No QEMU guest agent configured")),
+        (true, false, Some("QEMU guest agent is not running")),
+        (true, true, None),
+    ] {
+        let simulator = serve(|options| {
+            let guest = &mut options.world["guests"][0];
+            guest["config"]["net0"] = json!("virtio=BC:24:11:00:01:00,bridge=vmbr0");
+            guest["config"]["agent"] = json!(if agent { "1" } else { "0" });
+            guest["agent_answers"] = json!(answers);
+        });
+        let path = "/nodes/pve1/qemu/100/agent/network-get-interfaces";
+        if let Some(text) = text {
+            let (status, reason, _) = refusal(&simulator, "GET", path, "");
+            assert_eq!((status, reason.as_str()), (500, text));
+            continue;
+        }
+        let found = data(&simulator, "GET", path, "");
+        assert_eq!(ids(&found["result"], "name"), ["eth0", "lo"]);
+        assert_eq!(found["result"][1]["hardware-address"], "bc:24:11:00:01:00");
+        data(&simulator, "POST", "/nodes/pve1/qemu/100/status/stop", "");
+        let (_, reason, _) = refusal(&simulator, "GET", path, "");
+        assert_eq!(reason, "VM 100 is not running");
+    }
+    let simulator = serve_runner();
+    let path = "/nodes/pve1/lxc/101/interfaces";
+    assert_eq!(seen(&simulator, RUNNER, path), Value::Null);
+    data(&simulator, "POST", "/nodes/pve1/lxc/101/status/start", "");
+    let found = seen(&simulator, RUNNER, path);
+    assert_eq!(
+        (&found[0]["name"], &found[0]["hwaddr"], &found[0]["inet"]),
+        (
+            &json!("lo"),
+            &json!("00:00:00:00:00:00"),
+            &json!("127.0.0.1/8")
+        )
+    );
+}
+
+/// Simulator, missing paths: pools are made, filled and removed.
+#[test]
+fn pools_are_changed() {
+    let simulator = serve(|_| {});
+    data(&simulator, "POST", "/pools", "poolid=tmp&comment=x");
+    let reason = |method: &str, path: &str, form: &str| {
+        let (status, reason, _) = refusal(&simulator, method, path, form);
+        assert_eq!(status, 500, "{reason}");
+        reason
+    };
+    assert_eq!(
+        reason("POST", "/pools", "poolid=tmp"),
+        "create pool failed: pool 'tmp' already exists"
+    );
+    assert_eq!(
+        reason("PUT", "/pools", "poolid=tmp&vms=100"),
+        "update pools failed: VM 100 belongs already to pool 'prod' and 'allow-move' is not set"
+    );
+    assert_eq!(
+        reason("PUT", "/pools", "poolid=tmp&vms=100&delete=1"),
+        "update pools failed: VM 100 is not a pool member"
+    );
+    assert_eq!(
+        data(&simulator, "GET", "/pools?poolid=tmp", ""),
+        json!([{"poolid": "tmp", "comment": "x", "members": []}])
+    );
+    data(
+        &simulator,
+        "PUT",
+        "/pools",
+        "poolid=tmp&vms=100,101&allow-move=1&storage=ceph",
+    );
+    let pool = data(&simulator, "GET", "/pools/tmp", "");
+    assert_eq!(
+        ids(&pool["members"], "id"),
+        ["lxc/101", "qemu/100", "storage/pve1/ceph"]
+    );
+    let resources = data(&simulator, "GET", "/cluster/resources?type=vm", "");
+    assert_eq!(resources[0]["pool"], "tmp");
+    assert_eq!(
+        reason("DELETE", "/pools?poolid=tmp", ""),
+        "delete pool failed: pool 'tmp' is not empty"
+    );
+    data(
+        &simulator,
+        "PUT",
+        "/pools/tmp",
+        "vms=100,101&storage=ceph&delete=1",
+    );
+    data(&simulator, "DELETE", "/pools?poolid=tmp", "");
+    assert_eq!(
+        reason("DELETE", "/pools/tmp", ""),
+        "delete pool failed: pool 'tmp' does not exist"
+    );
+}
+
+/// Simulator, missing paths: tags are registered for the cluster.
+#[test]
+fn options_of_the_cluster_are_changed() {
+    let simulator = serve_runner();
+    data(
+        &simulator,
+        "PUT",
+        "/cluster/options",
+        "registered-tags=gold%3Boff",
+    );
+    let options = data(&simulator, "GET", "/cluster/options", "");
+    assert_eq!(
+        (&options["registered-tags"], &options["allowed-tags"]),
+        (&json!(["gold", "off"]), &json!(["gold", "off"]))
+    );
+    let few = seen(&simulator, EMPTY, "/cluster/options");
+    assert_eq!(few, json!({"allowed-tags": ["gold", "off"]}));
+    data(
+        &simulator,
+        "PUT",
+        "/cluster/options",
+        "delete=registered-tags",
+    );
+    let options = data(&simulator, "GET", "/cluster/options", "");
+    assert!(options.get("registered-tags").is_none(), "{options}");
+    let answer = as_user(&simulator, RUNNER, "PUT", "/cluster/options", "keyboard=de");
+    assert_eq!(answer.reason, "Permission check failed (/, Sys.Modify)");
+}
