@@ -96,20 +96,6 @@ pub enum NameError {
         /// The refused character.
         character: char,
     },
-    /// A format that makes names which nothing can tell from those of another label.
-    #[error(
-        "timestamp format `{format}`: it begins with a number of one or two digits, so that the snapshots \
-         taken with it could be those of label `{label}` or of `{label}1` and would never be removed; \
-         use --timestamp-format={proposal}"
-    )]
-    AmbiguousFormat {
-        /// The format.
-        format: String,
-        /// The label.
-        label: String,
-        /// A format that works.
-        proposal: String,
-    },
     /// A name that PVE keeps for itself.
     #[error("snapshot name `{0}` is reserved by PVE: take another one")]
     Reserved(String),
@@ -209,18 +195,9 @@ impl fmt::Display for SnapName {
 /// let format = TimestampFormat::parse("yyyy_MMMM_dddd").unwrap();
 /// let error = check(&label, &format).unwrap_err().to_string();
 /// assert!(error.contains("_September_Wednesday` has 44 characters, 4 more than PVE allows"));
-/// assert!(error.ends_with("use --timestamp-format=yyyy_MMM_ddd"));
+/// assert!(error.ends_with("use --timestamp-format=yyyyMMdd_HHmmss"));
 /// ```
 pub fn check(label: &Label, format: &TimestampFormat) -> Result<(), NameError> {
-    if format.begins_with_varying_time() {
-        let text = format.as_str().trim_start_matches('%');
-        let first = text.chars().next().unwrap_or_default();
-        return Err(NameError::AmbiguousFormat {
-            format: format.to_string(),
-            label: label.to_string(),
-            proposal: format!("{first}{text}"),
-        });
-    }
     let longest = format!("{PREFIX}{label}{}", format.longest());
     if longest.len() > MAX_LENGTH {
         return Err(too_long(longest, label, format));

@@ -93,18 +93,17 @@ impl TimestampFormat {
         }
     }
 
-    /// See [`syntax::begins_with_varying_time`].
-    pub(super) fn begins_with_varying_time(&self) -> bool {
-        syntax::begins_with_varying_time(&self.tokens)
-    }
-
     /// The longest timestamp that any date can give, such as `September_Wednesday`.
     pub(super) fn longest(&self) -> String {
         self.tokens.iter().map(|token| token.longest()).collect()
     }
 
-    /// The same format with the names of months and weekdays abbreviated, if that makes it shorter.
+    /// The same format with the names of months and weekdays abbreviated, if that makes it shorter. Literal text in
+    /// quotes could hold the same letters.
     pub(super) fn abbreviated(&self) -> Option<Self> {
+        if self.text.contains(['\'', '"', '\\']) {
+            return None;
+        }
         let text = self.text.replace("MMMM", "MMM").replace("dddd", "ddd");
         let shorter = Self::parse(&text).ok()?;
         (shorter.longest().len() < self.longest().len()).then_some(shorter)

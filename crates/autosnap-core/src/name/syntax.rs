@@ -215,14 +215,17 @@ pub(super) fn begins_with_varying_time(tokens: &[Token]) -> bool {
     }
 }
 
-/// A shorter format for when the names would be too long, tried in this order.
+/// A shorter format for when the names would be too long, tried in this order. Its names do not repeat.
 pub(super) fn shorter_formats(format: &TimestampFormat) -> impl Iterator<Item = TimestampFormat> {
     let well_known = [
         "yyyyMMdd_HHmmss",
         "yyyyMMddHHmmss",
         TimestampFormat::DEFAULT,
     ];
-    format.abbreviated().into_iter().chain(
+    let abbreviated = format
+        .abbreviated()
+        .filter(|shorter| shorter.warning().is_none());
+    abbreviated.into_iter().chain(
         well_known
             .into_iter()
             .filter_map(|text| TimestampFormat::parse(text).ok()),

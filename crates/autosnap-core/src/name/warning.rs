@@ -39,6 +39,8 @@ pub enum FormatIssue {
     TwelveHours,
     /// These parts of the time are missing.
     Missing(Vec<&'static str>),
+    /// It begins with a number of one or two digits, so that nothing tells its names from those of another label.
+    VaryingStart,
 }
 
 impl fmt::Display for FormatWarning {
@@ -64,6 +66,10 @@ impl fmt::Display for FormatIssue {
                 write!(formatter, "`{}` {verb}", letters.join("` and `"))
             }
             Self::TwelveHours => formatter.write_str("`hh` is 01 to 12, and without `tt` names repeat after 12 hours"),
+            Self::VaryingStart => formatter.write_str(
+                "it begins with a number of one or two digits, so that its snapshots could be those of another label that ends \
+                 with a digit, and are never removed",
+            ),
             Self::Missing(parts) => write!(formatter, "it has no {}, so names repeat", parts.join(" and no ")),
         }
     }
@@ -108,6 +114,9 @@ fn issues(format: &str, tokens: &[Token]) -> Vec<FormatIssue> {
     let has_hour = has(|token| matches!(token, Token::Hour24(_)));
     if has_hour12 && !has_half && !has_hour {
         issues.push(FormatIssue::TwelveHours);
+    }
+    if syntax::begins_with_varying_time(tokens) {
+        issues.push(FormatIssue::VaryingStart);
     }
     let parts = [
         (
@@ -162,9 +171,7 @@ fn is_recommendable(format: &str) -> bool {
     // Not `TimestampFormat::parse`, which makes a proposal for what it refuses.
     syntax::scan(format).is_ok_and(|tokens| {
         let longest: usize = tokens.iter().map(|token| token.longest().len()).sum();
-        PREFIX.len() + longest < MAX_LENGTH
-            && !syntax::begins_with_varying_time(&tokens)
-            && issues(format, &tokens).is_empty()
+        PREFIX.len() + longest < MAX_LENGTH && issues(format, &tokens).is_empty()
     })
 }
 
@@ -331,6 +338,9 @@ fn repair_letters(pieces: &mut [Piece]) {
             *letter = letter.to_ascii_lowercase();
         }
     }
+    if let Some(Piece::Run('h' | 'H' | 'm' | 's', count @ 1)) = pieces.first_mut() {
+        *count = 2;
+    }
     let has = |pieces: &[Piece], wanted: char| {
         pieces
             .iter()
@@ -390,6 +400,7 @@ mod tests {
             ("yyyyMMdd'at'", "yyyyMMdd'at'_HHmmss"),
             ("MMddHHmm", "yyyyMMddHHmm"),
             ("HHmmss", FALLBACK_FORMAT),
+            ("H-mm_yyyyMMdd", "HH-mm_yyyyMMdd"),
             ("dddd", FALLBACK_FORMAT),
         ] {
             let warning = warning_of(format).unwrap();

@@ -332,20 +332,39 @@ fn snap_keeps_ambiguous_names_of_a_label_that_the_guest_has() {
     assert!(removed(100) && !removed(101), "{:?}", lab.changes());
 }
 
-/// D4: a format that would make every snapshot of its own ambiguous is refused before any request.
+/// C9: Proxmox VE takes the names, so a format that makes every snapshot of its own ambiguous is a warning.
 #[test]
-fn a_format_that_begins_with_a_number_of_varying_width_is_refused() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+fn a_format_that_begins_with_a_number_of_varying_width_is_warned_of() {
     for (format, proposal) in [
         ("H-mm_yyyyMMdd", "HH-mm_yyyyMMdd"),
-        ("m_yyMMdd", "mm_yyMMdd"),
-        ("%s-yyMMdd", "ss-yyMMdd"),
+        ("m_yyMMdd", "mm_yyMMdd_HHmmss"),
+        ("%s-yyMMdd", "ss-yyMMdd_HHmmss"),
     ] {
+        let lab = Lab::new(&World::of([vm(100, "web01")]));
         lab.run(&format!(
             "--vmid=100 --timestamp-format={format} snap --label=a --keep=3"
         ))
-        .assert_status(2)
-        .assert_err(&format!("--timestamp-format={proposal}"));
+        .assert_status(0)
+        .assert_out("it begins with a number of one or two digits")
+        .assert_out(&format!("did you mean `{proposal}`?"));
+        assert_eq!(lab.changes().len(), 1);
+    }
+}
+
+/// C9: a format that is proposed for one whose names are too long keeps quotes, and its names do not repeat.
+#[test]
+fn a_shorter_format_does_not_repeat_its_names() {
+    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    for (format, proposal) in [
+        ("yyyy_MMMM_dddd", "yyyyMMdd_HHmmss"),
+        ("yyyy_MMMM_dd_HH'at'mm_dddd", "yyyyMMdd_HHmmss"),
+        ("yyyy_MMMM_dd_HH_mm", "yyyy_MMM_dd_HH_mm"),
+    ] {
+        let option = format!("--timestamp-format={format}");
+        let label = "--label=every_four_hours";
+        lab.call(["--vmid=100", &option, "snap", label, "--keep=3"])
+            .assert_status(2)
+            .assert_err(&format!("use --timestamp-format={proposal}"));
     }
     lab.assert_unchanged();
 }
@@ -420,6 +439,6 @@ fn what_pve_would_refuse_is_refused_before_any_request() {
     ERROR: timestamp format `yyyy/MM`: PVE refuses '/' in the name of a snapshot and takes only letters without accents, digits, `-` and `_`; `yyyy-MM-dd_HH-mm-ss` works
     ERROR: timestamp format `'open`: nothing completes the `'`; `yyyy-MM-dd_HH-mm-ss` works
     ERROR: snapshot name `autoa_label_of_thirty_characters__<now>` has 46 characters, 6 more than PVE allows: shorten the label to at most 24 characters
-    ERROR: snapshot name `autoa_long_label_of_24_chars20301230_Wednesday` has 46 characters, 6 more than PVE allows: shorten the label or use --timestamp-format=yyyyMMdd_ddd
+    ERROR: snapshot name `autoa_long_label_of_24_chars20301230_Wednesday` has 46 characters, 6 more than PVE allows: shorten the label or use --timestamp-format=yyMMddHHmmss
     "#);
 }
