@@ -162,6 +162,13 @@ impl Finding {
         if let Self::RunFails { hint, .. } = self {
             return hint.clone().map(Cow::from);
         }
+        if let Self::BlocksMigration(guests) = self {
+            return guests.first().map(|first| {
+                // Of one guest: with the selection of the job it would be every guest.
+                let vmid = first.vmid;
+                format!("before a migration, remove the snapshots of that guest alone: clean --vmid={vmid} --keep=0").into()
+            });
+        }
         let advice = self.advice()?;
         if let Self::NoPrivileges { grant } | Self::MissingPrivilege { grant, .. } = self
             && let Some(otherwise) = &grant.otherwise
@@ -235,9 +242,6 @@ impl Finding {
                 "snap takes the snapshots and warns; look at the space yourself, or grant Datastore.Audit on the storage",
             ),
             Self::OtherCluster(_) => Some("give only hosts of one cluster in --host"),
-            Self::BlocksMigration(_) => {
-                Some("remove the snapshots before a migration, for example: clean --keep=0")
-            }
             Self::NodeWithoutStatistics(_) => Some(
                 "as root on the node: systemctl status pvestatd; often a storage that does not answer (NFS, CIFS, PBS) holds it up: pvesm status",
             ),
@@ -254,6 +258,7 @@ impl Finding {
             | Self::CertificateEnds { .. }
             | Self::NoQuorum { .. }
             | Self::NothingSelected
+            | Self::BlocksMigration(_)
             | Self::UnreadableEntry(_)
             | Self::InvalidName(_)
             | Self::TimestampFormat(_)
