@@ -314,7 +314,7 @@ pub struct HookRun {
     pub phase: &'static str,
     /// How it ended.
     pub end: HookEnd,
-    /// What it printed.
+    /// What it and its children printed to stdout.
     pub output: String,
 }
 
@@ -327,16 +327,18 @@ pub enum HookEnd {
     Killed,
     /// It was ended for running too long.
     TimedOut,
-    /// It was not even started.
+    /// It ended well, but a process that it started did not end in time and still runs.
+    StillOpen,
+    /// It could not be started, for this reason.
     NotStarted(String),
 }
 
 impl HookEnd {
-    /// Whether the hook said yes.
+    /// Whether the hook succeeded.
     pub fn is_success(&self) -> bool {
         match self {
             Self::Exited(status) => *status == 0,
-            Self::Killed | Self::TimedOut | Self::NotStarted(_) => false,
+            Self::Killed | Self::TimedOut | Self::StillOpen | Self::NotStarted(_) => false,
         }
     }
 }

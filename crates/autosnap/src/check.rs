@@ -27,7 +27,7 @@ use pve_client::{ClientOptions, Trust};
 
 use crate::args::{CheckArgs, CheckedCommand, Usage, usage};
 use crate::fault::Fault;
-use crate::hook::{self, Hook};
+use crate::hook::{self, Hook, HookError};
 use crate::notice::Notice;
 use crate::settings::{self, JobSettings};
 
@@ -72,9 +72,15 @@ impl Settings {
         if let Some(warning) = format.and_then(|format| format.warning()) {
             findings.push(Finding::TimestampFormat(warning.to_string()));
         }
-        if let Some(error) = args.job.script.as_deref().and_then(hook_error) {
-            findings.push(Finding::InvalidHook(error));
-            line.job.script = None;
+        match args.job.script.as_deref().map(find_hook) {
+            Some(Err(error)) => {
+                findings.push(Finding::InvalidHook(error.to_string()));
+                line.job.script = None;
+            }
+            Some(Ok(hook)) => findings.extend(hook.start_error().map(|error| {
+                Finding::Local(Notice::warning("hook-cannot-start", error.to_string()))
+            })),
+            None => {}
         }
         if args.command == CheckedCommand::Snap && args.keep == Some(0) {
             findings.push(Finding::InvalidOption(
@@ -146,10 +152,9 @@ fn name_error(args: &CheckArgs) -> Option<String> {
     }
 }
 
-/// Why the hook could not be called, by the rules of a run.
-fn hook_error(path: &Path) -> Option<String> {
-    let hook = Hook::new(path, hook::Settings::default());
-    hook.err().map(|error| error.to_string())
+/// The hook, by the rules of a run.
+fn find_hook(path: &Path) -> Result<Hook, HookError> {
+    Hook::new(path, hook::Settings::default())
 }
 
 impl Report {

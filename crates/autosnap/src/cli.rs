@@ -275,7 +275,9 @@ fn run_job(
     console: &Console,
 ) -> Result<ExitStatus, Fault> {
     let connection = connection(root, invocation, console)?;
-    let console = console.with_bar(!settings.dry_run && !settings.debug);
+    // A hook writes to our stderr, into the line of the bar.
+    let bar = !settings.dry_run && !settings.debug && settings.hook.is_none();
+    let console = console.with_bar(bar);
     further::tell_zone(&clock.now(), &console);
     block_on(async {
         let ClientOptions {

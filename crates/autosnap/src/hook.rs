@@ -11,15 +11,14 @@ mod launch;
 mod process;
 
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
 pub use context::{HookContext, HookGuest, Phase};
-pub use launch::HookError;
 use launch::Launch;
+pub use launch::{HookError, StartError};
 pub(crate) use process::end_all;
 
 use crate::secret_source::{API_TOKEN_VARIABLE, PASSWORD_VARIABLE};
@@ -49,28 +48,25 @@ impl Default for Settings {
     }
 }
 
-/// A script that was looked at and can be started.
+/// A script that is called in the phases of a run.
 #[derive(Debug, Clone)]
 pub struct Hook {
     path: PathBuf,
-    launch: Launch,
     settings: Settings,
 }
 
 impl Hook {
-    /// Checks that `path` is a file that can be run: machine code, a script with `#!`, a text without (for `/bin/sh`),
-    /// a `.ps1`, or, on Windows, a `.bat` or `.cmd`. A relative path is taken from the working directory, never from `PATH`.
+    /// Checks that `path` is a file. A relative path is taken from the working directory, never from `PATH`.
+    ///
+    /// Whether the file can be started is found out by each call, so that a hook which cannot is a failed hook and no end
+    /// of the run.
     pub fn new(path: &Path, settings: Settings) -> Result<Self, HookError> {
         let path = std::path::absolute(path).map_err(|source| HookError::Unreadable {
             path: path.to_owned(),
             source,
         })?;
-        let launch = Launch::of(&path)?;
-        Ok(Self {
-            path,
-            launch,
-            settings,
-        })
+        launch::find(&path)?;
+        Ok(Self { path, settings })
     }
 
     /// The script, as an absolute path.
@@ -78,21 +74,31 @@ impl Hook {
         &self.path
     }
 
-    /// Runs the script once and waits for it, at most for the time limit and the grace.
+    /// Why the script cannot be started now, as far as that can be known without starting it.
+    pub fn start_error(&self) -> Option<StartError> {
+        Launch::resolve(&self.path).err()
+    }
+
+    /// Runs the script once and waits until it has ended and no process holds its stdout any more, at most for the time
+    /// limit and the grace.
     ///
-    /// Processes that the script leaves in the background live on after a regular end, but their output is no longer read.
-    /// Dropping the future asks the script's whole process group to end and does not wait for it. Needs a tokio runtime
-    /// with I/O and time enabled.
+    /// Its stderr is ours. Dropping the future asks the script's whole process group to end and does not wait for it. Needs
+    /// a tokio runtime with I/O and time enabled.
     pub async fn run(&self, context: &HookContext) -> HookResult {
         let started = Instant::now();
-        let mut command = Command::new(&self.launch.program);
-        command
-            .args(&self.launch.arguments)
-            .envs(context.environment());
-        for secret in SECRET_VARIABLES {
-            command.env_remove(secret);
-        }
-        let (status, output) = process::run(command, &self.settings).await;
+        let (status, output) = match Launch::resolve(&self.path) {
+            Ok(launch) => process::run(command(&launch, context), &self.settings).await,
+            Err(error) => {
+                return HookResult {
+                    status: HookStatus::CouldNotStart(error),
+                    output: String::new(),
+                    duration: started.elapsed(),
+                };
+            }
+        };
+        let status = status.unwrap_or_else(|source| {
+            HookStatus::CouldNotStart(StartError::from_system(&self.path, source))
+        });
         HookResult {
             status,
             output,
@@ -101,26 +107,36 @@ impl Hook {
     }
 }
 
+fn command(launch: &Launch, context: &HookContext) -> Command {
+    let mut command = Command::new(&launch.program);
+    command.args(&launch.arguments).envs(context.environment());
+    for secret in SECRET_VARIABLES {
+        command.env_remove(secret);
+    }
+    command
+}
+
 /// What came of one call.
 #[derive(Debug)]
 pub struct HookResult {
     /// How it ended.
     pub status: HookStatus,
-    /// What it wrote to stdout and stderr, in that order in which it did. What exceeds the limit is replaced by a line that
-    /// says how much, what is not UTF-8 by `U+FFFD`.
+    /// What it and its children wrote to stdout. What exceeds the limit is replaced by a line that says how much, what is
+    /// not UTF-8 by `U+FFFD`.
     pub output: String,
     /// How long the call took, the grace included.
     pub duration: Duration,
 }
 
 impl HookResult {
-    /// Whether the hook ran to its end and said yes.
+    /// Whether the hook ran to its end and succeeded.
     pub fn succeeded(&self) -> bool {
         match self.status {
             HookStatus::Exited(code) => code == 0,
-            HookStatus::Signalled(_) | HookStatus::TimedOut(_) | HookStatus::CouldNotStart(_) => {
-                false
-            }
+            HookStatus::Signalled(_)
+            | HookStatus::TimedOut(_)
+            | HookStatus::StillOpen(_)
+            | HookStatus::CouldNotStart(_) => false,
         }
     }
 }
@@ -134,8 +150,10 @@ pub enum HookStatus {
     Signalled(i32),
     /// By us, because it had not ended within this time.
     TimedOut(Duration),
+    /// With exit code 0, but a process that it started still held its stdout after this time. That process was not ended.
+    StillOpen(Duration),
     /// Not at all: it never ran, or nothing could be learnt about it.
-    CouldNotStart(io::Error),
+    CouldNotStart(StartError),
 }
 
 impl fmt::Display for HookStatus {
@@ -146,6 +164,10 @@ impl fmt::Display for HookStatus {
             Self::TimedOut(limit) => {
                 write!(formatter, "did not end within {limit:?} and was stopped")
             }
+            Self::StillOpen(limit) => write!(
+                formatter,
+                "ended, but a process that it started still held its output after {limit:?}"
+            ),
             Self::CouldNotStart(error) => write!(formatter, "could not be started: {error}"),
         }
     }

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use crate::engine::{Engine, Options, PhaseCall, Phases, Tasks};
 use crate::events::Events;
 use crate::fault::Fault;
-use crate::hook::Phase;
+use crate::hook::{Hook, Phase};
 use crate::inventory;
 use crate::predicted_refusals;
 use crate::settings::{GuestStates, Job, JobSettings};
@@ -292,14 +292,15 @@ pub(crate) fn header(settings: &JobSettings, version: &str) -> Header {
         max_percent_storage: settings.max_percent_storage,
         one_at_a_time: settings.one_at_a_time,
         dry_run: settings.dry_run,
-        warnings: settings
-            .series
-            .format()
-            .warning()
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        warnings: option_warnings(settings),
     }
+}
+
+fn option_warnings(settings: &JobSettings) -> Vec<String> {
+    let format = settings.series.format().warning();
+    let hook = settings.hook.as_ref().and_then(Hook::start_error);
+    let format = format.iter().map(ToString::to_string);
+    format.chain(hook.iter().map(ToString::to_string)).collect()
 }
 
 fn phases(settings: &JobSettings) -> Phases {

@@ -419,6 +419,7 @@ fn the_other_templates_have_a_branch_for_every_phase() {
 fn the_shell_hooks_can_be_given_as_they_are() {
     for name in ["template.sh", "send-metrics.sh"] {
         let path = hook(name);
-        assert!(Hook::new(&path, Settings::default()).is_ok(), "{name}");
+        let hook = Hook::new(&path, Settings::default()).unwrap();
+        assert!(hook.start_error().is_none(), "{name}");
     }
 }

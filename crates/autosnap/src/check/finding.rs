@@ -173,7 +173,7 @@ pub enum Finding {
     InvalidName(String),
     /// The timestamp format gives valid names, but hardly those that are meant.
     TimestampFormat(String),
-    /// The hook could not be called.
+    /// The hook is not a file, which is an error of usage.
     InvalidHook(String),
     /// Something about the options and files of this machine.
     Local(Notice),

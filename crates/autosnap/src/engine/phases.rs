@@ -71,6 +71,7 @@ impl Phases {
             HookStatus::Exited(code) => HookEnd::Exited(code),
             HookStatus::Signalled(_) => HookEnd::Killed,
             HookStatus::TimedOut(_) => HookEnd::TimedOut,
+            HookStatus::StillOpen(_) => HookEnd::StillOpen,
             HookStatus::CouldNotStart(error) => HookEnd::NotStarted(error.to_string()),
         };
         let said_yes = end.is_success();

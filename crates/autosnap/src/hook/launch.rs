@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Decides how a hook script is started, and refuses before the run what could not be.
+//! How a hook script is started, and why it cannot be.
 //!
-//! The C# tool hands the path to `/bin/bash -c`, which breaks on blanks and hides a missing execute permission until the
-//! first phase. Here the file is looked at once, at the start of the run. Nothing is executed by this module.
+//! The C# tool passes the path to `/bin/bash -c`, which breaks on blanks. Here the file is started directly; only a
+//! script without `#!` needs a shell. Nothing is executed by this module.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::sensitive;
 
-/// Why a file cannot serve as a hook. Found before any request is sent.
+/// Why a path cannot name a hook: an error of usage, found before any request is sent.
 #[derive(Debug, Error)]
 pub enum HookError {
     /// There is no such file.
@@ -28,16 +28,31 @@ pub enum HookError {
     Unreadable {
         /// The script.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// No execute permission for anybody.
+}
+
+/// Why a hook cannot be started: a failure of this hook call, not of the run.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The file has vanished since the run began.
+    #[error(transparent)]
+    File(#[from] HookError),
+    /// No execute permission for any user.
     #[error("hook script {} is not executable; run: chmod +x {}", .0.display(), pasted(.0))]
     NotExecutable(PathBuf),
+    /// It is executable, but not for this user or not here.
+    #[error(
+        "hook script {} may not be executed by this user; look at the modes of the file, its folders and its interpreter, \
+         and for 'noexec' in the mount options",
+        .0.display()
+    )]
+    NotPermitted(PathBuf),
     /// The first line ends in a carriage return, which the kernel takes for a part of the interpreter's name.
     #[error("hook script {} has Windows line ends; run: sed -i 's/\\r$//' {}", .0.display(), pasted(.0))]
     WindowsLineEnds(PathBuf),
-    /// The first line names an interpreter that is not there.
+    /// The first line names an interpreter that does not exist.
     #[error("hook script {} asks for the interpreter {}, which does not exist; correct its first line or install it", path.display(), interpreter.display())]
     NoInterpreter {
         /// The script.
@@ -53,9 +68,27 @@ pub enum HookError {
         /// The program that is missing.
         program: &'static str,
     },
-    /// A `.bat` or `.cmd` on a system without `cmd.exe`.
-    #[error("hook script {} can be run on Windows only; write it for /bin/sh here", .0.display())]
-    WindowsOnly(PathBuf),
+    /// The operating system refuses it for another reason.
+    #[error("hook script {} cannot be started: {}", path.display(), reason(source))]
+    System {
+        /// The script.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    /// Explains an error that the operating system returned when `path` was started.
+    pub(super) fn from_system(path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => Self::NotPermitted(path.to_owned()),
+            _ => Self::System {
+                path: path.to_owned(),
+                source,
+            },
+        }
+    }
 }
 
 /// The path as a shell reads it.
@@ -63,7 +96,29 @@ fn pasted(path: &Path) -> String {
     shell_word(&path.to_string_lossy(), "FILE").into_owned()
 }
 
-/// A program and the arguments it gets, the script among them.
+/// The operating system's reason, without the number that the standard library appends.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    text[..end].to_owned()
+}
+
+/// Checks that `path` names a regular file.
+pub(super) fn find(path: &Path) -> Result<fs::Metadata, HookError> {
+    let metadata = fs::metadata(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => HookError::Missing(path.to_owned()),
+        _ => HookError::Unreadable {
+            path: path.to_owned(),
+            source,
+        },
+    })?;
+    if !metadata.is_file() {
+        return Err(HookError::NotAFile(path.to_owned()));
+    }
+    Ok(metadata)
+}
+
+/// A program and its arguments, the script among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Launch {
     pub(super) program: OsString,
@@ -71,27 +126,10 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// How to start `path`, which has to be absolute: a bare name would be searched for in `PATH`.
-    pub(super) fn of(path: &Path) -> Result<Self, HookError> {
-        let metadata = fs::metadata(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => HookError::Missing(path.to_owned()),
-            _ => HookError::Unreadable {
-                path: path.to_owned(),
-                source,
-            },
-        })?;
-        if !metadata.is_file() {
-            return Err(HookError::NotAFile(path.to_owned()));
-        }
-        let extension = path
-            .extension()
-            .map(|extension| extension.to_string_lossy().to_lowercase());
-        match extension.as_deref() {
-            Some("ps1") => Self::powershell(path),
-            Some("bat" | "cmd") if cfg!(windows) => Ok(Self::direct(path)),
-            Some("bat" | "cmd") => Err(HookError::WindowsOnly(path.to_owned())),
-            Some(_) | None => Self::by_content(path, &metadata),
-        }
+    /// Finds out how to start `path`, which has to be absolute: a bare name would be searched for in `PATH`.
+    pub(super) fn resolve(path: &Path) -> Result<Self, StartError> {
+        let metadata = find(path)?;
+        platform::resolve(path, &metadata)
     }
 
     fn direct(path: &Path) -> Self {
@@ -101,75 +139,28 @@ impl Launch {
         }
     }
 
-    /// Windows has its own PowerShell, other systems the portable one. The execution policy is lifted for this call only:
-    /// whoever may edit the job may edit the script.
-    fn powershell(path: &Path) -> Result<Self, HookError> {
-        let (program, options): (_, &[&str]) = if cfg!(windows) {
-            (
-                "powershell.exe",
-                &[
-                    "-NoProfile",
-                    "-NonInteractive",
-                    "-ExecutionPolicy",
-                    "Bypass",
-                    "-File",
-                ],
-            )
-        } else {
-            ("pwsh", &["-NoProfile", "-NonInteractive", "-File"])
-        };
+    /// A call of PowerShell. The execution policy of Windows is lifted for this call only: who may edit the job may edit
+    /// the script.
+    fn powershell(
+        path: &Path,
+        program: &'static str,
+        options: &[&str],
+    ) -> Result<Self, StartError> {
         if !is_in_path(program) {
             let path = path.to_owned();
-            return Err(HookError::NoPowerShell { path, program });
+            return Err(StartError::NoPowerShell { path, program });
         }
-        let arguments = options
-            .iter()
-            .map(OsString::from)
-            .chain([path.into()])
-            .collect();
+        let options = options.iter().map(OsString::from);
         Ok(Self {
             program: program.into(),
-            arguments,
+            arguments: options.chain([path.into()]).collect(),
         })
     }
+}
 
-    #[cfg(windows)]
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "the counterpart for Unix can fail"
-    )]
-    fn by_content(path: &Path, _metadata: &fs::Metadata) -> Result<Self, HookError> {
-        Ok(Self::direct(path))
-    }
-
-    /// A script without `#!` is for `/bin/sh`, as POSIX shells do when `execve` answers `ENOEXEC`.
-    #[cfg(unix)]
-    fn by_content(path: &Path, metadata: &fs::Metadata) -> Result<Self, HookError> {
-        use std::os::unix::fs::PermissionsExt;
-
-        if metadata.permissions().mode() & 0o111 == 0 {
-            return Err(HookError::NotExecutable(path.to_owned()));
-        }
-        let start = first_bytes(path).map_err(|source| HookError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        if let Some(line) = start.strip_prefix(b"#!") {
-            check_interpreter(
-                path,
-                line.split(|byte| *byte == b'\n').next().unwrap_or_default(),
-            )?;
-            Ok(Self::direct(path))
-        } else if start.contains(&0) {
-            // Machine code of whatever kind: the kernel knows it or says so.
-            Ok(Self::direct(path))
-        } else {
-            Ok(Self {
-                program: "/bin/sh".into(),
-                arguments: vec![path.into()],
-            })
-        }
-    }
+fn is_powershell(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("ps1"))
 }
 
 /// Whether a program of that name would be found when it is started.
@@ -178,36 +169,104 @@ fn is_in_path(program: &str) -> bool {
     std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
 }
 
-/// As many bytes as Linux itself looks at (`BINPRM_BUF_SIZE`).
-#[cfg(unix)]
-fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    use std::io::Read;
+#[cfg(windows)]
+mod platform {
+    use super::{Launch, Path, StartError, fs, is_powershell};
 
-    let mut start = Vec::new();
-    fs::File::open(path)?.take(256).read_to_end(&mut start)?;
-    Ok(start)
+    /// Windows goes by the suffix. It starts `.bat` and `.cmd` itself.
+    pub(super) fn resolve(path: &Path, _metadata: &fs::Metadata) -> Result<Launch, StartError> {
+        if !is_powershell(path) {
+            return Ok(Launch::direct(path));
+        }
+        let options = [
+            "-NoProfile",
+            "-NonInteractive",
+            "-ExecutionPolicy",
+            "Bypass",
+            "-File",
+        ];
+        Launch::powershell(path, "powershell.exe", &options)
+    }
 }
 
-/// Without this the kernel would answer "No such file or directory", as if the script itself were missing.
 #[cfg(unix)]
-fn check_interpreter(path: &Path, line: &[u8]) -> Result<(), HookError> {
+mod platform {
     use std::ffi::OsStr;
+    use std::io::{self, Read};
     use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::PermissionsExt;
 
-    if line.ends_with(b"\r") {
-        return Err(HookError::WindowsLineEnds(path.to_owned()));
+    use rustix::fs::{Access, access};
+
+    use super::{Launch, Path, StartError, fs, is_powershell};
+
+    /// `#!` decides, whatever the suffix. Without it a `.ps1` is for PowerShell, which needs no execute permission, and a
+    /// text is for bash, which the C# tool starts all hooks with.
+    pub(super) fn resolve(path: &Path, metadata: &fs::Metadata) -> Result<Launch, StartError> {
+        // The kernel needs no permission to read machine code in order to execute it.
+        let start = first_bytes(path).unwrap_or_else(|_| vec![0]);
+        let interpreter_line = start
+            .strip_prefix(b"#!")
+            .map(|line| line.split(|byte| *byte == b'\n').next().unwrap_or_default())
+            .filter(|line| !line.trim_ascii().is_empty());
+        if interpreter_line.is_none() && is_powershell(path) {
+            return Launch::powershell(path, "pwsh", &["-NoProfile", "-NonInteractive", "-File"]);
+        }
+        check_permission(path, metadata)?;
+        if let Some(line) = interpreter_line {
+            check_interpreter(path, line)?;
+        } else if !start.contains(&0) {
+            return Ok(Launch {
+                program: shell().into(),
+                arguments: vec![path.into()],
+            });
+        }
+        Ok(Launch::direct(path))
     }
-    let name = line
-        .trim_ascii()
-        .split(u8::is_ascii_whitespace)
-        .next()
-        .unwrap_or_default();
-    let interpreter = Path::new(OsStr::from_bytes(name));
-    if interpreter.is_absolute() && !interpreter.exists() {
-        return Err(HookError::NoInterpreter {
-            path: path.to_owned(),
-            interpreter: interpreter.to_owned(),
-        });
+
+    fn check_permission(path: &Path, metadata: &fs::Metadata) -> Result<(), StartError> {
+        if metadata.permissions().mode() & 0o111 == 0 {
+            return Err(StartError::NotExecutable(path.to_owned()));
+        }
+        access(path, Access::EXEC_OK).map_err(|_| StartError::NotPermitted(path.to_owned()))
     }
-    Ok(())
+
+    fn shell() -> &'static str {
+        if Path::new("/bin/bash").exists() {
+            "/bin/bash"
+        } else {
+            "/bin/sh"
+        }
+    }
+
+    /// As many bytes as Linux itself looks at (`BINPRM_BUF_SIZE`).
+    fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
+        let mut start = Vec::new();
+        fs::File::open(path)?.take(256).read_to_end(&mut start)?;
+        Ok(start)
+    }
+
+    /// Finds out in advance why the kernel would answer "No such file or directory", as if the script itself were missing.
+    ///
+    /// A carriage return after an argument is passed to the interpreter, and some (Perl) ignore it.
+    fn check_interpreter(path: &Path, line: &[u8]) -> Result<(), StartError> {
+        let mut words = line
+            .trim_ascii_start()
+            .split(|byte| matches!(byte, b' ' | b'\t'));
+        let interpreter = words.next().unwrap_or_default();
+        let arguments: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
+        let is_env = interpreter.ends_with(b"/env");
+        if interpreter.ends_with(b"\r") || arguments == [b"\r"] || (is_env && line.ends_with(b"\r"))
+        {
+            return Err(StartError::WindowsLineEnds(path.to_owned()));
+        }
+        let interpreter = Path::new(OsStr::from_bytes(interpreter));
+        if !interpreter.exists() {
+            return Err(StartError::NoInterpreter {
+                path: path.to_owned(),
+                interpreter: interpreter.to_owned(),
+            });
+        }
+        Ok(())
+    }
 }

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Runs one child process to its end, its time limit or its cancellation.
+//! Runs one child process until it has ended and nobody holds its stdout, or to its time limit or cancellation.
 //!
 //! | a hook that | ends like this |
 //! |---|---|
 //! | hangs, or ignores SIGTERM | SIGTERM to its process group at the limit, SIGKILL after the grace |
-//! | leaves children that hold its output open | the call ends a moment after the hook itself; the children live on |
-//! | floods its output | the pipe is always drained, memory is bounded by [`Capture`] |
+//! | leaves children that hold its stdout open | the call ends with the last of them; at the limit they live on |
+//! | leaves children that moved their stdout elsewhere | the call ends with the hook; the children live on |
+//! | floods its stdout | the pipe is always drained, memory is bounded by [`Capture`] |
 //! | waits for input | reads the end of a file at once, for its stdin is null |
 //!
-//! The process group is signalled only while its leader is not yet reaped: until then its number cannot be given to
-//! somebody else. Windows has no groups; there `taskkill /T` ends the hook and the processes below it, at once.
+//! While the run lives, the reading end of a hook's stdout is never closed: SIGPIPE would end a child in the background
+//! that is about to resume a service. stderr is inherited for the same reason, and because it is that of the tool in the
+//! C# tool, too: nothing that a hook leaves behind depends on us.
+//!
+//! The process group is signalled only while its leader is not reaped: until then its number cannot be given to
+//! another process. Windows has no groups; there `taskkill /T` ends the hook and the processes below it, at once.
 //!
 //! When the process leaves at once, for a second signal, [`end_all`] ends the hooks that are running.
 
@@ -26,21 +31,21 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::capture::Capture;
 use super::{HookStatus, Settings};
 
-/// How long to read on after the hook has ended while something it left behind keeps the pipe open. What the hook itself
-/// wrote is in the pipe by then; this is only for getting it out.
-const DRAIN: Duration = Duration::from_millis(100);
+/// How long to read on after a hook was killed while a process outside of its group keeps the pipe open. What the hook
+/// itself wrote is in the pipe by then; this is only for getting it out.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How long to wait for the kernel to bury a killed process; one that is stuck in the kernel is left to it.
-const BURIAL: Duration = Duration::from_secs(1);
+/// How long to wait for a killed process to be reaped; one that is stuck in the kernel is left to it.
+const REAP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long Windows' own tool may take to end a hook and what it has started: on a busy machine its start is looked at by
 /// scanners first.
 #[cfg(windows)]
-const TREE: Duration = Duration::from_secs(10);
+const TASKKILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a hook asked to end is looked at. A look must not reap it, and nothing but asking tells without reaping.
+/// How often a hook that was asked to end is polled: the poll must not reap it, and nothing else tells without reaping.
 #[cfg(unix)]
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A running hook: its process, which on Unix leads a process group.
 #[cfg(unix)]
@@ -62,24 +67,28 @@ pub(crate) struct NoHookStarts {
     _running: MutexGuard<'static, Vec<Leader>>,
 }
 
-/// Ends all running hooks and what they have started, because the process is about to exit: SIGTERM
-/// to each process group, SIGKILL to those still there after `grace`.
+/// Ends all running hooks and what they have started, because the process is about to exit: SIGTERM to each process
+/// group, SIGKILL to the hooks still there after `grace`.
 ///
-/// Blocks the calling thread, at most for `grace`.
+/// What a hook that has ended left in the background gets SIGTERM alone: how long it takes cannot be observed. Blocks the
+/// calling thread, at most for `grace`.
 #[cfg(unix)]
 pub(crate) fn end_all(grace: Duration) -> NoHookStarts {
     use rustix::process::Signal;
 
+    let mut still_there: Vec<Leader> = Vec::new();
     for &leader in running().iter() {
+        still_there.extend((!has_ended(leader)).then_some(leader));
         signal(leader, Signal::TERM);
         signal(leader, Signal::CONT);
     }
     let deadline = std::time::Instant::now() + grace;
     while !running().iter().copied().all(has_ended) && std::time::Instant::now() < deadline {
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
     let running = running();
-    for &leader in running.iter() {
+    // Those that were reaped meanwhile are not in the list any more: their numbers may belong to other processes.
+    for &leader in running.iter().filter(|leader| still_there.contains(leader)) {
         signal(leader, Signal::KILL);
     }
     NoHookStarts { _running: running }
@@ -116,12 +125,12 @@ fn signal(leader: Leader, signal: rustix::process::Signal) {
     let _nobody_left = rustix::process::kill_process_group(leader, signal);
 }
 
-/// Starts `command` and sees it through. The text is what it wrote to stdout and stderr, in the order it did.
-pub(super) async fn run(command: Command, settings: &Settings) -> (HookStatus, String) {
+/// Starts `command` and waits for its end. The text is what was written to its stdout.
+pub(super) async fn run(command: Command, settings: &Settings) -> (io::Result<HookStatus>, String) {
     let mut capture = Capture::new(settings.output_limit);
     let status = match start(command) {
         Ok((group, output)) => attend(group, output, &mut capture, settings).await,
-        Err(error) => HookStatus::CouldNotStart(error),
+        Err(error) => Err(error),
     };
     (status, capture.into_text())
 }
@@ -131,42 +140,50 @@ async fn attend(
     mut output: Output,
     capture: &mut Capture,
     settings: &Settings,
-) -> HookStatus {
+) -> io::Result<HookStatus> {
     // A limit too far away for the clock is no limit.
     let deadline = settings
         .timeout
         .and_then(|limit| Some((limit, Instant::now().checked_add(limit)?)));
     let ended = {
+        // In this order, so that the group can be signalled for as long as a child of the hook is waited for.
         let run = async {
-            tokio::select! {
-                status = group.wait() => status,
-                never = output.read_all(capture) => match never {},
-            }
+            output.read_to_end(capture).await;
+            group.wait().await
         };
         match deadline {
             Some((limit, deadline)) => timeout_at(deadline, run).await.map_err(|_| limit),
             None => Ok(run.await),
         }
     };
-    match ended {
+    let status = match ended {
         Ok(status) => {
             group.over = true;
-            output.drain(capture).await;
-            status.map_or_else(HookStatus::CouldNotStart, of_exit)
+            return status.map(from_exit_status);
+        }
+        Err(limit) if group.leader_has_ended() => {
+            let status = group.wait().await.map(from_exit_status);
+            group.over = true;
+            status.map(|status| match status {
+                HookStatus::Exited(0) => HookStatus::StillOpen(limit),
+                failed => failed,
+            })
         }
         Err(limit) => {
             tokio::select! {
                 () = group.end(settings.grace) => {}
-                never = output.read_all(capture) => match never {},
+                never = output.read_forever(capture) => match never {},
             }
             output.drain(capture).await;
-            HookStatus::TimedOut(limit)
+            Ok(HookStatus::TimedOut(limit))
         }
-    }
+    };
+    output.discard_rest();
+    status
 }
 
 #[cfg(unix)]
-fn of_exit(status: ExitStatus) -> HookStatus {
+fn from_exit_status(status: ExitStatus) -> HookStatus {
     use std::os::unix::process::ExitStatusExt;
 
     // A process that has ended has a code or a signal; there is no third.
@@ -177,23 +194,22 @@ fn of_exit(status: ExitStatus) -> HookStatus {
 }
 
 #[cfg(windows)]
-fn of_exit(status: ExitStatus) -> HookStatus {
+fn from_exit_status(status: ExitStatus) -> HookStatus {
     HookStatus::Exited(status.code().unwrap_or_default())
 }
 
 fn start(mut command: Command) -> io::Result<(Group, Output)> {
-    // One pipe for both, so that error messages stand between the lines they belong to.
     let (reader, writer) = io::pipe()?;
     let output = Output::new(reader)?;
     command
         .stdin(Stdio::null())
-        .stdout(writer.try_clone()?)
-        .stderr(writer);
+        .stdout(writer)
+        .stderr(Stdio::inherit());
     #[cfg(unix)]
     command.process_group(0);
     #[cfg(windows)]
     command.kill_on_drop(true);
-    // Held so that no hook is missed by `end_all`. The command owns our copies of the pipe's writing end and is dropped here,
+    // Held so that no hook is missed by `end_all`. The command owns our copy of the pipe's writing end and is dropped here,
     // or the end would never be read.
     let mut running = running();
     let child = command.spawn()?;
@@ -243,7 +259,7 @@ impl Group {
         }
     }
 
-    /// Asks everyone in the group to end, waits for the hook at most for `grace`, then ends whoever is left.
+    /// Asks all processes of the group to end, waits for the hook at most for `grace`, then kills those that are left.
     async fn end(&mut self, grace: Duration) {
         use rustix::process::Signal;
 
@@ -252,13 +268,13 @@ impl Group {
         self.signal(Signal::CONT);
         let deadline = Instant::now() + grace;
         while !self.leader_has_ended() && Instant::now() < deadline {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         self.signal(Signal::KILL);
-        self.over = timeout(BURIAL, self.wait()).await.is_ok();
+        self.over = timeout(REAP_TIMEOUT, self.wait()).await.is_ok();
     }
 
-    fn leader_has_ended(&self) -> bool {
+    fn leader_has_ended(&mut self) -> bool {
         self.leader.is_none_or(has_ended)
     }
 
@@ -269,7 +285,7 @@ impl Group {
     }
 }
 
-/// The caller went away in the middle, because the whole run is being left: a last word, without waiting for an answer.
+/// The call is abandoned, because the whole run is being left: ask the hook to end, without waiting for it.
 #[cfg(unix)]
 impl Drop for Group {
     fn drop(&mut self) {
@@ -298,14 +314,19 @@ impl Group {
         }
     }
 
+    /// Asking reaps, which does no harm here: the handle keeps the number from being used again.
+    fn leader_has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     /// Ends the hook and what it started. There is nothing like SIGTERM that reaches a process without a window.
     async fn end(&mut self, _grace: Duration) {
         if let Some(id) = self.child.id() {
-            let _without_it_the_hook_alone = timeout(TREE, end_tree(id)).await;
+            let _without_it_the_hook_alone = timeout(TASKKILL_TIMEOUT, end_tree(id)).await;
         }
         // Fails only for a process that has ended already.
         let _ended = self.child.start_kill();
-        self.over = timeout(BURIAL, self.wait()).await.is_ok();
+        self.over = timeout(REAP_TIMEOUT, self.wait()).await.is_ok();
     }
 }
 
@@ -348,7 +369,7 @@ impl Output {
     }
 
     /// Reads until the end; an unreadable pipe counts as ended.
-    async fn read(&mut self, capture: &mut Capture) {
+    async fn read_to_end(&mut self, capture: &mut Capture) {
         use tokio::io::AsyncReadExt;
 
         let mut buffer = vec![0; 16 * 1024];
@@ -358,10 +379,17 @@ impl Output {
             capture.push(&buffer[..count]);
         }
     }
+
+    /// Reads on for as long as the run lives, and throws it away.
+    fn discard_rest(mut self) {
+        if !self.at_end {
+            tokio::spawn(async move { self.read_to_end(&mut Capture::new(0)).await });
+        }
+    }
 }
 
-/// The reading end of the hook's output. Windows cannot wait for an anonymous pipe, so a thread reads it; one that is kept
-/// waiting by a grandchild of ours ends with the process.
+/// The reading end of the hook's output. Windows cannot wait for an anonymous pipe, so a thread reads it, to the end or
+/// for as long as this process lives.
 #[cfg(windows)]
 struct Output {
     chunks: tokio::sync::mpsc::Receiver<Vec<u8>>,
@@ -376,9 +404,8 @@ impl Output {
         let read_on = move || {
             let mut buffer = vec![0; 16 * 1024];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                if sender.blocking_send(buffer[..count].to_vec()).is_err() {
-                    break;
-                }
+                // Fails when the call is over; what comes then is thrown away.
+                let _ = sender.blocking_send(buffer[..count].to_vec());
             }
         };
         std::thread::Builder::new()
@@ -387,22 +414,27 @@ impl Output {
         Ok(Self { chunks })
     }
 
-    async fn read(&mut self, capture: &mut Capture) {
+    async fn read_to_end(&mut self, capture: &mut Capture) {
         while let Some(chunk) = self.chunks.recv().await {
             capture.push(&chunk);
         }
     }
+
+    /// The thread reads on without a receiver.
+    fn discard_rest(self) {
+        drop(self);
+    }
 }
 
 impl Output {
-    /// Reads for as long as it is polled, so that a hook which closes its output early is still waited for.
-    async fn read_all(&mut self, capture: &mut Capture) -> std::convert::Infallible {
-        self.read(capture).await;
+    /// Reads for as long as it is polled.
+    async fn read_forever(&mut self, capture: &mut Capture) -> std::convert::Infallible {
+        self.read_to_end(capture).await;
         std::future::pending().await
     }
 
     /// Reads what is still in the pipe, up to its end or a short time.
     async fn drain(&mut self, capture: &mut Capture) {
-        let _still_open = timeout(DRAIN, self.read(capture)).await;
+        let _still_open = timeout(DRAIN_TIMEOUT, self.read_to_end(capture)).await;
     }
 }

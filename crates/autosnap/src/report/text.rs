@@ -84,8 +84,11 @@ impl Text {
             HookEnd::TimedOut => {
                 text.line("Script was ended: it ran longer than --hook-timeout allows");
             }
-            HookEnd::NotStarted(error) => {
-                text.line(format_args!("Script could not be started: {error}"));
+            HookEnd::StillOpen => {
+                text.line("Script has ended, but a process that it started did not within --hook-timeout and still runs");
+            }
+            HookEnd::NotStarted(reason) => {
+                text.line(format_args!("Script could not be started: {reason}"));
             }
         }
         match run.vmid {

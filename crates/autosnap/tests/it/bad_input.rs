@@ -160,33 +160,13 @@ fn a_host_that_is_not_given_or_malformed() {
 #[test]
 fn a_script_that_cannot_be_a_hook() {
     let lab = lab();
-    lab.file("plain.sh", "#!/bin/sh\n");
-    lab.script("dos.sh", "#!/bin/sh\r\n");
-    lab.script("lost.sh", "#!/no/such/shell\n");
-    lab.script("hook.bat", "@echo off\n");
     std::fs::create_dir(lab.folder().join("folder")).unwrap();
-    let lines = [
-        "missing.sh",
-        "plain.sh",
-        "dos.sh",
-        "lost.sh",
-        "hook.bat",
-        "folder",
-    ]
-    .map(|script| {
+    let lines = ["missing.sh", "folder"].map(|script| {
         format!("--api-token=file:token --vmid=100 snap --label=daily --keep=1 --script={script}")
     });
     assert_snapshot!(told(&lab, 2, &lines.each_ref().map(String::as_str)), @r#"
     $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --script=missing.sh
     ERROR: hook script <folder>/missing.sh does not exist
-    $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --script=plain.sh
-    ERROR: hook script <folder>/plain.sh is not executable; run: chmod +x '<folder>/plain.sh'
-    $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --script=dos.sh
-    ERROR: hook script <folder>/dos.sh has Windows line ends; run: sed -i 's/\r$//' '<folder>/dos.sh'
-    $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --script=lost.sh
-    ERROR: hook script <folder>/lost.sh asks for the interpreter /no/such/shell, which does not exist; correct its first line or install it
-    $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --script=hook.bat
-    ERROR: hook script <folder>/hook.bat can be run on Windows only; write it for /bin/sh here
     $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --script=folder
     ERROR: hook script <folder>/folder is not a file
     "#);

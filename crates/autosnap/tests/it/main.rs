@@ -17,6 +17,7 @@ mod contract;
 mod csharp_spellings;
 mod gate;
 mod harness;
+mod hook_calls;
 mod hooks;
 mod hostile_text;
 mod hosts;

@@ -6,15 +6,15 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed preparation fails the test")]
 
+mod start;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use autosnap::hook::{
-    Hook, HookContext, HookError, HookGuest, HookResult, HookStatus, Phase, Settings,
-};
+use autosnap::hook::{Hook, HookContext, HookGuest, HookResult, HookStatus, Phase, Settings};
 use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_millis(100);
@@ -184,136 +184,17 @@ fn a_signal_is_not_an_exit_code() {
 }
 
 #[test]
-fn both_outputs_come_in_the_order_they_were_written() {
+fn only_stdout_is_captured() {
     check_exit(
-        &run(
-            "echo 1; echo 2 >&2; echo 3; echo 4 >&2",
-            Settings::default(),
-        ),
+        &run("echo 1; echo 2 >&2; echo 3", Settings::default()),
         0,
-        "1\n2\n3\n4\n",
+        "1\n3\n",
     );
-}
-
-#[test]
-fn a_script_without_interpreter_line_is_for_the_posix_shell() {
-    let folder = folder();
-    let path = script(
-        &folder,
-        "hook",
-        "755",
-        "echo \"plain $CV4PVE_AUTOSNAP_VMID\"\n",
-    );
-    check_exit(
-        &call(&path, Settings::default(), Phase::SnapCreatePost),
-        0,
-        "plain 100\n",
-    );
-    let path = script(&folder, "empty", "755", "");
-    check_exit(
-        &call(&path, Settings::default(), Phase::SnapCreatePost),
-        0,
-        "",
-    );
-}
-
-#[test]
-fn machine_code_is_started_directly() {
-    check_exit(
-        &call(
-            Path::new("/bin/echo"),
-            Settings::default(),
-            Phase::SnapJobStart,
-        ),
-        0,
-        "\n",
-    );
-}
-
-#[test]
-fn a_script_for_powershell_is_started_by_it() {
-    let folder = folder();
-    // PowerShell needs no execute permission on its scripts, and is not on every machine that runs this test.
-    let path = script(&folder, "hook.ps1", "644", "exit 7\n");
-    match Hook::new(&path, Settings::default()) {
-        Ok(_) => check_exit(&call(&path, Settings::default(), Phase::SnapJobEnd), 7, ""),
-        Err(error) => {
-            let message = error.to_string();
-            assert!(message.contains("no pwsh in PATH"), "{message}");
-        }
-    }
 }
 
 #[test]
 fn input_is_at_its_end() {
     check_exit(&run("cat; echo done", Settings::default()), 0, "done\n");
-}
-
-#[track_caller]
-fn check_refused(path: &Path, expected: &str) {
-    let error = Hook::new(path, Settings::default()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        expected.replace("PATH", &path.display().to_string())
-    );
-}
-
-#[test]
-fn what_cannot_run_is_refused_at_the_start_with_a_way_out() {
-    let folder = folder();
-    check_refused(
-        &folder.path().join("none.sh"),
-        "hook script PATH does not exist",
-    );
-    check_refused(folder.path(), "hook script PATH is not a file");
-    let path = script(&folder, "plain.sh", "644", "#!/bin/sh\n");
-    check_refused(
-        &path,
-        "hook script PATH is not executable; run: chmod +x 'PATH'",
-    );
-    let path = script(&folder, "dos.sh", "755", "#!/bin/sh\r\necho\r\n");
-    check_refused(
-        &path,
-        "hook script PATH has Windows line ends; run: sed -i 's/\\r$//' 'PATH'",
-    );
-    let path = script(&folder, "odd.sh", "755", "#! /no/such/shell -e\n");
-    check_refused(
-        &path,
-        "hook script PATH asks for the interpreter /no/such/shell, which does not exist; \
-         correct its first line or install it",
-    );
-    let path = script(&folder, "hook.CMD", "755", "@echo off\r\n");
-    check_refused(
-        &path,
-        "hook script PATH can be run on Windows only; write it for /bin/sh here",
-    );
-}
-
-#[test]
-fn a_script_that_vanishes_during_the_run_is_a_result() {
-    let folder = folder();
-    let path = script(&folder, "hook.sh", "755", "#!/bin/sh\n");
-    let hook = Hook::new(&path, Settings::default()).unwrap();
-    fs::remove_file(&path).unwrap();
-    let result = block_on(hook.run(&context(Phase::SnapCreatePre)));
-    assert!(
-        matches!(result.status, HookStatus::CouldNotStart(_)),
-        "{result:?}"
-    );
-    assert!(
-        result
-            .status
-            .to_string()
-            .starts_with("could not be started: "),
-        "{}",
-        result.status
-    );
-}
-
-#[test]
-fn a_relative_path_is_not_searched_for_in_path() {
-    let error = Hook::new(Path::new("ls"), Settings::default()).unwrap_err();
-    assert!(matches!(error, HookError::Missing(_)), "{error}");
 }
 
 /// Ends on SIGTERM only, and says so.
@@ -390,13 +271,44 @@ fn a_hook_that_ignores_sigterm_is_killed_with_its_children() {
 }
 
 #[test]
-fn a_child_in_the_background_does_not_hold_the_run_up_and_lives_on() {
-    let result = run("sleep 600 &\necho $!", Settings::default());
+fn a_child_without_our_stdout_does_not_hold_the_run_up_and_lives_on() {
+    let result = run("sleep 600 >/dev/null &\necho $!", Settings::default());
     let pid = result.output.trim();
     assert!(lives(pid), "{result:?}");
     assert!(Command::new("kill").arg(pid).status().unwrap().success());
     assert!(result.duration < Duration::from_secs(60));
     check_exit(&result, 0, &result.output);
+}
+
+#[test]
+fn a_child_that_holds_stdout_is_waited_for() {
+    let text = "(sleep 0.3; echo child) &\necho hook; exit 3";
+    check_exit(&run(text, Settings::default()), 3, "hook\nchild\n");
+}
+
+#[test]
+fn a_child_that_holds_stdout_past_the_limit_fails_the_call_and_lives_on() {
+    let settings = || Settings {
+        timeout: Some(Duration::from_secs(1)),
+        ..short()
+    };
+    let result = run("sleep 600 &\necho $!", settings());
+    let pid = result.output.trim();
+    assert!(lives(pid), "{result:?}");
+    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    assert!(
+        matches!(result.status, HookStatus::StillOpen(_)) && !result.succeeded(),
+        "{result:?}"
+    );
+    assert_eq!(
+        result.status.to_string(),
+        "ended, but a process that it started still held its output after 1s"
+    );
+    // A failure of the hook itself says more.
+    let result = run("sleep 600 &\necho $!; exit 3", settings());
+    let pid = result.output.trim();
+    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    check_exit(&result, 3, &result.output);
 }
 
 #[test]
