@@ -16,7 +16,8 @@ rem   DURATION   seconds with a decimal point, in phases that come after somethi
 rem   STATE      1 if all went well, 0 if not
 rem   DEBUG, DRY_RUN    1 with --debug, --dry-run
 rem
-rem What it prints appears in the guest's block of the report. An exit code other than 0 is reported.
+rem What it prints to stdout appears in the guest's block of the report.
+rem Its stderr is that of the program. An exit code other than 0 is reported.
 
 setlocal
 for %%P in (snap-job-start snap-job-end clean-job-start clean-job-end snap-create-pre snap-create-post snap-create-abort snap-remove-pre snap-remove-post snap-remove-abort) do (

@@ -15,7 +15,8 @@
 #   STATE      1 if all went well, 0 if not
 #   DEBUG, DRY_RUN    1 with --debug, --dry-run
 #
-# What it prints appears in the guest's block of the report. An exit code other than 0 is reported.
+# What it prints to stdout appears in the guest's block of the report.
+# Its stderr is that of the program. An exit code other than 0 is reported.
 
 $ErrorActionPreference = 'Stop'
 

@@ -21,8 +21,8 @@
 #   CV4PVE_AUTOSNAP_DEBUG      1 with --debug
 #   CV4PVE_AUTOSNAP_DRY_RUN    1 with --dry-run
 #
-# What it prints appears in the guest's block of the report. An exit code other than 0 is reported. Hooks of different
-# guests may run side by side: name temporary files after the guest.
+# What it prints to stdout appears in the guest's block of the report; stderr is that of the program. An exit code other
+# than 0 is reported. Hooks of different guests may run side by side: name temporary files after the guest.
 
 set -u
 
