@@ -386,4 +386,91 @@ fn output_of_a_hook_stands_in_the_block_of_its_guest() {
     Timeout:          30 sec.
     Timestamp format: yyMMddHHmmss
     Max % Storage :   95%
+    One at a time:    for --script; more with --max-parallel
     snap-job-start says hello
+    Script return code: 1
+                      Storage      Type     Valid   Used %    Disk Size  Disk Usage
+               pve1/local-zfs   zfspool        Ok        25     1000 GB      250 GB
+    ----- VM 100 qemu running -----
+    snap-create-pre says hello
+    Script return code: 1
+    Create snapshot: autodaily<now>
+    snap-remove-pre says hello
+    Script return code: 1
+    Remove snapshot: autodaily240101000000
+    snap-remove-post says hello
+    Script return code: 1
+    snap-create-post says hello
+    Script return code: 1
+    VM execution <time>
+    snap-job-end says hello
+    Script return code: 1
+    ----- 1 snapshot created, 1 removed; guests: 1 done, 0 skipped, 0 failed -----
+    Total execution <time>
+    "#);
+}
+
+#[test]
+fn hooks_see_no_secret_and_a_terminal_neither() {
+    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    lab.script("env.sh", "#!/bin/sh\nenv; cat\n");
+    let mut command = lab.command();
+    command
+        .env("CV4PVE_API_TOKEN", crate::harness::TOKEN)
+        .env("CV4PVE_PASSWORD", "example-backup")
+        .env("OWN_VARIABLE", "kept")
+        .arg(format!("--host={}", lab.host()))
+        .args([
+            "--vmid=100",
+            "snap",
+            "--label=x",
+            "--keep=1",
+            "--script=env.sh",
+        ]);
+    let output = lab.finish(command);
+    output.assert_status(0).assert_out("OWN_VARIABLE=kept");
+    for secret in [
+        "22222222",
+        "example-backup",
+        "CV4PVE_API_TOKEN",
+        "CV4PVE_PASSWORD",
+    ] {
+        assert!(!output.stdout.contains(secret), "{output}");
+    }
+}
+
+#[test]
+fn a_removal_that_is_locked_until_the_end_is_closed() {
+    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2])]));
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(
+        &lab,
+        "--vmid=100 snap --label=daily --keep=1 --wait-locked=1s",
+    );
+    run.go_to("snap-remove-pre 100");
+    lab.simulator
+        .world(|world| world.guests.get_mut(&100).unwrap().lock = Some("backup".to_owned()));
+    run.go_on();
+    let mut rest = Vec::new();
+    loop {
+        match run.reached() {
+            end if end == "ended" => break,
+            phase => rest.push(phase),
+        }
+        run.go_on();
+    }
+    assert_eq!(
+        rest,
+        [
+            "snap-remove-abort 100",
+            "snap-create-post 100",
+            "snap-job-end"
+        ]
+    );
+    let output = run.ended();
+    output
+        .assert_status(1)
+        .assert_out("Error in task: VM is locked (backup)")
+        .assert_out("Left to the next run: 1 removal");
+    assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
+}
