@@ -87,7 +87,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("release", "let the requests go on that are held now"),
     (
         "journal",
-        "print the journal as JSON lines, as far as it is kept in memory",
+        "print the journal as JSON lines, as far as it is kept in memory: without --journal the latest 20,000 entries unless --journal-entries says otherwise",
     ),
 ];
 

@@ -6,10 +6,11 @@
 //! meant. The journal has no clock: whoever records an entry dates it.
 //!
 //! Limits: the file is written line by line without a buffer of our own, so that it can be followed
-//! while the simulator runs; it is not synchronised to the disk. A journal in memory grows for as
-//! long as the simulator runs, by about half a kilobyte a request.
+//! while the simulator runs; it is not synchronised to the disk. [`Journal::in_memory`] grows for as
+//! long as the simulator runs, by about half a kilobyte a request; [`Journal::bounded`] does not.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -179,7 +180,9 @@ pub struct Journal {
 
 #[derive(Debug, Default)]
 struct Inner {
-    kept: Option<Vec<Entry>>,
+    kept: Option<VecDeque<Entry>>,
+    /// How many entries are kept; none: all.
+    bound: Option<usize>,
     file: Option<File>,
     line: Vec<u8>,
     failure: Option<String>,
@@ -189,7 +192,16 @@ impl Journal {
     /// Keeps the entries in memory only.
     pub fn in_memory() -> Self {
         Self::new(Inner {
-            kept: Some(Vec::new()),
+            kept: Some(VecDeque::new()),
+            ..Inner::default()
+        })
+    }
+
+    /// Keeps the latest entries in memory, so many at most.
+    pub fn bounded(entries: usize) -> Self {
+        Self::new(Inner {
+            kept: Some(VecDeque::new()),
+            bound: Some(entries),
             ..Inner::default()
         })
     }
@@ -205,7 +217,7 @@ impl Journal {
     /// Keeps the entries in memory and writes them to a file.
     pub fn in_memory_and_to_file(path: &Path) -> Result<Self, JournalError> {
         Ok(Self::new(Inner {
-            kept: Some(Vec::new()),
+            kept: Some(VecDeque::new()),
             file: Some(create(path)?),
             ..Inner::default()
         }))
@@ -235,10 +247,13 @@ impl Journal {
         {
             request.path = masked;
         }
-        let mut inner = self.lock();
+        let inner = &mut *self.lock();
         inner.write(&entry);
         if let Some(kept) = &mut inner.kept {
-            kept.push(entry);
+            kept.push_back(entry);
+            if inner.bound.is_some_and(|bound| kept.len() > bound) {
+                kept.pop_front();
+            }
         }
     }
 
@@ -254,7 +269,10 @@ impl Journal {
 
     /// Shows the entries in memory, oldest first, without copying them. Recording waits meanwhile.
     pub fn view<T>(&self, look: impl FnOnce(&[Entry]) -> T) -> T {
-        look(self.lock().kept.as_deref().unwrap_or_default())
+        match &mut self.lock().kept {
+            Some(kept) => look(kept.make_contiguous()),
+            None => look(&[]),
+        }
     }
 
     /// The entries in memory, oldest first.

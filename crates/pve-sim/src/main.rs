@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! `pve-sim`: serves a simulated Proxmox VE API, and controls a running one.
-#![expect(clippy::print_stdout, reason = "a program that says where it listens")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that says where it listens and what is wrong"
+)]
+
+mod startup;
 
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
@@ -18,8 +25,14 @@ use pve_sim::faults::FaultPlan;
 use pve_sim::generate::{GenerateOptions, generate};
 use pve_sim::http::Latency;
 use pve_sim::journal::Journal;
-use pve_sim::simulator::{Options, Simulator};
+use pve_sim::simulator::{Options, Simulator, StartError};
 use pve_sim::world::Timing;
+use pve_sim::world::load::{Document, Problem};
+
+use startup::Secrets;
+
+/// Nobody reads more, and a pipe that nobody reads holds more.
+const SHOWN_WARNINGS: usize = 20;
 
 /// A simulated Proxmox VE API, faithful enough to test clients against.
 #[derive(Parser)]
@@ -43,6 +56,8 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
+    /// List the methods and paths that are answered.
+    Paths,
 }
 
 #[derive(Args)]
@@ -53,6 +68,10 @@ struct Serve {
     /// Passwords, token values and second factors of the world's users.
     #[arg(long, value_name = "FILE", requires = "world")]
     credentials: Option<PathBuf>,
+    /// Refuse a world that would only give warnings: disks on storages and snapshots with parents
+    /// that are not there, guests in two pools, secrets of users that are not there.
+    #[arg(long, requires = "world")]
+    strict: bool,
     /// Generate a cluster of so many nodes instead.
     #[arg(long, value_name = "N", conflicts_with = "world", default_value_t = 3)]
     nodes: u32,
@@ -78,8 +97,12 @@ struct Serve {
     #[arg(long)]
     listen_nodes: bool,
     /// Write every request, change and task there, as JSON lines.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "journal_entries")]
     journal: Option<PathBuf>,
+    /// Without a journal file, keep so many of the latest entries in memory, for
+    /// `pve-sim control … journal`; 20,000 are about 8 MB.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    journal_entries: usize,
     /// What goes wrong, and when.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -107,23 +130,52 @@ struct Serve {
     key: Option<PathBuf>,
 }
 
-fn main() -> Result<()> {
-    match Program::parse().command {
-        Command::Serve(options) => serve(*options),
-        Command::Control { url, words } => {
-            let printed = control::send(&url, &words)?;
-            if !printed.is_empty() {
-                println!("{printed}");
-            }
-            Ok(())
+fn main() -> ExitCode {
+    let done = match Program::parse().command {
+        Command::Serve(options) => serve(&options),
+        Command::Control { url, words } => send(&url, &words),
+        Command::Paths => list_paths(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {}", text_of(&error));
+            ExitCode::FAILURE
         }
     }
 }
 
-fn serve(options: Serve) -> Result<()> {
-    let (world, credentials) = worlds(&options)?;
-    let mut chosen = Options::new(world, credentials);
-    chosen.listen = options.listen;
+/// An error with its causes on one line, without those whose text an error before repeats.
+fn text_of(error: &Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+fn send(url: &str, words: &[String]) -> Result<()> {
+    let printed = control::send(url, words)?;
+    if !printed.is_empty() {
+        println!("{printed}");
+    }
+    Ok(())
+}
+
+fn list_paths() -> Result<()> {
+    let lines = pve_sim::api::served();
+    let lines = lines
+        .iter()
+        .map(|(method, path)| format!("{method} {path}\n"));
+    print(&lines.collect::<String>())
+}
+
+fn serve(options: &Serve) -> Result<()> {
+    let (world, credentials) = worlds(options)?;
+    let mut chosen = Options::new(world, credentials.clone());
+    chosen.listen.clone_from(&options.listen);
     chosen.listen_nodes = options.listen_nodes;
     chosen.task_slots = options.task_slots;
     chosen.timing = Timing {
@@ -135,24 +187,72 @@ fn serve(options: Serve) -> Result<()> {
     if let Some(file) = &options.faults {
         chosen.faults = FaultPlan::read(file)?;
     }
-    if let Some(file) = &options.journal {
-        chosen.journal = Journal::to_file(file)?;
-    }
+    chosen.journal = match &options.journal {
+        Some(file) => Journal::to_file(file)?,
+        None => Journal::bounded(options.journal_entries),
+    };
     if let (Some(certificate), Some(key)) = (&options.certificate, &options.key) {
         chosen.identity = Some((read(certificate)?, read(key)?));
     }
-    let simulator = Simulator::start(chosen)?;
-    for address in simulator.addresses() {
-        println!("listening on https://{address}");
+    let simulator = Simulator::start(chosen).map_err(|error| in_files(options, error))?;
+    let warnings = simulator.world(|world| world.warnings.clone());
+    if options.strict && !warnings.is_empty() {
+        bail!(described(options, &warnings));
     }
-    for (node, address) in simulator.node_addresses() {
-        println!("node {node} listening on https://{address}");
+    for warning in warnings.iter().take(SHOWN_WARNINGS) {
+        eprintln!("Warning: {}", in_file(options, warning));
     }
-    println!("fingerprint {}", simulator.fingerprint());
-    std::io::stdout().flush()?;
+    if warnings.len() > SHOWN_WARNINGS {
+        eprintln!(
+            "Warning: {} more; --strict shows all",
+            warnings.len() - SHOWN_WARNINGS
+        );
+    }
+    let secrets = match &options.credentials {
+        Some(file) => Secrets::InFile(file),
+        None => Secrets::Public(&credentials),
+    };
+    print(&startup::text(&simulator, &secrets))?;
     wait_for_the_end()?;
     simulator.stop();
     Ok(())
+}
+
+/// Prints all at once: whoever started the program may stop reading after the lines he needs.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// An error of the start; what is wrong with the world comes with the names of its files.
+fn in_files(options: &Serve, error: StartError) -> Error {
+    match error {
+        StartError::World(error) => anyhow!(described(options, &error.problems)),
+        other => other.into(),
+    }
+}
+
+/// Problems, each on a line of its own.
+fn described(options: &Serve, problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(|one| in_file(options, one)).collect();
+    lines.join("\n       ")
+}
+
+fn in_file(options: &Serve, problem: &Problem) -> String {
+    let file = match problem.document {
+        Document::World => &options.world,
+        Document::Credentials => &options.credentials,
+    };
+    match file {
+        Some(file) => format!("'{}': {problem}", file.display()),
+        None => format!("{}: {problem}", problem.document),
+    }
 }
 
 /// Returns on SIGTERM (on Unix), or when somebody presses Ctrl-C.

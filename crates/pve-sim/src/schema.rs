@@ -74,6 +74,14 @@ impl Schema {
         })
     }
 
+    /// All methods with their paths, in the order of the paths.
+    pub fn methods(&self) -> Vec<(&str, &str)> {
+        let mut found = Vec::new();
+        self.root.collect(&mut found);
+        found.sort_by_key(|(method, path)| (*path, *method));
+        found
+    }
+
     fn parse(recorded: &str, more: &str) -> serde_json::Result<Self> {
         let file: SchemaFile = serde_json::from_str(recorded)?;
         let more: BTreeMap<String, BTreeMap<String, MethodSchema>> = serde_json::from_str(more)?;
@@ -147,6 +155,15 @@ impl PathNode {
         self.literals.keys().map(String::as_str)
     }
 
+    fn collect<'a>(&'a self, found: &mut Vec<(&'a str, &'a str)>) {
+        let methods = self.methods.keys();
+        found.extend(methods.map(|method| (method.as_str(), self.template.as_str())));
+        let parameter = self.parameter.iter().map(|(_, child)| &**child);
+        for child in self.literals.values().chain(parameter) {
+            child.collect(found);
+        }
+    }
+
     /// Literal segments win over a parameter. PVE itself allows only one of both on a level.
     fn child(&self, segment: &str) -> Option<(&Self, Option<&str>)> {
         if let Some(child) = self.literals.get(segment) {
@@ -214,6 +231,11 @@ impl MethodSchema {
     /// (`check_type` of `PVE/JSONSchema.pm`).
     pub fn stored(&self, name: &str, value: &Value) -> Value {
         check::stored(&self.parameters, name, value)
+    }
+
+    /// Whether the method has a parameter of that name.
+    pub fn takes(&self, name: &str) -> bool {
+        check::knows(&self.parameters, name)
     }
 
     /// Who may call the method, as far as the schema says it.

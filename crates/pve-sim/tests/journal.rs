@@ -166,3 +166,15 @@ fn a_full_disk_is_remembered() {
     full.record(task());
     assert!(full.failure().is_some());
 }
+
+/// D1: a bounded journal keeps the latest entries and no more.
+#[test]
+fn a_bounded_journal_forgets_the_oldest() {
+    let journal = Journal::bounded(3);
+    for number in 0..10 {
+        journal.record(request(&format!("/version?{number}")));
+    }
+    let paths: Vec<String> = journal.requests().into_iter().map(|one| one.path).collect();
+    assert_eq!(paths, ["/version?7", "/version?8", "/version?9"]);
+    assert_eq!(journal.len(), 3);
+}

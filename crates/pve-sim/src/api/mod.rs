@@ -56,6 +56,13 @@ pub struct Call<'a> {
     pub arrived: Seconds,
 }
 
+/// The methods and paths that are answered, in the order of the paths.
+pub fn served() -> Vec<(&'static str, &'static str)> {
+    let mut methods = Schema::builtin().methods();
+    methods.retain(|(method, path)| routes::handler(method, path).is_some());
+    methods
+}
+
 /// Which daemon answered: it shows in the headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {

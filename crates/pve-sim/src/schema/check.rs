@@ -316,6 +316,11 @@ pub(super) fn stored(properties: &Properties, name: &str, value: &Value) -> Valu
     number.map_or_else(|| Value::from(text.into_owned()), Value::Number)
 }
 
+/// Whether a property of that name exists, with a number at its end or without.
+pub(super) fn knows(properties: &Properties, name: &str) -> bool {
+    properties.contains_key(name) || indexed(properties, name).is_some()
+}
+
 fn indexed<'a>(properties: &'a Properties, name: &str) -> Option<&'a Property> {
     let letters = name.trim_end_matches(|character: char| character.is_ascii_digit());
     let index = &name[letters.len()..];

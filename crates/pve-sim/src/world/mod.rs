@@ -151,6 +151,8 @@ pub struct World {
     pub journal: Arc<Journal>,
     /// Counts answers that come in no particular order.
     pub(crate) turn: u64,
+    /// What its files hold that a test hardly means.
+    pub warnings: Vec<load::Problem>,
 }
 
 /// An error text of a task or a call, without the newline PVE ends it with.

@@ -460,7 +460,7 @@ fn contradictions_in_a_world_are_named() {
         .expect("an error");
     assert_eq!(
         error.to_string(),
-        "the world contradicts itself: guest 100 is on the unknown node 'pve9'"
+        "world: guests[0].node (guest 100): there is no node 'pve9'"
     );
     let error = Simulator::start(Options::new(json!({}), json!({})))
         .err()

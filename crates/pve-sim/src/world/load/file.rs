@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The forms of world file and credentials file, member by member. Members
-//! that are not listed are ignored, so that files can be commented.
+//! The forms of world file and credentials file, member by member. Members that are not listed are
+//! refused, so that a misspelt one does not silently change nothing. Comments go into `note`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::world::guest::{Config, ReplicationState};
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct WorldFile {
+    #[serde(default, rename = "note")]
+    _note: IgnoredAny,
     pub(super) cluster: ClusterFile,
     #[serde(default)]
     pub(super) storages: Vec<StorageFile>,
@@ -31,7 +35,10 @@ pub(super) struct WorldFile {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ClusterFile {
+    #[serde(default, rename = "note")]
+    _note: IgnoredAny,
     #[serde(default)]
     pub(super) name: Option<String>,
     #[serde(default = "yes", deserialize_with = "flag")]
@@ -44,7 +51,10 @@ pub(super) struct ClusterFile {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NodeFile {
+    #[serde(default, rename = "note")]
+    _note: IgnoredAny,
     pub(super) name: String,
     #[serde(default)]
     pub(super) nodeid: u32,
@@ -69,7 +79,10 @@ pub(super) struct NodeFile {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct StorageFile {
+    #[serde(default, rename = "note")]
+    _note: IgnoredAny,
     pub(super) storage: String,
     #[serde(rename = "type")]
     pub(super) kind: String,
@@ -86,6 +99,38 @@ pub(super) struct StorageFile {
     #[serde(default)]
     pub(super) is_mountpoint: Option<Value>,
     #[serde(default)]
+    pub(super) mountpoint: Option<Value>,
+    #[serde(default)]
+    pub(super) server: Option<Value>,
+    #[serde(default)]
+    pub(super) export: Option<Value>,
+    #[serde(default)]
+    pub(super) share: Option<Value>,
+    #[serde(default)]
+    pub(super) pool: Option<Value>,
+    #[serde(default)]
+    pub(super) vgname: Option<Value>,
+    #[serde(default)]
+    pub(super) thinpool: Option<Value>,
+    #[serde(default)]
+    pub(super) datastore: Option<Value>,
+    #[serde(default)]
+    pub(super) username: Option<Value>,
+    #[serde(default)]
+    pub(super) monhost: Option<Value>,
+    #[serde(default)]
+    pub(super) krbd: Option<Value>,
+    #[serde(default)]
+    pub(super) sparse: Option<Value>,
+    #[serde(default)]
+    pub(super) portal: Option<Value>,
+    #[serde(default)]
+    pub(super) target: Option<Value>,
+    #[serde(default, rename = "prune-backups")]
+    pub(super) prune_backups: Option<Value>,
+    #[serde(default, rename = "snapshot-as-volume-chain")]
+    pub(super) snapshot_as_volume_chain: Option<Value>,
+    #[serde(default)]
     pub(super) snapshots: Option<BTreeMap<String, bool>>,
     #[serde(default)]
     pub(super) total: Option<u64>,
@@ -96,13 +141,17 @@ pub(super) struct StorageFile {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct UsageFile {
     pub(super) total: u64,
     pub(super) used: u64,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct GuestFile {
+    #[serde(default, rename = "note")]
+    _note: IgnoredAny,
     pub(super) vmid: u32,
     #[serde(rename = "type")]
     pub(super) kind: KindFile,
@@ -112,9 +161,12 @@ pub(super) struct GuestFile {
     #[serde(default)]
     pub(super) hostname: Option<String>,
     #[serde(default)]
-    pub(super) status: Option<String>,
+    pub(super) status: Option<StatusFile>,
+    /// What somebody who reads the file may expect; the storages decide.
+    #[serde(default, rename = "snapshots_possible")]
+    _snapshots_possible: Option<bool>,
     #[serde(default)]
-    pub(super) listed_status: Option<ListedStatusFile>,
+    pub(super) listed_status: Option<StatusFile>,
     #[serde(default)]
     pub(super) config: Config,
     #[serde(default)]
@@ -138,7 +190,7 @@ pub(super) enum KindFile {
 
 #[derive(Deserialize, Clone, Copy)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum ListedStatusFile {
+pub(super) enum StatusFile {
     Running,
     Stopped,
     Unknown,
@@ -146,13 +198,21 @@ pub(super) enum ListedStatusFile {
 
 /// A job by its name has not run yet.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub(super) enum ReplicationFile {
     Id(String),
     Job { id: String, state: ReplicationState },
 }
 
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SnapstateFile {
+    Prepare,
+    Delete,
+}
+
 #[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 pub(super) struct TaskSecondsFile {
     #[serde(default)]
     pub(super) create: Option<f64>,
@@ -161,7 +221,10 @@ pub(super) struct TaskSecondsFile {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SnapshotFile {
+    #[serde(default, rename = "note")]
+    _note: IgnoredAny,
     pub(super) name: String,
     #[serde(default)]
     pub(super) parent: Option<String>,
@@ -170,13 +233,16 @@ pub(super) struct SnapshotFile {
     #[serde(default)]
     pub(super) snaptime: Option<i64>,
     #[serde(default)]
-    pub(super) snapstate: Option<String>,
+    pub(super) snapstate: Option<SnapstateFile>,
     #[serde(default)]
     pub(super) vmstate: Option<Value>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct PoolFile {
+    #[serde(default, rename = "note")]
+    _note: IgnoredAny,
     pub(super) poolid: String,
     #[serde(default)]
     pub(super) comment: Option<String>,
@@ -187,8 +253,16 @@ pub(super) struct PoolFile {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct UserFile {
+    #[serde(default, rename = "note")]
+    _note: IgnoredAny,
     pub(super) userid: String,
+    #[serde(default, rename = "comment")]
+    _comment: Option<String>,
+    /// Which second factor the user has, for who reads the file; its secret is in the credentials.
+    #[serde(default, rename = "totp")]
+    _totp: IgnoredAny,
     #[serde(default = "enabled")]
     pub(super) enable: u8,
     #[serde(default)]
@@ -196,8 +270,13 @@ pub(super) struct UserFile {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct TokenFile {
+    #[serde(default, rename = "note")]
+    _note: IgnoredAny,
     pub(super) tokenid: String,
+    #[serde(default, rename = "comment")]
+    _comment: Option<String>,
     #[serde(default = "enabled")]
     pub(super) privsep: u8,
     #[serde(default)]
@@ -205,7 +284,10 @@ pub(super) struct TokenFile {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct AclFile {
+    #[serde(default, rename = "note")]
+    _note: IgnoredAny,
     pub(super) path: String,
     pub(super) who: String,
     pub(super) role: String,
@@ -214,7 +296,10 @@ pub(super) struct AclFile {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct CredentialsFile {
+    #[serde(default, rename = "note")]
+    _note: IgnoredAny,
     #[serde(default)]
     pub(super) passwords: BTreeMap<String, String>,
     #[serde(default)]

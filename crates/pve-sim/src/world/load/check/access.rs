@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Checks of users, tokens, roles, grants and secrets.
+
+use std::collections::BTreeSet;
+
+use crate::access::{roles, split_token};
+
+use super::super::Document;
+use super::super::file::{CredentialsFile, WorldFile};
+use super::{Findings, no_such, problem};
+
+/// Top levels of permission paths (`check_path` in `PVE/AccessControl.pm`).
+const ACL_PATHS: &[&str] = &[
+    "access", "mapping", "nodes", "pool", "sdn", "storage", "vms",
+];
+
+/// Checks users, tokens, roles and grants; gives back users and full names of tokens.
+pub(super) fn check<'a>(world: &'a WorldFile, findings: &mut Findings) -> BTreeSet<&'a str> {
+    let mut known = roles::predefined();
+    let privileges: BTreeSet<String> = known.values().flatten().cloned().collect();
+    for (role, wanted) in &world.roles {
+        for privilege in wanted.iter().filter(|one| !privileges.contains(*one)) {
+            findings.error(format!("roles.{role}"), no_such("privilege", privilege));
+        }
+        known.insert(role.clone(), wanted.clone());
+    }
+    let places = world.users.iter().enumerate();
+    findings.unique(
+        places.map(|(index, user)| (format!("users[{index}].userid"), user.userid.as_str())),
+    );
+    let mut who: BTreeSet<&str> = BTreeSet::new();
+    for (index, user) in world.users.iter().enumerate() {
+        if user
+            .userid
+            .split('@')
+            .filter(|part| !part.is_empty())
+            .count()
+            != 2
+        {
+            let text = format!("'{}' is not of the form NAME@REALM", user.userid);
+            findings.error(format!("users[{index}].userid"), text);
+        }
+        who.insert(&user.userid);
+    }
+    let places = world.tokens.iter().enumerate();
+    findings.unique(
+        places.map(|(index, token)| (format!("tokens[{index}].tokenid"), token.tokenid.as_str())),
+    );
+    for (index, token) in world.tokens.iter().enumerate() {
+        let place = format!("tokens[{index}].tokenid");
+        match split_token(&token.tokenid) {
+            None => {
+                let text = format!("'{}' is not of the form NAME@REALM!TOKEN", token.tokenid);
+                findings.error(place, text);
+            }
+            Some((user, _)) if !who.contains(user) => {
+                findings.error(place, no_such("user", user));
+            }
+            Some(_) => {}
+        }
+    }
+    who.extend(world.tokens.iter().map(|token| token.tokenid.as_str()));
+    for (index, line) in world.acl.iter().enumerate() {
+        if !known.contains_key(&line.role) {
+            findings.error(format!("acl[{index}].role"), no_such("role", &line.role));
+        }
+        if !who.contains(line.who.as_str()) {
+            let text = no_such("user or token", &line.who);
+            findings.error(format!("acl[{index}].who"), text);
+        }
+        let top = line
+            .path
+            .strip_prefix('/')
+            .map(|path| path.split('/').next());
+        if line.path != "/" && !top.flatten().is_some_and(|top| ACL_PATHS.contains(&top)) {
+            let text = format!("'{}' is not a permission path", line.path);
+            findings.error(format!("acl[{index}].path"), text);
+        }
+    }
+    who
+}
+
+/// Checks that the secrets belong to somebody.
+pub(super) fn check_secrets(
+    credentials: &CredentialsFile,
+    who: &BTreeSet<&str>,
+    findings: &mut Findings,
+) {
+    let lists = [
+        ("passwords", &credentials.passwords),
+        ("tokens", &credentials.tokens),
+        ("totp", &credentials.totp),
+    ];
+    let mut unknown = Vec::new();
+    let mut useful = false;
+    for (list, secrets) in lists {
+        for name in secrets.keys() {
+            if who.contains(name.as_str()) {
+                useful = true;
+            } else {
+                let kind = if list == "tokens" { "token" } else { "user" };
+                let text = format!("the world has no {kind} '{name}'");
+                unknown.push(problem(
+                    Document::Credentials,
+                    format!("{list}.{name}"),
+                    text,
+                ));
+            }
+        }
+    }
+    if useful || unknown.is_empty() {
+        findings.warnings.extend(unknown);
+    } else {
+        findings.errors.extend(unknown);
+    }
+}

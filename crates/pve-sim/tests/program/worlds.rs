@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Files that make no world: everything is refused that would silently mean something else.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use pve_sim::simulator::{Options, Simulator};
+
+use crate::common::{Server, failure, write};
+
+/// A world in which all is well.
+fn world() -> Value {
+    json!({
+        "note": "all is well",
+        "cluster": {"name": "lab", "this_node": "pve1", "nodes": [
+            {"name": "pve1", "nodeid": 1}, {"name": "pve2", "nodeid": 2}]},
+        "storages": [{"storage": "tank", "type": "zfspool", "content": ["images"], "nodes": ["pve1"]}],
+        "guests": [
+            {"vmid": 100, "type": "qemu", "node": "pve1", "name": "web01", "status": "running",
+             "config": {"scsi0": "tank:vm-100-disk-0,size=8G", "net0": "virtio,bridge=vmbr0"},
+             "snapshots": [{"name": "one"}, {"name": "two", "parent": "one"}]},
+            {"vmid": 101, "type": "lxc", "node": "pve2", "hostname": "dns"}],
+        "pools": [{"poolid": "prod", "guests": [100], "storages": ["tank"]}, {"poolid": "lab"}],
+        "roles": {"Runner": ["VM.Audit", "VM.Snapshot"]},
+        "users": [{"userid": "backup@pve"}],
+        "tokens": [{"tokenid": "backup@pve!auto", "privsep": 0}],
+        "acl": [{"path": "/", "who": "backup@pve", "role": "Runner"}],
+    })
+}
+
+fn credentials() -> Value {
+    json!({"passwords": {"backup@pve": "secret"}, "tokens": {"backup@pve!auto": "also-secret"}})
+}
+
+/// The world with one value replaced; the pointer's last part may be a new member.
+fn changed(mut file: Value, pointer: &str, value: Value) -> Value {
+    let (above, member) = pointer.rsplit_once('/').expect("a pointer");
+    let parent = file.pointer_mut(above).expect("it exists");
+    match parent {
+        Value::Array(list) if member == "-" => list.push(value),
+        other => other[member] = value,
+    }
+    file
+}
+
+/// Where a value is changed, to what, and what is said about it.
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn contradictions() -> Vec<(&'static str, Value, &'static str)> {
+    let twice = json!({"vmid": 100, "type": "lxc", "node": "pve1"});
+    vec![
+        (
+            "/guests/-",
+            twice,
+            "guests[2].vmid: '100' is already at guests[0].vmid",
+        ),
+        (
+            "/guests/1/vmid",
+            json!(99),
+            "guests[1].vmid (guest 99): a guest's number lies between 100",
+        ),
+        (
+            "/guests/1/type",
+            json!("kvm"),
+            "guests[1].type (guest 101): unknown variant `kvm`",
+        ),
+        (
+            "/guests/1/stauts",
+            json!("running"),
+            "guests[1].stauts (guest 101): unknown field `stauts`",
+        ),
+        (
+            "/guests/1/status",
+            json!("paused"),
+            "guests[1].status (guest 101): unknown variant `paused`",
+        ),
+        (
+            "/guests/1/node",
+            json!("pve9"),
+            "guests[1].node (guest 101): there is no node 'pve9'",
+        ),
+        (
+            "/guests/1/config",
+            json!({"rotfs": "tank:x"}),
+            "guests[1].config.rotfs (guest 101): a CT has no such line",
+        ),
+        (
+            "/guests/1/config",
+            json!({"lock": "bakup"}),
+            "guests[1].config.lock (guest 101): unknown word 'bakup'",
+        ),
+        (
+            "/guests/0/parent",
+            json!("three"),
+            "guests[0].parent (guest 100): there is no snapshot 'three'",
+        ),
+        (
+            "/guests/0/snapshots/1/name",
+            json!("one"),
+            "guests[0].snapshots[1].name (guest 100): 'one' is already at",
+        ),
+        (
+            "/guests/0/snapshots/0/parent",
+            json!("two"),
+            "guests[0].snapshots (guest 100): snapshot 'one' is its own ancestor",
+        ),
+        (
+            "/guests/0/snapshots/0/snapstate",
+            json!("gone"),
+            "guests[0].snapshots[0].snapstate (guest 100): unknown variant `gone`",
+        ),
+        (
+            "/guests/0/snapshots/0/snaptime",
+            json!("now"),
+            "guests[0].snapshots[0].snaptime (guest 100): invalid type",
+        ),
+        (
+            "/storages/0/type",
+            json!("zfs-pool"),
+            "storages[0].type (tank): unknown word 'zfs-pool'",
+        ),
+        (
+            "/storages/0/content",
+            json!(["image"]),
+            "storages[0].content (tank): unknown word 'image'",
+        ),
+        (
+            "/storages/0/nodes",
+            json!(["pve3"]),
+            "storages[0].nodes (tank): there is no node 'pve3'",
+        ),
+        (
+            "/storages/0/usage",
+            json!({"pve3": {"total": 1, "used": 1}}),
+            "storages[0].usage (tank): there is no node 'pve3'",
+        ),
+        (
+            "/pools/1/guests",
+            json!([102]),
+            "pools[1].guests (lab): there is no guest '102'",
+        ),
+        (
+            "/pools/1/storages",
+            json!(["tink"]),
+            "pools[1].storages (lab): there is no storage 'tink'",
+        ),
+        (
+            "/pools/1/poolid",
+            json!("prod"),
+            "pools[1].poolid: 'prod' is already at pools[0].poolid",
+        ),
+        (
+            "/roles/Runner",
+            json!(["VM.Snap"]),
+            "roles.Runner: there is no privilege 'VM.Snap'",
+        ),
+        (
+            "/tokens/0/tokenid",
+            json!("eve@pve!auto"),
+            "tokens[0].tokenid: there is no user 'eve@pve'",
+        ),
+        (
+            "/tokens/0/tokenid",
+            json!("backup"),
+            "tokens[0].tokenid: 'backup' is not of the form",
+        ),
+        (
+            "/acl/0/role",
+            json!("Nope"),
+            "acl[0].role: there is no role 'Nope'",
+        ),
+        (
+            "/acl/0/who",
+            json!("eve@pve"),
+            "acl[0].who: there is no user or token 'eve@pve'",
+        ),
+        (
+            "/acl/0/path",
+            json!("/vm/100"),
+            "acl[0].path: '/vm/100' is not a permission path",
+        ),
+        (
+            "/cluster/nodes",
+            json!([]),
+            "cluster.nodes: a cluster needs at least one node",
+        ),
+        (
+            "/cluster/nodes/1/name",
+            json!("pve1"),
+            "cluster.nodes[1].name: 'pve1' is already at",
+        ),
+        (
+            "/cluster/nodes/1/onlin",
+            json!(true),
+            "cluster.nodes[1].onlin: unknown field `onlin`",
+        ),
+    ]
+}
+
+/// D (worlds): misspelt members, names that nothing has, numbers used twice and words that PVE does not know
+/// are refused with file and place.
+#[test]
+fn what_contradicts_itself_is_refused_with_file_and_place() {
+    Simulator::start(Options::new(world(), credentials())).expect("all is well");
+    let folder = tempfile::tempdir().expect("a folder");
+    let secrets = write(folder.path(), "secrets.json", &credentials().to_string());
+    for (pointer, value, expected) in contradictions() {
+        let wrong = changed(world(), pointer, value.clone());
+        let file = write(folder.path(), "wrong.json", &wrong.to_string());
+        let text = failure(&["serve", "--world", &file, "--credentials", &secrets]);
+        assert!(
+            text.contains(&format!("wrong.json': {expected}")),
+            "{pointer}: {text}"
+        );
+        let first = text.lines().next().unwrap_or_default();
+        assert_eq!(text.matches(first).count(), 1, "said twice: {text}");
+        assert!(
+            !text.contains("Caused by") && !text.contains("<unknown>"),
+            "{text}"
+        );
+    }
+}
+
+/// D (worlds): a credentials file with a misspelt list, or for nobody in the world, is refused by name.
+#[test]
+fn credentials_that_fit_nobody_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = write(folder.path(), "world.json", &world().to_string());
+    for (secrets, expected) in [
+        (
+            json!({"password": {"backup@pve": "x"}}),
+            "wrong.json': password: unknown field `password`",
+        ),
+        (
+            json!({"passwords": {"backup@pve": 1}}),
+            "wrong.json': passwords.backup@pve: invalid type",
+        ),
+        (
+            json!({"passwords": {"eve@pve": "x"}}),
+            "wrong.json': passwords.eve@pve: the world has no user 'eve@pve'",
+        ),
+        (json!([]), "wrong.json': "),
+    ] {
+        let secrets = write(folder.path(), "wrong.json", &secrets.to_string());
+        let text = failure(&["serve", "--world", &file, "--credentials", &secrets]);
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+/// D (worlds): what PVE itself lives with is a warning with file and place, and refused with `--strict`.
+#[test]
+fn what_pve_lives_with_is_a_warning() {
+    let cases = [
+        (
+            "/guests/0/config/scsi1",
+            json!("gone:vm-100-disk-1,size=1G"),
+            "guests[0].config.scsi1 (guest 100): there is no storage 'gone'",
+        ),
+        (
+            "/guests/0/snapshots/0/parent",
+            json!("zero"),
+            "guests[0].snapshots[0].parent (guest 100): there is no snapshot 'zero'",
+        ),
+        (
+            "/pools/1/guests",
+            json!([100]),
+            "pools[1].guests (lab): guest 100 is in the pool 'prod' already",
+        ),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let secrets = changed(credentials(), "/passwords/eve@pve", json!("x"));
+    let secrets = write(folder.path(), "secrets.json", &secrets.to_string());
+    let mut wrong = world();
+    for (pointer, value, _) in &cases {
+        wrong = changed(wrong, pointer, value.clone());
+    }
+    let file = write(folder.path(), "wrong.json", &wrong.to_string());
+    let words = ["--world", file.as_str(), "--credentials", secrets.as_str()];
+    let simulator = Simulator::start(Options::new(wrong, credentials())).expect("a simulator");
+    assert_eq!(simulator.world(|world| world.warnings.len()), cases.len());
+    let text = failure(&[&["serve", "--strict"], words.as_slice()].concat());
+    for (_, _, expected) in &cases {
+        assert!(text.contains(&format!("wrong.json': {expected}")), "{text}");
+    }
+    assert!(
+        text.contains("secrets.json': passwords.eve@pve: the world has no user"),
+        "{text}"
+    );
+    drop(Server::start(&words));
+}
+
+/// All worlds that others share with this project are worlds for the simulator too.
+#[test]
+fn the_shared_worlds_are_loaded() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let read = |path: &Path| -> Value {
+        let text = std::fs::read_to_string(path).expect("readable");
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let secrets = read(&shared.join("pve-recordings/credentials.example.json"));
+    let mut files: Vec<PathBuf> = std::fs::read_dir(shared.join("oracles/csharp/worlds"))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| !path.to_string_lossy().ends_with(".faults.json"))
+        .collect();
+    files.push(shared.join("pve-recordings/world.json"));
+    assert!(files.len() > 200, "{}", files.len());
+    for file in files {
+        let started = Simulator::start(Options::new(read(&file), secrets.clone()));
+        if let Err(error) = started {
+            panic!("{}: {error}", file.display());
+        }
+    }
+}
