@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::guest::{Guest, Vmid};
 use crate::outcome::ExitStatus;
 use crate::plan::{DropReason, NewSnapshot, Plan};
+use crate::select::NestedPools;
 use crate::storage::{StorageLimit, StorageUsage};
 
 /// One fact about a run.
@@ -29,8 +30,8 @@ pub enum Event {
     NameNotKnown(String),
     /// An entry of a listing could not be read, and may be a selected guest.
     UnreadableEntry(String),
-    /// A guest, pool or node that the selection names is not visible, which is a failure. All others
-    /// are done.
+    /// A guest, pool or node that the selection names is not visible, or a term can match nothing, which is a
+    /// failure. All others are done.
     MissingObject(String),
     /// The selection was evaluated.
     Selected {
@@ -40,6 +41,10 @@ pub enum Event {
         seen: usize,
         /// The guests that must not be skipped: with `--strict`, those named by ID or name.
         required: Arc<[Vmid]>,
+        /// The nested pools whose guests a term selects, which the C# tool up to 2.0.1 does not.
+        nested_pools: Arc<[NestedPools]>,
+        /// Whether it is a success that no guest is selected (`--allow-empty`).
+        may_be_empty: bool,
     },
     /// The storages of the selected guests' nodes were looked at.
     StoragesRead {

@@ -75,6 +75,10 @@ impl ExitStatus {
 
 /// The sum of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts about the run, each on its own"
+)]
 pub struct Outcome {
     /// Snapshots created.
     pub created: usize,
@@ -92,15 +96,17 @@ pub struct Outcome {
     pub warnings: usize,
     /// What stopped the run early, if anything did.
     pub interruption: Option<Interruption>,
-    /// The selection held no guest at all.
+    /// The selection held no guest at all, and that is not allowed.
     pub nothing_selected: bool,
+    /// Whether it is a success that no guest is selected (`--allow-empty`).
+    may_be_empty: bool,
     /// How many snapshots `clean` keeps because their names are ambiguous: they may have been meant.
     pub left_ambiguous: usize,
     /// A name may be that of a guest on an offline node.
     pub name_not_known: bool,
     /// Entries of listings that may be guests and could not be read.
     pub unreadable_entries: usize,
-    /// Terms that name a guest, pool or node that is not visible.
+    /// Terms that name a guest, pool or node that is not visible, or that can match nothing.
     pub missing_objects: usize,
     /// The guests whose skip is a failure (`--strict`).
     required: Arc<[Vmid]>,
@@ -142,7 +148,14 @@ impl Outcome {
             Event::NameNotKnown(_) => self.name_not_known = true,
             Event::UnreadableEntry(_) => self.unreadable_entries += 1,
             Event::MissingObject(_) => self.missing_objects += 1,
-            Event::Selected { required, .. } => self.required = Arc::clone(required),
+            Event::Selected {
+                required,
+                may_be_empty,
+                ..
+            } => {
+                self.required = Arc::clone(required);
+                self.may_be_empty = *may_be_empty;
+            }
             Event::Planned(plan) => self.planned(plan),
             Event::RunBroken { exit, .. } => self.broken = Some(*exit),
             Event::Created { success, .. } => {
@@ -228,7 +241,7 @@ impl Outcome {
     }
 
     fn planned(&mut self, plan: &Plan) {
-        self.nothing_selected = plan.guests.is_empty();
+        self.nothing_selected = plan.guests.is_empty() && !self.may_be_empty;
         let cleans = matches!(plan.request.action, Action::Clean);
         self.left_ambiguous = if cleans { plan.ambiguous_names() } else { 0 };
         if !self.dry_run {
@@ -325,6 +338,8 @@ mod tests {
             guests: Arc::default(),
             seen: 2,
             required: [vmid(101)].into(),
+            nested_pools: Arc::default(),
+            may_be_empty: false,
         };
         let skip = |number| finished(number, GuestEnd::Skipped(Skip::Template));
         check(&[selected.clone(), skip(100)], ExitStatus::Success);

@@ -5,6 +5,7 @@
 //! can be snapshotted at all (a template, an offline node) is not decided here.
 
 mod nearest;
+mod shape;
 mod term;
 mod warning;
 
@@ -16,6 +17,7 @@ use crate::storage::StorageUsage;
 
 use term::{Candidate, Term};
 
+pub use shape::corrected;
 pub use term::SelectionError;
 pub use warning::{ExclusionRule, SelectionWarning, Unmatched};
 
@@ -94,11 +96,26 @@ impl Inventory {
 ///
 /// let error = Selection::parse("110:100").unwrap_err();
 /// assert!(error.to_string().ends_with("write `100:110`"));
+/// let selection = Selection::parse("110:100,105").unwrap();
+/// assert_eq!(selection.invalid_terms(), [error]);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     text: String,
     terms: Vec<Term>,
+    /// Why each positive term that can match nothing is ignored.
+    invalid: Vec<SelectionError>,
+    has_empty_exclusion: bool,
+}
+
+/// The pools nested in the pool of a term, whose guests the term selects as well. The C# tool up to 2.0.1 selects
+/// the members of the pool alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NestedPools {
+    /// The term.
+    pub term: String,
+    /// The nested pools with the number of their selected guests, by name.
+    pub pools: BTreeMap<String, usize>,
 }
 
 /// What a selection selects.
@@ -115,27 +132,94 @@ pub struct Selected {
     /// The selected guests without a known name that an exclusion by name may mean, with the
     /// exclusion. They must not be worked on.
     pub unresolved: BTreeMap<Vmid, String>,
+    /// The nested pools with selected guests, in the order of the terms.
+    pub nested_pools: Vec<NestedPools>,
+    /// The position of the first term that selects each guest.
+    positions: BTreeMap<Vmid, usize>,
+}
+
+impl Selected {
+    /// Puts the guests into the order of the terms that select them, inside a term by node, then ID: the
+    /// order of the C# tool.
+    pub fn sort_by_terms(&mut self) {
+        let positions = &self.positions;
+        self.guests
+            .sort_by_key(|guest| positions.get(&guest.vmid).copied());
+    }
 }
 
 impl Selection {
-    /// Understands an expression, or names the term that is wrong and what to write instead.
+    /// Parses an expression. Empty terms are ignored, and so are positive terms that can match nothing
+    /// ([`Selection::invalid_terms`]), as in the C# tool.
+    ///
+    /// # Errors
+    ///
+    /// An exclusion that can match nothing, or a term that may have been meant as one; a selection without a
+    /// valid positive term.
     pub fn parse(text: &str) -> Result<Self, SelectionError> {
-        if text.trim().is_empty() {
-            return Err(SelectionError::Empty);
-        }
-        let terms = text
-            .split(',')
-            .map(|term| Term::parse(term, text))
-            .collect::<Result<Vec<_>, _>>()?;
-        if terms.iter().all(|term| term.excludes) {
-            return Err(SelectionError::ExclusionsOnly {
-                selection: text.trim().to_owned(),
-            });
-        }
-        Ok(Self {
+        let mut selection = Self {
             text: text.to_owned(),
-            terms,
+            terms: Vec::new(),
+            invalid: Vec::new(),
+            has_empty_exclusion: false,
+        };
+        for term in terms(text) {
+            if term == "-" {
+                selection.has_empty_exclusion = true;
+                continue;
+            }
+            match Term::parse(term) {
+                Ok(term) => selection.terms.push(term),
+                Err(invalid) if invalid.may_exclude => return Err(invalid.error),
+                Err(invalid) => selection.invalid.push(invalid.error),
+            }
+        }
+        if selection.terms.iter().any(|term| !term.excludes) {
+            return Ok(selection);
+        }
+        Err(match selection.invalid.into_iter().next() {
+            Some(error) => error,
+            None if selection.terms.is_empty() => SelectionError::Empty,
+            None => SelectionError::ExclusionsOnly {
+                selection: text.trim().to_owned(),
+            },
         })
+    }
+
+    /// Why each positive term that can match nothing is ignored, in the order of the expression. `snap` and
+    /// `status` do the others and fail.
+    pub fn invalid_terms(&self) -> &[SelectionError] {
+        &self.invalid
+    }
+
+    /// The error about a `-` with nothing after it, which takes nothing away.
+    pub fn empty_exclusion(&self) -> Option<SelectionError> {
+        self.has_empty_exclusion
+            .then(|| SelectionError::EmptyExclusion {
+                selection: self.text.trim().to_owned(),
+            })
+    }
+
+    /// Checks the expression by the rules of `clean`, which only removes.
+    ///
+    /// # Errors
+    ///
+    /// A term that can match nothing, a `-` with nothing after it, or a keyword that the C# tool does not know in
+    /// these letters.
+    pub fn check_for_removal(&self) -> Result<(), SelectionError> {
+        let invalid = self.invalid.first().cloned();
+        if let Some(error) = invalid.or_else(|| self.empty_exclusion()) {
+            return Err(error);
+        }
+        let mut terms = self.terms.iter();
+        let other_case = terms.find_map(|term| {
+            let correction = term.in_lower_case();
+            (correction != term.text).then(|| SelectionError::KeywordCase {
+                term: term.text.clone(),
+                correction,
+            })
+        });
+        other_case.map_or(Ok(()), Err)
     }
 
     /// The expression as it was typed.
@@ -166,7 +250,8 @@ impl Selection {
         let mut excluded = vec![false; candidates.len()];
         let mut matching = Vec::with_capacity(self.terms.len());
         let mut named = BTreeSet::new();
-        for term in &self.terms {
+        let mut positions = BTreeMap::new();
+        for (position, term) in self.terms.iter().enumerate() {
             let marks = if term.excludes {
                 &mut excluded
             } else {
@@ -177,6 +262,9 @@ impl Selection {
                 if term.matcher.matches(candidate) {
                     *mark = true;
                     matched = true;
+                    if !term.excludes {
+                        positions.entry(candidate.vmid()).or_insert(position);
+                    }
                     if term.names_a_guest() {
                         named.insert(candidate.vmid());
                     }
@@ -192,10 +280,36 @@ impl Selection {
         let guests = ordered(guests);
         Selected {
             unresolved: self.unresolved(&guests),
+            nested_pools: self.nested_pools(&guests),
             guests,
             warnings,
             named,
+            positions,
         }
+    }
+
+    /// The pools whose guests a term selects because they are nested in its pool.
+    fn nested_pools(&self, guests: &[Guest]) -> Vec<NestedPools> {
+        let terms = self.terms.iter().filter(|term| !term.excludes);
+        let nested = terms.filter_map(|term| {
+            let mut pools = BTreeMap::new();
+            for pool in guests.iter().filter_map(|guest| guest.pool.as_ref()) {
+                if term.matcher.includes_nested_pool(pool) {
+                    *pools.entry(pool.clone()).or_default() += 1;
+                }
+            }
+            (!pools.is_empty()).then(|| NestedPools {
+                term: term.text.clone(),
+                pools,
+            })
+        });
+        let mut distinct = Vec::new();
+        for pools in nested {
+            if !distinct.contains(&pools) {
+                distinct.push(pools);
+            }
+        }
+        distinct
     }
 
     /// The guests whose name is not known, with the exclusion by name that may mean them.
@@ -244,6 +358,23 @@ impl fmt::Display for Selection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(&self.text)
     }
+}
+
+impl fmt::Display for NestedPools {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: with ", self.term)?;
+        for (position, (pool, guests)) in self.pools.iter().enumerate() {
+            let comma = if position == 0 { "" } else { ", " };
+            write!(formatter, "{comma}{pool} ({guests})")?;
+        }
+        Ok(())
+    }
+}
+
+/// The terms of an expression that are not empty, without blanks around them.
+fn terms(selection: &str) -> impl Iterator<Item = &str> {
+    let terms = selection.split(',').map(str::trim);
+    terms.filter(|term| !term.is_empty())
 }
 
 /// By node, then ID. A guest that PVE lists twice, as it may for a moment while it moves to

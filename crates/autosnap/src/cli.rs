@@ -210,6 +210,11 @@ fn execute(invocation: &Invocation, clock: &Clock, console: &Console) -> Result<
                 for warning in &status.warnings {
                     console.error(&format!("WARNING: {warning}"));
                 }
+                // At a terminal alone: a run that succeeds writes nothing to stderr.
+                for pools in &status.nested_pools {
+                    let notice = format!("NOTICE: {pools}");
+                    console.notice(&notice, args.root.shows_debug());
+                }
                 report::print_status(console, &status.rows, settings.output, now.time_zone())
                     .map_err(|error| Fault::failure(format!("{error:#}")))?;
                 Ok(status.exit_status())

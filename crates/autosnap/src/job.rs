@@ -3,6 +3,7 @@
 //!
 //! A dry run is this very run, stopped after the plan was told.
 
+mod empty_selection;
 mod exclusions;
 mod free_name;
 mod nested_pools;
@@ -129,11 +130,29 @@ async fn read_and_carry_out(
     for entry in &inventory.unreadable {
         context.events.send(Event::UnreadableEntry(entry.clone()));
     }
-    let selected = settings.selection.evaluate(&inventory);
+    let mut selected = settings.selection.evaluate(&inventory);
     check_exclusions(settings, &selected)?;
     nested_pools::check(settings, &context.client, &inventory).await?;
-    for warning in &selected.warnings {
-        context.events.send(warned(warning));
+    if settings.limits.total == 1 {
+        selected.sort_by_terms();
+    }
+    for error in settings.selection.invalid_terms() {
+        context.events.send(Event::MissingObject(error.to_string()));
+    }
+    let empty_exclusion = settings.selection.empty_exclusion();
+    let empty_exclusion = empty_exclusion.map(|error| Event::Warned(error.to_string()));
+    for event in empty_exclusion
+        .into_iter()
+        .chain(selected.warnings.iter().map(warned))
+    {
+        context.events.send(event);
+    }
+    let may_be_empty = settings.allow_empty && empty_selection::doubt(&inventory).is_none();
+    if settings.allow_empty
+        && selected.guests.is_empty()
+        && let Some(doubt) = empty_selection::doubt(&inventory)
+    {
+        context.events.send(Event::Warned(doubt));
     }
     let named = selected.named.iter().copied();
     let required = named.filter(|_| settings.strict).collect();
@@ -142,6 +161,8 @@ async fn read_and_carry_out(
         guests: selected.guests.as_slice().into(),
         seen: inventory.guests.len(),
         required,
+        nested_pools: selected.nested_pools.as_slice().into(),
+        may_be_empty,
     });
     let limit = tell_storages(settings, context, version, &inventory, &selected.guests);
     let reading = async {

@@ -14,8 +14,9 @@ use std::time::Duration;
 use autosnap_core::name::{self, AmbiguousNames, FormatError, Label, Series, TimestampFormat};
 use autosnap_core::retention::StuckRemovals;
 use autosnap_core::schedule::Limits;
-use autosnap_core::select::{ExclusionRule, Selection};
+use autosnap_core::select::{self, ExclusionRule, Selection, SelectionError};
 use autosnap_core::storage::StorageLimit;
+use autosnap_core::text::shell_word;
 
 use crate::args::{
     CheckArgs, CheckedCommand, CleanArgs, HookFailure, JobArgs, RootArgs, SnapArgs, StatusArgs,
@@ -46,6 +47,8 @@ pub struct JobSettings {
     pub exclusions: ExclusionRule,
     /// Whether the skip of a guest that is selected by ID or name is a failure.
     pub strict: bool,
+    /// Whether it is a success that no guest is selected, where that is certain.
+    pub allow_empty: bool,
     /// The label, with the formats of its timestamps.
     pub series: Series,
     /// How many snapshots stay.
@@ -135,6 +138,7 @@ impl JobSettings {
             selection,
             exclusions: read_exclusions(job, false),
             strict: false,
+            allow_empty: false,
             series: Series::new(label, TimestampFormat::default()),
             keep,
             ambiguous: match job {
@@ -227,7 +231,11 @@ impl JobSettings {
             .as_deref()
             .map(|path| Hook::new(path, hook_settings))
             .transpose();
-        let defaults = Self::new(job, read_selection(root)?, label, keep);
+        let selection = match job {
+            Job::Snap { .. } => read_selection(root)?,
+            Job::Clean => read_selection_for_removal(root)?,
+        };
+        let defaults = Self::new(job, selection, label, keep);
         let with_ram = matches!(job, Job::Snap { with_ram: true, .. });
         let one_at_a_time = match (root.max_parallel, args.script.is_some(), with_ram) {
             (Some(_), ..) | (None, false, false) => None,
@@ -239,6 +247,7 @@ impl JobSettings {
         Ok(Self {
             exclusions: read_exclusions(job, args.selection.allow_unmatched_exclusions),
             strict: args.selection.strict,
+            allow_empty: args.selection.allow_empty,
             series,
             ambiguous: if args.allow_ambiguous_names {
                 AmbiguousNames::Count
@@ -335,8 +344,27 @@ fn usual_output() -> StatusOutput {
 }
 
 pub(crate) fn read_selection(args: &RootArgs) -> Result<Selection, Fault> {
-    Selection::parse(&args.vmid)
-        .map_err(|error| Fault::usage(format!("--vmid={}: {error}", args.vmid)).about("--vmid"))
+    Selection::parse(&args.vmid).map_err(|error| invalid_selection(&args.vmid, &error))
+}
+
+/// The selection of `clean`, which removes only and therefore refuses what others ignore.
+fn read_selection_for_removal(args: &RootArgs) -> Result<Selection, Fault> {
+    let selection = read_selection(args)?;
+    match selection.check_for_removal() {
+        Ok(()) => Ok(selection),
+        Err(error) => Err(invalid_selection(&args.vmid, &error)),
+    }
+}
+
+/// The error about a selection, with the option to paste if it is known what was meant.
+fn invalid_selection(vmid: &str, error: &SelectionError) -> Fault {
+    let fault = Fault::usage(format!("--vmid={vmid}: {error}")).about("--vmid");
+    match select::corrected(vmid) {
+        Some(corrected) if corrected != vmid.trim() => {
+            fault.hint(format!("--vmid={}", shell_word(&corrected, "GUESTS")))
+        }
+        Some(_) | None => fault,
+    }
 }
 
 /// What the exclusions have to match. A `clean` that spares less than it was asked to spare loses

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use autosnap_core::guest::{Guest, GuestStatus};
 use autosnap_core::name::{self, AmbiguousNames, Membership, OtherLabels, TimestampFormat};
 use autosnap_core::outcome::ExitStatus;
-use autosnap_core::select::{Inventory, SelectionWarning};
+use autosnap_core::select::{Inventory, NestedPools, SelectionWarning};
 use autosnap_core::snapshot::Snapshot;
 use jiff::Timestamp;
 use pve_client::Client;
@@ -28,8 +28,10 @@ pub struct Status {
     pub unreadable: usize,
     /// Entries of listings that could not be read.
     pub unreadable_entries: usize,
-    /// Whether a guest, pool or node that the selection names is not visible.
+    /// Whether a guest, pool or node that the selection names is not visible, or a term can match nothing.
     pub has_missing_object: bool,
+    /// The nested pools whose guests a term selects.
+    pub nested_pools: Vec<NestedPools>,
 }
 
 /// One snapshot of one guest.
@@ -77,7 +79,15 @@ pub async fn read(
     status
         .warnings
         .extend(selected.warnings.iter().map(ToString::to_string));
+    let invalid_terms = settings.selection.invalid_terms();
+    status.has_missing_object |= !invalid_terms.is_empty();
+    let empty_exclusion = settings.selection.empty_exclusion();
+    let of_terms = invalid_terms.iter().cloned().chain(empty_exclusion);
+    status
+        .warnings
+        .extend(of_terms.map(|error| error.to_string()));
     status.warnings.extend(inventory.unreadable.iter().cloned());
+    status.nested_pools.clone_from(&selected.nested_pools);
     let readable = set_aside_unreadable(&mut status, &inventory, selected.guests);
     let readable = readable
         .into_iter()

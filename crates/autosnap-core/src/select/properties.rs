@@ -151,6 +151,38 @@ fn term_lists() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(terms(), 1..5)
 }
 
+/// Terms that can match nothing, whatever the cluster.
+fn bad_terms() -> impl Strategy<Value = String> {
+    prop_oneof![
+        " {0,2}",
+        "[0-9]{1,2}|[0-9]{11}",
+        "1[1-9]0:10[0-9]|:1[01]0|1[01]0:|1:2:3|a:b",
+        "@(storage|word|pol|)(-[ab])?",
+        "@(pool|tag|node|all)-|all-",
+        "%|%%|a%b",
+        "(1[01][0-9]|[ab]|@pool-[ab])[;| ，、](1[01][0-9]|[ab]|@all)",
+        "[ab]?[*?][ab]?",
+        "[“\"'\\[]@all[”\"'\\]]",
+        "[!~–—](1[01][0-9]|[ab])",
+        "[ab]；[!-]?1[01][0-9]",
+        "[$#&=\\\\][ab]",
+    ]
+}
+
+/// A selection, and where to insert a term.
+fn selections_with_a_gap() -> impl Strategy<Value = (Vec<String>, usize)> {
+    let exclusions = prop::collection::vec(terms(), 0..3);
+    (term_lists(), exclusions)
+        .prop_map(|(mut selection, exclusions)| {
+            selection.extend(exclusions.iter().map(|term| format!("-{term}")));
+            selection
+        })
+        .prop_flat_map(|selection| {
+            let positions = 0..=selection.len();
+            (Just(selection), positions)
+        })
+}
+
 proptest! {
     #[test]
     fn order_and_repetition_of_terms_do_not_matter(
@@ -232,6 +264,54 @@ proptest! {
         prop_assume!(!terms.iter().any(|term| is_keyword(&term)));
         let text = terms.join(",");
         prop_assert_eq!(ids(&text, &inventory), ids(&text.to_uppercase(), &inventory));
+    }
+
+    /// C4: a term that can match nothing is ignored, or refuses the selection. It never adds a guest, and never
+    /// brings one back that another term takes away.
+    #[test]
+    fn a_bad_term_never_widens_what_the_others_select(
+        inventory in inventories(),
+        (terms, position) in selections_with_a_gap(),
+        bad in bad_terms(),
+    ) {
+        let without = ids(&terms.join(","), &inventory);
+        let mut with = terms.clone();
+        with.insert(position, bad.clone());
+        if let Ok(selection) = Selection::parse(&with.join(",")) {
+            let guests = selection.evaluate(&inventory).guests;
+            let guests: BTreeSet<Vmid> = guests.iter().map(|guest| guest.vmid).collect();
+            prop_assert_eq!(guests, without, "{}", bad);
+        }
+        // What may have been meant as an exclusion is none that can be ignored.
+        with[position] = format!("-{}", bad.trim());
+        let with = with.join(",");
+        let is_ignored = bad.trim().is_empty();
+        prop_assert_eq!(Selection::parse(&with).is_ok(), is_ignored, "{}", with);
+    }
+
+    /// C4: a correction is what the text says in the syntax of selections, and has no bad term left.
+    #[test]
+    fn a_corrected_selection_is_valid(text in "([@a!\\-]{0,2}(1[01][0-9]|web|all|pool-a)[*;, \"“”，:]{0,2}){1,3}") {
+        if let Some(corrected) = corrected(&text) {
+            let selection = Selection::parse(&corrected).unwrap();
+            prop_assert_eq!(selection.invalid_terms(), [], "{} for {}", corrected, text);
+            prop_assert!(selection.empty_exclusion().is_none(), "{} for {}", corrected, text);
+        }
+    }
+
+    /// C15: the order of the terms has the same guests, and those of an earlier term first.
+    #[test]
+    fn the_order_of_the_terms_has_the_same_guests(inventory in inventories(), terms in term_lists()) {
+        let mut found = Selection::parse(&terms.join(",")).unwrap().evaluate(&inventory);
+        let by_node = found.guests.clone();
+        found.sort_by_terms();
+        let mut left = by_node;
+        let mut expected = Vec::new();
+        for term in &terms {
+            let matched = ids(term, &inventory);
+            expected.extend(left.extract_if(.., |guest| matched.contains(&guest.vmid)));
+        }
+        prop_assert_eq!(found.guests, expected);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use std::fmt;
 use crate::guest::{Guest, Vmid};
 
 use super::nearest::nearest_group;
+use super::shape;
 
 /// A selection that cannot be meant, with what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,21 +27,47 @@ pub enum SelectionError {
     /// No text at all.
     #[error("the selection of guests is empty: name guests, such as `100,web%`, or take `@all`")]
     Empty,
-    /// Nothing between two commas, at an end, or after the `-` of an exclusion.
+    /// A `-` with nothing after it.
     #[error(
-        "selection `{selection}` has an empty term: remove the comma or `-` with nothing behind it"
+        "selection `{selection}` has a `-` with nothing after it: name what to leave out, or remove the `-`"
     )]
-    EmptyTerm {
+    EmptyExclusion {
         /// The whole selection.
         selection: String,
     },
+    /// A keyword in other letters than the C# tool knows.
+    #[error(
+        "`{term}` matches nothing in the C# tool, whose keywords are in lower case: write `{correction}`"
+    )]
+    KeywordCase {
+        /// The term.
+        term: String,
+        /// The same in the letters that both know.
+        correction: String,
+    },
+    /// A character that no term has.
+    #[error("`{term}` cannot match a guest: {problem}{}", way_out(correction.as_deref()))]
+    Shape {
+        /// The term.
+        term: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What was probably meant, ready to be typed.
+        correction: Option<String>,
+    },
     /// Something with a colon that is no range of IDs.
-    #[error("`{term}` is not a range of guest IDs: {way_out}")]
+    #[error(
+        "`{term}` is not a range of guest IDs: {}",
+        correction.as_deref().map_or_else(
+            || "write the first and the last ID with a colon between, such as `100:110`".to_owned(),
+            |correction| format!("it goes downwards, write `{correction}`"),
+        )
+    )]
     Range {
         /// The term.
         term: String,
-        /// What to write.
-        way_out: String,
+        /// The range from its lower end, if both ends are numbers.
+        correction: Option<String>,
     },
     /// A number that no guest can have.
     #[error(
@@ -96,6 +123,48 @@ pub enum SelectionError {
     },
 }
 
+impl SelectionError {
+    /// What was probably meant by the term, ready to be typed.
+    pub fn correction(&self) -> Option<&str> {
+        match self {
+            Self::Shape { correction, .. } | Self::Range { correction, .. } => {
+                correction.as_deref()
+            }
+            Self::KeywordCase { correction, .. } => Some(correction),
+            Self::Group { nearest, .. } => nearest.as_deref(),
+            Self::Empty
+            | Self::EmptyExclusion { .. }
+            | Self::Id { .. }
+            | Self::Wildcard { .. }
+            | Self::GroupName { .. }
+            | Self::DoubleExclusion { .. }
+            | Self::ExclusionsOnly { .. } => None,
+        }
+    }
+
+    /// The same about a term with a `-` before it.
+    fn of_exclusion(mut self) -> Self {
+        let (term, correction) = match &mut self {
+            Self::Range { term, correction } => (term, correction),
+            Self::Group { term, nearest } => (term, nearest),
+            _ => return self,
+        };
+        for text in std::iter::once(term).chain(correction) {
+            text.insert(0, '-');
+        }
+        self
+    }
+}
+
+/// A term that can match nothing.
+#[derive(Debug)]
+pub(super) struct InvalidTerm {
+    /// Why.
+    pub(super) error: SelectionError,
+    /// Whether it takes guests away, or may have been meant to: without it the selection would be wider.
+    pub(super) may_exclude: bool,
+}
+
 /// A term of a selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Term {
@@ -148,28 +217,65 @@ impl<'a> Candidate<'a> {
 }
 
 impl Term {
-    /// Understands one term of the given selection.
-    pub(super) fn parse(term: &str, selection: &str) -> Result<Self, SelectionError> {
+    /// Parses one term, which is not empty.
+    pub(super) fn parse(term: &str) -> Result<Self, InvalidTerm> {
         let text = term.trim();
         let (excludes, positive) = match text.strip_prefix('-') {
             Some(positive) => (true, positive.trim_start()),
             None => (false, text),
         };
-        if positive.is_empty() {
-            let selection = selection.trim().to_owned();
-            return Err(SelectionError::EmptyTerm { selection });
-        }
+        let invalid = |error| InvalidTerm {
+            error,
+            may_exclude: excludes || shape::may_exclude(positive),
+        };
         if positive.starts_with('-') {
-            return Err(SelectionError::DoubleExclusion {
+            return Err(invalid(SelectionError::DoubleExclusion {
                 term: text.to_owned(),
-            });
+            }));
         }
-        let matcher = Matcher::parse(positive)?;
+        if let Some(problem) = shape::problem(positive) {
+            return Err(invalid(shape::error(text, problem, excludes)));
+        }
+        let parsed = Matcher::parse(positive);
+        let matcher = parsed.map_err(|error| {
+            invalid(if excludes {
+                error.of_exclusion()
+            } else {
+                error
+            })
+        })?;
         Ok(Self {
             text: text.to_owned(),
             excludes,
             matcher,
         })
+    }
+
+    /// The text with its keyword in lower case.
+    pub(super) fn in_lower_case(&self) -> String {
+        let keyword = self.text.find('@').map(|at| {
+            let rest = &self.text[at..];
+            let length = rest.find('-').unwrap_or(rest.len());
+            at..at + length
+        });
+        let mut text = self.text.clone();
+        if let Some(keyword) = keyword.filter(|_| self.is_group()) {
+            text[keyword].make_ascii_lowercase();
+        }
+        text
+    }
+
+    /// Whether it is a keyword with an `@`.
+    fn is_group(&self) -> bool {
+        match &self.matcher {
+            Matcher::All | Matcher::Node(_) | Matcher::Pool(_) | Matcher::Tag(_) => true,
+            Matcher::Id(_)
+            | Matcher::Range { .. }
+            | Matcher::Name(_)
+            | Matcher::NameStart(_)
+            | Matcher::NameEnd(_)
+            | Matcher::NamePart(_) => false,
+        }
     }
 
     /// Whether it asks for a guest by its ID or its exact name.
@@ -226,6 +332,17 @@ impl Matcher {
         }
     }
 
+    /// Whether it matches guests of this pool only because the pool is nested in another one.
+    pub(super) fn includes_nested_pool(&self, pool: &str) -> bool {
+        match self {
+            Self::Pool(wanted) => {
+                let pool = pool.to_lowercase();
+                pool != *wanted && is_within(&pool, wanted)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it matches guests by name.
     pub(super) fn is_about_names(&self) -> bool {
         matches!(self, Self::Name(_)) || self.is_pattern()
@@ -267,16 +384,16 @@ impl Matcher {
 }
 
 /// A way to name guests by what they belong to.
-struct Group {
+pub(super) struct Group {
     /// What the term begins with.
-    prefix: &'static str,
+    pub(super) prefix: &'static str,
     /// The word for what is named after it.
     kind: &'static str,
     /// Makes a matcher of the name.
     matcher: fn(String) -> Matcher,
 }
 
-const GROUPS: [Group; 5] = [
+pub(super) const GROUPS: [Group; 5] = [
     Group {
         prefix: "@node-",
         kind: "node",
@@ -326,6 +443,10 @@ fn proposal(nearest: Option<&str>) -> String {
     })
 }
 
+fn way_out(correction: Option<&str>) -> String {
+    correction.map_or_else(String::new, |correction| format!("; write `{correction}`"))
+}
+
 /// Whether a pool is the other one or nested in it; PVE writes the parents of a pool before its
 /// name (`PVE/API2/Pool.pm`).
 pub(super) fn is_within(pool: &str, parent: &str) -> bool {
@@ -338,16 +459,14 @@ fn range(term: &str, first: &str, last: &str) -> Result<Matcher, SelectionError>
         let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
         digits_only.then(|| text.parse::<u32>().ok()).flatten()
     };
-    let way_out = match (number(first), number(last)) {
+    let correction = match (number(first), number(last)) {
         (Some(first), Some(last)) if first <= last => return Ok(Matcher::Range { first, last }),
-        (Some(first), Some(last)) => format!("it goes downwards, write `{last}:{first}`"),
-        (None | Some(_), None) | (None, Some(_)) => {
-            "write the first and the last ID with a colon between, such as `100:110`".to_owned()
-        }
+        (Some(first), Some(last)) => Some(format!("{last}:{first}")),
+        (None | Some(_), None) | (None, Some(_)) => None,
     };
     Err(SelectionError::Range {
         term: term.to_owned(),
-        way_out,
+        correction,
     })
 }
 

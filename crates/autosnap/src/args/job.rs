@@ -16,6 +16,12 @@ pub struct SelectionArgs {
     /// has its ID or its exact name. Without the option such guests do not count.
     #[arg(long, help_heading = SELECTION, hide_short_help = true)]
     pub strict: bool,
+    /// Succeed if no guest is selected.
+    ///
+    /// For jobs on a tag or pool that may be empty. It does not apply if the login sees no guest at all, if a term of --vmid
+    /// is invalid or names a guest, pool or node that is not visible, or while a node is offline or sends no statistics.
+    #[arg(long, help_heading = SELECTION, hide_short_help = true)]
+    pub allow_empty: bool,
     /// Accept a -TERM that matches no guest.
     ///
     /// Without the option clean does nothing if an exclusion in --vmid matches no guest that the login can see, and snap does

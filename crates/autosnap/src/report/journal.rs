@@ -328,6 +328,8 @@ mod tests {
             guests: [guest].into(),
             seen: 1,
             required: [].into(),
+            nested_pools: [].into(),
+            may_be_empty: false,
         });
         report.observe(&Event::GuestFinished {
             vmid,

@@ -10,6 +10,7 @@ use autosnap_core::event::{Event, Failure, GuestEnd, Header};
 use autosnap_core::guest::{Guest, GuestKind, Vmid};
 use autosnap_core::outcome::Outcome;
 use autosnap_core::plan::{Decision, GuestPlan, Plan, Refusal};
+use autosnap_core::select::NestedPools;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -24,6 +25,7 @@ pub struct JsonReport {
     started: Timestamp,
     header: Option<Header>,
     warnings: Vec<String>,
+    nested_pools: Vec<NestedPoolRecord>,
     outcome: Outcome,
     error: Option<String>,
     guests: Vec<GuestRecord>,
@@ -47,6 +49,8 @@ struct Report<'a> {
     removed: usize,
     postponed: usize,
     warnings: &'a [String],
+    /// The nested pools whose guests a term selects.
+    nested_pools: &'a [NestedPoolRecord],
     /// What ended the run early.
     error: Option<&'a str>,
     guests: &'a [GuestRecord],
@@ -76,6 +80,16 @@ struct GuestRecord {
 }
 
 #[derive(Debug, Serialize)]
+struct NestedPoolRecord {
+    /// The term, such as `@pool-lab`.
+    term: String,
+    /// The nested pool.
+    pool: String,
+    /// How many of its guests are selected.
+    guests: usize,
+}
+
+#[derive(Debug, Serialize)]
 struct FailureRecord {
     /// `create` or `remove`.
     step: &'static str,
@@ -95,11 +109,25 @@ impl JsonReport {
             started,
             header: None,
             warnings: Vec::new(),
+            nested_pools: Vec::new(),
             outcome: Outcome::default(),
             error: None,
             guests: Vec::new(),
             positions: HashMap::new(),
         }
+    }
+
+    fn selected(&mut self, guests: &[Guest], nested_pools: &[NestedPools]) {
+        let records = nested_pools.iter().flat_map(|nested| {
+            let pools = nested.pools.iter();
+            pools.map(|(pool, guests)| NestedPoolRecord {
+                term: nested.term.clone(),
+                pool: pool.clone(),
+                guests: *guests,
+            })
+        });
+        self.nested_pools = records.collect();
+        self.list(guests.iter().map(GuestRecord::selected).collect());
     }
 
     fn planned(&mut self, plan: &Plan) {
@@ -194,6 +222,7 @@ impl JsonReport {
             removed: self.outcome.removed,
             postponed: self.outcome.postponed,
             warnings: &self.warnings,
+            nested_pools: &self.nested_pools,
             error: self.error.as_deref(),
             guests: &self.guests,
         };
@@ -283,8 +312,12 @@ impl Sink for JsonReport {
                 self.warnings.extend(header.warnings.iter().cloned());
                 self.header = Some(header.clone());
             }
-            Event::Selected { guests, .. } => {
-                self.list(guests.iter().map(GuestRecord::selected).collect());
+            Event::Selected {
+                guests,
+                nested_pools,
+                ..
+            } => {
+                self.selected(guests, nested_pools);
             }
             Event::Warned(warning)
             | Event::NameNotKnown(warning)

@@ -10,6 +10,7 @@ use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun};
 use autosnap_core::guest::Vmid;
 use autosnap_core::outcome::{FailedGuest, Outcome};
 use autosnap_core::plan::Plan;
+use autosnap_core::select::NestedPools;
 use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
 
 use super::guests::Guests;
@@ -26,6 +27,8 @@ pub struct Text {
     blocks: HashMap<Vmid, Lines>,
     /// How many guests the login sees in all.
     seen: usize,
+    /// Whether it is a success that no guest is selected.
+    may_be_empty: bool,
     /// Guests of which something was created or removed.
     begun: HashSet<Vmid>,
     outcome: Outcome,
@@ -41,6 +44,7 @@ impl Text {
             guests: Guests::default(),
             blocks: HashMap::new(),
             seen: 0,
+            may_be_empty: false,
             begun: HashSet::new(),
             outcome: Outcome::default(),
             debug,
@@ -51,12 +55,29 @@ impl Text {
         self.blocks.entry(vmid).or_default().line(text);
     }
 
+    fn selected(&mut self, event: &Event) {
+        let Event::Selected {
+            guests,
+            seen,
+            nested_pools,
+            may_be_empty,
+            ..
+        } = event
+        else {
+            return;
+        };
+        self.guests.selected(guests);
+        (self.seen, self.may_be_empty) = (*seen, *may_be_empty);
+        self.console.out(&nested(nested_pools));
+    }
+
     fn planned(&mut self, plan: &Arc<Plan>) {
         self.guests.planned(plan);
         let header = self.header.as_ref();
         if plan.guests.is_empty() {
             let selection = header.map_or("", |header| header.selection.as_str());
-            self.console.out(&nothing_selected(selection, self.seen));
+            let lines = nothing_selected(selection, self.seen, self.may_be_empty);
+            self.console.out(&lines);
         }
         if header.is_some_and(|header| header.dry_run) {
             self.console.out(&plan::text(plan, self.debug));
@@ -235,10 +256,7 @@ impl Sink for Text {
                 let opening = self.job_phase(Phase::SnapJobStart, Phase::CleanJobStart);
                 self.console.out(&opening);
             }
-            Event::Selected { guests, seen, .. } => {
-                self.guests.selected(guests);
-                self.seen = *seen;
-            }
+            Event::Selected { .. } => self.selected(event),
             // The journal's report sends these with fields.
             Event::Warned(_)
             | Event::NameNotKnown(_)
@@ -408,9 +426,24 @@ fn storage_table(storages: &[StorageUsage], limit: StorageLimit) -> Lines {
     text
 }
 
+/// The nested pools whose guests are selected, which the C# tool up to 2.0.1 does not select.
+fn nested(pools: &[NestedPools]) -> Lines {
+    let mut lines = Lines::default();
+    for pools in pools {
+        lines.line(pools);
+    }
+    lines
+}
+
 /// Where the login sees other guests, what is said of each term is nearer the truth than a guess.
-fn nothing_selected(selection: &str, seen: usize) -> Lines {
+fn nothing_selected(selection: &str, seen: usize, may_be_empty: bool) -> Lines {
     let mut text = Lines::default();
+    if may_be_empty {
+        text.line(format_args!(
+            "No guest is selected by '{selection}' (--allow-empty)"
+        ));
+        return text;
+    }
     text.line(format_args!("----- VMs with '{selection}' NOT FOUND -----"));
     if seen == 0 {
         text.line("----- POSSIBLE PROBLEM PERMISSION 'VM.Audit' -----");

@@ -38,6 +38,7 @@ mod repeated_task;
 mod replies;
 mod secrets;
 mod selection;
+mod selection_terms;
 mod shape_errors;
 mod silent_node;
 mod stale_status;

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Terms that are ignored, keywords in other letters, nested pools, and the order of the guests.
+
+use super::*;
+
+#[test]
+fn terms_that_can_match_nothing_are_ignored_beside_others() {
+    for (selection, terms) in [
+        ("100,", [].as_slice()),
+        (",100,,105", &[]),
+        ("99,100", &["`99`"]),
+        ("100,110:105", &["`110:105`"]),
+        ("100,@storage-x,@word,105", &["`@storage-x`", "`@word`"]),
+        ("100,%,@tag-", &["`%`", "`@tag-`"]),
+        ("100,web*,105;106", &["`web*`", "`105;106`"]),
+    ] {
+        let parsed = Selection::parse(selection).unwrap();
+        let errors = parsed.invalid_terms().iter();
+        let errors: Vec<String> = errors.map(ToString::to_string).collect();
+        assert_eq!(errors.len(), terms.len(), "{selection}: {errors:?}");
+        for (error, term) in errors.iter().zip(terms) {
+            assert!(error.starts_with(term), "{error}");
+        }
+        assert_eq!(parsed.check_for_removal().is_ok(), terms.is_empty());
+        assert_eq!(parsed.empty_exclusion(), None);
+        let expected: &[u32] = if selection.contains(",105") && !selection.contains(';') {
+            &[100, 105]
+        } else {
+            &[100]
+        };
+        assert_eq!(ids(selection), expected, "{selection}");
+    }
+}
+
+#[test]
+fn an_exclusion_of_nothing_is_ignored_but_not_for_a_removal() {
+    let parsed = Selection::parse("@all, - ,-100").unwrap();
+    let error = "selection `@all, - ,-100` has a `-` with nothing after it: name what to leave out, or remove the `-`";
+    assert_eq!(parsed.empty_exclusion().unwrap().to_string(), error);
+    assert_eq!(parsed.check_for_removal().unwrap_err().to_string(), error);
+    assert_eq!(ids("@all,-,-100"), ids("@all,-100"));
+}
+
+#[test]
+fn keywords_in_other_letters_do_not_remove() {
+    for (selection, term) in [
+        ("@ALL", Some("write `@all`")),
+        ("100,@Pool-Prod", Some("write `@pool-Prod`")),
+        ("@all,-@Tag-Web", Some("write `-@tag-Web`")),
+        ("@all-PVE2,@node-PVE3,@tag-WEB,All,WEB01", None),
+    ] {
+        let checked = Selection::parse(selection).unwrap().check_for_removal();
+        let error = checked.err().map(|error| error.to_string());
+        let told = error.as_deref().and_then(|error| error.split_once(": "));
+        assert_eq!(told.map(|(_, way_out)| way_out), term, "{selection}");
+    }
+}
+
+#[test]
+fn nested_pools_are_named_with_their_selected_guests() {
+    for (selection, expected) in [
+        ("@pool-lab", "@pool-lab: with lab/nested (1)"),
+        ("@POOL-LAB,100", "@POOL-LAB: with lab/nested (1)"),
+        ("@pool-lab,@pool-lab", "@pool-lab: with lab/nested (1)"),
+        ("@pool-lab,-106", ""),
+        ("@pool-lab/nested", ""),
+        ("@all,-@pool-lab", ""),
+    ] {
+        let found = selected(selection).nested_pools;
+        let told: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(told.join("\n"), expected, "{selection}");
+    }
+}
+
+#[test]
+fn guests_can_be_put_into_the_order_of_the_terms() {
+    for (selection, expected) in [
+        ("220,web01,105", [220, 100, 105].as_slice()),
+        ("@pool-prod,105:106,100", &[100, 200, 105, 106]),
+        ("99999,@all,-@pool-prod", &[99_999, 104, 105, 106, 111, 220]),
+    ] {
+        let mut found = selected(selection);
+        found.sort_by_terms();
+        let order: Vec<u32> = found.guests.iter().map(|guest| guest.vmid.get()).collect();
+        assert_eq!(order, expected, "{selection}");
+    }
+}
+
+#[test]
+fn a_guest_on_its_way_to_another_node_is_taken_once() {
+    let mut inventory = lab();
+    inventory.guests.push(guest(100, "pve3", "web01", "", &[]));
+    let found = Selection::parse("100").unwrap().evaluate(&inventory);
+    let nodes: Vec<&str> = found
+        .guests
+        .iter()
+        .map(|guest| guest.node.as_str())
+        .collect();
+    assert_eq!(nodes, ["pve1"]);
+}

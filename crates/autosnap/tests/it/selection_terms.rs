@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! `--vmid`: terms that can match nothing, keywords in other letters, nested pools, the order of the guests.
+
+use serde_json::json;
+
+use crate::harness::Lab;
+use crate::world::{World, ct, vm};
+
+fn lab() -> Lab {
+    let world = World::of([
+        vm(100, "web01").taken("daily", &[1, 2]),
+        vm(101, "web02").taken("daily", &[1, 2]).on("pve2"),
+        vm(102, "db01").taken("daily", &[1, 2]),
+        ct(105, "dns").taken("daily", &[1, 2]),
+        ct(200, "proxy").taken("daily", &[1, 2]).on("pve2"),
+    ])
+    .pool("prod", &[100, 102])
+    .pool("prod/inner", &[105])
+    .pool("prod/inner/deep", &[200]);
+    Lab::new(&world)
+}
+
+/// The guests that got a snapshot, in the order of the requests.
+fn created(lab: &Lab) -> Vec<String> {
+    let changes = lab.changes().into_iter();
+    changes
+        .filter_map(|change| {
+            Some(
+                change
+                    .strip_prefix("create ")?
+                    .split_once(' ')?
+                    .0
+                    .to_owned(),
+            )
+        })
+        .collect()
+}
+
+const SNAP: &str = "snap --label=new --keep=1 --max-parallel=1";
+
+/// C4: empty terms are ignored by all commands.
+#[test]
+fn a_comma_too_many_does_no_harm() {
+    for selection in ["100,101,", "100,,101", ",100, ,101"] {
+        let lab = lab();
+        let vmid = format!("--vmid={selection}");
+        lab.call([&vmid, "snap", "--label=new", "--keep=1"])
+            .assert_status(0)
+            .assert_not_said("WARNING");
+        assert_eq!(created(&lab).len(), 2, "{selection}");
+        lab.call([&vmid, "status", "--output=Json"])
+            .assert_status(0);
+        lab.call([&vmid, "clean", "--label=new", "--keep=0"])
+            .assert_status(0);
+        assert_eq!(lab.changes().len(), 4, "{selection}");
+    }
+}
+
+/// C4: a positive term that can match nothing is named, and the others are done.
+#[test]
+fn a_term_that_can_match_nothing_does_not_stop_the_others() {
+    for (term, message) in [
+        ("99", "`99` cannot be the ID of a guest"),
+        (
+            "110:105",
+            "`110:105` is not a range of guest IDs: it goes downwards, write `105:110`",
+        ),
+        ("@storage-x", "`@storage-x` is no group of guests"),
+        ("@word", "`@word` is no group of guests"),
+        ("@tag-", "`@tag-` lacks the name of a tag"),
+        ("%", "`%`: `%` can stand at the beginning"),
+        ("web*", "`web*` cannot match a guest: `*` is not a wildcard"),
+        (
+            "101;102",
+            "`101;102` cannot match a guest: terms are separated by commas (`,`), not by `;`; write `101,102`",
+        ),
+    ] {
+        let lab = lab();
+        let vmid = format!("--vmid=100,{term}");
+        let warning = format!("WARNING: {message}");
+        lab.call([&vmid, "snap", "--label=new", "--keep=1"])
+            .assert_status(1)
+            .assert_out(&warning);
+        assert_eq!(created(&lab), ["100"], "{term}");
+        let status = lab.call([&vmid, "status", "--output=Json"]);
+        status.assert_status(1).assert_err(&warning);
+        assert_eq!(status.json().as_array().unwrap().len(), 3, "{term}");
+        lab.call([&vmid, "check", "--label=new", "--keep=1"])
+            .assert_status(1)
+            .assert_out(message);
+        // Before anything is done: not even the hook is called.
+        lab.script("hook.sh", "#!/bin/sh\necho called >>calls\n");
+        lab.call([
+            &vmid,
+            "clean",
+            "--label=daily",
+            "--keep=0",
+            "--script=hook.sh",
+        ])
+        .assert_status(2)
+        .assert_err(&format!("ERROR: {vmid}: {message}"));
+        assert_eq!(lab.changes().len(), 1, "{term}");
+        assert!(!lab.folder().join("calls").exists());
+    }
+}
+
+/// C4: what may have been meant as an exclusion, and a selection of which nothing is left, are refused before
+/// anything is done.
+#[test]
+fn a_bad_exclusion_and_a_selection_without_a_good_term_are_refused() {
+    let lab = lab();
+    for selection in [
+        "@all,-99",
+        "@all,-110:105",
+        "@all,-@storage-x",
+        "@all,-@pol-prod",
+        "@all,-web*",
+        "@all,!105",
+        "@all,–105",
+        "@all,—105",
+        "@all,web01;-105",
+        "@all,web01，-105",
+        "@all,not 105",
+        "99",
+        "99,@word",
+        "99,-100",
+        "@storage-x",
+        "-,-100",
+        ",,",
+    ] {
+        let vmid = format!("--vmid={selection}");
+        for command in [
+            "snap --label=new --keep=1",
+            "status",
+            "clean --label=daily --keep=0",
+        ] {
+            let output = lab.call([vmid.as_str()].into_iter().chain(command.split(' ')));
+            output
+                .assert_status(2)
+                .assert_err(&format!("ERROR: {vmid}: "));
+        }
+    }
+    lab.assert_unchanged();
+}
+
+/// C4: a `-` with nothing after it takes nobody away, as in the C# tool; `clean` does not remove on that ground.
+#[test]
+fn an_exclusion_of_nothing_is_a_warning_or_refused_by_clean() {
+    let lab = lab();
+    let message = "selection `100,-` has a `-` with nothing after it: name what to leave out, or remove the `-`";
+    lab.run("--vmid=100,- snap --label=new --keep=1")
+        .assert_status(0)
+        .assert_out(&format!("WARNING: {message}"));
+    lab.run("--vmid=100,- status").assert_status(0);
+    lab.run("--vmid=100,- clean --label=daily --keep=0")
+        .assert_status(2)
+        .assert_err(&format!("ERROR: --vmid=100,-: {message}"));
+    assert_eq!(created(&lab), ["100"]);
+    assert_eq!(lab.changes().len(), 1);
+}
+
+/// Section 2: a selection in the syntax of something else is refused with the line that was meant.
+#[test]
+fn the_option_that_was_meant_can_be_pasted() {
+    let lab = lab();
+    for (selection, hint) in [
+        ("100;101", "--vmid=100,101"),
+        ("100 101", "--vmid=100,101"),
+        ("*", "--vmid=@all"),
+        ("web*", "--vmid=web%"),
+        ("@all,!105", "--vmid=@all,-105"),
+        ("!105,@all", "--vmid='-105,@all'"),
+        ("@all,–105", "--vmid=@all,-105"),
+        ("“@all”", "--vmid=@all"),
+        ("\"@all\"", "--vmid=@all"),
+        ("100，101", "--vmid=100,101"),
+        ("＠all", "--vmid=@all"),
+        ("@al", "--vmid=@all"),
+        ("110:105", "--vmid=105:110"),
+    ] {
+        let vmid = format!("--vmid={selection}");
+        let output = lab.call([vmid.as_str(), "snap", "--label=new", "--keep=1"]);
+        output
+            .assert_status(2)
+            .assert_err(&format!("hint: {hint}\n"));
+    }
+    // Which of them are to be left out is not known.
+    lab.call(["--vmid=@all,-100;101", "snap", "--label=new", "--keep=1"])
+        .assert_status(2)
+        .assert_not_said("hint:");
+    lab.assert_unchanged();
+}
+
+/// C12: `@ALL` and `@Pool-x` are keywords for `snap` and `status`. The C# tool takes them for nobody, so `clean`
+/// does not remove anything by them.
+#[test]
+fn keywords_in_other_letters_are_refused_by_clean() {
+    for (term, correction, guests) in [
+        ("@ALL", "@all", 5),
+        ("@Pool-Prod", "@pool-Prod", 4),
+        ("@Node-PVE2", "@node-PVE2", 2),
+    ] {
+        let lab = lab();
+        let status = lab.run(&format!("--vmid={term} status --output=Json"));
+        assert_eq!(
+            status.assert_status(0).json().as_array().unwrap().len(),
+            guests * 2
+        );
+        for selection in [term.to_owned(), format!("100,-{term}")] {
+            lab.run(&format!("--vmid={selection} clean --label=daily --keep=0"))
+                .assert_status(2)
+                .assert_err(
+                    "matches nothing in the C# tool, whose keywords are in lower case: write",
+                )
+                .assert_err(correction)
+                .assert_err("hint: --vmid=");
+        }
+        lab.assert_unchanged();
+        lab.run(&format!("--vmid={term} {SNAP}")).assert_status(0);
+        assert_eq!(created(&lab).len(), guests);
+    }
+}
+
+/// C12: pools nested in the pool of a term are named, with the number of guests.
+#[test]
+fn nested_pools_are_named_in_the_report() {
+    let lab = lab();
+    let line = "\n@pool-prod: with prod/inner (1), prod/inner/deep (1)\n";
+    for command in [
+        "snap --label=new --keep=1 --dry-run",
+        "snap --label=new --keep=1",
+        "clean --label=daily --keep=2",
+        "clean --label=daily --keep=1 --dry-run",
+    ] {
+        let output = lab.run(&format!("--vmid=@pool-prod {command}"));
+        output.assert_status(0).assert_out(line);
+        let output = lab.run(&format!("--vmid=@pool-prod {command} --output=Json"));
+        let expected = json!([
+            {"term": "@pool-prod", "pool": "prod/inner", "guests": 1},
+            {"term": "@pool-prod", "pool": "prod/inner/deep", "guests": 1},
+        ]);
+        assert_eq!(output.json()["nested_pools"], expected, "{command}");
+    }
+    lab.run("--vmid=@pool-prod,-200 snap --label=new --keep=1 --dry-run")
+        .assert_out("\n@pool-prod: with prod/inner (1)\n");
+    lab.run("--vmid=@pool-prod,-@pool-prod/inner snap --label=new --keep=1 --dry-run")
+        .assert_not_said(": with ");
+    // Unattended, `status` leaves stderr empty.
+    lab.run("--vmid=@pool-prod status")
+        .assert_status(0)
+        .assert_not_said(": with ");
+    lab.run("--vmid=@pool-prod status --debug")
+        .assert_status(0)
+        .assert_err("@pool-prod: with prod/inner (1), prod/inner/deep (1)\n");
+}
+
+/// C15: one at a time, guests are worked on in the order of the terms, inside a term by node, then ID, each once.
+#[test]
+fn one_at_a_time_keeps_the_order_of_the_terms() {
+    for (selection, order) in [
+        ("200,105,100", ["200", "105", "100"].as_slice()),
+        ("web02,@pool-prod,102", &["101", "100", "102", "105", "200"]),
+        ("105,@all,-100", &["105", "102", "101", "200"]),
+        ("-100,%0%,200,100:102", &["102", "101", "200"]),
+    ] {
+        let lab = lab();
+        let dry = lab.run(&format!(
+            "--vmid={selection} {SNAP} --dry-run --output=Json"
+        ));
+        let plan = dry.json()["guests"].as_array().unwrap().clone();
+        let plan: Vec<String> = plan.iter().map(|guest| guest["vmid"].to_string()).collect();
+        assert_eq!(plan, order, "{selection}");
+        lab.run(&format!("--vmid={selection} {SNAP}"))
+            .assert_status(0);
+        assert_eq!(created(&lab), order, "{selection}");
+    }
+}
+
+/// C10: no guest at all is a failure, unless `--allow-empty` is given.
+#[test]
+fn a_selection_that_may_be_empty_is_a_success_if_asked_for() {
+    let lab = lab();
+    for selection in [
+        "@tag-nobody",
+        "300:310",
+        "zzz%",
+        "@tag-nobody,-100",
+        "100,-100",
+    ] {
+        for command in ["snap --label=new --keep=1", "clean --label=daily --keep=1"] {
+            let line = format!("--vmid={selection} {command}");
+            lab.run(&line)
+                .assert_status(1)
+                .assert_out(&format!("----- VMs with '{selection}' NOT FOUND -----"));
+            let allowed = lab.run(&format!("{line} --allow-empty"));
+            allowed
+                .assert_status(0)
+                .assert_out(&format!(
+                    "No guest is selected by '{selection}' (--allow-empty)"
+                ))
+                .assert_not_said("NOT FOUND");
+            assert_eq!(allowed.stderr, "", "{line}");
+            lab.run(&format!("{line} --allow-empty --dry-run"))
+                .assert_status(0);
+        }
+        // As in the C# tool, a list of nothing is a list.
+        lab.run(&format!("--vmid={selection} status"))
+            .assert_status(0);
+        let check = format!("--vmid={selection} check --label=new --keep=1");
+        lab.run(&check).assert_status(1);
+        lab.run(&format!("{check} --allow-empty")).assert_status(0);
+    }
+    lab.assert_unchanged();
+}
+
+/// C10: `--allow-empty` hides neither what is missing nor a listing that may be wrong.
+#[test]
+fn an_empty_selection_that_is_not_certain_stays_a_failure() {
+    let line = "snap --label=new --keep=1 --allow-empty";
+    let lab = lab();
+    for selection in ["999", "web09", "@pool-none", "@node-none", "@tag-nobody,99"] {
+        lab.run(&format!("--vmid={selection} {line}"))
+            .assert_status(1);
+    }
+    let blind = World::of([vm(100, "web01")]).to_json();
+    let mut blind = blind;
+    blind["roles"]["SnapRunner"] = json!(["VM.Snapshot"]);
+    let offline = World::of([vm(100, "web01"), vm(101, "web02").on("pve3")]).offline_node("pve3");
+    for (world, reason) in [
+        (blind, "this login sees no guest (VM.Audit)"),
+        (offline.to_json(), "node pve3 is offline"),
+    ] {
+        let lab = Lab::with(pve_sim::simulator::Options::new(
+            world,
+            crate::world::credentials(),
+        ));
+        for command in [line.to_owned(), format!("check --command={line}")] {
+            let command = command.replace("check --command=snap", "check");
+            lab.run(&format!("--vmid=@tag-nobody {command}"))
+                .assert_status(1)
+                .assert_out(&format!(
+                    "--allow-empty does not apply: it is not certain that no guest is meant, because {reason}"
+                ));
+        }
+        lab.assert_unchanged();
+    }
+}
