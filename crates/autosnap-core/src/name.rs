@@ -6,6 +6,7 @@
 //! argument and already local: this module knows no zones.
 
 mod format;
+mod label_search;
 mod labelled;
 mod parts;
 mod series;
@@ -20,6 +21,7 @@ use jiff::civil::DateTime;
 use crate::text::shell_word;
 
 pub use format::TimestampFormat;
+pub use label_search::{LabelSearch, LabelsFound};
 pub use labelled::label_of;
 pub use parts::TimestampParts;
 pub use series::{AmbiguousNames, Collision, Membership, OtherLabels, Series};

@@ -215,7 +215,7 @@ fn execute(invocation: &Invocation, clock: &Clock, console: &Console) -> Result<
                     let notice = format!("NOTICE: {pools}");
                     console.notice(&notice, args.root.shows_debug());
                 }
-                report::print_status(console, &status.rows, settings.output, now.time_zone())
+                report::print_status(console, &status, settings.output, now.time_zone())
                     .map_err(|error| Fault::failure(format!("{error:#}")))?;
                 Ok(status.exit_status())
             })

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use autosnap_core::event::{Event, GuestEnd, Header, Interruption};
 use autosnap_core::guest::{Guest, Vmid};
-use autosnap_core::name::SnapName;
+use autosnap_core::name::{LabelSearch, SnapName};
 use autosnap_core::plan::{self, Action, Creation, GuestPlan, Locked, Plan, Request, StorageGuard};
 use autosnap_core::retention::KeepPolicy;
 use autosnap_core::select::{Inventory, Selected, SelectionWarning};
@@ -406,6 +406,24 @@ async fn plan_all(
             reader.screen_or_read(guest).await
         });
     let readings = readings.await?;
+    let mut search = LabelSearch::new(&request.policy.series);
+    let snapshots = readings
+        .iter()
+        .filter_map(|(_, reading)| reading.as_ref().ok())
+        .flat_map(|reading| &reading.snapshots);
+    for snapshot in snapshots.filter(|snapshot| snapshot.is_ours()) {
+        search.observe(&snapshot.name, snapshot.taken_at);
+    }
+    if let Some(found) = search.finish() {
+        let label = request.policy.series.label();
+        let warning = match settings.job {
+            Job::Snap { .. } => warnings::possible_typo(label, &found),
+            Job::Clean => warnings::no_such_label(label, &found),
+        };
+        if let Some(warning) = warning {
+            context.events.send(Event::Warned(warning));
+        }
+    }
     if let Action::Snap(creation) = &mut request.action {
         let read = readings
             .iter()

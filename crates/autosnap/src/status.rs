@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use autosnap_core::guest::{Guest, GuestStatus};
-use autosnap_core::name::{self, AmbiguousNames, Membership, OtherLabels, TimestampFormat};
+use autosnap_core::name::{
+    self, AmbiguousNames, LabelSearch, Membership, OtherLabels, TimestampFormat,
+};
 use autosnap_core::outcome::ExitStatus;
 use autosnap_core::select::{Inventory, NestedPools, SelectionWarning};
 use autosnap_core::snapshot::Snapshot;
@@ -22,6 +24,8 @@ use crate::settings::StatusSettings;
 pub struct Status {
     /// One row per snapshot, by node, guest and time.
     pub rows: Vec<Row>,
+    /// Whether any guest is selected.
+    pub has_guests: bool,
     /// What could not be shown, in sentences.
     pub warnings: Vec<String>,
     /// Guests that were selected and could not be read.
@@ -74,6 +78,7 @@ pub async fn read(
             .warnings
             .iter()
             .any(SelectionWarning::is_missing_object),
+        has_guests: !selected.guests.is_empty(),
         ..Status::default()
     };
     status
@@ -98,6 +103,7 @@ pub async fn read(
         (guest, snapshots)
     });
     let mut other_formats: BTreeMap<String, usize> = BTreeMap::new();
+    let mut search = settings.series.as_ref().map(LabelSearch::new);
     for (guest, listing) in listings.await {
         match listing {
             Ok((snapshots, unreadable)) => {
@@ -106,6 +112,11 @@ pub async fn read(
                 status.warnings.extend(unreadable.iter().map(|entry| {
                     format!("a snapshot of guest {vmid} on node {node} cannot be read: {entry}")
                 }));
+                if let Some(search) = &mut search {
+                    for snapshot in snapshots.iter().filter(|snapshot| snapshot.is_ours()) {
+                        search.observe(&snapshot.name, snapshot.taken_at);
+                    }
+                }
                 let wanted = only_wanted(settings, snapshots, &mut other_formats);
                 status.rows.extend(rows(settings, guest, wanted, now));
             }
@@ -126,6 +137,9 @@ pub async fn read(
             .map(|(format, count)| (format.as_str(), *count));
         let warnings = job::warnings::not_shown(series.label(), counts);
         status.warnings.extend(warnings);
+        let found = search.and_then(LabelSearch::finish);
+        let warning = found.and_then(|found| job::warnings::no_such_label(series.label(), &found));
+        status.warnings.extend(warning);
     }
     Ok(status)
 }

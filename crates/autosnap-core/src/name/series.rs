@@ -42,7 +42,7 @@ const USUAL_FORMATS: [&str; 22] = [
     "yyyyMMdd_ddd",
 ];
 
-static USUAL: LazyLock<Vec<TimestampFormat>> =
+pub(super) static USUAL: LazyLock<Vec<TimestampFormat>> =
     LazyLock::new(|| USUAL_FORMATS.map(format_of).into());
 
 fn format_of(text: &str) -> TimestampFormat {
@@ -275,7 +275,11 @@ impl Series {
 
 /// Whether the text is a timestamp in this format, near the time at which the snapshot was taken if
 /// that is known.
-fn is_near(format: &TimestampFormat, timestamp: &str, taken_at: Option<DateTime>) -> bool {
+pub(super) fn is_near(
+    format: &TimestampFormat,
+    timestamp: &str,
+    taken_at: Option<DateTime>,
+) -> bool {
     let Some(taken_at) = taken_at else {
         return format.matches(timestamp);
     };

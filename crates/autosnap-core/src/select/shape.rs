@@ -71,6 +71,8 @@ pub(super) fn may_exclude(term: &str) -> bool {
 
 /// The term or terms that were probably meant by one with a [`problem`]: valid ones, separated by commas.
 pub(super) fn correction(term: &str) -> Option<String> {
+    let is_decoration =
+        |character, begins_part| is_bracket(character) || (begins_part && character == '+');
     let mut text = String::with_capacity(term.len());
     for character in term.chars() {
         let narrow = half_width(character);
@@ -79,7 +81,7 @@ pub(super) fn correction(term: &str) -> Option<String> {
             text.push(',');
         } else if is_dash(character) || (begins_part && EXCLUSION_MARKS.contains(&narrow)) {
             text.push('-');
-        } else if !is_bracket(narrow) && !(begins_part && narrow == '+') {
+        } else if !is_decoration(narrow, begins_part) {
             text.push(narrow);
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Warnings for the whole run about names that belong to another series, or to two.
 
-use autosnap_core::name::{Collision, Label, Series};
+use autosnap_core::name::{Collision, Label, LabelsFound, Series};
 use autosnap_core::plan::Plan;
 use autosnap_core::text::shell_word;
 
@@ -29,6 +29,27 @@ pub(crate) fn of_plan(plan: &Plan) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// The warning of a command that works on existing snapshots, if none has its label.
+pub(crate) fn no_such_label(label: &Label, found: &LabelsFound) -> Option<String> {
+    (!found.is_empty()).then(|| {
+        let nearest = found.typo_of(label.as_str());
+        let nearest = nearest.map(|(nearest, _)| format!("; the nearest is {nearest}"));
+        format!(
+            "no snapshot of the selected guests has label {label}; the labels there are: {found}{}",
+            nearest.unwrap_or_default()
+        )
+    })
+}
+
+/// The warning of a `snap` whose label is new to the guests and looks like one that they have.
+pub(crate) fn possible_typo(label: &Label, found: &LabelsFound) -> Option<String> {
+    let (nearest, count) = found.typo_of(label.as_str())?;
+    let snapshots = if count == 1 { "snapshot" } else { "snapshots" };
+    Some(format!(
+        "label {label} is new to the selected guests, which have {count} {snapshots} of label {nearest}: is it a typo?"
+    ))
 }
 
 /// Snapshots of the label in other formats, which a run keeps: one sentence for each format.

@@ -19,7 +19,7 @@ use serde::{Serialize, Serializer};
 
 use super::Console;
 use crate::args::StatusOutput;
-use crate::status::Row;
+use crate::status::{Row, Status};
 
 const COLUMNS: [&str; 7] = [
     "NODE",
@@ -76,16 +76,21 @@ struct StatusRow<'a> {
 /// Prints the list; times in the given zone.
 pub fn print(
     console: &Console,
-    rows: &[Row],
+    status: &Status,
     output: StatusOutput,
     zone: &TimeZone,
 ) -> anyhow::Result<()> {
-    let rows = Rows { rows, zone };
+    let rows = Rows {
+        rows: &status.rows,
+        zone,
+    };
     if output == StatusOutput::Yaml {
         console.document(&serde_yaml_ng::to_string(&rows).context("cannot write YAML")?);
         return Ok(());
     }
     console.stream(|out| match output {
+        // As in the C# tool.
+        StatusOutput::Plain | StatusOutput::Text if !status.has_guests => Ok(()),
         StatusOutput::Plain => plain(rows, out),
         StatusOutput::Text => text(rows, out),
         StatusOutput::Html => out.write_all(html(rows).as_bytes()),
@@ -231,11 +236,8 @@ fn local_time(taken_at: i64, zone: &TimeZone) -> String {
     .unwrap_or_default()
 }
 
-/// Columns without a frame. Nothing at all for an empty list.
+/// Columns without a frame.
 fn plain(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
-    if rows.rows.is_empty() {
-        return Ok(());
-    }
     let widths = widths(rows.iter().map(|row| row.cells()));
     let line = |cells: [&str; 7]| {
         let mut line = padded(cells, widths);
@@ -250,12 +252,8 @@ fn plain(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
     })
 }
 
-/// The C# tool's table, byte for byte: scripts cut off its frame and split its lines at `|`. Nothing at all for an
-/// empty list.
+/// The C# tool's table, byte for byte: scripts cut off its frame and split its lines at `|`.
 fn text(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
-    if rows.rows.is_empty() {
-        return Ok(());
-    }
     let widths = widths(rows.iter().map(|row| row.cells()));
     let frame = rule(widths, "+");
     writeln!(out, "{frame}\n{}\n{frame}", framed(COLUMNS, widths))?;

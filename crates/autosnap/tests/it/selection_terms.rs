@@ -334,8 +334,8 @@ fn an_empty_selection_that_is_not_certain_stays_a_failure() {
             world,
             crate::world::credentials(),
         ));
-        for command in [line.to_owned(), format!("check --command={line}")] {
-            let command = command.replace("check --command=snap", "check");
+        for command in [line.to_owned(), format!("check {line}")] {
+            let command = command.replace("check snap", "check");
             lab.run(&format!("--vmid=@tag-nobody {command}"))
                 .assert_status(1)
                 .assert_out(&format!(
@@ -344,4 +344,82 @@ fn an_empty_selection_that_is_not_certain_stays_a_failure() {
         }
         lab.assert_unchanged();
     }
+}
+
+/// Guests with snapshots of three labels.
+fn labelled() -> Lab {
+    Lab::new(&World::of([
+        vm(100, "web01")
+            .taken("daily", &[1, 2])
+            .taken("weekly", &[3]),
+        vm(101, "web02").taken("daily", &[1]),
+        vm(102, "empty"),
+    ]))
+}
+
+/// W9: `clean` and `status` of a label that no guest has name the labels that there are.
+#[test]
+fn a_label_that_nobody_has_is_named_with_those_that_there_are() {
+    let lab = labelled();
+    let warning = "WARNING: no snapshot of the selected guests has label dayly; the labels there are: daily (3), weekly (1); \
+                   the nearest is daily";
+    lab.run("--vmid=@all clean --label=dayly --keep=0")
+        .assert_status(0)
+        .assert_out(warning);
+    lab.run("--vmid=@all status --label=dayly")
+        .assert_status(0)
+        .assert_err(warning);
+    lab.run("--vmid=@all check --for=clean --label=dayly --keep=0")
+        .assert_status(0)
+        .assert_out(warning.strip_prefix("WARNING: ").unwrap());
+    lab.assert_unchanged();
+    for (selection, label) in [("@all", "daily"), ("@all", "weekly"), ("102", "dayly")] {
+        let selection = format!("--vmid={selection}");
+        lab.run(&format!("{selection} clean --label={label} --keep=9"))
+            .assert_status(0)
+            .assert_not_said("WARNING");
+        lab.run(&format!("{selection} status --label={label}"))
+            .assert_status(0)
+            .assert_not_said("WARNING");
+    }
+}
+
+/// W9: the first run of a label is nothing special, unless the label is one letter away from one that is there.
+#[test]
+fn a_new_label_that_looks_like_another_one_is_a_note_of_snap() {
+    let lab = labelled();
+    let warning = "WARNING: label dayly is new to the selected guests, which have 3 snapshots of label daily: is it a typo?";
+    for label in ["monthly", "daily2", "daily"] {
+        lab.run(&format!("--vmid=@all snap --label={label} --keep=9"))
+            .assert_status(0)
+            .assert_not_said("is it a typo");
+    }
+    let lab = labelled();
+    let line = "--vmid=@all snap --label=dayly --keep=9";
+    lab.run(line).assert_status(0).assert_out(warning);
+    // It is theirs now.
+    lab.run(&format!("{line} --dry-run"))
+        .assert_status(0)
+        .assert_not_said("is it a typo");
+}
+
+/// W10: `status` prints the header alone for guests without snapshots, and nothing if no guest is selected.
+#[test]
+fn status_of_guests_without_snapshots_is_the_header() {
+    let lab = labelled();
+    let output = lab.run("--vmid=102 status");
+    output.assert_status(0).assert_out("NODE");
+    for column in ["VM", "TIME", "PARENT", "NAME", "DESCRIPTION", "VM STATUS"] {
+        output.assert_out(column);
+    }
+    assert_eq!(output.stdout.matches("NODE").count(), 1);
+    assert!(!output.stdout.contains("pve1"), "{output}");
+    assert_eq!(
+        lab.run("--vmid=@tag-nobody status").assert_status(0).stdout,
+        ""
+    );
+    assert_eq!(
+        lab.run("--vmid=@tag-nobody status --output=Json").stdout,
+        "[]\n"
+    );
 }
