@@ -152,7 +152,6 @@ fn status_of_one_label() {
 fn status_of_nothing_is_empty_in_every_form() {
     let lab = lab();
     for (form, expected) in [
-        ("Text", ""),
         ("Json", "[]\n"),
         ("JsonPretty", "[]\n"),
         ("Jsonl", ""),
@@ -248,6 +247,7 @@ fn the_report_for_programs() {
       "warnings": [
         "`-999` matches no guest: no guest has this ID, or this login may not see it (VM.Audit)"
       ],
+      "nested_pools": [],
       "error": null,
       "guests": [
         {

@@ -84,8 +84,9 @@ fn a_selection_may_begin_with_a_dash_or_an_at() {
 #[test]
 fn terms_that_select_nothing_are_named_with_the_nearest_one() {
     let lab = lab();
-    let output =
-        lab.run("status --vmid=wbe01,@node-pve9,@pool-prd,@tag-pord,999,300:310,@pool-empty,100");
+    let output = lab.run(
+        "status -oJsonl --vmid=wbe01,@node-pve9,@pool-prd,@tag-pord,999,300:310,@pool-empty,100",
+    );
     assert_snapshot!(output, @r#"
     exit status 1
     --- stderr ---
