@@ -85,6 +85,7 @@ pub mod logging;
 pub mod manual;
 pub mod normalize;
 pub mod notice;
+pub mod other_program;
 pub mod overlap;
 pub mod password_file;
 pub mod predicted_refusals;

@@ -37,6 +37,70 @@ fn templates_are_filled_with_version_and_checksums() {
     assert!(!installer.contains(CHECKSUM_OF_ONE), "{installer}");
 }
 
+/// The version of the workspace.
+const OWN: &str = env!("CARGO_PKG_VERSION");
+
+/// C2: the version is above those of the C# tool, in each package as its manager orders versions.
+#[test]
+fn the_version_is_above_that_of_the_csharp_tool_everywhere() {
+    let major: u32 = OWN.split('.').next().unwrap().parse().unwrap();
+    assert!(major > 2, "{OWN}");
+    let manifest = fs::read_to_string(packaging().join("../crates/autosnap/Cargo.toml")).unwrap();
+    let rpm = format!("\nversion = \"{}\"\n", OWN.replace('-', "~"));
+    assert!(manifest.contains(&rpm), "no {rpm} for rpm");
+    let manual = packaging().join("../docs/src/installation.md");
+    let checkout = format!("git checkout v{OWN}\n");
+    assert!(
+        fs::read_to_string(manual).unwrap().contains(&checkout),
+        "no {checkout}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let (one, filled) = (folder.path().join("one"), folder.path().join("filled"));
+    fs::write(&one, "one").unwrap();
+    let one = one.as_os_str();
+    let output = run(
+        "fill-templates",
+        &["3.0.0-beta.1".as_ref(), one, one, filled.as_os_str()],
+    );
+    assert!(output.status.success(), "{output:?}");
+    let build = fs::read_to_string(filled.join("aur/PKGBUILD")).unwrap();
+    assert!(
+        build.contains("pkgver=3.0.0beta.1\n_version=3.0.0-beta.1\n"),
+        "{build}"
+    );
+    let formula = fs::read_to_string(filled.join("homebrew/cv4pve-autosnap.rb")).unwrap();
+    assert!(formula.contains("/v3.0.0-beta.1.tar.gz"), "{formula}");
+}
+
+/// C2: the installation of a package names other programs of our name, once each, and runs none.
+#[test]
+fn the_installation_names_other_programs_of_our_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("cv4pve-autosnap");
+    let script = "#!/bin/sh\ntouch \"$0.ran\"\n";
+    let made = Command::new("sh")
+        .args(["-c", r#"printf '%s' "$1" >"$0" && chmod +x "$0""#])
+        .arg(&other)
+        .arg(script)
+        .status();
+    assert!(made.unwrap().success());
+    let path = format!("{0}:{0}:/usr/bin:/bin", folder.path().display());
+    for (argument, count) in [("configure", 1), ("1", 1), ("2", 1), ("abort-upgrade", 0)] {
+        let output = Command::new("/bin/sh")
+            .arg(packaging().join("scripts/postinst"))
+            .arg(argument)
+            .env("PATH", &path)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let named = format!("another program of this name: {}\n", other.display());
+        assert_eq!(said.matches(&named).count(), count, "{argument}: {said}");
+    }
+    assert!(!folder.path().join("cv4pve-autosnap.ran").exists());
+}
+
 #[test]
 fn the_changes_of_a_version_are_cut_out() {
     let changelog = fs::read_to_string(packaging().join("../CHANGELOG.md")).unwrap();

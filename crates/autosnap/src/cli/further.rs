@@ -15,7 +15,7 @@ use crate::notice::Notice;
 use crate::overlap::{Entry, Held, Overlap};
 use crate::report::{self, Console};
 use crate::settings::{Connection, JobSettings, NewPassword};
-use crate::{args, check, fingerprint, logging, setup};
+use crate::{args, check, fingerprint, logging, other_program, setup};
 
 /// Whether a run may go on.
 pub(super) enum Way {
@@ -46,6 +46,7 @@ pub(super) fn check(
             .into_iter()
             .collect(),
         unused_options(invocation),
+        other_program::notices(),
     ];
     block_on(async {
         let mut report = check::run(&settings, connection.options, now).await?;

@@ -28,6 +28,7 @@ mod names;
 mod no_snapshots;
 mod options;
 mod order;
+mod other_program;
 mod outages;
 mod output;
 mod plan_and_journal;

@@ -274,7 +274,7 @@ fn help_and_version_are_no_errors() {
         (&["snap", "--help"], "--max-perc-storage"),
         (&["clean", "-h"], "--keep"),
         (&["status", "--help"], "--output"),
-        (&["--version"], "cv4pve-autosnap 0."),
+        (&["--version"], "cv4pve-autosnap 3."),
     ] {
         let output = lab.bare(arguments.iter().copied());
         output.assert_status(0).assert_out(expected);
