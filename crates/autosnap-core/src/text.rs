@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::time::Duration;
 
 /// The text on one line: every unprintable character is escaped, line breaks and tabs included.
 ///
@@ -33,6 +34,26 @@ pub fn lines(text: &str) -> Cow<'_, str> {
         Cow::Owned(escaped(&text, keep).into_owned())
     } else {
         escaped(text, keep)
+    }
+}
+
+/// A duration for people, with its two largest units: `12 s`, `3 min 20 s`, `2 h 5 min`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(autosnap_core::text::duration(Duration::from_secs(200)), "3 min 20 s");
+/// ```
+pub fn duration(duration: Duration) -> String {
+    let rounded = duration.as_secs() + u64::from(duration.subsec_millis() >= 500);
+    let (hours, minutes, seconds) = (rounded / 3600, rounded / 60 % 60, rounded % 60);
+    match (hours, minutes, seconds) {
+        (0, 0, 0) if !duration.is_zero() => "less than 1 s".to_owned(),
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, 0) => format!("{minutes} min"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, 0, _) => format!("{hours} h"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
+use autosnap_core::event::{Event, Interruption};
 use autosnap_core::outcome::ExitStatus;
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
@@ -25,7 +26,7 @@ use crate::fault::Fault;
 use crate::job::{self, Context};
 use crate::line::Line;
 use crate::notice::Notice;
-use crate::report::{self, Console, JsonReport, Progress, Reporter, Sink, Text};
+use crate::report::{self, Console, JsonReport, Progress, Reporter, Sink, Text, TextOptions};
 use crate::secret_source::Environment;
 use crate::settings::{Connection, JobSettings, StatusSettings};
 use crate::stop::Stop;
@@ -76,13 +77,17 @@ pub fn run_at(arguments: &[OsString], now: &Zoned) -> ExitStatus {
 }
 
 fn run_by(arguments: &[OsString], clock: &Clock) -> ExitStatus {
-    conclude(&Console::default(), |console| match parse(arguments)? {
-        Parsed::Run(invocation) => {
-            execute(&invocation, clock, console).map_err(|fault| invocation.redactions.apply(fault))
-        }
-        Parsed::Shown(text) => {
-            console.text(&text);
-            Ok(ExitStatus::Success)
+    conclude(&Console::default(), |console| {
+        match parse(arguments, console)? {
+            Parsed::Run(invocation) => {
+                console.repeat_errors_on_stdout(reports_in_text(&invocation.cli.command));
+                execute(&invocation, clock, console)
+                    .map_err(|fault| invocation.redactions.apply(fault))
+            }
+            Parsed::Shown(text) => {
+                console.text(&text);
+                Ok(ExitStatus::Success)
+            }
         }
     })
 }
@@ -98,6 +103,37 @@ fn conclude(
         report::print_fault(console, &fault);
         fault.exit
     })
+}
+
+/// Whether it is a `snap` or `clean` whose report is text.
+fn reports_in_text(command: &Command) -> bool {
+    let output = match command {
+        Command::Snap(args) => args.job.output,
+        Command::Clean(args) => args.job.output,
+        Command::Status(_)
+        | Command::Check(_)
+        | Command::Setup(_)
+        | Command::Fingerprint(_)
+        | Command::Completions(_)
+        | Command::Complete
+        | Command::Manual(_) => return false,
+        #[cfg(feature = "demo")]
+        Command::Demo(_) => return false,
+    };
+    output == JobOutput::Text
+}
+
+/// The same of words that could not be read as a command line.
+fn seem_to_report_in_text<'a>(words: impl IntoIterator<Item = &'a OsString>) -> bool {
+    let (mut is_job, mut is_json) = (false, false);
+    for word in words {
+        let word = word.to_string_lossy().to_lowercase();
+        is_job |= ["snap", "clean"].contains(&word.as_str());
+        let is_option = word.starts_with("-o") || word.starts_with("--output");
+        is_json |=
+            ["json", "jsonpretty"].contains(&word.as_str()) || is_option && word.contains("json");
+    }
+    is_job && !is_json
 }
 
 enum Parsed {
@@ -119,7 +155,8 @@ struct Invocation {
     redactions: Redactions,
 }
 
-fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
+fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, Fault> {
+    console.repeat_errors_on_stdout(seem_to_report_in_text(arguments));
     let expanded = response_file::expand(arguments.iter().cloned());
     let mut command = args::command();
     let line = expanded.or_else(|error| {
@@ -129,6 +166,8 @@ fn parse(arguments: &[OsString]) -> Result<Parsed, Fault> {
         helps.then_some(typed).ok_or(error)
     });
     let line = line.map_err(Fault::usage)?;
+    let texts = line.words.iter().map(|word| &word.text);
+    console.repeat_errors_on_stdout(seem_to_report_in_text(texts));
     let normalized = normalize::normalize(&command, &line);
     let normalized = normalized.map_err(|refusal| refusal.into_fault(&line))?;
     if let Some(fault) = usage_error::single_dash(&normalized, &line) {
@@ -204,11 +243,18 @@ fn execute(invocation: &Invocation, clock: &Clock, console: &Console) -> Result<
             let now = clock.now();
             block_on(async {
                 let trust = connection.options.trust.clone();
-                let client = further::sign_on(connection, console).await?;
+                let (client, warning) = further::sign_on(connection, console).await?;
+                if let Some(warning) = warning {
+                    console.notice(&format!("WARNING: {warning}"), args.root.shows_debug());
+                }
                 further::tell_trust(&trust, &client, &args.root, console);
                 let status = status::read(&settings, &client, now.timestamp()).await?;
                 for warning in &status.warnings {
-                    console.error(&format!("WARNING: {warning}"));
+                    let line = format!("WARNING: {warning}");
+                    match status.exit_status() {
+                        ExitStatus::Success => console.notice(&line, args.root.shows_debug()),
+                        _ => console.error(&line),
+                    }
                 }
                 // At a terminal alone: a run that succeeds writes nothing to stderr.
                 for pools in &status.nested_pools {
@@ -283,21 +329,24 @@ fn run_job(
     // A hook writes to our stderr, into the line of the bar.
     let bar = !settings.dry_run && !settings.debug && settings.hook.is_none();
     let console = console.with_bar(bar);
-    further::tell_zone(&clock.now(), &console);
+    let mut notes: Vec<String> = further::unknown_zone(&clock.now()).into_iter().collect();
     block_on(async {
         let ClientOptions {
             endpoints, trust, ..
         } = &connection.options;
         let trust = trust.clone();
         let identity = connection.options.credentials.identity();
-        let unstarted = |exit, message: &str| {
-            let json = json_report(job.output, &console, clock.now().timestamp());
-            report::tell_unstarted(&console, json, job::header(settings, ""), exit, message);
+        let unstarted = |notes: &[String], exit, message: &str| {
+            let json = json_report(job, &console, clock.now().timestamp());
+            let mut header = job::header(settings, "");
+            header.warnings.extend_from_slice(notes);
+            report::tell_unstarted(&console, json, header, exit, message);
         };
-        let entered = further::enter(settings, job, &root.vmid, endpoints, &console).await;
+        let entered =
+            further::enter(settings, job, &root.vmid, endpoints, &console, &mut notes).await;
         let way = match entered {
             Ok(Way::Leave(holder)) => {
-                unstarted(ExitStatus::Success, &holder);
+                unstarted(&notes, ExitStatus::Success, &holder);
                 return Ok(ExitStatus::Success);
             }
             other => other,
@@ -313,15 +362,21 @@ fn run_job(
         let signed_on = match way {
             Ok(way) => further::sign_on(connection, &console)
                 .await
-                .map(|client| (way, client)),
+                .map(|(client, warning)| (way, client, warning)),
             Err(fault) => Err(fault),
         };
-        let (way, client) = signed_on.inspect_err(|fault| unstarted(fault.exit, &fault.message))?;
+        let signed_on =
+            signed_on.inspect_err(|fault| unstarted(&notes, fault.exit, &fault.message));
+        let (way, client, warning) = signed_on?;
+        notes.extend(warning);
         further::tell_trust(&trust, &client, root, &console);
-        let sinks = sinks(settings, job.output, &console, now.timestamp());
+        let sinks = sinks(settings, job, &console, now.timestamp());
         let reporter = Reporter::start(sinks)
             .map_err(|error| Fault::failure(format!("cannot start: {error}")))?;
         let (events, receiver) = Events::channel();
+        for note in notes {
+            events.send(Event::Warned(note));
+        }
         let context = Context {
             client,
             identity,
@@ -367,19 +422,32 @@ async fn run_and_report(
         let _ = reporting.await;
     }
     result?;
-    Ok(outcome.exit_status())
+    match outcome.interruption {
+        Some(Interruption::ServerLost) => Err(Fault {
+            exit: ExitStatus::Connection,
+            ..Fault::failure(
+                "the server is lost: no host answers any more, or the login is no longer accepted",
+            )
+        }),
+        _ => Ok(outcome.exit_status()),
+    }
 }
 
 /// Who is told of a run.
 fn sinks(
     settings: &JobSettings,
-    output: JobOutput,
+    job: &JobArgs,
     console: &Console,
     started: Timestamp,
 ) -> Vec<Box<dyn Sink + Send>> {
-    let report: Box<dyn Sink + Send> = match json_report(output, console, started) {
+    let options = TextOptions {
+        debug: settings.debug,
+        one_at_a_time: settings.limits.total == 1,
+        quiet: job.quiet,
+    };
+    let report: Box<dyn Sink + Send> = match json_report(job, console, started) {
         Some(report) => Box::new(report),
-        None => Box::new(Text::new(console.clone(), settings.debug)),
+        None => Box::new(Text::new(console.clone(), options)),
     };
     let mut sinks = vec![
         report,
@@ -392,13 +460,13 @@ fn sinks(
 }
 
 /// The report for programs, if that is what was asked for.
-fn json_report(output: JobOutput, console: &Console, started: Timestamp) -> Option<JsonReport> {
-    let pretty = match output {
+fn json_report(job: &JobArgs, console: &Console, started: Timestamp) -> Option<JsonReport> {
+    let pretty = match job.output {
         JobOutput::Text => return None,
         JobOutput::Json => false,
         JobOutput::JsonPretty => true,
     };
-    Some(JsonReport::new(console.clone(), pretty, started))
+    Some(JsonReport::new(console.clone(), pretty, started).quiet(job.quiet))
 }
 
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {

@@ -20,6 +20,7 @@ mod plan;
 mod progress;
 mod reporter;
 mod status;
+mod summary;
 mod text;
 mod units;
 mod words;
@@ -41,7 +42,7 @@ pub use lines::Lines;
 pub use progress::Progress;
 pub use reporter::{Reporter, print_debug_line};
 pub use status::print as print_status;
-pub use text::Text;
+pub use text::{Text, TextOptions};
 pub(crate) use words::{UNUSABLE_STORAGE_ADVICE, note};
 
 use crate::fault::Fault;
@@ -81,7 +82,8 @@ pub fn tell_unstarted(
     }
 }
 
-/// Says why the program ends without having done its work.
+/// Says why the program ends without having done its work: on stderr, and as the last line on stdout where the
+/// console repeats errors there.
 pub fn print_fault(console: &Console, fault: &Fault) {
     let message = format!("ERROR: {}", fault.message);
     if fault.has_lines {
@@ -92,6 +94,7 @@ pub fn print_fault(console: &Console, fault: &Fault) {
     if let Some(hint) = &fault.hint {
         console.error(&format!("hint: {hint}"));
     }
+    console.repeat_error(&message);
 }
 
 /// How long the last lines of a process that leaves at once may take to be written.
@@ -118,6 +121,9 @@ fn print_last(console: Console, lines: Vec<String>) {
     let print = move || {
         for line in &lines {
             console.error(line);
+        }
+        if let Some(error) = lines.first() {
+            console.repeat_error(error);
         }
         // Fails if it has taken too long.
         let _ = printed.send(());

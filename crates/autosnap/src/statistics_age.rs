@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use autosnap_core::guest::Guest;
 use autosnap_core::select::Inventory;
+use autosnap_core::text;
 use pve_client::Client;
 
 use crate::inventory;
@@ -46,8 +47,8 @@ pub(crate) async fn warnings(
 }
 
 fn warning(node: &str, age: Duration) -> String {
-    let (minutes, seconds) = (age.as_secs() / 60, age.as_secs() % 60);
+    let age = text::duration(age);
     format!(
-        "the figures of node {node} are {minutes}m {seconds}s old (its pvestatd sends none): how full its storages are may have changed"
+        "the figures of node {node} are {age} old (its pvestatd sends none): how full its storages are may have changed"
     )
 }

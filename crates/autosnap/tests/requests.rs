@@ -376,10 +376,7 @@ fn removals_beyond_their_time_are_left_to_the_next_run() {
         said.contains("8 removals are left to the next run"),
         "{said}"
     );
-    assert!(
-        said.contains("guests: 4 done, 0 skipped, 0 failed"),
-        "{said}"
-    );
+    assert!(said.contains("guests: 4 done, 0 skipped; took "), "{said}");
     let asked = cluster.asked();
     assert_eq!((asked.creations, asked.removals), (4, 0));
 

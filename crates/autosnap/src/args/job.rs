@@ -32,6 +32,10 @@ pub struct SelectionArgs {
 
 /// Options of the commands that change something, and of `check`.
 #[derive(Debug, Clone, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub struct JobArgs {
     /// Label of the series: daily, weekly, ...
     ///
@@ -113,6 +117,12 @@ pub struct JobArgs {
     #[arg(help = "Text, Json or JsonPretty [default: Text]", long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true,
           default_value = "Text", hide_default_value = true, hide_possible_values = true)]
     pub output: JobOutput,
+    /// Print failures only.
+    ///
+    /// A run with exit status 0 prints nothing; any other prints its summary, with each failure and what to do about
+    /// it, or with --output=Json the whole document. check prints its report in any case.
+    #[arg(long, help_heading = OUTPUT)]
+    pub quiet: bool,
 }
 
 /// What a run does while another one has the same label, guests and hosts.

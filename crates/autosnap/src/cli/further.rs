@@ -5,15 +5,16 @@
 use std::ffi::OsStr;
 
 use autosnap_core::outcome::ExitStatus;
+use autosnap_core::text;
 use jiff::Zoned;
 use pve_client::{Client, Endpoint, Trust};
 
 use super::{Invocation, block_on, local, read_connection};
-use crate::args::{CheckArgs, FingerprintArgs, JobArgs, RootArgs, SetupArgs};
+use crate::args::{CheckArgs, FingerprintArgs, JobArgs, JobOutput, RootArgs, SetupArgs};
 use crate::fault::Fault;
 use crate::notice::Notice;
 use crate::overlap::{Entry, Held, Overlap};
-use crate::report::{self, Console};
+use crate::report::{self, Console, Lines};
 use crate::settings::{Connection, JobSettings, NewPassword};
 use crate::{args, check, fingerprint, logging, other_program, setup};
 
@@ -51,8 +52,10 @@ pub(super) fn check(
     block_on(async {
         let mut report = check::run(&settings, connection.options, now).await?;
         report.add(notices.concat());
-        if report.reading.cluster.is_some() {
-            store(connection.to_store.as_ref(), console);
+        if report.reading.cluster.is_some()
+            && let Some(warning) = store(connection.to_store.as_ref(), console)
+        {
+            console.notice(&format!("WARNING: {warning}"), args.root.shows_debug());
         }
         report::print_check(console, &report, args.job.output)?;
         Ok(report.exit_status())
@@ -94,13 +97,15 @@ pub(super) fn fingerprint(args: &FingerprintArgs, console: &Console) -> Result<E
     })
 }
 
-/// Takes the lock of a run, waits for it or leaves. A dry run changes nothing and needs none.
+/// Takes the lock of a run, waits for it or leaves. A dry run changes nothing and needs none. What the report has to
+/// say of it goes into `notes`.
 pub(super) async fn enter(
     settings: &JobSettings,
     args: &JobArgs,
     selection: &str,
     hosts: &[Endpoint],
     console: &Console,
+    notes: &mut Vec<String>,
 ) -> Result<Way, Fault> {
     if settings.dry_run {
         return Ok(Way::Go {
@@ -119,7 +124,10 @@ pub(super) async fn enter(
     let mut waited = false;
     let entry = overlap.enter(|holder| {
         waited = true;
-        console.error(&format!("waiting: {holder}"));
+        let line = format!("waiting: {holder}");
+        if !tell_at_once(&line, args, console) {
+            notes.push(line);
+        }
     });
     match entry.await {
         Entry::Go(held) => Ok(Way::Go {
@@ -127,8 +135,8 @@ pub(super) async fn enter(
             waited,
         }),
         Entry::Unprotected(reason) => {
-            console.error(&format!(
-                "WARNING: runs that overlap are not kept apart, as no lock file can be made: {reason}"
+            notes.push(format!(
+                "runs that overlap are not kept apart, as no lock file can be made: {reason}"
             ));
             Ok(Way::Go {
                 _lock: None,
@@ -136,28 +144,49 @@ pub(super) async fn enter(
             })
         }
         Entry::Skip(holder) => {
-            console.error(&format!("nothing done: {holder}"));
+            tell_at_once(&format!("nothing done: {holder}"), args, console);
             Ok(Way::Leave(holder.to_string()))
         }
         Entry::Fail(holder) => Err(Fault::failure(holder)
             .hint("--on-overlap=wait waits for it, --on-overlap=skip leaves without a failure")),
         Entry::TimedOut(holder) => Err(Fault::failure(format!(
-            "{holder}; it has not ended within {} s",
-            args.overlap_timeout.as_secs()
+            "{holder}; it has not ended within {}",
+            text::duration(args.overlap_timeout)
         ))
         .hint("end it, or give it more time with --overlap-timeout")),
     }
 }
 
-/// Signs on. A password that was typed is stored only now, so that a mistyped one is asked for again.
-pub(super) async fn sign_on(connection: Connection, console: &Console) -> Result<Client, Fault> {
+/// Prints a line about a run that has not begun: to people and the journal on stderr, else on stdout, as cron
+/// mails what a run that succeeds writes to stderr. Returns whether it was printed: a document for programs must
+/// not be disturbed.
+fn tell_at_once(line: &str, args: &JobArgs, console: &Console) -> bool {
+    if console.takes_notices(false) {
+        console.error(line);
+        return true;
+    }
+    let is_text = args.output == JobOutput::Text && !args.quiet;
+    if is_text {
+        let mut lines = Lines::default();
+        lines.line(line);
+        console.out(&lines);
+    }
+    is_text
+}
+
+/// Signs on. A password that was typed is stored only now, so that a mistyped one is asked for again. Beside the
+/// client returns a warning if it could not be stored.
+pub(super) async fn sign_on(
+    connection: Connection,
+    console: &Console,
+) -> Result<(Client, Option<String>), Fault> {
     let Connection {
         options, to_store, ..
     } = connection;
     match (Client::connect(options).await, to_store) {
         (Ok(client), to_store) => {
-            store(to_store.as_ref(), console);
-            Ok(client)
+            let warning = store(to_store.as_ref(), console);
+            Ok((client, warning))
         }
         (Err(error @ pve_client::Error::Authentication { .. }), Some(new)) => {
             let path = new.path.display();
@@ -169,14 +198,18 @@ pub(super) async fn sign_on(connection: Connection, console: &Console) -> Result
     }
 }
 
-/// Stores a password that has proved right. The run can do without the file.
-fn store(new: Option<&NewPassword>, console: &Console) {
-    let Some(new) = new else { return };
+/// Stores a password that has proved right. The run can do without the file: returns a warning if that fails.
+fn store(new: Option<&NewPassword>, console: &Console) -> Option<String> {
+    let new = new?;
     let path = new.path.display();
-    console.error(&match new.store() {
-        Ok(()) => format!("NOTICE: the password was stored in {path}, readable by you only"),
-        Err(error) => format!("WARNING: the password could not be stored: {error}"),
-    });
+    match new.store() {
+        Ok(()) => {
+            let text = format!("NOTICE: the password was stored in {path}, readable by you only");
+            console.notice(&text, false);
+            None
+        }
+        Err(error) => Some(format!("the password could not be stored: {error}")),
+    }
 }
 
 /// Says what accepting any certificate means, to somebody who is there to read it.
@@ -191,15 +224,14 @@ pub(super) fn tell_trust(trust: &Trust, client: &Client, root: &RootArgs, consol
 
 /// Names carry local time. Where the zone that was asked for is not known, as in a container without time zones, the
 /// clock is that of UTC, and nothing else would show it.
-pub(super) fn tell_zone(now: &Zoned, console: &Console) {
+pub(super) fn unknown_zone(now: &Zoned) -> Option<String> {
     let asked = std::env::var_os("TZ").filter(|zone| !zone.is_empty() && !is_utc(zone));
-    if let (true, Some(zone)) = (now.time_zone().is_unknown(), asked) {
-        console.error(&format!(
-            "WARNING: the time zone '{}' of the variable TZ is not known here, so names carry UTC; install tzdata, or mount \
-             /usr/share/zoneinfo",
-            zone.display()
-        ));
-    }
+    let zone = asked.filter(|_| now.time_zone().is_unknown())?;
+    Some(format!(
+        "the time zone '{}' of the variable TZ is not known here, so names carry UTC; install tzdata, or mount \
+         /usr/share/zoneinfo",
+        zone.display()
+    ))
 }
 
 /// Whether a value of TZ asks for UTC in one of its names; without a description of the world's zones these are not

@@ -43,6 +43,7 @@ const USES: [(&str, &str); 42] = [
     ("output", "xxx."),
     ("overlap_timeout", "xx.."),
     ("password", "xxx."),
+    ("quiet", "xx.."),
     ("removal_budget", "xx.."),
     ("retry_stuck_removal", "xx.."),
     ("script", "xx.."),
@@ -183,7 +184,7 @@ proptest! {
         let before = words.iter().take_while(|word| *word != "--");
         let is_dry = before.into_iter().any(|word| word == "--dry-run");
         let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
-        if let Ok(Parsed::Run(invocation)) = parse(&arguments) {
+        if let Ok(Parsed::Run(invocation)) = parse(&arguments, &Console::default()) {
             let root = match &invocation.cli.command {
                 Command::Snap(args) => &args.root,
                 Command::Clean(args) => &args.root,

@@ -10,6 +10,7 @@ use autosnap_core::event::{Cause, Effect, Failure};
 use autosnap_core::guest::{REPAIR_NOTE, Vmid, repair_command};
 use autosnap_core::name::REPEATED_NAME_CAUSES;
 use autosnap_core::plan::{self, DropReason};
+use autosnap_core::text;
 use pve_client::{Certainty, Error, GuestKind, MissingPrivilege, Upid};
 
 use super::operation::Place;
@@ -81,7 +82,7 @@ pub(super) fn locked(kind: GuestKind, lock: &str) -> String {
 /// A guest that is locked and may not wait any longer.
 pub(super) fn lock_failure(message: String, waited: Option<Duration>) -> Failure {
     let hint = match waited {
-        Some(waited) => format!("it stayed so for {} s; see the task that holds it in PVE", waited.as_secs()),
+        Some(waited) => format!("it stayed so for {}; see the task that holds it in PVE", text::duration(waited)),
         None if is_snapshot_lock(&message) => {
             "try again when the other snapshot task has ended, or let the run wait with --wait-snapshot-lock".to_owned()
         }
@@ -238,7 +239,7 @@ pub(super) fn timed_out(upid: &Upid, timeout: Duration) -> Failure {
     Failure {
         cause: Cause::Timeout,
         effect: Effect::StillRunning,
-        message: format!("the task has not ended within {} s", timeout.as_secs()),
+        message: format!("the task has not ended within {}", text::duration(timeout)),
         hint: Some(format!(
             "give it more time with --timeout; how it ends is in its log in PVE: {upid}"
         )),
@@ -251,8 +252,8 @@ pub(super) fn lost_sight(upid: &Upid, timeout: Duration, error: &Error) -> Failu
         cause: Cause::Connection,
         effect: Effect::Unknown,
         message: format!(
-            "the end of the task was not seen within {} s: {error}",
-            timeout.as_secs()
+            "the end of the task was not seen within {}: {error}",
+            text::duration(timeout)
         ),
         hint: Some(format!("look how it ended in PVE: {upid}")),
     }

@@ -2,6 +2,7 @@
 //! The two streams, and the bar that must make way for them.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use autosnap_core::text;
@@ -16,6 +17,8 @@ pub struct Console {
     bar: Option<ProgressBar>,
     journal: Option<Journal>,
     trouble: Arc<Mutex<Option<io::Error>>>,
+    /// Whether what stops a run is written to stdout, too.
+    repeats_errors: Arc<AtomicBool>,
 }
 
 impl Default for Console {
@@ -24,6 +27,7 @@ impl Default for Console {
             bar: None,
             journal: Journal::of_process(),
             trouble: Arc::default(),
+            repeats_errors: Arc::default(),
         }
     }
 }
@@ -58,6 +62,7 @@ impl Console {
             bar: None,
             journal: Some(journal),
             trouble: Arc::default(),
+            repeats_errors: Arc::default(),
         }
     }
 
@@ -111,6 +116,25 @@ impl Console {
             self.tell(&Entry::new(Priority::of_line(text), text));
         } else {
             self.line(text);
+        }
+    }
+
+    /// Whether what stops the run is written to stdout as well, where the C# tool writes it and
+    /// people's log files and wrappers look for it. Holds for all clones.
+    pub fn repeat_errors_on_stdout(&self, repeats: bool) {
+        self.repeats_errors.store(repeats, Ordering::Relaxed);
+    }
+
+    /// Writes the line of an error that stops the run to stdout, if it is to be repeated there. A terminal and a
+    /// file that is stderr as well have it already.
+    pub fn repeat_error(&self, message: &str) {
+        let is_wanted = self.repeats_errors.load(Ordering::Relaxed);
+        if is_wanted && !io::stdout().is_terminal() && !platform::streams_are_one() {
+            let lines = message.lines().map(str::trim);
+            let words: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+            let mut line = Lines::default();
+            line.line(words.join(" "));
+            self.out(&line);
         }
     }
 
@@ -174,4 +198,32 @@ pub(super) fn write_error_line(line: &str) {
 fn write_error_text(text: &str) {
     // If that fails, nobody is left to be told.
     let _ = writeln!(io::stderr().lock(), "{}", text::lines(text));
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+
+    /// Whether stdout and stderr lead to the same file.
+    pub(super) fn streams_are_one() -> bool {
+        let stdout = identity(io::stdout());
+        stdout.is_some() && stdout == identity(io::stderr())
+    }
+
+    fn identity(stream: impl AsFd) -> Option<(u64, u64)> {
+        let file = stream.as_fd().try_clone_to_owned().map(File::from).ok()?;
+        let metadata = file.metadata().ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    }
+}
+
+#[cfg(not(unix))]
+mod platform {
+    /// Not known: a line that stands twice is better than none.
+    pub(super) fn streams_are_one() -> bool {
+        false
+    }
 }

@@ -39,6 +39,11 @@ impl Guests {
         self.plan.is_some()
     }
 
+    /// The plan, if there is one.
+    pub(super) fn whole_plan(&self) -> Option<&Plan> {
+        self.plan.as_deref()
+    }
+
     /// The guest, as the plan has it if there is one.
     pub(super) fn get(&self, vmid: Vmid) -> Option<&Guest> {
         let planned = self.plan(vmid).map(|plan| &plan.guest);

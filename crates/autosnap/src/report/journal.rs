@@ -17,9 +17,9 @@ use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::text;
 
 use super::guests::Guests;
-use super::units::{counted, seconds};
+use super::units::seconds;
 use super::words::full_name;
-use super::{Console, Sink, words};
+use super::{Console, Sink, summary, words};
 
 pub(super) use wire::{Entry, Journal, Priority};
 
@@ -136,10 +136,14 @@ impl JournalReport {
     /// How a guest has ended, in words.
     fn said(&self, vmid: Vmid, end: &GuestEnd, done: &Done) -> String {
         match (end, self.guests.plan(vmid)) {
-            (GuestEnd::Skipped(skip), _) if self.outcome.is_failure(vmid, end) => {
-                format!("{} ({})", words::skip(skip), words::STRICT)
+            (GuestEnd::Skipped(skip), Some(plan)) => {
+                let text = words::skip(plan.guest.kind, skip);
+                if self.outcome.is_failure(vmid, end) {
+                    format!("{text} ({})", words::STRICT)
+                } else {
+                    text
+                }
             }
-            (GuestEnd::Skipped(skip), _) => words::skip(skip),
             (GuestEnd::Refused(refusal), Some(plan)) => {
                 words::refusal(&plan.guest, refusal).short()
             }
@@ -153,9 +157,22 @@ impl JournalReport {
             (GuestEnd::Failed, _) if !done.failures.is_empty() => {
                 format!("failed: {}", done.failures.join("; "))
             }
-            (GuestEnd::Done | GuestEnd::Failed | GuestEnd::Refused(_), _) => {
-                words::result(end).to_owned()
-            }
+            (
+                GuestEnd::Done | GuestEnd::Failed | GuestEnd::Skipped(_) | GuestEnd::Refused(_),
+                _,
+            ) => words::result(end).to_owned(),
+        }
+    }
+
+    /// In a parallel run the report has a guest's lines only when it has ended.
+    fn started(&self, vmid: Vmid) {
+        let plan = self.guests.plan(vmid);
+        if plan.is_some_and(|plan| plan.steps().is_some()) {
+            let entry = self
+                .guest_entry(vmid, Priority::Information, "started")
+                .with("STEP", "guest")
+                .with("RESULT", "started");
+            self.console.tell(&entry);
         }
     }
 
@@ -213,15 +230,7 @@ impl JournalReport {
         if self.guests.are_planned() && header.dry_run {
             text.push_str("dry run, nothing was changed");
         } else if self.guests.are_planned() || self.broken.is_none() {
-            _ = write!(
-                text,
-                "{} created, {} removed; guests: {} done, {} skipped, {} failed",
-                counted(outcome.created, "snapshot"),
-                outcome.removed,
-                outcome.done,
-                outcome.skipped,
-                outcome.failed.len()
-            );
+            text.push_str(&summary::counts(outcome));
         } else {
             text.push_str("nothing done");
         }
@@ -281,12 +290,12 @@ impl Sink for JournalReport {
             } => self.finished(*vmid, end, *duration),
             Event::RunBroken { message, .. } => self.broken = Some(message.clone()),
             Event::RunFinished { duration } => self.run_finished(*duration),
+            Event::GuestStarted(vmid) => self.started(*vmid),
             // What is said of an interruption on stderr is an entry already.
             Event::Interrupted(_)
             | Event::HookRan(_)
             | Event::StoragesRead { .. }
             | Event::StoragesNotRead(_)
-            | Event::GuestStarted(_)
             | Event::GuestDeferred { .. }
             | Event::GuestResumed { .. }
             | Event::CreationStarted { .. }

@@ -22,6 +22,8 @@ use super::{Console, Sink, words};
 pub struct JsonReport {
     console: Console,
     pretty: bool,
+    /// Print nothing if the exit status is 0.
+    quiet: bool,
     started: Timestamp,
     header: Option<Header>,
     warnings: Vec<String>,
@@ -106,6 +108,7 @@ impl JsonReport {
         Self {
             console,
             pretty,
+            quiet: false,
             started,
             header: None,
             warnings: Vec::new(),
@@ -128,6 +131,12 @@ impl JsonReport {
         });
         self.nested_pools = records.collect();
         self.list(guests.iter().map(GuestRecord::selected).collect());
+    }
+
+    /// With `quiet`, a run with exit status 0 prints nothing.
+    #[must_use]
+    pub fn quiet(self, quiet: bool) -> Self {
+        Self { quiet, ..self }
     }
 
     fn planned(&mut self, plan: &Plan) {
@@ -180,7 +189,7 @@ impl JsonReport {
     fn finished(&mut self, vmid: Vmid, end: &GuestEnd, duration: std::time::Duration) {
         let reason = match end {
             GuestEnd::Done | GuestEnd::Failed => None,
-            GuestEnd::Skipped(skip) => Some(words::skip(skip)),
+            GuestEnd::Skipped(_) => self.guest(vmid).and_then(|guest| guest.reason.take()),
             GuestEnd::Refused(refusal) => self
                 .guest(vmid)
                 .and_then(|guest| guest.refused_for(refusal)),
@@ -207,6 +216,9 @@ impl JsonReport {
 
     fn print(&self, duration: std::time::Duration) {
         let Some(header) = &self.header else { return };
+        if self.quiet && self.outcome.is_success() {
+            return;
+        }
         let report = Report {
             version: 1,
             command: header.command,
@@ -261,7 +273,9 @@ impl GuestRecord {
             ..Self::selected(&plan.guest)
         };
         match &plan.decision {
-            Decision::Skip(skip) => record.end("skipped", Some(words::skip(skip))),
+            Decision::Skip(skip) => {
+                record.end("skipped", Some(words::skip(plan.guest.kind, skip)));
+            }
             Decision::Refuse(refusal) => {
                 let refused = words::refusal(&plan.guest, refusal);
                 record.end("refused", Some(refused.reason));

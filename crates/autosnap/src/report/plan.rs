@@ -2,6 +2,7 @@
 //! A plan for people: the lines that the run would print, each with its reason.
 
 use autosnap_core::guest::Guest;
+use autosnap_core::outcome::Outcome;
 use autosnap_core::plan::{Action, Decision, GuestPlan, Plan, Steps};
 use autosnap_core::retention::Reason;
 
@@ -9,10 +10,10 @@ use super::{Lines, words};
 use crate::hook::Phase;
 
 /// The whole plan; with `phases`, the hook phases that would be called as well.
-pub(super) fn text(plan: &Plan, phases: bool) -> Lines {
+pub(super) fn text(plan: &Plan, outcome: &Outcome, phases: bool) -> Lines {
     let mut lines = Lines::default();
     for guest in &plan.guests {
-        block(&mut lines, guest, &plan.request.action, phases);
+        block(&mut lines, guest, &plan.request.action, outcome, phases);
     }
     lines
 }
@@ -22,21 +23,43 @@ pub(super) fn phase(phase: Phase) -> String {
     format!("  hook would be called: {phase}")
 }
 
-/// The line that opens a guest's block.
+/// The line that opens a guest's block: the words of the C# tool, then the name.
 pub(super) fn head(guest: &Guest) -> String {
-    format!(
-        "----- VM {} {} {} -----",
+    let name = guest.name.as_deref().unwrap_or_default();
+    let line = format!(
+        "----- VM {} {} {} ----- {name}",
         guest.vmid, guest.kind, guest.status
-    )
+    );
+    line.trim_end().to_owned()
 }
 
-fn block(text: &mut Lines, plan: &GuestPlan, action: &Action, phases: bool) {
+/// What a plan comes to, for the end of a dry run.
+pub(super) fn totals(plan: &Plan, failing: usize) -> String {
+    let (mut created, mut removed, mut skipped) = (0, 0, 0);
+    for guest in &plan.guests {
+        match &guest.decision {
+            Decision::Skip(_) => skipped += 1,
+            Decision::Refuse(_) => {}
+            Decision::Proceed(steps) => {
+                created += usize::from(steps.creation.is_some());
+                removed += steps.removals().count();
+            }
+        }
+    }
+    format!("would create {created}, remove {removed}; {skipped} skipped, {failing} would fail")
+}
+
+fn block(text: &mut Lines, plan: &GuestPlan, action: &Action, outcome: &Outcome, phases: bool) {
     text.line(head(&plan.guest));
     for note in &plan.notes {
         text.line(words::note(plan.guest.vmid, note));
     }
     match &plan.decision {
-        Decision::Skip(skip) => text.line(words::skip(skip)),
+        Decision::Skip(skip) => {
+            for line in words::skip_lines(&plan.guest, skip, outcome) {
+                text.line(line);
+            }
+        }
         Decision::Refuse(refusal) => {
             if phases && refusal.counts_as_attempt() {
                 let (before, instead) = match action {
@@ -76,15 +99,18 @@ fn steps_to_take(text: &mut Lines, steps: &Steps, phases: bool) {
     };
     if let Some(creation) = &steps.creation {
         phase(text, Phase::SnapCreatePre);
-        let with_ram = if creation.with_ram { " (with RAM)" } else { "" };
-        text.line(format_args!("Create snapshot: {}{with_ram}", creation.name));
+        text.line(format_args!("Create snapshot: {}", creation.name));
+        if creation.with_ram {
+            text.line("  with RAM");
+        }
     }
     for verdict in steps.verdicts.iter().rev() {
         let name = &verdict.snapshot.name;
         match &verdict.reason {
             Reason::Removed { .. } | Reason::RemovalRetried => {
                 phase(text, Phase::SnapRemovePre);
-                text.line(format_args!("Remove snapshot: {name} ({})", verdict.reason));
+                text.line(format_args!("Remove snapshot: {name}"));
+                text.line(format_args!("  {}", verdict.reason));
                 phase(text, Phase::SnapRemovePost);
             }
             Reason::Kept { .. }

@@ -1,58 +1,136 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The report for people, in the words and the order of the C# tool.
 //!
-//! What concerns a guest is gathered until the guest is finished, then printed as one block.
+//! With one guest at a time lines are printed as they happen. Otherwise the lines of a guest are gathered
+//! until it is finished, then printed as one block.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun};
 use autosnap_core::guest::Vmid;
-use autosnap_core::outcome::{FailedGuest, Outcome};
+use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::plan::Plan;
 use autosnap_core::select::NestedPools;
 use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
+use autosnap_core::text;
 
 use super::guests::Guests;
-use super::units::{boolean, bytes, counted, decimals, time_span};
+use super::summary::{Summary, is_broken_off};
+use super::units::{boolean, bytes, decimals, time_span};
 use super::{Console, Lines, Sink, plan, words};
 use crate::hook::Phase;
+
+/// What is printed, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TextOptions {
+    /// A dry run names the hook phases that would be called.
+    pub debug: bool,
+    /// One guest is worked on at a time, so that its lines can be printed as they happen.
+    pub one_at_a_time: bool,
+    /// Print nothing but failures: only the summary, and only if the exit status is not 0.
+    pub quiet: bool,
+}
 
 /// Prints the report of a run to stdout.
 #[derive(Debug)]
 pub struct Text {
     console: Console,
+    options: TextOptions,
     header: Option<Header>,
+    /// Warnings from the time before the run started, to be printed below its head.
+    early_warnings: Lines,
     guests: Guests,
     blocks: HashMap<Vmid, Lines>,
+    /// The guest whose block is being printed, with one guest at a time.
+    open: Option<Vmid>,
     /// How many guests the login sees in all.
     seen: usize,
     /// Whether it is a success that no guest is selected.
     may_be_empty: bool,
     /// Guests of which something was created or removed.
     begun: HashSet<Vmid>,
+    /// Failures that concern no single guest.
+    failures: Vec<String>,
     outcome: Outcome,
-    debug: bool,
 }
 
 impl Text {
-    /// A report; with `debug`, a dry run names the hook phases that would be called.
-    pub fn new(console: Console, debug: bool) -> Self {
+    /// A report on that console.
+    pub fn new(console: Console, options: TextOptions) -> Self {
         Self {
             console,
+            options,
             header: None,
+            early_warnings: Lines::default(),
             guests: Guests::default(),
             blocks: HashMap::new(),
+            open: None,
             seen: 0,
             may_be_empty: false,
             begun: HashSet::new(),
+            failures: Vec::new(),
             outcome: Outcome::default(),
-            debug,
         }
     }
 
+    fn print(&self, lines: &Lines) {
+        if !self.options.quiet {
+            self.console.out(lines);
+        }
+    }
+
+    /// Adds a line to the block of a guest.
     fn line(&mut self, vmid: Vmid, text: &str) {
-        self.blocks.entry(vmid).or_default().line(text);
+        let mut lines = Lines::default();
+        lines.line(text);
+        self.add(vmid, &lines);
+    }
+
+    fn add(&mut self, vmid: Vmid, lines: &Lines) {
+        if self.options.one_at_a_time {
+            self.open(vmid);
+            self.print(lines);
+        } else {
+            self.blocks.entry(vmid).or_default().append(lines);
+        }
+    }
+
+    /// Prints the head of a guest's block, unless the block is open. That of a guest which had to wait
+    /// for a lock is opened again.
+    fn open(&mut self, vmid: Vmid) {
+        if self.open.replace(vmid) != Some(vmid) {
+            self.print(&self.head_of(vmid));
+        }
+    }
+
+    fn head_of(&self, vmid: Vmid) -> Lines {
+        let mut head = Lines::default();
+        if let Some(guest) = self.guests.get(vmid) {
+            head.line(plan::head(guest));
+        }
+        head
+    }
+
+    fn is_snap(&self) -> bool {
+        let header = self.header.as_ref();
+        header.is_some_and(|header| header.command == "snap")
+    }
+
+    fn warned(&mut self, warning: &str) {
+        // The journal's report sends these with fields.
+        if self.console.leads_to_journal() {
+            return;
+        }
+        let mut line = Lines::default();
+        line.line(format_args!("WARNING: {warning}"));
+        // In the report, as cron sends a mail for output on stderr.
+        if self.header.is_some() {
+            self.print(&line);
+        } else {
+            self.early_warnings.append(&line);
+        }
     }
 
     fn selected(&mut self, event: &Event) {
@@ -68,7 +146,7 @@ impl Text {
         };
         self.guests.selected(guests);
         (self.seen, self.may_be_empty) = (*seen, *may_be_empty);
-        self.console.out(&nested(nested_pools));
+        self.print(&nested(nested_pools));
     }
 
     fn planned(&mut self, plan: &Arc<Plan>) {
@@ -76,11 +154,11 @@ impl Text {
         let header = self.header.as_ref();
         if plan.guests.is_empty() {
             let selection = header.map_or("", |header| header.selection.as_str());
-            let lines = nothing_selected(selection, self.seen, self.may_be_empty);
-            self.console.out(&lines);
+            self.print(&nothing_selected(selection, self.seen, self.may_be_empty));
         }
         if header.is_some_and(|header| header.dry_run) {
-            self.console.out(&plan::text(plan, self.debug));
+            let text = plan::text(plan, &self.outcome, self.options.debug);
+            self.print(&text);
         }
     }
 
@@ -88,7 +166,7 @@ impl Text {
     fn job_phase(&self, of_snap: Phase, of_clean: Phase) -> Lines {
         let header = self.header.as_ref();
         let mut lines = Lines::default();
-        match header.filter(|header| header.dry_run && self.debug) {
+        match header.filter(|header| header.dry_run && self.options.debug) {
             Some(header) if header.command == "snap" => lines.line(plan::phase(of_snap)),
             Some(_) => lines.line(plan::phase(of_clean)),
             None => {}
@@ -108,13 +186,14 @@ impl Text {
             HookEnd::StillOpen => {
                 text.line("Script has ended, but a process that it started did not within --hook-timeout and still runs");
             }
-            HookEnd::NotStarted(reason) => {
-                text.line(format_args!("Script could not be started: {reason}"));
+            HookEnd::NotStarted(error) => {
+                let error = without_error_number(error);
+                text.line(format_args!("Script could not be started: {error}"));
             }
         }
         match run.vmid {
-            Some(vmid) => self.blocks.entry(vmid).or_default().append(&text),
-            None => self.console.out(&text),
+            Some(vmid) => self.add(vmid, &text),
+            None => self.print(&text),
         }
     }
 
@@ -124,47 +203,56 @@ impl Text {
             self.line(vmid, &format!("  {effect}"));
         }
         if let Some(hint) = &failure.hint {
-            self.line(vmid, &format!("  hint: {hint}"));
+            self.line(vmid, &words::hint_line(hint));
         }
     }
 
-    fn finished(&mut self, vmid: Vmid, end: &GuestEnd, duration: std::time::Duration) {
+    fn finished(&mut self, vmid: Vmid, end: &GuestEnd, duration: Duration) {
+        for line in self.last_lines(vmid, end, duration) {
+            self.line(vmid, &line);
+        }
+        if self.options.one_at_a_time {
+            self.open = None;
+        } else {
+            let mut block = self.head_of(vmid);
+            block.append(&self.blocks.remove(&vmid).unwrap_or_default());
+            self.print(&block);
+        }
+    }
+
+    /// How a guest has ended. As in the C# tool, `snap` says how long a guest took only if all went well.
+    fn last_lines(&self, vmid: Vmid, end: &GuestEnd, duration: Duration) -> Vec<String> {
         let worked = format!("VM execution {}", time_span(duration));
+        let worked_of_clean = (!self.is_snap()).then(|| worked.clone());
         match end {
-            GuestEnd::Done | GuestEnd::Failed => self.line(vmid, &worked),
-            GuestEnd::Skipped(skip) => self.line(vmid, &words::skip(skip)),
-            GuestEnd::Refused(refusal) => {
-                let Some(plan) = self.guests.plan(vmid) else {
-                    return;
-                };
-                for line in words::refusal(&plan.guest, refusal).lines() {
-                    self.line(vmid, &line);
-                }
+            GuestEnd::Done => vec![worked],
+            GuestEnd::Failed => worked_of_clean.into_iter().collect(),
+            GuestEnd::Skipped(skip) => {
+                let plan = self.guests.plan(vmid);
+                plan.map_or_else(Vec::new, |plan| {
+                    words::skip_lines(&plan.guest, skip, &self.outcome)
+                })
             }
+            GuestEnd::Refused(refusal) => match self.guests.plan(vmid) {
+                Some(plan) => words::refusal(&plan.guest, refusal).lines(),
+                None => Vec::new(),
+            },
             GuestEnd::Vetoed => {
-                let text = if self.begun.contains(&vmid) {
-                    "Removals left out: the hook said no"
-                } else {
-                    "Left out: the hook said no"
-                };
-                self.line(vmid, text);
-                self.line(vmid, &worked);
+                let error = words::error(words::vetoed(self.begun.contains(&vmid)));
+                std::iter::once(error).chain(worked_of_clean).collect()
             }
             GuestEnd::NotReached => {
                 let why = self.outcome.interruption.map(words::stopped);
                 let why = why.unwrap_or("the run has ended");
-                self.line(vmid, &format!("Left out: {why}"));
+                vec![words::error(&format!("left out: {why}"))]
             }
         }
-        let mut block = Lines::default();
-        if let Some(guest) = self.guests.get(vmid) {
-            block.line(plan::head(guest));
-        }
-        block.append(&self.blocks.remove(&vmid).unwrap_or_default());
-        self.console.out(&block);
     }
 
     fn started(&mut self, vmid: Vmid) {
+        if self.options.one_at_a_time {
+            self.open(vmid);
+        }
         let notes: Vec<String> = self
             .guests
             .plan(vmid)
@@ -177,70 +265,33 @@ impl Text {
         }
     }
 
-    fn run_finished(&mut self, duration: std::time::Duration) {
-        let dry_run = self.header.as_ref().is_some_and(|header| header.dry_run);
-        let mut text = self.job_phase(Phase::SnapJobEnd, Phase::CleanJobEnd);
-        if dry_run {
-            self.failed_guests(&mut text);
-            text.line("Dry run: nothing was changed");
-        } else {
-            self.summary(&mut text);
+    fn run_finished(&self, duration: Duration) {
+        self.print(&self.job_phase(Phase::SnapJobEnd, Phase::CleanJobEnd));
+        if !self.options.quiet || self.outcome.exit_status() != ExitStatus::Success {
+            let summary = Summary {
+                header: self.header.as_ref(),
+                outcome: &self.outcome,
+                guests: &self.guests,
+                begun: &self.begun,
+                failures: &self.failures,
+                duration,
+                is_all: self.options.quiet,
+            };
+            self.console.out(&summary.lines());
         }
-        text.line(format_args!("Total execution {}", time_span(duration)));
-        self.console.out(&text);
-    }
-
-    fn summary(&self, text: &mut Lines) {
-        let outcome = &self.outcome;
-        text.line(format_args!(
-            "----- {} created, {} removed; guests: {} done, {} skipped, {} failed -----",
-            counted(outcome.created, "snapshot"),
-            outcome.removed,
-            outcome.done,
-            outcome.skipped,
-            outcome.failed.len()
-        ));
-        if outcome.postponed > 0 {
-            text.line(format_args!(
-                "{} {} left to the next run",
-                counted(outcome.postponed, "removal"),
-                if outcome.postponed == 1 { "is" } else { "are" }
-            ));
-        }
-        self.failed_guests(text);
-    }
-
-    /// The guests that make the exit status 1, also in a dry run.
-    fn failed_guests(&self, text: &mut Lines) {
-        let failed = self.outcome.failed.iter();
-        for line in failed.filter_map(|failed| self.failed_guest(failed)) {
-            text.line(line);
+        if !is_broken_off(&self.outcome) {
+            let mut total = Lines::default();
+            total.line(format_args!("Total execution {}", time_span(duration)));
+            self.print(&total);
         }
     }
+}
 
-    /// The line of a guest that did not get what was asked for.
-    fn failed_guest(&self, failed: &FailedGuest) -> Option<String> {
-        let guest = self.guests.get(failed.vmid)?;
-        let reasons = match &failed.end {
-            GuestEnd::Refused(refusal) => words::refusal(guest, refusal).short(),
-            GuestEnd::Skipped(skip) => format!("{} ({})", words::skip(skip), words::STRICT),
-            GuestEnd::Vetoed => words::vetoed(self.begun.contains(&failed.vmid)).to_owned(),
-            GuestEnd::NotReached => "not reached".to_owned(),
-            GuestEnd::Failed if failed.steps.is_empty() => {
-                "removals are left to the next run".to_owned()
-            }
-            GuestEnd::Done | GuestEnd::Failed => {
-                let steps = failed.steps.iter();
-                let steps: Vec<String> = steps.map(|step| words::failure(&step.failure)).collect();
-                steps.join("; ")
-            }
-        };
-        Some(format!(
-            "FAILED {} {}: {reasons}",
-            words::guest(guest),
-            words::full_name(guest)
-        ))
-    }
+/// The text of a system's error, for hooks whose failure may be no failure of the run: people search
+/// reports for `error`.
+fn without_error_number(text: &str) -> String {
+    let text = text.split(" (os error ").next().unwrap_or(text);
+    text.replace("error", "failure")
 }
 
 impl Sink for Text {
@@ -251,43 +302,36 @@ impl Sink for Text {
         }
         match event {
             Event::RunStarted(header) => {
-                self.console.out(&head(header));
+                self.print(&head(header));
+                self.print(&self.early_warnings);
                 self.header = Some(header.clone());
-                let opening = self.job_phase(Phase::SnapJobStart, Phase::CleanJobStart);
-                self.console.out(&opening);
+                self.print(&self.job_phase(Phase::SnapJobStart, Phase::CleanJobStart));
             }
             Event::Selected { .. } => self.selected(event),
-            // The journal's report sends these with fields.
-            Event::Warned(_)
-            | Event::NameNotKnown(_)
-            | Event::UnreadableEntry(_)
-            | Event::MissingObject(_)
-                if self.console.leads_to_journal() => {}
-            // In the report, as cron sends a mail for output on stderr.
-            Event::Warned(warning)
-            | Event::NameNotKnown(warning)
+            Event::Warned(warning) => self.warned(warning),
+            Event::NameNotKnown(warning)
             | Event::UnreadableEntry(warning)
             | Event::MissingObject(warning) => {
-                let mut line = Lines::default();
-                line.line(format_args!("WARNING: {warning}"));
-                self.console.out(&line);
+                self.warned(warning);
+                self.failures.push(warning.clone());
             }
             Event::StoragesRead { storages, limit } => {
-                self.console.out(&storage_table(storages, *limit));
+                self.print(&storage_table(storages, *limit));
             }
             Event::StoragesNotRead(version) => {
                 let mut text = Lines::default();
                 text.line(format_args!(
                     "The Proxmox VE version {version} does not verify the storage % usage!"
                 ));
-                self.console.out(&text);
+                self.print(&text);
             }
             Event::Planned(plan) => self.planned(plan),
             Event::HookRan(run) => self.hook(run),
             Event::GuestStarted(vmid) => self.started(*vmid),
             Event::GuestDeferred { vmid, cause } => self.line(*vmid, &format!("Waiting: {cause}")),
             Event::GuestResumed { vmid, waited } => {
-                self.line(*vmid, &format!("Trying again after {} s", waited.as_secs()));
+                let waited = text::duration(*waited);
+                self.line(*vmid, &format!("Trying again after {waited}"));
             }
             Event::CreationStarted { vmid, snapshot } => {
                 self.line(*vmid, &format!("Create snapshot: {}", snapshot.name));
@@ -324,14 +368,7 @@ impl Sink for Text {
                 count,
                 reason,
             } => {
-                let reason = words::postpone_reason(*reason);
-                self.line(
-                    *vmid,
-                    &format!(
-                        "Left to the next run: {}, {reason}",
-                        counted(*count, "removal")
-                    ),
-                );
+                self.line(*vmid, &words::postponed(*count, *reason));
             }
             Event::GuestFinished {
                 vmid,

@@ -26,14 +26,14 @@ pub(super) fn time_span(duration: Duration) -> String {
     )
 }
 
-/// A size in units of 1024 bytes, with at most two decimals: `457.38 GB`.
+/// A size in units of 1000 bytes, with at most two decimals: `491.11 GB`.
 #[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
 pub(super) fn bytes(size: u64) -> String {
     let units = ["B", "KB", "MB", "GB", "TB", "PB", "EB"];
     let mut value = size as f64;
     let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < units.len() {
-        value /= 1024.0;
+    while value >= 1000.0 && unit + 1 < units.len() {
+        value /= 1000.0;
         unit += 1;
     }
     format!("{} {}", decimals(value, 2), units[unit])
@@ -94,12 +94,11 @@ mod tests {
     fn sizes_have_the_largest_unit_that_fits() {
         for (size, expected) in [
             (0, "0 B"),
-            (1023, "1023 B"),
-            (44 * 1024, "44 KB"),
-            (235_149_459_456, "219 GB"),
-            (10_630_044_058, "9.9 GB"),
-            (491_108_000_000, "457.38 GB"),
-            (u64::MAX, "16 EB"),
+            (999, "999 B"),
+            (44_000, "44 KB"),
+            (235_149_459_456, "235.15 GB"),
+            (1_099_511_627_776, "1.1 TB"),
+            (u64::MAX, "18.45 EB"),
         ] {
             assert_eq!(bytes(size), expected);
         }

@@ -5,33 +5,42 @@
 use autosnap_core::event::{Cause, Effect, Failure, GuestEnd, Interruption, PostponeReason};
 use autosnap_core::guest::{Guest, GuestKind, REPAIR_NOTE, repair_command};
 use autosnap_core::name::REPEATED_NAME_CAUSES;
+use autosnap_core::outcome::Outcome;
 use autosnap_core::plan::{DropReason, Note, Refusal, Skip, is_snapshot_lock};
 
-/// Why a guest was left out without harm.
-pub(super) fn skip(skip: &Skip) -> String {
+/// Why a guest was left out without harm. Where the C# tool has words, they say VM of a container, too.
+pub(super) fn skip(kind: GuestKind, skip: &Skip) -> String {
+    let cannot = |what: &str, volumes: &[String]| {
+        format!(
+            "Skip {} Proxmox VE cannot snapshot it, {what}: {}",
+            kind.short_name(),
+            volumes.join(", ")
+        )
+    };
     match skip {
         Skip::Template => "Skip VM is template".to_owned(),
         Skip::NotRunning => "Skip VM '--only-running' parameter used!".to_owned(),
-        Skip::Unsupported { volumes } => {
-            format!(
-                "Skip VM Proxmox VE cannot snapshot it, bind mount or device: {}",
-                volumes.join(", ")
-            )
-        }
-        Skip::NoSnapshots { volumes } => {
-            format!(
-                "Skip VM Proxmox VE cannot snapshot it, storage or format without snapshots: {}",
-                volumes.join(", ")
-            )
-        }
+        Skip::Unsupported { volumes } => cannot("bind mount or device", volumes),
+        Skip::NoSnapshots { volumes } => cannot("storage or format without snapshots", volumes),
     }
+}
+
+/// The lines of a skipped guest's block.
+pub(super) fn skip_lines(guest: &Guest, skipped: &Skip, outcome: &Outcome) -> Vec<String> {
+    let end = GuestEnd::Skipped(skipped.clone());
+    let is_failure = outcome.is_failure(guest.vmid, &end);
+    let strict = is_failure.then(|| error(STRICT));
+    [Some(skip(guest.kind, skipped)), strict]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Why skipping a guest is a failure.
 pub(super) const STRICT: &str = "named in --vmid: with --strict its skip is a failure";
 
 /// Why a guest did not get what was asked for.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refused {
     /// In the words of the C# tool, where it has any.
     pub(super) reason: String,
@@ -39,10 +48,22 @@ pub(super) struct Refused {
     pub(super) detail: Option<String>,
     /// What to do about it.
     pub(super) hint: Option<String>,
+    line: ErrorLine,
+}
+
+/// Which line of a guest's block begins with `Error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ErrorLine {
+    /// The reason, in words that PVE would use: `Error in task: VM is locked (backup)`.
+    Task,
+    /// The reason: `Error: …`.
+    Reason,
+    /// The detail. The reason begins with `Skip VM`, which people look for, as in the C# tool.
+    Detail,
 }
 
 impl Refused {
-    /// On one line, for a sum.
+    /// On one line, for the summary.
     pub(super) fn short(self) -> String {
         match self.detail {
             Some(detail) => format!("{}: {detail}", self.reason),
@@ -50,15 +71,29 @@ impl Refused {
         }
     }
 
-    /// One line for each thing to say.
+    /// The lines of the guest's block, one of which begins with `Error`.
     pub(super) fn lines(self) -> Vec<String> {
-        let detail = self.detail.map(|detail| format!("  {detail}"));
-        let hint = self.hint.map(|hint| format!("  hint: {hint}"));
-        std::iter::once(self.reason)
-            .chain(detail)
-            .chain(hint)
-            .collect()
+        let (reason, detail) = match self.line {
+            ErrorLine::Task => (format!("{TASK_ERROR}{}", self.reason), self.detail),
+            ErrorLine::Reason => (error(&self.reason), self.detail),
+            ErrorLine::Detail => (self.reason, self.detail.map(|detail| error(&detail))),
+        };
+        let hint = self.hint.map(|hint| hint_line(&hint));
+        [Some(reason), detail, hint].into_iter().flatten().collect()
     }
+}
+
+/// What stands before PVE's text about a change that failed or was refused, as in the C# tool.
+const TASK_ERROR: &str = "Error in task: ";
+
+/// The line about a failure that is not PVE's.
+pub(super) fn error(text: &str) -> String {
+    format!("Error: {text}")
+}
+
+/// The line under a failure.
+pub(super) fn hint_line(hint: &str) -> String {
+    format!("  hint: {hint}")
 }
 
 /// PVE's own text for a lock.
@@ -71,18 +106,31 @@ pub(super) fn locked(kind: GuestKind, lock: &str) -> String {
 
 /// Why a guest did not get what was asked for.
 pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
+    let line = match refusal {
+        Refusal::StorageFull(_) | Refusal::NodeOffline => ErrorLine::Detail,
+        Refusal::Locked(_) | Refusal::Stuck { .. } | Refusal::NameTaken(_) => ErrorLine::Task,
+        Refusal::Unreadable(_)
+        | Refusal::StorageUnusable(_)
+        | Refusal::NotPermitted { .. }
+        | Refusal::NoQuorum => ErrorLine::Reason,
+    };
     let (reason, hint) = match refusal {
         Refusal::StorageFull(full) => {
             return Refused {
                 reason: format!("Skip VM problem storage space out of {}", full.limit),
                 detail: Some(full.to_string()),
                 hint: None,
+                line,
             };
         }
-        Refusal::NodeOffline => (
-            "Skip VM status unknown: node offline or not reachable".to_owned(),
-            None,
-        ),
+        Refusal::NodeOffline => {
+            return Refused {
+                reason: "Skip VM status unknown".to_owned(),
+                detail: Some(node_offline(&guest.node)),
+                hint: None,
+                line,
+            };
+        }
         Refusal::Unreadable(message) => (message.clone(), None),
         Refusal::StorageUnusable(message) => (
             format!("Proxmox VE would refuse it: {message}"),
@@ -127,23 +175,28 @@ pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
         reason,
         detail: None,
         hint,
+        line,
     }
+}
+
+/// Why no guest of a node got what was asked for.
+pub(super) fn node_offline(node: &str) -> String {
+    format!("node {node} is offline or not reachable")
 }
 
 /// What to do about a storage that PVE cannot use.
 pub(crate) const UNUSABLE_STORAGE_ADVICE: &str =
     "see Datacenter > Storage: add or enable the storage, or move or detach the disks of the guest";
 
-/// Why a step failed.
+/// Why a step failed: a line that begins with `Error`.
 pub(super) fn failure(failure: &Failure) -> String {
     match failure.cause {
-        Cause::Task => format!("Error in task: {}", failure.message),
+        Cause::Task | Cause::Refused => format!("{TASK_ERROR}{}", failure.message),
         Cause::Timeout => format!(
             "Error task in run... increase the timeout! ({})",
             failure.message
         ),
-        Cause::Unconfirmed => format!("Error: {}", failure.message),
-        Cause::Refused | Cause::Connection => failure.message.clone(),
+        Cause::Unconfirmed | Cause::Connection => error(&failure.message),
     }
 }
 
@@ -169,12 +222,12 @@ pub(super) fn drop_reason(reason: DropReason) -> &'static str {
     }
 }
 
-/// What a hook that said no kept from being done; `begun`: by then something was created or removed.
+/// What a failed hook kept from being done; `begun`: by then something was created or removed.
 pub(super) fn vetoed(begun: bool) -> &'static str {
     if begun {
-        "removals left out: the hook said no"
+        "removals left out: the hook failed"
     } else {
-        "left out: the hook said no"
+        "left out: the hook failed"
     }
 }
 
@@ -189,12 +242,27 @@ pub(super) fn stopped(interruption: Interruption) -> &'static str {
     }
 }
 
+/// The line about removals that were left to the next run. It begins with `Error` if it is a failure that no
+/// other line reports.
+pub(super) fn postponed(count: usize, reason: PostponeReason) -> String {
+    let removals = super::units::counted(count, "removal");
+    let why = postpone_reason(reason);
+    match reason {
+        PostponeReason::Interrupted(_) => {
+            error(&format!("left to the next run: {removals}, {why}"))
+        }
+        PostponeReason::RemovalFailed | PostponeReason::Hook | PostponeReason::Budget => {
+            format!("Left to the next run: {removals}, {why}")
+        }
+    }
+}
+
 /// Why removals were left to the next run.
-pub(super) fn postpone_reason(reason: PostponeReason) -> &'static str {
+fn postpone_reason(reason: PostponeReason) -> &'static str {
     match reason {
         PostponeReason::RemovalFailed => "an earlier one failed",
         PostponeReason::Interrupted(interruption) => stopped(interruption),
-        PostponeReason::Hook => "the hook said no",
+        PostponeReason::Hook => "the hook failed",
         PostponeReason::Budget => "the time for removals was used up",
     }
 }

@@ -92,8 +92,17 @@ fn every_guest_is_an_entry_with_fields() {
     let (entries, stdout, stderr) = journal_of(folder.path(), command);
     let of_guest = |vmid: &str| {
         let is_meant = |entry: &&Entry| entry.get("VMID").is_some_and(|found| found == vmid);
-        entries.iter().find(is_meant).unwrap()
+        entries.iter().rfind(is_meant).unwrap()
     };
+    let results_of = |vmid: &str| -> Vec<&str> {
+        let of_guest = entries
+            .iter()
+            .filter(|entry| entry.get("VMID").is_some_and(|found| found == vmid));
+        of_guest.map(|entry| entry["RESULT"].as_str()).collect()
+    };
+    // C18: a parallel run shows in the journal which guests it has begun.
+    assert_eq!(results_of("100"), ["started", "done"]);
+    assert_eq!(results_of("102"), ["started", "refused"]);
     let fields = [
         "PRIORITY", "NODE", "GUEST", "LABEL", "COMMAND", "KEEP", "RESULT", "STEP",
     ];

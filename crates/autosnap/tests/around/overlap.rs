@@ -72,12 +72,12 @@ fn a_second_run_leaves_or_fails_or_gives_up_and_a_dry_run_does_not_care() {
     let who = format!("process {} since ", first.child.id());
 
     let (status, stdout, stderr) = run(&mut snap(&simulator, &["--on-overlap=skip"]));
-    assert_eq!((status, stdout.as_str()), (0, ""), "{stderr}");
+    assert_eq!((status, stderr.as_str()), (0, ""), "{stdout}");
     assert!(
-        stderr.starts_with("nothing done: another run has this label"),
-        "{stderr}"
+        stdout.starts_with("nothing done: another run has this label"),
+        "{stdout}"
     );
-    assert!(stderr.contains(&who), "{stderr}");
+    assert!(stdout.contains(&who), "{stdout}");
 
     let skip_for_programs = ["--on-overlap=skip", "--output=Json"];
     let (status, stdout, _) = run(&mut snap(&simulator, &skip_for_programs));
@@ -163,9 +163,10 @@ fn a_link_in_place_of_the_lock_file_is_not_followed() {
         .output()
         .unwrap();
     std::fs::remove_file(&path).unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{stderr}");
-    assert!(stderr.contains("no lock file can be made"), "{stderr}");
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{stdout}");
+    assert!(stdout.contains("no lock file can be made"), "{stdout}");
+    assert_eq!(output.stderr, b"");
     let text = std::fs::read_to_string(&precious).unwrap();
     assert_eq!(text, "not to be touched");
 }
@@ -178,13 +179,13 @@ fn a_waiting_run_goes_on_once_the_first_has_ended_with_the_time_of_its_turn() {
     let folder = tempfile::tempdir().unwrap();
     let first = Waiting::start(&simulator, folder.path());
     let mut second = snap(&simulator, &[])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let mut line = [0; 9];
     second
-        .stderr
+        .stdout
         .as_mut()
         .unwrap()
         .read_exact(&mut line)
@@ -198,7 +199,8 @@ fn a_waiting_run_goes_on_once_the_first_has_ended_with_the_time_of_its_turn() {
     }
     let turn = Zoned::now().strftime("autooverlap%y%m%d%H%M%S").to_string();
     first.end();
-    assert!(second.wait().unwrap().success());
+    let output = second.wait_with_output().unwrap();
+    assert!(output.status.success());
     let mutations = simulator.journal().mutations();
     let mut names = mutations.into_iter().filter_map(|one| one.snapshot);
     let (first, second) = (names.next().unwrap(), names.next().unwrap());

@@ -65,7 +65,7 @@ fn a_busy_server_is_asked_again() {
         (595, "Connection refused"),
     ] {
         let answer = format!(r#"{{"answer": {{"status": {status}, "reason": "{reason}"}}}}"#);
-        check(&answer, (0, 2, 2), "----- 1 snapshot created, 1 removed;");
+        check(&answer, (0, 2, 2), "\n1 snapshot created, 1 removed;");
     }
 }
 

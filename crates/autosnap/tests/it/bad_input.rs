@@ -355,12 +355,14 @@ fn a_missing_privilege_is_named_with_the_line_that_grants_it() {
     }
     assert_eq!(lab.changes(), [] as [&str; 0]);
     assert_snapshot!(reports, @r#"
-    Permission check failed (/vms/100, VM.Snapshot) (403 from POST /nodes/pve1/qemu/100/snapshot)
+    Error in task: Permission check failed (/vms/100, VM.Snapshot) (403 from POST /nodes/pve1/qemu/100/snapshot)
       hint: the privilege VM.Snapshot on /vms/100 is missing; as root on a node: pveum acl modify /vms/100 --tokens 'auditor@pve!look' --roles Autosnap; if the user lacks it too, also pveum acl modify /vms/100 --users 'auditor@pve' --roles Autosnap, which alone is right for a token made with --privsep 0; on /vms/100 the entry takes the place of the roles inherited from above; the role is made by: pveum role add Autosnap --privs 'VM.Audit,VM.Snapshot,Datastore.Audit,Pool.Audit'
     FAILED VM 100 web01 on pve1: Permission check failed (/vms/100, VM.Snapshot) (403 from POST /nodes/pve1/qemu/100/snapshot)
-    Permission check failed (/vms/100, VM.Snapshot) (403 from DELETE /nodes/pve1/qemu/100/snapshot/autodaily240101000000)
+      hint: the privilege VM.Snapshot on /vms/100 is missing; as root on a node: pveum acl modify /vms/100 --tokens 'auditor@pve!look' --roles Autosnap; if the user lacks it too, also pveum acl modify /vms/100 --users 'auditor@pve' --roles Autosnap, which alone is right for a token made with --privsep 0; on /vms/100 the entry takes the place of the roles inherited from above; the role is made by: pveum role add Autosnap --privs 'VM.Audit,VM.Snapshot,Datastore.Audit,Pool.Audit'
+    Error in task: Permission check failed (/vms/100, VM.Snapshot) (403 from DELETE /nodes/pve1/qemu/100/snapshot/autodaily240101000000)
       hint: the privilege VM.Snapshot on /vms/100 is missing; as root on a node: pveum acl modify /vms/100 --tokens 'auditor@pve!look' --roles Autosnap; if the user lacks it too, also pveum acl modify /vms/100 --users 'auditor@pve' --roles Autosnap, which alone is right for a token made with --privsep 0; on /vms/100 the entry takes the place of the roles inherited from above; the role is made by: pveum role add Autosnap --privs 'VM.Audit,VM.Snapshot,Datastore.Audit,Pool.Audit'
     FAILED VM 100 web01 on pve1: Permission check failed (/vms/100, VM.Snapshot) (403 from DELETE /nodes/pve1/qemu/100/snapshot/autodaily240101000000)
+      hint: the privilege VM.Snapshot on /vms/100 is missing; as root on a node: pveum acl modify /vms/100 --tokens 'auditor@pve!look' --roles Autosnap; if the user lacks it too, also pveum acl modify /vms/100 --users 'auditor@pve' --roles Autosnap, which alone is right for a token made with --privsep 0; on /vms/100 the entry takes the place of the roles inherited from above; the role is made by: pveum role add Autosnap --privs 'VM.Audit,VM.Snapshot,Datastore.Audit,Pool.Audit'
     "#);
 }
 

@@ -44,16 +44,16 @@ fn a_crontab_line_of_the_c_sharp_tool_works_unchanged() {
     Timestamp format: yyMMddHHmmss
     Max % Storage :   95%
                       Storage      Type     Valid   Used %    Disk Size  Disk Usage
-               pve1/local-zfs   zfspool        Ok        25     1000 GB      250 GB
-    ----- VM 100 qemu running -----
+               pve1/local-zfs   zfspool        Ok        25     1.07 TB   268.44 GB
+    ----- VM 100 qemu running ----- web01
     Create snapshot: autodaily<now>
     Remove snapshot: autodaily240101000000
     Remove snapshot: autodaily240102000000
     VM execution <time>
-    ----- VM 200 lxc running -----
+    ----- VM 200 lxc running ----- proxy
     Create snapshot: autodaily<now>
     VM execution <time>
-    ----- 2 snapshots created, 2 removed; guests: 2 done, 0 skipped, 0 failed -----
+    2 snapshots created, 2 removed; guests: 2 done, 0 skipped; took <time>
     Total execution <time>
     "#);
     assert_snapshot!(lab.changes().join("\n"), @r#"
@@ -105,13 +105,13 @@ fn clean_removes_the_oldest_beyond_keep_and_takes_none() {
     Keep:             1
     Timeout:          30 sec.
     Timestamp format: yyMMddHHmmss
-    ----- VM 100 qemu running -----
+    ----- VM 100 qemu running ----- web01
     Remove snapshot: autodaily240101000000
     Remove snapshot: autodaily240102000000
     VM execution <time>
-    ----- VM 200 lxc running -----
+    ----- VM 200 lxc running ----- proxy
     VM execution <time>
-    ----- 0 snapshots created, 2 removed; guests: 2 done, 0 skipped, 0 failed -----
+    0 snapshots created, 2 removed; guests: 2 done, 0 skipped; took <time>
     Total execution <time>
     "#);
     assert_eq!(
@@ -194,17 +194,17 @@ fn a_failed_creation_removes_nothing_and_stops_no_other_guest() {
     assert_snapshot!(lab.run("--vmid=@all --max-parallel=1 snap --label=daily --keep=1").report(), @r#"
     exit status 1
     --- stdout ---
-    ----- VM 100 qemu running -----
+    ----- VM 100 qemu running ----- web01
     Create snapshot: autodaily<now>
     Error in task: no space left on device
       hint: see the task's log in PVE: <upid>
-    VM execution <time>
-    ----- VM 200 lxc running -----
+    ----- VM 200 lxc running ----- proxy
     Create snapshot: autodaily<now>
     Remove snapshot: autodaily240101000000
     VM execution <time>
-    ----- 1 snapshot created, 1 removed; guests: 1 done, 0 skipped, 1 failed -----
-    FAILED VM 100 web01 on pve1: Error in task: no space left on device
+    1 snapshot created, 1 removed; guests: 1 done, 0 skipped, 1 with errors; took <time>
+    FAILED VM 100 web01 on pve1: no space left on device
+      hint: see the task's log in PVE: <upid>
     Total execution <time>
     "#);
     assert_eq!(
@@ -228,17 +228,17 @@ fn after_a_failed_removal_the_others_wait_for_the_next_run() {
     assert_snapshot!(lab.run("--vmid=100 snap --label=daily --keep=1").report(), @r#"
     exit status 1
     --- stdout ---
-    ----- VM 100 qemu running -----
+    ----- VM 100 qemu running ----- web01
     Create snapshot: autodaily<now>
     Remove snapshot: autodaily240101000000
     Remove snapshot: autodaily240102000000
     Error in task: dataset is gone
       hint: see the task's log in PVE: <upid>
     Left to the next run: 1 removal, an earlier one failed
-    VM execution <time>
-    ----- 1 snapshot created, 1 removed; guests: 0 done, 0 skipped, 1 failed -----
+    1 snapshot created, 1 removed; guests: 0 done, 0 skipped, 1 with errors; took <time>
     1 removal is left to the next run
-    FAILED VM 100 web01 on pve1: Error in task: dataset is gone
+    FAILED VM 100 web01 on pve1: dataset is gone
+      hint: see the task's log in PVE: <upid>
     Total execution <time>
     "#);
     assert_eq!(
@@ -265,13 +265,13 @@ fn warnings_are_a_success_with_a_note() {
     assert_snapshot!(lab.run("--vmid=100 snap --label=daily --keep=3").report(), @r#"
     exit status 0
     --- stdout ---
-    ----- VM 100 qemu running -----
+    ----- VM 100 qemu running ----- web01
     Create snapshot: autodaily<now>
       with warnings: 2
     Remove snapshot: autodaily240101000000
       with warnings: 1
     VM execution <time>
-    ----- 1 snapshot created, 1 removed; guests: 1 done, 0 skipped, 0 failed -----
+    1 snapshot created, 1 removed; guests: 1 done, 0 skipped; took <time>
     Total execution <time>
     "#);
 }
@@ -286,14 +286,15 @@ fn a_locked_guest_fails_in_the_words_of_pve() {
     assert_snapshot!(lab.run("--vmid=@all --max-parallel=1 snap --label=daily --keep=1").report(), @r#"
     exit status 1
     --- stdout ---
-    ----- VM 100 qemu running -----
-    VM is locked (backup)
+    ----- VM 100 qemu running ----- web01
+    Error in task: VM is locked (backup)
       hint: try again when the task that holds it has ended, or let the run wait with --wait-locked
-    ----- VM 200 lxc running -----
-    CT is locked (backup)
+    ----- VM 200 lxc running ----- proxy
+    Error in task: CT is locked (backup)
       hint: try again when the task that holds it has ended, or let the run wait with --wait-locked
-    ----- 0 snapshots created, 0 removed; guests: 0 done, 0 skipped, 2 failed -----
+    0 snapshots created, 0 removed; guests: 0 done, 0 skipped, 2 with errors; took <time>
     FAILED VM 100 web01 on pve1: VM is locked (backup)
+      hint: try again when the task that holds it has ended, or let the run wait with --wait-locked
     FAILED CT 200 proxy on pve1: CT is locked (backup)
     Total execution <time>
     "#);
@@ -370,18 +371,18 @@ fn skipped_guests_do_not_fail_a_run() {
         lab.run("--vmid=@all --max-parallel=1 snap --label=daily --keep=1 --only-running").report(), @r#"
     exit status 0
     --- stdout ---
-    ----- VM 100 qemu stopped -----
+    ----- VM 100 qemu stopped ----- web01
     Skip VM '--only-running' parameter used!
-    ----- VM 101 qemu stopped -----
+    ----- VM 101 qemu stopped ----- template
     Skip VM is template
-    ----- VM 102 qemu running -----
+    ----- VM 102 qemu running ----- raw
     Skip VM Proxmox VE cannot snapshot it, bind mount or device: scsi1
-    ----- VM 103 qemu running -----
+    ----- VM 103 qemu running ----- web02
     Create snapshot: autodaily<now>
     VM execution <time>
-    ----- VM 200 lxc running -----
-    Skip VM Proxmox VE cannot snapshot it, bind mount or device: mp0
-    ----- 1 snapshot created, 0 removed; guests: 1 done, 4 skipped, 0 failed -----
+    ----- VM 200 lxc running ----- files
+    Skip CT Proxmox VE cannot snapshot it, bind mount or device: mp0
+    1 snapshot created, 0 removed; guests: 1 done, 4 skipped; took <time>
     Total execution <time>
     "#
     );
@@ -399,13 +400,14 @@ fn guests_of_an_offline_node_are_skipped_and_fail_the_run() {
     assert_snapshot!(lab.run("--vmid=@all --max-parallel=1 snap --label=daily --keep=1").report(), @r#"
     exit status 1
     --- stdout ---
-    ----- VM 100 qemu running -----
+    ----- VM 100 qemu running ----- web01
     Create snapshot: autodaily<now>
     VM execution <time>
     ----- VM 101 qemu unknown -----
-    Skip VM status unknown: node offline or not reachable
-    ----- 1 snapshot created, 0 removed; guests: 1 done, 0 skipped, 1 failed -----
-    FAILED VM 101 on pve3: Skip VM status unknown: node offline or not reachable
+    Skip VM status unknown
+    Error: node pve3 is offline or not reachable
+    1 snapshot created, 0 removed; guests: 1 done, 0 skipped, 1 with errors; took <time>
+    FAILED node pve3 is offline or not reachable: VM 101
     Total execution <time>
     "#);
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
@@ -438,7 +440,9 @@ fn nothing_selected_is_a_failure_with_the_usual_suspects() {
     --- stdout ---
     ----- VMs with '@pool-nowhere' NOT FOUND -----
     ----- POSSIBLE PROBLEM PERMISSION 'Pool.Audit' -----
-    ----- 0 snapshots created, 0 removed; guests: 0 done, 0 skipped, 0 failed -----
+    0 snapshots created, 0 removed; guests: 0 done, 0 skipped; took <time>
+    Error: no guest is selected
+    Error: `@pool-nowhere` matches no guest: there is no such pool, or this login may not see it (Pool.Audit)
     Total execution <time>
     "#);
     lab.assert_unchanged();

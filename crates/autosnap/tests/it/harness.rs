@@ -368,6 +368,7 @@ static REPLACEMENTS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"UPID:[A-Za-z0-9]+(:[A-Za-z0-9@!_.-]*)+:?", "<upid>"),
         (r"([0-9A-F]{2}:){31}[0-9A-F]{2}", "<fingerprint>"),
         (r"(execution )[0-9:.]+", "${1}<time>"),
+        (r"(; took |Broken off after )[a-z0-9 ]+", "${1}<time>"),
         (r"(127\.0\.0\.1|\[::1\]):[0-9]+", "$1:<port>"),
         (r"(2[5-9]|[3-9][0-9])[01][0-9][0-3][0-9][0-9]{6,9}", "<now>"),
     ]

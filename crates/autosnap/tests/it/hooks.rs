@@ -174,22 +174,24 @@ fn a_dry_run_runs_no_hook_and_shows_them_with_debug() {
     assert_snapshot!(Output { stderr: String::new(), ..output }.report(), @r#"
     exit status 0
     --- stdout ---
-    ----- VM 100 qemu running -----
+    ----- VM 100 qemu running ----- web01
       hook would be called: snap-create-pre
     Create snapshot: autodaily<now>
       hook would be called: snap-remove-pre
-    Remove snapshot: autodaily240101000000 (number 2 from the newest, keep is 1)
+    Remove snapshot: autodaily240101000000
+      number 2 from the newest, keep is 1
       hook would be called: snap-remove-post
       hook would be called: snap-create-post
-    ----- VM 200 lxc running -----
+    ----- VM 200 lxc running ----- proxy
       hook would be called: snap-create-pre
     Create snapshot: autodaily<now>
       hook would be called: snap-remove-pre
-    Remove snapshot: autodaily240102000000 (number 2 from the newest, keep is 1)
+    Remove snapshot: autodaily240102000000
+      number 2 from the newest, keep is 1
       hook would be called: snap-remove-post
       hook would be called: snap-create-post
       hook would be called: snap-job-end
-    Dry run: nothing was changed
+    Dry run: nothing was changed; would create 2, remove 2; 0 skipped, 0 would fail
     Total execution <time>
     "#);
 }
@@ -310,9 +312,9 @@ fn a_no_to_removals_does_not_deny_the_snapshot() {
     let output = run(&lab, command);
     output
         .assert_status(1)
-        .assert_out("Removals left out: the hook said no\n")
-        .assert_out("web01 on pve1: removals left out: the hook said no\n");
-    assert!(!output.stdout.contains("\nLeft out"), "{output}");
+        .assert_out("Error: removals left out: the hook failed\n")
+        .assert_out("web01 on pve1: removals left out: the hook failed\n");
+    assert!(!output.stdout.contains("\nError: left out"), "{output}");
     let output = run(
         &lab,
         &format!(
@@ -321,7 +323,7 @@ fn a_no_to_removals_does_not_deny_the_snapshot() {
     );
     output
         .assert_status(1)
-        .assert_out(r#""result":"vetoed","reason":"removals left out: the hook said no""#);
+        .assert_out(r#""result":"vetoed","reason":"removals left out: the hook failed""#);
 }
 
 #[test]
@@ -335,8 +337,8 @@ fn a_hook_that_hangs_is_ended() {
     output
         .assert_status(1)
         .assert_out("Script was ended: it ran longer than --hook-timeout allows\n")
-        .assert_out("Left out: the hook said no\n")
-        .assert_out("web01 on pve1: left out: the hook said no\n");
+        .assert_out("Error: left out: the hook failed\n")
+        .assert_out("web01 on pve1: left out: the hook failed\n");
     assert_eq!(lab.changes(), [] as [&str; 0]);
 }
 
@@ -390,8 +392,8 @@ fn output_of_a_hook_stands_in_the_block_of_its_guest() {
     snap-job-start says hello
     Script return code: 1
                       Storage      Type     Valid   Used %    Disk Size  Disk Usage
-               pve1/local-zfs   zfspool        Ok        25     1000 GB      250 GB
-    ----- VM 100 qemu running -----
+               pve1/local-zfs   zfspool        Ok        25     1.07 TB   268.44 GB
+    ----- VM 100 qemu running ----- web01
     snap-create-pre says hello
     Script return code: 1
     Create snapshot: autodaily<now>
@@ -405,7 +407,7 @@ fn output_of_a_hook_stands_in_the_block_of_its_guest() {
     VM execution <time>
     snap-job-end says hello
     Script return code: 1
-    ----- 1 snapshot created, 1 removed; guests: 1 done, 0 skipped, 0 failed -----
+    1 snapshot created, 1 removed; guests: 1 done, 0 skipped; took <time>
     Total execution <time>
     "#);
 }

@@ -50,17 +50,15 @@ fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
             assert_snapshot!(output.report(), @r#"
             exit status 143
             --- stdout ---
-            ----- VM 100 qemu running -----
+            ----- VM 100 qemu running ----- web01
             Create snapshot: autodaily<now>
-            Left to the next run: 2 removals, the run was asked to stop
-            VM execution <time>
-            ----- VM 200 lxc running -----
-            Left out: the run was asked to stop
-            ----- 1 snapshot created, 0 removed; guests: 0 done, 0 skipped, 2 failed -----
+            Error: left to the next run: 2 removals, the run was asked to stop
+            ----- VM 200 lxc running ----- proxy
+            Error: left out: the run was asked to stop
+            Broken off after <time>: 1 snapshot created, 0 removed; guests: 0 done, 0 skipped, 1 with errors, 1 not reached
             2 removals are left to the next run
+            Error: asked to terminate; not reached: CT 200 proxy
             FAILED VM 100 web01 on pve1: removals are left to the next run
-            FAILED CT 200 proxy on pve1: not reached
-            Total execution <time>
             --- stderr ---
             WARNING: asked to terminate; nothing new is started, guests under way are finished
             "#);
@@ -97,7 +95,7 @@ fn a_removal_under_way_is_finished_and_the_others_wait() {
     let output = run.ended();
     output
         .assert_status(143)
-        .assert_out("Left to the next run: 1 removal, the run was asked to stop");
+        .assert_out("Error: left to the next run: 1 removal, the run was asked to stop");
     assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
 }
 
@@ -112,7 +110,7 @@ fn a_signal_before_the_first_guest_starts_none() {
     assert_eq!(run.go_on_to_the_end(), ["snap-job-end"]);
     run.ended()
         .assert_status(143)
-        .assert_out("----- 0 snapshots created, 0 removed;");
+        .assert_out("\nBroken off after <time>: nothing was created or removed\n");
     lab.assert_unchanged();
 }
 

@@ -75,7 +75,7 @@ fn a_disk_without_snapshots_is_skipped_like_a_bind_mount() {
     check.assert_status(0);
     let run = lab.run("--vmid=@all snap --label=daily --keep=1");
     run.assert_status(0);
-    let reason = "Skip VM Proxmox VE cannot snapshot it, storage or format without snapshots: ";
+    let reason = " Proxmox VE cannot snapshot it, storage or format without snapshots: ";
     for (vmid, disk) in skipped {
         for output in [&dry, &run] {
             output.assert_out(&format!("{reason}{disk}\n"));
@@ -85,7 +85,7 @@ fn a_disk_without_snapshots_is_skipped_like_a_bind_mount() {
         ));
     }
     for output in [&dry, &run] {
-        assert_eq!(output.lines("Skip VM").len(), skipped.len(), "{output}");
+        assert_eq!(output.lines("Skip ").len(), skipped.len(), "{output}");
         assert_eq!(
             output.lines("Create snapshot").len(),
             13 - skipped.len(),

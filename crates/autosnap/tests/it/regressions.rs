@@ -206,9 +206,9 @@ fn a_signal_while_reading_leaves_no_guest_unreported() {
         output.assert_status(143);
         if shown {
             output
-                .assert_out("FAILED VM 100 web01 on pve1: not reached")
+                .assert_out("Error: asked to terminate; not reached: VM 100 web01, CT 200 proxy\n")
                 .assert_out(
-                    "----- VM 200 lxc running -----\nLeft out: the run was asked to stop\n",
+                    "----- VM 200 lxc running ----- proxy\nError: left out: the run was asked to stop\n",
                 );
             continue;
         }

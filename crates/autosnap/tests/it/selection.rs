@@ -103,7 +103,7 @@ fn terms_that_select_nothing_are_named_with_the_nearest_one() {
 #[test]
 fn an_exclusion_that_takes_nothing_away_is_named_too() {
     let lab = lab();
-    lab.run("status --vmid=@all,-999")
+    lab.run("status --vmid=@all,-999 --debug")
         .assert_status(0)
         .assert_err("-999");
 }

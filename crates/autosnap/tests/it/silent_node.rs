@@ -49,7 +49,7 @@ fn a_node_without_statistics_is_not_offline() {
         .assert_out("----- VM 201 qemu stopped -----")
         .assert_out("Skip VM is template")
         .assert_out("FAILED VM 204 busy on pve2: VM is locked (backup)")
-        .assert_out("FAILED VM 300 on pve3: Skip VM status unknown: node offline or not reachable")
+        .assert_out("FAILED node pve3 is offline or not reachable: VM 300\n")
         .assert_out("WARNING: node pve2 sends no statistics")
         .assert_out("how full its storages are is not known");
     assert_eq!(
@@ -76,7 +76,7 @@ fn a_dry_run_ends_with_the_guests_that_would_fail() {
     lab.run("--vmid=200,203,204,300 snap --label=daily --keep=2 --dry-run")
         .assert_status(1)
         .assert_out("FAILED VM 204 busy on pve2: VM is locked (backup)")
-        .assert_out("FAILED VM 300 on pve3: Skip VM status unknown: node offline or not reachable")
+        .assert_out("FAILED node pve3 is offline or not reachable: VM 300\n")
         .assert_not_said("FAILED VM 203");
 }
 
@@ -189,7 +189,10 @@ fn a_guest_in_no_broadcast_yet_is_asked_for() {
 /// of a moment ago are not.
 #[test]
 fn old_figures_are_marked() {
-    for (silent, expected) in [(200, Some("the figures of node pve2 are 3m ")), (20, None)] {
+    for (silent, expected) in [
+        (200, Some("the figures of node pve2 are 3 min ")),
+        (20, None),
+    ] {
         let mut world = cluster().to_json();
         world["cluster"]["nodes"][1]["pvestatd_silent"] = json!(silent);
         let lab = Lab::with(pve_sim::simulator::Options::new(

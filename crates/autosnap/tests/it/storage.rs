@@ -39,29 +39,29 @@ fn guests_on_a_storage_above_the_limit_are_left_out_and_fail() {
     Timestamp format: yyMMddHHmmss
     Max % Storage :   95%
                       Storage      Type     Valid   Used %    Disk Size  Disk Usage
-               pve1/local-zfs   zfspool        Ok        25     1000 GB      250 GB
-                  pve1/nearly   zfspool        Ko        96      100 GB       96 GB
+               pve1/local-zfs   zfspool        Ok        25     1.07 TB   268.44 GB
+                  pve1/nearly   zfspool        Ko        96   107.37 GB   103.08 GB
                  pve1/unknown     btrfs       n/a         0         0 B         0 B
-    ----- VM 100 qemu running -----
+    ----- VM 100 qemu running ----- ok
     Create snapshot: autodaily<now>
     VM execution <time>
-    ----- VM 101 qemu running -----
+    ----- VM 101 qemu running ----- full
     Skip VM problem storage space out of 95%
-      storage nearly on node pve1 is 96.0% full, the limit is 95%
-    ----- VM 102 qemu running -----
+    Error: storage nearly on node pve1 is 96.0% full, the limit is 95%
+    ----- VM 102 qemu running ----- cdrom
     Create snapshot: autodaily<now>
     VM execution <time>
-    ----- VM 103 qemu running -----
+    ----- VM 103 qemu running ----- efi
     Skip VM problem storage space out of 95%
-      storage nearly on node pve1 is 96.0% full, the limit is 95%
-    ----- VM 200 lxc running -----
+    Error: storage nearly on node pve1 is 96.0% full, the limit is 95%
+    ----- VM 200 lxc running ----- mount
     Skip VM problem storage space out of 95%
-      storage nearly on node pve1 is 96.0% full, the limit is 95%
-    ----- VM 201 lxc running -----
+    Error: storage nearly on node pve1 is 96.0% full, the limit is 95%
+    ----- VM 201 lxc running ----- sizeless
     Warning: storage unknown on node pve1: limit not checked: PVE reports no size
     Create snapshot: autodaily<now>
     VM execution <time>
-    ----- 3 snapshots created, 0 removed; guests: 3 done, 0 skipped, 3 failed -----
+    3 snapshots created, 0 removed; guests: 3 done, 0 skipped, 3 with errors; took <time>
     FAILED VM 101 full on pve1: Skip VM problem storage space out of 95%: storage nearly on node pve1 is 96.0% full, the limit is 95%
     FAILED VM 103 efi on pve1: Skip VM problem storage space out of 95%: storage nearly on node pve1 is 96.0% full, the limit is 95%
     FAILED CT 200 mount on pve1: Skip VM problem storage space out of 95%: storage nearly on node pve1 is 96.0% full, the limit is 95%

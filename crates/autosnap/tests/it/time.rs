@@ -65,7 +65,7 @@ fn a_clock_that_is_set_during_a_run_disturbs_nothing() {
         let output = run.finish();
         output
             .assert_status(0)
-            .assert_out("----- 2 snapshots created, 3 removed;");
+            .assert_out("\n2 snapshots created, 3 removed;");
         assert_eq!(lab.changes().len(), 5, "{jump}");
         assert_eq!(lab.writes().len(), 5, "{jump}");
         assert_eq!(logins(&lab), [200], "{jump}");
@@ -210,7 +210,7 @@ fn a_token_that_is_refused_in_the_middle_ends_the_run() {
     run.ended()
         .assert_status(3)
         .assert_out("refused the sign-on of 'backup@pve!auto': the API token is unknown, expired")
-        .assert_out("FAILED VM 101 web02 on pve1: not reached");
+        .assert_out("Error: the server is lost; not reached: VM 101 web02\n");
     assert_eq!(lab.changes(), [] as [&str; 0]);
     assert_eq!(lab.writes().len(), 1);
 }

@@ -340,7 +340,7 @@ fn with_strict_the_skip_of_a_named_guest_is_a_failure() {
         ),
         (
             "120",
-            "Skip VM Proxmox VE cannot snapshot it",
+            "Skip CT Proxmox VE cannot snapshot it",
             "FAILED CT 120 bind on pve1: ",
         ),
     ] {

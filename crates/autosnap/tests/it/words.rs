@@ -77,8 +77,8 @@ fn a_veto_after_a_removal_leaves_out_only_the_rest() {
     let output = lab.run(words);
     output
         .assert_status(1)
-        .assert_out("\nRemovals left out: the hook said no\n")
-        .assert_out("FAILED VM 100 web01 on pve1: removals left out: the hook said no\n");
+        .assert_out("\nError: removals left out: the hook failed\n")
+        .assert_out("FAILED VM 100 web01 on pve1: removals left out: the hook failed\n");
     assert_eq!(lab.changes().len(), 1);
 }
 
@@ -93,7 +93,7 @@ fn what_ended_the_run_is_named_for_each_guest_that_was_left_out() {
     let output = lab.run(words);
     output
         .assert_status(1)
-        .assert_out("Left out: a hook aborted the run\n");
+        .assert_out("Error: left out: a hook aborted the run\n");
     output.assert_not_said("asked to stop");
     let report = lab.run(&format!("{words} -o Json")).json();
     assert_eq!(report["guests"][1]["reason"], "a hook aborted the run");
@@ -127,8 +127,7 @@ fn that_a_task_goes_on_is_said_once() {
         )
         .assert_out("give it more time with --timeout");
     assert_said_once(&output.stdout, "goes on");
-    // A guest that was worked on says for how long, also when it failed.
-    assert_said_once(&output.stdout, "VM execution <time>");
+    output.assert_not_said("VM execution");
 }
 
 #[test]
@@ -159,8 +158,7 @@ fn what_is_known_of_a_lost_removal_is_said_once() {
     output
         .assert_status(1)
         .assert_out("; snapshot autodaily240101000000 is still there\n");
-    let block: Vec<&str> = output.stdout.split("-----").collect();
-    assert_said_once(block[2], "whether it was done");
+    assert_said_once(&output.stdout, "whether it was done");
     output.assert_not_said("may have been carried out");
     output.assert_not_said("no trace");
 }
