@@ -92,7 +92,7 @@ fn a_format_that_cannot_be_used_is_a_warning() {
     let lab = lab();
     for format in ["yyyy:MM", "ssz", "F"] {
         let option = format!("--timestamp-format={format}");
-        let output = lab.call(["--vmid=100", &option, "status", "--label=daily"]);
+        let output = lab.call(["--vmid=100", &option, "status", "--label=daily", "--debug"]);
         output
             .assert_status(0)
             .assert_out("autodaily240101000000")
