@@ -118,6 +118,27 @@ pub fn utc(epoch: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// A time as `Sat Nov 28 05:10:00 2026`.
+pub fn asctime(epoch: i64) -> String {
+    // The epoch began on a Thursday.
+    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = Civil::from_epoch(epoch);
+    let at = |number: i64| usize::try_from(number).unwrap_or_default();
+    let weekday = WEEKDAYS[at(epoch.div_euclid(86_400).rem_euclid(7))];
+    let month = MONTHS[at(month - 1)];
+    format!("{weekday} {month} {day:>2} {hour:02}:{minute:02}:{second:02} {year}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,6 +29,7 @@
 
 pub mod access;
 pub mod api;
+pub mod calendar;
 pub mod clock;
 pub mod control;
 pub mod faults;

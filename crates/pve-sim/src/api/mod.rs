@@ -26,6 +26,7 @@ mod power;
 mod reply;
 mod resources;
 mod routes;
+mod schedules;
 mod snapshots;
 mod storages;
 mod tasks;

@@ -4,7 +4,7 @@
 
 use super::{
     Handler, access, access_lists, cluster, config, content, datacenter, guests, ha, indexes,
-    interfaces, node_state, nodes, pools, power, resources, snapshots, storages, tasks,
+    interfaces, node_state, nodes, pools, power, resources, schedules, snapshots, storages, tasks,
 };
 
 /// The code behind a method of a path template.
@@ -98,6 +98,8 @@ fn cluster_path(template: &str) -> Option<Handler> {
         "/cluster/backup-info/not-backed-up" => datacenter::not_backed_up,
         "/cluster/replication" => datacenter::replication,
         "/cluster/config/nodes" => datacenter::members,
+        "/cluster/jobs" => schedules::index,
+        "/cluster/jobs/schedule-analyze" => schedules::analyze,
         "/cluster/notifications/targets" => datacenter::notification_targets,
         "/cluster/notifications/matchers" => datacenter::notification_matchers,
         _ => return None,
