@@ -92,6 +92,8 @@ pub struct Outcome {
     pub failed: Vec<FailedGuest>,
     /// Removals left to the next run.
     pub postponed: usize,
+    /// Removals that are due and were never planned, because a run removes at most so many snapshots of a guest.
+    pub over_limit: usize,
     /// Tasks that ended well, but with warnings.
     pub warnings: usize,
     /// What stopped the run early, if anything did.
@@ -244,6 +246,7 @@ impl Outcome {
         self.nothing_selected = plan.guests.is_empty() && !self.may_be_empty;
         let cleans = matches!(plan.request.action, Action::Clean);
         self.left_ambiguous = if cleans { plan.ambiguous_names() } else { 0 };
+        self.over_limit = plan.over_limit().iter().map(|(_, left)| left).sum();
         if !self.dry_run {
             return;
         }

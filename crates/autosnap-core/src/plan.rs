@@ -10,6 +10,7 @@
 
 mod confirm;
 mod decide;
+mod limit;
 mod notes;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::storage::{self, FullStorage, StorageLimit, StorageUsage};
 
 pub use confirm::{Confirmation, DropReason, TakenSnapshot, confirm_removals};
 pub use decide::{decide, is_snapshot_lock, leaves_out, may_be_excluded, screen, unreachable};
+pub use limit::RemovalLimit;
 pub use notes::Note;
 
 /// What was asked for, the same for every guest.
@@ -33,6 +35,8 @@ pub struct Request {
     pub policy: KeepPolicy,
     /// What happens to a guest that somebody else holds locked.
     pub locked: Locked,
+    /// How many snapshots of a guest are removed at most.
+    pub removal_limit: RemovalLimit,
     /// The time of the plan, in seconds since the epoch by the server's clock.
     pub now: i64,
 }
@@ -296,6 +300,16 @@ impl Plan {
         self.verdicts().filter(is_ambiguous).count()
     }
 
+    /// The guests of which more snapshots are due than a run removes, with the number of those left to
+    /// the next runs.
+    pub fn over_limit(&self) -> Vec<(&Guest, usize)> {
+        let left = self.guests.iter().filter_map(|plan| {
+            let left = plan.steps()?.left_to_next_runs();
+            (left > 0).then_some((&plan.guest, left))
+        });
+        left.collect()
+    }
+
     fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
         let steps = self.guests.iter().filter_map(GuestPlan::steps);
         steps.flat_map(|steps| &steps.verdicts)
@@ -311,6 +325,12 @@ impl Steps {
     /// The snapshots to remove, oldest first.
     pub fn removals(&self) -> impl Iterator<Item = &Snapshot> {
         retention::removals(&self.verdicts)
+    }
+
+    /// How many snapshots are due and left to the next runs by the [`RemovalLimit`].
+    pub fn left_to_next_runs(&self) -> usize {
+        let is_left = |verdict: &&Verdict| matches!(verdict.reason, Reason::LeftToNextRuns { .. });
+        self.verdicts.iter().filter(is_left).count()
     }
 }
 

@@ -85,6 +85,11 @@ pub enum Reason {
         /// How many stay.
         keep: u32,
     },
+    /// Older than all that stay, but left to the next runs: one run removes at most this many.
+    LeftToNextRuns {
+        /// The limit.
+        limit: u32,
+    },
     /// Its description says that somebody else took it.
     NotOurs,
     /// Ours, but its name is not made of this label and a timestamp.
@@ -121,6 +126,7 @@ impl Reason {
             Self::Removed { .. } | Self::RemovalRetried => true,
             Self::Kept { .. }
             | Self::KeptNew
+            | Self::LeftToNextRuns { .. }
             | Self::NotOurs
             | Self::OtherLabel
             | Self::HalfMade(_)
@@ -140,6 +146,12 @@ impl fmt::Display for Reason {
             Self::KeptNew => write!(formatter, "kept as the new one"),
             Self::Removed { rank, keep } => {
                 write!(formatter, "number {rank} from the newest, keep is {keep}")
+            }
+            Self::LeftToNextRuns { limit } => {
+                write!(
+                    formatter,
+                    "left to the next runs: {limit} removals at most in one run"
+                )
             }
             Self::NotOurs => write!(formatter, "not taken by this tool"),
             Self::OtherLabel => write!(formatter, "has another label"),

@@ -14,7 +14,7 @@ use crate::args::{Cli, RootArgs};
 use crate::help::PROGRAM;
 
 /// Values worth offering for options that take any text.
-pub(crate) const SUGGESTIONS: [(&str, &[&str]); 8] = [
+pub(crate) const SUGGESTIONS: [(&str, &[&str]); 9] = [
     ("vmid", &["@all", "@node-", "@pool-", "@tag-"]),
     ("label", &["hourly", "daily", "weekly", "monthly", "yearly"]),
     ("keep", &["1", "3", "4", "7", "12", "14", "24", "30"]),
@@ -25,6 +25,7 @@ pub(crate) const SUGGESTIONS: [(&str, &[&str]); 8] = [
     ("wait_locked", &["5m", "10m", "30m", "1h"]),
     ("wait_snapshot_lock", &["0", "10m", "30m", "1h"]),
     ("removal_budget", &["15m", "30m", "1h", "2h"]),
+    ("max_removals_per_guest", &["20", "50", "100"]),
     ("max_perc_storage", &["80", "85", "90", "95"]),
 ];
 

@@ -287,6 +287,7 @@ fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Fault> {
         action,
         policy,
         locked,
+        removal_limit: settings.removal_limit,
         now: now.timestamp().as_second(),
     })
 }

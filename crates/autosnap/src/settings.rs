@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use autosnap_core::name::{self, AmbiguousNames, FormatError, Label, Series, TimestampFormat};
+use autosnap_core::plan::RemovalLimit;
 use autosnap_core::retention::StuckRemovals;
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::{self, ExclusionRule, Selection, SelectionError};
@@ -80,6 +81,8 @@ pub struct JobSettings {
     pub wait_snapshot_lock: Option<Duration>,
     /// How long after the first step removals are started.
     pub removal_budget: Option<Duration>,
+    /// How many snapshots of a guest are removed at most.
+    pub removal_limit: RemovalLimit,
     /// What becomes of removals that PVE did not finish.
     pub stuck: StuckRemovals,
     /// Change nothing.
@@ -158,6 +161,7 @@ impl JobSettings {
             wait_locked: None,
             wait_snapshot_lock: Some(DEFAULT_SNAPSHOT_LOCK_WAIT),
             removal_budget: None,
+            removal_limit: RemovalLimit::default(),
             stuck: StuckRemovals::Leave,
             dry_run: false,
             debug: false,
@@ -269,6 +273,8 @@ impl JobSettings {
             wait_locked: args.wait_locked,
             wait_snapshot_lock: Some(args.wait_snapshot_lock).filter(|wait| !wait.is_zero()),
             removal_budget: args.removal_budget,
+            // The option parser accepts nothing smaller.
+            removal_limit: RemovalLimit::new(args.max_removals_per_guest).unwrap_or_default(),
             stuck: if args.retry_stuck_removal {
                 StuckRemovals::Retry
             } else {

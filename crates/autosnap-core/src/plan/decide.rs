@@ -6,10 +6,11 @@
 
 use super::{
     Action, Creation, Decision, GuestPlan, Locked, NewSnapshot, Note, Reading, Refusal, Request,
-    Skip, Steps, StorageGuard, notes,
+    Skip, Steps, StorageGuard, limit, notes,
 };
 use crate::guest::{Guest, GuestConfig, GuestKind, GuestStatus};
-use crate::retention;
+use crate::name::SnapName;
+use crate::retention::{self, Verdict};
 use crate::select::Inventory;
 use crate::snapshot::{Snapshot, SnapshotState};
 use crate::snapshot_support::SnapshotBlockers;
@@ -102,6 +103,7 @@ fn notes(
         notes.extend(storages.unchecked(&plan.guest.node, reading));
     }
     notes.extend(notes::not_counted(plan.steps(), request));
+    notes.extend(notes::removal_limit(plan.steps(), request));
     if notes::agent_disabled(reading, &request.action) {
         notes.push(Note::AgentDisabled);
     }
@@ -147,12 +149,7 @@ fn decide_snap(
             with_ram: creation.with_ram && saves_ram(guest),
             asks_for_ram: creation.with_ram && guest.kind == GuestKind::Qemu,
         }),
-        verdicts: retention::decide(
-            &reading.snapshots,
-            &request.policy,
-            Some(&creation.name),
-            request.now,
-        ),
+        verdicts: verdicts(reading, request, Some(&creation.name)),
         storages: storages_of(reading),
         waits_for: lock_of(guest, reading).map(ToOwned::to_owned),
     })
@@ -164,7 +161,7 @@ pub(super) fn saves_ram(guest: &Guest) -> bool {
 }
 
 fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Steps {
-    let verdicts = retention::decide(&reading.snapshots, &request.policy, None, request.now);
+    let verdicts = verdicts(reading, request, None);
     let removes = retention::removals(&verdicts).next().is_some();
     Steps {
         creation: None,
@@ -174,6 +171,11 @@ fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Steps {
             .filter(|_| removes)
             .map(ToOwned::to_owned),
     }
+}
+
+fn verdicts(reading: &Reading, request: &Request, new: Option<&SnapName>) -> Vec<Verdict> {
+    let verdicts = retention::decide(&reading.snapshots, &request.policy, new, request.now);
+    limit::apply(verdicts, request)
 }
 
 /// The configuration is newer than the inventory, where it was read.

@@ -41,6 +41,13 @@ pub enum Note {
         /// Whether the time is in the future; otherwise it differs from the time in the name.
         future: bool,
     },
+    /// More snapshots are due than one run removes.
+    RemovalLimit {
+        /// How many are removed.
+        limit: u32,
+        /// How many are left to the next runs.
+        left: usize,
+    },
 }
 
 /// The half-made snapshots that stay, oldest first: PVE lists them in no order.
@@ -88,6 +95,7 @@ pub(super) fn not_counted(steps: Option<&Steps>, request: &Request) -> Vec<Note>
             | Reason::KeptNew
             | Reason::Removed { .. }
             | Reason::RemovalRetried
+            | Reason::LeftToNextRuns { .. }
             | Reason::NotOurs
             | Reason::OtherLabel
             | Reason::OtherFormat { .. }
@@ -104,6 +112,13 @@ pub(super) fn not_counted(steps: Option<&Steps>, request: &Request) -> Vec<Note>
         });
     notes.extend(ambiguous);
     notes
+}
+
+/// The note on removals that the limit leaves to the next runs.
+pub(super) fn removal_limit(steps: Option<&Steps>, request: &Request) -> Option<Note> {
+    let left = steps?.left_to_next_runs();
+    let limit = request.removals_per_guest()?.get();
+    (left > 0).then_some(Note::RemovalLimit { limit, left })
 }
 
 pub(super) fn agent_disabled(reading: &Reading, action: &Action) -> bool {

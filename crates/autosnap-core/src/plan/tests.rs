@@ -2,6 +2,7 @@
 //! The decisions and notes of the plan, in tables.
 
 mod confirm;
+mod limit;
 
 use super::*;
 use crate::guest::{GuestKind, GuestStatus, Vmid};
@@ -55,6 +56,7 @@ fn request(action: Action, keep: u32) -> Request {
         action,
         policy: KeepPolicy::new(Series::new(label, TimestampFormat::default()), keep),
         locked: Locked::Fails,
+        removal_limit: RemovalLimit::default(),
         now: NOW,
     }
 }

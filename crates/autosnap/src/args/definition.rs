@@ -63,6 +63,7 @@ pub(super) fn hide_in_check(option: clap::Arg) -> clap::Arg {
         "force_remove",
         "retry_stuck_removal",
         "removal_budget",
+        "max_removals_per_guest",
         "on_overlap",
         "overlap_timeout",
         "timeout",

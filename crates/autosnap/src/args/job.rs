@@ -101,6 +101,13 @@ pub struct JobArgs {
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, hide_short_help = true,
           value_parser = crate::settings::parse_duration)]
     pub removal_budget: Option<std::time::Duration>,
+    /// Most removals per guest and run.
+    ///
+    /// The oldest snapshots are removed first. What is left is reported as a warning and goes in the next runs.
+    /// clean --keep=0 is not limited.
+    #[arg(long, value_name = "N", help_heading = RETENTION, default_value_t = 20, hide_short_help = true,
+          value_parser = clap::value_parser!(u32).range(2..))]
+    pub max_removals_per_guest: u32,
     /// If the same job runs: wait, skip or fail.
     ///
     /// What to do while another run on this machine has the same label, guests and hosts; wait if not said.

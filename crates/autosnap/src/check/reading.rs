@@ -328,7 +328,8 @@ fn half_made_names(plan: &GuestPlan) -> impl Iterator<Item = &str> {
         Note::AgentDisabled
         | Note::LimitNotChecked(_)
         | Note::AmbiguousNames { .. }
-        | Note::ImpossibleTime { .. } => None,
+        | Note::ImpossibleTime { .. }
+        | Note::RemovalLimit { .. } => None,
     })
 }
 

@@ -38,6 +38,7 @@ const USES: [(&str, &str); 43] = [
     ("max_parallel_per_storage", "xx.."),
     ("max_parallel_ram", "x..."),
     ("max_perc_storage", "x--."),
+    ("max_removals_per_guest", "xx.."),
     ("on_overlap", "xx.."),
     ("only_running", "xxx."),
     ("output", "xxx."),

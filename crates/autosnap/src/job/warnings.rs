@@ -28,7 +28,31 @@ pub(crate) fn of_plan(plan: &Plan) -> Vec<String> {
              all of them are of label {label}, --allow-ambiguous-names counts them"
         ));
     }
+    warnings.extend(over_limit(plan));
     warnings
+}
+
+/// The warning that names the guests with more snapshots to remove than a run does.
+fn over_limit(plan: &Plan) -> Option<String> {
+    let limit = plan.request.removals_per_guest()?.get();
+    let guests = plan.over_limit();
+    let left: usize = guests.iter().map(|(_, left)| left).sum();
+    let listed: Vec<String> = guests
+        .iter()
+        .map(|(guest, left)| format!("{} {}: {left}", guest.kind.short_name(), guest.vmid))
+        .collect();
+    let snapshots = if left == 1 {
+        "snapshot is"
+    } else {
+        "snapshots are"
+    };
+    (left > 0).then(|| {
+        format!(
+            "{left} {snapshots} left to the next runs, as a run removes at most {limit} of a guest ({}); \
+             --max-removals-per-guest=N removes more at once",
+            listed.join(", ")
+        )
+    })
 }
 
 /// The warning of a command that works on existing snapshots, if none has its label.

@@ -50,6 +50,8 @@ struct Report<'a> {
     created: usize,
     removed: usize,
     postponed: usize,
+    /// Removals that are due and were not planned (`--max-removals-per-guest`).
+    over_limit: usize,
     warnings: &'a [String],
     /// The nested pools whose guests a term selects.
     nested_pools: &'a [NestedPoolRecord],
@@ -74,6 +76,7 @@ struct GuestRecord {
     seconds: f64,
     create: Option<String>,
     remove: Vec<String>,
+    over_limit: usize,
     created: Option<String>,
     removed: Vec<String>,
     failures: Vec<FailureRecord>,
@@ -233,6 +236,7 @@ impl JsonReport {
             created: self.outcome.created,
             removed: self.outcome.removed,
             postponed: self.outcome.postponed,
+            over_limit: self.outcome.over_limit,
             warnings: &self.warnings,
             nested_pools: &self.nested_pools,
             error: self.error.as_deref(),
@@ -283,6 +287,7 @@ impl GuestRecord {
                 record.hint = refused.hint;
             }
             Decision::Proceed(steps) => {
+                record.over_limit = steps.left_to_next_runs();
                 record.create = steps
                     .creation
                     .as_ref()

@@ -121,7 +121,9 @@ fn steps_to_take(text: &mut Lines, steps: &Steps, phases: bool) {
             | Reason::WrongTime => {
                 text.line(format_args!("Keep snapshot: {name} ({})", verdict.reason));
             }
-            Reason::HalfMade(_)
+            // A note says how many.
+            Reason::LeftToNextRuns { .. }
+            | Reason::HalfMade(_)
             | Reason::NotOurs
             | Reason::OtherLabel
             | Reason::OtherFormat { .. } => {}

@@ -297,6 +297,10 @@ pub(crate) fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
                 pair(other)
             )
         }
+        Note::RemovalLimit { limit, left } => format!(
+            "{} left to the next runs: {limit} removals at most in one run (--max-removals-per-guest)",
+            super::units::counted(*left, "removal")
+        ),
         Note::ImpossibleTime {
             name,
             taken_at,

@@ -34,6 +34,7 @@ mod output;
 mod plan_and_journal;
 mod refusals;
 mod regressions;
+mod removal_guard;
 mod removal_safety;
 mod repeated_task;
 mod replies;

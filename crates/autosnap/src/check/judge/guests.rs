@@ -30,7 +30,11 @@ pub(super) fn judge(settings: &Settings, cluster: &ClusterReading) -> Vec<Findin
 fn judge_names_and_times(reading: &GuestReading) -> Vec<Finding> {
     let doubtful = reading.plan.notes.iter().filter(|note| match note {
         Note::AmbiguousNames { .. } | Note::ImpossibleTime { .. } => true,
-        Note::AgentDisabled | Note::HalfMade { .. } | Note::LimitNotChecked(_) => false,
+        // The run warns of removals that are left for all guests at once.
+        Note::AgentDisabled
+        | Note::HalfMade { .. }
+        | Note::LimitNotChecked(_)
+        | Note::RemovalLimit { .. } => false,
     });
     let guest = GuestRef::from(reading.guest());
     doubtful

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
 use autosnap_core::name::{Label, Series, SnapName, TimestampFormat};
 use autosnap_core::plan::{
-    Action, Creation, Locked, Reading as PlanReading, Request, StorageGuard,
+    Action, Creation, Locked, Reading as PlanReading, RemovalLimit, Request, StorageGuard,
 };
 use autosnap_core::plan::{decide, screen};
 use autosnap_core::retention::KeepPolicy;
@@ -101,6 +101,7 @@ fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> Gu
         policy: KeepPolicy::new(Series::new(label, format), 1),
         now: NOW,
         locked: Locked::Fails,
+        removal_limit: RemovalLimit::default(),
     };
     let reading = details.map(|details| PlanReading {
         config: Some(details.config.clone()),

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The guard against mass removals: a brake that tells what it leaves, and no lock.
+
+use crate::harness::{Lab, Output};
+use crate::world::{World, ct, day, name, vm};
+
+/// All days of January.
+fn january() -> Vec<i64> {
+    (1..=31).collect()
+}
+
+/// A guest with a backlog of 31 snapshots, one with two, and one with snapshots of others only.
+fn lab() -> Lab {
+    Lab::new(&World::of([
+        vm(100, "web01").taken("daily", &january()),
+        ct(200, "proxy").taken("daily", &[1, 2]),
+        vm(300, "db").taken("weekly", &january()),
+    ]))
+}
+
+fn run(lab: &Lab, words: &str) -> Output {
+    lab.run(&format!("--vmid=@all --max-parallel=1 {words}"))
+}
+
+fn removed(lab: &Lab, vmid: u32) -> Vec<String> {
+    let changes = lab.changes_of(vmid).into_iter();
+    changes
+        .filter(|change| change.starts_with("delete "))
+        .collect()
+}
+
+/// The removals of these days, as the simulator names them.
+fn removals(days: std::ops::RangeInclusive<i64>) -> Vec<String> {
+    days.map(|day| format!("delete 100 {}", name("daily", day)))
+        .collect()
+}
+
+const LEFT: &str = "11 snapshots are left to the next runs, as a run removes at most 20 of a guest (VM 100: 11); \
+                    --max-removals-per-guest=N removes more at once";
+const NOTE: &str = "11 removals left to the next runs: 20 removals at most in one run (--max-removals-per-guest)\n";
+
+/// W7: a run removes at most 20 snapshots of a guest, the oldest first; what is left is a warning with its number and goes in
+/// the next run.
+#[test]
+fn a_backlog_goes_in_steps() {
+    let lab = lab();
+    let output = run(&lab, "snap --label=daily --keep=1");
+    output
+        .assert_status(0)
+        .assert_out(&format!("WARNING: {LEFT}\n"))
+        .assert_out(&format!("----- VM 100 qemu running -----\n{NOTE}"));
+    assert_eq!(output.stderr, "", "{output}");
+    assert_eq!(removed(&lab, 100), removals(1..=20));
+    assert_eq!(removed(&lab, 200).len(), 2);
+    let output = run(&lab, "snap --label=daily --keep=1");
+    output.assert_status(0).assert_not_said("left to the next");
+    assert_eq!(removed(&lab, 100)[..31], removals(1..=31));
+    assert_eq!(lab.snapshots(100), ["autodaily<now>"]);
+    assert_eq!(lab.snapshots(300).len(), 32, "31 weekly ones and a new one");
+}
+
+/// W7: `clean` has the same guard, a number of its own, and none with --keep=0.
+#[test]
+fn a_clean_is_limited_unless_it_removes_all() {
+    let lab = lab();
+    run(&lab, "clean --label=daily --keep=1 --max-removals-per-guest=2")
+        .assert_status(0)
+        .assert_out("28 snapshots are left to the next runs, as a run removes at most 2 of a guest (VM 100: 28)");
+    assert_eq!(removed(&lab, 100), removals(1..=2));
+    run(
+        &lab,
+        "clean --label=daily --keep=0 --max-removals-per-guest=2",
+    )
+    .assert_status(0)
+    .assert_not_said("left to the next");
+    assert_eq!(removed(&lab, 100), removals(1..=31));
+    for wrong in ["0", "1", "-1", "all"] {
+        let line = format!("clean --label=daily --keep=1 --max-removals-per-guest={wrong}");
+        run(&lab, &line).assert_status(2);
+    }
+}
+
+/// W7: the plan of a dry run is that of the run, its JSON has the numbers, and `check` lists the guests over the limit.
+#[test]
+fn the_plan_and_check_know_what_is_left() {
+    let lab = lab();
+    let output = run(&lab, "snap --label=daily --keep=1 --dry-run");
+    output
+        .assert_status(0)
+        .assert_out(&format!("WARNING: {LEFT}\n"))
+        .assert_out(NOTE);
+    let planned = output.lines("Remove snapshot: autodaily2401");
+    assert_eq!(planned.len(), 22, "{output}");
+    let json = run(&lab, "snap --label=daily --keep=1 --dry-run --output=Json").json();
+    assert_eq!(json["over_limit"], 11);
+    assert_eq!(json["exit_status"], 0);
+    assert_eq!(json["warnings"][0], LEFT);
+    let guest = &json["guests"][0];
+    assert_eq!(
+        (&guest["vmid"], &guest["over_limit"]),
+        (&100.into(), &11.into())
+    );
+    assert_eq!(guest["remove"].as_array().unwrap().len(), 20);
+    assert_eq!(json["guests"][1]["over_limit"], 0);
+    run(&lab, "check --label=daily --keep=1")
+        .assert_status(0)
+        .assert_out(&format!("WARNING: {LEFT}\n"));
+    lab.assert_unchanged();
+}
+
+/// W7: a format whose names C# never removes leaves a backlog of years; the first run takes a part of it.
+#[test]
+fn a_backlog_that_the_other_tool_never_removed_goes_in_steps() {
+    let weekdays = [
+        "Monday",
+        "Tuesday",
+        "Wednesday",
+        "Thursday",
+        "Friday",
+        "Saturday",
+        "Sunday",
+    ];
+    let old = january()
+        .into_iter()
+        .fold(vm(100, "web01"), |guest, number| {
+            let weekday = weekdays[usize::try_from(number - 1).unwrap() % 7];
+            let name = format!("autodaily202401{number:02}_{weekday}");
+            guest.snapshot(&name, day(number), "cv4pve-autosnap")
+        });
+    let lab = Lab::new(&World::of([old]));
+    let line = "clean --label=daily --keep=3 --timestamp-format=yyyyMMdd_dddd";
+    run(&lab, line).assert_status(0).assert_out("(VM 100: 8)");
+    assert_eq!(removed(&lab, 100).len(), 20);
+    run(&lab, line)
+        .assert_status(0)
+        .assert_not_said("left to the next");
+    assert_eq!(
+        lab.snapshots(100),
+        [
+            "autodaily20240129_Monday",
+            "autodaily20240130_Tuesday",
+            "autodaily20240131_Wednesday"
+        ]
+    );
+}
+
+/// W7: removals that fail or that the time is up for are left as before; those over the limit are told apart from them.
+#[test]
+fn the_budget_and_a_failure_are_told_apart_from_the_limit() {
+    let lab = lab();
+    run(&lab, "snap --label=daily --keep=1 --removal-budget=0s")
+        .assert_status(0)
+        .assert_out("Left to the next run: 20 removals, the time for removals was used up\n")
+        .assert_out(NOTE);
+    assert_eq!(removed(&lab, 100), [] as [&str; 0]);
+    let lab = Lab::with_faults(
+        &World::of([vm(100, "web01").taken("daily", &january())]),
+        r#"{"tasks": [{"kind": "qmdelsnapshot", "when": {"nth": 3}, "effect": {"fail": "broken"}}]}"#,
+    );
+    run(&lab, "snap --label=daily --keep=1")
+        .assert_status(1)
+        .assert_out("Left to the next run: 17 removals, an earlier one failed\n")
+        .assert_out(NOTE);
+}
