@@ -41,6 +41,10 @@ pub(crate) const OVERRULED: &[Overruled] = &[
         rule: "clean does nothing if an exclusion matches no guest.",
     },
     Overruled {
+        cases: &["migrate-c101-backlog-default"],
+        rule: "A run removes at most 20 snapshots of a guest (--max-removals-per-guest).",
+    },
+    Overruled {
         cases: &["select-c103"],
         rule: "An option given twice with different values is an error.",
     },
