@@ -16,7 +16,7 @@ fn the_short_way_to_the_version_says_what_the_parser_says() {
 
 /// What snap, clean, status and fingerprint do with each option: `x` uses it, `-` has no use for it
 /// and accepts it as the C# tool does, `.` refuses it when it was typed. `check` takes everything.
-const USES: [(&str, &str); 43] = [
+const USES: [(&str, &str); 44] = [
     ("allow_ambiguous_names", "xx.."),
     ("allow_empty", "xx.."),
     ("allow_unmatched_exclusions", "xx.."),
