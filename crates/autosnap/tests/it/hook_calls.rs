@@ -59,7 +59,7 @@ fn a_hook_that_cannot_be_started_is_a_failed_hook() {
             .assert_status(0)
             .assert_out(&format!("WARNING: {reason}\n"))
             .assert_out(&format!(
-                "running -----\nScript could not be started: {reason}\nCreate snapshot: "
+                "running ----- web01\nScript could not be started: {reason}\nCreate snapshot: "
             ));
         assert_eq!(output.lines("Script could not be started: ").len() % 2, 0);
         assert_eq!(output.stderr, "", "{output}");
@@ -160,7 +160,7 @@ esac
     let output = snap(&lab, "pause.sh", "");
     output
         .assert_status(0)
-        .assert_out("running -----\npaused\nCreate snapshot: ")
+        .assert_out("running ----- web01\npaused\nCreate snapshot: ")
         .assert_out("resumed\nVM execution");
     let order = std::fs::read_to_string(lab.folder().join("order.log")).unwrap();
     assert_eq!(order, "paused\ntaken\nresumed\n");

@@ -48,7 +48,7 @@ fn a_backlog_goes_in_steps() {
     output
         .assert_status(0)
         .assert_out(&format!("WARNING: {LEFT}\n"))
-        .assert_out(&format!("----- VM 100 qemu running -----\n{NOTE}"));
+        .assert_out(&format!("----- VM 100 qemu running ----- web01\n{NOTE}"));
     assert_eq!(output.stderr, "", "{output}");
     assert_eq!(removed(&lab, 100), removals(1..=20));
     assert_eq!(removed(&lab, 200).len(), 2);
