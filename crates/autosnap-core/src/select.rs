@@ -154,8 +154,8 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// An exclusion that can match nothing, or a term that may have been meant as one; a selection without a
-    /// valid positive term.
+    /// An exclusion that can match nothing, or a term that may have been meant as one; `%` or `@tag-` alone, which select
+    /// guests in the C# tool; a selection without a valid positive term.
     pub fn parse(text: &str) -> Result<Self, SelectionError> {
         let mut selection = Self {
             text: text.to_owned(),
@@ -170,7 +170,7 @@ impl Selection {
             }
             match Term::parse(term) {
                 Ok(term) => selection.terms.push(term),
-                Err(invalid) if invalid.may_exclude => return Err(invalid.error),
+                Err(invalid) if invalid.is_fatal => return Err(invalid.error),
                 Err(invalid) => selection.invalid.push(invalid.error),
             }
         }

@@ -282,7 +282,7 @@ proptest! {
             let guests: BTreeSet<Vmid> = guests.iter().map(|guest| guest.vmid).collect();
             prop_assert_eq!(guests, without, "{}", bad);
         }
-        // What may have been meant as an exclusion is none that can be ignored.
+        // What may have been meant as an exclusion is not one that can be ignored.
         with[position] = format!("-{}", bad.trim());
         let with = with.join(",");
         let is_ignored = bad.trim().is_empty();

@@ -142,6 +142,11 @@ impl SelectionError {
         }
     }
 
+    /// Whether the C# tool selects guests by such a term: `%` alone is every guest, `@tag-` those without tags.
+    fn means_guests_in_csharp(&self) -> bool {
+        matches!(self, Self::Wildcard { .. } | Self::GroupName { .. })
+    }
+
     /// The same about a term with a `-` before it.
     fn of_exclusion(mut self) -> Self {
         let (term, correction) = match &mut self {
@@ -161,8 +166,9 @@ impl SelectionError {
 pub(super) struct InvalidTerm {
     /// Why.
     pub(super) error: SelectionError,
-    /// Whether it takes guests away, or may have been meant to: without it the selection would be wider.
-    pub(super) may_exclude: bool,
+    /// Whether the selection must not be evaluated without it: it takes guests away, or may have been meant to; or it
+    /// selects guests in the C# tool.
+    pub(super) is_fatal: bool,
 }
 
 /// A term of a selection.
@@ -224,9 +230,9 @@ impl Term {
             Some(positive) => (true, positive.trim_start()),
             None => (false, text),
         };
-        let invalid = |error| InvalidTerm {
+        let invalid = |error: SelectionError| InvalidTerm {
+            is_fatal: excludes || shape::may_exclude(positive) || error.means_guests_in_csharp(),
             error,
-            may_exclude: excludes || shape::may_exclude(positive),
         };
         if positive.starts_with('-') {
             return Err(invalid(SelectionError::DoubleExclusion {

@@ -65,16 +65,6 @@ pub(crate) const OVERRULED: &[Overruled] = &[
         rule: "@TAG-x is @tag-x for snap and status.",
     },
     Overruled {
-        cases: &[
-            "cli2-R-keep-cr",
-            "select-d-range-down",
-            "select-d-range-open",
-            "select-d-storage-term",
-            "select-d-trailing-comma",
-        ],
-        rule: "Not yet as wanted.",
-    },
-    Overruled {
         cases: &["flow-s1-ct-zero"],
         rule: "A container without a root filesystem cannot be snapshotted.",
     },

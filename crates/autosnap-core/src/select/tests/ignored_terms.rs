@@ -11,7 +11,6 @@ fn terms_that_can_match_nothing_are_ignored_beside_others() {
         ("99,100", &["`99`"]),
         ("100,110:105", &["`110:105`"]),
         ("100,@storage-x,@word,105", &["`@storage-x`", "`@word`"]),
-        ("100,%,@tag-", &["`%`", "`@tag-`"]),
         ("100,web*,105;106", &["`web*`", "`105;106`"]),
     ] {
         let parsed = Selection::parse(selection).unwrap();
