@@ -8,9 +8,7 @@ use autosnap::response_file::Problem;
 pub fn run(input: &[u8]) {
     match arguments(input) {
         Ok(found) => {
-            let whole = |argument: &String| {
-                !argument.is_empty() && !argument.contains(['"', '\n', '\r', '\0'])
-            };
+            let whole = |argument: &String| !argument.contains(['"', '\n', '\r', '\0']);
             assert!(found.iter().all(whole), "{found:?}");
             let quoted: Vec<String> = found
                 .iter()
@@ -32,6 +30,14 @@ pub fn run(input: &[u8]) {
         Err(Problem::NotText) => {
             let is_text = std::str::from_utf8(input).is_ok_and(|text| !text.contains('\0'));
             assert!(!is_text);
+        }
+        Err(Problem::NotUtf8 { line }) => {
+            let ends = input
+                .iter()
+                .filter(|byte| matches!(byte, b'\n' | b'\r'))
+                .count();
+            assert!((1..=ends + 1).contains(&line), "{line}");
+            assert!(std::str::from_utf8(input).is_err());
         }
         Err(problem) => panic!("a text cannot have this problem: {problem}"),
     }
