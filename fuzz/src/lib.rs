@@ -14,6 +14,7 @@ pub mod hook_output;
 pub mod http_head;
 pub mod names;
 pub mod password_file;
+pub mod proxy;
 pub mod response_file;
 pub mod selection;
 pub mod tokens;
@@ -23,7 +24,7 @@ pub mod upid;
 pub type Target = fn(&[u8]);
 
 /// All targets by the names of their corpora.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("addresses", addresses::run),
     ("answers", answers::run),
     ("certificate", certificate::run),
@@ -33,6 +34,7 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("http_head", http_head::run),
     ("names", names::run),
     ("password_file", password_file::run),
+    ("proxy", proxy::run),
     ("response_file", response_file::run),
     ("selection", selection::run),
     ("tokens", tokens::run),

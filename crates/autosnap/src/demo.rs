@@ -159,7 +159,7 @@ impl Folder {
         password_file::write(&token, &SecretString::from(TOKEN)).map_err(io::Error::other)?;
         let host = simulator.url().trim_start_matches("https://").to_owned();
         let lines = format!(
-            "# The demo's cluster.\n--host={host}\n--fingerprint={}\n\"--api-token=file:{}\"\n--vmid=@all\n",
+            "# The demo's cluster.\n--host={host}\n--fingerprint={}\n--no-proxy\n\"--api-token=file:{}\"\n--vmid=@all\n",
             simulator.fingerprint(),
             token.display()
         );

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use autosnap_core::outcome::ExitStatus;
 use pve_client::{
-    Endpoint, Error, Fingerprint, HostList, PeerCertificate, Trust, fetch_certificate,
+    Endpoint, Error, Fingerprint, HostList, PeerCertificate, ProxyRules, Trust, fetch_certificate,
 };
 
 use crate::fault::Fault;
@@ -31,13 +31,13 @@ pub struct Shown {
 }
 
 /// Asks every host, all at once.
-pub async fn ask(hosts: &str) -> Result<Vec<Shown>, Fault> {
+pub async fn ask(hosts: &str, proxy: &ProxyRules) -> Result<Vec<Shown>, Fault> {
     let endpoints = hosts
         .parse::<HostList>()
         .map_err(Fault::usage)?
         .into_endpoints();
     let asked = inventory::side_by_side(AT_ONCE, endpoints, async |endpoint: Endpoint| {
-        let result = fetch_certificate(&endpoint, LIMIT)
+        let result = fetch_certificate(&endpoint, proxy, LIMIT)
             .await
             .map_err(|error| reason(&error));
         Shown { endpoint, result }
@@ -118,7 +118,9 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let shown = ask(&address.to_string()).await.unwrap();
+        let shown = ask(&address.to_string(), &ProxyRules::default())
+            .await
+            .unwrap();
         let reason = shown[0].result.as_ref().unwrap_err();
         assert!(reason.contains("connection refused"), "{reason}");
         assert_eq!(exit_status(&shown), ExitStatus::Connection);
@@ -127,7 +129,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_host_is_wrong_usage() {
-        let fault = ask("https://pve1").await.unwrap_err();
+        let fault = ask("https://pve1", &ProxyRules::default())
+            .await
+            .unwrap_err();
         assert_eq!(fault.exit, ExitStatus::Usage);
     }
 }

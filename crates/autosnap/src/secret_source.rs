@@ -16,6 +16,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
+use pve_client::ProxyRules;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
@@ -55,6 +56,8 @@ pub struct Environment {
     pub credentials_directory: Option<PathBuf>,
     /// How to ask; `None` if nobody is there.
     pub prompt: Option<Prompt>,
+    /// The proxies that `HTTPS_PROXY` and its siblings name.
+    pub proxy: ProxyRules,
 }
 
 impl Environment {
@@ -66,6 +69,7 @@ impl Environment {
             api_token: std::env::var_os(API_TOKEN_VARIABLE),
             password: std::env::var_os(PASSWORD_VARIABLE),
             credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            proxy: ProxyRules::from_variables(|name| std::env::var(name).ok()),
             prompt: somebody.then_some(ask),
         }
     }

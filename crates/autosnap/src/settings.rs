@@ -26,7 +26,7 @@ use crate::args::{
 use crate::fault::Fault;
 use crate::hook::{self, Hook};
 
-pub use connection::{Connection, NewPassword};
+pub use connection::{Connection, NewPassword, read_proxy};
 pub use duration::{parse_duration, parse_time_limit};
 
 /// How long a guest is tried again while other snapshot tasks hold it, unless the command line says

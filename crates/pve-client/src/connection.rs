@@ -21,7 +21,6 @@ use tokio_rustls::client::TlsStream;
 
 use crate::call::BodyLimit;
 use crate::certificate::PeerCertificate;
-use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
 use crate::handshake::{HandshakeFailure, SmallRsaKey, tls_error, tls_text};
 use crate::host::Host;
@@ -62,6 +61,8 @@ pub(crate) struct Reply {
 pub(crate) enum ConnectFailure {
     /// The host did not answer or the connection broke.
     Unreachable(String),
+    /// The proxy refused to connect to it.
+    ProxyRefused(String),
     /// It answered, but not with TLS.
     NotTls(String),
     /// It has no TLS version, cipher or key that is supported here.
@@ -86,8 +87,7 @@ pub(crate) enum ExchangeFailure {
 }
 
 impl Connection {
-    /// Opens a connection, trying the host's addresses one after the other. Returns the
-    /// certificate the host showed as well.
+    /// Opens a connection. Returns the certificate the host showed as well.
     pub(crate) async fn open(
         host: &Host,
         tls: &Tls,
@@ -282,7 +282,7 @@ enum Agreed {
 
 /// Connects and agrees on TLS.
 async fn agree(host: &Host, tls: &Tls, limit: Duration) -> Result<Agreed, ConnectFailure> {
-    let socket = connect(&host.endpoint, limit).await?;
+    let socket = host.dialer.connect(&host.endpoint, limit).await?;
     let connector = if host.has_small_rsa_key() {
         &tls.small_rsa
     } else {
@@ -303,43 +303,6 @@ async fn agree(host: &Host, tls: &Tls, limit: Duration) -> Result<Agreed, Connec
             let text = format!("no TLS handshake within {} s", limit.as_secs_f32());
             Err(ConnectFailure::Unreachable(text))
         }
-    }
-}
-
-/// Each address of a name gets the whole time: a dead IPv6 route must not cost the IPv4 one.
-async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<TcpStream, ConnectFailure> {
-    let lookup = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port));
-    let unresolved =
-        |reason: String| ConnectFailure::Unreachable(format!("host name not found ({reason})"));
-    let addresses = match timeout(limit, lookup).await {
-        Ok(found) => found.map_err(|error| unresolved(error.to_string()))?,
-        Err(_elapsed) => return Err(unresolved("the name server does not answer".to_owned())),
-    };
-    let mut failure = unresolved("it has no address".to_owned());
-    for address in addresses {
-        match timeout(limit, TcpStream::connect(address)).await {
-            Ok(Ok(socket)) => {
-                // Requests are written in one piece; waiting for more only costs time.
-                let _ = socket.set_nodelay(true);
-                return Ok(socket);
-            }
-            Ok(Err(error)) => failure = ConnectFailure::Unreachable(connect_text(&error)),
-            Err(_elapsed) => {
-                let text = format!("no answer within {} s", limit.as_secs_f32());
-                failure = ConnectFailure::Unreachable(text);
-            }
-        }
-    }
-    Err(failure)
-}
-
-/// Names what an administrator knows by name, without the system's number.
-fn connect_text(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::HostUnreachable => "no route to host".to_owned(),
-        io::ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
-        _ => error.to_string(),
     }
 }
 

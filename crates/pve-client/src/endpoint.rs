@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Addresses of PVE hosts as an administrator types them: `host`, `host:port`, `[::1]:8006`,
-//! and comma-separated lists of those. Nothing is resolved here.
+//! `[fe80::1%eth0]`, and comma-separated lists of those. Nothing is resolved here.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,8 @@ pub const DEFAULT_PORT: u16 = 8006;
 /// One PVE host: a name or an IP address, and a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
-    /// A host name, an IPv4 address, or an IPv6 address without brackets.
+    /// A host name in ASCII, an IPv4 address, or an IPv6 address without brackets, with its zone if it has
+    /// one (`fe80::1%eth0`).
     pub host: String,
     /// The TCP port; [`DEFAULT_PORT`] unless another was given.
     pub port: u16,
@@ -29,14 +30,27 @@ pub enum EndpointError {
         "a host is written as HOST[:PORT], without '@' and what stands before it: a user belongs to --username, a password to --password"
     )]
     Login,
-    /// An address of a browser's kind.
-    #[error("'{text}' is not a host: write HOST[:PORT] without {scheme}://")]
+    /// An address of a browser's kind. A path may hold a secret, so that it is not repeated.
+    #[error(
+        "'{scheme}://{host}' is not a host: write HOST[:PORT] without {scheme}://, here {instead}"
+    )]
     Scheme {
-        /// The whole address as typed.
-        text: String,
         /// What stands before `://`.
         scheme: String,
+        /// What stands behind it, without the path.
+        host: String,
+        /// What to write.
+        instead: String,
     },
+    /// A path behind the host, which is not repeated either.
+    #[error("'{host}/…' is not a host: write {host} without the path, which begins with '/'")]
+    Path {
+        /// What stands before the path.
+        host: String,
+    },
+    /// A name with letters outside of ASCII that no domain can have.
+    #[error("'{0}' is not a host: the name is not valid as an international domain name")]
+    International(String),
     /// The text after the colon is no port.
     #[error("'{text}' has the port '{port}', which is not a number from 1 to 65535")]
     Port {
@@ -75,11 +89,12 @@ impl FromStr for Endpoint {
         if text.contains('@') {
             return Err(EndpointError::Login);
         }
-        if let Some((scheme, _)) = text.split_once("://") {
-            return Err(EndpointError::Scheme {
-                text: text.to_owned(),
-                scheme: scheme.to_owned(),
-            });
+        if let Some((scheme, rest)) = text.split_once("://") {
+            return Err(scheme_error(scheme, rest));
+        }
+        if let Some((host, _path)) = text.split_once('/') {
+            let host = host.to_owned();
+            return Err(EndpointError::Path { host });
         }
         let (host, port) = split(text)?;
         let host = host.trim_end();
@@ -87,11 +102,28 @@ impl FromStr for Endpoint {
             None => DEFAULT_PORT,
             Some(digits) => parse_port(text, digits.trim_start())?,
         };
-        check_host(text, host)?;
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
+        let host = if is_ipv6(host) {
+            host.to_owned()
+        } else {
+            ascii_name(text, host)?
+        };
+        Ok(Self { host, port })
+    }
+}
+
+impl Endpoint {
+    /// The host without the zone of an IPv6 address, which means something on this machine only.
+    pub(crate) fn host_without_zone(&self) -> &str {
+        match self.host.split_once('%') {
+            Some((address, _zone)) => address,
+            None => &self.host,
+        }
+    }
+
+    /// Host and port as other machines understand them (RFC 6874, section 4: without the zone).
+    pub(crate) fn authority(&self) -> String {
+        let host = self.host_without_zone().to_owned();
+        Self { host, ..*self }.to_string()
     }
 }
 
@@ -158,7 +190,7 @@ fn split(text: &str) -> Result<(&str, Option<&str>), EndpointError> {
         let (host, after) = rest
             .split_once(']')
             .ok_or_else(|| EndpointError::Brackets(text.to_owned()))?;
-        if host.parse::<std::net::Ipv6Addr>().is_err() {
+        if !is_ipv6(host) {
             return Err(EndpointError::Brackets(text.to_owned()));
         }
         return match after.strip_prefix(':') {
@@ -167,7 +199,7 @@ fn split(text: &str) -> Result<(&str, Option<&str>), EndpointError> {
             None => Err(EndpointError::Brackets(text.to_owned())),
         };
     }
-    if text.parse::<std::net::Ipv6Addr>().is_ok() {
+    if is_ipv6(text) {
         return Ok((text, None));
     }
     Ok(match text.split_once(':') {
@@ -191,14 +223,61 @@ fn parse_port(text: &str, digits: &str) -> Result<u16, EndpointError> {
         .ok_or_else(error)
 }
 
-/// Lets through what DNS names and addresses are made of, underscores included, as real
-/// host files have them.
+/// Whether it is an IPv6 address, perhaps with a zone: `fe80::1%eth0`.
+fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = match text.split_once('%') {
+        Some((address, zone)) => (address, Some(zone)),
+        None => (text, None),
+    };
+    let is_zone = |zone: &str| {
+        let mut characters = zone.chars();
+        !zone.is_empty()
+            && characters.all(|one| one.is_ascii_alphanumeric() || matches!(one, '.' | '-' | '_'))
+    };
+    address.parse::<std::net::Ipv6Addr>().is_ok() && zone.is_none_or(is_zone)
+}
+
+/// The error for an address of a browser's kind. Without a port such an address means another port than
+/// [`DEFAULT_PORT`], so that both are named.
+fn scheme_error(scheme: &str, rest: &str) -> EndpointError {
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let has_port = matches!(split(host), Ok((_, Some(_))));
+    let instead = match scheme.to_ascii_lowercase().as_str() {
+        _ if has_port || host.is_empty() => host.to_owned(),
+        "https" => format!("{host} for port {DEFAULT_PORT}, or {host}:443"),
+        _ => format!("{host} for port {DEFAULT_PORT}"),
+    };
+    EndpointError::Scheme {
+        scheme: scheme.to_owned(),
+        host: host.to_owned(),
+        instead: if instead.is_empty() {
+            format!("pve1:{DEFAULT_PORT}")
+        } else {
+            instead
+        },
+    }
+}
+
+/// The name as DNS has it: one with letters outside of ASCII is converted, as .NET does (UTS 46).
+fn ascii_name(text: &str, host: &str) -> Result<String, EndpointError> {
+    check_host(text, host)?;
+    if host.is_ascii() {
+        return Ok(host.to_owned());
+    }
+    let converted = idna::domain_to_ascii(host);
+    let converted = converted.map_err(|_| EndpointError::International(text.to_owned()))?;
+    check_host(text, &converted)?;
+    Ok(converted)
+}
+
+/// Lets through what DNS names and IPv4 addresses are made of, underscores included, as real
+/// host files have them, and letters outside of ASCII, also as a letter and a mark on it (`u` and U+0308).
 fn check_host(text: &str, host: &str) -> Result<(), EndpointError> {
     if host.is_empty() {
         return Err(EndpointError::Empty);
     }
     let allowed = |character: &char| {
-        character.is_alphanumeric() || matches!(character, '.' | '-' | '_' | ':')
+        character.is_alphanumeric() || matches!(character, '.' | '-' | '_' | '\u{300}'..='\u{36f}')
     };
     match host.chars().find(|character| !allowed(character)) {
         None => Ok(()),
@@ -243,6 +322,13 @@ mod tests {
         check("2001:db8::1", "2001:db8::1", 8006);
         check("node_1", "node_1", 8006);
         check("pve1 : 8007", "pve1", 8007);
+        check("[fe80::1%eth0]", "fe80::1%eth0", 8006);
+        check("[fe80::1%vmbr0.100]:443", "fe80::1%vmbr0.100", 443);
+        check("fe80::1%2", "fe80::1%2", 8006);
+        check("bücher.example", "xn--bcher-kva.example", 8006);
+        check("BÜCHER.example:443", "xn--bcher-kva.example", 443);
+        check("bu\u{308}cher.example", "xn--bcher-kva.example", 8006);
+        check("xn--bcher-kva.example", "xn--bcher-kva.example", 8006);
     }
 
     #[test]
@@ -257,7 +343,22 @@ mod tests {
             ("https://pve1:8006", "write HOST[:PORT] without https://"),
             ("http://10.0.0.1:8006", "HOST[:PORT] without http://"),
             ("https://pve1", "HOST[:PORT] without https://"),
-            ("pve1/path", "contains '/'"),
+            ("https://pve1/", "here pve1 for port 8006, or pve1:443"),
+            ("https://pve1:8006/#v1", "'https://pve1:8006' is not"),
+            ("https://pve1:8006/#v1", "here pve1:8006"),
+            ("https://[::1]/", "here [::1] for port 8006, or [::1]:443"),
+            ("https://", "here pve1:8006"),
+            ("pve1/path", "write pve1 without the path"),
+            (
+                "pve1:8006/api2/json?secret",
+                "write pve1:8006 without the path",
+            ),
+            ("[fe80::1%]", "IPv6"),
+            ("[fe80::1%a b]", "IPv6"),
+            ("pve1%eth0", "contains '%'"),
+            ("b\u{fc}cher\u{ff1a}8006", "\u{ff1a}"),
+            ("\u{201c}pve1\u{201d}", "contains '\u{201c}'"),
+            ("xn--a\u{fc}.example", "international domain name"),
             ("[::1", "IPv6"),
             ("[::1]x", "IPv6"),
             ("[pve1]", "IPv6"),

@@ -11,6 +11,7 @@ use crate::call::Call;
 use crate::connection::Reply;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Method};
+use crate::proxy::{ProxyReply, ProxyRules};
 use crate::reply;
 use crate::types::SnapshotListing;
 use crate::types::loose::List;
@@ -76,4 +77,28 @@ pub fn repaired_json(body: &[u8]) -> String {
 /// The head of an answer as it is handed to hyper, and the bytes that came with it.
 pub fn repaired_head(head: &[u8], rest: &[u8]) -> Vec<u8> {
     wire::repair(head, rest)
+}
+
+/// The proxy for a host, as messages name it, and the request to it; `None` if the host is connected to
+/// directly. `proxy` and `bypass` are the values of `HTTPS_PROXY` and `NO_PROXY`.
+pub fn proxy_for(
+    proxy: &str,
+    bypass: &str,
+    host: &Endpoint,
+) -> Option<Result<(String, String), String>> {
+    let rules = ProxyRules::from_variables(|name| match name {
+        "HTTPS_PROXY" => Some(proxy.to_owned()),
+        "NO_PROXY" => Some(bypass.to_owned()),
+        _ => None,
+    });
+    match rules.proxy_for(host) {
+        Ok(None) => None,
+        Ok(Some(proxy)) => Some(Ok((proxy.to_string(), proxy.request(host).to_string()))),
+        Err(error) => Some(Err(error.to_string())),
+    }
+}
+
+/// Status and text of a proxy's answer.
+pub fn proxy_reply(head: &[u8]) -> Option<(u16, String)> {
+    ProxyReply::parse(head).map(|reply| (reply.status, reply.phrase))
 }

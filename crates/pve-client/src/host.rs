@@ -16,10 +16,12 @@ use tokio::time::Instant;
 use crate::call::Call;
 use crate::certificate::PeerCertificate;
 use crate::connection::{ConnectFailure, Reply};
+use crate::dial::Dialer;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Method};
 use crate::masking::FormSecret;
 use crate::pool::Pool;
+use crate::proxy::ProxyRules;
 
 /// The headers that prove who we are.
 pub(crate) type Signature = [(HeaderName, HeaderValue)];
@@ -36,19 +38,24 @@ pub(crate) struct Host {
     certificate: Mutex<Option<PeerCertificate>>,
     clock_difference: Mutex<Option<i64>>,
     small_rsa_key: AtomicBool,
+    /// The way to it.
+    pub(crate) dialer: Dialer,
 }
 
 impl Host {
-    pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, Error> {
+    pub(crate) fn new(endpoint: &Endpoint, proxy: &ProxyRules) -> Result<Self, Error> {
         let invalid = || Error::Configuration(format!("'{}' is not a host name", endpoint.host));
+        let proxy = proxy.proxy_for(endpoint);
         Ok(Self {
-            name: ServerName::try_from(endpoint.host.clone()).map_err(|_| invalid())?,
-            authority: HeaderValue::try_from(endpoint.to_string()).map_err(|_| invalid())?,
+            name: ServerName::try_from(endpoint.host_without_zone().to_owned())
+                .map_err(|_| invalid())?,
+            authority: HeaderValue::try_from(endpoint.authority()).map_err(|_| invalid())?,
             endpoint: endpoint.clone(),
             pool: Pool::default(),
             certificate: Mutex::new(None),
             clock_difference: Mutex::new(None),
             small_rsa_key: AtomicBool::new(false),
+            dialer: Dialer::new(proxy.map_err(|error| Error::Configuration(error.to_string()))?),
         })
     }
 
@@ -154,7 +161,9 @@ impl Host {
             ConnectFailure::OtherCluster(other) => {
                 tracing::warn!(%endpoint, %other, "host passed over: it belongs to another cluster");
             }
-            ConnectFailure::Unreachable(reason) | ConnectFailure::NotTls(reason) => {
+            ConnectFailure::Unreachable(reason)
+            | ConnectFailure::ProxyRefused(reason)
+            | ConnectFailure::NotTls(reason) => {
                 tracing::debug!(%endpoint, reason, "host passed over");
             }
         }

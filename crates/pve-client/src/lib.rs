@@ -33,6 +33,7 @@ mod certificate;
 mod client;
 mod connection;
 mod credentials;
+mod dial;
 mod endpoint;
 mod error;
 mod fingerprint;
@@ -47,6 +48,7 @@ mod membership;
 mod moment;
 mod options;
 mod pool;
+mod proxy;
 mod reply;
 mod session;
 mod tls;
@@ -67,6 +69,7 @@ pub use error::{
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use membership::{ClusterIdentity, OtherCluster};
 pub use options::{ClientOptions, Trust};
+pub use proxy::{BYPASS_VARIABLES, PROXY_VARIABLES, ProxyRules};
 pub use secrecy::SecretString;
 pub use types::{
     ClusterNode, ClusterStatus, GuestConfig, GuestKind, GuestResource, Listing, NewSnapshot,

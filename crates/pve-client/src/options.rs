@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
+use crate::proxy::ProxyRules;
 
 /// Which certificates are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +33,10 @@ pub struct ClientOptions {
     pub credentials: Credentials,
     /// Which certificates are trusted.
     pub trust: Trust,
-    /// How long one address of a host may take to accept a connection, and again to agree on TLS.
+    /// The proxies through which hosts are connected to.
+    pub proxy: ProxyRules,
+    /// How long one address of a host may take to accept a connection, and again to agree on TLS. Addresses
+    /// are tried side by side; a proxy may take as long again to answer.
     pub connect_timeout: Duration,
     /// How long an answer may take, its body included. PVE itself gives up on another node after
     /// 30 s and says so (595, 596), which is worth waiting for.
@@ -46,13 +50,14 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
-    /// The usual times: 4 s to connect (as the C# tool), 40 s for an answer, three repetitions
+    /// No proxy, and the usual times: 4 s to connect (as the C# tool), 40 s for an answer, three repetitions
     /// after 0.25 s, 1 s and 3 s, a new ticket every hour.
     pub fn new(endpoints: Vec<Endpoint>, credentials: Credentials, trust: Trust) -> Self {
         Self {
             endpoints,
             credentials,
             trust,
+            proxy: ProxyRules::default(),
             connect_timeout: Duration::from_secs(4),
             request_timeout: Duration::from_secs(40),
             repeat_pauses: [250, 1_000, 3_000].map(Duration::from_millis).to_vec(),

@@ -113,7 +113,7 @@ impl Transport {
             hosts: options
                 .endpoints
                 .iter()
-                .map(Host::new)
+                .map(|endpoint| Host::new(endpoint, &options.proxy))
                 .collect::<Result<_, _>>()?,
             health: Health::new(options.endpoints.len()),
             membership: Membership::new(options.endpoints.len()),

@@ -12,6 +12,10 @@ use crate::help::{CONNECTION, EXECUTION, OUTPUT, RETENTION, SELECTION};
 
 /// Options that every command accepts, as the C# tool's root options.
 #[derive(Debug, Clone, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags of the command line, each on its own"
+)]
 pub struct RootArgs {
     /// Hosts of the cluster, `HOST[:PORT],HOST2`, ...
     ///
@@ -48,6 +52,12 @@ pub struct RootArgs {
     /// Without this option, --fingerprint or --ca-file any certificate is accepted, as the C# tool does.
     #[arg(long, help_heading = CONNECTION)]
     pub validate_certificate: bool,
+    /// Ignore `HTTPS_PROXY` and its siblings.
+    ///
+    /// Without it the hosts are connected to through the HTTP proxy that the variables `https_proxy`, `HTTPS_PROXY`,
+    /// `all_proxy`, `ALL_PROXY` name, unless `no_proxy`, `NO_PROXY` lists them: a host, or .suffix for a domain.
+    #[arg(long, help_heading = CONNECTION, hide_short_help = true)]
+    pub no_proxy: bool,
 
     /// Guests: 100, 100:110, name, web%, @all, @pool-NAME
     ///

@@ -41,7 +41,7 @@ const IGNORED: [(&str, &[&str]); 2] = [
 ];
 
 /// The options that `fingerprint` uses; it does not sign on.
-const FINGERPRINT: [&str; 4] = ["host", "debug", "log_level", "dry_run"];
+const FINGERPRINT: [&str; 5] = ["host", "no_proxy", "debug", "log_level", "dry_run"];
 
 /// What a command does with an option, by its ID.
 pub fn usage(command: &str, id: &str) -> Usage {

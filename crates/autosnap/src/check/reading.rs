@@ -174,7 +174,9 @@ fn login(credentials: &Credentials) -> Login {
 async fn ask_host(options: ClientOptions, are_several: bool) -> HostReading {
     let endpoint = options.endpoints[0].clone();
     let limit: Duration = options.connect_timeout;
-    let certificate = fetch_certificate(&endpoint, limit).await.ok();
+    let certificate = fetch_certificate(&endpoint, &options.proxy, limit)
+        .await
+        .ok();
     let connected = match Client::connect(options).await {
         Ok(client) => client.version().await.map(|version| (client, version)),
         Err(error) => Err(error),

@@ -15,7 +15,8 @@ use crate::fault::Fault;
 use crate::notice::Notice;
 use crate::overlap::{Entry, Held, Overlap};
 use crate::report::{self, Console, Lines};
-use crate::settings::{Connection, JobSettings, NewPassword};
+use crate::secret_source::Environment;
+use crate::settings::{self, Connection, JobSettings, NewPassword};
 use crate::{args, check, fingerprint, logging, other_program, setup};
 
 /// Whether a run may go on.
@@ -90,8 +91,9 @@ pub(super) fn fingerprint(args: &FingerprintArgs, console: &Console) -> Result<E
     if args.root.shows_debug() {
         logging::show_debug();
     }
+    let proxy = settings::read_proxy(&args.root, &Environment::of_process());
     block_on(async {
-        let shown = fingerprint::ask(&args.root.host).await?;
+        let shown = fingerprint::ask(&args.root.host, &proxy).await?;
         report::print_fingerprints(console, &shown);
         Ok(fingerprint::exit_status(&shown))
     })

@@ -16,7 +16,7 @@ fn the_short_way_to_the_version_says_what_the_parser_says() {
 
 /// What snap, clean, status and fingerprint do with each option: `x` uses it, `-` has no use for it
 /// and accepts it as the C# tool does, `.` refuses it when it was typed. `check` takes everything.
-const USES: [(&str, &str); 44] = [
+const USES: [(&str, &str); 45] = [
     ("allow_ambiguous_names", "xx.."),
     ("allow_empty", "xx.."),
     ("allow_unmatched_exclusions", "xx.."),
@@ -39,6 +39,7 @@ const USES: [(&str, &str); 44] = [
     ("max_parallel_ram", "x..."),
     ("max_perc_storage", "x--."),
     ("max_removals_per_guest", "xx.."),
+    ("no_proxy", "xxxx"),
     ("on_overlap", "xx.."),
     ("only_running", "xxx."),
     ("output", "xxx."),

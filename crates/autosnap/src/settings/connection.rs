@@ -4,7 +4,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use pve_client::{ApiToken, ClientOptions, Credentials, Endpoint, Fingerprint, HostList, Trust};
+use pve_client::{
+    ApiToken, ClientOptions, Credentials, Endpoint, Fingerprint, HostList, ProxyRules, Trust,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::args::RootArgs;
@@ -105,11 +107,21 @@ impl Connection {
         Ok(Self {
             options: ClientOptions {
                 request_timeout,
+                proxy: read_proxy(args, environment),
                 ..usual
             },
             notices: resolved.notices,
             to_store,
         })
+    }
+}
+
+/// The proxies that the environment names, unless `--no-proxy` is given.
+pub fn read_proxy(args: &RootArgs, environment: &Environment) -> ProxyRules {
+    if args.no_proxy {
+        ProxyRules::default()
+    } else {
+        environment.proxy.clone()
     }
 }
 

@@ -32,6 +32,7 @@ mod other_program;
 mod outages;
 mod output;
 mod plan_and_journal;
+mod proxy;
 mod refusals;
 mod regressions;
 mod removal_guard;

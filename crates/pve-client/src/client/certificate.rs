@@ -9,11 +9,16 @@ use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::options::{ClientOptions, Trust};
+use crate::proxy::ProxyRules;
 use crate::transport::Transport;
 
 /// The fingerprint of the certificate a host shows; see [`fetch_certificate`].
-pub async fn fetch_fingerprint(endpoint: &Endpoint, limit: Duration) -> Result<Fingerprint, Error> {
-    let certificate = fetch_certificate(endpoint, limit).await?;
+pub async fn fetch_fingerprint(
+    endpoint: &Endpoint,
+    proxy: &ProxyRules,
+    limit: Duration,
+) -> Result<Fingerprint, Error> {
+    let certificate = fetch_certificate(endpoint, proxy, limit).await?;
     Ok(certificate.fingerprint)
 }
 
@@ -22,9 +27,11 @@ pub async fn fetch_fingerprint(endpoint: &Endpoint, limit: Duration) -> Result<F
 /// on TLS may take `limit` each.
 pub async fn fetch_certificate(
     endpoint: &Endpoint,
+    proxy: &ProxyRules,
     limit: Duration,
 ) -> Result<PeerCertificate, Error> {
     let options = ClientOptions {
+        proxy: proxy.clone(),
         connect_timeout: limit,
         ..ClientOptions::new(
             vec![endpoint.clone()],

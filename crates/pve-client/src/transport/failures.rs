@@ -86,6 +86,7 @@ pub(super) fn unreachable_error(
 fn attempt((endpoint, failure): (&Endpoint, ConnectFailure)) -> (Endpoint, String) {
     let reason = match failure {
         ConnectFailure::Unreachable(reason)
+        | ConnectFailure::ProxyRefused(reason)
         | ConnectFailure::UnsupportedTls(reason)
         | ConnectFailure::NotTls(reason)
         | ConnectFailure::Certificate(reason, _) => reason,

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Several hosts: which one is asked, what happens when one is gone, slow, or no PVE at all.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use pve_client::{Certainty, Client, Error};
+use pve_client::{Certainty, Client, Endpoint, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::calls::{create, upid_answer};
 use crate::support::{
@@ -258,4 +260,59 @@ async fn a_busy_server_is_asked_again() {
         .await
         .unwrap();
     assert_eq!(server.count("GET /version"), 3);
+}
+
+/// A listener that accepts nothing more, so that the next connection is neither accepted nor refused.
+async fn silent(address: SocketAddr) -> (TcpListener, Vec<tokio::task::JoinHandle<()>>) {
+    let socket = if address.is_ipv6() {
+        TcpSocket::new_v6()
+    } else {
+        TcpSocket::new_v4()
+    };
+    let socket = socket.unwrap();
+    socket.bind(address).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = (0..8).map(|_| {
+        tokio::spawn(async move {
+            let _connection = TcpStream::connect(address).await;
+            std::future::pending::<()>().await;
+        })
+    });
+    let connections = connections.collect();
+    // Each has asked for a connection before this goes on.
+    for _ in 0..16 {
+        tokio::task::yield_now().await;
+    }
+    (listener, connections)
+}
+
+/// W6: a host with an address that is silent is reached by the other one, whichever the system prefers.
+#[tokio::test]
+async fn the_addresses_of_a_host_are_tried_side_by_side() {
+    let found: Vec<SocketAddr> = tokio::net::lookup_host("localhost:0")
+        .await
+        .unwrap()
+        .collect();
+    // Without both families on this machine there is nothing to try.
+    if !["127.0.0.1:0", "[::1]:0"]
+        .iter()
+        .all(|address| found.contains(&address.parse().unwrap()))
+    {
+        return;
+    }
+    for (good_address, silent_address) in [("127.0.0.1:0", "[::1]:0"), ("[::1]:0", "127.0.0.1:0")] {
+        let server = Server::start_at(good_address, good).await;
+        let port = server.endpoint().port;
+        let mut silent_address: SocketAddr = silent_address.parse().unwrap();
+        silent_address.set_port(port);
+        let _silent = silent(silent_address).await;
+        let host = "localhost".to_owned();
+        let mut options = options(vec![Endpoint { host, port }], token());
+        // Nobody waits for that long.
+        options.connect_timeout = Duration::from_secs(3600);
+        let connected = Client::connect(options);
+        let connected = tokio::time::timeout(Duration::from_secs(60), connected).await;
+        assert!(connected.expect("one address answers").is_ok());
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pve_client::{Client, fetch_certificate};
+use pve_client::{Client, ProxyRules, fetch_certificate};
 
 use crate::support::{Reaction, Received, Server, answer, options, refusal, token, version};
 
@@ -17,7 +17,9 @@ async fn connect(server: &Server) -> Client {
 async fn a_certificate_can_be_seen_without_signing_on() {
     let server = Server::start(|_| refusal("401 No ticket")).await;
     let limit = Duration::from_secs(4);
-    let certificate = fetch_certificate(&server.endpoint(), limit).await.unwrap();
+    let certificate = fetch_certificate(&server.endpoint(), &ProxyRules::default(), limit)
+        .await
+        .unwrap();
     assert_eq!(certificate.fingerprint, server.fingerprint());
     assert!(certificate.subject.is_some(), "{certificate:?}");
     assert!(certificate.not_before < certificate.not_after);
@@ -30,7 +32,7 @@ async fn a_host_that_is_off_shows_no_certificate() {
         .await
         .stop()
         .await;
-    let error = fetch_certificate(&endpoint, Duration::from_secs(4))
+    let error = fetch_certificate(&endpoint, &ProxyRules::default(), Duration::from_secs(4))
         .await
         .unwrap_err();
     assert!(error.to_string().contains("connection refused"), "{error}");

@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use pve_client::{Certainty, Client, Error, Fingerprint, Trust};
+use pve_client::{Certainty, Client, Error, Fingerprint, ProxyRules, Trust};
 
 use crate::support::{Reaction, Received, Server, answer, options, token, version};
 
@@ -138,7 +138,7 @@ async fn a_host_with_a_wrong_certificate_is_passed_over() {
 async fn a_fingerprint_can_be_asked_for_without_signing_on() {
     let server = Server::start(good).await;
     let limit = std::time::Duration::from_secs(4);
-    let found = pve_client::fetch_fingerprint(&server.endpoint(), limit)
+    let found = pve_client::fetch_fingerprint(&server.endpoint(), &ProxyRules::default(), limit)
         .await
         .unwrap();
     assert_eq!(found, server.fingerprint());

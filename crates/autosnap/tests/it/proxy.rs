@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! An HTTP proxy between the program and the cluster, and hosts that are written in unusual ways.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::harness::{Lab, Nobody, Output, TOKEN};
+use crate::world::{World, vm};
+
+const CONNECTED: &str = "HTTP/1.1 200 Connection established\r\nVia: 1.1 test\r\n\r\n";
+
+/// A proxy that gives one answer to every request, and passes everything on to the cluster after 200.
+struct Proxy {
+    address: String,
+    /// Everything that has come in from the program, the requests included.
+    received: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Proxy {
+    fn start(cluster: String, answer: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&received);
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let (cluster, received) = (cluster.clone(), Arc::clone(&shared));
+                let socket = socket.unwrap();
+                // Whoever hangs up early is no concern of this proxy.
+                std::thread::spawn(move || serve(socket, &cluster, answer, &received));
+            }
+        });
+        Self { address, received }
+    }
+
+    /// The requests for a connection.
+    fn requests(&self) -> Vec<String> {
+        let received = self.received.lock().unwrap();
+        let heads = received.iter().map(|bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            text.split("\r\n\r\n").next().unwrap().to_owned()
+        });
+        heads.collect()
+    }
+
+    fn has_received(&self, secret: &str) -> bool {
+        let received = self.received.lock().unwrap();
+        received.iter().any(|bytes| {
+            let mut parts = bytes.windows(secret.len());
+            parts.any(|part| part == secret.as_bytes())
+        })
+    }
+}
+
+fn serve(
+    mut socket: TcpStream,
+    cluster: &str,
+    answer: &str,
+    received: &Mutex<Vec<Vec<u8>>>,
+) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    let index = {
+        let mut received = received.lock().unwrap();
+        received.push(head);
+        received.len() - 1
+    };
+    socket.write_all(answer.as_bytes())?;
+    if answer != CONNECTED {
+        return Ok(());
+    }
+    let mut target = TcpStream::connect(cluster)?;
+    let (mut back_from, mut back_to) = (target.try_clone()?, socket.try_clone()?);
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut back_from, &mut back_to);
+        let _ = back_to.shutdown(Shutdown::Write);
+    });
+    let mut bytes = [0; 4096];
+    loop {
+        let count = socket.read(&mut bytes)?;
+        if count == 0 {
+            return target.shutdown(Shutdown::Write);
+        }
+        received.lock().unwrap()[index].extend(&bytes[..count]);
+        target.write_all(&bytes[..count])?;
+    }
+}
+
+fn lab() -> Lab {
+    Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2])]))
+}
+
+/// A name that only the proxy knows. Runs with the same label and host wait for each other, those of other
+/// test runs as well.
+fn host() -> String {
+    format!("pve{}.example", std::process::id())
+}
+
+fn call(lab: &Lab, variables: &[(&str, &str)], words: &[&str]) -> Output {
+    let mut command = lab.command();
+    command.args(words).envs(variables.iter().copied());
+    lab.finish(command)
+}
+
+const SNAP: [&str; 5] = [
+    "--api-token=file:token",
+    "--vmid=100",
+    "snap",
+    "--label=daily",
+    "--keep=1",
+];
+
+fn snap(lab: &Lab, host: &str, variables: &[(&str, &str)], options: &[&str]) -> Output {
+    let host = format!("--host={host}");
+    let words: Vec<&str> = [host.as_str()]
+        .into_iter()
+        .chain(SNAP)
+        .chain(options.iter().copied())
+        .collect();
+    call(lab, variables, &words)
+}
+
+/// C20: the proxy of the environment is used, gets its login and nothing else, and the certificate is
+/// verified behind it.
+#[test]
+fn a_proxy_of_the_environment_sees_no_login_of_the_cluster() {
+    let lab = lab();
+    let proxy = Proxy::start(lab.host(), CONNECTED);
+    let url = format!("http://pedro:p%40ss-word@{}/", proxy.address);
+    let variables = [("HTTPS_PROXY", url.as_str())];
+    let right = format!("--fingerprint={}", lab.simulator.fingerprint());
+    let output = snap(&lab, &host(), &variables, &["--debug", &right]);
+    output.assert_status(0);
+    assert_eq!(lab.changes().len(), 3);
+    let login = STANDARD.encode("pedro:p@ss-word");
+    let expected = format!(
+        "CONNECT {host}:8006 HTTP/1.1\r\nHost: {host}:8006\r\nProxy-Authorization: Basic {login}",
+        host = host()
+    );
+    let requests = proxy.requests();
+    assert!(
+        !requests.is_empty() && requests.iter().all(|request| *request == expected),
+        "{requests:?}"
+    );
+    let secret = TOKEN.rsplit('=').next().unwrap();
+    for text in [TOKEN, secret, "PVEAPIToken", "/api2/json"] {
+        assert!(!proxy.has_received(text), "{text}");
+    }
+    for text in [login.as_str(), "p@ss-word", "p%40ss-word", secret] {
+        output.assert_not_said(text);
+    }
+    let wrong = format!("--fingerprint={}00", "00:".repeat(31));
+    snap(&lab, &host(), &variables, &[&wrong])
+        .assert_status(3)
+        .assert_err("its fingerprint is none of those trusted");
+}
+
+/// C20: which variable decides, as in .NET; a loopback address has no rule of its own.
+#[test]
+fn the_variables_have_the_order_of_dotnet() {
+    let lab = lab();
+    let proxy = Proxy::start(lab.host(), CONNECTED);
+    let nobody = format!("http://{}", Nobody::new().address());
+    let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+    for (index, name) in names.into_iter().enumerate() {
+        // Those before it are empty, those behind it lead nowhere.
+        let variables: Vec<(&str, &str)> = names
+            .into_iter()
+            .enumerate()
+            .map(|(other, variable)| match other {
+                _ if other < index => (variable, " "),
+                _ if other == index => (variable, proxy.address.as_str()),
+                _ => (variable, nobody.as_str()),
+            })
+            .chain([("http_proxy", nobody.as_str())])
+            .collect();
+        let host = format!("--host={}", lab.host());
+        call(&lab, &variables, &[&host, "fingerprint"]).assert_status(0);
+        assert_eq!(proxy.requests().len(), index + 1, "{name}");
+    }
+}
+
+/// C20: a host in `NO_PROXY`, and every host with `--no-proxy`, is connected to directly, by each command.
+#[test]
+fn hosts_without_a_proxy_are_connected_to_directly() {
+    let lab = lab();
+    let nobody = Nobody::new();
+    let proxy = ("HTTPS_PROXY", nobody.address());
+    let host = format!("--host={}", lab.host());
+    for (direct, variables, option) in [
+        (true, [("NO_PROXY", "127.0.0.1"), ("", "")], None),
+        (true, [("NO_PROXY", "pve9, 127.0.0.1 ,"), ("", "")], None),
+        (true, [("NO_PROXY", ".0.0.1"), ("", "")], None),
+        (true, [("NO_PROXY", "*"), ("", "")], None),
+        (
+            true,
+            [("no_proxy", "127.0.0.1"), ("NO_PROXY", "pve9")],
+            None,
+        ),
+        (true, [("", ""), ("", "")], Some("--no-proxy")),
+        (
+            false,
+            [("no_proxy", "pve9"), ("NO_PROXY", "127.0.0.1")],
+            None,
+        ),
+        (false, [("NO_PROXY", "127.0.0"), ("", "")], None),
+        (false, [("NO_PROXY", "7.0.0.1"), ("", "")], None),
+        (false, [("NO_PROXY", ".27.0.0.1"), ("", "")], None),
+        (false, [("", ""), ("", "")], None),
+    ] {
+        let variables: Vec<(&str, &str)> = [(proxy.0, proxy.1.as_str())]
+            .into_iter()
+            .chain(variables)
+            .filter(|(name, _)| !name.is_empty())
+            .collect();
+        let login = ["--api-token=file:token", "--vmid=100"];
+        for (words, has_login) in [
+            (["fingerprint"].as_slice(), false),
+            (&["status"], true),
+            (&["check", "--label=daily", "--keep=9"], true),
+            (&["snap", "--label=daily", "--keep=9", "--dry-run"], true),
+        ] {
+            let words: Vec<&str> = [host.as_str()]
+                .into_iter()
+                .chain(option)
+                .chain(login.into_iter().filter(|_| has_login))
+                .chain(words.iter().copied())
+                .collect();
+            let output = call(&lab, &variables, &words);
+            let refused = output.to_string().contains(
+                "the proxy 127.0.0.1:<port> (HTTPS_PROXY) cannot be connected to: connection refused; to connect without it: --no-proxy, or the host in NO_PROXY",
+            );
+            assert_eq!(refused, !direct, "{variables:?} {words:?}\n{output}");
+            assert_eq!(
+                output.status == 0,
+                direct,
+                "{variables:?} {words:?}\n{output}"
+            );
+        }
+    }
+}
+
+/// C20: what a proxy answers is told in words, with its variable, the way out, and without the login for it.
+#[test]
+fn a_proxy_that_does_not_connect_is_named() {
+    let lab = lab();
+    for (answer, login, expected) in [
+        (
+            "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n",
+            "",
+            "asks for a login (407 Proxy Authentication Required): http://USER:PASSWORD@HOST:PORT in its variable",
+        ),
+        (
+            "HTTP/1.1 407 pedro:secret-word is wrong\r\n\r\n",
+            "pedro:secret-word@",
+            "does not accept the user and password in its variable (407 *** is wrong)",
+        ),
+        (
+            "HTTP/1.0 403 Forbidden for secret-word\r\n\r\n",
+            "pedro:secret-word@",
+            "refuses to connect (403 Forbidden for ***); many allow port 443 only",
+        ),
+        (
+            "HTTP/1.1 502 Bad Gateway\r\n\r\n",
+            "",
+            "cannot reach the host (502 Bad Gateway)",
+        ),
+        ("HTTP/1.1 503\r\n\r\n", "", "cannot reach the host (503)"),
+        (
+            "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+            "",
+            "does not answer as an HTTP proxy does",
+        ),
+        (
+            "HTTP/1.1 200",
+            "",
+            "closed the connection without an answer",
+        ),
+    ] {
+        let proxy = Proxy::start(lab.host(), answer);
+        let url = format!("http://{login}{}", proxy.address);
+        let variables = [("all_proxy", url.as_str())];
+        let expected = format!(
+            "the proxy 127.0.0.1:<port> (all_proxy) {expected}; to connect without it: --no-proxy, or the host in NO_PROXY"
+        );
+        let host = format!("--host={}", host());
+        let run = snap(&lab, &self::host(), &variables, &[]);
+        run.assert_status(3)
+            .assert_err(&expected)
+            .assert_not_said("secret-word");
+        for words in [
+            [host.as_str(), "fingerprint"].as_slice(),
+            &[&host, "--api-token=file:token", "check"],
+        ] {
+            let output = call(&lab, &variables, words);
+            output.assert_status(3).assert_not_said("secret-word");
+            assert!(output.to_string().contains(&expected), "{output}");
+        }
+    }
+    lab.assert_unchanged();
+}
+
+/// C20: a proxy of another kind is refused, unless the host needs none.
+#[test]
+fn other_kinds_of_proxies_are_named() {
+    let lab = lab();
+    for (value, kind) in [
+        ("socks5://pedro:secret-word@10.0.0.1:1080", "socks5"),
+        ("https://10.0.0.1:3128", "https"),
+    ] {
+        snap(&lab, &lab.host(), &[("HTTPS_PROXY", value)], &[])
+            .assert_status(2)
+            .assert_err(&format!("ERROR: HTTPS_PROXY names a proxy of the kind {kind}://, which is not supported: name one as http://HOST:PORT, or connect without it: --no-proxy"))
+            .assert_not_said("secret-word");
+        let variables = [("HTTPS_PROXY", value), ("NO_PROXY", "127.0.0.1")];
+        snap(&lab, &lab.host(), &variables, &["--dry-run"]).assert_status(0);
+    }
+}
+
+/// C20: the cluster of the demo is in the program itself; no proxy leads to it.
+#[test]
+fn the_demo_needs_no_proxy() {
+    let nobody = Nobody::new();
+    let demo = call(&lab(), &[("HTTPS_PROXY", &nobody.address())], &["demo"]);
+    demo.assert_status(0).assert_not_said("(exit status 3)");
+}
+
+/// W6: a name with letters outside of ASCII is converted as DNS has it; what is no host is explained.
+#[test]
+fn hosts_are_written_in_unusual_ways() {
+    let lab = lab();
+    let proxy = Proxy::start(lab.host(), CONNECTED);
+    let variables = [("HTTPS_PROXY", proxy.address.as_str())];
+    for (typed, asked) in [
+        ("bücher.example", "xn--bcher-kva.example:8006"),
+        ("BÜCHER.example : 443", "xn--bcher-kva.example:443"),
+        ("[fe80::1%eth0]:8007", "[fe80::1]:8007"),
+    ] {
+        let host = format!("--host={typed}");
+        call(&lab, &variables, &[&host, "fingerprint"]).assert_status(0);
+        let requests = proxy.requests();
+        let last = requests.last().unwrap();
+        assert!(
+            last.starts_with(&format!("CONNECT {asked} HTTP/1.1")),
+            "{last}"
+        );
+    }
+    for (typed, expected) in [
+        (
+            "pve1:8006/api2/json",
+            "'pve1:8006/…' is not a host: write pve1:8006 without the path",
+        ),
+        (
+            "https://pve1/",
+            "'https://pve1' is not a host: write HOST[:PORT] without https://, here pve1 for port 8006, or pve1:443",
+        ),
+        ("https://pve1:8006/#v1", "here pve1:8006"),
+        ("pve1%eth0", "it contains '%'"),
+    ] {
+        snap(&lab, typed, &[], &[])
+            .assert_status(2)
+            .assert_err(expected);
+    }
+    lab.assert_unchanged();
+}
+
+/// W6: an address with a zone is connected to in that zone.
+#[test]
+fn an_address_may_have_a_zone() {
+    // Without IPv6 on this machine there is nothing to try.
+    let Ok(free) = TcpListener::bind("[::1]:0") else {
+        return;
+    };
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let lab = Lab::with(pve_sim::simulator::Options {
+        listen: vec![address],
+        ..pve_sim::simulator::Options::new(
+            World::of([vm(100, "web01").taken("daily", &[1, 2])]).to_json(),
+            crate::world::credentials(),
+        )
+    });
+    let host = format!("[::1%1]:{}", address.port());
+    snap(&lab, &host, &[], &[]).assert_status(0);
+    assert_eq!(lab.changes().len(), 3);
+}
