@@ -49,6 +49,8 @@ pub struct User {
     pub disabled: bool,
     /// Expiry in seconds since the epoch; 0: never.
     pub expires: i64,
+    /// Who or what it is.
+    pub comment: Option<String>,
     /// The password; without one nobody can sign on with it.
     pub password: Option<Hidden>,
     /// The base32 secret of the second factor.

@@ -35,6 +35,10 @@ fn user_entry(userid: &str, user: &User, full: bool) -> Value {
         "userid": userid, "enable": u8::from(!user.disabled), "expire": user.expires,
         "realm-type": realm,
     });
+    if let Some(comment) = &user.comment {
+        entry["comment"] = json!(comment);
+        entry["email"] = json!("");
+    }
     if user.totp.is_some() {
         entry["keys"] = json!("x");
     }

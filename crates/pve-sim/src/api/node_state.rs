@@ -37,7 +37,8 @@ pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
         "pveversion": format!("pve-manager/{version}/{repoid}"),
         "boot-info": { "mode": "efi", "secureboot": 0 },
         "cpuinfo": {
-            "model": "Simulated CPU", "cpus": node.processors, "cores": node.processors,
+            "model": "Simulated CPU", "vendor": "GenuineIntel", "family": "6",
+            "cpus": node.processors, "cores": node.processors,
             "sockets": 1, "mhz": "2000.000", "hvm": "1", "flags": "fpu vme", "user_hz": 100,
         },
         "memory": { "total": node.memory, "used": used, "free": node.memory - used },

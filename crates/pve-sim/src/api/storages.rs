@@ -57,7 +57,7 @@ pub(super) fn on_node(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
                 entry["used_fraction"] = json!(usage.used as f64 / usage.total as f64);
             }
             if args.flag("format") && storage.is_on(&node) {
-                add_formats(&mut entry, storage);
+                add_formats(&mut entry, storage, world.major());
             }
             entry["storage"] = json!(storage.id);
             entry
@@ -75,7 +75,7 @@ pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
 }
 
 /// The formats of images: which there are, and which one is used unless told otherwise.
-fn add_formats(entry: &mut Value, storage: &Storage) {
+fn add_formats(entry: &mut Value, storage: &Storage, major: u32) {
     let formats: &[&str] = match storage.kind.as_str() {
         "dir" | "nfs" | "cifs" => &["qcow2", "raw", "subvol", "vmdk"],
         "glusterfs" => &["qcow2", "raw", "vmdk"],
@@ -87,6 +87,9 @@ fn add_formats(entry: &mut Value, storage: &Storage) {
         .map(|format| ((*format).to_owned(), json!(1)))
         .collect();
     entry["format"] = json!([flags, "raw"]);
+    if major >= 9 {
+        entry["formats"] = json!({ "supported": formats, "default": "raw" });
+    }
 }
 
 /// `GET /storage`.

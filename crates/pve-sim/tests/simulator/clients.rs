@@ -110,6 +110,19 @@ fn storages_are_chosen_by_name_and_target() {
     );
 }
 
+/// Simulator D20: PVE 9 names the formats once more.
+#[test]
+fn formats_of_pve_9_are_told_twice() {
+    let simulator = serve(|options| {
+        options.world["cluster"]["version"] = json!("9.2.11");
+    });
+    let path = "/nodes/pve1/storage?format=1&storage=local";
+    assert_eq!(
+        data(&simulator, "GET", path, "")[0]["formats"],
+        json!({"supported": ["qcow2", "raw", "subvol", "vmdk"], "default": "raw"})
+    );
+}
+
 /// Simulator D21: a sign-on with `path` and `privs` only asks for a right.
 #[test]
 fn a_right_is_asked_for_without_a_ticket() {

@@ -36,6 +36,7 @@ fn serve_runner() -> Simulator {
         );
         world["guests"][0]["config"]["ide2"] = json!("local:iso/debian.iso,media=cdrom,size=1M");
         world["guests"][0]["config"]["net0"] = json!("virtio=BC:24:11:00:01:00,bridge=vmbr0");
+        world["users"][1]["comment"] = json!("snapshot runner");
         options.credentials["tokens"]["eve@pve!run"] = json!("run-secret");
         options.credentials["tokens"]["eve@pve!empty"] = json!("empty-secret");
     })
@@ -218,6 +219,9 @@ fn users_and_rights_are_listed() {
     let simulator = serve_runner();
     let users = data(&simulator, "GET", "/access/users?full=1", "");
     assert_eq!(ids(&users, "userid"), ["admin@pve", "eve@pve", "root@pam"]);
+    let list = users.as_array().expect("a list");
+    let eve = list.iter().find(|user| user["userid"] == "eve@pve");
+    assert_eq!(eve.expect("the user")["comment"], "snapshot runner");
     let tokens = users
         .as_array()
         .expect("a list")

@@ -258,8 +258,8 @@ pub(super) struct UserFile {
     #[serde(default, rename = "note")]
     _note: IgnoredAny,
     pub(super) userid: String,
-    #[serde(default, rename = "comment")]
-    _comment: Option<String>,
+    #[serde(default)]
+    pub(super) comment: Option<String>,
     /// Which second factor the user has, for who reads the file; its secret is in the credentials.
     #[serde(default, rename = "totp")]
     _totp: IgnoredAny,

@@ -146,6 +146,7 @@ pub(super) fn access(
         let entry = access.users.entry(user.userid.clone()).or_default();
         entry.disabled = user.enable == 0;
         entry.expires = user.expire;
+        entry.comment = user.comment;
         entry.password = hidden(&credentials.passwords, &user.userid);
         entry.totp = hidden(&credentials.totp, &user.userid);
     }
