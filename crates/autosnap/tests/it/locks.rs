@@ -201,7 +201,7 @@ fn a_guest_that_is_unlocked_by_its_turn_is_done() {
         let output = run.ended();
         output
             .assert_status(1)
-            .assert_out("guests: 2 done, 0 skipped, 1 failed")
+            .assert_out("guests: 2 done, 0 skipped, 1 with errors")
             .assert_out("VM 102 held on pve1: VM is locked (backup)");
         assert_eq!(
             lab.changes(),
@@ -227,7 +227,7 @@ fn the_plan_says_what_happens_to_a_locked_guest_that_is_unlocked() {
         .assert_status(1)
         .assert_out("VM is locked (backup)\n")
         .assert_out("    Create snapshot: autodaily<now>\n")
-        .assert_out("    Remove snapshot: autodaily240101000000 (");
+        .assert_out("    Remove snapshot: autodaily240101000000\n");
     let report = lab.run(&format!("{snap} --output=Json")).json();
     assert_eq!(report["guests"][0]["result"], json!("refused"));
     assert_eq!(
@@ -280,7 +280,7 @@ fn a_locked_guest_calls_the_hooks_of_a_failing_removal_in_clean() {
     output
         .assert_status(1)
         .assert_out("VM is locked (backup)")
-        .assert_out("guests: 1 done, 0 skipped, 1 failed");
+        .assert_out("guests: 1 done, 0 skipped, 1 with errors");
     let calls = std::fs::read_to_string(lab.folder().join("calls")).unwrap();
     assert_eq!(
         calls,
