@@ -88,6 +88,9 @@ pub struct Outcome {
     pub done: usize,
     /// Guests left out without harm.
     pub skipped: usize,
+    /// Guests without a snapshot because PVE cannot take any of them, in the order they ended. They are skipped, or have
+    /// failed with `--strict`.
+    pub not_covered: Vec<Vmid>,
     /// Guests that did not get what was asked for, in the order they ended.
     pub failed: Vec<FailedGuest>,
     /// Removals left to the next run.
@@ -280,6 +283,9 @@ impl Outcome {
             .pending
             .extract_if(.., |step| step.vmid == vmid)
             .collect();
+        if matches!(end, GuestEnd::Skipped(skip) if skip.is_not_covered()) {
+            self.not_covered.push(vmid);
+        }
         if self.is_failure(vmid, end) {
             self.failed.push(FailedGuest {
                 vmid,

@@ -281,7 +281,27 @@ pub struct NewSnapshot {
     pub asks_for_ram: bool,
 }
 
+impl Skip {
+    /// Whether the guest has no snapshots because PVE cannot take any of it.
+    pub fn is_not_covered(&self) -> bool {
+        match self {
+            Self::Unsupported { .. } | Self::NoSnapshots { .. } => true,
+            Self::Template | Self::NotRunning => false,
+        }
+    }
+}
+
 impl Plan {
+    /// The storages above the limit that refuse a guest.
+    pub fn refusing_storages(&self) -> impl Iterator<Item = &FullStorage> {
+        self.guests
+            .iter()
+            .filter_map(|guest| match &guest.decision {
+                Decision::Refuse(Refusal::StorageFull(full)) => Some(full),
+                Decision::Refuse(_) | Decision::Skip(_) | Decision::Proceed(_) => None,
+            })
+    }
+
     /// How many snapshots look like the label in another timestamp format, by format: they are not
     /// counted.
     pub fn other_formats(&self) -> BTreeMap<&str, usize> {

@@ -29,7 +29,8 @@ pub struct StorageUsage {
     pub status: String,
 }
 
-/// The highest usage, in per cent, at which a guest on a storage still gets a snapshot: 1 to 100.
+/// The highest usage, in per cent, at which a guest on a storage still gets a snapshot: 1 to 100, where 100
+/// refuses nobody, because some storages (thick LVM) are always full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StorageLimit(u8);
 
@@ -97,6 +98,11 @@ impl StorageLimit {
     /// The percentage.
     pub fn get(self) -> u8 {
         self.0
+    }
+
+    /// Whether the limit can refuse a guest.
+    pub fn can_refuse(self) -> bool {
+        self.0 < 100
     }
 }
 
@@ -168,7 +174,9 @@ impl StorageUsage {
             };
             return StorageVerdict::NotCheckable { why };
         };
-        if u128::from(self.used) * 100 <= u128::from(self.total) * u128::from(limit.0) {
+        if !limit.can_refuse()
+            || u128::from(self.used) * 100 <= u128::from(self.total) * u128::from(limit.0)
+        {
             StorageVerdict::Ok { percent }
         } else {
             StorageVerdict::Full { percent, limit }
@@ -176,25 +184,38 @@ impl StorageUsage {
     }
 }
 
-/// The storages for the table at the head of a `snap`: those that can hold guests on the given
-/// nodes, sorted by node, then storage.
-pub fn listed<'a>(storages: &'a [StorageUsage], nodes: &[&str]) -> Vec<&'a StorageUsage> {
+/// The storages for the table of a `snap`, sorted by node, then storage: those that can hold guests on
+/// the given nodes, and those that refuse a guest, whatever their content is now.
+pub fn listed<'a>(
+    storages: &'a [StorageUsage],
+    nodes: &[&str],
+    refusing: &[&FullStorage],
+) -> Vec<&'a StorageUsage> {
+    let refuses = |usage: &StorageUsage| {
+        let mut refusing = refusing.iter();
+        refusing.any(|full| full.node == usage.node && full.storage == usage.storage)
+    };
     let mut listed: Vec<&StorageUsage> = storages
         .iter()
-        .filter(|usage| usage.holds_guests() && nodes.contains(&usage.node.as_str()))
+        .filter(|usage| {
+            usage.holds_guests() && nodes.contains(&usage.node.as_str()) || refuses(usage)
+        })
         .collect();
     listed.sort_by(|one, other| (&one.node, &one.storage).cmp(&(&other.node, &other.storage)));
     listed
 }
 
 /// The storages with volumes of a guest on this node that cannot be checked against the limit, because PVE
-/// does not list them or reports no size.
+/// does not list them or reports no size. None if the limit refuses nobody.
 pub fn unchecked_storages(
     storages: &[StorageUsage],
     node: &str,
     config: &GuestConfig,
     limit: StorageLimit,
 ) -> Vec<UncheckedStorage> {
+    if !limit.can_refuse() {
+        return Vec::new();
+    }
     let unchecked = config.storages().filter_map(|storage| {
         let mut usages = storages.iter();
         let usage = usages.find(|usage| usage.node == node && usage.storage == storage);
@@ -285,7 +306,9 @@ mod tests {
             (950, 1000, 95, false),
             (951, 1000, 95, true),
             (1000, 1000, 100, false),
-            (1001, 1000, 100, true),
+            (1001, 1000, 100, false),
+            (u64::MAX, 1, 100, false),
+            (1001, 1000, 99, true),
             (1, 100, 1, false),
             (2, 100, 1, true),
             (u64::MAX - 1, u64::MAX, 99, true),
@@ -330,11 +353,23 @@ mod tests {
             containers,
             usage("pve3", "c", 1, 2),
         ];
-        let names: Vec<String> = listed(&storages, &["pve2", "pve1"])
-            .into_iter()
-            .map(|usage| format!("{}/{}", usage.node, usage.storage))
-            .collect();
-        assert_eq!(names, ["pve1/b", "pve1/ct", "pve2/a"]);
+        let names = |refusing: &[&FullStorage]| -> Vec<String> {
+            listed(&storages, &["pve2", "pve1"], refusing)
+                .into_iter()
+                .map(|usage| format!("{}/{}", usage.node, usage.storage))
+                .collect()
+        };
+        assert_eq!(names(&[]), ["pve1/b", "pve1/ct", "pve2/a"]);
+        let refusing = |node: &str| FullStorage {
+            node: node.to_owned(),
+            storage: "backups".to_owned(),
+            percent: 99.0,
+            limit: limit(95),
+        };
+        assert_eq!(
+            names(&[&refusing("pve1"), &refusing("pve2")]),
+            ["pve1/b", "pve1/backups", "pve1/ct", "pve2/a"]
+        );
     }
 
     #[test]

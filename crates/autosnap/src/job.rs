@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autosnap_core::event::{Event, GuestEnd, Header, Interruption};
-use autosnap_core::guest::{Guest, Vmid};
+use autosnap_core::guest::Vmid;
 use autosnap_core::name::{LabelSearch, SnapName};
 use autosnap_core::plan::{self, Action, Creation, GuestPlan, Locked, Plan, Request, StorageGuard};
 use autosnap_core::retention::KeepPolicy;
@@ -164,7 +164,12 @@ async fn read_and_carry_out(
         nested_pools: selected.nested_pools.as_slice().into(),
         may_be_empty,
     });
-    let limit = tell_storages(settings, context, version, &inventory, &selected.guests);
+    let nodes: Vec<String> = selected
+        .guests
+        .iter()
+        .map(|guest| guest.node.clone())
+        .collect();
+    let limit = storage_limit(settings, context, version, &inventory, &nodes);
     let reading = async {
         if limit.is_some() {
             let (client, guests) = (&context.client, &selected.guests);
@@ -189,6 +194,9 @@ async fn read_and_carry_out(
         return Ok(());
     };
     let plan = Arc::new(plan?);
+    if let Some(limit) = limit {
+        tell_storages(context, &inventory, &nodes, &plan, limit);
+    }
     for warning in warnings::of_plan(&plan) {
         context.events.send(Event::Warned(warning));
     }
@@ -335,15 +343,15 @@ fn phases(settings: &JobSettings) -> Phases {
     }
 }
 
-/// Tells the state of the storages; returns the limit they are held against, if they are.
-fn tell_storages(
+/// The limit that the storages of these nodes are held against, if they are. Warns if that cannot be done.
+fn storage_limit(
     settings: &JobSettings,
     context: &Context,
     version: &str,
     inventory: &Inventory,
-    guests: &[Guest],
+    nodes: &[String],
 ) -> Option<storage::StorageLimit> {
-    if settings.job == Job::Clean || guests.is_empty() {
+    if settings.job == Job::Clean || nodes.is_empty() {
         return None;
     }
     if major(version).is_some_and(|major| major < STORAGE_CHECK_SINCE) {
@@ -352,23 +360,31 @@ fn tell_storages(
             .send(Event::StoragesNotRead(version.to_owned()));
         return None;
     }
-    let nodes: Vec<&str> = guests.iter().map(|guest| guest.node.as_str()).collect();
-    let storages = storage::listed(&inventory.storages, &nodes)
-        .into_iter()
-        .cloned()
-        .collect();
-    context.events.send(Event::StoragesRead {
-        storages,
-        limit: settings.max_percent_storage,
-    });
     for node in &inventory.nodes_without_statistics {
-        if nodes.contains(&node.as_str()) {
+        if nodes.contains(node) {
             context
                 .events
                 .send(Event::Warned(no_statistics_warning(node)));
         }
     }
     Some(settings.max_percent_storage)
+}
+
+/// Reports the state of the storages. Which of them refuse a guest is known with the plan.
+fn tell_storages(
+    context: &Context,
+    inventory: &Inventory,
+    nodes: &[String],
+    plan: &Plan,
+    limit: storage::StorageLimit,
+) {
+    let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+    let refusing: Vec<_> = plan.refusing_storages().collect();
+    let storages = storage::listed(&inventory.storages, &nodes, &refusing);
+    context.events.send(Event::StoragesRead {
+        storages: storages.into_iter().cloned().collect(),
+        limit,
+    });
 }
 
 /// What is said of a node that sends no statistics.

@@ -52,6 +52,8 @@ struct Report<'a> {
     postponed: usize,
     /// Removals that are due and were not planned (`--max-removals-per-guest`).
     over_limit: usize,
+    /// Guests that PVE cannot snapshot.
+    not_covered: usize,
     warnings: &'a [String],
     /// The nested pools whose guests a term selects.
     nested_pools: &'a [NestedPoolRecord],
@@ -237,6 +239,7 @@ impl JsonReport {
             removed: self.outcome.removed,
             postponed: self.outcome.postponed,
             over_limit: self.outcome.over_limit,
+            not_covered: self.outcome.not_covered.len(),
             warnings: &self.warnings,
             nested_pools: &self.nested_pools,
             error: self.error.as_deref(),

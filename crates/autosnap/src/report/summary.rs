@@ -78,6 +78,15 @@ impl Summary<'_> {
                 if postponed == 1 { "is" } else { "are" }
             ));
         }
+        let not_covered = &self.outcome.not_covered;
+        if !not_covered.is_empty() {
+            let guests = not_covered.iter().filter_map(|vmid| self.guests.get(*vmid));
+            lines.line(format_args!(
+                "not covered: {} ({})",
+                not_covered.len(),
+                listed(guests)
+            ));
+        }
         self.run_failures(&mut lines);
         self.offline_nodes(&mut lines);
         self.guest_failures(&mut lines);

@@ -117,7 +117,10 @@ pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
     let (reason, hint) = match refusal {
         Refusal::StorageFull(full) => {
             return Refused {
-                reason: format!("Skip VM problem storage space out of {}", full.limit),
+                reason: format!(
+                    "Skip VM problem storage space out of {} (--max-perc-storage=100 never skips)",
+                    full.limit
+                ),
                 detail: Some(full.to_string()),
                 hint: None,
                 line,

@@ -383,6 +383,7 @@ fn skipped_guests_do_not_fail_a_run() {
     ----- VM 200 lxc running ----- files
     Skip CT Proxmox VE cannot snapshot it, bind mount or device: mp0
     1 snapshot created, 0 removed; guests: 1 done, 4 skipped; took <time>
+    not covered: 2 (VM 102 raw, CT 200 files)
     Total execution <time>
     "#
     );

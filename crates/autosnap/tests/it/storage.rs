@@ -46,25 +46,25 @@ fn guests_on_a_storage_above_the_limit_are_left_out_and_fail() {
     Create snapshot: autodaily<now>
     VM execution <time>
     ----- VM 101 qemu running ----- full
-    Skip VM problem storage space out of 95%
+    Skip VM problem storage space out of 95% (--max-perc-storage=100 never skips)
     Error: storage nearly on node pve1 is 96.0% full, the limit is 95%
     ----- VM 102 qemu running ----- cdrom
     Create snapshot: autodaily<now>
     VM execution <time>
     ----- VM 103 qemu running ----- efi
-    Skip VM problem storage space out of 95%
+    Skip VM problem storage space out of 95% (--max-perc-storage=100 never skips)
     Error: storage nearly on node pve1 is 96.0% full, the limit is 95%
     ----- VM 200 lxc running ----- mount
-    Skip VM problem storage space out of 95%
+    Skip VM problem storage space out of 95% (--max-perc-storage=100 never skips)
     Error: storage nearly on node pve1 is 96.0% full, the limit is 95%
     ----- VM 201 lxc running ----- sizeless
     Warning: storage unknown on node pve1: limit not checked: PVE reports no size
     Create snapshot: autodaily<now>
     VM execution <time>
     3 snapshots created, 0 removed; guests: 3 done, 0 skipped, 3 with errors; took <time>
-    FAILED VM 101 full on pve1: Skip VM problem storage space out of 95%: storage nearly on node pve1 is 96.0% full, the limit is 95%
-    FAILED VM 103 efi on pve1: Skip VM problem storage space out of 95%: storage nearly on node pve1 is 96.0% full, the limit is 95%
-    FAILED CT 200 mount on pve1: Skip VM problem storage space out of 95%: storage nearly on node pve1 is 96.0% full, the limit is 95%
+    FAILED VM 101 full on pve1: Skip VM problem storage space out of 95% (--max-perc-storage=100 never skips): storage nearly on node pve1 is 96.0% full, the limit is 95%
+    FAILED VM 103 efi on pve1: Skip VM problem storage space out of 95% (--max-perc-storage=100 never skips): storage nearly on node pve1 is 96.0% full, the limit is 95%
+    FAILED CT 200 mount on pve1: Skip VM problem storage space out of 95% (--max-perc-storage=100 never skips): storage nearly on node pve1 is 96.0% full, the limit is 95%
     Total execution <time>
     "#);
 }
@@ -127,4 +127,57 @@ fn a_login_that_sees_no_storage_is_told_which_privilege_is_missing() {
     lab.run("--vmid=100 snap --label=daily --keep=1")
         .assert_status(0)
         .assert_out("----- POSSIBLE PROBLEM PERMISSION 'Datastore.Audit' -----\n");
+}
+
+/// C19: --max-perc-storage=100 refuses nobody, not even on a storage that is used above its size, and warns of none.
+#[test]
+fn a_limit_of_100_never_refuses() {
+    let world = cluster()
+        .storage(json!({"storage": "thick", "type": "lvm", "content": ["images"], "total": 100, "used": 101}));
+    let lab = Lab::new(&world);
+    let output = lab.run("--vmid=@all --max-perc-storage=100 snap --label=daily --keep=1");
+    output.assert_status(0).assert_not_said("limit not checked");
+    assert_eq!(lab.changes().len(), 6);
+}
+
+/// C19: a storage that refuses a guest stands in the table, although it may hold no disks any more.
+#[test]
+fn a_storage_that_refuses_a_guest_is_in_the_table() {
+    let world = World::of([vm(100, "full").set("scsi1", "old:vm-100-disk-1,size=8G")])
+        .storage(json!({"storage": "old", "type": "zfspool", "content": ["backup"], "total": 100 * GIB, "used": 99 * GIB}))
+        .storage(json!({"storage": "backups", "type": "dir", "content": ["backup"], "total": 100 * GIB, "used": 99 * GIB}));
+    let lab = Lab::new(&world);
+    let output = lab.run("--vmid=100 snap --label=daily --keep=1");
+    output
+        .assert_status(1)
+        .assert_out("pve1/old   zfspool        Ko        99")
+        .assert_out(
+            "Skip VM problem storage space out of 95% (--max-perc-storage=100 never skips)\n",
+        )
+        .assert_not_said("pve1/backups");
+    lab.assert_unchanged();
+}
+
+/// C19: guests that Proxmox VE cannot snapshot are counted as not covered, in the summary, the dry run and JSON.
+#[test]
+fn guests_that_cannot_be_snapshotted_are_not_covered() {
+    let world = World::of([
+        vm(100, "web01"),
+        ct(200, "bind").set("mp0", "/srv,mp=/srv"),
+        vm(300, "template").set("template", 1),
+    ]);
+    for options in ["", "--dry-run"] {
+        let lab = Lab::new(&world);
+        let line = format!("--vmid=@all snap --label=daily --keep=1 {options}");
+        lab.run(&line)
+            .assert_status(0)
+            .assert_out("\nnot covered: 1 (CT 200 bind)\n");
+        let lab = Lab::new(&world);
+        let json = lab.run(&format!("{line} --output=Json")).json();
+        assert_eq!(json["not_covered"], 1);
+    }
+    let lab = Lab::new(&world);
+    lab.run("--vmid=100 snap --label=daily --keep=1")
+        .assert_status(0)
+        .assert_not_said("not covered");
 }

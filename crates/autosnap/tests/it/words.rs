@@ -39,7 +39,7 @@ fn programs_are_told_the_figures_and_the_way_out() {
     let hint = report["guests"][0]["hint"].as_str().unwrap();
     assert!(hint.contains("--wait-locked"), "{hint}");
     lab.run(words).assert_out(&format!(
-        "FAILED VM 101 web02 on pve1: Skip VM problem storage space out of 95%: {detail}\n"
+        "FAILED VM 101 web02 on pve1: Skip VM problem storage space out of 95% (--max-perc-storage=100 never skips): {detail}\n"
     ));
 }
 
