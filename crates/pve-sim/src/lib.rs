@@ -38,6 +38,7 @@ mod hash;
 pub mod http;
 pub mod journal;
 mod random;
+pub mod release;
 pub mod schema;
 pub mod simulator;
 pub mod tasks;

@@ -25,6 +25,7 @@ use pve_sim::faults::FaultPlan;
 use pve_sim::generate::{GenerateOptions, generate};
 use pve_sim::http::Latency;
 use pve_sim::journal::Journal;
+use pve_sim::release::Release;
 use pve_sim::simulator::{Options, Simulator, StartError};
 use pve_sim::world::Timing;
 use pve_sim::world::load::{Document, Problem};
@@ -90,6 +91,9 @@ struct Serve {
     /// How many nodes of the generated cluster, from the second on, are five times as slow.
     #[arg(long, value_name = "N", conflicts_with = "world", default_value_t = 0)]
     slow_nodes: u32,
+    /// The release of PVE: 8 (8.4) or 9 (9.2).
+    #[arg(long, value_name = "8|9", default_value_t = Release::V8, value_parser = release)]
+    pve_version: Release,
     /// Where the cluster's own address listens; may be repeated.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: Vec<SocketAddr>,
@@ -176,6 +180,7 @@ fn serve(options: &Serve) -> Result<()> {
     let (world, credentials) = worlds(options)?;
     let mut chosen = Options::new(world, credentials.clone());
     chosen.listen.clone_from(&options.listen);
+    chosen.release = options.pve_version;
     chosen.listen_nodes = options.listen_nodes;
     chosen.task_slots = options.task_slots;
     chosen.timing = Timing {
@@ -349,6 +354,10 @@ fn seconds(text: &str) -> Result<f64, String> {
         Ok(number) if (0.0..=1e12).contains(&number) => Ok(number),
         Ok(_) | Err(_) => Err("not a number of zero or more".to_owned()),
     }
+}
+
+fn release(text: &str) -> Result<Release, String> {
+    Release::parse(text).ok_or_else(|| "expected 8 or 9".to_owned())
 }
 
 fn latency(text: &str) -> Result<Latency, String> {

@@ -18,6 +18,7 @@ use crate::faults::{FaultPlan, Faults};
 use crate::http::{Identity, IdentityError, Latency, Listener, Shared, spawn};
 use crate::http::{made_up_fingerprint, names_for};
 use crate::journal::Journal;
+use crate::release::Release;
 use crate::world::load::{self, LoadError};
 use crate::world::{Timing, World};
 
@@ -33,6 +34,8 @@ pub struct Options {
     /// Passwords, token values and second factors, in the format of
     /// `credentials.example.json`.
     pub credentials: Value,
+    /// The release of PVE.
+    pub release: Release,
     /// Addresses of the cluster; there the world's `this_node` answers.
     pub listen: Vec<SocketAddr>,
     /// One more address for each node, on a free port of the first address.
@@ -62,6 +65,7 @@ impl Options {
         Self {
             world,
             credentials,
+            release: Release::default(),
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
             listen_nodes: false,
             timing: Timing {
@@ -118,6 +122,7 @@ impl Simulator {
         let mut world = load::world(
             &options.world,
             &options.credentials,
+            options.release,
             options.timing,
             options.start,
         )?;

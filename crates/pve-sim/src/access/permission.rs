@@ -260,7 +260,7 @@ mod tests {
             .into(),
             ..User::default()
         };
-        let mut roles = roles::predefined();
+        let mut roles = roles::predefined(crate::release::Release::V8);
         let runner = ["VM.Audit", "VM.Snapshot", "Pool.Audit"].map(str::to_owned);
         roles.insert("SnapRunner".to_owned(), runner.to_vec());
         Access {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The privileges and predefined roles of PVE 8.4, after the table
+//! The privileges and predefined roles of PVE 8.4 and 9.2, after the table
 //! `$privgroups` in `PVE/AccessControl.pm`.
 
 use std::collections::BTreeMap;
+
+use crate::release::Release;
 
 /// One family of privileges, split by whom PVE gives them to.
 struct Family {
@@ -28,7 +30,6 @@ const FAMILIES: &[Family] = &[
             "VM.Allocate",
             "VM.Clone",
             "VM.Migrate",
-            "VM.Monitor",
             "VM.Snapshot",
             "VM.Snapshot.Rollback",
         ],
@@ -90,23 +91,51 @@ const FAMILIES: &[Family] = &[
     },
 ];
 
+/// What only one of the releases has.
+fn families_of(release: Release) -> &'static [Family] {
+    match release {
+        Release::V8 => &[Family {
+            name: "VM",
+            root: &[],
+            admin: &["VM.Monitor"],
+            user: &[],
+            audit: &[],
+        }],
+        Release::V9 => &[Family {
+            name: "VM",
+            root: &[],
+            admin: &["VM.GuestAgent.Unrestricted", "VM.Replicate"],
+            user: &[
+                "VM.GuestAgent.FileRead",
+                "VM.GuestAgent.FileSystemMgmt",
+                "VM.GuestAgent.FileWrite",
+            ],
+            audit: &["VM.GuestAgent.Audit"],
+        }],
+    }
+}
+
 /// The predefined roles with their privileges.
-pub fn predefined() -> BTreeMap<String, Vec<String>> {
+pub fn predefined(release: Release) -> BTreeMap<String, Vec<String>> {
     let mut roles: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut add = |role: String, privileges: &[&'static str]| {
         let list = roles.entry(role).or_default();
         list.extend(privileges.iter().map(|name| (*name).to_owned()));
     };
     add("NoAccess".to_owned(), &[]);
-    for family in FAMILIES {
+    add("PVETemplateUser".to_owned(), &["VM.Audit", "VM.Clone"]);
+    for family in FAMILIES.iter().chain(families_of(release)) {
         for part in [family.root, family.admin, family.user, family.audit] {
             add("Administrator".to_owned(), part);
         }
         for part in [family.admin, family.user, family.audit] {
-            add("PVEAdmin".to_owned(), part);
+            // Who maps a device gives guests a part of the host.
+            if part != ["Mapping.Modify"] {
+                add("PVEAdmin".to_owned(), part);
+            }
             add(format!("PVE{}Admin", family.name), part);
         }
-        if !family.user.is_empty() {
+        if !family.user.is_empty() || family.name == "Pool" {
             for part in [family.user, family.audit] {
                 add(format!("PVE{}User", family.name), part);
             }
@@ -122,11 +151,22 @@ mod tests {
 
     #[test]
     fn roles_hold_what_pve_says() {
-        let roles = predefined();
+        let roles = predefined(Release::V8);
         let has = |role: &str, privilege: &str| roles[role].iter().any(|name| name == privilege);
         assert!(has("Administrator", "Sys.Modify") && !has("PVEAdmin", "Sys.Modify"));
         assert!(has("PVEVMAdmin", "VM.Snapshot") && !has("PVEVMUser", "VM.Snapshot"));
         assert!(has("PVEAuditor", "Datastore.Audit") && !has("PVEAuditor", "VM.Console"));
         assert!(roles["NoAccess"].is_empty());
+        assert!(has("PVEVMAdmin", "VM.Monitor") && !has("PVEVMUser", "VM.Monitor"));
+    }
+
+    /// D (9): `VM.Monitor` is gone, the agent has privileges of its own.
+    #[test]
+    fn privileges_of_9_are_others() {
+        let roles = predefined(Release::V9);
+        let has = |role: &str, privilege: &str| roles[role].iter().any(|name| name == privilege);
+        assert!(roles.values().flatten().all(|name| name != "VM.Monitor"));
+        assert!(has("PVEVMUser", "VM.GuestAgent.FileRead") && !has("PVEVMUser", "VM.Replicate"));
+        assert!(has("PVEAuditor", "VM.GuestAgent.Audit") && has("PVEVMAdmin", "VM.Replicate"));
     }
 }

@@ -60,7 +60,7 @@ fn may_see_users(world: &World, who: &str) -> bool {
 
 /// `GET /access/roles`: everybody sees all of them.
 pub(super) fn all_roles(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
-    let predefined = roles::predefined();
+    let predefined = roles::predefined(world.release);
     let entries: Vec<Value> = world
         .access
         .roles

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::clock::whole;
+use crate::release::Release;
 use crate::world::World;
 use crate::world::guest::{Guest, GuestKind, Volume};
 
@@ -141,7 +142,7 @@ fn nodes_with_all_volumes(world: &World, guest: &Guest) -> BTreeSet<String> {
 fn state(world: &World, guest: &Guest, detail: Detail) -> Map<String, Value> {
     let mut entry = common(world, guest);
     match guest.kind {
-        GuestKind::Qemu => add_machine(&mut entry, guest, detail),
+        GuestKind::Qemu => add_machine(&mut entry, world.release, guest, detail),
         GuestKind::Lxc => add_container(&mut entry, guest),
     }
     entry
@@ -168,6 +169,9 @@ fn common(world: &World, guest: &Guest) -> Map<String, Value> {
     let Value::Object(mut entry) = entry else {
         return Map::new();
     };
+    if world.release.is_9() {
+        add_pressure(&mut entry, guest);
+    }
     if let Some(running) = guest.running {
         entry.insert("pid".to_owned(), json!(running.pid));
     }
@@ -183,6 +187,27 @@ fn common(world: &World, guest: &Guest) -> Map<String, Value> {
     entry
 }
 
+/// Bytes that a machine's process occupies on its node, or that a container uses.
+pub(super) fn memhost(guest: &Guest, running: bool) -> u64 {
+    let memory = guest.number("memory").unwrap_or(512) << 20;
+    if running { memory / 2 } else { 0 }
+}
+
+/// What PVE 9 adds to the state of a guest: the memory on its node, and the stalls of a running one.
+fn add_pressure(entry: &mut Map<String, Value>, guest: &Guest) {
+    if guest.kind == GuestKind::Qemu {
+        let bytes = memhost(guest, guest.running.is_some());
+        entry.insert("memhost".to_owned(), json!(bytes));
+    }
+    if guest.running.is_some() {
+        for resource in ["cpu", "io", "memory"] {
+            for share in ["some", "full"] {
+                entry.insert(format!("pressure{resource}{share}"), json!(0));
+            }
+        }
+    }
+}
+
 fn add_container(entry: &mut Map<String, Value>, guest: &Guest) {
     let swap = guest.number("swap").unwrap_or(512) << 20;
     for (key, value) in [
@@ -196,7 +221,7 @@ fn add_container(entry: &mut Map<String, Value>, guest: &Guest) {
     }
 }
 
-fn add_machine(entry: &mut Map<String, Value>, guest: &Guest, detail: Detail) {
+fn add_machine(entry: &mut Map<String, Value>, release: Release, guest: &Guest, detail: Detail) {
     let idle = entry["uptime"]
         .as_i64()
         .is_some_and(|uptime| uptime >= IDLE_AFTER);
@@ -218,8 +243,14 @@ fn add_machine(entry: &mut Map<String, Value>, guest: &Guest, detail: Detail) {
     if guest.running.is_some() {
         set("diskread", json!(373_760));
         set("diskwrite", json!(0));
-        set("running-machine", json!("pc-i440fx-10.0"));
+        set("running-machine", json!(release.machine()));
         set("running-qemu", json!("10.0.2"));
+        if release.is_9() {
+            let memory = guest.number("memory").unwrap_or(512) << 20;
+            set("balloon", json!(memory));
+            set("ballooninfo", json!({"actual": memory, "max_mem": memory}));
+            set("proxmox-support", proxmox_support());
+        }
         let disks = guest.volumes().into_iter().filter(|volume| !volume.cdrom);
         set(
             "blockstat",
@@ -236,6 +267,14 @@ fn add_machine(entry: &mut Map<String, Value>, guest: &Guest, detail: Detail) {
             set("clipboard", Value::Null);
         }
     }
+}
+
+/// What Proxmox's own QEMU can do, as recorded.
+fn proxmox_support() -> Value {
+    json!({
+        "backup-max-workers": false, "pbs-dirty-bitmap": false, "pbs-dirty-bitmap-savevm": false,
+        "pbs-library-version": "1.5.1 (stub)", "pbs-masterkey": false, "query-bitmap-info": false,
+    })
 }
 
 /// QEMU's counters of a disk; the names matter, the numbers do not.

@@ -135,6 +135,12 @@ fn index(key: &str, names: &[&str]) -> Reply {
     Reply::of(&entries)
 }
 
+/// An index to which PVE 9 has added names.
+fn with_new(world: &World, key: &str, names: &[&str], new: &[&str]) -> Reply {
+    let new = if world.release.is_9() { new } else { &[] };
+    index(key, &[names, new].concat())
+}
+
 type Answer = Result<Reply, Failure>;
 
 /// `GET /`.
@@ -154,13 +160,13 @@ pub(super) fn access(_: &mut World, _: &Args<'_>) -> Answer {
 }
 
 /// `GET /cluster`.
-pub(super) fn cluster(_: &mut World, _: &Args<'_>) -> Answer {
-    Ok(index("name", CLUSTER))
+pub(super) fn cluster(world: &mut World, _: &Args<'_>) -> Answer {
+    Ok(with_new(world, "name", CLUSTER, &["bulk-action", "qemu"]))
 }
 
 /// `GET /nodes/{node}`: answered for any name, existing or not.
-pub(super) fn node(_: &mut World, _: &Args<'_>) -> Answer {
-    Ok(index("name", NODE))
+pub(super) fn node(world: &mut World, _: &Args<'_>) -> Answer {
+    Ok(with_new(world, "name", NODE, &["query-oci-repo-tags"]))
 }
 
 /// `GET /nodes/{node}/storage/{storage}`.
@@ -191,10 +197,10 @@ pub(super) fn guest_status(world: &mut World, args: &Args<'_>) -> Answer {
                 "current", "start", "stop", "reset", "shutdown", "suspend", "reboot",
             ],
         ),
-        GuestKind::Lxc => index(
-            "subdir",
-            &["current", "start", "stop", "shutdown", "migrate"],
-        ),
+        GuestKind::Lxc => {
+            let names = ["current", "start", "stop", "shutdown", "migrate"];
+            with_new(world, "subdir", &names, &["reboot"])
+        }
     })
 }
 

@@ -112,7 +112,7 @@ pub fn dispatch(world: &mut World, call: &Call<'_>) -> (Result<Reply, Failure>, 
         Err(failure) => return (Err(failure), Via::Proxy),
     };
     if let Some(Err(errors)) = schema.map(|schema| schema.check(&params)) {
-        return (Err(Failure::Parameters(errors)), via);
+        return (Err(Failure::Parameters(in_words_of(world, errors))), via);
     }
     let args = Args {
         params: &params,
@@ -123,6 +123,21 @@ pub fn dispatch(world: &mut World, call: &Call<'_>) -> (Result<Reply, Failure>, 
         arrived: call.arrived,
     };
     (handler(world, &args), via)
+}
+
+/// PVE 9 says in another way that a parameter needs another one.
+fn in_words_of(world: &World, mut errors: ParameterErrors) -> ParameterErrors {
+    if world.release.is_9() {
+        for text in errors.values_mut() {
+            let by = text
+                .strip_prefix("missing property - ")
+                .and_then(|rest| rest.strip_suffix(" requires this property"));
+            if let Some(by) = by {
+                *text = format!("missing property required by {by}");
+            }
+        }
+    }
+    errors
 }
 
 fn unknown_path(call: &Call<'_>, segments: &[&str]) -> Failure {

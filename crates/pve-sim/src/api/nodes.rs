@@ -19,7 +19,7 @@ pub(super) fn version(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure>
 
 /// Version, release and commit of the manager.
 pub(super) fn versions(world: &World) -> (&str, &str, &'static str) {
-    let known = crate::schema::Schema::builtin().version();
+    let known = world.release.version();
     let (known, repoid) = known.split_once('/').unwrap_or((known, ""));
     let version = world.version.as_deref().unwrap_or(known);
     let release = version

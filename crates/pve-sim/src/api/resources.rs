@@ -9,12 +9,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::clock::whole;
+use crate::release::Release;
 use crate::world::World;
 use crate::world::guest::{Guest, GuestKind};
 use crate::world::statistics::KnownGuest;
 use crate::world::storage::Storage;
 
-use super::guests::{maxdisk, processors};
+use super::guests::{maxdisk, memhost, processors};
 use super::{Args, Failure, Reply, nodes};
 
 /// A guest in listings of the cluster. What the node has not broadcast is
@@ -52,6 +53,8 @@ struct Broadcast {
     netout: u8,
     diskread: u64,
     diskwrite: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memhost: Option<u64>,
 }
 
 /// `GET /cluster/resources`.
@@ -88,7 +91,12 @@ pub(super) fn resources(world: &mut World, args: &Args<'_>) -> Result<Reply, Fai
     }
     if wanted("sdn") && world.allows(args.who, "/sdn/zones/localnetwork", "SDN.Audit") {
         for node in world.nodes.keys() {
-            list.push(&network(node));
+            match world.release {
+                Release::V8 => list.push(&sdn(node)),
+                // Asked by type, PVE 9 looks for the old one and finds none.
+                Release::V9 if kind.is_none() => list.push(&network(node)),
+                Release::V9 => {}
+            }
         }
     }
     Ok(list.finish())
@@ -204,6 +212,10 @@ fn broadcast(world: &World, guest: &Guest, known: KnownGuest) -> Broadcast {
         netout: 0,
         diskread: if running.is_some() { 372_736 } else { 0 },
         diskwrite: 0,
+        memhost: world
+            .release
+            .is_9()
+            .then(|| memhost(guest, running.is_some())),
     }
 }
 
@@ -218,9 +230,16 @@ fn pool(name: &str) -> Value {
     json!({ "id": format!("/pool/{name}"), "pool": name, "type": "pool" })
 }
 
-fn network(node: &str) -> Value {
+fn sdn(node: &str) -> Value {
     json!({
         "id": format!("sdn/{node}/localnetwork"), "sdn": "localnetwork", "node": node,
         "type": "sdn", "status": "ok",
+    })
+}
+
+fn network(node: &str) -> Value {
+    json!({
+        "id": format!("network/{node}/zone/localnetwork"), "network": "localnetwork",
+        "network-type": "zone", "node": node, "type": "network", "status": "ok",
     })
 }

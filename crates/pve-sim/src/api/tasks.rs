@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::clock::{utc, whole};
+use crate::release::Release;
 use crate::tasks::{Task, Upid};
 use crate::world::World;
 
@@ -64,13 +65,16 @@ pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
 }
 
 /// `GET …/log`. The log of an unknown task is not an error but one line, and
-/// that not in a list.
+/// that, up to PVE 8, not in a list.
 pub(super) fn log(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let upid = parse(args)?;
     check_owner(world, args, &upid, "Sys.Audit")?;
     let Ok(task) = find(world, args) else {
         let line = json!({ "n": 1, "t": "unable to open file - No such file or directory" });
-        return Ok(Reply::of(&line).with_total(1));
+        return Ok(match world.release {
+            Release::V8 => Reply::of(&line).with_total(1),
+            Release::V9 => Reply::of(&[line]).with_total(1),
+        });
     };
     let lines = task.full_log();
     if args.flag("download") {

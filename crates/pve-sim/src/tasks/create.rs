@@ -133,6 +133,9 @@ fn prepare(
     guest.lock = Some("snapshot".to_owned());
     guest.snapshots.insert(name.to_owned(), snapshot);
     // Freezing the file systems is skipped when the RAM is saved.
+    if world.release.is_9() {
+        return Ok(frozen_by_9(world, index, with_ram, agent_silent));
+    }
     if agent_silent && !with_ram {
         let line = format!(
             "QEMU Guest Agent is not running - VM {vmid} qmp command 'guest-ping' failed - got timeout"
@@ -141,6 +144,27 @@ fn prepare(
         return Ok(AGENT_TIMEOUT * world.timing.delays);
     }
     Ok(0.0)
+}
+
+/// What PVE 9 logs about file systems that it does not freeze, and how long it waited to know.
+fn frozen_by_9(world: &mut World, index: usize, with_ram: bool, agent_silent: bool) -> f64 {
+    let vmid = world.task(index).vmid;
+    let Some(guest) = world.guests.get(&vmid) else {
+        return 0.0;
+    };
+    if with_ram || guest.kind == GuestKind::Lxc || guest.running.is_none() {
+        return 0.0;
+    }
+    if agent_silent {
+        let line = "skipping guest filesystem freeze - agent configured but not running?";
+        world.log(index, line);
+        return AGENT_TIMEOUT * world.timing.delays;
+    }
+    if !guest.has_agent() {
+        let line = "skipping guest filesystem freeze - disabled in VM options";
+        world.log(index, line);
+    }
+    0.0
 }
 
 /// `warn "deleting parent ... reference"`: a name that is used again must not
@@ -198,9 +222,14 @@ fn save_vmstate(world: &mut World, index: usize, name: &str, snapshot: &mut Snap
         storage.occupy(&node, saved << 20);
     }
     snapshot.bytes.insert(storage, saved << 20);
+    let release = world.release;
+    let machine = release.machine();
     let config = Arc::make_mut(&mut snapshot.config);
+    if release.is_9() {
+        config.insert("running-nets-host-mtu".to_owned(), Value::from(" "));
+    }
     config.insert("runningcpu".to_owned(), Value::from(cpu));
-    config.insert("runningmachine".to_owned(), Value::from("pc-i440fx-10.0"));
+    config.insert("runningmachine".to_owned(), Value::from(machine));
     snapshot.vmstate = Some(volume);
 }
 
@@ -235,6 +264,9 @@ fn snapshot_volumes(world: &mut World, index: usize, name: &str) -> Result<(), D
                 format!("snapshotting 'drive-{}' ({})", volume.key, volume.id),
             );
         }
+        if let Some(line) = made_by_qemu(world, vmid, volume) {
+            world.log(index, line);
+        }
         if hidden {
             let file = image_path(world, volume);
             world.log(
@@ -248,6 +280,20 @@ fn snapshot_volumes(world: &mut World, index: usize, name: &str) -> Result<(), D
         claim_space(world, &node, vmid, name, volume);
     }
     Ok(())
+}
+
+/// How PVE 9 says that QEMU itself takes the snapshot: of an image of a running machine, into the
+/// image or into a file of its own.
+fn made_by_qemu(world: &World, vmid: u32, volume: &Volume) -> Option<&'static str> {
+    let guest = world.guests.get(&vmid)?;
+    let storage = world.storages.get(volume.storage()?)?;
+    if !world.release.is_9() || guest.kind == GuestKind::Lxc || guest.running.is_none() {
+        return None;
+    }
+    if storage.has_volume_chains() {
+        return Some("external qemu snapshot");
+    }
+    (volume.format() == "qcow2").then_some("internal qemu snapshot")
 }
 
 fn claim_space(world: &mut World, node: &str, vmid: u32, name: &str, volume: &Volume) {

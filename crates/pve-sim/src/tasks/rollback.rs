@@ -96,6 +96,7 @@ fn finish(
     guest.parent = Some(name.to_owned());
     let mut config = (*snapshot.config).clone();
     config.remove("runningcpu");
+    config.remove("running-nets-host-mtu");
     config.remove("runningmachine");
     // The description and the unused disks stay what they are.
     config.retain(|key, _| !kept_by_rollback(key));

@@ -21,6 +21,7 @@ use crate::access::ticket::Signer;
 use crate::clock::{Clock, Seconds};
 use crate::faults::Faults;
 use crate::journal::Journal;
+use crate::release::Release;
 use crate::tasks::TaskTable;
 
 use file::{CredentialsFile, PoolFile, StorageFile, WorldFile};
@@ -91,12 +92,19 @@ impl fmt::Display for LoadError {
 pub fn world(
     world: &Value,
     credentials: &Value,
+    release: Release,
     timing: Timing,
     start: Option<Seconds>,
 ) -> Result<World, LoadError> {
     let file: WorldFile = form(Document::World, world)?;
     let credentials: CredentialsFile = form(Document::Credentials, credentials)?;
-    let warnings = check::check(&file, &credentials)?;
+    // A world that claims to be of PVE 9 behaves so.
+    let of_9 = |version: &String| version.starts_with("9.");
+    let release = match &file.cluster.version {
+        Some(version) if of_9(version) => Release::V9,
+        Some(_) | None => release,
+    };
+    let warnings = check::check(&file, &credentials, release)?;
     let clock = Clock::new(start);
     let boot = clock.now();
     let nodes: BTreeMap<String, Node> = file
@@ -113,6 +121,7 @@ pub fn world(
         clock,
         cluster_name: file.cluster.name,
         quorate: file.cluster.quorate,
+        release,
         version: file.cluster.version,
         this_node,
         nodes,
@@ -120,7 +129,14 @@ pub fn world(
         storages: file.storages.into_iter().map(StorageFile::build).collect(),
         pools: file.pools.into_iter().map(PoolFile::build).collect(),
         datacenter: BTreeMap::new(),
-        access: parts::access(file.users, file.tokens, file.roles, file.acl, &credentials),
+        access: parts::access(
+            release,
+            file.users,
+            file.tokens,
+            file.roles,
+            file.acl,
+            &credentials,
+        ),
         signer: Signer::new(),
         tasks: TaskTable::default(),
         timing,

@@ -20,6 +20,7 @@ use crate::access::ticket::Signer;
 use crate::clock::{Clock, Seconds, whole};
 use crate::faults::Faults;
 use crate::journal::{Action, Entry, Journal, Moment, Mutation};
+use crate::release::Release;
 use crate::tasks::TaskTable;
 
 use guest::{Guest, GuestKind, Volume};
@@ -121,7 +122,9 @@ pub struct World {
     pub cluster_name: Option<String>,
     /// A majority of nodes is there; without it `/etc/pve` is read-only.
     pub quorate: bool,
-    /// The version of PVE it claims to be, such as `5.4-13`; none: that of the schema.
+    /// The release of PVE that is simulated.
+    pub release: Release,
+    /// The version of PVE it claims to be, such as `5.4-13`; none: that of the release.
     pub version: Option<String>,
     /// The node that answers on the cluster's address.
     pub this_node: String,
@@ -169,7 +172,7 @@ impl World {
         let version = self
             .version
             .as_deref()
-            .unwrap_or_else(|| crate::schema::Schema::builtin().version());
+            .unwrap_or_else(|| self.release.version());
         let digits = version
             .split(|letter: char| !letter.is_ascii_digit())
             .next();
@@ -405,7 +408,7 @@ mod tests {
             task_seconds: 0.0,
             delays: 0.0,
         };
-        let world = load::world(&file, &json!({}), timing, None).expect("a world");
+        let world = load::world(&file, &json!({}), Release::V8, timing, None).expect("a world");
         for (who, count) in [
             ("all@pve", 9),
             ("some@pve", 1),

@@ -85,6 +85,11 @@ impl Storage {
         })
     }
 
+    /// Whether each snapshot of an image is a file or volume of its own (PVE 9).
+    pub fn has_volume_chains(&self) -> bool {
+        has_volume_chains(&self.options)
+    }
+
     /// Whether images of that format can be snapshotted
     /// (`PVE/Storage/*Plugin.pm`: `volume_has_feature`).
     pub fn can_snapshot(&self, format: &str) -> bool {
@@ -120,8 +125,9 @@ impl Storage {
 
     /// `qcow2` and the like for directories, raw volumes for the others: what
     /// the plugins of PVE support when the world says nothing.
-    pub fn default_snapshot_formats(kind: &str) -> BTreeMap<String, bool> {
+    pub fn default_snapshot_formats(kind: &str, volume_chains: bool) -> BTreeMap<String, bool> {
         let formats: &[&str] = match kind {
+            "lvm" if volume_chains => &["qcow2"],
             "dir" | "nfs" | "cifs" | "glusterfs" | "cephfs" => &["qcow2"],
             "btrfs" => &["qcow2", "raw", "subvol"],
             "zfspool" | "rbd" => &["raw", "subvol"],
@@ -133,6 +139,12 @@ impl Storage {
             .map(|format| ((*format).to_owned(), true))
             .collect()
     }
+}
+
+/// Whether a storage's definition wants each snapshot to be a file or volume of its own.
+pub(crate) fn has_volume_chains(options: &BTreeMap<String, String>) -> bool {
+    let option = options.get("snapshot-as-volume-chain");
+    option.is_some_and(|value| value == "1")
 }
 
 #[cfg(test)]
@@ -149,7 +161,7 @@ mod tests {
             nodes: Some(vec!["pve1".to_owned()]),
             unreachable_from: BTreeSet::new(),
             options: BTreeMap::new(),
-            snapshot_formats: Storage::default_snapshot_formats("btrfs"),
+            snapshot_formats: Storage::default_snapshot_formats("btrfs", false),
             usage: Usage {
                 total: 100,
                 used: 10,

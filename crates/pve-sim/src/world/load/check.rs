@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::release::Release;
 use crate::schema::Schema;
 use crate::world::guest::{Config, GuestKind, volumes};
 
@@ -81,13 +82,14 @@ const CT_LOCKS: &[&str] = &[
 pub(super) fn check(
     world: &WorldFile,
     credentials: &CredentialsFile,
+    release: Release,
 ) -> Result<Vec<Problem>, LoadError> {
     let mut findings = Findings::default();
     let nodes = nodes(world, &mut findings);
     let storages = storages(world, &nodes, &mut findings);
     guests(world, &nodes, &storages, &mut findings);
     pools(world, &storages, &mut findings);
-    let who = access::check(world, &mut findings);
+    let who = access::check(world, release, &mut findings);
     access::check_secrets(credentials, &who, &mut findings);
     if findings.errors.is_empty() {
         Ok(findings.warnings)

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::access::{Access, Grant, Hidden, Token, roles};
-use crate::world::storage::{Storage, Usage};
+use crate::release::Release;
+use crate::world::storage::{Storage, Usage, has_volume_chains};
 use crate::world::{Node, Pool, Reach};
 
 use super::file::{AclFile, CredentialsFile, NodeFile, PoolFile, StorageFile, TokenFile, UserFile};
@@ -49,9 +50,9 @@ impl StorageFile {
         }
         let total = self.total.unwrap_or(256 << 30);
         let storage = Storage {
-            snapshot_formats: self
-                .snapshots
-                .unwrap_or_else(|| Storage::default_snapshot_formats(&self.kind)),
+            snapshot_formats: self.snapshots.unwrap_or_else(|| {
+                Storage::default_snapshot_formats(&self.kind, has_volume_chains(&options))
+            }),
             id: self.storage.clone(),
             kind: self.kind,
             content: self.content,
@@ -130,6 +131,7 @@ impl PoolFile {
 
 /// Users with their secrets, roles and grants.
 pub(super) fn access(
+    release: Release,
     users: Vec<UserFile>,
     tokens: Vec<TokenFile>,
     own_roles: BTreeMap<String, Vec<String>>,
@@ -138,7 +140,7 @@ pub(super) fn access(
 ) -> Access {
     let hidden = |from: &BTreeMap<String, String>, name: &str| from.get(name).map(Hidden::new);
     let mut access = Access {
-        roles: roles::predefined(),
+        roles: roles::predefined(release),
         ..Access::default()
     };
     access.roles.extend(own_roles);

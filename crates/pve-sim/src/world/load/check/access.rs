@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::access::{roles, split_token};
+use crate::release::Release;
 
 use super::super::Document;
 use super::super::file::{CredentialsFile, WorldFile};
@@ -15,8 +16,12 @@ const ACL_PATHS: &[&str] = &[
 ];
 
 /// Checks users, tokens, roles and grants; gives back users and full names of tokens.
-pub(super) fn check<'a>(world: &'a WorldFile, findings: &mut Findings) -> BTreeSet<&'a str> {
-    let mut known = roles::predefined();
+pub(super) fn check<'a>(
+    world: &'a WorldFile,
+    release: Release,
+    findings: &mut Findings,
+) -> BTreeSet<&'a str> {
+    let mut known = roles::predefined(release);
     let privileges: BTreeSet<String> = known.values().flatten().cloned().collect();
     for (role, wanted) in &world.roles {
         for privilege in wanted.iter().filter(|one| !privileges.contains(*one)) {
