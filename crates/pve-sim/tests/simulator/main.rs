@@ -8,6 +8,7 @@ mod injected;
 mod life;
 mod monitoring;
 mod power;
+mod pve9;
 mod schedules;
 mod sequences;
 mod statistics;
