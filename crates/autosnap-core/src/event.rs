@@ -61,19 +61,21 @@ pub enum Event {
     HookRan(HookRun),
     /// A guest's turn has come.
     GuestStarted(Vmid),
-    /// A guest was found locked and queues again.
+    /// A guest was found locked, or its task runs longer than the time-out: others go first.
     GuestDeferred {
         /// The guest.
         vmid: Vmid,
-        /// What PVE said.
+        /// What PVE said, or what the guest waits for.
         cause: String,
     },
-    /// A guest is back from the queue for locked guests, after this long in all.
+    /// A guest that was put back goes on, after this long in all.
     GuestResumed {
         /// The guest.
         vmid: Vmid,
         /// How long it has waited so far.
         waited: Duration,
+        /// What it has waited for.
+        reason: WaitReason,
     },
     /// A snapshot is about to be asked for.
     CreationStarted {
@@ -203,6 +205,15 @@ pub struct Header {
     pub warnings: Vec<String>,
 }
 
+/// What a guest that was put back has waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitReason {
+    /// For its lock to go away.
+    Lock,
+    /// For the end of a task that took longer than the time-out.
+    LateTask,
+}
+
 /// A creation or removal that ended well.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Success {
@@ -210,6 +221,8 @@ pub struct Success {
     pub warnings: u32,
     /// The answer to the request was lost, and the task or its effect was found by looking.
     pub adopted: bool,
+    /// The task took longer than the time-out.
+    pub late: bool,
     /// From the request to the end of the task.
     pub duration: Duration,
 }

@@ -138,6 +138,7 @@ impl Engine {
                 .collect(),
             running: FuturesUnordered::new(),
             deferred: BTreeSet::new(),
+            last_looks: BTreeSet::new(),
         };
         floor.run().await;
         floor.finish_waiting().await;
@@ -195,8 +196,10 @@ struct Floor<'a> {
     /// The turn of each job while it does not run; `None` while it runs and when it is over.
     waiting: Vec<Option<Turn<'a>>>,
     running: FuturesUnordered<BoxFuture<'a>>,
-    /// Jobs put back for a lock, by the time of their next try.
+    /// Jobs put back for a lock or a late task, by the time of their next try.
     deferred: BTreeSet<(Instant, JobId)>,
+    /// The late tasks that were looked at when nothing else was left to do.
+    last_looks: BTreeSet<(JobId, String)>,
 }
 
 impl<'a> Floor<'a> {
@@ -211,12 +214,15 @@ impl<'a> Floor<'a> {
             if !stopping {
                 self.start_all_that_may();
             }
+            if !stopping && self.running.is_empty() {
+                self.look_a_last_time();
+            }
             let next_try = self
                 .deferred
                 .first()
                 .map(|(time, _)| *time)
                 .filter(|_| !stopping);
-            if self.running.is_empty() && next_try.is_none() {
+            if self.running.is_empty() && (next_try.is_none() || self.only_late_are_left()) {
                 break;
             }
             tokio::select! {
@@ -225,6 +231,37 @@ impl<'a> Floor<'a> {
                 _ = stop.wait(), if !stopping => {}
             }
         }
+    }
+
+    /// Whether all that is left to do is to wait for late tasks.
+    fn only_late_are_left(&self) -> bool {
+        let mut jobs = self.deferred.iter();
+        jobs.all(|&(_, job)| self.late_task(job).is_some())
+    }
+
+    fn late_task(&self, job: JobId) -> Option<String> {
+        let turn = self.waiting[job].as_ref()?;
+        turn.late_task().map(ToString::to_string)
+    }
+
+    /// Nothing else is left to do: looks at all late tasks now, unless the last such look has seen the same
+    /// ones run.
+    fn look_a_last_time(&mut self) {
+        if self.deferred.is_empty() || !self.only_late_are_left() {
+            return;
+        }
+        let jobs = self.deferred.iter().map(|&(_, job)| job);
+        let late = jobs.filter_map(|job| Some((job, self.late_task(job)?)));
+        let late: BTreeSet<(JobId, String)> = late.collect();
+        if late == self.last_looks {
+            return;
+        }
+        for (job, _) in &late {
+            self.schedule.resume_first(*job);
+        }
+        self.deferred.clear();
+        self.last_looks = late;
+        self.start_all_that_may();
     }
 
     fn start_all_that_may(&mut self) {
@@ -257,6 +294,12 @@ impl<'a> Floor<'a> {
                 self.deferred.insert((again.min(wait.until), job));
                 self.waiting[job] = Some(turn);
             }
+            TurnEnd::Late => {
+                self.schedule.defer(job);
+                let again = Instant::now() + turn.pause_before_next_look();
+                self.deferred.insert((again, job));
+                self.waiting[job] = Some(turn);
+            }
         }
     }
 
@@ -266,7 +309,11 @@ impl<'a> Floor<'a> {
             && time <= now
         {
             self.deferred.pop_first();
-            self.schedule.resume(job);
+            if self.late_task(job).is_some() {
+                self.schedule.resume_first(job);
+            } else {
+                self.schedule.resume(job);
+            }
         }
     }
 

@@ -156,7 +156,7 @@ impl JobSettings {
             limits: Limits::default(),
             one_at_a_time: None,
             reads_at_once: Limits::default().total,
-            timeout: Duration::from_secs(30),
+            timeout: Duration::from_secs(600),
             force_remove: false,
             wait_locked: None,
             wait_snapshot_lock: Some(DEFAULT_SNAPSHOT_LOCK_WAIT),

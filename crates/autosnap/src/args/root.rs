@@ -85,10 +85,11 @@ pub struct RootArgs {
     #[arg(long, value_name = "FORMAT", help_heading = RETENTION, hide_short_help = true)]
     pub also_format: Vec<String>,
 
-    /// Time to wait for a task [default: 30s].
+    /// Time to wait for a task [default: 10m].
     ///
-    /// For example 90s, 10m, 1h; a plain number is seconds. There is no upper limit.
-    #[arg(long, value_name = "TIME", help_heading = EXECUTION, default_value = "30s", hide_default_value = true,
+    /// For example 90s, 10m, 1h; a plain number is seconds. There is no upper limit. A task that takes longer is looked
+    /// at again later, when other guests have had their turn; it has failed if it still runs at the end of the run.
+    #[arg(long, value_name = "TIME", help_heading = EXECUTION, default_value = "10m", hide_default_value = true,
           value_parser = crate::settings::parse_time_limit)]
     pub timeout: Duration,
     /// Guests at once, in all [default: 48].

@@ -234,12 +234,30 @@ fn grant(missing: &MissingPrivilege, identity: Option<&str>) -> String {
     )
 }
 
-/// A task that outlived the time-out.
+/// What a guest waits for whose task has outlived the time-out.
+pub(super) fn late_task(timeout: Duration) -> String {
+    format!("the task has not ended within {}", text::duration(timeout))
+}
+
+/// A task that has ended after the time-out, and whose success the guest's snapshots do not show.
+pub(super) fn not_shown(upid: &Upid) -> Failure {
+    Failure {
+        cause: Cause::Connection,
+        effect: Effect::Unknown,
+        message: "the reply was lost, and the guest's snapshots do not show what was asked for"
+            .to_owned(),
+        hint: Some(format!(
+            "look how this task of the guest ended in PVE: {upid}"
+        )),
+    }
+}
+
+/// A task that outlived the time-out and still ran at the end of the run.
 pub(super) fn timed_out(upid: &Upid, timeout: Duration) -> Failure {
     Failure {
         cause: Cause::Timeout,
         effect: Effect::StillRunning,
-        message: format!("the task has not ended within {}", text::duration(timeout)),
+        message: late_task(timeout),
         hint: Some(format!(
             "give it more time with --timeout; how it ends is in its log in PVE: {upid}"
         )),

@@ -12,6 +12,7 @@
 
 mod asked;
 mod earlier;
+mod late;
 mod location;
 mod lost;
 mod moved;
@@ -29,6 +30,7 @@ use tokio::time::Instant;
 use super::{Engine, explain};
 pub(super) use asked::Operation;
 use asked::Seen;
+pub(super) use late::LateTask;
 pub(super) use location::{Listed, Place};
 use moved::NotThere;
 
@@ -43,6 +45,8 @@ pub(super) enum End {
     /// What was to be removed is not to be removed any more: it is gone, and not by us, or is kept.
     Dropped(DropReason),
     Failed(Failure),
+    /// The task has outlived the time-out and goes on.
+    Late(Box<LateTask>),
 }
 
 /// What became of the request.
@@ -55,6 +59,7 @@ enum Sent {
 }
 
 /// When and where a request was sent to, wherever the guest is later.
+#[derive(Debug, Clone)]
 struct Sending {
     at: Instant,
     node: String,
@@ -95,7 +100,7 @@ impl Engine {
                 duration: started.elapsed(),
                 ..success
             }),
-            other @ (End::Locked(_) | End::Dropped(_) | End::Failed(_)) => other,
+            other @ (End::Locked(_) | End::Dropped(_) | End::Failed(_) | End::Late(_)) => other,
         }
     }
 

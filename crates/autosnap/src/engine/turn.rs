@@ -5,6 +5,7 @@
 //! so that whoever paused a service in `snap-create-pre` gets the chance to resume it. A turn that
 //! meets a lock can be put back and goes on later where it was.
 
+mod late;
 mod lock;
 mod removal;
 
@@ -20,7 +21,7 @@ use autosnap_core::plan::{
 use autosnap_core::snapshot::Snapshot;
 use tokio::time::Instant;
 
-use super::operation::{End, Operation, Place};
+use super::operation::{End, LateTask, Operation, Place};
 use super::{Engine, PhaseCall, explain};
 use crate::hook::Phase;
 use crate::inventory;
@@ -48,6 +49,11 @@ pub(super) struct Turn<'a> {
     put_back_for: Option<String>,
     /// Until when it is put back for the locks of other snapshot tasks; `None` until it meets one.
     snapshot_locks_until: Option<Instant>,
+    /// Its task that has outlived the time-out and is not known to have ended.
+    late: Option<Box<LateTask>>,
+    /// Since when it is put back for that task, and how long it was for others.
+    late_since: Option<Instant>,
+    late_waited: Duration,
     /// The guest's turn was reported to have come.
     has_begun: bool,
     /// The guest was reported to wait.
@@ -102,6 +108,8 @@ pub(super) enum TurnEnd {
     Finished(GuestEnd),
     /// It is locked and wants to queue again.
     Deferred(Wait),
+    /// Its task runs longer than the time-out: it wants to be looked at again.
+    Late,
 }
 
 impl<'a> Turn<'a> {
@@ -126,6 +134,9 @@ impl<'a> Turn<'a> {
             to_remove: None,
             put_back_for: None,
             snapshot_locks_until: None,
+            late: None,
+            late_since: None,
+            late_waited: Duration::ZERO,
             has_begun: false,
             is_waiting: false,
             worked: Duration::ZERO,
@@ -155,6 +166,11 @@ impl<'a> Turn<'a> {
     /// closed.
     pub(super) async fn abandon(&mut self, engine: &Engine) -> GuestEnd {
         let plan = self.guest_plan();
+        if self.late.is_some()
+            && let Some(steps) = plan.steps()
+        {
+            return self.abandon_late(engine, steps).await;
+        }
         match (&plan.decision, plan.steps()) {
             (_, Some(steps)) if self.is_open() => {
                 let cause = self.put_back_for.take().unwrap_or_default();
@@ -185,8 +201,10 @@ impl<'a> Turn<'a> {
         };
         self.last_stretch = self.stretch_began.elapsed();
         self.worked += self.last_stretch;
-        if let TurnEnd::Deferred(wait) = &end {
-            self.put_back(engine, wait);
+        match &end {
+            TurnEnd::Finished(_) => {}
+            TurnEnd::Deferred(wait) => self.put_back(engine, wait),
+            TurnEnd::Late => self.put_back_late(engine),
         }
         end
     }
@@ -230,18 +248,23 @@ impl<'a> Turn<'a> {
     }
 
     async fn proceed(&mut self, engine: &Engine, steps: &Steps) -> TurnEnd {
-        self.count_waiting();
-        if let Some(end) = self.look_at_lock(engine, steps).await {
-            return end;
+        if self.late.is_some() {
+            self.count_late();
+        } else {
+            self.count_waiting();
+            if let Some(end) = self.look_at_lock(engine, steps).await {
+                return end;
+            }
+            self.put_back_for = None;
+            self.report_resumed(engine);
         }
-        self.put_back_for = None;
-        self.report_resumed(engine);
         let Some(creation) = &steps.creation else {
             return match self.remove_all(engine, steps).await {
                 Removals::Done | Removals::LeftOver => TurnEnd::Finished(GuestEnd::Done),
                 Removals::Failed => TurnEnd::Finished(GuestEnd::Failed),
                 Removals::Vetoed => TurnEnd::Finished(GuestEnd::Vetoed),
                 Removals::Locked(wait) => TurnEnd::Deferred(wait),
+                Removals::Late => TurnEnd::Late,
             };
         };
         if self.stage != Stage::Removing {
@@ -249,6 +272,7 @@ impl<'a> Turn<'a> {
                 Creation::Done => {}
                 Creation::Ended(end) => return TurnEnd::Finished(end),
                 Creation::Locked(wait) => return TurnEnd::Deferred(wait),
+                Creation::Late => return TurnEnd::Late,
             }
         }
         let end = match self.remove_all(engine, steps).await {
@@ -256,6 +280,7 @@ impl<'a> Turn<'a> {
             Removals::Failed => GuestEnd::Failed,
             Removals::Vetoed => GuestEnd::Vetoed,
             Removals::Locked(wait) => return TurnEnd::Deferred(wait),
+            Removals::Late => return TurnEnd::Late,
         };
         self.close_creation(engine, creation, end == GuestEnd::Done)
             .await;
@@ -285,9 +310,21 @@ impl<'a> Turn<'a> {
             });
         }
         let operation = Operation::Create(creation);
-        self.place.task_started = None;
-        let asked_at = Instant::now();
-        match engine.carry_out(&mut self.place, &operation).await {
+        let (asked_at, end) = match self.late.take() {
+            Some(late) => {
+                let asked_at = late.asked_at();
+                (asked_at, self.look_at_late(engine, &operation, late).await)
+            }
+            None => {
+                self.place.task_started = None;
+                let asked_at = Instant::now();
+                (
+                    asked_at,
+                    engine.carry_out(&mut self.place, &operation).await,
+                )
+            }
+        };
+        match end {
             End::Done(success) => {
                 self.stage = Stage::Removing;
                 self.made_progress();
@@ -316,6 +353,10 @@ impl<'a> Turn<'a> {
             },
             End::Dropped(_) => {
                 Creation::Ended(self.fail_creation(engine, creation, explain::gone()).await)
+            }
+            End::Late(late) => {
+                self.late = Some(late);
+                Creation::Late
             }
             End::Failed(failure) => {
                 Creation::Ended(self.fail_creation(engine, creation, failure).await)
@@ -380,4 +421,5 @@ enum Creation {
     Done,
     Ended(GuestEnd),
     Locked(Wait),
+    Late,
 }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun};
+use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun, WaitReason};
 use autosnap_core::guest::Vmid;
 use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::plan::Plan;
@@ -329,9 +329,17 @@ impl Sink for Text {
             Event::HookRan(run) => self.hook(run),
             Event::GuestStarted(vmid) => self.started(*vmid),
             Event::GuestDeferred { vmid, cause } => self.line(*vmid, &format!("Waiting: {cause}")),
-            Event::GuestResumed { vmid, waited } => {
+            Event::GuestResumed {
+                vmid,
+                waited,
+                reason,
+            } => {
+                let what = match reason {
+                    WaitReason::Lock => "Trying again",
+                    WaitReason::LateTask => "Looked at again",
+                };
                 let waited = text::duration(*waited);
-                self.line(*vmid, &format!("Trying again after {waited}"));
+                self.line(*vmid, &format!("{what} after {waited}"));
             }
             Event::CreationStarted { vmid, snapshot } => {
                 self.line(*vmid, &format!("Create snapshot: {}", snapshot.name));
@@ -342,6 +350,9 @@ impl Sink for Text {
             Event::Created { vmid, success } | Event::Removed { vmid, success, .. } => {
                 if success.warnings > 0 {
                     self.line(*vmid, &format!("  with warnings: {}", success.warnings));
+                }
+                if success.late {
+                    self.line(*vmid, "  took longer than --timeout");
                 }
                 if success.adopted {
                     self.line(*vmid, "  the answer was lost; PVE shows that it was done");

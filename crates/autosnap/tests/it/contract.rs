@@ -40,7 +40,7 @@ fn a_crontab_line_of_the_c_sharp_tool_works_unchanged() {
     Keep:             2
     State:            False
     Only running:     False
-    Timeout:          30 sec.
+    Timeout:          600 sec.
     Timestamp format: yyMMddHHmmss
     Max % Storage :   95%
                       Storage      Type     Valid   Used %    Disk Size  Disk Usage
@@ -103,7 +103,7 @@ fn clean_removes_the_oldest_beyond_keep_and_takes_none() {
     VMs:              @all
     Label:            daily
     Keep:             1
-    Timeout:          30 sec.
+    Timeout:          600 sec.
     Timestamp format: yyMMddHHmmss
     ----- VM 100 qemu running ----- web01
     Remove snapshot: autodaily240101000000

@@ -385,7 +385,7 @@ fn output_of_a_hook_stands_in_the_block_of_its_guest() {
     Keep:             1
     State:            False
     Only running:     False
-    Timeout:          30 sec.
+    Timeout:          600 sec.
     Timestamp format: yyMMddHHmmss
     Max % Storage :   95%
     One at a time:    for --script; more with --max-parallel

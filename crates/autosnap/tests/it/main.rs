@@ -22,6 +22,7 @@ mod hooks;
 mod hostile_text;
 mod hosts;
 mod interrupt;
+mod late_tasks;
 mod locks;
 mod moved;
 mod names;

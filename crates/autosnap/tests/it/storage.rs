@@ -35,7 +35,7 @@ fn guests_on_a_storage_above_the_limit_are_left_out_and_fail() {
     Keep:             1
     State:            False
     Only running:     False
-    Timeout:          30 sec.
+    Timeout:          600 sec.
     Timestamp format: yyMMddHHmmss
     Max % Storage :   95%
                       Storage      Type     Valid   Used %    Disk Size  Disk Usage

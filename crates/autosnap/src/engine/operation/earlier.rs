@@ -5,7 +5,7 @@
 //! The node dates its tasks, and its clock may be behind that of the host we talk to. So an old
 //! date is a suspicion only: the task is followed all the same, and then the guest's snapshots decide.
 
-use autosnap_core::event::{Effect, Success};
+use autosnap_core::event::Success;
 use pve_client::{Certainty, Error, Method, SnapshotListing, Upid};
 use tokio::time::Instant;
 
@@ -32,7 +32,23 @@ impl Engine {
         sending: &Sending,
     ) -> Result<End, NotThere> {
         let age = self.age_at(upid, sending);
-        let end = self.follow(place, operation, upid).await;
+        let end = self.follow(place, operation, upid, sending).await;
+        if let Ok(End::Late(late)) = end {
+            return Ok(End::Late(Box::new(late.with_age(age))));
+        }
+        self.judge_by_age(place, operation, (upid, age), sending, end)
+            .await
+    }
+
+    /// What the end of a task says of a request that it was begun so many seconds before.
+    pub(super) async fn judge_by_age(
+        &self,
+        place: &mut Place,
+        operation: &Operation<'_>,
+        (upid, age): (&Upid, i64),
+        sending: &Sending,
+        end: Result<End, NotThere>,
+    ) -> Result<End, NotThere> {
         if age <= NEEDS_NO_LOOK {
             return end;
         }
@@ -44,13 +60,10 @@ impl Engine {
                     return Ok(End::Done(success));
                 }
             }
-            Ok(End::Failed(failure)) if failure.effect == Effect::StillRunning => {
-                return Ok(End::Failed(failure));
-            }
             other if age <= CLOCK_TOLERANCE || self.client.clock_difference().is_none() => {
                 return other;
             }
-            Ok(End::Failed(_) | End::Locked(_) | End::Dropped(_)) | Err(_) => {}
+            Ok(End::Failed(_) | End::Locked(_) | End::Dropped(_) | End::Late(_)) | Err(_) => {}
         }
         place.task_started = None;
         let error = self.names_earlier_task(place, operation, upid);

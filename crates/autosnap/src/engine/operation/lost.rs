@@ -46,7 +46,7 @@ impl Engine {
             }
             let in_time = seen.is_some() || Instant::now() < deadline;
             if in_time && let Some(upid) = self.own_task(place, operation, sending).await {
-                let end = self.follow(place, operation, &upid).await;
+                let end = self.follow(place, operation, &upid, sending).await;
                 match end.unwrap_or_else(NotThere::into_end) {
                     End::Done(success) if self.see(place, operation).await == Some(Seen::Done) => {
                         return End::Done(Success {
@@ -54,6 +54,7 @@ impl Engine {
                             ..success
                         });
                     }
+                    End::Late(late) => return End::Late(Box::new(late.found_by_looking())),
                     End::Failed(failure) if leaves_traces(failure.effect) => {
                         return End::Failed(failure);
                     }

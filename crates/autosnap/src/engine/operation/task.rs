@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::asked::Seen;
 use super::location::Meanwhile;
-use super::{End, Listed, NotThere, Operation, Place, is_shut_out};
+use super::{End, Listed, NotThere, Operation, Place, Sending, is_shut_out};
 use crate::engine::{Engine, explain};
 use crate::inventory;
 
@@ -19,6 +19,7 @@ impl Engine {
         place: &mut Place,
         operation: &Operation<'_>,
         upid: &Upid,
+        sending: &Sending,
     ) -> Result<End, NotThere> {
         place.followed.insert(upid.clone());
         place.task_started = Some(upid.started_at());
@@ -45,7 +46,7 @@ impl Engine {
             Err(WaitError::TimedOut {
                 upid,
                 last_error: None,
-            }) => Ok(End::Failed(explain::timed_out(&upid, self.options.timeout))),
+            }) => Ok(End::Late(Box::new(self.late_task(upid, sending)))),
             Err(WaitError::TimedOut {
                 upid,
                 last_error: Some(error),
@@ -62,7 +63,7 @@ impl Engine {
 
     /// The end of a task that cannot be seen: the guest's snapshots tell whether it succeeded, as
     /// after a lost reply.
-    async fn judge_unseen(
+    pub(super) async fn judge_unseen(
         &self,
         place: &mut Place,
         operation: &Operation<'_>,
@@ -122,7 +123,7 @@ impl Engine {
         Some(Meanwhile { listed, is_held })
     }
 
-    async fn ended(
+    pub(super) async fn ended(
         &self,
         place: &mut Place,
         operation: &Operation<'_>,

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use autosnap_core::event::{Event, Failure, GuestEnd};
+use autosnap_core::event::{Event, Failure, GuestEnd, WaitReason};
 use autosnap_core::plan::{Decision, Refusal, Steps};
 use tokio::time::Instant;
 
@@ -125,6 +125,7 @@ impl Turn<'_> {
             engine.events.send(Event::GuestResumed {
                 vmid: self.vmid(),
                 waited: self.waited,
+                reason: WaitReason::Lock,
             });
         }
     }

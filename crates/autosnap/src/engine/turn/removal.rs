@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use autosnap_core::event::{Event, Failure, PostponeReason};
-use autosnap_core::plan::{self, Confirmation, DropReason, Steps};
+use autosnap_core::plan::{self, Confirmation, DropReason, Steps, TakenSnapshot};
 use autosnap_core::snapshot::Snapshot;
 use tokio::time::Instant;
 
-use super::super::operation::{End, Operation};
+use super::super::operation::{End, LateTask, Operation};
 use super::super::{Engine, explain};
 use super::{Turn, Wait};
 use crate::hook::Phase;
@@ -22,15 +22,16 @@ pub(super) enum Removals {
     Failed,
     Vetoed,
     Locked(Wait),
+    Late,
 }
 
-impl Turn<'_> {
+impl<'a> Turn<'a> {
     /// Removes what the plan names, and leaves no announced removal without its closing hook, unless
     /// the turn goes on with it later.
     pub(super) async fn remove_all(&mut self, engine: &Engine, steps: &Steps) -> Removals {
         let end = self.remove_confirmed(engine, steps).await;
         match end {
-            Removals::Locked(_) => {}
+            Removals::Locked(_) | Removals::Late => {}
             Removals::Done | Removals::LeftOver | Removals::Failed | Removals::Vetoed => {
                 self.close_removal(engine).await;
             }
@@ -42,17 +43,22 @@ impl Turn<'_> {
     async fn remove_confirmed(&mut self, engine: &Engine, steps: &Steps) -> Removals {
         self.queue_removals(steps);
         while let Some(snapshot) = self.next_removal() {
-            if let Some(reason) = engine.removals_stopped() {
+            let end = if let Some(late) = self.late.take() {
+                self.look_at_late_removal(engine, &snapshot, late).await
+            } else if let Some(reason) = engine.removals_stopped() {
                 return self.postpone(engine, self.left(), reason);
-            }
-            match self.remove(engine, &snapshot).await {
+            } else {
+                self.remove(engine, &snapshot).await
+            };
+            match end {
                 Removals::Done => {
                     self.to_remove.as_mut().and_then(VecDeque::pop_front);
                 }
                 other @ (Removals::LeftOver
                 | Removals::Failed
                 | Removals::Vetoed
-                | Removals::Locked(_)) => return other,
+                | Removals::Locked(_)
+                | Removals::Late) => return other,
             }
         }
         Removals::Done
@@ -94,16 +100,42 @@ impl Turn<'_> {
             }
         }
         let taken = self.taken(engine);
-        let operation = Operation::Remove {
+        let operation = self.removal(engine, snapshot, taken.as_ref());
+        let end = engine.carry_out(&mut self.place, &operation).await;
+        self.settle(engine, name, end, started).await
+    }
+
+    async fn look_at_late_removal(
+        &mut self,
+        engine: &Engine,
+        snapshot: &Snapshot,
+        late: Box<LateTask>,
+    ) -> Removals {
+        let started = late.asked_at();
+        let taken = self.taken(engine);
+        let operation = self.removal(engine, snapshot, taken.as_ref());
+        let end = self.look_at_late(engine, &operation, late).await;
+        self.settle(engine, &snapshot.name, end, started).await
+    }
+
+    fn removal<'b>(
+        &self,
+        engine: &Engine,
+        snapshot: &'b Snapshot,
+        new: Option<&'b TakenSnapshot>,
+    ) -> Operation<'b>
+    where
+        'a: 'b,
+    {
+        let plan = self.plan;
+        Operation::Remove {
             snapshot,
-            policy: &self.plan.request.policy,
-            new: taken.as_ref(),
+            policy: &plan.request.policy,
+            new,
             now: engine.server_time(),
             force: engine.options.force_remove,
             and_list: self.left() > 1 && !engine.has_hook(),
-        };
-        let end = engine.carry_out(&mut self.place, &operation).await;
-        self.settle(engine, name, end, started).await
+        }
     }
 
     /// Looks again; `None` if the removal still holds.
@@ -176,6 +208,10 @@ impl Turn<'_> {
                 Err(failure) => self.fail(engine, name, failure).await,
             },
             End::Failed(failure) => self.fail(engine, name, failure).await,
+            End::Late(late) => {
+                self.late = Some(late);
+                Removals::Late
+            }
         }
     }
 
