@@ -310,19 +310,15 @@ impl<'a> Turn<'a> {
             });
         }
         let operation = Operation::Create(creation);
-        let (asked_at, end) = match self.late.take() {
-            Some(late) => {
-                let asked_at = late.asked_at();
-                (asked_at, self.look_at_late(engine, &operation, late).await)
-            }
-            None => {
-                self.place.task_started = None;
-                let asked_at = Instant::now();
-                (
-                    asked_at,
-                    engine.carry_out(&mut self.place, &operation).await,
-                )
-            }
+        let asked_at = match &self.late {
+            Some(late) => late.asked_at(),
+            None => Instant::now(),
+        };
+        let end = if let Some(late) = self.late.take() {
+            self.look_at_late(engine, &operation, late).await
+        } else {
+            self.place.task_started = None;
+            engine.carry_out(&mut self.place, &operation).await
         };
         match end {
             End::Done(success) => {

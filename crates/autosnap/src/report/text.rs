@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun, WaitReason};
+use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun, Success};
 use autosnap_core::guest::Vmid;
 use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::plan::Plan;
@@ -197,6 +197,18 @@ impl Text {
         }
     }
 
+    fn succeeded(&mut self, vmid: Vmid, success: &Success) {
+        if success.warnings > 0 {
+            self.line(vmid, &format!("  with warnings: {}", success.warnings));
+        }
+        if success.late {
+            self.line(vmid, "  took longer than --timeout");
+        }
+        if success.adopted {
+            self.line(vmid, "  the answer was lost; PVE shows that it was done");
+        }
+    }
+
     fn failed(&mut self, vmid: Vmid, failure: &Failure) {
         self.line(vmid, &words::failure(failure));
         if let Some(effect) = words::effect(failure.effect) {
@@ -334,10 +346,7 @@ impl Sink for Text {
                 waited,
                 reason,
             } => {
-                let what = match reason {
-                    WaitReason::Lock => "Trying again",
-                    WaitReason::LateTask => "Looked at again",
-                };
+                let what = words::resumed(*reason);
                 let waited = text::duration(*waited);
                 self.line(*vmid, &format!("{what} after {waited}"));
             }
@@ -348,15 +357,7 @@ impl Sink for Text {
                 self.line(*vmid, &format!("Remove snapshot: {name}"));
             }
             Event::Created { vmid, success } | Event::Removed { vmid, success, .. } => {
-                if success.warnings > 0 {
-                    self.line(*vmid, &format!("  with warnings: {}", success.warnings));
-                }
-                if success.late {
-                    self.line(*vmid, "  took longer than --timeout");
-                }
-                if success.adopted {
-                    self.line(*vmid, "  the answer was lost; PVE shows that it was done");
-                }
+                self.succeeded(*vmid, success);
             }
             Event::MissingRam { vmid, snapshot } => {
                 self.line(

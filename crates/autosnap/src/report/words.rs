@@ -2,7 +2,7 @@
 //! The words for what happened, the same in every form of the report. Those of the C# tool are
 //! kept where it has any, because people grep for them.
 
-use autosnap_core::event::{Cause, Effect, Failure, GuestEnd, Interruption, PostponeReason};
+use autosnap_core::event::{Cause, Effect, Failure, GuestEnd, Interruption, PostponeReason, WaitReason};
 use autosnap_core::guest::{Guest, GuestKind, REPAIR_NOTE, repair_command};
 use autosnap_core::name::REPEATED_NAME_CAUSES;
 use autosnap_core::outcome::Outcome;
@@ -257,6 +257,14 @@ pub(super) fn postponed(count: usize, reason: PostponeReason) -> String {
         PostponeReason::RemovalFailed | PostponeReason::Hook | PostponeReason::Budget => {
             format!("Left to the next run: {removals}, {why}")
         }
+    }
+}
+
+/// What a guest that was put back does now.
+pub(super) fn resumed(reason: WaitReason) -> &'static str {
+    match reason {
+        WaitReason::Lock => "Trying again",
+        WaitReason::LateTask => "Looked at again",
     }
 }
 

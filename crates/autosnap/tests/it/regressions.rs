@@ -144,7 +144,8 @@ fn the_command_line_overrules_a_value_of_the_parameter_file_that_is_out_of_range
 fn more_ram_snapshots_at_once_are_there_for_the_asking() {
     let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
     let gate = Gate::new(&lab);
-    let words = "--vmid=@all snap --label=ram --keep=1 --state --max-parallel=2 --max-parallel-ram=2";
+    let words =
+        "--vmid=@all snap --label=ram --keep=1 --state --max-parallel=2 --max-parallel-ram=2";
     let mut run = gate.start(&lab, words);
     assert_eq!(run.reached().trim_end(), "snap-job-start");
     run.go_on();
