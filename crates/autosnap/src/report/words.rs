@@ -2,7 +2,9 @@
 //! The words for what happened, the same in every form of the report. Those of the C# tool are
 //! kept where it has any, because people grep for them.
 
-use autosnap_core::event::{Cause, Effect, Failure, GuestEnd, Interruption, PostponeReason, WaitReason};
+use autosnap_core::event::{
+    Cause, Effect, Failure, GuestEnd, Interruption, PostponeReason, WaitReason,
+};
 use autosnap_core::guest::{Guest, GuestKind, REPAIR_NOTE, repair_command};
 use autosnap_core::name::REPEATED_NAME_CAUSES;
 use autosnap_core::outcome::Outcome;
