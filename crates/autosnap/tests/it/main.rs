@@ -59,6 +59,7 @@ mod unchecked;
 mod unresolved;
 mod unusable_storage;
 mod unusual_keys;
+mod weekend;
 mod words;
 mod world;
 mod written;
