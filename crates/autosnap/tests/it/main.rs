@@ -34,6 +34,7 @@ mod outages;
 mod output;
 mod plan_and_journal;
 mod proxy;
+mod quiet;
 mod refusals;
 mod regressions;
 mod removal_guard;

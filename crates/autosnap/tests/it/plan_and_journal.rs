@@ -76,12 +76,28 @@ fn the_journal_is_the_plan(case: &Case) -> Result<(), TestCaseError> {
     let lab = case.lab();
     let dry = lab.run(&format!("{} --dry-run", case.words()));
     prop_assert_eq!(printed(&dry), case.all_expected(), "{}", dry);
+    errors_are_on_stdout(&dry)?;
     prop_assert_eq!(lab.changes(), [] as [&str; 0]);
     prop_assert_eq!(lab.writes(), [] as [&str; 0]);
     let run = lab.run(&format!("{} --output=Json", case.words()));
     prop_assert_eq!(journal(&lab, case), printed(&dry), "{}", run);
     prop_assert_eq!(reported(&run), printed(&dry), "{}", run);
     prop_assert_eq!(run.status, dry.status, "{}{}", dry, run);
+    Ok(())
+}
+
+/// C18: `error` is on stdout exactly if the exit status is not 0, and an empty stderr is the mark of success.
+fn errors_are_on_stdout(run: &Output) -> Result<(), TestCaseError> {
+    let says_error = run.stdout.to_lowercase().contains("error");
+    prop_assert_eq!(run.status != 0, says_error, "{}", run);
+    prop_assert!(run.status != 0 || run.stderr.is_empty(), "{}", run);
+    let is_total = run.stdout.contains("\nTotal execution ");
+    prop_assert_eq!(
+        is_total,
+        !run.stdout.contains("\nBroken off after "),
+        "{}",
+        run
+    );
     Ok(())
 }
 
@@ -131,6 +147,7 @@ fn the_journal_is_a_part_of_the_plan(case: &Case, faults: &Value) -> Result<(), 
     lab.simulator
         .set_faults(FaultPlan::parse(&faults.to_string()).unwrap());
     let run = lab.run(&format!("{} --timeout=1", case.words()));
+    errors_are_on_stdout(&run)?;
     for (vmid, expected) in case.all_expected() {
         let mut changes = lab.changes_of(vmid);
         changes.retain(|change| !change.starts_with("Configure"));
