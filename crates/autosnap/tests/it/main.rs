@@ -34,6 +34,7 @@ mod outages;
 mod output;
 mod plan_and_journal;
 mod proxy;
+mod pve9;
 mod quiet;
 mod refusals;
 mod regressions;
