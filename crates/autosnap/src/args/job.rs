@@ -87,7 +87,7 @@ pub struct JobArgs {
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, num_args = 0..=1, require_equals = true,
           default_missing_value = "10m", value_parser = crate::settings::parse_duration)]
     pub wait_locked: Option<std::time::Duration>,
-    /// Wait for other snapshot tasks [default: 10m].
+    /// Wait for snapshot tasks [default: 10m].
     ///
     /// A guest that another job takes or removes a snapshot of, "VM is locked (snapshot)" or "(snapshot-delete)", is tried
     /// again for this long; others go first. 0: it fails at once. For backups and other locks see --wait-locked.
@@ -101,7 +101,7 @@ pub struct JobArgs {
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, hide_short_help = true,
           value_parser = crate::settings::parse_duration)]
     pub removal_budget: Option<std::time::Duration>,
-    /// Most removals per guest and run.
+    /// Most removals per guest.
     ///
     /// The oldest snapshots are removed first. What is left is reported as a warning and goes in the next runs.
     /// clean --keep=0 is not limited.

@@ -72,7 +72,7 @@ pub struct RootArgs {
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub max_perc_storage: u8,
 
-    /// Time in snapshot name.
+    /// Time in names.
     ///
     /// Timestamp in snapshot names, as a .NET custom format.
     #[arg(long, value_name = "FORMAT", help_heading = RETENTION, default_value = "yyMMddHHmmss",

@@ -244,6 +244,8 @@ fn the_report_for_programs() {
       "created": 1,
       "removed": 2,
       "postponed": 0,
+      "over_limit": 0,
+      "not_covered": 0,
       "warnings": [
         "`-999` matches no guest: no guest has this ID, or this login may not see it (VM.Audit)"
       ],
@@ -265,6 +267,7 @@ fn the_report_for_programs() {
             "autodaily240101000000",
             "autodaily240102000000"
           ],
+          "over_limit": 0,
           "created": "autodaily<now>",
           "removed": [
             "autodaily240101000000",
@@ -288,6 +291,7 @@ fn the_report_for_programs() {
           "seconds": <time>,
           "create": null,
           "remove": [],
+          "over_limit": 0,
           "created": null,
           "removed": [],
           "failures": [],

@@ -9,12 +9,15 @@ use crate::world::{World, vm};
 const SNAP: &str = "snap --label=daily --keep=1";
 
 fn lab() -> Lab {
-    Lab::new(&World::of([
-        vm(100, "web01").taken("daily", &[1]),
-        vm(101, "busy").set("lock", "backup"),
-        vm(102, "far").on("pve3"),
-        vm(103, "away").on("pve3"),
-    ]))
+    Lab::new(
+        &World::of([
+            vm(100, "web01").taken("daily", &[1]),
+            vm(101, "busy").set("lock", "backup"),
+            vm(102, "far").on("pve3"),
+            vm(103, "away").on("pve3"),
+        ])
+        .offline_node("pve3"),
+    )
 }
 
 /// W10: nothing on success, else the summary with each failure and its hint, one line for an offline node.

@@ -45,6 +45,10 @@ pub(crate) const OVERRULED: &[Overruled] = &[
         rule: "A run removes at most 20 snapshots of a guest (--max-removals-per-guest).",
     },
     Overruled {
+        cases: &["flow-f-create-33s"],
+        rule: "A task may take 600 seconds before it is late.",
+    },
+    Overruled {
         cases: &["select-c103"],
         rule: "An option given twice with different values is an error.",
     },
