@@ -130,40 +130,8 @@ async fn read_and_carry_out(
     for entry in &inventory.unreadable {
         context.events.send(Event::UnreadableEntry(entry.clone()));
     }
-    let mut selected = settings.selection.evaluate(&inventory);
-    check_exclusions(settings, &selected)?;
-    nested_pools::check(settings, &context.client, &inventory).await?;
-    if settings.limits.total == 1 {
-        selected.sort_by_terms();
-    }
-    for error in settings.selection.invalid_terms() {
-        context.events.send(Event::MissingObject(error.to_string()));
-    }
-    let empty_exclusion = settings.selection.empty_exclusion();
-    let empty_exclusion = empty_exclusion.map(|error| Event::Warned(error.to_string()));
-    for event in empty_exclusion
-        .into_iter()
-        .chain(selected.warnings.iter().map(warned))
-    {
-        context.events.send(event);
-    }
-    let may_be_empty = settings.allow_empty && empty_selection::doubt(&inventory).is_none();
-    if settings.allow_empty
-        && selected.guests.is_empty()
-        && let Some(doubt) = empty_selection::doubt(&inventory)
-    {
-        context.events.send(Event::Warned(doubt));
-    }
-    let named = selected.named.iter().copied();
-    let required = named.filter(|_| settings.strict).collect();
+    let selected = selected(settings, context, &inventory).await?;
     let vmids: Vec<Vmid> = selected.guests.iter().map(|guest| guest.vmid).collect();
-    context.events.send(Event::Selected {
-        guests: selected.guests.as_slice().into(),
-        seen: inventory.guests.len(),
-        required,
-        nested_pools: selected.nested_pools.as_slice().into(),
-        may_be_empty,
-    });
     let nodes: Vec<String> = selected
         .guests
         .iter()
@@ -225,6 +193,48 @@ async fn read_and_carry_out(
     );
     engine.run(&plan).await;
     Ok(())
+}
+
+/// Selects the guests and tells which ones. Fails if an exclusion cannot be resolved.
+async fn selected(
+    settings: &JobSettings,
+    context: &Context,
+    inventory: &Inventory,
+) -> Result<Selected, Fault> {
+    let mut selected = settings.selection.evaluate(inventory);
+    check_exclusions(settings, &selected)?;
+    nested_pools::check(settings, &context.client, inventory).await?;
+    if settings.limits.total == 1 {
+        selected.sort_by_terms();
+    }
+    for error in settings.selection.invalid_terms() {
+        context.events.send(Event::MissingObject(error.to_string()));
+    }
+    let empty_exclusion = settings.selection.empty_exclusion();
+    let empty_exclusion = empty_exclusion.map(|error| Event::Warned(error.to_string()));
+    for event in empty_exclusion
+        .into_iter()
+        .chain(selected.warnings.iter().map(warned))
+    {
+        context.events.send(event);
+    }
+    let may_be_empty = settings.allow_empty && empty_selection::doubt(inventory).is_none();
+    if settings.allow_empty
+        && selected.guests.is_empty()
+        && let Some(doubt) = empty_selection::doubt(inventory)
+    {
+        context.events.send(Event::Warned(doubt));
+    }
+    let named = selected.named.iter().copied();
+    let required = named.filter(|_| settings.strict).collect();
+    context.events.send(Event::Selected {
+        guests: selected.guests.as_slice().into(),
+        seen: inventory.guests.len(),
+        required,
+        nested_pools: selected.nested_pools.as_slice().into(),
+        may_be_empty,
+    });
+    Ok(selected)
 }
 
 fn broken(fault: &Fault) -> Event {

@@ -13,17 +13,17 @@ use crate::harness::{Lab, TOKEN};
 use crate::world::{GIB, World, credentials, ct, vm};
 
 /// Friday, 15 January 2027, 17:00 UTC.
-const FRIDAY_EVENING: i64 = 1_800_000_000 + 9 * HOUR;
+const FRIDAY_EVENING: i32 = 1_800_000_000 + 9 * HOUR;
 /// Until Monday, 08:00.
-const HOURS: i64 = 63;
-const HOUR: i64 = 3600;
+const HOURS: i32 = 63;
+const HOUR: i32 = 3600;
 /// Guests that get snapshots: neither the template nor the one with a bind mount.
 const COVERED: [u32; 7] = [100, 101, 102, 103, 200, 201, 202];
 
 /// A line of a crontab.
 struct Line {
     /// Whether it is due at this hour of the day, on this day of the week (Friday is 5).
-    is_due: fn(hour: i64, weekday: i64) -> bool,
+    is_due: fn(hour: i32, weekday: i32) -> bool,
     words: &'static str,
 }
 
@@ -40,11 +40,11 @@ enum Stdout {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     /// Hours after the start at which cron had something to mail.
-    mails: Vec<i64>,
+    mails: Vec<i32>,
     /// Hours at which `grep -i error` finds a line of stdout.
-    errors: Vec<i64>,
+    errors: Vec<i32>,
     /// Hours at which a job failed.
-    failures: Vec<i64>,
+    failures: Vec<i32>,
 }
 
 fn lab() -> Lab {
@@ -61,7 +61,7 @@ fn lab() -> Lab {
     ])
     .storage(json!({"storage": "thin", "type": "lvmthin", "content": ["images", "rootdir"], "total": 100 * GIB, "used": GIB}));
     let mut options = Options::new(world.to_json(), credentials());
-    options.start = Some(FRIDAY_EVENING as f64);
+    options.start = Some(f64::from(FRIDAY_EVENING));
     Lab::with(options)
 }
 
@@ -74,7 +74,7 @@ fn weekend(lab: &Lab, stdout: Stdout, lines: &[Line]) -> Found {
         let now = FRIDAY_EVENING + hour * HOUR;
         lab.simulator.world(|world| {
             let passed = world.now();
-            world.clock.advance(now as f64 - passed);
+            world.clock.advance(f64::from(now) - passed);
             world.guests.get_mut(&101).unwrap().lock =
                 matches!(hour, 10..12).then(|| "backup".to_owned());
             let thin = world.storages.get_mut("thin").unwrap();
@@ -85,7 +85,7 @@ fn weekend(lab: &Lab, stdout: Stdout, lines: &[Line]) -> Found {
                 GIB
             };
         });
-        clock.set(now);
+        clock.set(i64::from(now));
         let (of_day, weekday) = ((17 + hour) % 24, 5 + (17 + hour) / 24);
         let due = lines
             .iter()
@@ -154,12 +154,12 @@ fn every_guest_has(counts: [usize; 3]) -> BTreeMap<u32, [usize; 3]> {
     COVERED.into_iter().map(|vmid| (vmid, counts)).collect()
 }
 
-const EVERY_HOUR: fn(i64, i64) -> bool = |_, _| true;
-const AT_MIDNIGHT: fn(i64, i64) -> bool = |hour, _| hour == 0;
-const SUNDAY_AT_MIDNIGHT: fn(i64, i64) -> bool = |hour, weekday| hour == 0 && weekday == 0;
+const EVERY_HOUR: fn(i32, i32) -> bool = |_, _| true;
+const AT_MIDNIGHT: fn(i32, i32) -> bool = |hour, _| hour == 0;
+const SUNDAY_AT_MIDNIGHT: fn(i32, i32) -> bool = |hour, weekday| hour == 0 && weekday == 0;
 
 /// The trouble of the weekend: the locked guest, then the full storage.
-const TROUBLE: [i64; 5] = [10, 11, 43, 44, 45];
+const TROUBLE: [i32; 5] = [10, 11, 43, 44, 45];
 
 /// "Done when": with the lines of the C# tool nobody gets a mail, no guest is without snapshots, none grows, and
 /// `grep -i error` finds every failure.

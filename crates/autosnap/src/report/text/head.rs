@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What stands before the first guest: the request, the storages, the nested pools.
+
+use autosnap_core::event::Header;
+use autosnap_core::select::NestedPools;
+use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
+
+use crate::report::Lines;
+use crate::report::units::{boolean, bytes, decimals};
+
+/// The request.
+pub(super) fn head(header: &Header) -> Lines {
+    let action = if header.command == "snap" {
+        "Snap"
+    } else {
+        "Clean"
+    };
+    let mut text = Lines::default();
+    text.line(format_args!("ACTION {action}"));
+    let mut line = |name: &str, value: &dyn std::fmt::Display| {
+        text.line(format_args!("{name:<18}{value}"));
+    };
+    line("PVE Version:", &header.pve_version);
+    line("VMs:", &header.selection);
+    line("Label:", &header.label);
+    line("Keep:", &header.keep);
+    if header.command == "snap" {
+        line("State:", &boolean(header.with_ram));
+        line("Only running:", &boolean(header.only_running));
+    }
+    line(
+        "Timeout:",
+        &format_args!("{} sec.", decimals(header.timeout.as_secs_f64(), 1)),
+    );
+    line("Timestamp format:", &header.timestamp_format);
+    if header.command == "snap" {
+        line("Max % Storage :", &header.max_percent_storage);
+    }
+    if let Some(options) = header.one_at_a_time {
+        line(
+            "One at a time:",
+            &format_args!("for {options}; more with --max-parallel"),
+        );
+    }
+    // Not on stderr: cron sends a mail for it.
+    for warning in &header.warnings {
+        text.line(format_args!("WARNING: {warning}"));
+    }
+    text
+}
+
+/// The storages of the selected guests' nodes.
+pub(super) fn storage_table(storages: &[StorageUsage], limit: StorageLimit) -> Lines {
+    let mut text = Lines::default();
+    if storages.is_empty() {
+        text.line("----- POSSIBLE PROBLEM PERMISSION 'Datastore.Audit' -----");
+        return text;
+    }
+    let mut line = |cells: [&str; 6]| {
+        let [storage, kind, valid, used, size, usage] = cells;
+        text.line(format_args!(
+            "{storage:>25}{kind:>10}{valid:>10}{used:>10}{size:>12}{usage:>12}"
+        ));
+    };
+    line([
+        "Storage",
+        "Type",
+        "Valid",
+        "Used % ",
+        "Disk Size",
+        "Disk Usage",
+    ]);
+    for storage in storages {
+        let (valid, percent) = match storage.verdict(limit) {
+            StorageVerdict::Ok { percent } => ("Ok", percent),
+            StorageVerdict::Full { percent, .. } => ("Ko", percent),
+            StorageVerdict::NotCheckable { .. } => ("n/a", 0.0),
+        };
+        line([
+            &format!("{}/{}", storage.node, storage.storage),
+            &storage.kind,
+            valid,
+            &decimals(percent, 1),
+            &bytes(storage.total),
+            &bytes(storage.used),
+        ]);
+    }
+    text
+}
+
+/// The nested pools whose guests are selected, which the C# tool up to 2.0.1 does not select.
+pub(super) fn nested(pools: &[NestedPools]) -> Lines {
+    let mut lines = Lines::default();
+    for pools in pools {
+        lines.line(pools);
+    }
+    lines
+}
+
+/// What is said if no guest is selected. Where the login sees other guests, what is said of each term is nearer the truth than a guess.
+pub(super) fn nothing_selected(selection: &str, seen: usize, may_be_empty: bool) -> Lines {
+    let mut text = Lines::default();
+    if may_be_empty {
+        text.line(format_args!(
+            "No guest is selected by '{selection}' (--allow-empty)"
+        ));
+        return text;
+    }
+    text.line(format_args!("----- VMs with '{selection}' NOT FOUND -----"));
+    if seen == 0 {
+        text.line("----- POSSIBLE PROBLEM PERMISSION 'VM.Audit' -----");
+    }
+    if selection.to_ascii_lowercase().contains("@pool-") {
+        text.line("----- POSSIBLE PROBLEM PERMISSION 'Pool.Audit' -----");
+    }
+    text
+}
