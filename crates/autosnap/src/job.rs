@@ -18,7 +18,7 @@ use autosnap_core::guest::Vmid;
 use autosnap_core::name::{LabelSearch, SnapName};
 use autosnap_core::plan::{self, Action, Creation, GuestPlan, Locked, Plan, Request, StorageGuard};
 use autosnap_core::retention::KeepPolicy;
-use autosnap_core::select::{Inventory, Selected, SelectionWarning};
+use autosnap_core::select::{Inventory, Selected};
 use autosnap_core::snapshot::Snapshot;
 use autosnap_core::storage;
 use jiff::Zoned;
@@ -214,7 +214,7 @@ async fn selected(
     let empty_exclusion = empty_exclusion.map(|error| Event::Warned(error.to_string()));
     for event in empty_exclusion
         .into_iter()
-        .chain(selected.warnings.iter().map(warned))
+        .chain(warnings::of_terms(&selected.warnings))
     {
         context.events.send(event);
     }
@@ -241,17 +241,6 @@ fn broken(fault: &Fault) -> Event {
     Event::RunBroken {
         exit: fault.exit,
         message: fault.message.clone(),
-    }
-}
-
-fn warned(warning: &SelectionWarning) -> Event {
-    let text = warning.to_string();
-    if warning.is_missing_object() {
-        Event::MissingObject(text)
-    } else if warning.may_miss_a_guest() {
-        Event::NameNotKnown(text)
-    } else {
-        Event::Warned(text)
     }
 }
 

@@ -1,9 +1,73 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Warnings for the whole run about names that belong to another series, or to two.
+//! Warnings for the whole run: about terms that match no guest, about names that belong to another series or to two.
 
+use autosnap_core::event::Event;
 use autosnap_core::name::{Collision, Label, LabelsFound, Series};
 use autosnap_core::plan::Plan;
+use autosnap_core::select::{SelectionWarning, Unmatched};
 use autosnap_core::text::shell_word;
+
+/// The most terms that a line names.
+const MOST_TERMS: usize = 10;
+
+/// What is told of the terms that match no guest, or perhaps not all that they mean: one line for all terms with the same
+/// reason, as crontab lines list hundreds of guests that are long gone.
+pub(crate) fn of_terms(warnings: &[SelectionWarning]) -> Vec<Event> {
+    let same = |one: &SelectionWarning, other: &SelectionWarning| {
+        can_share_a_line(one)
+            && can_share_a_line(other)
+            && one.reason == other.reason
+            && one.is_missing_object() == other.is_missing_object()
+    };
+    let is_first = |index: usize| {
+        !warnings[..index]
+            .iter()
+            .any(|one| same(one, &warnings[index]))
+    };
+    let firsts = (0..warnings.len()).filter(|index| is_first(*index));
+    firsts
+        .map(|index| {
+            let first = &warnings[index];
+            let others = warnings[index..].iter().skip(1);
+            let alike: Vec<&str> = others
+                .filter(|other| same(first, other))
+                .map(|other| other.term.as_str())
+                .collect();
+            let text = match first.reason {
+                Some(reason) if !alike.is_empty() => of_several(&first.term, &alike, reason),
+                Some(_) | None => first.to_string(),
+            };
+            if first.is_missing_object() {
+                Event::MissingObject(text)
+            } else if first.may_miss_a_guest() {
+                Event::NameNotKnown(text)
+            } else {
+                Event::Warned(text)
+            }
+        })
+        .collect()
+}
+
+/// Whether the reason is all that there is to say.
+fn can_share_a_line(warning: &SelectionWarning) -> bool {
+    warning.nearest.is_none()
+        && warning.nameless == 0
+        && warning
+            .reason
+            .is_some_and(|reason| reason != Unmatched::HiddenPool)
+}
+
+fn of_several(first: &str, others: &[&str], reason: Unmatched) -> String {
+    let named: Vec<&str> = std::iter::once(first)
+        .chain(others.iter().copied())
+        .take(MOST_TERMS)
+        .collect();
+    let more = match 1 + others.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more terms"),
+    };
+    format!("`{}`{more} match no guest: {reason}", named.join("`, `"))
+}
 
 /// The warning that another label with another format makes the same names.
 pub(crate) fn collision(series: &Series, other: &Collision) -> String {

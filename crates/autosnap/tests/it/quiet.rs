@@ -3,8 +3,9 @@
 
 use std::process::Stdio;
 
-use crate::harness::Lab;
-use crate::world::{World, vm};
+use crate::gate::Gate;
+use crate::harness::{Lab, TOKEN, until};
+use crate::world::{World, ct, day, vm};
 
 const SNAP: &str = "snap --label=daily --keep=1";
 
@@ -63,4 +64,90 @@ fn the_line_of_an_error_ends_stdout() {
     assert_eq!(command.status().unwrap().code(), Some(2));
     let both = std::fs::read_to_string(lab.folder().join("both")).unwrap();
     assert_eq!(both.matches("ERROR: ").count(), 1, "{both}");
+}
+
+/// C18: with one guest at a time a line is there as soon as it is true; a log can be followed.
+#[test]
+fn one_guest_at_a_time_is_reported_while_the_run_goes_on() {
+    let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
+    let gate = Gate::new(&lab);
+    let log = lab.folder().join("log");
+    let mut command = lab.command();
+    command.stdout(std::fs::File::create(&log).unwrap());
+    let mut run = gate.start_with(&lab, &format!("--vmid=@all {SNAP}"), command);
+    run.go_to("snap-create-pre 101");
+    let said = || std::fs::read_to_string(&log).unwrap();
+    until("the first guest is reported", || {
+        said().contains("VM execution") && said().contains("----- VM 101 qemu running -----")
+    });
+    assert!(said().contains("Create snapshot: autodaily"));
+    assert!(!said().contains("Total execution"));
+    run.finish().assert_status(0);
+    assert!(said().contains("Total execution"));
+}
+
+/// C5: whatever there is to warn of, a run that succeeds writes nothing to stderr.
+#[test]
+fn warnings_of_a_run_that_succeeds_are_not_on_stderr() {
+    let lab = Lab::new(&World::of([
+        vm(100, "web01").taken("daily", &[1]).set("agent", 0),
+        vm(101, "other").snapshot("autodaily20240101_000000", day(1), "cv4pve-autosnap"),
+        ct(200, "media").set("mp0", "/srv/media,mp=/media"),
+        vm(900, "template").set("template", 1).stopped(),
+    ]));
+    // Readable by everybody.
+    lab.file("open-token", TOKEN);
+    let login = format!("--api-token={TOKEN}");
+    for (warning, words) in [
+        ("a secret on the command line", vec![login.as_str()]),
+        (
+            "a token that others can read",
+            vec!["--api-token=file:open-token"],
+        ),
+        (
+            "an exclusion of nobody",
+            vec!["--allow-unmatched-exclusions"],
+        ),
+        ("a format that repeats", vec!["--timestamp-format=yyyyMMdd"]),
+        ("a zone that does not exist", vec!["--max-parallel=1"]),
+    ] {
+        for command in [
+            vec!["snap", "--keep=1"],
+            vec!["clean", "--keep=1"],
+            vec!["status"],
+        ] {
+            let mut program = lab.command();
+            program
+                .env("TZ", "Nowhere/Nothing")
+                .arg(format!("--host={}", lab.host()))
+                .args(["--vmid=@all,-@tag-none", "--label=daily"])
+                .args(
+                    words
+                        .iter()
+                        .filter(|word| command[0] != "status" || !word.starts_with("--allow")),
+                )
+                .args(&command);
+            if !words[0].starts_with("--api-token") {
+                program.arg("--api-token=file:token");
+            }
+            if command[0] == "clean" && !words[0].starts_with("--allow") {
+                program.arg("--allow-unmatched-exclusions");
+            }
+            let output = lab.finish(program);
+            output.assert_status(0);
+            assert_eq!(output.stderr, "", "{warning}, {command:?}: {output}");
+        }
+    }
+}
+
+/// C5: hundreds of exclusions that match nobody are one line.
+#[test]
+fn terms_that_match_nobody_share_a_line() {
+    let lab = lab();
+    let gone: Vec<String> = (901..=930).map(|vmid| format!("-{vmid}")).collect();
+    let output = lab.run(&format!("--vmid=100,{} {SNAP}", gone.join(",")));
+    output.assert_status(0).assert_out(
+        "`-910` and 20 more terms match no guest: no guest has this ID, or this login may not see it (VM.Audit)\n",
+    );
+    assert_eq!(output.stdout.matches("no guest").count(), 2, "{output}");
 }
