@@ -22,7 +22,9 @@ use crate::snapshot::Snapshot;
 use crate::storage::{self, FullStorage, StorageLimit, StorageUsage};
 
 pub use confirm::{Confirmation, DropReason, TakenSnapshot, confirm_removals};
-pub use decide::{decide, is_snapshot_lock, leaves_out, may_be_excluded, screen, unreachable};
+pub use decide::{
+    decide, is_snapshot_lock, leaves_out, may_be_excluded, newest_with_overdue, screen, unreachable,
+};
 pub use limit::RemovalLimit;
 pub use notes::Note;
 
@@ -97,6 +99,9 @@ pub struct Reading {
     pub storage_error: Option<String>,
     /// Its snapshots, without PVE's `current` entry.
     pub snapshots: Vec<Snapshot>,
+    /// Whether the task of the newest snapshot of the series took longer than the time-out, so that the
+    /// run that took it could not remove what was beyond the policy.
+    pub newest_was_late: bool,
     /// Whether a task was seen to run for it; `None` where it was not asked for. Without
     /// `Sys.Audit` PVE shows a login its own tasks only.
     pub task_runs: Option<bool>,
@@ -265,6 +270,9 @@ pub struct Steps {
     pub verdicts: Vec<Verdict>,
     /// The shared or local storages of its disks, as far as they were read.
     pub storages: Vec<String>,
+    /// The removals that come before the creation, by name: those that the last run owes, because its
+    /// snapshot came too late for them. They are beyond the policy without the new snapshot.
+    pub overdue: Vec<String>,
     /// The lock that these steps have to wait for; `None` if there is nothing to do.
     pub waits_for: Option<String>,
 }

@@ -291,6 +291,42 @@ pub async fn task_runs(client: &Client, node: &str, vmid: Vmid) -> Result<bool, 
     Ok(tasks.iter().any(|task| task.status == TaskStatus::Running))
 }
 
+/// How long after the start of its task a snapshot may be dated, in seconds: PVE dates it when it has checked
+/// the guest's disks.
+const DATED_AFTER: i64 = 60;
+
+/// Whether the node remembers that the task of this snapshot took longer than `limit`. PVE keeps about the
+/// last thousand tasks of a node; of a forgotten one, or one of another user, nothing is claimed.
+pub async fn took_longer(
+    client: &Client,
+    guest: &Guest,
+    snapshot: &Snapshot,
+    limit: Duration,
+) -> bool {
+    let Some(taken_at) = snapshot.taken_at else {
+        return false;
+    };
+    let (kind, vmid) = (wire_kind(guest.kind), guest.vmid.get());
+    let since = taken_at - DATED_AFTER;
+    let filter = TaskFilter {
+        vmid: Some(vmid),
+        source: TaskSource::All,
+        since: Some(since),
+        kind: Some(kind.creation_task_type().to_owned()),
+        limit: Some(50),
+    };
+    let Ok(tasks) = client.node_tasks(&guest.node, &filter).await else {
+        return false;
+    };
+    let limit = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
+    tasks.iter().any(|task| {
+        let started = task.upid.started_at();
+        task.upid.id() == vmid.to_string()
+            && (since..=taken_at).contains(&started)
+            && task.ended_at.is_some_and(|ended| ended - started >= limit)
+    })
+}
+
 /// The time of the host that was asked last, in seconds since the epoch; ours where it does not say.
 pub fn server_time(client: &Client) -> i64 {
     let lead = client.clock_difference().unwrap_or(0);

@@ -416,6 +416,7 @@ async fn plan_all(
             && settings.clean_states == GuestStates::Running,
         shared_storages: inventory.storages.iter().any(|storage| storage.shared),
         definitions: OnceCell::new(),
+        timeout: settings.timeout,
     };
     let readings =
         inventory::try_side_by_side(settings.reads_at_once, selected.guests, async |guest| {

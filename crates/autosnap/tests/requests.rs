@@ -183,6 +183,8 @@ fn a_run_asks_as_often_as_the_formula_says() {
             opening: 2,
             configs: n,
             listings: n,
+            // Whether the last snapshot took longer than the time-out, of guests with more than two.
+            looks: if snapshots > 2 { n } else { 0 },
             // As for the run, and the permissions and the quorum.
             others: cluster.nodes_with_guests() + 2,
             ..Asked::default()

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::guest::{Guest, GuestConfig, GuestKind, GuestStatus};
 use crate::name::SnapName;
-use crate::retention::{self, Verdict};
+use crate::retention::{self, Reason, Verdict};
 use crate::select::Inventory;
 use crate::snapshot::{Snapshot, SnapshotState};
 use crate::snapshot_support::SnapshotBlockers;
@@ -70,7 +70,7 @@ pub fn decide(
     };
     let refusal = || refused_by_lock(&guest, reading, request);
     let (decision, when_unlocked) = match steps {
-        Err(decision) => (decision, None),
+        Err(decision) => (*decision, None),
         Ok(steps) if !steps.change_anything() => (Decision::Proceed(steps), None),
         Ok(steps) => match refusal() {
             Some(refusal) => (Decision::Refuse(refusal), Some(steps)),
@@ -102,6 +102,7 @@ fn notes(
     if let (Some(_), Action::Snap(_)) = (plan.steps(), &request.action) {
         notes.extend(storages.unchecked(&plan.guest.node, reading));
     }
+    notes.extend(notes::overdue(plan.steps()));
     notes.extend(notes::not_counted(plan.steps(), request));
     notes.extend(notes::removal_limit(plan.steps(), request));
     if notes::agent_disabled(reading, &request.action) {
@@ -116,24 +117,26 @@ fn decide_snap(
     creation: &Creation,
     request: &Request,
     storages: StorageGuard<'_>,
-) -> Result<Steps, Decision> {
+) -> Result<Steps, Box<Decision>> {
     if let Some(config) = &reading.config {
         let volumes: Vec<_> = config
             .unsupported_volumes()
             .map(|volume| volume.key.clone())
             .collect();
         if !volumes.is_empty() {
-            return Err(Decision::Skip(Skip::Unsupported { volumes }));
+            return Err(Box::new(Decision::Skip(Skip::Unsupported { volumes })));
         }
         let volumes = SnapshotBlockers::new(config, storages.storages).names(reading.can_snapshot);
         if !volumes.is_empty() {
-            return Err(Decision::Skip(Skip::NoSnapshots { volumes }));
+            return Err(Box::new(Decision::Skip(Skip::NoSnapshots { volumes })));
         }
         if let Some(error) = &reading.storage_error {
-            return Err(Decision::Refuse(Refusal::StorageUnusable(error.clone())));
+            return Err(Box::new(Decision::Refuse(Refusal::StorageUnusable(
+                error.clone(),
+            ))));
         }
         if let Some(full) = storages.first_full(&guest.node, config) {
-            return Err(Decision::Refuse(Refusal::StorageFull(full)));
+            return Err(Box::new(Decision::Refuse(Refusal::StorageFull(full))));
         }
     }
     if reading
@@ -141,15 +144,23 @@ fn decide_snap(
         .iter()
         .any(|snapshot| creation.name.as_str().eq_ignore_ascii_case(&snapshot.name))
     {
-        return Err(Decision::Refuse(Refusal::NameTaken(creation.name.clone())));
+        return Err(Box::new(Decision::Refuse(Refusal::NameTaken(
+            creation.name.clone(),
+        ))));
     }
+    let verdicts = verdicts(reading, request, Some(&creation.name));
     Ok(Steps {
         creation: Some(NewSnapshot {
             name: creation.name.clone(),
             with_ram: creation.with_ram && saves_ram(guest),
             asks_for_ram: creation.with_ram && guest.kind == GuestKind::Qemu,
         }),
-        verdicts: verdicts(reading, request, Some(&creation.name)),
+        overdue: if reading.newest_was_late {
+            overdue(&verdicts)
+        } else {
+            Vec::new()
+        },
+        verdicts,
         storages: storages_of(reading),
         waits_for: lock_of(guest, reading).map(ToOwned::to_owned),
     })
@@ -166,6 +177,7 @@ fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Steps {
     Steps {
         creation: None,
         verdicts,
+        overdue: Vec::new(),
         storages: storages_of(reading),
         waits_for: lock_of(guest, reading)
             .filter(|_| removes)
@@ -210,6 +222,36 @@ fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Optio
 /// the guest's tasks.
 pub fn is_snapshot_lock(lock: &str) -> bool {
     matches!(lock, "snapshot" | "snapshot-delete")
+}
+
+/// The newest snapshot of the series, if the guest has more of them than the policy keeps: if that one came
+/// too late for the run that took it, the others are overdue.
+pub fn newest_with_overdue<'a>(
+    snapshots: &'a [Snapshot],
+    request: &Request,
+) -> Option<&'a Snapshot> {
+    let verdicts = retention::decide(snapshots, &request.policy, None, request.now);
+    retention::removals(&verdicts).next()?;
+    let newest = verdicts
+        .iter()
+        .find(|verdict| verdict.reason == Reason::Kept { rank: 1 })?;
+    let name = &newest.snapshot.name;
+    snapshots.iter().find(|snapshot| snapshot.name == *name)
+}
+
+/// The removals that do not depend on the new snapshot, which has the first place: without it as many as the
+/// policy keeps are left. Removals of older ones that PVE did not finish are among them, as the oldest go first.
+///
+/// `verdicts` are those of one guest with the new snapshot, newest first.
+fn overdue(verdicts: &[Verdict]) -> Vec<String> {
+    let is_overdue = |verdict: &&Verdict| matches!(verdict.reason, Reason::Removed { rank, keep } if rank > keep + 1);
+    let overdue = verdicts
+        .iter()
+        .skip_while(|verdict| !is_overdue(verdict))
+        .filter(|verdict| verdict.reason.is_removal());
+    overdue
+        .map(|verdict| verdict.snapshot.name.clone())
+        .collect()
 }
 
 fn storages_of(reading: &Reading) -> Vec<String> {

@@ -21,6 +21,12 @@ pub enum Note {
         /// How far it got.
         state: SnapshotState,
     },
+    /// The last snapshot of the series came too late for the removals of its run: they come before the new
+    /// snapshot.
+    RemovalsOverdue {
+        /// How many.
+        count: usize,
+    },
     /// The snapshot is taken although the usage of this storage is not known.
     LimitNotChecked(UncheckedStorage),
     /// Snapshots that are kept because their names are ambiguous.
@@ -65,6 +71,12 @@ pub(super) fn half_made(snapshots: &[Snapshot], steps: Option<&Steps>) -> Vec<No
         state: snapshot.state.clone(),
     });
     notes.collect()
+}
+
+/// That removals come before the creation.
+pub(super) fn overdue(steps: Option<&Steps>) -> Option<Note> {
+    let count = steps?.overdue.len();
+    (count > 0).then_some(Note::RemovalsOverdue { count })
 }
 
 /// Notes on snapshots that are not counted because of ambiguous names or impossible times.

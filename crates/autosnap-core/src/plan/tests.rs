@@ -3,6 +3,7 @@
 
 mod confirm;
 mod limit;
+mod overdue;
 
 use super::*;
 use crate::guest::{GuestKind, GuestStatus, Vmid};
@@ -76,6 +77,7 @@ fn reading(config: &[(&str, &str)], snapshots: Vec<Snapshot>) -> Reading {
         can_snapshot: None,
         storage_error: None,
         snapshots,
+        newest_was_late: false,
         task_runs: None,
     }
 }
@@ -293,6 +295,7 @@ fn a_lock_does_not_matter_to_a_guest_with_nothing_to_clean() {
         storage_error: None,
         config: None,
         snapshots,
+        newest_was_late: false,
         task_runs: None,
     };
     let clean = request(Action::Clean, 1);

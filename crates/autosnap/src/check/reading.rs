@@ -331,6 +331,7 @@ fn half_made_names(plan: &GuestPlan) -> impl Iterator<Item = &str> {
         | Note::LimitNotChecked(_)
         | Note::AmbiguousNames { .. }
         | Note::ImpossibleTime { .. }
+        | Note::RemovalsOverdue { .. }
         | Note::RemovalLimit { .. } => None,
     })
 }

@@ -7,6 +7,7 @@
 
 mod late;
 mod lock;
+mod overdue;
 mod removal;
 
 use std::collections::{HashSet, VecDeque};
@@ -26,6 +27,7 @@ use super::{Engine, PhaseCall, explain};
 use crate::hook::Phase;
 use crate::inventory;
 pub(super) use lock::Wait;
+use overdue::OverdueStop;
 use removal::Removals;
 
 /// How far, in seconds, a node's clock may be behind that of the host we talk to for the `snaptime` of
@@ -43,6 +45,8 @@ pub(super) struct Turn<'a> {
     taken: Option<RunSnapshot>,
     /// The removal whose opening hook was called and whose closing one was not.
     opened_removal: Option<String>,
+    /// Why a removal before the creation has not taken place: the others wait for the next run.
+    overdue_stop: Option<OverdueStop>,
     /// The removals that are not settled yet, oldest first; `None` before the first.
     to_remove: Option<VecDeque<Snapshot>>,
     /// What PVE said when the turn was put back the last time.
@@ -131,6 +135,7 @@ impl<'a> Turn<'a> {
             stage: Stage::New,
             taken: None,
             opened_removal: None,
+            overdue_stop: None,
             to_remove: None,
             put_back_for: None,
             snapshot_locks_until: None,
@@ -267,6 +272,11 @@ impl<'a> Turn<'a> {
                 Removals::Late => TurnEnd::Late,
             };
         };
+        if self.stage == Stage::New
+            && let Some(end) = self.remove_overdue(engine, steps).await
+        {
+            return end;
+        }
         if self.stage != Stage::Removing {
             match self.create(engine, creation).await {
                 Creation::Done => {}

@@ -34,6 +34,8 @@ pub(super) struct Reader<'a> {
     pub(super) shared_storages: bool,
     /// The storages as they are configured, read once, for the first guest that needs them.
     pub(super) definitions: OnceCell<Vec<StorageDefinition>>,
+    /// How long a run waits for a task.
+    pub(super) timeout: Duration,
 }
 
 impl Reader<'_> {
@@ -171,7 +173,13 @@ impl Reader<'_> {
             }
             Some(_) | None => None,
         };
+        let mut newest_was_late = false;
+        if is_snap && let Some(newest) = plan::newest_with_overdue(&snapshots, self.request) {
+            newest_was_late =
+                inventory::took_longer(self.client, guest, newest, self.timeout).await;
+        }
         Ok(Reading {
+            newest_was_late,
             config,
             can_snapshot,
             storage_error,

@@ -298,6 +298,11 @@ pub(crate) fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
                 "Snapshot {name} is not complete (snapstate {state}): neither counted nor removed"
             )
         }
+        Note::RemovalsOverdue { count } => format!(
+            "The last snapshot took longer than --timeout: {} of that run {} before the new snapshot",
+            super::units::counted(*count, "removal"),
+            if *count == 1 { "comes" } else { "come" }
+        ),
         Note::LimitNotChecked(storage) => format!("Warning: {storage}"),
         Note::AmbiguousNames { names, own, other } => {
             let pair =

@@ -4,7 +4,7 @@
 
 use crate::gate::{Gate, Run};
 use crate::harness::Lab;
-use crate::world::{World, vm};
+use crate::world::{World, name, vm};
 
 const SNAP: &str = "--vmid=100,101 --timeout=1 snap --label=daily --keep=1";
 
@@ -153,6 +153,185 @@ fn a_late_creation_keeps_to_the_budget_for_removals() {
         .assert_status(0)
         .assert_out("Left to the next run: 2 removals, the time for removals was used up");
     assert_eq!(posts_of(&lab, 100), 1);
+}
+
+/// C11: a guest whose tasks always end after the run, the creations alone or the removals as well, does not
+/// grow: the next run begins with what the last one owes.
+#[test]
+fn a_guest_whose_tasks_always_end_late_does_not_grow() {
+    for (kind, nights) in [(r#""kind": "qmsnapshot", "#, 4), ("", 6)] {
+        let world = World::of([vm(100, "big").taken("daily", &[1, 2])]);
+        let fault = format!(r#"{{"tasks": [{{{kind}"effect": {{"duration": 1800}}}}]}}"#);
+        let lab = Lab::with_faults(&world, &fault);
+        let mut created = 0;
+        for night in 0..nights {
+            let dry_run = lab.run("--vmid=100 --timeout=1 snap --label=daily --keep=2 --dry-run");
+            let output = lab.run("--vmid=100 --timeout=1 snap --label=daily --keep=2");
+            output.assert_status(1);
+            lab.simulator.advance(3600.0);
+            let left = lab.snapshots(100);
+            assert!(left.len() <= 3, "night {night}: {left:?}\n{output}");
+            created = lab
+                .changes()
+                .iter()
+                .filter(|change| change.starts_with("create"))
+                .count();
+            if night > 0 && !kind.is_empty() {
+                let note = "The last snapshot took longer than --timeout: 1 removal of that run comes before the new snapshot";
+                dry_run.assert_out(note);
+                output.assert_out(note);
+                assert_eq!(left.len(), 3, "night {night}: {left:?}");
+            }
+        }
+        assert!(created * 2 >= nights, "{created} in {nights} nights");
+    }
+}
+
+/// A guest with the snapshots of so many days, of which two are kept, whose new one of the last run came too late
+/// for the removals.
+fn overdue_lab(days: i64) -> Lab {
+    let days: Vec<_> = (1..=days).collect();
+    let world = World::of([vm(100, "big").taken("daily", &days)]);
+    let fault = r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"duration": 1800}}]}"#;
+    let lab = Lab::with_faults(&world, fault);
+    lab.run(&format!("{NEXT} --timeout=1")).assert_status(1);
+    lab.simulator.advance(3600.0);
+    lab.set_faults("{}");
+    assert_eq!(lab.snapshots(100).len(), days.len() + 1);
+    lab
+}
+
+const NEXT: &str = "--vmid=100 snap --label=daily --keep=2";
+
+/// What the runs after the late one have changed: the days of the removed snapshots, 0 for a creation.
+fn changed_days(lab: &Lab) -> Vec<i64> {
+    let changes = lab.changes();
+    let later = changes.iter().skip(1);
+    later
+        .map(|change| {
+            let is_day = |day: &i64| *change == format!("delete 100 {}", name("daily", *day));
+            (1..=31).find(is_day).unwrap_or(0)
+        })
+        .collect()
+}
+
+/// C11: what comes before the new snapshot is what is beyond --keep without it, and it counts for
+/// --max-removals-per-guest with the removals behind it.
+#[test]
+fn overdue_removals_leave_as_many_as_are_kept_and_count_for_the_limit() {
+    for (limit, expected) in [
+        (20, &[1, 2, 3, 4, 0, 5][..]),
+        (5, &[1, 2, 3, 4, 0, 5]),
+        (4, &[1, 2, 3, 4, 0]),
+        (2, &[1, 2, 0]),
+    ] {
+        let lab = overdue_lab(5);
+        let output = lab.run(&format!(
+            "{NEXT} --timeout=1 --max-removals-per-guest={limit}"
+        ));
+        output.assert_status(0);
+        assert_eq!(changed_days(&lab), expected, "{limit}: {output}");
+        let gone = expected.len() - 1;
+        assert_eq!(lab.snapshots(100).len(), 7 - gone, "{output}");
+    }
+}
+
+/// C11: if the new snapshot then fails, as many are left as are kept.
+#[test]
+fn a_creation_that_fails_after_overdue_removals_leaves_as_many_as_are_kept() {
+    let lab = overdue_lab(3);
+    lab.set_faults(r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"fail": "no space left"}}]}"#);
+    for _ in 0..2 {
+        lab.run(&format!("{NEXT} --timeout=1")).assert_status(1);
+        assert_eq!(changed_days(&lab), [1, 2]);
+        assert_eq!(lab.snapshots(100).len(), 2);
+    }
+}
+
+/// C11: a guest whose overdue removal fails, or is refused by a hook, gets its snapshot all the same; nothing more is
+/// removed.
+#[test]
+fn a_guest_whose_overdue_removal_does_not_take_place_gets_its_snapshot() {
+    let lab = overdue_lab(3);
+    lab.script(
+        "no.sh",
+        "#!/bin/sh\n[ $CV4PVE_AUTOSNAP_PHASE != snap-remove-pre ]\n",
+    );
+    lab.run(&format!(
+        "{NEXT} --timeout=1 --script=no.sh --hook-failure=skip-guest"
+    ))
+    .assert_status(1)
+    .assert_out("1 snapshot created, 0 removed");
+    assert_eq!(changed_days(&lab), [0]);
+
+    let lab = overdue_lab(3);
+    lab.set_faults(r#"{"tasks": [{"kind": "qmdelsnapshot", "effect": {"fail": "busy"}}]}"#);
+    lab.run(&format!("{NEXT} --timeout=1"))
+        .assert_status(1)
+        .assert_out("1 snapshot created, 0 removed");
+    assert_eq!(lab.snapshots(100).len(), 5);
+}
+
+/// C11: an overdue removal that met a lock, and whose time is over when the guest is tried again, is closed before the
+/// new snapshot is begun, also if that fails.
+#[test]
+fn an_overdue_removal_whose_time_is_over_is_closed_before_the_creation() {
+    let locked =
+        r#"{"kind": "qmdelsnapshot", "times": 1, "effect": {"fail": "VM is locked (snapshot)"}}"#;
+    let full = r#"{"kind": "qmsnapshot", "effect": {"fail": "no space left"}}"#;
+    for (faults, status, closing) in [
+        (locked.to_owned(), 0, "snap-create-post"),
+        (format!("{locked}, {full}"), 1, "snap-create-abort"),
+    ] {
+        let lab = overdue_lab(3);
+        lab.set_faults(&format!(r#"{{"tasks": [{faults}]}}"#));
+        lab.script(
+            "note.sh",
+            "#!/bin/sh\necho $CV4PVE_AUTOSNAP_PHASE >> phases.txt\n",
+        );
+        lab.run(&format!(
+            "{NEXT} --timeout=1 --removal-budget=1s --script=note.sh"
+        ))
+        .assert_status(status);
+        let phases = std::fs::read_to_string(lab.folder().join("phases.txt")).unwrap();
+        let expected = format!(
+            "snap-job-start snap-remove-pre snap-remove-abort snap-create-pre {closing} snap-job-end"
+        );
+        assert_eq!(
+            phases.split_whitespace().collect::<Vec<_>>().join(" "),
+            expected
+        );
+    }
+}
+
+/// C11: a run that is asked to stop during an overdue removal ends it and begins nothing else.
+#[test]
+fn an_interrupted_run_begins_nothing_behind_an_overdue_removal() {
+    let lab = overdue_lab(3);
+    let gate = Gate::new(&lab);
+    let mut run = gate.start(&lab, &format!("{NEXT} --timeout=1"));
+    run.go_to("snap-remove-pre 100");
+    run.signal("INT");
+    run.heard("interrupted");
+    let reached = run.go_on_to_the_end();
+    assert_eq!(reached, ["snap-remove-post 100", "snap-job-end"]);
+    run.ended()
+        .assert_status(130)
+        .assert_out("left to the next run: 2 removals")
+        .assert_out("0 snapshots created, 1 removed");
+    assert_eq!(changed_days(&lab), [1]);
+}
+
+/// C11: without a late snapshot the order stays: a guest with more snapshots than are kept gets its new one
+/// first, and if that fails nothing is removed.
+#[test]
+fn a_backlog_of_another_cause_waits_for_the_new_snapshot() {
+    let world = World::of([vm(100, "web01").taken("daily", &[1, 2, 3, 4])]);
+    let fault = r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"fail": "no space left"}}]}"#;
+    let lab = Lab::with_faults(&world, fault);
+    lab.run("--vmid=100 snap --label=daily --keep=2")
+        .assert_status(1);
+    assert_eq!(lab.changes(), [] as [&str; 0]);
 }
 
 /// C11: ten minutes are the default.

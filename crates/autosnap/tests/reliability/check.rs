@@ -82,6 +82,11 @@ impl State {
         })
     }
 
+    /// How many snapshots of the label a guest has.
+    pub(crate) fn count_of(&self, vmid: u32) -> usize {
+        self.counted_of(vmid).len()
+    }
+
     fn counted_of(&self, vmid: u32) -> Vec<(i64, &str)> {
         let of_guest = self
             .snapshots
@@ -101,7 +106,7 @@ fn is_counted(name: &str, description: &str) -> bool {
     ours && stamp.len() == 12 && stamp.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn plan_of(ran: &Ran) -> Option<&Plan> {
+pub(crate) fn plan_of(ran: &Ran) -> Option<&Plan> {
     ran.told.iter().find_map(|event| match event {
         Event::Planned(plan) => Some(plan.as_ref()),
         _ => None,
@@ -210,7 +215,7 @@ fn mutation(entry: Entry) -> Option<Mutation> {
 pub(crate) fn planned(ran: &Ran) -> HashSet<(Action, u32, String)> {
     let mut planned = HashSet::new();
     for guest in plan_of(ran).map_or(&[][..], |plan| &plan.guests) {
-        let Decision::Proceed(steps) = &guest.decision else {
+        let Some(steps) = guest.steps() else {
             continue;
         };
         let vmid = guest.guest.vmid.get();
@@ -352,15 +357,12 @@ fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
         | Event::UnreadableEntry(_)
         | Event::Interrupted(_)
         | Event::GuestFinished {
-            end: GuestEnd::Vetoed | GuestEnd::NotReached,
+            end: GuestEnd::Vetoed | GuestEnd::NotReached | GuestEnd::Refused(_),
             ..
         } => true,
         Event::RemovalsPostponed { reason, .. } => reason.is_failure(),
         _ => false,
-    }) || plan
-        .guests
-        .iter()
-        .any(|guest| matches!(guest.decision, Decision::Refuse(_)))
+    })
         // A list that was cut off may hold no guest at all.
         || plan.guests.is_empty();
     let success = ran.outcome.exit_status() == ExitStatus::Success;

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use pve_sim::journal::{Action, Entry, Request};
 
-use crate::check::{Ran, Step, planned};
+use crate::check::{Ran, Step, plan_of, planned};
 
 /// Before a removal is asked for, the guest's snapshots were listed when the new one was complete.
 pub(crate) fn removals_are_confirmed(
@@ -15,6 +15,7 @@ pub(crate) fn removals_are_confirmed(
     late: &HashSet<Step>,
 ) -> Result<(), String> {
     let planned = planned(ran);
+    let overdue = overdue(ran);
     let creations: HashMap<u32, &str> = planned
         .iter()
         .filter(|(action, ..)| *action == Action::Create)
@@ -29,7 +30,10 @@ pub(crate) fn removals_are_confirmed(
         };
         let key = (Action::Delete, vmid, name.to_owned());
         let Some(new) = creations.get(&vmid).filter(|_| {
-            removal.method == "DELETE" && planned.contains(&key) && !late.contains(&key)
+            removal.method == "DELETE"
+                && planned.contains(&key)
+                && !late.contains(&key)
+                && !overdue.contains(&key)
         }) else {
             continue;
         };
@@ -72,4 +76,16 @@ fn snapshot_path(request: &Request) -> Option<(u32, Option<&str>)> {
     let (guest, rest) = path.split_once("/snapshot")?;
     let vmid = guest.rsplit('/').next()?.parse().ok()?;
     Some((vmid, rest.strip_prefix('/')))
+}
+
+/// The removals that come before the creation: the last run owes them.
+fn overdue(ran: &Ran) -> HashSet<Step> {
+    let plan = plan_of(ran);
+    let guests = plan.map_or(&[][..], |plan| &plan.guests).iter();
+    let steps = guests.filter_map(|guest| Some((guest.guest.vmid.get(), guest.steps()?)));
+    let overdue = steps.flat_map(|(vmid, steps)| {
+        let names = steps.overdue.iter();
+        names.map(move |name| (Action::Delete, vmid, name.clone()))
+    });
+    overdue.collect()
 }

@@ -4,7 +4,8 @@
 //! Each schedule is made from its number alone. It builds a cluster, lets a run go wrong in ways
 //! that the simulator knows, perhaps with a second cluster in its list of hosts ([`twin`]), perhaps with
 //! nodes and guests whose state the cluster lists late or not at all, perhaps with a hook that says no to some ([`hooked`]) or with locks of
-//! others that it waits for ([`others`]), perhaps drops the run in the middle as `kill -9` would, lets an
+//! others that it waits for ([`others`]), perhaps with a guest whose tasks always take longer than the
+//! time-out ([`late`]), perhaps drops the run in the middle as `kill -9` would, lets an
 //! administrator repair what was reported as left over, runs again without faults, and holds the
 //! simulator's journal against what must never happen ([`check`]).
 //!
@@ -21,6 +22,7 @@ mod check;
 mod decisions;
 mod evidence;
 mod hooked;
+mod late;
 mod others;
 mod random;
 mod run;

@@ -23,6 +23,7 @@ use pve_sim::simulator::Simulator;
 
 use crate::check::{self, Cluster, Ran, State};
 use crate::hooked::Hooked;
+use crate::late::Late;
 use crate::others::Others;
 use crate::random::Random;
 use crate::twin::{Twin, parsed, start};
@@ -80,6 +81,10 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     let others = random
         .percent(10)
         .then(|| Others::random(&mut random, &simulator));
+    // Waiting for them takes time, so that there are few.
+    let late = random
+        .percent(5)
+        .then(|| Late::random(&mut random, &simulator));
     if let Some(hooked) = &hooked {
         settings.hook = Some(hooked.disturbed());
         settings.hook_failure = hooked.on_failure;
@@ -153,6 +158,10 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
         }
     }
 
+    if let Some(late) = late {
+        let count = late.check(&mut state, &simulator, &settings, &later)?;
+        tally.count("tasks longer than the time-out", count);
+    }
     count_all(&mut tally, &state, &disturbed, faults, repaired);
     Ok(tally)
 }
@@ -202,7 +211,7 @@ fn settings(random: &mut Random) -> JobSettings {
 }
 
 /// A run in this process, with these hosts; dropped after `kill`, as if the process had been killed.
-fn execute(
+pub(crate) fn execute(
     hosts: &[&Simulator],
     settings: &JobSettings,
     now: &Zoned,
@@ -295,7 +304,7 @@ fn has_running_tasks(simulator: &Simulator) -> bool {
 }
 
 /// Lets the tasks that still run come to their end.
-fn settle(simulator: &Simulator) {
+pub(crate) fn settle(simulator: &Simulator) {
     simulator.advance(60.0);
     simulator.world(|_| ());
 }

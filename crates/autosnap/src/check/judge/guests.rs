@@ -34,6 +34,7 @@ fn judge_names_and_times(reading: &GuestReading) -> Vec<Finding> {
         Note::AgentDisabled
         | Note::HalfMade { .. }
         | Note::LimitNotChecked(_)
+        | Note::RemovalsOverdue { .. }
         | Note::RemovalLimit { .. } => false,
     });
     let guest = GuestRef::from(reading.guest());

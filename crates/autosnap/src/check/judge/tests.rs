@@ -108,6 +108,7 @@ fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> Gu
         can_snapshot: None,
         storage_error: None,
         snapshots: details.half_made.clone(),
+        newest_was_late: false,
         task_runs: Some(!details.running_tasks.is_empty()),
     });
     match (screen(&guest, &request, inventory), reading) {

@@ -88,12 +88,14 @@ impl Turn<'_> {
         };
         let failure = late.into_failure();
         match &steps.creation {
-            Some(creation) if self.stage != Stage::Removing => {
+            Some(creation) if self.stage == Stage::Creating => {
                 self.fail_creation(engine, creation, failure).await
             }
             creation => {
                 self.fail_held_up_removal(engine, steps, failure).await;
-                if let Some(creation) = creation {
+                if let Some(creation) = creation
+                    && self.stage == Stage::Removing
+                {
                     self.close_creation(engine, creation, false).await;
                 }
                 GuestEnd::Failed

@@ -150,7 +150,7 @@ impl Turn<'_> {
     ) -> GuestEnd {
         let failure = explain::lock_failure(cause, Some(self.waited));
         match &steps.creation {
-            Some(creation) if self.stage != Stage::Removing => {
+            Some(creation) if self.stage != Stage::Removing && self.opened_removal.is_none() => {
                 if self.stage == Stage::New {
                     // As for a guest that is not waited for.
                     let name = Some(creation.name.as_str());
@@ -165,7 +165,9 @@ impl Turn<'_> {
             }
             creation => {
                 self.fail_held_up_removal(engine, steps, failure).await;
-                if let Some(creation) = creation {
+                if let Some(creation) = creation
+                    && self.stage == Stage::Removing
+                {
                     self.close_creation(engine, creation, false).await;
                 }
                 GuestEnd::Failed

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::super::operation::{End, LateTask, Operation};
 use super::super::{Engine, explain};
-use super::{Turn, Wait};
+use super::{OverdueStop, Turn, Wait};
 use crate::hook::Phase;
 
 /// How the removals ended.
@@ -41,19 +41,20 @@ impl<'a> Turn<'a> {
 
     /// Removes what a second look confirms, oldest first, up to the first failure.
     async fn remove_confirmed(&mut self, engine: &Engine, steps: &Steps) -> Removals {
+        match self.overdue_stop {
+            Some(OverdueStop::Failed) => return Removals::Failed,
+            Some(OverdueStop::Vetoed) => return Removals::Vetoed,
+            None => {}
+        }
         self.queue_removals(steps);
         while let Some(snapshot) = self.next_removal() {
-            let end = if let Some(late) = self.late.take() {
-                self.look_at_late_removal(engine, &snapshot, late).await
-            } else if let Some(reason) = engine.removals_stopped() {
+            if self.late.is_none()
+                && let Some(reason) = engine.removals_stopped()
+            {
                 return self.postpone(engine, self.left(), reason);
-            } else {
-                self.remove(engine, &snapshot).await
-            };
-            match end {
-                Removals::Done => {
-                    self.to_remove.as_mut().and_then(VecDeque::pop_front);
-                }
+            }
+            match self.remove_or_look(engine, &snapshot).await {
+                Removals::Done => self.removal_is_settled(),
                 other @ (Removals::LeftOver
                 | Removals::Failed
                 | Removals::Vetoed
@@ -64,18 +65,34 @@ impl<'a> Turn<'a> {
         Removals::Done
     }
 
-    fn queue_removals(&mut self, steps: &Steps) {
+    /// Removes it, or looks how its removal has ended that was late.
+    pub(super) async fn remove_or_look(
+        &mut self,
+        engine: &Engine,
+        snapshot: &Snapshot,
+    ) -> Removals {
+        match self.late.take() {
+            Some(late) => self.look_at_late_removal(engine, snapshot, late).await,
+            None => self.remove(engine, snapshot).await,
+        }
+    }
+
+    pub(super) fn removal_is_settled(&mut self) {
+        self.to_remove.as_mut().and_then(VecDeque::pop_front);
+    }
+
+    pub(super) fn queue_removals(&mut self, steps: &Steps) {
         if self.to_remove.is_none() {
             self.to_remove = Some(steps.removals().cloned().collect());
         }
     }
 
-    fn next_removal(&self) -> Option<Snapshot> {
+    pub(super) fn next_removal(&self) -> Option<Snapshot> {
         self.to_remove.as_ref()?.front().cloned()
     }
 
     /// How many removals are not settled yet.
-    fn left(&self) -> usize {
+    pub(super) fn left(&self) -> usize {
         self.to_remove.as_ref().map_or(0, VecDeque::len)
     }
 
@@ -251,7 +268,12 @@ impl<'a> Turn<'a> {
         Removals::Failed
     }
 
-    fn postpone(&self, engine: &Engine, count: usize, reason: PostponeReason) -> Removals {
+    pub(super) fn postpone(
+        &self,
+        engine: &Engine,
+        count: usize,
+        reason: PostponeReason,
+    ) -> Removals {
         engine.events.send(Event::RemovalsPostponed {
             vmid: self.vmid(),
             count,
@@ -289,7 +311,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Calls the closing hook of a removal that was announced and did not take place.
-    async fn close_removal(&mut self, engine: &Engine) {
+    pub(super) async fn close_removal(&mut self, engine: &Engine) {
         if let Some(name) = self.opened_removal.take() {
             let duration = self.stretch_began.elapsed();
             let call = self.call(Phase::SnapRemoveAbort, Some(&name), false, duration);

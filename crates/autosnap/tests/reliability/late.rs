@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! A guest whose tasks always take longer than the time-out of a run: it must not grow, and nothing may be
+//! asked for of it while its task runs.
+
+use std::time::Duration;
+
+use autosnap::settings::{Job, JobSettings};
+use jiff::{ToSpan, Zoned};
+use pve_sim::simulator::Simulator;
+use serde_json::json;
+
+use crate::check::{self, Cluster, State};
+use crate::random::Random;
+use crate::run::{execute, settle};
+use crate::twin::parsed;
+
+/// How long a run waits for a task, and how long the tasks of the guest take.
+const TIMEOUT: Duration = Duration::from_secs(1);
+const LATE: f64 = 1.5;
+
+/// The guest that is late.
+pub(crate) struct Late {
+    vmid: u32,
+    /// Its creations alone, or its removals as well.
+    removals_too: bool,
+    runs: u32,
+}
+
+impl Late {
+    pub(crate) fn random(random: &mut Random, simulator: &Simulator) -> Self {
+        let guests: Vec<u32> = simulator.world(|world| world.guests.keys().copied().collect());
+        Self {
+            vmid: *random.pick(&guests),
+            removals_too: random.percent(50),
+            runs: 2 + random.below(3),
+        }
+    }
+
+    fn faults(&self) -> serde_json::Value {
+        let rule = |kind: Option<&str>| {
+            let mut rule = json!({"vmid": self.vmid, "effect": {"duration": LATE}});
+            if let Some(kind) = kind {
+                rule["kind"] = json!(kind);
+            }
+            rule
+        };
+        let rules = if self.removals_too {
+            vec![rule(None)]
+        } else {
+            vec![rule(Some("qmsnapshot")), rule(Some("vzsnapshot"))]
+        };
+        json!({"tasks": rules})
+    }
+
+    /// Runs the job again and again, an hour apart; its tasks end between the runs at the latest. Returns how
+    /// many tasks were late.
+    pub(crate) fn check(
+        &self,
+        state: &mut State,
+        simulator: &Simulator,
+        settings: &JobSettings,
+        begin: &Zoned,
+    ) -> Result<usize, String> {
+        let settings = JobSettings {
+            timeout: TIMEOUT,
+            hook: None,
+            wait_locked: None,
+            ..settings.clone()
+        };
+        simulator.set_faults(parsed(&self.faults())?);
+        let keeps_new = usize::from(matches!(settings.job, Job::Snap { .. }));
+        let most = (settings.keep as usize + keeps_new).max(state.count_of(self.vmid));
+        let mut now = begin.clone();
+        let mut late = 0;
+        for _ in 0..self.runs {
+            simulator.advance(3600.0);
+            now = now.saturating_add(1.hour());
+            let from = simulator.journal().tasks().len();
+            let ran = execute(&[simulator], &settings, &now, None, None);
+            settle(simulator);
+            let mut cluster = [Cluster {
+                state: &mut *state,
+                simulator,
+            }];
+            check::after_run(&mut cluster, &settings, &ran, None, false)?;
+            let count = state.count_of(self.vmid);
+            if count > most {
+                return Err(format!(
+                    "guest {} has {count} snapshots, keep is {}: its tasks are late",
+                    self.vmid, settings.keep
+                ));
+            }
+            let tasks = simulator.journal().tasks();
+            let of_guest = tasks.iter().skip(from);
+            let of_guest = of_guest.filter(|task| task.vmid == Some(self.vmid));
+            for task in of_guest {
+                let exit = task.exitstatus.as_deref().unwrap_or_default();
+                if exit.contains("is locked (snapshot") {
+                    return Err(format!("asked for while another task ran: {}", task.upid));
+                }
+                late += usize::from(task.seconds > TIMEOUT.as_secs_f64());
+            }
+        }
+        Ok(late)
+    }
+}
