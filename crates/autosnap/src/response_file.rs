@@ -172,8 +172,7 @@ impl Expansion {
             || ["@all-", "@node-", "@pool-", "@tag-"]
                 .iter()
                 .any(|prefix| first_term.starts_with(prefix));
-        let before = self.result.words.last();
-        selects && before.is_some_and(|word| word.text == "--vmid")
+        selects && self.expects_value_of(&["--vmid"])
     }
 
     fn add_file(&mut self, path: &Path, named_at: Origin) -> Result<(), ResponseFileError> {
@@ -205,8 +204,14 @@ impl Expansion {
 
     /// Whether the option before is one whose value is a secret: `--api-token @FILE` works in the C# tool.
     fn expects_secret(&self) -> bool {
+        self.expects_value_of(&["--api-token", "--password"])
+    }
+
+    /// Whether the word before is one of these options with its value still to come: `--vmid`, `--vmid=` or `--vmid:`.
+    fn expects_value_of(&self, options: &[&str]) -> bool {
         let before = self.result.words.last();
-        before.is_some_and(|word| word.text == "--api-token" || word.text == "--password")
+        let before = before.and_then(|word| word.text.to_str());
+        before.is_some_and(|text| options.contains(&text.strip_suffix(['=', ':']).unwrap_or(text)))
     }
 
     fn check(&self, path: &Path) -> Result<PathBuf, Problem> {

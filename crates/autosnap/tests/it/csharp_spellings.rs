@@ -129,6 +129,23 @@ fn the_next_word_is_the_value_where_none_is_joined() {
     lab.assert_unchanged();
 }
 
+/// C7: a selection in the word behind `--vmid=` or `--vmid:` is no parameter file, as behind `--vmid`.
+#[test]
+fn a_selection_in_the_next_word_is_no_parameter_file() {
+    let lab = lab();
+    lab.file("all", "--dry-run\n");
+    for words in ["--vmid @all", "--vmid= @all", "--vmid: @all"] {
+        lab.run(&format!("{words} snap --label=daily --keep=2 --dry-run"))
+            .assert_status(0)
+            .assert_out("autodaily240102000000");
+    }
+    lab.file("job.conf", "--vmid=\n@all\n");
+    lab.run("@job.conf snap --label=daily --keep=2 --dry-run")
+        .assert_status(0)
+        .assert_out("autodaily240102000000");
+    lab.assert_unchanged();
+}
+
 /// C7: a known option, `--` or the command is never the value of an option without one.
 #[test]
 fn no_option_and_no_command_becomes_a_value() {
