@@ -52,6 +52,22 @@ fn user_entry(userid: &str, user: &User, full: bool) -> Value {
     entry
 }
 
+/// `GET /access/users/{userid}/token/{tokenid}`: for the user and those with `User.Modify`. A token is not its user.
+pub(super) fn token(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+    let userid = args.text("userid").unwrap_or_default();
+    let name = args.text("tokenid").unwrap_or_default();
+    if args.who != userid && !world.allows(args.who, "/access/groups", "User.Modify") {
+        return Err(Failure::forbidden("/access/groups, User.Modify"));
+    }
+    let user = world.access.users.get(&userid);
+    let token = user.and_then(|user| user.tokens.get(&name));
+    let token = token
+        .ok_or_else(|| Failure::Died(format!("no such token '{name}' for user '{userid}'")))?;
+    Ok(Reply::of(
+        &json!({ "privsep": u8::from(token.separated), "expire": token.expires }),
+    ))
+}
+
 fn may_see_users(world: &World, who: &str) -> bool {
     ["User.Modify", "Sys.Audit"]
         .iter()

@@ -26,6 +26,7 @@ fn get(template: &str) -> Option<Handler> {
         "/access/ticket" => access::get_ticket,
         "/access/permissions" => access::permissions,
         "/access/users" => access_lists::users,
+        "/access/users/{userid}/token/{tokenid}" => access_lists::token,
         "/access/roles" => access_lists::all_roles,
         "/access/groups" => access_lists::groups,
         "/access/acl" => access_lists::acl,

@@ -437,3 +437,20 @@ fn options_of_the_cluster_are_changed() {
     let answer = as_user(&simulator, RUNNER, "PUT", "/cluster/options", "keyboard=de");
     assert_eq!(answer.reason, "Permission check failed (/, Sys.Modify)");
 }
+
+/// Simulator, missing paths: a token's settings are told those who may change users, not the token itself.
+#[test]
+fn a_token_is_described_to_those_who_may_change_it() {
+    let simulator = serve_runner();
+    let path = "/access/users/eve@pve/token/empty";
+    let told = data(&simulator, "GET", path, "");
+    assert_eq!(told, json!({"privsep": 1, "expire": 0}));
+    let itself = as_user(&simulator, EMPTY, "GET", path, "");
+    assert_eq!(itself.status, 403, "{}", itself.reason);
+    let unknown = refusal(&simulator, "GET", "/access/users/eve@pve/token/none", "");
+    assert!(
+        unknown
+            .1
+            .contains("no such token 'none' for user 'eve@pve'")
+    );
+}
