@@ -53,15 +53,23 @@ pub(super) fn nearest_group(term: &str) -> Option<String> {
     }
 }
 
+/// How alike two names are, from 0 to 1. Jaro-Winkler sees no likeness in short names with two letters
+/// changed round, as in `wbe` for `web`.
+fn likeness(wanted: &str, existing: &str) -> f64 {
+    let likeness = strsim::jaro_winkler(wanted, existing);
+    let is_one_slip =
+        wanted.chars().count() >= 3 && strsim::damerau_levenshtein(wanted, existing) == 1;
+    if is_one_slip {
+        likeness.max(ALIKE)
+    } else {
+        likeness
+    }
+}
+
 /// The most alike of the existing names, the first in the alphabet of equally alike ones.
 fn nearest<'a>(wanted: &str, existing: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     existing
-        .map(|name| {
-            (
-                strsim::jaro_winkler(wanted, &name.to_lowercase()),
-                Reverse(name),
-            )
-        })
+        .map(|name| (likeness(wanted, &name.to_lowercase()), Reverse(name)))
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|one, other| one.0.total_cmp(&other.0).then_with(|| one.1.cmp(&other.1)))
         .map(|(_, Reverse(name))| name)
@@ -127,4 +135,23 @@ fn tags(inventory: &Inventory) -> impl Iterator<Item = &str> {
         .iter()
         .flat_map(|guest| &guest.tags)
         .map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn one_slip_in_a_short_name_is_near_enough() {
+        for (wanted, expected) in [
+            ("wbe", Some("web")),
+            ("bd", None),
+            ("xeb", Some("web")),
+            ("bew", None),
+            ("zzz", None),
+        ] {
+            let found = nearest(wanted, ["db", "web"].into_iter());
+            assert_eq!(found, expected, "{wanted}");
+        }
+    }
 }

@@ -78,6 +78,11 @@ fn command_of(normalized: &Normalized) -> Option<String> {
     known.find_subcommand(name).map(|_| name.to_owned())
 }
 
+/// What to do about blanks around the `=` of an option, whose value is then `=`.
+fn no_blanks(option: &str) -> String {
+    format!("leave out the blanks around =: {option}=VALUE")
+}
+
 /// The line that prints the help of the command, or of the program if the command is not known.
 fn see_help(normalized: &Normalized) -> String {
     match command_of(normalized) {
@@ -215,6 +220,7 @@ impl<'a> Problem<'a> {
             Some(("--keep", Some("-1"))) => format!(
                 "-1, with which eve4pve-autosnap removes nothing, is not known here: --keep=100 keeps most ({help})"
             ),
+            Some((name, Some("="))) => format!("{} ({help})", no_blanks(name)),
             _ => help,
         }
     }

@@ -413,3 +413,48 @@ fn errors_in_a_parameter_file_have_their_line() {
     }
     assert_eq!(lab.simulator.journal().requests(), []);
 }
+
+/// Errors of shape: an option without its dashes, blanks around `=`, and a second command are named as such.
+#[test]
+fn options_without_dashes_blanks_around_an_equals_sign_and_second_commands_are_explained() {
+    let lab = lab();
+    let own = "snap --host=h --label=daily --vmid=100";
+    check(
+        &lab,
+        &[
+            (
+                &format!("{own} --keep=2 only-running=true"),
+                "unexpected argument after '--keep'",
+                "two hyphens: --only-running (",
+            ),
+            (
+                &format!("{own} --keep = 2"),
+                "invalid value '=' for '--keep <N>'",
+                "leave out the blanks around =: --keep=VALUE",
+            ),
+            (
+                "snap --host=h --keep=2 --vmid = 100 --label=daily",
+                "unexpected argument '100' after '--vmid'",
+                "leave out the blanks around =: --vmid=VALUE",
+            ),
+            (
+                &format!("{own} --keep=2 clean"),
+                "unexpected argument 'clean' after '--keep'",
+                "there is a command already, snap (",
+            ),
+        ],
+    );
+    lab.file("job.conf", "--host=h\nsnap\n--label=daily\n--keep=2\n");
+    lab.bare(["@job.conf", "status"])
+        .assert_status(2)
+        .assert_err("unexpected argument 'status' after '--keep'")
+        .assert_err("there is a command already, snap in line 2 of job.conf");
+    with_file(&lab, "--host=h\nvmid=100\n--label=daily\n")
+        .assert_status(2)
+        .assert_err("unexpected argument in line 2 of job.conf")
+        .assert_err("two hyphens: --vmid");
+    // A part of a secret is not searched for names of options.
+    lab.bare("snap --host=h --password=correct keep=horse".split(' '))
+        .assert_status(2)
+        .assert_not_said("--keep");
+}

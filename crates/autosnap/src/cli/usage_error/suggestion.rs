@@ -73,6 +73,11 @@ const OPTIONS: [(&[&str], &str); 6] = [
     (&["--verbose", "--trace"], "--debug shows the requests"),
 ];
 
+/// Whether the word is the name of a command.
+pub(super) fn is_command(word: &str) -> bool {
+    Cli::command().find_subcommand(word).is_some()
+}
+
 /// What a word that is no command was meant for, as a hint.
 pub(super) fn for_command(word: &str) -> Option<String> {
     let word = word.to_lowercase();

@@ -78,6 +78,7 @@ impl Unexpected<'_> {
         let may_be = self.culprit.origin.is_typed() && !self.culprit.sensitive;
         let is_harmless = is_short(self.culprit)
             || is_file(&text)
+            || suggestion::is_command(&text)
             || self.is_command && suggestion::for_command(&text).is_some();
         (may_be && is_harmless).then(|| text.into_owned())
     }
@@ -98,6 +99,14 @@ impl Unexpected<'_> {
         }
         if let Some(hint) = self.secret_hint() {
             return Some(hint);
+        }
+        if let Some(hint) = self.second_command(&text) {
+            return Some(hint);
+        }
+        if let Some((name, _)) = text.split_once('=')
+            && is_option(name)
+        {
+            return Some(format!("options begin with two hyphens: --{name}"));
         }
         if let Some(name) = self.option_name() {
             return suggestion::for_option(command.as_deref(), &name);
@@ -127,6 +136,7 @@ impl Unexpected<'_> {
     fn after(&self, before: &Before) -> Option<String> {
         let name = &before.name;
         match (before.shape, &before.value) {
+            (Shape::Value, Some(value)) if value == "=" => Some(super::no_blanks(name)),
             (Shape::Value, Some(value)) if LISTS.contains(&name.as_str()) => {
                 let is_shown = |text: &str| text.len() <= 20 && !text.contains(['!', '=']);
                 let list = match self.quotable() {
@@ -146,6 +156,19 @@ impl Unexpected<'_> {
             (Shape::OptionalValue, _) => Some(format!("{name} takes a time, such as {name}=30m")),
             (Shape::Flag, _) => Some(format!("{name} takes no value but true and false")),
         }
+    }
+
+    /// What to do if the word is a command, and the line has one already.
+    fn second_command(&self, text: &str) -> Option<String> {
+        if self.is_command || !suggestion::is_command(text) {
+            return None;
+        }
+        let first = self.normalized.arguments.first()?;
+        let name = super::command_of(self.normalized)?;
+        let place = self.line.place(first.origin);
+        let place = place.map(|place| format!(" in {place}"));
+        let place = place.unwrap_or_default();
+        Some(format!("there is a command already, {name}{place}"))
     }
 
     /// What to do where the word may belong to a secret.
@@ -229,11 +252,7 @@ fn dashes(command: Option<&str>, text: &str) -> Option<String> {
         return None;
     }
     let name = start.split(['=', ':']).next().unwrap_or_default();
-    let known = Cli::command()
-        .get_subcommands()
-        .flat_map(clap::Command::get_arguments)
-        .any(|option| option.get_long() == Some(name));
-    let meant = known
+    let meant = is_option(name)
         .then(|| format!("--{name}"))
         .or_else(|| suggestion::nearest_option(command, name));
     let meant = meant.map(|name| format!(": {name}")).unwrap_or_default();
@@ -243,4 +262,12 @@ fn dashes(command: Option<&str>, text: &str) -> Option<String> {
         ""
     };
     Some(format!("{mistake}options begin with two hyphens{meant}"))
+}
+
+/// Whether a command has an option of this name, without its dashes.
+fn is_option(name: &str) -> bool {
+    Cli::command()
+        .get_subcommands()
+        .flat_map(clap::Command::get_arguments)
+        .any(|option| option.get_long() == Some(name))
 }

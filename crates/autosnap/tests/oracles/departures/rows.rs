@@ -179,7 +179,13 @@ pub(super) const DEPARTURES: &[Departure] = &[
     },
     Departure {
         row: "Terms that select nobody",
-        cases: &["select-d-range-down", "select-d-trailing-comma"],
+        cases: &["select-d-trailing-comma"],
+        source: None,
+        reasons: &[],
+    },
+    Departure {
+        row: "Terms that cannot select anybody",
+        cases: &["select-d-range-down"],
         source: None,
         reasons: &["a term that is none is refused"],
     },
@@ -213,7 +219,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         ],
     },
     Departure {
-        row: "Signs and zeros in front of an ID",
+        row: "Signs in front of an ID",
         cases: &["select-a049"],
         source: None,
         reasons: &["a sign is no part of an ID"],
