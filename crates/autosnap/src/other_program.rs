@@ -2,8 +2,8 @@
 //! Other programs of our name on this machine, such as the C# tool: crontabs often call it by its full path, so that
 //! a package in `/usr/bin` changes nothing for them.
 //!
-//! They are found by their path and never run. Limits: what lies elsewhere than in `PATH` and `/usr/local/bin`, and other users'
-//! `PATH`, are not looked at.
+//! They are found by their path and never run. Limit: only the folders in `PATH` of this process and `/usr/local/bin` are
+//! searched.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::notice::Notice;
 
 /// Where most public crontabs call the C# tool.
 const USUAL_FOLDER: &str = "/usr/local/bin";
-/// How much of a program is searched for its version, in bytes; the C# tool has 70 MB.
+/// How many bytes of a program are searched for its version; the C# tool has 70 MB.
 const SEARCHED: u64 = 128 * 1024 * 1024;
 
 /// A warning for each other program of our name.
@@ -77,7 +77,7 @@ fn is_program(file: &Path) -> bool {
     file.is_file()
 }
 
-/// The version that stands in the program: `cv4pve-autosnap/1.17.0` in the C# tool's list of its parts,
+/// The version in the text of the program: `cv4pve-autosnap/1.17.0` in the C# tool's list of its parts,
 /// `cv4pve-autosnap 3.0.0` in ours.
 fn version(file: &Path) -> Option<String> {
     let mut bytes = Vec::new();

@@ -317,7 +317,7 @@ impl StatusSettings {
             Ok(format) => (format, Vec::new()),
             Err(error) => {
                 let default = TimestampFormat::DEFAULT;
-                let warning = format!("{error}; the list is made with `{default}`");
+                let warning = format!("{error}; the list uses `{default}`");
                 (TimestampFormat::default(), vec![warning])
             }
         };
@@ -340,7 +340,7 @@ fn wrong<E: Display>(option: &'static str) -> impl Fn(E) -> Fault {
     move |error| Fault::usage(error).about(option)
 }
 
-/// The form of a list that nobody has chosen: people read columns, scripts cut the C# tool's table.
+/// The form of a list without `--output`: `Plain` on a terminal, the C# tool's table for scripts.
 fn usual_output() -> StatusOutput {
     if io::stdout().is_terminal() {
         StatusOutput::Plain
@@ -396,7 +396,7 @@ pub(crate) fn read_format(args: &RootArgs) -> Result<TimestampFormat, Fault> {
     parse_format(&args.timestamp_format).map_err(wrong("--timestamp-format"))
 }
 
-/// As in the C# tool, a blank format means the default.
+/// Parses a timestamp format. As in the C# tool, a blank one means the default.
 fn parse_format(format: &str) -> Result<TimestampFormat, FormatError> {
     if format.trim().is_empty() {
         return Ok(TimestampFormat::default());

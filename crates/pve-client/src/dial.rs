@@ -18,16 +18,16 @@ use crate::connection::ConnectFailure;
 use crate::endpoint::Endpoint;
 use crate::proxy::{Proxy, ProxyReply};
 
-/// After what time the next address is tried as well (RFC 8305, section 8: 250 ms).
+/// The delay before the next address is tried as well (RFC 8305, section 8).
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// How many bytes the head of a proxy's answer may have.
+/// The largest head of a proxy's reply, in bytes.
 const LONGEST_HEAD: usize = 16 * 1024;
 
-/// How many characters of a proxy's text are shown.
+/// How many characters of a proxy's status text are shown at most.
 const LONGEST_PHRASE: usize = 200;
 
-/// The way to a host, and the address that accepted last.
+/// Opens TCP connections to one host, and remembers the address that accepted last.
 #[derive(Debug, Default)]
 pub(crate) struct Dialer {
     proxy: Option<Proxy>,
@@ -35,7 +35,7 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    /// A way through that proxy, or a direct one.
+    /// Connects through the proxy, or directly if there is none.
     pub(crate) fn new(proxy: Option<Proxy>) -> Self {
         Self {
             proxy,
@@ -43,7 +43,7 @@ impl Dialer {
         }
     }
 
-    /// Connects to the host. Looking up the name, each address and the answer of a proxy may take `limit`.
+    /// Connects to the host. The name lookup, each address and the reply of a proxy may each take up to `limit`.
     pub(crate) async fn connect(
         &self,
         endpoint: &Endpoint,
@@ -169,7 +169,7 @@ where
     }
 }
 
-/// One reason if all addresses failed alike, else that of each.
+/// The reason if all addresses failed for the same one, otherwise the reason of each address.
 fn failures_text(mut failures: Vec<(SocketAddr, String)>) -> String {
     let Some((_, first)) = failures.first().cloned() else {
         return "host name not found (it has no address)".to_owned();
@@ -184,7 +184,7 @@ fn failures_text(mut failures: Vec<(SocketAddr, String)>) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Names what an administrator knows by name, without the system's number.
+/// The usual name of an error, without the number of the operating system.
 fn connect_text(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
@@ -194,8 +194,8 @@ fn connect_text(error: &io::Error) -> String {
     }
 }
 
-/// Asks a proxy for a connection to a host and reads the head of its answer. Nothing behind the head is read:
-/// the host is silent until the handshake begins.
+/// Sends a proxy the request for a connection and reads the head of its reply. Nothing after the head is read:
+/// the host sends nothing before the handshake.
 async fn ask(
     socket: &mut TcpStream,
     proxy: &Proxy,
@@ -215,7 +215,7 @@ async fn ask(
     reply.ok_or_else(|| "does not answer as an HTTP proxy does".to_owned())
 }
 
-/// Whether the proxy has connected to the host.
+/// Checks the status that the proxy replied: 2xx means that it has connected to the host.
 fn check(proxy: &Proxy, reply: &ProxyReply) -> Result<(), ConnectFailure> {
     let phrase: String = reply.phrase.chars().take(LONGEST_PHRASE).collect();
     let status = format!("{} {}", reply.status, proxy.mask(&phrase));
@@ -238,12 +238,12 @@ fn check(proxy: &Proxy, reply: &ProxyReply) -> Result<(), ConnectFailure> {
     })
 }
 
-/// A failure that may pass.
+/// A failure that may be transient.
 fn unreachable(proxy: &Proxy, what: &str) -> ConnectFailure {
     ConnectFailure::Unreachable(proxy_text(proxy, what))
 }
 
-/// A failure that will not pass by itself.
+/// A failure that is not transient: the proxy refuses.
 fn refused(proxy: &Proxy, what: &str) -> ConnectFailure {
     ConnectFailure::ProxyRefused(proxy_text(proxy, what))
 }

@@ -38,7 +38,7 @@ pub(crate) struct Host {
     certificate: Mutex<Option<PeerCertificate>>,
     clock_difference: Mutex<Option<i64>>,
     small_rsa_key: AtomicBool,
-    /// The way to it.
+    /// Opens connections to it.
     pub(crate) dialer: Dialer,
 }
 
@@ -64,7 +64,7 @@ impl Host {
         self.small_rsa_key.load(Ordering::Relaxed)
     }
 
-    /// Remembers that a handshake with the usual schemes is of no use.
+    /// Remembers that the host has a small RSA key, so handshakes must offer the schemes for it.
     pub(crate) fn note_small_rsa_key(&self) {
         self.small_rsa_key.store(true, Ordering::Relaxed);
     }

@@ -10,7 +10,7 @@ use crate::certificate::{self, Elements, INTEGER, OBJECT_IDENTIFIER, SEQUENCE};
 
 /// What to do about a key that is not supported.
 pub(crate) const RENEW: &str = "give the host a certificate with an RSA key of 2,048 bits or more, or an ECDSA key; \
-     Proxmox VE makes its own anew with: pvecm updatecerts --force";
+     to renew Proxmox VE's own: pvecm updatecerts --force";
 
 /// The kind of a public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +25,12 @@ pub(crate) enum KeyKind {
     Unsupported(String),
 }
 
-/// Who vouches for the certificate.
+/// What makes the certificate trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Voucher {
     /// A certificate authority.
     Authority,
-    /// The certificate is trusted by itself: any, or this fingerprint.
+    /// No authority: any certificate is accepted, or its fingerprint is known.
     Nobody,
 }
 
@@ -62,7 +62,7 @@ impl KeyKind {
                 return None;
             }
             (Self::Rsa(1_024..=2_047), Voucher::Authority) => {
-                "an authority is only believed about RSA keys of 2,048 bits or more; trust the host by its fingerprint, or"
+                "with an authority only RSA keys of 2,048 bits or more are accepted; trust the host by its fingerprint, or"
             }
             (Self::RsaPss(2_048..=8_192), Voucher::Authority) => {
                 "such keys are supported by fingerprint only; trust the host by its fingerprint, or"

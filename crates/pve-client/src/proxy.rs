@@ -7,7 +7,7 @@
 //! | `no_proxy`, `NO_PROXY` | hosts that are connected to directly, separated by commas: a host, or `.suffix` for a domain and all below it; also `*` for all |
 //!
 //! As in .NET, a loopback address has no rule of its own, ports and networks are not understood in the
-//! list, and a value that names no host is passed over. The variables are given by the caller: nothing here
+//! list, and a value that names no host is ignored. The variables are given by the caller: nothing here
 //! reads the environment.
 //!
 //! The proxy sees the name and port of a host and the login for the proxy itself. Everything else,
@@ -29,20 +29,20 @@ pub const PROXY_VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy
 /// The variables with the hosts that are connected to directly; the first that is set decides.
 pub const BYPASS_VARIABLES: [&str; 2] = ["no_proxy", "NO_PROXY"];
 
-/// The port of a proxy without one.
+/// The port of a proxy if the variable names none.
 const DEFAULT_PORT: u16 = 80;
 /// Shorter secrets, in bytes, are not masked: they occur in many texts by chance.
 const SHORTEST: usize = 4;
 const MASK: &str = "***";
 
-/// Which hosts are connected to through which proxy. By default none.
+/// Decides which proxy, if any, is used for a host. By default none.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyRules {
     proxy: Option<Named>,
     bypass: Vec<Pattern>,
 }
 
-/// What a variable names.
+/// The value of a variable.
 #[derive(Clone, Debug)]
 enum Named {
     Proxy(Proxy),
@@ -72,7 +72,7 @@ pub(crate) struct Proxy {
     login: Option<SecretString>,
 }
 
-/// An entry of the list of hosts without a proxy.
+/// An entry in the list of hosts that are connected to directly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
     All,
@@ -146,7 +146,7 @@ impl Named {
 }
 
 impl Proxy {
-    /// Whether there is a login for it.
+    /// Whether the variable has a login for the proxy.
     pub(crate) const fn has_login(&self) -> bool {
         self.login.is_some()
     }
@@ -165,7 +165,7 @@ impl Proxy {
         request
     }
 
-    /// A text of the proxy without our login for it.
+    /// Masks our login for the proxy in a text that the proxy sent.
     pub(crate) fn mask(&self, text: &str) -> String {
         let mut text = text.to_owned();
         let Some(login) = &self.login else {
@@ -246,7 +246,7 @@ impl Pattern {
     }
 }
 
-/// What a proxy answered to a request for a connection.
+/// A proxy's reply to a `CONNECT` request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ProxyReply {
     pub(crate) status: u16,
@@ -255,7 +255,7 @@ pub(crate) struct ProxyReply {
 }
 
 impl ProxyReply {
-    /// Reads the head of the answer; `None` if it is not HTTP/1.
+    /// Parses the head of the reply; `None` if it is not HTTP/1.
     pub(crate) fn parse(head: &[u8]) -> Option<Self> {
         let line = head.split(|byte| *byte == b'\n').next()?;
         let line = String::from_utf8_lossy(line);

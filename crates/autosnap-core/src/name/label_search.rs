@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Whether the label of a series is there at all, and which labels are there instead.
+//! Finds out whether any snapshot has the label of a series, and which labels exist otherwise.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ pub struct LabelSearch<'a> {
     others: Vec<(String, Option<i64>)>,
 }
 
-/// The labels of the snapshots among which a label was not found.
+/// The labels that exist where the label of a series does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelsFound {
     /// How many snapshots each label has.
@@ -27,7 +27,7 @@ pub struct LabelsFound {
 }
 
 impl<'a> LabelSearch<'a> {
-    /// A search that has seen nothing.
+    /// A search before its first snapshot.
     pub fn new(series: &'a Series) -> Self {
         Self {
             series,
@@ -56,7 +56,7 @@ impl<'a> LabelSearch<'a> {
         }
     }
 
-    /// The labels that are there, if the label of the series is not.
+    /// The labels that were found; `None` if the label of the series is among them.
     pub fn finish(self) -> Option<LabelsFound> {
         if self.is_found {
             return None;
@@ -85,7 +85,8 @@ impl LabelsFound {
         self.counts.is_empty() && self.unknown == 0
     }
 
-    /// The label that this one is a typo of: one letter or one exchange away. Labels that differ in digits are meant to.
+    /// The existing label that `label` is probably a typo of, with its count: one letter differs or two are swapped. Labels
+    /// that differ in digits only are taken as intended.
     pub fn typo_of(&self, label: &str) -> Option<(&str, usize)> {
         let without_digits = |text: &str| text.replace(|digit: char| digit.is_ascii_digit(), "");
         let mut near = self.counts.iter().filter(|(other, _)| {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The guard against mass removals: a run removes at most so many snapshots of a guest.
+//! The guard against mass removals: a run removes a limited number of snapshots of a guest.
 //!
-//! It is a brake and no lock. A run that refused to remove anything would let a backlog of one
-//! snapshot too many grow until the storage is full; this one removes the oldest and leaves the rest
-//! to the next runs.
+//! It slows removals down and never stops them. A run that refused to remove anything would let a
+//! backlog grow until the storage is full; this one removes the oldest and leaves the rest to the
+//! next runs.
 
 use super::{Action, Request};
 use crate::retention::{Reason, Verdict};
@@ -17,7 +17,7 @@ impl RemovalLimit {
     /// shrink.
     pub const MIN: u32 = 2;
 
-    /// The limit of so many removals; `None` if that is fewer than [`RemovalLimit::MIN`].
+    /// A limit of `removals` for each guest; `None` below [`RemovalLimit::MIN`].
     pub fn new(removals: u32) -> Option<Self> {
         (removals >= Self::MIN).then_some(Self(removals))
     }

@@ -46,7 +46,7 @@ pub enum SelectionError {
         correction: String,
     },
     /// A character that no term has.
-    #[error("`{term}` cannot match a guest: {problem}{}", way_out(correction.as_deref()))]
+    #[error("`{term}` cannot match a guest: {problem}{}", suggestion(correction.as_deref()))]
     Shape {
         /// The term.
         term: String,
@@ -90,7 +90,7 @@ pub enum SelectionError {
     },
     /// An `@` with a word that means nothing.
     #[error(
-        "`{term}` is no group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`{}",
+        "`{term}` is not a group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`{}",
         proposal(nearest.as_deref())
     )]
     Group {
@@ -449,7 +449,7 @@ fn proposal(nearest: Option<&str>) -> String {
     })
 }
 
-fn way_out(correction: Option<&str>) -> String {
+fn suggestion(correction: Option<&str>) -> String {
     correction.map_or_else(String::new, |correction| format!("; write `{correction}`"))
 }
 

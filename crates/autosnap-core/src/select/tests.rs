@@ -163,7 +163,7 @@ fn what_cannot_be_meant_is_refused_with_the_way_out() {
         ),
         (
             "@all,-@pol-x",
-            "`-@pol-x` is no group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`; the nearest is `-@pool-x`",
+            "`-@pol-x` is not a group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`; the nearest is `-@pool-x`",
         ),
         (
             "100:",
@@ -219,11 +219,11 @@ fn what_cannot_be_meant_is_refused_with_the_way_out() {
         ),
         (
             "@pools-x",
-            "`@pools-x` is no group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`; the nearest is `@pool-x`",
+            "`@pools-x` is not a group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`; the nearest is `@pool-x`",
         ),
         (
             "@",
-            "`@` is no group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`",
+            "`@` is not a group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`",
         ),
         ("@pool-", "`@pool-` lacks the name of a pool after the `-`"),
         ("all-", "`all-` lacks the name of a node after the `-`"),

@@ -99,8 +99,8 @@ pub(super) fn fingerprint(args: &FingerprintArgs, console: &Console) -> Result<E
     })
 }
 
-/// Takes the lock of a run, waits for it or leaves. A dry run changes nothing and needs none. What the report has to
-/// say of it goes into `notes`.
+/// Takes the lock of a run, waits for it or leaves. A dry run changes nothing and needs none. Lines about it that the
+/// report must print are added to `notes`.
 pub(super) async fn enter(
     settings: &JobSettings,
     args: &JobArgs,
@@ -127,7 +127,7 @@ pub(super) async fn enter(
     let entry = overlap.enter(|holder| {
         waited = true;
         let line = format!("waiting: {holder}");
-        if !tell_at_once(&line, args, console) {
+        if !print_before_run(&line, args, console) {
             notes.push(line);
         }
     });
@@ -138,7 +138,7 @@ pub(super) async fn enter(
         }),
         Entry::Unprotected(reason) => {
             notes.push(format!(
-                "runs that overlap are not kept apart, as no lock file can be made: {reason}"
+                "overlapping runs are not prevented: cannot create a lock file: {reason}"
             ));
             Ok(Way::Go {
                 _lock: None,
@@ -146,7 +146,7 @@ pub(super) async fn enter(
             })
         }
         Entry::Skip(holder) => {
-            tell_at_once(&format!("nothing done: {holder}"), args, console);
+            print_before_run(&format!("nothing done: {holder}"), args, console);
             Ok(Way::Leave(holder.to_string()))
         }
         Entry::Fail(holder) => Err(Fault::failure(holder)
@@ -159,10 +159,10 @@ pub(super) async fn enter(
     }
 }
 
-/// Prints a line about a run that has not begun: to people and the journal on stderr, else on stdout, as cron
-/// mails what a run that succeeds writes to stderr. Returns whether it was printed: a document for programs must
+/// Prints a line about a run that has not started: on stderr for a terminal and the journal, otherwise on stdout, as cron
+/// mails stderr even if the run succeeds. Returns whether it was printed: a document for programs must
 /// not be disturbed.
-fn tell_at_once(line: &str, args: &JobArgs, console: &Console) -> bool {
+fn print_before_run(line: &str, args: &JobArgs, console: &Console) -> bool {
     if console.takes_notices(false) {
         console.error(line);
         return true;
@@ -176,8 +176,8 @@ fn tell_at_once(line: &str, args: &JobArgs, console: &Console) -> bool {
     is_text
 }
 
-/// Signs on. A password that was typed is stored only now, so that a mistyped one is asked for again. Beside the
-/// client returns a warning if it could not be stored.
+/// Logs in. A password that was typed is stored only after the login, so that a mistyped one is asked for again. Returns
+/// a warning beside the client if the password could not be stored.
 pub(super) async fn sign_on(
     connection: Connection,
     console: &Console,
@@ -200,7 +200,7 @@ pub(super) async fn sign_on(
     }
 }
 
-/// Stores a password that has proved right. The run can do without the file: returns a warning if that fails.
+/// Stores a password that the host has accepted. The run does not need the file: returns a warning if that fails.
 fn store(new: Option<&NewPassword>, console: &Console) -> Option<String> {
     let new = new?;
     let path = new.path.display();
@@ -230,7 +230,7 @@ pub(super) fn unknown_zone(now: &Zoned) -> Option<String> {
     let asked = std::env::var_os("TZ").filter(|zone| !zone.is_empty() && !is_utc(zone));
     let zone = asked.filter(|_| now.time_zone().is_unknown())?;
     Some(format!(
-        "the time zone '{}' of the variable TZ is not known here, so names carry UTC; install tzdata, or mount \
+        "unknown time zone '{}' in the variable TZ, so names use UTC; install tzdata, or mount \
          /usr/share/zoneinfo",
         zone.display()
     ))

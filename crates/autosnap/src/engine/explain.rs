@@ -41,7 +41,7 @@ pub(super) fn explain_lost_quorum(message: String) -> String {
     }
 }
 
-/// Whether PVE refused because somebody else is at work on the guest or its disks, so that the
+/// Whether PVE refused because another task works on the guest or its disks, so that the
 /// same request may succeed later. Nothing was changed then.
 pub(super) fn is_lock(message: &str) -> bool {
     is_guest_lock(message)
@@ -55,12 +55,12 @@ pub(super) fn is_lock(message: &str) -> bool {
 }
 
 /// Whether it is the guest's own lock. A task looks at it before it changes anything (`check_lock` in
-/// PVE/AbstractConfig.pm), so that what is half done then is somebody else's work.
+/// PVE/AbstractConfig.pm), so that anything half done then belongs to another task.
 pub(super) fn is_guest_lock(message: &str) -> bool {
     message.starts_with("VM is locked (") || message.starts_with("CT is locked (")
 }
 
-/// Whether it is the lock of a guest that another snapshot task works on.
+/// Whether the message is about a lock that a snapshot task sets.
 pub(super) fn is_snapshot_lock(message: &str) -> bool {
     let lock = message
         .split_once("M is locked (")
@@ -79,10 +79,10 @@ pub(super) fn locked(kind: GuestKind, lock: &str) -> String {
     }
 }
 
-/// A guest that is locked and may not wait any longer.
+/// The failure of a guest that is locked and must not wait any longer.
 pub(super) fn lock_failure(message: String, waited: Option<Duration>) -> Failure {
     let hint = match waited {
-        Some(waited) => format!("it stayed so for {}; see the task that holds it in PVE", text::duration(waited)),
+        Some(waited) => format!("it stayed locked for {}; look in PVE which task holds the lock", text::duration(waited)),
         None if is_snapshot_lock(&message) => {
             "try again when the other snapshot task has ended, or let the run wait with --wait-snapshot-lock".to_owned()
         }
@@ -101,7 +101,7 @@ pub(super) fn gone() -> Failure {
     Failure {
         cause: Cause::Task,
         effect: Effect::None,
-        message: "somebody else has removed the snapshot".to_owned(),
+        message: "another program has removed the snapshot".to_owned(),
         hint: None,
     }
 }
@@ -234,25 +234,23 @@ fn grant(missing: &MissingPrivilege, identity: Option<&str>) -> String {
     )
 }
 
-/// What a guest waits for whose task has outlived the time-out.
+/// Why a guest waits whose task takes longer than the time-out.
 pub(super) fn late_task(timeout: Duration) -> String {
     format!("the task has not ended within {}", text::duration(timeout))
 }
 
-/// A task that has ended after the time-out, and whose success the guest's snapshots do not show.
+/// The failure of a late task whose success the guest's list of snapshots does not show.
 pub(super) fn not_shown(upid: &Upid) -> Failure {
     Failure {
         cause: Cause::Connection,
         effect: Effect::Unknown,
-        message: "the reply was lost, and the guest's snapshots do not show what was asked for"
+        message: "the reply was lost, and the guest's list of snapshots does not show the change"
             .to_owned(),
-        hint: Some(format!(
-            "look how this task of the guest ended in PVE: {upid}"
-        )),
+        hint: Some(format!("see in PVE how this task ended: {upid}")),
     }
 }
 
-/// A task that outlived the time-out and still ran at the end of the run.
+/// The failure of a task that took longer than the time-out and still ran at the end of the run.
 pub(super) fn timed_out(upid: &Upid, timeout: Duration) -> Failure {
     Failure {
         cause: Cause::Timeout,

@@ -42,10 +42,10 @@ pub enum StartError {
     /// No execute permission for any user.
     #[error("hook script {} is not executable; run: chmod +x {}", .0.display(), pasted(.0))]
     NotExecutable(PathBuf),
-    /// It is executable, but not for this user or not here.
+    /// It is executable, but not for this user or not on this file system.
     #[error(
-        "hook script {} may not be executed by this user; look at the modes of the file, its folders and its interpreter, \
-         and for 'noexec' in the mount options",
+        "hook script {} cannot be executed by this user; check the modes of the file, its folders and its interpreter, \
+         and the mount options for 'noexec'",
         .0.display()
     )]
     NotPermitted(PathBuf),
@@ -118,7 +118,7 @@ pub(super) fn find(path: &Path) -> Result<fs::Metadata, HookError> {
     Ok(metadata)
 }
 
-/// A program and its arguments, the script among them.
+/// The program to start and its arguments; one of them is the script, unless the script is the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Launch {
     pub(super) program: OsString,
@@ -139,8 +139,8 @@ impl Launch {
         }
     }
 
-    /// A call of PowerShell. The execution policy of Windows is lifted for this call only: who may edit the job may edit
-    /// the script.
+    /// A call of PowerShell. The execution policy of Windows is bypassed for this call only: a user who can edit the job
+    /// can edit the script.
     fn powershell(
         path: &Path,
         program: &'static str,
@@ -173,7 +173,7 @@ fn is_in_path(program: &str) -> bool {
 mod platform {
     use super::{Launch, Path, StartError, fs, is_powershell};
 
-    /// Windows goes by the suffix. It starts `.bat` and `.cmd` itself.
+    /// On Windows the suffix decides. The system itself starts `.bat` and `.cmd`.
     pub(super) fn resolve(path: &Path, _metadata: &fs::Metadata) -> Result<Launch, StartError> {
         if !is_powershell(path) {
             return Ok(Launch::direct(path));
@@ -200,8 +200,8 @@ mod platform {
 
     use super::{Launch, Path, StartError, fs, is_powershell};
 
-    /// `#!` decides, whatever the suffix. Without it a `.ps1` is for PowerShell, which needs no execute permission, and a
-    /// text is for bash, which the C# tool starts all hooks with.
+    /// A `#!` line decides, whatever the suffix. Without it a `.ps1` is run by PowerShell, which needs no execute
+    /// permission, and any other text by bash, which starts all hooks of the C# tool.
     pub(super) fn resolve(path: &Path, metadata: &fs::Metadata) -> Result<Launch, StartError> {
         // The kernel needs no permission to read machine code in order to execute it.
         let start = first_bytes(path).unwrap_or_else(|_| vec![0]);
@@ -246,7 +246,8 @@ mod platform {
         Ok(start)
     }
 
-    /// Finds out in advance why the kernel would answer "No such file or directory", as if the script itself were missing.
+    /// Finds a missing interpreter in advance: the kernel would report "No such file or directory", as if the script were
+    /// missing.
     ///
     /// A carriage return after an argument is passed to the interpreter, and some (Perl) ignore it.
     fn check_interpreter(path: &Path, line: &[u8]) -> Result<(), StartError> {

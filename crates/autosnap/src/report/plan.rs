@@ -73,7 +73,7 @@ fn block(text: &mut Lines, plan: &GuestPlan, action: &Action, outcome: &Outcome,
                 text.line(line);
             }
             if let Some(steps) = &plan.when_unlocked {
-                text.line("  looked at again after all other guests; if it is unlocked then:");
+                text.line("  tried again after all other guests; if it is unlocked then:");
                 let mut taken = Lines::default();
                 steps_to_take(&mut taken, steps, false);
                 for line in taken.as_str().lines() {

@@ -210,7 +210,7 @@ pub(super) fn effect(effect: Effect) -> Option<&'static str> {
     match effect {
         Effect::None => None,
         Effect::StillRunning => Some("the task goes on in PVE"),
-        Effect::HalfDone => Some("the snapshot is left half made"),
+        Effect::HalfDone => Some("the snapshot is incomplete"),
         Effect::Unknown => Some("it is not known whether it was done"),
     }
 }

@@ -144,7 +144,7 @@ fn what_the_system_refuses_is_a_result_in_plain_words() {
     let result = call(&path, Settings::default(), Phase::SnapCreatePre);
     let text = result.status.to_string();
     assert!(
-        text.contains("may not be executed by this user; look at"),
+        text.contains("cannot be executed by this user; check"),
         "{text}"
     );
     let path = script(&folder, "binary", "755", "\0\u{1}\u{2}no machine code");

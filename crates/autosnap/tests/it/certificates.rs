@@ -182,9 +182,9 @@ fn keys_that_the_csharp_tool_accepts_are_accepted() {
     }
 }
 
-/// C20: an authority is believed about P-521, and a small or unusual RSA key is refused by its name.
+/// C20: with an authority, P-521 is accepted, and a small or unusual RSA key is refused with its name.
 #[test]
-fn an_authority_is_asked_about_unusual_keys() {
+fn unusual_keys_with_an_authority() {
     let lab = Lab::new(&world());
     lab.file("shown.pem", P521);
     let host = unusual_keys::host(&lab, P521, Proof::P521, TLS_1_3);
@@ -199,7 +199,7 @@ fn an_authority_is_asked_about_unusual_keys() {
         (
             RSA_1024,
             Proof::Rsa1024,
-            "its certificate has an RSA key of 1024 bits, but an authority is only believed about RSA keys of 2,048 bits or more; trust the host by its fingerprint",
+            "its certificate has an RSA key of 1024 bits, but with an authority only RSA keys of 2,048 bits or more are accepted; trust the host by its fingerprint",
         ),
         (
             RSA_PSS,
@@ -223,7 +223,7 @@ fn keys_without_support_are_named() {
         ),
     ] {
         let expected = format!(
-            "its certificate has a key of the kind {kind}, but this program does not support such keys; give the host a certificate with an RSA key of 2,048 bits or more, or an ECDSA key; Proxmox VE makes its own anew with: pvecm updatecerts --force"
+            "its certificate has a key of the kind {kind}, but this program does not support such keys; give the host a certificate with an RSA key of 2,048 bits or more, or an ECDSA key; to renew Proxmox VE's own: pvecm updatecerts --force"
         );
         refuse(pem, Proof::Wrong(scheme), TLS_1_3, &[])
             .assert_err("ERROR: no TLS connection to 127.0.0.1:<port>: ")
@@ -243,9 +243,9 @@ fn keys_without_support_are_named() {
     );
 }
 
-/// C20: hosts of the time before TLS 1.2, and those that share no cipher or key, are told in words.
+/// C20: the message says if a host is older than TLS 1.2, or shares no cipher or key with the program.
 #[test]
-fn old_hosts_are_told_apart() {
+fn messages_name_what_old_hosts_lack() {
     // ServerHello of TLS 1.0: version, random, no session, a cipher, no compression.
     let server_hello: &[u8] = b"\x16\x03\x01\x00\x2a\x02\x00\x00\x26\x03\x01\
         0123456789abcdef0123456789abcdef\x00\xc0\x13\x00";

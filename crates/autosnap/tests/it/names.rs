@@ -75,8 +75,7 @@ fn a_time_zone_that_is_not_known_is_told() {
             .args(["snap", "--label=x", "--keep=1", "--dry-run"]);
         let run = lab.finish(command);
         run.assert_status(0);
-        let warned =
-            "\nWARNING: the time zone 'Nowhere/Nothing' of the variable TZ is not known here";
+        let warned = "\nWARNING: unknown time zone 'Nowhere/Nothing' in the variable TZ";
         assert_eq!(run.stdout.contains(warned), !known, "{zone}: {run}");
         assert_eq!(run.stderr, "", "{zone}");
     }

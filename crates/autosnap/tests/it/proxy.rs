@@ -248,7 +248,7 @@ fn hosts_without_a_proxy_are_connected_to_directly() {
     }
 }
 
-/// C20: what a proxy answers is told in words, with its variable, the way out, and without the login for it.
+/// C20: the message about a proxy that fails names its variable and what to do, without the login for it.
 #[test]
 fn a_proxy_that_does_not_connect_is_named() {
     let lab = lab();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The guard against mass removals: a brake that tells what it leaves, and no lock.
+//! The guard against mass removals: it limits a run, reports what it leaves, and never blocks a removal for good.
 
 use crate::harness::{Lab, Output};
 use crate::world::{World, ct, day, name, vm};

@@ -40,7 +40,7 @@ const SNAP: &str = "snap --label=new --keep=1 --max-parallel=1";
 
 /// C4: empty terms are ignored by all commands.
 #[test]
-fn a_comma_too_many_does_no_harm() {
+fn empty_terms_are_ignored() {
     for selection in ["100,101,", "100,,101", ",100, ,101"] {
         let lab = lab();
         let vmid = format!("--vmid={selection}");
@@ -65,8 +65,8 @@ fn a_term_that_can_match_nothing_does_not_stop_the_others() {
             "110:105",
             "`110:105` is not a range of guest IDs: it goes downwards, write `105:110`",
         ),
-        ("@storage-x", "`@storage-x` is no group of guests"),
-        ("@word", "`@word` is no group of guests"),
+        ("@storage-x", "`@storage-x` is not a group of guests"),
+        ("@word", "`@word` is not a group of guests"),
         ("web*", "`web*` cannot match a guest: `*` is not a wildcard"),
         (
             "101;102",
@@ -144,7 +144,7 @@ fn a_bad_exclusion_and_a_selection_without_a_good_term_are_refused() {
     lab.assert_unchanged();
 }
 
-/// C4: a `-` with nothing after it takes nobody away, as in the C# tool; `clean` does not remove on that ground.
+/// C4: a `-` with nothing after it excludes no guest, as in the C# tool; `clean` refuses it.
 #[test]
 fn an_exclusion_of_nothing_is_a_warning_or_refused_by_clean() {
     let lab = lab();
@@ -192,8 +192,8 @@ fn the_option_that_was_meant_can_be_pasted() {
     lab.assert_unchanged();
 }
 
-/// C12: `@ALL` and `@Pool-x` are keywords for `snap` and `status`. The C# tool takes them for nobody, so `clean`
-/// does not remove anything by them.
+/// C12: `@ALL` and `@Pool-x` are keywords for `snap` and `status`. They match no guest in the C# tool, so `clean`
+/// refuses them.
 #[test]
 fn keywords_in_other_letters_are_refused_by_clean() {
     for (term, correction, guests) in [
@@ -358,9 +358,9 @@ fn labelled() -> Lab {
     ]))
 }
 
-/// W9: `clean` and `status` of a label that no guest has name the labels that there are.
+/// W9: if no guest has the label, `clean` and `status` name the labels that exist.
 #[test]
-fn a_label_that_nobody_has_is_named_with_those_that_there_are() {
+fn the_warning_about_a_missing_label_lists_the_existing_ones() {
     let lab = labelled();
     let warning = "WARNING: no snapshot of the selected guests has label dayly; the labels there are: daily (3), weekly (1); \
                    the nearest is daily";

@@ -97,7 +97,7 @@ fn a_format_that_cannot_be_used_is_a_warning() {
             .assert_status(0)
             .assert_out("autodaily240101000000")
             .assert_err(&format!("timestamp format `{format}`: "))
-            .assert_err("; the list is made with `yyMMddHHmmss`");
+            .assert_err("; the list uses `yyMMddHHmmss`");
         lab.call(["--vmid=100", &option, "snap", "--label=daily", "--keep=1"])
             .assert_status(2);
     }

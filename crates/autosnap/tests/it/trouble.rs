@@ -83,7 +83,7 @@ fn a_task_that_dies_half_way_is_told_with_the_repair() {
         let output = lab.run(SNAP);
         output
             .assert_status(1)
-            .assert_out("  the snapshot is left half made\n")
+            .assert_out("  the snapshot is incomplete\n")
             .assert_out("as root on pve1: qm unlock 100");
         let mut changes = lab.changes();
         changes.retain(|change| !change.starts_with("Configure"));

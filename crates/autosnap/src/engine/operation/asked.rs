@@ -43,7 +43,7 @@ impl Operation<'_> {
             (Self::Create(_), Some(Seen::NotDone)) => {
                 format!("there is no snapshot {name} now")
             }
-            (Self::Create(_), Some(Seen::Half)) => format!("snapshot {name} is half made"),
+            (Self::Create(_), Some(Seen::Half)) => format!("snapshot {name} is incomplete"),
             (Self::Remove { .. }, Some(Seen::NotDone)) => {
                 format!("snapshot {name} is still there")
             }

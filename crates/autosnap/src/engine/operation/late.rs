@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A task that outlives the time-out: it goes on in PVE, so nothing more is asked for of its guest until
-//! its end is known.
+//! A task that takes longer than the time-out: it goes on in PVE, so no other request is sent for its guest
+//! until its end is known.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use super::super::{Engine, explain};
 use super::{End, NotThere, Operation, Place, Seen, Sending};
 
-/// The shortest and the longest pause between two looks.
+/// The shortest and the longest pause between two polls.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 
-/// A task that was running when the time-out came.
+/// A task that still ran when the time-out expired.
 #[derive(Debug, Clone)]
 pub(in crate::engine) struct LateTask {
     upid: Upid,
@@ -23,7 +23,7 @@ pub(in crate::engine) struct LateTask {
     age: i64,
     /// The reply was lost, and the task was found by looking for it.
     was_found: bool,
-    /// What has failed if its end is never seen.
+    /// The failure of the step if the end of the task is never seen.
     failure: Failure,
 }
 
@@ -43,18 +43,18 @@ impl LateTask {
         &self.upid
     }
 
-    /// When it was asked for.
+    /// When the request for it was sent.
     pub(in crate::engine) fn asked_at(&self) -> Instant {
         self.sending.at
     }
 
-    /// The pause before the next look: a share of the time it has taken so far.
+    /// The pause before the next poll: a sixteenth of the time since the request.
     pub(in crate::engine) fn pause(&self) -> Duration {
         let (shortest, longest) = PAUSES;
         (self.sending.at.elapsed() / 16).clamp(shortest, longest)
     }
 
-    /// What has failed, if nobody looks any more.
+    /// The failure of the step if the task is not polled any more.
     pub(in crate::engine) fn into_failure(self) -> Failure {
         self.failure
     }
