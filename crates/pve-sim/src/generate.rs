@@ -73,6 +73,7 @@ pub fn generate(options: &GenerateOptions) -> Result<GeneratedWorld, GenerateErr
         "pools": parts::pools(&pools),
     });
     parts::merge(&mut world, users);
+    parts::size_nodes(&mut world);
     Ok(GeneratedWorld { world, credentials })
 }
 
@@ -119,17 +120,18 @@ fn storages(options: &GenerateOptions) -> Value {
     let (zfs_nodes, zfs_usage) = local(true);
     let (thin_nodes, thin_usage) = local(false);
     let total = (u64::from(options.guests) + 16) * 96 * GIB;
+    let mut zfs = parts::local_zfs();
+    parts::merge(&mut zfs, json!({"nodes": zfs_nodes, "usage": zfs_usage}));
     let mut storages = vec![
         parts::local_folder(),
         parts::backup_share(),
-        json!({"storage": "ceph-vm", "type": "rbd", "content": ["images", "rootdir"],
-            "shared": true, "total": total, "used": total / 100 * 61}),
-        json!({"storage": "local-zfs", "type": "zfspool", "content": ["images", "rootdir"],
-            "nodes": zfs_nodes, "usage": zfs_usage}),
+        parts::ceph(total, total / 100 * 61),
+        zfs,
     ];
     if !thin_nodes.is_empty() {
-        storages.push(json!({"storage": "local-lvm", "type": "lvmthin",
-            "content": ["images", "rootdir"], "nodes": thin_nodes, "usage": thin_usage}));
+        let mut thin = parts::local_lvm();
+        parts::merge(&mut thin, json!({"nodes": thin_nodes, "usage": thin_usage}));
+        storages.push(thin);
     }
     Value::Array(storages)
 }

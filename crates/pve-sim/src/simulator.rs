@@ -297,7 +297,7 @@ fn identity(
     }
     let ips: Vec<IpAddr> = listen.iter().map(SocketAddr::ip).collect();
     let nodes: Vec<String> = world.nodes.keys().cloned().collect();
-    Identity::self_signed(&names_for(&ips, &nodes))
+    Identity::self_signed(&world.this_node, &names_for(&ips, &nodes))
 }
 
 /// Nodes one can talk to show the real fingerprint, the others a made-up one.

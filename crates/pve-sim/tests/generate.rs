@@ -39,6 +39,12 @@ fn check_world(generated: &GeneratedWorld, now: i64) {
         .iter()
         .map(|storage| (text(storage, "storage"), storage))
         .collect();
+    for storage in storages.values() {
+        check_storage(storage);
+    }
+    for node in list(&world["cluster"], "nodes") {
+        check_size(node, world);
+    }
     let mut vmids = BTreeSet::new();
     for guest in list(world, "guests") {
         let vmid = guest["vmid"].as_u64().unwrap();
@@ -56,6 +62,39 @@ fn check_world(generated: &GeneratedWorld, now: i64) {
         }
     }
     check_access(generated);
+}
+
+/// D27: what PVE demands of a storage of its type is there (`properties` and `options` of the
+/// classes in `PVE/Storage`; without `monhost` PVE's own Ceph is meant).
+fn check_storage(storage: &Value) {
+    let demanded: &[&str] = match text(storage, "type") {
+        "dir" => &["path"],
+        "nfs" => &["server", "export"],
+        "zfspool" | "rbd" => &["pool"],
+        "lvmthin" => &["vgname", "thinpool"],
+        other => panic!("nothing is known of {other}"),
+    };
+    for member in demanded {
+        assert!(!text(storage, member).is_empty(), "{storage}");
+    }
+}
+
+/// D28: a node has memory for all its guests, and a processor for four virtual ones.
+fn check_size(node: &Value, world: &Value) {
+    let (mut cores, mut mebibytes) = (0, 0);
+    for guest in list(world, "guests") {
+        if guest["node"] == node["name"] {
+            let defaults = &world["guest_defaults"][text(guest, "type")];
+            let memory = guest["config"].get("memory").unwrap_or(&defaults["memory"]);
+            mebibytes += memory.as_u64().unwrap();
+            cores += guest["config"]["cores"].as_u64().unwrap_or(1);
+        }
+    }
+    assert!(node["processors"].as_u64().unwrap() * 4 >= cores, "{node}");
+    assert!(
+        node["memory"].as_u64().unwrap() >> 20 >= mebibytes,
+        "{node}"
+    );
 }
 
 fn check_volumes(guest: &Value, storages: &BTreeMap<&str, &Value>) {

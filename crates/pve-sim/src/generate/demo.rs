@@ -40,19 +40,23 @@ pub fn demo_world(now: i64, utc_offset_seconds: i32) -> GeneratedWorld {
         ],
     });
     parts::merge(&mut world, access);
+    parts::size_nodes(&mut world);
     GeneratedWorld { world, credentials }
 }
 
 /// `local-zfs` is fairly full on `pve3`, yet below the 95 % at which cv4pve-autosnap stops.
 fn storages() -> Value {
+    let mut zfs = parts::local_zfs();
+    let usage = json!({"pve3": {"total": 1_800 * GIB, "used": 1_660 * GIB}});
+    parts::merge(
+        &mut zfs,
+        json!({"total": 1_800 * GIB, "used": 760 * GIB, "usage": usage}),
+    );
     json!([
         parts::local_folder(),
         parts::backup_share(),
-        {"storage": "ceph-vm", "type": "rbd", "content": ["images", "rootdir"], "shared": true,
-            "total": 12_000 * GIB, "used": 7_320 * GIB},
-        {"storage": "local-zfs", "type": "zfspool", "content": ["images", "rootdir"],
-            "total": 1_800 * GIB, "used": 760 * GIB,
-            "usage": {"pve3": {"total": 1_800 * GIB, "used": 1_660 * GIB}}},
+        parts::ceph(12_000 * GIB, 7_320 * GIB),
+        zfs,
     ])
 }
 

@@ -196,8 +196,57 @@ pub(super) fn local_folder() -> Value {
 
 /// A file server for backups, which holds no guest.
 pub(super) fn backup_share() -> Value {
-    json!({"storage": "backup", "type": "nfs", "path": "/mnt/pve/backup", "content": ["backup"],
+    json!({"storage": "backup", "type": "nfs", "path": "/mnt/pve/backup",
+        "server": "10.0.0.9", "export": "/srv/backup", "content": ["backup"],
         "shared": true, "total": 20_000 * GIB, "used": 13_700 * GIB})
+}
+
+/// Storage of a Ceph cluster that all nodes share.
+pub(super) fn ceph(total: u64, used: u64) -> Value {
+    json!({"storage": "ceph-vm", "type": "rbd", "pool": "vm", "content": ["images", "rootdir"],
+        "shared": true, "total": total, "used": used})
+}
+
+/// ZFS that each node has for itself.
+pub(super) fn local_zfs() -> Value {
+    json!({"storage": "local-zfs", "type": "zfspool", "pool": "rpool/data",
+        "content": ["images", "rootdir"]})
+}
+
+/// LVM-thin that each node has for itself.
+pub(super) fn local_lvm() -> Value {
+    json!({"storage": "local-lvm", "type": "lvmthin", "vgname": "pve", "thinpool": "data",
+        "content": ["images", "rootdir"]})
+}
+
+/// Gives each node processors and memory for its guests: one processor for four virtual ones, as
+/// is usual, and memory for all of them, with a quarter left.
+pub(super) fn size_nodes(world: &mut Value) {
+    let mut carried: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for guest in world["guests"].as_array().into_iter().flatten() {
+        let default = &world["guest_defaults"][guest["type"].as_str().unwrap_or_default()];
+        let number = |name: &str| {
+            let own = guest["config"][name].as_u64();
+            own.or_else(|| default[name].as_u64())
+        };
+        let node = guest["node"].as_str().unwrap_or_default().to_owned();
+        let (cores, mebibytes) = carried.entry(node).or_default();
+        *cores += number("cores").unwrap_or(1);
+        *mebibytes += number("memory").unwrap_or(512);
+    }
+    for node in world["cluster"]["nodes"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+    {
+        let name = node["name"].as_str().unwrap_or_default();
+        let (cores, mebibytes) = carried.get(name).copied().unwrap_or_default();
+        // Sizes that can be bought: even numbers of processors, steps of 32 GiB.
+        let processors = cores.div_ceil(4).next_multiple_of(2).max(4);
+        let gibibytes = (mebibytes * 5 / 4).div_ceil(1024).next_multiple_of(32);
+        node["processors"] = json!(processors);
+        node["memory"] = json!(gibibytes.max(32) * GIB);
+    }
 }
 
 /// Pools with their guests, and the pools above them.

@@ -2,8 +2,11 @@
 //! The server's certificate, and a client that takes any certificate, for the
 //! control commands.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -13,6 +16,8 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
 
 use crate::hash;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// A certificate that cannot be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -37,10 +42,28 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Makes a self-signed certificate for these names.
-    pub fn self_signed(names: &[String]) -> Result<Self, IdentityError> {
-        let made = rcgen::generate_simple_self_signed(names.to_vec())?;
-        Self::from_pem(&made.cert.pem(), &made.signing_key.serialize_pem())
+    /// Makes a self-signed certificate for these names, otherwise like the one of that node: its
+    /// subject, its use and its two years (`gen_pve_ssl_cert` in `PVE/Cluster/Setup.pm`). They
+    /// begin a day ago, for clients whose clocks are behind.
+    pub fn self_signed(node: &str, names: &[String]) -> Result<Self, IdentityError> {
+        let key = KeyPair::generate()?;
+        let mut wanted = CertificateParams::new(names.to_vec())?;
+        let subject = &mut wanted.distinguished_name;
+        *subject = rcgen::DistinguishedName::new();
+        subject.push(DnType::OrganizationalUnitName, "PVE Cluster Node");
+        subject.push(DnType::OrganizationName, "Proxmox Virtual Environment");
+        subject.push(DnType::CommonName, node);
+        wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        wanted.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        // A clock before 1970 is as good as one that shows 1970: no client would agree with it.
+        let since_epoch = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let now = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(since_epoch.as_secs());
+        wanted.not_before = now - DAY;
+        wanted.not_after = now + DAY * 729;
+        let made = wanted.self_signed(&key)?;
+        Self::from_pem(&made.pem(), &key.serialize_pem())
     }
 
     /// Takes a certificate and its key, both as PEM. A certificate that rustls does not understand, such as
@@ -86,9 +109,14 @@ pub(crate) fn made_up_fingerprint(name: &str) -> String {
     hash::fingerprint(name.as_bytes())
 }
 
-/// The names a certificate needs for these addresses and nodes.
+/// The names of a certificate for these addresses and nodes: PVE names loopback in all of them.
 pub(crate) fn names_for(addresses: &[IpAddr], nodes: &[String]) -> Vec<String> {
+    let loopback = [
+        IpAddr::from(Ipv4Addr::LOCALHOST),
+        IpAddr::from(Ipv6Addr::LOCALHOST),
+    ];
     let mut names = vec!["localhost".to_owned()];
+    names.extend(loopback.iter().map(ToString::to_string));
     names.extend(addresses.iter().map(ToString::to_string));
     names.extend(nodes.iter().cloned());
     names.sort();
@@ -159,9 +187,43 @@ mod tests {
     #[test]
     fn a_made_certificate_can_be_given_again() {
         let names = names_for(&[IpAddr::from([127, 0, 0, 1])], &["pve1".to_owned()]);
-        let identity = Identity::self_signed(&names).expect("a certificate");
+        let identity = Identity::self_signed("pve1", &names).expect("a certificate");
         assert_eq!(identity.fingerprint().len(), 32 * 3 - 1);
         assert!(identity.pem().starts_with("-----BEGIN CERTIFICATE-----"));
         assert!(Identity::from_pem(identity.pem(), "no key").is_err());
+    }
+
+    /// D25: names, use and validity are those of a node's certificate, so that a client that
+    /// trusts it takes it under each of its names, now and not in three years.
+    #[test]
+    fn a_made_certificate_is_like_that_of_a_node() {
+        let names = names_for(&[IpAddr::from([10, 99, 0, 1])], &["pve2".to_owned()]);
+        let identity = Identity::self_signed("pve2", &names).expect("a certificate");
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(identity.certificate.clone()).expect("a root");
+        let verifier =
+            rustls::client::WebPkiServerVerifier::builder_with_provider(roots.into(), provider())
+                .build()
+                .expect("a verifier");
+        let takes = |name: &str, days: u32| {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            let at = UnixTime::since_unix_epoch(now.expect("a time after 1970") + DAY * days);
+            let name = ServerName::try_from(name.to_owned()).expect("a name");
+            let taken = verifier.verify_server_cert(&identity.certificate, &[], &name, &[], at);
+            taken.is_ok()
+        };
+        for name in ["localhost", "127.0.0.1", "::1", "pve2", "10.99.0.1"] {
+            assert!(takes(name, 0) && takes(name, 728), "{name}");
+            assert!(!takes(name, 3 * 365), "{name}");
+        }
+        assert!(!takes("pve3", 0));
+        let holds = |wanted: &[u8]| {
+            let mut parts = identity.certificate.windows(wanted.len());
+            parts.any(|part| part == wanted)
+        };
+        assert!(holds(b"PVE Cluster Node") && holds(b"Proxmox Virtual Environment"));
+        // Extended key usage, and server authentication in it.
+        assert!(holds(&[0x55, 0x1d, 0x25]));
+        assert!(holds(&[0x2b, 6, 1, 5, 5, 7, 3, 1]));
     }
 }
