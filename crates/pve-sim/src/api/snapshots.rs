@@ -77,8 +77,8 @@ pub(super) fn delete(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
 
 /// `POST …/snapshot/{snapname}/rollback`.
 pub(super) fn rollback(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
-    // PVE 8 lets everybody start a guest that way.
-    if args.flag("start") && world.major() >= 9 {
+    // PVE 8 lets everybody start a guest that way, and PVE 9 a container (recorded).
+    if args.flag("start") && world.major() >= 9 && args.kind() == GuestKind::Qemu {
         let path = format!("/vms/{}", args.vmid());
         check_privileges(world, args.who, &path, &["VM.PowerMgmt"], false)?;
     }
