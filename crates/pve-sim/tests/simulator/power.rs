@@ -105,6 +105,7 @@ fn a_rollback_starts_the_guest_by_a_second_task() {
         options.timing.task_seconds = 10.0;
         options.world["cluster"]["version"] = json!("9.2.11");
         options.world["roles"] = json!({"Runner": ["VM.Audit", "VM.Snapshot"]});
+        options.world["pools"][0]["guests"] = json!([]);
         let acl = options.world["acl"].as_array_mut().expect("a list");
         acl.push(json!({"path": "/vms", "who": "admin@pve!pool", "role": "Runner"}));
     });
