@@ -63,10 +63,12 @@ pub(super) fn check(
     })
 }
 
-/// What parameter files set for other commands than the one they are used with.
+/// What parameter files set for other commands than the one they are used with. `--keep` is in every job, and nobody
+/// expects it to matter to `status`.
 fn unused_options(invocation: &Invocation) -> Vec<Notice> {
     let unused = ["clean", "status"].into_iter().filter_map(|command| {
-        let options = args::unused(command, &invocation.in_files);
+        let ids = invocation.in_files.iter().filter(|id| *id != "keep");
+        let options = args::unused(command, ids);
         (!options.is_empty()).then(|| {
             let options = options.join(", ");
             let text = format!("{command} with this parameter file does not use {options}");

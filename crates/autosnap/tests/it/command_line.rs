@@ -200,6 +200,6 @@ fn options_without_effect_are_refused_or_named() {
     }
     lab.run("@job.conf check")
         .assert_out("clean with this parameter file does not use --state")
-        .assert_out("status with this parameter file does not use --keep, --state");
+        .assert_out("status with this parameter file does not use --state");
     lab.assert_unchanged();
 }
