@@ -163,15 +163,7 @@ impl Turn<'_> {
                 }
                 self.fail_creation(engine, creation, failure).await
             }
-            creation => {
-                self.fail_held_up_removal(engine, steps, failure).await;
-                if let Some(creation) = creation
-                    && self.stage == Stage::Removing
-                {
-                    self.close_creation(engine, creation, false).await;
-                }
-                GuestEnd::Failed
-            }
+            _ => self.end_with_held_up_removal(engine, steps, failure).await,
         }
     }
 }

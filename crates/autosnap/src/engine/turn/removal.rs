@@ -4,14 +4,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use autosnap_core::event::{Event, Failure, PostponeReason};
+use autosnap_core::event::{Event, Failure, GuestEnd, PostponeReason};
 use autosnap_core::plan::{self, Confirmation, DropReason, Steps, TakenSnapshot};
 use autosnap_core::snapshot::Snapshot;
 use tokio::time::Instant;
 
 use super::super::operation::{End, LateTask, Operation};
 use super::super::{Engine, explain};
-use super::{OverdueStop, Turn, Wait};
+use super::{OverdueStop, Stage, Turn, Wait};
 use crate::hook::Phase;
 
 /// How the removals ended.
@@ -284,6 +284,22 @@ impl<'a> Turn<'a> {
         } else {
             Removals::LeftOver
         }
+    }
+
+    /// The guest has failed for a removal that is not waited for any more. A creation before it is closed.
+    pub(super) async fn end_with_held_up_removal(
+        &mut self,
+        engine: &Engine,
+        steps: &Steps,
+        failure: Failure,
+    ) -> GuestEnd {
+        self.fail_held_up_removal(engine, steps, failure).await;
+        if let Some(creation) = &steps.creation
+            && self.stage == Stage::Removing
+        {
+            self.close_creation(engine, creation, false).await;
+        }
+        GuestEnd::Failed
     }
 
     /// Nobody waits any more for the lock that has held up the removal at the head. If its opening hook
