@@ -252,12 +252,34 @@ pub async fn can_snapshot(
     }
 }
 
-/// A guest's configuration, as far as it matters to snapshots.
-pub async fn config(client: &Client, guest: &Guest) -> Result<GuestConfig, Error> {
+/// A guest's configuration, as far as it matters to snapshots, and its lock.
+pub async fn config(client: &Client, guest: &Guest) -> Result<(GuestConfig, Option<Lock>), Error> {
     let config = client
         .guest_config(&guest.node, wire_kind(guest.kind), guest.vmid.get())
         .await?;
-    Ok(GuestConfig::read(guest.kind, config.iter()))
+    let read = GuestConfig::read(guest.kind, config.iter());
+    Ok((read, Lock::of(&config)))
+}
+
+/// The lock of a guest. Between two looks that are equal nothing has happened to the guest: if no task was
+/// seen in between, none holds the lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    /// What the guest is locked for, such as `snapshot`.
+    pub name: String,
+    /// PVE's hash of the whole configuration, snapshots included: it tells apart two tasks that set the
+    /// same lock one after the other.
+    digest: Option<String>,
+}
+
+impl Lock {
+    /// The lock in this configuration, if there is one.
+    pub fn of(config: &pve_client::GuestConfig) -> Option<Self> {
+        config.lock().map(|name| Self {
+            name: name.to_owned(),
+            digest: config.get("digest").map(ToOwned::to_owned),
+        })
+    }
 }
 
 /// A guest's readable snapshots and the unreadable entries: for display only.
@@ -280,7 +302,8 @@ pub async fn guest_snapshots(client: &Client, guest: &Guest) -> Result<Vec<Snaps
         .map(snapshots)
 }
 
-/// Whether a task is seen to run for the guest.
+/// Whether a task is seen to run for the guest. One that has ended since the lock was read is not seen: that
+/// a lock is left behind is known only when a second look finds an equal [`Lock`].
 pub async fn task_runs(client: &Client, node: &str, vmid: Vmid) -> Result<bool, Error> {
     let filter = TaskFilter {
         vmid: Some(vmid.get()),

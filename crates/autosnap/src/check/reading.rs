@@ -123,7 +123,7 @@ pub struct Details {
     pub config: GuestConfig,
     /// `vmstatestorage` of the configuration.
     pub state_storage: Option<String>,
-    /// The snapshots that were incomplete in the dry run and still are.
+    /// The snapshots that were incomplete in the dry run and have got no further.
     pub half_made: Vec<Snapshot>,
     /// The kinds of the tasks that run on it now, as far as the login may see.
     pub running_tasks: Vec<String>,
@@ -301,8 +301,9 @@ async fn ask_guest(client: &Client, plan: &GuestPlan) -> Result<Details, Error> 
     let guest = &plan.guest;
     let (kind, vmid) = (inventory::wire_kind(guest.kind), guest.vmid.get());
     let config = client.guest_config(&guest.node, kind, vmid).await?;
-    let suspects: Vec<&str> = half_made_names(plan).collect();
-    // The tasks first: if one ends meanwhile, the snapshots show its effect.
+    let suspects: Vec<_> = half_made(plan).collect();
+    // The tasks first: if one ends meanwhile, the snapshots show its effect. One that begins meanwhile
+    // brings a snapshot into another state.
     let running_tasks = if config.lock().is_some() || !suspects.is_empty() {
         running_tasks(client, guest).await?
     } else {
@@ -311,9 +312,7 @@ async fn ask_guest(client: &Client, plan: &GuestPlan) -> Result<Details, Error> 
     let mut half_made = Vec::new();
     if !suspects.is_empty() {
         half_made = inventory::guest_snapshots(client, guest).await?;
-        half_made.retain(|snapshot| {
-            snapshot.state != SnapshotState::Complete && suspects.contains(&snapshot.name.as_str())
-        });
+        half_made.retain(|snapshot| suspects.contains(&(snapshot.name.as_str(), &snapshot.state)));
     }
     Ok(Details {
         state_storage: config.get("vmstatestorage").map(ToOwned::to_owned),
@@ -323,10 +322,10 @@ async fn ask_guest(client: &Client, plan: &GuestPlan) -> Result<Details, Error> 
     })
 }
 
-/// The snapshots that were incomplete in the dry run.
-fn half_made_names(plan: &GuestPlan) -> impl Iterator<Item = &str> {
+/// The snapshots that were incomplete in the dry run, and how far each had got.
+fn half_made(plan: &GuestPlan) -> impl Iterator<Item = (&str, &SnapshotState)> {
     plan.notes.iter().filter_map(|note| match note {
-        Note::HalfMade { name, .. } => Some(name.as_str()),
+        Note::HalfMade { name, state } => Some((name.as_str(), state)),
         Note::AgentDisabled
         | Note::LimitNotChecked(_)
         | Note::AmbiguousNames { .. }

@@ -15,7 +15,7 @@ use pve_client::{Client, StorageDefinition};
 use tokio::sync::OnceCell;
 
 use crate::engine;
-use crate::inventory::{self, SnapshotAnswer};
+use crate::inventory::{self, Lock, SnapshotAnswer};
 
 /// How long the reading of one guest may hold up the plan. Whoever asks another node for us gives up
 /// after 30 s (`PVE/APIServer/AnyEvent.pm`); twice is enough.
@@ -130,25 +130,34 @@ impl Reader<'_> {
     }
 
     /// A guest with a lock but no task is read twice: a task that ended between the two requests has
-    /// unlocked the guest by then.
+    /// unlocked the guest by then. If the second reading shows no task either, the lock is looked at once
+    /// more: by then it may be gone, or that of another task, which has begun since.
     async fn reading(&self, guest: &Guest) -> Result<Reading, pve_client::Error> {
         let is_snap = matches!(self.request.action, Action::Snap(_));
-        let first = self.reading_once(guest, is_snap).await?;
-        if first.task_runs == Some(false) {
-            return self.reading_once(guest, true).await;
+        let (first, _) = self.reading_once(guest, is_snap).await?;
+        if first.task_runs != Some(false) {
+            return Ok(first);
         }
-        Ok(first)
+        let (mut second, lock) = self.reading_once(guest, true).await?;
+        if second.task_runs == Some(false) {
+            let (_, lock_now) = inventory::config(self.client, guest).await?;
+            second.task_runs = Some(lock_now != lock);
+        }
+        Ok(second)
     }
 
+    /// The lock is that of the configuration, if it is read.
     async fn reading_once(
         &self,
         guest: &Guest,
         with_config: bool,
-    ) -> Result<Reading, pve_client::Error> {
+    ) -> Result<(Reading, Option<Lock>), pve_client::Error> {
         let is_snap = matches!(self.request.action, Action::Snap(_));
         let (mut config, mut can_snapshot, mut storage_error) = (None, None, None);
+        let mut lock = None;
         if with_config {
-            let read = inventory::config(self.client, guest).await?;
+            let read;
+            (read, lock) = inventory::config(self.client, guest).await?;
             if is_snap {
                 let storages = &self.inventory.storages;
                 match inventory::can_snapshot(self.client, guest, &read, storages).await? {
@@ -164,10 +173,12 @@ impl Reader<'_> {
         }
         let snapshots = inventory::guest_snapshots(self.client, guest).await?;
         if !with_config && self.shared_storages && self.removes_any(&snapshots) {
-            config = Some(inventory::config(self.client, guest).await?);
+            let read;
+            (read, lock) = inventory::config(self.client, guest).await?;
+            config = Some(read);
         }
-        let lock = config.as_ref().map_or(&guest.lock, |config| &config.lock);
-        let task_runs = match lock {
+        let lock_name = config.as_ref().map_or(&guest.lock, |config| &config.lock);
+        let task_runs = match lock_name {
             Some(lock) if plan::is_snapshot_lock(lock) => {
                 Some(inventory::task_runs(self.client, &guest.node, guest.vmid).await?)
             }
@@ -178,14 +189,15 @@ impl Reader<'_> {
             newest_was_late =
                 inventory::took_longer(self.client, guest, newest, self.timeout).await;
         }
-        Ok(Reading {
+        let reading = Reading {
             newest_was_late,
             config,
             can_snapshot,
             storage_error,
             snapshots,
             task_runs,
-        })
+        };
+        Ok((reading, lock))
     }
 
     /// PVE's error for the first storage of the guest's disks that is disabled or restricted to other

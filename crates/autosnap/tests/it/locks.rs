@@ -5,10 +5,11 @@
 use std::process::{Child, Stdio};
 
 use pve_sim::simulator::Options;
+use pve_sim::world::guest::Guest as Simulated;
 use serde_json::json;
 
 use crate::gate::Gate;
-use crate::harness::{Lab, until};
+use crate::harness::{Lab, Output, until};
 use crate::world::{Guest, World, credentials, ct, name, vm};
 
 /// A run in the background, with its report in a pipe.
@@ -317,4 +318,107 @@ fn a_clean_that_waits_in_vain_calls_the_hooks_of_a_failing_removal() {
         .assert_out("Waiting: VM is locked (backup)\nTrying again after ")
         .assert_out("Error in task: VM is locked (backup)");
     lab.assert_unchanged();
+}
+
+/// What becomes of a guest whose tasks are listed for the `nth` time while `happens` to it.
+fn while_tasks_are_listed(
+    nth: u32,
+    words: &str,
+    happens: impl Fn(&mut Simulated),
+) -> (Lab, Output) {
+    let faults = format!(
+        r#"{{"requests": [{{"method": "GET", "path": "/nodes/*/tasks", "when": {{"nth": {nth}}},
+            "effect": "hold"}}]}}"#
+    );
+    let guest = vm(100, "web01").set("lock", "snapshot-delete");
+    let world = World::of([guest.taken("daily", &[1, 2])]);
+    let lab = Lab::with_faults(&world, &faults);
+    let output = std::thread::scope(|scope| {
+        let run = scope.spawn(|| lab.run(words));
+        lab.until_met(0);
+        lab.simulator
+            .world(|world| happens(world.guests.get_mut(&100).unwrap()));
+        lab.simulator.release();
+        run.join().unwrap()
+    });
+    (lab, output)
+}
+
+const LEFT_BEHIND: &str = "and no task that this login can see works on it";
+
+/// Two requests tell of the lock and of the task that holds it. A task that ends between them is in no
+/// list, and its lock is not left behind.
+#[test]
+fn a_lock_whose_task_ends_before_the_tasks_are_listed_is_not_left_behind() {
+    // The plan lists the tasks twice, and each guest's turn once more.
+    for (nth, words) in [
+        (2, "--vmid=100 snap --label=daily --keep=2 --dry-run"),
+        (2, "--vmid=100 clean --label=daily --keep=1 --dry-run"),
+        (3, "--vmid=100 snap --label=daily --keep=2"),
+        (3, "--vmid=100 clean --label=daily --keep=1"),
+    ] {
+        let (lab, output) = while_tasks_are_listed(nth, words, |guest| guest.lock = None);
+        output.assert_status(0).assert_not_said(LEFT_BEHIND);
+        let is_dry_run = words.ends_with("--dry-run");
+        assert_eq!(lab.changes().is_empty(), is_dry_run, "{words}: {output}");
+    }
+}
+
+/// Nor is a lock of the same name that another task has set since.
+#[test]
+fn a_lock_that_the_next_task_has_set_is_not_left_behind() {
+    for (nth, dry_run) in [(2, "--dry-run"), (3, "")] {
+        let words =
+            format!("--vmid=100 snap --label=daily --keep=2 --wait-snapshot-lock=0 {dry_run}");
+        let (lab, output) = while_tasks_are_listed(nth, &words, |guest| {
+            guest.snapshots.pop_first();
+        });
+        output
+            .assert_out("VM is locked (snapshot-delete)")
+            .assert_not_said(LEFT_BEHIND);
+        lab.assert_unchanged();
+    }
+}
+
+/// A lock that is the same after the tasks were listed is left behind; that costs one request more.
+#[test]
+fn a_lock_that_stays_the_same_without_a_task_is_left_behind() {
+    let (lab, output) = while_tasks_are_listed(
+        2,
+        "--vmid=100 clean --label=daily --keep=1 --dry-run",
+        |_| {},
+    );
+    output.assert_out(LEFT_BEHIND);
+    let requests = lab.simulator.journal().requests();
+    let looks = requests
+        .iter()
+        .filter(|one| one.path.ends_with("/qemu/100/config"))
+        .count();
+    assert_eq!(looks, 2, "{output}");
+}
+
+/// A snapshot in another state than a moment ago is worked on: `check` does not call it left behind.
+#[test]
+fn check_does_not_call_a_snapshot_left_behind_that_a_new_task_has_begun_to_remove() {
+    let name = "autodaily240101000000";
+    let faults = r#"{"requests": [{"method": "GET", "path": "/nodes/*/tasks", "times": 1, "effect": "hold"}]}"#;
+    let check = |then: &str| {
+        let lab = Lab::with_faults(&World::of([vm(100, "web01").taken("daily", &[1])]), faults);
+        let reach = |state: &str| {
+            lab.simulator.world(|world| {
+                let guest = world.guests.get_mut(&100).unwrap();
+                guest.snapshots.get_mut(name).unwrap().state = Some(state.to_owned());
+            });
+        };
+        reach("prepare");
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| lab.run("--vmid=100 check --label=daily --keep=1"));
+            lab.until_met(0);
+            reach(then);
+            lab.simulator.release();
+            run.join().unwrap()
+        })
+    };
+    check("prepare").assert_out("qm delsnapshot 100");
+    check("delete").assert_not_said("qm delsnapshot 100");
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::asked::Seen;
 use super::{Listed, Operation, Place, is_shut_out};
 use crate::engine::Engine;
-use crate::inventory;
+use crate::inventory::{self, Lock};
 
 /// How long the reads after the end of a task may take, however little of the time-out is left.
 const LAST_LOOKS: Duration = Duration::from_secs(10);
@@ -96,14 +96,14 @@ impl Engine {
 
     /// What the guest is locked for, if it can be read; if not, the request that follows says why.
     /// `place` follows the guest: what it was locked for may have been its move.
-    pub(in crate::engine) async fn lock_of(&self, place: &mut Place) -> Option<String> {
+    pub(in crate::engine) async fn lock_of(&self, place: &mut Place) -> Option<Lock> {
         let config = match self.config(place).await {
             Err(error) if error.is_guest_missing() && self.find_again(place).await => {
                 self.config(place).await
             }
             other => other,
         };
-        config.ok()?.lock().map(ToOwned::to_owned)
+        Lock::of(&config.ok()?)
     }
 
     /// Whether a task is seen to run for the guest; not if the tasks cannot be listed.

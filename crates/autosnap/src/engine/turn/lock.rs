@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::super::{Engine, explain};
 use super::{Phase, Stage, Turn, TurnEnd};
+use crate::inventory::Lock;
 
 /// The longest pause between two tries of a locked guest.
 const LONGEST_LOCK_PAUSE: Duration = Duration::from_secs(15);
@@ -45,7 +46,7 @@ impl Turn<'_> {
             return None;
         }
         let lock = engine.lock_of(&mut self.place).await?;
-        let refusal = self.refusal_by(engine, &lock).await;
+        let (lock, refusal) = self.refusal_by(engine, lock).await?;
         let cause = explain::locked(self.place.kind, &lock);
         if matches!(refusal, Refusal::Locked(_))
             && let Some(until) = self.waits_until(engine, &cause)
@@ -61,21 +62,25 @@ impl Turn<'_> {
         }))
     }
 
-    /// What the lock means to a guest: one that was stuck when it was read, and still is as far as the
-    /// node's tasks show, is not waited for.
-    async fn refusal_by(&self, engine: &Engine, lock: &str) -> Refusal {
-        match &self.guest_plan().decision {
-            Decision::Refuse(stuck @ Refusal::Stuck { lock: planned, .. })
-                if planned == lock
-                    && self.put_back_for.is_none()
-                    && !engine.task_runs(&self.place).await =>
-            {
+    /// What the lock means to a guest; `None` if it is unlocked by now. One that was stuck when it was read
+    /// is not waited for if no task is seen and the lock is still the same afterwards: a task that ended
+    /// just before the tasks were listed has changed the guest by then.
+    async fn refusal_by(&mut self, engine: &Engine, lock: Lock) -> Option<(String, Refusal)> {
+        if let Decision::Refuse(stuck @ Refusal::Stuck { lock: planned, .. }) =
+            &self.guest_plan().decision
+            && *planned == lock.name
+            && self.put_back_for.is_none()
+            && !engine.task_runs(&self.place).await
+        {
+            let lock_now = engine.lock_of(&mut self.place).await?;
+            let refusal = if lock_now == lock {
                 stuck.clone()
-            }
-            Decision::Refuse(_) | Decision::Proceed(_) | Decision::Skip(_) => {
-                Refusal::Locked(lock.to_owned())
-            }
+            } else {
+                Refusal::Locked(lock_now.name.clone())
+            };
+            return Some((lock_now.name, refusal));
         }
+        Some((lock.name.clone(), Refusal::Locked(lock.name)))
     }
 
     /// A step that has met this lock: whether the turn is put back, or has failed for it.
