@@ -196,11 +196,22 @@ fn lock_of<'a>(guest: &'a Guest, reading: &'a Reading) -> Option<&'a str> {
     config.map_or(&guest.lock, |config| &config.lock).as_deref()
 }
 
+/// How long after its start a creation that no task is seen to work on may still be under way, in seconds. PVE shows a
+/// login without `Sys.Audit` only the tasks of its own, so the task may be somebody else's.
+const MAY_BE_UNDER_WAY: i64 = 600;
+
 /// Why a lock keeps the guest from being worked on now; `None` if there is none or it is waited for. A
 /// lock that is waited for by default is not if no task is seen to hold it: it would not go away.
 fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Option<Refusal> {
     let lock = lock_of(guest, reading)?;
-    let is_stuck = is_snapshot_lock(lock) && reading.task_runs == Some(false);
+    let may_be_under_way = |snapshot: &Snapshot| {
+        let age = snapshot.taken_at.map(|taken_at| request.now - taken_at);
+        snapshot.state == SnapshotState::Preparing
+            && age.is_some_and(|age| (-MAY_BE_UNDER_WAY..MAY_BE_UNDER_WAY).contains(&age))
+    };
+    let is_stuck = is_snapshot_lock(lock)
+        && reading.task_runs == Some(false)
+        && !reading.snapshots.iter().any(may_be_under_way);
     match request.locked {
         Locked::Waits => None,
         Locked::Fails | Locked::WaitsForSnapshots if is_stuck => {

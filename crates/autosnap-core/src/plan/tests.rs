@@ -281,6 +281,23 @@ fn a_lock_that_no_task_holds_is_told_from_one_that_is_held() {
     );
     check("snapshot-delete", Some(true), "Locked(");
     check("snapshot-delete", None, "Locked(");
+    let begun = |seconds: i64| Reading {
+        task_runs: Some(false),
+        ..reading(
+            &[("lock", "snapshot")],
+            vec![Snapshot {
+                state: SnapshotState::Preparing,
+                ..snapshot("by-hand", 86_399 - seconds)
+            }],
+        )
+    };
+    for (seconds, expected) in [(599, "Locked("), (600, "Stuck {")] {
+        let plan = decided(&snap(1), guest(GuestStatus::Running), &begun(seconds));
+        assert!(
+            format!("{:?}", refusal(&plan)).starts_with(expected),
+            "{plan:?}"
+        );
+    }
     check("backup", Some(false), "Locked(");
 }
 

@@ -128,6 +128,40 @@ fn another_snapshot_task_is_waited_for_within_bounds() {
     assert_eq!(lab.changes().len(), 2);
 }
 
+/// W1: PVE shows a login without Sys.Audit its own tasks only. A snapshot that somebody else began a moment ago is waited
+/// for, too; one that was begun long ago is left behind.
+#[test]
+fn a_snapshot_task_of_another_login_is_waited_for() {
+    let lab = lab_with_tasks_of(7200.0, [vm(100, "web01")]);
+    let first = start(&lab, "--vmid=100 snap --label=hourly --keep=1");
+    let is_locked = || {
+        lab.simulator
+            .world(|world| world.guests[&100].lock.is_some())
+    };
+    until("the first snapshot is being taken", is_locked);
+    let as_somebody_else = |option: &str| {
+        let mut command = lab.command();
+        command
+            .arg(format!("--host={}", lab.host()))
+            .args(["--username=backup@pve", "--password=example-backup"])
+            .args(["--vmid=100", "snap", "--label=daily", "--keep=1", option]);
+        lab.finish(command)
+    };
+    as_somebody_else("--wait-snapshot-lock=1s")
+        .assert_status(1)
+        .assert_out("Waiting: VM is locked (snapshot)\nTrying again after ")
+        .assert_not_said("no task that this login can see");
+    as_somebody_else("--dry-run")
+        .assert_status(0)
+        .assert_out("Would wait: VM is locked (snapshot)");
+    lab.simulator.advance(3600.0);
+    as_somebody_else("--dry-run")
+        .assert_status(1)
+        .assert_out("no task that this login can see works on it");
+    lab.simulator.advance(3600.0);
+    assert_eq!(ended(first).0, Some(0));
+}
+
 /// W1: the lock is met by the task itself, and again before a removal.
 #[test]
 fn a_snapshot_lock_that_comes_in_between_is_waited_for() {
