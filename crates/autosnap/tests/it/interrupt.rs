@@ -3,6 +3,7 @@
 //!
 //! The hook is the synchronisation point: a run is stopped while it waits in a phase.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -192,7 +193,15 @@ fn a_second_signal_leaves_at_once_and_names_the_tasks() {
         run.go_to("snap-create-pre 100");
         run.go_on();
         run.go_on();
-        until("both tasks are started", || lab.writes().len() >= 2);
+        // Not only sent: a task is known to the program once the reply is there.
+        until("both tasks are looked at", || {
+            let requests = lab.simulator.journal().requests();
+            let looks = requests
+                .iter()
+                .filter(|request| request.method == "GET" && request.path.contains("/tasks/"));
+            let tasks: BTreeSet<&str> = looks.map(|request| request.path.as_str()).collect();
+            tasks.len() >= 2
+        });
         stop(&mut run, first);
         run.signal(second);
         let output = run.ended();
