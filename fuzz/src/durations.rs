@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use autosnap::settings::parse_duration;
+use cv4pve_autosnap::settings::parse_duration;
 
 /// Reads a duration; whatever is accepted can be waited for.
 pub fn run(input: &[u8]) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! What a hook writes: two bytes for the limit and the size of the chunks, then the output.
 
-use autosnap::fuzzing::captured;
+use cv4pve_autosnap::fuzzing::captured;
 
 /// Captures the output; the limit holds, nothing is lost unsaid, and chunks do not matter.
 pub fn run(input: &[u8]) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Files with a password, in plain text or encrypted by one of the C# tools.
 
-use autosnap::fuzzing::{password, password_file};
+use cv4pve_autosnap::fuzzing::{password, password_file};
 use secrecy::ExposeSecret;
 
 /// Reads the file; what was understood must survive being written and read again.

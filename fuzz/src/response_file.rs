@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Parameter files.
 
-use autosnap::fuzzing::arguments;
-use autosnap::response_file::Problem;
+use cv4pve_autosnap::fuzzing::arguments;
+use cv4pve_autosnap::response_file::Problem;
 
 /// Reads the file; its arguments can be written down and read again.
 pub fn run(input: &[u8]) {

@@ -5,7 +5,8 @@
 //! cannot do to us is ours. This module neither decides when a hook is called nor what its failure means: that is the
 //! engine's.
 
-pub(crate) mod capture;
+#[doc(hidden)]
+pub mod capture;
 mod context;
 mod launch;
 mod process;
@@ -19,11 +20,14 @@ use tokio::process::Command;
 pub use context::{HookContext, HookGuest, Phase};
 use launch::Launch;
 pub use launch::{HookError, StartError};
-pub(crate) use process::end_all;
+pub use process::{NoHookStarts, end_all};
 
-use crate::secret_source::{API_TOKEN_VARIABLE, PASSWORD_VARIABLE};
+/// The variable with an API token.
+pub const API_TOKEN_VARIABLE: &str = "CV4PVE_API_TOKEN";
+/// The variable with a password.
+pub const PASSWORD_VARIABLE: &str = "CV4PVE_PASSWORD";
 
-/// Variables with our secrets, which no hook gets to see.
+/// Variables with secrets, which are removed from the environment of every hook.
 const SECRET_VARIABLES: [&str; 2] = [API_TOKEN_VARIABLE, PASSWORD_VARIABLE];
 
 /// The limits within which a hook runs.

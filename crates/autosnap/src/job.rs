@@ -300,7 +300,7 @@ fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Fault> {
 }
 
 /// What a report begins with.
-pub(crate) fn header(settings: &JobSettings, version: &str) -> Header {
+pub fn header(settings: &JobSettings, version: &str) -> Header {
     let (with_ram, only_running) = match settings.job {
         Job::Snap {
             with_ram,

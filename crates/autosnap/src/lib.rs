@@ -61,41 +61,21 @@
 //! # }
 //! ```
 
-pub mod args;
 pub mod check;
-pub mod cli;
-pub mod clock;
-pub mod complete;
-pub mod completions;
-#[cfg(feature = "demo")]
-pub mod demo;
 pub mod engine;
 pub mod events;
 pub mod fault;
 pub mod fingerprint;
-#[doc(hidden)]
-pub mod fuzzing;
-pub mod help;
 pub mod hook;
-pub mod input_file;
 pub mod inventory;
 pub mod job;
-pub mod line;
-pub mod logging;
-pub mod manual;
-pub mod normalize;
+pub mod notes;
 pub mod notice;
-pub mod other_program;
 pub mod overlap;
-pub mod password_file;
-pub mod predicted_refusals;
-pub mod report;
-pub mod response_file;
-pub mod secret_source;
+mod predicted_refusals;
+pub mod privileges;
 pub mod sensitive;
 pub mod settings;
-pub mod setup;
-pub mod signals;
 mod statistics_age;
 pub mod status;
 pub mod stop;

@@ -29,12 +29,22 @@ use jiff::Timestamp;
 use pve_client::Endpoint;
 use tokio::time::{Instant, sleep};
 
-use crate::args::OnOverlap;
 pub use second::take_second;
 
 /// How often a waiting run looks again. A lock that is given back is noticed by polling, as the
 /// standard library cannot wait for one with a time-out.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// What a run does while another one has the same label, guests and hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnOverlap {
+    /// Wait until it has ended, and fail if that takes too long.
+    Wait,
+    /// Leave at once; nothing is wrong with that.
+    Skip,
+    /// Leave at once, as a failure.
+    Fail,
+}
 
 /// What is locked, and what happens when it is locked already.
 #[derive(Debug, Clone)]

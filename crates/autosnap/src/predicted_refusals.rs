@@ -8,7 +8,7 @@ use autosnap_core::plan::{Decision, GuestPlan, Plan, Refusal};
 use pve_client::{Client, Permissions};
 
 /// Changes the decision for each guest whose steps PVE would refuse now.
-pub async fn apply(client: &Client, plan: &mut Plan) {
+pub(crate) async fn apply(client: &Client, plan: &mut Plan) {
     if !plan.guests.iter().any(would_change) {
         return;
     }

@@ -82,7 +82,7 @@ fn main() -> Result<()> {
     }
     let options = program.options;
     let programs = Programs::find(options.program, options.simulator)
-        .context("build both first: cargo build --release -p autosnap -p pve-sim")?;
+        .context("build both first: cargo build --release -p cv4pve-autosnap -p pve-sim")?;
     let runs = if options.quick { 1 } else { options.runs };
     let cases = case::chosen(&options.case, options.quick)?;
     println!("{}", table::head());

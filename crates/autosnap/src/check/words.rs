@@ -11,7 +11,7 @@ use autosnap_core::text::shell_word;
 
 use super::finding::{Finding, GuestRef, MigrationBlock};
 use super::storages::Unlisted;
-use crate::report::UNUSABLE_STORAGE_ADVICE;
+use crate::notes::UNUSABLE_STORAGE_ADVICE;
 
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,7 +14,7 @@ use autosnap_core::text;
 use pve_client::{Certainty, Error, GuestKind, MissingPrivilege, Upid};
 
 use super::operation::Place;
-use crate::{inventory, setup};
+use crate::{inventory, privileges};
 
 /// What it means that a guest has no configuration file on its node, and is not found elsewhere.
 const GONE: &str = "the guest is gone, or was moved to a node that cannot be seen";
@@ -210,16 +210,16 @@ pub fn hint_for(error: &Error, identity: Option<&str>) -> Option<String> {
 
 /// The line that grants a privilege. Proxmox VE does not tell a token whether it has privileges of its
 /// own, and ignores entries for one that has not, so that a token gets both lines: an entry for the
-/// wrong one helps nobody and could take away what the user inherits (see [`setup::grant`]).
+/// wrong one helps nobody and could take away what the user inherits (see [`privileges::grant`]).
 fn grant(missing: &MissingPrivilege, identity: Option<&str>) -> String {
     let path = &missing.path;
     // Of alternatives the first one is the narrowest.
     let privilege = missing.privilege.split('|').next().unwrap_or_default();
     let identity = identity.unwrap_or("USER@REALM");
-    let line = setup::grant(path, identity);
+    let line = privileges::grant(path, identity);
     let lines = match identity.split_once('!') {
         Some((user, _)) => {
-            let of_user = setup::grant(path, user);
+            let of_user = privileges::grant(path, user);
             format!(
                 "{line}; if the user lacks it too, also {of_user}, which alone is right for a token made with --privsep 0"
             )
@@ -230,7 +230,7 @@ fn grant(missing: &MissingPrivilege, identity: Option<&str>) -> String {
         "the privilege {privilege} on {path} is missing; as root on a node: {lines}; \
          on {path} the entry takes the place of the roles inherited from above; \
          the role is made by: {}",
-        setup::role_line()
+        privileges::role_line()
     )
 }
 

@@ -9,9 +9,9 @@ use autosnap_core::event::{Event, HookEnd, HookRun, Interruption};
 use autosnap_core::guest::Guest;
 
 use super::Engine;
-use crate::args::HookFailure;
 use crate::events::Events;
 use crate::hook::{Hook, HookContext, HookGuest, HookStatus, Phase};
+use crate::settings::HookFailure;
 use crate::stop::Stop;
 
 /// The hook of a run and what is the same in all its calls.

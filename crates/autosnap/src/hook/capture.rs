@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 /// The first and the last bytes of a stream, and how many there were between them.
 #[derive(Debug)]
-pub(crate) struct Capture {
+pub struct Capture {
     head: Vec<u8>,
     tail: VecDeque<u8>,
     head_limit: usize,
@@ -18,7 +18,7 @@ pub(crate) struct Capture {
 
 impl Capture {
     /// Keeps at most `limit` bytes, half of them from either end.
-    pub(crate) fn new(limit: usize) -> Self {
+    pub fn new(limit: usize) -> Self {
         let head_limit = limit / 2;
         Self {
             head: Vec::new(),
@@ -30,7 +30,7 @@ impl Capture {
     }
 
     /// Takes the next bytes of the stream.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8]) {
         let into_head = bytes.len().min(self.head_limit - self.head.len());
         let (head, rest) = bytes.split_at(into_head);
         self.head.extend_from_slice(head);
@@ -43,7 +43,7 @@ impl Capture {
     }
 
     /// The text, with a line in place of what was cut. Bytes that are not UTF-8 become `U+FFFD`.
-    pub(crate) fn into_text(self) -> String {
+    pub fn into_text(self) -> String {
         let Self {
             mut head,
             tail,

@@ -63,7 +63,7 @@ fn running() -> MutexGuard<'static, Vec<Leader>> {
 
 /// No hook can start or be reaped while this exists.
 #[derive(Debug)]
-pub(crate) struct NoHookStarts {
+pub struct NoHookStarts {
     _running: MutexGuard<'static, Vec<Leader>>,
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct NoHookStarts {
 /// What a hook that has ended left in the background gets SIGTERM alone: how long it takes cannot be observed. Blocks the
 /// calling thread, at most for `grace`.
 #[cfg(unix)]
-pub(crate) fn end_all(grace: Duration) -> NoHookStarts {
+pub fn end_all(grace: Duration) -> NoHookStarts {
     use rustix::process::Signal;
 
     let mut still_there: Vec<Leader> = Vec::new();
@@ -96,7 +96,7 @@ pub(crate) fn end_all(grace: Duration) -> NoHookStarts {
 
 /// Ends all running hooks and the processes below them, because the process is about to exit.
 #[cfg(windows)]
-pub(crate) fn end_all(_grace: Duration) -> NoHookStarts {
+pub fn end_all(_grace: Duration) -> NoHookStarts {
     let running = running();
     for &id in running.iter() {
         // Fails for a hook that has ended already.

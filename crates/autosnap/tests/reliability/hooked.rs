@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use autosnap::args::HookFailure;
 use autosnap::hook::{Hook, Settings};
+use autosnap::settings::HookFailure;
 use autosnap_core::event::Event;
 use pve_sim::journal::{Action, Entry};
 use pve_sim::simulator::Simulator;

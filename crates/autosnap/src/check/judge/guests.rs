@@ -7,7 +7,7 @@ use autosnap_core::plan::{self, Decision, Note, Refusal, Skip};
 use crate::check::Settings;
 use crate::check::finding::{Finding, GuestRef};
 use crate::check::reading::{ClusterReading, Details, GuestReading};
-use crate::report;
+use crate::notes;
 use crate::settings::Job;
 
 /// Judges all selected guests.
@@ -40,7 +40,7 @@ fn judge_names_and_times(reading: &GuestReading) -> Vec<Finding> {
     let guest = GuestRef::from(reading.guest());
     doubtful
         .map(|note| {
-            let text = report::note(guest.vmid, note);
+            let text = notes::note(guest.vmid, note);
             Finding::RunWarns(format!("{guest}: {text}"))
         })
         .collect()

@@ -11,7 +11,7 @@ use crate::check::Settings;
 use crate::check::finding::{Finding, Grant, Severity};
 use crate::check::reading::{ClusterReading, Login};
 use crate::check::storages::Unlisted;
-use crate::setup;
+use crate::privileges;
 
 /// Judges the login.
 pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading) -> Vec<Finding> {
@@ -119,11 +119,11 @@ fn unseen_pools<'a>(
 
 /// The command that grants the role, to the one who lacks it: a token without privileges of its own
 /// has those of its user; of one with, it is nearly always the token that was forgotten. An entry for
-/// the other could take away what they inherit (see [`setup::grant`]).
+/// the other could take away what they inherit (see [`privileges::grant`]).
 fn grant(login: &Login, separated: Option<bool>, path: &str) -> Grant {
     let user = &login.user;
-    let of_user = setup::grant(path, user);
-    let of_token = |token| setup::grant(path, &format!("{user}!{token}"));
+    let of_user = privileges::grant(path, user);
+    let of_token = |token| privileges::grant(path, &format!("{user}!{token}"));
     match (&login.token, separated) {
         (None, _) | (Some(_), Some(false)) => Grant {
             command: of_user,

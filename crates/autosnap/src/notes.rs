@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Texts that `check` and the reports share.
+
+use autosnap_core::plan::Note;
+use jiff::Timestamp;
+
+/// What to do about a storage that PVE cannot use.
+pub const UNUSABLE_STORAGE_ADVICE: &str =
+    "see Datacenter > Storage: add or enable the storage, or move or detach the disks of the guest";
+
+/// What should be known of a guest.
+pub fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
+    match note {
+        Note::AgentDisabled => {
+            format!(
+                "VM {vmid} consider enabling QEMU agent see https://pve.proxmox.com/wiki/Qemu-guest-agent"
+            )
+        }
+        Note::HalfMade { name, state } => {
+            format!(
+                "Snapshot {name} is not complete (snapstate {state}): neither counted nor removed"
+            )
+        }
+        Note::RemovalsOverdue { count } => format!(
+            "The last snapshot took longer than --timeout: {} of that run {} before the new snapshot",
+            counted(*count, "removal"),
+            if *count == 1 { "comes" } else { "come" }
+        ),
+        Note::LimitNotChecked(storage) => format!("Warning: {storage}"),
+        Note::AmbiguousNames { names, own, other } => {
+            let pair =
+                |(label, format): &(String, String)| format!("label {label} with format {format}");
+            format!(
+                "{} kept because ambiguous: {} can be read as {} or as {}",
+                counted(names.len(), "snapshot"),
+                names.join(", "),
+                pair(own),
+                pair(other)
+            )
+        }
+        Note::RemovalLimit { limit, left } => format!(
+            "{} left to the next runs: {limit} removals at most in one run (--max-removals-per-guest)",
+            counted(*left, "removal")
+        ),
+        Note::ImpossibleTime {
+            name,
+            taken_at,
+            future,
+        } => {
+            let time = instant(*taken_at);
+            if *future {
+                format!(
+                    "Snapshot {name} is dated in the future ({time}): it is kept and not counted"
+                )
+            } else {
+                format!(
+                    "Snapshot {name} is dated {time} by Proxmox VE, far from the time in its name: it is kept and not counted"
+                )
+            }
+        }
+    }
+}
+
+/// `1 snapshot`, `2 snapshots`.
+pub fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+/// Seconds since the epoch as a time in UTC, to the second.
+pub fn instant(seconds: i64) -> String {
+    match Timestamp::from_second(seconds) {
+        Ok(instant) => instant.to_string(),
+        Err(_) => format!("{seconds} s after 1970"),
+    }
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The command line as it was typed: one struct per command, filled by clap.
+//!
+//! What the values mean together is decided in [`crate::settings`]. The spellings that the C# tool
+//! accepts and clap does not are translated before, in [`crate::normalize`].
+
+mod definition;
+mod job;
+mod root;
+mod usage;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+pub use definition::{asks_for_all, command, showing_all};
+pub use job::{HookFailure, JobArgs, JobOutput, OnOverlap, SelectionArgs};
+pub use root::{LogLevel, RootArgs};
+pub use usage::{Usage, unused, usage};
+
+use crate::help::{self, EXECUTION, OUTPUT, RETENTION, SELECTION};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = help::PROGRAM,
+    version,
+    about = "Takes, keeps and removes snapshots of Proxmox VE guests by policy",
+    after_help = help::ROOT,
+    args_override_self = true,
+    subcommand_required = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take a snapshot of each selected guest, then remove the old ones beyond --keep.
+    #[command(after_help = help::SNAP)]
+    Snap(SnapArgs),
+    /// Remove the old snapshots beyond --keep, without taking a new one.
+    #[command(after_help = help::CLEAN)]
+    Clean(CleanArgs),
+    /// List the snapshots of the selected guests that this tool has taken.
+    #[command(after_help = help::STATUS)]
+    Status(StatusArgs),
+    /// Check whether a snap or clean with these options would succeed; changes nothing.
+    #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")),
+              mut_arg("label", |arg| arg.required(false)), mut_args(definition::hide_in_check),
+              after_help = help::CHECK)]
+    Check(CheckArgs),
+    /// Print the pveum lines for a least-privilege role, user and API token; runs nothing.
+    #[command(after_help = help::SETUP)]
+    Setup(SetupArgs),
+    /// Show the fingerprint of each host's certificate, without signing on.
+    #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")), after_help = help::FINGERPRINT)]
+    Fingerprint(FingerprintArgs),
+    /// See it work on a simulated cluster inside this program; touches nothing else.
+    #[cfg(feature = "demo")]
+    #[command(after_help = help::DEMO)]
+    Demo(DemoArgs),
+    /// Print what makes the Tab key complete options in a shell.
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Say what could stand at the cursor, for the scripts of `completions`.
+    ///
+    /// The words up to the cursor come by stdin, each with a NUL behind it.
+    #[command(hide = true)]
+    Complete,
+    /// Write the manual pages, for packages.
+    #[command(hide = true)]
+    Manual(ManualArgs),
+}
+
+/// `snap`.
+#[derive(Debug, Args)]
+pub struct SnapArgs {
+    /// Options of every command.
+    #[command(flatten)]
+    pub root: RootArgs,
+    /// Options of the commands that change something.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Snapshots to keep, with the new one.
+    ///
+    /// The newest of each guest and label stay; the others of the label are removed, oldest first.
+    #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub keep: u32,
+    /// Save the RAM of running VMs as well.
+    #[arg(long, help_heading = EXECUTION)]
+    pub state: bool,
+    /// Skip guests that are not running.
+    #[arg(long, help_heading = SELECTION)]
+    pub only_running: bool,
+}
+
+/// `clean`.
+#[derive(Debug, Args)]
+pub struct CleanArgs {
+    /// Options of every command.
+    #[command(flatten)]
+    pub root: RootArgs,
+    /// Options of the commands that change something.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Snapshots to keep; 0 removes them all.
+    ///
+    /// The newest of each guest and label stay; the others of the label are removed, oldest first.
+    #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub keep: Option<u32>,
+    /// Leave out guests that are not running.
+    #[arg(long, help_heading = SELECTION, hide_short_help = true)]
+    pub only_running: bool,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Options of every command.
+    #[command(flatten)]
+    pub root: RootArgs,
+    /// Show only the snapshots of this label.
+    #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true)]
+    pub label: Option<String>,
+    /// Form of the list [default: Text, Plain on a terminal].
+    #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true)]
+    pub output: Option<StatusOutput>,
+    /// Leave out guests that are not running.
+    #[arg(long, help_heading = SELECTION, hide_short_help = true)]
+    pub only_running: bool,
+}
+
+/// `check`. It takes every option of `snap` and `clean`, so that in a line that works the word
+/// `snap` can be replaced by `check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// Options of every command.
+    #[command(flatten)]
+    pub root: RootArgs,
+    /// Options of the commands that change something.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Command to check: snap|clean [default: snap].
+    ///
+    /// The command whose line is checked. In the line of a clean, replace the word clean by check --for=clean.
+    #[arg(long = "for", value_name = "COMMAND", help_heading = EXECUTION, value_enum, ignore_case = true,
+          default_value = "snap", hide_default_value = true, hide_possible_values = true)]
+    pub command: CheckedCommand,
+    /// Snapshots to keep.
+    ///
+    /// As in the line that is checked.
+    #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub keep: Option<u32>,
+    /// Would the RAM of running VMs fit?
+    #[arg(long, help_heading = EXECUTION)]
+    pub state: bool,
+    /// Skip guests that are not running.
+    #[arg(long, help_heading = SELECTION)]
+    pub only_running: bool,
+}
+
+/// The command whose line `check` judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckedCommand {
+    /// `snap`.
+    Snap,
+    /// `clean`.
+    Clean,
+}
+
+/// `setup`.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// User to create, NAME@REALM.
+    #[arg(long, value_name = "USER", default_value = "autosnap@pve")]
+    pub user: String,
+    /// ID of the user's API token.
+    #[arg(long, value_name = "ID", default_value = "autosnap")]
+    pub token_id: String,
+    /// Role to create.
+    #[arg(long, value_name = "ROLE", default_value = autosnap::privileges::ROLE)]
+    pub role: String,
+    /// Where the role is granted, separated by commas: /, /vms/100, /pool/NAME, /storage/NAME.
+    #[arg(long, value_name = "PATHS", default_value = "/", value_delimiter = ',')]
+    pub path: Vec<String>,
+    /// Hosts of the cluster, for the parameter file.
+    #[arg(long, value_name = "HOSTS")]
+    pub host: Option<String>,
+    /// File that will hold the API token [default: "token" beside the file of --write, else /etc/cv4pve-autosnap/token].
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Write a parameter file that only you can read; its name is the label: /etc/cv4pve-autosnap/daily.conf.
+    ///
+    /// It keeps 7 snapshots of each guest, and can be run by the timer of that name. An existing file is left alone.
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+}
+
+/// `fingerprint`. Options of every command are accepted, so that a parameter file can be given.
+#[derive(Debug, Args)]
+pub struct FingerprintArgs {
+    /// Options of every command.
+    #[command(flatten)]
+    pub root: RootArgs,
+}
+
+/// `demo`.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Leave the simulated cluster running, to try commands by hand.
+    #[arg(long)]
+    pub serve: bool,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// `manual`.
+#[derive(Debug, Args)]
+pub struct ManualArgs {
+    /// The folder to write the pages to; it is made if it does not exist.
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub folder: PathBuf,
+}
+
+/// The forms in which `status` prints its list; the first five are the C# tool's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "verbatim")]
+pub enum StatusOutput {
+    /// A table in a frame.
+    Text,
+    /// An HTML table, without a page around it.
+    Html,
+    /// A Markdown table.
+    Markdown,
+    /// A JSON array on one line.
+    Json,
+    /// A JSON array, indented.
+    JsonPretty,
+    /// A JSON object a line.
+    Jsonl,
+    /// A YAML list.
+    Yaml,
+    /// Comma-separated values with a head line.
+    Csv,
+    /// Columns without a frame.
+    Plain,
+}

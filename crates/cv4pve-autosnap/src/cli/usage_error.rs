@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Messages for command lines that clap refuses.
+//!
+//! A value is quoted only if it was typed, belongs to no secret option and does not look like a secret.
+//! Otherwise its place is named: the line of the parameter file, or the option before it.
+
+mod suggestion;
+mod unexpected;
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::num::{IntErrorKind, ParseIntError};
+
+use clap::CommandFactory as _;
+use clap::error::{ContextKind, ErrorKind};
+
+use crate::help::{HELP_OF_PROGRAM, help_of};
+use crate::line::Line;
+use crate::normalize::{self, Argument, Normalized};
+use autosnap::fault::Fault;
+
+use unexpected::Unexpected;
+
+/// The fault for an error of clap, without the list of all options.
+pub(super) fn fault(error: &clap::Error, normalized: &Normalized, line: &Line) -> Fault {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Fault::usage("no command given; use one of snap, clean, status")
+            .hint(HELP_OF_PROGRAM);
+    }
+    let problem = Problem::new(error, normalized, line);
+    let is_command = error.kind() == ErrorKind::InvalidSubcommand;
+    if is_command || error.kind() == ErrorKind::UnknownArgument {
+        let first = normalized.arguments.first().filter(|_| is_command);
+        if let Some(culprit) = problem.culprit.or(first) {
+            return Unexpected {
+                culprit,
+                normalized,
+                line,
+                is_command,
+            }
+            .fault();
+        }
+    }
+    Fault::usage(problem.message())
+        .with_lines()
+        .hint(problem.hint())
+}
+
+/// The fault for a word with one dash that is no option, as in `-host=h`: clap would read it as `-h`, and print a help.
+pub(super) fn single_dash(normalized: &Normalized, line: &Line) -> Option<Fault> {
+    let options = normalize::options(&crate::args::command());
+    let arguments = normalized.arguments.iter();
+    let mut arguments = arguments.take_while(|argument| argument.text != "--");
+    let culprit = arguments.find(|argument| {
+        let text = argument.text.to_string_lossy();
+        let name = normalize::split(&text).0;
+        let is_one = name.starts_with('-') && !name.starts_with("--") && name.chars().count() > 2;
+        // `-oJson`, which clap reads.
+        let joined = text
+            .get(..2)
+            .is_some_and(|short| options.contains_key(short));
+        is_one && (!joined || options.contains_key(&format!("-{name}")))
+    })?;
+    let unexpected = Unexpected {
+        culprit,
+        normalized,
+        line,
+        is_command: false,
+    };
+    Some(unexpected.fault())
+}
+
+/// The command of the line, if there is one.
+fn command_of(normalized: &Normalized) -> Option<String> {
+    let command = normalized.arguments.first()?;
+    let name = command.text.to_str()?;
+    let known = crate::args::Cli::command();
+    known.find_subcommand(name).map(|_| name.to_owned())
+}
+
+/// What to do about blanks around the `=` of an option, whose value is then `=`.
+fn no_blanks(option: &str) -> String {
+    format!("leave out the blanks around =: {option}=VALUE")
+}
+
+/// The line that prints the help of the command, or of the program if the command is not known.
+fn see_help(normalized: &Normalized) -> String {
+    match command_of(normalized) {
+        Some(name) => help_of(&name),
+        None => HELP_OF_PROGRAM.to_owned(),
+    }
+}
+
+/// An error of clap, and the argument that caused it.
+struct Problem<'a> {
+    error: &'a clap::Error,
+    normalized: &'a Normalized,
+    line: &'a Line,
+    culprit: Option<&'a Argument>,
+}
+
+impl<'a> Problem<'a> {
+    fn new(error: &'a clap::Error, normalized: &'a Normalized, line: &'a Line) -> Self {
+        let shown = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg];
+        let shown = shown.into_iter().find_map(|kind| error.get(kind));
+        let shown = shown.map(ToString::to_string).unwrap_or_default();
+        // `--keep <N>`, `--wait-locked[=<TIME>]`, `--lable`, `word`
+        let name = shown.split([' ', '[']).next().unwrap_or_default();
+        let is_it = |argument: &&Argument| {
+            let text = argument.text.to_string_lossy();
+            normalize::split(&text).0 == name || text == shown || is_short_option_group(&text, name)
+        };
+        Self {
+            culprit: normalized.arguments.iter().find(is_it),
+            error,
+            normalized,
+            line,
+        }
+    }
+
+    fn context(&self, kind: ContextKind) -> Option<String> {
+        self.error.get(kind).map(ToString::to_string)
+    }
+
+    /// Whether what clap quotes may be shown.
+    fn is_quotable(&self) -> bool {
+        if self.error.kind() == ErrorKind::MissingRequiredArgument {
+            return true;
+        }
+        let Some(culprit) = self.culprit else {
+            return false;
+        };
+        !culprit.sensitive && culprit.origin.is_typed()
+    }
+
+    fn message(&self) -> String {
+        let value = self.context(ContextKind::InvalidValue);
+        let option = self.context(ContextKind::InvalidArg);
+        let quotable = self.is_quotable();
+        // Only flags take no value, and `normalize` passes on invalid booleans.
+        if self.error.kind() == ErrorKind::TooManyValues
+            && let (Some(option), Some(value)) = (&option, &value)
+        {
+            return if quotable {
+                format!("invalid value '{value}' for '{option}': expected true or false")
+            } else {
+                format!(
+                    "invalid value for '{option}'{}: expected true or false",
+                    self.place()
+                )
+            };
+        }
+        if quotable {
+            self.clap_message()
+        } else {
+            self.redacted_message(option)
+        }
+    }
+
+    /// The message of clap.
+    fn clap_message(&self) -> String {
+        let text = in_plain_words(self.error, self.error.render().to_string());
+        let message = text.split("\n\nUsage:").next().unwrap_or_default();
+        // All possible values are listed: what clap suggests may be far off.
+        let message = message.split("\n\n  tip:").next().unwrap_or_default();
+        let message = message
+            .split("\n\nFor more information")
+            .next()
+            .unwrap_or_default();
+        message.trim_start_matches("error: ").trim_end().to_owned()
+    }
+
+    /// A message that does not quote the input.
+    fn redacted_message(&self, option: Option<String>) -> String {
+        let place = self.place();
+        let mut message = match option {
+            Some(option) => format!("invalid value for '{option}'{place}"),
+            None => format!("invalid arguments{place}"),
+        };
+        if let Some(reason) = self.reason() {
+            _ = write!(message, ": {reason}");
+        }
+        if let Some(values) = self.context(ContextKind::ValidValue) {
+            _ = write!(message, "\n  [possible values: {values}]");
+        }
+        message
+    }
+
+    /// What is wrong with a value, without quoting the value.
+    fn reason(&self) -> Option<String> {
+        let source = self.error.source()?;
+        let text = source.to_string();
+        if let Some(ours) = range_in_words(&text) {
+            return Some(ours);
+        }
+        if source.is::<ParseIntError>() {
+            return Some("it is not a number".to_owned());
+        }
+        let culprit = self.culprit?;
+        let written = culprit.text.to_string_lossy();
+        let value = normalize::split(&written).1.unwrap_or_default();
+        let without = text.replace(&format!("'{value}'"), "it");
+        (value.is_empty() || !without.contains(value)).then_some(without)
+    }
+
+    /// Where the argument is, if it is in a file.
+    fn place(&self) -> String {
+        let place = self
+            .culprit
+            .and_then(|culprit| self.line.place(culprit.origin));
+        place
+            .map(|place| format!(" in {place}"))
+            .unwrap_or_default()
+    }
+
+    fn hint(&self) -> String {
+        let help = see_help(self.normalized);
+        let culprit = self.culprit.map(|culprit| culprit.text.to_string_lossy());
+        match culprit.as_deref().map(normalize::split) {
+            Some(("--keep", Some("-1"))) => format!(
+                "-1, with which eve4pve-autosnap removes nothing, is not known here: --keep=100 keeps most ({help})"
+            ),
+            Some((name, Some("="))) => format!("{} ({help})", no_blanks(name)),
+            _ => help,
+        }
+    }
+}
+
+/// Whether clap read a word with one dash as a group of short options and reports one of them.
+fn is_short_option_group(text: &str, name: &str) -> bool {
+    let is_short = |text: &str| text.starts_with('-') && !text.starts_with("--");
+    is_short(text) && is_short(name) && name.len() == 2 && text.contains(&name[1..])
+}
+
+/// The name, if it is spelled like one of our options, which no secret is.
+fn plain_option(argument: &Argument) -> Option<String> {
+    let text = argument.text.to_string_lossy();
+    let name = normalize::split(&text).0;
+    let is_plain = |sign: char| sign.is_ascii_lowercase() || sign == '-';
+    let is_name = |bare: &str| !bare.is_empty() && bare.len() <= 30 && bare.chars().all(is_plain);
+    let is_option = name.strip_prefix('-').is_some_and(is_name);
+    is_option.then(|| name.to_owned())
+}
+
+/// Whether it is too short for a secret, a number, or a comment.
+fn is_short(argument: &Argument) -> bool {
+    let text = argument.text.to_string_lossy();
+    let is_number = text
+        .chars()
+        .all(|sign| sign.is_ascii_digit() || sign == ':');
+    text.len() <= 3 || is_number && text.len() <= 9 || text.starts_with('#')
+}
+
+/// The message of clap, with words of ours for what Rust says about a number that is none.
+fn in_plain_words(error: &clap::Error, text: String) -> String {
+    let value = error
+        .get(ContextKind::InvalidValue)
+        .map(ToString::to_string);
+    let (Some(value), Some(source)) = (value, error.source()) else {
+        return text;
+    };
+    if let Some(ours) = range_in_words(&source.to_string()) {
+        return text.replace(&source.to_string(), &ours);
+    }
+    let Some(source) = source.downcast_ref::<ParseIntError>() else {
+        return text;
+    };
+    let ours = match source.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
+            format!("'{value}' is out of all bounds")
+        }
+        // Rust's own enumeration, to which more may be added.
+        _ => format!("'{value}' is not a number"),
+    };
+    text.replace(&source.to_string(), &ours)
+}
+
+/// Clap's `101 is not in 1..=100`.
+fn range_in_words(text: &str) -> Option<String> {
+    let (_, bounds) = text.split_once(" is not in ")?;
+    let (least, most) = bounds.split_once("..=")?;
+    Some(format!("it has to be between {least} and {most}"))
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Messages for words that no command and no option takes: what they were probably meant for.
+//!
+//! A word is quoted only if it was typed, is no part of a secret, and is spelled like an option, names a file, or
+//! is too short for a secret. Words of a parameter file are never quoted, but names of options are.
+
+use std::path::Path;
+
+use clap::CommandFactory;
+
+use super::{is_short, plain_option, suggestion};
+use crate::args::Cli;
+use crate::line::{Line, Word};
+use crate::normalize::{self, Argument, LISTS, Normalized, Options, Shape};
+use autosnap::fault::Fault;
+
+/// A word that nothing takes.
+pub(super) struct Unexpected<'a> {
+    pub(super) culprit: &'a Argument,
+    pub(super) normalized: &'a Normalized,
+    pub(super) line: &'a Line,
+    /// It stands where the command belongs.
+    pub(super) is_command: bool,
+}
+
+/// The option that the word follows.
+struct Before {
+    /// As it was written.
+    name: String,
+    shape: Shape,
+    /// Its value.
+    value: Option<String>,
+}
+
+impl Unexpected<'_> {
+    /// The message, with a hint that ends with the help of the command.
+    pub(super) fn fault(&self) -> Fault {
+        let fault = Fault::usage(self.message());
+        let help = super::see_help(self.normalized);
+        match self.hint() {
+            Some(hint) if hint.ends_with('?') => fault.hint(format!("{hint} {help}")),
+            Some(hint) => fault.hint(format!("{hint} ({help})")),
+            None => fault.hint(help),
+        }
+    }
+
+    fn message(&self) -> String {
+        let place = self.place();
+        let before = place.is_none().then(|| self.before()).flatten();
+        let place = match (place, before) {
+            (Some(place), _) => format!(" in {place}"),
+            (None, Some(before)) if !self.is_command => format!(" after '{}'", before.name),
+            (None, _) => String::new(),
+        };
+        match (self.option_name(), self.quotable(), self.is_command) {
+            (Some(name), _, _) => format!("unknown option '{name}'{place}"),
+            (None, Some(word), true) => format!("unknown command '{word}'{place}"),
+            (None, None, true) => format!("unknown command{place}"),
+            (None, Some(word), false) => format!("unexpected argument '{word}'{place}"),
+            (None, None, false) => format!("unexpected argument{place}"),
+        }
+    }
+
+    /// `line 3 of job.conf`, if it stands in a file.
+    fn place(&self) -> Option<String> {
+        self.line.place(self.culprit.origin)
+    }
+
+    /// The word's name as an option, if it is spelled like one, which no secret is.
+    fn option_name(&self) -> Option<String> {
+        let name = plain_option(self.culprit)?;
+        (!self.culprit.sensitive).then_some(name)
+    }
+
+    /// The word, if it may be quoted.
+    fn quotable(&self) -> Option<String> {
+        let text = self.culprit.text.to_string_lossy();
+        let may_be = self.culprit.origin.is_typed() && !self.culprit.sensitive;
+        let is_harmless = is_short(self.culprit)
+            || is_file(&text)
+            || suggestion::is_command(&text)
+            || self.is_command && suggestion::for_command(&text).is_some();
+        (may_be && is_harmless).then(|| text.into_owned())
+    }
+
+    fn hint(&self) -> Option<String> {
+        let text = self.culprit.text.to_string_lossy();
+        let command = super::command_of(self.normalized);
+        if text.trim_start_matches(['\'', '"']).starts_with('#') {
+            return Some(
+                "in a parameter file a comment is a line of its own that begins with #".to_owned(),
+            );
+        }
+        if text == "@" {
+            return Some("the name of a parameter file is missing: @FILE".to_owned());
+        }
+        if let Some(hint) = dashes(command.as_deref(), &text) {
+            return Some(hint);
+        }
+        if let Some(hint) = self.secret_hint() {
+            return Some(hint);
+        }
+        if let Some(hint) = self.second_command(&text) {
+            return Some(hint);
+        }
+        if let Some((name, _)) = text.split_once('=')
+            && is_option(name)
+        {
+            return Some(format!("options begin with two hyphens: --{name}"));
+        }
+        if let Some(name) = self.option_name() {
+            return suggestion::for_option(command.as_deref(), &name);
+        }
+        if is_file(&text) && !self.culprit.sensitive {
+            return Some(match self.quotable() {
+                Some(file) => format!("to read options from the file: @{file}"),
+                None => "to read options from a file: @FILE".to_owned(),
+            });
+        }
+        if self.is_command
+            && !self.culprit.sensitive
+            && let Some(hint) = suggestion::for_command(&text)
+        {
+            return Some(hint);
+        }
+        if let Some(hint) = self.before().and_then(|before| self.after(&before)) {
+            return Some(hint);
+        }
+        let is_in_file = !self.culprit.origin.is_typed();
+        is_in_file.then(|| {
+            "options begin with two dashes, a value with a blank needs quotation marks".to_owned()
+        })
+    }
+
+    /// What is wrong after the option before the word.
+    fn after(&self, before: &Before) -> Option<String> {
+        let name = &before.name;
+        match (before.shape, &before.value) {
+            (Shape::Value, Some(value)) if value == "=" => Some(super::no_blanks(name)),
+            (Shape::Value, Some(value)) if LISTS.contains(&name.as_str()) => {
+                let is_shown = |text: &str| text.len() <= 20 && !text.contains(['!', '=']);
+                let list = match self.quotable() {
+                    Some(word) if is_shown(value) => {
+                        format!("{},{word}", value.trim_end_matches(','))
+                    }
+                    _ => "ONE,TWO".to_owned(),
+                };
+                Some(format!(
+                    "several values are one list, separated by commas: {name}={list}"
+                ))
+            }
+            (Shape::Value, Some(_)) => Some(format!(
+                "is it a part of the value of {name}? A value with a blank needs quotation marks"
+            )),
+            (Shape::Value, None) => None,
+            (Shape::OptionalValue, _) => Some(format!("{name} takes a time, such as {name}=30m")),
+            (Shape::Flag, _) => Some(format!("{name} takes no value but true and false")),
+        }
+    }
+
+    /// What to do if the word is a command, and the line has one already.
+    fn second_command(&self, text: &str) -> Option<String> {
+        if self.is_command || !suggestion::is_command(text) {
+            return None;
+        }
+        let first = self.normalized.arguments.first()?;
+        let name = super::command_of(self.normalized)?;
+        let place = self.line.place(first.origin);
+        let place = place.map(|place| format!(" in {place}"));
+        let place = place.unwrap_or_default();
+        Some(format!("there is a command already, {name}{place}"))
+    }
+
+    /// What to do where the word may belong to a secret.
+    fn secret_hint(&self) -> Option<String> {
+        let file = self.line.file(self.culprit.origin);
+        match file {
+            Some(file) if self.culprit.sensitive || self.is_alone() => Some(format!(
+                "options begin with two dashes, a value with a blank needs quotation marks; is it a secret file? \
+                 --api-token=file:{0}, --password=file:{0}",
+                file.display()
+            )),
+            None if self.culprit.sensitive => Some(
+                "write --api-token=file:PATH or --password=file:PATH, in one word; a secret with a blank needs \
+                 quotation marks"
+                    .to_owned(),
+            ),
+            Some(_) | None => None,
+        }
+    }
+
+    /// Whether the file contains nothing else.
+    fn is_alone(&self) -> bool {
+        let arguments = &self.normalized.arguments;
+        let others = arguments
+            .iter()
+            .filter(|argument| argument.origin.same_source(self.culprit.origin));
+        others.count() == 1
+    }
+
+    /// The option that the word follows in the line, with its value, if it has one.
+    fn before(&self) -> Option<Before> {
+        let words = &self.line.words;
+        let is_it =
+            |word: &Word| word.text == self.culprit.text && word.origin == self.culprit.origin;
+        let position = words.iter().position(is_it)?;
+        let options = normalize::options(&crate::args::command());
+        let first = position.checked_sub(1).map(|index| &words[index])?;
+        before(&options, first, None).or_else(|| {
+            let second = position.checked_sub(2).map(|index| &words[index])?;
+            before(&options, second, Some(first)).filter(|before| before.shape == Shape::Value)
+        })
+    }
+}
+
+/// The option, if the word is one, with the value that is joined to it or is the next word.
+fn before(options: &Options, word: &Word, next: Option<&Word>) -> Option<Before> {
+    let text = word.text.to_str()?;
+    let (name, value) = normalize::split(text);
+    let value = value.filter(|value| !value.is_empty());
+    let next = next.and_then(|next| next.text.to_str());
+    if next.is_some() && value.is_some() {
+        return None;
+    }
+    Some(Before {
+        shape: options.get(name)?.shape,
+        name: name.to_owned(),
+        value: value.or(next).map(ToOwned::to_owned),
+    })
+}
+
+/// Whether the word names a file, by its form or in fact.
+fn is_file(text: &str) -> bool {
+    let has_suffix = Path::new(text)
+        .extension()
+        .is_some_and(|suffix| suffix == "conf");
+    has_suffix || Path::new(text).is_file()
+}
+
+/// The sign for a minus, and the dashes that editors and web pages put in place of hyphens.
+const LONG_DASHES: [char; 8] = [
+    '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2212}', '\u{fe63}',
+];
+
+/// What is wrong with the dashes before the name of an option, if that is the mistake.
+fn dashes(command: Option<&str>, text: &str) -> Option<String> {
+    let start = text.trim_start_matches(|sign| sign == '-' || LONG_DASHES.contains(&sign));
+    let dashes = &text[..text.len() - start.len()];
+    let is_name = start.starts_with(|sign: char| sign.is_ascii_alphabetic());
+    let is_short = dashes == "-" && start.chars().count() == 1;
+    if dashes.is_empty() || dashes == "--" || !is_name || is_short {
+        return None;
+    }
+    let name = start.split(['=', ':']).next().unwrap_or_default();
+    let meant = is_option(name)
+        .then(|| format!("--{name}"))
+        .or_else(|| suggestion::nearest_option(command, name));
+    let meant = meant.map(|name| format!(": {name}")).unwrap_or_default();
+    let mistake = if dashes.contains(LONG_DASHES) {
+        "the dash is a long one, as editors put it in place of hyphens; "
+    } else {
+        ""
+    };
+    Some(format!("{mistake}options begin with two hyphens{meant}"))
+}
+
+/// Whether a command has an option of this name, without its dashes.
+fn is_option(name: &str) -> bool {
+    Cli::command()
+        .get_subcommands()
+        .flat_map(clap::Command::get_arguments)
+        .any(|option| option.get_long() == Some(name))
+}

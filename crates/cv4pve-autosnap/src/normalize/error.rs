@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Errors in a line, found before clap reads it. No message quotes a value that may be a secret.
+
+use crate::help::{HELP_OF_PROGRAM, help_of};
+use crate::line::{Line, Origin};
+use autosnap::fault::Fault;
+
+/// Options of which several values are one list.
+pub(crate) const LISTS: [&str; 4] = ["--vmid", "--host", "--fingerprint", "--path"];
+
+/// Why a line is refused before clap reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LineError {
+    /// An option has no value.
+    MissingValue {
+        /// The option, `--label <LABEL>`.
+        option: String,
+        /// The option that follows in place of the value, if there is one.
+        followed_by: Option<String>,
+        /// The command of the line, if there is one.
+        command: Option<String>,
+        /// Where.
+        origin: Origin,
+    },
+    /// One source gives an option two different values.
+    Conflict {
+        /// The option.
+        option: String,
+        /// Both, as they were written; `None` if they must not be quoted.
+        values: Option<(String, String)>,
+        /// Where.
+        origins: (Origin, Origin),
+    },
+    /// An option was typed that the command does not use.
+    NotUsed {
+        /// The option.
+        option: String,
+        /// The command.
+        command: String,
+    },
+    /// `--dry-run false`, in two words.
+    DryRunFalse {
+        /// Where.
+        origin: Origin,
+    },
+    /// A value is an option, or contains `--dry-run`, which must never be lost.
+    OptionAsValue {
+        /// The option with this value.
+        option: String,
+        /// Where.
+        origin: Origin,
+    },
+    /// A value contains an API token, or another option with its secret.
+    SecretAsValue {
+        /// The option.
+        option: String,
+        /// Where.
+        origin: Origin,
+    },
+}
+
+impl LineError {
+    /// The message for the user.
+    pub fn into_fault(self, line: &Line) -> Fault {
+        let place = |origin: Origin| line.place(origin).map(|place| format!(" in {place}"));
+        let place = |origin| place(origin).unwrap_or_default();
+        match self {
+            Self::MissingValue {
+                option,
+                followed_by,
+                command,
+                origin,
+            } => {
+                let message = format!(
+                    "a value is required for '{option}' but none was supplied{}",
+                    place(origin)
+                );
+                let help = command.map(|command| help_of(&command));
+                let help = help.unwrap_or_else(|| HELP_OF_PROGRAM.to_owned());
+                let Some(next) = followed_by else {
+                    return Fault::usage(message).hint(help);
+                };
+                let name = option.split(' ').next().unwrap_or_default();
+                let fault =
+                    Fault::usage(format!("{message}: '{next}' follows, which is not a value"));
+                fault.hint(if origin.is_typed() {
+                    format!(
+                        "an empty variable leaves such a gap in a script; write {name}=\"$VARIABLE\" ({help})"
+                    )
+                } else {
+                    format!("write {name}=VALUE ({help})")
+                })
+            }
+            Self::Conflict {
+                option,
+                values,
+                origins: (one, other),
+            } => conflict(&option, values, line, one, other),
+            Self::NotUsed { option, command } => {
+                Fault::usage(format!("'{command}' does not use '{option}'")).hint(format!(
+                    "leave it out; see: cv4pve-autosnap {command} --help"
+                ))
+            }
+            Self::DryRunFalse { origin } => Fault::usage(format!(
+                "'--dry-run false'{} contradicts itself; nothing was done",
+                place(origin)
+            ))
+            .hint("write --dry-run=false, or leave the option out"),
+            Self::OptionAsValue { option, origin } => Fault::usage(format!(
+                "the value of '{option}'{} is or holds an option; nothing was done",
+                place(origin)
+            ))
+            .hint("is a blank or a quotation mark missing, or a variable empty?"),
+            Self::SecretAsValue { option, origin } => Fault::usage(format!(
+                "the value of '{option}'{} holds an API token or a password",
+                place(origin)
+            ))
+            .hint("is a blank or a quotation mark missing? a token belongs to --api-token"),
+        }
+    }
+}
+
+fn conflict(
+    option: &str,
+    values: Option<(String, String)>,
+    line: &Line,
+    one: Origin,
+    other: Origin,
+) -> Fault {
+    let places = match (line.place(one), line.place(other), values) {
+        (_, _, Some((one, other))) => format!(": {one} and {other}"),
+        (Some(one), Some(other), None) => format!(": {one}, {other}"),
+        (_, _, None) => String::new(),
+    };
+    let message = format!("'{option}' is given twice with different values{places}");
+    let hint = if LISTS.contains(&option) {
+        format!("several values are one list, separated by commas: {option}=ONE,TWO")
+    } else {
+        "leave one of them out; the command line overrides a parameter file".to_owned()
+    };
+    Fault::usage(message).hint(hint)
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! A plan for people: the lines that the run would print, each with its reason.
+
+use autosnap_core::guest::Guest;
+use autosnap_core::outcome::Outcome;
+use autosnap_core::plan::{Action, Decision, GuestPlan, Plan, Steps};
+use autosnap_core::retention::Reason;
+
+use super::{Lines, words};
+use autosnap::hook::Phase;
+
+/// The whole plan; with `phases`, the hook phases that would be called as well.
+pub(super) fn text(plan: &Plan, outcome: &Outcome, phases: bool) -> Lines {
+    let mut lines = Lines::default();
+    for guest in &plan.guests {
+        block(&mut lines, guest, &plan.request.action, outcome, phases);
+    }
+    lines
+}
+
+/// The line for a phase in which the hook would be called.
+pub(super) fn phase(phase: Phase) -> String {
+    format!("  hook would be called: {phase}")
+}
+
+/// The line that opens a guest's block: the words of the C# tool, then the name.
+pub(super) fn head(guest: &Guest) -> String {
+    let name = guest.name.as_deref().unwrap_or_default();
+    let line = format!(
+        "----- VM {} {} {} ----- {name}",
+        guest.vmid, guest.kind, guest.status
+    );
+    line.trim_end().to_owned()
+}
+
+/// What a plan comes to, for the end of a dry run.
+pub(super) fn totals(plan: &Plan, failing: usize) -> String {
+    let (mut created, mut removed, mut skipped) = (0, 0, 0);
+    for guest in &plan.guests {
+        match &guest.decision {
+            Decision::Skip(_) => skipped += 1,
+            Decision::Refuse(_) => {}
+            Decision::Proceed(steps) => {
+                created += usize::from(steps.creation.is_some());
+                removed += steps.removals().count();
+            }
+        }
+    }
+    format!("would create {created}, remove {removed}; {skipped} skipped, {failing} would fail")
+}
+
+fn block(text: &mut Lines, plan: &GuestPlan, action: &Action, outcome: &Outcome, phases: bool) {
+    text.line(head(&plan.guest));
+    for note in &plan.notes {
+        text.line(autosnap::notes::note(plan.guest.vmid, note));
+    }
+    match &plan.decision {
+        Decision::Skip(skip) => {
+            for line in words::skip_lines(&plan.guest, skip, outcome) {
+                text.line(line);
+            }
+        }
+        Decision::Refuse(refusal) => {
+            if phases && refusal.counts_as_attempt() {
+                let (before, instead) = match action {
+                    Action::Snap(_) => (Phase::SnapCreatePre, Phase::SnapCreateAbort),
+                    Action::Clean => (Phase::SnapRemovePre, Phase::SnapRemoveAbort),
+                };
+                text.line(phase(before));
+                text.line(phase(instead));
+            }
+            for line in words::refusal(&plan.guest, refusal).lines() {
+                text.line(line);
+            }
+            if let Some(steps) = &plan.when_unlocked {
+                text.line("  tried again after all other guests; if it is unlocked then:");
+                let mut taken = Lines::default();
+                steps_to_take(&mut taken, steps, false);
+                for line in taken.as_str().lines() {
+                    text.line(format_args!("    {line}"));
+                }
+            }
+        }
+        Decision::Proceed(steps) => {
+            if let Some(lock) = &steps.waits_for {
+                let locked = words::locked(plan.guest.kind, lock);
+                text.line(format_args!("Would wait: {locked}"));
+            }
+            steps_to_take(text, steps, phases);
+        }
+    }
+}
+
+fn steps_to_take(text: &mut Lines, steps: &Steps, phases: bool) {
+    let phase = |text: &mut Lines, called: Phase| {
+        if phases {
+            text.line(phase(called));
+        }
+    };
+    if let Some(creation) = &steps.creation {
+        phase(text, Phase::SnapCreatePre);
+        text.line(format_args!("Create snapshot: {}", creation.name));
+        if creation.with_ram {
+            text.line("  with RAM");
+        }
+    }
+    for verdict in steps.verdicts.iter().rev() {
+        let name = &verdict.snapshot.name;
+        match &verdict.reason {
+            Reason::Removed { .. } | Reason::RemovalRetried => {
+                phase(text, Phase::SnapRemovePre);
+                text.line(format_args!("Remove snapshot: {name}"));
+                text.line(format_args!("  {}", verdict.reason));
+                phase(text, Phase::SnapRemovePost);
+            }
+            Reason::Kept { .. }
+            | Reason::KeptNew
+            | Reason::Undated
+            | Reason::Ambiguous { .. }
+            | Reason::FutureTime
+            | Reason::WrongTime => {
+                text.line(format_args!("Keep snapshot: {name} ({})", verdict.reason));
+            }
+            // A note says how many.
+            Reason::LeftToNextRuns { .. }
+            | Reason::HalfMade(_)
+            | Reason::NotOurs
+            | Reason::OtherLabel
+            | Reason::OtherFormat { .. } => {}
+        }
+    }
+    if steps.creation.is_some() {
+        phase(text, Phase::SnapCreatePost);
+    }
+}

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The list of `status` in its nine forms.
+//!
+//! The first seven keys of the structured forms are the C# tool's columns, as it spells them; ours
+//! follow. Keys are added, never renamed.
+//!
+//! The list is written while it is made: a large cluster has a hundred thousand snapshots, and
+//! their text is larger than what is known of them.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use anyhow::Context;
+use autosnap_core::text::{json as json_text, one_line};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use maud::html;
+use serde::{Serialize, Serializer};
+
+use super::Console;
+use crate::args::StatusOutput;
+use autosnap::status::{Row, Status};
+
+const COLUMNS: [&str; 7] = [
+    "NODE",
+    "VM",
+    "TIME",
+    "PARENT",
+    "NAME",
+    "DESCRIPTION",
+    "VM STATUS",
+];
+
+/// What the structured forms have in addition.
+const FURTHER_KEYS: [&str; 7] = [
+    "label",
+    "snaptime",
+    "age",
+    "type",
+    "guest_name",
+    "vmstate",
+    "snapstate",
+];
+
+/// One line of the list.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+struct StatusRow<'a> {
+    #[serde(rename = "NODE")]
+    node: Cow<'a, str>,
+    #[serde(rename = "VM")]
+    vm: u32,
+    #[serde(rename = "TIME")]
+    time: String,
+    #[serde(rename = "PARENT")]
+    parent: Cow<'a, str>,
+    #[serde(rename = "NAME")]
+    name: Cow<'a, str>,
+    #[serde(rename = "DESCRIPTION")]
+    description: String,
+    #[serde(rename = "VM STATUS")]
+    vm_status: &'static str,
+    /// The label in the name.
+    label: Option<Cow<'a, str>>,
+    /// Seconds since the epoch.
+    snaptime: Option<i64>,
+    /// Seconds since it was taken.
+    age: Option<i64>,
+    /// `qemu` or `lxc`.
+    r#type: &'static str,
+    guest_name: Option<Cow<'a, str>>,
+    vmstate: bool,
+    /// `prepare` or `delete` if it is half made.
+    snapstate: Option<Cow<'a, str>>,
+}
+
+/// Prints the list; times in the given zone.
+pub fn print(
+    console: &Console,
+    status: &Status,
+    output: StatusOutput,
+    zone: &TimeZone,
+) -> anyhow::Result<()> {
+    let rows = Rows {
+        rows: &status.rows,
+        zone,
+    };
+    if output == StatusOutput::Yaml {
+        console.document(&serde_yaml_ng::to_string(&rows).context("cannot write YAML")?);
+        return Ok(());
+    }
+    console.stream(|out| match output {
+        // As in the C# tool.
+        StatusOutput::Plain | StatusOutput::Text if !status.has_guests => Ok(()),
+        StatusOutput::Plain => plain(rows, out),
+        StatusOutput::Text => text(rows, out),
+        StatusOutput::Html => out.write_all(html(rows).as_bytes()),
+        StatusOutput::Markdown => markdown(rows, out),
+        StatusOutput::Json => {
+            let document = serde_json::to_string(&rows)?;
+            writeln!(out, "{}", json_text(&document))
+        }
+        StatusOutput::JsonPretty => {
+            let document = serde_json::to_string_pretty(&rows)?;
+            writeln!(out, "{}", json_text(&document))
+        }
+        StatusOutput::Jsonl => json_lines(rows, out),
+        StatusOutput::Csv => csv(rows, out),
+        // Written above: this serializer hides what went wrong with the stream.
+        StatusOutput::Yaml => Ok(()),
+    });
+    Ok(())
+}
+
+/// What is to be printed, not yet made into lines.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    rows: &'a [Row],
+    zone: &'a TimeZone,
+}
+
+impl<'a> Rows<'a> {
+    fn iter(self) -> impl Iterator<Item = StatusRow<'a>> {
+        self.rows
+            .iter()
+            .map(move |row| StatusRow::new(row, self.zone))
+    }
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'a> StatusRow<'a> {
+    fn new(row: &'a Row, zone: &TimeZone) -> Self {
+        let Row {
+            guest,
+            snapshot,
+            label,
+            age,
+        } = row;
+        Self {
+            node: guest.node.as_str().into(),
+            vm: guest.vmid.get(),
+            time: snapshot
+                .taken_at
+                .map(|taken_at| local_time(taken_at, zone))
+                .unwrap_or_default(),
+            parent: snapshot.parent.as_deref().unwrap_or("no-parent").into(),
+            name: snapshot.name.as_str().into(),
+            description: snapshot.description.replace('\n', ""),
+            vm_status: if snapshot.with_ram { "X" } else { "" },
+            label: label.as_deref().map(Cow::from),
+            snaptime: snapshot.taken_at,
+            age: *age,
+            r#type: guest.kind.as_str(),
+            guest_name: guest.name.as_deref().map(Cow::from),
+            vmstate: snapshot.with_ram,
+            snapstate: snapshot.state.snapstate().map(Cow::from),
+        }
+    }
+
+    /// The cells of the forms for people, each on one line.
+    fn cells(&self) -> [String; 7] {
+        let status = match &self.snapstate {
+            Some(state) if self.vmstate => format!("X incomplete (snapstate {state})"),
+            Some(state) => format!("incomplete (snapstate {state})"),
+            None => self.vm_status.to_owned(),
+        };
+        let vm = self.vm.to_string();
+        [
+            &self.node,
+            vm.as_str(),
+            &self.time,
+            &self.parent,
+            &self.name,
+            &self.description,
+            &status,
+        ]
+        .map(|cell| one_line(cell).into_owned())
+    }
+
+    /// The row with every text safe for a spreadsheet.
+    fn for_csv(self) -> Self {
+        Self {
+            node: csv_cell(self.node),
+            parent: csv_cell(self.parent),
+            name: csv_cell(self.name),
+            description: csv_cell(self.description.into()).into_owned(),
+            label: self.label.map(csv_cell),
+            guest_name: self.guest_name.map(csv_cell),
+            snapstate: self.snapstate.map(csv_cell),
+            ..self
+        }
+    }
+}
+
+/// A text that no spreadsheet takes for a formula, on one line.
+fn csv_cell(text: Cow<'_, str>) -> Cow<'_, str> {
+    let safe = match text {
+        Cow::Borrowed(text) => one_line(text),
+        Cow::Owned(text) => Cow::Owned(one_line(&text).into_owned()),
+    };
+    if safe.starts_with(['=', '+', '-', '@']) {
+        Cow::Owned(format!("'{safe}"))
+    } else {
+        safe
+    }
+}
+
+/// A cell without what would end it, or begin a link, code or HTML.
+fn markdown_cell(cell: &str) -> String {
+    let mut safe = String::with_capacity(cell.len());
+    for character in cell.chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '|' => safe.push_str("&#124;"),
+            '[' => safe.push_str("&#91;"),
+            '`' => safe.push_str("&#96;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+/// `yy/MM/dd HH:mm:ss`.
+fn local_time(taken_at: i64, zone: &TimeZone) -> String {
+    let time = Timestamp::from_second(taken_at).ok();
+    time.map(|time| {
+        time.to_zoned(zone.clone())
+            .strftime("%y/%m/%d %H:%M:%S")
+            .to_string()
+    })
+    .unwrap_or_default()
+}
+
+/// Columns without a frame.
+fn plain(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let widths = widths(rows.iter().map(|row| row.cells()));
+    let line = |cells: [&str; 7]| {
+        let mut line = padded(cells, widths);
+        // Numbers of guests stand below each other.
+        line[1] = format!("{:>width$}", cells[1], width = widths[1]);
+        line.join(" ").trim_end().to_owned()
+    };
+    writeln!(out, "{}", line(COLUMNS))?;
+    rows.iter().try_for_each(|row| {
+        let cells = row.cells();
+        writeln!(out, "{}", line(cells.each_ref().map(String::as_str)))
+    })
+}
+
+/// The C# tool's table, byte for byte: scripts cut off its frame and split its lines at `|`.
+fn text(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let widths = widths(rows.iter().map(|row| row.cells()));
+    let frame = rule(widths, "+");
+    writeln!(out, "{frame}\n{}\n{frame}", framed(COLUMNS, widths))?;
+    rows.iter().try_for_each(|row| {
+        let cells = row.cells();
+        writeln!(
+            out,
+            "{}",
+            framed(cells.each_ref().map(String::as_str), widths)
+        )
+    })?;
+    writeln!(out, "{frame}")
+}
+
+/// The C# tool's Markdown, byte for byte.
+fn markdown(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let cells = |row: &StatusRow<'_>| row.cells().map(|cell| markdown_cell(&cell));
+    let widths = widths(rows.iter().map(|row| cells(&row)));
+    writeln!(out, "{}\n{}", framed(COLUMNS, widths), rule(widths, "|"))?;
+    rows.iter().try_for_each(|row| {
+        let cells = cells(&row);
+        writeln!(
+            out,
+            "{}",
+            framed(cells.each_ref().map(String::as_str), widths)
+        )
+    })
+}
+
+/// `| pve1 | 100 |`
+fn framed(cells: [&str; 7], widths: [usize; 7]) -> String {
+    format!("| {} |", padded(cells, widths).join(" | "))
+}
+
+/// `+------+-----+`
+fn rule(widths: [usize; 7], corner: &str) -> String {
+    let lines = widths.map(|width| "-".repeat(width + 2));
+    format!("{corner}{}{corner}", lines.join(corner))
+}
+
+/// The width of each column. Nothing here is wider than its number of characters: nodes, snapshot
+/// names and our own descriptions are ASCII.
+fn widths(rows: impl Iterator<Item = [String; 7]>) -> [usize; 7] {
+    let mut widths = COLUMNS.map(str::len);
+    for cells in rows {
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    widths
+}
+
+/// The cells with blanks behind them.
+fn padded(cells: [&str; 7], widths: [usize; 7]) -> [String; 7] {
+    std::array::from_fn(|column| format!("{:width$}", cells[column], width = widths[column]))
+}
+
+/// The C# tool's table, which is pasted into a page or a mail.
+fn html(rows: Rows<'_>) -> String {
+    const TABLE: &str = "width: 100%;border-collapse: collapse;border: 1px solid black;";
+    const CELL: &str = "border: 1px solid black;";
+    let table = html! {
+        table style=(TABLE) {
+            thead { tr { @for column in COLUMNS { th style=(CELL) { (column) } } } }
+            tbody {
+                @for row in rows.iter() {
+                    tr { @for cell in row.cells() { td style=(CELL) { (cell.trim()) } } }
+                }
+            }
+        }
+    };
+    table.into_string() + "\n"
+}
+
+fn json_lines(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
+    rows.iter().try_for_each(|row| {
+        let line = serde_json::to_string(&row)?;
+        writeln!(out, "{}", json_text(&line))
+    })
+}
+
+fn csv(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    for row in rows.iter() {
+        writer.serialize(row.for_csv()).map_err(io_error)?;
+    }
+    if rows.rows.is_empty() {
+        let header = COLUMNS.iter().chain(&FURTHER_KEYS);
+        writer.write_record(header).map_err(io_error)?;
+    }
+    writer.flush()
+}
+
+/// A reader that has left must stay recognisable.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The report for people, in the words and the order of the C# tool.
+//!
+//! With one guest at a time lines are printed as they happen. Otherwise the lines of a guest are gathered
+//! until it is finished, then printed as one block.
+
+mod head;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun, Success};
+use autosnap_core::guest::Vmid;
+use autosnap_core::outcome::{ExitStatus, Outcome};
+use autosnap_core::plan::Plan;
+use autosnap_core::text;
+
+use self::head::{head, nested, nothing_selected, storage_table};
+use super::guests::Guests;
+use super::summary::{Summary, is_broken_off};
+use super::units::time_span;
+use super::{Console, Lines, Sink, plan, words};
+use autosnap::hook::Phase;
+
+/// What is printed, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TextOptions {
+    /// A dry run names the hook phases that would be called.
+    pub debug: bool,
+    /// One guest is worked on at a time, so that its lines can be printed as they happen.
+    pub one_at_a_time: bool,
+    /// Print nothing but failures: only the summary, and only if the exit status is not 0.
+    pub quiet: bool,
+}
+
+/// Prints the report of a run to stdout.
+#[derive(Debug)]
+pub struct Text {
+    console: Console,
+    options: TextOptions,
+    header: Option<Header>,
+    /// Warnings from the time before the run started, to be printed below its head.
+    early_warnings: Lines,
+    guests: Guests,
+    blocks: HashMap<Vmid, Lines>,
+    /// The guest whose block is being printed, with one guest at a time.
+    open: Option<Vmid>,
+    /// How many guests the login sees in all.
+    seen: usize,
+    /// Whether it is a success that no guest is selected.
+    may_be_empty: bool,
+    /// Guests of which something was created or removed.
+    begun: HashSet<Vmid>,
+    /// Failures that concern no single guest.
+    failures: Vec<String>,
+    outcome: Outcome,
+}
+
+impl Text {
+    /// A report on that console.
+    pub fn new(console: Console, options: TextOptions) -> Self {
+        Self {
+            console,
+            options,
+            header: None,
+            early_warnings: Lines::default(),
+            guests: Guests::default(),
+            blocks: HashMap::new(),
+            open: None,
+            seen: 0,
+            may_be_empty: false,
+            begun: HashSet::new(),
+            failures: Vec::new(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    fn print(&self, lines: &Lines) {
+        if !self.options.quiet {
+            self.console.out(lines);
+        }
+    }
+
+    /// Adds a line to the block of a guest.
+    fn line(&mut self, vmid: Vmid, text: &str) {
+        let mut lines = Lines::default();
+        lines.line(text);
+        self.add(vmid, &lines);
+    }
+
+    fn add(&mut self, vmid: Vmid, lines: &Lines) {
+        if self.options.one_at_a_time {
+            self.open(vmid);
+            self.print(lines);
+        } else {
+            self.blocks.entry(vmid).or_default().append(lines);
+        }
+    }
+
+    /// Prints the head of a guest's block, unless the block is open. That of a guest which had to wait
+    /// for a lock is opened again.
+    fn open(&mut self, vmid: Vmid) {
+        if self.open.replace(vmid) != Some(vmid) {
+            self.print(&self.head_of(vmid));
+        }
+    }
+
+    fn head_of(&self, vmid: Vmid) -> Lines {
+        let mut head = Lines::default();
+        if let Some(guest) = self.guests.get(vmid) {
+            head.line(plan::head(guest));
+        }
+        head
+    }
+
+    fn is_snap(&self) -> bool {
+        let header = self.header.as_ref();
+        header.is_some_and(|header| header.command == "snap")
+    }
+
+    fn warned(&mut self, warning: &str) {
+        // The journal's report sends these with fields.
+        if self.console.leads_to_journal() {
+            return;
+        }
+        let mut line = Lines::default();
+        line.line(format_args!("WARNING: {warning}"));
+        // In the report, as cron sends a mail for output on stderr.
+        if self.header.is_some() {
+            self.print(&line);
+        } else {
+            self.early_warnings.append(&line);
+        }
+    }
+
+    fn selected(&mut self, event: &Event) {
+        let Event::Selected {
+            guests,
+            seen,
+            nested_pools,
+            may_be_empty,
+            ..
+        } = event
+        else {
+            return;
+        };
+        self.guests.selected(guests);
+        (self.seen, self.may_be_empty) = (*seen, *may_be_empty);
+        self.print(&nested(nested_pools));
+    }
+
+    fn planned(&mut self, plan: &Arc<Plan>) {
+        self.guests.planned(plan);
+        let header = self.header.as_ref();
+        if plan.guests.is_empty() {
+            let selection = header.map_or("", |header| header.selection.as_str());
+            self.print(&nothing_selected(selection, self.seen, self.may_be_empty));
+        }
+        if header.is_some_and(|header| header.dry_run) {
+            let text = plan::text(plan, &self.outcome, self.options.debug);
+            self.print(&text);
+        }
+    }
+
+    /// In a dry run with `--debug`, says that the hook would be called.
+    fn job_phase(&self, of_snap: Phase, of_clean: Phase) -> Lines {
+        let header = self.header.as_ref();
+        let mut lines = Lines::default();
+        match header.filter(|header| header.dry_run && self.options.debug) {
+            Some(header) if header.command == "snap" => lines.line(plan::phase(of_snap)),
+            Some(_) => lines.line(plan::phase(of_clean)),
+            None => {}
+        }
+        lines
+    }
+
+    fn hook(&mut self, run: &HookRun) {
+        let mut text = Lines::of_text(&run.output);
+        match &run.end {
+            HookEnd::Exited(0) => {}
+            HookEnd::Exited(status) => text.line(format_args!("Script return code: {status}")),
+            HookEnd::Killed => text.line("Script was ended by a signal"),
+            HookEnd::TimedOut => {
+                text.line("Script was ended: it ran longer than --hook-timeout allows");
+            }
+            HookEnd::StillOpen => {
+                text.line("Script has ended, but a process that it started did not within --hook-timeout and still runs");
+            }
+            HookEnd::NotStarted(error) => {
+                let error = without_error_number(error);
+                text.line(format_args!("Script could not be started: {error}"));
+            }
+        }
+        match run.vmid {
+            Some(vmid) => self.add(vmid, &text),
+            None => self.print(&text),
+        }
+    }
+
+    fn succeeded(&mut self, vmid: Vmid, success: &Success) {
+        if success.warnings > 0 {
+            self.line(vmid, &format!("  with warnings: {}", success.warnings));
+        }
+        if success.late {
+            self.line(vmid, "  took longer than --timeout");
+        }
+        if success.adopted {
+            self.line(vmid, "  the answer was lost; PVE shows that it was done");
+        }
+    }
+
+    fn failed(&mut self, vmid: Vmid, failure: &Failure) {
+        self.line(vmid, &words::failure(failure));
+        if let Some(effect) = words::effect(failure.effect) {
+            self.line(vmid, &format!("  {effect}"));
+        }
+        if let Some(hint) = &failure.hint {
+            self.line(vmid, &words::hint_line(hint));
+        }
+    }
+
+    fn finished(&mut self, vmid: Vmid, end: &GuestEnd, duration: Duration) {
+        for line in self.last_lines(vmid, end, duration) {
+            self.line(vmid, &line);
+        }
+        if self.options.one_at_a_time {
+            self.open = None;
+        } else {
+            let mut block = self.head_of(vmid);
+            block.append(&self.blocks.remove(&vmid).unwrap_or_default());
+            self.print(&block);
+        }
+    }
+
+    /// How a guest has ended. As in the C# tool, `snap` says how long a guest took only if all went well.
+    fn last_lines(&self, vmid: Vmid, end: &GuestEnd, duration: Duration) -> Vec<String> {
+        let worked = format!("VM execution {}", time_span(duration));
+        let worked_of_clean = (!self.is_snap()).then(|| worked.clone());
+        match end {
+            GuestEnd::Done => vec![worked],
+            GuestEnd::Failed => worked_of_clean.into_iter().collect(),
+            GuestEnd::Skipped(skip) => {
+                let plan = self.guests.plan(vmid);
+                plan.map_or_else(Vec::new, |plan| {
+                    words::skip_lines(&plan.guest, skip, &self.outcome)
+                })
+            }
+            GuestEnd::Refused(refusal) => match self.guests.plan(vmid) {
+                Some(plan) => words::refusal(&plan.guest, refusal).lines(),
+                None => Vec::new(),
+            },
+            GuestEnd::Vetoed => {
+                let error = words::error(words::vetoed(self.begun.contains(&vmid)));
+                std::iter::once(error).chain(worked_of_clean).collect()
+            }
+            GuestEnd::NotReached => {
+                let why = self.outcome.interruption.map(words::stopped);
+                let why = why.unwrap_or("the run has ended");
+                vec![words::error(&format!("left out: {why}"))]
+            }
+        }
+    }
+
+    fn started(&mut self, vmid: Vmid) {
+        if self.options.one_at_a_time {
+            self.open(vmid);
+        }
+        let notes: Vec<String> = self
+            .guests
+            .plan(vmid)
+            .iter()
+            .flat_map(|plan| &plan.notes)
+            .map(|note| autosnap::notes::note(vmid, note))
+            .collect();
+        for note in notes {
+            self.line(vmid, &note);
+        }
+    }
+
+    fn run_finished(&self, duration: Duration) {
+        self.print(&self.job_phase(Phase::SnapJobEnd, Phase::CleanJobEnd));
+        if !self.options.quiet || self.outcome.exit_status() != ExitStatus::Success {
+            let summary = Summary {
+                header: self.header.as_ref(),
+                outcome: &self.outcome,
+                guests: &self.guests,
+                begun: &self.begun,
+                failures: &self.failures,
+                duration,
+                is_all: self.options.quiet,
+            };
+            self.console.out(&summary.lines());
+        }
+        if !is_broken_off(&self.outcome) {
+            let mut total = Lines::default();
+            total.line(format_args!("Total execution {}", time_span(duration)));
+            self.print(&total);
+        }
+    }
+}
+
+/// The text of a system's error, for hooks whose failure may be no failure of the run: people search
+/// reports for `error`.
+fn without_error_number(text: &str) -> String {
+    let text = text.split(" (os error ").next().unwrap_or(text);
+    text.replace("error", "failure")
+}
+
+impl Sink for Text {
+    fn observe(&mut self, event: &Event) {
+        self.outcome.observe(event);
+        if let Event::Created { vmid, .. } | Event::Removed { vmid, .. } = event {
+            self.begun.insert(*vmid);
+        }
+        match event {
+            Event::RunStarted(header) => {
+                self.print(&head(header));
+                self.print(&self.early_warnings);
+                self.header = Some(header.clone());
+                self.print(&self.job_phase(Phase::SnapJobStart, Phase::CleanJobStart));
+            }
+            Event::Selected { .. } => self.selected(event),
+            Event::Warned(warning) => self.warned(warning),
+            Event::NameNotKnown(warning)
+            | Event::UnreadableEntry(warning)
+            | Event::MissingObject(warning) => {
+                self.warned(warning);
+                self.failures.push(warning.clone());
+            }
+            Event::StoragesRead { storages, limit } => {
+                self.print(&storage_table(storages, *limit));
+            }
+            Event::StoragesNotRead(version) => {
+                let mut text = Lines::default();
+                text.line(format_args!(
+                    "The Proxmox VE version {version} does not verify the storage % usage!"
+                ));
+                self.print(&text);
+            }
+            Event::Planned(plan) => self.planned(plan),
+            Event::HookRan(run) => self.hook(run),
+            Event::GuestStarted(vmid) => self.started(*vmid),
+            Event::GuestDeferred { vmid, cause } => self.line(*vmid, &format!("Waiting: {cause}")),
+            Event::GuestResumed {
+                vmid,
+                waited,
+                reason,
+            } => {
+                let what = words::resumed(*reason);
+                let waited = text::duration(*waited);
+                self.line(*vmid, &format!("{what} after {waited}"));
+            }
+            Event::CreationStarted { vmid, snapshot } => {
+                self.line(*vmid, &format!("Create snapshot: {}", snapshot.name));
+            }
+            Event::RemovalStarted { vmid, name } => {
+                self.line(*vmid, &format!("Remove snapshot: {name}"));
+            }
+            Event::Created { vmid, success } | Event::Removed { vmid, success, .. } => {
+                self.succeeded(*vmid, success);
+            }
+            Event::MissingRam { vmid, snapshot } => {
+                self.line(
+                    *vmid,
+                    &format!("  WARNING: {}", words::ram_missing(snapshot)),
+                );
+            }
+            Event::CreationFailed { vmid, failure }
+            | Event::RemovalFailed { vmid, failure, .. } => {
+                self.failed(*vmid, failure);
+            }
+            Event::RemovalDropped { vmid, name, reason } => {
+                self.line(
+                    *vmid,
+                    &format!("Not removed: {name}, {}", words::drop_reason(*reason)),
+                );
+            }
+            Event::RemovalsPostponed {
+                vmid,
+                count,
+                reason,
+            } => {
+                self.line(*vmid, &words::postponed(*count, *reason));
+            }
+            Event::GuestFinished {
+                vmid,
+                end,
+                duration,
+            } => self.finished(*vmid, end, *duration),
+            Event::Interrupted(interruption) => {
+                self.console.error(&words::interruption(*interruption));
+            }
+            // Whoever called the run says `ERROR: …` when all else has been said.
+            Event::RunBroken { .. } => {}
+            Event::RunFinished { duration } => self.run_finished(*duration),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Durations and sizes as the C# tool writes them.
+
+use std::time::Duration;
+
+pub(super) use autosnap::notes::counted;
+
+/// A .NET `TimeSpan`: `[d.]hh:mm:ss[.fffffff]`.
+pub(super) fn time_span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    let days = if days > 0 {
+        format!("{days}.")
+    } else {
+        String::new()
+    };
+    let ticks = duration.subsec_nanos() / 100;
+    let fraction = if ticks > 0 {
+        format!(".{ticks:07}")
+    } else {
+        String::new()
+    };
+    format!(
+        "{days}{hours:02}:{minutes:02}:{:02}{fraction}",
+        seconds % 60
+    )
+}
+
+/// A size in units of 1000 bytes, with at most two decimals: `491.11 GB`.
+#[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
+pub(super) fn bytes(size: u64) -> String {
+    let units = ["B", "KB", "MB", "GB", "TB", "PB", "EB"];
+    let mut value = size as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{} {}", decimals(value, 2), units[unit])
+}
+
+/// Seconds with milliseconds.
+pub(super) fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// At most so many decimals, no trailing zeros, a point whatever the locale.
+pub(super) fn decimals(value: f64, count: usize) -> String {
+    let text = format!("{value:.count$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// `True` and `False`, as .NET writes them.
+pub(super) fn boolean(value: bool) -> &'static str {
+    if value { "True" } else { "False" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_time_spans() {
+        for (millis, expected) in [
+            (0, "00:00:00"),
+            (1201, "00:00:01.2010000"),
+            (78_360, "00:01:18.3600000"),
+            (3_600_000, "01:00:00"),
+            (90_000_000, "1.01:00:00"),
+        ] {
+            assert_eq!(time_span(Duration::from_millis(millis)), expected);
+        }
+    }
+
+    #[test]
+    fn sizes_have_the_largest_unit_that_fits() {
+        for (size, expected) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (44_000, "44 KB"),
+            (235_149_459_456, "235.15 GB"),
+            (1_099_511_627_776, "1.1 TB"),
+            (u64::MAX, "18.45 EB"),
+        ] {
+            assert_eq!(bytes(size), expected);
+        }
+    }
+}

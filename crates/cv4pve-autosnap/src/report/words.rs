@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The words for what happened, the same in every form of the report. Those of the C# tool are
+//! kept where it has any, because people grep for them.
+
+use autosnap::notes::UNUSABLE_STORAGE_ADVICE;
+use autosnap_core::event::{
+    Cause, Effect, Failure, GuestEnd, Interruption, PostponeReason, WaitReason,
+};
+use autosnap_core::guest::{Guest, GuestKind, REPAIR_NOTE, repair_command};
+use autosnap_core::name::REPEATED_NAME_CAUSES;
+use autosnap_core::outcome::Outcome;
+use autosnap_core::plan::{DropReason, Refusal, Skip, is_snapshot_lock};
+
+/// Why a guest was left out without harm. Where the C# tool has words, they say VM of a container, too.
+pub(super) fn skip(kind: GuestKind, skip: &Skip) -> String {
+    let cannot = |what: &str, volumes: &[String]| {
+        format!(
+            "Skip {} Proxmox VE cannot snapshot it, {what}: {}",
+            kind.short_name(),
+            volumes.join(", ")
+        )
+    };
+    match skip {
+        Skip::Template => "Skip VM is template".to_owned(),
+        Skip::NotRunning => "Skip VM '--only-running' parameter used!".to_owned(),
+        Skip::Unsupported { volumes } => cannot("bind mount or device", volumes),
+        Skip::NoSnapshots { volumes } => cannot("storage or format without snapshots", volumes),
+    }
+}
+
+/// The lines of a skipped guest's block.
+pub(super) fn skip_lines(guest: &Guest, skipped: &Skip, outcome: &Outcome) -> Vec<String> {
+    let end = GuestEnd::Skipped(skipped.clone());
+    let is_failure = outcome.is_failure(guest.vmid, &end);
+    let strict = is_failure.then(|| error(STRICT));
+    [Some(skip(guest.kind, skipped)), strict]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Why skipping a guest is a failure.
+pub(super) const STRICT: &str = "named in --vmid: with --strict its skip is a failure";
+
+/// Why a guest did not get what was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// In the words of the C# tool, where it has any.
+    pub(super) reason: String,
+    /// The figures behind it.
+    pub(super) detail: Option<String>,
+    /// What to do about it.
+    pub(super) hint: Option<String>,
+    line: ErrorLine,
+}
+
+/// Which line of a guest's block begins with `Error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ErrorLine {
+    /// The reason, in words that PVE would use: `Error in task: VM is locked (backup)`.
+    Task,
+    /// The reason: `Error: …`.
+    Reason,
+    /// The detail. The reason begins with `Skip VM`, which people look for, as in the C# tool.
+    Detail,
+}
+
+impl Refused {
+    /// On one line, for the summary.
+    pub(super) fn short(self) -> String {
+        match self.detail {
+            Some(detail) => format!("{}: {detail}", self.reason),
+            None => self.reason,
+        }
+    }
+
+    /// The lines of the guest's block, one of which begins with `Error`.
+    pub(super) fn lines(self) -> Vec<String> {
+        let (reason, detail) = match self.line {
+            ErrorLine::Task => (format!("{TASK_ERROR}{}", self.reason), self.detail),
+            ErrorLine::Reason => (error(&self.reason), self.detail),
+            ErrorLine::Detail => (self.reason, self.detail.map(|detail| error(&detail))),
+        };
+        let hint = self.hint.map(|hint| hint_line(&hint));
+        [Some(reason), detail, hint].into_iter().flatten().collect()
+    }
+}
+
+/// What stands before PVE's text about a change that failed or was refused, as in the C# tool.
+const TASK_ERROR: &str = "Error in task: ";
+
+/// The line about a failure that is not PVE's.
+pub(super) fn error(text: &str) -> String {
+    format!("Error: {text}")
+}
+
+/// The line under a failure.
+pub(super) fn hint_line(hint: &str) -> String {
+    format!("  hint: {hint}")
+}
+
+/// PVE's own text for a lock.
+pub(super) fn locked(kind: GuestKind, lock: &str) -> String {
+    match kind {
+        GuestKind::Qemu => format!("VM is locked ({lock})"),
+        GuestKind::Lxc => format!("CT is locked ({lock})"),
+    }
+}
+
+/// Why a guest did not get what was asked for.
+pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
+    let line = match refusal {
+        Refusal::StorageFull(_) | Refusal::NodeOffline => ErrorLine::Detail,
+        Refusal::Locked(_) | Refusal::Stuck { .. } | Refusal::NameTaken(_) => ErrorLine::Task,
+        Refusal::Unreadable(_)
+        | Refusal::StorageUnusable(_)
+        | Refusal::NotPermitted { .. }
+        | Refusal::NoQuorum => ErrorLine::Reason,
+    };
+    let (reason, hint) = match refusal {
+        Refusal::StorageFull(full) => {
+            return Refused {
+                reason: format!(
+                    "Skip VM problem storage space out of {} (--max-perc-storage=100 never skips)",
+                    full.limit
+                ),
+                detail: Some(full.to_string()),
+                hint: None,
+                line,
+            };
+        }
+        Refusal::NodeOffline => {
+            return Refused {
+                reason: "Skip VM status unknown".to_owned(),
+                detail: Some(node_offline(&guest.node)),
+                hint: None,
+                line,
+            };
+        }
+        Refusal::Unreadable(message) => (message.clone(), None),
+        Refusal::StorageUnusable(message) => (
+            format!("Proxmox VE would refuse it: {message}"),
+            Some(UNUSABLE_STORAGE_ADVICE.to_owned()),
+        ),
+        Refusal::Locked(lock) => (
+            locked(guest.kind, lock),
+            Some(if is_snapshot_lock(lock) {
+                "try again when the other snapshot task has ended, or let the run wait with --wait-snapshot-lock".to_owned()
+            } else {
+                "try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned()
+            }),
+        ),
+        Refusal::Stuck { lock, snapshot } => (
+            format!(
+                "{}, and no task that this login can see works on it",
+                locked(guest.kind, lock)
+            ),
+            Some(format!(
+                "look at the guest's tasks in PVE first; if none runs on it, as root on {}: {}{}",
+                guest.node,
+                repair_command(guest.kind, guest.vmid, snapshot.as_deref()),
+                snapshot
+                    .as_ref()
+                    .map_or(String::new(), |_| format!("; {REPAIR_NOTE}"))
+            )),
+        ),
+        Refusal::NotPermitted { path } => (
+            format!("Proxmox VE would refuse it: VM.Snapshot is missing on {path}"),
+            Some("cv4pve-autosnap check prints the command that grants it".to_owned()),
+        ),
+        Refusal::NoQuorum => (
+            "Proxmox VE would refuse it: the cluster has no quorum".to_owned(),
+            Some("look at the nodes with pvecm status, as root on a node".to_owned()),
+        ),
+        Refusal::NameTaken(name) => (
+            format!("snapshot name '{name}' already used"),
+            Some(REPEATED_NAME_CAUSES.to_owned()),
+        ),
+    };
+    Refused {
+        reason,
+        detail: None,
+        hint,
+        line,
+    }
+}
+
+/// Why no guest of a node got what was asked for.
+pub(super) fn node_offline(node: &str) -> String {
+    format!("node {node} is offline or not reachable")
+}
+
+/// Why a step failed: a line that begins with `Error`.
+pub(super) fn failure(failure: &Failure) -> String {
+    match failure.cause {
+        Cause::Task | Cause::Refused => format!("{TASK_ERROR}{}", failure.message),
+        Cause::Timeout => format!(
+            "Error task in run... increase the timeout! ({})",
+            failure.message
+        ),
+        Cause::Unconfirmed | Cause::Connection => error(&failure.message),
+    }
+}
+
+/// What is known of the effect of a step that failed; nothing to say if there is none.
+pub(super) fn effect(effect: Effect) -> Option<&'static str> {
+    match effect {
+        Effect::None => None,
+        Effect::StillRunning => Some("the task goes on in PVE"),
+        Effect::HalfDone => Some("the snapshot is incomplete"),
+        Effect::Unknown => Some("it is not known whether it was done"),
+    }
+}
+
+/// Why a planned removal was left out.
+pub(super) fn drop_reason(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::Gone => "it is gone already",
+        DropReason::Replaced => "another snapshot has its name now",
+        DropReason::KeptNow => "with what is there now, it is kept",
+        DropReason::NewNotListed => "the new snapshot is not listed",
+        DropReason::NewIncomplete => "the new snapshot is not complete",
+        DropReason::NewIsAnother => "the snapshot with the new name is another one",
+    }
+}
+
+/// What a failed hook kept from being done; `begun`: by then something was created or removed.
+pub(super) fn vetoed(begun: bool) -> &'static str {
+    if begun {
+        "removals left out: the hook failed"
+    } else {
+        "left out: the hook failed"
+    }
+}
+
+/// Why something was not begun any more.
+pub(super) fn stopped(interruption: Interruption) -> &'static str {
+    match interruption {
+        Interruption::Interrupt | Interruption::Terminate | Interruption::Hangup => {
+            "the run was asked to stop"
+        }
+        Interruption::Hook => "a hook aborted the run",
+        Interruption::ServerLost => "the server was lost",
+    }
+}
+
+/// The line about removals that were left to the next run. It begins with `Error` if it is a failure that no
+/// other line reports.
+pub(super) fn postponed(count: usize, reason: PostponeReason) -> String {
+    let removals = super::units::counted(count, "removal");
+    let why = postpone_reason(reason);
+    match reason {
+        PostponeReason::Interrupted(_) => {
+            error(&format!("left to the next run: {removals}, {why}"))
+        }
+        PostponeReason::RemovalFailed | PostponeReason::Hook | PostponeReason::Budget => {
+            format!("Left to the next run: {removals}, {why}")
+        }
+    }
+}
+
+/// What a guest that was put back does now.
+pub(super) fn resumed(reason: WaitReason) -> &'static str {
+    match reason {
+        WaitReason::Lock => "Trying again",
+        WaitReason::LateTask => "Looked at again",
+    }
+}
+
+/// Why removals were left to the next run.
+fn postpone_reason(reason: PostponeReason) -> &'static str {
+    match reason {
+        PostponeReason::RemovalFailed => "an earlier one failed",
+        PostponeReason::Interrupted(interruption) => stopped(interruption),
+        PostponeReason::Hook => "the hook failed",
+        PostponeReason::Budget => "the time for removals was used up",
+    }
+}
+
+/// The warning that a VM runs but its new snapshot has no RAM state although it was requested.
+pub(super) fn ram_missing(snapshot: &str) -> String {
+    format!("the VM runs, but snapshot {snapshot} holds no RAM")
+}
+
+/// What asked the run to stop.
+pub(super) fn cause_of_end(interruption: Interruption) -> &'static str {
+    match interruption {
+        Interruption::Interrupt => "interrupted",
+        Interruption::Terminate => "asked to terminate",
+        Interruption::Hangup => "the terminal is gone",
+        Interruption::Hook => "a hook asked to abort the run",
+        Interruption::ServerLost => "the server is lost",
+    }
+}
+
+/// What asked the run to stop, and what follows.
+pub(super) fn interruption(interruption: Interruption) -> String {
+    let what = cause_of_end(interruption);
+    format!("WARNING: {what}; nothing new is started, guests under way are finished")
+}
+
+/// `VM 100` or `CT 105`, as PVE calls guests in its own messages.
+pub(super) fn guest(guest: &Guest) -> String {
+    format!("{} {}", guest.kind.short_name(), guest.vmid)
+}
+
+/// `web01 on pve1`.
+pub(super) fn full_name(guest: &Guest) -> String {
+    match &guest.name {
+        Some(name) => format!("{name} on {}", guest.node),
+        None => format!("on {}", guest.node),
+    }
+}
+
+/// How a guest has ended, in the word that programs read.
+pub(super) fn result(end: &GuestEnd) -> &'static str {
+    match end {
+        GuestEnd::Done => "done",
+        GuestEnd::Skipped(_) => "skipped",
+        GuestEnd::Refused(_) => "refused",
+        GuestEnd::Failed => "failed",
+        GuestEnd::Vetoed => "vetoed",
+        GuestEnd::NotReached => "not-reached",
+    }
+}
+
+/// What is known of the effect of a step that failed, in the word that programs read.
+pub(super) fn effect_id(effect: Effect) -> &'static str {
+    match effect {
+        Effect::None => "none",
+        Effect::StillRunning => "still-running",
+        Effect::HalfDone => "half-done",
+        Effect::Unknown => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use autosnap_core::guest::{GuestStatus, Vmid};
+
+    use super::*;
+
+    /// Without `Sys.Audit` PVE lists a login's own tasks only: nothing may be concluded from none.
+    #[test]
+    fn a_stuck_guest_is_to_be_looked_at_before_it_is_unlocked() {
+        let guest = Guest {
+            vmid: Vmid::new(100).unwrap(),
+            kind: GuestKind::Qemu,
+            node: "pve1".to_owned(),
+            name: None,
+            status: GuestStatus::Running,
+            pool: None,
+            tags: Vec::new(),
+            lock: None,
+            template: false,
+        };
+        let stuck = Refusal::Stuck {
+            lock: "snapshot".to_owned(),
+            snapshot: None,
+        };
+        let refused = refusal(&guest, &stuck);
+        assert_eq!(
+            refused.reason,
+            "VM is locked (snapshot), and no task that this login can see works on it"
+        );
+        assert_eq!(
+            refused.hint.unwrap(),
+            "look at the guest's tasks in PVE first; if none runs on it, as root on pve1: qm unlock 100"
+        );
+    }
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! What is meant by what was typed: checked values that cannot be wrong any more.
+//!
+//! Everything that can be refused without asking a server is refused here, with the culprit and
+//! the way out in the message.
+
+mod check;
+mod connection;
+mod duration;
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal};
+
+use autosnap::fault::Fault;
+use autosnap::hook::{self, Hook};
+use autosnap::settings::{GuestStates, Job, JobSettings, StatusSettings, exclusion_rule};
+use autosnap_core::name::{self, AmbiguousNames, FormatError, Label, Series, TimestampFormat};
+use autosnap_core::plan::RemovalLimit;
+use autosnap_core::retention::StuckRemovals;
+use autosnap_core::schedule::Limits;
+use autosnap_core::select::{self, Selection, SelectionError};
+use autosnap_core::storage::StorageLimit;
+use autosnap_core::text::shell_word;
+
+use crate::args::{
+    CheckArgs, CheckedCommand, CleanArgs, JobArgs, RootArgs, SnapArgs, StatusArgs, StatusOutput,
+};
+
+pub use check::{from_args as check_settings, refuse_unused};
+pub use connection::{Connection, NewPassword, read_proxy};
+pub use duration::{parse_duration, parse_time_limit};
+
+/// Reads the options of `snap`.
+pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, Fault> {
+    let job = Job::Snap {
+        with_ram: args.state,
+        only_running: args.only_running,
+    };
+    read_job(job, args.keep, &args.root, &args.job)
+}
+
+/// Reads the options of `clean`.
+pub fn from_clean_args(args: &CleanArgs) -> Result<JobSettings, Fault> {
+    let keep = args.keep.ok_or_else(|| {
+        Fault::usage("clean needs --keep, the number of snapshots that stay")
+            .hint("--keep=0 removes all snapshots of the label")
+    })?;
+    let settings = read_job(Job::Clean, keep, &args.root, &args.job)?;
+    Ok(JobSettings {
+        clean_states: if args.only_running {
+            GuestStates::Running
+        } else {
+            GuestStates::Any
+        },
+        ..settings
+    })
+}
+
+/// Reads the options of `check` as those of the command that is checked, as a dry run. Without
+/// `--keep` one snapshot is kept.
+pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, Fault> {
+    let (root, job) = (args.root.clone(), args.job.clone());
+    let keep = args.keep.unwrap_or(1);
+    let settings = match args.command {
+        CheckedCommand::Snap => from_snap_args(&SnapArgs {
+            root,
+            job,
+            keep,
+            state: args.state,
+            only_running: args.only_running,
+        }),
+        CheckedCommand::Clean => from_clean_args(&CleanArgs {
+            root,
+            job,
+            keep: Some(keep),
+            only_running: args.only_running,
+        }),
+    };
+    Ok(JobSettings {
+        dry_run: true,
+        ..settings?
+    })
+}
+
+fn read_job(job: Job, keep: u32, root: &RootArgs, args: &JobArgs) -> Result<JobSettings, Fault> {
+    let label =
+        Label::parse(args.label.as_deref().unwrap_or_default()).map_err(wrong("--label"))?;
+    let format = read_format(root)?;
+    name::check(&label, &format).map_err(wrong("--label"))?;
+    let series = Series::with_formats(label.clone(), format, read_also_formats(root)?);
+    let hook_settings = hook::Settings {
+        timeout: Some(args.hook_timeout),
+        ..hook::Settings::default()
+    };
+    let hook = args
+        .script
+        .as_deref()
+        .map(|path| Hook::new(path, hook_settings))
+        .transpose();
+    let selection = match job {
+        Job::Snap { .. } => read_selection(root)?,
+        Job::Clean => read_selection_for_removal(root)?,
+    };
+    let defaults = JobSettings::new(job, selection, label, keep);
+    let with_ram = matches!(job, Job::Snap { with_ram: true, .. });
+    let one_at_a_time = match (root.max_parallel, args.script.is_some(), with_ram) {
+        (Some(_), ..) | (None, false, false) => None,
+        (None, true, false) => Some("--script"),
+        (None, false, true) => Some("--state"),
+        (None, true, true) => Some("--script and --state"),
+    };
+    let limits = read_limits(root);
+    Ok(JobSettings {
+        exclusions: exclusion_rule(job, args.selection.allow_unmatched_exclusions),
+        strict: args.selection.strict,
+        allow_empty: args.selection.allow_empty,
+        series,
+        ambiguous: if args.allow_ambiguous_names {
+            AmbiguousNames::Count
+        } else {
+            defaults.ambiguous
+        },
+        max_percent_storage: StorageLimit::new(root.max_perc_storage)
+            .map_err(wrong("--max-perc-storage"))?,
+        hook: hook.map_err(wrong("--script"))?,
+        hook_failure: args.hook_failure.into(),
+        limits: Limits {
+            total: one_at_a_time.map_or(limits.total, |_| 1),
+            ..limits
+        },
+        one_at_a_time,
+        reads_at_once: limits.total,
+        timeout: root.timeout,
+        force_remove: args.force_remove,
+        wait_locked: args.wait_locked,
+        wait_snapshot_lock: Some(args.wait_snapshot_lock).filter(|wait| !wait.is_zero()),
+        removal_budget: args.removal_budget,
+        // The option parser accepts nothing smaller.
+        removal_limit: RemovalLimit::new(args.max_removals_per_guest).unwrap_or_default(),
+        stuck: if args.retry_stuck_removal {
+            StuckRemovals::Retry
+        } else {
+            StuckRemovals::Leave
+        },
+        dry_run: root.dry_run,
+        debug: root.shows_debug(),
+        ..defaults
+    })
+}
+
+/// Reads the options of `status`.
+pub fn from_status_args(args: &StatusArgs) -> Result<StatusSettings, Fault> {
+    let label = args
+        .label
+        .as_deref()
+        .filter(|label| !label.trim().is_empty());
+    let label = label.map(Label::parse).transpose();
+    let label = label.map_err(wrong("--label"))?;
+    // A list does no harm, and C# takes any format there.
+    let (format, warnings) = match parse_format(&args.root.timestamp_format) {
+        Ok(format) => (format, Vec::new()),
+        Err(error) => {
+            let default = TimestampFormat::DEFAULT;
+            let warning = format!("{error}; the list uses `{default}`");
+            (TimestampFormat::default(), vec![warning])
+        }
+    };
+    let adopted = read_also_formats(&args.root)?;
+    let formats = std::iter::once(&format).chain(&adopted).cloned().collect();
+    Ok(StatusSettings {
+        selection: read_selection(&args.root)?,
+        series: label.map(|label| Series::with_formats(label, format, adopted)),
+        formats,
+        reads_at_once: read_limits(&args.root).total,
+        only_running: args.only_running,
+        warnings,
+    })
+}
+
+/// Turns an error about the value of an option into a fault.
+fn wrong<E: Display>(option: &'static str) -> impl Fn(E) -> Fault {
+    move |error| Fault::usage(error).about(option)
+}
+
+/// The form of a list without `--output`: `Plain` on a terminal, the C# tool's table for scripts.
+pub fn usual_output() -> StatusOutput {
+    if io::stdout().is_terminal() {
+        StatusOutput::Plain
+    } else {
+        StatusOutput::Text
+    }
+}
+
+pub(crate) fn read_selection(args: &RootArgs) -> Result<Selection, Fault> {
+    Selection::parse(&args.vmid).map_err(|error| invalid_selection(&args.vmid, &error))
+}
+
+/// The selection of `clean`, which removes only and therefore refuses what others ignore.
+fn read_selection_for_removal(args: &RootArgs) -> Result<Selection, Fault> {
+    let selection = read_selection(args)?;
+    match selection.check_for_removal() {
+        Ok(()) => Ok(selection),
+        Err(error) => Err(invalid_selection(&args.vmid, &error)),
+    }
+}
+
+/// The error about a selection, with the option to paste if it is known what was meant.
+fn invalid_selection(vmid: &str, error: &SelectionError) -> Fault {
+    let fault = Fault::usage(format!("--vmid={vmid}: {error}")).about("--vmid");
+    match select::corrected(vmid) {
+        Some(corrected) if corrected != vmid.trim() => {
+            fault.hint(format!("--vmid={}", shell_word(&corrected, "GUESTS")))
+        }
+        Some(_) | None => fault,
+    }
+}
+
+/// The formats of `--also-format`.
+pub(crate) fn read_also_formats(args: &RootArgs) -> Result<Vec<TimestampFormat>, Fault> {
+    let formats = args.also_format.iter();
+    formats
+        .map(|format| TimestampFormat::parse(format).map_err(wrong("--also-format")))
+        .collect()
+}
+
+pub(crate) fn read_format(args: &RootArgs) -> Result<TimestampFormat, Fault> {
+    parse_format(&args.timestamp_format).map_err(wrong("--timestamp-format"))
+}
+
+/// Parses a timestamp format. As in the C# tool, a blank one means the default.
+fn parse_format(format: &str) -> Result<TimestampFormat, FormatError> {
+    if format.trim().is_empty() {
+        return Ok(TimestampFormat::default());
+    }
+    TimestampFormat::parse(format)
+}
+
+pub(crate) fn read_limits(args: &RootArgs) -> Limits {
+    let usual = Limits::default();
+    let total = args.max_parallel.map(usize::from);
+    Limits {
+        total: total.unwrap_or(usual.total),
+        per_node: args
+            .max_parallel_per_node
+            .map(usize::from)
+            .or(total)
+            .unwrap_or(usual.per_node),
+        per_storage: args
+            .max_parallel_per_storage
+            .map_or(usual.per_storage, usize::from),
+        ram_per_node: args
+            .max_parallel_ram
+            .map_or(usual.ram_per_node, usize::from),
+    }
+}

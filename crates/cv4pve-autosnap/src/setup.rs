@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! `setup`: the `pveum` lines for a role, a user and an API token that may do what a run needs and
+//! no more, and a parameter file that uses them.
+//!
+//! Nothing is run and nobody is asked: the administrator reads the lines and pastes them into a
+//! shell of a node. They are the same for PVE 8 and 9 (`PVE/CLI/pveum.pm`, `PVE/API2/ACL.pm`); what
+//! PVE 9 took away (`VM.Monitor`) was never needed. The C# tool's manual names the same privileges
+//! since it needs `Pool.Audit` for pools.
+//!
+//! Limits: whether user or role exist already is not known; `pveum` says so and goes on.
+
+mod text;
+mod write;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use autosnap_core::guest::Vmid;
+use autosnap_core::name::{self, Label, TimestampFormat};
+use pve_client::HostList;
+
+use crate::args::SetupArgs;
+use autosnap::fault::Fault;
+
+pub use text::{commands, parameter_file};
+pub use write::write_new;
+
+/// Where the timers of the packages look for the parameter files of their jobs and for the token.
+const FOLDER: &str = "/etc/cv4pve-autosnap";
+/// The name of the file with the token.
+const TOKEN_NAME: &str = "token";
+
+/// What the lines are made of, each part known to be what PVE takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// `name@realm`.
+    pub user: String,
+    /// The token's ID, without the user.
+    pub token_id: String,
+    /// The role.
+    pub role: String,
+    /// What the role is granted on.
+    pub paths: Vec<AclPath>,
+    /// Hosts for the parameter file, as they were typed.
+    pub hosts: Option<String>,
+    /// The file that will hold the token.
+    pub token_file: PathBuf,
+    /// The parameter file to be written.
+    pub write: Option<JobFile>,
+}
+
+/// A parameter file to be written, for one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobFile {
+    /// The file, by an absolute path: a timer has another working directory.
+    pub path: PathBuf,
+    /// The label of its snapshots: the name of the file without its suffix.
+    pub label: Label,
+}
+
+impl JobFile {
+    fn new(path: &Path) -> Result<Self, Fault> {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let refused = |error: &dyn fmt::Display| {
+            Fault::usage(format!(
+                "--write={}: the name of the file is the label of its snapshots: {error}",
+                path.display()
+            ))
+            .hint("give the file another name, such as daily.conf")
+        };
+        let label = Label::parse(&name).map_err(|error| refused(&error))?;
+        name::check(&label, &TimestampFormat::default()).map_err(|error| refused(&error))?;
+        Ok(Self {
+            path: absolute(path)?,
+            label,
+        })
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Fault> {
+    std::path::absolute(path)
+        .map_err(|error| Fault::usage(format!("the path '{}' is invalid: {error}", path.display())))
+}
+
+/// A path of PVE's access control lists on which a snapshot tool can be given something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AclPath(String);
+
+impl AclPath {
+    /// The path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The pool, if the path is one.
+    pub fn pool(&self) -> Option<&str> {
+        self.0.strip_prefix("/pool/")
+    }
+
+    /// The guest, if the path is one.
+    pub fn vmid(&self) -> Option<&str> {
+        self.0.strip_prefix("/vms/")
+    }
+
+    /// Whether storages are part of it, so that their usage can be seen.
+    fn covers_storages(&self) -> bool {
+        self.0 == "/" || self.0 == "/storage"
+    }
+}
+
+impl FromStr for AclPath {
+    type Err = String;
+
+    /// Takes `/`, `/vms`, `/vms/ID`, `/pool/NAME`, `/storage` and `/storage/NAME`
+    /// (`check_path` in `PVE/AccessControl.pm` knows more, none of which is ours to grant).
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let is_id =
+            |id: &str| !id.is_empty() && id.chars().all(|sign| is_word(sign) || sign == '.');
+        let valid = match text.trim_start_matches('/').split_once('/') {
+            _ if !text.starts_with('/') => false,
+            None => matches!(text, "/" | "/vms" | "/storage" | "/pool"),
+            Some(("vms", id)) => id.parse::<Vmid>().is_ok() && !id.starts_with('0'),
+            Some(("storage", id)) => is_id(id),
+            // Pools may be nested, three levels deep.
+            Some(("pool", id)) => id.split('/').all(is_id),
+            Some(_) => false,
+        };
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!(
+                "'{text}' is no path of PVE's permissions that guests or storages belong to; use /, /vms/100, /pool/NAME or /storage/NAME"
+            ))
+        }
+    }
+}
+
+impl Plan {
+    /// Reads the options of `setup`.
+    pub fn read(args: &SetupArgs) -> Result<Self, Fault> {
+        let paths: Result<Vec<AclPath>, String> =
+            args.path.iter().map(|path| path.parse()).collect();
+        if let Some(hosts) = &args.host {
+            hosts.parse::<HostList>().map_err(Fault::usage)?;
+        } else if args.write.is_some() {
+            return Err(Fault::usage("--write needs --host")
+                .hint("the parameter file names the hosts of the cluster"));
+        }
+        let write = args.write.as_deref().map(JobFile::new).transpose()?;
+        let token_file = match (&args.token_file, &write) {
+            (Some(path), _) => absolute(path)?,
+            (None, Some(file)) => file.path.with_file_name(TOKEN_NAME),
+            (None, None) => Path::new(FOLDER).join(TOKEN_NAME),
+        };
+        Ok(Self {
+            user: checked("user", &args.user, is_user)?,
+            token_id: checked("token ID", &args.token_id, is_token_id)?,
+            role: checked("role", &args.role, is_role)?,
+            paths: paths.map_err(Fault::usage)?,
+            hosts: args.host.clone(),
+            token_file,
+            write,
+        })
+    }
+
+    /// The token as PVE names it.
+    pub fn token(&self) -> String {
+        format!("{}!{}", self.user, self.token_id)
+    }
+}
+
+fn checked(what: &str, text: &str, is_valid: fn(&str) -> bool) -> Result<String, Fault> {
+    let text = text.trim();
+    if is_valid(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(
+            Fault::usage(format!("'{text}' is no {what} that PVE takes")).hint(
+                "letters, digits, '.', '-' and '_'; a user is NAME@REALM, such as autosnap@pve",
+            ),
+        )
+    }
+}
+
+fn is_word(sign: char) -> bool {
+    sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_')
+}
+
+/// `verify_username` in `PVE/AccessControl.pm` takes more, but nothing else is safe in every shell.
+fn is_user(text: &str) -> bool {
+    text.split_once('@').is_some_and(|(name, realm)| {
+        let plain =
+            |part: &str| !part.is_empty() && part.chars().all(|sign| is_word(sign) || sign == '.');
+        plain(name) && plain(realm) && realm.starts_with(|sign: char| sign.is_ascii_alphabetic())
+    })
+}
+
+/// `$token_subid_regex` in `PVE/AccessControl.pm`.
+fn is_token_id(text: &str) -> bool {
+    text.len() > 1
+        && text.starts_with(|sign: char| sign.is_ascii_alphabetic())
+        && text.chars().all(|sign| is_word(sign) || sign == '.')
+}
+
+/// `verify_rolename` in `PVE/AccessControl.pm`; names that begin with `PVE`, in any case, are PVE's
+/// own (`PVE/API2/Role.pm`).
+fn is_role(text: &str) -> bool {
+    !text.is_empty()
+        && !text.to_ascii_uppercase().starts_with("PVE")
+        && text.chars().all(|sign| is_word(sign) || sign == '.')
+}
+
+#[cfg(test)]
+mod tests;

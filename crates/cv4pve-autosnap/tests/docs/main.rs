@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Nothing in the documentation is wrong: every command in it is run, and what it says about
+//! options, messages, files and exit statuses is held against the program.
+//!
+//! A command is a line `$ …` in a block marked `console`, in README.md or below docs/. It is run by
+//! `sh`, against a simulated cluster of its own for each document, in the order of the document.
+//! On the way a few things are put in place of others:
+//!
+//! - the value of `--host` is the address of the simulator, and that of `--fingerprint` its own;
+//! - `/etc/` is a folder of the test. The parameter files in it are the blocks marked `text` whose
+//!   first line is a comment with the path; the token is that of the simulated cluster;
+//! - the home folder and the working directory are folders of the test, too.
+//!
+//! A command must end with 0, or with what the block says: `console exit=2`. Lines below it must
+//! appear in its output in this order, `...` standing for anything. `cargo` is left out, as CI runs
+//! those commands itself, and so is `demo --serve`, which does not end.
+
+#![cfg(unix)]
+
+mod checks;
+mod markdown;
+mod stage;
+
+use std::path::{Path, PathBuf};
+
+use markdown::{Document, Step};
+use stage::Stage;
+
+#[test]
+fn every_command_in_the_documents_does_what_they_say() {
+    let readme = Document::read(&root().join("README.md"));
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = documents()
+            .into_iter()
+            .map(|document| {
+                let fallback = &readme.files;
+                scope.spawn(move || {
+                    let files = fallback.iter().chain(&document.files);
+                    let stage = Stage::set(files.filter(|(path, _)| !document.writes(path)));
+                    let steps = document.steps.iter();
+                    let failed = steps.filter_map(|step| stage.failure(step));
+                    failed
+                        .map(|failure| format!("{}: {failure}", document.path.display()))
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn every_example_of_the_help_works() {
+    use cv4pve_autosnap::help;
+
+    let readme = Document::read(&root().join("README.md"));
+    let stage = Stage::set(&readme.files);
+    for text in [
+        help::ROOT,
+        help::SNAP,
+        help::CLEAN,
+        help::STATUS,
+        help::CHECK,
+        help::SETUP,
+        help::FINGERPRINT,
+        help::COMPLETIONS,
+    ] {
+        let text = text.replace("\\\n", " ");
+        let lines = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("  cv4pve-autosnap"));
+        for line in lines {
+            let step = Step::new(format!("cv4pve-autosnap{line}"));
+            assert_eq!(stage.failure(&step), None);
+        }
+    }
+}
+
+/// W2: the parameter file in the README is what the first of its steps writes.
+#[test]
+fn the_readme_shows_the_file_that_setup_writes() {
+    let readme = Document::read(&root().join("README.md"));
+    let (path, shown) = &readme.files[0];
+    assert!(readme.writes(path), "{path}");
+    let stage = Stage::set([]);
+    let first = &readme
+        .steps
+        .iter()
+        .find(|step| step.command.contains("--write="))
+        .unwrap();
+    assert_eq!(stage.failure(first), None);
+    let options = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.map(ToOwned::to_owned).collect()
+    };
+    assert_eq!(options(&stage.read(path)), options(&stage.placed(shown)));
+}
+
+#[test]
+fn there_are_commands_to_run() {
+    let documents = documents();
+    let count: usize = documents.iter().map(|document| document.steps.len()).sum();
+    assert!(documents.len() > 8, "{documents:?}");
+    assert!(count > 30, "{count} commands");
+}
+
+/// README.md and everything below docs/.
+fn documents() -> Vec<Document> {
+    let mut paths = vec![root().join("README.md")];
+    collect(&root().join("docs"), &mut paths);
+    paths.sort();
+    paths.iter().map(|path| Document::read(path)).collect()
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(&path, paths);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            paths.push(path);
+        }
+    }
+}
+
+/// The folder of the project.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
