@@ -9,7 +9,10 @@ const REPRESENTABLE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_3
 /// Reads the certificate; what is shown of it must not disturb a terminal.
 pub fn run(input: &[u8]) {
     let certificate = PeerCertificate::from_der(input);
-    assert_eq!(certificate.fingerprint, Fingerprint::of_certificate(input));
+    assert_eq!(
+        certificate.fingerprint,
+        Fingerprint::from_certificate(input)
+    );
     for name in [&certificate.subject, &certificate.issuer]
         .into_iter()
         .flatten()

@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_notice_is_for_people_who_accept_any_certificate() {
-        let fingerprint = Fingerprint::of_certificate(b"x");
+        let fingerprint = Fingerprint::from_certificate(b"x");
         let shown = Some(fingerprint);
         let endpoint: Endpoint = "pve1".parse().unwrap();
         let say = |trust: &Trust, somebody| notice(trust, shown, &endpoint, somebody);

@@ -1,38 +1,40 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a certificate says about itself, as far as an administrator wants to see it: fingerprint,
-//! name and validity.
+//! Reads fingerprint, names, validity and public key from an X.509 certificate.
 //!
-//! Only the few fields at the beginning of a certificate are walked over (RFC 5280, section 4.1);
-//! whatever cannot be understood is left out, as trust is decided elsewhere and never by these
-//! fields.
+//! The fields of RFC 5280 (section 4.1) are read one by one with the `der` crate, which `p521` needs
+//! anyway. `x509-cert` and `x509-parser` decode the whole certificate or nothing: a certificate that is
+//! trusted by its fingerprint must be accepted whatever its serial number, names or extensions look
+//! like, so only the key and the fields shown to an administrator are decoded here, and an invalid
+//! field is left out. Trust never depends on these fields.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use der::asn1::{AnyRef, BitStringRef, GeneralizedTime, ObjectIdentifier, UtcTime};
+use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
+
 use crate::fingerprint::Fingerprint;
-use crate::moment;
 
-pub(crate) const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
-const OCTET_STRING: u8 = 0x04;
-pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-pub(crate) const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-/// The optional version in front of the serial number.
-const VERSION: u8 = 0xa0;
+/// The optional version before the serial number.
+const VERSION: Tag = context_tag(0, true);
 /// The optional extensions at the end.
-const EXTENSIONS: u8 = 0xa3;
-/// A DNS name among the names of a certificate.
-const DNS_NAME: u8 = 0x82;
-/// An IP address among them.
-const IP_ADDRESS: u8 = 0x87;
-/// `id-ce-subjectAltName`, 2.5.29.17.
-const SUBJECT_ALT_NAME: [u8; 3] = [0x55, 0x1d, 0x11];
-/// `id-at-commonName`, 2.5.4.3.
-const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
+const EXTENSIONS: Tag = context_tag(3, true);
+/// A DNS name in `subjectAltName`.
+const DNS_NAME: Tag = context_tag(2, false);
+/// An IP address in `subjectAltName`.
+const IP_ADDRESS: Tag = context_tag(7, false);
+/// `id-ce-subjectAltName`.
+const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+/// `id-at-commonName`.
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
-/// The certificate a host shows.
+const fn context_tag(number: u32, constructed: bool) -> Tag {
+    Tag::ContextSpecific {
+        constructed,
+        number: TagNumber(number),
+    }
+}
+
+/// The certificate that a host presents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerCertificate {
     /// Its SHA-256 fingerprint.
@@ -41,20 +43,20 @@ pub struct PeerCertificate {
     pub subject: Option<String>,
     /// The common name of its issuer, such as `Proxmox Virtual Environment`.
     pub issuer: Option<String>,
-    /// The DNS names and addresses it is made for, such as `pve1.example.com` and `10.0.0.1`.
+    /// The DNS names and IP addresses it is valid for, such as `pve1.example.com` and `10.0.0.1`.
     pub names: Vec<String>,
-    /// From when it is valid, in seconds since the epoch.
+    /// The start of its validity, in seconds since 1970; absent if it is invalid or before 1970.
     pub not_before: Option<i64>,
-    /// Until when it is valid, in seconds since the epoch.
+    /// The end of its validity, in seconds since 1970; absent if it is invalid or before 1970.
     pub not_after: Option<i64>,
 }
 
 impl PeerCertificate {
-    /// Reads a certificate in DER form.
+    /// Reads a certificate in DER form. Fields that cannot be read are left out.
     pub fn from_der(der: &[u8]) -> Self {
-        let fields = Fields::read(der).unwrap_or_default();
+        let fields = Fields::from_der(der).unwrap_or_default();
         Self {
-            fingerprint: Fingerprint::of_certificate(der),
+            fingerprint: Fingerprint::from_certificate(der),
             subject: common_name(fields.subject),
             issuer: common_name(fields.issuer),
             names: alternative_names(fields.after_key),
@@ -64,25 +66,22 @@ impl PeerCertificate {
     }
 }
 
-/// The public key of a certificate in DER form (`SubjectPublicKeyInfo`), whatever else is in it.
+/// The `SubjectPublicKeyInfo` of a certificate, in DER form.
 pub(crate) fn public_key(der: &[u8]) -> Option<&[u8]> {
-    Fields::read(der)?.public_key
+    Fields::from_der(der)?.public_key
 }
 
-/// The algorithm of a `SubjectPublicKeyInfo` and the key itself, both without tag and length.
+/// The algorithm and the key of a `SubjectPublicKeyInfo`, both without tag and length.
 pub(crate) fn algorithm_and_key(public_key: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut parts = Elements(Elements(public_key).of(SEQUENCE)?);
-    let algorithm = parts.of(SEQUENCE)?;
-    // A key is a whole number of bytes: no bit of the last one is unused.
-    let (0, key) = parts.of(BIT_STRING)?.split_first()? else {
-        return None;
-    };
-    Some((algorithm, key))
+    let mut parts = elements(value(elements(public_key).next()?, Tag::Sequence)?);
+    let algorithm = value(parts.next()?, Tag::Sequence)?;
+    let key: BitStringRef<'_> = parts.next()?.decode_as().ok()?;
+    Some((algorithm, key.as_bytes()?))
 }
 
-/// Whether it is a certificate of X.509 version 1, which has no extensions and so names no host.
+/// Whether this is an X.509 version 1 certificate, which has no extensions and so names no host.
 pub(crate) fn is_version_1(der: &[u8]) -> bool {
-    Fields::read(der).is_some_and(|fields| fields.is_version_1)
+    Fields::from_der(der).is_some_and(|fields| fields.is_version_1)
 }
 
 #[derive(Default)]
@@ -93,58 +92,67 @@ struct Fields<'a> {
     not_before: Option<i64>,
     not_after: Option<i64>,
     public_key: Option<&'a [u8]>,
-    /// What follows the key.
+    /// Everything after the key.
     after_key: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    fn read(der: &'a [u8]) -> Option<Self> {
-        let certificate = Elements(der).of(SEQUENCE)?;
-        let mut fields = Elements(Elements(certificate).of(SEQUENCE)?);
-        let (first, _) = fields.next()?;
-        if first == VERSION {
-            fields.of(INTEGER)?;
+    fn from_der(der: &'a [u8]) -> Option<Self> {
+        let certificate = value(elements(der).next()?, Tag::Sequence)?;
+        let signed_part = value(elements(certificate).next()?, Tag::Sequence)?;
+        let mut fields = SliceReader::new(signed_part).ok()?;
+        let mut next = || AnyRef::decode(&mut fields).ok();
+        let mut serial_number = next()?;
+        let is_version_1 = serial_number.tag() != VERSION;
+        if !is_version_1 {
+            serial_number = next()?;
         }
-        let _algorithm = fields.of(SEQUENCE)?;
-        let issuer = fields.of(SEQUENCE)?;
-        let mut validity = Elements(fields.of(SEQUENCE)?);
-        let subject = fields.of(SEQUENCE)?;
+        value(serial_number, Tag::Integer)?;
+        let _algorithm = value(next()?, Tag::Sequence)?;
+        let issuer = value(next()?, Tag::Sequence)?;
+        let mut validity = elements(value(next()?, Tag::Sequence)?);
+        let subject = value(next()?, Tag::Sequence)?;
+        let public_key = fields.tlv_bytes().ok();
         Some(Self {
-            is_version_1: first != VERSION,
+            is_version_1,
             issuer,
             not_before: time(validity.next()?),
             not_after: time(validity.next()?),
             subject,
-            public_key: fields.whole(SEQUENCE),
-            after_key: fields.0,
+            public_key,
+            after_key: fields.read_slice(fields.remaining_len()).ok()?,
         })
     }
 }
 
-fn time((tag, content): (u8, &[u8])) -> Option<i64> {
-    match tag {
-        UTC_TIME | GENERALIZED_TIME => moment::of_certificate(str::from_utf8(content).ok()?),
-        _ => None,
-    }
+/// The time in seconds since 1970, from one of the two types that RFC 5280 allows.
+fn time(element: AnyRef<'_>) -> Option<i64> {
+    let since_1970 = if element.tag() == Tag::UtcTime {
+        element.decode_as::<UtcTime>().ok()?.to_unix_duration()
+    } else {
+        let time = element.decode_as::<GeneralizedTime>().ok()?;
+        time.to_unix_duration()
+    };
+    i64::try_from(since_1970.as_secs()).ok()
 }
 
-/// The names and addresses in the extension `subjectAltName`, without what would disturb a terminal.
+/// The names and addresses of the extension `subjectAltName`, without control characters.
 fn alternative_names(after_key: &[u8]) -> Vec<String> {
-    let extensions = Elements(after_key).find(|(tag, _)| *tag == EXTENSIONS);
-    let list = extensions.and_then(|(_, content)| Elements(content).of(SEQUENCE));
-    let names = Elements(list.unwrap_or_default()).find_map(|(_, extension)| {
-        let mut parts = Elements(extension);
-        if parts.of(OBJECT_IDENTIFIER)? != SUBJECT_ALT_NAME {
+    let extensions = elements(after_key).find(|element| element.tag() == EXTENSIONS);
+    let list = extensions.and_then(|list| value(elements(list.value()).next()?, Tag::Sequence));
+    let names = elements(list.unwrap_or_default()).find_map(|extension| {
+        let mut parts = elements(value(extension, Tag::Sequence)?);
+        if object_identifier(parts.next()?)? != SUBJECT_ALT_NAME {
             return None;
         }
         // A critical extension has a boolean before the value.
-        let (_, value) = parts.find(|(tag, _)| *tag == OCTET_STRING)?;
-        Elements(value).of(SEQUENCE)
+        let names = parts.find(|part| part.tag() == Tag::OctetString)?;
+        value(elements(names.value()).next()?, Tag::Sequence)
     });
-    Elements(names.unwrap_or_default())
-        .filter_map(|(tag, value)| match tag {
-            DNS_NAME => Some(printable(value)),
-            IP_ADDRESS => address(value),
+    elements(names.unwrap_or_default())
+        .filter_map(|name| match name.tag() {
+            DNS_NAME => Some(printable(name.value())),
+            IP_ADDRESS => address(name.value()),
             _ => None,
         })
         .collect()
@@ -156,6 +164,7 @@ fn address(bytes: &[u8]) -> Option<String> {
     v4.or(v6).ok()
 }
 
+/// The text without control characters, so that it is safe to print on a terminal.
 fn printable(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     text.chars()
@@ -163,62 +172,35 @@ fn printable(text: &[u8]) -> String {
         .collect()
 }
 
-/// The common name among the parts of a name, without what would disturb a terminal.
+/// The common name in a distinguished name, without control characters.
 fn common_name(name: &[u8]) -> Option<String> {
-    Elements(name).find_map(|(tag, part)| {
-        if tag != SET {
+    elements(name).find_map(|part| {
+        let attribute = elements(value(part, Tag::Set)?).next()?;
+        let mut pair = elements(value(attribute, Tag::Sequence)?);
+        if object_identifier(pair.next()?)? != COMMON_NAME {
             return None;
         }
-        let mut pair = Elements(Elements(part).of(SEQUENCE)?);
-        if pair.of(OBJECT_IDENTIFIER)? != COMMON_NAME {
-            return None;
-        }
-        let (_, text) = pair.next()?;
-        Some(printable(text))
+        Some(printable(pair.next()?.value()))
     })
 }
 
-/// The elements of a piece of DER, one after the other; ends at the first that is broken.
-pub(crate) struct Elements<'a>(pub(crate) &'a [u8]);
-
-impl<'a> Elements<'a> {
-    /// The next element with its tag and length, if it has this tag.
-    fn whole(&mut self, expected: u8) -> Option<&'a [u8]> {
-        let before = self.0;
-        self.of(expected)?;
-        before.get(..before.len() - self.0.len())
-    }
-
-    /// The content of the next element, if it has this tag.
-    pub(crate) fn of(&mut self, expected: u8) -> Option<&'a [u8]> {
-        let (tag, content) = self.next()?;
-        (tag == expected).then_some(content)
-    }
+/// The consecutive elements in a piece of DER, up to the first invalid one.
+pub(crate) fn elements(mut der: &[u8]) -> impl Iterator<Item = AnyRef<'_>> {
+    std::iter::from_fn(move || {
+        let (element, rest) = AnyRef::from_der_partial(der).ok()?;
+        der = rest;
+        Some(element)
+    })
 }
 
-impl<'a> Iterator for Elements<'a> {
-    type Item = (u8, &'a [u8]);
+/// The content of an element, if it has this tag.
+pub(crate) fn value(element: AnyRef<'_>, expected: Tag) -> Option<&[u8]> {
+    (element.tag() == expected).then(|| element.value())
+}
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let (&tag, rest) = self.0.split_first()?;
-        let (&first, rest) = rest.split_first()?;
-        let (length, rest) = if first < 0x80 {
-            (usize::from(first), rest)
-        } else {
-            // The long form: how many bytes the length has, at most four of which make sense.
-            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            if bytes.len() > 4 {
-                return None;
-            }
-            let length = bytes
-                .iter()
-                .fold(0, |length, byte| length << 8 | usize::from(*byte));
-            (length, rest)
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((tag, content))
-    }
+/// The object identifier in an element, if it is one.
+pub(crate) fn object_identifier(element: AnyRef<'_>) -> Option<ObjectIdentifier> {
+    element.decode_as().ok()
 }
 
 #[cfg(test)]
@@ -228,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    fn certificate(name: &str) -> Vec<u8> {
+    fn self_signed(name: &str) -> Vec<u8> {
         let mut params = CertificateParams::new(vec!["pve1.example.com".to_owned()]).unwrap();
         params
             .distinguished_name
@@ -242,38 +224,69 @@ mod tests {
 
     #[test]
     fn names_and_validity_are_read() {
-        let read = PeerCertificate::from_der(&certificate("pve1.example.com"));
-        assert_eq!(read.subject.as_deref(), Some("pve1.example.com"));
-        assert_eq!(read.issuer.as_deref(), Some("pve1.example.com"));
-        assert_eq!(read.names, ["pve1.example.com"]);
-        assert_eq!(read.not_before, Some(1_795_392_000));
-        assert_eq!(read.not_after, Some(2_524_608_000));
+        let certificate = PeerCertificate::from_der(&self_signed("pve1.example.com"));
+        assert_eq!(certificate.subject.as_deref(), Some("pve1.example.com"));
+        assert_eq!(certificate.issuer.as_deref(), Some("pve1.example.com"));
+        assert_eq!(certificate.names, ["pve1.example.com"]);
+        assert_eq!(certificate.not_before, Some(1_795_392_000));
+        assert_eq!(certificate.not_after, Some(2_524_608_000));
     }
 
     #[test]
     fn names_and_addresses_are_listed() {
         let names = ["pve1", "10.0.0.1", "fe80::1"].map(str::to_owned).to_vec();
-        let made = rcgen::generate_simple_self_signed(names.clone()).unwrap();
-        assert_eq!(PeerCertificate::from_der(made.cert.der()).names, names);
-        assert!(!is_version_1(made.cert.der()));
-        let key = public_key(made.cert.der()).unwrap();
-        assert_eq!(key, made.signing_key.subject_public_key_info());
+        let generated = rcgen::generate_simple_self_signed(names.clone()).unwrap();
+        assert_eq!(PeerCertificate::from_der(generated.cert.der()).names, names);
+        assert!(!is_version_1(generated.cert.der()));
+        let key = public_key(generated.cert.der()).unwrap();
+        assert_eq!(key, generated.signing_key.subject_public_key_info());
         assert!(algorithm_and_key(key).is_some());
     }
 
     #[test]
-    fn a_name_cannot_disturb_the_terminal() {
-        let read = PeerCertificate::from_der(&certificate("a\u{1b}[31mb\n"));
-        assert_eq!(read.subject.as_deref(), Some("a[31mb"));
+    fn control_characters_are_removed_from_names() {
+        let certificate = PeerCertificate::from_der(&self_signed("a\u{1b}[31mb\n"));
+        assert_eq!(certificate.subject.as_deref(), Some("a[31mb"));
     }
 
     #[test]
-    fn a_cut_certificate_still_has_a_fingerprint() {
-        let der = certificate("pve1");
+    fn a_truncated_certificate_still_has_a_fingerprint() {
+        let der = self_signed("pve1");
         for length in 0..der.len() {
-            let read = PeerCertificate::from_der(&der[..length]);
-            assert_eq!(read.subject, None, "{length}");
+            let certificate = PeerCertificate::from_der(&der[..length]);
+            assert_eq!(certificate.subject, None, "{length}");
         }
+    }
+
+    fn time_of(tag: Tag, text: &str) -> Option<i64> {
+        time(AnyRef::new(tag, text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn both_time_types_are_read_as_seconds_since_1970() {
+        for (text, expected) in [
+            ("700101000000Z", Some(0)),
+            ("941106084937Z", Some(784_111_777)),
+            ("000229120000Z", Some(951_825_600)),
+            ("491231235959Z", Some(2_524_607_999)),
+            ("", None),
+            ("Z", None),
+            ("261323014246Z", None),
+            ("261123014246", None),
+            ("2611230142-6Z", None),
+        ] {
+            assert_eq!(time_of(Tag::UtcTime, text), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("20000301000000Z", Some(951_868_800)),
+            ("20261123014246Z", Some(1_795_398_166)),
+            ("20491231235959Z", Some(2_524_607_999)),
+            ("99991231235959Z", Some(253_402_300_799)),
+            ("20261123014246+0100", None),
+        ] {
+            assert_eq!(time_of(Tag::GeneralizedTime, text), expected, "{text}");
+        }
+        assert_eq!(time_of(Tag::Utf8String, "700101000000Z"), None);
     }
 
     proptest! {

@@ -24,7 +24,7 @@ impl Fingerprint {
     }
 
     /// Computes the fingerprint of a certificate in DER form.
-    pub fn of_certificate(der: &[u8]) -> Self {
+    pub fn from_certificate(der: &[u8]) -> Self {
         Self(Sha256::digest(der).into())
     }
 
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_digest_is_sha_256() {
-        let digest = Fingerprint::of_certificate(b"abc").to_string();
+        let digest = Fingerprint::from_certificate(b"abc").to_string();
         assert!(digest.starts_with("BA:78:16:BF:8F:01:CF:EA"), "{digest}");
     }
 

@@ -45,7 +45,6 @@ mod host;
 mod key_kind;
 mod masking;
 mod membership;
-mod moment;
 mod options;
 mod pool;
 mod proxy;

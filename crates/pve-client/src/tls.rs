@@ -247,7 +247,7 @@ impl Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
-        let fingerprint = Fingerprint::of_certificate(certificate);
+        let fingerprint = Fingerprint::from_certificate(certificate);
         let reason = match &self.rule {
             Rule::Any => return Ok(()),
             Rule::Pinned(pins) if pins.contains(&fingerprint) => return Ok(()),

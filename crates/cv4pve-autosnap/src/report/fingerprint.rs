@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn only_what_is_known_is_told() {
         let mut certificate = PeerCertificate {
-            fingerprint: Fingerprint::of_certificate(b"x"),
+            fingerprint: Fingerprint::from_certificate(b"x"),
             subject: None,
             issuer: None,
             names: Vec::new(),

@@ -292,5 +292,5 @@ fn refuse(
 
 fn fingerprint(pem: &str) -> pve_client::Fingerprint {
     let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
-    pve_client::Fingerprint::of_certificate(&certificate)
+    pve_client::Fingerprint::from_certificate(&certificate)
 }

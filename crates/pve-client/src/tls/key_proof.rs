@@ -186,7 +186,7 @@ mod tests {
     fn certificates_of_version_1_are_accepted_where_no_authority_is_asked() {
         for protocol in PROTOCOLS {
             for pem in [EC, RSA] {
-                let pin = Fingerprint::of_certificate(&der(pem));
+                let pin = Fingerprint::from_certificate(&der(pem));
                 for trust in [Trust::AcceptAny, Trust::Fingerprints(vec![pin])] {
                     handshake(pem, pem, protocol, &trust).unwrap();
                 }

@@ -257,7 +257,7 @@ impl Identity {
             .unwrap();
         Self {
             config: Arc::new(config),
-            fingerprint: Fingerprint::of_certificate(made.cert.der()),
+            fingerprint: Fingerprint::from_certificate(made.cert.der()),
             certificate: made.cert.pem(),
         }
     }

@@ -9,7 +9,7 @@ fn host(state: HostState, ends_in_days: i64) -> HostReading {
     HostReading {
         endpoint: "pve1".parse().unwrap(),
         certificate: Some(PeerCertificate {
-            fingerprint: Fingerprint::of_certificate(b"x"),
+            fingerprint: Fingerprint::from_certificate(b"x"),
             subject: None,
             issuer: None,
             names: Vec::new(),
@@ -49,7 +49,7 @@ fn hosts_are_judged_by_what_they_said() {
 fn the_fingerprints_to_pin_are_shown_once_each() {
     let state = HostState::Unreachable(String::new());
     let hosts = [host(state.clone(), 400), host(state, 400)];
-    let pin = format!("--fingerprint={}", Fingerprint::of_certificate(b"x"));
+    let pin = format!("--fingerprint={}", Fingerprint::from_certificate(b"x"));
     assert_eq!(any_certificate(&hosts).commands(), [pin]);
     assert!(any_certificate(&[]).commands().is_empty());
 }
