@@ -20,7 +20,7 @@ use crate::storage::{StorageLimit, StorageUsage};
 
 /// One fact about a run.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub enum EventKind {
     /// The server has answered and the run begins.
     RunStarted(Header),
     /// Something about the request deserves attention; the run goes on.
@@ -154,12 +154,12 @@ pub enum Event {
         /// The guest.
         vmid: Vmid,
         /// How it ended.
-        end: GuestEnd,
+        end: GuestResult,
         /// How long its turns took.
         duration: Duration,
     },
     /// The run was asked to stop; nothing new is started.
-    Interrupted(Interruption),
+    Interrupted(StopReason),
     /// The run cannot go on: something failed that concerns all guests.
     RunBroken {
         /// The exit status that follows.
@@ -274,7 +274,7 @@ pub enum PostponeReason {
     /// An earlier removal of this guest failed.
     RemovalFailed,
     /// The run was asked to stop.
-    Interrupted(Interruption),
+    Interrupted(StopReason),
     /// A hook said no.
     Hook,
     /// The time for removals was used up (`--removal-budget`); nothing is wrong.
@@ -293,7 +293,7 @@ impl PostponeReason {
 
 /// How a guest's turn ended.
 #[derive(Debug, Clone, PartialEq)]
-pub enum GuestEnd {
+pub enum GuestResult {
     /// All that was planned was done, or needed no doing.
     Done,
     /// Left out by plan, without harm.
@@ -310,13 +310,13 @@ pub enum GuestEnd {
 
 /// What asked the run to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interruption {
+pub enum StopReason {
     /// SIGINT, Ctrl-C.
-    Interrupt,
+    UserRequest,
     /// SIGTERM, or the end of a console on Windows.
-    Terminate,
+    Shutdown,
     /// SIGHUP: the terminal was closed.
-    Hangup,
+    TerminalClosed,
     /// A hook, with `--hook-failure=abort-run`.
     Hook,
     /// The server no longer takes our credentials, or no host answers any more.

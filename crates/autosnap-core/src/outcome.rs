@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{Effect, Event, Failure, GuestEnd, Interruption, Success};
+use crate::event::{Effect, EventKind, Failure, GuestResult, StopReason, Success};
 use crate::guest::Vmid;
 use crate::plan::{Action, Decision, Plan};
 
@@ -100,7 +100,7 @@ pub struct Outcome {
     /// Tasks that ended well, but with warnings.
     pub warnings: usize,
     /// What stopped the run early, if anything did.
-    pub interruption: Option<Interruption>,
+    pub interruption: Option<StopReason>,
     /// The selection held no guest at all, and that is not allowed.
     pub nothing_selected: bool,
     /// Whether it is a success that no guest is selected (`--allow-empty`).
@@ -129,7 +129,7 @@ pub struct FailedGuest {
     /// The guest.
     pub vmid: Vmid,
     /// How its turn ended.
-    pub end: GuestEnd,
+    pub end: GuestResult,
     /// The steps that failed, in order.
     pub steps: Vec<FailedStep>,
 }
@@ -147,13 +147,13 @@ pub struct FailedStep {
 
 impl Outcome {
     /// Takes one event into account.
-    pub fn observe(&mut self, event: &Event) {
+    pub fn observe(&mut self, event: &EventKind) {
         match event {
-            Event::RunStarted(header) => self.dry_run = header.dry_run,
-            Event::NameNotKnown(_) => self.name_not_known = true,
-            Event::UnreadableEntry(_) => self.unreadable_entries += 1,
-            Event::MissingObject(_) => self.missing_objects += 1,
-            Event::Selected {
+            EventKind::RunStarted(header) => self.dry_run = header.dry_run,
+            EventKind::NameNotKnown(_) => self.name_not_known = true,
+            EventKind::UnreadableEntry(_) => self.unreadable_entries += 1,
+            EventKind::MissingObject(_) => self.missing_objects += 1,
+            EventKind::Selected {
                 required,
                 may_be_empty,
                 ..
@@ -161,39 +161,39 @@ impl Outcome {
                 self.required = Arc::clone(required);
                 self.may_be_empty = *may_be_empty;
             }
-            Event::Planned(plan) => self.planned(plan),
-            Event::RunBroken { exit, .. } => self.broken = Some(*exit),
-            Event::Created { success, .. } => {
+            EventKind::Planned(plan) => self.planned(plan),
+            EventKind::RunBroken { exit, .. } => self.broken = Some(*exit),
+            EventKind::Created { success, .. } => {
                 self.created += 1;
                 self.count_warnings(success);
             }
-            Event::Removed { success, .. } => {
+            EventKind::Removed { success, .. } => {
                 self.removed += 1;
                 self.count_warnings(success);
             }
-            Event::CreationFailed { vmid, failure } => self.note(*vmid, None, failure),
-            Event::RemovalFailed {
+            EventKind::CreationFailed { vmid, failure } => self.note(*vmid, None, failure),
+            EventKind::RemovalFailed {
                 vmid,
                 name,
                 failure,
             } => self.note(*vmid, Some(name), failure),
-            Event::RemovalsPostponed { count, .. } => self.postponed += count,
-            Event::GuestFinished { vmid, end, .. } => self.finish(*vmid, end),
-            Event::Interrupted(interruption) => {
+            EventKind::RemovalsPostponed { count, .. } => self.postponed += count,
+            EventKind::GuestFinished { vmid, end, .. } => self.finish(*vmid, end),
+            EventKind::Interrupted(interruption) => {
                 self.interruption.get_or_insert(*interruption);
             }
-            Event::Warned(_)
-            | Event::StoragesRead { .. }
-            | Event::StoragesNotRead(_)
-            | Event::HookRan(_)
-            | Event::GuestStarted(_)
-            | Event::GuestDeferred { .. }
-            | Event::GuestResumed { .. }
-            | Event::CreationStarted { .. }
-            | Event::MissingRam { .. }
-            | Event::RemovalStarted { .. }
-            | Event::RemovalDropped { .. }
-            | Event::RunFinished { .. } => {}
+            EventKind::Warned(_)
+            | EventKind::StoragesRead { .. }
+            | EventKind::StoragesNotRead(_)
+            | EventKind::HookRan(_)
+            | EventKind::GuestStarted(_)
+            | EventKind::GuestDeferred { .. }
+            | EventKind::GuestResumed { .. }
+            | EventKind::CreationStarted { .. }
+            | EventKind::MissingRam { .. }
+            | EventKind::RemovalStarted { .. }
+            | EventKind::RemovalDropped { .. }
+            | EventKind::RunFinished { .. } => {}
         }
     }
 
@@ -216,11 +216,11 @@ impl Outcome {
             return exit;
         }
         match self.interruption {
-            Some(Interruption::Interrupt | Interruption::Hangup) => ExitStatus::Interrupted,
-            Some(Interruption::Terminate) => ExitStatus::Terminated,
-            Some(Interruption::ServerLost) => ExitStatus::Connection,
+            Some(StopReason::UserRequest | StopReason::TerminalClosed) => ExitStatus::Interrupted,
+            Some(StopReason::Shutdown) => ExitStatus::Terminated,
+            Some(StopReason::ServerLost) => ExitStatus::Connection,
             None if self.is_complete() => ExitStatus::Success,
-            Some(Interruption::Hook) | None => ExitStatus::Failure,
+            Some(StopReason::Hook) | None => ExitStatus::Failure,
         }
     }
 
@@ -235,13 +235,14 @@ impl Outcome {
     }
 
     /// Whether this end is a failure for this guest.
-    pub fn is_failure(&self, vmid: Vmid, end: &GuestEnd) -> bool {
+    pub fn is_failure(&self, vmid: Vmid, end: &GuestResult) -> bool {
         match end {
-            GuestEnd::Done => false,
-            GuestEnd::Skipped(_) => self.required.contains(&vmid),
-            GuestEnd::Refused(_) | GuestEnd::Failed | GuestEnd::Vetoed | GuestEnd::NotReached => {
-                true
-            }
+            GuestResult::Done => false,
+            GuestResult::Skipped(_) => self.required.contains(&vmid),
+            GuestResult::Refused(_)
+            | GuestResult::Failed
+            | GuestResult::Vetoed
+            | GuestResult::NotReached => true,
         }
     }
 
@@ -257,10 +258,10 @@ impl Outcome {
             match &guest.decision {
                 Decision::Proceed(_) => {}
                 Decision::Skip(skip) => {
-                    self.finish(guest.guest.vmid, &GuestEnd::Skipped(skip.clone()));
+                    self.finish(guest.guest.vmid, &GuestResult::Skipped(skip.clone()));
                 }
                 Decision::Refuse(refusal) => {
-                    self.finish(guest.guest.vmid, &GuestEnd::Refused(refusal.clone()));
+                    self.finish(guest.guest.vmid, &GuestResult::Refused(refusal.clone()));
                 }
             }
         }
@@ -278,12 +279,12 @@ impl Outcome {
         });
     }
 
-    fn finish(&mut self, vmid: Vmid, end: &GuestEnd) {
+    fn finish(&mut self, vmid: Vmid, end: &GuestResult) {
         let steps = self
             .pending
             .extract_if(.., |step| step.vmid == vmid)
             .collect();
-        if matches!(end, GuestEnd::Skipped(skip) if skip.is_not_covered()) {
+        if matches!(end, GuestResult::Skipped(skip) if skip.is_not_covered()) {
             self.not_covered.push(vmid);
         }
         if self.is_failure(vmid, end) {
@@ -292,7 +293,7 @@ impl Outcome {
                 end: end.clone(),
                 steps,
             });
-        } else if matches!(end, GuestEnd::Skipped(_)) {
+        } else if matches!(end, GuestResult::Skipped(_)) {
             self.skipped += 1;
         } else {
             self.done += 1;
@@ -310,15 +311,15 @@ mod tests {
         Vmid::new(number).unwrap()
     }
 
-    fn finished(number: u32, end: GuestEnd) -> Event {
-        Event::GuestFinished {
+    fn finished(number: u32, end: GuestResult) -> EventKind {
+        EventKind::GuestFinished {
             vmid: vmid(number),
             end,
             duration: Duration::ZERO,
         }
     }
 
-    fn fold(events: &[Event]) -> Outcome {
+    fn fold(events: &[EventKind]) -> Outcome {
         let mut outcome = Outcome::default();
         for event in events {
             outcome.observe(event);
@@ -326,7 +327,7 @@ mod tests {
         outcome
     }
 
-    fn check(events: &[Event], expected: ExitStatus) {
+    fn check(events: &[EventKind], expected: ExitStatus) {
         assert_eq!(fold(events).exit_status(), expected, "{events:?}");
     }
 
@@ -334,8 +335,8 @@ mod tests {
     fn skipped_guests_do_no_harm() {
         check(
             &[
-                finished(100, GuestEnd::Done),
-                finished(101, GuestEnd::Skipped(Skip::Template)),
+                finished(100, GuestResult::Done),
+                finished(101, GuestResult::Skipped(Skip::Template)),
             ],
             ExitStatus::Success,
         );
@@ -343,23 +344,23 @@ mod tests {
 
     #[test]
     fn a_skipped_guest_that_is_required_is_a_failure() {
-        let selected = Event::Selected {
+        let selected = EventKind::Selected {
             guests: Arc::default(),
             seen: 2,
             required: [vmid(101)].into(),
             nested_pools: Arc::default(),
             may_be_empty: false,
         };
-        let skip = |number| finished(number, GuestEnd::Skipped(Skip::Template));
+        let skip = |number| finished(number, GuestResult::Skipped(Skip::Template));
         check(&[selected.clone(), skip(100)], ExitStatus::Success);
         check(&[selected, skip(100), skip(101)], ExitStatus::Failure);
     }
 
     #[test]
     fn what_is_asked_for_and_not_visible_is_a_failure() {
-        let missing = Event::MissingObject("`999` matches no guest".into());
+        let missing = EventKind::MissingObject("`999` matches no guest".into());
         check(
-            &[missing, finished(100, GuestEnd::Done)],
+            &[missing, finished(100, GuestResult::Done)],
             ExitStatus::Failure,
         );
     }
@@ -367,13 +368,13 @@ mod tests {
     #[test]
     fn a_refused_failed_vetoed_or_unreached_guest_is_a_failure() {
         for end in [
-            GuestEnd::Refused(Refusal::NodeOffline),
-            GuestEnd::Failed,
-            GuestEnd::Vetoed,
-            GuestEnd::NotReached,
+            GuestResult::Refused(Refusal::NodeOffline),
+            GuestResult::Failed,
+            GuestResult::Vetoed,
+            GuestResult::NotReached,
         ] {
             check(
-                &[finished(100, GuestEnd::Done), finished(101, end)],
+                &[finished(100, GuestResult::Done), finished(101, end)],
                 ExitStatus::Failure,
             );
         }
@@ -381,22 +382,30 @@ mod tests {
 
     #[test]
     fn an_interruption_decides_the_exit_status() {
-        let stopped = |by| [Event::Interrupted(by), finished(100, GuestEnd::Failed)];
-        check(&stopped(Interruption::Interrupt), ExitStatus::Interrupted);
-        check(&stopped(Interruption::Hangup), ExitStatus::Interrupted);
-        check(&stopped(Interruption::Terminate), ExitStatus::Terminated);
-        check(&stopped(Interruption::Hook), ExitStatus::Failure);
-        check(&stopped(Interruption::ServerLost), ExitStatus::Connection);
+        let stopped = |by| {
+            [
+                EventKind::Interrupted(by),
+                finished(100, GuestResult::Failed),
+            ]
+        };
+        check(&stopped(StopReason::UserRequest), ExitStatus::Interrupted);
+        check(
+            &stopped(StopReason::TerminalClosed),
+            ExitStatus::Interrupted,
+        );
+        check(&stopped(StopReason::Shutdown), ExitStatus::Terminated);
+        check(&stopped(StopReason::Hook), ExitStatus::Failure);
+        check(&stopped(StopReason::ServerLost), ExitStatus::Connection);
     }
 
     #[test]
     fn a_fault_decides_the_exit_status() {
-        let broken = Event::RunBroken {
+        let broken = EventKind::RunBroken {
             exit: ExitStatus::Connection,
             message: "no host could be reached".into(),
         };
         check(
-            &[finished(100, GuestEnd::Failed), broken],
+            &[finished(100, GuestResult::Failed), broken],
             ExitStatus::Connection,
         );
     }
@@ -404,8 +413,8 @@ mod tests {
     #[test]
     fn the_first_interruption_counts() {
         let events = [
-            Event::Interrupted(Interruption::Terminate),
-            Event::Interrupted(Interruption::Interrupt),
+            EventKind::Interrupted(StopReason::Shutdown),
+            EventKind::Interrupted(StopReason::UserRequest),
         ];
         check(&events, ExitStatus::Terminated);
     }
@@ -419,17 +428,17 @@ mod tests {
             hint: None,
         };
         let outcome = fold(&[
-            Event::CreationFailed {
+            EventKind::CreationFailed {
                 vmid: vmid(100),
                 failure: failure.clone(),
             },
-            Event::RemovalFailed {
+            EventKind::RemovalFailed {
                 vmid: vmid(101),
                 name: "autoa1".into(),
                 failure,
             },
-            finished(101, GuestEnd::Failed),
-            finished(100, GuestEnd::Failed),
+            finished(101, GuestResult::Failed),
+            finished(100, GuestResult::Failed),
         ]);
         let steps: Vec<_> = outcome
             .failed

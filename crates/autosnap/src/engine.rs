@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use autosnap_core::event::{Event, PostponeReason};
+use autosnap_core::event::{EventKind, PostponeReason};
 use autosnap_core::guest::Vmid;
 use autosnap_core::plan::{GuestPlan, Plan};
 use autosnap_core::schedule::{JobId, Limits, Order, Schedule, Work};
@@ -29,7 +29,7 @@ use tokio::time::Instant;
 
 use crate::events::Events;
 use crate::inventory;
-use crate::stop::Stop;
+use crate::stop::StopSignal;
 pub use explain::hint_for;
 pub(crate) use operation::concerns_all;
 use pace::Pace;
@@ -65,7 +65,7 @@ pub struct Engine {
     options: Options,
     phases: Phases,
     events: Events,
-    stop: Stop,
+    stop: StopSignal,
     tasks: Tasks,
     pace: Pace,
     deadline_for_locks: Option<Instant>,
@@ -102,7 +102,7 @@ impl Engine {
         options: Options,
         phases: Phases,
         events: Events,
-        stop: Stop,
+        stop: StopSignal,
         tasks: Tasks,
     ) -> Self {
         let now = Instant::now();
@@ -122,7 +122,7 @@ impl Engine {
     }
 
     /// Carries out the plan. All it has to tell, it tells as events; every guest of the plan gets
-    /// its [`Event::GuestFinished`], whatever happens.
+    /// its [`EventKind::GuestFinished`], whatever happens.
     pub async fn run(&self, plan: &Plan) {
         let work: Vec<Work> = plan.guests.iter().map(|guest| self.work(guest)).collect();
         // Removals that are left over each time must not be those of the same guests each time.
@@ -209,7 +209,9 @@ impl<'a> Floor<'a> {
         loop {
             if !stopping && let Some(interruption) = stop.requested() {
                 stopping = true;
-                self.engine.events.send(Event::Interrupted(interruption));
+                self.engine
+                    .events
+                    .emit(EventKind::Interrupted(interruption));
             }
             if !stopping {
                 self.start_all_that_may();
@@ -282,7 +284,7 @@ impl<'a> Floor<'a> {
         match end {
             TurnEnd::Finished(end) => {
                 self.schedule.finish(job, turn.last_stretch());
-                self.engine.events.send(Event::GuestFinished {
+                self.engine.events.emit(EventKind::GuestFinished {
                     vmid,
                     end,
                     duration: turn.worked(),
@@ -322,7 +324,7 @@ impl<'a> Floor<'a> {
     async fn finish_waiting(&mut self) {
         for mut turn in self.waiting.iter_mut().filter_map(Option::take) {
             let end = turn.abandon(self.engine).await;
-            self.engine.events.send(Event::GuestFinished {
+            self.engine.events.emit(EventKind::GuestFinished {
                 vmid: turn.vmid(),
                 end,
                 duration: turn.worked(),

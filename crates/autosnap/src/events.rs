@@ -5,19 +5,19 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use autosnap_core::event::Event;
+use autosnap_core::event::EventKind;
 use autosnap_core::outcome::Outcome;
 use tokio::sync::mpsc;
 
 /// Where facts are told. Clones tell the same listener.
 #[derive(Debug, Clone)]
 pub struct Events {
-    sender: mpsc::UnboundedSender<Event>,
+    sender: mpsc::UnboundedSender<EventKind>,
     outcome: Arc<Mutex<Outcome>>,
 }
 
 /// What is received on the other side.
-pub type EventReceiver = mpsc::UnboundedReceiver<Event>;
+pub type EventReceiver = mpsc::UnboundedReceiver<EventKind>;
 
 impl Events {
     /// A new channel.
@@ -32,8 +32,8 @@ impl Events {
         )
     }
 
-    /// Tells a fact.
-    pub fn send(&self, event: Event) {
+    /// Emits a fact.
+    pub fn emit(&self, event: EventKind) {
         self.with_outcome(|outcome| outcome.observe(&event));
         // Nobody listens any more only when the program is about to end.
         let _ = self.sender.send(event);

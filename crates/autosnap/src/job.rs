@@ -13,7 +13,7 @@ pub(crate) mod warnings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use autosnap_core::event::{Event, GuestEnd, Header, Interruption};
+use autosnap_core::event::{EventKind, GuestResult, Header, StopReason};
 use autosnap_core::guest::Vmid;
 use autosnap_core::name::{LabelSearch, SnapName};
 use autosnap_core::plan::{self, Action, Creation, GuestPlan, Locked, Plan, Request, StorageGuard};
@@ -34,7 +34,7 @@ use crate::inventory;
 use crate::predicted_refusals;
 use crate::settings::{GuestStates, Job, JobSettings};
 use crate::statistics_age;
-use crate::stop::Stop;
+use crate::stop::StopSignal;
 use exclusions::{check_before_hooks, check_exclusions};
 use reading::Reader;
 
@@ -53,7 +53,7 @@ pub struct Context {
     /// Where facts are told.
     pub events: Events,
     /// Who may stop the run.
-    pub stop: Stop,
+    pub stop: StopSignal,
     /// The tasks that run for it.
     pub tasks: Tasks,
 }
@@ -65,14 +65,14 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault>
     let request = request(settings, &context.now)?;
     context
         .events
-        .send(Event::RunStarted(header(settings, &version)));
+        .emit(EventKind::RunStarted(header(settings, &version)));
     for collision in settings.series.collisions() {
         let warning = warnings::collision(&settings.series, collision);
-        context.events.send(Event::Warned(warning));
+        context.events.emit(EventKind::Warned(warning));
     }
     if let Err(fault) = check_before_hooks(settings, context).await {
-        context.events.send(broken(&fault));
-        context.events.send(Event::RunFinished {
+        context.events.emit(broken(&fault));
+        context.events.emit(EventKind::RunFinished {
             duration: started.elapsed(),
         });
         return Err(fault);
@@ -103,11 +103,11 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault>
     .await;
     let result = read_and_carry_out(settings, context, &version, request, &phases).await;
     if let Err(fault) = &result {
-        context.events.send(broken(fault));
+        context.events.emit(broken(fault));
     }
     let success = context.events.outcome().is_success();
     told(closing, success, started.elapsed()).await;
-    context.events.send(Event::RunFinished {
+    context.events.emit(EventKind::RunFinished {
         duration: started.elapsed(),
     });
     result
@@ -128,7 +128,9 @@ async fn read_and_carry_out(
     // By the clock of the host that has just answered.
     request.now = inventory::server_time(&context.client);
     for entry in &inventory.unreadable {
-        context.events.send(Event::UnreadableEntry(entry.clone()));
+        context
+            .events
+            .emit(EventKind::UnreadableEntry(entry.clone()));
     }
     let selected = selected(settings, context, &inventory).await?;
     let vmids: Vec<Vmid> = selected.guests.iter().map(|guest| guest.vmid).collect();
@@ -142,7 +144,7 @@ async fn read_and_carry_out(
         if limit.is_some() {
             let (client, guests) = (&context.client, &selected.guests);
             for warning in statistics_age::warnings(client, &inventory, guests).await {
-                context.events.send(Event::Warned(warning));
+                context.events.emit(EventKind::Warned(warning));
             }
         }
         let mut plan = plan_all(settings, context, request, &inventory, selected, limit).await?;
@@ -153,9 +155,9 @@ async fn read_and_carry_out(
     };
     let Some(plan) = until_stopped(context, Box::pin(reading)).await else {
         for vmid in vmids {
-            context.events.send(Event::GuestFinished {
+            context.events.emit(EventKind::GuestFinished {
                 vmid,
-                end: GuestEnd::NotReached,
+                end: GuestResult::NotReached,
                 duration: Duration::ZERO,
             });
         }
@@ -166,9 +168,9 @@ async fn read_and_carry_out(
         tell_storages(context, &inventory, &nodes, &plan, limit);
     }
     for warning in warnings::of_plan(&plan) {
-        context.events.send(Event::Warned(warning));
+        context.events.emit(EventKind::Warned(warning));
     }
-    context.events.send(Event::Planned(Arc::clone(&plan)));
+    context.events.emit(EventKind::Planned(Arc::clone(&plan)));
     if settings.dry_run {
         return Ok(());
     }
@@ -208,26 +210,28 @@ async fn selected(
         selected.sort_by_terms();
     }
     for error in settings.selection.invalid_terms() {
-        context.events.send(Event::MissingObject(error.to_string()));
+        context
+            .events
+            .emit(EventKind::MissingObject(error.to_string()));
     }
     let empty_exclusion = settings.selection.empty_exclusion();
-    let empty_exclusion = empty_exclusion.map(|error| Event::Warned(error.to_string()));
+    let empty_exclusion = empty_exclusion.map(|error| EventKind::Warned(error.to_string()));
     for event in empty_exclusion
         .into_iter()
         .chain(warnings::of_terms(&selected.warnings))
     {
-        context.events.send(event);
+        context.events.emit(event);
     }
     let may_be_empty = settings.allow_empty && empty_selection::doubt(inventory).is_none();
     if settings.allow_empty
         && selected.guests.is_empty()
         && let Some(doubt) = empty_selection::doubt(inventory)
     {
-        context.events.send(Event::Warned(doubt));
+        context.events.emit(EventKind::Warned(doubt));
     }
     let named = selected.named.iter().copied();
     let required = named.filter(|_| settings.strict).collect();
-    context.events.send(Event::Selected {
+    context.events.emit(EventKind::Selected {
         guests: selected.guests.as_slice().into(),
         seen: inventory.guests.len(),
         required,
@@ -237,8 +241,8 @@ async fn selected(
     Ok(selected)
 }
 
-fn broken(fault: &Fault) -> Event {
-    Event::RunBroken {
+fn broken(fault: &Fault) -> EventKind {
+    EventKind::RunBroken {
         exit: fault.exit,
         message: fault.message.clone(),
     }
@@ -247,13 +251,13 @@ fn broken(fault: &Fault) -> Event {
 /// Waits for the work, but no longer than until a signal asks to stop, which is told then. The wish of
 /// a hook is left to the engine, which names the guests that are not reached.
 async fn until_stopped<T>(context: &Context, work: impl Future<Output = T>) -> Option<T> {
-    if context.stop.requested() == Some(Interruption::Hook) {
+    if context.stop.requested() == Some(StopReason::Hook) {
         return Some(work.await);
     }
     tokio::select! {
         biased;
         interruption = context.stop.wait() => {
-            context.events.send(Event::Interrupted(interruption));
+            context.events.emit(EventKind::Interrupted(interruption));
             None
         }
         result = work => Some(result),
@@ -356,14 +360,14 @@ fn storage_limit(
     if major(version).is_some_and(|major| major < STORAGE_CHECK_SINCE) {
         context
             .events
-            .send(Event::StoragesNotRead(version.to_owned()));
+            .emit(EventKind::StoragesNotRead(version.to_owned()));
         return None;
     }
     for node in &inventory.nodes_without_statistics {
         if nodes.contains(node) {
             context
                 .events
-                .send(Event::Warned(no_statistics_warning(node)));
+                .emit(EventKind::Warned(no_statistics_warning(node)));
         }
     }
     Some(settings.max_percent_storage)
@@ -380,7 +384,7 @@ fn tell_storages(
     let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
     let refusing: Vec<_> = plan.refusing_storages().collect();
     let storages = storage::listed(&inventory.storages, &nodes, &refusing);
-    context.events.send(Event::StoragesRead {
+    context.events.emit(EventKind::StoragesRead {
         storages: storages.into_iter().cloned().collect(),
         limit,
     });
@@ -438,7 +442,7 @@ async fn plan_all(
             Job::Clean => warnings::no_such_label(label, &found),
         };
         if let Some(warning) = warning {
-            context.events.send(Event::Warned(warning));
+            context.events.emit(EventKind::Warned(warning));
         }
     }
     if let Action::Snap(creation) = &mut request.action {

@@ -13,8 +13,8 @@
 //! use autosnap::events::Events;
 //! use autosnap::job::{self, Context};
 //! use autosnap::settings::{Job, JobSettings};
-//! use autosnap::stop::Stop;
-//! use autosnap_core::event::{Event, GuestEnd};
+//! use autosnap::stop::StopSignal;
+//! use autosnap_core::event::{EventKind, GuestResult};
 //! use autosnap_core::name::Label;
 //! use autosnap_core::select::Selection;
 //! use pve_client::{ApiToken, Client, ClientOptions, Credentials, Trust};
@@ -37,7 +37,7 @@
 //!         client: Client::connect(options).await?,
 //!         now: jiff::Zoned::now(),
 //!         events,
-//!         stop: Stop::default(),
+//!         stop: StopSignal::default(),
 //!         tasks: Tasks::default(),
 //!     };
 //!     job::run(&settings, &context).await.map_err(|fault| fault.message)?;
@@ -50,7 +50,7 @@
 //! })?;
 //!
 //! let ends = told.iter().filter_map(|event| match event {
-//!     Event::GuestFinished { vmid, end, .. } => Some((vmid.get(), *end == GuestEnd::Done)),
+//!     EventKind::GuestFinished { vmid, end, .. } => Some((vmid.get(), *end == GuestResult::Done)),
 //!     _ => None,
 //! });
 //! let mut ends: Vec<(u32, bool)> = ends.collect();

@@ -6,17 +6,17 @@
 
 use std::sync::Arc;
 
-use autosnap_core::event::Interruption;
+use autosnap_core::event::StopReason;
 use tokio::sync::watch;
 
 /// The wish to stop. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Stop {
-    wish: Arc<watch::Sender<Option<Interruption>>>,
+pub struct StopSignal {
+    wish: Arc<watch::Sender<Option<StopReason>>>,
     abandoned: Arc<watch::Sender<bool>>,
 }
 
-impl Default for Stop {
+impl Default for StopSignal {
     fn default() -> Self {
         Self {
             wish: Arc::new(watch::Sender::new(None)),
@@ -25,9 +25,9 @@ impl Default for Stop {
     }
 }
 
-impl Stop {
+impl StopSignal {
     /// Utters the wish; the first one stands.
-    pub fn request(&self, interruption: Interruption) {
+    pub fn request(&self, interruption: StopReason) {
         self.wish.send_if_modified(|wish| {
             let first = wish.is_none();
             wish.get_or_insert(interruption);
@@ -36,12 +36,12 @@ impl Stop {
     }
 
     /// The wish, if it was uttered.
-    pub fn requested(&self) -> Option<Interruption> {
+    pub fn requested(&self) -> Option<StopReason> {
         *self.wish.borrow()
     }
 
     /// Waits until the wish is uttered.
-    pub async fn wait(&self) -> Interruption {
+    pub async fn wait(&self) -> StopReason {
         let mut wish = self.wish.subscribe();
         let uttered = wish.wait_for(Option::is_some).await;
         uttered
@@ -69,11 +69,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_wish_stands() {
-        let stop = Stop::default();
+        let stop = StopSignal::default();
         assert_eq!(stop.requested(), None);
-        stop.clone().request(Interruption::Terminate);
-        stop.request(Interruption::Interrupt);
-        assert_eq!(stop.wait().await, Interruption::Terminate);
-        assert_eq!(stop.requested(), Some(Interruption::Terminate));
+        stop.clone().request(StopReason::Shutdown);
+        stop.request(StopReason::UserRequest);
+        assert_eq!(stop.wait().await, StopReason::Shutdown);
+        assert_eq!(stop.requested(), Some(StopReason::Shutdown));
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
-use autosnap_core::event::{Event, Interruption};
+use autosnap_core::event::{EventKind, StopReason};
 use autosnap_core::outcome::ExitStatus;
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
@@ -33,7 +33,7 @@ use autosnap::fault::Fault;
 use autosnap::job::{self, Context};
 use autosnap::notice::Notice;
 use autosnap::settings::JobSettings;
-use autosnap::stop::Stop;
+use autosnap::stop::StopSignal;
 use autosnap::{overlap, status};
 
 use further::Way;
@@ -377,14 +377,14 @@ fn run_job(
             .map_err(|error| Fault::failure(format!("cannot start: {error}")))?;
         let (events, receiver) = Events::channel();
         for note in notes {
-            events.send(Event::Warned(note));
+            events.emit(EventKind::Warned(note));
         }
         let context = Context {
             client,
             identity,
             now,
             events,
-            stop: Stop::default(),
+            stop: StopSignal::default(),
             tasks: Tasks::default(),
         };
         run_and_report(settings, context, (reporter, receiver), &console, way).await
@@ -425,7 +425,7 @@ async fn run_and_report(
     }
     result?;
     match outcome.interruption {
-        Some(Interruption::ServerLost) => Err(Fault {
+        Some(StopReason::ServerLost) => Err(Fault {
             exit: ExitStatus::Connection,
             ..Fault::failure(
                 "the server is lost: no host answers any more, or the login is no longer accepted",

@@ -29,7 +29,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use autosnap_core::event::{Event, Header};
+use autosnap_core::event::{EventKind, Header};
 use autosnap_core::outcome::ExitStatus;
 use pve_client::Upid;
 
@@ -49,7 +49,7 @@ use autosnap::fault::Fault;
 /// Somebody who is told what happens.
 pub trait Sink {
     /// Takes notice of one fact.
-    fn observe(&mut self, event: &Event);
+    fn observe(&mut self, event: &EventKind);
 }
 
 /// Tells of a run that did not even begin those who tell programs and the journal: what was asked for,
@@ -62,12 +62,12 @@ pub fn tell_unstarted(
     message: &str,
 ) {
     let events = [
-        Event::RunStarted(header),
-        Event::RunBroken {
+        EventKind::RunStarted(header),
+        EventKind::RunBroken {
             exit,
             message: message.to_owned(),
         },
-        Event::RunFinished {
+        EventKind::RunFinished {
             duration: Duration::ZERO,
         },
     ];

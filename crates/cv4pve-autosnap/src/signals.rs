@@ -8,13 +8,13 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use autosnap_core::event::Interruption;
+use autosnap_core::event::StopReason;
 use autosnap_core::outcome::ExitStatus;
 
 use crate::report::{self, Console};
 use autosnap::engine::Tasks;
 use autosnap::hook;
-use autosnap::stop::Stop;
+use autosnap::stop::StopSignal;
 
 /// How long running hooks may take to end when the process leaves at once.
 const HOOK_GRACE: Duration = Duration::from_secs(5);
@@ -24,7 +24,7 @@ static CURRENT: Mutex<Option<Run>> = Mutex::new(None);
 
 /// What a signal needs of a run.
 struct Run {
-    stop: Stop,
+    stop: StopSignal,
     tasks: Tasks,
     console: Console,
     /// A signal has been received already. A hook or a lost server may have stopped the run, too:
@@ -53,7 +53,7 @@ fn current() -> MutexGuard<'static, Option<Run>> {
 /// signal does.
 ///
 /// Where signals cannot be received, the system's default stays: they end the process.
-pub fn listen(stop: Stop, tasks: Tasks, console: Console) -> Listening {
+pub fn listen(stop: StopSignal, tasks: Tasks, console: Console) -> Listening {
     static LISTENER: Once = Once::new();
     *current() = Some(Run {
         stop,
@@ -109,7 +109,7 @@ async fn receive(mut signals: platform::Signals) {
     }
 }
 
-fn leave(interruption: Interruption, run: Option<Run>) -> ! {
+fn leave(interruption: StopReason, run: Option<Run>) -> ! {
     if let Some(run) = &run {
         run.stop.abandon();
     }
@@ -119,11 +119,11 @@ fn leave(interruption: Interruption, run: Option<Run>) -> ! {
         None => report::print_report_abandoned(),
     }
     let status = match interruption {
-        Interruption::Terminate => ExitStatus::Terminated,
-        Interruption::Interrupt
-        | Interruption::Hangup
-        | Interruption::Hook
-        | Interruption::ServerLost => ExitStatus::Interrupted,
+        StopReason::Shutdown => ExitStatus::Terminated,
+        StopReason::UserRequest
+        | StopReason::TerminalClosed
+        | StopReason::Hook
+        | StopReason::ServerLost => ExitStatus::Interrupted,
     };
     std::process::exit(status.code().into());
 }
@@ -141,7 +141,7 @@ pub async fn wait() {
 mod platform {
     use std::io;
 
-    use autosnap_core::event::Interruption;
+    use autosnap_core::event::StopReason;
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
     pub(super) struct Signals {
@@ -165,11 +165,11 @@ mod platform {
             })
         }
 
-        pub(super) async fn next(&mut self) -> Interruption {
+        pub(super) async fn next(&mut self) -> StopReason {
             tokio::select! {
-                () = heard(self.interrupt.as_mut()) => Interruption::Interrupt,
-                () = heard(self.terminate.as_mut()) => Interruption::Terminate,
-                () = heard(self.hangup.as_mut()) => Interruption::Hangup,
+                () = heard(self.interrupt.as_mut()) => StopReason::UserRequest,
+                () = heard(self.terminate.as_mut()) => StopReason::Shutdown,
+                () = heard(self.hangup.as_mut()) => StopReason::TerminalClosed,
             }
         }
     }
@@ -194,7 +194,7 @@ mod platform {
 
 #[cfg(windows)]
 mod platform {
-    use autosnap_core::event::Interruption;
+    use autosnap_core::event::StopReason;
     use tokio::signal::windows::{
         CtrlBreak, CtrlC, CtrlClose, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown,
     };
@@ -216,12 +216,12 @@ mod platform {
             })
         }
 
-        pub(super) async fn next(&mut self) -> Interruption {
+        pub(super) async fn next(&mut self) -> StopReason {
             tokio::select! {
-                _ = self.interrupt.recv() => Interruption::Interrupt,
-                _ = self.breaking.recv() => Interruption::Interrupt,
-                _ = self.close.recv() => Interruption::Hangup,
-                _ = self.shutdown.recv() => Interruption::Terminate,
+                _ = self.interrupt.recv() => StopReason::UserRequest,
+                _ = self.breaking.recv() => StopReason::UserRequest,
+                _ = self.close.recv() => StopReason::TerminalClosed,
+                _ = self.shutdown.recv() => StopReason::Shutdown,
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use autosnap_core::event::Event;
+use autosnap_core::event::EventKind;
 use autosnap_core::guest::Vmid;
 use autosnap_core::outcome::ExitStatus;
 use autosnap_core::plan::{GuestPlan, Plan};
@@ -18,7 +18,7 @@ use crate::events::Events;
 use crate::fault::Fault;
 use crate::job::{self, Context};
 use crate::settings::JobSettings;
-use crate::stop::Stop;
+use crate::stop::StopSignal;
 
 /// What a dry run reported.
 #[derive(Debug)]
@@ -64,38 +64,40 @@ impl DryRun {
         self.plan.as_ref().map_or(&[], |plan| &plan.guests)
     }
 
-    fn observe(&mut self, event: Event) {
+    fn observe(&mut self, event: EventKind) {
         match event {
-            Event::Selected {
+            EventKind::Selected {
                 guests, required, ..
             } => {
                 self.selected = guests.len();
                 self.required = required;
             }
-            Event::Planned(plan) => self.plan = Some(plan),
-            Event::Warned(text) => self.warnings.push(text),
-            Event::NameNotKnown(text) | Event::MissingObject(text) => self.missing.push(text),
-            Event::UnreadableEntry(text) => self.unreadable_entries.push(text),
-            Event::StoragesRead { .. } => self.checks_storages = true,
-            Event::RunStarted(_)
-            | Event::StoragesNotRead(_)
-            | Event::HookRan(_)
-            | Event::GuestStarted(_)
-            | Event::GuestDeferred { .. }
-            | Event::GuestResumed { .. }
-            | Event::CreationStarted { .. }
-            | Event::Created { .. }
-            | Event::MissingRam { .. }
-            | Event::CreationFailed { .. }
-            | Event::RemovalStarted { .. }
-            | Event::Removed { .. }
-            | Event::RemovalFailed { .. }
-            | Event::RemovalDropped { .. }
-            | Event::RemovalsPostponed { .. }
-            | Event::GuestFinished { .. }
-            | Event::Interrupted(_)
-            | Event::RunBroken { .. }
-            | Event::RunFinished { .. } => {}
+            EventKind::Planned(plan) => self.plan = Some(plan),
+            EventKind::Warned(text) => self.warnings.push(text),
+            EventKind::NameNotKnown(text) | EventKind::MissingObject(text) => {
+                self.missing.push(text)
+            }
+            EventKind::UnreadableEntry(text) => self.unreadable_entries.push(text),
+            EventKind::StoragesRead { .. } => self.checks_storages = true,
+            EventKind::RunStarted(_)
+            | EventKind::StoragesNotRead(_)
+            | EventKind::HookRan(_)
+            | EventKind::GuestStarted(_)
+            | EventKind::GuestDeferred { .. }
+            | EventKind::GuestResumed { .. }
+            | EventKind::CreationStarted { .. }
+            | EventKind::Created { .. }
+            | EventKind::MissingRam { .. }
+            | EventKind::CreationFailed { .. }
+            | EventKind::RemovalStarted { .. }
+            | EventKind::Removed { .. }
+            | EventKind::RemovalFailed { .. }
+            | EventKind::RemovalDropped { .. }
+            | EventKind::RemovalsPostponed { .. }
+            | EventKind::GuestFinished { .. }
+            | EventKind::Interrupted(_)
+            | EventKind::RunBroken { .. }
+            | EventKind::RunFinished { .. } => {}
         }
     }
 }
@@ -108,7 +110,7 @@ pub async fn run(settings: &JobSettings, client: &Client, identity: &str, now: Z
         identity: identity.to_owned(),
         now,
         events,
-        stop: Stop::default(),
+        stop: StopSignal::default(),
         tasks: Tasks::default(),
     };
     let working = async {

@@ -21,7 +21,7 @@ mod task;
 
 use std::time::Duration;
 
-use autosnap_core::event::{Failure, Interruption, Success};
+use autosnap_core::event::{Failure, StopReason, Success};
 use autosnap_core::plan::DropReason;
 use autosnap_core::snapshot;
 use pve_client::{Certainty, Error, Upid};
@@ -184,7 +184,7 @@ impl Engine {
     /// A failed call in an administrator's words. One that will fail for every guest ends the run.
     fn failure(&self, error: &Error) -> Failure {
         if concerns_all(error) {
-            self.stop.request(Interruption::ServerLost);
+            self.stop.request(StopReason::ServerLost);
         }
         explain::failure(error, &self.options.identity)
     }

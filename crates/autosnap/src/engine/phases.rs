@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use autosnap_core::event::{Event, HookEnd, HookRun, Interruption};
+use autosnap_core::event::{EventKind, HookEnd, HookRun, StopReason};
 use autosnap_core::guest::Guest;
 
 use super::Engine;
 use crate::events::Events;
 use crate::hook::{Hook, HookContext, HookGuest, HookStatus, Phase};
 use crate::settings::HookFailure;
-use crate::stop::Stop;
+use crate::stop::StopSignal;
 
 /// The hook of a run and what is the same in all its calls.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ impl PhaseCall {
 impl Phases {
     /// Calls the hook and tells how it ended. Returns whether what follows may be done: always,
     /// but for a no in a phase before a change when a no counts.
-    pub async fn call(&self, call: &PhaseCall, events: &Events, stop: &Stop) -> bool {
+    pub async fn call(&self, call: &PhaseCall, events: &Events, stop: &StopSignal) -> bool {
         tracing::debug!(phase = %call.phase, "phase");
         let Some(hook) = &self.hook else { return true };
         let result = hook.run(&self.context(call)).await;
@@ -76,7 +76,7 @@ impl Phases {
         };
         let said_yes = end.is_success();
         let vmid = call.guest.as_ref().map(|guest| guest.vmid);
-        events.send(Event::HookRan(HookRun {
+        events.emit(EventKind::HookRan(HookRun {
             vmid,
             phase: call.phase.as_str(),
             end,
@@ -89,7 +89,7 @@ impl Phases {
             (HookFailure::Ignore, _) => true,
             (HookFailure::SkipGuest, false) => false,
             (HookFailure::AbortRun, _) | (HookFailure::SkipGuest, true) => {
-                stop.request(Interruption::Hook);
+                stop.request(StopReason::Hook);
                 false
             }
         }

@@ -13,7 +13,7 @@ mod removal;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use autosnap_core::event::{Event, Failure, GuestEnd};
+use autosnap_core::event::{EventKind, Failure, GuestResult};
 use autosnap_core::guest::Vmid;
 use autosnap_core::name::SnapName;
 use autosnap_core::plan::{
@@ -109,7 +109,7 @@ enum Stage {
 #[derive(Debug)]
 pub(super) enum TurnEnd {
     /// The guest is done with.
-    Finished(GuestEnd),
+    Finished(GuestResult),
     /// It is locked and wants to queue again.
     Deferred(Wait),
     /// Its task runs longer than the time-out: it wants to be looked at again.
@@ -169,7 +169,7 @@ impl<'a> Turn<'a> {
 
     /// Ends a turn that will not be taken (any further). One that has called hooks has failed, and they are
     /// closed.
-    pub(super) async fn abandon(&mut self, engine: &Engine) -> GuestEnd {
+    pub(super) async fn abandon(&mut self, engine: &Engine) -> GuestResult {
         let plan = self.guest_plan();
         if self.late.is_some()
             && let Some(steps) = plan.steps()
@@ -183,9 +183,9 @@ impl<'a> Turn<'a> {
                 self.count_waiting();
                 self.give_up_on_lock(engine, steps, cause).await
             }
-            (Decision::Skip(skip), _) => GuestEnd::Skipped(skip.clone()),
-            (Decision::Refuse(refusal), _) => GuestEnd::Refused(refusal.clone()),
-            (Decision::Proceed(_), _) => GuestEnd::NotReached,
+            (Decision::Skip(skip), _) => GuestResult::Skipped(skip.clone()),
+            (Decision::Refuse(refusal), _) => GuestResult::Refused(refusal.clone()),
+            (Decision::Proceed(_), _) => GuestResult::NotReached,
         }
     }
 
@@ -193,16 +193,16 @@ impl<'a> Turn<'a> {
     pub(super) async fn take(&mut self, engine: &Engine) -> TurnEnd {
         self.stretch_began = Instant::now();
         if !std::mem::replace(&mut self.has_begun, true) {
-            engine.events.send(Event::GuestStarted(self.vmid()));
+            engine.events.emit(EventKind::GuestStarted(self.vmid()));
         }
         let plan = self.guest_plan();
         let end = match (&plan.decision, plan.steps()) {
             (_, Some(steps)) => self.proceed(engine, steps).await,
-            (Decision::Skip(skip), None) => TurnEnd::Finished(GuestEnd::Skipped(skip.clone())),
+            (Decision::Skip(skip), None) => TurnEnd::Finished(GuestResult::Skipped(skip.clone())),
             (Decision::Refuse(refusal), None) => {
                 TurnEnd::Finished(self.refuse(engine, refusal).await)
             }
-            (Decision::Proceed(_), None) => TurnEnd::Finished(GuestEnd::Done),
+            (Decision::Proceed(_), None) => TurnEnd::Finished(GuestResult::Done),
         };
         self.last_stretch = self.stretch_began.elapsed();
         self.worked += self.last_stretch;
@@ -221,9 +221,9 @@ impl<'a> Turn<'a> {
     }
 
     /// The C# tool would have tried and failed: the hooks of a failing step are due.
-    async fn refuse(&self, engine: &Engine, refusal: &Refusal) -> GuestEnd {
+    async fn refuse(&self, engine: &Engine, refusal: &Refusal) -> GuestResult {
         if !refusal.counts_as_attempt() {
-            return GuestEnd::Refused(refusal.clone());
+            return GuestResult::Refused(refusal.clone());
         }
         let (before, instead, state, name) = match &self.plan.request.action {
             Action::Snap(creation) => (
@@ -249,7 +249,7 @@ impl<'a> Turn<'a> {
                 .phase(&self.call(instead, name, false, Duration::ZERO))
                 .await;
         }
-        GuestEnd::Refused(refusal.clone())
+        GuestResult::Refused(refusal.clone())
     }
 
     async fn proceed(&mut self, engine: &Engine, steps: &Steps) -> TurnEnd {
@@ -265,9 +265,9 @@ impl<'a> Turn<'a> {
         }
         let Some(creation) = &steps.creation else {
             return match self.remove_all(engine, steps).await {
-                Removals::Done | Removals::LeftOver => TurnEnd::Finished(GuestEnd::Done),
-                Removals::Failed => TurnEnd::Finished(GuestEnd::Failed),
-                Removals::Vetoed => TurnEnd::Finished(GuestEnd::Vetoed),
+                Removals::Done | Removals::LeftOver => TurnEnd::Finished(GuestResult::Done),
+                Removals::Failed => TurnEnd::Finished(GuestResult::Failed),
+                Removals::Vetoed => TurnEnd::Finished(GuestResult::Vetoed),
                 Removals::Locked(wait) => TurnEnd::Deferred(wait),
                 Removals::Late => TurnEnd::Late,
             };
@@ -286,13 +286,13 @@ impl<'a> Turn<'a> {
             }
         }
         let end = match self.remove_all(engine, steps).await {
-            Removals::Done | Removals::LeftOver => GuestEnd::Done,
-            Removals::Failed => GuestEnd::Failed,
-            Removals::Vetoed => GuestEnd::Vetoed,
+            Removals::Done | Removals::LeftOver => GuestResult::Done,
+            Removals::Failed => GuestResult::Failed,
+            Removals::Vetoed => GuestResult::Vetoed,
             Removals::Locked(wait) => return TurnEnd::Deferred(wait),
             Removals::Late => return TurnEnd::Late,
         };
-        self.close_creation(engine, creation, end == GuestEnd::Done)
+        self.close_creation(engine, creation, end == GuestResult::Done)
             .await;
         TurnEnd::Finished(end)
     }
@@ -312,9 +312,9 @@ impl<'a> Turn<'a> {
                 engine
                     .phase(&self.call(Phase::SnapCreateAbort, Some(name), false, Duration::ZERO))
                     .await;
-                return Creation::Ended(GuestEnd::Vetoed);
+                return Creation::Ended(GuestResult::Vetoed);
             }
-            engine.events.send(Event::CreationStarted {
+            engine.events.emit(EventKind::CreationStarted {
                 vmid: self.vmid(),
                 snapshot: creation.clone(),
             });
@@ -339,12 +339,12 @@ impl<'a> Turn<'a> {
                     task_started: self.place.task_started,
                     asked_at,
                 });
-                engine.events.send(Event::Created {
+                engine.events.emit(EventKind::Created {
                     vmid: self.vmid(),
                     success,
                 });
                 if creation.asks_for_ram && engine.lacks_ram(&mut self.place, name).await {
-                    engine.events.send(Event::MissingRam {
+                    engine.events.emit(EventKind::MissingRam {
                         vmid: self.vmid(),
                         snapshot: name.to_owned(),
                     });
@@ -375,8 +375,8 @@ impl<'a> Turn<'a> {
         engine: &Engine,
         creation: &NewSnapshot,
         failure: Failure,
-    ) -> GuestEnd {
-        engine.events.send(Event::CreationFailed {
+    ) -> GuestResult {
+        engine.events.emit(EventKind::CreationFailed {
             vmid: self.vmid(),
             failure,
         });
@@ -387,7 +387,7 @@ impl<'a> Turn<'a> {
             self.worked_until_now(),
         );
         engine.phase(&call).await;
-        GuestEnd::Failed
+        GuestResult::Failed
     }
 
     fn call(
@@ -425,7 +425,7 @@ impl<'a> Turn<'a> {
 /// How the creation ended.
 enum Creation {
     Done,
-    Ended(GuestEnd),
+    Ended(GuestResult),
     Locked(Wait),
     Late,
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Warnings for the whole run: about terms that match no guest, about names that belong to another series or to two.
 
-use autosnap_core::event::Event;
+use autosnap_core::event::EventKind;
 use autosnap_core::name::{Collision, Label, LabelsFound, Series};
 use autosnap_core::plan::Plan;
 use autosnap_core::select::{SelectionWarning, Unmatched};
@@ -12,7 +12,7 @@ const MOST_TERMS: usize = 10;
 
 /// What is told of the terms that match no guest, or perhaps not all that they mean: one line for all terms with the same
 /// reason, as crontab lines list hundreds of guests that are long gone.
-pub(crate) fn of_terms(warnings: &[SelectionWarning]) -> Vec<Event> {
+pub(crate) fn of_terms(warnings: &[SelectionWarning]) -> Vec<EventKind> {
     let same = |one: &SelectionWarning, other: &SelectionWarning| {
         can_share_a_line(one)
             && can_share_a_line(other)
@@ -38,11 +38,11 @@ pub(crate) fn of_terms(warnings: &[SelectionWarning]) -> Vec<Event> {
                 Some(_) | None => first.to_string(),
             };
             if first.is_missing_object() {
-                Event::MissingObject(text)
+                EventKind::MissingObject(text)
             } else if first.may_miss_a_guest() {
-                Event::NameNotKnown(text)
+                EventKind::NameNotKnown(text)
             } else {
-                Event::Warned(text)
+                EventKind::Warned(text)
             }
         })
         .collect()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use autosnap::fault::Fault;
 use autosnap::settings::{Job, JobSettings};
-use autosnap_core::event::{Effect, Event, GuestEnd};
+use autosnap_core::event::{Effect, EventKind, GuestResult};
 use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::plan::{Decision, Plan};
 use pve_sim::journal::{Action, Entry, Mutation};
@@ -20,7 +20,7 @@ pub(crate) struct Ran {
     pub(crate) killed: bool,
     pub(crate) fault: Option<Fault>,
     pub(crate) outcome: Outcome,
-    pub(crate) told: Vec<Event>,
+    pub(crate) told: Vec<EventKind>,
 }
 
 /// A snapshot as the model knows it.
@@ -108,7 +108,7 @@ fn is_counted(name: &str, description: &str) -> bool {
 
 pub(crate) fn plan_of(ran: &Ran) -> Option<&Plan> {
     ran.told.iter().find_map(|event| match event {
-        Event::Planned(plan) => Some(plan.as_ref()),
+        EventKind::Planned(plan) => Some(plan.as_ref()),
         _ => None,
     })
 }
@@ -296,19 +296,19 @@ fn told_the_truth(
     let mut creating: HashMap<u32, String> = HashMap::new();
     for event in &ran.told {
         match event {
-            Event::CreationStarted { vmid, snapshot } => {
+            EventKind::CreationStarted { vmid, snapshot } => {
                 _ = creating.insert(vmid.get(), snapshot.name.to_string());
             }
-            Event::Created { vmid, .. } => {
+            EventKind::Created { vmid, .. } => {
                 _ = done.insert((Action::Create, vmid.get(), creating[&vmid.get()].clone()));
             }
-            Event::Removed { vmid, name, .. } => {
+            EventKind::Removed { vmid, name, .. } => {
                 _ = done.insert((Action::Delete, vmid.get(), name.clone()));
             }
-            Event::CreationFailed { vmid, failure } if failure.effect != Effect::None => {
+            EventKind::CreationFailed { vmid, failure } if failure.effect != Effect::None => {
                 uncertain.insert((Action::Create, vmid.get(), creating[&vmid.get()].clone()));
             }
-            Event::RemovalFailed {
+            EventKind::RemovalFailed {
                 vmid,
                 name,
                 failure,
@@ -343,7 +343,7 @@ fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
     let ended = ran
         .told
         .iter()
-        .filter(|event| matches!(event, Event::GuestFinished { .. }))
+        .filter(|event| matches!(event, EventKind::GuestFinished { .. }))
         .count();
     if ended != plan.guests.len() {
         return Err(format!(
@@ -352,15 +352,15 @@ fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
         ));
     }
     let failed = ran.told.iter().any(|event| match event {
-        Event::CreationFailed { .. }
-        | Event::RemovalFailed { .. }
-        | Event::UnreadableEntry(_)
-        | Event::Interrupted(_)
-        | Event::GuestFinished {
-            end: GuestEnd::Vetoed | GuestEnd::NotReached | GuestEnd::Refused(_),
+        EventKind::CreationFailed { .. }
+        | EventKind::RemovalFailed { .. }
+        | EventKind::UnreadableEntry(_)
+        | EventKind::Interrupted(_)
+        | EventKind::GuestFinished {
+            end: GuestResult::Vetoed | GuestResult::NotReached | GuestResult::Refused(_),
             ..
         } => true,
-        Event::RemovalsPostponed { reason, .. } => reason.is_failure(),
+        EventKind::RemovalsPostponed { reason, .. } => reason.is_failure(),
         _ => false,
     })
         // A list that was cut off may hold no guest at all.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use autosnap::hook::{Hook, Settings};
 use autosnap::settings::HookFailure;
-use autosnap_core::event::Event;
+use autosnap_core::event::EventKind;
 use pve_sim::journal::{Action, Entry};
 use pve_sim::simulator::Simulator;
 use tempfile::TempDir;
@@ -131,7 +131,7 @@ impl Hooked {
         openings_are_closed(&calls, ran.killed)?;
         let told = ran.told.iter();
         let told = told
-            .filter(|event| matches!(event, Event::HookRan(_)))
+            .filter(|event| matches!(event, EventKind::HookRan(_)))
             .count();
         if !ran.killed && told != calls.len() {
             return Err(format!("{told} calls were reported, not {calls:?}"));

@@ -10,8 +10,8 @@ use autosnap::events::Events;
 use autosnap::fault::Fault;
 use autosnap::job::{self, Context};
 use autosnap::settings::{Job, JobSettings};
-use autosnap::stop::Stop;
-use autosnap_core::event::Event;
+use autosnap::stop::StopSignal;
+use autosnap_core::event::EventKind;
 use autosnap_core::name::Label;
 use autosnap_core::outcome::Outcome;
 use autosnap_core::schedule::Limits;
@@ -178,7 +178,7 @@ fn count_all(tally: &mut Tally, state: &State, disturbed: &Ran, faults: u32, rep
     tally.count("snapshots created", state.created);
     tally.count("snapshots removed", state.removed);
     tally.count("steps reported as unknown", check::unknown(disturbed));
-    let put_back = |event: &&Event| matches!(event, Event::GuestDeferred { .. });
+    let put_back = |event: &&EventKind| matches!(event, EventKind::GuestDeferred { .. });
     tally.count(
         "times a guest was put back for a lock",
         disturbed.told.iter().filter(put_back).count(),
@@ -234,14 +234,14 @@ pub(crate) fn execute(
         };
         let outcome: Outcome = events.outcome();
         drop(events);
-        let mut told: Vec<Event> = Vec::new();
+        let mut told: Vec<EventKind> = Vec::new();
         while let Ok(event) = receiver.try_recv() {
             told.push(event);
         }
         if std::env::var_os("RELIABILITY_SHOW").is_some() {
             for event in told
                 .iter()
-                .filter(|event| !matches!(event, Event::Planned(_)))
+                .filter(|event| !matches!(event, EventKind::Planned(_)))
             {
                 println!("{event:?}");
             }
@@ -290,7 +290,7 @@ async fn work(
         identity,
         now: now.clone(),
         events,
-        stop: Stop::default(),
+        stop: StopSignal::default(),
         tasks: Tasks::default(),
     };
     job::run(settings, &context).await

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use autosnap_core::event::{Event, Failure, GuestEnd, Header};
+use autosnap_core::event::{EventKind, Failure, GuestResult, Header};
 use autosnap_core::guest::Vmid;
 use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::text;
@@ -105,7 +105,7 @@ impl JournalReport {
         self.done.entry(vmid).or_default().failures.push(text);
     }
 
-    fn finished(&mut self, vmid: Vmid, end: &GuestEnd, duration: Duration) {
+    fn finished(&mut self, vmid: Vmid, end: &GuestResult, duration: Duration) {
         let done = self.done.remove(&vmid).unwrap_or_default();
         let created = self.new_snapshot(vmid).filter(|_| done.created);
         let mut text = self.said(vmid, end, &done);
@@ -117,7 +117,7 @@ impl JournalReport {
         }
         let priority = if self.outcome.is_failure(vmid, end) {
             Priority::Error
-        } else if matches!(end, GuestEnd::Skipped(_)) {
+        } else if matches!(end, GuestResult::Skipped(_)) {
             Priority::Notice
         } else {
             Priority::Information
@@ -134,9 +134,9 @@ impl JournalReport {
     }
 
     /// How a guest has ended, in words.
-    fn said(&self, vmid: Vmid, end: &GuestEnd, done: &Done) -> String {
+    fn said(&self, vmid: Vmid, end: &GuestResult, done: &Done) -> String {
         match (end, self.guests.plan(vmid)) {
-            (GuestEnd::Skipped(skip), Some(plan)) => {
+            (GuestResult::Skipped(skip), Some(plan)) => {
                 let text = words::skip(plan.guest.kind, skip);
                 if self.outcome.is_failure(vmid, end) {
                     format!("{text} ({})", words::STRICT)
@@ -144,21 +144,24 @@ impl JournalReport {
                     text
                 }
             }
-            (GuestEnd::Refused(refusal), Some(plan)) => {
+            (GuestResult::Refused(refusal), Some(plan)) => {
                 words::refusal(&plan.guest, refusal).short()
             }
-            (GuestEnd::Vetoed, _) => {
+            (GuestResult::Vetoed, _) => {
                 words::vetoed(done.created || !done.removed.is_empty()).to_owned()
             }
-            (GuestEnd::NotReached, _) => match self.outcome.interruption {
+            (GuestResult::NotReached, _) => match self.outcome.interruption {
                 Some(interruption) => format!("left out: {}", words::stopped(interruption)),
                 None => words::result(end).to_owned(),
             },
-            (GuestEnd::Failed, _) if !done.failures.is_empty() => {
+            (GuestResult::Failed, _) if !done.failures.is_empty() => {
                 format!("failed: {}", done.failures.join("; "))
             }
             (
-                GuestEnd::Done | GuestEnd::Failed | GuestEnd::Skipped(_) | GuestEnd::Refused(_),
+                GuestResult::Done
+                | GuestResult::Failed
+                | GuestResult::Skipped(_)
+                | GuestResult::Refused(_),
                 _,
             ) => words::result(end).to_owned(),
         }
@@ -242,24 +245,26 @@ impl JournalReport {
 }
 
 impl Sink for JournalReport {
-    fn observe(&mut self, event: &Event) {
+    fn observe(&mut self, event: &EventKind) {
         self.outcome.observe(event);
         match event {
-            Event::RunStarted(header) => {
+            EventKind::RunStarted(header) => {
                 self.header = Some(header.clone());
                 for warning in &header.warnings {
                     self.warned(warning);
                 }
             }
-            Event::Warned(warning)
-            | Event::NameNotKnown(warning)
-            | Event::UnreadableEntry(warning)
-            | Event::MissingObject(warning) => self.warned(warning),
-            Event::Selected { guests, .. } => self.guests.selected(guests),
-            Event::Planned(plan) => self.guests.planned(plan),
-            Event::HookRan(run) if !run.end.is_success() => self.hook_failed(run.vmid, run.phase),
-            Event::Created { vmid, .. } => self.done.entry(*vmid).or_default().created = true,
-            Event::MissingRam { vmid, snapshot } => {
+            EventKind::Warned(warning)
+            | EventKind::NameNotKnown(warning)
+            | EventKind::UnreadableEntry(warning)
+            | EventKind::MissingObject(warning) => self.warned(warning),
+            EventKind::Selected { guests, .. } => self.guests.selected(guests),
+            EventKind::Planned(plan) => self.guests.planned(plan),
+            EventKind::HookRan(run) if !run.end.is_success() => {
+                self.hook_failed(run.vmid, run.phase)
+            }
+            EventKind::Created { vmid, .. } => self.done.entry(*vmid).or_default().created = true,
+            EventKind::MissingRam { vmid, snapshot } => {
                 let text = words::ram_missing(snapshot);
                 let entry = self
                     .guest_entry(*vmid, Priority::Warning, &text)
@@ -267,41 +272,41 @@ impl Sink for JournalReport {
                     .with("SNAPSHOT", snapshot);
                 self.console.tell(&entry);
             }
-            Event::Removed { vmid, name, .. } => {
+            EventKind::Removed { vmid, name, .. } => {
                 self.done
                     .entry(*vmid)
                     .or_default()
                     .removed
                     .push(name.clone());
             }
-            Event::CreationFailed { vmid, failure } => {
+            EventKind::CreationFailed { vmid, failure } => {
                 let name = self.new_snapshot(*vmid);
                 self.failed(*vmid, "create", name.as_deref(), failure);
             }
-            Event::RemovalFailed {
+            EventKind::RemovalFailed {
                 vmid,
                 name,
                 failure,
             } => self.failed(*vmid, "remove", Some(name), failure),
-            Event::GuestFinished {
+            EventKind::GuestFinished {
                 vmid,
                 end,
                 duration,
             } => self.finished(*vmid, end, *duration),
-            Event::RunBroken { message, .. } => self.broken = Some(message.clone()),
-            Event::RunFinished { duration } => self.run_finished(*duration),
-            Event::GuestStarted(vmid) => self.started(*vmid),
+            EventKind::RunBroken { message, .. } => self.broken = Some(message.clone()),
+            EventKind::RunFinished { duration } => self.run_finished(*duration),
+            EventKind::GuestStarted(vmid) => self.started(*vmid),
             // What is said of an interruption on stderr is an entry already.
-            Event::Interrupted(_)
-            | Event::HookRan(_)
-            | Event::StoragesRead { .. }
-            | Event::StoragesNotRead(_)
-            | Event::GuestDeferred { .. }
-            | Event::GuestResumed { .. }
-            | Event::CreationStarted { .. }
-            | Event::RemovalStarted { .. }
-            | Event::RemovalDropped { .. }
-            | Event::RemovalsPostponed { .. } => {}
+            EventKind::Interrupted(_)
+            | EventKind::HookRan(_)
+            | EventKind::StoragesRead { .. }
+            | EventKind::StoragesNotRead(_)
+            | EventKind::GuestDeferred { .. }
+            | EventKind::GuestResumed { .. }
+            | EventKind::CreationStarted { .. }
+            | EventKind::RemovalStarted { .. }
+            | EventKind::RemovalDropped { .. }
+            | EventKind::RemovalsPostponed { .. } => {}
         }
     }
 }
@@ -333,16 +338,16 @@ mod tests {
             tags: Vec::new(),
             lock: None,
         };
-        report.observe(&Event::Selected {
+        report.observe(&EventKind::Selected {
             guests: [guest].into(),
             seen: 1,
             required: [].into(),
             nested_pools: [].into(),
             may_be_empty: false,
         });
-        report.observe(&Event::GuestFinished {
+        report.observe(&EventKind::GuestFinished {
             vmid,
-            end: GuestEnd::NotReached,
+            end: GuestResult::NotReached,
             duration: Duration::ZERO,
         });
         let mut buffer = [0; 4096];

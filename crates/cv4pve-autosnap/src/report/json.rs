@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use autosnap_core::event::{Event, Failure, GuestEnd, Header};
+use autosnap_core::event::{EventKind, Failure, GuestResult, Header};
 use autosnap_core::guest::{Guest, GuestKind, Vmid};
 use autosnap_core::outcome::Outcome;
 use autosnap_core::plan::{Decision, GuestPlan, Plan, Refusal};
@@ -148,7 +148,7 @@ impl JsonReport {
         let records = plan.guests.iter().map(|plan| {
             let mut record = GuestRecord::new(plan);
             if let Decision::Skip(skip) = &plan.decision
-                && let end = GuestEnd::Skipped(skip.clone())
+                && let end = GuestResult::Skipped(skip.clone())
                 && self.outcome.is_failure(plan.guest.vmid, &end)
             {
                 record.hint = Some(words::STRICT.to_owned());
@@ -191,26 +191,26 @@ impl JsonReport {
         }
     }
 
-    fn finished(&mut self, vmid: Vmid, end: &GuestEnd, duration: std::time::Duration) {
+    fn finished(&mut self, vmid: Vmid, end: &GuestResult, duration: std::time::Duration) {
         let reason = match end {
-            GuestEnd::Done | GuestEnd::Failed => None,
-            GuestEnd::Skipped(_) => self.guest(vmid).and_then(|guest| guest.reason.take()),
-            GuestEnd::Refused(refusal) => self
+            GuestResult::Done | GuestResult::Failed => None,
+            GuestResult::Skipped(_) => self.guest(vmid).and_then(|guest| guest.reason.take()),
+            GuestResult::Refused(refusal) => self
                 .guest(vmid)
                 .and_then(|guest| guest.refused_for(refusal)),
-            GuestEnd::Vetoed => {
+            GuestResult::Vetoed => {
                 let begun = self
                     .guest(vmid)
                     .is_some_and(|guest| guest.created.is_some() || !guest.removed.is_empty());
                 Some(words::vetoed(begun).to_owned())
             }
-            GuestEnd::NotReached => {
+            GuestResult::NotReached => {
                 let why = self.outcome.interruption.map(words::stopped);
                 why.map(ToOwned::to_owned)
             }
         };
         if let Some(guest) = self.guest(vmid) {
-            if !matches!(end, GuestEnd::Refused(_)) && guest.result == "refused" {
+            if !matches!(end, GuestResult::Refused(_)) && guest.result == "refused" {
                 // It was locked in the plan and is no more.
                 (guest.detail, guest.hint) = (None, None);
             }
@@ -327,28 +327,28 @@ impl GuestRecord {
 }
 
 impl Sink for JsonReport {
-    fn observe(&mut self, event: &Event) {
+    fn observe(&mut self, event: &EventKind) {
         self.outcome.observe(event);
         match event {
-            Event::RunStarted(header) => {
+            EventKind::RunStarted(header) => {
                 self.warnings.extend(header.warnings.iter().cloned());
                 self.header = Some(header.clone());
             }
-            Event::Selected {
+            EventKind::Selected {
                 guests,
                 nested_pools,
                 ..
             } => {
                 self.selected(guests, nested_pools);
             }
-            Event::Warned(warning)
-            | Event::NameNotKnown(warning)
-            | Event::UnreadableEntry(warning)
-            | Event::MissingObject(warning) => {
+            EventKind::Warned(warning)
+            | EventKind::NameNotKnown(warning)
+            | EventKind::UnreadableEntry(warning)
+            | EventKind::MissingObject(warning) => {
                 self.warnings.push(warning.clone());
             }
-            Event::Planned(plan) => self.planned(plan),
-            Event::HookRan(run) if !run.end.is_success() => {
+            EventKind::Planned(plan) => self.planned(plan),
+            EventKind::HookRan(run) if !run.end.is_success() => {
                 match run.vmid.and_then(|vmid| self.guest(vmid)) {
                     Some(guest) => guest.hooks_failed.push(run.phase.to_owned()),
                     None => self
@@ -357,12 +357,12 @@ impl Sink for JsonReport {
                 }
             }
             // A guest that was locked has no snapshot in its plan.
-            Event::CreationStarted { vmid, snapshot } => {
+            EventKind::CreationStarted { vmid, snapshot } => {
                 if let Some(guest) = self.guest(*vmid) {
                     guest.create = Some(snapshot.name.to_string());
                 }
             }
-            Event::Created { vmid, success } => {
+            EventKind::Created { vmid, success } => {
                 let warnings = success.warnings;
                 if let Some(guest) = self.guest(*vmid) {
                     guest.created = guest.create.clone();
@@ -371,44 +371,46 @@ impl Sink for JsonReport {
                     );
                 }
             }
-            Event::MissingRam { vmid, snapshot } => {
+            EventKind::MissingRam { vmid, snapshot } => {
                 if let Some(guest) = self.guest(*vmid) {
                     guest.warnings.push(words::ram_missing(snapshot));
                 }
             }
-            Event::Removed { vmid, name, .. } => {
+            EventKind::Removed { vmid, name, .. } => {
                 if let Some(guest) = self.guest(*vmid) {
                     guest.removed.push(name.clone());
                 }
             }
-            Event::CreationFailed { vmid, failure } => self.failed(*vmid, "create", None, failure),
-            Event::RemovalFailed {
+            EventKind::CreationFailed { vmid, failure } => {
+                self.failed(*vmid, "create", None, failure)
+            }
+            EventKind::RemovalFailed {
                 vmid,
                 name,
                 failure,
             } => self.failed(*vmid, "remove", Some(name), failure),
-            Event::GuestFinished {
+            EventKind::GuestFinished {
                 vmid,
                 end,
                 duration,
             } => self.finished(*vmid, end, *duration),
             // Whoever has pressed Ctrl-C wants to know that it was heard.
-            Event::Interrupted(interruption) => {
+            EventKind::Interrupted(interruption) => {
                 self.console.error(&words::interruption(*interruption));
                 self.error
                     .get_or_insert_with(|| words::cause_of_end(*interruption).to_owned());
             }
-            Event::RunBroken { message, .. } => self.error = Some(message.clone()),
-            Event::RunFinished { duration } => self.print(*duration),
-            Event::StoragesRead { .. }
-            | Event::StoragesNotRead(_)
-            | Event::HookRan(_)
-            | Event::GuestStarted(_)
-            | Event::GuestDeferred { .. }
-            | Event::GuestResumed { .. }
-            | Event::RemovalStarted { .. }
-            | Event::RemovalDropped { .. }
-            | Event::RemovalsPostponed { .. } => {}
+            EventKind::RunBroken { message, .. } => self.error = Some(message.clone()),
+            EventKind::RunFinished { duration } => self.print(*duration),
+            EventKind::StoragesRead { .. }
+            | EventKind::StoragesNotRead(_)
+            | EventKind::HookRan(_)
+            | EventKind::GuestStarted(_)
+            | EventKind::GuestDeferred { .. }
+            | EventKind::GuestResumed { .. }
+            | EventKind::RemovalStarted { .. }
+            | EventKind::RemovalDropped { .. }
+            | EventKind::RemovalsPostponed { .. } => {}
         }
     }
 }

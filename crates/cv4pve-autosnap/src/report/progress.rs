@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The bar on a terminal: how many guests are done, failed, running.
 
-use autosnap_core::event::{Event, GuestEnd};
+use autosnap_core::event::{EventKind, GuestResult};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Console, Sink};
@@ -30,54 +30,57 @@ impl Progress {
 }
 
 impl Sink for Progress {
-    fn observe(&mut self, event: &Event) {
+    fn observe(&mut self, event: &EventKind) {
         let Some(bar) = self.bar.clone() else { return };
         match event {
-            Event::Planned(plan) => {
+            EventKind::Planned(plan) => {
                 let style =
                     ProgressStyle::with_template("{bar:30} {pos}/{len} guests, {msg}  {elapsed}");
                 bar.set_style(style.expect("the template is valid"));
                 bar.set_length(u64::try_from(plan.guests.len()).unwrap_or(u64::MAX));
             }
-            Event::GuestStarted(_) | Event::GuestResumed { .. } => self.running += 1,
-            Event::GuestDeferred { .. } => self.running = self.running.saturating_sub(1),
-            Event::GuestFinished { end, .. } => {
+            EventKind::GuestStarted(_) | EventKind::GuestResumed { .. } => self.running += 1,
+            EventKind::GuestDeferred { .. } => self.running = self.running.saturating_sub(1),
+            EventKind::GuestFinished { end, .. } => {
                 self.running = self.running.saturating_sub(1);
                 self.failed += usize::from(is_failure(end));
                 bar.inc(1);
             }
-            Event::RunFinished { .. } => {
+            EventKind::RunFinished { .. } => {
                 bar.finish_and_clear();
                 return;
             }
-            Event::RunStarted(_)
-            | Event::Warned(_)
-            | Event::NameNotKnown(_)
-            | Event::UnreadableEntry(_)
-            | Event::MissingObject(_)
-            | Event::Selected { .. }
-            | Event::StoragesRead { .. }
-            | Event::StoragesNotRead(_)
-            | Event::HookRan(_)
-            | Event::CreationStarted { .. }
-            | Event::Created { .. }
-            | Event::MissingRam { .. }
-            | Event::CreationFailed { .. }
-            | Event::RemovalStarted { .. }
-            | Event::Removed { .. }
-            | Event::RemovalFailed { .. }
-            | Event::RemovalDropped { .. }
-            | Event::RemovalsPostponed { .. }
-            | Event::Interrupted(_)
-            | Event::RunBroken { .. } => return,
+            EventKind::RunStarted(_)
+            | EventKind::Warned(_)
+            | EventKind::NameNotKnown(_)
+            | EventKind::UnreadableEntry(_)
+            | EventKind::MissingObject(_)
+            | EventKind::Selected { .. }
+            | EventKind::StoragesRead { .. }
+            | EventKind::StoragesNotRead(_)
+            | EventKind::HookRan(_)
+            | EventKind::CreationStarted { .. }
+            | EventKind::Created { .. }
+            | EventKind::MissingRam { .. }
+            | EventKind::CreationFailed { .. }
+            | EventKind::RemovalStarted { .. }
+            | EventKind::Removed { .. }
+            | EventKind::RemovalFailed { .. }
+            | EventKind::RemovalDropped { .. }
+            | EventKind::RemovalsPostponed { .. }
+            | EventKind::Interrupted(_)
+            | EventKind::RunBroken { .. } => return,
         }
         self.show(&bar);
     }
 }
 
-fn is_failure(end: &GuestEnd) -> bool {
+fn is_failure(end: &GuestResult) -> bool {
     match end {
-        GuestEnd::Done | GuestEnd::Skipped(_) => false,
-        GuestEnd::Refused(_) | GuestEnd::Failed | GuestEnd::Vetoed | GuestEnd::NotReached => true,
+        GuestResult::Done | GuestResult::Skipped(_) => false,
+        GuestResult::Refused(_)
+        | GuestResult::Failed
+        | GuestResult::Vetoed
+        | GuestResult::NotReached => true,
     }
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
-use autosnap_core::event::Event;
+use autosnap_core::event::EventKind;
 use tokio::sync::oneshot;
 
 use super::Sink;
@@ -84,7 +84,7 @@ pub fn print_debug_line(line: &str) {
 /// Something to be written.
 #[derive(Debug)]
 enum Message {
-    Event { event: Event, text: usize },
+    Event { event: EventKind, text: usize },
     Line(String),
 }
 
@@ -99,9 +99,9 @@ struct Queue {
 }
 
 impl Queue {
-    fn send(&self, mut event: Event) {
+    fn send(&self, mut event: EventKind) {
         let mut text = 0;
-        if let Event::HookRan(run) = &mut event {
+        if let EventKind::HookRan(run) = &mut event {
             if !self.has_room(run.output.len()) {
                 let length = run.output.len();
                 run.output = format!("[{length} bytes of output left out: the report is not read]");
@@ -171,10 +171,10 @@ mod tests {
     }
 
     impl Sink for Stalled {
-        fn observe(&mut self, event: &Event) {
+        fn observe(&mut self, event: &EventKind) {
             // An error means: from now on without waiting.
             let _ = self.go.recv();
-            if let Event::HookRan(run) = event {
+            if let EventKind::HookRan(run) = event {
                 self.output.fetch_add(run.output.len(), Ordering::SeqCst);
                 let is_note = run.output.contains("bytes of output left out");
                 self.notes.fetch_add(usize::from(is_note), Ordering::SeqCst);
@@ -197,7 +197,7 @@ mod tests {
         let queue = reporter.queue.clone();
         let (events, receiver) = autosnap::events::Events::channel();
         for _ in 0..CALLS {
-            queue.send(Event::HookRan(HookRun {
+            queue.send(EventKind::HookRan(HookRun {
                 vmid: None,
                 phase: "snap-create-pre",
                 end: HookEnd::Exited(0),

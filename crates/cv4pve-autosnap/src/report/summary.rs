@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use autosnap_core::event::{GuestEnd, Header};
+use autosnap_core::event::{GuestResult, Header};
 use autosnap_core::guest::{Guest, Vmid};
 use autosnap_core::outcome::{FailedGuest, Outcome};
 use autosnap_core::plan::Refusal;
@@ -62,7 +62,7 @@ pub(super) fn counts(outcome: &Outcome) -> String {
 
 fn not_reached(outcome: &Outcome) -> impl Iterator<Item = &FailedGuest> {
     let failed = outcome.failed.iter();
-    failed.filter(|failed| failed.end == GuestEnd::NotReached)
+    failed.filter(|failed| failed.end == GuestResult::NotReached)
 }
 
 impl Summary<'_> {
@@ -163,7 +163,7 @@ impl Summary<'_> {
     fn guest_failures(&self, lines: &mut Lines) {
         let mut last_hint = None;
         for failed in &self.outcome.failed {
-            let is_listed = failed.end == GuestEnd::NotReached
+            let is_listed = failed.end == GuestResult::NotReached
                 && self.outcome.interruption.is_some()
                 || is_offline(failed);
             let Some(guest) = self.guests.get(failed.vmid).filter(|_| !is_listed) else {
@@ -193,24 +193,24 @@ impl Summary<'_> {
     /// Why a guest did not get what was asked for, and what to do about it.
     fn reasons(&self, guest: &Guest, failed: &FailedGuest) -> (String, Vec<String>) {
         match &failed.end {
-            GuestEnd::Refused(refusal) => {
+            GuestResult::Refused(refusal) => {
                 let refused = words::refusal(guest, refusal);
                 let hint = refused.hint.clone();
                 (refused.short(), hint.into_iter().collect())
             }
-            GuestEnd::Skipped(skip) => (
+            GuestResult::Skipped(skip) => (
                 format!("{} ({})", words::skip(guest.kind, skip), words::STRICT),
                 Vec::new(),
             ),
-            GuestEnd::Vetoed => {
+            GuestResult::Vetoed => {
                 let begun = self.begun.contains(&failed.vmid);
                 (words::vetoed(begun).to_owned(), Vec::new())
             }
-            GuestEnd::NotReached => ("not reached".to_owned(), Vec::new()),
-            GuestEnd::Failed if failed.steps.is_empty() => {
+            GuestResult::NotReached => ("not reached".to_owned(), Vec::new()),
+            GuestResult::Failed if failed.steps.is_empty() => {
                 ("removals are left to the next run".to_owned(), Vec::new())
             }
-            GuestEnd::Done | GuestEnd::Failed => {
+            GuestResult::Done | GuestResult::Failed => {
                 let failures = failed.steps.iter().map(|step| &step.failure);
                 let reasons: Vec<&str> = failures
                     .clone()
@@ -224,7 +224,7 @@ impl Summary<'_> {
 }
 
 fn is_offline(failed: &FailedGuest) -> bool {
-    failed.end == GuestEnd::Refused(Refusal::NodeOffline)
+    failed.end == GuestResult::Refused(Refusal::NodeOffline)
 }
 
 /// `VM 100 web01, CT 105 dns`.

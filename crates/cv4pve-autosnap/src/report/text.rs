@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use autosnap_core::event::{Event, Failure, GuestEnd, Header, HookEnd, HookRun, Success};
+use autosnap_core::event::{EventKind, Failure, GuestResult, Header, HookEnd, HookRun, Success};
 use autosnap_core::guest::Vmid;
 use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::plan::Plan;
@@ -134,8 +134,8 @@ impl Text {
         }
     }
 
-    fn selected(&mut self, event: &Event) {
-        let Event::Selected {
+    fn selected(&mut self, event: &EventKind) {
+        let EventKind::Selected {
             guests,
             seen,
             nested_pools,
@@ -220,7 +220,7 @@ impl Text {
         }
     }
 
-    fn finished(&mut self, vmid: Vmid, end: &GuestEnd, duration: Duration) {
+    fn finished(&mut self, vmid: Vmid, end: &GuestResult, duration: Duration) {
         for line in self.last_lines(vmid, end, duration) {
             self.line(vmid, &line);
         }
@@ -234,27 +234,27 @@ impl Text {
     }
 
     /// How a guest has ended. As in the C# tool, `snap` says how long a guest took only if all went well.
-    fn last_lines(&self, vmid: Vmid, end: &GuestEnd, duration: Duration) -> Vec<String> {
+    fn last_lines(&self, vmid: Vmid, end: &GuestResult, duration: Duration) -> Vec<String> {
         let worked = format!("VM execution {}", time_span(duration));
         let worked_of_clean = (!self.is_snap()).then(|| worked.clone());
         match end {
-            GuestEnd::Done => vec![worked],
-            GuestEnd::Failed => worked_of_clean.into_iter().collect(),
-            GuestEnd::Skipped(skip) => {
+            GuestResult::Done => vec![worked],
+            GuestResult::Failed => worked_of_clean.into_iter().collect(),
+            GuestResult::Skipped(skip) => {
                 let plan = self.guests.plan(vmid);
                 plan.map_or_else(Vec::new, |plan| {
                     words::skip_lines(&plan.guest, skip, &self.outcome)
                 })
             }
-            GuestEnd::Refused(refusal) => match self.guests.plan(vmid) {
+            GuestResult::Refused(refusal) => match self.guests.plan(vmid) {
                 Some(plan) => words::refusal(&plan.guest, refusal).lines(),
                 None => Vec::new(),
             },
-            GuestEnd::Vetoed => {
+            GuestResult::Vetoed => {
                 let error = words::error(words::vetoed(self.begun.contains(&vmid)));
                 std::iter::once(error).chain(worked_of_clean).collect()
             }
-            GuestEnd::NotReached => {
+            GuestResult::NotReached => {
                 let why = self.outcome.interruption.map(words::stopped);
                 let why = why.unwrap_or("the run has ended");
                 vec![words::error(&format!("left out: {why}"))]
@@ -308,41 +308,43 @@ fn without_error_number(text: &str) -> String {
 }
 
 impl Sink for Text {
-    fn observe(&mut self, event: &Event) {
+    fn observe(&mut self, event: &EventKind) {
         self.outcome.observe(event);
-        if let Event::Created { vmid, .. } | Event::Removed { vmid, .. } = event {
+        if let EventKind::Created { vmid, .. } | EventKind::Removed { vmid, .. } = event {
             self.begun.insert(*vmid);
         }
         match event {
-            Event::RunStarted(header) => {
+            EventKind::RunStarted(header) => {
                 self.print(&head(header));
                 self.print(&self.early_warnings);
                 self.header = Some(header.clone());
                 self.print(&self.job_phase(Phase::SnapJobStart, Phase::CleanJobStart));
             }
-            Event::Selected { .. } => self.selected(event),
-            Event::Warned(warning) => self.warned(warning),
-            Event::NameNotKnown(warning)
-            | Event::UnreadableEntry(warning)
-            | Event::MissingObject(warning) => {
+            EventKind::Selected { .. } => self.selected(event),
+            EventKind::Warned(warning) => self.warned(warning),
+            EventKind::NameNotKnown(warning)
+            | EventKind::UnreadableEntry(warning)
+            | EventKind::MissingObject(warning) => {
                 self.warned(warning);
                 self.failures.push(warning.clone());
             }
-            Event::StoragesRead { storages, limit } => {
+            EventKind::StoragesRead { storages, limit } => {
                 self.print(&storage_table(storages, *limit));
             }
-            Event::StoragesNotRead(version) => {
+            EventKind::StoragesNotRead(version) => {
                 let mut text = Lines::default();
                 text.line(format_args!(
                     "The Proxmox VE version {version} does not verify the storage % usage!"
                 ));
                 self.print(&text);
             }
-            Event::Planned(plan) => self.planned(plan),
-            Event::HookRan(run) => self.hook(run),
-            Event::GuestStarted(vmid) => self.started(*vmid),
-            Event::GuestDeferred { vmid, cause } => self.line(*vmid, &format!("Waiting: {cause}")),
-            Event::GuestResumed {
+            EventKind::Planned(plan) => self.planned(plan),
+            EventKind::HookRan(run) => self.hook(run),
+            EventKind::GuestStarted(vmid) => self.started(*vmid),
+            EventKind::GuestDeferred { vmid, cause } => {
+                self.line(*vmid, &format!("Waiting: {cause}"))
+            }
+            EventKind::GuestResumed {
                 vmid,
                 waited,
                 reason,
@@ -351,49 +353,49 @@ impl Sink for Text {
                 let waited = text::duration(*waited);
                 self.line(*vmid, &format!("{what} after {waited}"));
             }
-            Event::CreationStarted { vmid, snapshot } => {
+            EventKind::CreationStarted { vmid, snapshot } => {
                 self.line(*vmid, &format!("Create snapshot: {}", snapshot.name));
             }
-            Event::RemovalStarted { vmid, name } => {
+            EventKind::RemovalStarted { vmid, name } => {
                 self.line(*vmid, &format!("Remove snapshot: {name}"));
             }
-            Event::Created { vmid, success } | Event::Removed { vmid, success, .. } => {
+            EventKind::Created { vmid, success } | EventKind::Removed { vmid, success, .. } => {
                 self.succeeded(*vmid, success);
             }
-            Event::MissingRam { vmid, snapshot } => {
+            EventKind::MissingRam { vmid, snapshot } => {
                 self.line(
                     *vmid,
                     &format!("  WARNING: {}", words::ram_missing(snapshot)),
                 );
             }
-            Event::CreationFailed { vmid, failure }
-            | Event::RemovalFailed { vmid, failure, .. } => {
+            EventKind::CreationFailed { vmid, failure }
+            | EventKind::RemovalFailed { vmid, failure, .. } => {
                 self.failed(*vmid, failure);
             }
-            Event::RemovalDropped { vmid, name, reason } => {
+            EventKind::RemovalDropped { vmid, name, reason } => {
                 self.line(
                     *vmid,
                     &format!("Not removed: {name}, {}", words::drop_reason(*reason)),
                 );
             }
-            Event::RemovalsPostponed {
+            EventKind::RemovalsPostponed {
                 vmid,
                 count,
                 reason,
             } => {
                 self.line(*vmid, &words::postponed(*count, *reason));
             }
-            Event::GuestFinished {
+            EventKind::GuestFinished {
                 vmid,
                 end,
                 duration,
             } => self.finished(*vmid, end, *duration),
-            Event::Interrupted(interruption) => {
+            EventKind::Interrupted(interruption) => {
                 self.console.error(&words::interruption(*interruption));
             }
             // Whoever called the run says `ERROR: …` when all else has been said.
-            Event::RunBroken { .. } => {}
-            Event::RunFinished { duration } => self.run_finished(*duration),
+            EventKind::RunBroken { .. } => {}
+            EventKind::RunFinished { duration } => self.run_finished(*duration),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use autosnap::notes::UNUSABLE_STORAGE_ADVICE;
 use autosnap_core::event::{
-    Cause, Effect, Failure, GuestEnd, Interruption, PostponeReason, WaitReason,
+    Cause, Effect, Failure, GuestResult, PostponeReason, StopReason, WaitReason,
 };
 use autosnap_core::guest::{Guest, GuestKind, REPAIR_NOTE, repair_command};
 use autosnap_core::name::REPEATED_NAME_CAUSES;
@@ -30,7 +30,7 @@ pub(super) fn skip(kind: GuestKind, skip: &Skip) -> String {
 
 /// The lines of a skipped guest's block.
 pub(super) fn skip_lines(guest: &Guest, skipped: &Skip, outcome: &Outcome) -> Vec<String> {
-    let end = GuestEnd::Skipped(skipped.clone());
+    let end = GuestResult::Skipped(skipped.clone());
     let is_failure = outcome.is_failure(guest.vmid, &end);
     let strict = is_failure.then(|| error(STRICT));
     [Some(skip(guest.kind, skipped)), strict]
@@ -234,13 +234,13 @@ pub(super) fn vetoed(begun: bool) -> &'static str {
 }
 
 /// Why something was not begun any more.
-pub(super) fn stopped(interruption: Interruption) -> &'static str {
+pub(super) fn stopped(interruption: StopReason) -> &'static str {
     match interruption {
-        Interruption::Interrupt | Interruption::Terminate | Interruption::Hangup => {
+        StopReason::UserRequest | StopReason::Shutdown | StopReason::TerminalClosed => {
             "the run was asked to stop"
         }
-        Interruption::Hook => "a hook aborted the run",
-        Interruption::ServerLost => "the server was lost",
+        StopReason::Hook => "a hook aborted the run",
+        StopReason::ServerLost => "the server was lost",
     }
 }
 
@@ -283,18 +283,18 @@ pub(super) fn ram_missing(snapshot: &str) -> String {
 }
 
 /// What asked the run to stop.
-pub(super) fn cause_of_end(interruption: Interruption) -> &'static str {
+pub(super) fn cause_of_end(interruption: StopReason) -> &'static str {
     match interruption {
-        Interruption::Interrupt => "interrupted",
-        Interruption::Terminate => "asked to terminate",
-        Interruption::Hangup => "the terminal is gone",
-        Interruption::Hook => "a hook asked to abort the run",
-        Interruption::ServerLost => "the server is lost",
+        StopReason::UserRequest => "interrupted",
+        StopReason::Shutdown => "asked to terminate",
+        StopReason::TerminalClosed => "the terminal is gone",
+        StopReason::Hook => "a hook asked to abort the run",
+        StopReason::ServerLost => "the server is lost",
     }
 }
 
 /// What asked the run to stop, and what follows.
-pub(super) fn interruption(interruption: Interruption) -> String {
+pub(super) fn interruption(interruption: StopReason) -> String {
     let what = cause_of_end(interruption);
     format!("WARNING: {what}; nothing new is started, guests under way are finished")
 }
@@ -313,14 +313,14 @@ pub(super) fn full_name(guest: &Guest) -> String {
 }
 
 /// How a guest has ended, in the word that programs read.
-pub(super) fn result(end: &GuestEnd) -> &'static str {
+pub(super) fn result(end: &GuestResult) -> &'static str {
     match end {
-        GuestEnd::Done => "done",
-        GuestEnd::Skipped(_) => "skipped",
-        GuestEnd::Refused(_) => "refused",
-        GuestEnd::Failed => "failed",
-        GuestEnd::Vetoed => "vetoed",
-        GuestEnd::NotReached => "not-reached",
+        GuestResult::Done => "done",
+        GuestResult::Skipped(_) => "skipped",
+        GuestResult::Refused(_) => "refused",
+        GuestResult::Failed => "failed",
+        GuestResult::Vetoed => "vetoed",
+        GuestResult::NotReached => "not-reached",
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use autosnap_core::event::{Failure, Interruption};
+use autosnap_core::event::{Failure, StopReason};
 use autosnap_core::snapshot::Snapshot;
 use pve_client::{Client, Error, SnapshotListing};
 use tokio::time::Instant;
@@ -76,7 +76,7 @@ impl Engine {
         if let Err(error) = &read
             && (is_shut_out(error) || self.client.is_server_lost())
         {
-            self.stop.request(Interruption::ServerLost);
+            self.stop.request(StopReason::ServerLost);
         }
         read
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The task of a request, followed to its end, and what that end says of the operation.
 
-use autosnap_core::event::{Cause, Effect, Failure, Interruption, Success};
+use autosnap_core::event::{Cause, Effect, Failure, StopReason, Success};
 use autosnap_core::plan::DropReason;
 use pve_client::{Error, TaskExit, Upid, WaitError, WaitPolicy, says_guest_is_missing};
 use tokio::time::Instant;
@@ -71,7 +71,7 @@ impl Engine {
         failure: Failure,
     ) -> End {
         if is_shut_out(error) || self.client.is_server_lost() {
-            self.stop.request(Interruption::ServerLost);
+            self.stop.request(StopReason::ServerLost);
             return End::Failed(failure);
         }
         match self.see(place, operation).await {

@@ -4,7 +4,7 @@
 //!
 //! Their hooks are called once, when the end of the task is known or the run ends.
 
-use autosnap_core::event::{Event, GuestEnd, WaitReason};
+use autosnap_core::event::{EventKind, GuestResult, WaitReason};
 use autosnap_core::plan::Steps;
 use pve_client::Upid;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl Turn<'_> {
     pub(super) fn put_back_late(&mut self, engine: &Engine) {
         self.late_since = Some(Instant::now());
         if !std::mem::replace(&mut self.is_waiting, true) {
-            engine.events.send(Event::GuestDeferred {
+            engine.events.emit(EventKind::GuestDeferred {
                 vmid: self.vmid(),
                 cause: explain::late_task(engine.options.timeout),
             });
@@ -62,7 +62,7 @@ impl Turn<'_> {
 
     fn report_no_longer_late(&mut self, engine: &Engine) {
         if std::mem::take(&mut self.is_waiting) {
-            engine.events.send(Event::GuestResumed {
+            engine.events.emit(EventKind::GuestResumed {
                 vmid: self.vmid(),
                 waited: std::mem::take(&mut self.late_waited),
                 reason: WaitReason::LateTask,
@@ -72,7 +72,7 @@ impl Turn<'_> {
 
     /// The run ends. One that was asked to stop looks a last time; what has ended by then is told as it is,
     /// and nothing new is begun.
-    pub(super) async fn abandon_late(&mut self, engine: &Engine, steps: &Steps) -> GuestEnd {
+    pub(super) async fn abandon_late(&mut self, engine: &Engine, steps: &Steps) -> GuestResult {
         if engine.stop.requested().is_some() {
             match Box::pin(self.take(engine)).await {
                 TurnEnd::Finished(end) => return end,

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use autosnap_core::event::{Event, Failure, GuestEnd, WaitReason};
+use autosnap_core::event::{EventKind, Failure, GuestResult, WaitReason};
 use autosnap_core::plan::{Decision, Refusal, Steps};
 use tokio::time::Instant;
 
@@ -118,7 +118,7 @@ impl Turn<'_> {
         self.put_back_at = Some(Instant::now());
         self.put_back_for = Some(wait.cause.clone());
         if !std::mem::replace(&mut self.is_waiting, true) {
-            engine.events.send(Event::GuestDeferred {
+            engine.events.emit(EventKind::GuestDeferred {
                 vmid: self.vmid(),
                 cause: wait.cause.clone(),
             });
@@ -127,7 +127,7 @@ impl Turn<'_> {
 
     pub(super) fn report_resumed(&mut self, engine: &Engine) {
         if std::mem::take(&mut self.is_waiting) {
-            engine.events.send(Event::GuestResumed {
+            engine.events.emit(EventKind::GuestResumed {
                 vmid: self.vmid(),
                 waited: self.waited,
                 reason: WaitReason::Lock,
@@ -152,7 +152,7 @@ impl Turn<'_> {
         engine: &Engine,
         steps: &Steps,
         cause: String,
-    ) -> GuestEnd {
+    ) -> GuestResult {
         let failure = explain::lock_failure(cause, Some(self.waited));
         match &steps.creation {
             Some(creation) if self.stage != Stage::Removing && self.opened_removal.is_none() => {
@@ -161,7 +161,7 @@ impl Turn<'_> {
                     let name = Some(creation.name.as_str());
                     let opening = self.call(Phase::SnapCreatePre, name, true, Duration::ZERO);
                     engine.phase(&opening).await;
-                    engine.events.send(Event::CreationStarted {
+                    engine.events.emit(EventKind::CreationStarted {
                         vmid: self.vmid(),
                         snapshot: creation.clone(),
                     });

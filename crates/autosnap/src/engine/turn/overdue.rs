@@ -5,7 +5,7 @@
 //! Each is confirmed by a list without a new snapshot, so that the guest has as many snapshots as are kept
 //! when the new one is asked for, or more, whatever becomes of it.
 
-use autosnap_core::event::GuestEnd;
+use autosnap_core::event::GuestResult;
 use autosnap_core::plan::Steps;
 
 use super::super::Engine;
@@ -57,17 +57,17 @@ impl Turn<'_> {
     }
 
     /// The run was asked to stop before the new snapshot was begun.
-    fn end_before_creation(&self, engine: &Engine) -> GuestEnd {
+    fn end_before_creation(&self, engine: &Engine) -> GuestResult {
         match self.overdue_stop {
-            Some(OverdueStop::Failed) => GuestEnd::Failed,
-            Some(OverdueStop::Vetoed) => GuestEnd::Vetoed,
+            Some(OverdueStop::Failed) => GuestResult::Failed,
+            Some(OverdueStop::Vetoed) => GuestResult::Vetoed,
             None => {
                 if self.left() > 0
                     && let Some(reason) = engine.removals_stopped()
                 {
                     self.postpone(engine, self.left(), reason);
                 }
-                GuestEnd::NotReached
+                GuestResult::NotReached
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use autosnap_core::event::{Event, Failure, GuestEnd, PostponeReason};
+use autosnap_core::event::{EventKind, Failure, GuestResult, PostponeReason};
 use autosnap_core::plan::{self, Confirmation, DropReason, Steps, TakenSnapshot};
 use autosnap_core::snapshot::Snapshot;
 use tokio::time::Instant;
@@ -191,7 +191,7 @@ impl<'a> Turn<'a> {
             return false;
         }
         self.opened_removal = Some(name.to_owned());
-        engine.events.send(Event::RemovalStarted {
+        engine.events.emit(EventKind::RemovalStarted {
             vmid: self.vmid(),
             name: name.to_owned(),
         });
@@ -208,7 +208,7 @@ impl<'a> Turn<'a> {
         let vmid = self.vmid();
         match end {
             End::Done(success) => {
-                engine.events.send(Event::Removed {
+                engine.events.emit(EventKind::Removed {
                     vmid,
                     name: name.to_owned(),
                     success,
@@ -245,7 +245,7 @@ impl<'a> Turn<'a> {
             let failure = explain::new_snapshot_not_confirmed(&self.place, new, reason);
             return self.fail(engine, &name, failure).await;
         }
-        engine.events.send(Event::RemovalDropped {
+        engine.events.emit(EventKind::RemovalDropped {
             vmid: self.vmid(),
             name,
             reason,
@@ -256,7 +256,7 @@ impl<'a> Turn<'a> {
 
     /// The removal at the head has failed; those behind it wait for the next run.
     async fn fail(&mut self, engine: &Engine, name: &str, failure: Failure) -> Removals {
-        engine.events.send(Event::RemovalFailed {
+        engine.events.emit(EventKind::RemovalFailed {
             vmid: self.vmid(),
             name: name.to_owned(),
             failure,
@@ -274,7 +274,7 @@ impl<'a> Turn<'a> {
         count: usize,
         reason: PostponeReason,
     ) -> Removals {
-        engine.events.send(Event::RemovalsPostponed {
+        engine.events.emit(EventKind::RemovalsPostponed {
             vmid: self.vmid(),
             count,
             reason,
@@ -292,14 +292,14 @@ impl<'a> Turn<'a> {
         engine: &Engine,
         steps: &Steps,
         failure: Failure,
-    ) -> GuestEnd {
+    ) -> GuestResult {
         self.fail_held_up_removal(engine, steps, failure).await;
         if let Some(creation) = &steps.creation
             && self.stage == Stage::Removing
         {
             self.close_creation(engine, creation, false).await;
         }
-        GuestEnd::Failed
+        GuestResult::Failed
     }
 
     /// Nobody waits any more for the lock that has held up the removal at the head. If its opening hook
@@ -318,7 +318,7 @@ impl<'a> Turn<'a> {
         if is_open || self.open_removal(engine, &snapshot.name).await {
             self.fail(engine, &snapshot.name, failure).await;
         } else {
-            engine.events.send(Event::RemovalFailed {
+            engine.events.emit(EventKind::RemovalFailed {
                 vmid: self.vmid(),
                 name: snapshot.name,
                 failure,
