@@ -75,7 +75,7 @@ impl DryRun {
             EventKind::Planned(plan) => self.plan = Some(plan),
             EventKind::Warned(text) => self.warnings.push(text),
             EventKind::NameNotKnown(text) | EventKind::MissingObject(text) => {
-                self.missing.push(text)
+                self.missing.push(text);
             }
             EventKind::UnreadableEntry(text) => self.unreadable_entries.push(text),
             EventKind::StoragesRead { .. } => self.checks_storages = true,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is offered without a cluster; with one: `tests/around/complete.rs`.
+//! What is offered without a cluster; with one: `tests/commands/complete.rs`.
 
 use super::*;
 

@@ -3,8 +3,8 @@
 
 use std::process::Stdio;
 
-use crate::gate::Gate;
 use crate::harness::{Lab, TOKEN, until};
+use crate::paused_run::PausingHook;
 use crate::world::{World, ct, day, vm};
 
 const SNAP: &str = "snap --label=daily --keep=1";
@@ -70,11 +70,11 @@ fn the_line_of_an_error_ends_stdout() {
 #[test]
 fn one_guest_at_a_time_is_reported_while_the_run_goes_on() {
     let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
-    let gate = Gate::new(&lab);
+    let hook = PausingHook::new(&lab);
     let log = lab.folder().join("log");
     let mut command = lab.command();
     command.stdout(std::fs::File::create(&log).unwrap());
-    let mut run = gate.start_with(&lab, &format!("--vmid=@all {SNAP}"), command);
+    let mut run = hook.start_with(&lab, &format!("--vmid=@all {SNAP}"), command);
     run.go_to("snap-create-pre 101");
     let said = || std::fs::read_to_string(&log).unwrap();
     until("the first guest is reported", || {

@@ -4,8 +4,8 @@
 
 use pve_sim::faults::FaultPlan;
 
-use crate::gate::Gate;
 use crate::harness::Lab;
+use crate::paused_run::PausingHook;
 use crate::world::{World, vm};
 
 const SNAP: &str = "--vmid=100 --timeout=1 snap --label=daily --keep=1";
@@ -87,8 +87,8 @@ fn a_connection_that_is_reset_leaves_open_what_was_done() {
 #[test]
 fn a_connection_whose_worker_has_retired_is_replaced() {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]));
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, "--vmid=100 snap --label=daily --keep=1");
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, "--vmid=100 snap --label=daily --keep=1");
     loop {
         let phase = run.reached();
         if phase == "ended" {

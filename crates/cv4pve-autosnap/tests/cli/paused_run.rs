@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use crate::harness::{Lab, Output};
 
 /// The pipes and the hook.
-pub(crate) struct Gate {
+pub(crate) struct PausingHook {
     reached: PathBuf,
     go: PathBuf,
     script: PathBuf,
@@ -33,8 +33,8 @@ pub(crate) struct Run<'a> {
     go: File,
 }
 
-impl Gate {
-    /// A gate in the folder of the lab.
+impl PausingHook {
+    /// A hook in the folder of the lab.
     pub(crate) fn new(lab: &Lab) -> Self {
         let pipe = |name: &str| {
             let path = lab.folder().join(name);
@@ -46,11 +46,11 @@ impl Gate {
         Self {
             reached: pipe("reached.pipe"),
             go: pipe("go.pipe"),
-            script: lab.script("gate.sh", text),
+            script: lab.script("hook.sh", text),
         }
     }
 
-    /// Starts the program with the gate as its hook.
+    /// Starts the program with this hook.
     pub(crate) fn start<'a>(&self, lab: &'a Lab, words: &str) -> Run<'a> {
         let mut command = hearing_signals(lab);
         command.stdout(Stdio::piped());

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use insta::assert_snapshot;
 use pve_sim::simulator::Options;
 
-use crate::gate::Gate;
 use crate::harness::{Lab, Nobody, Output};
+use crate::paused_run::PausingHook;
 use crate::world::{World, credentials, vm};
 
 fn world() -> World {
@@ -115,12 +115,12 @@ fn another_host_takes_over_during_the_run() {
         .iter()
         .map(|(_, address)| address.to_string())
         .collect();
-    let gate = Gate::new(&lab);
+    let hook = PausingHook::new(&lab);
     let words = format!(
         "--host={} --vmid=100 snap --label=daily --keep=1",
         hosts.join(",")
     );
-    let mut run = gate.start(&lab, &words);
+    let mut run = hook.start(&lab, &words);
     run.go_to("snap-create-pre 100");
     lab.simulator.stop_listener("pve1");
     run.go_on();

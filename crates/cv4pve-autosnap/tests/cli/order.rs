@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! How many guests at once, in which order, and that the head says so.
 
-use crate::gate::Gate;
 use crate::harness::{Lab, Output};
+use crate::paused_run::PausingHook;
 use crate::world::{World, vm};
 
 /// Two guests on each of two nodes, the later ones with more to do.
@@ -43,9 +43,9 @@ fn a_hook_is_called_for_one_guest_at_a_time() {
 #[test]
 fn hooks_run_side_by_side_when_asked_for() {
     let lab = lab();
-    let gate = Gate::new(&lab);
+    let hook = PausingHook::new(&lab);
     let words = "--vmid=101,200 --max-parallel=2 snap --label=daily --keep=9";
-    let mut run = gate.start(&lab, words);
+    let mut run = hook.start(&lab, words);
     assert_eq!(run.reached(), "snap-job-start");
     run.go_on();
     let mut both = [run.reached(), run.reached()];

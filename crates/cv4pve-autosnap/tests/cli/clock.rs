@@ -22,7 +22,7 @@ static LIBRARY: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
     let made = Command::new("cc")
         .args(["-shared", "-fPIC", "-O1", "-o"])
         .arg(&library)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/clock.c"))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/clock.c"))
         .status()
         .expect("cc is there, as it has linked this test");
     assert!(made.success());

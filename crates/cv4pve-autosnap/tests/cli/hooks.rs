@@ -6,8 +6,8 @@ use insta::assert_snapshot;
 use pve_sim::faults::FaultPlan;
 use regex_lite::Regex;
 
-use crate::gate::Gate;
 use crate::harness::{Lab, Output};
+use crate::paused_run::PausingHook;
 use crate::world::{World, ct, vm};
 
 /// Writes down all variables, fails when a file `fail-PHASE` is there.
@@ -444,8 +444,8 @@ fn hooks_see_no_secret_and_a_terminal_neither() {
 #[test]
 fn a_removal_that_is_locked_until_the_end_is_closed() {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2])]));
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(
         &lab,
         "--vmid=100 snap --label=daily --keep=1 --wait-locked=1s",
     );

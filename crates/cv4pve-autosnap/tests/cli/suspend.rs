@@ -5,8 +5,8 @@
 use pve_sim::journal::Request;
 use serde_json::json;
 
-use crate::gate::{Gate, Run};
 use crate::harness::{Lab, until};
+use crate::paused_run::{PausingHook, Run};
 use crate::world::{World, vm};
 
 /// Stops the process, and waits until it stands.
@@ -26,8 +26,8 @@ fn a_task_that_ends_while_the_program_stands_still_is_a_success() {
     let slow = json!({"create": 3600, "delete": 3600});
     let guest = vm(100, "web01").taken("daily", &[1]);
     let lab = Lab::new(&World::of([guest.with("task_seconds", slow)]));
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, "--vmid=100 --timeout=300 snap --label=daily --keep=1");
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, "--vmid=100 --timeout=300 snap --label=daily --keep=1");
     run.go_to("snap-create-pre 100");
     run.go_on();
     let mut written = 0;
@@ -69,8 +69,8 @@ fn a_task_that_ends_while_the_program_stands_still_is_a_success() {
 #[test]
 fn connections_that_were_closed_while_the_program_stood_still_are_not_written_to() {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, "--vmid=100 snap --label=daily --keep=1");
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, "--vmid=100 snap --label=daily --keep=1");
     for phase in ["snap-create-pre 100", "snap-remove-pre 100"] {
         run.go_to(phase);
         suspend(&run);

@@ -6,8 +6,8 @@
 use insta::assert_snapshot;
 use pve_sim::faults::FaultPlan;
 
-use crate::gate::Gate;
 use crate::harness::{Lab, Output, until};
+use crate::paused_run::PausingHook;
 use crate::world::{World, ct, vm};
 
 const SNAP: &str = "--vmid=100 --timeout=1 snap --label=daily --keep=1";
@@ -143,9 +143,9 @@ fn a_locked_guest_is_done_when_the_lock_is_gone_in_time() {
 /// A run of three removals; the guest gets locked before the second one.
 fn locked_before_the_second_removal(wait: &str, and_then: impl Fn(&Lab)) -> (Lab, Output) {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3, 4])]));
-    let gate = Gate::new(&lab);
+    let hook = PausingHook::new(&lab);
     let words = format!("--vmid=100 clean --label=daily --keep=1 --wait-locked={wait}");
-    let mut run = gate.start(&lab, &words);
+    let mut run = hook.start(&lab, &words);
     for _ in 0..2 {
         run.go_to("snap-remove-pre 100");
         if lab.changes().is_empty() {
@@ -194,8 +194,8 @@ fn removals_that_were_settled_before_a_lock_are_not_counted_as_left() {
 #[test]
 fn what_somebody_removes_during_a_hook_is_counted_before_the_next_removal() {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3, 4])]));
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, "--vmid=100 clean --label=daily --keep=2");
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, "--vmid=100 clean --label=daily --keep=2");
     run.go_to("snap-remove-pre 100");
     lab.simulator.world(|world| {
         let guest = world.guests.get_mut(&100).unwrap();

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use pve_sim::simulator::{Options, Simulator};
 use serde_json::{Value, json};
 
-use crate::gate::Gate;
 use crate::harness::{Lab, Output};
+use crate::paused_run::PausingHook;
 use crate::world::{World, credentials, vm};
 
 /// Far more than a run with `--timeout=1` may take on a busy machine, and far less than it took when
@@ -51,8 +51,8 @@ fn change_hosts(first: Value, second: Value) -> (Output, Lab, Simulator) {
         "--host={address},{} --vmid=100 snap --label=daily --keep=1",
         other.addresses()[0]
     );
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, &words);
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, &words);
     run.go_to("snap-create-pre 100");
     lab.simulator.stop_listener("pve1");
     run.go_on();
@@ -143,8 +143,8 @@ fn one_cluster_is_not_asked_for_its_name_without_need() {
 #[test]
 fn one_guest_on_a_silent_server_ends_in_time() {
     let lab = Lab::new(&world());
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, "--vmid=100 --timeout=1 snap --label=daily --keep=1");
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, "--vmid=100 --timeout=1 snap --label=daily --keep=1");
     run.go_to("snap-create-pre 100");
     lab.set_faults(SILENT);
     let started = Instant::now();
@@ -183,8 +183,8 @@ fn reading_from_a_silent_server_ends_the_run() {
 fn a_server_that_falls_silent_during_the_run_is_lost() {
     let guests = (100..120).map(|vmid| vm(vmid, &format!("web{vmid}")));
     let lab = Lab::new(&World::of(guests));
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(
         &lab,
         "--vmid=@all --timeout=1 --max-parallel=8 snap --label=daily --keep=1",
     );
@@ -269,9 +269,9 @@ fn the_snapshots_decide_when_the_task_cannot_be_seen() {
 fn a_revoked_token_ends_the_run_with_3_whichever_guest_was_last() {
     for (path, keep) in [("/nodes/*/tasks/**", 5), ("/nodes/*/*/*/snapshot", 1)] {
         let lab = Lab::new(&world());
-        let gate = Gate::new(&lab);
+        let hook = PausingHook::new(&lab);
         let words = format!("--vmid=100 --timeout=1 snap --label=daily --keep={keep}");
-        let mut run = gate.start(&lab, &words);
+        let mut run = hook.start(&lab, &words);
         run.go_to("snap-create-pre 100");
         let revoked = json!({"method": "GET", "path": path,
             "effect": {"answer": {"status": 401, "reason": "invalid token value!"}}});
@@ -290,8 +290,8 @@ fn a_signal_is_obeyed_while_the_server_is_silent() {
         &world(),
         r#"{"requests": [{"path": "/cluster/resources", "effect": {"stall": 900}}]}"#,
     );
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, "--vmid=100 snap --label=daily --keep=1");
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, "--vmid=100 snap --label=daily --keep=1");
     assert_eq!(run.reached(), "snap-job-start");
     let started = Instant::now();
     run.go_on();
@@ -307,8 +307,8 @@ fn a_signal_is_obeyed_while_the_server_is_silent() {
 #[test]
 fn a_second_signal_leaves_a_silent_server_at_once() {
     let lab = Lab::new(&world());
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, "--vmid=100 snap --label=daily --keep=1");
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, "--vmid=100 snap --label=daily --keep=1");
     run.go_to("snap-create-pre 100");
     lab.set_faults(SILENT);
     run.go_on();

@@ -2,8 +2,8 @@
 //! Guests that move to another node in the middle of a run. A missing container, and any removal, is
 //! refused by the task and not by the answer: the task says then that nothing was done.
 
-use crate::gate::Gate;
 use crate::harness::{Lab, Output};
+use crate::paused_run::PausingHook;
 use crate::world::{World, ct, vm};
 
 fn lab() -> Lab {
@@ -27,8 +27,8 @@ fn posts(lab: &Lab) -> Vec<String> {
 #[test]
 fn a_container_that_has_moved_is_asked_for_on_its_new_node() {
     let lab = lab();
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, "--vmid=109 snap --label=daily --keep=1");
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, "--vmid=109 snap --label=daily --keep=1");
     run.go_to("snap-create-pre 109");
     move_to_pve2(&lab, 109);
     run.finish().assert_status(0);
@@ -183,8 +183,8 @@ fn a_lost_request_is_looked_for_on_the_node_it_was_sent_to() {
 #[test]
 fn a_guest_that_is_gone_is_known_to_have_got_nothing() {
     let lab = lab();
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, "--vmid=109 snap --label=daily --keep=1");
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, "--vmid=109 snap --label=daily --keep=1");
     run.go_to("snap-create-pre 109");
     lab.simulator.world(|world| world.guests.remove(&109));
     let output = run.finish();
@@ -206,8 +206,8 @@ fn a_task_that_finds_no_configuration_on_the_right_node_is_not_repeated() {
         .assert_not_said("the guest is gone");
     assert_eq!(posts(&lab).len(), 1);
     // Nor more than once, if it does not end there.
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, "--vmid=109 snap --label=hourly --keep=1");
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, "--vmid=109 snap --label=hourly --keep=1");
     run.go_to("snap-create-pre 109");
     move_to_pve2(&lab, 109);
     run.finish()
@@ -225,8 +225,8 @@ fn a_guest_locked_by_its_move_is_followed_when_it_is_tried_again() {
         r#"{"tasks": [{"kind": "vzsnapshot", "times": 1, "effect": {"fail": "CT is locked (migrate)"}}],
         "requests": [{"path": "/nodes/*/lxc/109/config", "when": {"nth": 2}, "effect": "hold"}]}"#,
     );
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(
         &lab,
         "--vmid=109 snap --label=daily --keep=1 --wait-locked=20s",
     );

@@ -8,8 +8,8 @@ use pve_sim::simulator::Options;
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::gate::{Gate, Run};
 use crate::harness::{Lab, Output};
+use crate::paused_run::{PausingHook, Run};
 use crate::suspend::suspend;
 use crate::world::{World, credentials, day, vm};
 
@@ -42,11 +42,11 @@ fn two_guests() -> World {
 }
 
 /// Starts a run of a user with a password that takes its time from the clock.
-fn start<'a>(gate: &Gate, lab: &'a Lab, clock: &Clock) -> Run<'a> {
+fn start<'a>(hook: &PausingHook, lab: &'a Lab, clock: &Clock) -> Run<'a> {
     let mut command = lab.command();
     clock.give_to(&mut command);
     command.stdout(std::process::Stdio::piped());
-    gate.start_as(lab, WITH_PASSWORD, SNAP, command)
+    hook.start_as(lab, WITH_PASSWORD, SNAP, command)
 }
 
 #[test]
@@ -55,8 +55,8 @@ fn a_clock_that_is_set_during_a_run_disturbs_nothing() {
         let mut options = Options::new(two_guests().to_json(), credentials());
         options.timing.task_seconds = 0.3;
         let lab = Lab::with(options);
-        let (gate, clock) = (Gate::new(&lab), Clock::new(&lab));
-        let mut run = start(&gate, &lab, &clock);
+        let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
+        let mut run = start(&hook, &lab, &clock);
         run.go_to("snap-create-pre 100");
         clock.ahead(jump, 0);
         run.go_on();
@@ -84,12 +84,12 @@ fn a_clock_that_is_set_back_does_not_hide_the_task_of_a_lost_answer() {
         {"method": "POST", "times": 1, "effect": "drop_after"},
         {"method": "GET", "path": "/nodes/*/qemu/*/snapshot", "when": {"nth": 2}, "effect": "hold"}]}"#;
     lab.simulator.set_faults(FaultPlan::parse(faults).unwrap());
-    let (gate, clock) = (Gate::new(&lab), Clock::new(&lab));
+    let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
     let mut command = lab.command();
     clock.give_to(&mut command);
     command.stdout(std::process::Stdio::piped());
     let words = "--vmid=100 --timeout=20 snap --label=daily --keep=1";
-    let mut run = gate.start_with(&lab, words, command);
+    let mut run = hook.start_with(&lab, words, command);
     run.go_to("snap-create-pre 100");
     run.go_on();
     // The look for the effect is under way: it was sent before, and is answered after the jump.
@@ -112,8 +112,8 @@ fn a_clock_that_is_set_back_does_not_hide_the_task_of_a_lost_answer() {
 #[test]
 fn a_ticket_is_renewed_before_it_ends() {
     let lab = Lab::new(&two_guests());
-    let (gate, clock) = (Gate::new(&lab), Clock::new(&lab));
-    let mut run = start(&gate, &lab, &clock);
+    let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
+    let mut run = start(&hook, &lab, &clock);
     run.go_to("snap-create-pre 101");
     clock.ahead(3700, 3700);
     lab.simulator.advance(3700.0);
@@ -127,8 +127,8 @@ fn a_ticket_is_renewed_before_it_ends() {
 #[test]
 fn a_ticket_that_ended_while_the_machine_slept_is_replaced() {
     let lab = Lab::new(&two_guests());
-    let (gate, clock) = (Gate::new(&lab), Clock::new(&lab));
-    let mut run = start(&gate, &lab, &clock);
+    let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
+    let mut run = start(&hook, &lab, &clock);
     run.go_to("snap-create-pre 101");
     clock.ahead(3 * 3600, 0);
     lab.simulator.advance(3.0 * 3600.0);
@@ -145,12 +145,12 @@ fn a_time_out_that_passed_while_the_program_stood_still_is_followed_by_a_last_lo
     for (task_goes_on, status) in [(3600.0, 0), (60.0, 1)] {
         let slow = json!({"create": 3600});
         let lab = Lab::new(&World::of([vm(100, "web01").with("task_seconds", slow)]));
-        let (gate, clock) = (Gate::new(&lab), Clock::new(&lab));
+        let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
         let mut command = lab.command();
         clock.give_to(&mut command);
         command.stdout(std::process::Stdio::piped());
         let words = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
-        let mut run = gate.start_as(&lab, WITH_PASSWORD, words, command);
+        let mut run = hook.start_as(&lab, WITH_PASSWORD, words, command);
         run.go_to("snap-create-pre 100");
         run.go_on();
         let looks = |one: &pve_sim::journal::Request| one.path.ends_with("/status");
@@ -175,12 +175,12 @@ fn a_look_that_was_cut_off_while_the_program_stood_still_is_not_the_last() {
     let lab = Lab::new(&World::of([vm(100, "web01").with("task_seconds", slow)]));
     let stall = r#"{"requests": [{"method": "GET", "path": "/nodes/*/tasks/**", "times": 1, "effect": {"stall": 900}}]}"#;
     lab.simulator.set_faults(FaultPlan::parse(stall).unwrap());
-    let (gate, clock) = (Gate::new(&lab), Clock::new(&lab));
+    let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
     let mut command = lab.command();
     clock.give_to(&mut command);
     command.stdout(std::process::Stdio::piped());
     let words = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
-    let mut run = gate.start_as(&lab, WITH_PASSWORD, words, command);
+    let mut run = hook.start_as(&lab, WITH_PASSWORD, words, command);
     run.go_to("snap-create-pre 100");
     run.go_on();
     lab.until_met(0);
@@ -195,8 +195,8 @@ fn a_look_that_was_cut_off_while_the_program_stood_still_is_not_the_last() {
 #[test]
 fn a_token_that_is_refused_in_the_middle_ends_the_run() {
     let lab = Lab::new(&two_guests());
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, SNAP);
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, SNAP);
     run.go_to("snap-create-pre 100");
     lab.simulator.world(|world| {
         let user = world.access.users.get_mut("backup@pve").unwrap();

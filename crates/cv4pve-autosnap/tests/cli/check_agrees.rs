@@ -2,7 +2,7 @@
 //! `check` and the run agree, for clusters and command lines nobody thought of: `check` has a
 //! problem if and only if the dry run of the same line exits with another status than 0.
 //!
-//! `CHECK_CASES=2000 cargo test -p cv4pve-autosnap --test it check_agrees` tries many cases;
+//! `CHECK_CASES=2000 cargo test -p cv4pve-autosnap --test cli check_agrees` tries many cases;
 //! `CHECK_SEED=n` draws others. A failing case is made smaller before it is shown.
 
 mod draw;

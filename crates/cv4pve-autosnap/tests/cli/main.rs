@@ -6,8 +6,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed preparation fails the test")]
 
-mod answers;
 mod bad_input;
+mod broken_replies;
 mod certificates;
 mod check_agrees;
 #[cfg(target_os = "linux")]
@@ -15,7 +15,7 @@ mod clock;
 mod command_line;
 mod contract;
 mod csharp_spellings;
-mod gate;
+mod failures;
 mod harness;
 mod hook_calls;
 mod hooks;
@@ -24,7 +24,8 @@ mod hosts;
 mod interrupt;
 mod late_tasks;
 mod locks;
-mod moved;
+mod messages;
+mod migrated_guests;
 mod names;
 mod no_snapshots;
 mod options;
@@ -32,6 +33,7 @@ mod order;
 mod other_program;
 mod outages;
 mod output;
+mod paused_run;
 mod plan_and_journal;
 mod proxy;
 mod pve9;
@@ -55,13 +57,11 @@ mod suspend;
 #[cfg(target_os = "linux")]
 mod time;
 mod time_formats;
-mod trouble;
 mod two_machines;
 mod unchecked;
 mod unresolved;
 mod unusable_storage;
 mod unusual_keys;
+mod unwritable_output;
 mod weekend;
-mod words;
 mod world;
-mod written;

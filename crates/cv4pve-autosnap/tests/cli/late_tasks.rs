@@ -2,8 +2,8 @@
 //! Tasks that outlive `--timeout`: others go first, the guest is looked at again, and only what still
 //! runs at the end has failed.
 
-use crate::gate::{Gate, Run};
 use crate::harness::Lab;
+use crate::paused_run::{PausingHook, Run};
 use crate::world::{World, name, vm};
 
 const SNAP: &str = "--vmid=100,101 --timeout=1 snap --label=daily --keep=1";
@@ -18,8 +18,8 @@ fn lab(kind: &str) -> Lab {
 }
 
 /// A run whose first guest is late, stopped in the opening hook of the second one.
-fn while_the_second_begins<'a>(gate: &Gate, lab: &'a Lab, words: &str) -> Run<'a> {
-    let mut run = gate.start(lab, words);
+fn while_the_second_begins<'a>(hook: &PausingHook, lab: &'a Lab, words: &str) -> Run<'a> {
+    let mut run = hook.start(lab, words);
     run.go_to("snap-create-pre 101");
     run
 }
@@ -35,8 +35,8 @@ fn posts_of(lab: &Lab, vmid: u32) -> usize {
 #[test]
 fn a_creation_that_ends_after_the_time_out_is_done() {
     let lab = lab("qmsnapshot");
-    let gate = Gate::new(&lab);
-    let mut run = while_the_second_begins(&gate, &lab, SNAP);
+    let hook = PausingHook::new(&lab);
+    let mut run = while_the_second_begins(&hook, &lab, SNAP);
     lab.simulator.advance(3600.0);
     assert_eq!(
         run.go_on_to_the_end(),
@@ -64,8 +64,8 @@ fn a_creation_that_ends_after_the_time_out_is_done() {
 #[test]
 fn a_removal_that_ends_after_the_time_out_is_done() {
     let lab = lab("qmdelsnapshot");
-    let gate = Gate::new(&lab);
-    let mut run = while_the_second_begins(&gate, &lab, SNAP);
+    let hook = PausingHook::new(&lab);
+    let mut run = while_the_second_begins(&hook, &lab, SNAP);
     lab.simulator.advance(3600.0);
     lab.set_faults("{}");
     assert_eq!(
@@ -99,8 +99,8 @@ fn a_task_that_still_runs_at_the_end_has_failed() {
         ),
     ] {
         let lab = lab(kind);
-        let gate = Gate::new(&lab);
-        let mut run = while_the_second_begins(&gate, &lab, SNAP);
+        let hook = PausingHook::new(&lab);
+        let mut run = while_the_second_begins(&hook, &lab, SNAP);
         let reached = run.go_on_to_the_end();
         let expected = [&["snap-create-post 101"][..], phases, &["snap-job-end"]].concat();
         assert_eq!(reached, expected, "{kind}");
@@ -118,8 +118,8 @@ fn a_task_that_still_runs_at_the_end_has_failed() {
 fn an_interrupted_run_tells_how_a_late_task_has_ended() {
     for ended in [true, false] {
         let lab = lab("qmsnapshot");
-        let gate = Gate::new(&lab);
-        let mut run = while_the_second_begins(&gate, &lab, SNAP);
+        let hook = PausingHook::new(&lab);
+        let mut run = while_the_second_begins(&hook, &lab, SNAP);
         if ended {
             lab.simulator.advance(3600.0);
         }
@@ -144,9 +144,9 @@ fn an_interrupted_run_tells_how_a_late_task_has_ended() {
 #[test]
 fn a_late_creation_keeps_to_the_budget_for_removals() {
     let lab = lab("qmsnapshot");
-    let gate = Gate::new(&lab);
+    let hook = PausingHook::new(&lab);
     let words = format!("{SNAP} --removal-budget=1s");
-    let mut run = gate.start(&lab, &words);
+    let mut run = hook.start(&lab, &words);
     run.go_to("snap-create-pre 101");
     lab.simulator.advance(3600.0);
     run.finish()
@@ -308,8 +308,8 @@ fn an_overdue_removal_whose_time_is_over_is_closed_before_the_creation() {
 #[test]
 fn an_interrupted_run_begins_nothing_behind_an_overdue_removal() {
     let lab = overdue_lab(3);
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, &format!("{NEXT} --timeout=1"));
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, &format!("{NEXT} --timeout=1"));
     run.go_to("snap-remove-pre 100");
     run.signal("INT");
     run.heard("interrupted");

@@ -8,8 +8,8 @@ use pve_sim::simulator::Options;
 use pve_sim::world::guest::Guest as Simulated;
 use serde_json::json;
 
-use crate::gate::Gate;
 use crate::harness::{Lab, Output, until};
+use crate::paused_run::PausingHook;
 use crate::world::{Guest, World, credentials, ct, name, vm};
 
 /// A run in the background, with its report in a pipe.
@@ -210,9 +210,9 @@ fn a_guest_that_is_unlocked_by_its_turn_is_done() {
             vm(101, "web02"),
             vm(102, "held").set("lock", "backup"),
         ]));
-        let gate = Gate::new(&lab);
+        let hook = PausingHook::new(&lab);
         let words = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
-        let mut run = gate.start(&lab, words);
+        let mut run = hook.start(&lab, words);
         assert_eq!(run.reached(), "snap-job-start");
         run.go_on();
         assert_eq!(run.reached(), "snap-create-pre 101");
@@ -333,8 +333,8 @@ fn a_clean_that_waits_in_vain_calls_the_hooks_of_a_failing_removal() {
     let lab = Lab::new(&World::of([vm(100, "web01")
         .set("lock", "backup")
         .taken("daily", &[1, 2])]));
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(
         &lab,
         "--vmid=100 clean --label=daily --keep=1 --wait-locked=1s",
     );

@@ -4,8 +4,8 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::gate::Gate;
 use crate::harness::Lab;
+use crate::paused_run::PausingHook;
 use crate::world::{World, ct, vm};
 
 fn lab() -> Lab {
@@ -151,8 +151,8 @@ fn what_cannot_be_a_selection_is_refused() {
 #[test]
 fn a_guest_that_moves_during_the_run_is_found_again() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, "--vmid=100 snap --label=daily --keep=1");
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, "--vmid=100 snap --label=daily --keep=1");
     assert_eq!(run.reached(), "snap-job-start");
     run.go_on();
     assert_eq!(run.reached(), "snap-create-pre 100");

@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::gate::{Gate, Run};
 use crate::harness::{Lab, until};
+use crate::paused_run::{PausingHook, Run};
 use crate::world::{World, ct, vm};
 
 const SNAP: &str = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
@@ -34,8 +34,8 @@ fn stop(run: &mut Run<'_>, signal: &str) {
 fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
     for (signal, status) in [("INT", 130), ("HUP", 130), ("TERM", 143)] {
         let lab = lab();
-        let gate = Gate::new(&lab);
-        let mut run = gate.start(&lab, SNAP);
+        let hook = PausingHook::new(&lab);
+        let mut run = hook.start(&lab, SNAP);
         run.go_to("snap-create-pre 100");
         stop(&mut run, signal);
         run.go_on();
@@ -70,8 +70,8 @@ fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
 #[test]
 fn the_report_for_programs_knows_of_the_interruption() {
     let lab = lab();
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, &format!("{SNAP} --output=Json"));
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, &format!("{SNAP} --output=Json"));
     run.go_to("snap-create-pre 100");
     stop(&mut run, "TERM");
     let report = run.finish().assert_status(143).json();
@@ -85,8 +85,8 @@ fn the_report_for_programs_knows_of_the_interruption() {
 #[test]
 fn a_removal_under_way_is_finished_and_the_others_wait() {
     let lab = lab();
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, "--vmid=100 clean --label=daily --keep=0");
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, "--vmid=100 clean --label=daily --keep=0");
     run.go_to("snap-remove-pre 100");
     stop(&mut run, "TERM");
     assert_eq!(
@@ -103,8 +103,8 @@ fn a_removal_under_way_is_finished_and_the_others_wait() {
 #[test]
 fn a_signal_before_the_first_guest_starts_none() {
     let lab = lab();
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, SNAP);
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, SNAP);
     assert_eq!(run.reached(), "snap-job-start");
     run.signal("TERM");
     // The signal has no other trace before the guests' turn: a second hook is not reached.
@@ -121,8 +121,8 @@ fn a_signal_is_heard_while_a_guest_does_not_answer() {
     let silent = r#"{"requests": [{"method": "GET", "path": "/nodes/*/*/*/snapshot", "effect": {"stall": 900}}]}"#;
     lab.simulator
         .set_faults(pve_sim::faults::FaultPlan::parse(silent).unwrap());
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, SNAP);
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, SNAP);
     assert_eq!(run.reached(), "snap-job-start");
     run.go_on();
     run.signal("TERM");
@@ -138,8 +138,8 @@ fn a_guest_that_waits_for_a_lock_gets_its_closing_hook() {
         &World::of([vm(100, "locked").taken("daily", &[1, 2]), vm(101, "web01")]),
         r#"{"tasks": [{"vmid": 100, "effect": {"fail": "VM is locked (backup)"}}]}"#,
     );
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, &format!("{SNAP} --wait-locked=20s"));
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, &format!("{SNAP} --wait-locked=20s"));
     // One at a time: when the second guest has its turn, the first was put back.
     run.go_to("snap-create-pre 101");
     stop(&mut run, "INT");
@@ -167,8 +167,8 @@ fn a_guest_that_was_locked_from_the_start_is_not_reached() {
         vm(100, "locked").set("lock", "backup"),
         vm(101, "web01"),
     ]));
-    let gate = Gate::new(&lab);
-    let mut run = gate.start(&lab, &format!("{SNAP} --wait-locked=20s"));
+    let hook = PausingHook::new(&lab);
+    let mut run = hook.start(&lab, &format!("{SNAP} --wait-locked=20s"));
     run.go_to("snap-create-pre 101");
     stop(&mut run, "INT");
     assert_eq!(
@@ -187,9 +187,9 @@ fn a_second_signal_leaves_at_once_and_names_the_tasks() {
             vm(101, "slow").with("task_seconds", slow),
             vm(102, "unreached"),
         ]));
-        let gate = Gate::new(&lab);
+        let hook = PausingHook::new(&lab);
         let words = "--vmid=@all --max-parallel=2 --timeout=20 snap --label=daily --keep=1";
-        let mut run = gate.start(&lab, words);
+        let mut run = hook.start(&lab, words);
         run.go_to("snap-create-pre 100");
         run.go_on();
         run.go_on();
@@ -219,12 +219,12 @@ fn a_second_signal_leaves_at_once_and_names_the_tasks() {
 #[test]
 fn an_ignored_hangup_stays_ignored() {
     let lab = lab();
-    let gate = Gate::new(&lab);
+    let hook = PausingHook::new(&lab);
     let mut command = lab.command_of("nohup");
     command
         .arg(env!("CARGO_BIN_EXE_cv4pve-autosnap"))
         .stdout(Stdio::piped());
-    let mut run = gate.start_with(&lab, SNAP, command);
+    let mut run = hook.start_with(&lab, SNAP, command);
     run.go_to("snap-create-pre 100");
     run.signal("HUP");
     run.finish().assert_status(0);
@@ -234,11 +234,11 @@ fn an_ignored_hangup_stays_ignored() {
 #[test]
 fn a_reader_that_leaves_does_not_stop_the_run() {
     let lab = lab();
-    let gate = Gate::new(&lab);
+    let hook = PausingHook::new(&lab);
     let mut command = lab.command();
     let (reader, writer) = std::io::pipe().unwrap();
     command.stdout(writer);
-    let mut run = gate.start_with(&lab, SNAP, command);
+    let mut run = hook.start_with(&lab, SNAP, command);
     assert_eq!(run.reached(), "snap-job-start");
     drop(reader);
     run.finish().assert_status(0);
@@ -257,7 +257,7 @@ fn has_ended(pid: &str) -> bool {
 fn a_terminal_that_is_closed_ends_the_run_in_order() {
     for (trap, status, changes) in [("trap : HUP", "130", 1), ("trap '' HUP", "1", 5)] {
         let lab = lab();
-        let gate = Gate::new(&lab);
+        let hook = PausingHook::new(&lab);
         let made = Command::new("mkfifo")
             .arg(lab.folder().join("status.pipe"))
             .status();
@@ -270,7 +270,7 @@ fn a_terminal_that_is_closed_ends_the_run_in_order() {
             ),
         );
         // `script` takes the command as one text. What follows it here has no blanks but the path
-        // of the gate, which is in this folder.
+        // of the hook, which is in this folder.
         lab.script(
             "terminal.sh",
             "#!/bin/sh\nfor word; do words=\"$words '$word'\"; done\nexec env --default-signal=HUP script -qec \"./inside.sh $words\" /dev/null\n",
@@ -278,7 +278,7 @@ fn a_terminal_that_is_closed_ends_the_run_in_order() {
         let path = lab.folder().join("terminal.sh");
         let mut command = lab.command_of(path.to_str().unwrap());
         command.stdout(Stdio::piped());
-        let mut run = gate.start_with(&lab, SNAP, command);
+        let mut run = hook.start_with(&lab, SNAP, command);
         run.go_to("snap-create-pre 100");
         run.signal("KILL");
         // That is `script`; the program lives on.

@@ -6,8 +6,8 @@ use pve_sim::faults::FaultPlan;
 use pve_sim::simulator::Options;
 use serde_json::{Value, json};
 
-use crate::gate::Gate;
 use crate::harness::{Lab, Output, until};
+use crate::paused_run::PausingHook;
 use crate::world::{World, credentials, ct, day, name, vm};
 
 fn lab_with(world: &World, faults: &str) -> Lab {
@@ -143,10 +143,10 @@ fn the_command_line_overrules_a_value_of_the_parameter_file_that_is_out_of_range
 #[test]
 fn more_ram_snapshots_at_once_are_there_for_the_asking() {
     let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
-    let gate = Gate::new(&lab);
+    let hook = PausingHook::new(&lab);
     let words =
         "--vmid=@all snap --label=ram --keep=1 --state --max-parallel=2 --max-parallel-ram=2";
-    let mut run = gate.start(&lab, words);
+    let mut run = hook.start(&lab, words);
     assert_eq!(run.reached().trim_end(), "snap-job-start");
     run.go_on();
     // Neither hook has been let go when the other one is reached.
@@ -189,9 +189,9 @@ fn a_signal_while_reading_leaves_no_guest_unreported() {
             &World::of([vm(100, "web01"), ct(200, "proxy")]),
             r#"{"requests": [{"path": "/nodes/*/*/*/config", "effect": {"stall": 900}}]}"#,
         );
-        let gate = Gate::new(&lab);
+        let hook = PausingHook::new(&lab);
         let words = format!("--vmid=@all snap --label=daily --keep=1 --output={form}");
-        let mut run = gate.start(&lab, &words);
+        let mut run = hook.start(&lab, &words);
         assert_eq!(run.reached(), "snap-job-start");
         run.go_on();
         let asked = || {

@@ -10,8 +10,8 @@ use pve_sim::journal::{Action, Mutation};
 use pve_sim::simulator::Options;
 use serde_json::Value;
 
-use crate::gate::Gate;
 use crate::harness::{Lab, until};
+use crate::paused_run::PausingHook;
 use crate::world::{Guest, World, credentials, day, vm};
 
 const FORMAT: &str = "--timestamp-format=yyyyMMddHHmmssfff";
@@ -186,8 +186,8 @@ fn a_removal_of_another_machine_that_is_under_way_is_a_lock() {
 fn what_another_machine_has_removed_meanwhile_is_left_out() {
     for stop_at in ["snap-create-pre 100", "snap-remove-pre 100"] {
         let lab = lab(0.0);
-        let gate = Gate::new(&lab);
-        let mut first = gate.start(
+        let hook = PausingHook::new(&lab);
+        let mut first = hook.start(
             &lab,
             &format!("--vmid=100 snap --label=daily --keep=2 {FORMAT}"),
         );
