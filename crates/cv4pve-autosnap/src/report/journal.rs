@@ -261,7 +261,7 @@ impl Sink for JournalReport {
             EventKind::Selected { guests, .. } => self.guests.selected(guests),
             EventKind::Planned(plan) => self.guests.planned(plan),
             EventKind::HookRan(run) if !run.end.is_success() => {
-                self.hook_failed(run.vmid, run.phase)
+                self.hook_failed(run.vmid, run.phase);
             }
             EventKind::Created { vmid, .. } => self.done.entry(*vmid).or_default().created = true,
             EventKind::MissingRam { vmid, snapshot } => {

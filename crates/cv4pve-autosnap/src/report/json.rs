@@ -382,7 +382,7 @@ impl Sink for JsonReport {
                 }
             }
             EventKind::CreationFailed { vmid, failure } => {
-                self.failed(*vmid, "create", None, failure)
+                self.failed(*vmid, "create", None, failure);
             }
             EventKind::RemovalFailed {
                 vmid,

@@ -342,7 +342,7 @@ impl Sink for Text {
             EventKind::HookRan(run) => self.hook(run),
             EventKind::GuestStarted(vmid) => self.started(*vmid),
             EventKind::GuestDeferred { vmid, cause } => {
-                self.line(*vmid, &format!("Waiting: {cause}"))
+                self.line(*vmid, &format!("Waiting: {cause}"));
             }
             EventKind::GuestResumed {
                 vmid,
