@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! StopReason: signals, and outputs that cannot be written.
+//! Stopping a run: signals, and outputs that cannot be written.
 //!
 //! The hook is the synchronisation point: a run is stopped while it waits in a phase.
 
