@@ -40,7 +40,7 @@ fn templates_are_filled_with_version_and_checksums() {
 /// The version of the workspace.
 const OWN: &str = env!("CARGO_PKG_VERSION");
 
-/// C2: the version is above those of the C# tool, in each package as its manager orders versions.
+/// The version is above those of the C# tool, in each package as its manager orders versions.
 #[test]
 fn the_version_is_above_that_of_the_csharp_tool_everywhere() {
     let major: u32 = OWN.split('.').next().unwrap().parse().unwrap();
@@ -74,7 +74,7 @@ fn the_version_is_above_that_of_the_csharp_tool_everywhere() {
     assert!(formula.contains("/v3.0.0-beta.1.tar.gz"), "{formula}");
 }
 
-/// C2: the installation of a package names other programs of our name, once each, and runs none.
+/// The installation of a package names other programs of our name, once each, and runs none.
 #[test]
 fn the_installation_names_other_programs_of_our_name() {
     let folder = tempfile::tempdir().unwrap();

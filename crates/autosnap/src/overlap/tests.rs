@@ -131,7 +131,7 @@ async fn the_file_goes_with_the_run_and_a_removed_one_protects_nobody() {
     assert!(!has_name(&waiting, &path));
 }
 
-/// D16: a link in place of the file is not followed, and a pipe is not waited for.
+/// A link in place of the file is not followed, and a pipe is not waited for.
 #[cfg(unix)]
 #[tokio::test]
 async fn what_is_no_regular_file_is_not_locked() {
@@ -155,7 +155,7 @@ async fn what_is_no_regular_file_is_not_locked() {
     assert!(reason.ends_with("it is not a regular file"), "{reason}");
 }
 
-/// D16: a file system that shows one file under changing numbers does not hold up a run for ever.
+/// A file system that shows one file under changing numbers does not hold up a run for ever.
 #[test]
 fn a_file_that_never_keeps_its_name_is_given_up() {
     let folder = tempfile::tempdir().unwrap();

@@ -65,7 +65,7 @@ const USES: [(&str, &str); 45] = [
     ("write", "...."),
 ];
 
-/// D21: every option of every command is obeyed, refused, or listed as accepted. A new option of all
+/// Every option of every command is obeyed, refused, or listed as accepted. A new option of all
 /// commands belongs into the table; that of some commands is refused by the others.
 #[test]
 fn every_option_is_obeyed_or_refused_by_every_command() {
@@ -179,7 +179,7 @@ fn damaged_line() -> impl Strategy<Value = Vec<String>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// D12: wherever the word `--dry-run` stands before `--`, nothing may be changed: the line is
+    /// Wherever the word `--dry-run` stands before `--`, nothing may be changed: the line is
     /// refused, shows a help, or is a dry run.
     #[test]
     fn the_word_dry_run_is_never_lost(words in damaged_line()) {

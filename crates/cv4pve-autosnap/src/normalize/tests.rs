@@ -76,7 +76,7 @@ fn flags_may_carry_their_truth() {
     );
 }
 
-/// D22: within one source two different values are an error, the same twice is none.
+/// Within one source two different values are an error, the same twice is none.
 #[test]
 fn two_different_values_in_one_source_are_refused() {
     for (input, values) in [
@@ -114,7 +114,7 @@ fn two_different_values_in_one_source_are_refused() {
     );
 }
 
-/// D22: between sources one value wins, and a dry run that was asked for anywhere.
+/// Between sources one value wins, and a dry run that was asked for anywhere.
 #[test]
 fn the_outer_source_wins_wherever_it_stands() {
     let mut line = Line::typed(["clean", "--keep=2", "--dry-run=false"].map(OsString::from));
@@ -137,7 +137,7 @@ fn the_outer_source_wins_wherever_it_stands() {
     );
 }
 
-/// D12: what is known to be an option is no value, whatever expects one.
+/// What is known to be an option is no value, whatever expects one.
 #[test]
 fn an_option_is_no_value() {
     for option in ["--dry-run", "--keep=3", "--debug", "-o", "--"] {
@@ -178,7 +178,7 @@ fn an_option_is_no_value() {
     check("snap --dry-run=false --dry-run", "snap --dry-run");
 }
 
-/// D21: what a command does not use is refused when it was typed.
+/// What a command does not use is refused when it was typed.
 #[test]
 fn an_option_without_effect_is_refused() {
     check_refused("clean --state", "'clean' does not use '--state'");
@@ -225,7 +225,7 @@ fn the_end_of_the_options_is_no_value() {
 }
 
 proptest! {
-    /// D12: nothing is invented, a command that is there comes first, and no damage to a line hides
+    /// Nothing is invented, a command that is there comes first, and no damage to a line hides
     /// the word `--dry-run`.
     #[test]
     fn only_the_order_and_the_joints_change(words in prop::collection::vec("(--(host|vmid|keep|state|nope|label|dry-run)([=:][a-z:=]{0,4})?|snap|clean|true|false|[a-z-]{0,5})", 0..12)) {

@@ -182,7 +182,7 @@ mod tests {
         }
     }
 
-    /// Heir D1: the queue takes everything at once, with little memory, while nothing is written.
+    /// The queue takes everything at once, with little memory, while nothing is written.
     #[tokio::test]
     async fn a_stalled_report_holds_up_nobody_and_its_memory_is_bounded() {
         const CALLS: usize = 1000;

@@ -58,7 +58,7 @@ fn snap(lab: &Lab, trust: &str) -> Output {
     output
 }
 
-/// B2: where any certificate or this very one is accepted, its version does not matter.
+/// Where any certificate or this very one is accepted, its version does not matter.
 #[test]
 fn a_certificate_of_version_1_is_accepted_by_fingerprint_and_where_any_is() {
     for pem in VERSION_1 {
@@ -85,7 +85,7 @@ fn a_certificate_of_version_1_is_accepted_by_fingerprint_and_where_any_is() {
     }
 }
 
-/// B2: an authority cannot vouch for one, and that is said in words.
+/// An authority cannot vouch for one, and that is said in words.
 #[test]
 fn a_certificate_of_version_1_is_refused_in_words_where_an_authority_is_asked() {
     for pem in VERSION_1 {
@@ -98,7 +98,7 @@ fn a_certificate_of_version_1_is_refused_in_words_where_an_authority_is_asked() 
     }
 }
 
-/// B9: who is asked by another name is told the names in the certificate.
+/// Who is asked by another name is told the names in the certificate.
 #[test]
 fn a_name_mismatch_shows_the_names_in_the_certificate() {
     let names = ["pve1.example.com", "10.0.0.1"].map(str::to_owned);
@@ -111,7 +111,7 @@ fn a_name_mismatch_shows_the_names_in_the_certificate() {
         );
 }
 
-/// B2: other certificates that an authority's rules refuse are refused in words, too.
+/// Other certificates that an authority's rules refuse are refused in words, too.
 #[test]
 fn no_refusal_shows_the_name_of_a_type() {
     let key = KeyPair::generate().unwrap();
@@ -143,7 +143,7 @@ fn no_refusal_shows_the_name_of_a_type() {
     }
 }
 
-/// C20: where any certificate or this very one is accepted, keys that rustls leaves out are accepted, but
+/// Where any certificate or this very one is accepted, keys that rustls leaves out are accepted, but
 /// the host has to prove that it has them.
 #[test]
 fn keys_that_the_csharp_tool_accepts_are_accepted() {
@@ -182,7 +182,7 @@ fn keys_that_the_csharp_tool_accepts_are_accepted() {
     }
 }
 
-/// C20: with an authority, P-521 is accepted, and a small or unusual RSA key is refused with its name.
+/// With an authority, P-521 is accepted, and a small or unusual RSA key is refused with its name.
 #[test]
 fn unusual_keys_with_an_authority() {
     let lab = Lab::new(&world());
@@ -211,7 +211,7 @@ fn unusual_keys_with_an_authority() {
     }
 }
 
-/// C20: a key without support is named, in runs, `check` and `fingerprint`, with what to do about it.
+/// A key without support is named, in runs, `check` and `fingerprint`, with what to do about it.
 #[test]
 fn keys_without_support_are_named() {
     for (pem, scheme, kind) in [
@@ -243,7 +243,7 @@ fn keys_without_support_are_named() {
     );
 }
 
-/// C20: the message says if a host is older than TLS 1.2, or shares no cipher or key with the program.
+/// The message says if a host is older than TLS 1.2, or shares no cipher or key with the program.
 #[test]
 fn messages_name_what_old_hosts_lack() {
     // ServerHello of TLS 1.0: version, random, no session, a cipher, no compression.

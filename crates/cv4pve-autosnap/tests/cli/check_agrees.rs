@@ -92,19 +92,19 @@ fn ready_guests_are_planned(check: &Value, dry: &Value) -> Result<(), TestCaseEr
     Ok(())
 }
 
-/// Heir D5, W5, B3: `check` has a problem if and only if the dry run of the same line fails.
+/// `check` has a problem if and only if the dry run of the same line fails.
 #[test]
 fn check_has_a_problem_if_and_only_if_the_dry_run_fails_1() {
     try_cases(1, |case| agree(&case));
 }
 
-/// Heir D5, W5, B3: the same with other cases.
+/// The same with other cases.
 #[test]
 fn check_has_a_problem_if_and_only_if_the_dry_run_fails_2() {
     try_cases(2, |case| agree(&case));
 }
 
-/// W5: in a crontab line the word `snap` can be replaced by `check`: it knows every option of
+/// In a crontab line the word `snap` can be replaced by `check`: it knows every option of
 /// `snap`, and `check --for=clean` every option of `clean`.
 #[test]
 fn check_takes_every_option_of_snap_and_clean() {
@@ -129,7 +129,7 @@ fn check_takes_every_option_of_snap_and_clean() {
     lab.assert_unchanged();
 }
 
-/// Heir D5: a guest that the run waits for is no problem with --wait-locked, and one without it.
+/// A guest that the run waits for is no problem with --wait-locked, and one without it.
 #[test]
 fn a_locked_guest_is_a_problem_unless_the_run_waits() {
     let lab = Lab::new(&World::of([vm(100, "web").set("lock", "backup")]));
@@ -145,7 +145,7 @@ fn a_locked_guest_is_a_problem_unless_the_run_waits() {
     lab.run(&format!("{line} --for=clean")).assert_status(0);
 }
 
-/// Heir D5: a full storage is a problem only if a guest fails for it.
+/// A full storage is a problem only if a guest fails for it.
 #[test]
 fn a_full_storage_of_a_skipped_guest_is_no_problem() {
     let full = json!({"storage": "full", "type": "zfspool", "content": ["images", "rootdir"], "total": 100, "used": 99});
@@ -159,7 +159,7 @@ fn a_full_storage_of_a_skipped_guest_is_no_problem() {
         .assert_not_said("above the limit");
 }
 
-/// Heir D5: a dry run names what Proxmox VE would refuse, so that it fails as the run would.
+/// A dry run names what Proxmox VE would refuse, so that it fails as the run would.
 #[test]
 fn a_dry_run_fails_where_the_login_may_not_snapshot_or_quorum_is_lost() {
     let mut world = World::of([vm(100, "web"), vm(101, "db")]).to_json();
@@ -191,7 +191,7 @@ fn a_dry_run_fails_where_the_login_may_not_snapshot_or_quorum_is_lost() {
     lab.run(line).assert_status(1);
 }
 
-/// P4: without Sys.Audit `check` says that the quorum is not known, and how to find out.
+/// Without Sys.Audit `check` says that the quorum is not known, and how to find out.
 #[test]
 fn check_says_that_quorum_is_unknown_and_how_to_find_out() {
     let lab = Lab::new(&World::of([vm(100, "web")]));
@@ -202,7 +202,7 @@ fn check_says_that_quorum_is_unknown_and_how_to_find_out() {
         .assert_out("    pvecm status\n");
 }
 
-/// Heir D5: "Datastore.Audit is missing" is said only where Proxmox VE says so; a storage that is
+/// "Datastore.Audit is missing" is said only where Proxmox VE says so; a storage that is
 /// disabled, removed or of other nodes is named as that.
 #[test]
 fn a_storage_that_is_not_listed_is_named_for_what_it_is() {
@@ -231,7 +231,7 @@ fn a_storage_that_is_not_listed_is_named_for_what_it_is() {
         .assert_out("PROBLEM: VM 100 on node pve1: PVE would refuse the snapshot: storage 'off' does not exist");
 }
 
-/// Heir D5: during a run of this login `check` names the task, and calls nothing left behind.
+/// During a run of this login `check` names the task, and calls nothing left behind.
 #[test]
 fn check_calls_no_snapshot_in_progress_left_behind() {
     let lab = Lab::new(&World::of([vm(100, "web").taken("daily", &[1, 2])]));
@@ -273,7 +273,7 @@ fn check_calls_no_snapshot_in_progress_left_behind() {
     }
 }
 
-/// Heir D5: a task that ends between two requests leaves nothing behind, for a run and for
+/// A task that ends between two requests leaves nothing behind, for a run and for
 /// `check`.
 #[test]
 fn a_task_that_ends_while_it_is_looked_at_leaves_nothing_behind() {
@@ -302,7 +302,7 @@ fn a_task_that_ends_while_it_is_looked_at_leaves_nothing_behind() {
     }
 }
 
-/// Heir D5: a login that sees its own tasks only is told so before it is told to unlock.
+/// A login that sees its own tasks only is told so before it is told to unlock.
 #[test]
 fn what_looks_left_behind_is_said_with_what_the_login_cannot_see() {
     let left = json!({"name": name("daily", 9), "snaptime": day(9), "description": "cv4pve-autosnap", "snapstate": "delete"});

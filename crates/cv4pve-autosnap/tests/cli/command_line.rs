@@ -16,7 +16,7 @@ fn lab() -> Lab {
     ]))
 }
 
-/// D12: `--label $UNSET --dry-run` is an error, not a run with the label `--dry-run`.
+/// `--label $UNSET --dry-run` is an error, not a run with the label `--dry-run`.
 #[test]
 fn an_empty_variable_before_dry_run_is_an_error() {
     let lab = lab();
@@ -51,7 +51,7 @@ fn an_empty_variable_before_dry_run_is_an_error() {
     lab.assert_unchanged();
 }
 
-/// D12: through the binary: no damage to a line with `--dry-run` changes anything.
+/// Through the binary: no damage to a line with `--dry-run` changes anything.
 #[test]
 fn a_damaged_line_with_dry_run_changes_nothing() {
     let lab = lab();
@@ -81,7 +81,7 @@ fn a_damaged_line_with_dry_run_changes_nothing() {
     }
 }
 
-/// D22: two different values on the command line are an error.
+/// Two different values on the command line are an error.
 #[test]
 fn two_values_for_one_option_are_refused() {
     let lab = lab();
@@ -116,7 +116,7 @@ fn two_values_for_one_option_are_refused() {
     lab.assert_unchanged();
 }
 
-/// D22: the command line overrides a file, a file those that it includes, wherever they stand; of
+/// The command line overrides a file, a file those that it includes, wherever they stand; of
 /// two files side by side the later one counts.
 #[test]
 fn the_outer_source_wins() {
@@ -141,7 +141,7 @@ fn the_outer_source_wins() {
     lab.assert_unchanged();
 }
 
-/// D22: a dry run that was asked for anywhere wins.
+/// A dry run that was asked for anywhere wins.
 #[test]
 fn a_dry_run_of_any_source_wins() {
     let lab = lab();
@@ -152,7 +152,7 @@ fn a_dry_run_of_any_source_wins() {
     lab.assert_unchanged();
 }
 
-/// D21: `--only-running` narrows a `clean` and a `status`, typed or in a file.
+/// `--only-running` narrows a `clean` and a `status`, typed or in a file.
 #[test]
 fn only_running_is_obeyed_by_clean_and_status() {
     let lab = lab();
@@ -172,7 +172,7 @@ fn only_running_is_obeyed_by_clean_and_status() {
     assert_eq!(lab.snapshots(101).len(), 3);
 }
 
-/// D21: what a command has no use for is refused when it was typed, and named by `check` when it
+/// What a command has no use for is refused when it was typed, and named by `check` when it
 /// stands in a parameter file.
 #[test]
 fn options_without_effect_are_refused_or_named() {

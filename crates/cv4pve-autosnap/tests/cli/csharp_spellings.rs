@@ -14,7 +14,7 @@ fn plan(lab: &Lab, arguments: &[&str]) -> Output {
     lab.call(own.into_iter().chain(arguments.iter().copied()))
 }
 
-/// C7: white space around numbers, truths, enums and durations is cut off, such as the CR of a script
+/// White space around numbers, truths, enums and durations is cut off, such as the CR of a script
 /// with the line ends of Windows.
 #[test]
 fn white_space_around_values_that_are_no_text_is_ignored() {
@@ -61,7 +61,7 @@ fn white_space_around_values_that_are_no_text_is_ignored() {
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }
 
-/// C7: a text keeps its white space: no label and no path is what it was not.
+/// A text keeps its white space: no label and no path is what it was not.
 #[test]
 fn white_space_of_texts_stays() {
     let lab = lab();
@@ -73,7 +73,7 @@ fn white_space_of_texts_stays() {
     lab.assert_unchanged();
 }
 
-/// C7: empty parts and blanks in `--host` are ignored: `$A,$B` with B not set.
+/// Empty parts and blanks in `--host` are ignored: `$A,$B` with B not set.
 #[test]
 fn empty_parts_and_blanks_in_hosts_are_ignored() {
     let lab = lab();
@@ -106,7 +106,7 @@ fn empty_parts_and_blanks_in_hosts_are_ignored() {
     }
 }
 
-/// C7: with nothing after `=` or `:` the next word is the value, over two lines of a file as well.
+/// With nothing after `=` or `:` the next word is the value, over two lines of a file as well.
 #[test]
 fn the_next_word_is_the_value_where_none_is_joined() {
     let lab = lab();
@@ -129,7 +129,7 @@ fn the_next_word_is_the_value_where_none_is_joined() {
     lab.assert_unchanged();
 }
 
-/// C7: a selection in the word behind `--vmid=` or `--vmid:` is no parameter file, as behind `--vmid`.
+/// A selection in the word behind `--vmid=` or `--vmid:` is no parameter file, as behind `--vmid`.
 #[test]
 fn a_selection_in_the_next_word_is_no_parameter_file() {
     let lab = lab();
@@ -146,7 +146,7 @@ fn a_selection_in_the_next_word_is_no_parameter_file() {
     lab.assert_unchanged();
 }
 
-/// C7: a known option, `--` or the command is never the value of an option without one.
+/// A known option, `--` or the command is never the value of an option without one.
 #[test]
 fn no_option_and_no_command_becomes_a_value() {
     let lab = lab();
@@ -164,7 +164,7 @@ fn no_option_and_no_command_becomes_a_value() {
     lab.assert_unchanged();
 }
 
-/// C7: a flag with nothing after `=` is true.
+/// A flag with nothing after `=` is true.
 #[test]
 fn a_flag_with_nothing_after_the_sign_is_true() {
     let lab = lab();
@@ -178,7 +178,7 @@ fn a_flag_with_nothing_after_the_sign_is_true() {
     lab.assert_unchanged();
 }
 
-/// C7: `--timeout` has no upper limit, and takes units.
+/// `--timeout` has no upper limit, and takes units.
 #[test]
 fn the_timeout_has_no_upper_limit() {
     let lab = lab();
@@ -204,7 +204,7 @@ fn the_timeout_has_no_upper_limit() {
     lab.assert_unchanged();
 }
 
-/// C7: `""` in a parameter file is an empty argument, and comments may have any bytes.
+/// `""` in a parameter file is an empty argument, and comments may have any bytes.
 #[test]
 fn parameter_files_have_empty_arguments_and_comments_of_any_encoding() {
     let lab = lab();
@@ -226,7 +226,7 @@ fn parameter_files_have_empty_arguments_and_comments_of_any_encoding() {
     lab.assert_unchanged();
 }
 
-/// C7: the name of the program as the first word is ignored, as in `docker run IMAGE cv4pve-autosnap …`.
+/// The name of the program as the first word is ignored, as in `docker run IMAGE cv4pve-autosnap …`.
 #[test]
 fn the_own_name_as_the_first_word_is_ignored() {
     let lab = lab();
@@ -253,7 +253,7 @@ fn the_own_name_as_the_first_word_is_ignored() {
         .assert_status(2);
 }
 
-/// C7: `-?` is help, and help wins over mistakes.
+/// `-?` is help, and help wins over mistakes.
 #[test]
 fn help_wins_over_mistakes() {
     let lab = lab();

@@ -48,7 +48,7 @@ fn broken(lab: &Lab) -> [(&'static str, &'static str); 4] {
     ]
 }
 
-/// C16: a hook that cannot be started is a failed hook: the snapshots are taken as with a hook that fails, and only a
+/// A hook that cannot be started is a failed hook: the snapshots are taken as with a hook that fails, and only a
 /// file that does not exist is an error of usage.
 #[test]
 fn a_hook_that_cannot_be_started_is_a_failed_hook() {
@@ -76,7 +76,7 @@ fn a_hook_that_cannot_be_started_is_a_failed_hook() {
     assert_eq!(lab.changes(), before);
 }
 
-/// C16: a dry run, its JSON and `check` say in advance that the hook cannot be started; none of them fails for it.
+/// A dry run, its JSON and `check` say in advance that the hook cannot be started; none of them fails for it.
 #[test]
 fn a_hook_that_cannot_be_started_is_a_warning_in_advance() {
     let lab = lab();
@@ -97,7 +97,7 @@ fn a_hook_that_cannot_be_started_is_a_warning_in_advance() {
     lab.assert_unchanged();
 }
 
-/// C16: `#!` decides whatever the suffix, and a script without it is for bash, as in the C# tool.
+/// `#!` decides whatever the suffix, and a script without it is for bash, as in the C# tool.
 #[test]
 fn an_interpreter_line_decides_and_bash_takes_the_rest() {
     let lab = lab();
@@ -118,7 +118,7 @@ fn an_interpreter_line_decides_and_bash_takes_the_rest() {
     }
 }
 
-/// C16: what a hook does in the background is waited for while it holds the hook's stdout. At --hook-timeout the call has
+/// What a hook does in the background is waited for while it holds the hook's stdout. At --hook-timeout the call has
 /// failed, and nothing is snapshotted by those who asked for that.
 #[test]
 fn a_child_in_the_background_is_waited_for() {
@@ -144,7 +144,7 @@ fn a_child_in_the_background_is_waited_for() {
     lab.assert_unchanged();
 }
 
-/// C16: the steps of a run come after what the hook before them does in the background, and its output is reported.
+/// The steps of a run come after what the hook before them does in the background, and its output is reported.
 #[test]
 fn a_pause_in_the_background_comes_before_the_snapshot() {
     let lab = lab();
@@ -166,7 +166,7 @@ esac
     assert_eq!(order, "paused\ntaken\nresumed\n");
 }
 
-/// C16: what is still in the background at --hook-timeout can go on writing for as long as the run lives: it is not ended by
+/// What is still in the background at --hook-timeout can go on writing for as long as the run lives: it is not ended by
 /// SIGPIPE.
 #[test]
 fn a_child_that_was_not_waited_for_can_go_on_writing() {
@@ -186,7 +186,7 @@ esac
     output.assert_status(0).assert_out("resumed: yes\n");
 }
 
-/// C16: a hook's stderr is ours, as in the C# tool: cron mails it, and the report has its stdout alone.
+/// A hook's stderr is ours, as in the C# tool: cron mails it, and the report has its stdout alone.
 #[test]
 fn stderr_of_a_hook_is_ours() {
     let lab = lab();
@@ -214,7 +214,7 @@ fn stderr_of_a_hook_is_ours() {
     assert_eq!(output.stderr, failed.concat());
 }
 
-/// C16: a hook's stderr comes as it happens, not when the hook has ended.
+/// A hook's stderr comes as it happens, not when the hook has ended.
 #[test]
 fn stderr_of_a_hook_comes_while_it_runs() {
     let lab = lab();

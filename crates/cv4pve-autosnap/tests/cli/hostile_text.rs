@@ -97,7 +97,7 @@ fn assert_safe(output: &Output, words: &str, text: &str) {
     );
 }
 
-/// D19: no command prints a control character that is not its own, in whatever form.
+/// No command prints a control character that is not its own, in whatever form.
 #[test]
 fn no_text_from_outside_reaches_the_terminal_as_it_is() {
     let mut runner = TestRunner::new(Config {
@@ -152,7 +152,7 @@ fn no_text_from_outside_reaches_the_terminal_as_it_is() {
     checked.unwrap();
 }
 
-/// D19: in a spreadsheet a name is not a formula, in Markdown it is a cell.
+/// In a spreadsheet a name is not a formula, in Markdown it is a cell.
 #[test]
 fn names_are_neither_formulas_nor_markup() {
     let text = "=1+1|<b>`x`";
@@ -174,7 +174,7 @@ fn names_are_neither_formulas_nor_markup() {
     }
 }
 
-/// D19: what is to be pasted cannot do anything else.
+/// What is to be pasted cannot do anything else.
 #[test]
 fn a_line_to_paste_is_quoted_for_the_shell() {
     for (name, pasted) in [
@@ -190,7 +190,7 @@ fn a_line_to_paste_is_quoted_for_the_shell() {
     }
 }
 
-/// P7: what is not whole is recognised in the lists for people, in the last column.
+/// What is not whole is recognised in the lists for people, in the last column.
 #[test]
 fn status_shows_what_is_half_made_and_half_removed() {
     let snapshot = |name: &str, number: i64, state: &str, vmstate: bool| json!({"name": name, "snaptime": day(number), "description": "cv4pve-autosnap", "snapstate": state, "vmstate": vmstate});

@@ -160,7 +160,7 @@ fn a_guest_that_waits_for_a_lock_gets_its_closing_hook() {
     assert_eq!(lab.changes(), ["create 101 autodaily<now>"]);
 }
 
-/// C17: a guest that was locked from the start, and whose lock the run waits for, was never begun.
+/// A guest that was locked from the start, and whose lock the run waits for, was never begun.
 #[test]
 fn a_guest_that_was_locked_from_the_start_is_not_reached() {
     let lab = Lab::new(&World::of([

@@ -30,7 +30,7 @@ fn posts_of(lab: &Lab, vmid: u32) -> usize {
     writes.iter().filter(|write| write.contains(&path)).count()
 }
 
-/// C11: a creation that ends well after the time-out, while another guest has its turn, is done, with its
+/// A creation that ends well after the time-out, while another guest has its turn, is done, with its
 /// removals and a note; the hooks are called once, at the real end.
 #[test]
 fn a_creation_that_ends_after_the_time_out_is_done() {
@@ -60,7 +60,7 @@ fn a_creation_that_ends_after_the_time_out_is_done() {
     assert_eq!(posts_of(&lab, 100), 3, "one creation, two removals");
 }
 
-/// C11: the same for a removal, which is followed by the next one.
+/// The same for a removal, which is followed by the next one.
 #[test]
 fn a_removal_that_ends_after_the_time_out_is_done() {
     let lab = lab("qmdelsnapshot");
@@ -87,7 +87,7 @@ fn a_removal_that_ends_after_the_time_out_is_done() {
     assert_eq!(posts_of(&lab, 100), 3);
 }
 
-/// C11: what still runs at the end has failed, and nothing more was asked for of the guest.
+/// What still runs at the end has failed, and nothing more was asked for of the guest.
 #[test]
 fn a_task_that_still_runs_at_the_end_has_failed() {
     for (kind, phases, posts) in [
@@ -113,7 +113,7 @@ fn a_task_that_still_runs_at_the_end_has_failed() {
     }
 }
 
-/// C11: a run that is asked to stop looks a last time, tells what was done, and begins nothing.
+/// A run that is asked to stop looks a last time, tells what was done, and begins nothing.
 #[test]
 fn an_interrupted_run_tells_how_a_late_task_has_ended() {
     for ended in [true, false] {
@@ -140,7 +140,7 @@ fn an_interrupted_run_tells_how_a_late_task_has_ended() {
     }
 }
 
-/// C11: removals whose time is over when the late creation has ended are left to the next run.
+/// Removals whose time is over when the late creation has ended are left to the next run.
 #[test]
 fn a_late_creation_keeps_to_the_budget_for_removals() {
     let lab = lab("qmsnapshot");
@@ -155,7 +155,7 @@ fn a_late_creation_keeps_to_the_budget_for_removals() {
     assert_eq!(posts_of(&lab, 100), 1);
 }
 
-/// C11: a guest whose tasks always end after the run, the creations alone or the removals as well, does not
+/// A guest whose tasks always end after the run, the creations alone or the removals as well, does not
 /// grow: the next run begins with what the last one owes.
 #[test]
 fn a_guest_whose_tasks_always_end_late_does_not_grow() {
@@ -215,7 +215,7 @@ fn changed_days(lab: &Lab) -> Vec<i64> {
         .collect()
 }
 
-/// C11: what comes before the new snapshot is what is beyond --keep without it, and it counts for
+/// What comes before the new snapshot is what is beyond --keep without it, and it counts for
 /// --max-removals-per-guest with the removals behind it.
 #[test]
 fn overdue_removals_leave_as_many_as_are_kept_and_count_for_the_limit() {
@@ -236,7 +236,7 @@ fn overdue_removals_leave_as_many_as_are_kept_and_count_for_the_limit() {
     }
 }
 
-/// C11: if the new snapshot then fails, as many are left as are kept.
+/// If the new snapshot then fails, as many are left as are kept.
 #[test]
 fn a_creation_that_fails_after_overdue_removals_leaves_as_many_as_are_kept() {
     let lab = overdue_lab(3);
@@ -248,7 +248,7 @@ fn a_creation_that_fails_after_overdue_removals_leaves_as_many_as_are_kept() {
     }
 }
 
-/// C11: a guest whose overdue removal fails, or is refused by a hook, gets its snapshot all the same; nothing more is
+/// A guest whose overdue removal fails, or is refused by a hook, gets its snapshot all the same; nothing more is
 /// removed.
 #[test]
 fn a_guest_whose_overdue_removal_does_not_take_place_gets_its_snapshot() {
@@ -272,7 +272,7 @@ fn a_guest_whose_overdue_removal_does_not_take_place_gets_its_snapshot() {
     assert_eq!(lab.snapshots(100).len(), 5);
 }
 
-/// C11: an overdue removal that met a lock, and whose time is over when the guest is tried again, is closed before the
+/// An overdue removal that met a lock, and whose time is over when the guest is tried again, is closed before the
 /// new snapshot is begun, also if that fails.
 #[test]
 fn an_overdue_removal_whose_time_is_over_is_closed_before_the_creation() {
@@ -304,7 +304,7 @@ fn an_overdue_removal_whose_time_is_over_is_closed_before_the_creation() {
     }
 }
 
-/// C11: a run that is asked to stop during an overdue removal ends it and begins nothing else.
+/// A run that is asked to stop during an overdue removal ends it and begins nothing else.
 #[test]
 fn an_interrupted_run_begins_nothing_behind_an_overdue_removal() {
     let lab = overdue_lab(3);
@@ -322,7 +322,7 @@ fn an_interrupted_run_begins_nothing_behind_an_overdue_removal() {
     assert_eq!(changed_days(&lab), [1]);
 }
 
-/// C11: without a late snapshot the order stays: a guest with more snapshots than are kept gets its new one
+/// Without a late snapshot the order stays: a guest with more snapshots than are kept gets its new one
 /// first, and if that fails nothing is removed.
 #[test]
 fn a_backlog_of_another_cause_waits_for_the_new_snapshot() {
@@ -334,7 +334,7 @@ fn a_backlog_of_another_cause_waits_for_the_new_snapshot() {
     assert_eq!(lab.changes(), [] as [&str; 0]);
 }
 
-/// C11: ten minutes are the default.
+/// Ten minutes are the default.
 #[test]
 fn the_default_time_out_is_ten_minutes() {
     let lab = lab("qmsnapshot");

@@ -76,19 +76,19 @@ fn three_labels_at_once(guests: u32) {
     assert!(reads.count() + refused.count() > created.len());
 }
 
-/// W1: three labels at once on 40 guests: all 120 snapshots are taken.
+/// Three labels at once on 40 guests: all 120 snapshots are taken.
 #[test]
 fn three_labels_at_midnight_take_turns_at_forty_guests() {
     three_labels_at_once(40);
 }
 
-/// C3: three labels in one second, 12 guests: 36 of 36.
+/// Three labels in one second, 12 guests: 36 of 36.
 #[test]
 fn three_labels_in_one_second_lose_no_snapshot() {
     three_labels_at_once(12);
 }
 
-/// W1: how long another snapshot task is waited for, that 0 switches it off, and that each way to meet
+/// How long another snapshot task is waited for, that 0 switches it off, and that each way to meet
 /// its lock counts: in the configuration, in the task, between two removals.
 #[test]
 fn another_snapshot_task_is_waited_for_within_bounds() {
@@ -128,7 +128,7 @@ fn another_snapshot_task_is_waited_for_within_bounds() {
     assert_eq!(lab.changes().len(), 2);
 }
 
-/// W1: PVE shows a login without Sys.Audit its own tasks only. A snapshot that somebody else began a moment ago is waited
+/// PVE shows a login without Sys.Audit its own tasks only. A snapshot that somebody else began a moment ago is waited
 /// for, too; one that was begun long ago is left behind.
 #[test]
 fn a_snapshot_task_of_another_login_is_waited_for() {
@@ -162,7 +162,7 @@ fn a_snapshot_task_of_another_login_is_waited_for() {
     assert_eq!(ended(first).0, Some(0));
 }
 
-/// W1: the lock is met by the task itself, and again before a removal.
+/// The lock is met by the task itself, and again before a removal.
 #[test]
 fn a_snapshot_lock_that_comes_in_between_is_waited_for() {
     let fault = |kind: &str, lock: &str| {
@@ -187,7 +187,7 @@ fn a_snapshot_lock_that_comes_in_between_is_waited_for() {
     }
 }
 
-/// W1: a lock that a dead task has left behind does not hold up every run for ten minutes.
+/// A lock that a dead task has left behind does not hold up every run for ten minutes.
 #[test]
 fn a_lock_that_no_task_holds_is_not_waited_for() {
     let lab = Lab::new(&World::of([
@@ -200,7 +200,7 @@ fn a_lock_that_no_task_holds_is_not_waited_for() {
     assert_eq!(lab.changes(), ["create 101 autodaily<now>"]);
 }
 
-/// C17: a guest that a backup held at the start and that is free at its turn gets its snapshot, after all
+/// A guest that a backup held at the start and that is free at its turn gets its snapshot, after all
 /// others; one that is still locked fails. No hook is called before the lock is gone.
 #[test]
 fn a_guest_that_is_unlocked_by_its_turn_is_done() {
@@ -250,7 +250,7 @@ fn a_guest_that_is_unlocked_by_its_turn_is_done() {
     }
 }
 
-/// C17: what would be done then stands in the plan, and in the report for programs what was done.
+/// What would be done then stands in the plan, and in the report for programs what was done.
 #[test]
 fn the_plan_says_what_happens_to_a_locked_guest_that_is_unlocked() {
     let lab = Lab::new(&World::of([vm(100, "web01")
@@ -290,7 +290,7 @@ fn the_plan_says_what_happens_to_a_locked_guest_that_is_unlocked() {
     assert_eq!(guest["removed"], json!(["autodaily240101000000"]));
 }
 
-/// C16: `clean` calls the hooks of a failing removal for a guest that is locked, if there is something
+/// `clean` calls the hooks of a failing removal for a guest that is locked, if there is something
 /// to remove.
 #[test]
 fn a_locked_guest_calls_the_hooks_of_a_failing_removal_in_clean() {
@@ -327,7 +327,7 @@ fn a_locked_guest_calls_the_hooks_of_a_failing_removal_in_clean() {
     lab.assert_unchanged();
 }
 
-/// C16: the same for a `clean` that has waited for the lock in vain.
+/// The same for a `clean` that has waited for the lock in vain.
 #[test]
 fn a_clean_that_waits_in_vain_calls_the_hooks_of_a_failing_removal() {
     let lab = Lab::new(&World::of([vm(100, "web01")

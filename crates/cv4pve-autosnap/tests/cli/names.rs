@@ -139,7 +139,7 @@ fn lab_with_two_formats() -> Lab {
         .snapshot("autox2024", day(6), ours)]))
 }
 
-/// P6, C1: a series is its label and the run's format. In both directions snapshots in other formats are
+/// A series is its label and the run's format. In both directions snapshots in other formats are
 /// reported and left alone.
 #[test]
 fn snapshots_of_the_label_in_another_format_are_reported_and_not_counted() {
@@ -179,7 +179,7 @@ fn snapshots_of_the_label_in_another_format_are_reported_and_not_counted() {
     }
 }
 
-/// P6: `--also-format` adopts them, for retention and for `status`.
+/// `--also-format` adopts them, for retention and for `status`.
 #[test]
 fn also_format_adopts_snapshots_in_another_format() {
     let lab = lab_with_two_formats();
@@ -198,7 +198,7 @@ fn also_format_adopts_snapshots_in_another_format() {
     assert_eq!(lab.changes(), removed);
 }
 
-/// P6: those of the command line take the place of those of a parameter file.
+/// Those of the command line take the place of those of a parameter file.
 #[test]
 fn also_format_of_the_command_line_overrides_that_of_a_file() {
     let lab = lab_with_two_formats();
@@ -212,7 +212,7 @@ fn also_format_of_the_command_line_overrides_that_of_a_file() {
     overridden.assert_not_said("autox20240102_Tuesday");
 }
 
-/// C1: an hourly job in the default format and a daily one in `yyyyMMdd` have one label.
+/// An hourly job in the default format and a daily one in `yyyyMMdd` have one label.
 #[test]
 fn two_jobs_of_one_label_with_different_formats_leave_each_other_alone() {
     let ours = "cv4pve-autosnap";
@@ -245,7 +245,7 @@ fn two_jobs_of_one_label_with_different_formats_leave_each_other_alone() {
     );
 }
 
-/// D4: names that can be read in two ways are kept and reported with both readings.
+/// Names that can be read in two ways are kept and reported with both readings.
 #[test]
 fn names_that_can_be_read_in_two_ways_are_kept_and_reported() {
     for (label, format, snapshot, readings) in [
@@ -307,7 +307,7 @@ fn names_that_can_be_read_in_two_ways_are_kept_and_reported() {
     }
 }
 
-/// D4: `snap` leaves ambiguous names alone where the guest has other snapshots of the other label.
+/// `snap` leaves ambiguous names alone where the guest has other snapshots of the other label.
 #[test]
 fn snap_keeps_ambiguous_names_of_a_label_that_the_guest_has() {
     let ours = "cv4pve-autosnap";
@@ -326,7 +326,7 @@ fn snap_keeps_ambiguous_names_of_a_label_that_the_guest_has() {
     assert!(removed(100) && !removed(101), "{:?}", lab.changes());
 }
 
-/// C9: Proxmox VE takes the names, so a format that makes every snapshot of its own ambiguous is a warning.
+/// Proxmox VE takes the names, so a format that makes every snapshot of its own ambiguous is a warning.
 #[test]
 fn a_format_that_begins_with_a_number_of_varying_width_is_warned_of() {
     for (format, proposal) in [
@@ -345,7 +345,7 @@ fn a_format_that_begins_with_a_number_of_varying_width_is_warned_of() {
     }
 }
 
-/// C9: a format that is proposed for one whose names are too long keeps quotes, and its names do not repeat.
+/// A format that is proposed for one whose names are too long keeps quotes, and its names do not repeat.
 #[test]
 fn a_shorter_format_does_not_repeat_its_names() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
@@ -373,7 +373,7 @@ fn two_runs_in_the_same_minute_of_a_coarse_format_do_not_overwrite() {
     assert_eq!(lab.changes().len(), 1);
 }
 
-/// P9: two runs of one label in one second with different selections that share a guest.
+/// Two runs of one label in one second with different selections that share a guest.
 #[test]
 fn a_run_whose_name_was_taken_in_this_second_takes_the_next_free_one() {
     // By another name of the host the second run does not know which second the first has taken, as if it

@@ -37,7 +37,7 @@ fn asked_for_feature(lab: &Lab) -> Vec<String> {
     guests
 }
 
-/// P5: what PVE cannot snapshot is skipped by the plan, by the run and by `check`, with disk and
+/// What PVE cannot snapshot is skipped by the plan, by the run and by `check`, with disk and
 /// storage named; no request is spent on it.
 #[test]
 fn a_disk_without_snapshots_is_skipped_like_a_bind_mount() {
@@ -101,7 +101,7 @@ fn a_disk_without_snapshots_is_skipped_like_a_bind_mount() {
     assert_eq!(asked_for_feature(&lab), [] as [&str; 0]);
 }
 
-/// P5: where type and format do not tell, PVE is asked, once for each such guest.
+/// Where type and format do not tell, PVE is asked, once for each such guest.
 #[test]
 fn pve_is_asked_where_the_type_of_the_storage_does_not_tell() {
     let world = with_storages([
@@ -130,7 +130,7 @@ fn pve_is_asked_where_the_type_of_the_storage_does_not_tell() {
     assert_eq!(asked_for_feature(&lab), ["101", "102", "104"]);
 }
 
-/// P5: a login without Datastore.Audit sees no types, so that PVE is asked for each guest.
+/// A login without Datastore.Audit sees no types, so that PVE is asked for each guest.
 #[test]
 fn a_login_that_sees_no_storage_asks() {
     let mut world = with_storages([
@@ -148,7 +148,7 @@ fn a_login_that_sees_no_storage_asks() {
     assert_eq!(asked_for_feature(&lab), ["100", "101"]);
 }
 
-/// P5: if PVE does not answer the question, the creation itself tells, as before.
+/// If PVE does not answer the question, the creation itself tells, as before.
 #[test]
 fn without_an_answer_the_creation_tells() {
     let faults = r#"{"requests": [{"method": "GET", "path": "/nodes/*/qemu/*/feature",
@@ -166,7 +166,7 @@ fn without_an_answer_the_creation_tells() {
     assert_eq!(lab.changes(), ["create 101 autodaily<now>"]);
 }
 
-/// P5: the snapshots that such a guest has from before are cleaned all the same.
+/// The snapshots that such a guest has from before are cleaned all the same.
 #[test]
 fn clean_goes_on_for_guests_without_snapshots() {
     let world = with_storages([vm(100, "raw")

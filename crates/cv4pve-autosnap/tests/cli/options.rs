@@ -159,7 +159,7 @@ fn a_secret_file_that_others_can_read_is_told() {
         .assert_out("can be read by other users; run: chmod 600 'password'");
 }
 
-/// C7: the question has the word `Password:`, and stdin alone decides whether there is somebody to ask.
+/// The question has the word `Password:`, and stdin alone decides whether there is somebody to ask.
 #[test]
 fn a_password_is_asked_for_with_stdin_at_a_terminal() {
     let lab = lab();

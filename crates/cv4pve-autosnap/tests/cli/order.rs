@@ -19,7 +19,7 @@ fn one_at_a_time(output: &Output) -> Option<&str> {
     output.lines("One at a time:").first().copied()
 }
 
-/// C16: with a hook and no --max-parallel, the calls of one guest are never mixed with another one's.
+/// With a hook and no --max-parallel, the calls of one guest are never mixed with another one's.
 #[test]
 fn a_hook_is_called_for_one_guest_at_a_time() {
     let lab = lab();
@@ -39,7 +39,7 @@ fn a_hook_is_called_for_one_guest_at_a_time() {
     assert_eq!(guests, ["100", "101", "200", "201"]);
 }
 
-/// C16: --max-parallel allows hooks of two guests at once.
+/// --max-parallel allows hooks of two guests at once.
 #[test]
 fn hooks_run_side_by_side_when_asked_for() {
     let lab = lab();
@@ -56,7 +56,7 @@ fn hooks_run_side_by_side_when_asked_for() {
     assert_eq!(one_at_a_time(output.assert_status(0)), None);
 }
 
-/// C15: with --state and no --max-parallel one guest at a time, in the order of the plan; locked guests
+/// With --state and no --max-parallel one guest at a time, in the order of the plan; locked guests
 /// are the only ones that go last.
 #[test]
 fn ram_is_saved_of_one_guest_at_a_time() {
@@ -84,7 +84,7 @@ fn ram_is_saved_of_one_guest_at_a_time() {
     assert_eq!(one_at_a_time(output.assert_status(0)), None);
 }
 
-/// C15: with a budget for removals the guests with most to remove go first, so that those left over are
+/// With a budget for removals the guests with most to remove go first, so that those left over are
 /// not the same ones in every run.
 #[test]
 fn a_budget_for_removals_begins_with_the_guest_that_has_most() {

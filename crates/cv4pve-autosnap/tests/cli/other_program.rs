@@ -21,7 +21,7 @@ fn run_beside(lab: &Lab, words: &str) -> Output {
     lab.finish(command)
 }
 
-/// C2: `check` warns of another program of our name in `PATH`, with its version, and does not run it; a link to
+/// `check` warns of another program of our name in `PATH`, with its version, and does not run it; a link to
 /// this program is no other one.
 #[test]
 fn check_names_another_program_of_our_name() {

@@ -78,7 +78,7 @@ fn requests(simulator: &Simulator) -> Vec<String> {
         .collect()
 }
 
-/// D3: nothing is sent to a host of another cluster, and the error names both with their nodes.
+/// Nothing is sent to a host of another cluster, and the error names both with their nodes.
 #[test]
 fn a_run_does_not_go_over_to_another_cluster() {
     let (output, lab, other) =
@@ -92,7 +92,7 @@ fn a_run_does_not_go_over_to_another_cluster() {
     assert_eq!(requests(&other), ["GET /nodes"]);
 }
 
-/// D3: clusters whose nodes have the same names are told apart where the login may read their own.
+/// Clusters whose nodes have the same names are told apart where the login may read their own.
 #[test]
 fn clusters_with_the_same_nodes_are_told_apart_by_name() {
     let (output, lab, other) = change_hosts(
@@ -107,7 +107,7 @@ fn clusters_with_the_same_nodes_are_told_apart_by_name() {
     assert_eq!(requests(&other), ["GET /cluster/status"]);
 }
 
-/// D3: `check` compares all hosts.
+/// `check` compares all hosts.
 #[test]
 fn check_finds_hosts_of_different_clusters() {
     let lab = Lab::new(&world());
@@ -126,7 +126,7 @@ fn check_finds_hosts_of_different_clusters() {
         .assert_out("node7 and node8");
 }
 
-/// D3: a host alone costs no request, and neither do those that are not used.
+/// A host alone costs no request, and neither do those that are not used.
 #[test]
 fn one_cluster_is_not_asked_for_its_name_without_need() {
     let lab = Lab::new(&world());
@@ -139,7 +139,7 @@ fn one_cluster_is_not_asked_for_its_name_without_need() {
     assert_eq!(extra.count(), 0, "{requests:?}");
 }
 
-/// D14: a server that falls silent before the first creation costs one time-out and one look.
+/// A server that falls silent before the first creation costs one time-out and one look.
 #[test]
 fn one_guest_on_a_silent_server_ends_in_time() {
     let lab = Lab::new(&world());
@@ -161,7 +161,7 @@ fn one_guest_on_a_silent_server_ends_in_time() {
     assert!(held_back(&lab) <= 4, "{} requests", held_back(&lab));
 }
 
-/// D14: reading a hundred guests of a silent server stops after the first time-outs.
+/// Reading a hundred guests of a silent server stops after the first time-outs.
 #[test]
 fn reading_from_a_silent_server_ends_the_run() {
     let guests = (100..200).map(|vmid| vm(vmid, &format!("web{vmid}")));
@@ -178,7 +178,7 @@ fn reading_from_a_silent_server_ends_the_run() {
     lab.assert_unchanged();
 }
 
-/// D14: after five time-outs in a row the run stops as "server lost", whatever the guests.
+/// After five time-outs in a row the run stops as "server lost", whatever the guests.
 #[test]
 fn a_server_that_falls_silent_during_the_run_is_lost() {
     let guests = (100..120).map(|vmid| vm(vmid, &format!("web{vmid}")));
@@ -204,7 +204,7 @@ fn a_server_that_falls_silent_during_the_run_is_lost() {
     assert!(held_back(&lab) < 40, "{} requests", held_back(&lab));
 }
 
-/// B1: answers that are older than the rest of the time-out do not make a task outlive it.
+/// Answers that are older than the rest of the time-out do not make a task outlive it.
 #[test]
 fn slow_answers_do_not_make_a_task_run_on() {
     let guest = vm(100, "web01").with("task_seconds", json!({"create": 0.1}));
@@ -217,7 +217,7 @@ fn slow_answers_do_not_make_a_task_run_on() {
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }
 
-/// B39: each read of a run may fail once with an error that passes.
+/// Each read of a run may fail once with an error that passes.
 #[test]
 fn one_passing_error_of_each_read_is_survived() {
     let once = |path: &str| {
@@ -239,7 +239,7 @@ fn one_passing_error_of_each_read_is_survived() {
     assert_eq!(lab.writes().len(), 3, "{:?}", lab.writes());
 }
 
-/// B39: when the end of a task cannot be seen, the snapshots decide, as after a lost reply.
+/// When the end of a task cannot be seen, the snapshots decide, as after a lost reply.
 #[test]
 fn the_snapshots_decide_when_the_task_cannot_be_seen() {
     for (reason, keep) in [("got timeout", 5), ("no such task", 2)] {

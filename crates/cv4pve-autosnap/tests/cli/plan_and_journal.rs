@@ -86,7 +86,7 @@ fn the_journal_is_the_plan(case: &Case) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// C18: `error` is on stdout exactly if the exit status is not 0, and an empty stderr is the mark of success.
+/// `error` is on stdout exactly if the exit status is not 0, and an empty stderr is the mark of success.
 fn errors_are_on_stdout(run: &Output) -> Result<(), TestCaseError> {
     let says_error = run.stdout.to_lowercase().contains("error");
     prop_assert_eq!(run.status != 0, says_error, "{}", run);

@@ -128,7 +128,7 @@ fn snap(lab: &Lab, host: &str, variables: &[(&str, &str)], options: &[&str]) -> 
     call(lab, variables, &words)
 }
 
-/// C20: the proxy of the environment is used, gets its login and nothing else, and the certificate is
+/// The proxy of the environment is used, gets its login and nothing else, and the certificate is
 /// verified behind it.
 #[test]
 fn a_proxy_of_the_environment_sees_no_login_of_the_cluster() {
@@ -163,7 +163,7 @@ fn a_proxy_of_the_environment_sees_no_login_of_the_cluster() {
         .assert_err("its fingerprint is none of those trusted");
 }
 
-/// C20: which variable decides, as in .NET; a loopback address has no rule of its own.
+/// Which variable decides, as in .NET; a loopback address has no rule of its own.
 #[test]
 fn the_variables_have_the_order_of_dotnet() {
     let lab = lab();
@@ -188,7 +188,7 @@ fn the_variables_have_the_order_of_dotnet() {
     }
 }
 
-/// C20: a host in `NO_PROXY`, and every host with `--no-proxy`, is connected to directly, by each command.
+/// A host in `NO_PROXY`, and every host with `--no-proxy`, is connected to directly, by each command.
 #[test]
 fn hosts_without_a_proxy_are_connected_to_directly() {
     let lab = lab();
@@ -248,7 +248,7 @@ fn hosts_without_a_proxy_are_connected_to_directly() {
     }
 }
 
-/// C20: the message about a proxy that fails names its variable and what to do, without the login for it.
+/// The message about a proxy that fails names its variable and what to do, without the login for it.
 #[test]
 fn a_proxy_that_does_not_connect_is_named() {
     let lab = lab();
@@ -308,7 +308,7 @@ fn a_proxy_that_does_not_connect_is_named() {
     lab.assert_unchanged();
 }
 
-/// C20: a proxy of another kind is refused, unless the host needs none.
+/// A proxy of another kind is refused, unless the host needs none.
 #[test]
 fn other_kinds_of_proxies_are_named() {
     let lab = lab();
@@ -325,7 +325,7 @@ fn other_kinds_of_proxies_are_named() {
     }
 }
 
-/// C20: the cluster of the demo is in the program itself; no proxy leads to it.
+/// The cluster of the demo is in the program itself; no proxy leads to it.
 #[test]
 fn the_demo_needs_no_proxy() {
     let nobody = Nobody::new();
@@ -333,7 +333,7 @@ fn the_demo_needs_no_proxy() {
     demo.assert_status(0).assert_not_said("(exit status 3)");
 }
 
-/// W6: a name with letters outside of ASCII is converted as DNS has it; what is no host is explained.
+/// A name with letters outside of ASCII is converted as DNS has it; what is no host is explained.
 #[test]
 fn hosts_are_written_in_unusual_ways() {
     let lab = lab();
@@ -372,7 +372,7 @@ fn hosts_are_written_in_unusual_ways() {
     lab.assert_unchanged();
 }
 
-/// W6: an address with a zone is connected to in that zone.
+/// An address with a zone is connected to in that zone.
 #[test]
 fn an_address_may_have_a_zone() {
     // Without IPv6 on this machine there is nothing to try.

@@ -21,7 +21,7 @@ fn lab() -> Lab {
     )
 }
 
-/// W10: nothing on success, else the summary with each failure and its hint, one line for an offline node.
+/// Nothing on success, else the summary with each failure and its hint, one line for an offline node.
 #[test]
 fn quiet_prints_failures_only() {
     let lab = lab();
@@ -41,7 +41,7 @@ fn quiet_prints_failures_only() {
     assert_eq!(report.json()["exit_status"], 1);
 }
 
-/// C6: what stops the run is the last line on stdout, too, unless both streams are one file.
+/// What stops the run is the last line on stdout, too, unless both streams are one file.
 #[test]
 fn the_line_of_an_error_ends_stdout() {
     let lab = lab();
@@ -66,7 +66,7 @@ fn the_line_of_an_error_ends_stdout() {
     assert_eq!(both.matches("ERROR: ").count(), 1, "{both}");
 }
 
-/// C18: with one guest at a time a line is there as soon as it is true; a log can be followed.
+/// With one guest at a time a line is there as soon as it is true; a log can be followed.
 #[test]
 fn one_guest_at_a_time_is_reported_while_the_run_goes_on() {
     let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
@@ -86,7 +86,7 @@ fn one_guest_at_a_time_is_reported_while_the_run_goes_on() {
     assert!(said().contains("Total execution"));
 }
 
-/// C5: whatever there is to warn of, a run that succeeds writes nothing to stderr.
+/// Whatever there is to warn of, a run that succeeds writes nothing to stderr.
 #[test]
 fn warnings_of_a_run_that_succeeds_are_not_on_stderr() {
     let lab = Lab::new(&World::of([
@@ -140,7 +140,7 @@ fn warnings_of_a_run_that_succeeds_are_not_on_stderr() {
     }
 }
 
-/// C5: hundreds of exclusions that match nobody are one line.
+/// Hundreds of exclusions that match nobody are one line.
 #[test]
 fn terms_that_match_nobody_share_a_line() {
     let lab = lab();

@@ -5,7 +5,7 @@ use crate::harness::Lab;
 use crate::hosts::tls_host_that_says;
 use crate::world::{World, ct, vm};
 
-/// B7, B8: a refusal with a page is that of something in front of Proxmox VE, not of a wrong token.
+/// A refusal with a page is that of something in front of Proxmox VE, not of a wrong token.
 #[test]
 fn a_page_in_place_of_a_refusal_is_not_a_wrong_token() {
     let words = "something in front of Proxmox VE answered, not Proxmox VE: ";
@@ -38,7 +38,7 @@ fn a_page_in_place_of_a_refusal_is_not_a_wrong_token() {
     }
 }
 
-/// B8: a reverse proxy with a login of its own.
+/// A reverse proxy with a login of its own.
 #[test]
 fn a_login_asked_for_by_a_proxy_is_not_a_wrong_token() {
     let lab = Lab::new(&World::of([]));
@@ -53,7 +53,7 @@ fn a_login_asked_for_by_a_proxy_is_not_a_wrong_token() {
         .assert_not_said("token is unknown");
 }
 
-/// P4: without quorum PVE says "Permission denied", which is not about privileges.
+/// Without quorum PVE says "Permission denied", which is not about privileges.
 #[test]
 fn lost_quorum_is_named() {
     let lab = Lab::new(&World::of([
@@ -76,7 +76,7 @@ fn lost_quorum_is_named() {
     }
 }
 
-/// P4: the same for a request that is refused at once.
+/// The same for a request that is refused at once.
 #[test]
 fn a_request_refused_without_quorum_is_named() {
     let lab = Lab::with_faults(

@@ -39,7 +39,7 @@ const LEFT: &str = "11 snapshots are left to the next runs, as a run removes at 
                     --max-removals-per-guest=N removes more at once";
 const NOTE: &str = "11 removals left to the next runs: 20 removals at most in one run (--max-removals-per-guest)\n";
 
-/// W7: a run removes at most 20 snapshots of a guest, the oldest first; what is left is a warning with its number and goes in
+/// A run removes at most 20 snapshots of a guest, the oldest first; what is left is a warning with its number and goes in
 /// the next run.
 #[test]
 fn a_backlog_goes_in_steps() {
@@ -59,7 +59,7 @@ fn a_backlog_goes_in_steps() {
     assert_eq!(lab.snapshots(300).len(), 32, "31 weekly ones and a new one");
 }
 
-/// W7: `clean` has the same guard, a number of its own, and none with --keep=0.
+/// `clean` has the same guard, a number of its own, and none with --keep=0.
 #[test]
 fn a_clean_is_limited_unless_it_removes_all() {
     let lab = lab();
@@ -80,7 +80,7 @@ fn a_clean_is_limited_unless_it_removes_all() {
     }
 }
 
-/// W7: the plan of a dry run is that of the run, its JSON has the numbers, and `check` lists the guests over the limit.
+/// The plan of a dry run is that of the run, its JSON has the numbers, and `check` lists the guests over the limit.
 #[test]
 fn the_plan_and_check_know_what_is_left() {
     let lab = lab();
@@ -108,7 +108,7 @@ fn the_plan_and_check_know_what_is_left() {
     lab.assert_unchanged();
 }
 
-/// W7: a format whose names C# never removes leaves a backlog of years; the first run takes a part of it.
+/// A format whose names C# never removes leaves a backlog of years; the first run takes a part of it.
 #[test]
 fn a_backlog_that_the_other_tool_never_removed_goes_in_steps() {
     let weekdays = [
@@ -144,7 +144,7 @@ fn a_backlog_that_the_other_tool_never_removed_goes_in_steps() {
     );
 }
 
-/// W7: removals that fail or that the time is up for are left as before; those over the limit are told apart from them.
+/// Removals that fail or that the time is up for are left as before; those over the limit are told apart from them.
 #[test]
 fn the_budget_and_a_failure_are_told_apart_from_the_limit() {
     let lab = lab();

@@ -59,7 +59,7 @@ fn assert_nothing_removed(lab: &Lab, output: &Output, why: &str) {
     assert_eq!(lab.changes_of(101), ["create 101 autodaily<now>", &old]);
 }
 
-/// D1: a guest whose new snapshot was deleted meanwhile keeps its old ones, and has failed.
+/// A guest whose new snapshot was deleted meanwhile keeps its old ones, and has failed.
 #[test]
 fn nothing_is_removed_if_the_new_snapshot_has_vanished() {
     let (lab, output) = change_before_removal(|simulator| change_new(simulator, |_| false));
@@ -67,7 +67,7 @@ fn nothing_is_removed_if_the_new_snapshot_has_vanished() {
     assert_eq!(lab.snapshots(100), [name("daily", 1), name("daily", 2)]);
 }
 
-/// D1: a new snapshot that is being removed, or was never finished, is none to rely on.
+/// A new snapshot that is being removed, or was never finished, is none to rely on.
 #[test]
 fn nothing_is_removed_if_the_new_snapshot_is_not_complete() {
     let (lab, output) = change_before_removal(|simulator| {
@@ -79,7 +79,7 @@ fn nothing_is_removed_if_the_new_snapshot_is_not_complete() {
     assert_nothing_removed(&lab, &output, "is not complete in the guest's list");
 }
 
-/// D1: a snapshot with the new one's name that is older than the request is not the new one, as on a
+/// A snapshot with the new one's name that is older than the request is not the new one, as on a
 /// copy of the cluster.
 #[test]
 fn nothing_is_removed_if_the_new_snapshot_is_older_than_the_request() {

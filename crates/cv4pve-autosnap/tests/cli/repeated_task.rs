@@ -22,7 +22,7 @@ fn set_clock(lab: &Lab, offset: f64) {
         .world(|world| world.nodes.get_mut("pve1").unwrap().clock_offset = offset);
 }
 
-/// D1: the second removal is answered with the task of the first one, which has succeeded: it is not
+/// The second removal is answered with the task of the first one, which has succeeded: it is not
 /// reported as done, and nothing is removed after it.
 #[test]
 fn the_end_of_an_earlier_task_says_nothing_of_a_removal() {
@@ -50,7 +50,7 @@ fn the_end_of_an_earlier_task_says_nothing_of_a_removal() {
     assert!(message.contains(EARLIER), "{message}");
 }
 
-/// D1: a creation is answered with the task of an earlier run for the same guest, which has succeeded:
+/// A creation is answered with the task of an earlier run for the same guest, which has succeeded:
 /// no snapshot is claimed, and no old one removed.
 #[test]
 fn the_success_of_an_earlier_run_is_not_that_of_a_creation() {
@@ -69,7 +69,7 @@ fn the_success_of_an_earlier_run_is_not_that_of_a_creation() {
     }
 }
 
-/// D1: the same for a removal.
+/// The same for a removal.
 #[test]
 fn the_success_of_an_earlier_run_is_not_that_of_a_removal() {
     let world = World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]);
@@ -82,7 +82,7 @@ fn the_success_of_an_earlier_run_is_not_that_of_a_removal() {
     assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
 }
 
-/// D1: an earlier task that failed because of a lock is no reason to send the request again: it may
+/// An earlier task that failed because of a lock is no reason to send the request again: it may
 /// have been carried out.
 #[test]
 fn the_failure_of_an_earlier_run_is_no_reason_to_send_again() {

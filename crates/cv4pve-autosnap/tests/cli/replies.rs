@@ -19,7 +19,7 @@ fn lab_with_a_finished_task() -> Lab {
     lab
 }
 
-/// D1: the reply to a creation names a task of another guest, which has succeeded.
+/// The reply to a creation names a task of another guest, which has succeeded.
 #[test]
 fn a_creation_answered_with_the_task_of_another_guest_removes_nothing() {
     for vmid in [100, 200] {
@@ -39,7 +39,7 @@ fn a_creation_answered_with_the_task_of_another_guest_removes_nothing() {
     }
 }
 
-/// D1: the reply to a removal names a task of another guest, which has succeeded.
+/// The reply to a removal names a task of another guest, which has succeeded.
 #[test]
 fn a_removal_answered_with_the_task_of_another_guest_is_not_reported_as_done() {
     let lab = lab_with_a_finished_task();
@@ -53,7 +53,7 @@ fn a_removal_answered_with_the_task_of_another_guest_is_not_reported_as_done() {
     assert_eq!(lab.snapshots(100).len(), 2);
 }
 
-/// D1: the request was carried out, and only its reply was exchanged: the truth is looked up.
+/// The request was carried out, and only its reply was exchanged: the truth is looked up.
 #[test]
 fn a_creation_whose_reply_was_exchanged_is_found() {
     for upid in [
@@ -86,7 +86,7 @@ fn lab_with_listing(listing: &str) -> Lab {
     Lab::with_faults(&world, &rule)
 }
 
-/// D5: a name that is listed twice counts twice, and an empty list shows nothing: both are no listings.
+/// A name that is listed twice counts twice, and an empty list shows nothing: both are no listings.
 #[test]
 fn a_listing_with_repeated_names_or_without_current_removes_nothing() {
     for (fault, flaw) in [
@@ -118,7 +118,7 @@ fn a_listing_with_repeated_names_or_without_current_removes_nothing() {
     }
 }
 
-/// D5: the plan was made from a good list; the one that is to confirm it is doubled.
+/// The plan was made from a good list; the one that is to confirm it is doubled.
 #[test]
 fn a_doubled_list_confirms_no_removal() {
     let lab = Lab::with_faults(
@@ -132,7 +132,7 @@ fn a_doubled_list_confirms_no_removal() {
     lab.assert_unchanged();
 }
 
-/// D10: a DELETE is lost, and the lists that should show its effect are empty.
+/// A DELETE is lost, and the lists that should show its effect are empty.
 #[test]
 fn a_lost_removal_is_not_done_because_a_list_is_empty() {
     for fault in ["empty", "truncated"] {
@@ -163,7 +163,7 @@ fn edit(path: &str, find: &str, with: &str) -> String {
     .to_string()
 }
 
-/// D9: an entry of the inventory that cannot be read hides no other, is named, and makes exit 1.
+/// An entry of the inventory that cannot be read hides no other, is named, and makes exit 1.
 #[test]
 fn an_unreadable_guest_is_named_and_the_others_are_done() {
     for (find, with) in [
@@ -199,7 +199,7 @@ fn an_unreadable_guest_is_named_and_the_others_are_done() {
     }
 }
 
-/// D9: a damaged tag cannot take a guest out of the exclusion that spares it.
+/// A damaged tag cannot take a guest out of the exclusion that spares it.
 #[test]
 fn a_guest_with_a_damaged_tag_is_not_cleaned() {
     for (find, with) in [
@@ -222,7 +222,7 @@ fn a_guest_with_a_damaged_tag_is_not_cleaned() {
     }
 }
 
-/// D9: figures of a storage or a guest that are no numbers take nothing away from the rest.
+/// Figures of a storage or a guest that are no numbers take nothing away from the rest.
 #[test]
 fn a_figure_that_is_no_number_hides_nothing() {
     let lab = Lab::with_faults(
@@ -238,7 +238,7 @@ fn a_figure_that_is_no_number_hides_nothing() {
         .assert_out("1 snapshot created");
 }
 
-/// D5: a guest that is listed twice is done once, and that is said.
+/// A guest that is listed twice is done once, and that is said.
 #[test]
 fn a_guest_that_is_listed_twice_is_done_once() {
     let lab = Lab::with_faults(
@@ -251,7 +251,7 @@ fn a_guest_that_is_listed_twice_is_done_once() {
     assert_eq!(lab.changes().len(), 1);
 }
 
-/// D9: the snapshot that cannot be read may be the newest, so nothing of that guest is removed.
+/// The snapshot that cannot be read may be the newest, so nothing of that guest is removed.
 #[test]
 fn nothing_is_removed_of_a_guest_with_an_unreadable_snapshot() {
     let third = name("daily", 3);
@@ -290,7 +290,7 @@ fn nothing_is_removed_of_a_guest_with_an_unreadable_snapshot() {
     }
 }
 
-/// D9: the description of somebody else's snapshot is no reason to stop.
+/// The description of somebody else's snapshot is no reason to stop.
 #[test]
 fn one_bad_byte_in_a_description_stops_nothing() {
     let lab = Lab::with_faults(
@@ -310,7 +310,7 @@ fn one_bad_byte_in_a_description_stops_nothing() {
     assert_eq!(lab.snapshots(100).len(), 2);
 }
 
-/// D9: a task that cannot be read may be the one that holds the guest.
+/// A task that cannot be read may be the one that holds the guest.
 #[test]
 fn an_unreadable_entry_of_the_tasks_is_named() {
     let lab = Lab::with_faults(
@@ -332,7 +332,7 @@ fn padded(path: &str, find: &str, with: &str, bytes: usize) -> String {
     edit(path, find, &format!("{with}{}", " ".repeat(bytes)))
 }
 
-/// D13: no reply may be larger than any of Proxmox VE to that request.
+/// No reply may be larger than any of Proxmox VE to that request.
 #[test]
 fn a_reply_that_is_too_large_is_refused() {
     const KIB: usize = 1024;
@@ -377,7 +377,7 @@ fn a_reply_that_is_too_large_is_refused() {
     }
 }
 
-/// D13: the reply to a sign-on is a single object, a list of tasks is small.
+/// The reply to a sign-on is a single object, a list of tasks is small.
 #[test]
 fn replies_to_a_sign_on_and_lists_of_tasks_have_limits_too() {
     const KIB: usize = 1024;
@@ -414,7 +414,7 @@ fn replies_to_a_sign_on_and_lists_of_tasks_have_limits_too() {
     }
 }
 
-/// D13: a UPID in a reply that is too large does not show whether the request was carried out.
+/// A UPID in a reply that is too large does not show whether the request was carried out.
 #[test]
 fn a_creation_whose_reply_is_too_large_is_found() {
     let body = format!("{}\"", "x".repeat(65 * 1024));

@@ -36,7 +36,7 @@ fn utf16(text: &str, convert: fn(u16) -> [u8; 2]) -> Vec<u8> {
     units.flat_map(convert).collect()
 }
 
-/// D7, W4: the slips of the field reports.
+/// The slips of the field reports.
 #[test]
 fn a_slip_in_a_file_or_on_the_line_prints_no_secret() {
     let lab = lab();
@@ -154,7 +154,7 @@ fn slip(line: &[&str], kind: u8, at: prop::sample::Index) -> Vec<String> {
     words
 }
 
-/// D7: whatever slip is made with a line that holds a secret, the secret is not printed, with
+/// Whatever slip is made with a line that holds a secret, the secret is not printed, with
 /// `--debug` neither.
 #[test]
 fn no_slip_prints_the_secret() {
@@ -184,7 +184,7 @@ fn no_slip_prints_the_secret() {
     }
 }
 
-/// D7: a secret in the place of a file's name, or in front of a host, is not repeated.
+/// A secret in the place of a file's name, or in front of a host, is not repeated.
 #[test]
 fn a_secret_that_was_given_as_a_file_or_with_a_host_is_not_repeated() {
     let lab = lab();
@@ -244,7 +244,7 @@ fn a_secret_that_was_given_as_a_file_or_with_a_host_is_not_repeated() {
     }
 }
 
-/// D7: a server that repeats the token or the password in its error does not bring it into ours.
+/// A server that repeats the token or the password in its error does not bring it into ours.
 #[test]
 fn a_secret_that_the_server_repeats_is_masked() {
     let lab = lab();
@@ -267,7 +267,7 @@ fn a_secret_that_the_server_repeats_is_masked() {
     assert_ne!(output.status, 0);
 }
 
-/// B4: PowerShell 5 writes UTF-16; a token may have been copied with its quotation marks.
+/// PowerShell 5 writes UTF-16; a token may have been copied with its quotation marks.
 #[test]
 fn secret_files_of_powershell_are_read() {
     let lab = lab();
@@ -288,7 +288,7 @@ fn secret_files_of_powershell_are_read() {
     status(&lab, &["--username=root@pam", "--password=file:password"]).assert_status(0);
 }
 
-/// D20: folders and devices are no files, pipes are, and there are limits.
+/// Folders and devices are no files, pipes are, and there are limits.
 #[test]
 fn files_are_files_or_pipes_of_a_bounded_size() {
     let lab = lab();
@@ -315,7 +315,7 @@ fn files_are_files_or_pipes_of_a_bounded_size() {
     lab.finish(command).assert_status(0);
 }
 
-/// D20: what others can read or change is named by `check` and at a terminal, and never on the
+/// What others can read or change is named by `check` and at a terminal, and never on the
 /// stderr of an unattended run.
 #[test]
 fn files_that_others_can_read_or_change_are_named_by_check() {
@@ -339,7 +339,7 @@ fn files_that_others_can_read_or_change_are_named_by_check() {
         .assert_not_said(UUID);
 }
 
-/// D7: the Tab key offers no file with a secret behind `@`.
+/// The Tab key offers no file with a secret behind `@`.
 #[test]
 fn tab_offers_no_secret_file_as_parameter_file() {
     let lab = lab();

@@ -163,7 +163,7 @@ fn a_guest_that_moves_during_the_run_is_found_again() {
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }
 
-/// C12: a bare keyword in other letters is the name of a guest, as in the C# tool.
+/// A bare keyword in other letters is the name of a guest, as in the C# tool.
 #[test]
 fn a_bare_keyword_in_other_letters_is_a_name() {
     for name in ["All", "ALL-PVE1"] {

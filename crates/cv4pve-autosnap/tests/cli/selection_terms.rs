@@ -38,7 +38,7 @@ fn created(lab: &Lab) -> Vec<String> {
 
 const SNAP: &str = "snap --label=new --keep=1 --max-parallel=1";
 
-/// C4: empty terms are ignored by all commands.
+/// Empty terms are ignored by all commands.
 #[test]
 fn empty_terms_are_ignored() {
     for selection in ["100,101,", "100,,101", ",100, ,101"] {
@@ -56,7 +56,7 @@ fn empty_terms_are_ignored() {
     }
 }
 
-/// C4: a positive term that can match nothing is named, and the others are done.
+/// A positive term that can match nothing is named, and the others are done.
 #[test]
 fn a_term_that_can_match_nothing_does_not_stop_the_others() {
     for (term, message) in [
@@ -102,7 +102,7 @@ fn a_term_that_can_match_nothing_does_not_stop_the_others() {
     }
 }
 
-/// C4: what may have been meant as an exclusion, what the C# tool takes for every guest (`%`, `@tag-`), and a selection of which nothing is left, are refused before
+/// What may have been meant as an exclusion, what the C# tool takes for every guest (`%`, `@tag-`), and a selection of which nothing is left, are refused before
 /// anything is done.
 #[test]
 fn a_bad_exclusion_and_a_selection_without_a_good_term_are_refused() {
@@ -144,7 +144,7 @@ fn a_bad_exclusion_and_a_selection_without_a_good_term_are_refused() {
     lab.assert_unchanged();
 }
 
-/// C4: a `-` with nothing after it excludes no guest, as in the C# tool; `clean` refuses it.
+/// A `-` with nothing after it excludes no guest, as in the C# tool; `clean` refuses it.
 #[test]
 fn an_exclusion_of_nothing_is_a_warning_or_refused_by_clean() {
     let lab = lab();
@@ -160,7 +160,7 @@ fn an_exclusion_of_nothing_is_a_warning_or_refused_by_clean() {
     assert_eq!(lab.changes().len(), 1);
 }
 
-/// Section 2: a selection in the syntax of something else is refused with the line that was meant.
+/// A selection in the syntax of something else is refused with the line that was meant.
 #[test]
 fn the_option_that_was_meant_can_be_pasted() {
     let lab = lab();
@@ -192,7 +192,7 @@ fn the_option_that_was_meant_can_be_pasted() {
     lab.assert_unchanged();
 }
 
-/// C12: `@ALL` and `@Pool-x` are keywords for `snap` and `status`. They match no guest in the C# tool, so `clean`
+/// `@ALL` and `@Pool-x` are keywords for `snap` and `status`. They match no guest in the C# tool, so `clean`
 /// refuses them.
 #[test]
 fn keywords_in_other_letters_are_refused_by_clean() {
@@ -222,7 +222,7 @@ fn keywords_in_other_letters_are_refused_by_clean() {
     }
 }
 
-/// C12: pools nested in the pool of a term are named, with the number of guests.
+/// Pools nested in the pool of a term are named, with the number of guests.
 #[test]
 fn nested_pools_are_named_in_the_report() {
     let lab = lab();
@@ -255,7 +255,7 @@ fn nested_pools_are_named_in_the_report() {
         .assert_err("@pool-prod: with prod/inner (1), prod/inner/deep (1)\n");
 }
 
-/// C15: one at a time, guests are worked on in the order of the terms, inside a term by node, then ID, each once.
+/// One at a time, guests are worked on in the order of the terms, inside a term by node, then ID, each once.
 #[test]
 fn one_at_a_time_keeps_the_order_of_the_terms() {
     for (selection, order) in [
@@ -277,7 +277,7 @@ fn one_at_a_time_keeps_the_order_of_the_terms() {
     }
 }
 
-/// C10: no guest at all is a failure, unless `--allow-empty` is given.
+/// No guest at all is a failure, unless `--allow-empty` is given.
 #[test]
 fn a_selection_that_may_be_empty_is_a_success_if_asked_for() {
     let lab = lab();
@@ -314,7 +314,7 @@ fn a_selection_that_may_be_empty_is_a_success_if_asked_for() {
     lab.assert_unchanged();
 }
 
-/// C10: `--allow-empty` hides neither what is missing nor a listing that may be wrong.
+/// `--allow-empty` hides neither what is missing nor a listing that may be wrong.
 #[test]
 fn an_empty_selection_that_is_not_certain_stays_a_failure() {
     let line = "snap --label=new --keep=1 --allow-empty";
@@ -358,7 +358,7 @@ fn labelled() -> Lab {
     ]))
 }
 
-/// W9: if no guest has the label, `clean` and `status` name the labels that exist.
+/// If no guest has the label, `clean` and `status` name the labels that exist.
 #[test]
 fn the_warning_about_a_missing_label_lists_the_existing_ones() {
     let lab = labelled();
@@ -386,7 +386,7 @@ fn the_warning_about_a_missing_label_lists_the_existing_ones() {
     }
 }
 
-/// W9: the first run of a label is nothing special, unless the label is one letter away from one that is there.
+/// The first run of a label is nothing special, unless the label is one letter away from one that is there.
 #[test]
 fn a_new_label_that_looks_like_another_one_is_a_note_of_snap() {
     let lab = labelled();
@@ -405,7 +405,7 @@ fn a_new_label_that_looks_like_another_one_is_a_note_of_snap() {
         .assert_not_said("is it a typo");
 }
 
-/// W10: `status` prints the header alone for guests without snapshots, and nothing if no guest is selected.
+/// `status` prints the header alone for guests without snapshots, and nothing if no guest is selected.
 #[test]
 fn status_of_guests_without_snapshots_is_the_header() {
     let lab = labelled();

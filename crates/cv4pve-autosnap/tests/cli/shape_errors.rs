@@ -33,7 +33,7 @@ fn snap(lab: &Lab) -> String {
     )
 }
 
-/// Errors of shape: several values in words of their own are one list, and a value with a blank needs quotation marks.
+/// Several values in words of their own are one list, and a value with a blank needs quotation marks.
 #[test]
 fn words_after_a_value_are_explained() {
     let lab = lab();
@@ -91,7 +91,7 @@ fn words_after_a_value_are_explained() {
     );
 }
 
-/// Errors of shape: durations take units everywhere, plain numbers are seconds, and `--wait-locked` takes the next word.
+/// Durations take units everywhere, plain numbers are seconds, and `--wait-locked` takes the next word.
 #[test]
 fn durations_have_units_everywhere() {
     let lab = lab();
@@ -112,7 +112,7 @@ fn durations_have_units_everywhere() {
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }
 
-/// Errors of shape: long dashes and single ones are named, with the option that was meant; none prints a help.
+/// Long dashes and single ones are named, with the option that was meant; none prints a help.
 #[test]
 fn dashes_that_begin_no_option_are_named() {
     let lab = lab();
@@ -179,7 +179,7 @@ fn dashes_that_begin_no_option_are_named() {
         .assert_out(",autodaily240101000000,");
 }
 
-/// Errors of shape: a file where `@FILE` was meant, and paths with a `~` that no shell replaces.
+/// A file where `@FILE` was meant, and paths with a `~` that no shell replaces.
 #[test]
 fn files_without_their_sign_and_paths_with_a_tilde_are_explained() {
     let lab = lab();
@@ -244,7 +244,7 @@ fn files_without_their_sign_and_paths_with_a_tilde_are_explained() {
     );
 }
 
-/// Errors of shape: commands of other tools are explained; what is suggested is near, visible, and of the command.
+/// Commands of other tools are explained; what is suggested is near, visible, and of the command.
 #[test]
 fn commands_and_options_of_other_tools_are_explained() {
     let lab = lab();
@@ -334,7 +334,7 @@ fn with_file(lab: &Lab, content: &str) -> Output {
     lab.bare(["snap", "@job.conf"])
 }
 
-/// Errors of shape: whatever is wrong in a parameter file is named with the file and the line.
+/// Whatever is wrong in a parameter file is named with the file and the line.
 #[test]
 fn errors_in_a_parameter_file_have_their_line() {
     let lab = lab();
@@ -414,7 +414,7 @@ fn errors_in_a_parameter_file_have_their_line() {
     assert_eq!(lab.simulator.journal().requests(), []);
 }
 
-/// Errors of shape: an option without its dashes, blanks around `=`, and a second command are named as such.
+/// An option without its dashes, blanks around `=`, and a second command are named as such.
 #[test]
 fn options_without_dashes_blanks_around_an_equals_sign_and_second_commands_are_explained() {
     let lab = lab();

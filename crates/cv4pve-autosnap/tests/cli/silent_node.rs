@@ -38,7 +38,7 @@ fn lists_of_nodes(lab: &Lab) -> Vec<String> {
     paths
 }
 
-/// P1: guests of a node with `status: unknown` get their snapshots; only `offline` is offline.
+/// Guests of a node with `status: unknown` get their snapshots; only `offline` is offline.
 #[test]
 fn a_node_without_statistics_is_not_offline() {
     let lab = Lab::new(&cluster());
@@ -80,7 +80,7 @@ fn a_dry_run_ends_with_the_guests_that_would_fail() {
         .assert_not_said("FAILED VM 203");
 }
 
-/// D8: `status` exits with 1 if it cannot show a selected guest because its node is offline.
+/// `status` exits with 1 if it cannot show a selected guest because its node is offline.
 #[test]
 fn status_fails_if_the_node_of_a_selected_guest_is_offline() {
     let lab = Lab::new(&cluster());
@@ -92,7 +92,7 @@ fn status_fails_if_the_node_of_a_selected_guest_is_offline() {
     lab.run("--vmid=@all,-300 status").assert_status(0);
 }
 
-/// P1: names, patterns, tags, pools and nodes select guests of a node without statistics.
+/// Names, patterns, tags, pools and nodes select guests of a node without statistics.
 #[test]
 fn guests_of_a_node_without_statistics_are_selected_by_everything() {
     for (selection, expected) in [
@@ -115,7 +115,7 @@ fn guests_of_a_node_without_statistics_are_selected_by_everything() {
     }
 }
 
-/// P1: what the nameless guests of a node that really is off may mean is still said.
+/// What the nameless guests of a node that really is off may mean is still said.
 #[test]
 fn guests_of_an_offline_node_still_have_no_name() {
     let lab = Lab::new(&cluster());
@@ -125,7 +125,7 @@ fn guests_of_an_offline_node_still_have_no_name() {
     lab.assert_unchanged();
 }
 
-/// P1: `status`, `check` and `clean` read the same guests.
+/// `status`, `check` and `clean` read the same guests.
 #[test]
 fn every_command_reads_a_node_without_statistics() {
     let lab = Lab::new(&cluster());
@@ -148,7 +148,7 @@ fn every_command_reads_a_node_without_statistics() {
     assert_eq!(lab.changes(), ["delete 200 autodaily240101000000"]);
 }
 
-/// P1: a node that can not even list its guests is refused at once, with its reason, and the others
+/// A node that can not even list its guests is refused at once, with its reason, and the others
 /// are done.
 #[test]
 fn a_node_that_cannot_list_its_guests_is_named() {
@@ -170,7 +170,7 @@ fn a_node_that_cannot_list_its_guests_is_named() {
         .assert_out("got timeout");
 }
 
-/// P1: a guest that no broadcast has told of yet, such as a new one on a node that works, is read
+/// A guest that no broadcast has told of yet, such as a new one on a node that works, is read
 /// from the node.
 #[test]
 fn a_guest_in_no_broadcast_yet_is_asked_for() {
@@ -185,7 +185,7 @@ fn a_guest_in_no_broadcast_yet_is_asked_for() {
     assert_eq!(lists_of_nodes(&lab), ["/api2/json/nodes/pve1/qemu"]);
 }
 
-/// P1: figures that are older than a minute, as `pvestatd` has begun to hang, are marked as old; those
+/// Figures that are older than a minute, as `pvestatd` has begun to hang, are marked as old; those
 /// of a moment ago are not.
 #[test]
 fn old_figures_are_marked() {
@@ -211,7 +211,7 @@ fn old_figures_are_marked() {
     }
 }
 
-/// P1: where every node sends statistics, no node is asked for its guests.
+/// Where every node sends statistics, no node is asked for its guests.
 #[test]
 fn no_request_more_where_all_nodes_send_statistics() {
     let lab =

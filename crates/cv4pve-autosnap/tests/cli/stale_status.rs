@@ -25,7 +25,7 @@ fn asked_for_status(lab: &Lab) -> usize {
         .count()
 }
 
-/// P2: a VM that was started a moment ago and is still listed as stopped gets its RAM; one that does
+/// A VM that was started a moment ago and is still listed as stopped gets its RAM; one that does
 /// not run is asked for it as well, and PVE leaves it out. A container is never asked for it.
 #[test]
 fn ram_is_asked_for_whatever_the_listing_says() {
@@ -46,7 +46,7 @@ fn ram_is_asked_for_whatever_the_listing_says() {
     }
 }
 
-/// P2: without `--state` no RAM is asked for.
+/// Without `--state` no RAM is asked for.
 #[test]
 fn no_ram_without_state() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
@@ -55,7 +55,7 @@ fn no_ram_without_state() {
     assert_eq!(with_ram(&lab, 100), [false]);
 }
 
-/// P2: a VM that runs and whose new snapshot holds no RAM, because it started while the snapshot was
+/// A VM that runs and whose new snapshot holds no RAM, because it started while the snapshot was
 /// taken, is warned of in the text, in JSON and by nothing else: the snapshot is there.
 #[test]
 fn a_running_machine_without_ram_is_warned_of() {
@@ -110,7 +110,7 @@ fn a_running_machine_without_ram_is_warned_of() {
     }
 }
 
-/// P2: `--only-running` asks those that are listed as not running, and only those.
+/// `--only-running` asks those that are listed as not running, and only those.
 #[test]
 fn only_running_asks_before_it_leaves_out() {
     let world = World::of([
@@ -151,7 +151,7 @@ fn only_running_asks_before_it_leaves_out() {
     assert_eq!(ready, [100, 102, 200]);
 }
 
-/// P2: without `--only-running` nobody is asked.
+/// Without `--only-running` nobody is asked.
 #[test]
 fn nobody_is_asked_without_only_running() {
     let lab = Lab::new(&World::of([
@@ -162,7 +162,7 @@ fn nobody_is_asked_without_only_running() {
     assert_eq!(asked_for_status(&lab), 0);
 }
 
-/// P2: a guest whose status cannot be read is not left out in silence.
+/// A guest whose status cannot be read is not left out in silence.
 #[test]
 fn a_status_that_cannot_be_read_is_a_failure() {
     let faults = r#"{"requests": [{"method": "GET", "path": "/nodes/*/qemu/100/status/current",

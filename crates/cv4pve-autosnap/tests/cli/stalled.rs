@@ -65,7 +65,7 @@ fn terminated(mut child: Child) -> Option<i32> {
     status.unwrap().code()
 }
 
-/// Heir D1: the report stalls, the run does not, and signals end the process.
+/// The report stalls, the run does not, and signals end the process.
 #[test]
 fn a_reader_that_does_not_read_stalls_only_the_report() {
     for output in ["Text", "Json"] {
@@ -84,7 +84,7 @@ fn a_reader_that_does_not_read_stalls_only_the_report() {
     }
 }
 
-/// Heir D1: what was held up is written as soon as somebody reads, complete and in order.
+/// What was held up is written as soon as somebody reads, complete and in order.
 #[test]
 fn a_reader_that_pauses_gets_the_whole_report() {
     let lab = lab();
@@ -106,7 +106,7 @@ fn a_reader_that_pauses_gets_the_whole_report() {
     assert_eq!(hooks.count(), 2 + 2 * 2 + 3 * 2);
 }
 
-/// Heir D1: while the run goes on, the first signal stops it in order and the second one leaves,
+/// While the run goes on, the first signal stops it in order and the second one leaves,
 /// although the report is stalled.
 #[test]
 fn signals_are_heard_while_the_report_is_stalled() {
@@ -127,7 +127,7 @@ fn signals_are_heard_while_the_report_is_stalled() {
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }
 
-/// Heir D4: a hook and what it has started do not outlive the process that leaves at once, whether
+/// A hook and what it has started do not outlive the process that leaves at once, whether
 /// they obey SIGTERM or not.
 #[test]
 fn a_second_signal_ends_the_hooks_that_run() {
@@ -158,7 +158,7 @@ fn a_second_signal_ends_the_hooks_that_run() {
     }
 }
 
-/// D15: a limit for the size of files (SIGXFSZ) makes the report incomplete and stops nothing.
+/// A limit for the size of files (SIGXFSZ) makes the report incomplete and stops nothing.
 #[test]
 fn a_limit_for_the_size_of_files_does_not_stop_the_run() {
     let lab = lab();
@@ -178,7 +178,7 @@ fn a_limit_for_the_size_of_files_does_not_stop_the_run() {
     assert_eq!(lab.changes().len(), CHANGES);
 }
 
-/// D13: no core dump, even where the limit of the process is raised from outside and where a program
+/// No core dump, even where the limit of the process is raised from outside and where a program
 /// collects core dumps, which ignores the limit.
 #[cfg(target_os = "linux")]
 #[test]

@@ -13,7 +13,7 @@ fn lab() -> Lab {
     ]))
 }
 
-/// C8: the frame of the C# table, which scripts cut off with `tail -n +4 | head -n -1`.
+/// The frame of the C# table, which scripts cut off with `tail -n +4 | head -n -1`.
 #[test]
 fn text_is_the_table_of_the_csharp_tool() {
     let output = lab().run("--vmid=@all status");
@@ -29,7 +29,7 @@ fn text_is_the_table_of_the_csharp_tool() {
     "#);
 }
 
-/// C8: Markdown has the blanks of the C# tool.
+/// Markdown has the blanks of the C# tool.
 #[test]
 fn markdown_is_that_of_the_csharp_tool() {
     let output = lab().run("--vmid=100 status --output=Markdown");
@@ -42,7 +42,7 @@ fn markdown_is_that_of_the_csharp_tool() {
     "#);
 }
 
-/// C8: a bare table, to be pasted into a page or a mail.
+/// A bare table, to be pasted into a page or a mail.
 #[test]
 fn html_is_a_table_without_a_page() {
     let output = lab().run("--vmid=1000 status --output=Html");
@@ -52,7 +52,7 @@ fn html_is_a_table_without_a_page() {
     "#);
 }
 
-/// C8: columns without a frame are a form of their own.
+/// Columns without a frame are a form of their own.
 #[test]
 fn plain_has_no_frame() {
     let output = lab().run("--vmid=@all status --output=plain");
@@ -65,7 +65,7 @@ fn plain_has_no_frame() {
     "#);
 }
 
-/// C8: people at a terminal read columns, unless they ask for the table.
+/// People at a terminal read columns, unless they ask for the table.
 #[test]
 fn a_terminal_shows_columns() {
     let lab = lab();
@@ -86,7 +86,7 @@ fn a_terminal_shows_columns() {
     }
 }
 
-/// C8: a list does no harm, so a format that cannot be used is only a warning.
+/// A list does no harm, so a format that cannot be used is only a warning.
 #[test]
 fn a_format_that_cannot_be_used_is_a_warning() {
     let lab = lab();

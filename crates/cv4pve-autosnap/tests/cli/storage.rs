@@ -129,7 +129,7 @@ fn a_login_that_sees_no_storage_is_told_which_privilege_is_missing() {
         .assert_out("----- POSSIBLE PROBLEM PERMISSION 'Datastore.Audit' -----\n");
 }
 
-/// C19: --max-perc-storage=100 refuses nobody, not even on a storage that is used above its size, and warns of none.
+/// --max-perc-storage=100 refuses nobody, not even on a storage that is used above its size, and warns of none.
 #[test]
 fn a_limit_of_100_never_refuses() {
     let world = cluster()
@@ -140,7 +140,7 @@ fn a_limit_of_100_never_refuses() {
     assert_eq!(lab.changes().len(), 6);
 }
 
-/// C19: a storage that refuses a guest stands in the table, although it may hold no disks any more.
+/// A storage that refuses a guest stands in the table, although it may hold no disks any more.
 #[test]
 fn a_storage_that_refuses_a_guest_is_in_the_table() {
     let world = World::of([vm(100, "full").set("scsi1", "old:vm-100-disk-1,size=8G")])
@@ -158,7 +158,7 @@ fn a_storage_that_refuses_a_guest_is_in_the_table() {
     lab.assert_unchanged();
 }
 
-/// C19: guests that Proxmox VE cannot snapshot are counted as not covered, in the summary, the dry run and JSON.
+/// Guests that Proxmox VE cannot snapshot are counted as not covered, in the summary, the dry run and JSON.
 #[test]
 fn guests_that_cannot_be_snapshotted_are_not_covered() {
     let world = World::of([

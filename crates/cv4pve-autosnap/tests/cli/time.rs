@@ -278,7 +278,7 @@ fn retention_over_the_repeated_hour_goes_by_the_snapshots_time() {
     assert!(names[1].starts_with("autodaily2610250230"), "{names:?}");
 }
 
-/// D6: dates of the future hold no places; only `clean --keep=0` removes such snapshots.
+/// Dates of the future hold no places; only `clean --keep=0` removes such snapshots.
 #[test]
 fn snapshots_of_the_future_stay_and_take_no_place() {
     let ahead = day(36_500);
@@ -303,7 +303,7 @@ fn snapshots_of_the_future_stay_and_take_no_place() {
     assert_eq!(lab.snapshots(100), [] as [&str; 0]);
 }
 
-/// D6: a node whose clock said 1970 for a night does not make yesterday's snapshot the first to go.
+/// A node whose clock said 1970 for a night does not make yesterday's snapshot the first to go.
 #[test]
 fn a_snapshot_dated_far_from_the_time_in_its_name_stays_and_takes_no_place() {
     let guest = vm(100, "web01").taken("daily", &[1, 2, 3]).snapshot(
@@ -325,7 +325,7 @@ fn a_snapshot_dated_far_from_the_time_in_its_name_stays_and_takes_no_place() {
     assert_eq!(lab.changes(), expected);
 }
 
-/// D6: a node whose clock differs dates what is made on it accordingly. Its new snapshot is always kept, and
+/// A node whose clock differs dates what is made on it accordingly. Its new snapshot is always kept, and
 /// what it dated wrongly stays until its time has come or somebody removes it.
 #[test]
 fn nodes_whose_clocks_differ_keep_the_new_snapshots() {

@@ -13,7 +13,7 @@ const FORMATS: [(&str, &str); 6] = [
     ("HHmmss", "yyyy-MM-dd_HH-mm-ss"),
 ];
 
-/// B6, W8: said at the start, where it makes no mail, with the format that was meant; the run goes on.
+/// Said at the start, where it makes no mail, with the format that was meant; the run goes on.
 #[test]
 fn a_doubtful_format_is_warned_of_and_works() {
     for (format, proposal) in FORMATS {
@@ -44,7 +44,7 @@ fn a_doubtful_format_is_warned_of_and_works() {
     }
 }
 
-/// B6, W8: the default and its like are not talked about.
+/// The default and its like are not talked about.
 #[test]
 fn a_format_with_date_and_time_is_not_warned_of() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
@@ -58,7 +58,7 @@ fn a_format_with_date_and_time_is_not_warned_of() {
     }
 }
 
-/// B6, W8: the name that is taken has these causes.
+/// The name that is taken has these causes.
 #[test]
 fn the_hint_for_a_name_that_is_taken_tells_the_causes() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));

@@ -28,7 +28,7 @@ fn warnings_of(report: &Value, vmid: u64) -> Vec<&str> {
     warnings.iter().map(|text| text.as_str().unwrap()).collect()
 }
 
-/// D11: without `Datastore.Audit` no storage is listed; the snapshots are taken, with a warning.
+/// Without `Datastore.Audit` no storage is listed; the snapshots are taken, with a warning.
 #[test]
 fn a_storage_that_is_not_listed_is_named_for_each_guest() {
     let mut world = world().to_json();
@@ -45,7 +45,7 @@ fn a_storage_that_is_not_listed_is_named_for_each_guest() {
     assert_eq!(warnings_of(&report, 105).len(), 2);
 }
 
-/// D11: a storage that is listed without figures is named for the guests that have disks on it.
+/// A storage that is listed without figures is named for the guests that have disks on it.
 #[test]
 fn a_storage_without_figures_is_named() {
     let lab = Lab::new(&world());
@@ -64,7 +64,7 @@ fn a_storage_without_figures_is_named() {
         .assert_not_said("limit not checked");
 }
 
-/// P8, W6: guests that PVE migrates with their snapshots are not named; the hint is about one guest.
+/// Guests that PVE migrates with their snapshots are not named; the hint is about one guest.
 #[test]
 fn check_names_only_guests_that_snapshots_keep_from_migrating() {
     let world = World::of([
@@ -83,7 +83,7 @@ fn check_names_only_guests_that_snapshots_keep_from_migrating() {
         .assert_out(
             "Proxmox VE does not migrate these guests with snapshots on local storages: VM 100 (while it runs), VM 103, CT 106\n",
         )
-        // W6: of one guest; with the selection of the job the same command would remove those of all.
+        // Of one guest; with the selection of the job the same command would remove those of all.
         .assert_out("remove the snapshots of that guest alone: clean --vmid=100 --keep=0");
     assert_eq!(check.stdout.matches("--keep=0").count(), 1, "{check}");
     lab.run("--vmid=101,102,105 check")

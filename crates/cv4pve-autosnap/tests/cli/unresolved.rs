@@ -56,7 +56,7 @@ fn assert_no_hook_called(lab: &Lab) {
 const CLEAN: &str = "clean --label=daily --keep=0";
 const SNAP: &str = "snap --label=daily --keep=3";
 
-/// D2: the reproduction of the issue: a token that lost `Pool.Audit` sees no pool to spare.
+/// The reproduction of the issue: a token that lost `Pool.Audit` sees no pool to spare.
 #[test]
 fn clean_spares_a_pool_that_the_login_may_no_longer_see() {
     let lab = lab_with(&["Datastore.Audit", "VM.Audit", "VM.Snapshot"]);
@@ -91,7 +91,7 @@ fn lab_of_nested_pools(entries: &[(&str, u8)]) -> Lab {
     Lab::with(Options::new(world, credentials()))
 }
 
-/// D2: an excluded pool of which the login sees only a part is not resolved.
+/// An excluded pool of which the login sees only a part is not resolved.
 #[test]
 fn clean_spares_pools_nested_in_an_excluded_one_that_are_hidden() {
     for (entries, reason) in [
@@ -120,7 +120,7 @@ fn clean_spares_pools_nested_in_an_excluded_one_that_are_hidden() {
     assert_eq!(lab.changes().len(), 2);
 }
 
-/// D2: every kind of exclusion that matches no visible guest stops `clean`, run and dry run alike.
+/// Every kind of exclusion that matches no visible guest stops `clean`, run and dry run alike.
 #[test]
 fn clean_refuses_every_exclusion_that_matches_no_guest() {
     let lab = lab();
@@ -148,7 +148,7 @@ fn clean_refuses_every_exclusion_that_matches_no_guest() {
     assert_no_hook_called(&lab);
 }
 
-/// D2: one good exclusion does not excuse a bad one, and all bad ones are named at once.
+/// One good exclusion does not excuse a bad one, and all bad ones are named at once.
 #[test]
 fn every_unresolved_exclusion_is_named() {
     let lab = lab();
@@ -160,7 +160,7 @@ fn every_unresolved_exclusion_is_named() {
     lab.assert_unchanged();
 }
 
-/// D2: programs read the same.
+/// Programs read the same.
 #[test]
 fn an_unresolved_exclusion_is_in_the_json_report() {
     let lab = lab();
@@ -177,7 +177,7 @@ fn an_unresolved_exclusion_is_in_the_json_report() {
     lab.assert_unchanged();
 }
 
-/// D2: what was meant can be said.
+/// What was meant can be said.
 #[test]
 fn an_unmatched_exclusion_can_be_accepted() {
     let lab = lab();
@@ -195,7 +195,7 @@ fn an_unmatched_exclusion_can_be_accepted() {
     assert_eq!(lab.changes().len(), 3);
 }
 
-/// D2: pools and nodes exist or not, so `snap` refuses those that do not; old crontab lines with
+/// Pools and nodes exist or not, so `snap` refuses those that do not; old crontab lines with
 /// names, IDs, tags or patterns that match nobody yet go on working.
 #[test]
 fn snap_refuses_only_pools_and_nodes_that_do_not_exist() {
@@ -229,7 +229,7 @@ fn snap_refuses_only_pools_and_nodes_that_do_not_exist() {
     assert_eq!(lab.changes().len(), 7);
 }
 
-/// D2: an exclusion that can be resolved works as before, and the hook is called.
+/// An exclusion that can be resolved works as before, and the hook is called.
 #[test]
 fn a_resolved_exclusion_is_spared() {
     let lab = lab();
@@ -241,7 +241,7 @@ fn a_resolved_exclusion_is_spared() {
     assert!(calls.ends_with("clean-job-end\n"), "{calls}");
 }
 
-/// D2: a guest whose name is not known may be the one that an exclusion by name means.
+/// A guest whose name is not known may be the one that an exclusion by name means.
 #[test]
 fn a_guest_without_a_known_name_is_not_worked_on_if_names_are_excluded() {
     let world = World::of([
@@ -269,7 +269,7 @@ fn a_guest_without_a_known_name_is_not_worked_on_if_names_are_excluded() {
     assert_eq!(lab.changes().len(), 2);
 }
 
-/// D8: the others are done, and the exit status says that something was missing.
+/// The others are done, and the exit status says that something was missing.
 #[test]
 fn what_is_asked_for_and_not_visible_is_a_failure() {
     for (missing, text) in [
@@ -299,7 +299,7 @@ fn what_is_asked_for_and_not_visible_is_a_failure() {
     }
 }
 
-/// D8: what may rightly be empty stays a warning.
+/// What may rightly be empty stays a warning.
 #[test]
 fn a_tag_a_pattern_or_an_empty_pool_is_a_warning() {
     let lab = lab();
@@ -319,7 +319,7 @@ fn skips() -> Lab {
     ]))
 }
 
-/// D8: `snap --strict && upgrade` does not go on without a snapshot of a guest that is named.
+/// `snap --strict && upgrade` does not go on without a snapshot of a guest that is named.
 #[test]
 fn with_strict_the_skip_of_a_named_guest_is_a_failure() {
     for (term, reason, line) in [
@@ -368,7 +368,7 @@ fn with_strict_the_skip_of_a_named_guest_is_a_failure() {
     }
 }
 
-/// D8: a guest that is selected with others may be skipped, also with `--strict`.
+/// A guest that is selected with others may be skipped, also with `--strict`.
 #[test]
 fn with_strict_the_skip_of_other_guests_is_none() {
     let lab = skips();
@@ -384,7 +384,7 @@ fn with_strict_the_skip_of_other_guests_is_none() {
     .assert_status(0);
 }
 
-/// P3: with `Pool.Audit` and without `VM.Audit` an empty pool may have members.
+/// With `Pool.Audit` and without `VM.Audit` an empty pool may have members.
 #[test]
 fn a_pool_whose_guests_the_login_may_not_see_is_not_called_empty() {
     let lab = lab_with(&["Pool.Audit"]);
@@ -418,7 +418,7 @@ fn a_pool_whose_guests_the_login_may_not_see_is_not_called_empty() {
         .assert_err("or this login may not see them (VM.Audit)");
 }
 
-/// P8: the ID of another guest is no help.
+/// The ID of another guest is no help.
 #[test]
 fn no_other_id_is_proposed_for_an_id() {
     let lab = lab();

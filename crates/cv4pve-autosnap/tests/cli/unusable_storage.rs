@@ -39,7 +39,7 @@ const ERRORS: [(&str, &str); 5] = [
 
 const SNAP: &str = "--vmid=@all snap --label=daily --keep=1";
 
-/// P5: a guest with a disk on a storage that PVE cannot use is a failure in the dry run, in the run
+/// A guest with a disk on a storage that PVE cannot use is a failure in the dry run, in the run
 /// and in `check`, with the text that PVE would fail with; nothing is tried in vain.
 #[test]
 fn a_disk_on_an_unusable_storage_is_a_failure() {
@@ -66,7 +66,7 @@ fn a_disk_on_an_unusable_storage_is_a_failure() {
     assert_eq!(lab.writes().len(), 1, "nothing was tried in vain");
 }
 
-/// P5: the configured storages are read once in a run, and only if a disk is on a storage that is not
+/// The configured storages are read once in a run, and only if a disk is on a storage that is not
 /// listed.
 #[test]
 fn configured_storages_are_read_once_and_only_if_needed() {
@@ -81,7 +81,7 @@ fn configured_storages_are_read_once_and_only_if_needed() {
     }
 }
 
-/// P5: without `Datastore.Audit` PVE does not show that a storage is disabled, but does show that it
+/// Without `Datastore.Audit` PVE does not show that a storage is disabled, but does show that it
 /// does not exist; what the plan cannot know, the task of PVE reports with the same text.
 #[test]
 fn what_the_login_may_not_see_is_reported_by_the_task() {

@@ -14,7 +14,7 @@ fn on_a_full_disk(lab: &Lab, words: &str) -> Output {
     lab.finish_with_own_stdout(command)
 }
 
-/// D17: also the commands that neither create nor remove anything.
+/// Also the commands that neither create nor remove anything.
 #[test]
 fn every_command_fails_when_its_output_cannot_be_written() {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
@@ -61,7 +61,7 @@ fn every_command_fails_when_its_output_cannot_be_written() {
     lab.assert_unchanged();
 }
 
-/// D17: a reader that leaves early (`| head -1`) is no failure.
+/// A reader that leaves early (`| head -1`) is no failure.
 #[test]
 fn a_reader_that_has_left_is_no_failure() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));

@@ -161,7 +161,7 @@ const SUNDAY_AT_MIDNIGHT: fn(i32, i32) -> bool = |hour, weekday| hour == 0 && we
 /// The trouble of the weekend: the locked guest, then the full storage.
 const TROUBLE: [i32; 5] = [10, 11, 43, 44, 45];
 
-/// "Done when": with the lines of the C# tool nobody gets a mail, no guest is without snapshots, none grows, and
+/// With the lines of the C# tool nobody gets a mail, no guest is without snapshots, none grows, and
 /// `grep -i error` finds every failure.
 #[test]
 fn a_weekend_with_the_crontab_of_the_csharp_tool() {
@@ -195,7 +195,7 @@ fn a_weekend_with_the_crontab_of_the_csharp_tool() {
     assert_eq!(kept(&lab), every_guest_has([24, 3, 1]));
 }
 
-/// "Done when", with the lines of our README, which mail failures only.
+/// With the lines of our README, which mail failures only.
 #[test]
 fn a_weekend_with_the_crontab_of_the_readme() {
     let lab = lab();

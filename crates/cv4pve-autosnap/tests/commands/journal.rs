@@ -64,7 +64,7 @@ fn said<'a>(entry: &'a Entry, fields: &[&str]) -> Vec<&'a str> {
         .collect()
 }
 
-/// D2: a run that is refused because of an exclusion is an error in the journal, with its status.
+/// A run that is refused because of an exclusion is an error in the journal, with its status.
 #[test]
 fn an_unresolved_exclusion_is_an_entry() {
     let simulator = cluster();
@@ -100,7 +100,7 @@ fn every_guest_is_an_entry_with_fields() {
             .filter(|entry| entry.get("VMID").is_some_and(|found| found == vmid));
         of_guest.map(|entry| entry["RESULT"].as_str()).collect()
     };
-    // C18: a parallel run shows in the journal which guests it has begun.
+    // A parallel run shows in the journal which guests it has begun.
     assert_eq!(results_of("100"), ["started", "done"]);
     assert_eq!(results_of("102"), ["started", "refused"]);
     let fields = [

@@ -145,7 +145,7 @@ fn lock_file_of(run: &Child) -> PathBuf {
     locks.next().unwrap()
 }
 
-/// D16: a link in place of the lock file is not followed. It never becomes the file that is locked, and
+/// A link in place of the lock file is not followed. It never becomes the file that is locked, and
 /// the run tried for ever, whatever --overlap-timeout said.
 #[test]
 fn a_link_in_place_of_the_lock_file_is_not_followed() {
@@ -171,7 +171,7 @@ fn a_link_in_place_of_the_lock_file_is_not_followed() {
     assert_eq!(text, "not to be touched");
 }
 
-/// Heir D2: its time is that of its turn. With the time of its start, two runs of one second would
+/// Its time is that of its turn. With the time of its start, two runs of one second would
 /// give one name to two snapshots, and one that has waited long a name of the past.
 #[test]
 fn a_waiting_run_goes_on_once_the_first_has_ended_with_the_time_of_its_turn() {

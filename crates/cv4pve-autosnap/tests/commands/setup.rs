@@ -71,7 +71,7 @@ fn the_parameter_file_works_and_is_never_overwritten() {
     assert!(stderr.contains("hint: it is not overwritten"), "{stderr}");
 }
 
-/// W2: the file that `setup --write` writes is all that the service of the timer needs, whatever the working directory
+/// The file that `setup --write` writes is all that the service of the timer needs, whatever the working directory
 /// was: label, number to keep and paths are in it.
 #[test]
 fn the_timer_can_run_the_file_that_was_written() {
@@ -147,7 +147,7 @@ fn the_timer_can_run_the_file_that_was_written() {
     assert_eq!(status, 0, "{stdout}{stderr}");
 }
 
-/// W2: in the folder of the timers the line that enables the timer is printed.
+/// In the folder of the timers the line that enables the timer is printed.
 #[test]
 fn the_timer_of_the_file_is_named() {
     use clap::Parser as _;

@@ -80,7 +80,7 @@ fn every_example_of_the_help_works() {
     }
 }
 
-/// W2: the parameter file in the README is what the first of its steps writes.
+/// The parameter file in the README is what the first of its steps writes.
 #[test]
 fn the_readme_shows_the_file_that_setup_writes() {
     let readme = Document::read(&root().join("README.md"));

@@ -75,7 +75,7 @@ fn is_chosen(case: &Case) -> bool {
     })
 }
 
-/// Section 1, "run them all, from the files": creates, removes and lists what is wanted, but for the cases in
+/// Creates, removes and lists what is wanted, but for the cases in
 /// [`OVERRULED`].
 #[test]
 fn does_what_the_cases_of_the_csharp_tool_want() {

@@ -53,7 +53,7 @@ fn rows() -> Vec<String> {
         .collect()
 }
 
-/// C2: every row of the manual's table is shown by a case of the C# tool, or measured.
+/// Every row of the manual's table is shown by a case of the C# tool, or measured.
 #[test]
 fn every_row_of_the_manual_has_a_case_or_a_source() {
     let known: Vec<&str> = DEPARTURES.iter().map(|departure| departure.row).collect();
@@ -71,7 +71,7 @@ fn every_row_of_the_manual_has_a_case_or_a_source() {
     }
 }
 
-/// C2: whatever the cases call better has a row in the manual's table.
+/// Whatever the cases call better has a row in the manual's table.
 #[test]
 fn every_reason_to_depart_has_a_row() {
     let mut missing = BTreeSet::new();

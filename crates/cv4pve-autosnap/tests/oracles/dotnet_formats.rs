@@ -39,7 +39,7 @@ fn is_right(error: &FormatError, refused: &Line, lines: &[Line]) -> bool {
     }
 }
 
-/// C9: a format that is accepted gives the text that .NET gives; one whose text PVE takes and that changes with the
+/// A format that is accepted gives the text that .NET gives; one whose text PVE takes and that changes with the
 /// time is accepted.
 #[test]
 fn timestamps_are_those_of_dotnet() {

@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(entry.bytes, b"A=one\nB\n\x09\0\0\0\0\0\0\0two\nlines\n");
     }
 
-    /// D19: `journalctl` writes to terminals, too.
+    /// `journalctl` writes to terminals, too.
     #[test]
     fn control_characters_of_values_are_escaped() {
         let entry = Entry::new(Priority::Error, "a\u{1b}[2Jb").with("NAME", "x\u{202e}\ry");
