@@ -223,7 +223,7 @@ fn ending(exit: &TaskExit) {
 /// What snapshots need to know of a configuration, for both kinds of guests.
 fn config(config: &GuestConfig) {
     for kind in [GuestKind::Qemu, GuestKind::Lxc] {
-        let guest = Guest::read(kind, config.iter());
+        let guest = Guest::parse(kind, config.iter());
         assert!(
             guest.volumes.is_sorted_by_key(|volume| &volume.key),
             "{guest:?}"

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Guests, that is virtual machines and containers, and the part of their configuration that
-//! matters to snapshots.
+//! Guests (virtual machines and containers) and the part of their configuration that matters to snapshots.
 //!
-//! The types here hold what PVE said, already understood. Turning JSON into them is the caller's
-//! business; turning the texts of a guest's configuration into volumes and settings is done here,
-//! in [`GuestConfig::read`].
+//! The types hold parsed values of PVE. The caller parses the JSON; [`GuestConfig::parse`] parses the keys and values
+//! of a guest's configuration.
 
 mod config;
 
@@ -21,9 +19,9 @@ pub use config::{AgentSetting, GuestConfig, Volume, VolumeLocation};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Vmid(u32);
 
-/// A number or text that is no guest ID.
+/// An invalid guest ID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a guest ID: PVE numbers its guests from {min} to {max}", min = Vmid::MIN, max = Vmid::MAX)]
+#[error("invalid guest ID `{0}`: must be between {min} and {max}", min = Vmid::MIN, max = Vmid::MAX)]
 pub struct VmidError(String);
 
 impl Vmid {
@@ -32,7 +30,7 @@ impl Vmid {
     /// The largest ID that PVE gives to a guest.
     pub const MAX: u32 = 999_999_999;
 
-    /// Takes a number for an ID, unless PVE could not have given it to a guest.
+    /// Checks that the number is in the range of guest IDs.
     pub fn new(number: u32) -> Result<Self, VmidError> {
         if (Self::MIN..=Self::MAX).contains(&number) {
             Ok(Self(number))
@@ -75,7 +73,7 @@ pub enum GuestKind {
 }
 
 impl GuestKind {
-    /// The word in API paths (`/nodes/{node}/qemu/…`) and in the `type` of `/cluster/resources`.
+    /// The name in API paths (`/nodes/{node}/qemu/…`) and in the `type` of `/cluster/resources`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Qemu => "qemu",
@@ -83,7 +81,7 @@ impl GuestKind {
         }
     }
 
-    /// What PVE calls a guest of this kind in its messages: `VM` or `CT`.
+    /// The abbreviation in PVE's messages: `VM` or `CT`.
     pub fn short_name(self) -> &'static str {
         match self {
             Self::Qemu => "VM",
@@ -92,8 +90,9 @@ impl GuestKind {
     }
 }
 
-/// The commands, for root on the guest's node, that free a guest which a dead task has left locked
-/// and finish the removal of its half-made snapshot (`qm`, `pct`). An API token cannot unlock.
+/// The commands that unlock a guest and remove its incomplete snapshot (`qm`, `pct`).
+///
+/// Root must run them on the guest's node: an API token cannot unlock a guest.
 pub fn repair_command(kind: GuestKind, vmid: Vmid, snapshot: Option<&str>) -> String {
     let tool = match kind {
         GuestKind::Qemu => "qm",
@@ -108,10 +107,9 @@ pub fn repair_command(kind: GuestKind, vmid: Vmid, snapshot: Option<&str>) -> St
     }
 }
 
-/// What to know about [`repair_command`] with a snapshot: the disk part may be gone already, which
-/// `delsnapshot` reports and, with `--force`, passes over.
-pub const REPAIR_NOTE: &str =
-    "with --force, delsnapshot may print a line that fails and still works";
+/// The note about [`repair_command`] with a snapshot: `delsnapshot --force` reports a disk snapshot that is already
+/// gone, and continues.
+pub const REPAIR_NOTE: &str = "with --force, delsnapshot may print an error and still succeed";
 
 impl fmt::Display for GuestKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,15 +125,15 @@ pub enum GuestStatus {
     Running,
     /// The guest does not run.
     Stopped,
-    /// The guest's node sends no statistics of it: it is switched off or cut off from the cluster,
-    /// its `pvestatd` hangs, or it has just booted.
+    /// The guest's node sends no statistics: it is powered off or disconnected from the cluster, its `pvestatd` hangs,
+    /// or it has just booted.
     Unknown,
-    /// A word that only another version of PVE knows, taken as it is.
+    /// A status of another version of PVE, unchanged.
     Other(String),
 }
 
 impl GuestStatus {
-    /// The word PVE uses.
+    /// PVE's name of the status.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Running => "running",
@@ -166,25 +164,24 @@ impl fmt::Display for GuestStatus {
 /// A guest as `/cluster/resources` lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guest {
-    /// The guest's ID, its only lasting identity.
+    /// The guest's ID, which never changes.
     pub vmid: Vmid,
     /// Virtual machine or container.
     pub kind: GuestKind,
-    /// The node that has the guest's configuration at the moment.
+    /// The node that has the guest's configuration now.
     pub node: String,
-    /// The guest's name, absent while PVE has no statistics for it.
+    /// The guest's name; absent while PVE has no statistics of the guest.
     pub name: Option<String>,
     /// Whether it runs.
     pub status: GuestStatus,
     /// Whether it is a template, which PVE takes no snapshots of (`__snapshot_prepare` in
     /// `PVE/AbstractConfig.pm`).
     pub template: bool,
-    /// The guest's tags, as PVE spells them.
+    /// The guest's tags, spelled as in PVE.
     pub tags: Vec<String>,
-    /// The guest's pool, with its parents (`lab/nested`); only for logins that have `Pool.Audit` on
-    /// it.
+    /// The guest's pool with its parents (`lab/nested`); only for logins that have `Pool.Audit` on it.
     pub pool: Option<String>,
-    /// What the guest is locked for (`backup`, `snapshot`, …).
+    /// The reason of the guest's lock (`backup`, `snapshot`, …).
     pub lock: Option<String>,
 }
 

@@ -92,7 +92,7 @@ pub struct Reading {
     /// Its configuration, if the decision needs it.
     pub config: Option<GuestConfig>,
     /// Whether PVE says that the guest can be snapshotted, where it was asked
-    /// ([`SnapshotBlockers::must_ask`](crate::snapshot_support::SnapshotBlockers::must_ask)) and has answered.
+    /// ([`SnapshotBlockers::needs_query`](crate::snapshot_support::SnapshotBlockers::needs_query)) and has answered.
     pub can_snapshot: Option<bool>,
     /// PVE's error for a storage of its disks, which a snapshot would fail with: the storage does not
     /// exist, is disabled, or is restricted to other nodes.

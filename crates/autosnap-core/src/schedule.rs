@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Which guest may start next: limits for the whole run, per node, per shared storage and for RAM
-//! snapshots per node, kept in one synchronous state machine.
+//! The order in which guests start: a synchronous state machine with limits for the whole run, per node, per shared
+//! storage, and for RAM snapshots per node.
 //!
-//! A queue of semaphores was rejected: a guest that holds its node's slot while it waits for a
-//! storage keeps another guest of that node from a storage that is free. Here nobody holds a slot
-//! before it can use it, so a free slot is idle only when no waiting guest could take it.
+//! Semaphores were rejected: a guest that holds a slot of its node while it waits for a storage blocks other guests of
+//! that node whose storages are free. Here a guest takes all its slots at once, so a slot is idle only if no waiting
+//! guest can use it.
 //!
-//! Limits: it knows neither time nor tasks; the engine tells it what started and what ended.
+//! The schedule knows neither time nor tasks; the engine reports what started and what ended.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-/// How much may run at the same time. Zero in any field counts as one.
+/// The limits of parallel work. Zero in any field counts as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Guests at once in the whole run.
@@ -27,8 +27,8 @@ pub struct Limits {
 impl Default for Limits {
     /// 48 guests at once, 2 per node, 24 per shared storage, one RAM snapshot per node.
     ///
-    /// Two per node are what a node's disks are spared with; the other two limits are there for
-    /// large clusters, and come to bear only where more than 24 or 12 nodes work at the same time.
+    /// Two per node spare the disks of the node. The other two limits matter only in large clusters, where more than
+    /// 24 or 12 nodes work at the same time.
     fn default() -> Self {
         Self {
             total: 48,
@@ -39,32 +39,33 @@ impl Default for Limits {
     }
 }
 
-/// What the schedule needs to know of one guest's work.
+/// The properties of one guest's work that the schedule needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
-    /// The node that carries the work out.
+    /// The node that does the work.
     pub node: String,
     /// The shared storages that hold its disks.
     pub shared_storages: Vec<String>,
-    /// Its expected length in steps; only the proportions matter.
+    /// Its expected duration in steps; only the proportions matter.
     pub weight: u32,
-    /// A snapshot with RAM is part of it.
+    /// Whether a snapshot with RAM is part of it.
     pub with_ram: bool,
-    /// It is held back while other work waits, as for a guest that was locked: later its lock may be gone.
+    /// Whether it starts only after all other work has started, for example because the guest is locked: the lock may be
+    /// gone by then.
     pub goes_last: bool,
 }
 
-/// The order in which the work starts where one piece runs at a time.
+/// The order in which work starts if one piece runs at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// In the order of the list given to [`Schedule::new`]: another one gains nothing.
+    /// The order of the list passed to [`Schedule::new`].
     AsGiven,
-    /// The heaviest first, for a run that may not get to the last one.
+    /// The heaviest first, for a run that may be stopped before the last one.
     HeaviestFirst,
 }
 
-/// The number of a piece of work: its index in the list given to [`Schedule::new`].
-pub type JobId = usize;
+/// The number of a piece of work: its index in the list passed to [`Schedule::new`].
+pub type WorkId = usize;
 
 /// The state of a run's work: waiting, running, deferred or done.
 #[derive(Debug)]
@@ -75,11 +76,11 @@ pub struct Schedule {
     storages_running: Vec<usize>,
     running: usize,
     order: Order,
-    /// How many pieces of work wait that do not go last.
+    /// The number of waiting pieces of work that do not go last.
     waiting_first: usize,
-    /// The rank of the next piece of work that queues again at the end.
+    /// The rank of the next piece of work that is queued again at the end.
     next_rank: i64,
-    /// The rank of the next one that queues again at the front.
+    /// The rank of the next one that is queued again at the front.
     first_rank: i64,
 }
 
@@ -90,14 +91,14 @@ struct Job {
     weight: u32,
     with_ram: bool,
     goes_last: bool,
-    /// Its place in the order of the whole run: lower ones are earlier.
+    /// Its position in the order of the whole run: lower ones are earlier.
     rank: i64,
 }
 
-/// The guests of one node that wait, heaviest first, and what the node has shown of its pace.
+/// The waiting work of one node, heaviest first, and the measured pace of the node.
 #[derive(Debug, Default)]
 struct NodeQueue {
-    waiting: VecDeque<JobId>,
+    waiting: VecDeque<WorkId>,
     waiting_weight: u64,
     running: usize,
     running_ram: usize,
@@ -106,10 +107,10 @@ struct NodeQueue {
 }
 
 impl NodeQueue {
-    /// How long the waiting work will take at the pace seen so far, in seconds of one slot.
-    fn estimate(&self, usual_pace: f64) -> f64 {
+    /// The estimated duration of the waiting work at the measured pace, in seconds of one slot.
+    fn estimate(&self, average_pace: f64) -> f64 {
         let pace = if self.weight_done == 0 {
-            usual_pace
+            average_pace
         } else {
             self.seconds_spent / count(self.weight_done)
         };
@@ -118,8 +119,8 @@ impl NodeQueue {
 }
 
 impl Schedule {
-    /// Takes over the whole work of a run. Heavier work of a node goes first, equal work keeps its order;
-    /// `order` is what counts where one piece runs at a time.
+    /// Queues all work of a run. Heavier work of a node goes first, equal work keeps its order; `order` decides if one
+    /// piece runs at a time.
     pub fn new(limits: Limits, order: Order, work: &[Work]) -> Self {
         let mut names = HashMap::new();
         let mut storage_names = HashMap::new();
@@ -169,9 +170,9 @@ impl Schedule {
         }
     }
 
-    /// Starts the next piece of work, of the node that would be ready last; `None` when every
-    /// waiting one is held back by a limit, or none waits.
-    pub fn start_next(&mut self) -> Option<JobId> {
+    /// Starts the next piece of work, of the node that is expected to finish last. `None` if a limit holds back all
+    /// waiting work, or none waits.
+    pub fn start_next(&mut self) -> Option<WorkId> {
         if self.running >= self.limits.total {
             return None;
         }
@@ -193,8 +194,8 @@ impl Schedule {
         Some(id)
     }
 
-    /// Starts the first of all that may start, in the order of the list.
-    fn start_first(&mut self) -> Option<JobId> {
+    /// Starts the first piece of work that may start, in the order of the list.
+    fn start_first(&mut self) -> Option<WorkId> {
         let queues = self.nodes.iter().enumerate();
         let (id, node) = queues
             .flat_map(|(node, queue)| queue.waiting.iter().map(move |&id| (id, node)))
@@ -205,8 +206,8 @@ impl Schedule {
         Some(id)
     }
 
-    /// A running piece of work has ended after `elapsed`.
-    pub fn finish(&mut self, id: JobId, elapsed: Duration) {
+    /// Records that a running piece of work ended after `elapsed`.
+    pub fn finish(&mut self, id: WorkId, elapsed: Duration) {
         self.vacate(id);
         let weight = u64::from(self.jobs[id].weight);
         let node = &mut self.nodes[self.jobs[id].node];
@@ -214,22 +215,21 @@ impl Schedule {
         node.weight_done += weight;
     }
 
-    /// A running piece of work gives its slots back and waits for something outside, for example
-    /// for a lock, until [`Schedule::resume`].
-    pub fn defer(&mut self, id: JobId) {
+    /// Frees the slots of a running piece of work that waits, for example for a lock, until [`Schedule::resume`].
+    pub fn defer(&mut self, id: WorkId) {
         self.vacate(id);
     }
 
-    /// A deferred piece of work queues again, after all others.
-    pub fn resume(&mut self, id: JobId) {
+    /// Queues a deferred piece of work again, after all others.
+    pub fn resume(&mut self, id: WorkId) {
         self.jobs[id].rank = self.next_rank;
         self.next_rank += 1;
         let node = self.queue_again(id);
         self.nodes[node].waiting.push_back(id);
     }
 
-    /// A deferred piece of work queues again, before all others, and goes last no more: it is half done.
-    pub fn resume_first(&mut self, id: JobId) {
+    /// Queues a deferred piece of work again, before all others: it has begun, so it no longer goes last.
+    pub fn resume_first(&mut self, id: WorkId) {
         self.jobs[id].rank = self.first_rank;
         self.first_rank -= 1;
         self.jobs[id].goes_last = false;
@@ -237,25 +237,25 @@ impl Schedule {
         self.nodes[node].waiting.push_front(id);
     }
 
-    fn queue_again(&mut self, id: JobId) -> usize {
+    fn queue_again(&mut self, id: WorkId) -> usize {
         let job = &self.jobs[id];
         self.nodes[job.node].waiting_weight += u64::from(job.weight);
         self.waiting_first += usize::from(!job.goes_last);
         job.node
     }
 
-    /// How many pieces of work hold slots now.
+    /// The number of running pieces of work.
     pub fn running(&self) -> usize {
         self.running
     }
 
-    /// How many pieces of work queue for slots (deferred ones do not).
+    /// The number of queued pieces of work, without deferred ones.
     pub fn waiting(&self) -> usize {
         self.nodes.iter().map(|node| node.waiting.len()).sum()
     }
 
     fn busiest_nodes_first(&self) -> Vec<usize> {
-        let usual = self.usual_pace();
+        let average = self.average_pace();
         let mut candidates: Vec<usize> = (0..self.nodes.len())
             .filter(|&index| {
                 self.nodes[index].running < self.limits.per_node
@@ -264,14 +264,14 @@ impl Schedule {
             .collect();
         candidates.sort_by(|&a, &b| {
             self.nodes[b]
-                .estimate(usual)
-                .total_cmp(&self.nodes[a].estimate(usual))
+                .estimate(average)
+                .total_cmp(&self.nodes[a].estimate(average))
         });
         candidates
     }
 
-    /// Seconds per unit of weight over all nodes; one while nothing has ended yet.
-    fn usual_pace(&self) -> f64 {
+    /// Seconds per unit of weight over all nodes; 1 before any work has ended.
+    fn average_pace(&self) -> f64 {
         let weight: u64 = self.nodes.iter().map(|node| node.weight_done).sum();
         let seconds: f64 = self.nodes.iter().map(|node| node.seconds_spent).sum();
         if weight == 0 {
@@ -281,7 +281,7 @@ impl Schedule {
         }
     }
 
-    fn fits(&self, id: JobId) -> bool {
+    fn fits(&self, id: WorkId) -> bool {
         let job = &self.jobs[id];
         let node = &self.nodes[job.node];
         !(job.goes_last && self.waiting_first > 0)
@@ -293,7 +293,7 @@ impl Schedule {
                 .all(|&storage| self.storages_running[storage] < self.limits.per_storage)
     }
 
-    fn occupy(&mut self, id: JobId) {
+    fn occupy(&mut self, id: WorkId) {
         let job = &self.jobs[id];
         self.waiting_first -= usize::from(!job.goes_last);
         let node = &mut self.nodes[job.node];
@@ -306,7 +306,7 @@ impl Schedule {
         }
     }
 
-    fn vacate(&mut self, id: JobId) {
+    fn vacate(&mut self, id: WorkId) {
         let job = &self.jobs[id];
         let node = &mut self.nodes[job.node];
         node.running -= 1;

@@ -4,87 +4,28 @@
 //! The syntax is that of the C# tool; the module `term` lists its terms. Whether a selected guest
 //! can be snapshotted at all (a template, an offline node) is not decided here.
 
-mod nearest;
-mod shape;
+mod error;
+mod foreign_syntax;
+mod inventory;
+mod matcher;
+mod similarity;
+mod suggestion;
 mod term;
 mod warning;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
-use crate::guest::{Guest, GuestKind, GuestStatus, Vmid};
-use crate::storage::StorageUsage;
+use crate::guest::{Guest, Vmid};
 
-use term::{Candidate, Term};
+use matcher::Candidate;
+use term::Term;
 
-pub use shape::corrected;
-pub use term::SelectionError;
+pub use error::SelectionError;
+pub use inventory::{Inventory, NodeInfo, UnlistedGuests};
 pub use warning::{ExclusionRule, SelectionWarning, Unmatched};
 
-/// What is known of a cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inventory {
-    /// All guests the login may see.
-    pub guests: Vec<Guest>,
-    /// All nodes.
-    pub nodes: Vec<NodeInfo>,
-    /// All pools the login may see, nested ones with their parents (`lab/nested`).
-    pub pools: Vec<String>,
-    /// The storages of all nodes.
-    pub storages: Vec<StorageUsage>,
-    /// Sentences about entries that could not be read: each may be a selected guest.
-    pub unreadable: Vec<String>,
-    /// The online nodes that send no statistics (`status: unknown`), although everything on them may
-    /// work: how full their storages are is not known.
-    pub nodes_without_statistics: Vec<String>,
-    /// How many seconds the running guests had been running when they were listed.
-    pub listed_uptimes: BTreeMap<Vmid, u64>,
-    /// The guests without statistics whose nodes could not list them either.
-    pub unlisted: Vec<UnlistedGuests>,
-}
-
-/// The guests of one kind on one node whose name and state neither the cluster nor the node could list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnlistedGuests {
-    /// The node.
-    pub node: String,
-    /// Virtual machines or containers.
-    pub kind: GuestKind,
-    /// Why the node could not list them.
-    pub reason: String,
-}
-
-/// A node of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeInfo {
-    /// Its name.
-    pub name: String,
-    /// Whether it belongs to the running part of the cluster. A node without statistics does, too.
-    pub online: bool,
-}
-
-impl Inventory {
-    /// Whether PVE calls the node offline. One that sends no statistics is not.
-    pub fn is_offline(&self, node: &str) -> bool {
-        self.nodes
-            .iter()
-            .any(|known| known.name == node && !known.online)
-    }
-
-    /// Why the guest's state is not known, if its node could not list it.
-    pub fn unlisted_reason(&self, guest: &Guest) -> Option<&str> {
-        if guest.status != GuestStatus::Unknown {
-            return None;
-        }
-        let unlisted = self
-            .unlisted
-            .iter()
-            .find(|unlisted| unlisted.node == guest.node && unlisted.kind == guest.kind)?;
-        Some(&unlisted.reason)
-    }
-}
-
-/// A parsed selection, known to select something as far as that can be known without a cluster.
+/// A parsed selection with at least one term that can match a guest.
 ///
 /// ```
 /// use autosnap_core::select::{Inventory, Selection};
@@ -103,13 +44,14 @@ impl Inventory {
 pub struct Selection {
     text: String,
     terms: Vec<Term>,
-    /// Why each positive term that can match nothing is ignored.
+    /// The errors of the positive terms that can match nothing and are ignored.
     invalid: Vec<SelectionError>,
     has_empty_exclusion: bool,
 }
 
-/// The pools nested in the pool of a term, whose guests the term selects as well. The C# tool up to 2.0.1 selects
-/// the members of the pool alone.
+/// The pools nested in the pool of a term: the term selects their guests as well.
+///
+/// The C# tool up to 2.0.1 selects only the members of the pool itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NestedPools {
     /// The term.
@@ -118,19 +60,16 @@ pub struct NestedPools {
     pub pools: BTreeMap<String, usize>,
 }
 
-/// What a selection selects.
+/// The result of a selection on an inventory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selected {
     /// The guests, ordered by node, then ID; each once.
     pub guests: Vec<Guest>,
-    /// The terms that match nothing, or perhaps not everything that they mean, in the order of the
-    /// expression.
+    /// The terms that match no guest, or perhaps not all that they mean, in the order of the expression.
     pub warnings: Vec<SelectionWarning>,
-    /// The IDs of the guests that a term names by ID or by exact name, whether they are excluded by
-    /// another term or not.
+    /// The IDs of the guests that a term names by ID or by exact name, including excluded ones.
     pub named: BTreeSet<Vmid>,
-    /// The selected guests without a known name that an exclusion by name may mean, with the
-    /// exclusion. They must not be worked on.
+    /// The selected guests without a known name, with the exclusion by name that may mean them. A run must skip them.
     pub unresolved: BTreeMap<Vmid, String>,
     /// The nested pools with selected guests, in the order of the terms.
     pub nested_pools: Vec<NestedPools>,
@@ -139,8 +78,7 @@ pub struct Selected {
 }
 
 impl Selected {
-    /// Puts the guests into the order of the terms that select them, inside a term by node, then ID: the
-    /// order of the C# tool.
+    /// Sorts the guests in the order of the C# tool: by the term that selects them, then by node and ID.
     pub fn sort_by_terms(&mut self) {
         let positions = &self.positions;
         self.guests
@@ -149,12 +87,12 @@ impl Selected {
 }
 
 impl Selection {
-    /// Parses an expression. Empty terms are ignored, and so are positive terms that can match nothing
-    /// ([`Selection::invalid_terms`]), as in the C# tool.
+    /// Parses an expression. As in the C# tool, empty terms and positive terms that can match nothing
+    /// ([`Selection::invalid_terms`]) are ignored.
     ///
     /// # Errors
     ///
-    /// An exclusion that can match nothing, or a term that may have been meant as one; `%` or `@tag-` alone, which select
+    /// An exclusion that can match nothing, or a term that may be meant as one; `%` or `@tag-` alone, which select
     /// guests in the C# tool; a selection without a valid positive term.
     pub fn parse(text: &str) -> Result<Self, SelectionError> {
         let mut selection = Self {
@@ -186,13 +124,14 @@ impl Selection {
         })
     }
 
-    /// Why each positive term that can match nothing is ignored, in the order of the expression. `snap` and
-    /// `status` do the others and fail.
+    /// The errors of the ignored positive terms, in the order of the expression.
+    ///
+    /// `snap` and `status` work on the guests of the other terms, then fail.
     pub fn invalid_terms(&self) -> &[SelectionError] {
         &self.invalid
     }
 
-    /// The error about a `-` with nothing after it, which takes nothing away.
+    /// The error about a `-` with nothing after it, which excludes nothing.
     pub fn empty_exclusion(&self) -> Option<SelectionError> {
         self.has_empty_exclusion
             .then(|| SelectionError::EmptyExclusion {
@@ -200,26 +139,45 @@ impl Selection {
             })
     }
 
-    /// Checks the expression by the rules of `clean`, which only removes.
+    /// Checks the expression by the stricter rules of `clean`.
     ///
     /// # Errors
     ///
-    /// A term that can match nothing, a `-` with nothing after it, or a keyword that the C# tool does not know in
-    /// these letters.
+    /// A term that can match nothing, a `-` with nothing after it, or a keyword in upper case, which the C# tool does
+    /// not recognize.
     pub fn check_for_removal(&self) -> Result<(), SelectionError> {
         let invalid = self.invalid.first().cloned();
         if let Some(error) = invalid.or_else(|| self.empty_exclusion()) {
             return Err(error);
         }
         let mut terms = self.terms.iter();
-        let other_case = terms.find_map(|term| {
-            let correction = term.in_lower_case();
+        let upper_case = terms.find_map(|term| {
+            let correction = term.with_lower_case_keyword();
             (correction != term.text).then(|| SelectionError::KeywordCase {
                 term: term.text.clone(),
                 correction,
             })
         });
-        other_case.map_or(Ok(()), Err)
+        upper_case.map_or(Ok(()), Err)
+    }
+
+    /// The text with all terms corrected, if the meaning of each is known: a selection to paste.
+    ///
+    /// ```
+    /// use autosnap_core::select::Selection;
+    ///
+    /// assert_eq!(Selection::suggestion("100;101, web*,").as_deref(), Some("100,101,web%"));
+    /// assert_eq!(Selection::suggestion("100,110:105").as_deref(), Some("100,105:110"));
+    /// assert_eq!(Selection::suggestion("100,$OTHERS"), None);
+    /// ```
+    pub fn suggestion(text: &str) -> Option<String> {
+        let terms = terms(text).filter(|term| *term != "-");
+        let terms = terms.map(|term| match Term::parse(term) {
+            Ok(term) => Some(term.with_lower_case_keyword()),
+            Err(invalid) => invalid.error.correction().map(ToOwned::to_owned),
+        });
+        let suggestion = terms.collect::<Option<Vec<_>>>()?.join(",");
+        Self::parse(&suggestion).is_ok().then_some(suggestion)
     }
 
     /// The expression as it was typed.
@@ -242,8 +200,7 @@ impl Selection {
         self.terms.iter().any(|term| term.excludes)
     }
 
-    /// Selects guests of an inventory: whatever the positive terms match together, without
-    /// whatever the negative ones match, wherever they stand.
+    /// Selects guests of an inventory: all that a positive term matches and no exclusion matches.
     pub fn evaluate(&self, inventory: &Inventory) -> Selected {
         let candidates: Vec<Candidate<'_>> = inventory.guests.iter().map(Candidate::new).collect();
         let mut included = vec![false; candidates.len()];
@@ -312,7 +269,7 @@ impl Selection {
         distinct
     }
 
-    /// The guests whose name is not known, with the exclusion by name that may mean them.
+    /// The guests without a known name, with the exclusion by name that may mean them.
     fn unresolved(&self, guests: &[Guest]) -> BTreeMap<Vmid, String> {
         let mut exclusions = self.terms.iter().filter(|term| term.excludes);
         let Some(by_name) = exclusions.find(|term| term.matcher.is_about_names()) else {
@@ -325,7 +282,7 @@ impl Selection {
             .collect()
     }
 
-    /// What is said of the terms, given which of them match something and whom they select.
+    /// The warnings about the terms. `matching` has a mark for each term, the others for each guest.
     fn warnings(
         &self,
         inventory: &Inventory,
@@ -336,7 +293,7 @@ impl Selection {
         let guests = inventory.guests.iter().zip(included.iter().zip(excluded));
         let nameless = guests.filter(|(guest, _)| warning::is_nameless(guest));
         let nameless: Vec<_> = nameless.map(|(_, marks)| marks).collect();
-        // Whoever is selected or excluded anyway is not missed.
+        // A guest that another term selects or excludes is not missed.
         let open = nameless
             .iter()
             .filter(|(included, excluded)| !**included && !**excluded)
@@ -345,9 +302,9 @@ impl Selection {
         let warnings = terms.filter_map(|(term, matches)| {
             let nameless = if term.excludes { nameless.len() } else { open };
             if *matches {
-                SelectionWarning::of_some(term, inventory, nameless)
+                SelectionWarning::from_matched(term, inventory, nameless)
             } else {
-                Some(SelectionWarning::of_nothing(term, inventory, nameless))
+                Some(SelectionWarning::from_unmatched(term, inventory, nameless))
             }
         });
         warnings.collect()
@@ -377,8 +334,9 @@ fn terms(selection: &str) -> impl Iterator<Item = &str> {
     terms.filter(|term| !term.is_empty())
 }
 
-/// By node, then ID. A guest that PVE lists twice, as it may for a moment while it moves to
-/// another node, is taken once.
+/// The guests sorted by node, then ID.
+///
+/// PVE may list a guest twice while it migrates to another node; the second entry is left out.
 fn ordered<'a>(guests: impl Iterator<Item = &'a Guest>) -> Vec<Guest> {
     let mut guests: Vec<&Guest> = guests.collect();
     guests.sort_by(|one, other| (&one.node, one.vmid).cmp(&(&other.node, other.vmid)));

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Whether PVE can snapshot a guest's volumes, as far as the configuration and the types of the
-//! storages tell.
+//! The volumes that prevent a snapshot of a guest.
 //!
 //! PVE decides by the storage's plugin and the volume's format, and refuses the whole guest for one
 //! volume without snapshots (`has_feature` in `PVE/QemuConfig.pm` and `PVE/LXC/Config.pm`,
-//! `volume_has_feature` in `PVE/Storage/*Plugin.pm`, the same in PVE 8 and 9). What does not follow
-//! from both is [`SnapshotSupport::Unknown`], so that PVE can be asked (`GET …/feature?feature=snapshot`).
+//! `volume_has_feature` in `PVE/Storage/*Plugin.pm`, the same in PVE 8 and 9). If both do not decide, the result is
+//! [`SnapshotSupport::Unknown`], and the caller can query PVE (`GET …/feature?feature=snapshot`).
 
 use crate::guest::{GuestConfig, Volume, VolumeLocation};
 use crate::storage::StorageUsage;
@@ -17,12 +16,12 @@ pub enum SnapshotSupport {
     Yes,
     /// It cannot.
     No,
-    /// Only PVE knows: the storage's type is not visible or comes from a third party, or the volume
+    /// Only PVE knows: the storage's type is not visible or belongs to a third-party plugin, or the volume
     /// has an unusual name.
     Unknown,
 }
 
-/// The volumes of a guest that prevent a snapshot, or may.
+/// The volumes of a guest that prevent or may prevent a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotBlockers<'a> {
     /// PVE cannot snapshot these, because of their storage or format.
@@ -32,8 +31,7 @@ pub struct SnapshotBlockers<'a> {
 }
 
 impl<'a> SnapshotBlockers<'a> {
-    /// Checks all volumes on storages. Bind mounts and devices are not among them: see
-    /// [`GuestConfig::unsupported_volumes`].
+    /// Checks all volumes on storages. For bind mounts and devices see [`GuestConfig::unsupported_volumes`].
     pub fn new(config: &'a GuestConfig, storages: &[StorageUsage]) -> Self {
         let mut blockers = Self {
             certain: Vec::new(),
@@ -49,16 +47,16 @@ impl<'a> SnapshotBlockers<'a> {
         blockers
     }
 
-    /// Whether the answer depends on what PVE says.
-    pub fn must_ask(&self) -> bool {
+    /// Whether PVE must be queried: the configuration alone does not decide.
+    pub fn needs_query(&self) -> bool {
         self.certain.is_empty() && !self.possible.is_empty()
     }
 
-    /// The volumes that prevent a snapshot, such as `scsi0: bulk:100/vm-100-disk-0.raw`; none if PVE
-    /// can take one. `answer` is what PVE says, if it was asked and has answered; without an answer
-    /// nothing is assumed.
-    pub fn names(&self, answer: Option<bool>) -> Vec<String> {
-        let volumes = match answer {
+    /// The volumes that prevent a snapshot, such as `scsi0: bulk:100/vm-100-disk-0.raw`; empty if PVE can take one.
+    ///
+    /// `reply` is PVE's reply to the query; without one, the possible blockers are left out.
+    pub fn names(&self, reply: Option<bool>) -> Vec<String> {
+        let volumes = match reply {
             _ if !self.certain.is_empty() => &self.certain,
             Some(false) => &self.possible,
             Some(true) | None => return Vec::new(),
@@ -67,7 +65,7 @@ impl<'a> SnapshotBlockers<'a> {
     }
 }
 
-/// A storage has the same type on all nodes, so that any of its entries will do.
+/// Whether PVE can snapshot the volume. A storage has the same type on all nodes, so any of its entries serves.
 fn support(volume: &Volume, storages: &[StorageUsage]) -> SnapshotSupport {
     match &volume.location {
         VolumeLocation::Path(_) => SnapshotSupport::Yes,
@@ -79,14 +77,13 @@ fn support(volume: &Volume, storages: &[StorageUsage]) -> SnapshotSupport {
     }
 }
 
-/// Whether a volume can be snapshotted, by the type of its storage (`plugintype`) and its name on it,
-/// such as `100/vm-100-disk-0.qcow2`.
+/// Whether PVE can snapshot a volume, by its storage's type (`plugintype`) and its name.
 ///
-/// A raw disk on LVM has no snapshots; one in the format qcow2 has them since PVE 9
-/// (`snapshot-as-volume-chain`), and is a raw disk with an odd name before, so PVE is asked.
+/// The name is such as `100/vm-100-disk-0.qcow2`. A raw disk on LVM has no snapshots; one in the format qcow2 has them
+/// since PVE 9 (`snapshot-as-volume-chain`) and is a raw disk with an unusual name before.
 pub fn volume_support(plugin: &str, volume: &str) -> SnapshotSupport {
     let name = volume.rsplit('/').next().unwrap_or(volume);
-    // Base images of templates have rules of their own.
+    // Other rules apply to base images of templates.
     if name.starts_with("base") {
         return SnapshotSupport::Unknown;
     }
@@ -109,7 +106,7 @@ mod tests {
     use crate::guest::GuestKind;
 
     #[test]
-    fn type_and_format_decide() {
+    fn storage_type_and_volume_format_decide() {
         use SnapshotSupport::{No, Unknown, Yes};
         for (plugin, volume, expected) in [
             ("dir", "100/vm-100-disk-0.qcow2", Yes),
@@ -146,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn pve_is_asked_only_where_the_answer_is_open() {
+    fn pve_is_queried_only_if_the_configuration_does_not_decide() {
         let storage = |name: &str, kind: &str| StorageUsage {
             node: "pve1".to_owned(),
             storage: name.to_owned(),
@@ -162,10 +159,10 @@ mod tests {
             storage("tank", "zfspool"),
             storage("san", "custom"),
         ];
-        let blockers = |entries: &[(&str, &str)], answer: Option<bool>| {
-            let config = GuestConfig::read(GuestKind::Qemu, entries.iter().copied());
+        let blockers = |entries: &[(&str, &str)], reply: Option<bool>| {
+            let config = GuestConfig::parse(GuestKind::Qemu, entries.iter().copied());
             let blockers = SnapshotBlockers::new(&config, &storages);
-            (blockers.must_ask(), blockers.names(answer))
+            (blockers.needs_query(), blockers.names(reply))
         };
         let tank = ("scsi0", "tank:vm-100-disk-0");
         let raw = ("scsi1", "bulk:100/vm-100-disk-1.raw");

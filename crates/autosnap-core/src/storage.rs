@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The guard against filling a storage with snapshots: `--max-perc-storage`.
+//! The storage limit of a run, which keeps snapshots from filling a storage.
 //!
-//! One reading of `/cluster/resources` decides for the whole run. How much a snapshot will need is
-//! not predicted: on most storages nobody can know.
+//! One listing of `/cluster/resources` decides for the whole run. The space that a snapshot will need is not
+//! estimated: most storages do not report it.
 
 use std::fmt;
 
@@ -19,45 +19,46 @@ pub struct StorageUsage {
     pub kind: String,
     /// Whether all nodes see the same data.
     pub shared: bool,
-    /// What it may hold: `images`, `rootdir`, `backup`, ….
+    /// The types of content: `images`, `rootdir`, `backup`, ….
     pub content: Vec<String>,
     /// Its size in bytes (`maxdisk`); 0 if PVE reports none.
     pub total: u64,
     /// Used bytes (`disk`).
     pub used: u64,
-    /// PVE's word: `available`, or `unknown` while the node sends no statistics.
+    /// PVE's status: `available`, or `unknown` while the node sends no statistics.
     pub status: String,
 }
 
-/// The highest usage, in per cent, at which a guest on a storage still gets a snapshot: 1 to 100, where 100
-/// refuses nobody, because some storages (thick LVM) are always full.
+/// The highest usage of a storage, in percent, at which its guests still get a snapshot: 1 to 100.
+///
+/// A limit of 100 refuses no guest, because some storages (thick LVM) are always full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StorageLimit(u8);
 
-/// A limit outside of 1 to 100.
+/// An invalid storage limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is not a limit for storages: give a percentage from 1 to 100, such as 95")]
+#[error("invalid storage limit {0}: must be a percentage between 1 and 100")]
 pub struct StorageLimitError(u8);
 
-/// What the limit says about a storage. Percentages are `used * 100 / total`.
+/// The result of checking a storage against the limit. Percentages are `used * 100 / total`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StorageVerdict {
-    /// Used no more than the limit allows.
+    /// The usage is within the limit.
     Ok {
-        /// Used per cent.
+        /// The usage in percent.
         percent: f64,
     },
-    /// Used more than the limit allows.
+    /// The usage is above the limit.
     Full {
-        /// Used per cent.
+        /// The usage in percent.
         percent: f64,
-        /// The limit in per cent.
+        /// The limit in percent.
         limit: StorageLimit,
     },
-    /// PVE gives no size, so that nothing can be said; this blocks no guest.
+    /// PVE reports no size; this blocks no guest.
     NotCheckable {
-        /// Why there is no size, in words.
-        why: &'static str,
+        /// The reason, for messages.
+        reason: &'static str,
     },
 }
 
@@ -68,9 +69,9 @@ pub struct FullStorage {
     pub node: String,
     /// The storage's ID.
     pub storage: String,
-    /// Used per cent.
+    /// The usage in percent.
     pub percent: f64,
-    /// The limit in per cent.
+    /// The limit in percent.
     pub limit: StorageLimit,
 }
 
@@ -81,12 +82,12 @@ pub struct UncheckedStorage {
     pub node: String,
     /// The storage's ID.
     pub storage: String,
-    /// Why, for messages.
-    pub why: &'static str,
+    /// The reason, for messages.
+    pub reason: &'static str,
 }
 
 impl StorageLimit {
-    /// Takes a percentage for a limit.
+    /// Checks that the percentage is between 1 and 100.
     pub fn new(percent: u8) -> Result<Self, StorageLimitError> {
         if (1..=100).contains(&percent) {
             Ok(Self(percent))
@@ -107,7 +108,7 @@ impl StorageLimit {
 }
 
 impl Default for StorageLimit {
-    /// 95 per cent, as in the C# tool.
+    /// 95 percent, as in the C# tool.
     fn default() -> Self {
         Self(95)
     }
@@ -136,10 +137,14 @@ impl fmt::Display for FullStorage {
 
 impl fmt::Display for UncheckedStorage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node, storage, why } = self;
+        let Self {
+            node,
+            storage,
+            reason,
+        } = self;
         write!(
             formatter,
-            "storage {storage} on node {node}: limit not checked: {why}"
+            "storage {storage} on node {node}: limit not checked: {reason}"
         )
     }
 }
@@ -152,27 +157,26 @@ impl StorageUsage {
             .any(|content| content == "images" || content == "rootdir")
     }
 
-    /// Used per cent, unless PVE gives no size.
+    /// The usage in percent, unless PVE reports no size.
     #[expect(
         clippy::cast_precision_loss,
-        reason = "a percentage for people needs no more than 53 bits of a size"
+        reason = "53 bits of a size are enough for a displayed percentage"
     )]
     pub fn percent(&self) -> Option<f64> {
         (self.total > 0).then(|| self.used as f64 * 100.0 / self.total as f64)
     }
 
-    /// Holds the storage against the limit. Usage equal to the limit is fine, as in the C# tool
-    /// since 2.2.
+    /// Checks the storage against the limit. Usage equal to the limit is allowed, as in the C# tool since 2.2.
     ///
-    /// The comparison is made in whole numbers: rounding decides about no snapshot.
+    /// The comparison uses integers, so that rounding never decides.
     pub fn verdict(&self, limit: StorageLimit) -> StorageVerdict {
         let Some(percent) = self.percent() else {
-            let why = if self.status == "available" {
+            let reason = if self.status == "available" {
                 "PVE reports no size"
             } else {
                 "PVE has no statistics from its node"
             };
-            return StorageVerdict::NotCheckable { why };
+            return StorageVerdict::NotCheckable { reason };
         };
         if !limit.can_refuse()
             || u128::from(self.used) * 100 <= u128::from(self.total) * u128::from(limit.0)
@@ -184,8 +188,9 @@ impl StorageUsage {
     }
 }
 
-/// The storages for the table of a `snap`, sorted by node, then storage: those that can hold guests on
-/// the given nodes, and those that refuse a guest, whatever their content is now.
+/// The storages for the table of a `snap`, sorted by node, then storage.
+///
+/// Listed are those that can hold guests on the given nodes, and those in `refusing` with any content.
 pub fn listed<'a>(
     storages: &'a [StorageUsage],
     nodes: &[&str],
@@ -205,8 +210,9 @@ pub fn listed<'a>(
     listed
 }
 
-/// The storages with volumes of a guest on this node that cannot be checked against the limit, because PVE
-/// does not list them or reports no size. None if the limit refuses nobody.
+/// The storages with volumes of the guest that cannot be checked against the limit.
+///
+/// PVE does not list them, or reports no size. Empty if the limit refuses no guest.
 pub fn unchecked_storages(
     storages: &[StorageUsage],
     node: &str,
@@ -219,23 +225,23 @@ pub fn unchecked_storages(
     let unchecked = config.storages().filter_map(|storage| {
         let mut usages = storages.iter();
         let usage = usages.find(|usage| usage.node == node && usage.storage == storage);
-        let why = match usage.map(|usage| usage.verdict(limit)) {
+        let reason = match usage.map(|usage| usage.verdict(limit)) {
             None => "the node has no such storage, or this login may not see it (Datastore.Audit)",
-            Some(StorageVerdict::NotCheckable { why }) => why,
+            Some(StorageVerdict::NotCheckable { reason }) => reason,
             Some(StorageVerdict::Ok { .. } | StorageVerdict::Full { .. }) => return None,
         };
         Some(UncheckedStorage {
             node: node.to_owned(),
             storage: storage.to_owned(),
-            why,
+            reason,
         })
     });
     unchecked.collect()
 }
 
-/// The storages above the limit that a guest of this node has volumes on, by name.
+/// The storages above the limit that a guest on this node has volumes on, sorted by name.
 ///
-/// A storage that cannot be checked against the limit blocks nothing: see [`unchecked_storages`].
+/// A storage that cannot be checked against the limit blocks no guest: see [`unchecked_storages`].
 pub fn full_storages(
     storages: &[StorageUsage],
     node: &str,
@@ -295,12 +301,12 @@ mod tests {
             StorageLimit::new(0)
                 .unwrap_err()
                 .to_string()
-                .contains("from 1 to 100")
+                .contains("between 1 and 100")
         );
     }
 
     #[test]
-    fn usage_up_to_the_limit_is_fine() {
+    fn usage_up_to_the_limit_is_allowed() {
         for (used, total, percent, full) in [
             (0, 1000, 95, false),
             (950, 1000, 95, false),
@@ -326,16 +332,16 @@ mod tests {
     #[test]
     fn a_storage_without_a_size_cannot_be_checked() {
         let mut storage = usage("pve1", "iscsi", 0, 0);
-        let why = "PVE reports no size";
+        let reason = "PVE reports no size";
         assert_eq!(
             storage.verdict(limit(1)),
-            StorageVerdict::NotCheckable { why }
+            StorageVerdict::NotCheckable { reason }
         );
         storage.status = "unknown".to_owned();
-        let why = "PVE has no statistics from its node";
+        let reason = "PVE has no statistics from its node";
         assert_eq!(
             storage.verdict(limit(1)),
-            StorageVerdict::NotCheckable { why }
+            StorageVerdict::NotCheckable { reason }
         );
         assert_eq!(storage.percent(), None);
     }
@@ -373,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_is_held_up_by_its_own_storages_on_its_own_node_only() {
+    fn only_storages_of_the_guest_on_its_node_block_it() {
         let storages = [
             usage("pve1", "full", 99, 100),
             usage("pve1", "free", 10, 100),
@@ -381,7 +387,7 @@ mod tests {
             usage("pve1", "foreign", 99, 100),
             usage("pve2", "free", 99, 100),
         ];
-        let config = GuestConfig::read(
+        let config = GuestConfig::parse(
             GuestKind::Qemu,
             [
                 ("scsi0", "free:vm-100-disk-0"),

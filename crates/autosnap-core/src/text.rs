@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Text from outside (names, Proxmox VE's messages, output of hooks), made safe to print and to
-//! paste.
+//! Escaping of untrusted text (names, Proxmox VE's messages, output of hooks), and the format of durations.
 //!
-//! Untrusted text can contain terminal control characters (ESC, CR), line breaks, which forge lines, and
-//! characters that make it look different (bidirectional marks, invisible characters). Such characters
-//! are escaped by their number: `\u{1b}`. Backslashes are not escaped, so that escaping is idempotent.
+//! Untrusted text can contain terminal control characters (ESC, CR), line breaks that forge lines, and
+//! characters that change its appearance (bidirectional marks, invisible characters). Such characters
+//! are escaped by their number: `\u{1b}`. Backslashes are not escaped, so escaping is idempotent.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// The text on one line: every unprintable character is escaped, line breaks and tabs included.
+/// The text on one line: all unprintable characters are escaped, including line breaks and tabs.
 ///
 /// ```
 /// use autosnap_core::text::one_line;
@@ -22,7 +21,7 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
 
-/// The same, but line breaks and tabs are kept. Line breaks of Windows become those of Unix.
+/// The text with all unprintable characters escaped, except line breaks and tabs. CRLF becomes LF.
 ///
 /// ```
 /// assert_eq!(autosnap_core::text::lines("a\r\n\tb\rc"), "a\n\tb\\rc");
@@ -37,72 +36,75 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A duration for people, with its two largest units: `12 s`, `3 min 20 s`, `2 h 5 min`.
+/// A duration for messages, with its two largest units: `12s`, `3m 20s`, `2h 5m`.
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// assert_eq!(autosnap_core::text::duration(Duration::from_secs(200)), "3 min 20 s");
+/// assert_eq!(autosnap_core::text::duration(Duration::from_secs(200)), "3m 20s");
 /// ```
 pub fn duration(duration: Duration) -> String {
     let rounded = duration.as_secs() + u64::from(duration.subsec_millis() >= 500);
     let (hours, minutes, seconds) = (rounded / 3600, rounded / 60 % 60, rounded % 60);
     match (hours, minutes, seconds) {
-        (0, 0, 0) if !duration.is_zero() => "less than 1 s".to_owned(),
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, 0) => format!("{minutes} min"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, 0, _) => format!("{hours} h"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+        (0, 0, 0) if !duration.is_zero() => "less than 1s".to_owned(),
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, 0) => format!("{minutes}m"),
+        (0, minutes, seconds) => format!("{minutes}m {seconds}s"),
+        (hours, 0, _) => format!("{hours}h"),
+        (hours, minutes, _) => format!("{hours}h {minutes}m"),
     }
 }
 
 fn escaped(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
-    let is_fine = |character: char| is_printable(character) || keep(character);
-    if text.chars().all(is_fine) {
+    let is_safe = |character: char| is_printable(character) || keep(character);
+    if text.chars().all(is_safe) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
     for character in text.chars() {
         match character {
-            fine if is_fine(fine) => safe.push(fine),
+            character if is_safe(character) => safe.push(character),
             '\n' => safe.push_str("\\n"),
             '\r' => safe.push_str("\\r"),
             '\t' => safe.push_str("\\t"),
             other => {
-                write!(safe, "\\u{{{:x}}}", u32::from(other)).expect("a string takes every text");
+                write!(safe, "\\u{{{:x}}}", u32::from(other))
+                    .expect("writing to a string cannot fail");
             }
         }
     }
     Cow::Owned(safe)
 }
 
-/// A JSON document with all unprintable characters escaped. Serializers escape only what JSON requires; a
-/// JSON parser reads the same document from both.
+/// A JSON document with all unprintable characters escaped.
+///
+/// Serializers escape only what JSON requires. A JSON parser reads the same values before and after.
 ///
 /// ```
 /// assert_eq!(autosnap_core::text::json("{\"a\": \"\u{9b}2J\"}\n"), "{\"a\": \"\\u009b2J\"}\n");
 /// ```
 pub fn json(document: &str) -> Cow<'_, str> {
-    let is_fine = |character: char| is_printable(character) || character == '\n';
-    if document.chars().all(is_fine) {
+    let is_safe = |character: char| is_printable(character) || character == '\n';
+    if document.chars().all(is_safe) {
         return Cow::Borrowed(document);
     }
     let mut safe = String::with_capacity(document.len() + 16);
     for character in document.chars() {
-        if is_fine(character) {
+        if is_safe(character) {
             safe.push(character);
         } else {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                write!(safe, "\\u{unit:04x}").expect("a string takes every text");
+                write!(safe, "\\u{unit:04x}").expect("writing to a string cannot fail");
             }
         }
     }
     Cow::Owned(safe)
 }
 
-/// Whether the character is printable: not a control character, a bidirectional mark, a line separator,
-/// or an invisible character.
+/// Whether the character is printable.
+///
+/// Control characters, bidirectional marks, line separators and invisible characters are not.
 pub fn is_printable(character: char) -> bool {
     !character.is_control()
         && !matches!(
@@ -119,8 +121,9 @@ pub fn is_printable(character: char) -> bool {
         )
 }
 
-/// The text as one word for a POSIX shell, in single quotes if it needs them. A text with unprintable
-/// characters cannot be pasted: `placeholder` is returned instead.
+/// The text as one word for a POSIX shell, in single quotes if needed.
+///
+/// A text with unprintable characters cannot be pasted: the result is `placeholder`.
 ///
 /// ```
 /// use autosnap_core::text::shell_word;
@@ -161,10 +164,10 @@ mod tests {
         }
 
         #[test]
-        fn lines_have_no_others_than_line_breaks_and_tabs(text in "(\\PC|[\\x00-\\x1f\\x7f-\\x9f\u{202e}\u{2028}]){0,40}") {
+        fn lines_keep_only_line_breaks_and_tabs_of_the_control_characters(text in "(\\PC|[\\x00-\\x1f\\x7f-\\x9f\u{202e}\u{2028}]){0,40}") {
             let safe = lines(&text).into_owned();
-            let fine = |character| is_printable(character) || matches!(character, '\n' | '\t');
-            prop_assert!(safe.chars().all(fine), "{safe:?}");
+            let is_safe = |character| is_printable(character) || matches!(character, '\n' | '\t');
+            prop_assert!(safe.chars().all(is_safe), "{safe:?}");
         }
 
         #[test]

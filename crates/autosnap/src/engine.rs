@@ -22,7 +22,7 @@ use std::time::Duration;
 use autosnap_core::event::{EventKind, PostponeReason};
 use autosnap_core::guest::Vmid;
 use autosnap_core::plan::{GuestPlan, Plan};
-use autosnap_core::schedule::{JobId, Limits, Order, Schedule, Work};
+use autosnap_core::schedule::{Limits, Order, Schedule, Work, WorkId};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pve_client::{Client, Upid};
 use tokio::time::Instant;
@@ -187,7 +187,7 @@ impl Engine {
     }
 }
 
-type BoxFuture<'a> = Pin<Box<dyn Future<Output = (JobId, Turn<'a>, TurnEnd)> + 'a>>;
+type BoxFuture<'a> = Pin<Box<dyn Future<Output = (WorkId, Turn<'a>, TurnEnd)> + 'a>>;
 
 /// The state of one run: who waits, who runs, who was put back.
 struct Floor<'a> {
@@ -197,9 +197,9 @@ struct Floor<'a> {
     waiting: Vec<Option<Turn<'a>>>,
     running: FuturesUnordered<BoxFuture<'a>>,
     /// Jobs put back for a lock or a late task, by the time of their next try.
-    deferred: BTreeSet<(Instant, JobId)>,
+    deferred: BTreeSet<(Instant, WorkId)>,
     /// The late tasks that were looked at when nothing else was left to do.
-    last_looks: BTreeSet<(JobId, String)>,
+    last_looks: BTreeSet<(WorkId, String)>,
 }
 
 impl<'a> Floor<'a> {
@@ -241,7 +241,7 @@ impl<'a> Floor<'a> {
         jobs.all(|&(_, job)| self.late_task(job).is_some())
     }
 
-    fn late_task(&self, job: JobId) -> Option<String> {
+    fn late_task(&self, job: WorkId) -> Option<String> {
         let turn = self.waiting[job].as_ref()?;
         turn.late_task().map(ToString::to_string)
     }
@@ -254,7 +254,7 @@ impl<'a> Floor<'a> {
         }
         let jobs = self.deferred.iter().map(|&(_, job)| job);
         let late = jobs.filter_map(|job| Some((job, self.late_task(job)?)));
-        let late: BTreeSet<(JobId, String)> = late.collect();
+        let late: BTreeSet<(WorkId, String)> = late.collect();
         if late == self.last_looks {
             return;
         }
@@ -279,7 +279,7 @@ impl<'a> Floor<'a> {
         }
     }
 
-    fn take_back(&mut self, job: JobId, turn: Turn<'a>, end: TurnEnd) {
+    fn take_back(&mut self, job: WorkId, turn: Turn<'a>, end: TurnEnd) {
         let vmid = turn.vmid();
         match end {
             TurnEnd::Finished(end) => {

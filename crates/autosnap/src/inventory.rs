@@ -59,7 +59,7 @@ pub async fn read_within(client: &Client, limit: Duration) -> Result<Inventory, 
                         inventory.guests.push(guest);
                     }
                     None => inventory.unreadable.push(format!(
-                        "an entry of /cluster/resources cannot be read: {kind}/{vmid} is not a guest ID"
+                        "an entry of /cluster/resources cannot be read: {kind}/{vmid}: invalid guest ID"
                     )),
                 }
             }
@@ -232,7 +232,7 @@ pub async fn can_snapshot(
     storages: &[StorageUsage],
 ) -> Result<SnapshotAnswer, Error> {
     let is_certain = config.unsupported_volumes().next().is_some()
-        || !SnapshotBlockers::new(config, storages).must_ask();
+        || !SnapshotBlockers::new(config, storages).needs_query();
     if is_certain {
         return Ok(SnapshotAnswer::Open);
     }
@@ -257,7 +257,7 @@ pub async fn config(client: &Client, guest: &Guest) -> Result<(GuestConfig, Opti
     let config = client
         .guest_config(&guest.node, wire_kind(guest.kind), guest.vmid.get())
         .await?;
-    let read = GuestConfig::read(guest.kind, config.iter());
+    let read = GuestConfig::parse(guest.kind, config.iter());
     Ok((read, Lock::of(&config)))
 }
 

@@ -18,7 +18,7 @@ use autosnap_core::name::{self, AmbiguousNames, FormatError, Label, Series, Time
 use autosnap_core::plan::RemovalLimit;
 use autosnap_core::retention::StuckRemovals;
 use autosnap_core::schedule::Limits;
-use autosnap_core::select::{self, Selection, SelectionError};
+use autosnap_core::select::{Selection, SelectionError};
 use autosnap_core::storage::StorageLimit;
 use autosnap_core::text::shell_word;
 
@@ -207,9 +207,9 @@ fn read_selection_for_removal(args: &RootArgs) -> Result<Selection, Fault> {
 /// The error about a selection, with the option to paste if it is known what was meant.
 fn invalid_selection(vmid: &str, error: &SelectionError) -> Fault {
     let fault = Fault::usage(format!("--vmid={vmid}: {error}")).about("--vmid");
-    match select::corrected(vmid) {
-        Some(corrected) if corrected != vmid.trim() => {
-            fault.hint(format!("--vmid={}", shell_word(&corrected, "GUESTS")))
+    match Selection::suggestion(vmid) {
+        Some(suggestion) if suggestion != vmid.trim() => {
+            fault.hint(format!("--vmid={}", shell_word(&suggestion, "GUESTS")))
         }
         Some(_) | None => fault,
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The configuration of a guest, as far as it matters to snapshots.
+//! The part of a guest's configuration that matters to snapshots.
 //!
-//! Whether a storage can make snapshots is not known here: only what no storage can do.
+//! Whether a storage supports snapshots is decided elsewhere; here only volumes that no storage supports are known.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ use super::GuestKind;
 /// Whether a virtual machine has the QEMU guest agent switched on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AgentSetting {
-    /// PVE asks the agent to freeze the file systems while it takes a snapshot.
+    /// The agent freezes the file systems while PVE takes a snapshot.
     Enabled,
-    /// No agent, so that a snapshot is only what a power cut would leave.
+    /// No agent: a snapshot is crash-consistent, as after a power failure.
     Disabled,
     /// Containers have no agent.
     NotApplicable,
@@ -21,14 +21,13 @@ pub enum AgentSetting {
 /// The part of a guest's configuration that matters to snapshots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuestConfig {
-    /// Everything a snapshot of the guest includes, ordered by key.
+    /// All volumes that a snapshot of the guest includes, sorted by key.
     pub volumes: Vec<Volume>,
     /// The setting of the QEMU guest agent.
     pub agent: AgentSetting,
-    /// The configured memory in MiB: what a snapshot with RAM has to store. Absent means PVE's
-    /// default.
+    /// The configured memory in MiB, which a snapshot with RAM stores; `None` is PVE's default.
     pub memory_mib: Option<u64>,
-    /// What the guest is locked for (`backup`, `snapshot`, …).
+    /// The reason of the guest's lock (`backup`, `snapshot`, …).
     pub lock: Option<String>,
     /// Whether it is a template.
     pub template: bool,
@@ -53,7 +52,7 @@ pub enum VolumeLocation {
         /// The volume's name on it.
         volume: String,
     },
-    /// Outside of PVE's storages: a directory of the node (a bind mount) or one of its devices.
+    /// Outside of PVE's storages: a directory (bind mount) or device of the node.
     Path(String),
 }
 
@@ -69,13 +68,12 @@ impl fmt::Display for Volume {
 }
 
 impl GuestConfig {
-    /// Understands the keys and values of a guest's configuration; keys that do not matter are
-    /// passed over.
+    /// Parses the keys and values of a guest's configuration; other keys are ignored.
     ///
-    /// Volumes are what `foreach_volume` of `PVE/AbstractConfig.pm` visits, without the CD drives,
-    /// which PVE leaves out of snapshots (`has_feature` in `PVE/QemuConfig.pm`). Pass the current
-    /// values, not pending ones: a snapshot is taken of what the guest has now.
-    pub fn read<'a>(
+    /// Volumes are those of `foreach_volume` in `PVE/AbstractConfig.pm`, without CD drives, which PVE leaves out of
+    /// snapshots (`has_feature` in `PVE/QemuConfig.pm`). Pass the current values, not pending ones: a snapshot includes
+    /// the current volumes.
+    pub fn parse<'a>(
         kind: GuestKind,
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
@@ -90,17 +88,15 @@ impl GuestConfig {
             template: false,
         };
         for (key, value) in entries {
-            config.take(kind, key, value);
+            config.set(kind, key, value);
         }
         config.volumes.sort_by(|one, other| one.key.cmp(&other.key));
         config
     }
 
-    /// The volumes that PVE can never take a snapshot of, whatever the storage: bind mounts
-    /// and devices.
+    /// The volumes that PVE can never snapshot: bind mounts and devices.
     ///
-    /// `volume_has_feature` of `PVE/Storage.pm` knows no features of an absolute path. Whether a
-    /// storage supports snapshots is not known here.
+    /// An absolute path has no features in `volume_has_feature` of `PVE/Storage.pm`.
     pub fn unsupported_volumes(&self) -> impl Iterator<Item = &Volume> {
         self.volumes
             .iter()
@@ -115,19 +111,19 @@ impl GuestConfig {
         storages.into_iter()
     }
 
-    fn take(&mut self, kind: GuestKind, key: &str, value: &str) {
+    fn set(&mut self, kind: GuestKind, key: &str, value: &str) {
         match (key, kind) {
             ("lock", _) => self.lock = Some(value.to_owned()),
-            ("template", _) => self.template = is_true(value),
+            ("template", _) => self.template = parse_bool(value),
             ("memory", _) => {
                 self.memory_mib = property(value, "current").and_then(|number| number.parse().ok());
             }
             ("agent", GuestKind::Qemu) => {
-                if property(value, "enabled").is_some_and(is_true) {
+                if property(value, "enabled").is_some_and(parse_bool) {
                     self.agent = AgentSetting::Enabled;
                 }
             }
-            _ => self.volumes.extend(Volume::read(kind, key, value)),
+            _ => self.volumes.extend(Volume::parse(kind, key, value)),
         }
     }
 }
@@ -141,7 +137,7 @@ impl Volume {
         }
     }
 
-    fn read(kind: GuestKind, key: &str, value: &str) -> Option<Self> {
+    fn parse(kind: GuestKind, key: &str, value: &str) -> Option<Self> {
         if !is_volume_key(kind, key) || property(value, "media") == Some("cdrom") {
             return None;
         }
@@ -159,15 +155,14 @@ impl Volume {
         }
         Some(Self {
             key: key.to_owned(),
-            location: VolumeLocation::read(file),
+            location: VolumeLocation::parse(file),
         })
     }
 }
 
 impl VolumeLocation {
-    /// What is neither an absolute path nor a volume ID cannot be snapshotted either, so that it is
-    /// shown as a path.
-    fn read(file: &str) -> Self {
+    /// Parses a volume ID. Any other text cannot be snapshotted and becomes a path.
+    fn parse(file: &str) -> Self {
         match file.split_once(':') {
             Some((storage, volume)) if !file.starts_with('/') => Self::Storage {
                 storage: storage.to_owned(),
@@ -178,7 +173,7 @@ impl VolumeLocation {
     }
 }
 
-/// Whether a key of the configuration is a disk or mount point, followed by its number.
+/// Whether a key of the configuration is the name of a disk or mount point with its number.
 fn is_volume_key(kind: GuestKind, key: &str) -> bool {
     let prefixes: &[&str] = match kind {
         GuestKind::Qemu => &["efidisk", "tpmstate", "virtio", "ide", "scsi", "sata"],
@@ -192,8 +187,10 @@ fn is_volume_key(kind: GuestKind, key: &str) -> bool {
     })
 }
 
-/// The value of `name` in a property string such as `1,type=virtio`; for the agent and the memory,
-/// the part without a name is theirs (`parse_property_string` in `PVE/JSONSchema.pm`).
+/// The value of `name` in a property string such as `1,type=virtio`.
+///
+/// The part without a name is the value of `enabled` (agent) or `current` (memory), as in `parse_property_string` of
+/// `PVE/JSONSchema.pm`.
 fn property<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     let unnamed = matches!(name, "enabled" | "current");
     value
@@ -205,8 +202,8 @@ fn property<'a>(value: &'a str, name: &str) -> Option<&'a str> {
         })
 }
 
-/// What PVE takes for true (`parse_boolean` in `PVE/JSONSchema.pm`).
-fn is_true(value: &str) -> bool {
+/// Whether PVE parses the value as true (`parse_boolean` in `PVE/JSONSchema.pm`).
+fn parse_bool(value: &str) -> bool {
     ["1", "on", "yes", "true"]
         .iter()
         .any(|word| word.eq_ignore_ascii_case(value))

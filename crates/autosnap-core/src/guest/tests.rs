@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn config(kind: GuestKind, entries: &[(&str, &str)]) -> GuestConfig {
-    GuestConfig::read(kind, entries.iter().copied())
+    GuestConfig::parse(kind, entries.iter().copied())
 }
 
 /// The volumes of a configuration in the spelling of PVE, without their options.
@@ -16,7 +16,7 @@ fn volumes(kind: GuestKind, entries: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn ids_are_what_pve_gives_to_guests() {
+fn ids_outside_of_the_range_of_pve_are_invalid() {
     for (text, expected) in [
         ("100", Some(100)),
         ("999999999", Some(999_999_999)),
@@ -35,12 +35,12 @@ fn ids_are_what_pve_gives_to_guests() {
     }
     assert_eq!(
         Vmid::new(5).unwrap_err().to_string(),
-        "`5` is not a guest ID: PVE numbers its guests from 100 to 999999999"
+        "invalid guest ID `5`: must be between 100 and 999999999"
     );
 }
 
 #[test]
-fn words_of_pve_come_back_unchanged() {
+fn status_and_kind_keep_the_names_of_pve() {
     for word in ["running", "stopped", "unknown", "paused"] {
         assert_eq!(GuestStatus::from(word).as_str(), word);
     }
@@ -50,7 +50,7 @@ fn words_of_pve_come_back_unchanged() {
 }
 
 #[test]
-fn every_disk_of_a_machine_counts_and_no_cd_drive() {
+fn volumes_of_a_vm_are_its_disks_without_cd_drives() {
     let entries = [
         ("scsi0", "local:100/vm-100-disk-0.qcow2,size=1G"),
         ("scsi12", "bulk:108/vm-108-disk-0.raw,backup=0,size=1G"),
@@ -72,8 +72,8 @@ fn every_disk_of_a_machine_counts_and_no_cd_drive() {
         ("vmstate", "tank:vm-100-state-x"),
         ("net0", "virtio=BC:24:11:00:01:00"),
         ("virtiofs0", "share"),
-        ("rootfs", "tank:not-of-a-machine"),
-        ("mp0", "tank:not-of-a-machine"),
+        ("rootfs", "tank:not-a-vm-disk"),
+        ("mp0", "tank:not-a-vm-disk"),
     ];
     let expected = [
         "efidisk0: tank:vm-100-disk-4",
@@ -100,14 +100,14 @@ fn every_disk_of_a_machine_counts_and_no_cd_drive() {
 }
 
 #[test]
-fn every_mount_point_of_a_container_counts() {
+fn volumes_of_a_container_are_its_mount_points() {
     let entries = [
         ("rootfs", "tank:201/subvol-201-disk-0.subvol,size=0T"),
         ("mp0", "/srv/data,mp=/data"),
         ("mp10", "volume=bulk:vm-201-disk-1,mp=/var"),
         ("mpx", "tank:no-number"),
         ("unused0", "tank:vm-201-disk-9"),
-        ("scsi0", "tank:not-of-a-container"),
+        ("scsi0", "tank:not-a-container-volume"),
     ];
     let expected = [
         "mp0: /srv/data",
@@ -125,7 +125,7 @@ fn every_mount_point_of_a_container_counts() {
 }
 
 #[test]
-fn what_pve_could_snapshot_is_not_called_unsupported() {
+fn volumes_on_storages_are_not_unsupported() {
     let cases: [(GuestKind, &[(&str, &str)]); 4] = [
         (GuestKind::Qemu, &[]),
         (
@@ -148,7 +148,7 @@ fn what_pve_could_snapshot_is_not_called_unsupported() {
 }
 
 #[test]
-fn the_agent_is_on_in_every_spelling() {
+fn the_agent_setting_is_parsed_in_every_spelling() {
     use AgentSetting::{Disabled, Enabled};
     for (value, expected) in [
         ("1", Enabled),
@@ -177,7 +177,7 @@ fn the_agent_is_on_in_every_spelling() {
 }
 
 #[test]
-fn lock_template_and_memory_are_read() {
+fn lock_template_and_memory_are_parsed() {
     let entries = [("lock", "backup"), ("template", "1"), ("memory", "2048")];
     let full = config(GuestKind::Qemu, &entries);
     assert_eq!(
@@ -198,7 +198,7 @@ fn lock_template_and_memory_are_read() {
 
 proptest! {
     #[test]
-    fn reading_never_panics(key in "(scsi|ide|mp|rootfs|agent|memory)?[0-9]{0,3}\\PC{0,3}", value in "\\PC{0,40}") {
+    fn parsing_never_panics(key in "(scsi|ide|mp|rootfs|agent|memory)?[0-9]{0,3}\\PC{0,3}", value in "\\PC{0,40}") {
         for kind in [GuestKind::Qemu, GuestKind::Lxc] {
             let config = config(kind, &[(&key, &value)]);
             prop_assert!(config.volumes.len() <= 1);

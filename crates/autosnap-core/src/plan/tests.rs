@@ -73,7 +73,7 @@ fn snap(keep: u32) -> Request {
 
 fn reading(config: &[(&str, &str)], snapshots: Vec<Snapshot>) -> Reading {
     Reading {
-        config: Some(GuestConfig::read(GuestKind::Qemu, config.iter().copied())),
+        config: Some(GuestConfig::parse(GuestKind::Qemu, config.iter().copied())),
         can_snapshot: None,
         storage_error: None,
         snapshots,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The schedule in tables, and its limits as a property.
+//! The order of work in tables, and the limits as a property.
 
 use super::*;
 use proptest::prelude::*;
@@ -15,17 +15,17 @@ fn work(node: &str, storages: &[&str], weight: u32, with_ram: bool) -> Work {
 }
 
 /// A schedule in the order of the list.
-fn schedule(limits: Limits, jobs: &[Work]) -> Schedule {
-    Schedule::new(limits, Order::AsGiven, jobs)
+fn schedule(limits: Limits, work_list: &[Work]) -> Schedule {
+    Schedule::new(limits, Order::AsGiven, work_list)
 }
 
-fn start_all(schedule: &mut Schedule) -> Vec<JobId> {
+fn start_all(schedule: &mut Schedule) -> Vec<WorkId> {
     std::iter::from_fn(|| schedule.start_next()).collect()
 }
 
 #[test]
-fn a_full_node_does_not_hold_up_another() {
-    let jobs = [
+fn a_full_node_does_not_block_another_node() {
+    let work_list = [
         work("a", &[], 1, false),
         work("a", &[], 1, false),
         work("a", &[], 1, false),
@@ -36,14 +36,14 @@ fn a_full_node_does_not_hold_up_another() {
         per_node: 2,
         ..Limits::default()
     };
-    let mut schedule = schedule(limits, &jobs);
+    let mut schedule = schedule(limits, &work_list);
     assert_eq!(start_all(&mut schedule), [0, 1, 3]);
     assert_eq!(schedule.waiting(), 1);
 }
 
 #[test]
 fn a_busy_storage_does_not_idle_a_node_slot() {
-    let jobs = [
+    let work_list = [
         work("a", &["ceph"], 3, false),
         work("a", &["ceph"], 2, false),
         work("a", &["local"], 1, false),
@@ -52,22 +52,25 @@ fn a_busy_storage_does_not_idle_a_node_slot() {
         per_storage: 1,
         ..Limits::default()
     };
-    assert_eq!(start_all(&mut schedule(limits, &jobs)), [0, 2]);
+    assert_eq!(start_all(&mut schedule(limits, &work_list)), [0, 2]);
 }
 
 #[test]
 fn only_one_ram_snapshot_runs_on_a_node() {
-    let jobs = [
+    let work_list = [
         work("a", &[], 9, true),
         work("a", &[], 8, true),
         work("a", &[], 1, false),
     ];
-    assert_eq!(start_all(&mut schedule(Limits::default(), &jobs)), [0, 2]);
+    assert_eq!(
+        start_all(&mut schedule(Limits::default(), &work_list)),
+        [0, 2]
+    );
 }
 
 #[test]
 fn the_longest_work_and_the_longest_queue_go_first() {
-    let jobs = [
+    let work_list = [
         work("a", &[], 1, false),
         work("b", &[], 1, false),
         work("b", &[], 7, false),
@@ -76,12 +79,12 @@ fn the_longest_work_and_the_longest_queue_go_first() {
         total: 2,
         ..Limits::default()
     };
-    assert_eq!(schedule(limits, &jobs).start_next(), Some(2));
+    assert_eq!(schedule(limits, &work_list).start_next(), Some(2));
 }
 
 #[test]
-fn one_at_a_time_keeps_the_order_asked_for() {
-    let jobs = [
+fn one_at_a_time_keeps_the_order_of_the_list() {
+    let work_list = [
         work("b", &[], 1, false),
         work("a", &[], 9, false),
         work("a", &[], 1, false),
@@ -90,7 +93,7 @@ fn one_at_a_time_keeps_the_order_asked_for() {
         total: 1,
         ..Limits::default()
     };
-    let mut schedule = schedule(limits, &jobs);
+    let mut schedule = schedule(limits, &work_list);
     for expected in 0..3 {
         assert_eq!(schedule.start_next(), Some(expected));
         schedule.finish(expected, Duration::ZERO);
@@ -98,8 +101,8 @@ fn one_at_a_time_keeps_the_order_asked_for() {
 }
 
 #[test]
-fn a_node_that_proved_slow_gets_its_slots_first() {
-    let jobs = [
+fn a_slow_node_gets_its_slots_first() {
+    let work_list = [
         work("fast", &[], 1, false),
         work("slow", &[], 1, false),
         work("fast", &[], 1, false),
@@ -110,7 +113,7 @@ fn a_node_that_proved_slow_gets_its_slots_first() {
         per_node: 1,
         ..Limits::default()
     };
-    let mut schedule = schedule(limits, &jobs);
+    let mut schedule = schedule(limits, &work_list);
     assert_eq!(start_all(&mut schedule), [0, 1]);
     schedule.finish(0, Duration::from_secs(1));
     schedule.finish(1, Duration::from_secs(10));
@@ -118,8 +121,8 @@ fn a_node_that_proved_slow_gets_its_slots_first() {
 }
 
 #[test]
-fn deferred_work_frees_its_slot_and_comes_back_last() {
-    let jobs = [
+fn deferred_work_frees_its_slot_and_resumes_last() {
+    let work_list = [
         work("a", &[], 1, false),
         work("a", &[], 1, false),
         work("a", &[], 1, false),
@@ -128,7 +131,7 @@ fn deferred_work_frees_its_slot_and_comes_back_last() {
         per_node: 1,
         ..Limits::default()
     };
-    let mut schedule = schedule(limits, &jobs);
+    let mut schedule = schedule(limits, &work_list);
     assert_eq!(schedule.start_next(), Some(0));
     schedule.defer(0);
     assert_eq!(schedule.start_next(), Some(1));
@@ -139,15 +142,14 @@ fn deferred_work_frees_its_slot_and_comes_back_last() {
     assert_eq!(schedule.start_next(), Some(0));
 }
 
-/// C17: guests that were locked go last, on whichever node, and in the order of the list among
-/// themselves.
+/// Locked guests start after all others on any node, and in the order of the list among themselves.
 #[test]
-fn what_goes_last_waits_for_all_others() {
+fn work_that_goes_last_starts_after_all_other_work() {
     let last = |node| Work {
         goes_last: true,
         ..work(node, &[], 9, false)
     };
-    let jobs = [
+    let work_list = [
         last("a"),
         work("b", &[], 1, false),
         last("b"),
@@ -158,7 +160,7 @@ fn what_goes_last_waits_for_all_others() {
         ..Limits::default()
     };
     for limits in [one, Limits::default()] {
-        let mut schedule = schedule(limits, &jobs);
+        let mut schedule = schedule(limits, &work_list);
         let mut order = Vec::new();
         while let Some(id) = schedule.start_next() {
             order.push(id);
@@ -173,15 +175,15 @@ fn what_goes_last_waits_for_all_others() {
     }
 }
 
-/// C11: what is half done and can go on comes before all others, what waits for a lock after them.
+/// Work that has begun resumes before all others, work that waited for a lock after them.
 #[test]
 fn one_at_a_time_resumes_first_or_last() {
-    let jobs = [(); 3].map(|()| work("a", &[], 1, false));
+    let work_list = [(); 3].map(|()| work("a", &[], 1, false));
     let limits = Limits {
         total: 1,
         ..Limits::default()
     };
-    let mut schedule = schedule(limits, &jobs);
+    let mut schedule = schedule(limits, &work_list);
     for id in [0, 1] {
         assert_eq!(schedule.start_next(), Some(id));
         schedule.defer(id);
@@ -194,15 +196,15 @@ fn one_at_a_time_resumes_first_or_last() {
     }
 }
 
-/// C15: where not all may be reached, the guests with most to do go first even one at a time.
+/// If a run may be stopped before its last guest, the heaviest work starts first even one at a time.
 #[test]
 fn one_at_a_time_can_take_the_heaviest_first() {
-    let jobs = [work("a", &[], 1, false), work("b", &[], 9, false)];
+    let work_list = [work("a", &[], 1, false), work("b", &[], 9, false)];
     let limits = Limits {
         total: 1,
         ..Limits::default()
     };
-    let mut schedule = Schedule::new(limits, Order::HeaviestFirst, &jobs);
+    let mut schedule = Schedule::new(limits, Order::HeaviestFirst, &work_list);
     assert_eq!(schedule.start_next(), Some(1));
 }
 
@@ -234,16 +236,17 @@ fn any_limits() -> impl Strategy<Value = Limits> {
     )
 }
 
-fn holds(jobs: &[Work], running: &[JobId], limits: Limits) -> Result<(), TestCaseError> {
-    let count =
-        |wanted: &dyn Fn(&Work) -> bool| running.iter().filter(|&&id| wanted(&jobs[id])).count();
+fn holds(work_list: &[Work], running: &[WorkId], limits: Limits) -> Result<(), TestCaseError> {
+    let count = |wanted: &dyn Fn(&Work) -> bool| {
+        running.iter().filter(|&&id| wanted(&work_list[id])).count()
+    };
     prop_assert!(running.len() <= limits.total.max(1));
-    for job in jobs {
-        prop_assert!(count(&|other| other.node == job.node) <= limits.per_node.max(1));
+    for one in work_list {
+        prop_assert!(count(&|other| other.node == one.node) <= limits.per_node.max(1));
         prop_assert!(
-            count(&|other| other.node == job.node && other.with_ram) <= limits.ram_per_node.max(1)
+            count(&|other| other.node == one.node && other.with_ram) <= limits.ram_per_node.max(1)
         );
-        for storage in &job.shared_storages {
+        for storage in &one.shared_storages {
             prop_assert!(
                 count(&|other| other.shared_storages.contains(storage))
                     <= limits.per_storage.max(1)
@@ -254,31 +257,31 @@ fn holds(jobs: &[Work], running: &[JobId], limits: Limits) -> Result<(), TestCas
 }
 
 proptest! {
-    /// Whatever ends in whatever order: no limit is passed, each job runs exactly once, and a
-    /// slot is left empty only if every waiting job would pass a limit.
+    /// In any order of ends: no limit is exceeded, each piece of work runs once, and a slot is idle only if all waiting
+    /// work would exceed a limit.
     #[test]
     fn limits_hold_and_no_usable_slot_is_idle(
-        jobs in prop::collection::vec(any_work(), 0..40),
+        work_list in prop::collection::vec(any_work(), 0..40),
         limits in any_limits(),
         choices in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 400),
     ) {
-        let mut schedule = schedule(limits, &jobs);
-        let mut waiting: Vec<JobId> = (0..jobs.len()).collect();
+        let mut schedule = schedule(limits, &work_list);
+        let mut waiting: Vec<WorkId> = (0..work_list.len()).collect();
         let mut running = Vec::new();
-        let mut ran = vec![0; jobs.len()];
+        let mut ran = vec![0; work_list.len()];
         for (choice, deferred) in choices {
             while let Some(id) = schedule.start_next() {
                 let position = waiting.iter().position(|&other| other == id);
-                prop_assert!(position.is_some(), "job {} did not wait", id);
+                prop_assert!(position.is_some(), "work {} did not wait", id);
                 waiting.swap_remove(position.unwrap());
                 running.push(id);
-                holds(&jobs, &running, limits)?;
+                holds(&work_list, &running, limits)?;
             }
-            let others_wait = waiting.iter().any(|&id| !jobs[id].goes_last);
+            let others_wait = waiting.iter().any(|&id| !work_list[id].goes_last);
             for &id in &waiting {
-                if jobs[id].goes_last && others_wait { continue; }
+                if work_list[id].goes_last && others_wait { continue; }
                 let with_one_more: Vec<_> = running.iter().copied().chain([id]).collect();
-                prop_assert!(holds(&jobs, &with_one_more, limits).is_err(), "job {} could have started", id);
+                prop_assert!(holds(&work_list, &with_one_more, limits).is_err(), "work {} could have started", id);
             }
             if running.is_empty() { break; }
             let id = running.swap_remove(choice.index(running.len()));
@@ -287,7 +290,7 @@ proptest! {
                 schedule.resume(id);
                 waiting.push(id);
             } else {
-                schedule.finish(id, Duration::from_secs(u64::from(jobs[id].weight)));
+                schedule.finish(id, Duration::from_secs(u64::from(work_list[id].weight)));
                 ran[id] += 1;
             }
             prop_assert_eq!(schedule.running(), running.len());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The algebra of selections.
+//! Properties of selections.
 
 use std::collections::BTreeSet;
 
@@ -60,13 +60,14 @@ fn ids(selection: &str, inventory: &Inventory) -> BTreeSet<Vmid> {
     found.guests.iter().map(|guest| guest.vmid).collect()
 }
 
-/// The cluster as another login sees it, with privileges that a pool passes on to the pools nested in
-/// it: guests that it may not see are missing, those of hidden
-/// pools have none, and those of silent nodes have neither a name nor a status.
+/// The cluster as a login with fewer privileges sees it; nested pools inherit the privileges of their pool.
+///
+/// Hidden guests are missing, guests in hidden pools have no pool, and guests on nodes without statistics have neither
+/// a name nor a status.
 #[derive(Debug, Clone)]
 struct View {
     hidden_guests: BTreeSet<u32>,
-    /// In lower case: of two pools that differ in case only, both or none are seen.
+    /// In lower case: of two pools that differ only in case, both or none are visible.
     hidden_pools: BTreeSet<String>,
     hidden_nodes: BTreeSet<String>,
     nodes_without_statistics: BTreeSet<String>,
@@ -95,25 +96,27 @@ impl View {
         !self.hidden_pools.contains(&pool.to_lowercase())
     }
 
-    fn of(&self, inventory: &Inventory) -> Inventory {
-        let mut seen = inventory.clone();
-        seen.guests
+    fn apply(&self, inventory: &Inventory) -> Inventory {
+        let mut visible = inventory.clone();
+        visible
+            .guests
             .retain(|guest| !self.hidden_guests.contains(&guest.vmid.get()));
-        for guest in &mut seen.guests {
+        for guest in &mut visible.guests {
             guest.pool.take_if(|pool| !self.shows_pool(pool));
             if self.nodes_without_statistics.contains(&guest.node) {
                 guest.name = None;
                 guest.status = GuestStatus::Unknown;
             }
         }
-        seen.pools.retain(|pool| self.shows_pool(pool));
-        seen.nodes
+        visible.pools.retain(|pool| self.shows_pool(pool));
+        visible
+            .nodes
             .retain(|node| !self.hidden_nodes.contains(&node.name));
-        seen
+        visible
     }
 }
 
-/// With the nodes and pools of its guests, and one of each without any.
+/// Adds the nodes and pools of the guests, and one of each without guests.
 fn with_groups(mut inventory: Inventory) -> Inventory {
     let guests = &inventory.guests;
     let nodes: BTreeSet<&str> = guests.iter().map(|guest| guest.node.as_str()).collect();
@@ -134,8 +137,8 @@ fn with_groups(mut inventory: Inventory) -> Inventory {
     inventory
 }
 
-/// The guests that a command with this rule works on: none if it refuses to start, and never one
-/// that an exclusion by name may mean.
+/// The guests that a run with this rule works on: none if it does not start, and no guest that an exclusion by name
+/// may mean.
 fn worked_on(selection: &str, inventory: &Inventory, rule: ExclusionRule) -> BTreeSet<Vmid> {
     let found = Selection::parse(selection).unwrap().evaluate(inventory);
     if found.warnings.iter().any(|warning| warning.violates(rule)) {
@@ -151,8 +154,8 @@ fn term_lists() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(terms(), 1..5)
 }
 
-/// Terms that can match nothing, whatever the cluster.
-fn bad_terms() -> impl Strategy<Value = String> {
+/// Terms that can match nothing in any cluster.
+fn invalid_terms() -> impl Strategy<Value = String> {
     prop_oneof![
         " {0,2}",
         "[0-9]{1,2}|[0-9]{11}",
@@ -169,8 +172,8 @@ fn bad_terms() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A selection, and where to insert a term.
-fn selections_with_a_gap() -> impl Strategy<Value = (Vec<String>, usize)> {
+/// A selection and a position to insert a term at.
+fn selections_with_position() -> impl Strategy<Value = (Vec<String>, usize)> {
     let exclusions = prop::collection::vec(terms(), 0..3);
     (term_lists(), exclusions)
         .prop_map(|(mut selection, exclusions)| {
@@ -224,9 +227,9 @@ proptest! {
         prop_assert_eq!(without, expected);
     }
 
-    /// D2: an exclusion that cannot be resolved never widens what `clean` works on.
+    /// An exclusion that cannot be resolved never adds a guest to a `clean`.
     #[test]
-    fn a_view_of_less_never_makes_clean_work_on_more(
+    fn fewer_privileges_never_make_clean_work_on_more(
         inventory in inventories(),
         view in views(),
         included in term_lists(),
@@ -236,12 +239,12 @@ proptest! {
         let exclusions = excluded.iter().map(|term| format!("-{term}"));
         let selection = included.into_iter().chain(exclusions).collect::<Vec<_>>().join(",");
         let all = ids(&selection, &full);
-        let seen = worked_on(&selection, &view.of(&full), ExclusionRule::MustMatch);
-        prop_assert!(seen.is_subset(&all), "{} widens {:?} to {:?}", selection, all, seen);
+        let visible = worked_on(&selection, &view.apply(&full), ExclusionRule::MustMatch);
+        prop_assert!(visible.is_subset(&all), "{} widens {:?} to {:?}", selection, all, visible);
     }
 
-    /// D2: `snap` starts whenever the pools and nodes of its exclusions are visible, and hiding
-    /// pools and nodes alone never makes it work on more.
+    /// `snap` starts if the pools and nodes of its exclusions are visible; hiding only pools and nodes never adds a
+    /// guest.
     #[test]
     fn a_hidden_pool_or_node_never_makes_snap_work_on_more(
         inventory in inventories(),
@@ -253,8 +256,8 @@ proptest! {
         let exclusions = excluded.iter().map(|term| format!("-{term}"));
         let selection = included.into_iter().chain(exclusions).collect::<Vec<_>>().join(",");
         let all = ids(&selection, &full);
-        let seen = worked_on(&selection, &view.of(&full), ExclusionRule::MustExist);
-        prop_assert!(seen.is_subset(&all), "{} widens {:?} to {:?}", selection, all, seen);
+        let visible = worked_on(&selection, &view.apply(&full), ExclusionRule::MustExist);
+        prop_assert!(visible.is_subset(&all), "{} widens {:?} to {:?}", selection, all, visible);
     }
 
     #[test]
@@ -266,42 +269,41 @@ proptest! {
         prop_assert_eq!(ids(&text, &inventory), ids(&text.to_uppercase(), &inventory));
     }
 
-    /// C4: a term that can match nothing is ignored, or refuses the selection. It never adds a guest, and never
-    /// brings one back that another term takes away.
+    /// An invalid term is ignored or makes the selection invalid. It never adds a guest, not even an excluded one.
     #[test]
-    fn a_bad_term_never_widens_what_the_others_select(
+    fn an_invalid_term_never_widens_the_selection(
         inventory in inventories(),
-        (terms, position) in selections_with_a_gap(),
-        bad in bad_terms(),
+        (terms, position) in selections_with_position(),
+        invalid in invalid_terms(),
     ) {
         let without = ids(&terms.join(","), &inventory);
         let mut with = terms.clone();
-        with.insert(position, bad.clone());
+        with.insert(position, invalid.clone());
         if let Ok(selection) = Selection::parse(&with.join(",")) {
             let guests = selection.evaluate(&inventory).guests;
             let guests: BTreeSet<Vmid> = guests.iter().map(|guest| guest.vmid).collect();
-            prop_assert_eq!(guests, without, "{}", bad);
+            prop_assert_eq!(guests, without, "{}", invalid);
         }
-        // What may have been meant as an exclusion is not one that can be ignored.
-        with[position] = format!("-{}", bad.trim());
+        // A term that may be meant as an exclusion is never ignored.
+        with[position] = format!("-{}", invalid.trim());
         let with = with.join(",");
-        let is_ignored = bad.trim().is_empty();
+        let is_ignored = invalid.trim().is_empty();
         prop_assert_eq!(Selection::parse(&with).is_ok(), is_ignored, "{}", with);
     }
 
-    /// C4: a correction is what the text says in the syntax of selections, and has no bad term left.
+    /// A suggested selection is valid and has no invalid term.
     #[test]
-    fn a_corrected_selection_is_valid(text in "([@a!\\-]{0,2}(1[01][0-9]|web|all|pool-a)[*;, \"“”，:]{0,2}){1,3}") {
-        if let Some(corrected) = corrected(&text) {
+    fn a_suggested_selection_is_valid(text in "([@a!\\-]{0,2}(1[01][0-9]|web|all|pool-a)[*;, \"“”，:]{0,2}){1,3}") {
+        if let Some(corrected) = Selection::suggestion(&text) {
             let selection = Selection::parse(&corrected).unwrap();
             prop_assert_eq!(selection.invalid_terms(), [], "{} for {}", corrected, text);
             prop_assert!(selection.empty_exclusion().is_none(), "{} for {}", corrected, text);
         }
     }
 
-    /// C15: the order of the terms has the same guests, and those of an earlier term first.
+    /// Sorting by terms keeps the guests and puts those of an earlier term first.
     #[test]
-    fn the_order_of_the_terms_has_the_same_guests(inventory in inventories(), terms in term_lists()) {
+    fn sort_by_terms_keeps_the_guests(inventory in inventories(), terms in term_lists()) {
         let mut found = Selection::parse(&terms.join(",")).unwrap().evaluate(&inventory);
         let by_node = found.guests.clone();
         found.sort_by_terms();
@@ -315,7 +317,7 @@ proptest! {
     }
 
     #[test]
-    fn guests_are_sorted_and_there_once(inventory in inventories(), terms in term_lists()) {
+    fn selected_guests_are_sorted_and_distinct(inventory in inventories(), terms in term_lists()) {
         let found = Selection::parse(&terms.join(",")).unwrap().evaluate(&inventory);
         let order: Vec<(&str, Vmid)> =
             found.guests.iter().map(|guest| (guest.node.as_str(), guest.vmid)).collect();
@@ -325,7 +327,7 @@ proptest! {
     }
 
     #[test]
-    fn a_term_warns_exactly_if_it_selects_nothing(inventory in inventories(), term in terms()) {
+    fn a_term_has_a_warning_exactly_if_it_selects_nothing(inventory in inventories(), term in terms()) {
         let mut inventory = with_groups(inventory);
         inventory.pools.extend(["a", "b"].map(str::to_owned));
         let found = Selection::parse(&term).unwrap().evaluate(&inventory);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Selections in tables, on a cluster like that of the recordings.
+//! Selections in tables, on a cluster like the recorded one.
 
 use super::*;
 use crate::guest::{GuestKind, GuestStatus};
@@ -76,7 +76,7 @@ fn ids(selection: &str) -> Vec<u32> {
 }
 
 #[test]
-fn every_kind_of_term_selects_what_it_says() {
+fn each_kind_of_term_selects_its_guests() {
     let all = [104, 100, 105, 106, 111, 200, 99_999, 220];
     let cases: &[(&str, &[u32])] = &[
         ("100", &[100]),
@@ -118,7 +118,7 @@ fn every_kind_of_term_selects_what_it_says() {
 }
 
 #[test]
-fn terms_add_up_and_exclusions_win() {
+fn positive_terms_are_united_and_exclusions_win() {
     let cases: &[(&str, &[u32])] = &[
         ("100,105", &[100, 105]),
         ("105,100,105,web01", &[100, 105]),
@@ -142,8 +142,8 @@ fn terms_add_up_and_exclusions_win() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_with_the_way_out() {
-    let empty = "the selection of guests is empty: name guests, such as `100,web%`, or take `@all`";
+fn an_invalid_selection_is_an_error_with_what_to_write() {
+    let empty = "empty selection of guests: expected e.g. `100,web%`, or `@all` for all guests";
     for (selection, message) in [
         ("", empty),
         ("  ", empty),
@@ -151,93 +151,99 @@ fn what_cannot_be_meant_is_refused_with_the_way_out() {
         ("-", empty),
         (
             "99,110:105",
-            "`99` cannot be the ID of a guest: PVE numbers its guests from 100 to 999999999",
+            "invalid guest ID `99`: must be between 100 and 999999999",
         ),
         (
             "@all,-99",
-            "`99` cannot be the ID of a guest: PVE numbers its guests from 100 to 999999999",
+            "invalid guest ID `99`: must be between 100 and 999999999",
         ),
         (
             "@all,-110:105",
-            "`-110:105` is not a range of guest IDs: it goes downwards, write `-105:110`",
+            "invalid range of guest IDs `-110:105`: the first ID must not be greater than the last; write `-105:110`",
         ),
         (
             "@all,-@pol-x",
-            "`-@pol-x` is not a group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`; the nearest is `-@pool-x`",
+            "invalid group `-@pol-x`: expected `@all`, `@node-NAME`, `@pool-NAME` or `@tag-NAME`; did you mean `-@pool-x`?",
         ),
         (
             "100:",
-            "`100:` is not a range of guest IDs: write the first and the last ID with a colon between, such as `100:110`",
+            "invalid range of guest IDs `100:`: expected the first and the last ID, e.g. `100:110`",
         ),
         (
             ":110",
-            "`:110` is not a range of guest IDs: write the first and the last ID with a colon between, such as `100:110`",
+            "invalid range of guest IDs `:110`: expected the first and the last ID, e.g. `100:110`",
         ),
         (
             "100:110:120",
-            "`100:110:120` is not a range of guest IDs: write the first and the last ID with a colon between, such as `100:110`",
+            "invalid range of guest IDs `100:110:120`: expected the first and the last ID, e.g. `100:110`",
         ),
         (
             "a:b",
-            "`a:b` is not a range of guest IDs: write the first and the last ID with a colon between, such as `100:110`",
+            "invalid range of guest IDs `a:b`: expected the first and the last ID, e.g. `100:110`",
         ),
         (
             "100:+110",
-            "`100:+110` is not a range of guest IDs: write the first and the last ID with a colon between, such as `100:110`",
+            "invalid range of guest IDs `100:+110`: expected the first and the last ID, e.g. `100:110`",
         ),
         (
             "100:99999999999",
-            "`100:99999999999` is not a range of guest IDs: write the first and the last ID with a colon between, such as `100:110`",
+            "invalid range of guest IDs `100:99999999999`: expected the first and the last ID, e.g. `100:110`",
         ),
         (
             "110:100",
-            "`110:100` is not a range of guest IDs: it goes downwards, write `100:110`",
+            "invalid range of guest IDs `110:100`: the first ID must not be greater than the last; write `100:110`",
         ),
         (
             "5",
-            "`5` cannot be the ID of a guest: PVE numbers its guests from 100 to 999999999",
+            "invalid guest ID `5`: must be between 100 and 999999999",
         ),
         (
             "99999999999",
-            "`99999999999` cannot be the ID of a guest: PVE numbers its guests from 100 to 999999999",
+            "invalid guest ID `99999999999`: must be between 100 and 999999999",
         ),
         (
             "%",
-            "`%`: `%` can stand at the beginning or the end of a part of a guest's name, as in `web%`; all guests are `@all`",
+            "invalid term `%`: `%` must stand before or after a part of a guest name, e.g. `web%`; for all guests write `@all`",
         ),
         (
             "%%",
-            "`%%`: `%` can stand at the beginning or the end of a part of a guest's name, as in `web%`; all guests are `@all`",
+            "invalid term `%%`: `%` must stand before or after a part of a guest name, e.g. `web%`; for all guests write `@all`",
         ),
         (
             "we%b",
-            "`we%b`: `%` can stand at the beginning or the end of a part of a guest's name, as in `web%`; all guests are `@all`",
+            "invalid term `we%b`: `%` must stand before or after a part of a guest name, e.g. `web%`; for all guests write `@all`",
         ),
         (
             "@tag-web%",
-            "`@tag-web%`: `%` can stand at the beginning or the end of a part of a guest's name, as in `web%`; all guests are `@all`",
+            "invalid term `@tag-web%`: `%` must stand before or after a part of a guest name, e.g. `web%`; for all guests write `@all`",
         ),
         (
             "@pools-x",
-            "`@pools-x` is not a group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`; the nearest is `@pool-x`",
+            "invalid group `@pools-x`: expected `@all`, `@node-NAME`, `@pool-NAME` or `@tag-NAME`; did you mean `@pool-x`?",
         ),
         (
             "@",
-            "`@` is not a group of guests: groups are `@all`, `@node-NAME`, `@pool-NAME` and `@tag-NAME`",
+            "invalid group `@`: expected `@all`, `@node-NAME`, `@pool-NAME` or `@tag-NAME`",
         ),
-        ("@pool-", "`@pool-` lacks the name of a pool after the `-`"),
-        ("all-", "`all-` lacks the name of a node after the `-`"),
+        (
+            "@pool-",
+            "invalid group `@pool-`: expected the name of a pool after the `-`",
+        ),
+        (
+            "all-",
+            "invalid group `all-`: expected the name of a node after the `-`",
+        ),
         (
             "@all,--100",
-            "`--100` begins with more than one `-`: one takes guests away, none adds them",
+            "invalid exclusion `--100`: expected one `-` before the term",
         ),
         (
             "-100",
-            "selection `-100` only takes guests away: say from what, as in `@all,-100`",
+            "invalid selection `-100`: all terms are exclusions; to exclude them from all guests write `@all,-100`",
         ),
         (
             "-100,-@pool-x",
-            "selection `-100,-@pool-x` only takes guests away: say from what, as in `@all,-100,-@pool-x`",
+            "invalid selection `-100,-@pool-x`: all terms are exclusions; to exclude them from all guests write `@all,-100,-@pool-x`",
         ),
     ] {
         let error = Selection::parse(selection).unwrap_err();
@@ -246,7 +252,7 @@ fn what_cannot_be_meant_is_refused_with_the_way_out() {
 }
 
 #[test]
-fn a_mistyped_group_is_named_with_the_one_that_was_meant() {
+fn a_mistyped_group_has_a_suggestion() {
     for (term, nearest) in [
         ("@pol-prod", Some("@pool-prod")),
         ("@Tags-App-1", Some("@tag-App-1")),
@@ -257,18 +263,18 @@ fn a_mistyped_group_is_named_with_the_one_that_was_meant() {
         ("@", None),
     ] {
         let Err(error @ SelectionError::Group { .. }) = Selection::parse(term) else {
-            panic!("{term} is no group");
+            panic!("{term} must be an invalid group");
         };
-        let told = error.to_string();
-        let proposed = told.split_once("; the nearest is ").map(|(_, name)| name);
-        let expected = nearest.map(|nearest| format!("`{nearest}`"));
-        assert_eq!(proposed, expected.as_deref(), "{term}");
+        let message = error.to_string();
+        let suggested = message.split_once("; did you mean ").map(|(_, name)| name);
+        let expected = nearest.map(|nearest| format!("`{nearest}`?"));
+        assert_eq!(suggested, expected.as_deref(), "{term}");
     }
 }
 
-/// Found by fuzzing: the name was proposed, and as a term meant the guests of a node `in-one`.
+/// Found by fuzzing: the name `all-in-one` was suggested, which as a term selects the guests of node `in-one`.
 #[test]
-fn a_guest_whose_name_is_another_term_is_proposed_by_its_id() {
+fn a_guest_whose_name_is_another_term_is_suggested_by_its_id() {
     let mut inventory = lab();
     inventory
         .guests
@@ -278,7 +284,7 @@ fn a_guest_whose_name_is_another_term_is_proposed_by_its_id() {
 }
 
 #[test]
-fn a_term_without_guests_is_named_with_the_nearest_one() {
+fn the_warning_about_an_unmatched_term_suggests_the_nearest_one() {
     for (selection, message) in [
         (
             "7777",
@@ -298,11 +304,11 @@ fn a_term_without_guests_is_named_with_the_nearest_one() {
         ),
         (
             "web02",
-            "`web02` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `web01`",
+            "`web02` matches no guest: no guest has this name, or this login may not see it (VM.Audit); did you mean `web01`?",
         ),
         (
             "lockedbackup",
-            "`lockedbackup` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `locked-backup`",
+            "`lockedbackup` matches no guest: no guest has this name, or this login may not see it (VM.Audit); did you mean `locked-backup`?",
         ),
         (
             "zzz",
@@ -310,31 +316,31 @@ fn a_term_without_guests_is_named_with_the_nearest_one() {
         ),
         (
             "pve1",
-            "`pve1` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `@node-pve1`",
+            "`pve1` matches no guest: no guest has this name, or this login may not see it (VM.Audit); did you mean `@node-pve1`?",
         ),
         (
             "prod",
-            "`prod` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `@pool-prod`",
+            "`prod` matches no guest: no guest has this name, or this login may not see it (VM.Audit); did you mean `@pool-prod`?",
         ),
         (
             "app_1",
-            "`app_1` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `@tag-App_1`",
+            "`app_1` matches no guest: no guest has this name, or this login may not see it (VM.Audit); did you mean `@tag-App_1`?",
         ),
         (
             "100-110",
-            "`100-110` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `100:110`",
+            "`100-110` matches no guest: no guest has this name, or this login may not see it (VM.Audit); did you mean `100:110`?",
         ),
         (
             "100..110",
-            "`100..110` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `100:110`",
+            "`100..110` matches no guest: no guest has this name, or this login may not see it (VM.Audit); did you mean `100:110`?",
         ),
         (
             "wev%",
-            "`wev%` matches no guest: no guest has such a name, or this login may not see it (VM.Audit); the nearest is `web01`",
+            "`wev%` matches no guest: no guest has such a name, or this login may not see it (VM.Audit); did you mean `web01`?",
         ),
         (
             "@node-pve9",
-            "`@node-pve9` matches no guest: there is no such node; the nearest is `@node-PVE2`",
+            "`@node-pve9` matches no guest: there is no such node; did you mean `@node-PVE2`?",
         ),
         (
             "@node-spare",
@@ -342,7 +348,7 @@ fn a_term_without_guests_is_named_with_the_nearest_one() {
         ),
         (
             "@pool-prd",
-            "`@pool-prd` matches no guest: there is no such pool, or this login may not see it (Pool.Audit); the nearest is `@pool-prod`",
+            "`@pool-prd` matches no guest: there is no such pool, or this login may not see it (Pool.Audit); did you mean `@pool-prod`?",
         ),
         (
             "@pool-unused",
@@ -350,15 +356,15 @@ fn a_term_without_guests_is_named_with_the_nearest_one() {
         ),
         (
             "@pool-shelf",
-            "`@pool-shelf` may mean more guests than are visible: only pools nested in it are visible to this login, not the pool itself (Pool.Audit)",
+            "`@pool-shelf` may match more guests than this login can see: only pools nested in it are visible to this login, not the pool itself (Pool.Audit)",
         ),
         (
             "@tag-production",
-            "`@tag-production` matches no guest: no guest has this tag, or this login may not see it (VM.Audit); the nearest is `@tag-Prod`",
+            "`@tag-production` matches no guest: no guest has this tag, or this login may not see it (VM.Audit); did you mean `@tag-Prod`?",
         ),
         (
             "@all,-web02",
-            "`-web02` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `-web01`",
+            "`-web02` matches no guest: no guest has this name, or this login may not see it (VM.Audit); did you mean `-web01`?",
         ),
     ] {
         let warnings = selected(selection).warnings;
@@ -368,7 +374,7 @@ fn a_term_without_guests_is_named_with_the_nearest_one() {
 }
 
 #[test]
-fn an_exclusion_without_guests_is_held_against_the_rule_of_the_command() {
+fn an_unmatched_exclusion_is_checked_by_the_rule_of_the_command() {
     let rules = [
         ExclusionRule::MustMatch,
         ExclusionRule::MustExist,
@@ -395,7 +401,7 @@ fn an_exclusion_without_guests_is_held_against_the_rule_of_the_command() {
 }
 
 #[test]
-fn what_is_asked_for_by_its_own_name_is_missing_if_it_is_not_visible() {
+fn a_guest_pool_or_node_that_is_not_visible_is_missing() {
     for (selection, missing) in [
         ("web02", true),
         ("300", true),
@@ -415,14 +421,14 @@ fn what_is_asked_for_by_its_own_name_is_missing_if_it_is_not_visible() {
 }
 
 #[test]
-fn guests_are_named_by_their_id_or_their_exact_name() {
+fn named_guests_are_those_selected_by_id_or_exact_name() {
     let found = selected("100,CT-WEB,105:106,@tag-prod,%web,-220");
     let named: Vec<u32> = found.named.iter().map(|vmid| vmid.get()).collect();
     assert_eq!(named, [100, 200]);
 }
 
 #[test]
-fn the_good_terms_count_beside_a_bad_one() {
+fn matching_terms_select_beside_unmatched_ones() {
     let found = selected("web02,100,@node-pve9,-300");
     let terms: Vec<&str> = found
         .warnings
@@ -434,7 +440,7 @@ fn the_good_terms_count_beside_a_bad_one() {
 }
 
 #[test]
-fn a_cluster_without_guests_gives_a_warning_and_nothing_else() {
+fn each_kind_of_term_warns_on_a_cluster_without_guests() {
     let nothing = Inventory::default();
     for (selection, reason) in [
         ("@all", Unmatched::NoGuests),
@@ -459,7 +465,7 @@ fn a_cluster_without_guests_gives_a_warning_and_nothing_else() {
 }
 
 #[test]
-fn a_pattern_may_mean_guests_without_a_name_also_if_it_matches() {
+fn a_pattern_that_matches_may_still_miss_guests_without_a_name() {
     let mut inventory = lab();
     let mut hidden = guest(900, "pve9", "", "", &[]);
     hidden.status = GuestStatus::Unknown;
@@ -484,7 +490,7 @@ fn a_pattern_may_mean_guests_without_a_name_also_if_it_matches() {
     let found = Selection::parse("web%").unwrap().evaluate(&inventory);
     assert_eq!(
         found.warnings[0].to_string(),
-        "`web%` may mean more guests than it matches: guests on offline nodes (1) have no name here: give the ID instead"
+        "`web%` may match more guests; the name of 1 guest on an offline node is not known, use the ID instead"
     );
     assert!(!found.guests.is_empty());
 }

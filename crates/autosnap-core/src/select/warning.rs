@@ -1,38 +1,37 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is said about a term that matches nothing: why, and the nearest one that would. And about a
-//! pattern that may mean more guests than have a name here.
+//! Warnings about terms that match no guest, or perhaps not all guests that they mean.
 //!
-//! Also which of these terms are errors: an exclusion that cannot be resolved must not widen a
-//! selection, and a guest, pool or node that is asked for but not visible is a failure.
+//! Some of them are errors: an exclusion that matches nothing must not widen a selection, and a guest, pool or node
+//! that is selected but not visible is a failure.
 
 use std::fmt;
 
-use super::Inventory;
-use super::nearest::nearest_term;
-use super::term::{Matcher, Term, is_within};
 use crate::guest::{Guest, GuestStatus};
 
-/// A term that matches no guest, or perhaps not all that it means.
+use super::inventory::Inventory;
+use super::matcher::{Matcher, is_within};
+use super::suggestion::nearest_term;
+use super::term::Term;
+
+/// A term that matches no guest, or perhaps not all guests that it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectionWarning {
     /// The term as it was typed.
     pub term: String,
-    /// Why it matches nothing, or not all that it means; `None` if it may only miss guests without a
-    /// name.
+    /// Why it matches no guest, or not all that it means; `None` if it may only miss guests without a name.
     pub reason: Option<Unmatched>,
     /// The nearest term that matches something, ready to be typed.
     pub nearest: Option<String>,
-    /// How many guests have no name here because their node is offline, if the term may mean one of
-    /// them.
+    /// The number of guests whose name is not known because their node is offline, if the term may mean one of them.
     pub nameless: usize,
-    /// The term takes guests away.
+    /// Whether the term is an exclusion.
     pub excludes: bool,
 }
 
 /// What a command requires of the exclusions of a selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExclusionRule {
-    /// Each must match a visible guest: the rule of `clean`, which only removes.
+    /// Each must match a visible guest: the rule of `clean`.
     MustMatch,
     /// A pool or node must exist, whether it has guests or not: the rule of `snap`. Names, IDs, tags
     /// and patterns may match nothing.
@@ -41,8 +40,9 @@ pub enum ExclusionRule {
     MayBeUnmatched,
 }
 
-/// Why a term matches no guest. PVE lists only what a login may see, so that "there is none"
-/// always includes "or not for this login".
+/// Why a term matches no guest.
+///
+/// PVE lists only what the login may see: a guest that is not listed may still exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmatched {
     /// There are no guests at all.
@@ -61,8 +61,8 @@ pub enum Unmatched {
     EmptyNode,
     /// The pool does not exist.
     NoSuchPool,
-    /// The login sees only pools that are nested in the pool. A nested pool has a parent
-    /// (`PVE/API2/Pool.pm`), so that the parent is hidden, and which guests are in it is not known.
+    /// Only pools nested in the pool are visible to the login. Every nested pool has a parent (`PVE/API2/Pool.pm`): it
+    /// exists, but its guests are not known.
     HiddenPool,
     /// The pool has no guests.
     EmptyPool,
@@ -71,14 +71,14 @@ pub enum Unmatched {
 }
 
 impl SelectionWarning {
-    /// A term that matches nothing, when so many guests have no name that it may mean.
-    pub(super) fn of_nothing(term: &Term, inventory: &Inventory, nameless: usize) -> Self {
-        let reason = Unmatched::of(&term.matcher, inventory);
+    /// The warning about a term that matches no guest; `nameless` guests without a name may be meant.
+    pub(super) fn from_unmatched(term: &Term, inventory: &Inventory, nameless: usize) -> Self {
+        let reason = Unmatched::new(&term.matcher, inventory);
         Self {
             term: term.text.clone(),
             reason: Some(reason),
             nearest: reason
-                .may_be_a_slip()
+                .may_be_typo()
                 .then(|| nearest_term(term, inventory))
                 .flatten(),
             nameless: if reason.is_about_names() { nameless } else { 0 },
@@ -86,12 +86,16 @@ impl SelectionWarning {
         }
     }
 
-    /// A term that matches guests, when so many others have no name: they may fit its `%` too.
-    pub(super) fn of_some(term: &Term, inventory: &Inventory, nameless: usize) -> Option<Self> {
+    /// The warning about a term that matches guests, if its `%` may also match some of the `nameless` ones.
+    pub(super) fn from_matched(
+        term: &Term,
+        inventory: &Inventory,
+        nameless: usize,
+    ) -> Option<Self> {
         if let Matcher::Pool(pool) = &term.matcher
             && !lists_pool(inventory, pool)
         {
-            return Some(Self::of_nothing(term, inventory, 0));
+            return Some(Self::from_unmatched(term, inventory, 0));
         }
         (term.matcher.is_pattern() && !term.excludes && nameless > 0).then(|| Self {
             term: term.text.clone(),
@@ -102,20 +106,20 @@ impl SelectionWarning {
         })
     }
 
-    /// Whether a guest that was asked for may have been missed.
+    /// Whether the selection may lack a guest that the term means.
     pub fn may_miss_a_guest(&self) -> bool {
         self.nameless > 0 && !self.excludes
     }
 
-    /// Whether the term asks for one guest, pool or node, and it is not visible.
+    /// Whether the term names one guest, pool or node that is not visible.
     ///
-    /// A pool or node that exists without guests is not missing. Tags, patterns and ranges describe
-    /// any number of guests, also none.
+    /// A pool or node that exists without guests is not missing. Tags, patterns and ranges match
+    /// any number of guests, including none.
     pub fn is_missing_object(&self) -> bool {
         !self.excludes && self.reason.is_some_and(Unmatched::is_missing_object)
     }
 
-    /// Whether the term is an exclusion that breaks the rule: the run must not start.
+    /// Whether the term is an exclusion that violates the rule: the run must not start.
     pub fn violates(&self, rule: ExclusionRule) -> bool {
         let Some(reason) = self.reason else {
             return false;
@@ -129,13 +133,13 @@ impl SelectionWarning {
     }
 }
 
-/// Whether the pool itself is visible; its name in lower case.
+/// Whether the pool itself is visible. `pool` is in lower case.
 fn lists_pool(inventory: &Inventory, pool: &str) -> bool {
     let mut pools = inventory.pools.iter();
     pools.any(|listed| listed.to_lowercase() == *pool)
 }
 
-/// PVE tells the names of guests only while their nodes are online.
+/// Whether the name is unknown: PVE lists names only while the node is online.
 pub(super) fn is_nameless(guest: &Guest) -> bool {
     guest.name.is_none() && guest.status == GuestStatus::Unknown
 }
@@ -143,35 +147,39 @@ pub(super) fn is_nameless(guest: &Guest) -> bool {
 impl fmt::Display for SelectionWarning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(reason) = self.reason else {
-            return write!(
-                formatter,
-                "`{}` may mean more guests than it matches: guests on offline nodes ({}) have no name here: give the ID instead",
-                self.term, self.nameless
-            );
+            write!(formatter, "`{}` may match more guests", self.term)?;
+            return self.write_nameless(formatter);
         };
-        let what = match reason {
-            Unmatched::HiddenPool => "may mean more guests than are visible",
-            _ => "matches no guest",
+        let effect = if reason == Unmatched::HiddenPool {
+            "may match more guests than this login can see"
+        } else {
+            "matches no guest"
         };
-        write!(formatter, "`{}` {what}: {reason}", self.term)?;
+        write!(formatter, "`{}` {effect}: {reason}", self.term)?;
         if self.nameless > 0 {
-            write!(
-                formatter,
-                ", but guests on offline nodes ({}) have no name here: give the ID instead",
-                self.nameless
-            )?;
+            self.write_nameless(formatter)?;
         }
         match &self.nearest {
-            Some(nearest) => write!(formatter, "; the nearest is `{nearest}`"),
+            Some(nearest) => write!(formatter, "; did you mean `{nearest}`?"),
             None => Ok(()),
         }
+    }
+}
+
+impl SelectionWarning {
+    fn write_nameless(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = match self.nameless {
+            1 => "the name of 1 guest on an offline node is".to_owned(),
+            several => format!("the names of {several} guests on offline nodes are"),
+        };
+        write!(formatter, "; {names} not known, use the ID instead")
     }
 }
 
 impl fmt::Display for Unmatched {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::NoGuests => "there are none, or none that this login may see (VM.Audit)",
+            Self::NoGuests => "there are no guests, or this login may not see them (VM.Audit)",
             Self::NoSuchId => "no guest has this ID, or this login may not see it (VM.Audit)",
             Self::NoIdInRange => {
                 "no guest has an ID in this range, or this login may not see it (VM.Audit)"
@@ -229,9 +237,10 @@ impl Unmatched {
         }
     }
 
-    /// Whether the term may be a typo, so that the nearest one is proposed. Something that exists and is empty
-    /// is no typo. For an ID none is proposed: another ID may be any guest.
-    fn may_be_a_slip(self) -> bool {
+    /// Whether the term may be a typo of the nearest term.
+    ///
+    /// Something that exists and is empty is not a typo. A similar ID belongs to another guest.
+    fn may_be_typo(self) -> bool {
         match self {
             Self::NoSuchName
             | Self::NoNameLikeIt
@@ -262,7 +271,7 @@ impl Unmatched {
         }
     }
 
-    fn of(matcher: &Matcher, inventory: &Inventory) -> Self {
+    fn new(matcher: &Matcher, inventory: &Inventory) -> Self {
         match matcher {
             Matcher::All => Self::NoGuests,
             Matcher::Id(_) => Self::NoSuchId,

@@ -316,7 +316,7 @@ async fn ask_guest(client: &Client, plan: &GuestPlan) -> Result<Details, Error> 
     }
     Ok(Details {
         state_storage: config.get("vmstatestorage").map(ToOwned::to_owned),
-        config: GuestConfig::read(guest.kind, config.iter()),
+        config: GuestConfig::parse(guest.kind, config.iter()),
         half_made,
         running_tasks,
     })

@@ -342,11 +342,11 @@ impl Finding {
 
 /// What to do about a snapshot or a lock that a dead task has left behind.
 const LEFT_BEHIND: &str = "as root on the guest's node, once it is certain that nothing works on it; \
-     --force drops the snapshot from the configuration even if its disk part stays behind; delsnapshot may print a line that fails and still works";
+     --force drops the snapshot from the configuration even if its disk part stays behind; delsnapshot may print an error and still succeed";
 
 /// The same for a login that sees only its own tasks.
 const LEFT_BEHIND_OR_NOT_SEEN: &str = "this login sees its own tasks only (Sys.Audit on the node shows all): look at the guest's tasks in Proxmox VE first. \
-     If none runs, as root on the guest's node; --force drops the snapshot from the configuration even if its disk part stays behind; delsnapshot may print a line that fails and still works";
+     If none runs, as root on the guest's node; --force drops the snapshot from the configuration even if its disk part stays behind; delsnapshot may print an error and still succeed";
 
 /// Removes what is half made and not locked.
 fn removal_command(guest: &GuestRef, snapshot: &str) -> String {

@@ -123,7 +123,7 @@ fn over_limit(plan: &Plan) -> Option<String> {
 pub(crate) fn no_such_label(label: &Label, found: &LabelsFound) -> Option<String> {
     (!found.is_empty()).then(|| {
         let nearest = found.typo_of(label.as_str());
-        let nearest = nearest.map(|(nearest, _)| format!("; the nearest is {nearest}"));
+        let nearest = nearest.map(|(nearest, _)| format!("; did you mean {nearest}?"));
         format!(
             "no snapshot of the selected guests has label {label}; the labels there are: {found}{}",
             nearest.unwrap_or_default()

@@ -316,7 +316,7 @@ fn what_looks_left_behind_is_said_with_what_the_login_cannot_see() {
         .assert_status(1)
         .assert_out("no task that this login can see works on it")
         .assert_out("this login sees its own tasks only (Sys.Audit on the node shows all)")
-        .assert_out("delsnapshot may print a line that fails and still works");
+        .assert_out("delsnapshot may print an error and still succeed");
     let mut world = world.to_json();
     world["roles"]["SnapRunner"] =
         json!(["VM.Audit", "VM.Snapshot", "Datastore.Audit", "Sys.Audit"]);

@@ -53,7 +53,7 @@ fn a_creation_that_ends_after_the_time_out_is_done() {
     let output = run.ended();
     output.assert_status(0).assert_out("2 done, 0 skipped");
     output
-        .assert_out("Create snapshot: autodaily<now>\nWaiting: the task has not ended within 1 s\n")
+        .assert_out("Create snapshot: autodaily<now>\nWaiting: the task has not ended within 1s\n")
         .assert_out("Looked at again after ")
         .assert_out("\n  took longer than --timeout\n");
     assert_eq!(lab.snapshots(100), ["autodaily<now>"]);
@@ -106,7 +106,7 @@ fn a_task_that_still_runs_at_the_end_has_failed() {
         assert_eq!(reached, expected, "{kind}");
         run.ended()
             .assert_status(1)
-            .assert_out("increase the timeout! (the task has not ended within 1 s)")
+            .assert_out("increase the timeout! (the task has not ended within 1s)")
             .assert_out("  the task goes on in PVE\n")
             .assert_out("guests: 1 done, 0 skipped, 1 with errors");
         assert_eq!(posts_of(&lab, 100), posts, "{kind}");

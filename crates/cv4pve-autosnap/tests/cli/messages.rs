@@ -109,7 +109,7 @@ fn a_task_that_is_out_of_sight_is_no_matter_of_the_timeout() {
     let output = lab.run("--vmid=100 --timeout=1 snap --label=daily --keep=1");
     output
         .assert_status(1)
-        .assert_out("the end of the task was not seen within 1 s: No route to host")
+        .assert_out("the end of the task was not seen within 1s: No route to host")
         .assert_out("  it is not known whether it was done\n");
     output.assert_not_said("increase the timeout");
     output.assert_not_said("--timeout");
@@ -123,7 +123,7 @@ fn that_a_task_goes_on_is_said_once() {
     output
         .assert_status(1)
         .assert_out(
-            "Error task in run... increase the timeout! (the task has not ended within 1 s)",
+            "Error task in run... increase the timeout! (the task has not ended within 1s)",
         )
         .assert_out("give it more time with --timeout");
     assert_said_once(&output.stdout, "goes on");

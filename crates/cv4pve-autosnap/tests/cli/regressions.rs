@@ -169,7 +169,7 @@ fn a_name_that_may_be_that_of_a_guest_on_an_offline_node_is_a_failure() {
     ] {
         lab.run(&format!("--vmid={vmid} {command} --label=daily --keep=1"))
             .assert_status(1)
-            .assert_out("guests on offline nodes (1) have no name here: give the ID instead");
+            .assert_out("the name of 1 guest on an offline node is not known, use the ID instead");
     }
     let alone = lab.run("--vmid=far-vm snap --label=daily --keep=1");
     alone.assert_status(1).assert_not_said("POSSIBLE PROBLEM");

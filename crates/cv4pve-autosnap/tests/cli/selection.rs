@@ -90,10 +90,10 @@ fn terms_that_select_nothing_are_named_with_the_nearest_one() {
     assert_snapshot!(output, @r#"
     exit status 1
     --- stderr ---
-    WARNING: `wbe01` matches no guest: no guest has this name, or this login may not see it (VM.Audit); the nearest is `web01`
-    WARNING: `@node-pve9` matches no guest: there is no such node; the nearest is `@node-pve1`
-    WARNING: `@pool-prd` matches no guest: there is no such pool, or this login may not see it (Pool.Audit); the nearest is `@pool-prod`
-    WARNING: `@tag-pord` matches no guest: no guest has this tag, or this login may not see it (VM.Audit); the nearest is `@tag-prod`
+    WARNING: `wbe01` matches no guest: no guest has this name, or this login may not see it (VM.Audit); did you mean `web01`?
+    WARNING: `@node-pve9` matches no guest: there is no such node; did you mean `@node-pve1`?
+    WARNING: `@pool-prd` matches no guest: there is no such pool, or this login may not see it (Pool.Audit); did you mean `@pool-prod`?
+    WARNING: `@tag-pord` matches no guest: no guest has this tag, or this login may not see it (VM.Audit); did you mean `@tag-prod`?
     WARNING: `999` matches no guest: no guest has this ID, or this login may not see it (VM.Audit)
     WARNING: `300:310` matches no guest: no guest has an ID in this range, or this login may not see it (VM.Audit)
     WARNING: `@pool-empty` matches no guest: there are no guests in this pool, or this login may not see them (VM.Audit)
@@ -138,12 +138,12 @@ fn what_cannot_be_a_selection_is_refused() {
     assert_snapshot!(lab.run("--vmid=-100,-@all status"), @r#"
     exit status 2
     --- stderr ---
-    ERROR: --vmid=-100,-@all: selection `-100,-@all` only takes guests away: say from what, as in `@all,-100,-@all`
+    ERROR: --vmid=-100,-@all: invalid selection `-100,-@all`: all terms are exclusions; to exclude them from all guests write `@all,-100,-@all`
     "#);
     assert_snapshot!(lab.run("--vmid=110:100 status"), @r#"
     exit status 2
     --- stderr ---
-    ERROR: --vmid=110:100: `110:100` is not a range of guest IDs: it goes downwards, write `100:110`
+    ERROR: --vmid=110:100: invalid range of guest IDs `110:100`: the first ID must not be greater than the last; write `100:110`
     hint: --vmid=100:110
     "#);
 }

@@ -60,17 +60,17 @@ fn empty_terms_are_ignored() {
 #[test]
 fn a_term_that_can_match_nothing_does_not_stop_the_others() {
     for (term, message) in [
-        ("99", "`99` cannot be the ID of a guest"),
+        ("99", "invalid guest ID `99`"),
         (
             "110:105",
-            "`110:105` is not a range of guest IDs: it goes downwards, write `105:110`",
+            "invalid range of guest IDs `110:105`: the first ID must not be greater than the last; write `105:110`",
         ),
-        ("@storage-x", "`@storage-x` is not a group of guests"),
-        ("@word", "`@word` is not a group of guests"),
-        ("web*", "`web*` cannot match a guest: `*` is not a wildcard"),
+        ("@storage-x", "invalid group `@storage-x`"),
+        ("@word", "invalid group `@word`"),
+        ("web*", "invalid term `web*`: `*` is not a wildcard"),
         (
             "101;102",
-            "`101;102` cannot match a guest: terms are separated by commas (`,`), not by `;`; write `101,102`",
+            "invalid term `101;102`: terms must be separated by commas (`,`), not `;`; write `101,102`",
         ),
     ] {
         let lab = lab();
@@ -148,7 +148,7 @@ fn a_bad_exclusion_and_a_selection_without_a_good_term_are_refused() {
 #[test]
 fn an_exclusion_of_nothing_is_a_warning_or_refused_by_clean() {
     let lab = lab();
-    let message = "selection `100,-` has a `-` with nothing after it: name what to leave out, or remove the `-`";
+    let message = "invalid selection `100,-`: a `-` must be followed by the term to exclude; add the term or remove the `-`";
     lab.run("--vmid=100,- snap --label=new --keep=1")
         .assert_status(0)
         .assert_out(&format!("WARNING: {message}"));
@@ -211,7 +211,7 @@ fn keywords_in_other_letters_are_refused_by_clean() {
             lab.run(&format!("--vmid={selection} clean --label=daily --keep=0"))
                 .assert_status(2)
                 .assert_err(
-                    "matches nothing in the C# tool, whose keywords are in lower case: write",
+                    "selects no guest in the C# tool, where keywords must be in lower case: write",
                 )
                 .assert_err(correction)
                 .assert_err("hint: --vmid=");
@@ -363,7 +363,7 @@ fn labelled() -> Lab {
 fn the_warning_about_a_missing_label_lists_the_existing_ones() {
     let lab = labelled();
     let warning = "WARNING: no snapshot of the selected guests has label dayly; the labels there are: daily (3), weekly (1); \
-                   the nearest is daily";
+                   did you mean daily?";
     lab.run("--vmid=@all clean --label=dayly --keep=0")
         .assert_status(0)
         .assert_out(warning);

@@ -121,7 +121,7 @@ fn guests_of_an_offline_node_still_have_no_name() {
     let lab = Lab::new(&cluster());
     lab.run("--vmid=far snap --label=daily --keep=9")
         .assert_status(1)
-        .assert_out("guests on offline nodes (1) have no name here");
+        .assert_out("the name of 1 guest on an offline node is not known");
     lab.assert_unchanged();
 }
 
@@ -190,7 +190,7 @@ fn a_guest_in_no_broadcast_yet_is_asked_for() {
 #[test]
 fn old_figures_are_marked() {
     for (silent, expected) in [
-        (200, Some("the figures of node pve2 are 3 min ")),
+        (200, Some("the figures of node pve2 are 3m ")),
         (20, None),
     ] {
         let mut world = cluster().to_json();

@@ -101,7 +101,7 @@ fn clean_spares_pools_nested_in_an_excluded_one_that_are_hidden() {
         ),
         (
             [("/pool/keepme/inner", 1)],
-            "`-@pool-keepme` may mean more guests than are visible: only pools nested in it are visible",
+            "`-@pool-keepme` may match more guests than this login can see: only pools nested in it are visible",
         ),
     ] {
         let lab = lab_of_nested_pools(&entries);
@@ -125,12 +125,12 @@ fn clean_spares_pools_nested_in_an_excluded_one_that_are_hidden() {
 fn clean_refuses_every_exclusion_that_matches_no_guest() {
     let lab = lab();
     for (exclusion, nearest) in [
-        ("-web09", "the nearest is `-web01`"),
+        ("-web09", "did you mean `-web01`?"),
         ("-999", ""),
         ("-300:310", ""),
         ("-zzz%", ""),
-        ("-@tag-webb", "the nearest is `-@tag-web`"),
-        ("-@pool-kepme", "the nearest is `-@pool-keepme`"),
+        ("-@tag-webb", "did you mean `-@tag-web`?"),
+        ("-@pool-kepme", "did you mean `-@pool-keepme`?"),
         ("-@pool-empty", "or this login may not see them (VM.Audit)"),
         ("-@node-pve9", "there is no such node"),
         ("-@node-pve3", "or this login may not see them (VM.Audit)"),

@@ -94,7 +94,7 @@ fn a_second_run_leaves_or_fails_or_gives_up_and_a_dry_run_does_not_care() {
 
     let (status, _, stderr) = run(&mut snap(&simulator, &["--overlap-timeout=0"]));
     assert_eq!(status, 1);
-    assert!(stderr.contains("has not ended within 0 s"), "{stderr}");
+    assert!(stderr.contains("has not ended within 0s"), "{stderr}");
 
     let others = ["--on-overlap=fail", "--vmid=999999"];
     let (_, stdout, stderr) = run(&mut snap(&simulator, &others));

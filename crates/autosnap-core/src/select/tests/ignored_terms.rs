@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Terms that are ignored, keywords in other letters, nested pools, and the order of the guests.
+//! Ignored terms, keywords in upper case, nested pools, and the order of the guests.
 
 use super::*;
 
 #[test]
-fn terms_that_can_match_nothing_are_ignored_beside_others() {
+fn invalid_terms_are_ignored_beside_valid_ones() {
     for (selection, terms) in [
         ("100,", [].as_slice()),
         (",100,,105", &[]),
@@ -18,7 +18,7 @@ fn terms_that_can_match_nothing_are_ignored_beside_others() {
         let errors: Vec<String> = errors.map(ToString::to_string).collect();
         assert_eq!(errors.len(), terms.len(), "{selection}: {errors:?}");
         for (error, term) in errors.iter().zip(terms) {
-            assert!(error.starts_with(term), "{error}");
+            assert!(error.contains(term), "{error}");
         }
         assert_eq!(parsed.check_for_removal().is_ok(), terms.is_empty());
         assert_eq!(parsed.empty_exclusion(), None);
@@ -32,16 +32,16 @@ fn terms_that_can_match_nothing_are_ignored_beside_others() {
 }
 
 #[test]
-fn an_exclusion_of_nothing_is_ignored_but_not_for_a_removal() {
+fn an_empty_exclusion_is_ignored_except_for_a_removal() {
     let parsed = Selection::parse("@all, - ,-100").unwrap();
-    let error = "selection `@all, - ,-100` has a `-` with nothing after it: name what to leave out, or remove the `-`";
+    let error = "invalid selection `@all, - ,-100`: a `-` must be followed by the term to exclude; add the term or remove the `-`";
     assert_eq!(parsed.empty_exclusion().unwrap().to_string(), error);
     assert_eq!(parsed.check_for_removal().unwrap_err().to_string(), error);
     assert_eq!(ids("@all,-,-100"), ids("@all,-100"));
 }
 
 #[test]
-fn keywords_in_other_letters_do_not_remove() {
+fn keywords_in_upper_case_are_invalid_for_a_removal() {
     for (selection, term) in [
         ("@ALL", Some("write `@all`")),
         ("100,@Pool-Prod", Some("write `@pool-Prod`")),
@@ -50,13 +50,17 @@ fn keywords_in_other_letters_do_not_remove() {
     ] {
         let checked = Selection::parse(selection).unwrap().check_for_removal();
         let error = checked.err().map(|error| error.to_string());
-        let told = error.as_deref().and_then(|error| error.split_once(": "));
-        assert_eq!(told.map(|(_, way_out)| way_out), term, "{selection}");
+        let parts = error.as_deref().and_then(|error| error.split_once(": "));
+        assert_eq!(
+            parts.map(|(_, instruction)| instruction),
+            term,
+            "{selection}"
+        );
     }
 }
 
 #[test]
-fn nested_pools_are_named_with_their_selected_guests() {
+fn nested_pools_are_reported_with_their_number_of_guests() {
     for (selection, expected) in [
         ("@pool-lab", "@pool-lab: with lab/nested (1)"),
         ("@POOL-LAB,100", "@POOL-LAB: with lab/nested (1)"),
@@ -66,13 +70,13 @@ fn nested_pools_are_named_with_their_selected_guests() {
         ("@all,-@pool-lab", ""),
     ] {
         let found = selected(selection).nested_pools;
-        let told: Vec<String> = found.iter().map(ToString::to_string).collect();
-        assert_eq!(told.join("\n"), expected, "{selection}");
+        let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(texts.join("\n"), expected, "{selection}");
     }
 }
 
 #[test]
-fn guests_can_be_put_into_the_order_of_the_terms() {
+fn sort_by_terms_sorts_guests_by_the_first_term_that_selects_them() {
     for (selection, expected) in [
         ("220,web01,105", [220, 100, 105].as_slice()),
         ("@pool-prod,105:106,100", &[100, 200, 105, 106]),
@@ -86,7 +90,7 @@ fn guests_can_be_put_into_the_order_of_the_terms() {
 }
 
 #[test]
-fn a_guest_on_its_way_to_another_node_is_taken_once() {
+fn a_migrating_guest_that_is_listed_twice_is_selected_once() {
     let mut inventory = lab();
     inventory.guests.push(guest(100, "pve3", "web01", "", &[]));
     let found = Selection::parse("100").unwrap().evaluate(&inventory);

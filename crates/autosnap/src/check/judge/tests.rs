@@ -61,7 +61,7 @@ fn guest(number: u32) -> Guest {
 fn details(config: &[(&str, &str)]) -> Details {
     let state_storage = config.iter().find(|(key, _)| *key == "vmstatestorage");
     Details {
-        config: GuestConfig::read(GuestKind::Qemu, config.iter().copied()),
+        config: GuestConfig::parse(GuestKind::Qemu, config.iter().copied()),
         state_storage: state_storage.map(|(_, value)| (*value).to_owned()),
         half_made: Vec::new(),
         running_tasks: Vec::new(),

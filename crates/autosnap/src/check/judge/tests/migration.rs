@@ -62,7 +62,7 @@ fn only_guests_that_snapshots_keep_from_migrating_are_named() {
         }
         let key = if kind == Qemu { "scsi0" } else { "rootfs" };
         let mut details = details(&[]);
-        details.config = GuestConfig::read(kind, [(key, disk)]);
+        details.config = GuestConfig::parse(kind, [(key, disk)]);
         let mut ceph = storage("ceph", "rbd", 10);
         ceph.shared = true;
         let storages = vec![

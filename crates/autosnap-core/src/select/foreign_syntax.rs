@@ -1,51 +1,52 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Terms in the syntax of something else: `100;101`, `web*`, `!105`, quotes and commas of a word processor.
+//! Terms in the syntax of other programs: `100;101`, `web*`, `!105`, quotes and commas of a word processor.
 //!
-//! No name of a guest, node, pool or tag has such characters, so these terms can match nothing. What is said of
-//! them names the character and, where there is no doubt, the term that was meant.
+//! No name of a guest, node, pool or tag contains such characters, so these terms can match nothing. The error
+//! names the character and, if it is unambiguous, the term that was meant.
 
-use super::term::{GROUPS, Matcher, SelectionError};
+use super::error::SelectionError;
+use super::matcher::{GROUPS, Matcher};
 
-/// What other syntaxes put before the things that they leave out.
+/// The characters before an exclusion in other syntaxes.
 const EXCLUSION_MARKS: [char; 3] = ['!', '~', '^'];
 
-/// Words for the same, in whole.
+/// The words before an exclusion in other syntaxes.
 const EXCLUSION_WORDS: [&str; 4] = ["not", "except", "exclude", "without"];
 
-/// Punctuation in names, and of the syntax of selections.
+/// The punctuation of names and of selections.
 const PUNCTUATION: [char; 9] = ['-', '_', '.', '+', '/', '%', '@', ':', ','];
 
-/// What is wrong with a term, if it has a character that no term has.
+/// The problem with a term that contains a character which no term contains.
 pub(super) fn problem(term: &str) -> Option<String> {
-    let term = without_meaningless_blanks(term);
+    let term = without_insignificant_blanks(term);
     let first = term.chars().next()?;
     if term.strip_prefix('+').is_some_and(is_number) {
-        return Some("the ID of a guest has no sign".to_owned());
+        return Some("a guest ID has no sign".to_owned());
     }
     if EXCLUSION_MARKS.contains(&half_width(first)) || is_dash(first) {
-        return Some(format!("an exclusion begins with `-`, not with `{first}`"));
+        return Some(format!("an exclusion must begin with `-`, not `{first}`"));
     }
     term.chars().find_map(|character| {
         let narrow = half_width(character);
         if character.is_whitespace() {
-            Some("terms are separated by commas, not by blanks".to_owned())
+            Some("terms must be separated by commas, not blanks".to_owned())
         } else if is_separator(narrow) && character != ',' {
             Some(format!(
-                "terms are separated by commas (`,`), not by `{character}`"
+                "terms must be separated by commas (`,`), not `{character}`"
             ))
         } else if is_bracket(narrow) {
-            Some(format!("`{character}` is not part of a term"))
+            Some(format!("a term must not contain `{character}`"))
         } else if matches!(narrow, '*' | '?') {
             Some(format!(
-                "`{character}` is not a wildcard: `%` is, at the beginning or the end of a part of a guest's name, as in \
-                 `web%`; all guests are `@all`"
+                "`{character}` is not a wildcard; use `%` before or after a part of a guest name, e.g. `web%`, or `@all` \
+                 for all guests"
             ))
         } else if is_dash(character) || narrow != character {
             let plain = if is_dash(character) { '-' } else { narrow };
-            Some(format!("`{character}` is not `{plain}`"))
+            Some(format!("use `{plain}` instead of `{character}`"))
         } else if !character.is_alphanumeric() && !PUNCTUATION.contains(&character) {
             Some(format!(
-                "{character:?} is in no name of a guest, node, pool or tag"
+                "no name of a guest, node, pool or tag contains {character:?}"
             ))
         } else {
             None
@@ -53,8 +54,9 @@ pub(super) fn problem(term: &str) -> Option<String> {
     })
 }
 
-/// Whether a part of the term may have been meant to take guests away. Without the term the selection would
-/// have more guests than were meant.
+/// Whether a part of the term may be meant as an exclusion.
+///
+/// Without such a term the selection might have more guests than intended.
 pub(super) fn may_exclude(term: &str) -> bool {
     let ends_part = |character: char| {
         let narrow = half_width(character);
@@ -69,7 +71,7 @@ pub(super) fn may_exclude(term: &str) -> bool {
     })
 }
 
-/// The term or terms that were probably meant by one with a [`problem`]: valid ones, separated by commas.
+/// The valid terms, separated by commas, that were probably meant by a term with a [`problem`].
 pub(super) fn correction(term: &str) -> Option<String> {
     let is_decoration =
         |character, begins_part| is_bracket(character) || (begins_part && character == '+');
@@ -107,26 +109,6 @@ pub(super) fn correction(term: &str) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(","))
 }
 
-/// The selection with all its terms corrected, if it is known what each was meant for: a text to paste.
-///
-/// ```
-/// use autosnap_core::select::corrected;
-///
-/// assert_eq!(corrected("100;101, web*,").as_deref(), Some("100,101,web%"));
-/// assert_eq!(corrected("100,110:105").as_deref(), Some("100,105:110"));
-/// assert_eq!(corrected("100,$OTHERS"), None);
-/// ```
-pub fn corrected(selection: &str) -> Option<String> {
-    let terms = super::terms(selection).filter(|term| *term != "-");
-    let terms = terms.map(|term| match super::Term::parse(term) {
-        Ok(term) => Some(term.in_lower_case()),
-        Err(invalid) => invalid.error.correction().map(ToOwned::to_owned),
-    });
-    let terms = terms.collect::<Option<Vec<_>>>()?.join(",");
-    let is_valid = super::Selection::parse(&terms).is_ok();
-    is_valid.then_some(terms)
-}
-
 /// The error about a term with a [`problem`].
 pub(super) fn error(term: &str, problem: String, excludes: bool) -> SelectionError {
     let positive = term.strip_prefix('-').filter(|_| excludes).unwrap_or(term);
@@ -134,19 +116,19 @@ pub(super) fn error(term: &str, problem: String, excludes: bool) -> SelectionErr
         if !excludes {
             return Some(meant);
         }
-        // Of several terms it is not known which are to be excluded.
+        // Which of several terms are to be excluded is not known.
         let is_one = !meant.contains(',') && !meant.starts_with('-');
         is_one.then(|| format!("-{meant}"))
     });
-    SelectionError::Shape {
+    SelectionError::ForeignSyntax {
         term: term.to_owned(),
         problem,
         correction,
     }
 }
 
-/// Blanks around the colon of a range and after the prefix of a group do not count.
-fn without_meaningless_blanks(term: &str) -> String {
+/// The term without the blanks around the colon of a range and after the keyword of a group.
+fn without_insignificant_blanks(term: &str) -> String {
     let parts: Vec<&str> = term.split(':').map(str::trim).collect();
     let term = parts.join(":");
     let prefix = GROUPS.iter().map(|group| group.prefix).find(|prefix| {
@@ -159,7 +141,7 @@ fn without_meaningless_blanks(term: &str) -> String {
     }
 }
 
-/// The ASCII character for one of the full-width forms of East Asian input methods.
+/// The ASCII character for a full-width character of an East Asian input method.
 fn half_width(character: char) -> char {
     match character {
         '\u{ff01}'..='\u{ff5e}' => {
@@ -180,7 +162,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Hyphens, dashes and the minus sign beside the hyphen of ASCII.
+/// Whether it is a hyphen, dash or minus sign other than the ASCII hyphen.
 fn is_dash(character: char) -> bool {
     matches!(
         character,
@@ -188,7 +170,7 @@ fn is_dash(character: char) -> bool {
     )
 }
 
-/// Quotation marks and brackets, which other syntaxes put around values.
+/// Whether it is a quotation mark or bracket, which other syntaxes put around values.
 fn is_bracket(character: char) -> bool {
     matches!(
         character,
@@ -218,49 +200,50 @@ mod tests {
     use super::*;
     use crate::select::Selection;
 
-    /// What is said of a selection that has nothing else, without the term itself, and what to paste.
-    fn check(selection: &str, message: &str, paste: Option<&str>) {
+    /// Checks the error message and the suggestion for an invalid selection.
+    fn check(selection: &str, message: &str, suggestion: Option<&str>) {
         let error = Selection::parse(selection).unwrap_err().to_string();
         assert!(error.contains(message), "{selection}: {error}");
-        assert_eq!(corrected(selection).as_deref(), paste, "{selection}");
+        let found = Selection::suggestion(selection);
+        assert_eq!(found.as_deref(), suggestion, "{selection}");
     }
 
     #[test]
-    fn other_syntaxes_are_named_with_what_to_write() {
-        let comma = "terms are separated by commas";
+    fn the_error_names_the_character_and_the_suggestion_replaces_it() {
+        let comma = "terms must be separated by commas";
         check("100;101", comma, Some("100,101"));
         check("100 101", comma, Some("100,101"));
         check("100|101", comma, Some("100,101"));
         check("100，101", comma, Some("100,101"));
         check("100、101", comma, Some("100,101"));
         check("@tag-a @tag-b", comma, Some("@tag-a,@tag-b"));
-        let wildcard = "`*` is not a wildcard: `%` is";
+        let wildcard = "`*` is not a wildcard; use `%`";
         check("*", wildcard, Some("@all"));
         check("web*", wildcard, Some("web%"));
         check("*web*", wildcard, Some("%web%"));
         check("web.*", wildcard, Some("web%"));
         check("we*b", wildcard, None);
         check("web?", "`?` is not a wildcard", None);
-        check("“@all”", "`“` is not part of a term", Some("@all"));
-        check("\"@all\"", "`\"` is not part of a term", Some("@all"));
-        check("[100]", "`[` is not part of a term", Some("100"));
-        check("＠all", "`＠` is not `@`", Some("@all"));
-        check("１００", "`１` is not `1`", Some("100"));
-        check("web‑01", "`‑` is not `-`", Some("web-01"));
-        check("+100", "the ID of a guest has no sign", Some("100"));
-        check("$VMS", "'$' is in no name", None);
+        check("“@all”", "a term must not contain `“`", Some("@all"));
+        check("\"@all\"", "a term must not contain `\"`", Some("@all"));
+        check("[100]", "a term must not contain `[`", Some("100"));
+        check("＠all", "use `@` instead of `＠`", Some("@all"));
+        check("１００", "use `1` instead of `１`", Some("100"));
+        check("web‑01", "use `-` instead of `‑`", Some("web-01"));
+        check("+100", "a guest ID has no sign", Some("100"));
+        check("$VMS", "contains '$'", None);
         check("100 - 110", comma, None);
     }
 
     #[test]
-    fn a_malformed_exclusion_refuses_the_selection() {
-        let mark = "an exclusion begins with `-`, not with";
+    fn a_malformed_exclusion_makes_the_selection_invalid() {
+        let mark = "an exclusion must begin with `-`, not";
         check("@all,!105", mark, Some("@all,-105"));
         check("@all,–105", mark, Some("@all,-105"));
         check("@all,—105", mark, Some("@all,-105"));
         check("@all,−105", mark, Some("@all,-105"));
         check("@all,~105", mark, Some("@all,-105"));
-        for (selection, paste) in [
+        for (selection, suggestion) in [
             ("@all,web；-105", Some("@all,web,-105")),
             ("@all,web，!105", Some("@all,web,-105")),
             ("@all,web –105", Some("@all,web,-105")),
@@ -271,12 +254,12 @@ mod tests {
             ("100,all except 105", None),
             ("[100,-105]", Some("100,-105")),
         ] {
-            check(selection, "`", paste);
+            check(selection, "`", suggestion);
         }
     }
 
     #[test]
-    fn names_and_blanks_that_mean_something_are_no_problem() {
+    fn valid_names_and_insignificant_blanks_are_no_problem() {
         for term in [
             "100 : 105",
             "@pool- prod",

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The inventory: guests, nodes, pools and storages of a cluster.
+
+use std::collections::BTreeMap;
+
+use crate::guest::{Guest, GuestKind, GuestStatus, Vmid};
+use crate::storage::StorageUsage;
+
+/// What is known of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// All guests that are visible to the login.
+    pub guests: Vec<Guest>,
+    /// All nodes.
+    pub nodes: Vec<NodeInfo>,
+    /// All pools that are visible to the login, nested ones with their parents (`lab/nested`).
+    pub pools: Vec<String>,
+    /// The storages of all nodes.
+    pub storages: Vec<StorageUsage>,
+    /// Messages about entries that could not be parsed: each may be a selected guest.
+    pub unreadable: Vec<String>,
+    /// The online nodes that send no statistics (`status: unknown`): how full their storages are is not known.
+    pub nodes_without_statistics: Vec<String>,
+    /// The uptimes of the running guests in seconds, at the time of the listing.
+    pub listed_uptimes: BTreeMap<Vmid, u64>,
+    /// The guests without statistics whose nodes could not list them either.
+    pub unlisted: Vec<UnlistedGuests>,
+}
+
+/// The guests of one kind on one node whose name and state neither the cluster nor the node could list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnlistedGuests {
+    /// The node.
+    pub node: String,
+    /// Virtual machines or containers.
+    pub kind: GuestKind,
+    /// Why the node could not list them.
+    pub reason: String,
+}
+
+/// A node of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Its name.
+    pub name: String,
+    /// Whether it belongs to the running part of the cluster. A node without statistics does, too.
+    pub online: bool,
+}
+
+impl Inventory {
+    /// Whether PVE lists the node as offline. A node that only sends no statistics is online.
+    pub fn is_offline(&self, node: &str) -> bool {
+        self.nodes
+            .iter()
+            .any(|listed| listed.name == node && !listed.online)
+    }
+
+    /// Why the state of the guest is not known, if its node could not list it.
+    pub fn unlisted_reason(&self, guest: &Guest) -> Option<&str> {
+        if guest.status != GuestStatus::Unknown {
+            return None;
+        }
+        let unlisted = self
+            .unlisted
+            .iter()
+            .find(|unlisted| unlisted.node == guest.node && unlisted.kind == guest.kind)?;
+        Some(&unlisted.reason)
+    }
+}
