@@ -122,9 +122,7 @@ fn that_a_task_goes_on_is_said_once() {
     let output = Lab::new(&world).run("--vmid=100 --timeout=1 snap --label=daily --keep=1");
     output
         .assert_status(1)
-        .assert_out(
-            "Error task in run... increase the timeout! (the task has not ended within 1s)",
-        )
+        .assert_out("Error task in run... increase the timeout! (the task has not ended within 1s)")
         .assert_out("give it more time with --timeout");
     assert_said_once(&output.stdout, "goes on");
     output.assert_not_said("VM execution");

@@ -260,9 +260,7 @@ fn a_task_that_outlives_the_timeout_is_a_failure_that_names_it() {
     let output = lab.run("--vmid=100 --timeout=1 snap --label=daily --keep=1");
     output
         .assert_status(1)
-        .assert_out(
-            "Error task in run... increase the timeout! (the task has not ended within 1s)",
-        )
+        .assert_out("Error task in run... increase the timeout! (the task has not ended within 1s)")
         .assert_out("give it more time with --timeout; how it ends is in its log in PVE: <upid>");
     assert_eq!(lab.changes(), [] as [&str; 0]);
 }

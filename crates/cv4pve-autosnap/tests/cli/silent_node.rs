@@ -189,10 +189,7 @@ fn a_guest_in_no_broadcast_yet_is_asked_for() {
 /// of a moment ago are not.
 #[test]
 fn old_figures_are_marked() {
-    for (silent, expected) in [
-        (200, Some("the figures of node pve2 are 3m ")),
-        (20, None),
-    ] {
+    for (silent, expected) in [(200, Some("the figures of node pve2 are 3m ")), (20, None)] {
         let mut world = cluster().to_json();
         world["cluster"]["nodes"][1]["pvestatd_silent"] = json!(silent);
         let lab = Lab::with(pve_sim::simulator::Options::new(

@@ -111,7 +111,13 @@ fn every_message_that_is_explained_exists() {
 /// All sources of the program and of the simulator, without line breaks inside of messages.
 fn sources() -> String {
     let mut text = String::new();
-    for part in ["autosnap", "autosnap-core", "pve-client", "pve-sim"] {
+    for part in [
+        "cv4pve-autosnap",
+        "autosnap",
+        "autosnap-core",
+        "pve-client",
+        "pve-sim",
+    ] {
         gather(&root().join("crates").join(part).join("src"), &mut text);
     }
     text
