@@ -75,7 +75,10 @@ fn ours(format: &TimestampFormat, label: &Label, seconds: i64) {
             foreign(name.as_str(), Some(format), seconds);
             if *format == TimestampFormat::default() {
                 let series = Series::new(label.clone(), format.clone());
-                assert!(is_member(&series, name.as_str(), Some(seconds)), "{name}");
+                assert!(
+                    is_member(&series, name.as_str(), Timestamp::from_second(seconds).ok()),
+                    "{name}"
+                );
                 assert_eq!(label_of(name.as_str(), &[format]), Some(label.as_str()));
             }
         }
@@ -104,7 +107,7 @@ fn foreign(name: &str, format: Option<&TimestampFormat>, seconds: i64) {
     let labels: Vec<Label> = (5..name.len())
         .filter_map(|end| Label::parse(name.get(4..end)?).ok())
         .collect();
-    for taken_at in [None, Some(seconds)] {
+    for taken_at in [None, Timestamp::from_second(seconds).ok()] {
         let is_its = |label: &&Label| {
             let series = Series::new((*label).clone(), format.clone());
             is_member(&series, name, taken_at)
@@ -120,7 +123,7 @@ fn foreign(name: &str, format: Option<&TimestampFormat>, seconds: i64) {
 }
 
 /// Whether a run of this series would count the snapshot.
-fn is_member(series: &Series, name: &str, taken_at: Option<i64>) -> bool {
+fn is_member(series: &Series, name: &str, taken_at: Option<Timestamp>) -> bool {
     let snapshots = [(name, taken_at)];
     let others: OtherLabels<'_> = series.other_labels(snapshots);
     let membership = series.classify(name, taken_at, AmbiguousNames::KeepIfLabelPresent, &others);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::event::{Effect, EventKind, Failure, GuestResult, StopReason, Success};
 use crate::guest::Vmid;
-use crate::plan::{Action, Decision, Plan};
+use crate::plan::{Action, Decision, GuestPlan, Plan};
 
 /// The exit status of the program. One list, here and in the README.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -248,9 +248,10 @@ impl Outcome {
 
     fn planned(&mut self, plan: &Plan) {
         self.nothing_selected = plan.guests.is_empty() && !self.may_be_empty;
-        let cleans = matches!(plan.request.action, Action::Clean);
-        self.left_ambiguous = if cleans { plan.ambiguous_names() } else { 0 };
-        self.over_limit = plan.over_limit().iter().map(|(_, left)| left).sum();
+        let is_clean = |guest: &GuestPlan| guest.action == Action::Clean;
+        let cleaned = plan.guests.iter().filter(|guest| is_clean(guest));
+        self.left_ambiguous = cleaned.map(GuestPlan::ambiguous_names).sum();
+        self.over_limit = plan.over_limit().iter().map(|guest| guest.left).sum();
         if !self.dry_run {
             return;
         }

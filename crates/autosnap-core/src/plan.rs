@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a run will do to every selected guest, decided before anything is changed.
+//! The plan of a run: what happens to every selected guest, decided before anything is changed.
 //!
-//! `--dry-run` prints the very plan that the engine carries out. Execution may shrink it, never grow
-//! it: [`confirm_removals`] is the only door through which a planned removal reaches PVE, and it
-//! can only drop.
+//! `--dry-run` prints the plan that the engine carries out. Execution may shrink the plan, never grow
+//! it: [`confirm_removal`] is the only way for a planned removal to reach PVE, and it can only drop it.
 //!
-//! Limits: one reading of each guest is all it sees. What may change afterwards (locks, space, a
-//! guest that moves) is the engine's to notice.
+//! Limits: the plan knows one reading of each guest. The engine notices what changes afterwards (locks,
+//! space, a guest that moves).
 
 mod confirm;
 mod decide;
@@ -14,48 +13,61 @@ mod limit;
 mod notes;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Zoned;
 
 use crate::guest::{Guest, GuestConfig};
-use crate::name::SnapName;
-use crate::retention::{self, KeepPolicy, Reason, Verdict};
+use crate::name::{Label, SnapName};
+use crate::retention::{self, Policy, Reason, Verdict};
 use crate::snapshot::Snapshot;
 use crate::storage::{self, FullStorage, StorageLimit, StorageUsage};
 
-pub use confirm::{Confirmation, DropReason, TakenSnapshot, confirm_removals};
+pub use confirm::{DropReason, TakenSnapshot, confirm_removal};
 pub use decide::{
     decide, is_snapshot_lock, leaves_out, may_be_excluded, newest_with_overdue, screen, unreachable,
 };
 pub use limit::RemovalLimit;
 pub use notes::Note;
 
-/// What was asked for, the same for every guest.
+/// What is requested for the guests of one policy.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// Take a snapshot, or only remove old ones.
     pub action: Action,
     /// Which snapshots of a guest stay.
-    pub policy: KeepPolicy,
-    /// What happens to a guest that somebody else holds locked.
+    pub policy: Arc<Policy>,
+    /// How a locked guest is handled.
     pub locked: Locked,
     /// How many snapshots of a guest are removed at most.
     pub removal_limit: RemovalLimit,
-    /// The time of the plan, in seconds since the epoch by the server's clock.
-    pub now: i64,
+    /// The time of the plan by the server's clock, in the zone whose hours and days the rules count.
+    pub now: Zoned,
 }
 
-/// The two jobs.
-#[derive(Debug, Clone)]
+/// What a run does with a guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// `snap`: create, then remove what is beyond the policy.
+    /// `snap`: create a snapshot, then remove those that the policy does not keep.
     Snap(Creation),
-    /// `clean`: only remove what is beyond the policy.
+    /// `clean`: only remove the snapshots that the policy does not keep.
     Clean,
 }
 
-/// How the new snapshots are made.
+impl Action {
+    /// The name of the new snapshot.
+    pub fn new_name(&self) -> Option<&SnapName> {
+        match self {
+            Self::Snap(creation) => Some(&creation.name),
+            Self::Clean => None,
+        }
+    }
+}
+
+/// How new snapshots are created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Creation {
-    /// The name, the same for every guest of the run.
+    /// The name.
     pub name: SnapName,
     /// Save the RAM of VMs as well (`--state`).
     pub with_ram: bool,
@@ -63,20 +75,20 @@ pub struct Creation {
     pub only_running: bool,
 }
 
-/// What happens to a guest that is still locked when its turn comes.
+/// How a guest is handled that is still locked when its turn comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locked {
     /// It fails, with the name of the lock.
     Fails,
-    /// It queues again while a snapshot task holds it (`--wait-snapshot-lock`). With any other lock it
-    /// fails.
+    /// It queues again while a snapshot task holds the lock (`--wait-snapshot-lock`). With any other
+    /// lock it fails.
     WaitsForSnapshots,
-    /// It queues again, whatever the lock, until the deadline of the run (`--wait-locked`).
+    /// It queues again with any lock, until the deadline of the run (`--wait-locked`).
     Waits,
 }
 
 impl Locked {
-    /// Whether a guest with this lock is waited for.
+    /// Whether a guest with this lock queues again.
     pub fn waits_for(self, lock: &str) -> bool {
         match self {
             Self::Fails => false,
@@ -91,23 +103,24 @@ impl Locked {
 pub struct Reading {
     /// Its configuration, if the decision needs it.
     pub config: Option<GuestConfig>,
-    /// Whether PVE says that the guest can be snapshotted, where it was asked
-    /// ([`SnapshotBlockers::needs_query`](crate::snapshot_support::SnapshotBlockers::needs_query)) and has answered.
+    /// PVE's answer to whether the guest can be snapshotted, if it was needed
+    /// ([`SnapshotBlockers::needs_query`](crate::snapshot_support::SnapshotBlockers::needs_query)) and
+    /// given.
     pub can_snapshot: Option<bool>,
-    /// PVE's error for a storage of its disks, which a snapshot would fail with: the storage does not
-    /// exist, is disabled, or is restricted to other nodes.
+    /// PVE's error for a storage of its disks that makes a snapshot fail: the storage does not exist, is
+    /// disabled, or is restricted to other nodes.
     pub storage_error: Option<String>,
     /// Its snapshots, without PVE's `current` entry.
     pub snapshots: Vec<Snapshot>,
-    /// Whether the task of the newest snapshot of the series took longer than the time-out, so that the
-    /// run that took it could not remove what was beyond the policy.
+    /// Whether the task of the newest snapshot of the series took longer than the timeout, so that its
+    /// run could not remove the snapshots that the policy does not keep.
     pub newest_was_late: bool,
-    /// Whether a task was seen to run for it; `None` where it was not asked for. Without
-    /// `Sys.Audit` PVE shows a login its own tasks only.
+    /// Whether a running task was listed for it; `None` if the tasks were not read. Without `Sys.Audit`
+    /// PVE lists only the login's own tasks.
     pub task_runs: Option<bool>,
 }
 
-/// The figures that `--max-perc-storage` is held against.
+/// The usage of the storages, with the limit of `--max-perc-storage`.
 #[derive(Debug, Clone, Copy)]
 pub struct StorageGuard<'a> {
     /// One reading of all storages of the cluster.
@@ -131,12 +144,10 @@ impl StorageGuard<'_> {
     }
 }
 
-/// The plan for all selected guests, in the order node, then ID.
-#[derive(Debug, Clone)]
+/// The plan for all selected guests.
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// What was asked for.
-    pub request: Request,
-    /// One entry per selected guest.
+    /// One entry per selected guest, in the order node, then VMID.
     pub guests: Vec<GuestPlan>,
 }
 
@@ -145,17 +156,33 @@ pub struct Plan {
 pub struct GuestPlan {
     /// The guest, as the cluster listed it.
     pub guest: Guest,
-    /// What will be done, or why nothing.
+    /// Which of its snapshots stay.
+    pub policy: Arc<Policy>,
+    /// What was requested for it, with the name of its new snapshot.
+    pub action: Action,
+    /// The steps, or why there are none.
     pub decision: Decision,
-    /// The steps of a guest that is refused for its lock: they are taken if it is unlocked when its turn
-    /// comes.
+    /// The steps of a guest that is refused for its lock: they are carried out if it is unlocked when
+    /// its turn comes.
     pub when_unlocked: Option<Steps>,
-    /// What the administrator should know of it.
+    /// Notes for the administrator.
     pub notes: Vec<Note>,
 }
 
 impl GuestPlan {
-    /// The steps that are taken, or would be taken if the guest were unlocked.
+    /// The plan for a guest that is not read, for example a template.
+    pub fn without_reading(guest: Guest, request: &Request, decision: Decision) -> Self {
+        Self {
+            guest,
+            policy: Arc::clone(&request.policy),
+            action: request.action.clone(),
+            decision,
+            when_unlocked: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// The steps that are carried out, or would be if the guest were unlocked.
     pub fn steps(&self) -> Option<&Steps> {
         match &self.decision {
             Decision::Proceed(steps) => Some(steps),
@@ -173,47 +200,53 @@ impl GuestPlan {
         }
     }
 
+    /// How many snapshots stay because their names are ambiguous.
+    pub fn ambiguous_names(&self) -> usize {
+        let is_ambiguous = |verdict: &&Verdict| matches!(verdict.reason, Reason::Ambiguous { .. });
+        let verdicts = self.steps().into_iter().flat_map(|steps| &steps.verdicts);
+        verdicts.filter(is_ambiguous).count()
+    }
+
     /// Whether the RAM of this guest is saved with its snapshot, or would be.
-    pub fn saves_ram(&self, request: &Request) -> bool {
-        match &request.action {
+    pub fn saves_ram(&self) -> bool {
+        match &self.action {
             Action::Snap(creation) => creation.with_ram && decide::saves_ram(&self.guest),
             Action::Clean => false,
         }
     }
 }
 
-/// What will be done to one guest.
+/// What happens to one guest.
 #[derive(Debug, Clone)]
 pub enum Decision {
-    /// Nothing, and nothing is wrong with that.
+    /// Nothing: expected, not a failure.
     Skip(Skip),
-    /// Nothing, although it was asked for: counts as a failure.
+    /// Nothing: counts as a failure.
     Refuse(Refusal),
     /// These steps.
     Proceed(Steps),
 }
 
-/// Why a guest is left out without any harm.
+/// Why a guest is skipped without a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Skip {
     /// PVE refuses snapshots of templates.
     Template,
-    /// `--only-running`, and it is not.
+    /// `--only-running`, and the guest is not running.
     NotRunning,
     /// PVE can never snapshot these volumes: bind mounts and devices.
     Unsupported {
         /// The configuration keys, for example `mp0`.
         volumes: Vec<String>,
     },
-    /// PVE has no snapshots on the storage or in the format of these volumes, such as a raw disk on a
-    /// directory.
+    /// PVE cannot snapshot volumes of this format on their storage, such as a raw disk on a directory.
     NoSnapshots {
         /// The volumes with their storages: `scsi0: bulk:100/vm-100-disk-0.raw`.
         volumes: Vec<String>,
     },
 }
 
-/// Why a guest does not get what was asked for.
+/// Why a guest is refused, which counts as a failure.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Refusal {
     /// Its node is offline or unreachable.
@@ -222,32 +255,32 @@ pub enum Refusal {
     StorageFull(FullStorage),
     /// PVE cannot use a storage of its disks; PVE's text.
     StorageUnusable(String),
-    /// It could not be read.
+    /// It cannot be read, for this reason.
     Unreadable(String),
-    /// Somebody holds it locked.
+    /// It has this lock.
     Locked(String),
-    /// It is locked by a snapshot task that is not seen to run: perhaps a left-over.
+    /// A snapshot task has locked it, but no such task is listed: the lock may be stale.
     Stuck {
         /// The lock.
         lock: String,
-        /// The snapshot that is half made or half removed, if there is one.
+        /// The incomplete snapshot, if there is one.
         snapshot: Option<String>,
     },
     /// A snapshot of the name to be created exists already.
     NameTaken(SnapName),
-    /// The login lacks `VM.Snapshot` on this path. Only a dry run asks: a run learns it from
-    /// Proxmox VE's refusal.
+    /// The login lacks `VM.Snapshot` on this path. Only a dry run checks it: for a run, PVE refuses the
+    /// request.
     NotPermitted {
         /// The path of the access control list, such as `/vms/100`.
         path: String,
     },
-    /// The cluster has no quorum. Only a dry run asks, and only a login with `Sys.Audit` learns it.
+    /// The cluster has no quorum. Only a dry run checks it, and only a login with `Sys.Audit` can.
     NoQuorum,
 }
 
 impl Refusal {
-    /// Whether the C# tool would have tried and failed, so that the hooks of a failing creation
-    /// (`snap-create-pre`, `snap-create-abort`) are due. Skipped guests get no phase.
+    /// Whether the C# tool would have tried and failed, so that the hooks of a failed creation
+    /// (`snap-create-pre`, `snap-create-abort`) are called. Skipped guests have no hook phases.
     pub fn counts_as_attempt(&self) -> bool {
         match self {
             Self::Locked(_)
@@ -261,20 +294,31 @@ impl Refusal {
     }
 }
 
-/// What will be done to one guest, in this order.
+/// The steps for one guest, in this order.
 #[derive(Debug, Clone)]
 pub struct Steps {
     /// The snapshot to create, if any.
     pub creation: Option<NewSnapshot>,
     /// The verdict on every snapshot of the guest, newest first.
     pub verdicts: Vec<Verdict>,
-    /// The shared or local storages of its disks, as far as they were read.
+    /// The storages of its disks, if its configuration was read.
     pub storages: Vec<String>,
-    /// The removals that come before the creation, by name: those that the last run owes, because its
-    /// snapshot came too late for them. They are beyond the policy without the new snapshot.
+    /// The names of the removals that come before the creation: the last run left them, because its
+    /// snapshot was completed too late. The policy does not keep them even without the new snapshot.
     pub overdue: Vec<String>,
-    /// The lock that these steps have to wait for; `None` if there is nothing to do.
+    /// The lock that these steps wait for; `None` if there is no lock or nothing to do.
     pub waits_for: Option<String>,
+}
+
+/// A guest with more removals than one run carries out.
+#[derive(Debug, Clone, Copy)]
+pub struct OverLimit<'a> {
+    /// The guest.
+    pub guest: &'a Guest,
+    /// How many snapshots one run removes.
+    pub limit: u32,
+    /// How many are left to the next runs.
+    pub left: usize,
 }
 
 /// A snapshot to be created.
@@ -282,15 +326,15 @@ pub struct Steps {
 pub struct NewSnapshot {
     /// Its name.
     pub name: SnapName,
-    /// Whether the VM's RAM is expected to be saved: the VM ran when it was listed.
+    /// Whether the VM's RAM is expected to be saved: the VM was listed as running.
     pub with_ram: bool,
-    /// Whether RAM is requested, whatever the listed status, which may be stale: PVE leaves it out for a VM
-    /// that does not run. Never set for containers, which have no such parameter.
-    pub asks_for_ram: bool,
+    /// Whether RAM is requested. The listed status, which may be stale, does not matter: PVE omits the
+    /// RAM of a VM that does not run. Never set for containers, which have no such parameter.
+    pub requests_ram: bool,
 }
 
 impl Skip {
-    /// Whether the guest has no snapshots because PVE cannot take any of it.
+    /// Whether PVE cannot take any snapshot of the guest.
     pub fn is_not_covered(&self) -> bool {
         match self {
             Self::Unsupported { .. } | Self::NoSnapshots { .. } => true,
@@ -300,7 +344,7 @@ impl Skip {
 }
 
 impl Plan {
-    /// The storages above the limit that refuse a guest.
+    /// The storages above the limit for which a guest is refused.
     pub fn refusing_storages(&self) -> impl Iterator<Item = &FullStorage> {
         self.guests
             .iter()
@@ -310,42 +354,46 @@ impl Plan {
             })
     }
 
-    /// How many snapshots look like the label in another timestamp format, by format: they are not
-    /// counted.
-    pub fn other_formats(&self) -> BTreeMap<&str, usize> {
+    /// How many snapshots have the label of their guest's policy in another timestamp format, by label
+    /// and format. They are not counted.
+    pub fn other_formats(&self) -> BTreeMap<(&Label, &str), usize> {
         let mut formats = BTreeMap::new();
-        for verdict in self.verdicts() {
-            if let Reason::OtherFormat { format } = &verdict.reason {
-                *formats.entry(format.as_str()).or_default() += 1;
+        for plan in &self.guests {
+            let label = plan.policy.series.label();
+            for verdict in plan.steps().into_iter().flat_map(|steps| &steps.verdicts) {
+                if let Reason::OtherFormat { format } = &verdict.reason {
+                    *formats.entry((label, format.as_str())).or_default() += 1;
+                }
             }
         }
         formats
     }
 
-    /// How many snapshots are kept because their names are ambiguous.
-    pub fn ambiguous_names(&self) -> usize {
-        let is_ambiguous = |verdict: &&Verdict| matches!(verdict.reason, Reason::Ambiguous { .. });
-        self.verdicts().filter(is_ambiguous).count()
+    /// How many snapshots stay because their names are ambiguous, by the label of their guest's policy.
+    pub fn ambiguous_names(&self) -> BTreeMap<&Label, usize> {
+        let mut labels = BTreeMap::new();
+        for plan in &self.guests {
+            let count = plan.ambiguous_names();
+            if count > 0 {
+                *labels.entry(plan.policy.series.label()).or_default() += count;
+            }
+        }
+        labels
     }
 
-    /// The guests of which more snapshots are due than a run removes, with the number of those left to
-    /// the next runs.
-    pub fn over_limit(&self) -> Vec<(&Guest, usize)> {
-        let left = self.guests.iter().filter_map(|plan| {
-            let left = plan.steps()?.left_to_next_runs();
-            (left > 0).then_some((&plan.guest, left))
+    /// The guests with more removals than one run carries out.
+    pub fn over_limit(&self) -> Vec<OverLimit<'_>> {
+        let over_limit = self.guests.iter().filter_map(|plan| {
+            let (limit, left) = plan.steps()?.over_limit()?;
+            let guest = &plan.guest;
+            Some(OverLimit { guest, limit, left })
         });
-        left.collect()
-    }
-
-    fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
-        let steps = self.guests.iter().filter_map(GuestPlan::steps);
-        steps.flat_map(|steps| &steps.verdicts)
+        over_limit.collect()
     }
 }
 
 impl Steps {
-    /// Whether anything is to be changed.
+    /// Whether the steps change anything.
     pub fn change_anything(&self) -> bool {
         self.creation.is_some() || self.removals().next().is_some()
     }
@@ -355,10 +403,22 @@ impl Steps {
         retention::removals(&self.verdicts)
     }
 
-    /// How many snapshots are due and left to the next runs by the [`RemovalLimit`].
+    /// How many removals the [`RemovalLimit`] leaves to the next runs.
     pub fn left_to_next_runs(&self) -> usize {
-        let is_left = |verdict: &&Verdict| matches!(verdict.reason, Reason::LeftToNextRuns { .. });
-        self.verdicts.iter().filter(is_left).count()
+        self.over_limit().map_or(0, |(_, left)| left)
+    }
+
+    /// The limit of removals and how many it leaves to the next runs; `None` if it leaves none.
+    fn over_limit(&self) -> Option<(u32, usize)> {
+        let mut limits = self.verdicts.iter().filter_map(|verdict| {
+            if let Reason::LeftToNextRuns { limit } = verdict.reason {
+                Some(limit)
+            } else {
+                None
+            }
+        });
+        let limit = limits.next()?;
+        Some((limit, 1 + limits.count()))
     }
 }
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Snapshots of a guest as PVE lists them, and the question whether one of them is ours.
+//! Snapshots of a guest as PVE lists them, and whether this tool has taken them.
 //!
-//! The entry `current`, which PVE adds to every list for the guest's present state, is no snapshot;
+//! PVE adds an entry `current` for the guest's present state to every list. It is not a snapshot, and
 //! callers leave it out.
 
 use std::fmt;
 
-/// The description of every snapshot that we take.
+use jiff::Timestamp;
+
+/// The description of every snapshot that this tool takes.
 ///
-/// The C# tool writes the same text, so that each tool sees the other's snapshots.
+/// The C# tool writes the same text, so that each tool recognizes the other's snapshots.
 pub const DESCRIPTION: &str = "cv4pve-autosnap";
 
 /// The description that the C# tool wrote under its first name.
@@ -19,22 +21,22 @@ const FORMER_DESCRIPTION: &str = "eve4pve-autosnap";
 pub struct Snapshot {
     /// The name, unique within its guest.
     pub name: String,
-    /// The instant it was taken, `snaptime`, in seconds since the epoch by the node's clock.
+    /// When it was taken (`snaptime`), by the node's clock, to the second.
     ///
     /// PVE writes it with the first lines of the snapshot (`__snapshot_prepare` in
     /// `PVE/AbstractConfig.pm`), so that only a configuration edited by hand lacks it.
-    pub taken_at: Option<i64>,
-    /// The description, in which PVE ends the last line with a newline.
+    pub taken_at: Option<Timestamp>,
+    /// The description; PVE ends its last line with a newline.
     pub description: String,
     /// The snapshot that this one was taken after, or rolled back to.
     pub parent: Option<String>,
     /// Whether the guest's memory is part of it.
     pub with_ram: bool,
-    /// Whether it is whole.
+    /// Whether it is complete.
     pub state: SnapshotState,
 }
 
-/// Whether a snapshot is whole, as its `snapstate` says (`PVE/AbstractConfig.pm`).
+/// Whether a snapshot is complete, by its `snapstate` (`PVE/AbstractConfig.pm`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SnapshotState {
     /// No `snapstate`: the snapshot is complete.
@@ -43,13 +45,13 @@ pub enum SnapshotState {
     Preparing,
     /// `delete`: it is being removed, or was left behind by a task that failed while removing it.
     Deleting,
-    /// A word that only another version of PVE knows, taken as it is.
+    /// A state that only another version of PVE knows, kept as it is.
     Other(String),
 }
 
 impl SnapshotState {
-    /// Understands a `snapstate`, which complete snapshots do not have.
-    pub fn read(snapstate: Option<&str>) -> Self {
+    /// Parses a `snapstate`, which complete snapshots do not have.
+    pub fn parse(snapstate: Option<&str>) -> Self {
         match snapstate {
             None | Some("") => Self::Complete,
             Some("prepare") => Self::Preparing,
@@ -58,13 +60,13 @@ impl SnapshotState {
         }
     }
 
-    /// The word PVE uses in `snapstate`; none for complete snapshots.
+    /// PVE's `snapstate`; `None` for complete snapshots.
     pub fn snapstate(&self) -> Option<&str> {
         match self {
             Self::Complete => None,
             Self::Preparing => Some("prepare"),
             Self::Deleting => Some("delete"),
-            Self::Other(word) => Some(word),
+            Self::Other(state) => Some(state),
         }
     }
 }
@@ -76,11 +78,11 @@ impl fmt::Display for SnapshotState {
 }
 
 impl Snapshot {
-    /// Whether we, or the C# tool, took the snapshot: its description without newlines is the one
-    /// both write. Nothing else is left out, a carriage return neither, as in the C# tool.
+    /// Whether this tool or the C# tool took the snapshot, by its description.
     ///
-    /// Nothing else may ever be removed. The name alone is no proof, as anybody may begin a name
-    /// with `auto`.
+    /// Only newlines are ignored in the description, as in the C# tool; a carriage return is not.
+    /// Snapshots that are not ours are never removed. The name proves nothing: any name may begin with
+    /// `auto`.
     pub fn is_ours(&self) -> bool {
         let description = self.description.replace('\n', "");
         description == DESCRIPTION || description == FORMER_DESCRIPTION
@@ -94,7 +96,7 @@ mod tests {
     fn described(description: &str) -> Snapshot {
         Snapshot {
             name: "autodaily231123170958".to_owned(),
-            taken_at: Some(1_700_759_398),
+            taken_at: Timestamp::from_second(1_700_759_398).ok(),
             description: description.to_owned(),
             parent: None,
             with_ram: false,
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_two_descriptions_make_a_snapshot_ours() {
+    fn a_snapshot_is_ours_only_with_one_of_two_descriptions() {
         for (description, ours) in [
             ("cv4pve-autosnap", true),
             ("cv4pve-autosnap\n", true),
@@ -122,12 +124,15 @@ mod tests {
     }
 
     #[test]
-    fn states_come_back_unchanged() {
+    fn snapstates_round_trip() {
         for snapstate in [None, Some("prepare"), Some("delete"), Some("rollback")] {
-            assert_eq!(SnapshotState::read(snapstate).snapstate(), snapstate);
+            assert_eq!(SnapshotState::parse(snapstate).snapstate(), snapstate);
         }
-        assert_eq!(SnapshotState::read(Some("")), SnapshotState::Complete);
-        assert_eq!(SnapshotState::read(None), SnapshotState::Complete);
-        assert_eq!(SnapshotState::read(Some("delete")), SnapshotState::Deleting);
+        assert_eq!(SnapshotState::parse(Some("")), SnapshotState::Complete);
+        assert_eq!(SnapshotState::parse(None), SnapshotState::Complete);
+        assert_eq!(
+            SnapshotState::parse(Some("delete")),
+            SnapshotState::Deleting
+        );
     }
 }

@@ -24,6 +24,8 @@ use autosnap_core::guest::Vmid;
 use autosnap_core::plan::{GuestPlan, Plan};
 use autosnap_core::schedule::{Limits, Order, Schedule, Work, WorkId};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use pve_client::{Client, Upid};
 use tokio::time::Instant;
 
@@ -56,6 +58,8 @@ pub struct Options {
     pub identity: String,
     /// The shared storages of the cluster, whose guests count for the limit per storage.
     pub shared_storages: Vec<String>,
+    /// The zone whose hours and days the keep rules count.
+    pub zone: TimeZone,
 }
 
 /// Carries out plans against one cluster.
@@ -172,8 +176,13 @@ impl Engine {
     }
 
     /// See [`inventory::server_time`].
-    fn server_time(&self) -> i64 {
+    fn server_time(&self) -> Timestamp {
         inventory::server_time(&self.client)
+    }
+
+    /// The server's time in the zone of the run.
+    fn now(&self) -> Zoned {
+        self.server_time().to_zoned(self.options.zone.clone())
     }
 
     /// Why no removal may be started any more, if so.

@@ -330,6 +330,7 @@ pub async fn took_longer(
         return false;
     };
     let (kind, vmid) = (wire_kind(guest.kind), guest.vmid.get());
+    let taken_at = taken_at.as_second();
     let since = taken_at - DATED_AFTER;
     let filter = TaskFilter {
         vmid: Some(vmid),
@@ -350,18 +351,33 @@ pub async fn took_longer(
     })
 }
 
-/// The time of the host that was asked last, in seconds since the epoch; ours where it does not say.
-pub fn server_time(client: &Client) -> i64 {
+/// The time by the clock of the host that replied last, to the second; by our clock if that is unknown.
+pub fn server_time(client: &Client) -> Timestamp {
     let lead = client.clock_difference().unwrap_or(0);
-    Timestamp::now().as_second().saturating_add(lead)
+    timestamp(Timestamp::now().as_second().saturating_add(lead))
 }
 
-/// A listing as the core knows it. PVE lists `snaptime: 0` where it knows none.
+/// A time in seconds since the epoch. A time that no calendar has is the first or last that exists.
+pub fn timestamp(seconds: i64) -> Timestamp {
+    let last = if seconds < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
+    Timestamp::from_second(seconds).unwrap_or(last)
+}
+
+/// A `snaptime` as the core represents it. PVE lists `snaptime: 0` for an unknown time.
+pub fn taken_at(snaptime: Option<i64>) -> Option<Timestamp> {
+    snaptime.filter(|seconds| *seconds > 0).map(timestamp)
+}
+
+/// A listing as the core represents it.
 pub fn snapshots(listing: SnapshotListing) -> Vec<Snapshot> {
     let snapshots = listing.snapshots.into_iter().map(|entry| Snapshot {
-        state: SnapshotState::read(entry.state.as_deref()),
+        state: SnapshotState::parse(entry.state.as_deref()),
         name: entry.name,
-        taken_at: entry.taken_at.filter(|taken_at| *taken_at > 0),
+        taken_at: taken_at(entry.taken_at),
         description: entry.description,
         parent: entry.parent,
         with_ram: entry.has_memory,

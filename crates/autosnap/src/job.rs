@@ -17,7 +17,7 @@ use autosnap_core::event::{EventKind, GuestResult, Header, StopReason};
 use autosnap_core::guest::Vmid;
 use autosnap_core::name::{LabelSearch, SnapName};
 use autosnap_core::plan::{self, Action, Creation, GuestPlan, Locked, Plan, Request, StorageGuard};
-use autosnap_core::retention::KeepPolicy;
+use autosnap_core::retention::{Policy, Rules};
 use autosnap_core::select::{Inventory, Selected};
 use autosnap_core::snapshot::Snapshot;
 use autosnap_core::storage;
@@ -126,7 +126,7 @@ async fn read_and_carry_out(
     };
     let inventory = inventory?;
     // By the clock of the host that has just answered.
-    request.now = inventory::server_time(&context.client);
+    request.now = inventory::server_time(&context.client).to_zoned(context.now.time_zone().clone());
     for entry in &inventory.unreadable {
         context
             .events
@@ -184,6 +184,7 @@ async fn read_and_carry_out(
         removal_budget: settings.removal_budget,
         identity: context.identity.clone(),
         shared_storages: shared.map(|storage| storage.storage.clone()).collect(),
+        zone: context.now.time_zone().clone(),
     };
     let engine = Engine::new(
         context.client.clone(),
@@ -281,9 +282,9 @@ fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Fault> {
         }),
         Job::Clean => Action::Clean,
     };
-    let policy = KeepPolicy {
+    let policy = Policy {
         series: settings.series.clone(),
-        keep: settings.keep,
+        rules: Rules::keep_last(settings.keep),
         stuck: settings.stuck,
         ambiguous: settings.ambiguous,
     };
@@ -296,10 +297,10 @@ fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Fault> {
     };
     Ok(Request {
         action,
-        policy,
+        policy: Arc::new(policy),
         locked,
         removal_limit: settings.removal_limit,
-        now: now.timestamp().as_second(),
+        now: now.clone(),
     })
 }
 
@@ -450,12 +451,12 @@ async fn plan_all(
             .iter()
             .filter_map(|(_, reading)| reading.as_ref().ok());
         let snapshots: Vec<&Snapshot> = read.flat_map(|reading| &reading.snapshots).collect();
-        let (series, server_now) = (&request.policy.series, request.now);
+        let series = &request.policy.series;
         creation.name = free_name::next_free(
             creation.name.clone(),
             series,
             &context.now,
-            server_now,
+            request.now.timestamp(),
             &snapshots,
         );
     }
@@ -467,13 +468,8 @@ async fn plan_all(
     for reading in readings {
         guests.push(match reading {
             (guest, Ok(reading)) => plan::decide(guest, &reading, &request, guard),
-            (guest, Err(decision)) => GuestPlan {
-                guest,
-                decision,
-                when_unlocked: None,
-                notes: Vec::new(),
-            },
+            (guest, Err(decision)) => GuestPlan::without_reading(guest, &request, decision),
         });
     }
-    Ok(Plan { request, guests })
+    Ok(Plan { guests })
 }

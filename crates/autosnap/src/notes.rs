@@ -2,7 +2,6 @@
 //! Texts that `check` and the reports share.
 
 use autosnap_core::plan::Note;
-use jiff::Timestamp;
 
 /// What to do about a storage that PVE cannot use.
 pub const UNUSABLE_STORAGE_ADVICE: &str =
@@ -16,7 +15,7 @@ pub fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
                 "VM {vmid} consider enabling QEMU agent see https://pve.proxmox.com/wiki/Qemu-guest-agent"
             )
         }
-        Note::HalfMade { name, state } => {
+        Note::Incomplete { name, state } => {
             format!(
                 "Snapshot {name} is not complete (snapstate {state}): neither counted nor removed"
             )
@@ -47,14 +46,13 @@ pub fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
             taken_at,
             future,
         } => {
-            let time = instant(*taken_at);
             if *future {
                 format!(
-                    "Snapshot {name} is dated in the future ({time}): it is kept and not counted"
+                    "Snapshot {name} is dated in the future ({taken_at}): it is kept and not counted"
                 )
             } else {
                 format!(
-                    "Snapshot {name} is dated {time} by Proxmox VE, far from the time in its name: it is kept and not counted"
+                    "Snapshot {name} is dated {taken_at} by Proxmox VE, far from the time in its name: it is kept and not counted"
                 )
             }
         }
@@ -65,12 +63,4 @@ pub fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
 pub fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
-}
-
-/// Seconds since the epoch as a time in UTC, to the second.
-pub fn instant(seconds: i64) -> String {
-    match Timestamp::from_second(seconds) {
-        Ok(instant) => instant.to_string(),
-        Err(_) => format!("{seconds} s after 1970"),
-    }
 }

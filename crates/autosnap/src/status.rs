@@ -219,7 +219,9 @@ fn rows(
         .map(|snapshot| Row {
             guest: Arc::clone(&guest),
             label: name::label_of(&snapshot.name, &formats).map(ToOwned::to_owned),
-            age: snapshot.taken_at.map(|taken_at| now.as_second() - taken_at),
+            age: snapshot
+                .taken_at
+                .map(|taken_at| now.as_second() - taken_at.as_second()),
             snapshot,
         })
         .collect()

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::labelled::{cuts, utc};
 use super::series::{USUAL, is_near};
 use super::{AmbiguousNames, Membership, OtherLabels, Series};
@@ -14,7 +16,7 @@ pub struct LabelSearch<'a> {
     series: &'a Series,
     is_found: bool,
     /// The names of other labels with the times of the snapshots, as long as the label is not found.
-    others: Vec<(String, Option<i64>)>,
+    others: Vec<(String, Option<Timestamp>)>,
 }
 
 /// The labels that exist where the label of a series does not.
@@ -36,9 +38,8 @@ impl<'a> LabelSearch<'a> {
         }
     }
 
-    /// Takes the name of a snapshot of this tool into account. `taken_at` is when PVE took it, in seconds since the
-    /// epoch.
-    pub fn observe(&mut self, name: &str, taken_at: Option<i64>) {
+    /// Adds a snapshot of this tool, taken at `taken_at` if that is known.
+    pub fn observe(&mut self, name: &str, taken_at: Option<Timestamp>) {
         if self.is_found {
             return;
         }
@@ -63,7 +64,7 @@ impl<'a> LabelSearch<'a> {
         }
         let mut found = LabelsFound::default();
         for (name, taken_at) in &self.others {
-            let taken_at = taken_at.and_then(utc);
+            let taken_at = taken_at.map(utc);
             let fits = |timestamp: &str| {
                 let formats = self.series.formats().iter().chain(&*USUAL);
                 formats
@@ -124,7 +125,7 @@ mod tests {
         let series = Series::new(Label::parse(label).unwrap(), TimestampFormat::default());
         let mut search = LabelSearch::new(&series);
         for name in names {
-            search.observe(name, Some(NEW_YEAR));
+            search.observe(name, Timestamp::from_second(NEW_YEAR).ok());
         }
         search.finish()
     }

@@ -38,8 +38,7 @@ pub(super) fn is_plausible(parts: &TimestampParts, taken_at: DateTime) -> bool {
         .is_some_and(|instant| taken_at.duration_since(instant).abs() <= PLAUSIBLE)
 }
 
-/// Seconds since the epoch as a time in UTC.
-pub(super) fn utc(seconds: i64) -> Option<DateTime> {
-    let instant = Timestamp::from_second(seconds).ok()?;
-    Some(TimeZone::UTC.to_datetime(instant))
+/// The time in UTC.
+pub(super) fn utc(instant: Timestamp) -> DateTime {
+    TimeZone::UTC.to_datetime(instant)
 }

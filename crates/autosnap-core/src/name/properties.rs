@@ -2,6 +2,8 @@
 //! What holds for names, labels and formats of every kind.
 
 use jiff::civil::{DateTime, date};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
@@ -41,19 +43,24 @@ fn instants() -> impl Strategy<Value = DateTime> {
     )
 }
 
-fn epoch(instant: DateTime) -> i64 {
-    jiff::tz::TimeZone::UTC
-        .to_timestamp(instant)
-        .unwrap()
-        .as_second()
+/// The time so many hours after this one in UTC.
+fn utc_after(time: DateTime, hours: i64) -> Timestamp {
+    let time = TimeZone::UTC.to_timestamp(time).unwrap();
+    time + SignedDuration::from_hours(hours)
 }
 
-fn classify(series: &Series, name: &str, taken_at: Option<i64>) -> Membership {
+/// Any second that a timestamp can be.
+fn timestamps() -> impl Strategy<Value = Timestamp> {
+    (Timestamp::MIN.as_second()..=Timestamp::MAX.as_second())
+        .prop_map(|second| Timestamp::from_second(second).unwrap())
+}
+
+fn classify(series: &Series, name: &str, taken_at: Option<Timestamp>) -> Membership {
     let others = OtherLabels::default();
     series.classify(name, taken_at, AmbiguousNames::KeepIfLabelPresent, &others)
 }
 
-fn is_member_beyond_doubt(series: &Series, name: &str, taken_at: Option<i64>) -> bool {
+fn is_member_beyond_doubt(series: &Series, name: &str, taken_at: Option<Timestamp>) -> bool {
     let others = OtherLabels::default();
     series.classify(name, taken_at, AmbiguousNames::Keep, &others) == Membership::Member
 }
@@ -94,7 +101,7 @@ proptest! {
         prop_assume!(check(&label, &format).is_ok());
         let name = SnapName::new(&label, &format, &now).unwrap();
         let series = Series::new(label.clone(), format.clone());
-        for taken_at in [None, Some(epoch(now) + hours * 3600)] {
+        for taken_at in [None, Some(utc_after(now, hours))] {
             let membership = classify(&series, name.as_str(), taken_at);
             prop_assert_eq!(membership, Membership::Member, "{}", name);
         }
@@ -106,7 +113,7 @@ proptest! {
         let format = TimestampFormat::default();
         let name = SnapName::new(&label, &format, &now).unwrap();
         let series = Series::new(label.clone(), format.clone());
-        let membership = classify(&series, name.as_str(), Some(epoch(now) + hours * 3600));
+        let membership = classify(&series, name.as_str(), Some(utc_after(now, hours)));
         prop_assert_eq!(membership, Membership::Member, "{}", name);
         prop_assert_eq!(label_of(name.as_str(), &[&format]), Some(label.as_str()));
     }
@@ -120,12 +127,12 @@ proptest! {
         format in formats(),
         one in formats(),
         colliding in prop::sample::select(vec!["yyMMddHHmmss", "yyyyMMddHHmmss", "_yyMMddHHmmss", "-yyMMddHHmmss"]),
-        taken_at in prop::option::of(any::<i64>()),
+        taken_at in prop::option::of(timestamps()),
     ) {
         let colliding = TimestampFormat::parse(colliding).unwrap();
         for format in [format, colliding.clone()] {
             let name = format!("auto{label}{}", format.format(&now));
-            for taken_at in [taken_at, Some(epoch(now)), None] {
+            for taken_at in [taken_at, Some(utc_after(now, 0)), None] {
                 let labels: Vec<Label> = (5..name.len())
                     .filter_map(|end| Label::parse(&name[4..end]).ok())
                     .collect();
@@ -137,7 +144,7 @@ proptest! {
                 prop_assert!(members(&[&one]) <= 1, "{}", name);
                 let default = TimestampFormat::default();
                 // Of this century. Without a time nothing is removed, and `1122` can be a year.
-                let is_of_our_time = |time| (946_684_800..4_102_444_800).contains(&time);
+                let is_of_our_time = |time: Timestamp| (946_684_800..4_102_444_800).contains(&time.as_second());
                 if colliding != default && now.year() >= 2000 && taken_at.is_some_and(is_of_our_time) {
                     prop_assert!(members(&[&default, &colliding]) <= 1, "{}", name);
                 }
@@ -150,7 +157,7 @@ proptest! {
         let longer = Label::parse(&format!("{label}{more}")).unwrap();
         let name = format!("auto{longer}{}", format.format(&now));
         let series = Series::new(label, format);
-        for taken_at in [None, Some(epoch(now))] {
+        for taken_at in [None, Some(utc_after(now, 0))] {
             prop_assert_ne!(classify(&series, &name, taken_at), Membership::Member, "{}", name);
         }
     }
@@ -178,7 +185,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_can_be_asked_about(name in "(auto)?\\PC{0,40}", text in "\\PC{0,20}", taken_at: i64) {
+    fn any_text_can_be_asked_about(name in "(auto)?\\PC{0,40}", text in "\\PC{0,20}", taken_at in timestamps()) {
         let format = TimestampFormat::default();
         let _ = SnapName::parse(&name);
         let _ = label_of(&name, &[&format]);

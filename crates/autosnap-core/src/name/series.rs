@@ -10,6 +10,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 
 use super::labelled::{cuts, is_plausible, utc};
@@ -160,7 +161,7 @@ impl Series {
     /// The labels among these names that are not of this series; empty if names cannot collide.
     pub fn other_labels<'a>(
         &self,
-        names: impl IntoIterator<Item = (&'a str, Option<i64>)>,
+        names: impl IntoIterator<Item = (&'a str, Option<Timestamp>)>,
     ) -> OtherLabels<'a> {
         if self.collisions.is_empty() && self.formats.len() == 1 {
             return OtherLabels::default();
@@ -170,7 +171,7 @@ impl Series {
             if self.reads(name) {
                 continue;
             }
-            let taken_at = taken_at.and_then(utc);
+            let taken_at = taken_at.map(utc);
             for (label, timestamp) in cuts(name) {
                 let is_one = |format: &TimestampFormat| is_near(format, timestamp, taken_at);
                 if self.formats.iter().chain(&*USUAL).any(is_one) {
@@ -181,16 +182,16 @@ impl Series {
         OtherLabels(labels)
     }
 
-    /// Classifies the name of a snapshot. `taken_at` is when PVE took it, in seconds since the epoch, if
-    /// that is known; `others` are the other labels of the guest.
+    /// Classifies the name of a snapshot that was taken at `taken_at`, if that is known, for a guest
+    /// with these other labels.
     pub fn classify(
         &self,
         name: &str,
-        taken_at: Option<i64>,
+        taken_at: Option<Timestamp>,
         ambiguous: AmbiguousNames,
         others: &OtherLabels<'_>,
     ) -> Membership {
-        let taken_at = taken_at.and_then(utc);
+        let taken_at = taken_at.map(utc);
         let Some(timestamp) = self.timestamp_in(name) else {
             return Membership::Other;
         };

@@ -1,42 +1,35 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The check of every planned removal against a fresh list, right before it is sent.
+//! The confirmation of a planned removal against a fresh list, right before it is sent.
 //!
-//! [`confirm_removals`] can only drop removals. It drops all of them when the list does not hold the
+//! [`confirm_removal`] can only drop a removal. It drops every one when the list does not hold the
 //! snapshot that the run has just taken.
 
-use crate::name::SnapName;
-use crate::retention::{self, KeepPolicy, Verdict};
-use crate::snapshot::{Snapshot, SnapshotState};
+use jiff::{Timestamp, Zoned};
 
-/// A planned removal after a second look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Confirmation {
-    /// It may be sent.
-    Remove(Snapshot),
-    /// It is not sent, for this reason.
-    Drop(Snapshot, DropReason),
-}
+use crate::name::SnapName;
+use crate::retention::{self, Policy, Verdict};
+use crate::snapshot::{Snapshot, SnapshotState};
 
 /// Why a planned removal is not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DropReason {
-    /// It is no longer there.
+    /// The snapshot no longer exists.
     Gone,
-    /// A snapshot of that name is there, but not the one that was planned for.
+    /// Another snapshot has its name now.
     Replaced,
-    /// With what is there now, the policy keeps it.
+    /// The policy keeps it, by the fresh list.
     KeptNow,
     /// The list does not hold the snapshot that this run has taken.
     NewNotListed,
     /// The list holds the snapshot that this run has taken, but it is not complete.
     NewIncomplete,
-    /// A snapshot with the name of the new one is there, but it was taken before this run asked for
-    /// it, is undated, or has another description: it is not the one that this run has taken.
+    /// A snapshot has the name of the new one, but it was taken before this run's request, is undated,
+    /// or has another description: this run has not taken it.
     NewIsAnother,
 }
 
 impl DropReason {
-    /// Whether the guest has failed: the run took a snapshot that the guest's list does not show.
+    /// Whether the guest has failed: its list does not hold the snapshot that the run has taken.
     pub fn is_failure(self) -> bool {
         match self {
             Self::Gone | Self::Replaced | Self::KeptNow => false,
@@ -45,15 +38,14 @@ impl DropReason {
     }
 }
 
-/// The snapshot that a run has just taken of a guest: what the guest's list must hold before
-/// anything is removed.
+/// The snapshot that a run has just taken of a guest, which a list must hold to confirm a removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenSnapshot {
     /// Its name.
     pub name: SnapName,
-    /// The earliest `snaptime` it can have, in seconds since the epoch: the time of the request by
-    /// the server's clock, less a tolerance for clocks that differ.
-    pub not_before: i64,
+    /// The earliest `snaptime` it can have: the time of the request by the server's clock, less a
+    /// tolerance for clocks that differ.
+    pub not_before: Timestamp,
 }
 
 impl TakenSnapshot {
@@ -76,44 +68,34 @@ impl TakenSnapshot {
     }
 }
 
-/// Which of the planned removals still hold, given a fresh list of the guest's snapshots, oldest
-/// first. A removal passes only if the very snapshot (name and `snaptime`) is still there and the
-/// policy, applied to the fresh list, removes it as well.
+/// Confirms one planned removal by a fresh list of the guest's snapshots, or gives the reason to drop it.
 ///
-/// `new` is the snapshot that this run has just taken of the guest. It counts as the newest, as it
-/// did in the plan, and the list must hold it, complete and taken by this run; a list that does not
-/// confirms nothing, because it may be that of another guest, another cluster or another time. `now`
-/// is the server's time in seconds since the epoch.
-pub fn confirm_removals<'a>(
-    planned: impl IntoIterator<Item = &'a Snapshot>,
+/// The removal is confirmed only if the same snapshot (name and `snaptime`) still exists and the policy,
+/// applied to the fresh list, removes it as well. `new` is the snapshot that this run has just taken of
+/// the guest. It counts as the newest, as in the plan, and the list must hold it, complete and taken by
+/// this run: a list without it may be that of another guest, another cluster or another time. `now` is
+/// the time by the server's clock.
+pub fn confirm_removal(
+    planned: &Snapshot,
     listed: &[Snapshot],
-    policy: &KeepPolicy,
+    policy: &Policy,
     new: Option<&TakenSnapshot>,
-    now: i64,
-) -> Vec<Confirmation> {
-    let new_is_missing = new.and_then(|new| new.missing_from(listed));
-    let verdicts = retention::decide(listed, policy, new.map(|new| &new.name), now);
-    planned
-        .into_iter()
-        .map(|snapshot| match new_is_missing {
-            Some(reason) => Confirmation::Drop(snapshot.clone(), reason),
-            None => confirm(snapshot, listed, &verdicts),
-        })
-        .collect()
-}
-
-fn confirm(planned: &Snapshot, listed: &[Snapshot], verdicts: &[Verdict]) -> Confirmation {
-    let Some(now) = listed.iter().find(|snapshot| snapshot.name == planned.name) else {
-        return Confirmation::Drop(planned.clone(), DropReason::Gone);
-    };
-    if now.taken_at != planned.taken_at {
-        return Confirmation::Drop(planned.clone(), DropReason::Replaced);
+    now: &Zoned,
+) -> Result<(), DropReason> {
+    if let Some(reason) = new.and_then(|new| new.missing_from(listed)) {
+        return Err(reason);
     }
-    let removed =
+    let current = listed.iter().find(|snapshot| snapshot.name == planned.name);
+    let current = current.ok_or(DropReason::Gone)?;
+    if current.taken_at != planned.taken_at {
+        return Err(DropReason::Replaced);
+    }
+    let verdicts = retention::decide(listed, policy, new.map(|new| &new.name), now);
+    let is_removed =
         |verdict: &Verdict| verdict.snapshot.name == planned.name && verdict.reason.is_removal();
-    if verdicts.iter().any(removed) {
-        Confirmation::Remove(planned.clone())
+    if verdicts.iter().any(is_removed) {
+        Ok(())
     } else {
-        Confirmation::Drop(planned.clone(), DropReason::KeptNow)
+        Err(DropReason::KeptNow)
     }
 }

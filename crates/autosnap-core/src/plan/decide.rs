@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The decision about one guest: skip it, refuse it, or the steps.
+//! The decision about one guest: skip it, refuse it, or carry out steps.
 //!
-//! [`screen`] decides from the inventory alone; [`decide`] from the inventory and a reading of the
-//! guest.
+//! [`screen`] decides by the inventory alone, [`decide`] by the inventory and a reading of the guest.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
 
 use super::{
     Action, Creation, Decision, GuestPlan, Locked, NewSnapshot, Note, Reading, Refusal, Request,
@@ -15,10 +19,14 @@ use crate::select::Inventory;
 use crate::snapshot::{Snapshot, SnapshotState};
 use crate::snapshot_support::SnapshotBlockers;
 
-/// Why the guest cannot be read, if the inventory shows it.
+/// How long after its start a creation without a listed task may still be in progress. Without
+/// `Sys.Audit` PVE lists only the login's own tasks, so that the task may be another user's.
+const MAY_BE_IN_PROGRESS: SignedDuration = SignedDuration::from_mins(10);
+
+/// Why the guest cannot be read, by the inventory.
 ///
-/// Only a node that PVE calls offline is offline. The guests of one that sends no statistics are
-/// read like all others, unless the node has refused to list them.
+/// Only a node that PVE reports as offline is offline. The guests of a node that sends no statistics
+/// are read like all others, unless the node has refused to list them.
 pub fn unreachable(guest: &Guest, inventory: &Inventory) -> Option<Refusal> {
     if inventory.is_offline(&guest.node) {
         return Some(Refusal::NodeOffline);
@@ -30,14 +38,14 @@ pub fn unreachable(guest: &Guest, inventory: &Inventory) -> Option<Refusal> {
     )))
 }
 
-/// The reason for not touching a selected guest whose name is not known: this exclusion may mean it.
+/// The reason for refusing a selected guest with an unknown name, which this exclusion may match.
 pub fn may_be_excluded(exclusion: &str) -> String {
     format!(
         "its name is not known, and the exclusion `{exclusion}` may mean it: exclude by ID, tag, pool or node instead"
     )
 }
 
-/// What the inventory alone decides, so that the guest need not be read.
+/// The decision about a guest that need not be read; `None` if it must be.
 pub fn screen(guest: &Guest, request: &Request, inventory: &Inventory) -> Option<Decision> {
     if guest.template {
         return Some(Decision::Skip(Skip::Template));
@@ -48,8 +56,9 @@ pub fn screen(guest: &Guest, request: &Request, inventory: &Inventory) -> Option
     leaves_out(guest, request).then_some(Decision::Skip(Skip::NotRunning))
 }
 
-/// Whether `--only-running` skips the guest, by a status that may be stale: PVE lists a guest that was
-/// started up to ten seconds ago as stopped.
+/// Whether `--only-running` skips the guest, by its listed status.
+///
+/// The status may be stale: PVE lists a guest as stopped for up to ten seconds after its start.
 pub fn leaves_out(guest: &Guest, request: &Request) -> bool {
     match &request.action {
         Action::Snap(creation) => creation.only_running && guest.status != GuestStatus::Running,
@@ -68,44 +77,40 @@ pub fn decide(
         Action::Snap(creation) => decide_snap(&guest, reading, creation, request, storages),
         Action::Clean => Ok(decide_clean(&guest, reading, request)),
     };
-    let refusal = || refused_by_lock(&guest, reading, request);
     let (decision, when_unlocked) = match steps {
         Err(decision) => (*decision, None),
         Ok(steps) if !steps.change_anything() => (Decision::Proceed(steps), None),
-        Ok(steps) => match refusal() {
+        Ok(steps) => match refused_by_lock(&guest, reading, request) {
             Some(refusal) => (Decision::Refuse(refusal), Some(steps)),
             None => (Decision::Proceed(steps), None),
         },
     };
     let mut plan = GuestPlan {
         guest,
+        policy: Arc::clone(&request.policy),
+        action: request.action.clone(),
         decision,
         when_unlocked,
         notes: Vec::new(),
     };
-    plan.notes = notes(&plan, reading, request, storages);
+    plan.notes = notes(&plan, reading, storages);
     plan
 }
 
-fn notes(
-    plan: &GuestPlan,
-    reading: &Reading,
-    request: &Request,
-    storages: StorageGuard<'_>,
-) -> Vec<Note> {
-    // While a task works on the guest, an incomplete snapshot is that task's.
+fn notes(plan: &GuestPlan, reading: &Reading, storages: StorageGuard<'_>) -> Vec<Note> {
+    // An incomplete snapshot belongs to the task that is running for the guest.
     let mut notes = if reading.task_runs == Some(true) {
         Vec::new()
     } else {
-        notes::half_made(&reading.snapshots, plan.steps())
+        notes::incomplete(&reading.snapshots, plan.steps())
     };
-    if let (Some(_), Action::Snap(_)) = (plan.steps(), &request.action) {
+    if let (Some(_), Action::Snap(_)) = (plan.steps(), &plan.action) {
         notes.extend(storages.unchecked(&plan.guest.node, reading));
     }
     notes.extend(notes::overdue(plan.steps()));
-    notes.extend(notes::not_counted(plan.steps(), request));
-    notes.extend(notes::removal_limit(plan.steps(), request));
-    if notes::agent_disabled(reading, &request.action) {
+    notes.extend(notes::not_counted(plan.steps(), &plan.policy.series));
+    notes.extend(notes::removal_limit(plan.steps()));
+    if notes::agent_disabled(reading, &plan.action) {
         notes.push(Note::AgentDisabled);
     }
     notes
@@ -153,10 +158,10 @@ fn decide_snap(
         creation: Some(NewSnapshot {
             name: creation.name.clone(),
             with_ram: creation.with_ram && saves_ram(guest),
-            asks_for_ram: creation.with_ram && guest.kind == GuestKind::Qemu,
+            requests_ram: creation.with_ram && guest.kind == GuestKind::Qemu,
         }),
         overdue: if reading.newest_was_late {
-            overdue(&verdicts)
+            overdue(&verdicts, reading, request)
         } else {
             Vec::new()
         },
@@ -166,7 +171,7 @@ fn decide_snap(
     })
 }
 
-/// PVE quietly drops the RAM for a stopped VM; containers know none.
+/// Whether PVE saves the RAM: it omits it for a stopped VM, and containers have none.
 pub(super) fn saves_ram(guest: &Guest) -> bool {
     guest.kind == GuestKind::Qemu && guest.status == GuestStatus::Running
 }
@@ -186,37 +191,37 @@ fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Steps {
 }
 
 fn verdicts(reading: &Reading, request: &Request, new: Option<&SnapName>) -> Vec<Verdict> {
-    let verdicts = retention::decide(&reading.snapshots, &request.policy, new, request.now);
+    let verdicts = retention::decide(&reading.snapshots, &request.policy, new, &request.now);
     limit::apply(verdicts, request)
 }
 
-/// The configuration is newer than the inventory, where it was read.
+/// The lock by the configuration if it was read, as it is newer than the inventory.
 fn lock_of<'a>(guest: &'a Guest, reading: &'a Reading) -> Option<&'a str> {
     let config = reading.config.as_ref();
     config.map_or(&guest.lock, |config| &config.lock).as_deref()
 }
 
-/// How long after its start a creation that no task is seen to work on may still be under way, in seconds. PVE shows a
-/// login without `Sys.Audit` only the tasks of its own, so the task may be somebody else's.
-const MAY_BE_UNDER_WAY: i64 = 600;
-
-/// Why a lock keeps the guest from being worked on now; `None` if there is none or it is waited for. A
-/// lock that is waited for by default is not if no task is seen to hold it: it would not go away.
+/// Why the guest is refused for its lock; `None` if it has none or the run waits for it.
+///
+/// The run does not wait for a snapshot lock without a running task: it may be stale, and then it stays.
 fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Option<Refusal> {
     let lock = lock_of(guest, reading)?;
-    let may_be_under_way = |snapshot: &Snapshot| {
-        let age = snapshot.taken_at.map(|taken_at| request.now - taken_at);
+    let now = request.now.timestamp();
+    let may_be_in_progress = |snapshot: &Snapshot| {
+        let age = snapshot
+            .taken_at
+            .map(|taken_at| now.duration_since(taken_at));
         snapshot.state == SnapshotState::Preparing
-            && age.is_some_and(|age| (-MAY_BE_UNDER_WAY..MAY_BE_UNDER_WAY).contains(&age))
+            && age.is_some_and(|age| (-MAY_BE_IN_PROGRESS..MAY_BE_IN_PROGRESS).contains(&age))
     };
     let is_stuck = is_snapshot_lock(lock)
         && reading.task_runs == Some(false)
-        && !reading.snapshots.iter().any(may_be_under_way);
+        && !reading.snapshots.iter().any(may_be_in_progress);
     match request.locked {
         Locked::Waits => None,
         Locked::Fails | Locked::WaitsForSnapshots if is_stuck => {
-            let half = |snapshot: &&Snapshot| snapshot.state != SnapshotState::Complete;
-            let snapshot = reading.snapshots.iter().find(half);
+            let is_incomplete = |snapshot: &&Snapshot| snapshot.state != SnapshotState::Complete;
+            let snapshot = reading.snapshots.iter().find(is_incomplete);
             Some(Refusal::Stuck {
                 lock: lock.to_owned(),
                 snapshot: snapshot.map(|one| one.name.clone()),
@@ -228,38 +233,47 @@ fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Optio
     }
 }
 
-/// Whether a lock is one that a snapshot task sets, and leaves behind when it dies
-/// (`snapshot_create`, `snapshot_delete` in `PVE/AbstractConfig.pm`), so that it is worth asking for
-/// the guest's tasks.
+/// Whether a snapshot task sets this lock, and leaves it when it is killed (`snapshot_create`,
+/// `snapshot_delete` in `PVE/AbstractConfig.pm`), so that the guest's tasks show whether it is stale.
 pub fn is_snapshot_lock(lock: &str) -> bool {
     matches!(lock, "snapshot" | "snapshot-delete")
 }
 
-/// The newest snapshot of the series, if the guest has more of them than the policy keeps: if that one came
-/// too late for the run that took it, the others are overdue.
+/// The newest snapshot of the series, if the guest has more than the policy keeps.
+///
+/// If that snapshot was completed too late for the removals of its run, they are overdue.
 pub fn newest_with_overdue<'a>(
     snapshots: &'a [Snapshot],
     request: &Request,
 ) -> Option<&'a Snapshot> {
-    let verdicts = retention::decide(snapshots, &request.policy, None, request.now);
+    let verdicts = retention::decide(snapshots, &request.policy, None, &request.now);
     retention::removals(&verdicts).next()?;
     let newest = verdicts
         .iter()
-        .find(|verdict| verdict.reason == Reason::Kept { rank: 1 })?;
+        .find(|verdict| matches!(verdict.reason, Reason::Kept { .. }))?;
     let name = &newest.snapshot.name;
     snapshots.iter().find(|snapshot| snapshot.name == *name)
 }
 
-/// The removals that do not depend on the new snapshot, which has the first place: without it as many as the
-/// policy keeps are left. Removals of older ones that PVE did not finish are among them, as the oldest go first.
+/// The removals that do not depend on the new snapshot: without it the policy does not keep them either.
+/// Unfinished removals of older snapshots are among them, as the oldest are removed first.
 ///
-/// `verdicts` are those of one guest with the new snapshot, newest first.
-fn overdue(verdicts: &[Verdict]) -> Vec<String> {
-    let is_overdue = |verdict: &&Verdict| matches!(verdict.reason, Reason::Removed { rank, keep } if rank > keep + 1);
+/// `verdicts` are those of the guest with the new snapshot, newest first.
+fn overdue(verdicts: &[Verdict], reading: &Reading, request: &Request) -> Vec<String> {
+    let without_new = retention::decide(&reading.snapshots, &request.policy, None, &request.now);
+    let without_new: HashSet<&str> = retention::removals(&without_new)
+        .map(|snapshot| snapshot.name.as_str())
+        .collect();
+    let is_removed_without_new =
+        |verdict: &&Verdict| without_new.contains(verdict.snapshot.name.as_str());
+    let is_overdue = |verdict: &&Verdict| {
+        matches!(verdict.reason, Reason::Removed { .. }) && is_removed_without_new(verdict)
+    };
     let overdue = verdicts
         .iter()
         .skip_while(|verdict| !is_overdue(verdict))
-        .filter(|verdict| verdict.reason.is_removal());
+        .filter(|verdict| verdict.reason.is_removal())
+        .filter(is_removed_without_new);
     overdue
         .map(|verdict| verdict.snapshot.name.clone())
         .collect()

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The guard against mass removals: a run removes a limited number of snapshots of a guest.
+//! The guard against mass removals: one run removes a limited number of snapshots of a guest.
 //!
-//! It slows removals down and never stops them. A run that refused to remove anything would let a
-//! backlog grow until the storage is full; this one removes the oldest and leaves the rest to the
-//! next runs.
+//! The guard delays removals and never prevents them: a run removes the oldest snapshots and leaves
+//! the others to the next runs. Without any removal a backlog would grow until the storage is full.
 
 use super::{Action, Request};
 use crate::retention::{Reason, Verdict};
@@ -13,8 +12,7 @@ use crate::retention::{Reason, Verdict};
 pub struct RemovalLimit(u32);
 
 impl RemovalLimit {
-    /// The smallest limit. A `snap` adds one snapshot in each run, so that with 1 a backlog would never
-    /// shrink.
+    /// The smallest limit. Each `snap` adds one snapshot, so that a backlog would never shrink with 1.
     pub const MIN: u32 = 2;
 
     /// A limit of `removals` for each guest; `None` below [`RemovalLimit::MIN`].
@@ -35,17 +33,17 @@ impl Default for RemovalLimit {
 }
 
 impl Request {
-    /// How many snapshots of a guest are removed at most; `None` for `clean --keep=0`, which asks for the
-    /// removal of all of them.
+    /// How many snapshots of a guest are removed at most; `None` for `clean --keep=0`, which requests the
+    /// removal of all.
     pub fn removals_per_guest(&self) -> Option<RemovalLimit> {
         match self.action {
-            Action::Clean if self.policy.keep == 0 => None,
+            Action::Clean if self.policy.rules.keep_none() => None,
             Action::Clean | Action::Snap(_) => Some(self.removal_limit),
         }
     }
 }
 
-/// Leaves the removals beyond the limit to the next runs: the oldest are removed first.
+/// Leaves the removals over the limit to the next runs: the oldest snapshots are removed first.
 ///
 /// `verdicts` are those of one guest, newest first.
 pub(super) fn apply(mut verdicts: Vec<Verdict>, request: &Request) -> Vec<Verdict> {

@@ -1,35 +1,38 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Notes on a guest: what the administrator should know, whatever the plan decides.
+//! Notes on a guest for the administrator, independent of the decision.
 
 use std::collections::BTreeMap;
 
-use super::{Action, Reading, Request, Steps};
+use jiff::Timestamp;
+
+use super::{Action, Reading, Steps};
 use crate::guest::AgentSetting;
-use crate::retention::Reason;
+use crate::name::Series;
+use crate::retention::{Reason, Verdict};
 use crate::snapshot::{Snapshot, SnapshotState};
 use crate::storage::UncheckedStorage;
 
-/// What the administrator should know of a guest, whatever is done to it.
+/// A note on a guest for the administrator, independent of the decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
     /// A VM without the guest agent enabled: its file systems are not frozen for the snapshot.
     AgentDisabled,
-    /// A snapshot that was never finished or never quite removed. It is neither counted nor removed.
-    HalfMade {
+    /// A snapshot whose creation or removal was not finished. It is neither counted nor removed.
+    Incomplete {
         /// Its name.
         name: String,
-        /// How far it got.
+        /// Its state.
         state: SnapshotState,
     },
-    /// The last snapshot of the series came too late for the removals of its run: they come before the new
-    /// snapshot.
+    /// The last snapshot of the series was completed too late for the removals of its run: they come
+    /// before the new snapshot.
     RemovalsOverdue {
         /// How many.
         count: usize,
     },
-    /// The snapshot is taken although the usage of this storage is not known.
+    /// The snapshot is taken although the usage of this storage is unknown.
     LimitNotChecked(UncheckedStorage),
-    /// Snapshots that are kept because their names are ambiguous.
+    /// Snapshots that stay because their names are ambiguous.
     AmbiguousNames {
         /// Their names, oldest first.
         names: Vec<String>,
@@ -38,70 +41,68 @@ pub enum Note {
         /// How else they can be read: label and format.
         other: (String, String),
     },
-    /// A snapshot that is kept and not counted, because its time is impossible.
+    /// A snapshot that stays and is not counted, because its time is impossible.
     ImpossibleTime {
         /// Its name.
         name: String,
-        /// PVE's time, in seconds since the epoch.
-        taken_at: i64,
+        /// PVE's time.
+        taken_at: Timestamp,
         /// Whether the time is in the future; otherwise it differs from the time in the name.
         future: bool,
     },
-    /// More snapshots are due than one run removes.
+    /// The guest has more removals than one run carries out.
     RemovalLimit {
-        /// How many are removed.
+        /// How many snapshots are removed.
         limit: u32,
         /// How many are left to the next runs.
         left: usize,
     },
 }
 
-/// The half-made snapshots that stay, oldest first: PVE lists them in no order.
-pub(super) fn half_made(snapshots: &[Snapshot], steps: Option<&Steps>) -> Vec<Note> {
-    let goes = |snapshot: &Snapshot| {
+/// Notes on the incomplete snapshots that stay, oldest first: PVE lists them in no order.
+pub(super) fn incomplete(snapshots: &[Snapshot], steps: Option<&Steps>) -> Vec<Note> {
+    let is_removed = |snapshot: &Snapshot| {
         steps.is_some_and(|steps| steps.removals().any(|other| other.name == snapshot.name))
     };
-    let mut half: Vec<&Snapshot> = snapshots
+    let mut incomplete: Vec<&Snapshot> = snapshots
         .iter()
-        .filter(|snapshot| snapshot.state != SnapshotState::Complete && !goes(snapshot))
+        .filter(|snapshot| snapshot.state != SnapshotState::Complete && !is_removed(snapshot))
         .collect();
-    half.sort_by_key(|snapshot| (snapshot.taken_at, &snapshot.name));
-    let notes = half.into_iter().map(|snapshot| Note::HalfMade {
+    incomplete.sort_by_key(|snapshot| (snapshot.taken_at, &snapshot.name));
+    let notes = incomplete.into_iter().map(|snapshot| Note::Incomplete {
         name: snapshot.name.clone(),
         state: snapshot.state.clone(),
     });
     notes.collect()
 }
 
-/// That removals come before the creation.
+/// The note on removals that come before the creation.
 pub(super) fn overdue(steps: Option<&Steps>) -> Option<Note> {
     let count = steps?.overdue.len();
     (count > 0).then_some(Note::RemovalsOverdue { count })
 }
 
 /// Notes on snapshots that are not counted because of ambiguous names or impossible times.
-pub(super) fn not_counted(steps: Option<&Steps>, request: &Request) -> Vec<Note> {
+pub(super) fn not_counted(steps: Option<&Steps>, series: &Series) -> Vec<Note> {
     let Some(steps) = steps else {
         return Vec::new();
     };
-    let series = &request.policy.series;
     let own = || (series.label().to_string(), series.format().to_string());
     let mut ambiguous: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     let mut notes = Vec::new();
-    for verdict in steps.verdicts.iter().rev() {
-        let name = verdict.snapshot.name.clone();
-        let taken_at = verdict.snapshot.taken_at.unwrap_or_default();
-        match &verdict.reason {
+    for Verdict { snapshot, reason } in steps.verdicts.iter().rev() {
+        let name = || snapshot.name.clone();
+        match reason {
             Reason::Ambiguous { label, format } => {
                 let other = (label.clone(), format.clone());
-                ambiguous.entry(other).or_default().push(name);
+                ambiguous.entry(other).or_default().push(name());
             }
-            reason @ (Reason::FutureTime | Reason::WrongTime) => {
-                notes.push(Note::ImpossibleTime {
-                    name,
+            Reason::FutureTime | Reason::WrongTime => {
+                notes.extend(snapshot.taken_at.map(|taken_at| Note::ImpossibleTime {
+                    name: name(),
                     taken_at,
                     future: *reason == Reason::FutureTime,
-                });
+                }));
             }
             Reason::Kept { .. }
             | Reason::KeptNew
@@ -111,7 +112,7 @@ pub(super) fn not_counted(steps: Option<&Steps>, request: &Request) -> Vec<Note>
             | Reason::NotOurs
             | Reason::OtherLabel
             | Reason::OtherFormat { .. }
-            | Reason::HalfMade(_)
+            | Reason::Incomplete(_)
             | Reason::Undated => {}
         }
     }
@@ -127,10 +128,9 @@ pub(super) fn not_counted(steps: Option<&Steps>, request: &Request) -> Vec<Note>
 }
 
 /// The note on removals that the limit leaves to the next runs.
-pub(super) fn removal_limit(steps: Option<&Steps>, request: &Request) -> Option<Note> {
-    let left = steps?.left_to_next_runs();
-    let limit = request.removals_per_guest()?.get();
-    (left > 0).then_some(Note::RemovalLimit { limit, left })
+pub(super) fn removal_limit(steps: Option<&Steps>) -> Option<Note> {
+    let (limit, left) = steps?.over_limit()?;
+    Some(Note::RemovalLimit { limit, left })
 }
 
 pub(super) fn agent_disabled(reading: &Reading, action: &Action) -> bool {

@@ -5,16 +5,28 @@ mod confirm;
 mod limit;
 mod overdue;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::*;
 use crate::guest::{GuestKind, GuestStatus, Vmid};
 use crate::name::{AmbiguousNames, Label, Series, TimestampFormat};
+use crate::retention::Rules;
 use crate::select::{Inventory, NodeInfo, UnlistedGuests};
 use crate::snapshot::SnapshotState;
 
 /// 2026-01-01 00:00:00 UTC.
 const NEW_YEAR: i64 = 1_767_225_600;
+
 /// The end of that day.
-const NOW: i64 = NEW_YEAR + 86_399;
+fn now() -> Zoned {
+    after_new_year(86_399).to_zoned(TimeZone::UTC)
+}
+
+/// So many seconds after the beginning of the year.
+fn after_new_year(seconds: i64) -> Timestamp {
+    Timestamp::from_second(NEW_YEAR + seconds).unwrap()
+}
 
 fn guest(status: GuestStatus) -> Guest {
     Guest {
@@ -34,7 +46,7 @@ fn guest(status: GuestStatus) -> Guest {
 fn snapshot(name: &str, second: i64) -> Snapshot {
     Snapshot {
         name: name.into(),
-        taken_at: Some(NEW_YEAR + second),
+        taken_at: Some(after_new_year(second)),
         description: crate::snapshot::DESCRIPTION.into(),
         parent: None,
         with_ram: false,
@@ -51,14 +63,19 @@ fn new_name() -> SnapName {
     SnapName::parse("autodaily260101235959").unwrap()
 }
 
+fn policy(label: &str, keep: u32) -> Policy {
+    let label = Label::parse(label).unwrap();
+    let series = Series::new(label, TimestampFormat::default());
+    Policy::new(series, Rules::keep_last(keep))
+}
+
 fn request(action: Action, keep: u32) -> Request {
-    let label = Label::parse("daily").unwrap();
     Request {
         action,
-        policy: KeepPolicy::new(Series::new(label, TimestampFormat::default()), keep),
+        policy: Arc::new(policy("daily", keep)),
         locked: Locked::Fails,
         removal_limit: RemovalLimit::default(),
-        now: NOW,
+        now: now(),
     }
 }
 
@@ -108,7 +125,7 @@ fn refusal(plan: &GuestPlan) -> &Refusal {
 }
 
 #[test]
-fn the_inventory_alone_decides_about_some_guests() {
+fn some_guests_are_decided_by_the_inventory_alone() {
     let template = Guest {
         template: true,
         ..guest(GuestStatus::Running)
@@ -118,12 +135,12 @@ fn the_inventory_alone_decides_about_some_guests() {
         online,
     };
     let unlisted = UnlistedGuests {
-        node: "deaf".to_owned(),
+        node: "silent".to_owned(),
         kind: GuestKind::Qemu,
         reason: "timeout".to_owned(),
     };
     let inventory = Inventory {
-        nodes: vec![node("pve1", true), node("off", false), node("deaf", true)],
+        nodes: vec![node("pve1", true), node("off", false), node("silent", true)],
         unlisted: vec![unlisted],
         ..Inventory::default()
     };
@@ -144,11 +161,11 @@ fn the_inventory_alone_decides_about_some_guests() {
             "Some(Refuse(NodeOffline))",
         ),
         (
-            on("deaf", GuestStatus::Unknown),
+            on("silent", GuestStatus::Unknown),
             snap(1),
-            "Some(Refuse(Unreadable(\"node deaf sends no statistics, and its guests could not be listed: timeout\")))",
+            "Some(Refuse(Unreadable(\"node silent sends no statistics, and its guests could not be listed: timeout\")))",
         ),
-        (on("deaf", GuestStatus::Running), snap(1), "None"),
+        (on("silent", GuestStatus::Running), snap(1), "None"),
         (on("pve1", GuestStatus::Unknown), clean(), "None"),
         (
             guest(GuestStatus::Stopped),
@@ -197,7 +214,7 @@ fn the_new_snapshot_counts_as_the_newest() {
 }
 
 #[test]
-fn containers_are_never_asked_for_their_ram() {
+fn the_ram_of_containers_is_never_requested() {
     let container = Guest {
         kind: GuestKind::Lxc,
         ..guest(GuestStatus::Running)
@@ -210,7 +227,7 @@ fn containers_are_never_asked_for_their_ram() {
 }
 
 #[test]
-fn what_pve_would_refuse_is_refused_by_the_plan() {
+fn the_plan_refuses_what_pve_would_refuse() {
     let running = || guest(GuestStatus::Running);
     let full = decided(
         &snap(1),
@@ -258,15 +275,15 @@ fn what_pve_would_refuse_is_refused_by_the_plan() {
 }
 
 #[test]
-fn a_lock_that_no_task_holds_is_told_from_one_that_is_held() {
-    let half = Snapshot {
+fn a_lock_without_a_running_task_is_stuck() {
+    let deleting = Snapshot {
         state: SnapshotState::Deleting,
         ..daily(1)
     };
     let check = |lock: &str, task_runs, expected: &str| {
         let reading = Reading {
             task_runs,
-            ..reading(&[("lock", lock)], vec![half.clone()])
+            ..reading(&[("lock", lock)], vec![deleting.clone()])
         };
         let plan = decided(&snap(1), guest(GuestStatus::Running), &reading);
         assert!(
@@ -281,7 +298,7 @@ fn a_lock_that_no_task_holds_is_told_from_one_that_is_held() {
     );
     check("snapshot-delete", Some(true), "Locked(");
     check("snapshot-delete", None, "Locked(");
-    let begun = |seconds: i64| Reading {
+    let preparing_since = |seconds: i64| Reading {
         task_runs: Some(false),
         ..reading(
             &[("lock", "snapshot")],
@@ -292,7 +309,11 @@ fn a_lock_that_no_task_holds_is_told_from_one_that_is_held() {
         )
     };
     for (seconds, expected) in [(599, "Locked("), (600, "Stuck {")] {
-        let plan = decided(&snap(1), guest(GuestStatus::Running), &begun(seconds));
+        let plan = decided(
+            &snap(1),
+            guest(GuestStatus::Running),
+            &preparing_since(seconds),
+        );
         assert!(
             format!("{:?}", refusal(&plan)).starts_with(expected),
             "{plan:?}"
@@ -302,7 +323,7 @@ fn a_lock_that_no_task_holds_is_told_from_one_that_is_held() {
 }
 
 #[test]
-fn a_lock_does_not_matter_to_a_guest_with_nothing_to_clean() {
+fn a_lock_does_not_refuse_a_guest_without_removals() {
     let locked = Guest {
         lock: Some("backup".into()),
         ..guest(GuestStatus::Running)
@@ -326,7 +347,7 @@ fn a_lock_does_not_matter_to_a_guest_with_nothing_to_clean() {
 }
 
 #[test]
-fn locked_guests_are_planned_for_when_they_may_wait() {
+fn locked_guests_get_steps_when_they_may_wait() {
     let request = Request {
         locked: Locked::Waits,
         ..snap(1)
@@ -340,14 +361,14 @@ fn locked_guests_are_planned_for_when_they_may_wait() {
 }
 
 #[test]
-fn what_the_policy_cannot_count_is_noted() {
+fn snapshots_with_impossible_times_are_noted() {
     let wrong = Snapshot {
-        taken_at: Some(1234),
+        taken_at: Timestamp::from_second(1234).ok(),
         ..daily(3)
     };
     let future = snapshot("autodaily260103000000", 2 * 86_400);
-    let adopted_elsewhere = snapshot("autodaily20260101_000000", 0);
-    let listed = vec![wrong, future, daily(1), adopted_elsewhere];
+    let other_format = snapshot("autodaily20260101_000000", 0);
+    let listed = vec![wrong, future, daily(1), other_format];
     let request = snap(1);
     let plan = decided(
         &request,
@@ -362,8 +383,12 @@ fn what_the_policy_cannot_count_is_noted() {
     assert_eq!(
         plan.notes,
         [
-            impossible("autodaily260101000003", 1234, false),
-            impossible("autodaily260103000000", NEW_YEAR + 2 * 86_400, true),
+            impossible(
+                "autodaily260101000003",
+                Timestamp::from_second(1234).unwrap(),
+                false
+            ),
+            impossible("autodaily260103000000", after_new_year(2 * 86_400), true),
         ]
     );
     let Decision::Proceed(steps) = &plan.decision else {
@@ -371,23 +396,23 @@ fn what_the_policy_cannot_count_is_noted() {
     };
     let removed: Vec<&str> = steps.removals().map(|one| one.name.as_str()).collect();
     assert_eq!(removed, ["autodaily260101000001"]);
-    let plan = Plan {
-        request,
-        guests: vec![plan],
-    };
+    let plan = Plan { guests: vec![plan] };
+    let label = Label::parse("daily").unwrap();
     assert_eq!(
         plan.other_formats(),
-        BTreeMap::from([("yyyyMMdd_HHmmss", 1)])
+        BTreeMap::from([((&label, "yyyyMMdd_HHmmss"), 1)])
     );
 }
 
 #[test]
-fn names_that_can_be_read_in_two_ways_are_noted_with_both() {
-    let mut request = request(Action::Clean, 0);
-    let label = Label::parse("daily20").unwrap();
-    request.policy = KeepPolicy {
+fn ambiguous_names_are_noted_with_both_readings() {
+    let policy = Policy {
         ambiguous: AmbiguousNames::Keep,
-        ..KeepPolicy::new(Series::new(label, TimestampFormat::default()), 0)
+        ..policy("daily20", 0)
+    };
+    let request = Request {
+        policy: Arc::new(policy),
+        ..request(Action::Clean, 0)
     };
     let listed = vec![snapshot("autodaily20260101000009", 9)];
     let plan = decided(&request, guest(GuestStatus::Running), &reading(&[], listed));

@@ -3,14 +3,24 @@
 
 use proptest::prelude::*;
 
-use super::{
-    AmbiguousNames, KeepPolicy, Reason, Series, SnapName, Snapshot, SnapshotState, StuckRemovals,
-    Verdict, removals,
-};
-use crate::name::{Label, TimestampFormat};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
-/// 2023-12-01 00:00:00 UTC, after all snapshots of these tests but those of the future.
+use super::{
+    Policy, Reason, Rules, SnapName, Snapshot, SnapshotState, StuckRemovals, Verdict, removals,
+};
+use crate::name::{AmbiguousNames, Label, Series, TimestampFormat};
+
+/// 2023-12-01 00:00:00 UTC, after all snapshots of these tests except those in the future.
 const NOW: i64 = 1_701_388_800;
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn at(now: i64) -> Zoned {
+    second(now).to_zoned(TimeZone::UTC)
+}
 
 fn series(label: &str, format: &str) -> Series {
     Series::new(
@@ -19,18 +29,19 @@ fn series(label: &str, format: &str) -> Series {
     )
 }
 
-fn policy(label: &str, keep: u32) -> KeepPolicy {
-    KeepPolicy::new(series(label, TimestampFormat::DEFAULT), keep)
+fn policy(label: &str, keep: u32) -> Policy {
+    let series = series(label, TimestampFormat::DEFAULT);
+    Policy::new(series, Rules::keep_last(keep))
 }
 
-fn decide(snapshots: &[Snapshot], policy: &KeepPolicy, new: Option<&SnapName>) -> Vec<Verdict> {
-    super::decide(snapshots, policy, new, NOW)
+fn decide(snapshots: &[Snapshot], policy: &Policy, new: Option<&SnapName>) -> Vec<Verdict> {
+    super::decide(snapshots, policy, new, &at(NOW))
 }
 
 fn ours(name: &str, taken_at: Option<i64>) -> Snapshot {
     Snapshot {
         name: name.to_owned(),
-        taken_at,
+        taken_at: taken_at.map(second),
         description: "cv4pve-autosnap\n".to_owned(),
         parent: None,
         with_ram: false,
@@ -92,7 +103,7 @@ fn the_oldest_go_first_and_the_newest_stay() {
 }
 
 #[test]
-fn keeping_none_still_keeps_the_new_one() {
+fn keep_0_keeps_the_new_snapshot() {
     let new = "autodaily231103000000";
     let before = [daily(1), daily(2)];
     let after = [daily(1), daily(2), daily(3)];
@@ -101,15 +112,11 @@ fn keeping_none_still_keeps_the_new_one() {
     assert_eq!(removed(&after, 0, Some(new)), expected);
     let verdicts = decide(&before, &policy("daily", 0), Some(&new_name(new)));
     let reasons = verdicts.iter().map(|verdict| verdict.reason.to_string());
-    let told = [
-        "number 2 from the newest, keep is 1",
-        "number 3 from the newest, keep is 1",
-    ];
-    assert!(reasons.eq(told));
+    assert!(reasons.eq(["2nd newest, keep 1", "3rd newest, keep 1"]));
 }
 
 #[test]
-fn the_plan_before_the_creation_and_a_look_after_it_agree() {
+fn the_verdicts_before_and_after_the_creation_agree() {
     let new = "autodaily231103000000";
     let before = [daily(1), daily(2)];
     let after = [daily(1), daily(2), daily(3)];
@@ -120,7 +127,7 @@ fn the_plan_before_the_creation_and_a_look_after_it_agree() {
 }
 
 #[test]
-fn snapshots_of_the_future_stay_and_take_no_place() {
+fn snapshots_dated_in_the_future_stay_and_take_no_place() {
     let future = |day: i64| {
         ours(
             &format!("autodaily2401{day:02}000000"),
@@ -131,7 +138,7 @@ fn snapshots_of_the_future_stay_and_take_no_place() {
     let snapshots = [future(28), daily(28), daily(29), daily(30), future(29)];
     for (now_is_late, gone) in [
         (false, vec!["autodaily231128000000"]),
-        // When their time has come they are counted like any other.
+        // Later, when they are no longer in the future, they count.
         (
             true,
             vec![
@@ -142,7 +149,7 @@ fn snapshots_of_the_future_stay_and_take_no_place() {
         ),
     ] {
         let now = if now_is_late { 1_710_000_000 } else { NOW };
-        let verdicts = super::decide(&snapshots, &policy("daily", 2), Some(&new), now);
+        let verdicts = super::decide(&snapshots, &policy("daily", 2), Some(&new), &at(now));
         assert_eq!(names(removals(&verdicts)), gone);
     }
     let verdicts = decide(&snapshots, &policy("daily", 2), Some(&new));
@@ -154,13 +161,13 @@ fn snapshots_of_the_future_stay_and_take_no_place() {
         removed(&[soon], 0, Some("autodaily231201000500")),
         ["autodaily231201000459"]
     );
-    // Only who wants all of them gone gets that.
+    // `clean --keep=0` removes all of them.
     assert_eq!(removed(&snapshots, 0, None).len(), 5);
 }
 
 #[test]
 fn a_time_that_contradicts_the_name_does_not_make_a_snapshot_the_oldest() {
-    // Yesterday the node's clock said 1970.
+    // Yesterday the node's clock was in 1970.
     let yesterday = ours("autodaily231129000000", Some(1234));
     let snapshots = [daily(26), daily(27), daily(28), yesterday];
     let new = Some("autodaily231130000000");
@@ -168,7 +175,7 @@ fn a_time_that_contradicts_the_name_does_not_make_a_snapshot_the_oldest() {
     let verdicts = decide(&snapshots, &policy("daily", 3), None);
     assert_eq!(verdicts[3].reason, Reason::WrongTime);
     assert_eq!(removed(&snapshots, 0, None).len(), 4);
-    // Local time and clocks may be 26 hours away.
+    // Time zones and clocks may differ by 26 hours.
     let far = ours(
         "autodaily231130230000",
         Some(1_701_302_400 - 86_400 + 25 * 3600),
@@ -182,7 +189,7 @@ fn a_name_that_is_listed_twice_counts_once() {
     assert_eq!(removed(&twice, 3, None), [] as [&str; 0]);
     assert_eq!(removed(&twice, 2, None), ["autodaily231101000000"]);
     let other_time = Snapshot {
-        taken_at: daily(1).taken_at.map(|taken_at| taken_at - 3600),
+        taken_at: Some(second(1_698_796_800 - 3600)),
         ..daily(3)
     };
     assert_eq!(
@@ -210,7 +217,7 @@ fn equal_instants_are_ordered_by_name() {
 }
 
 #[test]
-fn what_does_not_count_stays_and_says_why() {
+fn snapshots_that_do_not_count_stay_with_a_reason() {
     let mut foreign = daily(2);
     foreign.description = "before the upgrade".to_owned();
     let mut preparing = daily(3);
@@ -238,7 +245,7 @@ fn what_does_not_count_stays_and_says_why() {
         plain,
     ];
     let verdicts = decide(&snapshots, &policy("daily", 0), None);
-    let told: Vec<(&str, String)> = verdicts
+    let reasons: Vec<(&str, String)> = verdicts
         .iter()
         .map(|verdict| (verdict.snapshot.name.as_str(), verdict.reason.to_string()))
         .collect();
@@ -247,62 +254,60 @@ fn what_does_not_count_stays_and_says_why() {
         ("autodaily_2231109000000", "has another label"),
         ("autodaily2231108000000", "has another label"),
         ("autoweekly231107000000", "has another label"),
-        ("autodaily231105000000", "not complete (snapstate rollback)"),
-        ("autodaily231104000000", "not complete (snapstate delete)"),
-        ("autodaily231103000000", "not complete (snapstate prepare)"),
+        ("autodaily231105000000", "incomplete (snapstate rollback)"),
+        ("autodaily231104000000", "incomplete (snapstate delete)"),
+        ("autodaily231103000000", "incomplete (snapstate prepare)"),
         ("autodaily231102000000", "not taken by this tool"),
-        (
-            "autodaily231101000000",
-            "number 1 from the newest, keep is 0",
-        ),
+        ("autodaily231101000000", "newest, keep 0"),
         (
             "autodaily231106000000",
-            "left alone, as PVE does not say when it was taken",
+            "not counted: Proxmox VE reports no time",
         ),
     ];
     assert_eq!(
-        told,
+        reasons,
         expected.map(|(name, reason)| (name, reason.to_owned()))
     );
     assert_eq!(names(removals(&verdicts)), ["autodaily231101000000"]);
 }
 
 #[test]
-fn snapshots_of_the_former_name_are_cleaned_up_too() {
+fn snapshots_with_the_former_description_are_removed_too() {
     let mut eve = daily(1);
     eve.description = "eve4pve-autosnap".to_owned();
     assert_eq!(removed(&[eve], 0, None), ["autodaily231101000000"]);
 }
 
 #[test]
-fn a_series_is_its_label_and_format_and_what_it_adopts() {
+fn a_series_has_one_label_its_format_and_adopted_formats() {
     let spelled = ours("autodaily20231102_Thursday", Some(1_698_883_200));
     let snapshots = [spelled, daily(1)];
-    let of = |series: Series| decide(&snapshots, &KeepPolicy::new(series, 0), None);
-    let by_format = of(series("daily", "yyyyMMdd_dddd"));
+    let verdicts =
+        |series: Series| decide(&snapshots, &Policy::new(series, Rules::keep_last(0)), None);
+    let by_format = verdicts(series("daily", "yyyyMMdd_dddd"));
     assert_eq!(names(removals(&by_format)), ["autodaily20231102_Thursday"]);
     let other = |format: &str| Reason::OtherFormat {
         format: format.to_owned(),
     };
     assert_eq!(by_format[1].reason, other(TimestampFormat::DEFAULT));
-    let by_default = of(series("daily", TimestampFormat::DEFAULT));
+    let by_default = verdicts(series("daily", TimestampFormat::DEFAULT));
     assert_eq!(names(removals(&by_default)), ["autodaily231101000000"]);
     assert_eq!(by_default[0].reason, other("yyyyMMdd_dddd"));
     let label = Label::parse("daily").unwrap();
     let format = TimestampFormat::parse("yyyyMMdd_dddd").unwrap();
     let adopting = Series::with_formats(label, format, vec![TimestampFormat::default()]);
-    assert_eq!(removals(&of(adopting)).count(), 2);
+    assert_eq!(removals(&verdicts(adopting)).count(), 2);
 }
 
 #[test]
-fn a_name_that_can_be_read_in_two_ways_stays() {
+fn a_snapshot_with_an_ambiguous_name_stays() {
     let ambiguous = ours("autodaily20231105000000", Some(1_699_142_400));
     let with_century = series("daily", "yyyyMMddHHmmss");
     let shorter = series("daily20", TimestampFormat::DEFAULT);
     for (series, label) in [(with_century, "daily20"), (shorter, "daily")] {
-        let policy = |ambiguous| KeepPolicy {
+        let policy = |ambiguous| Policy {
             ambiguous,
-            ..KeepPolicy::new(series.clone(), 0)
+            ..Policy::new(series.clone(), Rules::keep_last(0))
         };
         let gone = |snapshots: &[Snapshot], ambiguous| {
             let verdicts = decide(snapshots, &policy(ambiguous), None);
@@ -312,7 +317,7 @@ fn a_name_that_can_be_read_in_two_ways_stays() {
         assert_eq!(gone(alone, AmbiguousNames::Keep), 0);
         assert_eq!(gone(alone, AmbiguousNames::KeepIfLabelPresent), 1);
         assert_eq!(gone(alone, AmbiguousNames::Count), 1);
-        // The other label is there in a form that leaves no doubt.
+        // The guest has a snapshot that can only be of the other label.
         let certain = ours(&format!("auto{label}20231104_000000"), Some(1_699_056_000));
         let both = [ambiguous.clone(), certain];
         assert_eq!(
@@ -324,7 +329,7 @@ fn a_name_that_can_be_read_in_two_ways_stays() {
     }
 }
 
-/// Any mixture of snapshots that count and snapshots that do not; names are unique, as in PVE.
+/// Any snapshots, some of which count; names are unique, as in PVE.
 fn snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
     let name = (
         prop::sample::select(vec!["daily", "daily2", "daily_", "weekly", ""]),
@@ -340,7 +345,7 @@ fn snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
         1 => Just(SnapshotState::Deleting),
         1 => Just(SnapshotState::Other("x".to_owned())),
     ];
-    // How far the time is from the one in the name: usually less than 26 hours.
+    // The difference between the time and the one in the name: usually less than 26 hours.
     let offset = prop::option::weighted(
         0.9,
         prop_oneof![8 => -93_000..93_000i64, 1 => 100_000..9_000_000i64, 1 => -9_000_000..-100_000i64],
@@ -368,7 +373,7 @@ fn snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
         .prop_shuffle()
 }
 
-/// The time that the name of such a snapshot says.
+/// The time in the name of such a snapshot.
 fn named_time(snapshot: &Snapshot) -> i64 {
     let digits = &snapshot.name["autodaily2311".len()..];
     let number = |range: std::ops::Range<usize>| digits[range].parse::<i64>().unwrap();
@@ -381,6 +386,7 @@ fn counts(snapshot: &Snapshot) -> bool {
         && snapshot.name.len() == "autodaily231123170958".len()
         && snapshot.name.starts_with("autodaily2")
         && snapshot.taken_at.is_some_and(|taken_at| {
+            let taken_at = taken_at.as_second();
             taken_at <= NOW + 300 && (taken_at - named_time(snapshot)).abs() <= 26 * 3600
         })
 }
@@ -390,21 +396,21 @@ proptest! {
     fn every_snapshot_gets_one_verdict(snapshots in snapshots(), keep in 0..9u32, new: bool) {
         let new = new.then(|| new_name("autodaily231115000000"));
         let verdicts = decide(&snapshots, &policy("daily", keep), new.as_ref());
-        let mut given = names(snapshots.iter());
-        let mut judged = names(verdicts.iter().map(|verdict| &verdict.snapshot));
-        given.sort_unstable();
-        judged.sort_unstable();
-        prop_assert_eq!(given, judged);
+        let mut listed = names(snapshots.iter());
+        let mut decided = names(verdicts.iter().map(|verdict| &verdict.snapshot));
+        listed.sort_unstable();
+        decided.sort_unstable();
+        prop_assert_eq!(listed, decided);
     }
 
     #[test]
-    fn only_complete_snapshots_of_ours_with_the_label_go(snapshots in snapshots(), keep in 1..9u32) {
+    fn only_complete_snapshots_of_ours_with_the_label_are_removed(snapshots in snapshots(), keep in 1..9u32) {
         let verdicts = decide(&snapshots, &policy("daily", keep), None);
         prop_assert!(removals(&verdicts).all(counts));
     }
 
     #[test]
-    fn as_many_stay_as_asked_for(snapshots in snapshots(), keep in 1..9u32, new: bool) {
+    fn as_many_stay_as_the_rules_keep(snapshots in snapshots(), keep in 1..9u32, new: bool) {
         let new = new.then(|| new_name("autodaily231116000000"));
         let others = |snapshot: &&Snapshot| counts(snapshot) && new.as_ref().is_none_or(|new| new.as_str() != snapshot.name);
         let total = snapshots.iter().filter(others).count() + usize::from(new.is_some());
@@ -414,7 +420,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_goes_is_not_newer_than_what_stays(snapshots in snapshots(), keep in 0..9u32) {
+    fn no_removed_snapshot_is_newer_than_a_kept_one(snapshots in snapshots(), keep in 0..9u32) {
         let verdicts = decide(&snapshots, &policy("daily", keep), None);
         let age = |snapshot: &Snapshot| (snapshot.taken_at, snapshot.name.clone());
         let oldest_kept = verdicts
@@ -422,13 +428,13 @@ proptest! {
             .filter(|verdict| matches!(verdict.reason, Reason::Kept { .. }))
             .map(|verdict| age(&verdict.snapshot))
             .min();
-        let gone: Vec<_> = removals(&verdicts).map(age).collect();
-        prop_assert!(oldest_kept.is_none_or(|kept| gone.iter().all(|gone| *gone <= kept)));
-        prop_assert!(gone.is_sorted());
+        let removed: Vec<_> = removals(&verdicts).map(age).collect();
+        prop_assert!(oldest_kept.is_none_or(|kept| removed.iter().all(|removed| *removed <= kept)));
+        prop_assert!(removed.is_sorted());
     }
 
     #[test]
-    fn a_second_time_nothing_goes(snapshots in snapshots(), keep in 0..9u32, new: bool) {
+    fn nothing_is_removed_the_second_time(snapshots in snapshots(), keep in 0..9u32, new: bool) {
         let new = new.then(|| new_name("autodaily231117000000"));
         let policy = policy("daily", keep);
         let verdicts = decide(&snapshots, &policy, new.as_ref());
@@ -460,7 +466,7 @@ proptest! {
 }
 
 #[test]
-fn an_unfinished_removal_is_tried_again_only_when_asked_to_and_never_counted() {
+fn an_unfinished_removal_is_retried_only_on_request_and_never_counted() {
     let half = Snapshot {
         state: SnapshotState::Deleting,
         ..daily(9)
@@ -471,7 +477,7 @@ fn an_unfinished_removal_is_tried_again_only_when_asked_to_and_never_counted() {
         ..daily(8)
     };
     let snapshots = [half, foreign, daily(1), daily(2)];
-    let retry = KeepPolicy {
+    let retry = Policy {
         stuck: StuckRemovals::Retry,
         ..policy("daily", 2)
     };

@@ -325,7 +325,7 @@ async fn ask_guest(client: &Client, plan: &GuestPlan) -> Result<Details, Error> 
 /// The snapshots that were incomplete in the dry run, and how far each had got.
 fn half_made(plan: &GuestPlan) -> impl Iterator<Item = (&str, &SnapshotState)> {
     plan.notes.iter().filter_map(|note| match note {
-        Note::HalfMade { name, state } => Some((name.as_str(), state)),
+        Note::Incomplete { name, state } => Some((name.as_str(), state)),
         Note::AgentDisabled
         | Note::LimitNotChecked(_)
         | Note::AmbiguousNames { .. }

@@ -158,7 +158,7 @@ impl Engine {
                 let snapshot = pve_client::NewSnapshot {
                     name: creation.name.as_str().to_owned(),
                     description: snapshot::DESCRIPTION.to_owned(),
-                    with_memory: creation.asks_for_ram,
+                    with_memory: creation.requests_ram,
                 };
                 self.client
                     .create_snapshot(node, *kind, vmid.get(), &snapshot)

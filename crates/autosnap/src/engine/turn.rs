@@ -86,11 +86,12 @@ impl RunSnapshot {
     fn to_confirm(&self, engine: &Engine) -> TakenSnapshot {
         let by_host = || {
             let asked = i64::try_from(self.asked_at.elapsed().as_secs()).unwrap_or(i64::MAX);
-            engine.server_time() - asked - CLOCK_TOLERANCE
+            let second = engine.server_time().as_second();
+            second.saturating_sub(asked).saturating_sub(CLOCK_TOLERANCE)
         };
         TakenSnapshot {
             name: self.name.clone(),
-            not_before: self.task_started.unwrap_or_else(by_host),
+            not_before: inventory::timestamp(self.task_started.unwrap_or_else(by_host)),
         }
     }
 }
@@ -225,7 +226,7 @@ impl<'a> Turn<'a> {
         if !refusal.counts_as_attempt() {
             return GuestResult::Refused(refusal.clone());
         }
-        let (before, instead, state, name) = match &self.plan.request.action {
+        let (before, instead, state, name) = match &self.guest_plan().action {
             Action::Snap(creation) => (
                 Phase::SnapCreatePre,
                 Phase::SnapCreateAbort,
@@ -343,7 +344,7 @@ impl<'a> Turn<'a> {
                     vmid: self.vmid(),
                     success,
                 });
-                if creation.asks_for_ram && engine.lacks_ram(&mut self.place, name).await {
+                if creation.requests_ram && engine.lacks_ram(&mut self.place, name).await {
                     engine.events.emit(EventKind::MissingRam {
                         vmid: self.vmid(),
                         snapshot: name.to_owned(),
@@ -402,7 +403,7 @@ impl<'a> Turn<'a> {
             phase,
             guest: Some(guest.clone()),
             snapshot: snapshot.map(ToOwned::to_owned),
-            with_ram: self.guest_plan().saves_ram(&self.plan.request),
+            with_ram: self.guest_plan().saves_ram(),
             state,
             duration,
         }

@@ -4,20 +4,22 @@
 
 use autosnap_core::name::{Series, SnapName};
 use autosnap_core::snapshot::Snapshot;
-use jiff::{ToSpan, Zoned};
+use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 
 /// How many of the following seconds are tried.
 const SECONDS: i64 = 10;
 
+/// How far a snapshot may be dated from now to be of this second.
+const WINDOW: SignedDuration = SignedDuration::from_secs(SECONDS);
+
 /// The first unused name: that of the run's time, or of one of the next seconds if a snapshot of this
 /// second has it. If an older snapshot has the name, it is kept, so that the run fails visibly: the format
-/// lacks seconds, or a clock was set back. `server_now` is in seconds
-/// since the epoch, by the clock that dates snapshots.
+/// lacks seconds, or a clock was set back. `server_now` is the time by the clock that dates snapshots.
 pub(super) fn next_free(
     name: SnapName,
     series: &Series,
     now: &Zoned,
-    server_now: i64,
+    server_now: Timestamp,
     snapshots: &[&Snapshot],
 ) -> SnapName {
     let holder = |name: &SnapName| {
@@ -27,7 +29,7 @@ pub(super) fn next_free(
     let is_new = |snapshot: &Snapshot| {
         snapshot
             .taken_at
-            .is_some_and(|taken_at| server_now.abs_diff(taken_at) <= SECONDS.unsigned_abs())
+            .is_some_and(|taken_at| server_now.duration_since(taken_at).abs() <= WINDOW)
     };
     if !holder(&name).is_some_and(is_new) {
         return name;
@@ -44,7 +46,6 @@ pub(super) fn next_free(
 mod tests {
     use autosnap_core::name::{Label, TimestampFormat};
     use autosnap_core::snapshot::{DESCRIPTION, SnapshotState};
-    use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
     use super::*;
@@ -55,20 +56,21 @@ mod tests {
     fn check(format: &str, there: &[(&str, i64)], expected: &str) {
         let format = TimestampFormat::parse(format).unwrap();
         let series = Series::new(Label::parse("a").unwrap(), format);
-        let now = Timestamp::from_second(NOW).unwrap().to_zoned(TimeZone::UTC);
+        let server_now = Timestamp::from_second(NOW).unwrap();
+        let now = server_now.to_zoned(TimeZone::UTC);
         let name = SnapName::new(series.label(), series.format(), &now.datetime()).unwrap();
         let snapshots: Vec<Snapshot> = there
             .iter()
             .map(|(name, age)| Snapshot {
                 name: (*name).to_owned(),
-                taken_at: Some(NOW - age),
+                taken_at: Timestamp::from_second(NOW - age).ok(),
                 description: DESCRIPTION.to_owned(),
                 parent: None,
                 with_ram: false,
                 state: SnapshotState::Complete,
             })
             .collect();
-        let free = next_free(name, &series, &now, NOW, &Vec::from_iter(&snapshots));
+        let free = next_free(name, &series, &now, server_now, &Vec::from_iter(&snapshots));
         assert_eq!(free.as_str(), expected, "{there:?}");
     }
 

@@ -231,7 +231,7 @@ impl Reader<'_> {
     }
 
     fn removes_any(&self, snapshots: &[Snapshot]) -> bool {
-        let verdicts = retention::decide(snapshots, &self.request.policy, None, self.request.now);
+        let verdicts = retention::decide(snapshots, &self.request.policy, None, &self.request.now);
         retention::removals(&verdicts).next().is_some()
     }
 }

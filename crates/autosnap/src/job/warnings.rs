@@ -3,7 +3,7 @@
 
 use autosnap_core::event::EventKind;
 use autosnap_core::name::{Collision, Label, LabelsFound, Series};
-use autosnap_core::plan::Plan;
+use autosnap_core::plan::{OverLimit, Plan};
 use autosnap_core::select::{SelectionWarning, Unmatched};
 use autosnap_core::text::shell_word;
 
@@ -83,12 +83,14 @@ pub(crate) fn collision(series: &Series, other: &Collision) -> String {
 
 /// The warnings about snapshots that are not counted because of another format or an ambiguous name.
 pub(crate) fn of_plan(plan: &Plan) -> Vec<String> {
-    let label = plan.request.policy.series.label();
-    let mut warnings = not_counted(label, plan.other_formats());
-    let ambiguous = plan.ambiguous_names();
-    if ambiguous > 0 {
+    let formats = plan.other_formats();
+    let mut warnings: Vec<String> = formats
+        .iter()
+        .flat_map(|((label, format), count)| not_counted(label, [(*format, *count)]))
+        .collect();
+    for (label, count) in plan.ambiguous_names() {
         warnings.push(format!(
-            "{ambiguous} not removable because ambiguous: the names of these snapshots can be read in two ways; if \
+            "{count} not removable because ambiguous: the names of these snapshots can be read in two ways; if \
              all of them are of label {label}, --allow-ambiguous-names counts them"
         ));
     }
@@ -96,27 +98,27 @@ pub(crate) fn of_plan(plan: &Plan) -> Vec<String> {
     warnings
 }
 
-/// The warning that names the guests with more snapshots to remove than a run does.
+/// The warning about guests with more removals than one run carries out.
 fn over_limit(plan: &Plan) -> Option<String> {
-    let limit = plan.request.removals_per_guest()?.get();
     let guests = plan.over_limit();
-    let left: usize = guests.iter().map(|(_, left)| left).sum();
+    let limit = guests.first()?.limit;
+    let left: usize = guests.iter().map(|guest| guest.left).sum();
     let listed: Vec<String> = guests
         .iter()
-        .map(|(guest, left)| format!("{} {}: {left}", guest.kind.short_name(), guest.vmid))
+        .map(|OverLimit { guest, left, .. }| {
+            format!("{} {}: {left}", guest.kind.short_name(), guest.vmid)
+        })
         .collect();
     let snapshots = if left == 1 {
         "snapshot is"
     } else {
         "snapshots are"
     };
-    (left > 0).then(|| {
-        format!(
-            "{left} {snapshots} left to the next runs, as a run removes at most {limit} of a guest ({}); \
-             --max-removals-per-guest=N removes more at once",
-            listed.join(", ")
-        )
-    })
+    Some(format!(
+        "{left} {snapshots} left to the next runs, as a run removes at most {limit} of a guest ({}); \
+         --max-removals-per-guest=N removes more at once",
+        listed.join(", ")
+    ))
 }
 
 /// The warning of a command that works on existing snapshots, if none has its label.

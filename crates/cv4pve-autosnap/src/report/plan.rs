@@ -13,7 +13,7 @@ use autosnap::hook::Phase;
 pub(super) fn text(plan: &Plan, outcome: &Outcome, phases: bool) -> Lines {
     let mut lines = Lines::default();
     for guest in &plan.guests {
-        block(&mut lines, guest, &plan.request.action, outcome, phases);
+        block(&mut lines, guest, outcome, phases);
     }
     lines
 }
@@ -49,7 +49,7 @@ pub(super) fn totals(plan: &Plan, failing: usize) -> String {
     format!("would create {created}, remove {removed}; {skipped} skipped, {failing} would fail")
 }
 
-fn block(text: &mut Lines, plan: &GuestPlan, action: &Action, outcome: &Outcome, phases: bool) {
+fn block(text: &mut Lines, plan: &GuestPlan, outcome: &Outcome, phases: bool) {
     text.line(head(&plan.guest));
     for note in &plan.notes {
         text.line(autosnap::notes::note(plan.guest.vmid, note));
@@ -62,7 +62,7 @@ fn block(text: &mut Lines, plan: &GuestPlan, action: &Action, outcome: &Outcome,
         }
         Decision::Refuse(refusal) => {
             if phases && refusal.counts_as_attempt() {
-                let (before, instead) = match action {
+                let (before, instead) = match &plan.action {
                     Action::Snap(_) => (Phase::SnapCreatePre, Phase::SnapCreateAbort),
                     Action::Clean => (Phase::SnapRemovePre, Phase::SnapRemoveAbort),
                 };
@@ -123,7 +123,7 @@ fn steps_to_take(text: &mut Lines, steps: &Steps, phases: bool) {
             }
             // A note says how many.
             Reason::LeftToNextRuns { .. }
-            | Reason::HalfMade(_)
+            | Reason::Incomplete(_)
             | Reason::NotOurs
             | Reason::OtherLabel
             | Reason::OtherFormat { .. } => {}

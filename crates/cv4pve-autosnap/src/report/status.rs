@@ -152,7 +152,7 @@ impl<'a> StatusRow<'a> {
             description: snapshot.description.replace('\n', ""),
             vm_status: if snapshot.with_ram { "X" } else { "" },
             label: label.as_deref().map(Cow::from),
-            snaptime: snapshot.taken_at,
+            snaptime: snapshot.taken_at.map(Timestamp::as_second),
             age: *age,
             r#type: guest.kind.as_str(),
             guest_name: guest.name.as_deref().map(Cow::from),
@@ -226,14 +226,11 @@ fn markdown_cell(cell: &str) -> String {
 }
 
 /// `yy/MM/dd HH:mm:ss`.
-fn local_time(taken_at: i64, zone: &TimeZone) -> String {
-    let time = Timestamp::from_second(taken_at).ok();
-    time.map(|time| {
-        time.to_zoned(zone.clone())
-            .strftime("%y/%m/%d %H:%M:%S")
-            .to_string()
-    })
-    .unwrap_or_default()
+fn local_time(taken_at: Timestamp, zone: &TimeZone) -> String {
+    taken_at
+        .to_zoned(zone.clone())
+        .strftime("%y/%m/%d %H:%M:%S")
+        .to_string()
 }
 
 /// Columns without a frame.

@@ -179,7 +179,7 @@ fn a_dry_run_runs_no_hook_and_shows_them_with_debug() {
     Create snapshot: autodaily<now>
       hook would be called: snap-remove-pre
     Remove snapshot: autodaily240101000000
-      number 2 from the newest, keep is 1
+      2nd newest, keep 1
       hook would be called: snap-remove-post
       hook would be called: snap-create-post
     ----- VM 200 lxc running ----- proxy
@@ -187,7 +187,7 @@ fn a_dry_run_runs_no_hook_and_shows_them_with_debug() {
     Create snapshot: autodaily<now>
       hook would be called: snap-remove-pre
     Remove snapshot: autodaily240102000000
-      number 2 from the newest, keep is 1
+      2nd newest, keep 1
       hook would be called: snap-remove-post
       hook would be called: snap-create-post
       hook would be called: snap-job-end

@@ -5,17 +5,21 @@ use jiff::tz::TimeZone;
 
 use super::*;
 
-fn epoch(year: i16, month: i8, day: i8, [hour, minute, second]: [i8; 3]) -> Option<i64> {
+fn epoch(year: i16, month: i8, day: i8, [hour, minute, second]: [i8; 3]) -> Option<Timestamp> {
     let instant = date(year, month, day).at(hour, minute, second, 0);
-    let timestamp = TimeZone::UTC.to_timestamp(instant).ok()?;
-    Some(timestamp.as_second())
+    TimeZone::UTC.to_timestamp(instant).ok()
+}
+
+/// A time that a wrong clock gives.
+fn wrong_clock() -> Option<Timestamp> {
+    Timestamp::from_second(7).ok()
 }
 
 fn series(label: &str, format: &str) -> Series {
     Series::new(Label::parse(label).unwrap(), format_of(format))
 }
 
-fn classify(name: &str, label: &str, format: &str, taken_at: Option<i64>) -> Membership {
+fn classify(name: &str, label: &str, format: &str, taken_at: Option<Timestamp>) -> Membership {
     let series = series(label, format);
     let others = OtherLabels::default();
     series.classify(name, taken_at, AmbiguousNames::KeepIfLabelPresent, &others)
@@ -112,7 +116,7 @@ fn the_time_of_a_snapshot_decides_where_its_name_cannot() {
             "autodaily231123170958",
             "daily",
             "yyMMddHHmmss",
-            Some(7),
+            wrong_clock(),
             Membership::WrongTime,
         ),
         // Two times of one day: nothing tells them apart.
@@ -172,7 +176,7 @@ fn a_clock_that_was_wrong_does_not_decide_between_two_readings() {
         format: "-yyMMddHHmmss".to_owned(),
     };
     assert_eq!(classify(epoch(2026, 1, 1, [1, 1, 1])), ambiguous);
-    assert_eq!(classify(Some(7)), ambiguous);
+    assert_eq!(classify(wrong_clock()), ambiguous);
     assert_eq!(classify(None), ambiguous);
 }
 

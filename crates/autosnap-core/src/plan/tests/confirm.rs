@@ -5,92 +5,87 @@ use proptest::prelude::*;
 
 use super::*;
 
-#[test]
-fn a_removal_is_dropped_when_the_snapshot_is_gone_replaced_or_kept_now() {
-    let policy = snap(2).policy;
-    let new = new_name();
-    let made = snapshot(new.as_str(), 99);
-    let check = |listed: &[Snapshot], expected: &str| {
-        let confirmed = confirm_removals([&daily(1)], listed, &policy, Some(&taken(&new)), NOW);
-        assert!(
-            format!("{confirmed:?}").starts_with(expected),
-            "{confirmed:?}"
-        );
-    };
-    check(&[daily(1), daily(2), made.clone()], "[Remove(");
-    check(&[daily(2), made.clone()], "[Drop(");
-    let replaced = Snapshot {
-        taken_at: Some(NEW_YEAR + 50),
-        ..daily(1)
-    };
-    check(&[replaced, daily(2), made.clone()], "[Drop(");
-    check(&[daily(1), made], "[Drop(");
-}
-
-#[test]
-fn nothing_is_confirmed_by_a_list_without_the_new_snapshot_complete_and_of_this_run() {
-    let policy = snap(1).policy;
-    let new = TakenSnapshot {
-        name: new_name(),
-        not_before: NEW_YEAR + 90,
-    };
-    let made = snapshot(new.name.as_str(), 99);
-    let check = |entry: Option<Snapshot>, expected: Option<DropReason>| {
-        let listed: Vec<Snapshot> = [daily(1), daily(2)].into_iter().chain(entry).collect();
-        let confirmed = confirm_removals([&daily(1), &daily(2)], &listed, &policy, Some(&new), NOW);
-        let reasons: Vec<Option<DropReason>> = confirmed
-            .into_iter()
-            .map(|one| match one {
-                Confirmation::Remove(_) => None,
-                Confirmation::Drop(_, reason) => Some(reason),
-            })
-            .collect();
-        assert_eq!(reasons, [expected; 2]);
-    };
-    check(Some(made.clone()), None);
-    check(None, Some(DropReason::NewNotListed));
-    for state in [SnapshotState::Preparing, SnapshotState::Deleting] {
-        let half = Snapshot {
-            state,
-            ..made.clone()
-        };
-        check(Some(half), Some(DropReason::NewIncomplete));
-    }
-    for taken_at in [Some(NEW_YEAR + 89), None] {
-        let older = Snapshot {
-            taken_at,
-            ..made.clone()
-        };
-        check(Some(older), Some(DropReason::NewIsAnother));
-    }
-    let foreign = Snapshot {
-        description: "by hand".to_owned(),
-        ..made
-    };
-    check(Some(foreign), Some(DropReason::NewIsAnother));
-}
-
 /// The new snapshot, taken at any time.
 fn taken(name: &SnapName) -> TakenSnapshot {
     TakenSnapshot {
         name: name.clone(),
-        not_before: 0,
+        not_before: Timestamp::UNIX_EPOCH,
     }
+}
+
+#[test]
+fn a_removal_is_dropped_when_the_snapshot_is_gone_replaced_or_kept_now() {
+    let new = new_name();
+    let created = snapshot(new.as_str(), 99);
+    let check = |listed: &[Snapshot], expected: Result<(), DropReason>| {
+        let policy = policy("daily", 2);
+        let confirmed = confirm_removal(&daily(1), listed, &policy, Some(&taken(&new)), &now());
+        assert_eq!(confirmed, expected, "{listed:?}");
+    };
+    check(&[daily(1), daily(2), created.clone()], Ok(()));
+    check(&[daily(2), created.clone()], Err(DropReason::Gone));
+    let replaced = Snapshot {
+        taken_at: Some(after_new_year(50)),
+        ..daily(1)
+    };
+    check(
+        &[replaced, daily(2), created.clone()],
+        Err(DropReason::Replaced),
+    );
+    check(&[daily(1), created], Err(DropReason::KeptNow));
+}
+
+#[test]
+fn nothing_is_confirmed_by_a_list_without_the_new_snapshot_complete_and_of_this_run() {
+    let new = TakenSnapshot {
+        name: new_name(),
+        not_before: after_new_year(90),
+    };
+    let created = snapshot(new.name.as_str(), 99);
+    let check = |entry: Option<Snapshot>, expected: Result<(), DropReason>| {
+        let listed: Vec<Snapshot> = [daily(1), daily(2)].into_iter().chain(entry).collect();
+        for planned in [daily(1), daily(2)] {
+            let policy = policy("daily", 1);
+            let confirmed = confirm_removal(&planned, &listed, &policy, Some(&new), &now());
+            assert_eq!(confirmed, expected, "{listed:?}");
+        }
+    };
+    check(Some(created.clone()), Ok(()));
+    check(None, Err(DropReason::NewNotListed));
+    for state in [SnapshotState::Preparing, SnapshotState::Deleting] {
+        let incomplete = Snapshot {
+            state,
+            ..created.clone()
+        };
+        check(Some(incomplete), Err(DropReason::NewIncomplete));
+    }
+    for taken_at in [Some(after_new_year(89)), None] {
+        let older = Snapshot {
+            taken_at,
+            ..created.clone()
+        };
+        check(Some(older), Err(DropReason::NewIsAnother));
+    }
+    let foreign = Snapshot {
+        description: "by hand".to_owned(),
+        ..created
+    };
+    check(Some(foreign), Err(DropReason::NewIsAnother));
 }
 
 fn any_snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
     let one = (0..60_i64, any::<bool>(), any::<bool>(), 0..3_u8);
     prop::collection::vec(one, 0..12).prop_map(|drawn| {
         let mut seen = std::collections::HashSet::new();
-        let made = drawn
+        let unique = drawn
             .into_iter()
             .filter(|(number, ..)| seen.insert(*number));
-        made.map(|(number, ours, daily_label, state)| Snapshot {
+        let snapshots = unique.map(|(number, is_ours, is_daily, state)| Snapshot {
             name: format!(
                 "auto{}2601010000{number:02}",
-                if daily_label { "daily" } else { "hourly" }
+                if is_daily { "daily" } else { "hourly" }
             ),
-            description: if ours {
+            description: if is_ours {
                 "cv4pve-autosnap\n".into()
             } else {
                 "by hand".into()
@@ -101,42 +96,90 @@ fn any_snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
                 SnapshotState::Complete
             },
             ..daily(number)
-        })
-        .collect()
+        });
+        snapshots.collect()
     })
 }
 
+/// How many snapshots the policy counts, the new one included.
+fn counted(list: &[Snapshot], policy: &Policy, new: &SnapName) -> usize {
+    let verdicts = retention::decide(list, policy, Some(new), &now());
+    let counts = |verdict: &&retention::Verdict| {
+        matches!(
+            verdict.reason,
+            Reason::Kept { .. } | Reason::KeptNew | Reason::Removed { .. }
+        )
+    };
+    verdicts.iter().filter(counts).count()
+}
+
 proptest! {
-    /// An undisturbed run removes exactly what the plan named; whatever was changed in between,
-    /// it removes nothing else, and never goes below what the policy keeps.
+    /// An undisturbed run removes exactly the planned snapshots, one after the other. After any change in
+    /// between it removes only planned ones, and never leaves fewer than the policy keeps.
     #[test]
     fn execution_shrinks_the_plan_and_never_grows_it(
         planned_for in any_snapshots(),
         found_later in any_snapshots(),
         keep in 1..6_u32,
     ) {
-        let request = snap(keep);
         let new = new_name();
-        let plan = decided(&request, guest(GuestStatus::Running), &reading(&[], planned_for.clone()));
-        let Decision::Proceed(steps) = plan.decision else { panic!() };
+        let plan = decided(&snap(keep), guest(GuestStatus::Running), &reading(&[], planned_for.clone()));
+        let Decision::Proceed(steps) = &plan.decision else { panic!() };
         let planned: Vec<Snapshot> = steps.removals().cloned().collect();
+        let policy = &plan.policy;
+        let remove = |mut listed: Vec<Snapshot>| {
+            let mut removed = Vec::new();
+            for snapshot in &planned {
+                if confirm_removal(snapshot, &listed, policy, Some(&taken(&new)), &now()).is_ok() {
+                    listed.retain(|one| one.name != snapshot.name);
+                    removed.push(snapshot.clone());
+                }
+            }
+            (removed, listed)
+        };
         let with_new = |mut list: Vec<Snapshot>| { list.push(snapshot(new.as_str(), 1000)); list };
 
-        let undisturbed = confirm_removals(&planned, &with_new(planned_for), &request.policy, Some(&taken(&new)), NOW);
-        let removed = |list: Vec<Confirmation>| list.into_iter().filter_map(|one| match one {
-            Confirmation::Remove(snapshot) => Some(snapshot),
-            Confirmation::Drop(..) => None,
-        }).collect::<Vec<_>>();
-        prop_assert_eq!(&removed(undisturbed), &planned);
-
-        let without_new = confirm_removals(&planned, &found_later, &request.policy, Some(&taken(&new)), NOW);
-        prop_assert_eq!(removed(without_new), []);
+        prop_assert_eq!(&remove(with_new(planned_for)).0, &planned);
+        prop_assert_eq!(remove(found_later.clone()).0, []);
         let listed = with_new(found_later);
-        let later = removed(confirm_removals(&planned, &listed, &request.policy, Some(&taken(&new)), NOW));
-        prop_assert!(later.iter().all(|snapshot| planned.contains(snapshot) && snapshot.is_ours()));
-        let counted = |list: &[Snapshot]| retention::decide(list, &request.policy, Some(&new), NOW).into_iter()
-            .filter(|verdict| matches!(verdict.reason, Reason::Kept { .. } | Reason::KeptNew | Reason::Removed { .. })).count();
-        let left: Vec<Snapshot> = listed.iter().filter(|one| !later.contains(one)).cloned().collect();
-        prop_assert!(counted(&left) >= counted(&listed).min(keep as usize));
+        let before = counted(&listed, policy, &new);
+        let (removed, left) = remove(listed);
+        prop_assert!(removed.iter().all(Snapshot::is_ours));
+        prop_assert!(counted(&left, policy, &new) >= before.min(keep as usize));
+    }
+
+    /// By the same list, the removals that are confirmed one by one are those that the plan names.
+    #[test]
+    fn one_list_confirms_exactly_the_removals_of_its_plan(
+        snapshots in any_snapshots(),
+        keep in 0..6_u32,
+    ) {
+        let plan = decided(&request(Action::Clean, keep), guest(GuestStatus::Running), &reading(&[], snapshots.clone()));
+        let planned: Vec<&str> = plan.steps().unwrap().removals().map(|one| one.name.as_str()).collect();
+        for snapshot in &snapshots {
+            let confirmed = confirm_removal(snapshot, &snapshots, &plan.policy, None, &now());
+            prop_assert_eq!(confirmed.is_ok(), planned.contains(&snapshot.name.as_str()), "{:?}", snapshot);
+        }
+    }
+
+    /// The policy of a guest alone decides about it: it removes what it removes for every other guest.
+    #[test]
+    fn guests_of_one_plan_may_have_different_policies(
+        snapshots in any_snapshots(),
+        keeps in prop::collection::vec(1..6_u32, 1..4),
+    ) {
+        let guests: Vec<GuestPlan> = keeps
+            .iter()
+            .map(|keep| decided(&snap(*keep), guest(GuestStatus::Running), &reading(&[], snapshots.clone())))
+            .collect();
+        let plan = Plan { guests };
+        for (plan, keep) in plan.guests.iter().zip(&keeps) {
+            prop_assert_eq!(plan.policy.rules.last(), *keep);
+            prop_assert_eq!(plan.action.new_name(), Some(&new_name()));
+            let planned: Vec<&Snapshot> = plan.steps().unwrap().removals().collect();
+            let verdicts = retention::decide(&snapshots, &policy("daily", *keep), Some(&new_name()), &now());
+            let expected: Vec<&Snapshot> = retention::removals(&verdicts).collect();
+            prop_assert_eq!(planned, expected);
+        }
     }
 }

@@ -24,7 +24,7 @@ fn steps(request: &Request, snapshots: Vec<Snapshot>) -> (Vec<String>, usize, Ve
 }
 
 #[test]
-fn the_oldest_are_removed_and_the_rest_is_left_with_a_note() {
+fn the_oldest_are_removed_and_the_others_are_left_with_a_note() {
     let backlog = || (1..=9).rev().map(daily).collect::<Vec<_>>();
     let oldest = |count: i64| (1..=count).map(|number| daily(number).name).collect();
     let (removals, left, notes) = steps(&limited(snap(2), 3), backlog());
@@ -36,13 +36,13 @@ fn the_oldest_are_removed_and_the_rest_is_left_with_a_note() {
     let (removals, left, notes) = steps(&clean(6), backlog());
     assert_eq!((removals, left), (oldest(3), 0));
     assert_eq!(notes, []);
-    // Asked for in so many words.
+    // `clean --keep=0` is not limited.
     let (removals, left, _) = steps(&clean(0), backlog());
     assert_eq!((removals, left), (oldest(9), 0));
 }
 
 #[test]
-fn a_limit_below_two_is_none() {
+fn a_limit_below_two_is_refused() {
     let limits: Vec<_> = [0, 1, 2, u32::MAX].map(RemovalLimit::new).into();
     let numbers: Vec<_> = limits
         .iter()
@@ -72,8 +72,8 @@ fn snap_at(second: i64, keep: u32) -> Request {
 }
 
 proptest! {
-    /// W7: a run removes at most as many snapshots of a guest as the limit says, and always the oldest
-    /// ones; repeated runs reach the policy.
+    /// A run removes at most as many snapshots of a guest as the limit, and always the oldest ones;
+    /// repeated runs reach the policy.
     #[test]
     fn repeated_runs_reach_the_policy_in_steps_of_the_limit(
         backlog in 0_i64..40,
@@ -81,28 +81,27 @@ proptest! {
         limit in 2_u32..9,
         snaps in any::<bool>(),
     ) {
-        let mut there: Vec<Snapshot> = (1..=backlog).map(at).collect();
+        let mut listed: Vec<Snapshot> = (1..=backlog).map(at).collect();
         for run in 0..50_i64 {
             let base = if snaps { snap_at(backlog + 1 + run, keep) } else { request(Action::Clean, keep) };
-            let wanted = steps(&limited(base.clone(), u32::MAX), there.clone()).0;
-            let (removals, left, _) = steps(&limited(base, limit), there.clone());
+            let unlimited = steps(&limited(base.clone(), u32::MAX), listed.clone()).0;
+            let (removals, left, _) = steps(&limited(base, limit), listed.clone());
             prop_assert!(removals.len() <= limit as usize);
-            prop_assert_eq!(removals.len() + left, wanted.len());
-            prop_assert_eq!(&removals, &wanted[..removals.len()]);
-            there.retain(|one| !removals.contains(&one.name));
+            prop_assert_eq!(removals.len() + left, unlimited.len());
+            prop_assert_eq!(&removals, &unlimited[..removals.len()]);
+            listed.retain(|one| !removals.contains(&one.name));
             if snaps {
-                there.push(at(backlog + 1 + run));
+                listed.push(at(backlog + 1 + run));
             }
         }
         let newest = if snaps { i64::from(keep) } else { i64::from(keep).min(backlog) };
-        prop_assert_eq!(i64::try_from(there.len()).unwrap(), newest);
+        prop_assert_eq!(i64::try_from(listed.len()).unwrap(), newest);
     }
 
-    /// W7: `clean --keep=0` is not limited.
     #[test]
-    fn the_removal_of_all_is_not_limited(backlog in 0_i64..40, limit in 2_u32..9) {
-        let there: Vec<Snapshot> = (1..=backlog).map(at).collect();
-        let (removals, left, _) = steps(&limited(request(Action::Clean, 0), limit), there);
+    fn clean_with_keep_0_is_not_limited(backlog in 0_i64..40, limit in 2_u32..9) {
+        let listed: Vec<Snapshot> = (1..=backlog).map(at).collect();
+        let (removals, left, _) = steps(&limited(request(Action::Clean, 0), limit), listed);
         prop_assert_eq!((i64::try_from(removals.len()).unwrap(), left), (backlog, 0));
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The removals that come before the new snapshot.
+//! Overdue removals, which come before the new snapshot.
 
 use super::*;
 use crate::retention::StuckRemovals;
@@ -33,7 +33,7 @@ fn names(numbers: &[i64]) -> Vec<String> {
 }
 
 #[test]
-fn as_many_as_are_kept_are_left_without_the_new_one() {
+fn overdue_removals_leave_as_many_as_the_policy_keeps() {
     for keep in 1..=9 {
         let expected: Vec<i64> = (1..=9 - i64::from(keep)).collect();
         assert_eq!(overdue(&snap(keep), days(1..=9), true), names(&expected));
@@ -47,26 +47,35 @@ fn as_many_as_are_kept_are_left_without_the_new_one() {
 }
 
 #[test]
-fn a_removal_that_is_tried_again_keeps_its_place() {
-    let half = Snapshot {
+fn a_retried_removal_keeps_its_place() {
+    let deleting = Snapshot {
         state: SnapshotState::Deleting,
         ..daily(1)
     };
-    let mut retries = snap(2);
-    retries.policy.stuck = StuckRemovals::Retry;
-    let with_half = |mut snapshots: Vec<Snapshot>| {
-        snapshots.push(half.clone());
+    let policy = Policy {
+        stuck: StuckRemovals::Retry,
+        ..policy("daily", 2)
+    };
+    let retries = Request {
+        policy: Arc::new(policy),
+        ..snap(2)
+    };
+    let with_deleting = |mut snapshots: Vec<Snapshot>| {
+        snapshots.push(deleting.clone());
         snapshots
     };
     assert_eq!(
-        overdue(&retries, with_half(days(2..=5)), true),
+        overdue(&retries, with_deleting(days(2..=5)), true),
         names(&[1, 2, 3])
     );
-    assert_eq!(overdue(&retries, with_half(days(2..=3)), true), names(&[]));
+    assert_eq!(
+        overdue(&retries, with_deleting(days(2..=3)), true),
+        names(&[])
+    );
 }
 
 #[test]
-fn the_newest_is_asked_for_only_if_there_are_more_than_are_kept() {
+fn the_newest_is_reported_only_if_there_are_more_than_the_policy_keeps() {
     let newest = |keep, snapshots: &[Snapshot]| {
         newest_with_overdue(snapshots, &snap(keep)).map(|one| one.name.clone())
     };

@@ -32,7 +32,7 @@ fn judge_names_and_times(reading: &GuestReading) -> Vec<Finding> {
         Note::AmbiguousNames { .. } | Note::ImpossibleTime { .. } => true,
         // The run warns of removals that are left for all guests at once.
         Note::AgentDisabled
-        | Note::HalfMade { .. }
+        | Note::Incomplete { .. }
         | Note::LimitNotChecked(_)
         | Note::RemovalsOverdue { .. }
         | Note::RemovalLimit { .. } => false,

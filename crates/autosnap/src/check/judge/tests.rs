@@ -7,6 +7,7 @@ mod privileges;
 mod storages;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
 use autosnap_core::name::{Label, Series, SnapName, TimestampFormat};
@@ -14,10 +15,12 @@ use autosnap_core::plan::{
     Action, Creation, Locked, Reading as PlanReading, RemovalLimit, Request, StorageGuard,
 };
 use autosnap_core::plan::{decide, screen};
-use autosnap_core::retention::KeepPolicy;
+use autosnap_core::retention::{Policy, Rules};
 use autosnap_core::select::{Inventory, NodeInfo, Selection};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::storage::{StorageLimit, StorageUsage};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use pve_client::{ClusterStatus, Permissions};
 
 use super::*;
@@ -98,8 +101,8 @@ fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> Gu
             with_ram: false,
             only_running: false,
         }),
-        policy: KeepPolicy::new(Series::new(label, format), 1),
-        now: NOW,
+        policy: Arc::new(Policy::new(Series::new(label, format), Rules::keep_last(1))),
+        now: Timestamp::from_second(NOW).unwrap().to_zoned(TimeZone::UTC),
         locked: Locked::Fails,
         removal_limit: RemovalLimit::default(),
     };
@@ -116,12 +119,10 @@ fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> Gu
             let limit = Some(StorageLimit::default());
             decide(guest, &reading, &request, StorageGuard { storages, limit })
         }
-        (decision, _) => GuestPlan {
-            when_unlocked: None,
-            guest,
-            decision: decision.expect("a guest that is not screened has details"),
-            notes: Vec::new(),
-        },
+        (decision, _) => {
+            let decision = decision.expect("a guest that is not screened has details");
+            GuestPlan::without_reading(guest, &request, decision)
+        }
     }
 }
 
@@ -266,7 +267,7 @@ fn devices_are_skipped_by_a_snap_and_so_only_a_warning() {
 fn half_made(state: SnapshotState) -> Snapshot {
     Snapshot {
         name: "autodaily1".to_owned(),
-        taken_at: Some(1),
+        taken_at: Timestamp::from_second(1).ok(),
         description: String::new(),
         parent: None,
         with_ram: false,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! What is asked of PVE, and what a guest's snapshots say about it.
 
-use autosnap_core::plan::{self, Confirmation, DropReason, NewSnapshot, TakenSnapshot};
-use autosnap_core::retention::KeepPolicy;
+use autosnap_core::plan::{self, DropReason, NewSnapshot, TakenSnapshot};
+use autosnap_core::retention::Policy;
 use autosnap_core::snapshot::Snapshot;
+use jiff::Zoned;
 use pve_client::{GuestKind, SnapshotListing};
 
 use crate::inventory;
@@ -16,11 +17,11 @@ pub(in crate::engine) enum Operation<'a> {
         /// The very snapshot that was confirmed, not only its name.
         snapshot: &'a Snapshot,
         /// What it was confirmed by, and would be again.
-        policy: &'a KeepPolicy,
+        policy: &'a Policy,
         /// The snapshot that this run has taken of the guest.
         new: Option<&'a TakenSnapshot>,
-        /// The server's time, in seconds since the epoch.
-        now: i64,
+        /// The server's time.
+        now: &'a Zoned,
         force: bool,
         /// More removals are to follow: list the snapshots while the task runs.
         and_list: bool,
@@ -76,7 +77,9 @@ impl Operation<'_> {
             (Self::Create(_), Some(entry)) if entry.state.is_none() => Seen::Done,
             (Self::Create(_), None) => Seen::NotDone,
             (Self::Remove { .. }, None) => Seen::Done,
-            (Self::Remove { snapshot, .. }, Some(entry)) if entry.taken_at != snapshot.taken_at => {
+            (Self::Remove { snapshot, .. }, Some(entry))
+                if inventory::taken_at(entry.taken_at) != snapshot.taken_at =>
+            {
                 Seen::Done
             }
             (Self::Remove { .. }, Some(entry)) if entry.state.is_none() => Seen::NotDone,
@@ -96,12 +99,7 @@ impl Operation<'_> {
                 ..
             } => {
                 let listed = inventory::snapshots(listing.clone());
-                let confirmed = plan::confirm_removals([*snapshot], &listed, policy, *new, *now);
-                match confirmed.into_iter().next() {
-                    Some(Confirmation::Remove(_)) => None,
-                    Some(Confirmation::Drop(_, reason)) => Some(reason),
-                    None => Some(DropReason::KeptNow),
-                }
+                plan::confirm_removal(snapshot, &listed, policy, *new, now).err()
             }
         }
     }

@@ -74,6 +74,7 @@ impl Engine {
     fn age_at(&self, upid: &Upid, sending: &Sending) -> i64 {
         let since = i64::try_from(sending.at.elapsed().as_secs()).unwrap_or(i64::MAX);
         self.server_time()
+            .as_second()
             .saturating_sub(since)
             .saturating_sub(upid.started_at())
     }

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use autosnap_core::event::{EventKind, Failure, GuestResult, PostponeReason};
-use autosnap_core::plan::{self, Confirmation, DropReason, Steps, TakenSnapshot};
+use autosnap_core::plan::{self, DropReason, Steps, TakenSnapshot};
 use autosnap_core::snapshot::Snapshot;
+use jiff::Zoned;
 use tokio::time::Instant;
 
 use super::super::operation::{End, LateTask, Operation};
@@ -117,7 +118,8 @@ impl<'a> Turn<'a> {
             }
         }
         let taken = self.taken(engine);
-        let operation = self.removal(engine, snapshot, taken.as_ref());
+        let now = engine.now();
+        let operation = self.removal(engine, snapshot, taken.as_ref(), &now);
         let end = engine.carry_out(&mut self.place, &operation).await;
         self.settle(engine, name, end, started).await
     }
@@ -130,7 +132,8 @@ impl<'a> Turn<'a> {
     ) -> Removals {
         let started = late.asked_at();
         let taken = self.taken(engine);
-        let operation = self.removal(engine, snapshot, taken.as_ref());
+        let now = engine.now();
+        let operation = self.removal(engine, snapshot, taken.as_ref(), &now);
         let end = self.look_at_late(engine, &operation, late).await;
         self.settle(engine, &snapshot.name, end, started).await
     }
@@ -140,16 +143,16 @@ impl<'a> Turn<'a> {
         engine: &Engine,
         snapshot: &'b Snapshot,
         new: Option<&'b TakenSnapshot>,
+        now: &'b Zoned,
     ) -> Operation<'b>
     where
         'a: 'b,
     {
-        let plan = self.plan;
         Operation::Remove {
             snapshot,
-            policy: &plan.request.policy,
+            policy: &self.guest_plan().policy,
             new,
-            now: engine.server_time(),
+            now,
             force: engine.options.force_remove,
             and_list: self.left() > 1 && !engine.has_hook(),
         }
@@ -165,22 +168,14 @@ impl<'a> Turn<'a> {
             Ok(listed) => listed,
             Err(failure) => return Some(self.fail(engine, &snapshot.name, failure).await),
         };
-        let policy = &self.plan.request.policy;
-        let taken = self.taken(engine);
-        let confirmations = plan::confirm_removals(
-            [snapshot],
-            &listed,
-            policy,
-            taken.as_ref(),
-            engine.server_time(),
-        );
-        match confirmations.into_iter().next() {
-            Some(Confirmation::Remove(_)) => None,
-            Some(Confirmation::Drop(snapshot, reason)) => {
-                Some(self.drop_removal(engine, snapshot.name, reason).await)
-            }
-            None => Some(Removals::Done),
-        }
+        let policy = &self.guest_plan().policy;
+        let (new, now) = (self.taken(engine), engine.now());
+        let confirmed = plan::confirm_removal(snapshot, &listed, policy, new.as_ref(), &now);
+        let reason = confirmed.err()?;
+        Some(
+            self.drop_removal(engine, snapshot.name.clone(), reason)
+                .await,
+        )
     }
 
     async fn open_removal(&mut self, engine: &Engine, name: &str) -> bool {

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-only
 
 use autosnap_core::name::{Label, Series, TimestampFormat};
+use autosnap_core::retention::Rules;
 use autosnap_core::snapshot::{DESCRIPTION, SnapshotState};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use pve_client::SnapshotEntry;
 
 use super::*;
 
+/// 2024-01-01 00:00:00 UTC.
+const NEW_YEAR: i64 = 1_704_067_200;
+
 fn planned() -> Snapshot {
     Snapshot {
         name: "autodaily240101000000".to_owned(),
-        taken_at: Some(1_704_067_200),
+        taken_at: Timestamp::from_second(NEW_YEAR).ok(),
         description: DESCRIPTION.to_owned(),
         parent: None,
         with_ram: false,
@@ -33,12 +39,16 @@ fn check(there: Option<(i64, &str, Option<&str>)>, seen: Seen, dropped: Option<D
         ..SnapshotListing::default()
     };
     let label = Label::parse("daily").unwrap();
-    let policy = KeepPolicy::new(Series::new(label, TimestampFormat::default()), 0);
+    let series = Series::new(label, TimestampFormat::default());
+    let policy = Policy::new(series, Rules::keep_last(0));
+    let now = Timestamp::from_second(NEW_YEAR)
+        .unwrap()
+        .to_zoned(TimeZone::UTC);
     let operation = Operation::Remove {
         snapshot: &snapshot,
         policy: &policy,
         new: None,
-        now: 1_704_067_200,
+        now: &now,
         force: false,
         and_list: false,
     };
@@ -48,7 +58,7 @@ fn check(there: Option<(i64, &str, Option<&str>)>, seen: Seen, dropped: Option<D
 
 #[test]
 fn only_the_very_snapshot_is_still_to_be_removed() {
-    let taken_at = planned().taken_at.unwrap();
+    let taken_at = NEW_YEAR;
     check(Some((taken_at, DESCRIPTION, None)), Seen::NotDone, None);
     check(None, Seen::Done, Some(DropReason::Gone));
     check(
