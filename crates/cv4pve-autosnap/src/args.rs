@@ -217,6 +217,9 @@ pub struct DemoArgs {
     /// Leave the simulated cluster running, to try commands by hand.
     #[arg(long)]
     pub serve: bool,
+    /// Do not wait for Enter before each part.
+    #[arg(long, conflicts_with = "serve")]
+    pub yes: bool,
 }
 
 /// `completions`.

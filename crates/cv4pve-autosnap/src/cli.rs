@@ -45,6 +45,10 @@ use local::Redactions;
 /// it needs neither the option parser nor the time zone.
 pub fn run(arguments: &[OsString]) -> ExitStatus {
     let arguments = without_program_name(arguments);
+    if arguments.is_empty() {
+        Console::default().error_text(help::SHORT.trim_end());
+        return ExitStatus::Usage;
+    }
     if let [only] = arguments
         && (only == "--version" || only == "-V")
     {

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! `demo`: a simulated cluster inside this process, and the real commands against it.
 //!
-//! Each scene parses a command line and runs it as `main` would, over HTTPS to a loopback port.
-//! Only the clock differs: it is moved on between the scenes, so that retention has something to do.
+//! Each part runs command lines as `main` would, over HTTPS to a loopback port. Only the clock differs: it starts at a
+//! fixed time, so that the output is always the same, and advances by a day where retention needs it.
 
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use autosnap_core::outcome::ExitStatus;
-use jiff::{ToSpan, Zoned};
+use jiff::{Timestamp, ToSpan, Zoned, civil};
 use pve_sim::generate::demo_world;
 use pve_sim::simulator::{Options, Simulator};
 use secrecy::SecretString;
@@ -21,18 +23,63 @@ use crate::password_file;
 use crate::report::Console;
 use autosnap::fault::Fault;
 
-/// The token of the demo's world, known to everybody.
+/// The token of the simulated cluster; it is public.
 const TOKEN: &str = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
+/// When the demo takes place, in the local time zone.
+const START: civil::DateTime = civil::date(2026, 1, 31).at(1, 10, 0, 0);
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
-/// Runs the demo. What the simulated cluster makes fail is part of the show, not a failure.
+/// A part of the demo: what to notice, and the commands that show it.
+struct Part {
+    title: &'static str,
+    commands: &'static [&'static str],
+    /// Whether a day passes before each command.
+    daily: bool,
+}
+
+const PARTS: [Part; 5] = [
+    Part {
+        title: "VM 100 (web01) and VM 102 (db01) have snapshots of the last three nights.",
+        commands: &["status --vmid=web01,db01 --output=Plain"],
+        daily: false,
+    },
+    Part {
+        title: "A dry run shows what a run would do, and why. It changes nothing.",
+        commands: &["snap --vmid=web01 --label=daily --keep=3 --dry-run"],
+        daily: false,
+    },
+    Part {
+        title: "The same without --dry-run takes the snapshot and removes the oldest one.",
+        commands: &["snap --vmid=web01 --label=daily --keep=3"],
+        daily: false,
+    },
+    Part {
+        title: "All guests. --quiet prints failures only: a backup has locked VM 108.\n\
+                Proxmox VE cannot snapshot CT 111, because of a bind mount.",
+        commands: &["snap --vmid=@all,-web01 --label=daily --keep=3 --quiet"],
+        daily: false,
+    },
+    Part {
+        title: "Two nights later. The newest three are kept. The snapshot before-upgrade of VM 102,\n\
+                taken by hand, is still there: snapshots of others are never removed.",
+        commands: &[
+            "snap --vmid=web01,db01 --label=daily --keep=3 --quiet",
+            "snap --vmid=web01,db01 --label=daily --keep=3 --quiet",
+            "status --vmid=web01,db01 --output=Plain",
+        ],
+        daily: true,
+    },
+];
+
+/// Runs the demo. Failures that the simulated cluster causes are intended and do not change the exit status.
 pub fn run(args: &DemoArgs, console: &Console) -> Result<ExitStatus, Fault> {
-    let stage = Stage::set(console)?;
     if args.serve {
-        stage.serve()
-    } else {
-        Ok(stage.play())
+        return Stage::new(console, None)?.serve();
     }
+    let now = START.to_zoned(Zoned::now().time_zone().clone());
+    let now = now.map_err(|error| Fault::failure(format!("cannot start the demo: {error}")))?;
+    let pauses = !args.yes && io::stdin().is_terminal() && io::stdout().is_terminal();
+    Stage::new(console, Some(now))?.play(pauses)
 }
 
 /// The simulated cluster, and a folder with the files that the commands name.
@@ -41,13 +88,18 @@ struct Stage {
     simulator: Simulator,
     folder: Folder,
     now: Zoned,
+    began: Instant,
 }
 
 impl Stage {
-    fn set(console: &Console) -> Result<Self, Fault> {
-        let now = Zoned::now();
+    /// Starts the cluster, at a given time or at the current one.
+    fn new(console: &Console, start: Option<Zoned>) -> Result<Self, Fault> {
+        let is_fixed = start.is_some();
+        let now = start.unwrap_or_else(Zoned::now);
         let demo = demo_world(now.timestamp().as_second(), now.offset().seconds());
-        let simulator = Simulator::start(Options::new(demo.world, demo.credentials));
+        let mut options = Options::new(demo.world, demo.credentials);
+        options.start = is_fixed.then(|| seconds(now.timestamp()));
+        let simulator = Simulator::start(options);
         let simulator = simulator.map_err(|error| {
             Fault::failure(format!("cannot start the simulated cluster: {error}"))
         })?;
@@ -58,50 +110,44 @@ impl Stage {
             simulator,
             folder,
             now,
+            began: Instant::now(),
         })
     }
 
-    fn play(mut self) -> ExitStatus {
-        self.say("A simulated Proxmox VE cluster runs inside this program: 3 nodes, 13 guests, one template.");
-        self.say(&format!(
-            "It listens on {}; nothing else is touched.",
-            self.simulator.url()
-        ));
-        self.scene(
-            "What is there: an older run has left snapshots.",
-            "status --vmid=@tag-prod",
-        );
-        self.scene(
-            "A dry run tells what would be done, and why.",
-            "snap --vmid=@pool-prod --label=daily --keep=3 --dry-run",
-        );
-        self.scene(
-            "Now for all guests. A backup holds one locked, a storage is above the limit, a container has a bind mount: \
-             see how each is reported, and that the others go on.",
-            "snap --label=daily --keep=3 --max-perc-storage=90",
-        );
-        for text in [
-            "The clock is moved on by a day. Three are kept, so the oldest one goes.",
-            "Another day later.",
-        ] {
-            self.simulator.advance(SECONDS_PER_DAY);
-            self.now = self.now.saturating_add(1.day());
-            self.scene(text, "snap --vmid=web01,db01 --label=daily --keep=3");
-        }
-        self.scene(
-            "What is left. The snapshot made by hand is not listed and was never touched.",
-            "status --vmid=web01,db01",
-        );
+    /// Shows the parts one after the other, with a pause before each if `pauses`.
+    fn play(mut self, pauses: bool) -> Result<ExitStatus, Fault> {
         self.say(
-            "That was it. On your own cluster (README.md says how to make the token):\n\
-             \n\
-             cv4pve-autosnap --host=YOUR-NODE --api-token=file:PATH --vmid=@all snap --label=daily --keep=7 --dry-run\n\
-             \n\
-             To try commands by hand on the simulated cluster: cv4pve-autosnap demo --serve",
+            "A simulated Proxmox VE cluster runs inside this program: 3 nodes, 13 guests, one template.\n\
+             The commands are real, and nothing outside this program changes.\n\
+             @demo.conf is a parameter file with the host, the token and the guests (--vmid=@all).",
         );
-        ExitStatus::Success
+        for (index, part) in PARTS.iter().enumerate() {
+            let number = index + 1;
+            if pauses && !self.wait_for_enter(&format!("part {number} of {}", PARTS.len()))? {
+                return Ok(ExitStatus::Success);
+            }
+            self.say(&format!("{number}/{}: {}", PARTS.len(), part.title));
+            for command in part.commands {
+                if part.daily && command.starts_with("snap") {
+                    self.simulator.advance(SECONDS_PER_DAY);
+                    self.now = self.now.saturating_add(1.day());
+                }
+                self.run(command);
+            }
+        }
+        if pauses && !self.wait_for_enter("the last page")? {
+            return Ok(ExitStatus::Success);
+        }
+        self.say(
+            "Your own cluster: write a job, and print the commands that create its token. Then check it.\n\
+             \n\
+             cv4pve-autosnap setup --host=YOUR-NODE --write=/etc/cv4pve-autosnap/daily.conf\n\
+             cv4pve-autosnap @/etc/cv4pve-autosnap/daily.conf check",
+        );
+        Ok(ExitStatus::Success)
     }
 
+    /// Leaves the cluster running, for commands in another terminal.
     fn serve(self) -> Result<ExitStatus, Fault> {
         self.say(&format!(
             "A simulated Proxmox VE cluster listens on {} until you press Ctrl-C.",
@@ -110,7 +156,7 @@ impl Stage {
         let file = self.folder.parameters();
         let file = file.display();
         self.console.text(&format!(
-            "Try in another terminal, or point any other client of the API at it (token {TOKEN}):\n\n  \
+            "Try in another terminal, or use any other client of the API (token {TOKEN}):\n\n  \
              cv4pve-autosnap @{file} status\n  \
              cv4pve-autosnap @{file} snap --label=daily --keep=3 --dry-run\n  \
              cv4pve-autosnap @{file} snap --label=daily --keep=3\n  \
@@ -122,19 +168,19 @@ impl Stage {
         })
     }
 
-    /// Runs a command line behind the parameter file of the demo, as it would be typed.
-    fn scene(&self, text: &str, command: &str) {
-        if !text.is_empty() {
-            self.say(text);
-        }
-        let file = format!("@{}", self.folder.parameters().display());
+    /// Runs a command line with the parameter file of the demo.
+    fn run(&self, command: &str) {
         self.console
-            .text(&format!("\n$ cv4pve-autosnap {file} {command}\n"));
+            .text(&format!("\n$ cv4pve-autosnap @demo.conf {command}\n"));
+        let file = format!("@{}", self.folder.parameters().display());
         let arguments: Vec<OsString> = std::iter::once(file.as_str())
             .chain(command.split(' '))
             .map(OsString::from)
             .collect();
-        let status = cli::run_at(&arguments, &self.now);
+        // The cluster's clock does not stop while the reader does.
+        let minutes = i64::try_from(self.began.elapsed().as_secs() / 60).unwrap_or_default();
+        let now = self.now.saturating_add(minutes.minutes());
+        let status = cli::run_at(&arguments, &now);
         if status != ExitStatus::Success {
             self.console
                 .text(&format!("(exit status {})\n", status.code()));
@@ -142,12 +188,42 @@ impl Stage {
     }
 
     fn say(&self, text: &str) {
-        self.console
-            .text(&format!("\n# {}\n", text.replace('\n', "\n# ")));
+        let comment = text.replace('\n', "\n# ").replace("# \n", "#\n");
+        self.console.text(&format!("\n# {comment}\n"));
+    }
+
+    /// Waits for Enter. Returns false after Ctrl-C, `q` or the end of the input.
+    ///
+    /// The line is read by a thread, because a read cannot be cancelled, and a Ctrl-C during a run leaves a handler behind.
+    fn wait_for_enter(&self, next: &str) -> Result<bool, Fault> {
+        self.console.text(&format!("\n[Enter: {next}; q: quit] "));
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = io::stdin().read_line(&mut line);
+            let goes_on = read.is_ok_and(|count| count > 0) && line.trim() != "q";
+            // The receiver is gone after Ctrl-C.
+            let _ = sender.send(goes_on);
+        });
+        cli::block_on(async {
+            tokio::select! {
+                goes_on = receiver => Ok(goes_on.unwrap_or(false)),
+                () = crate::signals::wait() => Ok(false),
+            }
+        })
     }
 }
 
-/// A folder of our own, gone with the demo.
+/// A time as the simulator wants it.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds since 1970 fit exactly for millions of years"
+)]
+fn seconds(time: Timestamp) -> f64 {
+    time.as_second() as f64
+}
+
+/// A temporary folder, removed when the demo ends.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -174,12 +250,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // A folder that cannot be removed is left to the system's cleaning.
+        // If it cannot be removed, the system cleans up temporary files.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// Fails if it exists: nobody else's folder is used.
+/// Creates a folder that only this user can read. An existing one is an error: it may belong to another user.
 #[cfg(unix)]
 fn create_private(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
@@ -187,7 +263,7 @@ fn create_private(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(path)
 }
 
-/// Windows gives every user a folder for temporary files of their own.
+/// Creates a folder. On Windows each user has a private folder for temporary files.
 #[cfg(not(unix))]
 fn create_private(path: &Path) -> io::Result<()> {
     fs::create_dir(path)

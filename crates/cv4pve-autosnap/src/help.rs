@@ -32,6 +32,19 @@ pub fn complete(text: &str) -> String {
     text.replace(own, "")
 }
 
+#[cfg(feature = "demo")]
+macro_rules! demo_line {
+    () => {
+        "  cv4pve-autosnap demo                                  see it work on a simulated cluster\n"
+    };
+}
+#[cfg(not(feature = "demo"))]
+macro_rules! demo_line {
+    () => {
+        ""
+    };
+}
+
 /// Below the help of the program.
 pub const ROOT: &str = "\
 Examples:
@@ -43,6 +56,17 @@ Examples:
 Options may stand before or after the command; @FILE reads options from a file.
 Each command has a help and a manual page: cv4pve-autosnap snap --help,
 man cv4pve-autosnap-snap";
+
+/// Printed when no arguments are given.
+pub const SHORT: &str = concat!(
+    "cv4pve-autosnap takes snapshots of Proxmox VE guests, keeps the newest and removes the older ones.\n\nFirst commands:\n",
+    demo_line!(),
+    "  cv4pve-autosnap setup --host=YOUR-NODE --write=FILE   write a job; print how to create its token
+  cv4pve-autosnap @FILE check                           check the job before its first run
+
+All commands: cv4pve-autosnap --help
+"
+);
 
 /// Below the help of `snap`.
 pub const SNAP: &str = "\
@@ -90,6 +114,7 @@ Examples:
 pub const DEMO: &str = "\
 Examples:
   cv4pve-autosnap demo
+  cv4pve-autosnap demo --yes
   cv4pve-autosnap demo --serve";
 
 /// Below the help of `completions`.

@@ -93,15 +93,26 @@ fn a_wrong_word_names_the_nearest_right_one() {
 
 #[test]
 fn a_missing_command_is_said_in_one_sentence() {
-    for line in ["", "--host=h --vmid @all"] {
-        let output = run(line);
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{line}: {text}");
-        assert!(
-            text.contains("no command given; use one of snap, clean, status"),
-            "{line}: {text}"
-        );
+    let output = run("--host=h --vmid @all");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(
+        text.contains("no command given; use one of snap, clean, status"),
+        "{text}"
+    );
+}
+
+#[test]
+fn without_arguments_a_short_help_names_the_first_commands() {
+    let output = run("");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(output.stdout.is_empty());
+    for command in ["demo", "setup --host=", "@FILE check", "--help"] {
+        let expected = format!("cv4pve-autosnap {command}");
+        assert!(text.contains(&expected), "{expected}: {text}");
     }
+    assert!(text.lines().count() < 12, "{text}");
 }
 
 #[test]

@@ -19,6 +19,7 @@
 
 mod checks;
 mod markdown;
+mod picture;
 mod stage;
 
 use std::path::{Path, PathBuf};
@@ -80,7 +81,7 @@ fn every_example_of_the_help_works() {
     }
 }
 
-/// The parameter file in the README is what the first of its steps writes.
+/// The parameter file in the README is the one that its first step writes.
 #[test]
 fn the_readme_shows_the_file_that_setup_writes() {
     let readme = Document::read(&root().join("README.md"));
