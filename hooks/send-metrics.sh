@@ -20,7 +20,7 @@
 # cv4pve_snapshot_cleanup_total (the time of the last clean). For InfluxDB: measurements snapshots and cleanup.
 
 set -u
-# Bytes are bytes: a name in UTF-8 must pass through the tools below unharmed.
+# The tools below must pass names in UTF-8 through unchanged.
 LC_ALL=C
 export LC_ALL
 
@@ -35,13 +35,13 @@ case "$phase" in
     *) exit 0 ;;
 esac
 
-# A value inside double quotes, for Prometheus, JSON and curl alike: a backslash before quotes and backslashes. Control
-# characters have no place in any of our values and would need a different treatment in each format.
+# Escapes a value for double quotes, for Prometheus, JSON and curl: a backslash before quotes and backslashes. Control
+# characters are removed, because each format would escape them in another way.
 quoted() {
     printf '%s' "$1" | tr -d '[:cntrl:]' | sed 's/[\\"]/\\&/g'
 }
 
-# One tag of the InfluxDB line protocol, with the comma before it. A tag must not be empty, nor end in a backslash.
+# Prints one tag of the InfluxDB line protocol, with the comma before it. A tag must not be empty or end in a backslash.
 tag() {
     value=$(printf '%s' "$2" | tr -d '[:cntrl:]' | sed -e 's/\\*$//' -e 's/[,= ]/\\&/g')
     if [ -n "$value" ]; then
@@ -69,7 +69,7 @@ prometheus() {
     fi
 }
 
-# Without a time of its own a point gets that of the server, in whatever precision the endpoint asks for.
+# A point without a time gets the time of the server, in the precision of the endpoint.
 influxdb() {
     common=$(tag vmid "$vmid" && tag vmname "${CV4PVE_AUTOSNAP_VMNAME:-}" && tag vmtype "${CV4PVE_AUTOSNAP_VMTYPE:-}" &&
         tag label "${CV4PVE_AUTOSNAP_LABEL:-}" && tag vmstate "$vmstate" && tag status "$status")
@@ -87,14 +87,14 @@ json() {
         "$status" "$(quoted "${CV4PVE_AUTOSNAP_DEBUG:-}")" "$(quoted "${CV4PVE_AUTOSNAP_DRY_RUN:-}")" "$now"
 }
 
-# The line of the log is JSON itself, quoted once more. Loki counts nanoseconds.
+# The line of the log is JSON, quoted once more. Loki counts nanoseconds.
 loki() {
     printf '{"streams":[{"stream":{"job":"cv4pve-autosnap","vmid":"%s","phase":"%s"},"values":[["%s000000000","%s"]]}]}' \
         "$vmid" "$phase" "$now" "$(quoted "$(json)")"
 }
 
-# The user's password goes through stdin: arguments can be seen by everybody on the machine. wget reads its configuration
-# from a regular file only, so there is one for a moment.
+# The password goes through stdin, because every user of the machine can read arguments. wget reads its configuration
+# from a regular file only, so a temporary one is created.
 with_curl() {
     set -- -sS -f --max-time 30 -o /dev/null -H "Content-Type: $content_type" --data-binary "$payload" "$endpoint"
     if [ -n "${METRICS_USERNAME:-}" ]; then
@@ -117,7 +117,7 @@ with_wget() {
     fi
 }
 
-# The line end that "$(...)" cuts off is put back: Prometheus insists on it.
+# Adds the line end that "$(...)" removes: Prometheus requires it.
 newline='
 '
 case "$type" in

@@ -1,23 +1,23 @@
 @echo off
 rem SPDX-License-Identifier: GPL-3.0-only
 rem
-rem A hook for cv4pve-autosnap on Windows to start your own from.
+rem Template of a hook for cv4pve-autosnap on Windows.
 rem
-rem Copy it, fill in the phases you need and name it: --script=C:\cv4pve\hook.cmd
+rem Copy it, fill in the phases you need and pass it to: --script=C:\cv4pve\hook.cmd
 rem It is called once for every phase.
 rem
-rem Variables, each with CV4PVE_AUTOSNAP_ in front:
+rem Variables, each with the prefix CV4PVE_AUTOSNAP_:
 rem   PHASE      the phase, see the labels below
 rem   VMID, VMNAME, VMTYPE (qemu or lxc), SNAP_NAME    empty in *-job-* phases
 rem   LABEL      the label of the run
 rem   KEEP       how many snapshots are kept
 rem   VMSTATE    1 if the RAM is part of the snapshot
-rem   DURATION   seconds with a decimal point, in phases that come after something
-rem   STATE      1 if all went well, 0 if not
+rem   DURATION   seconds with a decimal point, in phases after a step
+rem   STATE      1 success, 0 failure
 rem   DEBUG, DRY_RUN    1 with --debug, --dry-run
 rem
-rem What it prints to stdout appears in the guest's block of the report.
-rem Its stderr is that of the program. An exit code other than 0 is reported.
+rem Its stdout is printed in the guest's block of the report.
+rem Its stderr goes to the stderr of the program. An exit code other than 0 is reported.
 
 setlocal
 for %%P in (snap-job-start snap-job-end clean-job-start clean-job-end snap-create-pre snap-create-post snap-create-abort snap-remove-pre snap-remove-post snap-remove-abort) do (
@@ -26,21 +26,21 @@ for %%P in (snap-job-start snap-job-end clean-job-start clean-job-end snap-creat
 echo unknown phase "%CV4PVE_AUTOSNAP_PHASE%"
 exit /b 1
 
-rem Around a whole run of "snap".
+rem First and last in a run of "snap".
 :snap-job-start
 exit /b 0
 
 :snap-job-end
 exit /b 0
 
-rem Around a whole run of "clean".
+rem First and last in a run of "clean".
 :clean-job-start
 exit /b 0
 
 :clean-job-end
 exit /b 0
 
-rem Around the snapshot of one guest. After "pre" always comes one of the others.
+rem Before and after the snapshot of one guest. After "pre" always comes one of the others.
 :snap-create-pre
 exit /b 0
 
@@ -50,7 +50,7 @@ exit /b 0
 :snap-create-abort
 exit /b 0
 
-rem Around the removal of one old snapshot.
+rem Before and after the removal of one old snapshot.
 :snap-remove-pre
 exit /b 0
 

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-only
 #
-# A hook for cv4pve-autosnap to start your own from.
+# Template of a hook for cv4pve-autosnap.
 #
-# Copy it, fill in the phases you need, make the copy executable (chmod +x) and name it:
+# Copy it, fill in the phases you need, make the copy executable (chmod +x) and pass it to --script:
 #   cv4pve-autosnap --host=pve1 --api-token=file:/etc/cv4pve/token --vmid=100 \
 #       snap --label=daily --keep=7 --script=/etc/cv4pve/hook.sh
 #
@@ -16,31 +16,31 @@
 #   CV4PVE_AUTOSNAP_LABEL      the label of the run
 #   CV4PVE_AUTOSNAP_KEEP       how many snapshots are kept
 #   CV4PVE_AUTOSNAP_VMSTATE    1 if the RAM is part of the snapshot
-#   CV4PVE_AUTOSNAP_DURATION   seconds with decimals, in phases that come after something
-#   CV4PVE_AUTOSNAP_STATE      1 if all went well, 0 if not
+#   CV4PVE_AUTOSNAP_DURATION   seconds with decimals, in phases after a step
+#   CV4PVE_AUTOSNAP_STATE      1 success, 0 failure
 #   CV4PVE_AUTOSNAP_DEBUG      1 with --debug
 #   CV4PVE_AUTOSNAP_DRY_RUN    1 with --dry-run
 #
-# What it prints to stdout appears in the guest's block of the report; stderr is that of the program. An exit code other
-# than 0 is reported. Hooks of different guests may run side by side: name temporary files after the guest.
+# Its stdout is printed in the guest's block of the report, its stderr on the stderr of the program. An exit code other
+# than 0 is reported. Hooks of different guests may run in parallel: put the guest's ID into names of temporary files.
 
 set -u
 
 case "$CV4PVE_AUTOSNAP_PHASE" in
-    # Around a whole run of "snap".
+    # First and last in a run of "snap".
     snap-job-start) ;;
     snap-job-end) ;;
 
-    # Around a whole run of "clean".
+    # First and last in a run of "clean".
     clean-job-start) ;;
     clean-job-end) ;;
 
-    # Around the snapshot of one guest. After "pre" always comes one of the others, so what is paused here can be resumed there.
+    # Before and after the snapshot of one guest. Each "pre" is followed by "post" or "abort": resume there what "pre" pauses.
     snap-create-pre) ;;
     snap-create-post) ;;
     snap-create-abort) ;;
 
-    # Around the removal of one old snapshot.
+    # Before and after the removal of one old snapshot.
     snap-remove-pre) ;;
     snap-remove-post) ;;
     snap-remove-abort) ;;

@@ -1,18 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-only
 #
-# For use inside of a VM, as a hook of the QEMU guest agent: keeps MySQL or MariaDB from writing while the disks are
+# For use inside a VM, as a hook of the QEMU guest agent: stops writes of MySQL or MariaDB while the disks are
 # snapshotted. Copy it to /etc/qemu/fsfreeze-hook.d/ and make it executable; the agent calls it with "freeze" and "thaw".
 #
-# On freeze a session takes the global read lock and stays open; on thaw it ends, and with it the lock. If thaw never comes
-# the session ends by itself, so that the database is never blocked for good.
+# On freeze a session takes the global read lock and stays open; on thaw the session ends and releases the lock. Without a
+# thaw the session ends by itself, so that the database is never blocked permanently.
 #
-#   MYSQL_FREEZE_LIMIT    seconds after which the lock goes by itself, default 60
-#   MYSQL_FREEZE_WAIT     seconds to wait for the lock, default 10; then this fails. Debian's fsfreeze-hook notes that in
-#                         /var/log/qga-fsfreeze-hook.log and goes on, so that the snapshot is taken all the same
-#   MYSQL_FREEZE_FOLDER   where to keep notes in between, default /run/cv4pve-mysql-freeze; must not be on a disk
+#   MYSQL_FREEZE_LIMIT    seconds after which the lock is released without a thaw, default 60
+#   MYSQL_FREEZE_WAIT     seconds to wait for the lock, default 10; then this script fails. Debian's fsfreeze-hook logs
+#                         that in /var/log/qga-fsfreeze-hook.log and goes on, so the snapshot is taken without the lock
+#   MYSQL_FREEZE_FOLDER   folder for the state between freeze and thaw, default /run/cv4pve-mysql-freeze; must not be on a disk
 #
-# The client logs in as its option files say; as root on Debian and Ubuntu that works as it is.
+# The client logs in with its option files. As root on Debian and Ubuntu no setting is needed.
 
 set -u
 
@@ -21,8 +21,8 @@ patience=${MYSQL_FREEZE_WAIT:-10}
 folder=${MYSQL_FREEZE_FOLDER:-/run/cv4pve-mysql-freeze}
 
 thaw() {
-    # The keeper holds the session's input open; without it the session sees the end and leaves. One that has left by
-    # itself may have passed its number on to somebody else.
+    # The keeper holds the session's input open; without it the session reads the end of its input and ends. If the keeper
+    # has already ended, another process may have its PID, so the file behind its stdout is compared.
     if [ -f "$folder/keeper" ]; then
         keeper=$(cat "$folder/keeper")
         # shellcheck disable=SC3013 # The shells of Linux know -ef: dash, bash and that of busybox.
@@ -40,15 +40,15 @@ freeze() {
     (umask 077 && mkdir -p "$folder") || exit 1
     mkfifo "$folder/input" || exit 1
 
-    # Open before anybody starts, in both directions, so that nobody waits for the other side and the session cannot see
-    # an end that comes before the keeper.
+    # Opened first, in both directions: no side waits for the other, and the session cannot read the end of its input
+    # before the keeper starts.
     exec 3<>"$folder/input"
     "$client" --batch --skip-column-names --unbuffered <"$folder/input" >"$folder/output" 2>&1 3>&- &
-    # One process, so that killing it closes the input: the shell that inherits it becomes the sleep. It keeps nothing
-    # else open, so that the agent does not wait for it.
+    # exec makes it one process, so that killing it closes the input. It holds nothing else open, so that the agent does
+    # not wait for it.
     (exec sleep "$limit" >&3 2>/dev/null 3>&-) </dev/null &
     echo $! >"$folder/keeper"
-    # Who waits for the lock makes all writers wait behind: so the server gives up with us.
+    # A session that waits for the lock blocks all writers, so the server stops waiting when this script does.
     echo "SET SESSION lock_wait_timeout=$patience; FLUSH TABLES WITH READ LOCK; SELECT 'locked';" >&3
     exec 3>&-
 
