@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::guest::{Guest, Vmid};
 use crate::outcome::ExitStatus;
 use crate::plan::{DropReason, NewSnapshot, Plan};
+use crate::remedy::Remedy;
 use crate::select::NestedPools;
 use crate::storage::{StorageLimit, StorageUsage};
 
@@ -237,7 +238,7 @@ pub struct Failure {
     /// What PVE or the connection said.
     pub message: String,
     /// What the administrator can do about it.
-    pub hint: Option<String>,
+    pub remedy: Option<Remedy>,
 }
 
 /// What said no to something that was asked for.

@@ -12,6 +12,7 @@ pub mod guest;
 pub mod name;
 pub mod outcome;
 pub mod plan;
+pub mod remedy;
 pub mod retention;
 pub mod schedule;
 pub mod select;

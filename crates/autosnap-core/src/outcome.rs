@@ -426,7 +426,7 @@ mod tests {
             cause: crate::event::Cause::Connection,
             effect: Effect::Unknown,
             message: "lost".into(),
-            hint: None,
+            remedy: None,
         };
         let outcome = fold(&[
             EventKind::CreationFailed {

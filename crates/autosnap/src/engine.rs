@@ -3,15 +3,16 @@
 //!
 //! `schedule` (in the core) says who may start, `turn` is what one guest goes through,
 //! `operation` is the only place from which a creation or removal is sent, `phases` calls the
-//! hook, `explain` turns what PVE said into what an administrator can use.
+//! hook, `failures` turns PVE's replies into failures with remedies.
 //!
 //! Limits: it prints nothing and decides nothing about snapshots. It can leave out what the plan
 //! names, and cannot do what it does not name.
 
-mod explain;
+mod failures;
 mod operation;
 mod pace;
 mod phases;
+mod pve_messages;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,10 +33,10 @@ use tokio::time::Instant;
 use crate::events::Events;
 use crate::inventory;
 use crate::stop::StopSignal;
-pub use explain::hint_for;
 pub(crate) use operation::concerns_all;
 use pace::Pace;
 pub use phases::{PhaseCall, Phases};
+pub(crate) use pve_messages::is_quorum_lost;
 use turn::{Turn, TurnEnd};
 
 /// How a plan is carried out.

@@ -4,8 +4,9 @@
 use std::fmt::Display;
 
 use autosnap_core::outcome::ExitStatus;
+use autosnap_core::remedy::Remedy;
 
-use crate::engine;
+use crate::remedies;
 
 /// Why the program ends without having done what it was asked to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +18,10 @@ pub struct Fault {
     /// The message has line breaks of our own, as those of the option parser. In all others a line
     /// break is text from outside and is escaped.
     pub has_lines: bool,
-    /// What to do about it.
+    /// What to do about it, in the words of the command line.
     pub hint: Option<String>,
+    /// What to do about it, for a front end to render.
+    pub remedy: Option<Box<Remedy>>,
     /// The option whose value is to blame, with its dashes: where it stands in a parameter file is added to the message.
     pub option: Option<&'static str>,
 }
@@ -31,6 +34,7 @@ impl Fault {
             message: message.to_string(),
             has_lines: false,
             hint: None,
+            remedy: None,
             option: None,
         }
     }
@@ -42,6 +46,7 @@ impl Fault {
             message: message.to_string(),
             has_lines: false,
             hint: None,
+            remedy: None,
             option: None,
         }
     }
@@ -72,6 +77,15 @@ impl Fault {
             ..self
         }
     }
+
+    /// Adds what to do about it, for a front end to render.
+    #[must_use]
+    pub fn remedy(self, remedy: Remedy) -> Self {
+        Self {
+            remedy: Some(Box::new(remedy)),
+            ..self
+        }
+    }
 }
 
 impl From<pve_client::Error> for Fault {
@@ -93,7 +107,8 @@ impl From<pve_client::Error> for Fault {
         };
         Self {
             exit,
-            hint: engine::hint_for(&error, None),
+            hint: None,
+            remedy: remedies::for_error(&error, None).map(Box::new),
             message: error.to_string(),
             has_lines: false,
             option: None,

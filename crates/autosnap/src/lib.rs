@@ -74,6 +74,7 @@ pub mod notice;
 pub mod overlap;
 mod predicted_refusals;
 pub mod privileges;
+mod remedies;
 pub mod sensitive;
 pub mod settings;
 mod statistics_age;

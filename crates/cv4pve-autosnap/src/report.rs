@@ -18,6 +18,7 @@ mod json;
 mod lines;
 mod plan;
 mod progress;
+mod remedies;
 mod reporter;
 mod status;
 mod summary;
@@ -90,7 +91,8 @@ pub fn print_fault(console: &Console, fault: &Fault) {
     } else {
         console.error(&message);
     }
-    if let Some(hint) = &fault.hint {
+    let rendered = fault.remedy.as_deref().map(remedies::hint);
+    if let Some(hint) = fault.hint.as_ref().or(rendered.as_ref()) {
         console.error(&format!("hint: {hint}"));
     }
     console.repeat_error(&message);

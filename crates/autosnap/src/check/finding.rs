@@ -8,6 +8,7 @@ use std::fmt;
 
 use autosnap_core::guest::{Guest, GuestKind, Vmid};
 use autosnap_core::name::SnapName;
+use autosnap_core::remedy::Remedy;
 use autosnap_core::storage::{StorageLimit, UncheckedStorage};
 use pve_client::OtherCluster;
 
@@ -156,7 +157,7 @@ pub enum Finding {
         /// What failed.
         message: String,
         /// What to do about it.
-        hint: Option<String>,
+        remedy: Option<Remedy>,
     },
     /// The run would print this warning.
     RunWarns(String),

@@ -10,6 +10,7 @@ mod storages;
 
 use autosnap_core::outcome::ExitStatus;
 use autosnap_core::plan::{Decision, GuestPlan, Refusal};
+use autosnap_core::remedy::Remedy;
 use autosnap_core::select::SelectionWarning;
 use pve_client::OtherCluster;
 
@@ -42,7 +43,7 @@ pub fn judge(settings: &Settings, reading: &Reading, accepts_any: bool, now: i64
             .clone()
             .map(|message| Finding::RunFails {
                 message,
-                hint: None,
+                remedy: None,
             }),
     );
     if accepts_any {
@@ -167,14 +168,14 @@ fn judge_end(cluster: &ClusterReading, findings: &[Finding]) -> Option<Finding> 
     if let Some(fault) = &dry_run.fault {
         return (!findings.iter().any(is_exclusion)).then(|| Finding::RunFails {
             message: fault.message.clone(),
-            hint: fault.hint.clone(),
+            remedy: fault.remedy.as_deref().cloned(),
         });
     }
     let is_problem = |finding: &Finding| finding.severity() == Severity::Problem;
     let fails = dry_run.exit != ExitStatus::Success && !findings.iter().any(is_problem);
     fails.then(|| Finding::RunFails {
         message: format!("a dry run exits with status {}", dry_run.exit.code()),
-        hint: Some("repeat it with --dry-run to see why".to_owned()),
+        remedy: Some(Remedy::RunDry),
     })
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use autosnap_core::guest::{GuestKind, Vmid, repair_command};
 use autosnap_core::name::REPEATED_NAME_CAUSES;
 use autosnap_core::plan::is_snapshot_lock;
+use autosnap_core::remedy::Remedy;
 use autosnap_core::text::shell_word;
 
 use super::finding::{Finding, GuestRef, MigrationBlock};
@@ -157,11 +158,17 @@ fn why_unlisted(why: Unlisted) -> &'static str {
 }
 
 impl Finding {
+    /// What to do about it, for a front end to render, where [`Self::hint`] has no sentence.
+    pub fn remedy(&self) -> Option<&Remedy> {
+        if let Self::RunFails { remedy, .. } = self {
+            remedy.as_ref()
+        } else {
+            None
+        }
+    }
+
     /// What to do about it, in a sentence.
     pub fn hint(&self) -> Option<Cow<'static, str>> {
-        if let Self::RunFails { hint, .. } = self {
-            return hint.clone().map(Cow::from);
-        }
         if let Self::BlocksMigration(guests) = self {
             return guests.first().map(|first| {
                 // Of one guest: with the selection of the job it would be every guest.

@@ -27,7 +27,7 @@ use autosnap_core::snapshot;
 use pve_client::{Certainty, Error, Upid};
 use tokio::time::Instant;
 
-use super::{Engine, explain};
+use super::{Engine, failures, pve_messages};
 pub(super) use asked::Operation;
 use asked::Seen;
 pub(super) use late::LateTask;
@@ -175,17 +175,20 @@ impl Engine {
     }
 
     fn refused(&self, error: &Error) -> End {
-        match error.reason().filter(|reason| explain::is_lock(reason)) {
+        match error
+            .reason()
+            .filter(|reason| pve_messages::is_lock(reason))
+        {
             Some(reason) => End::Locked(reason.to_owned()),
             None => End::Failed(self.failure(error)),
         }
     }
 
-    /// A failed call in an administrator's words. One that will fail for every guest ends the run.
+    /// The failure of a call. One that will fail for every guest ends the run.
     fn failure(&self, error: &Error) -> Failure {
         if concerns_all(error) {
             self.stop.request(StopReason::ServerLost);
         }
-        explain::failure(error, &self.options.identity)
+        failures::from_error(error, &self.options.identity)
     }
 }

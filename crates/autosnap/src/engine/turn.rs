@@ -23,7 +23,7 @@ use autosnap_core::snapshot::Snapshot;
 use tokio::time::Instant;
 
 use super::operation::{End, LateTask, Operation, Place};
-use super::{Engine, PhaseCall, explain};
+use super::{Engine, PhaseCall, failures};
 use crate::hook::Phase;
 use crate::inventory;
 pub(super) use lock::Wait;
@@ -358,9 +358,10 @@ impl<'a> Turn<'a> {
                     Creation::Ended(self.fail_creation(engine, creation, failure).await)
                 }
             },
-            End::Dropped(_) => {
-                Creation::Ended(self.fail_creation(engine, creation, explain::gone()).await)
-            }
+            End::Dropped(_) => Creation::Ended(
+                self.fail_creation(engine, creation, failures::removed_by_other_program())
+                    .await,
+            ),
             End::Late(late) => {
                 self.late = Some(late);
                 Creation::Late

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The exclusions of a selection: a run with one that cannot be resolved is refused.
 
+use autosnap_core::remedy::Remedy;
 use autosnap_core::select::Selected;
 
 use super::{Context, nested_pools};
@@ -49,5 +50,5 @@ pub(super) fn check_exclusions(settings: &JobSettings, selected: &Selected) -> R
         "nothing was done, because an exclusion in --vmid cannot be resolved: {}",
         violations.join("; and ")
     ))
-    .hint("correct or remove the exclusion, or accept it with --allow-unmatched-exclusions"))
+    .remedy(Remedy::CorrectExclusion))
 }

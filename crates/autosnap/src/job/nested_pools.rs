@@ -7,6 +7,7 @@
 //!
 //! Limits: a nested pool that a `NoAccess` entry hides cannot be told from one that does not exist.
 
+use autosnap_core::remedy::Remedy;
 use autosnap_core::select::{ExclusionRule, Inventory};
 use pve_client::Client;
 
@@ -39,6 +40,6 @@ pub(super) async fn check(
             "nothing was done, because an exclusion in --vmid cannot be resolved: this login may not see the pools \
              nested in `{pool}` (Pool.Audit on /pool/{pool} is not passed on)"
         ))
-        .hint("grant Pool.Audit with --propagate 1, or accept it with --allow-unmatched-exclusions")),
+        .remedy(Remedy::GrantNestedPools)),
     }
 }

@@ -9,7 +9,7 @@ use autosnap_core::guest::Vmid;
 use serde::Serialize;
 
 use super::fingerprint::describe;
-use super::{Console, Lines};
+use super::{Console, Lines, remedies};
 use crate::args::JobOutput;
 use autosnap::check::Report;
 use autosnap::check::finding::{Finding, Severity};
@@ -45,7 +45,7 @@ fn text(report: &Report) -> Lines {
     for finding in &report.findings {
         let weight = finding.severity().as_str().to_uppercase();
         lines.line(format_args!("{weight}: {finding}"));
-        if let Some(hint) = finding.hint() {
+        if let Some(hint) = hint(finding) {
             lines.line(format_args!("    hint: {hint}"));
         }
         for command in finding.commands() {
@@ -141,6 +141,13 @@ fn guest_lines(report: &Report, cluster: &ClusterReading) -> Vec<String> {
         ),
     );
     lines
+}
+
+/// What to do about a finding.
+fn hint(finding: &Finding) -> Option<Cow<'static, str>> {
+    let remedy = finding.remedy();
+    let rendered = remedy.map(|remedy| remedies::hint(remedy).into());
+    rendered.or_else(|| finding.hint())
 }
 
 /// The weightiest finding that keeps a guest from being snapshotted; findings come sorted.
@@ -262,7 +269,7 @@ fn wire_finding(finding: &Finding) -> WireFinding {
         kind: finding.kind(),
         vmid: finding.guest().map(|guest| guest.vmid.get()),
         message: finding.to_string(),
-        hint: finding.hint(),
+        hint: hint(finding),
         commands: finding.commands(),
     }
 }

@@ -19,7 +19,7 @@ use autosnap_core::text;
 use super::guests::Guests;
 use super::units::seconds;
 use super::words::full_name;
-use super::{Console, Sink, summary, words};
+use super::{Console, Sink, remedies, summary, words};
 
 pub(super) use wire::{Entry, Journal, Priority};
 
@@ -94,13 +94,14 @@ impl JournalReport {
 
     fn failed(&mut self, vmid: Vmid, step: &str, snapshot: Option<&str>, failure: &Failure) {
         let text = words::failure(failure);
+        let hint = failure.remedy.as_ref().map(remedies::hint);
         let entry = self
             .guest_entry(vmid, Priority::Error, &format!("{step} failed: {text}"))
             .with("STEP", step)
             .with("RESULT", "failed")
             .with("EFFECT", words::effect_id(failure.effect))
             .with_some("SNAPSHOT", snapshot)
-            .with_some("HINT", failure.hint.as_deref());
+            .with_some("HINT", hint.as_deref());
         self.console.tell(&entry);
         self.done.entry(vmid).or_default().failures.push(text);
     }

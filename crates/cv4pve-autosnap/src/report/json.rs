@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::units::seconds;
-use super::{Console, Sink, words};
+use super::{Console, Sink, remedies, words};
 
 /// Gathers a run and prints it as one JSON document at the end.
 #[derive(Debug)]
@@ -183,7 +183,7 @@ impl JsonReport {
             step,
             snapshot: snapshot.map(ToOwned::to_owned),
             message: words::failure(failure),
-            hint: failure.hint.clone(),
+            hint: failure.remedy.as_ref().map(remedies::hint),
             effect: words::effect_id(failure.effect),
         };
         if let Some(guest) = self.guest(vmid) {

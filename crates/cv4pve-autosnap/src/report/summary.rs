@@ -17,7 +17,7 @@ use autosnap_core::text;
 
 use super::guests::Guests;
 use super::units::counted;
-use super::{Lines, plan, words};
+use super::{Lines, plan, remedies, words};
 
 /// What the summary is made from.
 #[derive(Debug)]
@@ -216,7 +216,8 @@ impl Summary<'_> {
                     .clone()
                     .map(|failure| failure.message.as_str())
                     .collect();
-                let hints = failures.filter_map(|failure| failure.hint.clone());
+                let hints =
+                    failures.filter_map(|failure| failure.remedy.as_ref().map(remedies::hint));
                 (reasons.join("; "), hints.collect())
             }
         }

@@ -20,7 +20,7 @@ use self::head::{head, nested, nothing_selected, storage_table};
 use super::guests::Guests;
 use super::summary::{Summary, is_broken_off};
 use super::units::time_span;
-use super::{Console, Lines, Sink, plan, words};
+use super::{Console, Lines, Sink, plan, remedies, words};
 use autosnap::hook::Phase;
 
 /// What is printed, and when.
@@ -215,8 +215,8 @@ impl Text {
         if let Some(effect) = words::effect(failure.effect) {
             self.line(vmid, &format!("  {effect}"));
         }
-        if let Some(hint) = &failure.hint {
-            self.line(vmid, &words::hint_line(hint));
+        if let Some(remedy) = &failure.remedy {
+            self.line(vmid, &words::hint_line(&remedies::hint(remedy)));
         }
     }
 

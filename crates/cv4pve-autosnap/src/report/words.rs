@@ -2,14 +2,15 @@
 //! The words for what happened, the same in every form of the report. Those of the C# tool are
 //! kept where it has any, because people grep for them.
 
-use autosnap::notes::UNUSABLE_STORAGE_ADVICE;
 use autosnap_core::event::{
     Cause, Effect, Failure, GuestResult, PostponeReason, StopReason, WaitReason,
 };
-use autosnap_core::guest::{Guest, GuestKind, REPAIR_NOTE, repair_command};
-use autosnap_core::name::REPEATED_NAME_CAUSES;
+use autosnap_core::guest::{Guest, GuestKind};
 use autosnap_core::outcome::Outcome;
-use autosnap_core::plan::{DropReason, Refusal, Skip, is_snapshot_lock};
+use autosnap_core::plan::{DropReason, Refusal, Skip};
+use autosnap_core::remedy::Remedy;
+
+use super::remedies;
 
 /// Why a guest was left out without harm. Where the C# tool has words, they say VM of a container, too.
 pub(super) fn skip(kind: GuestKind, skip: &Skip) -> String {
@@ -117,70 +118,45 @@ pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
         | Refusal::NotPermitted { .. }
         | Refusal::NoQuorum => ErrorLine::Reason,
     };
-    let (reason, hint) = match refusal {
-        Refusal::StorageFull(full) => {
-            return Refused {
-                reason: format!(
-                    "Skip VM problem storage space out of {} (--max-perc-storage=100 never skips)",
-                    full.limit
-                ),
-                detail: Some(full.to_string()),
-                hint: None,
-                line,
-            };
-        }
-        Refusal::NodeOffline => {
-            return Refused {
-                reason: "Skip VM status unknown".to_owned(),
-                detail: Some(node_offline(&guest.node)),
-                hint: None,
-                line,
-            };
-        }
+    let (reason, detail) = match refusal {
+        Refusal::StorageFull(full) => (
+            format!(
+                "Skip VM problem storage space out of {} (--max-perc-storage=100 never skips)",
+                full.limit
+            ),
+            Some(full.to_string()),
+        ),
+        Refusal::NodeOffline => (
+            "Skip VM status unknown".to_owned(),
+            Some(node_offline(&guest.node)),
+        ),
         Refusal::Unreadable(message) => (message.clone(), None),
-        Refusal::StorageUnusable(message) => (
-            format!("Proxmox VE would refuse it: {message}"),
-            Some(UNUSABLE_STORAGE_ADVICE.to_owned()),
-        ),
-        Refusal::Locked(lock) => (
-            locked(guest.kind, lock),
-            Some(if is_snapshot_lock(lock) {
-                "try again when the other snapshot task has ended, or let the run wait with --wait-snapshot-lock".to_owned()
-            } else {
-                "try again when the task that holds it has ended, or let the run wait with --wait-locked".to_owned()
-            }),
-        ),
-        Refusal::Stuck { lock, snapshot } => (
+        Refusal::StorageUnusable(message) => {
+            (format!("Proxmox VE would refuse it: {message}"), None)
+        }
+        Refusal::Locked(lock) => (locked(guest.kind, lock), None),
+        Refusal::Stuck { lock, .. } => (
             format!(
                 "{}, and no task that this login can see works on it",
                 locked(guest.kind, lock)
             ),
-            Some(format!(
-                "look at the guest's tasks in PVE first; if none runs on it, as root on {}: {}{}",
-                guest.node,
-                repair_command(guest.kind, guest.vmid, snapshot.as_deref()),
-                snapshot
-                    .as_ref()
-                    .map_or(String::new(), |_| format!("; {REPAIR_NOTE}"))
-            )),
+            None,
         ),
         Refusal::NotPermitted { path } => (
             format!("Proxmox VE would refuse it: VM.Snapshot is missing on {path}"),
-            Some("cv4pve-autosnap check prints the command that grants it".to_owned()),
+            None,
         ),
         Refusal::NoQuorum => (
             "Proxmox VE would refuse it: the cluster has no quorum".to_owned(),
-            Some("look at the nodes with pvecm status, as root on a node".to_owned()),
+            None,
         ),
-        Refusal::NameTaken(name) => (
-            format!("snapshot name '{name}' already used"),
-            Some(REPEATED_NAME_CAUSES.to_owned()),
-        ),
+        Refusal::NameTaken(name) => (format!("snapshot name '{name}' already used"), None),
     };
+    let hint = Remedy::for_refusal(refusal, guest);
     Refused {
         reason,
-        detail: None,
-        hint,
+        detail,
+        hint: hint.as_ref().map(remedies::hint),
         line,
     }
 }

@@ -8,7 +8,7 @@ use autosnap_core::event::{Failure, Success};
 use pve_client::{TaskStatus, Upid};
 use tokio::time::Instant;
 
-use super::super::{Engine, explain};
+use super::super::{Engine, failures};
 use super::{End, NotThere, Operation, Place, Seen, Sending};
 
 /// The shortest and the longest pause between two polls.
@@ -63,7 +63,7 @@ impl LateTask {
 impl Engine {
     pub(super) fn late_task(&self, upid: Upid, sending: &Sending) -> LateTask {
         LateTask {
-            failure: explain::timed_out(&upid, self.options.timeout),
+            failure: failures::timed_out(&upid, self.options.timeout),
             upid,
             sending: sending.clone(),
             age: 0,
@@ -82,7 +82,7 @@ impl Engine {
         let status = self.reader(place).task_status(&late.upid).await;
         let exit = match self.noted(status) {
             Ok(TaskStatus::Running) => {
-                let failure = explain::timed_out(&late.upid, self.options.timeout);
+                let failure = failures::timed_out(&late.upid, self.options.timeout);
                 return End::Late(Box::new(LateTask { failure, ..*late }));
             }
             Ok(TaskStatus::Stopped(exit)) => exit,
@@ -91,11 +91,11 @@ impl Engine {
                     || error.is_transient_read_error()
                     || self.stop.requested().is_some() =>
             {
-                let failure = explain::lost_sight(&late.upid, self.options.timeout, &error);
+                let failure = failures::end_not_seen(&late.upid, self.options.timeout, &error);
                 return End::Late(Box::new(LateTask { failure, ..*late }));
             }
             Err(error) => {
-                let failure = explain::unreadable_task(&late.upid, &error);
+                let failure = failures::unreadable_task(&late.upid, &error);
                 return self.judge_unseen(place, operation, &error, failure).await;
             }
         };
@@ -113,7 +113,7 @@ impl Engine {
         let end = self.judge_by_age(place, operation, (&upid, age), &sending, end);
         match end.await.unwrap_or_else(NotThere::into_end) {
             End::Done(_) if was_found && self.see(place, operation).await != Some(Seen::Done) => {
-                End::Failed(explain::not_shown(&upid))
+                End::Failed(failures::effect_not_listed(&upid))
             }
             End::Done(success) => End::Done(Success {
                 adopted: success.adopted || was_found,

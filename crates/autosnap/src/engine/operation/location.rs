@@ -5,9 +5,12 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use autosnap_core::guest::Vmid;
+use autosnap_core::remedy::GuestRemedy;
 use autosnap_core::snapshot::Snapshot;
 use pve_client::{GuestKind, Upid};
 use tokio::time::Instant;
+
+use crate::inventory;
 
 /// How long a list of snapshots may be trusted after the last moment at which nobody else could
 /// have changed them.
@@ -55,6 +58,16 @@ impl Meanwhile {
 }
 
 impl Place {
+    /// What to do about a snapshot that PVE has left incomplete.
+    pub(super) fn repair(&self, snapshot: &str) -> GuestRemedy {
+        GuestRemedy::Repair {
+            kind: inventory::kind(self.kind),
+            vmid: self.vmid,
+            node: self.node.clone(),
+            snapshot: snapshot.to_owned(),
+        }
+    }
+
     /// The list, if it can still be trusted.
     pub(super) fn take_fresh_list(&mut self) -> Option<Vec<Snapshot>> {
         let listed = self.listed.take()?;

@@ -7,7 +7,7 @@ use autosnap_core::event::{Effect, Success};
 use pve_client::{Error, TaskFilter, TaskSource, Upid};
 use tokio::time::Instant;
 
-use super::super::{Engine, explain};
+use super::super::{Engine, failures};
 use super::{End, NotThere, Operation, Place, Seen, Sending};
 
 /// How long a lost request is looked for. Whoever passes it on gives up after 30 s
@@ -62,7 +62,7 @@ impl Engine {
                 }
             }
             if Instant::now() >= deadline || self.client.is_server_lost() {
-                return End::Failed(explain::lost(
+                return End::Failed(failures::lost_reply(
                     (place.vmid, &sending.node),
                     operation.snapshot_name(),
                     error,

@@ -5,9 +5,10 @@
 
 use autosnap_core::event::{Effect, Failure};
 use autosnap_core::plan::DropReason;
+use autosnap_core::remedy::GuestRemedy;
 use pve_client::SnapshotListing;
 
-use super::super::{Engine, explain};
+use super::super::Engine;
 use super::{End, Operation, Place, Seen};
 
 /// PVE has found no configuration of the guest on its node: what it said.
@@ -19,10 +20,10 @@ impl NotThere {
         End::Failed(self.0)
     }
 
-    fn with(self, effect: Effect, hint: String) -> End {
+    fn with(self, effect: Effect, remedy: GuestRemedy) -> End {
         End::Failed(Failure {
             effect,
-            hint: Some(hint),
+            remedy: Some(remedy.into()),
             ..self.0
         })
     }
@@ -49,7 +50,7 @@ impl Engine {
             Judgement::ToDo(not_there) => not_there,
         };
         if place.node == asked_on {
-            return not_there.with(Effect::None, explain::still_to_do(place));
+            return not_there.with(Effect::None, run_again(place));
         }
         let not_there = match self.attempt(place, operation).await {
             Ok(end) => return end,
@@ -57,7 +58,7 @@ impl Engine {
         };
         match self.judge(place, operation, not_there).await {
             Judgement::Ended(end) => end,
-            Judgement::ToDo(not_there) => not_there.with(Effect::None, explain::still_to_do(place)),
+            Judgement::ToDo(not_there) => not_there.with(Effect::None, run_again(place)),
         }
     }
 
@@ -73,17 +74,30 @@ impl Engine {
             }
             Ok(None) => return Judgement::Ended(not_there.into_end()),
             Err(error) => {
-                let hint = format!("where the guest is now could not be found out: {error}");
-                return Judgement::Ended(not_there.with(Effect::None, hint));
+                let remedy = GuestRemedy::Locate {
+                    error: error.to_string(),
+                };
+                return Judgement::Ended(not_there.with(Effect::None, remedy));
             }
         }
         match self.listing(place).await {
             Ok(listing) => judge_by(&listing, place, operation, not_there),
             Err(error) => {
-                let hint = explain::not_listed_there(place, operation.snapshot_name(), &error);
-                Judgement::Ended(not_there.with(Effect::Unknown, hint))
+                let remedy = GuestRemedy::CheckUnlistedSnapshot {
+                    node: place.node.clone(),
+                    snapshot: operation.snapshot_name().to_owned(),
+                    error: error.to_string(),
+                };
+                Judgement::Ended(not_there.with(Effect::Unknown, remedy))
             }
         }
+    }
+}
+
+/// The remedy for a guest that was found after all, unchanged.
+fn run_again(place: &Place) -> GuestRemedy {
+    GuestRemedy::RunAgain {
+        node: place.node.clone(),
     }
 }
 
@@ -103,14 +117,18 @@ fn judge_by(
             }
         }
         (Operation::Create(_) | Operation::Remove { .. }, Seen::Half) => {
-            not_there.with(Effect::HalfDone, explain::repair(place, name))
+            not_there.with(Effect::HalfDone, place.repair(name))
         }
         (Operation::Remove { .. }, Seen::Done) => {
             End::Dropped(operation.dropped_by(listing).unwrap_or(DropReason::Gone))
         }
         // Not by this request.
         (Operation::Create(_), Seen::Done) => {
-            not_there.with(Effect::Unknown, explain::made_by_somebody(place, name))
+            let remedy = GuestRemedy::CheckForeignSnapshot {
+                node: place.node.clone(),
+                snapshot: name.to_owned(),
+            };
+            not_there.with(Effect::Unknown, remedy)
         }
     })
 }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::asked::Seen;
 use super::location::Meanwhile;
 use super::{End, Listed, NotThere, Operation, Place, Sending, is_shut_out};
-use crate::engine::{Engine, explain};
-use crate::inventory;
+use crate::engine::{Engine, failures, pve_messages};
+use crate::{inventory, remedies};
 
 impl Engine {
     /// Waits for the end of a task that is known.
@@ -51,11 +51,11 @@ impl Engine {
                 upid,
                 last_error: Some(error),
             }) => {
-                let failure = explain::lost_sight(&upid, self.options.timeout, &error);
+                let failure = failures::end_not_seen(&upid, self.options.timeout, &error);
                 Ok(self.judge_unseen(place, operation, &error, failure).await)
             }
             Err(WaitError::Unreadable { upid, error }) => {
-                let failure = explain::unreadable_task(&upid, &error);
+                let failure = failures::unreadable_task(&upid, &error);
                 Ok(self.judge_unseen(place, operation, &error, failure).await)
             }
         }
@@ -140,7 +140,7 @@ impl Engine {
                 }));
             }
             TaskExit::Failed(message) if says_guest_is_missing(&message) => {
-                return Err(NotThere(explain::not_there(message)));
+                return Err(NotThere(failures::guest_not_on_node(message)));
             }
             TaskExit::Failed(message) => message,
             TaskExit::Vanished(_) => exit.to_string(),
@@ -151,11 +151,11 @@ impl Engine {
                 adopted: true,
                 ..Success::default()
             }),
-            Some(Seen::NotDone) if explain::is_lock(&message) => End::Locked(message),
+            Some(Seen::NotDone) if pve_messages::is_lock(&message) => End::Locked(message),
             Some(Seen::Done) if matches!(operation, Operation::Remove { .. }) => {
                 End::Dropped(DropReason::Gone)
             }
-            _ if explain::is_guest_lock(&message) => End::Locked(message),
+            _ if pve_messages::is_guest_lock(&message) => End::Locked(message),
             _ => End::Failed(Failure {
                 cause: Cause::Task,
                 effect: match seen {
@@ -163,14 +163,12 @@ impl Engine {
                     Some(Seen::Half) => Effect::HalfDone,
                     Some(Seen::Done) | None => Effect::Unknown,
                 },
-                hint: Some(explain::task_hint(
-                    place,
-                    operation.snapshot_name(),
-                    &message,
-                    seen == Some(Seen::Half),
-                    upid,
-                )),
-                message: explain::explain_lost_quorum(message),
+                remedy: Some(if seen == Some(Seen::Half) {
+                    place.repair(operation.snapshot_name()).into()
+                } else {
+                    remedies::for_task(&message, place.vmid, upid)
+                }),
+                message: pve_messages::explain_lost_quorum(message),
             }),
         })
     }

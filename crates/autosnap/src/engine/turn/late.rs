@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::operation::{End, LateTask, Operation};
-use super::super::{Engine, explain};
+use super::super::{Engine, failures};
 use super::{Stage, Turn, TurnEnd};
 
 impl Turn<'_> {
@@ -32,7 +32,7 @@ impl Turn<'_> {
         if !std::mem::replace(&mut self.is_waiting, true) {
             engine.events.emit(EventKind::GuestDeferred {
                 vmid: self.vmid(),
-                cause: explain::late_task(engine.options.timeout),
+                cause: failures::late_task(engine.options.timeout),
             });
         }
     }

@@ -11,7 +11,7 @@ use autosnap_core::event::{EventKind, Failure, GuestResult, WaitReason};
 use autosnap_core::plan::{Decision, Refusal, Steps};
 use tokio::time::Instant;
 
-use super::super::{Engine, explain};
+use super::super::{Engine, failures, pve_messages};
 use super::{Phase, Stage, Turn, TurnEnd};
 use crate::inventory::Lock;
 
@@ -47,7 +47,7 @@ impl Turn<'_> {
         }
         let lock = engine.lock_of(&mut self.place).await?;
         let (lock, refusal) = self.refusal_by(engine, lock).await?;
-        let cause = explain::locked(self.place.kind, &lock);
+        let cause = pve_messages::locked(self.place.kind, &lock);
         if matches!(refusal, Refusal::Locked(_))
             && let Some(until) = self.waits_until(engine, &cause)
         {
@@ -89,7 +89,7 @@ impl Turn<'_> {
             return Ok(Wait { cause, until });
         }
         let waited = Some(self.waited).filter(|waited| !waited.is_zero());
-        Err(explain::lock_failure(cause, waited))
+        Err(failures::locked(cause, waited))
     }
 
     /// Until when the guest may be tried again; `None` if it must not be.
@@ -100,7 +100,7 @@ impl Turn<'_> {
         let now = Instant::now();
         let mut until = engine.deadline_for_locks;
         if let Some(wait) = engine.options.wait_snapshot_lock
-            && explain::is_snapshot_lock(cause)
+            && pve_messages::is_snapshot_lock(cause)
         {
             until = until.max(Some(*self.snapshot_locks_until.get_or_insert(now + wait)));
         }
@@ -153,7 +153,7 @@ impl Turn<'_> {
         steps: &Steps,
         cause: String,
     ) -> GuestResult {
-        let failure = explain::lock_failure(cause, Some(self.waited));
+        let failure = failures::locked(cause, Some(self.waited));
         match &steps.creation {
             Some(creation) if self.stage != Stage::Removing && self.opened_removal.is_none() => {
                 if self.stage == Stage::New {

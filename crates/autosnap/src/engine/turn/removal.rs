@@ -11,7 +11,7 @@ use jiff::Zoned;
 use tokio::time::Instant;
 
 use super::super::operation::{End, LateTask, Operation};
-use super::super::{Engine, explain};
+use super::super::{Engine, failures};
 use super::{OverdueStop, Stage, Turn, Wait};
 use crate::hook::Phase;
 
@@ -237,7 +237,8 @@ impl<'a> Turn<'a> {
     ) -> Removals {
         if reason.is_failure() {
             let new = self.taken.as_ref().map_or("", |taken| taken.name.as_str());
-            let failure = explain::new_snapshot_not_confirmed(&self.place, new, reason);
+            let failure =
+                failures::new_snapshot_not_confirmed((self.vmid(), &self.place.node), new, reason);
             return self.fail(engine, &name, failure).await;
         }
         engine.events.emit(EventKind::RemovalDropped {
