@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Names of snapshots: `auto`, a label, and the local time in a .NET custom format.
 //!
-//! Labels and formats are checked once, when they are parsed, and [`check`] holds both together
-//! against PVE's rules for every date there can be, before any request is sent. The time is an
-//! argument and already local: this module knows no zones.
+//! Labels and formats are checked once, when they are parsed. [`check`] checks both together against
+//! PVE's rules for all dates, before any request is sent. The time is an argument and already local:
+//! this module does not use time zones.
 
+mod cuts;
 mod format;
+mod issue;
+mod label;
 mod label_search;
-mod labelled;
 mod parts;
+mod pieces;
+mod proposal;
+mod rules;
 mod series;
 mod syntax;
 mod token;
@@ -18,79 +23,47 @@ use std::fmt;
 
 use jiff::civil::DateTime;
 
-use crate::text::shell_word;
+use rules::{RESERVED, is_name_character};
 
-pub use format::TimestampFormat;
+pub use cuts::label_of;
+pub use format::{FormatError, TimestampFormat};
+pub use issue::FormatIssue;
+pub use label::{Label, LabelError};
 pub use label_search::{LabelSearch, LabelsFound};
-pub use labelled::label_of;
 pub use parts::TimestampParts;
+pub use rules::{MAX_LENGTH, PREFIX};
 pub use series::{AmbiguousNames, Collision, Membership, OtherLabels, Series};
-pub use syntax::{FormatError, FormatFlaw};
-pub use warning::{FormatIssue, FormatWarning, REPEATED_NAME_CAUSES};
+pub use syntax::FormatFlaw;
+pub use warning::{FormatWarning, REPEATED_NAME_CAUSES};
 
-/// What every name of ours begins with.
-pub const PREFIX: &str = "auto";
-
-/// The longest name that PVE takes, in characters (`pve-snapshot-name` in `PVE/JSONSchema.pm`).
-pub const MAX_LENGTH: usize = 40;
-
-/// Names that PVE keeps for itself (`snapshot` in `PVE/API2/Qemu.pm` and
-/// `PVE/API2/LXC/Snapshot.pm`).
-const RESERVED: [&str; 3] = ["current", "pending", "vzdump"];
-
-/// The label of a job, part of the names of its snapshots: letters, digits, `-` and `_`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Label(String);
-
-/// A label that cannot be part of a snapshot's name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LabelError {
-    /// No text at all.
-    #[error("the label is empty: give the snapshots a name such as `daily`")]
-    Empty,
-    /// A character that PVE refuses in names.
-    #[error(
-        "label `{label}`: PVE refuses {character:?} in the name of a snapshot and takes only \
-         letters without accents, digits, `-` and `_`; `{proposal}` works"
-    )]
-    Character {
-        /// The label.
-        label: String,
-        /// The first refused character.
-        character: char,
-        /// A label that works.
-        proposal: String,
-    },
-}
-
-/// A name of a snapshot that PVE accepts: a letter, then letters, digits, `-` and `_`, two to
-/// forty characters in all (`pve-configid` in `PVE/JSONSchema.pm`), and not reserved.
+/// A name of a snapshot that PVE accepts: a letter, then letters, digits, `-` and `_`, two to forty
+/// characters in all (`pve-configid` in `PVE/JSONSchema.pm`), and not reserved.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapName(String);
 
-/// A name that PVE would refuse.
+/// Why PVE refuses a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Longer than PVE allows.
+    /// It is longer than PVE allows.
     #[error(
-        "snapshot name `{name}` has {length} characters, {excess} more than PVE allows: {way_out}",
+        "snapshot name `{name}` has {length} characters, {excess} more than PVE allows",
         length = name.len()
     )]
     TooLong {
-        /// The name, for a format the longest it can give.
+        /// The name; for a format, its longest one.
         name: String,
         /// How many characters it has too many.
         excess: usize,
-        /// What to do.
-        way_out: String,
+        /// How to make it shorter.
+        remedy: Shortening,
     },
-    /// Shorter than PVE allows.
-    #[error("snapshot name `{0}` is too short: PVE wants at least two characters")]
+    /// It is shorter than PVE allows.
+    #[error("snapshot name `{0}` is too short: PVE requires at least two characters")]
     TooShort(String),
-    /// A character that PVE refuses there.
+    /// PVE refuses a character of it.
     #[error(
-        "snapshot name `{name}`: PVE refuses {character:?}; a name begins with a letter and goes \
-         on with letters without accents, digits, `-` and `_`"
+        "snapshot name `{name}`: PVE refuses {character:?}; a name must begin with a letter, followed \
+         by letters without accents, digits, `-` and `_`"
     )]
     Character {
         /// The name.
@@ -98,46 +71,37 @@ pub enum NameError {
         /// The refused character.
         character: char,
     },
-    /// A name that PVE keeps for itself.
-    #[error("snapshot name `{0}` is reserved by PVE: take another one")]
+    /// PVE reserves it.
+    #[error("snapshot name `{0}` is reserved by PVE: choose another one")]
     Reserved(String),
 }
 
-impl Label {
-    /// Takes a text for a label, or names the character that PVE would refuse.
-    pub fn parse(text: &str) -> Result<Self, LabelError> {
-        if text.is_empty() {
-            return Err(LabelError::Empty);
-        }
-        match text
-            .chars()
-            .find(|&character| !is_name_character(character))
-        {
-            None => Ok(Self(text.to_owned())),
-            Some(character) => Err(LabelError::Character {
-                label: text.to_owned(),
-                character,
-                proposal: mended_label(text),
-            }),
-        }
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Label {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&self.0)
-    }
+/// How to make names shorter that are too long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shortening {
+    /// Choose another name.
+    OtherName,
+    /// Use a label of at most so many characters.
+    Label {
+        /// The most characters of the label.
+        longest: usize,
+    },
+    /// Use a shorter label, or this format with the same label.
+    LabelOrFormat {
+        /// The format.
+        format: TimestampFormat,
+    },
+    /// Use a label of at most so many characters and the default format.
+    LabelAndDefaultFormat {
+        /// The most characters of the label.
+        longest: usize,
+    },
 }
 
 impl SnapName {
-    /// The name of a snapshot taken at the given local time.
+    /// The name of a snapshot that is taken at the given local time.
     ///
-    /// Cannot fail for a label and a format that [`check`] accepted.
+    /// Cannot fail for a label and a format that [`check`] accepts.
     pub fn new(label: &Label, format: &TimestampFormat, now: &DateTime) -> Result<Self, NameError> {
         let name = format!("{PREFIX}{label}{}", format.format(now));
         if name.len() > MAX_LENGTH {
@@ -146,31 +110,26 @@ impl SnapName {
         Self::parse(&name)
     }
 
-    /// Takes any text for a name, if PVE would.
+    /// Parses a name that PVE accepts.
     pub fn parse(name: &str) -> Result<Self, NameError> {
-        let letter_first = |(place, character): &(usize, char)| {
-            !is_name_character(*character) || (*place == 0 && !character.is_ascii_alphabetic())
+        let is_refused = |(index, character): &(usize, char)| {
+            !is_name_character(*character) || (*index == 0 && !character.is_ascii_alphabetic())
         };
-        if let Some((_, character)) = name.char_indices().find(letter_first) {
+        if let Some((_, character)) = name.char_indices().find(is_refused) {
             let name = name.to_owned();
             return Err(NameError::Character { name, character });
         }
+        let is_reserved = RESERVED
+            .iter()
+            .any(|reserved| name.eq_ignore_ascii_case(reserved));
         match name.len() {
             0 | 1 => Err(NameError::TooShort(name.to_owned())),
-            2..=MAX_LENGTH => {
-                if RESERVED
-                    .iter()
-                    .any(|reserved| name.eq_ignore_ascii_case(reserved))
-                {
-                    Err(NameError::Reserved(name.to_owned()))
-                } else {
-                    Ok(Self(name.to_owned()))
-                }
-            }
+            2..=MAX_LENGTH if is_reserved => Err(NameError::Reserved(name.to_owned())),
+            2..=MAX_LENGTH => Ok(Self(name.to_owned())),
             length => Err(NameError::TooLong {
                 name: name.to_owned(),
                 excess: length - MAX_LENGTH,
-                way_out: "take a shorter one".to_owned(),
+                remedy: Shortening::OtherName,
             }),
         }
     }
@@ -187,17 +146,18 @@ impl fmt::Display for SnapName {
     }
 }
 
-/// Checks that a label and a format give valid names on every date, so that a run in September
-/// does not fail where one in May did not.
+/// Checks that a label and a format give valid names on all dates, so that a run in September does not
+/// fail if one in May did not.
 ///
 /// ```
-/// use autosnap_core::name::{Label, TimestampFormat, check};
+/// use autosnap_core::name::{Label, NameError, Shortening, TimestampFormat, check};
 ///
 /// let label = Label::parse("every_four_hours").unwrap();
 /// let format = TimestampFormat::parse("yyyy_MMMM_dddd").unwrap();
-/// let error = check(&label, &format).unwrap_err().to_string();
-/// assert!(error.contains("_September_Wednesday` has 44 characters, 4 more than PVE allows"));
-/// assert!(error.ends_with("use --timestamp-format=yyyyMMdd_HHmmss"));
+/// let error = check(&label, &format).unwrap_err();
+/// assert!(error.to_string().ends_with("_September_Wednesday` has 44 characters, 4 more than PVE allows"));
+/// let NameError::TooLong { remedy: Shortening::LabelOrFormat { format }, .. } = error else { panic!() };
+/// assert_eq!(format.as_str(), "yyyyMMdd_HHmmss");
 /// ```
 pub fn check(label: &Label, format: &TimestampFormat) -> Result<(), NameError> {
     let longest = format!("{PREFIX}{label}{}", format.longest());
@@ -207,53 +167,26 @@ pub fn check(label: &Label, format: &TimestampFormat) -> Result<(), NameError> {
     SnapName::parse(&longest).map(|_| ())
 }
 
-/// Whether PVE takes the character in a name, after the first.
-fn is_name_character(character: char) -> bool {
-    character.is_ascii_alphanumeric() || matches!(character, '-' | '_')
-}
-
 fn too_long(name: String, label: &Label, format: &TimestampFormat) -> NameError {
-    let room = MAX_LENGTH.saturating_sub(PREFIX.len() + label.as_str().len());
-    let fitting = syntax::shorter_formats(format).find(|shorter| shorter.longest().len() <= room);
-    let default_length = TimestampFormat::DEFAULT.len();
-    let way_out = match fitting {
-        Some(shorter) => format!(
-            "shorten the label or use --timestamp-format={}",
-            shell_word(shorter.as_str(), "FORMAT")
-        ),
-        // Another format is a way out only if it is shorter.
-        None if format.longest().len() <= default_length => format!(
-            "shorten the label to at most {} characters",
-            MAX_LENGTH - PREFIX.len() - format.longest().len(),
-        ),
-        None => format!(
-            "shorten the label to at most {} characters and use --timestamp-format={}",
-            MAX_LENGTH - PREFIX.len() - default_length,
-            TimestampFormat::DEFAULT,
-        ),
+    let longest_format = MAX_LENGTH.saturating_sub(PREFIX.len() + label.as_str().len());
+    let mut shorter = format.shorter_formats();
+    let fitting = shorter.find(|shorter| shorter.longest().len() <= longest_format);
+    let longest_label = |timestamp: usize| MAX_LENGTH - PREFIX.len() - timestamp;
+    let (length, default_length) = (format.longest().len(), TimestampFormat::DEFAULT.len());
+    let remedy = match fitting {
+        Some(format) => Shortening::LabelOrFormat { format },
+        // The default format helps only if it is shorter.
+        None if length <= default_length => Shortening::Label {
+            longest: longest_label(length),
+        },
+        None => Shortening::LabelAndDefaultFormat {
+            longest: longest_label(default_length),
+        },
     };
     NameError::TooLong {
         excess: name.len() - MAX_LENGTH,
         name,
-        way_out,
-    }
-}
-
-/// A label as near as possible to a refused one.
-fn mended_label(text: &str) -> String {
-    let replaced: String = text
-        .chars()
-        .map(|character| {
-            if is_name_character(character) {
-                character
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    match replaced.trim_matches('_') {
-        "" => "daily".to_owned(),
-        trimmed => trimmed.to_owned(),
+        remedy,
     }
 }
 

@@ -7,6 +7,7 @@
 mod check;
 mod connection;
 mod duration;
+mod names;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
@@ -14,7 +15,7 @@ use std::io::{self, IsTerminal};
 use autosnap::fault::Fault;
 use autosnap::hook::{self, Hook};
 use autosnap::settings::{GuestStates, Job, JobSettings, StatusSettings, exclusion_rule};
-use autosnap_core::name::{self, AmbiguousNames, FormatError, Label, Series, TimestampFormat};
+use autosnap_core::name::{AmbiguousNames, FormatError, Label, Series, TimestampFormat};
 use autosnap_core::plan::RemovalLimit;
 use autosnap_core::retention::StuckRemovals;
 use autosnap_core::schedule::Limits;
@@ -29,6 +30,7 @@ use crate::args::{
 pub use check::{from_args as check_settings, refuse_unused};
 pub use connection::{Connection, NewPassword, read_proxy};
 pub use duration::{parse_duration, parse_time_limit};
+pub use names::check_names;
 
 /// Reads the options of `snap`.
 pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, Fault> {
@@ -86,7 +88,7 @@ fn read_job(job: Job, keep: u32, root: &RootArgs, args: &JobArgs) -> Result<JobS
     let label =
         Label::parse(args.label.as_deref().unwrap_or_default()).map_err(wrong("--label"))?;
     let format = read_format(root)?;
-    name::check(&label, &format).map_err(wrong("--label"))?;
+    check_names(&label, &format).map_err(wrong("--label"))?;
     let series = Series::with_formats(label.clone(), format, read_also_formats(root)?);
     let hook_settings = hook::Settings {
         timeout: Some(args.hook_timeout),

@@ -17,10 +17,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use autosnap_core::guest::Vmid;
-use autosnap_core::name::{self, Label, TimestampFormat};
+use autosnap_core::name::{Label, TimestampFormat};
 use pve_client::HostList;
 
 use crate::args::SetupArgs;
+use crate::settings::check_names;
 use autosnap::fault::Fault;
 
 pub use text::{commands, parameter_file};
@@ -70,7 +71,7 @@ impl JobFile {
             .hint("give the file another name, such as daily.conf")
         };
         let label = Label::parse(&name).map_err(|error| refused(&error))?;
-        name::check(&label, &TimestampFormat::default()).map_err(|error| refused(&error))?;
+        check_names(&label, &TimestampFormat::default()).map_err(|error| refused(&error))?;
         Ok(Self {
             path: absolute(path)?,
             label,

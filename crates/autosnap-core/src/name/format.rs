@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The format of timestamps: .NET's custom date and time formats, as far as they make names that
-//! PVE takes.
+//! Timestamp formats: .NET's custom date and time formats that give names which PVE accepts.
 //!
-//! What the letters mean is in [`super::token`], which formats are refused in [`super::syntax`],
-//! how a timestamp is read back in [`super::parts`].
+//! [`super::token`] defines the letters, [`super::syntax`] the valid formats, and [`super::parts`] how
+//! a timestamp is read back.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -11,14 +10,15 @@ use std::ops::RangeInclusive;
 use jiff::civil::DateTime;
 
 use super::parts::{self, TimestampParts};
-use super::syntax::{self, FormatError};
+use super::proposal::proposal;
+use super::syntax::{self, FormatFlaw};
 use super::token::Token;
 use super::warning::{self, FormatWarning};
 
-/// A .NET custom date and time format that makes valid parts of names.
+/// A .NET custom date and time format whose timestamps are valid in names.
 ///
-/// Widths may vary (`yyyyMMdd_dddd`), and names need not sort by time, as retention goes by the
-/// time PVE reports. The C# tool refuses both since 2.2.
+/// Widths may vary (`yyyyMMdd_dddd`), and names need not sort by time, as retention uses the time that
+/// PVE reports. The C# tool refuses both since 2.2.
 ///
 /// ```
 /// use autosnap_core::name::TimestampFormat;
@@ -38,13 +38,38 @@ pub struct TimestampFormat {
     widths: RangeInclusive<usize>,
 }
 
+/// An invalid timestamp format, with one that works.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid timestamp format `{format}`: {flaw}; `{proposal}` works")]
+pub struct FormatError {
+    format: String,
+    flaw: FormatFlaw,
+    proposal: String,
+}
+
+impl FormatError {
+    /// What is wrong with the format.
+    pub fn flaw(&self) -> &FormatFlaw {
+        &self.flaw
+    }
+
+    /// The valid format closest to the invalid one.
+    pub fn proposal(&self) -> &str {
+        &self.proposal
+    }
+}
+
 impl TimestampFormat {
-    /// The format that the C# tool uses unless told otherwise.
+    /// The default format, also of the C# tool.
     pub const DEFAULT: &str = "yyMMddHHmmss";
 
-    /// Understands a format, or says what is wrong with it and proposes one that works.
+    /// Parses a format. An error proposes a format that works.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
-        let tokens = syntax::tokens(text)?;
+        let tokens = syntax::parse(text).map_err(|flaw| FormatError {
+            format: text.to_owned(),
+            flaw,
+            proposal: proposal(text),
+        })?;
         let shortest = tokens.iter().map(|token| token.least_width()).sum();
         let longest = tokens.iter().map(|token| token.longest().len()).sum();
         Ok(Self {
@@ -54,12 +79,12 @@ impl TimestampFormat {
         })
     }
 
-    /// The warning about a format with issues, although PVE accepts its names.
+    /// The warning about the issues of the format, if it has any.
     pub fn warning(&self) -> Option<FormatWarning> {
         warning::warning(&self.text, &self.tokens)
     }
 
-    /// The format as it was typed.
+    /// The text of the format.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -78,14 +103,14 @@ impl TimestampFormat {
         self.parse_timestamp(text).is_some()
     }
 
-    /// What a timestamp in this format says. Of several ways to read it (`111` as `Md`), the first.
+    /// Parses a timestamp in this format. Of several ways to read it (`111` as `Md`), the first counts.
     pub fn parse_timestamp(&self, text: &str) -> Option<TimestampParts> {
         self.all_parts(text).into_iter().next()
     }
 
     /// Every way to read a timestamp in this format.
     pub(super) fn all_parts(&self, text: &str) -> Vec<TimestampParts> {
-        // Most texts that are asked about are cuts of a name that are too long or too short.
+        // Most texts are parts of a name that are too long or too short.
         if self.widths.contains(&text.len()) {
             parts::read(&self.tokens, text)
         } else {
@@ -93,14 +118,25 @@ impl TimestampFormat {
         }
     }
 
-    /// The longest timestamp that any date can give, such as `September_Wednesday`.
+    /// The longest timestamp of any date, such as `September_Wednesday`.
     pub(super) fn longest(&self) -> String {
         self.tokens.iter().map(|token| token.longest()).collect()
     }
 
-    /// The same format with the names of months and weekdays abbreviated, if that makes it shorter. Literal text in
-    /// quotes could hold the same letters.
-    pub(super) fn abbreviated(&self) -> Option<Self> {
+    /// Formats for shorter names that do not repeat, in order of preference.
+    pub(super) fn shorter_formats(&self) -> impl Iterator<Item = Self> {
+        let well_known = ["yyyyMMdd_HHmmss", "yyyyMMddHHmmss", Self::DEFAULT];
+        let well_known =
+            well_known.map(|text| Self::parse(text).expect("well-known formats are valid"));
+        let abbreviated = self.abbreviated();
+        let abbreviated = abbreviated.filter(|shorter| shorter.warning().is_none());
+        abbreviated.into_iter().chain(well_known)
+    }
+
+    /// The same format with abbreviated names of months and weekdays, if that is shorter.
+    ///
+    /// Quoted text may contain the same letters, so that a format with quotes has none.
+    fn abbreviated(&self) -> Option<Self> {
         if self.text.contains(['\'', '"', '\\']) {
             return None;
         }

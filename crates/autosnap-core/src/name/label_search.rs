@@ -1,35 +1,34 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Finds out whether any snapshot has the label of a series, and which labels exist otherwise.
+//! The search for the label of a series, and the labels that exist instead.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 
-use super::labelled::{cuts, utc};
-use super::series::{USUAL, is_near};
-use super::{AmbiguousNames, Membership, OtherLabels, Series};
+use super::cuts::{cuts, utc};
+use super::series::{AmbiguousNames, Membership, OtherLabels, Series, USUAL, is_near};
 
-/// Looks for the label of a series among the snapshots of this tool.
+/// A search for the label of a series among the snapshots of this tool.
 #[derive(Clone, Debug)]
 pub struct LabelSearch<'a> {
     series: &'a Series,
     is_found: bool,
-    /// The names of other labels with the times of the snapshots, as long as the label is not found.
+    /// The names and times of snapshots with other labels, until the label is found.
     others: Vec<(String, Option<Timestamp>)>,
 }
 
-/// The labels that exist where the label of a series does not.
+/// The labels that exist instead of the label of a series.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelsFound {
     /// How many snapshots each label has.
     pub counts: BTreeMap<String, usize>,
-    /// How many snapshots have a name whose label cannot be told from the time in it.
+    /// How many snapshots have names that cannot be split into label and timestamp.
     pub unknown: usize,
 }
 
 impl<'a> LabelSearch<'a> {
-    /// A search before its first snapshot.
+    /// A search that has not seen any snapshot.
     pub fn new(series: &'a Series) -> Self {
         Self {
             series,
@@ -57,7 +56,7 @@ impl<'a> LabelSearch<'a> {
         }
     }
 
-    /// The labels that were found; `None` if the label of the series is among them.
+    /// The labels that exist instead; `None` if the label of the series was found.
     pub fn finish(self) -> Option<LabelsFound> {
         if self.is_found {
             return None;
@@ -81,13 +80,13 @@ impl<'a> LabelSearch<'a> {
 }
 
 impl LabelsFound {
-    /// Whether there is no snapshot of this tool.
+    /// Whether no snapshot of this tool exists.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty() && self.unknown == 0
     }
 
-    /// The existing label that `label` is probably a typo of, with its count: one letter differs or two are swapped. Labels
-    /// that differ in digits only are taken as intended.
+    /// The existing label, with its count, of which `label` is probably a typo: one letter differs or two
+    /// are swapped. Labels that differ only in digits are intended.
     pub fn typo_of(&self, label: &str) -> Option<(&str, usize)> {
         let without_digits = |text: &str| text.replace(|digit: char| digit.is_ascii_digit(), "");
         let mut near = self.counts.iter().filter(|(other, _)| {
@@ -115,8 +114,8 @@ impl fmt::Display for LabelsFound {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Label, TimestampFormat};
     use super::*;
-    use crate::name::{Label, TimestampFormat};
 
     /// 2026-01-01 00:00:00 UTC.
     const NEW_YEAR: i64 = 1_767_225_600;
@@ -138,21 +137,21 @@ mod tests {
     ];
 
     #[test]
-    fn a_label_that_is_there_is_found() {
+    fn an_existing_label_is_found() {
         assert_eq!(found("daily", &NAMES), None);
         assert_eq!(found("weekly", &NAMES), None);
         assert_eq!(found("daily", &["autodaily20260101"]), None);
     }
 
     #[test]
-    fn the_labels_that_are_there_are_counted() {
+    fn other_labels_are_counted() {
         let labels = found("dayly", &NAMES).unwrap();
         assert_eq!(labels.to_string(), "daily (2), weekly (1), unknown (1)");
         assert!(found("daily", &[]).unwrap().is_empty());
     }
 
     #[test]
-    fn a_typo_is_one_letter_away() {
+    fn a_typo_differs_in_one_letter() {
         let typo = |label| {
             let labels = found(label, &NAMES).unwrap();
             labels.typo_of(label).map(|(other, _)| other.to_owned())

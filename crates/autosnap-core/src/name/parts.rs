@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Reading timestamps back: the opposite of writing one in a format.
+//! The parser of timestamps: the inverse of writing a time in a format.
 //!
-//! A text is a timestamp only if the format could have written it for some date: numbers are in
-//! their range, the day exists in its month, parts that are there twice agree, and a weekday fits
-//! its date. Where widths vary a text can be read in several ways; all of them are given.
+//! A text is a timestamp only if the format writes it for some date: numbers are in range, the day
+//! exists in its month, repeated parts agree, and a weekday fits its date. If widths vary, a text can
+//! be read in several ways; the parser returns all of them.
 
 use jiff::civil::{Date, DateTime, Weekday};
 
 use super::token::{Digits, Form, MONTHS, Token, WEEKDAYS};
 
-/// What a timestamp says. A format need not have every part, so each can be missing.
+/// The parts of a timestamp. Each can be missing, as a format need not have every part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimestampParts {
     year: Option<i16>,
@@ -25,20 +25,20 @@ pub struct TimestampParts {
 }
 
 impl TimestampParts {
-    /// The year. Two digits mean 1950 to 2049, as .NET's Gregorian calendar has it.
+    /// The year. Two digits mean 1950 to 2049, as in .NET's Gregorian calendar.
     pub fn year(&self) -> Option<i16> {
-        let of_century = |year| if year < 50 { 2000 + year } else { 1900 + year };
-        self.year.or(self.year_of_century.map(of_century))
+        let with_century = |year| if year < 50 { 2000 + year } else { 1900 + year };
+        self.year.or(self.year_of_century.map(with_century))
     }
 
-    /// The hour from 0 to 23; without `AM` or `PM` a twelve-hour clock is read as the morning.
+    /// The hour from 0 to 23. Without `AM` or `PM`, a twelve-hour clock means the morning.
     pub fn hour(&self) -> Option<i8> {
         let from_twelve = |hour| hour % 12 + if self.afternoon == Some(true) { 12 } else { 0 };
         self.hour24.or(self.hour12.map(from_twelve))
     }
 
-    /// The instant of the timestamp to the second, with the missing parts taken from another one.
-    /// None if that gives a day that does not exist.
+    /// The time of the timestamp to the second, with the missing parts from another time. `None` if that
+    /// day does not exist.
     pub fn completed_from(&self, other: DateTime) -> Option<DateTime> {
         DateTime::new(
             self.year().unwrap_or(other.year()),
@@ -52,7 +52,7 @@ impl TimestampParts {
         .ok()
     }
 
-    /// Whether all parts can belong to one instant.
+    /// Whether all parts can belong to one time.
     fn agree(&self) -> bool {
         let hour12_of = |hour: i8| (hour + 11) % 12 + 1;
         let agrees_with = |hour: i8| {
@@ -62,14 +62,14 @@ impl TimestampParts {
                     .is_none_or(|afternoon| afternoon == (hour >= 12))
         };
         let years = match (self.year, self.year_of_century) {
-            (Some(year), Some(of_century)) => year.rem_euclid(100) == of_century,
+            (Some(year), Some(short)) => year.rem_euclid(100) == short,
             (Some(_) | None, None) | (None, Some(_)) => true,
         };
         years && self.day_exists() && self.hour24.is_none_or(agrees_with)
     }
 
     fn day_exists(&self) -> bool {
-        // Without a year any day of a leap year will do, without a month any day of a long one.
+        // Without a year, the day of a leap year counts; without a month, that of a long one.
         let (year, month) = (self.year().unwrap_or(2000), self.month.unwrap_or(1));
         let Ok(date) = Date::new(year, month, self.day.unwrap_or(1)) else {
             return false;
@@ -80,7 +80,7 @@ impl TimestampParts {
     }
 }
 
-/// Every way to read the text as what the tokens write.
+/// Every way to read the text as written by the tokens.
 pub(super) fn read(tokens: &[Token], text: &str) -> Vec<TimestampParts> {
     let mut found = Vec::new();
     if text.is_ascii() {
@@ -89,8 +89,8 @@ pub(super) fn read(tokens: &[Token], text: &str) -> Vec<TimestampParts> {
     found
 }
 
-/// Takes the tokens one after the other. A part that is there twice has to agree at once, so that
-/// at most the seven numbers of varying width can branch.
+/// Reads the tokens one after the other. A repeated part must agree at once, so that only the seven
+/// numbers of varying width can branch.
 fn walk(tokens: &[Token], text: &str, parts: TimestampParts, found: &mut Vec<TimestampParts>) {
     let Some((&token, tokens)) = tokens.split_first() else {
         if text.is_empty() && parts.agree() {
@@ -103,9 +103,9 @@ fn walk(tokens: &[Token], text: &str, parts: TimestampParts, found: &mut Vec<Tim
     }
 }
 
-/// The ways to read the beginning of a text as one token: how much of it, and what is known then.
-/// There are never more than two, which need no memory of their own: this is done for every token
-/// of the name of every snapshot.
+/// The ways to read the beginning of a text as one token: the length and the parts known then.
+///
+/// There are at most two, in an array without allocation: every token of every snapshot's name is read.
 type Readings = [Option<(usize, TimestampParts)>; 2];
 
 impl Token {
@@ -137,14 +137,14 @@ impl Token {
             Self::MonthName(form) => {
                 let month = (1..)
                     .zip(MONTHS)
-                    .map(|(month, name)| (month, form.of(name)));
+                    .map(|(month, name)| (month, form.apply(name)));
                 one(word(text, month), &parts, |parts| &mut parts.month)
             }
             Self::WeekdayName(form) => {
                 let weekday = Weekday::Monday
                     .cycle_forward()
                     .zip(WEEKDAYS)
-                    .map(|(weekday, name)| (weekday, form.of(name)));
+                    .map(|(weekday, name)| (weekday, form.apply(name)));
                 one(word(text, weekday), &parts, |parts| &mut parts.weekday)
             }
             Self::HalfOfDay(form) => {
@@ -161,36 +161,36 @@ impl Token {
 /// A value read from the beginning of a text, with its length there.
 type Found<T> = Option<(usize, T)>;
 
-/// Adds a value to the parts, unless they have another one in its place.
+/// Adds a value to the parts, unless they already have a different one.
 fn added<T: Copy + PartialEq>(
     found: Found<T>,
     parts: &TimestampParts,
-    place: impl Fn(&mut TimestampParts) -> &mut Option<T>,
+    field: impl Fn(&mut TimestampParts) -> &mut Option<T>,
 ) -> Option<(usize, TimestampParts)> {
     let (length, value) = found?;
     let mut parts = *parts;
-    let former = place(&mut parts).replace(value);
+    let former = field(&mut parts).replace(value);
     former
         .is_none_or(|former| former == value)
         .then_some((length, parts))
 }
 
-/// The only way to read a token that has one.
+/// The reading of a token that can be read in only one way.
 fn one<T: Copy + PartialEq>(
     found: Found<T>,
     parts: &TimestampParts,
-    place: impl Fn(&mut TimestampParts) -> &mut Option<T>,
+    field: impl Fn(&mut TimestampParts) -> &mut Option<T>,
 ) -> Readings {
-    [added(found, parts, place), None]
+    [added(found, parts, field), None]
 }
 
-/// Adds the numbers that the text begins with, of one and two digits, as far as they are in range.
+/// Adds the numbers of one and two digits at the beginning of the text that are in range.
 fn numbers<T: Copy + PartialOrd + std::str::FromStr>(
     text: &str,
     digits: Digits,
     range: std::ops::RangeInclusive<T>,
     parts: &TimestampParts,
-    place: impl Fn(&mut TimestampParts) -> &mut Option<T>,
+    field: impl Fn(&mut TimestampParts) -> &mut Option<T>,
 ) -> Readings {
     let reading = |length: usize| {
         let is_padded = length == 2 && text.starts_with('0');
@@ -198,12 +198,12 @@ fn numbers<T: Copy + PartialOrd + std::str::FromStr>(
             return None;
         }
         let found = number(text, length).filter(|(_, value)| range.contains(value));
-        added(found, parts, &place)
+        added(found, parts, &field)
     };
     [reading(1), reading(2)]
 }
 
-/// The number of exactly so many digits that the text begins with.
+/// The number of exactly so many digits at the beginning of the text.
 fn number<T: std::str::FromStr>(text: &str, digits: usize) -> Found<T> {
     let number = text.get(..digits)?;
     let plain = number.bytes().all(|byte| byte.is_ascii_digit());
@@ -213,7 +213,7 @@ fn number<T: std::str::FromStr>(text: &str, digits: usize) -> Found<T> {
         .map(|value| (digits, value))
 }
 
-/// The word that the text begins with; none is the beginning of another.
+/// The word at the beginning of the text; no word is the beginning of another.
 fn word<T>(text: &str, words: impl IntoIterator<Item = (T, &'static str)>) -> Found<T> {
     words
         .into_iter()

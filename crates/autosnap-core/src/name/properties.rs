@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What holds for names, labels and formats of every kind.
+//! Properties of all names, labels and formats.
 
 use jiff::civil::{DateTime, date};
 use jiff::tz::TimeZone;
@@ -16,12 +16,12 @@ const PIECES: [&str; 28] = [
 
 fn formats() -> impl Strategy<Value = TimestampFormat> {
     prop::collection::vec(prop::sample::select(PIECES.to_vec()), 1..7)
-        .prop_filter_map("the pieces make a format", |pieces| {
+        .prop_filter_map("the pieces are a format", |pieces| {
             TimestampFormat::parse(&pieces.concat()).ok()
         })
 }
 
-/// Formats in which every number has a fixed width and the whole time is there.
+/// Formats with all parts of the time, each of a fixed width.
 fn fixed_formats() -> impl Strategy<Value = TimestampFormat> {
     let parts = Just(vec!["yyyy", "MM", "dd", "HH", "mm", "ss"]).prop_shuffle();
     let separator = prop::sample::select(vec!["", "-", "_", "'T'"]);
@@ -33,7 +33,7 @@ fn labels() -> impl Strategy<Value = Label> {
     "[A-Za-z0-9_-]{1,12}".prop_map(|text| Label::parse(&text).unwrap())
 }
 
-/// Any second of the years that two digits can stand for.
+/// Any second of the years that two digits can mean.
 fn instants() -> impl Strategy<Value = DateTime> {
     (1950..2050i16, 1..=12i8, 1..=31i8, 0..24i8, 0..60i8, 0..60i8).prop_filter_map(
         "the day exists",
@@ -60,7 +60,7 @@ fn classify(series: &Series, name: &str, taken_at: Option<Timestamp>) -> Members
     series.classify(name, taken_at, AmbiguousNames::KeepIfLabelPresent, &others)
 }
 
-fn is_member_beyond_doubt(series: &Series, name: &str, taken_at: Option<Timestamp>) -> bool {
+fn is_certain_member(series: &Series, name: &str, taken_at: Option<Timestamp>) -> bool {
     let others = OtherLabels::default();
     series.classify(name, taken_at, AmbiguousNames::Keep, &others) == Membership::Member
 }
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn a_complete_timestamp_is_its_instant(format in fixed_formats(), now in instants()) {
+    fn a_complete_timestamp_determines_the_time(format in fixed_formats(), now in instants()) {
         let other = date(1999, 12, 31).at(23, 59, 59, 0);
         let parts = format.parse_timestamp(&format.format(&now)).unwrap();
         prop_assert_eq!(parts.completed_from(other), Some(now));
@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_checked_never_fails(label in labels(), format in formats(), now in instants()) {
+    fn checked_labels_and_formats_never_fail(label in labels(), format in formats(), now in instants()) {
         if check(&label, &format).is_ok() {
             let name = SnapName::new(&label, &format, &now).unwrap();
             prop_assert!(name.as_str().len() <= MAX_LENGTH);
@@ -97,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn a_name_belongs_to_the_series_it_was_made_for(label in labels(), format in fixed_formats(), now in instants(), hours in -14..14i64) {
+    fn a_name_belongs_to_its_series(label in labels(), format in fixed_formats(), now in instants(), hours in -14..14i64) {
         prop_assume!(check(&label, &format).is_ok());
         let name = SnapName::new(&label, &format, &now).unwrap();
         let series = Series::new(label.clone(), format.clone());
@@ -118,8 +118,8 @@ proptest! {
         prop_assert_eq!(label_of(name.as_str(), &[&format]), Some(label.as_str()));
     }
 
-    /// Of two labels in one format at most one has a name; in two formats, where names may collide, at
-    /// most one has it when nothing ambiguous is counted.
+    /// A name belongs to at most one label in one format. In two formats, where names may collide, it
+    /// belongs to at most one if ambiguous names are not counted.
     #[test]
     fn a_name_never_belongs_to_two_series(
         label in labels(),
@@ -139,7 +139,7 @@ proptest! {
                 let members = |formats: &[&TimestampFormat]| {
                     let pairs = labels.iter().flat_map(|label| formats.iter().map(move |format| (label, *format)));
                     let series = pairs.map(|(label, format)| Series::new(label.clone(), format.clone()));
-                    series.filter(|series| is_member_beyond_doubt(series, &name, taken_at)).count()
+                    series.filter(|series| is_certain_member(series, &name, taken_at)).count()
                 };
                 prop_assert!(members(&[&one]) <= 1, "{}", name);
                 let default = TimestampFormat::default();
@@ -185,7 +185,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_can_be_asked_about(name in "(auto)?\\PC{0,40}", text in "\\PC{0,20}", taken_at in timestamps()) {
+    fn no_text_causes_a_panic(name in "(auto)?\\PC{0,40}", text in "\\PC{0,20}", taken_at in timestamps()) {
         let format = TimestampFormat::default();
         let _ = SnapName::parse(&name);
         let _ = label_of(&name, &[&format]);

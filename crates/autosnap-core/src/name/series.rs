@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Series: the snapshots of one label in the format of the run, and in formats adopted on request.
 //!
-//! A name has no mark between label and timestamp. The C# tool cuts off as many characters as its
-//! format has; here the rest after the label must be a timestamp in a format of the series, and the
-//! time at which PVE took the snapshot must agree with it. Where a name can also be read as another
-//! label with another format, it is ambiguous: a snapshot that stays too long is better than one
-//! removed for the job of another label.
+//! A name has no separator between label and timestamp. The C# tool cuts off as many characters as its
+//! format has. Here the rest after the label must be a timestamp in a format of the series, and the
+//! time at which PVE took the snapshot must agree with it. A name that can also be read as another
+//! label with another format is ambiguous: a snapshot that stays too long is better than one removed
+//! for the job of another label.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -13,11 +13,13 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
-use super::labelled::{cuts, is_plausible, utc};
-use super::{Label, PREFIX, TimestampFormat};
+use super::cuts::{cuts, is_plausible, utc};
+use super::format::TimestampFormat;
+use super::label::Label;
+use super::rules::PREFIX;
 
-/// Formats of other series that are recognised, so that they can be reported: the default one and
-/// usual ones of users of the C# tool.
+/// The formats of other series that are recognised and reported: the default, and common ones of users
+/// of the C# tool.
 const USUAL_FORMATS: [&str; 22] = [
     TimestampFormat::DEFAULT,
     "yyyyMMddHHmmss",
@@ -44,13 +46,13 @@ const USUAL_FORMATS: [&str; 22] = [
 ];
 
 pub(super) static USUAL: LazyLock<Vec<TimestampFormat>> =
-    LazyLock::new(|| USUAL_FORMATS.map(format_of).into());
+    LazyLock::new(|| USUAL_FORMATS.map(usual_format).into());
 
-fn format_of(text: &str) -> TimestampFormat {
+fn usual_format(text: &str) -> TimestampFormat {
     TimestampFormat::parse(text).expect("the usual formats are valid")
 }
 
-/// The snapshots that a job counts: those of a label in a timestamp format and in adopted formats.
+/// The snapshots of a label in a timestamp format and in adopted formats: those that a job counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
     label: Label,
@@ -59,7 +61,7 @@ pub struct Series {
     collisions: Vec<Collision>,
 }
 
-/// Another label with another format that makes the same names.
+/// Another label with another format that gives the same names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collision {
     /// The format of the series.
@@ -75,18 +77,17 @@ pub struct Collision {
 pub enum Membership {
     /// It belongs to the series.
     Member,
-    /// It can only be of this series, but the time in it is not near the time at which the snapshot
-    /// was taken: one of the clocks was wrong.
+    /// It can only belong to this series, but its time is not near the time at which the snapshot was
+    /// taken: one of the clocks was wrong.
     WrongTime,
-    /// It can be of this series, and of this other one.
+    /// It can belong to this series and to another one.
     Ambiguous {
         /// The label of the other reading.
         label: String,
         /// The format of the other reading.
         format: String,
     },
-    /// It has the label of the series, with a timestamp in this format, which the series does not
-    /// have.
+    /// It has the label of the series with a timestamp in this format, which the series does not have.
     OtherFormat(String),
     /// It has another label, or none.
     Other,
@@ -95,15 +96,15 @@ pub enum Membership {
 /// How a name is treated that can also be read as another label with another format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AmbiguousNames {
-    /// It is ambiguous.
+    /// The snapshot stays.
     Keep,
-    /// It is ambiguous if the guest has other snapshots of the other label.
+    /// The snapshot stays if the guest has other snapshots with the other label.
     KeepIfLabelPresent,
-    /// It is counted as one of the series (`--allow-ambiguous-names`).
+    /// The snapshot counts as one of the series (`--allow-ambiguous-names`).
     Count,
 }
 
-/// The labels of a guest's snapshots that cannot be of the series in question.
+/// The labels of a guest's snapshots that cannot belong to a series.
 #[derive(Debug, Default)]
 pub struct OtherLabels<'a>(HashSet<&'a str>);
 
@@ -113,7 +114,7 @@ impl Series {
         Self::with_formats(label, format, Vec::new())
     }
 
-    /// The series of a label in the format of the run and in others that are adopted.
+    /// The series of a label in the format of the run and in adopted formats.
     pub fn with_formats(
         label: Label,
         format: TimestampFormat,
@@ -141,7 +142,7 @@ impl Series {
         &self.label
     }
 
-    /// The format in which new names are made.
+    /// The format of new names.
     pub fn format(&self) -> &TimestampFormat {
         &self.formats[0]
     }
@@ -151,14 +152,16 @@ impl Series {
         &self.formats
     }
 
-    /// Other labels with other formats that can make the same names: `daily20` with the default format and
-    /// `daily` with `yyyyMMddHHmmss`, in both directions, and `daily20` with any other format that begins
-    /// with a short year; `daily_` with the default format and `daily` with `_yyMMddHHmmss`.
+    /// Other labels with other formats that can give the same names.
+    ///
+    /// `daily20` with the default format collides with `daily` with `yyyyMMddHHmmss`, in both directions;
+    /// `daily20` with any other format that begins with a short year collides with `daily`; `daily_` with
+    /// the default format collides with `daily` with `_yyMMddHHmmss`.
     pub fn collisions(&self) -> &[Collision] {
         &self.collisions
     }
 
-    /// The labels among these names that are not of this series; empty if names cannot collide.
+    /// The labels of these names that are not of this series; empty if names cannot collide.
     pub fn other_labels<'a>(
         &self,
         names: impl IntoIterator<Item = (&'a str, Option<Timestamp>)>,
@@ -173,8 +176,8 @@ impl Series {
             }
             let taken_at = taken_at.map(utc);
             for (label, timestamp) in cuts(name) {
-                let is_one = |format: &TimestampFormat| is_near(format, timestamp, taken_at);
-                if self.formats.iter().chain(&*USUAL).any(is_one) {
+                let is_timestamp = |format: &TimestampFormat| is_near(format, timestamp, taken_at);
+                if self.formats.iter().chain(&*USUAL).any(is_timestamp) {
                     labels.insert(label);
                 }
             }
@@ -214,16 +217,16 @@ impl Series {
         if !agrees && self.rivals(name, taken_at).next().is_some() {
             return Membership::Other;
         }
-        // A time that contradicts this series does not exclude rivals that it contradicts as well.
+        // A time that contradicts this series does not exclude rivals that it also contradicts.
         for (label, format) in self.rivals(name, taken_at.filter(|_| agrees)) {
-            let is_in_doubt = match ambiguous {
-                // Numbers of varying width: the two readings cannot be told apart.
+            let is_ambiguous = match ambiguous {
+                // Numbers of varying width: the two readings cannot be distinguished.
                 _ if own.contains(&format) => true,
                 AmbiguousNames::Keep => true,
                 AmbiguousNames::KeepIfLabelPresent => others.0.contains(label),
                 AmbiguousNames::Count => false,
             };
-            if is_in_doubt {
+            if is_ambiguous {
                 return Membership::Ambiguous {
                     label: label.to_owned(),
                     format: format.as_str().to_owned(),
@@ -237,7 +240,7 @@ impl Series {
         }
     }
 
-    /// Whether the name can belong to the series.
+    /// Whether the name can belong to the series, by its text alone.
     fn reads(&self, name: &str) -> bool {
         self.timestamp_in(name)
             .is_some_and(|timestamp| self.formats.iter().any(|format| format.matches(timestamp)))
@@ -249,8 +252,9 @@ impl Series {
             .filter(|timestamp| !timestamp.is_empty())
     }
 
-    /// The readings of a name as another label, in the formats of the series and in colliding formats,
-    /// except those that contradict the time at which the snapshot was taken.
+    /// The readings of a name as another label, in the formats of the series and in colliding formats.
+    ///
+    /// Readings that contradict the time at which the snapshot was taken are omitted.
     fn rivals<'a>(
         &'a self,
         name: &'a str,
@@ -274,8 +278,7 @@ impl Series {
     }
 }
 
-/// Whether the text is a timestamp in this format, near the time at which the snapshot was taken if
-/// that is known.
+/// Whether the text is a timestamp in this format, near the time of the snapshot if that is known.
 pub(super) fn is_near(
     format: &TimestampFormat,
     timestamp: &str,
@@ -318,7 +321,7 @@ fn collisions(label: &Label, own_format: &TimestampFormat) -> Vec<Collision> {
             .filter(|separator| matches!(*separator, "_" | "-"));
         let colliding =
             separator.and_then(|separator| pair(format!("{label}{separator}"), default));
-        // A label that ends like a year is rare enough to be careful with in every format.
+        // A label that ends like a century is rare: it is treated carefully in every format.
         let has_short_year = |format: &str| format.starts_with("yy") && !format.starts_with("yyy");
         let stem = label.strip_suffix(CENTURY);
         let of_century = stem

@@ -1,85 +1,53 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The syntax of timestamp formats, and what is said about those that cannot be used.
+//! The syntax of timestamp formats: the parser, and what is wrong with an invalid format.
 //!
-//! The rules are .NET's: runs of a letter are a specifier, quotes and `\` take their content
-//! literally, `%` makes a specifier of the one character after it, one character alone is a
-//! standard format, and every other character stands for itself. Refused are the specifiers that
-//! put something into a name that PVE refuses (`g K z`) or that do not always have the same
-//! meaning there (`F`, which drops zeros).
+//! The rules are .NET's: a run of one letter is a specifier, quoted and `\`-escaped text is literal, `%`
+//! makes a specifier of the next character, a single character is a standard format, and every other
+//! character is literal. The parser refuses specifiers that write characters which PVE refuses
+//! (`g K z`) and `F`, which omits zeros, so that its text has no fixed meaning.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-use super::format::TimestampFormat;
+use super::rules::{MAX_LENGTH, is_name_character};
 use super::token::{Digits, Form, Token};
-use super::{MAX_LENGTH, is_name_character, warning};
-
-/// A format that makes no names, with one that does.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("timestamp format `{format}`: {flaw}; `{proposal}` works")]
-pub struct FormatError {
-    format: String,
-    flaw: FormatFlaw,
-    proposal: String,
-}
 
 /// What is wrong with a format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatFlaw {
-    /// No text at all.
+    /// It is empty.
     #[error("it is empty")]
     Empty,
-    /// One character alone: all standard formats make characters that PVE refuses.
+    /// A single character: all standard formats write characters that PVE refuses.
     #[error(
-        "a single character means one of .NET's standard formats, and none of them makes a valid \
+        "a single character is one of .NET's standard formats, and none of them gives a valid \
          snapshot name"
     )]
     Standard,
     /// A specifier of .NET that cannot be part of a name.
     #[error("`{specifier}` ({meaning}) cannot be part of a snapshot name")]
     Unsupported {
-        /// The specifier, as often as it stands there.
+        /// The specifier.
         specifier: String,
-        /// What it stands for.
+        /// Its meaning.
         meaning: &'static str,
     },
     /// A character that PVE refuses in a name.
     #[error(
-        "PVE refuses {0:?} in the name of a snapshot and takes only letters without accents, \
+        "PVE refuses {0:?} in the name of a snapshot and accepts only letters without accents, \
          digits, `-` and `_`"
     )]
     Character(char),
-    /// A quote without its end, or a `\` or `%` without the character it belongs to.
-    #[error("nothing completes the `{0}`")]
+    /// A quote that is not closed, or a `\` or `%` without a character after it.
+    #[error("unfinished `{0}`")]
     Unfinished(char),
-    /// No specifier: the second snapshot would have the name of the first.
-    #[error("no part of it changes with the time, so that all snapshots would have one name")]
+    /// No specifier: all snapshots would have the same name.
+    #[error("no part of it depends on the time, so that all snapshots would have the same name")]
     Constant,
 }
 
-impl FormatError {
-    /// What is wrong.
-    pub fn flaw(&self) -> &FormatFlaw {
-        &self.flaw
-    }
-
-    /// A format that works, as near as possible to the refused one.
-    pub fn proposal(&self) -> &str {
-        &self.proposal
-    }
-}
-
-/// Cuts a format into its tokens, or refuses it.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, FormatError> {
-    scan(text).map_err(|flaw| FormatError {
-        format: text.to_owned(),
-        flaw,
-        proposal: warning::proposal(text),
-    })
-}
-
-/// The tokens of a format, or why it cannot be used.
-pub(super) fn scan(text: &str) -> Result<Vec<Token>, FormatFlaw> {
+/// Parses a format into its tokens.
+pub(super) fn parse(text: &str) -> Result<Vec<Token>, FormatFlaw> {
     match text.chars().count() {
         0 => return Err(FormatFlaw::Empty),
         1 => return Err(FormatFlaw::Standard),
@@ -93,7 +61,7 @@ pub(super) fn scan(text: &str) -> Result<Vec<Token>, FormatFlaw> {
             '\'' | '"' => quoted(character, &mut rest, &mut tokens)?,
             '%' => match rest.next() {
                 None | Some('%' | '\\' | '\'' | '"') => return Err(FormatFlaw::Unfinished('%')),
-                Some(alone) => tokens.push(specifier(alone, 1)?),
+                Some(letter) => tokens.push(specifier(letter, 1)?),
             },
             letter if is_specifier(letter) => {
                 let mut count = 1;
@@ -151,8 +119,10 @@ fn is_specifier(letter: char) -> bool {
     )
 }
 
-/// The token of a letter that stands so many times in a row. More than .NET knows means the most
-/// it knows, except for fractions, of which seven digits exist.
+/// The token of a run of one letter.
+///
+/// A longer run than .NET defines has the meaning of the longest defined one, except for fractions, which
+/// have at most seven digits.
 fn specifier(letter: char, count: usize) -> Result<Token, FormatFlaw> {
     let digits = if count == 1 {
         Digits::AsNeeded
@@ -198,36 +168,4 @@ fn unsupported(letter: char, count: usize, meaning: &'static str) -> FormatFlaw 
         specifier: String::from(letter).repeat(count),
         meaning,
     }
-}
-
-/// Whether timestamps begin with an hour, minute or second of one or two digits, so that the first digit
-/// can also be the end of the label: `daily` at `12-30` and `daily1` at `2-30`. The time at which the
-/// snapshot was taken is near both. Of days, months and years only one is near.
-pub(super) fn begins_with_varying_time(tokens: &[Token]) -> bool {
-    match tokens.first() {
-        Some(
-            Token::Hour12(digits)
-            | Token::Hour24(digits)
-            | Token::Minute(digits)
-            | Token::Second(digits),
-        ) => *digits == Digits::AsNeeded,
-        _ => false,
-    }
-}
-
-/// A shorter format for when the names would be too long, tried in this order. Its names do not repeat.
-pub(super) fn shorter_formats(format: &TimestampFormat) -> impl Iterator<Item = TimestampFormat> {
-    let well_known = [
-        "yyyyMMdd_HHmmss",
-        "yyyyMMddHHmmss",
-        TimestampFormat::DEFAULT,
-    ];
-    let abbreviated = format
-        .abbreviated()
-        .filter(|shorter| shorter.warning().is_none());
-    abbreviated.into_iter().chain(
-        well_known
-            .into_iter()
-            .filter_map(|text| TimestampFormat::parse(text).ok()),
-    )
 }

@@ -19,7 +19,7 @@ fn monday() -> DateTime {
 }
 
 #[test]
-fn labels_are_parts_of_names() {
+fn labels_consist_of_name_characters() {
     for text in ["daily", "D", "2", "_", "-", "Every-4_hours"] {
         assert_eq!(label(text).as_str(), text);
     }
@@ -30,17 +30,17 @@ fn labels_are_parts_of_names() {
         ),
         (
             "my label",
-            "label `my label`: PVE refuses ' ' in the name of a snapshot and takes only letters \
+            "invalid label `my label`: PVE refuses ' ' in the name of a snapshot and accepts only letters \
              without accents, digits, `-` and `_`; `my_label` works",
         ),
         (
             "täglich!",
-            "label `täglich!`: PVE refuses 'ä' in the name of a snapshot and takes only letters \
+            "invalid label `täglich!`: PVE refuses 'ä' in the name of a snapshot and accepts only letters \
              without accents, digits, `-` and `_`; `t_glich` works",
         ),
         (
             "每日",
-            "label `每日`: PVE refuses '每' in the name of a snapshot and takes only letters \
+            "invalid label `每日`: PVE refuses '每' in the name of a snapshot and accepts only letters \
              without accents, digits, `-` and `_`; `daily` works",
         ),
     ] {
@@ -49,7 +49,7 @@ fn labels_are_parts_of_names() {
 }
 
 #[test]
-fn names_are_what_pve_takes() {
+fn names_are_those_that_pve_accepts() {
     for (name, valid) in [
         ("autodaily231123170958", true),
         ("aa", true),
@@ -73,50 +73,69 @@ fn names_are_what_pve_takes() {
 }
 
 #[test]
-fn a_name_is_made_of_prefix_label_and_time() {
+fn a_name_consists_of_prefix_label_and_time() {
     let name = SnapName::new(&label("daily"), &TimestampFormat::default(), &monday()).unwrap();
     assert_eq!(name.as_str(), "autodaily090615134507");
 }
 
 #[test]
-fn label_and_format_are_checked_for_every_date() {
+fn label_and_format_are_checked_for_all_dates() {
     let fits = |text: &str, timestamps: &str| check(&label(text), &format(timestamps));
     assert_eq!(fits("daily", "yyMMddHHmmss"), Ok(()));
     assert_eq!(fits("a23456789012345678901234", "yyMMddHHmmss"), Ok(()));
-    for (text, timestamps, message) in [
+    let label_or = |text: &str| Shortening::LabelOrFormat {
+        format: format(text),
+    };
+    for (text, timestamps, excess, remedy) in [
         (
             "a234567890123456789012345",
             "yyMMddHHmmss",
-            "has 41 characters, 1 more than PVE allows: shorten the label to at most 24 characters",
+            1,
+            Shortening::Label { longest: 24 },
         ),
         (
             "weekly",
             "yyyyMMddHHmm_MMMM_dddd",
-            "has 42 characters, 2 more than PVE allows: shorten the label or use --timestamp-format=yyyyMMddHHmm_MMM_ddd",
+            2,
+            label_or("yyyyMMddHHmm_MMM_ddd"),
         ),
         (
             "every_four_hours",
             "yyyyMMddHHmmssfffffff",
-            "shorten the label or use --timestamp-format=yyyyMMdd_HHmmss",
+            1,
+            label_or("yyyyMMdd_HHmmss"),
         ),
         (
             "a23456789012345678901",
             "yyyyMMddHHmm_MMMM_dddd",
-            "shorten the label or use --timestamp-format=yyyyMMdd_HHmmss",
+            17,
+            label_or("yyyyMMdd_HHmmss"),
         ),
         (
             "a2345678901234567890123",
             "yyyyMMdd_HHmmss",
-            "shorten the label or use --timestamp-format=yyMMddHHmmss",
+            2,
+            label_or("yyMMddHHmmss"),
         ),
         (
             "a234567890123456789012345678901234567890123",
             "yyMMddHHmmss",
-            "shorten the label to at most 24 characters",
+            19,
+            Shortening::Label { longest: 24 },
+        ),
+        (
+            "a234567890123456789012345",
+            "yyyyMMddHHmmss",
+            3,
+            Shortening::LabelAndDefaultFormat { longest: 24 },
         ),
     ] {
-        let error = fits(text, timestamps).unwrap_err().to_string();
-        assert!(error.contains(message), "{error}");
+        let error = fits(text, timestamps).unwrap_err();
+        let expected = (excess, remedy);
+        match error {
+            NameError::TooLong { excess, remedy, .. } => assert_eq!((excess, remedy), expected),
+            other => panic!("{text}: {other}"),
+        }
     }
 }
 
@@ -139,7 +158,7 @@ fn a_name_that_fits_in_may_is_refused_because_of_september() {
 }
 
 #[test]
-fn the_label_of_a_name_is_the_shortest_possible() {
+fn the_label_of_a_name_is_the_shortest_one() {
     let default = TimestampFormat::default();
     let long = format("yyyyMMddHHmmss");
     for (name, formats, expected) in [

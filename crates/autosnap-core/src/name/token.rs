@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The pieces a timestamp format is made of, and how each is written.
+//! The tokens of a timestamp format, and how each is written.
 //!
-//! Meaning and spelling follow .NET's custom date and time format strings under the invariant
-//! culture: English names, whatever the locale.
+//! Meaning and spelling follow .NET's custom date and time formats in the invariant culture: the names
+//! are English in every locale.
 
 use std::fmt::Write as _;
 
 use jiff::civil::{DateTime, Weekday};
 
-/// A piece of a format.
+/// A token of a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
-    /// A character that stands for itself.
+    /// A literal character.
     Literal(char),
-    /// The year without its century: one or two digits as needed, or always two.
+    /// The year without its century.
     YearOfCentury(Digits),
-    /// The whole year, with at least four digits.
+    /// The whole year, with at least so many digits.
     Year { digits: usize },
     /// The number of the month.
     Month(Digits),
@@ -35,7 +35,7 @@ pub(super) enum Token {
     Second(Digits),
     /// The leading digits of the fraction of the second, at most seven.
     Fraction { digits: usize },
-    /// `AM` or `PM`, or the first letter of it.
+    /// `AM` or `PM`, or its first letter.
     HalfOfDay(Form),
 }
 
@@ -86,7 +86,7 @@ pub(super) const WEEKDAYS: [&str; 7] = [
 
 impl Form {
     /// The name of a month or weekday in this form.
-    pub(super) fn of(self, name: &'static str) -> &'static str {
+    pub(super) fn apply(self, name: &'static str) -> &'static str {
         match self {
             Self::Short => &name[..3],
             Self::Full => name,
@@ -105,7 +105,7 @@ impl Digits {
 }
 
 impl Token {
-    /// Appends what the token stands for at the given local time.
+    /// Appends the text of the token at the given local time.
     pub(super) fn write(self, now: &DateTime, text: &mut String) {
         match self {
             Self::Literal(character) => text.push(character),
@@ -114,9 +114,9 @@ impl Token {
             }
             Self::Year { digits } => push(text, now.year(), digits),
             Self::Month(digits) => push(text, now.month(), digits.least()),
-            Self::MonthName(form) => text.push_str(form.of(month_name(now.month()))),
+            Self::MonthName(form) => text.push_str(form.apply(month_name(now.month()))),
             Self::Day(digits) => push(text, now.day(), digits.least()),
-            Self::WeekdayName(form) => text.push_str(form.of(weekday_name(now.weekday()))),
+            Self::WeekdayName(form) => text.push_str(form.apply(weekday_name(now.weekday()))),
             Self::Hour12(digits) => push(text, (now.hour() + 11) % 12 + 1, digits.least()),
             Self::Hour24(digits) => push(text, now.hour(), digits.least()),
             Self::Minute(digits) => push(text, now.minute(), digits.least()),
@@ -134,13 +134,13 @@ impl Token {
         }
     }
 
-    /// The length of the shortest text that the token can stand for.
+    /// The length of the shortest text of the token.
     pub(super) fn least_width(self) -> usize {
         match self {
             Self::Literal(_) | Self::HalfOfDay(Form::Short) => 1,
             Self::HalfOfDay(Form::Full) => 2,
-            Self::MonthName(form) => form.of("May").len(),
-            Self::WeekdayName(form) => form.of("Monday").len(),
+            Self::MonthName(form) => form.apply("May").len(),
+            Self::WeekdayName(form) => form.apply("Monday").len(),
             Self::Year { digits } | Self::Fraction { digits } => digits,
             Self::YearOfCentury(digits)
             | Self::Month(digits)
@@ -152,12 +152,12 @@ impl Token {
         }
     }
 
-    /// The longest text that the token can stand for.
+    /// The longest text of the token.
     pub(super) fn longest(self) -> String {
         match self {
             Self::Literal(character) => character.to_string(),
-            Self::MonthName(form) => form.of("September").to_owned(),
-            Self::WeekdayName(form) => form.of("Wednesday").to_owned(),
+            Self::MonthName(form) => form.apply("September").to_owned(),
+            Self::WeekdayName(form) => form.apply("Wednesday").to_owned(),
             Self::HalfOfDay(Form::Short) => "P".to_owned(),
             Self::HalfOfDay(Form::Full) => "PM".to_owned(),
             Self::Year { digits } => format!("{:0digits$}", 2030),
@@ -172,7 +172,7 @@ impl Token {
 
 /// Appends a number with at least so many digits.
 fn push(text: &mut String, number: impl Into<i32>, digits: usize) {
-    write!(text, "{:0digits$}", number.into()).expect("a String takes everything");
+    write!(text, "{:0digits$}", number.into()).expect("writing to a String cannot fail");
 }
 
 fn month_name(month: i8) -> &'static str {

@@ -8,9 +8,9 @@ use autosnap::check::finding::Finding;
 use autosnap::fault::Fault;
 use autosnap::hook::{self, Hook, HookError};
 use autosnap::notice::Notice;
-use autosnap_core::name::{self, Label};
+use autosnap_core::name::Label;
 
-use super::read_format;
+use super::{check_names, read_format};
 use crate::args::{CheckArgs, CheckedCommand, Usage, usage};
 
 /// The label of the dry run if none or an invalid one is given.
@@ -104,9 +104,7 @@ fn name_error(args: &CheckArgs) -> Option<String> {
     };
     match read_format(&args.root) {
         Err(fault) => Some(fault.message),
-        Ok(format) => name::check(&label, &format)
-            .err()
-            .map(|error| error.to_string()),
+        Ok(format) => check_names(&label, &format).err(),
     }
 }
 

@@ -426,12 +426,12 @@ fn what_pve_would_refuse_is_refused_before_any_request() {
     }
     assert_eq!(lab.simulator.journal().requests(), []);
     assert_snapshot!(told, @r#"
-    ERROR: label `day light`: PVE refuses ' ' in the name of a snapshot and takes only letters without accents, digits, `-` and `_`; `day_light` works
-    ERROR: label `täglich`: PVE refuses 'ä' in the name of a snapshot and takes only letters without accents, digits, `-` and `_`; `t_glich` works
+    ERROR: invalid label `day light`: PVE refuses ' ' in the name of a snapshot and accepts only letters without accents, digits, `-` and `_`; `day_light` works
+    ERROR: invalid label `täglich`: PVE refuses 'ä' in the name of a snapshot and accepts only letters without accents, digits, `-` and `_`; `t_glich` works
     ERROR: the label is empty: give the snapshots a name such as `daily`
-    ERROR: timestamp format `yyMMdd HH:mm`: PVE refuses ' ' in the name of a snapshot and takes only letters without accents, digits, `-` and `_`; `yyMMdd_HH-mm` works
-    ERROR: timestamp format `yyyy/MM`: PVE refuses '/' in the name of a snapshot and takes only letters without accents, digits, `-` and `_`; `yyyy-MM-dd_HH-mm-ss` works
-    ERROR: timestamp format `'open`: nothing completes the `'`; `yyyy-MM-dd_HH-mm-ss` works
+    ERROR: invalid timestamp format `yyMMdd HH:mm`: PVE refuses ' ' in the name of a snapshot and accepts only letters without accents, digits, `-` and `_`; `yyMMdd_HH-mm` works
+    ERROR: invalid timestamp format `yyyy/MM`: PVE refuses '/' in the name of a snapshot and accepts only letters without accents, digits, `-` and `_`; `yyyy-MM-dd_HH-mm-ss` works
+    ERROR: invalid timestamp format `'open`: unfinished `'`; `yyyy-MM-dd_HH-mm-ss` works
     ERROR: snapshot name `autoa_label_of_thirty_characters__<now>` has 46 characters, 6 more than PVE allows: shorten the label to at most 24 characters
     ERROR: snapshot name `autoa_long_label_of_24_chars20301230_Wednesday` has 46 characters, 6 more than PVE allows: shorten the label or use --timestamp-format=yyMMddHHmmss
     "#);

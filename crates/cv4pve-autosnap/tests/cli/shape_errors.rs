@@ -396,7 +396,7 @@ fn errors_in_a_parameter_file_have_their_line() {
         ),
         (
             "--host=h\n--label=a$\n--keep=1\n--vmid=100",
-            "--label in line 2 of job.conf: label `a$`",
+            "--label in line 2 of job.conf: invalid label `a$`",
         ),
         (
             "--host=h\n--label=d\n--keep=1\n--vmid=100\n--api-token=file:none",

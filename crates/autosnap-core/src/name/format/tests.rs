@@ -3,7 +3,7 @@
 
 use jiff::civil::date;
 
-use super::super::FormatFlaw;
+use super::super::proposal::FALLBACK_FORMAT;
 use super::*;
 
 fn format(text: &str) -> TimestampFormat {
@@ -67,24 +67,24 @@ fn formats_write_what_dotnet_writes() {
 }
 
 #[test]
-fn unusable_formats_are_refused_with_one_that_works() {
+fn invalid_formats_are_refused_with_one_that_works() {
     use FormatFlaw::{Character, Constant, Empty, Standard, Unfinished};
     let unsupported = |specifier: &str, meaning| FormatFlaw::Unsupported {
         specifier: specifier.to_owned(),
         meaning,
     };
-    let readable = "yyyy-MM-dd_HH-mm-ss";
+    let fallback = FALLBACK_FORMAT;
     for (text, flaw, proposal) in [
-        ("", Empty, readable),
-        ("d", Standard, readable),
-        ("s", Standard, readable),
-        ("-", Standard, readable),
-        ("ü", Standard, readable),
+        ("", Empty, fallback),
+        ("d", Standard, fallback),
+        ("s", Standard, fallback),
+        ("-", Standard, fallback),
+        ("ü", Standard, fallback),
         ("yyyy-MM-dd HH:mm:ss", Character(' '), "yyyy-MM-dd_HH-mm-ss"),
-        ("HH:mm", Character(':'), readable),
+        ("HH:mm", Character(':'), fallback),
         ("dd/MM/yyyy", Character('/'), "dd-MM-yyyy_HHmmss"),
         ("dd.MM.yy", Character('.'), "dd-MM-yy_HHmmss"),
-        ("yyyy年MM", Character('年'), readable),
+        ("yyyy年MM", Character('年'), fallback),
         (
             "yyMMddHHmm' o clock'",
             Character(' '),
@@ -110,22 +110,22 @@ fn unusable_formats_are_refused_with_one_that_works() {
         (
             "ssFFF",
             unsupported("FFF", "a fraction without its zeros"),
-            readable,
+            fallback,
         ),
         (
             "ssffffffff",
             unsupported("ffffffff", "more than seven digits of a second"),
-            readable,
+            fallback,
         ),
         ("yyyy'MMddHHmm", Unfinished('\''), "yyyyMMddHHmm"),
-        ("yyyy\"", Unfinished('"'), readable),
-        ("yyyy\\", Unfinished('\\'), readable),
-        ("yyyy%", Unfinished('%'), readable),
-        ("%%", Unfinished('%'), readable),
-        ("'daily'", Constant, readable),
-        ("YYYYDD", Constant, readable),
-        ("''", Constant, readable),
-        (":::", Character(':'), readable),
+        ("yyyy\"", Unfinished('"'), fallback),
+        ("yyyy\\", Unfinished('\\'), fallback),
+        ("yyyy%", Unfinished('%'), fallback),
+        ("%%", Unfinished('%'), fallback),
+        ("'daily'", Constant, fallback),
+        ("YYYYDD", Constant, fallback),
+        ("''", Constant, fallback),
+        (":::", Character(':'), fallback),
     ] {
         let error = TimestampFormat::parse(text).unwrap_err();
         assert_eq!(
@@ -137,12 +137,12 @@ fn unusable_formats_are_refused_with_one_that_works() {
     }
     assert_eq!(
         TimestampFormat::parse("HH:mm").unwrap_err().to_string(),
-        "timestamp format `HH:mm`: PVE refuses ':' in the name of a snapshot and takes only letters \
+        "invalid timestamp format `HH:mm`: PVE refuses ':' in the name of a snapshot and accepts only letters \
          without accents, digits, `-` and `_`; `yyyy-MM-dd_HH-mm-ss` works"
     );
 }
 
-/// Found while the fuzz targets were written: Rust pads numbers to 65,535 digits at most, and panics above.
+/// Rust pads numbers to at most 65,535 digits and panics above.
 #[test]
 fn a_year_longer_than_any_name_is_refused() {
     for count in [40, 70_000] {
@@ -153,7 +153,7 @@ fn a_year_longer_than_any_name_is_refused() {
 }
 
 #[test]
-fn timestamps_are_recognised_by_what_the_format_can_write() {
+fn timestamps_are_texts_that_the_format_writes() {
     for (text, timestamp, expected) in [
         ("yyMMddHHmmss", "231123170958", true),
         ("yyMMddHHmmss", "231123170960", false),
@@ -238,7 +238,7 @@ fn two_digits_of_a_year_mean_1950_to_2049() {
 }
 
 #[test]
-fn missing_parts_come_from_another_instant() {
+fn missing_parts_come_from_another_time() {
     let other = date(2024, 2, 29).at(22, 33, 44, 55);
     for (text, timestamp, expected) in [
         (

@@ -16,7 +16,7 @@ fn wrong_clock() -> Option<Timestamp> {
 }
 
 fn series(label: &str, format: &str) -> Series {
-    Series::new(Label::parse(label).unwrap(), format_of(format))
+    Series::new(Label::parse(label).unwrap(), usual_format(format))
 }
 
 fn classify(name: &str, label: &str, format: &str, taken_at: Option<Timestamp>) -> Membership {
@@ -26,7 +26,7 @@ fn classify(name: &str, label: &str, format: &str, taken_at: Option<Timestamp>) 
 }
 
 #[test]
-fn a_label_is_never_taken_for_another() {
+fn a_name_never_belongs_to_a_similar_label() {
     let taken_at = epoch(2023, 11, 23, [17, 9, 58]);
     for (name, label, format, expected) in [
         ("autodaily231123170958", "daily", "yyMMddHHmmss", true),
@@ -55,7 +55,7 @@ fn a_label_is_never_taken_for_another() {
             false,
         ),
         ("autodaily20231123170958", "daily20", "yyMMddHHmmss", true),
-        // Of varying width, and only one way to cut the name.
+        // Of varying width, with only one way to split the name.
         ("autodaily23112370958", "daily", "yyMMddHmmss", true),
         ("autodaily231123170958", "daily", "yyMMddHmmss", true),
         ("autodaily-231123170958", "daily-", "yyMMddHmmss", true),
@@ -66,7 +66,7 @@ fn a_label_is_never_taken_for_another() {
 }
 
 #[test]
-fn the_time_of_a_snapshot_decides_where_its_name_cannot() {
+fn the_time_of_a_snapshot_decides_if_its_name_cannot() {
     let variable = "yyMMddHmmss";
     let october = epoch(2022, 10, 10, [15, 10, 1]);
     let january = epoch(2021, 1, 1, [17, 9, 58]);
@@ -96,7 +96,7 @@ fn the_time_of_a_snapshot_decides_where_its_name_cannot() {
             None,
             is_ambiguous("daily2", variable),
         ),
-        // Made with the default format before the job got another one.
+        // Named in the default format before the job got another one.
         (
             "autodaily231123101012",
             "daily",
@@ -111,7 +111,7 @@ fn the_time_of_a_snapshot_decides_where_its_name_cannot() {
             november,
             Membership::WrongTime,
         ),
-        // A clock that was wrong.
+        // A wrong clock.
         (
             "autodaily231123170958",
             "daily",
@@ -119,7 +119,7 @@ fn the_time_of_a_snapshot_decides_where_its_name_cannot() {
             wrong_clock(),
             Membership::WrongTime,
         ),
-        // Two times of one day: nothing tells them apart.
+        // Two times of one day, which cannot be distinguished.
         (
             "autodaily170958",
             "daily",
@@ -134,7 +134,7 @@ fn the_time_of_a_snapshot_decides_where_its_name_cannot() {
             november,
             is_ambiguous("daily", "Hmmss"),
         ),
-        // Another format that is recognised, and text that is no timestamp.
+        // Another format that is recognised, and a text that is not a timestamp.
         (
             "autodaily20231123_101012",
             "daily",
@@ -166,7 +166,7 @@ fn the_time_of_a_snapshot_decides_where_its_name_cannot() {
 }
 
 #[test]
-fn a_clock_that_was_wrong_does_not_decide_between_two_readings() {
+fn a_wrong_clock_does_not_decide_between_two_readings() {
     let series = series("daily-", TimestampFormat::DEFAULT);
     let others = OtherLabels::default();
     let name = "autodaily-260101010101";
@@ -181,7 +181,7 @@ fn a_clock_that_was_wrong_does_not_decide_between_two_readings() {
 }
 
 #[test]
-fn labels_and_formats_that_make_the_same_names_are_known_in_both_directions() {
+fn collisions_are_found_in_both_directions() {
     let default = TimestampFormat::DEFAULT;
     for (label, format, expected) in [
         ("daily20", default, Some(("daily", "yyyyMMddHHmmss"))),

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The text of a timestamp format, split into runs of one character and quoted text.
+
+use std::fmt;
+
+use super::rules::is_name_character;
+
+/// A piece of the text of a format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// One character so many times.
+    Run(char, usize),
+    /// Literal text: quoted, with its quotes, or escaped with `\`.
+    Quoted(String),
+}
+
+impl fmt::Display for Piece {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run(letter, count) => {
+                (0..*count).try_for_each(|_| fmt::Write::write_char(formatter, *letter))
+            }
+            Self::Quoted(text) => formatter.write_str(text),
+        }
+    }
+}
+
+impl Piece {
+    /// Letters that have a meaning in other languages only.
+    pub(super) fn foreign_letters(&self) -> Option<String> {
+        match self {
+            Self::Run('Y' | 'D' | 'S', 2..) => Some(self.to_string()),
+            Self::Run(..) | Self::Quoted(_) => None,
+        }
+    }
+
+    /// Replaces characters that PVE or a format refuses. Returns whether anything is left.
+    pub(super) fn make_usable(&mut self) -> bool {
+        let usable = |letter| match letter {
+            ':' | '/' | '.' => '-',
+            valid if is_name_character(valid) => valid,
+            _ => '_',
+        };
+        match self {
+            Self::Run('F' | 'g' | 'K' | 'z' | '%' | '\'' | '"' | '\\', _) => false,
+            Self::Run(letter, count) => {
+                let replaced = usable(*letter);
+                if replaced != *letter {
+                    (*letter, *count) = (replaced, 1);
+                } else if *letter == 'f' {
+                    *count = (*count).min(7);
+                }
+                true
+            }
+            Self::Quoted(text) => {
+                let is_quoting = |letter| matches!(letter, '\'' | '"' | '\\');
+                *text = text
+                    .chars()
+                    .map(|letter| {
+                        if is_quoting(letter) {
+                            letter
+                        } else {
+                            usable(letter)
+                        }
+                    })
+                    .collect();
+                true
+            }
+        }
+    }
+}
+
+/// Splits the text of a format. A quote that is not closed and a `\` or `%` at the end are runs.
+pub(super) fn pieces(format: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut rest = format;
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '\'' | '"' => quoted_length(rest, first),
+            '\\' => rest.chars().nth(1).map(|escaped| 1 + escaped.len_utf8()),
+            _ => None,
+        };
+        if let Some(length) = length {
+            let (quoted, after) = rest.split_at(length);
+            pieces.push(Piece::Quoted(quoted.to_owned()));
+            rest = after;
+        } else {
+            let count = match first {
+                '\'' | '"' | '\\' => 1,
+                _ => rest.chars().take_while(|letter| *letter == first).count(),
+            };
+            pieces.push(Piece::Run(first, count));
+            rest = &rest[count * first.len_utf8()..];
+        }
+    }
+    pieces
+}
+
+/// The length of a quoted text with both quotes; a `\` in it takes the next character literally.
+fn quoted_length(text: &str, quote: char) -> Option<usize> {
+    let mut letters = text.char_indices().skip(1);
+    while let Some((at, letter)) = letters.next() {
+        if letter == '\\' {
+            letters.next()?;
+        } else if letter == quote {
+            return Some(at + 1);
+        }
+    }
+    None
+}
