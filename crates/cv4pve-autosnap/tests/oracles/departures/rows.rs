@@ -43,7 +43,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reasons: &["an excluded range adds nobody"],
     },
     Departure {
-        row: "Labels that look alike",
+        row: "Similar labels",
         cases: &["select-e-hour-snap", "select-d-cross-label"],
         source: None,
         reasons: &[
@@ -64,7 +64,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         ],
     },
     Departure {
-        row: "Time-out",
+        row: "Timeout",
         cases: &["flow-f-create-slow", "cli2-Z-timeout-0-fast"],
         source: None,
         reasons: &[
@@ -178,25 +178,25 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reasons: &["no guest selected is", "exit 1 when nothing was selected"],
     },
     Departure {
-        row: "Terms that select nobody",
+        row: "Terms that select no guest",
         cases: &["select-d-trailing-comma"],
         source: None,
         reasons: &[],
     },
     Departure {
-        row: "Terms that cannot select anybody",
+        row: "Invalid terms",
         cases: &["select-d-range-down"],
         source: None,
         reasons: &["a term that is none is refused"],
     },
     Departure {
-        row: "Exclusions that select nobody",
+        row: "Exclusions that match no guest",
         cases: &["select-d-nopool-excl"],
         source: None,
         reasons: &[],
     },
     Departure {
-        row: "Exclusions alone",
+        row: "Only exclusions",
         cases: &["migrate-c27-only-exclusion"],
         source: None,
         reasons: &["exclusions only are an error"],
@@ -219,7 +219,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         ],
     },
     Departure {
-        row: "Signs in front of an ID",
+        row: "Signs before an ID",
         cases: &["select-a049"],
         source: None,
         reasons: &["a sign is no part of an ID"],
@@ -243,7 +243,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reasons: &["tags may be separated by comma and blank"],
     },
     Departure {
-        row: "Each guest once",
+        row: "Guests selected twice",
         cases: &["select-d-dup-pool", "select-f-status-dup"],
         source: None,
         reasons: &["each guest once"],
@@ -258,7 +258,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         ],
     },
     Departure {
-        row: "Parallel work",
+        row: "Parallelism",
         cases: &[],
         source: Some("while a hook is given one guest at a time unless"),
         reasons: &[],
@@ -282,7 +282,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reasons: &["WARNINGS: n is success with a note"],
     },
     Departure {
-        row: "What the login may not see",
+        row: "Storages the login cannot see",
         cases: &["flow-t-no-datastore-audit", "flow-g-pool-403"],
         source: None,
         reasons: &[
@@ -291,7 +291,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         ],
     },
     Departure {
-        row: "Storages without figures",
+        row: "Storages without usage figures",
         cases: &["migrate2-c09-storage-used0"],
         source: None,
         reasons: &[
@@ -300,7 +300,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         ],
     },
     Departure {
-        row: "Labels and formats that cannot work",
+        row: "Unusable labels and formats",
         cases: &["select-d-FFF", "migrate-c14-accent-label", "select-d-zz"],
         source: None,
         reasons: &[
@@ -319,7 +319,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reasons: &[],
     },
     Departure {
-        row: "Times that cannot be",
+        row: "Impossible times",
         cases: &["select-d-dst-clean"],
         source: None,
         reasons: &[],
@@ -403,7 +403,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reasons: &[],
     },
     Departure {
-        row: "Output and time of hooks",
+        row: "Output and duration of hooks",
         cases: &[],
         source: Some("the hook itself is waited for, too"),
         reasons: &[],
