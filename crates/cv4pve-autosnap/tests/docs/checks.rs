@@ -12,15 +12,24 @@ use crate::markdown::Document;
 use crate::{documents, root};
 
 #[test]
-fn every_link_to_a_file_leads_to_one() {
+fn every_link_leads_to_a_file_and_a_heading() {
     for document in documents() {
-        let folder = document.path.parent().expect("a file stands in a folder");
+        let folder = document.path.parent().expect("a file is in a folder");
         for link in document.links() {
-            assert!(
-                folder.join(link).exists(),
-                "{}: {link}",
-                document.path.display()
-            );
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => document.path.clone(),
+                file => folder.join(file),
+            };
+            assert!(target.exists(), "{}: {link}", document.path.display());
+            if !anchor.is_empty() {
+                let target = Document::read(&target);
+                assert!(
+                    target.anchors().iter().any(|known| known == anchor),
+                    "{}: {link}",
+                    document.path.display()
+                );
+            }
         }
     }
 }

@@ -71,16 +71,34 @@ impl Document {
         words.any(|word| word == option)
     }
 
-    /// The targets of the links to files.
+    /// The targets of the links to files, with the heading after `#`.
     pub(crate) fn links(&self) -> Vec<&str> {
         let mut links = Vec::new();
         for part in self.text.split("](").skip(1) {
-            let target = part.split([')', '#', ' ']).next().unwrap_or_default();
+            let target = part.split([')', ' ']).next().unwrap_or_default();
             if !target.is_empty() && !target.contains("://") {
                 links.push(target);
             }
         }
         links
+    }
+
+    /// The anchors of the headings, as GitHub and mdbook form them.
+    pub(crate) fn anchors(&self) -> Vec<String> {
+        let headings = self.text.lines().filter(|line| line.starts_with('#'));
+        headings
+            .filter_map(|line| line.trim_start_matches('#').strip_prefix(' '))
+            .map(|heading| {
+                let kept = heading.chars().filter_map(|character| match character {
+                    ' ' => Some('-'),
+                    '-' | '_' => Some(character),
+                    _ => character
+                        .is_alphanumeric()
+                        .then(|| character.to_ascii_lowercase()),
+                });
+                kept.collect()
+            })
+            .collect()
     }
 }
 
