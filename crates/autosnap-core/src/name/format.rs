@@ -141,8 +141,7 @@ impl TimestampFormat {
             return None;
         }
         let text = self.text.replace("MMMM", "MMM").replace("dddd", "ddd");
-        let shorter = Self::parse(&text).ok()?;
-        (shorter.longest().len() < self.longest().len()).then_some(shorter)
+        (text != self.text).then(|| Self::parse(&text).ok())?
     }
 }
 

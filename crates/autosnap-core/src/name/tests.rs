@@ -73,9 +73,23 @@ fn names_are_those_that_pve_accepts() {
 }
 
 #[test]
+fn a_name_that_is_too_long_is_refused_with_its_excess() {
+    for excess in [1, 7] {
+        let name = "a".repeat(MAX_LENGTH + excess);
+        let expected = NameError::TooLong {
+            name: name.clone(),
+            excess,
+            remedy: Shortening::OtherName,
+        };
+        assert_eq!(SnapName::parse(&name), Err(expected));
+    }
+}
+
+#[test]
 fn a_name_consists_of_prefix_label_and_time() {
     let name = SnapName::new(&label("daily"), &TimestampFormat::default(), &monday()).unwrap();
     assert_eq!(name.as_str(), "autodaily090615134507");
+    assert_eq!(format!("{name:>22}"), " autodaily090615134507");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 mod confirm;
 mod limit;
+mod notes;
 mod overdue;
+mod steps;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
