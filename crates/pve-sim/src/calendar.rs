@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Calendar events: when jobs of PVE are due (`proxmox-time`, by way of `PVE/CalendarEvent.pm`).
+//! Calendar events, which define when PVE's jobs run (`proxmox-time` through
+//! `PVE/CalendarEvent.pm`).
 //!
-//! Written for the simulator alone, after recorded answers of `schedule-analyze`, so that it can
-//! prove the client's reading of them wrong. Limit: the simulated nodes live in UTC, so that no hour
-//! is missing or doubled.
+//! Written independently of the client, from recorded responses of `schedule-analyze`, so that
+//! tests can find errors in the client's parser. Limit: all nodes use UTC, so there are no missing
+//! or repeated hours.
 
-mod parse;
+mod parser;
 
 use crate::clock::Civil;
 
-pub use parse::{ParseError, parse};
+pub use parser::{ParseError, parse};
 
-/// After so many corrections of a moment PVE gives up.
+/// PVE gives up after this number of corrections.
 const ROUNDS: u32 = 1_000;
 const DAY: i64 = 86_400;
 
-/// Values that a field of the calendar may have.
+/// The values that a calendar field matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Values {
     first: i64,
-    /// `N/STEP` has none: the next value may lie beyond the end of the unit, see [`Event::corrected`].
+    /// `N/STEP` has no upper limit: the next value may exceed the unit, see [`Event::corrected`].
     last: i64,
-    /// Distance from one value to the next; 0: only the first one.
+    /// Distance between two values; 0: only the first value.
     step: i64,
 }
 
@@ -33,7 +34,7 @@ impl Values {
         (self.first..=self.last).contains(&value) && (value - self.first) % self.step == 0
     }
 
-    /// The lowest value above another one.
+    /// The lowest matching value above `value`.
     fn next(self, value: i64) -> Option<i64> {
         if value < self.first {
             return Some(self.first);
@@ -44,13 +45,13 @@ impl Values {
     }
 }
 
-/// The values of a field; none: all.
+/// The values of a field; `None`: all.
 type Field = Vec<Values>;
 
 /// A calendar event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Event {
-    /// Monday first.
+    /// Index 0 is Monday.
     weekdays: [bool; 7],
     year: Field,
     month: Field,
@@ -61,7 +62,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// The first moment after another one, both in seconds since the epoch.
+    /// The first matching time after `after`, both in seconds since the epoch.
     pub fn next_after(&self, epoch: i64) -> Option<i64> {
         let mut moment = epoch.checked_add(1)?;
         for _ in 0..ROUNDS {
@@ -73,9 +74,9 @@ impl Event {
         None
     }
 
-    /// Moves a moment on by its first field that does not match, as PVE does. With `N/STEP` the
-    /// next value may lie beyond the end of the unit and then counts on into the next one: after
-    /// the 29th, `1/7` asks for the 36th, so that in November the 1st of December is left out.
+    /// Advances a time at its first field that does not match, as PVE does. With `N/STEP` the next
+    /// value may exceed the unit and then continues in the next one: after the 29th, `1/7` selects
+    /// the 36th, so that 1 December is skipped.
     fn corrected(&self, moment: i64) -> Option<Corrected> {
         let at = Civil::from_epoch(moment);
         let today = moment - moment.rem_euclid(DAY);
@@ -106,9 +107,9 @@ impl Event {
         Some(Corrected::NotBefore(later))
     }
 
-    /// How many days it is to the next weekday that is wanted; none: it is today.
+    /// Days until the next matching weekday; `None`: today matches.
     fn days_to_weekday(&self, day: i64) -> Option<i64> {
-        // The epoch began on a Thursday.
+        // 1 January 1970 was a Thursday.
         let today = usize::try_from((day + 3).rem_euclid(7)).unwrap_or_default();
         let wanted = |days: &usize| self.weekdays[(today + days) % 7];
         let days = (0..7).find(wanted).unwrap_or_default();
@@ -116,11 +117,11 @@ impl Event {
     }
 }
 
-/// What came of looking at a moment.
+/// The result of checking one time.
 enum Corrected {
-    /// It matches.
+    /// The time matches.
     Due,
-    /// The event is not due before that moment.
+    /// The event is not due before this time.
     NotBefore(i64),
 }
 
@@ -132,13 +133,13 @@ fn next(field: &Field, value: i64) -> Option<i64> {
     field.iter().filter_map(|values| values.next(value)).min()
 }
 
-/// The first second of a month; months beyond 12 belong to later years.
+/// The first second of a month; months above 12 continue in the following years.
 fn begin_of_month(year: i64, month: i64) -> i64 {
     let (year, month) = (
         year + (month - 1).div_euclid(12),
         (month - 1).rem_euclid(12),
     );
-    // Counted in years that begin on 1 March.
+    // Counts in years that start on 1 March.
     let (shifted, from_march) = if month < 2 {
         (year - 1, month + 10)
     } else {

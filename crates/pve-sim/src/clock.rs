@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The simulated clock.
 //!
-//! Everything that PVE dates (snapshots, tasks, tickets) is dated by this
-//! clock: the real one plus an offset that tests and the demonstration may
-//! advance. It never runs backwards. Delays on the wire are real time and do
-//! not concern this module.
+//! PVE's timestamps (snapshots, tasks, tickets) come from this clock: real time plus an offset that
+//! tests can increase. It never runs backwards. Network delays use real time, not this clock.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Seconds since the Unix epoch, with fractions.
 pub type Seconds = f64;
 
-/// A clock that runs with real time and can be advanced by hand.
+/// Real time plus an adjustable offset.
 #[derive(Debug, Clone)]
 pub struct Clock {
     origin: Seconds,
@@ -20,7 +18,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that shows `start` now; without `start` it shows real time.
+    /// Starts at `start`; `None`: real time.
     pub fn new(start: Option<Seconds>) -> Self {
         let real = || {
             SystemTime::now()
@@ -39,12 +37,12 @@ impl Clock {
         self.origin + (self.began.elapsed() + self.advanced).as_secs_f64()
     }
 
-    /// The time the clock showed when it was made.
+    /// The time at which the clock started.
     pub fn start(&self) -> Seconds {
         self.origin
     }
 
-    /// Moves the clock on. Negative and absurd amounts are ignored.
+    /// Advances the clock. Ignores negative and invalid values.
     pub fn advance(&mut self, seconds: Seconds) {
         if let Ok(more) = Duration::try_from_secs_f64(seconds) {
             self.advanced = self.advanced.saturating_add(more);
@@ -55,13 +53,13 @@ impl Clock {
 /// Whole seconds since the epoch, as PVE writes them into configurations.
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "dropping the fraction is the purpose; the range is never exceeded by a date"
+    reason = "drops the fraction on purpose; dates are far below the limit"
 )]
 pub fn whole(seconds: Seconds) -> i64 {
     seconds.floor() as i64
 }
 
-/// A moment of the calendar in UTC, in which all nodes of the simulated cluster live.
+/// A date and time in UTC; all simulated nodes use UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Civil {
     /// The year.
@@ -70,7 +68,7 @@ pub struct Civil {
     pub month: i64,
     /// The day of the month, from 1.
     pub day: i64,
-    /// The hour, up to 23.
+    /// The hour, 0 to 23.
     pub hour: i64,
     /// The minute.
     pub minute: i64,
@@ -79,8 +77,8 @@ pub struct Civil {
 }
 
 impl Civil {
-    /// Splits seconds since the epoch. The calendar repeats every 400 years of 146,097 days; years
-    /// are counted from 1 March, so that leap days come last.
+    /// Converts seconds since the epoch. The calendar repeats every 400 years (146,097 days). Years
+    /// are counted from 1 March, so that a leap day is the last day of its year.
     pub fn from_epoch(epoch: i64) -> Self {
         let (days, rest) = (epoch.div_euclid(86_400), epoch.rem_euclid(86_400));
         let shifted = days + 719_468;
@@ -103,40 +101,33 @@ impl Civil {
             second: rest % 60,
         }
     }
+
+    /// The time of day as `05:10:00`.
+    fn time(&self) -> String {
+        format!("{:02}:{:02}:{:02}", self.hour, self.minute, self.second)
+    }
 }
 
-/// A time as `2026-11-28T05:10:00Z`.
+/// Formats a time as `2026-11-28T05:10:00Z`.
 pub fn utc(epoch: i64) -> String {
-    let Civil {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-    } = Civil::from_epoch(epoch);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    let civil = Civil::from_epoch(epoch);
+    let (year, month, day) = (civil.year, civil.month, civil.day);
+    format!("{year:04}-{month:02}-{day:02}T{}Z", civil.time())
 }
 
-/// A time as `Sat Nov 28 05:10:00 2026`.
+/// Formats a time as `Sat Nov 28 05:10:00 2026`.
 pub fn asctime(epoch: i64) -> String {
-    // The epoch began on a Thursday.
+    // 1 January 1970 was a Thursday.
     const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
-    let Civil {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-    } = Civil::from_epoch(epoch);
-    let at = |number: i64| usize::try_from(number).unwrap_or_default();
-    let weekday = WEEKDAYS[at(epoch.div_euclid(86_400).rem_euclid(7))];
-    let month = MONTHS[at(month - 1)];
-    format!("{weekday} {month} {day:>2} {hour:02}:{minute:02}:{second:02} {year}")
+    let civil = Civil::from_epoch(epoch);
+    let index = |number: i64| usize::try_from(number).unwrap_or_default();
+    let weekday = WEEKDAYS[index(epoch.div_euclid(86_400).rem_euclid(7))];
+    let month = MONTHS[index(civil.month - 1)];
+    let (day, year) = (civil.day, civil.year);
+    format!("{weekday} {month} {day:>2} {} {year}", civil.time())
 }
 
 #[cfg(test)]
@@ -144,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn dates_follow_the_gregorian_calendar() {
         for (epoch, expected) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_400, "2000-02-29T00:00:00Z"),
@@ -158,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn advancing_moves_on_and_never_back() {
+    fn the_clock_advances_and_never_runs_backwards() {
         let mut clock = Clock::new(Some(1_000.0));
         clock.advance(500.0);
         clock.advance(-300.0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Commands that change the world from outside: what on a real cluster needs
-//! root, a network cable or luck. They come as words over HTTPS from the same
-//! machine; [`send`] is the client's side.
+//! Commands that change a running simulator's world: events that on a real cluster need root
+//! access, a network failure or luck. They arrive over HTTPS from the same machine; [`send`] is the
+//! client.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -14,56 +14,50 @@ use crate::http::{Shared, client_config};
 use crate::tasks::Upid;
 use crate::world::guest::{Guest, GuestKind};
 use crate::world::statistics::{ListedStatus, REMEMBERED};
-use crate::world::{Reach, World};
+use crate::world::{Reachability, World};
 
-/// All commands, with their arguments, for help texts.
+/// All commands with their arguments, for help texts.
 pub const COMMANDS: &[(&str, &str)] = &[
     (
         "hold-lock qemu|lxc VMID SECONDS",
         "another process holds the configuration's lock file",
     ),
-    (
-        "ticket USERID AGE",
-        "print a ticket that was issued AGE seconds ago",
-    ),
+    ("ticket USERID AGE", "print a ticket issued AGE seconds ago"),
     (
         "lose-disk-snapshot VMID NAME",
-        "the disk snapshots of that name vanish",
+        "delete the disk snapshots of that name, behind PVE's back",
     ),
-    ("hide-disk VMID", "the disk files cannot be opened"),
-    ("show-disk VMID", "the disk files are back"),
+    ("hide-disk VMID", "make the guest's disk files unreadable"),
+    (
+        "show-disk VMID",
+        "make the guest's disk files readable again",
+    ),
     (
         "lock VMID LOCK",
         "set the lock in the guest's configuration",
     ),
     (
         "unlock VMID",
-        "drop the lock from the guest's configuration",
+        "remove the lock from the guest's configuration",
     ),
     ("kill-task UPID", "kill the task's worker"),
     (
         "lose-quorum",
-        "the cluster loses its majority: configuration is read-only",
+        "remove quorum: the configuration becomes read-only",
     ),
-    ("regain-quorum", "the majority is back"),
-    ("drop NODE", "packets to the node vanish"),
-    (
-        "undrop NODE",
-        "packets to the node arrive again, or are refused as before",
-    ),
-    ("node-offline NODE", "the node is switched off"),
-    ("node-online NODE", "the node is back"),
+    ("regain-quorum", "restore quorum"),
+    ("drop NODE", "drop all packets to the node"),
+    ("undrop NODE", "restore the state before `drop`"),
+    ("node-offline NODE", "switch the node off"),
+    ("node-online NODE", "switch the node on"),
     (
         "pvestatd-silent NODE [SECONDS]",
-        "the node's pvestatd has hung for so long (default 300): up to 300 s the last figures stay, then all is unknown",
+        "stop the node's pvestatd, SECONDS ago (default 300): its figures are stale for 300 s, then unknown",
     ),
-    (
-        "pvestatd-works NODE",
-        "the node's pvestatd sends figures again",
-    ),
+    ("pvestatd-works NODE", "restart the node's pvestatd"),
     (
         "listed-status VMID running|stopped|unknown|current",
-        "what /cluster/resources shows of the guest, as if not up to date",
+        "set the status that /cluster/resources shows for the guest, as if it were stale",
     ),
     (
         "usage STORAGE NODE USED [TOTAL]",
@@ -71,54 +65,54 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "storage-silent STORAGE NODE",
-        "the storage does not answer on the node: unknown in /cluster/resources, inactive on the node",
+        "make the storage unresponsive on the node: unknown in /cluster/resources, inactive on the node",
     ),
     (
         "storage-works STORAGE NODE",
-        "the storage answers on the node again",
+        "make the storage responsive on the node again",
     ),
     (
         "move-guest VMID NODE",
-        "the guest's configuration moves to the node, as after a migration",
+        "move the guest's configuration to the node, as after a migration",
     ),
-    ("remove-guest VMID", "the guest is gone"),
-    ("expire-tickets", "all tickets become invalid"),
-    ("advance SECONDS", "move the simulated clock on"),
-    ("release", "let the requests go on that are held now"),
+    ("remove-guest VMID", "remove the guest"),
+    ("expire-tickets", "invalidate all tickets"),
+    ("advance SECONDS", "advance the simulated clock"),
+    ("release", "continue all held requests"),
     (
         "journal",
-        "print the journal as JSON lines, as far as it is kept in memory: without --journal the latest 20,000 entries unless --journal-entries says otherwise",
+        "print the journal entries kept in memory as JSON lines (see --journal-entries)",
     ),
 ];
 
-/// A command that was not carried out.
+/// A command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// There is no such command, or it needs other arguments.
-    #[error("unknown command or wrong arguments: {0}; 'pve-sim control --help' lists them")]
+    /// Unknown command or wrong arguments.
+    #[error("unknown command or wrong arguments: {0}; see: pve-sim control --help")]
     Usage(String),
-    /// It names something that is not there.
-    #[error("there is no {0}")]
+    /// A node, guest, storage or task does not exist.
+    #[error("{0} not found")]
     Missing(String),
-    /// The simulator cannot be reached.
-    #[error("cannot talk to the simulator at {url}: {reason}")]
+    /// No connection to the simulator.
+    #[error("cannot connect to the simulator at {url}: {reason}")]
     Unreachable {
         /// Its address.
         url: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The simulator refused.
+    /// The simulator refused the command.
     #[error("{0}")]
     Refused(String),
 }
 
-/// Carries a command out and gives back what it prints.
-pub(crate) fn carry_out(shared: &Shared, words: &[String]) -> Result<String, ControlError> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+/// Executes a command and returns its output.
+pub(crate) fn execute(shared: &Shared, arguments: &[String]) -> Result<String, ControlError> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut world = shared.world();
     world.settle();
-    let printed = match words.as_slice() {
+    let output = match arguments.as_slice() {
         ["ticket", userid, age] => {
             let issued = world.now() - number(age)?;
             return Ok(world.signer.ticket(userid, issued));
@@ -139,8 +133,8 @@ pub(crate) fn carry_out(shared: &Shared, words: &[String]) -> Result<String, Con
             }
             String::new()
         }
-        ["lose-quorum"] => set(&mut world.quorate, false),
-        ["regain-quorum"] => set(&mut world.quorate, true),
+        ["lose-quorum"] => set_flag(&mut world.quorate, false),
+        ["regain-quorum"] => set_flag(&mut world.quorate, true),
         ["expire-tickets"] => {
             world.signer.expire_all();
             String::new()
@@ -159,10 +153,10 @@ pub(crate) fn carry_out(shared: &Shared, words: &[String]) -> Result<String, Con
             set_usage(&mut world, storage, node, used, rest.first().copied())?
         }
         ["storage-silent" | "storage-works", storage, node] => {
-            set_storage(&mut world, storage, node, words[0] == "storage-works")?
+            set_storage(&mut world, storage, node, arguments[0] == "storage-works")?
         }
         ["move-guest", vmid, node] => {
-            known_node(&world, node)?;
+            check_node(&world, node)?;
             (*node).clone_into(&mut guest(&mut world, vmid)?.node);
             String::new()
         }
@@ -176,12 +170,12 @@ pub(crate) fn carry_out(shared: &Shared, words: &[String]) -> Result<String, Con
         }
         ["pvestatd-silent", node, ago @ ..] if ago.len() < 2 => {
             let ago = ago.first().map_or(Ok(REMEMBERED), |ago| number(ago))?;
-            known_node(&world, node)?;
+            check_node(&world, node)?;
             world.silence_pvestatd(node, ago);
             String::new()
         }
         ["pvestatd-works", node] => {
-            known_node(&world, node)?;
+            check_node(&world, node)?;
             if let Some(node) = world.nodes.get_mut(*node) {
                 node.last_broadcast = None;
             }
@@ -192,20 +186,20 @@ pub(crate) fn carry_out(shared: &Shared, words: &[String]) -> Result<String, Con
             String::new()
         }
         ["drop" | "undrop" | "node-offline" | "node-online", node] => {
-            set_reach(&mut world, words[0], node)?
+            set_reach(&mut world, arguments[0], node)?
         }
-        _ => change_guest(&mut world, &words)?,
+        _ => change_guest(&mut world, &arguments)?,
     };
     drop(world);
     shared.changed.notify_waiters();
-    Ok(printed)
+    Ok(output)
 }
 
-fn change_guest(world: &mut World, words: &[&str]) -> Result<String, ControlError> {
+fn change_guest(world: &mut World, arguments: &[&str]) -> Result<String, ControlError> {
     let now = world.now();
-    match words {
+    match arguments {
         ["hold-lock", kind, vmid, seconds] => {
-            let kind = GuestKind::parse(kind).ok_or_else(|| usage(words))?;
+            let kind = GuestKind::parse(kind).ok_or_else(|| usage(arguments))?;
             let guest = guest(world, vmid)?;
             if guest.kind != kind {
                 return Err(ControlError::Missing(format!("{} {vmid}", kind.noun())));
@@ -224,34 +218,34 @@ fn change_guest(world: &mut World, words: &[&str]) -> Result<String, ControlErro
         ["listed-status", vmid, shown] => {
             let status = match (ListedStatus::parse(shown), *shown) {
                 (None, "current") => None,
-                (None, _) => return Err(usage(words)),
+                (None, _) => return Err(usage(arguments)),
                 (status, _) => status,
             };
             guest(world, vmid)?.listed_status = status;
         }
-        _ => return Err(usage(words)),
+        _ => return Err(usage(arguments)),
     }
     Ok(String::new())
 }
 
-fn set_reach(world: &mut World, verb: &str, name: &str) -> Result<String, ControlError> {
+fn set_reach(world: &mut World, command: &str, name: &str) -> Result<String, ControlError> {
     let Some(node) = world.nodes.get_mut(name) else {
         return Err(ControlError::Missing(format!("node {name}")));
     };
-    match verb {
+    match command {
         "drop" => {
-            // What it was before comes back with `undrop`.
-            if node.reach != Reach::Silent {
+            // `undrop` restores this state.
+            if node.reach != Reachability::Silent {
                 node.before_silence = Some(node.reach.clone());
             }
-            node.reach = Reach::Silent;
+            node.reach = Reachability::Silent;
         }
         "undrop" => {
             if let Some(before) = node.before_silence.take() {
                 node.reach = before;
             }
         }
-        _ => node.reach = Reach::Online,
+        _ => node.reach = Reachability::Online,
     }
     Ok(String::new())
 }
@@ -284,7 +278,7 @@ fn set_storage(
     node: &str,
     works: bool,
 ) -> Result<String, ControlError> {
-    known_node(world, node)?;
+    check_node(world, node)?;
     let Some(storage) = world.storages.get_mut(storage) else {
         return Err(ControlError::Missing(format!("storage {storage}")));
     };
@@ -302,7 +296,7 @@ fn guest<'a>(world: &'a mut World, vmid: &str) -> Result<&'a mut Guest, ControlE
     world.guests.get_mut(&number).ok_or_else(missing)
 }
 
-fn known_node(world: &World, name: &str) -> Result<(), ControlError> {
+fn check_node(world: &World, name: &str) -> Result<(), ControlError> {
     if world.nodes.contains_key(name) {
         Ok(())
     } else {
@@ -315,21 +309,21 @@ fn number(text: &str) -> Result<f64, ControlError> {
     parsed.ok_or_else(|| ControlError::Usage(text.to_owned()))
 }
 
-fn usage(words: &[&str]) -> ControlError {
-    ControlError::Usage(words.join(" "))
+fn usage(arguments: &[&str]) -> ControlError {
+    ControlError::Usage(arguments.join(" "))
 }
 
-fn set(flag: &mut bool, value: bool) -> String {
+fn set_flag(flag: &mut bool, value: bool) -> String {
     *flag = value;
     String::new()
 }
 
-/// Sends a command to a running simulator and gives back what it prints.
+/// Sends a command to a running simulator and returns its output.
 ///
 /// # Errors
 ///
-/// When the simulator cannot be reached or does not carry the command out.
-pub fn send(url: &str, words: &[String]) -> Result<String, ControlError> {
+/// If the simulator cannot be reached or refuses the command.
+pub fn send(url: &str, arguments: &[String]) -> Result<String, ControlError> {
     let unreachable = |reason: String| ControlError::Unreachable {
         url: url.to_owned(),
         reason,
@@ -342,7 +336,7 @@ pub fn send(url: &str, words: &[String]) -> Result<String, ControlError> {
         .next()
         .ok_or_else(|| unreachable("no address".to_owned()))?;
     let (status, body) =
-        exchange(address, words).map_err(|error| unreachable(error.to_string()))?;
+        exchange(address, arguments).map_err(|error| unreachable(error.to_string()))?;
     if status == 200 {
         Ok(body)
     } else {
@@ -350,22 +344,22 @@ pub fn send(url: &str, words: &[String]) -> Result<String, ControlError> {
     }
 }
 
-fn exchange(address: SocketAddr, words: &[String]) -> std::io::Result<(u16, String)> {
+fn exchange(address: SocketAddr, arguments: &[String]) -> std::io::Result<(u16, String)> {
     let config = client_config().map_err(std::io::Error::other)?;
     let name = ServerName::IpAddress(address.ip().into());
     let session = ClientConnection::new(Arc::new(config), name).map_err(std::io::Error::other)?;
     let mut stream = StreamOwned::new(session, TcpStream::connect(address)?);
-    let body = serde_json::to_string(words)?;
+    let body = serde_json::to_string(arguments)?;
     let length = body.len();
     let head = format!(
         "POST /sim/control HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}"
     );
     stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes())?;
     stream.flush()?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response)?;
+    let response = String::from_utf8_lossy(&response);
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
     let status = head
         .split(' ')
         .nth(1)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Faults as data: which requests and tasks go wrong, how, and how often.
+//! Fault injection: which requests and tasks fail, how, and how often.
 //!
 //! A fault file is JSON with two lists of rules:
 //!
@@ -18,11 +18,11 @@
 //! assert_eq!(plan.unwrap().requests.len(), 3);
 //! ```
 //!
-//! What a rule leaves out matches everything. Every rule counts each request or task that it
-//! matches; the first rule of the list whose turn it is has its effect. So a rule's decisions
-//! depend on the seed and on what it has matched, never on time or on other rules.
+//! A missing pattern matches everything. Every rule counts the requests or tasks that it matches;
+//! the first rule that is due takes effect. Rules depend only on the seed and on their own matches,
+//! never on time or on other rules.
 //!
-//! Limits: this module decides; carrying the effect out is up to the HTTP and task layers.
+//! This module only decides; the HTTP and task layers apply the effects.
 
 mod file;
 mod pattern;
@@ -37,7 +37,7 @@ use crate::random::Random;
 pub use file::FaultFileError;
 pub use pattern::{Glob, Method, RequestFacts, RequestPattern, TaskFacts, TaskKind, TaskPattern};
 
-/// Seconds that are neither negative nor endless.
+/// A duration in seconds, from 0 to one year.
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct Seconds(f64);
@@ -53,16 +53,18 @@ impl TryFrom<f64> for Seconds {
     type Error = String;
 
     fn try_from(seconds: f64) -> Result<Self, String> {
-        // A year is longer than any test, and short enough for every timer.
+        // Longer than any test, and short enough for all timers.
         if (0.0..=31_536_000.0).contains(&seconds) {
             Ok(Self(seconds))
         } else {
-            Err(format!("{seconds} seconds are not between 0 and a year"))
+            Err(format!(
+                "invalid duration {seconds}: must be between 0 and one year (in seconds)"
+            ))
         }
     }
 }
 
-/// An HTTP status that an answer may have.
+/// An HTTP status for a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u16")]
 pub struct Status(u16);
@@ -81,135 +83,136 @@ impl TryFrom<u16> for Status {
         if (200..=999).contains(&status) {
             Ok(Self(status))
         } else {
-            Err(format!("status {status} is not between 200 and 999"))
+            Err(format!(
+                "invalid status {status}: must be between 200 and 999"
+            ))
         }
     }
 }
 
-/// What happens to a request.
+/// The effect on a request.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RequestFault {
-    /// The connection is reset at once, as if nobody listened.
+    /// Resets the connection immediately, as if nothing listened on the port.
     Refuse,
-    /// The connection ends without the request having been handled.
+    /// Closes the connection without handling the request.
     DropBefore,
-    /// The request is handled, then the connection ends without an answer.
+    /// Handles the request, then closes the connection without a response.
     DropAfter,
-    /// The request is handled, and the connection ends in the middle of the answer.
+    /// Handles the request, then closes the connection after half of the response.
     CutAnswer,
-    /// The request is handled at once, its answer held back for that long.
+    /// Handles the request immediately, then delays the response.
     Stall(Seconds),
-    /// The request is handled, and answered, only after that long.
+    /// Delays the request before handling it.
     Delay(Seconds),
-    /// The request is handled, and answered, only when the held requests are released.
+    /// Holds the request until the held requests are released, then handles it.
     Hold,
-    /// The request is answered so.
-    Answer(OrderedAnswer),
-    /// The node goes offline, and then the request is handled.
+    /// Responds with this instead.
+    Answer(CannedResponse),
+    /// Takes the node offline, then handles the request.
     LoseNode {
         /// The node's name.
         node: String,
     },
-    /// All tickets expire, and then the request is handled.
+    /// Invalidates all tickets, then handles the request.
     ExpireTickets,
-    /// 500 `got no worker upid - start worker failed`; nothing was done. A real PVE under load
-    /// answers so (`PVE/RESTEnvironment.pm`, `fork_worker`).
+    /// Responds with 500 `got no worker upid - start worker failed` and does nothing. PVE does this
+    /// under load (`fork_worker` in `PVE/RESTEnvironment.pm`).
     StartFailed,
-    /// The request is not handled; the reply is the UPID of the task that was the last to succeed on that
-    /// node, whatever it did to whichever guest. Without such a task it is the UPID of one that nobody
-    /// started.
+    /// Does not handle the request, and returns the UPID of the node's last successful task,
+    /// whatever its type and guest. If there is none, returns the UPID of a task that never ran.
     OtherTask,
-    /// The request is handled, and the list in the reply changed.
+    /// Handles the request, then changes the list in the response.
     Listing(ListingFault),
-    /// The request is handled, and one piece of text in the reply's body replaced by another.
+    /// Handles the request, then replaces text in the response body.
     Edit {
-        /// The text; every occurrence is replaced.
+        /// The text to replace; all occurrences.
         find: String,
-        /// The replacement. Characters up to U+00FF are sent as one byte each, so that `\u00ff` is a byte
-        /// that UTF-8 does not have.
+        /// The replacement. Characters up to U+00FF are sent as a single byte, so that `\u00ff`
+        /// creates invalid UTF-8.
         with: String,
     },
 }
 
-/// What happens to the list in a reply.
+/// How to change the list in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ListingFault {
-    /// Every entry is there twice.
+    /// Duplicates every entry.
     Doubled,
-    /// The second half is missing, and the entry `current` too.
+    /// Removes the second half, and the entry `current`.
     Truncated,
-    /// All entries are missing.
+    /// Removes all entries.
     Empty,
 }
 
-/// An answer that is not what came of the request.
+/// A fixed response.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct OrderedAnswer {
+pub struct CannedResponse {
     /// The HTTP status, for example 595 or 503.
     pub status: Status,
     /// The reason phrase.
     pub reason: String,
-    /// The body: text as it is, anything else as JSON; nothing means an empty body.
+    /// The body: a string is sent as text, any other value as JSON; null means an empty body.
     #[serde(default)]
     pub body: Value,
-    /// The request is handled nevertheless, as when the node's own answer is lost on the way (596).
+    /// Handle the request before responding, as if the node's response were lost (596).
     #[serde(default)]
     pub handled: bool,
-    /// Seconds until the answer comes.
+    /// Delay before the response, in seconds.
     #[serde(default)]
     pub after: Seconds,
 }
 
-/// What happens to a task.
+/// The effect on a task.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TaskFault {
-    /// It ends with that error before it changes anything.
+    /// Fails with this error before changing anything.
     Fail(String),
-    /// It succeeds with that many warnings: `WARNINGS: n`.
+    /// Succeeds with this number of warnings: `WARNINGS: n`.
     Warn(NonZeroU32),
-    /// Its worker is killed before it changes anything; the task has no end status of its own
+    /// Kills the worker before it changes anything; the task gets no exit status of its own
     /// (`unexpected status`).
     Vanish,
-    /// It takes that long.
+    /// Sets the duration.
     Duration(Seconds),
-    /// It dies before that step, leaving behind what PVE would leave behind.
-    AbortAt(Step),
+    /// Aborts before this step and leaves the same state as PVE would.
+    AbortAt(TaskStep),
 }
 
 /// The steps of `snapshot_create` and `snapshot_delete` in `PVE/AbstractConfig.pm`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Step {
-    /// Setting the lock (`snapshot`, `snapshot-delete`); both operations.
+pub enum TaskStep {
+    /// Set the lock (`snapshot`, `snapshot-delete`); creation and removal.
     Lock,
-    /// Writing the snapshot's section with `snapstate: prepare`; creation only.
+    /// Write the snapshot section with `snapstate: prepare`; creation only.
     Prepare,
-    /// Setting `snapstate: delete`; removal only.
+    /// Set `snapstate: delete`; removal only.
     DeleteState,
-    /// Creating or removing the snapshots of the volumes; both operations.
+    /// Create or remove the volume snapshots; creation and removal.
     Volumes,
-    /// Dropping `snapstate` and lock, moving `parent`; creation only.
+    /// Remove `snapstate` and lock, set `parent`; creation only.
     Commit,
-    /// Re-parenting the children, dropping section and lock; removal only.
+    /// Re-parent the children, remove section and lock; removal only.
     Cleanup,
 }
 
-/// Which of the matched requests or tasks a rule applies to.
+/// Which of the matching requests or tasks are affected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// To all of them.
+    /// All of them.
     #[default]
     Always,
-    /// To one, counted from 1.
+    /// Only this one, counted from 1.
     Nth(NonZeroU32),
-    /// To each whose number is divisible by this.
+    /// Every nth.
     Every(NonZeroU32),
-    /// To each with that probability, thrown with the plan's seed.
+    /// Each with this probability, drawn from the plan's seed.
     Probability(Probability),
 }
 
@@ -225,21 +228,23 @@ impl TryFrom<f64> for Probability {
         if (0.0..=1.0).contains(&probability) {
             Ok(Self(probability))
         } else {
-            Err(format!("probability {probability} is not between 0 and 1"))
+            Err(format!(
+                "invalid probability {probability}: must be between 0 and 1"
+            ))
         }
     }
 }
 
-/// A pattern, when it applies, and the effect.
+/// A fault rule: pattern, condition and effect.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule<P, F> {
     /// What it matches.
     pub pattern: P,
-    /// Which of the matched ones it applies to.
+    /// Which of the matches it affects.
     pub when: When,
-    /// How often it applies at most; without it, as often as its turn comes.
+    /// Maximum number of effects; `None`: no limit.
     pub times: Option<u32>,
-    /// What it does.
+    /// The effect.
     pub effect: F,
 }
 
@@ -247,17 +252,17 @@ pub struct Rule<P, F> {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FaultPlan {
-    /// Decides the throws of [`When::Probability`].
+    /// Seed for [`When::Probability`].
     pub seed: u64,
-    /// Rules for requests; the first whose turn it is applies.
+    /// Rules for requests; the first rule that is due takes effect.
     #[serde(deserialize_with = "file::request_rules")]
     pub requests: Vec<Rule<RequestPattern, RequestFault>>,
-    /// Rules for tasks; the first whose turn it is applies.
+    /// Rules for tasks; the first rule that is due takes effect.
     #[serde(deserialize_with = "file::task_rules")]
     pub tasks: Vec<Rule<TaskPattern, TaskFault>>,
 }
 
-/// A plan at work: remembers what its rules have matched.
+/// A fault plan with its counters.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     seed: u64,
@@ -273,7 +278,7 @@ struct Counted<P, F> {
 }
 
 impl Faults {
-    /// Starts counting at zero.
+    /// Starts all counters at zero.
     pub fn new(plan: FaultPlan) -> Self {
         Self {
             seed: plan.seed,
@@ -282,20 +287,20 @@ impl Faults {
         }
     }
 
-    /// Whether and how a request goes wrong. To be asked once for each request.
+    /// The fault for a request. Call this once per request.
     pub fn for_request(&mut self, facts: &RequestFacts<'_>) -> Option<RequestFault> {
         let matches = |pattern: &RequestPattern| pattern.matches(facts);
         first_due(&mut self.requests, self.seed, matches)
     }
 
-    /// Whether and how a task goes wrong. To be asked once for each task, when it starts.
+    /// The fault for a task. Call this once per task, when it starts.
     pub fn for_task(&mut self, facts: &TaskFacts<'_>) -> Option<TaskFault> {
-        // A seed of its own, so that the first rules of both lists do not throw alike.
+        // A different seed, so that the first rules of both lists draw independently.
         let matches = |pattern: &TaskPattern| pattern.matches(facts);
         first_due(&mut self.tasks, !self.seed, matches)
     }
 
-    /// How often each rule for requests has applied, in the plan's order.
+    /// How often each request rule took effect, in the order of the plan.
     pub fn applied_to_requests(&self) -> Vec<u32> {
         self.requests
             .iter()
@@ -303,7 +308,7 @@ impl Faults {
             .collect()
     }
 
-    /// How often each rule for tasks has applied, in the plan's order.
+    /// How often each task rule took effect, in the order of the plan.
     pub fn applied_to_tasks(&self) -> Vec<u32> {
         self.tasks.iter().map(|counted| counted.applied).collect()
     }

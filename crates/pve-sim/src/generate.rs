@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Made-up clusters: [`generate`] for any size, [`demo_world`] for showing the tool.
+//! Generated clusters: [`generate`] for any size, [`demo_world`] for the demo.
 //!
-//! Both give a world in the format of `../shared/pve-recordings/world.json` and the credentials
-//! that go with it. Beyond that format they use these members, which are all optional:
+//! Both return a world in the format of `../shared/pve-recordings/world.json` with matching
+//! credentials. They also use these optional members:
 //!
 //! | where | member | meaning |
 //! |---|---|---|
@@ -15,8 +15,8 @@
 //! | guest | `task_seconds` | `{create, delete}`: how long snapshot tasks take |
 //! | guest | `agent_answers` | the guest agent is alive |
 //!
-//! Equal options give equal worlds, on every machine. Limits: names and sizes are believable, not
-//! measured; there is no replication, no high availability, no network but `vmbr0`.
+//! The same options generate the same world on every machine. Limits: names and sizes are plausible
+//! but not measured; there is no replication, no high availability, and no network except `vmbr0`.
 
 mod demo;
 mod names;
@@ -36,17 +36,17 @@ use parts::{GIB, Run};
 pub use demo::demo_world;
 pub use options::{GenerateError, GenerateOptions};
 
-/// A world and the secrets of its users.
+/// A world and its users' secrets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GeneratedWorld {
-    /// What the simulator serves.
+    /// The world file.
     pub world: Value,
-    /// Passwords and token values; the publicly known ones of
+    /// The credentials file, with the public secrets of
     /// `../shared/pve-recordings/credentials.example.json`.
     pub credentials: Value,
 }
 
-/// Makes a cluster of the wanted size.
+/// Generates a cluster.
 pub fn generate(options: &GenerateOptions) -> Result<GeneratedWorld, GenerateError> {
     options.check()?;
     let runs = parts::runs(options);
@@ -99,7 +99,7 @@ fn cluster(options: &GenerateOptions) -> Value {
     json!({"name": "generated", "quorate": true, "this_node": "pve1", "nodes": nodes})
 }
 
-/// A shared storage, and for each node a local one: ZFS on odd nodes, LVM-thin on even ones.
+/// One shared storage, and a local one per node: ZFS on odd nodes, LVM-thin on even nodes.
 fn storages(options: &GenerateOptions) -> Value {
     let mut random = Random::for_purpose(options.seed, u64::MAX);
     let mut local = |odd: bool| {
@@ -136,7 +136,7 @@ fn storages(options: &GenerateOptions) -> Value {
     Value::Array(storages)
 }
 
-/// What is decided about a guest before its configuration is written.
+/// The properties of a guest that determine its configuration.
 struct GuestPlan {
     vmid: u32,
     node: u32,
@@ -160,7 +160,7 @@ enum State {
 impl GuestPlan {
     fn draw(options: &GenerateOptions, index: u32) -> Self {
         let vmid = FIRST_VMID + index;
-        // A stream for each guest: more guests do not change the ones before.
+        // One random sequence per guest, so that more guests do not change the existing ones.
         let mut random = Random::for_purpose(options.seed, u64::from(vmid));
         let role = random.pick(names::ROLES);
         let environment = *random.pick(ENVIRONMENTS);
@@ -202,14 +202,14 @@ impl GuestPlan {
         });
         guest[if self.container { "hostname" } else { "name" }] = json!(self.name);
         if self.state != State::Template && !runs.is_empty() {
-            // A run takes its time: later guests are reached later.
+            // A run takes time: later guests get their snapshots later.
             let delay = i64::from((self.vmid - FIRST_VMID) % 600);
             guest["snapshots"] = parts::snapshots(runs, delay);
         }
         if let Some(range) = &options.task_seconds {
             let mut draw = || {
                 let width = range.end() - range.start();
-                // Milliseconds are enough, and short to read.
+                // Milliseconds are precise enough and easy to read.
                 ((range.start() + width * self.random.fraction()) * 1000.0).round() / 1000.0
             };
             guest["task_seconds"] = json!({"create": draw(), "delete": draw()});

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The simulator's journal: every request, every change of a guest and every task, in memory, in a
-//! file of JSON lines, or both.
+//! The simulator's journal: all requests, changes and tasks, in memory, in a file of JSON lines, or
+//! both.
 //!
-//! Tests hold a client's doings against it, so an entry says what happened and never what was
-//! meant. The journal has no clock: whoever records an entry dates it.
+//! Tests compare a client's actions with it, so entries hold only what happened. The journal has no
+//! clock: the caller sets the time of each entry.
 //!
-//! Limits: the file is written line by line without a buffer of our own, so that it can be followed
-//! while the simulator runs; it is not synchronised to the disk. [`Journal::in_memory`] grows for as
-//! long as the simulator runs, by about half a kilobyte a request; [`Journal::bounded`] does not.
+//! Limits: every line is written without buffering, so that other programs can follow the file; the
+//! file is not synced to disk. [`Journal::in_memory`] grows by about 0.5 kB per request for as long
+//! as the simulator runs; [`Journal::bounded`] does not.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -19,11 +19,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// One thing that happened; a line of the file, told apart by its member `entry`.
+/// One entry; in the file, one line whose member `entry` holds the type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "snake_case")]
 pub enum Entry {
-    /// A request was answered, or its connection was given up.
+    /// A request was answered, or its connection was closed.
     Request(Request),
     /// A guest or one of its snapshots changed.
     Mutation(Mutation),
@@ -40,43 +40,43 @@ pub struct Moment {
     pub epoch: i64,
 }
 
-/// A request as it came over the wire.
+/// A request as received.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    /// When its header was complete.
+    /// When its headers were complete.
     #[serde(flatten)]
     pub moment: Moment,
     /// The client's address and port.
     pub client: String,
-    /// Number of the connection, counted from 1; equal numbers share a connection.
+    /// Number of the connection, starting at 1.
     pub connection: u64,
-    /// Name of the node whose listener took the request.
+    /// The node whose listener accepted the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// The HTTP method.
     pub method: String,
     /// Path and query; [`Journal::record`] masks secrets in it.
     pub path: String,
-    /// User (`backup@pve`) or API token (`backup@pve!auto`), if the sign-on was valid.
+    /// User (`backup@pve`) or API token (`backup@pve!auto`), if the login was valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// HTTP status; none if the connection ended without an answer.
+    /// HTTP status; `None` if the connection was closed without a response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Reason phrase of the answer, in which PVE puts its error text.
+    /// Reason phrase of the response; PVE puts its error text there.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// The fault that was injected, if any.
+    /// The injected fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// What a reader has to know, such as that PVE has this path and the simulator does not.
+    /// A note for readers, such as a path that exists in PVE but not in the simulator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Seconds until the answer was ready.
+    /// Seconds until the response was ready.
     pub seconds: f64,
 }
 
-/// What was done to a guest or a snapshot.
+/// The type of a change to a guest or a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -86,13 +86,13 @@ pub enum Action {
     Delete,
     /// A snapshot's description was changed.
     Update,
-    /// A guest was set back to a snapshot.
+    /// A guest was rolled back to a snapshot.
     Rollback,
     /// A guest was started.
     Start,
     /// A guest was stopped.
     Stop,
-    /// A guest's configuration or lock was changed, or an aborted task left its traces in it.
+    /// A guest's configuration or lock was changed, or an aborted task left changes in it.
     Configure,
 }
 
@@ -102,21 +102,21 @@ pub struct Mutation {
     /// When it took effect.
     #[serde(flatten)]
     pub moment: Moment,
-    /// What was done.
+    /// The type of change.
     pub action: Action,
     /// The guest's node.
     pub node: String,
     /// `qemu` or `lxc`.
     pub kind: String,
-    /// The guest's number.
+    /// The guest's VMID.
     pub vmid: u32,
-    /// The snapshot, where the action concerns one.
+    /// The snapshot, if one was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
     /// The snapshot's description, as PVE keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The task that did it.
+    /// The task that made the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upid: Option<String>,
 }
@@ -127,27 +127,27 @@ pub struct Task {
     /// When it ended.
     #[serde(flatten)]
     pub moment: Moment,
-    /// Its identification.
+    /// Its UPID.
     pub upid: String,
     /// The node it ran on.
     pub node: String,
-    /// The guest, where the task has one.
+    /// The guest, if the task has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vmid: Option<u32>,
     /// Its worker type: `qmsnapshot`, `vzdelsnapshot`, …
     pub kind: String,
-    /// Who started it.
+    /// The user or token that started it.
     pub user: String,
     /// Simulated time of its start in seconds since the Unix epoch.
     pub started: i64,
     /// How long it ran.
     pub seconds: f64,
-    /// `OK`, `WARNINGS: 1`, an error text; none if it has not ended.
+    /// `OK`, `WARNINGS: 1` or an error text; `None` while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exitstatus: Option<String>,
 }
 
-/// Why a journal could not be made or read.
+/// A journal file could not be created or read.
 #[derive(Debug, Error)]
 pub enum JournalError {
     /// The file cannot be created, opened or read.
@@ -157,17 +157,17 @@ pub enum JournalError {
         doing: &'static str,
         /// The file's path.
         file: String,
-        /// What the system said.
+        /// The system error.
         source: io::Error,
     },
-    /// A line is no entry.
-    #[error("line {line} of the journal '{file}' is no entry: {source}")]
+    /// A line is not a valid entry.
+    #[error("invalid entry in line {line} of the journal '{file}': {source}")]
     Line {
         /// The file's path.
         file: String,
-        /// Number of the line, counted from 1.
+        /// Line number, starting at 1.
         line: usize,
-        /// What is wrong with it.
+        /// The parse error.
         source: serde_json::Error,
     },
 }
@@ -181,7 +181,7 @@ pub struct Journal {
 #[derive(Debug, Default)]
 struct Inner {
     kept: Option<VecDeque<Entry>>,
-    /// How many entries are kept; none: all.
+    /// Maximum number of kept entries; `None`: no limit.
     bound: Option<usize>,
     file: Option<File>,
     line: Vec<u8>,
@@ -189,7 +189,7 @@ struct Inner {
 }
 
 impl Journal {
-    /// Keeps the entries in memory only.
+    /// Keeps all entries in memory.
     pub fn in_memory() -> Self {
         Self::new(Inner {
             kept: Some(VecDeque::new()),
@@ -197,7 +197,7 @@ impl Journal {
         })
     }
 
-    /// Keeps the latest entries in memory, so many at most.
+    /// Keeps the latest entries in memory, up to this number.
     pub fn bounded(entries: usize) -> Self {
         Self::new(Inner {
             kept: Some(VecDeque::new()),
@@ -206,7 +206,7 @@ impl Journal {
         })
     }
 
-    /// Writes the entries to a file only, which is made or emptied first.
+    /// Writes the entries to a file, which is created or truncated first.
     pub fn to_file(path: &Path) -> Result<Self, JournalError> {
         Ok(Self::new(Inner {
             file: Some(create(path)?),
@@ -223,7 +223,7 @@ impl Journal {
         }))
     }
 
-    /// Reads a file that a journal wrote.
+    /// Reads a journal file.
     pub fn read(path: &Path) -> Result<Vec<Entry>, JournalError> {
         let failed = |source| file_error("read", path, source);
         let reader = BufReader::new(File::open(path).map_err(failed)?);
@@ -239,8 +239,8 @@ impl Journal {
         Ok(entries)
     }
 
-    /// Adds an entry. A file that cannot be written never disturbs the simulation: the first
-    /// failure is kept for [`Journal::failure`] and the file is given up.
+    /// Adds an entry. A write error does not disturb the simulation: [`Journal::failure`] returns
+    /// the first one, and the file is closed.
     pub fn record(&self, mut entry: Entry) {
         if let Entry::Request(request) = &mut entry
             && let Cow::Owned(masked) = without_secrets(&request.path)
@@ -257,21 +257,21 @@ impl Journal {
         }
     }
 
-    /// How many entries are kept in memory.
+    /// Number of entries in memory.
     pub fn len(&self) -> usize {
         self.view(<[Entry]>::len)
     }
 
-    /// Whether no entry is kept in memory.
+    /// Whether memory holds no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Shows the entries in memory, oldest first, without copying them. Recording waits meanwhile.
-    pub fn view<T>(&self, look: impl FnOnce(&[Entry]) -> T) -> T {
+    /// Calls `read` with the entries in memory, oldest first, without copying. Blocks recording.
+    pub fn view<T>(&self, read: impl FnOnce(&[Entry]) -> T) -> T {
         match &mut self.lock().kept {
-            Some(kept) => look(kept.make_contiguous()),
-            None => look(&[]),
+            Some(kept) => read(kept.make_contiguous()),
+            None => read(&[]),
         }
     }
 
@@ -296,7 +296,7 @@ impl Journal {
         })
     }
 
-    /// The tasks in memory, in the order of their ends.
+    /// The tasks in memory, by the time they ended.
     pub fn tasks(&self) -> Vec<Task> {
         self.pick(|entry| match entry {
             Entry::Task(task) => Some(task),
@@ -304,7 +304,7 @@ impl Journal {
         })
     }
 
-    /// Why the file is incomplete, if it is.
+    /// The write error that made the file incomplete, if any.
     pub fn failure(&self) -> Option<String> {
         self.lock().failure.clone()
     }
@@ -319,7 +319,7 @@ impl Journal {
         self.view(|entries| entries.iter().filter_map(select).cloned().collect())
     }
 
-    /// A panic elsewhere leaves whole entries behind, so a poisoned lock is no reason to stop.
+    /// A poisoned lock is usable: every entry is added completely.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -335,7 +335,7 @@ impl Inner {
             .map_err(io::Error::from)
             .and_then(|()| {
                 self.line.push(b'\n');
-                // One call for the whole line, so that a reader never sees half of one.
+                // One write per line, so that readers never see half a line.
                 file.write_all(&self.line)
             });
         if let Err(error) = written {
@@ -345,10 +345,10 @@ impl Inner {
     }
 }
 
-/// Path and query with the values of secret parameters replaced by `***`.
+/// Path and query, with the values of secret parameters replaced by `***`.
 ///
-/// Sign-on belongs into bodies and headers, which the journal does not hold, but PVE takes
-/// `POST /access/ticket?password=…` too.
+/// Logins usually use the body or headers, which the journal does not hold, but PVE also accepts
+/// `POST /access/ticket?password=…`.
 pub fn without_secrets(path_and_query: &str) -> Cow<'_, str> {
     let Some((path, query)) = path_and_query.split_once('?') else {
         return Cow::Borrowed(path_and_query);

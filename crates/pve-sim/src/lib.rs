@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A Proxmox VE API that tells the truth: an HTTPS server that behaves as PVE
-//! 8 does for everything a snapshot tool touches, without any virtualisation
-//! behind it.
+//! A simulated Proxmox VE API for tests: an HTTPS server that behaves as PVE 8.4 or 9.2 does for
+//! everything that a snapshot tool uses. There is no virtualisation behind it.
 //!
-//! It is a program of its own (`pve-sim serve`) and a library for tests:
+//! The crate is a program (`pve-sim serve`) and a library for tests:
 //!
 //! ```
 //! use pve_sim::simulator::{Options, Simulator};
@@ -22,10 +21,10 @@
 //! # Ok::<(), pve_sim::simulator::StartError>(())
 //! ```
 //!
-//! Layers, from the inside: [`world`] (what there is), [`tasks`] (what changes
-//! it, and when), [`access`] (who may), [`schema`] and [`api`] (which call does
-//! what), `http` (the wire), [`simulator`] (the running server). [`faults`] and
-//! [`journal`] go through all of them. It shares no code with any client.
+//! Layers, from the inside out: [`world`] (the cluster's state), [`tasks`] (changes over time),
+//! [`access`] (permissions), [`schema`] and [`api`] (methods and their parameters), `http` (the
+//! protocol), [`simulator`] (the running server). [`faults`] and [`journal`] are used by all
+//! layers. The crate shares no code with any client.
 
 pub mod access;
 pub mod api;

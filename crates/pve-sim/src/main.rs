@@ -3,7 +3,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program that says where it listens and what is wrong"
+    reason = "the program prints its addresses and its errors"
 )]
 
 mod startup;
@@ -28,14 +28,14 @@ use pve_sim::journal::Journal;
 use pve_sim::release::Release;
 use pve_sim::simulator::{Options, Simulator, StartError};
 use pve_sim::world::Timing;
-use pve_sim::world::load::{Document, Problem};
+use pve_sim::world::loader::{Document, Problem};
 
 use startup::Secrets;
 
-/// Nobody reads more, and a pipe that nobody reads holds more.
+/// Limit on printed warnings: more would not be read, and could block a pipe that is not read.
 const SHOWN_WARNINGS: usize = 20;
 
-/// A simulated Proxmox VE API, faithful enough to test clients against.
+/// A simulated Proxmox VE API, faithful enough to test snapshot clients against.
 #[derive(Parser)]
 #[command(version, about)]
 struct Program {
@@ -45,112 +45,118 @@ struct Program {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve a cluster over HTTPS until told to end.
+    /// Serve a cluster over HTTPS until SIGTERM or Ctrl-C.
     Serve(Box<Serve>),
-    /// Change a running simulator's world from outside.
+    /// Change the world of a running simulator.
     #[command(after_help = command_list())]
     Control {
-        /// Address of the simulator, as `serve` printed it.
+        /// URL of the simulator, as printed by `serve`.
         #[arg(long)]
         url: String,
         /// Command and arguments.
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-        words: Vec<String>,
+        #[arg(
+            required = true,
+            value_name = "COMMAND",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        arguments: Vec<String>,
     },
-    /// List the methods and paths that are answered.
+    /// List the supported methods and paths.
     Paths,
 }
 
 #[derive(Args)]
 struct Serve {
-    /// The world: nodes, guests, storages, pools, users. Without it a cluster is generated.
+    /// World file: nodes, guests, storages, pools, users. Default: a generated cluster.
     #[arg(long, value_name = "FILE")]
     world: Option<PathBuf>,
-    /// Passwords, token values and second factors of the world's users.
+    /// Credentials file: passwords, token secrets and TOTP secrets of the world's users.
     #[arg(long, value_name = "FILE", requires = "world")]
     credentials: Option<PathBuf>,
-    /// Refuse a world that would only give warnings: disks on storages and snapshots with parents
-    /// that are not there, guests in two pools, secrets of users that are not there.
+    /// Treat warnings about the world as errors: disks on unknown storages, snapshots with unknown
+    /// parents, guests in two pools, secrets of unknown users.
     #[arg(long, requires = "world")]
     strict: bool,
-    /// Generate a cluster of so many nodes instead.
+    /// Generated cluster: number of nodes.
     #[arg(long, value_name = "N", conflicts_with = "world", default_value_t = 3)]
     nodes: u32,
-    /// Guests of the generated cluster.
+    /// Generated cluster: number of guests.
     #[arg(long, value_name = "N", conflicts_with = "world", default_value_t = 30)]
     guests: u32,
-    /// Decides everything else about the generated cluster: equal seeds, equal clusters.
+    /// Generated cluster: seed; the same seed generates the same cluster.
     #[arg(long, value_name = "S", conflicts_with = "world", default_value_t = 1)]
     seed: u64,
-    /// Snapshots of each guest of the generated cluster.
+    /// Generated cluster: snapshots per guest.
     #[arg(long, value_name = "N", conflicts_with = "world", default_value_t = 7)]
     snapshots: u32,
-    /// How many nodes of the generated cluster, from the last on, are offline.
+    /// Generated cluster: number of offline nodes, counted from the last.
     #[arg(long, value_name = "N", conflicts_with = "world", default_value_t = 0)]
     offline_nodes: u32,
-    /// How many nodes of the generated cluster, from the second on, are five times as slow.
+    /// Generated cluster: number of nodes that are five times slower, counted from the second.
     #[arg(long, value_name = "N", conflicts_with = "world", default_value_t = 0)]
     slow_nodes: u32,
-    /// The release of PVE: 8 (8.4) or 9 (9.2).
-    #[arg(long, value_name = "8|9", default_value_t = Release::V8, value_parser = release)]
+    /// PVE release to simulate: 8 (8.4) or 9 (9.2).
+    #[arg(long, value_name = "8|9", default_value_t = Release::V8, value_parser = parse_release)]
     pve_version: Release,
-    /// Where the cluster's own address listens; may be repeated.
+    /// Address of the cluster; may be repeated. Port 0 selects a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: Vec<SocketAddr>,
-    /// Listen on one more port for each node.
+    /// Listen on one additional port per node.
     #[arg(long)]
     listen_nodes: bool,
-    /// Write every request, change and task there, as JSON lines.
+    /// Write all requests, changes and tasks to this file as JSON lines.
     #[arg(long, value_name = "FILE", conflicts_with = "journal_entries")]
     journal: Option<PathBuf>,
-    /// Without a journal file, keep so many of the latest entries in memory, for
-    /// `pve-sim control … journal`; 20,000 are about 8 MB.
+    /// Without --journal: number of latest entries kept in memory for `pve-sim control … journal`;
+    /// 20,000 entries need about 8 MB.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     journal_entries: usize,
-    /// What goes wrong, and when.
+    /// Fault file: which requests and tasks fail, and how.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
-    /// How long a task takes, unless the world says otherwise; FROM-TO: each guest of a
-    /// generated cluster has its own duration between these.
-    #[arg(long, value_name = "SECONDS|FROM-TO", default_value = "0.1", value_parser = durations)]
+    /// Duration of a task, unless the world file sets it. FROM-TO: every guest of a generated
+    /// cluster gets its own duration in this range.
+    #[arg(long, value_name = "SECONDS|FROM-TO", default_value = "0.1", value_parser = parse_durations)]
     task_seconds: Durations,
-    /// How many tasks make progress at once on a node; without it, all.
+    /// Maximum number of concurrent tasks per node. Default: no limit.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     task_slots: Option<u32>,
-    /// Pauses before answers: `measured`, `none`, or a factor on the measured ones.
-    #[arg(long, value_name = "PROFILE", default_value = "measured", value_parser = latency)]
+    /// Delay of responses: `measured`, `none`, or a factor applied to the measured delays.
+    #[arg(long, value_name = "PROFILE", default_value = "measured", value_parser = parse_latency)]
     latency: Latency,
-    /// Factor on PVE's own waits: 3 s before a 401, 10 s for a lock, 30 s for a silent node.
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = seconds)]
+    /// Factor applied to PVE's own delays: 3 s before a 401, 10 s for a lock, 30 s for a silent
+    /// node.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = parse_seconds)]
     delays: f64,
-    /// What the simulated clock shows at the start, in seconds since the epoch.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    /// Initial time of the simulated clock, in seconds since the epoch. Default: now.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     start: Option<f64>,
-    /// Certificate as PEM, instead of a fresh self-signed one.
+    /// Certificate in PEM format. Default: a new self-signed certificate.
     #[arg(long, value_name = "FILE", requires = "key")]
     certificate: Option<PathBuf>,
-    /// The certificate's key as PEM.
+    /// Private key of the certificate in PEM format.
     #[arg(long, value_name = "FILE", requires = "certificate")]
     key: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
-    let done = match Program::parse().command {
+    let result = match Program::parse().command {
         Command::Serve(options) => serve(&options),
-        Command::Control { url, words } => send(&url, &words),
+        Command::Control { url, arguments } => send(&url, &arguments),
         Command::Paths => list_paths(),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {}", text_of(&error));
+            eprintln!("Error: {}", error_text(&error));
             ExitCode::FAILURE
         }
     }
 }
 
-/// An error with its causes on one line, without those whose text an error before repeats.
-fn text_of(error: &Error) -> String {
+/// Formats an error with its causes on one line; skips causes that the text already contains.
+fn error_text(error: &Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !text.contains(&cause) {
@@ -160,16 +166,16 @@ fn text_of(error: &Error) -> String {
     text
 }
 
-fn send(url: &str, words: &[String]) -> Result<()> {
-    let printed = control::send(url, words)?;
-    if !printed.is_empty() {
-        println!("{printed}");
+fn send(url: &str, arguments: &[String]) -> Result<()> {
+    let output = control::send(url, arguments)?;
+    if !output.is_empty() {
+        println!("{output}");
     }
     Ok(())
 }
 
 fn list_paths() -> Result<()> {
-    let lines = pve_sim::api::served();
+    let lines = pve_sim::api::supported_methods();
     let lines = lines
         .iter()
         .map(|(method, path)| format!("{method} {path}\n"));
@@ -177,39 +183,39 @@ fn list_paths() -> Result<()> {
 }
 
 fn serve(options: &Serve) -> Result<()> {
-    let (world, credentials) = worlds(options)?;
-    let mut chosen = Options::new(world, credentials.clone());
-    chosen.listen.clone_from(&options.listen);
-    chosen.release = options.pve_version;
-    chosen.listen_nodes = options.listen_nodes;
-    chosen.task_slots = options.task_slots;
-    chosen.timing = Timing {
+    let (world, credentials) = load_world(options)?;
+    let mut settings = Options::new(world, credentials.clone());
+    settings.listen.clone_from(&options.listen);
+    settings.release = options.pve_version;
+    settings.listen_nodes = options.listen_nodes;
+    settings.task_slots = options.task_slots;
+    settings.timing = Timing {
         task_seconds: options.task_seconds.from,
         delays: options.delays,
     };
-    chosen.latency = options.latency;
-    chosen.start = options.start;
+    settings.latency = options.latency;
+    settings.start = options.start;
     if let Some(file) = &options.faults {
-        chosen.faults = FaultPlan::read(file)?;
+        settings.faults = FaultPlan::read(file)?;
     }
-    chosen.journal = match &options.journal {
+    settings.journal = match &options.journal {
         Some(file) => Journal::to_file(file)?,
         None => Journal::bounded(options.journal_entries),
     };
     if let (Some(certificate), Some(key)) = (&options.certificate, &options.key) {
-        chosen.identity = Some((read(certificate)?, read(key)?));
+        settings.identity = Some((read(certificate)?, read(key)?));
     }
-    let simulator = Simulator::start(chosen).map_err(|error| in_files(options, error))?;
+    let simulator = Simulator::start(settings).map_err(|error| with_file_names(options, error))?;
     let warnings = simulator.world(|world| world.warnings.clone());
     if options.strict && !warnings.is_empty() {
-        bail!(described(options, &warnings));
+        bail!(format_problems(options, &warnings));
     }
     for warning in warnings.iter().take(SHOWN_WARNINGS) {
-        eprintln!("Warning: {}", in_file(options, warning));
+        eprintln!("Warning: {}", format_problem(options, warning));
     }
     if warnings.len() > SHOWN_WARNINGS {
         eprintln!(
-            "Warning: {} more; --strict shows all",
+            "Warning: {} more warnings; --strict prints all of them",
             warnings.len() - SHOWN_WARNINGS
         );
     }
@@ -217,13 +223,13 @@ fn serve(options: &Serve) -> Result<()> {
         Some(file) => Secrets::InFile(file),
         None => Secrets::Public(&credentials),
     };
-    print(&startup::text(&simulator, &secrets))?;
-    wait_for_the_end()?;
+    print(&startup::lines(&simulator, &secrets))?;
+    wait_for_termination()?;
     simulator.stop();
     Ok(())
 }
 
-/// Prints all at once: whoever started the program may stop reading after the lines he needs.
+/// Prints the text at once and ignores a closed pipe: a reader may stop after the first lines.
 fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     match stdout
@@ -235,21 +241,24 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
-/// An error of the start; what is wrong with the world comes with the names of its files.
-fn in_files(options: &Serve, error: StartError) -> Error {
+/// Adds file names to the problems found in the world and credentials files.
+fn with_file_names(options: &Serve, error: StartError) -> Error {
     match error {
-        StartError::World(error) => anyhow!(described(options, &error.problems)),
+        StartError::World(error) => anyhow!(format_problems(options, &error.problems)),
         other => other.into(),
     }
 }
 
-/// Problems, each on a line of its own.
-fn described(options: &Serve, problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems.iter().map(|one| in_file(options, one)).collect();
+/// Formats problems, one per line.
+fn format_problems(options: &Serve, problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| format_problem(options, problem))
+        .collect();
     lines.join("\n       ")
 }
 
-fn in_file(options: &Serve, problem: &Problem) -> String {
+fn format_problem(options: &Serve, problem: &Problem) -> String {
     let file = match problem.document {
         Document::World => &options.world,
         Document::Credentials => &options.credentials,
@@ -260,22 +269,22 @@ fn in_file(options: &Serve, problem: &Problem) -> String {
     }
 }
 
-/// Returns on SIGTERM (on Unix), or when somebody presses Ctrl-C.
-fn wait_for_the_end() -> Result<()> {
+/// Returns on SIGTERM (Unix only) or Ctrl-C.
+fn wait_for_termination() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let terminate = terminated()?;
+        let terminate = termination_signal()?;
         tokio::select! {
             () = terminate => Ok(()),
-            pressed = tokio::signal::ctrl_c() => pressed.context("cannot wait for signals"),
+            interrupt = tokio::signal::ctrl_c() => interrupt.context("cannot wait for signals"),
         }
     })
 }
 
 #[cfg(unix)]
-fn terminated() -> Result<impl Future<Output = ()>> {
+fn termination_signal() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut terminate = signal(SignalKind::terminate())?;
@@ -284,22 +293,22 @@ fn terminated() -> Result<impl Future<Output = ()>> {
     })
 }
 
-/// There is no such signal.
+/// Never completes: this platform has no SIGTERM.
 #[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "as where there is one")]
-fn terminated() -> Result<impl Future<Output = ()>> {
+#[expect(clippy::unnecessary_wraps, reason = "same signature as on Unix")]
+fn termination_signal() -> Result<impl Future<Output = ()>> {
     Ok(std::future::pending())
 }
 
-fn worlds(options: &Serve) -> Result<(Value, Value)> {
+fn load_world(options: &Serve) -> Result<(Value, Value)> {
     match (&options.world, &options.credentials) {
         (Some(_), _) if options.task_seconds.range().is_some() => {
-            bail!("a range of --task-seconds needs a generated cluster, not --world")
+            bail!("a range for --task-seconds requires a generated cluster, not --world")
         }
-        (Some(world), Some(credentials)) => Ok((json(world)?, json(credentials)?)),
-        (Some(_), None) => bail!("--world needs --credentials: nobody could sign on"),
+        (Some(world), Some(credentials)) => Ok((read_json(world)?, read_json(credentials)?)),
+        (Some(_), None) => bail!("--world requires --credentials: without it no user can log in"),
         (None, _) => {
-            let made = generate(&GenerateOptions {
+            let generated = generate(&GenerateOptions {
                 nodes: options.nodes,
                 guests: options.guests,
                 seed: options.seed,
@@ -310,21 +319,21 @@ fn worlds(options: &Serve) -> Result<(Value, Value)> {
                 now: whole(options.start.unwrap_or_else(|| Clock::new(None).now())),
                 ..GenerateOptions::default()
             })?;
-            Ok((made.world, made.credentials))
+            Ok((generated.world, generated.credentials))
         }
     }
 }
 
-fn json(file: &Path) -> Result<Value> {
+fn read_json(file: &Path) -> Result<Value> {
     let text = read(file)?;
-    serde_json::from_str(&text).with_context(|| format!("'{}' is no JSON", file.display()))
+    serde_json::from_str(&text).with_context(|| format!("invalid JSON in '{}'", file.display()))
 }
 
 fn read(file: &Path) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))
 }
 
-/// One duration for all tasks, or a range that guests draw theirs from.
+/// One duration for all tasks, or a range with one duration per guest.
 #[derive(Clone, Copy)]
 struct Durations {
     from: f64,
@@ -337,34 +346,34 @@ impl Durations {
     }
 }
 
-fn durations(text: &str) -> Result<Durations, String> {
+fn parse_durations(text: &str) -> Result<Durations, String> {
     let (from, to) = text.split_once('-').unwrap_or((text, text));
     let durations = Durations {
-        from: seconds(from)?,
-        to: seconds(to)?,
+        from: parse_seconds(from)?,
+        to: parse_seconds(to)?,
     };
     if durations.from > durations.to {
-        return Err("the range is upside down".to_owned());
+        return Err("FROM must not exceed TO".to_owned());
     }
     Ok(durations)
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+fn parse_seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if (0.0..=1e12).contains(&number) => Ok(number),
-        Ok(_) | Err(_) => Err("not a number of zero or more".to_owned()),
+        Ok(_) | Err(_) => Err("expected a number of at least 0".to_owned()),
     }
 }
 
-fn release(text: &str) -> Result<Release, String> {
+fn parse_release(text: &str) -> Result<Release, String> {
     Release::parse(text).ok_or_else(|| "expected 8 or 9".to_owned())
 }
 
-fn latency(text: &str) -> Result<Latency, String> {
+fn parse_latency(text: &str) -> Result<Latency, String> {
     match text {
         "measured" => Ok(Latency::measured()),
         "none" => Ok(Latency::none()),
-        factor => Ok(Latency::measured().scaled(seconds(factor)?)),
+        factor => Ok(Latency::measured().scaled(parse_seconds(factor)?)),
     }
 }
 

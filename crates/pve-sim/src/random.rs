@@ -2,20 +2,20 @@
 //! Reproducible pseudo-random numbers for faults and generated worlds.
 //!
 //! The generator is `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number
-//! generators, 2014): a few lines, the same on every platform and in every version of this crate.
-//! Limits: neither secret nor fit for statistics.
+//! generators, 2014): short, and identical on all platforms and in all versions of this crate. It
+//! must not be used for secrets or statistics.
 
-/// A stream of numbers that depends on its seed only.
+/// A sequence of numbers that depends only on its seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// The stream of a seed.
+    /// Starts the sequence of a seed.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// A stream of its own for each of several purposes under one seed.
+    /// Starts an independent sequence for one of several purposes with the same seed.
     pub(crate) fn for_purpose(seed: u64, purpose: u64) -> Self {
         let mixed = Self::new(seed).next() ^ purpose.wrapping_mul(0xA24B_AED4_963E_E407);
         Self(Self(mixed).next())
@@ -30,27 +30,27 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from 0 up to, but not including, 1.
+    /// A number from 0 (included) to 1 (excluded).
     pub(crate) fn fraction(&mut self) -> f64 {
-        // 53 bits are what an f64 holds exactly, in two halves that convert without loss.
+        // An f64 holds 53 bits exactly; the two halves convert without loss.
         let bits = self.next() >> 11;
         let high = u32::try_from(bits >> 32).expect("21 bits are left");
         let low = u32::try_from(bits & 0xFFFF_FFFF).expect("masked to 32 bits");
         (f64::from(high) * 4_294_967_296.0 + f64::from(low)) / 9_007_199_254_740_992.0
     }
 
-    /// A number from 0 up to, but not including, `end`, which is not 0.
+    /// A number from 0 (included) to `end` (excluded). `end` must not be 0.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
-        // The bias is about `end` in 2^64: nothing here notices.
+        // The bias of about `end` in 2^64 does not matter here.
         self.next() % end
     }
 
-    /// Whether something of that probability happens.
+    /// Returns true with this probability.
     pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.fraction() < probability
     }
 
-    /// One of several things; there is at least one.
+    /// A random element; `choices` must not be empty.
     pub(crate) fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         let index = self.below(choices.len() as u64);
         &choices[usize::try_from(index).expect("an index of a slice fits")]
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_stream_is_the_published_one() {
+    fn the_sequence_matches_the_published_one() {
         let mut random = Random::new(1_234_567);
         let numbers = [random.next(), random.next(), random.next()];
         let published = [
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn fractions_are_spread_below_one() {
+    fn fractions_are_evenly_distributed() {
         let mut random = Random::for_purpose(7, 1);
         let fractions: Vec<f64> = (0..10_000).map(|_| random.fraction()).collect();
         assert!(

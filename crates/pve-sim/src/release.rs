@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The major release of PVE that is simulated. What differs was recorded from a PVE 9.2; paths and
+//! The simulated major release of PVE. The differences were recorded from PVE 9.2; paths and
 //! parameters are those of 8.4 in both.
 
 use std::fmt;
@@ -15,7 +15,7 @@ pub enum Release {
 }
 
 impl Release {
-    /// Reads the number that `--pve-version` takes.
+    /// Parses the value of `--pve-version`.
     pub fn parse(number: &str) -> Option<Self> {
         match number {
             "8" => Some(Self::V8),
@@ -24,7 +24,7 @@ impl Release {
         }
     }
 
-    /// `VERSION/REPOID` of pve-manager, as `pveversion` shows it.
+    /// `VERSION/REPOID` of pve-manager, as printed by `pveversion`.
     pub fn version(self) -> &'static str {
         match self {
             Self::V8 => crate::schema::Schema::builtin().version(),
@@ -32,8 +32,7 @@ impl Release {
         }
     }
 
-    /// The machine that QEMU gives a guest without one of its own. The recording of 8.4 lacks the
-    /// suffix of Proxmox's own QEMU.
+    /// QEMU's default machine type. The recording of 8.4 lacks the suffix of Proxmox's own QEMU.
     pub(crate) fn machine(self) -> &'static str {
         match self {
             Self::V8 => "pc-i440fx-10.0",
@@ -41,7 +40,6 @@ impl Release {
         }
     }
 
-    /// Whether it is 9.
     pub(crate) fn is_9(self) -> bool {
         self >= Self::V9
     }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The part of PVE's API schema that the simulator serves: paths, methods, who may call them, and
-//! which parameters they take.
+//! The part of PVE's API schema that the simulator supports: paths, methods, permissions and
+//! parameters.
 //!
-//! The data (`data/api-schema.json`) is a reduction of what `PVE::RESTHandler::api_dump` emits on a
-//! PVE 8.4; what that recording leaves out (`data/more-paths.json`) is written after the sources of
-//! PVE 8.4 in the same form. Routing follows `PVE/RESTHandler.pm` (`map_path_to_methods`), the checks and their texts
-//! follow `PVE/JSONSchema.pm`; both are compared with recorded answers in `tests/schema.rs`.
+//! The data (`data/api-schema.json`) is a subset of the output of `PVE::RESTHandler::api_dump` on
+//! PVE 8.4; `data/more-paths.json` adds paths that the recording lacks, written from the sources of
+//! PVE 8.4 in the same format. Routing follows `PVE/RESTHandler.pm` (`map_path_to_methods`), checks
+//! and error texts follow `PVE/JSONSchema.pm`; `tests/schema.rs` compares both with recorded
+//! responses.
 //!
-//! Limits: the schema knows no behaviour. A parameter that the method's own code refuses
-//! (`cannot use 'snapshot' parameter with 'current'`, `no such task`) passes here. Nothing in this
-//! part of the API has a `fragmentDelimiter`, so no parameter spans several path segments.
+//! Limits: checks in the methods' own code (`cannot use 'snapshot' parameter with 'current'`, `no
+//! such task`) are not part of the schema. No path in this part of the API has a
+//! `fragmentDelimiter`, so no parameter spans several path segments.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -17,18 +18,18 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-mod check;
 mod format;
 mod property_string;
+mod validation;
 
-use check::{Checker, Properties};
+use validation::{Checker, Properties};
 
-pub use check::perl_text;
+pub use validation::perl_text;
 
-/// Parameter name to PVE's text about it: the `errors` of an answer with status 400.
+/// PVE's error text per parameter: the `errors` of a 400 response.
 pub type ParameterErrors = BTreeMap<String, String>;
 
-/// All paths that the simulator knows, as a tree of segments.
+/// All supported paths, as a tree of segments.
 #[derive(Debug)]
 pub struct Schema {
     version: String,
@@ -36,7 +37,7 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// The schema of PVE 8.4 that is built into this crate; parsed at the first call.
+    /// The embedded schema of PVE 8.4; parsed on the first call.
     pub fn builtin() -> &'static Self {
         static BUILTIN: LazyLock<Schema> = LazyLock::new(|| {
             Schema::parse(
@@ -48,15 +49,15 @@ impl Schema {
         &BUILTIN
     }
 
-    /// Version of the PVE the schema was taken from, for example `8.4.21/2606ac850d46da29`.
+    /// The PVE version of the schema, for example `8.4.21/2606ac850d46da29`.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Node of a path that is given as its decoded segments, without `/api2/json`.
+    /// Finds a path, given as decoded segments without `/api2/json`.
     ///
-    /// Empty segments are skipped, as in `find_handler` of `PVE/RESTHandler.pm`. `None` stands for
-    /// a path PVE would answer with 501; so does a node without the wanted method.
+    /// Skips empty segments, like `find_handler` in `PVE/RESTHandler.pm`. `None` means that PVE
+    /// responds with 501, as it does for a path without the requested method.
     pub fn route(&self, segments: &[&str]) -> Option<Route<'_>> {
         let mut node = &self.root;
         let mut path_params = Vec::new();
@@ -74,7 +75,7 @@ impl Schema {
         })
     }
 
-    /// All methods with their paths, in the order of the paths.
+    /// All methods with their paths, sorted by path.
     pub fn methods(&self) -> Vec<(&str, &str)> {
         let mut found = Vec::new();
         self.root.collect(&mut found);
@@ -99,23 +100,23 @@ impl Schema {
     }
 }
 
-/// What a path leads to.
+/// A path found in the schema.
 #[derive(Debug, Clone)]
 pub struct Route<'a> {
     /// The path as the schema writes it: `/nodes/{node}/qemu/{vmid}/config`.
     pub template: &'a str,
-    /// Names and values of the parameters in the path, in the path's order.
+    /// Names and values of the path parameters, in the order of the path.
     pub path_params: Vec<(String, String)>,
-    /// Methods and sub-paths.
+    /// The node in the path tree, with methods and sub-paths.
     pub node: &'a PathNode,
 }
 
 impl Route<'_> {
-    /// Parameters of a call: those of the path together with those of query and body.
+    /// The parameters of a call: path, query and body.
     ///
-    /// As in `rest_handler` of `PVE/HTTPServer.pm`, a parameter of the path may be repeated if its
-    /// value is the same; otherwise the call fails. PVE drops `_dc`, with which browsers get past
-    /// their caches, before it looks at the parameters; so does this.
+    /// As in `rest_handler` of `PVE/HTTPServer.pm`, a path parameter may be repeated with the same
+    /// value; another value is an error. PVE ignores `_dc`, which browsers add to bypass their
+    /// cache; so does this function.
     pub fn parameters(
         &self,
         mut given: Map<String, Value>,
@@ -145,12 +146,12 @@ pub struct PathNode {
 }
 
 impl PathNode {
-    /// The method's schema; `method` is `GET`, `POST`, `PUT` or `DELETE`.
+    /// The schema of a method: `GET`, `POST`, `PUT` or `DELETE`.
     pub fn method(&self, method: &str) -> Option<&MethodSchema> {
         self.methods.get(method)
     }
 
-    /// Fixed names of the sub-paths, sorted: what an index answer lists.
+    /// Fixed names of the sub-paths, sorted, as listed in an index response.
     pub fn children(&self) -> impl Iterator<Item = &str> {
         self.literals.keys().map(String::as_str)
     }
@@ -164,7 +165,7 @@ impl PathNode {
         }
     }
 
-    /// Literal segments win over a parameter. PVE itself allows only one of both on a level.
+    /// Literal segments win over a parameter. PVE allows only one of the two per level.
     fn child(&self, segment: &str) -> Option<(&Self, Option<&str>)> {
         if let Some(child) = self.literals.get(segment) {
             return Some((child, None));
@@ -214,10 +215,11 @@ pub struct MethodSchema {
 }
 
 impl MethodSchema {
-    /// Checks a call's parameters, those of the path included, as `PVE::JSONSchema::validate` does.
+    /// Checks all parameters of a call, including path parameters, like
+    /// `PVE::JSONSchema::validate`.
     ///
-    /// Every offending parameter is named with PVE's own text. JSON arrays are taken for lists
-    /// where the format is one, numbers may be strings, booleans `0`, `1`, `true`, `false`.
+    /// Returns PVE's error text for every invalid parameter. JSON arrays are accepted for list
+    /// formats, strings for numbers, and `0`, `1`, `true` or `false` for booleans.
     pub fn check(&self, parameters: &Map<String, Value>) -> Result<(), ParameterErrors> {
         let errors = Checker::check(&self.parameters, parameters);
         if errors.is_empty() {
@@ -227,56 +229,56 @@ impl MethodSchema {
         }
     }
 
-    /// A parameter's value as PVE keeps it: numbers for integers and booleans, text for the rest
-    /// (`check_type` of `PVE/JSONSchema.pm`).
+    /// The value as PVE stores it: numbers for integers and booleans, strings for all other types
+    /// (`check_type` in `PVE/JSONSchema.pm`).
     pub fn stored(&self, name: &str, value: &Value) -> Value {
-        check::stored(&self.parameters, name, value)
+        validation::stored(&self.parameters, name, value)
     }
 
-    /// Whether the method has a parameter of that name.
+    /// Whether the method has this parameter.
     pub fn takes(&self, name: &str) -> bool {
-        check::knows(&self.parameters, name)
+        validation::knows(&self.parameters, name)
     }
 
-    /// Who may call the method, as far as the schema says it.
+    /// The permissions that the schema requires.
     pub fn access(&self) -> &Access {
         &self.access
     }
 
-    /// Name of the parameter that says which node carries the call out.
+    /// The parameter with the node that executes the call.
     pub fn proxyto(&self) -> Option<&str> {
         self.proxyto.as_deref()
     }
 
-    /// Whether pveproxy hands the call to pvedaemon, which shows in the answer's headers.
+    /// Whether pveproxy forwards the call to pvedaemon, which changes the response headers.
     pub fn protected(&self) -> bool {
         self.protected
     }
 
-    /// Whether API tokens are refused: 403, `URI '…' not available with API token, need proper
-    /// ticket.` (`rest_handler` of `PVE/HTTPServer.pm`).
+    /// Whether PVE rejects API tokens: 403, `URI '…' not available with API token, need proper
+    /// ticket.` (`rest_handler` in `PVE/HTTPServer.pm`).
     pub fn ticket_only(&self) -> bool {
         self.ticket_only
     }
 }
 
-/// What `check_api2_permissions` of `PVE/RPCEnvironment.pm` demands before the method runs.
+/// The permissions that `check_api2_permissions` in `PVE/RPCEnvironment.pm` requires.
 ///
-/// Methods for every user often filter what they return by the caller's privileges.
+/// Methods for all users often filter their results by the caller's privileges.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
-    /// Nobody needs to sign on.
+    /// No login required.
     World,
-    /// Anybody who has signed on.
+    /// Any logged-in user.
     AnyUser,
     /// Privileges on an ACL path.
     Privileges {
-        /// The ACL path, in which `{vmid}` and the like stand for parameters.
+        /// The ACL path; `{vmid}` and the like stand for parameters.
         path: String,
         /// Names of the privileges, for example `VM.Snapshot`.
         privileges: Vec<String>,
-        /// One of the privileges is enough; otherwise all of them are needed.
+        /// Whether one of the privileges is sufficient; otherwise all are required.
         #[serde(default)]
         any: bool,
     },

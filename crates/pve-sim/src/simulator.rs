@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A simulator that runs: the server on a thread of its own, for programs and
-//! tests alike. Everything here may be called from blocking and from
-//! asynchronous code.
+//! A running simulator: the server runs on a separate thread. All functions may be called from
+//! blocking and from asynchronous code.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,51 +15,47 @@ use tokio::sync::oneshot;
 use crate::clock::Seconds;
 use crate::faults::{FaultPlan, Faults};
 use crate::http::{Identity, IdentityError, Latency, Listener, Shared, spawn};
-use crate::http::{made_up_fingerprint, names_for};
+use crate::http::{names_for, placeholder_fingerprint};
 use crate::journal::Journal;
 use crate::release::Release;
-use crate::world::load::{self, LoadError};
+use crate::world::loader::{self, LoadError};
 use crate::world::{Timing, World};
 
-/// How often due task steps are carried out although nobody asks, so that a
-/// journal file grows in time.
+/// How often due task steps are executed while no request arrives, so that a journal file stays up
+/// to date.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What to simulate and how.
+/// The world to simulate, and how to serve it.
 #[derive(Debug)]
 pub struct Options {
     /// The world, in the format of `world.json`.
     pub world: Value,
-    /// Passwords, token values and second factors, in the format of
-    /// `credentials.example.json`.
+    /// Passwords, token secrets and TOTP secrets, in the format of `credentials.example.json`.
     pub credentials: Value,
-    /// The release of PVE.
+    /// The simulated release of PVE.
     pub release: Release,
-    /// Addresses of the cluster; there the world's `this_node` answers.
+    /// Addresses of the cluster; the world's `this_node` responds there.
     pub listen: Vec<SocketAddr>,
-    /// One more address for each node, on a free port of the first address.
+    /// Listen on one additional address per node, on a free port of the first address.
     pub listen_nodes: bool,
     /// Durations of tasks and of PVE's own waits.
     pub timing: Timing,
-    /// How many tasks make progress at once on a node that does not say so
-    /// itself; none: all.
+    /// Maximum number of concurrent tasks on a node that sets no limit itself; `None`: no limit.
     pub task_slots: Option<u32>,
-    /// Pauses before answers.
+    /// Delay of responses.
     pub latency: Latency,
-    /// What goes wrong.
+    /// The injected faults.
     pub faults: FaultPlan,
-    /// Where everything is written down.
+    /// Receives all entries.
     pub journal: Journal,
-    /// What the simulated clock shows at the start, in seconds since the
-    /// epoch; none: real time.
+    /// Initial time of the simulated clock, in seconds since the epoch; `None`: real time.
     pub start: Option<Seconds>,
-    /// Certificate and key as PEM; none: a fresh self-signed one.
+    /// Certificate and key in PEM format; `None`: a new self-signed certificate.
     pub identity: Option<(String, String)>,
 }
 
 impl Options {
-    /// A world on a free loopback port, as fast as possible, with a journal in
-    /// memory.
+    /// Serves the world on a free loopback port, without delays, with a journal in memory.
     pub fn new(world: Value, credentials: Value) -> Self {
         Self {
             world,
@@ -82,44 +77,43 @@ impl Options {
     }
 }
 
-/// A simulator that does not start.
+/// The simulator could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The world cannot be built.
+    /// The world file or the credentials file is invalid.
     #[error(transparent)]
     World(#[from] LoadError),
-    /// No certificate.
+    /// The certificate could not be created or used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// An address cannot be used.
+    /// An address is not available.
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
-    /// No thread or runtime.
+    /// The thread or its runtime could not be started.
     #[error("cannot start the server: {0}")]
     Runtime(#[from] io::Error),
 }
 
-/// A running simulator. It ends when it is dropped.
+/// A running simulator; stops when dropped.
 pub struct Simulator {
     shared: Arc<Shared>,
     runtime: Handle,
     listeners: Mutex<Vec<Listener>>,
-    /// How many of the listeners are the cluster's.
-    for_cluster: usize,
+    /// How many of the listeners belong to the cluster; the others belong to single nodes.
+    cluster_listeners: usize,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Simulator {
-    /// Builds the world and starts to listen; the addresses accept connections
-    /// when this returns.
+    /// Builds the world and starts listening. All addresses accept connections when this returns.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let mut world = load::world(
+        let mut world = loader::load(
             &options.world,
             &options.credentials,
             options.release,
@@ -141,7 +135,7 @@ impl Simulator {
             shared,
             runtime,
             listeners: Mutex::new(Vec::new()),
-            for_cluster: options.listen.len(),
+            cluster_listeners: options.listen.len(),
             stop: Some(stop),
             thread: Some(thread),
         };
@@ -172,82 +166,80 @@ impl Simulator {
         let listeners = self.listeners();
         listeners
             .iter()
-            .take(self.for_cluster)
+            .take(self.cluster_listeners)
             .map(|listener| listener.address)
             .collect()
     }
 
-    /// The addresses of the single nodes, with `listen_nodes`.
+    /// The addresses of the single nodes; empty without `listen_nodes`.
     pub fn node_addresses(&self) -> Vec<(String, SocketAddr)> {
         let listeners = self.listeners();
-        let nodes = listeners.iter().skip(self.for_cluster);
+        let nodes = listeners.iter().skip(self.cluster_listeners);
         nodes
             .map(|listener| (listener.node.to_string(), listener.address))
             .collect()
     }
 
-    /// SHA-256 of the certificate, as PVE shows it.
+    /// SHA-256 fingerprint of the certificate, in PVE's format.
     pub fn fingerprint(&self) -> String {
         self.shared.identity.fingerprint()
     }
 
-    /// The certificate as PEM.
+    /// The certificate in PEM format.
     pub fn certificate_pem(&self) -> String {
         self.shared.identity.pem().to_owned()
     }
 
-    /// The journal, with all that has happened until now.
+    /// The journal, up to date.
     pub fn journal(&self) -> Arc<Journal> {
         self.world(|world| Arc::clone(&world.journal))
     }
 
-    /// Replaces the faults; counting begins anew.
+    /// Replaces the faults and resets their counters.
     pub fn set_faults(&self, plan: FaultPlan) {
         self.world(|world| world.faults = Faults::new(plan));
     }
 
-    /// Looks at the world or changes it, at a moment when nothing else does.
-    /// `look` must not call this simulator, which waits for it to return.
-    pub fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+    /// Calls `access` with exclusive access to the world. The function must not call this
+    /// simulator: that would deadlock.
+    pub fn world<T>(&self, access: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.shared.world();
         world.settle();
-        let result = look(&mut world);
+        let result = access(&mut world);
         drop(world);
         self.shared.changed.notify_waiters();
         result
     }
 
-    /// Moves the simulated clock on: running tasks get that much further,
-    /// tickets and locks that much older.
+    /// Advances the simulated clock: tasks make progress, tickets and locks age.
     pub fn advance(&self, seconds: Seconds) {
         self.world(|world| world.clock.advance(seconds));
     }
 
-    /// Lets the requests go on that a fault holds at this moment: those that
-    /// [`Faults::applied_to_requests`] counts.
+    /// Continues all requests that a fault holds now (see [`Faults::applied_to_requests`]).
     pub fn release(&self) {
         self.world(|world| world.releases += 1);
     }
 
-    /// Stops the addresses of a node: connections end, new ones are refused.
+    /// Stops the listeners of a node: closes its connections and refuses new ones.
     pub fn stop_listener(&self, node: &str) {
         for listener in self.listeners().iter_mut().filter(|one| *one.node == *node) {
             listener.stop(&self.runtime);
         }
     }
 
-    /// Ends all connections to the addresses of a node, which go on listening.
+    /// Closes all connections to a node; its listeners continue.
     pub fn close_connections(&self, node: &str) {
         for listener in self.listeners().iter().filter(|one| *one.node == *node) {
             listener.close_connections();
         }
     }
 
-    /// Starts the addresses of a node again, on the same ports.
+    /// Restarts the listeners of a node on the same ports.
     ///
     /// # Errors
     ///
-    /// When a port was taken meanwhile.
+    /// If another program uses a port meanwhile.
     pub fn start_listener(&self, node: &str) -> io::Result<()> {
         for listener in self.listeners().iter_mut().filter(|one| *one.node == *node) {
             listener.start(&self.runtime, &self.shared)?;
@@ -255,7 +247,7 @@ impl Simulator {
         Ok(())
     }
 
-    /// Ends all connections and the server. Dropping does the same.
+    /// Closes all connections and stops the server, as dropping does.
     pub fn stop(self) {
         drop(self);
     }
@@ -277,7 +269,7 @@ impl Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // An error means that the server has ended by itself.
+            // An error means that the server has already stopped.
             let _ = stop.send(());
         }
         if let Some(thread) = self.thread.take() {
@@ -300,13 +292,13 @@ fn identity(
     Identity::self_signed(&world.this_node, &names_for(&ips, &nodes))
 }
 
-/// Nodes one can talk to show the real fingerprint, the others a made-up one.
+/// Sets the real fingerprint for nodes with a listener, and a placeholder for all others.
 fn show_fingerprints(world: &mut World, identity: &Identity) {
     for node in world.nodes.values_mut() {
         node.fingerprint = if node.is_online() {
             identity.fingerprint()
         } else {
-            made_up_fingerprint(&node.name)
+            placeholder_fingerprint(&node.name)
         };
     }
 }

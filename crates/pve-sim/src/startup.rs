@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What `pve-sim serve` prints when it listens: addresses, fingerprint, who can sign on, and a
-//! command to begin with.
+//! Output of `pve-sim serve` at startup: addresses, fingerprint, logins and an example command.
 //!
-//! Programs read the lines up to `fingerprint`, and may stop there; so the rest comes behind it.
+//! Programs parse the lines up to `fingerprint` and may stop reading there, so all other lines
+//! follow it.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use serde_json::Value;
 
 use pve_sim::simulator::Simulator;
 
-/// Where the secrets of the world's users are.
+/// Source of the users' secrets.
 pub(crate) enum Secrets<'a> {
-    /// In a file of the caller's, whose content is not for terminals and logs.
+    /// The user's credentials file; its secrets are not printed.
     InFile(&'a Path),
-    /// Publicly known ones of a generated cluster.
+    /// The public secrets of a generated cluster.
     Public(&'a Value),
 }
 
-/// The lines that `serve` prints, each with its newline.
-pub(crate) fn text(simulator: &Simulator, secrets: &Secrets<'_>) -> String {
+/// The lines printed by `serve`, each with a newline.
+pub(crate) fn lines(simulator: &Simulator, secrets: &Secrets<'_>) -> String {
     let mut lines = Vec::new();
     for address in simulator.addresses() {
         lines.push(format!("listening on https://{address}"));
@@ -28,13 +28,13 @@ pub(crate) fn text(simulator: &Simulator, secrets: &Secrets<'_>) -> String {
         lines.push(format!("node {node} listening on https://{address}"));
     }
     lines.push(format!("fingerprint {}", simulator.fingerprint()));
-    lines.extend(who(simulator, secrets));
-    lines.push(example(simulator, secrets));
+    lines.extend(logins(simulator, secrets));
+    lines.push(example_command(simulator, secrets));
     lines.join("\n") + "\n"
 }
 
 /// One line for each user and each token.
-fn who(simulator: &Simulator, secrets: &Secrets<'_>) -> Vec<String> {
+fn logins(simulator: &Simulator, secrets: &Secrets<'_>) -> Vec<String> {
     simulator.world(|world| {
         let mut lines = Vec::new();
         for (userid, user) in &world.access.users {
@@ -45,15 +45,15 @@ fn who(simulator: &Simulator, secrets: &Secrets<'_>) -> Vec<String> {
                 }
                 (Some(_), Secrets::InFile(file)) => format!("password in {}", file.display()),
             };
-            let factor = if user.totp.is_some() { ", TOTP" } else { "" };
+            let totp = if user.totp.is_some() { ", TOTP" } else { "" };
             let disabled = if user.disabled { ", disabled" } else { "" };
-            lines.push(format!("user {userid} {secret}{factor}{disabled}"));
+            lines.push(format!("user {userid} {secret}{totp}{disabled}"));
             for (name, token) in &user.tokens {
-                let full = format!("{userid}!{name}");
+                let tokenid = format!("{userid}!{name}");
                 let secret = match (&token.secret, secrets) {
                     (None, _) => "without secret".to_owned(),
                     (Some(_), Secrets::Public(all)) => {
-                        format!("secret {}", secret_of(all, "tokens", &full))
+                        format!("secret {}", secret_of(all, "tokens", &tokenid))
                     }
                     (Some(_), Secrets::InFile(file)) => format!("secret in {}", file.display()),
                 };
@@ -62,15 +62,15 @@ fn who(simulator: &Simulator, secrets: &Secrets<'_>) -> Vec<String> {
                 } else {
                     ""
                 };
-                lines.push(format!("token {full} {secret}{separated}"));
+                lines.push(format!("token {tokenid} {secret}{separated}"));
             }
         }
         lines
     })
 }
 
-/// A command that lists the guests, as the last token that has the user's permissions.
-fn example(simulator: &Simulator, secrets: &Secrets<'_>) -> String {
+/// A curl command that lists the guests, with the last token that has all permissions of its user.
+fn example_command(simulator: &Simulator, secrets: &Secrets<'_>) -> String {
     let url = format!("{}/api2/json", simulator.url());
     let token = simulator.world(|world| {
         let users = world.access.users.iter().rev();

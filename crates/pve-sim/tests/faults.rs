@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use pve_sim::faults::{
-    FaultPlan, Faults, RequestFacts, RequestFault, Step, TaskFacts, TaskFault, When,
+    FaultPlan, Faults, RequestFacts, RequestFault, TaskFacts, TaskFault, TaskStep, When,
 };
 
 fn faults(plan: &Value) -> Faults {
@@ -106,7 +106,7 @@ fn every_effect_can_be_written() {
     assert_eq!(task(json!("vanish")), Some(TaskFault::Vanish));
     assert_eq!(
         task(json!({"abort_at": "volumes"})),
-        Some(TaskFault::AbortAt(Step::Volumes))
+        Some(TaskFault::AbortAt(TaskStep::Volumes))
     );
     assert!(matches!(task(json!({"warn": 2})), Some(TaskFault::Warn(count)) if count.get() == 2));
     let duration = task(json!({"duration": 2.5}));
@@ -178,11 +178,11 @@ fn mistakes_are_told_with_place_rule_and_member() {
     );
     check(
         r#"{"tasks": [{"vmid": 1, "vmid": 2, "effect": "vanish"}]}"#,
-        &["member 'vmid' is given twice"],
+        &["duplicate member 'vmid'"],
     );
     check(
         r#"{"requests": [{"when": {"probability": 2}, "effect": "refuse"}]}"#,
-        &["member 'when'", "not between 0 and 1"],
+        &["member 'when'", "must be between 0 and 1"],
     );
     check(
         r#"{"requests": [{"when": {"nth": 0}, "effect": "refuse"}]}"#,
@@ -190,11 +190,11 @@ fn mistakes_are_told_with_place_rule_and_member() {
     );
     check(
         r#"{"requests": [{"effect": {"delay": -1}}]}"#,
-        &["member 'effect'", "-1 seconds are not between"],
+        &["member 'effect'", "invalid duration -1: must be between"],
     );
     check(
         r#"{"requests": [{"effect": {"answer": {"status": 7, "reason": ""}}}]}"#,
-        &["status 7 is not between 200 and 999"],
+        &["invalid status 7: must be between 200 and 999"],
     );
 }
 
@@ -212,7 +212,7 @@ fn a_file_is_named_in_the_error() {
     std::fs::write(&path, "[").expect("writable");
     let error = FaultPlan::read(&path).expect_err("no plan").to_string();
     assert!(
-        error.contains("faults.json' is not valid: ") && error.contains("line 1"),
+        error.contains("faults.json': ") && error.contains("line 1"),
         "{error}"
     );
     std::fs::write(&path, r#"{"seed": 3}"#).expect("writable");

@@ -405,7 +405,7 @@ pub(crate) fn repair(
     }
     simulator.world(|world| {
         for node in world.nodes.values_mut() {
-            node.reach = pve_sim::world::Reach::Online;
+            node.reach = pve_sim::world::Reachability::Online;
         }
         for vmid in &left {
             let guest = world

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Who may do what: users, API tokens, roles and access control lists, after
-//! `PVE/AccessControl.pm` and `PVE/RPCEnvironment.pm`.
+//! Permissions: users, API tokens, roles and access control lists, based on `PVE/AccessControl.pm`
+//! and `PVE/RPCEnvironment.pm`.
 //!
-//! Groups are left out: the worlds served here grant to users and tokens.
+//! Groups are not simulated.
 
 pub mod permission;
 pub mod roles;
@@ -14,29 +14,29 @@ use std::fmt;
 
 use crate::clock::Seconds;
 
-/// A text that must not be shown: a password or the value of a token.
+/// A password or token secret; `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Hidden(String);
+pub struct Secret(String);
 
-impl Hidden {
-    /// Hides a text.
+impl Secret {
+    /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Compares with what somebody presented. The secrets of a simulator need
-    /// no protection against clocks.
+    /// Compares with a presented secret. The comparison is not constant-time: these are test
+    /// secrets.
     pub fn matches(&self, presented: &str) -> bool {
         self.0 == presented
     }
 
-    /// The text itself, for computing with it.
+    /// The plain text.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Debug for Hidden {
+impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("<hidden>")
     }
@@ -45,16 +45,16 @@ impl fmt::Debug for Hidden {
 /// A user of the cluster.
 #[derive(Debug, Clone, Default)]
 pub struct User {
-    /// Not enabled: no sign-on succeeds.
+    /// Whether logins are disabled.
     pub disabled: bool,
     /// Expiry in seconds since the epoch; 0: never.
     pub expires: i64,
-    /// Who or what it is.
+    /// The comment.
     pub comment: Option<String>,
-    /// The password; without one nobody can sign on with it.
-    pub password: Option<Hidden>,
-    /// The base32 secret of the second factor.
-    pub totp: Option<Hidden>,
+    /// The password; `None`: no login with a password.
+    pub password: Option<Secret>,
+    /// The base32 TOTP secret.
+    pub totp: Option<Secret>,
     /// API tokens by their short name.
     pub tokens: BTreeMap<String, Token>,
 }
@@ -62,24 +62,24 @@ pub struct User {
 /// An API token of a user.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// Privilege separation: the token needs permissions of its own.
+    /// Whether the token has separate privileges (`privsep`).
     pub separated: bool,
     /// Expiry in seconds since the epoch; 0: never.
     pub expires: i64,
-    /// The value; without one the token cannot be used.
-    pub secret: Option<Hidden>,
+    /// The secret; `None`: the token cannot be used.
+    pub secret: Option<Secret>,
 }
 
-/// One line of the access control list.
+/// An entry of the access control list.
 #[derive(Debug, Clone)]
 pub struct Grant {
     /// The object's path, such as `/vms/100`.
     pub path: String,
-    /// A user or a full token name.
+    /// A user ID or a full token ID.
     pub who: String,
     /// The role.
     pub role: String,
-    /// Also for everything below.
+    /// Whether it includes all paths below.
     pub propagate: bool,
 }
 
@@ -108,8 +108,8 @@ impl Access {
             .filter(|user| !user.disabled && !expired(user.expires, now))
     }
 
-    /// Checks `user@realm!token=secret` as an `Authorization` header carries
-    /// it and gives back the full token name (`verify_token`).
+    /// Verifies `user@realm!token=secret` from an `Authorization` header and returns the full token
+    /// ID (`verify_token`).
     pub fn verify_token<'a>(&self, presented: &'a str, now: Seconds) -> Option<&'a str> {
         let (full, secret) = presented.rsplit_once('=')?;
         let (userid, name) = split_token(full)?;
@@ -119,7 +119,7 @@ impl Access {
         valid.then_some(full)
     }
 
-    /// The token behind a full name.
+    /// The token with this full ID.
     pub fn token(&self, full: &str) -> Option<&Token> {
         let (userid, name) = split_token(full)?;
         self.users.get(userid)?.tokens.get(name)
@@ -138,7 +138,7 @@ mod tests {
         let token = |expires| Token {
             separated: false,
             expires,
-            secret: Some(Hidden::new("s3cret")),
+            secret: Some(Secret::new("s3cret")),
         };
         let user = User {
             tokens: [

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Effective permissions: roles along a path, pools, privilege separation
-//! (`PVE/AccessControl.pm`: `roles`; `PVE/RPCEnvironment.pm`: `permissions`).
+//! Effective permissions: roles along a path, pools, privilege separation (`roles` in
+//! `PVE/AccessControl.pm`, `permissions` in `PVE/RPCEnvironment.pm`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Access, Grant, split_token};
 
-/// Names with their propagation flag, as PVE hands them around.
-pub type Flagged = BTreeMap<String, bool>;
+/// Roles or privileges with their propagation flag.
+pub type PropagationFlags = BTreeMap<String, bool>;
 
-/// The one user whom every check lets pass.
+/// The superuser, for whom all checks succeed.
 pub const ROOT: &str = "root@pam";
 
-/// What permissions need to know of pools: which one an object is in.
+/// Pool lookups that permission checks need.
 pub trait Pools {
-    /// The pools that hold the object of an access control path.
+    /// The pools that contain the object of an access control path.
     fn pools_of(&self, path: &str) -> Vec<&str>;
-    /// The access control paths of all members.
+    /// The access control paths of all pool members.
     fn member_paths(&self) -> Vec<String>;
 }
 
 impl Access {
     /// The privileges of a user or token on a path.
-    pub fn permissions(&self, pools: &impl Pools, who: &str, path: &str) -> Flagged {
+    pub fn permissions(&self, pools: &impl Pools, who: &str, path: &str) -> PropagationFlags {
         if who == ROOT {
             return self
                 .roles
@@ -36,7 +36,7 @@ impl Access {
             return self.own_privileges(pools, who, path);
         };
         match self.token(who) {
-            None => Flagged::new(),
+            None => PropagationFlags::new(),
             Some(token) if !token.separated => self.permissions(pools, userid, path),
             Some(_) => {
                 let users = self.permissions(pools, userid, path);
@@ -56,9 +56,8 @@ impl Access {
         who == ROOT || self.permissions(pools, who, path).contains_key(privilege)
     }
 
-    /// Everything a user or token may do, by path
-    /// (`get_effective_permissions`).
-    pub fn effective(&self, pools: &impl Pools, who: &str) -> BTreeMap<String, Flagged> {
+    /// All permissions of a user or token, by path (`get_effective_permissions`).
+    pub fn effective(&self, pools: &impl Pools, who: &str) -> BTreeMap<String, PropagationFlags> {
         let mut paths: BTreeSet<String> = [
             "/",
             "/access",
@@ -84,7 +83,7 @@ impl Access {
             .collect()
     }
 
-    /// The capabilities in a login's answer (`compute_api_permission`).
+    /// The capabilities in a login response (`compute_api_permission`).
     pub fn capabilities(
         &self,
         pools: &impl Pools,
@@ -127,24 +126,24 @@ impl Access {
         found
     }
 
-    /// Privileges from the grants to exactly this user or token.
-    fn own_privileges(&self, pools: &impl Pools, who: &str, path: &str) -> Flagged {
+    /// Privileges from the grants of exactly this user or token.
+    fn own_privileges(&self, pools: &impl Pools, who: &str, path: &str) -> PropagationFlags {
         let mut roles = self.roles_on(who, path);
         let from_pools: BTreeSet<String> = pools
             .pools_of(path)
             .into_iter()
             .flat_map(|pool| self.roles_on(who, &format!("/pool/{pool}")).into_keys())
             .collect();
-        // A path's own NoAccess wins, then the pool's, then all roles add up.
+        // NoAccess on the path itself wins, then NoAccess on the pool; otherwise all roles add up.
         if !from_pools.is_empty() && !roles.contains_key("NoAccess") {
             if from_pools.contains("NoAccess") {
-                return Flagged::new();
+                return PropagationFlags::new();
             }
             for role in from_pools {
                 roles.entry(role).or_insert(false);
             }
         }
-        let mut privileges = Flagged::new();
+        let mut privileges = PropagationFlags::new();
         for (role, propagate) in &roles {
             for privilege in self.roles.get(role).into_iter().flatten() {
                 *privileges.entry(privilege.clone()).or_insert(false) |= propagate;
@@ -153,15 +152,15 @@ impl Access {
         privileges
     }
 
-    /// The roles on a path: the nearest grant along it replaces those above.
-    fn roles_on(&self, who: &str, path: &str) -> Flagged {
-        let mut roles = Flagged::new();
+    /// The roles on a path: the nearest grant replaces those above it.
+    fn roles_on(&self, who: &str, path: &str) -> PropagationFlags {
+        let mut roles = PropagationFlags::new();
         if !path.starts_with('/') {
             return roles;
         }
         for above in ancestors(path) {
             let last = above == path;
-            let here: Flagged = self
+            let here: PropagationFlags = self
                 .grants
                 .iter()
                 .filter(|grant| applies(grant, who, &above) && (last || grant.propagate))
@@ -182,7 +181,7 @@ fn applies(grant: &Grant, who: &str, path: &str) -> bool {
     grant.who == who && grant.path == path
 }
 
-/// `/`, `/pool`, `/pool/lab` for `/pool/lab`.
+/// `/`, `/pool` and `/pool/lab` for `/pool/lab`.
 fn ancestors(path: &str) -> Vec<String> {
     let mut found = vec!["/".to_owned()];
     let mut current = String::new();
@@ -194,7 +193,7 @@ fn ancestors(path: &str) -> Vec<String> {
     found
 }
 
-/// In which sections of the capabilities a privilege on a path shows up.
+/// The capability sections for a privilege on a path.
 fn sections(top: &str, privilege: &str) -> Vec<&'static str> {
     let modify = privilege == "Permissions.Modify";
     let family = |prefix: &str| privilege.starts_with(prefix);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The privileges and predefined roles of PVE 8.4 and 9.2, after the table
-//! `$privgroups` in `PVE/AccessControl.pm`.
+//! The privileges and predefined roles of PVE 8.4 and 9.2, based on `$privgroups` in
+//! `PVE/AccessControl.pm`.
 
 use std::collections::BTreeMap;
 
 use crate::release::Release;
 
-/// One family of privileges, split by whom PVE gives them to.
+/// A group of privileges, split by the roles that include them.
 struct Family {
-    /// `PVE<name>Admin` and, where it makes sense, `PVE<name>User` are made of it.
+    /// Name part of the roles `PVE<name>Admin` and `PVE<name>User`.
     name: &'static str,
     root: &'static [&'static str],
     admin: &'static [&'static str],
@@ -91,7 +91,7 @@ const FAMILIES: &[Family] = &[
     },
 ];
 
-/// What only one of the releases has.
+/// Groups that exist in only one of the releases.
 fn families_of(release: Release) -> &'static [Family] {
     match release {
         Release::V8 => &[Family {
@@ -129,7 +129,7 @@ pub fn predefined(release: Release) -> BTreeMap<String, Vec<String>> {
             add("Administrator".to_owned(), part);
         }
         for part in [family.admin, family.user, family.audit] {
-            // Who maps a device gives guests a part of the host.
+            // A user who maps a device gives guests a part of the host.
             if part != ["Mapping.Modify"] {
                 add("PVEAdmin".to_owned(), part);
             }
@@ -160,7 +160,7 @@ mod tests {
         assert!(has("PVEVMAdmin", "VM.Monitor") && !has("PVEVMUser", "VM.Monitor"));
     }
 
-    /// D (9): `VM.Monitor` is gone, the agent has privileges of its own.
+    /// PVE 9 has no `VM.Monitor`, and separate privileges for the agent.
     #[test]
     fn privileges_of_9_are_others() {
         let roles = predefined(Release::V9);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Tickets and CSRF prevention tokens (`PVE/Ticket.pm`, `PVE/AccessControl.pm`).
 //!
-//! The texts have the form and the length of PVE's, the signatures do not:
-//! they are keyed hashes under a key made at start, where PVE signs with RSA.
+//! Tickets have PVE's format and length, but not its signatures: PVE signs with RSA, the simulator
+//! uses keyed hashes with a key created at startup.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -11,45 +11,45 @@ use ring::rand::SystemRandom;
 
 use crate::clock::{Seconds, whole};
 
-/// A ticket is valid for two hours.
+/// Tickets are valid for two hours.
 const LIFETIME: i64 = 2 * 3600;
-/// Clocks of the nodes may differ by five minutes.
+/// The nodes' clocks may differ by five minutes.
 const SKEW: i64 = 300;
 
-/// What a valid ticket says.
+/// The content of a valid ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ticket {
-    /// Signed on as this user.
+    /// Logged in as this user.
     User(String),
-    /// Half way: the second factor of this user is still missing.
+    /// The second factor of this user is still missing.
     Challenge(String),
 }
 
-/// Makes and checks tickets.
+/// Creates and verifies tickets.
 #[derive(Debug, Clone)]
 pub struct Signer {
     key: hmac::Key,
 }
 
 impl Signer {
-    /// A signer with a fresh key.
+    /// Creates a signer with a new key.
     ///
     /// # Panics
     ///
-    /// When the system has no randomness to give.
+    /// If the system's random number generator fails.
     pub fn new() -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA512, &SystemRandom::new())
             .expect("the system's random numbers are available");
         Self { key }
     }
 
-    /// A ticket issued at `at`.
+    /// Creates a ticket issued at `at`.
     pub fn ticket(&self, userid: &str, at: Seconds) -> String {
         self.sign(&format!("PVE:{userid}:{:08X}", whole(at)), "")
     }
 
-    /// The ticket that asks for the second factor of a user. PVE puts the
-    /// possible factors into it and binds it to the user by the signature.
+    /// Creates a ticket for the second step of a login with a second factor. PVE puts the possible
+    /// factors into it, and includes the user in the signature.
     pub fn challenge(&self, userid: &str, at: Seconds) -> String {
         self.sign(
             &format!("PVE:!tfa!{{\"totp\"%3Atrue}}:{:08X}", whole(at)),
@@ -57,27 +57,29 @@ impl Signer {
         )
     }
 
-    /// The user of a valid ticket.
+    /// Returns the user of a valid ticket.
     pub fn verify(&self, text: &str, now: Seconds) -> Option<String> {
-        let (plain, issued) = self.checked(text, "")?;
+        let (plain, issued) = self.verify_signature(text, "")?;
         let userid = plain.strip_prefix("PVE:")?.rsplit_once(':')?.0;
-        (!userid.starts_with('!') && in_time(issued, now)).then(|| userid.to_owned())
+        (!userid.starts_with('!') && is_current(issued, now)).then(|| userid.to_owned())
     }
 
     /// Whether this is a valid challenge for the user.
     pub fn verify_challenge(&self, text: &str, userid: &str, now: Seconds) -> bool {
-        self.checked(text, userid)
-            .is_some_and(|(plain, issued)| plain.starts_with("PVE:!tfa!") && in_time(issued, now))
+        self.verify_signature(text, userid)
+            .is_some_and(|(plain, issued)| {
+                plain.starts_with("PVE:!tfa!") && is_current(issued, now)
+            })
     }
 
-    /// The token that must accompany a cookie on every write.
+    /// Creates the token that must accompany a cookie in all write requests.
     pub fn csrf(&self, userid: &str, at: Seconds) -> String {
         let time = format!("{:08X}", whole(at));
         let tag = hmac::sign(&self.key, format!("CSRF:{time}:{userid}").as_bytes());
         format!("{time}:{}", STANDARD_NO_PAD.encode(&tag.as_ref()[..32]))
     }
 
-    /// Whether a CSRF prevention token is the user's and still valid.
+    /// Whether this is a valid CSRF prevention token of the user.
     pub fn verify_csrf(&self, text: &str, userid: &str, now: Seconds) -> bool {
         let Some((time, _)) = text.split_once(':') else {
             return false;
@@ -85,12 +87,12 @@ impl Signer {
         let Ok(issued) = i64::from_str_radix(time, 16) else {
             return false;
         };
-        #[expect(clippy::cast_precision_loss, reason = "dates fit into the 53 bits")]
+        #[expect(clippy::cast_precision_loss, reason = "dates fit into 53 bits")]
         let own = self.csrf(userid, issued as Seconds);
-        own == text && in_time(issued, now)
+        own == text && is_current(issued, now)
     }
 
-    /// Makes all tickets and CSRF prevention tokens invalid, by a new key.
+    /// Replaces the key, which invalidates all tickets and CSRF prevention tokens.
     pub fn expire_all(&mut self) {
         *self = Self::new();
     }
@@ -102,7 +104,7 @@ impl Signer {
         )
     }
 
-    /// As many bytes as PVE's 2048 bit RSA signature has.
+    /// Has the length of PVE's 2048-bit RSA signature.
     fn signature(&self, plain: &str, bound_to: &str) -> Vec<u8> {
         (0..4)
             .flat_map(|part| {
@@ -112,7 +114,7 @@ impl Signer {
             .collect()
     }
 
-    fn checked<'a>(&self, text: &'a str, bound_to: &str) -> Option<(&'a str, i64)> {
+    fn verify_signature<'a>(&self, text: &'a str, bound_to: &str) -> Option<(&'a str, i64)> {
         let (plain, signature) = text.rsplit_once("::")?;
         let given = STANDARD.decode(signature).ok()?;
         if self.signature(plain, bound_to) != given {
@@ -123,7 +125,7 @@ impl Signer {
     }
 }
 
-fn in_time(issued: i64, now: Seconds) -> bool {
+fn is_current(issued: i64, now: Seconds) -> bool {
     let age = whole(now) - issued;
     -SKEW < age && age < LIFETIME
 }

@@ -5,7 +5,7 @@ use ring::hmac;
 
 use crate::clock::{Seconds, whole};
 
-/// Whether `code` is the one of now, or of one step before or after.
+/// Whether `code` is valid now, or one step before or after.
 pub fn verify(secret: &str, code: &str, now: Seconds) -> bool {
     let Some(key) = base32(secret) else {
         return false;
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn codes_of_the_rfc_are_accepted() {
-        // RFC 6238, appendix B: the last six of the eight digits given there.
+        // RFC 6238, appendix B: the last six of the eight digits.
         let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
         for (at, code) in [
             (59.0, "287082"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Signing on and looking at one's permissions (`PVE/API2/AccessControl.pm`).
+//! Logins and the caller's own permissions (`PVE/API2/AccessControl.pm`).
 
 use serde_json::{Value, json};
 
@@ -8,12 +8,12 @@ use crate::world::World;
 
 use super::{Args, Failure, Reply, check_privileges, split_list};
 
-/// `GET /access/ticket`: answers nothing, to anybody.
+/// `GET /access/ticket`: an empty response for everyone.
 pub(super) fn get_ticket(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
     Ok(Reply::null())
 }
 
-/// `POST /access/ticket`: whatever is wrong, the answer is the same.
+/// `POST /access/ticket`: all failures have the same response.
 pub(super) fn create_ticket(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let userid = match args.text("realm") {
         Some(realm) => format!("{}@{realm}", args.in_path("username")),
@@ -21,19 +21,19 @@ pub(super) fn create_ticket(world: &mut World, args: &Args<'_>) -> Result<Reply,
     };
     let refused = || Failure::Unauthorized("authentication failure".to_owned());
     if let Some(path) = args.text("path") {
-        // Only asks whether the user may do something (`verify_auth`): nobody is signed on.
-        sign_on(world, args, &userid).ok_or_else(refused)?;
+        // Only checks a permission (`verify_auth`): no login.
+        log_in(world, args, &userid).ok_or_else(refused)?;
         let privileges = args.text("privs").unwrap_or_default();
         let mut names = split_list(&privileges);
         if !names.all(|name| world.allows(&userid, &path, name)) {
             return Err(refused());
         }
         let cap = world.access.capabilities(world, &userid);
-        return Ok(Reply::of(&json!({ "username": userid, "cap": cap })));
+        return Ok(Reply::new(&json!({ "username": userid, "cap": cap })));
     }
-    match sign_on(world, args, &userid) {
-        Some(SignedOn::Completely) => Ok(Reply::of(&ticket(world, &userid))),
-        Some(SignedOn::SecondFactorMissing) => Ok(Reply::of(&challenge(world, &userid))),
+    match log_in(world, args, &userid) {
+        Some(LoginResult::Completely) => Ok(Reply::new(&ticket(world, &userid))),
+        Some(LoginResult::SecondFactorMissing) => Ok(Reply::new(&challenge(world, &userid))),
         None => Err(refused()),
     }
 }
@@ -66,19 +66,19 @@ pub(super) fn permissions(world: &mut World, args: &Args<'_>) -> Result<Reply, F
             .map(|(path, flags)| (path, numbers(flags)))
             .collect(),
     };
-    Ok(Reply::of(&found))
+    Ok(Reply::new(&found))
 }
 
 fn is_token_of(full: &str, userid: &str) -> bool {
     split_token(full).is_some_and(|(owner, _)| owner == userid)
 }
 
-enum SignedOn {
+enum LoginResult {
     Completely,
     SecondFactorMissing,
 }
 
-fn sign_on(world: &World, args: &Args<'_>, userid: &str) -> Option<SignedOn> {
+fn log_in(world: &World, args: &Args<'_>, userid: &str) -> Option<LoginResult> {
     let now = world.now();
     let user = world.access.active_user(userid, now)?;
     let password = args.in_path("password");
@@ -87,21 +87,21 @@ fn sign_on(world: &World, args: &Args<'_>, userid: &str) -> Option<SignedOn> {
         let secret = user.totp.as_ref()?;
         let valid = world.signer.verify_challenge(&challenge, userid, now)
             && totp::verify(secret.reveal(), code, now);
-        return valid.then_some(SignedOn::Completely);
+        return valid.then_some(LoginResult::Completely);
     }
-    // A ticket in place of the password renews it, second factor or not.
+    // A ticket instead of the password renews it, even with a second factor.
     if password.starts_with("PVE:") {
         let owner = world.signer.verify(&password, now)?;
-        return (owner == userid).then_some(SignedOn::Completely);
+        return (owner == userid).then_some(LoginResult::Completely);
     }
     if !user.password.as_ref()?.matches(&password) {
         return None;
     }
     match (&user.totp, args.text("otp")) {
-        (None, _) => Some(SignedOn::Completely),
-        (Some(_), None) => Some(SignedOn::SecondFactorMissing),
+        (None, _) => Some(LoginResult::Completely),
+        (Some(_), None) => Some(LoginResult::SecondFactorMissing),
         (Some(secret), Some(code)) => {
-            totp::verify(secret.reveal(), &code, now).then_some(SignedOn::Completely)
+            totp::verify(secret.reveal(), &code, now).then_some(LoginResult::Completely)
         }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Users, roles, the access control list and realms (`PVE/API2/User.pm`, `Role.pm`, `ACL.pm`,
-//! `Domains.pm`, `TFA.pm`). What one may not see is left out without an error.
+//! `Domains.pm`, `TFA.pm`). Entries that the caller may not see are omitted.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::world::World;
 
 use super::{Args, Failure, Reply};
 
-/// `GET /access/users`: all users for those who may audit them, otherwise oneself.
+/// `GET /access/users`: all users for auditors; otherwise only the caller.
 pub(super) fn users(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let all = may_see_users(world, args.who);
     let root = User::default();
@@ -26,7 +26,7 @@ pub(super) fn users(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure
         .filter(|(_, user)| wanted || args.flag("enabled") != user.disabled)
         .map(|(userid, user)| user_entry(userid, user, args.flag("full")))
         .collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
 fn user_entry(userid: &str, user: &User, full: bool) -> Value {
@@ -52,7 +52,8 @@ fn user_entry(userid: &str, user: &User, full: bool) -> Value {
     entry
 }
 
-/// `GET /access/users/{userid}/token/{tokenid}`: for the user and those with `User.Modify`. A token is not its user.
+/// `GET /access/users/{userid}/token/{tokenid}`: for the user and for `User.Modify`; a token does
+/// not count as its user.
 pub(super) fn token(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let userid = args.text("userid").unwrap_or_default();
     let name = args.text("tokenid").unwrap_or_default();
@@ -63,7 +64,7 @@ pub(super) fn token(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure
     let token = user.and_then(|user| user.tokens.get(&name));
     let token = token
         .ok_or_else(|| Failure::Died(format!("no such token '{name}' for user '{userid}'")))?;
-    Ok(Reply::of(
+    Ok(Reply::new(
         &json!({ "privsep": u8::from(token.separated), "expire": token.expires }),
     ))
 }
@@ -74,7 +75,7 @@ fn may_see_users(world: &World, who: &str) -> bool {
         .any(|privilege| world.allows(who, "/access/groups", privilege))
 }
 
-/// `GET /access/roles`: everybody sees all of them.
+/// `GET /access/roles`: all roles for every user.
 pub(super) fn all_roles(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
     let predefined = roles::predefined(world.release);
     let entries: Vec<Value> = world
@@ -90,15 +91,15 @@ pub(super) fn all_roles(world: &mut World, _: &Args<'_>) -> Result<Reply, Failur
             })
         })
         .collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
-/// `GET /access/groups`: the world has none.
+/// `GET /access/groups`: empty.
 pub(super) fn groups(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
-    Ok(Reply::of(&json!([])))
+    Ok(Reply::new(&json!([])))
 }
 
-/// `GET /access/acl`: lines about what one may give rights on, or all for auditors.
+/// `GET /access/acl`: all entries for auditors; otherwise those whose path the caller may modify.
 pub(super) fn acl(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let auditor = world.allows(args.who, "/access", "Sys.Audit");
     let may_give = |path: &str| {
@@ -129,12 +130,12 @@ pub(super) fn acl(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
             })
         })
         .collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
-/// `GET /access/domains`: for everybody, signed on or not.
+/// `GET /access/domains`: no login required.
 pub(super) fn domains(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
-    Ok(Reply::of(&json!([
+    Ok(Reply::new(&json!([
         { "realm": "pam", "type": "pam", "comment": "Linux PAM standard authentication" },
         { "realm": "pve", "type": "pve", "comment": "Proxmox VE authentication server" },
     ])))
@@ -157,5 +158,5 @@ pub(super) fn second_factors(world: &mut World, args: &Args<'_>) -> Result<Reply
             json!({ "userid": userid, "entries": [entry] })
         })
         .collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }

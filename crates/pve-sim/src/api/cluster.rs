@@ -11,7 +11,7 @@ use crate::world::World;
 
 use super::{Args, Failure, Reply, split_list};
 
-/// So many of its latest tasks does every node tell the others.
+/// Each node sends this many of its latest tasks to the other nodes.
 const BROADCAST: usize = 25;
 
 /// `GET /cluster/status`.
@@ -35,11 +35,11 @@ pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
         }
         entries.push(entry);
     }
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
-/// `GET /cluster/tasks`: recent tasks of all nodes; without `Sys.Audit` only
-/// those whose user part equals the caller, so a token sees none.
+/// `GET /cluster/tasks`: recent tasks of all nodes. Without `Sys.Audit` only tasks whose user part
+/// equals the caller, so a token sees none.
 pub(super) fn tasks(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let all = world.allows(args.who, "/", "Sys.Audit");
     let mut recent: Vec<&Task> = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn tasks(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure
     recent.retain(|task| all || task.upid.user_and_token().0 == args.who);
     recent.sort_by(|a, b| b.started.total_cmp(&a.started));
     let entries: Vec<Value> = recent.into_iter().map(entry).collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
 fn entry(task: &Task) -> Value {
@@ -70,7 +70,7 @@ fn entry(task: &Task) -> Value {
     entry
 }
 
-/// `GET /cluster/options`: without `Sys.Audit` only the tags one may use.
+/// `GET /cluster/options`: without `Sys.Audit` only the tags that the caller may use.
 pub(super) fn options(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let registered: Vec<&str> = world
         .datacenter
@@ -84,7 +84,7 @@ pub(super) fn options(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
         .guests
         .values()
         .filter(|guest| visible.shows(guest))
-        .filter_map(|guest| guest.text("tags"))
+        .filter_map(|guest| guest.config_text("tags"))
         .flat_map(split_list)
         .chain(registered.iter().copied())
         .collect();
@@ -99,10 +99,10 @@ pub(super) fn options(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
             options["registered-tags"] = json!(registered);
         }
     }
-    Ok(Reply::of(&options))
+    Ok(Reply::new(&options))
 }
 
-/// `PUT /cluster/options`: keeps the lines; only `registered-tags` has a meaning here.
+/// `PUT /cluster/options`: stores the options; only `registered-tags` has an effect.
 pub(super) fn set_options(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     if !world.quorate {
         let text = "unable to open file '/etc/pve/datacenter.cfg.tmp.1000' - Permission denied";

@@ -28,10 +28,10 @@ pub(super) fn get(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
         },
     };
     lines.insert("digest".to_owned(), json!(guest.digest()));
-    Ok(Reply::of(&lines))
+    Ok(Reply::new(&lines))
 }
 
-/// `GET …/pending`. Changes take effect at once here, so none is pending.
+/// `GET …/pending`: no change is ever pending.
 pub(super) fn pending(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let guest = world.guest_on(args.kind(), &args.node(), args.vmid())?;
     let mut lines = current(guest);
@@ -40,10 +40,10 @@ pub(super) fn pending(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
         .into_iter()
         .map(|(key, value)| json!({ "key": key, "value": value }))
         .collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
-/// `PUT …/config`: changes the configuration before it answers.
+/// `PUT …/config`: changes the configuration before it responds.
 pub(super) fn put(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let changes = changes(args)?;
     let (kind, node, vmid) = (args.kind(), args.node(), args.vmid());
@@ -64,19 +64,19 @@ pub(super) fn put(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
     Ok(Reply::null())
 }
 
-/// `POST …/config` of a machine: the same, by a task.
+/// `POST …/config` of a virtual machine: the same, in a task.
 pub(super) fn post(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let work = Work::Configure {
         changes: changes(args)?,
         digest: args.text("digest"),
     };
     let (kind, node, vmid) = (args.kind(), args.node(), args.vmid());
-    Ok(Reply::of(
+    Ok(Reply::new(
         &world.start_task(kind, &node, vmid, args.who, work),
     ))
 }
 
-/// Parameters that are not lines of the configuration.
+/// Parameters that are not configuration options.
 const CONTROL: &[&str] = &[
     "node",
     "vmid",
@@ -89,10 +89,10 @@ const CONTROL: &[&str] = &[
     "import-working-storage",
 ];
 
-/// Lines of a machine's configuration that belong to root.
+/// Options of a virtual machine that only root may set.
 const ROOTS_OWN: &[&str] = &["lock", "args", "hookscript", "vmstate"];
 
-/// What the parameters want changed; what PVE refuses before it looks at the guest.
+/// The requested changes, or the errors that PVE reports before it reads the guest.
 fn changes(args: &Args<'_>) -> Result<Vec<ConfigChange>, Failure> {
     if args.flag("skiplock") && args.who != ROOT {
         return Err(parameter_error(
@@ -127,7 +127,7 @@ fn changes(args: &Args<'_>) -> Result<Vec<ConfigChange>, Failure> {
     Ok(changes)
 }
 
-/// The current configuration as it is shown.
+/// The current configuration as returned by the API.
 fn current(guest: &Guest) -> Map<String, Value> {
     let mut lines: Map<String, Value> = guest
         .config
@@ -149,7 +149,7 @@ fn current(guest: &Guest) -> Map<String, Value> {
     lines
 }
 
-/// The section of a snapshot as it is shown.
+/// The section of a snapshot as returned by the API.
 pub(super) fn section(snapshot: &Snapshot) -> Map<String, Value> {
     let copied = |key: &str| key != "description" && !key.starts_with("unused");
     let mut lines: Map<String, Value> = snapshot

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `GET /nodes/{node}/storage/{storage}/content` (`PVE/API2/Storage/Content.pm`): the disks of
-//! guests, saved RAM, and the images in their drives.
+//! `GET /nodes/{node}/storage/{storage}/content` (`PVE/API2/Storage/Content.pm`): guest disks,
+//! saved RAM, and images in the guests' drives.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::world::guest::{GuestKind, Volume};
 
 use super::{Args, Failure, Reply};
 
-/// What was found: by volume, its entry and the guest it belongs to.
+/// The entries by volume ID, each with the VMID of its owner.
 type Found = BTreeMap<String, (Value, Option<u32>)>;
 
 /// `GET …/content`.
@@ -28,7 +28,7 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
         .filter(|entry| kind.as_ref().is_none_or(|kind| entry["content"] == **kind))
         .filter(|entry| vmid.is_none_or(|vmid| entry["vmid"] == vmid))
         .collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
 fn volumes(world: &World, id: &str, node: &str) -> Found {
@@ -66,7 +66,7 @@ fn volumes(world: &World, id: &str, node: &str) -> Found {
             let volume = Volume {
                 key: "vmstate".to_owned(),
                 id: name.clone(),
-                size: (guest.number("memory").unwrap_or(512) * 2 + 500) << 20,
+                size: (guest.config_number("memory").unwrap_or(512) * 2 + 500) << 20,
                 cdrom: false,
             };
             let entry = image(&volume, content, guest.vmid, created);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What monitors and inventories ask the cluster for beside its resources: free numbers, backup
-//! and replication jobs, members, notifications (`PVE/API2/Cluster.pm`, `PVE/API2/Backup.pm`,
-//! `PVE/API2/ReplicationConfig.pm`, `PVE/API2/ClusterConfig.pm`). There are no backup jobs.
+//! Endpoints for monitoring and inventory tools: free VMIDs, backup and replication jobs, members,
+//! notifications (`PVE/API2/Cluster.pm`, `PVE/API2/Backup.pm`, `PVE/API2/ReplicationConfig.pm`,
+//! `PVE/API2/ClusterConfig.pm`). There are no backup jobs.
 
 use serde_json::{Value, json};
 
@@ -12,11 +12,11 @@ use crate::world::guest::{Guest, ReplicationJob, ReplicationState};
 use super::{Args, Failure, Reply, parameter_error};
 
 /// An empty list.
-pub(super) fn none(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
-    Ok(Reply::of(&json!([])))
+pub(super) fn empty_list(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
+    Ok(Reply::new(&json!([])))
 }
 
-/// `GET /cluster/nextid`: the lowest free number, as text.
+/// `GET /cluster/nextid`: the lowest free VMID, as text.
 pub(super) fn next_id(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let taken = |vmid: &u32| world.guests.contains_key(vmid);
     if args.params.contains_key("vmid") {
@@ -25,35 +25,38 @@ pub(super) fn next_id(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
             let text = format!("VM {vmid} already exists");
             Err(parameter_error("vmid", &text))
         } else {
-            Ok(Reply::of(&vmid.to_string()))
+            Ok(Reply::new(&vmid.to_string()))
         };
     }
     let free = (100..1_000_000_000).find(|vmid| !taken(vmid));
     match free {
-        Some(vmid) => Ok(Reply::of(&vmid.to_string())),
+        Some(vmid) => Ok(Reply::new(&vmid.to_string())),
         None => Err(Failure::Died("unable to get any free VMID".to_owned())),
     }
 }
 
 /// `GET /cluster/backup-info`.
 pub(super) fn backup_info(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
-    Ok(Reply::of(&json!([{ "subdir": "not-backed-up" }])))
+    Ok(Reply::new(&json!([{ "subdir": "not-backed-up" }])))
 }
 
-/// `GET /cluster/backup-info/not-backed-up`: all guests, as there are no backup jobs.
+/// `GET /cluster/backup-info/not-backed-up`: all guests, because there are no backup jobs.
 pub(super) fn not_backed_up(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let visible = world.visible_guests(args.who);
     let guests = world.guests.values().filter(|guest| visible.shows(guest));
     let entries: Vec<Value> = guests
         .map(|guest| {
-            let mut entry = json!({ "vmid": guest.vmid, "type": guest.kind.word() });
-            if let Some(name) = guest.text("name").or_else(|| guest.text("hostname")) {
+            let mut entry = json!({ "vmid": guest.vmid, "type": guest.kind.as_str() });
+            if let Some(name) = guest
+                .config_text("name")
+                .or_else(|| guest.config_text("hostname"))
+            {
                 entry["name"] = json!(name);
             }
             entry
         })
         .collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
 /// `GET /cluster/replication`.
@@ -61,7 +64,7 @@ pub(super) fn replication(world: &mut World, args: &Args<'_>) -> Result<Reply, F
     let entries: Vec<Value> = visible_jobs(world, args.who)
         .map(|(guest, job)| definition(world, guest, job))
         .collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
 /// `GET /nodes/{node}/replication`: the jobs of a node's guests, with their state.
@@ -78,7 +81,7 @@ pub(super) fn node_replication(world: &mut World, args: &Args<'_>) -> Result<Rep
                 ReplicationState::Running | ReplicationState::Synced => now - 600,
             };
             let mut entry = definition(world, guest, job);
-            entry["vmtype"] = json!(guest.kind.word());
+            entry["vmtype"] = json!(guest.kind.as_str());
             entry["last_sync"] = json!(last);
             entry["last_try"] = json!(last);
             entry["next_sync"] = json!(now + 300);
@@ -90,7 +93,7 @@ pub(super) fn node_replication(world: &mut World, args: &Args<'_>) -> Result<Rep
             entry
         })
         .collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
 fn visible_jobs<'a>(
@@ -104,7 +107,7 @@ fn visible_jobs<'a>(
         .filter_map(|guest| Some((guest, guest.replication_job.as_ref()?)))
 }
 
-/// The line of `replication.cfg`; the target is the first other node.
+/// The entry in `replication.cfg`; the target is the first other node.
 fn definition(world: &World, guest: &Guest, job: &ReplicationJob) -> Value {
     let target = world.nodes.keys().find(|name| **name != guest.node);
     let number = job.id.rsplit_once('-').map_or("0", |(_, number)| number);
@@ -115,10 +118,10 @@ fn definition(world: &World, guest: &Guest, job: &ReplicationJob) -> Value {
     })
 }
 
-/// `GET /cluster/config/nodes`: the members as corosync's configuration has them.
+/// `GET /cluster/config/nodes`: the members in the corosync configuration.
 pub(super) fn members(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
     if world.cluster_name.is_none() {
-        return Ok(Reply::of(&json!([])));
+        return Ok(Reply::new(&json!([])));
     }
     let entries: Vec<Value> = world
         .nodes
@@ -130,13 +133,13 @@ pub(super) fn members(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure>
             })
         })
         .collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
-/// `GET /cluster/notifications/targets`: what PVE brings with it.
+/// `GET /cluster/notifications/targets`: PVE's default target.
 pub(super) fn notification_targets(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     check_notifications(world, args.who)?;
-    Ok(Reply::of(&json!([{
+    Ok(Reply::new(&json!([{
         "name": "mail-to-root", "type": "sendmail", "origin": "builtin",
         "comment": "Send mails to root@pam's email address",
     }])))
@@ -145,13 +148,13 @@ pub(super) fn notification_targets(world: &mut World, args: &Args<'_>) -> Result
 /// `GET /cluster/notifications/matchers`.
 pub(super) fn notification_matchers(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     check_notifications(world, args.who)?;
-    Ok(Reply::of(&json!([{
+    Ok(Reply::new(&json!([{
         "name": "default-matcher", "mode": "all", "target": ["mail-to-root"], "origin": "builtin",
         "comment": "Route all notifications to mail-to-root",
     }])))
 }
 
-/// PVE tries three privileges and names none of them.
+/// PVE checks three privileges, and its error names none of them.
 fn check_notifications(world: &World, who: &str) -> Result<(), Failure> {
     let allowed = ["Mapping.Modify", "Mapping.Use", "Mapping.Audit"]
         .iter()

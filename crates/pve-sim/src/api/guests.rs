@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Lists of a node's guests, their state, and what they can do
-//! (`PVE/API2/Qemu.pm`, `PVE/API2/LXC.pm`, `vmstatus` in `PVE/QemuServer.pm`
-//! and `PVE/LXC.pm`).
+//! Lists of a node's guests, their status and their features (`PVE/API2/Qemu.pm`,
+//! `PVE/API2/LXC.pm`, `vmstatus` in `PVE/QemuServer.pm` and `PVE/LXC.pm`).
 
 use std::collections::BTreeSet;
 
@@ -14,19 +13,18 @@ use crate::world::guest::{Guest, GuestKind, Volume};
 
 use super::{Args, Failure, Reply};
 
-/// What PVE assumes for a container whose root has no size, in bytes.
+/// PVE's assumption for a container whose root volume has no size, in bytes.
 const NO_SIZE: u64 = 4 << 30;
 
-/// QEMU tells how long a disk has been idle once it was used, which takes a
-/// guest that boots some seconds.
+/// QEMU reports a disk's idle time after its first use, some seconds after the guest has booted.
 const IDLE_AFTER: i64 = 60;
 
-/// How much of a machine's state is asked for.
+/// How much of a virtual machine's status is requested.
 #[derive(Clone, Copy, PartialEq)]
 enum Detail {
     /// The list of guests.
     List,
-    /// The list with `full=1`: asks QEMU too.
+    /// The list with `full=1`, which also queries QEMU.
     Full,
     /// One guest's `status/current`.
     Current,
@@ -48,7 +46,7 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
         .filter(|guest| guest.kind == kind && guest.node == node && visible.shows(guest))
         .map(|guest| Value::Object(state(world, guest, detail)))
         .collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
 /// `GET …/status/current`.
@@ -56,7 +54,7 @@ pub(super) fn current_status(world: &mut World, args: &Args<'_>) -> Result<Reply
     let guest = world.guest_on(args.kind(), &args.node(), args.vmid())?;
     let mut entry = state(world, guest, Detail::Current);
     entry.insert("ha".to_owned(), json!({ "managed": 0 }));
-    Ok(Reply::of(&entry))
+    Ok(Reply::new(&entry))
 }
 
 /// `GET …/feature`.
@@ -68,7 +66,7 @@ pub(super) fn feature(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
     {
         return Err(Failure::Died(format!("snapshot '{name}' does not exist")));
     }
-    // `has_feature` and `shared_nodes` in `PVE/QemuServer.pm` look at every storage.
+    // `has_feature` and `shared_nodes` in `PVE/QemuServer.pm` check all storages.
     let can_snapshot = world.can_snapshot(guest).map_err(Failure::Died)?;
     let has = match args.text("feature").as_deref() {
         Some("snapshot") => can_snapshot && !guest.is_template(),
@@ -79,17 +77,18 @@ pub(super) fn feature(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
     if guest.kind == GuestKind::Qemu {
         answer["nodes"] = json!(nodes_with_all_volumes(world, guest));
     }
-    Ok(Reply::of(&answer))
+    Ok(Reply::new(&answer))
 }
 
-/// Processors of a guest; a container without limit has its node's.
+/// Processors of a guest; a container without a limit uses those of its node.
 pub(super) fn processors(world: &World, guest: &Guest) -> u64 {
     match guest.kind {
         GuestKind::Qemu => {
-            let all = guest.number("sockets").unwrap_or(1) * guest.number("cores").unwrap_or(1);
-            guest.number("vcpus").unwrap_or(all)
+            let all = guest.config_number("sockets").unwrap_or(1)
+                * guest.config_number("cores").unwrap_or(1);
+            guest.config_number("vcpus").unwrap_or(all)
         }
-        GuestKind::Lxc => guest.number("cores").unwrap_or_else(|| {
+        GuestKind::Lxc => guest.config_number("cores").unwrap_or_else(|| {
             world
                 .nodes
                 .get(&guest.node)
@@ -98,7 +97,7 @@ pub(super) fn processors(world: &World, guest: &Guest) -> u64 {
     }
 }
 
-/// Size of the disk a machine boots from, or of a container's root.
+/// Size of the boot disk of a virtual machine, or of a container's root volume.
 pub(super) fn maxdisk(world: &World, guest: &Guest) -> u64 {
     match guest.kind {
         GuestKind::Qemu => boot_disk(guest).map_or(0, |volume| volume.size),
@@ -120,14 +119,14 @@ pub(super) fn maxdisk(world: &World, guest: &Guest) -> u64 {
 
 fn boot_disk(guest: &Guest) -> Option<Volume> {
     let disk = |key: &str| guest.volume(key).filter(|volume| !volume.cdrom);
-    if let Some(key) = guest.text("bootdisk") {
+    if let Some(key) = guest.config_text("bootdisk") {
         return disk(key);
     }
-    let order = guest.text("boot")?.strip_prefix("order=")?;
+    let order = guest.config_text("boot")?.strip_prefix("order=")?;
     order.split(';').find_map(disk)
 }
 
-/// Where all disks can be reached (`shared_nodes` in `PVE/QemuServer.pm`).
+/// Nodes that can access all disks (`shared_nodes` in `PVE/QemuServer.pm`).
 fn nodes_with_all_volumes(world: &World, guest: &Guest) -> BTreeSet<String> {
     let mut nodes: BTreeSet<String> = world.nodes.keys().cloned().collect();
     for volume in guest.volumes().iter().filter(|volume| !volume.cdrom) {
@@ -149,7 +148,7 @@ fn state(world: &World, guest: &Guest, detail: Detail) -> Map<String, Value> {
 }
 
 fn common(world: &World, guest: &Guest) -> Map<String, Value> {
-    let memory = guest.number("memory").unwrap_or(512) << 20;
+    let memory = guest.config_number("memory").unwrap_or(512) << 20;
     let maxdisk = maxdisk(world, guest);
     let uptime = guest
         .running
@@ -178,7 +177,7 @@ fn common(world: &World, guest: &Guest) -> Map<String, Value> {
     if let Some(lock) = &guest.lock {
         entry.insert("lock".to_owned(), json!(lock));
     }
-    if let Some(tags) = guest.text("tags") {
+    if let Some(tags) = guest.config_text("tags") {
         entry.insert("tags".to_owned(), json!(tags));
     }
     if guest.is_template() {
@@ -187,13 +186,13 @@ fn common(world: &World, guest: &Guest) -> Map<String, Value> {
     entry
 }
 
-/// Bytes that a machine's process occupies on its node, or that a container uses.
+/// Memory of a virtual machine's process on its node, or memory used by a container, in bytes.
 pub(super) fn memhost(guest: &Guest, running: bool) -> u64 {
-    let memory = guest.number("memory").unwrap_or(512) << 20;
+    let memory = guest.config_number("memory").unwrap_or(512) << 20;
     if running { memory / 2 } else { 0 }
 }
 
-/// What PVE 9 adds to the state of a guest: the memory on its node, and the stalls of a running one.
+/// PVE 9 adds the memory on the node, and the pressure of a running guest.
 fn add_pressure(entry: &mut Map<String, Value>, guest: &Guest) {
     if guest.kind == GuestKind::Qemu {
         let bytes = memhost(guest, guest.running.is_some());
@@ -209,7 +208,7 @@ fn add_pressure(entry: &mut Map<String, Value>, guest: &Guest) {
 }
 
 fn add_container(entry: &mut Map<String, Value>, guest: &Guest) {
-    let swap = guest.number("swap").unwrap_or(512) << 20;
+    let swap = guest.config_number("swap").unwrap_or(512) << 20;
     for (key, value) in [
         ("type", json!("lxc")),
         ("swap", json!(0)),
@@ -246,7 +245,7 @@ fn add_machine(entry: &mut Map<String, Value>, release: Release, guest: &Guest, 
         set("running-machine", json!(release.machine()));
         set("running-qemu", json!("10.0.2"));
         if release.is_9() {
-            let memory = guest.number("memory").unwrap_or(512) << 20;
+            let memory = guest.config_number("memory").unwrap_or(512) << 20;
             set("balloon", json!(memory));
             set("ballooninfo", json!({"actual": memory, "max_mem": memory}));
             set("proxmox-support", proxmox_support());
@@ -269,7 +268,7 @@ fn add_machine(entry: &mut Map<String, Value>, release: Release, guest: &Guest, 
     }
 }
 
-/// What Proxmox's own QEMU can do, as recorded.
+/// The features of Proxmox's own QEMU, as recorded.
 fn proxmox_support() -> Value {
     json!({
         "backup-max-workers": false, "pbs-dirty-bitmap": false, "pbs-dirty-bitmap-savevm": false,
@@ -277,7 +276,7 @@ fn proxmox_support() -> Value {
     })
 }
 
-/// QEMU's counters of a disk; the names matter, the numbers do not.
+/// QEMU's counters of a disk. Only the names are realistic.
 fn block_statistics(idle: bool) -> Value {
     let mut counters = Map::new();
     for operation in ["rd", "wr", "flush", "unmap", "zone_append"] {

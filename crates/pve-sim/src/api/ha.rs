@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! High availability (`PVE/API2/HA/*.pm`): a cluster without managed guests.
+//! High availability (`PVE/API2/HA/*.pm`) in a cluster without managed guests.
 
 use serde_json::{Value, json};
 
@@ -14,12 +14,12 @@ pub(super) fn index(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
         names.push("rules");
     }
     let entries: Vec<Value> = names.iter().map(|name| json!({ "id": name })).collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
 /// `GET /cluster/ha/status`.
 pub(super) fn status_index(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
-    Ok(Reply::of(
+    Ok(Reply::new(
         &json!([{ "name": "current" }, { "name": "manager_status" }]),
     ))
 }
@@ -42,27 +42,27 @@ pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
             "status": "standby (CRM watchdog standby)",
         }));
     }
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
 /// `GET /cluster/ha/status/manager_status`.
 pub(super) fn manager_status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
-    Ok(Reply::of(&json!({
+    Ok(Reply::new(&json!({
         "manager_status": {}, "lrm_status": {},
         "quorum": { "node": args.here, "quorate": if world.quorate { "1" } else { "0" } },
     })))
 }
 
-/// `GET /cluster/ha/groups`, which PVE 9 has replaced.
+/// `GET /cluster/ha/groups`; removed in PVE 9.
 pub(super) fn groups(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
     if world.major() >= 9 {
         let text = "cannot index groups: ha groups have been migrated to rules";
         return Err(Failure::Died(text.to_owned()));
     }
-    Ok(Reply::of(&json!([])))
+    Ok(Reply::new(&json!([])))
 }
 
-/// `GET /cluster/ha/rules` of PVE 9.
+/// `GET /cluster/ha/rules`; new in PVE 9.
 pub(super) fn rules(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
     if world.major() < 9 {
         return Err(Failure::NotImplemented {
@@ -70,5 +70,5 @@ pub(super) fn rules(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
             in_pve: None,
         });
     }
-    Ok(Reply::of(&json!([])))
+    Ok(Reply::new(&json!([])))
 }

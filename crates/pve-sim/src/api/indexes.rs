@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The lists of sub-paths that PVE gives for its inner paths. They name more
-//! than is simulated, as PVE does; the texts are recorded or from the modules
-//! under `PVE/API2`.
+//! Indexes: the lists of sub-paths that PVE returns for inner paths. Like PVE's, they include paths
+//! that are not simulated; the texts are recorded or from the modules in `PVE/API2`.
 
 use serde_json::{Value, json};
 
@@ -132,10 +131,10 @@ const STORAGE: &[&str] = &[
 
 fn index(key: &str, names: &[&str]) -> Reply {
     let entries: Vec<Value> = names.iter().map(|name| json!({ key: name })).collect();
-    Reply::of(&entries)
+    Reply::new(&entries)
 }
 
-/// An index to which PVE 9 has added names.
+/// An index with names added in PVE 9.
 fn with_new(world: &World, key: &str, names: &[&str], new: &[&str]) -> Reply {
     let new = if world.release.is_9() { new } else { &[] };
     index(key, &[names, new].concat())
@@ -164,7 +163,7 @@ pub(super) fn cluster(world: &mut World, _: &Args<'_>) -> Answer {
     Ok(with_new(world, "name", CLUSTER, &["bulk-action", "qemu"]))
 }
 
-/// `GET /nodes/{node}`: answered for any name, existing or not.
+/// `GET /nodes/{node}`: does not check whether the node exists.
 pub(super) fn node(world: &mut World, _: &Args<'_>) -> Answer {
     Ok(with_new(world, "name", NODE, &["query-oci-repo-tags"]))
 }
@@ -204,7 +203,7 @@ pub(super) fn guest_status(world: &mut World, args: &Args<'_>) -> Answer {
     })
 }
 
-/// `GET …/snapshot/{snapname}`: answered for any name, existing or not.
+/// `GET …/snapshot/{snapname}`: does not check whether the snapshot exists.
 pub(super) fn snapshot(_: &mut World, _: &Args<'_>) -> Answer {
     Ok(index("cmd", &["rollback", "config"]))
 }

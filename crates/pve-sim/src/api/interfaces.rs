@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The network interfaces inside of guests (`PVE/API2/Qemu/Agent.pm`, `PVE/API2/LXC.pm`). Their
-//! addresses are made up from the guest's number.
+//! The network interfaces of guests (`PVE/API2/Qemu/Agent.pm`, `PVE/API2/LXC.pm`). The addresses
+//! are derived from the VMID.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::world::guest::Guest;
 use super::{Args, Failure, Reply, check_privileges};
 
 /// `GET …/agent/network-get-interfaces`.
-pub(super) fn of_machine(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+pub(super) fn qemu(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let path = format!("/vms/{}", args.vmid());
     let privileges: &[&str] = if world.major() >= 9 {
         &["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"]
@@ -28,12 +28,12 @@ pub(super) fn of_machine(world: &mut World, args: &Args<'_>) -> Result<Reply, Fa
     };
     match problem {
         Some(text) => Err(Failure::Died(text)),
-        None => Ok(Reply::of(&json!({ "result": interfaces(guest) }))),
+        None => Ok(Reply::new(&json!({ "result": interfaces(guest) }))),
     }
 }
 
-/// `GET …/interfaces` of a container: null when it does not run.
-pub(super) fn of_container(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
+/// `GET …/interfaces` of a container: null if it is not running.
+pub(super) fn lxc(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let guest = world.guest_on(args.kind(), &args.node(), args.vmid())?;
     if guest.running.is_none() {
         return Ok(Reply::null());
@@ -56,7 +56,7 @@ pub(super) fn of_container(world: &mut World, args: &Args<'_>) -> Result<Reply, 
             }
         }
     }
-    Ok(Reply::of(&list))
+    Ok(Reply::new(&list))
 }
 
 fn interfaces(guest: &Guest) -> Vec<Value> {
@@ -85,7 +85,7 @@ fn interfaces(guest: &Guest) -> Vec<Value> {
     list
 }
 
-/// The first member that looks like one: `virtio=BC:24:11:00:01:00`, `hwaddr=…`.
+/// The first value that looks like a MAC address: `virtio=BC:24:11:00:01:00`, `hwaddr=…`.
 fn hardware_address(line: &str) -> String {
     let values = line.split(',').filter_map(|part| part.split_once('='));
     let mut addresses = values.map(|(_, value)| value);

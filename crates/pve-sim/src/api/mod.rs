@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The API proper: from a method and a path to an answer, in the order in
-//! which PVE looks at a call (`PVE/HTTPServer.pm`: `rest_handler`): path,
-//! conflicting parameters, permission, node, parameters, and only then the
+//! The API: from method and path to a reply. The checks follow PVE's order (`rest_handler` in
+//! `PVE/HTTPServer.pm`): path, conflicting parameters, permission, node, parameters, then the
 //! method's own code.
 #![expect(
     clippy::unnecessary_wraps,
-    reason = "all methods have one form, whether they can fail or not"
+    reason = "all methods have the same signature, even if they cannot fail"
 )]
 
 mod access;
@@ -36,11 +35,11 @@ use serde_json::{Map, Value};
 use crate::clock::Seconds;
 use crate::schema::{Access, MethodSchema, ParameterErrors, Schema, perl_text};
 use crate::world::guest::GuestKind;
-use crate::world::{Reach, World};
+use crate::world::{Reachability, World};
 
 pub use reply::{Failure, Reply};
 
-/// A call that has passed the sign-on.
+/// An authenticated call.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// `GET`, `POST`, `PUT` or `DELETE`.
@@ -49,22 +48,22 @@ pub struct Call<'a> {
     pub path: &'a str,
     /// Parameters of query and body.
     pub params: Map<String, Value>,
-    /// User or full token name; none: nobody signed on.
+    /// User or full token ID; `None` without a login.
     pub who: Option<&'a str>,
-    /// The node whose address was asked.
+    /// The node that received the request.
     pub node: &'a str,
-    /// When the call came; it stays when the call is tried again.
+    /// When the call arrived; a retry keeps this time.
     pub arrived: Seconds,
 }
 
-/// The methods and paths that are answered, in the order of the paths.
-pub fn served() -> Vec<(&'static str, &'static str)> {
+/// The supported methods and paths, sorted by path.
+pub fn supported_methods() -> Vec<(&'static str, &'static str)> {
     let mut methods = Schema::builtin().methods();
     methods.retain(|(method, path)| routes::handler(method, path).is_some());
     methods
 }
 
-/// Which daemon answered: it shows in the headers.
+/// The daemon that responds; visible in the headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// pveproxy itself.
@@ -75,7 +74,7 @@ pub enum Via {
     OtherNode,
 }
 
-/// What a method gets to see.
+/// The arguments of a method.
 pub(crate) struct Args<'a> {
     params: &'a Map<String, Value>,
     who: &'a str,
@@ -88,7 +87,7 @@ pub(crate) struct Args<'a> {
 /// The code of a method.
 type Handler = fn(&mut World, &Args<'_>) -> Result<Reply, Failure>;
 
-/// Carries out a call.
+/// Executes a call.
 pub fn dispatch(world: &mut World, call: &Call<'_>) -> (Result<Reply, Failure>, Via) {
     world.settle();
     let segments: Vec<&str> = call.path.split('/').collect();
@@ -104,15 +103,20 @@ pub fn dispatch(world: &mut World, call: &Call<'_>) -> (Result<Reply, Failure>, 
         Ok(params) => params,
         Err(errors) => return (Err(Failure::Parameters(errors)), Via::Proxy),
     };
-    if let Some(failure) = schema.and_then(|schema| refused(world, schema, call, &params)) {
+    if let Some(failure) = schema.and_then(|schema| access_error(world, schema, call, &params)) {
         return (Err(failure), Via::Proxy);
     }
-    let via = match schema.map_or(Ok(Via::Proxy), |schema| place(world, schema, call, &params)) {
+    let via = match schema.map_or(Ok(Via::Proxy), |schema| {
+        find_daemon(world, schema, call, &params)
+    }) {
         Ok(via) => via,
         Err(failure) => return (Err(failure), Via::Proxy),
     };
     if let Some(Err(errors)) = schema.map(|schema| schema.check(&params)) {
-        return (Err(Failure::Parameters(in_words_of(world, errors))), via);
+        return (
+            Err(Failure::Parameters(adapt_error_texts(world, errors))),
+            via,
+        );
     }
     let args = Args {
         params: &params,
@@ -125,8 +129,8 @@ pub fn dispatch(world: &mut World, call: &Call<'_>) -> (Result<Reply, Failure>, 
     (handler(world, &args), via)
 }
 
-/// PVE 9 says in another way that a parameter needs another one.
-fn in_words_of(world: &World, mut errors: ParameterErrors) -> ParameterErrors {
+/// Adapts the text about a missing required parameter to PVE 9.
+fn adapt_error_texts(world: &World, mut errors: ParameterErrors) -> ParameterErrors {
     if world.release.is_9() {
         for text in errors.values_mut() {
             let by = text
@@ -148,8 +152,8 @@ fn unknown_path(call: &Call<'_>, segments: &[&str]) -> Failure {
     }
 }
 
-/// `check_api2_permissions`, and before it the rule about API tokens.
-fn refused(
+/// `check_api2_permissions`, preceded by the rule about API tokens.
+fn access_error(
     world: &World,
     schema: &MethodSchema,
     call: &Call<'_>,
@@ -170,13 +174,13 @@ fn refused(
             privileges,
             any,
         } => {
-            let path = fill_in(path, params);
+            let path = expand_template(path, params);
             check_privileges(world, who, &path, privileges, *any).err()
         }
     }
 }
 
-/// Demands all or one of some privileges on a path (`check_full`).
+/// Requires all or one of the privileges on a path (`check_full`).
 pub(crate) fn check_privileges(
     world: &World,
     who: &str,
@@ -195,8 +199,8 @@ pub(crate) fn check_privileges(
     }
 }
 
-/// Replaces `{vmid}` and the like (`template_replace`).
-fn fill_in(template: &str, params: &Map<String, Value>) -> String {
+/// Replaces `{vmid}` and other parameters (`template_replace`).
+fn expand_template(template: &str, params: &Map<String, Value>) -> String {
     params
         .iter()
         .fold(template.to_owned(), |text, (name, value)| {
@@ -204,8 +208,8 @@ fn fill_in(template: &str, params: &Map<String, Value>) -> String {
         })
 }
 
-/// Finds out which daemon of which node carries the call out, or why none can.
-fn place(
+/// Finds the daemon that executes the call, or the reason why none can.
+fn find_daemon(
     world: &World,
     schema: &MethodSchema,
     call: &Call<'_>,
@@ -216,11 +220,11 @@ fn place(
         .and_then(|name| params.get(name))
         .map(perl_text);
     let node = target.as_deref().unwrap_or(call.node);
-    place_on(world, call.node, node, schema.protected())
+    find_daemon_on(world, call.node, node, schema.protected())
 }
 
-/// [`place`] for a known node.
-pub(crate) fn place_on(
+/// [`find_daemon`] for a known node.
+pub(crate) fn find_daemon_on(
     world: &World,
     here: &str,
     node: &str,
@@ -235,12 +239,12 @@ pub(crate) fn place_on(
         )));
     };
     match &target.reach {
-        Reach::Online => Ok(Via::OtherNode),
-        Reach::Offline(reason) => Err(Failure::Unreachable {
+        Reachability::Online => Ok(Via::OtherNode),
+        Reachability::Offline(reason) => Err(Failure::Unreachable {
             reason: reason.clone(),
             after: 0.0,
         }),
-        Reach::Silent => Err(Failure::Unreachable {
+        Reachability::Silent => Err(Failure::Unreachable {
             reason: "Connection timed out".to_owned(),
             after: world.timing.proxy_timeout(),
         }),
@@ -248,7 +252,7 @@ pub(crate) fn place_on(
 }
 
 impl Args<'_> {
-    /// A text parameter.
+    /// A string parameter.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         match self.params.get(name)? {
             Value::Null => None,
@@ -256,22 +260,22 @@ impl Args<'_> {
         }
     }
 
-    /// A parameter of the path; it is there, or the path would not have led here.
+    /// A path parameter; always present.
     pub(crate) fn in_path(&self, name: &str) -> String {
         self.text(name).unwrap_or_default()
     }
 
-    /// A number, checked by the schema before.
+    /// A number; the schema has checked it.
     pub(crate) fn number(&self, name: &str) -> Option<u64> {
         self.text(name)?.parse().ok()
     }
 
-    /// A boolean, checked by the schema before; absent is false.
+    /// A boolean; the schema has checked it. Default: false.
     pub(crate) fn flag(&self, name: &str) -> bool {
         self.text(name).is_some_and(|text| is_true(&text))
     }
 
-    /// The node in the path; `localhost` is the node that was asked.
+    /// The node in the path; `localhost` is the node that received the request.
     pub(crate) fn node(&self) -> String {
         match self.in_path("node") {
             name if name == "localhost" => self.here.to_owned(),
@@ -279,7 +283,7 @@ impl Args<'_> {
         }
     }
 
-    /// A parameter's value as PVE keeps it in a configuration.
+    /// A parameter's value as PVE stores it in a configuration.
     pub(crate) fn stored(&self, name: &str, value: &Value) -> Value {
         match self.schema {
             Some(schema) => schema.stored(name, value),
@@ -287,14 +291,14 @@ impl Args<'_> {
         }
     }
 
-    /// The guest's number in the path.
+    /// The VMID in the path.
     pub(crate) fn vmid(&self) -> u32 {
         self.number("vmid")
             .and_then(|vmid| u32::try_from(vmid).ok())
             .unwrap_or_default()
     }
 
-    /// The kind of guest the path is about.
+    /// The guest type in the path.
     pub(crate) fn kind(&self) -> GuestKind {
         if self.template.contains("/lxc") {
             GuestKind::Lxc
@@ -304,7 +308,7 @@ impl Args<'_> {
     }
 }
 
-/// What `parse_boolean` in `PVE/JSONSchema.pm` takes for true.
+/// The values that `parse_boolean` in `PVE/JSONSchema.pm` accepts as true.
 pub(crate) fn is_true(text: &str) -> bool {
     matches!(
         text.to_ascii_lowercase().as_str(),
@@ -312,12 +316,12 @@ pub(crate) fn is_true(text: &str) -> bool {
     )
 }
 
-/// One parameter with a text about it.
+/// An error about one parameter.
 pub(crate) fn parameter_error(name: &str, text: &str) -> Failure {
     Failure::Parameters(ParameterErrors::from([(name.to_owned(), text.to_owned())]))
 }
 
-/// `PVE::Tools::split_list`.
+/// `split_list` in `PVE/Tools.pm`.
 pub(crate) fn split_list(text: &str) -> impl Iterator<Item = &str> {
     text.split([',', ';', ' ', '\t', '\n', '\0'])
         .filter(|part| !part.is_empty())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! A node's load, time, network and subscription (`PVE/API2/Nodes.pm`, `PVE/API2/Network.pm`,
-//! `PVE/API2/Subscription.pm`). The figures are made up.
+//! `PVE/API2/Subscription.pm`). The figures are invented.
 
 use serde_json::{Value, json};
 
@@ -49,13 +49,13 @@ pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
     if world.major() >= 9 {
         entry["memory"]["available"] = json!(node.memory - used);
     }
-    Ok(Reply::of(&entry))
+    Ok(Reply::new(&entry))
 }
 
 /// `GET /nodes/{node}/time`.
 pub(super) fn time(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
-    let shown = whole(world.on_clock_of(&args.node(), world.now()));
-    Ok(Reply::of(
+    let shown = whole(world.node_time(&args.node(), world.now()));
+    Ok(Reply::new(
         &json!({ "time": shown, "localtime": shown, "timezone": "Etc/UTC" }),
     ))
 }
@@ -71,10 +71,10 @@ pub(super) fn subscription(world: &mut World, args: &Args<'_>) -> Result<Reply, 
         let digits = crate::hash::sha1(&args.node()).to_uppercase();
         entry["serverid"] = json!(digits.get(..32));
     }
-    Ok(Reply::of(&entry))
+    Ok(Reply::new(&entry))
 }
 
-/// `GET /nodes/{node}/network`: one bridge, for those who may see or use it.
+/// `GET /nodes/{node}/network`: one bridge, for users who may see or use it.
 pub(super) fn network(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let node = find(world, args)?;
     let wanted = match args.text("type").as_deref() {
@@ -89,9 +89,9 @@ pub(super) fn network(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
         .iter()
         .any(|privilege| world.allows(args.who, path, privilege));
     if !wanted || !allowed {
-        return Ok(Reply::of(&json!([])));
+        return Ok(Reply::new(&json!([])));
     }
-    Ok(Reply::of(&[bridge(node)]))
+    Ok(Reply::new(&[bridge(node)]))
 }
 
 fn bridge(node: &Node) -> Value {

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::clock::whole;
-use crate::world::statistics::Known;
+use crate::world::statistics::KnownNode;
 use crate::world::{Node, World};
 
 use super::{Args, Failure, Reply};
@@ -12,12 +12,12 @@ use super::{Args, Failure, Reply};
 /// `GET /version`, `GET /nodes/{node}/version`.
 pub(super) fn version(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
     let (version, release, repoid) = versions(world);
-    Ok(Reply::of(
+    Ok(Reply::new(
         &json!({"version": version, "release": release, "repoid": repoid}),
     ))
 }
 
-/// Version, release and commit of the manager.
+/// Version, release and commit of pve-manager.
 pub(super) fn versions(world: &World) -> (&str, &str, &'static str) {
     let known = world.release.version();
     let (known, repoid) = known.split_once('/').unwrap_or((known, ""));
@@ -28,7 +28,7 @@ pub(super) fn versions(world: &World) -> (&str, &str, &'static str) {
     (version, release, repoid)
 }
 
-/// `GET /nodes`: every user sees every node.
+/// `GET /nodes`: all users see all nodes.
 pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let nodes: Vec<Value> = world
         .nodes
@@ -39,11 +39,11 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
             Value::Object(entry)
         })
         .collect();
-    Ok(Reply::of(&nodes))
+    Ok(Reply::new(&nodes))
 }
 
-/// A node as listings show it (`extract_node_stats`): numbers only for those
-/// who may audit it, and only while it is there.
+/// An entry in a list of nodes (`extract_node_stats`): figures only for auditors, and only while
+/// the node is online.
 pub(super) fn stats(
     world: &World,
     node: &Node,
@@ -61,10 +61,10 @@ pub(super) fn stats(
         set("status", json!("offline"));
         return entry;
     }
-    let at = match world.known_of(name) {
-        Known::Current => Some(world.now()),
-        Known::Old(broadcast) => Some(broadcast.at),
-        Known::Nothing => None,
+    let at = match world.known_node(name) {
+        KnownNode::Current => Some(world.now()),
+        KnownNode::Old(broadcast) => Some(broadcast.at),
+        KnownNode::Nothing => None,
     };
     set(
         "status",
@@ -74,7 +74,7 @@ pub(super) fn stats(
         set("level", json!(""));
     }
     if cgroup {
-        // The recordings' host; a current one says 2.
+        // As on the recording host; a current host has 2.
         set("cgroup-mode", json!(1));
     }
     if let Some(at) = at

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! All paths and methods of PVE's API, simulated or not, so that a client's author can tell a path
-//! that the simulator lacks from a misspelt one. The list is that of PVE 9.
+//! All paths and methods of PVE's API, simulated or not, so that a client's author can distinguish
+//! an unsupported path from a typo. The list is that of PVE 9.
 
-/// One path a line, with its methods.
+/// One path per line, with its methods.
 const PATHS: &str = include_str!("../../data/paths.txt");
 
-/// The template of a path that PVE has with this method.
+/// The template of a path that exists in PVE with this method.
 pub(super) fn find(method: &str, segments: &[&str]) -> Option<&'static str> {
     let given: Vec<&str> = segments
         .iter()
@@ -19,7 +19,7 @@ pub(super) fn find(method: &str, segments: &[&str]) -> Option<&'static str> {
     })
 }
 
-/// Whether a path has the form of a template. The name of a volume may hold slashes.
+/// Whether a path matches a template. Volume names may contain slashes.
 fn matches(template: &str, given: &[&str]) -> bool {
     let mut rest = given;
     for wanted in template.split('/').filter(|part| !part.is_empty()) {

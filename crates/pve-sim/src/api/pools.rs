@@ -7,12 +7,11 @@ use crate::world::{Pool, World};
 
 use super::{Args, Failure, Reply, check_privileges, resources, split_list};
 
-/// `GET /pools`: the pools one may audit, without their members; with `poolid`
-/// that pool with its members, for anybody. (PVE makes the check there and
-/// forgets to look at its result.)
+/// `GET /pools`: the pools that the caller may audit, without members. With `poolid`: that pool
+/// with its members, for every user, because PVE ignores the result of its check.
 pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     if let Some(poolid) = args.text("poolid").filter(|poolid| !poolid.is_empty()) {
-        return Ok(Reply::of(&[content(world, args, &poolid)?]));
+        return Ok(Reply::new(&[content(world, args, &poolid)?]));
     }
     let pools: Vec<Value> = world
         .pools
@@ -24,12 +23,12 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
             entry
         })
         .collect();
-    Ok(Reply::of(&pools))
+    Ok(Reply::new(&pools))
 }
 
-/// `GET /pools/{poolid}`: the same entry, but cannot name a nested pool.
+/// `GET /pools/{poolid}`: the same entry, but does not support nested pools.
 pub(super) fn one(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
-    content(world, args, &args.in_path("poolid")).map(|entry| Reply::of(&entry))
+    content(world, args, &args.in_path("poolid")).map(|entry| Reply::new(&entry))
 }
 
 /// `POST /pools`.
@@ -57,7 +56,7 @@ pub(super) fn create(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
     Ok(Reply::null())
 }
 
-/// `DELETE /pools`, `DELETE /pools/{poolid}`: an empty pool.
+/// `DELETE /pools`, `DELETE /pools/{poolid}`: removes an empty pool.
 pub(super) fn delete(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let poolid = args.in_path("poolid");
     let fails = |text: &str| Err(Failure::Died(format!("delete pool failed: {text}")));
@@ -147,7 +146,7 @@ pub(super) fn update(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
     Ok(Reply::null())
 }
 
-/// What writing `user.cfg` ends with when there is no quorum.
+/// The error of writing `user.cfg` without quorum.
 const NO_QUORUM: &str = "cluster not ready - no quorum?";
 
 fn content(world: &World, args: &Args<'_>, poolid: &str) -> Result<Value, Failure> {
@@ -157,13 +156,13 @@ fn content(world: &World, args: &Args<'_>, poolid: &str) -> Result<Value, Failur
         .ok_or_else(|| Failure::Died(format!("pool '{poolid}' does not exist")))?;
     let kind = args.text("type");
     let wanted = |word: &str| kind.as_deref().is_none_or(|kind| kind == word);
-    // PVE sorts the numbers as texts: 1000 comes before 101.
+    // PVE sorts VMIDs as text: 1000 comes before 101.
     let mut numbers: Vec<&u32> = pool.guests.iter().collect();
     numbers.sort_by_key(ToString::to_string);
     let guests = numbers
         .into_iter()
         .filter_map(|vmid| world.guests.get(vmid))
-        .filter(|guest| wanted(guest.kind.word()))
+        .filter(|guest| wanted(guest.kind.as_str()))
         .map(|guest| resources::guest(world, guest, args.here))
         .map(|entry| serde_json::to_value(entry).expect("plain data has a JSON form"));
     let storages = pool

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `POST …/status/{start,stop,…}` (`PVE/API2/Qemu.pm`, `PVE/API2/LXC/Status.pm`): what is refused
-//! at once; the rest is the task's.
+//! `POST …/status/{start,stop,…}` (`PVE/API2/Qemu.pm`, `PVE/API2/LXC/Status.pm`): the checks before
+//! the task starts.
 
 use crate::access::permission::ROOT;
 use crate::tasks::Work;
@@ -22,10 +22,10 @@ const ROOTS_OWN: &[&str] = &[
     "nocheck",
 ];
 
-/// The text of `check_cfs_quorum` in `PVE/Cluster.pm`.
+/// The error of `check_cfs_quorum` in `PVE/Cluster.pm`.
 const NO_QUORUM: &str = "cluster not ready - no quorum?";
 
-/// Starts the task that carries the action out.
+/// Starts the task for a power action.
 pub(super) fn act(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     for name in ROOTS_OWN {
         let given = args
@@ -41,12 +41,12 @@ pub(super) fn act(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
         GuestKind::Lxc => container(world, args, action)?,
     };
     let (kind, node, vmid) = (args.kind(), args.node(), args.vmid());
-    Ok(Reply::of(
+    Ok(Reply::new(
         &world.start_task(kind, &node, vmid, args.who, work),
     ))
 }
 
-/// Only the task finds out that a machine is not there, a template, locked or started already.
+/// For virtual machines, the task detects missing, template, locked and already running guests.
 fn machine(world: &World, args: &Args<'_>, action: &str) -> Result<Work, Failure> {
     let paused = guest(world, args).is_some_and(Guest::is_paused);
     Ok(match action {
@@ -85,7 +85,7 @@ fn machine(world: &World, args: &Args<'_>, action: &str) -> Result<Work, Failure
     })
 }
 
-/// Whether a container runs is looked at first; then most actions take the lock file.
+/// For containers, PVE first checks whether they are running; most actions then take the lock file.
 fn container(world: &World, args: &Args<'_>, action: &str) -> Result<Work, Failure> {
     let vmid = args.vmid();
     let runs = guest(world, args).is_some_and(|guest| guest.running.is_some());
@@ -120,7 +120,7 @@ fn guest<'a>(world: &'a World, args: &Args<'_>) -> Option<&'a Guest> {
     world.guest_on(args.kind(), &args.node(), args.vmid()).ok()
 }
 
-/// `check_running` of a machine, which wants its configuration on this node.
+/// `check_running` of a virtual machine; its configuration must be on this node.
 fn running(world: &World, args: &Args<'_>, work: Work) -> Result<Work, Failure> {
     let vmid = args.vmid();
     match guest(world, args) {

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a method gives back, before it becomes HTTP.
+//! The result of a method, before it becomes an HTTP response.
 
 use serde::Serialize;
 
 use crate::clock::Seconds;
 use crate::schema::ParameterErrors;
 
-/// The `data` of an answer, as JSON text.
+/// The `data` of a response, as JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// The JSON text, or that of [`Reply::file`].
+    /// The JSON text, or the content of a file (see [`Reply::file`]).
     pub json: String,
-    /// `total`, which PVE leaves out when it is 0.
+    /// `total`; PVE omits it when it is 0.
     pub total: Option<usize>,
-    /// The name of a file that the text is, instead of JSON.
+    /// The file name, if the reply is a file instead of JSON.
     pub file: Option<String>,
-    /// How long to wait before the answer, such as for a worker to stop.
+    /// Delay before the response, for example until a worker has stopped.
     pub pause_milliseconds: u32,
 }
 
 impl Reply {
-    /// Any value as data.
-    pub fn of(value: &impl Serialize) -> Self {
+    /// A reply with this value as `data`.
+    pub fn new(value: &impl Serialize) -> Self {
         Self {
             json: serde_json::to_string(value).expect("plain data has a JSON form"),
             total: None,
@@ -30,7 +30,7 @@ impl Reply {
         }
     }
 
-    /// A text for download.
+    /// A text file for download.
     pub fn file(name: String, text: String) -> Self {
         Self {
             json: text,
@@ -41,7 +41,7 @@ impl Reply {
 
     /// `"data": null`.
     pub fn null() -> Self {
-        Self::of(&())
+        Self::new(&())
     }
 
     /// Adds `total`.
@@ -52,7 +52,7 @@ impl Reply {
     }
 }
 
-/// Why a method gives nothing back.
+/// The error of a method.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Failure {
     /// `die "text\n"`: status 500.
@@ -61,23 +61,23 @@ pub enum Failure {
     Parameters(ParameterErrors),
     /// `raise_perm_exc`: status 403.
     Forbidden(String),
-    /// Status 401 with a body, as only the login gives it.
+    /// Status 401 with a body; only logins return it.
     Unauthorized(String),
     /// Status 501.
     NotImplemented {
-        /// The text.
+        /// The error text.
         text: String,
-        /// The path's template, when PVE has the method and only the simulator does not.
+        /// The path's template, if PVE has the method but the simulator does not.
         in_pve: Option<&'static str>,
     },
-    /// Status 595: the other node does not answer.
+    /// Status 595: the other node does not respond.
     Unreachable {
         /// The reason phrase.
         reason: String,
-        /// Seconds until pveproxy gave up.
+        /// Seconds until pveproxy gives up.
         after: f64,
     },
-    /// No answer yet: the same call has to be tried again at that time.
+    /// No result yet: call the method again at this time.
     NotBefore(Seconds),
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `/cluster/resources`: everything one may see, in one answer
-//! (`PVE/API2/Cluster.pm`, `PVE/API2Tools.pm`). Written straight from borrowed
-//! data, as tens of thousands of entries are asked for often.
+//! `/cluster/resources`: everything that the caller may see (`PVE/API2/Cluster.pm`,
+//! `PVE/API2Tools.pm`). Serialized directly from borrowed data, because lists with tens of
+//! thousands of entries are requested often.
 
 use std::collections::BTreeSet;
 
@@ -18,8 +18,8 @@ use crate::world::storage::Storage;
 use super::guests::{maxdisk, memhost, processors};
 use super::{Args, Failure, Reply, nodes};
 
-/// A guest in listings of the cluster. What the node has not broadcast is
-/// missing: everything but the first members when it is offline.
+/// A guest in cluster listings. Values that the node has not broadcast are missing; for an offline
+/// node only the first members are present.
 #[derive(Serialize)]
 pub(super) struct GuestResource<'a> {
     id: String,
@@ -63,7 +63,7 @@ pub(super) fn resources(world: &mut World, args: &Args<'_>) -> Result<Reply, Fai
     let wanted = |word: &str| kind.as_deref().is_none_or(|kind| kind == word);
     let mut list = List::new();
     let pools = visible_pools(world, args.who);
-    // Pools cannot be asked for by type.
+    // Pools cannot be selected by type.
     if kind.is_none() {
         for name in &pools {
             list.push(&pool(name));
@@ -93,7 +93,7 @@ pub(super) fn resources(world: &mut World, args: &Args<'_>) -> Result<Reply, Fai
         for node in world.nodes.keys() {
             match world.release {
                 Release::V8 => list.push(&sdn(node)),
-                // Asked by type, PVE 9 looks for the old one and finds none.
+                // With a type, PVE 9 searches for the old one and finds none.
                 Release::V9 if kind.is_none() => list.push(&network(node)),
                 Release::V9 => {}
             }
@@ -102,7 +102,7 @@ pub(super) fn resources(world: &mut World, args: &Args<'_>) -> Result<Reply, Fai
     Ok(list.finish())
 }
 
-/// A JSON list that grows entry by entry, without a tree in between.
+/// A JSON list that is written entry by entry, without an intermediate tree.
 struct List(Vec<u8>);
 
 impl List {
@@ -127,7 +127,7 @@ impl List {
     }
 }
 
-/// A guest without what only `/cluster/resources` adds (`extract_vm_stats`).
+/// A guest without the values that only `/cluster/resources` adds (`extract_vm_stats`).
 pub(super) fn guest<'a>(world: &'a World, guest: &'a Guest, here: &str) -> GuestResource<'a> {
     let there = guest.node == here
         || world
@@ -141,9 +141,9 @@ pub(super) fn guest<'a>(world: &'a World, guest: &'a Guest, here: &str) -> Guest
         Some(None) => "stopped",
     };
     GuestResource {
-        id: format!("{}/{}", guest.kind.word(), guest.vmid),
+        id: format!("{}/{}", guest.kind.as_str(), guest.vmid),
         vmid: guest.vmid,
-        kind: guest.kind.word(),
+        kind: guest.kind.as_str(),
         node: &guest.node,
         status,
         pool: None,
@@ -153,7 +153,7 @@ pub(super) fn guest<'a>(world: &'a World, guest: &'a Guest, here: &str) -> Guest
     }
 }
 
-/// A storage on a node (`extract_storage_stats`).
+/// An entry for a storage on a node (`extract_storage_stats`).
 pub(super) fn storage(world: &World, storage: &Storage, node: &str, here: &str) -> Value {
     let there = node == here
         || world
@@ -181,19 +181,19 @@ fn with_details<'a>(
     pools: &BTreeSet<&str>,
 ) -> GuestResource<'a> {
     GuestResource {
-        // A pool is shown to those who may audit it, the guest's auditor or not.
+        // The pool is shown only to its auditors, not to auditors of the guest.
         pool: one.pool.as_deref().filter(|pool| pools.contains(pool)),
         lock: one.lock.as_deref(),
-        tags: one.text("tags"),
+        tags: one.config_text("tags"),
         ..guest(world, one, here)
     }
 }
 
 fn broadcast(world: &World, guest: &Guest, known: KnownGuest) -> Broadcast {
-    let memory = guest.number("memory").unwrap_or(512) << 20;
+    let memory = guest.config_number("memory").unwrap_or(512) << 20;
     let maxdisk = maxdisk(world, guest);
     let KnownGuest { running, at } = known;
-    // PVE calls a guest running by its uptime, so that it is never 0.
+    // PVE derives the status from the uptime, so the uptime of a running guest is never 0.
     let uptime = running.map_or(0, |running| whole(at - running.since).max(1));
     Broadcast {
         name: guest.name(),

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Which function answers which path. What is in the schema but not here is
-//! answered as an unknown path: the simulator does not pretend.
+//! Maps paths to functions. Paths that are in the schema but not here get the response for unknown
+//! paths.
 
 use super::{
     Handler, access, access_lists, cluster, config, content, datacenter, guests, ha, indexes,
     interfaces, node_state, nodes, pools, power, resources, schedules, snapshots, storages, tasks,
 };
 
-/// The code behind a method of a path template.
+/// The function for a method and a path template.
 pub(super) fn handler(method: &str, template: &str) -> Option<Handler> {
     match method {
         "GET" => get(template),
@@ -45,7 +45,7 @@ fn get(template: &str) -> Option<Handler> {
         "/nodes/{node}/subscription" => node_state::subscription,
         "/nodes/{node}/network" => node_state::network,
         "/nodes/{node}/replication" => datacenter::node_replication,
-        path if path.ends_with("/rrddata") => datacenter::none,
+        path if path.ends_with("/rrddata") => datacenter::empty_list,
         "/nodes/{node}/storage" => storages::on_node,
         "/nodes/{node}/storage/{storage}/content" => content::list,
         "/nodes/{node}/storage/{storage}" => indexes::node_storage,
@@ -69,8 +69,8 @@ fn get(template: &str) -> Option<Handler> {
         "/nodes/{node}/qemu/{vmid}/config" | "/nodes/{node}/lxc/{vmid}/config" => config::get,
         "/nodes/{node}/qemu/{vmid}/pending" | "/nodes/{node}/lxc/{vmid}/pending" => config::pending,
         "/nodes/{node}/qemu/{vmid}/feature" | "/nodes/{node}/lxc/{vmid}/feature" => guests::feature,
-        "/nodes/{node}/qemu/{vmid}/agent/network-get-interfaces" => interfaces::of_machine,
-        "/nodes/{node}/lxc/{vmid}/interfaces" => interfaces::of_container,
+        "/nodes/{node}/qemu/{vmid}/agent/network-get-interfaces" => interfaces::qemu,
+        "/nodes/{node}/lxc/{vmid}/interfaces" => interfaces::lxc,
         "/nodes/{node}/qemu/{vmid}/snapshot" | "/nodes/{node}/lxc/{vmid}/snapshot" => {
             snapshots::list
         }
@@ -94,7 +94,7 @@ fn cluster_path(template: &str) -> Option<Handler> {
         "/cluster/ha/resources"
         | "/cluster/backup"
         | "/cluster/log"
-        | "/cluster/metrics/server" => datacenter::none,
+        | "/cluster/metrics/server" => datacenter::empty_list,
         "/cluster/backup-info" => datacenter::backup_info,
         "/cluster/backup-info/not-backed-up" => datacenter::not_backed_up,
         "/cluster/replication" => datacenter::replication,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `/cluster/jobs` (`PVE/API2/Cluster/Jobs.pm`): when a calendar event is due.
+//! `/cluster/jobs` (`PVE/API2/Cluster/Jobs.pm`): the times of calendar events.
 
 use serde_json::{Value, json};
 
@@ -9,21 +9,21 @@ use crate::world::World;
 
 use super::{Args, Failure, Reply, parameter_error};
 
-/// So many moments PVE gives unless told otherwise.
+/// PVE's default number of times.
 const DEFAULT_ITERATIONS: u64 = 10;
 
 /// `GET /cluster/jobs`.
 pub(super) fn index(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> {
-    Ok(Reply::of(
+    Ok(Reply::new(
         &json!([{ "subdir": "schedule-analyze" }, { "subdir": "realm-sync" }]),
     ))
 }
 
-/// `GET /cluster/jobs/schedule-analyze`: the next moments of a calendar event.
+/// `GET /cluster/jobs/schedule-analyze`: the next times of a calendar event.
 pub(super) fn analyze(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let event = event(&args.in_path("schedule"))?;
     let given = args.text("starttime").and_then(|text| text.parse().ok());
-    let mut from = given.unwrap_or_else(|| whole(world.on_clock_of(args.here, world.now())));
+    let mut from = given.unwrap_or_else(|| whole(world.node_time(args.here, world.now())));
     let mut moments: Vec<Value> = Vec::new();
     for _ in 0..args.number("iterations").unwrap_or(DEFAULT_ITERATIONS) {
         let Some(next) = event.next_after(from) else {
@@ -32,7 +32,7 @@ pub(super) fn analyze(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
         moments.push(json!({ "timestamp": next, "utc": asctime(next) }));
         from = next;
     }
-    Ok(Reply::of(&moments))
+    Ok(Reply::new(&moments))
 }
 
 fn event(text: &str) -> Result<Event, Failure> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Snapshots of guests (`PVE/API2/Qemu.pm`, `PVE/API2/LXC/Snapshot.pm`). What
-//! is refused here is refused at once; everything else is left to the task.
+//! Snapshots of guests (`PVE/API2/Qemu.pm`, `PVE/API2/LXC/Snapshot.pm`): the checks before a task
+//! starts.
 
 use serde_json::{Map, Value, json};
 
@@ -11,12 +11,12 @@ use crate::world::guest::{Guest, GuestKind, Snapshot, stored_description};
 
 use super::{Args, Failure, Reply, check_privileges, config::section};
 
-/// `GET …/snapshot`: in no order, but the current state comes last.
+/// `GET …/snapshot`: in random order, with the current state last.
 pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
-    let turn = world.next_turn();
+    let sequence = world.next_sequence();
     let guest = world.guest_on(args.kind(), &args.node(), args.vmid())?;
     let mut named: Vec<(&String, &Snapshot)> = guest.snapshots.iter().collect();
-    named.sort_by_key(|(name, _)| scattered(name, turn));
+    named.sort_by_key(|(name, _)| scattered(name, sequence));
     let mut entries: Vec<Value> = named
         .into_iter()
         .map(|(name, snapshot)| entry(guest, name, snapshot))
@@ -29,7 +29,7 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
         current["parent"] = json!(parent);
     }
     entries.push(current);
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
 /// `POST …/snapshot`.
@@ -46,7 +46,7 @@ pub(super) fn create(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
             "unable to use snapshot name '{reserved}' (reserved name)"
         )));
     }
-    // For a container only the task finds out.
+    // For a container, the task makes this check.
     if kind == GuestKind::Qemu {
         world.guest_on(kind, &node, vmid)?;
     }
@@ -55,7 +55,7 @@ pub(super) fn create(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
         description: args.text("description"),
         vmstate: args.flag("vmstate"),
     };
-    Ok(Reply::of(
+    Ok(Reply::new(
         &world.start_task(kind, &node, vmid, args.who, work),
     ))
 }
@@ -66,7 +66,7 @@ pub(super) fn delete(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
         name: args.in_path("snapname"),
         force: args.flag("force"),
     };
-    Ok(Reply::of(&world.start_task(
+    Ok(Reply::new(&world.start_task(
         args.kind(),
         &args.node(),
         args.vmid(),
@@ -77,7 +77,7 @@ pub(super) fn delete(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
 
 /// `POST …/snapshot/{snapname}/rollback`.
 pub(super) fn rollback(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
-    // PVE 8 lets everybody start a guest that way, and PVE 9 a container (recorded).
+    // PVE 8 lets every user start a guest this way, PVE 9 a container (recorded).
     if args.flag("start") && world.major() >= 9 && args.kind() == GuestKind::Qemu {
         let path = format!("/vms/{}", args.vmid());
         check_privileges(world, args.who, &path, &["VM.PowerMgmt"], false)?;
@@ -86,7 +86,7 @@ pub(super) fn rollback(world: &mut World, args: &Args<'_>) -> Result<Reply, Fail
         name: args.in_path("snapname"),
         start: args.flag("start"),
     };
-    Ok(Reply::of(&world.start_task(
+    Ok(Reply::new(&world.start_task(
         args.kind(),
         &args.node(),
         args.vmid(),
@@ -100,12 +100,12 @@ pub(super) fn config(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
     let guest = world.guest_on(args.kind(), &args.node(), args.vmid())?;
     let name = args.in_path("snapname");
     match guest.snapshots.get(&name) {
-        Some(snapshot) => Ok(Reply::of(&section(snapshot))),
+        Some(snapshot) => Ok(Reply::new(&section(snapshot))),
         None => Err(Failure::Died(format!("snapshot '{name}' does not exist"))),
     }
 }
 
-/// `PUT …/snapshot/{snapname}/config`: changes the description, at once.
+/// `PUT …/snapshot/{snapname}/config`: changes the description immediately.
 pub(super) fn update(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let (kind, node, vmid) = (args.kind(), args.node(), args.vmid());
     let name = args.in_path("snapname");
@@ -129,7 +129,7 @@ pub(super) fn update(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
     Ok(Reply::null())
 }
 
-/// Waits for the lock file of the configuration, as long as PVE does.
+/// Waits for the configuration's lock file, with PVE's timeout.
 pub(super) fn wait_for_lock(world: &World, args: &Args<'_>) -> Result<(), Failure> {
     let held = world
         .guests
@@ -170,10 +170,9 @@ fn entry(guest: &Guest, name: &str, snapshot: &Snapshot) -> Value {
     Value::Object(entry)
 }
 
-/// A place in an order that differs from answer to answer, as that of a Perl
-/// hash does from process to process (FNV-1a).
-fn scattered(name: &str, turn: u64) -> u64 {
-    let seed = 0xcbf2_9ce4_8422_2325 ^ turn.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+/// A sort key that differs between responses, like the order of a Perl hash (FNV-1a).
+fn scattered(name: &str, sequence: u64) -> u64 {
+    let seed = 0xcbf2_9ce4_8422_2325 ^ sequence.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     name.bytes().fold(seed, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })

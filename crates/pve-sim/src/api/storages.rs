@@ -10,8 +10,8 @@ use crate::world::storage::{Storage, Usage};
 
 use super::{Args, Failure, Reply, parameter_error, split_list};
 
-/// `GET /nodes/{node}/storage`: only with `content` are storages left out that are disabled or
-/// belong to other nodes (`storage_info` in `PVE/Storage.pm`).
+/// `GET /nodes/{node}/storage`: omits storages that are disabled or belong to other nodes only if
+/// `content` is given (`storage_info` in `PVE/Storage.pm`).
 pub(super) fn on_node(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let node = args.node();
     let wanted_content = args.text("content");
@@ -49,10 +49,7 @@ pub(super) fn on_node(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
         .map(|storage| {
             let mut entry = status_of(storage, &node);
             let usage = storage.usage_on(&node);
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "a fraction for people to look at"
-            )]
+            #[expect(clippy::cast_precision_loss, reason = "a fraction for display")]
             if usage.total > 0 && storage.is_active_on(&node) {
                 entry["used_fraction"] = json!(usage.used as f64 / usage.total as f64);
             }
@@ -63,18 +60,18 @@ pub(super) fn on_node(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
             entry
         })
         .collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
 /// `GET /nodes/{node}/storage/{storage}/status`.
 pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     match world.storages.get(&args.in_path("storage")) {
-        Some(storage) => Ok(Reply::of(&status_of(storage, &args.node()))),
+        Some(storage) => Ok(Reply::new(&status_of(storage, &args.node()))),
         None => Err(parameter_error("storage", "No such storage.")),
     }
 }
 
-/// The formats of images: which there are, and which one is used unless told otherwise.
+/// The image formats of a storage: the supported ones and the default.
 fn add_formats(entry: &mut Value, storage: &Storage, major: u32) {
     let formats: &[&str] = match storage.kind.as_str() {
         "dir" | "nfs" | "cifs" => &["qcow2", "raw", "subvol", "vmdk"],
@@ -102,14 +99,14 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
         .filter(|storage| kind.as_ref().is_none_or(|kind| *kind == storage.kind))
         .map(|storage| definition(world, storage))
         .collect();
-    Ok(Reply::of(&entries))
+    Ok(Reply::new(&entries))
 }
 
 /// `GET /storage/{storage}`.
 pub(super) fn one(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let id = args.in_path("storage");
     match world.storages.get(&id) {
-        Some(storage) => Ok(Reply::of(&definition(world, storage))),
+        Some(storage) => Ok(Reply::new(&definition(world, storage))),
         None => Err(Failure::Died(format!("storage '{id}' does not exist"))),
     }
 }
@@ -156,7 +153,7 @@ fn definition(world: &World, storage: &Storage) -> Value {
     entry
 }
 
-/// One digest for the whole of `storage.cfg`.
+/// The digest of `storage.cfg`.
 fn definitions_digest(world: &World) -> String {
     let lines: Vec<String> = world
         .storages

@@ -10,9 +10,9 @@ use crate::world::World;
 
 use super::{Args, Failure, Reply, check_privileges, parameter_error};
 
-/// So many entries or lines PVE gives unless told otherwise.
+/// PVE's default number of entries or lines.
 const DEFAULT_LIMIT: u64 = 50;
-/// How long stopping a worker takes before the answer comes.
+/// Delay of the response while a worker is being stopped.
 const STOP_MILLISECONDS: f64 = 1_000.0;
 
 /// `GET /nodes/{node}/tasks`.
@@ -24,7 +24,7 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
         Some("all") => (true, true),
         Some(_) | None => (false, true),
     };
-    // The name as it was given, be it `localhost`.
+    // The name as given, even if it is `localhost`.
     let path = format!("/nodes/{}", args.in_path("node"));
     let auditor = world.allows(args.who, &path, "Sys.Audit");
     let filter = Filter::new(args, auditor);
@@ -44,7 +44,7 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
             entries.push(entry(task));
         }
     }
-    Ok(Reply::of(&entries).with_total(total))
+    Ok(Reply::new(&entries).with_total(total))
 }
 
 /// `GET …/status`.
@@ -61,19 +61,19 @@ pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
     if let Some(exit) = &task.exitstatus {
         entry["exitstatus"] = json!(exit);
     }
-    Ok(Reply::of(&entry))
+    Ok(Reply::new(&entry))
 }
 
-/// `GET …/log`. The log of an unknown task is not an error but one line, and
-/// that, up to PVE 8, not in a list.
+/// `GET …/log`. For an unknown task PVE returns one line instead of an error; up to PVE 8 the line
+/// is not in a list.
 pub(super) fn log(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let upid = parse(args)?;
     check_owner(world, args, &upid, "Sys.Audit")?;
     let Ok(task) = find(world, args) else {
         let line = json!({ "n": 1, "t": "unable to open file - No such file or directory" });
         return Ok(match world.release {
-            Release::V8 => Reply::of(&line).with_total(1),
-            Release::V9 => Reply::of(&[line]).with_total(1),
+            Release::V8 => Reply::new(&line).with_total(1),
+            Release::V9 => Reply::new(&[line]).with_total(1),
         });
     };
     let lines = task.full_log();
@@ -81,7 +81,7 @@ pub(super) fn log(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
         return download(args, task, &lines);
     }
     let start = args.number("start").unwrap_or(0);
-    // Here 0 means everything.
+    // Here 0 means no limit.
     let limit = args.number("limit").unwrap_or(DEFAULT_LIMIT);
     let shown: Vec<Value> = (1_u64..)
         .zip(&lines)
@@ -90,13 +90,13 @@ pub(super) fn log(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
         .map(|(number, line)| json!({ "n": number, "t": line }))
         .collect();
     if lines.is_empty() {
-        // The web interface does not like empty lists.
-        return Ok(Reply::of(&[json!({ "n": 1, "t": "no content" })]).with_total(1));
+        // PVE adds this line because its web interface cannot display empty lists.
+        return Ok(Reply::new(&[json!({ "n": 1, "t": "no content" })]).with_total(1));
     }
-    Ok(Reply::of(&shown).with_total(lines.len()))
+    Ok(Reply::new(&shown).with_total(lines.len()))
 }
 
-/// The log as a file.
+/// Returns the log as a file.
 fn download(args: &Args<'_>, task: &Task, lines: &[String]) -> Result<Reply, Failure> {
     if args.params.contains_key("start") || args.params.contains_key("limit") {
         let text = "'download' cannot be used together with 'start' or 'limit' parameters";
@@ -112,7 +112,7 @@ fn download(args: &Args<'_>, task: &Task, lines: &[String]) -> Result<Reply, Fai
     Ok(Reply::file(name, lines.join("\n") + "\n"))
 }
 
-/// `DELETE /nodes/{node}/tasks/{upid}`: stops a task; a finished one is fine.
+/// `DELETE /nodes/{node}/tasks/{upid}`: stops a task; a finished task is not an error.
 pub(super) fn stop(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let upid = parse(args)?;
     let running = find(world, args)?.ended.is_none();
@@ -123,7 +123,7 @@ pub(super) fn stop(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "a scaled second, never negative"
+            reason = "a scaled second is small and never negative"
         )]
         let pause = (STOP_MILLISECONDS * world.timing.delays) as u32;
         reply.pause_milliseconds = pause;
@@ -131,7 +131,7 @@ pub(super) fn stop(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
     Ok(reply)
 }
 
-/// Which tasks a list shows.
+/// The filter of a task list.
 struct Filter {
     who: Option<String>,
     vmid: Option<String>,
@@ -159,7 +159,7 @@ impl Filter {
             errors,
             since: args.number("since"),
             until: args.number("until"),
-            // With `errors` PVE does not look at it.
+            // With `errors`, PVE ignores it.
             statuses: args.text("statusfilter").filter(|_| !errors).map(words),
         }
     }
@@ -168,7 +168,7 @@ impl Filter {
         let upid = &task.upid;
         let started = u64::try_from(upid.starttime).unwrap_or(0);
         let exit = task.exitstatus.as_deref();
-        // The file of running tasks keeps user and token together, the archive's entries are split.
+        // PVE's file of running tasks stores the full token ID; its archive stores the user.
         let user = match task.ended {
             Some(_) => upid.user_and_token().0,
             None => &upid.user,
@@ -195,7 +195,7 @@ impl Filter {
     }
 }
 
-/// The words of `statusfilter` (`upid_normalize_status_type`).
+/// The values of `statusfilter` (`upid_normalize_status_type`).
 fn status_word(exit: &str) -> &'static str {
     match exit {
         "OK" => "ok",
@@ -251,7 +251,7 @@ fn entry(task: &Task) -> Value {
         entry["status"] = json!(exit);
         return entry;
     }
-    // The file of running tasks keeps user and token together.
+    // PVE's file of running tasks stores the full token ID.
     entry["status"] = json!("RUNNING");
     entry["saved"] = json!("0");
     entry["user"] = json!(task.upid.user);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Reading fault files, with errors that say where: file, line, column, rule, member, and what
-//! would have been allowed.
+//! Parser for fault files, with errors that name file, line, column, rule, member and the expected
+//! values.
 //!
-//! The rules are read by visitors of our own, since derived code forgets which rule and member it
-//! is in. Limits: only the first mistake is told.
+//! The visitors are hand-written because derived code does not report the rule and member. Only the
+//! first error is reported.
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::{FaultPlan, RequestFault, RequestPattern, Rule, TaskFault, TaskPattern, When};
 
-/// Why a fault file is of no use.
+/// A fault file could not be read or parsed.
 #[derive(Debug, Error)]
 pub enum FaultFileError {
     /// The file cannot be read.
@@ -24,15 +24,15 @@ pub enum FaultFileError {
     File {
         /// The file's path.
         file: String,
-        /// What the system said.
+        /// The system error.
         source: io::Error,
     },
-    /// Its content is no fault plan; the text ends with line and column.
-    #[error("the fault file '{file}' is not valid: {source}")]
+    /// The content is not a valid fault plan; the text ends with line and column.
+    #[error("invalid fault file '{file}': {source}")]
     Content {
         /// The file's path.
         file: String,
-        /// What is wrong and where.
+        /// The parse error.
         source: serde_json::Error,
     },
 }
@@ -51,20 +51,20 @@ impl FaultPlan {
         })
     }
 
-    /// Reads the text of a fault file. The error says line, column, rule and member.
+    /// Parses a fault file. Errors name line, column, rule and member.
     pub fn parse(text: &str) -> serde_json::Result<Self> {
         serde_json::from_str(text)
     }
 }
 
-/// A pattern whose members stand in a rule next to `when`, `times` and `effect`.
+/// A pattern whose members are stored in the rule, next to `when`, `times` and `effect`.
 trait Pattern: Default {
-    /// The list it is in, for messages.
+    /// Name of its list, for error texts.
     const LIST: &'static str;
-    /// The members a rule may have.
+    /// All members of a rule.
     const MEMBERS: &'static [&'static str];
 
-    /// Reads the member's value, if it is one of the pattern.
+    /// Reads the member's value, if the pattern has this member.
     fn read<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
 }
 
@@ -130,7 +130,7 @@ impl<'de, P: Pattern, F: Deserialize<'de>> Visitor<'de> for RulesVisitor<P, F> {
         let mut rules = Vec::new();
         loop {
             let next = list.next_element::<ParsedRule<P, F>>().map_err(|error| {
-                // serde_json keeps line and column when it finds them at the end of the text.
+                // Without line and column: serde_json adds those of the end of the text.
                 A::Error::custom(format!(
                     "rule {} of '{}': {error}",
                     rules.len() + 1,
@@ -170,7 +170,7 @@ impl<'de, P: Pattern, F: Deserialize<'de>> Visitor<'de> for RuleVisitor<P, F> {
         let mut seen = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
             if seen.contains(&name) {
-                return Err(A::Error::custom(format!("member '{name}' is given twice")));
+                return Err(A::Error::custom(format!("duplicate member '{name}'")));
             }
             match name.as_str() {
                 "when" => when = value(&name, &mut map)?,
@@ -190,7 +190,7 @@ impl<'de, P: Pattern, F: Deserialize<'de>> Visitor<'de> for RuleVisitor<P, F> {
     }
 }
 
-/// The value of the member just read; its name goes into the error.
+/// Reads the value of a member; errors contain the member's name.
 fn value<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     name: &str,
     map: &mut A,

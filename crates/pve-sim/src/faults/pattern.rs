@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a fault rule looks at in a request or a task.
+//! Patterns of fault rules, matched against requests and tasks.
 //!
-//! Limits: a pattern sees the path and the parameters it is given, not the body as such, nor the
-//! client or its user.
+//! Limits: a pattern sees path and parameters, but not the raw body, the client or the user.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-/// A text with wildcards: `*` stands for any characters but `/`, `**` for any at all.
+/// A text with wildcards: `*` matches any characters except `/`, `**` matches any characters.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub struct Glob(String);
@@ -32,14 +31,14 @@ impl fmt::Display for Glob {
 }
 
 impl Glob {
-    /// Whether the whole text fits.
+    /// Whether the whole text matches.
     pub fn matches(&self, text: &str) -> bool {
         fits(self.0.as_bytes(), text.as_bytes())
     }
 }
 
-/// Goes through the text once, and back to behind the last wildcards where the rest does not fit.
-/// The last `*` may give way to an earlier `**`, since only that one may run over a `/`.
+/// Scans the text once; after a mismatch, returns to the last wildcard. A `*` that cannot continue
+/// falls back to an earlier `**`, because only that may match a `/`.
 fn fits(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut read) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -95,27 +94,27 @@ impl Method {
     }
 }
 
-/// What a rule may know of a request.
+/// The attributes of a request that patterns can match.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RequestFacts<'a> {
     /// The HTTP method.
     pub method: &'a str,
-    /// The path behind `/api2/json`, decoded, without the query: `/nodes/pve1/qemu/100/snapshot`.
+    /// The decoded path after `/api2/json`, without the query: `/nodes/pve1/qemu/100/snapshot`.
     pub path: &'a str,
-    /// The parameter `node`, where the path has one.
+    /// The node in the path, if any.
     pub node: Option<&'a str>,
-    /// The parameter `vmid`, where the path has one.
+    /// The VMID in the path, if any.
     pub vmid: Option<u32>,
     /// The parameter `snapname`, from path, query or body.
     pub snapname: Option<&'a str>,
 }
 
-/// Which requests a rule matches; what is `None` matches all.
+/// Which requests a rule matches; `None` matches all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestPattern {
     /// The HTTP method.
     pub method: Option<Method>,
-    /// The path behind `/api2/json`.
+    /// The path after `/api2/json`.
     pub path: Option<Glob>,
     /// The node in the path.
     pub node: Option<Glob>,
@@ -126,7 +125,7 @@ pub struct RequestPattern {
 }
 
 impl RequestPattern {
-    /// Whether a request fits all that the pattern says.
+    /// Whether all parts of the pattern match.
     pub fn matches(&self, facts: &RequestFacts<'_>) -> bool {
         self.method
             .is_none_or(|method| method.as_str() == facts.method)
@@ -140,7 +139,7 @@ impl RequestPattern {
     }
 }
 
-/// The worker types that a rule can name, as they stand in a UPID.
+/// The worker types that a rule can match, as in a UPID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskKind {
@@ -167,7 +166,7 @@ pub enum TaskKind {
 }
 
 impl TaskKind {
-    /// The word in the UPID.
+    /// The type in the UPID.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::QmSnapshot => "qmsnapshot",
@@ -184,7 +183,7 @@ impl TaskKind {
     }
 }
 
-/// What a rule may know of a task.
+/// The attributes of a task that patterns can match.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TaskFacts<'a> {
     /// The worker type as in the UPID.
@@ -193,11 +192,11 @@ pub struct TaskFacts<'a> {
     pub node: &'a str,
     /// The guest, where the task has one.
     pub vmid: Option<u32>,
-    /// The snapshot, where the task has one.
+    /// The guest, if the task has one.
     pub snapname: Option<&'a str>,
 }
 
-/// Which tasks a rule matches; what is `None` matches all.
+/// Which tasks a rule matches; `None` matches all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskPattern {
     /// The worker type.
@@ -211,7 +210,7 @@ pub struct TaskPattern {
 }
 
 impl TaskPattern {
-    /// Whether a task fits all that the pattern says.
+    /// Whether all parts of the pattern match.
     pub fn matches(&self, facts: &TaskFacts<'_>) -> bool {
         self.kind.is_none_or(|kind| kind.as_str() == facts.kind)
             && text_fits(self.node.as_ref(), Some(facts.node))

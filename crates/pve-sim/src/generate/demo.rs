@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A small cluster as one could meet it, for the demo and for trying commands by hand.
+//! A small, realistic cluster for the demo and for trying commands.
 //!
-//! It holds one of everything that matters: production and test, machines and containers, a
-//! template, a guest locked by a backup, one that PVE cannot snapshot because of a bind mount, a
-//! storage that is fairly full, snapshots of former runs, and one taken by hand that nobody but
-//! its owner may touch.
+//! It contains every important case: production and test, virtual machines and containers, a
+//! template, a guest locked by a backup, a guest that PVE cannot snapshot because of a bind mount,
+//! a nearly full storage, snapshots of previous runs, and a manual snapshot that the tool must not
+//! touch.
 //!
-//! Limits: its tasks are quick, so that a demo is.
+//! Its tasks are short, so that the demo is.
 
 use serde_json::{Value, json};
 
 use super::GeneratedWorld;
 use super::parts::{self, GIB};
 
-/// The demo's cluster, with snapshots of the days before `now` (seconds since the Unix epoch).
+/// The demo's cluster, with snapshots from the days before `now` (seconds since the Unix epoch).
 ///
-/// Snapshots' names are made of local time, `utc_offset_seconds` from UTC.
+/// Snapshot names contain local time, `utc_offset_seconds` from UTC.
 pub fn demo_world(now: i64, utc_offset_seconds: i32) -> GeneratedWorld {
     let clock = DemoClock {
         now,
@@ -44,7 +44,7 @@ pub fn demo_world(now: i64, utc_offset_seconds: i32) -> GeneratedWorld {
     GeneratedWorld { world, credentials }
 }
 
-/// `local-zfs` is fairly full on `pve3`, yet below the 95 % at which cv4pve-autosnap stops.
+/// `local-zfs` is nearly full on `pve3`, but below the 95 % at which cv4pve-autosnap stops.
 fn storages() -> Value {
     let mut zfs = parts::local_zfs();
     let usage = json!({"pve3": {"total": 1_800 * GIB, "used": 1_660 * GIB}});
@@ -74,7 +74,7 @@ fn guests(clock: DemoClock) -> Vec<Value> {
             .value(),
         machine(102, "db01", "pve1")
             .tags("prod;db")
-            .by_hand()
+            .manual_snapshot()
             .days(3)
             .value(),
         machine(103, "mail", "pve2").tags("prod").days(3).value(),
@@ -123,7 +123,7 @@ enum Kind {
     Container,
 }
 
-/// Puts a guest together.
+/// Builds a guest.
 struct DemoGuest {
     clock: DemoClock,
     vmid: u32,
@@ -147,7 +147,7 @@ impl DemoGuest {
                 parts::container_config(vmid, storage, 8, false),
             ),
         };
-        // Between a fifth and half a second, different for each guest.
+        // 0.2 to 0.5 seconds, different for each guest.
         let seconds = 0.2 + f64::from(vmid % 7) * 0.05;
         let mut guest = json!({
             "vmid": vmid,
@@ -173,7 +173,7 @@ impl DemoGuest {
         self.with("tags", tags)
     }
 
-    /// Adds a line to the configuration.
+    /// Adds an option to the configuration.
     fn with(mut self, key: &str, value: &str) -> Self {
         self.guest["config"][key] = json!(value);
         self
@@ -187,22 +187,22 @@ impl DemoGuest {
         self
     }
 
-    /// A snapshot that somebody took before an upgrade, forty days ago.
-    fn by_hand(mut self) -> Self {
+    /// Adds a manual snapshot, taken before an upgrade forty days ago.
+    fn manual_snapshot(mut self) -> Self {
         let taken_at = self.clock.now - 40 * 86_400;
         let description = "before the upgrade to PostgreSQL 17, do not remove";
         self.add("before-upgrade", taken_at, description);
         self
     }
 
-    /// Snapshots of the nightly runs of the last days.
+    /// Adds the snapshots of the nightly runs of the last days.
     fn days(mut self, days: i64) -> Self {
         for back in (0..days).rev() {
             let DemoClock {
                 now,
                 utc_offset_seconds,
             } = self.clock;
-            // The last midnight at least a minute ago, so that no snapshot is from the future.
+            // The last midnight, at least one minute ago, so that no snapshot is in the future.
             let run = parts::run("daily", now - 60, utc_offset_seconds, back);
             let taken_at = run.started + i64::from(self.vmid % 50);
             self.add(&run.snapshot, taken_at, parts::OUR_DESCRIPTION);

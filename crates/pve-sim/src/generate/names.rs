@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What guests of a made-up cluster are for, and how they are called and grouped.
+//! Names, tags and pools of the guests in generated clusters.
 //!
-//! Limits: the pools are fixed; a small cluster does not fill all of them.
+//! Limits: the pools are fixed; a small cluster may not use all of them.
 
 /// The purpose of a guest.
 #[derive(Debug)]
 pub(super) struct Role {
     /// First part of the guest's name; a number follows.
     pub(super) name: &'static str,
-    /// The tag that goes with it.
+    /// The matching tag.
     pub(super) tag: &'static str,
-    /// Whether one would run it in a container.
+    /// Whether it can be a container.
     pub(super) may_be_container: bool,
 }
 
@@ -22,7 +22,7 @@ const fn role(name: &'static str, tag: &'static str, may_be_container: bool) -> 
     }
 }
 
-/// All purposes, equally likely.
+/// All purposes, with equal probability.
 pub(super) const ROLES: &[Role] = &[
     role("web", "web", true),
     role("app", "web", true),
@@ -48,10 +48,10 @@ pub(super) const ROLES: &[Role] = &[
     role("k8s-node", "k8s", false),
 ];
 
-/// Production twice, as most guests are productive.
+/// Production twice, because most guests are in production.
 pub(super) const ENVIRONMENTS: &[&str] = &["prod", "prod", "test", "dev"];
 
-/// Pools with their comments; PVE nests them by slashes since 8.1.
+/// Pools with their comments; PVE supports nested pools since 8.1.
 pub(super) const POOLS: &[(&str, &str)] = &[
     ("prod", "production guests"),
     ("prod/data", "databases and mail"),
@@ -60,7 +60,7 @@ pub(super) const POOLS: &[(&str, &str)] = &[
     ("lab/windows", ""),
 ];
 
-/// The pool a guest would be in.
+/// The pool for a guest.
 pub(super) fn pool(environment: &str, role: &Role) -> &'static str {
     match (environment, role.tag) {
         ("prod", "web") => "prod/frontend",

@@ -1,41 +1,42 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a generated world is to be like, and which wishes contradict each other.
+//! Options for generated worlds, and their validation.
 //!
-//! Limits: only what PVE would refuse is refused; that a world is plausible is up to the caller.
+//! Only values that PVE would reject are errors; the caller must choose plausible ones.
 
 use std::ops::RangeInclusive;
 
 use thiserror::Error;
 
-/// Guests are numbered from here, as PVE proposes.
+/// The first VMID, as PVE suggests.
 pub(super) const FIRST_VMID: u32 = 100;
 
-/// The highest number PVE allows.
+/// The highest VMID in PVE.
 const LAST_VMID: u32 = 999_999_999;
 
-/// What [`generate`](super::generate) is to make. Shares go from 0 (none) to 1 (all).
+/// Options for [`generate`](super::generate). Shares range from 0 (none) to 1 (all).
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateOptions {
     /// Number of nodes: `pve1`, `pve2`, …
     pub nodes: u32,
     /// Number of guests, templates included.
     pub guests: u32,
-    /// Decides everything that is left open.
+    /// Determines everything else.
     pub seed: u64,
-    /// The present in seconds since the Unix epoch; all snapshots are older.
+    /// The current time in seconds since the Unix epoch; all snapshots are older.
     pub now: i64,
-    /// Offset of local time, which snapshots' names are made of, in seconds.
+    /// Offset of local time from UTC in seconds; snapshot names contain local time.
     pub utc_offset_seconds: i32,
-    /// Snapshots of each guest that is no template.
+    /// Snapshots per guest, except for templates.
     pub snapshots: u32,
-    /// Labels of the snapshots, which are dealt out evenly. `hourly`, `weekly` and `monthly` are
-    /// apart as their names say, all others a day.
+    /// Labels of the snapshots, distributed evenly. `hourly`, `weekly` and `monthly` determine the
+    /// interval; all other labels are daily.
     pub labels: Vec<String>,
-    /// Seconds that a guest's snapshot tasks take; none leaves that to the simulator.
+    /// Range for the duration of a guest's snapshot tasks in seconds; `None`: the simulator's
+    /// default.
     pub task_seconds: Option<RangeInclusive<f64>>,
-    /// How many of the nodes, from the last on, are offline.
+    /// Number of offline nodes, counted from the last.
     pub offline_nodes: u32,
-    /// How many of the nodes, from the second on, take five times as long.
+    /// Number of nodes that are five times slower, counted from the second.
     pub slow_nodes: u32,
     /// Share of containers.
     pub containers: f64,
@@ -71,39 +72,39 @@ impl Default for GenerateOptions {
     }
 }
 
-/// Options that contradict each other or PVE.
+/// Invalid options.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum GenerateError {
-    /// A cluster without nodes serves nothing.
+    /// There is no node.
     #[error("a cluster needs at least one node")]
     NoNodes,
-    /// The node that answers must be online.
-    #[error("{offline} of {nodes} nodes cannot be offline: the first one has to answer")]
+    /// The first node must be online.
+    #[error("{offline} of {nodes} nodes cannot be offline: the first node must be online")]
     AllOffline {
-        /// Nodes that were to be offline.
+        /// Requested number of offline nodes.
         offline: u32,
-        /// All nodes.
+        /// Number of nodes.
         nodes: u32,
     },
-    /// PVE's numbers do not suffice.
-    #[error("{0} guests are more than PVE has numbers for")]
+    /// Not enough VMIDs.
+    #[error("{0} guests exceed the number of VMIDs in PVE")]
     TooManyGuests(u32),
-    /// Snapshots need a label for their names.
+    /// Snapshot names need a label.
     #[error("snapshots need at least one label")]
     NoLabel,
-    /// PVE would refuse the snapshot's name.
-    #[error("label '{0}' is not made of up to 24 letters, digits, '-' and '_'")]
+    /// PVE would reject the snapshot name.
+    #[error("invalid label '{0}': expected up to 24 letters, digits, '-' and '_'")]
     Label(String),
-    /// A share is no share.
-    #[error("the share of {what} is {share}, which is not between 0 and 1")]
+    /// A share is out of range.
+    #[error("invalid share of {what}: {share}; must be between 0 and 1")]
     Share {
-        /// What it is the share of.
+        /// The name of the share.
         what: &'static str,
-        /// What was given.
+        /// Its value.
         share: f64,
     },
     /// The range of durations is empty or negative.
-    #[error("task seconds go from {from} to {to}, which is not a range from 0 upwards")]
+    #[error("invalid range of task seconds: {from} to {to}")]
     TaskSeconds {
         /// Lower end.
         from: f64,
@@ -113,7 +114,7 @@ pub enum GenerateError {
 }
 
 impl GenerateOptions {
-    /// Finds the first contradiction.
+    /// Returns the first error.
     pub(super) fn check(&self) -> Result<(), GenerateError> {
         if self.nodes == 0 {
             return Err(GenerateError::NoNodes);
@@ -149,7 +150,7 @@ impl GenerateOptions {
         }
     }
 
-    /// `auto`, label and twelve digits have to make a name of at most 40 characters.
+    /// `auto`, label and twelve digits must not exceed 40 characters.
     fn check_labels(&self) -> Result<(), GenerateError> {
         if self.snapshots > 0 && self.labels.is_empty() {
             return Err(GenerateError::NoLabel);
@@ -166,7 +167,7 @@ impl GenerateOptions {
         }
     }
 
-    /// Whether a node, counted from 1, is offline.
+    /// Whether a node, numbered from 1, is offline.
     pub(super) fn is_offline(&self, node: u32) -> bool {
         node > self.nodes - self.offline_nodes
     }

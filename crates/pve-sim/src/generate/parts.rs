@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Building blocks that generated worlds and the demo's world share.
+//! Building blocks shared by generated worlds and the demo's world.
 //!
-//! Limits: configurations hold what a snapshot client may look at and no more; the simulator adds
-//! what PVE itself would.
+//! Configurations contain only what a snapshot client may read; the simulator adds PVE's own
+//! options.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 use super::GenerateOptions;
 use super::names::POOLS;
 
-/// Bytes of a gibibyte.
+/// One gibibyte in bytes.
 pub(super) const GIB: u64 = 1 << 30;
 
-/// The description by which cv4pve-autosnap knows its own snapshots.
+/// The description that marks cv4pve-autosnap's snapshots.
 pub(super) const OUR_DESCRIPTION: &str = "cv4pve-autosnap";
 
 const DAY: i64 = 86_400;
@@ -28,7 +28,7 @@ pub(super) struct Run {
     pub(super) started: i64,
 }
 
-/// The runs whose snapshots are still there, oldest first.
+/// The runs whose snapshots still exist, oldest first.
 pub(super) fn runs(options: &GenerateOptions) -> Vec<Run> {
     let labels = u32::try_from(options.labels.len()).unwrap_or(u32::MAX);
     let mut runs: Vec<Run> = (0..options.snapshots)
@@ -47,8 +47,8 @@ pub(super) fn runs(options: &GenerateOptions) -> Vec<Run> {
     runs
 }
 
-/// The run of a label that lies so many of its steps back. Runs start just after the step's
-/// beginning in local time, as those of a crontab do.
+/// The run of a label `back` intervals ago. Runs start just after the beginning of the interval in
+/// local time, as with cron.
 pub(super) fn run(label: &str, now: i64, utc_offset_seconds: i32, back: i64) -> Run {
     let step = step_seconds(label);
     let offset = i64::from(utc_offset_seconds);
@@ -69,7 +69,7 @@ fn step_seconds(label: &str) -> i64 {
     }
 }
 
-/// `yyMMddHHmmss`, the format that cv4pve-autosnap puts into names unless told otherwise.
+/// `yyMMddHHmmss`, the default format of cv4pve-autosnap.
 pub(super) fn timestamp(local_seconds: i64) -> String {
     let (days, second) = (local_seconds.div_euclid(DAY), local_seconds.rem_euclid(DAY));
     let (year, month, day) = civil_date(days);
@@ -102,7 +102,7 @@ fn civil_date(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-/// A chain of snapshots, one of each run, each of them so many seconds after the run's start.
+/// A chain of snapshots, one per run, each taken `delay` seconds after the start of the run.
 pub(super) fn snapshots(runs: &[Run], delay: i64) -> Value {
     let mut parent: Option<&str> = None;
     let chain = runs.iter().map(|run| {
@@ -113,7 +113,7 @@ pub(super) fn snapshots(runs: &[Run], delay: i64) -> Value {
     Value::Array(chain.collect())
 }
 
-/// One snapshot as the world's format wants it.
+/// A snapshot in the format of the world file.
 pub(super) fn snapshot(
     name: &str,
     taken_at: i64,
@@ -135,7 +135,7 @@ pub(super) fn node_name(number: u32) -> String {
     format!("pve{number}")
 }
 
-/// Configuration of a virtual machine with one disk of so many GiB.
+/// Configuration of a virtual machine with one disk; `size` in GiB.
 pub(super) fn machine_config(vmid: u32, storage: &str, size: u64, template: bool) -> Value {
     let prefix = if template { "base" } else { "vm" };
     let mut config = json!({
@@ -151,9 +151,10 @@ pub(super) fn machine_config(vmid: u32, storage: &str, size: u64, template: bool
     config
 }
 
-/// Configuration of a container with one file system of so many GiB.
+/// Configuration of a container with one root volume; `size` in GiB.
 pub(super) fn container_config(vmid: u32, storage: &str, size: u64, template: bool) -> Value {
-    // ZFS keeps containers in file systems, the others in images (`PVE/Storage/ZFSPoolPlugin.pm`).
+    // ZFS stores containers in file systems, other types in images
+    // (`PVE/Storage/ZFSPoolPlugin.pm`).
     let prefix = match (storage, template) {
         ("local-zfs", false) => "subvol",
         ("local-zfs", true) => "basevol",
@@ -174,13 +175,13 @@ pub(super) fn container_config(vmid: u32, storage: &str, size: u64, template: bo
     config
 }
 
-/// An address with the prefix that PVE uses for guests.
+/// A MAC address with PVE's prefix for guests.
 fn mac_address(vmid: u32) -> String {
     let [_, high, middle, low] = vmid.to_be_bytes();
     format!("BC:24:11:{high:02X}:{middle:02X}:{low:02X}")
 }
 
-/// What all guests have in common.
+/// Configuration options shared by all guests.
 pub(super) fn guest_defaults() -> Value {
     json!({
         "qemu": {"memory": 2048, "cpu": "x86-64-v2-AES", "ostype": "l26", "scsihw": "virtio-scsi-single"},
@@ -188,39 +189,39 @@ pub(super) fn guest_defaults() -> Value {
     })
 }
 
-/// The storage for ISO images and the like that every node has.
+/// A directory storage for ISO images and backups, on every node.
 pub(super) fn local_folder() -> Value {
     json!({"storage": "local", "type": "dir", "path": "/var/lib/vz",
         "content": ["iso", "vztmpl", "snippets"], "total": 96 * GIB, "used": 21 * GIB})
 }
 
-/// A file server for backups, which holds no guest.
+/// A file server for backups, without guests.
 pub(super) fn backup_share() -> Value {
     json!({"storage": "backup", "type": "nfs", "path": "/mnt/pve/backup",
         "server": "10.0.0.9", "export": "/srv/backup", "content": ["backup"],
         "shared": true, "total": 20_000 * GIB, "used": 13_700 * GIB})
 }
 
-/// Storage of a Ceph cluster that all nodes share.
+/// A Ceph storage shared by all nodes.
 pub(super) fn ceph(total: u64, used: u64) -> Value {
     json!({"storage": "ceph-vm", "type": "rbd", "pool": "vm", "content": ["images", "rootdir"],
         "shared": true, "total": total, "used": used})
 }
 
-/// ZFS that each node has for itself.
+/// A local ZFS storage on each node.
 pub(super) fn local_zfs() -> Value {
     json!({"storage": "local-zfs", "type": "zfspool", "pool": "rpool/data",
         "content": ["images", "rootdir"]})
 }
 
-/// LVM-thin that each node has for itself.
+/// A local LVM-thin storage on each node.
 pub(super) fn local_lvm() -> Value {
     json!({"storage": "local-lvm", "type": "lvmthin", "vgname": "pve", "thinpool": "data",
         "content": ["images", "rootdir"]})
 }
 
-/// Gives each node processors and memory for its guests: one processor for four virtual ones, as
-/// is usual, and memory for all of them, with a quarter left.
+/// Sets processors and memory of each node for its guests: one processor for four virtual ones, and
+/// 25 % more memory than the guests need.
 pub(super) fn size_nodes(world: &mut Value) {
     let mut carried: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for guest in world["guests"].as_array().into_iter().flatten() {
@@ -241,7 +242,7 @@ pub(super) fn size_nodes(world: &mut Value) {
     {
         let name = node["name"].as_str().unwrap_or_default();
         let (cores, mebibytes) = carried.get(name).copied().unwrap_or_default();
-        // Sizes that can be bought: even numbers of processors, steps of 32 GiB.
+        // Realistic sizes: even numbers of processors, multiples of 32 GiB.
         let processors = cores.div_ceil(4).next_multiple_of(2).max(4);
         let gibibytes = (mebibytes * 5 / 4).div_ceil(1024).next_multiple_of(32);
         node["processors"] = json!(processors);
@@ -249,7 +250,7 @@ pub(super) fn size_nodes(world: &mut Value) {
     }
 }
 
-/// Pools with their guests, and the pools above them.
+/// The pools with their guests, and their parent pools.
 pub(super) fn pools(guests: &BTreeMap<&str, Vec<u32>>) -> Value {
     let is_above = |pool: &str| {
         let prefix = format!("{pool}/");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! One connection: TLS or not, request after request, and how it ends.
+//! A client's connection: TLS detection, requests, and how it ends.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,19 +16,19 @@ use crate::clock::whole;
 use crate::journal::{Entry, Moment, Request as JournalRequest};
 
 use super::Shared;
-use super::handle::{Body, Ending, Handled, Request, handle};
+use super::handler::{Body, ConnectionEnd, HandledRequest, Request, handle};
 use super::params::split_target;
-use super::read::{Head, IDLE, NoHead, Reader};
-use super::respond::Response;
+use super::reader::{Head, HeadError, IDLE, Reader};
+use super::response::Response;
 
-/// So many requests does PVE answer on one connection.
+/// Maximum number of requests per connection.
 const REQUESTS: u32 = 100;
-/// Greatest length of a body, since http-server 5.2.1.
+/// Maximum length of a body, since http-server 5.2.1.
 const BODY_LIMIT: usize = 512 * 1024;
 /// The first byte of every TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Serves a connection until it ends.
+/// Serves a connection until it is closed.
 pub(super) async fn serve(
     shared: Arc<Shared>,
     node: Arc<str>,
@@ -41,7 +41,7 @@ pub(super) async fn serve(
         Ok(Ok(1)) => first[0] == TLS_HANDSHAKE,
         Ok(Ok(_) | Err(_)) | Err(_) => return,
     };
-    // Small answers must not wait for each other's acknowledgements.
+    // Disables Nagle's algorithm: small responses must not wait for acknowledgements.
     if socket.set_nodelay(true).is_err() {
         return;
     }
@@ -49,7 +49,7 @@ pub(super) async fn serve(
         redirect(socket).await;
         return;
     }
-    let pause = shared.latency.of_connection();
+    let pause = shared.latency.for_connection();
     if !pause.is_zero() {
         sleep(pause).await;
     }
@@ -78,33 +78,36 @@ impl Client {
         for left in (0..REQUESTS).rev() {
             let request = match self.read(&mut reader).await {
                 Ok(request) => request,
-                Err(NoHead::Ended) => break,
-                Err(NoHead::Silent) => {
+                Err(HeadError::Ended) => break,
+                Err(HeadError::Silent) => {
                     sleep(IDLE).await;
                     break;
                 }
-                Err(NoHead::Refused {
+                Err(HeadError::Refused {
                     status,
                     text,
                     minor,
                 }) => {
-                    let answer =
+                    let bytes =
                         Response::error(status, &text).bytes(minor, false, false, self.date());
-                    close(&mut reader, &answer).await;
+                    close(&mut reader, &bytes).await;
                     return;
                 }
             };
             let began = (self.moment(), Instant::now());
             let handled = handle(&self.shared, &self.node, &request).await;
             self.record(&request, &handled, began);
-            if !answer(&mut reader, &request, &handled, left > 0, self.date()).await {
+            if !send_response(&mut reader, &request, &handled, left > 0, self.date()).await {
                 return;
             }
         }
         close(&mut reader, b"").await;
     }
 
-    async fn read<S: AsyncRead + Unpin>(&self, reader: &mut Reader<S>) -> Result<Request, NoHead> {
+    async fn read<S: AsyncRead + Unpin>(
+        &self,
+        reader: &mut Reader<S>,
+    ) -> Result<Request, HeadError> {
         let head = reader.head().await?;
         let length = head.content_length();
         let body = if length == 0 || head.header("Transfer-Encoding").is_some() {
@@ -127,10 +130,10 @@ impl Client {
         })
     }
 
-    /// What the clock of this node shows.
+    /// The time on this node's clock.
     fn date(&self) -> SystemTime {
         let world = self.shared.world();
-        let shown = world.on_clock_of(&self.node, world.now());
+        let shown = world.node_time(&self.node, world.now());
         let since = Duration::try_from_secs_f64(shown).unwrap_or_default();
         SystemTime::UNIX_EPOCH
             .checked_add(since)
@@ -146,8 +149,13 @@ impl Client {
         }
     }
 
-    fn record(&self, request: &Request, handled: &Handled, (moment, began): (Moment, Instant)) {
-        let sent = matches!(handled.ending, Ending::Answered | Ending::Cut);
+    fn record(
+        &self,
+        request: &Request,
+        handled: &HandledRequest,
+        (moment, began): (Moment, Instant),
+    ) {
+        let sent = matches!(handled.ending, ConnectionEnd::Answered | ConnectionEnd::Cut);
         let response = handled.response.as_ref().filter(|_| sent);
         let missing = response.and_then(|response| response.in_pve);
         let note = missing
@@ -176,12 +184,12 @@ impl Client {
     }
 }
 
-/// Sends what is to be sent; whether the connection goes on.
-async fn answer(
+/// Sends the response; returns whether the connection stays open.
+async fn send_response(
     reader: &mut Reader<TlsStream<TcpStream>>,
     request: &Request,
-    handled: &Handled,
-    may_go_on: bool,
+    handled: &HandledRequest,
+    may_keep_alive: bool,
     date: SystemTime,
 ) -> bool {
     let Some(response) = handled.response.as_ref() else {
@@ -189,32 +197,32 @@ async fn answer(
         return false;
     };
     let head = &request.head;
-    let keep_alive = may_go_on && response.status < 400 && wants_to_go_on(head);
+    let keep_alive = may_keep_alive && response.status < 400 && wants_keep_alive(head);
     let gzip = head
         .header("Accept-Encoding")
         .is_some_and(|codings| codings.contains("gzip"));
     let bytes = response.bytes(head.minor, keep_alive, gzip, date);
     match handled.ending {
-        Ending::Answered if keep_alive => send(&mut reader.stream, &bytes).await.is_ok(),
-        Ending::Answered => {
+        ConnectionEnd::Answered if keep_alive => send(&mut reader.stream, &bytes).await.is_ok(),
+        ConnectionEnd::Answered => {
             close(reader, &bytes).await;
             false
         }
-        Ending::Cut => {
-            // What was cut is lost either way, also if the client is gone.
+        ConnectionEnd::Cut => {
+            // An error does not matter: the response is incomplete anyway.
             let _ = send(&mut reader.stream, &bytes[..bytes.len() / 2]).await;
-            end_abruptly(reader, Ending::Cut).await;
+            end_abruptly(reader, ConnectionEnd::Cut).await;
             false
         }
-        Ending::Dropped | Ending::Reset => {
+        ConnectionEnd::Dropped | ConnectionEnd::Reset => {
             end_abruptly(reader, handled.ending).await;
             false
         }
     }
 }
 
-/// `Connection: close`, and HTTP/1.0 without any `Connection`, end it.
-fn wants_to_go_on(head: &Head) -> bool {
+/// `Connection: close` closes it, and so does HTTP/1.0 without a `Connection` header.
+fn wants_keep_alive(head: &Head) -> bool {
     match head.header("Connection") {
         Some(line) => !line.to_ascii_lowercase().contains("close"),
         None => head.minor >= 1,
@@ -226,33 +234,33 @@ async fn send<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result
     stream.flush().await
 }
 
-/// Sends the last bytes and closes; what the client still sends is read, or
-/// its system would discard our answer.
+/// Sends the last bytes and closes the connection. Reads what the client still sends; otherwise its
+/// system would discard the response.
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(reader: &mut Reader<S>, last: &[u8]) {
     let sent = async {
         send(&mut reader.stream, last).await?;
         reader.stream.shutdown().await
     };
     if sent.await.is_ok() {
-        // A client that keeps silent and open is left alone after a while.
+        // Stop reading after one second, even if the client keeps the connection open.
         let _ = timeout(Duration::from_secs(1), reader.drain()).await;
     }
 }
 
-async fn end_abruptly(reader: &mut Reader<TlsStream<TcpStream>>, ending: Ending) {
+async fn end_abruptly(reader: &mut Reader<TlsStream<TcpStream>>, ending: ConnectionEnd) {
     let socket = reader.stream.get_mut().0;
     match ending {
-        Ending::Reset => {
-            // The socket resets when it is dropped.
+        ConnectionEnd::Reset => {
+            // The socket is reset when it is dropped.
             let _ = socket.set_zero_linger();
         }
-        Ending::Answered | Ending::Cut | Ending::Dropped => {
+        ConnectionEnd::Answered | ConnectionEnd::Cut | ConnectionEnd::Dropped => {
             let _ = socket.shutdown().await;
         }
     }
 }
 
-/// Plain HTTP on the TLS port: the client is sent to https.
+/// Plain HTTP on the TLS port: redirects the client to https.
 async fn redirect(socket: TcpStream) {
     let mut reader = Reader::new(socket);
     let Ok(head) = reader.head().await else {

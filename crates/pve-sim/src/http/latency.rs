@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! How long answers take.
+//! Delay of responses.
 
 use std::time::Duration;
 
 use crate::api::Via;
 
-/// Pauses before answers, in milliseconds.
+/// Delays in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Latency {
     /// A new TLS connection.
     pub connect: f64,
-    /// A read that pveproxy answers by itself.
+    /// A read that pveproxy handles itself.
     pub read: f64,
     /// `/cluster/resources`.
     pub resources: f64,
-    /// A read that goes through pvedaemon.
+    /// A read that is forwarded to pvedaemon.
     pub daemon_read: f64,
-    /// A write, such as a snapshot's creation, until its UPID comes.
+    /// A write, such as the creation of a snapshot, until the UPID is returned.
     pub write: f64,
-    /// What another node adds.
+    /// Additional delay for another node.
     pub other_node: f64,
 }
 
 impl Latency {
-    /// No pauses at all.
+    /// No delays.
     pub fn none() -> Self {
         Self {
             connect: 0.0,
@@ -35,7 +35,7 @@ impl Latency {
         }
     }
 
-    /// What a small PVE 8.4 was measured at over loopback.
+    /// The delays measured on a small PVE 8.4 over loopback.
     pub fn measured() -> Self {
         Self {
             connect: 5.0,
@@ -47,7 +47,7 @@ impl Latency {
         }
     }
 
-    /// All of it multiplied.
+    /// Multiplies all delays by a factor.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
         Self {
@@ -60,8 +60,8 @@ impl Latency {
         }
     }
 
-    /// The pause before the answer to a call.
-    pub(super) fn of(&self, method: &str, path: &str, via: Via) -> Duration {
+    /// The delay before the response to a call.
+    pub(super) fn for_call(&self, method: &str, path: &str, via: Via) -> Duration {
         let own = match (method, via) {
             ("GET", Via::Proxy | Via::OtherNode) if path == "/cluster/resources" => self.resources,
             ("GET", Via::Proxy | Via::OtherNode) => self.read,
@@ -75,8 +75,8 @@ impl Latency {
         milliseconds(own + extra)
     }
 
-    /// The pause before a handshake.
-    pub(super) fn of_connection(&self) -> Duration {
+    /// The delay before a TLS handshake.
+    pub(super) fn for_connection(&self) -> Duration {
         milliseconds(self.connect)
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Addresses on which a node answers. A listener can be stopped and started
-//! again while the simulator runs, as a node's daemon can.
+//! Listening addresses of nodes. A listener can be stopped and restarted while the simulator runs,
+//! like a node's daemon.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,23 +14,23 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::Shared;
 use super::connection::serve;
 
-/// A listening address and the task behind it.
+/// A listening address and its background task.
 pub(crate) struct Listener {
     /// The node whose address this is.
     pub(crate) node: Arc<str>,
-    /// The address, with the port that was found free.
+    /// The address, with the selected port.
     pub(crate) address: SocketAddr,
     running: Option<Running>,
 }
 
-/// What is there while it listens.
+/// The state of an active listener.
 struct Running {
     task: JoinHandle<()>,
-    /// Asks the task to end its connections, and to say when it has.
+    /// Requests that the task close its connections and confirm.
     close: UnboundedSender<mpsc::Sender<()>>,
 }
 
-/// Starts to listen. Has to be called while the runtime runs.
+/// Starts listening. Must be called while the runtime is running.
 pub(crate) fn spawn(
     runtime: &Handle,
     shared: &Arc<Shared>,
@@ -47,7 +47,7 @@ pub(crate) fn spawn(
 }
 
 impl Listener {
-    /// Starts to listen, again at the same address.
+    /// Starts listening, on the same address as before.
     pub(crate) fn start(&mut self, runtime: &Handle, shared: &Arc<Shared>) -> io::Result<()> {
         if self.running.is_some() {
             return Ok(());
@@ -66,7 +66,7 @@ impl Listener {
                         accept(socket, shared, node, closing).await;
                     }
                 }
-                // The starter always waits for the outcome.
+                // The caller always waits for the result.
                 Err(error) => drop(send.send(Err(error))),
             }
         });
@@ -75,19 +75,19 @@ impl Listener {
         Ok(())
     }
 
-    /// Ends all its connections and goes on listening, as a worker of pveproxy that retires leaves
-    /// the port to the others; returns when it is so.
+    /// Closes all connections but keeps listening, like pveproxy when it replaces a worker. Returns
+    /// when they are closed.
     pub(crate) fn close_connections(&self) {
         if let Some(running) = &self.running {
             let (send, receive) = mpsc::channel();
-            // An error means that the runtime has ended, and all connections with it.
+            // An error means that the runtime has stopped and all connections are closed.
             if running.close.send(send).is_ok() {
                 let _ = receive.recv();
             }
         }
     }
 
-    /// Stops to listen and ends all its connections; returns when it is so.
+    /// Stops listening and closes all connections. Returns when they are closed.
     pub(crate) fn stop(&mut self, runtime: &Handle) {
         let Some(Running { task, .. }) = self.running.take() else {
             return;
@@ -96,10 +96,10 @@ impl Listener {
         let (send, receive) = mpsc::channel();
         runtime.spawn(async move {
             drop(task.await);
-            // Nobody listens when the starter was interrupted.
+            // Nobody waits if the caller was interrupted.
             let _ = send.send(());
         });
-        // An error means that the runtime has ended, and the listener with it.
+        // An error means that the runtime and the listener have stopped.
         let _ = receive.recv();
     }
 }
@@ -110,7 +110,7 @@ async fn accept(
     node: Arc<str>,
     mut closing: UnboundedReceiver<mpsc::Sender<()>>,
 ) {
-    // Dropped together with this function, and then all connections end.
+    // When this is dropped, all connections are closed.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -122,7 +122,7 @@ async fn accept(
             Some(_) = connections.join_next() => {}
             Some(done) = closing.recv() => {
                 connections.shutdown().await;
-                // Nobody listens when the asker was interrupted.
+                // Nobody waits if the caller was interrupted.
                 let _ = done.send(());
             }
         }

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The wire: HTTP/1 over TLS as pveproxy speaks it.
+//! HTTP/1 over TLS, exactly as pveproxy implements it.
 //!
-//! Written by hand rather than on an HTTP library, because the truth is in the
-//! details a library smooths over: error texts in the reason phrase, two
-//! `Connection` headers, answers without length, silence after too many header
-//! lines, HTTP/1.0 in answer to garbage, connections cut at any point. What is
-//! imitated is `PVE/APIServer/AnyEvent.pm` of pve-http-server 5.2.
+//! Hand-written instead of using an HTTP library, because a library hides the details that matter:
+//! error texts in the reason phrase, two `Connection` headers, responses without a length, no
+//! response after too many header lines, HTTP/1.0 in response to garbage, connections closed at any
+//! point. The model is `PVE/APIServer/AnyEvent.pm` of pve-http-server 5.2.
 
-mod alter;
+mod altered_reply;
+mod authentication;
 mod connection;
-mod handle;
+mod handler;
 mod latency;
 mod listener;
 mod params;
-mod read;
-mod respond;
-mod sign_on;
+mod reader;
+mod response;
 mod tls;
 
 use std::collections::BTreeSet;
@@ -29,22 +28,22 @@ use crate::world::World;
 pub use latency::Latency;
 pub(crate) use listener::{Listener, spawn};
 pub use tls::{Identity, IdentityError};
-pub(crate) use tls::{client_config, made_up_fingerprint, names_for};
+pub(crate) use tls::{client_config, names_for, placeholder_fingerprint};
 
-/// What all connections share.
+/// The state shared by all connections.
 pub(crate) struct Shared {
     world: Mutex<World>,
-    /// Rung when somebody moves the clock or changes locks, for those who wait.
+    /// Notifies waiting requests about changes of the clock or of locks.
     pub(crate) changed: Notify,
     pub(crate) latency: Latency,
     pub(crate) identity: Identity,
     connections: std::sync::atomic::AtomicU64,
-    /// What stood on stderr already.
+    /// Lines already written to stderr.
     reported: Mutex<BTreeSet<String>>,
 }
 
 impl Shared {
-    /// Puts a world behind a lock.
+    /// Creates the shared state.
     pub(crate) fn new(world: World, latency: Latency, identity: Identity) -> Arc<Self> {
         Arc::new(Self {
             world: Mutex::new(world),
@@ -56,17 +55,17 @@ impl Shared {
         })
     }
 
-    /// The world. A panic elsewhere does not make it unusable: every change
-    /// is complete before the next may fail.
+    /// Locks the world. A poisoned lock is usable: every change is complete before the next one can
+    /// fail.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a line to stderr, unless it was written before: clients ask again and again.
+    /// Writes a line to stderr, but only once, because clients repeat requests.
     fn report_once(&self, line: &str) {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         if reported.insert(line.to_owned()) {
-            // Nobody may be there to read it.
+            // stderr may be closed.
             let _ = writeln!(std::io::stderr(), "{line}");
         }
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Parameters of a request, from query and body (`extract_params` and
-//! `decode_urlencoded` in `PVE/APIServer/AnyEvent.pm`).
+//! Parameters from query and body (`extract_params` and `decode_urlencoded` in
+//! `PVE/APIServer/AnyEvent.pm`).
 
 use serde_json::{Map, Value};
 
-use super::read::Head;
+use super::reader::Head;
 
-/// A target split into the decoded path and the raw query.
+/// Splits a target into the decoded path and the raw query.
 pub(super) fn split_target(target: &str) -> (String, &str) {
     let relative = match target.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("/", |start| &rest[start..]),
@@ -17,8 +17,7 @@ pub(super) fn split_target(target: &str) -> (String, &str) {
     (decode(path, false), query)
 }
 
-/// All parameters; those of the query win. The error is the text PVE's JSON
-/// parser dies with.
+/// All parameters; query parameters win. The error is the text of PVE's JSON parser.
 pub(super) fn parameters(
     head: &Head,
     query: &str,
@@ -43,7 +42,7 @@ pub(super) fn content_type(head: &Head) -> Option<&str> {
     line.split([';', ',']).next().map(str::trim)
 }
 
-/// `a=b&c=d`. Repeated names become a list, as they do since http-server 4.2.
+/// Parses `a=b&c=d`. Repeated names become a list, as since http-server 4.2.
 fn from_form(text: &str) -> Map<String, Value> {
     let mut params = Map::new();
     for pair in text.split(['&', ';']).filter(|pair| !pair.is_empty()) {
@@ -77,12 +76,12 @@ fn from_json(body: &[u8]) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// Undoes percent encoding.
+/// Decodes percent encoding.
 pub(super) fn decode_percent(text: &str) -> String {
     decode(text, false)
 }
 
-/// Undoes percent encoding; in forms a plus is a blank.
+/// Decodes percent encoding; in forms, `+` is a space.
 fn decode(text: &str, form: bool) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The server's certificate, and a client that takes any certificate, for the
-//! control commands.
+//! The server's certificate, and a client for control commands that accepts any certificate.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -19,16 +18,16 @@ use crate::hash;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A certificate that cannot be made or used.
+/// The certificate could not be created or used.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// Making one failed.
-    #[error("cannot make a certificate: {0}")]
+    /// The certificate could not be created.
+    #[error("cannot create a certificate: {0}")]
     Make(#[from] rcgen::Error),
-    /// The given files are no certificate and key.
+    /// The files do not contain a certificate and a key.
     #[error("cannot read the certificate or its key: {0}")]
     Read(#[from] rustls::pki_types::pem::Error),
-    /// They do not fit together.
+    /// Certificate and key do not match.
     #[error("the certificate cannot be used: {0}")]
     Use(#[from] rustls::Error),
 }
@@ -42,9 +41,9 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Makes a self-signed certificate for these names, otherwise like the one of that node: its
-    /// subject, its use and its two years (`gen_pve_ssl_cert` in `PVE/Cluster/Setup.pm`). They
-    /// begin a day ago, for clients whose clocks are behind.
+    /// Creates a self-signed certificate for these names. Subject, usage and two years of validity
+    /// are those of the node's certificate in PVE (`gen_pve_ssl_cert` in `PVE/Cluster/Setup.pm`).
+    /// It is valid from yesterday, for clients with a slow clock.
     pub fn self_signed(node: &str, names: &[String]) -> Result<Self, IdentityError> {
         let key = KeyPair::generate()?;
         let mut wanted = CertificateParams::new(names.to_vec())?;
@@ -55,7 +54,7 @@ impl Identity {
         subject.push(DnType::CommonName, node);
         wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         wanted.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        // A clock before 1970 is as good as one that shows 1970: no client would agree with it.
+        // Before 1970 the exact time does not matter: no client would accept the certificate.
         let since_epoch = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
@@ -66,8 +65,8 @@ impl Identity {
         Self::from_pem(&made.pem(), &key.serialize_pem())
     }
 
-    /// Takes a certificate and its key, both as PEM. A certificate that rustls does not understand, such as
-    /// one of X.509 version 1, is shown as it is: clients may meet it.
+    /// Uses a certificate and its key in PEM format. A certificate that rustls does not understand,
+    /// such as X.509 version 1, is used as it is, because clients may encounter one.
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IdentityError> {
         let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
             .collect::<Result<Vec<_>, _>>()?;
@@ -93,23 +92,23 @@ impl Identity {
         })
     }
 
-    /// SHA-256 of the certificate as PVE shows it: `AA:BB:…`.
+    /// SHA-256 fingerprint in PVE's format: `AA:BB:…`.
     pub fn fingerprint(&self) -> String {
         hash::fingerprint(&self.certificate)
     }
 
-    /// The certificate as PEM.
+    /// The certificate in PEM format.
     pub fn pem(&self) -> &str {
         &self.pem
     }
 }
 
-/// The fingerprint of a node that only exists as an entry in listings.
-pub(crate) fn made_up_fingerprint(name: &str) -> String {
+/// The fingerprint of a node that is only listed and has no listener.
+pub(crate) fn placeholder_fingerprint(name: &str) -> String {
     hash::fingerprint(name.as_bytes())
 }
 
-/// The names of a certificate for these addresses and nodes: PVE names loopback in all of them.
+/// The names in the certificate: addresses, nodes, and loopback as in PVE.
 pub(crate) fn names_for(addresses: &[IpAddr], nodes: &[String]) -> Vec<String> {
     let loopback = [
         IpAddr::from(Ipv4Addr::LOCALHOST),
@@ -124,10 +123,10 @@ pub(crate) fn names_for(addresses: &[IpAddr], nodes: &[String]) -> Vec<String> {
     names
 }
 
-/// A client that talks to a simulator without asking who it is.
+/// TLS configuration of a client that accepts any certificate.
 pub(crate) fn client_config() -> Result<ClientConfig, rustls::Error> {
     let provider = provider();
-    let verifier = Arc::new(AnyServer(Arc::clone(&provider)));
+    let verifier = Arc::new(AcceptAnyCertificate(Arc::clone(&provider)));
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
@@ -139,11 +138,11 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// Accepts every certificate: the control commands go to loopback.
+/// Accepts every certificate: control commands only use loopback.
 #[derive(Debug)]
-struct AnyServer(Arc<CryptoProvider>);
+struct AcceptAnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for AnyServer {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -193,8 +192,8 @@ mod tests {
         assert!(Identity::from_pem(identity.pem(), "no key").is_err());
     }
 
-    /// D25: names, use and validity are those of a node's certificate, so that a client that
-    /// trusts it takes it under each of its names, now and not in three years.
+    /// Names, usage and validity match those of a node's certificate, so that a client that trusts
+    /// it accepts it under each of its names today, but not in three years.
     #[test]
     fn a_made_certificate_is_like_that_of_a_node() {
         let names = names_for(&[IpAddr::from([10, 99, 0, 1])], &["pve2".to_owned()]);
@@ -222,7 +221,7 @@ mod tests {
             parts.any(|part| part == wanted)
         };
         assert!(holds(b"PVE Cluster Node") && holds(b"Proxmox Virtual Environment"));
-        // Extended key usage, and server authentication in it.
+        // The extended key usage, with server authentication.
         assert!(holds(&[0x55, 0x1d, 0x25]));
         assert!(holds(&[0x2b, 6, 1, 5, 5, 7, 3, 1]));
     }

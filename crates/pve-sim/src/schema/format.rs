@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The named formats of PVE's schema, with `-list` and `-opt` (`check_format` of
+//! The named formats in PVE's schema, with `-list` and `-opt` (`check_format` in
 //! `PVE/JSONSchema.pm`). Each format names the module that registers it.
 //!
-//! Limits: formats of guest hardware and of storage definitions that no snapshot client sends are
-//! not checked; `UNCHECKED` lists them, and a test holds both lists against the schema. PVE may word
-//! it differently when a pool is nested too deeply; that it refuses more than three levels is known.
+//! Limits: formats of guest hardware and storage definitions, which snapshot clients do not send,
+//! are not checked. `UNCHECKED` lists them; a test compares both lists with the schema. PVE's error
+//! text for pools nested more than three levels may differ.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,9 +12,9 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-use super::check::before_final_newline;
+use super::validation::before_final_newline;
 
-/// Formats that are a pattern: name, Perl's pattern, text if it does not match.
+/// Formats defined by a pattern: name, Perl pattern, error text.
 const PATTERNS: &[(&str, &str, &str)] = &[
     // PVE/JSONSchema.pm
     (
@@ -114,7 +114,7 @@ const STORAGE_ID: &str = r"^(?i:[a-z][a-z0-9\-\_\.]*[a-z0-9])$";
 
 const PRIVILEGE: &str = r"^(VM\.(Allocate|Audit|Backup|Clone|Console|Migrate|Monitor|PowerMgmt|Snapshot(\.Rollback)?|Config\.(CDROM|CPU|Cloudinit|Disk|HWType|Memory|Network|Options))|Sys\.(AccessNetwork|Audit|Console|Incoming|Modify|PowerMgmt|Syslog)|Datastore\.(Allocate|AllocateSpace|AllocateTemplate|Audit)|Permissions\.Modify|User\.Modify|Realm\.(Allocate|AllocateUser)|Group\.Allocate|SDN\.(Allocate|Audit|Use)|Pool\.(Allocate|Audit)|Mapping\.(Audit|Modify|Use))$";
 
-/// Formats of the schema that are taken as they come.
+/// Formats that accept any value.
 #[cfg(test)]
 const UNCHECKED: &[&str] = &[
     "email",
@@ -146,21 +146,21 @@ const UNCHECKED: &[&str] = &[
     "pve-volume-id-or-qm-path",
 ];
 
-/// Checks a value against a format given by name, with PVE's text if it does not fit.
+/// Checks a value against a named format; returns PVE's error text.
 pub(super) fn check_named_format(format: &str, text: &str) -> Result<(), String> {
     if let Some(name) = format.strip_suffix("-list") {
-        // Empty lists are fine.
+        // An empty list is valid.
         return split_list(text).try_for_each(|item| check_one(name, item));
     }
     match format.strip_suffix("-opt") {
-        // Perl takes "0" for false as well.
+        // Perl treats "0" as false.
         Some(_) if text.is_empty() || text == "0" => Ok(()),
         Some(name) => check_one(name, text),
         None => check_one(format, text),
     }
 }
 
-/// `split_list` of `PVE/Tools.pm`: separated by NUL, or by commas, semicolons and white space.
+/// `split_list` in `PVE/Tools.pm`: separated by NUL, or by commas, semicolons and white space.
 fn split_list(text: &str) -> impl Iterator<Item = &str> {
     let by_nul = text.contains('\0');
     text.split(move |character: char| match character {
@@ -195,7 +195,7 @@ fn check_one(name: &str, text: &str) -> Result<(), String> {
     }
 }
 
-/// Whether the text is what an address format wants; `None` for any other format.
+/// Whether the text is a valid address of this format; `None` for other formats.
 fn parses_as_address(name: &str, text: &str) -> Option<bool> {
     let text = before_final_newline(text);
     match name {

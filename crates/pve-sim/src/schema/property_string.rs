@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Property strings such as `tank:vm-100-disk-0,size=8G`: `parse_property_string` of
-//! `PVE/JSONSchema.pm`, with the same texts.
+//! Property strings such as `tank:vm-100-disk-0,size=8G`: `parse_property_string` in
+//! `PVE/JSONSchema.pm`, with the same error texts.
 //!
-//! Limits: what a format's own validator would check on top is not in the schema.
+//! Limits: additional checks by a format's own validator are not part of the schema.
 
 use serde_json::{Map, Value};
 
-use super::check::{Checker, Properties, Property};
+use super::validation::{Checker, Properties, Property};
 
-/// A comma-separated list of `key=value`, of which one key may be left out.
+/// Checks a comma-separated list of `key=value`; one default key may be omitted.
 pub(super) fn check_property_string(
     path: &str,
     properties: &Properties,
@@ -32,7 +32,7 @@ pub(super) fn check_property_string(
     if errors.is_empty() {
         return Ok(());
     }
-    // The order of these lines is random in PVE.
+    // In PVE, these lines have a random order.
     let lines = errors.iter().fold(String::new(), |lines, (key, text)| {
         lines + key + ": " + text + "\n"
     });
@@ -116,7 +116,7 @@ fn duplicate_key(key: &str) -> String {
     format!("duplicate key in comma-separated list property: {key}\n")
 }
 
-/// `parse_boolean`: property strings know more words for yes and no than parameters do.
+/// `parse_boolean`: property strings accept more words for booleans than parameters do.
 fn boolean_word(text: &str) -> &str {
     match text.to_ascii_lowercase().as_str() {
         "1" | "on" | "yes" | "true" => "1",

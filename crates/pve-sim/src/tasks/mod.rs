@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Tasks: what PVE's workers do after a call was answered with a UPID.
+//! Tasks: the work of PVE's workers after a call has returned a UPID.
 //!
-//! A task is a list of steps with a time for each. Nothing runs by itself:
-//! [`World::settle`](crate::world::World::settle) carries out every step that
-//! is due, in the order of their times, whenever somebody looks. So a task
-//! ends at the moment its duration says, however late one asks.
+//! A task is a list of steps with a time for each. There is no background execution:
+//! [`World::settle`](crate::world::World::settle) executes all steps that are due, in the order of
+//! their times, before every access. A task therefore ends exactly at its simulated time.
 
-mod configure;
-mod create;
-mod delete;
+mod configuration;
+mod creation;
+mod deletion;
 mod power;
 mod rollback;
-mod run;
+mod runner;
 mod upid;
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
@@ -23,11 +22,11 @@ use crate::faults::TaskFault;
 use crate::journal::Action;
 use crate::world::guest::GuestKind;
 
-pub(crate) use configure::{change_config, check_digest};
-pub(crate) use create::check_lock;
+pub(crate) use configuration::{change_config, check_digest};
+pub(crate) use creation::check_lock;
 pub use upid::Upid;
 
-/// What a task does to its guest.
+/// The action of a task on its guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
     /// Takes a snapshot.
@@ -36,54 +35,54 @@ pub enum Work {
         name: String,
         /// Its description, as sent.
         description: Option<String>,
-        /// With the RAM, if the guest runs.
+        /// Whether to save the RAM, if the guest is running.
         vmstate: bool,
     },
     /// Removes a snapshot.
     Delete {
         /// Its name.
         name: String,
-        /// Ignore errors of the storage.
+        /// Whether to ignore errors of the storage.
         force: bool,
     },
-    /// Goes back to a snapshot.
+    /// Rolls back to a snapshot.
     Rollback {
         /// Its name.
         name: String,
-        /// Start the guest afterwards.
+        /// Whether to start the guest afterwards.
         start: bool,
     },
     /// Starts the guest.
     Start,
     /// Stops the guest.
     Stop,
-    /// Asks the guest to shut down.
+    /// Shuts the guest down.
     Shutdown,
     /// Shuts the guest down and starts it again.
     Reboot,
-    /// Resets a machine.
+    /// Resets a virtual machine.
     Reset,
     /// Pauses the guest.
     Suspend {
-        /// Saves its RAM and ends the process.
+        /// Whether to save the RAM and end the process.
         to_disk: bool,
     },
-    /// Lets a paused guest go on.
+    /// Resumes a paused guest.
     Resume,
-    /// Changes lines of a machine's configuration.
+    /// Changes options in a virtual machine's configuration.
     Configure {
-        /// The lines.
+        /// The changes.
         changes: Vec<ConfigChange>,
-        /// The configuration's digest that the caller expects.
+        /// The digest that the caller expects.
         digest: Option<String>,
     },
 }
 
-/// A line of a configuration and its new value; none: it is removed.
+/// An option and its new value; `None` removes it.
 pub type ConfigChange = (String, Option<Value>);
 
 impl Work {
-    /// The type in the UPID.
+    /// The worker type in the UPID.
     pub fn type_name(&self, guest: GuestKind) -> String {
         let prefix = match guest {
             GuestKind::Qemu => "qm",
@@ -108,7 +107,7 @@ impl Work {
 }
 
 impl Work {
-    /// The snapshot it is about.
+    /// The name of its snapshot.
     pub fn snapshot(&self) -> Option<&str> {
         match self {
             Self::Create { name, .. } | Self::Delete { name, .. } | Self::Rollback { name, .. } => {
@@ -125,7 +124,7 @@ impl Work {
         }
     }
 
-    /// What the journal calls it when it succeeds; none: it is not written down.
+    /// Its action in the journal; `None`: not recorded.
     fn action(&self) -> Option<Action> {
         match self {
             Self::Create { .. } => Some(Action::Create),
@@ -139,53 +138,53 @@ impl Work {
     }
 }
 
-/// How far a task is.
+/// The progress of a task.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Stage {
-    /// The node has no free slot yet.
+pub enum TaskStage {
+    /// Waits for a free slot on the node.
     Queued,
-    /// Takes the configuration's lock, waiting since then.
+    /// Tries to acquire the configuration's lock.
     Begin {
-        /// When it first tried.
+        /// Time of the first attempt.
         since: Seconds,
     },
     /// Works on the volumes.
     Volumes,
-    /// Writes the result into the configuration.
+    /// Writes the result to the configuration.
     Finish,
 }
 
 /// A running or finished task.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// Its name.
+    /// Its UPID.
     pub upid: Upid,
-    /// Kind of its guest.
+    /// Type of its guest.
     pub guest_kind: GuestKind,
-    /// Its guest, which need not exist.
+    /// Its guest, which may not exist.
     pub vmid: u32,
-    /// What it does.
+    /// Its action.
     pub work: Work,
-    /// How far it is.
-    pub stage: Stage,
+    /// Its progress.
+    pub stage: TaskStage,
     /// Exact start.
     pub started: Seconds,
-    /// Seconds from taking the lock to the end.
+    /// Seconds from acquiring the lock to the end.
     pub duration: f64,
-    /// Exact end; none while it runs.
+    /// Exact end; `None` while it is running.
     pub ended: Option<Seconds>,
-    /// How it ended; none while it runs.
+    /// The exit status; `None` while it is running.
     pub exitstatus: Option<String>,
-    /// Lines of its log, without the last one that PVE adds.
+    /// The log, without the final line that PVE adds.
     pub log: Vec<String>,
-    /// Number of warnings it logged.
+    /// Number of logged warnings.
     pub warnings: u32,
-    /// What goes wrong with it on purpose.
+    /// The injected fault.
     pub fault: Option<TaskFault>,
 }
 
 impl Task {
-    /// All lines of the log, with PVE's last one.
+    /// The complete log, with PVE's final line.
     pub fn full_log(&self) -> Vec<String> {
         let mut lines = self.log.clone();
         match self.exitstatus.as_deref() {
@@ -204,13 +203,13 @@ impl Task {
 pub struct TaskTable {
     tasks: Vec<Task>,
     by_upid: BTreeMap<String, usize>,
-    /// Steps to come, the next one first.
+    /// Pending steps, the next one first.
     events: BinaryHeap<Event>,
-    /// Finished tasks by node, in the order they ended.
+    /// Finished tasks per node, by the time they ended.
     archive: BTreeMap<String, Vec<usize>>,
-    /// Unfinished tasks by node, in the order they started.
+    /// Unfinished tasks per node, by the time they started.
     unfinished: BTreeMap<String, BTreeSet<usize>>,
-    /// Tasks under way by node: in a slot, and waiting for one.
+    /// Slots per node: tasks that have one, and tasks that wait for one.
     slots: BTreeMap<String, Slots>,
     sequence: u64,
 }
@@ -221,7 +220,7 @@ struct Slots {
     waiting: VecDeque<usize>,
 }
 
-/// A step that is due at a time; equal times in the order they were planned.
+/// A step and its time; steps with equal times keep their order.
 #[derive(Debug)]
 struct Event {
     at: Seconds,
@@ -230,29 +229,29 @@ struct Event {
 }
 
 impl TaskTable {
-    /// A task by its UPID.
+    /// The task with this UPID.
     pub fn get(&self, upid: &str) -> Option<&Task> {
         self.by_upid.get(upid).map(|index| &self.tasks[*index])
     }
 
-    /// Finished tasks of a node, the latest end first.
+    /// Finished tasks of a node, last ended first.
     pub fn finished(&self, node: &str) -> impl Iterator<Item = &Task> {
         let indexes = self.archive.get(node).into_iter().flatten().rev();
         indexes.map(|index| &self.tasks[*index])
     }
 
-    /// Running tasks of a node, the latest start first.
+    /// Running tasks of a node, last started first.
     pub fn active(&self, node: &str) -> impl Iterator<Item = &Task> {
         let indexes = self.unfinished.get(node).into_iter().flatten().rev();
         indexes.map(|index| &self.tasks[*index])
     }
 
-    /// All tasks in the order of their start.
+    /// All tasks, by the time they started.
     pub fn all(&self) -> &[Task] {
         &self.tasks
     }
 
-    /// When the next step is due.
+    /// The time of the next step.
     pub fn next_event(&self) -> Option<Seconds> {
         self.events.peek().map(|event| event.at)
     }
@@ -260,7 +259,7 @@ impl TaskTable {
 
 impl Ord for Event {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        // The heap gives the greatest first; the earliest is wanted.
+        // Reversed, because the heap returns its greatest element first.
         other
             .at
             .total_cmp(&self.at)

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Starting, stopping and pausing guests (`PVE/QemuServer.pm`, `PVE/LXC.pm`). Guests are well
-//! behaved: they shut down and start again when they are asked to.
+//! Starts, stops and pauses guests (`PVE/QemuServer.pm`, `PVE/LXC.pm`). Guests always shut down and
+//! restart when requested.
 
 use crate::clock::Seconds;
 use crate::world::guest::{Guest, GuestKind, Running};
-use crate::world::{Died, World};
+use crate::world::{ErrorText, World};
 
-use super::create::check_lock;
-use super::run::Step;
-use super::{Stage, Work};
+use super::creation::check_lock;
+use super::runner::StepResult;
+use super::{TaskStage, Work};
 
-/// Carries a power action out.
-pub(super) fn step(world: &mut World, index: usize, at: Seconds) -> Step {
+/// Executes a power action.
+pub(super) fn step(world: &mut World, index: usize, at: Seconds) -> StepResult {
     let task = world.task(index);
-    if !matches!(task.stage, Stage::Finish) {
-        return Step::Next(at + task.duration, Stage::Finish);
+    if !matches!(task.stage, TaskStage::Finish) {
+        return StepResult::Next(at + task.duration, TaskStage::Finish);
     }
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
     let (work, pid) = (task.work.clone(), task.upid.pid + 1);
     let process = Running { since: at, pid };
     let guest = match world.guest_on_mut(kind, &node, vmid) {
         Ok(guest) => guest,
-        Err(text) => return Step::Done(Err(text)),
+        Err(text) => return StepResult::Done(Err(text)),
     };
     let result = match work {
         Work::Start => start(guest, process),
@@ -39,15 +39,15 @@ pub(super) fn step(world: &mut World, index: usize, at: Seconds) -> Step {
         if kind == GuestKind::Lxc && text.starts_with("command 'lxc-checkpoint") {
             explain_missing_criu(world, index, vmid);
         }
-        return Step::Done(Err(text));
+        return StepResult::Done(Err(text));
     }
     if matches!(work, Work::Start | Work::Reboot) {
-        remark(world, index, kind);
+        log_start_messages(world, index, kind);
     }
-    Step::Done(Ok(()))
+    StepResult::Done(Ok(()))
 }
 
-fn start(guest: &mut Guest, process: Running) -> Result<(), Died> {
+fn start(guest: &mut Guest, process: Running) -> Result<(), ErrorText> {
     if guest.is_template() {
         let noun = match guest.kind {
             GuestKind::Qemu => "vm",
@@ -75,16 +75,16 @@ fn restart(guest: &mut Guest, process: Running) {
     guest.paused = false;
 }
 
-/// A guest that is stopped already stays so, locked or not.
-fn stop(guest: &mut Guest) -> Result<(), Died> {
+/// A stopped guest stays stopped, even if it is locked.
+fn stop(guest: &mut Guest) -> Result<(), ErrorText> {
     if guest.running.is_some() {
         check_lock(guest)?;
-        guest.switch_off();
+        guest.power_off();
     }
     Ok(())
 }
 
-fn suspend(guest: &mut Guest, to_disk: bool) -> Result<(), Died> {
+fn suspend(guest: &mut Guest, to_disk: bool) -> Result<(), ErrorText> {
     check_lock(guest)?;
     if guest.kind == GuestKind::Lxc {
         return Err(format!(
@@ -93,7 +93,7 @@ fn suspend(guest: &mut Guest, to_disk: bool) -> Result<(), Died> {
         ));
     }
     if to_disk {
-        guest.switch_off();
+        guest.power_off();
         guest.lock = Some("suspended".to_owned());
     } else {
         guest.paused = true;
@@ -101,7 +101,7 @@ fn suspend(guest: &mut Guest, to_disk: bool) -> Result<(), Died> {
     Ok(())
 }
 
-fn resume(guest: &mut Guest, process: Running) -> Result<(), Died> {
+fn resume(guest: &mut Guest, process: Running) -> Result<(), ErrorText> {
     if guest.kind == GuestKind::Lxc {
         return Err(format!(
             "command 'lxc-checkpoint -n {} -r --foreground -D /var/lib/vz/dump' failed: exit code 1",
@@ -116,16 +116,16 @@ fn resume(guest: &mut Guest, process: Running) -> Result<(), Died> {
     Ok(())
 }
 
-/// What the host of the recordings printed when a guest was started.
-fn remark(world: &mut World, index: usize, kind: GuestKind) {
+/// Logs the lines that the recording host printed when a guest started.
+fn log_start_messages(world: &mut World, index: usize, kind: GuestKind) {
     let vmid = world.task(index).vmid;
     let without_drive = world
         .guests
         .get(&vmid)
         .is_some_and(|guest| guest.volumes().iter().any(|volume| volume.id == "cdrom"));
     match kind {
-        // It had no supervisor for containers, and its log says so; a client has to cope with
-        // unknown lines anyway.
+        // That host had no container supervisor and logged this. Clients must handle unknown lines
+        // anyway.
         GuestKind::Lxc => world.log(
             index,
             "failed to connect to monitor socket: Connection refused",
@@ -138,7 +138,7 @@ fn remark(world: &mut World, index: usize, kind: GuestKind) {
     }
 }
 
-/// Freezing containers needs a program that PVE does not install.
+/// Freezing containers requires a program that PVE does not install.
 fn explain_missing_criu(world: &mut World, index: usize, vmid: u32) {
     for line in [
         format!(

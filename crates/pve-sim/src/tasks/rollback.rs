@@ -1,33 +1,41 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Going back to a snapshot (`snapshot_rollback` in `PVE/AbstractConfig.pm`).
+//! Rollback to a snapshot (`snapshot_rollback` in `PVE/AbstractConfig.pm`).
 
 use std::sync::Arc;
 
 use crate::clock::Seconds;
 use crate::world::guest::{Guest, Running, Snapshot};
-use crate::world::{Died, World};
+use crate::world::{ErrorText, World};
 
-use super::create::check_lock;
-use super::run::{Locking, Step};
-use super::{Stage, Work};
+use super::creation::check_lock;
+use super::runner::{LockAttempt, StepResult};
+use super::{TaskStage, Work};
 
-pub(super) fn step(world: &mut World, index: usize, at: Seconds, name: &str, start: bool) -> Step {
+pub(super) fn step(
+    world: &mut World,
+    index: usize,
+    at: Seconds,
+    name: &str,
+    start: bool,
+) -> StepResult {
     let duration = world.task(index).duration;
     match world.task(index).stage {
-        Stage::Queued => Step::Next(at, Stage::Begin { since: at }),
-        Stage::Begin { since } => match world.lock_config(index, since, at) {
-            Locking::Wait(until) => Step::Next(until, Stage::Begin { since }),
-            Locking::TimedOut(text) => Step::Done(Err(text)),
-            Locking::Taken => match prepare(world, index, name) {
-                Ok(()) => Step::Next(at + duration, Stage::Finish),
-                Err(text) => Step::Done(Err(text)),
+        TaskStage::Queued => StepResult::Next(at, TaskStage::Begin { since: at }),
+        TaskStage::Begin { since } => match world.lock_config(index, since, at) {
+            LockAttempt::Wait(until) => StepResult::Next(until, TaskStage::Begin { since }),
+            LockAttempt::TimedOut(text) => StepResult::Done(Err(text)),
+            LockAttempt::Taken => match prepare(world, index, name) {
+                Ok(()) => StepResult::Next(at + duration, TaskStage::Finish),
+                Err(text) => StepResult::Done(Err(text)),
             },
         },
-        Stage::Volumes | Stage::Finish => Step::Done(finish(world, index, at, name, start)),
+        TaskStage::Volumes | TaskStage::Finish => {
+            StepResult::Done(finish(world, index, at, name, start))
+        }
     }
 }
 
-fn prepare(world: &mut World, index: usize, name: &str) -> Result<(), Died> {
+fn prepare(world: &mut World, index: usize, name: &str) -> Result<(), ErrorText> {
     let task = world.task(index);
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
     let guest = world.guest_on(kind, &node, vmid)?;
@@ -44,19 +52,19 @@ fn prepare(world: &mut World, index: usize, name: &str) -> Result<(), Died> {
     check_lock(guest)?;
     world.check_quorum(index)?;
     let guest = world.guest_on_mut(kind, &node, vmid)?;
-    guest.switch_off();
+    guest.power_off();
     guest.lock = Some("rollback".to_owned());
     Ok(())
 }
 
-/// ZFS goes back to the latest snapshot only
-/// (`volume_rollback_is_possible` in `PVE/Storage/ZFSPoolPlugin.pm`).
+/// ZFS can only roll back to the latest snapshot (`volume_rollback_is_possible` in
+/// `PVE/Storage/ZFSPoolPlugin.pm`).
 fn check_newest_on_zfs(
     world: &World,
     guest: &Guest,
     snapshot: &Snapshot,
     name: &str,
-) -> Result<(), Died> {
+) -> Result<(), ErrorText> {
     let newer = guest
         .snapshots
         .values()
@@ -82,7 +90,7 @@ fn finish(
     at: Seconds,
     name: &str,
     start: bool,
-) -> Result<(), Died> {
+) -> Result<(), ErrorText> {
     world.check_quorum(index)?;
     let task = world.task(index);
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
@@ -98,7 +106,7 @@ fn finish(
     config.remove("runningcpu");
     config.remove("running-nets-host-mtu");
     config.remove("runningmachine");
-    // The description and the unused disks stay what they are.
+    // The rollback keeps the description and the unused disks.
     config.retain(|key, _| !kept_by_rollback(key));
     let kept = guest.config.iter().filter(|(key, _)| kept_by_rollback(key));
     config.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
@@ -107,7 +115,7 @@ fn finish(
     if snapshot.vmstate.is_some() {
         guest.running = Some(Running { since: at, pid });
     } else if start && guest.running.is_none() {
-        // A task of its own, which this one does not wait for.
+        // PVE starts a separate task and does not wait for it.
         let who = world.task(index).upid.user.clone();
         world.fork_task(kind, &node, vmid, &who, Work::Start, at);
     }
@@ -118,7 +126,7 @@ fn kept_by_rollback(key: &str) -> bool {
     key == "description" || key.starts_with("unused")
 }
 
-fn snapshot<'a>(guest: &'a Guest, name: &str) -> Result<&'a Snapshot, Died> {
+fn snapshot<'a>(guest: &'a Guest, name: &str) -> Result<&'a Snapshot, ErrorText> {
     guest
         .snapshots
         .get(name)

@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Unique process identifiers: how PVE names a task (`PVE/Tools.pm`:
-//! `upid_encode`, `upid_decode`).
+//! Unique process IDs: PVE's task IDs (`upid_encode` and `upid_decode` in `PVE/Tools.pm`).
 
 /// The parts of `UPID:node:pid:pstart:starttime:type:id:user:`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upid {
     /// The node that runs the task.
     pub node: String,
-    /// The worker's process.
+    /// The worker's process ID.
     pub pid: u32,
-    /// The process's start, in hundredths of a second since the node booted.
+    /// Start of the process, in hundredths of a second since the node booted.
     pub pstart: u64,
-    /// Start in whole seconds since the epoch.
+    /// Start in seconds since the epoch.
     pub starttime: i64,
     /// `qmsnapshot`, `vzdelsnapshot`, ...
     pub kind: String,
-    /// The guest's number, as text.
+    /// The VMID as text.
     pub id: String,
-    /// The user or full token name.
+    /// The user or full token ID.
     pub user: String,
 }
 
 impl Upid {
-    /// Reads the text form; none if it has another one.
+    /// Parses a UPID.
     pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split(':').collect();
         let [prefix, node, pid, pstart, starttime, kind, id, user, rest] = parts.as_slice() else {
@@ -58,7 +57,7 @@ impl Upid {
         })
     }
 
-    /// The user without token, and the token's short name.
+    /// The user ID, and the token's short name if there is one.
     pub fn user_and_token(&self) -> (&str, Option<&str>) {
         match self.user.split_once('!') {
             Some((user, token)) => (user, Some(token)),
@@ -66,9 +65,8 @@ impl Upid {
         }
     }
 
-    /// Whether `who` may look at the task as its own: a token sees its own
-    /// tasks, a user the own ones and those of its tokens
-    /// (`PVE/API2/Tasks.pm`: `check_task_user`).
+    /// Whether `who` owns the task: a token owns its own tasks, a user also those of its tokens
+    /// (`check_task_user` in `PVE/API2/Tasks.pm`).
     pub fn belongs_to(&self, who: &str) -> bool {
         self.user == who || self.user_and_token().0 == who
     }

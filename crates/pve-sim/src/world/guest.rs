@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Guests, their configuration and their snapshots, as PVE keeps them in
-//! `qemu-server/<vmid>.conf` and `lxc/<vmid>.conf`.
+//! Guests, their configuration and their snapshots, as stored by PVE in `qemu-server/<vmid>.conf`
+//! and `lxc/<vmid>.conf`.
 //!
-//! This module holds data and answers questions about it; what tasks do to it
-//! is in [`crate::tasks`].
+//! This module holds data and read-only functions; [`crate::tasks`] changes the data.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,8 +14,8 @@ use crate::hash::sha1;
 
 use super::statistics::ListedStatus;
 
-/// Configuration lines of a guest or of one of its snapshots, without what
-/// this simulator keeps apart: `lock`, `parent`, `digest` and the snapshots.
+/// The configuration of a guest or snapshot, without the values that have their own fields: `lock`,
+/// `parent`, `digest` and the snapshots.
 pub type Config = BTreeMap<String, Value>;
 
 /// Virtual machine or container.
@@ -29,24 +28,24 @@ pub enum GuestKind {
 }
 
 impl GuestKind {
-    /// The word in paths and listings: `qemu` or `lxc`.
-    pub fn word(self) -> &'static str {
+    /// The name in paths and listings: `qemu` or `lxc`.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Qemu => "qemu",
             Self::Lxc => "lxc",
         }
     }
 
-    /// Reads [`GuestKind::word`].
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
+    /// Parses `qemu` or `lxc`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
             "qemu" => Some(Self::Qemu),
             "lxc" => Some(Self::Lxc),
             _ => None,
         }
     }
 
-    /// What PVE calls the guest in messages: `VM` or `CT`.
+    /// The name in PVE's messages: `VM` or `CT`.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Qemu => "VM",
@@ -54,7 +53,7 @@ impl GuestKind {
         }
     }
 
-    /// The configuration file's path below `/etc/pve`, as error texts name it.
+    /// Path of the configuration file below `/etc/pve`, as in error texts.
     pub fn config_file(self, node: &str, vmid: u32) -> String {
         let folder = match self {
             Self::Qemu => "qemu-server",
@@ -63,7 +62,7 @@ impl GuestKind {
         format!("nodes/{node}/{folder}/{vmid}.conf")
     }
 
-    /// The file that is locked while the configuration changes.
+    /// Path of the file that PVE locks to change the configuration.
     pub fn lock_file(self, vmid: u32) -> String {
         match self {
             Self::Qemu => format!("/var/lock/qemu-server/lock-{vmid}.conf"),
@@ -72,45 +71,45 @@ impl GuestKind {
     }
 }
 
-/// The process of a guest that runs.
+/// The process of a running guest.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Running {
     /// When it was started.
     pub since: Seconds,
-    /// Its process.
+    /// Its process ID.
     pub pid: u32,
 }
 
 /// A snapshot section of a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// `snaptime`: whole seconds since the epoch; 0: unknown, as in configurations of old.
+    /// `snaptime` in seconds since the epoch; 0: unknown, as in very old configurations.
     pub taken_at: i64,
-    /// The description as it is read back; see [`stored_description`].
+    /// The description as PVE returns it; see [`stored_description`].
     pub description: Option<String>,
     /// The snapshot this one was taken on top of.
     pub parent: Option<String>,
-    /// `snapstate`: `prepare` or `delete` while in work or left over.
+    /// `snapstate`: `prepare` or `delete` while a task runs or after it failed.
     pub state: Option<String>,
-    /// The volume that holds the RAM, of virtual machines only.
+    /// The volume with the RAM; only virtual machines have one.
     pub vmstate: Option<String>,
-    /// The configuration at that time; shared with others that are equal.
+    /// The configuration at that time; identical configurations are shared.
     pub config: Arc<Config>,
-    /// Bytes the snapshot occupies, by storage.
+    /// Bytes used by the snapshot, per storage.
     pub bytes: BTreeMap<String, u64>,
 }
 
 /// A replication job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicationJob {
-    /// Its name: the guest's number and a number of its own, such as `100-0`.
+    /// Its ID: the VMID and a number, such as `100-0`.
     pub id: String,
-    /// How far it is.
+    /// Its progress.
     pub state: ReplicationState,
 }
 
-/// How far a replication job is. Only a job that has no snapshot of its own on the disks keeps
-/// snapshots from being removed (`snapshot_delete_assert_not_needed_by_replication` in
+/// Progress of a replication job. PVE refuses to remove snapshots only while a job has no snapshot
+/// of its own on the disks (`snapshot_delete_assert_not_needed_by_replication` in
 /// `PVE/AbstractConfig.pm`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -123,7 +122,7 @@ pub enum ReplicationState {
     Synced,
 }
 
-/// How long the tasks of a guest take, in seconds; none: the default applies.
+/// Duration of a guest's tasks in seconds; `None`: the default.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct TaskSeconds {
     /// Creating a snapshot.
@@ -135,39 +134,39 @@ pub struct TaskSeconds {
 /// A virtual machine or container.
 #[derive(Debug, Clone)]
 pub struct Guest {
-    /// Its number, unique in the cluster.
+    /// Its VMID, unique in the cluster.
     pub vmid: u32,
     /// Virtual machine or container.
     pub kind: GuestKind,
     /// The node whose folder holds its configuration.
     pub node: String,
-    /// The process, when it runs.
+    /// The process, if it is running.
     pub running: Option<Running>,
-    /// The process is paused; means nothing while the guest does not run.
+    /// Whether the process is paused; has no meaning while the guest is stopped.
     pub paused: bool,
-    /// The status that `/cluster/resources` shows instead; none: that of the last broadcast.
+    /// Overrides the status in `/cluster/resources`; `None`: the status of the last broadcast.
     pub listed_status: Option<ListedStatus>,
     /// The current configuration, with `name` or `hostname`.
     pub config: Arc<Config>,
     /// `lock`: `backup`, `snapshot`, `snapshot-delete`, `rollback`, ...
     pub lock: Option<String>,
-    /// The snapshot the current state hangs below.
+    /// The snapshot that is the parent of the current state.
     pub parent: Option<String>,
     /// The snapshots by name.
     pub snapshots: BTreeMap<String, Snapshot>,
     /// The pool it belongs to.
     pub pool: Option<String>,
-    /// Another process holds the configuration's lock file until then.
+    /// Another process holds the configuration's lock file until this time.
     pub held_until: Seconds,
-    /// Names whose disk snapshots vanished behind PVE's back.
+    /// Names of snapshots whose disk snapshots were deleted behind PVE's back.
     pub lost_disk_snapshots: BTreeSet<String>,
-    /// The disk files cannot be opened.
+    /// Whether its disk files are unreadable.
     pub disk_hidden: bool,
     /// The replication job of the guest.
     pub replication_job: Option<ReplicationJob>,
-    /// The guest agent, if configured, answers.
+    /// Whether the guest agent responds, if it is configured.
     pub agent_answers: bool,
-    /// Durations of its tasks.
+    /// Duration of its tasks.
     pub task_seconds: TaskSeconds,
 }
 
@@ -178,14 +177,14 @@ pub struct Volume {
     pub key: String,
     /// `local:100/vm-100-disk-0.qcow2`, or a path for a bind mount.
     pub id: String,
-    /// Its size in bytes as the configuration says.
+    /// Its size in bytes, from the configuration.
     pub size: u64,
-    /// A drive for removable media.
+    /// Whether it is a drive for removable media.
     pub cdrom: bool,
 }
 
 impl Volume {
-    /// The storage; none for a bind mount or a physical drive.
+    /// The storage; `None` for a bind mount or a physical drive.
     pub fn storage(&self) -> Option<&str> {
         if self.id.starts_with('/') {
             return None;
@@ -193,7 +192,7 @@ impl Volume {
         self.id.split_once(':').map(|(storage, _)| storage)
     }
 
-    /// The image format, derived from the name as `PVE/Storage.pm` does.
+    /// The image format, derived from the file name as in `PVE/Storage.pm`.
     pub fn format(&self) -> &str {
         let name = self.id.rsplit('/').next().unwrap_or(&self.id);
         let name = name.rsplit(':').next().unwrap_or(name);
@@ -206,46 +205,46 @@ impl Volume {
 }
 
 impl Guest {
-    /// A text of the configuration.
-    pub fn text(&self, key: &str) -> Option<&str> {
+    /// A string from the configuration.
+    pub fn config_text(&self, key: &str) -> Option<&str> {
         self.config.get(key).and_then(Value::as_str)
     }
 
-    /// A number of the configuration, written as number or as text.
-    pub fn number(&self, key: &str) -> Option<u64> {
+    /// A number from the configuration, stored as a number or as a string.
+    pub fn config_number(&self, key: &str) -> Option<u64> {
         let value = self.config.get(key)?;
         value
             .as_u64()
             .or_else(|| value.as_str()?.trim().parse().ok())
     }
 
-    /// The name in listings; a machine without name is called `VM 111`, a
-    /// container `CT111` (`PVE/QemuServer.pm`, `PVE/LXC.pm`: `vmstatus`).
+    /// The name in listings; a virtual machine without a name is called `VM 111`, a container
+    /// `CT111` (`vmstatus` in `PVE/QemuServer.pm` and `PVE/LXC.pm`).
     pub fn name(&self) -> String {
         let (key, unnamed) = match self.kind {
             GuestKind::Qemu => ("name", format!("VM {}", self.vmid)),
             GuestKind::Lxc => ("hostname", format!("CT{}", self.vmid)),
         };
-        self.text(key).map_or(unnamed, str::to_owned)
+        self.config_text(key).map_or(unnamed, str::to_owned)
     }
 
-    /// Whether it runs and is paused.
+    /// Whether it is running and paused.
     pub fn is_paused(&self) -> bool {
         self.running.is_some() && self.paused
     }
 
     /// Ends its process.
-    pub fn switch_off(&mut self) {
+    pub fn power_off(&mut self) {
         self.running = None;
         self.paused = false;
     }
 
     /// Whether it is a template.
     pub fn is_template(&self) -> bool {
-        self.number("template") == Some(1)
+        self.config_number("template") == Some(1)
     }
 
-    /// Whether the configuration switches the guest agent on.
+    /// Whether the configuration enables the guest agent.
     pub fn has_agent(&self) -> bool {
         let setting = match self.config.get("agent") {
             Some(Value::String(text)) => text.clone(),
@@ -257,23 +256,23 @@ impl Guest {
             .any(|part| matches!(part, "1" | "enabled=1"))
     }
 
-    /// The disks, drives and mount points in the order PVE visits them.
+    /// The disks, drives and mount points, in PVE's order.
     pub fn volumes(&self) -> Vec<Volume> {
         volumes(self.kind, &self.config)
     }
 
-    /// One disk, drive or mount point by its key.
+    /// The disk, drive or mount point with this key.
     pub fn volume(&self, key: &str) -> Option<Volume> {
         volume_key(self.kind, key)?;
-        Some(parse_volume(key, self.text(key)?))
+        Some(parse_volume(key, self.config_text(key)?))
     }
 
-    /// The path of the configuration file in error texts.
+    /// Path of the configuration file, as in error texts.
     pub fn config_file(&self) -> String {
         self.kind.config_file(&self.node, self.vmid)
     }
 
-    /// SHA-1 over the configuration, as PVE forms `digest` over the file.
+    /// SHA-1 of the configuration, like PVE's `digest` of the file.
     pub fn digest(&self) -> String {
         let Self {
             config,
@@ -286,7 +285,7 @@ impl Guest {
     }
 }
 
-/// The disks, drives and mount points of any configuration of that kind.
+/// The disks, drives and mount points of a configuration.
 pub fn volumes(kind: GuestKind, config: &Config) -> Vec<Volume> {
     let mut found: Vec<(String, u32, Volume)> = config
         .iter()
@@ -299,10 +298,9 @@ pub fn volumes(kind: GuestKind, config: &Config) -> Vec<Volume> {
     found.into_iter().map(|(_, _, volume)| volume).collect()
 }
 
-/// A description as a later read returns it. Virtual machines lose trailing
-/// white space, containers end in exactly one newline, and Perl takes the text
-/// `0` for none (`PVE/QemuServer.pm`, `PVE/LXC/Config.pm`; recorded in
-/// `snap.descriptions`).
+/// The description as PVE returns it later. Virtual machines lose trailing white space, containers
+/// end in exactly one newline, and Perl treats the text `0` as missing (`PVE/QemuServer.pm`,
+/// `PVE/LXC/Config.pm`; recorded in `snap.descriptions`).
 pub fn stored_description(kind: GuestKind, text: &str) -> Option<String> {
     let kept = match kind {
         GuestKind::Qemu => text.trim_end(),
@@ -317,7 +315,7 @@ pub fn stored_description(kind: GuestKind, text: &str) -> Option<String> {
     })
 }
 
-/// Bytes of a size as configurations write it: `8G`, `512M`, `0T`, `1024`.
+/// Parses a size from a configuration into bytes: `8G`, `512M`, `0T`, `1024`.
 pub fn parse_size(text: &str) -> u64 {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let shift = match text.as_bytes().last() {
@@ -341,7 +339,7 @@ fn volume_key(kind: GuestKind, key: &str) -> Option<(&str, u32)> {
         (GuestKind::Lxc, "rootfs") if index.is_empty() => 0,
         (GuestKind::Qemu | GuestKind::Lxc, _) => return None,
     };
-    // `rootfs` comes before the other mount points.
+    // `rootfs` sorts before the other mount points.
     Some((if bus == "rootfs" { "" } else { bus }, index))
 }
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The cluster that is simulated: nodes, guests, storages, pools, users and
-//! the clock. A synchronous state machine: who holds it may look and change,
-//! and nothing happens behind its back except tasks, which
-//! [`World::settle`](World::settle) carries on to the present.
+//! The simulated cluster: nodes, guests, storages, pools, users and the clock. It is a synchronous
+//! state machine: the lock's owner has exclusive access, and only tasks change the state later, in
+//! [`World::settle`](World::settle).
 
 pub mod guest;
-pub mod load;
+pub mod loader;
 mod pools;
 pub mod statistics;
 pub mod storage;
@@ -27,15 +26,14 @@ use guest::{Guest, GuestKind, Volume};
 use statistics::LastBroadcast;
 use storage::Storage;
 
-/// Why a node cannot be reached from another one.
+/// Whether and why a node cannot be reached from another node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reach {
-    /// It answers.
+pub enum Reachability {
+    /// It responds.
     Online,
-    /// Nothing listens there, or no route leads there: the reason phrase of
-    /// the 595 that a client gets at once.
+    /// Connections fail immediately: the reason phrase of the 595 response.
     Offline(String),
-    /// Packets to it vanish: the 595 comes after half a minute.
+    /// Packets are dropped: the 595 response is sent after 30 seconds.
     Silent,
 }
 
@@ -44,55 +42,55 @@ pub enum Reach {
 pub struct Node {
     /// Its name.
     pub name: String,
-    /// Its number in the corosync configuration.
+    /// Its ID in the corosync configuration.
     pub id: u32,
     /// Its address, as `/cluster/status` shows it.
     pub ip: Option<String>,
     /// Whether the other nodes reach it.
-    pub reach: Reach,
-    /// What it was before packets began to vanish.
-    pub before_silence: Option<Reach>,
-    /// The last broadcast of its `pvestatd`, if that is silent; none: it works.
+    pub reach: Reachability,
+    /// The state before packets were dropped.
+    pub before_silence: Option<Reachability>,
+    /// The last broadcast of its `pvestatd`; `None`: `pvestatd` works.
     pub last_broadcast: Option<LastBroadcast>,
-    /// SHA-256 of its certificate, `AA:BB:…`.
+    /// SHA-256 fingerprint of its certificate, `AA:BB:…`.
     pub fingerprint: String,
-    /// Factor on the duration of its tasks.
+    /// Factor applied to the duration of its tasks.
     pub slowness: f64,
-    /// How many seconds its clock is ahead of the simulated one; negative: behind.
+    /// How many seconds its clock is ahead of the simulated clock; negative: behind.
     pub clock_offset: Seconds,
-    /// How many tasks make progress at once; none: all.
+    /// Maximum number of concurrent tasks; `None`: no limit.
     pub task_slots: Option<u32>,
     /// Processors.
     pub processors: u32,
-    /// Bytes of memory.
+    /// Memory in bytes.
     pub memory: u64,
 }
 
 impl Node {
-    /// Whether the other nodes see it.
+    /// Whether the other nodes can reach it.
     pub fn is_online(&self) -> bool {
-        self.reach == Reach::Online
+        self.reach == Reachability::Online
     }
 }
 
-/// A pool; its guests say themselves that they belong to it.
+/// A pool.
 #[derive(Debug, Clone, Default)]
 pub struct Pool {
-    /// What the pool is for.
+    /// Its comment.
     pub comment: Option<String>,
-    /// Its guests.
+    /// VMIDs of its guests.
     pub guests: BTreeSet<u32>,
     /// Its storages.
     pub storages: BTreeSet<String>,
 }
 
-/// Times that are PVE's own and can be scaled down.
+/// PVE's delays, which can be scaled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timing {
-    /// How long a task takes unless guest or fault say otherwise, in seconds.
+    /// Default duration of a task in seconds.
     pub task_seconds: f64,
-    /// Factor on PVE's waits: 3 s before a 401, 10 s for a lock, 30 s for a
-    /// silent node. 0: none of them.
+    /// Factor applied to PVE's delays: 3 s before a 401, 10 s for a lock, 30 s for a silent node. 0
+    /// disables them.
     pub delays: f64,
 }
 
@@ -102,7 +100,7 @@ impl Timing {
         10.0 * self.delays
     }
 
-    /// The pause before every answer with status 401.
+    /// Delay of every 401 response.
     pub fn unauthorized(&self) -> f64 {
         3.0 * self.delays
     }
@@ -118,15 +116,15 @@ impl Timing {
 pub struct World {
     /// The time.
     pub clock: Clock,
-    /// The cluster's name; none: a single node outside of any cluster.
+    /// The cluster's name; `None`: a single node without a cluster.
     pub cluster_name: Option<String>,
-    /// A majority of nodes is there; without it `/etc/pve` is read-only.
+    /// Whether the cluster has quorum; without it `/etc/pve` is read-only.
     pub quorate: bool,
-    /// The release of PVE that is simulated.
+    /// The simulated release of PVE.
     pub release: Release,
-    /// The version of PVE it claims to be, such as `5.4-13`; none: that of the release.
+    /// The version to report, such as `5.4-13`; `None`: the version of the release.
     pub version: Option<String>,
-    /// The node that answers on the cluster's address.
+    /// The node that responds on the cluster's address.
     pub this_node: String,
     /// The nodes by name.
     pub nodes: BTreeMap<String, Node>,
@@ -140,26 +138,26 @@ pub struct World {
     pub datacenter: BTreeMap<String, Value>,
     /// Users and permissions.
     pub access: Access,
-    /// Makes tickets.
+    /// Creates and verifies tickets.
     pub signer: Signer,
-    /// Tasks, running and done.
+    /// Running and finished tasks.
     pub tasks: TaskTable,
-    /// Scaled times.
+    /// Scaled delays.
     pub timing: Timing,
-    /// What goes wrong.
+    /// The injected faults.
     pub faults: Faults,
-    /// How often the held requests were released.
+    /// How often held requests were released.
     pub(crate) releases: u64,
-    /// What happened.
+    /// The log of requests, changes and tasks.
     pub journal: Arc<Journal>,
-    /// Counts answers that come in no particular order.
-    pub(crate) turn: u64,
-    /// What its files hold that a test hardly means.
-    pub warnings: Vec<load::Problem>,
+    /// Counter for responses with a random order.
+    pub(crate) sequence: u64,
+    /// Warnings from loading the files.
+    pub warnings: Vec<loader::Problem>,
 }
 
-/// An error text of a task or a call, without the newline PVE ends it with.
-pub type Died = String;
+/// PVE's error text of a task or a call, without the final newline.
+pub type ErrorText = String;
 
 impl World {
     /// The simulated time.
@@ -167,7 +165,7 @@ impl World {
         self.clock.now()
     }
 
-    /// The first number of the version that it claims to be.
+    /// The major version that it reports.
     pub fn major(&self) -> u32 {
         let version = self
             .version
@@ -179,27 +177,27 @@ impl World {
         digits.and_then(|digits| digits.parse().ok()).unwrap_or(8)
     }
 
-    /// What a node's clock shows at a simulated time.
-    pub fn on_clock_of(&self, node: &str, at: Seconds) -> Seconds {
+    /// Converts a simulated time to the time on a node's clock.
+    pub fn node_time(&self, node: &str, at: Seconds) -> Seconds {
         at + self.nodes.get(node).map_or(0.0, |node| node.clock_offset)
     }
 
-    /// The guest of that kind whose configuration is in that node's folder;
-    /// otherwise PVE's text about the missing file (`load_config`).
-    pub fn guest_on(&self, kind: GuestKind, node: &str, vmid: u32) -> Result<&Guest, Died> {
+    /// The guest whose configuration is on that node; otherwise PVE's error text for a missing file
+    /// (`load_config`).
+    pub fn guest_on(&self, kind: GuestKind, node: &str, vmid: u32) -> Result<&Guest, ErrorText> {
         self.guests
             .get(&vmid)
             .filter(|guest| guest.kind == kind && guest.node == node)
             .ok_or_else(|| missing_config(kind, node, vmid))
     }
 
-    /// [`World::guest_on`], to change it.
+    /// Mutable version of [`World::guest_on`].
     pub fn guest_on_mut(
         &mut self,
         kind: GuestKind,
         node: &str,
         vmid: u32,
-    ) -> Result<&mut Guest, Died> {
+    ) -> Result<&mut Guest, ErrorText> {
         self.guests
             .get_mut(&vmid)
             .filter(|guest| guest.kind == kind && guest.node == node)
@@ -211,8 +209,8 @@ impl World {
         self.access.allows(self, who, path, privilege)
     }
 
-    /// Which guests `who` may see, for listings of thousands: what holds for
-    /// all guests of a pool, or for all without one, is found out once only.
+    /// The guests that `who` may see. For listings of thousands of guests: permissions that are the
+    /// same for all guests of a pool, or for all guests without a pool, are evaluated once.
     pub fn visible_guests(&self, who: &str) -> Visible<'_> {
         let sees = |vmid: &str| self.allows(who, &format!("/vms/{vmid}"), "VM.Audit");
         let alone: BTreeMap<u32, bool> = self
@@ -228,20 +226,19 @@ impl World {
         });
         Visible {
             in_pools: in_pools.collect(),
-            // Any name will do that no grant mentions.
+            // Stands for all guests that no grant mentions.
             elsewhere: sees("any"),
             alone,
         }
     }
 
-    /// Whether every volume of the guest can be snapshotted (`has_feature` in
-    /// `PVE/QemuConfig.pm` and `PVE/LXC/Config.pm`). Drives for removable media
-    /// do not count, `backup=0` changes nothing, bind mounts forbid it.
+    /// Whether all volumes of the guest can be snapshotted (`has_feature` in `PVE/QemuConfig.pm`
+    /// and `PVE/LXC/Config.pm`). Drives for removable media and `backup=0` have no influence; bind
+    /// mounts prevent snapshots.
     ///
-    /// A storage that does not exist is an error, whether it is disabled does not
-    /// matter. Containers are not looked at further after the first volume without
-    /// snapshots.
-    pub fn can_snapshot(&self, guest: &Guest) -> Result<bool, Died> {
+    /// An unknown storage is an error; a disabled one is not. For containers, the check stops at
+    /// the first volume that cannot be snapshotted.
+    pub fn can_snapshot(&self, guest: &Guest) -> Result<bool, ErrorText> {
         let mut can = true;
         for volume in guest.volumes().iter().filter(|volume| !volume.cdrom) {
             if !can && guest.kind == GuestKind::Lxc {
@@ -255,16 +252,16 @@ impl World {
         Ok(can)
     }
 
-    /// A storage by its name (`storage_config` in `PVE/Storage.pm`).
-    pub fn storage_config(&self, id: &str) -> Result<&Storage, Died> {
+    /// The storage with this ID (`storage_config` in `PVE/Storage.pm`).
+    pub fn storage_config(&self, id: &str) -> Result<&Storage, ErrorText> {
         let storage = self.storages.get(id);
         storage.ok_or_else(|| format!("storage '{id}' does not exist"))
     }
 
-    /// Activates the storages of a guest's volumes on its node, in the order of their names
+    /// Activates the storages of a guest's volumes on its node, sorted by name
     /// (`__snapshot_activate_storages` in `PVE/QemuConfig.pm` and `PVE/LXC/Config.pm`,
     /// `storage_check_enabled` in `PVE/Storage.pm`).
-    pub(crate) fn activate_storages(&self, guest: &Guest) -> Result<(), Died> {
+    pub(crate) fn activate_storages(&self, guest: &Guest) -> Result<(), ErrorText> {
         let volumes = guest.volumes();
         let disks = volumes.iter().filter(|volume| !volume.cdrom);
         let storages: BTreeSet<&str> = disks.filter_map(Volume::storage).collect();
@@ -274,18 +271,18 @@ impl World {
         Ok(())
     }
 
-    /// A number that differs at each call.
-    pub(crate) fn next_turn(&mut self) -> u64 {
-        self.turn += 1;
-        self.turn
+    /// Returns a different number for each call.
+    pub(crate) fn next_sequence(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
     }
 
-    /// Switches a node off: its workers die where they are, its guests stop.
+    /// Switches a node off: its workers and guests stop immediately.
     pub fn lose_node(&mut self, name: &str) {
         let Some(node) = self.nodes.get_mut(name) else {
             return;
         };
-        node.reach = Reach::Offline("No route to host".to_owned());
+        node.reach = Reachability::Offline("No route to host".to_owned());
         let running: Vec<String> = self
             .tasks
             .active(name)
@@ -295,11 +292,11 @@ impl World {
             self.kill_task(&upid);
         }
         for guest in self.guests.values_mut().filter(|guest| guest.node == name) {
-            guest.switch_off();
+            guest.power_off();
         }
     }
 
-    /// A time as the journal writes it.
+    /// Converts a time for the journal.
     pub(crate) fn moment(&self, at: Seconds) -> Moment {
         Moment {
             at: at - self.clock.start(),
@@ -307,7 +304,7 @@ impl World {
         }
     }
 
-    /// Writes down what was done to a guest or one of its snapshots.
+    /// Records a change of a guest or snapshot in the journal.
     pub(crate) fn record_mutation(
         &self,
         at: Seconds,
@@ -326,7 +323,7 @@ impl World {
             moment: self.moment(at),
             action,
             node: guest.node.clone(),
-            kind: guest.kind.word().to_owned(),
+            kind: guest.kind.as_str().to_owned(),
             vmid,
             snapshot: snapshot.map(str::to_owned),
             description,
@@ -334,7 +331,7 @@ impl World {
         }));
     }
 
-    /// Replaces a setting of a guest's configuration; null removes it.
+    /// Sets a value in a guest's configuration; null removes it.
     pub fn set_config(&mut self, vmid: u32, key: &str, value: Value) {
         if let Some(guest) = self.guests.get_mut(&vmid) {
             let config = Arc::make_mut(&mut guest.config);
@@ -347,17 +344,17 @@ impl World {
     }
 }
 
-/// Answers which guests somebody may see.
+/// The guests that a user or token may see.
 #[derive(Debug)]
 pub struct Visible<'a> {
-    /// Guests that grants mention by number.
+    /// Guests with their own grants.
     alone: BTreeMap<u32, bool>,
     in_pools: BTreeMap<&'a str, bool>,
     elsewhere: bool,
 }
 
 impl Visible<'_> {
-    /// Whether the guest may be seen.
+    /// Whether the guest is visible.
     pub fn shows(&self, guest: &Guest) -> bool {
         let pooled = || {
             guest
@@ -370,7 +367,7 @@ impl Visible<'_> {
     }
 }
 
-fn missing_config(kind: GuestKind, node: &str, vmid: u32) -> Died {
+fn missing_config(kind: GuestKind, node: &str, vmid: u32) -> ErrorText {
     format!(
         "Configuration file '{}' does not exist",
         kind.config_file(node, vmid)
@@ -408,7 +405,7 @@ mod tests {
             task_seconds: 0.0,
             delays: 0.0,
         };
-        let world = load::world(&file, &json!({}), Release::V8, timing, None).expect("a world");
+        let world = loader::load(&file, &json!({}), Release::V8, timing, None).expect("a world");
         for (who, count) in [
             ("all@pve", 9),
             ("some@pve", 1),

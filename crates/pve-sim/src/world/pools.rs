@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Which access control paths belong to which pool.
+//! Pool lookups for permission checks.
 
 use crate::access::permission::Pools;
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a node's `pvestatd` broadcasts to the cluster, and what is known while it is silent.
+//! Broadcasts of a node's `pvestatd`, and the cluster's view while `pvestatd` is silent.
 //!
 //! `pvestatd` sends the state of a node, its guests and its storages every ten seconds; a storage
-//! that does not answer (a dead NFS or PBS server) makes it hang. pmxcfs forgets what it has not
-//! heard for five minutes (`cfs_rrd_dump` in `status.c`). Until then `/cluster/resources` repeats
-//! the last broadcast; afterwards the node, its guests and its storages are `unknown`, although
-//! everything on the node works. The same holds for a node that has just booted.
+//! that does not respond (a dead NFS or PBS server) blocks it. pmxcfs drops figures that are older
+//! than five minutes (`cfs_rrd_dump` in `status.c`). Until then `/cluster/resources` repeats the
+//! last broadcast; afterwards the node, its guests and its storages are `unknown`, although the
+//! node itself works. A node that has just booted is `unknown` as well.
 
 use std::collections::BTreeMap;
 
@@ -15,36 +15,36 @@ use super::World;
 use super::guest::{Guest, Running};
 use super::storage::Usage;
 
-/// How long pmxcfs remembers a broadcast, in seconds.
+/// How long pmxcfs keeps a broadcast, in seconds.
 pub const REMEMBERED: Seconds = 300.0;
 
-/// The last broadcast of a node whose `pvestatd` is silent.
+/// The last broadcast of a node with a silent `pvestatd`.
 #[derive(Debug, Clone)]
 pub struct LastBroadcast {
     /// When it was sent.
     pub at: Seconds,
-    /// The node's guests, each with its process if it ran.
+    /// The node's guests, each with its process if it was running.
     pub guests: BTreeMap<u32, Option<Running>>,
     /// The usage of the storages.
     pub usage: BTreeMap<String, Usage>,
 }
 
-/// The status that `/cluster/resources` shows of one guest instead of its own, as PVE does for up
-/// to ten seconds after the guest was started, stopped or created.
+/// The status that `/cluster/resources` shows for a guest instead of the real one. In PVE it is
+/// stale for up to ten seconds after a guest was started, stopped or created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListedStatus {
-    /// It ran at the last broadcast.
+    /// Running at the last broadcast.
     Running,
-    /// It did not run.
+    /// Stopped at the last broadcast.
     Stopped,
-    /// It was in no broadcast yet: it has neither a name nor figures.
+    /// Not in any broadcast yet: no name and no figures.
     Unknown,
 }
 
 impl ListedStatus {
-    /// Reads the word that `/cluster/resources` uses.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
+    /// Parses a status as in `/cluster/resources`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
             "running" => Some(Self::Running),
             "stopped" => Some(Self::Stopped),
             "unknown" => Some(Self::Unknown),
@@ -53,28 +53,28 @@ impl ListedStatus {
     }
 }
 
-/// What the cluster knows of a node.
+/// The cluster's information about a node.
 #[derive(Debug, Clone, Copy)]
-pub enum Known<'a> {
-    /// The present state.
+pub enum KnownNode<'a> {
+    /// Up to date.
     Current,
-    /// An older broadcast.
+    /// From an old broadcast.
     Old(&'a LastBroadcast),
-    /// Nothing: `unknown`.
+    /// None: `unknown`.
     Nothing,
 }
 
-/// What the cluster knows of a guest: its process, and the time at which that was so.
+/// The cluster's information about a guest.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownGuest {
-    /// The process, if it ran.
+    /// The process, if it was running.
     pub running: Option<Running>,
     /// When it was broadcast.
     pub at: Seconds,
 }
 
 impl World {
-    /// Makes a node's `pvestatd` silent, as if the last broadcast were `ago` seconds old.
+    /// Makes a node's `pvestatd` silent, as if its last broadcast were `ago` seconds old.
     pub fn silence_pvestatd(&mut self, name: &str, ago: Seconds) {
         let broadcast = LastBroadcast {
             at: self.now() - ago,
@@ -96,24 +96,24 @@ impl World {
         }
     }
 
-    /// What the cluster knows of a node that is online.
-    pub fn known_of(&self, node: &str) -> Known<'_> {
+    /// The cluster's information about an online node.
+    pub fn known_node(&self, node: &str) -> KnownNode<'_> {
         match self
             .nodes
             .get(node)
             .and_then(|node| node.last_broadcast.as_ref())
         {
-            None => Known::Current,
-            Some(broadcast) if self.now() - broadcast.at < REMEMBERED => Known::Old(broadcast),
-            Some(_) => Known::Nothing,
+            None => KnownNode::Current,
+            Some(broadcast) if self.now() - broadcast.at < REMEMBERED => KnownNode::Old(broadcast),
+            Some(_) => KnownNode::Nothing,
         }
     }
 
-    /// What the cluster knows of a guest whose node is online; none: `unknown`.
+    /// The cluster's information about a guest on an online node; `None`: `unknown`.
     pub fn known_guest(&self, guest: &Guest) -> Option<KnownGuest> {
         let now = self.now();
-        let (running, at) = match (guest.listed_status, self.known_of(&guest.node)) {
-            (Some(ListedStatus::Unknown), _) | (_, Known::Nothing) => return None,
+        let (running, at) = match (guest.listed_status, self.known_node(&guest.node)) {
+            (Some(ListedStatus::Unknown), _) | (_, KnownNode::Nothing) => return None,
             (Some(ListedStatus::Running), _) => {
                 let since = now - 3_600.0;
                 let process = Running {
@@ -123,22 +123,24 @@ impl World {
                 (Some(guest.running.unwrap_or(process)), now)
             }
             (Some(ListedStatus::Stopped), _) => (None, now),
-            (None, Known::Current) => (guest.running, now),
-            (None, Known::Old(broadcast)) => (*broadcast.guests.get(&guest.vmid)?, broadcast.at),
+            (None, KnownNode::Current) => (guest.running, now),
+            (None, KnownNode::Old(broadcast)) => {
+                (*broadcast.guests.get(&guest.vmid)?, broadcast.at)
+            }
         };
         Some(KnownGuest { running, at })
     }
 
-    /// What the cluster knows of a storage on a node that is online; none: `unknown`. What does not
-    /// answer is not broadcast.
+    /// The cluster's information about a storage on an online node; `None`: `unknown`. Storages
+    /// that do not respond are not in the broadcast.
     pub fn known_usage(&self, storage: &str, node: &str) -> Option<Usage> {
-        match self.known_of(node) {
-            Known::Current => {
+        match self.known_node(node) {
+            KnownNode::Current => {
                 let storage = self.storages.get(storage)?;
                 (!storage.unreachable_from.contains(node)).then(|| storage.usage_on(node))
             }
-            Known::Old(broadcast) => broadcast.usage.get(storage).copied(),
-            Known::Nothing => None,
+            KnownNode::Old(broadcast) => broadcast.usage.get(storage).copied(),
+            KnownNode::Nothing => None,
         }
     }
 }

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Storages: what they hold, on which nodes, how full they are.
+//! Storages: content, nodes and usage.
 //!
-//! Usage is bookkeeping only. A snapshot claims a share of each disk when it is
-//! taken and gives it back when it is removed, so that a guard against full
-//! storages has something to see.
+//! Usage is only a number. A snapshot adds a share of each disk when it is created and subtracts it
+//! when it is removed, so that a client's check for full storages can be tested.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The share of a disk that a fresh snapshot occupies, in percent.
+/// How much of a disk a new snapshot uses, in percent.
 pub const SNAPSHOT_PERCENT: u64 = 2;
 
-/// Bytes of one storage on one node.
+/// Usage of a storage on a node, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// Its size.
     pub total: u64,
-    /// What is occupied.
+    /// Used bytes.
     pub used: u64,
 }
 
@@ -26,28 +25,28 @@ pub struct Storage {
     pub id: String,
     /// Its type: `dir`, `btrfs`, `zfspool`, `rbd`, ...
     pub kind: String,
-    /// What it may hold: `images`, `rootdir`, `iso`, ...
+    /// Allowed content: `images`, `rootdir`, `iso`, ...
     pub content: Vec<String>,
-    /// The same on all nodes.
+    /// Whether all nodes share it.
     pub shared: bool,
-    /// Switched off by `disable`.
+    /// Whether `disable` is set.
     pub disabled: bool,
-    /// The nodes it exists on; none: all.
+    /// The nodes that have it; `None`: all.
     pub nodes: Option<Vec<String>>,
-    /// The nodes on which it does not answer.
+    /// The nodes on which it does not respond.
     pub unreachable_from: BTreeSet<String>,
-    /// Further lines of the definition, such as `path`.
+    /// Other values of the definition, such as `path`.
     pub options: BTreeMap<String, String>,
     /// Which image formats can be snapshotted.
     pub snapshot_formats: BTreeMap<String, bool>,
-    /// Usage of a node that has none of its own below.
+    /// Usage on nodes without an entry in `usage_by_node`.
     pub usage: Usage,
-    /// Usage by node, as far as it differs.
+    /// Usage on single nodes.
     pub usage_by_node: BTreeMap<String, Usage>,
 }
 
 impl Storage {
-    /// Whether its definition names the node, or no node at all.
+    /// Whether its definition includes the node.
     pub fn belongs_to(&self, node: &str) -> bool {
         self.nodes
             .as_ref()
@@ -59,13 +58,13 @@ impl Storage {
         !self.disabled && self.belongs_to(node)
     }
 
-    /// Whether it exists, is enabled and answers on a node.
+    /// Whether it exists, is enabled and responds on a node.
     pub fn is_active_on(&self, node: &str) -> bool {
         self.is_on(node) && !self.unreachable_from.contains(node)
     }
 
-    /// Makes it ready for use on a node (`activate_storage` in `PVE/Storage.pm`), or says in PVE's
-    /// words why that fails.
+    /// Activates it on a node (`activate_storage` in `PVE/Storage.pm`), or returns PVE's error
+    /// text.
     pub fn activate(&self, node: &str) -> Result<(), String> {
         let id = &self.id;
         if self.disabled {
@@ -85,7 +84,7 @@ impl Storage {
         })
     }
 
-    /// Whether each snapshot of an image is a file or volume of its own (PVE 9).
+    /// Whether each snapshot of an image is a separate file or volume (PVE 9).
     pub fn has_volume_chains(&self) -> bool {
         has_volume_chains(&self.options)
     }
@@ -96,24 +95,24 @@ impl Storage {
         self.snapshot_formats.get(format).copied().unwrap_or(false)
     }
 
-    /// The usage as that node sees it.
+    /// The usage as seen by a node.
     pub fn usage_on(&self, node: &str) -> Usage {
         self.usage_by_node.get(node).copied().unwrap_or(self.usage)
     }
 
-    /// Occupies `bytes` more, up to the size of the storage.
+    /// Adds `bytes` to the usage, up to the size of the storage.
     pub fn occupy(&mut self, node: &str, bytes: u64) {
         let usage = self.usage_mut(node);
         usage.used = usage.used.saturating_add(bytes).min(usage.total);
     }
 
-    /// Gives `bytes` back.
+    /// Subtracts `bytes` from the usage.
     pub fn release(&mut self, node: &str, bytes: u64) {
         let usage = self.usage_mut(node);
         usage.used = usage.used.saturating_sub(bytes);
     }
 
-    /// The usage to change: one for all nodes when shared.
+    /// The usage for changes; shared storages have one for all nodes.
     pub fn usage_mut(&mut self, node: &str) -> &mut Usage {
         if self.shared {
             self.usage_by_node.clear();
@@ -123,8 +122,8 @@ impl Storage {
         self.usage_by_node.entry(node.to_owned()).or_insert(usage)
     }
 
-    /// `qcow2` and the like for directories, raw volumes for the others: what
-    /// the plugins of PVE support when the world says nothing.
+    /// The default of PVE's storage plugins: `qcow2` and similar formats for directories, raw
+    /// volumes for other types.
     pub fn default_snapshot_formats(kind: &str, volume_chains: bool) -> BTreeMap<String, bool> {
         let formats: &[&str] = match kind {
             "lvm" if volume_chains => &["qcow2"],
@@ -141,7 +140,7 @@ impl Storage {
     }
 }
 
-/// Whether a storage's definition wants each snapshot to be a file or volume of its own.
+/// Whether a storage's options enable a separate file or volume per snapshot.
 pub(crate) fn has_volume_chains(options: &BTreeMap<String, String>) -> bool {
     let option = options.get("snapshot-as-volume-chain");
     option.is_some_and(|value| value == "1")

@@ -33,7 +33,7 @@ fn it_says_where_it_listens_and_ends_well_when_told_to() {
     assert!(server.control(&["release"]).status.success());
     let unknown = server.control(&["unlock", "7"]);
     assert!(!unknown.status.success());
-    assert!(String::from_utf8_lossy(&unknown.stderr).contains("there is no guest 7"));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("guest 7 not found"));
     #[cfg(unix)]
     assert!(server.terminate());
     #[cfg(not(unix))]
@@ -51,7 +51,7 @@ fn files_that_cannot_be_used_are_named() {
     let broken = write(folder.path(), "broken.json", "{");
     let text = failure(&["serve", "--world", &broken, "--credentials", &credentials]);
     assert!(
-        text.contains("broken.json") && text.contains("no JSON"),
+        text.contains("broken.json") && text.contains("invalid JSON"),
         "{text}"
     );
     let missing = folder.path().join("missing.json");
@@ -67,7 +67,7 @@ fn files_that_cannot_be_used_are_named() {
     let world = write(folder.path(), "world.json", &world.to_string());
     let text = failure(&["serve", "--world", &world, "--credentials", &credentials]);
     assert!(
-        text.contains("cluster.this_node: there is no node 'x'"),
+        text.contains("cluster.this_node: node 'x' not found"),
         "{text}"
     );
     let faults = write(
@@ -95,7 +95,7 @@ fn an_address_in_use_or_without_simulator_is_named() {
     drop(server);
     let text = failure(&["control", "--url", &url, "journal"]);
     assert!(
-        text.contains(&format!("cannot talk to the simulator at {url}")),
+        text.contains(&format!("cannot connect to the simulator at {url}")),
         "{text}"
     );
 }

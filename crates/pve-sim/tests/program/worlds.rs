@@ -52,12 +52,12 @@ fn contradictions() -> Vec<(&'static str, Value, &'static str)> {
         (
             "/guests/-",
             twice,
-            "guests[2].vmid: '100' is already at guests[0].vmid",
+            "guests[2].vmid: duplicate '100', first used at guests[0].vmid",
         ),
         (
             "/guests/1/vmid",
             json!(99),
-            "guests[1].vmid (guest 99): a guest's number lies between 100",
+            "guests[1].vmid (guest 99): VMID must be between 100",
         ),
         (
             "/guests/1/type",
@@ -77,27 +77,27 @@ fn contradictions() -> Vec<(&'static str, Value, &'static str)> {
         (
             "/guests/1/node",
             json!("pve9"),
-            "guests[1].node (guest 101): there is no node 'pve9'",
+            "guests[1].node (guest 101): node 'pve9' not found",
         ),
         (
             "/guests/1/config",
             json!({"rotfs": "tank:x"}),
-            "guests[1].config.rotfs (guest 101): a CT has no such line",
+            "guests[1].config.rotfs (guest 101): unknown option in the configuration of a CT",
         ),
         (
             "/guests/1/config",
             json!({"lock": "bakup"}),
-            "guests[1].config.lock (guest 101): unknown word 'bakup'",
+            "guests[1].config.lock (guest 101): unknown value 'bakup'",
         ),
         (
             "/guests/0/parent",
             json!("three"),
-            "guests[0].parent (guest 100): there is no snapshot 'three'",
+            "guests[0].parent (guest 100): snapshot 'three' not found",
         ),
         (
             "/guests/0/snapshots/1/name",
             json!("one"),
-            "guests[0].snapshots[1].name (guest 100): 'one' is already at",
+            "guests[0].snapshots[1].name (guest 100): duplicate 'one', first used at",
         ),
         (
             "/guests/0/snapshots/0/parent",
@@ -117,67 +117,67 @@ fn contradictions() -> Vec<(&'static str, Value, &'static str)> {
         (
             "/storages/0/type",
             json!("zfs-pool"),
-            "storages[0].type (tank): unknown word 'zfs-pool'",
+            "storages[0].type (tank): unknown value 'zfs-pool'",
         ),
         (
             "/storages/0/content",
             json!(["image"]),
-            "storages[0].content (tank): unknown word 'image'",
+            "storages[0].content (tank): unknown value 'image'",
         ),
         (
             "/storages/0/nodes",
             json!(["pve3"]),
-            "storages[0].nodes (tank): there is no node 'pve3'",
+            "storages[0].nodes (tank): node 'pve3' not found",
         ),
         (
             "/storages/0/usage",
             json!({"pve3": {"total": 1, "used": 1}}),
-            "storages[0].usage (tank): there is no node 'pve3'",
+            "storages[0].usage (tank): node 'pve3' not found",
         ),
         (
             "/pools/1/guests",
             json!([102]),
-            "pools[1].guests (lab): there is no guest '102'",
+            "pools[1].guests (lab): guest '102' not found",
         ),
         (
             "/pools/1/storages",
             json!(["tink"]),
-            "pools[1].storages (lab): there is no storage 'tink'",
+            "pools[1].storages (lab): storage 'tink' not found",
         ),
         (
             "/pools/1/poolid",
             json!("prod"),
-            "pools[1].poolid: 'prod' is already at pools[0].poolid",
+            "pools[1].poolid: duplicate 'prod', first used at pools[0].poolid",
         ),
         (
             "/roles/Runner",
             json!(["VM.Snap"]),
-            "roles.Runner: there is no privilege 'VM.Snap'",
+            "roles.Runner: privilege 'VM.Snap' not found",
         ),
         (
             "/tokens/0/tokenid",
             json!("eve@pve!auto"),
-            "tokens[0].tokenid: there is no user 'eve@pve'",
+            "tokens[0].tokenid: user 'eve@pve' not found",
         ),
         (
             "/tokens/0/tokenid",
             json!("backup"),
-            "tokens[0].tokenid: 'backup' is not of the form",
+            "tokens[0].tokenid: invalid token ID 'backup': expected",
         ),
         (
             "/acl/0/role",
             json!("Nope"),
-            "acl[0].role: there is no role 'Nope'",
+            "acl[0].role: role 'Nope' not found",
         ),
         (
             "/acl/0/who",
             json!("eve@pve"),
-            "acl[0].who: there is no user or token 'eve@pve'",
+            "acl[0].who: user or token 'eve@pve' not found",
         ),
         (
             "/acl/0/path",
             json!("/vm/100"),
-            "acl[0].path: '/vm/100' is not a permission path",
+            "acl[0].path: invalid permission path '/vm/100'",
         ),
         (
             "/cluster/nodes",
@@ -187,7 +187,7 @@ fn contradictions() -> Vec<(&'static str, Value, &'static str)> {
         (
             "/cluster/nodes/1/name",
             json!("pve1"),
-            "cluster.nodes[1].name: 'pve1' is already at",
+            "cluster.nodes[1].name: duplicate 'pve1', first used at",
         ),
         (
             "/cluster/nodes/1/onlin",
@@ -237,7 +237,7 @@ fn credentials_that_fit_nobody_are_refused() {
         ),
         (
             json!({"passwords": {"eve@pve": "x"}}),
-            "wrong.json': passwords.eve@pve: the world has no user 'eve@pve'",
+            "wrong.json': passwords.eve@pve: user 'eve@pve' not found",
         ),
         (json!([]), "wrong.json': "),
     ] {
@@ -254,17 +254,17 @@ fn what_pve_lives_with_is_a_warning() {
         (
             "/guests/0/config/scsi1",
             json!("gone:vm-100-disk-1,size=1G"),
-            "guests[0].config.scsi1 (guest 100): there is no storage 'gone'",
+            "guests[0].config.scsi1 (guest 100): storage 'gone' not found",
         ),
         (
             "/guests/0/snapshots/0/parent",
             json!("zero"),
-            "guests[0].snapshots[0].parent (guest 100): there is no snapshot 'zero'",
+            "guests[0].snapshots[0].parent (guest 100): snapshot 'zero' not found",
         ),
         (
             "/pools/1/guests",
             json!([100]),
-            "pools[1].guests (lab): guest 100 is in the pool 'prod' already",
+            "pools[1].guests (lab): guest 100 is already in pool 'prod'",
         ),
     ];
     let folder = tempfile::tempdir().expect("a folder");
@@ -283,7 +283,7 @@ fn what_pve_lives_with_is_a_warning() {
         assert!(text.contains(&format!("wrong.json': {expected}")), "{text}");
     }
     assert!(
-        text.contains("secrets.json': passwords.eve@pve: the world has no user"),
+        text.contains("secrets.json': passwords.eve@pve: user 'eve@pve' not found"),
         "{text}"
     );
     drop(Server::start(&words));

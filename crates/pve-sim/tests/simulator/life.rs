@@ -8,7 +8,7 @@ use crate::common::{
 use pve_sim::generate::{GenerateOptions, generate};
 use pve_sim::journal::Action;
 use pve_sim::simulator::{Options, Simulator};
-use pve_sim::world::Reach;
+use pve_sim::world::Reachability;
 use serde_json::json;
 
 const WEB: &str = "/nodes/pve1/qemu/100";
@@ -356,7 +356,7 @@ fn an_offline_node_is_unreachable_through_the_others_and_directly() {
     let simulator = serve(|options| options.listen_nodes = true);
     simulator.world(|world| {
         let node = world.nodes.get_mut("pve2").expect("the node");
-        node.reach = Reach::Offline("No route to host".to_owned());
+        node.reach = Reachability::Offline("No route to host".to_owned());
     });
     let answer = call(&simulator, "GET", &format!("{DB}/config"), "").expect("an answer");
     assert_eq!(
@@ -421,7 +421,7 @@ fn control_commands_come_from_outside() {
     );
     assert_eq!(
         send("unlock 999").expect_err("refused").to_string(),
-        "there is no guest 999"
+        "guest 999 not found"
     );
     assert!(
         send("frobnicate")
@@ -460,7 +460,7 @@ fn contradictions_in_a_world_are_named() {
         .expect("an error");
     assert_eq!(
         error.to_string(),
-        "world: guests[0].node (guest 100): there is no node 'pve9'"
+        "world: guests[0].node (guest 100): node 'pve9' not found"
     );
     let error = Simulator::start(Options::new(json!({}), json!({})))
         .err()

@@ -8,7 +8,7 @@ use pve_sim::faults::{FaultPlan, Faults};
 use pve_sim::release::Release;
 use pve_sim::tasks::Work;
 use pve_sim::world::guest::{Guest, GuestKind};
-use pve_sim::world::{Timing, World, load};
+use pve_sim::world::{Timing, World, loader};
 use serde_json::json;
 
 use crate::common::{credentials, world};
@@ -91,7 +91,7 @@ proptest! {
             {"when": {"probability": 0.1}, "effect": {"abort_at": "cleanup"}},
         ]});
         let timing = Timing { task_seconds: 3.0, delays: 0.0 };
-        let mut world = load::world(&world(), &credentials(), Release::V8, timing, None).expect("a world");
+        let mut world = loader::load(&world(), &credentials(), Release::V8, timing, None).expect("a world");
         world.faults = Faults::new(FaultPlan::parse(&plan.to_string()).expect("a plan"));
         let before = world.storages["local"].usage_on("pve1").used;
         for step in &steps {

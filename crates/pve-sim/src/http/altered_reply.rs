@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Replies that were changed on their way: lists that are no longer what PVE sent, single bytes, and
-//! the UPID of another task.
+//! Faults that change a response: modified lists, replaced bytes, and the UPID of another task.
 
 use serde_json::{Value, json};
 
 use crate::faults::ListingFault;
 use crate::world::World;
 
-use super::respond::Response;
+use super::response::Response;
 
-/// A reply that names a task of the node which has nothing to do with the request.
+/// Returns the UPID of a task that has nothing to do with the request.
 pub(super) fn other_task(world: &mut World, node: &str) -> Response {
     world.settle();
     let succeeded = |status: Option<&str>| status == Some("OK");
@@ -23,7 +22,7 @@ pub(super) fn other_task(world: &mut World, node: &str) -> Response {
     Response::json(200, "OK", &json!({ "data": upid }))
 }
 
-/// Changes the list in the reply, if it holds one.
+/// Changes the list in the response, if there is one.
 pub(super) fn listing(response: &mut Response, fault: ListingFault) {
     let Ok(mut body) = serde_json::from_slice::<Value>(&response.body) else {
         return;
@@ -45,7 +44,7 @@ pub(super) fn listing(response: &mut Response, fault: ListingFault) {
     response.body = body.to_string().into_bytes();
 }
 
-/// Replaces text in the body; characters of the replacement up to U+00FF become single bytes.
+/// Replaces text in the body; characters up to U+00FF are written as single bytes.
 pub(super) fn edit(response: &mut Response, find: &str, with: &str) {
     let with: Vec<u8> = with
         .chars()

@@ -1,46 +1,52 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Removing a snapshot, step by step as `snapshot_delete` in
-//! `PVE/AbstractConfig.pm`: lock and mark, remove state and volumes, clean up.
-//! What fails in between stays locked and marked, as in PVE.
+//! Removal of a snapshot, with the steps of `snapshot_delete` in `PVE/AbstractConfig.pm`: lock and
+//! mark, remove RAM state and volumes, clean up. After a failure the guest stays locked and the
+//! snapshot marked, as in PVE.
 
 use std::sync::Arc;
 
 use crate::clock::Seconds;
-use crate::faults::{Step as FaultStep, TaskFault};
+use crate::faults::{TaskFault, TaskStep};
 use crate::world::guest::{ReplicationJob, ReplicationState, volumes};
-use crate::world::{Died, World};
+use crate::world::{ErrorText, World};
 
-use super::Stage;
-use super::create::{check_lock, give_back, image_path};
-use super::run::{Locking, Step, VANISHED};
+use super::TaskStage;
+use super::creation::{check_lock, image_path, release_space};
+use super::runner::{LockAttempt, StepResult, VANISHED};
 
-pub(super) fn step(world: &mut World, index: usize, at: Seconds, name: &str, force: bool) -> Step {
+pub(super) fn step(
+    world: &mut World,
+    index: usize,
+    at: Seconds,
+    name: &str,
+    force: bool,
+) -> StepResult {
     let duration = world.task(index).duration;
     match world.task(index).stage {
-        Stage::Queued => Step::Next(at, Stage::Begin { since: at }),
-        Stage::Begin { since } => {
-            if let Err(text) = look_up(world, index, name, force) {
-                return Step::Done(Err(text));
+        TaskStage::Queued => StepResult::Next(at, TaskStage::Begin { since: at }),
+        TaskStage::Begin { since } => {
+            if let Err(text) = check_removable(world, index, name, force) {
+                return StepResult::Done(Err(text));
             }
             match world.lock_config(index, since, at) {
-                Locking::Wait(until) => Step::Next(until, Stage::Begin { since }),
-                Locking::TimedOut(text) => Step::Done(Err(text)),
-                Locking::Taken => match mark(world, index, name) {
-                    Ok(()) => Step::Next(at + duration / 2.0, Stage::Volumes),
-                    Err(text) => Step::Done(Err(text)),
+                LockAttempt::Wait(until) => StepResult::Next(until, TaskStage::Begin { since }),
+                LockAttempt::TimedOut(text) => StepResult::Done(Err(text)),
+                LockAttempt::Taken => match mark_deleted(world, index, name) {
+                    Ok(()) => StepResult::Next(at + duration / 2.0, TaskStage::Volumes),
+                    Err(text) => StepResult::Done(Err(text)),
                 },
             }
         }
-        Stage::Volumes => match remove_volumes(world, index, name, force) {
-            Ok(()) => Step::Next(at + duration / 2.0, Stage::Finish),
-            Err(text) => Step::Done(Err(text)),
+        TaskStage::Volumes => match remove_volumes(world, index, name, force) {
+            Ok(()) => StepResult::Next(at + duration / 2.0, TaskStage::Finish),
+            Err(text) => StepResult::Done(Err(text)),
         },
-        Stage::Finish => Step::Done(clean_up(world, index, name)),
+        TaskStage::Finish => StepResult::Done(clean_up(world, index, name)),
     }
 }
 
-/// What is looked at before the lock is taken.
-fn look_up(world: &World, index: usize, name: &str, force: bool) -> Result<(), Died> {
+/// The checks before PVE takes the lock.
+fn check_removable(world: &World, index: usize, name: &str, force: bool) -> Result<(), ErrorText> {
     let task = world.task(index);
     let guest = world.guest_on(task.guest_kind, &task.upid.node, task.vmid)?;
     if !guest.snapshots.contains_key(name) {
@@ -57,14 +63,14 @@ fn look_up(world: &World, index: usize, name: &str, force: bool) -> Result<(), D
     }
 }
 
-/// `set_lock` and the part `#prepare`.
-fn mark(world: &mut World, index: usize, name: &str) -> Result<(), Died> {
+/// `set_lock` and the section `#prepare`.
+fn mark_deleted(world: &mut World, index: usize, name: &str) -> Result<(), ErrorText> {
     let task = world.task(index);
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
     check_lock(world.guest_on(kind, &node, vmid)?)?;
     world.check_quorum(index)?;
     let dies_after_locking =
-        world.task(index).fault == Some(TaskFault::AbortAt(FaultStep::DeleteState));
+        world.task(index).fault == Some(TaskFault::AbortAt(TaskStep::DeleteState));
     let guest = world.guest_on_mut(kind, &node, vmid)?;
     guest.lock = Some("snapshot-delete".to_owned());
     if guest.is_template() {
@@ -80,7 +86,12 @@ fn mark(world: &mut World, index: usize, name: &str) -> Result<(), Died> {
     Ok(())
 }
 
-fn remove_volumes(world: &mut World, index: usize, name: &str, force: bool) -> Result<(), Died> {
+fn remove_volumes(
+    world: &mut World,
+    index: usize,
+    name: &str,
+    force: bool,
+) -> Result<(), ErrorText> {
     let task = world.task(index);
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
     let guest = world.guest_on_mut(kind, &node, vmid)?;
@@ -111,8 +122,8 @@ fn remove_volumes(world: &mut World, index: usize, name: &str, force: bool) -> R
     Ok(())
 }
 
-/// Without `force` every drive that is done leaves the snapshot's section at
-/// once, so that a later attempt does not try it again.
+/// Without `force`, every removed drive leaves the snapshot section immediately, so that a later
+/// attempt skips it.
 fn forget_drive(world: &mut World, vmid: u32, name: &str, key: &str) {
     let guest = world.guests.get_mut(&vmid);
     if let Some(snapshot) = guest.and_then(|guest| guest.snapshots.get_mut(name)) {
@@ -120,8 +131,8 @@ fn forget_drive(world: &mut World, vmid: u32, name: &str, key: &str) {
     }
 }
 
-/// The part `#now cleanup config`: the children move up.
-fn clean_up(world: &mut World, index: usize, name: &str) -> Result<(), Died> {
+/// The section `#now cleanup config`: re-parents the children.
+fn clean_up(world: &mut World, index: usize, name: &str) -> Result<(), ErrorText> {
     world.check_quorum(index)?;
     let task = world.task(index);
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
@@ -140,6 +151,6 @@ fn clean_up(world: &mut World, index: usize, name: &str) -> Result<(), Died> {
     }
     guest.lock = None;
     guest.lost_disk_snapshots.remove(name);
-    give_back(world, &node, &snapshot);
+    release_space(world, &node, &snapshot);
     Ok(())
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Builds a [`World`] from a world file and a credentials file.
 //!
-//! The format is that of `world.json` of the recordings, with optional further members; the crate's
-//! README describes all of it. What PVE would not have either is refused, with its place in the
-//! file; what PVE itself survives, such as a disk on a storage that was removed, is a warning.
+//! The format is that of the recordings' `world.json`, with additional optional members; the
+//! crate's README describes it. A world that PVE cannot have is rejected with its location in the
+//! file. A state that PVE tolerates, such as a disk on a removed storage, is a warning.
 
-mod check;
 mod file;
 mod guests;
 mod parts;
+mod validation;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +28,7 @@ use file::{CredentialsFile, PoolFile, StorageFile, WorldFile};
 
 use super::{Node, Timing, World};
 
-/// One of the two files that make a world.
+/// The two files that define a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Document {
     /// The world file.
@@ -46,27 +46,27 @@ impl fmt::Display for Document {
     }
 }
 
-/// Something that is wrong in a file.
+/// An error or a warning about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The file.
     pub document: Document,
-    /// Where in it: `guests[3].parent (guest 103)`.
-    pub place: String,
-    /// What is wrong there.
+    /// Location in the file: `guests[3].parent (guest 103)`.
+    pub location: String,
+    /// The error text.
     pub text: String,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.place, self.text)
+        write!(formatter, "{}: {}", self.location, self.text)
     }
 }
 
-/// A world that cannot be built: what is wrong with its files.
+/// The world could not be built.
 #[derive(Debug)]
 pub struct LoadError {
-    /// All that was found, at least one.
+    /// All errors; at least one.
     pub problems: Vec<Problem>,
 }
 
@@ -84,12 +84,12 @@ impl fmt::Display for LoadError {
 
 /// Builds the world.
 ///
-/// What PVE survives but a test hardly means is in [`World::warnings`].
+/// [`World::warnings`] lists what PVE tolerates but is probably a mistake in a test.
 ///
 /// # Errors
 ///
-/// When one of the two values has a wrong form, or when its parts contradict each other.
-pub fn world(
+/// If a value has the wrong format or the files contradict each other.
+pub fn load(
     world: &Value,
     credentials: &Value,
     release: Release,
@@ -98,13 +98,13 @@ pub fn world(
 ) -> Result<World, LoadError> {
     let file: WorldFile = form(Document::World, world)?;
     let credentials: CredentialsFile = form(Document::Credentials, credentials)?;
-    // A world that claims to be of PVE 9 behaves so.
+    // A world that declares version 9 behaves like PVE 9.
     let of_9 = |version: &String| version.starts_with("9.");
     let release = match &file.cluster.version {
         Some(version) if of_9(version) => Release::V9,
         Some(_) | None => release,
     };
-    let warnings = check::check(&file, &credentials, release)?;
+    let warnings = validation::check(&file, &credentials, release)?;
     let clock = Clock::new(start);
     let boot = clock.now();
     let nodes: BTreeMap<String, Node> = file
@@ -143,7 +143,7 @@ pub fn world(
         faults: Faults::default(),
         releases: 0,
         journal: Arc::new(Journal::in_memory()),
-        turn: 0,
+        sequence: 0,
         warnings,
     };
     for guest in file.guests {
@@ -165,23 +165,23 @@ pub fn world(
     Ok(built)
 }
 
-/// Takes a file apart; the error says where it does not have its form.
+/// Deserializes a file; errors contain the location.
 fn form<'a, T: Deserialize<'a>>(document: Document, value: &'a Value) -> Result<T, LoadError> {
     if !value.is_object() {
         return Err(LoadError {
             problems: vec![Problem {
                 document,
-                place: ".".to_owned(),
+                location: ".".to_owned(),
                 text: "expected an object".to_owned(),
             }],
         });
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let place = error.path().to_string();
+        let location = error.path().to_string();
         LoadError {
             problems: vec![Problem {
                 document,
-                place: check::named_place(value, &place),
+                location: validation::describe_location(value, &location),
                 text: error.inner().to_string(),
             }],
         }

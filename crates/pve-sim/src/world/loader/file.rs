@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The forms of world file and credentials file, member by member. Members that are not listed are
-//! refused, so that a misspelt one does not silently change nothing. Comments go into `note`.
+//! Format of the world file and the credentials file. Unknown members are rejected, so that a typo
+//! cannot go unnoticed. The member `note` is for comments.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -162,7 +162,7 @@ pub(super) struct GuestFile {
     pub(super) hostname: Option<String>,
     #[serde(default)]
     pub(super) status: Option<StatusFile>,
-    /// What somebody who reads the file may expect; the storages decide.
+    /// For readers only; the storages decide.
     #[serde(default, rename = "snapshots_possible")]
     _snapshots_possible: Option<bool>,
     #[serde(default)]
@@ -196,7 +196,7 @@ pub(super) enum StatusFile {
     Unknown,
 }
 
-/// A job by its name has not run yet.
+/// A job given by its ID has not run yet.
 #[derive(Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub(super) enum ReplicationFile {
@@ -260,7 +260,7 @@ pub(super) struct UserFile {
     pub(super) userid: String,
     #[serde(default)]
     pub(super) comment: Option<String>,
-    /// Which second factor the user has, for who reads the file; its secret is in the credentials.
+    /// The type of the second factor, for readers only; the secret is in the credentials file.
     #[serde(default, rename = "totp")]
     _totp: IgnoredAny,
     #[serde(default = "enabled")]
@@ -308,7 +308,7 @@ pub(super) struct CredentialsFile {
     pub(super) totp: BTreeMap<String, String>,
 }
 
-/// A truth as JSON writes it, or as PVE's files do: 0 or 1.
+/// A boolean, or 0 or 1 as in PVE's files.
 fn flag<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     match Value::deserialize(from)? {
         Value::Bool(truth) => Ok(truth),

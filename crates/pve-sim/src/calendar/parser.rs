@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The grammar of calendar events: `[WEEKDAYS] [[YEARS-]MONTHS-DAYS] [HOURS:]MINUTES[:SECONDS]
-//! [UTC]`, or a keyword. What cannot be read ends the event; what is left over is an error.
+//! Parser for calendar events: `[WEEKDAYS] [[YEARS-]MONTHS-DAYS] [HOURS:]MINUTES[:SECONDS] [UTC]`,
+//! or a keyword. The event ends before the first unknown character; remaining text is an error.
 
 use super::{Event, Field, Values};
 
-/// Why a text is not a calendar event, in the words of PVE.
+/// Why a text is not a calendar event, with PVE's text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// There is nothing.
+    /// The text is empty.
     #[error("unable to parse calendar event - event is empty")]
     Empty,
-    /// Something is left over.
+    /// Text remains after the event.
     #[error("unable to parse calendar event at '{0}' - Nom(Eof)")]
     Rest(String),
-    /// It begins with letters that are no weekday.
+    /// Starts with letters that are not a weekday.
     #[error("unable to parse calendar event at '{0}' - Context(\"weekday\")")]
     Weekday(String),
-    /// It begins with neither weekday, date nor time.
+    /// Starts with neither weekday, date nor time.
     #[error("unable to parse calendar event at '{0}' - Context(\"date or time specification\")")]
     NoDateOrTime(String),
 }
 
-/// What was read, and what follows.
+/// A parsed value and the remaining text.
 type Parsed<'a, T> = Option<(T, &'a str)>;
 
 /// The value after a field's highest one, and where `*/STEP` begins.
@@ -50,11 +50,11 @@ const WEEKDAYS: [&str; 7] = [
     "sunday",
 ];
 
-/// Reads a calendar event.
+/// Parses a calendar event.
 ///
 /// # Errors
 ///
-/// When PVE would refuse the text.
+/// If PVE rejects the text.
 pub fn parse(text: &str) -> Result<Event, ParseError> {
     let text = text.trim();
     if text.is_empty() {
@@ -96,7 +96,7 @@ pub fn parse(text: &str) -> Result<Event, ParseError> {
     }
 }
 
-/// What a keyword stands for.
+/// The meaning of a keyword.
 fn keyword(text: &str) -> Option<&'static str> {
     Some(match text {
         "minutely" => "*:*",
@@ -111,7 +111,7 @@ fn keyword(text: &str) -> Option<&'static str> {
     })
 }
 
-/// `mon,wed..fri`; a range may go over the week's end.
+/// `mon,wed..fri`; a range may include the end of the week.
 fn weekdays(text: &str) -> Parsed<'_, [bool; 7]> {
     let mut found = [false; 7];
     let (first, mut rest) = weekday_range(text)?;
@@ -236,7 +236,7 @@ fn values(text: &str, unit: Unit) -> Parsed<'_, Values> {
     }
 }
 
-/// Digits with a value below the unit's end.
+/// A number below the unit's limit.
 fn number(text: &str, unit: Unit) -> Parsed<'_, i64> {
     let end = text
         .find(|letter: char| !letter.is_ascii_digit())

@@ -1,49 +1,48 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Who sends a request (`auth_handler` in `PVE/HTTPServer.pm`,
-//! `extract_auth_value` in `PVE/APIServer/Formatter.pm`).
+//! Authentication of requests (`auth_handler` in `PVE/HTTPServer.pm`, `extract_auth_value` in
+//! `PVE/APIServer/Formatter.pm`).
 
 use crate::world::World;
 
 use super::params::decode_percent;
-use super::read::Head;
+use super::reader::Head;
 
-/// The reason phrase of the 401.
-pub(super) type NotSignedOn = &'static str;
+/// The reason phrase of the 401 response.
+pub(super) type Unauthenticated = &'static str;
 
-const FAILED: NotSignedOn = "Authentication failed!";
+const FAILED: Unauthenticated = "Authentication failed!";
 
-/// The user or token behind a request; none where nobody needs to sign on.
-/// The node that is asked looks first, then the one the request is passed on
-/// to, each by its own clock.
-pub(super) fn sign_on(
+/// Returns the user or token of a request; `None` if the path is public. Both the node that
+/// receives the request and the node that it is forwarded to authenticate, each by its own clock.
+pub(super) fn authenticate(
     world: &World,
     node: &str,
     head: &Head,
     path: &str,
-) -> Result<Option<String>, NotSignedOn> {
-    let user = at_node(world, node, head, path)?;
+) -> Result<Option<String>, Unauthenticated> {
+    let user = authenticate_at(world, node, head, path)?;
     let mut parts = path.split('/').filter(|part| !part.is_empty());
     match (parts.next(), parts.next()) {
-        (Some("nodes"), Some(other)) if other != node => at_node(world, other, head, path),
+        (Some("nodes"), Some(other)) if other != node => authenticate_at(world, other, head, path),
         _ => Ok(user),
     }
 }
 
-/// A cookie wins over an API token, also if it is worth nothing.
-fn at_node(
+/// A cookie takes precedence over an API token, even if the cookie is invalid.
+fn authenticate_at(
     world: &World,
     node: &str,
     head: &Head,
     path: &str,
-) -> Result<Option<String>, NotSignedOn> {
-    if open_to_all(&head.method, path) {
+) -> Result<Option<String>, Unauthenticated> {
+    if is_public(&head.method, path) {
         return Ok(None);
     }
     let authorization = head.header("Authorization").unwrap_or_default();
     let cookie = head.header("Cookie").unwrap_or_default();
     let ticket =
         value_of(cookie, "PVEAuthCookie").or_else(|| value_of(authorization, "PVEAuthCookie"));
-    let now = world.on_clock_of(node, world.now());
+    let now = world.node_time(node, world.now());
     let Some(ticket) = ticket else {
         let token = value_of(authorization, "PVEAPIToken").ok_or("No ticket")?;
         let verified = world.access.verify_token(&token, now).map(str::to_owned);
@@ -63,7 +62,7 @@ fn at_node(
     Ok(Some(userid))
 }
 
-fn open_to_all(method: &str, path: &str) -> bool {
+fn is_public(method: &str, path: &str) -> bool {
     match path {
         "/access/ticket" => matches!(method, "GET" | "POST"),
         "/access/domains" => method == "GET",
@@ -71,7 +70,7 @@ fn open_to_all(method: &str, path: &str) -> bool {
     }
 }
 
-/// The value behind `key=` or `key ` up to a semicolon, decoded; none if empty.
+/// The value after `key=` or `key ` up to a semicolon, decoded; `None` if empty.
 fn value_of(header: &str, key: &str) -> Option<String> {
     let start = header.match_indices(key).find_map(|(at, _)| {
         let begins = at == 0 || header[..at].ends_with(char::is_whitespace);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Checks that the parts of a world file and its credentials fit together.
+//! Validates a world file and its credentials.
 //!
-//! Refused is what cannot be in a cluster, or what would silently mean something else than its
-//! author thinks: numbers used twice, names that nothing has, words that PVE does not know. Only a
-//! warning is what PVE itself lives with: a disk on a storage that was removed, a snapshot whose
-//! parent is gone, a guest in two pools (`parse_user_config` in `PVE/AccessControl.pm` warns too),
-//! and secrets of users of other worlds, since one credentials file may serve several worlds.
+//! Errors are states that a cluster cannot have and likely typos: duplicate IDs, unknown names,
+//! unknown values. Warnings are states that PVE tolerates: a disk on a removed storage, a snapshot
+//! without its parent, a guest in two pools (`parse_user_config` in `PVE/AccessControl.pm` warns as
+//! well). Secrets of unknown users are warnings because several worlds may share a credentials
+//! file.
 
 mod access;
 
@@ -20,10 +20,10 @@ use crate::world::guest::{Config, GuestKind, volumes};
 use super::file::{CredentialsFile, GuestFile, KindFile, StorageFile, WorldFile};
 use super::{Document, LoadError, Problem};
 
-/// What PVE takes as the number of a guest (`pve-vmid` in `PVE/JSONSchema.pm`).
+/// Valid VMIDs (`pve-vmid` in `PVE/JSONSchema.pm`).
 const VMIDS: std::ops::RangeInclusive<u32> = 100..=999_999_999;
 
-/// The kinds of storages that PVE brings along, those that were dropped in 9 included.
+/// PVE's storage types, including those removed in PVE 9.
 const STORAGE_TYPES: &[&str] = &[
     "btrfs",
     "cephfs",
@@ -42,12 +42,12 @@ const STORAGE_TYPES: &[&str] = &[
     "zfspool",
 ];
 
-/// What a storage may hold (`pve-storage-content` in `PVE/Storage/Plugin.pm`).
+/// Content types of storages (`pve-storage-content` in `PVE/Storage/Plugin.pm`).
 const CONTENT: &[&str] = &[
     "backup", "images", "import", "iso", "none", "rootdir", "snippets", "vztmpl",
 ];
 
-/// `lock` of a virtual machine (`PVE/QemuServer.pm`).
+/// Values of `lock` for virtual machines (`PVE/QemuServer.pm`).
 const VM_LOCKS: &[&str] = &[
     "backup",
     "clone",
@@ -60,7 +60,7 @@ const VM_LOCKS: &[&str] = &[
     "suspending",
 ];
 
-/// `lock` of a container (`PVE/LXC/Config.pm`).
+/// Values of `lock` for containers (`PVE/LXC/Config.pm`).
 const CT_LOCKS: &[&str] = &[
     "backup",
     "create",
@@ -74,11 +74,11 @@ const CT_LOCKS: &[&str] = &[
     "snapshot-delete",
 ];
 
-/// Looks for contradictions; gives back the warnings.
+/// Validates the files and returns warnings.
 ///
 /// # Errors
 ///
-/// Everything that is wrong, in the order of the files.
+/// All errors, in the order of the files.
 pub(super) fn check(
     world: &WorldFile,
     credentials: &CredentialsFile,
@@ -100,13 +100,13 @@ pub(super) fn check(
     }
 }
 
-/// A place with the number or name of the guest, storage or pool it lies in.
-pub(super) fn named_place(file: &Value, place: &str) -> String {
-    let Some((list, rest)) = place.split_once('[') else {
-        return place.to_owned();
+/// Adds the VMID or name of the guest, storage or pool to a location.
+pub(super) fn describe_location(file: &Value, location: &str) -> String {
+    let Some((list, rest)) = location.split_once('[') else {
+        return location.to_owned();
     };
     let (Some((index, _)), Some(list)) = (rest.split_once(']'), file.get(list)) else {
-        return place.to_owned();
+        return location.to_owned();
     };
     let element = index.parse().ok().and_then(|index: usize| list.get(index));
     let name = element.and_then(|element| {
@@ -115,9 +115,9 @@ pub(super) fn named_place(file: &Value, place: &str) -> String {
             .find_map(|key| Some((key, element.get(key)?)))
     });
     match name {
-        Some((&"vmid", vmid)) => format!("{place} (guest {vmid})"),
-        Some((_, name)) => format!("{place} ({})", name.as_str().unwrap_or_default()),
-        None => place.to_owned(),
+        Some((&"vmid", vmid)) => format!("{location} (guest {vmid})"),
+        Some((_, name)) => format!("{location} ({})", name.as_str().unwrap_or_default()),
+        None => location.to_owned(),
     }
 }
 
@@ -128,43 +128,43 @@ struct Findings {
 }
 
 impl Findings {
-    fn error(&mut self, place: impl Into<String>, text: impl Into<String>) {
-        self.errors.push(problem(Document::World, place, text));
+    fn error(&mut self, location: impl Into<String>, text: impl Into<String>) {
+        self.errors.push(problem(Document::World, location, text));
     }
 
-    fn warning(&mut self, place: impl Into<String>, text: impl Into<String>) {
-        self.warnings.push(problem(Document::World, place, text));
+    fn warning(&mut self, location: impl Into<String>, text: impl Into<String>) {
+        self.warnings.push(problem(Document::World, location, text));
     }
 
-    /// Refuses a word that is not among those PVE knows.
-    fn word(&mut self, place: impl Into<String>, word: &str, known: &[&str]) {
-        if !known.contains(&word) {
+    /// Rejects a value that PVE does not know.
+    fn known_value(&mut self, location: impl Into<String>, value: &str, known: &[&str]) {
+        if !known.contains(&value) {
             let text = format!(
-                "unknown word '{word}', expected one of {}",
+                "unknown value '{value}', expected one of {}",
                 known.join(", ")
             );
-            self.error(place, text);
+            self.error(location, text);
         }
     }
 
-    /// Refuses names that were used before in the same list.
+    /// Rejects duplicate names in a list.
     fn unique<T: Ord + ToString>(&mut self, names: impl IntoIterator<Item = (String, T)>) {
         let mut seen: BTreeMap<T, String> = BTreeMap::new();
-        for (place, name) in names {
+        for (location, name) in names {
             if let Some(first) = seen.get(&name) {
-                let text = format!("'{}' is already at {first}", name.to_string());
-                self.error(place, text);
+                let text = format!("duplicate '{}', first used at {first}", name.to_string());
+                self.error(location, text);
             } else {
-                seen.insert(name, place);
+                seen.insert(name, location);
             }
         }
     }
 }
 
-fn problem(document: Document, place: impl Into<String>, text: impl Into<String>) -> Problem {
+fn problem(document: Document, location: impl Into<String>, text: impl Into<String>) -> Problem {
     Problem {
         document,
-        place: place.into(),
+        location: location.into(),
         text: text.into(),
     }
 }
@@ -174,9 +174,9 @@ fn nodes<'a>(world: &'a WorldFile, findings: &mut Findings) -> BTreeSet<&'a str>
     if cluster.nodes.is_empty() {
         findings.error("cluster.nodes", "a cluster needs at least one node");
     }
-    let places = cluster.nodes.iter().enumerate();
+    let entries = cluster.nodes.iter().enumerate();
     findings.unique(
-        places.map(|(index, node)| (format!("cluster.nodes[{index}].name"), node.name.as_str())),
+        entries.map(|(index, node)| (format!("cluster.nodes[{index}].name"), node.name.as_str())),
     );
     let names: BTreeSet<&str> = cluster
         .nodes
@@ -186,7 +186,7 @@ fn nodes<'a>(world: &'a WorldFile, findings: &mut Findings) -> BTreeSet<&'a str>
     if let Some(this) = &cluster.this_node
         && !names.contains(this.as_str())
     {
-        findings.error("cluster.this_node", no_such("node", this));
+        findings.error("cluster.this_node", not_found("node", this));
     }
     names
 }
@@ -196,25 +196,25 @@ fn storages<'a>(
     nodes: &BTreeSet<&str>,
     findings: &mut Findings,
 ) -> BTreeSet<&'a str> {
-    let places = world.storages.iter().enumerate();
-    findings.unique(places.map(|(index, storage)| {
+    let entries = world.storages.iter().enumerate();
+    findings.unique(entries.map(|(index, storage)| {
         (
             format!("storages[{index}].storage"),
             storage.storage.as_str(),
         )
     }));
     for (index, storage) in world.storages.iter().enumerate() {
-        let place = |member: &str| format!("storages[{index}].{member} ({})", storage.storage);
-        // A plugin of somebody else: the world has to say what it can do.
+        let location = |member: &str| format!("storages[{index}].{member} ({})", storage.storage);
+        // A third-party plugin: the world must declare its snapshot formats.
         if storage.snapshots.is_none() {
-            findings.word(place("type"), &storage.kind, STORAGE_TYPES);
+            findings.known_value(location("type"), &storage.kind, STORAGE_TYPES);
         }
-        for word in &storage.content {
-            findings.word(place("content"), word, CONTENT);
+        for value in &storage.content {
+            findings.known_value(location("content"), value, CONTENT);
         }
         for (member, node) in nodes_of(storage) {
             if !nodes.contains(node) {
-                findings.error(place(member), no_such("node", node));
+                findings.error(location(member), not_found("node", node));
             }
         }
     }
@@ -240,37 +240,33 @@ fn guests(
     storages: &BTreeSet<&str>,
     findings: &mut Findings,
 ) {
-    let places = world.guests.iter().enumerate();
-    findings.unique(places.map(|(index, guest)| (format!("guests[{index}].vmid"), guest.vmid)));
+    let entries = world.guests.iter().enumerate();
+    findings.unique(entries.map(|(index, guest)| (format!("guests[{index}].vmid"), guest.vmid)));
     for kind in world.guest_defaults.keys() {
-        findings.word(format!("guest_defaults.{kind}"), kind, &["qemu", "lxc"]);
+        findings.known_value(format!("guest_defaults.{kind}"), kind, &["qemu", "lxc"]);
     }
     for (index, guest) in world.guests.iter().enumerate() {
-        let place = Place { index, guest };
+        let path = GuestPath { index, guest };
         if !VMIDS.contains(&guest.vmid) {
-            let text = format!(
-                "a guest's number lies between {} and {}",
-                VMIDS.start(),
-                VMIDS.end()
-            );
-            findings.error(place.of("vmid"), text);
+            let text = format!("VMID must be between {} and {}", VMIDS.start(), VMIDS.end());
+            findings.error(path.member("vmid"), text);
         }
         if !nodes.contains(guest.node.as_str()) {
-            findings.error(place.of("node"), no_such("node", &guest.node));
+            findings.error(path.member("node"), not_found("node", &guest.node));
         }
-        config(&place, storages, findings);
-        snapshots(&place, findings);
+        config(&path, storages, findings);
+        snapshots(&path, findings);
     }
 }
 
-/// A guest and its position in the file.
-struct Place<'a> {
+/// A guest and its index in the file.
+struct GuestPath<'a> {
     index: usize,
     guest: &'a GuestFile,
 }
 
-impl Place<'_> {
-    fn of(&self, member: &str) -> String {
+impl GuestPath<'_> {
+    fn member(&self, member: &str) -> String {
         format!(
             "guests[{}].{member} (guest {})",
             self.index, self.guest.vmid
@@ -278,32 +274,32 @@ impl Place<'_> {
     }
 }
 
-fn config(place: &Place<'_>, storages: &BTreeSet<&str>, findings: &mut Findings) {
-    let guest = place.guest;
+fn config(path: &GuestPath<'_>, storages: &BTreeSet<&str>, findings: &mut Findings) {
+    let guest = path.guest;
     let (kind, locks) = match guest.kind {
         KindFile::Qemu => (GuestKind::Qemu, VM_LOCKS),
         KindFile::Lxc => (GuestKind::Lxc, CT_LOCKS),
     };
     if let Some(lock) = guest.config.get("lock") {
-        let word = lock.as_str().unwrap_or_default();
-        findings.word(place.of("config.lock"), word, locks);
+        let value = lock.as_str().unwrap_or_default();
+        findings.known_value(path.member("config.lock"), value, locks);
     }
-    for key in unknown_lines(kind, &guest.config) {
-        let text = format!("a {} has no such line in its configuration", kind.noun());
-        findings.error(place.of(&format!("config.{key}")), text);
+    for key in unknown_options(kind, &guest.config) {
+        let text = format!("unknown option in the configuration of a {}", kind.noun());
+        findings.error(path.member(&format!("config.{key}")), text);
     }
     for volume in volumes(kind, &guest.config) {
         if let Some(storage) = volume.storage()
             && !storages.contains(storage)
         {
             let member = format!("config.{}", volume.key);
-            findings.warning(place.of(&member), no_such("storage", storage));
+            findings.warning(path.member(&member), not_found("storage", storage));
         }
     }
 }
 
-/// Lines that neither the schema of `PUT …/config` knows nor PVE writes by itself.
-fn unknown_lines(kind: GuestKind, config: &Config) -> Vec<&str> {
+/// Options that are neither in the schema of `PUT …/config` nor written by PVE itself.
+fn unknown_options(kind: GuestKind, config: &Config) -> Vec<&str> {
     const OWN: &[&str] = &[
         "meta",
         "vmstate",
@@ -312,7 +308,7 @@ fn unknown_lines(kind: GuestKind, config: &Config) -> Vec<&str> {
         "parent",
         "swap",
     ];
-    let path = ["nodes", "node", kind.word(), "100", "config"];
+    let path = ["nodes", "node", kind.as_str(), "100", "config"];
     let route = Schema::builtin().route(&path);
     let Some(put) = route.and_then(|route| route.node.method("PUT")) else {
         return Vec::new();
@@ -322,12 +318,12 @@ fn unknown_lines(kind: GuestKind, config: &Config) -> Vec<&str> {
         .collect()
 }
 
-fn snapshots(place: &Place<'_>, findings: &mut Findings) {
-    let snapshots = &place.guest.snapshots;
-    let places = snapshots.iter().enumerate();
-    findings.unique(places.map(|(number, snapshot)| {
+fn snapshots(path: &GuestPath<'_>, findings: &mut Findings) {
+    let snapshots = &path.guest.snapshots;
+    let entries = snapshots.iter().enumerate();
+    findings.unique(entries.map(|(number, snapshot)| {
         (
-            place.of(&format!("snapshots[{number}].name")),
+            path.member(&format!("snapshots[{number}].name")),
             snapshot.name.as_str(),
         )
     }));
@@ -335,28 +331,28 @@ fn snapshots(place: &Place<'_>, findings: &mut Findings) {
         .iter()
         .map(|snapshot| (snapshot.name.as_str(), snapshot.parent.as_deref()))
         .collect();
-    if let Some(parent) = &place.guest.parent
+    if let Some(parent) = &path.guest.parent
         && !parents.contains_key(parent.as_str())
     {
-        findings.error(place.of("parent"), no_such("snapshot", parent));
+        findings.error(path.member("parent"), not_found("snapshot", parent));
     }
     for (number, snapshot) in snapshots.iter().enumerate() {
-        let member = || place.of(&format!("snapshots[{number}].parent"));
+        let member = || path.member(&format!("snapshots[{number}].parent"));
         let Some(parent) = snapshot.parent.as_deref() else {
             continue;
         };
         if !parents.contains_key(parent) {
-            findings.warning(member(), no_such("snapshot", parent));
+            findings.warning(member(), not_found("snapshot", parent));
         }
     }
-    if let Some(name) = in_a_circle(&parents) {
+    if let Some(name) = find_cycle(&parents) {
         let text = format!("snapshot '{name}' is its own ancestor");
-        findings.error(place.of("snapshots"), text);
+        findings.error(path.member("snapshots"), text);
     }
 }
 
-/// A snapshot that is reached again by going from parent to parent.
-fn in_a_circle<'a>(parents: &BTreeMap<&'a str, Option<&'a str>>) -> Option<&'a str> {
+/// A snapshot that is its own ancestor.
+fn find_cycle<'a>(parents: &BTreeMap<&'a str, Option<&'a str>>) -> Option<&'a str> {
     let mut harmless: BTreeSet<&str> = BTreeSet::new();
     for start in parents.keys() {
         let mut way: BTreeSet<&str> = BTreeSet::new();
@@ -373,31 +369,31 @@ fn in_a_circle<'a>(parents: &BTreeMap<&'a str, Option<&'a str>>) -> Option<&'a s
 }
 
 fn pools(world: &WorldFile, storages: &BTreeSet<&str>, findings: &mut Findings) {
-    let places = world.pools.iter().enumerate();
+    let entries = world.pools.iter().enumerate();
     findings.unique(
-        places.map(|(index, pool)| (format!("pools[{index}].poolid"), pool.poolid.as_str())),
+        entries.map(|(index, pool)| (format!("pools[{index}].poolid"), pool.poolid.as_str())),
     );
     let guests: BTreeSet<u32> = world.guests.iter().map(|guest| guest.vmid).collect();
     let mut members: BTreeMap<u32, &str> = BTreeMap::new();
     for (index, pool) in world.pools.iter().enumerate() {
-        let place = |member: &str| format!("pools[{index}].{member} ({})", pool.poolid);
+        let location = |member: &str| format!("pools[{index}].{member} ({})", pool.poolid);
         for vmid in &pool.guests {
             if !guests.contains(vmid) {
-                findings.error(place("guests"), no_such("guest", vmid));
+                findings.error(location("guests"), not_found("guest", vmid));
             }
             if let Some(other) = members.insert(*vmid, &pool.poolid) {
-                let text = format!("guest {vmid} is in the pool '{other}' already");
-                findings.warning(place("guests"), text);
+                let text = format!("guest {vmid} is already in pool '{other}'");
+                findings.warning(location("guests"), text);
             }
         }
         for storage in &pool.storages {
             if !storages.contains(storage.as_str()) {
-                findings.error(place("storages"), no_such("storage", storage));
+                findings.error(location("storages"), not_found("storage", storage));
             }
         }
     }
 }
 
-fn no_such(what: &str, name: impl std::fmt::Display) -> String {
-    format!("there is no {what} '{name}'")
+fn not_found(what: &str, name: impl std::fmt::Display) -> String {
+    format!("{what} '{name}' not found")
 }

@@ -25,7 +25,7 @@ impl GuestFile {
         let lock = config
             .remove("lock")
             .and_then(|lock| lock.as_str().map(str::to_owned));
-        for (key, value) in defaults.get(kind.word()).into_iter().flatten() {
+        for (key, value) in defaults.get(kind.as_str()).into_iter().flatten() {
             config.entry(key.clone()).or_insert_with(|| value.clone());
         }
         complete_config(
@@ -95,11 +95,11 @@ impl SnapshotFile {
                 .and_then(|text| stored_description(kind, &text)),
             parent: self.parent,
             state: self.snapstate.map(|state| {
-                let word = match state {
+                let value = match state {
                     SnapstateFile::Prepare => "prepare",
                     SnapstateFile::Delete => "delete",
                 };
-                word.to_owned()
+                value.to_owned()
             }),
             vmstate,
             config: Arc::clone(config),
@@ -109,7 +109,7 @@ impl SnapshotFile {
     }
 }
 
-/// The current state hangs below the last snapshot that was made completely.
+/// The last complete snapshot is the parent of the current state.
 fn newest_complete(snapshots: &[SnapshotFile]) -> Option<String> {
     snapshots
         .iter()
@@ -118,7 +118,7 @@ fn newest_complete(snapshots: &[SnapshotFile]) -> Option<String> {
         .map(|snapshot| snapshot.name.clone())
 }
 
-/// Adds what PVE itself writes into a new guest's configuration.
+/// Adds the options that PVE writes into a new guest's configuration.
 fn complete_config(
     kind: GuestKind,
     vmid: u32,
@@ -159,8 +159,8 @@ fn complete_config(
     }
 }
 
-/// First disk, first drive, first network card
-/// (`get_default_bootdevices` in `PVE/QemuServer.pm`).
+/// The default boot order: first disk, first drive, first network card (`get_default_bootdevices`
+/// in `PVE/QemuServer.pm`).
 fn default_boot_order(config: &Config) -> Vec<String> {
     let found = volumes(GuestKind::Qemu, config);
     let first = |cdrom| found.iter().find(|volume| volume.cdrom == cdrom);

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::access::{Access, Grant, Hidden, Token, roles};
+use crate::access::{Access, Grant, Secret, Token, roles};
 use crate::release::Release;
 use crate::world::storage::{Storage, Usage, has_volume_chains};
-use crate::world::{Node, Pool, Reach};
+use crate::world::{Node, Pool, Reachability};
 
 use super::file::{AclFile, CredentialsFile, NodeFile, PoolFile, StorageFile, TokenFile, UserFile};
 
@@ -20,9 +20,9 @@ impl NodeFile {
             .unwrap_or("595 No route to host");
         let reason = reason.strip_prefix("595 ").unwrap_or(reason);
         let reach = if self.online {
-            Reach::Online
+            Reachability::Online
         } else {
-            Reach::Offline(reason.to_owned())
+            Reachability::Offline(reason.to_owned())
         };
         Node {
             name: self.name.clone(),
@@ -84,7 +84,7 @@ impl StorageFile {
 }
 
 impl StorageFile {
-    /// The members that are lines of `storage.cfg` and mean nothing to the simulator.
+    /// The `storage.cfg` options that the simulator only lists.
     fn options(&mut self) -> BTreeMap<String, String> {
         let path = self.path.take().map(Value::from);
         let members = [
@@ -129,7 +129,7 @@ impl PoolFile {
     }
 }
 
-/// Users with their secrets, roles and grants.
+/// Builds users with their secrets, roles and grants.
 pub(super) fn access(
     release: Release,
     users: Vec<UserFile>,
@@ -138,7 +138,7 @@ pub(super) fn access(
     acl: Vec<AclFile>,
     credentials: &CredentialsFile,
 ) -> Access {
-    let hidden = |from: &BTreeMap<String, String>, name: &str| from.get(name).map(Hidden::new);
+    let hidden = |from: &BTreeMap<String, String>, name: &str| from.get(name).map(Secret::new);
     let mut access = Access {
         roles: roles::predefined(release),
         ..Access::default()

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Answers as pveproxy writes them (`response` in
-//! `PVE/APIServer/AnyEvent.pm`): the order of the headers, their number, and
-//! no length where there is no content.
+//! Responses as written by pveproxy (`response` in `PVE/APIServer/AnyEvent.pm`): the order and
+//! number of headers, and no length without content.
 
 use std::time::SystemTime;
 
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Failure, Reply, Via};
 
-/// How the API's data are wrapped.
+/// The output format of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     /// `/api2/json`.
@@ -20,7 +19,7 @@ pub(super) enum Format {
     Html,
 }
 
-/// An answer without what depends on the connection.
+/// A response, without the values that depend on the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -28,17 +27,17 @@ pub(crate) struct Response {
     pub(crate) media: Option<&'static str>,
     pub(crate) body: Vec<u8>,
     pub(crate) location: Option<Box<str>>,
-    /// The name under which a browser stores the body.
+    /// The file name for browsers.
     pub(crate) file: Option<Box<str>>,
     pub(crate) via: Via,
-    /// The template of a path that PVE has and the simulator lacks.
+    /// The path's template, if PVE has the path but the simulator does not.
     pub(crate) in_pve: Option<&'static str>,
 }
 
 const JSON: &str = "application/json;charset=UTF-8";
 
 impl Response {
-    /// An answer whose body is the text itself, or nothing.
+    /// A response with this body, which may be empty.
     pub(crate) fn plain(status: u16, reason: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
         let reason: String = reason.into();
         Self {
@@ -53,12 +52,12 @@ impl Response {
         }
     }
 
-    /// An error of the server itself: reason and body are the same.
+    /// An error of the HTTP server: reason and body are the same.
     pub(super) fn error(status: u16, text: &str) -> Self {
         Self::plain(status, text, text)
     }
 
-    /// Where PVE has its web interface: a page, as load balancers and monitors expect one.
+    /// A page in place of PVE's web interface, for load balancers and monitoring.
     pub(super) fn web_interface() -> Self {
         let page = "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>pve - Proxmox Virtual Environment</title></head>\n<body>This is a simulation: there is no web interface.</body>\n</html>\n";
         Self {
@@ -67,7 +66,7 @@ impl Response {
         }
     }
 
-    /// Any JSON.
+    /// A JSON response.
     pub(crate) fn json(status: u16, reason: &str, value: &Value) -> Self {
         Self {
             media: Some(JSON),
@@ -75,7 +74,7 @@ impl Response {
         }
     }
 
-    /// What a method gave back.
+    /// The response for a method's result.
     pub(super) fn reply(reply: &Reply, via: Via, format: Format) -> Self {
         if let Some(name) = &reply.file {
             return Self {
@@ -101,7 +100,7 @@ impl Response {
         }
     }
 
-    /// Why a method gave nothing back. [`Failure::NotBefore`] never gets here.
+    /// The response for a method's error. [`Failure::NotBefore`] never gets here.
     pub(super) fn failure(failure: &Failure, via: Via, format: Format) -> Self {
         let (status, text, ending) = match failure {
             Failure::Died(text) => (500, text.as_str(), "\n"),
@@ -132,7 +131,7 @@ impl Response {
         }
     }
 
-    /// The bytes for a connection, sent at this time by the host's clock.
+    /// Serializes the response, dated by the node's clock.
     pub(super) fn bytes(
         &self,
         minor: u32,
@@ -183,7 +182,7 @@ impl Response {
     }
 }
 
-/// pveproxy passes the header of the daemon on and adds its own.
+/// pveproxy forwards the daemon's header and adds its own.
 fn connection_headers(via: Via, keep_alive: bool) -> &'static [&'static str] {
     match (keep_alive, via) {
         (false, _) => &["close"],

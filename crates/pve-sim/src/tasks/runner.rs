@@ -1,38 +1,40 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Starting tasks, carrying them on, stopping them.
+//! Starts, executes and stops tasks.
 
 use crate::clock::{Seconds, whole};
-use crate::faults::{Step as FaultStep, TaskFacts, TaskFault};
+use crate::faults::{TaskFacts, TaskFault, TaskStep};
 use crate::journal;
 use crate::world::guest::GuestKind;
-use crate::world::{Died, World};
+use crate::world::{ErrorText, World};
 
-use super::{Event, Stage, Task, Upid, Work, configure, create, delete, power, rollback};
+use super::{
+    Event, Task, TaskStage, Upid, Work, configuration, creation, deletion, power, rollback,
+};
 
-/// Result of a step.
-pub(super) enum Step {
-    /// Go on at that time with that stage.
-    Next(Seconds, Stage),
-    /// The task is over, well or with PVE's text.
-    Done(Result<(), Died>),
+/// The result of a step.
+pub(super) enum StepResult {
+    /// Continue at this time with this stage.
+    Next(Seconds, TaskStage),
+    /// The task has ended: successfully, or with PVE's error text.
+    Done(Result<(), ErrorText>),
 }
 
-/// What came of trying to lock a configuration.
-pub(super) enum Locking {
-    /// The lock is ours.
+/// The result of an attempt to lock a configuration.
+pub(super) enum LockAttempt {
+    /// The lock was acquired.
     Taken,
-    /// Try again at that time.
+    /// Try again at this time.
     Wait(Seconds),
-    /// PVE gave up.
-    TimedOut(Died),
+    /// PVE's error text after a timeout.
+    TimedOut(ErrorText),
 }
 
-/// The status of a task whose worker vanished.
+/// The status of a task whose worker disappeared.
 pub(super) const VANISHED: &str = "unexpected status";
 
 impl World {
-    /// Starts a task and gives back its UPID. Steps that are due at once are
-    /// carried out before this returns.
+    /// Starts a task and returns its UPID. Steps that are due immediately are executed before this
+    /// returns.
     pub fn start_task(
         &mut self,
         guest_kind: GuestKind,
@@ -47,7 +49,7 @@ impl World {
         upid
     }
 
-    /// Starts a task at that time, which may be in the middle of another one's step.
+    /// Starts a task at this time, which may be in the middle of another task's step.
     pub(super) fn fork_task(
         &mut self,
         guest_kind: GuestKind,
@@ -80,18 +82,18 @@ impl World {
         upid
     }
 
-    /// Carries out every step that is due.
+    /// Executes all steps that are due.
     pub fn settle(&mut self) {
         let now = self.now();
         while self.tasks.next_event().is_some_and(|at| at <= now) {
             if let Some(event) = self.tasks.events.pop() {
-                self.carry_on(event.task, event.at);
+                self.run_step(event.task, event.at);
             }
         }
     }
 
-    /// Stops a task as `DELETE /nodes/{node}/tasks/{upid}` does: the worker
-    /// gets a signal and cleans up as far as PVE's code does.
+    /// Stops a task like `DELETE /nodes/{node}/tasks/{upid}`: the worker gets a signal and cleans
+    /// up as PVE's code does.
     pub fn interrupt_task(&mut self, upid: &str) {
         self.settle();
         let Some(&index) = self.tasks.by_upid.get(upid) else {
@@ -103,20 +105,22 @@ impl World {
         }
         let now = self.now();
         let text = match (task.stage, &task.work) {
-            (Stage::Begin { .. }, _) => {
+            (TaskStage::Begin { .. }, _) => {
                 let file = task.guest_kind.lock_file(task.vmid);
                 format!("can't lock file '{file}' - received interrupt")
             }
-            (Stage::Volumes | Stage::Finish, Work::Create { .. }) => {
-                create::clean_up(self, index);
+            (TaskStage::Volumes | TaskStage::Finish, Work::Create { .. }) => {
+                creation::clean_up(self, index);
                 "received interrupt ".to_owned()
             }
-            (Stage::Queued | Stage::Volumes | Stage::Finish, _) => "received interrupt".to_owned(),
+            (TaskStage::Queued | TaskStage::Volumes | TaskStage::Finish, _) => {
+                "received interrupt".to_owned()
+            }
         };
         self.end_task(index, now, Err(text));
     }
 
-    /// Kills a task's worker: nothing is cleaned up, nothing is logged.
+    /// Kills a task's worker: it neither cleans up nor logs.
     pub fn kill_task(&mut self, upid: &str) -> bool {
         self.settle();
         let Some(&index) = self.tasks.by_upid.get(upid) else {
@@ -129,8 +133,8 @@ impl World {
         true
     }
 
-    /// Takes the configuration's lock file, or says how long to wait for it.
-    pub(super) fn lock_config(&mut self, index: usize, since: Seconds, at: Seconds) -> Locking {
+    /// Acquires the configuration's lock file, or returns how long to wait.
+    pub(super) fn lock_config(&mut self, index: usize, since: Seconds, at: Seconds) -> LockAttempt {
         let task = &mut self.tasks.tasks[index];
         let held = self
             .guests
@@ -141,7 +145,7 @@ impl World {
             if let (true, Some(line)) = (waiting, task.log.last_mut()) {
                 line.push_str(" OK");
             }
-            return Locking::Taken;
+            return LockAttempt::Taken;
         }
         if !waiting {
             task.log.push(TRYING.to_owned());
@@ -149,13 +153,13 @@ impl World {
         let deadline = since + self.timing.lock_wait();
         if at >= deadline {
             let file = task.guest_kind.lock_file(task.vmid);
-            return Locking::TimedOut(format!("can't lock file '{file}' - got timeout"));
+            return LockAttempt::TimedOut(format!("can't lock file '{file}' - got timeout"));
         }
-        Locking::Wait(held.min(deadline))
+        LockAttempt::Wait(held.min(deadline))
     }
 
-    /// Fails as writing below `/etc/pve` does without quorum.
-    pub(super) fn check_quorum(&self, index: usize) -> Result<(), Died> {
+    /// Fails like a write to `/etc/pve` without quorum.
+    pub(super) fn check_quorum(&self, index: usize) -> Result<(), ErrorText> {
         let task = &self.tasks.tasks[index];
         if self.quorate {
             return Ok(());
@@ -167,17 +171,15 @@ impl World {
         ))
     }
 
-    /// Adds a line to a task's log.
     pub(super) fn log(&mut self, index: usize, line: impl Into<String>) {
         self.tasks.tasks[index].log.push(line.into());
     }
 
-    /// The task at an index.
     pub(super) fn task(&self, index: usize) -> &Task {
         &self.tasks.tasks[index]
     }
 
-    /// Writes down the tasks that never ended.
+    /// Adds the tasks that are still running to the journal.
     pub(crate) fn record_unfinished(&mut self) {
         self.settle();
         for index in 0..self.tasks.tasks.len() {
@@ -216,14 +218,14 @@ impl World {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "hundredths of seconds since the start, a small positive number"
+            reason = "hundredths of a second since the start, a small positive number"
         )]
         let pstart = ((now - self.clock.start()) * 100.0) as u64 + 100_000;
         let upid = Upid {
             node: node.to_owned(),
             pid: 10_000 + u32::try_from(sequence).unwrap_or(u32::MAX - 10_000),
             pstart: pstart & 0xF_FFFF_FFFF,
-            starttime: whole(self.on_clock_of(node, now)),
+            starttime: whole(self.node_time(node, now)),
             kind: work.type_name(guest_kind),
             id: vmid.to_string(),
             user: who.to_owned(),
@@ -234,7 +236,7 @@ impl World {
             vmid,
             duration: self.duration_of(node, vmid, &work),
             work,
-            stage: Stage::Queued,
+            stage: TaskStage::Queued,
             started: now,
             ended: None,
             exitstatus: None,
@@ -275,10 +277,10 @@ impl World {
             return;
         }
         slots.busy += 1;
-        self.schedule(index, at, Stage::Begin { since: at });
+        self.schedule(index, at, TaskStage::Begin { since: at });
     }
 
-    fn schedule(&mut self, index: usize, at: Seconds, stage: Stage) {
+    fn schedule(&mut self, index: usize, at: Seconds, stage: TaskStage) {
         self.tasks.tasks[index].stage = stage;
         self.tasks.sequence += 1;
         let sequence = self.tasks.sequence;
@@ -289,12 +291,12 @@ impl World {
         });
     }
 
-    fn carry_on(&mut self, index: usize, at: Seconds) {
+    fn run_step(&mut self, index: usize, at: Seconds) {
         let task = &self.tasks.tasks[index];
         if task.ended.is_some() {
             return;
         }
-        if let Some(exit) = fault_here(task) {
+        if let Some(exit) = fault_at_stage(task) {
             self.end_with(index, at, exit);
             return;
         }
@@ -303,11 +305,11 @@ impl World {
                 name,
                 description,
                 vmstate,
-            } => create::step(self, index, at, &name, description.as_deref(), vmstate),
-            Work::Delete { name, force } => delete::step(self, index, at, &name, force),
+            } => creation::step(self, index, at, &name, description.as_deref(), vmstate),
+            Work::Delete { name, force } => deletion::step(self, index, at, &name, force),
             Work::Rollback { name, start } => rollback::step(self, index, at, &name, start),
             Work::Configure { changes, digest } => {
-                configure::step(self, index, at, &changes, digest.as_deref())
+                configuration::step(self, index, at, &changes, digest.as_deref())
             }
             Work::Start
             | Work::Stop
@@ -318,12 +320,12 @@ impl World {
             | Work::Resume => power::step(self, index, at),
         };
         match step {
-            Step::Next(next, stage) => self.schedule(index, next.max(at), stage),
-            Step::Done(result) => self.end_task(index, at, result),
+            StepResult::Next(next, stage) => self.schedule(index, next.max(at), stage),
+            StepResult::Done(result) => self.end_task(index, at, result),
         }
     }
 
-    fn end_task(&mut self, index: usize, at: Seconds, result: Result<(), Died>) {
+    fn end_task(&mut self, index: usize, at: Seconds, result: Result<(), ErrorText>) {
         if let (Ok(()), Some(TaskFault::Warn(count))) = (&result, self.task(index).fault.clone()) {
             for _ in 0..count.get() {
                 self.log(index, "WARN: this warning was ordered");
@@ -346,7 +348,7 @@ impl World {
     }
 
     fn end_with(&mut self, index: usize, at: Seconds, exit: String) {
-        let queued = self.task(index).stage == Stage::Queued;
+        let queued = self.task(index).stage == TaskStage::Queued;
         let task = &mut self.tasks.tasks[index];
         task.ended = Some(at);
         task.exitstatus = Some(exit);
@@ -375,29 +377,29 @@ impl World {
     }
 }
 
-/// What `PVE/Tools.pm` prints before it waits for a lock file.
+/// `PVE/Tools.pm` prints this before it waits for a lock file.
 const TRYING: &str = "trying to acquire lock...";
 
-/// How a fault ends the task on entering its stage.
-fn fault_here(task: &Task) -> Option<Died> {
+/// The error text if a fault ends the task at its current stage.
+fn fault_at_stage(task: &Task) -> Option<ErrorText> {
     let fault = task.fault.as_ref()?;
-    let beginning = matches!(task.stage, Stage::Begin { .. });
+    let beginning = matches!(task.stage, TaskStage::Begin { .. });
     let vanishes = match fault {
         TaskFault::Fail(text) => return beginning.then(|| text.clone()),
         TaskFault::Vanish => beginning,
         TaskFault::Warn(_) | TaskFault::Duration(_) => false,
         TaskFault::AbortAt(step) => match step {
-            FaultStep::Lock => beginning,
-            // PVE writes the lock and the new section at once.
-            FaultStep::Prepare => beginning && matches!(task.work, Work::Create { .. }),
-            // Between two writes of one step: see `delete`.
-            FaultStep::DeleteState => false,
-            FaultStep::Volumes => task.stage == Stage::Volumes,
-            FaultStep::Commit => {
-                task.stage == Stage::Finish && matches!(task.work, Work::Create { .. })
+            TaskStep::Lock => beginning,
+            // PVE writes the lock and the new section together.
+            TaskStep::Prepare => beginning && matches!(task.work, Work::Create { .. }),
+            // `delete` handles this fault, between two writes of one step.
+            TaskStep::DeleteState => false,
+            TaskStep::Volumes => task.stage == TaskStage::Volumes,
+            TaskStep::Commit => {
+                task.stage == TaskStage::Finish && matches!(task.work, Work::Create { .. })
             }
-            FaultStep::Cleanup => {
-                task.stage == Stage::Finish && matches!(task.work, Work::Delete { .. })
+            TaskStep::Cleanup => {
+                task.stage == TaskStage::Finish && matches!(task.work, Work::Delete { .. })
             }
         },
     };

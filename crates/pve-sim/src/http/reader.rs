@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Reading requests line by line, with the limits and leniencies of
-//! `push_request_header` and `unshift_read_header` in
-//! `PVE/APIServer/AnyEvent.pm`.
+//! Reads requests line by line, with the limits of `push_request_header` and `unshift_read_header`
+//! in `PVE/APIServer/AnyEvent.pm`.
 
 use std::io;
 use std::time::Duration;
@@ -9,11 +8,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
-/// After so much silence PVE closes a connection.
+/// PVE closes a connection after this idle time.
 pub(super) const IDLE: Duration = Duration::from_secs(5);
-/// So many header lines, the empty one included, are too many.
+/// Number of header lines, including the empty one, that PVE rejects.
 const TOO_MANY_LINES: usize = 64;
-/// So many bytes of header are too many.
+/// Number of header bytes that PVE rejects.
 const TOO_MANY_BYTES: usize = 8 * 1024;
 
 /// Method, target and headers of a request.
@@ -21,19 +20,19 @@ const TOO_MANY_BYTES: usize = 8 * 1024;
 pub(super) struct Head {
     pub(super) method: String,
     pub(super) target: String,
-    /// The number behind `HTTP/1.`.
+    /// The minor version in `HTTP/1.x`.
     pub(super) minor: u32,
     pub(super) headers: Vec<(String, String)>,
 }
 
-/// Why there is no request.
+/// Why no request could be read.
 #[derive(Debug)]
-pub(super) enum NoHead {
-    /// The client left, or said nothing for too long.
+pub(super) enum HeadError {
+    /// The client closed the connection or was idle for too long.
     Ended,
-    /// PVE gives up on the request without a word; the connection idles out.
+    /// PVE ignores the request; the connection is closed when it is idle for too long.
     Silent,
-    /// PVE answers with this status and text, in this version of HTTP.
+    /// PVE responds with this status, text and HTTP version.
     Refused {
         status: u16,
         text: String,
@@ -41,14 +40,14 @@ pub(super) enum NoHead {
     },
 }
 
-impl From<io::Error> for NoHead {
+impl From<io::Error> for HeadError {
     fn from(_: io::Error) -> Self {
         Self::Ended
     }
 }
 
 impl Head {
-    /// The first header of that name, as `HTTP::Headers` gives it back.
+    /// The first header with this name, like `HTTP::Headers`.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -64,7 +63,7 @@ impl Head {
     }
 }
 
-/// A stream with what was read ahead.
+/// A stream with a read buffer.
 pub(super) struct Reader<S> {
     pub(super) stream: S,
     buffer: Vec<u8>,
@@ -78,8 +77,8 @@ impl<S: AsyncRead + Unpin> Reader<S> {
         }
     }
 
-    /// Reads the next request up to the empty line.
-    pub(super) async fn head(&mut self) -> Result<Head, NoHead> {
+    /// Reads the next request, up to the empty line.
+    pub(super) async fn head(&mut self) -> Result<Head, HeadError> {
         let line = loop {
             let line = self.line().await?;
             if !line.is_empty() {
@@ -87,7 +86,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
             }
         };
         let Some((method, target, major, minor)) = request_line(&line) else {
-            return Err(NoHead::Refused {
+            return Err(HeadError::Refused {
                 status: 400,
                 text: "bad request".to_owned(),
                 minor: 0,
@@ -95,7 +94,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
         };
         if major != 1 {
             let text = format!("http protocol version {major}.{minor} not supported");
-            return Err(NoHead::Refused {
+            return Err(HeadError::Refused {
                 status: 506,
                 text,
                 minor: 0,
@@ -110,7 +109,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
         })
     }
 
-    async fn headers(&mut self, minor: u32) -> Result<Vec<(String, String)>, NoHead> {
+    async fn headers(&mut self, minor: u32) -> Result<Vec<(String, String)>, HeadError> {
         let mut headers: Vec<(String, String)> = Vec::new();
         let (mut lines, mut bytes) = (0, 0);
         loop {
@@ -118,7 +117,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
             lines += 1;
             bytes += line.len();
             if lines >= TOO_MANY_LINES || bytes >= TOO_MANY_BYTES {
-                return Err(NoHead::Silent);
+                return Err(HeadError::Silent);
             }
             if line.is_empty() {
                 return Ok(headers);
@@ -131,7 +130,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
                 }
                 (None, _) => {
                     let text = "unable to parse request header".to_owned();
-                    return Err(NoHead::Refused {
+                    return Err(HeadError::Refused {
                         status: 506,
                         text,
                         minor,
@@ -141,7 +140,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
         }
     }
 
-    /// Reads exactly so many bytes.
+    /// Reads exactly `length` bytes.
     pub(super) async fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
         while self.buffer.len() < length {
             self.fill().await?;
@@ -149,7 +148,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
         Ok(self.buffer.drain(..length).collect())
     }
 
-    /// Reads on until the client closes or falls silent, and forgets it all.
+    /// Reads and discards all data until the client closes the connection or is idle for too long.
     pub(super) async fn drain(&mut self) {
         while self.fill().await.is_ok() {
             self.buffer.clear();
@@ -181,7 +180,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
     }
 }
 
-/// `GET /path HTTP/1.1`, anywhere in the line.
+/// Parses `GET /path HTTP/1.1` anywhere in the line.
 fn request_line(line: &str) -> Option<(String, String, u32, u32)> {
     let (before, version) = line.split_once(" HTTP/")?;
     let (before, target) = before.rsplit_once(' ')?;
@@ -201,7 +200,7 @@ fn request_line(line: &str) -> Option<(String, String, u32, u32)> {
     ))
 }
 
-/// `Name: value`; blanks behind the value belong to it.
+/// Parses `Name: value`; trailing spaces belong to the value.
 fn header_line(line: &str) -> Option<(String, String)> {
     let (name, value) = line.split_once(':')?;
     let name = name.trim_end();
@@ -213,7 +212,7 @@ fn header_line(line: &str) -> Option<(String, String)> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Head, NoHead> {
+    fn read(text: &str) -> Result<Head, HeadError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build();
@@ -238,7 +237,7 @@ mod tests {
     fn nonsense_is_refused_and_excess_is_met_with_silence() {
         assert!(matches!(
             read("HELLO\r\n\r\n"),
-            Err(NoHead::Refused {
+            Err(HeadError::Refused {
                 status: 400,
                 minor: 0,
                 ..
@@ -246,18 +245,18 @@ mod tests {
         ));
         assert!(matches!(
             read("GET / HTTP/1.1\r\nnonsense\r\n\r\n"),
-            Err(NoHead::Refused { status: 506, .. })
+            Err(HeadError::Refused { status: 506, .. })
         ));
         let many = "X: y\r\n".repeat(70);
         assert!(matches!(
             read(&format!("GET / HTTP/1.1\r\n{many}\r\n")),
-            Err(NoHead::Silent)
+            Err(HeadError::Silent)
         ));
         let long = "y".repeat(9000);
         assert!(matches!(
             read(&format!("GET / HTTP/1.1\r\nX: {long}\r\n\r\n")),
-            Err(NoHead::Silent)
+            Err(HeadError::Silent)
         ));
-        assert!(matches!(read(""), Err(NoHead::Ended)));
+        assert!(matches!(read(""), Err(HeadError::Ended)));
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Taking a snapshot, step by step as `snapshot_create` in
-//! `PVE/AbstractConfig.pm`: prepare under the lock, snapshot the volumes,
-//! commit under the lock; after an error the whole is taken back.
+//! Creation of a snapshot, with the steps of `snapshot_create` in `PVE/AbstractConfig.pm`: prepare
+//! under the lock, snapshot the volumes, commit under the lock; after an error, roll back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,12 +10,12 @@ use serde_json::Value;
 use crate::clock::{Seconds, whole};
 use crate::world::guest::{Guest, GuestKind, Snapshot, Volume, stored_description};
 use crate::world::storage::SNAPSHOT_PERCENT;
-use crate::world::{Died, World};
+use crate::world::{ErrorText, World};
 
-use super::Stage;
-use super::run::{Locking, Step};
+use super::TaskStage;
+use super::runner::{LockAttempt, StepResult};
 
-/// How long PVE waits for an agent that does not answer, in seconds.
+/// How long PVE waits for an unresponsive guest agent, in seconds.
 const AGENT_TIMEOUT: f64 = 3.0;
 
 pub(super) fn step(
@@ -26,33 +25,32 @@ pub(super) fn step(
     name: &str,
     description: Option<&str>,
     vmstate: bool,
-) -> Step {
+) -> StepResult {
     let duration = world.task(index).duration;
     match world.task(index).stage {
-        Stage::Queued => Step::Next(at, Stage::Begin { since: at }),
-        Stage::Begin { since } => match world.lock_config(index, since, at) {
-            Locking::Wait(until) => Step::Next(until, Stage::Begin { since }),
-            Locking::TimedOut(text) => Step::Done(Err(text)),
-            Locking::Taken => match prepare(world, index, at, name, description, vmstate) {
-                Err(text) => Step::Done(Err(text)),
-                Ok(extra) => Step::Next(at + duration / 2.0 + extra, Stage::Volumes),
+        TaskStage::Queued => StepResult::Next(at, TaskStage::Begin { since: at }),
+        TaskStage::Begin { since } => match world.lock_config(index, since, at) {
+            LockAttempt::Wait(until) => StepResult::Next(until, TaskStage::Begin { since }),
+            LockAttempt::TimedOut(text) => StepResult::Done(Err(text)),
+            LockAttempt::Taken => match prepare(world, index, at, name, description, vmstate) {
+                Err(text) => StepResult::Done(Err(text)),
+                Ok(extra) => StepResult::Next(at + duration / 2.0 + extra, TaskStage::Volumes),
             },
         },
-        Stage::Volumes => match snapshot_volumes(world, index, name) {
-            Ok(()) => Step::Next(at + duration / 2.0, Stage::Finish),
+        TaskStage::Volumes => match snapshot_volumes(world, index, name) {
+            Ok(()) => StepResult::Next(at + duration / 2.0, TaskStage::Finish),
             Err(text) => {
                 world.log(index, "snapshot create failed: starting cleanup");
                 clean_up(world, index);
-                // The text ends in two newlines, of which a blank remains.
-                Step::Done(Err(format!("{text} ")))
+                // PVE's text ends in two newlines; one of them becomes a space.
+                StepResult::Done(Err(format!("{text} ")))
             }
         },
-        Stage::Finish => Step::Done(commit(world, index, name)),
+        TaskStage::Finish => StepResult::Done(commit(world, index, name)),
     }
 }
 
-/// Takes back a creation: what `snapshot_delete` does when it is called with
-/// the drives done so far.
+/// Rolls back a creation, like `snapshot_delete` with the drives that are done.
 pub(super) fn clean_up(world: &mut World, index: usize) {
     let task = world.task(index);
     let super::Work::Create { name, .. } = task.work.clone() else {
@@ -64,12 +62,12 @@ pub(super) fn clean_up(world: &mut World, index: usize) {
     };
     guest.lock = None;
     if let Some(snapshot) = guest.snapshots.remove(&name) {
-        give_back(world, &node, &snapshot);
+        release_space(world, &node, &snapshot);
     }
 }
 
-/// Returns the space of a snapshot to its storages.
-pub(super) fn give_back(world: &mut World, node: &str, snapshot: &Snapshot) {
+/// Subtracts the snapshot from the usage of its storages.
+pub(super) fn release_space(world: &mut World, node: &str, snapshot: &Snapshot) {
     for (storage, bytes) in &snapshot.bytes {
         if let Some(storage) = world.storages.get_mut(storage) {
             storage.release(node, *bytes);
@@ -77,15 +75,15 @@ pub(super) fn give_back(world: &mut World, node: &str, snapshot: &Snapshot) {
     }
 }
 
-/// The text PVE refuses with when a guest is locked (`check_lock`).
-pub(crate) fn check_lock(guest: &Guest) -> Result<(), Died> {
+/// PVE's error text if the guest is locked (`check_lock`).
+pub(crate) fn check_lock(guest: &Guest) -> Result<(), ErrorText> {
     match &guest.lock {
         Some(lock) => Err(format!("{} is locked ({lock})", guest.kind.noun())),
         None => Ok(()),
     }
 }
 
-/// `__snapshot_prepare`. Gives back the seconds it takes longer than usual.
+/// `__snapshot_prepare`. Returns the additional seconds that it takes.
 fn prepare(
     world: &mut World,
     index: usize,
@@ -93,7 +91,7 @@ fn prepare(
     name: &str,
     description: Option<&str>,
     vmstate: bool,
-) -> Result<f64, Died> {
+) -> Result<f64, ErrorText> {
     let task = world.task(index);
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
     let guest = world.guest_on(kind, &node, vmid)?;
@@ -109,7 +107,7 @@ fn prepare(
     }
     world.check_quorum(index)?;
     let mut snapshot = Snapshot {
-        taken_at: whole(world.on_clock_of(&node, at)),
+        taken_at: whole(world.node_time(&node, at)),
         description: description.and_then(|text| stored_description(kind, text)),
         parent: guest.parent.clone(),
         state: Some("prepare".to_owned()),
@@ -118,7 +116,7 @@ fn prepare(
         bytes: BTreeMap::new(),
     };
     let with_ram = vmstate && guest.running.is_some();
-    // The file systems are frozen after the storages were activated.
+    // PVE freezes the file systems after it has activated the storages.
     let agent_silent = guest.running.is_some()
         && guest.has_agent()
         && !guest.agent_answers
@@ -132,9 +130,9 @@ fn prepare(
     drop_bogus_parents(guest, name);
     guest.lock = Some("snapshot".to_owned());
     guest.snapshots.insert(name.to_owned(), snapshot);
-    // Freezing the file systems is skipped when the RAM is saved.
+    // PVE does not freeze the file systems when it saves the RAM.
     if world.release.is_9() {
-        return Ok(frozen_by_9(world, index, with_ram, agent_silent));
+        return Ok(log_skipped_freeze(world, index, with_ram, agent_silent));
     }
     if agent_silent && !with_ram {
         let line = format!(
@@ -146,8 +144,8 @@ fn prepare(
     Ok(0.0)
 }
 
-/// What PVE 9 logs about file systems that it does not freeze, and how long it waited to know.
-fn frozen_by_9(world: &mut World, index: usize, with_ram: bool, agent_silent: bool) -> f64 {
+/// Logs PVE 9's messages about file systems that are not frozen; returns the delay in seconds.
+fn log_skipped_freeze(world: &mut World, index: usize, with_ram: bool, agent_silent: bool) -> f64 {
     let vmid = world.task(index).vmid;
     let Some(guest) = world.guests.get(&vmid) else {
         return 0.0;
@@ -167,8 +165,8 @@ fn frozen_by_9(world: &mut World, index: usize, with_ram: bool, agent_silent: bo
     0.0
 }
 
-/// `warn "deleting parent ... reference"`: a name that is used again must not
-/// become the parent of its own ancestors.
+/// `warn "deleting parent ... reference"`: a reused name must not become the parent of its own
+/// ancestors.
 fn drop_bogus_parents(guest: &mut Guest, name: &str) {
     for other in guest.snapshots.values_mut() {
         if other.parent.as_deref() == Some(name) {
@@ -177,8 +175,8 @@ fn drop_bogus_parents(guest: &mut Guest, name: &str) {
     }
 }
 
-/// `__snapshot_save_vmstate` in `PVE/QemuConfig.pm`: a volume of twice the
-/// memory plus 500 MiB, on the storage the disks are on or on `local`.
+/// `__snapshot_save_vmstate` in `PVE/QemuConfig.pm`: a volume of twice the memory plus 500 MiB, on
+/// the storage of the disks or on `local`.
 fn save_vmstate(world: &mut World, index: usize, name: &str, snapshot: &mut Snapshot) {
     let vmid = world.task(index).vmid;
     let node = world.task(index).upid.node.clone();
@@ -186,8 +184,8 @@ fn save_vmstate(world: &mut World, index: usize, name: &str, snapshot: &mut Snap
         return;
     };
     let storage = vmstate_storage(guest);
-    let mebibytes = guest.number("memory").unwrap_or(512);
-    let cpu = guest.text("cpu").unwrap_or("kvm64").to_owned();
+    let mebibytes = guest.config_number("memory").unwrap_or(512);
+    let cpu = guest.config_text("cpu").unwrap_or("kvm64").to_owned();
     let size = (mebibytes * 2 + 500) << 20;
     let path = world
         .storages
@@ -234,7 +232,7 @@ fn save_vmstate(world: &mut World, index: usize, name: &str, snapshot: &mut Snap
 }
 
 fn vmstate_storage(guest: &Guest) -> String {
-    if let Some(storage) = guest.text("vmstatestorage") {
+    if let Some(storage) = guest.config_text("vmstatestorage") {
         return storage.to_owned();
     }
     let volumes = guest.volumes();
@@ -251,7 +249,7 @@ fn format_amount(mebibytes: u64) -> String {
     format!("{amount:.2} MiB")
 }
 
-fn snapshot_volumes(world: &mut World, index: usize, name: &str) -> Result<(), Died> {
+fn snapshot_volumes(world: &mut World, index: usize, name: &str) -> Result<(), ErrorText> {
     let task = world.task(index);
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
     let guest = world.guest_on(kind, &node, vmid)?;
@@ -264,7 +262,7 @@ fn snapshot_volumes(world: &mut World, index: usize, name: &str) -> Result<(), D
                 format!("snapshotting 'drive-{}' ({})", volume.key, volume.id),
             );
         }
-        if let Some(line) = made_by_qemu(world, vmid, volume) {
+        if let Some(line) = qemu_snapshot_text(world, vmid, volume) {
             world.log(index, line);
         }
         if hidden {
@@ -282,9 +280,9 @@ fn snapshot_volumes(world: &mut World, index: usize, name: &str) -> Result<(), D
     Ok(())
 }
 
-/// How PVE 9 says that QEMU itself takes the snapshot: of an image of a running machine, into the
-/// image or into a file of its own.
-fn made_by_qemu(world: &World, vmid: u32, volume: &Volume) -> Option<&'static str> {
+/// How PVE 9 describes a snapshot taken by QEMU itself, of an image of a running machine: inside
+/// the image or as a separate file.
+fn qemu_snapshot_text(world: &World, vmid: u32, volume: &Volume) -> Option<&'static str> {
     let guest = world.guests.get(&vmid)?;
     let storage = world.storages.get(volume.storage()?)?;
     if !world.release.is_9() || guest.kind == GuestKind::Lxc || guest.running.is_none() {
@@ -312,7 +310,7 @@ fn claim_space(world: &mut World, node: &str, vmid: u32, name: &str, volume: &Vo
     }
 }
 
-/// The file behind a volume of a directory storage.
+/// The file of a volume on a directory storage.
 pub(super) fn image_path(world: &World, volume: &Volume) -> String {
     let path = volume
         .storage()
@@ -329,7 +327,7 @@ pub(super) fn image_path(world: &World, volume: &Volume) -> String {
 }
 
 /// `__snapshot_commit`.
-fn commit(world: &mut World, index: usize, name: &str) -> Result<(), Died> {
+fn commit(world: &mut World, index: usize, name: &str) -> Result<(), ErrorText> {
     world.check_quorum(index)?;
     let task = world.task(index);
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);

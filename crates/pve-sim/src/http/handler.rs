@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! From a request to an answer: the checks pveproxy makes before the API, the
-//! faults that are ordered, and the waiting.
+//! From a request to a response: pveproxy's checks before the API, injected faults, and delays.
 
 use std::time::Duration;
 
@@ -10,67 +9,67 @@ use tokio::time::sleep;
 use crate::api::{Call, Failure, Via, dispatch};
 use crate::clock::Seconds;
 use crate::control;
-use crate::faults::{OrderedAnswer, RequestFacts, RequestFault};
-use crate::world::Reach;
+use crate::faults::{CannedResponse, RequestFacts, RequestFault};
+use crate::world::Reachability;
 
 use super::Shared;
-use super::alter;
+use super::altered_reply;
+use super::authentication::authenticate;
 use super::params::{content_type, parameters};
-use super::read::Head;
-use super::respond::{Format, Response};
-use super::sign_on::sign_on;
+use super::reader::Head;
+use super::response::{Format, Response};
 
-/// A request as far as it was read.
+/// A received request.
 pub(super) struct Request {
     pub(super) head: Head,
     /// The decoded path.
     pub(super) path: String,
     pub(super) query: String,
     pub(super) body: Body,
-    /// The client is on this machine.
+    /// Whether the client is on this machine.
     pub(super) local: bool,
 }
 
-/// What came behind the headers.
+/// The content after the headers.
 pub(super) enum Body {
-    /// Nothing, or everything.
+    /// The complete body, which may be empty.
     Read(Vec<u8>),
-    /// A body where none may be.
+    /// The method does not allow a body.
     Unexpected,
     /// More than 512 KiB.
     TooLarge,
 }
 
-/// How a request ends on the wire.
+/// What happens on the connection after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// With its answer.
+pub(super) enum ConnectionEnd {
+    /// The complete response is sent.
     Answered,
-    /// In the middle of the answer.
+    /// Half of the response is sent.
     Cut,
-    /// Without an answer.
+    /// It is closed without a response.
     Dropped,
-    /// With a reset.
+    /// It is reset.
     Reset,
 }
 
-/// What came of a request.
-pub(super) struct Handled {
+/// The result of a request.
+pub(super) struct HandledRequest {
     pub(super) response: Option<Response>,
-    pub(super) ending: Ending,
+    pub(super) ending: ConnectionEnd,
     pub(super) user: Option<String>,
     pub(super) fault: Option<String>,
 }
 
-/// Where the API lies.
+/// Prefix of all API paths.
 const BASE: &str = "/api2";
-/// Where the control commands lie; PVE has nothing there.
+/// Path of the control commands; does not exist in PVE.
 const CONTROL: &str = "/sim/control";
 
-/// Answers a request that came to the address of a node.
-pub(super) async fn handle(shared: &Shared, node: &str, request: &Request) -> Handled {
+/// Handles a request to a node's address.
+pub(super) async fn handle(shared: &Shared, node: &str, request: &Request) -> HandledRequest {
     if request.path == CONTROL && request.local {
-        return answered(control_answer(shared, request));
+        return with_response(control_response(shared, request));
     }
     let reach = shared
         .world()
@@ -78,22 +77,22 @@ pub(super) async fn handle(shared: &Shared, node: &str, request: &Request) -> Ha
         .get(node)
         .map(|node| node.reach.clone());
     match reach {
-        Some(Reach::Online) | None => {}
-        Some(Reach::Offline(_)) => return gone(Ending::Reset),
-        Some(Reach::Silent) => {
+        Some(Reachability::Online) | None => {}
+        Some(Reachability::Offline(_)) => return without_response(ConnectionEnd::Reset),
+        Some(Reachability::Silent) => {
             sleep(Duration::from_secs(3_600)).await;
-            return gone(Ending::Reset);
+            return without_response(ConnectionEnd::Reset);
         }
     }
-    if let Some(response) = refused_at_once(&request.head) {
-        return answered(response);
+    if let Some(response) = reject_before_login(&request.head) {
+        return with_response(response);
     }
     if request.path == "/" && request.head.method == "GET" {
-        return answered(Response::web_interface());
+        return with_response(Response::web_interface());
     }
     let Some((format, path)) = split_format(&request.path) else {
         let file = format!("no such file '{}'\n", request.path);
-        return answered(Response::plain(500, &file, file.as_str()));
+        return with_response(Response::plain(500, &file, file.as_str()));
     };
     let params = match &request.body {
         Body::Read(bytes) => parameters(&request.head, &request.query, bytes),
@@ -106,17 +105,17 @@ pub(super) async fn handle(shared: &Shared, node: &str, request: &Request) -> Ha
         params.as_ref().unwrap_or(&Map::new()),
     );
     let name = fault.as_ref().map(|fault| format!("{fault:?}"));
-    let mut handled = match before(shared, fault.as_ref(), releases).await {
+    let mut handled = match apply_before(shared, fault.as_ref(), releases).await {
         Some(handled) => handled,
         None => call(shared, node, request, format, path, params, fault.as_ref()).await,
     };
-    after(&mut handled, fault.as_ref()).await;
+    apply_after(&mut handled, fault.as_ref()).await;
     handled.fault = name;
     handled
 }
 
-/// What pveproxy refuses before it asks who is there.
-fn refused_at_once(head: &Head) -> Option<Response> {
+/// The checks that pveproxy makes before the login.
+fn reject_before_login(head: &Head) -> Option<Response> {
     let method = &head.method;
     if !matches!(method.as_str(), "GET" | "POST" | "PUT" | "DELETE") {
         return Some(Response::plain(
@@ -135,7 +134,7 @@ fn refused_at_once(head: &Head) -> Option<Response> {
     })
 }
 
-/// The formatter's name and the path below it (`split_abs_uri`).
+/// The format and the path after it (`split_abs_uri`).
 fn split_format(path: &str) -> Option<(&str, &str)> {
     let rest = path.strip_prefix(BASE)?.trim_start_matches('/');
     let end = rest.find('/').unwrap_or(rest.len());
@@ -143,7 +142,7 @@ fn split_format(path: &str) -> Option<(&str, &str)> {
     Some((format, if path.is_empty() { "/" } else { path }))
 }
 
-/// The fault, and how often held requests were released until then.
+/// The fault for this request, and the number of releases so far.
 fn find_fault(
     shared: &Shared,
     request: &Request,
@@ -168,21 +167,25 @@ fn find_fault(
     (world.faults.for_request(&facts), world.releases)
 }
 
-/// The part of a fault that comes first; what it gives back ends the request.
-async fn before(shared: &Shared, fault: Option<&RequestFault>, releases: u64) -> Option<Handled> {
+/// Applies the part of a fault that precedes the call; `Some` ends the request.
+async fn apply_before(
+    shared: &Shared,
+    fault: Option<&RequestFault>,
+    releases: u64,
+) -> Option<HandledRequest> {
     match fault? {
-        RequestFault::Refuse => Some(gone(Ending::Reset)),
-        RequestFault::DropBefore => Some(gone(Ending::Dropped)),
+        RequestFault::Refuse => Some(without_response(ConnectionEnd::Reset)),
+        RequestFault::DropBefore => Some(without_response(ConnectionEnd::Dropped)),
         RequestFault::Answer(answer) if !answer.handled => {
             pause(answer.after.get()).await;
-            Some(answered(ordered(answer)))
+            Some(with_response(canned_response(answer)))
         }
         RequestFault::Delay(seconds) => {
             pause(seconds.get()).await;
             None
         }
         RequestFault::Hold => {
-            released(shared, releases).await;
+            wait_for_release(shared, releases).await;
             None
         }
         RequestFault::LoseNode { node } => {
@@ -204,7 +207,7 @@ async fn before(shared: &Shared, fault: Option<&RequestFault>, releases: u64) ->
     }
 }
 
-fn ordered(answer: &OrderedAnswer) -> Response {
+fn canned_response(answer: &CannedResponse) -> Response {
     let (status, reason) = (answer.status.get(), &answer.reason);
     match &answer.body {
         Value::Null => Response::plain(status, reason, ""),
@@ -213,24 +216,24 @@ fn ordered(answer: &OrderedAnswer) -> Response {
     }
 }
 
-/// The part of a fault that comes last.
-async fn after(handled: &mut Handled, fault: Option<&RequestFault>) {
+/// Applies the part of a fault that follows the call.
+async fn apply_after(handled: &mut HandledRequest, fault: Option<&RequestFault>) {
     match fault {
-        Some(RequestFault::DropAfter) => handled.ending = Ending::Dropped,
-        Some(RequestFault::CutAnswer) => handled.ending = Ending::Cut,
+        Some(RequestFault::DropAfter) => handled.ending = ConnectionEnd::Dropped,
+        Some(RequestFault::CutAnswer) => handled.ending = ConnectionEnd::Cut,
         Some(RequestFault::Stall(seconds)) => pause(seconds.get()).await,
         Some(RequestFault::Answer(answer)) if answer.handled => {
             pause(answer.after.get()).await;
-            handled.response = Some(ordered(answer));
+            handled.response = Some(canned_response(answer));
         }
         Some(RequestFault::Listing(fault)) => {
             if let Some(response) = &mut handled.response {
-                alter::listing(response, *fault);
+                altered_reply::listing(response, *fault);
             }
         }
         Some(RequestFault::Edit { find, with }) => {
             if let Some(response) = &mut handled.response {
-                alter::edit(response, find, with);
+                altered_reply::edit(response, find, with);
             }
         }
         Some(
@@ -256,33 +259,33 @@ async fn call(
     path: &str,
     params: Result<Map<String, Value>, String>,
     fault: Option<&RequestFault>,
-) -> Handled {
+) -> HandledRequest {
     if format.is_empty() {
-        return answered(Response::error(501, "no such uri"));
+        return with_response(Response::error(501, "no such uri"));
     }
-    let signed_on = sign_on(&shared.world(), node, &request.head, path);
-    let user = match signed_on {
+    let login = authenticate(&shared.world(), node, &request.head, path);
+    let user = match login {
         Ok(user) => user,
         Err(reason) => {
             let delay = shared.world().timing.unauthorized();
             pause(delay).await;
-            return answered(Response::plain(401, reason, ""));
+            return with_response(Response::plain(401, reason, ""));
         }
     };
-    let response = match checked(request, format, path) {
+    let response = match check_content_and_format(request, format, path) {
         Err(response) => response,
         Ok(_) if fault == Some(&RequestFault::StartFailed) => {
             let text = "got no worker upid - start worker failed".to_owned();
             Response::failure(&Failure::Died(text), Via::Daemon, Format::Json)
         }
         Ok(_) if fault == Some(&RequestFault::OtherTask) => {
-            let asked = path
+            let requested = path
                 .strip_prefix("/nodes/")
                 .and_then(|rest| rest.split('/').next());
-            alter::other_task(&mut shared.world(), asked.unwrap_or(node))
+            altered_reply::other_task(&mut shared.world(), requested.unwrap_or(node))
         }
         Ok(format) => match params {
-            // The server's own catch-all, with the newline Perl ends a text with.
+            // PVE's catch-all error, with the newline that ends a Perl text.
             Err(text) => Response::plain(500, text.as_str(), format!("{text}\n")),
             Ok(params) => {
                 let call = Call {
@@ -293,18 +296,22 @@ async fn call(
                     node,
                     arrived: shared.world().now(),
                 };
-                carry_out(shared, &call, format).await
+                execute(shared, &call, format).await
             }
         },
     };
-    Handled {
+    HandledRequest {
         user,
-        ..answered(response)
+        ..with_response(response)
     }
 }
 
-/// What is checked between the sign-on and the API.
-fn checked(request: &Request, format: &str, path: &str) -> Result<Format, Response> {
+/// The checks between the login and the API.
+fn check_content_and_format(
+    request: &Request,
+    format: &str,
+    path: &str,
+) -> Result<Format, Response> {
     let method = &request.head.method;
     match &request.body {
         Body::Unexpected => {
@@ -333,8 +340,8 @@ fn checked(request: &Request, format: &str, path: &str) -> Result<Format, Respon
     }
 }
 
-/// Calls the API, again and again while it says that it has to wait.
-async fn carry_out(shared: &Shared, call: &Call<'_>, format: Format) -> Response {
+/// Calls the API until it returns a result.
+async fn execute(shared: &Shared, call: &Call<'_>, format: Format) -> Response {
     let (result, via) = loop {
         let outcome = dispatch(&mut shared.world(), call);
         match outcome {
@@ -342,7 +349,7 @@ async fn carry_out(shared: &Shared, call: &Call<'_>, format: Format) -> Response
             other => break other,
         }
     };
-    sleep_if(shared.latency.of(call.method, call.path, via)).await;
+    sleep_unless_zero(shared.latency.for_call(call.method, call.path, via)).await;
     match &result {
         Ok(reply) => {
             pause(f64::from(reply.pause_milliseconds) / 1_000.0).await;
@@ -364,7 +371,7 @@ async fn carry_out(shared: &Shared, call: &Call<'_>, format: Format) -> Response
     }
 }
 
-/// Waits for a simulated time, or until somebody moved the clock or a lock.
+/// Waits until a simulated time, or until the clock or a lock changes.
 async fn wait_until(shared: &Shared, at: Seconds) {
     let changed = shared.changed.notified();
     let left = at - shared.world().now();
@@ -375,11 +382,11 @@ async fn wait_until(shared: &Shared, at: Seconds) {
     }
 }
 
-/// Waits until the held requests were released once more.
-async fn released(shared: &Shared, releases: u64) {
+/// Waits until the held requests are released again.
+async fn wait_for_release(shared: &Shared, releases: u64) {
     loop {
         let mut changed = std::pin::pin!(shared.changed.notified());
-        // From here on it hears, so that a release in between is not missed.
+        // Registers before the check, so that no release is missed.
         changed.as_mut().enable();
         if shared.world().releases != releases {
             return;
@@ -389,40 +396,40 @@ async fn released(shared: &Shared, releases: u64) {
 }
 
 async fn pause(seconds: f64) {
-    sleep_if(Duration::try_from_secs_f64(seconds).unwrap_or_default()).await;
+    sleep_unless_zero(Duration::try_from_secs_f64(seconds).unwrap_or_default()).await;
 }
 
-async fn sleep_if(time: Duration) {
+async fn sleep_unless_zero(time: Duration) {
     if !time.is_zero() {
         sleep(time).await;
     }
 }
 
-fn control_answer(shared: &Shared, request: &Request) -> Response {
-    let words: Option<Vec<String>> = match &request.body {
+fn control_response(shared: &Shared, request: &Request) -> Response {
+    let arguments: Option<Vec<String>> = match &request.body {
         Body::Read(bytes) => serde_json::from_slice(bytes).ok(),
         Body::Unexpected | Body::TooLarge => None,
     };
-    let Some(words) = words else {
-        return Response::error(400, "the body has to be a JSON list of words");
+    let Some(arguments) = arguments else {
+        return Response::error(400, "the body has to be a JSON list of strings");
     };
-    match control::carry_out(shared, &words) {
+    match control::execute(shared, &arguments) {
         Ok(text) => Response::plain(200, "OK", text),
         Err(error) => Response::plain(400, "Bad Request", error.to_string()),
     }
 }
 
-fn answered(response: Response) -> Handled {
-    Handled {
+fn with_response(response: Response) -> HandledRequest {
+    HandledRequest {
         response: Some(response),
-        ending: Ending::Answered,
+        ending: ConnectionEnd::Answered,
         user: None,
         fault: None,
     }
 }
 
-fn gone(ending: Ending) -> Handled {
-    Handled {
+fn without_response(ending: ConnectionEnd) -> HandledRequest {
+    HandledRequest {
         response: None,
         ending,
         user: None,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Checks of users, tokens, roles, grants and secrets.
+//! Validates users, tokens, roles, grants and secrets.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,14 @@ use crate::release::Release;
 
 use super::super::Document;
 use super::super::file::{CredentialsFile, WorldFile};
-use super::{Findings, no_such, problem};
+use super::{Findings, not_found, problem};
 
-/// Top levels of permission paths (`check_path` in `PVE/AccessControl.pm`).
+/// Top-level components of permission paths (`check_path` in `PVE/AccessControl.pm`).
 const ACL_PATHS: &[&str] = &[
     "access", "mapping", "nodes", "pool", "sdn", "storage", "vms",
 ];
 
-/// Checks users, tokens, roles and grants; gives back users and full names of tokens.
+/// Validates users, tokens, roles and grants; returns all user IDs and full token IDs.
 pub(super) fn check<'a>(
     world: &'a WorldFile,
     release: Release,
@@ -25,13 +25,13 @@ pub(super) fn check<'a>(
     let privileges: BTreeSet<String> = known.values().flatten().cloned().collect();
     for (role, wanted) in &world.roles {
         for privilege in wanted.iter().filter(|one| !privileges.contains(*one)) {
-            findings.error(format!("roles.{role}"), no_such("privilege", privilege));
+            findings.error(format!("roles.{role}"), not_found("privilege", privilege));
         }
         known.insert(role.clone(), wanted.clone());
     }
-    let places = world.users.iter().enumerate();
+    let entries = world.users.iter().enumerate();
     findings.unique(
-        places.map(|(index, user)| (format!("users[{index}].userid"), user.userid.as_str())),
+        entries.map(|(index, user)| (format!("users[{index}].userid"), user.userid.as_str())),
     );
     let mut who: BTreeSet<&str> = BTreeSet::new();
     for (index, user) in world.users.iter().enumerate() {
@@ -42,24 +42,27 @@ pub(super) fn check<'a>(
             .count()
             != 2
         {
-            let text = format!("'{}' is not of the form NAME@REALM", user.userid);
+            let text = format!("invalid user ID '{}': expected NAME@REALM", user.userid);
             findings.error(format!("users[{index}].userid"), text);
         }
         who.insert(&user.userid);
     }
-    let places = world.tokens.iter().enumerate();
+    let entries = world.tokens.iter().enumerate();
     findings.unique(
-        places.map(|(index, token)| (format!("tokens[{index}].tokenid"), token.tokenid.as_str())),
+        entries.map(|(index, token)| (format!("tokens[{index}].tokenid"), token.tokenid.as_str())),
     );
     for (index, token) in world.tokens.iter().enumerate() {
-        let place = format!("tokens[{index}].tokenid");
+        let location = format!("tokens[{index}].tokenid");
         match split_token(&token.tokenid) {
             None => {
-                let text = format!("'{}' is not of the form NAME@REALM!TOKEN", token.tokenid);
-                findings.error(place, text);
+                let text = format!(
+                    "invalid token ID '{}': expected NAME@REALM!TOKEN",
+                    token.tokenid
+                );
+                findings.error(location, text);
             }
             Some((user, _)) if !who.contains(user) => {
-                findings.error(place, no_such("user", user));
+                findings.error(location, not_found("user", user));
             }
             Some(_) => {}
         }
@@ -67,10 +70,10 @@ pub(super) fn check<'a>(
     who.extend(world.tokens.iter().map(|token| token.tokenid.as_str()));
     for (index, line) in world.acl.iter().enumerate() {
         if !known.contains_key(&line.role) {
-            findings.error(format!("acl[{index}].role"), no_such("role", &line.role));
+            findings.error(format!("acl[{index}].role"), not_found("role", &line.role));
         }
         if !who.contains(line.who.as_str()) {
-            let text = no_such("user or token", &line.who);
+            let text = not_found("user or token", &line.who);
             findings.error(format!("acl[{index}].who"), text);
         }
         let top = line
@@ -78,14 +81,14 @@ pub(super) fn check<'a>(
             .strip_prefix('/')
             .map(|path| path.split('/').next());
         if line.path != "/" && !top.flatten().is_some_and(|top| ACL_PATHS.contains(&top)) {
-            let text = format!("'{}' is not a permission path", line.path);
+            let text = format!("invalid permission path '{}'", line.path);
             findings.error(format!("acl[{index}].path"), text);
         }
     }
     who
 }
 
-/// Checks that the secrets belong to somebody.
+/// Checks that every secret belongs to a known user or token.
 pub(super) fn check_secrets(
     credentials: &CredentialsFile,
     who: &BTreeSet<&str>,
@@ -104,7 +107,7 @@ pub(super) fn check_secrets(
                 useful = true;
             } else {
                 let kind = if list == "tokens" { "token" } else { "user" };
-                let text = format!("the world has no {kind} '{name}'");
+                let text = format!("{kind} '{name}' not found in the world");
                 unknown.push(problem(
                     Document::Credentials,
                     format!("{list}.{name}"),

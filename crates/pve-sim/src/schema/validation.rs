@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Checks of parameters against their schema: `check_object`, `check_prop` and `check_type` of
-//! `PVE/JSONSchema.pm`, with the same texts.
+//! Checks of parameters against the schema: `check_object`, `check_prop` and `check_type` in
+//! `PVE/JSONSchema.pm`, with the same error texts.
 //!
-//! Limits: `oneOf`, `extends`, `disallow` and `items` do not occur in the part of the API that the
-//! simulator serves. The schema dump folds `net0`, `net1`, … into `net[n]` without saying how many
-//! there are, so that every index is accepted.
+//! Limits: `oneOf`, `extends`, `disallow` and `items` do not occur in the supported part of the
+//! API. The schema dump replaces `net0`, `net1`, … by `net[n]` without a maximum, so every index is
+//! accepted.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,10 +18,10 @@ use super::ParameterErrors;
 use super::format::check_named_format;
 use super::property_string::check_property_string;
 
-/// Properties by name; `net[n]` stands for all names of that form.
+/// Properties by name; `net[n]` stands for `net0`, `net1`, …
 pub(super) type Properties = BTreeMap<String, Property>;
 
-/// Schema of one parameter, or of one key of a property string such as `scsi0`.
+/// The schema of a parameter, or of a key in a property string such as `scsi0`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Property {
@@ -51,7 +51,7 @@ enum Format {
     PropertyString(Properties),
 }
 
-/// A Perl pattern, compiled when it is first needed.
+/// A Perl pattern, compiled on first use.
 #[derive(Debug, Deserialize)]
 #[serde(from = "String")]
 struct Pattern {
@@ -75,15 +75,16 @@ impl Pattern {
 
     fn regex(&self) -> &Regex {
         self.compiled.get_or_init(|| {
-            // Perl prints compiled patterns as `(?^i:…)`, and reads `{,8}` as `{0,8}`.
+            // Perl prints compiled patterns as `(?^i:…)`, and accepts `{,8}` for `{0,8}`.
             let source = self.source.replace("(?^", "(?").replace("{,", "{0,");
-            // Without a group, as in PVE: with `a|b`, each anchor belongs to one alternative only.
+            // No group around the pattern, as in PVE: in `a|b`, each anchor applies to one
+            // alternative.
             Regex::new(&format!("^{source}$")).expect("the tests compile every pattern")
         })
     }
 }
 
-/// Text of a JSON value as Perl sees it: numbers and strings are the same to PVE.
+/// A JSON value as a Perl string: PVE does not distinguish numbers and strings.
 pub fn perl_text(value: &Value) -> Cow<'_, str> {
     match value {
         Value::String(text) => Cow::Borrowed(text),
@@ -99,24 +100,24 @@ pub fn perl_text(value: &Value) -> Cow<'_, str> {
     }
 }
 
-/// Perl's `$` also matches before a newline that ends the text.
+/// In Perl, `$` also matches before a final newline.
 pub(super) fn before_final_newline(text: &str) -> &str {
     text.strip_suffix('\n').unwrap_or(text)
 }
 
-/// Collects the errors of one object's members.
+/// Collects the errors of an object's members.
 #[derive(Default)]
 pub(super) struct Checker {
     errors: ParameterErrors,
 }
 
 impl Checker {
-    /// Errors by parameter name; none if all is well.
+    /// Returns the errors by parameter name.
     pub(super) fn check(properties: &Properties, given: &Map<String, Value>) -> ParameterErrors {
         Self::check_below("", properties, given)
     }
 
-    /// The same for an object that is itself a parameter: its name goes before those of its members.
+    /// Checks an object that is itself a parameter; its name precedes the names of its members.
     pub(super) fn check_below(
         path: &str,
         properties: &Properties,
@@ -129,7 +130,7 @@ impl Checker {
 
     fn object(&mut self, path: &str, properties: &Properties, given: &Map<String, Value>) {
         for (name, property) in properties {
-            // Indexed parameters are all optional, and are looked at one by one below.
+            // Indexed parameters are optional; `given` checks each of them.
             if !name.ends_with("[n]") {
                 self.property(&join(path, name), property, given.get(name));
             }
@@ -175,7 +176,7 @@ impl Checker {
                 Err("property is missing and it is not optional".to_owned())
             }
             Some(Value::Array(items)) if property.is_list() => {
-                // PVE joins arrays that are given for a list, up to PVE 9.
+                // Up to PVE 9, PVE joins arrays that are given for a list.
                 let texts: Vec<_> = items.iter().map(perl_text).collect();
                 property.check_text(path, &texts.join(","))
             }
@@ -192,7 +193,7 @@ impl Checker {
         }
     }
 
-    /// Two texts about one parameter are joined by a backslash and an n: PVE's source has them in
+    /// Joins two texts about one parameter with a backslash and an `n`: PVE's source has `\n` in
     /// single quotes.
     fn add(&mut self, path: String, text: &str) {
         let entry = self.errors.entry(path).or_default();
@@ -216,7 +217,7 @@ impl Property {
         }
     }
 
-    /// The checks in PVE's order; the first that fails is the one reported.
+    /// Checks in PVE's order; returns only the first error.
     fn check_text(&self, path: &str, text: &str) -> Result<(), String> {
         self.check_type(text)?;
         if let Some(format) = &self.format {
@@ -270,7 +271,7 @@ impl Property {
         }
     }
 
-    /// Applies to whatever looks like a number, also in a string property.
+    /// Applies to everything that looks like a number, even in a string property.
     fn check_range(&self, text: &str) -> Result<(), String> {
         if !is_number(text) {
             return Ok(());
@@ -296,7 +297,7 @@ impl Format {
     }
 }
 
-/// A value in the type that the schema gives it.
+/// Converts a value to the type in the schema.
 pub(super) fn stored(properties: &Properties, name: &str, value: &Value) -> Value {
     let property = properties.get(name).or_else(|| indexed(properties, name));
     let kind = property.and_then(|property| property.kind.as_deref());
@@ -316,7 +317,7 @@ pub(super) fn stored(properties: &Properties, name: &str, value: &Value) -> Valu
     number.map_or_else(|| Value::from(text.into_owned()), Value::Number)
 }
 
-/// Whether a property of that name exists, with a number at its end or without.
+/// Whether a property with this name exists, with or without an index.
 pub(super) fn knows(properties: &Properties, name: &str) -> bool {
     properties.contains_key(name) || indexed(properties, name).is_some()
 }
@@ -345,7 +346,7 @@ fn is_integer(text: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A number is what `parse` takes, apart from words such as `inf` that Perl's check does not take.
+/// Accepts what Rust parses, except words such as `inf`, which Perl's check rejects.
 fn is_number(text: &str) -> bool {
     let text = before_final_newline(text);
     text.bytes()
@@ -381,7 +382,7 @@ mod tests {
         let matches = |pattern: &str, text: &str| Pattern::from(pattern.to_owned()).matches(text);
         assert!(matches("(?^i:[a-z]+)", "Ab\n") && !matches("(?^:[a-z]+)", "Ab"));
         assert!(matches("[a-z]{,3}", "") && !matches("[a-z]{,3}", "abcd"));
-        // Each anchor belongs to one alternative only: PVE's own oversight.
+        // Each anchor applies to one alternative only: a bug in PVE.
         assert!(matches(
             r"/dev/parport\d+|/dev/usb/lp\d+",
             "/dev/parport0 and more"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Changing a configuration (`update_vm_api` in `PVE/API2/Qemu.pm`, `update_vm` in
-//! `PVE/API2/LXC/Config.pm`). Changes take effect at once, also those for which a running guest
-//! would have to be restarted.
+//! Changes of a configuration (`update_vm_api` in `PVE/API2/Qemu.pm`, `update_vm` in
+//! `PVE/API2/LXC/Config.pm`). They take effect immediately, even if PVE would have to restart a
+//! running guest.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::clock::Seconds;
 use crate::world::guest::{Guest, GuestKind, stored_description};
-use crate::world::{Died, World};
+use crate::world::{ErrorText, World};
 
-use super::create::check_lock;
-use super::run::{Locking, Step};
-use super::{ConfigChange, Stage};
+use super::creation::check_lock;
+use super::runner::{LockAttempt, StepResult};
+use super::{ConfigChange, TaskStage};
 
 /// The task of `POST …/config`.
 pub(super) fn step(
@@ -23,15 +23,15 @@ pub(super) fn step(
     at: Seconds,
     changes: &[ConfigChange],
     digest: Option<&str>,
-) -> Step {
+) -> StepResult {
     let since = match world.task(index).stage {
-        Stage::Begin { since } => since,
-        Stage::Queued | Stage::Volumes | Stage::Finish => at,
+        TaskStage::Begin { since } => since,
+        TaskStage::Queued | TaskStage::Volumes | TaskStage::Finish => at,
     };
     match world.lock_config(index, since, at) {
-        Locking::Wait(until) => Step::Next(until, Stage::Begin { since }),
-        Locking::TimedOut(text) => Step::Done(Err(text)),
-        Locking::Taken => {
+        LockAttempt::Wait(until) => StepResult::Next(until, TaskStage::Begin { since }),
+        LockAttempt::TimedOut(text) => StepResult::Done(Err(text)),
+        LockAttempt::Taken => {
             let vmid = world.task(index).vmid;
             world.log(index, command_line(vmid, changes));
             let quorum = world.check_quorum(index);
@@ -44,13 +44,13 @@ pub(super) fn step(
                 change_config(guest, changes);
                 Ok(())
             });
-            Step::Done(done)
+            StepResult::Done(done)
         }
     }
 }
 
-/// Refuses when the configuration is no longer the one that the caller has read.
-pub(crate) fn check_digest(guest: &Guest, expected: Option<&str>) -> Result<(), Died> {
+/// Fails if the configuration has changed since the caller read it.
+pub(crate) fn check_digest(guest: &Guest, expected: Option<&str>) -> Result<(), ErrorText> {
     if expected.is_none_or(|digest| digest.is_empty() || digest == guest.digest()) {
         return Ok(());
     }
@@ -63,7 +63,7 @@ pub(crate) fn check_digest(guest: &Guest, expected: Option<&str>) -> Result<(), 
     .to_owned())
 }
 
-/// Sets and removes lines. What a line means to the running guest or to its disks is not simulated.
+/// Sets and removes options. Their effect on the running guest or its disks is not simulated.
 pub(crate) fn change_config(guest: &mut Guest, changes: &[ConfigChange]) {
     for (key, value) in changes {
         match (key.as_str(), value) {
@@ -89,8 +89,8 @@ fn set(guest: &mut Guest, key: &str, value: Option<Value>) {
     };
 }
 
-/// Tags in lower case, each once, in the order of the alphabet (`get_unique_tags` in
-/// `PVE/GuestHelpers.pm`, with the settings of a new cluster).
+/// Tags in lower case, sorted, without duplicates (`get_unique_tags` in `PVE/GuestHelpers.pm`, with
+/// the settings of a new cluster).
 fn stored_tags(tags: &str) -> Option<Value> {
     let unique: BTreeSet<String> = tags
         .split([',', ';', ' ', '\t', '\n', '\0'])
@@ -101,7 +101,7 @@ fn stored_tags(tags: &str) -> Option<Value> {
     (!joined.is_empty()).then(|| Value::from(joined))
 }
 
-/// `update VM 106: -description async`
+/// Formats `update VM 106: -description async`.
 fn command_line(vmid: u32, changes: &[ConfigChange]) -> String {
     let removed: Vec<&str> = changes
         .iter()
