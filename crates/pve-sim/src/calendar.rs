@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn months_begin_where_the_calendar_says() {
+    fn months_start_at_the_right_second() {
         for (year, month, expected) in [
             (1970, 1, "1970-01-01"),
             (2026, 13, "2027-01-01"),

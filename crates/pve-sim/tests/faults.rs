@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Fault plans: what files may say, what mistakes in them are told, and that decisions are
-//! reproducible and never more than allowed.
+//! Fault plans: file format, error messages, and reproducible decisions within their limits.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -23,8 +22,8 @@ fn on(vmid: u32) -> RequestFacts<'static> {
     }
 }
 
-/// For which of the first requests to one guest the only rule applies, counted from 1.
-fn turns(plan: &Value, requests: u32) -> Vec<u32> {
+/// The numbers of the requests to which the only rule applies, counted from 1.
+fn affected(plan: &Value, requests: u32) -> Vec<u32> {
     let mut faults = faults(plan);
     (1..=requests)
         .filter(|_| faults.for_request(&on(100)).is_some())
@@ -32,13 +31,17 @@ fn turns(plan: &Value, requests: u32) -> Vec<u32> {
 }
 
 #[test]
-fn a_rule_applies_when_its_turn_comes() {
+fn a_rule_applies_when_it_is_due() {
     let check = |when: Value, times: Value, expected: &[u32]| {
         let mut rule = json!({"when": when, "effect": "refuse"});
         if !times.is_null() {
             rule["times"] = times;
         }
-        assert_eq!(turns(&json!({"requests": [rule]}), 10), expected, "{rule}");
+        assert_eq!(
+            affected(&json!({"requests": [rule]}), 10),
+            expected,
+            "{rule}"
+        );
     };
     check(
         json!("always"),
@@ -55,7 +58,7 @@ fn a_rule_applies_when_its_turn_comes() {
 }
 
 #[test]
-fn the_first_rule_whose_turn_it_is_wins_and_all_count() {
+fn the_first_due_rule_wins_and_all_rules_count() {
     let mut faults = faults(&json!({"requests": [
         {"vmid": 100, "when": {"nth": 2}, "effect": "drop_before"},
         {"when": {"every": 2}, "effect": "drop_after"},
@@ -76,7 +79,7 @@ fn the_first_rule_whose_turn_it_is_wins_and_all_count() {
 }
 
 #[test]
-fn every_effect_can_be_written() {
+fn every_effect_can_be_parsed() {
     let effects = json!([
         "refuse", "drop_before", "drop_after", "cut_answer", {"stall": 30}, {"delay": 0.5}, "hold",
         {"answer": {"status": 595, "reason": "No route to host"}},
@@ -124,7 +127,7 @@ fn an_empty_plan_does_nothing() {
 }
 
 #[test]
-fn mistakes_are_told_with_place_rule_and_member() {
+fn errors_name_location_rule_and_member() {
     let check = |text: &str, expected: &[&str]| {
         let error = FaultPlan::parse(text).expect_err(text).to_string();
         for part in expected {
@@ -199,7 +202,7 @@ fn mistakes_are_told_with_place_rule_and_member() {
 }
 
 #[test]
-fn a_file_is_named_in_the_error() {
+fn errors_name_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("faults.json");
     let error = FaultPlan::read(&path)
@@ -232,19 +235,19 @@ proptest! {
     #[test]
     fn a_rule_never_applies_more_often_than_allowed(when in any_when(), times in 0..5_u32, seed: u64) {
         let plan = json!({"seed": seed, "requests": [{"when": when, "times": times, "effect": "refuse"}]});
-        prop_assert!(turns(&plan, 60).len() <= times as usize);
+        prop_assert!(affected(&plan, 60).len() <= times as usize);
     }
 
     #[test]
-    fn equal_seeds_decide_alike(when in any_when(), seed: u64) {
+    fn equal_seeds_give_equal_decisions(when in any_when(), seed: u64) {
         let plan = json!({"seed": seed, "requests": [{"when": when, "effect": "refuse"}]});
-        prop_assert_eq!(turns(&plan, 60), turns(&plan, 60));
+        prop_assert_eq!(affected(&plan, 60), affected(&plan, 60));
     }
 
     #[test]
-    fn other_rules_and_requests_do_not_change_a_throw(seed: u64, noise in prop::collection::vec(101..110_u32, 0..40)) {
+    fn other_rules_and_requests_do_not_change_a_decision(seed: u64, noise in prop::collection::vec(101..110_u32, 0..40)) {
         let rule = json!({"vmid": 100, "when": {"probability": 0.5}, "effect": "refuse"});
-        let alone = turns(&json!({"seed": seed, "requests": [rule]}), 40);
+        let alone = affected(&json!({"seed": seed, "requests": [rule]}), 40);
         let second = json!({"vmid": 105, "effect": "drop_after"});
         let mut faults = faults(&json!({"seed": seed, "requests": [rule, second]}));
         let mut among_others = Vec::new();
@@ -261,9 +264,9 @@ proptest! {
 }
 
 #[test]
-fn seeds_differ_and_probability_is_kept() {
+fn different_seeds_differ_and_keep_the_probability() {
     let plan = |seed: u64| json!({"seed": seed, "requests": [{"when": {"probability": 0.25}, "effect": "refuse"}]});
-    assert_ne!(turns(&plan(1), 200), turns(&plan(2), 200));
-    let applied = turns(&plan(3), 4_000).len();
+    assert_ne!(affected(&plan(1), 200), affected(&plan(2), 200));
+    let applied = affected(&plan(3), 4_000).len();
     assert!((850..1_150).contains(&applied), "{applied} of 4000");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Generated worlds: as large as asked for, the same each time, free of contradictions, and made
-//! of values that PVE itself would accept.
+//! Generated worlds: requested size, reproducible, free of contradictions, with values that PVE
+//! accepts.
 #![expect(
     clippy::unwrap_used,
     reason = "the lint does not see that helpers of tests are tests"
@@ -25,7 +25,7 @@ fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value[member].as_str().unwrap()
 }
 
-/// All that has to be true of any world we make.
+/// Checks that apply to all generated worlds.
 fn check_world(generated: &GeneratedWorld, now: i64) {
     let world = &generated.world;
     let nodes: BTreeSet<&str> = world["cluster"]["nodes"]
@@ -64,8 +64,8 @@ fn check_world(generated: &GeneratedWorld, now: i64) {
     check_access(generated);
 }
 
-/// D27: what PVE demands of a storage of its type is there (`properties` and `options` of the
-/// classes in `PVE/Storage`; without `monhost` PVE's own Ceph is meant).
+/// A storage has the options that PVE requires for its type (`properties` and `options` of the
+/// classes in `PVE/Storage`; without `monhost`, PVE's own Ceph is used).
 fn check_storage(storage: &Value) {
     let demanded: &[&str] = match text(storage, "type") {
         "dir" => &["path"],
@@ -79,7 +79,7 @@ fn check_storage(storage: &Value) {
     }
 }
 
-/// D28: a node has memory for all its guests, and a processor for four virtual ones.
+/// A node has memory for all its guests, and one processor for four virtual ones.
 fn check_size(node: &Value, world: &Value) {
     let (mut cores, mut mebibytes) = (0, 0);
     for guest in list(world, "guests") {
@@ -111,7 +111,7 @@ fn check_volumes(guest: &Value, storages: &BTreeMap<&str, &Value>) {
     assert!(on_node, "{guest} has no such storage on its node");
 }
 
-/// Parents first, none in the future, names as PVE takes them.
+/// Parents come first, no time is in the future, and names are valid in PVE.
 fn check_snapshots(guest: &Value, now: i64) {
     let mut before: Option<&Value> = None;
     for snapshot in guest["snapshots"].as_array().into_iter().flatten() {
@@ -130,14 +130,14 @@ fn check_snapshots(guest: &Value, now: i64) {
     }
 }
 
-/// PVE's own checks of a configuration accept it, but for what only PVE itself writes.
+/// PVE's checks accept the configuration, except for options that only PVE writes.
 fn check_config(guest: &Value) {
     let kind = text(guest, "type");
     let mut config = guest["config"].clone();
     let lines = config.as_object_mut().unwrap();
     lines.remove("lock");
     if kind == "lxc" {
-        // What a container is made from is not changed afterwards.
+        // The template of a container cannot be changed later.
         lines.remove("ostype");
         lines.remove("unprivileged");
         lines.insert("hostname".to_owned(), guest["hostname"].clone());
@@ -164,7 +164,7 @@ fn check_with_schema(method: &str, path: &[&str], given: &Value) {
     );
 }
 
-/// Everybody who is granted something exists, and everybody can sign on.
+/// All users with grants exist, and all users have a secret.
 fn check_access(generated: &GeneratedWorld) {
     let world = &generated.world;
     let users: BTreeSet<&str> = list(world, "users")
@@ -198,7 +198,7 @@ fn count(world: &Value, condition: impl Fn(&Value) -> bool) -> usize {
 }
 
 #[test]
-fn a_large_world_has_everything_in_its_share() {
+fn a_large_world_matches_the_requested_shares() {
     let options = GenerateOptions {
         nodes: 20,
         guests: 2_000,
@@ -258,7 +258,7 @@ fn a_large_world_has_everything_in_its_share() {
 }
 
 #[test]
-fn seeds_decide_and_more_guests_leave_the_others_alone() {
+fn seeds_determine_the_world_and_more_guests_keep_the_others() {
     let options = GenerateOptions {
         guests: 50,
         ..GenerateOptions::default()
@@ -282,7 +282,7 @@ fn seeds_decide_and_more_guests_leave_the_others_alone() {
 }
 
 #[test]
-fn contradicting_options_are_refused() {
+fn contradicting_options_are_rejected() {
     let check = |change: &dyn Fn(&mut GenerateOptions), expected: GenerateError| {
         let mut options = GenerateOptions::default();
         change(&mut options);
@@ -318,7 +318,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn any_world_is_sound(
+    fn any_world_is_valid(
         nodes in 1..12_u32, guests in 0..40_u32, seed: u64, snapshots in 0..9_u32,
         now in 0..4_000_000_000_i64, hours in -12..14_i32, containers in 0.0..=1.0_f64,
     ) {
@@ -333,13 +333,13 @@ proptest! {
     }
 
     #[test]
-    fn the_demo_is_sound_at_any_time(now in 0..4_000_000_000_i64, hours in -12..14_i32) {
+    fn the_demo_is_valid_at_any_time(now in 0..4_000_000_000_i64, hours in -12..14_i32) {
         check_world(&demo_world(now, hours * 3_600), now);
     }
 }
 
 #[test]
-fn the_demo_has_one_of_everything() {
+fn the_demo_contains_every_important_case() {
     let GeneratedWorld { world, .. } = demo_world(NOW, 3_600);
     let guest = |vmid: u64| {
         list(&world, "guests")
@@ -375,7 +375,7 @@ fn the_demo_has_one_of_everything() {
 }
 
 #[test]
-fn credentials_are_the_published_examples() {
+fn credentials_match_the_public_examples() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/pve-recordings/credentials.example.json");
     let published: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();

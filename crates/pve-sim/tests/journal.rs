@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The journal as tests and other programs use it: what goes in comes out, from memory and file.
+//! The journal as used by tests and other programs, in memory and in a file.
 
 use pve_sim::journal::{Action, Entry, Journal, Moment, Mutation, Request, Task};
 
@@ -55,7 +55,7 @@ fn task() -> Entry {
 }
 
 #[test]
-fn file_and_memory_tell_the_same() {
+fn file_and_memory_hold_the_same_entries() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.jsonl");
     let journal = Journal::in_memory_and_to_file(&path).unwrap();
@@ -77,7 +77,7 @@ fn file_and_memory_tell_the_same() {
 }
 
 #[test]
-fn a_line_is_flat_and_names_its_entry() {
+fn a_line_is_flat_and_contains_its_type() {
     let line = serde_json::to_value(mutation(Action::Rollback)).unwrap();
     let expected = serde_json::json!({
         "entry": "mutation", "at": 1.5, "epoch": 1_700_000_000, "action": "rollback",
@@ -88,7 +88,7 @@ fn a_line_is_flat_and_names_its_entry() {
 }
 
 #[test]
-fn secrets_do_not_reach_the_journal() {
+fn secrets_are_masked() {
     let cases = [
         (
             "/access/ticket?username=a@pve&password=s3cret",
@@ -122,7 +122,7 @@ fn secrets_do_not_reach_the_journal() {
 }
 
 #[test]
-fn many_entries_from_many_threads_are_all_there() {
+fn concurrent_entries_are_all_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.jsonl");
     let journal = Journal::in_memory_and_to_file(&path).unwrap();
@@ -136,7 +136,7 @@ fn many_entries_from_many_threads_are_all_there() {
 }
 
 #[test]
-fn a_file_only_journal_keeps_nothing() {
+fn a_journal_with_only_a_file_keeps_no_entries_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.jsonl");
     let journal = Journal::to_file(&path).unwrap();
@@ -146,7 +146,7 @@ fn a_file_only_journal_keeps_nothing() {
 }
 
 #[test]
-fn trouble_with_the_file_is_told() {
+fn file_errors_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let error = Journal::to_file(folder.path()).unwrap_err().to_string();
     assert!(error.starts_with("cannot create the journal '"), "{error}");
@@ -161,15 +161,14 @@ fn trouble_with_the_file_is_told() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_full_disk_is_remembered() {
+fn a_write_error_is_remembered() {
     let full = Journal::to_file(std::path::Path::new("/dev/full")).unwrap();
     full.record(task());
     assert!(full.failure().is_some());
 }
 
-/// D1: a bounded journal keeps the latest entries and no more.
 #[test]
-fn a_bounded_journal_forgets_the_oldest() {
+fn a_bounded_journal_drops_the_oldest_entries() {
     let journal = Journal::bounded(3);
     for number in 0..10 {
         journal.record(request(&format!("/version?{number}")));

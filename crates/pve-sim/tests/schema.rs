@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Holds the embedded schema against the recordings of a real PVE in `../shared`: it is the
-//! reduction of the recorded schema, and it accepts and refuses what PVE accepted and refused.
+//! Compares the embedded schema with the recordings of a real PVE in `../shared`: it is a subset of
+//! the recorded schema, and accepts and rejects the same requests as PVE.
 //!
-//! With `UPDATE_API_SCHEMA=1` in the environment, the first test writes the reduction anew.
+//! With `UPDATE_API_SCHEMA=1` in the environment, the first test rewrites the embedded schema.
 #![expect(
     clippy::unwrap_used,
     reason = "the lint does not see that helpers of tests are tests"
@@ -27,7 +27,7 @@ fn read_json(path: &Path) -> Value {
 }
 
 #[test]
-fn embedded_schema_is_the_reduction_of_the_recorded_one() {
+fn embedded_schema_matches_the_recorded_one() {
     let full = read_json(&recordings().join("api-schema.json"));
     let reduced = reduce(&full);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/api-schema.json");
@@ -41,7 +41,7 @@ fn embedded_schema_is_the_reduction_of_the_recorded_one() {
     );
 }
 
-/// Keeps what routing, checks and permissions need; one path a line, for readable differences.
+/// Keeps only what routing, checks and permissions need; one path per line for readable diffs.
 fn reduce(full: &Value) -> String {
     let mut paths = BTreeMap::new();
     for node in full["tree"].as_array().unwrap() {
@@ -90,7 +90,7 @@ fn reduce_method(info: &Value) -> Value {
     reduced
 }
 
-/// `check_api2_permissions` looks at `user` first, then at `check`.
+/// `check_api2_permissions` checks `user` first, then `check`.
 fn reduce_access(permissions: &Value) -> Value {
     match permissions.get("user").and_then(Value::as_str) {
         Some("world") => return json!("world"),
@@ -139,7 +139,7 @@ fn is_true(flag: &Value) -> bool {
     flag == &json!(1)
 }
 
-/// Refusals that come from a method's own code, after the schema has let the call pass.
+/// Errors from a method's own code, after the schema check has succeeded.
 const NOT_FROM_THE_SCHEMA: &[&str] = &[
     "read.guests.config-both",
     "read.nodes.storage-status-unknown",
@@ -150,7 +150,7 @@ const NOT_FROM_THE_SCHEMA: &[&str] = &[
 ];
 
 #[test]
-fn every_recorded_request_is_judged_as_pve_judged_it() {
+fn recorded_requests_are_accepted_and_rejected_as_by_pve() {
     let (mut passed, mut refused) = (0, 0);
     for exchange in exchanges() {
         let name = exchange["name"].as_str().unwrap();
@@ -181,7 +181,7 @@ fn every_recorded_request_is_judged_as_pve_judged_it() {
     );
 }
 
-/// The errors our check finds; `None` for what is no request to the API.
+/// The errors of the schema check; `None` if this is not an API request.
 fn judge(request: &Value) -> Option<Value> {
     let path = request["path"].as_str()?;
     let path = path
@@ -291,7 +291,7 @@ fn unknown_paths_have_no_route() {
     assert_eq!(schema.route(&[]).unwrap().template, "/");
 }
 
-/// Checks a POST of a snapshot of VM 100, or another method given by its path.
+/// Errors of a request; `method` and `path` select the endpoint.
 fn errors_of(method: &str, path: &str, given: &Value) -> Value {
     let segments: Vec<&str> = path.split('/').collect();
     let route = Schema::builtin().route(&segments).unwrap();
@@ -302,7 +302,7 @@ fn errors_of(method: &str, path: &str, given: &Value) -> Value {
 }
 
 #[test]
-fn perl_takes_numbers_for_strings_and_strings_for_numbers() {
+fn numbers_and_strings_are_interchangeable() {
     let path = "nodes/pve1/qemu/100/snapshot";
     for vmstate in [json!(1), json!("0"), json!(true), json!(false)] {
         assert_eq!(
@@ -354,7 +354,7 @@ fn parameters_of_the_path_are_checked_and_may_be_repeated() {
 }
 
 #[test]
-fn limits_of_numbers_and_companions_are_told() {
+fn number_limits_and_required_parameters_are_reported() {
     let path = "nodes/pve1/tasks";
     let expected = json!({
         "start": "value must have a minimum value of 0",

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_verified_to_the_letter() {
+    fn tokens_are_verified_exactly() {
         let access = access();
         let verify = |text: &'static str| access.verify_token(text, 2_000.0);
         assert_eq!(verify("backup@pve!auto=s3cret"), Some("backup@pve!auto"));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_do_not_show() {
+    fn debug_output_contains_no_secrets() {
         assert!(!format!("{:?}", access()).contains("s3cret"));
     }
 }

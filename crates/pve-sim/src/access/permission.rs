@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_separated_token_has_the_common_privileges_only() {
+    fn a_separated_token_has_only_the_common_privileges() {
         let access = access();
         let may = |who: &str, path: &str, what: &str| access.allows(&Lab, who, path, what);
         assert!(may("backup@pve!auto", "/vms/7", "VM.Snapshot"));
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn no_access_takes_away_what_was_inherited() {
+    fn no_access_removes_inherited_privileges() {
         let access = access();
         assert!(!access.allows(&Lab, "backup@pve", "/vms/300", "VM.Audit"));
         assert!(access.allows(&Lab, ROOT, "/vms/300", "VM.Audit"));
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_without_slash_reaches_nothing() {
+    fn a_path_without_a_slash_grants_nothing() {
         assert!(
             access()
                 .permissions(&Lab, "backup@pve", "nonsense")

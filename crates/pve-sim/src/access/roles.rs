@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roles_hold_what_pve_says() {
+    fn roles_have_the_privileges_of_pve() {
         let roles = predefined(Release::V8);
         let has = |role: &str, privilege: &str| roles[role].iter().any(|name| name == privilege);
         assert!(has("Administrator", "Sys.Modify") && !has("PVEAdmin", "Sys.Modify"));
@@ -162,7 +162,7 @@ mod tests {
 
     /// PVE 9 has no `VM.Monitor`, and separate privileges for the agent.
     #[test]
-    fn privileges_of_9_are_others() {
+    fn privileges_of_pve_9_differ() {
         let roles = predefined(Release::V9);
         let has = |role: &str, privilege: &str| roles[role].iter().any(|name| name == privilege);
         assert!(roles.values().flatten().all(|name| name != "VM.Monitor"));

@@ -143,7 +143,7 @@ mod tests {
     const NOW: Seconds = 1_800_000_000.0;
 
     #[test]
-    fn a_ticket_lives_for_two_hours() {
+    fn a_ticket_is_valid_for_two_hours() {
         let signer = Signer::new();
         for (age, valid) in [
             (0.0, true),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_and_foreign_keys_are_noticed() {
+    fn damaged_tickets_and_foreign_keys_are_rejected() {
         let signer = Signer::new();
         let ticket = signer.ticket("backup@pve", NOW);
         assert_eq!(signer.verify(&ticket, NOW).as_deref(), Some("backup@pve"));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_challenge_is_no_ticket_and_belongs_to_one_user() {
+    fn a_challenge_is_not_a_ticket_and_belongs_to_one_user() {
         let signer = Signer::new();
         let challenge = signer.challenge("totp@pve", NOW);
         assert_eq!(signer.verify(&challenge, NOW), None);

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_of_the_rfc_are_accepted() {
+    fn the_codes_in_the_rfc_are_accepted() {
         // RFC 6238, appendix B: the last six of the eight digits.
         let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
         for (at, code) in [

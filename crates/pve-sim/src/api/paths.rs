@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_pve_is_told_from_a_misspelt_one() {
+    fn paths_of_pve_are_distinguished_from_typos() {
         assert_eq!(
             template("POST", "/nodes/pve1/qemu/100/clone"),
             Some("/nodes/{node}/qemu/{vmid}/clone")

@@ -311,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn timestamps_are_civil_dates() {
+    fn timestamps_are_formatted_as_dates() {
         let cases = [
             (0, "700101000000"),
             (951_782_399, "000228235959"),
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_lie_at_the_beginning_of_their_step_in_local_time() {
+    fn runs_start_at_the_beginning_of_their_interval_in_local_time() {
         let now = 1_732_324_567;
         assert_eq!(run("daily", now, 0, 1).snapshot, "autodaily241122000002");
         let berlin = run("daily", now, 3_600, 0);

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_replacement_can_hold_bytes_that_are_no_utf_8() {
+    fn a_replacement_can_contain_invalid_utf_8() {
         let mut response = Response::plain(200, "OK", "a web01 b web01");
         edit(&mut response, "web01", "w\u{ff}\u{20ac}");
         assert_eq!(response.body, b"a w\xff\xe2\x82\xac b w\xff\xe2\x82\xac");
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_changed_and_other_replies_left_alone() {
+    fn only_lists_are_changed() {
         let body = r#"{"data":[{"name":"current"},{"name":"a"},{"name":"b"},{"name":"c"}]}"#;
         for (fault, expected) in [
             (ListingFault::Doubled, 8),

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_found_as_pve_finds_them() {
+    fn header_values_are_found_as_by_pve() {
         let of = |header: &str| value_of(header, "PVEAuthCookie");
         assert_eq!(of("a=b; PVEAuthCookie=x%3Ay; c=d").as_deref(), Some("x:y"));
         assert_eq!(of("PVEAuthCookie x").as_deref(), Some("x"));

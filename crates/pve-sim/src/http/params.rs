@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn query_and_body_are_put_together() {
+    fn query_and_body_are_merged() {
         let form = head("POST", "application/x-www-form-urlencoded; charset=UTF-8");
         let params = parameters(&form, "a=1", b"a=2&b=x+y%C3%A4&c").expect("a form");
         assert_eq!(
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn json_bodies_are_read_or_complained_about() {
+    fn json_bodies_are_parsed_or_rejected() {
         let json = head("POST", "application/json; charset=utf-8");
         let params = parameters(&json, "", br#"{"a": false, "b": 7}"#).expect("an object");
         assert_eq!(Value::from(params), serde_json::json!({"a": false, "b": 7}));

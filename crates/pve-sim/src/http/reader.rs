@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_read_as_it_stands() {
+    fn a_request_is_parsed() {
         let head =
             read("\r\nGET /api2 HTTP/1.1\r\nA:  b c \r\n d\r\nHost: h\r\n\r\n").expect("a head");
         assert_eq!(
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_and_excess_is_met_with_silence() {
+    fn invalid_requests_are_rejected_and_excessive_ones_ignored() {
         assert!(matches!(
             read("HELLO\r\n\r\n"),
             Err(HeadError::Refused {

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_the_daemon_carry_two_connection_headers() {
+    fn responses_of_the_daemon_have_two_connection_headers() {
         let reply = Response::reply(&Reply::null(), Via::Daemon, Format::Json);
         let shown = text(&reply, true);
         assert!(shown.starts_with("HTTP/1.1 200 OK\r\n"));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn no_content_means_no_length() {
+    fn an_empty_response_has_no_length() {
         let shown = text(&Response::plain(401, "No ticket", ""), false);
         assert!(!shown.contains("Content-Length") && !shown.contains("Content-Type"));
     }
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn long_answers_are_compressed_on_demand() {
+    fn long_responses_are_compressed_on_request() {
         let long = Response::plain(200, "OK", "x".repeat(2000));
         let bytes = long.bytes(1, true, true, SystemTime::now());
         assert!(bytes.len() < 500 && text(&long, true).len() > 2000);

@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_made_certificate_can_be_given_again() {
+    fn a_self_signed_certificate_can_be_reused() {
         let names = names_for(&[IpAddr::from([127, 0, 0, 1])], &["pve1".to_owned()]);
         let identity = Identity::self_signed("pve1", &names).expect("a certificate");
         assert_eq!(identity.fingerprint().len(), 32 * 3 - 1);
@@ -195,7 +195,7 @@ mod tests {
     /// Names, usage and validity match those of a node's certificate, so that a client that trusts
     /// it accepts it under each of its names today, but not in three years.
     #[test]
-    fn a_made_certificate_is_like_that_of_a_node() {
+    fn a_self_signed_certificate_matches_that_of_a_node() {
         let names = names_for(&[IpAddr::from([10, 99, 0, 1])], &["pve2".to_owned()]);
         let identity = Identity::self_signed("pve2", &names).expect("a certificate");
         let mut roots = rustls::RootCertStore::empty();

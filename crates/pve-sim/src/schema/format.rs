@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn each_format_takes_what_pve_takes() {
+    fn formats_accept_what_pve_accepts() {
         check(
             "pve-configid",
             &["ab", "A_b-9", "ab\n"],
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_split_as_pve_splits_it() {
+    fn lists_are_split_as_by_pve() {
         check(
             "pve-storage-content-list",
             &["", "images", "images,rootdir", "images; iso"],
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn an_optional_format_takes_nothing() {
+    fn an_optional_format_accepts_an_empty_text() {
         check(
             "pve-vmid-opt",
             &["", "0", "100"],

@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn perl_patterns_mean_what_they_mean_in_perl() {
+    fn patterns_match_as_in_perl() {
         let matches = |pattern: &str, text: &str| Pattern::from(pattern.to_owned()).matches(text);
         assert!(matches("(?^i:[a-z]+)", "Ab\n") && !matches("(?^:[a-z]+)", "Ab"));
         assert!(matches("[a-z]{,3}", "") && !matches("[a-z]{,3}", "abcd"));
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_what_perl_takes_for_numbers() {
+    fn numbers_are_recognised_as_by_perl() {
         for number in ["1", "-1", "+1.5", ".5", "1.", "1e3", "1.5E-3", "7\n"] {
             assert!(is_number(number), "{number}");
         }

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_parts_are_the_same() {
+    fn parsing_and_formatting_round_trips() {
         let text = "UPID:pve1:000042AB:0006273F:6B01F3E8:qmsnapshot:106:backup@pve!auto:";
         let upid = Upid::parse(text).expect("a valid one");
         assert_eq!(upid.to_string(), text);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn invalid_upids_are_rejected() {
         for text in [
             "garbage",
             "UPID:pve1:000042AB:0006273F:6B01F3E8:qmsnapshot:106:backup@pve!auto",

@@ -370,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn descriptions_change_as_recorded() {
+    fn descriptions_are_stored_as_recorded() {
         let cases = [
             ("plain\n\n", Some("plain"), Some("plain\n")),
             ("  one  ", Some("  one"), Some("  one  \n")),
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn volumes_are_read_from_the_lines() {
+    fn volumes_are_parsed_from_options() {
         let config: Config = [
             ("scsi10", "tank:vm-1-disk-9,size=2G"),
             ("scsi2", "local:1/vm-1-disk-0.qcow2,backup=0,size=512M"),

@@ -381,7 +381,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_quick_answer_about_guests_is_the_exact_one() {
+    fn visible_guests_agree_with_single_permission_checks() {
         let guests: Vec<Value> = (100..110)
             .map(|vmid| json!({"vmid": vmid, "type": "lxc", "node": "pve1"}))
             .collect();

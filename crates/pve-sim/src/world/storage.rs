@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_and_formats_limit_it() {
+    fn storages_are_limited_to_nodes_and_formats() {
         let one = storage(false);
         assert!(one.is_on("pve1") && !one.is_on("pve2"));
         assert!(one.can_snapshot("raw") && !one.can_snapshot("vmdk"));

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A simulator that runs as a program.
+//! Runs the simulator as a program.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-/// The program.
+/// Path of the program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pve-sim");
 
-/// A running server and what it printed first.
+/// A running server and its initial output.
 pub(crate) struct Server {
     child: Child,
     /// The lines on stdout.
@@ -17,7 +17,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `pve-sim serve` and waits until it has said all.
+    /// Starts `pve-sim serve` and waits for its complete output.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(PROGRAM)
             .arg("serve")
@@ -46,14 +46,14 @@ impl Server {
             .expect("the address comes first")
     }
 
-    /// Sends it a command.
+    /// Sends a control command.
     pub(crate) fn control(&self, words: &[&str]) -> Output {
         let mut command = Command::new(PROGRAM);
         command.args(["control", "--url", self.url()]).args(words);
         command.output().expect("the program runs")
     }
 
-    /// Ends it as a service manager does; whether it ended well.
+    /// Sends SIGTERM and returns whether the exit status was 0.
     #[cfg(unix)]
     pub(crate) fn terminate(mut self) -> bool {
         let kill = format!("kill -TERM {}", self.child.id());
@@ -68,13 +68,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Errors mean that it has ended already.
+        // An error means that it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What the program writes to stderr when it refuses to run.
+/// The error output of a program that refuses to start.
 pub(crate) fn failure(arguments: &[&str]) -> String {
     let output = Command::new(PROGRAM)
         .args(arguments)
@@ -84,7 +84,7 @@ pub(crate) fn failure(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Writes a file and gives back its path.
+/// Writes a file and returns its path.
 pub(crate) fn write(folder: &Path, name: &str, text: &str) -> String {
     let path = folder.join(name);
     fs::write(&path, text).expect("writable");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The program `pve-sim`: what it prints, how it ends, what it refuses.
+//! The program `pve-sim`: output, exit and error messages.
 
 mod common;
 mod readme;
@@ -11,7 +11,7 @@ use serde_json::json;
 use common::{Server, failure, write};
 
 #[test]
-fn it_says_where_it_listens_and_ends_well_when_told_to() {
+fn serve_prints_its_address_and_ends_on_sigterm() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = folder.path().join("journal.jsonl");
     let path = journal.to_str().expect("text");
@@ -45,7 +45,7 @@ fn it_says_where_it_listens_and_ends_well_when_told_to() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_named() {
+fn errors_name_invalid_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let credentials = write(folder.path(), "credentials.json", "{}");
     let broken = write(folder.path(), "broken.json", "{");
@@ -83,7 +83,7 @@ fn files_that_cannot_be_used_are_named() {
 }
 
 #[test]
-fn an_address_in_use_or_without_simulator_is_named() {
+fn errors_name_unusable_addresses() {
     let server = Server::start(&["--guests", "1"]);
     let address = server.url().trim_start_matches("https://").to_owned();
     let text = failure(&["serve", "--guests", "1", "--listen", &address]);
@@ -100,9 +100,9 @@ fn an_address_in_use_or_without_simulator_is_named() {
     );
 }
 
-/// The list of paths holds what is answered, and nothing that is not.
+/// `paths` lists exactly the supported paths.
 #[test]
-fn paths_lists_what_is_answered() {
+fn paths_lists_the_supported_paths() {
     let output = std::process::Command::new(common::PROGRAM)
         .arg("paths")
         .output()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What the README and the first lines of `serve` say can be done, in a clone with nothing beside it.
+//! The commands in the README and in the output of `serve` work in a plain clone.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +14,7 @@ fn readme() -> String {
     std::fs::read_to_string(folder().join("README.md")).expect("readable")
 }
 
-/// The lines behind `$ ` in console blocks, continuations joined.
+/// The commands after `$ ` in console blocks, with continuation lines joined.
 fn commands(text: &str) -> Vec<String> {
     text.replace("\\\n", " ")
         .lines()
@@ -27,7 +27,7 @@ fn words(command: &str) -> Vec<&str> {
     command.split_whitespace().collect()
 }
 
-/// Every `serve` of the README starts, in the folder of the repository.
+/// Every `serve` command in the README starts.
 #[test]
 fn the_commands_of_the_readme_serve_a_world() {
     let commands = commands(&readme());
@@ -55,7 +55,7 @@ fn the_commands_of_the_readme_serve_a_world() {
     }
 }
 
-/// D1: `serve` prints its users, its tokens and a command, and that command works as it stands.
+/// `serve` prints its users, its tokens and an example command that works unchanged.
 #[test]
 fn the_printed_example_lists_the_guests() {
     let server = Server::start(&["--guests", "3"]);
@@ -81,7 +81,7 @@ fn the_printed_example_lists_the_guests() {
     assert_eq!(text.matches("\"vmid\"").count(), 3, "{text}");
 }
 
-/// D1: without a journal file only the latest entries are kept.
+/// Without a journal file only the latest entries are kept.
 #[test]
 fn the_journal_in_memory_is_bounded() {
     let server = Server::start(&["--guests", "1", "--journal-entries", "5"]);
@@ -92,7 +92,7 @@ fn the_journal_in_memory_is_bounded() {
     assert_eq!(String::from_utf8_lossy(&journal.stdout).lines().count(), 5);
 }
 
-/// The secrets of a credentials file are not printed.
+/// The secrets in a credentials file are not printed.
 #[test]
 fn secrets_from_a_file_stay_there() {
     let example = |name: &str| {
@@ -112,7 +112,8 @@ fn secrets_from_a_file_stay_there() {
     );
 }
 
-/// Files that the README names are there: in this repository, or said to be of the project's own checks.
+/// Files named in the README exist in this repository, or belong to the checks that need the
+/// recordings.
 #[test]
 fn the_readme_names_only_files_of_the_repository() {
     for line in readme().lines() {
@@ -127,9 +128,9 @@ fn the_readme_names_only_files_of_the_repository() {
     }
 }
 
-/// `pve-sim serve --help` says what it is.
+/// The README documents all options.
 #[test]
-fn the_options_of_the_readme_exist() {
+fn the_readme_documents_all_options() {
     let output = Command::new(PROGRAM)
         .args(["serve", "--help"])
         .output()

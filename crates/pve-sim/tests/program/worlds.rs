@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Files that make no world: everything is refused that would silently mean something else.
+//! Invalid world files: everything that could silently have another meaning is rejected.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use pve_sim::simulator::{Options, Simulator};
 
 use crate::common::{Server, failure, write};
 
-/// A world in which all is well.
+/// A valid world.
 fn world() -> Value {
     json!({
         "note": "all is well",
@@ -33,7 +33,7 @@ fn credentials() -> Value {
     json!({"passwords": {"backup@pve": "secret"}, "tokens": {"backup@pve!auto": "also-secret"}})
 }
 
-/// The world with one value replaced; the pointer's last part may be a new member.
+/// The world with one value replaced; the last part of the pointer may be a new member.
 fn changed(mut file: Value, pointer: &str, value: Value) -> Value {
     let (above, member) = pointer.rsplit_once('/').expect("a pointer");
     let parent = file.pointer_mut(above).expect("it exists");
@@ -44,9 +44,9 @@ fn changed(mut file: Value, pointer: &str, value: Value) -> Value {
     file
 }
 
-/// Where a value is changed, to what, and what is said about it.
+/// Changed member, its new value, and the expected error.
 #[expect(clippy::too_many_lines, reason = "a table")]
-fn contradictions() -> Vec<(&'static str, Value, &'static str)> {
+fn invalid_worlds() -> Vec<(&'static str, Value, &'static str)> {
     let twice = json!({"vmid": 100, "type": "lxc", "node": "pve1"});
     vec![
         (
@@ -197,14 +197,13 @@ fn contradictions() -> Vec<(&'static str, Value, &'static str)> {
     ]
 }
 
-/// D (worlds): misspelt members, names that nothing has, numbers used twice and words that PVE does not know
-/// are refused with file and place.
+/// Typos, unknown names, duplicate IDs and unknown values are rejected with file and location.
 #[test]
-fn what_contradicts_itself_is_refused_with_file_and_place() {
+fn invalid_worlds_are_rejected_with_file_and_location() {
     Simulator::start(Options::new(world(), credentials())).expect("all is well");
     let folder = tempfile::tempdir().expect("a folder");
     let secrets = write(folder.path(), "secrets.json", &credentials().to_string());
-    for (pointer, value, expected) in contradictions() {
+    for (pointer, value, expected) in invalid_worlds() {
         let wrong = changed(world(), pointer, value.clone());
         let file = write(folder.path(), "wrong.json", &wrong.to_string());
         let text = failure(&["serve", "--world", &file, "--credentials", &secrets]);
@@ -221,9 +220,9 @@ fn what_contradicts_itself_is_refused_with_file_and_place() {
     }
 }
 
-/// D (worlds): a credentials file with a misspelt list, or for nobody in the world, is refused by name.
+/// A credentials file with an unknown list, or with no secret of a known user, is rejected.
 #[test]
-fn credentials_that_fit_nobody_are_refused() {
+fn invalid_credentials_are_rejected() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = write(folder.path(), "world.json", &world().to_string());
     for (secrets, expected) in [
@@ -247,9 +246,9 @@ fn credentials_that_fit_nobody_are_refused() {
     }
 }
 
-/// D (worlds): what PVE itself lives with is a warning with file and place, and refused with `--strict`.
+/// States that PVE tolerates are warnings with file and location, and errors with `--strict`.
 #[test]
-fn what_pve_lives_with_is_a_warning() {
+fn states_that_pve_tolerates_are_warnings() {
     let cases = [
         (
             "/guests/0/config/scsi1",
@@ -289,9 +288,9 @@ fn what_pve_lives_with_is_a_warning() {
     drop(Server::start(&words));
 }
 
-/// All worlds that others share with this project are worlds for the simulator too.
+/// The worlds shared with this project can be loaded.
 #[test]
-fn the_shared_worlds_are_loaded() {
+fn shared_worlds_can_be_loaded() {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let read = |path: &Path| -> Value {
         let text = std::fs::read_to_string(path).expect("readable");

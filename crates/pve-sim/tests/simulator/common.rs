@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A small HTTPS client of its own, so that the server is seen through nobody
-//! else's eyes: one connection, requests as text, answers taken apart.
+//! A small HTTPS client, independent of all others: one connection, requests as text, parsed
+//! responses.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 
-/// A token that may do everything.
+/// A token with all privileges.
 pub(crate) const ADMIN: &str = "PVEAPIToken=admin@pve!full=admin-secret";
 
 /// Two nodes, three guests, two storages.
@@ -53,23 +53,23 @@ pub(crate) fn credentials() -> Value {
     })
 }
 
-/// Serves [`world`] after `change` had a go at the options.
+/// Serves [`world`] after `change` has modified the options.
 pub(crate) fn serve(change: impl FnOnce(&mut Options)) -> Simulator {
     let mut options = Options::new(world(), credentials());
     change(&mut options);
     Simulator::start(options).expect("the simulator starts")
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) reason: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// The member `data`.
     pub(crate) fn data(&self) -> Value {
         let body: Value = serde_json::from_slice(&self.body).expect("a JSON body");
@@ -86,7 +86,7 @@ impl Answer {
     }
 }
 
-/// A connection that checks the server's certificate.
+/// A connection that verifies the server's certificate.
 pub(crate) struct Connection(StreamOwned<ClientConnection, TcpStream>);
 
 impl Connection {
@@ -109,14 +109,14 @@ impl Connection {
         Ok(Self(StreamOwned::new(session, socket)))
     }
 
-    /// Sends a request and reads its answer. `auth` are header lines.
+    /// Sends a request and reads the response. `auth` contains header lines.
     pub(crate) fn call(
         &mut self,
         method: &str,
         path: &str,
         auth: &str,
         form: &str,
-    ) -> io::Result<Answer> {
+    ) -> io::Result<Response> {
         let length = if form.is_empty() && method == "GET" {
             String::new()
         } else {
@@ -125,17 +125,17 @@ impl Connection {
         let head = format!("{method} /api2/json{path} HTTP/1.1\r\nHost: sim\r\n{auth}\r\n{length}");
         self.0.write_all(format!("{head}\r\n{form}").as_bytes())?;
         self.0.flush()?;
-        self.answer()
+        self.read_response()
     }
 
-    /// Sends text as it is and reads the answer.
-    pub(crate) fn raw(&mut self, text: &str) -> io::Result<Answer> {
+    /// Sends raw text and reads the response.
+    pub(crate) fn raw(&mut self, text: &str) -> io::Result<Response> {
         self.0.write_all(text.as_bytes())?;
         self.0.flush()?;
-        self.answer()
+        self.read_response()
     }
 
-    fn answer(&mut self) -> io::Result<Answer> {
+    fn read_response(&mut self) -> io::Result<Response> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -158,7 +158,7 @@ impl Connection {
         let length = length.map_or(0, |(_, value)| value.parse().expect("a length"));
         let mut body = vec![0; length];
         self.0.read_exact(&mut body)?;
-        Ok(Answer {
+        Ok(Response {
             status,
             reason,
             headers,
@@ -167,43 +167,53 @@ impl Connection {
     }
 }
 
-/// One request on a connection of its own, with the all-powerful token.
+/// Sends one request on a new connection, with the administrator's token.
 pub(crate) fn call(
     simulator: &Simulator,
     method: &str,
     path: &str,
     form: &str,
-) -> io::Result<Answer> {
+) -> io::Result<Response> {
     let address = simulator.addresses()[0];
     let auth = format!("Authorization: {ADMIN}");
     Connection::open(simulator, address)?.call(method, path, &auth, form)
 }
 
-/// [`call`] that has to succeed; gives back `data`.
+/// Like [`call`], but must succeed; returns `data`.
 pub(crate) fn data(simulator: &Simulator, method: &str, path: &str, form: &str) -> Value {
-    let answer = call(simulator, method, path, form).expect("an answer");
+    let response = call(simulator, method, path, form).expect("a response");
     assert_eq!(
-        (answer.status, answer.reason.as_str()),
+        (response.status, response.reason.as_str()),
         (200, "OK"),
         "{method} {path}"
     );
-    answer.data()
+    response.data()
 }
 
-/// Starts a task and gives back how it ended; it has to end at once.
+/// Starts a task, which must end immediately; returns its exit status.
 pub(crate) fn task(simulator: &Simulator, method: &str, path: &str, form: &str) -> String {
     let upid = data(simulator, method, path, form);
-    exit_of(simulator, upid.as_str().expect("a UPID")).expect("the task has ended")
+    exit_status(simulator, upid.as_str().expect("a UPID")).expect("the task has ended")
 }
 
-/// Carries out a command of `pve-sim control`.
-pub(crate) fn control(simulator: &Simulator, words: &str) {
-    let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
-    pve_sim::control::send(&simulator.url(), &words).expect("the command is carried out");
+/// Creates a snapshot of `guest` (its API path); returns the task's exit status.
+pub(crate) fn create_snapshot(simulator: &Simulator, guest: &str, form: &str) -> String {
+    task(simulator, "POST", &format!("{guest}/snapshot"), form)
 }
 
-/// How a task ended, if it has.
-pub(crate) fn exit_of(simulator: &Simulator, upid: &str) -> Option<String> {
+/// Removes a snapshot of `guest` (its API path); returns the task's exit status.
+pub(crate) fn remove_snapshot(simulator: &Simulator, guest: &str, name: &str) -> String {
+    task(simulator, "DELETE", &format!("{guest}/snapshot/{name}"), "")
+}
+
+/// Executes a command of `pve-sim control`.
+pub(crate) fn control(simulator: &Simulator, command: &str) {
+    let arguments: Vec<String> = command.split(' ').map(str::to_owned).collect();
+    pve_sim::control::send(&simulator.url(), &arguments).expect("the command is carried out");
+}
+
+/// The exit status of a task; `None` while it is running.
+pub(crate) fn exit_status(simulator: &Simulator, upid: &str) -> Option<String> {
     let node = upid.split(':').nth(1).expect("a node");
     let status = data(
         simulator,
@@ -214,7 +224,7 @@ pub(crate) fn exit_of(simulator: &Simulator, upid: &str) -> Option<String> {
     status["exitstatus"].as_str().map(str::to_owned)
 }
 
-/// Names of a guest's snapshots with their `snapstate`, sorted.
+/// A guest's snapshots with their `snapstate`, sorted.
 pub(crate) fn snapshots(simulator: &Simulator, guest: &str) -> Vec<(String, Option<String>)> {
     let list = data(simulator, "GET", &format!("{guest}/snapshot"), "");
     let mut found: Vec<_> = list
@@ -231,34 +241,34 @@ pub(crate) fn snapshots(simulator: &Simulator, guest: &str) -> Vec<(String, Opti
     found
 }
 
-/// Status, reason and body of a request that is refused.
-pub(crate) fn refusal(
+/// Status, reason and body of a rejected request.
+pub(crate) fn rejection(
     simulator: &Simulator,
     method: &str,
     path: &str,
     form: &str,
 ) -> (u16, String, Value) {
-    let answer = call(simulator, method, path, form).expect("an answer");
-    let body = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
-    (answer.status, answer.reason, body)
+    let response = call(simulator, method, path, form).expect("a response");
+    let body = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
+    (response.status, response.reason, body)
 }
 
-/// A request with header lines of its own instead of the token.
+/// A request with other authentication headers instead of the token.
 pub(crate) fn as_user(
     simulator: &Simulator,
     auth: &str,
     method: &str,
     path: &str,
     form: &str,
-) -> Answer {
+) -> Response {
     let address = simulator.addresses()[0];
     let mut connection = Connection::open(simulator, address).expect("a connection");
     connection
         .call(method, path, auth, form)
-        .expect("an answer")
+        .expect("a response")
 }
 
-/// A member of all entries of a list, as sorted texts.
+/// A member of all list entries, as sorted text.
 pub(crate) fn ids(list: &Value, key: &str) -> Vec<String> {
     let entries = list.as_array().expect("a list");
     let mut found: Vec<String> = entries

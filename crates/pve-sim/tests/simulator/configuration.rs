@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Changed configurations, by request and by task. Each
-//! answer is that of a real PVE, recorded or read in its sources.
+//! Configuration changes, by request and by task. The expected responses are recorded from a real
+//! PVE or derived from its sources.
 
 use pve_sim::simulator::Simulator;
 use serde_json::{Value, json};
 
-use crate::common::{as_user, control, data, exit_of, ids, refusal, serve, task};
+use crate::common::{
+    as_user, control, create_snapshot, data, exit_status, ids, rejection, serve, task,
+};
 
 const WEB: &str = "/nodes/pve1/qemu/100";
 const FILES: &str = "/nodes/pve1/lxc/101";
 
-/// The cookie and the token of root, who signs on with a password.
+/// The cookie and CSRF token of root, who logs in with a password.
 fn root(simulator: &Simulator) -> String {
     let form = "username=root@pam&password=toor";
     let ticket = as_user(simulator, "X-Nothing: 1", "POST", "/access/ticket", form).data();
@@ -29,9 +31,9 @@ fn serve_with_root() -> Simulator {
     })
 }
 
-/// Simulator D3: a changed configuration has PVE's types, whether they came by form or by JSON.
+/// Changed values have PVE's types, from a form as well as from JSON.
 #[test]
-fn configurations_keep_their_types() {
+fn changed_values_have_the_types_of_pve() {
     let simulator = serve(|_| {});
     let path = format!("{WEB}/config");
     data(
@@ -64,13 +66,13 @@ fn configurations_keep_their_types() {
     );
 }
 
-/// Simulator D3: an empty change, a wrong digest and a key that is set and deleted are refused.
+/// Rejects an empty change, a wrong digest, and a key that is both set and deleted.
 #[test]
-fn changes_that_mean_nothing_are_refused() {
+fn invalid_changes_are_rejected() {
     let simulator = serve(|_| {});
     let path = format!("{WEB}/config");
     let reason = |form: &str| {
-        let (status, reason, body) = refusal(&simulator, "PUT", &path, form);
+        let (status, reason, body) = rejection(&simulator, "PUT", &path, form);
         (status, reason, body["errors"].clone())
     };
     assert_eq!(
@@ -99,13 +101,13 @@ fn changes_that_mean_nothing_are_refused() {
     assert_eq!(config["cores"], 3);
 }
 
-/// Simulator D4: only root sets or removes the lock, and then it locks.
+/// Only root may set or remove the lock, and the lock has an effect.
 #[test]
-fn a_lock_in_the_configuration_locks() {
+fn a_configured_lock_blocks_operations() {
     let simulator = serve_with_root();
     let path = format!("{WEB}/config");
     for form in ["lock=backup", "delete=lock"] {
-        let (status, reason, _) = refusal(&simulator, "PUT", &path, form);
+        let (status, reason, _) = rejection(&simulator, "PUT", &path, form);
         assert_eq!(
             (status, reason.as_str()),
             (500, "only root can set 'lock' config")
@@ -118,27 +120,22 @@ fn a_lock_in_the_configuration_locks() {
     );
     let status = data(&simulator, "GET", &format!("{WEB}/status/current"), "");
     assert_eq!(status["lock"], "backup");
-    let (_, reason, _) = refusal(&simulator, "PUT", &path, "cores=2");
+    let (_, reason, _) = rejection(&simulator, "PUT", &path, "cores=2");
     assert_eq!(reason, "VM is locked (backup)");
-    let exit = task(
-        &simulator,
-        "POST",
-        &format!("{WEB}/snapshot"),
-        "snapname=x1",
-    );
+    let exit = create_snapshot(&simulator, WEB, "snapname=x1");
     assert_eq!(exit, "VM is locked (backup)");
-    let answer = as_user(&simulator, &root, "PUT", &path, "delete=lock&skiplock=1");
-    assert_eq!(answer.status, 200);
+    let response = as_user(&simulator, &root, "PUT", &path, "delete=lock&skiplock=1");
+    assert_eq!(response.status, 200);
     let config = data(&simulator, "GET", &path, "");
     assert!(config.get("lock").is_none(), "{config}");
 }
 
-/// Simulator D5: without quorum no configuration changes and no guest starts.
+/// Without quorum, no configuration can be changed and no guest started.
 #[test]
-fn without_quorum_nothing_is_changed_or_started() {
+fn quorum_is_required_for_changes_and_starts() {
     let simulator = serve(|_| {});
     control(&simulator, "lose-quorum");
-    let (status, reason, _) = refusal(&simulator, "PUT", &format!("{WEB}/config"), "cores=4");
+    let (status, reason, _) = rejection(&simulator, "PUT", &format!("{WEB}/config"), "cores=4");
     assert_eq!(status, 500);
     assert!(
         reason.starts_with("unable to open file '/etc/pve/nodes/pve1/qemu-server/100.conf.tmp.")
@@ -148,7 +145,8 @@ fn without_quorum_nothing_is_changed_or_started() {
     let config = data(&simulator, "GET", &format!("{WEB}/config"), "");
     assert!(config.get("cores").is_none(), "{config}");
     for guest in [WEB, FILES] {
-        let (status, reason, _) = refusal(&simulator, "POST", &format!("{guest}/status/start"), "");
+        let (status, reason, _) =
+            rejection(&simulator, "POST", &format!("{guest}/status/start"), "");
         assert_eq!(
             (status, reason.as_str()),
             (500, "cluster not ready - no quorum?")
@@ -160,7 +158,7 @@ fn without_quorum_nothing_is_changed_or_started() {
     );
 }
 
-/// Simulator D12: a machine's configuration is changed by a task.
+/// A task changes a virtual machine's configuration.
 #[test]
 fn a_configuration_is_changed_by_a_task() {
     let simulator = serve(|_| {});
@@ -168,7 +166,7 @@ fn a_configuration_is_changed_by_a_task() {
     let upid = data(&simulator, "POST", &path, "description=async&cores=2");
     let upid = upid.as_str().expect("a UPID");
     assert_eq!(upid.split(':').nth(5), Some("qmconfig"));
-    assert_eq!(exit_of(&simulator, upid).as_deref(), Some("OK"));
+    assert_eq!(exit_status(&simulator, upid).as_deref(), Some("OK"));
     let log = data(
         &simulator,
         "GET",

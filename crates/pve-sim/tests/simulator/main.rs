@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Tests of the running simulator, over real connections.
 
-mod clients;
 mod common;
 mod configuration;
-mod injected;
-mod life;
+mod faults;
 mod monitoring;
+mod operations;
 mod power;
 mod pve9;
+mod random_operations;
 mod schedules;
-mod sequences;
 mod statistics;
 mod task_lists;
+mod third_party_clients;
 mod world;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Paths that monitoring clients and inventories read, with rights and without, as a real PVE
-//! answers them.
+//! Paths that monitoring and inventory tools read, with and without permissions, compared with a
+//! real PVE.
 
 use pve_sim::simulator::Simulator;
 use serde_json::{Value, json};
 
-use crate::common::{as_user, control, data, ids, refusal, serve};
+use crate::common::{as_user, control, data, ids, rejection, serve};
 
 const RUNNER: &str = "Authorization: PVEAPIToken=eve@pve!run=run-secret";
 const EMPTY: &str = "Authorization: PVEAPIToken=eve@pve!empty=empty-secret";
 
-/// With a token that has the rights of a snapshot tool, and one that has none.
+/// Serves two tokens: one with the privileges of a snapshot tool, one without privileges.
 fn serve_runner() -> Simulator {
     serve(|options| {
         let list = |world: &mut Value, key: &str, value: Value| {
@@ -42,16 +42,16 @@ fn serve_runner() -> Simulator {
     })
 }
 
-/// What the path gives to a token with a snapshot tool's rights.
+/// The response for a token with the privileges of a snapshot tool.
 fn seen(simulator: &Simulator, auth: &str, path: &str) -> Value {
-    let answer = as_user(simulator, auth, "GET", path, "");
-    assert_eq!(answer.status, 200, "{path}: {}", answer.reason);
-    answer.data()
+    let response = as_user(simulator, auth, "GET", path, "");
+    assert_eq!(response.status, 200, "{path}: {}", response.reason);
+    response.data()
 }
 
-/// Simulator, missing paths: what needs a right is refused without it.
+/// Paths that require a privilege reject other users.
 #[test]
-fn auditing_needs_rights() {
+fn auditing_requires_privileges() {
     let simulator = serve_runner();
     for path in [
         "/cluster/ha/status/current",
@@ -69,15 +69,15 @@ fn auditing_needs_rights() {
         "/nodes/pve1/qemu/100/agent/network-get-interfaces",
     ] {
         for auth in [RUNNER, EMPTY] {
-            let answer = as_user(&simulator, auth, "GET", path, "");
-            assert_eq!(answer.status, 403, "{path}");
+            let response = as_user(&simulator, auth, "GET", path, "");
+            assert_eq!(response.status, 403, "{path}");
             let what = match path {
                 _ if path.contains("notifications") => String::new(),
                 _ if path.contains("agent") => " (/vms/100, VM.Monitor)".to_owned(),
                 _ if path.contains("nodes/pve1") => " (/nodes/pve1, Sys.Audit)".to_owned(),
                 _ => " (/, Sys.Audit)".to_owned(),
             };
-            assert_eq!(answer.reason, format!("Permission check failed{what}"));
+            assert_eq!(response.reason, format!("Permission check failed{what}"));
         }
     }
     for (path, reason) in [
@@ -100,14 +100,13 @@ fn auditing_needs_rights() {
             200,
             "{path}"
         );
-        let answer = as_user(&simulator, EMPTY, "GET", path, "");
-        assert_eq!(answer.reason, format!("Permission check failed {reason}"));
+        let response = as_user(&simulator, EMPTY, "GET", path, "");
+        assert_eq!(response.reason, format!("Permission check failed {reason}"));
     }
 }
 
-/// Simulator, missing paths: the state of a node.
 #[test]
-fn a_node_tells_its_state() {
+fn a_node_reports_its_status() {
     let simulator = serve_runner();
     let status = data(&simulator, "GET", "/nodes/pve1/status", "");
     assert_eq!(status["memory"]["total"], json!(24_u64 << 30));
@@ -122,7 +121,7 @@ fn a_node_tells_its_state() {
         data(&simulator, "GET", "/nodes/pve1/rrddata?timeframe=hour", ""),
         json!([])
     );
-    let (status, _, body) = refusal(&simulator, "GET", "/nodes/pve1/rrddata", "");
+    let (status, _, body) = rejection(&simulator, "GET", "/nodes/pve1/rrddata", "");
     assert_eq!(
         (status, &body["errors"]),
         (
@@ -150,16 +149,16 @@ fn a_node_tells_its_state() {
     );
 }
 
-/// Simulator, missing paths: numbers, backups, replication, members, HA and notifications.
+/// Free VMIDs, backups, replication, members, HA and notifications.
 #[test]
-fn a_cluster_tells_its_jobs_and_members() {
+fn a_cluster_lists_its_jobs_and_members() {
     let simulator = serve_runner();
     assert_eq!(seen(&simulator, EMPTY, "/cluster/nextid"), "103");
     assert_eq!(
         data(&simulator, "GET", "/cluster/nextid?vmid=105", ""),
         "105"
     );
-    let (status, _, body) = refusal(&simulator, "GET", "/cluster/nextid?vmid=100", "");
+    let (status, _, body) = rejection(&simulator, "GET", "/cluster/nextid?vmid=100", "");
     assert_eq!(
         (status, &body["errors"]),
         (400, &json!({"vmid": "VM 100 already exists"}))
@@ -213,9 +212,8 @@ fn a_cluster_tells_its_jobs_and_members() {
     assert_eq!(targets[0]["name"], "mail-to-root");
 }
 
-/// Simulator, missing paths: users, roles and rights.
 #[test]
-fn users_and_rights_are_listed() {
+fn users_roles_and_permissions_are_listed() {
     let simulator = serve_runner();
     let users = data(&simulator, "GET", "/access/users?full=1", "");
     assert_eq!(ids(&users, "userid"), ["admin@pve", "eve@pve", "root@pam"]);
@@ -264,7 +262,7 @@ fn users_and_rights_are_listed() {
     assert_eq!(ids(&realms, "realm"), ["pam", "pve"]);
 }
 
-/// Simulator, missing paths: a storage's volumes, for those who may see them.
+/// Lists a storage's volumes, depending on the caller's permissions.
 #[test]
 fn volumes_of_a_storage_are_listed() {
     let simulator = serve_runner();
@@ -304,14 +302,13 @@ fn volumes_of_a_storage_are_listed() {
     let ceph = data(&simulator, "GET", "/nodes/pve1/storage/ceph/content", "");
     assert_eq!(ids(&ceph, "content"), ["images", "rootdir"]);
     control(&simulator, "storage-silent ceph pve1");
-    let (status, reason, _) = refusal(&simulator, "GET", "/nodes/pve1/storage/ceph/content", "");
+    let (status, reason, _) = rejection(&simulator, "GET", "/nodes/pve1/storage/ceph/content", "");
     assert_eq!(
         (status, reason.as_str()),
         (500, "storage 'ceph' is not online")
     );
 }
 
-/// Simulator, missing paths: the interfaces inside of guests.
 #[test]
 fn interfaces_of_guests_are_listed() {
     for (agent, answers, text) in [
@@ -327,7 +324,7 @@ fn interfaces_of_guests_are_listed() {
         });
         let path = "/nodes/pve1/qemu/100/agent/network-get-interfaces";
         if let Some(text) = text {
-            let (status, reason, _) = refusal(&simulator, "GET", path, "");
+            let (status, reason, _) = rejection(&simulator, "GET", path, "");
             assert_eq!((status, reason.as_str()), (500, text));
             continue;
         }
@@ -335,7 +332,7 @@ fn interfaces_of_guests_are_listed() {
         assert_eq!(ids(&found["result"], "name"), ["eth0", "lo"]);
         assert_eq!(found["result"][1]["hardware-address"], "bc:24:11:00:01:00");
         data(&simulator, "POST", "/nodes/pve1/qemu/100/status/stop", "");
-        let (_, reason, _) = refusal(&simulator, "GET", path, "");
+        let (_, reason, _) = rejection(&simulator, "GET", path, "");
         assert_eq!(reason, "VM 100 is not running");
     }
     let simulator = serve_runner();
@@ -353,13 +350,12 @@ fn interfaces_of_guests_are_listed() {
     );
 }
 
-/// Simulator, missing paths: pools are made, filled and removed.
 #[test]
-fn pools_are_changed() {
+fn pools_are_created_changed_and_removed() {
     let simulator = serve(|_| {});
     data(&simulator, "POST", "/pools", "poolid=tmp&comment=x");
     let reason = |method: &str, path: &str, form: &str| {
-        let (status, reason, _) = refusal(&simulator, method, path, form);
+        let (status, reason, _) = rejection(&simulator, method, path, form);
         assert_eq!(status, 500, "{reason}");
         reason
     };
@@ -409,9 +405,8 @@ fn pools_are_changed() {
     );
 }
 
-/// Simulator, missing paths: tags are registered for the cluster.
 #[test]
-fn options_of_the_cluster_are_changed() {
+fn tags_are_registered_in_the_cluster_options() {
     let simulator = serve_runner();
     data(
         &simulator,
@@ -434,20 +429,19 @@ fn options_of_the_cluster_are_changed() {
     );
     let options = data(&simulator, "GET", "/cluster/options", "");
     assert!(options.get("registered-tags").is_none(), "{options}");
-    let answer = as_user(&simulator, RUNNER, "PUT", "/cluster/options", "keyboard=de");
-    assert_eq!(answer.reason, "Permission check failed (/, Sys.Modify)");
+    let response = as_user(&simulator, RUNNER, "PUT", "/cluster/options", "keyboard=de");
+    assert_eq!(response.reason, "Permission check failed (/, Sys.Modify)");
 }
 
-/// Simulator, missing paths: a token's settings are told those who may change users, not the token itself.
 #[test]
-fn a_token_is_described_to_those_who_may_change_it() {
+fn token_details_require_user_modify() {
     let simulator = serve_runner();
     let path = "/access/users/eve@pve/token/empty";
     let told = data(&simulator, "GET", path, "");
     assert_eq!(told, json!({"privsep": 1, "expire": 0}));
     let itself = as_user(&simulator, EMPTY, "GET", path, "");
     assert_eq!(itself.status, 403, "{}", itself.reason);
-    let unknown = refusal(&simulator, "GET", "/access/users/eve@pve/token/none", "");
+    let unknown = rejection(&simulator, "GET", "/access/users/eve@pve/token/none", "");
     assert!(
         unknown
             .1

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Starting, stopping and pausing guests. Each
-//! answer is that of a real PVE, recorded or read in its sources.
+//! Power actions. The expected responses are recorded from a real PVE or derived from its sources.
 
 use serde_json::json;
 
-use crate::common::{as_user, call, data, exit_of, refusal, serve, task};
+use crate::common::{as_user, call, data, exit_status, rejection, serve, task};
 
 const WEB: &str = "/nodes/pve1/qemu/100";
 const FILES: &str = "/nodes/pve1/lxc/101";
 
-/// Simulator D7: shutting down is a task of its own kind.
+/// A shutdown has its own task type.
 #[test]
-fn shutting_down_is_told_from_stopping() {
+fn shutdown_and_stop_have_different_task_types() {
     let simulator = serve(|_| {});
     let kind = |path: &str| {
         let upid = data(&simulator, "POST", path, "");
         let upid = upid.as_str().expect("a UPID").to_owned();
-        assert_eq!(exit_of(&simulator, &upid).as_deref(), Some("OK"), "{path}");
+        assert_eq!(
+            exit_status(&simulator, &upid).as_deref(),
+            Some("OK"),
+            "{path}"
+        );
         upid.split(':').nth(5).expect("a type").to_owned()
     };
     assert_eq!(kind(&format!("{WEB}/status/shutdown")), "qmshutdown");
@@ -25,7 +28,6 @@ fn shutting_down_is_told_from_stopping() {
     assert_eq!(kind(&format!("{FILES}/status/shutdown")), "vzshutdown");
 }
 
-/// Simulator D8: power actions check their parameters.
 #[test]
 fn parameters_of_power_actions_are_checked() {
     let simulator = serve(|_| {});
@@ -44,7 +46,7 @@ fn parameters_of_power_actions_are_checked() {
         ),
     ] {
         let (status, reason, body) =
-            refusal(&simulator, "POST", &format!("{WEB}/status/start"), form);
+            rejection(&simulator, "POST", &format!("{WEB}/status/start"), form);
         assert_eq!(
             (status, reason.as_str()),
             (400, "Parameter verification failed.")
@@ -53,14 +55,14 @@ fn parameters_of_power_actions_are_checked() {
     }
 }
 
-/// Simulator D9: whether a container runs is looked at before the task.
+/// PVE checks whether a container is running before it starts the task.
 #[test]
 fn a_container_is_not_stopped_twice() {
     let simulator = serve(|_| {});
     let act = |action: &str| {
         let path = format!("{FILES}/status/{action}");
-        let answer = call(&simulator, "POST", &path, "").expect("an answer");
-        (answer.status, answer.reason)
+        let response = call(&simulator, "POST", &path, "").expect("a response");
+        (response.status, response.reason)
     };
     for action in ["stop", "shutdown", "suspend"] {
         assert_eq!(act(action), (500, "CT 101 not running".to_owned()));
@@ -70,7 +72,7 @@ fn a_container_is_not_stopped_twice() {
     for action in ["start", "resume"] {
         assert_eq!(act(action), (500, "CT 101 already running".to_owned()));
     }
-    // A machine that is stopped already is stopped by a task that succeeds.
+    // For a virtual machine that is already stopped, the task succeeds.
     for _ in 0..2 {
         assert_eq!(
             task(&simulator, "POST", &format!("{WEB}/status/stop"), ""),
@@ -79,7 +81,6 @@ fn a_container_is_not_stopped_twice() {
     }
 }
 
-/// Simulator D10: templates do not start.
 #[test]
 fn templates_do_not_start() {
     let simulator = serve(|options| {
@@ -97,10 +98,10 @@ fn templates_do_not_start() {
     );
 }
 
-/// Simulator D11: a rollback with `start` ends before a second task of the same user starts the
-/// guest; for a machine that needs the right to start guests from PVE 9 on, for a container not.
+/// A rollback with `start` ends before a second task of the same user starts the guest. From PVE 9
+/// on this requires the privilege to start virtual machines, but not containers.
 #[test]
-fn a_rollback_starts_the_guest_by_a_second_task() {
+fn a_rollback_starts_the_guest_in_a_second_task() {
     let simulator = serve(|options| {
         options.timing.task_seconds = 10.0;
         options.world["cluster"]["version"] = json!("9.2.11");
@@ -157,19 +158,19 @@ fn a_rollback_starts_the_guest_by_a_second_task() {
         (FILES, (200, "OK")),
     ] {
         let path = format!("{guest}/snapshot/rs/rollback");
-        let answer = as_user(&simulator, pool, "POST", &path, "start=1");
-        assert_eq!((answer.status, answer.reason.as_str()), wanted);
+        let response = as_user(&simulator, pool, "POST", &path, "start=1");
+        assert_eq!((response.status, response.reason.as_str()), wanted);
     }
 }
 
-/// Simulator D12: what the index of a guest's states names can be called.
+/// All actions in the index of a guest's `status` can be called.
 #[test]
 fn guests_are_reset_paused_and_rebooted() {
     let simulator = serve(|_| {});
     let act = |action: &str| {
         let upid = data(&simulator, "POST", &format!("{WEB}/status/{action}"), "");
         let upid = upid.as_str().expect("a UPID").to_owned();
-        let exit = exit_of(&simulator, &upid).expect("the task has ended");
+        let exit = exit_status(&simulator, &upid).expect("the task has ended");
         (upid.split(':').nth(5).expect("a type").to_owned(), exit)
     };
     let ended = |kind: &str| (kind.to_owned(), "OK".to_owned());
@@ -182,7 +183,7 @@ fn guests_are_reset_paused_and_rebooted() {
     );
     for action in ["shutdown", "reboot"] {
         let (status, reason, _) =
-            refusal(&simulator, "POST", &format!("{WEB}/status/{action}"), "");
+            rejection(&simulator, "POST", &format!("{WEB}/status/{action}"), "");
         assert_eq!(
             (status, reason.as_str()),
             (500, "VM is paused - cannot shutdown")
@@ -196,10 +197,10 @@ fn guests_are_reset_paused_and_rebooted() {
     assert_eq!(act("stop"), ended("qmstop"));
     for action in ["reset", "suspend", "resume", "reboot"] {
         let (status, reason, _) =
-            refusal(&simulator, "POST", &format!("{WEB}/status/{action}"), "");
+            rejection(&simulator, "POST", &format!("{WEB}/status/{action}"), "");
         assert_eq!((status, reason.as_str()), (500, "VM 100 not running"));
     }
-    let (_, reason, _) = refusal(&simulator, "POST", "/nodes/pve1/qemu/999/status/reset", "");
+    let (_, reason, _) = rejection(&simulator, "POST", "/nodes/pve1/qemu/999/status/reset", "");
     assert_eq!(
         reason,
         "unable to find configuration file for VM 999 on node 'pve1'"
@@ -215,7 +216,7 @@ fn guests_are_reset_paused_and_rebooted() {
     );
 }
 
-/// Simulator D12: a machine whose state was saved to disk is started by resuming it.
+/// Resuming starts a virtual machine whose RAM was saved to disk.
 #[test]
 fn a_machine_is_suspended_to_disk_and_resumed() {
     let simulator = serve(|_| {});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What differs in PVE 9, over HTTP.
+//! Differences of PVE 9 over HTTPS.
 
 use serde_json::json;
 
@@ -7,9 +7,10 @@ use pve_sim::release::Release;
 
 use crate::common::{ADMIN, Connection, serve};
 
-/// PVE 9: version, networks, memory on the host, new names in the indexes, and the log of an unknown task as a list.
+/// Version, networks, memory on the host, new names in the indexes, and the log of an unknown task
+/// as a list.
 #[test]
-fn what_differs_in_9_does_so_over_http() {
+fn differences_of_pve_9_are_visible_over_https() {
     for (release, old) in [(Release::V8, true), (Release::V9, false)] {
         let simulator = serve(|options| options.release = release);
         let address = simulator.addresses()[0];
@@ -18,7 +19,7 @@ fn what_differs_in_9_does_so_over_http() {
             let auth = format!("Authorization: {ADMIN}");
             connection
                 .call("GET", path, &auth, "")
-                .expect("an answer")
+                .expect("a response")
                 .data()
         };
         assert_eq!(

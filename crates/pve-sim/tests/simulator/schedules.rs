@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Calendar events, held against what a real PVE answered in the time zone of the simulation.
+//! Calendar events, compared with recorded responses of a real PVE in UTC.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::common::{ADMIN, Connection, serve};
 
-/// The recorded questions with their answers.
+/// The recorded requests and responses.
 fn recorded() -> Vec<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/oracles");
     let text = std::fs::read_to_string(folder.join("calendar-events.jsonl")).expect("the oracle");
@@ -21,10 +21,10 @@ fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// Simulator, missing paths: `schedule-analyze` gives the moments and the errors that PVE gives.
+/// `schedule-analyze` returns PVE's times and errors.
 #[test]
-fn calendar_events_are_due_when_pve_says() {
-    // Where no start is given, the answer begins with the day after this one.
+fn calendar_events_match_the_recordings() {
+    // Without a start time, the response begins with the day after this one.
     let simulator = serve(|options| options.start = Some(1_795_842_000.0));
     let auth = format!("Authorization: {ADMIN}");
     let address = simulator.addresses()[0];
@@ -32,7 +32,7 @@ fn calendar_events_are_due_when_pve_says() {
     let cases = recorded();
     assert!(cases.len() > 400, "{}", cases.len());
     for (number, case) in cases.iter().enumerate() {
-        // A connection ends after an error, and after a hundred answers.
+        // A connection ends after an error, and after a hundred responses.
         if number % 50 == 0 || cases[number - 1]["status"] == 400 {
             connection = Connection::open(&simulator, address).expect("a connection");
         }
@@ -44,14 +44,16 @@ fn calendar_events_are_due_when_pve_says() {
             }
         }
         let path = format!("/cluster/jobs/schedule-analyze?{}", parameters.join("&"));
-        let answer = connection.call("GET", &path, &auth, "").expect("an answer");
-        let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
+        let response = connection
+            .call("GET", &path, &auth, "")
+            .expect("a response");
+        let body: Value = serde_json::from_slice(&response.body).expect("JSON");
         if case["from"] == "zones" {
             let times = body["data"].as_array().map(|moments| {
                 let times = moments.iter().map(|moment| moment["timestamp"].clone());
                 Value::Array(times.collect())
             });
-            // An error is given once for all moments, and an empty list for none.
+            // PVE returns an error once for all times, and an empty list for none.
             let expected = case["next"].as_array().cloned().unwrap_or_default();
             assert_eq!(times.unwrap_or(json!([])), json!(expected), "{case}");
         } else if case["status"] == 200 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What `/cluster/resources` shows while a node's `pvestatd` is silent, and of a status that is not
-//! up to date, in the form of the recordings of PVE 9.2.
+//! `/cluster/resources` while a node's `pvestatd` is silent or a status is stale, as recorded from
+//! PVE 9.2.
 
 use pve_sim::control::send;
 use pve_sim::simulator::Simulator;
@@ -16,7 +16,7 @@ fn resource(simulator: &Simulator, id: &str) -> Value {
 }
 
 #[test]
-fn a_silent_pvestatd_leaves_old_figures_and_then_none() {
+fn a_silent_pvestatd_causes_stale_then_unknown_figures() {
     let simulator = serve(|_| {});
     let before = resource(&simulator, "qemu/100");
     control(&simulator, "pvestatd-silent pve1 30");
@@ -54,7 +54,7 @@ fn a_silent_pvestatd_leaves_old_figures_and_then_none() {
     assert_eq!(storage["status"], "unknown");
     assert_eq!(storage["plugintype"], "dir");
     assert!(storage.get("maxdisk").is_none(), "{storage}");
-    // The other node is as before, and the node itself knows everything.
+    // The other node is unchanged, and the node itself knows its guests.
     assert_eq!(resource(&simulator, "qemu/102")["status"], "stopped");
     let listed = data(&simulator, "GET", "/nodes/pve1/qemu", "");
     assert_eq!(
@@ -68,7 +68,7 @@ fn a_silent_pvestatd_leaves_old_figures_and_then_none() {
 }
 
 #[test]
-fn a_world_may_begin_with_a_silent_pvestatd() {
+fn a_world_may_start_with_a_silent_pvestatd() {
     let simulator = serve(|options| {
         let mut world = world();
         world["cluster"]["nodes"][1]["pvestatd_silent"] = json!(300);
@@ -80,7 +80,7 @@ fn a_world_may_begin_with_a_silent_pvestatd() {
 }
 
 #[test]
-fn a_listed_status_lags_behind_the_present_one() {
+fn a_listed_status_can_be_stale() {
     let simulator = serve(|_| {});
     for (word, name) in [
         ("stopped", json!("web01")),
@@ -104,14 +104,14 @@ fn a_listed_status_lags_behind_the_present_one() {
         "pvestatd-silent pve9",
         "pvestatd-works pve9",
     ] {
-        let words: Vec<String> = wrong.split(' ').map(str::to_owned).collect();
-        assert!(send(&simulator.url(), &words).is_err(), "{wrong}");
+        let arguments: Vec<String> = wrong.split(' ').map(str::to_owned).collect();
+        assert!(send(&simulator.url(), &arguments).is_err(), "{wrong}");
     }
 }
 
-/// Recorded: `vmstate=1` for a VM that does not run is dropped without a word.
+/// PVE silently ignores `vmstate=1` for a stopped VM (recorded).
 #[test]
-fn the_ram_of_a_stopped_machine_is_dropped() {
+fn vmstate_is_ignored_for_a_stopped_vm() {
     let simulator = serve(|_| {});
     control(&simulator, "listed-status 102 running");
     let path = "/nodes/pve2/qemu/102/snapshot";

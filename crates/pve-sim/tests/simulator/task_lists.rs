@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A node's tasks, filtered, and their logs. Each
-//! answer is that of a real PVE, recorded or read in its sources.
+//! A node's task list, its filters and task logs. The expected responses are recorded from a real
+//! PVE or derived from its sources.
 
 use pve_sim::simulator::Simulator;
 use serde_json::{Value, json};
 
-use crate::common::{as_user, call, data, refusal, serve};
+use crate::common::{as_user, call, data, rejection, serve};
 
 const WEB: &str = "/nodes/pve1/qemu/100";
 const FILES: &str = "/nodes/pve1/lxc/101";
 
-/// Ten tasks of the administrator's token, of which one still runs.
+/// Ten tasks of the administrator's token; one of them is still running.
 fn with_tasks() -> Simulator {
     let simulator = serve(|options| options.timing.task_seconds = 1.0);
     for number in 0..9 {
@@ -29,25 +29,25 @@ fn with_tasks() -> Simulator {
     simulator
 }
 
-/// Number of entries, and `total`.
+/// The number of entries, and `total`.
 fn counted(simulator: &Simulator, query: &str) -> (usize, Value) {
     let path = format!("/nodes/pve1/tasks?{query}");
-    let answer = call(simulator, "GET", &path, "").expect("an answer");
-    assert_eq!(answer.status, 200, "{query}: {}", answer.reason);
-    let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
+    let response = call(simulator, "GET", &path, "").expect("a response");
+    assert_eq!(response.status, 200, "{query}: {}", response.reason);
+    let body: Value = serde_json::from_slice(&response.body).expect("JSON");
     (
         body["data"].as_array().expect("a list").len(),
         body["total"].clone(),
     )
 }
 
-/// Simulator D13: no entries are no entries, with the total.
+/// A limit of 0 returns no entries but the total.
 #[test]
 fn a_limit_of_zero_lists_nothing() {
     assert_eq!(counted(&with_tasks(), "limit=0"), (0, json!(10)));
 }
 
-/// Simulator D14: in the archive users are found without their tokens.
+/// The archive of tasks stores users without their tokens.
 #[test]
 fn tasks_are_filtered_by_user_without_token() {
     let simulator = with_tasks();
@@ -62,8 +62,8 @@ fn tasks_are_filtered_by_user_without_token() {
     );
 }
 
-/// Simulator D15, D16, D17: a running task has no status, words are read in any case, `errors`
-/// wins, and an empty filter filters nothing.
+/// A running task has no status, status filters ignore case, `errors` wins, and an empty filter has
+/// no effect.
 #[test]
 fn tasks_are_filtered_by_status() {
     let simulator = with_tasks();
@@ -83,9 +83,10 @@ fn tasks_are_filtered_by_status() {
     }
 }
 
-/// Simulator D18: who may not audit the node sees running tasks under exactly the own name.
+/// Without the privilege to audit the node, running tasks are visible only with exactly the same
+/// user ID.
 #[test]
-fn a_user_does_not_see_the_running_tasks_of_the_own_tokens() {
+fn users_do_not_see_running_tasks_of_their_tokens() {
     let simulator = serve(|options| {
         options.timing.task_seconds = 1.0;
         options.world["tokens"]
@@ -119,7 +120,7 @@ fn a_user_does_not_see_the_running_tasks_of_the_own_tokens() {
     assert_eq!((seen(token), seen(&cookie)), (1, 1));
 }
 
-/// Simulator D19: a task's log can be had as a file, and whole.
+/// A task's log can be downloaded as a complete file.
 #[test]
 fn a_log_is_downloaded() {
     let simulator = serve(|_| {});
@@ -132,17 +133,18 @@ fn a_log_is_downloaded() {
     let path = format!("/nodes/pve1/tasks/{}/log", upid.as_str().expect("a UPID"));
     let lines = data(&simulator, "GET", &format!("{path}?limit=0"), "");
     let lines = lines.as_array().expect("a list");
-    let answer = call(&simulator, "GET", &format!("{path}?download=1"), "").expect("an answer");
-    assert_eq!(answer.headers("Content-Type"), ["text/plain"]);
-    let disposition = answer.headers("Content-Disposition")[0];
+    let response = call(&simulator, "GET", &format!("{path}?download=1"), "").expect("a response");
+    assert_eq!(response.headers("Content-Type"), ["text/plain"]);
+    let disposition = response.headers("Content-Disposition")[0];
     assert!(
         disposition.starts_with("attachment; filename=\"task-pve1-qmsnapshot-2"),
         "{disposition}"
     );
-    let text = String::from_utf8(answer.body).expect("text");
+    let text = String::from_utf8(response.body).expect("text");
     assert_eq!(text.lines().count(), lines.len());
     assert!(text.ends_with("TASK OK\n"), "{text}");
-    let (status, reason, _) = refusal(&simulator, "GET", &format!("{path}?download=1&limit=5"), "");
+    let (status, reason, _) =
+        rejection(&simulator, "GET", &format!("{path}?download=1&limit=5"), "");
     assert_eq!(status, 500);
     assert!(
         reason.starts_with("'download' cannot be used together"),

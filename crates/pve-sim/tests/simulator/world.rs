@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What the world file and `pve-sim control` can say about guests, storages and replication.
+//! Options of the world file and `pve-sim control` for guests, storages and replication.
 
 use serde_json::{Value, json};
 
-use crate::common::{call, control, data, exit_of, refusal, serve, task};
+use crate::common::{
+    call, control, create_snapshot, data, exit_status, rejection, remove_snapshot, serve,
+};
 
 const WEB: &str = "/nodes/pve1/qemu/100";
 const DB: &str = "/nodes/pve2/qemu/102";
@@ -23,8 +25,7 @@ fn log(simulator: &pve_sim::simulator::Simulator, upid: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Simulator: the storages are activated before anything else: an agent is not waited for, and
-/// what was begun is taken back.
+/// Storages are activated first: PVE does not wait for an agent, and rolls back the snapshot.
 #[test]
 fn a_snapshot_fails_when_a_storage_cannot_be_activated() {
     for (change, text) in [
@@ -68,7 +69,7 @@ fn a_snapshot_fails_when_a_storage_cannot_be_activated() {
     }
 }
 
-/// Simulator: a snapshot whose time nobody knows is listed with 0.
+/// A snapshot with an unknown time is listed with 0.
 #[test]
 fn a_snapshot_without_a_time_is_listed_with_zero() {
     let simulator = serve(|options| {
@@ -82,7 +83,7 @@ fn a_snapshot_without_a_time_is_listed_with_zero() {
     assert!(config.get("snaptime").is_none(), "{config}");
 }
 
-/// Simulator: a guest moves to another node in the middle of its task.
+/// A guest moves to another node during its task.
 #[test]
 fn a_guest_moves_during_a_task() {
     let simulator = serve(|options| options.timing.task_seconds = 10.0);
@@ -94,7 +95,7 @@ fn a_guest_moves_during_a_task() {
     );
     simulator.advance(1.0);
     control(&simulator, "move-guest 100 pve2");
-    let (status, reason, _) = refusal(&simulator, "GET", &format!("{WEB}/config"), "");
+    let (status, reason, _) = rejection(&simulator, "GET", &format!("{WEB}/config"), "");
     assert_eq!(
         (status, reason.as_str()),
         (
@@ -109,20 +110,20 @@ fn a_guest_moves_during_a_task() {
     let moved = resources.iter().find(|entry| entry["vmid"] == 100);
     assert_eq!(moved.expect("the entry")["node"], "pve2");
     simulator.advance(20.0);
-    let exit = exit_of(&simulator, upid.as_str().expect("a UPID")).expect("an end");
+    let exit = exit_status(&simulator, upid.as_str().expect("a UPID")).expect("an end");
     assert!(
         exit.starts_with("Configuration file 'nodes/pve1/"),
         "{exit}"
     );
 }
 
-/// Simulator: a guest disappears from all listings.
+/// A removed guest disappears from all listings.
 #[test]
 fn a_guest_is_removed() {
     let simulator = serve(|_| {});
     control(&simulator, "remove-guest 100");
-    let answer = call(&simulator, "GET", &format!("{WEB}/config"), "").expect("an answer");
-    assert_eq!(answer.status, 500);
+    let response = call(&simulator, "GET", &format!("{WEB}/config"), "").expect("a response");
+    assert_eq!(response.status, 500);
     let resources = data(&simulator, "GET", "/cluster/resources?type=vm", "");
     assert_eq!(resources.as_array().map(Vec::len), Some(2));
     let pool = data(&simulator, "GET", "/pools/prod", "");
@@ -130,7 +131,7 @@ fn a_guest_is_removed() {
     assert_eq!(data(&simulator, "GET", "/cluster/nextid", ""), "100");
 }
 
-/// Simulator: a storage that does not answer is unknown to the cluster although its node is online.
+/// A storage that does not respond is unknown to the cluster although its node is online.
 #[test]
 fn a_storage_is_unknown_on_a_node_that_is_online() {
     let simulator = serve(|_| {});
@@ -153,30 +154,17 @@ fn a_storage_is_unknown_on_a_node_that_is_online() {
         [&json!(0), &json!(1), &json!(0)]
     );
     assert_eq!(
-        task(
-            &simulator,
-            "POST",
-            &format!("{WEB}/snapshot"),
-            "snapname=one"
-        ),
+        create_snapshot(&simulator, WEB, "snapname=one"),
         "unable to activate storage 'local' - directory '/var/lib/vz' does not exist or is unreachable "
     );
     control(&simulator, "storage-works local pve1");
     assert_eq!(storage("pve1")["status"], "available");
-    assert_eq!(
-        task(
-            &simulator,
-            "POST",
-            &format!("{WEB}/snapshot"),
-            "snapname=one"
-        ),
-        "OK"
-    );
+    assert_eq!(create_snapshot(&simulator, WEB, "snapname=one"), "OK");
 }
 
-/// Simulator: a replication that runs or has run has a snapshot of its own and needs no other.
+/// A replication job that is running or has run has its own snapshot and does not prevent removals.
 #[test]
-fn a_running_replication_refuses_nothing() {
+fn a_running_replication_does_not_prevent_removal() {
     for (state, expected) in [
         (
             "pending",
@@ -188,25 +176,14 @@ fn a_running_replication_refuses_nothing() {
         let simulator = serve(|options| {
             options.world["guests"][2]["replication_job"] = json!({"id": "102-0", "state": state});
         });
-        assert_eq!(
-            task(
-                &simulator,
-                "POST",
-                &format!("{DB}/snapshot"),
-                "snapname=one"
-            ),
-            "OK"
-        );
-        assert_eq!(
-            task(&simulator, "DELETE", &format!("{DB}/snapshot/one"), ""),
-            expected
-        );
+        assert_eq!(create_snapshot(&simulator, DB, "snapname=one"), "OK");
+        assert_eq!(remove_snapshot(&simulator, DB, "one"), expected);
     }
 }
 
-/// Simulator: truths are written as JSON does it, or as 0 and 1.
+/// Booleans may be written as in JSON, or as 0 and 1.
 #[test]
-fn truths_are_read_as_numbers_too() {
+fn booleans_may_be_numbers() {
     for (truth, status) in [
         (json!(1), "0"),
         (json!(true), "0"),

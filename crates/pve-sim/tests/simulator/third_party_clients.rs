@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Paths, storages, sign-on and raw requests, as third-party clients use them. Each
-//! answer is that of a real PVE, recorded or read in its sources.
+//! Requests of third-party clients: paths, storages, logins and raw HTTP. The expected responses
+//! are recorded from a real PVE or derived from its sources.
 
 use pve_sim::simulator::Simulator;
 use serde_json::json;
 
-use crate::common::{ADMIN, Connection, as_user, data, exit_of, ids, refusal, serve, world};
+use crate::common::{ADMIN, Connection, as_user, data, exit_status, ids, rejection, serve, world};
 
-/// Simulator D2: `localhost` is the node that was asked, for guests, snapshots and tasks.
+/// `localhost` is the node that receives the request, for guests, snapshots and tasks.
 #[test]
-fn localhost_is_the_own_node() {
+fn localhost_is_the_receiving_node() {
     let simulator = serve(|_| {});
     let list = data(&simulator, "GET", "/nodes/localhost/qemu", "");
     assert_eq!(ids(&list, "vmid"), ["100"]);
@@ -19,7 +19,7 @@ fn localhost_is_the_own_node() {
     let upid = data(&simulator, "POST", path, "snapname=one");
     let upid = upid.as_str().expect("a UPID");
     assert!(upid.starts_with("UPID:pve1:"), "{upid}");
-    assert_eq!(exit_of(&simulator, upid).as_deref(), Some("OK"));
+    assert_eq!(exit_status(&simulator, upid).as_deref(), Some("OK"));
     let status = data(
         &simulator,
         "GET",
@@ -29,7 +29,7 @@ fn localhost_is_the_own_node() {
     assert_eq!(status["exitstatus"], "OK");
     let tasks = data(&simulator, "GET", "/nodes/localhost/tasks", "");
     assert_eq!(ids(&tasks, "upid"), [upid]);
-    let (status, reason, _) = refusal(&simulator, "GET", "/nodes/localhost/qemu/102/config", "");
+    let (status, reason, _) = rejection(&simulator, "GET", "/nodes/localhost/qemu/102/config", "");
     assert_eq!(status, 500);
     assert_eq!(
         reason,
@@ -51,10 +51,9 @@ fn storages() -> Simulator {
     })
 }
 
-/// Simulator D6: storages that are disabled or belong to other nodes are listed, unless a content
-/// is asked for.
+/// Lists storages that are disabled or on other nodes, unless `content` is given.
 #[test]
-fn storages_that_are_out_of_use_are_listed() {
+fn unavailable_storages_are_listed() {
     let simulator = storages();
     let list = data(&simulator, "GET", "/nodes/pve1/storage", "");
     assert_eq!(ids(&list, "storage"), ["ceph", "far", "local", "off"]);
@@ -83,11 +82,11 @@ fn storages_that_are_out_of_use_are_listed() {
     assert_eq!(ids(&list, "storage"), ["ceph", "local"]);
 }
 
-/// Simulator D20: the parameters of a node's storage list.
+/// The parameters of a node's storage list.
 #[test]
-fn storages_are_chosen_by_name_and_target() {
+fn storages_are_filtered_by_name_and_target() {
     let simulator = storages();
-    let (status, _, body) = refusal(&simulator, "GET", "/nodes/pve1/storage?storage=nope", "");
+    let (status, _, body) = rejection(&simulator, "GET", "/nodes/pve1/storage?storage=nope", "");
     assert_eq!(
         (status, &body["errors"]),
         (400, &json!({"storage": "No such storage."}))
@@ -110,9 +109,9 @@ fn storages_are_chosen_by_name_and_target() {
     );
 }
 
-/// Simulator D20: PVE 9 names the formats once more.
+/// PVE 9 lists the formats in a second form as well.
 #[test]
-fn formats_of_pve_9_are_told_twice() {
+fn pve_9_lists_formats_in_two_forms() {
     let simulator = serve(|options| {
         options.world["cluster"]["version"] = json!("9.2.11");
     });
@@ -123,32 +122,32 @@ fn formats_of_pve_9_are_told_twice() {
     );
 }
 
-/// Simulator D21: a sign-on with `path` and `privs` only asks for a right.
+/// A login with `path` and `privs` only checks a permission.
 #[test]
-fn a_right_is_asked_for_without_a_ticket() {
+fn a_permission_check_returns_no_ticket() {
     let simulator = serve(|_| {});
     let ask = |user: &str, privilege: &str| {
         let form = format!("{user}&path=/vms/100&privs={privilege}");
         as_user(&simulator, "X-Nothing: 1", "POST", "/access/ticket", &form)
     };
-    let answer = ask("username=admin@pve&password=geheim", "VM.Audit,VM.Snapshot");
-    let found = answer.data();
+    let response = ask("username=admin@pve&password=geheim", "VM.Audit,VM.Snapshot");
+    let found = response.data();
     assert_eq!(found["username"], "admin@pve");
     assert!(found["cap"]["vms"]["VM.Audit"] == 1, "{found}");
     assert!(found.get("ticket").is_none() && found.get("CSRFPreventionToken").is_none());
-    let answer = ask("username=eve@pve&password=eve", "VM.PowerMgmt");
+    let response = ask("username=eve@pve&password=eve", "VM.PowerMgmt");
     assert_eq!(
-        (answer.status, answer.reason.as_str()),
+        (response.status, response.reason.as_str()),
         (401, "authentication failure")
     );
 }
 
-/// Simulator, missing paths: what PVE has and the simulator lacks is told from a misspelt path.
+/// The journal distinguishes paths that only PVE has from typos.
 #[test]
-fn a_path_that_only_pve_has_is_noted_in_the_journal() {
+fn the_journal_notes_paths_that_are_not_simulated() {
     let simulator = serve(|_| {});
     for path in ["/nodes/pve1/disks/list", "/nodes/pve1/disk/list"] {
-        let (status, reason, _) = refusal(&simulator, "GET", path, "");
+        let (status, reason, _) = rejection(&simulator, "GET", path, "");
         assert_eq!(
             (status, reason),
             (501, format!("Method 'GET {path}' not implemented"))
@@ -169,9 +168,9 @@ fn a_path_that_only_pve_has_is_noted_in_the_journal() {
     );
 }
 
-/// Simulator: members of a pool come in the order of their numbers as text.
+/// Pool members are sorted by VMID as text.
 #[test]
-fn members_of_a_pool_come_in_text_order() {
+fn pool_members_are_sorted_as_text() {
     let simulator = serve(|options| {
         let mut changed = world();
         let guests = changed["guests"].as_array_mut().expect("a list");
@@ -191,20 +190,20 @@ fn members_of_a_pool_come_in_text_order() {
     assert_eq!(order, [100, 1000, 101, 110, 99_999]);
 }
 
-/// Simulator D22, D23, D24: raw requests.
+/// Unusual raw requests.
 #[test]
-fn other_versions_of_http_and_the_web_interface_are_answered() {
+fn other_http_versions_and_the_web_interface_get_responses() {
     let simulator = serve(|_| {});
     let raw = |line: &str| {
         let mut connection =
             Connection::open(&simulator, simulator.addresses()[0]).expect("a connection");
-        let answer = connection.raw(&format!("{line}\r\nAuthorization: {ADMIN}\r\n\r\n"));
-        let answer = answer.expect("an answer");
-        let media = answer
+        let response = connection.raw(&format!("{line}\r\nAuthorization: {ADMIN}\r\n\r\n"));
+        let response = response.expect("a response");
+        let media = response
             .headers("Content-Type")
             .first()
             .map(|one| (*one).to_owned());
-        (answer.status, answer.reason, media)
+        (response.status, response.reason, media)
     };
     assert_eq!(
         raw("GET / HTTP/2.0"),

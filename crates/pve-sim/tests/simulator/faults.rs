@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Ordered faults, seen through the wire: requests that are lost before or
-//! after they took effect, and tasks that die half way.
+//! Injected faults: requests lost before or after they took effect, and tasks aborted midway.
 
 use std::io::ErrorKind;
 
-use crate::common::{call, data, exit_of, serve, snapshots, task};
+use crate::common::{call, create_snapshot, data, exit_status, remove_snapshot, serve, snapshots};
 use pve_sim::faults::FaultPlan;
 use pve_sim::simulator::Simulator;
 use serde_json::{Value, json};
 
 const WEB: &str = "/nodes/pve1/qemu/100";
-const CREATE: &str = "/nodes/pve1/qemu/100/snapshot";
+const SNAPSHOTS: &str = "/nodes/pve1/qemu/100/snapshot";
 
 fn with_request_fault(effect: &Value) -> Simulator {
     let plan = json!({"requests": [{"method": "POST", "times": 1, "effect": effect}]});
@@ -22,12 +21,12 @@ fn with_task_fault(kind: &str, effect: &Value) -> Simulator {
     serve(|options| options.faults = FaultPlan::parse(&plan.to_string()).expect("a plan"))
 }
 
-fn taken(simulator: &Simulator) -> bool {
+fn has_snapshot(simulator: &Simulator) -> bool {
     snapshots(simulator, WEB) == [("one".to_owned(), None)]
 }
 
 #[test]
-fn lost_requests_have_happened_or_not_as_ordered() {
+fn dropped_requests_take_effect_according_to_the_fault() {
     for (effect, happened) in [
         (json!("refuse"), false),
         (json!("drop_before"), false),
@@ -35,16 +34,16 @@ fn lost_requests_have_happened_or_not_as_ordered() {
         (json!("cut_answer"), true),
     ] {
         let simulator = with_request_fault(&effect);
-        let answer = call(&simulator, "POST", CREATE, "snapname=one");
-        let kind = answer.expect_err("no answer").kind();
+        let response = call(&simulator, "POST", SNAPSHOTS, "snapname=one");
+        let kind = response.expect_err("no response").kind();
         let expected = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset];
         assert!(expected.contains(&kind), "{effect}: {kind:?}");
-        assert_eq!(taken(&simulator), happened, "{effect}");
+        assert_eq!(has_snapshot(&simulator), happened, "{effect}");
         let requests = simulator.journal().requests();
         assert!(requests[0].fault.is_some(), "{effect} is in the journal");
-        // The second attempt is let through.
+        // The fault applies once; the second attempt succeeds.
         assert_eq!(
-            call(&simulator, "POST", CREATE, "snapname=two")
+            call(&simulator, "POST", SNAPSHOTS, "snapname=two")
                 .expect("one")
                 .status,
             200
@@ -53,34 +52,34 @@ fn lost_requests_have_happened_or_not_as_ordered() {
 }
 
 #[test]
-fn ordered_answers_replace_the_real_ones() {
+fn canned_responses_replace_real_ones() {
     let effect = json!({"answer": {"status": 599, "reason": "Too many redirections"}});
     let simulator = with_request_fault(&effect);
-    let answer = call(&simulator, "POST", CREATE, "snapname=one").expect("an answer");
+    let response = call(&simulator, "POST", SNAPSHOTS, "snapname=one").expect("a response");
     assert_eq!(
-        (answer.status, answer.reason.as_str()),
+        (response.status, response.reason.as_str()),
         (599, "Too many redirections")
     );
-    assert!(!taken(&simulator));
+    assert!(!has_snapshot(&simulator));
     let simulator = with_request_fault(&json!("start_failed"));
-    let answer = call(&simulator, "POST", CREATE, "snapname=one").expect("an answer");
+    let response = call(&simulator, "POST", SNAPSHOTS, "snapname=one").expect("a response");
     assert_eq!(
-        (answer.status, answer.reason.as_str()),
+        (response.status, response.reason.as_str()),
         (500, "got no worker upid - start worker failed")
     );
-    assert!(!taken(&simulator));
+    assert!(!has_snapshot(&simulator));
 }
 
 #[test]
-fn a_node_can_be_lost_by_a_request() {
+fn a_request_can_take_a_node_offline() {
     let simulator = with_request_fault(&json!({"lose_node": {"node": "pve2"}}));
-    assert_eq!(task(&simulator, "POST", CREATE, "snapname=one"), "OK");
-    let answer = call(&simulator, "GET", "/nodes/pve2/qemu/102/config", "").expect("an answer");
-    assert_eq!(answer.status, 595);
+    assert_eq!(create_snapshot(&simulator, WEB, "snapname=one"), "OK");
+    let response = call(&simulator, "GET", "/nodes/pve2/qemu/102/config", "").expect("a response");
+    assert_eq!(response.status, 595);
 }
 
 #[test]
-fn a_creation_that_dies_half_way_leaves_what_pve_leaves() {
+fn an_aborted_creation_leaves_the_state_that_pve_leaves() {
     for (step, left) in [
         ("lock", None),
         ("volumes", Some("prepare")),
@@ -88,7 +87,7 @@ fn a_creation_that_dies_half_way_leaves_what_pve_leaves() {
     ] {
         let simulator = with_task_fault("qmsnapshot", &json!({"abort_at": step}));
         assert_eq!(
-            task(&simulator, "POST", CREATE, "snapname=one"),
+            create_snapshot(&simulator, WEB, "snapname=one"),
             "unexpected status",
             "{step}"
         );
@@ -106,7 +105,7 @@ fn a_creation_that_dies_half_way_leaves_what_pve_leaves() {
 }
 
 #[test]
-fn a_removal_that_dies_half_way_stays_locked_and_marked() {
+fn an_aborted_removal_leaves_lock_and_mark() {
     for (step, lock, state) in [
         ("lock", None, None),
         ("delete_state", Some("snapshot-delete"), None),
@@ -114,56 +113,56 @@ fn a_removal_that_dies_half_way_stays_locked_and_marked() {
         ("cleanup", Some("snapshot-delete"), Some("delete")),
     ] {
         let simulator = with_task_fault("qmdelsnapshot", &json!({"abort_at": step}));
-        assert_eq!(task(&simulator, "POST", CREATE, "snapname=one"), "OK");
-        let gone = task(&simulator, "DELETE", &format!("{CREATE}/one"), "");
+        assert_eq!(create_snapshot(&simulator, WEB, "snapname=one"), "OK");
+        let gone = remove_snapshot(&simulator, WEB, "one");
         assert_eq!(gone, "unexpected status", "{step}");
         let config = data(&simulator, "GET", &format!("{WEB}/config"), "");
         assert_eq!(config["lock"].as_str(), lock, "{step}");
         let expected = [("one".to_owned(), state.map(str::to_owned))];
         assert_eq!(snapshots(&simulator, WEB), expected, "{step}");
         if let Some(lock) = lock {
-            let again = task(&simulator, "DELETE", &format!("{CREATE}/one?force=1"), "");
+            let again = remove_snapshot(&simulator, WEB, "one?force=1");
             assert_eq!(again, format!("VM is locked ({lock})"), "{step}");
         }
     }
 }
 
 #[test]
-fn tasks_fail_warn_and_take_longer_as_ordered() {
+fn task_faults_fail_warn_and_delay() {
     let simulator = with_task_fault("qmsnapshot", &json!({"fail": "no space left on device"}));
     assert_eq!(
-        task(&simulator, "POST", CREATE, "snapname=one"),
+        create_snapshot(&simulator, WEB, "snapname=one"),
         "no space left on device"
     );
     let simulator = with_task_fault("qmsnapshot", &json!({"warn": 2}));
     assert_eq!(
-        task(&simulator, "POST", CREATE, "snapname=one"),
+        create_snapshot(&simulator, WEB, "snapname=one"),
         "WARNINGS: 2"
     );
-    assert!(taken(&simulator));
+    assert!(has_snapshot(&simulator));
     let simulator = with_task_fault("qmsnapshot", &json!({"duration": 50.0}));
-    let upid = data(&simulator, "POST", CREATE, "snapname=one");
+    let upid = data(&simulator, "POST", SNAPSHOTS, "snapname=one");
     let upid = upid.as_str().expect("a UPID");
-    assert_eq!(exit_of(&simulator, upid), None);
+    assert_eq!(exit_status(&simulator, upid), None);
     simulator.advance(51.0);
-    assert_eq!(exit_of(&simulator, upid).as_deref(), Some("OK"));
+    assert_eq!(exit_status(&simulator, upid).as_deref(), Some("OK"));
 }
 
 #[test]
-fn a_held_request_is_handled_when_it_is_released() {
+fn a_held_request_continues_after_release() {
     let simulator = with_request_fault(&json!("hold"));
     std::thread::scope(|scope| {
-        let held = scope.spawn(|| task(&simulator, "POST", CREATE, "snapname=one"));
+        let held = scope.spawn(|| create_snapshot(&simulator, WEB, "snapname=one"));
         let applied = || simulator.world(|world| world.faults.applied_to_requests()[0]);
         while applied() == 0 && !held.is_finished() {
             std::thread::yield_now();
         }
-        // Others are not held up, and what they do comes first.
-        assert!(!taken(&simulator));
-        assert_eq!(task(&simulator, "POST", CREATE, "snapname=other"), "OK");
+        // Other requests are not held.
+        assert!(!has_snapshot(&simulator));
+        assert_eq!(create_snapshot(&simulator, WEB, "snapname=other"), "OK");
         assert!(!held.is_finished());
         simulator.release();
-        assert_eq!(held.join().expect("an answer"), "OK");
+        assert_eq!(held.join().expect("a response"), "OK");
     });
     let names: Vec<String> = snapshots(&simulator, WEB)
         .into_iter()

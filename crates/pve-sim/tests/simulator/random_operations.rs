@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Whatever is done to a guest, in whatever order and with whatever accidents:
-//! its snapshots stay a tree, its lock says what was left over, and the
-//! storages get back what they lent.
+//! Property test with random operations and failures: a guest's snapshots remain a tree, its lock
+//! matches its incomplete snapshots, and storages get back the space of removed snapshots.
 
 use proptest::prelude::{Just, Strategy, prop, prop_oneof, proptest};
 use pve_sim::faults::{FaultPlan, Faults};
@@ -33,7 +32,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(one, 1..40)
 }
 
-fn carry_out(world: &mut World, step: &Step) {
+fn execute(world: &mut World, step: &Step) {
     let name = |number: &u8| format!("s{number}");
     let work = match step {
         Step::Create(number) => Work::Create {
@@ -52,7 +51,7 @@ fn carry_out(world: &mut World, step: &Step) {
         Step::Advance(seconds) => return world.clock.advance(f64::from(*seconds)),
         Step::Unlock => {
             world.settle();
-            // Only what an accident left: a task under way owns its lock.
+            // Only removes locks left by failures: a running task owns its lock.
             if world.tasks.active("pve1").next().is_none() {
                 world.guests.get_mut(&100).expect("the guest").lock = None;
             }
@@ -84,7 +83,7 @@ fn check(guest: &Guest) {
 
 proptest! {
     #[test]
-    fn snapshots_stay_a_tree(steps in steps(), seed in 0..1_000_u64) {
+    fn snapshots_remain_a_tree(steps in steps(), seed in 0..1_000_u64) {
         let plan = json!({"seed": seed, "tasks": [
             {"when": {"probability": 0.1}, "effect": {"abort_at": "volumes"}},
             {"when": {"probability": 0.1}, "effect": {"abort_at": "commit"}},
@@ -95,7 +94,7 @@ proptest! {
         world.faults = Faults::new(FaultPlan::parse(&plan.to_string()).expect("a plan"));
         let before = world.storages["local"].usage_on("pve1").used;
         for step in &steps {
-            carry_out(&mut world, step);
+            execute(&mut world, step);
             world.settle();
             check(&world.guests[&100]);
         }
@@ -105,7 +104,7 @@ proptest! {
         assert_eq!(world.tasks.active("pve1").count(), 0);
         let lent: u64 = guest.snapshots.values().flat_map(|one| one.bytes.values()).sum();
         assert_eq!(world.storages["local"].usage_on("pve1").used, before + lent);
-        // What is half made or half removed goes with a lock, until somebody unlocks.
+        // Every incomplete snapshot has a lock, until `unlock`.
         let unlocked_by_hand = steps.iter().any(|step| matches!(step, Step::Unlock));
         if guest.lock.is_none() && !unlocked_by_hand {
             assert!(guest.snapshots.values().all(|one| one.state.is_none()));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The simulator as a whole, over the wire: what happens to guests, tasks and
-//! storages, who may see what, and how nodes come and go.
+//! The simulator over HTTPS: guests, tasks, storages, permissions, and nodes that stop and restart.
 
 use crate::common::{
-    ADMIN, Connection, call, credentials, data, exit_of, serve, snapshots, task, world,
+    ADMIN, Connection, call, create_snapshot, credentials, data, exit_status, remove_snapshot,
+    serve, snapshots, task, world,
 };
 use pve_sim::generate::{GenerateOptions, generate};
 use pve_sim::journal::Action;
@@ -16,36 +16,27 @@ const FILES: &str = "/nodes/pve1/lxc/101";
 const DB: &str = "/nodes/pve2/qemu/102";
 
 #[test]
-fn a_snapshot_is_taken_listed_and_removed_and_the_journal_knows() {
+fn snapshots_are_created_listed_removed_and_recorded() {
     let simulator = serve(|_| {});
-    let create = format!("{FILES}/snapshot");
     assert_eq!(
-        task(
-            &simulator,
-            "POST",
-            &create,
-            "snapname=one&description=first"
-        ),
+        create_snapshot(&simulator, FILES, "snapname=one&description=first"),
         "OK"
     );
-    assert_eq!(task(&simulator, "POST", &create, "snapname=two"), "OK");
-    let list = data(&simulator, "GET", &create, "");
+    assert_eq!(create_snapshot(&simulator, FILES, "snapname=two"), "OK");
+    let list = data(&simulator, "GET", &format!("{FILES}/snapshot"), "");
     let one = list
         .as_array()
         .and_then(|list| list.iter().find(|entry| entry["name"] == "one"));
     assert_eq!(one.map(|one| &one["description"]), Some(&json!("first\n")));
-    assert_eq!(
-        task(&simulator, "DELETE", &format!("{create}/one"), ""),
-        "OK"
-    );
+    assert_eq!(remove_snapshot(&simulator, FILES, "one"), "OK");
     assert_eq!(snapshots(&simulator, FILES), [("two".to_owned(), None)]);
     let mutations = simulator.journal().mutations();
-    let told: Vec<_> = mutations
+    let changes: Vec<_> = mutations
         .iter()
         .map(|one| (one.action, one.vmid, one.snapshot.as_deref()))
         .collect();
     assert_eq!(
-        told,
+        changes,
         [
             (Action::Create, 101, Some("one")),
             (Action::Create, 101, Some("two")),
@@ -63,16 +54,16 @@ fn a_snapshot_is_taken_listed_and_removed_and_the_journal_knows() {
 }
 
 #[test]
-fn ram_is_saved_with_a_running_guest_and_comes_back_with_it() {
+fn a_rollback_restores_the_saved_ram() {
     let simulator = serve(|_| {});
     let snapshot = format!("{WEB}/snapshot");
     assert_eq!(
-        task(&simulator, "POST", &snapshot, "snapname=ram&vmstate=1"),
+        create_snapshot(&simulator, WEB, "snapname=ram&vmstate=1"),
         "OK"
     );
     let config = data(&simulator, "GET", &format!("{snapshot}/ram/config"), "");
     assert_eq!(config["vmstate"], "local:100/vm-100-state-ram.raw");
-    assert_eq!(task(&simulator, "POST", &snapshot, "snapname=disk"), "OK");
+    assert_eq!(create_snapshot(&simulator, WEB, "snapname=disk"), "OK");
     let running =
         || data(&simulator, "GET", &format!("{WEB}/status/current"), "")["status"].clone();
     assert_eq!(
@@ -88,7 +79,7 @@ fn ram_is_saved_with_a_running_guest_and_comes_back_with_it() {
 }
 
 #[test]
-fn storages_fill_with_snapshots_and_empty_again() {
+fn snapshots_change_the_usage_of_storages() {
     let simulator = serve(|_| {});
     let used = || {
         let status = data(&simulator, "GET", "/nodes/pve1/storage/local/status", "");
@@ -96,36 +87,20 @@ fn storages_fill_with_snapshots_and_empty_again() {
     };
     let before = used();
     assert_eq!(
-        task(
-            &simulator,
-            "POST",
-            &format!("{WEB}/snapshot"),
-            "snapname=one&vmstate=1"
-        ),
+        create_snapshot(&simulator, WEB, "snapname=one&vmstate=1"),
         "OK"
     );
     assert!(used() > before + (768 << 20), "disk and RAM");
-    assert_eq!(
-        task(&simulator, "DELETE", &format!("{WEB}/snapshot/one"), ""),
-        "OK"
-    );
+    assert_eq!(remove_snapshot(&simulator, WEB, "one"), "OK");
     assert_eq!(used(), before);
 }
 
 #[test]
-fn replication_keeps_its_snapshots_unless_forced() {
+fn replication_prevents_removal_unless_forced() {
     let simulator = serve(|_| {});
+    assert_eq!(create_snapshot(&simulator, DB, "snapname=one"), "OK");
     assert_eq!(
-        task(
-            &simulator,
-            "POST",
-            &format!("{DB}/snapshot"),
-            "snapname=one"
-        ),
-        "OK"
-    );
-    assert_eq!(
-        task(&simulator, "DELETE", &format!("{DB}/snapshot/one"), ""),
+        remove_snapshot(&simulator, DB, "one"),
         "snapshot 'one' needed by replication job '102-0' - run replication first"
     );
     assert_eq!(
@@ -140,7 +115,7 @@ fn replication_keeps_its_snapshots_unless_forced() {
 }
 
 #[test]
-fn tasks_take_their_time_and_wait_for_a_slot() {
+fn tasks_have_a_duration_and_wait_for_a_slot() {
     let simulator = serve(|options| options.timing.task_seconds = 100.0);
     let start = |name: &str| {
         let upid = data(
@@ -152,9 +127,9 @@ fn tasks_take_their_time_and_wait_for_a_slot() {
         upid.as_str().expect("a UPID").to_owned()
     };
     let first = start("one");
-    // The guest is locked meanwhile, so this one fails at once and frees its slot.
+    // The guest is locked, so this task fails immediately and frees its slot.
     assert_eq!(
-        exit_of(&simulator, &start("two")).as_deref(),
+        exit_status(&simulator, &start("two")).as_deref(),
         Some("VM is locked (snapshot)")
     );
     let files = data(
@@ -165,7 +140,7 @@ fn tasks_take_their_time_and_wait_for_a_slot() {
     );
     let files = files.as_str().expect("a UPID").to_owned();
     let waiting = start("three");
-    let exits = || [&first, &files, &waiting].map(|upid| exit_of(&simulator, upid));
+    let exits = || [&first, &files, &waiting].map(|upid| exit_status(&simulator, upid));
     assert_eq!(exits(), [None, None, None]);
     assert_eq!(
         snapshots(&simulator, WEB),
@@ -193,7 +168,7 @@ fn tasks_take_their_time_and_wait_for_a_slot() {
 }
 
 #[test]
-fn a_held_lock_file_is_waited_for_as_long_as_pve_waits() {
+fn lock_files_have_the_timeout_of_pve() {
     let simulator = serve(|options| options.timing.delays = 1.0);
     let hold = |seconds: f64| {
         simulator.world(|world| {
@@ -212,18 +187,18 @@ fn a_held_lock_file_is_waited_for_as_long_as_pve_waits() {
     };
     hold(60.0);
     let late = start();
-    assert_eq!(exit_of(&simulator, &late), None);
+    assert_eq!(exit_status(&simulator, &late), None);
     simulator.advance(11.0);
     let text = "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout";
-    assert_eq!(exit_of(&simulator, &late).as_deref(), Some(text));
+    assert_eq!(exit_status(&simulator, &late).as_deref(), Some(text));
     hold(5.0);
     let in_time = start();
     simulator.advance(6.0);
-    assert_eq!(exit_of(&simulator, &in_time).as_deref(), Some("OK"));
+    assert_eq!(exit_status(&simulator, &in_time).as_deref(), Some("OK"));
 }
 
 #[test]
-fn a_separated_token_sees_and_does_only_what_its_pool_allows() {
+fn a_separated_token_is_limited_to_its_pool() {
     let simulator = serve(|_| {});
     let auth = "Authorization: PVEAPIToken=admin@pve!pool=pool-secret";
     let ask = |method: &str, path: &str, form: &str| {
@@ -231,7 +206,7 @@ fn a_separated_token_sees_and_does_only_what_its_pool_allows() {
             Connection::open(&simulator, simulator.addresses()[0]).expect("a connection");
         connection
             .call(method, path, auth, form)
-            .expect("an answer")
+            .expect("a response")
     };
     let seen = ask("GET", "/cluster/resources?type=vm", "").data();
     let ids: Vec<_> = seen
@@ -254,14 +229,14 @@ fn a_separated_token_sees_and_does_only_what_its_pool_allows() {
 }
 
 #[test]
-fn tickets_age_with_the_simulated_clock() {
+fn tickets_expire_by_the_simulated_clock() {
     let simulator = serve(|_| {});
     let ask = |method: &str, path: &str, auth: &str, form: &str| {
         let mut connection =
             Connection::open(&simulator, simulator.addresses()[0]).expect("a connection");
         connection
             .call(method, path, auth, form)
-            .expect("an answer")
+            .expect("a response")
     };
     let login = ask(
         "POST",
@@ -291,7 +266,7 @@ fn tickets_age_with_the_simulated_clock() {
 }
 
 #[test]
-fn a_connection_lives_for_a_hundred_good_answers() {
+fn a_connection_ends_after_a_hundred_responses() {
     let simulator = serve(|_| {});
     let auth = format!("Authorization: {ADMIN}");
     let mut connection =
@@ -302,13 +277,13 @@ fn a_connection_lives_for_a_hundred_good_answers() {
         } else {
             "/version"
         };
-        let answer = connection.call("GET", path, &auth, "").expect("an answer");
+        let response = connection.call("GET", path, &auth, "").expect("a response");
         let expected: &[&str] = match number {
             2 => &["close", "Keep-Alive"],
             100 => &["close"],
             _ => &["Keep-Alive"],
         };
-        assert_eq!(answer.headers("Connection"), expected, "{number}");
+        assert_eq!(response.headers("Connection"), expected, "{number}");
     }
     assert!(connection.call("GET", "/version", &auth, "").is_err());
     let requests = simulator.journal().requests();
@@ -320,7 +295,7 @@ fn a_connection_lives_for_a_hundred_good_answers() {
 }
 
 #[test]
-fn nodes_answer_on_their_own_addresses_and_can_be_stopped() {
+fn nodes_have_their_own_addresses_and_can_be_stopped() {
     let simulator = serve(|options| options.listen_nodes = true);
     let nodes = simulator.node_addresses();
     let [(first, one), (second, two)] = nodes.as_slice() else {
@@ -338,8 +313,8 @@ fn nodes_answer_on_their_own_addresses_and_can_be_stopped() {
             .find(|node| node["local"] == 1);
         std::io::Result::Ok(local.map(|node| node["name"].clone()))
     };
-    assert_eq!(local(*one).expect("an answer"), Some(json!("pve1")));
-    assert_eq!(local(*two).expect("an answer"), Some(json!("pve2")));
+    assert_eq!(local(*one).expect("a response"), Some(json!("pve1")));
+    assert_eq!(local(*two).expect("a response"), Some(json!("pve2")));
     simulator.stop_listener("pve2");
     assert_eq!(
         local(*two).expect_err("refused").kind(),
@@ -348,22 +323,22 @@ fn nodes_answer_on_their_own_addresses_and_can_be_stopped() {
     simulator
         .start_listener("pve2")
         .expect("the port is still free");
-    assert_eq!(local(*two).expect("an answer"), Some(json!("pve2")));
+    assert_eq!(local(*two).expect("a response"), Some(json!("pve2")));
 }
 
 #[test]
-fn an_offline_node_is_unreachable_through_the_others_and_directly() {
+fn an_offline_node_is_unreachable_directly_and_by_proxy() {
     let simulator = serve(|options| options.listen_nodes = true);
     simulator.world(|world| {
         let node = world.nodes.get_mut("pve2").expect("the node");
         node.reach = Reachability::Offline("No route to host".to_owned());
     });
-    let answer = call(&simulator, "GET", &format!("{DB}/config"), "").expect("an answer");
+    let response = call(&simulator, "GET", &format!("{DB}/config"), "").expect("a response");
     assert_eq!(
-        (answer.status, answer.reason.as_str()),
+        (response.status, response.reason.as_str()),
         (595, "No route to host")
     );
-    assert!(answer.body.is_empty());
+    assert!(response.body.is_empty());
     let resources = data(&simulator, "GET", "/cluster/resources?type=vm", "");
     let db = resources
         .as_array()
@@ -382,34 +357,21 @@ fn an_offline_node_is_unreachable_through_the_others_and_directly() {
 }
 
 #[test]
-fn control_commands_come_from_outside() {
+fn control_commands_change_the_world() {
     let simulator = serve(|_| {});
     let send = |line: &str| {
-        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        pve_sim::control::send(&simulator.url(), &words)
+        let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        pve_sim::control::send(&simulator.url(), &arguments)
     };
     send("lock 100 backup").expect("done");
     assert_eq!(
-        task(
-            &simulator,
-            "POST",
-            &format!("{WEB}/snapshot"),
-            "snapname=x1"
-        ),
+        create_snapshot(&simulator, WEB, "snapname=x1"),
         "VM is locked (backup)"
     );
     send("unlock 100").expect("done");
-    assert_eq!(
-        task(
-            &simulator,
-            "POST",
-            &format!("{WEB}/snapshot"),
-            "snapname=x1"
-        ),
-        "OK"
-    );
+    assert_eq!(create_snapshot(&simulator, WEB, "snapname=x1"), "OK");
     send("lose-quorum").expect("done");
-    let text = task(&simulator, "DELETE", &format!("{WEB}/snapshot/x1"), "");
+    let text = remove_snapshot(&simulator, WEB, "x1");
     assert!(
         text.starts_with("unable to open file '/etc/pve/nodes/pve1/qemu-server/100.conf.tmp."),
         "{text}"
@@ -432,7 +394,7 @@ fn control_commands_come_from_outside() {
 }
 
 #[test]
-fn a_generated_cluster_is_served_whole() {
+fn a_generated_cluster_is_served_completely() {
     let options = GenerateOptions {
         nodes: 8,
         guests: 400,
@@ -447,12 +409,12 @@ fn a_generated_cluster_is_served_whole() {
         Connection::open(&simulator, simulator.addresses()[0]).expect("a connection");
     let seen = connection
         .call("GET", "/cluster/resources?type=vm", auth, "")
-        .expect("an answer");
+        .expect("a response");
     assert_eq!(seen.data().as_array().map(Vec::len), Some(400));
 }
 
 #[test]
-fn contradictions_in_a_world_are_named() {
+fn errors_in_a_world_are_reported() {
     let mut wrong = world();
     wrong["guests"][0]["node"] = json!("pve9");
     let error = Simulator::start(Options::new(wrong, credentials()))
