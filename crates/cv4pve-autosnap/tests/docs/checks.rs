@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What the documents say besides commands: links, options, messages, exit statuses.
+//! Tests of links, options, messages and exit statuses in the documentation.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -89,7 +89,7 @@ fn every_exit_status_is_explained() {
     }
 }
 
-/// A heading in backticks is a message, or several; `…` in it stands for what differs.
+/// A heading in backticks is one or more messages; `…` in it stands for the part that varies.
 #[test]
 fn every_message_that_is_explained_exists() {
     let sources = sources();
@@ -109,7 +109,7 @@ fn every_message_that_is_explained_exists() {
         {
             assert!(
                 sources.contains(part),
-                "no source says {part:?} of {message:?}"
+                "no source contains {part:?} of {message:?}"
             );
         }
         count += 1;
@@ -117,7 +117,7 @@ fn every_message_that_is_explained_exists() {
     assert!(count > 15, "{count} messages");
 }
 
-/// All sources of the program and of the simulator, without line breaks inside of messages.
+/// All sources of the program and of the simulator.
 fn sources() -> String {
     let mut text = String::new();
     for part in [

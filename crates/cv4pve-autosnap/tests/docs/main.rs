@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Nothing in the documentation is wrong: every command in it is run, and what it says about
-//! options, messages, files and exit statuses is held against the program.
+//! Tests of the documentation: every command in it is run, and its options, messages, files and exit statuses
+//! are compared with the program.
 //!
-//! A command is a line `$ …` in a block marked `console`, in README.md or below docs/. It is run by
-//! `sh`, against a simulated cluster of its own for each document, in the order of the document.
-//! On the way a few things are put in place of others:
+//! A command is a line `$ …` in a block marked `console`, in README.md or in docs/. `sh` runs it with a simulated
+//! cluster, one for each document, in the order of the document. Some values are replaced:
 //!
-//! - the value of `--host` is the address of the simulator, and that of `--fingerprint` its own;
-//! - `/etc/` is a folder of the test. The parameter files in it are the blocks marked `text` whose
+//! - the value of `--host` by the address of the simulator, and that of `--fingerprint` by its fingerprint;
+//! - `/etc/` by a temporary folder. The parameter files in it are the blocks marked `text` whose
 //!   first line is a comment with the path; the token is that of the simulated cluster;
-//! - the home folder and the working directory are folders of the test, too.
+//! - the home folder and the working directory by temporary folders.
 //!
-//! A command must end with 0, or with what the block says: `console exit=2`. Lines below it must
-//! appear in its output in this order, `...` standing for anything. `cargo` is left out, as CI runs
-//! those commands itself, and so is `demo --serve`, which does not end.
+//! A command must exit with 0, or with the status of the block: `console exit=2`. The lines after it must
+//! be in its output in this order; `...` stands for any text, and lines `# …` are comments. Commands of `cargo` are
+//! not run, because CI runs them, nor is `demo --serve`, which does not end.
 
 #![cfg(unix)]
 

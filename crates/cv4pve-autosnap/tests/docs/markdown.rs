@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is of interest in a Markdown file: commands, parameter files, links, headings.
+//! Parses commands, parameter files, links and headings of a Markdown file.
 //!
-//! Limits: as much of Markdown as our documents use.
+//! It supports the parts of Markdown that the documentation uses.
 
 use std::path::{Path, PathBuf};
 
 /// A document.
 #[derive(Debug)]
 pub(crate) struct Document {
-    /// Where it stands.
+    /// The path of the file.
     pub(crate) path: PathBuf,
-    /// Everything in it.
+    /// The whole text.
     pub(crate) text: String,
     /// The commands, in order.
     pub(crate) steps: Vec<Step>,
-    /// The parameter files, by path and with their content.
+    /// The parameter files: path and content.
     pub(crate) files: Vec<(String, String)>,
 }
 
-/// A command and what it is to do.
+/// A command with its expected result.
 #[derive(Debug, Default)]
 pub(crate) struct Step {
     /// The command line.
     pub(crate) command: String,
     /// The exit status.
     pub(crate) exit: i32,
-    /// Lines of the output.
+    /// Lines that its output must contain.
     pub(crate) shown: Vec<String>,
 }
 
 impl Step {
-    /// A command that ends with 0.
+    /// A command that exits with 0.
     pub(crate) fn new(command: String) -> Self {
         Self {
             command,
@@ -102,7 +102,7 @@ impl Document {
     }
 }
 
-/// The fenced blocks: what stands behind the fence, and the lines without the block's indentation.
+/// The fenced blocks: the mark after the fence, and the lines without the block's indentation.
 fn blocks(text: &str) -> Vec<(String, Vec<String>)> {
     let mut blocks = Vec::new();
     let mut open: Option<(usize, String, Vec<String>)> = None;
@@ -131,6 +131,7 @@ fn steps(mark: &str, lines: &[String]) -> Vec<Step> {
         .nth(1)
         .map_or(0, |status| status.parse().expect("a number"));
     let mut steps: Vec<Step> = Vec::new();
+    let lines = lines.iter().filter(|line| !line.starts_with("# "));
     for line in lines {
         match (line.strip_prefix("$ "), steps.last_mut()) {
             (Some(command), _) => steps.push(Step {

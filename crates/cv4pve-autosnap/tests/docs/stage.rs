@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A simulated cluster and a folder in place of the machine that the documents speak of.
+//! A simulated cluster and a folder that replace the machine of the documents.
 //!
-//! Two commands of a document may fall into one second and would give their snapshots one name. So
-//! each command is run in a time zone of its own, a minute away from that of the one before.
+//! Two commands of a document may run within one second, and their snapshots would have the same name. So
+//! each command runs in another time zone, a minute away from that of the previous command.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -16,7 +16,7 @@ use crate::markdown::Step;
 
 const TOKEN: &str = "autosnap@pve!autosnap=22222222-2222-4222-8222-222222222222";
 
-/// What can be told before it is run that it would not end, or is run by CI itself.
+/// Commands that do not end, or that CI runs itself.
 const NOT_RUN: [&str; 2] = ["cargo ", "cv4pve-autosnap demo --serve"];
 
 /// Where the commands of one document run.
@@ -41,7 +41,7 @@ impl Stage {
         for path in ["/etc/cv4pve-autosnap/token", "/etc/autosnap.token"] {
             stage.write(path, TOKEN);
         }
-        // The name that the help uses, shorter than that of the packages.
+        // The path in the help, shorter than that of the packages.
         stage.write(
             "/etc/autosnap.conf",
             "--host=h --api-token=file:/etc/autosnap.token --vmid=@all",
@@ -59,7 +59,7 @@ impl Stage {
         stage
     }
 
-    /// Runs a command; says what is wrong with it, if anything is.
+    /// Runs a command. Returns how its result differs from the expected one, if it does.
     pub(crate) fn failure(&self, step: &Step) -> Option<String> {
         if NOT_RUN
             .iter()
@@ -100,7 +100,7 @@ impl Stage {
             .expect("sh starts")
     }
 
-    /// Reads a file by the path that documents give it.
+    /// Reads a file by its path in the documents.
     pub(crate) fn read(&self, path: &str) -> String {
         let path = self.folder.path().join(path.trim_start_matches('/'));
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -116,7 +116,7 @@ impl Stage {
             .expect("a file of ours");
     }
 
-    /// Puts the simulator and the folder in the places of what the document names.
+    /// Replaces hosts, fingerprints and `/etc/` in a text.
     pub(crate) fn placed(&self, text: &str) -> String {
         let url = self.simulator.url();
         let address = url.trim_start_matches("https://");
@@ -127,7 +127,7 @@ impl Stage {
     }
 }
 
-/// Replaces the value of an option wherever it stands.
+/// Replaces every value of an option.
 fn with_value(text: &str, option: &str, value: &str) -> String {
     let mut parts = text.split(option);
     let mut replaced = parts.next().unwrap_or_default().to_owned();
@@ -142,7 +142,7 @@ fn with_value(text: &str, option: &str, value: &str) -> String {
     replaced
 }
 
-/// The first of the lines that is not in the output, behind those before it.
+/// The first of the lines that is not in the output after the lines before it.
 fn missing<'a>(lines: &'a [String], output: &str) -> Option<&'a String> {
     let mut rest = output;
     lines.iter().find(|line| {
@@ -156,7 +156,7 @@ fn missing<'a>(lines: &'a [String], output: &str) -> Option<&'a String> {
     })
 }
 
-/// Two nodes, a few guests, everything well.
+/// Two nodes and a few guests, without problems.
 fn world() -> Value {
     let node = |name: &str, id: u32| json!({"name": name, "online": true, "nodeid": id, "ip": format!("10.0.0.{id}")});
     let storage = "local-zfs";
