@@ -23,7 +23,7 @@ use pve_client::{
     StorageResource, TaskFilter, TaskSource, TaskStatus,
 };
 
-use crate::engine;
+use crate::fatal_errors::is_fatal_for_run;
 
 /// How long a node without statistics may take to list its guests. pveproxy gives up on another node
 /// after 30 s (`PVE/APIServer/AnyEvent.pm`).
@@ -115,7 +115,7 @@ async fn complete_unknown(
                 merge(&mut inventory.guests, &node, kind, listed);
                 continue;
             }
-            Ok(Err(error)) if engine::concerns_all(&error) => return Err(error),
+            Ok(Err(error)) if is_fatal_for_run(&error) => return Err(error),
             Ok(Err(error)) => error.to_string(),
             Err(_elapsed) => format!("no reply within {} s", limit.as_secs_f64()),
         };
@@ -239,7 +239,7 @@ pub async fn can_snapshot(
     let (kind, vmid) = (wire_kind(guest.kind), guest.vmid.get());
     match client.feature(&guest.node, kind, vmid, "snapshot").await {
         Ok(answer) => Ok(SnapshotAnswer::Known(answer)),
-        Err(error) if engine::concerns_all(&error) || error.is_guest_missing() => Err(error),
+        Err(error) if is_fatal_for_run(&error) || error.is_guest_missing() => Err(error),
         Err(error) => {
             let is_missing =
                 |text: &&str| text.starts_with("storage '") && text.ends_with("' does not exist");

@@ -26,7 +26,7 @@ use pve_client::Client;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::engine::{Engine, Options, PhaseCall, Phases, Tasks};
+use crate::engine::{Executor, HookCall, Options, Pace, RunContext, RunHook, RunningTasks};
 use crate::events::Events;
 use crate::fault::Fault;
 use crate::hook::{Hook, Phase};
@@ -55,7 +55,7 @@ pub struct Context {
     /// Who may stop the run.
     pub stop: StopSignal,
     /// The tasks that run for it.
-    pub tasks: Tasks,
+    pub tasks: RunningTasks,
 }
 
 /// Runs `snap` or `clean`. What it did is in the events; a fault ended it early.
@@ -77,7 +77,7 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault>
         });
         return Err(fault);
     }
-    let phases = phases(settings);
+    let hook = hook(settings);
     let (opening, closing) = match settings.job {
         Job::Snap { .. } => (Phase::SnapJobStart, Phase::SnapJobEnd),
         Job::Clean => (Phase::CleanJobStart, Phase::CleanJobEnd),
@@ -85,13 +85,12 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault>
     let with_ram = matches!(settings.job, Job::Snap { with_ram: true, .. });
     let told = async |phase, state, duration: Duration| {
         if !settings.dry_run {
-            phases
-                .call(
-                    &PhaseCall::of_job(phase, with_ram, state, duration),
-                    &context.events,
-                    &context.stop,
-                )
-                .await;
+            hook.call(
+                &HookCall::for_job(phase, with_ram, state, duration),
+                &context.events,
+                &context.stop,
+            )
+            .await;
         }
     };
     // The C# tool opens a `clean` with STATE 0.
@@ -101,7 +100,7 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault>
         Duration::ZERO,
     )
     .await;
-    let result = read_and_carry_out(settings, context, &version, request, &phases).await;
+    let result = read_and_carry_out(settings, context, &version, request, &hook).await;
     if let Err(fault) = &result {
         context.events.emit(broken(fault));
     }
@@ -118,7 +117,7 @@ async fn read_and_carry_out(
     context: &Context,
     version: &str,
     mut request: Request,
-    phases: &Phases,
+    hook: &RunHook,
 ) -> Result<(), Fault> {
     let reading = Box::pin(inventory::read(&context.client));
     let Some(inventory) = until_stopped(context, reading).await else {
@@ -176,7 +175,6 @@ async fn read_and_carry_out(
     }
     let shared = inventory.storages.iter().filter(|storage| storage.shared);
     let options = Options {
-        limits: settings.limits,
         timeout: settings.timeout,
         force_remove: settings.force_remove,
         wait_locked: settings.wait_locked,
@@ -186,15 +184,16 @@ async fn read_and_carry_out(
         shared_storages: shared.map(|storage| storage.storage.clone()).collect(),
         zone: context.now.time_zone().clone(),
     };
-    let engine = Engine::new(
+    let run = RunContext::new(
         context.client.clone(),
+        Arc::<Pace>::default(),
         options,
-        phases.clone(),
+        hook.clone(),
         context.events.clone(),
         context.stop.clone(),
         context.tasks.clone(),
     );
-    engine.run(&plan).await;
+    Executor::new(run, settings.limits, &plan).carry_out().await;
     Ok(())
 }
 
@@ -337,9 +336,9 @@ fn option_warnings(settings: &JobSettings) -> Vec<String> {
     format.chain(hook.iter().map(ToString::to_string)).collect()
 }
 
-fn phases(settings: &JobSettings) -> Phases {
-    Phases {
-        hook: settings.hook.clone(),
+fn hook(settings: &JobSettings) -> RunHook {
+    RunHook {
+        script: settings.hook.clone(),
         on_failure: settings.hook_failure,
         label: settings.series.label().as_str().to_owned(),
         keep: settings.keep,

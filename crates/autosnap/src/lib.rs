@@ -9,7 +9,7 @@
 //! simulator; with a real host, `Trust` and the endpoint differ.
 //!
 //! ```
-//! use autosnap::engine::Tasks;
+//! use autosnap::engine::RunningTasks;
 //! use autosnap::events::Events;
 //! use autosnap::job::{self, Context};
 //! use autosnap::settings::{Job, JobSettings};
@@ -38,7 +38,7 @@
 //!         now: jiff::Zoned::now(),
 //!         events,
 //!         stop: StopSignal::default(),
-//!         tasks: Tasks::default(),
+//!         tasks: RunningTasks::default(),
 //!     };
 //!     job::run(&settings, &context).await.map_err(|fault| fault.message)?;
 //!     drop(context);
@@ -64,6 +64,7 @@
 pub mod check;
 pub mod engine;
 pub mod events;
+mod fatal_errors;
 pub mod fault;
 pub mod fingerprint;
 pub mod hook;
@@ -74,6 +75,7 @@ pub mod notice;
 pub mod overlap;
 mod predicted_refusals;
 pub mod privileges;
+mod pve_messages;
 mod remedies;
 pub mod sensitive;
 pub mod settings;

@@ -5,7 +5,7 @@ use autosnap_core::guest::Vmid;
 use autosnap_core::remedy::{GuestRemedy, Remedy};
 use pve_client::{Error, Upid};
 
-use crate::engine::is_quorum_lost;
+use crate::pve_messages::is_quorum_lost;
 
 /// The remedy for a failed call, if one is known. `identity` is the user or token of the call.
 pub(crate) fn for_error(error: &Error, identity: Option<&str>) -> Option<Remedy> {

@@ -27,7 +27,7 @@ use crate::settings::Connection;
 use crate::{
     args, complete, completions, help, logging, manual, normalize, response_file, settings, signals,
 };
-use autosnap::engine::Tasks;
+use autosnap::engine::RunningTasks;
 use autosnap::events::{EventReceiver, Events};
 use autosnap::fault::Fault;
 use autosnap::job::{self, Context};
@@ -389,7 +389,7 @@ fn run_job(
             now,
             events,
             stop: StopSignal::default(),
-            tasks: Tasks::default(),
+            tasks: RunningTasks::default(),
         };
         run_and_report(settings, context, (reporter, receiver), &console, way).await
     })

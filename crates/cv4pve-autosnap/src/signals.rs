@@ -12,7 +12,7 @@ use autosnap_core::event::StopReason;
 use autosnap_core::outcome::ExitStatus;
 
 use crate::report::{self, Console};
-use autosnap::engine::Tasks;
+use autosnap::engine::RunningTasks;
 use autosnap::hook;
 use autosnap::stop::StopSignal;
 
@@ -25,7 +25,7 @@ static CURRENT: Mutex<Option<Run>> = Mutex::new(None);
 /// What a signal needs of a run.
 struct Run {
     stop: StopSignal,
-    tasks: Tasks,
+    tasks: RunningTasks,
     console: Console,
     /// A signal has been received already. A hook or a lost server may have stopped the run, too:
     /// that is no signal.
@@ -53,7 +53,7 @@ fn current() -> MutexGuard<'static, Option<Run>> {
 /// signal does.
 ///
 /// Where signals cannot be received, the system's default stays: they end the process.
-pub fn listen(stop: StopSignal, tasks: Tasks, console: Console) -> Listening {
+pub fn listen(stop: StopSignal, tasks: RunningTasks, console: Console) -> Listening {
     static LISTENER: Once = Once::new();
     *current() = Some(Run {
         stop,
@@ -115,7 +115,7 @@ fn leave(interruption: StopReason, run: Option<Run>) -> ! {
     }
     let _no_hook_starts = hook::end_all(HOOK_GRACE);
     match run {
-        Some(run) => report::print_abandoned(run.console, &run.tasks.running()),
+        Some(run) => report::print_abandoned(run.console, &run.tasks.upids()),
         None => report::print_report_abandoned(),
     }
     let status = match interruption {

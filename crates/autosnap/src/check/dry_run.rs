@@ -13,7 +13,7 @@ use autosnap_core::plan::{GuestPlan, Plan};
 use jiff::Zoned;
 use pve_client::Client;
 
-use crate::engine::Tasks;
+use crate::engine::RunningTasks;
 use crate::events::Events;
 use crate::fault::Fault;
 use crate::job::{self, Context};
@@ -111,7 +111,7 @@ pub async fn run(settings: &JobSettings, client: &Client, identity: &str, now: Z
         now,
         events,
         stop: StopSignal::default(),
-        tasks: Tasks::default(),
+        tasks: RunningTasks::default(),
     };
     let working = async {
         let result = job::run(settings, &context).await;

@@ -10,7 +10,7 @@ use autosnap_core::remedy::{GuestRemedy, Remedy};
 use autosnap_core::text;
 use pve_client::{Certainty, Error, Upid};
 
-use super::pve_messages::{explain_lost_quorum, is_quorum_lost, is_snapshot_lock};
+use crate::pve_messages::{explain_lost_quorum, is_quorum_lost, is_snapshot_lock};
 use crate::remedies;
 
 /// The failure of a guest that is locked and must not wait any longer.

@@ -33,7 +33,7 @@ const NOT_WORTH_A_TRY: Duration = Duration::from_millis(5);
 
 /// What is remembered of the tasks of a run.
 #[derive(Debug, Default)]
-pub(super) struct Pace(Mutex<HashMap<(String, &'static str), Memory>>);
+pub(crate) struct Pace(Mutex<HashMap<(String, &'static str), Memory>>);
 
 /// What is remembered of one kind of task on one node.
 #[derive(Debug, Default)]

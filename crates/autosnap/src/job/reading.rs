@@ -14,7 +14,7 @@ use autosnap_core::snapshot::Snapshot;
 use pve_client::{Client, StorageDefinition};
 use tokio::sync::OnceCell;
 
-use crate::engine;
+use crate::fatal_errors::is_fatal_for_run;
 use crate::inventory::{self, Lock, SnapshotAnswer};
 
 /// How long the reading of one guest may hold up the plan. Whoever asks another node for us gives up
@@ -54,7 +54,7 @@ impl Reader<'_> {
         let decision = match refreshed {
             Ok(Ok(())) if !self.leaves_out(&guest) => return self.read(guest).await,
             Ok(Ok(())) => Decision::Skip(Skip::NotRunning),
-            Ok(Err(error)) if engine::concerns_all(&error) => return Err(error),
+            Ok(Err(error)) if is_fatal_for_run(&error) => return Err(error),
             Ok(Err(error)) => unreadable(error.to_string()),
             Err(_elapsed) => unreadable(no_answer(&guest)),
         };
@@ -94,7 +94,7 @@ impl Reader<'_> {
         .await;
         let reading = match reading {
             Ok(Ok(reading)) => Ok(reading),
-            Ok(Err(error)) if engine::concerns_all(&error) || self.client.is_server_lost() => {
+            Ok(Err(error)) if is_fatal_for_run(&error) || self.client.is_server_lost() => {
                 return Err(error);
             }
             Ok(Err(error)) => Err(unreadable(error.to_string())),

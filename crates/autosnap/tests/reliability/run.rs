@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use autosnap::engine::Tasks;
+use autosnap::engine::RunningTasks;
 use autosnap::events::Events;
 use autosnap::fault::Fault;
 use autosnap::job::{self, Context};
@@ -291,7 +291,7 @@ async fn work(
         now: now.clone(),
         events,
         stop: StopSignal::default(),
-        tasks: Tasks::default(),
+        tasks: RunningTasks::default(),
     };
     job::run(settings, &context).await
 }

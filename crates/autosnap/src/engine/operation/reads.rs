@@ -8,130 +8,144 @@ use autosnap_core::snapshot::Snapshot;
 use pve_client::{Client, Error, SnapshotListing};
 use tokio::time::Instant;
 
-use super::asked::Seen;
-use super::{Listed, Operation, Place, is_shut_out};
-use crate::engine::Engine;
+use super::guest_client::GuestClient;
+use super::request::{Operation, RequestEffect};
+use crate::engine::location::{GuestLocation, SnapshotList};
+use crate::fatal_errors::is_access_lost;
 use crate::inventory::{self, Lock};
 
-/// How long the reads after the end of a task may take, however little of the time-out is left.
-const LAST_LOOKS: Duration = Duration::from_secs(10);
+/// How long the reads after the end of a task may take, even if less of the timeout is left.
+const FINAL_READS: Duration = Duration::from_secs(10);
 
-impl Engine {
-    /// The guest's snapshots at this moment, as the core knows them: those listed a moment ago, or a
-    /// new list. `place` follows the guest if it has moved.
+impl GuestClient {
+    /// The guest's current snapshots: the last list if it is fresh, or a new one. `location` follows the guest
+    /// if it has moved.
     pub(in crate::engine) async fn list(
         &self,
-        place: &mut Place,
+        location: &mut GuestLocation,
     ) -> Result<Vec<Snapshot>, Failure> {
-        if let Some(snapshots) = place.take_fresh_list() {
+        if let Some(snapshots) = location.take_fresh_list() {
             return Ok(snapshots);
         }
-        place.look_until = None;
-        match self.listing_wherever(place).await {
+        location.reads_end_at = None;
+        match self.listing_on_any_node(location).await {
             Ok(listing) => Ok(inventory::snapshots(listing)),
             Err(error) => Err(self.failure(&error)),
         }
     }
 
-    /// Whether the VM runs and this snapshot of it holds no RAM. What cannot be listed is not
-    /// claimed. The list is kept: it is as good for the removals.
-    pub(in crate::engine) async fn lacks_ram(&self, place: &mut Place, snapshot: &str) -> bool {
-        let asked_at = Instant::now();
-        let Ok(listing) = self.listing_wherever(place).await else {
+    /// Whether the VM runs and this snapshot of it has no RAM state; `false` if the snapshots cannot be listed.
+    /// The list is kept for the removals.
+    pub(in crate::engine) async fn lacks_ram(
+        &self,
+        location: &mut GuestLocation,
+        snapshot: &str,
+    ) -> bool {
+        let sent_at = Instant::now();
+        let Ok(listing) = self.listing_on_any_node(location).await else {
             return false;
         };
         let lacks_ram = listing.running == Some(true)
             && listing
                 .find(snapshot)
                 .is_some_and(|entry| entry.state.is_none() && !entry.has_memory);
-        place.listed = Some(Listed {
+        location.listed = Some(SnapshotList {
             snapshots: inventory::snapshots(listing),
-            true_at: asked_at,
+            current_at: sent_at,
         });
         lacks_ram
     }
 
-    pub(super) async fn listing(&self, place: &Place) -> Result<SnapshotListing, Error> {
-        let Place {
+    pub(super) async fn listing(&self, location: &GuestLocation) -> Result<SnapshotListing, Error> {
+        let GuestLocation {
             node, kind, vmid, ..
-        } = place;
-        let listing = self.reader(place).snapshots(node, *kind, vmid.get()).await;
-        self.noted(listing)
+        } = location;
+        let reader = self.reader(location);
+        let listing = reader.snapshots(node, *kind, vmid.get()).await;
+        self.check_access(listing)
     }
 
-    /// The client for reads that belong to an operation: all of them end at its deadline, or shortly
-    /// after now if that has passed.
-    pub(super) fn reader(&self, place: &Place) -> Client {
-        match place.look_until {
+    /// The client for reads of an operation: all of them end at its deadline, or shortly after now if that
+    /// has passed.
+    pub(super) fn reader(&self, location: &GuestLocation) -> Client {
+        match location.reads_end_at {
             Some(deadline) => {
-                let deadline = deadline.max(Instant::now() + LAST_LOOKS.min(self.options.timeout));
-                self.client.with_deadline(deadline)
+                let deadline = deadline.max(Instant::now() + FINAL_READS.min(self.timeout()));
+                self.api.with_deadline(deadline)
             }
-            None => self.client.clone(),
+            None => self.api.clone(),
         }
     }
 
-    /// Passes on what a read has found, and stops the run if no call can succeed any more.
-    pub(super) fn noted<T>(&self, read: Result<T, Error>) -> Result<T, Error> {
-        if let Err(error) = &read
-            && (is_shut_out(error) || self.client.is_server_lost())
+    /// Returns the result unchanged, and stops the run if no request can succeed any more.
+    pub(super) fn check_access<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result
+            && (is_access_lost(error) || self.api.is_server_lost())
         {
             self.stop.request(StopReason::ServerLost);
         }
-        read
+        result
     }
 
-    /// `place` follows the guest if it has moved.
-    pub(super) async fn listing_wherever(
+    /// Lists the snapshots; `location` follows the guest if it has moved.
+    pub(super) async fn listing_on_any_node(
         &self,
-        place: &mut Place,
+        location: &mut GuestLocation,
     ) -> Result<SnapshotListing, Error> {
-        match self.listing(place).await {
-            Err(error) if error.is_guest_missing() && self.find_again(place).await => {
-                self.listing(place).await
+        match self.listing(location).await {
+            Err(error) if error.is_guest_missing() && self.relocate(location).await => {
+                self.listing(location).await
             }
             other => other,
         }
     }
 
-    /// What the guest is locked for, if it can be read; if not, the request that follows says why.
-    /// `place` follows the guest: what it was locked for may have been its move.
-    pub(in crate::engine) async fn lock_of(&self, place: &mut Place) -> Option<Lock> {
-        let config = match self.config(place).await {
-            Err(error) if error.is_guest_missing() && self.find_again(place).await => {
-                self.config(place).await
+    /// The guest's lock; `None` also if it cannot be read, as the next request fails with the reason then.
+    /// `location` follows the guest, which may have been locked for its migration.
+    pub(in crate::engine) async fn lock_of(&self, location: &mut GuestLocation) -> Option<Lock> {
+        let config = match self.config(location).await {
+            Err(error) if error.is_guest_missing() && self.relocate(location).await => {
+                self.config(location).await
             }
             other => other,
         };
         Lock::of(&config.ok()?)
     }
 
-    /// Whether a task is seen to run for the guest; not if the tasks cannot be listed.
-    pub(in crate::engine) async fn task_runs(&self, place: &Place) -> bool {
-        let runs = inventory::task_runs(&self.reader(place), &place.node, place.vmid).await;
-        self.noted(runs).unwrap_or(false)
+    /// Whether a running task is listed for the guest; `false` if the tasks cannot be listed.
+    pub(in crate::engine) async fn task_runs(&self, location: &GuestLocation) -> bool {
+        let reader = self.reader(location);
+        let runs = inventory::task_runs(&reader, &location.node, location.vmid).await;
+        self.check_access(runs).unwrap_or(false)
     }
 
-    async fn config(&self, place: &Place) -> Result<pve_client::GuestConfig, Error> {
-        let Place {
+    async fn config(&self, location: &GuestLocation) -> Result<pve_client::GuestConfig, Error> {
+        let GuestLocation {
             node, kind, vmid, ..
-        } = place;
-        let reader = self.reader(place);
-        self.noted(reader.guest_config(node, *kind, vmid.get()).await)
+        } = location;
+        let reader = self.reader(location);
+        self.check_access(reader.guest_config(node, *kind, vmid.get()).await)
     }
 
-    /// Whether the guest is on another node now.
-    pub(super) async fn find_again(&self, place: &mut Place) -> bool {
-        let node = self.node_of(place).await;
-        node.ok().flatten().is_some_and(|node| place.go_to(node))
+    /// Looks up the guest's node; returns whether it is another one.
+    async fn relocate(&self, location: &mut GuestLocation) -> bool {
+        let node = self.node_of(location).await;
+        node.ok()
+            .flatten()
+            .is_some_and(|node| location.move_to(node))
     }
 
-    pub(super) async fn node_of(&self, place: &Place) -> Result<Option<String>, Error> {
-        self.noted(inventory::node_of(&self.reader(place), place.vmid).await)
+    pub(super) async fn node_of(&self, location: &GuestLocation) -> Result<Option<String>, Error> {
+        self.check_access(inventory::node_of(&self.reader(location), location.vmid).await)
     }
 
-    pub(super) async fn see(&self, place: &mut Place, operation: &Operation<'_>) -> Option<Seen> {
-        let listing = self.listing_wherever(place).await;
-        listing.ok().map(|listing| operation.seen_in(&listing))
+    /// The effect of the operation by the guest's snapshots; `None` if they cannot be listed.
+    pub(super) async fn inspect(
+        &self,
+        location: &mut GuestLocation,
+        operation: &Operation<'_>,
+    ) -> Option<RequestEffect> {
+        let listing = self.listing_on_any_node(location).await;
+        listing.ok().map(|listing| operation.effect_in(&listing))
     }
 }

@@ -1,172 +1,205 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The task of a request, followed to its end, and what that end says of the operation.
+//! The task of a request, followed to its end, and what its end means for the operation.
 
 use autosnap_core::event::{Cause, Effect, Failure, StopReason, Success};
 use autosnap_core::plan::DropReason;
 use pve_client::{Error, TaskExit, Upid, WaitError, WaitPolicy, says_guest_is_missing};
 use tokio::time::Instant;
 
-use super::asked::Seen;
-use super::location::Meanwhile;
-use super::{End, Listed, NotThere, Operation, Place, Sending, is_shut_out};
-use crate::engine::{Engine, failures, pve_messages};
-use crate::{inventory, remedies};
+use super::guest_client::GuestClient;
+use super::outcome::{GuestNotOnNode, LateTask, StepOutcome, Submission};
+use super::request::{Operation, RequestEffect};
+use crate::engine::failures;
+use crate::engine::location::{GuestLocation, SnapshotList};
+use crate::fatal_errors::is_access_lost;
+use crate::inventory;
+use crate::pve_messages;
+use crate::remedies;
 
-impl Engine {
-    /// Waits for the end of a task that is known.
+/// A list of snapshots that was read while a task of this run was running.
+struct EarlyList {
+    list: SnapshotList,
+    /// Whether the task already locked the guest.
+    is_locked: bool,
+}
+
+impl EarlyList {
+    /// The list after the task, which reported itself as running at that moment.
+    fn extended_to(self, last_seen_running: Instant) -> SnapshotList {
+        let mut list = self.list;
+        if self.is_locked {
+            list.current_at = list.current_at.max(last_seen_running);
+        }
+        list
+    }
+}
+
+impl GuestClient {
+    /// Waits for the end of a known task.
     pub(super) async fn follow(
         &self,
-        place: &mut Place,
+        location: &mut GuestLocation,
         operation: &Operation<'_>,
         upid: &Upid,
-        sending: &Sending,
-    ) -> Result<End, NotThere> {
-        place.followed.insert(upid.clone());
-        place.task_started = Some(upid.started_at());
-        self.tasks.started(place.vmid, upid);
+        submission: &Submission,
+    ) -> Result<StepOutcome, GuestNotOnNode> {
+        location.followed.insert(upid.clone());
+        location.task_started = Some(upid.started_at());
+        self.tasks.insert(location.vmid, upid);
         let started = Instant::now();
-        let task_type = operation.task_type(place.kind);
-        let mut policy = self.pace.policy(&place.node, task_type);
-        let deadline = started + self.options.timeout;
-        place.look_until = Some(deadline);
-        let meanwhile = self.list_meanwhile(place, operation, policy).await;
+        let task_type = operation.task_type(location.kind);
+        let mut policy = self.pace.policy(&location.node, task_type);
+        let deadline = started + self.timeout();
+        location.reads_end_at = Some(deadline);
+        let early_list = self.list_while_running(location, operation, policy).await;
         let before = started.elapsed();
         policy.first_pause = policy.first_pause.saturating_sub(before);
-        let waited = self.client.wait_for_task(upid, &policy, deadline).await;
+        let waited = self.api.wait_for_task(upid, &policy, deadline).await;
         match waited {
             Ok(waited) => {
-                self.tasks.ended(place.vmid);
-                // What a list of the node says may be late, and others may have had the guest since.
-                let said_to_run = started + before + waited.said_running_until;
-                place.listed = meanwhile.map(|meanwhile| meanwhile.until(said_to_run));
+                self.tasks.remove(location.vmid);
+                // A list of the node's tasks may be late, and other tasks may have had the guest since.
+                let last_seen_running = started + before + waited.said_running_until;
+                location.listed = early_list.map(|early| early.extended_to(last_seen_running));
                 self.pace
-                    .learn(&place.node, task_type, &waited.begun_earlier(before));
-                self.ended(place, operation, upid, waited.exit).await
+                    .learn(&location.node, task_type, &waited.begun_earlier(before));
+                self.on_task_ended(location, operation, upid, waited.exit)
+                    .await
             }
             Err(WaitError::TimedOut {
                 upid,
                 last_error: None,
-            }) => Ok(End::Late(Box::new(self.late_task(upid, sending)))),
+            }) => {
+                let failure = failures::timed_out(&upid, self.timeout());
+                let late = LateTask::new(upid, submission.clone(), failure);
+                Ok(StepOutcome::Late(Box::new(late)))
+            }
             Err(WaitError::TimedOut {
                 upid,
                 last_error: Some(error),
             }) => {
-                let failure = failures::end_not_seen(&upid, self.options.timeout, &error);
-                Ok(self.judge_unseen(place, operation, &error, failure).await)
+                let failure = failures::end_not_seen(&upid, self.timeout(), &error);
+                Ok(self
+                    .check_unreadable_task(location, operation, &error, failure)
+                    .await)
             }
             Err(WaitError::Unreadable { upid, error }) => {
                 let failure = failures::unreadable_task(&upid, &error);
-                Ok(self.judge_unseen(place, operation, &error, failure).await)
+                Ok(self
+                    .check_unreadable_task(location, operation, &error, failure)
+                    .await)
             }
         }
     }
 
-    /// The end of a task that cannot be seen: the guest's snapshots tell whether it succeeded, as
+    /// The outcome of a task whose end cannot be read: the guest's snapshots show whether it succeeded, as
     /// after a lost reply.
-    pub(super) async fn judge_unseen(
+    pub(super) async fn check_unreadable_task(
         &self,
-        place: &mut Place,
+        location: &mut GuestLocation,
         operation: &Operation<'_>,
         error: &Error,
         failure: Failure,
-    ) -> End {
-        if is_shut_out(error) || self.client.is_server_lost() {
+    ) -> StepOutcome {
+        if is_access_lost(error) || self.api.is_server_lost() {
             self.stop.request(StopReason::ServerLost);
-            return End::Failed(failure);
+            return StepOutcome::Failed(failure);
         }
-        match self.see(place, operation).await {
-            Some(Seen::Done) => {
-                self.tasks.ended(place.vmid);
-                End::Done(Success {
+        match self.inspect(location, operation).await {
+            Some(RequestEffect::Applied) => {
+                self.tasks.remove(location.vmid);
+                StepOutcome::Done(Success {
                     adopted: true,
                     ..Success::default()
                 })
             }
-            Some(seen @ (Seen::Half | Seen::NotDone)) => {
-                let seen = operation.seen_in_words(Some(seen));
-                End::Failed(Failure {
-                    message: format!("{}; {seen}", failure.message),
+            Some(effect @ (RequestEffect::Partial | RequestEffect::NotApplied)) => {
+                let effect = operation.describe_effect(Some(effect));
+                StepOutcome::Failed(Failure {
+                    message: format!("{}; {effect}", failure.message),
                     ..failure
                 })
             }
-            None => End::Failed(failure),
+            None => StepOutcome::Failed(failure),
         }
     }
 
-    /// The guest's snapshots, read while its own task runs, before the first look at the task, so that
-    /// the next removal need not wait for them. From the moment the one to be removed is marked, PVE keeps everybody else from the guest's snapshots
-    /// (`snapshot_delete` in `PVE/AbstractConfig.pm` writes both the entry and the
-    /// lock): such a list stays true until the task says for the last time that it runs.
-    async fn list_meanwhile(
+    /// The guest's snapshots, read before the first poll of its own task, so that the next removal need not
+    /// wait for them. Once the snapshot to be removed is marked, PVE lets no other task change the guest's
+    /// snapshots (`snapshot_delete` in `PVE/AbstractConfig.pm` writes both the entry and the lock): such a
+    /// list stays current until the task reports for the last time that it is running.
+    async fn list_while_running(
         &self,
-        place: &Place,
+        location: &GuestLocation,
         operation: &Operation<'_>,
         policy: WaitPolicy,
-    ) -> Option<Meanwhile> {
+    ) -> Option<EarlyList> {
         match operation {
             Operation::Remove { and_list: true, .. } => {}
-            // While a snapshot is being taken its entry is not complete, so that no removal can be
-            // confirmed by such a list.
+            // During a creation the new entry is not complete, so that the list confirms no removal.
             Operation::Create(_)
             | Operation::Remove {
                 and_list: false, ..
             } => return None,
         }
         tokio::time::sleep(policy.first_pause / 2).await;
-        let asked_at = Instant::now();
-        let listing = self.listing(place).await.ok()?;
-        let is_held = operation.seen_in(&listing) == Seen::Half;
-        let listed = Listed {
+        let sent_at = Instant::now();
+        let listing = self.listing(location).await.ok()?;
+        let is_locked = operation.effect_in(&listing) == RequestEffect::Partial;
+        let list = SnapshotList {
             snapshots: inventory::snapshots(listing),
-            true_at: asked_at,
+            current_at: sent_at,
         };
-        Some(Meanwhile { listed, is_held })
+        Some(EarlyList { list, is_locked })
     }
 
-    pub(super) async fn ended(
+    /// The outcome of the operation by the exit of its task.
+    pub(super) async fn on_task_ended(
         &self,
-        place: &mut Place,
+        location: &mut GuestLocation,
         operation: &Operation<'_>,
         upid: &Upid,
         exit: TaskExit,
-    ) -> Result<End, NotThere> {
+    ) -> Result<StepOutcome, GuestNotOnNode> {
         let vanished = matches!(exit, TaskExit::Vanished(_));
         let message = match exit {
-            TaskExit::Ok => return Ok(End::Done(Success::default())),
+            TaskExit::Ok => return Ok(StepOutcome::Done(Success::default())),
             TaskExit::Warnings(warnings) => {
-                return Ok(End::Done(Success {
+                return Ok(StepOutcome::Done(Success {
                     warnings,
                     ..Success::default()
                 }));
             }
             TaskExit::Failed(message) if says_guest_is_missing(&message) => {
-                return Err(NotThere(failures::guest_not_on_node(message)));
+                return Err(GuestNotOnNode(failures::guest_not_on_node(message)));
             }
             TaskExit::Failed(message) => message,
             TaskExit::Vanished(_) => exit.to_string(),
         };
-        let seen = self.see(place, operation).await;
-        Ok(match seen {
-            Some(Seen::Done) if vanished => End::Done(Success {
+        let effect = self.inspect(location, operation).await;
+        Ok(match effect {
+            Some(RequestEffect::Applied) if vanished => StepOutcome::Done(Success {
                 adopted: true,
                 ..Success::default()
             }),
-            Some(Seen::NotDone) if pve_messages::is_lock(&message) => End::Locked(message),
-            Some(Seen::Done) if matches!(operation, Operation::Remove { .. }) => {
-                End::Dropped(DropReason::Gone)
+            Some(RequestEffect::NotApplied) if pve_messages::is_lock(&message) => {
+                StepOutcome::Locked(message)
             }
-            _ if pve_messages::is_guest_lock(&message) => End::Locked(message),
-            _ => End::Failed(Failure {
+            Some(RequestEffect::Applied) if matches!(operation, Operation::Remove { .. }) => {
+                StepOutcome::Dropped(DropReason::Gone)
+            }
+            _ if pve_messages::is_guest_lock(&message) => StepOutcome::Locked(message),
+            _ => StepOutcome::Failed(Failure {
                 cause: Cause::Task,
-                effect: match seen {
-                    Some(Seen::NotDone) => Effect::None,
-                    Some(Seen::Half) => Effect::HalfDone,
-                    Some(Seen::Done) | None => Effect::Unknown,
+                effect: match effect {
+                    Some(RequestEffect::NotApplied) => Effect::None,
+                    Some(RequestEffect::Partial) => Effect::HalfDone,
+                    Some(RequestEffect::Applied) | None => Effect::Unknown,
                 },
-                remedy: Some(if seen == Some(Seen::Half) {
-                    place.repair(operation.snapshot_name()).into()
+                remedy: Some(if effect == Some(RequestEffect::Partial) {
+                    location.repair(operation.snapshot_name()).into()
                 } else {
-                    remedies::for_task(&message, place.vmid, upid)
+                    remedies::for_task(&message, location.vmid, upid)
                 }),
                 message: pve_messages::explain_lost_quorum(message),
             }),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is asked of PVE, and what a guest's snapshots say about it.
+//! Operations on a guest's snapshots, and their effect as the snapshots show it.
 
 use autosnap_core::plan::{self, DropReason, NewSnapshot, TakenSnapshot};
 use autosnap_core::retention::Policy;
@@ -9,47 +9,51 @@ use pve_client::{GuestKind, SnapshotListing};
 
 use crate::inventory;
 
-/// What is to be done.
+/// A creation or a removal.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) enum Operation<'a> {
     Create(&'a NewSnapshot),
     Remove {
-        /// The very snapshot that was confirmed, not only its name.
+        /// The snapshot that was confirmed: its name and its date.
         snapshot: &'a Snapshot,
-        /// What it was confirmed by, and would be again.
+        /// The policy that confirmed the removal.
         policy: &'a Policy,
         /// The snapshot that this run has taken of the guest.
         new: Option<&'a TakenSnapshot>,
-        /// The server's time.
+        /// The time by the server's clock.
         now: &'a Zoned,
         force: bool,
-        /// More removals are to follow: list the snapshots while the task runs.
+        /// Whether to list the snapshots while the task runs, because more removals follow.
         and_list: bool,
     },
 }
 
-/// What the guest's snapshots say about the operation.
+/// The effect of an operation, by the guest's snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
-    Done,
-    Half,
-    NotDone,
+pub(super) enum RequestEffect {
+    Applied,
+    Partial,
+    NotApplied,
 }
 
 impl Operation<'_> {
-    /// What the guest's snapshots show of it, in words.
-    pub(super) fn seen_in_words(&self, seen: Option<Seen>) -> String {
+    /// The effect in words; `None` if the snapshots could not be listed.
+    pub(super) fn describe_effect(&self, effect: Option<RequestEffect>) -> String {
         let name = self.snapshot_name();
-        match (self, seen) {
-            (Self::Create(_), Some(Seen::NotDone)) => {
+        match (self, effect) {
+            (Self::Create(_), Some(RequestEffect::NotApplied)) => {
                 format!("there is no snapshot {name} now")
             }
-            (Self::Create(_), Some(Seen::Half)) => format!("snapshot {name} is incomplete"),
-            (Self::Remove { .. }, Some(Seen::NotDone)) => {
+            (Self::Create(_), Some(RequestEffect::Partial)) => {
+                format!("snapshot {name} is incomplete")
+            }
+            (Self::Remove { .. }, Some(RequestEffect::NotApplied)) => {
                 format!("snapshot {name} is still there")
             }
-            (Self::Remove { .. }, Some(Seen::Half)) => format!("snapshot {name} is half removed"),
-            (Self::Create(_) | Self::Remove { .. }, Some(Seen::Done) | None) => {
+            (Self::Remove { .. }, Some(RequestEffect::Partial)) => {
+                format!("snapshot {name} is half removed")
+            }
+            (Self::Create(_) | Self::Remove { .. }, Some(RequestEffect::Applied) | None) => {
                 "the guest's snapshots could not be listed".to_owned()
             }
         }
@@ -70,25 +74,28 @@ impl Operation<'_> {
         }
     }
 
-    /// A snapshot of another time that has got the name of one to be removed is not that one.
-    pub(super) fn seen_in(&self, listing: &SnapshotListing) -> Seen {
+    /// The effect by this list. A snapshot with the name of the one to be removed but another date is another
+    /// snapshot.
+    pub(super) fn effect_in(&self, listing: &SnapshotListing) -> RequestEffect {
         let entry = listing.find(self.snapshot_name());
         match (self, entry) {
-            (Self::Create(_), Some(entry)) if entry.state.is_none() => Seen::Done,
-            (Self::Create(_), None) => Seen::NotDone,
-            (Self::Remove { .. }, None) => Seen::Done,
+            (Self::Create(_), Some(entry)) if entry.state.is_none() => RequestEffect::Applied,
+            (Self::Create(_), None) => RequestEffect::NotApplied,
+            (Self::Remove { .. }, None) => RequestEffect::Applied,
             (Self::Remove { snapshot, .. }, Some(entry))
                 if inventory::taken_at(entry.taken_at) != snapshot.taken_at =>
             {
-                Seen::Done
+                RequestEffect::Applied
             }
-            (Self::Remove { .. }, Some(entry)) if entry.state.is_none() => Seen::NotDone,
-            (Self::Create(_) | Self::Remove { .. }, Some(_)) => Seen::Half,
+            (Self::Remove { .. }, Some(entry)) if entry.state.is_none() => {
+                RequestEffect::NotApplied
+            }
+            (Self::Create(_) | Self::Remove { .. }, Some(_)) => RequestEffect::Partial,
         }
     }
 
-    /// Why a removal may no longer be asked for, by a fresh list of the guest's snapshots.
-    pub(super) fn dropped_by(&self, listing: &SnapshotListing) -> Option<DropReason> {
+    /// Why a removal no longer applies, by a fresh list of the guest's snapshots.
+    pub(super) fn drop_reason(&self, listing: &SnapshotListing) -> Option<DropReason> {
         match self {
             Self::Create(_) => None,
             Self::Remove {

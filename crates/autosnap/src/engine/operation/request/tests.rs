@@ -23,8 +23,12 @@ fn planned() -> Snapshot {
     }
 }
 
-/// What is seen of the removal, and why it is dropped, when the list has this in its place.
-fn check(there: Option<(i64, &str, Option<&str>)>, seen: Seen, dropped: Option<DropReason>) {
+/// What is seen of the removal, and why it is dropped, when the list has this in its location.
+fn check(
+    there: Option<(i64, &str, Option<&str>)>,
+    effect: RequestEffect,
+    dropped: Option<DropReason>,
+) {
     let snapshot = planned();
     let entry = there.map(|(taken_at, description, state)| SnapshotEntry {
         name: snapshot.name.clone(),
@@ -52,28 +56,32 @@ fn check(there: Option<(i64, &str, Option<&str>)>, seen: Seen, dropped: Option<D
         force: false,
         and_list: false,
     };
-    assert_eq!(operation.seen_in(&listing), seen, "{there:?}");
-    assert_eq!(operation.dropped_by(&listing), dropped, "{there:?}");
+    assert_eq!(operation.effect_in(&listing), effect, "{there:?}");
+    assert_eq!(operation.drop_reason(&listing), dropped, "{there:?}");
 }
 
 #[test]
-fn only_the_very_snapshot_is_still_to_be_removed() {
+fn only_the_planned_snapshot_is_still_to_be_removed() {
     let taken_at = NEW_YEAR;
-    check(Some((taken_at, DESCRIPTION, None)), Seen::NotDone, None);
-    check(None, Seen::Done, Some(DropReason::Gone));
+    check(
+        Some((taken_at, DESCRIPTION, None)),
+        RequestEffect::NotApplied,
+        None,
+    );
+    check(None, RequestEffect::Applied, Some(DropReason::Gone));
     check(
         Some((taken_at + 1, DESCRIPTION, None)),
-        Seen::Done,
+        RequestEffect::Applied,
         Some(DropReason::Replaced),
     );
     check(
         Some((taken_at, "by hand", None)),
-        Seen::NotDone,
+        RequestEffect::NotApplied,
         Some(DropReason::KeptNow),
     );
     check(
         Some((taken_at, DESCRIPTION, Some("delete"))),
-        Seen::Half,
+        RequestEffect::Partial,
         Some(DropReason::KeptNow),
     );
 }

@@ -1,54 +1,53 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! When the hook is called, what it is told, and what its answer means.
+//! Calls of the hook: what is passed to it, and what its exit status means.
 //!
-//! Limits: starting it and keeping it within bounds is [`crate::hook`]'s part.
+//! Limits: [`crate::hook`] starts the process and enforces its time limit.
 
 use std::time::Duration;
 
 use autosnap_core::event::{EventKind, HookEnd, HookRun, StopReason};
 use autosnap_core::guest::Guest;
 
-use super::Engine;
 use crate::events::Events;
 use crate::hook::{Hook, HookContext, HookGuest, HookStatus, Phase};
 use crate::settings::HookFailure;
 use crate::stop::StopSignal;
 
-/// The hook of a run and what is the same in all its calls.
+/// The hook of a run, with the values that all its calls share.
 #[derive(Debug, Clone)]
-pub struct Phases {
-    /// The script; without one every phase says yes.
-    pub hook: Option<Hook>,
-    /// What a no means before a change.
-    pub on_failure: HookFailure,
+pub(crate) struct RunHook {
+    /// The script; without one every call succeeds.
+    pub(crate) script: Option<Hook>,
+    /// What to do when a pre-phase hook fails.
+    pub(crate) on_failure: HookFailure,
     /// The label of the run.
-    pub label: String,
+    pub(crate) label: String,
     /// How many snapshots stay.
-    pub keep: u32,
+    pub(crate) keep: u32,
     /// `--debug` was given.
-    pub debug: bool,
+    pub(crate) debug: bool,
 }
 
-/// One call.
+/// The parameters of one call.
 #[derive(Debug, Clone)]
-pub struct PhaseCall {
+pub(crate) struct HookCall {
     /// The phase.
-    pub phase: Phase,
+    pub(crate) phase: Phase,
     /// The guest, except in the phases of the whole job.
-    pub guest: Option<Guest>,
+    pub(crate) guest: Option<Guest>,
     /// The snapshot.
-    pub snapshot: Option<String>,
-    /// Its RAM is saved, or asked for in the phases of the whole job.
-    pub with_ram: bool,
+    pub(crate) snapshot: Option<String>,
+    /// Whether its RAM is saved; in the phases of the whole job, whether RAM is requested.
+    pub(crate) with_ram: bool,
     /// `STATE`.
-    pub state: bool,
+    pub(crate) state: bool,
     /// `DURATION`.
-    pub duration: Duration,
+    pub(crate) duration: Duration,
 }
 
-impl PhaseCall {
-    /// A phase of the whole job.
-    pub fn of_job(phase: Phase, with_ram: bool, state: bool, duration: Duration) -> Self {
+impl HookCall {
+    /// A call for the whole job.
+    pub(crate) fn for_job(phase: Phase, with_ram: bool, state: bool, duration: Duration) -> Self {
         Self {
             phase,
             guest: None,
@@ -60,12 +59,14 @@ impl PhaseCall {
     }
 }
 
-impl Phases {
-    /// Calls the hook and tells how it ended. Returns whether what follows may be done: always,
-    /// but for a no in a phase before a change when a no counts.
-    pub async fn call(&self, call: &PhaseCall, events: &Events, stop: &StopSignal) -> bool {
+impl RunHook {
+    /// Calls the hook and reports how it ended. Returns whether the step may follow: `false` only if the hook
+    /// fails in a phase before a change and failures count.
+    pub(crate) async fn call(&self, call: &HookCall, events: &Events, stop: &StopSignal) -> bool {
         tracing::debug!(phase = %call.phase, "phase");
-        let Some(hook) = &self.hook else { return true };
+        let Some(hook) = &self.script else {
+            return true;
+        };
         let result = hook.run(&self.context(call)).await;
         let end = match result.status {
             HookStatus::Exited(code) => HookEnd::Exited(code),
@@ -74,7 +75,7 @@ impl Phases {
             HookStatus::StillOpen(_) => HookEnd::StillOpen,
             HookStatus::CouldNotStart(error) => HookEnd::NotStarted(error.to_string()),
         };
-        let said_yes = end.is_success();
+        let has_succeeded = end.is_success();
         let vmid = call.guest.as_ref().map(|guest| guest.vmid);
         events.emit(EventKind::HookRan(HookRun {
             vmid,
@@ -82,7 +83,7 @@ impl Phases {
             end,
             output: result.output,
         }));
-        if said_yes || !call.phase.is_pre() {
+        if has_succeeded || !call.phase.is_pre() {
             return true;
         }
         match (self.on_failure, call.phase.is_job()) {
@@ -95,7 +96,7 @@ impl Phases {
         }
     }
 
-    fn context(&self, call: &PhaseCall) -> HookContext {
+    fn context(&self, call: &HookCall) -> HookContext {
         HookContext {
             phase: call.phase,
             guest: call.guest.as_ref().map(|guest| HookGuest {
@@ -115,7 +116,7 @@ impl Phases {
     }
 }
 
-/// The C# tool passes `false` for the RAM around removals and in `clean`.
+/// Whether the phase belongs to a removal or to `clean`, for which the C# tool passes `false` as the RAM state.
 fn is_about_removal(phase: Phase) -> bool {
     match phase {
         Phase::SnapRemovePre
@@ -128,16 +129,5 @@ fn is_about_removal(phase: Phase) -> bool {
         | Phase::SnapCreatePre
         | Phase::SnapCreatePost
         | Phase::SnapCreateAbort => false,
-    }
-}
-
-impl Engine {
-    /// Whether anybody is called between the steps.
-    pub(super) fn has_hook(&self) -> bool {
-        self.phases.hook.is_some()
-    }
-
-    pub(super) async fn phase(&self, call: &PhaseCall) -> bool {
-        self.phases.call(call, &self.events, &self.stop).await
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn is_quorum_lost(message: &str) -> bool {
 }
 
 /// The message of a task, with an explanation if quorum is lost, which reads like a missing privilege.
-pub(super) fn explain_lost_quorum(message: String) -> String {
+pub(crate) fn explain_lost_quorum(message: String) -> String {
     if is_quorum_lost(&message) {
         format!("the cluster has no quorum, /etc/pve is read-only: {message}")
     } else {
@@ -27,7 +27,7 @@ pub(super) fn explain_lost_quorum(message: String) -> String {
 
 /// Whether PVE refused because another task works on the guest or its disks, so that the
 /// same request may succeed later. Nothing was changed then.
-pub(super) fn is_lock(message: &str) -> bool {
+pub(crate) fn is_lock(message: &str) -> bool {
     is_guest_lock(message)
         // lock_file_full in PVE/Tools.pm; cfs_lock in PVE/Cluster.pm.
         || (message.contains("can't lock file") && message.contains("got timeout"))
@@ -40,12 +40,12 @@ pub(super) fn is_lock(message: &str) -> bool {
 
 /// Whether it is the guest's own lock. A task checks it before it changes anything (`check_lock` in
 /// PVE/AbstractConfig.pm), so an incomplete snapshot then belongs to another task.
-pub(super) fn is_guest_lock(message: &str) -> bool {
+pub(crate) fn is_guest_lock(message: &str) -> bool {
     message.starts_with("VM is locked (") || message.starts_with("CT is locked (")
 }
 
 /// Whether the message is about a lock that a snapshot task sets.
-pub(super) fn is_snapshot_lock(message: &str) -> bool {
+pub(crate) fn is_snapshot_lock(message: &str) -> bool {
     let lock = message
         .split_once("M is locked (")
         .or_else(|| message.split_once("T is locked ("));
@@ -56,7 +56,7 @@ pub(super) fn is_snapshot_lock(message: &str) -> bool {
 }
 
 /// The text PVE itself gives for a lock.
-pub(super) fn locked(kind: GuestKind, lock: &str) -> String {
+pub(crate) fn locked(kind: GuestKind, lock: &str) -> String {
     match kind {
         GuestKind::Qemu => format!("VM is locked ({lock})"),
         GuestKind::Lxc => format!("CT is locked ({lock})"),
