@@ -25,7 +25,8 @@ use crate::storage::{self, FullStorage, StorageLimit, StorageUsage};
 
 pub use confirm::{DropReason, TakenSnapshot, confirm_removal};
 pub use decide::{
-    decide, is_snapshot_lock, leaves_out, may_be_excluded, newest_with_overdue, screen, unreachable,
+    decide, is_snapshot_lock, may_match_exclusion, newest_with_overdue, screen,
+    skips_as_not_running,
 };
 pub use limit::RemovalLimit;
 pub use notes::Note;

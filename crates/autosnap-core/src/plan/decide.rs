@@ -27,7 +27,7 @@ const MAY_BE_IN_PROGRESS: SignedDuration = SignedDuration::from_mins(10);
 ///
 /// Only a node that PVE reports as offline is offline. The guests of a node that sends no statistics
 /// are read like all others, unless the node has refused to list them.
-pub fn unreachable(guest: &Guest, inventory: &Inventory) -> Option<Refusal> {
+fn refuse_unreadable(guest: &Guest, inventory: &Inventory) -> Option<Refusal> {
     if inventory.is_offline(&guest.node) {
         return Some(Refusal::NodeOffline);
     }
@@ -38,10 +38,10 @@ pub fn unreachable(guest: &Guest, inventory: &Inventory) -> Option<Refusal> {
     )))
 }
 
-/// The reason for refusing a selected guest with an unknown name, which this exclusion may match.
-pub fn may_be_excluded(exclusion: &str) -> String {
+/// Why a selected guest is not read whose name is unknown, so that this exclusion may match it.
+pub fn may_match_exclusion(exclusion: &str) -> String {
     format!(
-        "its name is not known, and the exclusion `{exclusion}` may mean it: exclude by ID, tag, pool or node instead"
+        "its name is unknown and may match the exclusion `{exclusion}`: exclude it by ID, tag, pool or node instead"
     )
 }
 
@@ -50,16 +50,16 @@ pub fn screen(guest: &Guest, request: &Request, inventory: &Inventory) -> Option
     if guest.template {
         return Some(Decision::Skip(Skip::Template));
     }
-    if let Some(refusal) = unreachable(guest, inventory) {
+    if let Some(refusal) = refuse_unreadable(guest, inventory) {
         return Some(Decision::Refuse(refusal));
     }
-    leaves_out(guest, request).then_some(Decision::Skip(Skip::NotRunning))
+    skips_as_not_running(guest, request).then_some(Decision::Skip(Skip::NotRunning))
 }
 
 /// Whether `--only-running` skips the guest, by its listed status.
 ///
 /// The status may be stale: PVE lists a guest as stopped for up to ten seconds after its start.
-pub fn leaves_out(guest: &Guest, request: &Request) -> bool {
+pub fn skips_as_not_running(guest: &Guest, request: &Request) -> bool {
     match &request.action {
         Action::Snap(creation) => creation.only_running && guest.status != GuestStatus::Running,
         Action::Clean => false,

@@ -64,7 +64,7 @@ impl Reader<'_> {
     /// Whether `--only-running` leaves the guest out.
     fn leaves_out(&self, guest: &Guest) -> bool {
         let by_clean = self.clean_only_running && guest.status != GuestStatus::Running;
-        by_clean || plan::leaves_out(guest, self.request)
+        by_clean || plan::skips_as_not_running(guest, self.request)
     }
 
     /// The decision that needs no reading. The status of a guest that an exclusion may mean is not read either.
@@ -76,7 +76,9 @@ impl Reader<'_> {
         });
         let would_be_read = matches!(decision, None | Some(Decision::Skip(Skip::NotRunning)));
         match self.unresolved.get(&guest.vmid) {
-            Some(exclusion) if would_be_read => Some(unreadable(plan::may_be_excluded(exclusion))),
+            Some(exclusion) if would_be_read => {
+                Some(unreadable(plan::may_match_exclusion(exclusion)))
+            }
             Some(_) | None => decision,
         }
     }

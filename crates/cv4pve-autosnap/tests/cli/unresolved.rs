@@ -241,7 +241,7 @@ fn a_resolved_exclusion_is_spared() {
     assert!(calls.ends_with("clean-job-end\n"), "{calls}");
 }
 
-/// A guest whose name is not known may be the one that an exclusion by name means.
+/// A guest with an unknown name may match an exclusion by name.
 #[test]
 fn a_guest_without_a_known_name_is_not_worked_on_if_names_are_excluded() {
     let world = World::of([
@@ -258,12 +258,12 @@ fn a_guest_without_a_known_name_is_not_worked_on_if_names_are_excluded() {
     ] {
         lab.run(line)
             .assert_status(1)
-            .assert_out("its name is not known, and the exclusion `-");
+            .assert_out("its name is unknown and may match the exclusion `-");
         lab.assert_unchanged();
     }
     lab.run("--vmid=@all,-%b01 check")
         .assert_status(1)
-        .assert_out("its name is not known, and the exclusion `-%b01` may mean it");
+        .assert_out("its name is unknown and may match the exclusion `-%b01`");
     lab.run("--vmid=@all,-100 clean --label=daily --keep=0")
         .assert_status(0);
     assert_eq!(lab.changes().len(), 2);
