@@ -7,7 +7,7 @@
 use std::fmt::Debug;
 
 use autosnap_core::guest::{GuestConfig as Guest, GuestKind};
-use pve_client::fuzzing::Answer;
+use pve_client::fuzzing::Reply;
 use pve_client::{
     ClusterStatus, GuestConfig, Method, NodeStorage, Permissions, ReplicationJob, Resource,
     SnapshotEntry, SnapshotListing, TaskEntry, TaskExit, TaskStatus, Upid, Version,
@@ -98,14 +98,14 @@ impl<'de> serde::Deserialize<'de> for Snapshots {
     }
 }
 
-fn answer(body: &[u8]) -> Answer<'_> {
-    Answer {
+fn answer(body: &[u8]) -> Reply<'_> {
+    Reply {
         method: Method::Get,
         path: &["nodes", "pve1"],
         status: 200,
         phrase: "OK",
         media_type: "application/json",
-        asks_for_login: false,
+        has_login_challenge: false,
         body,
     }
 }

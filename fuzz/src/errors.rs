@@ -2,7 +2,7 @@
 //! Answers with any HTTP status: two bytes for status and method, a line with the reason phrase, a
 //! line with the media type, the body.
 
-use pve_client::fuzzing::Answer;
+use pve_client::fuzzing::Reply;
 use pve_client::{Certainty, Error, Method};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub fn run(input: &[u8]) {
     let mut lines = text.splitn(3, |byte| *byte == b'\n');
     let mut line = || String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
     let (phrase, media_type) = (line(), line());
-    let answer = Answer {
+    let answer = Reply {
         method: [Method::Get, Method::Post, Method::Put, Method::Delete][usize::from(second % 4)],
         path: if second < 128 {
             &["version"]
@@ -24,7 +24,7 @@ pub fn run(input: &[u8]) {
         status: 100 + 2 * u16::from(first) + u16::from(second / 4 % 2),
         phrase: &phrase,
         media_type: &media_type,
-        asks_for_login: second / 8 % 8 == 7,
+        has_login_challenge: second / 8 % 8 == 7,
         body: lines.next().unwrap_or_default(),
     };
     match answer.data::<Value>() {
@@ -38,7 +38,7 @@ fn split(input: &[u8]) -> Option<((u8, u8), &[u8])> {
     Some(((*first, *second), rest))
 }
 
-fn check(answer: &Answer<'_>, error: &Error) {
+fn check(answer: &Reply<'_>, error: &Error) {
     let lost = matches!(answer.status, 502 | 504 | 596..=599);
     let is_page = answer.media_type == "text/html" && !matches!(answer.status, 429 | 503);
     match error {
@@ -57,13 +57,13 @@ fn check(answer: &Answer<'_>, error: &Error) {
             assert!(lost && *status == Some(answer.status), "{error:?}");
             assert_eq!(error.certainty(), Certainty::Unknown);
         }
-        Error::NotUnderstood { .. } => assert_eq!(error.certainty(), Certainty::Unknown),
+        Error::UnexpectedReply { .. } => assert_eq!(error.certainty(), Certainty::Unknown),
         Error::Intercepted { .. } => {
             assert!(matches!(answer.status, 401 | 403 | 405 | 413), "{error:?}");
             assert_eq!(error.certainty(), Certainty::Refused);
         }
         Error::NotSent { .. }
-        | Error::NotListed { .. }
+        | Error::InvalidListing { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
         | Error::UnsupportedTls { .. }
@@ -79,7 +79,7 @@ fn check(answer: &Answer<'_>, error: &Error) {
         );
     }
     assert!(
-        !error.is_start_worker_failed() || error.is_transient(),
+        !error.is_worker_start_failure() || error.is_transient(),
         "{error:?}"
     );
 }

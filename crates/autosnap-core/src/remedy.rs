@@ -39,6 +39,8 @@ pub enum Remedy {
     RunDry,
     /// Check the host names and the network.
     CheckConnection,
+    /// Connect without the HTTP proxy of the environment.
+    BypassProxy,
     /// Give the names of Proxmox VE nodes: another server replied.
     CheckHosts,
     /// Give only hosts of one cluster.

@@ -97,9 +97,9 @@ impl From<pve_client::Error> for Fault {
             pve_client::Error::NotSent { .. }
             | pve_client::Error::MaybeProcessed { .. }
             | pve_client::Error::Refused { .. }
-            | pve_client::Error::NotUnderstood { .. }
+            | pve_client::Error::UnexpectedReply { .. }
             | pve_client::Error::Intercepted { .. }
-            | pve_client::Error::NotListed { .. }
+            | pve_client::Error::InvalidListing { .. }
             | pve_client::Error::Authentication { .. }
             | pve_client::Error::Certificate { .. }
             | pve_client::Error::UnsupportedTls { .. }

@@ -49,17 +49,19 @@ pub async fn ask(hosts: &str, proxy: &ProxyRules) -> Result<Vec<Shown>, Fault> {
 fn reason(error: &Error) -> String {
     match error {
         Error::NotSent { attempts, .. } => {
-            let reasons = attempts.iter().map(|(_, reason)| reason.as_str());
+            let reasons = attempts.iter().map(|attempt| attempt.message.as_str());
             reasons.collect::<Vec<_>>().join("; ")
         }
-        Error::NotUnderstood { what, .. } => format!("does not answer as Proxmox VE does: {what}"),
+        Error::UnexpectedReply { problem, .. } => {
+            format!("does not reply like a Proxmox VE host: {problem}")
+        }
         Error::MaybeProcessed { .. }
         | Error::Refused { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
         | Error::UnsupportedTls { .. }
         | Error::Intercepted { .. }
-        | Error::NotListed { .. }
+        | Error::InvalidListing { .. }
         | Error::OtherCluster { .. }
         | Error::Configuration(_) => error.to_string(),
     }

@@ -194,11 +194,11 @@ pub async fn node_of(client: &Client, vmid: Vmid) -> Result<Option<String>, Erro
         | Resource::Other(_) => None,
     });
     match (nodes.next(), unreadable) {
-        (None, Some(entry)) => Err(Error::NotListed {
+        (None, Some(entry)) => Err(Error::InvalidListing {
             subject: "the guests",
             path: "/cluster/resources".to_owned(),
             endpoint: client.current_endpoint(),
-            what: format!("an entry cannot be read: {entry}"),
+            problem: format!("an entry cannot be read: {entry}"),
         }),
         (node, _) => Ok(node),
     }

@@ -3,7 +3,7 @@
 
 use autosnap_core::guest::Vmid;
 use autosnap_core::remedy::{GuestRemedy, Remedy};
-use pve_client::{Error, Upid};
+use pve_client::{ConnectProblem, Error, FailedAttempt, Upid};
 
 use crate::pve_messages::is_quorum_lost;
 
@@ -20,8 +20,15 @@ pub(crate) fn for_error(error: &Error, identity: Option<&str>) -> Option<Remedy>
         });
     }
     match error {
-        Error::NotSent { .. } => return Some(Remedy::CheckConnection),
-        Error::NotUnderstood { .. } => return Some(Remedy::CheckHosts),
+        Error::NotSent { attempts, .. } => {
+            let is_proxy = |attempt: &FailedAttempt| attempt.problem == ConnectProblem::Proxy;
+            return Some(if attempts.iter().any(is_proxy) {
+                Remedy::BypassProxy
+            } else {
+                Remedy::CheckConnection
+            });
+        }
+        Error::UnexpectedReply { .. } => return Some(Remedy::CheckHosts),
         Error::Certificate {
             fingerprint: Some(fingerprint),
             ..
@@ -31,7 +38,7 @@ pub(crate) fn for_error(error: &Error, identity: Option<&str>) -> Option<Remedy>
             });
         }
         Error::Intercepted { .. } => return Some(Remedy::ConfigureProxy),
-        Error::NotListed { path, .. } => {
+        Error::InvalidListing { path, .. } => {
             return Some(Remedy::ListOnNode { path: path.clone() });
         }
         Error::OtherCluster { .. } => return Some(Remedy::UseOneCluster),

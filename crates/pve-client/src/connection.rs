@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! One HTTP/1.1 connection: opened over TCP and TLS, then used for one request after the other.
+//! One HTTP/1.1 connection over TLS, used for one request after the other.
 //!
-//! This is hyper's connection without hyper-util's pool and client on top, because those cannot
-//! say whether a request was written, how many connections were opened, or keep PVE's connections
-//! open (see [`crate::wire`]).
+//! This uses hyper's connection without the pool and client of hyper-util, because those cannot report
+//! whether a request was written or how many connections were opened, and cannot keep PVE's
+//! connections open (see [`crate::tracked_stream`]).
 
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
@@ -19,123 +19,60 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-use crate::call::BodyLimit;
-use crate::certificate::PeerCertificate;
-use crate::fingerprint::Fingerprint;
-use crate::handshake::{HandshakeFailure, SmallRsaKey, tls_error, tls_text};
-use crate::host::Host;
-use crate::key_kind::RENEW;
-use crate::membership::OtherCluster;
-use crate::tls::Tls;
-use crate::wire::{Exchange, Wire};
+use crate::handshake::{tls_error, tls_text};
+use crate::raw_reply::RawReply;
+use crate::request::BodyLimit;
+use crate::tracked_stream::{RequestFlags, TrackedStream};
 
-/// How many bytes are reserved for a body because of its announced length alone.
-const LARGEST_RESERVATION: usize = 1024 * 1024;
+/// How many bytes are allocated in advance for a body, whatever length it announces.
+const MAX_PREALLOCATION: usize = 1024 * 1024;
 
-/// A connection that was read to the end of an answer is ready at once, or never.
-const READY_LIMIT: Duration = Duration::from_secs(1);
+/// A connection whose last reply was read completely becomes ready within this time, or never.
+const READY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An open connection that no request is using.
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    exchange: Exchange,
+    flags: RequestFlags,
     served: u32,
 }
 
-/// A complete answer; cannot be printed as a whole, for that to a login holds a ticket.
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    /// The text behind the status; PVE's error text.
-    pub(crate) phrase: String,
-    /// The media type, without parameters.
-    pub(crate) media_type: String,
-    /// Whether it has a `WWW-Authenticate` header, which PVE never sends.
-    pub(crate) asks_for_login: bool,
-    pub(crate) body: Bytes,
-    /// When the host says it answered, to the second.
-    pub(crate) date: Option<SystemTime>,
-}
-
-/// Why there is no connection. In every case no request was written.
+/// Why there is no reply.
 #[derive(Debug)]
-pub(crate) enum ConnectFailure {
-    /// The host did not answer or the connection broke.
-    Unreachable(String),
-    /// The proxy refused to connect to it.
-    ProxyRefused(String),
-    /// It answered, but not with TLS.
-    NotTls(String),
-    /// It has no TLS version, cipher or key that is supported here.
-    UnsupportedTls(String),
-    /// Its certificate is not trusted.
-    Certificate(String, Option<Fingerprint>),
-    /// It belongs to another cluster.
-    OtherCluster(Box<OtherCluster>),
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub(crate) enum ExchangeFailure {
-    /// Nothing was written: the request can go elsewhere.
+pub(crate) enum SendFailure {
+    /// Nothing was written: the request can be sent to another host.
     NotWritten(String),
-    /// Something was written and no complete answer came in time.
+    /// Something was written, and the reply was not complete in time.
     TimedOut(String),
-    /// Something was written and the connection ended before a complete answer.
+    /// Something was written, and the connection ended before the reply was complete.
     Lost(String),
     /// The reply is not HTTP, or larger than any reply of PVE to that request.
     NotHttp(String),
 }
 
 impl Connection {
-    /// Opens a connection. Returns the certificate the host showed as well.
-    pub(crate) async fn open(
-        host: &Host,
-        tls: &Tls,
-        limit: Duration,
-    ) -> Result<(Self, Option<PeerCertificate>), ConnectFailure> {
-        let stream = match agree(host, tls, limit).await? {
-            Agreed::Stream(stream) => stream,
-            Agreed::SmallRsaKey => {
-                host.note_small_rsa_key();
-                match agree(host, tls, limit).await {
-                    Ok(Agreed::Stream(stream)) => stream,
-                    Ok(Agreed::SmallRsaKey) | Err(ConnectFailure::UnsupportedTls(_)) => {
-                        let text = format!("{SmallRsaKey}; {RENEW}");
-                        return Err(ConnectFailure::UnsupportedTls(text));
-                    }
-                    Err(failure) => return Err(failure),
-                }
-            }
-        };
-        let certificate = stream
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(<[_]>::first)
-            .map(|certificate| PeerCertificate::from_der(certificate));
-        let exchange = Exchange::default();
-        let wire = TokioIo::new(Wire::new(stream, exchange.clone()));
-        let (sender, driver) = http1::handshake(wire)
+    /// Starts HTTP on a TLS stream.
+    pub(crate) async fn new(stream: Box<TlsStream<TcpStream>>) -> Result<Self, String> {
+        let flags = RequestFlags::default();
+        let stream = TokioIo::new(TrackedStream::new(stream, flags.clone()));
+        let (sender, driver) = http1::handshake(stream)
             .await
-            .map_err(|error| ConnectFailure::Unreachable(error.to_string()))?;
+            .map_err(|error| lost_text(&error))?;
         tokio::spawn(async move {
             if let Err(error) = driver.await {
-                tracing::trace!(%error, "a connection ended");
+                tracing::trace!(%error, "connection ended with an error");
             }
         });
-        Ok((
-            Self {
-                sender,
-                exchange,
-                served: 0,
-            },
-            certificate,
-        ))
+        Ok(Self {
+            sender,
+            flags,
+            served: 0,
+        })
     }
 
-    /// The flags that tell whether the request under way was written.
-    pub(crate) fn exchange(&self) -> Exchange {
-        self.exchange.clone()
+    /// The flags that show whether the current request was written.
+    pub(crate) fn flags(&self) -> RequestFlags {
+        self.flags.clone()
     }
 
     /// How many requests it has served.
@@ -143,22 +80,25 @@ impl Connection {
         self.served
     }
 
-    /// Waits until it can take a request; false if the server closed it meanwhile.
+    /// Waits until it can take a request; false if the server has closed it.
     pub(crate) async fn is_ready(&mut self) -> bool {
-        // This lets Tokio's current-thread runtime look at its sockets first, so that hyper knows
-        // of an end that has already arrived. On other runtimes it costs nothing.
+        // Lets Tokio's current-thread runtime poll its sockets first, so that hyper sees an end of
+        // the connection that has already arrived. On other runtimes it costs nothing.
         tokio::task::yield_now().await;
-        matches!(timeout(READY_LIMIT, self.sender.ready()).await, Ok(Ok(())))
+        matches!(
+            timeout(READY_TIMEOUT, self.sender.ready()).await,
+            Ok(Ok(()))
+        )
     }
 
-    /// Sends one request and reads the whole answer.
+    /// Sends one request and reads the complete reply.
     pub(crate) async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Reply, ExchangeFailure> {
+    ) -> Result<RawReply, SendFailure> {
         let limit = request.extensions().get().copied();
         let limit: BodyLimit = limit.unwrap_or(BodyLimit::LIST);
-        self.exchange.begin();
+        self.flags.start_request();
         self.served += 1;
         let response = match self.sender.try_send_request(request).await {
             Ok(response) => response,
@@ -167,27 +107,28 @@ impl Connection {
         read(response, limit).await
     }
 
-    fn failure(&self, error: &hyper::Error) -> ExchangeFailure {
-        if !self.exchange.was_written() {
-            return ExchangeFailure::NotWritten(describe(error));
+    fn failure(&self, error: &hyper::Error) -> SendFailure {
+        if !self.flags.was_written() {
+            return SendFailure::NotWritten(lost_text(error));
         }
-        // hyper may find garbage or the end of the stream while it waits for a head.
+        // hyper finds bytes that are not HTTP while it waits for a head.
         if error.is_parse() {
-            return ExchangeFailure::NotHttp(format!("the answer is not HTTP ({error})"));
+            tracing::debug!(%error, "the reply is not HTTP");
+            return SendFailure::NotHttp("the reply is not HTTP".to_owned());
         }
-        ExchangeFailure::Lost(describe(error))
+        SendFailure::Lost(lost_text(error))
     }
 }
 
-async fn read(response: Response<Incoming>, limit: BodyLimit) -> Result<Reply, ExchangeFailure> {
+async fn read(response: Response<Incoming>, limit: BodyLimit) -> Result<RawReply, SendFailure> {
     let (head, body) = response.into_parts();
     // The beginning of an error reply, such as an HTML page, is enough.
     let bytes = if head.status.as_u16() < 400 {
         collect(body, limit)
             .await?
-            .ok_or_else(|| ExchangeFailure::NotHttp(format!("the reply is larger than {limit}")))?
+            .ok_or_else(|| SendFailure::NotHttp(format!("the reply is larger than {limit}")))?
     } else {
-        beginning(body).await?
+        read_prefix(body).await?
     };
     let phrase = head.extensions.get::<ReasonPhrase>().map_or_else(
         || {
@@ -202,18 +143,18 @@ async fn read(response: Response<Incoming>, limit: BodyLimit) -> Result<Reply, E
         .split(';')
         .next()
         .unwrap_or_default();
-    Ok(Reply {
+    Ok(RawReply {
         status: head.status.as_u16(),
         phrase,
         media_type: media_type.trim().to_ascii_lowercase(),
-        asks_for_login: head.headers.contains_key(WWW_AUTHENTICATE),
+        has_login_challenge: head.headers.contains_key(WWW_AUTHENTICATE),
         body: bytes.into(),
         date: httpdate::parse_http_date(header(&head.headers, DATE)).ok(),
     })
 }
 
-/// The whole body in one piece, whatever pieces it came in; `None` if it exceeds the limit.
-async fn collect<B>(mut body: B, limit: BodyLimit) -> Result<Option<Vec<u8>>, ExchangeFailure>
+/// Reads the body into one buffer; `None` if it exceeds the limit.
+async fn collect<B>(mut body: B, limit: BodyLimit) -> Result<Option<Vec<u8>>, SendFailure>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::error::Error + 'static,
@@ -222,18 +163,18 @@ where
     if announced > limit.0 {
         return Ok(None);
     }
-    let mut bytes = Vec::with_capacity(announced.min(LARGEST_RESERVATION));
-    while let Some(piece) = next_piece(&mut body).await? {
-        if bytes.len() + piece.len() > limit.0 {
+    let mut bytes = Vec::with_capacity(announced.min(MAX_PREALLOCATION));
+    while let Some(chunk) = next_chunk(&mut body).await? {
+        if bytes.len() + chunk.len() > limit.0 {
             return Ok(None);
         }
-        bytes.extend_from_slice(&piece);
+        bytes.extend_from_slice(&chunk);
     }
     Ok(Some(bytes))
 }
 
-/// The body up to [`BodyLimit::SINGLE`].
-async fn beginning<B>(mut body: B) -> Result<Vec<u8>, ExchangeFailure>
+/// Reads at most [`BodyLimit::SINGLE`] bytes of the body.
+async fn read_prefix<B>(mut body: B) -> Result<Vec<u8>, SendFailure>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::error::Error + 'static,
@@ -241,16 +182,16 @@ where
     let BodyLimit(limit) = BodyLimit::SINGLE;
     let mut bytes = Vec::new();
     while bytes.len() < limit
-        && let Some(piece) = next_piece(&mut body).await?
+        && let Some(chunk) = next_chunk(&mut body).await?
     {
-        let count = piece.len().min(limit - bytes.len());
-        bytes.extend_from_slice(&piece[..count]);
+        let count = chunk.len().min(limit - bytes.len());
+        bytes.extend_from_slice(&chunk[..count]);
     }
     Ok(bytes)
 }
 
 /// The next bytes of a body; empty for trailers.
-async fn next_piece<B>(body: &mut B) -> Result<Option<Bytes>, ExchangeFailure>
+async fn next_chunk<B>(body: &mut B) -> Result<Option<Bytes>, SendFailure>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::error::Error + 'static,
@@ -258,14 +199,14 @@ where
     match body.frame().await {
         None => Ok(None),
         Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
-        Some(Err(error)) => Err(ExchangeFailure::Lost(format!(
-            "the answer broke off: {}",
-            innermost(&error)
-        ))),
+        Some(Err(error)) => {
+            tracing::debug!(%error, "the reply was cut off");
+            Err(SendFailure::Lost("the reply was cut off".to_owned()))
+        }
     }
 }
 
-/// The text of a header, empty if it is absent or no text.
+/// The text of a header; empty if it is absent or not text.
 fn header(headers: &HeaderMap, name: HeaderName) -> &str {
     headers
         .get(name)
@@ -273,58 +214,33 @@ fn header(headers: &HeaderMap, name: HeaderName) -> &str {
         .unwrap_or_default()
 }
 
-/// The end of a handshake that has not failed.
-enum Agreed {
-    Stream(Box<TlsStream<TcpStream>>),
-    /// Another handshake is needed.
-    SmallRsaKey,
-}
-
-/// Connects and agrees on TLS.
-async fn agree(host: &Host, tls: &Tls, limit: Duration) -> Result<Agreed, ConnectFailure> {
-    let socket = host.dialer.connect(&host.endpoint, limit).await?;
-    let connector = if host.has_small_rsa_key() {
-        &tls.small_rsa
-    } else {
-        &tls.usual
-    };
-    match timeout(limit, connector.connect(host.name.clone(), socket)).await {
-        Ok(Ok(stream)) => Ok(Agreed::Stream(Box::new(stream))),
-        Ok(Err(error)) => match HandshakeFailure::from_error(&error) {
-            HandshakeFailure::SmallRsaKey => Ok(Agreed::SmallRsaKey),
-            HandshakeFailure::Unsupported(reason) => Err(ConnectFailure::UnsupportedTls(reason)),
-            HandshakeFailure::Certificate(reason, fingerprint) => {
-                Err(ConnectFailure::Certificate(reason, fingerprint))
-            }
-            HandshakeFailure::NotTls(what) => Err(ConnectFailure::NotTls(what)),
-            HandshakeFailure::Broken(reason) => Err(ConnectFailure::Unreachable(reason)),
-        },
-        Err(_elapsed) => {
-            let text = format!("no TLS handshake within {} s", limit.as_secs_f32());
-            Err(ConnectFailure::Unreachable(text))
-        }
-    }
-}
-
-fn describe(error: &hyper::Error) -> String {
+fn lost_text(error: &hyper::Error) -> String {
     if error.is_incomplete_message()
         || error.is_closed()
         || error.is_canceled()
-        || ends_early(error)
+        || is_closed_by_host(error)
     {
-        "the connection was closed before an answer came".to_owned()
+        "the connection was closed before the reply".to_owned()
     } else {
-        format!("the connection broke: {}", innermost(error))
+        format!("the connection failed: {}", root_cause_text(error))
     }
 }
 
-/// Whether the host closed the connection without the closing words of TLS. What rustls says of that
-/// is a link to its own manual.
-fn ends_early(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Whether the host closed or reset the connection, perhaps without a TLS `close_notify`, which rustls
+/// describes by a link to its own manual.
+fn is_closed_by_host(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         let system = error.downcast_ref::<io::Error>();
-        if system.is_some_and(|system| system.kind() == io::ErrorKind::UnexpectedEof) {
+        if system.is_some_and(|system| {
+            matches!(
+                system.kind(),
+                io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+            )
+        }) {
             return true;
         }
         cause = error.source();
@@ -332,8 +248,8 @@ fn ends_early(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// The last cause says what the system said.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+/// The text of the last cause, which is the error of the operating system or of TLS.
+fn root_cause_text(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;
@@ -357,7 +273,7 @@ mod tests {
 
     use super::*;
 
-    /// A byte that counts how many of its kind there are.
+    /// One byte that decrements a counter when it is dropped.
     struct Counted(Arc<AtomicUsize>);
 
     impl AsRef<[u8]> for Counted {
@@ -372,15 +288,15 @@ mod tests {
         }
     }
 
-    /// A body in pieces of one byte; remembers how many pieces were alive at once.
+    /// A body in chunks of one byte; records how many chunks existed at once.
     #[derive(Default)]
-    struct Crumbs {
+    struct OneByteChunks {
         left: usize,
         alive: Arc<AtomicUsize>,
         most: Arc<AtomicUsize>,
     }
 
-    impl Body for Crumbs {
+    impl Body for OneByteChunks {
         type Data = Bytes;
         type Error = Infallible;
 
@@ -394,40 +310,43 @@ mod tests {
             self.left -= 1;
             let now = self.alive.fetch_add(1, Ordering::Relaxed) + 1;
             self.most.fetch_max(now, Ordering::Relaxed);
-            let piece = Bytes::from_owner(Counted(Arc::clone(&self.alive)));
-            Poll::Ready(Some(Ok(Frame::data(piece))))
+            let chunk = Bytes::from_owner(Counted(Arc::clone(&self.alive)));
+            Poll::Ready(Some(Ok(Frame::data(chunk))))
         }
     }
 
-    fn crumbs(left: usize) -> (Crumbs, Arc<AtomicUsize>) {
-        let body = Crumbs {
+    fn one_byte_chunks(left: usize) -> (OneByteChunks, Arc<AtomicUsize>) {
+        let body = OneByteChunks {
             left,
-            ..Crumbs::default()
+            ..OneByteChunks::default()
         };
         let most = Arc::clone(&body.most);
         (body, most)
     }
 
-    /// D13: pieces are not kept: each would cost more than its byte.
+    /// Chunks are not kept: each would cost more memory than its byte.
     #[tokio::test]
     async fn a_body_is_collected_into_one_buffer() {
-        let (body, most) = crumbs(10_000);
+        let (body, most) = one_byte_chunks(10_000);
         let bytes = collect(body, BodyLimit::SINGLE).await.unwrap();
         assert_eq!(bytes.map(|bytes| bytes.len()), Some(10_000));
         assert_eq!(most.load(Ordering::Relaxed), 1);
     }
 
-    /// D13: a body ends at the limit, whatever was announced.
+    /// The limit holds whatever length the body announces.
     #[tokio::test]
     async fn a_body_ends_at_the_limit() {
         let limit = BodyLimit(100);
         for (length, is_read) in [(100, true), (101, false), (usize::MAX, false)] {
-            let (body, _) = crumbs(length);
+            let (body, _) = one_byte_chunks(length);
             assert_eq!(collect(body, limit).await.unwrap().is_some(), is_read);
         }
         let announced = Full::new(Bytes::from(vec![0; 101]));
         assert_eq!(collect(announced, limit).await.unwrap(), None);
-        let (endless, _) = crumbs(usize::MAX);
-        assert_eq!(beginning(endless).await.unwrap().len(), BodyLimit::SINGLE.0);
+        let (endless, _) = one_byte_chunks(usize::MAX);
+        assert_eq!(
+            read_prefix(endless).await.unwrap().len(),
+            BodyLimit::SINGLE.0
+        );
     }
 }

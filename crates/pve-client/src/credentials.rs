@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Who signs on: an API token, or a user with a password. Secrets are held in a type that prints
-//! nothing and is wiped when dropped.
+//! The login: an API token, or a user with a password. Secrets are stored in a type that is never printed
+//! and is overwritten when it is dropped.
 
 use std::fmt;
 use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// How the client proves who it is.
+/// The login of a client.
 #[derive(Clone, Debug)]
 pub enum Credentials {
-    /// An API token; never expires during a run and needs no CSRF token.
+    /// An API token, which needs neither a ticket nor a CSRF token.
     Token(ApiToken),
-    /// A user and a password, exchanged for a ticket.
+    /// A user and a password, which are exchanged for a ticket.
     Password {
         /// `user@realm`.
         username: String,
-        /// The password itself.
+        /// The password.
         password: SecretString,
     },
 }
 
 impl Credentials {
-    /// The user or token as PVE names it, without any secret: `root@pam`, `root@pam!backup`.
+    /// The user or token ID without its secret: `root@pam`, `root@pam!backup`.
     pub fn identity(&self) -> String {
         match self {
             Self::Token(token) => token.id(),
@@ -31,7 +31,7 @@ impl Credentials {
     }
 }
 
-/// An API token `USER@REALM!TOKENID=UUID`, as `pveum user token add` prints its parts.
+/// An API token `USER@REALM!TOKENID=UUID`; `pveum user token add` prints its parts.
 #[derive(Clone)]
 pub struct ApiToken {
     user: String,
@@ -39,32 +39,34 @@ pub struct ApiToken {
     secret: SecretString,
 }
 
-/// Which part of a token is missing or malformed; the secret is never repeated.
+/// A part of a token is missing or invalid. The text never contains the secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// There is no `=`.
     #[error("the API token has no secret; expected USER@REALM!TOKENID=UUID")]
     NoSecret,
-    /// Nothing usable before `@`.
+    /// There is no user name before `@`.
     #[error("the API token has no user name before '@'; expected USER@REALM!TOKENID=UUID")]
     NoUser,
-    /// There is no `@` before `!`, or nothing behind it.
+    /// There is no `@` before `!`, or no text after it.
     #[error(
         "the API token has no realm, such as '@pam' or '@pve'; expected USER@REALM!TOKENID=UUID"
     )]
     NoRealm,
-    /// There is no `!`, or nothing behind it.
+    /// There is no `!`, or no text after it.
     #[error("the API token has no token ID after '!'; expected USER@REALM!TOKENID=UUID")]
     NoTokenId,
-    /// The ID or the realm has a character PVE does not allow there.
-    #[error("the {part} of the API token contains '{character}'; expected USER@REALM!TOKENID=UUID")]
+    /// A part contains a character that PVE does not allow there.
+    #[error(
+        "invalid character '{character}' in the {part} of the API token; expected USER@REALM!TOKENID=UUID"
+    )]
     Character {
-        /// Which part.
+        /// The part.
         part: &'static str,
-        /// The first offending character.
+        /// The first invalid character.
         character: char,
     },
-    /// The secret is not of the form 8-4-4-4-12 hexadecimal digits.
+    /// The secret is not a UUID.
     #[error(
         "the secret of the API token is not a UUID (8-4-4-4-12 hexadecimal digits); copy it again from the output of 'pveum user token add'"
     )]
@@ -72,16 +74,16 @@ pub enum TokenError {
 }
 
 impl ApiToken {
-    /// Parses `USER@REALM!TOKENID=UUID`; blanks around it are ignored, and so is the `PVEAPIToken=`
-    /// of the HTTP header, with which tokens are often noted down.
+    /// Parses `USER@REALM!TOKENID=UUID`. White space around it is ignored, and so is the prefix
+    /// `PVEAPIToken=` of the HTTP header, with which tokens are often stored.
     ///
-    /// What may stand in each part follows `PVE/AccessControl.pm`: the user may itself contain
-    /// `@` (LDAP logins), the realm and the token ID start with a letter.
+    /// The rules for each part are those of `PVE/AccessControl.pm`: the user may contain `@` (LDAP
+    /// logins); realm and token ID start with a letter.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
         let text = text.trim();
-        // All of them: what is left must not read as another token once it is written down again.
+        // Repeated prefixes too: the rest must not be another token when it is printed and parsed again.
         let text = text.trim_start_matches("PVEAPIToken=");
-        // From the end, where the parts are strict: a login may contain both characters.
+        // From the end: a login may contain these characters, the other parts may not.
         let (id, secret) = text.rsplit_once('=').ok_or(TokenError::NoSecret)?;
         let (user, name) = id.rsplit_once('!').ok_or(TokenError::NoTokenId)?;
         let (login, realm) = user.rsplit_once('@').ok_or(TokenError::NoRealm)?;
@@ -110,12 +112,12 @@ impl ApiToken {
         })
     }
 
-    /// `USER@REALM!TOKENID`, which is no secret.
+    /// The token ID `USER@REALM!TOKENID`, which is not secret.
     pub fn id(&self) -> String {
         format!("{}!{}", self.user, self.name)
     }
 
-    /// `USER@REALM`, the owner of the token.
+    /// The owner of the token, `USER@REALM`.
     pub fn user(&self) -> &str {
         &self.user
     }
@@ -140,15 +142,16 @@ impl fmt::Debug for ApiToken {
     }
 }
 
-/// A login has no blanks, slashes or colons (`PVE::Auth::Plugin`), and nothing a header forbids.
+/// Checks that a login has no white space, slashes or colons (`PVE::Auth::Plugin`), and no control
+/// characters, which are invalid in a header.
 fn check_login(login: &str) -> Result<(), TokenError> {
     let allowed = |character: &char| {
         !character.is_whitespace() && !character.is_control() && !matches!(character, ':' | '/')
     };
-    first_other("user", login, allowed)
+    check_characters("user", login, allowed)
 }
 
-/// Realms and token IDs: a letter, then letters, digits, `.`, `_`, `-`.
+/// Checks a realm or a token ID: a letter, then letters, digits, `.`, `_`, `-`.
 fn check_identifier(part: &'static str, text: &str) -> Result<(), TokenError> {
     if let Some(first) = text
         .chars()
@@ -160,12 +163,12 @@ fn check_identifier(part: &'static str, text: &str) -> Result<(), TokenError> {
             character: first,
         });
     }
-    first_other(part, text, |character| {
+    check_characters(part, text, |character| {
         character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')
     })
 }
 
-fn first_other(
+fn check_characters(
     part: &'static str,
     text: &str,
     allowed: impl Fn(&char) -> bool,
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_taken_apart() {
+    fn the_parts_of_a_token_are_parsed() {
         let token = ApiToken::parse(&format!(" backup@pve!auto={SECRET}\n")).unwrap();
         assert_eq!(
             (token.id().as_str(), token.user()),
@@ -216,15 +219,15 @@ mod tests {
         assert_eq!(odd.user(), "a=b!c@pve");
     }
 
-    /// Found by fuzzing: of two headers one was taken off, and the other became part of the user.
+    /// Found by fuzzing: one of two prefixes was removed, and the other became part of the user.
     #[test]
-    fn a_header_noted_down_twice_is_no_part_of_the_user() {
+    fn a_repeated_prefix_is_not_part_of_the_user() {
         let token = ApiToken::parse(&format!("PVEAPIToken=PVEAPIToken=root@pam!x={SECRET}"));
         assert_eq!(token.unwrap().id(), "root@pam!x");
     }
 
     #[test]
-    fn each_wrong_part_is_named() {
+    fn each_invalid_part_is_named() {
         check("backup@pve!auto", &TokenError::NoSecret);
         check("backup@pve!auto=", &TokenError::NoSecret);
         check(&format!("backup@pve={SECRET}"), &TokenError::NoTokenId);
@@ -279,7 +282,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_parsed_or_refused(text in ".{0,60}") {
+        fn any_text_is_parsed_without_a_panic(text in ".{0,60}") {
             let _ = ApiToken::parse(&text);
         }
     }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Addresses of PVE hosts as an administrator types them: `host`, `host:port`, `[::1]:8006`,
-//! `[fe80::1%eth0]`, and comma-separated lists of those. Nothing is resolved here.
+//! `[fe80::1%eth0]`, and comma-separated lists. Names are not resolved here.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The port pveproxy listens on.
+/// The port of pveproxy.
 pub const DEFAULT_PORT: u16 = 8006;
 
 /// One PVE host: a name or an IP address, and a port.
@@ -14,64 +14,56 @@ pub struct Endpoint {
     /// A host name in ASCII, an IPv4 address, or an IPv6 address without brackets, with its zone if it has
     /// one (`fe80::1%eth0`).
     pub host: String,
-    /// The TCP port; [`DEFAULT_PORT`] unless another was given.
+    /// The TCP port; [`DEFAULT_PORT`] by default.
     pub port: u16,
 }
 
-/// What is wrong with a typed address.
+/// Why the address of a host is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// Nothing between two commas, or nothing at all.
-    #[error("an empty host name; expected HOST[:PORT],HOST[:PORT],…")]
+    /// There is no host name.
+    #[error("empty host name: expected HOST[:PORT],HOST[:PORT],…")]
     Empty,
-    /// A login in front of the host, as in an address of a browser. It may hold a password, so that
-    /// nothing of it is repeated.
-    #[error(
-        "a host is written as HOST[:PORT], without '@' and what stands before it: a user belongs to --username, a password to --password"
-    )]
+    /// There is a login before the host, as in a URL. It may contain a password, so the text does not repeat
+    /// it.
+    #[error("invalid host: expected HOST[:PORT] without user, password and '@'")]
     Login,
-    /// An address of a browser's kind. A path may hold a secret, so that it is not repeated.
-    #[error(
-        "'{scheme}://{host}' is not a host: write HOST[:PORT] without {scheme}://, here {instead}"
-    )]
+    /// The address is a URL. The path may contain a secret, so the text does not repeat it.
+    #[error("invalid host '{scheme}://{host}': remove {scheme}://, so write {suggestion}")]
     Scheme {
-        /// What stands before `://`.
+        /// The part before `://`.
         scheme: String,
-        /// What stands behind it, without the path.
+        /// The part after it, without the path.
         host: String,
-        /// What to write.
-        instead: String,
+        /// A valid address.
+        suggestion: String,
     },
-    /// A path behind the host, which is not repeated either.
-    #[error("'{host}/…' is not a host: write {host} without the path, which begins with '/'")]
+    /// There is a path after the host. The text does not repeat it.
+    #[error("invalid host '{host}/…': remove the path, so write {host}")]
     Path {
-        /// What stands before the path.
+        /// The part before the path.
         host: String,
     },
-    /// A name with letters outside of ASCII that no domain can have.
-    #[error("'{0}' is not a host: the name is not valid as an international domain name")]
+    /// The name contains non-ASCII letters and is not a valid international domain name.
+    #[error("invalid host '{0}': it is not a valid international domain name")]
     International(String),
-    /// The text after the colon is no port.
-    #[error("'{text}' has the port '{port}', which is not a number from 1 to 65535")]
+    /// The text after the colon is not a port.
+    #[error("invalid port '{port}' in '{text}': must be a number from 1 to 65535")]
     Port {
-        /// The whole address as typed.
+        /// The whole address.
         text: String,
-        /// The part taken for the port.
+        /// The text of the port.
         port: String,
     },
-    /// A bracket without its partner, or text behind it that is no port.
-    #[error(
-        "'{0}' is not a host; an IPv6 address is written as [2001:db8::1] or [2001:db8::1]:8006"
-    )]
+    /// The brackets are not closed, or the text after them is not a port.
+    #[error("invalid host '{0}': write an IPv6 address as [2001:db8::1] or [2001:db8::1]:8006")]
     Brackets(String),
-    /// A character that no host name or address has.
-    #[error(
-        "'{text}' is not a host: it contains '{character}'; write HOST[:PORT] and nothing else"
-    )]
+    /// The host contains an invalid character.
+    #[error("invalid character '{character}' in host '{text}': expected HOST[:PORT]")]
     Character {
-        /// The whole address as typed.
+        /// The whole address.
         text: String,
-        /// The first offending character.
+        /// The first invalid character.
         character: char,
     },
 }
@@ -79,8 +71,8 @@ pub enum EndpointError {
 impl FromStr for Endpoint {
     type Err = EndpointError;
 
-    /// Parses `host`, `host:port`, `[address]`, `[address]:port` or a bare IPv6 address, with blanks around
-    /// each part, as the C# tool takes them.
+    /// Parses `host`, `host:port`, `[address]`, `[address]:port` or a bare IPv6 address, with white
+    /// space around each part, as the C# tool accepts them.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         if text.is_empty() {
@@ -112,7 +104,7 @@ impl FromStr for Endpoint {
 }
 
 impl Endpoint {
-    /// The host without the zone of an IPv6 address, which means something on this machine only.
+    /// The host without the zone of an IPv6 address, which is valid only on this machine.
     pub(crate) fn host_without_zone(&self) -> &str {
         match self.host.split_once('%') {
             Some((address, _zone)) => address,
@@ -120,7 +112,7 @@ impl Endpoint {
         }
     }
 
-    /// Host and port as other machines understand them (RFC 6874, section 4: without the zone).
+    /// Host and port for other machines, without the zone (RFC 6874, section 4).
     pub(crate) fn authority(&self) -> String {
         let host = self.host_without_zone().to_owned();
         Self { host, ..*self }.to_string()
@@ -128,7 +120,7 @@ impl Endpoint {
 }
 
 impl fmt::Display for Endpoint {
-    /// `host:port`, with brackets around an IPv6 address.
+    /// Prints `host:port`, with brackets around an IPv6 address.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
             write!(formatter, "[{}]:{}", self.host, self.port)
@@ -138,17 +130,17 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Hosts of one cluster in the order in which they are tried; never empty.
+/// The hosts of one cluster, in the order in which they are tried; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostList(Vec<Endpoint>);
 
 impl HostList {
-    /// The hosts, in the order given, each once.
+    /// The hosts in the given order, each once.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.0
     }
 
-    /// Gives the hosts away.
+    /// Converts the list into a vector.
     pub fn into_endpoints(self) -> Vec<Endpoint> {
         self.0
     }
@@ -157,8 +149,8 @@ impl HostList {
 impl FromStr for HostList {
     type Err = EndpointError;
 
-    /// Parses `host[:port],host[:port],…`; a host named twice counts once. Empty parts are ignored, as in
-    /// the C# tool (`$A,$B` of which one is not set).
+    /// Parses `host[:port],host[:port],…`. Repeated hosts and empty parts are ignored, as in the C# tool
+    /// (`$A,$B` with only one variable set).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut endpoints: Vec<Endpoint> = Vec::new();
         for part in text.split(',').filter(|part| !part.trim().is_empty()) {
@@ -184,7 +176,7 @@ impl fmt::Display for HostList {
     }
 }
 
-/// Separates the host from the text of the port.
+/// Splits an address into the host and the text of the port.
 fn split(text: &str) -> Result<(&str, Option<&str>), EndpointError> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, after) = rest
@@ -223,7 +215,7 @@ fn parse_port(text: &str, digits: &str) -> Result<u16, EndpointError> {
         .ok_or_else(error)
 }
 
-/// Whether it is an IPv6 address, perhaps with a zone: `fe80::1%eth0`.
+/// Whether the text is an IPv6 address, with or without a zone: `fe80::1%eth0`.
 fn is_ipv6(text: &str) -> bool {
     let (address, zone) = match text.split_once('%') {
         Some((address, zone)) => (address, Some(zone)),
@@ -237,12 +229,11 @@ fn is_ipv6(text: &str) -> bool {
     address.parse::<std::net::Ipv6Addr>().is_ok() && zone.is_none_or(is_zone)
 }
 
-/// The error for an address of a browser's kind. Without a port such an address means another port than
-/// [`DEFAULT_PORT`], so that both are named.
+/// The error for a URL. The default port of a URL is not [`DEFAULT_PORT`], so both are suggested.
 fn scheme_error(scheme: &str, rest: &str) -> EndpointError {
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let has_port = matches!(split(host), Ok((_, Some(_))));
-    let instead = match scheme.to_ascii_lowercase().as_str() {
+    let suggestion = match scheme.to_ascii_lowercase().as_str() {
         _ if has_port || host.is_empty() => host.to_owned(),
         "https" => format!("{host} for port {DEFAULT_PORT}, or {host}:443"),
         _ => format!("{host} for port {DEFAULT_PORT}"),
@@ -250,15 +241,15 @@ fn scheme_error(scheme: &str, rest: &str) -> EndpointError {
     EndpointError::Scheme {
         scheme: scheme.to_owned(),
         host: host.to_owned(),
-        instead: if instead.is_empty() {
+        suggestion: if suggestion.is_empty() {
             format!("pve1:{DEFAULT_PORT}")
         } else {
-            instead
+            suggestion
         },
     }
 }
 
-/// The name as DNS has it: one with letters outside of ASCII is converted, as .NET does (UTS 46).
+/// The name in the notation of DNS: non-ASCII letters are converted, as in .NET (UTS 46).
 fn ascii_name(text: &str, host: &str) -> Result<String, EndpointError> {
     check_host(text, host)?;
     if host.is_ascii() {
@@ -270,8 +261,8 @@ fn ascii_name(text: &str, host: &str) -> Result<String, EndpointError> {
     Ok(converted)
 }
 
-/// Lets through what DNS names and IPv4 addresses are made of, underscores included, as real
-/// host files have them, and letters outside of ASCII, also as a letter and a mark on it (`u` and U+0308).
+/// Checks the characters: those of DNS names and IPv4 addresses, underscores, which real host files
+/// contain, and non-ASCII letters, also as a letter with a combining mark (`u` and U+0308).
 fn check_host(text: &str, host: &str) -> Result<(), EndpointError> {
     if host.is_empty() {
         return Err(EndpointError::Empty);
@@ -312,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_read_as_typed() {
+    fn valid_addresses_are_parsed() {
         check("pve1", "pve1", 8006);
         check(" pve1.example.com:8007 ", "pve1.example.com", 8007);
         check("10.0.0.1", "10.0.0.1", 8006);
@@ -332,37 +323,37 @@ mod tests {
     }
 
     #[test]
-    fn wrong_addresses_name_the_culprit() {
+    fn errors_name_the_invalid_part() {
         for (input, part) in [
             ("", "empty host name"),
             (":8006", "empty host name"),
-            ("pve1:", "the port ''"),
-            ("pve1:0", "the port '0'"),
-            ("pve1:65536", "the port '65536'"),
-            ("pve1:+80", "the port '+80'"),
-            ("https://pve1:8006", "write HOST[:PORT] without https://"),
-            ("http://10.0.0.1:8006", "HOST[:PORT] without http://"),
-            ("https://pve1", "HOST[:PORT] without https://"),
-            ("https://pve1/", "here pve1 for port 8006, or pve1:443"),
-            ("https://pve1:8006/#v1", "'https://pve1:8006' is not"),
-            ("https://pve1:8006/#v1", "here pve1:8006"),
-            ("https://[::1]/", "here [::1] for port 8006, or [::1]:443"),
-            ("https://", "here pve1:8006"),
-            ("pve1/path", "write pve1 without the path"),
+            ("pve1:", "invalid port ''"),
+            ("pve1:0", "invalid port '0'"),
+            ("pve1:65536", "invalid port '65536'"),
+            ("pve1:+80", "invalid port '+80'"),
+            ("https://pve1:8006", "remove https://"),
+            ("http://10.0.0.1:8006", "remove http://"),
+            ("https://pve1", "remove https://"),
+            ("https://pve1/", "write pve1 for port 8006, or pve1:443"),
+            ("https://pve1:8006/#v1", "'https://pve1:8006':"),
+            ("https://pve1:8006/#v1", "write pve1:8006"),
+            ("https://[::1]/", "write [::1] for port 8006, or [::1]:443"),
+            ("https://", "write pve1:8006"),
+            ("pve1/path", "remove the path, so write pve1"),
             (
                 "pve1:8006/api2/json?secret",
-                "write pve1:8006 without the path",
+                "remove the path, so write pve1:8006",
             ),
             ("[fe80::1%]", "IPv6"),
             ("[fe80::1%a b]", "IPv6"),
-            ("pve1%eth0", "contains '%'"),
+            ("pve1%eth0", "invalid character '%'"),
             ("b\u{fc}cher\u{ff1a}8006", "\u{ff1a}"),
-            ("\u{201c}pve1\u{201d}", "contains '\u{201c}'"),
+            ("\u{201c}pve1\u{201d}", "invalid character '\u{201c}'"),
             ("xn--a\u{fc}.example", "international domain name"),
             ("[::1", "IPv6"),
             ("[::1]x", "IPv6"),
             ("[pve1]", "IPv6"),
-            ("a b", "contains ' '"),
+            ("a b", "invalid character ' '"),
         ] {
             let message = input.parse::<Endpoint>().unwrap_err().to_string();
             assert!(message.contains(part), "{input}: {message}");
@@ -370,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_keep_their_order_and_name_each_host_once() {
+    fn lists_keep_their_order_without_repeated_hosts() {
         let list: HostList = "b, a:8007,b:8006,[::1]".parse().unwrap();
         assert_eq!(list.to_string(), "b:8006,a:8007,[::1]:8006");
         for (text, hosts) in [("a,,b", "a:8006,b:8006"), (",a: 8007 , ", "a:8007")] {
@@ -383,7 +374,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_parsed_or_refused_and_what_is_parsed_survives(text in ".{0,40}") {
+        fn a_parsed_address_can_be_printed_and_parsed_again(text in ".{0,40}") {
             if let Ok(endpoint) = text.parse::<Endpoint>() {
                 prop_assert_eq!(endpoint.to_string().parse::<Endpoint>().unwrap(), endpoint);
             }

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What can go wrong between us and PVE, told apart by what a caller may do next.
+//! Errors, distinguished by what a caller may do next.
 //!
-//! The question behind every variant is: *did PVE act?* [`Error::certainty`] answers it. Only a
-//! request that provably never left may be sent again without looking first.
+//! Every error answers the question whether PVE carried out the request: [`Error::certainty`]. Only a
+//! request that was certainly not sent may be sent again without checking its effect first.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::cluster_identity::OtherCluster;
+use crate::connect_failure::FailedAttempt;
 use crate::endpoint::Endpoint;
 use crate::fingerprint::Fingerprint;
-use crate::membership::OtherCluster;
 
-/// How a request is sent; what is not [`Method::Get`] changes something.
+/// The HTTP method of a request. All methods but [`Method::Get`] change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
-    /// Reads; may be repeated at will.
+    /// Reads; may be repeated without harm.
     Get,
     /// Creates.
     Post,
@@ -35,180 +36,178 @@ impl fmt::Display for Method {
     }
 }
 
-/// What is known about the fate of a request that failed.
+/// What is known about the effect of a request that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Certainty {
-    /// It was never handed to a connection: nothing happened, it may be sent again.
+    /// It was not written to a connection: it has no effect and may be sent again.
     NotSent,
-    /// PVE read it and said no: nothing was started.
+    /// PVE received and refused it: it has no effect.
     Refused,
-    /// It may have been carried out: look before sending anything again.
+    /// It may have been carried out: check the effect before sending anything again.
     Unknown,
 }
 
-/// A failed call.
+/// A request that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No host could be reached; the request did not leave this machine.
-    #[error("cannot connect to {}{}", unreachable_text(.attempts), unsent_text(*.method))]
+    #[error("cannot connect to {}{}", attempts_text(.attempts), unsent_text(*.method))]
     NotSent {
         /// The request's method.
         method: Method,
         /// The API path, such as `/nodes/pve1/qemu/100/snapshot`.
         path: String,
-        /// The hosts tried in the last round and what each of them did.
-        attempts: Vec<(Endpoint, String)>,
+        /// The hosts tried in the last round, with the failure of each.
+        attempts: Vec<FailedAttempt>,
     },
-    /// The request was written, but no complete answer came back; PVE may have carried it out.
-    #[error("no complete answer from {endpoint} to {method} {path}: {reason}{}", open_text(*.method))]
+    /// The request was written, but there is no complete reply; PVE may have carried it out.
+    #[error("no complete reply from {endpoint} to {method} {path}: {reason}{}", unknown_effect_text(*.method))]
     MaybeProcessed {
         /// The request's method.
         method: Method,
         /// The API path.
         path: String,
-        /// The host it was written to.
+        /// The host to which it was written.
         endpoint: Endpoint,
-        /// 596 to 599, 502 or 504 when a proxy in between lost the answer.
+        /// 596 to 599, 502 or 504 if a proxy in between lost the reply.
         status: Option<u16>,
-        /// What was seen instead of an answer.
+        /// Why there is no complete reply.
         reason: String,
     },
-    /// PVE answered with an error.
+    /// PVE replied with an error.
     #[error("{reason}{} ({status} from {method} {path})", parameter_text(.errors))]
     Refused {
         /// The request's method.
         method: Method,
         /// The API path.
         path: String,
-        /// The HTTP status; PVE uses 595 to 599 as well.
+        /// The HTTP status; PVE also uses 595 to 599.
         status: u16,
-        /// PVE's own words, without a trailing newline.
+        /// PVE's error text, without a trailing newline.
         reason: String,
-        /// For 400: parameter to what is wrong with it.
+        /// For status 400: PVE's error text for each invalid parameter.
         errors: BTreeMap<String, String>,
     },
-    /// Something answered, but not as PVE does.
-    #[error("{endpoint} does not answer as Proxmox VE does ({method} {path}): {what}")]
-    NotUnderstood {
+    /// The host replied, but not as PVE does.
+    #[error("{endpoint} does not reply like a Proxmox VE host ({method} {path}): {problem}")]
+    UnexpectedReply {
         /// The request's method.
         method: Method,
         /// The API path.
         path: String,
-        /// The host asked.
+        /// The host.
         endpoint: Endpoint,
-        /// What came instead.
-        what: String,
-        /// [`Certainty::NotSent`] when it was noticed before the request was written.
+        /// What is wrong with the reply.
+        problem: String,
+        /// [`Certainty::NotSent`] if it was noticed before the request was written.
         certainty: Certainty,
     },
-    /// Something in front of PVE, such as a reverse proxy, refused the request and did not pass it on.
-    #[error(
-        "something in front of Proxmox VE answered, not Proxmox VE: {endpoint} replied {what} to {method} {path}"
-    )]
+    /// A reverse proxy or another server before PVE refused the request and did not forward it.
+    #[error("a reverse proxy, not Proxmox VE, refused {method} {path}: {endpoint} replied {reply}")]
     Intercepted {
         /// The request's method.
         method: Method,
         /// The API path.
         path: String,
-        /// The host asked.
+        /// The host.
         endpoint: Endpoint,
-        /// Status and text of the reply, and why it cannot be PVE's.
-        what: String,
+        /// Status and text of the reply, and why it cannot come from PVE.
+        reply: String,
     },
-    /// The reply is a list that cannot be complete, or that has an unreadable entry: it proves neither
-    /// that something exists nor that it does not.
-    #[error("{subject} could not be listed: {what} ({path} from {endpoint})")]
-    NotListed {
-        /// What was to be listed, such as `the snapshots`.
+    /// A list in a reply is incomplete or has an entry that cannot be read, so it does not prove that
+    /// something exists or is missing.
+    #[error("{subject} could not be listed: {problem} ({path} from {endpoint})")]
+    InvalidListing {
+        /// What the list contains, such as `the snapshots`.
         subject: &'static str,
         /// The API path.
         path: String,
-        /// The host asked.
+        /// The host.
         endpoint: Endpoint,
         /// What is wrong with the list.
-        what: String,
+        problem: String,
     },
-    /// PVE does not accept who we say we are.
-    #[error("{endpoint} refused the sign-on of '{identity}': {problem}")]
+    /// PVE rejects the login.
+    #[error("login failed for '{identity}' on {endpoint}: {problem}")]
     Authentication {
-        /// The host asked.
+        /// The host.
         endpoint: Endpoint,
         /// The user or token ID, without its secret.
         identity: String,
         /// What is wrong.
         problem: AuthenticationProblem,
     },
-    /// The host's certificate is not one we were told to trust; nothing was sent.
+    /// The host's certificate is not trusted; nothing was sent.
     #[error("the certificate of {endpoint} is not trusted: {reason}")]
     Certificate {
-        /// The host asked.
+        /// The host.
         endpoint: Endpoint,
-        /// Why, and what would make it trusted.
+        /// Why the certificate is not trusted.
         reason: String,
-        /// The fingerprint of the certificate the host showed.
+        /// The fingerprint of the host's certificate.
         fingerprint: Option<Fingerprint>,
     },
-    /// The host has no TLS version, cipher or key that is supported here; nothing was sent.
+    /// The host has no TLS version, cipher or key that is supported; nothing was sent.
     #[error("no TLS connection to {endpoint}: {reason}")]
     UnsupportedTls {
-        /// The host asked.
+        /// The host.
         endpoint: Endpoint,
         /// What the host has, what is supported, and what to do.
         reason: String,
     },
-    /// No other host is left, and this one belongs to another cluster than the host the client
-    /// began with; nothing was sent to it.
+    /// The only host that can be reached belongs to another cluster than the first host; nothing was
+    /// sent to it.
     #[error("{other}{}", attempts_suffix(.attempts))]
     OtherCluster {
         /// The two hosts and their clusters.
         other: Box<OtherCluster>,
-        /// The hosts that could not be reached and what each of them did.
-        attempts: Vec<(Endpoint, String)>,
+        /// The hosts that could not be reached.
+        attempts: Vec<FailedAttempt>,
     },
-    /// The client cannot be built as asked.
+    /// The options of the client are invalid.
     #[error("{0}")]
     Configuration(String),
 }
 
-/// Why a sign-on failed. PVE does not tell a wrong password from an unknown, disabled or expired
-/// user (`auth.ticket.json` of the recordings), so neither can we.
+/// Why a login failed. PVE does not distinguish a wrong password from an unknown, disabled or expired
+/// user (`auth.ticket.json` of the recordings).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum AuthenticationProblem {
-    /// `POST /access/ticket` answered 401.
+    /// `POST /access/ticket` got a 401.
     #[error(
         "wrong user, realm or password, or the user is disabled or expired; check them under Datacenter > Permissions > Users"
     )]
     WrongUserOrPassword,
-    /// A request with an API token answered 401.
+    /// A request with an API token got a 401.
     #[error(
         "the API token is unknown, expired, or its secret is wrong; check it under Datacenter > Permissions > API Tokens"
     )]
     TokenRefused,
-    /// The user has a second factor, which a program cannot give.
-    #[error("the user needs a second factor; create an API token for it and use --api-token")]
+    /// The user has a second factor, which a program cannot provide.
+    #[error("the user needs a second factor; create an API token for it")]
     NeedsSecondFactor,
-    /// PVE says it was shown no ticket: something in between dropped the header.
+    /// PVE received neither ticket nor token: a proxy dropped the header.
     #[error(
-        "the server saw neither ticket nor token; a proxy in between may drop the Authorization header or the cookie"
+        "the server received neither ticket nor token; a proxy may drop the Authorization header or the cookie"
     )]
     NoTicket,
-    /// A fresh ticket was refused: the clocks of the cluster's nodes differ too much.
-    #[error("a ticket made a moment ago is not accepted; check that the clocks of all nodes agree")]
+    /// A new ticket was rejected: the clocks of the cluster's nodes differ too much.
+    #[error("a new ticket was rejected; check that the clocks of all nodes agree")]
     TicketRefused,
 }
 
-/// The privilege PVE missed, from `Permission check failed (/vms/100, VM.Snapshot)`
+/// A privilege that the login lacks, from PVE's text `Permission check failed (/vms/100, VM.Snapshot)`
 /// (`PVE/RPCEnvironment.pm`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MissingPrivilege {
-    /// The path of the access control list, such as `/vms/100`.
+    /// The path in the access control list, such as `/vms/100`.
     pub path: String,
-    /// The privilege, such as `VM.Snapshot`; alternatives as PVE wrote them (`A|B`).
+    /// The privilege, such as `VM.Snapshot`; alternatives as PVE writes them (`A|B`).
     pub privilege: String,
 }
 
 impl Error {
-    /// Whether PVE acted, as far as can be known.
+    /// What is known about the effect of the request.
     pub const fn certainty(&self) -> Certainty {
         match self {
             Self::NotSent { .. }
@@ -217,24 +216,24 @@ impl Error {
             | Self::OtherCluster { .. }
             | Self::Configuration(_) => Certainty::NotSent,
             Self::MaybeProcessed { .. } => Certainty::Unknown,
-            // PVE checks the sign-on before anything else. Only reads return lists.
+            // PVE checks the login before anything else. Only reads return lists.
             Self::Refused { .. }
             | Self::Authentication { .. }
             | Self::Intercepted { .. }
-            | Self::NotListed { .. } => Certainty::Refused,
-            Self::NotUnderstood { certainty, .. } => *certainty,
+            | Self::InvalidListing { .. } => Certainty::Refused,
+            Self::UnexpectedReply { certainty, .. } => *certainty,
         }
     }
 
-    /// The HTTP status PVE answered with, if it answered.
+    /// The HTTP status of the reply, if PVE or a proxy replied.
     pub const fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(*status),
             Self::MaybeProcessed { status, .. } => *status,
             Self::NotSent { .. }
-            | Self::NotUnderstood { .. }
+            | Self::UnexpectedReply { .. }
             | Self::Intercepted { .. }
-            | Self::NotListed { .. }
+            | Self::InvalidListing { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
             | Self::UnsupportedTls { .. }
@@ -243,15 +242,15 @@ impl Error {
         }
     }
 
-    /// PVE's own words, if it refused.
+    /// PVE's error text, if PVE refused the request.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Refused { reason, .. } => Some(reason),
             Self::NotSent { .. }
             | Self::MaybeProcessed { .. }
-            | Self::NotUnderstood { .. }
+            | Self::UnexpectedReply { .. }
             | Self::Intercepted { .. }
-            | Self::NotListed { .. }
+            | Self::InvalidListing { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
             | Self::UnsupportedTls { .. }
@@ -260,7 +259,7 @@ impl Error {
         }
     }
 
-    /// The privilege that is missing, when that is why PVE refused.
+    /// The missing privilege, if that is why PVE refused the request.
     pub fn missing_privilege(&self) -> Option<MissingPrivilege> {
         let inside = self
             .reason()?
@@ -275,10 +274,11 @@ impl Error {
         })
     }
 
-    /// Whether PVE could not start the worker of a task: nothing was carried out and the request
-    /// may be sent again. Seen about twice in a thousand writes under load
-    /// (`PVE/RESTEnvironment.pm`, `fork_worker`).
-    pub fn is_start_worker_failed(&self) -> bool {
+    /// Whether PVE could not start the worker process of a task: the request had no effect and may be sent
+    /// again.
+    ///
+    /// Under load it happens about twice in a thousand writes (`PVE/RESTEnvironment.pm`, `fork_worker`).
+    pub fn is_worker_start_failure(&self) -> bool {
         self.status() == Some(500)
             && self.reason().is_some_and(|reason| {
                 [
@@ -290,19 +290,19 @@ impl Error {
             })
     }
 
-    /// Whether the same request may well succeed a little later: no host was reachable, an answer
-    /// was lost, another node did not answer (595), or the server is busy (503, 429).
+    /// Whether the same request may succeed a little later: no host was reachable, a reply was lost,
+    /// another node did not accept a connection (595), or the server is busy (503, 429).
     ///
-    /// This says nothing about whether sending it again is safe; see [`Self::certainty`].
+    /// Whether it is safe to send the request again is a different question: see [`Self::certainty`].
     pub fn is_transient(&self) -> bool {
         match self {
             Self::NotSent { .. } | Self::MaybeProcessed { .. } => true,
             Self::Refused { status, .. } => {
-                matches!(status, 429 | 503 | 595) || self.is_start_worker_failed()
+                matches!(status, 429 | 503 | 595) || self.is_worker_start_failure()
             }
-            Self::NotUnderstood { .. }
+            Self::UnexpectedReply { .. }
             | Self::Intercepted { .. }
-            | Self::NotListed { .. }
+            | Self::InvalidListing { .. }
             | Self::Authentication { .. }
             | Self::Certificate { .. }
             | Self::UnsupportedTls { .. }
@@ -311,9 +311,10 @@ impl Error {
         }
     }
 
-    /// Whether PVE refused a read for a transient reason: another process held a lock, a daemon was busy
-    /// or restarted (500 `got timeout`). Texts that describe a state, such as `does not exist`, are
-    /// final.
+    /// Whether PVE refused a read for a transient reason: another process held a lock, or a daemon was
+    /// busy or restarted (500 `got timeout`).
+    ///
+    /// Texts that describe a state, such as `does not exist`, are not transient.
     pub fn is_transient_read_error(&self) -> bool {
         const FINAL: [&str; 7] = [
             "does not exist",
@@ -337,41 +338,40 @@ impl Error {
         !FINAL.iter().any(|text| reason.contains(text))
     }
 
-    /// Whether the guest's configuration file is missing on that node: it was removed or moved
+    /// Whether the guest's configuration file is missing on the node: the guest was removed or migrated
     /// (500 `Configuration file 'nodes/pve1/qemu-server/999.conf' does not exist`).
     pub fn is_guest_missing(&self) -> bool {
-        self.reason().is_some_and(says_guest_is_missing)
+        self.reason().is_some_and(is_guest_missing_text)
     }
 }
 
-/// Whether PVE's words, of an answer or of a task, say that the guest's configuration file is missing
-/// on that node. Every operation begins with reading it (`load_config` in `PVE/AbstractConfig.pm`),
-/// so that nothing was done.
-pub fn says_guest_is_missing(words: &str) -> bool {
-    words.starts_with("Configuration file 'nodes/") && words.trim_end().ends_with("does not exist")
+/// Whether the error text of a reply or a task means that the guest's configuration file is missing on
+/// the node.
+///
+/// Every operation begins with reading this file (`load_config` in `PVE/AbstractConfig.pm`), so the
+/// operation had no effect.
+pub fn is_guest_missing_text(text: &str) -> bool {
+    text.starts_with("Configuration file 'nodes/") && text.trim_end().ends_with("does not exist")
 }
 
-/// Lists what each host did.
-fn unreachable_text(attempts: &[(Endpoint, String)]) -> String {
+/// The failure of each host.
+fn attempts_text(attempts: &[FailedAttempt]) -> String {
     if attempts.is_empty() {
         return "any host: no host is known".to_owned();
     }
-    let each: Vec<String> = attempts
-        .iter()
-        .map(|(endpoint, reason)| format!("{endpoint}: {reason}"))
-        .collect();
+    let each: Vec<String> = attempts.iter().map(ToString::to_string).collect();
     each.join("; ")
 }
 
-/// The unreachable hosts, to be appended to another reason; empty if there are none.
-fn attempts_suffix(attempts: &[(Endpoint, String)]) -> String {
+/// The failure of each host, to be appended to another text; empty if there are none.
+fn attempts_suffix(attempts: &[FailedAttempt]) -> String {
     if attempts.is_empty() {
         return String::new();
     }
-    format!("; {}", unreachable_text(attempts))
+    format!("; {}", attempts_text(attempts))
 }
 
-/// What a failed connection means for a request that changes something.
+/// A suffix for requests that change something and were not sent.
 const fn unsent_text(method: Method) -> &'static str {
     match method {
         Method::Get => "",
@@ -379,22 +379,22 @@ const fn unsent_text(method: Method) -> &'static str {
     }
 }
 
-/// What a lost answer means for a request that changes something.
-const fn open_text(method: Method) -> &'static str {
+/// A suffix for requests that change something and may have been carried out.
+const fn unknown_effect_text(method: Method) -> &'static str {
     match method {
         Method::Get => "",
         Method::Post | Method::Put | Method::Delete => "; it may have been carried out",
     }
 }
 
-/// The parameter errors of a 400, behind the reason.
+/// The parameter errors of a 400, to be appended to the reason.
 fn parameter_text(errors: &BTreeMap<String, String>) -> String {
     let mut text = String::new();
-    for (name, complaint) in errors {
+    for (name, error) in errors {
         text.push_str("; ");
         text.push_str(name);
         text.push_str(": ");
-        text.push_str(complaint.trim_end());
+        text.push_str(error.trim_end());
     }
     text
 }
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn the_missing_privilege_is_read_from_the_text() {
+    fn the_missing_privilege_is_parsed() {
         for (text, path, privilege) in [
             (
                 "Permission check failed (/vms/100, VM.Snapshot)",
@@ -445,22 +445,22 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_did_not_start_is_recognised() {
-        assert!(refused(500, "got no worker upid - start worker failed").is_start_worker_failed());
-        assert!(refused(500, "starting worker failed: Broken pipe").is_start_worker_failed());
-        assert!(!refused(500, "VM is locked (backup)").is_start_worker_failed());
-        assert!(!refused(400, "starting worker failed: x").is_start_worker_failed());
+    fn a_worker_start_failure_is_recognized() {
+        assert!(refused(500, "got no worker upid - start worker failed").is_worker_start_failure());
+        assert!(refused(500, "starting worker failed: Broken pipe").is_worker_start_failure());
+        assert!(!refused(500, "VM is locked (backup)").is_worker_start_failure());
+        assert!(!refused(400, "starting worker failed: x").is_worker_start_failure());
     }
 
     #[test]
-    fn a_missing_guest_is_told_from_other_refusals() {
+    fn a_missing_guest_is_distinguished_from_other_errors() {
         let text = "Configuration file 'nodes/pve1/qemu-server/999.conf' does not exist";
         assert!(refused(500, text).is_guest_missing());
         assert!(!refused(500, "snapshot 'x' does not exist").is_guest_missing());
     }
 
     #[test]
-    fn messages_carry_the_words_of_pve_and_the_request() {
+    fn messages_contain_the_text_of_pve_and_the_request() {
         let mut errors = BTreeMap::new();
         errors.insert("snapname".to_owned(), "invalid format\n".to_owned());
         let error = Error::Refused {

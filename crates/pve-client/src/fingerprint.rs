@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! SHA-256 fingerprints of certificates, written as PVE's own interface shows them.
+//! SHA-256 fingerprints of certificates, in the notation of PVE's web interface.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,15 +10,15 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
 
-/// The text is no SHA-256 fingerprint.
+/// The text is not a SHA-256 fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is not a SHA-256 fingerprint; expected 64 hexadecimal digits such as AA:BB:CC:…, as PVE shows them under Node > System > Certificates"
+    "invalid SHA-256 fingerprint '{0}': expected 64 hexadecimal digits such as AA:BB:CC:…, as PVE shows them under Node > System > Certificates"
 )]
 pub struct FingerprintError(String);
 
 impl Fingerprint {
-    /// Wraps a digest that is known already.
+    /// Creates a fingerprint from a digest.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -28,7 +28,7 @@ impl Fingerprint {
         Self(Sha256::digest(der).into())
     }
 
-    /// The digest itself.
+    /// The digest.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -75,7 +75,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Cuts what tools print before the digits, in any case.
+/// Removes the prefix that tools print before the digits.
 fn strip_prefix(text: &str) -> &str {
     for prefix in ["sha256 fingerprint=", "sha256:", "sha-256:"] {
         match text.get(..prefix.len()) {
@@ -98,11 +98,11 @@ mod tests {
 
     use super::*;
 
-    /// As `GET /nodes` of the recordings shows one.
+    /// A fingerprint from `GET /nodes` of the recordings.
     const RECORDED: &str = "EB:82:14:A0:FE:F4:D6:ED:C3:EC:47:6B:4B:0E:51:B4:2D:15:2D:DA:E2:5F:91:55:88:8B:04:C4:29:C3:DF:DB";
 
     #[test]
-    fn every_common_spelling_is_read() {
+    fn every_common_notation_is_parsed() {
         let expected: Fingerprint = RECORDED.parse().unwrap();
         assert_eq!(expected.to_string(), RECORDED);
         for text in [

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Messages for failed TLS handshakes.
+//! Error messages for failed TLS handshakes.
 //!
-//! rustls prints many of its errors as the names of its types (`BadEncoding`, `NoCipherSuitesInCommon`).
-//! No such name reaches a user: frequent errors have messages of their own here, the names of all others
-//! are split into words.
+//! rustls prints many errors as type names (`BadEncoding`, `NoCipherSuitesInCommon`). Frequent errors have
+//! a message of their own here; the names of all others are split into words.
 
 use std::fmt;
 use std::io;
@@ -13,24 +12,24 @@ use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible, P
 
 use crate::certificate::{PeerCertificate, is_version_1};
 use crate::fingerprint::Fingerprint;
-use crate::key_kind::RENEW;
+use crate::key_kind::RENEW_HINT;
 
-/// Why a certificate was refused, and which one it was.
+/// A certificate that is not trusted, and why.
 #[derive(Debug)]
-pub(crate) struct Untrusted {
+pub(crate) struct UntrustedCertificate {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) reason: String,
 }
 
-impl fmt::Display for Untrusted {
+impl fmt::Display for UntrustedCertificate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.reason)
     }
 }
 
-impl std::error::Error for Untrusted {}
+impl std::error::Error for UntrustedCertificate {}
 
-/// The certificate has a key of a kind that is not supported; holds the message.
+/// The certificate has a key of an unsupported kind; contains the message.
 #[derive(Debug)]
 pub(crate) struct UnsupportedKey(pub(crate) String);
 
@@ -42,21 +41,21 @@ impl fmt::Display for UnsupportedKey {
 
 impl std::error::Error for UnsupportedKey {}
 
-/// The RSA key is so small that another handshake with fewer schemes is needed.
+/// The certificate has a small RSA key, so another handshake with fewer signature schemes is needed.
 #[derive(Debug)]
 pub(crate) struct SmallRsaKey;
 
 impl fmt::Display for SmallRsaKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(
-            "its certificate has an RSA key of fewer than 2,048 bits, with which it must speak TLS 1.2 and sign by PKCS #1",
+            "its certificate has an RSA key of fewer than 2,048 bits, which is supported only with TLS 1.2 and PKCS #1 signatures",
         )
     }
 }
 
 impl std::error::Error for SmallRsaKey {}
 
-/// What failed while agreeing on TLS.
+/// Why a TLS handshake failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum HandshakeFailure {
     /// A handshake with the schemes for small RSA keys is needed.
@@ -67,7 +66,7 @@ pub(crate) enum HandshakeFailure {
     Certificate(String, Option<Fingerprint>),
     /// The peer does not speak TLS.
     NotTls(String),
-    /// The connection was lost.
+    /// The connection failed.
     Broken(String),
 }
 
@@ -77,14 +76,14 @@ impl HandshakeFailure {
         let Some(tls) = tls_error(error) else {
             return Self::Broken(match error.kind() {
                 io::ErrorKind::UnexpectedEof => {
-                    "closed the connection during the TLS handshake; is this the HTTPS port of Proxmox VE?".to_owned()
+                    "connection closed during the TLS handshake; is this the HTTPS port of Proxmox VE?".to_owned()
                 }
-                _ => format!("TLS handshake: {error}"),
+                _ => format!("TLS handshake failed: {error}"),
             });
         };
         match tls {
             rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner)))
-                if let Some(untrusted) = inner.downcast_ref::<Untrusted>() =>
+                if let Some(untrusted) = inner.downcast_ref::<UntrustedCertificate>() =>
             {
                 Self::Certificate(untrusted.reason.clone(), Some(untrusted.fingerprint))
             }
@@ -98,7 +97,7 @@ impl HandshakeFailure {
             {
                 Self::Unsupported(reason.clone())
             }
-            // Trust is decided by our own rules: this can only be the proof of possession of the key.
+            // Errors of trust have their own types, so this is the proof that the host has the private key.
             rustls::Error::InvalidCertificate(CertificateError::BadSignature) => Self::Certificate(
                 "the host did not prove that it has the private key of the certificate".to_owned(),
                 None,
@@ -107,25 +106,25 @@ impl HandshakeFailure {
                 Self::Certificate(certificate_text(reason), None)
             }
             rustls::Error::InvalidMessage(_) => Self::NotTls(
-                "it does not speak TLS; plain HTTP on this port? Proxmox VE serves HTTPS, usually on port 8006"
+                "it does not use TLS; is this the HTTPS port of Proxmox VE (usually 8006)?"
                     .to_owned(),
             ),
             other => unsupported_text(other).map_or_else(
-                || Self::Broken(format!("TLS handshake: {}", tls_text(other))),
+                || Self::Broken(format!("TLS handshake failed: {}", tls_text(other))),
                 Self::Unsupported,
             ),
         }
     }
 }
 
-/// What the host lacks, if that is why the handshake failed.
+/// What the host does not support, if that is why the handshake failed.
 fn unsupported_text(error: &rustls::Error) -> Option<String> {
-    const OLD: &str = "the host speaks only TLS 1.1 or older, and this program TLS 1.2 and 1.3";
-    const OLD_REMEDY: &str = "update the host, or put a reverse proxy with TLS 1.2 in front of it";
-    const NO_COMMON: &str = "the host and this program share no cipher or kind of key";
+    const OLD: &str = "the host supports only TLS 1.1 or older, but TLS 1.2 or 1.3 is needed";
+    const OLD_REMEDY: &str = "update the host, or use a reverse proxy with TLS 1.2";
+    const NO_COMMON: &str = "no common cipher or kind of key";
     const NEEDED: &str =
-        "needed is ECDHE with AES-GCM or ChaCha20-Poly1305, as OpenSSL has it since 1.0.1";
-    let detail = spelled_out(&match error {
+        "the host must support ECDHE with AES-GCM or ChaCha20-Poly1305 (OpenSSL 1.0.1 or newer)";
+    let detail = variant_in_words(&match error {
         rustls::Error::AlertReceived(alert) => format!("{alert:?}"),
         rustls::Error::PeerIncompatible(why) => format!("{why:?}"),
         _ => String::new(),
@@ -139,21 +138,21 @@ fn unsupported_text(error: &rustls::Error) -> Option<String> {
             AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
         )
         | rustls::Error::PeerIncompatible(_) => {
-            Some(format!("{NO_COMMON}; {NEEDED}; or {RENEW} ({detail})"))
+            Some(format!("{NO_COMMON}; {NEEDED}; or {RENEW_HINT} ({detail})"))
         }
-        // Other keys without support are refused by name before that.
+        // Other unsupported keys are reported before that.
         rustls::Error::PeerMisbehaved(PeerMisbehaved::SignedKxWithWrongAlgorithm) => Some(format!(
-            "its certificate has an RSA-PSS key, and the host speaks only TLS 1.2, in which this program does not support such keys; {RENEW}"
+            "its certificate has an RSA-PSS key, which is not supported with TLS 1.2, the only version of the host; {RENEW_HINT}"
         )),
         _ => None,
     }
 }
 
-/// What the system says, without its number.
-pub(crate) fn io_in_words(error: &io::Error) -> String {
+/// The text of an I/O error on a file, without the number of the operating system.
+pub(crate) fn io_error_text(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "the file does not exist".to_owned(),
-        io::ErrorKind::PermissionDenied => "the file may not be read".to_owned(),
+        io::ErrorKind::NotFound => "file not found".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -163,22 +162,22 @@ pub(crate) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// The text of a rustls error, without the names of its types.
+/// The text of a rustls error, without type names.
 pub(crate) fn tls_text(error: &rustls::Error) -> String {
     match error {
         rustls::Error::AlertReceived(alert) => {
             format!(
-                "the host aborted it ({})",
-                spelled_out(&format!("{alert:?}"))
+                "aborted by the host ({})",
+                variant_in_words(&format!("{alert:?}"))
             )
         }
         rustls::Error::PeerIncompatible(why) => format!(
-            "the host and this program share no TLS version, cipher or key type ({})",
-            spelled_out(&format!("{why:?}"))
+            "no common TLS version, cipher or kind of key ({})",
+            variant_in_words(&format!("{why:?}"))
         ),
         rustls::Error::PeerMisbehaved(why) => format!(
             "the host violated the TLS protocol ({})",
-            spelled_out(&format!("{why:?}"))
+            variant_in_words(&format!("{why:?}"))
         ),
         rustls::Error::InvalidCertificate(reason) => certificate_text(reason),
         rustls::Error::InappropriateMessage { .. }
@@ -187,18 +186,18 @@ pub(crate) fn tls_text(error: &rustls::Error) -> String {
         }
         rustls::Error::InvalidMessage(why) => format!(
             "the host sent data that is not TLS ({})",
-            spelled_out(&format!("{why:?}"))
+            variant_in_words(&format!("{why:?}"))
         ),
         rustls::Error::General(text) => text.clone(),
-        other => spelled_out(&format!("{other:?}")),
+        other => variant_in_words(&format!("{other:?}")),
     }
 }
 
-/// Why a certificate authority does not vouch for the certificate of a host with this name.
-pub(crate) fn refusal_text(error: &rustls::Error, der: &[u8], name: &ServerName<'_>) -> String {
+/// Why the certificate of a host with this name is not accepted from any authority.
+pub(crate) fn untrusted_text(error: &rustls::Error, der: &[u8], name: &ServerName<'_>) -> String {
     if is_version_1(der) {
-        return "it is a certificate of X.509 version 1, which names no host and cannot be checked against an authority; \
-             make it anew as version 3 with the names of the host, or trust it by its fingerprint"
+        return "it is an X.509 version 1 certificate, which names no host and cannot be checked against an authority; \
+             replace it by one of version 3 with the names of the host, or trust it by its fingerprint"
             .to_owned();
     }
     let rustls::Error::InvalidCertificate(reason) = error else {
@@ -206,49 +205,47 @@ pub(crate) fn refusal_text(error: &rustls::Error, der: &[u8], name: &ServerName<
     };
     match reason {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("it is not made for {}; {}", name.to_str(), names_text(der))
+            format!("it is not valid for {}; {}", name.to_str(), names_text(der))
         }
         other => certificate_text(other),
     }
 }
 
-/// The names a certificate is made for.
+/// The names for which a certificate is valid.
 fn names_text(der: &[u8]) -> String {
     let certificate = PeerCertificate::from_der(der);
     match (certificate.names.as_slice(), certificate.subject) {
         ([], Some(subject)) => {
-            format!("it lists no name or address (subjectAltName), and its subject is {subject}")
+            format!("it contains no name or address (subjectAltName), and its subject is {subject}")
         }
-        ([], None) => "it lists no name or address (subjectAltName)".to_owned(),
-        (names, _) => format!("the names in it are: {}", names.join(", ")),
+        ([], None) => "it contains no name or address (subjectAltName)".to_owned(),
+        (names, _) => format!("it is valid for {}", names.join(", ")),
     }
 }
 
-/// Why a certificate is refused, whatever host shows it.
+/// Why a certificate is not accepted, without the name of the host.
 pub(crate) fn certificate_text(reason: &CertificateError) -> String {
     let text = match reason {
         // A signature that does not match the named authority counts as an unknown issuer.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "none of the authorities that are trusted here has signed it"
+            "it is not signed by a trusted authority"
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "it is not valid yet; do the clocks agree?"
+            "it is not valid yet; check the clocks"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "it is made for another host name or address"
+            "it is valid for another host name or address"
         }
-        CertificateError::Revoked => "its authority has revoked it",
-        CertificateError::BadEncoding => "it is damaged, or not an X.509 certificate",
-        CertificateError::UnhandledCriticalExtension => {
-            "it has a critical extension that is not known here"
-        }
+        CertificateError::Revoked => "it was revoked by its authority",
+        CertificateError::BadEncoding => "it is damaged or not an X.509 certificate",
+        CertificateError::UnhandledCriticalExtension => "it has an unknown critical extension",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "it is not meant for servers (extended key usage)"
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "its key or signature is of a kind that is not supported here"
+            "the kind of its key or signature is not supported"
         }
         CertificateError::Other(OtherError(inner)) => return other_text(&inner.to_string()),
         other => return other_text(&format!("{other:?}")),
@@ -259,16 +256,13 @@ pub(crate) fn certificate_text(reason: &CertificateError) -> String {
 fn other_text(name: &str) -> String {
     match name {
         "CaUsedAsEndEntity" => "it is the certificate of an authority, not of a host".to_owned(),
-        "UnsupportedCertVersion" => "it is not of X.509 version 3".to_owned(),
-        other => format!(
-            "it violates the rules for certificates ({})",
-            spelled_out(other)
-        ),
+        "UnsupportedCertVersion" => "it is not an X.509 version 3 certificate".to_owned(),
+        other => format!("it is invalid ({})", variant_in_words(other)),
     }
 }
 
-/// Splits the name of a variant into words: `HandshakeFailure` becomes `handshake failure`.
-fn spelled_out(name: &str) -> String {
+/// Splits the name of an enum variant into words: `HandshakeFailure` becomes `handshake failure`.
+fn variant_in_words(name: &str) -> String {
     let end = name.find(|character: char| !character.is_ascii_alphanumeric());
     let mut text = String::new();
     for character in name[..end.unwrap_or(name.len())].chars() {
@@ -284,7 +278,7 @@ fn spelled_out(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn broken(error: rustls::Error) -> String {
+    fn message(error: rustls::Error) -> String {
         match HandshakeFailure::from_error(&io::Error::other(error)) {
             HandshakeFailure::Broken(text)
             | HandshakeFailure::NotTls(text)
@@ -295,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn no_error_shows_the_name_of_a_type() {
+    fn error_messages_contain_no_type_names() {
         let incompatible = PeerIncompatible::NoCipherSuitesInCommon;
         for (error, expected) in [
             (
@@ -308,19 +302,22 @@ mod tests {
             ),
             (
                 rustls::Error::AlertReceived(AlertDescription::InternalError),
-                "TLS handshake: the host aborted it (internal error)",
+                "TLS handshake failed: aborted by the host (internal error)",
             ),
             (
                 rustls::Error::InvalidCertificate(CertificateError::BadEncoding),
-                "it is damaged, or not an X.509 certificate",
+                "it is damaged or not an X.509 certificate",
             ),
             (
                 rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure),
-                "it violates the rules for certificates (application verification failure)",
+                "it is invalid (application verification failure)",
             ),
-            (rustls::Error::DecryptError, "TLS handshake: decrypt error"),
+            (
+                rustls::Error::DecryptError,
+                "TLS handshake failed: decrypt error",
+            ),
         ] {
-            let text = broken(error);
+            let text = message(error);
             assert!(text.ends_with(expected), "{text}");
         }
     }

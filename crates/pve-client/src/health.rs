@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Health of the hosts, shared by all requests.
+//! Tracks outages of the hosts, for all requests of a client.
 //!
-//! A request that found no host in all its attempts makes the hosts *unreachable*: later reads fail
-//! at once, except one every two seconds that tries again. Writes still make all their attempts, as
-//! a write that is not sent fails its guest. [`TIMEOUTS`] time-outs in a row without one reply, whatever the
-//! requests, make the hosts *silent*: no write is sent any more, and one read every ten seconds
-//! tries again. Any reply ends both.
+//! A request that reached no host in all its attempts makes the hosts *unreachable*: later reads fail
+//! at once, except one every two seconds that tries again. Writes still make all their attempts,
+//! because a write that is not sent fails its guest. [`SILENCE_THRESHOLD`] timeouts in a row without a
+//! reply make the hosts *silent*: no write is sent, and one read every ten seconds tries again. Any
+//! reply ends both states.
 //!
-//! Limits: it sends nothing and waits for nothing; `transport` does.
+//! Nothing is sent here; `transport` does that.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::connect_failure::{ConnectProblem, FailedAttempt};
 use crate::endpoint::Endpoint;
 
-/// How many time-outs in a row make the hosts silent.
-pub(crate) const TIMEOUTS: u32 = 5;
-/// How often a read tries hosts that could not be reached.
+/// How many timeouts in a row make the hosts silent.
+pub(crate) const SILENCE_THRESHOLD: u32 = 5;
+/// The pause between two reads that try unreachable hosts.
 const RETRY_UNREACHABLE: Duration = Duration::from_secs(2);
-/// How often a read tries hosts that do not answer.
+/// The pause between two reads that try silent hosts.
 const RETRY_SILENT: Duration = Duration::from_secs(10);
 
-/// The state of the hosts, as the last requests found it.
+/// The state of the hosts after the last requests.
 pub(crate) struct Health(Mutex<State>);
 
 struct State {
@@ -35,19 +36,19 @@ struct State {
 
 struct Outage {
     is_silent: bool,
-    /// Each host with its failure.
-    attempts: Vec<(Endpoint, String)>,
+    /// The failure of each host.
+    attempts: Vec<FailedAttempt>,
     next_try: Instant,
 }
 
 /// How many attempts a request may make.
-pub(crate) enum Permit {
-    /// All of them.
-    Go,
+pub(crate) enum AttemptLimit {
+    /// All that the options allow.
+    Unlimited,
     /// One.
-    Once,
+    One,
     /// None, because of these failures of earlier requests.
-    Fail(Vec<(Endpoint, String)>),
+    None(Vec<FailedAttempt>),
 }
 
 impl Health {
@@ -59,38 +60,43 @@ impl Health {
         }))
     }
 
-    /// A host has replied, with any status.
-    pub(crate) fn replied(&self) {
+    /// Records that a host has replied, with any status.
+    pub(crate) fn record_reply(&self) {
         let mut state = self.lock();
         state.timeouts = 0;
         state.failed.fill(false);
         state.outage = None;
     }
 
-    /// A request to a host has timed out.
-    pub(crate) fn timed_out(&self, host: usize, hosts: impl Iterator<Item = Endpoint>) {
+    /// Records that a request to a host has timed out.
+    pub(crate) fn record_timeout(&self, host: usize, hosts: impl Iterator<Item = Endpoint>) {
         let mut state = self.lock();
         state.failed[host] = true;
         state.timeouts += 1;
         let timeouts = state.timeouts;
-        if timeouts < TIMEOUTS || state.failed.contains(&false) {
+        if timeouts < SILENCE_THRESHOLD || state.failed.contains(&false) {
             return;
         }
-        let reason = format!("no answer to the last {timeouts} requests");
+        let message = format!("no reply to the last {timeouts} requests");
+        let attempt = |endpoint| FailedAttempt {
+            endpoint,
+            problem: ConnectProblem::TimedOut,
+            message: message.clone(),
+        };
         state.outage = Some(Outage {
             is_silent: true,
-            attempts: hosts.map(|host| (host, reason.clone())).collect(),
+            attempts: hosts.map(attempt).collect(),
             next_try: Instant::now() + RETRY_SILENT,
         });
     }
 
-    /// A host could not be connected to.
-    pub(crate) fn not_connected(&self, host: usize) {
+    /// Records that a host could not be connected to.
+    pub(crate) fn record_connect_failure(&self, host: usize) {
         self.lock().failed[host] = true;
     }
 
-    /// A request has made all its attempts and reached no host.
-    pub(crate) fn unreachable(&self, attempts: &[(Endpoint, String)]) {
+    /// Records that a request has reached no host in all its attempts.
+    pub(crate) fn record_unreachable(&self, attempts: &[FailedAttempt]) {
         let mut state = self.lock();
         if state.outage.is_none() {
             state.outage = Some(Outage {
@@ -101,27 +107,27 @@ impl Health {
         }
     }
 
-    /// Whether the hosts have stopped answering.
+    /// Whether the hosts are silent.
     pub(crate) fn is_silent(&self) -> bool {
         let state = self.lock();
         state.outage.as_ref().is_some_and(|outage| outage.is_silent)
     }
 
     /// Whether a request that has failed may make another attempt.
-    pub(crate) fn allows_repeat(&self, is_repeatable: bool) -> bool {
+    pub(crate) fn allows_retry(&self, is_retryable: bool) -> bool {
         match &self.lock().outage {
             None => true,
-            Some(outage) => !outage.is_silent && !is_repeatable,
+            Some(outage) => !outage.is_silent && !is_retryable,
         }
     }
 
-    /// How many attempts a new request may make. `is_repeatable`: sending it twice does no harm.
-    pub(crate) fn permit(&self, is_repeatable: bool, now: Instant) -> Permit {
+    /// How many attempts a new request may make. `is_retryable`: sending it twice does no harm.
+    pub(crate) fn attempt_limit(&self, is_retryable: bool, now: Instant) -> AttemptLimit {
         let mut state = self.lock();
         let Some(outage) = &mut state.outage else {
-            return Permit::Go;
+            return AttemptLimit::Unlimited;
         };
-        match (is_repeatable, outage.is_silent) {
+        match (is_retryable, outage.is_silent) {
             (true, is_silent) if now >= outage.next_try => {
                 let pause = if is_silent {
                     RETRY_SILENT
@@ -129,14 +135,14 @@ impl Health {
                     RETRY_UNREACHABLE
                 };
                 outage.next_try = now + pause;
-                Permit::Once
+                AttemptLimit::One
             }
-            (false, false) => Permit::Go,
-            (true, _) | (false, true) => Permit::Fail(outage.attempts.clone()),
+            (false, false) => AttemptLimit::Unlimited,
+            (true, _) | (false, true) => AttemptLimit::None(outage.attempts.clone()),
         }
     }
 
-    /// A panic elsewhere cannot leave this half changed.
+    /// A panic in another thread cannot leave the state inconsistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,42 +162,60 @@ mod tests {
 
     fn time_out(health: &Health, host: usize, times: u32) {
         for _ in 0..times {
-            health.timed_out(host, hosts().into_iter());
+            health.record_timeout(host, hosts().into_iter());
         }
     }
 
     #[test]
-    fn hosts_are_silent_when_each_has_failed_and_none_has_replied() {
+    fn hosts_are_silent_after_failures_of_each_without_a_reply() {
         let health = Health::new(2);
         time_out(&health, 0, 10);
-        assert!(!health.is_silent(), "the other host was not asked");
+        assert!(!health.is_silent(), "the other host has got no request");
         time_out(&health, 1, 1);
         assert!(health.is_silent());
         assert!(
-            matches!(health.permit(false, Instant::now()), Permit::Fail(hosts) if hosts.len() == 2)
+            matches!(health.attempt_limit(false, Instant::now()), AttemptLimit::None(hosts) if hosts.len() == 2)
         );
-        health.replied();
+        health.record_reply();
         assert!(!health.is_silent());
         time_out(&health, 0, 2);
-        time_out(&health, 1, TIMEOUTS - 3);
-        assert!(!health.is_silent(), "not often enough");
+        time_out(&health, 1, SILENCE_THRESHOLD - 3);
+        assert!(!health.is_silent(), "too few timeouts");
     }
 
     #[test]
-    fn an_outage_is_known_to_all_and_one_read_tries_now_and_then() {
+    fn an_outage_stops_all_reads_but_one_per_pause() {
         let health = Health::new(2);
         let attempts: Vec<_> = hosts()
             .into_iter()
-            .map(|host| (host, "connection refused".to_owned()))
+            .map(|endpoint| FailedAttempt {
+                endpoint,
+                problem: ConnectProblem::ConnectionRefused,
+                message: "connection refused".to_owned(),
+            })
             .collect();
-        health.unreachable(&attempts);
+        health.record_unreachable(&attempts);
         let now = Instant::now();
-        assert!(matches!(health.permit(true, now), Permit::Fail(all) if all == attempts));
-        assert!(matches!(health.permit(false, now), Permit::Go));
+        assert!(
+            matches!(health.attempt_limit(true, now), AttemptLimit::None(all) if all == attempts)
+        );
+        assert!(matches!(
+            health.attempt_limit(false, now),
+            AttemptLimit::Unlimited
+        ));
         let later = now + RETRY_UNREACHABLE;
-        assert!(matches!(health.permit(true, later), Permit::Once));
-        assert!(matches!(health.permit(true, later), Permit::Fail(_)));
-        health.replied();
-        assert!(matches!(health.permit(true, later), Permit::Go));
+        assert!(matches!(
+            health.attempt_limit(true, later),
+            AttemptLimit::One
+        ));
+        assert!(matches!(
+            health.attempt_limit(true, later),
+            AttemptLimit::None(_)
+        ));
+        health.record_reply();
+        assert!(matches!(
+            health.attempt_limit(true, later),
+            AttemptLimit::Unlimited
+        ));
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The kind of key in a certificate, and whether a host can prove with it that it has the private key.
+//! The kind of key in a certificate, and whether it is supported.
 //!
-//! A host with an unsupported key is refused with the name of the kind, instead of the message about a
-//! bad signature that the handshake would end with.
+//! The error for an unsupported key names its kind; without this check the handshake would fail with a
+//! message about a bad signature.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use der::Tag;
 
 use crate::certificate::{self, elements, object_identifier, value};
 
-/// What to do about a key that is not supported.
-pub(crate) const RENEW: &str = "give the host a certificate with an RSA key of 2,048 bits or more, or an ECDSA key; \
+/// What to do about an unsupported key.
+pub(crate) const RENEW_HINT: &str = "give the host a certificate with an RSA key of 2,048 bits or more, or an ECDSA key; \
      to renew Proxmox VE's own: pvecm updatecerts --force";
 
 /// The kind of a public key.
@@ -19,25 +19,25 @@ pub(crate) const RENEW: &str = "give the host a certificate with an RSA key of 2
 pub(crate) enum KeyKind {
     /// RSA, with the length of the modulus in bits.
     Rsa(usize),
-    /// RSA that is restricted to signatures by PSS, with the length of the modulus in bits.
+    /// RSA restricted to PSS signatures, with the length of the modulus in bits.
     RsaPss(usize),
-    /// A kind that is verified like any other: P-256, P-384, P-521, Ed25519.
-    Usual(&'static str),
-    /// A kind without support, by its name or object identifier.
+    /// A supported kind: P-256, P-384, P-521, Ed25519.
+    Supported(&'static str),
+    /// An unsupported kind, by its name or object identifier.
     Unsupported(String),
 }
 
-/// What makes the certificate trusted.
+/// What the trust in a certificate is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Voucher {
+pub(crate) enum TrustBasis {
     /// A certificate authority.
     Authority,
-    /// No authority: any certificate is accepted, or its fingerprint is known.
-    Nobody,
+    /// The certificate alone: any certificate is accepted, or its fingerprint is known.
+    CertificateAlone,
 }
 
 impl KeyKind {
-    /// Reads the key of a certificate in DER form; `None` if there is none.
+    /// Reads the kind of key of a certificate in DER form; `None` if the key cannot be read.
     pub(crate) fn from_certificate(der: &[u8]) -> Option<Self> {
         let (algorithm, key) = certificate::algorithm_and_key(certificate::public_key(der)?)?;
         let mut algorithm = elements(algorithm);
@@ -46,7 +46,7 @@ impl KeyKind {
             "1.2.840.113549.1.1.1" => Self::Rsa(modulus_bits(key)?),
             "1.2.840.113549.1.1.10" => Self::RsaPss(modulus_bits(key)?),
             "1.2.840.10045.2.1" => from_curve(&object_identifier(algorithm.next()?)?.to_string()),
-            "1.3.101.112" => Self::Usual("Ed25519"),
+            "1.3.101.112" => Self::Supported("Ed25519"),
             "1.3.101.113" => Self::Unsupported("Ed448".to_owned()),
             "1.2.840.10040.4.1" => Self::Unsupported("DSA".to_owned()),
             "2.16.840.1.101.3.4.3.17" | "2.16.840.1.101.3.4.3.18" | "2.16.840.1.101.3.4.3.19" => {
@@ -56,24 +56,29 @@ impl KeyKind {
         })
     }
 
-    /// Why a host with this key cannot be connected to; `None` if it can.
-    pub(crate) fn refusal(&self, voucher: Voucher) -> Option<String> {
-        let needed = match (self, voucher) {
-            (Self::Rsa(2_048..=8_192) | Self::Usual(_), _)
-            | (Self::Rsa(1_024..=2_047) | Self::RsaPss(2_048..=8_192), Voucher::Nobody) => {
+    /// Why a certificate with this key cannot be used; `None` if it can.
+    pub(crate) fn unsupported_reason(&self, basis: TrustBasis) -> Option<String> {
+        let problem = match (self, basis) {
+            (Self::Rsa(2_048..=8_192) | Self::Supported(_), _)
+            | (
+                Self::Rsa(1_024..=2_047) | Self::RsaPss(2_048..=8_192),
+                TrustBasis::CertificateAlone,
+            ) => {
                 return None;
             }
-            (Self::Rsa(1_024..=2_047), Voucher::Authority) => {
-                "with an authority only RSA keys of 2,048 bits or more are accepted; trust the host by its fingerprint, or"
+            (Self::Rsa(1_024..=2_047), TrustBasis::Authority) => {
+                "with a certificate authority RSA keys need 2,048 bits or more; trust the host by its fingerprint, or"
             }
-            (Self::RsaPss(2_048..=8_192), Voucher::Authority) => {
-                "such keys are supported by fingerprint only; trust the host by its fingerprint, or"
+            (Self::RsaPss(2_048..=8_192), TrustBasis::Authority) => {
+                "such keys are not supported with a certificate authority; trust the host by its fingerprint, or"
             }
             (Self::Rsa(_) | Self::RsaPss(_) | Self::Unsupported(_), _) => {
-                "this program does not support such keys;"
+                "such keys are not supported;"
             }
         };
-        Some(format!("its certificate has {self}, but {needed} {RENEW}"))
+        Some(format!(
+            "its certificate has {self}, but {problem} {RENEW_HINT}"
+        ))
     }
 }
 
@@ -83,18 +88,18 @@ impl fmt::Display for KeyKind {
         match self {
             Self::Rsa(bits) => write!(formatter, "an RSA key of {bits} bits"),
             Self::RsaPss(bits) => write!(formatter, "an RSA-PSS key of {bits} bits"),
-            Self::Usual(name) => write!(formatter, "a key of the kind {name}"),
-            Self::Unsupported(name) => write!(formatter, "a key of the kind {name}"),
+            Self::Supported(name) => write!(formatter, "a key of kind {name}"),
+            Self::Unsupported(name) => write!(formatter, "a key of kind {name}"),
         }
     }
 }
 
-/// The kind of an ECDSA key on the curve with this object identifier.
+/// The kind of an ECDSA key, by the object identifier of its curve.
 fn from_curve(identifier: &str) -> KeyKind {
     let name = match identifier {
-        "1.2.840.10045.3.1.7" => return KeyKind::Usual("ECDSA P-256"),
-        "1.3.132.0.34" => return KeyKind::Usual("ECDSA P-384"),
-        "1.3.132.0.35" => return KeyKind::Usual("ECDSA P-521"),
+        "1.2.840.10045.3.1.7" => return KeyKind::Supported("ECDSA P-256"),
+        "1.3.132.0.34" => return KeyKind::Supported("ECDSA P-384"),
+        "1.3.132.0.35" => return KeyKind::Supported("ECDSA P-521"),
         "1.2.840.10045.3.1.1" => "P-192",
         "1.3.132.0.33" => "P-224",
         "1.3.132.0.10" => "secp256k1",
@@ -128,20 +133,23 @@ mod tests {
             from_curve("1.3.132.0.10"),
             KeyKind::Unsupported("ECDSA secp256k1".to_owned())
         );
-        assert_eq!(from_curve("1.3.132.0.35").refusal(Voucher::Authority), None);
+        assert_eq!(
+            from_curve("1.3.132.0.35").unsupported_reason(TrustBasis::Authority),
+            None
+        );
     }
 
-    /// C20: small RSA keys are accepted where no authority is asked, others are refused by name.
+    /// Small RSA keys are accepted without an authority; other unsupported keys never.
     #[test]
-    fn the_length_of_an_rsa_key_decides() {
+    fn support_depends_on_the_length_of_an_rsa_key() {
         let key = |bits: usize| {
             let mut modulus = vec![0xff; bits / 8];
             modulus.insert(0, 0);
             modulus_bits(&[[0x30, 0x81, 0xff, 0x02, 0x81, 0x81].as_slice(), &modulus].concat())
         };
-        // The announced lengths are those of a key of 1,024 bits.
-        assert_eq!(key(1_024), None, "the sequence is cut off");
-        for (kind, authority, nobody) in [
+        // The encoded lengths are those of a key of 1,024 bits.
+        assert_eq!(key(1_024), None, "the sequence is truncated");
+        for (kind, authority, alone) in [
             (KeyKind::Rsa(512), false, false),
             (KeyKind::Rsa(1_024), false, true),
             (KeyKind::Rsa(2_048), true, true),
@@ -150,9 +158,9 @@ mod tests {
             (KeyKind::RsaPss(3_072), false, true),
             (KeyKind::Unsupported("Ed448".to_owned()), false, false),
         ] {
-            let accepted = |voucher| kind.refusal(voucher).is_none();
-            assert_eq!(accepted(Voucher::Authority), authority, "{kind}");
-            assert_eq!(accepted(Voucher::Nobody), nobody, "{kind}");
+            let accepted = |basis| kind.unsupported_reason(basis).is_none();
+            assert_eq!(accepted(TrustBasis::Authority), authority, "{kind}");
+            assert_eq!(accepted(TrustBasis::CertificateAlone), alone, "{kind}");
         }
     }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A small asynchronous client for the Proxmox VE API, for what a snapshot tool needs.
+//! An asynchronous client for the parts of the Proxmox VE API that a snapshot tool needs.
 //!
-//! It knows how PVE speaks (tickets, tokens, reason phrases, Perl's JSON), which of its hosts is
-//! alive, and what is certain about a request that failed. It knows nothing of labels, retention
-//! or selection. Everything needs a Tokio runtime with time and network enabled.
+//! It handles logins (tickets and API tokens), TLS with certificate fingerprints, error texts in reason
+//! phrases, Perl's JSON, failover between the hosts of a cluster, and waiting for tasks. Every error reports
+//! whether the request may have been carried out ([`Error::certainty`]). It needs a Tokio runtime with time
+//! and network enabled.
 //!
 //! ```no_run
 //! use pve_client::{ApiToken, Client, ClientOptions, Credentials, HostList, Resource, Trust};
@@ -24,16 +25,17 @@
 //! # }
 //! ```
 //!
-//! Where to look: the calls are in `client`, the way of a request in `transport`, sign-on in
-//! `session`, what PVE's answers mean in `reply` and `types`. What may be sent again after it was
-//! written is decided in `transport::may_repeat` and nowhere else.
+//! Source code: requests are in `client`, sending and retries in `transport`, authentication in `session`,
+//! parsing of replies in `reply` and `types`. Only `transport::classification::may_retry` decides whether a
+//! request is sent again after it was written.
 
-mod call;
 mod certificate;
 mod client;
+mod cluster_identity;
+mod connect_failure;
 mod connection;
 mod credentials;
-mod dial;
+mod dialer;
 mod endpoint;
 mod error;
 mod fingerprint;
@@ -48,28 +50,33 @@ mod membership;
 mod options;
 mod pool;
 mod proxy;
+mod raw_reply;
 mod reply;
+mod request;
 mod session;
+mod task_wait;
+mod task_watch;
 mod tls;
+mod tracked_stream;
 mod transport;
 mod types;
 mod upid;
-mod wait;
-mod watch;
-mod wire;
 
 pub use certificate::PeerCertificate;
-pub use client::{Client, Statistics, fetch_certificate, fetch_fingerprint};
+pub use client::{Client, fetch_certificate, fetch_fingerprint};
+pub use cluster_identity::{ClusterIdentity, OtherCluster};
+pub use connect_failure::{ConnectProblem, FailedAttempt};
 pub use credentials::{ApiToken, Credentials, TokenError};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError, HostList};
 pub use error::{
-    AuthenticationProblem, Certainty, Error, Method, MissingPrivilege, says_guest_is_missing,
+    AuthenticationProblem, Certainty, Error, Method, MissingPrivilege, is_guest_missing_text,
 };
 pub use fingerprint::{Fingerprint, FingerprintError};
-pub use membership::{ClusterIdentity, OtherCluster};
 pub use options::{ClientOptions, Trust};
 pub use proxy::{BYPASS_VARIABLES, PROXY_VARIABLES, ProxyRules};
 pub use secrecy::SecretString;
+pub use task_wait::{TaskEnd, WaitError, WaitPolicy};
+pub use transport::Statistics;
 pub use types::{
     ClusterNode, ClusterStatus, GuestConfig, GuestKind, GuestResource, Listing, NewSnapshot,
     NodeGuest, NodeResource, NodeStorage, Permissions, ReplicationJob, Resource, SnapshotEntry,
@@ -77,4 +84,3 @@ pub use types::{
     TaskSource, TaskStatus, Version,
 };
 pub use upid::{Upid, UpidError};
-pub use wait::{WaitError, WaitPolicy, Waited};

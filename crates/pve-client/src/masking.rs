@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Masks our own secrets in replies: if a server repeats the token or the password in its error text, the
-//! secret must not get into a message, a log or a report.
+//! Masks the client's own secrets in replies, so that a server that echoes a token or a password
+//! cannot put it into a message, a log or a report.
 //!
-//! Every reply passes through here. A token, a ticket and a CSRF token are masked
-//! everywhere; a password, which may be a word that PVE uses itself, only in the reason phrase and in the
-//! bodies of error replies.
+//! Every reply is masked. Tokens, tickets and CSRF tokens are masked everywhere; a password may be an
+//! ordinary word, so it is masked only in the reason phrase and in the bodies of error replies.
 
 use form_urlencoded::byte_serialize;
 use hyper::Request;
@@ -14,28 +13,28 @@ use percent_encoding::percent_decode_str;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::connection::Reply;
+use crate::raw_reply::RawReply;
 
-/// Replaces a secret.
+/// The text that replaces a secret.
 const MASK: &str = "***";
-/// Shorter secrets, in bytes, are not masked: they occur in many texts by chance.
-const SHORTEST: usize = 4;
+/// The length of the shortest secret that is masked, in bytes; shorter ones occur in many texts by chance.
+const MIN_SECRET_LENGTH: usize = 4;
 
-/// The password in the form of a request, if it has one.
+/// The password in the form of a request, if there is one.
 #[derive(Clone)]
 pub(crate) struct FormSecret(pub(crate) Option<SecretString>);
 
 /// The secrets of one request.
 pub(crate) struct Secrets {
     /// Secrets in its headers.
-    signature: Vec<Zeroizing<String>>,
+    headers: Vec<Zeroizing<String>>,
     /// The password in its form, plain and encoded.
     form: Vec<Zeroizing<String>>,
 }
 
 impl Secrets {
     pub(crate) fn from_request<B>(request: &Request<B>) -> Self {
-        let mut signature = Vec::new();
+        let mut headers = Vec::new();
         for (name, value) in request.headers() {
             let Ok(value) = value.to_str() else { continue };
             let secret = match name {
@@ -45,9 +44,9 @@ impl Secrets {
                 name if name.as_str() == "csrfpreventiontoken" => value,
                 _ => continue,
             };
-            signature.push(Zeroizing::new(secret.to_owned()));
+            headers.push(Zeroizing::new(secret.to_owned()));
             let decoded = percent_decode_str(secret).decode_utf8_lossy();
-            signature.push(Zeroizing::new(decoded.into_owned()));
+            headers.push(Zeroizing::new(decoded.into_owned()));
         }
         let password = request.extensions().get::<FormSecret>();
         let password = password.and_then(|secret| secret.0.as_ref());
@@ -57,33 +56,33 @@ impl Secrets {
             vec![Zeroizing::new(plain.to_owned()), Zeroizing::new(encoded)]
         });
         Self {
-            signature,
+            headers,
             form: form.unwrap_or_default(),
         }
     }
 
     /// The reply without the secrets.
-    pub(crate) fn mask(&self, mut reply: Reply) -> Reply {
+    pub(crate) fn mask(&self, mut reply: RawReply) -> RawReply {
         let in_body = if (200..300).contains(&reply.status) {
             &[]
         } else {
             self.form.as_slice()
         };
-        for secret in self.signature.iter().chain(&self.form) {
-            if secret.len() >= SHORTEST {
+        for secret in self.headers.iter().chain(&self.form) {
+            if secret.len() >= MIN_SECRET_LENGTH {
                 reply.phrase = reply.phrase.replace(secret.as_str(), MASK);
             }
         }
-        for secret in self.signature.iter().chain(in_body) {
+        for secret in self.headers.iter().chain(in_body) {
             reply.body = masked(reply.body, secret.as_bytes());
         }
         reply
     }
 }
 
-/// Replaces every occurrence. A body without one, as nearly all are, is not copied.
+/// Masks every occurrence of the secret. A body without one, the usual case, is not copied.
 fn masked(body: Bytes, secret: &[u8]) -> Bytes {
-    if secret.len() < SHORTEST || find(&body, secret).is_none() {
+    if secret.len() < MIN_SECRET_LENGTH || find(&body, secret).is_none() {
         return body;
     }
     let mut result = Vec::with_capacity(body.len());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a client is built from.
+//! The options of a client.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,46 +12,46 @@ use crate::proxy::ProxyRules;
 /// Which certificates are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// Any certificate, as the C# tool does by default: protects against listening, not against
-    /// somebody who answers in PVE's place.
+    /// Any certificate, as the C# tool accepts by default. This protects against eavesdropping, but not
+    /// against a server that impersonates PVE.
     AcceptAny,
-    /// Certificates that lead to an authority of the operating system's store, for the right name.
+    /// Certificates issued by an authority of the operating system's store, for the name of the host.
     SystemStore,
-    /// Certificates with one of these fingerprints, whatever their name, age and issuer.
+    /// Certificates with one of these fingerprints. Name, validity and issuer are not checked.
     Fingerprints(Vec<Fingerprint>),
-    /// Certificates that lead to an authority in this PEM file (such as `pve-root-ca.pem`), for
-    /// the right name.
+    /// Certificates issued by an authority in this PEM file (such as `pve-root-ca.pem`), for the name of
+    /// the host.
     CaFile(PathBuf),
 }
 
-/// Everything a [`Client`](crate::Client) needs to know.
+/// The options of a [`Client`](crate::Client).
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// The hosts of one cluster in the order in which they are tried.
+    /// The hosts of one cluster, in the order in which they are tried.
     pub endpoints: Vec<Endpoint>,
-    /// Who signs on.
+    /// The login.
     pub credentials: Credentials,
     /// Which certificates are trusted.
     pub trust: Trust,
-    /// The proxies through which hosts are connected to.
+    /// The HTTP proxies for connections to the hosts.
     pub proxy: ProxyRules,
-    /// How long one address of a host may take to accept a connection, and again to agree on TLS. Addresses
-    /// are tried side by side; a proxy may take as long again to answer.
+    /// The timeout for one address of a host to accept a connection, and again for the TLS handshake and
+    /// for the reply of a proxy. Addresses are tried in parallel.
     pub connect_timeout: Duration,
-    /// How long an answer may take, its body included. PVE itself gives up on another node after
-    /// 30 s and says so (595, 596), which is worth waiting for.
+    /// The timeout for a complete reply. PVE itself stops waiting for another node after 30 s and reports
+    /// that (595, 596), so the timeout should be longer.
     pub request_timeout: Duration,
-    /// The pauses before a request is repeated: of any method when no host could be reached, of
-    /// GET also when the answer was lost, or was an error that may pass, within half a minute. As
-    /// many repetitions as there are pauses; one that timed out is repeated once, or once per host.
-    pub repeat_pauses: Vec<Duration>,
-    /// After what time a ticket is renewed; PVE accepts it for two hours.
+    /// The pauses before each retry; there are as many retries as pauses. Requests of any method are
+    /// retried if no host could be reached; a GET also within 35 s if its reply was lost or was a
+    /// transient error. A request that timed out is retried once, or once per host.
+    pub retry_pauses: Vec<Duration>,
+    /// The age at which a ticket is renewed; PVE accepts it for two hours.
     pub ticket_lifetime: Duration,
 }
 
 impl ClientOptions {
-    /// No proxy, and the usual times: 4 s to connect (as the C# tool), 40 s for an answer, three repetitions
-    /// after 0.25 s, 1 s and 3 s, a new ticket every hour.
+    /// Creates options without a proxy, with 4 s to connect (as the C# tool), 40 s for a reply, three
+    /// retries after 0.25 s, 1 s and 3 s, and a new ticket every hour.
     pub fn new(endpoints: Vec<Endpoint>, credentials: Credentials, trust: Trust) -> Self {
         Self {
             endpoints,
@@ -60,7 +60,7 @@ impl ClientOptions {
             proxy: ProxyRules::default(),
             connect_timeout: Duration::from_secs(4),
             request_timeout: Duration::from_secs(40),
-            repeat_pauses: [250, 1_000, 3_000].map(Duration::from_millis).to_vec(),
+            retry_pauses: [250, 1_000, 3_000].map(Duration::from_millis).to_vec(),
             ticket_lifetime: Duration::from_secs(3600),
         }
     }

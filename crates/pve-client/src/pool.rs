@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Connections of one host that wait for the next request.
+//! The idle connections of one host.
 //!
-//! The one used last is used next, so that after a burst the others grow old and are dropped. PVE
-//! closes a connection after 5 s without a request and after 100 requests
-//! (`PVE/APIServer/AnyEvent.pm`); both limits are met from our side first, because a request
-//! written into a closing connection leaves open whether it was processed.
+//! The connection used last is used next, so that after a burst the others expire. PVE closes a
+//! connection after 5 s without a request and after 100 requests (`PVE/APIServer/AnyEvent.pm`). The
+//! client drops a connection before that, because a request written to a closing connection may or
+//! may not be processed.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use crate::connection::Connection;
 
-/// Below PVE's 5 s with room for a slow network.
+/// Less than PVE's 5 s, to leave time for a slow network.
 const IDLE_LIMIT: Duration = Duration::from_secs(4);
 
-/// How many requests PVE answers on one connection.
+/// How many requests PVE serves on one connection.
 const REQUEST_LIMIT: u32 = 100;
 
 /// Idle connections, the oldest first.
@@ -29,10 +29,9 @@ struct Idle {
 }
 
 impl Pool {
-    /// Takes the connection used last, if one is still good. It is alive as far as this machine
-    /// knows.
+    /// Takes the connection used last, if one is still open.
     pub(crate) async fn take(&self) -> Option<Connection> {
-        while let Some(mut connection) = self.take_youngest() {
+        while let Some(mut connection) = self.take_newest() {
             if connection.is_ready().await {
                 return Some(connection);
             }
@@ -40,7 +39,7 @@ impl Pool {
         None
     }
 
-    /// Puts a connection back after a complete answer.
+    /// Puts a connection back after a complete reply.
     pub(crate) fn put(&self, connection: Connection) {
         if connection.served() < REQUEST_LIMIT {
             self.lock().push(Idle {
@@ -50,23 +49,23 @@ impl Pool {
         }
     }
 
-    /// Drops all connections of a host that does not answer.
+    /// Drops all connections.
     pub(crate) fn clear(&self) {
         self.lock().clear();
     }
 
-    fn take_youngest(&self) -> Option<Connection> {
+    fn take_newest(&self) -> Option<Connection> {
         let mut idle = self.lock();
-        let youngest = idle.pop()?;
-        if youngest.since.elapsed() < IDLE_LIMIT {
-            return Some(youngest.connection);
+        let newest = idle.pop()?;
+        if newest.since.elapsed() < IDLE_LIMIT {
+            return Some(newest.connection);
         }
-        // The others have waited even longer.
+        // The others have been idle for longer.
         idle.clear();
         None
     }
 
-    /// A panic elsewhere cannot leave a list of connections half changed.
+    /// A panic in another thread cannot leave the list inconsistent.
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! HTTP proxies, named by variables of the environment as .NET reads them (`HttpEnvironmentProxy`).
+//! HTTP proxies from environment variables, interpreted as by .NET (`HttpEnvironmentProxy`).
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY` | the first that names a proxy decides: `[http://][USER:PASSWORD@]HOST[:PORT]`, port 80 |
-//! | `no_proxy`, `NO_PROXY` | hosts that are connected to directly, separated by commas: a host, or `.suffix` for a domain and all below it; also `*` for all |
+//! | `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY` | the first with a valid value is used: `[http://][USER:PASSWORD@]HOST[:PORT]`, port 80 |
+//! | `no_proxy`, `NO_PROXY` | hosts without a proxy, separated by commas: a host, `.suffix` for a domain and all hosts below it, or `*` for all |
 //!
-//! As in .NET, a loopback address has no rule of its own, ports and networks are not understood in the
-//! list, and a value that names no host is ignored. The variables are given by the caller: nothing here
-//! reads the environment.
+//! As in .NET, there is no special rule for loopback addresses, the list cannot contain ports or networks,
+//! and a value without a host is ignored. The caller passes the variables; the environment is not read
+//! here.
 //!
-//! The proxy sees the name and port of a host and the login for the proxy itself. Everything else,
-//! the login of Proxmox VE included, is sent in TLS after the host's certificate was verified.
+//! The proxy receives the name and port of a host and the login for the proxy. Everything else, the login
+//! for Proxmox VE included, is sent through TLS after the host's certificate was verified.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -24,41 +24,39 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::endpoint::Endpoint;
 
-/// The variables that may name a proxy, in the order in which they are looked at.
+/// The variables that may contain a proxy, in the order of precedence.
 pub const PROXY_VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-/// The variables with the hosts that are connected to directly; the first that is set decides.
+/// The variables with the hosts that need no proxy; the first that is set is used.
 pub const BYPASS_VARIABLES: [&str; 2] = ["no_proxy", "NO_PROXY"];
 
-/// The port of a proxy if the variable names none.
+/// The port of a proxy if the variable has none.
 const DEFAULT_PORT: u16 = 80;
-/// Shorter secrets, in bytes, are not masked: they occur in many texts by chance.
-const SHORTEST: usize = 4;
+/// The length of the shortest secret that is masked, in bytes; shorter ones occur in many texts by chance.
+const MIN_SECRET_LENGTH: usize = 4;
 const MASK: &str = "***";
 
-/// Decides which proxy, if any, is used for a host. By default none.
+/// The proxy rules for all hosts. By default there is no proxy.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyRules {
-    proxy: Option<Named>,
-    bypass: Vec<Pattern>,
+    proxy: Option<ProxySetting>,
+    bypass: Vec<BypassPattern>,
 }
 
-/// The value of a variable.
+/// The value of a proxy variable.
 #[derive(Clone, Debug)]
-enum Named {
+enum ProxySetting {
     Proxy(Proxy),
-    /// A proxy of a kind that is not supported.
+    /// A proxy of an unsupported kind.
     Unsupported(ProxyError),
 }
 
-/// The proxy that a variable names is of a kind that is not supported.
+/// A variable contains a proxy of an unsupported kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{variable} names a proxy of the kind {scheme}://, which is not supported: name one as http://HOST:PORT, or connect without it: --no-proxy"
-)]
+#[error("unsupported proxy {scheme}:// in {variable}: expected http://HOST:PORT")]
 pub(crate) struct ProxyError {
     /// The variable.
     variable: &'static str,
-    /// What stands before `://`, without its user and password.
+    /// The part before `://`.
     scheme: String,
 }
 
@@ -66,51 +64,51 @@ pub(crate) struct ProxyError {
 #[derive(Clone)]
 pub(crate) struct Proxy {
     pub(crate) address: Endpoint,
-    /// The variable that names it.
+    /// The variable that contains it.
     variable: &'static str,
     /// `USER:PASSWORD`.
     login: Option<SecretString>,
 }
 
-/// An entry in the list of hosts that are connected to directly.
+/// An entry in the list of hosts that need no proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Pattern {
+enum BypassPattern {
     All,
     Host(String),
     Address(IpAddr),
-    /// A domain and all hosts in it, without the first dot.
+    /// A domain and all hosts in it, without the leading dot.
     Domain(String),
 }
 
 impl ProxyRules {
-    /// Reads the variables; `value` gives the value of one, `None` if it is not set.
+    /// Parses the variables; `value` returns the value of a variable, `None` if it is not set.
     pub fn from_variables(value: impl Fn(&str) -> Option<String>) -> Self {
         let proxy = PROXY_VARIABLES
             .iter()
-            .find_map(|variable| Named::parse(variable, &value(variable)?));
+            .find_map(|variable| ProxySetting::parse(variable, &value(variable)?));
         let bypass = BYPASS_VARIABLES.iter().find_map(|variable| value(variable));
         let bypass = bypass.as_deref().unwrap_or_default();
         Self {
             proxy,
-            bypass: bypass.split(',').filter_map(Pattern::parse).collect(),
+            bypass: bypass.split(',').filter_map(BypassPattern::parse).collect(),
         }
     }
 
-    /// The proxy for a host, if it is not connected to directly.
+    /// The proxy for a host; `None` for a direct connection.
     pub(crate) fn proxy_for(&self, endpoint: &Endpoint) -> Result<Option<Proxy>, ProxyError> {
         if self.bypass.iter().any(|pattern| pattern.matches(endpoint)) {
             return Ok(None);
         }
         match &self.proxy {
             None => Ok(None),
-            Some(Named::Proxy(proxy)) => Ok(Some(proxy.clone())),
-            Some(Named::Unsupported(error)) => Err(error.clone()),
+            Some(ProxySetting::Proxy(proxy)) => Ok(Some(proxy.clone())),
+            Some(ProxySetting::Unsupported(error)) => Err(error.clone()),
         }
     }
 }
 
-impl Named {
-    /// Reads the value of a variable; `None` if it names no host.
+impl ProxySetting {
+    /// Parses the value of a variable; `None` if it contains no host.
     fn parse(variable: &'static str, value: &str) -> Option<Self> {
         let value = value.trim();
         let rest = match value.split_once("://") {
@@ -151,7 +149,7 @@ impl Proxy {
         self.login.is_some()
     }
 
-    /// The request that asks for a connection to a host.
+    /// The `CONNECT` request for a tunnel to a host.
     pub(crate) fn request(&self, endpoint: &Endpoint) -> Zeroizing<String> {
         let target = endpoint.authority();
         let mut request =
@@ -165,7 +163,7 @@ impl Proxy {
         request
     }
 
-    /// Masks our login for the proxy in a text that the proxy sent.
+    /// Masks the login for the proxy in a text that the proxy has sent.
     pub(crate) fn mask(&self, text: &str) -> String {
         let mut text = text.to_owned();
         let Some(login) = &self.login else {
@@ -180,14 +178,14 @@ impl Proxy {
             password,
         ];
         for secret in secrets.into_iter().flatten() {
-            if secret.len() >= SHORTEST {
+            if secret.len() >= MIN_SECRET_LENGTH {
                 text = text.replace(secret, MASK);
             }
         }
         text
     }
 
-    /// The login as it is sent (RFC 7617).
+    /// The login in the encoding of RFC 7617.
     fn credentials(&self) -> Option<Zeroizing<String>> {
         let login = self.login.as_ref()?.expose_secret();
         let has_password = login.contains(':');
@@ -197,7 +195,7 @@ impl Proxy {
 }
 
 impl fmt::Display for Proxy {
-    /// `the proxy 10.0.0.1:3128 (HTTPS_PROXY)`, never with its login.
+    /// Prints `the proxy 10.0.0.1:3128 (HTTPS_PROXY)`, never with its login.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             address, variable, ..
@@ -212,9 +210,9 @@ impl fmt::Debug for Proxy {
     }
 }
 
-impl Pattern {
+impl BypassPattern {
     fn parse(text: &str) -> Option<Self> {
-        // Hosts are compared as DNS has them.
+        // Hosts are compared in the notation of DNS.
         let text = text.trim();
         let text = idna::domain_to_ascii(text).unwrap_or_else(|_| text.to_lowercase());
         let bare = text

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! From a complete HTTP answer to data or an error.
+//! Turns a complete HTTP reply into data or an error.
 //!
-//! Where PVE puts its error text depends on the version of its HTTP server: always in the reason
-//! phrase, first line only; since 5.2.0 in the JSON body as `message` as well, whole. Errors from
-//! before the API is reached (401, 595, 501 for bad HTTP) have an empty or plain body.
+//! PVE puts the first line of its error text into the reason phrase; since version 5.2.0 of its HTTP
+//! server the JSON body has the whole text as `message`. Errors from before the API is reached (401,
+//! 595, 501 for invalid HTTP) have an empty or plain body.
 
 use std::collections::BTreeMap;
 
@@ -13,40 +13,49 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use crate::call::Call;
-use crate::connection::Reply;
 use crate::endpoint::Endpoint;
 use crate::error::{Certainty, Error, Method};
-use crate::transport::Answer;
+use crate::raw_reply::RawReply;
+use crate::request::ApiRequest;
 use crate::types::repair::repair;
 
-/// Lets a good answer through and makes an error of every other.
-pub(crate) fn check(call: &Call, endpoint: &Endpoint, reply: Reply) -> Result<Answer, Error> {
+/// A successful reply.
+pub(crate) struct Reply {
+    pub(crate) body: Bytes,
+    pub(crate) endpoint: Endpoint,
+}
+
+/// Returns a successful reply, or the error that the reply reports.
+pub(crate) fn check(
+    request: &ApiRequest,
+    endpoint: &Endpoint,
+    reply: RawReply,
+) -> Result<Reply, Error> {
     if let Some(evidence) = proxy_evidence(&reply) {
         return Err(Error::Intercepted {
-            method: call.method,
-            path: call.path().to_owned(),
+            method: request.method,
+            path: request.path().to_owned(),
             endpoint: endpoint.clone(),
-            what: format!("{} {} {evidence}", reply.status, reply.phrase.trim()),
+            reply: format!("{} {} {evidence}", reply.status, reply.phrase.trim()),
         });
     }
     match reply.status {
-        200..300 => Ok(Answer {
+        200..300 => Ok(Reply {
             body: reply.body,
             endpoint: endpoint.clone(),
         }),
-        // A proxy in between got no answer. AnyEvent::HTTP, which pveproxy uses, counts 595 for
-        // connecting, 596 to 599 for everything after it.
+        // A proxy in between got no reply. AnyEvent::HTTP, which pveproxy uses, has 595 for connecting
+        // and 596 to 599 for everything after it.
         502 | 504 | 596..600 => Err(Error::MaybeProcessed {
-            method: call.method,
-            path: call.path().to_owned(),
+            method: request.method,
+            path: request.path().to_owned(),
             endpoint: endpoint.clone(),
             status: Some(reply.status),
             reason: format!("{} {}", reply.status, refusal_text(&reply).0),
         }),
-        400.. if !is_foreign(call, &reply) => {
+        400.. if !is_foreign(request, &reply) => {
             let (reason, errors) = refusal_text(&reply);
-            let (method, path) = (call.method, call.path().to_owned());
+            let (method, path) = (request.method, request.path().to_owned());
             Err(Error::Refused {
                 method,
                 path,
@@ -56,15 +65,20 @@ pub(crate) fn check(call: &Call, endpoint: &Endpoint, reply: Reply) -> Result<An
             })
         }
         status => {
-            let what = format!("HTTP status {status} {}", reply.phrase);
-            Err(not_understood(call, endpoint, what, Certainty::Unknown))
+            let problem = format!("HTTP status {status} {}", reply.phrase);
+            Err(unexpected_reply(
+                request,
+                endpoint,
+                problem,
+                Certainty::Unknown,
+            ))
         }
     }
 }
 
 /// Parses the value of `data`. Invalid JSON is repaired as far as possible.
 pub(crate) fn data<T: DeserializeOwned>(
-    call: &Call,
+    request: &ApiRequest,
     endpoint: &Endpoint,
     body: &Bytes,
 ) -> Result<T, Error> {
@@ -74,72 +88,76 @@ pub(crate) fn data<T: DeserializeOwned>(
     }
     let parsed: Result<Envelope<T>, _> = serde_json::from_slice(body);
     let parsed = parsed.or_else(|error| {
-        tracing::debug!(%call, %error, "the answer is not the expected JSON; trying to repair it");
+        tracing::debug!(%request, %error, "the reply is not the expected JSON; trying to repair it");
         serde_json::from_str(&repair(body)).map_err(|_| error)
     });
     parsed.map(|envelope| envelope.data).map_err(|error| {
-        let what = format!("the answer is not the expected JSON ({})", flaw(&error));
-        not_understood(call, endpoint, what, Certainty::Unknown)
+        let problem = format!(
+            "the reply is not the expected JSON ({})",
+            json_problem(&error)
+        );
+        unexpected_reply(request, endpoint, problem, Certainty::Unknown)
     })
 }
 
-/// What is wrong with JSON, without the names of our types.
-pub(crate) fn flaw(error: &serde_json::Error) -> String {
+/// What is wrong with JSON, without the names of Rust types.
+pub(crate) fn json_problem(error: &serde_json::Error) -> String {
     match error.classify() {
         Category::Eof => "it ends too early".to_owned(),
-        Category::Data => "it has other members than expected".to_owned(),
+        Category::Data => "unexpected or missing members".to_owned(),
         Category::Syntax | Category::Io => {
             let (line, column) = (error.line(), error.column());
-            format!("it is broken at line {line}, column {column}")
+            format!("invalid at line {line}, column {column}")
         }
     }
 }
 
-/// The error for a list that cannot be trusted.
-pub(crate) fn not_listed(
-    call: &Call,
+/// The error for an invalid or incomplete list.
+pub(crate) fn invalid_listing(
+    request: &ApiRequest,
     endpoint: Endpoint,
     subject: &'static str,
-    what: String,
+    problem: String,
 ) -> Error {
-    Error::NotListed {
+    Error::InvalidListing {
         subject,
-        path: call.path().to_owned(),
+        path: request.path().to_owned(),
         endpoint,
-        what,
+        problem,
     }
 }
 
-pub(crate) fn not_understood(
-    call: &Call,
+/// The error for a reply that PVE would not send.
+pub(crate) fn unexpected_reply(
+    request: &ApiRequest,
     endpoint: &Endpoint,
-    what: String,
+    problem: String,
     certainty: Certainty,
 ) -> Error {
-    let (method, path) = (call.method, call.path().to_owned());
-    Error::NotUnderstood {
+    let (method, path) = (request.method, request.path().to_owned());
+    Error::UnexpectedReply {
         method,
         path,
         endpoint: endpoint.clone(),
-        what,
+        problem,
         certainty,
     }
 }
 
-/// Why a refusal cannot be PVE's: PVE never sends `WWW-Authenticate`, and no HTML page below `/api2/json`.
-/// A proxy does not pass on requests that it refuses with one of these statuses.
-fn proxy_evidence(reply: &Reply) -> Option<&'static str> {
+/// Why a refusal cannot come from PVE: it never sends `WWW-Authenticate`, or an HTML page below
+/// `/api2/json`. A proxy does not forward requests that it refuses with one of these statuses.
+fn proxy_evidence(reply: &RawReply) -> Option<&'static str> {
     if !matches!(reply.status, 401 | 403 | 405 | 413) {
         return None;
     }
-    if reply.asks_for_login {
-        return Some("and asks for a login of its own");
+    if reply.has_login_challenge {
+        return Some("and requires a login of its own");
     }
-    is_page(reply).then_some("with a page in HTML")
+    is_page(reply).then_some("with an HTML page")
 }
 
-/// Whether the body is HTML, by its type or by how it begins.
-fn is_page(reply: &Reply) -> bool {
+/// Whether the body is HTML, by its media type or its beginning.
+fn is_page(reply: &RawReply) -> bool {
     let begins_with = |tag: &[u8]| {
         let start = reply.body.trim_ascii_start().get(..tag.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(tag))
@@ -147,18 +165,19 @@ fn is_page(reply: &Reply) -> bool {
     reply.media_type == "text/html" || begins_with(b"<!doctype html") || begins_with(b"<html")
 }
 
-/// Below `/api2/json` PVE never answers an error with a page, and it always knows `/version`.
-fn is_foreign(call: &Call, reply: &Reply) -> bool {
+/// Whether the reply cannot come from PVE, which has no HTML page below `/api2/json` and always has
+/// `/version`.
+fn is_foreign(request: &ApiRequest, reply: &RawReply) -> bool {
     let unknown_version =
-        call.method == Method::Get && call.path() == "/version" && reply.status == 404;
+        request.method == Method::Get && request.path() == "/version" && reply.status == 404;
     unknown_version || (is_page(reply) && !matches!(reply.status, 429 | 503))
 }
 
-/// PVE's words and its complaints about parameters.
-fn refusal_text(reply: &Reply) -> (String, BTreeMap<String, String>) {
+/// PVE's error text, and its error texts for single parameters.
+fn refusal_text(reply: &RawReply) -> (String, BTreeMap<String, String>) {
     #[derive(Default, Deserialize)]
     struct Body {
-        #[serde(default, deserialize_with = "crate::types::loose::text")]
+        #[serde(default, deserialize_with = "crate::types::lenient::text")]
         message: Option<String>,
         #[serde(default)]
         errors: Option<Box<RawValue>>,
@@ -172,8 +191,8 @@ fn refusal_text(reply: &Reply) -> (String, BTreeMap<String, String>) {
     let phrase = Some(reply.phrase.trim()).filter(|phrase| !phrase.is_empty());
     let reason = message.or(phrase).unwrap_or(match reply.status {
         595 => "the node does not accept connections",
-        596..600 => "the node gave no answer",
-        _ => "no reason was given",
+        596..600 => "the node does not reply",
+        _ => "no reason given",
     });
     let errors = body
         .errors
@@ -182,7 +201,7 @@ fn refusal_text(reply: &Reply) -> (String, BTreeMap<String, String>) {
     (reason.to_owned(), errors)
 }
 
-/// A map from parameter to text; anything else is shown as it is rather than lost.
+/// A map from parameter to text. Other JSON is kept as text under the name `errors`.
 fn parameter_errors(json: &str) -> BTreeMap<String, String> {
     serde_json::from_str::<BTreeMap<String, String>>(json).map_or_else(
         |_| BTreeMap::from([("errors".to_owned(), json.to_owned())]),
@@ -199,32 +218,32 @@ fn parameter_errors(json: &str) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
 
-    fn reply(status: u16, phrase: &str, media_type: &str, body: &str) -> Reply {
-        Reply {
+    fn reply(status: u16, phrase: &str, media_type: &str, body: &str) -> RawReply {
+        RawReply {
             status,
             phrase: phrase.to_owned(),
             media_type: media_type.to_owned(),
-            asks_for_login: false,
+            has_login_challenge: false,
             body: Bytes::copy_from_slice(body.as_bytes()),
             date: None,
         }
     }
 
-    fn failure(reply: Reply) -> Error {
-        let call = Call::new(Method::Post, &["nodes", "pve1", "qemu", "100", "snapshot"]);
+    fn failure(reply: RawReply) -> Error {
+        let request = ApiRequest::new(Method::Post, &["nodes", "pve1", "qemu", "100", "snapshot"]);
         let endpoint = Endpoint {
             host: "pve1".into(),
             port: 8006,
         };
-        check(&call, &endpoint, reply).err().expect("an error")
+        check(&request, &endpoint, reply).err().expect("an error")
     }
 
-    fn check_text(reply: Reply, expected: &str) {
+    fn check_text(reply: RawReply, expected: &str) {
         assert_eq!(failure(reply).reason(), Some(expected));
     }
 
     #[test]
-    fn the_text_is_found_wherever_the_version_puts_it() {
+    fn the_error_text_of_every_server_version_is_found() {
         let json = "application/json";
         let old = reply(500, "VM is locked (backup)", json, r#"{"data":null}"#);
         check_text(old, "VM is locked (backup)");
@@ -244,7 +263,7 @@ mod tests {
             reply(595, "", "", ""),
             "the node does not accept connections",
         );
-        check_text(reply(500, "", "", "{"), "no reason was given");
+        check_text(reply(500, "", "", "{"), "no reason given");
     }
 
     #[test]
@@ -265,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_lost_by_a_proxy_leaves_open_what_happened() {
+    fn a_reply_lost_by_a_proxy_makes_the_effect_unknown() {
         for status in [502, 504, 596, 597, 598, 599] {
             let error = failure(reply(status, "Connection timed out", "", ""));
             assert_eq!(
@@ -279,11 +298,11 @@ mod tests {
     }
 
     #[test]
-    fn pages_and_redirects_are_not_understood() {
+    fn pages_and_redirects_are_unexpected_replies() {
         for (status, media_type) in [(404, "text/html"), (500, "text/html"), (302, ""), (100, "")] {
             let error = failure(reply(status, "x", media_type, "<html>"));
             assert!(
-                matches!(error, Error::NotUnderstood { .. }),
+                matches!(error, Error::UnexpectedReply { .. }),
                 "{status}: {error:?}"
             );
         }
@@ -292,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_that_is_no_pves_was_not_passed_on() {
+    fn a_refusal_by_a_proxy_is_recognized() {
         for status in [401, 403, 405, 413] {
             for (media_type, body) in [("text/html", ""), ("", " <!DOCTYPE html>"), ("", "<HTML>")]
             {
@@ -303,14 +322,14 @@ mod tests {
                     (Certainty::Refused, None)
                 );
             }
-            let asking = Reply {
-                asks_for_login: true,
+            let with_login = RawReply {
+                has_login_challenge: true,
                 ..reply(status, "Authorization Required", "", "")
             };
             assert!(
-                failure(asking)
+                failure(with_login)
                     .to_string()
-                    .contains("asks for a login of its own")
+                    .contains("requires a login of its own")
             );
             let own = failure(reply(status, "permission denied", "", ""));
             assert!(matches!(own, Error::Refused { .. }), "{own:?}");
@@ -318,21 +337,21 @@ mod tests {
     }
 
     #[test]
-    fn data_is_taken_out_of_its_envelope() {
-        let call = Call::new(Method::Get, &["version"]);
+    fn data_is_extracted_from_its_envelope() {
+        let request = ApiRequest::new(Method::Get, &["version"]);
         let endpoint = Endpoint {
             host: "pve1".into(),
             port: 8006,
         };
         let read = |body: &'static str| {
-            data::<Option<u32>>(&call, &endpoint, &Bytes::from_static(body.as_bytes()))
+            data::<Option<u32>>(&request, &endpoint, &Bytes::from_static(body.as_bytes()))
         };
         assert_eq!(read(r#"{"total":1,"data":5}"#).unwrap(), Some(5));
         assert_eq!(read(r#"{"data":null}"#).unwrap(), None);
         for garbage in ["", "<html>", "{\"data\":[}", "[]", r#"{"data":"x"}"#] {
             let error = read(garbage).unwrap_err();
             assert!(
-                matches!(error, Error::NotUnderstood { .. }),
+                matches!(error, Error::UnexpectedReply { .. }),
                 "{garbage}: {error:?}"
             );
         }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Sign-on: a token is sent with every request; a password is exchanged for a ticket, which is
-//! renewed while it is still good and replaced when PVE no longer takes it.
+//! Authenticates requests: a token is sent with every request; a password is exchanged for a ticket,
+//! which is renewed while it is valid and replaced when PVE rejects it.
 //!
-//! PVE accepts a ticket for two hours by the clock of the node asked, and takes a valid ticket in
-//! place of the password for a new one (`PVE/AccessControl.pm`). A 401 is given before anything is
-//! done, so a request refused with it is sent once more after one fresh login, whatever its
-//! method. PVE takes three seconds for each 401, hence no more tries than that.
+//! PVE accepts a ticket for two hours by the clock of the node, and accepts a valid ticket in place of
+//! the password in a login (`PVE/AccessControl.pm`). PVE sends a 401 before it does anything, so a
+//! request that got one is sent once more after a new login, whatever its method. Each 401 takes PVE
+//! three seconds, so there is only one retry.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,24 +18,22 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::call::Call;
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::error::{AuthenticationProblem, Certainty, Error, Method};
+use crate::host::CSRF_TOKEN;
 use crate::options::ClientOptions;
-use crate::reply;
-use crate::transport::{Answer, Deadline, Transport};
-use crate::types::loose;
+use crate::reply::{self, Reply};
+use crate::request::ApiRequest;
+use crate::transport::{Deadline, Transport};
+use crate::types::lenient;
 
-/// The header that PVE wants with everything but GET.
-pub(crate) const CSRF_TOKEN: HeaderName = HeaderName::from_static("csrfpreventiontoken");
-
-/// Requests signed by one user or token.
+/// Sends requests as one user or token.
 pub(crate) struct Session {
     transport: Transport,
     credentials: Credentials,
     ticket_lifetime: Duration,
-    /// Held while a login is under way, so that there is never more than one.
+    /// Locked during a login, so that there is never more than one at a time.
     ticket: Mutex<Option<Ticket>>,
 }
 
@@ -44,15 +42,15 @@ struct Ticket {
     value: SecretString,
     csrf_token: SecretString,
     obtained: Instant,
-    /// Tells a ticket from its successor.
+    /// Distinguishes a ticket from its successor.
     generation: u64,
 }
 
 impl Session {
-    /// Connects to a host and, given a password, logs in.
+    /// Connects to a host. The login follows with the first request.
     pub(crate) async fn open(options: ClientOptions) -> Result<Self, Error> {
         let transport = Transport::new(&options)?;
-        transport.reach().await?;
+        transport.connect().await?;
         let ClientOptions {
             credentials,
             ticket_lifetime,
@@ -75,65 +73,73 @@ impl Session {
         self.credentials.identity()
     }
 
-    /// Sends a request and reads the `data` of its answer.
-    pub(crate) async fn ask<T: DeserializeOwned>(
+    /// Sends a request and parses the `data` of its reply.
+    pub(crate) async fn send<T: DeserializeOwned>(
         &self,
-        call: &Call,
+        request: &ApiRequest,
         deadline: Deadline,
     ) -> Result<(T, Endpoint), Error> {
-        let answer = self.send(call, deadline).await?;
-        let data = reply::data(call, &answer.endpoint, &answer.body)?;
-        Ok((data, answer.endpoint))
+        let reply = self.send_authenticated(request, deadline).await?;
+        let data = reply::data(request, &reply.endpoint, &reply.body)?;
+        Ok((data, reply.endpoint))
     }
 
-    async fn send(&self, call: &Call, deadline: Deadline) -> Result<Answer, Error> {
+    async fn send_authenticated(
+        &self,
+        request: &ApiRequest,
+        deadline: Deadline,
+    ) -> Result<Reply, Error> {
         match &self.credentials {
             Credentials::Token(token) => {
                 let header = secret_header(&token.authorization())?;
-                let signature = [(AUTHORIZATION, header)];
-                let sent = self.transport.send(call, &signature, deadline).await;
+                let auth = [(AUTHORIZATION, header)];
+                let sent = self.transport.send(request, &auth, deadline).await;
                 sent.map_err(|error| self.unauthorized(error, AuthenticationProblem::TokenRefused))
             }
-            Credentials::Password { .. } => self.send_with_ticket(call, deadline).await,
+            Credentials::Password { .. } => self.send_with_ticket(request, deadline).await,
         }
     }
 
-    async fn send_with_ticket(&self, call: &Call, deadline: Deadline) -> Result<Answer, Error> {
+    async fn send_with_ticket(
+        &self,
+        request: &ApiRequest,
+        deadline: Deadline,
+    ) -> Result<Reply, Error> {
         let ticket = self.ticket(None, deadline).await?;
         match self
             .transport
-            .send(call, &ticket.headers(call.method)?, deadline)
+            .send(request, &ticket.headers(request.method)?, deadline)
             .await
         {
             Err(error) if error.status() == Some(401) => {
-                tracing::debug!(%call, %error, "the ticket was refused, logging in again");
+                tracing::debug!(%request, %error, "the ticket was rejected; logging in again");
                 let ticket = self.ticket(Some(ticket.generation), deadline).await?;
                 let sent = self
                     .transport
-                    .send(call, &ticket.headers(call.method)?, deadline)
+                    .send(request, &ticket.headers(request.method)?, deadline)
                     .await;
-                sent.map_err(|error| self.new_ticket_refused(call, error))
+                sent.map_err(|error| self.new_ticket_rejected(request, error))
             }
             other => other,
         }
     }
 
-    /// A ticket that is neither old nor the refused one.
-    async fn ticket(&self, refused: Option<u64>, deadline: Deadline) -> Result<Ticket, Error> {
-        let mut held = self.ticket.lock().await;
-        let renewed = match held.as_ref() {
-            Some(ticket) if refused == Some(ticket.generation) => None,
+    /// A ticket that is neither old nor the rejected one.
+    async fn ticket(&self, rejected: Option<u64>, deadline: Deadline) -> Result<Ticket, Error> {
+        let mut current = self.ticket.lock().await;
+        let renewed = match current.as_ref() {
+            Some(ticket) if rejected == Some(ticket.generation) => None,
             Some(ticket) if ticket.obtained.elapsed() < self.ticket_lifetime => {
                 return Ok(ticket.clone());
             }
-            // A renewal that fails is no reason to stop: there is still the password.
+            // If a renewal fails, the password is used.
             Some(ticket) => {
                 let renewal = self.login(&ticket.value, ticket.generation, deadline);
                 renewal.await.ok()
             }
             None => None,
         };
-        let generation = held.as_ref().map_or(0, |ticket| ticket.generation);
+        let generation = current.as_ref().map_or(0, |ticket| ticket.generation);
         let ticket = match (renewed, &self.credentials) {
             (Some(ticket), _) => ticket,
             (None, Credentials::Password { password, .. }) => {
@@ -141,43 +147,43 @@ impl Session {
             }
             (None, Credentials::Token(_)) => {
                 return Err(Error::Configuration(
-                    "an API token needs no ticket".to_owned(),
+                    "a login needs a user and a password, not an API token".to_owned(),
                 ));
             }
         };
-        Ok(held.insert(ticket).clone())
+        Ok(current.insert(ticket).clone())
     }
 
-    /// `POST /access/ticket` with the password or a ticket that is still good.
+    /// `POST /access/ticket` with the password or a valid ticket.
     async fn login(
         &self,
         secret: &SecretString,
         generation: u64,
         deadline: Deadline,
     ) -> Result<Ticket, Error> {
-        let call = Call::new(Method::Post, &["access", "ticket"])
+        let request = ApiRequest::new(Method::Post, &["access", "ticket"])
             .with("username", self.credentials.identity())
             .with("password", secret.expose_secret())
-            .repeatable();
+            .retryable();
         let obtained = Instant::now();
-        let sent = self.transport.send(&call, &[], deadline).await;
-        let answer = sent.map_err(|error| {
+        let sent = self.transport.send(&request, &[], deadline).await;
+        let reply = sent.map_err(|error| {
             self.unauthorized(error, AuthenticationProblem::WrongUserOrPassword)
         })?;
-        let granted = granted(&call, &answer)?;
-        let problem = |problem| self.problem(answer.endpoint.clone(), problem);
+        let login = parse_login_reply(&request, &reply)?;
+        let problem = |problem| self.problem(reply.endpoint.clone(), problem);
         // The challenge of a second factor looks like a ticket but authenticates nothing.
-        let is_challenge = granted
+        let is_challenge = login
             .ticket
             .as_ref()
             .is_some_and(|text| text.expose_secret().starts_with("PVE:!tfa!"));
-        if granted.needs_second_factor || is_challenge {
+        if login.needs_second_factor || is_challenge {
             return Err(problem(AuthenticationProblem::NeedsSecondFactor));
         }
-        let Some(value) = granted.ticket else {
+        let Some(value) = login.ticket else {
             return Err(problem(AuthenticationProblem::WrongUserOrPassword));
         };
-        let csrf_token = granted.csrf_token.unwrap_or_default();
+        let csrf_token = login.csrf_token.unwrap_or_default();
         Ok(Ticket {
             value,
             csrf_token,
@@ -186,9 +192,9 @@ impl Session {
         })
     }
 
-    /// A ticket issued a moment ago is not accepted. A node that a request is passed on to checks it
-    /// by its own clock, which concerns that node alone.
-    fn new_ticket_refused(&self, call: &Call, error: Error) -> Error {
+    /// Handles the rejection of a new ticket. A node to which a request is forwarded checks the ticket by
+    /// its own clock, so then only that node is affected.
+    fn new_ticket_rejected(&self, request: &ApiRequest, error: Error) -> Error {
         match error {
             Error::Refused {
                 method,
@@ -196,20 +202,18 @@ impl Session {
                 status: 401,
                 reason,
                 errors,
-            } if call.path().starts_with("/nodes/") => Error::Refused {
+            } if request.path().starts_with("/nodes/") => Error::Refused {
                 method,
                 path,
                 status: 401,
-                reason: format!(
-                    "{reason}: the node does not accept a ticket issued a moment ago; its clock may be off"
-                ),
+                reason: format!("{reason}: the node rejects a new ticket; check its clock"),
                 errors,
             },
             other => self.unauthorized(other, AuthenticationProblem::TicketRefused),
         }
     }
 
-    /// Turns a 401 into what it means; leaves every other error as it is.
+    /// Replaces a 401 by an authentication error; returns other errors unchanged.
     fn unauthorized(&self, error: Error, problem: AuthenticationProblem) -> Error {
         match error {
             Error::Refused {
@@ -247,7 +251,7 @@ impl fmt::Debug for Session {
 }
 
 impl Ticket {
-    /// The cookie, and for what changes something the token against cross-site requests.
+    /// The cookie, and for requests that change something the CSRF token.
     fn headers(&self, method: Method) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
         let encoded = utf8_percent_encode(self.value.expose_secret(), NON_ALPHANUMERIC);
         let cookie = secret_header(&format!("PVEAuthCookie={encoded}").into())?;
@@ -262,36 +266,37 @@ impl Ticket {
     }
 }
 
-/// The answer to a login.
+/// The `data` of a reply to a login.
 #[derive(Deserialize)]
-struct Granted {
+struct LoginReply {
     #[serde(default, deserialize_with = "secret")]
     ticket: Option<SecretString>,
     #[serde(default, rename = "CSRFPreventionToken", deserialize_with = "secret")]
     csrf_token: Option<SecretString>,
-    #[serde(default, rename = "NeedTFA", deserialize_with = "loose::boolean")]
+    #[serde(default, rename = "NeedTFA", deserialize_with = "lenient::boolean")]
     needs_second_factor: bool,
 }
 
-/// Reads the answer to a login. What a parser says of JSON it did not expect quotes from it, and here
-/// that could be a ticket.
-fn granted(call: &Call, answer: &Answer) -> Result<Granted, Error> {
-    reply::data(call, &answer.endpoint, &answer.body).map_err(|_quotes_from_it| {
-        let what = "the answer to the sign-on is not the expected JSON".to_owned();
-        reply::not_understood(call, &answer.endpoint, what, Certainty::Unknown)
+/// Parses the reply to a login. The error of the JSON parser is dropped: it may quote a ticket.
+fn parse_login_reply(request: &ApiRequest, reply: &Reply) -> Result<LoginReply, Error> {
+    reply::data(request, &reply.endpoint, &reply.body).map_err(|_may_quote_a_ticket| {
+        let problem = "the reply to the login is not the expected JSON".to_owned();
+        reply::unexpected_reply(request, &reply.endpoint, problem, Certainty::Unknown)
     })
 }
 
 fn secret<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<SecretString>, D::Error> {
-    Ok(loose::text(input)?
+    Ok(lenient::text(input)?
         .filter(|text| !text.is_empty())
         .map(SecretString::from))
 }
 
-/// A header value that neither hyper nor we print.
+/// A header value that is marked as sensitive, so that it is never printed.
 fn secret_header(secret: &SecretString) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::try_from(secret.expose_secret()).map_err(|_| {
-        Error::Configuration("the sign-on has a character that HTTP does not allow".to_owned())
+        Error::Configuration(
+            "the token or ticket contains a character that is invalid in an HTTP header".to_owned(),
+        )
     })?;
     value.set_sensitive(true);
     Ok(value)
@@ -302,26 +307,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ticket_in_an_odd_answer_is_not_repeated() {
-        let call = Call::new(Method::Post, &["access", "ticket"]);
+    fn a_ticket_in_an_invalid_reply_is_not_quoted() {
+        let request = ApiRequest::new(Method::Post, &["access", "ticket"]);
         for body in [
             r#"{"data":"PVE:root@pam:4EEC61E2::c2VjcmV0"}"#,
             r#"{"data":{"ticket":"PVE:root@pam:4EEC61E2::c2VjcmV0","ticket":1}}"#,
             r#"{"data":["PVE:root@pam:4EEC61E2::c2VjcmV0","PVE:root@pam:4EEC61E2::c2VjcmV0","1","x"]}"#,
         ] {
-            let answer = Answer {
+            let reply = Reply {
                 body: body.as_bytes().into(),
                 endpoint: Endpoint {
                     host: "pve1".to_owned(),
                     port: 8006,
                 },
             };
-            let Err(error) = granted(&call, &answer) else {
-                panic!("{body} is no answer to a login");
+            let Err(error) = parse_login_reply(&request, &reply) else {
+                panic!("{body} was accepted as the reply to a login");
             };
             let text = format!("{error} {error:?}");
             assert!(!text.contains("c2VjcmV0"), "{text}");
-            assert!(text.contains("sign-on"), "{text}");
+            assert!(text.contains("login"), "{text}");
         }
     }
 }

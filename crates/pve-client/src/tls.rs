@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! TLS by rustls and ring: the ways to trust a certificate, and what a failed handshake means.
+//! TLS with rustls and ring: configuration, and the rules that decide which certificates are trusted.
 //!
-//! Whatever the rule, the server has to prove that it holds the key of the certificate it shows
-//! (`verify_tls12_signature`, `verify_tls13_signature`). No ALPN is offered, so that nothing in
-//! between chooses HTTP/2, which has no reason phrase.
+//! With every rule the server must prove that it has the private key of its certificate
+//! (`verify_tls12_signature`, `verify_tls13_signature`). No ALPN is offered, so that no proxy chooses
+//! HTTP/2, which has no reason phrase.
 //!
-//! Without a certificate authority only the key is read from a certificate, so that certificates of X.509
-//! version 1, which rustls does not support, are accepted as well. So are RSA keys that are restricted to
-//! PSS or have fewer than 2,048 bits; for the latter a second handshake offers only what ring verifies of
-//! them. Kinds of keys without support are refused by name.
+//! Without a certificate authority only the key of a certificate is read, so X.509 version 1 certificates,
+//! which rustls does not support, are accepted too. So are RSA keys that are restricted to PSS or have
+//! fewer than 2,048 bits; for the latter a second handshake offers only the signature schemes that ring
+//! can verify. Errors about unsupported keys name the kind of key.
 
 mod algorithms;
 mod key_proof;
@@ -32,16 +32,16 @@ use tokio_rustls::TlsConnector;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::handshake::{
-    UnsupportedKey, Untrusted, certificate_text, io_in_words, refusal_text, tls_text,
+    UnsupportedKey, UntrustedCertificate, certificate_text, io_error_text, tls_text, untrusted_text,
 };
-use crate::key_kind::{KeyKind, Voucher};
+use crate::key_kind::{KeyKind, TrustBasis};
 use crate::options::Trust;
 
-/// What connections of a client need for their handshakes.
+/// The TLS configurations of a client.
 pub(crate) struct Tls {
     /// For all hosts.
     pub(crate) usual: TlsConnector,
-    /// For hosts that have turned out to have a small RSA key.
+    /// For hosts that have a small RSA key.
     pub(crate) small_rsa: TlsConnector,
 }
 
@@ -52,7 +52,7 @@ impl Tls {
             Trust::AcceptAny | Trust::Fingerprints(_) => {
                 client_config(trust, KeySize::SmallRsa)?.into()
             }
-            // Such keys are refused before a second handshake.
+            // With an authority such keys are rejected before a second handshake.
             Trust::SystemStore | Trust::CaFile(_) => usual.clone(),
         };
         Ok(Self { usual, small_rsa })
@@ -65,17 +65,17 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// The keys that a configuration is made for.
+/// The keys for which a configuration is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeySize {
-    /// All of the usual size.
+    /// All but small RSA keys.
     Any,
-    /// RSA with fewer than 2,048 bits: only TLS 1.2 has signatures by PKCS #1.
+    /// RSA with fewer than 2,048 bits: only TLS 1.2 has PKCS #1 signatures.
     SmallRsa,
 }
 
-/// Builds the configuration all connections of a client share. Another provider than ring would
-/// be chosen here, and nowhere else.
+/// Builds the configuration for all connections of a client. This is the only place that chooses the
+/// crypto provider.
 pub(crate) fn client_config(trust: &Trust, size: KeySize) -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(CryptoProvider {
         signature_verification_algorithms: algorithms::SUPPORTED,
@@ -106,10 +106,10 @@ enum Rule {
 }
 
 impl Rule {
-    const fn voucher(&self) -> Voucher {
+    const fn basis(&self) -> TrustBasis {
         match self {
-            Self::Any | Self::Pinned(_) => Voucher::Nobody,
-            Self::Authorities(_) => Voucher::Authority,
+            Self::Any | Self::Pinned(_) => TrustBasis::CertificateAlone,
+            Self::Authorities(_) => TrustBasis::Authority,
         }
     }
 }
@@ -117,14 +117,16 @@ impl Rule {
 fn rule(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Rule, Error> {
     match trust {
         Trust::AcceptAny => Ok(Rule::Any),
-        Trust::Fingerprints(fingerprints) if fingerprints.is_empty() => Err(Error::Configuration(
-            "no fingerprint to trust was given".to_owned(),
-        )),
-        Trust::Fingerprints(fingerprints) => Ok(Rule::Pinned(fingerprints.clone())),
-        Trust::SystemStore => authorities(system_store()?, "the system's store", provider),
-        Trust::CaFile(path) => {
-            authorities(authorities_of(path)?, &path.display().to_string(), provider)
+        Trust::Fingerprints(fingerprints) if fingerprints.is_empty() => {
+            Err(Error::Configuration("no fingerprint given".to_owned()))
         }
+        Trust::Fingerprints(fingerprints) => Ok(Rule::Pinned(fingerprints.clone())),
+        Trust::SystemStore => authorities(system_store()?, "the system store", provider),
+        Trust::CaFile(path) => authorities(
+            authorities_from_file(path)?,
+            &path.display().to_string(),
+            provider,
+        ),
     }
 }
 
@@ -143,7 +145,7 @@ fn authorities(
         })
 }
 
-/// Single certificates of the store that cannot be read are passed over, as everywhere.
+/// Loads the store of the operating system; certificates that cannot be read are skipped.
 fn system_store() -> Result<RootCertStore, Error> {
     let loaded = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
@@ -151,19 +153,19 @@ fn system_store() -> Result<RootCertStore, Error> {
     tracing::debug!(
         added,
         ignored,
-        "loaded the system's certificate authorities"
+        "loaded the certificate authorities of the system"
     );
     if added > 0 {
         return Ok(roots);
     }
     let reasons: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
     let reasons = if reasons.is_empty() {
-        "it is empty".to_owned()
+        "there are none".to_owned()
     } else {
         reasons.join("; ")
     };
     Err(Error::Configuration(format!(
-        "the system's store of certificate authorities cannot be used: {reasons}; install the package ca-certificates"
+        "cannot load the certificate authorities of the system: {reasons}; install the package ca-certificates"
     )))
 }
 
@@ -172,8 +174,8 @@ const CA_FILE_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// Reads a file or a pipe of at most [`CA_FILE_LIMIT`] bytes; directories and devices are errors.
 fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
-    let in_words = |error: std::io::Error| io_in_words(&error);
-    let kind = std::fs::metadata(path).map_err(in_words)?.file_type();
+    let text = |error: std::io::Error| io_error_text(&error);
+    let kind = std::fs::metadata(path).map_err(text)?.file_type();
     if kind.is_dir() {
         return Err("it is a directory".to_owned());
     }
@@ -184,19 +186,19 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
             return Err("it is a device".to_owned());
         }
     }
-    let file = std::fs::File::open(path).map_err(in_words)?;
+    let file = std::fs::File::open(path).map_err(text)?;
     let mut content = Vec::new();
     file.take(CA_FILE_LIMIT + 1)
         .read_to_end(&mut content)
-        .map_err(in_words)?;
+        .map_err(text)?;
     if content.len() as u64 > CA_FILE_LIMIT {
         return Err("it is too large".to_owned());
     }
     Ok(content)
 }
 
-/// Every certificate of a file the administrator named must be readable.
-fn authorities_of(path: &Path) -> Result<RootCertStore, Error> {
+/// Loads a file of certificate authorities; every certificate in it must be valid.
+fn authorities_from_file(path: &Path) -> Result<RootCertStore, Error> {
     let failed = |reason: String| {
         let path = path.display();
         Error::Configuration(format!(
@@ -205,11 +207,11 @@ fn authorities_of(path: &Path) -> Result<RootCertStore, Error> {
     };
     let unreadable = |error: pem::Error| {
         failed(match &error {
-            pem::Error::Io(error) => io_in_words(error),
-            pem::Error::MissingSectionEnd { .. } => "a certificate in it ends too early".to_owned(),
-            pem::Error::IllegalSectionStart { .. } => "it is not in PEM form".to_owned(),
-            pem::Error::Base64Decode(_) => "a certificate in it is not in Base64".to_owned(),
-            _ => "it holds no certificate in PEM form".to_owned(),
+            pem::Error::Io(error) => io_error_text(error),
+            pem::Error::MissingSectionEnd { .. } => "a certificate in it is truncated".to_owned(),
+            pem::Error::IllegalSectionStart { .. } => "it is not a PEM file".to_owned(),
+            pem::Error::Base64Decode(_) => "a certificate in it is not valid Base64".to_owned(),
+            _ => "it contains no PEM certificate".to_owned(),
         })
     };
     let pem = read_bounded(path).map_err(failed)?;
@@ -218,19 +220,19 @@ fn authorities_of(path: &Path) -> Result<RootCertStore, Error> {
         let certificate = certificate.map_err(unreadable)?;
         roots.add(certificate).map_err(|error| match error {
             rustls::Error::InvalidCertificate(reason) => failed(format!(
-                "a certificate in it cannot be used: {}",
+                "a certificate in it is invalid: {}",
                 certificate_text(&reason)
             )),
             other => failed(tls_text(&other)),
         })?;
     }
     if roots.is_empty() {
-        return Err(failed("it holds no certificate in PEM form".to_owned()));
+        return Err(failed("it contains no PEM certificate".to_owned()));
     }
     Ok(roots)
 }
 
-/// Applies the rule, and always checks that the server holds the key.
+/// Applies a trust rule, and always verifies that the server has the private key.
 #[derive(Debug)]
 struct Verifier {
     rule: Rule,
@@ -238,7 +240,7 @@ struct Verifier {
 }
 
 impl Verifier {
-    /// Whether the rule trusts the certificate.
+    /// Checks that the rule trusts the certificate.
     fn check_trust(
         &self,
         certificate: &CertificateDer<'_>,
@@ -251,10 +253,10 @@ impl Verifier {
         let reason = match &self.rule {
             Rule::Any => return Ok(()),
             Rule::Pinned(pins) if pins.contains(&fingerprint) => return Ok(()),
-            Rule::Pinned(_) => "its fingerprint is none of those trusted".to_owned(),
+            Rule::Pinned(_) => "its fingerprint is not one of the trusted fingerprints".to_owned(),
             Rule::Authorities(authorities) => {
-                // The message about an unsupported key says more than the one about a signature.
-                check_key(certificate, Voucher::Authority)?;
+                // The message about an unsupported key is clearer than the one about a bad signature.
+                check_key(certificate, TrustBasis::Authority)?;
                 match authorities.verify_server_cert(
                     certificate,
                     intermediates,
@@ -263,11 +265,11 @@ impl Verifier {
                     now,
                 ) {
                     Ok(_) => return Ok(()),
-                    Err(error) => refusal_text(&error, certificate, name),
+                    Err(error) => untrusted_text(&error, certificate, name),
                 }
             }
         };
-        let untrusted = Arc::new(Untrusted {
+        let untrusted = Arc::new(UntrustedCertificate {
             fingerprint,
             reason,
         });
@@ -275,10 +277,10 @@ impl Verifier {
     }
 }
 
-/// An error that holds [`UnsupportedKey`] unless the kind of key is supported.
-fn check_key(certificate: &[u8], voucher: Voucher) -> Result<(), rustls::Error> {
+/// Returns an error that contains [`UnsupportedKey`] if the kind of key is not supported.
+fn check_key(certificate: &[u8], basis: TrustBasis) -> Result<(), rustls::Error> {
     let kind = KeyKind::from_certificate(certificate);
-    match kind.and_then(|kind| kind.refusal(voucher)) {
+    match kind.and_then(|kind| kind.unsupported_reason(basis)) {
         None => Ok(()),
         Some(reason) => {
             let unsupported = OtherError(Arc::new(UnsupportedKey(reason)));
@@ -297,7 +299,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.check_trust(certificate, intermediates, name, ocsp_response, now)?;
-        check_key(certificate, self.rule.voucher())?;
+        check_key(certificate, self.rule.basis())?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -307,9 +309,11 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        match self.rule.voucher() {
-            Voucher::Nobody => key_proof::verify_tls12(message, certificate, signature),
-            Voucher::Authority => {
+        match self.rule.basis() {
+            TrustBasis::CertificateAlone => {
+                key_proof::verify_tls12(message, certificate, signature)
+            }
+            TrustBasis::Authority => {
                 let algorithms = &algorithms::SUPPORTED;
                 crypto::verify_tls12_signature(message, certificate, signature, algorithms)
             }
@@ -322,9 +326,11 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        match self.rule.voucher() {
-            Voucher::Nobody => key_proof::verify_tls13(message, certificate, signature),
-            Voucher::Authority => {
+        match self.rule.basis() {
+            TrustBasis::CertificateAlone => {
+                key_proof::verify_tls13(message, certificate, signature)
+            }
+            TrustBasis::Authority => {
                 let algorithms = &algorithms::SUPPORTED;
                 crypto::verify_tls13_signature(message, certificate, signature, algorithms)
             }
@@ -344,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unusable_rule_is_a_configuration_error() {
+    fn an_invalid_rule_is_a_configuration_error() {
         let missing = Trust::CaFile("no/such/file.pem".into());
         for (trust, part) in [
             (Trust::Fingerprints(Vec::new()), "no fingerprint"),
@@ -360,9 +366,6 @@ mod tests {
     fn a_file_without_certificates_is_refused() {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let error = client_config(&Trust::CaFile(manifest), KeySize::Any).unwrap_err();
-        assert!(
-            error.to_string().contains("no certificate in PEM form"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("no PEM certificate"), "{error}");
     }
 }

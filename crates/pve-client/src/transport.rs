@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The way of a request to one of the cluster's hosts and back: which host, which connection,
-//! how often.
+//! Sends requests: chooses the host and the connection, fails over, and retries.
 //!
-//! **Hosts.** All are equal: each can answer for the whole cluster. The one that answered last is
-//! used until it cannot be connected or lets a request time out; then the next takes over, in
-//! rounds, so that a host that is back is used again. Which one is current is kept here and
-//! nowhere else.
+//! **Hosts.** Each host can serve requests about the whole cluster. The current host is used until it
+//! cannot be connected to or a request to it times out; then the next one becomes current, in rounds,
+//! so that a host that works again is used again.
 //!
-//! **Repetition.** A request that was provably not written may go to another host or be sent
-//! later, whatever its method. One that may have been processed is sent again only if that does no
-//! harm (GET, login). Everything else ends in [`Error::MaybeProcessed`] after one attempt.
+//! **Retries.** A request that was certainly not written may be sent to another host or sent later,
+//! whatever its method. A request that may have been processed is sent again only if that does no harm
+//! (GET, login). All others end with [`Error::MaybeProcessed`] after one attempt.
 //!
-//! **Outages.** All requests share what one of them finds out ([`crate::health`]): hosts that cannot be
-//! reached, or on which request after request times out, are not tried again by every request.
+//! **Outages.** All requests share the state of the hosts ([`crate::health`]), so that not every request
+//! tries hosts that are unreachable or silent.
 //!
-//! **One cluster.** Before the first request goes to a host, the host is asked for its cluster
+//! **One cluster.** Before the first request to a host, the host must report its cluster
 //! ([`crate::membership`]).
 //!
-//! **Connections.** A request uses an idle connection or opens one, so there are never more than
-//! requests in flight at one time.
+//! **Connections.** A request uses an idle connection or opens a new one, so there are never more
+//! connections than the highest number of concurrent requests.
 
-mod failures;
+mod classification;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -31,27 +29,28 @@ use hyper::Request;
 use hyper::body::Bytes;
 use tokio::time::{Instant, timeout};
 
-use crate::call::Call;
 use crate::certificate::PeerCertificate;
-use crate::client::Statistics;
-use crate::connection::{ConnectFailure, Connection, ExchangeFailure, Reply};
+use crate::cluster_identity::{ClusterIdentity, OtherCluster};
+use crate::connect_failure::{ConnectFailure, ConnectProblem, Unreachable};
+use crate::connection::{Connection, SendFailure};
 use crate::endpoint::Endpoint;
 use crate::error::{Certainty, Error, Method};
-use crate::health::{Health, Permit};
-use crate::host::{Host, Signature};
+use crate::health::{AttemptLimit, Health};
+use crate::host::{AuthHeaders, CSRF_TOKEN, Host};
 use crate::masking::Secrets;
-use crate::membership::{self, Admission, ClusterIdentity, Membership, OtherCluster};
+use crate::membership::{self, Admission, Membership};
 use crate::options::ClientOptions;
-use crate::reply;
-use crate::session::CSRF_TOKEN;
+use crate::raw_reply::RawReply;
+use crate::reply::{self, Reply};
+use crate::request::ApiRequest;
 use crate::tls::Tls;
-use failures::{lost, may_repeat, not_sent, unreachable_error};
+use classification::{may_retry, not_sent, reply_lost, unreachable_error};
 
-/// How long after its first attempt a request that got an error or no answer is still repeated. A
-/// host that proxies a request to another node gives up after 30 s.
-const REPEAT_WITHIN: Duration = Duration::from_secs(35);
-/// How often one request may time out.
-const TIMEOUTS_PER_REQUEST: usize = 2;
+/// How long after its first attempt a request that got an error or no reply is still retried. A host
+/// that forwards a request to another node gives up after 30 s.
+const RETRY_WINDOW: Duration = Duration::from_secs(35);
+/// How often one request may time out before it fails.
+const MAX_TIMEOUTS: usize = 2;
 
 /// The cluster's hosts with their connections.
 pub(crate) struct Transport {
@@ -62,45 +61,48 @@ pub(crate) struct Transport {
     tls: Tls,
     connect_timeout: Duration,
     request_timeout: Duration,
-    repeat_pauses: Vec<Duration>,
+    retry_pauses: Vec<Duration>,
     requests: AtomicU64,
     connections_opened: AtomicU64,
 }
 
-/// A good answer and who gave it.
-pub(crate) struct Answer {
-    pub(crate) body: Bytes,
-    pub(crate) endpoint: Endpoint,
+/// How many requests and connections a client has needed so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Requests written to a connection, logins and retries included.
+    pub requests: u64,
+    /// Connections opened, each with its own TLS handshake.
+    pub connections_opened: u64,
 }
 
-/// When a request gives up; `None`: after its own time-out and repetitions.
+/// When a request fails at the latest; `None`: after its own timeout and retries.
 pub(crate) type Deadline = Option<Instant>;
 
-/// What a round is for.
+/// The purpose of a round over the hosts.
 #[derive(Clone, Copy)]
-enum Step<'a> {
-    /// Opens a connection and keeps it for the next request.
+enum Purpose<'a> {
+    /// Open a connection for the next request.
     Connect,
-    /// Sends the request.
-    Send(&'a Signature),
+    /// Send the request.
+    Send(&'a AuthHeaders),
 }
 
-/// A round without an answer.
-struct Missed {
+/// A round over the hosts without a reply.
+struct FailedRound {
     error: Error,
-    /// Whether another round does no harm and may go better.
-    may_repeat: bool,
-    /// The request timed out.
+    /// Whether another round does no harm and may succeed.
+    may_retry: bool,
+    /// Whether the request timed out.
     timed_out: bool,
 }
 
-/// Why one host gave no answer.
+/// Why one host gave no reply.
 enum Failure {
-    /// Nothing was written there: the next host may be asked.
+    /// Nothing was written: the next host may be tried.
     NotSent(ConnectFailure),
-    /// The request was written and the host let it time out: the next request goes elsewhere.
+    /// The request was written and timed out: the next request goes to another host.
     TimedOut(Error),
-    /// The request ends here.
+    /// The request fails with this error.
     Final(Error),
 }
 
@@ -121,7 +123,7 @@ impl Transport {
             tls: Tls::new(&options.trust)?,
             connect_timeout: options.connect_timeout,
             request_timeout: options.request_timeout,
-            repeat_pauses: options.repeat_pauses.clone(),
+            retry_pauses: options.retry_pauses.clone(),
             requests: AtomicU64::new(0),
             connections_opened: AtomicU64::new(0),
         })
@@ -146,19 +148,23 @@ impl Transport {
         self.current_host().clock_difference()
     }
 
-    /// Whether the hosts have stopped answering.
+    /// Whether the hosts have stopped replying.
     pub(crate) fn is_silent(&self) -> bool {
         self.health.is_silent()
     }
 
-    /// Records the cluster that a host has reported.
-    pub(crate) fn learn(&self, endpoint: &Endpoint, found: ClusterIdentity) -> Result<(), Error> {
+    /// Records the cluster that a host has reported; an error if it is another one.
+    pub(crate) fn record_cluster(
+        &self,
+        endpoint: &Endpoint,
+        found: ClusterIdentity,
+    ) -> Result<(), Error> {
         let host = self
             .hosts
             .iter()
             .position(|host| host.endpoint == *endpoint);
-        let learned = host.map_or(Ok(()), |host| self.membership.learn(host, endpoint, found));
-        learned.map_err(|other| Error::OtherCluster {
+        let recorded = host.map_or(Ok(()), |host| self.membership.record(host, endpoint, found));
+        recorded.map_err(|other| Error::OtherCluster {
             other,
             attempts: Vec::new(),
         })
@@ -169,172 +175,177 @@ impl Transport {
         self.hosts.len()
     }
 
-    /// Opens the first connection: one round over the hosts, no repetition, so that a wrong host
-    /// name is told at once.
-    pub(crate) async fn reach(&self) -> Result<(), Error> {
-        let call = Call::new(Method::Get, &["version"]);
-        let connected = self.round(&call, Step::Connect, None).await;
-        connected.map(drop).map_err(|missed| missed.error)
+    /// Opens the first connection: one round over the hosts without retries, so that a wrong host name
+    /// is reported at once.
+    pub(crate) async fn connect(&self) -> Result<(), Error> {
+        let request = ApiRequest::new(Method::Get, &["version"]);
+        let connected = self.round(&request, Purpose::Connect, None).await;
+        connected.map(drop).map_err(|failed| failed.error)
     }
 
-    /// Sends a request until there is an answer or no further attempt is allowed.
+    /// Sends a request until there is a reply or no further attempt is allowed.
     pub(crate) async fn send(
         &self,
-        call: &Call,
-        signature: &Signature,
+        request: &ApiRequest,
+        auth: &AuthHeaders,
         deadline: Deadline,
-    ) -> Result<Answer, Error> {
-        let pauses = match self.health.permit(call.is_repeatable(), Instant::now()) {
-            Permit::Go => self.repeat_pauses.as_slice(),
-            Permit::Once => &[],
-            Permit::Fail(attempts) => return Err(not_sent(call, attempts)),
+    ) -> Result<Reply, Error> {
+        let limit = self
+            .health
+            .attempt_limit(request.is_retryable(), Instant::now());
+        let pauses = match limit {
+            AttemptLimit::Unlimited => self.retry_pauses.as_slice(),
+            AttemptLimit::One => &[],
+            AttemptLimit::None(attempts) => return Err(not_sent(request, attempts)),
         };
         let mut pauses = pauses.iter();
         let started = Instant::now();
         let mut timeouts = 0;
         loop {
-            let round = self.round(call, Step::Send(signature), deadline).await;
-            let missed = match round {
-                Ok(answer) => return Ok(answer),
-                Err(missed) => missed,
+            let failed = match self.round(request, Purpose::Send(auth), deadline).await {
+                Ok(reply) => return Ok(reply),
+                Err(failed) => failed,
             };
-            timeouts += usize::from(missed.timed_out);
-            let was_written = !matches!(missed.error, Error::NotSent { .. });
-            let may_repeat = missed.may_repeat
-                && self.health.allows_repeat(call.is_repeatable())
-                && (!was_written || started.elapsed() < REPEAT_WITHIN || missed.timed_out)
-                && timeouts < TIMEOUTS_PER_REQUEST.max(self.hosts.len());
-            let error = missed.error;
-            let pause = pauses.next().filter(|_| may_repeat);
+            timeouts += usize::from(failed.timed_out);
+            let was_written = !matches!(failed.error, Error::NotSent { .. });
+            let may_retry = failed.may_retry
+                && self.health.allows_retry(request.is_retryable())
+                && (!was_written || started.elapsed() < RETRY_WINDOW || failed.timed_out)
+                && timeouts < MAX_TIMEOUTS.max(self.hosts.len());
+            let error = failed.error;
+            let pause = pauses.next().filter(|_| may_retry);
             let pause = pause.filter(|pause| is_before(Instant::now() + **pause, deadline));
             let Some(pause) = pause else {
                 if let Error::NotSent { attempts, .. } = &error {
-                    self.health.unreachable(attempts);
+                    self.health.record_unreachable(attempts);
                 }
                 return Err(error);
             };
-            tracing::debug!(%call, %error, ?pause, "will be repeated");
+            tracing::debug!(%request, %error, ?pause, "retrying the request");
             tokio::time::sleep(*pause).await;
         }
     }
 
-    /// Asks the hosts one after the other, from the current one on, until one was reached.
+    /// Tries the hosts one after the other, beginning with the current one, until one is reached.
     async fn round(
         &self,
-        call: &Call,
-        step: Step<'_>,
+        request: &ApiRequest,
+        purpose: Purpose<'_>,
         deadline: Deadline,
-    ) -> Result<Answer, Missed> {
+    ) -> Result<Reply, FailedRound> {
         let first = self.current.load(Ordering::Relaxed);
         let mut failures = Vec::new();
         for offset in 0..self.hosts.len() {
             let index = (first + offset) % self.hosts.len();
             let host = &self.hosts[index];
             let started = Instant::now();
-            let (outcome, current) = match self.step(index, call, step, deadline).await {
-                Ok(answer) => (Ok(answer), index),
+            let result = self.try_host(index, request, purpose, deadline).await;
+            let (outcome, current) = match result {
+                Ok(reply) => (Ok(reply), index),
                 Err(Failure::Final(error)) => (Err((error, false)), index),
                 Err(Failure::TimedOut(error)) => {
                     (Err((error, true)), (index + 1) % self.hosts.len())
                 }
                 Err(Failure::NotSent(failure)) => {
                     host.pool.clear();
-                    host.log_passed_over(&failure);
-                    self.health.not_connected(index);
+                    host.log_skipped(&failure);
+                    self.health.record_connect_failure(index);
                     failures.push((&host.endpoint, failure));
                     continue;
                 }
             };
             if current != first {
                 let endpoint = &self.hosts[current].endpoint;
-                tracing::debug!(%endpoint, "takes over");
+                tracing::debug!(%endpoint, "current host changed");
                 self.current.store(current, Ordering::Relaxed);
             }
-            return outcome.map_err(|(error, timed_out)| Missed {
-                may_repeat: may_repeat(call, &error, started.elapsed()),
+            return outcome.map_err(|(error, timed_out)| FailedRound {
+                may_retry: may_retry(request, &error, started.elapsed()),
                 timed_out,
                 error,
             });
         }
-        // Nothing was written anywhere. A host that is off may be back in a moment; one with a
-        // wrong certificate, or that is no PVE, will not change.
+        // Nothing was written. A host that is off may be back soon; an untrusted certificate, or a server
+        // that is not PVE, will not change.
         let is_off = |(_, failure): &(_, _)| matches!(failure, ConnectFailure::Unreachable(_));
-        Err(Missed {
-            may_repeat: failures.iter().any(is_off),
+        Err(FailedRound {
+            may_retry: failures.iter().any(is_off),
             timed_out: false,
-            error: unreachable_error(call, failures),
+            error: unreachable_error(request, failures),
         })
     }
 
-    async fn step(
+    async fn try_host(
         &self,
         index: usize,
-        call: &Call,
-        step: Step<'_>,
+        request: &ApiRequest,
+        purpose: Purpose<'_>,
         deadline: Deadline,
-    ) -> Result<Answer, Failure> {
-        match step {
-            Step::Connect => {
+    ) -> Result<Reply, Failure> {
+        match purpose {
+            Purpose::Connect => {
                 let host = &self.hosts[index];
                 let connection = self.open(host).await.map_err(Failure::NotSent)?;
                 host.pool.put(connection);
-                Ok(Answer {
+                Ok(Reply {
                     body: Bytes::new(),
                     endpoint: host.endpoint.clone(),
                 })
             }
-            Step::Send(signature) => {
-                self.admit(index, call, signature, deadline).await?;
-                self.attempt(index, call, signature, deadline).await
+            Purpose::Send(auth) => {
+                self.check_membership(index, request, auth, deadline)
+                    .await?;
+                self.attempt(index, request, auth, deadline).await
             }
         }
     }
 
-    /// Lets the request pass if the host belongs to the cluster of the other hosts. A host that does
-    /// not prove it gets no request.
-    async fn admit(
+    /// Allows the request if the host belongs to the cluster of the other hosts. A host that does not
+    /// prove it gets no request.
+    async fn check_membership(
         &self,
         index: usize,
-        call: &Call,
-        signature: &Signature,
+        request: &ApiRequest,
+        auth: &AuthHeaders,
         deadline: Deadline,
     ) -> Result<(), Failure> {
-        match self.membership.admission(index, call) {
+        match self.membership.admission(index, request) {
             Admission::Granted => Ok(()),
-            Admission::Refused(other) => Err(foreign(other)),
-            // Boxed, as it is rare and its future is large.
-            Admission::Ask(_) => {
-                Box::pin(self.ask_for_cluster(index, call, signature, deadline)).await
+            Admission::Refused(other) => Err(other_cluster(other)),
+            // Boxed, because it is rare and its future is large.
+            Admission::Query(_) => {
+                Box::pin(self.query_cluster(index, request, auth, deadline)).await
             }
         }
     }
 
-    /// Asks a host which cluster it belongs to, unless another request has done so meanwhile.
-    async fn ask_for_cluster(
+    /// Queries the cluster of a host, unless another request has done so in the meantime.
+    async fn query_cluster(
         &self,
         index: usize,
-        call: &Call,
-        signature: &Signature,
+        request: &ApiRequest,
+        auth: &AuthHeaders,
         deadline: Deadline,
     ) -> Result<(), Failure> {
-        let _one_at_a_time = self.membership.asking.lock().await;
-        let question = match self.membership.admission(index, call) {
+        let _one_at_a_time = self.membership.query_lock.lock().await;
+        let query = match self.membership.admission(index, request) {
             Admission::Granted => return Ok(()),
-            Admission::Refused(other) => return Err(foreign(other)),
-            Admission::Ask(question) => question,
+            Admission::Refused(other) => return Err(other_cluster(other)),
+            Admission::Query(query) => query,
         };
         let unknown = |error: &Error| {
-            let reason = format!("cannot find out which cluster the host belongs to: {error}");
-            Failure::NotSent(ConnectFailure::Unreachable(reason))
+            let message = format!("cannot determine the cluster of this host: {error}");
+            let failure = Unreachable::new(ConnectProblem::UnknownCluster, message);
+            Failure::NotSent(ConnectFailure::Unreachable(failure))
         };
-        let signature: Vec<_> = signature
+        let auth: Vec<_> = auth
             .iter()
             .filter(|(name, _)| *name != CSRF_TOKEN)
             .cloned()
             .collect();
-        let found = match self.attempt(index, &question, &signature, deadline).await {
-            Ok(answer) => {
-                membership::identity(&question, &answer).map_err(|error| unknown(&error))?
+        let found = match self.attempt(index, &query, &auth, deadline).await {
+            Ok(reply) => {
+                membership::parse_identity(&query, &reply).map_err(|error| unknown(&error))?
             }
             // A new login may help.
             Err(Failure::Final(error)) if error.status() == Some(401) => {
@@ -345,66 +356,70 @@ impl Transport {
         };
         let endpoint = &self.hosts[index].endpoint;
         if found.nodes.is_empty() {
-            let what = "it names no node".to_owned();
+            let problem = "the reply names no node".to_owned();
             let certainty = Certainty::Unknown;
-            let error = reply::not_understood(&question, endpoint, what, certainty);
+            let error = reply::unexpected_reply(&query, endpoint, problem, certainty);
             return Err(unknown(&error));
         }
-        let learned = self.membership.learn(index, endpoint, found);
-        learned.map_err(foreign)
+        let recorded = self.membership.record(index, endpoint, found);
+        recorded.map_err(other_cluster)
     }
 
-    /// One attempt at one host. A kept connection that turns out dead before anything was written
-    /// is replaced by another.
+    /// Makes one attempt at one host. An idle connection that turns out to be closed before anything was
+    /// written is replaced by another.
     async fn attempt(
         &self,
         index: usize,
-        call: &Call,
-        signature: &Signature,
+        request: &ApiRequest,
+        auth: &AuthHeaders,
         deadline: Deadline,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Reply, Failure> {
         let host = &self.hosts[index];
         loop {
             let (connection, is_new) = match host.pool.take().await {
                 Some(connection) => (connection, false),
                 None => (self.open(host).await.map_err(Failure::NotSent)?, true),
             };
-            let request = host.request(call, signature).map_err(Failure::Final)?;
-            return match self.exchange(index, connection, request, deadline).await {
-                Ok(reply) => reply::check(call, &host.endpoint, reply).map_err(Failure::Final),
-                Err(ExchangeFailure::NotWritten(_)) if !is_new => continue,
-                Err(ExchangeFailure::NotWritten(reason)) => {
-                    Err(Failure::NotSent(ConnectFailure::Unreachable(reason)))
+            let http_request = host.http_request(request, auth).map_err(Failure::Final)?;
+            let sent = self.exchange(index, connection, http_request, deadline);
+            return match sent.await {
+                Ok(reply) => reply::check(request, &host.endpoint, reply).map_err(Failure::Final),
+                Err(SendFailure::NotWritten(_)) if !is_new => continue,
+                Err(SendFailure::NotWritten(reason)) => {
+                    let failure = Unreachable::new(ConnectProblem::ConnectionLost, reason);
+                    Err(Failure::NotSent(ConnectFailure::Unreachable(failure)))
                 }
-                Err(ExchangeFailure::TimedOut(reason)) => {
-                    Err(Failure::TimedOut(lost(host, call, reason)))
+                Err(SendFailure::TimedOut(reason)) => {
+                    Err(Failure::TimedOut(reply_lost(host, request, reason)))
                 }
-                Err(ExchangeFailure::Lost(reason)) => Err(Failure::Final(lost(host, call, reason))),
-                Err(ExchangeFailure::NotHttp(what)) => {
+                Err(SendFailure::Lost(reason)) => {
+                    Err(Failure::Final(reply_lost(host, request, reason)))
+                }
+                Err(SendFailure::NotHttp(problem)) => {
                     let endpoint = &host.endpoint;
                     let certainty = Certainty::Unknown;
-                    Err(Failure::Final(reply::not_understood(
-                        call, endpoint, what, certainty,
+                    Err(Failure::Final(reply::unexpected_reply(
+                        request, endpoint, problem, certainty,
                     )))
                 }
             };
         }
     }
 
-    /// Writes the request and reads the answer within the time-out; keeps the connection if it can
-    /// be used again.
+    /// Writes the request and reads the reply within the timeout; keeps the connection if it can be used
+    /// again.
     async fn exchange(
         &self,
         index: usize,
         mut connection: Connection,
         request: Request<Full<Bytes>>,
         deadline: Deadline,
-    ) -> Result<Reply, ExchangeFailure> {
+    ) -> Result<RawReply, SendFailure> {
         let host = &self.hosts[index];
         let started = Instant::now();
         let line = format!("{} {}", request.method(), request.uri().path());
         let secrets = Secrets::from_request(&request);
-        let flags = connection.exchange();
+        let flags = connection.flags();
         let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(started));
         let limit = self.request_timeout.min(left);
         let sent = timeout(limit, connection.send(request)).await;
@@ -413,11 +428,11 @@ impl Transport {
         }
         match sent {
             Ok(Ok(reply)) => {
-                self.health.replied();
+                self.health.record_reply();
                 host.pool.put(connection);
-                host.note_date(reply.date);
+                host.record_date(reply.date);
                 let reply = secrets.mask(reply);
-                host.log_answer(&line, &reply, started);
+                host.log_reply(&line, &reply, started);
                 Ok(reply)
             }
             Ok(Err(failure)) => Err(failure),
@@ -426,24 +441,22 @@ impl Transport {
                 // A request with a short deadline proves little about the host.
                 if limit >= self.request_timeout / 2 {
                     let endpoints = self.hosts.iter().map(|host| host.endpoint.clone());
-                    self.health.timed_out(index, endpoints);
+                    self.health.record_timeout(index, endpoints);
                 }
                 let limit = limit.as_secs_f32();
-                Err(ExchangeFailure::TimedOut(format!(
-                    "no complete answer within {limit} s"
+                Err(SendFailure::TimedOut(format!(
+                    "no complete reply within {limit} s"
                 )))
             }
-            Err(_elapsed) => Err(ExchangeFailure::NotWritten(
-                "the connection hung".to_owned(),
+            Err(_elapsed) => Err(SendFailure::NotWritten(
+                "the request could not be written in time".to_owned(),
             )),
         }
     }
 
     async fn open(&self, host: &Host) -> Result<Connection, ConnectFailure> {
-        let opening = Connection::open(host, &self.tls, self.connect_timeout);
-        let (connection, certificate) = opening.await?;
+        let connection = host.connect(&self.tls, self.connect_timeout).await?;
         self.connections_opened.fetch_add(1, Ordering::Relaxed);
-        host.set_certificate(certificate);
         Ok(connection)
     }
 
@@ -466,10 +479,10 @@ impl fmt::Debug for Transport {
     }
 }
 
-fn foreign(other: Box<OtherCluster>) -> Failure {
+fn other_cluster(other: Box<OtherCluster>) -> Failure {
     Failure::NotSent(ConnectFailure::OtherCluster(other))
 }
 
-fn is_before(moment: Instant, deadline: Deadline) -> bool {
-    deadline.is_none_or(|deadline| moment < deadline)
+fn is_before(time: Instant, deadline: Deadline) -> bool {
+    deadline.is_none_or(|deadline| time < deadline)
 }

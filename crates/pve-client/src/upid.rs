@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The name PVE gives a task: `UPID:node:pid:pstart:starttime:type:id:user:`
+//! The identifier of a task: `UPID:node:pid:pstart:starttime:type:id:user:`
 //! (`PVE/Tools.pm`, `upid_encode` and `upid_decode`).
 //!
-//! The text as PVE sent it is kept and sent back unchanged: only PVE has to recognise it.
+//! The text is kept and sent back to PVE unchanged.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A unique process identifier: names one task of one node.
+/// A unique process identifier, which identifies one task of one node.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Upid {
     text: String,
@@ -20,9 +20,9 @@ pub struct Upid {
     user: (usize, usize),
 }
 
-/// The text is no UPID.
+/// The text is not a UPID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not a UPID; expected UPID:node:pid:pstart:starttime:type:id:user:")]
+#[error("invalid UPID '{0}': expected UPID:node:pid:pstart:starttime:type:id:user:")]
 pub struct UpidError(String);
 
 const PREFIX: &str = "UPID:";
@@ -43,22 +43,22 @@ impl Upid {
         self.process
     }
 
-    /// When the worker's process started, in the kernel's clock ticks since the node's boot.
+    /// When the worker process started, in clock ticks of the kernel since the node's boot.
     pub const fn process_start(&self) -> u64 {
         self.process_start
     }
 
-    /// When the task started by the node's clock, in seconds since 1970.
+    /// When the task started, by the node's clock, in seconds since 1970.
     pub const fn started_at(&self) -> i64 {
         self.started_at
     }
 
-    /// What kind of task it is: `qmsnapshot`, `vzdelsnapshot`, …
+    /// The type of the task: `qmsnapshot`, `vzdelsnapshot`, …
     pub fn kind(&self) -> &str {
         &self.text[self.kind.0..self.kind.1]
     }
 
-    /// What the task is about, mostly the guest's ID; may be empty.
+    /// The object of the task, usually the guest's ID; may be empty.
     pub fn id(&self) -> &str {
         &self.text[self.id.0..self.id.1]
     }
@@ -68,9 +68,9 @@ impl Upid {
         &self.text[self.user.0..self.user.1]
     }
 
-    /// Whether this is a task of this type, on this node, for this guest, started by this user or token.
+    /// Whether the task has this node, type, guest, and user or token.
     ///
-    /// Letter case does not matter in the user: realms that ignore it (LDAP, AD) put their own spelling
+    /// The case of letters in the user is ignored: realms that ignore it (LDAP, AD) put their own spelling
     /// into the UPID (`lookup_username` in `PVE/AccessControl.pm`).
     pub fn is_for(&self, node: &str, task_type: &str, vmid: u32, user: &str) -> bool {
         self.node() == node
@@ -83,8 +83,8 @@ impl Upid {
 impl FromStr for Upid {
     type Err = UpidError;
 
-    /// Takes the eight parts as they come: digits of any number and case, and text behind the last
-    /// colon (PVE's listing puts the task's end there) is cut off.
+    /// Parses the eight parts. The numbers may have any number of hexadecimal digits. Text after the last
+    /// colon is removed: PVE's task list appends the end of the task there.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         parse(text.trim()).ok_or_else(|| UpidError(text.chars().take(200).collect()))
     }
@@ -100,7 +100,7 @@ fn parse(text: &str) -> Option<Upid> {
         *bound = (start, start + part.len());
         start += part.len() + 1;
     }
-    // The colon after the user must be there: without it the text was cut.
+    // Without the colon after the user the text was truncated.
     parts.next()?;
     let [node, process, process_start, started_at, kind, id, user] = bounds;
     let part = |(from, to): (usize, usize)| &text[from..to];
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_parts_are_found() {
+    fn all_parts_are_parsed() {
         let text = "UPID:pve1:00004228:000620B9:6902CF35:qmsnapshot:100:backup@pve!auto:";
         let upid: Upid = text.parse().unwrap();
         assert_eq!(upid.to_string(), text);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn other_text_is_refused() {
+    fn other_text_is_an_error() {
         for text in [
             "",
             "UPID",

@@ -98,7 +98,7 @@ fn judge_clusters(hosts: &[HostReading]) -> Vec<Finding> {
     let Some((reference, expected)) = named.next() else {
         return Vec::new();
     };
-    let others = named.filter(|(_, found)| !expected.may_equal(found));
+    let others = named.filter(|(_, found)| !expected.is_compatible_with(found));
     let others = others.map(|(endpoint, found)| OtherCluster {
         reference: reference.clone(),
         expected: expected.clone(),

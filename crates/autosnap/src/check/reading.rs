@@ -205,16 +205,14 @@ async fn ask_host(options: ClientOptions, are_several: bool) -> HostReading {
 fn state_of(error: &Error) -> HostState {
     match error {
         Error::NotSent { attempts, .. } => {
-            let each = attempts
-                .iter()
-                .map(|(host, reason)| format!("{host}: {reason}"));
+            let each = attempts.iter().map(ToString::to_string);
             HostState::Unreachable(each.collect::<Vec<_>>().join("; "))
         }
         Error::MaybeProcessed { .. } => HostState::Unreachable(error.to_string()),
         Error::Refused { .. }
-        | Error::NotUnderstood { .. }
+        | Error::UnexpectedReply { .. }
         | Error::Intercepted { .. }
-        | Error::NotListed { .. }
+        | Error::InvalidListing { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
         | Error::UnsupportedTls { .. }
@@ -246,7 +244,10 @@ async fn ask_cluster(
     });
     let guests = guests.await;
     let separated = match &login.token {
-        Some(token) => client.is_token_separated(&login.user, token).await.ok(),
+        Some(token) => client
+            .is_token_privilege_separated(&login.user, token)
+            .await
+            .ok(),
         None => None,
     };
     // The dry run names what is wrong where this cannot be read.
@@ -344,7 +345,7 @@ async fn running_tasks(client: &Client, guest: &Guest) -> Result<Vec<String>, Er
         ..TaskFilter::default()
     };
     let tasks = match client.node_tasks(&guest.node, &filter).await {
-        Err(error @ Error::NotListed { .. }) => return Err(error),
+        Err(error @ Error::InvalidListing { .. }) => return Err(error),
         other => other.unwrap_or_default(),
     };
     let running = tasks

@@ -159,12 +159,12 @@ pub(super) fn lost_reply(
             endpoint,
             reason,
             ..
-        } => format!("no complete answer from {endpoint} to {method} {path}: {reason}"),
+        } => format!("no complete reply from {endpoint} to {method} {path}: {reason}"),
         Error::NotSent { .. }
         | Error::Refused { .. }
-        | Error::NotUnderstood { .. }
+        | Error::UnexpectedReply { .. }
         | Error::Intercepted { .. }
-        | Error::NotListed { .. }
+        | Error::InvalidListing { .. }
         | Error::Authentication { .. }
         | Error::Certificate { .. }
         | Error::UnsupportedTls { .. }

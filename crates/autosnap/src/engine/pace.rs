@@ -13,7 +13,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pve_client::{WaitPolicy, Waited};
+use pve_client::{TaskEnd, WaitPolicy};
 
 /// How many durations are remembered.
 const MEMORY: usize = 8;
@@ -54,14 +54,14 @@ impl Pace {
         });
         WaitPolicy {
             first_pause: first_pause.clamp(EARLIEST, LATEST),
-            usual,
+            usual_duration: usual,
             ..WaitPolicy::default()
         }
     }
 
     /// A task of this type has ended.
-    pub(super) fn learn(&self, node: &str, task_type: &'static str, waited: &Waited) {
-        self.with(node, task_type, |memory| memory.learn(waited));
+    pub(super) fn learn(&self, node: &str, task_type: &'static str, end: &TaskEnd) {
+        self.with(node, task_type, |memory| memory.learn(end));
     }
 
     fn with<T>(
@@ -97,18 +97,18 @@ impl Memory {
         sorted.get(sorted.len() / 2).copied()
     }
 
-    fn learn(&mut self, waited: &Waited) {
+    fn learn(&mut self, end: &TaskEnd) {
         if self.over.len() == MEMORY {
             self.over.pop_front();
         }
-        self.over.push_back(waited.over_at);
+        self.over.push_back(end.ended_by);
         self.age += 1;
         let shortest = self.over.iter().min().copied().unwrap_or_default();
         if self.running >= shortest || self.age > TRUST {
             self.running = Duration::ZERO;
         }
-        if waited.running_until > self.running && waited.running_until < shortest {
-            self.running = waited.running_until;
+        if end.last_reported_running > self.running && end.last_reported_running < shortest {
+            self.running = end.last_reported_running;
             self.age = 0;
         }
     }
@@ -139,13 +139,13 @@ mod tests {
                 looks += 1;
             }
             let exit = pve_client::TaskExit::Ok;
-            let waited = Waited {
+            let end = TaskEnd {
                 exit,
-                running_until,
-                said_running_until: running_until,
-                over_at: at,
+                last_reported_running: running_until,
+                last_seen_running: running_until,
+                ended_by: at,
             };
-            pace.learn("pve1", KIND, &waited);
+            pace.learn("pve1", KIND, &end);
             (at.saturating_sub(duration), looks)
         };
         durations.into_iter().map(follow).collect()

@@ -33,7 +33,7 @@ pub(super) async fn check(
         return Ok(());
     }
     let permissions = client.permissions(None).await?;
-    let hides = |pool: &&&str| !permissions.passes_on(&format!("/pool/{pool}"), "Pool.Audit");
+    let hides = |pool: &&&str| !permissions.propagates(&format!("/pool/{pool}"), "Pool.Audit");
     match pools.iter().find(hides) {
         None => Ok(()),
         Some(pool) => Err(Fault::usage(format!(

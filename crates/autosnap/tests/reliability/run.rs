@@ -282,7 +282,7 @@ async fn work(
     let endpoints = hosts.iter().map(endpoint).collect();
     let mut options = ClientOptions::new(endpoints, Credentials::Token(token), Trust::AcceptAny);
     options.request_timeout = settings.timeout * 3 / 5;
-    options.repeat_pauses = [5, 10, 20].map(Duration::from_millis).to_vec();
+    options.retry_pauses = [5, 10, 20].map(Duration::from_millis).to_vec();
     let identity = options.credentials.identity();
     let client = Client::connect(options).await?;
     let context = Context {

@@ -80,7 +80,7 @@ async fn connect(root: &RootArgs) -> Option<Client> {
         ..Environment::of_process()
     };
     let mut options = Connection::read(root, &[], &environment).ok()?.options;
-    options.repeat_pauses = Vec::new();
+    options.retry_pauses = Vec::new();
     Client::connect(options).await.ok()
 }
 

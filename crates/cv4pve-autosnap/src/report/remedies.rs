@@ -16,6 +16,7 @@ const CHECK_QUORUM: &str = "look at the nodes with pvecm status, as root on a no
 const RUN_CHECK: &str = "cv4pve-autosnap check prints the command that grants it";
 const RUN_DRY: &str = "repeat it with --dry-run to see why";
 const CHECK_CONNECTION: &str = "check --host and the network; PVE serves its API on port 8006";
+const BYPASS_PROXY: &str = "to connect without the proxy: --no-proxy, or add the host to NO_PROXY";
 const CHECK_HOSTS: &str = "check --host: it has to name nodes of a Proxmox VE cluster";
 const USE_ONE_CLUSTER: &str = "give only hosts of one cluster in --host";
 const CONFIGURE_PROXY: &str = "a reverse proxy must pass /api2/json on with its Authorization and Cookie headers, \
@@ -48,6 +49,7 @@ pub(super) fn hint(remedy: &Remedy) -> String {
         Remedy::RunCheck => RUN_CHECK.to_owned(),
         Remedy::RunDry => RUN_DRY.to_owned(),
         Remedy::CheckConnection => CHECK_CONNECTION.to_owned(),
+        Remedy::BypassProxy => BYPASS_PROXY.to_owned(),
         Remedy::CheckHosts => CHECK_HOSTS.to_owned(),
         Remedy::UseOneCluster => USE_ONE_CLUSTER.to_owned(),
         Remedy::TrustCertificate { fingerprint } => format!(

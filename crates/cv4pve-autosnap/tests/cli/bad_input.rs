@@ -138,8 +138,8 @@ fn a_host_that_is_not_given_or_malformed() {
         (",", "empty"),
         ("pve1:port", "pve1:port"),
         ("pve1:99999", "pve1:99999"),
-        ("https://pve1:8006", "without https://"),
-        ("http://10.0.0.1:8006", "without http://"),
+        ("https://pve1:8006", "remove https://"),
+        ("http://10.0.0.1:8006", "remove http://"),
         ("pve 1", "pve 1"),
         ("[::1", "[::1"),
     ] {
@@ -286,23 +286,23 @@ fn logins_that_pve_does_not_accept() {
         .collect();
     assert_snapshot!(said, @r#"
     $ --username=backup@pve --password=wrong --vmid=100 snap --label=daily --keep=1
-    ERROR: 127.0.0.1:<port> refused the sign-on of 'backup@pve': wrong user, realm or password, or the user is disabled or expired; check them under Datacenter > Permissions > Users
+    ERROR: login failed for 'backup@pve' on 127.0.0.1:<port>: wrong user, realm or password, or the user is disabled or expired; check them under Datacenter > Permissions > Users
     $ --username=unknown@pve --password=example-backup --vmid=100 snap --label=daily --keep=1
-    ERROR: 127.0.0.1:<port> refused the sign-on of 'unknown@pve': wrong user, realm or password, or the user is disabled or expired; check them under Datacenter > Permissions > Users
+    ERROR: login failed for 'unknown@pve' on 127.0.0.1:<port>: wrong user, realm or password, or the user is disabled or expired; check them under Datacenter > Permissions > Users
     $ --username=backup@nowhere --password=example-backup --vmid=100 snap --label=daily --keep=1
-    ERROR: 127.0.0.1:<port> refused the sign-on of 'backup@nowhere': wrong user, realm or password, or the user is disabled or expired; check them under Datacenter > Permissions > Users
+    ERROR: login failed for 'backup@nowhere' on 127.0.0.1:<port>: wrong user, realm or password, or the user is disabled or expired; check them under Datacenter > Permissions > Users
     $ --username=gone@pve --password=example-gone --vmid=100 snap --label=daily --keep=1
-    ERROR: 127.0.0.1:<port> refused the sign-on of 'gone@pve': wrong user, realm or password, or the user is disabled or expired; check them under Datacenter > Permissions > Users
+    ERROR: login failed for 'gone@pve' on 127.0.0.1:<port>: wrong user, realm or password, or the user is disabled or expired; check them under Datacenter > Permissions > Users
     $ --username=expired@pve --password=example-expired --vmid=100 snap --label=daily --keep=1
-    ERROR: 127.0.0.1:<port> refused the sign-on of 'expired@pve': wrong user, realm or password, or the user is disabled or expired; check them under Datacenter > Permissions > Users
+    ERROR: login failed for 'expired@pve' on 127.0.0.1:<port>: wrong user, realm or password, or the user is disabled or expired; check them under Datacenter > Permissions > Users
     $ --username=totp@pve --password=example-totp --vmid=100 snap --label=daily --keep=1
-    ERROR: 127.0.0.1:<port> refused the sign-on of 'totp@pve': the user needs a second factor; create an API token for it and use --api-token
+    ERROR: login failed for 'totp@pve' on 127.0.0.1:<port>: the user needs a second factor; create an API token for it
     $ --api-token=backup@pve!auto=22222222-2222-4222-8222-222222222223 --vmid=100 snap --label=daily --keep=1
-    ERROR: 127.0.0.1:<port> refused the sign-on of 'backup@pve!auto': the API token is unknown, expired, or its secret is wrong; check it under Datacenter > Permissions > API Tokens
+    ERROR: login failed for 'backup@pve!auto' on 127.0.0.1:<port>: the API token is unknown, expired, or its secret is wrong; check it under Datacenter > Permissions > API Tokens
     $ --api-token=backup@pve!other=22222222-2222-4222-8222-222222222222 --vmid=100 snap --label=daily --keep=1
-    ERROR: 127.0.0.1:<port> refused the sign-on of 'backup@pve!other': the API token is unknown, expired, or its secret is wrong; check it under Datacenter > Permissions > API Tokens
+    ERROR: login failed for 'backup@pve!other' on 127.0.0.1:<port>: the API token is unknown, expired, or its secret is wrong; check it under Datacenter > Permissions > API Tokens
     $ --api-token=backup@pve!expired=55555555-5555-4555-8555-555555555555 --vmid=100 snap --label=daily --keep=1
-    ERROR: 127.0.0.1:<port> refused the sign-on of 'backup@pve!expired': the API token is unknown, expired, or its secret is wrong; check it under Datacenter > Permissions > API Tokens
+    ERROR: login failed for 'backup@pve!expired' on 127.0.0.1:<port>: the API token is unknown, expired, or its secret is wrong; check it under Datacenter > Permissions > API Tokens
     "#);
 }
 

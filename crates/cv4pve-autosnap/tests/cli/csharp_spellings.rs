@@ -102,7 +102,7 @@ fn empty_parts_and_blanks_in_hosts_are_ignored() {
             "status",
         ])
         .assert_status(2)
-        .assert_err("an empty host name");
+        .assert_err("empty host name");
     }
 }
 

@@ -58,7 +58,7 @@ fn a_request_that_left_no_trace_is_not_repeated() {
     let output = lab.run(SNAP);
     assert_snapshot!(block(output.assert_status(1)), @r#"
     Create snapshot: autodaily<now>
-    Error: no complete answer from 127.0.0.1:<port> to POST /nodes/pve1/qemu/100/snapshot: the connection was closed before an answer came; there is no snapshot autodaily<now> now
+    Error: no complete reply from 127.0.0.1:<port> to POST /nodes/pve1/qemu/100/snapshot: the connection was closed before the reply; there is no snapshot autodaily<now> now
       it is not known whether it was done
       hint: look at snapshot autodaily<now> and at the tasks of guest 100 on node pve1
     "#);

@@ -8,7 +8,7 @@ use crate::world::{World, ct, vm};
 /// A refusal with a page is that of something in front of Proxmox VE, not of a wrong token.
 #[test]
 fn a_page_in_place_of_a_refusal_is_not_a_wrong_token() {
-    let words = "something in front of Proxmox VE answered, not Proxmox VE: ";
+    let words = "a reverse proxy, not Proxmox VE, refused ";
     for (status, reason) in [
         (401, "Authorization Required"),
         (403, "Forbidden"),
@@ -49,7 +49,7 @@ fn a_login_asked_for_by_a_proxy_is_not_a_wrong_token() {
     let words = ["--api-token=file:token", "--vmid=100", "status", &host];
     lab.bare(words)
         .assert_status(3)
-        .assert_err("401 Unauthorized and asks for a login of its own")
+        .assert_err("401 Unauthorized and requires a login of its own")
         .assert_not_said("token is unknown");
 }
 

@@ -207,8 +207,14 @@ fn a_secret_that_was_given_as_a_file_or_with_a_host_is_not_repeated() {
             &["--username=root@pam", &password_file],
             "its name looks like a secret",
         ),
-        (&[&host], "without '@' and what stands before it"),
-        (&["@host.conf"], "without '@' and what stands before it"),
+        (
+            &[&host],
+            "expected HOST[:PORT] without user, password and '@'",
+        ),
+        (
+            &["@host.conf"],
+            "expected HOST[:PORT] without user, password and '@'",
+        ),
         (&["--host=pve1", &host], "'--host' is given twice"),
         (
             &[

@@ -209,7 +209,7 @@ fn a_token_that_is_refused_in_the_middle_ends_the_run() {
     );
     run.ended()
         .assert_status(3)
-        .assert_out("refused the sign-on of 'backup@pve!auto': the API token is unknown, expired")
+        .assert_out("login failed for 'backup@pve!auto' on 127.0.0.1:<port>: the API token is unknown, expired")
         .assert_out("Error: the server is lost; not reached: VM 101 web02\n");
     assert_eq!(lab.changes(), [] as [&str; 0]);
     assert_eq!(lab.writes().len(), 1);

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Calls that start a task, and calls that read tasks.
+//! Requests that start a task, and requests that read tasks.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Client, guest_call, unreadable};
-use crate::call::{BodyLimit, Call};
+use super::{Client, guest_request, unreadable_text};
 use crate::error::{Certainty, Error, Method};
 use crate::reply;
-use crate::types::loose::{self, List};
+use crate::request::{ApiRequest, BodyLimit};
+use crate::types::lenient::{self, List};
 use crate::types::{GuestKind, NewSnapshot, TaskEntry, TaskFilter, TaskStatus};
 use crate::upid::{Upid, UpidError};
 
 impl Client {
-    /// `POST …/snapshot`: starts taking a snapshot. Most refusals come from the task, not from
-    /// this call. Written at most once; see [`Error::certainty`].
+    /// `POST …/snapshot`: starts a task that creates a snapshot.
+    ///
+    /// Most failures are reported by the task, not by this request. The request is written at most once;
+    /// see [`Error::certainty`].
     pub async fn create_snapshot(
         &self,
         node: &str,
@@ -24,18 +26,20 @@ impl Client {
     ) -> Result<Upid, Error> {
         let description =
             Some(snapshot.description.as_str()).filter(|description| !description.is_empty());
-        // Containers refuse the parameter (400).
+        // PVE refuses the parameter for containers (400).
         let memory = (snapshot.with_memory && kind == GuestKind::Qemu).then_some("1");
-        let call = guest_call(Method::Post, node, kind, vmid, &["snapshot"])
+        let request = guest_request(Method::Post, node, kind, vmid, &["snapshot"])
             .with("snapname", snapshot.name.as_str())
             .with_some("description", description)
             .with_some("vmstate", memory);
         let task_type = kind.creation_task_type();
-        self.start(&call, node, task_type, vmid).await
+        self.start(&request, node, task_type, vmid).await
     }
 
-    /// `DELETE …/snapshot/{name}`: starts removing a snapshot. `force` drops it from the
-    /// configuration even if its volumes cannot be removed. Written at most once.
+    /// `DELETE …/snapshot/{name}`: starts a task that removes a snapshot.
+    ///
+    /// With `force` PVE drops the snapshot from the configuration even if its volumes cannot be removed.
+    /// The request is written at most once; see [`Error::certainty`].
     pub async fn delete_snapshot(
         &self,
         node: &str,
@@ -44,23 +48,24 @@ impl Client {
         name: &str,
         force: bool,
     ) -> Result<Upid, Error> {
-        let call = guest_call(Method::Delete, node, kind, vmid, &["snapshot", name])
+        let request = guest_request(Method::Delete, node, kind, vmid, &["snapshot", name])
             .with_some("force", force.then_some("1"));
         let task_type = kind.removal_task_type();
-        self.start(&call, node, task_type, vmid).await
+        self.start(&request, node, task_type, vmid).await
     }
 
-    /// Sends a request that starts a task. A reply without a UPID, or with the UPID of another task,
-    /// does not show whether the request was carried out.
+    /// Sends a request that starts a task. After a reply without a UPID, or with the UPID of another task,
+    /// the effect of the request is unknown.
     async fn start(
         &self,
-        call: &Call,
+        request: &ApiRequest,
         node: &str,
         task_type: &str,
         vmid: u32,
     ) -> Result<Upid, Error> {
-        let (text, endpoint) = self.session.ask::<String>(call, self.deadline).await?;
-        let unknown = |what| reply::not_understood(call, &endpoint, what, Certainty::Unknown);
+        let (text, endpoint) = self.session.send::<String>(request, self.deadline).await?;
+        let unknown =
+            |problem| reply::unexpected_reply(request, &endpoint, problem, Certainty::Unknown);
         let upid: Upid = text
             .parse()
             .map_err(|error: UpidError| unknown(error.to_string()))?;
@@ -74,15 +79,17 @@ impl Client {
         )))
     }
 
-    /// `GET /nodes/{node}/tasks/{upid}/status`.
+    /// `GET /nodes/{node}/tasks/{upid}/status`: whether the task is running, or how it ended.
     pub async fn task_status(&self, task: &Upid) -> Result<TaskStatus, Error> {
-        let call = task_call(task, "status").at_most(BodyLimit::SINGLE);
-        self.read(&call).await
+        let request = task_request(task, "status").at_most(BodyLimit::SINGLE);
+        self.read(&request).await
     }
 
-    /// `GET /nodes/{node}/tasks/{upid}/log`: the lines from `start` (0 is the first), at most
-    /// `limit`. A running task's log may end early; past the end and for an unknown task there
-    /// are none.
+    /// `GET /nodes/{node}/tasks/{upid}/log`: at most `limit` lines of the log, from line `start` (0 is the
+    /// first).
+    ///
+    /// The log of a running task may be incomplete. There are no lines after the end of the log and for
+    /// an unknown task.
     pub async fn task_log(
         &self,
         task: &Upid,
@@ -91,23 +98,24 @@ impl Client {
     ) -> Result<Vec<String>, Error> {
         #[derive(Deserialize)]
         struct Line {
-            #[serde(default, rename = "t", deserialize_with = "loose::text")]
+            #[serde(default, rename = "t", deserialize_with = "lenient::text")]
             text: Option<String>,
         }
-        let call = task_call(task, "log")
+        let request = task_request(task, "log")
             .with("start", start.to_string())
             .with("limit", limit.to_string());
         let (data, endpoint) = self
             .session
-            .ask::<Box<RawValue>>(&call, self.deadline)
+            .send::<Box<RawValue>>(&request, self.deadline)
             .await?;
         // The log of an unknown task is an object with an error text instead of a list.
         if data.get().starts_with('{') {
             return Ok(Vec::new());
         }
         let lines: List<Line> = serde_json::from_str(data.get()).map_err(|error| {
-            let what = format!("the log is not a list of lines ({})", reply::flaw(&error));
-            reply::not_understood(&call, &endpoint, what, Certainty::Unknown)
+            let problem = reply::json_problem(&error);
+            let problem = format!("the log is not a list of lines ({problem})");
+            reply::unexpected_reply(&request, &endpoint, problem, Certainty::Unknown)
         })?;
         Ok(lines
             .0
@@ -116,15 +124,16 @@ impl Client {
             .collect())
     }
 
-    /// `GET /nodes/{node}/tasks`: tasks of a node, newest first. Without `Sys.Audit` on the node
-    /// only the caller's own are shown. A reply with an entry that cannot be read is
-    /// [`Error::NotListed`]: that entry may be any task.
+    /// `GET /nodes/{node}/tasks`: the tasks of a node that match the filter, newest first.
+    ///
+    /// Without `Sys.Audit` on the node PVE lists only tasks of the login itself. A reply with an entry that
+    /// cannot be read is an [`Error::InvalidListing`]: that entry may be any task.
     pub async fn node_tasks(
         &self,
         node: &str,
         filter: &TaskFilter,
     ) -> Result<Vec<TaskEntry>, Error> {
-        let call = Call::new(Method::Get, &["nodes", node, "tasks"])
+        let request = ApiRequest::new(Method::Get, &["nodes", node, "tasks"])
             .with("source", filter.source.as_str())
             .with_some("vmid", filter.vmid)
             .with_some("since", filter.since)
@@ -133,23 +142,23 @@ impl Client {
             .at_most(BodyLimit::TASKS);
         let (list, endpoint) = self
             .session
-            .ask::<List<TaskEntry>>(&call, self.deadline)
+            .send::<List<TaskEntry>>(&request, self.deadline)
             .await?;
         match list.1.as_slice() {
             [] => Ok(list.0),
-            all => Err(reply::not_listed(
-                &call,
+            all => Err(reply::invalid_listing(
+                &request,
                 endpoint,
                 "the tasks",
-                unreadable(all),
+                unreadable_text(all),
             )),
         }
     }
 }
 
-fn task_call(task: &Upid, what: &str) -> Call {
-    Call::new(
+fn task_request(task: &Upid, resource: &str) -> ApiRequest {
+    ApiRequest::new(
         Method::Get,
-        &["nodes", task.node(), "tasks", task.as_str(), what],
+        &["nodes", task.node(), "tasks", task.as_str(), resource],
     )
 }

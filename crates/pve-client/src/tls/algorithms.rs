@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The signatures that are verified: those of rustls with ring, and ECDSA on P-521, which ring lacks.
+//! The supported signature algorithms: those of rustls with ring, and ECDSA on P-521, which ring lacks.
 
 use p521::ecdsa::signature::hazmat::PrehashVerifier;
 use p521::ecdsa::{Signature, VerifyingKey};
@@ -44,7 +44,7 @@ pub(super) static SUPPORTED: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorith
         RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
     ],
     mapping: &[
-        // In TLS 1.2 a scheme names the hash only, whatever the curve of the key. TLS 1.3 takes the first.
+        // In TLS 1.2 a scheme specifies only the hash, not the curve. TLS 1.3 uses the first algorithm.
         (
             SignatureScheme::ECDSA_NISTP384_SHA384,
             &[ECDSA_P384_SHA384, ECDSA_P256_SHA384, P521_SHA384],
@@ -82,15 +82,15 @@ pub(super) static SUPPORTED: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorith
     ],
 };
 
-/// `rsa_pss_pss_sha256` and its siblings (RFC 8446, 4.2.3): signatures by keys that are restricted to
-/// PSS. rustls has no names for them.
+/// `rsa_pss_pss_sha256` and so on (RFC 8446, 4.2.3): signatures by keys that are restricted to PSS. rustls
+/// has no names for them.
 pub(super) const RSA_PSS_KEY_SHA256: SignatureScheme = SignatureScheme::Unknown(0x0809);
 pub(super) const RSA_PSS_KEY_SHA384: SignatureScheme = SignatureScheme::Unknown(0x080a);
 pub(super) const RSA_PSS_KEY_SHA512: SignatureScheme = SignatureScheme::Unknown(0x080b);
 
-/// Schemes that are offered although they are not supported: a host that has no other key then shows
-/// its certificate, whose kind of key can be named, instead of ending the handshake without a reason.
-const OFFERED_FOR_THE_NAME: [SignatureScheme; 4] = [
+/// Unsupported schemes that are offered so that a host with only such a key sends its certificate, and the
+/// error can name the kind of key. Otherwise the host would end the handshake without a reason.
+const OFFERED_FOR_ERRORS: [SignatureScheme; 4] = [
     SignatureScheme::ED448,
     // Brainpool curves in TLS 1.3 (RFC 8734).
     SignatureScheme::Unknown(0x081a),
@@ -98,8 +98,8 @@ const OFFERED_FOR_THE_NAME: [SignatureScheme; 4] = [
     SignatureScheme::Unknown(0x081c),
 ];
 
-/// The schemes for a host whose RSA key has fewer than 2,048 bits: ring verifies signatures of such a
-/// key by PKCS #1 only, so that no other scheme may be chosen.
+/// The schemes for an RSA key of fewer than 2,048 bits: with such a key ring verifies only PKCS #1
+/// signatures.
 pub(super) const SMALL_RSA: [SignatureScheme; 2] = [
     SignatureScheme::RSA_PKCS1_SHA256,
     SignatureScheme::RSA_PKCS1_SHA512,
@@ -109,11 +109,11 @@ pub(super) const SMALL_RSA: [SignatureScheme; 2] = [
 pub(super) fn offered() -> Vec<SignatureScheme> {
     let mut schemes = SUPPORTED.supported_schemes();
     schemes.extend([RSA_PSS_KEY_SHA512, RSA_PSS_KEY_SHA384, RSA_PSS_KEY_SHA256]);
-    schemes.extend(OFFERED_FOR_THE_NAME);
+    schemes.extend(OFFERED_FOR_ERRORS);
     schemes
 }
 
-/// ECDSA on P-521 over a digest by this function.
+/// ECDSA on P-521 with this hash function.
 #[derive(Debug)]
 struct EcdsaP521(Hash);
 
@@ -143,7 +143,7 @@ impl SignatureVerificationAlgorithm for EcdsaP521 {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        // Zeros in front do not change the number; a digest below half of the field's size would be refused.
+        // Leading zeros do not change the number; a digest shorter than half of the field size is refused.
         let mut digest = [0; 64];
         match self.0 {
             Hash::Sha256 => digest[32..].copy_from_slice(&Sha256::digest(message)),
@@ -165,14 +165,14 @@ mod tests {
     use super::*;
     use crate::certificate::{algorithm_and_key, public_key};
 
-    /// Made by `openssl dgst -sha256 -sign` and its siblings with the key of `p521.pem`.
+    /// Created with `openssl dgst -sha256 -sign`, `-sha384` and `-sha512`, and the key of `p521.pem`.
     const SIGNATURES: [&str; 3] = [
         "308188024201ea6cba1288c4c030e8cbea0f61d2ed6155a5acaea992d665cc76bae1f1e7809b02d353e408f9ef1abe6f8a3fb9875eba08f18651333c96f4f5ed05ae14644439780242008a845d81032758f56437d0b02183c864bc787094ed8145f9f92044712b49fdd8e795f12ef0fbc3b119246ec3c03c7d00184125d1279abe19bc6bac24133cfe4be5",
         "308187024201a2b9e998e247b595ae8387d06483fca997bc28625321cc5f438902ab2d4537d551ba26a33913869f505deee46aab3f483ff3eeb8fcb6e3ae11fb2e5f078f02e82f0241589cd61fbcf11dabfdabe0261cbe3a2c1d2a92d177aabf9190b96267fb50099a70312b58b67fa4dbfce6342086061490ece838984ca1e3a9b571d3e77a468c22b7",
         "308188024201133c2d0a4aa453aeadce1b12024b87f26744a913f07cab09922a2c2b64ee405acadd3bfd13c8d62c194596281a94000628586a8381adc885c3ff25c2d42cc8646c0242010b17a9741ead7ce259ac81a82f44bd6ec113a49bf584b39e52bb6a6254352e3bc29708da8c50f8283335449cf78aedcb26870a32ddfba4c7f3c6fbe96925cc48b7",
     ];
 
-    /// C20: in TLS 1.2 a host may sign with a P-521 key over any of the three hashes.
+    /// In TLS 1.2 a host may sign with a P-521 key and any of the three hashes.
     #[test]
     fn signatures_on_p521_are_verified_with_each_hash() {
         let pem = include_str!("../../tests/fixtures/p521.pem");

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Checks the proof that a server holds the key of its certificate, for certificates that are trusted
+//! Verifies that a server has the private key of its certificate, for certificates that are trusted
 //! without a certificate authority.
 //!
-//! rustls reads a certificate as X.509 version 3 before it checks the proof, and so refuses those of
-//! version 1 (plain `openssl x509 -req`). Here only the key is taken out of the certificate:
-//! its other fields do not matter where any certificate, or exactly this one, is accepted.
+//! rustls parses a certificate as X.509 version 3 before it verifies the signature, so it rejects version 1
+//! (plain `openssl x509 -req`). Here only the key is read from the certificate: its other fields do not
+//! matter if any certificate, or exactly this one, is accepted.
 //!
-//! Two kinds of keys that rustls leaves out are verified by ring directly: RSA keys that are restricted
-//! to PSS, and RSA keys of 1,024 to 2,047 bits.
+//! Two kinds of keys that rustls does not support are verified with ring directly: RSA keys restricted to
+//! PSS, and RSA keys of 1,024 to 2,047 bits.
 
 use std::sync::Arc;
 
@@ -28,13 +28,13 @@ use crate::certificate::{algorithm_and_key, public_key};
 use crate::handshake::SmallRsaKey;
 use crate::key_kind::KeyKind;
 
-/// The proof of TLS 1.3.
+/// Verifies the signature of a TLS 1.3 handshake.
 pub(super) fn verify_tls13(
     message: &[u8],
     certificate: &CertificateDer<'_>,
     signature: &DigitallySignedStruct,
 ) -> Result<HandshakeSignatureValid, Error> {
-    if let Some(parameters) = own_parameters(certificate, signature)? {
+    if let Some(parameters) = ring_parameters(certificate, signature)? {
         return verify_rsa(message, certificate, signature, parameters);
     }
     let key = public_key(certificate).ok_or(CertificateError::BadEncoding)?;
@@ -42,13 +42,14 @@ pub(super) fn verify_tls13(
     crypto::verify_tls13_signature_with_raw_key(message, &key, signature, &SUPPORTED)
 }
 
-/// The proof of TLS 1.2, where a scheme does not name the curve: each algorithm that fits the key is tried.
+/// Verifies the signature of a TLS 1.2 handshake. The scheme does not specify the curve, so each algorithm
+/// that fits the key is tried.
 pub(super) fn verify_tls12(
     message: &[u8],
     certificate: &CertificateDer<'_>,
     signature: &DigitallySignedStruct,
 ) -> Result<HandshakeSignatureValid, Error> {
-    if let Some(parameters) = own_parameters(certificate, signature)? {
+    if let Some(parameters) = ring_parameters(certificate, signature)? {
         return verify_rsa(message, certificate, signature, parameters);
     }
     let (key_algorithm, key) = public_key(certificate)
@@ -73,9 +74,9 @@ pub(super) fn verify_tls12(
     }
 }
 
-/// How a signature by a key that rustls leaves out is verified; `None` for all other keys. A small RSA
-/// key with a scheme that ring does not verify is an error that holds [`SmallRsaKey`].
-fn own_parameters(
+/// The parameters for keys that rustls does not support; `None` for all other keys. A small RSA key with a
+/// scheme that ring cannot verify is an error that contains [`SmallRsaKey`].
+fn ring_parameters(
     certificate: &[u8],
     signature: &DigitallySignedStruct,
 ) -> Result<Option<&'static RsaParameters>, Error> {
@@ -97,7 +98,10 @@ fn own_parameters(
         (
             None
             | Some(
-                KeyKind::Rsa(_) | KeyKind::RsaPss(_) | KeyKind::Usual(_) | KeyKind::Unsupported(_),
+                KeyKind::Rsa(_)
+                | KeyKind::RsaPss(_)
+                | KeyKind::Supported(_)
+                | KeyKind::Unsupported(_),
             ),
             _,
         ) => None,
@@ -136,7 +140,7 @@ mod tests {
     const EC: &str = include_str!("../../tests/fixtures/x509-v1-ec.pem");
     const RSA: &str = include_str!("../../tests/fixtures/x509-v1-rsa.pem");
 
-    /// A handshake in memory with a server that shows a certificate and has a key.
+    /// Does a handshake in memory with a server that has this certificate and this key.
     fn handshake(
         certificate: &str,
         key: &str,
@@ -181,9 +185,8 @@ mod tests {
 
     const PROTOCOLS: [&SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS13];
 
-    /// B2: whatever the version of X.509, a certificate that is trusted by itself is accepted.
     #[test]
-    fn certificates_of_version_1_are_accepted_where_no_authority_is_asked() {
+    fn version_1_certificates_are_accepted_without_an_authority() {
         for protocol in PROTOCOLS {
             for pem in [EC, RSA] {
                 let pin = Fingerprint::from_certificate(&der(pem));
@@ -196,14 +199,14 @@ mod tests {
         }
     }
 
-    /// B2: a stolen certificate is of no use without its key.
     #[test]
-    fn a_server_without_the_key_of_its_certificate_is_refused() {
+    fn a_server_without_the_private_key_is_rejected() {
         let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
-        let made = rcgen::generate_simple_self_signed(vec!["pve1".to_owned()]).unwrap();
+        let generated = rcgen::generate_simple_self_signed(vec!["pve1".to_owned()]).unwrap();
         for protocol in PROTOCOLS {
-            for shown in [EC, RSA, &made.cert.pem()] {
-                let error = handshake(shown, &other, protocol, &Trust::AcceptAny).unwrap_err();
+            for certificate in [EC, RSA, &generated.cert.pem()] {
+                let error =
+                    handshake(certificate, &other, protocol, &Trust::AcceptAny).unwrap_err();
                 assert!(
                     matches!(
                         error,
@@ -218,10 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_certificates_are_accepted_as_before() {
-        let made = rcgen::generate_simple_self_signed(vec!["pve1".to_owned()]).unwrap();
+    fn version_3_certificates_are_accepted() {
+        let generated = rcgen::generate_simple_self_signed(vec!["pve1".to_owned()]).unwrap();
         for protocol in PROTOCOLS {
-            let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+            let (pem, key) = (generated.cert.pem(), generated.signing_key.serialize_pem());
             handshake(&pem, &key, protocol, &Trust::AcceptAny).unwrap();
         }
     }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What PVE says about itself: version, quorum, the caller's privileges.
+//! The version of PVE, the status of the cluster, and the privileges of the login.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-use super::loose;
+use super::lenient;
 
-/// `GET /version` (`PVE/API2.pm`).
+/// The version of PVE: `GET /version` (`PVE/API2.pm`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "WireVersion")]
 pub struct Version {
@@ -26,9 +26,9 @@ impl Version {
 
 #[derive(Deserialize)]
 struct WireVersion {
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     version: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     release: Option<String>,
 }
 
@@ -41,12 +41,12 @@ impl From<WireVersion> for Version {
     }
 }
 
-/// `GET /cluster/status` (`PVE/API2/Cluster.pm`); needs `Sys.Audit` on `/`.
+/// The status of the cluster: `GET /cluster/status` (`PVE/API2/Cluster.pm`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterStatus {
-    /// The cluster's name; absent on a host that is in no cluster.
+    /// The cluster's name; absent on a host outside of any cluster.
     pub name: Option<String>,
-    /// Whether the cluster has quorum; absent on a host that is in no cluster.
+    /// Whether the cluster has quorum; absent on a host outside of any cluster.
     pub quorate: Option<bool>,
     /// The nodes.
     pub nodes: Vec<ClusterNode>,
@@ -57,34 +57,34 @@ pub struct ClusterStatus {
 pub struct ClusterNode {
     /// Its name.
     pub name: String,
-    /// Whether the cluster sees it.
+    /// Whether it is online.
     pub online: bool,
-    /// Whether it is the one that answered.
+    /// Whether it is the node that replied.
     pub local: bool,
-    /// Its address; absent for nodes that were never seen.
+    /// Its IP address, if the cluster knows it.
     pub address: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct WireStatus {
-    #[serde(default, rename = "type", deserialize_with = "loose::text")]
+    #[serde(default, rename = "type", deserialize_with = "lenient::text")]
     kind: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     name: Option<String>,
-    #[serde(default, deserialize_with = "loose::optional_boolean")]
+    #[serde(default, deserialize_with = "lenient::optional_boolean")]
     quorate: Option<bool>,
-    #[serde(default, deserialize_with = "loose::boolean")]
+    #[serde(default, deserialize_with = "lenient::boolean")]
     online: bool,
-    #[serde(default, deserialize_with = "loose::boolean")]
+    #[serde(default, deserialize_with = "lenient::boolean")]
     local: bool,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     ip: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for ClusterStatus {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let mut status = Self::default();
-        for wire in loose::List::<WireStatus>::deserialize(input)?.0 {
+        for wire in lenient::List::<WireStatus>::deserialize(input)?.0 {
             match (wire.kind.as_deref(), wire.name) {
                 (Some("cluster"), name) => {
                     status.name = name;
@@ -103,14 +103,14 @@ impl<'de> Deserialize<'de> for ClusterStatus {
     }
 }
 
-/// `GET /access/permissions`: what the caller may do where (`PVE/API2/AccessControl.pm`).
+/// The privileges of the login by path: `GET /access/permissions` (`PVE/API2/AccessControl.pm`).
 ///
-/// Listed are the paths that have an entry, not every object below them.
+/// It contains the paths that have an entry, not every object below them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permissions(BTreeMap<String, BTreeMap<String, bool>>);
 
 impl Permissions {
-    /// Whether exactly this path lists the privilege.
+    /// Whether exactly this path has an entry with the privilege.
     pub fn has(&self, path: &str, privilege: &str) -> bool {
         self.0
             .get(path)
@@ -120,18 +120,18 @@ impl Permissions {
     /// Whether the login holds the privilege on the path, by an entry of the path itself or by the
     /// nearest entry above it that propagates.
     ///
-    /// `GET /access/permissions` leaves out paths without any privilege, so a path blocked by `NoAccess`
-    /// seems to inherit.
+    /// `GET /access/permissions` omits paths without any privilege, so a path blocked by `NoAccess` seems to
+    /// inherit.
     pub fn holds(&self, path: &str, privilege: &str) -> bool {
         match self.0.get(path) {
             Some(on_path) => on_path.contains_key(privilege),
-            None => self.passes_on(path, privilege),
+            None => self.propagates(path, privilege),
         }
     }
 
-    /// Whether the privilege holds on everything below the path, by the entry of the path itself or
-    /// of the nearest one above it.
-    pub fn passes_on(&self, path: &str, privilege: &str) -> bool {
+    /// Whether the privilege applies to everything below the path, by the entry of the path itself or of the
+    /// nearest one above it.
+    pub fn propagates(&self, path: &str, privilege: &str) -> bool {
         let mut at = path;
         loop {
             let entry = if at.is_empty() { "/" } else { at };
@@ -145,14 +145,14 @@ impl Permissions {
         }
     }
 
-    /// Each path with its privileges, and for each of these whether it holds below the path too.
+    /// Each path with its privileges, and for each privilege whether it also applies below the path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, bool>)> {
         self.0
             .iter()
             .map(|(path, privileges)| (path.as_str(), privileges))
     }
 
-    /// Whether nothing at all is permitted.
+    /// Whether the login has no privileges.
     pub fn is_empty(&self) -> bool {
         self.0.values().all(BTreeMap::is_empty)
     }
@@ -161,7 +161,7 @@ impl Permissions {
 impl<P: Into<String>, N: Into<String>, L: IntoIterator<Item = (N, bool)>> FromIterator<(P, L)>
     for Permissions
 {
-    /// From paths and the privileges on each.
+    /// Builds permissions from paths and the privileges on each.
     fn from_iter<I: IntoIterator<Item = (P, L)>>(paths: I) -> Self {
         let named = |list: L| {
             let list = list.into_iter();
@@ -178,9 +178,9 @@ impl<P: Into<String>, N: Into<String>, L: IntoIterator<Item = (N, bool)>> FromIt
 
 impl<'de> Deserialize<'de> for Permissions {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        type Wire = BTreeMap<String, Option<BTreeMap<String, loose::Flag>>>;
+        type Wire = BTreeMap<String, Option<BTreeMap<String, lenient::Flag>>>;
         let paths = Option::<Wire>::deserialize(input)?.unwrap_or_default();
-        let plain = |privileges: BTreeMap<String, loose::Flag>| {
+        let plain = |privileges: BTreeMap<String, lenient::Flag>| {
             privileges
                 .into_iter()
                 .map(|(name, propagates)| (name, propagates.0))
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cluster_and_a_single_host_are_both_understood() {
+    fn a_cluster_and_a_single_host_are_parsed() {
         let cluster: ClusterStatus = serde_json::from_str(
             r#"[{"version":3,"type":"cluster","name":"lab","nodes":3,"id":"cluster","quorate":1},
                 {"id":"node/pve1","type":"node","name":"pve1","ip":"10.99.0.1","local":1,"online":1},
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_entry_decides() {
+    fn the_nearest_entry_applies() {
         let permissions: Permissions = [
             ("/", vec![("VM.Audit", true), ("VM.Snapshot", true)]),
             ("/vms/100", vec![("VM.Audit", true)]),
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn privileges_are_passed_on_from_the_nearest_entry() {
+    fn privileges_propagate_from_the_nearest_entry() {
         let permissions: Permissions = serde_json::from_str(
             r#"{"/":{"Pool.Audit":1},"/pool/a":{"Pool.Audit":0},"/pool/a/b":{"Pool.Audit":1}}"#,
         )
@@ -258,13 +258,13 @@ mod tests {
             ("/pool/a/b/d", true),
         ] {
             assert_eq!(
-                permissions.passes_on(path, "Pool.Audit"),
+                permissions.propagates(path, "Pool.Audit"),
                 expected,
                 "{path}"
             );
         }
-        assert!(!permissions.passes_on("/pool/x", "VM.Audit"));
-        assert!(!Permissions::default().passes_on("/pool/x", "VM.Audit"));
+        assert!(!permissions.propagates("/pool/x", "VM.Audit"));
+        assert!(!Permissions::default().propagates("/pool/x", "VM.Audit"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Virtual machine or container; the word in the API's paths.
+/// The kind of a guest: virtual machine or container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum GuestKind {
     /// A virtual machine (`qemu`).
@@ -17,7 +17,7 @@ pub enum GuestKind {
 }
 
 impl GuestKind {
-    /// `qemu` or `lxc`.
+    /// The name in the API: `qemu` or `lxc`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Qemu => "qemu",
@@ -51,7 +51,7 @@ impl fmt::Display for GuestKind {
 /// A guest's configuration: every key with its value as text (`GET …/config`).
 ///
 /// `memory` is a string for virtual machines and a number for containers; both are text here.
-/// What is no scalar (`lxc`, a list of pairs) is kept as JSON.
+/// Lists and objects (`lxc` is a list of pairs) are kept as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GuestConfig(BTreeMap<String, String>);
 
@@ -61,7 +61,7 @@ impl GuestConfig {
         self.0.get(key).map(String::as_str)
     }
 
-    /// All keys and values in the order of the keys.
+    /// All keys and values, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
@@ -117,12 +117,12 @@ impl<'de> Visitor<'de> for ConfigVisitor {
     }
 }
 
-/// A scalar as text, a list or an object as its JSON, null as nothing.
+/// A scalar as text, a list or an object as JSON; `None` for null.
 fn value_text(json: &str) -> serde_json::Result<Option<String>> {
     if json.starts_with(['{', '[']) {
         return Ok(Some(json.to_owned()));
     }
-    super::loose::text(&mut serde_json::Deserializer::from_str(json))
+    super::lenient::text(&mut serde_json::Deserializer::from_str(json))
 }
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_no_configuration() {
+    fn a_list_is_not_a_configuration() {
         assert!(serde_json::from_str::<GuestConfig>("[]").is_err());
     }
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Listings in which some entries may be unreadable.
+//! Lists in which some entries may be unreadable.
 
 use std::ops::Deref;
 
-/// A listing: its readable entries, and excerpts of the others.
+/// A list: its valid entries, and excerpts of those that cannot be read.
 ///
-/// It dereferences to its readable entries.
+/// It dereferences to the valid entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing<T> {
-    /// The entries that could be read.
+    /// The valid entries.
     pub entries: Vec<T>,
-    /// The others, each as a short piece of its JSON. The text is the server's.
+    /// The beginning of the JSON of each other entry. The text comes from the server.
     pub unreadable: Vec<String>,
 }
 

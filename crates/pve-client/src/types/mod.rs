@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What PVE's answers say, as compact types. Each is filled directly from the bytes; see [`loose`]
-//! for how Perl's freedom with types is borne.
+//! The data in PVE's replies. Each type is parsed directly from the bytes of the reply; [`lenient`]
+//! accepts the inconsistent JSON types that Perl sends.
 
 mod cluster;
 mod guest;
+pub(crate) mod lenient;
 mod listing;
-pub(crate) mod loose;
 mod node_guest;
 pub(crate) mod repair;
 mod replication;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Guests as their own node shows them: `GET /nodes/{node}/qemu`, `GET /nodes/{node}/lxc` and
+//! Guests as their own node lists them: `GET /nodes/{node}/qemu`, `GET /nodes/{node}/lxc` and
 //! `GET …/status/current` (`PVE/API2/Qemu.pm`, `PVE/API2/LXC.pm`, `vmstatus` in
 //! `PVE/QemuServer.pm` and `PVE/LXC.pm`).
 //!
-//! Unlike `/cluster/resources` this is the present state, and it is there even if the node sends no
-//! statistics to the cluster.
+//! Unlike `/cluster/resources` this is the current state, even if the node sends no statistics to the
+//! cluster.
 
 use serde::{Deserialize, Deserializer};
 
-use super::loose;
+use super::lenient;
 
 /// A guest of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct NodeGuest {
 }
 
 impl NodeGuest {
-    /// The single tags; PVE separates by `;`, and takes `,` and blanks as well.
+    /// The tags one by one. PVE separates them by `;` and also accepts `,` and spaces.
     pub fn tag_list(&self) -> impl Iterator<Item = &str> {
         super::resource::split_tags(self.tags.as_deref())
     }
@@ -38,19 +38,19 @@ impl NodeGuest {
 
 #[derive(Deserialize)]
 struct Wire {
-    #[serde(default, deserialize_with = "loose::unsigned")]
+    #[serde(default, deserialize_with = "lenient::unsigned")]
     vmid: Option<u64>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     name: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     status: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     template: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     tags: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     lock: Option<String>,
-    #[serde(default, deserialize_with = "loose::unsigned")]
+    #[serde(default, deserialize_with = "lenient::unsigned")]
     uptime: Option<u64>,
 }
 
@@ -64,8 +64,13 @@ impl<'de> Deserialize<'de> for NodeGuest {
             &wire.tags,
             &wire.lock,
         ];
-        if names.iter().any(|name| loose::is_damaged(name.as_deref())) {
-            return Err(serde::de::Error::custom("it was damaged"));
+        if names
+            .iter()
+            .any(|name| lenient::is_damaged(name.as_deref()))
+        {
+            return Err(serde::de::Error::custom(
+                "a name contains invalid characters",
+            ));
         }
         let vmid = wire.vmid.and_then(|vmid| vmid.try_into().ok());
         let present = |text: Option<String>| text.filter(|text| !text.is_empty());
@@ -73,7 +78,7 @@ impl<'de> Deserialize<'de> for NodeGuest {
             vmid: vmid.ok_or_else(|| serde::de::Error::missing_field("vmid"))?,
             name: present(wire.name),
             status: present(wire.status).unwrap_or_else(|| "unknown".to_owned()),
-            template: wire.template.as_deref().is_some_and(loose::is_true),
+            template: wire.template.as_deref().is_some_and(lenient::is_true),
             tags: present(wire.tags),
             lock: present(wire.lock),
             uptime: wire.uptime.unwrap_or(0),
@@ -83,11 +88,11 @@ impl<'de> Deserialize<'de> for NodeGuest {
 
 #[cfg(test)]
 mod tests {
-    use super::super::loose::List;
+    use super::super::lenient::List;
     use super::*;
 
     #[test]
-    fn guests_of_a_node_are_read_as_recorded() {
+    fn recorded_guests_of_a_node_are_parsed() {
         let list: List<NodeGuest> = serde_json::from_str(
             r#"[{"template":1,"status":"stopped","vmid":103,"uptime":0,"name":"tmpl-debian12"},
                 {"type":"lxc","vmid":"203","status":"running","uptime":17,"lock":"snapshot",

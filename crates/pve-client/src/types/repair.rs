@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Repairs almost valid JSON, so that one bad byte in one entry does not hide all other entries.
+//! Repairs almost valid JSON, so that one invalid byte in one entry does not hide all other entries.
 //!
-//! Perl's encoder writes `nan` and `inf` as bare words, and passes on bytes that are not UTF-8. Every
-//! damaged part becomes the replacement character U+FFFD, never another value that could be taken for real:
-//! a bare word becomes the text `"\u{fffd}"`, which is not a number, a name or a pool.
+//! Perl's encoder writes `nan` and `inf` as bare words, and does not replace invalid UTF-8. Every invalid part
+//! becomes the replacement character U+FFFD, never a value that could be mistaken for real data: a bare word
+//! becomes the text `"\u{fffd}"`, which is not a number, a name or a pool.
 //!
 //! Used only after the strict parser has failed.
 
 use serde::de::IgnoredAny;
 
-/// Replaces damaged parts.
-pub(crate) const DAMAGE: char = '\u{fffd}';
+/// The character that replaces invalid parts.
+pub(crate) const REPLACEMENT: char = '\u{fffd}';
 
-/// The text with every part replaced that JSON does not allow, as far as its structure can be recognised.
+/// Replaces every part that JSON does not allow, as far as the structure of the text can be recognized.
 pub(crate) fn repair(json: &[u8]) -> String {
     let text = String::from_utf8_lossy(json);
     let mut output = String::with_capacity(text.len());
     let mut rest = text.as_ref();
     while let Some(first) = rest.chars().next() {
         rest = if first == '"' {
-            string(&rest[1..], &mut output)
+            copy_string(&rest[1..], &mut output)
         } else if is_word(first) {
             let end = rest.find(|character| !is_word(character));
             let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
@@ -34,15 +34,15 @@ pub(crate) fn repair(json: &[u8]) -> String {
     output
 }
 
-/// Whether it can be a character of a number, of a literal, or of a damaged one.
+/// Whether the character can be part of a number or literal, valid or not.
 fn is_word(character: char) -> bool {
     character.is_ascii_alphanumeric()
         || matches!(character, '+' | '-' | '.' | '#' | '_')
-        || character == DAMAGE
+        || character == REPLACEMENT
 }
 
 /// Copies a string up to its closing quotation mark; returns what follows.
-fn string<'a>(text: &'a str, output: &mut String) -> &'a str {
+fn copy_string<'a>(text: &'a str, output: &mut String) -> &'a str {
     output.push('"');
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -52,7 +52,7 @@ fn string<'a>(text: &'a str, output: &mut String) -> &'a str {
                 output.push('"');
                 return rest;
             }
-            '\\' => rest = escape(rest, output),
+            '\\' => rest = copy_escape(rest, output),
             control if control < ' ' => {
                 output.push_str("\\u00");
                 let digit = |number: u32| char::from_digit(number, 16).unwrap_or('0');
@@ -65,8 +65,8 @@ fn string<'a>(text: &'a str, output: &mut String) -> &'a str {
     rest
 }
 
-/// Copies the rest of an escape sequence after its backslash, if it is valid.
-fn escape<'a>(text: &'a str, output: &mut String) -> &'a str {
+/// Copies an escape sequence without its backslash, if it is valid; returns what follows.
+fn copy_escape<'a>(text: &'a str, output: &mut String) -> &'a str {
     if let Some(simple) = text
         .chars()
         .next()
@@ -76,12 +76,12 @@ fn escape<'a>(text: &'a str, output: &mut String) -> &'a str {
         output.push(simple);
         return &text[1..];
     }
-    let Some(unit) = unit(text) else {
-        output.push(DAMAGE);
+    let Some(unit) = parse_unicode_escape(text) else {
+        output.push(REPLACEMENT);
         return text;
     };
     let (own, after) = text.split_at(5);
-    let second = after.strip_prefix('\\').and_then(self::unit);
+    let second = after.strip_prefix('\\').and_then(parse_unicode_escape);
     match (unit, second) {
         (0xd800..0xdc00, Some(0xdc00..0xe000)) => {
             let (pair, after) = text.split_at(11);
@@ -89,9 +89,9 @@ fn escape<'a>(text: &'a str, output: &mut String) -> &'a str {
             output.push_str(pair);
             after
         }
-        // Half of a pair stands for nothing.
+        // Half of a surrogate pair is not a character.
         (0xd800..0xe000, _) => {
-            output.push(DAMAGE);
+            output.push(REPLACEMENT);
             after
         }
         _ => {
@@ -102,8 +102,8 @@ fn escape<'a>(text: &'a str, output: &mut String) -> &'a str {
     }
 }
 
-/// The number of `u` and four hexadecimal digits.
-fn unit(text: &str) -> Option<u32> {
+/// Parses `u` and four hexadecimal digits.
+fn parse_unicode_escape(text: &str) -> Option<u32> {
     let digits = text.strip_prefix('u')?.get(..4)?;
     let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     plain
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_becomes_the_replacement_character() {
+    fn invalid_parts_become_the_replacement_character() {
         check(
             b"{\"a\":NaN,\"b\":[-inf,1e5]}",
             "{\"a\":\"\u{fffd}\",\"b\":[\"\u{fffd}\",1e5]}",
@@ -148,7 +148,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn good_json_stays_as_it_is(text in "\\PC*", number: i64, fraction: f64) {
+        fn valid_json_is_not_changed(text in "\\PC*", number: i64, fraction: f64) {
             let value = serde_json::json!({"a": [text, number, fraction, true, null]}).to_string();
             prop_assert_eq!(repair(value.as_bytes()), value);
         }

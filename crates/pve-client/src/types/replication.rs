@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `GET /cluster/replication`: which guests are replicated to which nodes
-//! (`PVE/API2/ReplicationConfig.pm`). PVE lists the jobs of guests the caller may audit.
+//! Replication jobs: `GET /cluster/replication` (`PVE/API2/ReplicationConfig.pm`).
 
 use serde::{Deserialize, Deserializer};
 
-use super::loose;
+use super::lenient;
 
-/// A replication job.
+/// A replication job of a guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicationJob {
     /// The guest.
     pub vmid: u32,
-    /// The node its volumes are copied to.
+    /// The node to which its volumes are copied.
     pub target: Option<String>,
-    /// Whether it is switched off.
+    /// Whether it is disabled.
     pub disabled: bool,
 }
 
@@ -21,11 +20,11 @@ impl<'de> Deserialize<'de> for ReplicationJob {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Wire {
-            #[serde(default, deserialize_with = "loose::unsigned")]
+            #[serde(default, deserialize_with = "lenient::unsigned")]
             guest: Option<u64>,
-            #[serde(default, deserialize_with = "loose::text")]
+            #[serde(default, deserialize_with = "lenient::text")]
             target: Option<String>,
-            #[serde(default, deserialize_with = "loose::boolean")]
+            #[serde(default, deserialize_with = "lenient::boolean")]
             disable: bool,
         }
         let wire = Wire::deserialize(input)?;
@@ -43,8 +42,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jobs_are_read_and_odd_ones_left_out() {
-        let jobs: loose::List<ReplicationJob> = serde_json::from_str(
+    fn valid_jobs_are_parsed() {
+        let jobs: lenient::List<ReplicationJob> = serde_json::from_str(
             r#"[{"id":"100-0","guest":"100","target":"pve2","type":"local","schedule":"*/15"},
                 {"id":"200-0","guest":200,"disable":1},{"id":"odd"}]"#,
         )

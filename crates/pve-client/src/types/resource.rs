@@ -1,43 +1,43 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `GET /cluster/resources`: everything the caller may audit, in one list (`PVE/API2/Cluster.pm`,
+//! The resources of the cluster that the login may audit: `GET /cluster/resources` (`PVE/API2/Cluster.pm`,
 //! `PVE/API2Tools.pm`).
 //!
-//! The list lags behind by up to ten seconds. Guests of an offline node, and of one whose `pvestatd`
-//! has been silent for five minutes, have neither a name nor figures.
+//! The list may be up to ten seconds old. Guests of an offline node, and of a node whose `pvestatd` has sent
+//! nothing for five minutes, have neither a name nor statistics.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::guest::GuestKind;
-use super::loose;
+use super::lenient;
 
-/// One line of the listing.
+/// An entry of the list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resource {
     /// A virtual machine or a container.
     Guest(GuestResource),
-    /// A node of the cluster; shown to everybody.
+    /// A node of the cluster; every login may see it.
     Node(NodeResource),
-    /// A storage as one node sees it.
+    /// A storage on one node.
     Storage(StorageResource),
-    /// A pool, by its ID; nested ones have slashes in it.
+    /// A pool, by its ID; the ID of a nested pool contains slashes.
     Pool(String),
-    /// A type we do not use (`sdn`) or do not know yet.
+    /// Another type, such as `sdn`.
     Other(String),
 }
 
-/// A guest as the cluster's listing shows it.
+/// A guest in the list of resources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuestResource {
     /// The guest's ID, unique in the cluster.
     pub vmid: u32,
     /// Virtual machine or container.
     pub kind: GuestKind,
-    /// The node it is on.
+    /// Its node.
     pub node: String,
     /// Its name; absent while the node sends no statistics. A VM without one is called `VM 111`.
     pub name: Option<String>,
-    /// `running`, `stopped`, or `unknown` while the node sends no statistics of it.
+    /// `running`, `stopped`, or `unknown` while the node sends no statistics.
     pub status: String,
     /// Whether it is a template.
     pub template: bool,
@@ -45,59 +45,59 @@ pub struct GuestResource {
     pub tags: Option<String>,
     /// Its lock, such as `backup`.
     pub lock: Option<String>,
-    /// The pool it is in.
+    /// Its pool.
     pub pool: Option<String>,
     /// Its memory in bytes.
     pub max_memory: Option<u64>,
-    /// How many seconds it had been running when its node sent this; 0 if it did not run.
+    /// How many seconds it had been running when its node sent this; 0 if it was not running.
     pub uptime: u64,
 }
 
 impl GuestResource {
-    /// The single tags; PVE separates by `;`, and takes `,` and blanks as well.
+    /// The tags one by one. PVE separates them by `;` and also accepts `,` and spaces.
     pub fn tag_list(&self) -> impl Iterator<Item = &str> {
         split_tags(self.tags.as_deref())
     }
 }
 
-/// The single tags of a guest.
+/// Splits the tags of a guest.
 pub(super) fn split_tags(tags: Option<&str>) -> impl Iterator<Item = &str> {
     let tags = tags.unwrap_or_default();
     tags.split([';', ',', ' ']).filter(|tag| !tag.is_empty())
 }
 
-/// A node as the cluster's listing shows it.
+/// A node in the list of resources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeResource {
     /// The node's name.
     pub node: String,
-    /// `online`; `offline`; or `unknown` while it sends no statistics, as for the first seconds after
-    /// it has booted or while its `pvestatd` hangs, although everything on it may work.
+    /// `online`; `offline`; or `unknown` while it sends no statistics, for example for some seconds after a
+    /// boot or while its `pvestatd` hangs. Everything else on such a node may work.
     pub status: String,
 }
 
 impl NodeResource {
     /// Whether the node is not part of the running cluster (`extract_node_stats` in
-    /// `PVE/API2Tools.pm`). One without statistics is not offline.
+    /// `PVE/API2Tools.pm`). A node without statistics is not offline.
     pub fn is_offline(&self) -> bool {
         self.status == "offline"
     }
 }
 
-/// A storage as one node sees it.
+/// A storage on one node, in the list of resources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageResource {
     /// The storage's ID.
     pub storage: String,
-    /// The node whose view this is.
+    /// The node.
     pub node: String,
     /// `available`, or `unknown` while the node sends no statistics.
     pub status: String,
     /// The plugin, such as `dir`, `zfspool`, `rbd`.
     pub plugin: Option<String>,
-    /// What may be stored there: `images`, `rootdir`, `backup`, …
+    /// The kinds of content: `images`, `rootdir`, `backup`, …
     pub content: Vec<String>,
-    /// Whether all nodes see the same contents.
+    /// Whether all nodes share its contents.
     pub shared: bool,
     /// Bytes in use.
     pub used: Option<u64>,
@@ -105,52 +105,52 @@ pub struct StorageResource {
     pub total: Option<u64>,
 }
 
-/// The fields of all types at once, as Perl sends them.
+/// The fields of all types.
 #[derive(Deserialize)]
 struct Wire {
-    #[serde(default, rename = "type", deserialize_with = "loose::text")]
+    #[serde(default, rename = "type", deserialize_with = "lenient::text")]
     kind: Option<String>,
-    #[serde(default, deserialize_with = "loose::unsigned")]
+    #[serde(default, deserialize_with = "lenient::unsigned")]
     vmid: Option<u64>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     node: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     name: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     status: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     template: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     tags: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     lock: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     pool: Option<String>,
-    #[serde(default, deserialize_with = "loose::unsigned")]
+    #[serde(default, deserialize_with = "lenient::unsigned")]
     maxmem: Option<u64>,
-    #[serde(default, deserialize_with = "loose::unsigned")]
+    #[serde(default, deserialize_with = "lenient::unsigned")]
     uptime: Option<u64>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     storage: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     plugintype: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     content: Option<String>,
-    #[serde(default, deserialize_with = "loose::boolean")]
+    #[serde(default, deserialize_with = "lenient::boolean")]
     shared: bool,
-    #[serde(default, deserialize_with = "loose::unsigned")]
+    #[serde(default, deserialize_with = "lenient::unsigned")]
     disk: Option<u64>,
-    #[serde(default, deserialize_with = "loose::unsigned")]
+    #[serde(default, deserialize_with = "lenient::unsigned")]
     maxdisk: Option<u64>,
 }
 
 impl<'de> Deserialize<'de> for Resource {
-    /// An entry without its ID, or whose names were damaged on the way, cannot be read: a pool or a tag
-    /// that was lost may be what a selection spares it for.
+    /// An entry without ID or with a damaged name is an error: the damaged pool or tag may be the one by
+    /// which a selection excludes the guest.
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let wire = Wire::deserialize(input)?;
         if wire.is_damaged() {
-            return Err(D::Error::custom("it was damaged"));
+            return Err(D::Error::custom("a name contains invalid characters"));
         }
         wire.into_resource()
             .ok_or_else(|| D::Error::custom("it has no type, ID or node"))
@@ -171,7 +171,9 @@ impl Wire {
             &self.storage,
             &self.content,
         ];
-        names.iter().any(|name| loose::is_damaged(name.as_deref()))
+        names
+            .iter()
+            .any(|name| lenient::is_damaged(name.as_deref()))
     }
 
     fn into_resource(self) -> Option<Resource> {
@@ -193,7 +195,7 @@ impl Wire {
             node: self.node?,
             name: present(self.name),
             status: self.status.unwrap_or_else(unknown),
-            template: self.template.as_deref().is_some_and(loose::is_true),
+            template: self.template.as_deref().is_some_and(lenient::is_true),
             tags: present(self.tags),
             lock: present(self.lock),
             pool: present(self.pool),
@@ -228,14 +230,14 @@ fn unknown() -> String {
     "unknown".to_owned()
 }
 
-/// An empty text says as little as none.
+/// The text, if it is not empty.
 fn present(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::loose::List;
+    use super::super::lenient::List;
     use super::*;
 
     fn resources(json: &str) -> Vec<Resource> {
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_without_its_id_or_with_damaged_names_is_set_apart() {
+    fn an_entry_without_id_or_with_a_damaged_name_is_unreadable() {
         let list: List<Resource> = serde_json::from_str(
             "[{\"type\":\"qemu\",\"vmid\":\"none\",\"node\":\"pve1\"},{\"vmid\":7},
               {\"type\":\"lxc\",\"vmid\":200,\"node\":\"pve1\",\"pool\":\"ke\u{fffd}pme\"},
@@ -255,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn guests_nodes_storages_and_pools_are_told_apart() {
+    fn guests_nodes_storages_and_pools_are_parsed() {
         let list = resources(
             r#"[{"id":"qemu/100","type":"qemu","vmid":"100","node":"pve1","name":"web01",
                  "status":"running","template":"","tags":"prod;web","pool":"prod","maxmem":134217728},

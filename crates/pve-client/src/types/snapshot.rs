@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Snapshots as `GET …/snapshot` lists them and as `POST …/snapshot` takes them
+//! Snapshots, as `GET …/snapshot` lists them and `POST …/snapshot` creates them
 //! (`PVE/AbstractConfig.pm`, `PVE/API2/Qemu.pm`, `PVE/API2/LXC/Snapshot.pm`).
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use super::loose;
+use super::lenient;
 
-/// The name under which PVE lists the guest's present state.
+/// The name under which PVE lists the current state of the guest.
 const CURRENT: &str = "current";
 
-/// A snapshot to be taken.
+/// A snapshot to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSnapshot {
     /// Its name: a letter, then letters, digits, `_` and `-`, 2 to 40 characters.
     pub name: String,
-    /// Its description; nothing is sent for an empty one.
+    /// Its description; not sent if it is empty.
     pub description: String,
-    /// Whether the memory of a running VM is saved too. PVE drops it for stopped VMs; containers
-    /// refuse the parameter, so it is never sent for them.
+    /// Whether to save the RAM state of a running VM. PVE ignores it for stopped VMs and refuses it for
+    /// containers, so it is not sent for them.
     pub with_memory: bool,
 }
 
@@ -27,41 +27,39 @@ pub struct NewSnapshot {
 pub struct SnapshotEntry {
     /// Its name.
     pub name: String,
-    /// When it was taken by the node's clock, in seconds since 1970.
+    /// When it was created, by the node's clock, in seconds since 1970.
     pub taken_at: Option<i64>,
-    /// Its description as stored; PVE appends a newline to a container's.
+    /// Its description as stored; PVE appends a newline to that of a container.
     pub description: String,
-    /// The snapshot it was taken after.
+    /// The name of its parent snapshot.
     pub parent: Option<String>,
-    /// Whether it holds the memory of a VM.
+    /// Whether it contains the RAM state of a VM.
     pub has_memory: bool,
-    /// `prepare` or `delete` while work is under way or was left unfinished.
+    /// `prepare` or `delete` while its task is running or after it was interrupted.
     pub state: Option<String>,
 }
 
-/// All snapshots of a guest; what PVE lists as `current` is kept apart.
+/// All snapshots of a guest; the entry `current` of PVE is kept apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SnapshotListing {
-    /// The snapshots in no particular order: PVE's is random.
+    /// The snapshots, in the order of PVE, which is random.
     pub snapshots: Vec<SnapshotEntry>,
-    /// The snapshot the present state descends from.
+    /// The parent snapshot of the current state.
     pub current_parent: Option<String>,
     /// Whether the guest is running.
     pub running: Option<bool>,
-    /// The entries that could not be read, each as a short piece of its JSON. Any of them may be any
-    /// snapshot.
+    /// The beginning of the JSON of each entry that cannot be read. It may be any snapshot.
     pub unreadable: Vec<String>,
-    /// Whether the entry `current` was there, as in every listing of PVE.
+    /// Whether there was an entry `current`, as in every list of PVE.
     pub has_current: bool,
     /// Names that were listed more than once.
     pub repeated: Vec<String>,
 }
 
 impl SnapshotListing {
-    /// Why this is not a listing of PVE: a name is repeated, or the entry `current` is missing
-    /// (`snapshot_list` in `PVE/API2/Qemu.pm` and `PVE/API2/LXC/Snapshot.pm` always add it), so that the
-    /// list may have been cut.
-    pub(crate) fn flaw(&self) -> Option<String> {
+    /// Why the list is invalid or incomplete: a name is repeated, or the entry `current` is missing, which
+    /// PVE always adds (`snapshot_list` in `PVE/API2/Qemu.pm` and `PVE/API2/LXC/Snapshot.pm`).
+    pub(crate) fn problem(&self) -> Option<String> {
         if let Some(name) = self.repeated.first() {
             return Some(format!("the reply lists '{name}' more than once"));
         }
@@ -69,7 +67,7 @@ impl SnapshotListing {
             .then(|| format!("the reply lacks the entry '{CURRENT}', so it may be incomplete"))
     }
 
-    /// The snapshot of this name.
+    /// The snapshot with this name.
     pub fn find(&self, name: &str) -> Option<&SnapshotEntry> {
         self.snapshots.iter().find(|snapshot| snapshot.name == name)
     }
@@ -77,25 +75,25 @@ impl SnapshotListing {
 
 #[derive(Deserialize)]
 struct Wire {
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     name: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     snaptime: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     description: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     parent: Option<String>,
-    #[serde(default, deserialize_with = "loose::boolean")]
+    #[serde(default, deserialize_with = "lenient::boolean")]
     vmstate: bool,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     snapstate: Option<String>,
-    #[serde(default, deserialize_with = "loose::optional_boolean")]
+    #[serde(default, deserialize_with = "lenient::optional_boolean")]
     running: Option<bool>,
 }
 
 impl<'de> Deserialize<'de> for SnapshotListing {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let list = loose::List::<Entry>::deserialize(input)?;
+        let list = lenient::List::<Entry>::deserialize(input)?;
         let mut listing = Self {
             unreadable: list.1,
             ..Self::default()
@@ -107,7 +105,7 @@ impl<'de> Deserialize<'de> for SnapshotListing {
     }
 }
 
-/// A line of the listing.
+/// An entry of the list.
 enum Entry {
     Current {
         parent: Option<String>,
@@ -117,13 +115,13 @@ enum Entry {
 }
 
 impl<'de> Deserialize<'de> for Entry {
-    /// Without a name, or with a time that is no number, it could be any snapshot.
+    /// Without a name, or with an invalid time, it could be any snapshot.
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let wire = Wire::deserialize(input)?;
         let name = wire.name.filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| D::Error::missing_field("name"))?;
-        if loose::is_damaged(Some(&name)) {
-            return Err(D::Error::custom("its name was damaged"));
+        if lenient::is_damaged(Some(&name)) {
+            return Err(D::Error::custom("its name contains invalid characters"));
         }
         if name == CURRENT {
             return Ok(Self::Current {
@@ -133,7 +131,7 @@ impl<'de> Deserialize<'de> for Entry {
         }
         let taken_at = match wire.snaptime.filter(|time| !time.is_empty()) {
             None => None,
-            Some(time) => match loose::parse_signed(&time) {
+            Some(time) => match lenient::parse_signed(&time) {
                 Some(seconds) => Some(seconds),
                 None => return Err(D::Error::custom("its time is not a number")),
             },
@@ -173,11 +171,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_present_state_is_kept_apart() {
+    fn the_current_state_is_kept_apart() {
         let listing: SnapshotListing = serde_json::from_str(
             r#"[{"name":"b","snaptime":"1795396342","description":"","vmstate":0,"parent":"a"},
                 {"vmstate":1,"description":"two\nlines","snaptime":1795396341,"name":"a"},
-                {"name":"half","snapstate":"prepare","snaptime":null}, {"snaptime":3},
+                {"name":"partial","snapstate":"prepare","snaptime":null}, {"snaptime":3},
                 {"parent":"b","name":"current","description":"You are here!","running":0,"digest":"x"}]"#,
         )
         .unwrap();
@@ -191,16 +189,16 @@ mod tests {
         );
         assert_eq!(listing.find("b").unwrap().taken_at, Some(1_795_396_342));
         assert_eq!(
-            listing.find("half").unwrap().state.as_deref(),
+            listing.find("partial").unwrap().state.as_deref(),
             Some("prepare")
         );
         assert_eq!(listing.find("current"), None);
         assert_eq!(listing.unreadable, [r#"{"snaptime":3}"#]);
-        assert_eq!(listing.flaw(), None);
+        assert_eq!(listing.problem(), None);
     }
 
     #[test]
-    fn a_listing_with_a_repeated_name_or_without_current_is_none() {
+    fn a_repeated_name_or_a_missing_current_is_a_problem() {
         for (json, part) in [
             ("[]", "lacks the entry 'current'"),
             ("null", "lacks the entry 'current'"),
@@ -218,13 +216,13 @@ mod tests {
             ),
         ] {
             let listing: SnapshotListing = serde_json::from_str(json).unwrap();
-            let flaw = listing.flaw().unwrap();
-            assert!(flaw.contains(part), "{flaw}");
+            let problem = listing.problem().unwrap();
+            assert!(problem.contains(part), "{problem}");
         }
     }
 
     #[test]
-    fn a_time_that_is_no_number_makes_an_entry_unreadable() {
+    fn an_invalid_time_makes_an_entry_unreadable() {
         let listing: SnapshotListing = serde_json::from_str(
             r#"[{"name":"a","snaptime":"soon"},{"name":"b","snaptime":null},{"name":"current"}]"#,
         )

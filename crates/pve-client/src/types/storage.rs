@@ -1,48 +1,47 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Storages: with their usage, as one node sees them (`GET /nodes/{node}/storage`,
-//! `PVE/API2/Storage/Status.pm`), and as they are configured (`GET /storage`,
-//! `PVE/API2/Storage/Config.pm`).
+//! Storages: their usage on one node (`GET /nodes/{node}/storage`, `PVE/API2/Storage/Status.pm`) and their
+//! configuration (`GET /storage`, `PVE/API2/Storage/Config.pm`).
 
 use serde::{Deserialize, Deserializer};
 
-use super::loose;
+use super::lenient;
 
-/// A storage of a node.
+/// A storage on a node, with its usage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeStorage {
     /// The storage's ID.
     pub storage: String,
     /// The plugin, such as `dir`, `zfspool`, `rbd`.
     pub plugin: String,
-    /// What may be stored there: `images`, `rootdir`, `backup`, …
+    /// The kinds of content: `images`, `rootdir`, `backup`, …
     pub content: Vec<String>,
-    /// Whether it answers at the moment.
+    /// Whether it is available.
     pub active: bool,
-    /// Whether it is switched on in the configuration.
+    /// Whether it is enabled in the configuration.
     pub enabled: bool,
-    /// Whether all nodes see the same contents.
+    /// Whether all nodes share its contents.
     pub shared: bool,
-    /// Bytes in use; absent while the storage does not answer.
+    /// Bytes in use; absent while the storage is not available.
     pub used: Option<u64>,
-    /// Bytes in total; absent while the storage does not answer.
+    /// Bytes in total; absent while the storage is not available.
     pub total: Option<u64>,
-    /// Bytes that can still be written.
+    /// Bytes that are free.
     pub available: Option<u64>,
 }
 
-/// A storage as it is configured.
+/// The configuration of a storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageDefinition {
     /// The storage's ID.
     pub storage: String,
-    /// Whether it is switched off.
+    /// Whether it is disabled.
     pub disabled: bool,
-    /// The nodes it is restricted to; empty for all.
+    /// The nodes to which it is restricted; empty for all nodes.
     pub nodes: Vec<String>,
 }
 
 impl StorageDefinition {
-    /// Whether it is meant for this node.
+    /// Whether it is configured for this node.
     pub fn is_for(&self, node: &str) -> bool {
         self.nodes.is_empty() || self.nodes.iter().any(|name| name == node)
     }
@@ -52,11 +51,11 @@ impl<'de> Deserialize<'de> for StorageDefinition {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Wire {
-            #[serde(default, deserialize_with = "loose::text")]
+            #[serde(default, deserialize_with = "lenient::text")]
             storage: Option<String>,
-            #[serde(default, deserialize_with = "loose::boolean")]
+            #[serde(default, deserialize_with = "lenient::boolean")]
             disable: bool,
-            #[serde(default, deserialize_with = "loose::text")]
+            #[serde(default, deserialize_with = "lenient::text")]
             nodes: Option<String>,
         }
         let wire = Wire::deserialize(input)?;
@@ -73,23 +72,23 @@ impl<'de> Deserialize<'de> for StorageDefinition {
 
 #[derive(Deserialize)]
 struct Wire {
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     storage: Option<String>,
-    #[serde(default, rename = "type", deserialize_with = "loose::text")]
+    #[serde(default, rename = "type", deserialize_with = "lenient::text")]
     plugin: Option<String>,
-    #[serde(default, deserialize_with = "loose::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     content: Option<String>,
-    #[serde(default, deserialize_with = "loose::boolean")]
+    #[serde(default, deserialize_with = "lenient::boolean")]
     active: bool,
-    #[serde(default, deserialize_with = "loose::optional_boolean")]
+    #[serde(default, deserialize_with = "lenient::optional_boolean")]
     enabled: Option<bool>,
-    #[serde(default, deserialize_with = "loose::boolean")]
+    #[serde(default, deserialize_with = "lenient::boolean")]
     shared: bool,
-    #[serde(default, deserialize_with = "loose::unsigned")]
+    #[serde(default, deserialize_with = "lenient::unsigned")]
     used: Option<u64>,
-    #[serde(default, deserialize_with = "loose::unsigned")]
+    #[serde(default, deserialize_with = "lenient::unsigned")]
     total: Option<u64>,
-    #[serde(default, deserialize_with = "loose::unsigned")]
+    #[serde(default, deserialize_with = "lenient::unsigned")]
     avail: Option<u64>,
 }
 
@@ -113,7 +112,7 @@ impl<'de> Deserialize<'de> for NodeStorage {
     }
 }
 
-/// The parts of a list with commas, sorted: PVE sends them in random order.
+/// Splits a list at its commas, sorted because PVE sends it in random order.
 pub(super) fn split_list(text: Option<&str>) -> Vec<String> {
     let parts = text.unwrap_or_default().split(',').map(str::trim);
     let mut parts: Vec<String> = parts
@@ -129,8 +128,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn usage_is_read_and_a_dead_storage_has_none() {
-        let list: loose::List<NodeStorage> = serde_json::from_str(
+    fn usage_is_parsed_and_absent_if_unavailable() {
+        let list: lenient::List<NodeStorage> = serde_json::from_str(
             r#"[{"storage":"tank","used":18219008,"total":"8589934592","shared":0,"type":"btrfs",
                  "content":"rootdir,images","avail":8023343104,"active":1,"enabled":1},
                 {"storage":"nfs","type":"nfs","content":"images","active":0,"shared":"1"}, {"type":"x"}]"#,

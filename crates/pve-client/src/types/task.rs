@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
-use super::loose;
+use super::lenient;
 use crate::upid::Upid;
 
 /// How a task ended.
@@ -14,25 +14,25 @@ use crate::upid::Upid;
 pub enum TaskExit {
     /// `OK`.
     Ok,
-    /// `WARNINGS: n`: done, with warnings in the log.
+    /// `WARNINGS: n`: successful, with warnings in the log.
     Warnings(u32),
-    /// The error text of the task.
+    /// Failed with this error text.
     Failed(String),
-    /// The task is over, but left no result: its worker was killed or its log is gone. What it did
-    /// has to be looked up. Holds PVE's words, such as `unexpected status`.
-    Vanished(String),
+    /// The task has ended without a result: its worker was killed or its log is missing. Its effect is
+    /// unknown. Contains PVE's text, such as `unexpected status`.
+    NoResult(String),
 }
 
 impl TaskExit {
-    /// Whether the task did what it was to do.
+    /// Whether the task was successful.
     pub const fn is_success(&self) -> bool {
         match self {
             Self::Ok | Self::Warnings(_) => true,
-            Self::Failed(_) | Self::Vanished(_) => false,
+            Self::Failed(_) | Self::NoResult(_) => false,
         }
     }
 
-    /// Reads PVE's exit status. The texts of a missing result are those of `upid_read_status`.
+    /// Parses PVE's exit status. The texts for a missing result are those of `upid_read_status`.
     pub(crate) fn parse(text: &str) -> Self {
         let text = text.trim();
         let no_result = ["unexpected status", "unable to extract last line"].contains(&text)
@@ -41,7 +41,7 @@ impl TaskExit {
         if text == "OK" {
             Self::Ok
         } else if no_result || text.is_empty() {
-            Self::Vanished(text.to_owned())
+            Self::NoResult(text.to_owned())
         } else {
             text.strip_prefix("WARNINGS: ")
                 .and_then(|count| count.parse().ok())
@@ -56,20 +56,20 @@ impl fmt::Display for TaskExit {
             Self::Ok => formatter.write_str("OK"),
             Self::Warnings(count) => write!(formatter, "WARNINGS: {count}"),
             Self::Failed(text) => formatter.write_str(text),
-            Self::Vanished(text) if text.is_empty() => {
+            Self::NoResult(text) if text.is_empty() => {
                 formatter.write_str("the task ended without a result")
             }
-            Self::Vanished(text) => write!(formatter, "the task ended without a result ({text})"),
+            Self::NoResult(text) => write!(formatter, "the task ended without a result ({text})"),
         }
     }
 }
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskStatus {
-    /// Its worker is alive.
+    /// It is running.
     Running,
-    /// It is over.
+    /// It has ended.
     Stopped(TaskExit),
 }
 
@@ -77,9 +77,9 @@ impl<'de> Deserialize<'de> for TaskStatus {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Wire {
-            #[serde(default, deserialize_with = "loose::text")]
+            #[serde(default, deserialize_with = "lenient::text")]
             status: Option<String>,
-            #[serde(default, deserialize_with = "loose::text")]
+            #[serde(default, deserialize_with = "lenient::text")]
             exitstatus: Option<String>,
         }
         let wire = Wire::deserialize(input)?;
@@ -89,27 +89,27 @@ impl<'de> Deserialize<'de> for TaskStatus {
             ))),
             (Some("running"), _) => Ok(Self::Running),
             (Some(other), _) => Err(serde::de::Error::custom(format!(
-                "unknown status '{other}' of a task"
+                "unknown task status '{other}'"
             ))),
             (None, _) => Err(serde::de::Error::missing_field("status")),
         }
     }
 }
 
-/// Which tasks a listing looks at.
+/// Which tasks of a node are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TaskSource {
-    /// Those that are over and were moved to the archive; PVE's default.
+    /// Ended tasks in the archive; PVE's default.
     #[default]
     Archive,
-    /// Those running, and those ended a moment ago.
+    /// Running tasks, and those that ended a moment ago.
     Active,
     /// Both.
     All,
 }
 
 impl TaskSource {
-    /// The word of the API.
+    /// The value in the API.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Archive => "archive",
@@ -119,29 +119,29 @@ impl TaskSource {
     }
 }
 
-/// What to list; the default is PVE's: the last 50 tasks of the archive.
+/// A filter for the tasks of a node; by default the last 50 tasks of the archive, as in PVE.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskFilter {
     /// Only tasks of this guest.
     pub vmid: Option<u32>,
-    /// Which tasks to look at.
+    /// Running tasks, ended tasks, or both.
     pub source: TaskSource,
-    /// Only tasks started at or after this time, in seconds since 1970.
+    /// Only tasks that started at or after this time, in seconds since 1970.
     pub since: Option<i64>,
-    /// Only this type, such as `qmsnapshot`.
+    /// Only tasks of this type, such as `qmsnapshot`.
     pub kind: Option<String>,
-    /// How many at most.
+    /// The maximum number of tasks.
     pub limit: Option<u32>,
 }
 
-/// One line of a node's listing of tasks, newest first.
+/// A task in the list of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskEntry {
     /// The task.
     pub upid: Upid,
-    /// When it ended by the node's clock; absent while it runs.
+    /// When it ended, by the node's clock, in seconds since 1970; absent while it is running.
     pub ended_at: Option<i64>,
-    /// Whether it runs, or how it ended.
+    /// Whether it is running, or how it ended.
     pub status: TaskStatus,
 }
 
@@ -151,9 +151,9 @@ impl<'de> Deserialize<'de> for TaskEntry {
         #[derive(Deserialize)]
         struct Wire {
             upid: String,
-            #[serde(default, deserialize_with = "loose::signed")]
+            #[serde(default, deserialize_with = "lenient::signed")]
             endtime: Option<i64>,
-            #[serde(default, deserialize_with = "loose::text")]
+            #[serde(default, deserialize_with = "lenient::text")]
             status: Option<String>,
         }
         let wire = Wire::deserialize(input)?;
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn every_end_has_its_meaning() {
+    fn every_exit_status_is_parsed() {
         assert_eq!(
             status(r#"{"status":"running","pid":"1"}"#),
             TaskStatus::Running
@@ -197,11 +197,11 @@ mod tests {
             ),
             (
                 "unexpected status",
-                TaskExit::Vanished("unexpected status".into()),
+                TaskExit::NoResult("unexpected status".into()),
             ),
             (
                 "unable to read tail (got 0 bytes)",
-                TaskExit::Vanished("unable to read tail (got 0 bytes)".into()),
+                TaskExit::NoResult("unable to read tail (got 0 bytes)".into()),
             ),
         ] {
             let json = format!(r#"{{"status":"stopped","exitstatus":"{text}"}}"#);
@@ -212,15 +212,15 @@ mod tests {
         let silent = status(r#"{"status":"stopped"}"#);
         assert_eq!(
             silent,
-            TaskStatus::Stopped(TaskExit::Vanished(String::new()))
+            TaskStatus::Stopped(TaskExit::NoResult(String::new()))
         );
-        assert!(serde_json::from_str::<TaskStatus>(r#"{"status":"dreaming"}"#).is_err());
+        assert!(serde_json::from_str::<TaskStatus>(r#"{"status":"other"}"#).is_err());
     }
 
     #[test]
-    fn running_and_ended_tasks_are_told_apart_in_listings() {
+    fn running_and_ended_tasks_are_listed() {
         let upid = "UPID:pve1:00004228:000620B9:6902CF35:qmsnapshot:110:backup@pve!auto:";
-        let list: loose::List<TaskEntry> = serde_json::from_str(&format!(
+        let list: lenient::List<TaskEntry> = serde_json::from_str(&format!(
             r#"[{{"upid":"{upid}","status":"RUNNING","saved":"0"}},{{"upid":"{upid}"}},
                 {{"upid":"{upid}","endtime":"1795396505","status":"OK"}},
                 {{"upid":"{upid}","endtime":1795396505,"status":"unexpected status"}},
@@ -234,7 +234,7 @@ mod tests {
                 TaskStatus::Running,
                 TaskStatus::Running,
                 TaskStatus::Stopped(TaskExit::Ok),
-                TaskStatus::Stopped(TaskExit::Vanished("unexpected status".into())),
+                TaskStatus::Stopped(TaskExit::NoResult("unexpected status".into())),
             ]
         );
     }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Hosts of different clusters in one list.
+//! Hosts of different clusters in one host list.
 
 use pve_client::{Client, Error, GuestKind};
 
-use crate::calls::{create, upid_answer};
-use crate::support::{
+use crate::raw_server::{
     Reaction, Received, Server, answer, options, password, refusal, token, version,
 };
+use crate::requests::{create, upid_answer};
 
-/// A server whose cluster has this one node, and a name that the login may read.
+/// A server whose cluster has this one node and this name, which the login may read.
 async fn member(node: &'static str, name: Option<&'static str>) -> Server {
     Server::start(move |request| react(request, node, name)).await
 }
@@ -32,8 +32,7 @@ fn lines(server: &Server) -> Vec<String> {
     received.map(|request| request.line).collect()
 }
 
-/// D3: all requests in flight at the moment of the change are refused, and the other host is asked
-/// once.
+/// All concurrent requests fail, and the other host is queried once.
 #[tokio::test]
 async fn a_host_of_another_cluster_gets_no_request() {
     let (first, second) = (member("pve1", None).await, member("node7", None).await);
@@ -44,10 +43,10 @@ async fn a_host_of_another_cluster_gets_no_request() {
     client.resources().await.unwrap();
     first.stop().await;
     tokio::task::yield_now().await;
-    let mut flying = tokio::task::JoinSet::new();
+    let mut in_flight = tokio::task::JoinSet::new();
     for number in 0..20 {
         let client = client.clone();
-        flying.spawn(async move {
+        in_flight.spawn(async move {
             if number % 2 == 0 {
                 create(&client).await.map(drop)
             } else {
@@ -56,7 +55,7 @@ async fn a_host_of_another_cluster_gets_no_request() {
             }
         });
     }
-    for outcome in flying.join_all().await {
+    for outcome in in_flight.join_all().await {
         let error = outcome.unwrap_err();
         assert!(matches!(error, Error::OtherCluster { .. }), "{error:?}");
         let text = error.to_string();
@@ -73,10 +72,10 @@ async fn a_host_of_another_cluster_gets_no_request() {
     assert_eq!(lines(&second), ["GET /nodes"]);
 }
 
-/// D3: a host of the same cluster costs one request.
+/// A host of the same cluster costs one request.
 #[tokio::test]
-async fn a_host_of_the_same_cluster_is_asked_once() {
-    for (name, question) in [(None, "GET /nodes"), (Some("lab"), "GET /cluster/status")] {
+async fn a_host_of_the_same_cluster_is_queried_once() {
+    for (name, query) in [(None, "GET /nodes"), (Some("lab"), "GET /cluster/status")] {
         let (first, second) = (member("pve1", name).await, member("pve1", name).await);
         let endpoints = vec![first.endpoint(), second.endpoint()];
         let client = Client::connect(options(endpoints, token())).await.unwrap();
@@ -86,13 +85,13 @@ async fn a_host_of_the_same_cluster_is_asked_once() {
         create(&client).await.unwrap();
         create(&client).await.unwrap();
         let post = "POST /nodes/pve1/qemu/100/snapshot";
-        assert_eq!(lines(&second), [question, post, post]);
+        assert_eq!(lines(&second), [query, post, post]);
     }
 }
 
-/// D3: two clusters whose nodes have the same names are told apart by their own names.
+/// Two clusters with the same node names are distinguished by their own names.
 #[tokio::test]
-async fn clusters_with_the_same_nodes_and_different_names_are_told_apart() {
+async fn clusters_with_the_same_nodes_are_distinguished_by_name() {
     let (first, second) = (
         member("pve1", Some("lab")).await,
         member("pve1", Some("site")).await,
@@ -106,9 +105,8 @@ async fn clusters_with_the_same_nodes_and_different_names_are_told_apart() {
     assert_eq!(second.count("POST"), 0);
 }
 
-/// D3: a new login on the other host does not let the request pass.
 #[tokio::test]
-async fn a_new_login_does_not_open_another_cluster() {
+async fn a_new_login_does_not_allow_requests_to_another_cluster() {
     let first = member("pve1", None).await;
     let refuses = std::sync::atomic::AtomicBool::new(true);
     let second = Server::start(move |request| {
@@ -134,9 +132,8 @@ async fn a_new_login_does_not_open_another_cluster() {
     );
 }
 
-/// D3: a host that does not say which cluster it belongs to gets nothing else.
 #[tokio::test]
-async fn a_host_that_does_not_say_where_it_belongs_gets_no_request() {
+async fn a_host_of_an_unknown_cluster_gets_no_request() {
     let replies: [fn() -> Reaction; 3] = [
         || refusal("501 Method 'GET /nodes' not implemented"),
         || Reaction::Answer(answer(r#"{"data":[]}"#)),
@@ -152,7 +149,10 @@ async fn a_host_that_does_not_say_where_it_belongs_gets_no_request() {
         tokio::task::yield_now().await;
         let error = create(&client).await.unwrap_err();
         assert!(matches!(error, Error::NotSent { .. }), "{error:?}");
-        assert!(error.to_string().contains("which cluster"), "{error}");
+        assert!(
+            error.to_string().contains("cannot determine the cluster"),
+            "{error}"
+        );
         assert_eq!(second.count("POST"), 0);
     }
 }

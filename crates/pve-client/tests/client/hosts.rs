@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Several hosts: which one is asked, what happens when one is gone, slow, or no PVE at all.
+//! Several hosts: which one is used, and hosts that are off, slow, or not PVE.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +10,13 @@ use pve_client::{Certainty, Client, Endpoint, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::calls::{create, upid_answer};
-use crate::support::{
-    Reaction, Received, Server, answer, dead_endpoint, hasty_options, options, refusal, token,
-    version,
+use crate::raw_server::{
+    Reaction, Received, Server, answer, options, refusal, short_timeout_options, token,
+    unused_endpoint, version,
 };
+use crate::requests::{create, upid_answer};
 
-/// A cluster of one node, as `/nodes` and `/cluster/resources` list it.
+/// A cluster with one node, as in `/nodes` and `/cluster/resources`.
 const NODES: &str = r#"{"data":[{"type":"node","node":"pve1","status":"online"}]}"#;
 
 fn good(request: &Received) -> Reaction {
@@ -27,9 +27,9 @@ fn good(request: &Received) -> Reaction {
 }
 
 #[tokio::test]
-async fn the_first_host_that_answers_is_used() {
+async fn the_first_host_that_replies_is_used() {
     let (first, second) = (Server::start(good).await, Server::start(good).await);
-    let endpoints = vec![dead_endpoint().await, first.endpoint(), second.endpoint()];
+    let endpoints = vec![unused_endpoint().await, first.endpoint(), second.endpoint()];
     let client = Client::connect(options(endpoints, token())).await.unwrap();
     assert_eq!(client.current_endpoint(), first.endpoint());
     assert_eq!(client.peer_fingerprint(), Some(first.fingerprint()));
@@ -37,8 +37,8 @@ async fn the_first_host_that_answers_is_used() {
 }
 
 #[tokio::test]
-async fn with_no_host_left_each_is_named() {
-    let (first, second) = (dead_endpoint().await, dead_endpoint().await);
+async fn the_error_names_every_unreachable_host() {
+    let (first, second) = (unused_endpoint().await, unused_endpoint().await);
     let endpoints = vec![first.clone(), second.clone()];
     let error = Client::connect(options(endpoints, token()))
         .await
@@ -54,33 +54,33 @@ async fn with_no_host_left_each_is_named() {
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_resolve_is_said_so() {
-    let mut endpoint = dead_endpoint().await;
+async fn an_unknown_host_name_is_reported() {
+    let mut endpoint = unused_endpoint().await;
     endpoint.host = "no-such-host.invalid".into();
     let error = Client::connect(options(vec![endpoint], token()))
         .await
         .unwrap_err();
     assert!(
-        error.to_string().contains("host name not found ("),
+        error.to_string().ends_with(": host name not found"),
         "{error}"
     );
 }
 
 #[tokio::test]
-async fn writes_and_reads_go_on_when_a_host_dies_and_come_back_when_the_other_does() {
+async fn requests_fail_over_to_the_other_host_and_back() {
     let (first, second) = (Server::start(good).await, Server::start(good).await);
     let endpoints = vec![first.endpoint(), second.endpoint()];
     let client = Client::connect(options(endpoints, token())).await.unwrap();
     create(&client).await.unwrap();
     let first_endpoint = first.stop().await;
-    // The kept connection is dead and nothing was written: the POST goes to the other host.
+    // The idle connection is closed and nothing was written: the POST goes to the other host.
     tokio::task::yield_now().await;
     create(&client).await.unwrap();
     assert_eq!(client.current_endpoint(), second.endpoint());
     assert_eq!(second.count("POST"), 1);
     let first = Server::start_at(&first_endpoint.to_string(), good).await;
     client.resources().await.unwrap();
-    assert_eq!(first.connections(), 0, "a host that works is not left");
+    assert_eq!(first.connections(), 0, "a working host stays current");
     second.stop().await;
     tokio::task::yield_now().await;
     create(&client).await.unwrap();
@@ -91,11 +91,11 @@ async fn writes_and_reads_go_on_when_a_host_dies_and_come_back_when_the_other_do
 }
 
 #[tokio::test]
-async fn a_write_waits_for_a_host_to_come_back() {
+async fn a_write_is_retried_until_a_host_is_back() {
     let first = Server::start(good).await;
     let mut options = options(vec![first.endpoint()], token());
-    // The pauses give the server started below its turn; they are no sleep of the test.
-    options.repeat_pauses = vec![std::time::Duration::from_millis(5); 40];
+    // During the pauses the server below starts; the test itself does not sleep.
+    options.retry_pauses = vec![std::time::Duration::from_millis(5); 40];
     let client = Client::connect(options).await.unwrap();
     let address = first.stop().await.to_string();
     let (outcome, server) = tokio::join!(create(&client), Server::start_at(&address, good));
@@ -104,7 +104,7 @@ async fn a_write_waits_for_a_host_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_host_that_hangs_is_left_and_a_read_is_repeated_at_the_next() {
+async fn after_a_timeout_the_next_host_is_used_and_reads_are_retried() {
     let hangs = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&hangs);
     let first = Server::start(move |request| {
@@ -117,7 +117,7 @@ async fn a_host_that_hangs_is_left_and_a_read_is_repeated_at_the_next() {
     .await;
     let second = Server::start(good).await;
     let endpoints = vec![first.endpoint(), second.endpoint()];
-    let client = Client::connect(hasty_options(endpoints, token()))
+    let client = Client::connect(short_timeout_options(endpoints, token()))
         .await
         .unwrap();
     client.resources().await.unwrap();
@@ -140,18 +140,18 @@ async fn all_requests_in_flight_move_to_the_next_host() {
     let endpoints = vec![first.endpoint(), second.endpoint()];
     let client = Client::connect(options(endpoints, token())).await.unwrap();
     first.stop().await;
-    let mut flying = tokio::task::JoinSet::new();
+    let mut in_flight = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let client = client.clone();
-        flying.spawn(async move { client.resources().await });
+        in_flight.spawn(async move { client.resources().await });
     }
-    for outcome in flying.join_all().await {
+    for outcome in in_flight.join_all().await {
         outcome.unwrap();
     }
     assert_eq!(second.count("GET /cluster/resources"), 20);
 }
 
-/// A server without TLS that answers whatever comes as an HTTP server would.
+/// A server without TLS that sends this text after any request.
 async fn plain_server(text: &'static str) -> pve_client::Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -169,18 +169,18 @@ async fn plain_server(text: &'static str) -> pve_client::Endpoint {
 }
 
 #[tokio::test]
-async fn plain_http_is_recognised() {
+async fn plain_http_is_recognized() {
     let endpoint = plain_server("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
     let error = Client::connect(options(vec![endpoint], token()))
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::NotUnderstood { .. }), "{error:?}");
+    assert!(matches!(error, Error::UnexpectedReply { .. }), "{error:?}");
     assert_eq!(error.certainty(), Certainty::NotSent);
-    assert!(error.to_string().contains("does not speak TLS"), "{error}");
+    assert!(error.to_string().contains("does not use TLS"), "{error}");
 }
 
 #[tokio::test]
-async fn a_server_that_just_closes_is_not_reached() {
+async fn a_server_that_closes_the_connection_is_unreachable() {
     let endpoint = plain_server("").await;
     let error = Client::connect(options(vec![endpoint], token()))
         .await
@@ -193,7 +193,7 @@ async fn a_server_that_just_closes_is_not_reached() {
 }
 
 #[tokio::test]
-async fn a_server_that_never_agrees_on_tls_is_left_in_time() {
+async fn a_handshake_without_reply_times_out() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     let second = Server::start(good).await;
@@ -207,19 +207,19 @@ async fn a_server_that_never_agrees_on_tls_is_left_in_time() {
     assert_eq!(client.current_endpoint(), second.endpoint());
 }
 
-/// Connects to a server that speaks TLS and answers `/version` with these bytes.
+/// Connects to a server that uses TLS and replies to `/version` with these bytes.
 async fn check_foreign(bytes: &'static [u8], part: &str) {
     let server = Server::start(|_| Reaction::Close(bytes.to_vec())).await;
     let error = Client::connect(options(vec![server.endpoint()], token()))
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::NotUnderstood { .. }), "{error:?}");
+    assert!(matches!(error, Error::UnexpectedReply { .. }), "{error:?}");
     assert!(error.to_string().contains(part), "{error}");
     assert_eq!(server.received().len(), 1, "{error}");
 }
 
 #[tokio::test]
-async fn servers_that_are_no_pve_are_recognised() {
+async fn servers_that_are_not_pve_are_recognized() {
     check_foreign(
         b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
         "404",
@@ -238,7 +238,7 @@ async fn servers_that_are_no_pve_are_recognised() {
     check_foreign(b"SSH-2.0-OpenSSH_9.2\r\n\r\n\r\n", "not HTTP").await;
     check_foreign(
         b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{\"data\":{}}",
-        "no version",
+        "contains no version",
     )
     .await;
     check_foreign(
@@ -249,7 +249,7 @@ async fn servers_that_are_no_pve_are_recognised() {
 }
 
 #[tokio::test]
-async fn a_busy_server_is_asked_again() {
+async fn requests_to_a_busy_server_are_retried() {
     let answers = Mutex::new(vec!["503 Service Unavailable", "429 Too Many Requests"]);
     let server = Server::start(move |request| match answers.lock().unwrap().pop() {
         Some(status) => refusal(status),
@@ -262,7 +262,7 @@ async fn a_busy_server_is_asked_again() {
     assert_eq!(server.count("GET /version"), 3);
 }
 
-/// A listener that accepts nothing more, so that the next connection is neither accepted nor refused.
+/// A listener with a full backlog: the next connection is neither accepted nor refused.
 async fn silent(address: SocketAddr) -> (TcpListener, Vec<tokio::task::JoinHandle<()>>) {
     let socket = if address.is_ipv6() {
         TcpSocket::new_v6()
@@ -280,21 +280,21 @@ async fn silent(address: SocketAddr) -> (TcpListener, Vec<tokio::task::JoinHandl
         })
     });
     let connections = connections.collect();
-    // Each has asked for a connection before this goes on.
+    // Lets each task request its connection.
     for _ in 0..16 {
         tokio::task::yield_now().await;
     }
     (listener, connections)
 }
 
-/// W6: a host with an address that is silent is reached by the other one, whichever the system prefers.
+/// A host with an address that is silent is reached by the other one, whichever the system prefers.
 #[tokio::test]
-async fn the_addresses_of_a_host_are_tried_side_by_side() {
+async fn the_addresses_of_a_host_are_tried_in_parallel() {
     let found: Vec<SocketAddr> = tokio::net::lookup_host("localhost:0")
         .await
         .unwrap()
         .collect();
-    // Without both families on this machine there is nothing to try.
+    // The machine must have both address families.
     if !["127.0.0.1:0", "[::1]:0"]
         .iter()
         .all(|address| found.contains(&address.parse().unwrap()))
@@ -309,7 +309,7 @@ async fn the_addresses_of_a_host_are_tried_side_by_side() {
         let _silent = silent(silent_address).await;
         let host = "localhost".to_owned();
         let mut options = options(vec![Endpoint { host, port }], token());
-        // Nobody waits for that long.
+        // The test must not depend on this timeout.
         options.connect_timeout = Duration::from_secs(3600);
         let connected = Client::connect(options);
         let connected = tokio::time::timeout(Duration::from_secs(60), connected).await;

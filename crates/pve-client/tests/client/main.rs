@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The client from outside, over real TLS on the loopback interface.
+//! Tests of the public interface, over TLS on the loopback interface.
 
 #![expect(
     clippy::unwrap_used,
     reason = "helpers of tests: a panic is how a test fails"
 )]
 
-mod calls;
+mod against_simulator;
+mod captured_log;
+mod certificates;
 mod clusters;
-mod delivery;
+mod concurrent_waits;
+mod connections;
+mod diagnostics;
 mod hosts;
-mod inspect;
-mod lab;
-mod log;
+mod login;
+mod lost_replies;
 mod outages;
 mod random_faults;
+mod raw_server;
 mod recordings;
-mod sign_on;
-mod simulator;
-mod support;
-mod together;
-mod trust;
-mod waiting;
-mod wire;
+mod requests;
+mod simulated_cluster;
+mod task_wait;

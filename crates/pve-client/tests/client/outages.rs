@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Hosts that are gone or silent, and errors that pass.
+//! Unreachable and silent hosts, and transient errors.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex};
 use pve_client::{Certainty, Client, Error, GuestKind, TaskFilter, TaskStatus};
 use tokio::net::TcpListener;
 
-use crate::calls::create;
-use crate::support::{Reaction, Server, answer, hasty_options, options, refusal, token, version};
+use crate::raw_server::{
+    Reaction, Server, answer, options, refusal, short_timeout_options, token, version,
+};
+use crate::requests::create;
 
-/// D14, Heir D3: reads after the first one that found no host do not try it again one by one.
+/// After a read that reached no host, not every read tries again.
 #[tokio::test]
-async fn a_host_that_is_gone_is_not_tried_by_every_read() {
+async fn an_unreachable_host_is_not_tried_by_every_read() {
     let server = Server::start(|request| {
         version(request).unwrap_or_else(|| Reaction::Answer(answer(r#"{"data":[]}"#)))
     })
@@ -41,14 +43,14 @@ async fn a_host_that_is_gone_is_not_tried_by_every_read() {
     let tried = tried.load(Ordering::SeqCst);
     // Four attempts of the first read; the others try once every two seconds.
     assert!((4..20).contains(&tried), "{tried} attempts");
-    // A write makes all its attempts: it loses nothing by it.
+    // A write makes all its attempts.
     create(&client).await.unwrap_err();
     gone.abort();
 }
 
-/// D14: after five time-outs in a row nothing is written any more; a reply ends that.
+/// After five timeouts in a row no write is sent; a reply ends that.
 #[tokio::test]
-async fn a_silent_host_is_given_up_after_five_time_outs() {
+async fn a_host_is_silent_after_five_timeouts() {
     let silent = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&silent);
     let server = Server::start(move |request| {
@@ -58,7 +60,7 @@ async fn a_silent_host_is_given_up_after_five_time_outs() {
         version(request).unwrap_or_else(|| Reaction::Answer(answer(r#"{"data":[]}"#)))
     })
     .await;
-    let client = Client::connect(hasty_options(vec![server.endpoint()], token()))
+    let client = Client::connect(short_timeout_options(vec![server.endpoint()], token()))
         .await
         .unwrap();
     silent.store(true, Ordering::SeqCst);
@@ -73,16 +75,15 @@ async fn a_silent_host_is_given_up_after_five_time_outs() {
     assert_eq!(server.count("GET /nodes"), 5);
     let error = create(&client).await.unwrap_err();
     assert!(
-        error.to_string().contains("no answer to the last"),
+        error.to_string().contains("no reply to the last"),
         "{error}"
     );
     assert_eq!(error.certainty(), Certainty::NotSent);
     assert_eq!(server.count("POST"), 0);
 }
 
-/// D14: all reads of a client with a deadline end with it.
 #[tokio::test]
-async fn a_deadline_ends_a_read_and_its_repetitions() {
+async fn a_deadline_ends_a_read_and_its_retries() {
     let server =
         Server::start(|request| version(request).unwrap_or_else(|| Reaction::Hang(Vec::new())))
             .await;
@@ -103,9 +104,8 @@ async fn a_deadline_ends_a_read_and_its_repetitions() {
     assert!(!client.is_server_lost());
 }
 
-/// B39: each kind of read survives an error that passes; a write is sent once, whatever it says.
 #[tokio::test]
-async fn a_passing_error_is_asked_about_again_by_reads_only() {
+async fn only_reads_are_retried_after_a_transient_error() {
     for status in [
         "500 got timeout",
         "502 Bad Gateway",
@@ -156,9 +156,8 @@ async fn a_passing_error_is_asked_about_again_by_reads_only() {
     }
 }
 
-/// B39: a text that says how things are is final.
 #[tokio::test]
-async fn a_final_error_is_not_asked_about_again() {
+async fn a_read_is_not_retried_after_a_final_error() {
     for status in [
         "500 Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist",
         "500 no such task",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Random faults on every request: whatever goes wrong, no write is handled twice, and what the
-//! client says about a write agrees with what the simulator knows to have happened.
+//! Random faults in every request: no write is carried out twice, and the certainty that the client reports
+//! agrees with the tasks of the simulator.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,18 @@ use pve_sim::simulator::Simulator;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::lab::{create, options, password_user, start};
+use crate::simulated_cluster::{create, options, password_user, start};
 
-/// How many schedules of faults are tried; each has its own seed.
+/// How many fault schedules are tried; each has its own seed.
 const SCHEDULES: u64 = 25;
 
-/// How many writes a schedule sees, this many of them at a time.
+/// The number of writes per schedule.
 const WRITES: usize = 24;
-const AT_A_TIME: usize = 4;
+/// The number of concurrent writes.
+const CONCURRENT: usize = 4;
 
-/// Every fault there is, on reads and writes and logins alike. All are quick: a fault that lasts
-/// has its own test.
+/// Every fault of the simulator, for reads, writes and logins. Only short faults: a lasting fault has its
+/// own test.
 fn schedule(seed: u64) -> FaultPlan {
     let effects = [
         json!("refuse"),
@@ -61,23 +62,23 @@ fn tasks_by_name(simulator: &Simulator) -> BTreeMap<String, usize> {
 
 async fn write_all(client: &Client) -> Vec<(String, Result<Upid, Error>)> {
     let mut outcomes = Vec::new();
-    let mut flying = JoinSet::new();
+    let mut in_flight = JoinSet::new();
     for number in 0..WRITES {
-        if flying.len() == AT_A_TIME {
-            outcomes.push(flying.join_next().await.unwrap().unwrap());
+        if in_flight.len() == CONCURRENT {
+            outcomes.push(in_flight.join_next().await.unwrap().unwrap());
         }
         let (client, name) = (client.clone(), format!("auto{number}"));
-        flying.spawn(async move {
+        in_flight.spawn(async move {
             let outcome = create(&client, &name).await;
             (name, outcome)
         });
     }
-    outcomes.extend(flying.join_all().await);
+    outcomes.extend(in_flight.join_all().await);
     outcomes
 }
 
 #[tokio::test]
-async fn no_write_is_handled_twice_and_no_belief_is_wrong() {
+async fn no_write_is_carried_out_twice_and_the_certainty_is_right() {
     let mut seen = BTreeMap::new();
     for seed in 0..SCHEDULES {
         let simulator = start(|_| {});
@@ -101,7 +102,7 @@ async fn no_write_is_handled_twice_and_no_belief_is_wrong() {
             *seen.entry(format!("{certainty:?}")).or_insert(0) += 1;
         }
     }
-    // The schedules are worth their name only if all of this happened.
+    // Otherwise the schedules test nothing.
     for kind in ["None", "Some(Refused)", "Some(Unknown)"] {
         assert!(seen.contains_key(kind), "{seen:?}");
     }

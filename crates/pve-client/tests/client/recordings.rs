@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Every recorded answer of a real PVE to a call of ours, sent by the raw server with its own
-//! status line and headers: what was 200 is understood, what was refused is refused in PVE's words.
+//! Every recorded reply of a real PVE to one of our requests, sent by the raw server with its own status line
+//! and headers: a 200 is parsed, an error is reported with PVE's text.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -11,7 +11,7 @@ use pve_client::{
 };
 use serde_json::Value;
 
-use crate::support::{Reaction, Server, options, token, version};
+use crate::raw_server::{Reaction, Server, options, token, version};
 
 /// One recorded exchange.
 struct Exchange {
@@ -24,7 +24,7 @@ struct Exchange {
     bytes: Vec<u8>,
 }
 
-/// The recordings, with the parts of UPIDs that were masked made up again.
+/// The recordings, with values for the masked parts of UPIDs.
 fn exchanges() -> Vec<Exchange> {
     let folder =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/pve-recordings/transcripts");
@@ -64,7 +64,7 @@ fn exchange(recorded: &Value) -> Option<Exchange> {
             .as_str()
             .unwrap_or_default()
             .to_owned(),
-        // Our client signs on as one user only, and looks whether a task is its own.
+        // The client has one login, and checks that a task belongs to it.
         json if request["method"] != "GET" => json
             .to_string()
             .replace(":backup@pve:", ":backup@pve!auto:")
@@ -94,7 +94,7 @@ fn exchange(recorded: &Value) -> Option<Exchange> {
     })
 }
 
-/// Makes the call that the exchange recorded; nothing for calls that are not ours.
+/// Sends the recorded request; `None` if the client has no such request.
 async fn repeat(client: &Client, exchange: &Exchange) -> Option<Result<(), Error>> {
     let segments: Vec<&str> = exchange.path.split('/').skip(1).collect();
     if let ["nodes", node, kind @ ("qemu" | "lxc"), vmid, rest @ ..] = segments.as_slice() {
@@ -170,7 +170,7 @@ async fn repeat_guest(
     })
 }
 
-/// The server's next answer, and a client that asks nothing twice.
+/// A server that sends the queued replies, and a client without retries.
 async fn replay() -> (Client, Arc<Mutex<VecDeque<Vec<u8>>>>, Server) {
     let answers = Arc::new(Mutex::new(VecDeque::<Vec<u8>>::new()));
     let queue = Arc::clone(&answers);
@@ -181,11 +181,11 @@ async fn replay() -> (Client, Arc<Mutex<VecDeque<Vec<u8>>>>, Server) {
     })
     .await;
     let mut options = options(vec![server.endpoint()], token());
-    options.repeat_pauses.clear();
+    options.retry_pauses.clear();
     (Client::connect(options).await.unwrap(), answers, server)
 }
 
-/// PVE closes after every error; before that it keeps the connection whatever came first.
+/// Whether PVE closes the connection, which it does after every error.
 fn closes(bytes: &[u8]) -> bool {
     !bytes.starts_with(b"HTTP/1.1 200")
 }
@@ -208,7 +208,7 @@ fn check(exchange: &Exchange, outcome: Result<(), Error>) {
 }
 
 #[tokio::test]
-async fn every_recorded_answer_is_understood() {
+async fn every_recorded_reply_is_parsed() {
     let (client, answers, server) = replay().await;
     let mut repeated = 0;
     for exchange in exchanges() {

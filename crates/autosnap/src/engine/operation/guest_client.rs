@@ -154,11 +154,11 @@ impl GuestClient {
         let GuestLocation {
             node, kind, vmid, ..
         } = location;
-        Error::NotUnderstood {
+        Error::UnexpectedReply {
             method,
             path: format!("/nodes/{node}/{kind}/{vmid}/snapshot"),
             endpoint: self.api.current_endpoint(),
-            what: format!("the reply names the task of an earlier request: {upid}"),
+            problem: format!("the reply names the task of an earlier request: {upid}"),
             certainty: Certainty::Unknown,
         }
     }

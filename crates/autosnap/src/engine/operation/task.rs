@@ -3,7 +3,7 @@
 
 use autosnap_core::event::{Cause, Effect, Failure, StopReason, Success};
 use autosnap_core::plan::DropReason;
-use pve_client::{Error, TaskExit, Upid, WaitError, WaitPolicy, says_guest_is_missing};
+use pve_client::{Error, TaskExit, Upid, WaitError, WaitPolicy, is_guest_missing_text};
 use tokio::time::Instant;
 
 use super::guest_client::GuestClient;
@@ -54,16 +54,16 @@ impl GuestClient {
         let early_list = self.list_while_running(location, operation, policy).await;
         let before = started.elapsed();
         policy.first_pause = policy.first_pause.saturating_sub(before);
-        let waited = self.api.wait_for_task(upid, &policy, deadline).await;
-        match waited {
-            Ok(waited) => {
+        let end = self.api.wait_for_task(upid, &policy, deadline).await;
+        match end {
+            Ok(end) => {
                 self.tasks.remove(location.vmid);
                 // A list of the node's tasks may be late, and other tasks may have had the guest since.
-                let last_seen_running = started + before + waited.said_running_until;
+                let last_seen_running = started + before + end.last_seen_running;
                 location.listed = early_list.map(|early| early.extended_to(last_seen_running));
                 self.pace
-                    .learn(&location.node, task_type, &waited.begun_earlier(before));
-                self.on_task_ended(location, operation, upid, waited.exit)
+                    .learn(&location.node, task_type, &end.with_earlier_start(before));
+                self.on_task_ended(location, operation, upid, end.exit)
                     .await
             }
             Err(WaitError::TimedOut {
@@ -161,7 +161,7 @@ impl GuestClient {
         upid: &Upid,
         exit: TaskExit,
     ) -> Result<StepOutcome, GuestNotOnNode> {
-        let vanished = matches!(exit, TaskExit::Vanished(_));
+        let vanished = matches!(exit, TaskExit::NoResult(_));
         let message = match exit {
             TaskExit::Ok => return Ok(StepOutcome::Done(Success::default())),
             TaskExit::Warnings(warnings) => {
@@ -170,11 +170,11 @@ impl GuestClient {
                     ..Success::default()
                 }));
             }
-            TaskExit::Failed(message) if says_guest_is_missing(&message) => {
+            TaskExit::Failed(message) if is_guest_missing_text(&message) => {
                 return Err(GuestNotOnNode(failures::guest_not_on_node(message)));
             }
             TaskExit::Failed(message) => message,
-            TaskExit::Vanished(_) => exit.to_string(),
+            TaskExit::NoResult(_) => exit.to_string(),
         };
         let effect = self.inspect(location, operation).await;
         Ok(match effect {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Tickets and tokens: login, renewal, what a refusal means, and that no secret is ever seen.
+//! Tickets and tokens: login, renewal, failures, and that no secret is printed.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use pve_client::{AuthenticationProblem, Client, Error, GuestKind};
 
-use crate::calls::{create, upid_answer_to};
-use crate::log;
-use crate::support::{
-    Reaction, Received, SECRET, Server, answer, dead_endpoint, options, password, proxied_answer,
-    refusal, token, version, with_head,
+use crate::captured_log;
+use crate::raw_server::{
+    Reaction, Received, SECRET, Server, answer, options, password, proxied_answer, refusal, token,
+    unused_endpoint, version, with_head,
 };
+use crate::requests::{create, upid_answer_to};
 
-/// A ticket as PVE makes them, with characters that a cookie has to quote.
+/// A ticket as PVE creates it, with characters that must be encoded in a cookie.
 fn ticket(number: usize) -> String {
     format!("PVE:backup@pve:6902CF35::s1gn+/{number}==")
 }
 
-/// The ticket of the answer number `number` to a login.
+/// The reply to login number `number`.
 fn grant(number: usize) -> Reaction {
     let ticket = ticket(number);
     Reaction::Answer(proxied_answer(&format!(
@@ -27,7 +27,7 @@ fn grant(number: usize) -> Reaction {
     )))
 }
 
-/// Whether a request carries that ticket, and the token that goes with it where needed.
+/// Whether a request has that ticket, and the CSRF token if needed.
 fn carries(request: &Received, number: usize) -> bool {
     let cookie = format!(
         "cookie: PVEAuthCookie=PVE%3Abackup%40pve%3A6902CF35%3A%3As1gn%2B%2F{number}%3D%3D"
@@ -37,7 +37,7 @@ fn carries(request: &Received, number: usize) -> bool {
         && request.headers.contains(&csrf) != request.line.starts_with("GET")
 }
 
-/// A server that grants one ticket after the other and takes those `accepts` says.
+/// A server that issues a new ticket for each login and calls `accepts` to check requests.
 async fn ticket_server(
     accepts: impl Fn(&Received, usize) -> bool + Send + Sync + 'static,
 ) -> Server {
@@ -58,7 +58,7 @@ async fn ticket_server(
 }
 
 #[tokio::test]
-async fn a_password_becomes_a_ticket_used_by_all() {
+async fn a_ticket_is_used_for_all_requests() {
     let server = ticket_server(|request, _| carries(request, 1)).await;
     let client = Client::connect(options(vec![server.endpoint()], password()))
         .await
@@ -79,7 +79,7 @@ async fn a_password_becomes_a_ticket_used_by_all() {
 }
 
 #[tokio::test]
-async fn an_old_ticket_is_renewed_by_itself() {
+async fn an_old_ticket_is_renewed_with_itself() {
     let server = ticket_server(carries).await;
     let mut options = options(vec![server.endpoint()], password());
     options.ticket_lifetime = Duration::ZERO;
@@ -95,9 +95,9 @@ async fn an_old_ticket_is_renewed_by_itself() {
 }
 
 #[tokio::test]
-async fn a_ticket_refused_during_the_run_is_replaced_and_the_request_sent_again() {
+async fn a_rejected_ticket_is_replaced_and_the_request_sent_again() {
     let refused = AtomicUsize::new(0);
-    // The first ticket dies with the first request that changes something.
+    // The first ticket is rejected for the first request that changes something.
     let server = ticket_server(move |request, logins| {
         let dies = request.line.starts_with("POST /nodes") && logins == 1;
         refused.fetch_add(usize::from(dies), Ordering::SeqCst);
@@ -115,7 +115,7 @@ async fn a_ticket_refused_during_the_run_is_replaced_and_the_request_sent_again(
 }
 
 #[tokio::test]
-async fn many_requests_with_a_dead_ticket_log_in_once() {
+async fn concurrent_requests_with_a_rejected_ticket_log_in_once() {
     let server = ticket_server(|request, logins| {
         request.line == "GET /version" || (logins > 1 && carries(request, logins))
     })
@@ -123,18 +123,18 @@ async fn many_requests_with_a_dead_ticket_log_in_once() {
     let client = Client::connect(options(vec![server.endpoint()], password()))
         .await
         .unwrap();
-    let mut flying = tokio::task::JoinSet::new();
+    let mut in_flight = tokio::task::JoinSet::new();
     for _ in 0..10 {
         let client = client.clone();
-        flying.spawn(async move { client.resources().await });
+        in_flight.spawn(async move { client.resources().await });
     }
-    for outcome in flying.join_all().await {
+    for outcome in in_flight.join_all().await {
         outcome.unwrap();
     }
     assert_eq!(server.count("POST /access/ticket"), 2);
 }
 
-/// Connecting fails with this problem.
+/// Checks that connecting fails with this problem.
 async fn check_problem(
     credentials: pve_client::Credentials,
     react: impl Fn(&Received) -> Reaction + Send + Sync + 'static,
@@ -155,7 +155,7 @@ async fn check_problem(
 }
 
 #[tokio::test]
-async fn each_refused_sign_on_says_what_is_wrong() {
+async fn the_reason_of_a_failed_login_is_reported() {
     use AuthenticationProblem as Problem;
     check_problem(
         password(),
@@ -189,8 +189,8 @@ async fn each_refused_sign_on_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn an_empty_401_as_pve_sends_it_is_understood() {
-    // PVE's own has no body and no length at all, and closes.
+async fn an_empty_401_of_pve_is_recognized() {
+    // PVE sends neither body nor length, and closes the connection.
     let bytes = b"HTTP/1.1 401 Authentication failed!\r\nConnection: close\r\n\r\n";
     check_problem(
         token(),
@@ -201,10 +201,10 @@ async fn an_empty_401_as_pve_sends_it_is_understood() {
 }
 
 #[tokio::test]
-async fn a_lost_login_is_repeated() {
-    let asked = AtomicUsize::new(0);
+async fn a_login_without_reply_is_retried() {
+    let logins = AtomicUsize::new(0);
     let server = Server::start(move |request| match request.line.as_str() {
-        "POST /access/ticket" if asked.fetch_add(1, Ordering::SeqCst) == 0 => {
+        "POST /access/ticket" if logins.fetch_add(1, Ordering::SeqCst) == 0 => {
             Reaction::Close(Vec::new())
         }
         "POST /access/ticket" => grant(1),
@@ -218,13 +218,13 @@ async fn a_lost_login_is_repeated() {
 }
 
 #[tokio::test]
-async fn no_secret_is_seen_in_logs_errors_or_debug_output() {
-    log::collect();
+async fn logs_errors_and_debug_output_contain_no_secret() {
+    captured_log::collect();
     let server = ticket_server(|request, logins| {
         request.line == "GET /version" || (logins > 1 && carries(request, logins))
     })
     .await;
-    let endpoints = vec![dead_endpoint().await, server.endpoint()];
+    let endpoints = vec![unused_endpoint().await, server.endpoint()];
     let options = options(endpoints, password());
     let mut seen = format!("{options:?}");
     let client = Client::connect(options).await.unwrap();
@@ -232,7 +232,7 @@ async fn no_secret_is_seen_in_logs_errors_or_debug_output() {
     client.resources().await.unwrap();
     let _ = write!(seen, "{client:?}");
     let refusing = Server::start(|request| {
-        // A server that mirrors the whole request must not make us print it either.
+        // A server that echoes the request must not put its secrets into our output.
         let mirror = format!(
             r#"{{"data":null,"message":"no","x":{:?}}}"#,
             request.headers
@@ -241,12 +241,12 @@ async fn no_secret_is_seen_in_logs_errors_or_debug_output() {
     })
     .await;
     for credentials in [token(), password()] {
-        let options = crate::support::options(vec![refusing.endpoint()], credentials);
+        let options = crate::raw_server::options(vec![refusing.endpoint()], credentials);
         let _ = write!(seen, "{options:?}");
         let error = Client::connect(options).await.unwrap_err();
         let _ = write!(seen, "{error} {error:?}");
     }
-    seen += &log::collected();
+    seen += &captured_log::collected();
     assert!(
         seen.contains("POST /api2/json/access/ticket"),
         "the log is empty: {seen}"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The certainty of delivery, against a server that cuts the line wherever a test wants it.
+//! Certainty after lost replies, against a server that cuts the connection at any byte.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use pve_client::{Certainty, Client, ClientOptions, Credentials, Endpoint, Error, GuestKind};
 
-use crate::calls::{SNAPSHOTS, connect, create, server, upid_answer};
-use crate::support::{Reaction, Server, answer, hasty_options, options, refusal, token};
+use crate::raw_server::{Reaction, Server, answer, options, refusal, short_timeout_options, token};
+use crate::requests::{SNAPSHOTS, connect, create, server, upid_answer};
 
-/// Every way an answer can get lost: a GET is repeated, a POST is written once and left open.
+/// Checks that after a lost reply a GET is retried, and a POST is written once and its effect is unknown.
 async fn check_lost(lose: fn() -> Reaction) {
     check_lost_with(options, lose).await;
 }
@@ -49,22 +49,22 @@ async fn check_lost_with(
 }
 
 #[tokio::test]
-async fn an_answer_that_never_starts() {
+async fn a_reply_that_never_starts() {
     check_lost(|| Reaction::Close(Vec::new())).await;
 }
 
 #[tokio::test]
-async fn an_answer_cut_in_its_status_line() {
+async fn a_reply_cut_in_its_status_line() {
     check_lost(|| Reaction::Close(b"HTTP/1.1 20".to_vec())).await;
 }
 
 #[tokio::test]
-async fn an_answer_cut_in_its_headers() {
+async fn a_reply_cut_in_its_headers() {
     check_lost(|| Reaction::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n".to_vec())).await;
 }
 
 #[tokio::test]
-async fn an_answer_cut_in_its_body() {
+async fn a_reply_cut_in_its_body() {
     check_lost(|| {
         let whole = upid_answer();
         Reaction::Close(whole[..whole.len() - 5].to_vec())
@@ -73,13 +73,13 @@ async fn an_answer_cut_in_its_body() {
 }
 
 #[tokio::test]
-async fn an_answer_that_hangs_before_it_starts() {
-    check_lost_with(hasty_options, || Reaction::Hang(Vec::new())).await;
+async fn a_timeout_before_the_reply() {
+    check_lost_with(short_timeout_options, || Reaction::Hang(Vec::new())).await;
 }
 
 #[tokio::test]
-async fn an_answer_that_hangs_in_its_body() {
-    check_lost_with(hasty_options, || {
+async fn a_timeout_in_the_body() {
+    check_lost_with(short_timeout_options, || {
         let whole = upid_answer();
         Reaction::Hang(whole[..whole.len() - 5].to_vec())
     })
@@ -87,14 +87,14 @@ async fn an_answer_that_hangs_in_its_body() {
 }
 
 #[tokio::test]
-async fn an_answer_a_proxy_lost() {
+async fn a_reply_lost_by_a_proxy() {
     check_lost(|| refusal("599 Too many redirections")).await;
     check_lost(|| refusal("596 Connection timed out")).await;
     check_lost(|| refusal("504 Gateway Timeout")).await;
 }
 
 #[tokio::test]
-async fn a_read_that_never_succeeds_ends_after_its_repetitions() {
+async fn a_read_fails_after_its_retries() {
     let server = server(|_| Reaction::Close(Vec::new())).await;
     let client = connect(&server).await;
     let error = client
@@ -106,7 +106,7 @@ async fn a_read_that_never_succeeds_ends_after_its_repetitions() {
 }
 
 #[tokio::test]
-async fn refusals_carry_the_reason_phrase_and_are_final() {
+async fn refusals_contain_the_reason_phrase_and_are_final() {
     let server = server(|request| {
         if request.line.starts_with("POST") {
             refusal("500 VM is locked (backup)")
@@ -132,7 +132,7 @@ async fn refusals_carry_the_reason_phrase_and_are_final() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_restarts_is_waited_for_when_reading_only() {
+async fn only_reads_are_retried_while_a_daemon_restarts() {
     let refused = AtomicUsize::new(0);
     let server = server(move |request| {
         if request.line.starts_with("POST") || refused.fetch_add(1, Ordering::SeqCst) < 2 {
@@ -157,16 +157,16 @@ async fn a_daemon_that_restarts_is_waited_for_when_reading_only() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_upid_leaves_open_what_happened() {
+async fn the_effect_is_unknown_after_a_reply_without_upid() {
     let server = server(|_| Reaction::Answer(answer(r#"{"data":null}"#))).await;
     let client = connect(&server).await;
     let error = create(&client).await.unwrap_err();
-    assert!(matches!(error, Error::NotUnderstood { .. }), "{error:?}");
+    assert!(matches!(error, Error::UnexpectedReply { .. }), "{error:?}");
     assert_eq!(error.certainty(), Certainty::Unknown);
     assert_eq!(server.count("POST"), 1);
 }
 
-/// A server that answers everything but `/version` with what is in the cell, and closes.
+/// A server that replies to everything but `/version` with the bytes in the cell, and closes.
 async fn cell_server() -> (Client, Arc<Mutex<Vec<u8>>>, Server) {
     let cell = Arc::new(Mutex::new(Vec::new()));
     let bytes = Arc::clone(&cell);
@@ -175,7 +175,7 @@ async fn cell_server() -> (Client, Arc<Mutex<Vec<u8>>>, Server) {
 }
 
 #[tokio::test]
-async fn an_answer_to_a_write_cut_anywhere_is_lost_and_the_write_is_not_repeated() {
+async fn a_write_is_not_retried_wherever_its_reply_is_cut() {
     let (client, cell, server) = cell_server().await;
     let whole = upid_answer();
     for length in 0..whole.len() {
@@ -189,7 +189,7 @@ async fn an_answer_to_a_write_cut_anywhere_is_lost_and_the_write_is_not_repeated
 }
 
 #[test]
-fn garbage_never_passes_for_a_task_and_is_never_asked_for_twice() {
+fn garbage_is_never_a_task_and_never_causes_a_retry() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

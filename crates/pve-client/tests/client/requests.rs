@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Calls and answers that several modules of tests need.
+//! Requests and replies that several test modules need.
 
 use pve_client::{Client, Error, GuestKind, NewSnapshot, Upid};
 
-use crate::support::{Reaction, Received, Server, options, proxied_answer, token, version};
+use crate::raw_server::{Reaction, Received, Server, options, proxied_answer, token, version};
 
-/// A task as PVE names it.
+/// The UPID of a task.
 pub(crate) const UPID: &str =
     "UPID:pve1:00004228:000620B9:6902CF35:qmsnapshot:100:backup@pve!auto:";
-/// A listing with one snapshot.
+/// A list with one snapshot.
 pub(crate) const SNAPSHOTS: &str =
     r#"{"data":[{"name":"a","snaptime":1795396341},{"name":"current"}]}"#;
 
-/// The answer to what starts a task.
+/// The reply to a request that starts a task.
 pub(crate) fn upid_answer() -> Vec<u8> {
     proxied_answer(&format!(r#"{{"data":"{UPID}"}}"#))
 }
 
-/// The answer to any request that creates or removes a snapshot, by token or ticket.
+/// The reply to any request that creates or removes a snapshot, by token or ticket.
 pub(crate) fn upid_answer_to(request: &Received) -> Vec<u8> {
     let parts: Vec<&str> = request.line.split(['/', ' ']).collect();
     let ["POST" | "DELETE", "", "nodes", node, kind, vmid, ..] = parts.as_slice() else {
@@ -43,7 +43,7 @@ pub(crate) async fn connect(server: &Server) -> Client {
         .unwrap()
 }
 
-/// Starts taking a snapshot.
+/// Starts a task that creates a snapshot.
 pub(crate) async fn create(client: &Client) -> Result<Upid, Error> {
     let snapshot = NewSnapshot {
         name: "auto_daily".into(),
@@ -55,7 +55,7 @@ pub(crate) async fn create(client: &Client) -> Result<Upid, Error> {
         .await
 }
 
-/// Starts a server that answers `/version` and otherwise does what `react` says.
+/// Starts a server that replies to `/version` and calls `react` for other requests.
 pub(crate) async fn server(
     react: impl Fn(&Received) -> Reaction + Send + Sync + 'static,
 ) -> Server {

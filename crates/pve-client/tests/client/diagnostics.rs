@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is asked only to tell an administrator how things stand: certificate, token, replication.
+//! Requests for diagnostics: certificate, token, replication.
 
 use std::time::Duration;
 
 use pve_client::{Client, ProxyRules, fetch_certificate};
 
-use crate::support::{Reaction, Received, Server, answer, options, refusal, token, version};
+use crate::raw_server::{Reaction, Received, Server, answer, options, refusal, token, version};
 
 async fn connect(server: &Server) -> Client {
     Client::connect(options(vec![server.endpoint()], token()))
@@ -14,7 +14,7 @@ async fn connect(server: &Server) -> Client {
 }
 
 #[tokio::test]
-async fn a_certificate_can_be_seen_without_signing_on() {
+async fn a_certificate_is_fetched_without_a_login() {
     let server = Server::start(|_| refusal("401 No ticket")).await;
     let limit = Duration::from_secs(4);
     let certificate = fetch_certificate(&server.endpoint(), &ProxyRules::default(), limit)
@@ -27,7 +27,7 @@ async fn a_certificate_can_be_seen_without_signing_on() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_off_shows_no_certificate() {
+async fn fetching_a_certificate_from_a_host_that_is_off_fails() {
     let endpoint = Server::start(|_| refusal("401 No ticket"))
         .await
         .stop()
@@ -39,7 +39,7 @@ async fn a_host_that_is_off_shows_no_certificate() {
 }
 
 #[tokio::test]
-async fn a_token_and_replication_are_asked_about() {
+async fn token_and_replication_are_read() {
     let server = Server::start(|request: &Received| {
         version(request).unwrap_or_else(|| {
             Reaction::Answer(answer(match request.line.as_str() {
@@ -53,7 +53,7 @@ async fn a_token_and_replication_are_asked_about() {
     let client = connect(&server).await;
     let separated = async |token| {
         client
-            .is_token_separated("backup@pve", token)
+            .is_token_privilege_separated("backup@pve", token)
             .await
             .unwrap()
     };

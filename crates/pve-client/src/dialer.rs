@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! TCP connections: to the addresses of a name side by side (RFC 8305), or through a proxy.
+//! Opens TCP connections: to the addresses of a name in parallel (RFC 8305), or through a proxy.
 //!
-//! A dead IPv6 route must not cost the time of a whole connection before IPv4 is tried. The address that
-//! accepted last is tried first the next time.
+//! A dead IPv6 route must not delay IPv4 by a whole connect timeout. The address that accepted the last
+//! connection is tried first the next time.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,18 +14,18 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::connection::ConnectFailure;
+use crate::connect_failure::{ConnectFailure, ConnectProblem, Unreachable};
 use crate::endpoint::Endpoint;
 use crate::proxy::{Proxy, ProxyReply};
 
 /// The delay before the next address is tried as well (RFC 8305, section 8).
-const STAGGER: Duration = Duration::from_millis(250);
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// The largest head of a proxy's reply, in bytes.
-const LONGEST_HEAD: usize = 16 * 1024;
+const MAX_HEAD: usize = 16 * 1024;
 
 /// How many characters of a proxy's status text are shown at most.
-const LONGEST_PHRASE: usize = 200;
+const MAX_PHRASE: usize = 200;
 
 /// Opens TCP connections to one host, and remembers the address that accepted last.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    /// Connects through the proxy, or directly if there is none.
+    /// Creates a dialer that uses the proxy, if there is one.
     pub(crate) fn new(proxy: Option<Proxy>) -> Self {
         Self {
             proxy,
@@ -43,7 +43,8 @@ impl Dialer {
         }
     }
 
-    /// Connects to the host. The name lookup, each address and the reply of a proxy may each take up to `limit`.
+    /// Connects to the host. The name lookup, each address and the reply of a proxy may each take up to
+    /// `limit`.
     pub(crate) async fn connect(
         &self,
         endpoint: &Endpoint,
@@ -55,16 +56,17 @@ impl Dialer {
         };
         tracing::debug!(%endpoint, %proxy, "connecting through a proxy");
         let connected = self.connect_directly(&proxy.address, limit).await;
-        let mut socket = connected
-            .map_err(|reason| unreachable(proxy, &format!("cannot be connected to: {reason}")))?;
-        match timeout(limit, ask(&mut socket, proxy, endpoint)).await {
-            Ok(Ok(reply)) => check(proxy, &reply).map(|()| socket),
+        let mut socket = connected.map_err(|failure| {
+            unreachable(proxy, &format!("cannot be reached: {}", failure.message))
+        })?;
+        match timeout(limit, request_tunnel(&mut socket, proxy, endpoint)).await {
+            Ok(Ok(reply)) => check_proxy_reply(proxy, &reply).map(|()| socket),
             Ok(Err(reason)) => Err(unreachable(proxy, &reason)),
             Err(_elapsed) => {
                 let limit = limit.as_secs_f32();
                 Err(unreachable(
                     proxy,
-                    &format!("did not answer within {limit} s"),
+                    &format!("did not reply within {limit} s"),
                 ))
             }
         }
@@ -74,28 +76,34 @@ impl Dialer {
         &self,
         endpoint: &Endpoint,
         limit: Duration,
-    ) -> Result<TcpStream, String> {
+    ) -> Result<TcpStream, Unreachable> {
+        let not_found = |text| Unreachable::new(ConnectProblem::NameNotFound, text);
         let lookup = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port));
         let addresses = match timeout(limit, lookup).await {
             Ok(Ok(found)) => found.collect::<Vec<_>>(),
-            Ok(Err(error)) => return Err(format!("host name not found ({error})")),
+            Ok(Err(error)) => {
+                tracing::debug!(host = endpoint.host, %error, "host name not found");
+                return Err(not_found("host name not found"));
+            }
             Err(_elapsed) => {
-                return Err("host name not found (the name server does not answer)".to_owned());
+                return Err(not_found(
+                    "host name not found: the name server does not reply",
+                ));
             }
         };
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let addresses = in_order(&addresses, last);
+        let addresses = interleave(&addresses, last);
         let (socket, address) = race(addresses, limit, TcpStream::connect).await?;
-        // Requests are written in one piece; waiting for more only costs time.
+        // Each request is written at once; waiting for more data only adds latency.
         let _ = socket.set_nodelay(true);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
         Ok(socket)
     }
 }
 
-/// The order in which addresses are tried: the one that accepted last, then the two families in turn,
-/// beginning with the family that the system prefers; each address once.
-fn in_order(found: &[SocketAddr], last: Option<SocketAddr>) -> Vec<SocketAddr> {
+/// Orders the addresses: the one that accepted last, then IPv6 and IPv4 in turn, beginning with the
+/// family that the system prefers; each address once.
+fn interleave(found: &[SocketAddr], last: Option<SocketAddr>) -> Vec<SocketAddr> {
     let mut preferred = Vec::new();
     let mut other = Vec::new();
     for address in found {
@@ -127,19 +135,19 @@ fn in_order(found: &[SocketAddr], last: Option<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// Connects to the addresses, each a little later than the one before or as soon as that one has failed;
-/// the first that accepts wins. With none left the failures are named.
+/// Connects to the addresses, each after [`ATTEMPT_DELAY`] or as soon as the one before has failed;
+/// returns the first that accepts, or the reasons of all.
 async fn race<S, F>(
     addresses: Vec<SocketAddr>,
     limit: Duration,
     connect: impl Fn(SocketAddr) -> F,
-) -> Result<(S, SocketAddr), String>
+) -> Result<(S, SocketAddr), Unreachable>
 where
     S: Send + 'static,
     F: Future<Output = io::Result<S>> + Send + 'static,
 {
     let mut attempts = JoinSet::new();
-    let mut failures: Vec<(SocketAddr, String)> = Vec::new();
+    let mut failures: Vec<(SocketAddr, Unreachable)> = Vec::new();
     let mut waiting = addresses.into_iter();
     loop {
         if let Some(address) = waiting.next() {
@@ -150,106 +158,119 @@ where
         let ended = if waiting.len() == 0 {
             next.await
         } else {
-            match timeout(STAGGER, next).await {
+            match timeout(ATTEMPT_DELAY, next).await {
                 Ok(ended) => ended,
                 Err(_elapsed) => continue,
             }
         };
         match ended {
-            None => return Err(failures_text(failures)),
+            None => return Err(merge(failures)),
             Some(Ok((address, Ok(Ok(stream))))) => return Ok((stream, address)),
-            Some(Ok((address, Ok(Err(error))))) => failures.push((address, connect_text(&error))),
-            Some(Ok((address, Err(_elapsed)))) => {
-                let text = format!("no answer within {} s", limit.as_secs_f32());
-                failures.push((address, text));
+            Some(Ok((address, Ok(Err(error))))) => {
+                failures.push((address, connect_failure(&error)));
             }
-            // Nothing ends these tasks before they are done.
+            Some(Ok((address, Err(_elapsed)))) => {
+                let text = format!("no reply within {} s", limit.as_secs_f32());
+                failures.push((address, Unreachable::new(ConnectProblem::TimedOut, text)));
+            }
+            // Nothing aborts these tasks before they end.
             Some(Err(error)) => tracing::debug!(%error, "an attempt to connect was lost"),
         }
     }
 }
 
-/// The reason if all addresses failed for the same one, otherwise the reason of each address.
-fn failures_text(mut failures: Vec<(SocketAddr, String)>) -> String {
+/// Merges the failures of all addresses: one reason if they are equal, otherwise one per address.
+fn merge(mut failures: Vec<(SocketAddr, Unreachable)>) -> Unreachable {
+    failures.sort_by_key(|(address, _)| *address);
     let Some((_, first)) = failures.first().cloned() else {
-        return "host name not found (it has no address)".to_owned();
+        let text = "host name not found: it has no address";
+        return Unreachable::new(ConnectProblem::NameNotFound, text);
     };
-    if failures.iter().all(|(_, reason)| *reason == first) {
+    if failures.iter().all(|(_, failure)| *failure == first) {
         return first;
     }
-    failures.sort();
     let each = failures
         .iter()
-        .map(|(address, reason)| format!("{}: {reason}", address.ip()));
-    each.collect::<Vec<_>>().join(", ")
+        .map(|(address, failure)| format!("{}: {}", address.ip(), failure.message));
+    Unreachable::new(first.problem, each.collect::<Vec<_>>().join(", "))
 }
 
 /// The usual name of an error, without the number of the operating system.
-fn connect_text(error: &io::Error) -> String {
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the system has many more errors; their own text is shown"
+)]
+fn connect_failure(error: &io::Error) -> Unreachable {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::HostUnreachable => "no route to host".to_owned(),
-        io::ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
-        _ => error.to_string(),
+        io::ErrorKind::ConnectionRefused => {
+            Unreachable::new(ConnectProblem::ConnectionRefused, "connection refused")
+        }
+        io::ErrorKind::HostUnreachable => {
+            Unreachable::new(ConnectProblem::NoRoute, "no route to host")
+        }
+        io::ErrorKind::NetworkUnreachable => {
+            Unreachable::new(ConnectProblem::NoRoute, "network unreachable")
+        }
+        _ => Unreachable::new(ConnectProblem::ConnectionLost, error.to_string()),
     }
 }
 
-/// Sends a proxy the request for a connection and reads the head of its reply. Nothing after the head is read:
-/// the host sends nothing before the handshake.
-async fn ask(
+/// Requests a tunnel to the host from a proxy and reads the head of the reply. Nothing after the head is
+/// read: the host sends nothing before the handshake.
+async fn request_tunnel(
     socket: &mut TcpStream,
     proxy: &Proxy,
     endpoint: &Endpoint,
 ) -> Result<ProxyReply, String> {
-    let closed = |_| "closed the connection without an answer".to_owned();
+    let closed = |_| "closed the connection without a reply".to_owned();
     let request = proxy.request(endpoint);
     socket.write_all(request.as_bytes()).await.map_err(closed)?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") {
-        if head.len() == LONGEST_HEAD {
-            return Err("does not answer as an HTTP proxy does".to_owned());
+        if head.len() == MAX_HEAD {
+            return Err("is not an HTTP proxy".to_owned());
         }
         head.push(socket.read_u8().await.map_err(closed)?);
     }
-    let reply = ProxyReply::parse(&head);
-    reply.ok_or_else(|| "does not answer as an HTTP proxy does".to_owned())
+    ProxyReply::parse(&head).ok_or_else(|| "is not an HTTP proxy".to_owned())
 }
 
-/// Checks the status that the proxy replied: 2xx means that it has connected to the host.
-fn check(proxy: &Proxy, reply: &ProxyReply) -> Result<(), ConnectFailure> {
-    let phrase: String = reply.phrase.chars().take(LONGEST_PHRASE).collect();
+/// Checks the status in the reply of a proxy: 2xx means that it has connected to the host.
+fn check_proxy_reply(proxy: &Proxy, reply: &ProxyReply) -> Result<(), ConnectFailure> {
+    let phrase: String = reply.phrase.chars().take(MAX_PHRASE).collect();
     let status = format!("{} {}", reply.status, proxy.mask(&phrase));
     let status = status.trim_end();
     Err(match reply.status {
         200..=299 => return Ok(()),
         407 if proxy.has_login() => refused(
             proxy,
-            &format!("does not accept the user and password in its variable ({status})"),
+            &format!("rejected its user and password ({status}); correct them in the variable"),
         ),
         407 => refused(
             proxy,
-            &format!("asks for a login ({status}): http://USER:PASSWORD@HOST:PORT in its variable"),
+            &format!(
+                "requires a login ({status}); write http://USER:PASSWORD@HOST:PORT in the variable"
+            ),
         ),
-        500.. => unreachable(proxy, &format!("cannot reach the host ({status})")),
+        500.. => unreachable(proxy, &format!("cannot connect to the host ({status})")),
         _ => refused(
             proxy,
-            &format!("refuses to connect ({status}); many allow port 443 only"),
+            &format!("refused to connect ({status}); many proxies allow only port 443"),
         ),
     })
 }
 
 /// A failure that may be transient.
 fn unreachable(proxy: &Proxy, what: &str) -> ConnectFailure {
-    ConnectFailure::Unreachable(proxy_text(proxy, what))
+    ConnectFailure::Unreachable(Unreachable::new(
+        ConnectProblem::Proxy,
+        format!("{proxy} {what}"),
+    ))
 }
 
 /// A failure that is not transient: the proxy refuses.
 fn refused(proxy: &Proxy, what: &str) -> ConnectFailure {
-    ConnectFailure::ProxyRefused(proxy_text(proxy, what))
-}
-
-fn proxy_text(proxy: &Proxy, what: &str) -> String {
-    format!("{proxy} {what}; to connect without it: --no-proxy, or the host in NO_PROXY")
+    ConnectFailure::ProxyRefused(format!("{proxy} {what}"))
 }
 
 #[cfg(test)]
@@ -266,9 +287,9 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// W6: the families take turns, beginning with the one that the system prefers, but for the last winner.
+    /// The address that accepted last is first; the families follow in turn.
     #[test]
-    fn addresses_are_tried_in_turns() {
+    fn address_families_are_interleaved() {
         let found = [
             "[::1]:1",
             "[::2]:1",
@@ -278,7 +299,7 @@ mod tests {
             "3.3.3.3:1",
         ];
         let order = |last: Option<&str>| {
-            let ordered = in_order(&addresses(&found), last.map(|last| last.parse().unwrap()));
+            let ordered = interleave(&addresses(&found), last.map(|last| last.parse().unwrap()));
             ordered
                 .iter()
                 .map(ToString::to_string)
@@ -290,13 +311,17 @@ mod tests {
             order(Some("2.2.2.2:1")),
             "2.2.2.2:1 [::1]:1 1.1.1.1:1 [::2]:1 3.3.3.3:1"
         );
-        assert_eq!(order(Some("9.9.9.9:1")), order(None), "it has moved");
-        assert_eq!(in_order(&[], None), []);
+        assert_eq!(
+            order(Some("9.9.9.9:1")),
+            order(None),
+            "the address is not listed any more"
+        );
+        assert_eq!(interleave(&[], None), []);
     }
 
-    /// W6: a silent address costs 250 ms, one that refuses costs nothing. Time is simulated.
+    /// An address that does not reply costs 250 ms, one that refuses costs nothing. Time is simulated.
     #[tokio::test(start_paused = true)]
-    async fn a_silent_address_does_not_hold_up_the_next() {
+    async fn an_address_without_reply_does_not_delay_the_next() {
         let answer = async |address: SocketAddr| match address.port() {
             1 => future::pending().await,
             2 => Err(io::ErrorKind::ConnectionRefused.into()),
@@ -323,9 +348,9 @@ mod tests {
         }
     }
 
-    /// W6: with no address left each is named with its reason, or one reason if all are the same.
+    /// If all addresses fail, each is named with its reason, or one reason if all are equal.
     #[tokio::test(start_paused = true)]
-    async fn failures_are_named() {
+    async fn failures_of_addresses_are_merged() {
         let fail = async |address: SocketAddr| match address.port() {
             1 => future::pending().await,
             _ => io::Result::<()>::Err(io::ErrorKind::ConnectionRefused.into()),
@@ -334,12 +359,12 @@ mod tests {
             (["[::1]:2", "1.1.1.1:2"].as_slice(), "connection refused"),
             (
                 &["[::1]:1", "1.1.1.1:2"],
-                "1.1.1.1: connection refused, ::1: no answer within 3600 s",
+                "1.1.1.1: connection refused, ::1: no reply within 3600 s",
             ),
-            (&[], "host name not found (it has no address)"),
+            (&[], "host name not found: it has no address"),
         ] {
             let failure = race(addresses(tried), HOUR, fail).await.unwrap_err();
-            assert_eq!(failure, expected);
+            assert_eq!(failure.message, expected);
         }
     }
 }

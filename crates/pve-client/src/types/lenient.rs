@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Reading JSON as Perl writes it: a number may come as a string and a string as a number,
-//! a boolean as 0, 1, "1", "" or true, anything as null. A field that makes no sense counts as
-//! absent, and an element of a listing that makes no sense is set apart, so that one oddity never
-//! hides the other nine hundred guests.
+//! Parses JSON as Perl writes it: a number may be a string and a string a number, a boolean may be 0, 1,
+//! "1", "" or true, and any value may be null.
+//!
+//! An invalid field counts as absent. An invalid list entry is kept apart, so that it does not hide the
+//! valid entries.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,42 +13,42 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
-use super::repair::{DAMAGE, repair};
+use super::repair::{REPLACEMENT, repair};
 
-/// Any scalar as text: `5`, `"5"` and `5.0` become what Perl would print; booleans `1` and `0`.
+/// Parses any scalar as text: `5`, `"5"` and `5.0` as Perl would print them, booleans as `1` and `0`.
 pub(crate) fn text<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
     Ok(Scalar::deserialize(input)?.0)
 }
 
-/// Whether a text was damaged on its way and may have been any other.
+/// Whether a part of the text was replaced by [`repair`], so that the original text is unknown.
 pub(crate) fn is_damaged(text: Option<&str>) -> bool {
-    text.is_some_and(|text| text.contains(DAMAGE))
+    text.is_some_and(|text| text.contains(REPLACEMENT))
 }
 
-/// Any scalar that is a whole number, not below zero; a fraction is cut off.
+/// Parses any scalar that is a number of zero or more; a fraction is cut off.
 pub(crate) fn unsigned<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
     Ok(text(input)?.and_then(|digits| parse_unsigned(&digits)))
 }
 
-/// Any scalar that is a whole number.
+/// Parses any scalar that is a number; a fraction is cut off.
 pub(crate) fn signed<'de, D: Deserializer<'de>>(input: D) -> Result<Option<i64>, D::Error> {
     Ok(text(input)?.and_then(|digits| parse_signed(&digits)))
 }
 
-/// What Perl takes for true: everything but absence, the empty string and `0`; the words `false`,
-/// `no` and `off` are false too, as in PVE's configuration files.
+/// Parses a boolean as Perl does: everything is true but null, the empty string and `0`. The words
+/// `false`, `no` and `off` are false too, as in PVE's configuration files.
 pub(crate) fn boolean<'de, D: Deserializer<'de>>(input: D) -> Result<bool, D::Error> {
     Ok(optional_boolean(input)?.unwrap_or(false))
 }
 
-/// As [`boolean`], but null and what is no scalar are told from false.
+/// As [`boolean`], but null, lists and objects are `None`.
 pub(crate) fn optional_boolean<'de, D: Deserializer<'de>>(
     input: D,
 ) -> Result<Option<bool>, D::Error> {
     Ok(text(input)?.map(|word| is_true(&word)))
 }
 
-/// What Perl, and PVE's configuration files, take for true.
+/// Whether the text is true for Perl and in PVE's configuration files.
 pub(crate) fn is_true(word: &str) -> bool {
     !matches!(word, "" | "0" | "false" | "no" | "off")
 }
@@ -61,7 +62,7 @@ impl<'de> Deserialize<'de> for Flag {
     }
 }
 
-/// The whole numbers as Perl may print them: `12`, `12.0`, `1.2e+01`.
+/// Parses a number as Perl may print it: `12`, `12.0`, `1.2e+01`.
 fn parse_unsigned(digits: &str) -> Option<u64> {
     let digits = digits.trim();
     digits
@@ -75,7 +76,7 @@ pub(crate) fn parse_signed(digits: &str) -> Option<i64> {
     let digits = digits.trim();
     digits.parse().ok().or_else(|| {
         let number = digits.parse::<f64>().ok()?.trunc();
-        // Above 2^53 a fraction cannot be told from a whole number any more.
+        // Above 2^53 an f64 cannot represent every whole number.
         if number.abs() > 9_007_199_254_740_992.0 {
             return None;
         }
@@ -83,7 +84,7 @@ pub(crate) fn parse_signed(digits: &str) -> Option<i64> {
     })
 }
 
-/// A scalar as text, or nothing for null, lists and objects.
+/// A scalar as text; `None` for null, lists and objects.
 struct Scalar(Option<String>);
 
 impl<'de> Deserialize<'de> for Scalar {
@@ -140,8 +141,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 }
 
-/// A listing: the elements that can be read, and the beginning of each other one. Null is an empty
-/// listing.
+/// A list: its valid entries, and the beginning of each other entry. Null is an empty list.
 #[derive(Debug)]
 pub(crate) struct List<T>(pub(crate) Vec<T>, pub(crate) Vec<String>);
 
@@ -151,12 +151,12 @@ impl<T> Default for List<T> {
     }
 }
 
-/// How much is shown of an element that cannot be read, in characters.
+/// The length of the excerpt of an invalid entry, in characters.
 const EXCERPT: usize = 100;
-/// How many such elements are shown.
+/// How many excerpts are kept.
 pub(crate) const EXCERPTS: usize = 50;
 
-/// The beginning of a piece of JSON.
+/// The beginning of a JSON text.
 pub(crate) fn excerpt(json: &str) -> String {
     let mut text: String = json.chars().take(EXCERPT).collect();
     if text.len() < json.len() {
@@ -192,7 +192,7 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for ListVisitor<T> {
                 Err(_) if unreadable.len() == EXCERPTS => more += 1,
                 Err(error) => {
                     let excerpt = excerpt(raw.get());
-                    tracing::debug!(%error, excerpt, "an element of a listing cannot be read");
+                    tracing::debug!(%error, excerpt, "cannot read a list entry");
                     unreadable.push(excerpt);
                 }
             }
@@ -204,7 +204,7 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for ListVisitor<T> {
     }
 }
 
-/// Half a surrogate pair is noticed only now: the text around it is looked through unread.
+/// Parses one entry. Half a surrogate pair is found only here, so the repair is tried here too.
 fn element<T: DeserializeOwned>(json: &str) -> serde_json::Result<T> {
     serde_json::from_str(json)
         .or_else(|error| serde_json::from_str(&repair(json.as_bytes())).map_err(|_| error))
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_come_in_many_clothes() {
+    fn numbers_are_parsed_in_every_notation() {
         for json in ["12", "\"12\"", "12.0", "\" 12 \"", "\"12.7\"", "1.2e1"] {
             assert_eq!(count(json), Some(12), "{json}");
         }
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn truth_is_what_perl_takes_for_it() {
+    fn booleans_are_parsed_as_in_perl() {
         for json in ["1", "\"1\"", "true", "\"yes\"", "2", "\"on\""] {
             assert!(flag(json), "{json}");
         }
@@ -264,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn text_and_negative_numbers_are_loose_as_well() {
+    fn text_and_negative_numbers_are_parsed() {
         let sample: Sample = serde_json::from_str(r#"{"name":117,"change":"-3"}"#).unwrap();
         assert_eq!(sample.name.as_deref(), Some("117"));
         assert_eq!(sample.change, Some(-3));
     }
 
     #[test]
-    fn one_odd_element_does_not_hide_the_others() {
+    fn an_invalid_entry_does_not_hide_the_others() {
         let list: List<Sample> =
             serde_json::from_str(r#"[{"count":1},5,null,"x",[],{"count":"2"}]"#).unwrap();
         let counts: Vec<_> = list.0.iter().filter_map(|sample| sample.count).collect();
@@ -289,13 +289,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_whole_number_survives_as_number_and_as_string(number: u64) {
+        fn every_whole_number_is_parsed_as_number_and_as_string(number: u64) {
             prop_assert_eq!(count(&number.to_string()), Some(number));
             prop_assert_eq!(count(&format!("\"{number}\"")), Some(number));
         }
 
         #[test]
-        fn any_text_is_read_or_refused(json in "[\\[\\]{}:,\"0-9a-z ]{0,40}") {
+        fn any_text_is_parsed_without_a_panic(json in "[\\[\\]{}:,\"0-9a-z ]{0,40}") {
             let _ = serde_json::from_str::<List<Sample>>(&json);
         }
     }

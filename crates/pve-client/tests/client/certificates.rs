@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Which certificates are accepted, and what is said about the others. Nothing may be sent to a
-//! host whose certificate is not trusted.
+//! Which certificates are trusted, and the errors for the others. Nothing may be sent to a host whose
+//! certificate is not trusted.
 
 use std::io::Write;
 
 use pve_client::{Certainty, Client, Error, Fingerprint, ProxyRules, Trust};
 
-use crate::support::{Reaction, Received, Server, answer, options, token, version};
+use crate::raw_server::{Reaction, Received, Server, answer, options, token, version};
 
 fn good(request: &Received) -> Reaction {
     version(request)
@@ -20,7 +20,7 @@ async fn connect(servers: &[&Server], trust: Trust) -> Result<Client, Error> {
     Client::connect(options).await
 }
 
-/// The certificate is refused, shown, and no request was sent.
+/// Checks that the certificate is not trusted, that the error contains it, and that no request was sent.
 async fn check_refused(server: &Server, trust: Trust) -> String {
     let error = connect(&[server], trust).await.unwrap_err();
     let Error::Certificate { fingerprint, .. } = &error else {
@@ -39,7 +39,7 @@ fn pem_file(text: &str) -> tempfile::NamedTempFile {
 }
 
 #[tokio::test]
-async fn any_certificate_is_accepted_and_its_fingerprint_known() {
+async fn any_certificate_is_accepted_and_its_fingerprint_is_known() {
     let server = Server::start(good).await;
     let client = connect(&[&server], Trust::AcceptAny).await.unwrap();
     assert_eq!(client.peer_fingerprint(), Some(server.fingerprint()));
@@ -56,22 +56,25 @@ async fn a_pinned_certificate_is_accepted_another_is_not() {
     assert_eq!(client.peer_fingerprint(), Some(server.fingerprint()));
     let refusing = Server::start(good).await;
     let text = check_refused(&refusing, Trust::Fingerprints(vec![other])).await;
-    assert!(text.contains("none of those trusted"), "{text}");
+    assert!(
+        text.contains("not one of the trusted fingerprints"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
-async fn the_systems_store_does_not_know_a_self_signed_certificate() {
+async fn a_self_signed_certificate_is_not_in_the_system_store() {
     let server = Server::start(good).await;
     match connect(&[&server], Trust::SystemStore).await.unwrap_err() {
         Error::Certificate { .. } => assert!(server.received().is_empty()),
-        // A machine without any authority cannot check at all, and says so.
+        // A machine without authorities cannot verify anything.
         Error::Configuration(text) => assert!(text.contains("ca-certificates"), "{text}"),
         other => panic!("{other:?}"),
     }
 }
 
 #[tokio::test]
-async fn an_authority_of_a_file_is_accepted_for_the_right_name_only() {
+async fn an_authority_from_a_file_is_accepted_only_for_the_right_name() {
     let server = Server::start(good).await;
     let file = pem_file(server.certificate());
     connect(&[&server], Trust::CaFile(file.path().into()))
@@ -83,7 +86,7 @@ async fn an_authority_of_a_file_is_accepted_for_the_right_name_only() {
     endpoint.host = "127.0.0.2".into();
     let mut options = options(vec![endpoint], token());
     options.trust = Trust::CaFile(file.path().into());
-    // Nothing listens there on most systems; where something does, the name is wrong.
+    // On most systems no server listens there; if one does, the name is wrong.
     assert_eq!(
         Client::connect(options).await.unwrap_err().certainty(),
         Certainty::NotSent
@@ -91,7 +94,7 @@ async fn an_authority_of_a_file_is_accepted_for_the_right_name_only() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_certificate_is_named() {
+async fn the_error_for_an_invalid_ca_file_names_it() {
     let server = Server::start(good).await;
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for text in ["", "hello", broken] {
@@ -126,7 +129,7 @@ async fn pins_are_checked_at_every_host() {
 }
 
 #[tokio::test]
-async fn a_host_with_a_wrong_certificate_is_passed_over() {
+async fn a_host_with_an_untrusted_certificate_is_skipped() {
     let (first, second) = (Server::start(good).await, Server::start(good).await);
     let pins = Trust::Fingerprints(vec![second.fingerprint()]);
     let client = connect(&[&first, &second], pins).await.unwrap();
@@ -135,7 +138,7 @@ async fn a_host_with_a_wrong_certificate_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_fingerprint_can_be_asked_for_without_signing_on() {
+async fn a_fingerprint_is_fetched_without_a_login() {
     let server = Server::start(good).await;
     let limit = std::time::Duration::from_secs(4);
     let found = pve_client::fetch_fingerprint(&server.endpoint(), &ProxyRules::default(), limit)
@@ -146,11 +149,11 @@ async fn a_fingerprint_can_be_asked_for_without_signing_on() {
 }
 
 #[tokio::test]
-async fn a_pinned_host_that_restarts_is_waited_for_though_the_other_is_not_trusted() {
+async fn a_restarting_pinned_host_is_retried_although_the_other_is_not_trusted() {
     let (first, second) = (Server::start(good).await, Server::start(good).await);
     let mut options = options(vec![first.endpoint(), second.endpoint()], token());
     options.trust = Trust::Fingerprints(vec![first.fingerprint()]);
-    options.repeat_pauses = vec![std::time::Duration::from_millis(5); 40];
+    options.retry_pauses = vec![std::time::Duration::from_millis(5); 40];
     let client = Client::connect(options).await.unwrap();
     let identity = first.identity();
     let address = first.stop().await.to_string();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Waiting for tasks: how they end, what is survived, and what ends the waiting.
+//! Waiting for one task: how it ends, which errors are tolerated, and which end the wait.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,15 +7,15 @@ use std::time::Duration;
 use pve_client::{Client, Error, TaskExit, Upid, WaitError, WaitPolicy};
 use tokio::time::Instant;
 
-use crate::calls::UPID;
-use crate::support::{
+use crate::raw_server::{
     Reaction, Received, Server, answer, options, proxied_answer, refusal, token, version,
 };
+use crate::requests::UPID;
 
 const QUICK: WaitPolicy = WaitPolicy {
     first_pause: Duration::from_millis(10),
     longest_pause: Duration::from_millis(20),
-    usual: None,
+    usual_duration: None,
 };
 
 fn running() -> Reaction {
@@ -27,7 +27,7 @@ fn stopped(exit: &str) -> Reaction {
     Reaction::Answer(proxied_answer(&json))
 }
 
-/// A server that answers looks at the task by these reactions, the last one for ever.
+/// A server that replies to polls of the task with these reactions; the last one is repeated.
 async fn task_server(reactions: Vec<fn() -> Reaction>) -> Server {
     let left = Mutex::new(reactions);
     let react = move |request: &Received| {
@@ -44,7 +44,7 @@ async fn task_server(reactions: Vec<fn() -> Reaction>) -> Server {
 
 async fn wait(server: &Server, limit: Duration) -> Result<TaskExit, WaitError> {
     let mut options = options(vec![server.endpoint()], token());
-    options.repeat_pauses.clear();
+    options.retry_pauses.clear();
     let client = Client::connect(options).await.unwrap();
     let task: Upid = UPID.parse().unwrap();
     client
@@ -56,7 +56,7 @@ async fn wait(server: &Server, limit: Duration) -> Result<TaskExit, WaitError> {
 const LONG: Duration = Duration::from_secs(20);
 
 #[tokio::test]
-async fn a_task_is_followed_to_its_end() {
+async fn a_task_is_polled_until_it_ends() {
     let server = task_server(vec![running, running, || stopped("OK")]).await;
     assert_eq!(wait(&server, LONG).await.unwrap(), TaskExit::Ok);
     assert_eq!(server.count("GET /nodes"), 3);
@@ -64,7 +64,7 @@ async fn a_task_is_followed_to_its_end() {
 }
 
 #[tokio::test]
-async fn every_end_is_reported_as_what_it_is() {
+async fn every_exit_status_is_reported() {
     for (reaction, exit) in [
         (
             (|| stopped("WARNINGS: 1")) as fn() -> Reaction,
@@ -76,7 +76,7 @@ async fn every_end_is_reported_as_what_it_is() {
         ),
         (
             || stopped("unexpected status"),
-            TaskExit::Vanished("unexpected status".into()),
+            TaskExit::NoResult("unexpected status".into()),
         ),
     ] {
         let server = task_server(vec![reaction]).await;
@@ -85,7 +85,7 @@ async fn every_end_is_reported_as_what_it_is() {
 }
 
 #[tokio::test]
-async fn passing_failures_of_a_look_are_survived() {
+async fn transient_errors_do_not_end_the_wait() {
     let server = task_server(vec![
         || refusal("595 No route to host"),
         || Reaction::Close(Vec::new()),
@@ -98,7 +98,7 @@ async fn passing_failures_of_a_look_are_survived() {
 }
 
 #[tokio::test]
-async fn a_task_that_outlives_the_deadline_is_said_to_run_on() {
+async fn a_task_that_runs_at_the_deadline_is_a_timeout() {
     let server = task_server(vec![running]).await;
     let error = wait(&server, Duration::from_millis(60)).await.unwrap_err();
     let WaitError::TimedOut {
@@ -114,7 +114,7 @@ async fn a_task_that_outlives_the_deadline_is_said_to_run_on() {
         text.contains("may still be running on node pve1") && text.contains(UPID),
         "{text}"
     );
-    // There is never a look without a pause of 10 ms or more before it.
+    // There is a pause of 10 ms or more before each poll.
     assert!(
         (1..=6).contains(&server.count("GET /nodes")),
         "{:?}",
@@ -123,13 +123,13 @@ async fn a_task_that_outlives_the_deadline_is_said_to_run_on() {
 }
 
 #[tokio::test]
-async fn a_deadline_in_the_past_still_gets_one_look() {
+async fn a_deadline_in_the_past_allows_one_poll() {
     let server = task_server(vec![|| stopped("OK")]).await;
     assert_eq!(wait(&server, Duration::ZERO).await.unwrap(), TaskExit::Ok);
 }
 
 #[tokio::test]
-async fn the_last_failure_is_told_with_the_time_out() {
+async fn a_timeout_contains_the_last_error() {
     let server = task_server(vec![|| refusal("595 No route to host")]).await;
     let error = wait(&server, Duration::from_millis(40)).await.unwrap_err();
     assert!(
@@ -146,7 +146,7 @@ async fn the_last_failure_is_told_with_the_time_out() {
 }
 
 #[tokio::test]
-async fn a_task_we_may_not_see_ends_the_waiting() {
+async fn a_refused_poll_ends_the_wait() {
     let server = task_server(vec![|| {
         refusal("403 Permission check failed (/nodes/pve1, Sys.Audit)")
     }])
@@ -163,7 +163,7 @@ async fn a_task_we_may_not_see_ends_the_waiting() {
 }
 
 #[tokio::test]
-async fn the_log_is_read_in_lines_and_an_unknown_task_has_none() {
+async fn the_log_has_lines_and_that_of_an_unknown_task_none() {
     let server = Server::start(|request| {
         version(request).unwrap_or_else(|| {
             let first = request.line.ends_with("/log?start=0&limit=50");
@@ -187,7 +187,7 @@ async fn the_log_is_read_in_lines_and_an_unknown_task_has_none() {
 }
 
 #[tokio::test]
-async fn every_call_can_run_on_a_task_of_its_own() {
+async fn all_futures_are_send() {
     fn check<T: Send>(_future: T) {}
     let server = task_server(vec![running]).await;
     let options = options(vec![server.endpoint()], token());
@@ -196,6 +196,6 @@ async fn every_call_can_run_on_a_task_of_its_own() {
     let task: Upid = UPID.parse().unwrap();
     check(client.wait_for_task(&task, &QUICK, Instant::now()));
     check(client.task_log(&task, 0, 1));
-    check(crate::calls::create(&client));
+    check(crate::requests::create(&client));
     check(client.version());
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! One request to the API before it is sent: method, path, parameters.
+//! A request to the API before it is sent: method, path, parameters.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use secrecy::SecretString;
 
 use crate::error::Method;
 
-/// What stays readable in a segment of a path: RFC 3986 allows all of these there, and PVE
-/// takes the colons of a UPID either way.
+/// The characters that are not encoded in a path segment: RFC 3986 allows them, and PVE accepts the
+/// colons of a UPID in both forms.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -19,8 +19,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'@')
     .remove(b'!');
 
-/// How many bytes the body of a reply may have. It bounds the memory that a server which is not PVE can
-/// make us use.
+/// How many bytes the body of a reply may have. It limits the memory that a server which is not PVE can
+/// consume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BodyLimit(pub(crate) usize);
 
@@ -29,7 +29,7 @@ impl BodyLimit {
     pub(crate) const SINGLE: Self = Self(64 * 1024);
     /// For the tasks of a node.
     pub(crate) const TASKS: Self = Self(4 * 1024 * 1024);
-    /// For what belongs to one guest, node or login: configuration, snapshots, storages, privileges.
+    /// For lists of one guest, node or login: configuration, snapshots, storages, privileges.
     pub(crate) const LIST: Self = Self(8 * 1024 * 1024);
     /// For all resources of a cluster.
     pub(crate) const RESOURCES: Self = Self(256 * 1024 * 1024);
@@ -44,23 +44,23 @@ impl fmt::Display for BodyLimit {
     }
 }
 
-/// A request, independent of the host it goes to and of who signs on.
-pub(crate) struct Call {
+/// A request, independent of the host and of the login.
+pub(crate) struct ApiRequest {
     pub(crate) method: Method,
     path: String,
     parameters: Vec<(&'static str, String)>,
-    repeatable: bool,
+    retryable: bool,
     limit: BodyLimit,
 }
 
-impl Call {
-    /// A request without parameters. The segments are encoded, so that foreign text cannot leave
-    /// its place in the path.
+impl ApiRequest {
+    /// Creates a request without parameters. The segments are encoded, so that text from outside cannot
+    /// change the path.
     pub(crate) fn new(method: Method, segments: &[&str]) -> Self {
         let mut path = String::new();
         for segment in segments {
             path.push('/');
-            // A segment of dots alone would be taken for a relative path by some proxies.
+            // Some proxies resolve a segment of dots as a relative path.
             let text = utf8_percent_encode(segment, SEGMENT).to_string();
             let dots = matches!(text.as_str(), "." | "..");
             path.push_str(&if dots { text.replace('.', "%2E") } else { text });
@@ -69,7 +69,7 @@ impl Call {
             method,
             path,
             parameters: Vec::new(),
-            repeatable: method == Method::Get,
+            retryable: method == Method::Get,
             limit: match method {
                 Method::Get => BodyLimit::LIST,
                 Method::Post | Method::Put | Method::Delete => BodyLimit::SINGLE,
@@ -91,9 +91,9 @@ impl Call {
         }
     }
 
-    /// Declares that sending this twice does no harm, though it is no GET.
-    pub(crate) fn repeatable(mut self) -> Self {
-        self.repeatable = true;
+    /// Declares that sending the request twice does no harm, although it is not a GET.
+    pub(crate) fn retryable(mut self) -> Self {
+        self.retryable = true;
         self
     }
 
@@ -110,11 +110,11 @@ impl Call {
     }
 
     /// Whether it may be sent again after it may have been processed.
-    pub(crate) const fn is_repeatable(&self) -> bool {
-        self.repeatable
+    pub(crate) const fn is_retryable(&self) -> bool {
+        self.retryable
     }
 
-    /// Whether it neither reads nor changes anything of a cluster: the sign-on and the version.
+    /// Whether it concerns no cluster: the login and the version.
     pub(crate) fn is_cluster_independent(&self) -> bool {
         matches!(self.path.as_str(), "/access/ticket" | "/version")
     }
@@ -130,8 +130,8 @@ impl Call {
         &self.path
     }
 
-    /// Path and query for the request line. GET and DELETE must not have a body in PVE
-    /// (501 `Unexpected content for method 'DELETE'`), so their parameters go here.
+    /// Path and query for the request line. For PVE, GET and DELETE must not have a body (501 `Unexpected
+    /// content for method 'DELETE'`), so their parameters are in the query.
     pub(crate) fn target(&self) -> String {
         let query = match self.method {
             Method::Get | Method::Delete => self.encoded(),
@@ -141,7 +141,7 @@ impl Call {
         format!("/api2/json{}{separator}{query}", self.path)
     }
 
-    /// The form of a POST or PUT, possibly empty; nothing for the others.
+    /// The form of a POST or PUT, possibly empty; `None` for other methods.
     pub(crate) fn form(&self) -> Option<String> {
         match self.method {
             Method::Get | Method::Delete => None,
@@ -162,14 +162,14 @@ impl Call {
     }
 }
 
-impl fmt::Display for Call {
-    /// Method and path, never parameters: one of them may be a password.
+impl fmt::Display for ApiRequest {
+    /// Prints method and path; parameters are left out because one may be a password.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.method, self.path)
     }
 }
 
-impl fmt::Debug for Call {
+impl fmt::Debug for ApiRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, formatter)
     }
@@ -180,15 +180,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_go_where_pve_reads_them() {
-        let delete =
-            Call::new(Method::Delete, &["nodes", "pve1", "snapshot", "a b"]).with("force", "1");
+    fn parameters_are_sent_where_pve_reads_them() {
+        let delete = ApiRequest::new(Method::Delete, &["nodes", "pve1", "snapshot", "a b"])
+            .with("force", "1");
         assert_eq!(
             delete.target(),
             "/api2/json/nodes/pve1/snapshot/a%20b?force=1"
         );
         assert_eq!(delete.form(), None);
-        let post = Call::new(Method::Post, &["x"]).with("description", "two\nlines ä 100%");
+        let post = ApiRequest::new(Method::Post, &["x"]).with("description", "two\nlines ä 100%");
         assert_eq!(post.target(), "/api2/json/x");
         assert_eq!(
             post.form().unwrap(),
@@ -198,21 +198,22 @@ mod tests {
 
     #[test]
     fn parameters_are_not_printed() {
-        let call = Call::new(Method::Post, &["access", "ticket"]).with("password", "hunter2");
+        let request =
+            ApiRequest::new(Method::Post, &["access", "ticket"]).with("password", "hunter2");
         assert_eq!(
-            format!("{call} {call:?}"),
+            format!("{request} {request:?}"),
             "POST /access/ticket POST /access/ticket"
         );
     }
 
     #[test]
-    fn foreign_text_stays_in_its_segment() {
-        let call = Call::new(
+    fn text_from_outside_stays_in_its_segment() {
+        let request = ApiRequest::new(
             Method::Get,
             &["nodes", "../access?x#y", "..", "UPID:n:1:a@pve!t:"],
         );
         assert_eq!(
-            call.path(),
+            request.path(),
             "/nodes/..%2Faccess%3Fx%23y/%2E%2E/UPID:n:1:a@pve!t:"
         );
     }

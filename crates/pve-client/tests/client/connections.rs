@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Connections: how many are opened, when they are kept, and what is written on them.
+//! Connections: how many are opened, when they are kept, and the bytes of a request.
 
 use pve_client::{GuestKind, NewSnapshot};
 
-use crate::calls::{SNAPSHOTS, UPID, connect, create, server, upid_answer, upid_answer_to};
-use crate::support::{Reaction, Server, answer, proxied_answer, version, with_head};
+use crate::raw_server::{Reaction, Server, answer, proxied_answer, version, with_head};
+use crate::requests::{SNAPSHOTS, UPID, connect, create, server, upid_answer, upid_answer_to};
 
 #[tokio::test]
-async fn one_connection_serves_all_though_pvedaemon_says_close() {
+async fn one_connection_serves_all_requests_despite_close_of_pvedaemon() {
     let server = server(|request| match request.line.as_str() {
         "POST /nodes/pve1/qemu/100/snapshot" => Reaction::Answer(upid_answer()),
         _ => Reaction::Answer(proxied_answer(SNAPSHOTS)),
@@ -31,7 +31,7 @@ async fn one_connection_serves_all_though_pvedaemon_says_close() {
 }
 
 #[tokio::test]
-async fn a_close_that_is_meant_is_heeded() {
+async fn a_close_without_keep_alive_closes_the_connection() {
     let server =
         server(|_| Reaction::Answer(with_head("200 OK", &["Connection: close"], SNAPSHOTS))).await;
     let client = connect(&server).await;
@@ -45,16 +45,16 @@ async fn a_close_that_is_meant_is_heeded() {
 }
 
 #[tokio::test]
-async fn no_more_connections_than_requests_in_flight() {
+async fn there_are_no_more_connections_than_concurrent_requests() {
     let server = server(|_| Reaction::Answer(proxied_answer(SNAPSHOTS))).await;
     let client = connect(&server).await;
     for _ in 0..4 {
-        let mut flying = tokio::task::JoinSet::new();
+        let mut in_flight = tokio::task::JoinSet::new();
         for _ in 0..5 {
             let client = client.clone();
-            flying.spawn(async move { client.snapshots("pve1", GuestKind::Qemu, 100).await });
+            in_flight.spawn(async move { client.snapshots("pve1", GuestKind::Qemu, 100).await });
         }
-        for outcome in flying.join_all().await {
+        for outcome in in_flight.join_all().await {
             outcome.unwrap();
         }
     }
@@ -63,7 +63,7 @@ async fn no_more_connections_than_requests_in_flight() {
 }
 
 #[tokio::test]
-async fn a_connection_is_left_after_a_hundred_requests() {
+async fn a_connection_serves_a_hundred_requests() {
     let server = server(|_| Reaction::Answer(proxied_answer(SNAPSHOTS))).await;
     let client = connect(&server).await;
     for _ in 0..100 {
@@ -82,7 +82,7 @@ async fn a_connection_is_left_after_a_hundred_requests() {
 }
 
 #[tokio::test]
-async fn requests_look_as_pve_wants_them() {
+async fn requests_have_the_form_that_pve_accepts() {
     let server = server(|request| {
         assert!(
             request
@@ -131,7 +131,7 @@ async fn requests_look_as_pve_wants_them() {
 }
 
 #[tokio::test]
-async fn memory_is_asked_for_with_virtual_machines_only() {
+async fn the_ram_state_is_requested_only_for_virtual_machines() {
     let server = server(|request| Reaction::Answer(upid_answer_to(request))).await;
     let client = connect(&server).await;
     let snapshot = NewSnapshot {
@@ -153,8 +153,8 @@ async fn memory_is_asked_for_with_virtual_machines_only() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_the_server_closed_is_noticed_before_writing() {
-    // A worker of pveproxy retires: it closes although it promised to keep the connection.
+async fn a_closed_idle_connection_is_detected_before_writing() {
+    // A worker of pveproxy retires: it closes the connection despite its keep-alive.
     let server = Server::start_apart(|request| {
         version(request).unwrap_or_else(|| match request.line.as_str() {
             "GET /cluster/resources" => Reaction::Close(answer(r#"{"data":[]}"#)),
@@ -164,8 +164,8 @@ async fn a_kept_connection_the_server_closed_is_noticed_before_writing() {
     let client = connect(&server).await;
     for round in 1..=20 {
         client.resources().await.unwrap();
-        // The runtime cannot look at its sockets here: the end of the connection has arrived, but
-        // nobody has been told yet.
+        // The runtime cannot poll its sockets here: the end of the connection has arrived, but hyper does
+        // not know it yet.
         while server.closed() < round {
             std::thread::yield_now();
         }
@@ -175,7 +175,7 @@ async fn a_kept_connection_the_server_closed_is_noticed_before_writing() {
 }
 
 #[tokio::test]
-async fn chunked_and_unbounded_answers_are_read_too() {
+async fn chunked_replies_and_replies_without_length_are_read() {
     let server = server(|request| {
         if request.line.contains("/pve1/") {
             Reaction::Answer(
@@ -193,7 +193,7 @@ async fn chunked_and_unbounded_answers_are_read_too() {
 }
 
 #[tokio::test]
-async fn the_clock_of_the_host_is_read_from_its_answers() {
+async fn the_clock_difference_is_read_from_replies() {
     let server = server(|_| {
         let date = [
             "Connection: Keep-Alive",

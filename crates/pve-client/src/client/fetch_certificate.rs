@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The certificate of a host, read without signing on.
+//! Reads the certificate of a host without a login.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::options::{ClientOptions, Trust};
 use crate::proxy::ProxyRules;
 use crate::transport::Transport;
 
-/// The fingerprint of the certificate a host shows; see [`fetch_certificate`].
+/// The fingerprint of the certificate of a host; see [`fetch_certificate`].
 pub async fn fetch_fingerprint(
     endpoint: &Endpoint,
     proxy: &ProxyRules,
@@ -22,9 +22,10 @@ pub async fn fetch_fingerprint(
     Ok(certificate.fingerprint)
 }
 
-/// The certificate a host shows, without signing on and whatever it is worth:
-/// for an administrator to compare with what PVE shows, and then to trust. Connecting and agreeing
-/// on TLS may take `limit` each.
+/// The certificate that a host presents, trusted or not, without a login.
+///
+/// An administrator can compare it with the one that PVE shows, and then trust its fingerprint.
+/// Connecting and the TLS handshake may each take up to `limit`.
 pub async fn fetch_certificate(
     endpoint: &Endpoint,
     proxy: &ProxyRules,
@@ -43,12 +44,12 @@ pub async fn fetch_certificate(
         )
     };
     let transport = Transport::new(&options)?;
-    transport.reach().await?;
+    transport.connect().await?;
     transport
         .peer_certificate()
         .ok_or_else(|| Error::Certificate {
             endpoint: endpoint.clone(),
-            reason: "it showed none".to_owned(),
+            reason: "it has none".to_owned(),
             fingerprint: None,
         })
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Waiting for several tasks of one node at once: one list tells of all, and is not the only thing
-//! that is believed.
+//! Concurrent waits for tasks of one node: they share the task list, and do not trust it alone.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,13 +9,13 @@ use pve_client::{TaskExit, Upid, WaitError, WaitPolicy};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::calls::connect;
-use crate::support::{Reaction, Server, proxied_answer, refusal, version};
+use crate::raw_server::{Reaction, Server, proxied_answer, refusal, version};
+use crate::requests::connect;
 
 const POLICY: WaitPolicy = WaitPolicy {
     first_pause: Duration::from_millis(20),
     longest_pause: Duration::from_millis(40),
-    usual: None,
+    usual_duration: None,
 };
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -26,28 +25,28 @@ fn upid(node: &str, number: u32) -> Upid {
         .unwrap()
 }
 
-/// What a server says of its tasks.
+/// How a server reports its tasks.
 #[derive(Clone, Copy)]
-struct Says {
-    /// The state in a list, by the number of the list and the task; `None`: not in it.
+struct Script {
+    /// The state in a task list, by the number of the list and the task; `None`: not listed.
     in_list: fn(usize, &str) -> Option<&'static str>,
-    /// Exit status when the task itself is asked; `None`: it runs.
-    itself: fn(&str) -> Option<&'static str>,
-    /// What becomes of the list instead.
-    list_is: List,
+    /// The exit status of the task itself; `None`: it is running.
+    status: fn(&str) -> Option<&'static str>,
+    /// How requests for the task list are handled.
+    list: List,
 }
 
-/// What a node does when it is asked for its list.
+/// How a node handles requests for its task list.
 #[derive(Clone, Copy)]
 enum List {
-    Given,
-    /// Refused with this.
+    Sent,
+    /// Refused with this status and text.
     Refused(&'static str),
-    /// Never answered.
+    /// Without reply.
     Hanging,
 }
 
-async fn server(says: Says, tasks: Vec<Upid>) -> Server {
+async fn server(script: Script, tasks: Vec<Upid>) -> Server {
     let lists = AtomicUsize::new(0);
     Server::start(move |request| {
         if let Some(answer) = version(request) {
@@ -56,7 +55,7 @@ async fn server(says: Says, tasks: Vec<Upid>) -> Server {
         let target = request.line.strip_prefix("GET /nodes/").unwrap();
         let (node, rest) = target.split_once("/tasks").unwrap();
         if let Some(task) = rest.strip_suffix("/status") {
-            let status = match (says.itself)(task.trim_start_matches('/')) {
+            let status = match (script.status)(task.trim_start_matches('/')) {
                 Some(exit) => json!({"status": "stopped", "exitstatus": exit}),
                 None => json!({"status": "running"}),
             };
@@ -66,8 +65,8 @@ async fn server(says: Says, tasks: Vec<Upid>) -> Server {
             rest.contains("source=all") && rest.contains("since="),
             "{rest}"
         );
-        match says.list_is {
-            List::Given => {}
+        match script.list {
+            List::Sent => {}
             List::Refused(line) => return refusal(line),
             List::Hanging => return Reaction::Hang(Vec::new()),
         }
@@ -75,7 +74,7 @@ async fn server(says: Says, tasks: Vec<Upid>) -> Server {
         let here = tasks.iter().filter(|task| task.node() == node);
         let entries: Vec<_> = here
             .filter_map(|task| {
-                let status = (says.in_list)(number, task.as_str())?;
+                let status = (script.in_list)(number, task.as_str())?;
                 let mut entry = json!({"upid": task.as_str(), "status": status});
                 if status != "RUNNING" {
                     entry["endtime"] = json!(1_762_000_000);
@@ -88,7 +87,7 @@ async fn server(says: Says, tasks: Vec<Upid>) -> Server {
     .await
 }
 
-/// Waits for all of them at once.
+/// Waits for all tasks concurrently.
 async fn wait(
     server: &Server,
     tasks: &[Upid],
@@ -114,24 +113,24 @@ fn lists(server: &Server) -> usize {
 }
 
 #[tokio::test]
-async fn one_list_tells_of_all_tasks_of_a_node() {
+async fn one_list_serves_all_waits_of_a_node() {
     let tasks = vec![upid("pve1", 1001), upid("pve1", 1002), upid("pve1", 1003)];
-    let says = Says {
+    let script = Script {
         in_list: |number, task| match number {
             0 => Some("RUNNING"),
             _ if task.contains(":1002:") => Some("VM is locked (backup)"),
             _ if task.contains(":1003:") => Some("WARNINGS: 2"),
             _ => Some("OK"),
         },
-        itself: |_| panic!("nobody needs to ask a task itself"),
-        list_is: List::Given,
+        status: |_| panic!("no task needs to be polled itself"),
+        list: List::Sent,
     };
-    let server = server(says, tasks.clone()).await;
+    let server = server(script, tasks.clone()).await;
     let locked = TaskExit::Failed("VM is locked (backup)".to_owned());
     let expected = [TaskExit::Ok, locked, TaskExit::Warnings(2)];
-    // So long that the lists are believed for the whole test.
+    // Long enough for the lists to be trusted during the whole test.
     let policy = WaitPolicy {
-        usual: Some(Duration::from_secs(3_600)),
+        usual_duration: Some(Duration::from_secs(3_600)),
         ..POLICY
     };
     assert_eq!(exits(wait(&server, &tasks, policy).await), expected);
@@ -139,30 +138,30 @@ async fn one_list_tells_of_all_tasks_of_a_node() {
 }
 
 #[tokio::test]
-async fn a_task_alone_on_its_node_is_asked_itself() {
+async fn a_single_task_on_a_node_is_polled_itself() {
     let tasks = vec![upid("pve1", 1001), upid("pve2", 1002)];
-    let says = Says {
-        in_list: |_, _| panic!("a list tells no more than the task"),
-        itself: |_| Some("OK"),
-        list_is: List::Given,
+    let script = Script {
+        in_list: |_, _| panic!("a list is not useful for one task"),
+        status: |_| Some("OK"),
+        list: List::Sent,
     };
-    let server = server(says, tasks.clone()).await;
+    let server = server(script, tasks.clone()).await;
     assert_eq!(
         exits(wait(&server, &tasks, POLICY).await),
         [TaskExit::Ok, TaskExit::Ok]
     );
 }
 
-/// The worker that started the task has retired, so that nobody has noticed its end yet.
+/// The pvedaemon worker that started the task has retired, so the list does not show the end yet.
 #[tokio::test]
-async fn a_list_that_lags_is_not_believed_for_long() {
+async fn a_stale_list_is_not_trusted_for_long() {
     let tasks = vec![upid("pve1", 1001), upid("pve1", 1002)];
-    let says = Says {
+    let script = Script {
         in_list: |_, _| Some("RUNNING"),
-        itself: |_| Some("OK"),
-        list_is: List::Given,
+        status: |_| Some("OK"),
+        list: List::Sent,
     };
-    let server = server(says, tasks.clone()).await;
+    let server = server(script, tasks.clone()).await;
     let began = Instant::now();
     assert_eq!(
         exits(wait(&server, &tasks, POLICY).await),
@@ -173,17 +172,17 @@ async fn a_list_that_lags_is_not_believed_for_long() {
 }
 
 #[tokio::test]
-async fn a_task_that_is_not_in_the_list_is_asked_itself() {
+async fn a_task_that_is_not_listed_is_polled_itself() {
     let tasks = vec![upid("pve1", 1001), upid("pve1", 1002)];
-    let says = Says {
+    let script = Script {
         in_list: |_, task| task.contains(":1001:").then_some("OK"),
-        itself: |task| {
+        status: |task| {
             assert!(task.contains(":1002:"), "{task}");
             Some("OK")
         },
-        list_is: List::Given,
+        list: List::Sent,
     };
-    let server = server(says, tasks.clone()).await;
+    let server = server(script, tasks.clone()).await;
     assert_eq!(
         exits(wait(&server, &tasks, POLICY).await),
         [TaskExit::Ok, TaskExit::Ok]
@@ -191,14 +190,14 @@ async fn a_task_that_is_not_in_the_list_is_asked_itself() {
 }
 
 #[tokio::test]
-async fn a_node_that_gives_no_list_is_asked_for_it_once() {
+async fn a_forbidden_list_is_requested_once() {
     let tasks = vec![upid("pve1", 1001), upid("pve1", 1002), upid("pve1", 1003)];
-    let says = Says {
+    let script = Script {
         in_list: |_, _| None,
-        itself: |_| Some("OK"),
-        list_is: List::Refused("400 Parameter verification failed."),
+        status: |_| Some("OK"),
+        list: List::Refused("400 Parameter verification failed."),
     };
-    let server = server(says, tasks.clone()).await;
+    let server = server(script, tasks.clone()).await;
     assert_eq!(
         exits(wait(&server, &tasks, POLICY).await),
         vec![TaskExit::Ok; 3]
@@ -206,19 +205,19 @@ async fn a_node_that_gives_no_list_is_asked_for_it_once() {
     assert_eq!(lists(&server), 1);
 }
 
-/// Whoever asks for the list waits for it; the others ask their tasks.
+/// The wait that has requested the list waits for it; the others poll their tasks.
 #[tokio::test]
-async fn a_list_that_hangs_keeps_nobody_else_waiting() {
+async fn a_list_without_reply_does_not_delay_other_waits() {
     let tasks = vec![upid("pve1", 1001), upid("pve1", 1002), upid("pve1", 1003)];
-    let says = Says {
+    let script = Script {
         in_list: |_, _| None,
-        itself: |_| Some("OK"),
-        list_is: List::Hanging,
+        status: |_| Some("OK"),
+        list: List::Hanging,
     };
-    let server = server(says, tasks.clone()).await;
+    let server = server(script, tasks.clone()).await;
     let client = connect(&server).await;
     let policy = WaitPolicy {
-        usual: Some(Duration::from_secs(3_600)),
+        usual_duration: Some(Duration::from_secs(3_600)),
         ..POLICY
     };
     let mut waits = tokio::task::JoinSet::new();
@@ -235,14 +234,14 @@ async fn a_list_that_hangs_keeps_nobody_else_waiting() {
 }
 
 #[tokio::test]
-async fn whoever_stops_waiting_leaves_the_others_undisturbed() {
+async fn an_aborted_wait_does_not_affect_the_others() {
     let tasks = [upid("pve1", 1001), upid("pve1", 1002)];
-    let says = Says {
+    let script = Script {
         in_list: |_, _| Some("RUNNING"),
-        itself: |_| Some("OK"),
-        list_is: List::Given,
+        status: |_| Some("OK"),
+        list: List::Sent,
     };
-    let server = server(says, tasks.to_vec()).await;
+    let server = server(script, tasks.to_vec()).await;
     let client = connect(&server).await;
     let [first, second] = tasks.map(|task| {
         let client = client.clone();
@@ -252,7 +251,7 @@ async fn whoever_stops_waiting_leaves_the_others_undisturbed() {
     while lists(&server) == 0 {
         tokio::task::yield_now().await;
     }
-    // Perhaps in the middle of the list that this one has asked for.
+    // Perhaps while the list that this wait has requested is in flight.
     first.abort();
     assert_eq!(second.await.unwrap().unwrap().exit, TaskExit::Ok);
 }

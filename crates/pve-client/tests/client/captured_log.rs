@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Collects what the client logs on the test's own thread.
+//! Captures what the client logs on the thread of a test.
 //!
-//! The subscriber is installed for the whole process before any client exists: one set for a
-//! single thread may miss events whose place in the code another test registers at that moment.
+//! The subscriber is installed for the whole process before any client exists: a subscriber for one thread
+//! may miss events whose call site another test registers at that moment.
 
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
@@ -16,7 +16,7 @@ thread_local! {
     static COLLECTED: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Makes events visible to [`collect`]; called by everything that builds options for a client.
+/// Installs the subscriber; called by everything that builds options for a client.
 pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| tracing::subscriber::set_global_default(Collector).unwrap());
@@ -32,7 +32,7 @@ pub(crate) fn collected() -> String {
     COLLECTED.take().unwrap()
 }
 
-/// Writes down every event with all its fields.
+/// Records every event with all its fields.
 struct Collector;
 
 impl Subscriber for Collector {

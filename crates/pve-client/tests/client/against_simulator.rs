@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The client against the simulator: an independent reading of the API, whose journal tells what
-//! really happened, whatever the client believes.
+//! The client against the simulator, an independent implementation of the API whose journal records what
+//! really happened.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use pve_sim::simulator::Simulator;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::lab::{
+use crate::simulated_cluster::{
     PASSWORD, TOKEN, connect, create, faults, options, password_user, start, token, user,
 };
 
@@ -21,7 +21,7 @@ async fn finish(client: &Client, task: &Upid) -> TaskExit {
     let policy = WaitPolicy {
         first_pause: Duration::from_millis(10),
         longest_pause: Duration::from_millis(20),
-        usual: None,
+        usual_duration: None,
     };
     let deadline = Instant::now() + Duration::from_secs(20);
     let waited = client.wait_for_task(task, &policy, deadline).await;
@@ -40,13 +40,13 @@ async fn names(client: &Client) -> Vec<String> {
         .collect()
 }
 
-/// How many requests that start a snapshot were answered with a task.
+/// How many tasks were started.
 fn started(simulator: &Simulator) -> usize {
     simulator.world(|world| world.tasks.all().len())
 }
 
 #[tokio::test]
-async fn a_snapshot_lives_and_dies_over_one_connection() {
+async fn a_snapshot_is_created_and_removed_over_one_connection() {
     let simulator = start(|_| {});
     for credentials in [token(), password_user()] {
         let client = connect(&simulator, credentials).await;
@@ -137,11 +137,11 @@ async fn the_inventory_is_read() {
 }
 
 #[tokio::test]
-async fn refusals_name_what_is_missing() {
+async fn refusals_name_the_missing_object_or_privilege() {
     let simulator = start(|_| {});
-    let nobody = connect(&simulator, user("nobody@pve", "x-nobody")).await;
-    assert!(nobody.permissions(None).await.unwrap().is_empty());
-    let missing = create(&nobody, "auto1")
+    let unprivileged = connect(&simulator, user("nobody@pve", "x-nobody")).await;
+    assert!(unprivileged.permissions(None).await.unwrap().is_empty());
+    let missing = create(&unprivileged, "auto1")
         .await
         .unwrap_err()
         .missing_privilege()
@@ -170,7 +170,7 @@ async fn refusals_name_what_is_missing() {
 }
 
 #[tokio::test]
-async fn sign_ons_that_fail_say_why() {
+async fn failed_logins_report_the_reason() {
     use AuthenticationProblem as Problem;
     let simulator = start(|_| {});
     let wrong_token = ApiToken::parse(&format!("backup@pve!auto={}", TOKEN.replace('2', "3")));
@@ -199,7 +199,7 @@ async fn sign_ons_that_fail_say_why() {
 }
 
 #[tokio::test]
-async fn a_ticket_that_expired_is_replaced_in_the_middle_of_the_run() {
+async fn an_expired_ticket_is_replaced() {
     let simulator = start(|_| {});
     let client = connect(&simulator, password_user()).await;
     simulator.advance(3.0 * 3600.0);
@@ -209,7 +209,7 @@ async fn a_ticket_that_expired_is_replaced_in_the_middle_of_the_run() {
 }
 
 #[tokio::test]
-async fn tasks_end_as_the_simulator_says() {
+async fn every_end_of_a_task_is_reported() {
     let simulator = start(|options| {
         let tasks = json!([
             {"snapname": "warned", "effect": {"warn": 2}},
@@ -221,7 +221,7 @@ async fn tasks_end_as_the_simulator_says() {
     for (name, expected) in [
         ("warned", TaskExit::Warnings(2)),
         ("failed", TaskExit::Failed("no space left on device".into())),
-        ("gone", TaskExit::Vanished("unexpected status".into())),
+        ("gone", TaskExit::NoResult("unexpected status".into())),
     ] {
         let task = create(&client, name).await.unwrap();
         assert_eq!(finish(&client, &task).await, expected, "{name}");
@@ -237,8 +237,7 @@ async fn tasks_end_as_the_simulator_says() {
     assert_eq!(ids, ["100", "100", "100"]);
 }
 
-/// Takes a snapshot while this goes wrong with its POST, and holds what the client believes
-/// against what happened.
+/// Creates a snapshot with this fault in its POST, and compares the certainty with what happened.
 async fn check_fault(effect: Value, expected: Option<Certainty>, happened: bool) {
     let rule = json!([{"method": "POST", "path": "/nodes/**", "times": 1, "effect": effect}]);
     let simulator = start(|options| options.faults = faults(&rule));
@@ -259,7 +258,7 @@ async fn check_fault(effect: Value, expected: Option<Certainty>, happened: bool)
         .filter(|one| one.method == "POST")
         .count();
     assert!(posts <= 1, "{effect}: written {posts} times");
-    // Afterwards everything works as before, and the truth can be read.
+    // Afterwards requests work again, and the effect can be read.
     assert_eq!(
         names(&client).await.len(),
         usize::from(happened),
@@ -268,7 +267,7 @@ async fn check_fault(effect: Value, expected: Option<Certainty>, happened: bool)
 }
 
 #[tokio::test]
-async fn every_fault_of_a_write_is_judged_rightly() {
+async fn the_certainty_after_every_fault_of_a_write_is_right() {
     use Certainty::{Refused, Unknown};
     check_fault(json!("refuse"), Some(Unknown), false).await;
     check_fault(json!("drop_before"), Some(Unknown), false).await;
@@ -290,7 +289,7 @@ async fn every_fault_of_a_write_is_judged_rightly() {
 }
 
 #[tokio::test]
-async fn reads_survive_every_passing_fault() {
+async fn reads_succeed_despite_every_transient_fault() {
     for effect in [
         json!("refuse"),
         json!("drop_before"),
@@ -305,19 +304,19 @@ async fn reads_survive_every_passing_fault() {
 }
 
 #[tokio::test]
-async fn a_worker_that_does_not_start_is_recognised() {
+async fn a_worker_start_failure_is_recognized() {
     let rule = json!([{"method": "POST", "path": "/nodes/**", "effect": "start_failed"}]);
     let simulator = start(|options| options.faults = faults(&rule));
     let client = connect(&simulator, token()).await;
     let error = create(&client, "auto1").await.unwrap_err();
     assert!(
-        error.is_start_worker_failed() && error.is_transient(),
+        error.is_worker_start_failure() && error.is_transient(),
         "{error:?}"
     );
 }
 
 #[tokio::test]
-async fn another_node_takes_over_and_the_first_is_used_again() {
+async fn the_client_fails_over_and_back() {
     let simulator = start(|options| options.listen_nodes = true);
     let mut options = options(&simulator, password_user());
     let online = simulator
@@ -343,16 +342,16 @@ async fn another_node_takes_over_and_the_first_is_used_again() {
 }
 
 #[tokio::test]
-async fn many_at_once_share_their_connections() {
+async fn concurrent_requests_share_connections() {
     let simulator = start(|_| {});
     let client = connect(&simulator, token()).await;
     for _ in 0..5 {
-        let mut flying = tokio::task::JoinSet::new();
+        let mut in_flight = tokio::task::JoinSet::new();
         for _ in 0..8 {
             let client = client.clone();
-            flying.spawn(async move { client.snapshots("pve1", GuestKind::Qemu, 100).await });
+            in_flight.spawn(async move { client.snapshots("pve1", GuestKind::Qemu, 100).await });
         }
-        for outcome in flying.join_all().await {
+        for outcome in in_flight.join_all().await {
             outcome.unwrap();
         }
     }

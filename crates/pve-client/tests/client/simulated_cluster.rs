@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A small simulated cluster for tests, and how to sign on to it.
+//! A small simulated cluster for tests, and logins for it.
 
 use pve_client::{
     ApiToken, Client, ClientOptions, Credentials, Endpoint, Error, GuestKind, NewSnapshot, Trust,
@@ -14,7 +14,8 @@ pub(crate) const TOKEN: &str = "22222222-2222-4222-8222-222222222222";
 /// The password of `backup@pve`.
 pub(crate) const PASSWORD: &str = "example-backup";
 
-/// Two nodes that answer and one that is off, guests of both kinds, users with and without rights.
+/// Two nodes that are online and one that is off, guests of both kinds, users with and without
+/// privileges.
 fn world() -> (Value, Value) {
     let world = json!({
         "cluster": {"name": "lab", "quorate": true, "this_node": "pve1", "nodes": [
@@ -58,12 +59,12 @@ pub(crate) fn faults(requests: &Value) -> FaultPlan {
     FaultPlan::parse(&json!({"seed": 1, "requests": requests}).to_string()).unwrap()
 }
 
-/// A token that may do everything.
+/// A token with all privileges.
 pub(crate) fn token() -> Credentials {
     Credentials::Token(ApiToken::parse(&format!("backup@pve!auto={TOKEN}")).unwrap())
 }
 
-/// Any user.
+/// A user with a password.
 pub(crate) fn user(username: &str, password: &str) -> Credentials {
     Credentials::Password {
         username: username.into(),
@@ -71,19 +72,19 @@ pub(crate) fn user(username: &str, password: &str) -> Credentials {
     }
 }
 
-/// A user that may do everything, with a password.
+/// A user with all privileges.
 pub(crate) fn password_user() -> Credentials {
     user("backup@pve", PASSWORD)
 }
 
-/// Options for a client that trusts this simulator and no other.
+/// Options for a client that trusts only this simulator.
 pub(crate) fn options(simulator: &Simulator, credentials: Credentials) -> ClientOptions {
     let address = simulator.addresses()[0];
     let endpoint = Endpoint {
         host: address.ip().to_string(),
         port: address.port(),
     };
-    let mut options = crate::support::options(vec![endpoint], credentials);
+    let mut options = crate::raw_server::options(vec![endpoint], credentials);
     options.trust = Trust::Fingerprints(vec![simulator.fingerprint().parse().unwrap()]);
     options
 }
@@ -95,7 +96,7 @@ pub(crate) async fn connect(simulator: &Simulator, credentials: Credentials) -> 
         .unwrap()
 }
 
-/// Starts taking a snapshot of guest 100.
+/// Starts a task that creates a snapshot of guest 100.
 pub(crate) async fn create(client: &Client, name: &str) -> Result<Upid, Error> {
     let snapshot = NewSnapshot {
         name: name.into(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A raw HTTPS server for tests. It speaks bytes, not HTTP: a test says for each request exactly
-//! what is written and when the connection ends, which no HTTP library would allow.
+//! A raw HTTPS server for tests. A test defines for each request which bytes are written and when the
+//! connection ends, which no HTTP library allows.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,10 +13,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// The secret of [`token`]; must never be seen in an error or a log.
+/// The secret of [`token`]; must never occur in an error or a log.
 pub(crate) const SECRET: &str = "12345678-abcd-ef01-2345-6789abcdef01";
 
-/// One request as it came in.
+/// One request as it was received.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     /// The first connection is 0.
@@ -33,15 +33,15 @@ pub(crate) struct Received {
 pub(crate) enum Reaction {
     /// Writes this and waits for the next request.
     Answer(Vec<u8>),
-    /// Writes this, perhaps half an answer, and closes.
+    /// Writes this, perhaps a part of a reply, and closes.
     Close(Vec<u8>),
-    /// Writes this and never anything again.
+    /// Writes this and nothing after it.
     Hang(Vec<u8>),
 }
 
-/// What has happened to a server so far.
+/// The history of a server.
 #[derive(Default)]
-struct Seen {
+struct History {
     connections: AtomicUsize,
     closed: AtomicUsize,
     requests: Mutex<Vec<Received>>,
@@ -51,12 +51,12 @@ struct Seen {
 pub(crate) struct Server {
     endpoint: Endpoint,
     identity: Identity,
-    seen: Arc<Seen>,
+    history: Arc<History>,
     listener: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
-    /// Starts a server that asks `react` about each request.
+    /// Starts a server that calls `react` for each request.
     pub(crate) async fn start(
         react: impl Fn(&Received) -> Reaction + Send + Sync + 'static,
     ) -> Self {
@@ -71,7 +71,7 @@ impl Server {
         Self::start_as(&Identity::new(), address, react).await
     }
 
-    /// Starts a server with a given certificate, such as that of one stopped before.
+    /// Starts a server with a given certificate, such as that of a stopped server.
     pub(crate) async fn start_as(
         identity: &Identity,
         address: &str,
@@ -80,17 +80,17 @@ impl Server {
         let listener = TcpListener::bind(address).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let acceptor = TlsAcceptor::from(Arc::clone(&identity.config));
-        let seen = Arc::new(Seen::default());
-        let (shared, react) = (Arc::clone(&seen), Arc::new(react));
+        let history = Arc::new(History::default());
+        let (shared, react) = (Arc::clone(&history), Arc::new(react));
         let listener = tokio::spawn(async move {
             let mut serving = tokio::task::JoinSet::new();
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
                 let acceptor = acceptor.clone();
-                let (seen, react) = (Arc::clone(&shared), Arc::clone(&react));
+                let (history, react) = (Arc::clone(&shared), Arc::clone(&react));
                 serving.spawn(async move {
                     if let Ok(stream) = acceptor.accept(socket).await {
-                        serve(stream, &seen, &*react).await;
+                        serve(stream, &history, &*react).await;
                     }
                 });
             }
@@ -102,7 +102,7 @@ impl Server {
         Self {
             endpoint,
             identity: identity.clone(),
-            seen,
+            history,
             listener,
         }
     }
@@ -129,10 +129,10 @@ impl Server {
 
     /// How many connections got through the TLS handshake.
     pub(crate) fn connections(&self) -> usize {
-        self.seen.connections.load(Ordering::SeqCst)
+        self.history.connections.load(Ordering::SeqCst)
     }
 
-    /// Runs a server on a thread of its own, so that it goes on while the test's thread is busy.
+    /// Runs a server on its own thread, so that it works while the test's thread is busy.
     pub(crate) fn start_apart(
         react: impl Fn(&Received) -> Reaction + Send + Sync + 'static,
     ) -> Self {
@@ -149,15 +149,15 @@ impl Server {
 
     /// How many connections the server has closed.
     pub(crate) fn closed(&self) -> usize {
-        self.seen.closed.load(Ordering::SeqCst)
+        self.history.closed.load(Ordering::SeqCst)
     }
 
     /// All requests so far.
     pub(crate) fn received(&self) -> Vec<Received> {
-        self.seen.requests.lock().unwrap().clone()
+        self.history.requests.lock().unwrap().clone()
     }
 
-    /// The requests whose line starts so.
+    /// The number of requests whose line starts with this text.
     pub(crate) fn count(&self, start: &str) -> usize {
         self.received()
             .iter()
@@ -173,15 +173,15 @@ impl Server {
     }
 }
 
-/// Reads requests and does what the test says.
+/// Reads requests and does what the test defines.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    seen: &Seen,
+    history: &History,
     react: &(dyn Fn(&Received) -> Reaction + Send + Sync),
 ) {
-    let connection = seen.connections.fetch_add(1, Ordering::SeqCst);
+    let connection = history.connections.fetch_add(1, Ordering::SeqCst);
     while let Some(request) = receive(&mut stream, connection).await {
-        seen.requests.lock().unwrap().push(request.clone());
+        history.requests.lock().unwrap().push(request.clone());
         let (bytes, goes_on) = match react(&request) {
             Reaction::Answer(bytes) => (bytes, true),
             Reaction::Close(bytes) => (bytes, false),
@@ -195,7 +195,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let _ = stream.flush().await;
         if !goes_on {
             let _ = stream.shutdown().await;
-            seen.closed.fetch_add(1, Ordering::SeqCst);
+            history.closed.fetch_add(1, Ordering::SeqCst);
             return;
         }
     }
@@ -263,12 +263,12 @@ impl Identity {
     }
 }
 
-/// An answer of pveproxy itself: it keeps the connection open and says so.
+/// A reply of pveproxy itself, which keeps the connection open.
 pub(crate) fn answer(json: &str) -> Vec<u8> {
     with_head("200 OK", &["Connection: Keep-Alive"], json)
 }
 
-/// An answer pveproxy passes on from pvedaemon: `close` first, then `Keep-Alive`.
+/// A reply that pveproxy forwards from pvedaemon: `close` first, then `Keep-Alive`.
 pub(crate) fn proxied_answer(json: &str) -> Vec<u8> {
     with_head(
         "200 OK",
@@ -277,7 +277,7 @@ pub(crate) fn proxied_answer(json: &str) -> Vec<u8> {
     )
 }
 
-/// A refusal as PVE words it: the text in the reason phrase, the connection closed afterwards.
+/// An error of PVE: the text is in the reason phrase, and the connection is closed.
 pub(crate) fn refusal(status_and_phrase: &str) -> Reaction {
     Reaction::Close(with_head(
         status_and_phrase,
@@ -286,7 +286,7 @@ pub(crate) fn refusal(status_and_phrase: &str) -> Reaction {
     ))
 }
 
-/// Any answer with a JSON body.
+/// A reply with a JSON body.
 pub(crate) fn with_head(status_and_phrase: &str, headers: &[&str], json: &str) -> Vec<u8> {
     let headers: Vec<String> = headers
         .iter()
@@ -301,18 +301,18 @@ pub(crate) fn with_head(status_and_phrase: &str, headers: &[&str], json: &str) -
     .into_bytes()
 }
 
-/// The answer to `GET /version`, nothing for other requests.
+/// The reply to `GET /version`; `None` for other requests.
 pub(crate) fn version(request: &Received) -> Option<Reaction> {
     let json = r#"{"data":{"version":"8.4.21","release":"8.4","repoid":"2606ac850d46da29"}}"#;
     (request.line == "GET /version").then(|| Reaction::Answer(answer(json)))
 }
 
-/// A token PVE would take.
+/// A valid token.
 pub(crate) fn token() -> Credentials {
     Credentials::Token(ApiToken::parse(&format!("backup@pve!auto={SECRET}")).unwrap())
 }
 
-/// A password PVE would take.
+/// A valid user with its password.
 pub(crate) fn password() -> Credentials {
     Credentials::Password {
         username: "backup@pve".into(),
@@ -320,24 +320,27 @@ pub(crate) fn password() -> Credentials {
     }
 }
 
-/// Options with pauses of a millisecond; an answer may take as long as a busy machine needs.
+/// Options with pauses of one millisecond and a timeout that is long enough for a busy machine.
 pub(crate) fn options(endpoints: Vec<Endpoint>, credentials: Credentials) -> ClientOptions {
-    crate::log::install();
+    crate::captured_log::install();
     let mut options = ClientOptions::new(endpoints, credentials, Trust::AcceptAny);
     options.request_timeout = Duration::from_secs(20);
-    options.repeat_pauses = vec![Duration::from_millis(1); 3];
+    options.retry_pauses = vec![Duration::from_millis(1); 3];
     options
 }
 
-/// The same, for servers that never answer.
-pub(crate) fn hasty_options(endpoints: Vec<Endpoint>, credentials: Credentials) -> ClientOptions {
+/// Options with a short timeout, for servers that do not reply.
+pub(crate) fn short_timeout_options(
+    endpoints: Vec<Endpoint>,
+    credentials: Credentials,
+) -> ClientOptions {
     let mut options = options(endpoints, credentials);
     options.request_timeout = Duration::from_millis(150);
     options
 }
 
-/// An address of this machine where nobody listens.
-pub(crate) async fn dead_endpoint() -> Endpoint {
+/// An address of this machine without a server.
+pub(crate) async fn unused_endpoint() -> Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     Endpoint {

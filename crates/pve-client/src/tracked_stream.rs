@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The layer between hyper and TLS. It does two things hyper cannot do for us.
+//! The stream between hyper and TLS. It does two things that hyper does not do.
 //!
-//! **It knows whether a request was handed over.** [`Exchange::was_written`] turns true with the
-//! first attempt to write a byte of it. Until then the request can be sent elsewhere; afterwards,
-//! whatever error follows, it may have been processed.
+//! **It detects whether a request was written.** [`RequestFlags::was_written`] becomes true with the first
+//! attempt to write a byte of the request. Before that the request can be sent to another host;
+//! afterwards, whatever error follows, it may have been processed.
 //!
-//! **It keeps PVE's connections open.** Answers that pveproxy passes on from pvedaemon (every
-//! write, every task, every snapshot listing) carry two `Connection` lines: `close` from
-//! pvedaemon, then `Keep-Alive` from pveproxy, which does keep the connection open. hyper, rightly
-//! in general, lets any `close` win and would open a new connection for each of those requests:
-//! measured with hyper 1.12 against the test server in `tests/client/wire.rs`. So the head of an answer
-//! is held back until it is complete, and all but the last `Connection` line are cut out when the
-//! last one says `keep-alive`. Everything else passes untouched.
+//! **It keeps PVE's connections open.** Replies that pveproxy forwards from pvedaemon (every write, every
+//! task, every snapshot listing) have two `Connection` headers: `close` from pvedaemon, then `Keep-Alive`
+//! from pveproxy, which does keep the connection open. hyper closes the connection after any `close`, so
+//! each of those requests would open a new connection (measured with hyper 1.12 against the test server
+//! in `tests/client/connections.rs`). So the head of a reply is buffered until it is complete, and if the
+//! last `Connection` header is `keep-alive`, the others are removed. All other bytes are passed on
+//! unchanged.
 //!
-//! Limits: one request at a time per connection, announced by [`Exchange::begin`].
+//! There may be one request at a time per connection, announced by [`RequestFlags::start_request`].
 
 use std::io;
 use std::pin::Pin;
@@ -23,60 +23,60 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A head longer than this is passed on as it is; hyper has its own limit.
-const LONGEST_HEAD: usize = 64 * 1024;
+/// A longer head, in bytes, is passed on unchanged; hyper has its own limit.
+const MAX_HEAD: usize = 64 * 1024;
 
-/// What the owner of a connection and the wire below hyper tell each other.
+/// State shared by the owner of a connection and the stream below hyper.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Exchange(Arc<Flags>);
+pub(crate) struct RequestFlags(Arc<Flags>);
 
 #[derive(Debug, Default)]
 struct Flags {
-    head_expected: AtomicBool,
+    expects_head: AtomicBool,
     written: AtomicBool,
 }
 
-impl Exchange {
-    /// Announces a request: what is read next starts with the head of its answer.
-    pub(crate) fn begin(&self) {
+impl RequestFlags {
+    /// Announces a request: the next bytes read are the head of its reply.
+    pub(crate) fn start_request(&self) {
         self.0.written.store(false, Ordering::Release);
-        self.0.head_expected.store(true, Ordering::Release);
+        self.0.expects_head.store(true, Ordering::Release);
     }
 
-    /// Whether any byte of the request may have left.
+    /// Whether any byte of the request may have been sent.
     pub(crate) fn was_written(&self) -> bool {
         self.0.written.load(Ordering::Acquire)
     }
 }
 
-/// The stream hyper reads from and writes to.
-pub(crate) struct Wire<S> {
+/// The stream that hyper reads from and writes to.
+pub(crate) struct TrackedStream<S> {
     stream: S,
-    exchange: Exchange,
-    head: Head,
+    flags: RequestFlags,
+    head: HeadState,
 }
 
-/// What happens to the bytes read.
-enum Head {
-    /// They pass.
-    Through,
-    /// They are collected until the head is complete.
-    Collecting(Vec<u8>),
-    /// What was collected is handed on, from this position.
-    Handing(Vec<u8>, usize),
+/// What happens to the bytes that are read.
+enum HeadState {
+    /// They are passed on.
+    PassThrough,
+    /// They are buffered until the head is complete.
+    Buffering(Vec<u8>),
+    /// The buffered bytes are passed on, from this position.
+    Draining(Vec<u8>, usize),
 }
 
-impl<S> Wire<S> {
-    pub(crate) fn new(stream: S, exchange: Exchange) -> Self {
+impl<S> TrackedStream<S> {
+    pub(crate) fn new(stream: S, flags: RequestFlags) -> Self {
         Self {
             stream,
-            exchange,
-            head: Head::Through,
+            flags,
+            head: HeadState::PassThrough,
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TrackedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -85,33 +85,33 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         let this = &mut *self;
         loop {
             match &mut this.head {
-                Head::Through => {
-                    if !this.exchange.0.head_expected.swap(false, Ordering::AcqRel) {
+                HeadState::PassThrough => {
+                    if !this.flags.0.expects_head.swap(false, Ordering::AcqRel) {
                         return Pin::new(&mut this.stream).poll_read(context, buffer);
                     }
-                    this.head = Head::Collecting(Vec::new());
+                    this.head = HeadState::Buffering(Vec::new());
                 }
-                Head::Collecting(collected) => {
-                    let is_over = ready!(collect(
+                HeadState::Buffering(buffered) => {
+                    let is_over = ready!(read_once(
                         &mut this.stream,
                         context,
-                        collected,
+                        buffered,
                         buffer.remaining()
                     ))?;
-                    if let Some(length) = head_length(collected) {
-                        let repaired = repair(&collected[..length], &collected[length..]);
-                        this.head = Head::Handing(repaired, 0);
-                    } else if is_over || collected.len() > LONGEST_HEAD {
-                        this.head = Head::Handing(std::mem::take(collected), 0);
+                    if let Some(length) = head_length(buffered) {
+                        let repaired = repair_head(&buffered[..length], &buffered[length..]);
+                        this.head = HeadState::Draining(repaired, 0);
+                    } else if is_over || buffered.len() > MAX_HEAD {
+                        this.head = HeadState::Draining(std::mem::take(buffered), 0);
                     }
                 }
-                Head::Handing(bytes, given) => {
-                    let rest = &bytes[*given..];
+                HeadState::Draining(bytes, position) => {
+                    let rest = &bytes[*position..];
                     let count = rest.len().min(buffer.remaining());
                     buffer.put_slice(&rest[..count]);
-                    *given += count;
-                    if *given == bytes.len() {
-                        this.head = Head::Through;
+                    *position += count;
+                    if *position == bytes.len() {
+                        this.head = HeadState::PassThrough;
                     }
                     return Poll::Ready(Ok(()));
                 }
@@ -120,29 +120,29 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     }
 }
 
-/// Reads once, and says whether the stream is at its end.
-fn collect<S: AsyncRead + Unpin>(
+/// Reads once into the buffer; returns whether the stream has ended.
+fn read_once<S: AsyncRead + Unpin>(
     stream: &mut S,
     context: &mut Context<'_>,
-    collected: &mut Vec<u8>,
+    buffered: &mut Vec<u8>,
     wanted: usize,
 ) -> Poll<io::Result<bool>> {
     let mut chunk = [0; 8192];
     let size = wanted.clamp(1, chunk.len());
     let mut buffer = ReadBuf::new(&mut chunk[..size]);
     ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
-    collected.extend_from_slice(buffer.filled());
+    buffered.extend_from_slice(buffer.filled());
     Poll::Ready(Ok(buffer.filled().is_empty()))
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // The attempt counts, not its success: a record may be out when the call fails.
-        self.exchange.0.written.store(true, Ordering::Release);
+        // The attempt counts, not its success: a TLS record may have been sent when the call fails.
+        self.flags.0.written.store(true, Ordering::Release);
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -155,7 +155,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 }
 
-/// The length of the head including the empty line behind it, once that is there.
+/// The length of the head with the empty line after it, if it is complete.
 fn head_length(bytes: &[u8]) -> Option<usize> {
     bytes
         .windows(4)
@@ -163,8 +163,8 @@ fn head_length(bytes: &[u8]) -> Option<usize> {
         .map(|position| position + 4)
 }
 
-/// The head with one `Connection` line where the last of several says keep-alive, then the rest.
-pub(crate) fn repair(head: &[u8], rest: &[u8]) -> Vec<u8> {
+/// Removes all `Connection` headers but the last, if that is `keep-alive`, and appends the rest.
+pub(crate) fn repair_head(head: &[u8], rest: &[u8]) -> Vec<u8> {
     let lines: Vec<&[u8]> = head.split_inclusive(|byte| *byte == b'\n').collect();
     let values: Vec<&[u8]> = lines
         .iter()
@@ -175,10 +175,10 @@ pub(crate) fn repair(head: &[u8], rest: &[u8]) -> Vec<u8> {
             .last()
             .is_some_and(|value| value.eq_ignore_ascii_case(b"keep-alive"));
     let mut repaired = Vec::with_capacity(head.len() + rest.len());
-    let mut superfluous = if keeps { values.len() - 1 } else { 0 };
+    let mut superseded = if keeps { values.len() - 1 } else { 0 };
     for line in lines {
-        if superfluous > 0 && connection_value(line).is_some() {
-            superfluous -= 1;
+        if superseded > 0 && connection_value(line).is_some() {
+            superseded -= 1;
         } else {
             repaired.extend_from_slice(line);
         }
@@ -187,7 +187,7 @@ pub(crate) fn repair(head: &[u8], rest: &[u8]) -> Vec<u8> {
     repaired
 }
 
-/// The value of a `Connection` line.
+/// The value of a `Connection` header.
 fn connection_value(line: &[u8]) -> Option<&[u8]> {
     const NAME: &[u8] = b"connection:";
     let (name, value) = line.split_at_checked(NAME.len())?;
@@ -202,12 +202,12 @@ mod tests {
     use super::*;
 
     fn check(head: &str, expected: &str) {
-        let bytes = repair(head.as_bytes(), b"body");
+        let bytes = repair_head(head.as_bytes(), b"body");
         assert_eq!(String::from_utf8(bytes).unwrap(), format!("{expected}body"));
     }
 
     #[test]
-    fn only_a_close_that_keep_alive_overrules_is_cut_out() {
+    fn only_a_close_before_keep_alive_is_removed() {
         check(
             "HTTP/1.1 200 OK\r\nConnection: close\r\nX: y\r\nconnection: Keep-Alive\r\n\r\n",
             "HTTP/1.1 200 OK\r\nX: y\r\nconnection: Keep-Alive\r\n\r\n",
@@ -224,11 +224,11 @@ mod tests {
     }
 
     fn read_through(input: &[u8], begin: bool) -> Vec<u8> {
-        let exchange = Exchange::default();
+        let flags = RequestFlags::default();
         if begin {
-            exchange.begin();
+            flags.start_request();
         }
-        let mut wire = Wire::new(input, exchange);
+        let mut wire = TrackedStream::new(input, flags);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_not_heads() {
+    fn bodies_are_not_changed() {
         let text = b"a\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n";
         assert_eq!(read_through(text, false), text);
         let answer = [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), text].concat();
@@ -246,21 +246,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_attempt_to_write_is_noticed() {
+    async fn an_attempt_to_write_is_recorded() {
         use tokio::io::AsyncWriteExt;
-        let exchange = Exchange::default();
-        exchange.begin();
-        let mut wire = Wire::new(tokio::io::empty(), exchange.clone());
-        assert!(!exchange.was_written());
+        let flags = RequestFlags::default();
+        flags.start_request();
+        let mut wire = TrackedStream::new(tokio::io::empty(), flags.clone());
+        assert!(!flags.was_written());
         wire.write_all(b"G").await.unwrap();
-        assert!(exchange.was_written());
-        exchange.begin();
-        assert!(!exchange.was_written());
+        assert!(flags.was_written());
+        flags.start_request();
+        assert!(!flags.was_written());
     }
 
     proptest! {
         #[test]
-        fn whatever_comes_nothing_else_is_lost(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn other_bytes_are_passed_on_unchanged(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             prop_assert_eq!(&read_through(&bytes, true), &bytes);
         }
     }
