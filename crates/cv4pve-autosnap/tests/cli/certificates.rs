@@ -131,7 +131,7 @@ fn no_refusal_shows_the_name_of_a_type() {
         ),
         (
             "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n",
-            "not in Base64",
+            "not valid Base64",
         ),
     ] {
         lab.file("broken.pem", content);
