@@ -2,27 +2,25 @@
 //! `check`: whether a `snap` or `clean` with these options would do all that is asked for, found
 //! without changing anything.
 //!
-//! [`dry_run`] performs the dry run of the line, [`reading`] asks PVE for what explains it and for
-//! what will matter later, [`judge`] turns both into findings without asking anybody, and
-//! [`crate::report`] prints them. A finding is a problem if and only if it makes the dry run exit
-//! with another status than 0.
+//! It is the plan plus findings: [`dry_run`] runs the real reading and `plan::decide`, [`reading`] adds
+//! what a plan cannot know (hosts, certificates, clocks, privileges, replication), and `judge` turns both
+//! into findings without a request. A front end renders their texts. A finding is a problem if and only if
+//! the dry run fails because of it.
 //!
-//! Limits: it sees what the login may see. Tasks of others are hidden from logins without
-//! `Sys.Audit`, so that a lock may look left behind while root's task still runs; the words say so.
-//! How much space a snapshot will take nobody can know, but for RAM.
+//! Limits: it sees what the login may see. Without `Sys.Audit` PVE hides the tasks of other users, so a
+//! lock may look abandoned while root's task still runs; such findings carry `sees_all_tasks`. The space
+//! that a snapshot will need is known for RAM only.
 
 pub mod dry_run;
 pub mod finding;
-pub mod judge;
+mod judge;
 pub mod reading;
 pub mod storages;
-mod words;
 
 use autosnap_core::outcome::ExitStatus;
 use jiff::Zoned;
 use pve_client::{ClientOptions, Trust};
 
-use crate::fault::Fault;
 use crate::notice::Notice;
 use crate::settings::JobSettings;
 
@@ -82,11 +80,7 @@ impl Report {
 }
 
 /// Connects, performs the dry run and judges. `now` is the time for the names, as in a run.
-pub async fn run(
-    settings: &Settings,
-    options: ClientOptions,
-    now: &Zoned,
-) -> Result<Report, Fault> {
+pub async fn run(settings: &Settings, options: ClientOptions, now: &Zoned) -> Report {
     let accepts_any = match options.trust {
         Trust::AcceptAny => true,
         Trust::SystemStore | Trust::Fingerprints(_) | Trust::CaFile(_) => false,
@@ -96,9 +90,9 @@ pub async fn run(
     let mut findings = judge::judge(settings, &reading, accepts_any, seconds);
     // Stable: within a weight the order of the judgement stays.
     findings.sort_by_key(Finding::severity);
-    Ok(Report {
+    Report {
         command: settings.job.command(),
         reading,
         findings,
-    })
+    }
 }

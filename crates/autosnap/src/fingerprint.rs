@@ -12,7 +12,7 @@ use pve_client::{
     Endpoint, Error, Fingerprint, HostList, PeerCertificate, ProxyRules, Trust, fetch_certificate,
 };
 
-use crate::fault::Fault;
+use crate::error::Error as LibraryError;
 use crate::inventory;
 
 /// How long connecting and agreeing on TLS may take each, as in the C# tool.
@@ -31,11 +31,8 @@ pub struct Shown {
 }
 
 /// Asks every host, all at once.
-pub async fn ask(hosts: &str, proxy: &ProxyRules) -> Result<Vec<Shown>, Fault> {
-    let endpoints = hosts
-        .parse::<HostList>()
-        .map_err(Fault::usage)?
-        .into_endpoints();
+pub async fn ask(hosts: &str, proxy: &ProxyRules) -> Result<Vec<Shown>, LibraryError> {
+    let endpoints = hosts.parse::<HostList>()?.into_endpoints();
     let asked = inventory::side_by_side(AT_ONCE, endpoints, async |endpoint: Endpoint| {
         let result = fetch_certificate(&endpoint, proxy, LIMIT)
             .await
@@ -131,9 +128,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_host_is_wrong_usage() {
-        let fault = ask("https://pve1", &ProxyRules::default())
+        let error = ask("https://pve1", &ProxyRules::default())
             .await
             .unwrap_err();
-        assert_eq!(fault.exit, ExitStatus::Usage);
+        assert!(matches!(error, LibraryError::Hosts(_)), "{error}");
     }
 }

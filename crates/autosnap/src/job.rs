@@ -16,6 +16,7 @@ use std::time::Duration;
 use autosnap_core::event::{EventKind, GuestResult, Header, StopReason};
 use autosnap_core::guest::Vmid;
 use autosnap_core::name::{LabelSearch, SnapName};
+use autosnap_core::outcome::ExitStatus;
 use autosnap_core::plan::{self, Action, Creation, GuestPlan, Locked, Plan, Request, StorageGuard};
 use autosnap_core::retention::{Policy, Rules};
 use autosnap_core::select::{Inventory, Selected};
@@ -27,8 +28,8 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::engine::{Executor, HookCall, Options, Pace, RunContext, RunHook, RunningTasks};
+use crate::error::{Error, ErrorKind};
 use crate::events::Events;
-use crate::fault::Fault;
 use crate::hook::{Hook, Phase};
 use crate::inventory;
 use crate::predicted_refusals;
@@ -58,8 +59,8 @@ pub struct Context {
     pub tasks: RunningTasks,
 }
 
-/// Runs `snap` or `clean`. What it did is in the events; a fault ended it early.
-pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault> {
+/// Runs `snap` or `clean`. What it did is in the events; an error ended it early.
+pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error> {
     let started = Instant::now();
     let version = context.client.version_at_connect().version.clone();
     let request = request(settings, &context.now)?;
@@ -70,12 +71,12 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault>
         let warning = warnings::collision(&settings.series, collision);
         context.events.emit(EventKind::Warned(warning));
     }
-    if let Err(fault) = check_before_hooks(settings, context).await {
-        context.events.emit(broken(&fault));
+    if let Err(error) = check_before_hooks(settings, context).await {
+        context.events.emit(broken(&error));
         context.events.emit(EventKind::RunFinished {
             duration: started.elapsed(),
         });
-        return Err(fault);
+        return Err(error);
     }
     let hook = hook(settings);
     let (opening, closing) = match settings.job {
@@ -101,8 +102,8 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Fault>
     )
     .await;
     let result = read_and_carry_out(settings, context, &version, request, &hook).await;
-    if let Err(fault) = &result {
-        context.events.emit(broken(fault));
+    if let Err(error) = &result {
+        context.events.emit(broken(error));
     }
     let success = context.events.outcome().is_success();
     told(closing, success, started.elapsed()).await;
@@ -118,7 +119,7 @@ async fn read_and_carry_out(
     version: &str,
     mut request: Request,
     hook: &RunHook,
-) -> Result<(), Fault> {
+) -> Result<(), Error> {
     let reading = Box::pin(inventory::read(&context.client));
     let Some(inventory) = until_stopped(context, reading).await else {
         return Ok(());
@@ -150,7 +151,7 @@ async fn read_and_carry_out(
         if settings.dry_run {
             Box::pin(predicted_refusals::apply(&context.client, &mut plan)).await;
         }
-        Ok::<_, Fault>(plan)
+        Ok::<_, Error>(plan)
     };
     let Some(plan) = until_stopped(context, Box::pin(reading)).await else {
         for vmid in vmids {
@@ -202,7 +203,7 @@ async fn selected(
     settings: &JobSettings,
     context: &Context,
     inventory: &Inventory,
-) -> Result<Selected, Fault> {
+) -> Result<Selected, Error> {
     let mut selected = settings.selection.evaluate(inventory);
     check_exclusions(settings, &selected)?;
     nested_pools::check(settings, &context.client, inventory).await?;
@@ -241,10 +242,18 @@ async fn selected(
     Ok(selected)
 }
 
-fn broken(fault: &Fault) -> EventKind {
+fn broken(error: &Error) -> EventKind {
     EventKind::RunBroken {
-        exit: fault.exit,
-        message: fault.message.clone(),
+        exit: exit_status(error),
+        message: error.to_string(),
+    }
+}
+
+/// The exit status that an error stands for in the events.
+pub(crate) fn exit_status(error: &Error) -> ExitStatus {
+    match error.kind() {
+        ErrorKind::Configuration => ExitStatus::Usage,
+        ErrorKind::Connection => ExitStatus::Connection,
     }
 }
 
@@ -264,7 +273,7 @@ async fn until_stopped<T>(context: &Context, work: impl Future<Output = T>) -> O
     }
 }
 
-fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Fault> {
+fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Error> {
     let action = match settings.job {
         Job::Snap {
             with_ram,
@@ -274,8 +283,7 @@ fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Fault> {
                 settings.series.label(),
                 settings.series.format(),
                 &now.datetime(),
-            )
-            .map_err(Fault::usage)?,
+            )?,
             with_ram,
             only_running,
         }),
@@ -391,7 +399,7 @@ fn tell_storages(
 }
 
 /// What is said of a node that sends no statistics.
-pub(crate) fn no_statistics_warning(node: &str) -> String {
+pub fn no_statistics_warning(node: &str) -> String {
     format!(
         "node {node} sends no statistics (its pvestatd hangs, or it has just started): how full its storages are is not known, the limit is not checked there"
     )
@@ -410,7 +418,7 @@ async fn plan_all(
     inventory: &Inventory,
     selected: Selected,
     limit: Option<storage::StorageLimit>,
-) -> Result<Plan, Fault> {
+) -> Result<Plan, Error> {
     let reader = Reader {
         client: &context.client,
         request: &request,

@@ -40,7 +40,7 @@
 //!         stop: StopSignal::default(),
 //!         tasks: RunningTasks::default(),
 //!     };
-//!     job::run(&settings, &context).await.map_err(|fault| fault.message)?;
+//!     job::run(&settings, &context).await?;
 //!     drop(context);
 //!     let mut told = Vec::new();
 //!     while let Some(event) = receiver.recv().await {
@@ -63,9 +63,9 @@
 
 pub mod check;
 pub mod engine;
+pub mod error;
 pub mod events;
 mod fatal_errors;
-pub mod fault;
 pub mod fingerprint;
 pub mod hook;
 pub mod inventory;
@@ -82,3 +82,5 @@ pub mod settings;
 mod statistics_age;
 pub mod status;
 pub mod stop;
+
+pub use error::Error;

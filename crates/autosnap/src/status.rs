@@ -14,7 +14,7 @@ use autosnap_core::snapshot::Snapshot;
 use jiff::Timestamp;
 use pve_client::Client;
 
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::inventory;
 use crate::job;
 use crate::settings::StatusSettings;
@@ -68,7 +68,7 @@ pub async fn read(
     settings: &StatusSettings,
     client: &Client,
     now: Timestamp,
-) -> Result<Status, Fault> {
+) -> Result<Status, Error> {
     let inventory = inventory::read(client).await?;
     let selected = settings.selection.evaluate(&inventory);
     let mut status = Status {

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use crate::args::{Cli, Command, JobArgs, JobOutput, RootArgs};
 use crate::clock::Clock;
+use crate::command_error::CommandError;
 use crate::line::Line;
 use crate::report::{self, Console, JsonReport, Progress, Reporter, Sink, Text, TextOptions};
 use crate::secret_source::Environment;
@@ -29,7 +30,6 @@ use crate::{
 };
 use autosnap::engine::RunningTasks;
 use autosnap::events::{EventReceiver, Events};
-use autosnap::fault::Fault;
 use autosnap::job::{self, Context};
 use autosnap::notice::Notice;
 use autosnap::settings::JobSettings;
@@ -87,7 +87,7 @@ fn run_by(arguments: &[OsString], clock: &Clock) -> ExitStatus {
             Parsed::Run(invocation) => {
                 console.repeat_errors_on_stdout(reports_in_text(&invocation.cli.command));
                 execute(&invocation, clock, console)
-                    .map_err(|fault| invocation.redactions.apply(fault))
+                    .map_err(|error| invocation.redactions.apply(error))
             }
             Parsed::Shown(text) => {
                 console.text(&text);
@@ -101,12 +101,12 @@ fn run_by(arguments: &[OsString], clock: &Clock) -> ExitStatus {
 /// written becomes a failure; a worse exit status stays.
 fn conclude(
     console: &Console,
-    work: impl FnOnce(&Console) -> Result<ExitStatus, Fault>,
+    work: impl FnOnce(&Console) -> Result<ExitStatus, CommandError>,
 ) -> ExitStatus {
     let result = work(console).and_then(|status| if_written(console, status));
-    result.unwrap_or_else(|fault| {
-        report::print_fault(console, &fault);
-        fault.exit
+    result.unwrap_or_else(|error| {
+        report::print_error(console, &error);
+        error.exit
     })
 }
 
@@ -160,7 +160,7 @@ struct Invocation {
     redactions: Redactions,
 }
 
-fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, Fault> {
+fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, CommandError> {
     console.repeat_errors_on_stdout(seem_to_report_in_text(arguments));
     let expanded = response_file::expand(arguments.iter().cloned());
     let mut command = args::command();
@@ -170,13 +170,13 @@ fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, Fault> {
         let helps = normalize::asks_for_help(&command, &typed);
         helps.then_some(typed).ok_or(error)
     });
-    let line = line.map_err(Fault::usage)?;
+    let line = line.map_err(CommandError::usage)?;
     let texts = line.words.iter().map(|word| &word.text);
     console.repeat_errors_on_stdout(seem_to_report_in_text(texts));
     let normalized = normalize::normalize(&command, &line);
-    let normalized = normalized.map_err(|refusal| refusal.into_fault(&line))?;
-    if let Some(fault) = usage_error::single_dash(&normalized, &line) {
-        return Err(fault);
+    let normalized = normalized.map_err(|refusal| refusal.into_command_error(&line))?;
+    if let Some(error) = usage_error::single_dash(&normalized, &line) {
+        return Err(error);
     }
     local::check_home(&normalized, &line)?;
     let mut words = normalized.texts();
@@ -207,24 +207,28 @@ fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, Fault> {
                     text
                 }))
             }
-            _ => Err(usage_error::fault(&error, &normalized, &line)),
+            _ => Err(usage_error::from_clap(&error, &normalized, &line)),
         },
     }
 }
 
 /// The exit status, unless something could not be written to stdout.
-fn if_written(console: &Console, status: ExitStatus) -> Result<ExitStatus, Fault> {
+fn if_written(console: &Console, status: ExitStatus) -> Result<ExitStatus, CommandError> {
     let Some(error) = console.trouble() else {
         return Ok(status);
     };
-    let fault = Fault::failure(format!("the report could not be written: {error}"));
+    let error = CommandError::failure(format!("the report could not be written: {error}"));
     Err(match status {
-        ExitStatus::Success => fault,
-        exit => Fault { exit, ..fault },
+        ExitStatus::Success => error,
+        exit => CommandError { exit, ..error },
     })
 }
 
-fn execute(invocation: &Invocation, clock: &Clock, console: &Console) -> Result<ExitStatus, Fault> {
+fn execute(
+    invocation: &Invocation,
+    clock: &Clock,
+    console: &Console,
+) -> Result<ExitStatus, CommandError> {
     match &invocation.cli.command {
         Command::Snap(args) => run_job(
             &settings::from_snap_args(args)?,
@@ -268,7 +272,7 @@ fn execute(invocation: &Invocation, clock: &Clock, console: &Console) -> Result<
                     console.notice(&notice, args.root.shows_debug());
                 }
                 report::print_status(console, &status, output, now.time_zone())
-                    .map_err(|error| Fault::failure(format!("{error:#}")))?;
+                    .map_err(|error| CommandError::failure(format!("{error:#}")))?;
                 Ok(status.exit_status())
             })
         }
@@ -289,7 +293,7 @@ fn execute(invocation: &Invocation, clock: &Clock, console: &Console) -> Result<
         Command::Manual(args) => {
             manual::write(&args.folder).map_err(|error| {
                 let folder = args.folder.display();
-                Fault::failure(format!(
+                CommandError::failure(format!(
                     "cannot write the manual pages to {folder}: {error}"
                 ))
             })?;
@@ -303,7 +307,7 @@ fn connection(
     root: &RootArgs,
     invocation: &Invocation,
     console: &Console,
-) -> Result<Connection, Fault> {
+) -> Result<Connection, CommandError> {
     let connection = read_connection(root, invocation)?;
     let hook = local::hook_notice(&invocation.cli.command);
     let notices = invocation.notices.iter().chain(&connection.notices);
@@ -313,7 +317,7 @@ fn connection(
     Ok(connection)
 }
 
-fn read_connection(root: &RootArgs, invocation: &Invocation) -> Result<Connection, Fault> {
+fn read_connection(root: &RootArgs, invocation: &Invocation) -> Result<Connection, CommandError> {
     if root.shows_debug() {
         logging::show_debug();
     }
@@ -330,7 +334,7 @@ fn run_job(
     invocation: &Invocation,
     clock: &Clock,
     console: &Console,
-) -> Result<ExitStatus, Fault> {
+) -> Result<ExitStatus, CommandError> {
     let connection = connection(root, invocation, console)?;
     // A hook writes to our stderr, into the line of the bar.
     let bar = !settings.dry_run && !settings.debug && settings.hook.is_none();
@@ -369,16 +373,16 @@ fn run_job(
             Ok(way) => further::sign_on(connection, &console)
                 .await
                 .map(|(client, warning)| (way, client, warning)),
-            Err(fault) => Err(fault),
+            Err(error) => Err(error),
         };
         let signed_on =
-            signed_on.inspect_err(|fault| unstarted(&notes, fault.exit, &fault.message));
+            signed_on.inspect_err(|error| unstarted(&notes, error.exit, &error.message));
         let (way, client, warning) = signed_on?;
         notes.extend(warning);
         further::tell_trust(&trust, &client, root, &console);
         let sinks = sinks(settings, job, &console, now.timestamp());
         let reporter = Reporter::start(sinks)
-            .map_err(|error| Fault::failure(format!("cannot start: {error}")))?;
+            .map_err(|error| CommandError::failure(format!("cannot start: {error}")))?;
         let (events, receiver) = Events::channel();
         for note in notes {
             events.emit(EventKind::Warned(note));
@@ -403,7 +407,7 @@ async fn run_and_report(
     (reporter, receiver): (Reporter, EventReceiver),
     console: &Console,
     way: Way,
-) -> Result<ExitStatus, Fault> {
+) -> Result<ExitStatus, CommandError> {
     let stop = context.stop.clone();
     let listening = signals::listen(stop.clone(), context.tasks.clone(), console.clone());
     let mut reporting = tokio::spawn(reporter.drive(receiver));
@@ -429,9 +433,9 @@ async fn run_and_report(
     }
     result?;
     match outcome.interruption {
-        Some(StopReason::ServerLost) => Err(Fault {
+        Some(StopReason::ServerLost) => Err(CommandError {
             exit: ExitStatus::Connection,
-            ..Fault::failure(
+            ..CommandError::failure(
                 "the server is lost: no host answers any more, or the login is no longer accepted",
             )
         }),
@@ -475,11 +479,14 @@ fn json_report(job: &JobArgs, console: &Console, started: Timestamp) -> Option<J
     Some(JsonReport::new(console.clone(), pretty, started).quiet(job.quiet))
 }
 
-pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+pub(crate) fn block_on<T>(
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let runtime = runtime.map_err(|error| Fault::failure(format!("cannot start: {error}")))?;
+    let runtime =
+        runtime.map_err(|error| CommandError::failure(format!("cannot start: {error}")))?;
     runtime.block_on(work)
 }
 

@@ -19,9 +19,9 @@ use secrecy::SecretString;
 
 use crate::args::DemoArgs;
 use crate::cli;
+use crate::command_error::CommandError;
 use crate::password_file;
 use crate::report::Console;
-use autosnap::fault::Fault;
 
 /// The token of the simulated cluster; it is public.
 const TOKEN: &str = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
@@ -72,12 +72,13 @@ const PARTS: [Part; 5] = [
 ];
 
 /// Runs the demo. Failures that the simulated cluster causes are intended and do not change the exit status.
-pub fn run(args: &DemoArgs, console: &Console) -> Result<ExitStatus, Fault> {
+pub fn run(args: &DemoArgs, console: &Console) -> Result<ExitStatus, CommandError> {
     if args.serve {
         return Stage::new(console, None)?.serve();
     }
     let now = START.to_zoned(Zoned::now().time_zone().clone());
-    let now = now.map_err(|error| Fault::failure(format!("cannot start the demo: {error}")))?;
+    let now =
+        now.map_err(|error| CommandError::failure(format!("cannot start the demo: {error}")))?;
     let pauses = !args.yes && io::stdin().is_terminal() && io::stdout().is_terminal();
     Stage::new(console, Some(now))?.play(pauses)
 }
@@ -93,7 +94,7 @@ struct Stage {
 
 impl Stage {
     /// Starts the cluster, at a given time or at the current one.
-    fn new(console: &Console, start: Option<Zoned>) -> Result<Self, Fault> {
+    fn new(console: &Console, start: Option<Zoned>) -> Result<Self, CommandError> {
         let is_fixed = start.is_some();
         let now = start.unwrap_or_else(Zoned::now);
         let demo = demo_world(now.timestamp().as_second(), now.offset().seconds());
@@ -101,10 +102,11 @@ impl Stage {
         options.start = is_fixed.then(|| seconds(now.timestamp()));
         let simulator = Simulator::start(options);
         let simulator = simulator.map_err(|error| {
-            Fault::failure(format!("cannot start the simulated cluster: {error}"))
+            CommandError::failure(format!("cannot start the simulated cluster: {error}"))
         })?;
-        let folder = Folder::create(&simulator)
-            .map_err(|error| Fault::failure(format!("cannot write the demo's files: {error}")))?;
+        let folder = Folder::create(&simulator).map_err(|error| {
+            CommandError::failure(format!("cannot write the demo's files: {error}"))
+        })?;
         Ok(Self {
             console: console.clone(),
             simulator,
@@ -115,7 +117,7 @@ impl Stage {
     }
 
     /// Shows the parts one after the other, with a pause before each if `pauses`.
-    fn play(mut self, pauses: bool) -> Result<ExitStatus, Fault> {
+    fn play(mut self, pauses: bool) -> Result<ExitStatus, CommandError> {
         self.say(
             "A simulated Proxmox VE cluster runs inside this program: 3 nodes, 13 guests, one template.\n\
              The commands are real, and nothing outside this program changes.\n\
@@ -148,7 +150,7 @@ impl Stage {
     }
 
     /// Leaves the cluster running, for commands in another terminal.
-    fn serve(self) -> Result<ExitStatus, Fault> {
+    fn serve(self) -> Result<ExitStatus, CommandError> {
         self.say(&format!(
             "A simulated Proxmox VE cluster listens on {} until you press Ctrl-C.",
             self.simulator.url()
@@ -195,7 +197,7 @@ impl Stage {
     /// Waits for Enter. Returns false after Ctrl-C, `q` or the end of the input.
     ///
     /// The line is read by a thread, because a read cannot be cancelled, and a Ctrl-C during a run leaves a handler behind.
-    fn wait_for_enter(&self, next: &str) -> Result<bool, Fault> {
+    fn wait_for_enter(&self, next: &str) -> Result<bool, CommandError> {
         self.console.text(&format!("\n[Enter: {next}; q: quit] "));
         let (sender, receiver) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {

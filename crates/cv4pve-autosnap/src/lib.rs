@@ -7,6 +7,7 @@
 pub mod args;
 pub mod cli;
 pub mod clock;
+pub mod command_error;
 pub mod complete;
 pub mod completions;
 #[cfg(feature = "demo")]

@@ -18,7 +18,7 @@ mod json;
 mod lines;
 mod plan;
 mod progress;
-mod remedies;
+pub(crate) mod remedies;
 mod reporter;
 mod status;
 mod summary;
@@ -45,7 +45,7 @@ pub use reporter::{Reporter, print_debug_line};
 pub use status::print as print_status;
 pub use text::{Text, TextOptions};
 
-use autosnap::fault::Fault;
+use crate::command_error::CommandError;
 
 /// Somebody who is told what happens.
 pub trait Sink {
@@ -84,15 +84,14 @@ pub fn tell_unstarted(
 
 /// Says why the program ends without having done its work: on stderr, and as the last line on stdout where the
 /// console repeats errors there.
-pub fn print_fault(console: &Console, fault: &Fault) {
-    let message = format!("ERROR: {}", fault.message);
-    if fault.has_lines {
+pub fn print_error(console: &Console, error: &CommandError) {
+    let message = format!("ERROR: {}", error.message);
+    if error.has_lines {
         console.error_text(&message);
     } else {
         console.error(&message);
     }
-    let rendered = fault.remedy.as_deref().map(remedies::hint);
-    if let Some(hint) = fault.hint.as_ref().or(rendered.as_ref()) {
+    if let Some(hint) = &error.hint {
         console.error(&format!("hint: {hint}"));
     }
     console.repeat_error(&message);

@@ -12,7 +12,7 @@ mod names;
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
 
-use autosnap::fault::Fault;
+use crate::command_error::CommandError;
 use autosnap::hook::{self, Hook};
 use autosnap::settings::{GuestStates, Job, JobSettings, StatusSettings, exclusion_rule};
 use autosnap_core::name::{AmbiguousNames, FormatError, Label, Series, TimestampFormat};
@@ -33,7 +33,7 @@ pub use duration::{parse_duration, parse_time_limit};
 pub use names::check_names;
 
 /// Reads the options of `snap`.
-pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, Fault> {
+pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, CommandError> {
     let job = Job::Snap {
         with_ram: args.state,
         only_running: args.only_running,
@@ -42,10 +42,10 @@ pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, Fault> {
 }
 
 /// Reads the options of `clean`.
-pub fn from_clean_args(args: &CleanArgs) -> Result<JobSettings, Fault> {
+pub fn from_clean_args(args: &CleanArgs) -> Result<JobSettings, CommandError> {
     let keep = args.keep.ok_or_else(|| {
-        Fault::usage("clean needs --keep, the number of snapshots that stay")
-            .hint("--keep=0 removes all snapshots of the label")
+        CommandError::usage("clean needs --keep, the number of snapshots that stay")
+            .with_hint("--keep=0 removes all snapshots of the label")
     })?;
     let settings = read_job(Job::Clean, keep, &args.root, &args.job)?;
     Ok(JobSettings {
@@ -60,7 +60,7 @@ pub fn from_clean_args(args: &CleanArgs) -> Result<JobSettings, Fault> {
 
 /// Reads the options of `check` as those of the command that is checked, as a dry run. Without
 /// `--keep` one snapshot is kept.
-pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, Fault> {
+pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, CommandError> {
     let (root, job) = (args.root.clone(), args.job.clone());
     let keep = args.keep.unwrap_or(1);
     let settings = match args.command {
@@ -84,7 +84,12 @@ pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, Fault> {
     })
 }
 
-fn read_job(job: Job, keep: u32, root: &RootArgs, args: &JobArgs) -> Result<JobSettings, Fault> {
+fn read_job(
+    job: Job,
+    keep: u32,
+    root: &RootArgs,
+    args: &JobArgs,
+) -> Result<JobSettings, CommandError> {
     let label =
         Label::parse(args.label.as_deref().unwrap_or_default()).map_err(wrong("--label"))?;
     let format = read_format(root)?;
@@ -151,7 +156,7 @@ fn read_job(job: Job, keep: u32, root: &RootArgs, args: &JobArgs) -> Result<JobS
 }
 
 /// Reads the options of `status`.
-pub fn from_status_args(args: &StatusArgs) -> Result<StatusSettings, Fault> {
+pub fn from_status_args(args: &StatusArgs) -> Result<StatusSettings, CommandError> {
     let label = args
         .label
         .as_deref()
@@ -179,9 +184,9 @@ pub fn from_status_args(args: &StatusArgs) -> Result<StatusSettings, Fault> {
     })
 }
 
-/// Turns an error about the value of an option into a fault.
-fn wrong<E: Display>(option: &'static str) -> impl Fn(E) -> Fault {
-    move |error| Fault::usage(error).about(option)
+/// Turns an error about the value of an option into an error of the command.
+fn wrong<E: Display>(option: &'static str) -> impl Fn(E) -> CommandError {
+    move |error| CommandError::usage(error).about(option)
 }
 
 /// The form of a list without `--output`: `Plain` on a terminal, the C# tool's table for scripts.
@@ -193,12 +198,12 @@ pub fn usual_output() -> StatusOutput {
     }
 }
 
-pub(crate) fn read_selection(args: &RootArgs) -> Result<Selection, Fault> {
+pub(crate) fn read_selection(args: &RootArgs) -> Result<Selection, CommandError> {
     Selection::parse(&args.vmid).map_err(|error| invalid_selection(&args.vmid, &error))
 }
 
 /// The selection of `clean`, which removes only and therefore refuses what others ignore.
-fn read_selection_for_removal(args: &RootArgs) -> Result<Selection, Fault> {
+fn read_selection_for_removal(args: &RootArgs) -> Result<Selection, CommandError> {
     let selection = read_selection(args)?;
     match selection.check_for_removal() {
         Ok(()) => Ok(selection),
@@ -207,25 +212,25 @@ fn read_selection_for_removal(args: &RootArgs) -> Result<Selection, Fault> {
 }
 
 /// The error about a selection, with the option to paste if it is known what was meant.
-fn invalid_selection(vmid: &str, error: &SelectionError) -> Fault {
-    let fault = Fault::usage(format!("--vmid={vmid}: {error}")).about("--vmid");
+fn invalid_selection(vmid: &str, error: &SelectionError) -> CommandError {
+    let error = CommandError::usage(format!("--vmid={vmid}: {error}")).about("--vmid");
     match Selection::suggestion(vmid) {
         Some(suggestion) if suggestion != vmid.trim() => {
-            fault.hint(format!("--vmid={}", shell_word(&suggestion, "GUESTS")))
+            error.with_hint(format!("--vmid={}", shell_word(&suggestion, "GUESTS")))
         }
-        Some(_) | None => fault,
+        Some(_) | None => error,
     }
 }
 
 /// The formats of `--also-format`.
-pub(crate) fn read_also_formats(args: &RootArgs) -> Result<Vec<TimestampFormat>, Fault> {
+pub(crate) fn read_also_formats(args: &RootArgs) -> Result<Vec<TimestampFormat>, CommandError> {
     let formats = args.also_format.iter();
     formats
         .map(|format| TimestampFormat::parse(format).map_err(wrong("--also-format")))
         .collect()
 }
 
-pub(crate) fn read_format(args: &RootArgs) -> Result<TimestampFormat, Fault> {
+pub(crate) fn read_format(args: &RootArgs) -> Result<TimestampFormat, CommandError> {
     parse_format(&args.timestamp_format).map_err(wrong("--timestamp-format"))
 }
 

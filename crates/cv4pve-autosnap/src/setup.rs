@@ -21,8 +21,8 @@ use autosnap_core::name::{Label, TimestampFormat};
 use pve_client::HostList;
 
 use crate::args::SetupArgs;
+use crate::command_error::CommandError;
 use crate::settings::check_names;
-use autosnap::fault::Fault;
 
 pub use text::{commands, parameter_file};
 pub use write::write_new;
@@ -61,14 +61,14 @@ pub struct JobFile {
 }
 
 impl JobFile {
-    fn new(path: &Path) -> Result<Self, Fault> {
+    fn new(path: &Path) -> Result<Self, CommandError> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let refused = |error: &dyn fmt::Display| {
-            Fault::usage(format!(
+            CommandError::usage(format!(
                 "--write={}: the name of the file is the label of its snapshots: {error}",
                 path.display()
             ))
-            .hint("give the file another name, such as daily.conf")
+            .with_hint("give the file another name, such as daily.conf")
         };
         let label = Label::parse(&name).map_err(|error| refused(&error))?;
         check_names(&label, &TimestampFormat::default()).map_err(|error| refused(&error))?;
@@ -79,9 +79,10 @@ impl JobFile {
     }
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, Fault> {
-    std::path::absolute(path)
-        .map_err(|error| Fault::usage(format!("the path '{}' is invalid: {error}", path.display())))
+fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
+    std::path::absolute(path).map_err(|error| {
+        CommandError::usage(format!("the path '{}' is invalid: {error}", path.display()))
+    })
 }
 
 /// A path of PVE's access control lists on which a snapshot tool can be given something.
@@ -140,14 +141,14 @@ impl FromStr for AclPath {
 
 impl Plan {
     /// Reads the options of `setup`.
-    pub fn read(args: &SetupArgs) -> Result<Self, Fault> {
+    pub fn read(args: &SetupArgs) -> Result<Self, CommandError> {
         let paths: Result<Vec<AclPath>, String> =
             args.path.iter().map(|path| path.parse()).collect();
         if let Some(hosts) = &args.host {
-            hosts.parse::<HostList>().map_err(Fault::usage)?;
+            hosts.parse::<HostList>().map_err(CommandError::usage)?;
         } else if args.write.is_some() {
-            return Err(Fault::usage("--write needs --host")
-                .hint("the parameter file names the hosts of the cluster"));
+            return Err(CommandError::usage("--write needs --host")
+                .with_hint("the parameter file names the hosts of the cluster"));
         }
         let write = args.write.as_deref().map(JobFile::new).transpose()?;
         let token_file = match (&args.token_file, &write) {
@@ -159,7 +160,7 @@ impl Plan {
             user: checked("user", &args.user, is_user)?,
             token_id: checked("token ID", &args.token_id, is_token_id)?,
             role: checked("role", &args.role, is_role)?,
-            paths: paths.map_err(Fault::usage)?,
+            paths: paths.map_err(CommandError::usage)?,
             hosts: args.host.clone(),
             token_file,
             write,
@@ -172,13 +173,13 @@ impl Plan {
     }
 }
 
-fn checked(what: &str, text: &str, is_valid: fn(&str) -> bool) -> Result<String, Fault> {
+fn checked(what: &str, text: &str, is_valid: fn(&str) -> bool) -> Result<String, CommandError> {
     let text = text.trim();
     if is_valid(text) {
         Ok(text.to_owned())
     } else {
         Err(
-            Fault::usage(format!("'{text}' is no {what} that PVE takes")).hint(
+            CommandError::usage(format!("'{text}' is no {what} that PVE takes")).with_hint(
                 "letters, digits, '.', '-' and '_'; a user is NAME@REALM, such as autosnap@pve",
             ),
         )

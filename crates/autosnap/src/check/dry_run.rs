@@ -14,8 +14,8 @@ use jiff::Zoned;
 use pve_client::Client;
 
 use crate::engine::RunningTasks;
+use crate::error::Error;
 use crate::events::Events;
-use crate::fault::Fault;
 use crate::job::{self, Context};
 use crate::settings::JobSettings;
 use crate::stop::StopSignal;
@@ -26,7 +26,7 @@ pub struct DryRun {
     /// The exit status it ends with.
     pub exit: ExitStatus,
     /// What ended it before there was a plan.
-    pub fault: Option<Fault>,
+    pub error: Option<Arc<Error>>,
     /// The plan.
     pub plan: Option<Arc<Plan>>,
     /// How many guests are selected.
@@ -48,7 +48,7 @@ impl DryRun {
     pub(super) fn new() -> Self {
         Self {
             exit: ExitStatus::Success,
-            fault: None,
+            error: None,
             plan: None,
             selected: 0,
             warnings: Vec::new(),
@@ -128,9 +128,9 @@ pub async fn run(settings: &JobSettings, client: &Client, identity: &str, now: Z
         dry_run
     };
     let ((result, outcome), mut dry_run) = tokio::join!(working, observing);
-    dry_run.fault = result.err();
-    dry_run.exit = match &dry_run.fault {
-        Some(fault) => fault.exit,
+    dry_run.error = result.err().map(Arc::new);
+    dry_run.exit = match &dry_run.error {
+        Some(error) => job::exit_status(error),
         None => outcome.exit_status(),
     };
     dry_run

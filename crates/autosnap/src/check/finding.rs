@@ -1,30 +1,60 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What `check` finds: one variant per kind of trouble, with its weight, its words and the way out.
+//! What `check` finds: one variant per kind, with its severity. Front ends render the texts.
 
 mod properties;
 mod severity;
 
 use std::fmt;
+use std::sync::Arc;
 
 use autosnap_core::guest::{Guest, GuestKind, Vmid};
 use autosnap_core::name::SnapName;
-use autosnap_core::remedy::Remedy;
+use autosnap_core::plan::{Note, Skip};
+use autosnap_core::select::SelectionWarning;
 use autosnap_core::storage::{StorageLimit, UncheckedStorage};
 use pve_client::OtherCluster;
 
+use super::reading::Login;
 use super::storages::Unlisted;
+use crate::error::Error;
 use crate::notice::Notice;
 
 pub use severity::Severity;
 
-/// How what a login lacks is granted. A program may run what is told as a command; whether it is the
-/// other one that is needed only a person can tell.
+/// An entry of the access control list that a login lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// The command that nearly always helps.
-    pub command: String,
-    /// When it takes another one, and which.
-    pub otherwise: Option<String>,
+    /// The path of the entry.
+    pub path: String,
+    /// The login that lacks it.
+    pub login: Login,
+    /// Whether the token's privileges are separated from its user's; `None` if PVE does not tell.
+    pub separated: Option<bool>,
+}
+
+/// A privilege that a run needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privilege {
+    /// See guests.
+    VmAudit,
+    /// Take and remove snapshots.
+    VmSnapshot,
+    /// See the usage of storages.
+    DatastoreAudit,
+    /// See pools.
+    PoolAudit,
+}
+
+impl Privilege {
+    /// The name in PVE.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::VmAudit => "VM.Audit",
+            Self::VmSnapshot => "VM.Snapshot",
+            Self::DatastoreAudit => "Datastore.Audit",
+            Self::PoolAudit => "Pool.Audit",
+        }
+    }
 }
 
 /// A guest that snapshots keep from being migrated.
@@ -67,8 +97,8 @@ impl fmt::Display for GuestRef {
     }
 }
 
-/// One thing that was found.
-#[derive(Debug, Clone, PartialEq)]
+/// A fact about the cluster, the login, the options or a guest that matters to the run.
+#[derive(Debug, Clone)]
 pub enum Finding {
     /// A host does not answer.
     HostUnreachable {
@@ -116,9 +146,9 @@ pub enum Finding {
     },
     /// Whether the cluster has quorum is not shown to the login.
     QuorumUnknown,
-    /// The login may do nothing at all.
+    /// The login has no permissions.
     NoPrivileges {
-        /// What grants what is needed.
+        /// The entry that grants the role.
         grant: Grant,
     },
     /// A privilege is missing on a path.
@@ -126,41 +156,43 @@ pub enum Finding {
         /// The path of the access control list.
         path: String,
         /// The privilege.
-        privilege: &'static str,
+        privilege: Privilege,
         /// How much it matters here.
         severity: Severity,
-        /// What does not work without it.
-        consequence: &'static str,
-        /// What grants it.
+        /// The entry that grants it.
         grant: Grant,
     },
     /// No guest is selected.
     NothingSelected,
     /// A term of the selection matches nothing.
-    EmptyTerm(String),
+    EmptyTerm(SelectionWarning),
     /// An entry of a listing could not be read: a sentence.
     UnreadableEntry(String),
     /// A guest, pool or node that is asked for by its own name is not visible, or a name may be that
     /// of a guest on an offline node.
     MissingObject(String),
     /// An exclusion cannot be resolved: the run would not start.
-    UnresolvedExclusion(String),
+    UnresolvedExclusion(SelectionWarning),
     /// A guest that is selected by ID or name would be skipped, and `--strict` is given.
     RequiredGuestSkipped {
         /// The guest.
         guest: GuestRef,
         /// Why it would be skipped.
-        why: &'static str,
+        skip: Skip,
     },
     /// The run would end early with this error.
-    RunFails {
-        /// What failed.
-        message: String,
-        /// What to do about it.
-        remedy: Option<Remedy>,
-    },
+    RunFails(Arc<Error>),
+    /// The dry run fails for a reason that no other finding names.
+    DryRunFails,
     /// The run would print this warning.
     RunWarns(String),
+    /// The run keeps snapshots of this guest because their names or times are doubtful.
+    Noted {
+        /// The guest.
+        guest: GuestRef,
+        /// The note of the plan.
+        note: Note,
+    },
     /// The command demands options that were not given, so that they were not checked.
     MissingOption {
         /// The command.

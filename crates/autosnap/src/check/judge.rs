@@ -8,9 +8,10 @@ mod migration;
 mod privileges;
 mod storages;
 
+use std::sync::Arc;
+
 use autosnap_core::outcome::ExitStatus;
 use autosnap_core::plan::{Decision, GuestPlan, Refusal};
-use autosnap_core::remedy::Remedy;
 use autosnap_core::select::SelectionWarning;
 use pve_client::OtherCluster;
 
@@ -29,7 +30,12 @@ const CERTIFICATE_WARNING_DAYS: i64 = 10;
 
 /// Judges everything. `accepts_any` says that no certificate is checked, `now` is in seconds since
 /// the epoch.
-pub fn judge(settings: &Settings, reading: &Reading, accepts_any: bool, now: i64) -> Vec<Finding> {
+pub(super) fn judge(
+    settings: &Settings,
+    reading: &Reading,
+    accepts_any: bool,
+    now: i64,
+) -> Vec<Finding> {
     let blocks = reading.cluster.is_none();
     let mut findings: Vec<Finding> = reading
         .hosts
@@ -37,15 +43,7 @@ pub fn judge(settings: &Settings, reading: &Reading, accepts_any: bool, now: i64
         .flat_map(|host| judge_host(host, blocks, now))
         .collect();
     findings.extend(judge_clusters(&reading.hosts));
-    findings.extend(
-        reading
-            .not_connected
-            .clone()
-            .map(|message| Finding::RunFails {
-                message,
-                remedy: None,
-            }),
-    );
+    findings.extend(reading.not_connected.clone().map(Finding::RunFails));
     if accepts_any {
         findings.push(any_certificate(&reading.hosts));
     }
@@ -134,22 +132,22 @@ fn judge_quorum(cluster: &ClusterReading) -> Option<Finding> {
 fn judge_selection(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
     let dry_run = &cluster.dry_run;
     let mut findings = Vec::new();
-    if dry_run.fault.is_none() && dry_run.selected == 0 && dry_run.exit != ExitStatus::Success {
+    if dry_run.error.is_none() && dry_run.selected == 0 && dry_run.exit != ExitStatus::Success {
         findings.push(Finding::NothingSelected);
     }
     findings.extend(dry_run.missing.iter().cloned().map(Finding::MissingObject));
     let evaluated = settings.job.selection.evaluate(&cluster.inventory);
-    let of_terms: Vec<String> = evaluated.warnings.iter().map(ToString::to_string).collect();
-    if dry_run.fault.is_some() {
+    if dry_run.error.is_some() {
         let violates = |warning: &&SelectionWarning| warning.violates(settings.job.exclusions);
         let violations = evaluated.warnings.iter().filter(violates);
-        findings.extend(violations.map(|one| Finding::UnresolvedExclusion(one.to_string())));
+        findings.extend(violations.cloned().map(Finding::UnresolvedExclusion));
     }
     let warnings = dry_run.warnings.iter().cloned();
     findings.extend(warnings.map(|text| {
         let mut silent = cluster.inventory.nodes_without_statistics.iter();
-        if of_terms.contains(&text) {
-            Finding::EmptyTerm(text)
+        let mut terms = evaluated.warnings.iter();
+        if let Some(warning) = terms.find(|warning| warning.to_string() == text) {
+            Finding::EmptyTerm(warning.clone())
         } else if let Some(node) = silent.find(|node| job::no_statistics_warning(node) == text) {
             Finding::NodeWithoutStatistics(node.clone())
         } else {
@@ -165,18 +163,13 @@ fn judge_selection(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding
 fn judge_end(cluster: &ClusterReading, findings: &[Finding]) -> Option<Finding> {
     let dry_run = &cluster.dry_run;
     let is_exclusion = |finding: &Finding| matches!(finding, Finding::UnresolvedExclusion(_));
-    if let Some(fault) = &dry_run.fault {
-        return (!findings.iter().any(is_exclusion)).then(|| Finding::RunFails {
-            message: fault.message.clone(),
-            remedy: fault.remedy.as_deref().cloned(),
-        });
+    if let Some(error) = &dry_run.error {
+        let is_named = findings.iter().any(is_exclusion);
+        return (!is_named).then(|| Finding::RunFails(Arc::clone(error)));
     }
     let is_problem = |finding: &Finding| finding.severity() == Severity::Problem;
     let fails = dry_run.exit != ExitStatus::Success && !findings.iter().any(is_problem);
-    fails.then(|| Finding::RunFails {
-        message: format!("a dry run exits with status {}", dry_run.exit.code()),
-        remedy: Some(Remedy::RunDry),
-    })
+    fails.then_some(Finding::DryRunFails)
 }
 
 #[cfg(test)]

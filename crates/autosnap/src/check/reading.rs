@@ -6,6 +6,7 @@
 //! later.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use autosnap_core::guest::{Guest, GuestConfig};
@@ -22,6 +23,7 @@ use pve_client::{
 use super::Settings;
 use super::dry_run::{self, DryRun};
 use super::storages::{self, Unlisted};
+use crate::error::Error as LibraryError;
 use crate::inventory;
 use crate::settings::Job;
 
@@ -36,7 +38,7 @@ pub struct Reading {
     /// The hosts, in the order given.
     pub hosts: Vec<HostReading>,
     /// Why a run could not sign on although a host accepted the login.
-    pub not_connected: Option<String>,
+    pub not_connected: Option<Arc<LibraryError>>,
     /// The rest; `None` if a run could not sign on.
     pub cluster: Option<ClusterReading>,
 }
@@ -151,7 +153,7 @@ pub async fn read(settings: &Settings, options: ClientOptions, now: &Zoned) -> R
     if states.any(|state| matches!(state, HostState::Ok { .. })) {
         match ask_cluster(settings, options, &reading.login, now).await {
             Ok(cluster) => reading.cluster = Some(cluster),
-            Err(error) => reading.not_connected = Some(error.to_string()),
+            Err(error) => reading.not_connected = Some(Arc::new(error.into())),
         }
     }
     reading

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The exclusions of a selection: a run with one that cannot be resolved is refused.
 
-use autosnap_core::remedy::Remedy;
-use autosnap_core::select::Selected;
+use autosnap_core::select::{Selected, SelectionWarning};
 
 use super::{Context, nested_pools};
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::inventory;
 use crate::settings::JobSettings;
 
@@ -16,7 +15,7 @@ use crate::settings::JobSettings;
 pub(super) async fn check_before_hooks(
     settings: &JobSettings,
     context: &Context,
-) -> Result<(), Fault> {
+) -> Result<(), Error> {
     let needed = settings.hook.is_some() && !settings.dry_run;
     if !needed || !settings.selection.has_exclusions() {
         return Ok(());
@@ -36,19 +35,16 @@ pub(super) async fn check_before_hooks(
 }
 
 /// Refuses the run if an exclusion breaks the rule of the command.
-pub(super) fn check_exclusions(settings: &JobSettings, selected: &Selected) -> Result<(), Fault> {
-    let violations: Vec<String> = selected
+pub(super) fn check_exclusions(settings: &JobSettings, selected: &Selected) -> Result<(), Error> {
+    let violations: Vec<SelectionWarning> = selected
         .warnings
         .iter()
         .filter(|warning| warning.violates(settings.exclusions))
-        .map(ToString::to_string)
+        .cloned()
         .collect();
     if violations.is_empty() {
-        return Ok(());
+        Ok(())
+    } else {
+        Err(Error::UnresolvedExclusions(violations))
     }
-    Err(Fault::usage(format!(
-        "nothing was done, because an exclusion in --vmid cannot be resolved: {}",
-        violations.join("; and ")
-    ))
-    .remedy(Remedy::CorrectExclusion))
 }

@@ -7,11 +7,10 @@
 //!
 //! Limits: a nested pool that a `NoAccess` entry hides cannot be told from one that does not exist.
 
-use autosnap_core::remedy::Remedy;
 use autosnap_core::select::{ExclusionRule, Inventory};
 use pve_client::Client;
 
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::settings::JobSettings;
 
 /// The first version of PVE with nested pools is 8.1.
@@ -23,7 +22,7 @@ pub(super) async fn check(
     settings: &JobSettings,
     client: &Client,
     inventory: &Inventory,
-) -> Result<(), Fault> {
+) -> Result<(), Error> {
     let version = super::major(&client.version_at_connect().version);
     let pools: Vec<&str> = settings.selection.excluded_pools(inventory).collect();
     if settings.exclusions != ExclusionRule::MustMatch
@@ -36,10 +35,8 @@ pub(super) async fn check(
     let hides = |pool: &&&str| !permissions.propagates(&format!("/pool/{pool}"), "Pool.Audit");
     match pools.iter().find(hides) {
         None => Ok(()),
-        Some(pool) => Err(Fault::usage(format!(
-            "nothing was done, because an exclusion in --vmid cannot be resolved: this login may not see the pools \
-             nested in `{pool}` (Pool.Audit on /pool/{pool} is not passed on)"
-        ))
-        .remedy(Remedy::GrantNestedPools)),
+        Some(pool) => Err(Error::HiddenNestedPools {
+            pool: (*pool).to_owned(),
+        }),
     }
 }

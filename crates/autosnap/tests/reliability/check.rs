@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use autosnap::fault::Fault;
+use autosnap::Error;
 use autosnap::settings::{Job, JobSettings};
 use autosnap_core::event::{Effect, EventKind, GuestResult};
 use autosnap_core::outcome::{ExitStatus, Outcome};
@@ -18,7 +18,7 @@ pub(crate) struct Ran {
     /// Where the journal stood when it began.
     pub(crate) from: usize,
     pub(crate) killed: bool,
-    pub(crate) fault: Option<Fault>,
+    pub(crate) error: Option<Error>,
     pub(crate) outcome: Outcome,
     pub(crate) told: Vec<EventKind>,
 }
@@ -335,9 +335,9 @@ fn told_the_truth(
 
 fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
     let Some(plan) = plan_of(ran) else {
-        return match ran.fault {
+        return match ran.error {
             Some(_) => Ok(()),
-            None => Err("no plan and no fault".to_owned()),
+            None => Err("no plan and no error".to_owned()),
         };
     };
     let ended = ran
@@ -432,7 +432,7 @@ pub(crate) fn end_state(
     settings: &JobSettings,
     ran: &Ran,
 ) -> Result<(), String> {
-    let plan = plan_of(ran).ok_or_else(|| format!("the last run did nothing: {:?}", ran.fault))?;
+    let plan = plan_of(ran).ok_or_else(|| format!("the last run did nothing: {:?}", ran.error))?;
     let there_are = simulator.world(|world| world.guests.len());
     if plan.guests.len() != there_are {
         return Err(format!(

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use autosnap::Error;
 use autosnap::engine::RunningTasks;
 use autosnap::events::Events;
-use autosnap::fault::Fault;
 use autosnap::job::{self, Context};
 use autosnap::settings::{Job, JobSettings};
 use autosnap::stop::StopSignal;
@@ -228,7 +228,7 @@ pub(crate) fn execute(
         let (events, mut receiver) = Events::channel();
         let work = work(hosts, settings, now, events.clone());
         let work = beside(others, simulator, work);
-        let result: Option<Result<(), Fault>> = match kill {
+        let result: Option<Result<(), Error>> = match kill {
             Some(after) => tokio::time::timeout(after, work).await.ok(),
             None => Some(work.await),
         };
@@ -249,7 +249,7 @@ pub(crate) fn execute(
         Ran {
             from,
             killed: result.is_none(),
-            fault: result.and_then(Result::err),
+            error: result.and_then(Result::err),
             outcome,
             told,
         }
@@ -276,7 +276,7 @@ async fn work(
     settings: &JobSettings,
     now: &Zoned,
     events: Events,
-) -> Result<(), Fault> {
+) -> Result<(), Error> {
     let token = ApiToken::parse("backup@pve!auto=22222222-2222-4222-8222-222222222222").unwrap();
     let endpoint = |host: &&Simulator| host.addresses()[0].to_string().parse().unwrap();
     let endpoints = hosts.iter().map(endpoint).collect();

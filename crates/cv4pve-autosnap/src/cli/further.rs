@@ -11,11 +11,11 @@ use pve_client::{Client, Endpoint, Trust};
 
 use super::{Invocation, block_on, local, read_connection};
 use crate::args::{CheckArgs, FingerprintArgs, JobArgs, JobOutput, RootArgs, SetupArgs};
+use crate::command_error::CommandError;
 use crate::report::{self, Console, Lines};
 use crate::secret_source::Environment;
 use crate::settings::{self, Connection, NewPassword};
 use crate::{args, logging, other_program, setup};
-use autosnap::fault::Fault;
 use autosnap::notice::Notice;
 use autosnap::overlap::{Entry, Held, Overlap};
 use autosnap::settings::JobSettings;
@@ -39,7 +39,7 @@ pub(super) fn check(
     invocation: &Invocation,
     now: &Zoned,
     console: &Console,
-) -> Result<ExitStatus, Fault> {
+) -> Result<ExitStatus, CommandError> {
     let mut settings = settings::check_settings(args)?;
     settings::refuse_unused(&mut settings, args, &invocation.in_files);
     let connection = read_connection(&args.root, invocation)?;
@@ -53,7 +53,7 @@ pub(super) fn check(
         other_program::notices(),
     ];
     block_on(async {
-        let mut report = check::run(&settings, connection.options, now).await?;
+        let mut report = check::run(&settings, connection.options, now).await;
         report.add(notices.concat());
         if report.reading.cluster.is_some()
             && let Some(warning) = store(connection.to_store.as_ref(), console)
@@ -81,7 +81,7 @@ fn unused_options(invocation: &Invocation) -> Vec<Notice> {
 }
 
 /// `setup`. The file is written first: lines that speak of it are printed only if it is there.
-pub(super) fn setup(args: &SetupArgs, console: &Console) -> Result<ExitStatus, Fault> {
+pub(super) fn setup(args: &SetupArgs, console: &Console) -> Result<ExitStatus, CommandError> {
     let plan = setup::Plan::read(args)?;
     if let Some(file) = &plan.write {
         setup::write_new(&file.path, &setup::parameter_file(&plan, file))?;
@@ -91,7 +91,10 @@ pub(super) fn setup(args: &SetupArgs, console: &Console) -> Result<ExitStatus, F
 }
 
 /// `fingerprint`.
-pub(super) fn fingerprint(args: &FingerprintArgs, console: &Console) -> Result<ExitStatus, Fault> {
+pub(super) fn fingerprint(
+    args: &FingerprintArgs,
+    console: &Console,
+) -> Result<ExitStatus, CommandError> {
     if args.root.shows_debug() {
         logging::show_debug();
     }
@@ -112,7 +115,7 @@ pub(super) async fn enter(
     hosts: &[Endpoint],
     console: &Console,
     notes: &mut Vec<String>,
-) -> Result<Way, Fault> {
+) -> Result<Way, CommandError> {
     if settings.dry_run {
         return Ok(Way::Go {
             _lock: None,
@@ -153,13 +156,14 @@ pub(super) async fn enter(
             print_before_run(&format!("nothing done: {holder}"), args, console);
             Ok(Way::Leave(holder.to_string()))
         }
-        Entry::Fail(holder) => Err(Fault::failure(holder)
-            .hint("--on-overlap=wait waits for it, --on-overlap=skip leaves without a failure")),
-        Entry::TimedOut(holder) => Err(Fault::failure(format!(
+        Entry::Fail(holder) => Err(CommandError::failure(holder).with_hint(
+            "--on-overlap=wait waits for it, --on-overlap=skip leaves without a failure",
+        )),
+        Entry::TimedOut(holder) => Err(CommandError::failure(format!(
             "{holder}; it has not ended within {}",
             text::duration(args.overlap_timeout)
         ))
-        .hint("end it, or give it more time with --overlap-timeout")),
+        .with_hint("end it, or give it more time with --overlap-timeout")),
     }
 }
 
@@ -185,7 +189,7 @@ fn print_before_run(line: &str, args: &JobArgs, console: &Console) -> bool {
 pub(super) async fn sign_on(
     connection: Connection,
     console: &Console,
-) -> Result<(Client, Option<String>), Fault> {
+) -> Result<(Client, Option<String>), CommandError> {
     let Connection {
         options, to_store, ..
     } = connection;
@@ -196,7 +200,7 @@ pub(super) async fn sign_on(
         }
         (Err(error @ pve_client::Error::Authentication { .. }), Some(new)) => {
             let path = new.path.display();
-            Err(Fault::from(error).hint(format!(
+            Err(CommandError::from(error).with_hint(format!(
                 "the password was not stored in {path}: the next run asks again"
             )))
         }
@@ -278,7 +282,7 @@ mod tests {
 
     /// Signs on with that password, just typed for a file that does not exist, and says how that
     /// ended and what the file holds then.
-    fn sign_on_with(password: &str) -> (Result<(), Fault>, Option<String>) {
+    fn sign_on_with(password: &str) -> (Result<(), CommandError>, Option<String>) {
         let demo = demo_world(1_800_000_000, 0);
         let simulator = Simulator::start(Options::new(demo.world, demo.credentials)).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -306,9 +310,9 @@ mod tests {
     #[test]
     fn a_typed_password_is_stored_only_when_it_has_proved_right() {
         let (result, stored) = sign_on_with("mistyped");
-        let fault = result.unwrap_err();
-        assert_eq!(fault.exit, ExitStatus::Connection);
-        let hint = fault.hint.unwrap();
+        let error = result.unwrap_err();
+        assert_eq!(error.exit, ExitStatus::Connection);
+        let hint = error.hint.unwrap();
         assert!(hint.ends_with("the next run asks again"), "{hint}");
         assert_eq!(stored, None);
         let (result, stored) = sign_on_with("example-admin");

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use autosnap_core::outcome::ExitStatus;
 
 use crate::args::Command;
+use crate::command_error::CommandError;
 use crate::input_file;
 use crate::line::Line;
 use crate::normalize::{self, Normalized};
-use autosnap::fault::Fault;
 use autosnap::notice::Notice;
 
 /// Shorter values, in bytes, are not redacted: they occur in many texts by chance.
@@ -82,7 +82,7 @@ pub(super) fn hook_notice(command: &Command) -> Option<Notice> {
 
 /// Refuses a path that begins with `~`, which a shell replaces at the beginning of a word only, and nobody in a
 /// parameter file. A file of that very name is meant where there is one.
-pub(super) fn check_home(normalized: &Normalized, line: &Line) -> Result<(), Fault> {
+pub(super) fn check_home(normalized: &Normalized, line: &Line) -> Result<(), CommandError> {
     for argument in &normalized.arguments {
         let text = argument.text.to_string_lossy();
         let (name, value) = normalize::split(&text);
@@ -98,10 +98,10 @@ pub(super) fn check_home(normalized: &Normalized, line: &Line) -> Result<(), Fau
                 .map(|place| format!(" in {place}"))
                 .unwrap_or_default();
             let file = if SECRETS.contains(&name) { "file:" } else { "" };
-            return Err(Fault::usage(format!(
+            return Err(CommandError::usage(format!(
                 "the path of '{name}'{place} begins with ~, which only a shell replaces, and only at the beginning of a word"
             ))
-            .hint(if argument.origin.is_typed() {
+            .with_hint(if argument.origin.is_typed() {
                 format!("write {name}={file}\"$HOME/…\", or the whole path")
             } else {
                 "write the whole path".to_owned()
@@ -163,44 +163,44 @@ impl Redactions {
         }
     }
 
-    /// Redacts the values in a fault, and adds the place of the option that is to blame. Errors of PVE or a host keep
+    /// Redacts the values in an error, and adds the place of the option that is to blame. Errors of PVE or a host keep
     /// values that are not secret.
-    pub(super) fn apply(&self, fault: Fault) -> Fault {
-        let option = fault.option;
-        let fault = self.redacted(fault);
+    pub(super) fn apply(&self, error: CommandError) -> CommandError {
+        let option = error.option;
+        let error = self.redacted(error);
         let mut places = self.places.iter();
         match places.find(|(name, _)| option.is_some_and(|option| is_option(name, option))) {
-            Some((_, place)) if !fault.message.contains(place.as_str()) => Fault {
+            Some((_, place)) if !error.message.contains(place.as_str()) => CommandError {
                 message: format!(
                     "{} in {place}: {}",
                     option.unwrap_or_default(),
-                    fault.message
+                    error.message
                 ),
-                ..fault
+                ..error
             },
-            _ => fault,
+            _ => error,
         }
     }
 
-    fn redacted(&self, mut fault: Fault) -> Fault {
+    fn redacted(&self, mut error: CommandError) -> CommandError {
         for Redaction {
             value,
             place,
             is_secret,
         } in &self.values
         {
-            if !is_secret && fault.exit != ExitStatus::Usage {
+            if !is_secret && error.exit != ExitStatus::Usage {
                 continue;
             }
-            if fault.message.contains(value.as_str()) {
-                fault.message = fault.message.replace(value.as_str(), "***");
+            if error.message.contains(value.as_str()) {
+                error.message = error.message.replace(value.as_str(), "***");
                 if let Some(place) = place {
-                    fault.message = format!("{}: {}", place, fault.message);
+                    error.message = format!("{}: {}", place, error.message);
                 }
             }
-            fault.hint = fault.hint.map(|hint| hint.replace(value.as_str(), "***"));
+            error.hint = error.hint.map(|hint| hint.replace(value.as_str(), "***"));
         }
-        fault
+        error
     }
 }
 

@@ -14,18 +14,18 @@ use std::num::{IntErrorKind, ParseIntError};
 use clap::CommandFactory as _;
 use clap::error::{ContextKind, ErrorKind};
 
+use crate::command_error::CommandError;
 use crate::help::{HELP_OF_PROGRAM, help_of};
 use crate::line::Line;
 use crate::normalize::{self, Argument, Normalized};
-use autosnap::fault::Fault;
 
 use unexpected::Unexpected;
 
-/// The fault for an error of clap, without the list of all options.
-pub(super) fn fault(error: &clap::Error, normalized: &Normalized, line: &Line) -> Fault {
+/// The error for a line that clap refuses, without the list of all options.
+pub(super) fn from_clap(error: &clap::Error, normalized: &Normalized, line: &Line) -> CommandError {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return Fault::usage("no command given; use one of snap, clean, status")
-            .hint(HELP_OF_PROGRAM);
+        return CommandError::usage("no command given; use one of snap, clean, status")
+            .with_hint(HELP_OF_PROGRAM);
     }
     let problem = Problem::new(error, normalized, line);
     let is_command = error.kind() == ErrorKind::InvalidSubcommand;
@@ -38,16 +38,16 @@ pub(super) fn fault(error: &clap::Error, normalized: &Normalized, line: &Line) -
                 line,
                 is_command,
             }
-            .fault();
+            .into_error();
         }
     }
-    Fault::usage(problem.message())
+    CommandError::usage(problem.message())
         .with_lines()
-        .hint(problem.hint())
+        .with_hint(problem.hint())
 }
 
-/// The fault for a word with one dash that is no option, as in `-host=h`: clap would read it as `-h`, and print a help.
-pub(super) fn single_dash(normalized: &Normalized, line: &Line) -> Option<Fault> {
+/// The error for a word with one dash that is no option, as in `-host=h`: clap would read it as `-h`, and print a help.
+pub(super) fn single_dash(normalized: &Normalized, line: &Line) -> Option<CommandError> {
     let options = normalize::options(&crate::args::command());
     let arguments = normalized.arguments.iter();
     let mut arguments = arguments.take_while(|argument| argument.text != "--");
@@ -67,7 +67,7 @@ pub(super) fn single_dash(normalized: &Normalized, line: &Line) -> Option<Fault>
         line,
         is_command: false,
     };
-    Some(unexpected.fault())
+    Some(unexpected.into_error())
 }
 
 /// The command of the line, if there is one.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Errors in a line, found before clap reads it. No message quotes a value that may be a secret.
 
+use crate::command_error::CommandError;
 use crate::help::{HELP_OF_PROGRAM, help_of};
 use crate::line::{Line, Origin};
-use autosnap::fault::Fault;
 
 /// Options of which several values are one list.
 pub(crate) const LISTS: [&str; 4] = ["--vmid", "--host", "--fingerprint", "--path"];
@@ -61,7 +61,7 @@ pub enum LineError {
 
 impl LineError {
     /// The message for the user.
-    pub fn into_fault(self, line: &Line) -> Fault {
+    pub fn into_command_error(self, line: &Line) -> CommandError {
         let place = |origin: Origin| line.place(origin).map(|place| format!(" in {place}"));
         let place = |origin| place(origin).unwrap_or_default();
         match self {
@@ -78,12 +78,13 @@ impl LineError {
                 let help = command.map(|command| help_of(&command));
                 let help = help.unwrap_or_else(|| HELP_OF_PROGRAM.to_owned());
                 let Some(next) = followed_by else {
-                    return Fault::usage(message).hint(help);
+                    return CommandError::usage(message).with_hint(help);
                 };
                 let name = option.split(' ').next().unwrap_or_default();
-                let fault =
-                    Fault::usage(format!("{message}: '{next}' follows, which is not a value"));
-                fault.hint(if origin.is_typed() {
+                let error = CommandError::usage(format!(
+                    "{message}: '{next}' follows, which is not a value"
+                ));
+                error.with_hint(if origin.is_typed() {
                     format!(
                         "an empty variable leaves such a gap in a script; write {name}=\"$VARIABLE\" ({help})"
                     )
@@ -97,25 +98,25 @@ impl LineError {
                 origins: (one, other),
             } => conflict(&option, values, line, one, other),
             Self::NotUsed { option, command } => {
-                Fault::usage(format!("'{command}' does not use '{option}'")).hint(format!(
-                    "leave it out; see: cv4pve-autosnap {command} --help"
-                ))
+                CommandError::usage(format!("'{command}' does not use '{option}'")).with_hint(
+                    format!("leave it out; see: cv4pve-autosnap {command} --help"),
+                )
             }
-            Self::DryRunFalse { origin } => Fault::usage(format!(
+            Self::DryRunFalse { origin } => CommandError::usage(format!(
                 "'--dry-run false'{} contradicts itself; nothing was done",
                 place(origin)
             ))
-            .hint("write --dry-run=false, or leave the option out"),
-            Self::OptionAsValue { option, origin } => Fault::usage(format!(
+            .with_hint("write --dry-run=false, or leave the option out"),
+            Self::OptionAsValue { option, origin } => CommandError::usage(format!(
                 "the value of '{option}'{} is or holds an option; nothing was done",
                 place(origin)
             ))
-            .hint("is a blank or a quotation mark missing, or a variable empty?"),
-            Self::SecretAsValue { option, origin } => Fault::usage(format!(
+            .with_hint("is a blank or a quotation mark missing, or a variable empty?"),
+            Self::SecretAsValue { option, origin } => CommandError::usage(format!(
                 "the value of '{option}'{} holds an API token or a password",
                 place(origin)
             ))
-            .hint("is a blank or a quotation mark missing? a token belongs to --api-token"),
+            .with_hint("is a blank or a quotation mark missing? a token belongs to --api-token"),
         }
     }
 }
@@ -126,7 +127,7 @@ fn conflict(
     line: &Line,
     one: Origin,
     other: Origin,
-) -> Fault {
+) -> CommandError {
     let places = match (line.place(one), line.place(other), values) {
         (_, _, Some((one, other))) => format!(": {one} and {other}"),
         (Some(one), Some(other), None) => format!(": {one}, {other}"),
@@ -138,5 +139,5 @@ fn conflict(
     } else {
         "leave one of them out; the command line overrides a parameter file".to_owned()
     };
-    Fault::usage(message).hint(hint)
+    CommandError::usage(message).with_hint(hint)
 }

@@ -30,7 +30,7 @@ fn text(normalized: &Normalized) -> String {
 fn check_refused(input: &str, expected: &str) {
     let line = Line::typed(input.split(' ').map(OsString::from));
     let refusal = normalize(&args::command(), &line).err();
-    let message = refusal.map(|refusal| refusal.into_fault(&line).message);
+    let message = refusal.map(|refusal| refusal.into_command_error(&line).message);
     assert_eq!(message.as_deref(), Some(expected), "from {input}");
 }
 

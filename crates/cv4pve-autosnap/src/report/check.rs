@@ -3,21 +3,21 @@
 //!
 //! The JSON is a wire type of its own, version 1: keys may be added, never renamed.
 
-use std::borrow::Cow;
+mod messages;
 
 use autosnap_core::guest::Vmid;
 use serde::Serialize;
 
 use super::fingerprint::describe;
-use super::{Console, Lines, remedies};
+use super::{Console, Lines};
 use crate::args::JobOutput;
+use crate::command_error::CommandError;
 use autosnap::check::Report;
 use autosnap::check::finding::{Finding, Severity};
 use autosnap::check::reading::{ClusterReading, HostReading, HostState, Login};
-use autosnap::fault::Fault;
 
 /// Prints a report to stdout.
-pub fn print(console: &Console, report: &Report, output: JobOutput) -> Result<(), Fault> {
+pub fn print(console: &Console, report: &Report, output: JobOutput) -> Result<(), CommandError> {
     match output {
         JobOutput::Text => console.out(&text(report)),
         JobOutput::Json => console.json(&json(report, serde_json::to_string)?),
@@ -44,11 +44,11 @@ fn text(report: &Report) -> Lines {
     lines.line("");
     for finding in &report.findings {
         let weight = finding.severity().as_str().to_uppercase();
-        lines.line(format_args!("{weight}: {finding}"));
-        if let Some(hint) = hint(finding) {
+        lines.line(format_args!("{weight}: {}", messages::message(finding)));
+        if let Some(hint) = messages::hint(finding) {
             lines.line(format_args!("    hint: {hint}"));
         }
-        for command in finding.commands() {
+        for command in messages::commands(finding) {
             lines.line(format_args!("    {command}"));
         }
     }
@@ -143,13 +143,6 @@ fn guest_lines(report: &Report, cluster: &ClusterReading) -> Vec<String> {
     lines
 }
 
-/// What to do about a finding.
-fn hint(finding: &Finding) -> Option<Cow<'static, str>> {
-    let remedy = finding.remedy();
-    let rendered = remedy.map(|remedy| remedies::hint(remedy).into());
-    rendered.or_else(|| finding.hint())
-}
-
 /// The weightiest finding that keeps a guest from being snapshotted; findings come sorted.
 fn obstacle(report: &Report, vmid: Vmid) -> Option<&Finding> {
     let mut findings = report.findings.iter();
@@ -197,14 +190,14 @@ struct WireFinding {
     kind: &'static str,
     vmid: Option<u32>,
     message: String,
-    hint: Option<Cow<'static, str>>,
+    hint: Option<String>,
     commands: Vec<String>,
 }
 
 fn json(
     report: &Report,
     write: fn(&WireReport) -> serde_json::Result<String>,
-) -> Result<String, Fault> {
+) -> Result<String, CommandError> {
     let reading = &report.reading;
     let cluster = reading.cluster.as_ref();
     let token = reading.login.token.as_ref();
@@ -223,7 +216,7 @@ fn json(
         findings: report.findings.iter().map(wire_finding).collect(),
     };
     let text = write(&wire)
-        .map_err(|error| Fault::failure(format!("the report cannot be written: {error}")))?;
+        .map_err(|error| CommandError::failure(format!("the report cannot be written: {error}")))?;
     Ok(text + "\n")
 }
 
@@ -268,8 +261,8 @@ fn wire_finding(finding: &Finding) -> WireFinding {
         severity: finding.severity().as_str(),
         kind: finding.kind(),
         vmid: finding.guest().map(|guest| guest.vmid.get()),
-        message: finding.to_string(),
-        hint: hint(finding),
-        commands: finding.commands(),
+        message: messages::message(finding),
+        hint: messages::hint(finding),
+        commands: messages::commands(finding),
     }
 }

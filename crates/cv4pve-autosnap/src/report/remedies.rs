@@ -31,7 +31,7 @@ const GRANT_NESTED_POOLS: &str =
     "grant Pool.Audit with --propagate 1, or accept it with --allow-unmatched-exclusions";
 
 /// The hint for a remedy.
-pub(super) fn hint(remedy: &Remedy) -> String {
+pub(crate) fn hint(remedy: &Remedy) -> String {
     match remedy {
         Remedy::WaitForLock => WAIT_FOR_LOCK.to_owned(),
         Remedy::WaitForSnapshotLock => WAIT_FOR_SNAPSHOT_LOCK.to_owned(),

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use crate::command_error::CommandError;
 use autosnap::check::Settings;
 use autosnap::check::finding::Finding;
-use autosnap::fault::Fault;
 use autosnap::hook::{self, Hook, HookError};
 use autosnap::notice::Notice;
 use autosnap_core::name::Label;
@@ -18,7 +18,7 @@ const PLACEHOLDER_LABEL: &str = "check";
 
 /// Reads the options of `check`. A label, format, number to keep or hook that a run would
 /// refuse is a finding, not an error, so that the rest is checked too.
-pub fn from_args(args: &CheckArgs) -> Result<Settings, Fault> {
+pub fn from_args(args: &CheckArgs) -> Result<Settings, CommandError> {
     let mut line = args.clone();
     let mut findings: Vec<Finding> = missing_options(args).into_iter().collect();
     if let Some(error) = name_error(args) {
@@ -103,7 +103,7 @@ fn name_error(args: &CheckArgs) -> Option<String> {
         Err(error) => return Some(error.to_string()),
     };
     match read_format(&args.root) {
-        Err(fault) => Some(fault.message),
+        Err(error) => Some(error.message),
         Ok(format) => check_names(&label, &format).err(),
     }
 }

@@ -10,9 +10,9 @@ use pve_client::{
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::args::RootArgs;
+use crate::command_error::CommandError;
 use crate::password_file::{self, PasswordFileError};
 use crate::secret_source::{self, Environment, Secret};
-use autosnap::fault::Fault;
 use autosnap::notice::Notice;
 
 /// A connection to be made, and what the user should know about the way its secret came.
@@ -48,11 +48,11 @@ impl Connection {
         args: &RootArgs,
         arguments: &[OsString],
         environment: &Environment,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, CommandError> {
         let endpoints: Vec<Endpoint> = args
             .host
             .parse::<HostList>()
-            .map_err(|error| Fault::usage(error).about("--host"))?
+            .map_err(|error| CommandError::usage(error).about("--host"))?
             .into_endpoints();
         let trust = read_trust(args)?;
         let request = secret_source::Request {
@@ -62,11 +62,11 @@ impl Connection {
             arguments,
         };
         let resolved = secret_source::resolve(&request, environment).map_err(|error| {
-            let fault = Fault::usage(error);
+            let error = CommandError::usage(error);
             match (&args.api_token, &args.password) {
-                (Some(_), _) => fault.about("--api-token"),
-                (None, Some(_)) => fault.about("--password"),
-                (None, None) => fault,
+                (Some(_), _) => error.about("--api-token"),
+                (None, Some(_)) => error.about("--password"),
+                (None, None) => error,
             }
         })?;
         let to_store = match (&resolved.secret, resolved.to_store) {
@@ -80,11 +80,11 @@ impl Connection {
             Secret::ApiToken(token) => {
                 let token = unquoted(token.expose_secret());
                 let token = ApiToken::parse(token).map_err(|error| {
-                    let fault = Fault::usage(error).about("--api-token");
+                    let error = CommandError::usage(error).about("--api-token");
                     if token.starts_with('@') || token.contains(['/', '\\']) {
-                        fault.hint("to read the token from a file: --api-token=file:PATH")
+                        error.with_hint("to read the token from a file: --api-token=file:PATH")
                     } else {
-                        fault
+                        error
                     }
                 });
                 Credentials::Token(token?)
@@ -92,8 +92,8 @@ impl Connection {
             Secret::Password(password) => {
                 let Some(username) = args.username.as_deref().filter(|name| !name.is_empty())
                 else {
-                    return Err(Fault::usage("--password needs --username")
-                        .hint("an API token needs neither: --api-token"));
+                    return Err(CommandError::usage("--password needs --username")
+                        .with_hint("an API token needs neither: --api-token"));
                 };
                 Credentials::Password {
                     username: with_realm(username),
@@ -125,18 +125,19 @@ pub fn read_proxy(args: &RootArgs, environment: &Environment) -> ProxyRules {
     }
 }
 
-fn read_trust(args: &RootArgs) -> Result<Trust, Fault> {
+fn read_trust(args: &RootArgs) -> Result<Trust, CommandError> {
     let fingerprints: Result<Vec<Fingerprint>, _> = args
         .fingerprint
         .iter()
         .map(|text| text.trim().parse())
         .collect();
-    let fingerprints = fingerprints.map_err(|error| Fault::usage(error).about("--fingerprint"))?;
+    let fingerprints =
+        fingerprints.map_err(|error| CommandError::usage(error).about("--fingerprint"))?;
     match (&args.ca_file, args.validate_certificate) {
-        (Some(_), _) if !fingerprints.is_empty() => Err(Fault::usage(
+        (Some(_), _) if !fingerprints.is_empty() => Err(CommandError::usage(
             "--fingerprint and --ca-file contradict each other",
         )
-        .hint("a fingerprint needs no authority: give one of the two")),
+        .with_hint("a fingerprint needs no authority: give one of the two")),
         _ if !fingerprints.is_empty() => Ok(Trust::Fingerprints(fingerprints)),
         (Some(path), _) => Ok(Trust::CaFile(path.clone())),
         (None, true) => Ok(Trust::SystemStore),

@@ -118,7 +118,7 @@ fn a_file_is_written_for_its_owner_and_never_over_another() {
     write_new(&path, "--host=pve1\n").unwrap();
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let fault = write_new(&path, "other").unwrap_err();
-    assert!(fault.hint.unwrap().contains("not overwritten"));
+    let error = write_new(&path, "other").unwrap_err();
+    assert!(error.hint.unwrap().contains("not overwritten"));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "--host=pve1\n");
 }

@@ -5,11 +5,11 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use autosnap::fault::Fault;
+use crate::command_error::CommandError;
 
 /// Writes a new file, mode 0600, and the folder for it if there is none. Whatever exists under the name, a link included,
 /// stays as it is and is a failure.
-pub fn write_new(path: &Path, text: &str) -> Result<(), Fault> {
+pub fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
     if let Some(folder) = path.parent() {
         // If it fails, so does the file.
         let _ = std::fs::create_dir_all(folder);
@@ -26,15 +26,15 @@ pub fn write_new(path: &Path, text: &str) -> Result<(), Fault> {
             .and_then(|()| file.sync_all())
     });
     written.map_err(|error| {
-        let fault = Fault::failure(format!(
+        let failure = CommandError::failure(format!(
             "the parameter file {} cannot be written: {error}",
             path.display()
         ));
         match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
-                fault.hint("it is not overwritten; remove it or give another name")
+                failure.with_hint("it is not overwritten; remove it or give another name")
             }
-            _ => fault,
+            _ => failure,
         }
     })
 }

@@ -140,7 +140,7 @@ fn a_locked_guest_is_a_problem_unless_the_run_waits() {
     lab.run(&format!("{line} --wait-locked=5m"))
         .assert_status(0)
         .assert_out("WARNING: VM 100 on node pve1: locked (backup)")
-        .assert_out("hint: the run waits for it, as --wait-locked asks for");
+        .assert_out("hint: the run waits for it, as --wait-locked is given");
     // Nothing is to be removed, so that the lock is in nobody's way.
     lab.run(&format!("{line} --for=clean")).assert_status(0);
 }
@@ -198,7 +198,7 @@ fn check_says_that_quorum_is_unknown_and_how_to_find_out() {
     lab.run("check --vmid=100 --label=daily --keep=3")
         .assert_status(0)
         .assert_out("Cluster: quorum is not known")
-        .assert_out("NOTE: whether the cluster has quorum is not shown to this login")
+        .assert_out("NOTE: this login cannot see whether the cluster has quorum")
         .assert_out("    pvecm status\n");
 }
 

@@ -84,7 +84,7 @@ fn check_names_only_guests_that_snapshots_keep_from_migrating() {
             "Proxmox VE does not migrate these guests with snapshots on local storages: VM 100 (while it runs), VM 103, CT 106\n",
         )
         // Of one guest; with the selection of the job the same command would remove those of all.
-        .assert_out("remove the snapshots of that guest alone: clean --vmid=100 --keep=0");
+        .assert_out("remove the snapshots of that guest only: clean --vmid=100 --keep=0");
     assert_eq!(check.stdout.matches("--keep=0").count(), 1, "{check}");
     lab.run("--vmid=101,102,105 check")
         .assert_not_said("does not migrate");

@@ -62,7 +62,7 @@ fn clean_spares_a_pool_that_the_login_may_no_longer_see() {
     let lab = lab_with(&["Datastore.Audit", "VM.Audit", "VM.Snapshot"]);
     run_with_hook(&lab, "@all,-@pool-keepme", CLEAN)
         .assert_status(2)
-        .assert_err("ERROR: nothing was done, because an exclusion in --vmid cannot be resolved: `-@pool-keepme` matches no guest: there is no such pool, or this login may not see it (Pool.Audit)")
+        .assert_err("ERROR: nothing was done, because an exclusion cannot be resolved: `-@pool-keepme` matches no guest: there is no such pool, or this login may not see it (Pool.Audit)")
         .assert_err("hint: correct or remove the exclusion, or accept it with --allow-unmatched-exclusions");
     lab.assert_unchanged();
     assert_no_hook_called(&lab);
@@ -97,7 +97,7 @@ fn clean_spares_pools_nested_in_an_excluded_one_that_are_hidden() {
     for (entries, reason) in [
         (
             [("/pool/keepme", 0)],
-            "this login may not see the pools nested in `keepme` (Pool.Audit on /pool/keepme is not passed on)",
+            "this login may not see the pools nested in `keepme` (Pool.Audit on /pool/keepme is not propagated)",
         ),
         (
             [("/pool/keepme/inner", 1)],
@@ -107,9 +107,7 @@ fn clean_spares_pools_nested_in_an_excluded_one_that_are_hidden() {
         let lab = lab_of_nested_pools(&entries);
         run_with_hook(&lab, "@all,-@pool-keepme", CLEAN)
             .assert_status(2)
-            .assert_err(
-                "ERROR: nothing was done, because an exclusion in --vmid cannot be resolved: ",
-            )
+            .assert_err("ERROR: nothing was done, because an exclusion cannot be resolved: ")
             .assert_err(reason);
         lab.assert_unchanged();
         assert_no_hook_called(&lab);

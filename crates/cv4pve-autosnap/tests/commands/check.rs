@@ -150,10 +150,7 @@ fn missing_privileges_come_with_the_line_that_grants_them() {
     );
     let (status, stdout, _) = run(program_as("empty", &simulator).arg("check"));
     assert_eq!(status, 1, "{stdout}");
-    assert!(
-        stdout.contains("the login may do nothing at all"),
-        "{stdout}"
-    );
+    assert!(stdout.contains("this login has no permissions"), "{stdout}");
 }
 
 #[test]

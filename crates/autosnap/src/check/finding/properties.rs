@@ -3,7 +3,7 @@
 
 use autosnap_core::guest::Vmid;
 
-use super::{Finding, GuestRef, Severity};
+use super::{Finding, GuestRef, Privilege, Severity};
 
 impl Finding {
     /// How much it weighs.
@@ -23,7 +23,8 @@ impl Finding {
             | Self::MissingObject(_)
             | Self::UnresolvedExclusion(_)
             | Self::RequiredGuestSkipped { .. }
-            | Self::RunFails { .. }
+            | Self::RunFails(_)
+            | Self::DryRunFails
             | Self::InvalidOption(_)
             | Self::InvalidName(_)
             | Self::InvalidHook(_)
@@ -36,6 +37,7 @@ impl Finding {
             | Self::ClockDiffers { .. }
             | Self::EmptyTerm(_)
             | Self::RunWarns(_)
+            | Self::Noted { .. }
             | Self::TimestampFormat(_)
             | Self::Unsupported { .. }
             | Self::CannotSnapshot { .. }
@@ -72,8 +74,8 @@ impl Finding {
             Self::MissingObject(_) => "missing-object",
             Self::UnresolvedExclusion(_) => "unresolved-exclusion",
             Self::RequiredGuestSkipped { .. } => "required-guest-skipped",
-            Self::RunFails { .. } => "run-fails",
-            Self::RunWarns(_) => "run-warns",
+            Self::RunFails(_) | Self::DryRunFails => "run-fails",
+            Self::RunWarns(_) | Self::Noted { .. } => "run-warns",
             Self::MissingOption { .. } => "missing-option",
             Self::InvalidOption(_) => "invalid-option",
             Self::NameTaken { .. } => "name-taken",
@@ -114,6 +116,7 @@ impl Finding {
             | Self::Stuck { guest, .. }
             | Self::NameTaken { guest, .. }
             | Self::RequiredGuestSkipped { guest, .. }
+            | Self::Noted { guest, .. }
             | Self::RamDoesNotFit { guest, .. } => Some(guest),
             Self::HostUnreachable { .. }
             | Self::HostRefuses { .. }
@@ -131,7 +134,8 @@ impl Finding {
             | Self::NodeWithoutStatistics(_)
             | Self::MissingObject(_)
             | Self::UnresolvedExclusion(_)
-            | Self::RunFails { .. }
+            | Self::RunFails(_)
+            | Self::DryRunFails
             | Self::RunWarns(_)
             | Self::MissingOption { .. }
             | Self::InvalidOption(_)
@@ -156,7 +160,7 @@ impl Finding {
                 path, privilege, ..
             } => {
                 let concerns = path == "/vms" || *path == format!("/vms/{vmid}");
-                concerns && *privilege == "VM.Snapshot"
+                concerns && *privilege == Privilege::VmSnapshot
             }
             Self::Storage { full, guests, .. } => *full && guests.contains(&vmid),
             Self::NodeOffline(_)
@@ -187,8 +191,10 @@ impl Finding {
             | Self::NodeWithoutStatistics(_)
             | Self::MissingObject(_)
             | Self::UnresolvedExclusion(_)
-            | Self::RunFails { .. }
+            | Self::RunFails(_)
+            | Self::DryRunFails
             | Self::RunWarns(_)
+            | Self::Noted { .. }
             | Self::MissingOption { .. }
             | Self::InvalidOption(_)
             | Self::InvalidName(_)

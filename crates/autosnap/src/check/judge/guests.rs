@@ -7,7 +7,6 @@ use autosnap_core::plan::{self, Decision, Note, Refusal, Skip};
 use crate::check::Settings;
 use crate::check::finding::{Finding, GuestRef};
 use crate::check::reading::{ClusterReading, Details, GuestReading};
-use crate::notes;
 use crate::settings::Job;
 
 /// Judges all selected guests.
@@ -39,9 +38,9 @@ fn judge_names_and_times(reading: &GuestReading) -> Vec<Finding> {
     });
     let guest = GuestRef::from(reading.guest());
     doubtful
-        .map(|note| {
-            let text = notes::note(guest.vmid, note);
-            Finding::RunWarns(format!("{guest}: {text}"))
+        .map(|note| Finding::Noted {
+            guest: guest.clone(),
+            note: note.clone(),
         })
         .collect()
 }
@@ -50,17 +49,12 @@ fn judge_names_and_times(reading: &GuestReading) -> Vec<Finding> {
 fn judge_skips(cluster: &ClusterReading) -> Vec<Finding> {
     let required = cluster.dry_run.guests().iter();
     let required = required.filter(|plan| cluster.dry_run.required.contains(&plan.guest.vmid));
-    let skipped = required.filter_map(|plan| {
-        let why = match &plan.decision {
-            Decision::Skip(Skip::Template) => "it is a template",
-            Decision::Skip(Skip::NotRunning) => "it is not running, and --only-running is given",
-            Decision::Skip(Skip::Unsupported { .. } | Skip::NoSnapshots { .. }) => {
-                "Proxmox VE cannot snapshot it"
-            }
-            Decision::Refuse(_) | Decision::Proceed(_) => return None,
-        };
-        let guest = GuestRef::from(&plan.guest);
-        Some(Finding::RequiredGuestSkipped { guest, why })
+    let skipped = required.filter_map(|plan| match &plan.decision {
+        Decision::Skip(skip) => Some(Finding::RequiredGuestSkipped {
+            guest: GuestRef::from(&plan.guest),
+            skip: skip.clone(),
+        }),
+        Decision::Refuse(_) | Decision::Proceed(_) => None,
     });
     skipped.collect()
 }

@@ -8,26 +8,28 @@ use autosnap_core::plan::Decision;
 use pve_client::Permissions;
 
 use crate::check::Settings;
-use crate::check::finding::{Finding, Grant, Severity};
+use crate::check::finding::{Finding, Grant, Privilege, Severity};
 use crate::check::reading::{ClusterReading, Login};
 use crate::check::storages::Unlisted;
-use crate::privileges;
 
 /// Judges the login.
 pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading) -> Vec<Finding> {
     let Some(privileges) = &cluster.privileges else {
         return Vec::new();
     };
-    let grant = |path: &str| grant(login, cluster.separated, path);
+    let grant = |path: &str| Grant {
+        path: path.to_owned(),
+        login: login.clone(),
+        separated: cluster.separated,
+    };
     if privileges.is_empty() {
         return vec![Finding::NoPrivileges { grant: grant("/") }];
     }
-    let missing = |path: &str, privilege, severity, consequence| Finding::MissingPrivilege {
+    let missing = |path: &str, privilege, severity| Finding::MissingPrivilege {
         grant: grant(path),
         path: path.to_owned(),
         privilege,
         severity,
-        consequence,
     };
     // A missing privilege is a problem if the dry run fails; another finding names what fails.
     let fails = cluster.dry_run.exit != ExitStatus::Success;
@@ -35,33 +37,19 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
     let mut findings = Vec::new();
     if !privileges.holds("/vms", "VM.Audit") {
         let severity = problem_if(fails && cluster.dry_run.selected == 0, Severity::Note);
-        let consequence = "only the guests it is granted on are seen and selected";
-        findings.push(missing("/vms", "VM.Audit", severity, consequence));
+        findings.push(missing("/vms", Privilege::VmAudit, severity));
     }
     for path in without_snapshot(privileges, cluster) {
-        let consequence = "no snapshot can be taken or removed";
-        findings.push(missing(
-            &path,
-            "VM.Snapshot",
-            Severity::Problem,
-            consequence,
-        ));
+        findings.push(missing(&path, Privilege::VmSnapshot, Severity::Problem));
     }
     for storage in unseen_storages(cluster) {
-        let consequence = "how full it is cannot be checked";
         let path = format!("/storage/{storage}");
-        findings.push(missing(
-            &path,
-            "Datastore.Audit",
-            Severity::Warning,
-            consequence,
-        ));
+        findings.push(missing(&path, Privilege::DatastoreAudit, Severity::Warning));
     }
     for pool in unseen_pools(settings, privileges, cluster) {
         let severity = problem_if(fails, Severity::Warning);
-        let consequence = "the guests of the pool cannot be selected by it";
         let path = format!("/pool/{pool}");
-        findings.push(missing(&path, "Pool.Audit", severity, consequence));
+        findings.push(missing(&path, Privilege::PoolAudit, severity));
     }
     findings
 }
@@ -115,29 +103,4 @@ fn unseen_pools<'a>(
             !is_listed(pool) && !privileges.holds(&format!("/pool/{pool}"), "Pool.Audit")
         })
         .collect()
-}
-
-/// The command that grants the role, to the one who lacks it: a token without privileges of its own
-/// has those of its user; of one with, it is nearly always the token that was forgotten. An entry for
-/// the other could take away what they inherit (see [`privileges::grant`]).
-fn grant(login: &Login, separated: Option<bool>, path: &str) -> Grant {
-    let user = &login.user;
-    let of_user = privileges::grant(path, user);
-    let of_token = |token| privileges::grant(path, &format!("{user}!{token}"));
-    match (&login.token, separated) {
-        (None, _) | (Some(_), Some(false)) => Grant {
-            command: of_user,
-            otherwise: None,
-        },
-        (Some(token), Some(true)) => Grant {
-            command: of_token(token),
-            otherwise: Some(format!("if the user lacks it too, also {of_user}")),
-        },
-        (Some(token), None) => Grant {
-            command: of_token(token),
-            otherwise: Some(format!(
-                "if the user lacks it too, also {of_user}, which alone is right for a token made with --privsep 0"
-            )),
-        },
-    }
 }

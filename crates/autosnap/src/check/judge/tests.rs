@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The judgement of readings that are made by hand, and the helpers that make them.
+//! Findings of constructed readings, and the helpers that construct them.
 
 mod hosts;
 mod migration;
@@ -196,7 +196,7 @@ fn judged(settings: &Settings, cluster: ClusterReading) -> Vec<Finding> {
     judge(settings, &reading, false, NOW)
 }
 
-/// The kinds of what is found, in order.
+/// Checks the kinds of the findings, in order.
 #[track_caller]
 fn check(cluster: ClusterReading, expected: &[&str]) -> Vec<Finding> {
     check_with(&settings("@all"), cluster, expected)
@@ -249,11 +249,10 @@ fn the_disk_that_prevents_a_snapshot_is_named() {
     let storages = vec![storage("tank", "zfspool", 10), storage("bulk", "dir", 1)];
     let cluster = cluster_on(vec![(guest(100), Some(raw))], storages);
     let found = check(cluster, &["cannot-snapshot"]);
-    let text = found[0].to_string();
-    assert!(
-        text.ends_with("support snapshots: scsi1: bulk:100/vm-100-disk-1.raw"),
-        "{text}"
-    );
+    let Finding::CannotSnapshot { volumes, .. } = &found[0] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(volumes, &["scsi1: bulk:100/vm-100-disk-1.raw"]);
 }
 
 #[test]
@@ -275,15 +274,23 @@ fn half_made(state: SnapshotState) -> Snapshot {
     }
 }
 
+/// The snapshot and the lock of a stuck guest.
+#[track_caller]
+fn stuck(finding: &Finding) -> (Option<&str>, Option<&str>) {
+    let Finding::Stuck { snapshot, lock, .. } = finding else {
+        panic!("{finding:?}");
+    };
+    let name = snapshot.as_ref().map(|(name, _)| name.as_str());
+    (name, lock.as_deref())
+}
+
 #[test]
-fn what_was_left_behind_comes_with_its_commands() {
+fn an_abandoned_lock_comes_with_its_snapshot() {
     let mut left = details(&[DISK, ("lock", "snapshot-delete")]);
     left.half_made.push(half_made(SnapshotState::Deleting));
     let found = check(one(left.clone()), &["stuck"]);
-    assert_eq!(
-        found[0].commands(),
-        ["qm unlock 100 && qm delsnapshot 100 autodaily1 --force"]
-    );
+    let expected = (Some("autodaily1"), Some("snapshot-delete"));
+    assert_eq!(stuck(&found[0]), expected);
     assert_eq!(found[0].severity(), Severity::Problem);
     left.running_tasks.push("qmdelsnapshot".to_owned());
     check(one(left), &["under-way"]);
@@ -292,29 +299,23 @@ fn what_was_left_behind_comes_with_its_commands() {
 #[test]
 fn a_lock_alone_and_a_snapshot_alone_are_stuck_too() {
     let found = check(one(details(&[DISK, ("lock", "snapshot")])), &["stuck"]);
-    assert_eq!(found[0].commands(), ["qm unlock 100"]);
+    assert_eq!(stuck(&found[0]), (None, Some("snapshot")));
     let mut unlocked = details(&[DISK]);
     unlocked.half_made.push(half_made(SnapshotState::Preparing));
     let found = check(one(unlocked), &["stuck"]);
-    assert_eq!(
-        found[0].commands(),
-        ["qm delsnapshot 100 autodaily1 --force"]
-    );
+    assert_eq!(stuck(&found[0]), (Some("autodaily1"), None));
     assert_eq!(found[0].severity(), Severity::Warning);
     assert!(!found[0].prevents(Vmid::new(100).unwrap()));
 }
 
 #[test]
-fn containers_are_unlocked_by_their_own_tool() {
-    let mut container = guest(200);
-    container.kind = GuestKind::Lxc;
-    let details = details(&[("lock", "snapshot")]);
-    let found = check(cluster(vec![(container, Some(details))]), &["stuck"]);
-    assert_eq!(found[0].commands(), ["pct unlock 200"]);
-}
-
-#[test]
-fn other_locks_are_somebody_elses() {
+fn a_lock_of_a_backup_is_not_stuck() {
     let found = check(one(details(&[DISK, ("lock", "backup")])), &["locked"]);
-    assert_eq!(found[0].to_string(), "VM 100 on node pve1: locked (backup)");
+    let Finding::Locked { guest, lock, .. } = &found[0] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        (guest.to_string().as_str(), lock.as_str()),
+        ("VM 100 on node pve1", "backup")
+    );
 }

@@ -10,9 +10,9 @@ use clap::CommandFactory;
 
 use super::{is_short, plain_option, suggestion};
 use crate::args::Cli;
+use crate::command_error::CommandError;
 use crate::line::{Line, Word};
 use crate::normalize::{self, Argument, LISTS, Normalized, Options, Shape};
-use autosnap::fault::Fault;
 
 /// A word that nothing takes.
 pub(super) struct Unexpected<'a> {
@@ -34,13 +34,13 @@ struct Before {
 
 impl Unexpected<'_> {
     /// The message, with a hint that ends with the help of the command.
-    pub(super) fn fault(&self) -> Fault {
-        let fault = Fault::usage(self.message());
+    pub(super) fn into_error(self) -> CommandError {
+        let error = CommandError::usage(self.message());
         let help = super::see_help(self.normalized);
         match self.hint() {
-            Some(hint) if hint.ends_with('?') => fault.hint(format!("{hint} {help}")),
-            Some(hint) => fault.hint(format!("{hint} ({help})")),
-            None => fault.hint(help),
+            Some(hint) if hint.ends_with('?') => error.with_hint(format!("{hint} {help}")),
+            Some(hint) => error.with_hint(format!("{hint} ({help})")),
+            None => error.with_hint(help),
         }
     }
 

@@ -30,8 +30,15 @@ fn snapshots_in_the_way_of_migration_and_replication_are_noted() {
         kind: GuestKind::Qemu,
         only_online: true,
     };
-    assert_eq!(found[0], Finding::BlocksMigration(vec![expected]));
-    assert_eq!(found[1], Finding::Replicated(vec![vmid(100)]));
+    let [
+        Finding::BlocksMigration(blocked),
+        Finding::Replicated(replicated),
+    ] = found.as_slice()
+    else {
+        panic!("{found:?}");
+    };
+    assert_eq!(blocked, &[expected]);
+    assert_eq!(replicated, &[vmid(100)]);
 }
 
 /// P8: the note names only guests that it is true for.
