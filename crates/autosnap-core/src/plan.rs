@@ -31,15 +31,15 @@ pub use decide::{
 pub use limit::RemovalLimit;
 pub use notes::Note;
 
-/// What is requested for the guests of one policy.
+/// What a run intends to do with the guests of one policy.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct Intent {
     /// Take a snapshot, or only remove old ones.
     pub action: Action,
     /// Which snapshots of a guest stay.
     pub policy: Arc<Policy>,
     /// How a locked guest is handled.
-    pub locked: Locked,
+    pub locked: LockedGuests,
     /// How many snapshots of a guest are removed at most.
     pub removal_limit: RemovalLimit,
     /// The time of the plan by the server's clock, in the zone whose hours and days the rules count.
@@ -78,23 +78,23 @@ pub struct Creation {
 
 /// How a guest is handled that is still locked when its turn comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Locked {
+pub enum LockedGuests {
     /// It fails, with the name of the lock.
-    Fails,
+    Fail,
     /// It queues again while a snapshot task holds the lock (`--wait-snapshot-lock`). With any other
     /// lock it fails.
-    WaitsForSnapshots,
+    WaitForSnapshotTasks,
     /// It queues again with any lock, until the deadline of the run (`--wait-locked`).
-    Waits,
+    Wait,
 }
 
-impl Locked {
+impl LockedGuests {
     /// Whether a guest with this lock queues again.
     pub fn waits_for(self, lock: &str) -> bool {
         match self {
-            Self::Fails => false,
-            Self::WaitsForSnapshots => is_snapshot_lock(lock),
-            Self::Waits => true,
+            Self::Fail => false,
+            Self::WaitForSnapshotTasks => is_snapshot_lock(lock),
+            Self::Wait => true,
         }
     }
 }
@@ -159,7 +159,7 @@ pub struct GuestPlan {
     pub guest: Guest,
     /// Which of its snapshots stay.
     pub policy: Arc<Policy>,
-    /// What was requested for it, with the name of its new snapshot.
+    /// What the run does with it, with the name of its new snapshot.
     pub action: Action,
     /// The steps, or why there are none.
     pub decision: Decision,
@@ -172,11 +172,11 @@ pub struct GuestPlan {
 
 impl GuestPlan {
     /// The plan for a guest that is not read, for example a template.
-    pub fn without_reading(guest: Guest, request: &Request, decision: Decision) -> Self {
+    pub fn without_reading(guest: Guest, intent: &Intent, decision: Decision) -> Self {
         Self {
             guest,
-            policy: Arc::clone(&request.policy),
-            action: request.action.clone(),
+            policy: Arc::clone(&intent.policy),
+            action: intent.action.clone(),
             decision,
             when_unlocked: None,
             notes: Vec::new(),

@@ -17,7 +17,9 @@ use autosnap_core::event::{EventKind, GuestResult, Header, StopReason};
 use autosnap_core::guest::Vmid;
 use autosnap_core::name::{LabelSearch, SnapName};
 use autosnap_core::outcome::ExitStatus;
-use autosnap_core::plan::{self, Action, Creation, GuestPlan, Locked, Plan, Request, StorageGuard};
+use autosnap_core::plan::{
+    self, Action, Creation, GuestPlan, Intent, LockedGuests, Plan, StorageGuard,
+};
 use autosnap_core::retention::{Policy, Rules};
 use autosnap_core::select::{Inventory, Selected};
 use autosnap_core::snapshot::Snapshot;
@@ -63,7 +65,7 @@ pub struct Context {
 pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error> {
     let started = Instant::now();
     let version = context.client.version_at_connect().version.clone();
-    let request = request(settings, &context.now)?;
+    let intent = intent(settings, &context.now)?;
     context
         .events
         .emit(EventKind::RunStarted(header(settings, &version)));
@@ -101,7 +103,7 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error>
         Duration::ZERO,
     )
     .await;
-    let result = read_and_carry_out(settings, context, &version, request, &hook).await;
+    let result = read_and_carry_out(settings, context, &version, intent, &hook).await;
     if let Err(error) = &result {
         context.events.emit(broken(error));
     }
@@ -117,7 +119,7 @@ async fn read_and_carry_out(
     settings: &JobSettings,
     context: &Context,
     version: &str,
-    mut request: Request,
+    mut intent: Intent,
     hook: &RunHook,
 ) -> Result<(), Error> {
     let reading = Box::pin(inventory::read(&context.client));
@@ -126,7 +128,7 @@ async fn read_and_carry_out(
     };
     let inventory = inventory?;
     // By the clock of the host that has just answered.
-    request.now = inventory::server_time(&context.client).to_zoned(context.now.time_zone().clone());
+    intent.now = inventory::server_time(&context.client).to_zoned(context.now.time_zone().clone());
     for entry in &inventory.unreadable {
         context
             .events
@@ -147,7 +149,7 @@ async fn read_and_carry_out(
                 context.events.emit(EventKind::Warned(warning));
             }
         }
-        let mut plan = plan_all(settings, context, request, &inventory, selected, limit).await?;
+        let mut plan = plan_all(settings, context, intent, &inventory, selected, limit).await?;
         if settings.dry_run {
             Box::pin(predicted_refusals::apply(&context.client, &mut plan)).await;
         }
@@ -273,7 +275,7 @@ async fn until_stopped<T>(context: &Context, work: impl Future<Output = T>) -> O
     }
 }
 
-fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Error> {
+fn intent(settings: &JobSettings, now: &Zoned) -> Result<Intent, Error> {
     let action = match settings.job {
         Job::Snap {
             with_ram,
@@ -296,13 +298,13 @@ fn request(settings: &JobSettings, now: &Zoned) -> Result<Request, Error> {
         ambiguous: settings.ambiguous,
     };
     let locked = if settings.wait_locked.is_some() {
-        Locked::Waits
+        LockedGuests::Wait
     } else if settings.wait_snapshot_lock.is_some() {
-        Locked::WaitsForSnapshots
+        LockedGuests::WaitForSnapshotTasks
     } else {
-        Locked::Fails
+        LockedGuests::Fail
     };
-    Ok(Request {
+    Ok(Intent {
         action,
         policy: Arc::new(policy),
         locked,
@@ -414,14 +416,14 @@ fn major(version: &str) -> Option<u32> {
 async fn plan_all(
     settings: &JobSettings,
     context: &Context,
-    mut request: Request,
+    mut intent: Intent,
     inventory: &Inventory,
     selected: Selected,
     limit: Option<storage::StorageLimit>,
 ) -> Result<Plan, Error> {
     let reader = Reader {
         client: &context.client,
-        request: &request,
+        intent: &intent,
         inventory,
         unresolved: &selected.unresolved,
         clean_only_running: settings.job == Job::Clean
@@ -435,7 +437,7 @@ async fn plan_all(
             reader.screen_or_read(guest).await
         });
     let readings = readings.await?;
-    let mut search = LabelSearch::new(&request.policy.series);
+    let mut search = LabelSearch::new(&intent.policy.series);
     let snapshots = readings
         .iter()
         .filter_map(|(_, reading)| reading.as_ref().ok())
@@ -444,7 +446,7 @@ async fn plan_all(
         search.observe(&snapshot.name, snapshot.taken_at);
     }
     if let Some(found) = search.finish() {
-        let label = request.policy.series.label();
+        let label = intent.policy.series.label();
         let warning = match settings.job {
             Job::Snap { .. } => warnings::possible_typo(label, &found),
             Job::Clean => warnings::no_such_label(label, &found),
@@ -453,17 +455,17 @@ async fn plan_all(
             context.events.emit(EventKind::Warned(warning));
         }
     }
-    if let Action::Snap(creation) = &mut request.action {
+    if let Action::Snap(creation) = &mut intent.action {
         let read = readings
             .iter()
             .filter_map(|(_, reading)| reading.as_ref().ok());
         let snapshots: Vec<&Snapshot> = read.flat_map(|reading| &reading.snapshots).collect();
-        let series = &request.policy.series;
+        let series = &intent.policy.series;
         creation.name = free_name::next_free(
             creation.name.clone(),
             series,
             &context.now,
-            request.now.timestamp(),
+            intent.now.timestamp(),
             &snapshots,
         );
     }
@@ -474,8 +476,8 @@ async fn plan_all(
     let mut guests = Vec::new();
     for reading in readings {
         guests.push(match reading {
-            (guest, Ok(reading)) => plan::decide(guest, &reading, &request, guard),
-            (guest, Err(decision)) => GuestPlan::without_reading(guest, &request, decision),
+            (guest, Ok(reading)) => plan::decide(guest, &reading, &intent, guard),
+            (guest, Err(decision)) => GuestPlan::without_reading(guest, &intent, decision),
         });
     }
     Ok(Plan { guests })

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use super::{
-    Action, Creation, Decision, GuestPlan, Locked, NewSnapshot, Note, Reading, Refusal, Request,
-    Skip, Steps, StorageGuard, limit, notes,
+    Action, Creation, Decision, GuestPlan, Intent, LockedGuests, NewSnapshot, Note, Reading,
+    Refusal, Skip, Steps, StorageGuard, limit, notes,
 };
 use crate::guest::{Guest, GuestConfig, GuestKind, GuestStatus};
 use crate::name::SnapName;
@@ -46,21 +46,21 @@ pub fn may_match_exclusion(exclusion: &str) -> String {
 }
 
 /// The decision about a guest that need not be read; `None` if it must be.
-pub fn screen(guest: &Guest, request: &Request, inventory: &Inventory) -> Option<Decision> {
+pub fn screen(guest: &Guest, intent: &Intent, inventory: &Inventory) -> Option<Decision> {
     if guest.template {
         return Some(Decision::Skip(Skip::Template));
     }
     if let Some(refusal) = refuse_unreadable(guest, inventory) {
         return Some(Decision::Refuse(refusal));
     }
-    skips_as_not_running(guest, request).then_some(Decision::Skip(Skip::NotRunning))
+    skips_as_not_running(guest, intent).then_some(Decision::Skip(Skip::NotRunning))
 }
 
 /// Whether `--only-running` skips the guest, by its listed status.
 ///
 /// The status may be stale: PVE lists a guest as stopped for up to ten seconds after its start.
-pub fn skips_as_not_running(guest: &Guest, request: &Request) -> bool {
-    match &request.action {
+pub fn skips_as_not_running(guest: &Guest, intent: &Intent) -> bool {
+    match &intent.action {
         Action::Snap(creation) => creation.only_running && guest.status != GuestStatus::Running,
         Action::Clean => false,
     }
@@ -70,25 +70,25 @@ pub fn skips_as_not_running(guest: &Guest, request: &Request) -> bool {
 pub fn decide(
     guest: Guest,
     reading: &Reading,
-    request: &Request,
+    intent: &Intent,
     storages: StorageGuard<'_>,
 ) -> GuestPlan {
-    let steps = match &request.action {
-        Action::Snap(creation) => decide_snap(&guest, reading, creation, request, storages),
-        Action::Clean => Ok(decide_clean(&guest, reading, request)),
+    let steps = match &intent.action {
+        Action::Snap(creation) => decide_snap(&guest, reading, creation, intent, storages),
+        Action::Clean => Ok(decide_clean(&guest, reading, intent)),
     };
     let (decision, when_unlocked) = match steps {
         Err(decision) => (*decision, None),
         Ok(steps) if !steps.change_anything() => (Decision::Proceed(steps), None),
-        Ok(steps) => match refused_by_lock(&guest, reading, request) {
+        Ok(steps) => match refused_by_lock(&guest, reading, intent) {
             Some(refusal) => (Decision::Refuse(refusal), Some(steps)),
             None => (Decision::Proceed(steps), None),
         },
     };
     let mut plan = GuestPlan {
         guest,
-        policy: Arc::clone(&request.policy),
-        action: request.action.clone(),
+        policy: Arc::clone(&intent.policy),
+        action: intent.action.clone(),
         decision,
         when_unlocked,
         notes: Vec::new(),
@@ -120,7 +120,7 @@ fn decide_snap(
     guest: &Guest,
     reading: &Reading,
     creation: &Creation,
-    request: &Request,
+    intent: &Intent,
     storages: StorageGuard<'_>,
 ) -> Result<Steps, Box<Decision>> {
     if let Some(config) = &reading.config {
@@ -153,7 +153,7 @@ fn decide_snap(
             creation.name.clone(),
         ))));
     }
-    let verdicts = verdicts(reading, request, Some(&creation.name));
+    let verdicts = verdicts(reading, intent, Some(&creation.name));
     Ok(Steps {
         creation: Some(NewSnapshot {
             name: creation.name.clone(),
@@ -161,7 +161,7 @@ fn decide_snap(
             requests_ram: creation.with_ram && guest.kind == GuestKind::Qemu,
         }),
         overdue: if reading.newest_was_late {
-            overdue(&verdicts, reading, request)
+            overdue(&verdicts, reading, intent)
         } else {
             Vec::new()
         },
@@ -176,8 +176,8 @@ pub(super) fn saves_ram(guest: &Guest) -> bool {
     guest.kind == GuestKind::Qemu && guest.status == GuestStatus::Running
 }
 
-fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Steps {
-    let verdicts = verdicts(reading, request, None);
+fn decide_clean(guest: &Guest, reading: &Reading, intent: &Intent) -> Steps {
+    let verdicts = verdicts(reading, intent, None);
     let removes = retention::removals(&verdicts).next().is_some();
     Steps {
         creation: None,
@@ -190,9 +190,9 @@ fn decide_clean(guest: &Guest, reading: &Reading, request: &Request) -> Steps {
     }
 }
 
-fn verdicts(reading: &Reading, request: &Request, new: Option<&SnapName>) -> Vec<Verdict> {
-    let verdicts = retention::decide(&reading.snapshots, &request.policy, new, &request.now);
-    limit::apply(verdicts, request)
+fn verdicts(reading: &Reading, intent: &Intent, new: Option<&SnapName>) -> Vec<Verdict> {
+    let verdicts = retention::decide(&reading.snapshots, &intent.policy, new, &intent.now);
+    limit::apply(verdicts, intent)
 }
 
 /// The lock by the configuration if it was read, as it is newer than the inventory.
@@ -204,9 +204,9 @@ fn lock_of<'a>(guest: &'a Guest, reading: &'a Reading) -> Option<&'a str> {
 /// Why the guest is refused for its lock; `None` if it has none or the run waits for it.
 ///
 /// The run does not wait for a snapshot lock without a running task: it may be stale, and then it stays.
-fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Option<Refusal> {
+fn refused_by_lock(guest: &Guest, reading: &Reading, intent: &Intent) -> Option<Refusal> {
     let lock = lock_of(guest, reading)?;
-    let now = request.now.timestamp();
+    let now = intent.now.timestamp();
     let may_be_in_progress = |snapshot: &Snapshot| {
         let age = snapshot
             .taken_at
@@ -217,9 +217,9 @@ fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Optio
     let is_stuck = is_snapshot_lock(lock)
         && reading.task_runs == Some(false)
         && !reading.snapshots.iter().any(may_be_in_progress);
-    match request.locked {
-        Locked::Waits => None,
-        Locked::Fails | Locked::WaitsForSnapshots if is_stuck => {
+    match intent.locked {
+        LockedGuests::Wait => None,
+        LockedGuests::Fail | LockedGuests::WaitForSnapshotTasks if is_stuck => {
             let is_incomplete = |snapshot: &&Snapshot| snapshot.state != SnapshotState::Complete;
             let snapshot = reading.snapshots.iter().find(is_incomplete);
             Some(Refusal::Stuck {
@@ -227,7 +227,7 @@ fn refused_by_lock(guest: &Guest, reading: &Reading, request: &Request) -> Optio
                 snapshot: snapshot.map(|one| one.name.clone()),
             })
         }
-        locked @ (Locked::Fails | Locked::WaitsForSnapshots) => {
+        locked @ (LockedGuests::Fail | LockedGuests::WaitForSnapshotTasks) => {
             (!locked.waits_for(lock)).then(|| Refusal::Locked(lock.to_owned()))
         }
     }
@@ -242,11 +242,8 @@ pub fn is_snapshot_lock(lock: &str) -> bool {
 /// The newest snapshot of the series, if the guest has more than the policy keeps.
 ///
 /// If that snapshot was completed too late for the removals of its run, they are overdue.
-pub fn newest_with_overdue<'a>(
-    snapshots: &'a [Snapshot],
-    request: &Request,
-) -> Option<&'a Snapshot> {
-    let verdicts = retention::decide(snapshots, &request.policy, None, &request.now);
+pub fn newest_with_overdue<'a>(snapshots: &'a [Snapshot], intent: &Intent) -> Option<&'a Snapshot> {
+    let verdicts = retention::decide(snapshots, &intent.policy, None, &intent.now);
     retention::removals(&verdicts).next()?;
     let newest = verdicts
         .iter()
@@ -259,8 +256,8 @@ pub fn newest_with_overdue<'a>(
 /// Unfinished removals of older snapshots are among them, as the oldest are removed first.
 ///
 /// `verdicts` are those of the guest with the new snapshot, newest first.
-fn overdue(verdicts: &[Verdict], reading: &Reading, request: &Request) -> Vec<String> {
-    let without_new = retention::decide(&reading.snapshots, &request.policy, None, &request.now);
+fn overdue(verdicts: &[Verdict], reading: &Reading, intent: &Intent) -> Vec<String> {
+    let without_new = retention::decide(&reading.snapshots, &intent.policy, None, &intent.now);
     let without_new: HashSet<&str> = retention::removals(&without_new)
         .map(|snapshot| snapshot.name.as_str())
         .collect();

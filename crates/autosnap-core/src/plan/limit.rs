@@ -4,7 +4,7 @@
 //! The guard delays removals and never prevents them: a run removes the oldest snapshots and leaves
 //! the others to the next runs. Without any removal a backlog would grow until the storage is full.
 
-use super::{Action, Request};
+use super::{Action, Intent};
 use crate::retention::{Reason, Verdict};
 
 /// How many snapshots of a guest one run removes at most.
@@ -32,7 +32,7 @@ impl Default for RemovalLimit {
     }
 }
 
-impl Request {
+impl Intent {
     /// How many snapshots of a guest are removed at most; `None` for `clean --keep=0`, which requests the
     /// removal of all.
     pub fn removals_per_guest(&self) -> Option<RemovalLimit> {
@@ -46,8 +46,8 @@ impl Request {
 /// Leaves the removals over the limit to the next runs: the oldest snapshots are removed first.
 ///
 /// `verdicts` are those of one guest, newest first.
-pub(super) fn apply(mut verdicts: Vec<Verdict>, request: &Request) -> Vec<Verdict> {
-    let Some(limit) = request.removals_per_guest() else {
+pub(super) fn apply(mut verdicts: Vec<Verdict>, intent: &Intent) -> Vec<Verdict> {
+    let Some(limit) = intent.removals_per_guest() else {
         return verdicts;
     };
     let limited = usize::try_from(limit.get()).unwrap_or(usize::MAX);

@@ -71,23 +71,23 @@ fn policy(label: &str, keep: u32) -> Policy {
     Policy::new(series, Rules::keep_last(keep))
 }
 
-fn request(action: Action, keep: u32) -> Request {
-    Request {
+fn intent(action: Action, keep: u32) -> Intent {
+    Intent {
         action,
         policy: Arc::new(policy("daily", keep)),
-        locked: Locked::Fails,
+        locked: LockedGuests::Fail,
         removal_limit: RemovalLimit::default(),
         now: now(),
     }
 }
 
-fn snap(keep: u32) -> Request {
+fn snap(keep: u32) -> Intent {
     let creation = Creation {
         name: new_name(),
         with_ram: true,
         only_running: true,
     };
-    request(Action::Snap(creation), keep)
+    intent(Action::Snap(creation), keep)
 }
 
 fn reading(config: &[(&str, &str)], snapshots: Vec<Snapshot>) -> Reading {
@@ -101,7 +101,7 @@ fn reading(config: &[(&str, &str)], snapshots: Vec<Snapshot>) -> Reading {
     }
 }
 
-fn decided(request: &Request, guest: Guest, reading: &Reading) -> GuestPlan {
+fn decided(intent: &Intent, guest: Guest, reading: &Reading) -> GuestPlan {
     let storages = [StorageUsage {
         node: "pve1".into(),
         storage: "full".into(),
@@ -116,7 +116,7 @@ fn decided(request: &Request, guest: Guest, reading: &Reading) -> GuestPlan {
         storages: &storages,
         limit: Some(StorageLimit::default()),
     };
-    decide(guest, reading, request, guard)
+    decide(guest, reading, intent, guard)
 }
 
 fn refusal(plan: &GuestPlan) -> &Refusal {
@@ -150,8 +150,8 @@ fn some_guests_are_decided_by_the_inventory_alone() {
         node: node.to_owned(),
         ..guest(status)
     };
-    let clean = || request(Action::Clean, 1);
-    for (guest, request, expected) in [
+    let clean = || intent(Action::Clean, 1);
+    for (guest, intent, expected) in [
         (
             on("off", GuestStatus::Unknown),
             snap(1),
@@ -176,14 +176,14 @@ fn some_guests_are_decided_by_the_inventory_alone() {
         ),
         (
             guest(GuestStatus::Stopped),
-            request(Action::Clean, 1),
+            intent(Action::Clean, 1),
             "None",
         ),
         (template, snap(1), "Some(Skip(Template))"),
         (guest(GuestStatus::Running), snap(1), "None"),
     ] {
         assert_eq!(
-            format!("{:?}", screen(&guest, &request, &inventory)),
+            format!("{:?}", screen(&guest, &intent, &inventory)),
             expected
         );
     }
@@ -338,7 +338,7 @@ fn a_lock_does_not_refuse_a_guest_without_removals() {
         newest_was_late: false,
         task_runs: None,
     };
-    let clean = request(Action::Clean, 1);
+    let clean = intent(Action::Clean, 1);
     let nothing = decided(&clean, locked.clone(), &without_config(vec![daily(1)]));
     assert!(
         matches!(nothing.decision, Decision::Proceed(_)),
@@ -350,12 +350,12 @@ fn a_lock_does_not_refuse_a_guest_without_removals() {
 
 #[test]
 fn locked_guests_get_steps_when_they_may_wait() {
-    let request = Request {
-        locked: Locked::Waits,
+    let intent = Intent {
+        locked: LockedGuests::Wait,
         ..snap(1)
     };
     let plan = decided(
-        &request,
+        &intent,
         guest(GuestStatus::Running),
         &reading(&[("lock", "backup")], Vec::new()),
     );
@@ -371,9 +371,9 @@ fn snapshots_with_impossible_times_are_noted() {
     let future = snapshot("autodaily260103000000", 2 * 86_400);
     let other_format = snapshot("autodaily20260101_000000", 0);
     let listed = vec![wrong, future, daily(1), other_format];
-    let request = snap(1);
+    let intent = snap(1);
     let plan = decided(
-        &request,
+        &intent,
         guest(GuestStatus::Running),
         &reading(&[("agent", "1")], listed),
     );
@@ -412,12 +412,12 @@ fn ambiguous_names_are_noted_with_both_readings() {
         ambiguous: AmbiguousNames::Keep,
         ..policy("daily20", 0)
     };
-    let request = Request {
+    let intent = Intent {
         policy: Arc::new(policy),
-        ..request(Action::Clean, 0)
+        ..intent(Action::Clean, 0)
     };
     let listed = vec![snapshot("autodaily20260101000009", 9)];
-    let plan = decided(&request, guest(GuestStatus::Running), &reading(&[], listed));
+    let plan = decided(&intent, guest(GuestStatus::Running), &reading(&[], listed));
     let pair = |label: &str, format: &str| (label.to_owned(), format.to_owned());
     assert_eq!(
         plan.notes,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use autosnap_core::guest::{Guest, GuestConfig, GuestStatus, Vmid};
-use autosnap_core::plan::{self, Action, Decision, Reading, Refusal, Request, Skip};
+use autosnap_core::plan::{self, Action, Decision, Intent, Reading, Refusal, Skip};
 use autosnap_core::retention;
 use autosnap_core::select::Inventory;
 use autosnap_core::snapshot::Snapshot;
@@ -24,7 +24,7 @@ const READ_LIMIT: Duration = Duration::from_secs(75);
 /// Reads what the decision about a guest needs.
 pub(super) struct Reader<'a> {
     pub(super) client: &'a Client,
-    pub(super) request: &'a Request,
+    pub(super) intent: &'a Intent,
     pub(super) inventory: &'a Inventory,
     /// The guests that an exclusion may mean.
     pub(super) unresolved: &'a BTreeMap<Vmid, String>,
@@ -64,12 +64,12 @@ impl Reader<'_> {
     /// Whether `--only-running` leaves the guest out.
     fn leaves_out(&self, guest: &Guest) -> bool {
         let by_clean = self.clean_only_running && guest.status != GuestStatus::Running;
-        by_clean || plan::skips_as_not_running(guest, self.request)
+        by_clean || plan::skips_as_not_running(guest, self.intent)
     }
 
     /// The decision that needs no reading. The status of a guest that an exclusion may mean is not read either.
     fn screen(&self, guest: &Guest) -> Option<Decision> {
-        let decision = plan::screen(guest, self.request, self.inventory);
+        let decision = plan::screen(guest, self.intent, self.inventory);
         let decision = decision.or_else(|| {
             let is_left_out = self.leaves_out(guest);
             is_left_out.then_some(Decision::Skip(Skip::NotRunning))
@@ -135,7 +135,7 @@ impl Reader<'_> {
     /// unlocked the guest by then. If the second reading shows no task either, the lock is looked at once
     /// more: by then it may be gone, or that of another task, which has begun since.
     async fn reading(&self, guest: &Guest) -> Result<Reading, pve_client::Error> {
-        let is_snap = matches!(self.request.action, Action::Snap(_));
+        let is_snap = matches!(self.intent.action, Action::Snap(_));
         let (first, _) = self.reading_once(guest, is_snap).await?;
         if first.task_runs != Some(false) {
             return Ok(first);
@@ -154,7 +154,7 @@ impl Reader<'_> {
         guest: &Guest,
         with_config: bool,
     ) -> Result<(Reading, Option<Lock>), pve_client::Error> {
-        let is_snap = matches!(self.request.action, Action::Snap(_));
+        let is_snap = matches!(self.intent.action, Action::Snap(_));
         let (mut config, mut can_snapshot, mut storage_error) = (None, None, None);
         let mut lock = None;
         if with_config {
@@ -187,7 +187,7 @@ impl Reader<'_> {
             Some(_) | None => None,
         };
         let mut newest_was_late = false;
-        if is_snap && let Some(newest) = plan::newest_with_overdue(&snapshots, self.request) {
+        if is_snap && let Some(newest) = plan::newest_with_overdue(&snapshots, self.intent) {
             newest_was_late =
                 inventory::took_longer(self.client, guest, newest, self.timeout).await;
         }
@@ -233,7 +233,7 @@ impl Reader<'_> {
     }
 
     fn removes_any(&self, snapshots: &[Snapshot]) -> bool {
-        let verdicts = retention::decide(snapshots, &self.request.policy, None, &self.request.now);
+        let verdicts = retention::decide(snapshots, &self.intent.policy, None, &self.intent.now);
         retention::removals(&verdicts).next().is_some()
     }
 }

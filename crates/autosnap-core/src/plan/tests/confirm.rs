@@ -154,7 +154,7 @@ proptest! {
         snapshots in any_snapshots(),
         keep in 0..6_u32,
     ) {
-        let plan = decided(&request(Action::Clean, keep), guest(GuestStatus::Running), &reading(&[], snapshots.clone()));
+        let plan = decided(&intent(Action::Clean, keep), guest(GuestStatus::Running), &reading(&[], snapshots.clone()));
         let planned: Vec<&str> = plan.steps().unwrap().removals().map(|one| one.name.as_str()).collect();
         for snapshot in &snapshots {
             let confirmed = confirm_removal(snapshot, &snapshots, &plan.policy, None, &now());

@@ -5,16 +5,16 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn limited(request: Request, limit: u32) -> Request {
-    Request {
+fn limited(intent: Intent, limit: u32) -> Intent {
+    Intent {
         removal_limit: RemovalLimit::new(limit).unwrap(),
-        ..request
+        ..intent
     }
 }
 
-fn steps(request: &Request, snapshots: Vec<Snapshot>) -> (Vec<String>, usize, Vec<Note>) {
+fn steps(intent: &Intent, snapshots: Vec<Snapshot>) -> (Vec<String>, usize, Vec<Note>) {
     let plan = decided(
-        request,
+        intent,
         guest(GuestStatus::Running),
         &reading(&[("agent", "1")], snapshots),
     );
@@ -30,7 +30,7 @@ fn the_oldest_are_removed_and_the_others_are_left_with_a_note() {
     let (removals, left, notes) = steps(&limited(snap(2), 3), backlog());
     assert_eq!((removals, left), (oldest(3), 5));
     assert_eq!(notes, [Note::RemovalLimit { limit: 3, left: 5 }]);
-    let clean = |keep| limited(request(Action::Clean, keep), 3);
+    let clean = |keep| limited(intent(Action::Clean, keep), 3);
     let (removals, left, _) = steps(&clean(1), backlog());
     assert_eq!((removals, left), (oldest(3), 5));
     let (removals, left, notes) = steps(&clean(6), backlog());
@@ -62,13 +62,13 @@ fn at(second: i64) -> Snapshot {
 }
 
 /// A run that takes a snapshot at that second of the day.
-fn snap_at(second: i64, keep: u32) -> Request {
+fn snap_at(second: i64, keep: u32) -> Intent {
     let creation = Creation {
         name: SnapName::parse(at(second).name.as_str()).unwrap(),
         with_ram: false,
         only_running: false,
     };
-    request(Action::Snap(creation), keep)
+    intent(Action::Snap(creation), keep)
 }
 
 proptest! {
@@ -83,7 +83,7 @@ proptest! {
     ) {
         let mut listed: Vec<Snapshot> = (1..=backlog).map(at).collect();
         for run in 0..50_i64 {
-            let base = if snaps { snap_at(backlog + 1 + run, keep) } else { request(Action::Clean, keep) };
+            let base = if snaps { snap_at(backlog + 1 + run, keep) } else { intent(Action::Clean, keep) };
             let unlimited = steps(&limited(base.clone(), u32::MAX), listed.clone()).0;
             let (removals, left, _) = steps(&limited(base, limit), listed.clone());
             prop_assert!(removals.len() <= limit as usize);
@@ -101,7 +101,7 @@ proptest! {
     #[test]
     fn clean_with_keep_0_is_not_limited(backlog in 0_i64..40, limit in 2_u32..9) {
         let listed: Vec<Snapshot> = (1..=backlog).map(at).collect();
-        let (removals, left, _) = steps(&limited(request(Action::Clean, 0), limit), listed);
+        let (removals, left, _) = steps(&limited(intent(Action::Clean, 0), limit), listed);
         prop_assert_eq!((i64::try_from(removals.len()).unwrap(), left), (backlog, 0));
     }
 }

@@ -4,13 +4,13 @@
 use super::*;
 use crate::retention::StuckRemovals;
 
-fn notes(request: &Request, reading: &Reading) -> Vec<Note> {
-    decided(request, guest(GuestStatus::Running), reading).notes
+fn notes(intent: &Intent, reading: &Reading) -> Vec<Note> {
+    decided(intent, guest(GuestStatus::Running), reading).notes
 }
 
 #[test]
 fn a_vm_without_agent_is_noted_before_a_snapshot_only() {
-    let clean = request(Action::Clean, 1);
+    let clean = intent(Action::Clean, 1);
     let without = reading(&[], Vec::new());
     assert_eq!(notes(&snap(1), &without), [Note::AgentDisabled]);
     assert_eq!(notes(&clean, &without), []);
@@ -50,7 +50,7 @@ fn incomplete_snapshots_that_stay_are_noted_oldest_first() {
         stuck: StuckRemovals::Retry,
         ..policy("daily", 9)
     };
-    let retrying = Request {
+    let retrying = Intent {
         policy: Arc::new(policy),
         ..snap(9)
     };

@@ -4,12 +4,12 @@
 use super::*;
 use crate::retention::StuckRemovals;
 
-fn overdue(request: &Request, snapshots: Vec<Snapshot>, newest_was_late: bool) -> Vec<String> {
+fn overdue(intent: &Intent, snapshots: Vec<Snapshot>, newest_was_late: bool) -> Vec<String> {
     let reading = Reading {
         newest_was_late,
         ..reading(&[("agent", "1")], snapshots)
     };
-    let plan = decided(request, guest(GuestStatus::Running), &reading);
+    let plan = decided(intent, guest(GuestStatus::Running), &reading);
     let steps = plan.steps().unwrap();
     let removals: Vec<_> = steps.removals().map(|one| &one.name).collect();
     let mut oldest_first = steps.overdue.clone();
@@ -39,7 +39,7 @@ fn overdue_removals_leave_as_many_as_the_policy_keeps() {
         assert_eq!(overdue(&snap(keep), days(1..=9), true), names(&expected));
         assert_eq!(overdue(&snap(keep), days(1..=9), false), names(&[]));
     }
-    let limited = Request {
+    let limited = Intent {
         removal_limit: RemovalLimit::new(3).unwrap(),
         ..snap(2)
     };
@@ -56,7 +56,7 @@ fn a_retried_removal_keeps_its_place() {
         stuck: StuckRemovals::Retry,
         ..policy("daily", 2)
     };
-    let retries = Request {
+    let retries = Intent {
         policy: Arc::new(policy),
         ..snap(2)
     };

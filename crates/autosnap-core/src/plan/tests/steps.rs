@@ -10,7 +10,7 @@ fn ram_is_saved_only_for_running_vms_and_on_request() {
         ..guest(status)
     };
     let without_ram = || {
-        request(
+        intent(
             Action::Snap(Creation {
                 name: new_name(),
                 with_ram: false,
@@ -19,8 +19,8 @@ fn ram_is_saved_only_for_running_vms_and_on_request() {
             1,
         )
     };
-    let clean = || request(Action::Clean, 1);
-    for (request, guest, saved, requested) in [
+    let clean = || intent(Action::Clean, 1);
+    for (intent, guest, saved, requested) in [
         (snap(1), guest(GuestStatus::Running), true, Some(true)),
         (snap(1), guest(GuestStatus::Stopped), false, Some(true)),
         (snap(1), container(GuestStatus::Running), false, Some(false)),
@@ -32,7 +32,7 @@ fn ram_is_saved_only_for_running_vms_and_on_request() {
         ),
         (clean(), guest(GuestStatus::Running), false, None),
     ] {
-        let plan = decided(&request, guest, &reading(&[], Vec::new()));
+        let plan = decided(&intent, guest, &reading(&[], Vec::new()));
         assert_eq!(plan.saves_ram(), saved, "{plan:?}");
         let creation = plan.steps().unwrap().creation.as_ref();
         assert_eq!(creation.map(|new| new.requests_ram), requested, "{plan:?}");
@@ -46,9 +46,9 @@ fn the_steps_name_the_storages_of_the_disks() {
         ("scsi0", "tank:vm-100-disk-0"),
         ("scsi1", "ceph:vm-100-disk-1"),
     ];
-    for request in [snap(1), request(Action::Clean, 1)] {
+    for intent in [snap(1), intent(Action::Clean, 1)] {
         let plan = decided(
-            &request,
+            &intent,
             guest(GuestStatus::Running),
             &reading(&config, Vec::new()),
         );
@@ -63,8 +63,8 @@ fn a_guest_that_is_locked_has_steps_for_when_it_is_unlocked() {
     let refused = decided(&snap(1), running(), &locked);
     assert!(refused.was_locked());
     assert_eq!(refused.steps().unwrap().removals().count(), 1);
-    let waits = Request {
-        locked: Locked::Waits,
+    let waits = Intent {
+        locked: LockedGuests::Wait,
         ..snap(1)
     };
     let waiting = decided(&waits, running(), &locked);
@@ -86,11 +86,11 @@ fn a_guest_that_is_locked_has_steps_for_when_it_is_unlocked() {
 #[test]
 fn a_lock_is_waited_for_by_its_kind() {
     for (locked, lock, waits) in [
-        (Locked::Fails, "snapshot", false),
-        (Locked::WaitsForSnapshots, "snapshot", true),
-        (Locked::WaitsForSnapshots, "snapshot-delete", true),
-        (Locked::WaitsForSnapshots, "backup", false),
-        (Locked::Waits, "backup", true),
+        (LockedGuests::Fail, "snapshot", false),
+        (LockedGuests::WaitForSnapshotTasks, "snapshot", true),
+        (LockedGuests::WaitForSnapshotTasks, "snapshot-delete", true),
+        (LockedGuests::WaitForSnapshotTasks, "backup", false),
+        (LockedGuests::Wait, "backup", true),
     ] {
         assert_eq!(locked.waits_for(lock), waits, "{locked:?} {lock}");
     }
@@ -139,13 +139,13 @@ fn the_warnings_of_a_plan_are_counted_by_the_label_of_each_guest() {
             ambiguous: AmbiguousNames::Keep,
             ..policy(label, 1)
         };
-        let request = Request {
+        let intent = Intent {
             policy: Arc::new(policy),
             removal_limit: RemovalLimit::new(2).unwrap(),
-            ..request(Action::Clean, 1)
+            ..intent(Action::Clean, 1)
         };
         decided(
-            &request,
+            &intent,
             guest(GuestStatus::Running),
             &reading(&[], snapshots),
         )

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
 use autosnap_core::name::{Label, Series, SnapName, TimestampFormat};
 use autosnap_core::plan::{
-    Action, Creation, Locked, Reading as PlanReading, RemovalLimit, Request, StorageGuard,
+    Action, Creation, Intent, LockedGuests, Reading as PlanReading, RemovalLimit, StorageGuard,
 };
 use autosnap_core::plan::{decide, screen};
 use autosnap_core::retention::{Policy, Rules};
@@ -95,7 +95,7 @@ fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> Gu
     let storages = &inventory.storages;
     let (label, format) = (Label::parse("daily").unwrap(), TimestampFormat::default());
     let now = "2026-11-28T09:00:00".parse().unwrap();
-    let request = Request {
+    let intent = Intent {
         action: Action::Snap(Creation {
             name: SnapName::new(&label, &format, &now).unwrap(),
             with_ram: false,
@@ -103,7 +103,7 @@ fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> Gu
         }),
         policy: Arc::new(Policy::new(Series::new(label, format), Rules::keep_last(1))),
         now: Timestamp::from_second(NOW).unwrap().to_zoned(TimeZone::UTC),
-        locked: Locked::Fails,
+        locked: LockedGuests::Fail,
         removal_limit: RemovalLimit::default(),
     };
     let reading = details.map(|details| PlanReading {
@@ -114,14 +114,14 @@ fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> Gu
         newest_was_late: false,
         task_runs: Some(!details.running_tasks.is_empty()),
     });
-    match (screen(&guest, &request, inventory), reading) {
+    match (screen(&guest, &intent, inventory), reading) {
         (None, Some(reading)) => {
             let limit = Some(StorageLimit::default());
-            decide(guest, &reading, &request, StorageGuard { storages, limit })
+            decide(guest, &reading, &intent, StorageGuard { storages, limit })
         }
         (decision, _) => {
             let decision = decision.expect("a guest that is not screened has details");
-            GuestPlan::without_reading(guest, &request, decision)
+            GuestPlan::without_reading(guest, &intent, decision)
         }
     }
 }
