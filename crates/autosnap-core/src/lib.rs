@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What cv4pve-autosnap decides, and nothing else: which guests are meant, how a snapshot is named,
-//! which snapshots are ours, which of them go, and which storages are too full.
+//! The decisions of cv4pve-autosnap: selection of guests, names of snapshots, retention, plan and storage limits.
 //!
-//! Everything here is a pure function of its arguments. There is no clock, no environment, no file,
-//! no process and no network in this crate; `clippy.toml` next to its manifest enforces that. What
-//! Proxmox VE (PVE) does is named by the source file it was read in, what the C# tool does by its
-//! name.
+//! All functions are pure. This crate uses no clock, environment, file, process or network; the `clippy.toml` next to
+//! its manifest enforces that. Comments on the behaviour of Proxmox VE (PVE) name the source file; the C# tool is
+//! `cv4pve-autosnap` before version 3.
+
+// A new variant must make the compiler point to every decision that it affects.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod event;
 pub mod guest;
