@@ -179,7 +179,7 @@ impl Schedule {
         if self.limits.total == 1 && self.order == Order::AsGiven {
             return self.start_first();
         }
-        let (node, position) = self.busiest_nodes_first().into_iter().find_map(|node| {
+        let (node, position) = self.free_nodes_by_estimate().into_iter().find_map(|node| {
             let position = self.nodes[node]
                 .waiting
                 .iter()
@@ -198,6 +198,7 @@ impl Schedule {
     fn start_first(&mut self) -> Option<WorkId> {
         let queues = self.nodes.iter().enumerate();
         let (id, node) = queues
+            .filter(|&(node, _)| self.has_free_slot(node))
             .flat_map(|(node, queue)| queue.waiting.iter().map(move |&id| (id, node)))
             .filter(|&(id, _)| self.fits(id))
             .min_by_key(|&(id, _)| self.jobs[id].rank)?;
@@ -254,13 +255,11 @@ impl Schedule {
         self.nodes.iter().map(|node| node.waiting.len()).sum()
     }
 
-    fn busiest_nodes_first(&self) -> Vec<usize> {
+    /// The nodes with a free slot, in the order of the estimated duration of their waiting work, longest first.
+    fn free_nodes_by_estimate(&self) -> Vec<usize> {
         let average = self.average_pace();
         let mut candidates: Vec<usize> = (0..self.nodes.len())
-            .filter(|&index| {
-                self.nodes[index].running < self.limits.per_node
-                    && !self.nodes[index].waiting.is_empty()
-            })
+            .filter(|&node| self.has_free_slot(node))
             .collect();
         candidates.sort_by(|&a, &b| {
             self.nodes[b]
@@ -281,11 +280,15 @@ impl Schedule {
         }
     }
 
+    fn has_free_slot(&self, node: usize) -> bool {
+        self.nodes[node].running < self.limits.per_node
+    }
+
+    /// Whether the work may start on its node, which has a free slot.
     fn fits(&self, id: WorkId) -> bool {
         let job = &self.jobs[id];
         let node = &self.nodes[job.node];
         !(job.goes_last && self.waiting_first > 0)
-            && node.running < self.limits.per_node
             && !(job.with_ram && node.running_ram >= self.limits.ram_per_node)
             && job
                 .storages

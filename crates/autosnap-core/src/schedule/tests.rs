@@ -4,6 +4,8 @@
 use super::*;
 use proptest::prelude::*;
 
+mod estimates;
+
 fn work(node: &str, storages: &[&str], weight: u32, with_ram: bool) -> Work {
     Work {
         node: node.to_owned(),
