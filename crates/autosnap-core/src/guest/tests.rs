@@ -196,6 +196,47 @@ fn lock_template_and_memory_are_parsed() {
     assert_eq!((odd.template, odd.memory_mib), (false, None));
 }
 
+#[test]
+fn a_status_is_displayed_with_the_name_of_pve() {
+    assert_eq!(format!("{:>8}", GuestStatus::Running), " running");
+    assert_eq!(GuestStatus::from("paused").to_string(), "paused");
+}
+
+#[test]
+fn the_repair_command_unlocks_the_guest_and_removes_the_snapshot() {
+    let vmid = Vmid::new(100).unwrap();
+    for (kind, snapshot, expected) in [
+        (GuestKind::Qemu, None, "qm unlock 100"),
+        (GuestKind::Lxc, None, "pct unlock 100"),
+        (
+            GuestKind::Qemu,
+            Some("autodaily1"),
+            "qm unlock 100 && qm delsnapshot 100 autodaily1 --force",
+        ),
+        (
+            GuestKind::Lxc,
+            Some("it's"),
+            r"pct unlock 100 && pct delsnapshot 100 'it'\''s' --force",
+        ),
+    ] {
+        assert_eq!(repair_command(kind, vmid, snapshot), expected);
+    }
+}
+
+#[test]
+fn an_absolute_path_with_a_colon_is_not_a_volume_on_a_storage() {
+    let path = "/dev/disk/by-path/pci-0000:00:1f.2";
+    let config = config(GuestKind::Qemu, &[("scsi0", path), ("scsi1", "no-colon")]);
+    let paths: Vec<String> = config
+        .unsupported_volumes()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        paths,
+        [format!("scsi0: {path}").as_str(), "scsi1: no-colon"]
+    );
+}
+
 proptest! {
     #[test]
     fn parsing_never_panics(key in "(scsi|ide|mp|rootfs|agent|memory)?[0-9]{0,3}\\PC{0,3}", value in "\\PC{0,40}") {

@@ -6,6 +6,7 @@ use crate::guest::{GuestKind, GuestStatus};
 
 mod errors;
 mod ignored_terms;
+mod warnings;
 
 fn guest(vmid: u32, node: &str, name: &str, pool: &str, tags: &[&str]) -> Guest {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
