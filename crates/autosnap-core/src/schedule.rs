@@ -288,12 +288,12 @@ impl Schedule {
     fn fits(&self, id: WorkId) -> bool {
         let job = &self.jobs[id];
         let node = &self.nodes[job.node];
-        !(job.goes_last && self.waiting_first > 0)
-            && !(job.with_ram && node.running_ram >= self.limits.ram_per_node)
-            && job
-                .storages
-                .iter()
-                .all(|&storage| self.storages_running[storage] < self.limits.per_storage)
+        let waits_for_others = job.goes_last && self.waiting_first > 0;
+        let waits_for_ram = job.with_ram && node.running_ram >= self.limits.ram_per_node;
+        let mut storages = job.storages.iter();
+        let has_storages =
+            storages.all(|&storage| self.storages_running[storage] < self.limits.per_storage);
+        !waits_for_others && !waits_for_ram && has_storages
     }
 
     fn occupy(&mut self, id: WorkId) {
