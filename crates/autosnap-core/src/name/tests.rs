@@ -146,10 +146,10 @@ fn label_and_format_are_checked_for_all_dates() {
     ] {
         let error = fits(text, timestamps).unwrap_err();
         let expected = (excess, remedy);
-        match error {
-            NameError::TooLong { excess, remedy, .. } => assert_eq!((excess, remedy), expected),
-            other => panic!("{text}: {other}"),
-        }
+        let NameError::TooLong { excess, remedy, .. } = error else {
+            panic!("{text}: {error}");
+        };
+        assert_eq!((excess, remedy), expected);
     }
 }
 

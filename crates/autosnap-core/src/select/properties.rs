@@ -158,7 +158,7 @@ fn term_lists() -> impl Strategy<Value = Vec<String>> {
 fn invalid_terms() -> impl Strategy<Value = String> {
     prop_oneof![
         " {0,2}",
-        "[0-9]{1,2}|[0-9]{11}",
+        "[0-9]{1,2}|[1-9][0-9]{10}",
         "1[1-9]0:10[0-9]|:1[01]0|1[01]0:|1:2:3|a:b",
         "@(storage|word|pol|)(-[ab])?",
         "@(pool|tag|node|all)-|all-",
