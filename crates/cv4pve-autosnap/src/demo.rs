@@ -22,6 +22,9 @@ use crate::cli;
 use crate::command_error::CommandError;
 use crate::password_file;
 use crate::report::Console;
+use crate::signals;
+use autosnap::engine::RunningTasks;
+use autosnap::stop::StopSignal;
 
 /// The token of the simulated cluster; it is public.
 const TOKEN: &str = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
@@ -165,7 +168,7 @@ impl Stage {
              cv4pve-autosnap @{file} clean --label=daily --keep=1\n"
         ));
         cli::block_on(async {
-            crate::signals::wait().await;
+            signals::wait().await;
             Ok(ExitStatus::Success)
         })
     }
@@ -196,7 +199,7 @@ impl Stage {
 
     /// Waits for Enter. Returns false after Ctrl-C, `q` or the end of the input.
     ///
-    /// The line is read by a thread, because a read cannot be cancelled, and a Ctrl-C during a run leaves a handler behind.
+    /// A thread reads the line, because a read cannot be cancelled. Signals are received as during a run.
     fn wait_for_enter(&self, next: &str) -> Result<bool, CommandError> {
         self.console.text(&format!("\n[Enter: {next}; q: quit] "));
         let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -207,10 +210,13 @@ impl Stage {
             // The receiver is gone after Ctrl-C.
             let _ = sender.send(goes_on);
         });
+        let stop = StopSignal::default();
+        let _listening =
+            signals::listen(stop.clone(), RunningTasks::default(), self.console.clone());
         cli::block_on(async {
             tokio::select! {
                 goes_on = receiver => Ok(goes_on.unwrap_or(false)),
-                () = crate::signals::wait() => Ok(false),
+                _ = stop.wait() => Ok(false),
             }
         })
     }

@@ -1,32 +1,31 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The words around the options: the groups of the help, and the examples at its end.
+//! Texts of the help: the groups of options and the examples.
 //!
-//! The examples appear in `--help` and in the manual pages; `tests/docs.rs` runs them.
+//! The examples are in `--help` and in the manual pages; `tests/docs` runs them.
 
-/// The name people type.
+/// The name of the program on the command line.
 pub const PROGRAM: &str = "cv4pve-autosnap";
 
-/// The hint of errors in lines without a known command.
+/// The hint of usage errors without a known command.
 pub const HELP_OF_PROGRAM: &str = "cv4pve-autosnap --help lists all commands with examples";
 
-/// The hint of errors in lines with this command.
+/// The hint of usage errors of a command.
 pub fn help_of(command: &str) -> String {
     format!("{PROGRAM} {command} --help lists all options")
 }
 
 /// Options of the connection and the login.
 pub const CONNECTION: &str = "Connection";
-/// Options that say which guests.
+/// Options that select guests.
 pub const SELECTION: &str = "Selection";
-/// Options that say which snapshots stay.
+/// Options that decide which snapshots stay.
 pub const RETENTION: &str = "Retention";
-/// Options that say how it is done.
+/// Options of how the run works.
 pub const EXECUTION: &str = "Execution";
-/// Options that say what is printed.
+/// Options of what is printed.
 pub const OUTPUT: &str = "Output";
 
-/// The help that leaves no option out, nor anything to see more of: it says so no longer, and does
-/// without the option by which it was asked for.
+/// Removes the option `--help`, which promises more, from a help that already lists all options.
 pub fn complete(text: &str) -> String {
     let own = "Options:\n  -h, --help  Print help (see more with '--help')\n\n";
     text.replace(own, "")
@@ -45,7 +44,7 @@ macro_rules! demo_line {
     };
 }
 
-/// Below the help of the program.
+/// After the help of the program.
 pub const ROOT: &str = "\
 Examples:
   cv4pve-autosnap --host=pve1,pve2 --api-token=file:/etc/autosnap.token \\
@@ -68,7 +67,7 @@ All commands: cv4pve-autosnap --help
 "
 );
 
-/// Below the help of `snap`.
+/// After the help of `snap`.
 pub const SNAP: &str = "\
 Examples:
   cv4pve-autosnap snap --host=pve1 --api-token=file:/etc/autosnap.token \\
@@ -76,19 +75,19 @@ Examples:
   cv4pve-autosnap @/etc/autosnap.conf snap --label=hourly --keep=24
   cv4pve-autosnap @/etc/autosnap.conf snap --label=ram --keep=4 --state";
 
-/// Below the help of `clean`.
+/// After the help of `clean`.
 pub const CLEAN: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf clean --label=daily --keep=3 --dry-run
   cv4pve-autosnap @/etc/autosnap.conf clean --label=old --keep=0";
 
-/// Below the help of `status`.
+/// After the help of `status`.
 pub const STATUS: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf status
   cv4pve-autosnap @/etc/autosnap.conf status --label=daily --output=Csv";
 
-/// Below the help of `check`.
+/// After the help of `check`.
 pub const CHECK: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf check
@@ -98,18 +97,18 @@ Examples:
 Exit status: 0 if a dry run of these options would exit with 0, 1 if there is
 a problem, 2 for wrong options, 3 if no host lets the login in.";
 
-/// Below the help of `setup`.
+/// After the help of `setup`.
 pub const SETUP: &str = "\
 Examples:
   cv4pve-autosnap setup
   cv4pve-autosnap setup --path=/pool/prod --host=pve1,pve2 --write=hourly.conf";
 
-/// Below the help of `fingerprint`.
+/// After the help of `fingerprint`.
 pub const FINGERPRINT: &str = "\
 Examples:
   cv4pve-autosnap fingerprint --host=pve1,pve2";
 
-/// Below the help of `demo`.
+/// After the help of `demo`.
 #[cfg(feature = "demo")]
 pub const DEMO: &str = "\
 Examples:
@@ -117,7 +116,7 @@ Examples:
   cv4pve-autosnap demo --yes
   cv4pve-autosnap demo --serve";
 
-/// Below the help of `completions`.
+/// After the help of `completions`.
 pub const COMPLETIONS: &str = "\
 Examples:
   cv4pve-autosnap completions bash > ~/.local/share/bash-completion/completions/cv4pve-autosnap
