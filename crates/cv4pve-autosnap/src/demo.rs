@@ -57,7 +57,7 @@ const PARTS: [Part; 5] = [
         daily: false,
     },
     Part {
-        title: "All guests. --quiet prints failures only: a backup has locked VM 108.\n\
+        title: "All other guests. --quiet prints failures only: a backup has locked VM 108.\n\
                 Proxmox VE cannot snapshot CT 111, because of a bind mount.",
         commands: &["snap --vmid=@all,-web01 --label=daily --keep=3 --quiet"],
         daily: false,

@@ -75,7 +75,11 @@ fn shown_lines(output: &str) -> Vec<String> {
             is_shown = PARTS.iter().any(|part| line.starts_with(part));
         }
         if is_shown {
-            lines.push(without_durations(line));
+            let title = line.split_once("/5: ").filter(|_| is_new_part);
+            lines.push(match title {
+                Some((_, title)) => format!("# {title}"),
+                None => without_durations(line),
+            });
         }
     }
     while lines.last().is_some_and(String::is_empty) {
