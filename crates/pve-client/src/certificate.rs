@@ -3,8 +3,8 @@
 //!
 //! The fields of RFC 5280 (section 4.1) are read one by one with the `der` crate, which `p521` needs
 //! anyway. `x509-cert` and `x509-parser` decode the whole certificate or nothing: a certificate that is
-//! trusted by its fingerprint must be accepted whatever its serial number, names or extensions look
-//! like, so only the key and the fields shown to an administrator are decoded here, and an invalid
+//! trusted by its fingerprint must be accepted even if its serial number, names or extensions are
+//! invalid, so only the key and the fields shown to an administrator are decoded here, and an invalid
 //! field is left out. Trust never depends on these fields.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -150,10 +150,11 @@ fn alternative_names(after_key: &[u8]) -> Vec<String> {
         value(elements(names.value()).next()?, Tag::Sequence)
     });
     elements(names.unwrap_or_default())
-        .filter_map(|name| match name.tag() {
-            DNS_NAME => Some(printable(name.value())),
-            IP_ADDRESS => address(name.value()),
-            _ => None,
+        .filter_map(|name| {
+            if name.tag() == DNS_NAME {
+                return Some(printable(name.value()));
+            }
+            value(name, IP_ADDRESS).and_then(address)
         })
         .collect()
 }

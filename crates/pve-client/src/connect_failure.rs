@@ -27,7 +27,7 @@ pub enum ConnectProblem {
     UnknownCluster,
     /// The host belongs to another cluster.
     OtherCluster,
-    /// The host does not speak TLS.
+    /// The host does not use TLS.
     NotTls,
     /// The host has no TLS version, cipher or key that is supported.
     UnsupportedTls,

@@ -24,7 +24,7 @@ use crate::raw_reply::RawReply;
 use crate::request::BodyLimit;
 use crate::tracked_stream::{RequestFlags, TrackedStream};
 
-/// How many bytes are allocated in advance for a body, whatever length it announces.
+/// How many bytes are allocated in advance for a body at most.
 const MAX_PREALLOCATION: usize = 1024 * 1024;
 
 /// A connection whose last reply was read completely becomes ready within this time, or never.
@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(most.load(Ordering::Relaxed), 1);
     }
 
-    /// The limit holds whatever length the body announces.
+    /// The limit holds for any announced length.
     #[tokio::test]
     async fn a_body_ends_at_the_limit() {
         let limit = BodyLimit(100);

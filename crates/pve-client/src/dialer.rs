@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Opens TCP connections: to the addresses of a name in parallel (RFC 8305), or through a proxy.
 //!
-//! A dead IPv6 route must not delay IPv4 by a whole connect timeout. The address that accepted the last
+//! A broken IPv6 route must not delay IPv4 by a whole connect timeout. The address that accepted the last
 //! connection is tried first the next time.
 
 use std::io;
@@ -322,7 +322,7 @@ mod tests {
     /// An address that does not reply costs 250 ms, one that refuses costs nothing. Time is simulated.
     #[tokio::test(start_paused = true)]
     async fn an_address_without_reply_does_not_delay_the_next() {
-        let answer = async |address: SocketAddr| match address.port() {
+        let connect = async |address: SocketAddr| match address.port() {
             1 => future::pending().await,
             2 => Err(io::ErrorKind::ConnectionRefused.into()),
             port => Ok(port),
@@ -338,7 +338,7 @@ mod tests {
             (&["[::1]:1", "1.1.1.1:2", "[::2]:4"], "[::2]:4", 250),
         ] {
             let started = Instant::now();
-            let (_, address) = race(addresses(tried), HOUR, answer).await.unwrap();
+            let (_, address) = race(addresses(tried), HOUR, connect).await.unwrap();
             assert_eq!(address, winner.parse().unwrap());
             assert_eq!(
                 started.elapsed(),

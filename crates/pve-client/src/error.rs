@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Errors, distinguished by what a caller may do next.
 //!
-//! Every error answers the question whether PVE carried out the request: [`Error::certainty`]. Only a
+//! [`Error::certainty`] returns whether PVE may have carried out the request. Only a
 //! request that was certainly not sent may be sent again without checking its effect first.
 
 use std::collections::BTreeMap;

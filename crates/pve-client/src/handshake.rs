@@ -4,6 +4,11 @@
 //! rustls prints many errors as type names (`BadEncoding`, `NoCipherSuitesInCommon`). Frequent errors have
 //! a message of their own here; the names of all others are split into words.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enums of rustls and std grow; the variants without a message get a general one"
+)]
+
 use std::fmt;
 use std::io;
 
@@ -64,7 +69,7 @@ pub(crate) enum HandshakeFailure {
     Unsupported(String),
     /// The certificate is not trusted.
     Certificate(String, Option<Fingerprint>),
-    /// The peer does not speak TLS.
+    /// The peer does not use TLS.
     NotTls(String),
     /// The connection failed.
     Broken(String),

@@ -6,28 +6,58 @@
 //! whether the request may have been carried out ([`Error::certainty`]). It needs a Tokio runtime with time
 //! and network enabled.
 //!
-//! ```no_run
-//! use pve_client::{ApiToken, Client, ClientOptions, Credentials, HostList, Resource, Trust};
+//! ```
+//! # use pve_sim::simulator::{Options, Simulator};
+//! # use serde_json::json;
+//! # let secret = "12345678-abcd-ef01-2345-6789abcdef01";
+//! # let world = json!({
+//! #     "cluster": {"name": "lab", "nodes": [{"name": "pve1", "nodeid": 1}]},
+//! #     "guests": [{"vmid": 100, "type": "qemu", "node": "pve1", "name": "web01"}],
+//! #     "users": [{"userid": "backup@pve"}],
+//! #     "tokens": [{"tokenid": "backup@pve!auto", "privsep": 0}],
+//! #     "acl": [{"path": "/", "who": "backup@pve", "role": "Administrator"}],
+//! # });
+//! # let credentials = json!({"tokens": {"backup@pve!auto": secret}});
+//! # let simulator = Simulator::start(Options::new(world, credentials))?;
+//! # let (hosts, fingerprint) = (simulator.addresses()[0].to_string(), simulator.fingerprint());
+//! use std::time::Duration;
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let hosts: HostList = "pve1,pve2.example.com:8006".parse()?;
-//! let token = ApiToken::parse("backup@pve!auto=12345678-abcd-ef01-2345-6789abcdef01")?;
-//! let options =
-//!     ClientOptions::new(hosts.into_endpoints(), Credentials::Token(token), Trust::SystemStore);
-//! let client = Client::connect(options).await?;
-//! for resource in client.resources().await? {
-//!     if let Resource::Guest(guest) = resource {
-//!         let listing = client.snapshots(&guest.node, guest.kind, guest.vmid).await?;
-//!         assert!(listing.snapshots.iter().all(|snapshot| snapshot.name != "current"));
-//!     }
-//! }
-//! # Ok(())
-//! # }
+//! use pve_client::{
+//!     ApiToken, Client, ClientOptions, Credentials, GuestKind, HostList, NewSnapshot, Trust,
+//!     WaitPolicy,
+//! };
+//! use tokio::time::Instant;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! // hosts: "pve1,pve2.example.com:8006", fingerprint: "AA:BB:…"
+//! let endpoints = hosts.parse::<HostList>()?.into_endpoints();
+//! let login = Credentials::Token(ApiToken::parse(&format!("backup@pve!auto={secret}"))?);
+//! let trust = Trust::Fingerprints(vec![fingerprint.parse()?]);
+//! let client = Client::connect(ClientOptions::new(endpoints, login, trust)).await?;
+//!
+//! let snapshot = NewSnapshot {
+//!     name: "before-update".to_owned(),
+//!     description: "before the update of web01".to_owned(),
+//!     with_memory: false,
+//! };
+//! let task = client.create_snapshot("pve1", GuestKind::Qemu, 100, &snapshot).await?;
+//! let deadline = Instant::now() + Duration::from_secs(600);
+//! let end = client.wait_for_task(&task, &WaitPolicy::default(), deadline).await?;
+//! assert!(end.exit.is_success());
+//!
+//! let listing = client.snapshots("pve1", GuestKind::Qemu, 100).await?;
+//! assert!(listing.find("before-update").is_some());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Source code: requests are in `client`, sending and retries in `transport`, authentication in `session`,
 //! parsing of replies in `reply` and `types`. Only `transport::classification::may_retry` decides whether a
 //! request is sent again after it was written.
+
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod certificate;
 mod client;

@@ -4,7 +4,7 @@
 //!
 //! PVE accepts a ticket for two hours by the clock of the node, and accepts a valid ticket in place of
 //! the password in a login (`PVE/AccessControl.pm`). PVE sends a 401 before it does anything, so a
-//! request that got one is sent once more after a new login, whatever its method. Each 401 takes PVE
+//! request of any method that got one is sent once more after a new login. Each 401 takes PVE
 //! three seconds, so there is only one retry.
 
 use std::fmt;
@@ -194,41 +194,35 @@ impl Session {
 
     /// Handles the rejection of a new ticket. A node to which a request is forwarded checks the ticket by
     /// its own clock, so then only that node is affected.
-    fn new_ticket_rejected(&self, request: &ApiRequest, error: Error) -> Error {
-        match error {
-            Error::Refused {
-                method,
-                path,
+    fn new_ticket_rejected(&self, request: &ApiRequest, mut error: Error) -> Error {
+        if request.path().starts_with("/nodes/")
+            && let Error::Refused {
                 status: 401,
                 reason,
-                errors,
-            } if request.path().starts_with("/nodes/") => Error::Refused {
-                method,
-                path,
-                status: 401,
-                reason: format!("{reason}: the node rejects a new ticket; check its clock"),
-                errors,
-            },
-            other => self.unauthorized(other, AuthenticationProblem::TicketRefused),
+                ..
+            } = &mut error
+        {
+            reason.push_str(": the node rejects a new ticket; check its clock");
+            return error;
         }
+        self.unauthorized(error, AuthenticationProblem::TicketRefused)
     }
 
     /// Replaces a 401 by an authentication error; returns other errors unchanged.
     fn unauthorized(&self, error: Error, problem: AuthenticationProblem) -> Error {
-        match error {
-            Error::Refused {
-                status: 401,
-                reason,
-                ..
-            } => {
-                let problem = match reason.as_str() {
-                    "No ticket" => AuthenticationProblem::NoTicket,
-                    _ => problem,
-                };
-                self.problem(self.transport.current_endpoint(), problem)
-            }
-            other => other,
-        }
+        let Error::Refused {
+            status: 401,
+            reason,
+            ..
+        } = &error
+        else {
+            return error;
+        };
+        let problem = match reason.as_str() {
+            "No ticket" => AuthenticationProblem::NoTicket,
+            _ => problem,
+        };
+        self.problem(self.transport.current_endpoint(), problem)
     }
 
     fn problem(&self, endpoint: Endpoint, problem: AuthenticationProblem) -> Error {

@@ -27,7 +27,7 @@ use crate::task_watch::{ListAccess, ListPermit, Observation, Subscription};
 use crate::types::{TaskExit, TaskFilter, TaskStatus};
 use crate::upid::Upid;
 
-/// The shortest pause between two polls, whatever the policy is.
+/// The shortest pause between two polls, for every policy.
 const MIN_PAUSE: Duration = Duration::from_millis(10);
 /// The time limit of the last poll after the deadline, plus twice the longest time a reply has taken.
 const GRACE: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 //!
 //! **It detects whether a request was written.** [`RequestFlags::was_written`] becomes true with the first
 //! attempt to write a byte of the request. Before that the request can be sent to another host;
-//! afterwards, whatever error follows, it may have been processed.
+//! afterwards it may have been processed, even if an error follows.
 //!
 //! **It keeps PVE's connections open.** Replies that pveproxy forwards from pvedaemon (every write, every
 //! task, every snapshot listing) have two `Connection` headers: `close` from pvedaemon, then `Keep-Alive`
@@ -241,8 +241,8 @@ mod tests {
     fn bodies_are_not_changed() {
         let text = b"a\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n";
         assert_eq!(read_through(text, false), text);
-        let answer = [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), text].concat();
-        assert_eq!(read_through(&answer, true), answer);
+        let reply = [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), text].concat();
+        assert_eq!(read_through(&reply, true), reply);
     }
 
     #[tokio::test]

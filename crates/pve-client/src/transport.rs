@@ -5,8 +5,8 @@
 //! cannot be connected to or a request to it times out; then the next one becomes current, in rounds,
 //! so that a host that works again is used again.
 //!
-//! **Retries.** A request that was certainly not written may be sent to another host or sent later,
-//! whatever its method. A request that may have been processed is sent again only if that does no harm
+//! **Retries.** A request of any method that was certainly not written may be sent to another host or
+//! sent later. A request that may have been processed is sent again only if that does no harm
 //! (GET, login). All others end with [`Error::MaybeProcessed`] after one attempt.
 //!
 //! **Outages.** All requests share the state of the hosts ([`crate::health`]), so that not every request
@@ -47,7 +47,7 @@ use crate::tls::Tls;
 use classification::{may_retry, not_sent, reply_lost, unreachable_error};
 
 /// How long after its first attempt a request that got an error or no reply is still retried. A host
-/// that forwards a request to another node gives up after 30 s.
+/// that forwards a request to another node times out after 30 s.
 const RETRY_WINDOW: Duration = Duration::from_secs(35);
 /// How often one request may time out before it fails.
 const MAX_TIMEOUTS: usize = 2;

@@ -44,7 +44,7 @@ pub(super) fn may_retry(request: &ApiRequest, error: &Error, took: Duration) -> 
 }
 
 /// The error if no host was reached. Another cluster, an untrusted certificate or a server that is not
-/// PVE tells an administrator more than a host that is off, so it decides the kind of the error.
+/// PVE is more informative than a host that is off, so it decides the kind of the error.
 pub(super) fn unreachable_error(
     request: &ApiRequest,
     mut failures: Vec<(&Endpoint, ConnectFailure)>,

@@ -6,11 +6,11 @@ use std::io::Write;
 
 use pve_client::{Certainty, Client, Error, Fingerprint, ProxyRules, Trust};
 
-use crate::raw_server::{Reaction, Received, Server, answer, options, token, version};
+use crate::raw_server::{Reaction, Received, Server, options, reply, token, version};
 
 fn good(request: &Received) -> Reaction {
     version(request)
-        .unwrap_or_else(|| Reaction::Answer(answer(r#"{"data":[{"type":"node","node":"pve1"}]}"#)))
+        .unwrap_or_else(|| Reaction::Reply(reply(r#"{"data":[{"type":"node","node":"pve1"}]}"#)))
 }
 
 async fn connect(servers: &[&Server], trust: Trust) -> Result<Client, Error> {

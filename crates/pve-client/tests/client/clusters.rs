@@ -4,9 +4,9 @@
 use pve_client::{Client, Error, GuestKind};
 
 use crate::raw_server::{
-    Reaction, Received, Server, answer, options, password, refusal, token, version,
+    Reaction, Received, Server, options, password, refusal, reply, token, version,
 };
-use crate::requests::{create, upid_answer};
+use crate::requests::{create, upid_reply};
 
 /// A server whose cluster has this one node and this name, which the login may read.
 async fn member(node: &'static str, name: Option<&'static str>) -> Server {
@@ -17,13 +17,13 @@ fn react(request: &Received, node: &str, name: Option<&str>) -> Reaction {
     let nodes = format!(r#"{{"data":[{{"type":"node","node":"{node}"}}]}}"#);
     let ticket = r#"{"data":{"ticket":"PVE:a::b","CSRFPreventionToken":"c"}}"#;
     version(request).unwrap_or_else(|| match (request.line.as_str(), name) {
-        ("GET /nodes" | "GET /cluster/resources", _) => Reaction::Answer(answer(&nodes)),
-        ("GET /cluster/status", Some(name)) => Reaction::Answer(answer(&format!(
+        ("GET /nodes" | "GET /cluster/resources", _) => Reaction::Reply(reply(&nodes)),
+        ("GET /cluster/status", Some(name)) => Reaction::Reply(reply(&format!(
             r#"{{"data":[{{"type":"cluster","name":"{name}","quorate":1}},{{"type":"node","name":"{node}"}}]}}"#
         ))),
         ("GET /cluster/status", None) => refusal("403 Permission check failed (/, Sys.Audit)"),
-        ("POST /access/ticket", _) => Reaction::Answer(answer(ticket)),
-        _ => Reaction::Answer(upid_answer()),
+        ("POST /access/ticket", _) => Reaction::Reply(reply(ticket)),
+        _ => Reaction::Reply(upid_reply()),
     })
 }
 
@@ -136,8 +136,8 @@ async fn a_new_login_does_not_allow_requests_to_another_cluster() {
 async fn a_host_of_an_unknown_cluster_gets_no_request() {
     let replies: [fn() -> Reaction; 3] = [
         || refusal("501 Method 'GET /nodes' not implemented"),
-        || Reaction::Answer(answer(r#"{"data":[]}"#)),
-        || Reaction::Answer(answer(r#"{"data":"x"}"#)),
+        || Reaction::Reply(reply(r#"{"data":[]}"#)),
+        || Reaction::Reply(reply(r#"{"data":"x"}"#)),
     ];
     for reply in replies {
         let first = member("pve1", None).await;

@@ -9,7 +9,7 @@ use pve_client::{TaskExit, Upid, WaitError, WaitPolicy};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::raw_server::{Reaction, Server, proxied_answer, refusal, version};
+use crate::raw_server::{Reaction, Server, proxied_reply, refusal, version};
 use crate::requests::connect;
 
 const POLICY: WaitPolicy = WaitPolicy {
@@ -59,7 +59,7 @@ async fn server(script: Script, tasks: Vec<Upid>) -> Server {
                 Some(exit) => json!({"status": "stopped", "exitstatus": exit}),
                 None => json!({"status": "running"}),
             };
-            return Reaction::Answer(proxied_answer(&json!({"data": status}).to_string()));
+            return Reaction::Reply(proxied_reply(&json!({"data": status}).to_string()));
         }
         assert!(
             rest.contains("source=all") && rest.contains("since="),
@@ -82,7 +82,7 @@ async fn server(script: Script, tasks: Vec<Upid>) -> Server {
                 Some(entry)
             })
             .collect();
-        Reaction::Answer(proxied_answer(&json!({"data": entries}).to_string()))
+        Reaction::Reply(proxied_reply(&json!({"data": entries}).to_string()))
     })
     .await
 }

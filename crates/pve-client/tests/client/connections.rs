@@ -3,14 +3,14 @@
 
 use pve_client::{GuestKind, NewSnapshot};
 
-use crate::raw_server::{Reaction, Server, answer, proxied_answer, version, with_head};
-use crate::requests::{SNAPSHOTS, UPID, connect, create, server, upid_answer, upid_answer_to};
+use crate::raw_server::{Reaction, Server, proxied_reply, reply, version, with_head};
+use crate::requests::{SNAPSHOTS, UPID, connect, create, server, upid_reply, upid_reply_to};
 
 #[tokio::test]
 async fn one_connection_serves_all_requests_despite_close_of_pvedaemon() {
     let server = server(|request| match request.line.as_str() {
-        "POST /nodes/pve1/qemu/100/snapshot" => Reaction::Answer(upid_answer()),
-        _ => Reaction::Answer(proxied_answer(SNAPSHOTS)),
+        "POST /nodes/pve1/qemu/100/snapshot" => Reaction::Reply(upid_reply()),
+        _ => Reaction::Reply(proxied_reply(SNAPSHOTS)),
     })
     .await;
     let client = connect(&server).await;
@@ -33,7 +33,7 @@ async fn one_connection_serves_all_requests_despite_close_of_pvedaemon() {
 #[tokio::test]
 async fn a_close_without_keep_alive_closes_the_connection() {
     let server =
-        server(|_| Reaction::Answer(with_head("200 OK", &["Connection: close"], SNAPSHOTS))).await;
+        server(|_| Reaction::Reply(with_head("200 OK", &["Connection: close"], SNAPSHOTS))).await;
     let client = connect(&server).await;
     for _ in 0..3 {
         client
@@ -46,7 +46,7 @@ async fn a_close_without_keep_alive_closes_the_connection() {
 
 #[tokio::test]
 async fn there_are_no_more_connections_than_concurrent_requests() {
-    let server = server(|_| Reaction::Answer(proxied_answer(SNAPSHOTS))).await;
+    let server = server(|_| Reaction::Reply(proxied_reply(SNAPSHOTS))).await;
     let client = connect(&server).await;
     for _ in 0..4 {
         let mut in_flight = tokio::task::JoinSet::new();
@@ -64,7 +64,7 @@ async fn there_are_no_more_connections_than_concurrent_requests() {
 
 #[tokio::test]
 async fn a_connection_serves_a_hundred_requests() {
-    let server = server(|_| Reaction::Answer(proxied_answer(SNAPSHOTS))).await;
+    let server = server(|_| Reaction::Reply(proxied_reply(SNAPSHOTS))).await;
     let client = connect(&server).await;
     for _ in 0..100 {
         client
@@ -90,7 +90,7 @@ async fn requests_have_the_form_that_pve_accepts() {
                 .contains("authorization: PVEAPIToken=backup@pve!auto=")
         );
         assert!(!request.headers.to_lowercase().contains("transfer-encoding"));
-        Reaction::Answer(upid_answer_to(request))
+        Reaction::Reply(upid_reply_to(request))
     })
     .await;
     let client = connect(&server).await;
@@ -132,7 +132,7 @@ async fn requests_have_the_form_that_pve_accepts() {
 
 #[tokio::test]
 async fn the_ram_state_is_requested_only_for_virtual_machines() {
-    let server = server(|request| Reaction::Answer(upid_answer_to(request))).await;
+    let server = server(|request| Reaction::Reply(upid_reply_to(request))).await;
     let client = connect(&server).await;
     let snapshot = NewSnapshot {
         name: "ram".into(),
@@ -157,8 +157,8 @@ async fn a_closed_idle_connection_is_detected_before_writing() {
     // A worker of pveproxy retires: it closes the connection despite its keep-alive.
     let server = Server::start_apart(|request| {
         version(request).unwrap_or_else(|| match request.line.as_str() {
-            "GET /cluster/resources" => Reaction::Close(answer(r#"{"data":[]}"#)),
-            _ => Reaction::Answer(upid_answer()),
+            "GET /cluster/resources" => Reaction::Close(reply(r#"{"data":[]}"#)),
+            _ => Reaction::Reply(upid_reply()),
         })
     });
     let client = connect(&server).await;
@@ -178,7 +178,7 @@ async fn a_closed_idle_connection_is_detected_before_writing() {
 async fn chunked_replies_and_replies_without_length_are_read() {
     let server = server(|request| {
         if request.line.contains("/pve1/") {
-            Reaction::Answer(
+            Reaction::Reply(
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"dat\r\n6\r\na\":[]}\r\n0\r\n\r\n"
                     .to_vec(),
             )
@@ -199,7 +199,7 @@ async fn the_clock_difference_is_read_from_replies() {
             "Connection: Keep-Alive",
             "Date: Mon, 23 Nov 2009 01:42:49 GMT",
         ];
-        Reaction::Answer(with_head("200 OK", &date, SNAPSHOTS))
+        Reaction::Reply(with_head("200 OK", &date, SNAPSHOTS))
     })
     .await;
     let client = connect(&server).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pve_client::{Client, ProxyRules, fetch_certificate};
 
-use crate::raw_server::{Reaction, Received, Server, answer, options, refusal, token, version};
+use crate::raw_server::{Reaction, Received, Server, options, refusal, reply, token, version};
 
 async fn connect(server: &Server) -> Client {
     Client::connect(options(vec![server.endpoint()], token()))
@@ -42,7 +42,7 @@ async fn fetching_a_certificate_from_a_host_that_is_off_fails() {
 async fn token_and_replication_are_read() {
     let server = Server::start(|request: &Received| {
         version(request).unwrap_or_else(|| {
-            Reaction::Answer(answer(match request.line.as_str() {
+            Reaction::Reply(reply(match request.line.as_str() {
                 "GET /access/users/backup@pve/token/full" => r#"{"data":{"privsep":0}}"#,
                 "GET /access/users/backup@pve/token/auto" => r#"{"data":{"expire":0}}"#,
                 _ => r#"{"data":[{"guest":"100","target":"pve2"}]}"#,

@@ -11,18 +11,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::raw_server::{
-    Reaction, Received, Server, answer, options, refusal, short_timeout_options, token,
+    Reaction, Received, Server, options, refusal, reply, short_timeout_options, token,
     unused_endpoint, version,
 };
-use crate::requests::{create, upid_answer};
+use crate::requests::{create, upid_reply};
 
 /// A cluster with one node, as in `/nodes` and `/cluster/resources`.
 const NODES: &str = r#"{"data":[{"type":"node","node":"pve1","status":"online"}]}"#;
 
 fn good(request: &Received) -> Reaction {
     version(request).unwrap_or_else(|| match request.line.split(' ').next() {
-        Some("GET") => Reaction::Answer(answer(NODES)),
-        _ => Reaction::Answer(upid_answer()),
+        Some("GET") => Reaction::Reply(reply(NODES)),
+        _ => Reaction::Reply(upid_reply()),
     })
 }
 

@@ -9,10 +9,10 @@ use pve_client::{AuthenticationProblem, Client, Error, GuestKind};
 
 use crate::captured_log;
 use crate::raw_server::{
-    Reaction, Received, SECRET, Server, answer, options, password, proxied_answer, refusal, token,
+    Reaction, Received, SECRET, Server, options, password, proxied_reply, refusal, reply, token,
     unused_endpoint, version, with_head,
 };
-use crate::requests::{create, upid_answer_to};
+use crate::requests::{create, upid_reply_to};
 
 /// A ticket as PVE creates it, with characters that must be encoded in a cookie.
 fn ticket(number: usize) -> String {
@@ -22,7 +22,7 @@ fn ticket(number: usize) -> String {
 /// The reply to login number `number`.
 fn grant(number: usize) -> Reaction {
     let ticket = ticket(number);
-    Reaction::Answer(proxied_answer(&format!(
+    Reaction::Reply(proxied_reply(&format!(
         r#"{{"data":{{"ticket":"{ticket}","CSRFPreventionToken":"6902CF35:csrf{number}","username":"backup@pve"}}}}"#
     )))
 }
@@ -50,8 +50,8 @@ async fn ticket_server(
             return refusal("401 Authentication failed!");
         }
         version(request).unwrap_or_else(|| match request.line.split(' ').next() {
-            Some("GET") => Reaction::Answer(answer(r#"{"data":[{"type":"node","node":"pve1"}]}"#)),
-            _ => Reaction::Answer(upid_answer_to(request)),
+            Some("GET") => Reaction::Reply(reply(r#"{"data":[{"type":"node","node":"pve1"}]}"#)),
+            _ => Reaction::Reply(upid_reply_to(request)),
         })
     })
     .await
@@ -173,7 +173,7 @@ async fn the_reason_of_a_failed_login_is_reported() {
     let challenge = r#"{"data":{"NeedTFA":1,"ticket":"PVE:!tfa!%7B%22totp%22%3Atrue%7D:6902CF35::x","username":"totp@pve","CSRFPreventionToken":"a:b"}}"#;
     check_problem(
         password(),
-        |_| Reaction::Answer(answer(challenge)),
+        |_| Reaction::Reply(reply(challenge)),
         Problem::NeedsSecondFactor,
     )
     .await;

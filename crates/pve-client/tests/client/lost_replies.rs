@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use pve_client::{Certainty, Client, ClientOptions, Credentials, Endpoint, Error, GuestKind};
 
-use crate::raw_server::{Reaction, Server, answer, options, refusal, short_timeout_options, token};
-use crate::requests::{SNAPSHOTS, connect, create, server, upid_answer};
+use crate::raw_server::{Reaction, Server, options, refusal, reply, short_timeout_options, token};
+use crate::requests::{SNAPSHOTS, connect, create, server, upid_reply};
 
 /// Checks that after a lost reply a GET is retried, and a POST is written once and its effect is unknown.
 async fn check_lost(lose: fn() -> Reaction) {
@@ -24,7 +24,7 @@ async fn check_lost_with(
     let gets = AtomicUsize::new(0);
     let server = server(move |request| {
         if request.line.starts_with("GET") && gets.fetch_add(1, Ordering::SeqCst) > 0 {
-            return Reaction::Answer(answer(SNAPSHOTS));
+            return Reaction::Reply(reply(SNAPSHOTS));
         }
         lose()
     })
@@ -66,7 +66,7 @@ async fn a_reply_cut_in_its_headers() {
 #[tokio::test]
 async fn a_reply_cut_in_its_body() {
     check_lost(|| {
-        let whole = upid_answer();
+        let whole = upid_reply();
         Reaction::Close(whole[..whole.len() - 5].to_vec())
     })
     .await;
@@ -80,7 +80,7 @@ async fn a_timeout_before_the_reply() {
 #[tokio::test]
 async fn a_timeout_in_the_body() {
     check_lost_with(short_timeout_options, || {
-        let whole = upid_answer();
+        let whole = upid_reply();
         Reaction::Hang(whole[..whole.len() - 5].to_vec())
     })
     .await;
@@ -138,7 +138,7 @@ async fn only_reads_are_retried_while_a_daemon_restarts() {
         if request.line.starts_with("POST") || refused.fetch_add(1, Ordering::SeqCst) < 2 {
             refusal("595 Connection refused")
         } else {
-            Reaction::Answer(answer(SNAPSHOTS))
+            Reaction::Reply(reply(SNAPSHOTS))
         }
     })
     .await;
@@ -158,7 +158,7 @@ async fn only_reads_are_retried_while_a_daemon_restarts() {
 
 #[tokio::test]
 async fn the_effect_is_unknown_after_a_reply_without_upid() {
-    let server = server(|_| Reaction::Answer(answer(r#"{"data":null}"#))).await;
+    let server = server(|_| Reaction::Reply(reply(r#"{"data":null}"#))).await;
     let client = connect(&server).await;
     let error = create(&client).await.unwrap_err();
     assert!(matches!(error, Error::UnexpectedReply { .. }), "{error:?}");
@@ -177,7 +177,7 @@ async fn cell_server() -> (Client, Arc<Mutex<Vec<u8>>>, Server) {
 #[tokio::test]
 async fn a_write_is_not_retried_wherever_its_reply_is_cut() {
     let (client, cell, server) = cell_server().await;
-    let whole = upid_answer();
+    let whole = upid_reply();
     for length in 0..whole.len() {
         *cell.lock().unwrap() = whole[..length].to_vec();
         let error = create(&client).await.unwrap_err();

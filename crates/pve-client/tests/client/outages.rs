@@ -9,7 +9,7 @@ use pve_client::{Certainty, Client, Error, GuestKind, TaskFilter, TaskStatus};
 use tokio::net::TcpListener;
 
 use crate::raw_server::{
-    Reaction, Server, answer, options, refusal, short_timeout_options, token, version,
+    Reaction, Server, options, refusal, reply, short_timeout_options, token, version,
 };
 use crate::requests::create;
 
@@ -17,7 +17,7 @@ use crate::requests::create;
 #[tokio::test]
 async fn an_unreachable_host_is_not_tried_by_every_read() {
     let server = Server::start(|request| {
-        version(request).unwrap_or_else(|| Reaction::Answer(answer(r#"{"data":[]}"#)))
+        version(request).unwrap_or_else(|| Reaction::Reply(reply(r#"{"data":[]}"#)))
     })
     .await;
     let client = Client::connect(options(vec![server.endpoint()], token()))
@@ -57,7 +57,7 @@ async fn a_host_is_silent_after_five_timeouts() {
         if flag.load(Ordering::SeqCst) {
             return Reaction::Hang(Vec::new());
         }
-        version(request).unwrap_or_else(|| Reaction::Answer(answer(r#"{"data":[]}"#)))
+        version(request).unwrap_or_else(|| Reaction::Reply(reply(r#"{"data":[]}"#)))
     })
     .await;
     let client = Client::connect(short_timeout_options(vec![server.endpoint()], token()))
@@ -98,7 +98,7 @@ async fn a_deadline_ends_a_read_and_its_retries() {
         .await
         .unwrap_err();
     assert_eq!(error.certainty(), Certainty::Unknown, "{error}");
-    // The time-out of one request is 20 s.
+    // The timeout of one request is 20 s.
     assert!(started.elapsed() < std::time::Duration::from_secs(10));
     assert_eq!(server.count("GET /nodes"), 1);
     assert!(!client.is_server_lost());
@@ -120,7 +120,7 @@ async fn only_reads_are_retried_after_a_transient_error() {
             {
                 return refusal(status);
             }
-            let reply = match request.line.as_str() {
+            let json = match request.line.as_str() {
                 line if line.ends_with("/status") => r#"{"data":{"status":"running"}}"#,
                 line if line.ends_with("/config") => r#"{"data":{"digest":"x"}}"#,
                 line if line.ends_with("/snapshot") => {
@@ -128,7 +128,7 @@ async fn only_reads_are_retried_after_a_transient_error() {
                 }
                 _ => r#"{"data":[]}"#,
             };
-            version(request).unwrap_or_else(|| Reaction::Answer(answer(reply)))
+            version(request).unwrap_or_else(|| Reaction::Reply(reply(json)))
         })
         .await;
         let client = Client::connect(options(vec![server.endpoint()], token()))

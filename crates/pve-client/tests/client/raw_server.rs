@@ -32,7 +32,7 @@ pub(crate) struct Received {
 /// What the server does with a request.
 pub(crate) enum Reaction {
     /// Writes this and waits for the next request.
-    Answer(Vec<u8>),
+    Reply(Vec<u8>),
     /// Writes this, perhaps a part of a reply, and closes.
     Close(Vec<u8>),
     /// Writes this and nothing after it.
@@ -183,7 +183,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     while let Some(request) = receive(&mut stream, connection).await {
         history.requests.lock().unwrap().push(request.clone());
         let (bytes, goes_on) = match react(&request) {
-            Reaction::Answer(bytes) => (bytes, true),
+            Reaction::Reply(bytes) => (bytes, true),
             Reaction::Close(bytes) => (bytes, false),
             Reaction::Hang(bytes) => {
                 let _ = stream.write_all(&bytes).await;
@@ -264,12 +264,12 @@ impl Identity {
 }
 
 /// A reply of pveproxy itself, which keeps the connection open.
-pub(crate) fn answer(json: &str) -> Vec<u8> {
+pub(crate) fn reply(json: &str) -> Vec<u8> {
     with_head("200 OK", &["Connection: Keep-Alive"], json)
 }
 
 /// A reply that pveproxy forwards from pvedaemon: `close` first, then `Keep-Alive`.
-pub(crate) fn proxied_answer(json: &str) -> Vec<u8> {
+pub(crate) fn proxied_reply(json: &str) -> Vec<u8> {
     with_head(
         "200 OK",
         &["Connection: close", "Connection: Keep-Alive"],
@@ -304,7 +304,7 @@ pub(crate) fn with_head(status_and_phrase: &str, headers: &[&str], json: &str) -
 /// The reply to `GET /version`; `None` for other requests.
 pub(crate) fn version(request: &Received) -> Option<Reaction> {
     let json = r#"{"data":{"version":"8.4.21","release":"8.4","repoid":"2606ac850d46da29"}}"#;
-    (request.line == "GET /version").then(|| Reaction::Answer(answer(json)))
+    (request.line == "GET /version").then(|| Reaction::Reply(reply(json)))
 }
 
 /// A valid token.

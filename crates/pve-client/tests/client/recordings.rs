@@ -176,7 +176,7 @@ async fn replay() -> (Client, Arc<Mutex<VecDeque<Vec<u8>>>>, Server) {
     let queue = Arc::clone(&answers);
     let server = Server::start(move |request| match queue.lock().unwrap().pop_front() {
         Some(bytes) if closes(&bytes) => Reaction::Close(bytes),
-        Some(bytes) => Reaction::Answer(bytes),
+        Some(bytes) => Reaction::Reply(bytes),
         None => version(request).unwrap(),
     })
     .await;

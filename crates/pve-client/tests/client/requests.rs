@@ -3,7 +3,7 @@
 
 use pve_client::{Client, Error, GuestKind, NewSnapshot, Upid};
 
-use crate::raw_server::{Reaction, Received, Server, options, proxied_answer, token, version};
+use crate::raw_server::{Reaction, Received, Server, options, proxied_reply, token, version};
 
 /// The UPID of a task.
 pub(crate) const UPID: &str =
@@ -13,12 +13,12 @@ pub(crate) const SNAPSHOTS: &str =
     r#"{"data":[{"name":"a","snaptime":1795396341},{"name":"current"}]}"#;
 
 /// The reply to a request that starts a task.
-pub(crate) fn upid_answer() -> Vec<u8> {
-    proxied_answer(&format!(r#"{{"data":"{UPID}"}}"#))
+pub(crate) fn upid_reply() -> Vec<u8> {
+    proxied_reply(&format!(r#"{{"data":"{UPID}"}}"#))
 }
 
 /// The reply to any request that creates or removes a snapshot, by token or ticket.
-pub(crate) fn upid_answer_to(request: &Received) -> Vec<u8> {
+pub(crate) fn upid_reply_to(request: &Received) -> Vec<u8> {
     let parts: Vec<&str> = request.line.split(['/', ' ']).collect();
     let ["POST" | "DELETE", "", "nodes", node, kind, vmid, ..] = parts.as_slice() else {
         panic!("{}", request.line);
@@ -33,7 +33,7 @@ pub(crate) fn upid_answer_to(request: &Received) -> Vec<u8> {
     };
     let upid =
         format!("UPID:{node}:00004228:000620B9:6902CF35:{prefix}{action}snapshot:{vmid}:{user}:");
-    proxied_answer(&format!(r#"{{"data":"{upid}"}}"#))
+    proxied_reply(&format!(r#"{{"data":"{upid}"}}"#))
 }
 
 /// Connects with a token.

@@ -8,7 +8,7 @@ use pve_client::{Client, Error, TaskExit, Upid, WaitError, WaitPolicy};
 use tokio::time::Instant;
 
 use crate::raw_server::{
-    Reaction, Received, Server, answer, options, proxied_answer, refusal, token, version,
+    Reaction, Received, Server, options, proxied_reply, refusal, reply, token, version,
 };
 use crate::requests::UPID;
 
@@ -19,12 +19,12 @@ const QUICK: WaitPolicy = WaitPolicy {
 };
 
 fn running() -> Reaction {
-    Reaction::Answer(proxied_answer(r#"{"data":{"status":"running","pid":1}}"#))
+    Reaction::Reply(proxied_reply(r#"{"data":{"status":"running","pid":1}}"#))
 }
 
 fn stopped(exit: &str) -> Reaction {
     let json = format!(r#"{{"data":{{"status":"stopped","exitstatus":"{exit}"}}}}"#);
-    Reaction::Answer(proxied_answer(&json))
+    Reaction::Reply(proxied_reply(&json))
 }
 
 /// A server that replies to polls of the task with these reactions; the last one is repeated.
@@ -167,7 +167,7 @@ async fn the_log_has_lines_and_that_of_an_unknown_task_none() {
     let server = Server::start(|request| {
         version(request).unwrap_or_else(|| {
             let first = request.line.ends_with("/log?start=0&limit=50");
-            Reaction::Answer(answer(if first {
+            Reaction::Reply(reply(if first {
                 r#"{"total":2,"data":[{"n":1,"t":"trying to acquire lock..."},{"n":2,"t":"TASK OK"}]}"#
             } else {
                 r#"{"total":1,"data":{"n":1,"t":"unable to open file - No such file or directory"}}"#
