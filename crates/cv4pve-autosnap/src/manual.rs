@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `manual`: the pages that `man` shows, one for the program and one for each command.
+//! `manual`: the manual pages, one for the program and one for each command.
 //!
-//! Synopsis and options come from the definitions that the program itself reads, the exit
-//! statuses from [`ExitStatus`], the examples from [`help`](crate::help); what is written here is
-//! the rest. Limits: English only; hidden commands have no page.
+//! Synopsis and options come from the definitions of the command line, the exit
+//! statuses from [`ExitStatus`], the examples from [`help`](crate::help), the other sections from this file.
+//! Hidden commands have no page.
 
 use std::io;
 use std::path::Path;
@@ -16,14 +16,14 @@ use clap_mangen::roff::{Roff, bold, roman};
 use crate::args::Cli;
 use crate::secret_source::{API_TOKEN_VARIABLE, PASSWORD_VARIABLE};
 
-/// What stands in the middle of a page's head.
+/// The title in the head of a page.
 const MANUAL: &str = "Snapshots of Proxmox VE guests";
 
-/// Files the program reads or a package brings.
+/// Files that the program reads or a package installs.
 const FILES: [(&str, &str); 4] = [
     (
         "@FILE",
-        "On the command line: a parameter file. Several options a line, \"...\" around blanks, # before a comment.",
+        "On the command line: a parameter file. One or more options per line, \"...\" around blanks; a line that begins with # is a comment.",
     ),
     (
         "/etc/cv4pve-autosnap/NAME.conf",
@@ -39,7 +39,7 @@ const FILES: [(&str, &str); 4] = [
     ),
 ];
 
-/// Variables the program reads.
+/// Environment variables that the program reads.
 const ENVIRONMENT: [(&str, &str); 5] = [
     (
         API_TOKEN_VARIABLE,
@@ -53,11 +53,11 @@ const ENVIRONMENT: [(&str, &str); 5] = [
     ("NO_COLOR", "If set, no progress bar is drawn."),
     (
         "CV4PVE_COMPLETE_OFFLINE",
-        "If set, completion in a shell does not ask the cluster.",
+        "If set, completion in a shell does not use the network.",
     ),
 ];
 
-/// Writes all pages into a folder, which is made if it does not exist.
+/// Writes all pages into a folder, which is created if it does not exist.
 pub fn write(folder: &Path) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     for (name, page) in pages()? {
@@ -88,7 +88,7 @@ fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
         .collect()
 }
 
-/// `cv4pve-autosnap snap` is found as `cv4pve-autosnap-snap`.
+/// The name of a page: `cv4pve-autosnap-snap` for `cv4pve-autosnap snap`.
 fn page_name(command: &Command) -> String {
     let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
     name.replace(' ', "-")
