@@ -47,6 +47,8 @@ fn status_and_kind_keep_the_names_of_pve() {
     assert_eq!(GuestStatus::from("unknown"), GuestStatus::Unknown);
     assert_eq!(GuestKind::Qemu.to_string(), "qemu");
     assert_eq!(GuestKind::Lxc.to_string(), "lxc");
+    assert_eq!(GuestKind::Qemu.short_name(), "VM");
+    assert_eq!(GuestKind::Lxc.short_name(), "CT");
 }
 
 #[test]

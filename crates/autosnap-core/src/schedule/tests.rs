@@ -198,6 +198,36 @@ fn one_at_a_time_resumes_first_or_last() {
     }
 }
 
+/// Among themselves, resumed work keeps the order of the calls of `resume`, and reverses that of `resume_first`.
+#[test]
+fn one_at_a_time_resumes_in_the_order_of_the_calls() {
+    type Resume = fn(&mut Schedule, WorkId);
+    for (resume, expected) in [
+        (Schedule::resume as Resume, [2, 1, 0]),
+        (Schedule::resume_first as Resume, [0, 1, 2]),
+    ] {
+        let work_list = ["a", "b", "a"].map(|node| work(node, &[], 1, false));
+        let limits = Limits {
+            total: 1,
+            ..Limits::default()
+        };
+        let mut schedule = schedule(limits, &work_list);
+        for id in [0, 1] {
+            assert_eq!(schedule.start_next(), Some(id));
+            schedule.defer(id);
+        }
+        for id in [1, 0] {
+            resume(&mut schedule, id);
+        }
+        let order = std::iter::from_fn(|| {
+            let id = schedule.start_next()?;
+            schedule.finish(id, Duration::ZERO);
+            Some(id)
+        });
+        assert_eq!(order.collect::<Vec<_>>(), expected);
+    }
+}
+
 /// If a run may be stopped before its last guest, the heaviest work starts first even one at a time.
 #[test]
 fn one_at_a_time_can_take_the_heaviest_first() {

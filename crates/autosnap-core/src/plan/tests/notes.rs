@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::retention::StuckRemovals;
+use crate::storage::UncheckedStorage;
 
 fn notes(intent: &Intent, reading: &Reading) -> Vec<Note> {
     decided(intent, guest(GuestStatus::Running), reading).notes
@@ -71,4 +72,23 @@ fn overdue_removals_are_noted_with_their_number() {
     };
     assert_eq!(notes(&snap(2), &late), [Note::RemovalsOverdue { count: 2 }]);
     assert_eq!(notes(&snap(4), &late), []);
+}
+
+#[test]
+fn storages_that_cannot_be_checked_are_noted_before_a_snapshot_only() {
+    let config = [("agent", "1"), ("scsi0", "hidden:vm-100-disk-0")];
+    let on_storage = reading(&config, Vec::new());
+    let [Note::LimitNotChecked(UncheckedStorage { node, storage, .. })] =
+        &notes(&snap(1), &on_storage)[..]
+    else {
+        panic!("{:?}", notes(&snap(1), &on_storage))
+    };
+    assert_eq!((node.as_str(), storage.as_str()), ("pve1", "hidden"));
+    assert_eq!(notes(&intent(Action::Clean, 1), &on_storage), []);
+    let guard = StorageGuard {
+        storages: &[],
+        limit: None,
+    };
+    let plan = decide(guest(GuestStatus::Running), &on_storage, &snap(1), guard);
+    assert_eq!(plan.notes, [], "without a limit nothing is checked");
 }

@@ -171,3 +171,25 @@ fn the_warnings_of_a_plan_are_counted_by_the_label_of_each_guest() {
         .collect();
     assert_eq!(over_limit, [(2, 3)]);
 }
+
+#[test]
+fn the_storages_that_refuse_guests_are_those_above_the_limit() {
+    let plan_for = |config: &[(&str, &str)]| {
+        let running = guest(GuestStatus::Running);
+        decided(&snap(1), running, &reading(config, Vec::new()))
+    };
+    let skip = Decision::Skip(Skip::Template);
+    let plan = Plan {
+        guests: vec![
+            plan_for(&[("scsi0", "full:vm-100-disk-0")]),
+            plan_for(&[]),
+            plan_for(&[("lock", "backup")]),
+            GuestPlan::without_reading(guest(GuestStatus::Running), &snap(1), skip),
+        ],
+    };
+    let refusing: Vec<&str> = plan
+        .refusing_storages()
+        .map(|full| full.storage.as_str())
+        .collect();
+    assert_eq!(refusing, ["full"]);
+}
