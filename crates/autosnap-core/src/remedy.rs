@@ -200,3 +200,65 @@ impl Remedy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::GuestStatus;
+    use crate::name::SnapName;
+
+    #[test]
+    fn the_remedy_for_a_refused_guest_depends_on_the_refusal() {
+        let guest = Guest {
+            vmid: Vmid::new(100).expect("a valid ID"),
+            kind: GuestKind::Lxc,
+            node: "pve1".to_owned(),
+            name: None,
+            status: GuestStatus::Running,
+            template: false,
+            tags: Vec::new(),
+            pool: None,
+            lock: None,
+        };
+        let repair = GuestRemedy::CheckTasksThenRepair {
+            kind: guest.kind,
+            vmid: guest.vmid,
+            node: guest.node.clone(),
+            snapshot: Some("autodaily1".to_owned()),
+        };
+        let stuck = Refusal::Stuck {
+            lock: "snapshot".to_owned(),
+            snapshot: Some("autodaily1".to_owned()),
+        };
+        let not_permitted = Refusal::NotPermitted {
+            path: "/vms/100".to_owned(),
+        };
+        let name = SnapName::parse("autodaily1").expect("a valid name");
+        for (refusal, expected) in [
+            (Refusal::NodeOffline, None),
+            (Refusal::Unreadable("timeout".to_owned()), None),
+            (
+                Refusal::StorageUnusable("disabled".to_owned()),
+                Some(Remedy::CheckStorages),
+            ),
+            (
+                Refusal::Locked("snapshot-delete".to_owned()),
+                Some(Remedy::WaitForSnapshotLock),
+            ),
+            (
+                Refusal::Locked("backup".to_owned()),
+                Some(Remedy::WaitForLock),
+            ),
+            (stuck, Some(Remedy::Guest(repair))),
+            (not_permitted, Some(Remedy::RunCheck)),
+            (Refusal::NoQuorum, Some(Remedy::CheckQuorum)),
+            (
+                Refusal::NameTaken(name),
+                Some(Remedy::ChangeTimestampFormat),
+            ),
+        ] {
+            let found = Remedy::for_refusal(&refusal, &guest);
+            assert_eq!(found, expected, "{refusal:?}");
+        }
+    }
+}

@@ -148,6 +148,11 @@ mod tests {
         let labels = found("dayly", &NAMES).unwrap();
         assert_eq!(labels.to_string(), "daily (2), weekly (1), unknown (1)");
         assert!(found("daily", &[]).unwrap().is_empty());
+        for (name, expected) in [(NAMES[2], "weekly (1)"), (NAMES[3], "unknown (1)")] {
+            let labels = found("daily", &[name]).unwrap();
+            assert_eq!(labels.to_string(), expected);
+            assert!(!labels.is_empty());
+        }
     }
 
     #[test]

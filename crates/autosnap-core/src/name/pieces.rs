@@ -85,10 +85,8 @@ pub(super) fn pieces(format: &str) -> Vec<Piece> {
             pieces.push(Piece::Quoted(quoted.to_owned()));
             rest = after;
         } else {
-            let count = match first {
-                '\'' | '"' | '\\' => 1,
-                _ => rest.chars().take_while(|letter| *letter == first).count(),
-            };
+            // Of a quote or `\` this is always one: a second one would close or escape it.
+            let count = rest.chars().take_while(|letter| *letter == first).count();
             pieces.push(Piece::Run(first, count));
             rest = &rest[count * first.len_utf8()..];
         }
@@ -107,4 +105,45 @@ fn quoted_length(text: &str, quote: char) -> Option<usize> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_split_into_runs_and_quoted_text() {
+        let run = Piece::Run;
+        let quoted = |text: &str| Piece::Quoted(text.to_owned());
+        for (format, expected) in [
+            ("yyMM", vec![run('y', 2), run('M', 2)]),
+            ("'at'HH", vec![quoted("'at'"), run('H', 2)]),
+            ("''HH", vec![quoted("''"), run('H', 2)]),
+            (r"'\''", vec![quoted(r"'\''")]),
+            (r"\y\\d", vec![quoted(r"\y"), quoted(r"\\"), run('d', 1)]),
+            (
+                "'open",
+                vec![
+                    run('\'', 1),
+                    run('o', 1),
+                    run('p', 1),
+                    run('e', 1),
+                    run('n', 1),
+                ],
+            ),
+            (r"s\", vec![run('s', 1), run('\\', 1)]),
+            ("ää", vec![run('ä', 2)]),
+        ] {
+            assert_eq!(pieces(format), expected, "{format}");
+        }
+    }
+
+    #[test]
+    fn only_fractions_of_a_second_have_at_most_seven_digits() {
+        for (letter, count, expected) in [('f', 9, 7), ('f', 3, 3), ('y', 9, 9)] {
+            let mut piece = Piece::Run(letter, count);
+            assert!(piece.make_usable());
+            assert_eq!(piece, Piece::Run(letter, expected));
+        }
+    }
 }

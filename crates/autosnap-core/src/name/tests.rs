@@ -3,6 +3,7 @@
 
 use jiff::civil::{DateTime, date};
 
+use super::issue::is_strftime;
 use super::*;
 
 fn format(text: &str) -> TimestampFormat {
@@ -198,5 +199,20 @@ fn the_label_of_a_name_is_the_shortest_one() {
         ("autoträge231123170958", vec![&default], Some("träge")),
     ] {
         assert_eq!(label_of(name, &formats), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_strftime_format_has_a_letter_of_its_own_or_several_percent_signs() {
+    for (format, expected) in [
+        ("%Y", true),
+        ("%d-%m", true),
+        ("%d%m%y", true),
+        ("%d", false),
+        ("HH%", false),
+        ("%dYS", false),
+        ("yyMMdd", false),
+    ] {
+        assert_eq!(is_strftime(format), expected, "{format}");
     }
 }

@@ -174,6 +174,10 @@ fn timestamps_are_texts_that_the_format_writes() {
         ("yyyyMMdd_dddd", "20231123_thursday", false),
         ("yyyyMMdd_dddd", "20231123_Donnerstag", false),
         ("yyyyMMdd_ddd", "20231123_Thu", true),
+        // A weekday alone does not decide: it needs year, month and day.
+        ("yyyy_dddd", "2023_Friday", true),
+        ("MMdd_dddd", "1123_Friday", true),
+        ("yyyyMM_dddd", "202311_Friday", true),
         ("MMMyy", "May24", true),
         ("MMMMyy", "May24", true),
         ("MMMMyy", "Sep24", false),

@@ -26,6 +26,17 @@ fn classify(name: &str, label: &str, format: &str, taken_at: Option<Timestamp>) 
 }
 
 #[test]
+fn the_format_of_new_names_is_the_first_of_all_formats() {
+    let label = Label::parse("daily").unwrap();
+    let [new, adopted] = ["yyyyMMdd_HHmmss", "yyMMdd"].map(usual_format);
+    let adopted = vec![adopted.clone(), new.clone(), adopted];
+    let series = Series::with_formats(label, new, adopted);
+    assert_eq!(series.format().as_str(), "yyyyMMdd_HHmmss");
+    let formats: Vec<&str> = series.formats().iter().map(|one| one.as_str()).collect();
+    assert_eq!(formats, ["yyyyMMdd_HHmmss", "yyMMdd"]);
+}
+
+#[test]
 fn a_name_never_belongs_to_a_similar_label() {
     let taken_at = epoch(2023, 11, 23, [17, 9, 58]);
     for (name, label, format, expected) in [
