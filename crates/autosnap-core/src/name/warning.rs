@@ -126,7 +126,11 @@ mod tests {
                  `yyMMddHHmm`?",
             ),
         ] {
-            assert_eq!(warning_of(format).unwrap().to_string(), expected);
+            let warning = warning_of(format).unwrap();
+            assert_eq!(warning.to_string(), expected);
+            let issues = warning.issues().iter().map(ToString::to_string);
+            let issues = issues.collect::<Vec<_>>().join("; ");
+            assert!(expected.contains(&format!(": {issues}; did you mean")));
         }
     }
 

@@ -161,6 +161,18 @@ fn snapshots_dated_in_the_future_stay_and_take_no_place() {
         removed(&[soon], 0, Some("autodaily231201000500")),
         ["autodaily231201000459"]
     );
+    for (name, seconds, is_future) in [
+        ("autodaily231201000500", 300, false),
+        ("autodaily231201000501", 301, true),
+    ] {
+        let snapshots = [ours(name, Some(NOW + seconds))];
+        let verdicts = decide(&snapshots, &policy("daily", 1), None);
+        assert_eq!(
+            verdicts[0].reason == Reason::FutureTime,
+            is_future,
+            "{name}"
+        );
+    }
     // `clean --keep=0` removes all of them.
     assert_eq!(removed(&snapshots, 0, None).len(), 5);
 }

@@ -270,3 +270,18 @@ fn missing_parts_come_from_another_time() {
         );
     }
 }
+
+#[test]
+fn the_widths_of_a_format_are_those_of_its_shortest_and_longest_timestamp() {
+    for (text, widths) in [
+        ("yyMMddHHmmss", 12..=12),
+        ("yyyy-M-d_H-m-s", 14..=19),
+        ("MMMM_dddd", 10..=19),
+        ("MMM_ddd", 7..=7),
+        ("hhtt", 4..=4),
+        ("h-t", 3..=4),
+        ("yyyyyfff'at'", 10..=10),
+    ] {
+        assert_eq!(format(text).widths, widths, "{text}");
+    }
+}

@@ -32,7 +32,11 @@ fn the_format_of_new_names_is_the_first_of_all_formats() {
     let adopted = vec![adopted.clone(), new.clone(), adopted];
     let series = Series::with_formats(label, new, adopted);
     assert_eq!(series.format().as_str(), "yyyyMMdd_HHmmss");
-    let formats: Vec<&str> = series.formats().iter().map(|one| one.as_str()).collect();
+    let formats: Vec<&str> = series
+        .formats()
+        .iter()
+        .map(TimestampFormat::as_str)
+        .collect();
     assert_eq!(formats, ["yyyyMMdd_HHmmss", "yyMMdd"]);
 }
 
@@ -214,4 +218,22 @@ fn collisions_are_found_in_both_directions() {
             .collect();
         assert_eq!(pairs, Vec::from_iter(expected), "{label}, {format}");
     }
+}
+
+#[test]
+fn other_labels_are_searched_only_if_names_can_collide() {
+    let names = [
+        ("autoweekly20260101_000000", None),
+        ("autodaily20260101_000000", None),
+        ("by-hand", None),
+    ];
+    let [long, short] = ["yyyyMMdd_HHmmss", "yyMMdd_HHmmss"].map(usual_format);
+    let daily = Label::parse("daily").unwrap();
+    let one_format = Series::new(daily.clone(), long.clone());
+    assert!(one_format.other_labels(names).0.is_empty());
+    let two_formats = Series::with_formats(daily, long, vec![short]);
+    let labels = two_formats.other_labels(names).0;
+    assert!(labels.contains("weekly") && !labels.contains("daily"));
+    let colliding = series("daily20", TimestampFormat::DEFAULT);
+    assert!(colliding.other_labels(names).0.contains("weekly"));
 }

@@ -183,3 +183,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_guest_fails_if_its_list_does_not_hold_the_new_snapshot() {
+    for (reason, is_failure) in [
+        (DropReason::Gone, false),
+        (DropReason::Replaced, false),
+        (DropReason::KeptNow, false),
+        (DropReason::NewNotListed, true),
+        (DropReason::NewIncomplete, true),
+        (DropReason::NewIsAnother, true),
+    ] {
+        assert_eq!(reason.is_failure(), is_failure, "{reason:?}");
+    }
+}

@@ -193,3 +193,11 @@ fn the_storages_that_refuse_guests_are_those_above_the_limit() {
         .collect();
     assert_eq!(refusing, ["full"]);
 }
+
+#[test]
+fn the_reason_for_an_unknown_name_contains_the_exclusion() {
+    assert_eq!(
+        may_match_exclusion("-web%"),
+        "its name is unknown and may match the exclusion `-web%`: exclude it by ID, tag, pool or node instead"
+    );
+}

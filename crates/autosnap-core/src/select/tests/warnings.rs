@@ -68,6 +68,27 @@ fn the_message_has_the_number_of_guests_without_a_name() {
 }
 
 #[test]
+fn only_exclusions_by_name_may_mean_guests_without_a_name() {
+    for (selection, exclusion) in [
+        ("@all,-web01", Some("-web01")),
+        ("@all,-100,-web%,-%db", Some("-web%")),
+        ("@all,-100,-200:300,-@node-pve3,-@pool-lab,-@tag-web", None),
+        ("@all,web01", None),
+    ] {
+        let mut inventory = lab();
+        inventory.guests.push(nameless(900));
+        let found = Selection::parse(selection).unwrap().evaluate(&inventory);
+        let vmid = Vmid::new(900).unwrap();
+        let expected = exclusion.map(ToOwned::to_owned);
+        assert_eq!(
+            found.unresolved.get(&vmid),
+            expected.as_ref(),
+            "{selection}"
+        );
+    }
+}
+
+#[test]
 fn a_pool_or_node_that_exists_has_no_suggestion() {
     // Each is similar to one with guests.
     let extended = |inventory: &mut Inventory| {
