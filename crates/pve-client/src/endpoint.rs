@@ -29,7 +29,7 @@ pub enum EndpointError {
     #[error("invalid host: expected HOST[:PORT] without user, password and '@'")]
     Login,
     /// The address is a URL. The path may contain a secret, so the text does not repeat it.
-    #[error("invalid host '{scheme}://{host}': remove {scheme}://, so write {suggestion}")]
+    #[error("invalid host '{scheme}://{host}': write {suggestion}, without {scheme}://")]
     Scheme {
         /// The part before `://`.
         scheme: String,
@@ -39,7 +39,7 @@ pub enum EndpointError {
         suggestion: String,
     },
     /// There is a path after the host. The text does not repeat it.
-    #[error("invalid host '{host}/…': remove the path, so write {host}")]
+    #[error("invalid host '{host}/…': write {host}, without the path")]
     Path {
         /// The part before the path.
         host: String,
@@ -331,18 +331,18 @@ mod tests {
             ("pve1:0", "invalid port '0'"),
             ("pve1:65536", "invalid port '65536'"),
             ("pve1:+80", "invalid port '+80'"),
-            ("https://pve1:8006", "remove https://"),
-            ("http://10.0.0.1:8006", "remove http://"),
-            ("https://pve1", "remove https://"),
+            ("https://pve1:8006", "without https://"),
+            ("http://10.0.0.1:8006", "without http://"),
+            ("https://pve1", "without https://"),
             ("https://pve1/", "write pve1 for port 8006, or pve1:443"),
             ("https://pve1:8006/#v1", "'https://pve1:8006':"),
             ("https://pve1:8006/#v1", "write pve1:8006"),
             ("https://[::1]/", "write [::1] for port 8006, or [::1]:443"),
             ("https://", "write pve1:8006"),
-            ("pve1/path", "remove the path, so write pve1"),
+            ("pve1/path", "write pve1, without the path"),
             (
                 "pve1:8006/api2/json?secret",
-                "remove the path, so write pve1:8006",
+                "write pve1:8006, without the path",
             ),
             ("[fe80::1%]", "IPv6"),
             ("[fe80::1%a b]", "IPv6"),

@@ -138,8 +138,8 @@ fn a_host_that_is_not_given_or_malformed() {
         (",", "empty"),
         ("pve1:port", "pve1:port"),
         ("pve1:99999", "pve1:99999"),
-        ("https://pve1:8006", "remove https://"),
-        ("http://10.0.0.1:8006", "remove http://"),
+        ("https://pve1:8006", "without https://"),
+        ("http://10.0.0.1:8006", "without http://"),
         ("pve 1", "pve 1"),
         ("[::1", "[::1"),
     ] {

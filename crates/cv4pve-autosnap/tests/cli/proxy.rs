@@ -352,13 +352,13 @@ fn hosts_are_written_in_unusual_ways() {
     for (typed, expected) in [
         (
             "pve1:8006/api2/json",
-            "invalid host 'pve1:8006/…': remove the path, so write pve1:8006",
+            "invalid host 'pve1:8006/…': write pve1:8006, without the path",
         ),
         (
             "https://pve1/",
-            "invalid host 'https://pve1': remove https://, so write pve1 for port 8006, or pve1:443",
+            "invalid host 'https://pve1': write pve1 for port 8006, or pve1:443, without https://",
         ),
-        ("https://pve1:8006/#v1", "so write pve1:8006"),
+        ("https://pve1:8006/#v1", "write pve1:8006, without https://"),
         ("pve1%eth0", "invalid character '%' in host 'pve1%eth0'"),
     ] {
         snap(&lab, typed, &[], &[])
