@@ -77,17 +77,17 @@ const PARTS: [Part; 5] = [
 /// Runs the demo. Failures that the simulated cluster causes are intended and do not change the exit status.
 pub fn run(args: &DemoArgs, console: &Console) -> Result<ExitStatus, CommandError> {
     if args.serve {
-        return Stage::new(console, None)?.serve();
+        return Demo::new(console, None)?.serve();
     }
     let now = START.to_zoned(Zoned::now().time_zone().clone());
     let now =
         now.map_err(|error| CommandError::failure(format!("cannot start the demo: {error}")))?;
     let pauses = !args.yes && io::stdin().is_terminal() && io::stdout().is_terminal();
-    Stage::new(console, Some(now))?.play(pauses)
+    Demo::new(console, Some(now))?.show(pauses)
 }
 
 /// The simulated cluster, and a folder with the files that the commands name.
-struct Stage {
+struct Demo {
     console: Console,
     simulator: Simulator,
     folder: Folder,
@@ -95,7 +95,7 @@ struct Stage {
     began: Instant,
 }
 
-impl Stage {
+impl Demo {
     /// Starts the cluster, at a given time or at the current one.
     fn new(console: &Console, start: Option<Zoned>) -> Result<Self, CommandError> {
         let is_fixed = start.is_some();
@@ -120,8 +120,8 @@ impl Stage {
     }
 
     /// Shows the parts one after the other, with a pause before each if `pauses`.
-    fn play(mut self, pauses: bool) -> Result<ExitStatus, CommandError> {
-        self.say(
+    fn show(mut self, pauses: bool) -> Result<ExitStatus, CommandError> {
+        self.comment(
             "A simulated Proxmox VE cluster runs inside this program: 3 nodes, 13 guests, one template.\n\
              The commands are real, and nothing outside this program changes.\n\
              @demo.conf is a parameter file with the host, the token and the guests (--vmid=@all).",
@@ -131,7 +131,7 @@ impl Stage {
             if pauses && !self.wait_for_enter(&format!("part {number} of {}", PARTS.len()))? {
                 return Ok(ExitStatus::Success);
             }
-            self.say(&format!("{number}/{}: {}", PARTS.len(), part.title));
+            self.comment(&format!("{number}/{}: {}", PARTS.len(), part.title));
             for command in part.commands {
                 if part.daily && command.starts_with("snap") {
                     self.simulator.advance(SECONDS_PER_DAY);
@@ -143,7 +143,7 @@ impl Stage {
         if pauses && !self.wait_for_enter("the last page")? {
             return Ok(ExitStatus::Success);
         }
-        self.say(
+        self.comment(
             "Your own cluster: write a job, and print the commands that create its token. Then check it.\n\
              \n\
              cv4pve-autosnap setup --host=YOUR-NODE --write=/etc/cv4pve-autosnap/daily.conf\n\
@@ -154,7 +154,7 @@ impl Stage {
 
     /// Leaves the cluster running, for commands in another terminal.
     fn serve(self) -> Result<ExitStatus, CommandError> {
-        self.say(&format!(
+        self.comment(&format!(
             "A simulated Proxmox VE cluster listens on {} until you press Ctrl-C.",
             self.simulator.url()
         ));
@@ -192,7 +192,7 @@ impl Stage {
         }
     }
 
-    fn say(&self, text: &str) {
+    fn comment(&self, text: &str) {
         let comment = text.replace('\n', "\n# ").replace("# \n", "#\n");
         self.console.text(&format!("\n# {comment}\n"));
     }

@@ -17,14 +17,14 @@
 #![cfg(unix)]
 
 mod checks;
+mod machine;
 mod markdown;
 mod picture;
-mod stage;
 
 use std::path::{Path, PathBuf};
 
+use machine::Machine;
 use markdown::{Document, Step};
-use stage::Stage;
 
 #[test]
 fn every_command_in_the_documents_does_what_they_say() {
@@ -36,9 +36,9 @@ fn every_command_in_the_documents_does_what_they_say() {
                 let fallback = &readme.files;
                 scope.spawn(move || {
                     let files = fallback.iter().chain(&document.files);
-                    let stage = Stage::set(files.filter(|(path, _)| !document.writes(path)));
+                    let machine = Machine::start(files.filter(|(path, _)| !document.writes(path)));
                     let steps = document.steps.iter();
-                    let failed = steps.filter_map(|step| stage.failure(step));
+                    let failed = steps.filter_map(|step| machine.failure(step));
                     failed
                         .map(|failure| format!("{}: {failure}", document.path.display()))
                         .collect::<Vec<_>>()
@@ -58,7 +58,7 @@ fn every_example_of_the_help_works() {
     use cv4pve_autosnap::help;
 
     let readme = Document::read(&root().join("README.md"));
-    let stage = Stage::set(&readme.files);
+    let machine = Machine::start(&readme.files);
     for text in [
         help::ROOT,
         help::SNAP,
@@ -75,7 +75,7 @@ fn every_example_of_the_help_works() {
             .filter_map(|line| line.strip_prefix("  cv4pve-autosnap"));
         for line in lines {
             let step = Step::new(format!("cv4pve-autosnap{line}"));
-            assert_eq!(stage.failure(&step), None);
+            assert_eq!(machine.failure(&step), None);
         }
     }
 }
@@ -86,18 +86,21 @@ fn the_readme_shows_the_file_that_setup_writes() {
     let readme = Document::read(&root().join("README.md"));
     let (path, shown) = &readme.files[0];
     assert!(readme.writes(path), "{path}");
-    let stage = Stage::set([]);
+    let machine = Machine::start([]);
     let first = &readme
         .steps
         .iter()
         .find(|step| step.command.contains("--write="))
         .unwrap();
-    assert_eq!(stage.failure(first), None);
+    assert_eq!(machine.failure(first), None);
     let options = |text: &str| -> Vec<String> {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         lines.map(ToOwned::to_owned).collect()
     };
-    assert_eq!(options(&stage.read(path)), options(&stage.placed(shown)));
+    assert_eq!(
+        options(&machine.read(path)),
+        options(&machine.with_test_values(shown))
+    );
 }
 
 #[test]

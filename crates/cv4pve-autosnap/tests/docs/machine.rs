@@ -20,43 +20,43 @@ const TOKEN: &str = "autosnap@pve!autosnap=22222222-2222-4222-8222-222222222222"
 const NOT_RUN: [&str; 2] = ["cargo ", "cv4pve-autosnap demo --serve"];
 
 /// Where the commands of one document run.
-pub(crate) struct Stage {
+pub(crate) struct Machine {
     simulator: Simulator,
     folder: TempDir,
     commands: AtomicUsize,
 }
 
-impl Stage {
+impl Machine {
     /// Starts the cluster and writes the files.
-    pub(crate) fn set<'a>(files: impl IntoIterator<Item = &'a (String, String)>) -> Self {
+    pub(crate) fn start<'a>(files: impl IntoIterator<Item = &'a (String, String)>) -> Self {
         let credentials =
             json!({"passwords": {}, "tokens": {"autosnap@pve!autosnap": TOKEN.split('=').nth(1)}});
         let simulator =
             Simulator::start(Options::new(world(), credentials)).expect("the simulator starts");
-        let stage = Self {
+        let machine = Self {
             simulator,
             folder: tempfile::tempdir().expect("a folder"),
             commands: AtomicUsize::new(0),
         };
         for path in ["/etc/cv4pve-autosnap/token", "/etc/autosnap.token"] {
-            stage.write(path, TOKEN);
+            machine.write(path, TOKEN);
         }
         // The path in the help, shorter than that of the packages.
-        stage.write(
+        machine.write(
             "/etc/autosnap.conf",
             "--host=h --api-token=file:/etc/autosnap.token --vmid=@all",
         );
         for (path, content) in files {
-            stage.write(path, content);
+            machine.write(path, content);
         }
         for folder in [
             ".local/share/bash-completion/completions",
             ".zfunc",
             ".config/fish/completions",
         ] {
-            std::fs::create_dir_all(stage.folder.path().join(folder)).expect("a folder");
+            std::fs::create_dir_all(machine.folder.path().join(folder)).expect("a folder");
         }
-        stage
+        machine
     }
 
     /// Runs a command. Returns how its result differs from the expected one, if it does.
@@ -67,7 +67,7 @@ impl Stage {
         {
             return None;
         }
-        let output = self.run(&self.placed(&step.command));
+        let output = self.run(&self.with_test_values(&step.command));
         let said = format!(
             "{}{}",
             String::from_utf8_lossy(&output.stdout),
@@ -111,13 +111,13 @@ impl Stage {
 
         let path = self.folder.path().join(path.trim_start_matches('/'));
         std::fs::create_dir_all(path.parent().expect("a path below the folder")).expect("a folder");
-        std::fs::write(&path, self.placed(content)).expect("a file");
+        std::fs::write(&path, self.with_test_values(content)).expect("a file");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
             .expect("a file of ours");
     }
 
     /// Replaces hosts, fingerprints and `/etc/` in a text.
-    pub(crate) fn placed(&self, text: &str) -> String {
+    pub(crate) fn with_test_values(&self, text: &str) -> String {
         let url = self.simulator.url();
         let address = url.trim_start_matches("https://");
         let text = with_value(text, "--host=", address);
@@ -160,7 +160,7 @@ fn missing<'a>(lines: &'a [String], output: &str) -> Option<&'a String> {
 fn world() -> Value {
     let node = |name: &str, id: u32| json!({"name": name, "online": true, "nodeid": id, "ip": format!("10.0.0.{id}")});
     let storage = "local-zfs";
-    let machine = |vmid: u32, node: &str, name: &str, tags: &str| {
+    let vm = |vmid: u32, node: &str, name: &str, tags: &str| {
         json!({
             "vmid": vmid, "type": "qemu", "node": node, "name": name, "status": "running",
             "config": {"scsi0": format!("{storage}:vm-{vmid}-disk-0,size=4G"), "memory": "512", "agent": "1", "tags": tags},
@@ -177,9 +177,9 @@ fn world() -> Value {
         "storages": [{"storage": storage, "type": "zfspool", "content": ["images", "rootdir"],
                       "snapshots": {"raw": true, "subvol": true}}],
         "guests": [
-            machine(100, "pve1", "web01", "prod;web"),
-            machine(101, "pve1", "web02", "prod;web"),
-            machine(102, "pve2", "db01", "prod;db"),
+            vm(100, "pve1", "web01", "prod;web"),
+            vm(101, "pve1", "web02", "prod;web"),
+            vm(102, "pve2", "db01", "prod;db"),
             container(103, "pve2", "mail", "prod"),
             container(105, "pve1", "build", "scratch"),
         ],
