@@ -58,7 +58,11 @@ pub fn run(input: &[u8]) {
         b'p' => {
             let permissions = one::<Permissions>(body, 2).unwrap_or_default();
             for (path, privileges) in permissions.iter() {
-                assert!(privileges.keys().all(|name| permissions.has(path, name)));
+                assert!(
+                    privileges
+                        .keys()
+                        .all(|name| permissions.has_entry(path, name))
+                );
             }
         }
         b'v' => {

@@ -71,7 +71,7 @@ pub(super) async fn read_unlisted(
 async fn may_audit(client: &Client, storage: &str) -> Option<bool> {
     let path = format!("/storage/{storage}");
     let permissions = client.permissions(Some(&path)).await.ok()?;
-    Some(permissions.has(&path, "Datastore.Audit"))
+    Some(permissions.has_entry(&path, "Datastore.Audit"))
 }
 
 fn why_unlisted(definitions: &[StorageDefinition], storage: &str, node: &str) -> Unlisted {

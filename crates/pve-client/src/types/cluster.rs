@@ -111,14 +111,14 @@ pub struct Permissions(BTreeMap<String, BTreeMap<String, bool>>);
 
 impl Permissions {
     /// Whether exactly this path has an entry with the privilege.
-    pub fn has(&self, path: &str, privilege: &str) -> bool {
+    pub fn has_entry(&self, path: &str, privilege: &str) -> bool {
         self.0
             .get(path)
             .is_some_and(|privileges| privileges.contains_key(privilege))
     }
 
-    /// Whether the login holds the privilege on the path, by an entry of the path itself or by the
-    /// nearest entry above it that propagates.
+    /// Whether the login has the privilege on the path, by the entry of the path itself or by the nearest
+    /// entry above it that propagates.
     ///
     /// `GET /access/permissions` omits paths without any privilege, so a path blocked by `NoAccess` seems to
     /// inherit.
@@ -273,8 +273,8 @@ mod tests {
             r#"{"/vms":{"VM.Audit":1,"VM.Snapshot":0},"/storage":{"Datastore.Audit":1},"/x":null}"#,
         )
         .unwrap();
-        assert!(permissions.has("/vms", "VM.Snapshot"));
-        assert!(!permissions.has("/vms/100", "VM.Snapshot"));
+        assert!(permissions.has_entry("/vms", "VM.Snapshot"));
+        assert!(!permissions.has_entry("/vms/100", "VM.Snapshot"));
         let vms = permissions
             .iter()
             .find(|(path, _)| *path == "/vms")

@@ -124,7 +124,7 @@ async fn the_inventory_is_read() {
             .permissions(None)
             .await
             .unwrap()
-            .has("/", "VM.Snapshot")
+            .has_entry("/", "VM.Snapshot")
     );
     let far = client
         .guest_config("pve3", GuestKind::Qemu, 120)
