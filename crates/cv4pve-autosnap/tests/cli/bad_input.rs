@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What bad input gets: one message that names the culprit and the way out, the documented exit
-//! status, and nothing changed on any server.
+//! Invalid input: one message that names what is wrong and what to do, the documented exit
+//! status, and no change on any server.
 //!
 //! Labels and formats are in `names`, selections in `selection`, hosts and certificates in `hosts`,
 //! ranges of numbers in `options`.
@@ -15,9 +15,9 @@ fn lab() -> Lab {
     Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2])]))
 }
 
-/// Calls the program with each of the lines, and gives back what it said.
+/// Runs the program with each line and returns its messages.
 #[track_caller]
-fn told(lab: &Lab, expected_status: i32, lines: &[&str]) -> String {
+fn messages(lab: &Lab, expected_status: i32, lines: &[&str]) -> String {
     let mut told = String::new();
     for line in lines {
         let host = format!("--host={}", lab.host());
@@ -30,7 +30,7 @@ fn told(lab: &Lab, expected_status: i32, lines: &[&str]) -> String {
 }
 
 #[test]
-fn options_that_are_missing_or_unknown() {
+fn missing_and_unknown_options() {
     let token = format!("--api-token={TOKEN}");
     let lab = lab();
     let lines = [
@@ -49,7 +49,7 @@ fn options_that_are_missing_or_unknown() {
         "--username=backup@pve --vmid=100 status",
         "--password=secret --vmid=100 status",
     ];
-    assert_snapshot!(told(&lab, 2, &lines).replace(&token, "<token>"), @r#"
+    assert_snapshot!(messages(&lab, 2, &lines).replace(&token, "<token>"), @r#"
     $ --vmid=100 snap --label=daily --keep=1
     ERROR: no login given; use --api-token=file:PATH, or --username with --password=file:PATH
     $ --api-token=file:token snap --label=daily --keep=1
@@ -99,7 +99,7 @@ fn options_that_are_missing_or_unknown() {
 }
 
 #[test]
-fn what_is_no_number_is_told_in_plain_words() {
+fn invalid_numbers_are_reported_plainly() {
     let lab = lab();
     for (option, told) in [
         ("--keep=abc", "'abc' is not a number"),
@@ -131,7 +131,7 @@ fn what_is_no_number_is_told_in_plain_words() {
 }
 
 #[test]
-fn a_host_that_is_not_given_or_malformed() {
+fn missing_and_malformed_hosts() {
     let lab = lab();
     for (host, named) in [
         ("", "empty"),
@@ -164,7 +164,7 @@ fn a_script_that_cannot_be_a_hook() {
     let lines = ["missing.sh", "folder"].map(|script| {
         format!("--api-token=file:token --vmid=100 snap --label=daily --keep=1 --script={script}")
     });
-    assert_snapshot!(told(&lab, 2, &lines.each_ref().map(String::as_str)), @r#"
+    assert_snapshot!(messages(&lab, 2, &lines.each_ref().map(String::as_str)), @r#"
     $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --script=missing.sh
     ERROR: hook script <folder>/missing.sh does not exist
     $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --script=folder
@@ -174,7 +174,7 @@ fn a_script_that_cannot_be_a_hook() {
 }
 
 #[test]
-fn parameter_files_of_no_use() {
+fn unusable_parameter_files() {
     let lab = lab();
     lab.file("loop.conf", "--keep=1\n@inner.conf\n");
     lab.file("inner.conf", "@loop.conf\n");
@@ -192,7 +192,7 @@ fn parameter_files_of_no_use() {
         "",
     ]
     .map(|file| format!("--api-token=file:token --vmid=100 snap --label=daily @{file}"));
-    assert_snapshot!(told(&lab, 2, &lines.each_ref().map(String::as_str)), @r#"
+    assert_snapshot!(messages(&lab, 2, &lines.each_ref().map(String::as_str)), @r#"
     $ --api-token=file:token --vmid=100 snap --label=daily @missing
     ERROR: parameter file missing does not exist
     $ --api-token=file:token --vmid=100 snap --label=daily @loop.conf
@@ -213,7 +213,7 @@ fn parameter_files_of_no_use() {
 }
 
 #[test]
-fn tokens_and_secret_files_of_the_wrong_form() {
+fn malformed_tokens_and_secret_files() {
     let lab = lab();
     lab.file("empty", "");
     std::fs::create_dir(lab.folder().join("folder")).unwrap();
@@ -231,7 +231,7 @@ fn tokens_and_secret_files_of_the_wrong_form() {
         "",
     ]
     .map(|token| format!("--api-token={token} --vmid=100 status"));
-    let told = told(&lab, 2, &lines.each_ref().map(String::as_str));
+    let told = messages(&lab, 2, &lines.each_ref().map(String::as_str));
     for line in told.lines().filter(|line| !line.starts_with('$')) {
         assert!(!line.contains("2222-4222"), "a secret is shown: {line}");
     }
@@ -264,7 +264,7 @@ fn tokens_and_secret_files_of_the_wrong_form() {
 }
 
 #[test]
-fn logins_that_pve_does_not_accept() {
+fn logins_that_pve_refuses() {
     let lab = lab();
     let job = "--vmid=100 snap --label=daily --keep=1";
     let lines = [
@@ -279,7 +279,7 @@ fn logins_that_pve_does_not_accept() {
         "--api-token=backup@pve!expired=55555555-5555-4555-8555-555555555555",
     ]
     .map(|login| format!("{login} {job}"));
-    let mut said = told(&lab, 3, &lines.each_ref().map(String::as_str));
+    let mut said = messages(&lab, 3, &lines.each_ref().map(String::as_str));
     said = said
         .split_inclusive('\n')
         .filter(|line| !line.starts_with("WARNING"))
@@ -307,7 +307,7 @@ fn logins_that_pve_does_not_accept() {
 }
 
 #[test]
-fn a_login_that_sees_nothing() {
+fn a_login_that_sees_no_guest() {
     let lab = lab();
     let host = format!("--host={}", lab.host());
     let blind = [

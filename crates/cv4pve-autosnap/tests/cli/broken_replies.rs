@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Answers that are none, or not PVE's last word: what a proxy says in a node's place, a server
-//! that is busy, a connection that is reset or closed.
+//! Replies that do not settle a request: from a proxy instead of the node, from a busy server,
+//! or none because the connection was reset or closed.
 
 use pve_sim::faults::FaultPlan;
 
@@ -10,7 +10,7 @@ use crate::world::{World, vm};
 
 const SNAP: &str = "--vmid=100 --timeout=1 snap --label=daily --keep=1";
 
-/// A run in which the first creation is answered so: exit status, changes and POSTs.
+/// Runs with this reply to the first creation; `expected` is exit status, changes and POSTs.
 #[track_caller]
 fn check(effect: &str, expected: (i32, usize, usize), told: &str) {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
@@ -28,7 +28,7 @@ fn check(effect: &str, expected: (i32, usize, usize), told: &str) {
 }
 
 #[test]
-fn what_was_carried_out_although_the_node_seemed_silent_is_found() {
+fn a_creation_of_a_silent_node_is_found() {
     for (status, reason) in [
         (596, "Connection timed out"),
         (599, "Too many redirections"),
@@ -46,7 +46,7 @@ fn what_was_carried_out_although_the_node_seemed_silent_is_found() {
 }
 
 #[test]
-fn what_a_silent_node_did_not_carry_out_is_unknown_and_not_repeated() {
+fn a_request_without_effect_on_a_silent_node_is_unknown_and_not_repeated() {
     for (status, reason) in [
         (596, "Connection timed out"),
         (599, "Too many redirections"),
@@ -58,7 +58,7 @@ fn what_a_silent_node_did_not_carry_out_is_unknown_and_not_repeated() {
 }
 
 #[test]
-fn a_busy_server_is_asked_again() {
+fn a_request_to_a_busy_server_is_retried() {
     for (status, reason) in [
         (503, "Service Unavailable"),
         (429, "Too Many Requests"),
@@ -70,7 +70,7 @@ fn a_busy_server_is_asked_again() {
 }
 
 #[test]
-fn a_connection_that_is_reset_leaves_open_what_was_done() {
+fn a_connection_reset_leaves_the_effect_unknown() {
     check(
         r#""refuse""#,
         (1, 0, 1),
@@ -83,7 +83,7 @@ fn a_connection_that_is_reset_leaves_open_what_was_done() {
     );
 }
 
-/// A worker of pveproxy that retires closes its connections when it has nothing to answer.
+/// A pveproxy worker that retires closes its idle connections.
 #[test]
 fn a_connection_whose_worker_has_retired_is_replaced() {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Certificates that are out of the ordinary: of X.509 version 1, made for other names, of an authority.
+//! Unusual certificates: X.509 version 1, issued for other names, issued by an authority.
 
 use pve_sim::simulator::Options;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
@@ -22,7 +22,7 @@ const TLS_1_2: &[&SupportedProtocolVersion] = &[&version::TLS12];
 const TLS_1_3: &[&SupportedProtocolVersion] = &[&version::TLS13];
 const BOTH: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
 
-/// Made by plain `openssl x509 -req`, which gives version 1.
+/// Created by plain `openssl x509 -req`, which writes version 1.
 const VERSION_1: [&str; 2] = [
     include_str!("../../../pve-client/tests/fixtures/x509-v1-ec.pem"),
     include_str!("../../../pve-client/tests/fixtures/x509-v1-rsa.pem"),
@@ -32,7 +32,7 @@ fn world() -> World {
     World::of([vm(100, "web01").taken("daily", &[1])])
 }
 
-/// A lab whose cluster shows that certificate, which is in `shown.pem` as well.
+/// A lab whose cluster presents this certificate, which is also in `shown.pem`.
 fn lab_with(certificate: &str, key: &str) -> Lab {
     let lab = Lab::with(Options {
         identity: Some((certificate.to_owned(), key.to_owned())),
@@ -58,7 +58,7 @@ fn snap(lab: &Lab, trust: &str) -> Output {
     output
 }
 
-/// Where any certificate or this very one is accepted, its version does not matter.
+/// The version does not matter where any certificate is accepted, or this one by fingerprint.
 #[test]
 fn a_certificate_of_version_1_is_accepted_by_fingerprint_and_where_any_is() {
     for pem in VERSION_1 {
@@ -85,7 +85,7 @@ fn a_certificate_of_version_1_is_accepted_by_fingerprint_and_where_any_is() {
     }
 }
 
-/// An authority cannot vouch for one, and that is said in words.
+/// An authority cannot issue a version 1 certificate, and the message says so.
 #[test]
 fn a_certificate_of_version_1_is_refused_in_words_where_an_authority_is_asked() {
     for pem in VERSION_1 {
@@ -98,7 +98,7 @@ fn a_certificate_of_version_1_is_refused_in_words_where_an_authority_is_asked() 
     }
 }
 
-/// Who is asked by another name is told the names in the certificate.
+/// A name mismatch lists the names in the certificate.
 #[test]
 fn a_name_mismatch_shows_the_names_in_the_certificate() {
     let names = ["pve1.example.com", "10.0.0.1"].map(str::to_owned);
@@ -109,7 +109,7 @@ fn a_name_mismatch_shows_the_names_in_the_certificate() {
         .assert_err("it is not valid for 127.0.0.1; it is valid for pve1.example.com, 10.0.0.1");
 }
 
-/// Other certificates that an authority's rules refuse are refused in words, too.
+/// Other certificates that webpki refuses get a readable message, too.
 #[test]
 fn no_refusal_shows_the_name_of_a_type() {
     let key = KeyPair::generate().unwrap();
@@ -141,8 +141,8 @@ fn no_refusal_shows_the_name_of_a_type() {
     }
 }
 
-/// Where any certificate or this very one is accepted, keys that rustls leaves out are accepted, but
-/// the host has to prove that it has them.
+/// Keys that rustls does not support are accepted where any certificate or this fingerprint is, but
+/// the host must prove that it has the private key.
 #[test]
 fn keys_that_the_csharp_tool_accepts_are_accepted() {
     for (pem, proof, versions) in [
@@ -209,7 +209,7 @@ fn unusual_keys_with_an_authority() {
     }
 }
 
-/// A key without support is named, in runs, `check` and `fingerprint`, with what to do about it.
+/// An unsupported key is named in runs, `check` and `fingerprint`, with a remedy.
 #[test]
 fn keys_without_support_are_named() {
     for (pem, scheme, kind) in [
@@ -241,7 +241,7 @@ fn keys_without_support_are_named() {
     );
 }
 
-/// The message says if a host is older than TLS 1.2, or shares no cipher or key with the program.
+/// The message says that a host is older than TLS 1.2, or has no cipher or key type in common.
 #[test]
 fn messages_name_what_old_hosts_lack() {
     // ServerHello of TLS 1.0: version, random, no session, a cipher, no compression.
@@ -267,7 +267,7 @@ fn messages_name_what_old_hosts_lack() {
     }
 }
 
-/// A run against a host with that key, which must be refused.
+/// Runs against a host with this key, which must be refused.
 #[track_caller]
 fn refuse(
     pem: &'static str,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `check` and the run agree, for clusters and command lines nobody thought of: `check` has a
-//! problem if and only if the dry run of the same line exits with another status than 0.
+//! `check` and the dry run agree on random clusters and command lines: `check` has a problem if
+//! and only if the dry run of the same line does not exit with 0.
 //!
 //! `CHECK_CASES=2000 cargo test -p cv4pve-autosnap --test cli check_agrees` tries many cases;
 //! `CHECK_SEED=n` draws others. A failing case is made smaller before it is shown.
@@ -15,14 +15,14 @@ use crate::harness::{Lab, Nobody, Output};
 use crate::world::{World, credentials, ct, day, name, vm};
 use draw::{Case, cases};
 
-/// How many cases an ordinary test run tries in each of its parts.
+/// How many cases each part of an ordinary test run tries.
 const USUAL_CASES: u32 = 30;
 
 fn number(variable: &str) -> Option<u32> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Runs that many cases, the same in every run of the tests.
+/// Runs the cases, the same ones in every test run.
 fn try_cases(part: u8, test: impl Fn(Case) -> Result<(), TestCaseError>) {
     let config = Config {
         cases: number("CHECK_CASES").unwrap_or(USUAL_CASES),
@@ -38,9 +38,9 @@ fn try_cases(part: u8, test: impl Fn(Case) -> Result<(), TestCaseError>) {
     }
 }
 
-/// Whether the report of a `check` names a problem; its own words agree with its exit status.
+/// Whether the report of a `check` has a problem; also checks that text and exit status agree.
 fn has_problem(check: &Output) -> Result<bool, TestCaseError> {
-    // Options that no command takes: there is no report.
+    // Invalid options: there is no report.
     if check.status == 2 {
         return Ok(true);
     }
@@ -66,7 +66,7 @@ fn agree(case: &Case) -> Result<(), TestCaseError> {
     let check = lab.bare(check.iter().map(String::as_str));
     let both = format!("{dry}{check}");
     prop_assert_eq!(has_problem(&check)?, dry.status != 0, "{}", both);
-    // Options that a run refuses before it connects are found beside what a connection shows.
+    // Options that a run refuses before it connects are reported with the findings of the connection.
     prop_assert!(
         dry.status == 2 || (check.status == 3) == (dry.status == 3),
         "{}",
@@ -80,7 +80,7 @@ fn agree(case: &Case) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// A guest that is ready gets its snapshot in the dry run.
+/// A guest that `check` calls ready gets its snapshot in the dry run.
 fn ready_guests_are_planned(check: &Value, dry: &Value) -> Result<(), TestCaseError> {
     let ready = check["guests"].as_array().unwrap().iter();
     let ready = ready.filter(|guest| guest["ready"] == json!(true));
@@ -129,7 +129,7 @@ fn check_takes_every_option_of_snap_and_clean() {
     lab.assert_unchanged();
 }
 
-/// A guest that the run waits for is no problem with --wait-locked, and one without it.
+/// A locked guest is a problem without --wait-locked and none with it.
 #[test]
 fn a_locked_guest_is_a_problem_unless_the_run_waits() {
     let lab = Lab::new(&World::of([vm(100, "web").set("lock", "backup")]));
@@ -141,7 +141,7 @@ fn a_locked_guest_is_a_problem_unless_the_run_waits() {
         .assert_status(0)
         .assert_out("WARNING: VM 100 on node pve1: locked (backup)")
         .assert_out("hint: the run waits for it, as --wait-locked is given");
-    // Nothing is to be removed, so that the lock is in nobody's way.
+    // No removal is due, so the lock blocks nothing.
     lab.run(&format!("{line} --for=clean")).assert_status(0);
 }
 
@@ -159,7 +159,7 @@ fn a_full_storage_of_a_skipped_guest_is_no_problem() {
         .assert_not_said("above the limit");
 }
 
-/// A dry run names what Proxmox VE would refuse, so that it fails as the run would.
+/// A dry run predicts what Proxmox VE would refuse and fails as the run would.
 #[test]
 fn a_dry_run_fails_where_the_login_may_not_snapshot_or_quorum_is_lost() {
     let mut world = World::of([vm(100, "web"), vm(101, "db")]).to_json();
@@ -202,8 +202,8 @@ fn check_says_that_quorum_is_unknown_and_how_to_find_out() {
         .assert_out("    pvecm status\n");
 }
 
-/// "Datastore.Audit is missing" is said only where Proxmox VE says so; a storage that is
-/// disabled, removed or of other nodes is named as that.
+/// "Datastore.Audit is missing" is reported only if Proxmox VE confirms it; a storage that is
+/// disabled, removed or restricted to other nodes is reported as such.
 #[test]
 fn a_storage_that_is_not_listed_is_named_for_what_it_is() {
     let storage = |name: &str| json!({"storage": name, "type": "zfspool", "content": ["images"]});
@@ -231,7 +231,7 @@ fn a_storage_that_is_not_listed_is_named_for_what_it_is() {
         .assert_out("PROBLEM: VM 100 on node pve1: PVE would refuse the snapshot: storage 'off' does not exist");
 }
 
-/// During a run of this login `check` names the task, and calls nothing left behind.
+/// During a run of the same login `check` names the task and calls no snapshot left behind.
 #[test]
 fn check_calls_no_snapshot_in_progress_left_behind() {
     let lab = Lab::new(&World::of([vm(100, "web").taken("daily", &[1, 2])]));
@@ -273,10 +273,9 @@ fn check_calls_no_snapshot_in_progress_left_behind() {
     }
 }
 
-/// A task that ends between two requests leaves nothing behind, for a run and for
-/// `check`.
+/// A task that ends between two requests is not mistaken for a leftover, in a run and in `check`.
 #[test]
-fn a_task_that_ends_while_it_is_looked_at_leaves_nothing_behind() {
+fn a_task_that_ends_between_two_requests_is_no_leftover() {
     let left = json!({"name": name("daily", 9), "snaptime": day(9), "description": "cv4pve-autosnap", "snapstate": "prepare"});
     let guest = vm(100, "web").set("lock", "snapshot").snapshot_with(left);
     for line in ["snap --dry-run", "check"] {
@@ -302,9 +301,9 @@ fn a_task_that_ends_while_it_is_looked_at_leaves_nothing_behind() {
     }
 }
 
-/// A login that sees its own tasks only is told so before it is told to unlock.
+/// For a login that sees only its own tasks, the message says so before it proposes to unlock.
 #[test]
-fn what_looks_left_behind_is_said_with_what_the_login_cannot_see() {
+fn a_possible_leftover_is_reported_with_what_the_login_cannot_see() {
     let left = json!({"name": name("daily", 9), "snaptime": day(9), "description": "cv4pve-autosnap", "snapstate": "delete"});
     let guest = vm(100, "web")
         .set("lock", "snapshot-delete")
@@ -327,7 +326,7 @@ fn what_looks_left_behind_is_said_with_what_the_login_cannot_see() {
 }
 
 /// A hint for a token shows the user's line as well: entries for a token without privilege
-/// separation have no effect, and Proxmox VE does not tell a token whether it is one.
+/// separation have no effect, and Proxmox VE does not show a token whether it has it.
 #[test]
 fn a_refusal_for_a_token_shows_the_line_for_its_user() {
     let mut world = World::of([vm(100, "web")]).to_json();

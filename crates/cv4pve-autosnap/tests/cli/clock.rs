@@ -2,10 +2,10 @@
 //! Clocks of the program under test that a test can set and move while it runs.
 //!
 //! The program takes its time from the system; it has no option for it, and one for tests only
-//! would be one that users find. A time namespace moves the monotonic clock alone and needs
-//! privileges; `faketime` is a package that not everybody has. So the one function of the C library
-//! through which Rust asks for the time is replaced, by a few lines that `cc` makes a library of:
-//! without `cc` as its linker this test could not have been built. The program itself stays as it is.
+//! would be found by users. A time namespace moves the monotonic clock alone and needs
+//! privileges; `faketime` is often not installed. So the one C library function from which Rust
+//! reads the time is replaced by a small library compiled with `cc`, which is also the linker of
+//! this test and therefore installed. The program itself is unchanged.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -40,15 +40,15 @@ impl Clock {
         clock
     }
 
-    /// Makes a program take its time from here.
+    /// Makes a program read its time from here.
     pub(crate) fn give_to(&self, command: &mut Command) {
         command
             .env("LD_PRELOAD", &LIBRARY.1)
             .env("TEST_CLOCK", &self.0);
     }
 
-    /// Moves the wall clock and the monotonic clock so many seconds ahead of the system's. Whoever
-    /// reads meanwhile sees both as before or both as after.
+    /// Moves the wall clock and the monotonic clock this many seconds ahead of the system's. A
+    /// concurrent reader sees both as before or both as after.
     pub(crate) fn ahead(&self, wall: i64, monotonic: i64) {
         let new = self.0.with_extension("new");
         std::fs::write(&new, format!("{wall} {monotonic}\n")).unwrap();

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Command lines that are damaged or contradict themselves: what is refused, and that nothing is
-//! changed then.
+//! Damaged and contradictory command lines: they are refused, and nothing changes.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -51,7 +50,7 @@ fn an_empty_variable_before_dry_run_is_an_error() {
     lab.assert_unchanged();
 }
 
-/// Through the binary: no damage to a line with `--dry-run` changes anything.
+/// No damaged line that contains `--dry-run` changes anything.
 #[test]
 fn a_damaged_line_with_dry_run_changes_nothing() {
     let lab = lab();
@@ -116,8 +115,8 @@ fn two_values_for_one_option_are_refused() {
     lab.assert_unchanged();
 }
 
-/// The command line overrides a file, a file those that it includes, wherever they stand; of
-/// two files side by side the later one counts.
+/// The command line overrides a file, a file those that it includes, in any position; of
+/// two files on one line the later one counts.
 #[test]
 fn the_outer_source_wins() {
     let lab = lab();
@@ -141,7 +140,7 @@ fn the_outer_source_wins() {
     lab.assert_unchanged();
 }
 
-/// A dry run that was asked for anywhere wins.
+/// `--dry-run` wins, whichever source sets it.
 #[test]
 fn a_dry_run_of_any_source_wins() {
     let lab = lab();
@@ -154,7 +153,7 @@ fn a_dry_run_of_any_source_wins() {
 
 /// `--only-running` narrows a `clean` and a `status`, typed or in a file.
 #[test]
-fn only_running_is_obeyed_by_clean_and_status() {
+fn only_running_applies_to_clean_and_status() {
     let lab = lab();
     let output = lab.run("--vmid=@all status --only-running --output=Csv");
     output.assert_status(0).assert_out("web01");
@@ -172,8 +171,8 @@ fn only_running_is_obeyed_by_clean_and_status() {
     assert_eq!(lab.snapshots(101).len(), 3);
 }
 
-/// What a command has no use for is refused when it was typed, and named by `check` when it
-/// stands in a parameter file.
+/// An option without effect is refused when it was typed, and reported by `check` when it is in a
+/// parameter file.
 #[test]
 fn options_without_effect_are_refused_or_named() {
     let lab = lab();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The promises to people who swap the binary of the C# tool: their crontab lines, parameter files,
-//! password files and snapshots go on working, and the words they grep for are there.
+//! password files and snapshots go on working, and the text they grep for is there.
 
 use insta::assert_snapshot;
 use pve_sim::faults::FaultPlan;
@@ -277,7 +277,7 @@ fn warnings_are_a_success_with_a_note() {
 }
 
 #[test]
-fn a_locked_guest_fails_in_the_words_of_pve() {
+fn a_locked_guest_fails_with_the_text_of_pve() {
     let world = World::of([
         vm(100, "web01").set("lock", "backup"),
         ct(200, "proxy").set("lock", "backup"),
@@ -309,7 +309,7 @@ fn a_locked_guest_fails_in_the_words_of_pve() {
 }
 
 #[test]
-fn half_made_snapshots_are_told_and_neither_counted_nor_removed() {
+fn incomplete_snapshots_are_reported_and_neither_counted_nor_removed() {
     let half = json!({"name": "autodaily240102000000", "snaptime": 2, "description": "cv4pve-autosnap", "snapstate": "delete"});
     let world = World::of([vm(100, "web01")
         .taken("daily", &[1])
@@ -343,7 +343,7 @@ fn retention_goes_by_time_and_then_by_name() {
 }
 
 #[test]
-fn ram_is_saved_of_machines_when_asked() {
+fn state_saves_the_ram_of_vms() {
     for (option, expected) in [("", false), ("--state", true), ("--state false", false)] {
         let lab = Lab::new(&World::of([vm(100, "web01"), ct(200, "proxy")]));
         lab.run(&format!("--vmid=@all snap --label=ram --keep=1 {option}"))
@@ -430,7 +430,7 @@ fn a_guest_that_cannot_be_read_does_not_end_the_run() {
 }
 
 #[test]
-fn nothing_selected_is_a_failure_with_the_usual_suspects() {
+fn no_selected_guest_is_a_failure_with_the_likely_causes() {
     let lab = Lab::new(&two_guests());
     let output = lab.run("--vmid=@pool-nowhere snap --label=daily --keep=1");
     output.assert_out(

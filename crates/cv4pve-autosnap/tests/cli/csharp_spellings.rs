@@ -14,10 +14,10 @@ fn plan(lab: &Lab, arguments: &[&str]) -> Output {
     lab.call(own.into_iter().chain(arguments.iter().copied()))
 }
 
-/// White space around numbers, truths, enums and durations is cut off, such as the CR of a script
-/// with the line ends of Windows.
+/// White space around numbers, booleans, enums and durations is trimmed, such as the CR of a script
+/// with Windows line endings.
 #[test]
-fn white_space_around_values_that_are_no_text_is_ignored() {
+fn white_space_around_values_other_than_text_is_ignored() {
     let lab = lab();
     for (odd, plain) in [
         (
@@ -61,7 +61,7 @@ fn white_space_around_values_that_are_no_text_is_ignored() {
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }
 
-/// A text keeps its white space: no label and no path is what it was not.
+/// A text keeps its white space: labels and paths are taken as they are.
 #[test]
 fn white_space_of_texts_stays() {
     let lab = lab();
@@ -106,7 +106,7 @@ fn empty_parts_and_blanks_in_hosts_are_ignored() {
     }
 }
 
-/// With nothing after `=` or `:` the next word is the value, over two lines of a file as well.
+/// With nothing after `=` or `:` the next word is the value, also across two lines of a file.
 #[test]
 fn the_next_word_is_the_value_where_none_is_joined() {
     let lab = lab();
@@ -129,9 +129,9 @@ fn the_next_word_is_the_value_where_none_is_joined() {
     lab.assert_unchanged();
 }
 
-/// A selection in the word behind `--vmid=` or `--vmid:` is no parameter file, as behind `--vmid`.
+/// A selection in the word after `--vmid=` or `--vmid:` is not a parameter file, as after `--vmid`.
 #[test]
-fn a_selection_in_the_next_word_is_no_parameter_file() {
+fn a_selection_in_the_next_word_is_not_a_parameter_file() {
     let lab = lab();
     lab.file("all", "--dry-run\n");
     for words in ["--vmid @all", "--vmid= @all", "--vmid: @all"] {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Trouble in the middle: answers that are lost, tasks that die, what only somebody else can
-//! resolve. The report says what is known, and no request that changes something is repeated
-//! unless PVE said that it has started nothing.
+//! Failures during a run: lost replies, tasks that die, and what an administrator must resolve. The
+//! report states what is known, and no request that changes something is repeated unless PVE
+//! reported that it started nothing.
 
 use insta::assert_snapshot;
 use pve_sim::faults::FaultPlan;
@@ -12,14 +12,14 @@ use crate::world::{World, ct, vm};
 
 const SNAP: &str = "--vmid=100 --timeout=1 snap --label=daily --keep=1";
 
-/// A lab where that goes wrong.
+/// A lab with these faults.
 fn lab(faults: &str) -> Lab {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
     lab.simulator.set_faults(FaultPlan::parse(faults).unwrap());
     lab
 }
 
-/// The lines between the guest's head and the sum.
+/// The lines between the guest's header and the totals.
 fn block(output: &Output) -> String {
     let lines = output
         .stdout
@@ -39,7 +39,7 @@ fn posts(lab: &Lab) -> usize {
 }
 
 #[test]
-fn an_answer_that_was_lost_is_looked_up() {
+fn the_effect_of_a_lost_reply_is_found() {
     let lab = lab(r#"{"requests": [{"method": "POST", "effect": "drop_after"}]}"#);
     let output = lab.run(SNAP);
     assert_snapshot!(block(output.assert_status(0)), @r#"
@@ -67,7 +67,7 @@ fn a_request_that_left_no_trace_is_not_repeated() {
 }
 
 #[test]
-fn a_worker_that_could_not_be_started_is_asked_for_again() {
+fn a_request_whose_worker_could_not_start_is_retried() {
     let lab = lab(r#"{"requests": [{"method": "POST", "times": 2, "effect": "start_failed"}]}"#);
     lab.run(SNAP).assert_status(0);
     assert_eq!(posts(&lab), 3);
@@ -75,7 +75,7 @@ fn a_worker_that_could_not_be_started_is_asked_for_again() {
 }
 
 #[test]
-fn a_task_that_dies_half_way_is_told_with_the_repair() {
+fn a_task_that_dies_is_reported_with_the_repair() {
     for (kind, expected_changes) in [("qmsnapshot", 0), ("qmdelsnapshot", 1)] {
         let lab = lab(&format!(
             r#"{{"tasks": [{{"kind": "{kind}", "effect": {{"abort_at": "volumes"}}}}]}}"#
@@ -92,7 +92,7 @@ fn a_task_that_dies_half_way_is_told_with_the_repair() {
 }
 
 #[test]
-fn a_task_whose_worker_vanished_is_judged_by_what_is_there() {
+fn a_task_whose_worker_vanished_is_settled_by_the_snapshots() {
     let lab = lab(r#"{"tasks": [{"kind": "qmsnapshot", "effect": "vanish"}]}"#);
     lab.run(SNAP).assert_status(1);
     assert_eq!(lab.changes(), [] as [&str; 0]);
@@ -127,7 +127,7 @@ fn a_node_that_is_lost_during_the_run_fails_its_guests_only() {
 }
 
 #[test]
-fn a_locked_guest_is_done_when_the_lock_is_gone_in_time() {
+fn a_guest_that_is_unlocked_in_time_gets_its_snapshot() {
     let lab = lab(
         r#"{"tasks": [{"kind": "qmsnapshot", "times": 1, "effect": {"fail": "VM is locked (backup)"}}]}"#,
     );
@@ -156,7 +156,7 @@ fn locked_before_the_second_removal(wait: &str, and_then: impl Fn(&Lab)) -> (Lab
     lab.simulator
         .world(|world| world.guests.get_mut(&100).unwrap().lock = lock);
     run.go_on();
-    // The second removal was asked for, and has met the lock.
+    // The second removal was sent and refused for the lock.
     until("the second removal is asked for", || {
         lab.writes().len() >= 2
     });
@@ -180,7 +180,7 @@ fn a_guest_that_is_unlocked_between_two_removals_is_finished_and_counted() {
 }
 
 #[test]
-fn removals_that_were_settled_before_a_lock_are_not_counted_as_left() {
+fn removals_done_before_a_lock_are_not_counted_as_postponed() {
     let (lab, output) = locked_before_the_second_removal("1s", |_| {});
     output
         .assert_status(1)
@@ -192,7 +192,7 @@ fn removals_that_were_settled_before_a_lock_are_not_counted_as_left() {
 }
 
 #[test]
-fn what_somebody_removes_during_a_hook_is_counted_before_the_next_removal() {
+fn a_snapshot_removed_during_a_hook_is_counted_before_the_next_removal() {
     let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3, 4])]));
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=100 clean --label=daily --keep=2");
@@ -212,7 +212,7 @@ fn what_somebody_removes_during_a_hook_is_counted_before_the_next_removal() {
 }
 
 #[test]
-fn a_failed_task_of_another_run_is_not_taken_for_ours() {
+fn a_failed_task_of_another_run_is_not_mistaken_for_ours() {
     let lab = lab(
         r#"{"tasks": [{"kind": "qmsnapshot", "times": 1, "effect": {"fail": "VM is locked (backup)"}}]}"#,
     );

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A hermetic world for each test: a simulated cluster on a free port, a folder of its own as the
-//! working directory, an environment with nothing in it, and the real binary.
+//! A hermetic lab for each test: a simulated cluster on a free port, a temporary folder as the
+//! working directory, an empty environment, and the real binary.
 //!
 //! What differs from run to run (times, ports, folders, UPIDs) is replaced by a word in angle
 //! brackets, so that the rest can be compared as it is.
@@ -26,10 +26,10 @@ use crate::world::{World, credentials};
 
 /// A token with the four privileges that the README asks for.
 pub(crate) const TOKEN: &str = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
-/// No run of these tests takes longer, unless it hangs.
+/// The time limit of a run: longer means that it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Looks again and again until it is so; fails when that takes longer than any run may.
+/// Polls until the condition holds; fails after the time limit of a run.
 #[track_caller]
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -39,7 +39,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A port at which nobody listens: it belongs to a connection, so that nobody else gets it meanwhile.
+/// A port without a listener: a connection holds it, so that no other process can take it.
 pub(crate) struct Nobody {
     connection: TcpStream,
     _other_end: TcpListener,
@@ -60,31 +60,31 @@ impl Nobody {
     }
 }
 
-/// A cluster and the place where the program is called.
+/// A cluster and the folder in which the program runs.
 pub(crate) struct Lab {
     /// The cluster.
     pub(crate) simulator: Simulator,
     folder: TempDir,
 }
 
-/// What came of one call of the program.
+/// The result of one run of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Output {
     /// The exit status.
     pub(crate) status: i32,
-    /// What it wrote, with everything replaced that differs from run to run.
+    /// Its stdout, with everything replaced that differs from run to run.
     pub(crate) stdout: String,
-    /// The same of its other stream.
+    /// Its stderr, with the same replacements.
     pub(crate) stderr: String,
 }
 
 impl Lab {
-    /// A lab with that cluster.
+    /// A lab with this cluster.
     pub(crate) fn new(world: &World) -> Self {
         Self::with(Options::new(world.to_json(), credentials()))
     }
 
-    /// A lab with a cluster of that kind.
+    /// A lab with a simulator with these options.
     pub(crate) fn with(options: Options) -> Self {
         let lab = Self {
             simulator: Simulator::start(options).unwrap(),
@@ -95,19 +95,19 @@ impl Lab {
         lab
     }
 
-    /// A lab with that cluster, in which that goes wrong.
+    /// A lab with this cluster and these faults.
     pub(crate) fn with_faults(world: &World, faults: &str) -> Self {
         let lab = Self::new(world);
         lab.set_faults(faults);
         lab
     }
 
-    /// From now on that goes wrong.
+    /// Sets the faults from now on.
     pub(crate) fn set_faults(&self, faults: &str) {
         self.simulator.set_faults(FaultPlan::parse(faults).unwrap());
     }
 
-    /// Waits until a request has met that rule of the faults, counted from 0.
+    /// Waits until a request has matched this fault rule, counted from 0.
     #[track_caller]
     pub(crate) fn until_met(&self, rule: usize) {
         until("a request meets the fault", || {
@@ -121,7 +121,7 @@ impl Lab {
         self.simulator.addresses()[0].to_string()
     }
 
-    /// The folder in which the program is called.
+    /// The folder in which the program runs.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -133,8 +133,8 @@ impl Lab {
         path
     }
 
-    /// Writes a file that can be executed. A helper writes it: what this process has open for
-    /// writing could be inherited by another test's child, and then nobody may execute it.
+    /// Writes an executable file through a child process: a file that this process has open for writing
+    /// could be inherited by the child of another test, and then executing it fails with ETXTBSY.
     pub(crate) fn script(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder().join(name);
         let mut helper = Command::new("/bin/sh")
@@ -150,12 +150,12 @@ impl Lab {
         path
     }
 
-    /// Calls the program, with host and token in front of the words.
+    /// Runs the program with host, token and these words.
     pub(crate) fn run(&self, words: &str) -> Output {
         self.call(words.split_whitespace())
     }
 
-    /// Calls the program, with host and token in front of the arguments.
+    /// Runs the program with host, token and these arguments.
     pub(crate) fn call<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Output {
         let mut command = self.command();
         command
@@ -165,14 +165,14 @@ impl Lab {
         self.finish(command)
     }
 
-    /// Calls the program with these arguments and no others.
+    /// Runs the program with exactly these arguments.
     pub(crate) fn bare<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Output {
         let mut command = self.command();
         command.args(arguments);
         self.finish(command)
     }
 
-    /// The program in this folder, in an environment with nothing in it.
+    /// The program in this folder, with an empty environment.
     pub(crate) fn command(&self) -> Command {
         self.command_of(env!("CARGO_BIN_EXE_cv4pve-autosnap"))
     }
@@ -204,7 +204,7 @@ impl Lab {
         }
     }
 
-    /// Runs a command to its end whose stdout is not a pipe of ours.
+    /// Runs a command to its end with a stdout that the caller has set.
     pub(crate) fn finish_with_own_stdout(&self, mut command: Command) -> Output {
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
         let result = child.wait_with_output().unwrap();
@@ -215,14 +215,14 @@ impl Lab {
         }
     }
 
-    /// Text with everything replaced that differs from run to run.
+    /// The text with everything replaced that differs from run to run.
     pub(crate) fn normalized(&self, text: &[u8]) -> String {
         let text = String::from_utf8_lossy(text);
         let folder = self.folder().to_str().unwrap();
         normalized(&text.replace(folder, "<folder>"))
     }
 
-    /// Snapshots created and removed so far, in the order in which it happened:
+    /// The snapshots created and removed so far, in this order:
     /// `create 100 autodaily<now>`.
     pub(crate) fn changes(&self) -> Vec<String> {
         let mutations = self.simulator.journal().mutations();
@@ -250,7 +250,7 @@ impl Lab {
         changes
     }
 
-    /// The requests so far that could have changed something, sign-ons apart: `POST /nodes/…`.
+    /// The requests so far that could change something, except logins: `POST /nodes/…`.
     pub(crate) fn writes(&self) -> Vec<String> {
         let requests = self.simulator.journal().requests();
         let writes = requests
@@ -261,7 +261,7 @@ impl Lab {
             .collect()
     }
 
-    /// Waits until a request like that was answered.
+    /// Waits until a matching request was answered.
     #[track_caller]
     pub(crate) fn until_asked(&self, what: &str, is_it: impl Fn(&Request) -> bool) {
         until(what, || {
@@ -269,7 +269,7 @@ impl Lab {
         });
     }
 
-    /// Fails if anything was changed, or asked to be.
+    /// Fails if a request could have changed something.
     #[track_caller]
     pub(crate) fn assert_unchanged(&self) {
         assert_eq!(self.changes(), [] as [&str; 0]);
@@ -286,7 +286,7 @@ impl Lab {
 }
 
 impl Output {
-    /// The data on stdout, if it is JSON.
+    /// Parses stdout as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self}"))
     }
@@ -302,20 +302,20 @@ impl Output {
         .to_string()
     }
 
-    /// The lines of stdout that begin so.
+    /// The lines of stdout with this prefix.
     pub(crate) fn lines(&self, start: &str) -> Vec<&str> {
         let lines = self.stdout.lines();
         lines.filter(|line| line.starts_with(start)).collect()
     }
 
-    /// Fails unless the exit status is this one; shows everything then.
+    /// Fails, with all output, unless the exit status is this one.
     #[track_caller]
     pub(crate) fn assert_status(&self, expected: i32) -> &Self {
         assert_eq!(self.status, expected, "{self}");
         self
     }
 
-    /// Fails unless the text is on stdout; shows everything then.
+    /// Fails, with all output, unless stdout contains the text.
     #[track_caller]
     pub(crate) fn assert_out(&self, expected: &str) -> &Self {
         assert!(
@@ -325,7 +325,7 @@ impl Output {
         self
     }
 
-    /// Fails if the text is anywhere; shows everything then.
+    /// Fails, with all output, if stdout or stderr contains the text.
     #[track_caller]
     pub(crate) fn assert_not_said(&self, unwanted: &str) -> &Self {
         let said = self.stdout.contains(unwanted) || self.stderr.contains(unwanted);
@@ -333,7 +333,7 @@ impl Output {
         self
     }
 
-    /// Fails unless the text is on stderr; shows everything then.
+    /// Fails, with all output, unless stderr contains the text.
     #[track_caller]
     pub(crate) fn assert_err(&self, expected: &str) -> &Self {
         assert!(
@@ -362,7 +362,7 @@ impl fmt::Display for Output {
     }
 }
 
-/// What is replaced, in this order. Snapshots of the worlds are of 2024 and stay as they are.
+/// The replacements, in this order. Names of the worlds' snapshots are from 2024 and stay.
 static REPLACEMENTS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"UPID:[A-Za-z0-9]+(:[A-Za-z0-9@!_.-]*)+:?", "<upid>"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! One call of a hook: how it is started, when it is over, and where its two streams go.
+//! One call of a hook: how it starts, when it ends, and where its output goes.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -22,7 +22,7 @@ fn pipe(lab: &Lab, name: &str) {
     assert!(status.unwrap().success());
 }
 
-/// The scripts that cannot be started, and what is said of them.
+/// The scripts that cannot be started, with the error for each.
 fn broken(lab: &Lab) -> [(&'static str, &'static str); 4] {
     lab.file("plain.sh", "#!/bin/sh\n");
     lab.script("dos.sh", "#!/bin/sh\r\nexit 0\r\n");
@@ -49,7 +49,7 @@ fn broken(lab: &Lab) -> [(&'static str, &'static str); 4] {
 }
 
 /// A hook that cannot be started is a failed hook: the snapshots are taken as with a hook that fails, and only a
-/// file that does not exist is an error of usage.
+/// missing file is a usage error.
 #[test]
 fn a_hook_that_cannot_be_started_is_a_failed_hook() {
     let lab = lab();
@@ -76,7 +76,7 @@ fn a_hook_that_cannot_be_started_is_a_failed_hook() {
     assert_eq!(lab.changes(), before);
 }
 
-/// A dry run, its JSON and `check` say in advance that the hook cannot be started; none of them fails for it.
+/// A dry run, its JSON and `check` warn that the hook cannot be started; none of them fails for it.
 #[test]
 fn a_hook_that_cannot_be_started_is_a_warning_in_advance() {
     let lab = lab();
@@ -99,7 +99,7 @@ fn a_hook_that_cannot_be_started_is_a_warning_in_advance() {
 
 /// `#!` decides whatever the suffix, and a script without it is for bash, as in the C# tool.
 #[test]
-fn an_interpreter_line_decides_and_bash_takes_the_rest() {
+fn scripts_without_an_interpreter_line_run_in_bash() {
     let lab = lab();
     for (script, text) in [
         ("hook.ps1", "#!/bin/sh\necho it ran\n"),
@@ -118,8 +118,8 @@ fn an_interpreter_line_decides_and_bash_takes_the_rest() {
     }
 }
 
-/// What a hook does in the background is waited for while it holds the hook's stdout. At --hook-timeout the call has
-/// failed, and nothing is snapshotted by those who asked for that.
+/// A background process of a hook is waited for while it holds the hook's stdout. At --hook-timeout the call
+/// fails, and with --hook-failure=skip-guest no snapshot is taken.
 #[test]
 fn a_child_in_the_background_is_waited_for() {
     let lab = lab();
@@ -132,7 +132,7 @@ fn a_child_in_the_background_is_waited_for() {
         "pause.sh",
         "--hook-timeout=1 --hook-failure=skip-guest",
     );
-    // It is left alone: the pause, or the end of it, may matter more than our patience.
+    // The process is not killed: it may be what pauses or resumes the service.
     let killed = Command::new("sh")
         .args(["-c", "kill $(cat child.pid)"])
         .current_dir(lab.folder())
@@ -144,7 +144,7 @@ fn a_child_in_the_background_is_waited_for() {
     lab.assert_unchanged();
 }
 
-/// The steps of a run come after what the hook before them does in the background, and its output is reported.
+/// A step waits for the background processes of the hook before it, and their output is reported.
 #[test]
 fn a_pause_in_the_background_comes_before_the_snapshot() {
     let lab = lab();
@@ -166,8 +166,7 @@ esac
     assert_eq!(order, "paused\ntaken\nresumed\n");
 }
 
-/// What is still in the background at --hook-timeout can go on writing for as long as the run lives: it is not ended by
-/// SIGPIPE.
+/// A background process that outlives --hook-timeout can write until the run ends: SIGPIPE does not kill it.
 #[test]
 fn a_child_that_was_not_waited_for_can_go_on_writing() {
     let lab = lab();
@@ -186,9 +185,9 @@ esac
     output.assert_status(0).assert_out("resumed: yes\n");
 }
 
-/// A hook's stderr is ours, as in the C# tool: cron mails it, and the report has its stdout alone.
+/// A hook inherits stderr, as in the C# tool: cron mails it, and the report contains only its stdout.
 #[test]
-fn stderr_of_a_hook_is_ours() {
+fn a_hook_inherits_stderr() {
     let lab = lab();
     lab.script(
         "talk.sh",
@@ -214,9 +213,9 @@ fn stderr_of_a_hook_is_ours() {
     assert_eq!(output.stderr, failed.concat());
 }
 
-/// A hook's stderr comes as it happens, not when the hook has ended.
+/// A hook's stderr appears while it runs, not when it has ended.
 #[test]
-fn stderr_of_a_hook_comes_while_it_runs() {
+fn stderr_of_a_hook_appears_while_it_runs() {
     let lab = lab();
     pipe(&lab, "go.pipe");
     lab.script(

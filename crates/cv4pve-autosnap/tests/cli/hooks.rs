@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Hooks as real scripts: what they are told in each phase, in which order, whatever fails, and
-//! what their own failures do.
+//! Hooks as real scripts: the variables of each phase, the order of the phases when steps fail, and
+//! the effect of failing hooks.
 
 use insta::assert_snapshot;
 use pve_sim::faults::FaultPlan;
@@ -10,7 +10,7 @@ use crate::harness::{Lab, Output};
 use crate::paused_run::PausingHook;
 use crate::world::{World, ct, vm};
 
-/// Writes down all variables, fails when a file `fail-PHASE` is there.
+/// Records all variables, and fails if a file `fail-PHASE` exists.
 const RECORDER: &str = "#!/bin/sh
 echo \"$CV4PVE_AUTOSNAP_PHASE vm='$CV4PVE_AUTOSNAP_VMID $CV4PVE_AUTOSNAP_VMNAME $CV4PVE_AUTOSNAP_VMTYPE' \
   label=$CV4PVE_AUTOSNAP_LABEL keep=$CV4PVE_AUTOSNAP_KEEP name=$CV4PVE_AUTOSNAP_SNAP_NAME \
@@ -40,8 +40,8 @@ fn run(lab: &Lab, words: &str) -> Output {
     ))
 }
 
-/// All that the recorder was told, durations replaced where they are not zero.
-fn told(lab: &Lab) -> String {
+/// The recorded variables, with durations replaced where they are not zero.
+fn recorded_variables(lab: &Lab) -> String {
     let log = std::fs::read(lab.folder().join("phases.log")).unwrap_or_default();
     let durations = Regex::new(r"duration=(0\.[0-9]+|[1-9][0-9.]*)").unwrap();
     durations
@@ -52,8 +52,9 @@ fn told(lab: &Lab) -> String {
 /// The phases, with guest and state: `snap-create-post 100 1`.
 fn phases(lab: &Lab) -> Vec<String> {
     let line = Regex::new(r"^(\S+) vm='(\d*).* state=(\d)").unwrap();
-    let told = told(lab);
-    told.lines()
+    let recorded = recorded_variables(lab);
+    recorded
+        .lines()
         .map(|text| {
             let found = line.captures(text).unwrap();
             format!("{} {} {}", &found[1], &found[2], &found[3]).replace("  ", " ")
@@ -69,10 +70,10 @@ fn fail_task(lab: &Lab, kind: &str, number: u32) {
 }
 
 #[test]
-fn every_phase_of_snap_is_told_everything() {
+fn every_phase_of_snap_has_all_variables() {
     let lab = lab();
     run(&lab, "snap --keep=1 --state").assert_status(0);
-    assert_snapshot!(told(&lab), @r#"
+    assert_snapshot!(recorded_variables(&lab), @r#"
     snap-job-start vm='  ' label=daily keep=1 name= vmstate=1 duration=0 state=1 debug=0 dry=0
     snap-create-pre vm='100 web01 qemu' label=daily keep=1 name=autodaily<now> vmstate=1 duration=0 state=1 debug=0 dry=0
     snap-remove-pre vm='100 web01 qemu' label=daily keep=1 name=autodaily240101000000 vmstate=0 duration=0 state=0 debug=0 dry=0
@@ -87,10 +88,10 @@ fn every_phase_of_snap_is_told_everything() {
 }
 
 #[test]
-fn every_phase_of_clean_is_told_everything() {
+fn every_phase_of_clean_has_all_variables() {
     let lab = lab();
     run(&lab, "clean --keep=0 --debug").assert_status(0);
-    assert_snapshot!(told(&lab), @r#"
+    assert_snapshot!(recorded_variables(&lab), @r#"
     clean-job-start vm='  ' label=daily keep=0 name= vmstate=0 duration=0 state=0 debug=1 dry=0
     snap-remove-pre vm='100 web01 qemu' label=daily keep=0 name=autodaily240101000000 vmstate=0 duration=0 state=0 debug=1 dry=0
     snap-remove-post vm='100 web01 qemu' label=daily keep=0 name=autodaily240101000000 vmstate=0 duration=<time> state=1 debug=1 dry=0
@@ -133,7 +134,7 @@ fn a_failed_removal_is_closed_and_so_is_the_guest() {
 }
 
 #[test]
-fn guests_that_are_skipped_get_no_phase_and_locked_ones_get_both() {
+fn skipped_guests_have_no_phase_and_locked_ones_have_both() {
     let world = World::of([
         vm(100, "template").set("template", 1),
         vm(101, "locked").set("lock", "backup"),
@@ -196,7 +197,7 @@ fn a_dry_run_runs_no_hook_and_shows_them_with_debug() {
     "#);
 }
 
-/// What a run does whose hook fails in a phase.
+/// Runs with a hook that fails in this phase.
 fn with_failing_hook(phase: &str, policy: &str) -> (i32, Vec<String>, Vec<String>) {
     let lab = lab();
     lab.file(&format!("fail-{phase}"), "");
@@ -208,7 +209,7 @@ fn with_failing_hook(phase: &str, policy: &str) -> (i32, Vec<String>, Vec<String
 }
 
 #[test]
-fn a_no_is_ignored_unless_asked_for_and_after_a_change() {
+fn a_failing_hook_is_ignored_by_default_and_after_a_change() {
     let undisturbed = with_failing_hook("never", "ignore");
     assert_eq!((undisturbed.0, undisturbed.2.len()), (0, 4));
     for phase in ["snap-job-start", "snap-create-pre", "snap-remove-pre"] {
@@ -226,7 +227,7 @@ fn a_no_is_ignored_unless_asked_for_and_after_a_change() {
 }
 
 #[test]
-fn a_no_before_a_change_counts_when_asked_for() {
+fn a_failing_hook_before_a_change_skips_or_aborts_as_set() {
     let mut table = String::new();
     for phase in ["snap-job-start", "snap-create-pre", "snap-remove-pre"] {
         for policy in ["skip-guest", "abort-run"] {
@@ -305,7 +306,7 @@ fn lab_with_failing_removal() -> Lab {
 }
 
 #[test]
-fn a_no_to_removals_does_not_deny_the_snapshot() {
+fn a_failing_hook_before_removals_does_not_prevent_the_snapshot() {
     let lab = lab();
     lab.file("fail-snap-remove-pre", "");
     let command = "snap --keep=1 --hook-failure=skip-guest";
@@ -327,7 +328,7 @@ fn a_no_to_removals_does_not_deny_the_snapshot() {
 }
 
 #[test]
-fn a_hook_that_hangs_is_ended() {
+fn a_hanging_hook_is_killed() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
     lab.script(
         "hang.sh",
@@ -343,7 +344,7 @@ fn a_hook_that_hangs_is_ended() {
 }
 
 #[test]
-fn a_hook_that_is_killed_is_told_and_counts_as_a_no() {
+fn a_killed_hook_is_reported_and_counts_as_failed() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
     lab.script("die.sh", "#!/bin/sh\nkill -9 $$\n");
     let words = "--vmid=100 snap --label=x --keep=1 --script=die.sh";
@@ -413,7 +414,7 @@ fn output_of_a_hook_stands_in_the_block_of_its_guest() {
 }
 
 #[test]
-fn hooks_see_no_secret_and_a_terminal_neither() {
+fn hooks_get_neither_secrets_nor_a_terminal() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
     lab.script("env.sh", "#!/bin/sh\nenv; cat\n");
     let mut command = lab.command();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A run that stops in every phase of its hook until the test lets it go on, so that tests need
-//! no sleeping to be at the right place at the right time.
+//! A run that pauses in every phase of its hook until the test resumes it, so that tests reach a
+//! certain step without sleeping.
 //!
-//! The hook says where it is into one pipe and waits for a line in another one.
+//! The hook writes the phase into one pipe and waits for a line in another one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,7 +21,7 @@ pub(crate) struct PausingHook {
     script: PathBuf,
 }
 
-/// A run that is under way.
+/// A run in progress.
 pub(crate) struct Run<'a> {
     lab: &'a Lab,
     pid: u32,
@@ -34,7 +34,7 @@ pub(crate) struct Run<'a> {
 }
 
 impl PausingHook {
-    /// A hook in the folder of the lab.
+    /// Creates the hook in the folder of the lab.
     pub(crate) fn new(lab: &Lab) -> Self {
         let pipe = |name: &str| {
             let path = lab.folder().join(name);
@@ -52,17 +52,17 @@ impl PausingHook {
 
     /// Starts the program with this hook.
     pub(crate) fn start<'a>(&self, lab: &'a Lab, words: &str) -> Run<'a> {
-        let mut command = hearing_signals(lab);
+        let mut command = with_default_signals(lab);
         command.stdout(Stdio::piped());
         self.start_with(lab, words, command)
     }
 
-    /// Starts the program with a stdout of its own.
+    /// Starts the program with this stdout.
     pub(crate) fn start_with<'a>(&self, lab: &'a Lab, words: &str, command: Command) -> Run<'a> {
         self.start_as(lab, "--api-token=file:token", words, command)
     }
 
-    /// Starts the program with a sign-on of its own.
+    /// Starts the program with this login.
     pub(crate) fn start_as<'a>(
         &self,
         lab: &'a Lab,
@@ -76,7 +76,7 @@ impl PausingHook {
             .collect();
         let own = [
             format!("--host={}", lab.host()),
-            // A test that forgets to let a hook go on fails instead of hanging.
+            // A test that forgets to resume a hook fails instead of hanging.
             "--hook-timeout=30".to_owned(),
         ];
         let is_typed = |own: &String| {
@@ -94,7 +94,7 @@ impl PausingHook {
         let stdout = read_all(child.stdout.take(), None);
         let (teller, errors) = channel();
         let stderr = read_all(child.stderr.take(), Some(teller));
-        // Whoever waits for a run that has ended would wait for ever: it says so in the pipe.
+        // A reader of the pipe would wait forever for a run that has ended: write `ended`.
         let mut ended = open(&self.reached);
         let end = std::thread::spawn(move || {
             let status = child.wait().unwrap();
@@ -122,12 +122,12 @@ impl Run<'_> {
         line.trim().to_owned()
     }
 
-    /// Lets the hook that waits go on.
+    /// Resumes the waiting hook.
     pub(crate) fn go_on(&mut self) {
         self.go.write_all(b"\n").unwrap();
     }
 
-    /// Goes on until that phase is reached.
+    /// Resumes hooks until this phase is reached.
     #[track_caller]
     pub(crate) fn go_to(&mut self, phase: &str) {
         loop {
@@ -140,7 +140,7 @@ impl Run<'_> {
         }
     }
 
-    /// Lets all hooks go on, and gives back the phases that were reached until the end.
+    /// Resumes all hooks, and returns the phases reached until the end.
     pub(crate) fn go_on_to_the_end(&mut self) -> Vec<String> {
         let mut phases = Vec::new();
         loop {
@@ -152,7 +152,7 @@ impl Run<'_> {
         }
     }
 
-    /// The program has not ended yet.
+    /// Fails if the program has ended.
     #[cfg(target_os = "linux")]
     pub(crate) fn goes_on(&self) -> bool {
         !self.end.is_finished()
@@ -172,18 +172,18 @@ impl Run<'_> {
         assert!(sent.success());
     }
 
-    /// Waits until a line on stderr says so.
+    /// Waits for a line on stderr that contains the text.
     pub(crate) fn heard(&self, words: &str) {
         while !self.errors.recv().unwrap().contains(words) {}
     }
 
-    /// Lets everything go on and waits for the end.
+    /// Resumes all hooks and waits for the end.
     pub(crate) fn finish(mut self) -> Output {
         self.go_on_to_the_end();
         self.ended()
     }
 
-    /// Waits for the end without letting anything go on.
+    /// Waits for the end without resuming a hook.
     pub(crate) fn ended(self) -> Output {
         let status = self.end.join().unwrap();
         Output {
@@ -196,9 +196,9 @@ impl Run<'_> {
     }
 }
 
-/// The program, which hears signals even if the tests themselves were started in the background of
-/// a script: what is ignored there is ignored by all that is started from there.
-fn hearing_signals(lab: &Lab) -> Command {
+/// The program with default signal handling, even if the tests were started in the background of a
+/// script: child processes inherit ignored signals.
+fn with_default_signals(lab: &Lab) -> Command {
     if cfg!(target_os = "linux") {
         let mut command = lab.command_of("env");
         command.args(["--default-signal", env!("CARGO_BIN_EXE_cv4pve-autosnap")]);
@@ -208,7 +208,7 @@ fn hearing_signals(lab: &Lab) -> Command {
     }
 }
 
-/// Opened for both directions, so that opening never waits for the other side.
+/// Opens a pipe for reading and writing, so that opening never waits for the other side.
 fn open(path: &Path) -> File {
     OpenOptions::new()
         .read(true)
@@ -217,7 +217,7 @@ fn open(path: &Path) -> File {
         .unwrap()
 }
 
-/// Reads in a thread of its own, so that no pipe runs full, and tells every line.
+/// Reads in a thread, so that no pipe fills up, and sends every line.
 fn read_all<R: Read + Send + 'static>(
     stream: Option<R>,
     teller: Option<Sender<String>>,
@@ -230,7 +230,7 @@ fn read_all<R: Read + Send + 'static>(
         while stream.read_until(b'\n', &mut bytes).unwrap() > 0 {
             if let Some(teller) = &teller {
                 let line = String::from_utf8_lossy(&bytes[begin..]).into_owned();
-                // Not every test listens to the end.
+                // Not every test reads until the end.
                 let _ = teller.send(line);
             }
             begin = bytes.len();
