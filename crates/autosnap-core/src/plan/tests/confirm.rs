@@ -73,6 +73,20 @@ fn nothing_is_confirmed_by_a_list_without_the_new_snapshot_complete_and_of_this_
     check(Some(foreign), Err(DropReason::NewIsAnother));
 }
 
+#[test]
+fn a_dropped_removal_is_a_failure_if_the_new_snapshot_is_not_confirmed() {
+    for (reason, is_failure) in [
+        (DropReason::Gone, false),
+        (DropReason::Replaced, false),
+        (DropReason::KeptNow, false),
+        (DropReason::NewNotListed, true),
+        (DropReason::NewIncomplete, true),
+        (DropReason::NewIsAnother, true),
+    ] {
+        assert_eq!(reason.is_failure(), is_failure, "{reason:?}");
+    }
+}
+
 fn any_snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
     let one = (0..60_i64, any::<bool>(), any::<bool>(), 0..3_u8);
     prop::collection::vec(one, 0..12).prop_map(|drawn| {

@@ -120,6 +120,15 @@ fn hooks_of_a_failed_creation_are_called_where_the_c_sharp_tool_tries() {
 }
 
 #[test]
+fn a_guest_with_an_unknown_name_is_refused_with_the_exclusion() {
+    let message = may_match_exclusion("-%b01");
+    assert!(
+        message.contains("may match the exclusion `-%b01`"),
+        "{message}"
+    );
+}
+
+#[test]
 fn guests_that_pve_cannot_snapshot_are_not_covered() {
     let volumes = || vec!["mp0".to_owned()];
     for (skip, is_not_covered) in [

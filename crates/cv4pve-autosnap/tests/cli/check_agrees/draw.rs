@@ -18,7 +18,7 @@ enum Trait {
     StuckCreation,
     StuckRemoval,
     LockWithoutSnapshot,
-    HalfMade,
+    Incomplete,
     BindMount,
     RawOnDirectory,
     QcowOnDirectory,
@@ -92,7 +92,7 @@ impl Drawn {
         let disk = if self.container { "mp1" } else { "scsi6" };
         let place = if self.container { ",mp=/x" } else { "" };
         let volume = |text: &str| format!("{text}{place},size=1G");
-        let half = |state: &str| {
+        let incomplete = |state: &str| {
             json!({"name": name("daily", 20), "snaptime": day(20), "description": "cv4pve-autosnap",
                    "snapstate": state})
         };
@@ -100,12 +100,14 @@ impl Drawn {
             Trait::Nothing | Trait::SnapshotForbidden | Trait::InPool => guest,
             Trait::Template => guest.set("template", 1),
             Trait::LockedByBackup => guest.set("lock", "backup"),
-            Trait::StuckCreation => guest.set("lock", "snapshot").snapshot_with(half("prepare")),
+            Trait::StuckCreation => guest
+                .set("lock", "snapshot")
+                .snapshot_with(incomplete("prepare")),
             Trait::StuckRemoval => guest
                 .set("lock", "snapshot-delete")
-                .snapshot_with(half("delete")),
+                .snapshot_with(incomplete("delete")),
             Trait::LockWithoutSnapshot => guest.set("lock", "snapshot"),
-            Trait::HalfMade => guest.snapshot_with(half("delete")),
+            Trait::Incomplete => guest.snapshot_with(incomplete("delete")),
             Trait::BindMount if self.container => guest.set("mp0", "/srv,mp=/srv"),
             Trait::BindMount => guest.set("scsi5", "/dev/sdz"),
             Trait::RawOnDirectory => guest.set(disk, volume(&format!("files:{vmid}/x.raw"))),
@@ -218,7 +220,7 @@ fn guests() -> impl Strategy<Value = Vec<Drawn>> {
         10 => Just(Trait::Nothing),
         10 => select(vec![
             Trait::Template, Trait::LockedByBackup, Trait::StuckCreation, Trait::StuckRemoval,
-            Trait::LockWithoutSnapshot, Trait::HalfMade, Trait::BindMount, Trait::RawOnDirectory,
+            Trait::LockWithoutSnapshot, Trait::Incomplete, Trait::BindMount, Trait::RawOnDirectory,
             Trait::QcowOnDirectory, Trait::OnFullStorage, Trait::OnHiddenStorage, Trait::OnDisabledStorage,
             Trait::OnRemovedStorage, Trait::NameTaken, Trait::SnapshotForbidden, Trait::InPool,
         ]),
