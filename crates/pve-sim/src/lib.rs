@@ -26,6 +26,8 @@
 //! protocol), [`simulator`] (the running server). [`faults`] and [`journal`] are used by all
 //! layers. The crate shares no code with any client.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 pub mod access;
 pub mod api;
 pub mod calendar;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! `pve-sim`: serves a simulated Proxmox VE API, and controls a running one.
+#![warn(clippy::wildcard_enum_match_arm)]
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -245,7 +246,9 @@ fn print(text: &str) -> Result<()> {
 fn with_file_names(options: &Serve, error: StartError) -> Error {
     match error {
         StartError::World(error) => anyhow!(format_problems(options, &error.problems)),
-        other => other.into(),
+        error @ (StartError::Identity(_) | StartError::Listen { .. } | StartError::Runtime(_)) => {
+            error.into()
+        }
     }
 }
 

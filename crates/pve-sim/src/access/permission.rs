@@ -58,7 +58,7 @@ impl Access {
 
     /// All permissions of a user or token, by path (`get_effective_permissions`).
     pub fn effective(&self, pools: &impl Pools, who: &str) -> BTreeMap<String, PropagationFlags> {
-        let mut paths: BTreeSet<String> = [
+        let mut paths = self.granted_paths(&[
             "/",
             "/access",
             "/access/groups",
@@ -67,13 +67,7 @@ impl Access {
             "/sdn",
             "/storage",
             "/vms",
-        ]
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-        for grant in &self.grants {
-            paths.extend(ancestors(&grant.path));
-        }
+        ]);
         paths.extend(pools.member_paths());
         paths
             .into_iter()
@@ -93,7 +87,7 @@ impl Access {
         for section in ["vms", "access", "storage", "nodes", "sdn", "dc", "mapping"] {
             found.entry(section).or_default();
         }
-        let mut paths: BTreeSet<String> = [
+        let paths = self.granted_paths(&[
             "/",
             "/nodes",
             "/access/groups",
@@ -101,13 +95,7 @@ impl Access {
             "/storage",
             "/sdn",
             "/mapping",
-        ]
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-        for grant in &self.grants {
-            paths.extend(ancestors(&grant.path));
-        }
+        ]);
         for path in paths {
             let top = path
                 .trim_start_matches('/')
@@ -124,6 +112,16 @@ impl Access {
             }
         }
         found
+    }
+
+    /// The given paths, and all paths of grants with their ancestors.
+    fn granted_paths(&self, paths: &[&str]) -> BTreeSet<String> {
+        let granted = self.grants.iter().flat_map(|grant| ancestors(&grant.path));
+        paths
+            .iter()
+            .map(|path| (*path).to_owned())
+            .chain(granted)
+            .collect()
     }
 
     /// Privileges from the grants of exactly this user or token.

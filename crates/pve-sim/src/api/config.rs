@@ -70,10 +70,7 @@ pub(super) fn post(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
         changes: changes(args)?,
         digest: args.text("digest"),
     };
-    let (kind, node, vmid) = (args.kind(), args.node(), args.vmid());
-    Ok(Reply::new(
-        &world.start_task(kind, &node, vmid, args.who, work),
-    ))
+    Ok(args.start_task(world, work))
 }
 
 /// Parameters that are not configuration options.
@@ -90,7 +87,7 @@ const CONTROL: &[&str] = &[
 ];
 
 /// Options of a virtual machine that only root may set.
-const ROOTS_OWN: &[&str] = &["lock", "args", "hookscript", "vmstate"];
+const ROOT_ONLY: &[&str] = &["lock", "args", "hookscript", "vmstate"];
 
 /// The requested changes, or the errors that PVE reports before it reads the guest.
 fn changes(args: &Args<'_>) -> Result<Vec<ConfigChange>, Failure> {
@@ -117,7 +114,7 @@ fn changes(args: &Args<'_>) -> Result<Vec<ConfigChange>, Failure> {
     if changes.is_empty() && !reverts {
         return Err(Failure::Died("no options specified".to_owned()));
     }
-    let roots_own = |key: &&str| ROOTS_OWN.contains(key);
+    let roots_own = |key: &&str| ROOT_ONLY.contains(key);
     if args.kind() == GuestKind::Qemu
         && args.who != ROOT
         && let Some(key) = changes.iter().map(|(key, _)| key.as_str()).find(roots_own)

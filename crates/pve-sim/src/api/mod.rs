@@ -34,6 +34,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Seconds;
 use crate::schema::{Access, MethodSchema, ParameterErrors, Schema, perl_text};
+use crate::tasks::Work;
 use crate::world::guest::GuestKind;
 use crate::world::{Reachability, World};
 
@@ -254,10 +255,8 @@ pub(crate) fn find_daemon_on(
 impl Args<'_> {
     /// A string parameter.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
-        match self.params.get(name)? {
-            Value::Null => None,
-            value => Some(perl_text(value).into_owned()),
-        }
+        let value = self.params.get(name)?;
+        (!value.is_null()).then(|| perl_text(value).into_owned())
     }
 
     /// A path parameter; always present.
@@ -296,6 +295,12 @@ impl Args<'_> {
         self.number("vmid")
             .and_then(|vmid| u32::try_from(vmid).ok())
             .unwrap_or_default()
+    }
+
+    /// Starts a task for the guest in the path and returns its UPID.
+    pub(crate) fn start_task(&self, world: &mut World, work: Work) -> Reply {
+        let (kind, node) = (self.kind(), self.node());
+        Reply::new(&world.start_task(kind, &node, self.vmid(), self.who, work))
     }
 
     /// The guest type in the path.

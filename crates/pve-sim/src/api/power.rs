@@ -10,7 +10,7 @@ use crate::world::guest::{Guest, GuestKind};
 use super::{Args, Failure, Reply, check_privileges, parameter_error, snapshots};
 
 /// Parameters that only root may give.
-const ROOTS_OWN: &[&str] = &[
+const ROOT_ONLY: &[&str] = &[
     "skiplock",
     "keepActive",
     "migratedfrom",
@@ -27,7 +27,7 @@ const NO_QUORUM: &str = "cluster not ready - no quorum?";
 
 /// Starts the task for a power action.
 pub(super) fn act(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
-    for name in ROOTS_OWN {
+    for name in ROOT_ONLY {
         let given = args
             .text(name)
             .is_some_and(|text| !matches!(text.as_str(), "" | "0"));
@@ -40,10 +40,7 @@ pub(super) fn act(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
         GuestKind::Qemu => machine(world, args, action)?,
         GuestKind::Lxc => container(world, args, action)?,
     };
-    let (kind, node, vmid) = (args.kind(), args.node(), args.vmid());
-    Ok(Reply::new(
-        &world.start_task(kind, &node, vmid, args.who, work),
-    ))
+    Ok(args.start_task(world, work))
 }
 
 /// For virtual machines, the task detects missing, template, locked and already running guests.

@@ -35,7 +35,7 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
 /// `POST …/snapshot`.
 pub(super) fn create(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let name = args.in_path("snapname");
-    let (kind, node, vmid) = (args.kind(), args.node(), args.vmid());
+    let kind = args.kind();
     let reserved = match kind {
         GuestKind::Qemu if name.eq_ignore_ascii_case("pending") => Some("pending"),
         GuestKind::Lxc if name == "vzdump" => Some("vzdump"),
@@ -48,16 +48,14 @@ pub(super) fn create(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
     }
     // For a container, the task makes this check.
     if kind == GuestKind::Qemu {
-        world.guest_on(kind, &node, vmid)?;
+        world.guest_on(kind, &args.node(), args.vmid())?;
     }
     let work = Work::Create {
         name,
         description: args.text("description"),
         vmstate: args.flag("vmstate"),
     };
-    Ok(Reply::new(
-        &world.start_task(kind, &node, vmid, args.who, work),
-    ))
+    Ok(args.start_task(world, work))
 }
 
 /// `DELETE …/snapshot/{snapname}`.
@@ -66,13 +64,7 @@ pub(super) fn delete(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
         name: args.in_path("snapname"),
         force: args.flag("force"),
     };
-    Ok(Reply::new(&world.start_task(
-        args.kind(),
-        &args.node(),
-        args.vmid(),
-        args.who,
-        work,
-    )))
+    Ok(args.start_task(world, work))
 }
 
 /// `POST …/snapshot/{snapname}/rollback`.
@@ -86,13 +78,7 @@ pub(super) fn rollback(world: &mut World, args: &Args<'_>) -> Result<Reply, Fail
         name: args.in_path("snapname"),
         start: args.flag("start"),
     };
-    Ok(Reply::new(&world.start_task(
-        args.kind(),
-        &args.node(),
-        args.vmid(),
-        args.who,
-        work,
-    )))
+    Ok(args.start_task(world, work))
 }
 
 /// `GET …/snapshot/{snapname}/config`.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::clock::Civil;
 use serde_json::{Map, Value, json};
 
 use super::GenerateOptions;
@@ -34,12 +35,12 @@ pub(super) fn runs(options: &GenerateOptions) -> Vec<Run> {
     let mut runs: Vec<Run> = (0..options.snapshots)
         .filter_map(|index| {
             let label = &options.labels[usize::try_from(index % labels).ok()?];
-            let step_back = i64::from(index / labels) + 1;
+            let intervals_ago = i64::from(index / labels) + 1;
             Some(run(
                 label,
                 options.now,
                 options.utc_offset_seconds,
-                step_back,
+                intervals_ago,
             ))
         })
         .collect();
@@ -50,17 +51,17 @@ pub(super) fn runs(options: &GenerateOptions) -> Vec<Run> {
 /// The run of a label `back` intervals ago. Runs start just after the beginning of the interval in
 /// local time, as with cron.
 pub(super) fn run(label: &str, now: i64, utc_offset_seconds: i32, back: i64) -> Run {
-    let step = step_seconds(label);
+    let interval = interval_seconds(label);
     let offset = i64::from(utc_offset_seconds);
-    let begin = (now + offset).div_euclid(step) * step - offset;
-    let started = begin - back * step + 2;
+    let begin = (now + offset).div_euclid(interval) * interval - offset;
+    let started = begin - back * interval + 2;
     Run {
         snapshot: format!("auto{label}{}", timestamp(started + offset)),
         started,
     }
 }
 
-fn step_seconds(label: &str) -> i64 {
+fn interval_seconds(label: &str) -> i64 {
     match label {
         "hourly" => 3_600,
         "weekly" => 7 * DAY,
@@ -71,35 +72,16 @@ fn step_seconds(label: &str) -> i64 {
 
 /// `yyMMddHHmmss`, the default format of cv4pve-autosnap.
 pub(super) fn timestamp(local_seconds: i64) -> String {
-    let (days, second) = (local_seconds.div_euclid(DAY), local_seconds.rem_euclid(DAY));
-    let (year, month, day) = civil_date(days);
+    let local = Civil::from_epoch(local_seconds);
     format!(
-        "{:02}{month:02}{day:02}{:02}{:02}{:02}",
-        year.rem_euclid(100),
-        second / 3_600,
-        second / 60 % 60,
-        second % 60
+        "{:02}{:02}{:02}{:02}{:02}{:02}",
+        local.year.rem_euclid(100),
+        local.month,
+        local.day,
+        local.hour,
+        local.minute,
+        local.second
     )
-}
-
-/// Year, month and day of a day counted from 1970, in the Gregorian calendar. Years are taken to
-/// begin in March, so that the leap day is the last one.
-fn civil_date(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
 }
 
 /// A chain of snapshots, one per run, each taken `delay` seconds after the start of the run.

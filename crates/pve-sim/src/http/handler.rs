@@ -212,7 +212,9 @@ fn canned_response(answer: &CannedResponse) -> Response {
     match &answer.body {
         Value::Null => Response::plain(status, reason, ""),
         Value::String(text) => Response::plain(status, reason, text.as_str()),
-        value => Response::json(status, reason, value),
+        value @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Response::json(status, reason, value)
+        }
     }
 }
 

@@ -120,9 +120,10 @@ impl Response {
             body["status"] = json!(status);
         }
         let shown = if format == Format::ExtJs { 200 } else { status };
-        let in_pve = match failure {
-            Failure::NotImplemented { in_pve, .. } => *in_pve,
-            _ => None,
+        let in_pve = if let Failure::NotImplemented { in_pve, .. } = failure {
+            *in_pve
+        } else {
+            None
         };
         Self {
             via,

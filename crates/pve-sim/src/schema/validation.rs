@@ -301,12 +301,11 @@ impl Format {
 pub(super) fn stored(properties: &Properties, name: &str, value: &Value) -> Value {
     let property = properties.get(name).or_else(|| indexed(properties, name));
     let kind = property.and_then(|property| property.kind.as_deref());
-    let text = match value {
-        Value::Array(items) => {
-            let texts: Vec<_> = items.iter().map(perl_text).collect();
-            Cow::Owned(texts.join(","))
-        }
-        other => perl_text(other),
+    let text = if let Value::Array(items) = value {
+        let texts: Vec<_> = items.iter().map(perl_text).collect();
+        Cow::Owned(texts.join(","))
+    } else {
+        perl_text(value)
     };
     let number = match kind {
         Some("boolean") => Some(Number::from(u8::from(crate::api::is_true(&text)))),

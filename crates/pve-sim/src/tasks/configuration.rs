@@ -13,7 +13,7 @@ use crate::world::guest::{Guest, GuestKind, stored_description};
 use crate::world::{ErrorText, World};
 
 use super::creation::check_lock;
-use super::runner::{LockAttempt, StepResult};
+use super::runner::StepResult;
 use super::{ConfigChange, TaskStage};
 
 /// The task of `POST …/config`.
@@ -28,25 +28,19 @@ pub(super) fn step(
         TaskStage::Begin { since } => since,
         TaskStage::Queued | TaskStage::Volumes | TaskStage::Finish => at,
     };
-    match world.lock_config(index, since, at) {
-        LockAttempt::Wait(until) => StepResult::Next(until, TaskStage::Begin { since }),
-        LockAttempt::TimedOut(text) => StepResult::Done(Err(text)),
-        LockAttempt::Taken => {
-            let vmid = world.task(index).vmid;
-            world.log(index, command_line(vmid, changes));
-            let quorum = world.check_quorum(index);
-            let task = world.task(index);
-            let (kind, node) = (task.guest_kind, task.upid.node.clone());
-            let done = world.guest_on_mut(kind, &node, vmid).and_then(|guest| {
-                check_digest(guest, digest)?;
-                check_lock(guest)?;
-                quorum?;
-                change_config(guest, changes);
-                Ok(())
-            });
-            StepResult::Done(done)
-        }
-    }
+    world.with_lock(index, since, at, |world| {
+        let vmid = world.task(index).vmid;
+        world.log(index, command_line(vmid, changes));
+        let quorum = world.check_quorum(index);
+        let task = world.task(index);
+        let (kind, node) = (task.guest_kind, task.upid.node.clone());
+        let guest = world.guest_on_mut(kind, &node, vmid)?;
+        check_digest(guest, digest)?;
+        check_lock(guest)?;
+        quorum?;
+        change_config(guest, changes);
+        Ok(StepResult::Done(Ok(())))
+    })
 }
 
 /// Fails if the configuration has changed since the caller read it.

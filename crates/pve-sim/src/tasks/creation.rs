@@ -13,7 +13,7 @@ use crate::world::storage::SNAPSHOT_PERCENT;
 use crate::world::{ErrorText, World};
 
 use super::TaskStage;
-use super::runner::{LockAttempt, StepResult};
+use super::runner::StepResult;
 
 /// How long PVE waits for an unresponsive guest agent, in seconds.
 const AGENT_TIMEOUT: f64 = 3.0;
@@ -29,14 +29,11 @@ pub(super) fn step(
     let duration = world.task(index).duration;
     match world.task(index).stage {
         TaskStage::Queued => StepResult::Next(at, TaskStage::Begin { since: at }),
-        TaskStage::Begin { since } => match world.lock_config(index, since, at) {
-            LockAttempt::Wait(until) => StepResult::Next(until, TaskStage::Begin { since }),
-            LockAttempt::TimedOut(text) => StepResult::Done(Err(text)),
-            LockAttempt::Taken => match prepare(world, index, at, name, description, vmstate) {
-                Err(text) => StepResult::Done(Err(text)),
-                Ok(extra) => StepResult::Next(at + duration / 2.0 + extra, TaskStage::Volumes),
-            },
-        },
+        TaskStage::Begin { since } => world.with_lock(index, since, at, |world| {
+            let extra = prepare(world, index, at, name, description, vmstate)?;
+            let next = at + duration / 2.0 + extra;
+            Ok(StepResult::Next(next, TaskStage::Volumes))
+        }),
         TaskStage::Volumes => match snapshot_volumes(world, index, name) {
             Ok(()) => StepResult::Next(at + duration / 2.0, TaskStage::Finish),
             Err(text) => {

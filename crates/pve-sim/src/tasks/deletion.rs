@@ -12,7 +12,7 @@ use crate::world::{ErrorText, World};
 
 use super::TaskStage;
 use super::creation::{check_lock, image_path, release_space};
-use super::runner::{LockAttempt, StepResult, VANISHED};
+use super::runner::{StepResult, VANISHED};
 
 pub(super) fn step(
     world: &mut World,
@@ -28,14 +28,10 @@ pub(super) fn step(
             if let Err(text) = check_removable(world, index, name, force) {
                 return StepResult::Done(Err(text));
             }
-            match world.lock_config(index, since, at) {
-                LockAttempt::Wait(until) => StepResult::Next(until, TaskStage::Begin { since }),
-                LockAttempt::TimedOut(text) => StepResult::Done(Err(text)),
-                LockAttempt::Taken => match mark_deleted(world, index, name) {
-                    Ok(()) => StepResult::Next(at + duration / 2.0, TaskStage::Volumes),
-                    Err(text) => StepResult::Done(Err(text)),
-                },
-            }
+            world.with_lock(index, since, at, |world| {
+                mark_deleted(world, index, name)?;
+                Ok(StepResult::Next(at + duration / 2.0, TaskStage::Volumes))
+            })
         }
         TaskStage::Volumes => match remove_volumes(world, index, name, force) {
             Ok(()) => StepResult::Next(at + duration / 2.0, TaskStage::Finish),

@@ -8,7 +8,7 @@ use crate::world::guest::{Guest, Running, Snapshot};
 use crate::world::{ErrorText, World};
 
 use super::creation::check_lock;
-use super::runner::{LockAttempt, StepResult};
+use super::runner::StepResult;
 use super::{TaskStage, Work};
 
 pub(super) fn step(
@@ -21,14 +21,10 @@ pub(super) fn step(
     let duration = world.task(index).duration;
     match world.task(index).stage {
         TaskStage::Queued => StepResult::Next(at, TaskStage::Begin { since: at }),
-        TaskStage::Begin { since } => match world.lock_config(index, since, at) {
-            LockAttempt::Wait(until) => StepResult::Next(until, TaskStage::Begin { since }),
-            LockAttempt::TimedOut(text) => StepResult::Done(Err(text)),
-            LockAttempt::Taken => match prepare(world, index, name) {
-                Ok(()) => StepResult::Next(at + duration, TaskStage::Finish),
-                Err(text) => StepResult::Done(Err(text)),
-            },
-        },
+        TaskStage::Begin { since } => world.with_lock(index, since, at, |world| {
+            prepare(world, index, name)?;
+            Ok(StepResult::Next(at + duration, TaskStage::Finish))
+        }),
         TaskStage::Volumes | TaskStage::Finish => {
             StepResult::Done(finish(world, index, at, name, start))
         }

@@ -20,7 +20,7 @@ pub(super) enum StepResult {
 }
 
 /// The result of an attempt to lock a configuration.
-pub(super) enum LockAttempt {
+enum LockAttempt {
     /// The lock was acquired.
     Taken,
     /// Try again at this time.
@@ -133,8 +133,22 @@ impl World {
         true
     }
 
-    /// Acquires the configuration's lock file, or returns how long to wait.
-    pub(super) fn lock_config(&mut self, index: usize, since: Seconds, at: Seconds) -> LockAttempt {
+    /// Calls `action` when the configuration's lock file is free; waits for it up to PVE's timeout.
+    pub(super) fn with_lock(
+        &mut self,
+        index: usize,
+        since: Seconds,
+        at: Seconds,
+        action: impl FnOnce(&mut Self) -> Result<StepResult, ErrorText>,
+    ) -> StepResult {
+        match self.lock_config(index, since, at) {
+            LockAttempt::Taken => action(self).unwrap_or_else(|text| StepResult::Done(Err(text))),
+            LockAttempt::Wait(until) => StepResult::Next(until, TaskStage::Begin { since }),
+            LockAttempt::TimedOut(text) => StepResult::Done(Err(text)),
+        }
+    }
+
+    fn lock_config(&mut self, index: usize, since: Seconds, at: Seconds) -> LockAttempt {
         let task = &mut self.tasks.tasks[index];
         let held = self
             .guests

@@ -37,9 +37,10 @@ fn credentials() -> Value {
 fn changed(mut file: Value, pointer: &str, value: Value) -> Value {
     let (above, member) = pointer.rsplit_once('/').expect("a pointer");
     let parent = file.pointer_mut(above).expect("it exists");
-    match parent {
-        Value::Array(list) if member == "-" => list.push(value),
-        other => other[member] = value,
+    if let (Value::Array(list), "-") = (&mut *parent, member) {
+        list.push(value);
+    } else {
+        parent[member] = value;
     }
     file
 }

@@ -311,11 +311,15 @@ pub(super) struct CredentialsFile {
 /// A boolean, or 0 or 1 as in PVE's files.
 fn flag<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     match Value::deserialize(from)? {
-        Value::Bool(truth) => Ok(truth),
+        Value::Bool(value) => Ok(value),
         Value::Number(number) if number.as_u64() == Some(0) => Ok(false),
         Value::Number(number) if number.as_u64() == Some(1) => Ok(true),
-        other => {
-            let text = format!("{other} must be true, false, 1 or 0");
+        value @ (Value::Null
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_)) => {
+            let text = format!("invalid value {value}: must be true, false, 1 or 0");
             Err(serde::de::Error::custom(text))
         }
     }
