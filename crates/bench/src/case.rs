@@ -1,82 +1,85 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The cases: a world, what the program is asked to do in it, and which limits apply.
+//! Benchmark cases: world, command and limits.
 
 use anyhow::{Result, bail};
 
 use crate::world::WorldOptions;
 
-/// One case.
+/// A benchmark case.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     /// Its name on the command line and in the table.
     pub(crate) name: String,
-    /// The cluster; none: the program needs no server.
+    /// The cluster; `None`: the program needs no server.
     pub(crate) world: Option<WorldOptions>,
-    /// What the program is asked to do, without the options of the connection.
+    /// The command and its options, without the connection options.
     pub(crate) command: Vec<&'static str>,
-    /// Whether it is shown beside one guest at a time and the C# pattern.
+    /// Whether to compare it with one guest at a time and with the C# pattern.
     pub(crate) compared: bool,
-    /// How many guests are enough for that comparison; the time is scaled to all of them.
+    /// Number of guests for that comparison; the time is scaled to all guests.
     pub(crate) sample: usize,
 }
 
-/// The cases of these names, or all but the scaling table, which has to be named.
-pub(crate) fn chosen(names: &[String], quick: bool) -> Result<Vec<Case>> {
-    let all = if quick { tiny() } else { all() };
+/// The cases with these names. Without names: all except the scaling cases.
+pub(crate) fn select(names: &[String], quick: bool) -> Result<Vec<Case>> {
+    let all = if quick { quick_cases() } else { all_cases() };
     if names.is_empty() {
         return Ok(all
             .into_iter()
             .filter(|case| !case.name.starts_with("scale"))
             .collect());
     }
-    let mut chosen = Vec::new();
+    let mut cases = Vec::new();
     for name in names {
-        // A case of just this name, or else all parts of a case.
+        // A case with exactly this name, or all cases with this prefix.
         let exactly = all.iter().find(|case| case.name == *name);
         let prefix = format!("{name}-");
         let parts = all.iter().filter(|case| case.name.starts_with(&prefix));
-        let before = chosen.len();
+        let before = cases.len();
         match exactly {
-            Some(case) => chosen.push(case.clone()),
-            None => chosen.extend(parts.cloned()),
+            Some(case) => cases.push(case.clone()),
+            None => cases.extend(parts.cloned()),
         }
-        if chosen.len() == before {
+        if cases.len() == before {
             let known: Vec<&str> = all.iter().map(|case| case.name.as_str()).collect();
-            bail!("no case is called '{name}'; there are {}", known.join(", "));
+            bail!(
+                "unknown case '{name}': expected one of {}",
+                known.join(", ")
+            );
         }
     }
-    Ok(chosen)
+    Ok(cases)
 }
 
 const SNAP: [&str; 3] = ["snap", "--label=daily", "--keep=7"];
 
-fn all() -> Vec<Case> {
+fn all_cases() -> Vec<Case> {
     let one_node = |seconds| WorldOptions {
         task_seconds: seconds..=seconds,
-        ..WorldOptions::of_size(1, 50)
+        ..WorldOptions::with_size(1, 50)
     };
     let twenty_nodes = WorldOptions {
         task_seconds: 0.3..=3.0,
-        ..WorldOptions::of_size(20, 1_000)
+        ..WorldOptions::with_size(20, 1_000)
     };
-    let lame = WorldOptions {
+    let slow_node = WorldOptions {
         slowness_of_second_node: 10.0,
         offline_nodes: 1,
         ..twenty_nodes.clone()
     };
-    let hundred_nodes = WorldOptions::of_size(100, 10_000);
+    let hundred_nodes = WorldOptions::with_size(100, 10_000);
     let many_snapshots = WorldOptions {
         snapshots: 500,
-        ..WorldOptions::of_size(1, 1)
+        ..WorldOptions::with_size(1, 1)
     };
     let mut cases = vec![
         compared("1-short", one_node(0.1), 50),
         compared("1-long", one_node(0.5), 50),
         compared("2", twenty_nodes, 40),
-        compared("3-fifth", fifth(&lame), 40),
+        compared("3-fifth", fifth(&slow_node), 40),
         Case {
             command: [&SNAP[..], &["--timeout=300"]].concat(),
-            ..alone("3", lame, &SNAP)
+            ..alone("3", slow_node, &SNAP)
         },
         alone("4-dry-run", hundred_nodes.clone(), &with_dry_run()),
         alone("4-status", hundred_nodes, &["status"]),
@@ -87,7 +90,7 @@ fn all() -> Vec<Case> {
         ),
         without_server("6-version", &["--version"]),
         without_server("6-help", &["--help"]),
-        alone("6-status", WorldOptions::of_size(1, 1), &["status"]),
+        alone("6-status", WorldOptions::with_size(1, 1), &["status"]),
     ];
     for guests in [10, 30, 100, 300, 1_000, 3_000, 10_000] {
         cases.extend(scaling(guests));
@@ -95,11 +98,11 @@ fn all() -> Vec<Case> {
     cases
 }
 
-/// The same kinds of cases in a size for a test of this program itself.
-fn tiny() -> Vec<Case> {
+/// Small cases for testing the benchmark itself.
+fn quick_cases() -> Vec<Case> {
     let world = WorldOptions {
         task_seconds: 0.01..=0.05,
-        ..WorldOptions::of_size(3, 9)
+        ..WorldOptions::with_size(3, 9)
     };
     vec![
         compared("quick-snap", world.clone(), 3),
@@ -109,7 +112,7 @@ fn tiny() -> Vec<Case> {
     ]
 }
 
-/// A fifth of the guests of every node: enough to see the same, in a time that allows repetition.
+/// A fifth of the guests per node: shows the same effects in a shorter time.
 fn fifth(world: &WorldOptions) -> WorldOptions {
     WorldOptions {
         guests: world.guests / 5,
@@ -117,9 +120,9 @@ fn fifth(world: &WorldOptions) -> WorldOptions {
     }
 }
 
-/// As many guests on each node, up to a hundred nodes.
+/// Up to 100 guests per node, on up to 100 nodes.
 fn scaling(guests: u32) -> Vec<Case> {
-    let world = WorldOptions::of_size((guests / 100).clamp(1, 100), guests);
+    let world = WorldOptions::with_size((guests / 100).clamp(1, 100), guests);
     vec![
         alone(&format!("scale-snap-{guests}"), world.clone(), &SNAP),
         alone(
@@ -170,7 +173,7 @@ mod tests {
 
     fn check(names: &[&str], expected: &[&str]) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let found: Vec<String> = chosen(&names, false)
+        let found: Vec<String> = select(&names, false)
             .unwrap()
             .into_iter()
             .map(|case| case.name)
@@ -179,12 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn cases_are_chosen_by_name_or_by_their_common_beginning() {
+    fn cases_are_selected_by_name_or_prefix() {
         check(&["1"], &["1-short", "1-long"]);
         check(&["3"], &["3"]);
         check(&["5", "4-status"], &["5", "4-status"]);
-        assert!(chosen(&["7".to_owned()], false).is_err());
-        let all = chosen(&[], false).unwrap();
+        assert!(select(&["7".to_owned()], false).is_err());
+        let all = select(&[], false).unwrap();
         assert!(all.iter().all(|case| !case.name.starts_with("scale")));
     }
 }

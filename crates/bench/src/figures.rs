@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What the simulator's journal says about a run.
+//! Figures derived from the simulator's journal.
 //!
-//! **Lower bound.** A task occupies a slot of its node from the moment its POST or DELETE arrives
-//! until the task has ended and the request is answered, whichever is later. The sum of a node's
-//! occupied time, divided by the slots a node has, is what that node needs at least. The same is
-//! counted for each shared storage and for the whole run with their limits, and for each guest with
-//! a single slot, because a guest's steps follow one another. The largest of these is the bound: no
-//! schedule within the limits can be faster with these very tasks.
+//! **Lower bound.** A task occupies a slot of its node from the arrival of its POST or DELETE until
+//! the task has ended and the request is answered, whichever is later. A node needs at least the
+//! sum of its occupied time, divided by its slots. The same applies to each shared storage and to
+//! the whole run, with their limits, and to each guest with one slot, because a guest's steps are
+//! sequential. The bound is the largest of these values: no schedule within the limits can be
+//! faster with these tasks.
 //!
-//! **Delay.** From the end of a task to the moment its end was known: the answer to the first look
-//! that arrived after it, at the task itself or at the list of its node's tasks.
+//! **Delay.** The time from the end of a task until the client knows it: until the response to the
+//! first poll that arrived later, of the task itself or of its node's task list.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use pve_sim::journal::{Entry, Request, Task};
 
-use crate::world::Place;
+use crate::world::GuestLocation;
 
-/// How much may run at once.
+/// Maximum number of concurrent tasks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slots {
     /// In the whole run.
     pub(crate) total: f64,
-    /// On a node.
+    /// Per node.
     pub(crate) per_node: f64,
-    /// On a shared storage.
+    /// Per shared storage.
     pub(crate) per_storage: f64,
 }
 
@@ -35,7 +35,7 @@ impl Slots {
         per_node: 2.0,
         per_storage: 24.0,
     };
-    /// One guest after the other.
+    /// One guest at a time.
     pub(crate) const ONE: Self = Self {
         total: 1.0,
         per_node: 1.0,
@@ -43,39 +43,43 @@ impl Slots {
     };
 }
 
-/// What a journal says.
+/// The figures of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Figures {
-    /// Requests in all.
+    /// All requests.
     pub(crate) requests: usize,
-    /// Looks at tasks among them.
-    pub(crate) looks: usize,
-    /// Connections opened.
+    /// Requests that poll tasks.
+    pub(crate) polls: usize,
+    /// Opened connections.
     pub(crate) connections: usize,
-    /// Tasks that ended well.
+    /// Successful tasks.
     pub(crate) tasks: usize,
-    /// The lower bound for the time of the tasks, in seconds.
+    /// Lower bound for the duration of the tasks, in seconds.
     pub(crate) bound: f64,
-    /// The bound of the slowest node alone, in seconds.
+    /// Lower bound of the slowest node alone, in seconds.
     pub(crate) node_bound: f64,
     /// Median delay, in seconds.
     pub(crate) delay: f64,
-    /// Median of the delays as shares of their tasks' durations.
+    /// Median of the delays divided by the durations of their tasks.
     pub(crate) delay_share: f64,
 }
 
-/// Counts a journal.
-pub(crate) fn read(entries: &[Entry], guests: &BTreeMap<u32, Place>, slots: Slots) -> Figures {
+/// Computes the figures of a journal.
+pub(crate) fn read(
+    entries: &[Entry],
+    guests: &BTreeMap<u32, GuestLocation>,
+    slots: Slots,
+) -> Figures {
     let requests: Vec<&Request> = entries.iter().filter_map(request).collect();
     let tasks: Vec<&Task> = entries.iter().filter_map(task).collect();
     let connections: HashSet<u64> = requests.iter().map(|request| request.connection).collect();
-    let looks = looks_by_target(&requests);
+    let polls = polls_by_target(&requests);
     let delays: Vec<(f64, f64)> = tasks
         .iter()
         .filter_map(|task| {
             let targets = [task.upid.as_str(), task.node.as_str()];
-            let looks = targets.into_iter().filter_map(|target| looks.get(target));
-            let known = known_at(looks.flatten(), task.moment.at)?;
+            let polls = targets.into_iter().filter_map(|target| polls.get(target));
+            let known = known_at(polls.flatten(), task.moment.at)?;
             let delay = known - task.moment.at;
             Some((delay, delay / task.seconds.max(0.001)))
         })
@@ -84,7 +88,7 @@ pub(crate) fn read(entries: &[Entry], guests: &BTreeMap<u32, Place>, slots: Slot
     let (bound, node_bound) = bound(&occupied, guests, slots);
     Figures {
         requests: requests.len(),
-        looks: looks.values().map(Vec::len).sum(),
+        polls: polls.values().map(Vec::len).sum(),
         connections: connections.len(),
         tasks: tasks
             .iter()
@@ -97,7 +101,7 @@ pub(crate) fn read(entries: &[Entry], guests: &BTreeMap<u32, Place>, slots: Slot
     }
 }
 
-/// The middle value; of an even number, the upper one of the two.
+/// The median; for an even number of values, the upper one of the two.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -118,39 +122,38 @@ fn task(entry: &Entry) -> Option<&Task> {
     }
 }
 
-/// The looks at each task, and at the list of each node's tasks: when each arrived and when it was
-/// answered.
-fn looks_by_target<'a>(requests: &[&'a Request]) -> HashMap<&'a str, Vec<(f64, f64)>> {
-    let mut looks: HashMap<&str, Vec<(f64, f64)>> = HashMap::new();
+/// The polls per task and per task list of a node: times of arrival and response.
+fn polls_by_target<'a>(requests: &[&'a Request]) -> HashMap<&'a str, Vec<(f64, f64)>> {
+    let mut polls: HashMap<&str, Vec<(f64, f64)>> = HashMap::new();
     for request in requests.iter().filter(|request| request.method == "GET") {
         if let Some(target) = target_of(&request.path) {
             let at = request.moment.at;
-            looks
+            polls
                 .entry(target)
                 .or_default()
                 .push((at, at + request.seconds));
         }
     }
-    looks
+    polls
 }
 
-/// The task or the node a look is at.
+/// The task or node that a request polls.
 fn target_of(path: &str) -> Option<&str> {
     let path = path.split('?').next()?;
-    let (_, place) = path.split_once("/nodes/")?;
-    let (node, rest) = place.split_once('/')?;
+    let (_, location) = path.split_once("/nodes/")?;
+    let (node, rest) = location.split_once('/')?;
     match rest {
         "tasks" => Some(node),
         _ => rest.strip_prefix("tasks/")?.strip_suffix("/status"),
     }
 }
 
-fn known_at<'a>(looks: impl Iterator<Item = &'a (f64, f64)>, end: f64) -> Option<f64> {
-    let after = looks.filter(|(arrived, _)| *arrived >= end);
+fn known_at<'a>(polls: impl Iterator<Item = &'a (f64, f64)>, end: f64) -> Option<f64> {
+    let after = polls.filter(|(arrived, _)| *arrived >= end);
     after.map(|(_, answered)| *answered).min_by(f64::total_cmp)
 }
 
-/// The time during which each task held its slot, with its guest's number.
+/// How long each task occupied its slot, with the VMID of its guest.
 fn occupied(requests: &[&Request], tasks: &[&Task]) -> Vec<(u32, f64)> {
     let mut writes: HashMap<u32, Vec<&Request>> = HashMap::new();
     for request in requests {
@@ -163,7 +166,7 @@ fn occupied(requests: &[&Request], tasks: &[&Task]) -> Vec<(u32, f64)> {
     let occupied = tasks.iter().filter_map(|task| {
         let vmid = task.vmid?;
         let (began, ended) = (task.moment.at - task.seconds, task.moment.at);
-        // The request of a task is the last one of its guest that arrived before it began.
+        // A task's request is the last one for its guest that arrived before the task started.
         let request = writes
             .get(&vmid)?
             .iter()
@@ -180,18 +183,22 @@ fn guest_of(path: &str) -> Option<u32> {
     parts.next()?.parse().ok()
 }
 
-/// The bound with all limits, and the one of the slowest node alone.
-fn bound(occupied: &[(u32, f64)], guests: &BTreeMap<u32, Place>, slots: Slots) -> (f64, f64) {
+/// The bound with all limits, and the bound of the slowest node alone.
+fn bound(
+    occupied: &[(u32, f64)],
+    guests: &BTreeMap<u32, GuestLocation>,
+    slots: Slots,
+) -> (f64, f64) {
     let mut nodes: HashMap<&str, f64> = HashMap::new();
     let mut storages: HashMap<&str, f64> = HashMap::new();
     let mut each: HashMap<u32, f64> = HashMap::new();
     for (vmid, seconds) in occupied {
-        let Some(place) = guests.get(vmid) else {
+        let Some(location) = guests.get(vmid) else {
             continue;
         };
-        *nodes.entry(&place.node).or_default() += seconds;
+        *nodes.entry(&location.node).or_default() += seconds;
         *each.entry(*vmid).or_default() += seconds;
-        if let Some(storage) = &place.shared_storage {
+        if let Some(storage) = &location.shared_storage {
             *storages.entry(storage).or_default() += seconds;
         }
     }
@@ -211,8 +218,8 @@ fn bound(occupied: &[(u32, f64)], guests: &BTreeMap<u32, Place>, slots: Slots) -
 mod tests {
     use super::*;
 
-    fn place(node: &str, storage: Option<&str>) -> Place {
-        Place {
+    fn location(node: &str, storage: Option<&str>) -> GuestLocation {
+        GuestLocation {
             node: node.to_owned(),
             kind: "qemu".to_owned(),
             shared_storage: storage.map(str::to_owned),
@@ -246,11 +253,11 @@ mod tests {
     }
 
     #[test]
-    fn a_task_holds_its_slot_from_its_request_to_its_end() {
-        let guests = BTreeMap::from([(100, place("a", None))]);
+    fn a_task_occupies_its_slot_from_its_request_to_its_end() {
+        let guests = BTreeMap::from([(100, location("a", None))]);
         let figures = read(&journal(), &guests, Slots::DEFAULT);
         assert_eq!(
-            (figures.requests, figures.looks, figures.connections),
+            (figures.requests, figures.polls, figures.connections),
             (3, 2, 2)
         );
         assert_eq!(figures.tasks, 1);
@@ -260,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_are_told_from_other_requests() {
+    fn polls_are_distinguished_from_other_requests() {
         let check = |path: &str, expected| assert_eq!(target_of(path), expected, "{path}");
         check(
             "/api2/json/nodes/a/tasks/UPID:a:1:/status",
@@ -273,11 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn the_tightest_limit_makes_the_bound() {
+    fn the_tightest_limit_determines_the_bound() {
         let guests = BTreeMap::from([
-            (1, place("a", Some("ceph"))),
-            (2, place("a", None)),
-            (3, place("b", Some("ceph"))),
+            (1, location("a", Some("ceph"))),
+            (2, location("a", None)),
+            (3, location("b", Some("ceph"))),
         ]);
         let occupied = [(1, 4.0), (2, 2.0), (3, 2.0)];
         let check = |total, per_node, per_storage, expected: f64| {

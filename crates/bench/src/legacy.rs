@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The pattern of the C# tool on the wire, without our client and engine.
+//! The request pattern of the C# tool, without our client and engine.
 //!
-//! One guest after the other; resources are asked for by type; every request opens a connection of
-//! its own; a task is first looked at after half a second and then every half second, with two
-//! more reads of its status when it is over; removals are forced. What the tool does between its
-//! requests is not imitated, so the real one is slower.
+//! Guests are processed one after the other; resources are requested by type; every request opens a
+//! new connection; a task is polled every half second, with two more requests after its end;
+//! removals are forced. The tool's own processing time is not simulated, so the real tool is
+//! slower.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,24 +15,22 @@ use hyper::Request;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme};
+use pve_sim::http::insecure_client_config;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::processes::TOKEN;
-use crate::world::{Place, World};
+use crate::world::{GuestLocation, World};
 
-/// The pause before each look at a task.
+/// Pause before each poll of a task.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Snapshots of the label that stay.
+/// Number of snapshots to keep.
 const KEEP: usize = 7;
 const SNAPSHOT: &str = "autodaily991231235959";
 
-/// Takes a snapshot of each guest and removes the old ones.
+/// Creates a snapshot of each guest and removes the old ones.
 pub(crate) fn run(address: &str, world: &World, guests: &[u32]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -46,17 +44,17 @@ pub(crate) fn run(address: &str, world: &World, guests: &[u32]) -> Result<()> {
                 .await?;
         }
         for vmid in guests {
-            let place = world
+            let location = world
                 .guests
                 .get(vmid)
                 .context("a guest of the sample is not in the world")?;
-            server.guest(*vmid, place).await?;
+            server.guest(*vmid, location).await?;
         }
         Ok(())
     })
 }
 
-/// A cluster and the way to it.
+/// A cluster and its TLS configuration.
 struct Server {
     address: String,
     tls: TlsConnector,
@@ -64,21 +62,17 @@ struct Server {
 
 impl Server {
     fn new(address: &str) -> Result<Self> {
-        let provider = Arc::new(ring::default_provider());
-        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth();
+        // By default the C# tool accepts any certificate.
+        let config = insecure_client_config()?;
         Ok(Self {
             address: address.to_owned(),
             tls: Arc::new(config).into(),
         })
     }
 
-    async fn guest(&self, vmid: u32, place: &Place) -> Result<()> {
-        let node = &place.node;
-        let guest = format!("/nodes/{node}/{}/{vmid}", place.kind);
+    async fn guest(&self, vmid: u32, location: &GuestLocation) -> Result<()> {
+        let node = &location.node;
+        let guest = format!("/nodes/{node}/{}/{vmid}", location.kind);
         self.get(&format!("{guest}/config")).await?;
         self.get(&format!("{guest}/snapshot")).await?;
         let form = format!("snapname={SNAPSHOT}&description=cv4pve-autosnap");
@@ -87,7 +81,7 @@ impl Server {
             .await?;
         self.wait(node, &task).await?;
         let listed = self.get(&format!("{guest}/snapshot")).await?;
-        for name in beyond(&listed) {
+        for name in expired(&listed) {
             let path = format!("{guest}/snapshot/{name}?force=1");
             let task = self.send("DELETE", &path, "").await?;
             self.wait(node, &task).await?;
@@ -144,8 +138,8 @@ impl Server {
     }
 }
 
-/// The names of the tool's snapshots that are too many, oldest first. All are of one label here.
-fn beyond(listed: &Value) -> Vec<String> {
+/// Names of the snapshots that exceed [`KEEP`], oldest first. All have the same label.
+fn expired(listed: &Value) -> Vec<String> {
     let empty = Vec::new();
     let entries = listed.as_array().unwrap_or(&empty).iter();
     let ours = entries.filter(|entry| {
@@ -160,47 +154,6 @@ fn beyond(listed: &Value) -> Vec<String> {
     names
 }
 
-/// The C# tool takes any certificate unless told otherwise.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, TlsError> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -208,11 +161,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_beyond_seven_go() {
+    fn snapshots_above_the_limit_expire_oldest_first() {
         let entry = |day: u32, description: &str| json!({"name": format!("autodaily26010{day}000000"), "description": description});
         let mut listed: Vec<Value> = (1..=9).map(|day| entry(day, "cv4pve-autosnap\n")).collect();
         listed.push(entry(0, "mine"));
-        let names = beyond(&listed.into());
+        let names = expired(&listed.into());
         assert_eq!(names, ["autodaily260101000000", "autodaily260102000000"]);
     }
 }

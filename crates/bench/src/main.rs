@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `autosnap-bench`: runs the real program as a process against the simulator as another, and
-//! prints what a run costs: time against what the cluster itself needs, requests, connections,
-//! CPU and memory.
+//! `autosnap-bench`: runs cv4pve-autosnap against the simulator, each as a separate process, and
+//! prints the costs of a run: time compared with the minimum that the cluster needs, requests,
+//! connections, CPU time and memory.
 //!
-//! Every run gets a fresh simulated cluster. Beside each case stand the same program with one
-//! guest at a time, and the pattern of the C# tool ([`legacy`]), both on a sample of the guests
-//! where the whole would take hours.
+//! Every run uses a new simulated cluster. For comparison, some cases also run with one guest at a
+//! time and with the request pattern of the C# tool ([`legacy`]), on a sample of the guests.
 //!
-//! Limits: Unix only, because of the figures of child processes. The simulator takes part of the
-//! same machine; its own CPU time is not counted, but it can slow the program down.
-#![expect(clippy::print_stdout, reason = "a program whose result is a table")]
+//! Limits: Unix only. The simulator runs on the same machine; its CPU time is not counted, but it
+//! can slow the program down.
+#![warn(clippy::wildcard_enum_match_arm)]
+#![expect(clippy::print_stdout, reason = "the program prints a table")]
 
 mod case;
 mod figures;
@@ -39,52 +39,55 @@ struct Program {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run one program and print its figures as JSON; used by the benchmark itself, because only
-    /// a process without other children can tell what its child cost.
+    /// Run a program and print its costs as JSON. Used by the benchmark itself: only a process with
+    /// a single child can measure it.
     #[command(hide = true)]
     Measure {
         /// The program and its arguments.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-        words: Vec<String>,
+        command_line: Vec<String>,
     },
 }
 
 #[derive(Args)]
 struct Options {
-    /// Cases to run, separated by commas; without it, all.
+    /// Cases to run, separated by commas. Default: all except the scaling cases.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     case: Vec<String>,
-    /// How often each case is run; the table shows medians.
+    /// Number of runs per case; the table shows medians.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
-    /// Tiny worlds, one run: shows that everything works, measures nothing.
+    /// Small worlds and one run, to test the benchmark itself.
     #[arg(long)]
     quick: bool,
-    /// Leave out one guest at a time and the pattern of the C# tool.
+    /// Skip the comparisons with one guest at a time and with the C# tool.
     #[arg(long)]
     alone: bool,
-    /// Options added to every command line of the program, for trying other limits.
+    /// Additional option for the program, for example another limit; may be repeated.
     #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
     with: Vec<String>,
-    /// The program, instead of the one beside this one.
+    /// Path of cv4pve-autosnap. Default: the folder of this program.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
-    /// The simulator, instead of the one beside this one.
+    /// Path of pve-sim. Default: the folder of this program.
     #[arg(long, value_name = "FILE")]
     simulator: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
     let program = Program::parse();
-    if let Some(Command::Measure { words }) = program.command {
-        println!("{}", serde_json::to_string(&measure::run_here(&words)?)?);
+    if let Some(Command::Measure { command_line }) = program.command {
+        println!(
+            "{}",
+            serde_json::to_string(&measure::run_and_measure(&command_line)?)?
+        );
         return Ok(());
     }
     let options = program.options;
     let programs = Programs::find(options.program, options.simulator)
         .context("build both first: cargo build --release -p cv4pve-autosnap -p pve-sim")?;
     let runs = if options.quick { 1 } else { options.runs };
-    let cases = case::chosen(&options.case, options.quick)?;
+    let cases = case::select(&options.case, options.quick)?;
     println!("{}", table::head());
     for case in &cases {
         let lines = runner::run(case, &programs, runs, options.alone, &options.with)

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What one child process costs: wall time, CPU time, peak memory.
+//! Costs of a child process: wall time, CPU time, peak memory.
 //!
-//! The kernel keeps these figures for all children of a process together, so each measurement is
-//! made by a process of its own that has a single child. That process must be small itself: a
-//! child's peak memory counts from what its parent used before the new program was loaded
-//! (`fs/exec.c`).
+//! The kernel adds up these figures over all children of a process, so each measurement uses a
+//! separate process with a single child. That process must be small: the peak memory of a child
+//! includes its parent's memory at the time of the fork (`fs/exec.c`).
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,22 +13,22 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use serde::{Deserialize, Serialize};
 
-/// What a process has cost.
+/// The costs of a process.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Cost {
     /// Seconds from its start to its end.
     pub(crate) wall: f64,
-    /// Seconds of CPU, in its own code and in the kernel.
+    /// Seconds of CPU time, in user and kernel mode.
     pub(crate) cpu: f64,
-    /// Peak of its memory in MiB.
+    /// Peak memory in MiB.
     pub(crate) memory: f64,
     /// Its exit status; -1 after a signal.
     pub(crate) status: i32,
 }
 
-/// Runs a program as the only child of this process; its output is thrown away.
-pub(crate) fn run_here(words: &[String]) -> Result<Cost> {
-    let (program, arguments) = words.split_first().context("no program was given")?;
+/// Runs a program as the only child of this process and discards its output.
+pub(crate) fn run_and_measure(command_line: &[String]) -> Result<Cost> {
+    let (program, arguments) = command_line.split_first().context("no program given")?;
     let started = Instant::now();
     let status = Command::new(program)
         .args(arguments)
@@ -47,12 +46,12 @@ pub(crate) fn run_here(words: &[String]) -> Result<Cost> {
     })
 }
 
-/// Runs a program by way of a small process that measures it.
-pub(crate) fn run(words: &[String], environment: &[(&str, &str)]) -> Result<Cost> {
+/// Runs a program through a small process that measures it.
+pub(crate) fn run(command_line: &[String], environment: &[(&str, &str)]) -> Result<Cost> {
     let output = Command::new(std::env::current_exe()?)
         .arg("measure")
         .arg("--")
-        .args(words)
+        .args(command_line)
         .envs(environment.iter().copied())
         .stderr(Stdio::piped())
         .output()?;
@@ -61,8 +60,12 @@ pub(crate) fn run(words: &[String], environment: &[(&str, &str)]) -> Result<Cost
     }
     let cost: Cost = serde_json::from_slice(&output.stdout)?;
     if !matches!(cost.status, 0 | 1) {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("'{}' ended with {}: {said}", words.join(" "), cost.status);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "'{}' ended with {}: {stderr}",
+            command_line.join(" "),
+            cost.status
+        );
     }
     Ok(cost)
 }
@@ -73,7 +76,7 @@ fn seconds(time: TimeVal) -> f64 {
     (Duration::from_secs(seconds) + Duration::from_micros(micros)).as_secs_f64()
 }
 
-/// Linux counts in KiB.
+/// Linux reports KiB.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 fn mebibytes(kibibytes: i64) -> f64 {
     kibibytes as f64 / 1024.0
@@ -85,10 +88,10 @@ mod tests {
 
     #[test]
     fn a_program_is_run_and_costs_something() {
-        let words = ["sh", "-c", "exit 3"].map(str::to_owned);
-        let cost = run_here(&words).unwrap();
+        let command_line = ["sh", "-c", "exit 3"].map(str::to_owned);
+        let cost = run_and_measure(&command_line).unwrap();
         assert_eq!(cost.status, 3);
         assert!(cost.wall > 0.0 && cost.memory > 0.0, "{cost:?}");
-        assert!(run_here(&["/nowhere/program".to_owned()]).is_err());
+        assert!(run_and_measure(&["/nowhere/program".to_owned()]).is_err());
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The two programs, and a simulator that runs as a process.
+//! The two programs, and a running simulator.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use pve_sim::journal::{Entry, Journal};
 
 use crate::world::World;
 
-/// The token of the generated worlds' snapshot runner; publicly known.
+/// The public token of the generated worlds' snapshot runner.
 pub(crate) const TOKEN: &str = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
 
-/// Where the programs are.
+/// Paths of the programs.
 #[derive(Debug)]
 pub(crate) struct Programs {
     /// `cv4pve-autosnap`.
@@ -25,16 +25,16 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Those that were given, or those beside this program.
+    /// Uses the given paths; default: the folder of this program.
     pub(crate) fn find(autosnap: Option<PathBuf>, simulator: Option<PathBuf>) -> Result<Self> {
         let here = std::env::current_exe()?;
-        let folder = here.parent().context("this program lies in no folder")?;
+        let folder = here.parent().context("this program has no parent folder")?;
         let found = |given: Option<PathBuf>, name: &str| {
             let path = given.unwrap_or_else(|| folder.join(name));
             if path.is_file() {
                 Ok(path)
             } else {
-                bail!("there is no '{}'", path.display())
+                bail!("'{}' not found", path.display())
             }
         };
         Ok(Self {
@@ -44,7 +44,7 @@ impl Programs {
     }
 }
 
-/// A simulator that serves a world.
+/// A simulator process that serves a world.
 #[derive(Debug)]
 pub(crate) struct Server {
     process: Child,
@@ -54,7 +54,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it with the latencies of a measured PVE and without faults; returns when it listens.
+    /// Starts a simulator with measured latencies and without faults; returns when it is listening.
     pub(crate) fn start(program: &Path, world: &World) -> Result<Self> {
         let mut process = Command::new(program)
             .arg("serve")
@@ -80,7 +80,7 @@ impl Server {
                 break;
             }
         }
-        let address = address.context("the simulator did not say where it listens")?;
+        let address = address.context("the simulator printed no address")?;
         Ok(Self {
             process,
             journal: world.journal(),
@@ -88,7 +88,7 @@ impl Server {
         })
     }
 
-    /// Stops it and reads what happened.
+    /// Stops it and reads its journal.
     pub(crate) fn stop(mut self) -> Result<Vec<Entry>> {
         let id = i32::try_from(self.process.id())?;
         kill(Pid::from_raw(id), Signal::SIGTERM)?;
@@ -99,7 +99,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // After `stop` there is nothing left to kill, and that is all an error can mean.
+        // After `stop` the process has already ended, so errors can be ignored.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Runs a case as often as wanted, each time on a fresh cluster, and sums the runs up.
+//! Runs a case several times, each time on a new cluster, and computes the medians.
 
 use std::time::Instant;
 
@@ -13,20 +13,20 @@ use crate::processes::{Programs, Server, TOKEN};
 use crate::table;
 use crate::world::World;
 
-/// One way of doing a case: the medians of its runs.
+/// The medians of a case's runs.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Sum {
-    /// What the process cost; no CPU and memory for the imitation of the C# tool.
+pub(crate) struct Measurement {
+    /// The costs of the process; without CPU and memory for the C# pattern.
     pub(crate) cost: Cost,
-    /// What the journal says.
+    /// The figures from the journal.
     pub(crate) figures: Figures,
-    /// Guests worked on in the run that was measured.
+    /// Number of guests in the measured run.
     pub(crate) guests: usize,
-    /// What the wall time has to be multiplied with for all guests.
+    /// Factor that scales the wall time to all guests.
     pub(crate) scale: f64,
 }
 
-/// Runs it; gives back the lines of the table.
+/// Runs a case and returns its lines of the table.
 pub(crate) fn run(
     case: &Case,
     programs: &Programs,
@@ -41,10 +41,10 @@ pub(crate) fn run(
     let world = build()?;
     let all: Vec<u32> = world.guests.keys().copied().collect();
     let slots = slots(with);
-    let usual = repeat(runs, || {
+    let baseline = repeat(runs, || {
         program(case, programs, &world, "@all", &all, slots, with)
     })?;
-    let mut lines = vec![table::line(&case.name, "defaults", usual, None)];
+    let mut lines = vec![table::line(&case.name, "defaults", baseline, None)];
     if case.compared && !alone {
         let sample = world.sample(case.sample);
         let few: Vec<String> = sample.iter().map(u32::to_string).collect();
@@ -58,24 +58,24 @@ pub(crate) fn run(
             &case.name,
             "one at a time",
             single,
-            Some(usual),
+            Some(baseline),
         ));
-        let old = repeat(runs, || imitation(programs, &world, &sample))?;
+        let old = repeat(runs, || csharp_pattern(programs, &world, &sample))?;
         let old = scaled(old, all.len());
-        lines.push(table::line(&case.name, "C# pattern", old, Some(usual)));
+        lines.push(table::line(&case.name, "C# pattern", old, Some(baseline)));
     }
     Ok(lines)
 }
 
 fn without_server(case: &Case, programs: &Programs, runs: u16) -> Result<Vec<String>> {
-    let mut words = vec![programs.autosnap.display().to_string()];
-    words.extend(case.command.iter().map(|word| (*word).to_owned()));
+    let mut command_line = vec![programs.autosnap.display().to_string()];
+    command_line.extend(case.command.iter().map(|word| (*word).to_owned()));
     let result = repeat(runs, || {
-        let cost = measure::run(&words, &[])?;
-        Ok(Sum {
+        let cost = measure::run(&command_line, &[])?;
+        Ok(Measurement {
             cost,
             scale: 1.0,
-            ..Sum::default()
+            ..Measurement::default()
         })
     })?;
     Ok(vec![table::line(&case.name, "defaults", result, None)])
@@ -89,26 +89,26 @@ fn program(
     guests: &[u32],
     slots: Slots,
     with: &[String],
-) -> Result<Sum> {
+) -> Result<Measurement> {
     let server = Server::start(&programs.simulator, world)?;
-    let mut words = vec![
+    let mut command_line = vec![
         programs.autosnap.display().to_string(),
         format!("--host={}", server.address),
         format!("--vmid={selection}"),
     ];
-    words.extend(case.command.iter().map(|word| (*word).to_owned()));
-    words.extend(with.iter().cloned());
+    command_line.extend(case.command.iter().map(|word| (*word).to_owned()));
+    command_line.extend(with.iter().cloned());
     let environment = [("CV4PVE_API_TOKEN", TOKEN), ("TZ", "UTC")];
-    let cost = measure::run(&words, &environment)?;
+    let cost = measure::run(&command_line, &environment)?;
     let figures = figures::read(&server.stop()?, &world.guests, slots);
     let dry = case.command.contains(&"--dry-run") || case.command[0] != "snap";
     ensure!(
         dry || figures.tasks >= guests.len(),
-        "{} tasks ended well for {} guests",
+        "{} tasks succeeded for {} guests",
         figures.tasks,
         guests.len()
     );
-    Ok(Sum {
+    Ok(Measurement {
         cost,
         figures,
         guests: guests.len(),
@@ -116,7 +116,7 @@ fn program(
     })
 }
 
-fn imitation(programs: &Programs, world: &World, guests: &[u32]) -> Result<Sum> {
+fn csharp_pattern(programs: &Programs, world: &World, guests: &[u32]) -> Result<Measurement> {
     let server = Server::start(&programs.simulator, world)?;
     let started = Instant::now();
     legacy::run(&server.address, world, guests)?;
@@ -127,10 +127,10 @@ fn imitation(programs: &Programs, world: &World, guests: &[u32]) -> Result<Sum> 
     let figures = figures::read(&server.stop()?, &world.guests, Slots::ONE);
     ensure!(
         figures.tasks >= guests.len(),
-        "only {} tasks ended well",
+        "only {} tasks succeeded",
         figures.tasks
     );
-    Ok(Sum {
+    Ok(Measurement {
         cost,
         figures,
         guests: guests.len(),
@@ -138,27 +138,27 @@ fn imitation(programs: &Programs, world: &World, guests: &[u32]) -> Result<Sum> 
     })
 }
 
-/// The medians of several runs, each figure by itself.
-fn repeat(runs: u16, mut once: impl FnMut() -> Result<Sum>) -> Result<Sum> {
-    let results: Vec<Sum> = (0..runs).map(|_| once()).collect::<Result<_>>()?;
-    let of = |pick: fn(&Sum) -> f64| median(results.iter().map(pick));
+/// The medians of several runs.
+fn repeat(runs: u16, mut once: impl FnMut() -> Result<Measurement>) -> Result<Measurement> {
+    let results: Vec<Measurement> = (0..runs).map(|_| once()).collect::<Result<_>>()?;
+    let of = |pick: fn(&Measurement) -> f64| median(results.iter().map(pick));
     let mut middle = results.clone();
     middle.sort_by(|one, other| one.cost.wall.total_cmp(&other.cost.wall));
-    // The counts are those of the run with the median time, so that they belong together.
+    // Counts are those of the run with the median time, so that they are consistent.
     let mut result = middle.swap_remove(middle.len() / 2);
     result.cost.cpu = of(|result| result.cost.cpu);
     result.cost.memory = of(|result| result.cost.memory);
     Ok(result)
 }
 
-fn scaled(result: Sum, guests: usize) -> Sum {
-    Sum {
+fn scaled(result: Measurement, guests: usize) -> Measurement {
+    Measurement {
         scale: ratio(guests, result.guests),
         ..result
     }
 }
 
-/// The limits that the added options leave.
+/// The limits after the additional options.
 fn slots(with: &[String]) -> Slots {
     let value = |name: &str| {
         let prefix = format!("--{name}=");
@@ -175,7 +175,7 @@ fn slots(with: &[String]) -> Slots {
     }
 }
 
-/// One number by another.
+/// Divides two numbers.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 pub(crate) fn ratio(number: usize, by: usize) -> f64 {
     number as f64 / by.max(1) as f64

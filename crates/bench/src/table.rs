@@ -1,35 +1,40 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The result as a Markdown table, ready for the document.
+//! The results as a Markdown table for the manual.
 
-use crate::runner::{Sum, ratio};
+use crate::runner::{Measurement, ratio};
 
-/// The head of the table.
+/// The header of the table.
 pub(crate) fn head() -> String {
     let columns = [
         "case",
-        "way",
+        "mode",
         "wall s",
         "bound s",
         "ratio",
         "slowest node s",
         "requests",
         "per guest",
-        "looks per task",
+        "polls per task",
         "connections",
         "CPU s",
         "CPU ms/guest",
         "peak MiB",
         "delay ms",
         "delay %",
-        "times slower",
+        "factor",
     ];
     let rule = "---|".repeat(columns.len());
     format!("| {} |\n|{rule}", columns.join(" | "))
 }
 
-/// One way of doing a case; `usual` is the one with the defaults, to compare it with.
-pub(crate) fn line(case: &str, way: &str, sum: Sum, usual: Option<Sum>) -> String {
-    let Sum {
+/// A line of the table; `baseline` is the run with default options.
+pub(crate) fn line(
+    case: &str,
+    mode: &str,
+    sum: Measurement,
+    baseline: Option<Measurement>,
+) -> String {
+    let Measurement {
         cost,
         figures,
         guests,
@@ -40,9 +45,9 @@ pub(crate) fn line(case: &str, way: &str, sum: Sum, usual: Option<Sum>) -> Strin
     let cells = [
         case.to_owned(),
         if is_sample {
-            format!("{way} ({guests} guests, scaled)")
+            format!("{mode} ({guests} guests, scaled)")
         } else {
-            way.to_owned()
+            mode.to_owned()
         },
         number(wall, if wall < 1.0 { 4 } else { 2 }),
         number(figures.bound * scale, 2),
@@ -50,14 +55,17 @@ pub(crate) fn line(case: &str, way: &str, sum: Sum, usual: Option<Sum>) -> Strin
         number(figures.node_bound * scale, 2),
         count(figures.requests),
         number(ratio(figures.requests, guests), 1),
-        number(ratio(figures.looks, figures.tasks), 1),
+        number(ratio(figures.polls, figures.tasks), 1),
         count(figures.connections),
         number(cost.cpu, 3),
         number(cost.cpu * 1_000.0 * ratio(1, guests), 2),
         number(cost.memory, 1),
         number(figures.delay * 1_000.0, 0),
         number(figures.delay_share * 100.0, 1),
-        usual.map_or_else(|| "–".to_owned(), |usual| share(wall, usual.cost.wall)),
+        baseline.map_or_else(
+            || "–".to_owned(),
+            |baseline| share(wall, baseline.cost.wall),
+        ),
     ];
     format!("| {} |", cells.join(" | "))
 }
@@ -70,7 +78,7 @@ fn count(count: usize) -> String {
     }
 }
 
-/// Nothing was measured where a figure is zero.
+/// A dash if nothing was measured.
 fn number(number: f64, digits: usize) -> String {
     if number == 0.0 {
         "–".to_owned()
@@ -97,7 +105,12 @@ mod tests {
         let head = head();
         let (first, rule) = head.split_once('\n').unwrap();
         assert_eq!(columns(first), columns(rule));
-        let line = line("1", "defaults", Sum::default(), Some(Sum::default()));
+        let line = line(
+            "1",
+            "defaults",
+            Measurement::default(),
+            Some(Measurement::default()),
+        );
         assert_eq!(columns(&line), columns(first));
     }
 }

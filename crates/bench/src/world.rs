@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The clusters of the cases: generated, seeded, written into files for the simulator.
+//! The clusters of the cases: generated from a seed and written to files for the simulator.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,45 +11,45 @@ use pve_sim::generate::{GenerateOptions, generate};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// What a cluster is to be like.
+/// The properties of a cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct WorldOptions {
-    /// Nodes.
+    /// Number of nodes.
     pub(crate) nodes: u32,
-    /// Guests, dealt out evenly.
+    /// Number of guests, distributed evenly.
     pub(crate) guests: u32,
-    /// Snapshots of each guest.
+    /// Snapshots per guest.
     pub(crate) snapshots: u32,
-    /// Seconds that a snapshot task takes, drawn for each guest.
+    /// Range for the duration of a guest's snapshot tasks, in seconds.
     pub(crate) task_seconds: RangeInclusive<f64>,
-    /// Factor on the tasks of the second node.
+    /// Factor applied to the tasks of the second node.
     pub(crate) slowness_of_second_node: f64,
-    /// How many nodes are offline.
+    /// Number of offline nodes.
     pub(crate) offline_nodes: u32,
 }
 
-/// A cluster in files.
+/// A cluster, stored in files.
 #[derive(Debug)]
 pub(crate) struct World {
     folder: TempDir,
-    /// The guests that can be worked on, by their IDs.
-    pub(crate) guests: BTreeMap<u32, Place>,
+    /// The guests on online nodes, by VMID.
+    pub(crate) guests: BTreeMap<u32, GuestLocation>,
 }
 
-/// Where a guest is.
+/// The location of a guest.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct GuestLocation {
     /// Its node.
     pub(crate) node: String,
     /// `qemu` or `lxc`.
     pub(crate) kind: String,
-    /// The storage that holds its disk, if all nodes share it.
+    /// The storage of its disk, if all nodes share it.
     pub(crate) shared_storage: Option<String>,
 }
 
 impl WorldOptions {
-    /// So many nodes and guests with seven snapshots each, tasks of a tenth of a second.
-    pub(crate) fn of_size(nodes: u32, guests: u32) -> Self {
+    /// A cluster of this size with seven snapshots per guest and tasks of 0.1 seconds.
+    pub(crate) fn with_size(nodes: u32, guests: u32) -> Self {
         Self {
             nodes,
             guests,
@@ -60,7 +60,7 @@ impl WorldOptions {
         }
     }
 
-    /// Generates it and writes it down.
+    /// Generates the cluster and writes its files.
     pub(crate) fn build(&self) -> Result<World> {
         let options = GenerateOptions {
             nodes: self.nodes,
@@ -68,7 +68,7 @@ impl WorldOptions {
             snapshots: self.snapshots,
             task_seconds: Some(self.task_seconds.clone()),
             offline_nodes: self.offline_nodes,
-            // Every guest can be worked on, so that guests and removals count alike.
+            // No templates, so that every guest counts.
             templates: 0.0,
             ..GenerateOptions::default()
         };
@@ -76,9 +76,9 @@ impl WorldOptions {
         if let Some(node) = generated.world["cluster"]["nodes"].get_mut(1) {
             node["slowness"] = json!(self.slowness_of_second_node);
         }
-        let folder = TempDir::new().context("cannot make a folder for the world")?;
+        let folder = TempDir::new().context("cannot create a folder for the world")?;
         let world = World {
-            guests: places(&generated.world),
+            guests: locations(&generated.world),
             folder,
         };
         fs::write(world.file(), generated.world.to_string())?;
@@ -88,46 +88,46 @@ impl WorldOptions {
 }
 
 impl World {
-    /// The world's file.
+    /// The world file.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("world.json")
     }
 
-    /// The file with the secrets of its users.
+    /// The credentials file.
     pub(crate) fn credentials(&self) -> PathBuf {
         self.folder.path().join("credentials.json")
     }
 
-    /// Where the simulator writes its journal.
+    /// The simulator's journal file.
     pub(crate) fn journal(&self) -> PathBuf {
         self.folder.path().join("journal.jsonl")
     }
 
-    /// The first so many guests: one of each node before the second of any.
+    /// The first `count` guests, distributed over the nodes.
     pub(crate) fn sample(&self, count: usize) -> Vec<u32> {
         self.guests.keys().copied().take(count).collect()
     }
 }
 
-fn places(world: &Value) -> BTreeMap<u32, Place> {
+fn locations(world: &Value) -> BTreeMap<u32, GuestLocation> {
     let empty = Vec::new();
     let guests = world["guests"].as_array().unwrap_or(&empty).iter();
     let online = guests.filter(|guest| guest["status"] != "unknown");
-    let places = online.filter_map(|guest| {
+    let locations = online.filter_map(|guest| {
         let vmid = u32::try_from(guest["vmid"].as_u64()?).ok()?;
         let text = |key: &str| guest[key].as_str().unwrap_or_default().to_owned();
         let disk = ["scsi0", "rootfs"]
             .iter()
             .find_map(|key| guest["config"][*key].as_str())?;
         let storage = disk.split(':').next()?;
-        let place = Place {
+        let location = GuestLocation {
             node: text("node"),
             kind: text("type"),
             shared_storage: (storage == "ceph-vm").then(|| storage.to_owned()),
         };
-        Some((vmid, place))
+        Some((vmid, location))
     });
-    places.collect()
+    locations.collect()
 }
 
 #[cfg(test)]
@@ -135,17 +135,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_world_is_what_was_ordered() {
+    fn a_world_matches_its_options() {
         let options = WorldOptions {
             offline_nodes: 1,
             slowness_of_second_node: 10.0,
-            ..WorldOptions::of_size(4, 40)
+            ..WorldOptions::with_size(4, 40)
         };
         let world = options.build().unwrap();
         assert_eq!(
             world.guests.len(),
             30,
-            "those of the offline node are left out"
+            "without the guests of the offline node"
         );
         let text = fs::read_to_string(world.file()).unwrap();
         let json: Value = serde_json::from_str(&text).unwrap();
@@ -160,13 +160,13 @@ mod tests {
             world
                 .guests
                 .values()
-                .any(|place| place.shared_storage.is_some())
+                .any(|location| location.shared_storage.is_some())
         );
         assert!(
             world
                 .guests
                 .values()
-                .any(|place| place.shared_storage.is_none())
+                .any(|location| location.shared_storage.is_none())
         );
     }
 }

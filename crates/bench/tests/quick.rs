@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The benchmark itself works: one tiny run of every kind of case, without a word about time.
+//! Runs every kind of case once in a small world; does not check times.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The folder with the programs of this build; builds them if they are not there yet.
+/// The folder with the built programs; builds them if they are missing.
 fn programs() -> PathBuf {
     let bench = Path::new(env!("CARGO_BIN_EXE_autosnap-bench"));
     let folder = bench.parent().expect("the program lies in a folder");
@@ -40,8 +40,8 @@ fn a_quick_run_fills_the_table() {
         .arg(folder.join("pve-sim"))
         .output()
         .expect("the benchmark was built");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
     let table = String::from_utf8_lossy(&output.stdout);
     let lines: Vec<Vec<&str>> = table
         .lines()
@@ -60,22 +60,22 @@ fn a_quick_run_fills_the_table() {
     ];
     assert_eq!(ways, expected, "{table}");
     let requests = |line: usize| lines[line][7].parse::<u32>().expect("a number of requests");
-    // Version, resources, configuration and snapshots of nine guests, the age of the figures of three
-    // nodes, privileges and quorum.
+    // Version, resources, configuration and snapshots of nine guests, the age of the figures of
+    // three nodes, privileges and quorum.
     assert_eq!(requests(3), 2 + 2 * 9 + 3 + 2, "{table}");
     assert_eq!(requests(4), 2 + 9, "{table}");
-    // Version, three kinds of resources; each guest: three reads, two changes, two tasks of three
-    // looks each; all of them on connections of their own.
+    // Version and three types of resources; per guest: three reads, two changes, and three polls
+    // for each of the two tasks. Every request uses a new connection.
     assert_eq!((lines[2][7], lines[2][10]), ("37", "37"), "{table}");
 }
 
 #[test]
-fn an_unknown_case_is_named() {
+fn an_unknown_case_is_an_error() {
     let output = Command::new(env!("CARGO_BIN_EXE_autosnap-bench"))
         .args(["--case=7", "--program=/bin/true", "--simulator=/bin/true"])
         .output()
         .expect("the benchmark was built");
     assert!(!output.status.success());
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("no case is called '7'"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("unknown case '7'"), "{stderr}");
 }

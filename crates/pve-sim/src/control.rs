@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
-use crate::http::{Shared, client_config};
+use crate::http::{Shared, insecure_client_config};
 use crate::tasks::Upid;
 use crate::world::guest::{Guest, GuestKind};
 use crate::world::statistics::{ListedStatus, REMEMBERED};
@@ -345,7 +345,7 @@ pub fn send(url: &str, arguments: &[String]) -> Result<String, ControlError> {
 }
 
 fn exchange(address: SocketAddr, arguments: &[String]) -> std::io::Result<(u16, String)> {
-    let config = client_config().map_err(std::io::Error::other)?;
+    let config = insecure_client_config().map_err(std::io::Error::other)?;
     let name = ServerName::IpAddress(address.ip().into());
     let session = ClientConnection::new(Arc::new(config), name).map_err(std::io::Error::other)?;
     let mut stream = StreamOwned::new(session, TcpStream::connect(address)?);

@@ -124,7 +124,7 @@ pub(crate) fn names_for(addresses: &[IpAddr], nodes: &[String]) -> Vec<String> {
 }
 
 /// TLS configuration of a client that accepts any certificate.
-pub(crate) fn client_config() -> Result<ClientConfig, rustls::Error> {
+pub fn insecure_client_config() -> Result<ClientConfig, rustls::Error> {
     let provider = provider();
     let verifier = Arc::new(AcceptAnyCertificate(Arc::clone(&provider)));
     Ok(ClientConfig::builder_with_provider(provider)
