@@ -165,12 +165,12 @@ fn occupied(requests: &[&Request], tasks: &[&Task]) -> Vec<(u32, f64)> {
     }
     let occupied = tasks.iter().filter_map(|task| {
         let vmid = task.vmid?;
-        let (began, ended) = (task.moment.at - task.seconds, task.moment.at);
+        let (started, ended) = (task.moment.at - task.seconds, task.moment.at);
         // A task's request is the last one for its guest that arrived before the task started.
         let request = writes
             .get(&vmid)?
             .iter()
-            .rfind(|request| request.moment.at <= began + 0.001)?;
+            .rfind(|request| request.moment.at <= started + 0.001)?;
         let answered = request.moment.at + request.seconds;
         Some((vmid, ended.max(answered) - request.moment.at))
     });

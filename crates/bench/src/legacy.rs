@@ -133,8 +133,8 @@ impl Server {
         drop(sender);
         driver.abort();
         ensure!(status.is_success(), "{method} {path}: {status}");
-        let mut answer: Value = serde_json::from_slice(&body)?;
-        Ok(answer["data"].take())
+        let mut response: Value = serde_json::from_slice(&body)?;
+        Ok(response["data"].take())
     }
 }
 

@@ -47,11 +47,19 @@ pub(crate) fn run(
     let mut lines = vec![table::line(&case.name, "defaults", baseline, None)];
     if case.compared && !alone {
         let sample = world.sample(case.sample);
-        let few: Vec<String> = sample.iter().map(u32::to_string).collect();
-        let few = few.join(",");
+        let selection: Vec<String> = sample.iter().map(u32::to_string).collect();
+        let selection = selection.join(",");
         let one = vec!["--max-parallel=1".to_owned()];
         let single = repeat(runs, || {
-            program(case, programs, &world, &few, &sample, Slots::ONE, &one)
+            program(
+                case,
+                programs,
+                &world,
+                &selection,
+                &sample,
+                Slots::ONE,
+                &one,
+            )
         })?;
         let single = scaled(single, all.len());
         lines.push(table::line(
@@ -158,7 +166,7 @@ fn scaled(result: Measurement, guests: usize) -> Measurement {
     }
 }
 
-/// The limits after the additional options.
+/// The limits set by the additional options.
 fn slots(with: &[String]) -> Slots {
     let value = |name: &str| {
         let prefix = format!("--{name}=");

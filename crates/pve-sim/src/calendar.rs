@@ -111,8 +111,8 @@ impl Event {
     fn days_to_weekday(&self, day: i64) -> Option<i64> {
         // 1 January 1970 was a Thursday.
         let today = usize::try_from((day + 3).rem_euclid(7)).unwrap_or_default();
-        let wanted = |days: &usize| self.weekdays[(today + days) % 7];
-        let days = (0..7).find(wanted).unwrap_or_default();
+        let matches = |days: &usize| self.weekdays[(today + days) % 7];
+        let days = (0..7).find(matches).unwrap_or_default();
         i64::try_from(days).ok().filter(|days| *days > 0)
     }
 }

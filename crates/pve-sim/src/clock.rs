@@ -13,7 +13,7 @@ pub type Seconds = f64;
 #[derive(Debug, Clone)]
 pub struct Clock {
     origin: Seconds,
-    began: Instant,
+    started: Instant,
     advanced: Duration,
 }
 
@@ -27,14 +27,14 @@ impl Clock {
         };
         Self {
             origin: start.unwrap_or_else(real),
-            began: Instant::now(),
+            started: Instant::now(),
             advanced: Duration::ZERO,
         }
     }
 
     /// The simulated time in seconds since the Unix epoch.
     pub fn now(&self) -> Seconds {
-        self.origin + (self.began.elapsed() + self.advanced).as_secs_f64()
+        self.origin + (self.started.elapsed() + self.advanced).as_secs_f64()
     }
 
     /// The time at which the clock started.

@@ -111,7 +111,7 @@ pub enum ControlError {
 pub(crate) fn execute(shared: &Shared, arguments: &[String]) -> Result<String, ControlError> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut world = shared.world();
-    world.settle();
+    world.run_due_steps();
     let output = match arguments.as_slice() {
         ["ticket", userid, age] => {
             let issued = world.now() - number(age)?;
@@ -146,7 +146,7 @@ pub(crate) fn execute(shared: &Shared, arguments: &[String]) -> Result<String, C
         ["advance", seconds] => {
             let seconds = number(seconds)?;
             world.clock.advance(seconds);
-            world.settle();
+            world.run_due_steps();
             String::new()
         }
         ["usage", storage, node, used, rest @ ..] => {
@@ -215,8 +215,8 @@ fn change_guest(world: &mut World, arguments: &[&str]) -> Result<String, Control
         ["show-disk", vmid] => guest(world, vmid)?.disk_hidden = false,
         ["lock", vmid, lock] => guest(world, vmid)?.lock = Some((*lock).to_owned()),
         ["unlock", vmid] => guest(world, vmid)?.lock = None,
-        ["listed-status", vmid, shown] => {
-            let status = match (ListedStatus::parse(shown), *shown) {
+        ["listed-status", vmid, status] => {
+            let status = match (ListedStatus::parse(status), *status) {
                 (None, "current") => None,
                 (None, _) => return Err(usage(arguments)),
                 (status, _) => status,

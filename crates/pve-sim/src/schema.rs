@@ -206,7 +206,7 @@ impl PathNode {
 #[derive(Debug, Deserialize)]
 pub struct MethodSchema {
     parameters: Properties,
-    access: Access,
+    access: AccessRule,
     proxyto: Option<String>,
     #[serde(default)]
     protected: bool,
@@ -241,7 +241,7 @@ impl MethodSchema {
     }
 
     /// The permissions that the schema requires.
-    pub fn access(&self) -> &Access {
+    pub fn access(&self) -> &AccessRule {
         &self.access
     }
 
@@ -267,7 +267,7 @@ impl MethodSchema {
 /// Methods for all users often filter their results by the caller's privileges.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Access {
+pub enum AccessRule {
     /// No login required.
     World,
     /// Any logged-in user.

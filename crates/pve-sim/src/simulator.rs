@@ -204,7 +204,7 @@ impl Simulator {
     /// simulator: that would deadlock.
     pub fn world<T>(&self, access: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.shared.world();
-        world.settle();
+        world.run_due_steps();
         let result = access(&mut world);
         drop(world);
         self.shared.changed.notify_waiters();
@@ -327,6 +327,6 @@ async fn tick(shared: &Shared) {
     let mut interval = tokio::time::interval(TICK);
     loop {
         interval.tick().await;
-        shared.world().settle();
+        shared.world().run_due_steps();
     }
 }

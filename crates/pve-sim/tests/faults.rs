@@ -64,7 +64,7 @@ fn the_first_due_rule_wins_and_all_rules_count() {
         {"when": {"every": 2}, "effect": "drop_after"},
         {"vmid": 101, "effect": "start_failed"},
     ]}));
-    let seen: Vec<_> = [100, 100, 101, 100, 102]
+    let effects: Vec<_> = [100, 100, 101, 100, 102]
         .map(|vmid| faults.for_request(&on(vmid)))
         .into();
     let expected = [
@@ -74,7 +74,7 @@ fn the_first_due_rule_wins_and_all_rules_count() {
         Some(RequestFault::DropAfter),
         None,
     ];
-    assert_eq!(seen, expected);
+    assert_eq!(effects, expected);
     assert_eq!(faults.applied_to_requests(), [1, 1, 1]);
 }
 
@@ -203,7 +203,7 @@ fn errors_name_location_rule_and_member() {
 
 #[test]
 fn errors_name_the_file() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("faults.json");
     let error = FaultPlan::read(&path)
         .expect_err("there is no file")

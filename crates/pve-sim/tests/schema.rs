@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use pve_sim::schema::{Access, Schema};
+use pve_sim::schema::{AccessRule, Schema};
 
 fn recordings() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/pve-recordings")
@@ -267,7 +267,7 @@ fn routes_name_their_parameters() {
     let path = "/vms/{vmid}".to_owned();
     assert_eq!(
         delete.access(),
-        &Access::Privileges {
+        &AccessRule::Privileges {
             path,
             privileges,
             any: false

@@ -201,7 +201,7 @@ fn sections(top: &str, privilege: &str) -> Vec<&'static str> {
             ("storage", family("Datastore.") || modify),
         ]
         .into_iter()
-        .filter_map(|(section, shown)| shown.then_some(section))
+        .filter_map(|(section, included)| included.then_some(section))
         .collect(),
         "vms" if family("VM.") || modify => vec!["vms"],
         "access" if family("User.") || family("Group.") || modify => vec!["access"],

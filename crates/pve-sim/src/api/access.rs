@@ -107,18 +107,18 @@ fn log_in(world: &World, args: &Args<'_>, userid: &str) -> Option<LoginResult> {
 }
 
 fn ticket(world: &World, userid: &str) -> Value {
-    let mut answer = challenge(world, userid);
-    if let Value::Object(members) = &mut answer {
+    let mut reply = challenge(world, userid);
+    if let Value::Object(members) = &mut reply {
         members.remove("NeedTFA");
     }
-    answer["ticket"] = json!(world.signer.ticket(userid, world.now()));
-    answer["cap"] = json!(world.access.capabilities(world, userid));
-    answer
+    reply["ticket"] = json!(world.signer.ticket(userid, world.now()));
+    reply["cap"] = json!(world.access.capabilities(world, userid));
+    reply
 }
 
 fn challenge(world: &World, userid: &str) -> Value {
     let now = world.now();
-    let mut answer = json!({
+    let mut reply = json!({
         "username": userid, "NeedTFA": 1,
         "ticket": world.signer.challenge(userid, now),
         "CSRFPreventionToken": world.signer.csrf(userid, now),
@@ -126,7 +126,7 @@ fn challenge(world: &World, userid: &str) -> Value {
     if let Some(name) = &world.cluster_name
         && world.allows(userid, "/", "Sys.Audit")
     {
-        answer["clustername"] = json!(name);
+        reply["clustername"] = json!(name);
     }
-    answer
+    reply
 }

@@ -19,11 +19,11 @@ pub(super) fn users(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure
     let mut users: BTreeMap<&str, &User> = BTreeMap::from([(ROOT, &root)]);
     let own = world.access.users.iter();
     users.extend(own.map(|(userid, user)| (userid.as_str(), user)));
-    let wanted = args.text("enabled").is_none();
+    let unfiltered = args.text("enabled").is_none();
     let entries: Vec<Value> = users
         .into_iter()
         .filter(|(userid, _)| all || *userid == args.who)
-        .filter(|(_, user)| wanted || args.flag("enabled") != user.disabled)
+        .filter(|(_, user)| unfiltered || args.flag("enabled") != user.disabled)
         .map(|(userid, user)| user_entry(userid, user, args.flag("full")))
         .collect();
     Ok(Reply::new(&entries))

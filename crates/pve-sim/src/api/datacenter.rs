@@ -18,17 +18,17 @@ pub(super) fn empty_list(_: &mut World, _: &Args<'_>) -> Result<Reply, Failure> 
 
 /// `GET /cluster/nextid`: the lowest free VMID, as text.
 pub(super) fn next_id(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
-    let taken = |vmid: &u32| world.guests.contains_key(vmid);
+    let is_used = |vmid: &u32| world.guests.contains_key(vmid);
     if args.params.contains_key("vmid") {
         let vmid = args.vmid();
-        return if taken(&vmid) {
+        return if is_used(&vmid) {
             let text = format!("VM {vmid} already exists");
             Err(parameter_error("vmid", &text))
         } else {
             Ok(Reply::new(&vmid.to_string()))
         };
     }
-    let free = (100..1_000_000_000).find(|vmid| !taken(vmid));
+    let free = (100..1_000_000_000).find(|vmid| !is_used(vmid));
     match free {
         Some(vmid) => Ok(Reply::new(&vmid.to_string())),
         None => Err(Failure::Died("unable to get any free VMID".to_owned())),
@@ -70,11 +70,11 @@ pub(super) fn replication(world: &mut World, args: &Args<'_>) -> Result<Reply, F
 /// `GET /nodes/{node}/replication`: the jobs of a node's guests, with their state.
 pub(super) fn node_replication(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let node = args.node();
-    let wanted = args.number("guest");
+    let filter = args.number("guest");
     let now = whole(world.now());
     let entries: Vec<Value> = visible_jobs(world, args.who)
         .filter(|(guest, _)| guest.node == node)
-        .filter(|(guest, _)| wanted.is_none_or(|vmid| vmid == u64::from(guest.vmid)))
+        .filter(|(guest, _)| filter.is_none_or(|vmid| vmid == u64::from(guest.vmid)))
         .map(|(guest, job)| {
             let last = match job.state {
                 ReplicationState::Pending => 0,

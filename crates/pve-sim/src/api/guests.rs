@@ -73,11 +73,11 @@ pub(super) fn feature(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
         Some("clone") => guest.is_template(),
         Some(_) | None => true,
     };
-    let mut answer = json!({ "hasFeature": u8::from(has) });
+    let mut reply = json!({ "hasFeature": u8::from(has) });
     if guest.kind == GuestKind::Qemu {
-        answer["nodes"] = json!(nodes_with_all_volumes(world, guest));
+        reply["nodes"] = json!(nodes_with_all_volumes(world, guest));
     }
-    Ok(Reply::new(&answer))
+    Ok(Reply::new(&reply))
 }
 
 /// Processors of a guest; a container without a limit uses those of its node.

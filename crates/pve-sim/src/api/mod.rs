@@ -33,7 +33,7 @@ mod tasks;
 use serde_json::{Map, Value};
 
 use crate::clock::Seconds;
-use crate::schema::{Access, MethodSchema, ParameterErrors, Schema, perl_text};
+use crate::schema::{AccessRule, MethodSchema, ParameterErrors, Schema, perl_text};
 use crate::tasks::Work;
 use crate::world::guest::GuestKind;
 use crate::world::{Reachability, World};
@@ -90,7 +90,7 @@ type Handler = fn(&mut World, &Args<'_>) -> Result<Reply, Failure>;
 
 /// Executes a call.
 pub fn dispatch(world: &mut World, call: &Call<'_>) -> (Result<Reply, Failure>, Via) {
-    world.settle();
+    world.run_due_steps();
     let segments: Vec<&str> = call.path.split('/').collect();
     let route = Schema::builtin().route(&segments);
     let found = route.as_ref().and_then(|route| {
@@ -168,9 +168,9 @@ fn access_error(
         )));
     }
     match schema.access() {
-        Access::AnyUser if who.is_empty() => Some(Failure::forbidden("user != null")),
-        Access::World | Access::AnyUser => None,
-        Access::Privileges {
+        AccessRule::AnyUser if who.is_empty() => Some(Failure::forbidden("user != null")),
+        AccessRule::World | AccessRule::AnyUser => None,
+        AccessRule::Privileges {
             path,
             privileges,
             any,

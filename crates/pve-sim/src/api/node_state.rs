@@ -54,9 +54,9 @@ pub(super) fn status(world: &mut World, args: &Args<'_>) -> Result<Reply, Failur
 
 /// `GET /nodes/{node}/time`.
 pub(super) fn time(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
-    let shown = whole(world.node_time(&args.node(), world.now()));
+    let time = whole(world.node_time(&args.node(), world.now()));
     Ok(Reply::new(
-        &json!({ "time": shown, "localtime": shown, "timezone": "Etc/UTC" }),
+        &json!({ "time": time, "localtime": time, "timezone": "Etc/UTC" }),
     ))
 }
 
@@ -77,7 +77,7 @@ pub(super) fn subscription(world: &mut World, args: &Args<'_>) -> Result<Reply, 
 /// `GET /nodes/{node}/network`: one bridge, for users who may see or use it.
 pub(super) fn network(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let node = find(world, args)?;
-    let wanted = match args.text("type").as_deref() {
+    let selected = match args.text("type").as_deref() {
         None => true,
         Some(kind) => matches!(
             kind,
@@ -88,7 +88,7 @@ pub(super) fn network(world: &mut World, args: &Args<'_>) -> Result<Reply, Failu
     let allowed = ["SDN.Audit", "SDN.Use"]
         .iter()
         .any(|privilege| world.allows(args.who, path, privilege));
-    if !wanted || !allowed {
+    if !selected || !allowed {
         return Ok(Reply::new(&json!([])));
     }
     Ok(Reply::new(&[bridge(node)]))

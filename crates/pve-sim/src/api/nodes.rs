@@ -19,9 +19,9 @@ pub(super) fn version(world: &mut World, _: &Args<'_>) -> Result<Reply, Failure>
 
 /// Version, release and commit of pve-manager.
 pub(super) fn versions(world: &World) -> (&str, &str, &'static str) {
-    let known = world.release.version();
-    let (known, repoid) = known.split_once('/').unwrap_or((known, ""));
-    let version = world.version.as_deref().unwrap_or(known);
+    let default = world.release.version();
+    let (default, repoid) = default.split_once('/').unwrap_or((default, ""));
+    let version = world.version.as_deref().unwrap_or(default);
     let release = version
         .rsplit_once(['.', '-'])
         .map_or(version, |(release, _)| release);

@@ -22,14 +22,14 @@ pub(super) fn find(method: &str, segments: &[&str]) -> Option<&'static str> {
 /// Whether a path matches a template. Volume names may contain slashes.
 fn matches(template: &str, given: &[&str]) -> bool {
     let mut rest = given;
-    for wanted in template.split('/').filter(|part| !part.is_empty()) {
+    for expected in template.split('/').filter(|part| !part.is_empty()) {
         let Some((first, others)) = rest.split_first() else {
             return false;
         };
-        if wanted == "{volume}" {
+        if expected == "{volume}" {
             return true;
         }
-        if !wanted.starts_with('{') && wanted != *first {
+        if !expected.starts_with('{') && expected != *first {
             return false;
         }
         rest = others;

@@ -155,20 +155,20 @@ fn content(world: &World, args: &Args<'_>, poolid: &str) -> Result<Value, Failur
         .get(poolid)
         .ok_or_else(|| Failure::Died(format!("pool '{poolid}' does not exist")))?;
     let kind = args.text("type");
-    let wanted = |word: &str| kind.as_deref().is_none_or(|kind| kind == word);
+    let includes = |name: &str| kind.as_deref().is_none_or(|kind| kind == name);
     // PVE sorts VMIDs as text: 1000 comes before 101.
     let mut numbers: Vec<&u32> = pool.guests.iter().collect();
     numbers.sort_by_key(ToString::to_string);
     let guests = numbers
         .into_iter()
         .filter_map(|vmid| world.guests.get(vmid))
-        .filter(|guest| wanted(guest.kind.as_str()))
+        .filter(|guest| includes(guest.kind.as_str()))
         .map(|guest| resources::guest(world, guest, args.here))
         .map(|entry| serde_json::to_value(entry).expect("plain data has a JSON form"));
     let storages = pool
         .storages
         .iter()
-        .filter(|_| wanted("storage"))
+        .filter(|_| includes("storage"))
         .filter_map(|id| world.storages.get(id))
         .map(|storage| {
             let first = storage.nodes.as_ref().and_then(|nodes| nodes.first());

@@ -60,7 +60,7 @@ struct Broadcast {
 /// `GET /cluster/resources`.
 pub(super) fn resources(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> {
     let kind = args.text("type");
-    let wanted = |word: &str| kind.as_deref().is_none_or(|kind| kind == word);
+    let includes = |name: &str| kind.as_deref().is_none_or(|kind| kind == name);
     let mut list = List::new();
     let pools = visible_pools(world, args.who);
     // Pools cannot be selected by type.
@@ -69,18 +69,18 @@ pub(super) fn resources(world: &mut World, args: &Args<'_>) -> Result<Reply, Fai
             list.push(&pool(name));
         }
     }
-    if wanted("vm") {
+    if includes("vm") {
         let visible = world.visible_guests(args.who);
         for guest in world.guests.values().filter(|guest| visible.shows(guest)) {
             list.push(&with_details(world, guest, args.here, &pools));
         }
     }
-    if wanted("node") {
+    if includes("node") {
         for node in world.nodes.values() {
             list.push(&nodes::stats(world, node, args.here, args.who, true));
         }
     }
-    if wanted("storage") {
+    if includes("storage") {
         for one in world.storages.values() {
             if world.allows(args.who, &format!("/storage/{}", one.id), "Datastore.Audit") {
                 for node in world.nodes.keys().filter(|node| one.is_on(node)) {
@@ -89,11 +89,11 @@ pub(super) fn resources(world: &mut World, args: &Args<'_>) -> Result<Reply, Fai
             }
         }
     }
-    if wanted("sdn") && world.allows(args.who, "/sdn/zones/localnetwork", "SDN.Audit") {
+    if includes("sdn") && world.allows(args.who, "/sdn/zones/localnetwork", "SDN.Audit") {
         for node in world.nodes.keys() {
             match world.release {
                 Release::V8 => list.push(&sdn(node)),
-                // With a type, PVE 9 searches for the old one and finds none.
+                // PVE 9 returns none if a type is given: it still filters by the old type name.
                 Release::V9 if kind.is_none() => list.push(&network(node)),
                 Release::V9 => {}
             }

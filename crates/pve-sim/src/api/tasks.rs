@@ -34,10 +34,7 @@ pub(super) fn list(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure>
     let finished = world.tasks.finished(&node).filter(|_| archive);
     let mut total: usize = 0;
     let mut entries = Vec::new();
-    for task in running
-        .chain(finished)
-        .filter(|task| filter.lets_pass(task))
-    {
+    for task in running.chain(finished).filter(|task| filter.matches(task)) {
         total += 1;
         let number = u64::try_from(total).unwrap_or(u64::MAX);
         if number > start && number - start <= limit {
@@ -83,7 +80,7 @@ pub(super) fn log(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
     let start = args.number("start").unwrap_or(0);
     // Here 0 means no limit.
     let limit = args.number("limit").unwrap_or(DEFAULT_LIMIT);
-    let shown: Vec<Value> = (1_u64..)
+    let entries: Vec<Value> = (1_u64..)
         .zip(&lines)
         .skip_while(|(number, _)| *number <= start)
         .take_while(|(number, _)| limit == 0 || *number - start <= limit)
@@ -93,7 +90,7 @@ pub(super) fn log(world: &mut World, args: &Args<'_>) -> Result<Reply, Failure> 
         // PVE adds this line because its web interface cannot display empty lists.
         return Ok(Reply::new(&[json!({ "n": 1, "t": "no content" })]).with_total(1));
     }
-    Ok(Reply::new(&shown).with_total(lines.len()))
+    Ok(Reply::new(&entries).with_total(lines.len()))
 }
 
 /// Returns the log as a file.
@@ -145,9 +142,9 @@ struct Filter {
 
 impl Filter {
     fn new(args: &Args<'_>, auditor: bool) -> Self {
-        let words = |text: String| {
-            let words = text.split([',', ';', ' ']).filter(|word| !word.is_empty());
-            words.map(str::to_lowercase).collect()
+        let parse_list = |text: String| {
+            let list = text.split([',', ';', ' ']).filter(|name| !name.is_empty());
+            list.map(str::to_lowercase).collect()
         };
         let given = |name: &str| args.text(name).filter(|text| !text.is_empty());
         let errors = args.flag("errors");
@@ -160,11 +157,14 @@ impl Filter {
             since: args.number("since"),
             until: args.number("until"),
             // With `errors`, PVE ignores it.
-            statuses: args.text("statusfilter").filter(|_| !errors).map(words),
+            statuses: args
+                .text("statusfilter")
+                .filter(|_| !errors)
+                .map(parse_list),
         }
     }
 
-    fn lets_pass(&self, task: &Task) -> bool {
+    fn matches(&self, task: &Task) -> bool {
         let upid = &task.upid;
         let started = u64::try_from(upid.starttime).unwrap_or(0);
         let exit = task.exitstatus.as_deref();
@@ -177,9 +177,9 @@ impl Filter {
             Some(_) => upid.belongs_to(who),
             None => upid.user == *who,
         };
-        let wanted = |statuses: &Vec<String>| {
-            let word = exit.map_or("unknown", status_word);
-            statuses.iter().any(|status| status == word)
+        let matches = |statuses: &Vec<String>| {
+            let name = exit.map_or("unknown", status_name);
+            statuses.iter().any(|status| status == name)
         };
         self.who.as_ref().is_none_or(own)
             && self.vmid.as_ref().is_none_or(|vmid| upid.id == *vmid)
@@ -187,16 +187,16 @@ impl Filter {
             && self
                 .user
                 .as_ref()
-                .is_none_or(|wanted| user.to_lowercase().contains(wanted))
+                .is_none_or(|filter| user.to_lowercase().contains(filter))
             && self.since.is_none_or(|since| started >= since)
             && self.until.is_none_or(|until| started <= until)
             && !(self.errors && exit == Some("OK"))
-            && self.statuses.as_ref().is_none_or(wanted)
+            && self.statuses.as_ref().is_none_or(matches)
     }
 }
 
 /// The values of `statusfilter` (`upid_normalize_status_type`).
-fn status_word(exit: &str) -> &'static str {
+fn status_name(exit: &str) -> &'static str {
     match exit {
         "OK" => "ok",
         "unexpected status" => "unknown",

@@ -84,13 +84,13 @@ pub(super) fn timestamp(local_seconds: i64) -> String {
     )
 }
 
-/// A chain of snapshots, one per run, each taken `delay` seconds after the start of the run.
+/// A chain of snapshots, one per run, each entry `delay` seconds after the start of the run.
 pub(super) fn snapshots(runs: &[Run], delay: i64) -> Value {
     let mut parent: Option<&str> = None;
     let chain = runs.iter().map(|run| {
-        let taken = snapshot(&run.snapshot, run.started + delay, OUR_DESCRIPTION, parent);
+        let entry = snapshot(&run.snapshot, run.started + delay, OUR_DESCRIPTION, parent);
         parent = Some(&run.snapshot);
-        taken
+        entry
     });
     Value::Array(chain.collect())
 }
@@ -205,7 +205,7 @@ pub(super) fn local_lvm() -> Value {
 /// Sets processors and memory of each node for its guests: one processor for four virtual ones, and
 /// 25 % more memory than the guests need.
 pub(super) fn size_nodes(world: &mut Value) {
-    let mut carried: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut load: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for guest in world["guests"].as_array().into_iter().flatten() {
         let default = &world["guest_defaults"][guest["type"].as_str().unwrap_or_default()];
         let number = |name: &str| {
@@ -213,7 +213,7 @@ pub(super) fn size_nodes(world: &mut Value) {
             own.or_else(|| default[name].as_u64())
         };
         let node = guest["node"].as_str().unwrap_or_default().to_owned();
-        let (cores, mebibytes) = carried.entry(node).or_default();
+        let (cores, mebibytes) = load.entry(node).or_default();
         *cores += number("cores").unwrap_or(1);
         *mebibytes += number("memory").unwrap_or(512);
     }
@@ -223,7 +223,7 @@ pub(super) fn size_nodes(world: &mut Value) {
         .flatten()
     {
         let name = node["name"].as_str().unwrap_or_default();
-        let (cores, mebibytes) = carried.get(name).copied().unwrap_or_default();
+        let (cores, mebibytes) = load.get(name).copied().unwrap_or_default();
         // Realistic sizes: even numbers of processors, multiples of 32 GiB.
         let processors = cores.div_ceil(4).next_multiple_of(2).max(4);
         let gibibytes = (mebibytes * 5 / 4).div_ceil(1024).next_multiple_of(32);
@@ -238,19 +238,18 @@ pub(super) fn pools(guests: &BTreeMap<&str, Vec<u32>>) -> Value {
         let prefix = format!("{pool}/");
         guests.keys().any(|name| name.starts_with(&prefix))
     };
-    let wanted = POOLS
+    let used = POOLS
         .iter()
         .filter(|(pool, _)| guests.contains_key(pool) || is_above(pool));
-    wanted
-        .map(|(pool, comment)| {
-            let members = guests.get(pool).cloned().unwrap_or_default();
-            let mut pool = json!({"poolid": pool, "guests": members});
-            if !comment.is_empty() {
-                pool["comment"] = json!(comment);
-            }
-            pool
-        })
-        .collect()
+    used.map(|(pool, comment)| {
+        let members = guests.get(pool).cloned().unwrap_or_default();
+        let mut pool = json!({"poolid": pool, "guests": members});
+        if !comment.is_empty() {
+            pool["comment"] = json!(comment);
+        }
+        pool
+    })
+    .collect()
 }
 
 /// The members `roles`, `users`, `tokens` and `acl` of a world, and the credentials: an

@@ -10,7 +10,7 @@ use super::response::Response;
 
 /// Returns the UPID of a task that has nothing to do with the request.
 pub(super) fn other_task(world: &mut World, node: &str) -> Response {
-    world.settle();
+    world.run_due_steps();
     let succeeded = |status: Option<&str>| status == Some("OK");
     let found = world
         .tasks

@@ -16,7 +16,7 @@ use crate::clock::whole;
 use crate::journal::{Entry, Moment, Request as JournalRequest};
 
 use super::Shared;
-use super::handler::{Body, ConnectionEnd, HandledRequest, Request, handle};
+use super::handler::{Body, ConnectionEnd, HandledRequest, ReceivedRequest, handle};
 use super::params::split_target;
 use super::reader::{Head, HeadError, IDLE, Reader};
 use super::response::Response;
@@ -37,7 +37,7 @@ pub(super) async fn serve(
 ) {
     let number = shared.next_connection();
     let mut first = [0];
-    let speaks_tls = match timeout(IDLE, socket.peek(&mut first)).await {
+    let is_tls = match timeout(IDLE, socket.peek(&mut first)).await {
         Ok(Ok(1)) => first[0] == TLS_HANDSHAKE,
         Ok(Ok(_) | Err(_)) | Err(_) => return,
     };
@@ -45,7 +45,7 @@ pub(super) async fn serve(
     if socket.set_nodelay(true).is_err() {
         return;
     }
-    if !speaks_tls {
+    if !is_tls {
         redirect(socket).await;
         return;
     }
@@ -94,9 +94,9 @@ impl Client {
                     return;
                 }
             };
-            let began = (self.moment(), Instant::now());
+            let received = (self.moment(), Instant::now());
             let handled = handle(&self.shared, &self.node, &request).await;
-            self.record(&request, &handled, began);
+            self.record(&request, &handled, received);
             if !send_response(&mut reader, &request, &handled, left > 0, self.date()).await {
                 return;
             }
@@ -107,7 +107,7 @@ impl Client {
     async fn read<S: AsyncRead + Unpin>(
         &self,
         reader: &mut Reader<S>,
-    ) -> Result<Request, HeadError> {
+    ) -> Result<ReceivedRequest, HeadError> {
         let head = reader.head().await?;
         let length = head.content_length();
         let body = if length == 0 || head.header("Transfer-Encoding").is_some() {
@@ -121,7 +121,7 @@ impl Client {
         };
         let (path, query) = split_target(&head.target);
         let query = query.to_owned();
-        Ok(Request {
+        Ok(ReceivedRequest {
             head,
             path,
             query,
@@ -133,8 +133,8 @@ impl Client {
     /// The time on this node's clock.
     fn date(&self) -> SystemTime {
         let world = self.shared.world();
-        let shown = world.node_time(&self.node, world.now());
-        let since = Duration::try_from_secs_f64(shown).unwrap_or_default();
+        let time = world.node_time(&self.node, world.now());
+        let since = Duration::try_from_secs_f64(time).unwrap_or_default();
         SystemTime::UNIX_EPOCH
             .checked_add(since)
             .unwrap_or(SystemTime::UNIX_EPOCH)
@@ -151,9 +151,9 @@ impl Client {
 
     fn record(
         &self,
-        request: &Request,
+        request: &ReceivedRequest,
         handled: &HandledRequest,
-        (moment, began): (Moment, Instant),
+        (moment, received): (Moment, Instant),
     ) {
         let sent = matches!(handled.ending, ConnectionEnd::Answered | ConnectionEnd::Cut);
         let response = handled.response.as_ref().filter(|_| sent);
@@ -177,7 +177,7 @@ impl Client {
                 .unwrap_or_default(),
             fault: handled.fault.clone(),
             note,
-            seconds: began.elapsed().as_secs_f64(),
+            seconds: received.elapsed().as_secs_f64(),
         };
         let journal = Arc::clone(&self.shared.world().journal);
         journal.record(Entry::Request(entry));
@@ -187,7 +187,7 @@ impl Client {
 /// Sends the response; returns whether the connection stays open.
 async fn send_response(
     reader: &mut Reader<TlsStream<TcpStream>>,
-    request: &Request,
+    request: &ReceivedRequest,
     handled: &HandledRequest,
     may_keep_alive: bool,
     date: SystemTime,

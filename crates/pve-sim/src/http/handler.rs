@@ -20,7 +20,7 @@ use super::reader::Head;
 use super::response::{Format, Response};
 
 /// A received request.
-pub(super) struct Request {
+pub(super) struct ReceivedRequest {
     pub(super) head: Head,
     /// The decoded path.
     pub(super) path: String,
@@ -67,7 +67,11 @@ const BASE: &str = "/api2";
 const CONTROL: &str = "/sim/control";
 
 /// Handles a request to a node's address.
-pub(super) async fn handle(shared: &Shared, node: &str, request: &Request) -> HandledRequest {
+pub(super) async fn handle(
+    shared: &Shared,
+    node: &str,
+    request: &ReceivedRequest,
+) -> HandledRequest {
     if request.path == CONTROL && request.local {
         return with_response(control_response(shared, request));
     }
@@ -145,7 +149,7 @@ fn split_format(path: &str) -> Option<(&str, &str)> {
 /// The fault for this request, and the number of releases so far.
 fn find_fault(
     shared: &Shared,
-    request: &Request,
+    request: &ReceivedRequest,
     path: &str,
     params: &Map<String, Value>,
 ) -> (Option<RequestFault>, u64) {
@@ -256,7 +260,7 @@ async fn apply_after(handled: &mut HandledRequest, fault: Option<&RequestFault>)
 async fn call(
     shared: &Shared,
     node: &str,
-    request: &Request,
+    request: &ReceivedRequest,
     format: &str,
     path: &str,
     params: Result<Map<String, Value>, String>,
@@ -310,7 +314,7 @@ async fn call(
 
 /// The checks between the login and the API.
 fn check_content_and_format(
-    request: &Request,
+    request: &ReceivedRequest,
     format: &str,
     path: &str,
 ) -> Result<Format, Response> {
@@ -407,7 +411,7 @@ async fn sleep_unless_zero(time: Duration) {
     }
 }
 
-fn control_response(shared: &Shared, request: &Request) -> Response {
+fn control_response(shared: &Shared, request: &ReceivedRequest) -> Response {
     let arguments: Option<Vec<String>> = match &request.body {
         Body::Read(bytes) => serde_json::from_slice(bytes).ok(),
         Body::Unexpected | Body::TooLarge => None,

@@ -120,10 +120,10 @@ async fn accept(
                 }
             }
             Some(_) = connections.join_next() => {}
-            Some(done) = closing.recv() => {
+            Some(confirm) = closing.recv() => {
                 connections.shutdown().await;
                 // Nobody waits if the caller was interrupted.
-                let _ = done.send(());
+                let _ = confirm.send(());
             }
         }
     }

@@ -119,7 +119,7 @@ impl Response {
             body["success"] = json!(0);
             body["status"] = json!(status);
         }
-        let shown = if format == Format::ExtJs { 200 } else { status };
+        let sent_status = if format == Format::ExtJs { 200 } else { status };
         let in_pve = if let Failure::NotImplemented { in_pve, .. } = failure {
             *in_pve
         } else {
@@ -128,7 +128,7 @@ impl Response {
         Self {
             via,
             in_pve,
-            ..Self::json(shown, text, &body)
+            ..Self::json(sent_status, text, &body)
         }
     }
 
@@ -212,24 +212,24 @@ fn page(data: &str) -> String {
 mod tests {
     use super::*;
 
-    fn text(response: &Response, keep_alive: bool) -> String {
+    fn serialize(response: &Response, keep_alive: bool) -> String {
         String::from_utf8(response.bytes(1, keep_alive, false, SystemTime::now())).expect("text")
     }
 
     #[test]
     fn responses_of_the_daemon_have_two_connection_headers() {
         let reply = Response::reply(&Reply::null(), Via::Daemon, Format::Json);
-        let shown = text(&reply, true);
-        assert!(shown.starts_with("HTTP/1.1 200 OK\r\n"));
-        assert!(shown.contains("Connection: close\r\nConnection: Keep-Alive\r\n"));
-        assert!(shown.ends_with("\r\n\r\n{\"data\":null}"));
-        assert_eq!(text(&reply, false).matches("Connection:").count(), 1);
+        let text = serialize(&reply, true);
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\n"));
+        assert!(text.contains("Connection: close\r\nConnection: Keep-Alive\r\n"));
+        assert!(text.ends_with("\r\n\r\n{\"data\":null}"));
+        assert_eq!(serialize(&reply, false).matches("Connection:").count(), 1);
     }
 
     #[test]
     fn an_empty_response_has_no_length() {
-        let shown = text(&Response::plain(401, "No ticket", ""), false);
-        assert!(!shown.contains("Content-Length") && !shown.contains("Content-Type"));
+        let text = serialize(&Response::plain(401, "No ticket", ""), false);
+        assert!(!text.contains("Content-Length") && !text.contains("Content-Type"));
     }
 
     #[test]
@@ -251,6 +251,6 @@ mod tests {
     fn long_responses_are_compressed_on_request() {
         let long = Response::plain(200, "OK", "x".repeat(2000));
         let bytes = long.bytes(1, true, true, SystemTime::now());
-        assert!(bytes.len() < 500 && text(&long, true).len() > 2000);
+        assert!(bytes.len() < 500 && serialize(&long, true).len() > 2000);
     }
 }

@@ -46,23 +46,23 @@ impl Identity {
     /// It is valid from yesterday, for clients with a slow clock.
     pub fn self_signed(node: &str, names: &[String]) -> Result<Self, IdentityError> {
         let key = KeyPair::generate()?;
-        let mut wanted = CertificateParams::new(names.to_vec())?;
-        let subject = &mut wanted.distinguished_name;
+        let mut params = CertificateParams::new(names.to_vec())?;
+        let subject = &mut params.distinguished_name;
         *subject = rcgen::DistinguishedName::new();
         subject.push(DnType::OrganizationalUnitName, "PVE Cluster Node");
         subject.push(DnType::OrganizationName, "Proxmox Virtual Environment");
         subject.push(DnType::CommonName, node);
-        wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        wanted.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         // Before 1970 the exact time does not matter: no client would accept the certificate.
         let since_epoch = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         let now = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(since_epoch.as_secs());
-        wanted.not_before = now - DAY;
-        wanted.not_after = now + DAY * 729;
-        let made = wanted.self_signed(&key)?;
-        Self::from_pem(&made.pem(), &key.serialize_pem())
+        params.not_before = now - DAY;
+        params.not_after = now + DAY * 729;
+        let certificate = params.self_signed(&key)?;
+        Self::from_pem(&certificate.pem(), &key.serialize_pem())
     }
 
     /// Uses a certificate and its key in PEM format. A certificate that rustls does not understand,
@@ -204,25 +204,25 @@ mod tests {
             rustls::client::WebPkiServerVerifier::builder_with_provider(roots.into(), provider())
                 .build()
                 .expect("a verifier");
-        let takes = |name: &str, days: u32| {
+        let accepts = |name: &str, days: u32| {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
             let at = UnixTime::since_unix_epoch(now.expect("a time after 1970") + DAY * days);
             let name = ServerName::try_from(name.to_owned()).expect("a name");
-            let taken = verifier.verify_server_cert(&identity.certificate, &[], &name, &[], at);
-            taken.is_ok()
+            let result = verifier.verify_server_cert(&identity.certificate, &[], &name, &[], at);
+            result.is_ok()
         };
         for name in ["localhost", "127.0.0.1", "::1", "pve2", "10.99.0.1"] {
-            assert!(takes(name, 0) && takes(name, 728), "{name}");
-            assert!(!takes(name, 3 * 365), "{name}");
+            assert!(accepts(name, 0) && accepts(name, 728), "{name}");
+            assert!(!accepts(name, 3 * 365), "{name}");
         }
-        assert!(!takes("pve3", 0));
-        let holds = |wanted: &[u8]| {
-            let mut parts = identity.certificate.windows(wanted.len());
-            parts.any(|part| part == wanted)
+        assert!(!accepts("pve3", 0));
+        let contains = |pattern: &[u8]| {
+            let mut parts = identity.certificate.windows(pattern.len());
+            parts.any(|part| part == pattern)
         };
-        assert!(holds(b"PVE Cluster Node") && holds(b"Proxmox Virtual Environment"));
+        assert!(contains(b"PVE Cluster Node") && contains(b"Proxmox Virtual Environment"));
         // The extended key usage, with server authentication.
-        assert!(holds(&[0x55, 0x1d, 0x25]));
-        assert!(holds(&[0x2b, 6, 1, 5, 5, 7, 3, 1]));
+        assert!(contains(&[0x55, 0x1d, 0x25]));
+        assert!(contains(&[0x2b, 6, 1, 5, 5, 7, 3, 1]));
     }
 }

@@ -102,7 +102,7 @@ fn command_line(vmid: u32, changes: &[ConfigChange]) -> String {
         .filter(|(_, value)| value.is_none())
         .map(|(key, _)| key.as_str())
         .collect();
-    let mut words: Vec<(&str, String)> = changes
+    let mut options: Vec<(&str, String)> = changes
         .iter()
         .filter_map(|(key, value)| {
             let value = value.as_ref()?;
@@ -110,12 +110,12 @@ fn command_line(vmid: u32, changes: &[ConfigChange]) -> String {
         })
         .collect();
     if !removed.is_empty() {
-        words.push(("delete", removed.join(",")));
+        options.push(("delete", removed.join(",")));
     }
-    words.sort();
-    let words: Vec<String> = words
+    options.sort();
+    let options: Vec<String> = options
         .into_iter()
         .map(|(key, value)| format!(" -{key} {value}"))
         .collect();
-    format!("update VM {vmid}:{}", words.concat())
+    format!("update VM {vmid}:{}", options.concat())
 }

@@ -205,8 +205,8 @@ fn save_vmstate(world: &mut World, index: usize, name: &str, snapshot: &mut Snap
     );
     let saved = mebibytes * 3 / 4;
     for part in 1..=4 {
-        let done = format_amount(saved * part / 4);
-        world.log(index, format!("{done} in 0s"));
+        let progress = format_amount(saved * part / 4);
+        world.log(index, format!("{progress} in 0s"));
     }
     let line = format!(
         "completed saving the VM state in 0s, saved {}",

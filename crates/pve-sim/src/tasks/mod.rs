@@ -2,7 +2,7 @@
 //! Tasks: the work of PVE's workers after a call has returned a UPID.
 //!
 //! A task is a list of steps with a time for each. There is no background execution:
-//! [`World::settle`](crate::world::World::settle) executes all steps that are due, in the order of
+//! [`World::run_due_steps`](crate::world::World::run_due_steps) executes all steps that are due, in the order of
 //! their times, before every access. A task therefore ends exactly at its simulated time.
 
 mod configuration;
@@ -204,7 +204,7 @@ pub struct TaskTable {
     tasks: Vec<Task>,
     by_upid: BTreeMap<String, usize>,
     /// Pending steps, the next one first.
-    events: BinaryHeap<Event>,
+    pending_steps: BinaryHeap<PendingStep>,
     /// Finished tasks per node, by the time they ended.
     archive: BTreeMap<String, Vec<usize>>,
     /// Unfinished tasks per node, by the time they started.
@@ -222,7 +222,7 @@ struct Slots {
 
 /// A step and its time; steps with equal times keep their order.
 #[derive(Debug)]
-struct Event {
+struct PendingStep {
     at: Seconds,
     sequence: u64,
     task: usize,
@@ -252,12 +252,12 @@ impl TaskTable {
     }
 
     /// The time of the next step.
-    pub fn next_event(&self) -> Option<Seconds> {
-        self.events.peek().map(|event| event.at)
+    pub fn next_step_time(&self) -> Option<Seconds> {
+        self.pending_steps.peek().map(|event| event.at)
     }
 }
 
-impl Ord for Event {
+impl Ord for PendingStep {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         // Reversed, because the heap returns its greatest element first.
         other
@@ -267,16 +267,16 @@ impl Ord for Event {
     }
 }
 
-impl PartialOrd for Event {
+impl PartialOrd for PendingStep {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Event {
+impl PartialEq for PendingStep {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Event {}
+impl Eq for PendingStep {}

@@ -8,7 +8,7 @@ use crate::world::guest::GuestKind;
 use crate::world::{ErrorText, World};
 
 use super::{
-    Event, Task, TaskStage, Upid, Work, configuration, creation, deletion, power, rollback,
+    PendingStep, Task, TaskStage, Upid, Work, configuration, creation, deletion, power, rollback,
 };
 
 /// The result of a step.
@@ -43,9 +43,9 @@ impl World {
         who: &str,
         work: Work,
     ) -> String {
-        self.settle();
+        self.run_due_steps();
         let upid = self.fork_task(guest_kind, node, vmid, who, work, self.now());
-        self.settle();
+        self.run_due_steps();
         upid
     }
 
@@ -83,10 +83,10 @@ impl World {
     }
 
     /// Executes all steps that are due.
-    pub fn settle(&mut self) {
+    pub fn run_due_steps(&mut self) {
         let now = self.now();
-        while self.tasks.next_event().is_some_and(|at| at <= now) {
-            if let Some(event) = self.tasks.events.pop() {
+        while self.tasks.next_step_time().is_some_and(|at| at <= now) {
+            if let Some(event) = self.tasks.pending_steps.pop() {
                 self.run_step(event.task, event.at);
             }
         }
@@ -95,7 +95,7 @@ impl World {
     /// Stops a task like `DELETE /nodes/{node}/tasks/{upid}`: the worker gets a signal and cleans
     /// up as PVE's code does.
     pub fn interrupt_task(&mut self, upid: &str) {
-        self.settle();
+        self.run_due_steps();
         let Some(&index) = self.tasks.by_upid.get(upid) else {
             return;
         };
@@ -122,7 +122,7 @@ impl World {
 
     /// Kills a task's worker: it neither cleans up nor logs.
     pub fn kill_task(&mut self, upid: &str) -> bool {
-        self.settle();
+        self.run_due_steps();
         let Some(&index) = self.tasks.by_upid.get(upid) else {
             return false;
         };
@@ -195,7 +195,7 @@ impl World {
 
     /// Adds the tasks that are still running to the journal.
     pub(crate) fn record_unfinished(&mut self) {
-        self.settle();
+        self.run_due_steps();
         for index in 0..self.tasks.tasks.len() {
             if self.task(index).ended.is_none() {
                 self.record_task(index);
@@ -298,7 +298,7 @@ impl World {
         self.tasks.tasks[index].stage = stage;
         self.tasks.sequence += 1;
         let sequence = self.tasks.sequence;
-        self.tasks.events.push(Event {
+        self.tasks.pending_steps.push(PendingStep {
             at,
             sequence,
             task: index,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The simulated cluster: nodes, guests, storages, pools, users and the clock. It is a synchronous
 //! state machine: the lock's owner has exclusive access, and only tasks change the state later, in
-//! [`World::settle`](World::settle).
+//! [`World::run_due_steps`](World::run_due_steps).
 
 pub mod guest;
 pub mod loader;

@@ -47,9 +47,11 @@ impl Server {
     }
 
     /// Sends a control command.
-    pub(crate) fn control(&self, words: &[&str]) -> Output {
+    pub(crate) fn control(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(PROGRAM);
-        command.args(["control", "--url", self.url()]).args(words);
+        command
+            .args(["control", "--url", self.url()])
+            .args(arguments);
         command.output().expect("the program runs")
     }
 

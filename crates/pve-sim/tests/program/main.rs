@@ -12,7 +12,7 @@ use common::{Server, failure, write};
 
 #[test]
 fn serve_prints_its_address_and_ends_on_sigterm() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let journal = folder.path().join("journal.jsonl");
     let path = journal.to_str().expect("text");
     let server = Server::start(&[
@@ -46,7 +46,7 @@ fn serve_prints_its_address_and_ends_on_sigterm() {
 
 #[test]
 fn errors_name_invalid_files() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let credentials = write(folder.path(), "credentials.json", "{}");
     let broken = write(folder.path(), "broken.json", "{");
     let text = failure(&["serve", "--world", &broken, "--credentials", &credentials]);

@@ -23,7 +23,7 @@ fn commands(text: &str) -> Vec<String> {
         .collect()
 }
 
-fn words(command: &str) -> Vec<&str> {
+fn arguments(command: &str) -> Vec<&str> {
     command.split_whitespace().collect()
 }
 
@@ -39,7 +39,7 @@ fn the_commands_of_the_readme_serve_a_world() {
     for command in serving {
         let (_, options) = command.split_once("pve-sim serve").expect("it serves");
         let root = folder().join("../..");
-        let options: Vec<String> = words(options)
+        let options: Vec<String> = arguments(options)
             .iter()
             .map(|word| {
                 if word.starts_with("crates/") {
@@ -112,8 +112,7 @@ fn secrets_from_a_file_stay_there() {
     );
 }
 
-/// Files named in the README exist in this repository, or belong to the checks that need the
-/// recordings.
+/// The README does not refer to the recordings' folder, and its example files exist.
 #[test]
 fn the_readme_names_only_files_of_the_repository() {
     for line in readme().lines() {
@@ -128,13 +127,13 @@ fn the_readme_names_only_files_of_the_repository() {
     }
 }
 
-/// The README documents all options.
+/// All options in the README exist.
 #[test]
-fn the_readme_documents_all_options() {
+fn options_in_the_readme_exist() {
     let output = Command::new(PROGRAM)
         .args(["serve", "--help"])
         .output()
-        .expect("it runs");
+        .expect("the program runs");
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
     let text = readme();
     let (_, table) = text.split_once("| option | meaning |").expect("a table");

@@ -201,8 +201,8 @@ fn invalid_worlds() -> Vec<(&'static str, Value, &'static str)> {
 /// Typos, unknown names, duplicate IDs and unknown values are rejected with file and location.
 #[test]
 fn invalid_worlds_are_rejected_with_file_and_location() {
-    Simulator::start(Options::new(world(), credentials())).expect("all is well");
-    let folder = tempfile::tempdir().expect("a folder");
+    Simulator::start(Options::new(world(), credentials())).expect("a valid world");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let secrets = write(folder.path(), "secrets.json", &credentials().to_string());
     for (pointer, value, expected) in invalid_worlds() {
         let wrong = changed(world(), pointer, value.clone());
@@ -224,7 +224,7 @@ fn invalid_worlds_are_rejected_with_file_and_location() {
 /// A credentials file with an unknown list, or with no secret of a known user, is rejected.
 #[test]
 fn invalid_credentials_are_rejected() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let file = write(folder.path(), "world.json", &world().to_string());
     for (secrets, expected) in [
         (
@@ -267,7 +267,7 @@ fn states_that_pve_tolerates_are_warnings() {
             "pools[1].guests (lab): guest 100 is already in pool 'prod'",
         ),
     ];
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let secrets = changed(credentials(), "/passwords/eve@pve", json!("x"));
     let secrets = write(folder.path(), "secrets.json", &secrets.to_string());
     let mut wrong = world();
@@ -275,10 +275,10 @@ fn states_that_pve_tolerates_are_warnings() {
         wrong = changed(wrong, pointer, value.clone());
     }
     let file = write(folder.path(), "wrong.json", &wrong.to_string());
-    let words = ["--world", file.as_str(), "--credentials", secrets.as_str()];
+    let arguments = ["--world", file.as_str(), "--credentials", secrets.as_str()];
     let simulator = Simulator::start(Options::new(wrong, credentials())).expect("a simulator");
     assert_eq!(simulator.world(|world| world.warnings.len()), cases.len());
-    let text = failure(&[&["serve", "--strict"], words.as_slice()].concat());
+    let text = failure(&[&["serve", "--strict"], arguments.as_slice()].concat());
     for (_, _, expected) in &cases {
         assert!(text.contains(&format!("wrong.json': {expected}")), "{text}");
     }
@@ -286,7 +286,7 @@ fn states_that_pve_tolerates_are_warnings() {
         text.contains("secrets.json': passwords.eve@pve: user 'eve@pve' not found"),
         "{text}"
     );
-    drop(Server::start(&words));
+    drop(Server::start(&arguments));
 }
 
 /// The worlds shared with this project can be loaded.
@@ -299,7 +299,7 @@ fn shared_worlds_can_be_loaded() {
     };
     let secrets = read(&shared.join("pve-recordings/credentials.example.json"));
     let mut files: Vec<PathBuf> = std::fs::read_dir(shared.join("oracles/csharp/worlds"))
-        .expect("a folder")
+        .expect("a temporary folder")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| !path.to_string_lossy().ends_with(".faults.json"))
         .collect();

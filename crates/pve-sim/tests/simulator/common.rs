@@ -209,7 +209,7 @@ pub(crate) fn remove_snapshot(simulator: &Simulator, guest: &str, name: &str) ->
 /// Executes a command of `pve-sim control`.
 pub(crate) fn control(simulator: &Simulator, command: &str) {
     let arguments: Vec<String> = command.split(' ').map(str::to_owned).collect();
-    pve_sim::control::send(&simulator.url(), &arguments).expect("the command is carried out");
+    pve_sim::control::send(&simulator.url(), &arguments).expect("the command succeeds");
 }
 
 /// The exit status of a task; `None` while it is running.

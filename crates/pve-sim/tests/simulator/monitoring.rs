@@ -43,7 +43,7 @@ fn serve_runner() -> Simulator {
 }
 
 /// The response for a token with the privileges of a snapshot tool.
-fn seen(simulator: &Simulator, auth: &str, path: &str) -> Value {
+fn get(simulator: &Simulator, auth: &str, path: &str) -> Value {
     let response = as_user(simulator, auth, "GET", path, "");
     assert_eq!(response.status, 200, "{path}: {}", response.reason);
     response.data()
@@ -131,7 +131,7 @@ fn a_node_reports_its_status() {
     );
     let own = data(&simulator, "GET", "/nodes/pve1/subscription", "");
     assert_eq!(own["serverid"].as_str().map(str::len), Some(32));
-    let foreign = seen(&simulator, EMPTY, "/nodes/pve1/subscription");
+    let foreign = get(&simulator, EMPTY, "/nodes/pve1/subscription");
     assert_eq!(
         foreign,
         json!({"status": "notfound", "message": "There is no subscription key",
@@ -142,7 +142,7 @@ fn a_node_reports_its_status() {
         (&network[0]["iface"], &network[0]["cidr"]),
         (&json!("vmbr0"), &json!("10.0.0.1/24"))
     );
-    assert_eq!(seen(&simulator, RUNNER, "/nodes/pve1/network"), json!([]));
+    assert_eq!(get(&simulator, RUNNER, "/nodes/pve1/network"), json!([]));
     assert_eq!(
         data(&simulator, "GET", "/nodes/pve1/network?type=eth", ""),
         json!([])
@@ -153,7 +153,7 @@ fn a_node_reports_its_status() {
 #[test]
 fn a_cluster_lists_its_jobs_and_members() {
     let simulator = serve_runner();
-    assert_eq!(seen(&simulator, EMPTY, "/cluster/nextid"), "103");
+    assert_eq!(get(&simulator, EMPTY, "/cluster/nextid"), "103");
     assert_eq!(
         data(&simulator, "GET", "/cluster/nextid?vmid=105", ""),
         "105"
@@ -179,19 +179,19 @@ fn a_cluster_lists_its_jobs_and_members() {
     ] {
         assert_eq!(data(&simulator, "GET", path, ""), json!([]), "{path}");
     }
-    let jobs = seen(&simulator, RUNNER, "/cluster/replication");
+    let jobs = get(&simulator, RUNNER, "/cluster/replication");
     assert_eq!(
         (&jobs[0]["id"], &jobs[0]["guest"], &jobs[0]["target"]),
         (&json!("102-0"), &json!(102), &json!("pve1"))
     );
-    assert_eq!(seen(&simulator, EMPTY, "/cluster/replication"), json!([]));
-    let state = seen(&simulator, RUNNER, "/nodes/pve2/replication");
+    assert_eq!(get(&simulator, EMPTY, "/cluster/replication"), json!([]));
+    let state = get(&simulator, RUNNER, "/nodes/pve2/replication");
     assert_eq!(
         (&state[0]["fail_count"], &state[0]["last_sync"]),
         (&json!(0), &json!(0))
     );
     assert_eq!(
-        seen(&simulator, RUNNER, "/nodes/pve1/replication"),
+        get(&simulator, RUNNER, "/nodes/pve1/replication"),
         json!([])
     );
     assert_eq!(
@@ -227,7 +227,7 @@ fn users_roles_and_permissions_are_listed() {
         .find(|user| user["userid"] == "admin@pve")
         .map(|user| ids(&user["tokens"], "tokenid"));
     assert_eq!(tokens, Some(vec!["full".to_owned(), "pool".to_owned()]));
-    let roles = seen(&simulator, EMPTY, "/access/roles");
+    let roles = get(&simulator, EMPTY, "/access/roles");
     let role = |name: &str| {
         let list = roles.as_array().expect("a list");
         list.iter()
@@ -255,10 +255,10 @@ fn users_roles_and_permissions_are_listed() {
             "/access/groups",
             "/access/tfa",
         ] {
-            assert_eq!(seen(&simulator, auth, path), json!([]), "{path}");
+            assert_eq!(get(&simulator, auth, path), json!([]), "{path}");
         }
     }
-    let realms = seen(&simulator, "X-Nothing: 1", "/access/domains");
+    let realms = get(&simulator, "X-Nothing: 1", "/access/domains");
     assert_eq!(ids(&realms, "realm"), ["pam", "pve"]);
 }
 
@@ -297,8 +297,8 @@ fn volumes_of_a_storage_are_listed() {
         ),
         (&json!("qcow2"), &json!(10_u64 << 30), &Value::Null)
     );
-    let few = seen(&simulator, RUNNER, path);
-    assert_eq!(ids(&few, "volid"), ["local:iso/debian.iso"]);
+    let visible = get(&simulator, RUNNER, path);
+    assert_eq!(ids(&visible, "volid"), ["local:iso/debian.iso"]);
     let ceph = data(&simulator, "GET", "/nodes/pve1/storage/ceph/content", "");
     assert_eq!(ids(&ceph, "content"), ["images", "rootdir"]);
     control(&simulator, "storage-silent ceph pve1");
@@ -337,9 +337,9 @@ fn interfaces_of_guests_are_listed() {
     }
     let simulator = serve_runner();
     let path = "/nodes/pve1/lxc/101/interfaces";
-    assert_eq!(seen(&simulator, RUNNER, path), Value::Null);
+    assert_eq!(get(&simulator, RUNNER, path), Value::Null);
     data(&simulator, "POST", "/nodes/pve1/lxc/101/status/start", "");
-    let found = seen(&simulator, RUNNER, path);
+    let found = get(&simulator, RUNNER, path);
     assert_eq!(
         (&found[0]["name"], &found[0]["hwaddr"], &found[0]["inet"]),
         (
@@ -419,8 +419,8 @@ fn tags_are_registered_in_the_cluster_options() {
         (&options["registered-tags"], &options["allowed-tags"]),
         (&json!(["gold", "off"]), &json!(["gold", "off"]))
     );
-    let few = seen(&simulator, EMPTY, "/cluster/options");
-    assert_eq!(few, json!({"allowed-tags": ["gold", "off"]}));
+    let visible = get(&simulator, EMPTY, "/cluster/options");
+    assert_eq!(visible, json!({"allowed-tags": ["gold", "off"]}));
     data(
         &simulator,
         "PUT",
@@ -437,8 +437,8 @@ fn tags_are_registered_in_the_cluster_options() {
 fn token_details_require_user_modify() {
     let simulator = serve_runner();
     let path = "/access/users/eve@pve/token/empty";
-    let told = data(&simulator, "GET", path, "");
-    assert_eq!(told, json!({"privsep": 1, "expire": 0}));
+    let token = data(&simulator, "GET", path, "");
+    assert_eq!(token, json!({"privsep": 1, "expire": 0}));
     let itself = as_user(&simulator, EMPTY, "GET", path, "");
     assert_eq!(itself.status, 403, "{}", itself.reason);
     let unknown = rejection(&simulator, "GET", "/access/users/eve@pve/token/none", "");

@@ -201,15 +201,15 @@ fn lock_files_have_the_timeout_of_pve() {
 fn a_separated_token_is_limited_to_its_pool() {
     let simulator = serve(|_| {});
     let auth = "Authorization: PVEAPIToken=admin@pve!pool=pool-secret";
-    let ask = |method: &str, path: &str, form: &str| {
+    let request = |method: &str, path: &str, form: &str| {
         let mut connection =
             Connection::open(&simulator, simulator.addresses()[0]).expect("a connection");
         connection
             .call(method, path, auth, form)
             .expect("a response")
     };
-    let seen = ask("GET", "/cluster/resources?type=vm", "").data();
-    let ids: Vec<_> = seen
+    let response = request("GET", "/cluster/resources?type=vm", "").data();
+    let ids: Vec<_> = response
         .as_array()
         .into_iter()
         .flatten()
@@ -217,10 +217,10 @@ fn a_separated_token_is_limited_to_its_pool() {
         .collect();
     assert_eq!(ids, [100]);
     assert_eq!(
-        ask("POST", &format!("{WEB}/snapshot"), "snapname=one").status,
+        request("POST", &format!("{WEB}/snapshot"), "snapname=one").status,
         200
     );
-    let refused = ask("POST", &format!("{FILES}/snapshot"), "snapname=one");
+    let refused = request("POST", &format!("{FILES}/snapshot"), "snapname=one");
     assert_eq!(refused.status, 403);
     assert_eq!(
         refused.reason,
@@ -231,14 +231,14 @@ fn a_separated_token_is_limited_to_its_pool() {
 #[test]
 fn tickets_expire_by_the_simulated_clock() {
     let simulator = serve(|_| {});
-    let ask = |method: &str, path: &str, auth: &str, form: &str| {
+    let request = |method: &str, path: &str, auth: &str, form: &str| {
         let mut connection =
             Connection::open(&simulator, simulator.addresses()[0]).expect("a connection");
         connection
             .call(method, path, auth, form)
             .expect("a response")
     };
-    let login = ask(
+    let login = request(
         "POST",
         "/access/ticket",
         "X: y",
@@ -250,17 +250,17 @@ fn tickets_expire_by_the_simulated_clock() {
         login["ticket"].as_str().expect("a ticket")
     );
     let csrf = login["CSRFPreventionToken"].as_str().expect("a token");
-    assert_eq!(ask("GET", "/version", &cookie, "").status, 200);
-    let without = ask("POST", &format!("{WEB}/snapshot"), &cookie, "snapname=one");
+    assert_eq!(request("GET", "/version", &cookie, "").status, 200);
+    let without = request("POST", &format!("{WEB}/snapshot"), &cookie, "snapname=one");
     assert_eq!(without.reason, "Permission denied - invalid csrf token");
     let both = format!("{cookie}\r\nCSRFPreventionToken: {csrf}");
     assert_eq!(
-        ask("POST", &format!("{WEB}/snapshot"), &both, "snapname=one").status,
+        request("POST", &format!("{WEB}/snapshot"), &both, "snapname=one").status,
         200
     );
     simulator.advance(7_300.0);
     assert_eq!(
-        ask("GET", "/version", &cookie, "").reason,
+        request("GET", "/version", &cookie, "").reason,
         "Authentication failed!"
     );
 }
@@ -363,14 +363,14 @@ fn control_commands_change_the_world() {
         let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
         pve_sim::control::send(&simulator.url(), &arguments)
     };
-    send("lock 100 backup").expect("done");
+    send("lock 100 backup").expect("the request succeeds");
     assert_eq!(
         create_snapshot(&simulator, WEB, "snapname=x1"),
         "VM is locked (backup)"
     );
-    send("unlock 100").expect("done");
+    send("unlock 100").expect("the request succeeds");
     assert_eq!(create_snapshot(&simulator, WEB, "snapname=x1"), "OK");
-    send("lose-quorum").expect("done");
+    send("lose-quorum").expect("the request succeeds");
     let text = remove_snapshot(&simulator, WEB, "x1");
     assert!(
         text.starts_with("unable to open file '/etc/pve/nodes/pve1/qemu-server/100.conf.tmp."),
@@ -401,16 +401,16 @@ fn a_generated_cluster_is_served_completely() {
         seed: 3,
         ..GenerateOptions::default()
     };
-    let made = generate(&options).expect("a world");
+    let generated = generate(&options).expect("a world");
     let simulator =
-        Simulator::start(Options::new(made.world, made.credentials)).expect("it starts");
+        Simulator::start(Options::new(generated.world, generated.credentials)).expect("it starts");
     let auth = "Authorization: PVEAPIToken=backup@pve!auto=22222222-2222-4222-8222-222222222222";
     let mut connection =
         Connection::open(&simulator, simulator.addresses()[0]).expect("a connection");
-    let seen = connection
+    let response = connection
         .call("GET", "/cluster/resources?type=vm", auth, "")
         .expect("a response");
-    assert_eq!(seen.data().as_array().map(Vec::len), Some(400));
+    assert_eq!(response.data().as_array().map(Vec::len), Some(400));
 }
 
 #[test]

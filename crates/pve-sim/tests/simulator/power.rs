@@ -133,12 +133,12 @@ fn a_rollback_starts_the_guest_in_a_second_task() {
             .iter()
             .map(|task| task["type"].as_str().expect("a type"))
             .collect();
-        let wanted = if guest == WEB {
+        let expected_type = if guest == WEB {
             ["qmstart", "qmrollback"]
         } else {
             ["vzstart", "vzrollback"]
         };
-        assert_eq!(kinds, wanted);
+        assert_eq!(kinds, expected_type);
         assert_eq!(
             (&list[0]["status"], &list[0]["user"]),
             (&json!("RUNNING"), &json!("admin@pve!full"))
@@ -150,7 +150,7 @@ fn a_rollback_starts_the_guest_in_a_second_task() {
         assert_eq!(running()["status"], "running");
     }
     let pool = "Authorization: PVEAPIToken=admin@pve!pool=pool-secret";
-    for (guest, wanted) in [
+    for (guest, expected_type) in [
         (
             WEB,
             (403, "Permission check failed (/vms/100, VM.PowerMgmt)"),
@@ -159,7 +159,7 @@ fn a_rollback_starts_the_guest_in_a_second_task() {
     ] {
         let path = format!("{guest}/snapshot/rs/rollback");
         let response = as_user(&simulator, pool, "POST", &path, "start=1");
-        assert_eq!((response.status, response.reason.as_str()), wanted);
+        assert_eq!((response.status, response.reason.as_str()), expected_type);
     }
 }
 

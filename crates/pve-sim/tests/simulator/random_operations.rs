@@ -22,14 +22,14 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let one = prop_oneof![
+    let step = prop_oneof![
         4 => (0..4_u8).prop_map(Step::Create),
         3 => (0..4_u8, prop::bool::ANY).prop_map(|(name, force)| Step::Delete(name, force)),
         1 => (0..4_u8).prop_map(Step::Rollback),
         4 => (1..9_u8).prop_map(Step::Advance),
         1 => Just(Step::Unlock),
     ];
-    prop::collection::vec(one, 1..40)
+    prop::collection::vec(step, 1..40)
 }
 
 fn execute(world: &mut World, step: &Step) {
@@ -50,7 +50,7 @@ fn execute(world: &mut World, step: &Step) {
         },
         Step::Advance(seconds) => return world.clock.advance(f64::from(*seconds)),
         Step::Unlock => {
-            world.settle();
+            world.run_due_steps();
             // Only removes locks left by failures: a running task owns its lock.
             if world.tasks.active("pve1").next().is_none() {
                 world.guests.get_mut(&100).expect("the guest").lock = None;
@@ -95,15 +95,15 @@ proptest! {
         let before = world.storages["local"].usage_on("pve1").used;
         for step in &steps {
             execute(&mut world, step);
-            world.settle();
+            world.run_due_steps();
             check(&world.guests[&100]);
         }
         world.clock.advance(1_000.0);
-        world.settle();
+        world.run_due_steps();
         let guest = &world.guests[&100];
         assert_eq!(world.tasks.active("pve1").count(), 0);
-        let lent: u64 = guest.snapshots.values().flat_map(|one| one.bytes.values()).sum();
-        assert_eq!(world.storages["local"].usage_on("pve1").used, before + lent);
+        let snapshot_bytes: u64 = guest.snapshots.values().flat_map(|one| one.bytes.values()).sum();
+        assert_eq!(world.storages["local"].usage_on("pve1").used, before + snapshot_bytes);
         // Every incomplete snapshot has a lock, until `unlock`.
         let unlocked_by_hand = steps.iter().any(|step| matches!(step, Step::Unlock));
         if guest.lock.is_none() && !unlocked_by_hand {

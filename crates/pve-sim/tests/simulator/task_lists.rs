@@ -111,13 +111,13 @@ fn users_do_not_see_running_tasks_of_their_tokens() {
         &format!("{WEB}/snapshot"),
         "snapname=one",
     );
-    let seen = |auth: &str| {
+    let visible = |auth: &str| {
         let list = as_user(&simulator, auth, "GET", "/nodes/pve1/tasks?source=all", "").data();
         list.as_array().expect("a list").len()
     };
-    assert_eq!((seen(token), seen(&cookie)), (1, 0));
+    assert_eq!((visible(token), visible(&cookie)), (1, 0));
     simulator.advance(1.0);
-    assert_eq!((seen(token), seen(&cookie)), (1, 1));
+    assert_eq!((visible(token), visible(&cookie)), (1, 1));
 }
 
 /// A task's log can be downloaded as a complete file.

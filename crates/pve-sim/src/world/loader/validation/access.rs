@@ -21,13 +21,13 @@ pub(super) fn check<'a>(
     release: Release,
     findings: &mut Findings,
 ) -> BTreeSet<&'a str> {
-    let mut known = roles::predefined(release);
-    let privileges: BTreeSet<String> = known.values().flatten().cloned().collect();
-    for (role, wanted) in &world.roles {
-        for privilege in wanted.iter().filter(|one| !privileges.contains(*one)) {
+    let mut roles = roles::predefined(release);
+    let privileges: BTreeSet<String> = roles.values().flatten().cloned().collect();
+    for (role, granted) in &world.roles {
+        for privilege in granted.iter().filter(|one| !privileges.contains(*one)) {
             findings.error(format!("roles.{role}"), not_found("privilege", privilege));
         }
-        known.insert(role.clone(), wanted.clone());
+        roles.insert(role.clone(), granted.clone());
     }
     let entries = world.users.iter().enumerate();
     findings.unique(
@@ -69,7 +69,7 @@ pub(super) fn check<'a>(
     }
     who.extend(world.tokens.iter().map(|token| token.tokenid.as_str()));
     for (index, line) in world.acl.iter().enumerate() {
-        if !known.contains_key(&line.role) {
+        if !roles.contains_key(&line.role) {
             findings.error(format!("acl[{index}].role"), not_found("role", &line.role));
         }
         if !who.contains(line.who.as_str()) {
