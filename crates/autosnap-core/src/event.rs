@@ -322,6 +322,8 @@ pub enum StopReason {
     Hook,
     /// The server no longer takes our credentials, or no host answers any more.
     ServerLost,
+    /// The run was cancelled by the program that started it.
+    Cancelled,
 }
 
 /// One call of the hook script.

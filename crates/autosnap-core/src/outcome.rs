@@ -216,7 +216,9 @@ impl Outcome {
             return exit;
         }
         match self.interruption {
-            Some(StopReason::UserRequest | StopReason::TerminalClosed) => ExitStatus::Interrupted,
+            Some(StopReason::UserRequest | StopReason::TerminalClosed | StopReason::Cancelled) => {
+                ExitStatus::Interrupted
+            }
             Some(StopReason::Shutdown) => ExitStatus::Terminated,
             Some(StopReason::ServerLost) => ExitStatus::Connection,
             None if self.is_complete() => ExitStatus::Success,

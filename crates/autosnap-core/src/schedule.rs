@@ -1,47 +1,35 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The order in which guests start: a synchronous state machine with limits for the whole run, per node, per shared
-//! storage, and for RAM snapshots per node.
+//! The order in which guests start: a synchronous state machine over one or several runs, with limits in total, per
+//! node, per shared storage, and for RAM snapshots per node.
 //!
 //! Semaphores were rejected: a guest that holds a slot of its node while it waits for a storage blocks other guests of
 //! that node whose storages are free. Here a guest takes all its slots at once, so a slot is idle only if no waiting
 //! guest can use it.
 //!
+//! The limits of the schedule hold over all runs; each run also has its own, for example one guest at a time because of
+//! its hook. A guest is leased to the run that starts it until that run has finished it, also while it is deferred, so
+//! no two runs work on one guest. This cannot block: a guest that holds a lease waits for slots and time only, never for
+//! another lease.
+//!
+//! Runs share the slots fairly: a free slot goes to the run with the fewest running guests that can use it; of equal
+//! runs, to the one whose last start is longest ago. So a small run does not wait for the end of a large one.
+//!
 //! The schedule knows neither time nor tasks; the engine reports what started and what ended.
 
-use std::collections::{HashMap, VecDeque};
+mod limits;
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-/// The limits of parallel work. Zero in any field counts as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Guests at once in the whole run.
-    pub total: usize,
-    /// Guests at once on one node.
-    pub per_node: usize,
-    /// Guests at once with a disk on one shared storage.
-    pub per_storage: usize,
-    /// Snapshots with RAM at once on one node; they also count for `per_node`.
-    pub ram_per_node: usize,
-}
-
-impl Default for Limits {
-    /// 48 guests at once, 2 per node, 24 per shared storage, one RAM snapshot per node.
-    ///
-    /// Two per node spare the disks of the node. The other two limits matter only in large clusters, where more than
-    /// 24 or 12 nodes work at the same time.
-    fn default() -> Self {
-        Self {
-            total: 48,
-            per_node: 2,
-            per_storage: 24,
-            ram_per_node: 1,
-        }
-    }
-}
+use crate::guest::Vmid;
+pub use limits::Limits;
+use limits::{Demand, Usage};
 
 /// The properties of one guest's work that the schedule needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
+    /// The guest, which no other run works on at the same time.
+    pub guest: Vmid,
     /// The node that does the work.
     pub node: String,
     /// The shared storages that hold its disks.
@@ -50,63 +38,99 @@ pub struct Work {
     pub weight: u32,
     /// Whether a snapshot with RAM is part of it.
     pub with_ram: bool,
-    /// Whether it starts only after all other work has started, for example because the guest is locked: the lock may be
-    /// gone by then.
+    /// Whether it starts only after all other work of its run has started, for example because the guest is locked: the
+    /// lock may be gone by then.
     pub goes_last: bool,
 }
 
 /// The order in which work starts if one piece runs at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The order of the list passed to [`Schedule::new`].
+    /// The order of the list passed to [`Schedule::enqueue`].
     AsGiven,
     /// The heaviest first, for a run that may be stopped before the last one.
     HeaviestFirst,
 }
 
-/// The number of a piece of work: its index in the list passed to [`Schedule::new`].
-pub type WorkId = usize;
+/// The key of a run in a [`Schedule`], never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunKey(u64);
 
-/// The state of a run's work: waiting, running, deferred or done.
+/// The key of a piece of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkId {
+    /// The run that it belongs to.
+    pub run: RunKey,
+    /// Its index in the list passed to [`Schedule::enqueue`].
+    pub index: usize,
+}
+
+/// The work of all runs: waiting, running or deferred.
 #[derive(Debug)]
 pub struct Schedule {
     limits: Limits,
-    jobs: Vec<Job>,
-    nodes: Vec<NodeQueue>,
-    storages_running: Vec<usize>,
-    running: usize,
+    usage: Usage,
+    /// The guests that a run has started and not yet finished.
+    leases: HashSet<Vmid>,
+    runs: BTreeMap<RunKey, Run>,
+    nodes: Vec<Node>,
+    node_indexes: HashMap<String, usize>,
+    storage_indexes: HashMap<String, usize>,
+    next_run: u64,
+    /// The number of starts so far.
+    starts: u64,
+}
+
+/// The work of one run.
+#[derive(Debug)]
+struct Run {
+    limits: Limits,
+    usage: Usage,
     order: Order,
+    items: Vec<Item>,
+    /// The waiting work by node, heaviest first.
+    queues: BTreeMap<usize, VecDeque<usize>>,
     /// The number of waiting pieces of work that do not go last.
     waiting_first: usize,
     /// The rank of the next piece of work that is queued again at the end.
     next_rank: i64,
     /// The rank of the next one that is queued again at the front.
     first_rank: i64,
+    /// The number of starts of all runs at its last start.
+    last_start: u64,
+    is_withdrawn: bool,
 }
 
+/// A piece of work and its state.
 #[derive(Debug)]
-struct Job {
-    node: usize,
-    storages: Vec<usize>,
+struct Item {
+    guest: Vmid,
+    demand: Demand,
     weight: u32,
-    with_ram: bool,
     goes_last: bool,
-    /// Its position in the order of the whole run: lower ones are earlier.
+    /// Its position in the order of its run: lower ones are earlier.
     rank: i64,
+    state: State,
+    has_lease: bool,
 }
 
-/// The waiting work of one node, heaviest first, and the measured pace of the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Running,
+    Deferred,
+    Finished,
+}
+
+/// The waiting work of one node over all runs, and the measured pace of the node.
 #[derive(Debug, Default)]
-struct NodeQueue {
-    waiting: VecDeque<WorkId>,
+struct Node {
     waiting_weight: u64,
-    running: usize,
-    running_ram: usize,
     seconds_spent: f64,
     weight_done: u64,
 }
 
-impl NodeQueue {
+impl Node {
     /// The estimated duration of the waiting work at the measured pace, in seconds of one slot.
     fn estimate(&self, average_pace: f64) -> f64 {
         let pace = if self.weight_done == 0 {
@@ -119,154 +143,131 @@ impl NodeQueue {
 }
 
 impl Schedule {
-    /// Queues all work of a run. Heavier work of a node goes first, equal work keeps its order; `order` decides if one
-    /// piece runs at a time.
-    pub fn new(limits: Limits, order: Order, work: &[Work]) -> Self {
-        let mut names = HashMap::new();
-        let mut storage_names = HashMap::new();
-        let mut nodes: Vec<NodeQueue> = Vec::new();
-        let mut jobs = Vec::with_capacity(work.len());
-        for ((id, item), rank) in work.iter().enumerate().zip(0..) {
-            let node = intern(&mut names, &item.node);
-            nodes.resize_with(names.len(), NodeQueue::default);
+    /// A schedule without runs. The limits hold over all runs.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits: limits.at_least_one(),
+            usage: Usage::default(),
+            leases: HashSet::new(),
+            runs: BTreeMap::new(),
+            nodes: Vec::new(),
+            node_indexes: HashMap::new(),
+            storage_indexes: HashMap::new(),
+            next_run: 0,
+            starts: 0,
+        }
+    }
+
+    /// Queues all work of a new run, which also has limits of its own. Heavier work of a node goes first, equal work
+    /// keeps its order; `order` decides if one piece runs at a time. The run stays until [`Schedule::remove`].
+    pub fn enqueue(&mut self, limits: Limits, order: Order, work: &[Work]) -> RunKey {
+        let mut queues: BTreeMap<usize, VecDeque<usize>> = BTreeMap::new();
+        let mut items = Vec::with_capacity(work.len());
+        for ((index, item), rank) in work.iter().enumerate().zip(0..) {
+            let node = intern(&mut self.node_indexes, &item.node);
+            self.nodes
+                .resize_with(self.node_indexes.len(), Node::default);
             let weight = item.weight.max(1);
-            nodes[node].waiting.push_back(id);
-            nodes[node].waiting_weight += u64::from(weight);
-            let storages = item
-                .shared_storages
-                .iter()
-                .map(|name| intern(&mut storage_names, name))
+            queues.entry(node).or_default().push_back(index);
+            self.nodes[node].waiting_weight += u64::from(weight);
+            let storages = item.shared_storages.iter();
+            let storages = storages
+                .map(|name| intern(&mut self.storage_indexes, name))
                 .collect();
-            jobs.push(Job {
-                node,
-                storages,
+            items.push(Item {
+                guest: item.guest,
+                demand: Demand {
+                    node,
+                    storages,
+                    with_ram: item.with_ram,
+                },
                 weight,
-                with_ram: item.with_ram,
                 goes_last: item.goes_last,
                 rank,
+                state: State::Waiting,
+                has_lease: false,
             });
         }
-        for node in &mut nodes {
-            node.waiting
-                .make_contiguous()
-                .sort_by_key(|&id| (jobs[id].goes_last, std::cmp::Reverse(jobs[id].weight)));
+        for queue in queues.values_mut() {
+            queue.make_contiguous().sort_by_key(|&index| {
+                let item: &Item = &items[index];
+                (item.goes_last, std::cmp::Reverse(item.weight))
+            });
         }
-        let limits = Limits {
-            total: limits.total.max(1),
-            per_node: limits.per_node.max(1),
-            per_storage: limits.per_storage.max(1),
-            ram_per_node: limits.ram_per_node.max(1),
-        };
-        Self {
-            limits,
-            waiting_first: jobs.iter().filter(|job: &&Job| !job.goes_last).count(),
-            next_rank: i64::try_from(jobs.len()).unwrap_or(i64::MAX),
-            first_rank: -1,
-            jobs,
-            nodes,
-            storages_running: vec![0; storage_names.len()],
-            running: 0,
+        let key = RunKey(self.next_run);
+        self.next_run += 1;
+        let run = Run {
+            limits: limits.at_least_one(),
+            usage: Usage::default(),
             order,
-        }
+            queues,
+            waiting_first: items.iter().filter(|item| !item.goes_last).count(),
+            next_rank: i64::try_from(items.len()).unwrap_or(i64::MAX),
+            first_rank: -1,
+            last_start: 0,
+            is_withdrawn: false,
+            items,
+        };
+        self.runs.insert(key, run);
+        key
     }
 
-    /// Starts the next piece of work, of the node that is expected to finish last. `None` if a limit holds back all
-    /// waiting work, or none waits.
+    /// Starts the next piece of work: of the run with the fewest running ones, on the node that is expected to finish
+    /// last. `None` if a limit or a lease holds back all waiting work, or none waits.
     pub fn start_next(&mut self) -> Option<WorkId> {
-        if self.running >= self.limits.total {
+        if self.usage.total() >= self.limits.total {
             return None;
         }
-        if self.limits.total == 1 && self.order == Order::AsGiven {
-            return self.start_first();
-        }
-        let (node, position) = self.free_nodes_by_estimate().into_iter().find_map(|node| {
-            let position = self.nodes[node]
-                .waiting
-                .iter()
-                .position(|&id| self.fits(id))?;
-            Some((node, position))
-        })?;
-        let id = self.nodes[node]
-            .waiting
-            .remove(position)
-            .expect("the position was found in this queue");
-        self.occupy(id);
-        Some(id)
-    }
-
-    /// Starts the first piece of work that may start, in the order of the list.
-    fn start_first(&mut self) -> Option<WorkId> {
-        let queues = self.nodes.iter().enumerate();
-        let (id, node) = queues
-            .filter(|&(node, _)| self.has_free_slot(node))
-            .flat_map(|(node, queue)| queue.waiting.iter().map(move |&id| (id, node)))
-            .filter(|&(id, _)| self.fits(id))
-            .min_by_key(|&(id, _)| self.jobs[id].rank)?;
-        self.nodes[node].waiting.retain(|&other| other != id);
-        self.occupy(id);
-        Some(id)
-    }
-
-    /// Records that a running piece of work ended after `elapsed`.
-    pub fn finish(&mut self, id: WorkId, elapsed: Duration) {
-        self.vacate(id);
-        let weight = u64::from(self.jobs[id].weight);
-        let node = &mut self.nodes[self.jobs[id].node];
-        node.seconds_spent += elapsed.as_secs_f64();
-        node.weight_done += weight;
-    }
-
-    /// Frees the slots of a running piece of work that waits, for example for a lock, until [`Schedule::resume`].
-    pub fn defer(&mut self, id: WorkId) {
-        self.vacate(id);
-    }
-
-    /// Queues a deferred piece of work again, after all others.
-    pub fn resume(&mut self, id: WorkId) {
-        self.jobs[id].rank = self.next_rank;
-        self.next_rank += 1;
-        let node = self.queue_again(id);
-        self.nodes[node].waiting.push_back(id);
-    }
-
-    /// Queues a deferred piece of work again, before all others: it has begun, so it no longer goes last.
-    pub fn resume_first(&mut self, id: WorkId) {
-        self.jobs[id].rank = self.first_rank;
-        self.first_rank -= 1;
-        self.jobs[id].goes_last = false;
-        let node = self.queue_again(id);
-        self.nodes[node].waiting.push_front(id);
-    }
-
-    fn queue_again(&mut self, id: WorkId) -> usize {
-        let job = &self.jobs[id];
-        self.nodes[job.node].waiting_weight += u64::from(job.weight);
-        self.waiting_first += usize::from(!job.goes_last);
-        job.node
-    }
-
-    /// The number of running pieces of work.
-    pub fn running(&self) -> usize {
-        self.running
-    }
-
-    /// The number of queued pieces of work, without deferred ones.
-    pub fn waiting(&self) -> usize {
-        self.nodes.iter().map(|node| node.waiting.len()).sum()
-    }
-
-    /// The nodes with a free slot, in the order of the estimated duration of their waiting work, longest first.
-    fn free_nodes_by_estimate(&self) -> Vec<usize> {
-        let average = self.average_pace();
-        let mut candidates: Vec<usize> = (0..self.nodes.len())
-            .filter(|&node| self.has_free_slot(node))
+        let mut runs: Vec<(usize, u64, RunKey)> = self
+            .runs
+            .iter()
+            .map(|(&key, run)| (run.usage.total(), run.last_start, key))
             .collect();
-        candidates.sort_by(|&a, &b| {
+        runs.sort_unstable();
+        let id = runs.into_iter().find_map(|(_, _, run)| {
+            let index = self.next_of(&self.runs[&run])?;
+            Some(WorkId { run, index })
+        })?;
+        self.start(id);
+        Some(id)
+    }
+
+    /// The next piece of work of this run that may start.
+    fn next_of(&self, run: &Run) -> Option<usize> {
+        if run.usage.total() >= run.limits.total {
+            return None;
+        }
+        let mut nodes = self.free_nodes(run);
+        if run.order == Order::AsGiven && run.limits.total.min(self.limits.total) == 1 {
+            let waiting = nodes.iter().flat_map(|node| &run.queues[node]).copied();
+            return waiting
+                .filter(|&index| self.fits(run, index))
+                .min_by_key(|&index| run.items[index].rank);
+        }
+        self.sort_by_estimate(&mut nodes);
+        nodes.into_iter().find_map(|node| {
+            let mut queue = run.queues[&node].iter().copied();
+            queue.find(|&index| self.fits(run, index))
+        })
+    }
+
+    /// The nodes of this run that have a free slot.
+    fn free_nodes(&self, run: &Run) -> Vec<usize> {
+        let nodes = run.queues.keys().copied();
+        nodes
+            .filter(|&node| self.usage.has_slot_on(node, &self.limits))
+            .filter(|&node| run.usage.has_slot_on(node, &run.limits))
+            .collect()
+    }
+
+    /// Sorts nodes by the estimated duration of their waiting work, longest first.
+    fn sort_by_estimate(&self, nodes: &mut [usize]) {
+        let average = self.average_pace();
+        nodes.sort_by(|&a, &b| {
             self.nodes[b]
                 .estimate(average)
                 .total_cmp(&self.nodes[a].estimate(average))
         });
-        candidates
     }
 
     /// Seconds per unit of weight over all nodes; 1 before any work has ended.
@@ -280,50 +281,157 @@ impl Schedule {
         }
     }
 
-    fn has_free_slot(&self, node: usize) -> bool {
-        self.nodes[node].running < self.limits.per_node
-    }
-
     /// Whether the work may start on its node, which has a free slot.
-    fn fits(&self, id: WorkId) -> bool {
-        let job = &self.jobs[id];
-        let node = &self.nodes[job.node];
-        let waits_for_others = job.goes_last && self.waiting_first > 0;
-        let waits_for_ram = job.with_ram && node.running_ram >= self.limits.ram_per_node;
-        let mut storages = job.storages.iter();
-        let has_storages =
-            storages.all(|&storage| self.storages_running[storage] < self.limits.per_storage);
-        !waits_for_others && !waits_for_ram && has_storages
+    fn fits(&self, run: &Run, index: usize) -> bool {
+        let item = &run.items[index];
+        let waits_for_others = item.goes_last && run.waiting_first > 0;
+        let waits_for_lease = !item.has_lease && self.leases.contains(&item.guest);
+        !waits_for_others
+            && !waits_for_lease
+            && self.usage.has_room(&item.demand, &self.limits)
+            && run.usage.has_room(&item.demand, &run.limits)
     }
 
-    fn occupy(&mut self, id: WorkId) {
-        let job = &self.jobs[id];
-        self.waiting_first -= usize::from(!job.goes_last);
-        let node = &mut self.nodes[job.node];
-        node.waiting_weight -= u64::from(job.weight);
-        node.running += 1;
-        node.running_ram += usize::from(job.with_ram);
-        self.running += 1;
-        for &storage in &job.storages {
-            self.storages_running[storage] += 1;
+    fn start(&mut self, id: WorkId) {
+        self.starts += 1;
+        let Some(run) = self.runs.get_mut(&id.run) else {
+            return;
+        };
+        run.last_start = self.starts;
+        let item = &mut run.items[id.index];
+        let queue = run.queues.entry(item.demand.node).or_default();
+        queue.retain(|&other| other != id.index);
+        run.waiting_first -= usize::from(!item.goes_last);
+        self.nodes[item.demand.node].waiting_weight -= u64::from(item.weight);
+        item.state = State::Running;
+        item.has_lease = true;
+        self.leases.insert(item.guest);
+        self.usage.add(&item.demand);
+        run.usage.add(&item.demand);
+    }
+
+    /// Records that a piece of work is finished: `elapsed` after its start if it is running. Frees its slots and the
+    /// lease of its guest.
+    pub fn finish(&mut self, id: WorkId, elapsed: Duration) {
+        if self.vacate(id, State::Finished) {
+            let (nodes, runs) = (&mut self.nodes, &self.runs);
+            if let Some(item) = runs.get(&id.run).map(|run| &run.items[id.index]) {
+                let node = &mut nodes[item.demand.node];
+                node.seconds_spent += elapsed.as_secs_f64();
+                node.weight_done += u64::from(item.weight);
+            }
+        }
+        self.release(id);
+    }
+
+    /// Frees the slots of a running piece of work that waits, for example for a lock, until [`Schedule::resume`]. Its
+    /// guest stays leased.
+    pub fn defer(&mut self, id: WorkId) {
+        self.vacate(id, State::Deferred);
+    }
+
+    /// Queues a deferred piece of work again, after all others of its run.
+    pub fn resume(&mut self, id: WorkId) {
+        if let Some(run) = self.queue_again(id) {
+            let item = &mut run.items[id.index];
+            item.rank = run.next_rank;
+            run.next_rank += 1;
+            run.waiting_first += usize::from(!item.goes_last);
+            let queue = run.queues.entry(item.demand.node).or_default();
+            queue.push_back(id.index);
         }
     }
 
-    fn vacate(&mut self, id: WorkId) {
-        let job = &self.jobs[id];
-        let node = &mut self.nodes[job.node];
-        node.running -= 1;
-        node.running_ram -= usize::from(job.with_ram);
-        self.running -= 1;
-        for &storage in &job.storages {
-            self.storages_running[storage] -= 1;
+    /// Queues a deferred piece of work again, before all others of its run: it has begun, so it no longer goes last.
+    pub fn resume_first(&mut self, id: WorkId) {
+        if let Some(run) = self.queue_again(id) {
+            let item = &mut run.items[id.index];
+            item.rank = run.first_rank;
+            run.first_rank -= 1;
+            item.goes_last = false;
+            run.waiting_first += 1;
+            let queue = run.queues.entry(item.demand.node).or_default();
+            queue.push_front(id.index);
+        }
+    }
+
+    /// The run of a deferred piece of work that may wait again.
+    fn queue_again(&mut self, id: WorkId) -> Option<&mut Run> {
+        let run = self.runs.get_mut(&id.run)?;
+        let item = &mut run.items[id.index];
+        if run.is_withdrawn || item.state != State::Deferred {
+            return None;
+        }
+        item.state = State::Waiting;
+        self.nodes[item.demand.node].waiting_weight += u64::from(item.weight);
+        Some(run)
+    }
+
+    /// Starts no more work of this run. Running and deferred work is kept until it is finished.
+    pub fn withdraw(&mut self, run: RunKey) {
+        let Some(run) = self.runs.get_mut(&run) else {
+            return;
+        };
+        run.is_withdrawn = true;
+        for index in run.queues.values_mut().flat_map(std::mem::take) {
+            let item = &mut run.items[index];
+            item.state = State::Deferred;
+            self.nodes[item.demand.node].waiting_weight -= u64::from(item.weight);
+        }
+        run.waiting_first = 0;
+    }
+
+    /// Removes a run with all its work, and frees its slots and leases.
+    pub fn remove(&mut self, run: RunKey) {
+        self.withdraw(run);
+        let items = self.runs.get(&run).map_or(0, |run| run.items.len());
+        for index in 0..items {
+            let id = WorkId { run, index };
+            self.vacate(id, State::Finished);
+            self.release(id);
+        }
+        self.runs.remove(&run);
+    }
+
+    /// The number of running pieces of work, over all runs.
+    pub fn running(&self) -> usize {
+        self.usage.total()
+    }
+
+    /// The number of queued pieces of work over all runs, without deferred ones.
+    pub fn waiting(&self) -> usize {
+        let queues = self.runs.values().flat_map(|run| run.queues.values());
+        queues.map(VecDeque::len).sum()
+    }
+
+    /// Frees the slots of a piece of work; returns whether it was running.
+    fn vacate(&mut self, id: WorkId, next: State) -> bool {
+        let Some(run) = self.runs.get_mut(&id.run) else {
+            return false;
+        };
+        let item = &mut run.items[id.index];
+        let was_running = item.state == State::Running;
+        item.state = next;
+        if was_running {
+            self.usage.remove(&item.demand);
+            run.usage.remove(&item.demand);
+        }
+        was_running
+    }
+
+    fn release(&mut self, id: WorkId) {
+        let run = self.runs.get_mut(&id.run);
+        if let Some(item) = run.map(|run| &mut run.items[id.index])
+            && std::mem::take(&mut item.has_lease)
+        {
+            self.leases.remove(&item.guest);
         }
     }
 }
 
-fn intern(names: &mut HashMap<String, usize>, name: &str) -> usize {
-    let next = names.len();
-    *names.entry(name.to_owned()).or_insert(next)
+fn intern(indexes: &mut HashMap<String, usize>, name: &str) -> usize {
+    let next = indexes.len();
+    *indexes.entry(name.to_owned()).or_insert(next)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "weights are far below 2^52")]

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The engine: carries out a plan, as much at once as the limits allow, the steps of one guest in order.
 //!
-//! - `executor` runs the guests of one run; the schedule (in the core) decides which may start.
+//! - `executor` runs the guests of one run.
+//! - `work_queue` holds the schedule that all runs of a cluster share; it decides which guests may start.
 //! - `guest_run` holds the steps of one guest.
 //! - `operation` sends creations and removals. No other module sends one.
 //! - `hook_calls` calls the hook; `failures` turns errors into failures with a remedy.
 //!
-//! Each module uses only those below it in this list: `executor`, `guest_run`, `context`, `operation` and
-//! `hook_calls`, `failures`, `location`.
+//! Each module uses only those after it in this list: `executor`, `work_queue`, `guest_run`, `context`,
+//! `operation` and `hook_calls`, `failures`, `location`.
 //!
 //! Limits: the engine prints nothing and decides nothing about snapshots. It can leave out steps of the
 //! plan, never add one.
@@ -22,6 +23,7 @@ mod operation;
 mod options;
 mod pace;
 mod running_tasks;
+mod work_queue;
 
 pub(crate) use context::RunContext;
 pub(crate) use executor::Executor;
@@ -29,3 +31,4 @@ pub(crate) use hook_calls::{HookCall, RunHook};
 pub(crate) use options::Options;
 pub(crate) use pace::Pace;
 pub use running_tasks::RunningTasks;
+pub(crate) use work_queue::WorkQueue;

@@ -34,6 +34,9 @@ pub enum Error {
     /// A request failed that the command cannot do without.
     #[error(transparent)]
     Api(#[from] pve_client::Error),
+    /// A bug in this library has ended a guest or a run; the message of the panic.
+    #[error("internal error: {0}")]
+    Internal(String),
 }
 
 /// The kind of an error: what a caller can do about it.
@@ -43,13 +46,15 @@ pub enum ErrorKind {
     Configuration,
     /// No connection, the login is refused, or Proxmox VE refuses what the command needs as a whole.
     Connection,
+    /// A bug in this library.
+    Internal,
 }
 
 impl Error {
     /// What an administrator can do about it, if that is known.
     pub fn remedy(&self) -> Option<Remedy> {
         match self {
-            Self::Name(_) | Self::Hosts(_) => None,
+            Self::Name(_) | Self::Hosts(_) | Self::Internal(_) => None,
             Self::UnresolvedExclusions(_) => Some(Remedy::CorrectExclusion),
             Self::HiddenNestedPools { .. } => Some(Remedy::GrantNestedPools),
             Self::Api(error) => remedies::for_error(error, None),
@@ -76,6 +81,7 @@ impl Error {
                 | pve_client::Error::UnsupportedTls { .. }
                 | pve_client::Error::OtherCluster { .. },
             ) => ErrorKind::Connection,
+            Self::Internal(_) => ErrorKind::Internal,
         }
     }
 }

@@ -12,8 +12,8 @@ use pve_client::{
     Endpoint, Error, Fingerprint, HostList, PeerCertificate, ProxyRules, Trust, fetch_certificate,
 };
 
+use crate::concurrent::map_concurrent;
 use crate::error::Error as LibraryError;
-use crate::inventory;
 
 /// How long connecting and agreeing on TLS may take each, as in the C# tool.
 const LIMIT: Duration = Duration::from_secs(4);
@@ -33,7 +33,7 @@ pub struct Shown {
 /// Asks every host, all at once.
 pub async fn ask(hosts: &str, proxy: &ProxyRules) -> Result<Vec<Shown>, LibraryError> {
     let endpoints = hosts.parse::<HostList>()?.into_endpoints();
-    let asked = inventory::side_by_side(AT_ONCE, endpoints, async |endpoint: Endpoint| {
+    let asked = map_concurrent(AT_ONCE, endpoints, async |endpoint: Endpoint| {
         let result = fetch_certificate(&endpoint, proxy, LIMIT)
             .await
             .map_err(|error| reason(&error));

@@ -16,13 +16,13 @@ use autosnap_core::select::{Inventory, NodeInfo, UnlistedGuests};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::snapshot_support::SnapshotBlockers;
 use autosnap_core::storage::StorageUsage;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use pve_client::{
     Client, Error, GuestResource, Listing, NodeGuest, NodeResource, Resource, SnapshotListing,
     StorageResource, TaskFilter, TaskSource, TaskStatus,
 };
 
+use crate::concurrent::map_concurrent;
 use crate::fatal_errors::is_fatal_for_run;
 
 /// How long a node without statistics may take to list its guests. pveproxy gives up on another node
@@ -99,7 +99,7 @@ async fn complete_unknown(
     let to_ask: BTreeSet<(String, GuestKind)> = unknown
         .map(|guest| (guest.node.clone(), guest.kind))
         .collect();
-    let listings = side_by_side(LISTINGS_AT_ONCE, to_ask, async |(node, kind)| {
+    let listings = map_concurrent(LISTINGS_AT_ONCE, to_ask, async |(node, kind)| {
         let listing = client.node_guests(&node, wire_kind(kind));
         let listing = tokio::time::timeout(limit, listing).await;
         (node, kind, listing)
@@ -399,44 +399,6 @@ pub fn kind(kind: pve_client::GuestKind) -> GuestKind {
         pve_client::GuestKind::Qemu => GuestKind::Qemu,
         pve_client::GuestKind::Lxc => GuestKind::Lxc,
     }
-}
-
-/// Runs one future per item, at most `limit` at a time; the results come in the order of the items.
-pub async fn side_by_side<T, R, F: Future<Output = R>>(
-    limit: usize,
-    items: impl IntoIterator<Item = T>,
-    work: impl Fn(T) -> F,
-) -> Vec<R> {
-    let numbered = items.into_iter().enumerate();
-    let futures = numbered.map(|(index, item)| {
-        let future = work(item);
-        async move { (index, future.await) }
-    });
-    let mut results: Vec<(usize, R)> = stream::iter(futures)
-        .buffer_unordered(limit.max(1))
-        .collect()
-        .await;
-    results.sort_unstable_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
-}
-
-/// As [`side_by_side`], up to the first error: after it no further item is started.
-pub async fn try_side_by_side<T, R, E, F: Future<Output = Result<R, E>>>(
-    limit: usize,
-    items: impl IntoIterator<Item = T>,
-    work: impl Fn(T) -> F,
-) -> Result<Vec<R>, E> {
-    let numbered = items.into_iter().enumerate();
-    let futures = numbered.map(|(index, item)| {
-        let future = work(item);
-        async move { future.await.map(|result| (index, result)) }
-    });
-    let mut results: Vec<(usize, R)> = stream::iter(futures)
-        .buffer_unordered(limit.max(1))
-        .try_collect()
-        .await?;
-    results.sort_unstable_by_key(|(index, _)| *index);
-    Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
 fn guest(resource: GuestResource) -> Option<Guest> {

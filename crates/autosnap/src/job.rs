@@ -25,15 +25,17 @@ use autosnap_core::select::{Inventory, Selected};
 use autosnap_core::snapshot::Snapshot;
 use autosnap_core::storage;
 use jiff::Zoned;
-use pve_client::Client;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::engine::{Executor, HookCall, Options, Pace, RunContext, RunHook, RunningTasks};
+use crate::cluster::Cluster;
+use crate::concurrent::try_map_concurrent;
+use crate::engine::{Executor, HookCall, Options, RunContext, RunHook, RunningTasks};
 use crate::error::{Error, ErrorKind};
 use crate::events::Events;
 use crate::hook::{Hook, Phase};
 use crate::inventory;
+use crate::panics;
 use crate::predicted_refusals;
 use crate::settings::{GuestStates, Job, JobSettings};
 use crate::statistics_age;
@@ -47,10 +49,8 @@ const STORAGE_CHECK_SINCE: u32 = 6;
 /// Everything a run needs beside its settings.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// A client that is signed on.
-    pub client: Client,
-    /// The user or token, as PVE writes it into tasks.
-    pub identity: String,
+    /// The cluster.
+    pub cluster: Cluster,
     /// The time of the run, in the zone whose time goes into the names.
     pub now: Zoned,
     /// Where facts are told.
@@ -64,7 +64,12 @@ pub struct Context {
 /// Runs `snap` or `clean`. What it did is in the events; an error ended it early.
 pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error> {
     let started = Instant::now();
-    let version = context.client.version_at_connect().version.clone();
+    let version = context
+        .cluster
+        .client()
+        .version_at_connect()
+        .version
+        .clone();
     let intent = intent(settings, &context.now)?;
     context
         .events
@@ -81,38 +86,50 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error>
         return Err(error);
     }
     let hook = hook(settings);
-    let (opening, closing) = match settings.job {
-        Job::Snap { .. } => (Phase::SnapJobStart, Phase::SnapJobEnd),
-        Job::Clean => (Phase::CleanJobStart, Phase::CleanJobEnd),
-    };
-    let with_ram = matches!(settings.job, Job::Snap { with_ram: true, .. });
-    let told = async |phase, state, duration: Duration| {
-        if !settings.dry_run {
-            hook.call(
-                &HookCall::for_job(phase, with_ram, state, duration),
-                &context.events,
-                &context.stop,
-            )
-            .await;
-        }
+    let (opening, closing, is_snap) = match settings.job {
+        Job::Snap { .. } => (Phase::SnapJobStart, Phase::SnapJobEnd, true),
+        Job::Clean => (Phase::CleanJobStart, Phase::CleanJobEnd, false),
     };
     // The C# tool opens a `clean` with STATE 0.
-    told(
-        opening,
-        matches!(settings.job, Job::Snap { .. }),
-        Duration::ZERO,
-    )
-    .await;
-    let result = read_and_carry_out(settings, context, &version, intent, &hook).await;
+    call_job_hook(settings, context, &hook, (opening, is_snap, Duration::ZERO)).await;
+    let working = Box::pin(read_and_carry_out(
+        settings, context, &version, intent, &hook,
+    ));
+    // The closing hook is called after a panic, too.
+    let result = match panics::catch(working).await {
+        Ok(result) => result,
+        Err(panic) => Err(panic.into()),
+    };
     if let Err(error) = &result {
         context.events.emit(broken(error));
     }
     let success = context.events.outcome().is_success();
-    told(closing, success, started.elapsed()).await;
+    call_job_hook(
+        settings,
+        context,
+        &hook,
+        (closing, success, started.elapsed()),
+    )
+    .await;
     context.events.emit(EventKind::RunFinished {
         duration: started.elapsed(),
     });
     result
+}
+
+/// Calls the hook for the whole job, which a dry run does not.
+async fn call_job_hook(
+    settings: &JobSettings,
+    context: &Context,
+    hook: &RunHook,
+    (phase, state, duration): (Phase, bool, Duration),
+) {
+    if settings.dry_run {
+        return;
+    }
+    let with_ram = matches!(settings.job, Job::Snap { with_ram: true, .. });
+    let call = HookCall::for_job(phase, with_ram, state, duration);
+    hook.call(&call, &context.events, &context.stop).await;
 }
 
 async fn read_and_carry_out(
@@ -122,13 +139,14 @@ async fn read_and_carry_out(
     mut intent: Intent,
     hook: &RunHook,
 ) -> Result<(), Error> {
-    let reading = Box::pin(inventory::read(&context.client));
+    let reading = Box::pin(inventory::read(context.cluster.client()));
     let Some(inventory) = until_stopped(context, reading).await else {
         return Ok(());
     };
     let inventory = inventory?;
     // By the clock of the host that has just answered.
-    intent.now = inventory::server_time(&context.client).to_zoned(context.now.time_zone().clone());
+    intent.now =
+        inventory::server_time(context.cluster.client()).to_zoned(context.now.time_zone().clone());
     for entry in &inventory.unreadable {
         context
             .events
@@ -144,14 +162,18 @@ async fn read_and_carry_out(
     let limit = storage_limit(settings, context, version, &inventory, &nodes);
     let reading = async {
         if limit.is_some() {
-            let (client, guests) = (&context.client, &selected.guests);
+            let (client, guests) = (context.cluster.client(), &selected.guests);
             for warning in statistics_age::warnings(client, &inventory, guests).await {
                 context.events.emit(EventKind::Warned(warning));
             }
         }
         let mut plan = plan_all(settings, context, intent, &inventory, selected, limit).await?;
         if settings.dry_run {
-            Box::pin(predicted_refusals::apply(&context.client, &mut plan)).await;
+            Box::pin(predicted_refusals::apply(
+                context.cluster.client(),
+                &mut plan,
+            ))
+            .await;
         }
         Ok::<_, Error>(plan)
     };
@@ -183,21 +205,23 @@ async fn read_and_carry_out(
         wait_locked: settings.wait_locked,
         wait_snapshot_lock: settings.wait_snapshot_lock,
         removal_budget: settings.removal_budget,
-        identity: context.identity.clone(),
+        identity: context.cluster.identity().to_owned(),
         shared_storages: shared.map(|storage| storage.storage.clone()).collect(),
         zone: context.now.time_zone().clone(),
     };
-    let run = RunContext::new(
-        context.client.clone(),
-        Arc::<Pace>::default(),
+    let guests = RunContext::new(
+        context.cluster.client().clone(),
+        Arc::clone(context.cluster.pace()),
         options,
         hook.clone(),
         context.events.clone(),
         context.stop.clone(),
         context.tasks.clone(),
     );
-    Executor::new(run, settings.limits, &plan).carry_out().await;
-    Ok(())
+    Executor::new(guests, context.cluster.queue(), settings.limits, &plan)
+        .carry_out()
+        .await
+        .map_err(Error::from)
 }
 
 /// Selects the guests and tells which ones. Fails if an exclusion cannot be resolved.
@@ -208,7 +232,7 @@ async fn selected(
 ) -> Result<Selected, Error> {
     let mut selected = settings.selection.evaluate(inventory);
     check_exclusions(settings, &selected)?;
-    nested_pools::check(settings, &context.client, inventory).await?;
+    nested_pools::check(settings, context.cluster.client(), inventory).await?;
     if settings.limits.total == 1 {
         selected.sort_by_terms();
     }
@@ -244,7 +268,7 @@ async fn selected(
     Ok(selected)
 }
 
-fn broken(error: &Error) -> EventKind {
+pub(crate) fn broken(error: &Error) -> EventKind {
     EventKind::RunBroken {
         exit: exit_status(error),
         message: error.to_string(),
@@ -256,6 +280,7 @@ pub(crate) fn exit_status(error: &Error) -> ExitStatus {
     match error.kind() {
         ErrorKind::Configuration => ExitStatus::Usage,
         ErrorKind::Connection => ExitStatus::Connection,
+        ErrorKind::Internal => ExitStatus::Failure,
     }
 }
 
@@ -422,7 +447,7 @@ async fn plan_all(
     limit: Option<storage::StorageLimit>,
 ) -> Result<Plan, Error> {
     let reader = Reader {
-        client: &context.client,
+        client: context.cluster.client(),
         intent: &intent,
         inventory,
         unresolved: &selected.unresolved,
@@ -432,10 +457,9 @@ async fn plan_all(
         definitions: OnceCell::new(),
         timeout: settings.timeout,
     };
-    let readings =
-        inventory::try_side_by_side(settings.reads_at_once, selected.guests, async |guest| {
-            reader.screen_or_read(guest).await
-        });
+    let readings = try_map_concurrent(settings.reads_at_once, selected.guests, async |guest| {
+        reader.screen_or_read(guest).await
+    });
     let readings = readings.await?;
     let mut search = LabelSearch::new(&intent.policy.series);
     let snapshots = readings

@@ -1,67 +1,48 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Takes, keeps and removes snapshots of Proxmox VE guests by policy: the shell around
-//! `autosnap-core`, which decides, and `pve-client`, which speaks to PVE.
+//! Takes, keeps and removes snapshots of Proxmox VE guests by policy.
 //!
-//! [`args`] is what was typed, [`settings`] what is meant, [`job`] and [`status`] are the commands,
-//! [`engine`] carries out a plan, [`report`] is the only module that prints.
+//! A [`Cluster`] is a login with the limits of parallel work; it lives as long as the process. A [`Coordinator`] runs
+//! jobs over it, several at once. Each run reads the guests, makes a plan and carries it out. `autosnap-core` decides,
+//! `pve-client` sends the requests.
 //!
-//! As a library: run a job, follow its events, read the result of each guest. Here against the
-//! simulator; with a real host, `Trust` and the endpoint differ.
+//! Limits: the library has no options, prints nothing and does not exit the process.
+//!
+//! Take snapshots, follow the events, read the result of each guest:
 //!
 //! ```
-//! use autosnap::engine::RunningTasks;
-//! use autosnap::events::Events;
-//! use autosnap::job::{self, Context};
-//! use autosnap::settings::{Job, JobSettings};
-//! use autosnap::stop::StopSignal;
-//! use autosnap_core::event::{EventKind, GuestResult};
-//! use autosnap_core::name::Label;
-//! use autosnap_core::select::Selection;
-//! use pve_client::{ApiToken, Client, ClientOptions, Credentials, Trust};
-//! use pve_sim::simulator::{Options, Simulator};
+//! use autosnap::{ApiToken, ClientOptions, Cluster, Coordinator, Credentials, EventKind, Job, JobSettings};
+//! use autosnap::{Label, Limits, RunRequest, Selection, Trust};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let world = pve_sim::generate::demo_world(1_800_000_000, 0);
-//! let simulator = Simulator::start(Options::new(world.world, world.credentials))?;
+//! async fn snap_daily(host: &str, token: &str) -> Result<(), Box<dyn std::error::Error>> {
+//!     let login = Credentials::Token(ApiToken::parse(token)?);
+//!     let options = ClientOptions::new(vec![host.parse()?], login, Trust::AcceptAny);
+//!     let coordinator = Coordinator::new(Cluster::connect(options, Limits::default()).await?);
 //!
-//! let job = Job::Snap { with_ram: false, only_running: true };
-//! let settings = JobSettings::new(job, Selection::parse("web01,erp")?, Label::parse("daily")?, 3);
-//! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-//! let told = runtime.block_on(async {
-//!     let endpoint = simulator.url().trim_start_matches("https://").parse()?;
-//!     let token = ApiToken::parse("backup@pve!auto=22222222-2222-4222-8222-222222222222")?;
-//!     let options = ClientOptions::new(vec![endpoint], Credentials::Token(token), Trust::AcceptAny);
-//!     let (events, mut receiver) = Events::channel();
-//!     let context = Context {
-//!         identity: options.credentials.identity(),
-//!         client: Client::connect(options).await?,
-//!         now: jiff::Zoned::now(),
-//!         events,
-//!         stop: StopSignal::default(),
-//!         tasks: RunningTasks::default(),
-//!     };
-//!     job::run(&settings, &context).await?;
-//!     drop(context);
-//!     let mut told = Vec::new();
-//!     while let Some(event) = receiver.recv().await {
-//!         told.push(event);
+//!     let what = Job::Snap { with_ram: false, only_running: true };
+//!     let job = JobSettings::new(what, Selection::parse("web01,git01")?, Label::parse("daily")?, 3);
+//!     let mut run = coordinator.spawn(RunRequest::new(job));
+//!     let mut events = run.events().ok_or("the events are read elsewhere")?;
+//!     while let Some(event) = events.recv().await {
+//!         if let EventKind::GuestFinished { vmid, end, .. } = event {
+//!             println!("guest {vmid}: {end:?}");
+//!         }
 //!     }
-//!     Ok::<_, Box<dyn std::error::Error>>(told)
-//! })?;
-//!
-//! let ends = told.iter().filter_map(|event| match event {
-//!     EventKind::GuestFinished { vmid, end, .. } => Some((vmid.get(), *end == GuestResult::Done)),
-//!     _ => None,
-//! });
-//! let mut ends: Vec<(u32, bool)> = ends.collect();
-//! ends.sort_unstable();
-//! // The demo's erp (108) is locked by its backup.
-//! assert_eq!(ends, [(100, true), (108, false)]);
-//! # Ok(())
-//! # }
+//!     run.join().await.error.map_or(Ok(()), |error| Err(error.into()))
+//! }
+//! # let world = pve_sim::generate::demo_world(1_800_000_000, 0);
+//! # let options = pve_sim::simulator::Options::new(world.world, world.credentials);
+//! # let simulator = pve_sim::simulator::Simulator::start(options).unwrap();
+//! # let token = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! # runtime.block_on(snap_daily(&simulator.addresses()[0].to_string(), token)).unwrap();
+//! # let taken = |guest: &pve_sim::world::guest::Guest| guest.snapshots.keys().any(|name| name.starts_with("autodaily2"));
+//! # assert!(simulator.world(|world| taken(&world.guests[&100])));
 //! ```
 
 pub mod check;
+pub mod cluster;
+pub mod concurrent;
+pub mod coordinator;
 pub mod engine;
 pub mod error;
 pub mod events;
@@ -73,6 +54,7 @@ pub mod job;
 pub mod notes;
 pub mod notice;
 pub mod overlap;
+mod panics;
 mod predicted_refusals;
 pub mod privileges;
 mod pve_messages;
@@ -83,4 +65,14 @@ mod statistics_age;
 pub mod status;
 pub mod stop;
 
+pub use autosnap_core;
+pub use autosnap_core::event::EventKind;
+pub use autosnap_core::name::Label;
+pub use autosnap_core::schedule::Limits;
+pub use autosnap_core::select::Selection;
+pub use cluster::Cluster;
+pub use coordinator::{Coordinator, RunHandle, RunRequest, RunResult};
 pub use error::Error;
+pub use pve_client;
+pub use pve_client::{ApiToken, ClientOptions, Credentials, Trust};
+pub use settings::{Job, JobSettings};

@@ -13,6 +13,7 @@ use autosnap_core::select::Inventory;
 use autosnap_core::text;
 use pve_client::Client;
 
+use crate::concurrent::map_concurrent;
 use crate::inventory;
 
 /// The age from which figures are stale: `pvestatd` sends them every ten seconds.
@@ -36,7 +37,7 @@ pub(crate) async fn warnings(
             Some((guest, uptime))
         })
     });
-    let ages = inventory::side_by_side(AT_ONCE, samples, async |(guest, listed)| {
+    let ages = map_concurrent(AT_ONCE, samples, async |(guest, listed)| {
         let (kind, vmid) = (inventory::wire_kind(guest.kind), guest.vmid.get());
         let asked = client.guest_status(&guest.node, kind, vmid);
         let current = tokio::time::timeout(LIMIT, asked).await.ok()?.ok()?;

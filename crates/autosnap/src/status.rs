@@ -14,6 +14,7 @@ use autosnap_core::snapshot::Snapshot;
 use jiff::Timestamp;
 use pve_client::Client;
 
+use crate::concurrent::map_concurrent;
 use crate::error::Error;
 use crate::inventory;
 use crate::job;
@@ -98,7 +99,7 @@ pub async fn read(
         .into_iter()
         .filter(|guest| !settings.only_running || guest.status == GuestStatus::Running);
     let reads_at_once = settings.reads_at_once;
-    let listings = inventory::side_by_side(reads_at_once, readable, async |guest: Guest| {
+    let listings = map_concurrent(reads_at_once, readable, async |guest: Guest| {
         let snapshots = inventory::readable_snapshots(client, &guest).await;
         (guest, snapshots)
     });

@@ -7,10 +7,9 @@ mod usage_error;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::pin::pin;
 use std::time::Duration;
 
-use autosnap_core::event::{EventKind, StopReason};
+use autosnap_core::event::StopReason;
 use autosnap_core::outcome::ExitStatus;
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
@@ -28,12 +27,11 @@ use crate::settings::Connection;
 use crate::{
     args, complete, completions, help, logging, manual, normalize, response_file, settings, signals,
 };
-use autosnap::engine::RunningTasks;
-use autosnap::events::{EventReceiver, Events};
-use autosnap::job::{self, Context};
+use autosnap::cluster::Cluster;
+use autosnap::coordinator::{Coordinator, RunHandle, RunRequest};
+use autosnap::job;
 use autosnap::notice::Notice;
 use autosnap::settings::JobSettings;
-use autosnap::stop::StopSignal;
 use autosnap::{overlap, status};
 
 use further::Way;
@@ -383,63 +381,51 @@ fn run_job(
         let sinks = sinks(settings, job, &console, now.timestamp());
         let reporter = Reporter::start(sinks)
             .map_err(|error| CommandError::failure(format!("cannot start: {error}")))?;
-        let (events, receiver) = Events::channel();
-        for note in notes {
-            events.emit(EventKind::Warned(note));
-        }
-        let context = Context {
-            client,
-            identity,
+        let cluster = Cluster::new(client, &identity, settings.limits);
+        let request = RunRequest {
+            job: settings.clone(),
             now,
-            events,
-            stop: StopSignal::default(),
-            tasks: RunningTasks::default(),
+            warnings: notes,
         };
-        run_and_report(settings, context, (reporter, receiver), &console, way).await
+        let run = Coordinator::new(cluster).spawn(request);
+        report_run(run, reporter, &console, way).await
     })
 }
 
-/// Carries out a run whose events are being reported, until the report is written. Other runs are kept
-/// out while `way` is held, but not for longer than [`LOCK_FOR_REPORT`] by the report.
-async fn run_and_report(
-    settings: &JobSettings,
-    context: Context,
-    (reporter, receiver): (Reporter, EventReceiver),
+/// Reports a run until its report is written. Other runs are kept out while `way` is held, but for no longer than
+/// [`LOCK_FOR_REPORT`] by the report.
+async fn report_run(
+    mut run: RunHandle,
+    reporter: Reporter,
     console: &Console,
     way: Way,
 ) -> Result<ExitStatus, CommandError> {
-    let stop = context.stop.clone();
-    let listening = signals::listen(stop.clone(), context.tasks.clone(), console.clone());
+    let stop = run.stop_signal().clone();
+    let listening = signals::listen(stop.clone(), run.tasks().clone(), console.clone());
+    let receiver = run.events().expect("taken here only");
     let mut reporting = tokio::spawn(reporter.drive(receiver));
-    let (result, outcome) = {
-        // Not dropped when it is abandoned: its hooks are ended, and waited for, by the thread that
-        // receives signals, from which the process exits.
-        let mut working = pin!(async {
-            let result = job::run(settings, &context).await;
-            (result, context.events.outcome())
-        });
-        tokio::select! {
-            ended = &mut working => ended,
-            () = stop.abandoned() => std::future::pending().await,
-        }
+    let result = tokio::select! {
+        result = run.join() => result,
+        // The thread that receives signals exits the process.
+        () = stop.abandoned() => std::future::pending().await,
     };
     drop(listening);
-    // Dropping the last sender ends the report.
-    drop(context);
     if timeout(LOCK_FOR_REPORT, &mut reporting).await.is_err() {
         drop(way);
         // An error means a panic in the report thread, which has written what it could.
         let _ = reporting.await;
     }
-    result?;
-    match outcome.interruption {
+    if let Some(error) = result.error {
+        return Err(error.into());
+    }
+    match result.outcome.interruption {
         Some(StopReason::ServerLost) => Err(CommandError {
             exit: ExitStatus::Connection,
             ..CommandError::failure(
                 "the server is lost: no host answers any more, or the login is no longer accepted",
             )
         }),
-        _ => Ok(outcome.exit_status()),
+        _ => Ok(result.outcome.exit_status()),
     }
 }
 

@@ -78,6 +78,7 @@ impl From<autosnap::Error> for CommandError {
         let exit = match error.kind() {
             ErrorKind::Configuration => ExitStatus::Usage,
             ErrorKind::Connection => ExitStatus::Connection,
+            ErrorKind::Internal => ExitStatus::Failure,
         };
         Self {
             hint: error.remedy().as_ref().map(remedies::hint),

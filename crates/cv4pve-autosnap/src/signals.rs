@@ -123,7 +123,8 @@ fn leave(interruption: StopReason, run: Option<Run>) -> ! {
         StopReason::UserRequest
         | StopReason::TerminalClosed
         | StopReason::Hook
-        | StopReason::ServerLost => ExitStatus::Interrupted,
+        | StopReason::ServerLost
+        | StopReason::Cancelled => ExitStatus::Interrupted,
     };
     std::process::exit(status.code().into());
 }

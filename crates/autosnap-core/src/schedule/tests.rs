@@ -1,13 +1,74 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The order of work in tables, and the limits as a property.
 
+mod estimates;
+mod several_runs;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::*;
 use proptest::prelude::*;
 
-mod estimates;
+/// A schedule with one run, whose work is named by its index.
+struct OneRun {
+    schedule: Schedule,
+    run: RunKey,
+}
+
+impl OneRun {
+    fn new(limits: Limits, order: Order, work_list: &[Work]) -> Self {
+        let mut schedule = Schedule::new(limits);
+        let run = schedule.enqueue(limits, order, work_list);
+        Self { schedule, run }
+    }
+
+    fn id(&self, index: usize) -> WorkId {
+        WorkId {
+            run: self.run,
+            index,
+        }
+    }
+
+    fn start_next(&mut self) -> Option<usize> {
+        let id = self.schedule.start_next()?;
+        assert_eq!(id.run, self.run);
+        Some(id.index)
+    }
+
+    fn finish(&mut self, index: usize, elapsed: Duration) {
+        self.schedule.finish(self.id(index), elapsed);
+    }
+
+    fn defer(&mut self, index: usize) {
+        self.schedule.defer(self.id(index));
+    }
+
+    fn resume(&mut self, index: usize) {
+        self.schedule.resume(self.id(index));
+    }
+
+    fn resume_first(&mut self, index: usize) {
+        self.schedule.resume_first(self.id(index));
+    }
+
+    fn running(&self) -> usize {
+        self.schedule.running()
+    }
+
+    fn waiting(&self) -> usize {
+        self.schedule.waiting()
+    }
+}
+
+/// A new VMID for each piece of work: no two are for the same guest.
+fn next_guest() -> Vmid {
+    static NEXT: AtomicU32 = AtomicU32::new(100);
+    Vmid::new(NEXT.fetch_add(1, Ordering::Relaxed)).unwrap()
+}
 
 fn work(node: &str, storages: &[&str], weight: u32, with_ram: bool) -> Work {
     Work {
+        guest: next_guest(),
         node: node.to_owned(),
         shared_storages: storages.iter().map(ToString::to_string).collect(),
         weight,
@@ -17,11 +78,11 @@ fn work(node: &str, storages: &[&str], weight: u32, with_ram: bool) -> Work {
 }
 
 /// A schedule in the order of the list.
-fn schedule(limits: Limits, work_list: &[Work]) -> Schedule {
-    Schedule::new(limits, Order::AsGiven, work_list)
+fn schedule(limits: Limits, work_list: &[Work]) -> OneRun {
+    OneRun::new(limits, Order::AsGiven, work_list)
 }
 
-fn start_all(schedule: &mut Schedule) -> Vec<WorkId> {
+fn start_all(schedule: &mut OneRun) -> Vec<usize> {
     std::iter::from_fn(|| schedule.start_next()).collect()
 }
 
@@ -201,10 +262,10 @@ fn one_at_a_time_resumes_first_or_last() {
 /// Among themselves, resumed work keeps the order of the calls of `resume`, and reverses that of `resume_first`.
 #[test]
 fn one_at_a_time_resumes_in_the_order_of_the_calls() {
-    type Resume = fn(&mut Schedule, WorkId);
+    type Resume = fn(&mut OneRun, usize);
     for (resume, expected) in [
-        (Schedule::resume as Resume, [2, 1, 0]),
-        (Schedule::resume_first as Resume, [0, 1, 2]),
+        (OneRun::resume as Resume, [2, 1, 0]),
+        (OneRun::resume_first as Resume, [0, 1, 2]),
     ] {
         let work_list = ["a", "b", "a"].map(|node| work(node, &[], 1, false));
         let limits = Limits {
@@ -236,7 +297,7 @@ fn one_at_a_time_can_take_the_heaviest_first() {
         total: 1,
         ..Limits::default()
     };
-    let mut schedule = Schedule::new(limits, Order::HeaviestFirst, &work_list);
+    let mut schedule = OneRun::new(limits, Order::HeaviestFirst, &work_list);
     assert_eq!(schedule.start_next(), Some(1));
 }
 
@@ -249,6 +310,7 @@ fn any_work() -> impl Strategy<Value = Work> {
         any::<bool>(),
     )
         .prop_map(|(node, storages, weight, with_ram, goes_last)| Work {
+            guest: next_guest(),
             node: format!("pve{node}"),
             shared_storages: storages.into_iter().map(|s| format!("shared{s}")).collect(),
             weight,
@@ -268,7 +330,7 @@ fn any_limits() -> impl Strategy<Value = Limits> {
     )
 }
 
-fn holds(work_list: &[Work], running: &[WorkId], limits: Limits) -> Result<(), TestCaseError> {
+fn holds(work_list: &[Work], running: &[usize], limits: Limits) -> Result<(), TestCaseError> {
     let count = |wanted: &dyn Fn(&Work) -> bool| {
         running.iter().filter(|&&id| wanted(&work_list[id])).count()
     };
@@ -298,7 +360,7 @@ proptest! {
         choices in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 400),
     ) {
         let mut schedule = schedule(limits, &work_list);
-        let mut waiting: Vec<WorkId> = (0..work_list.len()).collect();
+        let mut waiting: Vec<usize> = (0..work_list.len()).collect();
         let mut running = Vec::new();
         let mut ran = vec![0; work_list.len()];
         for (choice, deferred) in choices {

@@ -13,6 +13,7 @@ use autosnap_core::plan::{GuestPlan, Plan};
 use jiff::Zoned;
 use pve_client::Client;
 
+use crate::cluster::Cluster;
 use crate::engine::RunningTasks;
 use crate::error::Error;
 use crate::events::Events;
@@ -106,8 +107,7 @@ impl DryRun {
 pub async fn run(settings: &JobSettings, client: &Client, identity: &str, now: Zoned) -> DryRun {
     let (events, mut receiver) = Events::channel();
     let context = Context {
-        client: client.clone(),
-        identity: identity.to_owned(),
+        cluster: Cluster::new(client.clone(), identity, settings.limits),
         now,
         events,
         stop: StopSignal::default(),

@@ -23,6 +23,7 @@ use pve_client::{
 use super::Settings;
 use super::dry_run::{self, DryRun};
 use super::storages::{self, Unlisted};
+use crate::concurrent::map_concurrent;
 use crate::error::Error as LibraryError;
 use crate::inventory;
 use crate::settings::Job;
@@ -136,7 +137,7 @@ pub async fn read(settings: &Settings, options: ClientOptions, now: &Zoned) -> R
     let login = login(&options.credentials);
     let endpoints = options.endpoints.clone();
     let are_several = endpoints.len() > 1;
-    let asked = inventory::side_by_side(HOSTS_AT_ONCE, endpoints, async |endpoint| {
+    let asked = map_concurrent(HOSTS_AT_ONCE, endpoints, async |endpoint| {
         let options = ClientOptions {
             endpoints: vec![endpoint],
             ..options.clone()
@@ -236,7 +237,7 @@ async fn ask_cluster(
     let job = settings.job.job;
     let plans = plans.into_iter().filter(|plan| !is_left_out(plan, job));
     let reads_at_once = settings.job.reads_at_once;
-    let guests = inventory::side_by_side(reads_at_once, plans, async |plan: GuestPlan| {
+    let guests = map_concurrent(reads_at_once, plans, async |plan: GuestPlan| {
         let details = if is_worth_reading(&plan) {
             ask_guest(&client, &plan).await.ok()
         } else {

@@ -72,6 +72,13 @@ impl RunContext {
         self.hook.script.is_some()
     }
 
+    /// Panics at the guest that a test has named in the label of the run.
+    #[cfg(test)]
+    pub(super) fn panic_if_requested(&self, vmid: autosnap_core::guest::Vmid) {
+        let requested = format!("panic{vmid}");
+        assert_ne!(self.hook.label, requested, "requested by the test");
+    }
+
     /// Calls the hook; returns whether the step may follow.
     pub(super) async fn call_hook(&self, call: &HookCall) -> bool {
         self.hook.call(call, &self.events, &self.stop).await

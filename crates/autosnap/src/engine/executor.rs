@@ -1,39 +1,51 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Runs the guests of one run: starts those that the schedule allows, and takes them back when they are
-//! finished or deferred.
+//! Runs the guests of one run: begins those that the schedule has started, and takes them back when they are finished
+//! or deferred.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use autosnap_core::event::EventKind;
+use autosnap_core::event::{EventKind, GuestResult};
 use autosnap_core::plan::{GuestPlan, Plan};
-use autosnap_core::schedule::{Limits, Order, Schedule, Work, WorkId};
+use autosnap_core::schedule::{Limits, Order, Work};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
 use super::context::RunContext;
 use super::guest_run::{GuestRun, SliceOutcome};
+use super::work_queue::{Resume, RunWork, WorkQueue};
+use crate::panics::{self, Panic};
 
-/// The end of a slice: which guest, its state, and how the slice ended.
-type Slice = (WorkId, GuestRun, SliceOutcome);
+/// The end of a slice: the index of the guest, its state, and how the slice ended.
+type Slice = (usize, GuestRun, Result<SliceOutcome, Panic>);
 
-/// The state of one run: which guests are waiting, running or deferred.
+/// The guests of one run: queued, running or deferred.
 pub(crate) struct Executor {
     run: Arc<RunContext>,
-    schedule: Schedule,
+    work: RunWork,
     /// Each guest while it is not running; `None` while it is running and when it is finished.
     waiting: Vec<Option<GuestRun>>,
+    /// The number of waiting guests that are not deferred.
+    queued: usize,
     running: FuturesUnordered<Pin<Box<dyn Future<Output = Slice> + Send>>>,
     /// Guests deferred for a lock or a late task, by the time of their next attempt.
-    deferred: BTreeSet<(Instant, WorkId)>,
+    deferred: BTreeSet<(Instant, usize)>,
     /// The late tasks that were polled when nothing else was left to do.
-    last_polls: BTreeSet<(WorkId, String)>,
+    last_polls: BTreeSet<(usize, String)>,
+    /// The first panic of a guest's steps.
+    panic: Option<Panic>,
 }
 
 impl Executor {
-    /// Queues all guests of the plan.
-    pub(crate) fn new(run: RunContext, limits: Limits, plan: &Arc<Plan>) -> Self {
+    /// Queues all guests of the plan. `limits` are those of the run, beside those of the queue.
+    pub(crate) fn new(
+        run: RunContext,
+        queue: &WorkQueue,
+        limits: Limits,
+        plan: &Arc<Plan>,
+    ) -> Self {
         let work = |guest| work(guest, &run.options.shared_storages);
         let work: Vec<Work> = plan.guests.iter().map(work).collect();
         // Removals that are left over must not be those of the same guests each time.
@@ -42,22 +54,26 @@ impl Executor {
             Some(_) => Order::HeaviestFirst,
         };
         Self {
-            schedule: Schedule::new(limits, order, &work),
+            work: queue.enqueue(limits, order, &work),
+            queued: work.len(),
             waiting: (0..plan.guests.len())
                 .map(|index| Some(GuestRun::new(Arc::clone(plan), index)))
                 .collect(),
             running: FuturesUnordered::new(),
             deferred: BTreeSet::new(),
             last_polls: BTreeSet::new(),
+            panic: None,
             run: Arc::new(run),
         }
     }
 
-    /// Carries out the plan. Results are reported as events only; each guest of the plan gets one
-    /// [`EventKind::GuestFinished`].
-    pub(crate) async fn carry_out(mut self) {
+    /// Carries out the plan. Results are reported as events; each guest of the plan gets one
+    /// [`EventKind::GuestFinished`]. The error is a panic of a guest's steps: that guest has failed, all others are
+    /// finished.
+    pub(crate) async fn carry_out(mut self) -> Result<(), Panic> {
         self.run_all().await;
         self.abandon_waiting().await;
+        self.panic.map_or(Ok(()), Err)
     }
 
     async fn run_all(&mut self) {
@@ -66,12 +82,11 @@ impl Executor {
         loop {
             if !stopping && let Some(reason) = stop.requested() {
                 stopping = true;
+                self.work.withdraw();
                 self.run.events.emit(EventKind::Interrupted(reason));
             }
-            if !stopping {
-                self.start_waiting();
-            }
-            if !stopping && self.running.is_empty() {
+            self.begin_started();
+            if !stopping && self.running.is_empty() && self.queued == 0 {
                 self.poll_late_tasks();
             }
             let next_attempt = self
@@ -79,13 +94,18 @@ impl Executor {
                 .first()
                 .map(|(time, _)| *time)
                 .filter(|_| !stopping);
+            let has_queued = !stopping && self.queued > 0;
             if self.running.is_empty()
+                && !has_queued
                 && (next_attempt.is_none() || self.only_late_tasks_are_left())
             {
                 break;
             }
             tokio::select! {
-                Some((job, guest, outcome)) = self.running.next() => self.on_step_ended(job, guest, outcome),
+                Some((index, guest, outcome)) = self.running.next() => {
+                    self.on_step_ended(index, guest, outcome);
+                }
+                index = self.work.next_started(), if !stopping => self.begin(index),
                 () = until(next_attempt) => self.resume_due(),
                 _ = stop.wait(), if !stopping => {}
             }
@@ -94,12 +114,12 @@ impl Executor {
 
     /// Whether all deferred guests wait for late tasks.
     fn only_late_tasks_are_left(&self) -> bool {
-        let mut jobs = self.deferred.iter();
-        jobs.all(|&(_, job)| self.late_task(job).is_some())
+        let mut guests = self.deferred.iter();
+        guests.all(|&(_, index)| self.late_task(index).is_some())
     }
 
-    fn late_task(&self, job: WorkId) -> Option<String> {
-        let guest = self.waiting[job].as_ref()?;
+    fn late_task(&self, index: usize) -> Option<String> {
+        let guest = self.waiting[index].as_ref()?;
         guest.late_task().map(ToString::to_string)
     }
 
@@ -109,85 +129,122 @@ impl Executor {
         if self.deferred.is_empty() || !self.only_late_tasks_are_left() {
             return;
         }
-        let jobs = self.deferred.iter().map(|&(_, job)| job);
-        let late = jobs.filter_map(|job| Some((job, self.late_task(job)?)));
-        let late: BTreeSet<(WorkId, String)> = late.collect();
+        let guests = self.deferred.iter().map(|&(_, index)| index);
+        let late = guests.filter_map(|index| Some((index, self.late_task(index)?)));
+        let late: BTreeSet<(usize, String)> = late.collect();
         if late == self.last_polls {
             return;
         }
-        for (job, _) in &late {
-            self.schedule.resume_first(*job);
-        }
         self.deferred.clear();
+        self.queued += late.len();
+        self.work
+            .resume(late.iter().map(|&(index, _)| (index, Resume::First)));
         self.last_polls = late;
-        self.start_waiting();
+        self.begin_started();
     }
 
-    fn start_waiting(&mut self) {
-        while let Some(job) = self.schedule.start_next() {
-            let mut guest = self.waiting[job]
-                .take()
-                .expect("a waiting guest is stored here");
-            let run = Arc::clone(&self.run);
-            self.running.push(Box::pin(async move {
-                let outcome = guest.advance(&run).await;
-                (job, guest, outcome)
-            }));
+    fn begin_started(&mut self) {
+        while let Some(index) = self.work.try_next_started() {
+            self.begin(index);
         }
     }
 
-    fn on_step_ended(&mut self, job: WorkId, guest: GuestRun, outcome: SliceOutcome) {
-        let vmid = guest.vmid();
-        match outcome {
+    fn begin(&mut self, index: usize) {
+        let mut guest = self.waiting[index]
+            .take()
+            .expect("a waiting guest is stored here");
+        self.queued -= 1;
+        let run = Arc::clone(&self.run);
+        self.running.push(Box::pin(async move {
+            let outcome = panics::catch(guest.advance(&run)).await;
+            if outcome.is_err() {
+                close_hooks(&mut guest, &run).await;
+            }
+            (index, guest, outcome)
+        }));
+    }
+
+    fn on_step_ended(
+        &mut self,
+        index: usize,
+        guest: GuestRun,
+        outcome: Result<SliceOutcome, Panic>,
+    ) {
+        let failed = || SliceOutcome::Finished(GuestResult::Failed);
+        let next_attempt = match self.unless_panicked(&guest, outcome, failed) {
             SliceOutcome::Finished(result) => {
-                self.schedule.finish(job, guest.last_slice());
-                self.run.events.emit(EventKind::GuestFinished {
-                    vmid,
-                    end: result,
-                    duration: guest.worked(),
-                });
+                self.work.finish(index, guest.last_slice());
+                report_finished(&self.run, &guest, result);
+                return;
             }
             SliceOutcome::Deferred(wait) => {
-                self.schedule.defer(job);
                 let again = Instant::now() + guest.pause_before_next_attempt();
-                self.deferred.insert((again.min(wait.until), job));
-                self.waiting[job] = Some(guest);
+                again.min(wait.until)
             }
-            SliceOutcome::Late => {
-                self.schedule.defer(job);
-                let again = Instant::now() + guest.pause_before_next_poll();
-                self.deferred.insert((again, job));
-                self.waiting[job] = Some(guest);
-            }
-        }
+            SliceOutcome::Late => Instant::now() + guest.pause_before_next_poll(),
+        };
+        self.work.defer(index);
+        self.deferred.insert((next_attempt, index));
+        self.waiting[index] = Some(guest);
+    }
+
+    /// The outcome of a guest's steps. A panic is kept for the end of the run, and the guest has `failed`.
+    fn unless_panicked<T>(
+        &mut self,
+        guest: &GuestRun,
+        outcome: Result<T, Panic>,
+        failed: impl FnOnce() -> T,
+    ) -> T {
+        outcome.unwrap_or_else(|panic| {
+            let at = format!("guest {}", guest.vmid());
+            self.panic.get_or_insert(panic.at(&at));
+            failed()
+        })
     }
 
     fn resume_due(&mut self) {
         let now = Instant::now();
-        while let Some(&(time, job)) = self.deferred.first()
+        let mut due = Vec::new();
+        while let Some(&(time, index)) = self.deferred.first()
             && time <= now
         {
             self.deferred.pop_first();
-            if self.late_task(job).is_some() {
-                self.schedule.resume_first(job);
-            } else {
-                self.schedule.resume(job);
-            }
+            let is_late = self.late_task(index).is_some();
+            due.push((index, if is_late { Resume::First } else { Resume::Last }));
         }
+        self.queued += due.len();
+        self.work.resume(due);
     }
 
     /// Ends the guests that never started because the run was stopped, and the deferred ones, whose hooks are
     /// closed.
     async fn abandon_waiting(&mut self) {
-        for mut guest in self.waiting.iter_mut().filter_map(Option::take) {
-            let result = guest.abandon(&self.run).await;
-            self.run.events.emit(EventKind::GuestFinished {
-                vmid: guest.vmid(),
-                end: result,
-                duration: guest.worked(),
-            });
+        for index in 0..self.waiting.len() {
+            let Some(mut guest) = self.waiting[index].take() else {
+                continue;
+            };
+            let result = panics::catch(guest.abandon(&self.run)).await;
+            if result.is_err() {
+                close_hooks(&mut guest, &self.run).await;
+            }
+            let result = self.unless_panicked(&guest, result, || GuestResult::Failed);
+            self.work.finish(index, Duration::ZERO);
+            report_finished(&self.run, &guest, result);
         }
     }
+}
+
+fn report_finished(run: &RunContext, guest: &GuestRun, result: GuestResult) {
+    run.events.emit(EventKind::GuestFinished {
+        vmid: guest.vmid(),
+        end: result,
+        duration: guest.worked(),
+    });
+}
+
+/// Calls the closing hooks of a guest whose steps have panicked. A second panic leaves them open.
+async fn close_hooks(guest: &mut GuestRun, run: &RunContext) {
+    let _ = panics::catch(guest.close_hooks(run)).await;
 }
 
 async fn until(time: Option<Instant>) {
@@ -213,6 +270,7 @@ fn work(plan: &GuestPlan, shared_storages: &[String]) -> Work {
         None => (0, false, [].as_slice()),
     };
     Work {
+        guest: plan.guest.vmid,
         node: plan.guest.node.clone(),
         shared_storages: storages
             .iter()

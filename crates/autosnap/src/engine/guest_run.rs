@@ -101,6 +101,23 @@ impl GuestRun {
         }
     }
 
+    /// Calls the closing hooks of the step under way, after a panic.
+    pub(super) async fn close_hooks(&mut self, run: &RunContext) {
+        self.close_removal(run).await;
+        let plan = self.run_plan();
+        let steps = plan.guests[self.index()].steps();
+        let Some(creation) = steps.and_then(|steps| steps.creation.as_ref()) else {
+            return;
+        };
+        match self.stage {
+            Stage::Creating => self.abort_creation(run, creation).await,
+            Stage::Removing if self.taken.is_some() => {
+                self.close_creation(run, creation, false).await;
+            }
+            Stage::Removing | Stage::New => {}
+        }
+    }
+
     async fn proceed(&mut self, run: &RunContext, steps: &Steps) -> SliceOutcome {
         if self.late.is_some() {
             self.count_late();

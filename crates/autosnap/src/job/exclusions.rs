@@ -21,11 +21,11 @@ pub(super) async fn check_before_hooks(
         return Ok(());
     }
     let check = async {
-        let Ok(inventory) = inventory::read(&context.client).await else {
+        let Ok(inventory) = inventory::read(context.cluster.client()).await else {
             return Ok(());
         };
         check_exclusions(settings, &settings.selection.evaluate(&inventory))?;
-        nested_pools::check(settings, &context.client, &inventory).await
+        nested_pools::check(settings, context.cluster.client(), &inventory).await
     };
     tokio::select! {
         biased;

@@ -89,11 +89,7 @@ impl Reader<'_> {
         &self,
         mut guest: Guest,
     ) -> Result<(Guest, Result<Reading, Decision>), pve_client::Error> {
-        let reading = tokio::time::timeout(
-            READ_LIMIT,
-            self.wherever(&mut guest, async |guest| self.reading(guest).await),
-        )
-        .await;
+        let reading = tokio::time::timeout(READ_LIMIT, self.reading_on_any_node(&mut guest)).await;
         let reading = match reading {
             Ok(Ok(reading)) => Ok(reading),
             Ok(Err(error)) if is_fatal_for_run(&error) || self.client.is_server_lost() => {
@@ -105,30 +101,42 @@ impl Reader<'_> {
         Ok((guest, reading))
     }
 
-    /// Reads something of a guest. A guest that has moved since the inventory was read is looked up once.
-    async fn wherever<T>(
-        &self,
-        guest: &mut Guest,
-        read: impl AsyncFn(&Guest) -> Result<T, pve_client::Error>,
-    ) -> Result<T, pve_client::Error> {
-        let error = match read(guest).await {
-            Err(error) if error.is_guest_missing() => error,
-            other => return other,
-        };
-        match inventory::node_of(self.client, guest.vmid).await? {
-            Some(node) if node != guest.node => {
-                guest.node = node;
-                read(guest).await
+    /// The reading of the guest, on another node if it has moved since the inventory was read.
+    async fn reading_on_any_node(&self, guest: &mut Guest) -> Result<Reading, pve_client::Error> {
+        match self.reading(guest).await {
+            Err(error) if error.is_guest_missing() => {
+                self.relocate(guest, error).await?;
+                self.reading(guest).await
             }
-            Some(_) | None => Err(error),
+            other => other,
         }
     }
 
     /// Replaces the listed status, which may be old, by the current one.
     async fn refresh_status(&self, guest: &mut Guest) -> Result<(), pve_client::Error> {
-        let read = async |guest: &Guest| inventory::current_status(self.client, guest).await;
-        guest.status = self.wherever(guest, read).await?;
+        guest.status = match inventory::current_status(self.client, guest).await {
+            Err(error) if error.is_guest_missing() => {
+                self.relocate(guest, error).await?;
+                inventory::current_status(self.client, guest).await?
+            }
+            other => other?,
+        };
         Ok(())
+    }
+
+    /// Looks up a guest that is missing on its node. Returns the error if it is on no other node.
+    async fn relocate(
+        &self,
+        guest: &mut Guest,
+        error: pve_client::Error,
+    ) -> Result<(), pve_client::Error> {
+        match inventory::node_of(self.client, guest.vmid).await? {
+            Some(node) if node != guest.node => {
+                guest.node = node;
+                Ok(())
+            }
+            Some(_) | None => Err(error),
+        }
     }
 
     /// A guest with a lock but no task is read twice: a task that ended between the two requests has

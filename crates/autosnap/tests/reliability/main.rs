@@ -19,6 +19,7 @@
 )]
 
 mod check;
+mod concurrent;
 mod decisions;
 mod evidence;
 mod hooked;
@@ -30,6 +31,7 @@ mod twin;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// How many schedules an ordinary test run tries.
 const USUAL_SCHEDULES: u64 = 240;
@@ -67,4 +69,33 @@ fn no_schedule_of_faults_and_kills_breaks_an_invariant() {
         }
     });
     println!("{}", tally.into_inner().unwrap());
+}
+
+/// How many cases of concurrent runs an ordinary test run tries, at most.
+const CONCURRENT_CASES: u64 = 60;
+/// No case begins later than this.
+const CONCURRENT_TIME: Duration = Duration::from_secs(12);
+
+/// `CONCURRENT_SEED=n` repeats one case.
+#[test]
+fn concurrent_runs_share_the_limits_and_end_as_they_would_alone() {
+    if let Some(seed) = number("CONCURRENT_SEED") {
+        return concurrent::case(seed).unwrap_or_else(|broken| panic!("case {seed}: {broken}"));
+    }
+    let (started, next) = (Instant::now(), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while started.elapsed() < CONCURRENT_TIME {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= CONCURRENT_CASES {
+                        break;
+                    }
+                    if let Err(broken) = concurrent::case(seed) {
+                        panic!("case {seed}: {broken}\nrepeat it with CONCURRENT_SEED={seed}");
+                    }
+                }
+            });
+        }
+    });
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use autosnap::Error;
+use autosnap::cluster::Cluster;
 use autosnap::engine::RunningTasks;
 use autosnap::events::Events;
 use autosnap::job::{self, Context};
@@ -17,11 +18,11 @@ use autosnap_core::outcome::Outcome;
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::Selection;
 use jiff::{ToSpan, Zoned};
-use pve_client::{ApiToken, Client, ClientOptions, Credentials, Trust};
+use pve_client::{ApiToken, ClientOptions, Credentials, Trust};
 use pve_sim::faults::FaultPlan;
 use pve_sim::simulator::Simulator;
 
-use crate::check::{self, Cluster, Ran, State};
+use crate::check::{self, Ran, State};
 use crate::hooked::Hooked;
 use crate::late::Late;
 use crate::others::Others;
@@ -108,7 +109,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
         others.leave(&simulator);
     }
     let is_copied = twin.as_ref().is_some_and(Twin::is_copy);
-    let mut clusters = vec![Cluster {
+    let mut clusters = vec![check::Cluster {
         state: &mut state,
         simulator: &simulator,
     }];
@@ -140,7 +141,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
         }
         // A removal that the killed run has sent may have begun during this run and go on.
         let is_busy = has_running_tasks(&simulator);
-        let mut cluster = [Cluster {
+        let mut cluster = [check::Cluster {
             state: &mut state,
             simulator: &simulator,
         }];
@@ -283,11 +284,8 @@ async fn work(
     let mut options = ClientOptions::new(endpoints, Credentials::Token(token), Trust::AcceptAny);
     options.request_timeout = settings.timeout * 3 / 5;
     options.retry_pauses = [5, 10, 20].map(Duration::from_millis).to_vec();
-    let identity = options.credentials.identity();
-    let client = Client::connect(options).await?;
     let context = Context {
-        client,
-        identity,
+        cluster: Cluster::connect(options, settings.limits).await?,
         now: now.clone(),
         events,
         stop: StopSignal::default(),

@@ -18,6 +18,7 @@ use crate::line::{Line, Origin, Word};
 use crate::secret_source::Environment;
 use crate::settings::Connection;
 use crate::{normalize, response_file};
+use autosnap::concurrent::map_concurrent;
 use autosnap::inventory;
 
 /// How long all of it may take.
@@ -61,7 +62,7 @@ async fn read_labels(root: &RootArgs, labels: &RefCell<BTreeSet<String>>) -> Opt
         .evaluate(&inventory::read_within(&client, LISTING_LIMIT).await.ok()?)
         .guests;
     let asked = guests.into_iter().take(GUESTS);
-    inventory::side_by_side(AT_ONCE, asked, async |guest| {
+    map_concurrent(AT_ONCE, asked, async |guest| {
         let listing = inventory::readable_snapshots(&client, &guest).await;
         let snapshots = listing.map(|(snapshots, _)| snapshots).unwrap_or_default();
         for snapshot in snapshots.iter().filter(|one| one.is_ours()) {

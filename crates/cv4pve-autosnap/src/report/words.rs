@@ -217,6 +217,7 @@ pub(super) fn stopped(interruption: StopReason) -> &'static str {
         }
         StopReason::Hook => "a hook aborted the run",
         StopReason::ServerLost => "the server was lost",
+        StopReason::Cancelled => "the run was cancelled",
     }
 }
 
@@ -266,6 +267,7 @@ pub(super) fn cause_of_end(interruption: StopReason) -> &'static str {
         StopReason::TerminalClosed => "the terminal is gone",
         StopReason::Hook => "a hook asked to abort the run",
         StopReason::ServerLost => "the server is lost",
+        StopReason::Cancelled => "cancelled",
     }
 }
 

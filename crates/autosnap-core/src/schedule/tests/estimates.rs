@@ -4,7 +4,7 @@
 use super::*;
 
 /// A schedule that runs one piece of work at a time, in the order of the estimates.
-fn one_at_a_time(work_list: &[(&str, u32)]) -> Schedule {
+fn one_at_a_time(work_list: &[(&str, u32)]) -> OneRun {
     let work_list: Vec<Work> = work_list
         .iter()
         .map(|&(node, weight)| work(node, &[], weight, false))
@@ -13,11 +13,11 @@ fn one_at_a_time(work_list: &[(&str, u32)]) -> Schedule {
         total: 1,
         ..Limits::default()
     };
-    Schedule::new(limits, Order::HeaviestFirst, &work_list)
+    OneRun::new(limits, Order::HeaviestFirst, &work_list)
 }
 
 /// Runs pieces of work with these durations in seconds, and returns all that start, in this order.
-fn run(schedule: &mut Schedule, seconds: &[u64]) -> Vec<WorkId> {
+fn run(schedule: &mut OneRun, seconds: &[u64]) -> Vec<usize> {
     let mut started = Vec::new();
     for &seconds in seconds {
         let id = schedule.start_next().expect("work waits");
@@ -72,7 +72,7 @@ fn work_that_has_started_does_not_count_as_waiting() {
 
 #[test]
 fn resumed_work_counts_as_waiting_again() {
-    for resume in [Schedule::resume, Schedule::resume_first] {
+    for resume in [OneRun::resume, OneRun::resume_first] {
         let mut schedule = one_at_a_time(&[("a", 3), ("a", 1), ("b", 4)]);
         assert_eq!(schedule.start_next(), Some(0));
         schedule.defer(0);

@@ -37,6 +37,8 @@ impl GuestRun {
                 return CreationOutcome::Ended(GuestResult::Vetoed);
             }
             self.report_creation_started(run, creation);
+            #[cfg(test)]
+            run.panic_if_requested(self.vmid());
         }
         let operation = Operation::Create(creation);
         let sent_at = match &self.late {

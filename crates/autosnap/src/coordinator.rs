@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Several runs over one cluster: each is started, followed, cancelled and joined by itself.
+//!
+//! All runs share the limits of the cluster and its leases, so that no two of them work on one guest at the same
+//! time ([`autosnap_core::schedule`]). A run that is cancelled starts nothing new, finishes the guests under way,
+//! and calls its closing hooks.
+//!
+//! A panic is a bug in this program. It ends the guest whose steps have panicked: the guest has failed, its open
+//! hooks are closed, and its slots and its lease are freed. A panic outside of a guest's steps ends its run, which
+//! still calls the closing hook of the job; closing hooks of guests under way are not called then. Both are
+//! reported as an internal error, and the run has failed. Other runs go on.
+
+use autosnap_core::event::{EventKind, StopReason};
+use autosnap_core::outcome::{ExitStatus, Outcome};
+use jiff::Zoned;
+use tokio::task::JoinHandle;
+
+use crate::cluster::Cluster;
+use crate::engine::RunningTasks;
+use crate::error::Error;
+use crate::events::{EventReceiver, Events};
+use crate::job::{self, Context};
+use crate::panics;
+use crate::settings::JobSettings;
+use crate::stop::StopSignal;
+
+/// The runs over one cluster. Clones share the cluster.
+#[derive(Debug, Clone)]
+pub struct Coordinator {
+    cluster: Cluster,
+}
+
+/// A run that is to be started: the job, and what belongs to this run alone.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// What to do.
+    pub job: JobSettings,
+    /// The time of the run, in the zone whose time goes into the names and whose days the keep rules count.
+    pub now: Zoned,
+    /// Warnings to report before anything else.
+    pub warnings: Vec<String>,
+}
+
+impl RunRequest {
+    /// A run of this job now, in the zone of the machine.
+    pub fn new(job: JobSettings) -> Self {
+        Self {
+            job,
+            now: Zoned::now(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Coordinator {
+    /// A coordinator for the runs over this cluster.
+    pub fn new(cluster: Cluster) -> Self {
+        Self { cluster }
+    }
+
+    /// The cluster.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Starts a run, as a task of the current tokio runtime. The run goes on if its handle is dropped.
+    pub fn spawn(&self, request: RunRequest) -> RunHandle {
+        let (events, receiver) = Events::channel();
+        for warning in request.warnings {
+            events.emit(EventKind::Warned(warning));
+        }
+        let context = Context {
+            cluster: self.cluster.clone(),
+            now: request.now,
+            events,
+            stop: StopSignal::default(),
+            tasks: RunningTasks::default(),
+        };
+        RunHandle {
+            events: Some(receiver),
+            stop: context.stop.clone(),
+            tasks: context.tasks.clone(),
+            task: tokio::spawn(run_unless_abandoned(request.job, context)),
+        }
+    }
+}
+
+/// Runs the job to its end, or until the run is abandoned: then it takes no further step and never returns.
+async fn run_unless_abandoned(job: JobSettings, context: Context) -> RunResult {
+    let stop = context.stop.clone();
+    // Not dropped when the run is abandoned: that would end its hooks, which the process that exits waits for.
+    let mut working = Box::pin(run_to_end(job, context));
+    tokio::select! {
+        biased;
+        () = stop.abandoned() => std::future::pending().await,
+        result = &mut working => result,
+    }
+}
+
+async fn run_to_end(job: JobSettings, context: Context) -> RunResult {
+    let result = panics::catch(Box::pin(job::run(&job, &context))).await;
+    let result = result.unwrap_or_else(|panic| {
+        let error = panic.into();
+        context.events.emit(job::broken(&error));
+        Err(error)
+    });
+    RunResult {
+        outcome: context.events.outcome(),
+        error: result.err(),
+    }
+}
+
+/// A run that was started.
+#[derive(Debug)]
+pub struct RunHandle {
+    events: Option<EventReceiver>,
+    stop: StopSignal,
+    tasks: RunningTasks,
+    task: JoinHandle<RunResult>,
+}
+
+impl RunHandle {
+    /// The events of the run, from its first one. They end when the run ends. `None` after the first call.
+    pub fn events(&mut self) -> Option<EventReceiver> {
+        self.events.take()
+    }
+
+    /// Asks the run to stop: it starts nothing new, finishes the guests under way and calls its closing hooks.
+    pub fn cancel(&self) {
+        self.stop.request(StopReason::Cancelled);
+    }
+
+    /// The stop signal of the run.
+    pub fn stop_signal(&self) -> &StopSignal {
+        &self.stop
+    }
+
+    /// The tasks in PVE that the run has started and not yet seen end.
+    pub fn tasks(&self) -> &RunningTasks {
+        &self.tasks
+    }
+
+    /// Whether the run has ended.
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Waits for the end of the run.
+    pub async fn join(self) -> RunResult {
+        self.task.await.unwrap_or_else(|error| RunResult {
+            outcome: Outcome::default(),
+            error: Some(Error::Internal(format!("the run was dropped: {error}"))),
+        })
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct RunResult {
+    /// What was done and what failed.
+    pub outcome: Outcome,
+    /// What ended the run before all its guests were finished.
+    pub error: Option<Error>,
+}
+
+impl RunResult {
+    /// The exit status of a process for this run.
+    pub fn exit_status(&self) -> ExitStatus {
+        match &self.error {
+            Some(error) => job::exit_status(error),
+            None => self.outcome.exit_status(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Cancelled and panicking runs beside others, against the simulator. Their hooks are shell scripts.
+#![cfg(unix)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use autosnap_core::event::GuestResult;
+use autosnap_core::name::Label;
+use autosnap_core::schedule::Limits;
+use autosnap_core::select::Selection;
+use pve_client::{ApiToken, ClientOptions, Credentials, Trust};
+use pve_sim::generate::{GenerateOptions, generate};
+use pve_sim::simulator::{Options, Simulator};
+
+use super::*;
+use crate::hook::{self, Hook};
+use crate::settings::Job;
+
+/// Four VMs on one node, whose snapshot tasks take a while.
+fn simulator() -> Simulator {
+    let options = GenerateOptions {
+        nodes: 1,
+        guests: 4,
+        snapshots: 0,
+        task_seconds: Some(0.1..=0.1),
+        containers: 0.0,
+        templates: 0.0,
+        stopped: 0.0,
+        ..GenerateOptions::default()
+    };
+    let generated = generate(&options).unwrap();
+    Simulator::start(Options::new(generated.world, generated.credentials)).unwrap()
+}
+
+async fn coordinator(simulator: &Simulator) -> Coordinator {
+    let endpoint = simulator.addresses()[0].to_string().parse().unwrap();
+    let token = ApiToken::parse("backup@pve!auto=22222222-2222-4222-8222-222222222222").unwrap();
+    let options = ClientOptions::new(vec![endpoint], Credentials::Token(token), Trust::AcceptAny);
+    let limits = Limits {
+        per_node: 1,
+        ..Limits::default()
+    };
+    Coordinator::new(Cluster::connect(options, limits).await.unwrap())
+}
+
+fn job(label: &str) -> JobSettings {
+    let what = Job::Snap {
+        with_ram: false,
+        only_running: false,
+    };
+    let selection = Selection::parse("@all").unwrap();
+    JobSettings::new(what, selection, Label::parse(label).unwrap(), 1)
+}
+
+/// A hook that writes its phase and its guest into a file, with that file.
+fn recorder(folder: &Path) -> (Hook, PathBuf) {
+    let path = folder.join("hook");
+    // A shell writes the script: a file that this process has open for writing could not be executed.
+    let text = "#!/bin/sh\necho \"$CV4PVE_AUTOSNAP_PHASE $CV4PVE_AUTOSNAP_VMID\" >>\"$0.calls\"\n";
+    let written = Command::new("/bin/sh")
+        .args(["-c", "printf %s \"$2\" >\"$1\" && chmod 700 \"$1\"", "sh"])
+        .args([path.as_os_str(), text.as_ref()])
+        .status()
+        .unwrap();
+    assert!(written.success());
+    let hook = Hook::new(&path, hook::Settings::default()).unwrap();
+    (hook, path.with_extension("calls"))
+}
+
+/// The phases of each guest in their order; guest 0 is the job.
+fn calls(path: &Path) -> BTreeMap<u32, Vec<String>> {
+    let mut calls: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        let (phase, vmid) = line.split_once(' ').unwrap();
+        let guest = calls.entry(vmid.parse().unwrap_or(0)).or_default();
+        guest.push(phase.to_owned());
+    }
+    calls
+}
+
+/// The results of the guests, in the order of their VMIDs.
+async fn results(mut events: EventReceiver) -> Vec<GuestResult> {
+    let mut results = BTreeMap::new();
+    while let Some(event) = events.recv().await {
+        if let EventKind::GuestFinished { vmid, end, .. } = event {
+            assert_eq!(results.insert(vmid, end), None, "guest {vmid} ended twice");
+        }
+    }
+    results.into_values().collect()
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_guest_and_no_other() {
+    let simulator = simulator();
+    let coordinator = coordinator(&simulator).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (hook, path) = recorder(folder.path());
+    let panicking = JobSettings {
+        hook: Some(hook),
+        ..job("panic101")
+    };
+    let mut panicking = coordinator.spawn(RunRequest::new(panicking));
+    let mut other = coordinator.spawn(RunRequest::new(job("other")));
+    let events = (panicking.events().unwrap(), other.events().unwrap());
+    let (own, others) = tokio::join!(results(events.0), results(events.1));
+    let done = GuestResult::Done;
+    assert_eq!(
+        own,
+        [
+            done.clone(),
+            GuestResult::Failed,
+            done.clone(),
+            done.clone()
+        ]
+    );
+    assert_eq!(others, [done.clone(), done.clone(), done.clone(), done]);
+
+    let panicking = panicking.join().await;
+    let error = panicking.error.as_ref().unwrap().to_string();
+    assert!(error.starts_with("internal error: "), "{error}");
+    assert!(error.ends_with("(guest 101)"), "{error}");
+    assert_eq!(panicking.exit_status(), ExitStatus::Failure);
+    let other = other.join().await;
+    assert!(other.error.is_none());
+    assert_eq!(other.exit_status(), ExitStatus::Success);
+
+    let calls = calls(&path);
+    assert_eq!(calls[&101], ["snap-create-pre", "snap-create-abort"]);
+    assert_eq!(calls[&102], ["snap-create-pre", "snap-create-post"]);
+    assert_eq!(calls[&0], ["snap-job-start", "snap-job-end"]);
+}
+
+#[tokio::test]
+async fn a_cancelled_run_calls_its_closing_hooks_and_others_go_on() {
+    let simulator = simulator();
+    let coordinator = coordinator(&simulator).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (hook, path) = recorder(folder.path());
+    let cancelled = JobSettings {
+        hook: Some(hook),
+        ..job("cancelled")
+    };
+    let mut cancelled = coordinator.spawn(RunRequest::new(cancelled));
+    let mut other = coordinator.spawn(RunRequest::new(job("other")));
+    let mut events = cancelled.events().unwrap();
+    loop {
+        let event = events.recv().await.expect("a creation starts");
+        if matches!(event, EventKind::CreationStarted { .. }) {
+            break;
+        }
+    }
+    cancelled.cancel();
+    let others = results(other.events().unwrap()).await;
+    assert!(
+        others.iter().all(|end| *end == GuestResult::Done),
+        "{others:?}"
+    );
+    assert_eq!(other.join().await.exit_status(), ExitStatus::Success);
+
+    let own = results(events).await;
+    let count = |wanted: &GuestResult| own.iter().filter(|end| *end == wanted).count();
+    let done = count(&GuestResult::Done);
+    assert!(done > 0, "{own:?}");
+    assert_eq!(count(&GuestResult::NotReached), 4 - done, "{own:?}");
+    let cancelled = cancelled.join().await;
+    assert_eq!(cancelled.outcome.interruption, Some(StopReason::Cancelled));
+    let calls = calls(&path);
+    assert_eq!(calls.len(), done + 1, "{calls:?}");
+    for phases in calls.values() {
+        let (opening, closing) = (&phases[0], &phases[1]);
+        assert_eq!(phases.len(), 2, "{calls:?}");
+        assert!(opening.ends_with("-pre") || opening.ends_with("-start"));
+        assert!(closing.ends_with("-post") || closing.ends_with("-end"));
+    }
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! Random runs over one cluster at once: no limit is exceeded in all, no two operations on one guest, and every run
+//! ends as it would alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use autosnap::autosnap_core::event::GuestResult;
+use autosnap::{
+    ApiToken, ClientOptions, Cluster, Coordinator, Credentials, EventKind, Job, JobSettings, Label,
+    Limits, RunHandle, RunRequest, Selection, Trust,
+};
+use jiff::Zoned;
+use pve_sim::generate::{GenerateOptions, GeneratedWorld, generate};
+use pve_sim::journal::{Entry, Task};
+use pve_sim::simulator::{Options, Simulator};
+
+use crate::random::Random;
+
+/// The labels of the runs: each run has its own, as equal labels have equal names.
+const LABELS: [&str; 4] = ["daily", "weekly", "hourly", "monthly"];
+
+/// What a run has come to: the result of each guest, and the snapshots of its label by guest.
+#[derive(Debug, PartialEq, Eq)]
+struct Ended {
+    results: BTreeMap<u32, String>,
+    snapshots: BTreeSet<(u32, String)>,
+}
+
+/// Runs the case of a number; says what was broken.
+pub(crate) fn case(seed: u64) -> Result<(), String> {
+    let mut random = Random::new(seed);
+    let generated = world(&mut random, seed);
+    let limits = limits(&mut random);
+    let now = Zoned::now();
+    let runs: Vec<RunRequest> = LABELS[..2 + random.below(3) as usize]
+        .iter()
+        .map(|label| RunRequest {
+            job: job(&mut random, label),
+            now: now.clone(),
+            warnings: Vec::new(),
+        })
+        .collect();
+
+    let together = start(&generated);
+    let ended = execute(&together, limits, &runs);
+    check_tasks(&together, limits)?;
+    for (run, ended) in runs.into_iter().zip(ended) {
+        let simulator = start(&generated);
+        let alone = execute(&simulator, limits, std::slice::from_ref(&run));
+        if alone[0] != ended {
+            let job = &run.job;
+            return Err(format!(
+                "{} {}: {ended:?} beside others, {:?} alone",
+                job.command(),
+                job.series.label(),
+                alone[0]
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn world(random: &mut Random, seed: u64) -> GeneratedWorld {
+    let options = GenerateOptions {
+        nodes: 1 + random.below(3),
+        guests: 3 + random.below(8),
+        seed,
+        snapshots: random.below(6),
+        labels: LABELS[..2].iter().map(ToString::to_string).collect(),
+        task_seconds: Some(0.005..=0.04),
+        templates: 0.1,
+        ..GenerateOptions::default()
+    };
+    generate(&options).unwrap()
+}
+
+fn start(generated: &GeneratedWorld) -> Simulator {
+    let GeneratedWorld { world, credentials } = generated.clone();
+    Simulator::start(Options::new(world, credentials)).unwrap()
+}
+
+fn limits(random: &mut Random) -> Limits {
+    let mut up_to = |most| 1 + random.below(most) as usize;
+    Limits {
+        total: up_to(6),
+        per_node: up_to(3),
+        per_storage: up_to(4),
+        ram_per_node: 1,
+    }
+}
+
+fn job(random: &mut Random, label: &str) -> JobSettings {
+    let job = if random.percent(70) {
+        Job::Snap {
+            with_ram: random.percent(30),
+            only_running: random.percent(30),
+        }
+    } else {
+        Job::Clean
+    };
+    let selection = random.pick(&["@all", "@all", "@all-101", "100,102,103", "@node-pve1"]);
+    let selection = Selection::parse(selection).unwrap();
+    let keep = 1 + random.below(3);
+    JobSettings {
+        limits: limits(random),
+        ..JobSettings::new(job, selection, Label::parse(label).unwrap(), keep)
+    }
+}
+
+/// Executes these runs at once over one cluster.
+fn execute(simulator: &Simulator, limits: Limits, runs: &[RunRequest]) -> Vec<Ended> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let results: Vec<BTreeMap<u32, String>> = runtime.block_on(async {
+        let token = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
+        let login = Credentials::Token(ApiToken::parse(token).unwrap());
+        let endpoint = simulator.addresses()[0].to_string().parse().unwrap();
+        let options = ClientOptions::new(vec![endpoint], login, Trust::AcceptAny);
+        let cluster = Cluster::connect(options, limits).await.unwrap();
+        let coordinator = Coordinator::new(cluster);
+        let spawn = |run: &RunRequest| coordinator.spawn(run.clone());
+        let handles: Vec<RunHandle> = runs.iter().map(spawn).collect();
+        let mut results = Vec::new();
+        for handle in handles {
+            results.push(guests(handle).await);
+        }
+        results
+    });
+    let ended = results.into_iter().zip(runs).map(|(results, run)| Ended {
+        results,
+        snapshots: snapshots(simulator, run.job.series.label().as_str()),
+    });
+    ended.collect()
+}
+
+/// The result of each guest. A lock that was seen in the meantime is none of the result.
+async fn guests(mut run: RunHandle) -> BTreeMap<u32, String> {
+    let mut events = run.events().unwrap();
+    let mut results = BTreeMap::new();
+    while let Some(event) = events.recv().await {
+        if let EventKind::GuestFinished { vmid, end, .. } = event {
+            let end = match end {
+                GuestResult::Done => "done".to_owned(),
+                other => format!("{other:?}"),
+            };
+            results.insert(vmid.get(), end);
+        }
+    }
+    if let Some(error) = run.join().await.error {
+        results.insert(0, error.to_string());
+    }
+    results
+}
+
+fn snapshots(simulator: &Simulator, label: &str) -> BTreeSet<(u32, String)> {
+    let prefix = format!("auto{label}");
+    simulator.world(|world| {
+        let guests = world.guests.iter();
+        let names = guests.flat_map(|(vmid, guest)| {
+            let names = guest.snapshots.keys();
+            names.map(move |name| (*vmid, name.clone()))
+        });
+        names
+            .filter(|(_, name)| name.starts_with(&prefix))
+            .collect()
+    })
+}
+
+/// The tasks of all runs keep to the limits of the cluster, and those of one guest do not overlap.
+fn check_tasks(simulator: &Simulator, limits: Limits) -> Result<(), String> {
+    let entries = simulator.journal().entries();
+    let tasks: Vec<&Task> = entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Task(task) => Some(task),
+            Entry::Request(_) | Entry::Mutation(_) => None,
+        })
+        .collect();
+    let check = |what: String, most: usize, tasks: &[&Task]| {
+        let found = most_at_once(tasks);
+        let text = format!("{found} tasks at once {what}, the limit is {most}");
+        if found > most { Err(text) } else { Ok(()) }
+    };
+    check("in all".to_owned(), limits.total, &tasks)?;
+    let mut nodes: BTreeMap<&str, Vec<&Task>> = BTreeMap::new();
+    let mut guests: BTreeMap<Option<u32>, Vec<&Task>> = BTreeMap::new();
+    for &task in &tasks {
+        nodes.entry(&task.node).or_default().push(task);
+        guests.entry(task.vmid).or_default().push(task);
+    }
+    for (node, tasks) in nodes {
+        check(format!("on node {node}"), limits.per_node, &tasks)?;
+    }
+    for (vmid, tasks) in guests {
+        check(format!("for guest {vmid:?}"), 1, &tasks)?;
+    }
+    Ok(())
+}
+
+/// The most tasks that ran at the same time.
+fn most_at_once(tasks: &[&Task]) -> usize {
+    let mut edges: Vec<(f64, i32)> = Vec::new();
+    for task in tasks {
+        let end = task.moment.at;
+        edges.push((end - task.seconds, 1));
+        edges.push((end, -1));
+    }
+    // At the same instant an end comes before a start.
+    edges.sort_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
+    let running = edges.iter().scan(0, |running, (_, change)| {
+        *running += change;
+        Some(*running)
+    });
+    usize::try_from(running.max().unwrap_or(0)).unwrap()
+}
