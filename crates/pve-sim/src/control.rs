@@ -20,7 +20,7 @@ use crate::world::{Reachability, World};
 pub const COMMANDS: &[(&str, &str)] = &[
     (
         "hold-lock qemu|lxc VMID SECONDS",
-        "another process holds the configuration's lock file",
+        "hold the configuration's lock file, as another process would",
     ),
     ("ticket USERID AGE", "print a ticket issued AGE seconds ago"),
     (

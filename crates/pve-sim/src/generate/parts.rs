@@ -84,7 +84,7 @@ pub(super) fn timestamp(local_seconds: i64) -> String {
     )
 }
 
-/// A chain of snapshots, one per run, each entry `delay` seconds after the start of the run.
+/// A chain of snapshots, one per run, each taken `delay` seconds after the start of the run.
 pub(super) fn snapshots(runs: &[Run], delay: i64) -> Value {
     let mut parent: Option<&str> = None;
     let chain = runs.iter().map(|run| {

@@ -388,7 +388,7 @@ async fn wait_until(shared: &Shared, at: Seconds) {
     }
 }
 
-/// Waits until the held requests are released again.
+/// Waits until the held requests are released.
 async fn wait_for_release(shared: &Shared, releases: u64) {
     loop {
         let mut changed = std::pin::pin!(shared.changed.notified());
