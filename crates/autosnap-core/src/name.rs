@@ -34,7 +34,7 @@ pub use parts::TimestampParts;
 pub use rules::{MAX_LENGTH, PREFIX};
 pub use series::{AmbiguousNames, Collision, Membership, OtherLabels, Series};
 pub use syntax::FormatFlaw;
-pub use warning::{FormatWarning, REPEATED_NAME_CAUSES};
+pub use warning::FormatWarning;
 
 /// A name of a snapshot that PVE accepts: a letter, then letters, digits, `-` and `_`, two to forty
 /// characters in all (`pve-configid` in `PVE/JSONSchema.pm`), and not reserved.

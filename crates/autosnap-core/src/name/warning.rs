@@ -7,12 +7,6 @@ use super::issue::{FormatIssue, issues};
 use super::proposal::proposal;
 use super::token::Token;
 
-/// Why a name may already be used: the hint for PVE's refusal.
-pub const REPEATED_NAME_CAUSES: &str = "names repeat when --timestamp-format lacks the year, month, day, \
-    hour or minute (`MM` is the month, `mm` the minute), has `hh` without `tt`, or letters that stand for \
-    themselves (`YYYY`, `DD`, `%Y`), and in the repeated hour at the end of summer time; the default \
-    yyMMddHHmmss has all of it";
-
 /// The issues of a timestamp format, with the format that was probably meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormatWarning {

@@ -3,9 +3,14 @@
 
 use autosnap::{notes, privileges};
 use autosnap_core::guest::{REPAIR_NOTE, repair_command};
-use autosnap_core::name::REPEATED_NAME_CAUSES;
 use autosnap_core::remedy::{GuestRemedy, Remedy};
 use autosnap_core::text;
+
+/// Why a name may already be used: the hint for PVE's refusal.
+pub(crate) const REPEATED_NAME_CAUSES: &str = "names repeat when --timestamp-format lacks the year, month, day, \
+    hour or minute (`MM` is the month, `mm` the minute), has `hh` without `tt`, or letters that stand for \
+    themselves (`YYYY`, `DD`, `%Y`), and in the repeated hour at the end of summer time; the default \
+    yyMMddHHmmss has all of it";
 
 const WAIT_FOR_LOCK: &str =
     "try again when the task that holds it has ended, or let the run wait with --wait-locked";

@@ -7,7 +7,6 @@ use autosnap::job::no_statistics_warning;
 use autosnap::notes::{self, UNUSABLE_STORAGE_ADVICE};
 use autosnap::privileges;
 use autosnap_core::guest::{GuestKind, Vmid, repair_command};
-use autosnap_core::name::REPEATED_NAME_CAUSES;
 use autosnap_core::plan::{Skip, is_snapshot_lock};
 use autosnap_core::remedy::Remedy;
 use autosnap_core::text::shell_word;
@@ -257,7 +256,7 @@ fn advice(finding: &Finding) -> Option<&'static str> {
         Finding::MissingOption { .. } => {
             "take the whole line of the job and replace the word snap by check, or the word clean by check --for=clean"
         }
-        Finding::NameTaken { .. } => REPEATED_NAME_CAUSES,
+        Finding::NameTaken { .. } => remedies::REPEATED_NAME_CAUSES,
         Finding::StorageUnusable { .. } => UNUSABLE_STORAGE_ADVICE,
         Finding::StorageNotListed {
             why: Unlisted::Disabled,
