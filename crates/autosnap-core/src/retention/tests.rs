@@ -156,10 +156,10 @@ fn snapshots_dated_in_the_future_stay_and_take_no_place() {
     assert_eq!(verdicts[0].reason, Reason::FutureTime);
     assert_eq!(verdicts[2].reason, Reason::KeptNew);
     // The clocks of a cluster differ a little.
-    let soon = ours("autodaily231201000459", Some(NOW + 299));
+    let soon = ours("autodaily231201000500", Some(NOW + 300));
     assert_eq!(
-        removed(&[soon], 0, Some("autodaily231201000500")),
-        ["autodaily231201000459"]
+        removed(&[soon], 0, Some("autodaily231201000501")),
+        ["autodaily231201000500"]
     );
     for (name, seconds, is_future) in [
         ("autodaily231201000500", 300, false),
