@@ -363,3 +363,6 @@ impl HookEnd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

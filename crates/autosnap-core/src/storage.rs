@@ -373,9 +373,10 @@ mod tests {
             limit: limit(95),
         };
         assert_eq!(
-            names(&[&refusing("pve1"), &refusing("pve2")]),
+            names(&[&refusing("pve1")]),
             ["pve1/b", "pve1/backups", "pve1/ct", "pve2/a"]
         );
+        assert_eq!(names(&[&refusing("pve2")]), names(&[]));
     }
 
     #[test]
@@ -404,6 +405,38 @@ mod tests {
             texts,
             ["storage full on node pve1 is 99.0% full, the limit is 95%"]
         );
+    }
+
+    #[test]
+    fn storages_without_a_known_size_are_unchecked_if_the_limit_can_refuse() {
+        let storages = [
+            usage("pve1", "free", 10, 100),
+            usage("pve1", "full", 99, 100),
+            usage("pve1", "sizeless", 99, 0),
+            usage("pve2", "elsewhere", 10, 100),
+        ];
+        let config = GuestConfig::parse(
+            GuestKind::Qemu,
+            [
+                ("scsi0", "free:vm-100-disk-0"),
+                ("scsi1", "full:vm-100-disk-1"),
+                ("scsi2", "sizeless:vm-100-disk-2"),
+                ("scsi3", "elsewhere:vm-100-disk-3"),
+            ],
+        );
+        let texts = |percent| -> Vec<String> {
+            let unchecked = unchecked_storages(&storages, "pve1", &config, limit(percent));
+            unchecked.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(
+            texts(99),
+            [
+                "storage elsewhere on node pve1: limit not checked: the node has no such storage, or this login may not \
+                 see it (Datastore.Audit)",
+                "storage sizeless on node pve1: limit not checked: PVE reports no size",
+            ]
+        );
+        assert!(texts(100).is_empty());
     }
 
     proptest! {

@@ -155,6 +155,79 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn unprintable_characters_are_escaped() {
+        for (text, on_one_line, on_lines) in [
+            ("", "", ""),
+            ("web01 ü", "web01 ü", "web01 ü"),
+            ("a\nb", "a\\nb", "a\nb"),
+            ("a\tb", "a\\tb", "a\tb"),
+            ("a\rb", "a\\rb", "a\\rb"),
+            ("a\r\nb", "a\\r\\nb", "a\nb"),
+            ("\u{1b}[2J", "\\u{1b}[2J", "\\u{1b}[2J"),
+            ("\u{9b}", "\\u{9b}", "\\u{9b}"),
+            (
+                "x\u{202e}y\u{2028}",
+                "x\\u{202e}y\\u{2028}",
+                "x\\u{202e}y\\u{2028}",
+            ),
+            (r"C:\u{1b}", r"C:\u{1b}", r"C:\u{1b}"),
+        ] {
+            assert_eq!(one_line(text), on_one_line, "{text:?}");
+            assert_eq!(lines(text), on_lines, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn durations_have_their_two_largest_units() {
+        for (milliseconds, expected) in [
+            (0, "0s"),
+            (499, "less than 1s"),
+            (500, "1s"),
+            (1_499, "1s"),
+            (1_500, "2s"),
+            (59_499, "59s"),
+            (59_500, "1m"),
+            (61_000, "1m 1s"),
+            (200_000, "3m 20s"),
+            (3_599_499, "59m 59s"),
+            (3_599_500, "1h"),
+            (3_660_000, "1h 1m"),
+            (7_500_000, "2h 5m"),
+            (90_059_000, "25h"),
+        ] {
+            let text = duration(Duration::from_millis(milliseconds));
+            assert_eq!(text, expected, "{milliseconds}");
+        }
+    }
+
+    #[test]
+    fn json_is_escaped_outside_of_line_breaks() {
+        for (document, expected) in [
+            ("{\"a\": \"ü\"}\n", "{\"a\": \"ü\"}\n"),
+            ("\"\u{9b}2J\"\n", "\"\\u009b2J\"\n"),
+            ("\"\u{7f}\u{e0001}\"", "\"\\u007f\\udb40\\udc01\""),
+        ] {
+            assert_eq!(json(document), expected);
+        }
+    }
+
+    #[test]
+    fn a_shell_word_is_quoted_only_if_needed() {
+        for (text, expected) in [
+            ("autodaily1", "autodaily1"),
+            ("a_b-c.d/e:f,g@h+i%", "a_b-c.d/e:f,g@h+i%"),
+            ("", "''"),
+            ("-x", "'-x'"),
+            ("a b", "'a b'"),
+            ("it's; reboot", r"'it'\''s; reboot'"),
+            ("ü", "'ü'"),
+            ("a\nreboot", "X"),
+        ] {
+            assert_eq!(shell_word(text, "X"), expected, "{text:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn one_line_has_no_control_characters(text in any::<String>()) {

@@ -101,3 +101,19 @@ fn a_migrating_guest_that_is_listed_twice_is_selected_once() {
         .collect();
     assert_eq!(nodes, ["pve1"]);
 }
+
+#[test]
+fn excluded_pools_are_visible_pools_that_an_exclusion_matches() {
+    for (selection, expected, has_exclusions) in [
+        ("@all,-@pool-lab", ["lab", "lab/nested"].as_slice(), true),
+        ("@all,-@pool-LAB/nested", &["lab/nested"], true),
+        ("@all,-@pool-none,-100", &[], true),
+        ("@pool-lab,100", &[], false),
+    ] {
+        let inventory = lab();
+        let selection = Selection::parse(selection).unwrap();
+        let pools: Vec<&str> = selection.excluded_pools(&inventory).collect();
+        assert_eq!(pools, expected, "{selection}");
+        assert_eq!(selection.has_exclusions(), has_exclusions, "{selection}");
+    }
+}
