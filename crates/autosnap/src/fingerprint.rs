@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `fingerprint`: the SHA-256 fingerprint of each host's certificate, as PVE shows it under
-//! Node > System > Certificates, to be compared there and then given to `--fingerprint`.
+//! The SHA-256 fingerprint of each host's certificate, as PVE shows it under Node > System > Certificates.
 //!
-//! Nobody signs on and no request is sent. Here is also the notice about runs that accept any
-//! certificate, as the C# tool does by default.
+//! There is no login, and no request is sent.
 
 use std::time::Duration;
 
@@ -15,26 +13,26 @@ use pve_client::{
 use crate::concurrent::map_concurrent;
 use crate::error::Error as LibraryError;
 
-/// How long connecting and agreeing on TLS may take each, as in the C# tool.
-const LIMIT: Duration = Duration::from_secs(4);
+/// How long the connection and the TLS handshake may take each, as in the C# tool.
+const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How many hosts are asked at once.
-const AT_ONCE: usize = 16;
+/// How many hosts are connected to at once.
+const PARALLEL_HOSTS: usize = 16;
 
-/// What one host showed, or why it showed nothing.
+/// The certificate of one host, or why it is unknown.
 #[derive(Debug)]
 pub struct Shown {
     /// The host.
     pub endpoint: Endpoint,
-    /// Its certificate, or what went wrong in an administrator's words.
+    /// Its certificate, or what failed.
     pub result: Result<PeerCertificate, String>,
 }
 
-/// Asks every host, all at once.
+/// Reads the certificate of every host, in parallel.
 pub async fn ask(hosts: &str, proxy: &ProxyRules) -> Result<Vec<Shown>, LibraryError> {
     let endpoints = hosts.parse::<HostList>()?.into_endpoints();
-    let asked = map_concurrent(AT_ONCE, endpoints, async |endpoint: Endpoint| {
-        let result = fetch_certificate(&endpoint, proxy, LIMIT)
+    let asked = map_concurrent(PARALLEL_HOSTS, endpoints, async |endpoint: Endpoint| {
+        let result = fetch_certificate(&endpoint, proxy, TIMEOUT)
             .await
             .map_err(|error| reason(&error));
         Shown { endpoint, result }
@@ -42,7 +40,7 @@ pub async fn ask(hosts: &str, proxy: &ProxyRules) -> Result<Vec<Shown>, LibraryE
     Ok(asked.await)
 }
 
-/// What went wrong, without the host, which is told beside it.
+/// What failed, without the name of the host.
 fn reason(error: &Error) -> String {
     match error {
         Error::NotSent { attempts, .. } => {
@@ -73,24 +71,12 @@ pub fn exit_status(shown: &[Shown]) -> ExitStatus {
     }
 }
 
-/// What a run that accepts any certificate says, if anybody is there to read it.
-///
-/// Only on a terminal or with `--debug`: those who switch from the C# tool must not find a new line
-/// in the mail of every cron job.
-pub fn notice(
-    trust: &Trust,
-    shown: Option<Fingerprint>,
-    endpoint: &Endpoint,
-    somebody_reads: bool,
-) -> Option<String> {
-    let accepts_any = match trust {
-        Trust::AcceptAny => true,
-        Trust::SystemStore | Trust::Fingerprints(_) | Trust::CaFile(_) => false,
-    };
-    let fingerprint = shown.filter(|_| accepts_any && somebody_reads)?;
-    Some(format!(
-        "any certificate is accepted, so whoever answers in place of {endpoint} gets the password or token; after comparing it with PVE's, pin it: --fingerprint={fingerprint}"
-    ))
+/// The fingerprint to pin if any certificate is accepted.
+pub fn to_pin(trust: &Trust, shown: Option<Fingerprint>) -> Option<Fingerprint> {
+    match trust {
+        Trust::AcceptAny => shown,
+        Trust::SystemStore | Trust::Fingerprints(_) | Trust::CaFile(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -98,22 +84,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_notice_is_for_people_who_accept_any_certificate() {
+    fn a_fingerprint_is_suggested_only_if_any_certificate_is_accepted() {
         let fingerprint = Fingerprint::from_certificate(b"x");
         let shown = Some(fingerprint);
-        let endpoint: Endpoint = "pve1".parse().unwrap();
-        let say = |trust: &Trust, somebody| notice(trust, shown, &endpoint, somebody);
-        let text = say(&Trust::AcceptAny, true).unwrap();
-        let option = format!("--fingerprint={fingerprint}");
-        assert!(text.ends_with(&option), "{text}");
-        assert_eq!(say(&Trust::AcceptAny, false), None);
-        assert_eq!(say(&Trust::SystemStore, true), None);
-        assert_eq!(say(&Trust::Fingerprints(vec![fingerprint]), true), None);
-        assert_eq!(notice(&Trust::AcceptAny, None, &endpoint, true), None);
+        assert_eq!(to_pin(&Trust::AcceptAny, shown), shown);
+        assert_eq!(to_pin(&Trust::AcceptAny, None), None);
+        assert_eq!(to_pin(&Trust::SystemStore, shown), None);
+        assert_eq!(to_pin(&Trust::Fingerprints(vec![fingerprint]), shown), None);
     }
 
     #[tokio::test]
-    async fn a_host_that_is_off_is_told_and_decides_the_exit_status() {
+    async fn a_host_that_is_off_is_reported_and_decides_the_exit_status() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
@@ -127,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_host_is_wrong_usage() {
+    async fn an_invalid_host_is_an_error() {
         let error = ask("https://pve1", &ProxyRules::default())
             .await
             .unwrap_err();

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The lock against overlapping runs: `--on-overlap`.
+//! The lock against overlapping runs of a job.
 //!
 //! A run of `snap` or `clean` holds an advisory lock on one file for its label, its selection of
-//! guests and its hosts, so that a second one on this machine waits, leaves or fails. The system takes the lock away when the
-//! process ends, however it ends. The file is removed at the end of a run, while it is still locked:
-//! whoever gets the lock of a file that has lost its name meanwhile takes the next one.
+//! guests and its hosts, so that a second run on this machine waits, skips or fails. The system releases
+//! the lock when the process ends, for any reason. The file is removed at the end of a run, while it is
+//! still locked: a process that gets the lock of a file that has lost its name locks the next one.
 //!
-//! Limits: the lock knows runs of the same user on the same machine that name the same hosts and
-//! write the same `--vmid`. What a selection stands for is not known before PVE is asked, so it counts
-//! as it was typed: `100,101` and `101,100` do not meet, and neither do selections that share a guest;
-//! two lines of a crontab with one label for different guests run side by side, as with the C# tool.
-//! There, and between machines and users, PVE's own locks keep snapshots whole.
+//! Limits: the lock covers runs of the same user on the same machine with the same hosts and the same
+//! text of the selection. The guests of a selection are unknown before the cluster is read, so its text
+//! counts: `100,101` and `101,100` are different, and so are selections that share a guest. Two lines of a
+//! crontab with one label for different guests run in parallel, as with the C# tool. There, and between
+//! machines and users, PVE's own locks keep snapshots consistent.
 //!
-//! The files lie in a folder of the user's own, mode 0700, in the first of these that works:
-//! `/run/lock`, `$XDG_RUNTIME_DIR`, the folder for temporary files. `/run/lock` comes first because
-//! cron jobs have no `$XDG_RUNTIME_DIR` and must still meet the runs of a login shell.
+//! The files are in a folder of the user, mode 0700, in the first of these that works: `/run/lock`,
+//! `$XDG_RUNTIME_DIR`, the folder for temporary files. `/run/lock` comes first because cron jobs have no
+//! `$XDG_RUNTIME_DIR` and must share the lock with runs of a login shell.
 
 mod folder;
 mod second;
 
-use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -31,22 +30,21 @@ use tokio::time::{Instant, sleep};
 
 pub use second::take_second;
 
-/// How often a waiting run looks again. A lock that is given back is noticed by polling, as the
-/// standard library cannot wait for one with a time-out.
-const PAUSE: Duration = Duration::from_millis(250);
+/// How often a waiting run polls the lock: the standard library cannot wait for one with a time-out.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What a run does while another one has the same label, guests and hosts.
+/// What a run does while another run of the job is active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnOverlap {
-    /// Wait until it has ended, and fail if that takes too long.
+    /// Wait until it ends, and fail if that takes too long.
     Wait,
-    /// Leave at once; nothing is wrong with that.
+    /// Skip: expected, not a failure.
     Skip,
-    /// Leave at once, as a failure.
+    /// Fail at once.
     Fail,
 }
 
-/// What is locked, and what happens when it is locked already.
+/// The lock of a job, and what a run does while another one holds it.
 #[derive(Debug, Clone)]
 pub struct Overlap {
     /// What the second run does.
@@ -57,55 +55,59 @@ pub struct Overlap {
     pub name: String,
 }
 
-/// The lock, held until this is dropped.
+/// The held lock, until it is dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct LockGuard {
     path: PathBuf,
-    /// Locked; closed after the name is gone.
+    /// Locked; closed after the file is removed.
     _file: File,
 }
 
-impl Drop for Held {
+impl Drop for LockGuard {
     fn drop(&mut self) {
-        // A file that stays does no harm, and Windows does not remove what is open.
+        // A file that stays does no harm; Windows does not remove open files.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// How the question for the lock ended.
+/// The result of locking.
 #[derive(Debug)]
-pub enum Entry {
-    /// The run may go on.
-    Go(Held),
-    /// The run may go on, unprotected: the lock file could not be made, for this reason.
+pub enum LockResult {
+    /// The run may start.
+    Acquired(LockGuard),
+    /// The run may start without protection: the lock file could not be created, for this reason.
     Unprotected(String),
-    /// The run leaves, well: another one is under way.
-    Skip(Holder),
-    /// The run leaves as a failure: another one is under way.
-    Fail(Holder),
+    /// Another run is active, and this one is skipped.
+    Skipped(LockOwner),
+    /// Another run is active, and this one fails.
+    Failed(LockOwner),
     /// The other run did not end in time.
-    TimedOut(Holder),
+    TimedOut(LockOwner),
 }
 
-/// The run that has the lock, as far as it said so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder(Option<String>);
+/// The run that holds the lock, as it has signed the lock file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LockOwner {
+    /// Its process ID.
+    pub pid: Option<u32>,
+    /// When it got the lock.
+    pub since: Option<Timestamp>,
+}
 
-impl fmt::Display for Holder {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(who) => write!(
-                formatter,
-                "another run has this label, these guests and these hosts: {who}"
-            ),
-            None => formatter.write_str("another run has this label, these guests and these hosts"),
+impl LockOwner {
+    /// Parses `process 17 since 2026-11-28T01:10:30Z`, the content of a lock file.
+    fn parse(text: &str) -> Self {
+        let rest = text.trim().strip_prefix("process ").unwrap_or_default();
+        let (pid, since) = rest.split_once(" since ").unwrap_or((rest, ""));
+        Self {
+            pid: pid.parse().ok(),
+            since: since.parse().ok(),
         }
     }
 }
 
 impl Overlap {
-    /// The lock of a label and a selection of guests, as typed, on a cluster, told by its hosts in
-    /// any order.
+    /// The lock of a label, a selection of guests as typed, and the hosts of a cluster in any order.
     pub fn new(
         action: OnOverlap,
         timeout: Duration,
@@ -124,36 +126,40 @@ impl Overlap {
         }
     }
 
-    /// Takes the lock, or does what was asked for if another run has it. `waiting` is told once,
-    /// before the first pause.
-    pub async fn enter(&self, waiting: impl FnOnce(&Holder)) -> Entry {
+    /// Locks, or does what [`Self::action`] says if another run holds the lock. Calls `waiting` once, before
+    /// the first pause.
+    pub async fn lock(&self, waiting: impl FnOnce(&LockOwner)) -> LockResult {
         match folder::find() {
-            Ok(folder) => self.enter_at(&folder, waiting).await,
-            Err(reason) => Entry::Unprotected(reason),
+            Ok(folder) => self.lock_in(&folder, waiting).await,
+            Err(reason) => LockResult::Unprotected(reason),
         }
     }
 
-    async fn enter_at(&self, folder: &Path, waiting: impl FnOnce(&Holder)) -> Entry {
+    async fn lock_in(&self, folder: &Path, waiting: impl FnOnce(&LockOwner)) -> LockResult {
         let path = folder.join(&self.name);
         let deadline = Instant::now() + self.timeout;
         let mut waiting = Some(waiting);
         loop {
-            let holder = match attempt(&path) {
-                Ok(Ok(held)) => return Entry::Go(held),
-                Ok(Err(holder)) => holder,
-                Err(error) => return Entry::Unprotected(format!("{}: {error}", path.display())),
+            let owner = match attempt(&path) {
+                Ok(Ok(guard)) => return LockResult::Acquired(guard),
+                Ok(Err(owner)) => owner,
+                Err(error) => {
+                    return LockResult::Unprotected(format!("{}: {error}", path.display()));
+                }
             };
             match self.action {
-                OnOverlap::Skip => return Entry::Skip(holder),
-                OnOverlap::Fail => return Entry::Fail(holder),
-                OnOverlap::Wait if Instant::now() >= deadline => return Entry::TimedOut(holder),
+                OnOverlap::Skip => return LockResult::Skipped(owner),
+                OnOverlap::Fail => return LockResult::Failed(owner),
+                OnOverlap::Wait if Instant::now() >= deadline => {
+                    return LockResult::TimedOut(owner);
+                }
                 OnOverlap::Wait => {}
             }
-            if let Some(tell) = waiting.take() {
-                tell(&holder);
+            if let Some(waiting) = waiting.take() {
+                waiting(&owner);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            sleep(PAUSE.min(left)).await;
+            sleep(POLL_INTERVAL.min(left)).await;
         }
     }
 }
@@ -173,34 +179,32 @@ fn identity_of_hosts(hosts: &[Endpoint]) -> u64 {
     digest(&list_of_hosts(hosts))
 }
 
-/// How often a lock is taken of a file that has lost its name meanwhile. Each time another run must
-/// have ended in that very moment; on a file system that shows a file under changing numbers it
-/// would happen for ever.
+/// How often a file is locked that has been removed meanwhile. Each time another run must have ended in that
+/// moment; on a file system with changing inode numbers it would happen forever.
 const ATTEMPTS: usize = 100;
 
-/// Tries until the file that is locked is the one that has the name. The inner error is the run
-/// that has the lock.
-fn attempt(path: &Path) -> io::Result<Result<Held, Holder>> {
+/// Tries until the locked file is the one with the name. The inner error is the run that holds the lock.
+fn attempt(path: &Path) -> io::Result<Result<LockGuard, LockOwner>> {
     attempt_with(path, has_name)
 }
 
 fn attempt_with(
     path: &Path,
     has_name: fn(&File, &Path) -> bool,
-) -> io::Result<Result<Held, Holder>> {
+) -> io::Result<Result<LockGuard, LockOwner>> {
     for _ in 0..ATTEMPTS {
         let mut file = open(path)?;
         match file.try_lock() {
             Ok(()) if has_name(&file, path) => {
-                // Only words for people: a disk that is full must not stop the run.
+                // For messages only: a full disk must not stop the run.
                 let _ = sign(&mut file);
-                return Ok(Ok(Held {
+                return Ok(Ok(LockGuard {
                     path: path.to_owned(),
                     _file: file,
                 }));
             }
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Err(read_holder(&mut file))),
+            Err(TryLockError::WouldBlock) => return Ok(Err(read_owner(&mut file))),
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
@@ -209,8 +213,8 @@ fn attempt_with(
     )))
 }
 
-/// Opens the file, or makes it. A link is not followed, and nothing but a regular file is taken: to
-/// open or read a pipe could take for ever.
+/// Opens or creates the file. Does not follow a link, and refuses everything but a regular file: opening or
+/// reading a pipe could block.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -229,7 +233,7 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether the open file is the one of this name, or was removed since.
+/// Whether the open file still has this name.
 #[cfg(unix)]
 fn has_name(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -240,7 +244,7 @@ fn has_name(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Windows does not remove what is open.
+/// Windows does not remove open files.
 #[cfg(not(unix))]
 fn has_name(_file: &File, _path: &Path) -> bool {
     true
@@ -257,16 +261,17 @@ fn sign(file: &mut File) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// On Windows a locked file cannot be read: then nobody is named.
-fn read_holder(file: &mut File) -> Holder {
+/// Reads who holds the lock. On Windows a locked file cannot be read, and the owner stays unknown.
+fn read_owner(file: &mut File) -> LockOwner {
     let mut text = String::new();
-    let read = file.take(200).read_to_string(&mut text);
-    let text = text.trim();
-    Holder((read.is_ok() && !text.is_empty()).then(|| text.to_owned()))
+    match file.take(200).read_to_string(&mut text) {
+        Ok(_) => LockOwner::parse(&text),
+        Err(_) => LockOwner::default(),
+    }
 }
 
 /// FNV-1a, 64 bits: names must be the same in every version of the program, which the standard
-/// library's hasher does not promise. Nobody gains by a collision in their own folder.
+/// library's hasher does not promise. A collision harms only its own user.
 fn digest(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

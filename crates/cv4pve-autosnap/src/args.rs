@@ -4,9 +4,9 @@
 //! What the values mean together is decided in [`crate::settings`]. The spellings that the C# tool
 //! accepts and clap does not are translated before, in [`crate::normalize`].
 
+mod common;
 mod definition;
 mod job;
-mod root;
 mod usage;
 
 use std::path::PathBuf;
@@ -14,9 +14,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+pub use common::{
+    CommonArgs, ConnectionArgs, DebugArgs, FormatArgs, GuestArgs, HostArgs, LimitArgs, LogLevel,
+    ModeArgs, ProxyArgs,
+};
 pub use definition::{asks_for_all, command, showing_all};
 pub use job::{HookFailure, JobArgs, JobOutput, OnOverlap, SelectionArgs};
-pub use root::{LogLevel, RootArgs};
 pub use usage::{Usage, unused, usage};
 
 use crate::help::{self, EXECUTION, OUTPUT, RETENTION, SELECTION};
@@ -59,7 +62,7 @@ pub enum Command {
     #[command(after_help = help::SETUP)]
     Setup(SetupArgs),
     /// Show the fingerprint of each host's certificate, without signing on.
-    #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")), after_help = help::FINGERPRINT)]
+    #[command(after_help = help::FINGERPRINT)]
     Fingerprint(FingerprintArgs),
     /// See it work on a simulated cluster inside this program; touches nothing else.
     #[cfg(feature = "demo")]
@@ -78,12 +81,31 @@ pub enum Command {
     Manual(ManualArgs),
 }
 
+impl Command {
+    /// The options of the job that the command carries out or checks.
+    pub fn job(&self) -> Option<&JobArgs> {
+        match self {
+            Self::Snap(args) => Some(&args.job),
+            Self::Clean(args) => Some(&args.job),
+            Self::Check(args) => Some(&args.job),
+            Self::Status(_)
+            | Self::Setup(_)
+            | Self::Fingerprint(_)
+            | Self::Completions(_)
+            | Self::Complete
+            | Self::Manual(_) => None,
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => None,
+        }
+    }
+}
+
 /// `snap`.
 #[derive(Debug, Args)]
 pub struct SnapArgs {
-    /// Options of every command.
+    /// The options that these commands share.
     #[command(flatten)]
-    pub root: RootArgs,
+    pub common: CommonArgs,
     /// Options of the commands that change something.
     #[command(flatten)]
     pub job: JobArgs,
@@ -103,9 +125,9 @@ pub struct SnapArgs {
 /// `clean`.
 #[derive(Debug, Args)]
 pub struct CleanArgs {
-    /// Options of every command.
+    /// The options that these commands share.
     #[command(flatten)]
-    pub root: RootArgs,
+    pub common: CommonArgs,
     /// Options of the commands that change something.
     #[command(flatten)]
     pub job: JobArgs,
@@ -122,9 +144,9 @@ pub struct CleanArgs {
 /// `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Options of every command.
+    /// The options that these commands share.
     #[command(flatten)]
-    pub root: RootArgs,
+    pub common: CommonArgs,
     /// Show only the snapshots of this label.
     #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true)]
     pub label: Option<String>,
@@ -140,9 +162,9 @@ pub struct StatusArgs {
 /// `snap` can be replaced by `check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
-    /// Options of every command.
+    /// The options that these commands share.
     #[command(flatten)]
-    pub root: RootArgs,
+    pub common: CommonArgs,
     /// Options of the commands that change something.
     #[command(flatten)]
     pub job: JobArgs,
@@ -202,12 +224,21 @@ pub struct SetupArgs {
     pub write: Option<PathBuf>,
 }
 
-/// `fingerprint`. Options of every command are accepted, so that a parameter file can be given.
+/// `fingerprint`. It accepts a parameter file with the options of other commands and ignores them.
 #[derive(Debug, Args)]
 pub struct FingerprintArgs {
-    /// Options of every command.
+    /// The hosts of the cluster.
     #[command(flatten)]
-    pub root: RootArgs,
+    pub hosts: HostArgs,
+    /// The HTTP proxy.
+    #[command(flatten)]
+    pub proxy: ProxyArgs,
+    /// Whether anything is changed; it has no effect here.
+    #[command(flatten)]
+    pub mode: ModeArgs,
+    /// Debug messages.
+    #[command(flatten)]
+    pub output: DebugArgs,
 }
 
 /// `demo`.

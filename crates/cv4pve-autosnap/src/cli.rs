@@ -1,46 +1,30 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! From the arguments to the exit status.
 
-mod further;
-mod local;
+mod line_checks;
 mod usage_error;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::time::Duration;
 
-use autosnap_core::event::StopReason;
 use autosnap_core::outcome::ExitStatus;
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
-use jiff::{Timestamp, Zoned};
-use pve_client::ClientOptions;
-use tokio::time::timeout;
+use jiff::Zoned;
 
-use crate::args::{Cli, Command, JobArgs, JobOutput, RootArgs};
+use crate::args::{CleanArgs, Cli, Command, JobOutput, SnapArgs};
 use crate::clock::Clock;
 use crate::command_error::CommandError;
+use crate::invocation::Invocation;
 use crate::line::Line;
-use crate::report::{self, Console, JsonReport, Progress, Reporter, Sink, Text, TextOptions};
-use crate::secret_source::Environment;
-use crate::settings::Connection;
-use crate::{
-    args, complete, completions, help, logging, manual, normalize, response_file, settings, signals,
-};
-use autosnap::cluster::Cluster;
-use autosnap::coordinator::{Coordinator, RunHandle, RunRequest};
-use autosnap::job;
-use autosnap::notice::Notice;
-use autosnap::settings::JobSettings;
-use autosnap::{overlap, status};
+use crate::redactions::Redactions;
+use crate::report::{self, Console};
+use crate::{args, commands, help, normalize, response_file};
 
-use further::Way;
-use local::Redactions;
-
-/// Runs the program with the arguments behind its name, and says what to exit with.
+/// Runs the program with the arguments after its name, and returns its exit status.
 ///
-/// The version is asked for by installers and monitoring far more often than anything else is done:
-/// it needs neither the option parser nor the time zone.
+/// Installers and monitoring ask for the version often, so it needs neither the option parser nor the
+/// time zone.
 pub fn run(arguments: &[OsString]) -> ExitStatus {
     let arguments = without_program_name(arguments);
     if arguments.is_empty() {
@@ -84,7 +68,12 @@ fn run_by(arguments: &[OsString], clock: &Clock) -> ExitStatus {
         match parse(arguments, console)? {
             Parsed::Run(invocation) => {
                 console.repeat_errors_on_stdout(reports_in_text(&invocation.cli.command));
-                execute(&invocation, clock, console)
+                let context = commands::Context {
+                    clock,
+                    console,
+                    run_line: run_at,
+                };
+                commands::execute(&invocation, &context)
                     .map_err(|error| invocation.redactions.apply(error))
             }
             Parsed::Shown(text) => {
@@ -108,25 +97,25 @@ fn conclude(
     })
 }
 
-/// Whether it is a `snap` or `clean` whose report is text.
+/// Whether the command is a `snap` or `clean` whose report is text.
 fn reports_in_text(command: &Command) -> bool {
-    let output = match command {
-        Command::Snap(args) => args.job.output,
-        Command::Clean(args) => args.job.output,
+    match command {
+        Command::Snap(SnapArgs { job, .. }) | Command::Clean(CleanArgs { job, .. }) => {
+            job.output == JobOutput::Text
+        }
         Command::Status(_)
         | Command::Check(_)
         | Command::Setup(_)
         | Command::Fingerprint(_)
         | Command::Completions(_)
         | Command::Complete
-        | Command::Manual(_) => return false,
+        | Command::Manual(_) => false,
         #[cfg(feature = "demo")]
-        Command::Demo(_) => return false,
-    };
-    output == JobOutput::Text
+        Command::Demo(_) => false,
+    }
 }
 
-/// The same of words that could not be read as a command line.
+/// The same for words that could not be parsed as a command line, by their spelling.
 fn seem_to_report_in_text<'a>(words: impl IntoIterator<Item = &'a OsString>) -> bool {
     let (mut is_job, mut is_json) = (false, false);
     for word in words {
@@ -143,19 +132,6 @@ enum Parsed {
     Run(Box<Invocation>),
     /// Help or version, to be printed.
     Shown(String),
-}
-
-/// A command line that was read.
-struct Invocation {
-    cli: Cli,
-    /// The arguments as `ps` shows them.
-    typed: Vec<OsString>,
-    /// Notices about the line and its parameter files.
-    notices: Vec<Notice>,
-    /// The IDs of the options that parameter files set.
-    in_files: Vec<String>,
-    /// The values that no error may quote.
-    redactions: Redactions,
 }
 
 fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, CommandError> {
@@ -176,14 +152,14 @@ fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, CommandErr
     if let Some(error) = usage_error::single_dash(&normalized, &line) {
         return Err(error);
     }
-    local::check_home(&normalized, &line)?;
+    line_checks::check_home(&normalized, &line)?;
     let mut words = normalized.texts();
     let all = args::asks_for_all(&mut words);
     if all {
         command = args::showing_all(command);
     }
     let name = words.first().and_then(|word| word.to_str());
-    let notices = local::notices(name.unwrap_or_default(), &normalized);
+    let notices = line_checks::notices(name.unwrap_or_default(), &normalized);
     let named = std::iter::once(OsString::from(command.get_name().to_owned())).chain(words);
     let parsed = command
         .try_get_matches_from(named)
@@ -220,260 +196,6 @@ fn if_written(console: &Console, status: ExitStatus) -> Result<ExitStatus, Comma
         ExitStatus::Success => error,
         exit => CommandError { exit, ..error },
     })
-}
-
-fn execute(
-    invocation: &Invocation,
-    clock: &Clock,
-    console: &Console,
-) -> Result<ExitStatus, CommandError> {
-    match &invocation.cli.command {
-        Command::Snap(args) => run_job(
-            &settings::from_snap_args(args)?,
-            &args.root,
-            &args.job,
-            invocation,
-            clock,
-            console,
-        ),
-        Command::Clean(args) => run_job(
-            &settings::from_clean_args(args)?,
-            &args.root,
-            &args.job,
-            invocation,
-            clock,
-            console,
-        ),
-        Command::Status(args) => {
-            let settings = settings::from_status_args(args)?;
-            let output = args.output.unwrap_or_else(settings::usual_output);
-            let connection = connection(&args.root, invocation, console)?;
-            let now = clock.now();
-            block_on(async {
-                let trust = connection.options.trust.clone();
-                let (client, warning) = further::sign_on(connection, console).await?;
-                if let Some(warning) = warning {
-                    console.notice(&format!("WARNING: {warning}"), args.root.shows_debug());
-                }
-                further::tell_trust(&trust, &client, &args.root, console);
-                let status = status::read(&settings, &client, now.timestamp()).await?;
-                for warning in &status.warnings {
-                    let line = format!("WARNING: {warning}");
-                    match status.exit_status() {
-                        ExitStatus::Success => console.notice(&line, args.root.shows_debug()),
-                        _ => console.error(&line),
-                    }
-                }
-                // At a terminal alone: a run that succeeds writes nothing to stderr.
-                for pools in &status.nested_pools {
-                    let notice = format!("NOTICE: {pools}");
-                    console.notice(&notice, args.root.shows_debug());
-                }
-                report::print_status(console, &status, output, now.time_zone())
-                    .map_err(|error| CommandError::failure(format!("{error:#}")))?;
-                Ok(status.exit_status())
-            })
-        }
-        Command::Check(args) => further::check(args, invocation, &clock.now(), console),
-        Command::Setup(args) => further::setup(args, console),
-        Command::Fingerprint(args) => further::fingerprint(args, console),
-        #[cfg(feature = "demo")]
-        Command::Demo(args) => crate::demo::run(args, console),
-        Command::Completions(args) => {
-            console.document(&completions::script(args.shell));
-            Ok(ExitStatus::Success)
-        }
-        Command::Complete => {
-            let words = complete::words(std::io::stdin().lock());
-            console.text(&complete::lines(&words));
-            Ok(ExitStatus::Success)
-        }
-        Command::Manual(args) => {
-            manual::write(&args.folder).map_err(|error| {
-                let folder = args.folder.display();
-                CommandError::failure(format!(
-                    "cannot write the manual pages to {folder}: {error}"
-                ))
-            })?;
-            Ok(ExitStatus::Success)
-        }
-    }
-}
-
-/// Reads how to connect, and prints the notices about the options and files.
-fn connection(
-    root: &RootArgs,
-    invocation: &Invocation,
-    console: &Console,
-) -> Result<Connection, CommandError> {
-    let connection = read_connection(root, invocation)?;
-    let hook = local::hook_notice(&invocation.cli.command);
-    let notices = invocation.notices.iter().chain(&connection.notices);
-    for notice in notices.chain(&hook) {
-        console.notice(&format!("WARNING: {}", notice.message), root.shows_debug());
-    }
-    Ok(connection)
-}
-
-fn read_connection(root: &RootArgs, invocation: &Invocation) -> Result<Connection, CommandError> {
-    if root.shows_debug() {
-        logging::show_debug();
-    }
-    Connection::read(root, &invocation.typed, &Environment::of_process())
-}
-
-/// How long the lock of a run is held while its report is not read. After that the next run may begin.
-const LOCK_FOR_REPORT: Duration = Duration::from_secs(10);
-
-fn run_job(
-    settings: &JobSettings,
-    root: &RootArgs,
-    job: &JobArgs,
-    invocation: &Invocation,
-    clock: &Clock,
-    console: &Console,
-) -> Result<ExitStatus, CommandError> {
-    let connection = connection(root, invocation, console)?;
-    // A hook writes to our stderr, into the line of the bar.
-    let bar = !settings.dry_run && !settings.debug && settings.hook.is_none();
-    let console = console.with_bar(bar);
-    let mut notes: Vec<String> = further::unknown_zone(&clock.now()).into_iter().collect();
-    block_on(async {
-        let ClientOptions {
-            endpoints, trust, ..
-        } = &connection.options;
-        let trust = trust.clone();
-        let identity = connection.options.credentials.identity();
-        let unstarted = |notes: &[String], exit, message: &str| {
-            let json = json_report(job, &console, clock.now().timestamp());
-            let mut header = job::header(settings, "");
-            header.warnings.extend_from_slice(notes);
-            report::tell_unstarted(&console, json, header, exit, message);
-        };
-        let entered =
-            further::enter(settings, job, &root.vmid, endpoints, &console, &mut notes).await;
-        let way = match entered {
-            Ok(Way::Leave(holder)) => {
-                unstarted(&notes, ExitStatus::Success, &holder);
-                return Ok(ExitStatus::Success);
-            }
-            other => other,
-        };
-        if let Ok(Way::Go { waited: true, .. }) = &way {
-            clock.next_second().await;
-        }
-        // Read only now: a run that had to wait takes its names from the time it got the lock.
-        let mut now = clock.now();
-        if clock.is_system() && settings.takes_snapshots() {
-            now = overlap::take_second(settings.series.label().as_str(), endpoints, now);
-        }
-        let signed_on = match way {
-            Ok(way) => further::sign_on(connection, &console)
-                .await
-                .map(|(client, warning)| (way, client, warning)),
-            Err(error) => Err(error),
-        };
-        let signed_on =
-            signed_on.inspect_err(|error| unstarted(&notes, error.exit, &error.message));
-        let (way, client, warning) = signed_on?;
-        notes.extend(warning);
-        further::tell_trust(&trust, &client, root, &console);
-        let sinks = sinks(settings, job, &console, now.timestamp());
-        let reporter = Reporter::start(sinks)
-            .map_err(|error| CommandError::failure(format!("cannot start: {error}")))?;
-        let cluster = Cluster::new(client, &identity, settings.limits);
-        let request = RunRequest {
-            job: settings.clone(),
-            now,
-            warnings: notes,
-        };
-        let run = Coordinator::new(cluster).spawn(request);
-        report_run(run, reporter, &console, way).await
-    })
-}
-
-/// Reports a run until its report is written. Other runs are kept out while `way` is held, but for no longer than
-/// [`LOCK_FOR_REPORT`] by the report.
-async fn report_run(
-    mut run: RunHandle,
-    reporter: Reporter,
-    console: &Console,
-    way: Way,
-) -> Result<ExitStatus, CommandError> {
-    let stop = run.stop_signal().clone();
-    let listening = signals::listen(stop.clone(), run.tasks().clone(), console.clone());
-    let receiver = run.events().expect("taken here only");
-    let mut reporting = tokio::spawn(reporter.drive(receiver));
-    let result = tokio::select! {
-        result = run.join() => result,
-        // The thread that receives signals exits the process.
-        () = stop.abandoned() => std::future::pending().await,
-    };
-    drop(listening);
-    if timeout(LOCK_FOR_REPORT, &mut reporting).await.is_err() {
-        drop(way);
-        // An error means a panic in the report thread, which has written what it could.
-        let _ = reporting.await;
-    }
-    if let Some(error) = result.error {
-        return Err(error.into());
-    }
-    match result.outcome.interruption {
-        Some(StopReason::ServerLost) => Err(CommandError {
-            exit: ExitStatus::Connection,
-            ..CommandError::failure(
-                "the server is lost: no host answers any more, or the login is no longer accepted",
-            )
-        }),
-        _ => Ok(result.outcome.exit_status()),
-    }
-}
-
-/// Who is told of a run.
-fn sinks(
-    settings: &JobSettings,
-    job: &JobArgs,
-    console: &Console,
-    started: Timestamp,
-) -> Vec<Box<dyn Sink + Send>> {
-    let options = TextOptions {
-        debug: settings.debug,
-        one_at_a_time: settings.limits.total == 1,
-        quiet: job.quiet,
-    };
-    let report: Box<dyn Sink + Send> = match json_report(job, console, started) {
-        Some(report) => Box::new(report),
-        None => Box::new(Text::new(console.clone(), options)),
-    };
-    let mut sinks = vec![
-        report,
-        Box::new(Progress::new(console)) as Box<dyn Sink + Send>,
-    ];
-    if let Some(journal) = console.journal() {
-        sinks.push(Box::new(journal));
-    }
-    sinks
-}
-
-/// The report for programs, if that is what was asked for.
-fn json_report(job: &JobArgs, console: &Console, started: Timestamp) -> Option<JsonReport> {
-    let pretty = match job.output {
-        JobOutput::Text => return None,
-        JobOutput::Json => false,
-        JobOutput::JsonPretty => true,
-    };
-    Some(JsonReport::new(console.clone(), pretty, started).quiet(job.quiet))
-}
-
-pub(crate) fn block_on<T>(
-    work: impl Future<Output = Result<T, CommandError>>,
-) -> Result<T, CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime =
-        runtime.map_err(|error| CommandError::failure(format!("cannot start: {error}")))?;
-    runtime.block_on(work)
 }
 
 #[cfg(test)]

@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The command line of `cv4pve-autosnap`: arguments, parameter files, secrets, reports, signals.
 //!
-//! [`args`] is what was typed, [`settings`] what it means, [`cli`] runs the commands with the
-//! library `autosnap`, [`report`] is the only module that prints.
+//! [`cli`] parses a command line into [`args`], [`settings`] checks the values, [`commands`] carries the
+//! commands out with the library `autosnap`, [`report`] is the only module that prints.
 
 pub mod args;
 pub mod cli;
 pub mod clock;
 pub mod command_error;
-pub mod complete;
-pub mod completions;
-#[cfg(feature = "demo")]
-pub mod demo;
+pub mod commands;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod help;
 pub mod input_file;
+mod invocation;
 pub mod line;
 pub mod logging;
-pub mod manual;
 pub mod normalize;
 pub mod other_program;
 pub mod password_file;
+mod preflight;
+mod redactions;
 pub mod report;
 pub mod response_file;
+mod runtime;
 pub mod secret_source;
 pub mod settings;
-pub mod setup;
 pub mod signals;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is meant by what was typed: checked values that cannot be wrong any more.
+//! Options turned into checked values.
 //!
-//! Everything that can be refused without asking a server is refused here, with the culprit and
-//! the way out in the message.
+//! Every error that needs no server is found here; its message names the option and what to write
+//! instead.
 
 mod check;
 mod connection;
@@ -24,7 +24,8 @@ use autosnap_core::storage::StorageLimit;
 use autosnap_core::text::shell_word;
 
 use crate::args::{
-    CheckArgs, CheckedCommand, CleanArgs, JobArgs, RootArgs, SnapArgs, StatusArgs, StatusOutput,
+    CheckArgs, CheckedCommand, CleanArgs, CommonArgs, FormatArgs, GuestArgs, JobArgs, LimitArgs,
+    SnapArgs, StatusArgs, StatusOutput,
 };
 
 pub use check::{from_args as check_settings, refuse_unused};
@@ -38,7 +39,7 @@ pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, CommandError> {
         with_ram: args.state,
         only_running: args.only_running,
     };
-    read_job(job, args.keep, &args.root, &args.job)
+    read_job(job, args.keep, &args.common, &args.job)
 }
 
 /// Reads the options of `clean`.
@@ -47,7 +48,7 @@ pub fn from_clean_args(args: &CleanArgs) -> Result<JobSettings, CommandError> {
         CommandError::usage("clean needs --keep, the number of snapshots that stay")
             .with_hint("--keep=0 removes all snapshots of the label")
     })?;
-    let settings = read_job(Job::Clean, keep, &args.root, &args.job)?;
+    let settings = read_job(Job::Clean, keep, &args.common, &args.job)?;
     Ok(JobSettings {
         clean_states: if args.only_running {
             GuestStates::Running
@@ -61,18 +62,18 @@ pub fn from_clean_args(args: &CleanArgs) -> Result<JobSettings, CommandError> {
 /// Reads the options of `check` as those of the command that is checked, as a dry run. Without
 /// `--keep` one snapshot is kept.
 pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, CommandError> {
-    let (root, job) = (args.root.clone(), args.job.clone());
+    let (common, job) = (args.common.clone(), args.job.clone());
     let keep = args.keep.unwrap_or(1);
     let settings = match args.command {
         CheckedCommand::Snap => from_snap_args(&SnapArgs {
-            root,
+            common,
             job,
             keep,
             state: args.state,
             only_running: args.only_running,
         }),
         CheckedCommand::Clean => from_clean_args(&CleanArgs {
-            root,
+            common,
             job,
             keep: Some(keep),
             only_running: args.only_running,
@@ -87,14 +88,14 @@ pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, CommandError> {
 fn read_job(
     job: Job,
     keep: u32,
-    root: &RootArgs,
+    common: &CommonArgs,
     args: &JobArgs,
 ) -> Result<JobSettings, CommandError> {
     let label =
         Label::parse(args.label.as_deref().unwrap_or_default()).map_err(wrong("--label"))?;
-    let format = read_format(root)?;
+    let format = read_format(&common.formats)?;
     check_names(&label, &format).map_err(wrong("--label"))?;
-    let series = Series::with_formats(label.clone(), format, read_also_formats(root)?);
+    let series = Series::with_formats(label.clone(), format, read_also_formats(&common.formats)?);
     let hook_settings = hook::Settings {
         timeout: Some(args.hook_timeout),
         ..hook::Settings::default()
@@ -105,18 +106,18 @@ fn read_job(
         .map(|path| Hook::new(path, hook_settings))
         .transpose();
     let selection = match job {
-        Job::Snap { .. } => read_selection(root)?,
-        Job::Clean => read_selection_for_removal(root)?,
+        Job::Snap { .. } => read_selection(&common.selection)?,
+        Job::Clean => read_selection_for_removal(&common.selection)?,
     };
     let defaults = JobSettings::new(job, selection, label, keep);
     let with_ram = matches!(job, Job::Snap { with_ram: true, .. });
-    let one_at_a_time = match (root.max_parallel, args.script.is_some(), with_ram) {
+    let one_at_a_time = match (common.limits.max_parallel, args.script.is_some(), with_ram) {
         (Some(_), ..) | (None, false, false) => None,
         (None, true, false) => Some("--script"),
         (None, false, true) => Some("--state"),
         (None, true, true) => Some("--script and --state"),
     };
-    let limits = read_limits(root);
+    let limits = read_limits(common.limits);
     Ok(JobSettings {
         exclusions: exclusion_rule(job, args.selection.allow_unmatched_exclusions),
         strict: args.selection.strict,
@@ -127,7 +128,7 @@ fn read_job(
         } else {
             defaults.ambiguous
         },
-        max_percent_storage: StorageLimit::new(root.max_perc_storage)
+        max_percent_storage: StorageLimit::new(common.selection.max_perc_storage)
             .map_err(wrong("--max-perc-storage"))?,
         hook: hook.map_err(wrong("--script"))?,
         hook_failure: args.hook_failure.into(),
@@ -137,7 +138,7 @@ fn read_job(
         },
         one_at_a_time,
         reads_at_once: limits.total,
-        timeout: root.timeout,
+        timeout: common.limits.timeout,
         force_remove: args.force_remove,
         wait_locked: args.wait_locked,
         wait_snapshot_lock: Some(args.wait_snapshot_lock).filter(|wait| !wait.is_zero()),
@@ -149,8 +150,8 @@ fn read_job(
         } else {
             StuckRemovals::Leave
         },
-        dry_run: root.dry_run,
-        debug: root.shows_debug(),
+        dry_run: common.mode.dry_run,
+        debug: common.output.shows_debug(),
         ..defaults
     })
 }
@@ -164,7 +165,7 @@ pub fn from_status_args(args: &StatusArgs) -> Result<StatusSettings, CommandErro
     let label = label.map(Label::parse).transpose();
     let label = label.map_err(wrong("--label"))?;
     // A list does no harm, and C# takes any format there.
-    let (format, warnings) = match parse_format(&args.root.timestamp_format) {
+    let (format, warnings) = match parse_format(&args.common.formats.timestamp_format) {
         Ok(format) => (format, Vec::new()),
         Err(error) => {
             let default = TimestampFormat::DEFAULT;
@@ -172,13 +173,13 @@ pub fn from_status_args(args: &StatusArgs) -> Result<StatusSettings, CommandErro
             (TimestampFormat::default(), vec![warning])
         }
     };
-    let adopted = read_also_formats(&args.root)?;
+    let adopted = read_also_formats(&args.common.formats)?;
     let formats = std::iter::once(&format).chain(&adopted).cloned().collect();
     Ok(StatusSettings {
-        selection: read_selection(&args.root)?,
+        selection: read_selection(&args.common.selection)?,
         series: label.map(|label| Series::with_formats(label, format, adopted)),
         formats,
-        reads_at_once: read_limits(&args.root).total,
+        reads_at_once: read_limits(args.common.limits).total,
         only_running: args.only_running,
         warnings,
     })
@@ -190,7 +191,7 @@ fn wrong<E: Display>(option: &'static str) -> impl Fn(E) -> CommandError {
 }
 
 /// The form of a list without `--output`: `Plain` on a terminal, the C# tool's table for scripts.
-pub fn usual_output() -> StatusOutput {
+pub fn default_output() -> StatusOutput {
     if io::stdout().is_terminal() {
         StatusOutput::Plain
     } else {
@@ -198,12 +199,12 @@ pub fn usual_output() -> StatusOutput {
     }
 }
 
-pub(crate) fn read_selection(args: &RootArgs) -> Result<Selection, CommandError> {
+fn read_selection(args: &GuestArgs) -> Result<Selection, CommandError> {
     Selection::parse(&args.vmid).map_err(|error| invalid_selection(&args.vmid, &error))
 }
 
 /// The selection of `clean`, which removes only and therefore refuses what others ignore.
-fn read_selection_for_removal(args: &RootArgs) -> Result<Selection, CommandError> {
+fn read_selection_for_removal(args: &GuestArgs) -> Result<Selection, CommandError> {
     let selection = read_selection(args)?;
     match selection.check_for_removal() {
         Ok(()) => Ok(selection),
@@ -211,7 +212,7 @@ fn read_selection_for_removal(args: &RootArgs) -> Result<Selection, CommandError
     }
 }
 
-/// The error about a selection, with the option to paste if it is known what was meant.
+/// The error about a selection, with the corrected option if there is a suggestion.
 fn invalid_selection(vmid: &str, error: &SelectionError) -> CommandError {
     let error = CommandError::usage(format!("--vmid={vmid}: {error}")).about("--vmid");
     match Selection::suggestion(vmid) {
@@ -223,14 +224,14 @@ fn invalid_selection(vmid: &str, error: &SelectionError) -> CommandError {
 }
 
 /// The formats of `--also-format`.
-pub(crate) fn read_also_formats(args: &RootArgs) -> Result<Vec<TimestampFormat>, CommandError> {
+fn read_also_formats(args: &FormatArgs) -> Result<Vec<TimestampFormat>, CommandError> {
     let formats = args.also_format.iter();
     formats
         .map(|format| TimestampFormat::parse(format).map_err(wrong("--also-format")))
         .collect()
 }
 
-pub(crate) fn read_format(args: &RootArgs) -> Result<TimestampFormat, CommandError> {
+fn read_format(args: &FormatArgs) -> Result<TimestampFormat, CommandError> {
     parse_format(&args.timestamp_format).map_err(wrong("--timestamp-format"))
 }
 
@@ -242,21 +243,21 @@ fn parse_format(format: &str) -> Result<TimestampFormat, FormatError> {
     TimestampFormat::parse(format)
 }
 
-pub(crate) fn read_limits(args: &RootArgs) -> Limits {
-    let usual = Limits::default();
+fn read_limits(args: LimitArgs) -> Limits {
+    let defaults = Limits::default();
     let total = args.max_parallel.map(usize::from);
     Limits {
-        total: total.unwrap_or(usual.total),
+        total: total.unwrap_or(defaults.total),
         per_node: args
             .max_parallel_per_node
             .map(usize::from)
             .or(total)
-            .unwrap_or(usual.per_node),
+            .unwrap_or(defaults.per_node),
         per_storage: args
             .max_parallel_per_storage
-            .map_or(usual.per_storage, usize::from),
+            .map_or(defaults.per_storage, usize::from),
         ram_per_node: args
             .max_parallel_ram
-            .map_or(usual.ram_per_node, usize::from),
+            .map_or(defaults.ram_per_node, usize::from),
     }
 }

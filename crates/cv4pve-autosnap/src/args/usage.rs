@@ -21,13 +21,13 @@ pub enum Usage {
     Ignored,
 }
 
-/// Root options of the C# tool that some commands do not use.
+/// Root options of the C# tool that some commands accept without using them.
 const ACCEPTED: [(&str, &[&str]); 2] = [
     ("clean", &["max_perc_storage"]),
     ("status", &["max_perc_storage", "timeout"]),
 ];
 
-/// Options that a command has only through a shared group and does not use.
+/// Options of a shared group that a command refuses.
 const IGNORED: [(&str, &[&str]); 2] = [
     ("clean", &["max_parallel_ram"]),
     (
@@ -40,9 +40,6 @@ const IGNORED: [(&str, &[&str]); 2] = [
     ),
 ];
 
-/// The options that `fingerprint` uses; it does not sign on.
-const FINGERPRINT: [&str; 5] = ["host", "no_proxy", "debug", "log_level", "dry_run"];
-
 /// What a command does with an option, by its ID.
 pub fn usage(command: &str, id: &str) -> Usage {
     let listed = |table: &[(&str, &[&str])]| {
@@ -51,7 +48,7 @@ pub fn usage(command: &str, id: &str) -> Usage {
     };
     if !SHARING.contains(&command) || command == "check" {
         Usage::Used
-    } else if command == "fingerprint" && !FINGERPRINT.contains(&id) || listed(&IGNORED) {
+    } else if listed(&IGNORED) {
         Usage::Ignored
     } else if listed(&ACCEPTED) {
         Usage::Accepted

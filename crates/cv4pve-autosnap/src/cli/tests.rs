@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use clap::CommandFactory;
 use proptest::prelude::*;
 
 use super::*;
@@ -81,8 +80,8 @@ fn every_option_is_obeyed_or_refused_by_every_command() {
         }
         assert_eq!(usage("check", id), Usage::Used);
     }
-    let definition = Cli::command();
-    // It has the options of all commands, and no others.
+    let definition = crate::args::command();
+    // It accepts the options of all commands that share parameter files.
     let common = definition.find_subcommand("fingerprint").unwrap();
     let defined: BTreeSet<String> = common
         .get_arguments()
@@ -187,12 +186,12 @@ proptest! {
         let is_dry = before.into_iter().any(|word| word == "--dry-run");
         let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
         if let Ok(Parsed::Run(invocation)) = parse(&arguments, &Console::default()) {
-            let root = match &invocation.cli.command {
-                Command::Snap(args) => &args.root,
-                Command::Clean(args) => &args.root,
+            let common = match &invocation.cli.command {
+                Command::Snap(args) => &args.common,
+                Command::Clean(args) => &args.common,
                 _ => return Ok(()),
             };
-            prop_assert!(!is_dry || root.dry_run, "{words:?}");
+            prop_assert!(!is_dry || common.mode.dry_run, "{words:?}");
         }
     }
 }

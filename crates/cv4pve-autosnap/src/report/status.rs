@@ -10,7 +10,6 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use anyhow::Context;
 use autosnap_core::text::{json as json_text, one_line};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -19,6 +18,7 @@ use serde::{Serialize, Serializer};
 
 use super::Console;
 use crate::args::StatusOutput;
+use crate::command_error::CommandError;
 use autosnap::status::{Row, Status};
 
 const COLUMNS: [&str; 7] = [
@@ -79,13 +79,15 @@ pub fn print(
     status: &Status,
     output: StatusOutput,
     zone: &TimeZone,
-) -> anyhow::Result<()> {
+) -> Result<(), CommandError> {
     let rows = Rows {
         rows: &status.rows,
         zone,
     };
     if output == StatusOutput::Yaml {
-        console.document(&serde_yaml_ng::to_string(&rows).context("cannot write YAML")?);
+        let document = serde_yaml_ng::to_string(&rows)
+            .map_err(|error| CommandError::failure(format!("cannot write YAML: {error}")))?;
+        console.document(&document);
         return Ok(());
     }
     console.stream(|out| match output {

@@ -24,9 +24,9 @@ pub fn from_args(args: &CheckArgs) -> Result<Settings, CommandError> {
     if let Some(error) = name_error(args) {
         findings.push(Finding::InvalidName(error));
         line.job.label = None;
-        line.root.timestamp_format = String::new();
+        line.common.formats.timestamp_format = String::new();
     }
-    let format = read_format(&args.root).ok();
+    let format = read_format(&args.common.formats).ok();
     if let Some(warning) = format.and_then(|format| format.warning()) {
         findings.push(Finding::TimestampFormat(warning.to_string()));
     }
@@ -62,7 +62,10 @@ pub fn from_args(args: &CheckArgs) -> Result<Settings, CommandError> {
 pub fn refuse_unused(settings: &mut Settings, args: &CheckArgs, in_files: &[String]) {
     let given = [
         ("state", args.state),
-        ("max_parallel_ram", args.root.max_parallel_ram.is_some()),
+        (
+            "max_parallel_ram",
+            args.common.limits.max_parallel_ram.is_some(),
+        ),
     ];
     let command = settings.job.command();
     for (id, _) in given.iter().filter(|(_, given)| *given) {
@@ -102,7 +105,7 @@ fn name_error(args: &CheckArgs) -> Option<String> {
         Ok(label) => label,
         Err(error) => return Some(error.to_string()),
     };
-    match read_format(&args.root) {
+    match read_format(&args.common.formats) {
         Err(error) => Some(error.message),
         Ok(format) => check_names(&label, &format).err(),
     }

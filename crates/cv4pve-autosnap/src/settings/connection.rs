@@ -1,32 +1,33 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The connection: hosts, trust in their certificates, and the secret that signs on.
+//! The connection: hosts, trust in their certificates, and the secret of the login.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pve_client::{
     ApiToken, ClientOptions, Credentials, Endpoint, Fingerprint, HostList, ProxyRules, Trust,
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::args::RootArgs;
+use crate::args::{ConnectionArgs, ProxyArgs};
 use crate::command_error::CommandError;
 use crate::password_file::{self, PasswordFileError};
 use crate::secret_source::{self, Environment, Secret};
 use autosnap::notice::Notice;
 
-/// A connection to be made, and what the user should know about the way its secret came.
+/// The options of a connection, with notices about the source of its secret.
 #[derive(Debug)]
 pub struct Connection {
     /// For the client.
     pub options: ClientOptions,
-    /// What the user should know about it.
+    /// Notices for the user.
     pub notices: Vec<Notice>,
-    /// A password that was typed, to be stored when it has proved right.
+    /// A typed password, to be stored after the login.
     pub to_store: Option<NewPassword>,
 }
 
-/// A password that was typed, and the file for it.
+/// A typed password, and the file for it.
 #[derive(Debug)]
 pub struct NewPassword {
     /// The file, which does not exist yet.
@@ -36,20 +37,23 @@ pub struct NewPassword {
 }
 
 impl NewPassword {
-    /// Stores it, now that it has opened the door.
+    /// Stores it, after a successful login.
     pub fn store(&self) -> Result<(), PasswordFileError> {
         password_file::write(&self.path, &self.password)
     }
 }
 
 impl Connection {
-    /// Reads the options of the connection; `arguments` are those that `ps` shows.
+    /// Reads the options of the connection. `arguments` are those that `ps` shows. With a time-out for tasks of a second
+    /// no request may take forty.
     pub fn read(
-        args: &RootArgs,
+        args: &ConnectionArgs,
+        task_timeout: Duration,
         arguments: &[OsString],
         environment: &Environment,
     ) -> Result<Self, CommandError> {
         let endpoints: Vec<Endpoint> = args
+            .hosts
             .host
             .parse::<HostList>()
             .map_err(|error| CommandError::usage(error).about("--host"))?
@@ -101,14 +105,13 @@ impl Connection {
                 }
             }
         };
-        let usual = ClientOptions::new(endpoints, credentials, trust);
-        // With a task time-out of a second no request may take forty.
-        let request_timeout = usual.request_timeout.min(args.timeout * 2);
+        let defaults = ClientOptions::new(endpoints, credentials, trust);
+        let request_timeout = defaults.request_timeout.min(task_timeout * 2);
         Ok(Self {
             options: ClientOptions {
                 request_timeout,
-                proxy: read_proxy(args, environment),
-                ..usual
+                proxy: read_proxy(args.proxy, environment),
+                ..defaults
             },
             notices: resolved.notices,
             to_store,
@@ -117,7 +120,7 @@ impl Connection {
 }
 
 /// The proxies that the environment names, unless `--no-proxy` is given.
-pub fn read_proxy(args: &RootArgs, environment: &Environment) -> ProxyRules {
+pub fn read_proxy(args: ProxyArgs, environment: &Environment) -> ProxyRules {
     if args.no_proxy {
         ProxyRules::default()
     } else {
@@ -125,7 +128,7 @@ pub fn read_proxy(args: &RootArgs, environment: &Environment) -> ProxyRules {
     }
 }
 
-fn read_trust(args: &RootArgs) -> Result<Trust, CommandError> {
+fn read_trust(args: &ConnectionArgs) -> Result<Trust, CommandError> {
     let fingerprints: Result<Vec<Fingerprint>, _> = args
         .fingerprint
         .iter()
@@ -145,7 +148,7 @@ fn read_trust(args: &RootArgs) -> Result<Trust, CommandError> {
     }
 }
 
-/// A token out of quotation marks, as it is copied from a script; none belong to a token.
+/// A token without the quotation marks that it was copied with.
 fn unquoted(token: &str) -> &str {
     let token = token.trim();
     let inner = ['"', '\''].iter().find_map(|mark| {
@@ -169,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_without_a_realm_is_of_pam() {
+    fn a_user_without_a_realm_gets_pam() {
         assert_eq!(with_realm("root"), "root@pam");
         assert_eq!(with_realm("backup@pve"), "backup@pve");
     }

@@ -69,12 +69,12 @@ fn a_second_run_leaves_or_fails_or_gives_up_and_a_dry_run_does_not_care() {
     let simulator = cluster();
     let folder = tempfile::tempdir().unwrap();
     let first = Waiting::start(&simulator, folder.path());
-    let who = format!("process {} since ", first.child.id());
+    let who = format!("(pid {}, since ", first.child.id());
 
     let (status, stdout, stderr) = run(&mut snap(&simulator, &["--on-overlap=skip"]));
     assert_eq!((status, stderr.as_str()), (0, ""), "{stdout}");
     assert!(
-        stdout.starts_with("nothing done: another run has this label"),
+        stdout.starts_with("nothing done: another run of this job is active (pid "),
         "{stdout}"
     );
     assert!(stdout.contains(&who), "{stdout}");
@@ -94,7 +94,7 @@ fn a_second_run_leaves_or_fails_or_gives_up_and_a_dry_run_does_not_care() {
 
     let (status, _, stderr) = run(&mut snap(&simulator, &["--overlap-timeout=0"]));
     assert_eq!(status, 1);
-    assert!(stderr.contains("has not ended within 0s"), "{stderr}");
+    assert!(stderr.contains("did not end within 0s"), "{stderr}");
 
     let others = ["--on-overlap=fail", "--vmid=999999"];
     let (_, stdout, stderr) = run(&mut snap(&simulator, &others));
@@ -137,7 +137,7 @@ fn lock_file_of(run: &Child) -> PathBuf {
         .flatten()
         .map(|place| place.join(format!("cv4pve-autosnap-{user}")));
     let files = folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten());
-    let holder = format!("process {} since ", run.id());
+    let holder = format!("(pid {}, since ", run.id());
     let mut locks = files.map(|file| file.unwrap().path()).filter(|path| {
         // Others' files may go meanwhile.
         std::fs::read_to_string(path).is_ok_and(|text| text.starts_with(&holder))

@@ -172,8 +172,9 @@ fn the_timer_of_the_file_is_named() {
         let Command::Setup(args) = Cli::parse_from(line).command else {
             panic!("another command");
         };
-        let text =
-            cv4pve_autosnap::setup::commands(&cv4pve_autosnap::setup::Plan::read(&args).unwrap());
+        let text = cv4pve_autosnap::commands::setup::commands(
+            &cv4pve_autosnap::commands::setup::Plan::read(&args).unwrap(),
+        );
         assert!(text.contains(timer), "{text}");
     }
 }

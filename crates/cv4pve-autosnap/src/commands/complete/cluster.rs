@@ -13,7 +13,7 @@ use autosnap_core::select::{Inventory, Selection};
 use clap::FromArgMatches;
 use pve_client::Client;
 
-use crate::args::{self, Cli, Command, RootArgs};
+use crate::args::{self, Cli, Command, CommonArgs};
 use crate::line::{Line, Origin, Word};
 use crate::secret_source::Environment;
 use crate::settings::Connection;
@@ -37,9 +37,9 @@ pub(crate) const OFFLINE_VARIABLE: &str = "CV4PVE_COMPLETE_OFFLINE";
 
 /// What there is on the cluster; `None` if it does not tell in time.
 pub(super) fn inventory(line: &[OsString]) -> Option<Inventory> {
-    let root = root(line)?;
+    let common = common(line)?;
     within(async {
-        let client = connect(&root).await?;
+        let client = connect(&common).await?;
         inventory::read_within(&client, LISTING_LIMIT).await.ok()
     })
 }
@@ -47,17 +47,17 @@ pub(super) fn inventory(line: &[OsString]) -> Option<Inventory> {
 /// The labels of the snapshots that there are, as far as they are read in time.
 pub(super) fn labels(line: &[OsString]) -> BTreeSet<String> {
     let labels = RefCell::new(BTreeSet::new());
-    if let Some(root) = root(line) {
-        within(read_labels(&root, &labels));
+    if let Some(common) = common(line) {
+        within(read_labels(&common, &labels));
     }
     labels.into_inner()
 }
 
-async fn read_labels(root: &RootArgs, labels: &RefCell<BTreeSet<String>>) -> Option<()> {
-    let selection = Selection::parse(&root.vmid).ok()?;
+async fn read_labels(common: &CommonArgs, labels: &RefCell<BTreeSet<String>>) -> Option<()> {
+    let selection = Selection::parse(&common.selection.vmid).ok()?;
     let default = TimestampFormat::default();
-    let format = TimestampFormat::parse(&root.timestamp_format).ok()?;
-    let client = connect(root).await?;
+    let format = TimestampFormat::parse(&common.formats.timestamp_format).ok()?;
+    let client = connect(common).await?;
     let guests = selection
         .evaluate(&inventory::read_within(&client, LISTING_LIMIT).await.ok()?)
         .guests;
@@ -74,13 +74,16 @@ async fn read_labels(root: &RootArgs, labels: &RefCell<BTreeSet<String>>) -> Opt
     Some(())
 }
 
-async fn connect(root: &RootArgs) -> Option<Client> {
+async fn connect(common: &CommonArgs) -> Option<Client> {
     let environment = Environment {
         // Nobody is asked, so nothing is stored either.
         prompt: None,
         ..Environment::of_process()
     };
-    let mut options = Connection::read(root, &[], &environment).ok()?.options;
+    let mut options =
+        Connection::read(&common.connection, common.limits.timeout, &[], &environment)
+            .ok()?
+            .options;
     options.retry_pauses = Vec::new();
     Client::connect(options).await.ok()
 }
@@ -113,7 +116,7 @@ fn with_command(mut line: Line) -> Line {
 }
 
 /// The options of the connection and the selection, as far as the line is written.
-fn root(line: &[OsString]) -> Option<RootArgs> {
+fn common(line: &[OsString]) -> Option<CommonArgs> {
     if std::env::var_os(OFFLINE_VARIABLE).is_some_and(|value| !value.is_empty()) {
         return None;
     }
@@ -126,16 +129,16 @@ fn root(line: &[OsString]) -> Option<RootArgs> {
         .into_iter()
         .skip(1)
         .filter(|word| word.to_str().is_some_and(|word| word.starts_with('-')));
-    let words = ["cv4pve-autosnap", "fingerprint"].map(OsString::from);
+    let words = ["cv4pve-autosnap", "check"].map(OsString::from);
     let matches = definition
         .try_get_matches_from(words.into_iter().chain(options))
         .ok()?;
     match Cli::from_arg_matches(&matches).ok()?.command {
-        Command::Fingerprint(args) => Some(args.root),
+        Command::Check(args) => Some(args.common),
         Command::Snap(_)
         | Command::Clean(_)
         | Command::Status(_)
-        | Command::Check(_)
+        | Command::Fingerprint(_)
         | Command::Setup(_)
         | Command::Completions(_)
         | Command::Complete

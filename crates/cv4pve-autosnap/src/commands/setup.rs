@@ -18,10 +18,12 @@ use std::str::FromStr;
 
 use autosnap_core::guest::Vmid;
 use autosnap_core::name::{Label, TimestampFormat};
+use autosnap_core::outcome::ExitStatus;
 use pve_client::HostList;
 
 use crate::args::SetupArgs;
 use crate::command_error::CommandError;
+use crate::report::Console;
 use crate::settings::check_names;
 
 pub use text::{commands, parameter_file};
@@ -137,6 +139,16 @@ impl FromStr for AclPath {
             ))
         }
     }
+}
+
+/// Runs the command. The file is written first: the lines about it are printed only if it exists.
+pub(super) fn run(args: &SetupArgs, console: &Console) -> Result<ExitStatus, CommandError> {
+    let plan = Plan::read(args)?;
+    if let Some(file) = &plan.write {
+        write_new(&file.path, &parameter_file(&plan, file))?;
+    }
+    console.text(&commands(&plan));
+    Ok(ExitStatus::Success)
 }
 
 impl Plan {

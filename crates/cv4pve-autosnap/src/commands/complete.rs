@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `complete`: what could stand at the cursor, for the scripts of [`crate::completions`].
+//! `complete`: what could stand at the cursor, for the scripts of [`super::completions`].
 //!
 //! It is given the words of the line up to the cursor, by stdin: what stands in arguments, a token
 //! perhaps, every user of the machine can read. It prints whole words, one a line, each with
@@ -19,10 +19,12 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::io::Read;
 
+use autosnap_core::outcome::ExitStatus;
 use clap::{Arg, Command, CommandFactory};
 
 use crate::args::{self, Cli};
 use crate::normalize::{self, Shape};
+use crate::report::Console;
 
 /// A word that could stand at the cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +54,13 @@ pub fn words(mut input: impl Read) -> Vec<OsString> {
     words
         .map(|word| String::from_utf8_lossy(word).into_owned().into())
         .collect()
+}
+
+/// Prints the candidates for the words on stdin.
+pub(super) fn run(console: &Console) -> ExitStatus {
+    let words = words(std::io::stdin().lock());
+    console.text(&lines(&words));
+    ExitStatus::Success
 }
 
 /// What is printed for the words behind the program's name, of which the cursor is at the last.

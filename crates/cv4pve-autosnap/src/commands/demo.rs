@@ -17,11 +17,12 @@ use pve_sim::generate::demo_world;
 use pve_sim::simulator::{Options, Simulator};
 use secrecy::SecretString;
 
+use super::Context;
 use crate::args::DemoArgs;
-use crate::cli;
 use crate::command_error::CommandError;
 use crate::password_file;
 use crate::report::Console;
+use crate::runtime::block_on;
 use crate::signals;
 use autosnap::engine::RunningTasks;
 use autosnap::stop::StopSignal;
@@ -75,20 +76,21 @@ const PARTS: [Part; 5] = [
 ];
 
 /// Runs the demo. Failures that the simulated cluster causes are intended and do not change the exit status.
-pub fn run(args: &DemoArgs, console: &Console) -> Result<ExitStatus, CommandError> {
+pub(super) fn run(args: &DemoArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     if args.serve {
-        return Demo::new(console, None)?.serve();
+        return Demo::new(context, None)?.serve();
     }
     let now = START.to_zoned(Zoned::now().time_zone().clone());
     let now =
         now.map_err(|error| CommandError::failure(format!("cannot start the demo: {error}")))?;
     let pauses = !args.yes && io::stdin().is_terminal() && io::stdout().is_terminal();
-    Demo::new(console, Some(now))?.show(pauses)
+    Demo::new(context, Some(now))?.show(pauses)
 }
 
 /// The simulated cluster, and a folder with the files that the commands name.
 struct Demo {
     console: Console,
+    run_line: fn(&[OsString], &Zoned) -> ExitStatus,
     simulator: Simulator,
     folder: Folder,
     now: Zoned,
@@ -97,7 +99,7 @@ struct Demo {
 
 impl Demo {
     /// Starts the cluster, at a given time or at the current one.
-    fn new(console: &Console, start: Option<Zoned>) -> Result<Self, CommandError> {
+    fn new(context: &Context, start: Option<Zoned>) -> Result<Self, CommandError> {
         let is_fixed = start.is_some();
         let now = start.unwrap_or_else(Zoned::now);
         let demo = demo_world(now.timestamp().as_second(), now.offset().seconds());
@@ -111,7 +113,8 @@ impl Demo {
             CommandError::failure(format!("cannot write the demo's files: {error}"))
         })?;
         Ok(Self {
-            console: console.clone(),
+            console: context.console.clone(),
+            run_line: context.run_line,
             simulator,
             folder,
             now,
@@ -167,7 +170,7 @@ impl Demo {
              cv4pve-autosnap @{file} snap --label=daily --keep=3\n  \
              cv4pve-autosnap @{file} clean --label=daily --keep=1\n"
         ));
-        cli::block_on(async {
+        block_on(async {
             signals::wait().await;
             Ok(ExitStatus::Success)
         })
@@ -185,7 +188,7 @@ impl Demo {
         // The cluster's clock does not stop while the reader does.
         let minutes = i64::try_from(self.began.elapsed().as_secs() / 60).unwrap_or_default();
         let now = self.now.saturating_add(minutes.minutes());
-        let status = cli::run_at(&arguments, &now);
+        let status = (self.run_line)(&arguments, &now);
         if status != ExitStatus::Success {
             self.console
                 .text(&format!("(exit status {})\n", status.code()));
@@ -213,7 +216,7 @@ impl Demo {
         let stop = StopSignal::default();
         let _listening =
             signals::listen(stop.clone(), RunningTasks::default(), self.console.clone());
-        cli::block_on(async {
+        block_on(async {
             tokio::select! {
                 goes_on = receiver => Ok(goes_on.unwrap_or(false)),
                 _ = stop.wait() => Ok(false),

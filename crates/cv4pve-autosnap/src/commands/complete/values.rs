@@ -8,7 +8,7 @@ use autosnap_core::select::Inventory;
 use clap::{Arg, ValueHint};
 
 use super::{Candidate, cluster, files, prefixed};
-use crate::completions::suggestions;
+use crate::commands::completions::suggestions;
 
 /// Where guests are selected by what they have in common.
 const GROUPS: [(&str, &str); 4] = [

@@ -13,7 +13,8 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::args::Cli;
+use crate::args::{Cli, ManualArgs};
+use crate::command_error::CommandError;
 use crate::secret_source::{API_TOKEN_VARIABLE, PASSWORD_VARIABLE};
 
 /// The title in the head of a page.
@@ -56,6 +57,17 @@ const ENVIRONMENT: [(&str, &str); 5] = [
         "If set, completion in a shell does not use the network.",
     ),
 ];
+
+/// Runs the command.
+pub(super) fn run(args: &ManualArgs) -> Result<ExitStatus, CommandError> {
+    write(&args.folder).map_err(|error| {
+        let folder = args.folder.display();
+        CommandError::failure(format!(
+            "cannot write the manual pages to {folder}: {error}"
+        ))
+    })?;
+    Ok(ExitStatus::Success)
+}
 
 /// Writes all pages into a folder, which is created if it does not exist.
 pub fn write(folder: &Path) -> io::Result<()> {

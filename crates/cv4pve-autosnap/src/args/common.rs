@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The options of every command: connection, selection, timestamp format and limits.
+//! The options that several commands share, in groups: connection, selection, formats, limits, output.
+//!
+//! A command flattens the groups that it uses. The order of the fields is the order in the help.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -10,18 +12,45 @@ use secrecy::SecretString;
 
 use crate::help::{CONNECTION, EXECUTION, OUTPUT, RETENTION, SELECTION};
 
-/// Options that every command accepts, as the C# tool's root options.
+/// The options of `snap`, `clean`, `status` and `check`, as the C# tool's root options.
 #[derive(Debug, Clone, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "flags of the command line, each on its own"
-)]
-pub struct RootArgs {
+pub struct CommonArgs {
+    /// The hosts, the login and the trust in certificates.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    /// The guests.
+    #[command(flatten)]
+    pub selection: GuestArgs,
+    /// The timestamp formats.
+    #[command(flatten)]
+    pub formats: FormatArgs,
+    /// Time and parallelism.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// Whether anything is changed.
+    #[command(flatten)]
+    pub mode: ModeArgs,
+    /// Debug messages.
+    #[command(flatten)]
+    pub output: DebugArgs,
+}
+
+/// The hosts of the cluster.
+#[derive(Debug, Clone, Args)]
+pub struct HostArgs {
     /// Hosts of the cluster, `HOST[:PORT],HOST2`, ...
     ///
     /// The port is 8006 if none is given. The next host takes over when one does not answer.
     #[arg(long, value_name = "HOSTS", help_heading = CONNECTION, value_hint = ValueHint::Hostname)]
     pub host: String,
+}
+
+/// The hosts, the login and the trust in certificates.
+#[derive(Debug, Clone, Args)]
+pub struct ConnectionArgs {
+    /// The hosts of the cluster.
+    #[command(flatten)]
+    pub hosts: HostArgs,
     /// API token, USER@REALM!TOKENID=UUID or `file:PATH`.
     ///
     /// Without it, the variable `CV4PVE_API_TOKEN` and the systemd credential `api-token` are looked at.
@@ -52,13 +81,25 @@ pub struct RootArgs {
     /// Without this option, --fingerprint or --ca-file any certificate is accepted, as the C# tool does.
     #[arg(long, help_heading = CONNECTION)]
     pub validate_certificate: bool,
+    /// The HTTP proxy.
+    #[command(flatten)]
+    pub proxy: ProxyArgs,
+}
+
+/// The HTTP proxy.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ProxyArgs {
     /// Ignore `HTTPS_PROXY` and its siblings.
     ///
     /// Without it the hosts are connected to through the HTTP proxy that the variables `https_proxy`, `HTTPS_PROXY`,
     /// `all_proxy`, `ALL_PROXY` name, unless `no_proxy`, `NO_PROXY` lists them: a host, or .suffix for a domain.
     #[arg(long, help_heading = CONNECTION, hide_short_help = true)]
     pub no_proxy: bool,
+}
 
+/// The guests, and the storages that rule them out.
+#[derive(Debug, Clone, Args)]
+pub struct GuestArgs {
     /// Guests: 100, 100:110, name, web%, @all, @pool-NAME
     ///
     /// Terms separated by commas: IDs, ranges 100:110, names, web%, %web, %web%, @all, @node-NAME, @pool-NAME,
@@ -71,7 +112,11 @@ pub struct RootArgs {
     #[arg(long, value_name = "N", help_heading = SELECTION, default_value_t = 95, hide_default_value = true,
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub max_perc_storage: u8,
+}
 
+/// The timestamp formats of snapshot names.
+#[derive(Debug, Clone, Args)]
+pub struct FormatArgs {
     /// Time in names.
     ///
     /// Timestamp in snapshot names, as a .NET custom format.
@@ -84,7 +129,11 @@ pub struct RootArgs {
     /// those of --timestamp-format. May be given several times. Without it a job leaves every other format alone.
     #[arg(long, value_name = "FORMAT", help_heading = RETENTION, hide_short_help = true)]
     pub also_format: Vec<String>,
+}
 
+/// Time and parallelism.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct LimitArgs {
     /// Time to wait for a task [default: 10m].
     ///
     /// For example 90s, 10m, 1h; a plain number is seconds. There is no upper limit. A task that takes longer is looked
@@ -116,11 +165,21 @@ pub struct RootArgs {
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_ram: Option<u16>,
+}
+
+/// Whether anything is changed.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ModeArgs {
     /// Print the plan; change nothing.
     ///
     /// Each removal and each skipped guest comes with its reason. No hook is run.
     #[arg(long, help_heading = EXECUTION)]
     pub dry_run: bool,
+}
+
+/// Debug messages.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DebugArgs {
     /// Show requests and answers, secrets masked.
     ///
     /// Goes to stderr. With --dry-run the hook phases are shown as well.
@@ -140,7 +199,7 @@ fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(text.into())
 }
 
-impl RootArgs {
+impl DebugArgs {
     /// Whether debug messages are wanted, in either spelling.
     pub fn shows_debug(&self) -> bool {
         match self.log_level {

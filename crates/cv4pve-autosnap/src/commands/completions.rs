@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `completions`: what makes the Tab key complete, for bash, elvish, fish, PowerShell and zsh.
+//! `completions`: prints the completion script for bash, elvish, fish, PowerShell or zsh.
 //!
-//! For bash, fish and zsh these are a few lines that ask the program ([`crate::complete`]), which
-//! knows the cluster, parameter files and every spelling. `clap_complete` has such an engine, too;
-//! it is marked unstable and knows nothing of `@FILE` and of options before the command. For
-//! elvish and PowerShell its fixed lists are taken, made of the same definitions.
+//! The scripts for bash, fish and zsh call the program ([`super::complete`]), which knows the cluster,
+//! parameter files and every spelling. `clap_complete` has an engine for this too, which is not used: it
+//! passes the words of the line to the program as arguments, so that every user of the machine could read
+//! a token or password on the line with `ps`; our scripts write the words to stdin. It is also marked
+//! unstable, and knows neither `@FILE` nor options before the command. The scripts for elvish and
+//! PowerShell are `clap_complete`'s fixed lists, generated from the same definitions.
 
+use autosnap_core::outcome::ExitStatus;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Args, Command, CommandFactory};
 use clap_complete::{Shell, generate};
 
-use crate::args::{Cli, RootArgs};
+use crate::args::{Cli, CommonArgs, CompletionsArgs};
 use crate::help::PROGRAM;
+use crate::report::Console;
 
 /// Values worth offering for options that take any text.
 pub(crate) const SUGGESTIONS: [(&str, &[&str]); 9] = [
@@ -28,6 +32,12 @@ pub(crate) const SUGGESTIONS: [(&str, &[&str]); 9] = [
     ("max_removals_per_guest", &["20", "50", "100"]),
     ("max_perc_storage", &["80", "85", "90", "95"]),
 ];
+
+/// Prints the script.
+pub(super) fn run(args: &CompletionsArgs, console: &Console) -> ExitStatus {
+    console.document(&script(args.shell));
+    ExitStatus::Success
+}
 
 /// The completion script for a shell.
 pub fn script(shell: Shell) -> String {
@@ -57,7 +67,7 @@ fn completed() -> Command {
     let root = Command::new(PROGRAM)
         .version(env!("CARGO_PKG_VERSION"))
         .subcommands(parts.cloned());
-    RootArgs::augment_args(root)
+    CommonArgs::augment_args(root)
         .mut_args(suggest)
         .mut_subcommands(|part| part.mut_args(suggest))
 }

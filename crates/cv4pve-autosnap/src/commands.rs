@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The commands, one file for each, and the dispatcher.
+//!
+//! To add a command: add its arguments to [`Command`], a file here, and an arm in [`execute`].
+
+mod check;
+pub mod complete;
+pub mod completions;
+#[cfg(feature = "demo")]
+mod demo;
+mod fingerprint;
+mod job;
+pub mod manual;
+pub mod setup;
+mod status;
+
+use std::ffi::OsString;
+
+use autosnap_core::outcome::ExitStatus;
+use jiff::Zoned;
+
+use crate::args::Command;
+use crate::clock::Clock;
+use crate::command_error::CommandError;
+use crate::invocation::Invocation;
+use crate::report::Console;
+
+/// What commands use beside their options.
+pub(crate) struct Context<'a> {
+    /// The time.
+    pub(crate) clock: &'a Clock,
+    /// The output.
+    pub(crate) console: &'a Console,
+    /// Runs another command line at a given time, for the demo.
+    pub(crate) run_line: fn(&[OsString], &Zoned) -> ExitStatus,
+}
+
+/// Carries out the command of a line.
+pub(crate) fn execute(
+    invocation: &Invocation,
+    context: &Context,
+) -> Result<ExitStatus, CommandError> {
+    match &invocation.cli.command {
+        Command::Snap(args) => job::snap(args, invocation, context),
+        Command::Clean(args) => job::clean(args, invocation, context),
+        Command::Status(args) => status::run(args, invocation, context),
+        Command::Check(args) => check::run(args, invocation, context),
+        Command::Setup(args) => setup::run(args, context.console),
+        Command::Fingerprint(args) => fingerprint::run(args, context.console),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(args, context),
+        Command::Completions(args) => Ok(completions::run(args, context.console)),
+        Command::Complete => Ok(complete::run(context.console)),
+        Command::Manual(args) => manual::run(args),
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! `check`: finds the problems of a job without changing anything.
+
+use autosnap::check;
+use autosnap::notice::Notice;
+use autosnap_core::outcome::ExitStatus;
+
+use super::Context;
+use crate::args::{self, CheckArgs};
+use crate::command_error::CommandError;
+use crate::invocation::Invocation;
+use crate::runtime::block_on;
+use crate::{other_program, preflight, report, settings};
+
+/// Runs the command.
+pub(super) fn run(
+    args: &CheckArgs,
+    invocation: &Invocation,
+    context: &Context,
+) -> Result<ExitStatus, CommandError> {
+    let console = context.console;
+    let mut settings = settings::check_settings(args)?;
+    settings::refuse_unused(&mut settings, args, &invocation.in_files);
+    let connection = preflight::read_connection(&args.common, invocation)?;
+    let hook = preflight::hook_notice(&invocation.cli.command);
+    let notices = [
+        invocation.notices.clone(),
+        connection.notices,
+        hook.into_iter().collect(),
+        unused_options(invocation),
+        other_program::notices(),
+    ];
+    block_on(async {
+        let mut report = check::run(&settings, connection.options, &context.clock.now()).await;
+        report.add(notices.concat());
+        if report.reading.cluster.is_some()
+            && let Some(warning) = preflight::store_password(connection.to_store.as_ref(), console)
+        {
+            let line = format!("WARNING: {warning}");
+            console.notice(&line, args.common.output.shows_debug());
+        }
+        report::print_check(console, &report, args.job.output)?;
+        Ok(report.exit_status())
+    })
+}
+
+/// Notices about options of the parameter files that `clean` and `status` do not use. `--keep` is left out: every
+/// job sets it, and it has no meaning for `status`.
+fn unused_options(invocation: &Invocation) -> Vec<Notice> {
+    let unused = ["clean", "status"].into_iter().filter_map(|command| {
+        let ids = invocation.in_files.iter().filter(|id| *id != "keep");
+        let options = args::unused(command, ids);
+        (!options.is_empty()).then(|| {
+            let options = options.join(", ");
+            let text = format!("{command} with this parameter file does not use {options}");
+            Notice::note("unused-option", text)
+        })
+    });
+    unused.collect()
+}

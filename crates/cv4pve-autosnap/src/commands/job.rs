@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! `snap` and `clean`: run a job and report it.
+
+use std::time::Duration;
+
+use autosnap::cluster::Cluster;
+use autosnap::coordinator::{Coordinator, RunHandle, RunRequest};
+use autosnap::job;
+use autosnap::overlap;
+use autosnap::settings::JobSettings;
+use autosnap_core::event::StopReason;
+use autosnap_core::outcome::ExitStatus;
+use jiff::Timestamp;
+use tokio::time::timeout;
+
+use super::Context;
+use crate::args::{CleanArgs, CommonArgs, JobArgs, JobOutput, SnapArgs};
+use crate::command_error::CommandError;
+use crate::invocation::Invocation;
+use crate::preflight::{self, Admission};
+use crate::report::{self, Console, JsonReport, Progress, Reporter, Sink, Text, TextOptions};
+use crate::runtime::block_on;
+use crate::settings::Connection;
+use crate::{settings, signals};
+
+/// How long the lock of a run is held while its report is not read. After that the next run may start.
+const LOCK_FOR_REPORT: Duration = Duration::from_secs(10);
+
+/// Runs `snap`.
+pub(super) fn snap(
+    args: &SnapArgs,
+    invocation: &Invocation,
+    context: &Context,
+) -> Result<ExitStatus, CommandError> {
+    let settings = settings::from_snap_args(args)?;
+    run(&settings, &args.common, &args.job, invocation, context)
+}
+
+/// Runs `clean`.
+pub(super) fn clean(
+    args: &CleanArgs,
+    invocation: &Invocation,
+    context: &Context,
+) -> Result<ExitStatus, CommandError> {
+    let settings = settings::from_clean_args(args)?;
+    run(&settings, &args.common, &args.job, invocation, context)
+}
+
+fn run(
+    settings: &JobSettings,
+    common: &CommonArgs,
+    args: &JobArgs,
+    invocation: &Invocation,
+    context: &Context,
+) -> Result<ExitStatus, CommandError> {
+    let connection = preflight::connection(common, invocation, context.console)?;
+    // A hook writes to our stderr, into the line of the bar.
+    let has_bar = !settings.dry_run && !settings.debug && settings.hook.is_none();
+    let command = JobCommand {
+        settings,
+        common,
+        args,
+        context,
+        console: context.console.with_bar(has_bar),
+    };
+    block_on(command.run(connection))
+}
+
+/// A job of the command line.
+struct JobCommand<'a> {
+    settings: &'a JobSettings,
+    common: &'a CommonArgs,
+    args: &'a JobArgs,
+    context: &'a Context<'a>,
+    console: Console,
+}
+
+impl JobCommand<'_> {
+    /// Takes the lock, logs in and runs the job.
+    async fn run(&self, connection: Connection) -> Result<ExitStatus, CommandError> {
+        let clock = self.context.clock;
+        let endpoints = connection.options.endpoints.clone();
+        let trust = connection.options.trust.clone();
+        let identity = connection.options.credentials.identity();
+        let started = clock.now();
+        let mut notes: Vec<String> = preflight::unknown_zone(&started).into_iter().collect();
+        let admission = preflight::admit(
+            self.settings,
+            self.args,
+            &self.common.selection.vmid,
+            &endpoints,
+            &self.console,
+            &started,
+            &mut notes,
+        );
+        let (lock, waited) = match admission.await {
+            Ok(Admission::Skipped(owner)) => {
+                self.report_unstarted(&notes, ExitStatus::Success, &owner);
+                return Ok(ExitStatus::Success);
+            }
+            Ok(Admission::Granted { lock, waited }) => (lock, waited),
+            Err(error) => {
+                self.report_unstarted(&notes, error.exit, &error.message);
+                return Err(error);
+            }
+        };
+        if waited {
+            clock.next_second().await;
+        }
+        // Read after the wait: a run takes its names from the time it got the lock.
+        let mut now = clock.now();
+        if clock.is_system() && self.settings.takes_snapshots() {
+            let label = self.settings.series.label().as_str();
+            now = overlap::take_second(label, &endpoints, now);
+        }
+        let (client, warning) = preflight::sign_on(connection, &self.console)
+            .await
+            .inspect_err(|error| self.report_unstarted(&notes, error.exit, &error.message))?;
+        notes.extend(warning);
+        preflight::warn_about_unchecked_certificate(
+            &trust,
+            &client,
+            self.common.output.shows_debug(),
+            &self.console,
+        );
+        let reporter = Reporter::start(self.sinks(now.timestamp()))
+            .map_err(|error| CommandError::failure(format!("cannot start: {error}")))?;
+        let cluster = Cluster::new(client, &identity, self.settings.limits);
+        let run = Coordinator::new(cluster).spawn(RunRequest {
+            job: self.settings.clone(),
+            now,
+            warnings: notes,
+        });
+        self.report(run, reporter, lock).await
+    }
+
+    /// Reports a run until its report is written. `lock` keeps other runs out, but the report holds it for
+    /// [`LOCK_FOR_REPORT`] at most.
+    async fn report(
+        &self,
+        mut run: RunHandle,
+        reporter: Reporter,
+        lock: Option<overlap::LockGuard>,
+    ) -> Result<ExitStatus, CommandError> {
+        let stop = run.stop_signal().clone();
+        let listening = signals::listen(stop.clone(), run.tasks().clone(), self.console.clone());
+        let receiver = run.events().expect("taken here only");
+        let mut reporting = tokio::spawn(reporter.drive(receiver));
+        let result = tokio::select! {
+            result = run.join() => result,
+            // The thread that receives signals exits the process.
+            () = stop.abandoned() => std::future::pending().await,
+        };
+        drop(listening);
+        if timeout(LOCK_FOR_REPORT, &mut reporting).await.is_err() {
+            drop(lock);
+            // An error means a panic in the report thread, which has written what it could.
+            let _ = reporting.await;
+        }
+        if let Some(error) = result.error {
+            return Err(error.into());
+        }
+        if result.outcome.interruption == Some(StopReason::ServerLost) {
+            return Err(CommandError {
+                exit: ExitStatus::Connection,
+                ..CommandError::failure(
+                    "the server is lost: no host replies any more, or the login is no longer accepted",
+                )
+            });
+        }
+        Ok(result.outcome.exit_status())
+    }
+
+    /// Reports a run that did not start to the sinks for programs.
+    fn report_unstarted(&self, notes: &[String], exit: ExitStatus, message: &str) {
+        let json = self.json_report(self.context.clock.now().timestamp());
+        let mut header = job::header(self.settings, "");
+        header.warnings.extend_from_slice(notes);
+        report::tell_unstarted(&self.console, json, header, exit, message);
+    }
+
+    fn sinks(&self, started: Timestamp) -> Vec<Box<dyn Sink + Send>> {
+        let options = TextOptions {
+            debug: self.settings.debug,
+            one_at_a_time: self.settings.limits.total == 1,
+            quiet: self.args.quiet,
+        };
+        let report: Box<dyn Sink + Send> = match self.json_report(started) {
+            Some(report) => Box::new(report),
+            None => Box::new(Text::new(self.console.clone(), options)),
+        };
+        let mut sinks = vec![
+            report,
+            Box::new(Progress::new(&self.console)) as Box<dyn Sink + Send>,
+        ];
+        if let Some(journal) = self.console.journal() {
+            sinks.push(Box::new(journal));
+        }
+        sinks
+    }
+
+    /// The report in JSON, if `--output` selects it.
+    fn json_report(&self, started: Timestamp) -> Option<JsonReport> {
+        let pretty = match self.args.output {
+            JobOutput::Text => return None,
+            JobOutput::Json => false,
+            JobOutput::JsonPretty => true,
+        };
+        let report = JsonReport::new(self.console.clone(), pretty, started);
+        Some(report.quiet(self.args.quiet))
+    }
+}

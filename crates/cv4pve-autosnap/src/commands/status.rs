@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! `status`: lists snapshots.
+
+use autosnap::status;
+use autosnap_core::outcome::ExitStatus;
+
+use super::Context;
+use crate::args::StatusArgs;
+use crate::command_error::CommandError;
+use crate::invocation::Invocation;
+use crate::runtime::block_on;
+use crate::{preflight, report, settings};
+
+/// Runs the command.
+pub(super) fn run(
+    args: &StatusArgs,
+    invocation: &Invocation,
+    context: &Context,
+) -> Result<ExitStatus, CommandError> {
+    let console = context.console;
+    let shows_debug = args.common.output.shows_debug();
+    let settings = settings::from_status_args(args)?;
+    let output = args.output.unwrap_or_else(settings::default_output);
+    let connection = preflight::connection(&args.common, invocation, console)?;
+    let now = context.clock.now();
+    block_on(async {
+        let trust = connection.options.trust.clone();
+        let (client, warning) = preflight::sign_on(connection, console).await?;
+        if let Some(warning) = warning {
+            console.notice(&format!("WARNING: {warning}"), shows_debug);
+        }
+        preflight::warn_about_unchecked_certificate(&trust, &client, shows_debug, console);
+        let status = status::read(&settings, &client, now.timestamp()).await?;
+        for warning in &status.warnings {
+            let line = format!("WARNING: {warning}");
+            match status.exit_status() {
+                ExitStatus::Success => console.notice(&line, shows_debug),
+                ExitStatus::Failure
+                | ExitStatus::Usage
+                | ExitStatus::Connection
+                | ExitStatus::Interrupted
+                | ExitStatus::Terminated => console.error(&line),
+            }
+        }
+        // On a terminal only: a run that succeeds writes nothing to stderr.
+        for pools in &status.nested_pools {
+            console.notice(&format!("NOTICE: {pools}"), shows_debug);
+        }
+        report::print_status(console, &status, output, now.time_zone())?;
+        Ok(status.exit_status())
+    })
+}
