@@ -7,11 +7,11 @@
 pub const PROGRAM: &str = "cv4pve-autosnap";
 
 /// The hint of usage errors without a known command.
-pub const HELP_OF_PROGRAM: &str = "cv4pve-autosnap --help lists all commands with examples";
+pub const HELP_OF_PROGRAM: &str = "see: cv4pve-autosnap --help";
 
 /// The hint of usage errors of a command.
 pub fn help_of(command: &str) -> String {
-    format!("{PROGRAM} {command} --help lists all options")
+    format!("see: {PROGRAM} {command} --help")
 }
 
 /// Options of the connection and the login.

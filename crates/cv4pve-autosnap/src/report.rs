@@ -92,7 +92,13 @@ pub fn print_error(console: &Console, error: &CommandError) {
         console.error(&message);
     }
     if let Some(hint) = &error.hint {
-        console.error(&format!("hint: {hint}"));
+        // A hint that only names the help is a line of its own kind.
+        let prefix = if hint.starts_with("see: ") {
+            ""
+        } else {
+            "hint: "
+        };
+        console.error(&format!("{prefix}{hint}"));
     }
     console.repeat_error(&message);
 }

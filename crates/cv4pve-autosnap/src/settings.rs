@@ -45,7 +45,7 @@ pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, CommandError> {
 /// Reads the options of `clean`.
 pub fn from_clean_args(args: &CleanArgs) -> Result<JobSettings, CommandError> {
     let keep = args.keep.ok_or_else(|| {
-        CommandError::usage("clean needs --keep, the number of snapshots that stay")
+        CommandError::usage("clean needs --keep, the number of snapshots to keep")
             .with_hint("--keep=0 removes all snapshots of the label")
     })?;
     let settings = read_job(Job::Clean, keep, &args.common, &args.job)?;

@@ -103,7 +103,7 @@ pub struct GuestArgs {
     /// Guests: 100, 100:110, name, web%, @all, @pool-NAME
     ///
     /// Terms separated by commas: IDs, ranges 100:110, names, web%, %web, %web%, @all, @node-NAME, @pool-NAME,
-    /// @tag-NAME. Terms that begin with - are taken away: @all,-105,-@tag-scratch.
+    /// @tag-NAME. Terms that begin with - exclude guests: @all,-105,-@tag-scratch.
     #[arg(long, value_name = "GUESTS", help_heading = SELECTION, allow_hyphen_values = true)]
     pub vmid: String,
     /// Skip guests on storages above N % [default: 95].

@@ -59,7 +59,7 @@ pub(super) fn check_home(normalized: &Normalized, line: &Line) -> Result<(), Com
                 .unwrap_or_default();
             let file = if SECRETS.contains(&name) { "file:" } else { "" };
             return Err(CommandError::usage(format!(
-                "the path of '{name}'{place} begins with ~, which only a shell replaces, and only at the beginning of a word"
+                "the path of '{name}'{place} begins with ~, which only a shell expands, and only at the beginning of a word"
             ))
             .with_hint(if argument.origin.is_typed() {
                 format!("write {name}={file}\"$HOME/…\", or the whole path")

@@ -80,7 +80,7 @@ fn command_of(normalized: &Normalized) -> Option<String> {
 
 /// What to do about blanks around the `=` of an option, whose value is then `=`.
 fn no_blanks(option: &str) -> String {
-    format!("leave out the blanks around =: {option}=VALUE")
+    format!("remove the spaces around =: {option}=VALUE")
 }
 
 /// The line that prints the help of the command, or of the program if the command is not known.
@@ -218,7 +218,7 @@ impl<'a> Problem<'a> {
         let culprit = self.culprit.map(|culprit| culprit.text.to_string_lossy());
         match culprit.as_deref().map(normalize::split) {
             Some(("--keep", Some("-1"))) => format!(
-                "-1, with which eve4pve-autosnap removes nothing, is not known here: --keep=100 keeps most ({help})"
+                "-1 (keep all, in eve4pve-autosnap) is not supported: --keep=100 keeps the most ({help})"
             ),
             Some((name, Some("="))) => format!("{} ({help})", no_blanks(name)),
             _ => help,
@@ -267,7 +267,7 @@ fn in_plain_words(error: &clap::Error, text: String) -> String {
     };
     let ours = match source.kind() {
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
-            format!("'{value}' is out of all bounds")
+            format!("'{value}' is out of range")
         }
         // Rust's own enumeration, to which more may be added.
         _ => format!("'{value}' is not a number"),
@@ -279,5 +279,5 @@ fn in_plain_words(error: &clap::Error, text: String) -> String {
 fn range_in_words(text: &str) -> Option<String> {
     let (_, bounds) = text.split_once(" is not in ")?;
     let (least, most) = bounds.split_once("..=")?;
-    Some(format!("it has to be between {least} and {most}"))
+    Some(format!("must be between {least} and {most}"))
 }

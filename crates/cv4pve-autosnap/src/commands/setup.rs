@@ -135,7 +135,7 @@ impl FromStr for AclPath {
             Ok(Self(text.to_owned()))
         } else {
             Err(format!(
-                "'{text}' is no path of PVE's permissions that guests or storages belong to; use /, /vms/100, /pool/NAME or /storage/NAME"
+                "'{text}' is not a permission path of guests or storages: use /, /vms/100, /pool/NAME or /storage/NAME"
             ))
         }
     }
@@ -160,7 +160,7 @@ impl Plan {
             hosts.parse::<HostList>().map_err(CommandError::usage)?;
         } else if args.write.is_some() {
             return Err(CommandError::usage("--write needs --host")
-                .with_hint("the parameter file names the hosts of the cluster"));
+                .with_hint("the parameter file needs the hosts of the cluster"));
         }
         let write = args.write.as_deref().map(JobFile::new).transpose()?;
         let token_file = match (&args.token_file, &write) {
@@ -191,7 +191,7 @@ fn checked(what: &str, text: &str, is_valid: fn(&str) -> bool) -> Result<String,
         Ok(text.to_owned())
     } else {
         Err(
-            CommandError::usage(format!("'{text}' is no {what} that PVE takes")).with_hint(
+            CommandError::usage(format!("invalid {what} '{text}'")).with_hint(
                 "letters, digits, '.', '-' and '_'; a user is NAME@REALM, such as autosnap@pve",
             ),
         )

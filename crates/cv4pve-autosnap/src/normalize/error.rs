@@ -85,9 +85,7 @@ impl LineError {
                     "{message}: '{next}' follows, which is not a value"
                 ));
                 error.with_hint(if origin.is_typed() {
-                    format!(
-                        "an empty variable leaves such a gap in a script; write {name}=\"$VARIABLE\" ({help})"
-                    )
+                    format!("is a variable empty? write {name}=\"$VARIABLE\" ({help})")
                 } else {
                     format!("write {name}=VALUE ({help})")
                 })
@@ -98,9 +96,8 @@ impl LineError {
                 origins: (one, other),
             } => conflict(&option, values, line, one, other),
             Self::NotUsed { option, command } => {
-                CommandError::usage(format!("'{command}' does not use '{option}'")).with_hint(
-                    format!("leave it out; see: cv4pve-autosnap {command} --help"),
-                )
+                CommandError::usage(format!("'{command}' does not use '{option}'"))
+                    .with_hint(format!("remove it; see: cv4pve-autosnap {command} --help"))
             }
             Self::DryRunFalse { origin } => CommandError::usage(format!(
                 "'--dry-run false'{} contradicts itself; nothing was done",
@@ -108,15 +105,15 @@ impl LineError {
             ))
             .with_hint("write --dry-run=false, or leave the option out"),
             Self::OptionAsValue { option, origin } => CommandError::usage(format!(
-                "the value of '{option}'{} is or holds an option; nothing was done",
+                "the value of '{option}'{} is or contains an option; nothing was done",
                 place(origin)
             ))
-            .with_hint("is a blank or a quotation mark missing, or a variable empty?"),
+            .with_hint("is a space or a quotation mark missing, or a variable empty?"),
             Self::SecretAsValue { option, origin } => CommandError::usage(format!(
-                "the value of '{option}'{} holds an API token or a password",
+                "the value of '{option}'{} contains an API token or a password",
                 place(origin)
             ))
-            .with_hint("is a blank or a quotation mark missing? a token belongs to --api-token"),
+            .with_hint("is a space or a quotation mark missing? a token belongs to --api-token"),
         }
     }
 }
@@ -137,7 +134,7 @@ fn conflict(
     let hint = if LISTS.contains(&option) {
         format!("several values are one list, separated by commas: {option}=ONE,TWO")
     } else {
-        "leave one of them out; the command line overrides a parameter file".to_owned()
+        "remove one of them; the command line overrides a parameter file".to_owned()
     };
     CommandError::usage(message).with_hint(hint)
 }

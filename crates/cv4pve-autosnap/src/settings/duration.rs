@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// Longer than anybody waits, and short enough that no clock overflows when it is added.
+/// The longest duration; adding it to a clock does not overflow.
 const LONGEST_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// Parses `90` (seconds), `90s`, `10m`, `1h 30m`, up to a year.
@@ -12,12 +12,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     if duration <= LONGEST_DURATION {
         Ok(duration)
     } else {
-        Err(format!("'{text}' is longer than a year"))
+        Err(format!("'{text}' must be at most a year"))
     }
 }
 
-/// Parses the time that something may take: more than nothing, and without an upper limit, as the C# tool
-/// has none for `--timeout`. What is longer than a year is a year.
+/// Parses a time limit: more than 0, without an upper limit, as the C# tool
+/// has none for `--timeout`. Values above a year become a year.
 pub fn parse_time_limit(text: &str) -> Result<Duration, String> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let duration = match parse_any(text) {
@@ -44,7 +44,7 @@ fn parse_with_units(text: &str) -> Result<Duration, String> {
         Err(_) if is_negative_number(text) => return Err(negative(text)),
         Err(_) => {
             return Err(format!(
-                "invalid duration '{text}': expected e.g. 90s, 10m or 1h; a plain number is seconds"
+                "invalid duration '{text}': expected e.g. 90s, 10m, 1h"
             ));
         }
     };
@@ -82,19 +82,19 @@ mod tests {
         }
     }
 
-    /// Found by fuzzing: adding these to the clock was a panic in the middle of a run.
+    /// Adding these to a clock would panic in the middle of a run.
     #[test]
-    fn a_duration_that_no_clock_can_bear_is_refused() {
+    fn a_duration_that_overflows_a_clock_is_refused() {
         for text in ["18446744073709551615", "2562047788015215h", "8785h"] {
             let message = parse_duration(text).unwrap_err();
-            assert_eq!(message, format!("'{text}' is longer than a year"));
+            assert_eq!(message, format!("'{text}' must be at most a year"));
         }
         assert!(parse_duration("365d").is_err(), "days are no unit here");
         assert_eq!(parse_duration("8784h"), Ok(LONGEST_DURATION));
     }
 
     #[test]
-    fn a_time_limit_is_positive_and_has_no_upper_end() {
+    fn a_time_limit_is_positive_and_has_no_upper_limit() {
         for text in [
             "31622401",
             "18446744073709551616",

@@ -55,40 +55,40 @@ fn missing_and_unknown_options() {
     $ --api-token=file:token snap --label=daily --keep=1
     ERROR: the following required arguments were not provided:
       --vmid <GUESTS>
-    hint: cv4pve-autosnap snap --help lists all options
+    see: cv4pve-autosnap snap --help
     $ --api-token=file:token --vmid=100 snap --keep=1
     ERROR: the following required arguments were not provided:
       --label <LABEL>
-    hint: cv4pve-autosnap snap --help lists all options
+    see: cv4pve-autosnap snap --help
     $ --api-token=file:token --vmid=100 snap --label=daily
     ERROR: the following required arguments were not provided:
       --keep <N>
-    hint: cv4pve-autosnap snap --help lists all options
+    see: cv4pve-autosnap snap --help
     $ --api-token=file:token --vmid=100 clean --label=daily
-    ERROR: clean needs --keep, the number of snapshots that stay
+    ERROR: clean needs --keep, the number of snapshots to keep
     hint: --keep=0 removes all snapshots of the label
     $ --api-token=file:token --vmid=100 --label=daily --keep=1
     ERROR: no command given; use one of snap, clean, status
-    hint: cv4pve-autosnap --help lists all commands with examples
+    see: cv4pve-autosnap --help
     $ --api-token=file:token --vmid=100 snpa --label=daily --keep=1
     ERROR: unknown command 'snpa'
-    hint: did you mean snap? cv4pve-autosnap --help lists all commands with examples
+    hint: did you mean snap? see: cv4pve-autosnap --help
     $ --api-token=file:token --vmid=100 snap --lable=daily --keep=1
     ERROR: unknown option '--lable'
-    hint: did you mean --label? cv4pve-autosnap snap --help lists all options
+    hint: did you mean --label? see: cv4pve-autosnap snap --help
     $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --state=maybe
     ERROR: invalid value 'maybe' for '--state': expected true or false
-    hint: cv4pve-autosnap snap --help lists all options
+    see: cv4pve-autosnap snap --help
     $ --api-token=file:token --vmid=100 snap --label=daily --keep
     ERROR: a value is required for '--keep <N>' but none was supplied
-    hint: cv4pve-autosnap snap --help lists all options
+    see: cv4pve-autosnap snap --help
     $ --api-token=file:token --vmid=100 snap --label=daily --keep=1 --wait-locked=soon
-    ERROR: invalid value 'soon' for '--wait-locked[=<TIME>]': invalid duration 'soon': expected e.g. 90s, 10m or 1h; a plain number is seconds
-    hint: cv4pve-autosnap snap --help lists all options
+    ERROR: invalid value 'soon' for '--wait-locked[=<TIME>]': invalid duration 'soon': expected e.g. 90s, 10m, 1h
+    see: cv4pve-autosnap snap --help
     $ --api-token=file:token --vmid=100 status --output=Word
     ERROR: invalid value 'Word' for '--output <FORM>'
       [possible values: Text, Html, Markdown, Json, JsonPretty, Jsonl, Yaml, Csv, Plain]
-    hint: cv4pve-autosnap status --help lists all options
+    see: cv4pve-autosnap status --help
     $ --username=backup@pve --vmid=100 status
     ERROR: no password given for backup@pve, and no terminal to ask at; use --password=file:PATH, CV4PVE_PASSWORD or an API token
     $ --password=secret --vmid=100 status
@@ -108,9 +108,9 @@ fn invalid_numbers_are_reported_plainly() {
         ("--max-parallel=x", "'x' is not a number"),
         (
             "--keep=99999999999999999999",
-            "'99999999999999999999' is out of all bounds",
+            "'99999999999999999999' is out of range",
         ),
-        ("--keep=101", "it has to be between 1 and 100"),
+        ("--keep=101", "must be between 1 and 100"),
     ] {
         let output = lab.bare([
             "--host=pve1",
@@ -207,7 +207,7 @@ fn unusable_parameter_files() {
     ERROR: parameter file folder cannot be read: it is a directory
     $ --api-token=file:token --vmid=100 snap --label=daily @
     ERROR: unexpected argument '@' after '--label'
-    hint: the name of a parameter file is missing: @FILE (cv4pve-autosnap snap --help lists all options)
+    hint: the name of a parameter file is missing: @FILE (see: cv4pve-autosnap snap --help)
     "#);
     assert_eq!(lab.simulator.journal().requests(), []);
 }

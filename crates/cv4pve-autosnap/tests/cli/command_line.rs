@@ -39,7 +39,7 @@ fn an_empty_variable_before_dry_run_is_an_error() {
     ] {
         lab.run(line)
             .assert_status(2)
-            .assert_err("is or holds an option; nothing was done");
+            .assert_err("is or contains an option; nothing was done");
     }
     lab.run("--vmid=100 snap --keep=9 --label --help")
         .assert_status(0)

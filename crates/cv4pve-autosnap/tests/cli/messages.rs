@@ -166,7 +166,7 @@ fn numbers_out_of_range_are_refused_in_words() {
     let output = quiet_lab().run("--vmid=100 snap --label=daily --keep=101");
     output
         .assert_status(2)
-        .assert_err("it has to be between 1 and 100");
+        .assert_err("must be between 1 and 100");
     output.assert_not_said("..=");
 }
 

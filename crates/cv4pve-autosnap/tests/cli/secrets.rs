@@ -71,7 +71,7 @@ fn a_slip_in_a_file_or_on_the_line_prints_no_secret() {
         (&["—password=correct-horse"], "unexpected argument"),
         (
             &["--username=root@pam --password=correct-horse"],
-            "holds an API token or a password",
+            "contains an API token or a password",
         ),
     ] {
         let output = status(&lab, words);

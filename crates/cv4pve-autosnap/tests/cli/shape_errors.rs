@@ -33,7 +33,7 @@ fn snap(lab: &Lab) -> String {
     )
 }
 
-/// Several values in words of their own are one list, and a value with a blank needs quotation marks.
+/// Several values in words of their own are one list, and values that contain spaces are quoted.
 #[test]
 fn words_after_a_value_are_explained() {
     let lab = lab();
@@ -45,7 +45,7 @@ fn words_after_a_value_are_explained() {
             (
                 &line("--vmid 100 101"),
                 "unexpected argument '101' after '--vmid'",
-                "separated by commas: --vmid=100,101 (cv4pve-autosnap snap --help",
+                "separated by commas: --vmid=100,101 (see: cv4pve-autosnap snap --help",
             ),
             (
                 &line("--vmid=100 101"),
@@ -65,17 +65,17 @@ fn words_after_a_value_are_explained() {
             (
                 "status --host h1 h2",
                 "'h2' after '--host'",
-                "--host=h1,h2 (cv4pve-autosnap status --help",
+                "--host=h1,h2 (see: cv4pve-autosnap status --help",
             ),
             (
                 "snap --vmid=100 --label my label",
                 "unexpected argument",
-                "needs quotation marks",
+                "Quote values that contain spaces",
             ),
             (
                 &line("--vmid=100 --state maybe"),
                 "after '--state'",
-                "takes no value but true and false",
+                "takes only true or false as value",
             ),
             (
                 &line("--vmid=100 --state=maybe"),
@@ -121,11 +121,11 @@ fn dashes_that_begin_no_option_are_named() {
     check(
         &lab,
         &[
-            (&line("–vmid=100"), "unexpected argument", "a long one"),
+            (&line("–vmid=100"), "unexpected argument", "the long dash"),
             (
                 &line("–vmid=100"),
                 "unexpected argument",
-                "two hyphens: --vmid (cv4pve-autosnap snap --help",
+                "two hyphens: --vmid (see: cv4pve-autosnap snap --help",
             ),
             (
                 &line("--vmid=100 —dry-run"),
@@ -193,7 +193,7 @@ fn files_without_their_sign_and_paths_with_a_tilde_are_explained() {
             (
                 "d.conf snap",
                 "unexpected argument 'd.conf'",
-                "from the file: @d.conf (cv4pve-autosnap snap --help",
+                "from the file: @d.conf (see: cv4pve-autosnap snap --help",
             ),
             (
                 "snap jobs --host=h",
@@ -270,17 +270,17 @@ fn commands_and_options_of_other_tools_are_explained() {
             (
                 "--host=h destroy --vmid=100",
                 "unknown command 'destroy'",
-                "take it away there",
+                "remove it there",
             ),
             (
                 "stauts --host=h",
                 "unknown command 'stauts'",
-                "did you mean status? cv4pve-autosnap --help",
+                "did you mean status? see: cv4pve-autosnap --help",
             ),
             (
                 "snap --lable=x",
                 "unknown option '--lable'",
-                "did you mean --label? cv4pve-autosnap snap --help",
+                "did you mean --label? see: cv4pve-autosnap snap --help",
             ),
             (
                 "snap --usernam=x",
@@ -300,12 +300,12 @@ fn commands_and_options_of_other_tools_are_explained() {
             (
                 "snap --keep=-1",
                 "invalid value '-1' for '--keep <N>'",
-                "with which eve4pve-autosnap removes nothing",
+                "-1 (keep all, in eve4pve-autosnap) is not supported",
             ),
             (
                 "clean --vmid=100 --label",
                 "a value is required for '--label <LABEL>'",
-                "cv4pve-autosnap clean --help lists all options",
+                "see: cv4pve-autosnap clean --help",
             ),
         ],
     );
@@ -388,7 +388,7 @@ fn errors_in_a_parameter_file_have_their_line() {
     for (content, message) in [
         (
             "--host=\n--vmid=100\n--label=d\n--keep=1\n--api-token=file:token",
-            "--host in line 1 of job.conf: an empty",
+            "--host in line 1 of job.conf: empty host name",
         ),
         (
             "--host=h\n--label=\n--keep=1\n--vmid=100",
@@ -430,17 +430,17 @@ fn options_without_dashes_blanks_around_an_equals_sign_and_second_commands_are_e
             (
                 &format!("{own} --keep = 2"),
                 "invalid value '=' for '--keep <N>'",
-                "leave out the blanks around =: --keep=VALUE",
+                "remove the spaces around =: --keep=VALUE",
             ),
             (
                 "snap --host=h --keep=2 --vmid = 100 --label=daily",
                 "unexpected argument '100' after '--vmid'",
-                "leave out the blanks around =: --vmid=VALUE",
+                "remove the spaces around =: --vmid=VALUE",
             ),
             (
                 &format!("{own} --keep=2 clean"),
                 "unexpected argument 'clean' after '--keep'",
-                "there is a command already, snap (",
+                "the line already has a command: snap (",
             ),
         ],
     );
@@ -448,7 +448,7 @@ fn options_without_dashes_blanks_around_an_equals_sign_and_second_commands_are_e
     lab.bare(["@job.conf", "status"])
         .assert_status(2)
         .assert_err("unexpected argument 'status' after '--keep'")
-        .assert_err("there is a command already, snap in line 2 of job.conf");
+        .assert_err("the line already has a command: snap in line 2 of job.conf");
     with_file(&lab, "--host=h\nvmid=100\n--label=daily\n")
         .assert_status(2)
         .assert_err("unexpected argument in line 2 of job.conf")

@@ -185,7 +185,7 @@ fn a_wrong_login_is_no_connection() {
         .args([&hosts, "check"]);
     let (status, stdout, _) = run(&mut command);
     assert_eq!(status, 3, "{stdout}");
-    assert!(stdout.contains("refused the sign-on"), "{stdout}");
+    assert!(stdout.contains("login failed for"), "{stdout}");
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn lock_file_of(run: &Child) -> PathBuf {
         .flatten()
         .map(|place| place.join(format!("cv4pve-autosnap-{user}")));
     let files = folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten());
-    let holder = format!("(pid {}, since ", run.id());
+    let holder = format!("process {} since ", run.id());
     let mut locks = files.map(|file| file.unwrap().path()).filter(|path| {
         // Others' files may go meanwhile.
         std::fs::read_to_string(path).is_ok_and(|text| text.starts_with(&holder))

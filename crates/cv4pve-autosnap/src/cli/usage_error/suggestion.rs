@@ -44,7 +44,7 @@ const COMMANDS: [(&[&str], &str); 8] = [
     ),
     (
         &["destroy", "disable", "stop", "uninstall"],
-        "a job is a line in cron or a systemd timer: take it away there; clean --keep=0 removes the snapshots of a label",
+        "a job is a line in cron or a systemd timer: remove it there; clean --keep=0 removes the snapshots of a label",
     ),
     (
         &[
@@ -63,7 +63,7 @@ const OPTIONS: [(&[&str], &str); 6] = [
     (&["--vmstate", "--ram", "--memory"], "--state saves the RAM"),
     (
         &["--exclude", "--except", "--skip"],
-        "a term of --vmid that begins with - takes guests away: --vmid=@all,-105",
+        "a term of --vmid that begins with - excludes guests: --vmid=@all,-105",
     ),
     (&["--all"], "write --vmid=@all"),
     (

@@ -88,7 +88,7 @@ impl Unexpected<'_> {
         let command = super::command_of(self.normalized);
         if text.trim_start_matches(['\'', '"']).starts_with('#') {
             return Some(
-                "in a parameter file a comment is a line of its own that begins with #".to_owned(),
+                "in a parameter file, a comment is a line of its own that begins with #".to_owned(),
             );
         }
         if text == "@" {
@@ -127,9 +127,8 @@ impl Unexpected<'_> {
             return Some(hint);
         }
         let is_in_file = !self.culprit.origin.is_typed();
-        is_in_file.then(|| {
-            "options begin with two dashes, a value with a blank needs quotation marks".to_owned()
-        })
+        is_in_file
+            .then(|| "options begin with two hyphens; quote values that contain spaces".to_owned())
     }
 
     /// What is wrong after the option before the word.
@@ -150,11 +149,11 @@ impl Unexpected<'_> {
                 ))
             }
             (Shape::Value, Some(_)) => Some(format!(
-                "is it a part of the value of {name}? A value with a blank needs quotation marks"
+                "is it part of the value of {name}? Quote values that contain spaces"
             )),
             (Shape::Value, None) => None,
             (Shape::OptionalValue, _) => Some(format!("{name} takes a time, such as {name}=30m")),
-            (Shape::Flag, _) => Some(format!("{name} takes no value but true and false")),
+            (Shape::Flag, _) => Some(format!("{name} takes only true or false as value")),
         }
     }
 
@@ -168,7 +167,7 @@ impl Unexpected<'_> {
         let place = self.line.place(first.origin);
         let place = place.map(|place| format!(" in {place}"));
         let place = place.unwrap_or_default();
-        Some(format!("there is a command already, {name}{place}"))
+        Some(format!("the line already has a command: {name}{place}"))
     }
 
     /// What to do where the word may belong to a secret.
@@ -176,13 +175,13 @@ impl Unexpected<'_> {
         let file = self.line.file(self.culprit.origin);
         match file {
             Some(file) if self.culprit.sensitive || self.is_alone() => Some(format!(
-                "options begin with two dashes, a value with a blank needs quotation marks; is it a secret file? \
+                "options begin with two hyphens; quote values that contain spaces; is it a secret file? \
                  --api-token=file:{0}, --password=file:{0}",
                 file.display()
             )),
             None if self.culprit.sensitive => Some(
-                "write --api-token=file:PATH or --password=file:PATH, in one word; a secret with a blank needs \
-                 quotation marks"
+                "write --api-token=file:PATH or --password=file:PATH, in one word; quote a secret that \
+                 contains spaces"
                     .to_owned(),
             ),
             Some(_) | None => None,
@@ -257,7 +256,7 @@ fn dashes(command: Option<&str>, text: &str) -> Option<String> {
         .or_else(|| suggestion::nearest_option(command, name));
     let meant = meant.map(|name| format!(": {name}")).unwrap_or_default();
     let mistake = if dashes.contains(LONG_DASHES) {
-        "the dash is a long one, as editors put it in place of hyphens; "
+        "the long dash is not a hyphen; "
     } else {
         ""
     };

@@ -32,7 +32,7 @@ pub fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
         ));
         match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
-                failure.with_hint("it is not overwritten; remove it or give another name")
+                failure.with_hint("it is not overwritten; remove it, or use another name")
             }
             _ => failure,
         }
