@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! One hook: a child process that is told about a phase of the run, with a time limit and its output captured.
+//! One hook: a child process for a phase of the run, with a time limit and captured output.
 //!
-//! The environment is that of the C# tool (`PhaseEventArgs.cs`, `ShellCommands.cs`); how the script is started and what it
-//! cannot do to us is ours. This module neither decides when a hook is called nor what its failure means: that is the
-//! engine's.
+//! The environment is that of the C# tool (`PhaseEventArgs.cs`, `ShellCommands.cs`); how the script is started and
+//! limited is not. The engine decides when a hook is called and what its failure means.
 
 #[doc(hidden)]
 pub mod capture;
@@ -35,7 +34,7 @@ const SECRET_VARIABLES: [&str; 2] = [API_TOKEN_VARIABLE, PASSWORD_VARIABLE];
 pub struct Settings {
     /// How long a call may take; `None` waits for ever, as the C# tool does.
     pub timeout: Option<Duration>,
-    /// How long a hook that was told to end (SIGTERM) may tidy up before it is killed.
+    /// How long a hook may clean up after SIGTERM before it is killed.
     pub grace: Duration,
     /// How many bytes of its output are kept, half from the beginning and half from the end.
     pub output_limit: usize,
@@ -62,8 +61,8 @@ pub struct Hook {
 impl Hook {
     /// Checks that `path` is a file. A relative path is taken from the working directory, never from `PATH`.
     ///
-    /// Whether the file can be started is found out by each call, so that a hook which cannot is a failed hook and no end
-    /// of the run.
+    /// Each call checks whether the file can be started, so that a hook that cannot is a failed hook and does not end
+    /// the run.
     pub fn new(path: &Path, settings: Settings) -> Result<Self, HookError> {
         let path = std::path::absolute(path).map_err(|source| HookError::Unreadable {
             path: path.to_owned(),
@@ -78,7 +77,7 @@ impl Hook {
         &self.path
     }
 
-    /// Why the script cannot be started now, as far as that can be known without starting it.
+    /// Why the script cannot be started now, if that is known without starting it.
     pub fn start_error(&self) -> Option<StartError> {
         Launch::resolve(&self.path).err()
     }
@@ -86,8 +85,8 @@ impl Hook {
     /// Runs the script once and waits until it has ended and no process holds its stdout any more, at most for the time
     /// limit and the grace.
     ///
-    /// Its stderr is ours. Dropping the future asks the script's whole process group to end and does not wait for it. Needs
-    /// a tokio runtime with I/O and time enabled.
+    /// It inherits stderr. Dropping the future sends SIGTERM to the script's process group and does not wait for it.
+    /// Needs a tokio runtime with I/O and time enabled.
     pub async fn run(&self, context: &HookContext) -> HookResult {
         let started = Instant::now();
         let (status, output) = match Launch::resolve(&self.path) {
@@ -120,13 +119,13 @@ fn command(launch: &Launch, context: &HookContext) -> Command {
     command
 }
 
-/// What came of one call.
+/// The result of one call.
 #[derive(Debug)]
 pub struct HookResult {
     /// How it ended.
     pub status: HookStatus,
-    /// What it and its children wrote to stdout. What exceeds the limit is replaced by a line that says how much, what is
-    /// not UTF-8 by `U+FFFD`.
+    /// The stdout of the hook and its children. Output beyond the limit is replaced by a line with its size, invalid
+    /// UTF-8 by `U+FFFD`.
     pub output: String,
     /// How long the call took, the grace included.
     pub duration: Duration,
@@ -150,13 +149,13 @@ impl HookResult {
 pub enum HookStatus {
     /// By itself, with this exit code.
     Exited(i32),
-    /// By a signal that was not ours.
+    /// By a signal that this process did not send.
     Signalled(i32),
-    /// By us, because it had not ended within this time.
+    /// By this process, because it had not ended within this time.
     TimedOut(Duration),
     /// With exit code 0, but a process that it started still held its stdout after this time. That process was not ended.
     StillOpen(Duration),
-    /// Not at all: it never ran, or nothing could be learnt about it.
+    /// It could not be started, or its end could not be observed.
     CouldNotStart(StartError),
 }
 

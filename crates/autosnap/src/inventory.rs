@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is read of a cluster, and its translation into the core's types.
+//! Reads of the cluster and its guests, in the types of the core.
 //!
-//! One `GET /cluster/resources` tells of all guests, nodes, pools and storages; a guest is asked
-//! only for what the decision about it needs. Reads run side by side, within a limit.
+//! One `GET /cluster/resources` lists all guests, nodes, pools and storages. Of a guest only the input of its plan is
+//! read.
 //!
 //! An online node that sends no statistics (`status: unknown`) lists its guests itself: one request for
 //! its VMs, one for its containers, if there are any without statistics.
@@ -29,15 +29,15 @@ use crate::fatal_errors::is_fatal_for_run;
 /// after 30 s (`PVE/APIServer/AnyEvent.pm`).
 const LISTING_LIMIT: Duration = Duration::from_secs(35);
 
-/// How many nodes without statistics are asked at once.
+/// How many nodes without statistics list their guests at once.
 const LISTINGS_AT_ONCE: usize = 16;
 
-/// Reads what there is.
+/// Reads the inventory.
 pub async fn read(client: &Client) -> Result<Inventory, Error> {
     read_within(client, LISTING_LIMIT).await
 }
 
-/// Reads the inventory; a node without statistics has this long to list its guests.
+/// Reads the inventory; `limit` is the time for a node without statistics to list its guests.
 pub async fn read_within(client: &Client, limit: Duration) -> Result<Inventory, Error> {
     let resources = client.resources().await?;
     let unreadable = resources.unreadable.iter();
@@ -85,7 +85,7 @@ fn add_node(inventory: &mut Inventory, node: NodeResource) {
 }
 
 /// Reads the guests without statistics from their own nodes. A node that fails is recorded; only a failure
-/// that concerns all requests is an error.
+/// of all requests is an error.
 async fn complete_unknown(
     client: &Client,
     inventory: &mut Inventory,
@@ -148,7 +148,7 @@ fn merge(guests: &mut [Guest], node: &str, kind: GuestKind, listed: Listing<Node
 }
 
 /// Removes repeated entries: a guest with equal entries stays once, one with different entries is left
-/// out, as it is not known which entry is right.
+/// out, because it is unknown which entry is right.
 fn set_apart_repeated(inventory: &mut Inventory) {
     let mut known: BTreeMap<Vmid, Guest> = BTreeMap::new();
     let mut contradictory = BTreeSet::new();
@@ -180,8 +180,8 @@ fn set_apart_repeated(inventory: &mut Inventory) {
     }));
 }
 
-/// The node that has the guest now; `None` if it cannot be seen any more. An entry that cannot be read
-/// may be the guest.
+/// The current node of the guest; `None` if the guest is not listed. Fails if an entry cannot be parsed: it may be the
+/// guest.
 pub async fn node_of(client: &Client, vmid: Vmid) -> Result<Option<String>, Error> {
     let resources = client.resources().await?;
     let unreadable = resources.unreadable.first().cloned();
@@ -214,17 +214,16 @@ pub async fn current_status(client: &Client, guest: &Guest) -> Result<GuestStatu
 /// The answer to whether PVE can snapshot a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotAnswer {
-    /// PVE says whether it can.
+    /// PVE's answer.
     Known(bool),
     /// A storage of its disks does not exist; PVE's text.
     StorageMissing(String),
-    /// PVE was not asked, or has not answered.
+    /// PVE was not asked, or did not answer.
     Open,
 }
 
-/// Asks PVE whether it can snapshot the guest, only where the configuration and the types of the
-/// storages do not tell. For a storage that was removed PVE answers with an error (`storage_config` in
-/// `PVE/Storage.pm`), as the creation of a snapshot does.
+/// Asks PVE whether it can snapshot the guest, unless the configuration and the types of the storages decide. For a
+/// storage that was removed PVE replies with an error (`storage_config` in `PVE/Storage.pm`), as for a creation.
 pub async fn can_snapshot(
     client: &Client,
     guest: &Guest,
@@ -252,7 +251,7 @@ pub async fn can_snapshot(
     }
 }
 
-/// A guest's configuration, as far as it matters to snapshots, and its lock.
+/// The parts of a guest's configuration that matter to snapshots, and its lock.
 pub async fn config(client: &Client, guest: &Guest) -> Result<(GuestConfig, Option<Lock>), Error> {
     let config = client
         .guest_config(&guest.node, wire_kind(guest.kind), guest.vmid.get())
@@ -261,14 +260,14 @@ pub async fn config(client: &Client, guest: &Guest) -> Result<(GuestConfig, Opti
     Ok((read, Lock::of(&config)))
 }
 
-/// The lock of a guest. Between two looks that are equal nothing has happened to the guest: if no task was
-/// seen in between, none holds the lock.
+/// The lock of a guest. If two reads are equal, the guest has not changed between them: if no task was listed between
+/// them, none holds the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
-    /// What the guest is locked for, such as `snapshot`.
+    /// The name of the lock, such as `snapshot`.
     pub name: String,
-    /// PVE's hash of the whole configuration, snapshots included: it tells apart two tasks that set the
-    /// same lock one after the other.
+    /// PVE's hash of the whole configuration, snapshots included: it differs for two
+    /// tasks that set the same lock one after the other.
     digest: Option<String>,
 }
 
@@ -302,8 +301,8 @@ pub async fn guest_snapshots(client: &Client, guest: &Guest) -> Result<Vec<Snaps
         .map(snapshots)
 }
 
-/// Whether a task is seen to run for the guest. One that has ended since the lock was read is not seen: that
-/// a lock is left behind is known only when a second look finds an equal [`Lock`].
+/// Whether a running task is listed for the guest. A task that has ended since the lock was read is not: a lock is
+/// known to be stale only if a second read finds an equal [`Lock`].
 pub async fn task_runs(client: &Client, node: &str, vmid: Vmid) -> Result<bool, Error> {
     let filter = TaskFilter {
         vmid: Some(vmid.get()),
@@ -318,8 +317,8 @@ pub async fn task_runs(client: &Client, node: &str, vmid: Vmid) -> Result<bool, 
 /// the guest's disks.
 const DATED_AFTER: i64 = 60;
 
-/// Whether the node remembers that the task of this snapshot took longer than `limit`. PVE keeps about the
-/// last thousand tasks of a node; of a forgotten one, or one of another user, nothing is claimed.
+/// Whether the task of this snapshot is listed with a duration of more than `limit`. PVE keeps about the last thousand
+/// tasks of a node; `false` for an older one, or one of another user.
 pub async fn took_longer(
     client: &Client,
     guest: &Guest,
@@ -385,7 +384,7 @@ pub fn snapshots(listing: SnapshotListing) -> Vec<Snapshot> {
     snapshots.collect()
 }
 
-/// The kind of a guest in the client's words.
+/// The client's type for the kind of a guest.
 pub fn wire_kind(kind: GuestKind) -> pve_client::GuestKind {
     match kind {
         GuestKind::Qemu => pve_client::GuestKind::Qemu,
@@ -393,7 +392,7 @@ pub fn wire_kind(kind: GuestKind) -> pve_client::GuestKind {
     }
 }
 
-/// The kind of a guest in the core's words.
+/// The core's type for the kind of a guest.
 pub fn kind(kind: pve_client::GuestKind) -> GuestKind {
     match kind {
         pve_client::GuestKind::Qemu => GuestKind::Qemu,

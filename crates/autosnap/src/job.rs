@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `snap` and `clean` from the first request to the last event: read, plan, tell, carry out.
+//! One run of `snap` or `clean`: read the cluster, make the plan, carry it out.
 //!
-//! A dry run is this very run, stopped after the plan was told.
+//! A dry run is the same run, stopped after the plan was emitted.
 
 mod empty_selection;
 mod exclusions;
@@ -43,25 +43,25 @@ use crate::stop::StopSignal;
 use exclusions::{check_before_hooks, check_exclusions};
 use reading::Reader;
 
-/// The oldest version of PVE whose storages have figures that can be held against a limit.
+/// The first version of PVE that reports the usage of storages.
 const STORAGE_CHECK_SINCE: u32 = 6;
 
-/// Everything a run needs beside its settings.
+/// What a run needs beside its settings.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// The cluster.
     pub cluster: Cluster,
     /// The time of the run, in the zone whose time goes into the names.
     pub now: Zoned,
-    /// Where facts are told.
+    /// Where its events are emitted.
     pub events: Events,
-    /// Who may stop the run.
+    /// Its stop signal.
     pub stop: StopSignal,
-    /// The tasks that run for it.
+    /// Its running tasks in PVE.
     pub tasks: RunningTasks,
 }
 
-/// Runs `snap` or `clean`. What it did is in the events; an error ended it early.
+/// Runs `snap` or `clean`. The results of guests are emitted as events; an error ends the run early.
 pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error> {
     let started = Instant::now();
     let version = context
@@ -95,7 +95,7 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error>
     let working = Box::pin(read_and_carry_out(
         settings, context, &version, intent, &hook,
     ));
-    // The closing hook is called after a panic, too.
+    // The closing hook is also called after a panic.
     let result = match panics::catch(working).await {
         Ok(result) => result,
         Err(panic) => Err(panic.into()),
@@ -117,7 +117,7 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error>
     result
 }
 
-/// Calls the hook for the whole job, which a dry run does not.
+/// Calls the hook for the whole job, except in a dry run.
 async fn call_job_hook(
     settings: &JobSettings,
     context: &Context,
@@ -144,7 +144,7 @@ async fn read_and_carry_out(
         return Ok(());
     };
     let inventory = inventory?;
-    // By the clock of the host that has just answered.
+    // By the clock of the host that has just replied.
     intent.now =
         inventory::server_time(context.cluster.client()).to_zoned(context.now.time_zone().clone());
     for entry in &inventory.unreadable {
@@ -189,7 +189,7 @@ async fn read_and_carry_out(
     };
     let plan = Arc::new(plan?);
     if let Some(limit) = limit {
-        tell_storages(context, &inventory, &nodes, &plan, limit);
+        emit_storages(context, &inventory, &nodes, &plan, limit);
     }
     for warning in warnings::of_plan(&plan) {
         context.events.emit(EventKind::Warned(warning));
@@ -224,7 +224,7 @@ async fn read_and_carry_out(
         .map_err(Error::from)
 }
 
-/// Selects the guests and tells which ones. Fails if an exclusion cannot be resolved.
+/// Selects the guests and emits the selection. Fails if an exclusion cannot be resolved.
 async fn selected(
     settings: &JobSettings,
     context: &Context,
@@ -275,7 +275,7 @@ pub(crate) fn broken(error: &Error) -> EventKind {
     }
 }
 
-/// The exit status that an error stands for in the events.
+/// The exit status for an error.
 pub(crate) fn exit_status(error: &Error) -> ExitStatus {
     match error.kind() {
         ErrorKind::Configuration => ExitStatus::Usage,
@@ -284,16 +284,16 @@ pub(crate) fn exit_status(error: &Error) -> ExitStatus {
     }
 }
 
-/// Waits for the work, but no longer than until a signal asks to stop, which is told then. The wish of
-/// a hook is left to the engine, which names the guests that are not reached.
+/// Waits for the work or for a stop signal, which is emitted. A stop by a hook is left to the engine, which reports
+/// the guests that are not reached.
 async fn until_stopped<T>(context: &Context, work: impl Future<Output = T>) -> Option<T> {
     if context.stop.requested() == Some(StopReason::Hook) {
         return Some(work.await);
     }
     tokio::select! {
         biased;
-        interruption = context.stop.wait() => {
-            context.events.emit(EventKind::Interrupted(interruption));
+        reason = context.stop.wait() => {
+            context.events.emit(EventKind::Interrupted(reason));
             None
         }
         result = work => Some(result),
@@ -338,7 +338,7 @@ fn intent(settings: &JobSettings, now: &Zoned) -> Result<Intent, Error> {
     })
 }
 
-/// What a report begins with.
+/// The header of the run.
 pub fn header(settings: &JobSettings, version: &str) -> Header {
     let (with_ram, only_running) = match settings.job {
         Job::Snap {
@@ -381,7 +381,7 @@ fn hook(settings: &JobSettings) -> RunHook {
     }
 }
 
-/// The limit that the storages of these nodes are held against, if they are. Warns if that cannot be done.
+/// The usage limit of the storages on these nodes; `None` if it does not apply. Warns if usage is unknown.
 fn storage_limit(
     settings: &JobSettings,
     context: &Context,
@@ -408,8 +408,8 @@ fn storage_limit(
     Some(settings.max_percent_storage)
 }
 
-/// Reports the state of the storages. Which of them refuse a guest is known with the plan.
-fn tell_storages(
+/// Emits the storages on these nodes and those for which the plan refuses a guest.
+fn emit_storages(
     context: &Context,
     inventory: &Inventory,
     nodes: &[String],
@@ -425,7 +425,7 @@ fn tell_storages(
     });
 }
 
-/// What is said of a node that sends no statistics.
+/// The warning for a node that sends no statistics.
 pub fn no_statistics_warning(node: &str) -> String {
     format!(
         "node {node} sends no statistics (its pvestatd hangs, or it has just started): how full its storages are is not known, the limit is not checked there"
@@ -436,8 +436,8 @@ fn major(version: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
-/// Reads the guests side by side and decides about each. What will fail for every guest, such as a
-/// token that is refused, ends the run.
+/// Reads the guests, several at once, and plans each. An error that would fail every guest, such as a refused token,
+/// ends the run.
 async fn plan_all(
     settings: &JobSettings,
     context: &Context,

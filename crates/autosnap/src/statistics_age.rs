@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! How old a node's figures in `/cluster/resources` are.
+//! The age of a node's statistics in `/cluster/resources`.
 //!
-//! PVE does not report their age. While `pvestatd` hangs, the last figures stay for up to five minutes,
-//! and the listed uptime of a guest falls behind its real one by their age. So the current uptime of one
-//! running guest of each node is read. A guest that was restarted meanwhile proves nothing.
+//! PVE does not report their age. While `pvestatd` hangs, the last statistics stay for up to five minutes,
+//! and the listed uptime of a guest is behind the real one by their age. So the current uptime of one
+//! running guest of each node is read. A guest that was restarted meanwhile shows nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use pve_client::Client;
 use crate::concurrent::map_concurrent;
 use crate::inventory;
 
-/// The age from which figures are stale: `pvestatd` sends them every ten seconds.
+/// The age from which statistics are stale: `pvestatd` sends them every ten seconds.
 const OLD: Duration = Duration::from_secs(60);
 /// How long a run waits for a guest's status, which only a warning depends on.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How many guests are asked at once.
+/// How many guests are read at once.
 const AT_ONCE: usize = 16;
 
-/// A warning for each node of these guests whose figures are more than a minute old.
+/// A warning for each node of these guests whose statistics are more than a minute old.
 pub(crate) async fn warnings(
     client: &Client,
     inventory: &Inventory,

@@ -1,52 +1,52 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The wish to stop: who may utter it, and how it is heard.
+//! The stop signal of a run.
 //!
-//! The first wish ends a run in order: nothing new is started, guests under way are finished with
-//! their closing hooks. A second signal leaves at once; that is [`crate::signals`]' part.
+//! A run that is asked to stop starts nothing new and finishes the guests under way with their closing hooks. A
+//! process that exits at once abandons its run instead.
 
 use std::sync::Arc;
 
 use autosnap_core::event::StopReason;
 use tokio::sync::watch;
 
-/// The wish to stop. Clones share it.
+/// A cooperative stop request. Clones share it.
 #[derive(Debug, Clone)]
 pub struct StopSignal {
-    wish: Arc<watch::Sender<Option<StopReason>>>,
+    reason: Arc<watch::Sender<Option<StopReason>>>,
     abandoned: Arc<watch::Sender<bool>>,
 }
 
 impl Default for StopSignal {
     fn default() -> Self {
         Self {
-            wish: Arc::new(watch::Sender::new(None)),
+            reason: Arc::new(watch::Sender::new(None)),
             abandoned: Arc::new(watch::Sender::new(false)),
         }
     }
 }
 
 impl StopSignal {
-    /// Utters the wish; the first one stands.
-    pub fn request(&self, interruption: StopReason) {
-        self.wish.send_if_modified(|wish| {
-            let first = wish.is_none();
-            wish.get_or_insert(interruption);
-            first
+    /// Asks the run to stop. Only the first reason is kept.
+    pub fn request(&self, reason: StopReason) {
+        self.reason.send_if_modified(|current| {
+            let is_first = current.is_none();
+            current.get_or_insert(reason);
+            is_first
         });
     }
 
-    /// The wish, if it was uttered.
+    /// Why the run was asked to stop; `None` if it was not.
     pub fn requested(&self) -> Option<StopReason> {
-        *self.wish.borrow()
+        *self.reason.borrow()
     }
 
-    /// Waits until the wish is uttered.
+    /// Waits until the run is asked to stop.
     pub async fn wait(&self) -> StopReason {
-        let mut wish = self.wish.subscribe();
-        let uttered = wish.wait_for(Option::is_some).await;
-        uttered
+        let mut reason = self.reason.subscribe();
+        let requested = reason.wait_for(Option::is_some).await;
+        requested
             .ok()
-            .and_then(|wish| *wish)
+            .and_then(|reason| *reason)
             .expect("the sender lives as long as self, and waited for Some")
     }
 
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_first_wish_stands() {
+    async fn the_first_reason_is_kept() {
         let stop = StopSignal::default();
         assert_eq!(stop.requested(), None);
         stop.clone().request(StopReason::Shutdown);

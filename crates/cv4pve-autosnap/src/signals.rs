@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Signals: the first asks the run to stop in order, the second leaves at once.
+//! Signals: the first stops the run in order, the second exits the process at once.
 //!
-//! A thread of its own receives them until the process ends. A run that is busy, or blocked by a
-//! reader that does not read, cannot keep the process from being ended.
+//! A thread of its own receives them until the process exits, so that a busy run, or one that is blocked by a reader
+//! of its output, cannot delay the exit.
 
 use std::sync::{Mutex, MutexGuard, Once, PoisonError, mpsc};
 use std::thread;
@@ -16,29 +16,28 @@ use autosnap::engine::RunningTasks;
 use autosnap::hook;
 use autosnap::stop::StopSignal;
 
-/// How long running hooks may take to end when the process leaves at once.
+/// How long running hooks may take to end when the process exits at once.
 const HOOK_GRACE: Duration = Duration::from_secs(5);
 
 /// The run that a signal stops, if there is one.
 static CURRENT: Mutex<Option<Run>> = Mutex::new(None);
 
-/// What a signal needs of a run.
+/// The parts of a run that signals need.
 struct Run {
     stop: StopSignal,
     tasks: RunningTasks,
     console: Console,
-    /// A signal has been received already. A hook or a lost server may have stopped the run, too:
-    /// that is no signal.
+    /// Whether a signal was received before. The run may also have been stopped by a hook or a lost server.
     signalled: bool,
 }
 
-/// A run that can be stopped by signals, until this is dropped. From then on a signal ends the
-/// process at once: there is nothing left to stop in order, only output to be written.
+/// Lets signals stop the current run until it is dropped. From then on a signal exits the process at once: only output
+/// is left to be written.
 #[derive(Debug)]
 #[must_use]
-pub struct Listening(());
+pub struct SignalGuard(());
 
-impl Drop for Listening {
+impl Drop for SignalGuard {
     fn drop(&mut self) {
         *current() = None;
     }
@@ -48,34 +47,33 @@ fn current() -> MutexGuard<'static, Option<Run>> {
     CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets signals stop this run from now on. The second signal ends the process: hooks that run are
-/// ended, and the tasks that continue in PVE are printed. Waiting for them is what the first
-/// signal does.
+/// Makes signals stop this run from now on. The first one waits for running tasks. The second one exits the process:
+/// running hooks are ended, and the tasks that continue in PVE are printed.
 ///
-/// Where signals cannot be received, the system's default stays: they end the process.
-pub fn listen(stop: StopSignal, tasks: RunningTasks, console: Console) -> Listening {
-    static LISTENER: Once = Once::new();
+/// If signals cannot be received, the system's default applies: they end the process.
+pub fn handle_signals(stop: StopSignal, tasks: RunningTasks, console: Console) -> SignalGuard {
+    static RECEIVER: Once = Once::new();
     *current() = Some(Run {
         stop,
         tasks,
         console,
         signalled: false,
     });
-    LISTENER.call_once(start_listener);
-    Listening(())
+    RECEIVER.call_once(start_receiver);
+    SignalGuard(())
 }
 
-/// Returns when signals are received, or cannot be.
-fn start_listener() {
+/// Starts the thread; returns when it receives signals, or cannot.
+fn start_receiver() {
     let (ready, is_ready) = mpsc::channel();
-    let listener = move || {
+    let receiver = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
         let Ok(runtime) = runtime else { return };
         runtime.block_on(async {
             let signals = platform::Signals::new();
-            // Fails only if nobody waits.
+            // Fails only if no thread waits for it.
             let _ = ready.send(());
             if let Ok(signals) = signals {
                 receive(signals).await;
@@ -84,32 +82,32 @@ fn start_listener() {
     };
     let started = thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(listener);
+        .spawn(receiver);
     if started.is_ok() {
-        // An error means that the thread has ended without signals.
+        // An error means that the thread has ended without receiving signals.
         let _ = is_ready.recv();
     }
 }
 
 async fn receive(mut signals: platform::Signals) {
     loop {
-        let interruption = signals.next().await;
+        let reason = signals.next().await;
         let mut current = current();
         match &mut *current {
             Some(run) if !run.signalled => {
                 run.signalled = true;
-                run.stop.request(interruption);
+                run.stop.request(reason);
             }
             Some(_) | None => {
                 let run = current.take();
                 drop(current);
-                leave(interruption, run);
+                exit_at_once(reason, run);
             }
         }
     }
 }
 
-fn leave(interruption: StopReason, run: Option<Run>) -> ! {
+fn exit_at_once(reason: StopReason, run: Option<Run>) -> ! {
     if let Some(run) = &run {
         run.stop.abandon();
     }
@@ -118,7 +116,7 @@ fn leave(interruption: StopReason, run: Option<Run>) -> ! {
         Some(run) => report::print_abandoned(run.console, &run.tasks.upids()),
         None => report::print_report_abandoned(),
     }
-    let status = match interruption {
+    let status = match reason {
         StopReason::Shutdown => ExitStatus::Terminated,
         StopReason::UserRequest
         | StopReason::TerminalClosed
@@ -129,7 +127,7 @@ fn leave(interruption: StopReason, run: Option<Run>) -> ! {
     std::process::exit(status.code().into());
 }
 
-/// Waits for the first signal; for ever where there are none.
+/// Waits for the first signal; for ever if signals cannot be received.
 #[cfg(feature = "demo")]
 pub async fn wait() {
     match platform::Signals::new() {
@@ -154,37 +152,36 @@ mod platform {
     impl Signals {
         pub(super) fn new() -> io::Result<Self> {
             let ignored = ignored();
-            let listen = |kind: SignalKind| {
+            let handler = |kind: SignalKind| {
                 let bit = u32::try_from(kind.as_raw_value() - 1).unwrap_or(u32::MAX);
                 let is_ignored = 1_u64.checked_shl(bit).is_some_and(|bit| ignored & bit != 0);
                 (!is_ignored).then(|| signal(kind)).transpose()
             };
             Ok(Self {
-                interrupt: listen(SignalKind::interrupt())?,
-                terminate: listen(SignalKind::terminate())?,
-                hangup: listen(SignalKind::hangup())?,
+                interrupt: handler(SignalKind::interrupt())?,
+                terminate: handler(SignalKind::terminate())?,
+                hangup: handler(SignalKind::hangup())?,
             })
         }
 
         pub(super) async fn next(&mut self) -> StopReason {
             tokio::select! {
-                () = heard(self.interrupt.as_mut()) => StopReason::UserRequest,
-                () = heard(self.terminate.as_mut()) => StopReason::Shutdown,
-                () = heard(self.hangup.as_mut()) => StopReason::TerminalClosed,
+                () = received(self.interrupt.as_mut()) => StopReason::UserRequest,
+                () = received(self.terminate.as_mut()) => StopReason::Shutdown,
+                () = received(self.hangup.as_mut()) => StopReason::TerminalClosed,
             }
         }
     }
 
-    async fn heard(signal: Option<&mut Signal>) {
+    async fn received(signal: Option<&mut Signal>) {
         match signal {
             Some(signal) => _ = signal.recv().await,
             None => std::future::pending().await,
         }
     }
 
-    /// The signals that whoever started us wants ignored, as a set of bits: `nohup` does that with
-    /// SIGHUP, a shell script with the SIGINT of what it starts in the background. To listen would
-    /// end that. Where the system does not tell (`SigIgn` in proc(5)), none.
+    /// The ignored signals as a set of bits: `nohup` ignores SIGHUP, a shell script the SIGINT of its background
+    /// jobs. A handler would end that. None if the system does not list them (`SigIgn` in proc(5)).
     fn ignored() -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! When to look at a task for the first time, learned from the tasks seen in this run.
+//! When to poll a task for the first time, learned from the earlier tasks of the cluster.
 //!
-//! A look that comes too early costs a request, one that comes too late leaves a slot idle. So the
-//! first look comes when the shortest of the last tasks of that kind on that node was over, as far
-//! as the looks can tell: each task's end lies between two looks. While the last look that saw a
-//! task run and the first that saw one over lie far apart, the next task is looked at in between,
-//! so that equal tasks are soon met at their end.
+//! A poll that is too early costs a request, one that is too late leaves a slot idle. So the first poll comes when
+//! the shortest of the last tasks of that type on that node had ended, by the polls: the end of a task lies between
+//! two polls. If the last poll that found a task running and the first that found one ended are far apart, the next
+//! task is polled between them, so that tasks of equal length are soon polled right at their end.
 //!
-//! Limits: it remembers a handful of durations per node and kind, nothing per guest.
+//! Limits: it keeps a few durations per node and type, nothing per guest.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -15,51 +14,51 @@ use std::time::Duration;
 
 use pve_client::{TaskEnd, WaitPolicy};
 
-/// How many durations are remembered.
+/// The number of durations that are kept.
 const MEMORY: usize = 8;
-/// The first look as long as nothing is known: a small disk takes PVE 80 to 190 ms.
+/// The first poll while nothing is known: a small disk takes PVE 80 to 190 ms.
 const UNKNOWN: Duration = Duration::from_millis(50);
-/// No first look comes earlier.
+/// The earliest first poll.
 const EARLIEST: Duration = Duration::from_millis(10);
-/// No first look comes later, however long the last tasks took: the next guest may be a small one.
+/// The latest first poll, even after long tasks: the next guest may be a small one.
 const LATEST: Duration = Duration::from_secs(1);
-/// What was seen running at a time is believed for so many tasks that were met at their end:
-/// then tasks may have become shorter, and an earlier look finds out.
+/// The number of tasks after which the longest known running time expires: tasks may have become shorter, which
+/// only an earlier poll can show.
 const TRUST: u32 = 16;
 
-/// A look that comes too early delays the next one by more than this, or than a twentieth of the
-/// duration, can win.
-const NOT_WORTH_A_TRY: Duration = Duration::from_millis(5);
+/// An uncertainty that is not worth another poll; also a twentieth of the duration. A poll that is too early delays
+/// the next one by more than this.
+const NEGLIGIBLE: Duration = Duration::from_millis(5);
 
-/// What is remembered of the tasks of a run.
+/// The pace of the tasks of a cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Pace(Mutex<HashMap<(String, &'static str), Memory>>);
 
-/// What is remembered of one kind of task on one node.
+/// The last tasks of one type on one node.
 #[derive(Debug, Default)]
 struct Memory {
-    /// When each of the last tasks was seen to be over.
-    over: VecDeque<Duration>,
-    /// The last time at which one was seen running that is below all of these; zero if unknown.
+    /// When each of the last tasks was first found ended.
+    ended: VecDeque<Duration>,
+    /// The longest time after which one was found running, below all of these; zero if unknown.
     running: Duration,
-    /// How many tasks have ended since that was seen.
+    /// The number of tasks that have ended since.
     age: u32,
 }
 
 impl Pace {
-    /// When to look at a task of this type on this node.
+    /// When to poll a task of this type on this node.
     pub(super) fn policy(&self, node: &str, task_type: &'static str) -> WaitPolicy {
-        let (first_pause, usual) = self.with(node, task_type, |memory| {
-            (memory.first_look(), memory.usual())
+        let (first_pause, median) = self.with(node, task_type, |memory| {
+            (memory.first_poll(), memory.median())
         });
         WaitPolicy {
             first_pause: first_pause.clamp(EARLIEST, LATEST),
-            usual_duration: usual,
+            usual_duration: median,
             ..WaitPolicy::default()
         }
     }
 
-    /// A task of this type has ended.
+    /// Records the end of a task of this type.
     pub(super) fn learn(&self, node: &str, task_type: &'static str, end: &TaskEnd) {
         self.with(node, task_type, |memory| memory.learn(end));
     }
@@ -68,20 +67,20 @@ impl Pace {
         &self,
         node: &str,
         task_type: &'static str,
-        look: impl FnOnce(&mut Memory) -> T,
+        access: impl FnOnce(&mut Memory) -> T,
     ) -> T {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        look(seen.entry((node.to_owned(), task_type)).or_default())
+        let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        access(memories.entry((node.to_owned(), task_type)).or_default())
     }
 }
 
 impl Memory {
-    fn first_look(&self) -> Duration {
-        let Some(shortest) = self.over.iter().min().copied() else {
+    fn first_poll(&self) -> Duration {
+        let Some(shortest) = self.ended.iter().min().copied() else {
             return UNKNOWN;
         };
         let uncertain = shortest.saturating_sub(self.running);
-        if uncertain <= (shortest / 20).max(NOT_WORTH_A_TRY) {
+        if uncertain <= (shortest / 20).max(NEGLIGIBLE) {
             return shortest;
         }
         if self.running.is_zero() {
@@ -91,19 +90,19 @@ impl Memory {
     }
 
     /// The median of the last durations.
-    fn usual(&self) -> Option<Duration> {
-        let mut sorted: Vec<Duration> = self.over.iter().copied().collect();
+    fn median(&self) -> Option<Duration> {
+        let mut sorted: Vec<Duration> = self.ended.iter().copied().collect();
         sorted.sort_unstable();
         sorted.get(sorted.len() / 2).copied()
     }
 
     fn learn(&mut self, end: &TaskEnd) {
-        if self.over.len() == MEMORY {
-            self.over.pop_front();
+        if self.ended.len() == MEMORY {
+            self.ended.pop_front();
         }
-        self.over.push_back(end.ended_by);
+        self.ended.push_back(end.ended_by);
         self.age += 1;
-        let shortest = self.over.iter().min().copied().unwrap_or_default();
+        let shortest = self.ended.iter().min().copied().unwrap_or_default();
         if self.running >= shortest || self.age > TRUST {
             self.running = Duration::ZERO;
         }
@@ -124,19 +123,19 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    /// Waits as the client does for tasks of these durations; the delays of the looks that saw
-    /// the end, and how many looks each took.
+    /// Waits as the client does for tasks of these durations. Returns for each the delay of the poll that found its
+    /// end, and the number of polls.
     fn delays(pace: &Pace, durations: impl IntoIterator<Item = u64>) -> Vec<(Duration, u32)> {
         let follow = |duration: u64| {
             let duration = millis(duration);
             let policy = pace.policy("pve1", KIND);
             let (mut at, mut running_until) = (policy.first_pause, Duration::ZERO);
-            let mut looks = 1;
+            let mut polls = 1;
             while at < duration {
                 running_until = at;
                 at += millis(13);
                 at += policy.next_pause(at, millis(13));
-                looks += 1;
+                polls += 1;
             }
             let exit = pve_client::TaskExit::Ok;
             let end = TaskEnd {
@@ -146,13 +145,13 @@ mod tests {
                 ended_by: at,
             };
             pace.learn("pve1", KIND, &end);
-            (at.saturating_sub(duration), looks)
+            (at.saturating_sub(duration), polls)
         };
         durations.into_iter().map(follow).collect()
     }
 
     #[test]
-    fn nothing_is_assumed_of_another_node_or_kind() {
+    fn another_node_or_type_has_a_pace_of_its_own() {
         let pace = Pace::default();
         delays(&pace, [500; 20]);
         assert_eq!(pace.policy("pve2", KIND).first_pause, UNKNOWN);
@@ -160,18 +159,18 @@ mod tests {
     }
 
     #[test]
-    fn equal_tasks_are_soon_met_at_their_end() {
+    fn tasks_of_equal_length_are_soon_polled_at_their_end() {
         for duration in [25, 60, 100, 500, 950] {
             let pace = Pace::default();
             delays(&pace, [duration; 10]);
             let later = delays(&pace, vec![duration; 100]);
             let late: Duration = later.iter().map(|(delay, _)| *delay).sum();
-            let looks: u32 = later.iter().map(|(_, looks)| *looks).sum();
+            let polls: u32 = later.iter().map(|(_, polls)| *polls).sum();
             assert!(
                 late / 100 <= millis(3 + duration / 20),
-                "{duration}: {late:?} in all"
+                "{duration}: {late:?} in total"
             );
-            assert!(looks <= 125, "{duration}: {looks} looks");
+            assert!(polls <= 125, "{duration}: {polls} polls");
         }
     }
 
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_look_is_neither_at_once_nor_far_away() {
+    fn the_first_poll_is_within_bounds() {
         let pace = Pace::default();
         delays(&pace, [1; 30]);
         assert_eq!(pace.policy("pve1", KIND).first_pause, EARLIEST);
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_of_any_length_are_noticed_within_a_tenth() {
+    fn the_end_of_a_task_of_any_length_is_found_within_a_tenth() {
         let pace = Pace::default();
         let durations = (0..400).map(|number: u64| 300 + number * 7_919 % 2_700);
         let mut shares: Vec<f64> = delays(&pace, durations.clone())

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Keeps a bounded part of a hook's output.
+//! A bounded part of a hook's output.
 //!
-//! The beginning says what the hook set out to do and the end says how it failed, so both are kept and the middle goes.
-//! Memory stays bounded by the limit however much a hook writes.
+//! The beginning shows what the hook does and the end how it failed, so both are kept and the middle is dropped.
+//! Memory is bounded by the limit.
 
 use std::collections::VecDeque;
 
-/// The first and the last bytes of a stream, and how many there were between them.
+/// The first and the last bytes of a stream, and the number of bytes between them.
 #[derive(Debug)]
 pub struct Capture {
     head: Vec<u8>,
@@ -29,12 +29,12 @@ impl Capture {
         }
     }
 
-    /// Takes the next bytes of the stream.
+    /// Adds the next bytes of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
         let into_head = bytes.len().min(self.head_limit - self.head.len());
         let (head, rest) = bytes.split_at(into_head);
         self.head.extend_from_slice(head);
-        // Of a chunk larger than the tail only the end can stay; the rest never has to be copied.
+        // Only the end of a chunk larger than the tail is kept; the rest is not copied.
         let (skipped, rest) = rest.split_at(rest.len().saturating_sub(self.tail_limit));
         let overflow = (self.tail.len() + rest.len()).saturating_sub(self.tail_limit);
         self.tail.drain(..overflow);
@@ -42,7 +42,7 @@ impl Capture {
         self.cut += (skipped.len() + overflow) as u64;
     }
 
-    /// The text, with a line in place of what was cut. Bytes that are not UTF-8 become `U+FFFD`.
+    /// The text, with a line in place of the dropped part. Invalid UTF-8 becomes `U+FFFD`.
     pub fn into_text(self) -> String {
         let Self {
             mut head,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a hook is told: the phase and the `CV4PVE_AUTOSNAP_*` variables.
+//! The environment of a hook: the phase and the `CV4PVE_AUTOSNAP_*` variables.
 //!
 //! Names, order of phases and number formats are those of the C# tool (`HookPhase.cs`, `PhaseEventArgs.cs`), because the
-//! scripts of its users read them. This module only formats; it neither reads the environment nor starts anything.
+//! scripts of its users read them. This module only formats values.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A moment of a run at which the hook is called.
+/// A phase of a run in which the hook is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// A `clean` begins.
@@ -20,7 +20,7 @@ pub enum Phase {
     SnapJobEnd,
     /// A guest's snapshot is about to be created.
     SnapCreatePre,
-    /// A guest's snapshot was created and its old ones were dealt with.
+    /// A guest's snapshot was created, and its removals have ended.
     SnapCreatePost,
     /// A guest's snapshot could not be created.
     SnapCreateAbort,
@@ -76,7 +76,7 @@ impl Phase {
         }
     }
 
-    /// Whether the phase comes before something that a hook may still stop.
+    /// Whether the phase comes before a change that a failing hook can prevent.
     pub const fn is_pre(self) -> bool {
         match self {
             Self::CleanJobStart
@@ -99,7 +99,7 @@ impl fmt::Display for Phase {
     }
 }
 
-/// The guest a phase is about.
+/// The guest of a phase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookGuest {
     /// The guest's ID, `CV4PVE_AUTOSNAP_VMID`.
@@ -110,14 +110,14 @@ pub struct HookGuest {
     pub vm_type: String,
 }
 
-/// Everything a hook is told about one call.
+/// The parameters of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a variable of the C# tool that is 1 or 0"
 )]
 pub struct HookContext {
-    /// Why the hook is called.
+    /// The phase.
     pub phase: Phase,
     /// The guest; `None` in job phases, where its variables are empty.
     pub guest: Option<HookGuest>,
@@ -131,7 +131,7 @@ pub struct HookContext {
     pub vmstate: bool,
     /// How long the guest, the removal or the job took; zero in opening phases.
     pub duration: Duration,
-    /// Whether all went well, in the sense of the phase.
+    /// `STATE`: whether the phase has succeeded.
     pub state: bool,
     /// Whether the tool runs with `--debug`.
     pub debug: bool,
@@ -175,7 +175,7 @@ fn flag(value: bool) -> String {
     String::from(if value { "1" } else { "0" })
 }
 
-/// Seconds as C# prints `TimeSpan.TotalSeconds`: ticks of 100 ns, a decimal point, no superfluous zeros, no point for
+/// Seconds as C# prints `TimeSpan.TotalSeconds`: ticks of 100 ns, a decimal point, no trailing zeros, no point for
 /// whole seconds. Only its exponents for tiny values (`5E-05`) are left out: no shell can calculate with them.
 fn seconds(duration: Duration) -> String {
     let ticks = duration.subsec_nanos() / 100;

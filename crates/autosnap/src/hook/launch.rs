@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! How a hook script is started, and why it cannot be.
+//! The command that starts a hook script, or the reason why it cannot be started.
 //!
 //! The C# tool passes the path to `/bin/bash -c`, which breaks on blanks. Here the file is started directly; only a
 //! script without `#!` needs a shell. Nothing is executed by this module.
@@ -23,7 +23,7 @@ pub enum HookError {
     /// The path names a directory or something else that is not a regular file.
     #[error("hook script {} is not a file", .0.display())]
     NotAFile(PathBuf),
-    /// The file or its folder cannot be looked at.
+    /// The file or its folder cannot be read.
     #[error("hook script {} cannot be read: {source}", path.display())]
     Unreadable {
         /// The script.
@@ -126,7 +126,7 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// Finds out how to start `path`, which has to be absolute: a bare name would be searched for in `PATH`.
+    /// Finds the command for `path`, which must be absolute: a bare name would be looked up in `PATH`.
     pub(super) fn resolve(path: &Path) -> Result<Self, StartError> {
         let metadata = find(path)?;
         platform::resolve(path, &metadata)
@@ -163,7 +163,7 @@ fn is_powershell(path: &Path) -> bool {
         .is_some_and(|extension| extension.eq_ignore_ascii_case("ps1"))
 }
 
-/// Whether a program of that name would be found when it is started.
+/// Whether a program of that name is in `PATH`.
 fn is_in_path(program: &str) -> bool {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
@@ -239,7 +239,7 @@ mod platform {
         }
     }
 
-    /// As many bytes as Linux itself looks at (`BINPRM_BUF_SIZE`).
+    /// As many bytes as Linux reads (`BINPRM_BUF_SIZE`).
     fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
         let mut start = Vec::new();
         fs::File::open(path)?.take(256).read_to_end(&mut start)?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Runs one child process until it has ended and nobody holds its stdout, or to its time limit or cancellation.
+//! One child process, from its start until it has ended and no process holds its stdout, or until its time limit.
 //!
 //! | a hook that | ends like this |
 //! |---|---|
@@ -7,16 +7,16 @@
 //! | leaves children that hold its stdout open | the call ends with the last of them; at the limit they live on |
 //! | leaves children that moved their stdout elsewhere | the call ends with the hook; the children live on |
 //! | floods its stdout | the pipe is always drained, memory is bounded by [`Capture`] |
-//! | waits for input | reads the end of a file at once, for its stdin is null |
+//! | waits for input | reads the end of the file at once, as its stdin is null |
 //!
 //! While the run lives, the reading end of a hook's stdout is never closed: SIGPIPE would end a child in the background
-//! that is about to resume a service. stderr is inherited for the same reason, and because it is that of the tool in the
-//! C# tool, too: nothing that a hook leaves behind depends on us.
+//! that is about to resume a service. stderr is inherited for the same reason, as in the C# tool: background processes of
+//! a hook do not depend on this process.
 //!
 //! The process group is signalled only while its leader is not reaped: until then its number cannot be given to
 //! another process. Windows has no groups; there `taskkill /T` ends the hook and the processes below it, at once.
 //!
-//! When the process leaves at once, for a second signal, [`end_all`] ends the hooks that are running.
+//! When the process exits at once after a second signal, [`end_all`] ends the running hooks.
 
 use std::future::poll_fn;
 use std::io;
@@ -38,12 +38,12 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long to wait for a killed process to be reaped; one that is stuck in the kernel is left to it.
 const REAP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long Windows' own tool may take to end a hook and what it has started: on a busy machine its start is looked at by
-/// scanners first.
+/// How long Windows' own tool may take to end a hook and what it has started: on a busy machine scanners
+/// check it first.
 #[cfg(windows)]
 const TASKKILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a hook that was asked to end is polled: the poll must not reap it, and nothing else tells without reaping.
+/// The interval at which a hook is polled after SIGTERM: the poll must not reap it.
 #[cfg(unix)]
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -54,7 +54,7 @@ type Leader = rustix::process::Pid;
 type Leader = u32;
 
 /// The hooks that are running in this process. A leader is taken out while it is reaped, under the
-/// lock: whoever holds the lock can signal those in the list without meeting a stranger.
+/// lock, so that the numbers in the list cannot belong to other processes.
 static RUNNING: Mutex<Vec<Leader>> = Mutex::new(Vec::new());
 
 fn running() -> MutexGuard<'static, Vec<Leader>> {
@@ -122,7 +122,7 @@ fn has_ended(leader: Leader) -> bool {
 /// Signals a process group. A failure is ignored: the only likely one is that the group is empty.
 #[cfg(unix)]
 fn signal(leader: Leader, signal: rustix::process::Signal) {
-    let _nobody_left = rustix::process::kill_process_group(leader, signal);
+    let _group_is_empty = rustix::process::kill_process_group(leader, signal);
 }
 
 /// Starts `command` and waits for its end. The text is what was written to its stdout.

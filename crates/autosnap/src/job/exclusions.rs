@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The exclusions of a selection: a run with one that cannot be resolved is refused.
+//! The exclusions of a selection: a run with an unresolved one is refused.
 
 use autosnap_core::select::{Selected, SelectionWarning};
 
@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::inventory;
 use crate::settings::JobSettings;
 
-/// Evaluates the exclusions before the opening hook is called, so that a run that is refused has no
-/// effect at all. The selection is evaluated again after the hook, which may start or tag guests.
+/// Evaluates the exclusions before the opening hook is called, so that a refused run has no effect. The selection is
+/// evaluated again after the hook, which may start or tag guests.
 ///
 /// An inventory that cannot be read here is read again after the hook, and fails there.
 pub(super) async fn check_before_hooks(

@@ -83,7 +83,7 @@ mod tests {
         check(default, &two, "autoa260101000002");
         // Of the first pass through a repeated hour.
         check(default, &[("autoa260101000000", 3600)], "autoa260101000000");
-        // All names of the day are one.
+        // All names of one day are equal.
         check("yyyyMMdd", &[("autoa20260101", 0)], "autoa20260101");
     }
 }

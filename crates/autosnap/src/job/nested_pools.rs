@@ -2,10 +2,10 @@
 //! Whether a login sees the pools that are nested in an excluded one.
 //!
 //! A guest of a pool that the login may not see is listed without a pool, like a guest that is in none
-//! (`PVE/API2/Cluster.pm`). If `Pool.Audit` is granted on a pool and not passed on, the guests of nested
+//! (`PVE/API2/Cluster.pm`). If `Pool.Audit` is granted on a pool and not propagated, the guests of nested
 //! pools would not be spared.
 //!
-//! Limits: a nested pool that a `NoAccess` entry hides cannot be told from one that does not exist.
+//! Limits: a nested pool that a `NoAccess` entry hides looks like one that does not exist.
 
 use autosnap_core::select::{ExclusionRule, Inventory};
 use pve_client::Client;
@@ -16,8 +16,8 @@ use crate::settings::JobSettings;
 /// The first version of PVE with nested pools is 8.1.
 const NESTED_SINCE: u32 = 8;
 
-/// Refuses a `clean` that excludes a pool whose nested pools may be hidden. One request, and none
-/// without such an exclusion.
+/// Refuses a `clean` that excludes a pool whose nested pools may be hidden. Sends one request, or none without such
+/// an exclusion.
 pub(super) async fn check(
     settings: &JobSettings,
     client: &Client,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The reading of one guest: what the decision about it needs.
+//! The reading of one guest: the input of its plan.
 //!
 //! A guest that has moved since the inventory was read is looked up once and read on its new node.
 
@@ -17,30 +17,30 @@ use tokio::sync::OnceCell;
 use crate::fatal_errors::is_fatal_for_run;
 use crate::inventory::{self, Lock, SnapshotAnswer};
 
-/// How long the reading of one guest may hold up the plan. Whoever asks another node for us gives up
-/// after 30 s (`PVE/APIServer/AnyEvent.pm`); twice is enough.
+/// How long the reading of one guest may delay the plan. The proxy between nodes gives up after 30 s
+/// (`PVE/APIServer/AnyEvent.pm`); twice is enough.
 const READ_LIMIT: Duration = Duration::from_secs(75);
 
-/// Reads what the decision about a guest needs.
+/// Reads the input of the plan for a guest.
 pub(super) struct Reader<'a> {
     pub(super) client: &'a Client,
     pub(super) intent: &'a Intent,
     pub(super) inventory: &'a Inventory,
-    /// The guests that an exclusion may mean.
+    /// The guests that an unresolved exclusion may match.
     pub(super) unresolved: &'a BTreeMap<Vmid, String>,
-    /// Leave out guests that are not running, in a `clean`.
+    /// Whether a `clean` skips guests that are not running.
     pub(super) clean_only_running: bool,
-    /// There are storages whose guests count for a limit of their own.
+    /// Whether the cluster has shared storages, which have a limit of their own.
     pub(super) shared_storages: bool,
-    /// The storages as they are configured, read once, for the first guest that needs them.
+    /// The configured storages, read once, for the first guest that needs them.
     pub(super) definitions: OnceCell<Vec<StorageDefinition>>,
     /// How long a run waits for a task.
     pub(super) timeout: Duration,
 }
 
 impl Reader<'_> {
-    /// The current status of a guest that would be skipped as not running is read first: the listing may be
-    /// old.
+    /// Decides without reading if that is possible. The current status of a guest that would be skipped as not
+    /// running is read first: the listing may be old.
     pub(super) async fn screen_or_read(
         &self,
         mut guest: Guest,
@@ -67,7 +67,8 @@ impl Reader<'_> {
         by_clean || plan::skips_as_not_running(guest, self.intent)
     }
 
-    /// The decision that needs no reading. The status of a guest that an exclusion may mean is not read either.
+    /// The decision that needs no reading. The status of a guest that an unresolved exclusion may match is not
+    /// read either.
     fn screen(&self, guest: &Guest) -> Option<Decision> {
         let decision = plan::screen(guest, self.intent, self.inventory);
         let decision = decision.or_else(|| {
@@ -83,8 +84,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The guest, perhaps on another node by now, with what was read of it or the decision that
-    /// follows from its being unreadable.
+    /// The guest, perhaps on another node by now, with its reading, or with the decision if it cannot be read.
     async fn read(
         &self,
         mut guest: Guest,
@@ -140,8 +140,8 @@ impl Reader<'_> {
     }
 
     /// A guest with a lock but no task is read twice: a task that ended between the two requests has
-    /// unlocked the guest by then. If the second reading shows no task either, the lock is looked at once
-    /// more: by then it may be gone, or that of another task, which has begun since.
+    /// unlocked the guest by then. If the second reading shows no task either, the lock is read once more: by
+    /// then it may be gone, or belong to another task that has started since.
     async fn reading(&self, guest: &Guest) -> Result<Reading, pve_client::Error> {
         let is_snap = matches!(self.intent.action, Action::Snap(_));
         let (first, _) = self.reading_once(guest, is_snap).await?;
@@ -156,7 +156,7 @@ impl Reader<'_> {
         Ok(second)
     }
 
-    /// The lock is that of the configuration, if it is read.
+    /// One reading, with the lock of the configuration if that is read.
     async fn reading_once(
         &self,
         guest: &Guest,

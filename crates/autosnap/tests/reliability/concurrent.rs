@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use autosnap::autosnap_core::event::GuestResult;
 use autosnap::{
     ApiToken, ClientOptions, Cluster, Coordinator, Credentials, EventKind, Job, JobSettings, Label,
     Limits, RunHandle, RunRequest, Selection, Trust,
@@ -135,17 +134,21 @@ fn execute(simulator: &Simulator, limits: Limits, runs: &[RunRequest]) -> Vec<En
     ended.collect()
 }
 
-/// The result of each guest. A lock that was seen in the meantime is none of the result.
+/// The result of each guest. Nothing else locks the guests, so that a guest that meets a lock is an error: another
+/// run was working on it.
 async fn guests(mut run: RunHandle) -> BTreeMap<u32, String> {
     let mut events = run.events().unwrap();
     let mut results = BTreeMap::new();
     while let Some(event) = events.recv().await {
-        if let EventKind::GuestFinished { vmid, end, .. } = event {
-            let end = match end {
-                GuestResult::Done => "done".to_owned(),
-                other => format!("{other:?}"),
-            };
-            results.insert(vmid.get(), end);
+        match event {
+            EventKind::GuestFinished { vmid, end, .. } => {
+                let locked = results.remove(&vmid.get());
+                results.insert(vmid.get(), locked.unwrap_or_else(|| format!("{end:?}")));
+            }
+            EventKind::GuestDeferred { vmid, cause } => {
+                results.insert(vmid.get(), format!("deferred: {cause}"));
+            }
+            _ => {}
         }
     }
     if let Some(error) = run.join().await.error {

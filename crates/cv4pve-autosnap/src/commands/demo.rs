@@ -214,8 +214,8 @@ impl Demo {
             let _ = sender.send(goes_on);
         });
         let stop = StopSignal::default();
-        let _listening =
-            signals::listen(stop.clone(), RunningTasks::default(), self.console.clone());
+        let _handling =
+            signals::handle_signals(stop.clone(), RunningTasks::default(), self.console.clone());
         block_on(async {
             tokio::select! {
                 goes_on = receiver => Ok(goes_on.unwrap_or(false)),

@@ -143,7 +143,8 @@ impl JobCommand<'_> {
         lock: Option<overlap::LockGuard>,
     ) -> Result<ExitStatus, CommandError> {
         let stop = run.stop_signal().clone();
-        let listening = signals::listen(stop.clone(), run.tasks().clone(), self.console.clone());
+        let listening =
+            signals::handle_signals(stop.clone(), run.tasks().clone(), self.console.clone());
         let receiver = run.events().expect("taken here only");
         let mut reporting = tokio::spawn(reporter.drive(receiver));
         let result = tokio::select! {
@@ -151,7 +152,7 @@ impl JobCommand<'_> {
             // The thread that receives signals exits the process.
             () = stop.abandoned() => std::future::pending().await,
         };
-        drop(listening);
+        drop(handling);
         if timeout(LOCK_FOR_REPORT, &mut reporting).await.is_err() {
             drop(lock);
             // An error means a panic in the report thread, which has written what it could.
