@@ -143,7 +143,7 @@ impl JobCommand<'_> {
         lock: Option<overlap::LockGuard>,
     ) -> Result<ExitStatus, CommandError> {
         let stop = run.stop_signal().clone();
-        let listening =
+        let handling =
             signals::handle_signals(stop.clone(), run.tasks().clone(), self.console.clone());
         let receiver = run.events().expect("taken here only");
         let mut reporting = tokio::spawn(reporter.drive(receiver));
