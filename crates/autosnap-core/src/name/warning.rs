@@ -78,6 +78,8 @@ mod tests {
             ("yyyyMMddHH", "yyyyMMddHHmmss"),
             ("yyyyMMdd_dddd", "yyyyMMdd_dddd_HHmmss"),
             ("yyyyMMdd'at'", "yyyyMMdd'at'_HHmmss"),
+            ("yyyyMMddmm", "yyyyMMddmm_HHmmss"),
+            ("yyyyMMdd_hhtt", "yyyyMMdd_hhttmmss"),
             ("MMddHHmm", "yyyyMMddHHmm"),
             ("HHmmss", FALLBACK_FORMAT),
             ("H-mm_yyyyMMdd", "HH-mm_yyyyMMdd"),
@@ -85,6 +87,14 @@ mod tests {
         ] {
             let warning = warning_of(format).unwrap();
             assert_eq!(warning.proposal(), proposal, "{format}");
+        }
+    }
+
+    #[test]
+    fn a_proposal_leaves_room_for_a_label() {
+        for (width, is_proposed) in [(21, true), (22, false)] {
+            let format = format!("yyyyMMdd{}HHmmss", "_".repeat(width));
+            assert_eq!(proposal(&format) == format, is_proposed, "{format}");
         }
     }
 

@@ -269,6 +269,8 @@ mod tests {
             "%web.example.com",
             "wéb_1-a",
             "0100",
+            "+",
+            "+web",
         ] {
             assert_eq!(problem(term), None, "{term}");
         }

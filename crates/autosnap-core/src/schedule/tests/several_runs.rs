@@ -71,6 +71,22 @@ fn a_guest_is_leased_to_one_run_until_it_is_finished() {
 }
 
 #[test]
+fn work_that_has_begun_resumes_before_a_guest_whose_lease_is_free_again() {
+    let mut schedule = Schedule::new(limits(9, 9));
+    let other = schedule.enqueue(limits(1, 1), Order::AsGiven, &[guest(100, "a")]);
+    let leased = schedule.start_next().unwrap();
+    assert_eq!(leased.run, other);
+    let list = [guest(100, "a"), guest(101, "a")];
+    let run = schedule.enqueue(limits(1, 1), Order::AsGiven, &list);
+    let begun = schedule.start_next().unwrap();
+    assert_eq!(begun, WorkId { run, index: 1 });
+    schedule.defer(begun);
+    schedule.finish(leased, Duration::ZERO);
+    schedule.resume_first(begun);
+    assert_eq!(schedule.start_next(), Some(begun));
+}
+
+#[test]
 fn a_small_run_does_not_wait_for_the_end_of_a_large_one() {
     let mut schedule = Schedule::new(limits(2, 2));
     let large: Vec<Work> = (100..110).map(|vmid| guest(vmid, "a")).collect();

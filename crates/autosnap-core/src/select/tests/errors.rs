@@ -52,6 +52,16 @@ fn an_invalid_range_is_an_error_with_what_to_write() {
 fn an_invalid_selection_is_an_error_with_what_to_write() {
     let empty = "empty selection of guests: expected e.g. `100,web%`, or `@all` for all guests";
     for (selection, message) in [
+        (
+            "web*",
+            "invalid term `web*`: `*` is not a wildcard; use `%` before or after a part of a guest name, e.g. `web%`, or \
+             `@all` for all guests; write `web%`",
+        ),
+        (
+            "we*b",
+            "invalid term `we*b`: `*` is not a wildcard; use `%` before or after a part of a guest name, e.g. `web%`, or \
+             `@all` for all guests",
+        ),
         ("", empty),
         ("  ", empty),
         (",", empty),
@@ -143,5 +153,18 @@ fn a_mistyped_group_has_a_suggestion() {
         let suggested = message.split_once("; did you mean ").map(|(_, name)| name);
         let expected = nearest.map(|nearest| format!("`{nearest}`?"));
         assert_eq!(suggested, expected.as_deref(), "{term}");
+    }
+}
+
+#[test]
+fn terms_that_select_guests_in_the_c_sharp_tool_are_never_ignored() {
+    for (selection, is_valid) in [
+        ("100,%", false),
+        ("100,@tag-", false),
+        ("100,@storage-x", true),
+        ("100,99", true),
+    ] {
+        let parsed = Selection::parse(selection);
+        assert_eq!(parsed.is_ok(), is_valid, "{selection}");
     }
 }

@@ -47,6 +47,7 @@ fn keywords_in_upper_case_are_invalid_for_a_removal() {
         ("100,@Pool-Prod", Some("write `@pool-Prod`")),
         ("@all,-@Tag-Web", Some("write `-@tag-Web`")),
         ("@all-PVE2,@node-PVE3,@tag-WEB,All,WEB01", None),
+        ("WEB@HOME,-web@Home", None),
     ] {
         let checked = Selection::parse(selection).unwrap().check_for_removal();
         let error = checked.err().map(|error| error.to_string());
