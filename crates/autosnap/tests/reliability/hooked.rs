@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Hooks of random schedules: scripts that write down who was called and say no to some, and what
-//! must hold of their calls.
+//! Hooks of random schedules: scripts that record their calls and fail some of them, and the invariants of the calls.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -15,7 +14,7 @@ use tempfile::TempDir;
 use crate::check::Ran;
 use crate::random::Random;
 
-/// The phases before a change, with the one after it and the one instead of it.
+/// The phases before a change, each with the phases after success and after failure.
 const STEPS: [(&str, &str, &str); 2] = [
     ("snap-create-pre", "snap-create-post", "snap-create-abort"),
     ("snap-remove-pre", "snap-remove-post", "snap-remove-abort"),
@@ -24,24 +23,24 @@ const STEPS: [(&str, &str, &str); 2] = [
 /// The hook of a schedule.
 pub(crate) struct Hooked {
     folder: TempDir,
-    /// Shell patterns of `PHASE VMID` that are answered with a no.
-    noes: Vec<String>,
+    /// Shell patterns of `PHASE VMID` for which the hook fails.
+    failing: Vec<String>,
     pub(crate) on_failure: HookFailure,
 }
 
-/// One call as the script wrote it down.
+/// One call as the script recorded it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Call {
     phase: String,
     vmid: u32,
     snapshot: String,
-    said_no: bool,
+    has_failed: bool,
 }
 
 impl Hooked {
-    /// A hook that says no to some phases of some guests.
+    /// A hook that fails in some phases of some guests.
     pub(crate) fn random(random: &mut Random) -> Self {
-        let mut noes: Vec<String> = (0..random.below(4))
+        let mut failing: Vec<String> = (0..random.below(4))
             .map(|_| {
                 let (before, after, instead) = random.pick(&STEPS);
                 let phases = [before, before, before, after, instead];
@@ -50,11 +49,11 @@ impl Hooked {
             })
             .collect();
         if random.percent(5) {
-            noes.push("*-job-start 0".to_owned());
+            failing.push("*-job-start 0".to_owned());
         }
         Self {
             folder: tempfile::tempdir().unwrap(),
-            noes,
+            failing,
             on_failure: *random.pick(&[
                 HookFailure::Ignore,
                 HookFailure::SkipGuest,
@@ -66,19 +65,19 @@ impl Hooked {
 
     /// The script of the run with faults.
     pub(crate) fn disturbed(&self) -> Hook {
-        self.script("disturbed", &self.noes)
+        self.script("disturbed", &self.failing)
     }
 
-    /// The same after the administrator has seen to it: it says yes to everything.
-    pub(crate) fn mended(&self) -> Hook {
-        self.script("mended", &[])
+    /// The same after the administrator has repaired it: it always succeeds.
+    pub(crate) fn repaired(&self) -> Hook {
+        self.script("repaired", &[])
     }
 
-    /// A shell writes the script: what this process has open for writing could be inherited by the
-    /// hook of another schedule, and then nobody may execute it.
-    fn script(&self, name: &str, noes: &[String]) -> Hook {
+    /// A shell writes the script: a file that this process has open for writing could be inherited by the hook of
+    /// another schedule, and could then not be executed.
+    fn script(&self, name: &str, failing: &[String]) -> Hook {
         let mut cases = String::new();
-        for pattern in noes {
+        for pattern in failing {
             cases += &pattern.replace(' ', "\\ ");
             cases += ")\n  answer=1 ;;\n";
         }
@@ -96,7 +95,7 @@ impl Hooked {
         Hook::new(&path, Settings::default()).unwrap()
     }
 
-    /// What the calls of the run with faults must be like; returns how many there were.
+    /// Checks the calls of the run with faults; returns their number.
     pub(crate) fn after_disturbed(
         &self,
         simulator: &Simulator,
@@ -106,26 +105,26 @@ impl Hooked {
         let calls = self.check("disturbed", ran)?;
         match self.on_failure {
             HookFailure::Ignore => {}
-            HookFailure::SkipGuest => vetoes_count(simulator, ran, &calls)?,
+            HookFailure::SkipGuest => failed_phases_block_steps(simulator, ran, &calls)?,
             HookFailure::AbortRun => {
-                vetoes_count(simulator, ran, &calls)?;
-                nothing_new_behind_a_veto(&calls, at_once)?;
+                failed_phases_block_steps(simulator, ran, &calls)?;
+                nothing_new_after_a_failure(&calls, at_once)?;
             }
         }
         Ok(calls.len())
     }
 
     /// The same of the run without faults.
-    pub(crate) fn after_mended(&self, ran: &Ran) -> Result<usize, String> {
-        let calls = self.check("mended", ran)?;
+    pub(crate) fn after_repaired(&self, ran: &Ran) -> Result<usize, String> {
+        let calls = self.check("repaired", ran)?;
         // The next run begins with an empty list.
-        std::fs::remove_file(self.folder.path().join("mended.calls")).unwrap();
+        std::fs::remove_file(self.folder.path().join("repaired.calls")).unwrap();
         Ok(calls.len())
     }
 
     fn check(&self, name: &str, ran: &Ran) -> Result<Vec<Call>, String> {
         let path = self.folder.path().join(format!("{name}.calls"));
-        // A run that is killed early, or finds no host, calls nobody.
+        // A run that is killed early, or reaches no host, calls no hook.
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let calls: Vec<Call> = text.lines().map(call).collect();
         openings_are_closed(&calls, ran.killed)?;
@@ -147,7 +146,7 @@ fn call(line: &str) -> Call {
         phase: word(),
         vmid: word().parse().unwrap(),
         snapshot: word(),
-        said_no: word() == "1",
+        has_failed: word() == "1",
     }
 }
 
@@ -166,8 +165,7 @@ impl Call {
     }
 }
 
-/// Whoever was called in an opening phase is called once in a closing one, the last first; a run
-/// that was killed may owe the last ones.
+/// Each opening phase is followed by one closing phase, in reverse order; after a kill the last ones may be missing.
 fn openings_are_closed(calls: &[Call], killed: bool) -> Result<(), String> {
     let mut open: BTreeMap<u32, Vec<&Call>> = BTreeMap::new();
     for call in calls {
@@ -184,8 +182,12 @@ fn openings_are_closed(calls: &[Call], killed: bool) -> Result<(), String> {
     }
 }
 
-/// What the hook said no to was not done.
-fn vetoes_count(simulator: &Simulator, ran: &Ran, calls: &[Call]) -> Result<(), String> {
+/// A step was not taken if the hook failed before it.
+fn failed_phases_block_steps(
+    simulator: &Simulator,
+    ran: &Ran,
+    calls: &[Call],
+) -> Result<(), String> {
     let entries = simulator.journal().entries();
     let mutations = entries
         .iter()
@@ -204,29 +206,29 @@ fn vetoes_count(simulator: &Simulator, ran: &Ran, calls: &[Call]) -> Result<(), 
             | Action::Stop
             | Action::Configure => continue,
         };
-        let veto = calls.iter().find(|call| {
-            call.said_no
+        let failed = calls.iter().find(|call| {
+            call.has_failed
                 && call.phase == opening
                 && call.vmid == mutation.vmid
                 && Some(&call.snapshot) == mutation.snapshot.as_ref()
         });
-        if let Some(veto) = veto {
-            return Err(format!("done in spite of {veto:?}"));
+        if let Some(failed) = failed {
+            return Err(format!("done although the hook failed: {failed:?}"));
         }
     }
     Ok(())
 }
 
-/// Behind a no that ends the run only those call an opening hook that were on their way to it.
-fn nothing_new_behind_a_veto(calls: &[Call], at_once: usize) -> Result<(), String> {
+/// After a failure that ends the run, only guests under way call an opening hook.
+fn nothing_new_after_a_failure(calls: &[Call], at_once: usize) -> Result<(), String> {
     let mut openings = calls.iter().filter(|call| call.is_opening());
-    let Some(veto) = openings.find(|call| call.said_no) else {
+    let Some(failed) = openings.find(|call| call.has_failed) else {
         return Ok(());
     };
-    let on_their_way = if veto.vmid == 0 { 0 } else { at_once - 1 };
+    let under_way = if failed.vmid == 0 { 0 } else { at_once - 1 };
     let later = openings.count();
-    if later > on_their_way {
-        return Err(format!("{later} openings behind {veto:?} of {calls:?}"));
+    if later > under_way {
+        return Err(format!("{later} openings after {failed:?} of {calls:?}"));
     }
     Ok(())
 }

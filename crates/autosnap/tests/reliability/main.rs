@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Random worlds × random faults × random ends of the program, then the same command again.
 //!
-//! Each schedule is made from its number alone. It builds a cluster, lets a run go wrong in ways
-//! that the simulator knows, perhaps with a second cluster in its list of hosts ([`twin`]), perhaps with
-//! nodes and guests whose state the cluster lists late or not at all, perhaps with a hook that says no to some ([`hooked`]) or with locks of
-//! others that it waits for ([`others`]), perhaps with a guest whose tasks always take longer than the
-//! time-out ([`late`]), perhaps drops the run in the middle as `kill -9` would, lets an
-//! administrator repair what was reported as left over, runs again without faults, and holds the
-//! simulator's journal against what must never happen ([`check`]).
+//! Each schedule follows from its number. It builds a cluster and disturbs a run with faults of the simulator; some
+//! have a second cluster in the list of hosts ([`twin`]), nodes and guests whose state is listed late or not at all, a
+//! hook that fails in some phases ([`hooked`]), locks of other programs ([`others`]), or a guest whose tasks always
+//! take longer than the timeout ([`late`]); some drop the run in the middle, as `kill -9` does. Then an administrator
+//! repairs the reported leftovers, the run is repeated without faults, and the simulator's journal is checked
+//! ([`check`]).
+//!
+//! [`concurrent`] runs several jobs at once over one cluster.
 //!
 //! `RELIABILITY_SCHEDULES=10000 cargo test -p autosnap --test reliability` runs many;
-//! `RELIABILITY_SEED=n` repeats one, and `RELIABILITY_SHOW=1` with it shows what the runs told.
+//! `RELIABILITY_SEED=n` repeats one, and `RELIABILITY_SHOW=1` with it prints the events of the runs.
 
 #![expect(
     clippy::unwrap_used,

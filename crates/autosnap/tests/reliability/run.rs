@@ -54,7 +54,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Runs the schedule of a number; says which invariant was broken.
+/// Runs the schedule of a number; the error names the broken invariant.
 pub(crate) fn schedule(seed: u64) -> Result<(), String> {
     counted(seed).map(drop)
 }
@@ -77,7 +77,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     let mut state = State::of(&simulator);
     let mut tally = Tally::default();
     let now = Zoned::now();
-    // Drawn behind everything else, so that a schedule without them stays what it was.
+    // Drawn last, so that schedules without them do not change.
     let hooked = (cfg!(unix) && random.percent(20)).then(|| Hooked::random(&mut random));
     let others = random
         .percent(10)
@@ -125,7 +125,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     if let Some(hooked) = &hooked {
         let calls = hooked.after_disturbed(&simulator, &disturbed, settings.limits.total)?;
         tally.count("hooks called", calls);
-        settings.hook = Some(hooked.mended());
+        settings.hook = Some(hooked.repaired());
     }
 
     let repaired = check::repair(&mut state, &simulator, &disturbed, is_copied)?;
@@ -137,7 +137,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
         later = later.saturating_add(1.hour());
         let undisturbed = execute(&[&simulator], &settings, &later, None, None);
         if let Some(hooked) = &hooked {
-            tally.count("hooks called", hooked.after_mended(&undisturbed)?);
+            tally.count("hooks called", hooked.after_repaired(&undisturbed)?);
         }
         // A removal that the killed run has sent may have begun during this run and go on.
         let is_busy = has_running_tasks(&simulator);
