@@ -141,7 +141,7 @@ fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, CommandErr
     let line = expanded.or_else(|error| {
         // Help wins over mistakes in the files.
         let typed = Line::typed(arguments.iter().cloned());
-        let helps = normalize::asks_for_help(&command, &typed);
+        let helps = normalize::requests_help(&command, &typed);
         helps.then_some(typed).ok_or(error)
     });
     let line = line.map_err(CommandError::usage)?;

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The source of time of a command. The time of a run names its snapshots, so it has one source.
+//! The clock of a command. A run reads its time from one clock, as the time is part of its snapshots' names.
 
 use std::time::Duration;
 
 use jiff::{Timestamp, Zoned};
 
-/// A clock, in the zone whose time goes into the names of snapshots.
+/// A clock in the time zone that snapshot names use.
 #[derive(Debug, Clone)]
 pub enum Clock {
-    /// The clock and the zone of this machine.
+    /// The clock and the time zone of this machine.
     System,
     /// A fixed time, for the demo and for tests.
     Fixed(Zoned),
 }
 
 impl Clock {
-    /// The time.
+    /// The current time.
     pub fn now(&self) -> Zoned {
         match self {
             Self::System => Zoned::now(),
@@ -31,8 +31,7 @@ impl Clock {
         }
     }
 
-    /// Waits until the next second begins, so that a run directly after another one gets another time. A
-    /// fixed clock does not wait.
+    /// Waits for the next second, so that two runs in succession have different times. A fixed clock does not wait.
     pub async fn next_second(&self) {
         match self {
             Self::System => tokio::time::sleep(until_next_second(Timestamp::now())).await,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Files with options or secrets: regular files and pipes of a bounded size, nothing else.
+//! Files with options or secrets: only regular files and pipes of a limited size.
 //!
 //! Directories and devices are refused: reading a device may never end.
 
@@ -16,13 +16,13 @@ pub enum ReadError {
     /// The operating system refused.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// A folder.
+    /// It is a directory.
     #[error("it is a directory")]
     Directory,
-    /// A device, or a socket.
+    /// It is a device or a socket.
     #[error("it is a device, not a file or a pipe")]
     Device,
-    /// Larger than files of its kind are.
+    /// It is larger than the limit.
     #[error("it is too large")]
     TooLarge,
 }
@@ -42,7 +42,7 @@ pub fn read(path: &Path, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Metadata), R
     Ok((content, metadata))
 }
 
-/// Whether a path leads to a pipe, as `/dev/stdin` and `<(…)` may.
+/// Whether a path names a pipe, as `/dev/stdin` and `<(…)` may.
 pub fn is_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| is_fifo(metadata.file_type()))
 }
@@ -68,7 +68,7 @@ fn is_fifo(_kind: FileType) -> bool {
 }
 
 /// Whether the group or all users may read a file. Always `false` on Windows, which has no such mode, and
-/// for pipes, whose content is gone after reading.
+/// for pipes, which can be read only once.
 #[cfg(unix)]
 pub fn others_can_read(metadata: &Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The words of a command line, with parameter files expanded, each with the place where it is written.
+//! The words of a command line after parameter files are expanded, each with its origin.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// A word, and where it is written.
+/// A word and its origin.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Word {
-    /// The word. It may be a secret, so it cannot be printed for debugging.
+    /// The word. It may be a secret, so there is no `Debug`.
     pub text: OsString,
-    /// Where it is written.
+    /// Its origin.
     pub origin: Origin,
 }
 
-/// Where a word is written.
+/// Where a word is written: on the command line, or in a line of a parameter file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
     source: usize,
@@ -24,7 +24,7 @@ impl Origin {
     /// The command line itself.
     pub const TYPED: Self = Self { source: 0, line: 0 };
 
-    /// The same source, another line of it, counted from one.
+    /// Another line of the same source, counted from one.
     #[must_use]
     pub fn at_line(self, line: usize) -> Self {
         Self { line, ..self }
@@ -40,14 +40,14 @@ impl Origin {
         self.source == 0
     }
 
-    /// Whether both are written in the same file, or both on the command line. A file that is
+    /// Whether both words are in the same file, or both on the command line. A file that is
     /// included twice counts as two.
     pub fn same_source(self, other: Self) -> bool {
         self.source == other.source
     }
 }
 
-/// A parameter file, and what includes it.
+/// A parameter file and the source that includes it.
 #[derive(Debug, Clone)]
 struct Source {
     path: PathBuf,
@@ -77,7 +77,7 @@ impl Line {
         }
     }
 
-    /// Notes that a file is opened, and returns the origin of its first line.
+    /// Adds a file and returns the origin of its first line.
     pub fn open(&mut self, path: &Path, included_from: Origin, others_can_read: bool) -> Origin {
         self.files.push(Source {
             path: path.to_owned(),
@@ -103,16 +103,16 @@ impl Line {
     }
 
     /// `line 3 of job.conf`; `None` for the command line.
-    pub fn place(&self, origin: Origin) -> Option<String> {
+    pub fn location(&self, origin: Origin) -> Option<String> {
         let file = self.file(origin)?;
         Some(format!("line {} of {}", origin.line, file.display()))
     }
 
-    /// Which of several places wins. The command line wins over every file, a file over those that
-    /// it includes, and of two files that are named side by side the later one.
+    /// The origin whose value takes effect. The command line overrides every file, a file overrides those
+    /// that it includes, and of two files in one source the later one wins.
     pub fn winner(&self, origins: impl IntoIterator<Item = Origin>) -> Option<Origin> {
-        // The numbers of the files from the command line down, and an end greater than all of them:
-        // where one path is the beginning of the other, the outer source is the greater.
+        // The numbers of the files from the command line to the word, and MAX at the end: where one path is
+        // the beginning of the other, the outer source is greater.
         let key = |origin: &Origin| {
             let mut path = vec![usize::MAX];
             let mut source = origin.source;
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outer_sources_win_and_later_files() {
+    fn outer_sources_and_later_files_win() {
         let mut line = Line::typed([]);
         let first = line.open(Path::new("first"), Origin::TYPED, false);
         let inner = line.open(Path::new("inner"), first, false);
@@ -147,6 +147,6 @@ mod tests {
             assert_eq!(line.winner(origins), Some(expected), "{origins:?}");
         }
         assert_eq!(line.winner([]), None);
-        assert_eq!(line.place(inner.at_line(7)).unwrap(), "line 7 of inner");
+        assert_eq!(line.location(inner.at_line(7)).unwrap(), "line 7 of inner");
     }
 }

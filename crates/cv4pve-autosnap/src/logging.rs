@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `--debug`: what the crates of this project trace, on stderr.
+//! `--debug`: the trace of this project's crates, on stderr.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::report;
 
-/// Shows debug messages of our own crates; other crates could show what we mask.
+/// Prints debug messages of this project's crates. Other crates could print secrets, which these mask.
 pub fn show_debug() {
     let ours = Targets::new()
         .with_default(LevelFilter::OFF)
@@ -18,14 +18,14 @@ pub fn show_debug() {
         .with_target("autosnap_core", LevelFilter::DEBUG)
         .with_target("pve_client", LevelFilter::DEBUG);
     let lines = fmt::layer().with_writer(|| DebugLine).with_ansi(false);
-    // A second call, as tests in one process make it, changes nothing.
+    // Fails on a second call, in tests that share a process; the first one stays in effect.
     let _ = tracing_subscriber::registry()
         .with(ours)
         .with(lines)
         .try_init();
 }
 
-/// Passes each line on to the report, which writes it.
+/// A writer that passes each line to the report.
 struct DebugLine;
 
 impl io::Write for DebugLine {

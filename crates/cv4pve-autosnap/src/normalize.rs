@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Translates the spellings of the C# tool (System.CommandLine) into those that clap reads.
+//! Translation of a command line from the syntax of the C# tool (System.CommandLine) to that of clap.
 //!
-//! `--opt:value` becomes `--opt=value`; so do `--opt value`, which lets values begin with a dash,
-//! `--opt= value` and `--opt: value`; white space around numbers and the like goes; `--flag true` becomes `--flag`, `--flag=false` is left out; the command comes first,
-//! whatever stood before it. Which options there are and which take a value is asked of clap's own
-//! definition.
+//! `--opt:value`, `--opt value`, `--opt= value` and `--opt: value` become `--opt=value`, so that values may begin
+//! with a dash. White space around numbers, booleans, enums and durations is removed. `--flag true` becomes `--flag`,
+//! `--flag=false` is left out. The command is moved to the front. The options come from clap's own definition.
 //!
 //! Mistakes that clap would accept are refused here: an option without its value, two different values
 //! for one option in one source, an option that the command does not use. Between sources one
-//! value wins ([`Line::winner`]). `--dry-run` wins wherever it stands.
+//! value wins ([`Line::winner`]). `--dry-run` takes effect in any position and source.
 //!
-//! Limits: values are not validated. An unknown command is put first like a known one, and a line
-//! without a command loses its options, so that clap reports the command first.
+//! Limits: values are not validated. An unknown command is moved to the front like a known one, and the options of
+//! a line without a command are dropped, so that clap reports the missing command first.
 
 mod error;
 mod parser;
@@ -31,18 +30,18 @@ pub(crate) use parser::{Options, Shape, options, split};
 
 use parser::{GivenOption, Item, ParsedLine};
 
-/// An argument for clap, and where it was written.
+/// An argument for clap and its origin.
 #[derive(Clone)]
 pub struct Argument {
-    /// The argument. It may be a secret, so it cannot be printed for debugging.
+    /// The argument. It may be a secret, so there is no `Debug`.
     pub text: OsString,
-    /// Where it was written.
+    /// Its origin.
     pub origin: Origin,
-    /// Whether it may be, or belong to, a secret.
+    /// Whether it may be a secret or a part of one.
     pub sensitive: bool,
 }
 
-/// A line as clap reads it.
+/// A line in clap's syntax.
 #[derive(Clone, Default)]
 pub struct Normalized {
     /// The arguments, the command first.
@@ -51,24 +50,24 @@ pub struct Normalized {
     pub unused: Vec<String>,
     /// The IDs of the options that parameter files set.
     pub in_files: Vec<String>,
-    /// Parameter files that contain a secret and that other users can read.
+    /// Parameter files with a secret that other users can read.
     pub exposed: Vec<PathBuf>,
 }
 
 impl Normalized {
-    /// The arguments alone.
+    /// The texts of the arguments.
     pub fn texts(&self) -> Vec<OsString> {
         let texts = self.arguments.iter().map(|argument| argument.text.clone());
         texts.collect()
     }
 }
 
-/// Puts the arguments behind the program's name into clap's order and spelling.
+/// Translates the arguments after the program's name to clap's order and syntax.
 pub fn normalize(command: &Command, line: &Line) -> Result<Normalized, LineError> {
     let options = options(command);
     let parsed = parser::parse(command, &options, line);
-    if let Some(asked) = asked_for_help(command, &parsed) {
-        return Ok(asked);
+    if let Some(help) = help_request(command, &parsed) {
+        return Ok(help);
     }
     parsed.check_values(command, &options)?;
     let effective = precedence::effective(line, &parsed)?;
@@ -90,17 +89,17 @@ pub fn normalize(command: &Command, line: &Line) -> Result<Normalized, LineError
     Ok(normalized)
 }
 
-/// Whether the line asks for help or the version.
-pub fn asks_for_help(command: &Command, line: &Line) -> bool {
+/// Whether the line requests help or the version.
+pub fn requests_help(command: &Command, line: &Line) -> bool {
     parser::parse(command, &options(command), line)
         .help
         .is_some()
 }
 
-/// Help and version override everything else on the line, mistakes included.
-fn asked_for_help(definition: &Command, parsed: &ParsedLine) -> Option<Normalized> {
-    let asked = parsed.help.clone()?;
-    let is_version = asked.text == "--version";
+/// The line for help or the version, which override everything else, mistakes included.
+fn help_request(definition: &Command, parsed: &ParsedLine) -> Option<Normalized> {
+    let request = parsed.help.clone()?;
+    let is_version = request.text == "--version";
     let is_known = |word: &Word| {
         let text = word.text.to_str().unwrap_or_default();
         text == "help" || definition.find_subcommand(text).is_some()
@@ -108,22 +107,26 @@ fn asked_for_help(definition: &Command, parsed: &ParsedLine) -> Option<Normalize
     let command = parsed.command.clone();
     let command = command.filter(|(word, _)| !is_version && is_known(word));
     let command = command.map(|(word, sensitive)| argument(word, sensitive));
-    let arguments = command.into_iter().chain([argument(asked, false)]);
+    let arguments = command.into_iter().chain([argument(request, false)]);
     Some(Normalized {
         arguments: arguments.collect(),
         ..Normalized::default()
     })
 }
 
-/// Refuses a typed option that the command does not use; records options of files and accepted ones.
-fn check_usage(command: &str, given: &GivenOption, to: &mut Normalized) -> Result<(), LineError> {
+/// Refuses a typed option that the command does not use; records options from files and accepted ones.
+fn check_usage(
+    command: &str,
+    given: &GivenOption,
+    normalized: &mut Normalized,
+) -> Result<(), LineError> {
     if !given.origin.is_typed() {
-        to.in_files.push(given.id.clone());
+        normalized.in_files.push(given.id.clone());
         return Ok(());
     }
     match usage(command, &given.id) {
         Usage::Used => {}
-        Usage::Accepted => to.unused.push(given.name.clone()),
+        Usage::Accepted => normalized.unused.push(given.name.clone()),
         Usage::Ignored => {
             return Err(LineError::NotUsed {
                 option: given.name.clone(),
@@ -142,7 +145,7 @@ fn argument(word: Word, sensitive: bool) -> Argument {
     }
 }
 
-/// The line for clap: the command, then the words and effective options in the order of the line.
+/// The arguments for clap: the command, then the words and effective options in the order of the line.
 fn render(parsed: &ParsedLine, effective: &[usize]) -> Vec<Argument> {
     let command = parsed.command.clone();
     let mut arguments: Vec<Argument> = command
@@ -154,7 +157,7 @@ fn render(parsed: &ParsedLine, effective: &[usize]) -> Vec<Argument> {
         match item {
             Item::Word(word, sensitive) => arguments.push(argument(word.clone(), *sensitive)),
             Item::Option(given) if !without_command && effective.contains(&position) => {
-                arguments.extend(spelled(given));
+                arguments.extend(option_argument(given));
             }
             Item::Option(_) => {}
         }
@@ -162,7 +165,8 @@ fn render(parsed: &ParsedLine, effective: &[usize]) -> Vec<Argument> {
     arguments
 }
 
-fn spelled(given: &GivenOption) -> Option<Argument> {
+/// The option in clap's syntax; `None` for a flag that is false.
+fn option_argument(given: &GivenOption) -> Option<Argument> {
     let text = match (given.shape, &given.value) {
         (Shape::Flag, Some(value)) => match parser::parse_bool(value) {
             Some(true) => OsString::from(&given.name),
@@ -180,10 +184,10 @@ fn spelled(given: &GivenOption) -> Option<Argument> {
 }
 
 fn joined(name: &str, value: &OsStr) -> OsString {
-    let mut spelled = OsString::from(name);
-    spelled.push("=");
-    spelled.push(value);
-    spelled
+    let mut joined = OsString::from(name);
+    joined.push("=");
+    joined.push(value);
+    joined
 }
 
 #[cfg(test)]

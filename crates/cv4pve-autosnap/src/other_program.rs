@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Other programs of our name on this machine, such as the C# tool: crontabs often call it by its full path, so that
-//! a package in `/usr/bin` changes nothing for them.
+//! Other programs named `cv4pve-autosnap` on this machine, such as the C# tool.
 //!
-//! They are found by their path and never run. Limit: only the folders in `PATH` of this process and `/usr/local/bin` are
-//! searched.
+//! Crontabs often call the C# tool by its full path, so that a package in `/usr/bin` changes nothing for them. Other
+//! programs are found by their path and never run. Limit: only the folders in `PATH` of this process and `/usr/local/bin`
+//! are searched.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use crate::help::PROGRAM;
 use autosnap::notice::Notice;
 
-/// Where most public crontabs call the C# tool.
+/// The folder of the C# tool in most published crontabs.
 const USUAL_FOLDER: &str = "/usr/local/bin";
-/// How many bytes of a program are searched for its version; the C# tool has 70 MB.
-const SEARCHED: u64 = 128 * 1024 * 1024;
+/// How many bytes of a program are searched for its version. The C# tool has 70 MB.
+const SEARCH_LIMIT: u64 = 128 * 1024 * 1024;
 
-/// A warning for each other program of our name.
+/// A warning for each other program of this name.
 pub fn notices() -> Vec<Notice> {
     let Ok(own) = std::env::current_exe() else {
         return Vec::new();
@@ -41,7 +41,7 @@ fn notice(other: &Path, own: &Path) -> Notice {
     )
 }
 
-/// The other programs of our name in the folders of `PATH` and in the usual one, each once.
+/// The other programs of this name in the folders of `PATH` and in [`USUAL_FOLDER`], each once.
 fn others(own: &Path, path: &OsStr) -> Vec<PathBuf> {
     let own = std::fs::canonicalize(own).unwrap_or_else(|_| own.to_owned());
     let name = format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX);
@@ -77,12 +77,12 @@ fn is_program(file: &Path) -> bool {
     file.is_file()
 }
 
-/// The version in the text of the program: `cv4pve-autosnap/1.17.0` in the C# tool's list of its parts,
-/// `cv4pve-autosnap 3.0.0` in ours.
+/// Finds the version in a program file: `cv4pve-autosnap/1.17.0` in the C# tool's list of assemblies,
+/// `cv4pve-autosnap 3.0.0` in this program.
 fn version(file: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     let file = File::open(file).ok()?;
-    file.take(SEARCHED).read_to_end(&mut bytes).ok()?;
+    file.take(SEARCH_LIMIT).read_to_end(&mut bytes).ok()?;
     let name = PROGRAM.as_bytes();
     let mut rest = bytes.as_slice();
     while let Some(position) = rest.iter().position(|byte| *byte == name[0]) {
@@ -95,7 +95,7 @@ fn version(file: &Path) -> Option<String> {
     None
 }
 
-/// `1.17.0` of `/1.17.0": {`; at least two numbers with a dot between them.
+/// Parses `1.17.0` from `/1.17.0": {`. A version begins with a digit and contains a dot.
 fn version_after_name(text: &[u8]) -> Option<String> {
     let ([b'/' | b' '], rest) = text.split_at_checked(1)? else {
         return None;

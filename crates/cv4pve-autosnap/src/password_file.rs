@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Secrets in files: what `--password=file:PATH` reads and, after asking, writes, in the formats of the C# tool.
+//! Secret files: `--password=file:PATH` reads one, or writes it after a prompt, in the formats of the C# tool.
 //!
-//! The file holds a password encrypted with 3DES under a key that is printed in the C# sources (`StringHelper.cs` of its
-//! library), so **only the file's mode protects it**. The format is kept because both tools shall read one file:
+//! The password is encrypted with 3DES under a key that is published in the C# sources (`StringHelper.cs` of its
+//! library), so **only the file's mode protects it**. The format is kept so that both tools can read one file:
 //!
 //! | content | written by |
 //! |---|---|
-//! | `v2:` + base64(8 bytes IV ‖ CBC, PKCS7) | the newest C# releases, and us |
+//! | `v2:` + base64(8 bytes IV ‖ CBC, PKCS7) | the newest C# releases, and this program |
 //! | base64(8 bytes IV ‖ CBC, PKCS7) | some C# releases in between |
 //! | base64(ECB, PKCS7) | older C# releases |
-//! | anything else | a person with an editor: the first line is the password |
+//! | anything else | an editor: the first line is the password |
 //!
-//! .NET puts a byte order mark in front, PowerShell 5 writes UTF-16 with one; both are read. The formats without a mark of their own are told apart by trying: the padding has
-//! to fit and the result has to be printable text. Files with an API token are read in the same way, so errors speak of secret
-//! files. This module neither asks for a password nor prints a warning.
+//! .NET begins the file with a byte order mark, PowerShell 5 writes UTF-16 with one; both are read. A format without the
+//! prefix is recognised by decrypting: the padding must be valid and the result printable text. Files with an API token
+//! are read in the same way, so error messages say "secret file". This module does not prompt and prints no warnings.
+//!
+//! A file is replaced by renaming a new one. The crate `tempfile` is not used for this: it would not sync the file before
+//! the rename, and the program would depend on two more crates to replace a dozen lines.
 
 use std::fs::{self, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -35,27 +38,28 @@ use autosnap::sensitive;
 
 /// The key of the C# tool (`GetPasswordFromOption`). It is no secret.
 const KEY: &[u8; 24] = b"012345678901234567890123";
-const MARK: &str = "v2:";
+/// The prefix of the newest format.
+const PREFIX: &str = "v2:";
 pub(crate) const IV_LENGTH: usize = 8;
 
-/// No password is longer; whatever is was not written for us.
+/// The maximum size of a secret file.
 const SIZE_LIMIT: u64 = 64 * 1024;
 
-/// What a password file held.
+/// The password from a file, and how it is protected.
 #[derive(Debug)]
 pub struct Stored {
     /// The password.
     pub password: SecretString,
-    /// Whether the file's group or everybody may read it. Always `false` on Windows, where the mode does not tell.
+    /// Whether the file's group or all users may read it. Always `false` on Windows, which has no such mode.
     pub others_can_read: bool,
-    /// Whether it stood there in plain text.
+    /// Whether the file is plain text.
     pub plain_text: bool,
 }
 
-/// Why a password file could not be read or written. Never contains any of its content.
+/// Why a secret file cannot be read or written. Never contains any of its content.
 #[derive(Debug, Error)]
 pub enum PasswordFileError {
-    /// The file does not exist: time to ask for the password.
+    /// The file does not exist.
     #[error("secret file {} does not exist", sensitive::displayed_path(.0))]
     Missing(PathBuf),
     /// The operating system refused to read.
@@ -66,7 +70,7 @@ pub enum PasswordFileError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the operating system said, or what is there instead of a file.
+        /// The error of the operating system, or what the path names instead of a file.
         source: ReadError,
     },
     /// The operating system refused to write.
@@ -77,14 +81,14 @@ pub enum PasswordFileError {
     Unwritable {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// There is no password in it.
+    /// The file has no password.
     #[error("secret file {} is empty; write the secret into it, or remove it", sensitive::displayed_path(.0))]
     Empty(PathBuf),
-    /// Too large, not text, or marked as encrypted and not to be decrypted.
-    #[error("secret file {} is damaged: neither text nor to be decrypted; write the secret into it again", sensitive::displayed_path(.0))]
+    /// Too large, not text, or encrypted and impossible to decrypt.
+    #[error("secret file {} is damaged: it is neither text nor an encrypted password; write the secret into it again", sensitive::displayed_path(.0))]
     Damaged(PathBuf),
 }
 
@@ -117,8 +121,9 @@ pub fn read(path: &Path) -> Result<Stored, PasswordFileError> {
     }
 }
 
-/// Writes `password` in the newest format, readable by the owner only from the moment the file exists. A file that is there
-/// is replaced as a whole or left as it was.
+/// Writes `password` in the newest format, to a file that only its owner can read.
+///
+/// An existing file is replaced as a whole, or left unchanged.
 pub fn write(path: &Path, password: &SecretString) -> Result<(), PasswordFileError> {
     let unwritable = |source| PasswordFileError::Unwritable {
         path: path.to_owned(),
@@ -129,14 +134,14 @@ pub fn write(path: &Path, password: &SecretString) -> Result<(), PasswordFileErr
         .ok_or_else(|| unwritable(io::ErrorKind::InvalidFilename.into()))?;
     let mut temporary = std::ffi::OsString::from(".");
     temporary.push(name);
-    temporary.push(format!(".{:016x}", arbitrary()));
+    temporary.push(format!(".{:016x}", random_bits()));
     let temporary = path.with_file_name(temporary);
-    let text = encode(password.expose_secret(), arbitrary().to_le_bytes());
+    let text = encode(password.expose_secret(), random_bits().to_le_bytes());
     create(&temporary, &text)
         .and_then(|()| fs::rename(&temporary, path))
         .map_err(|error| {
-            // The first error is the one to tell; a left-over that cannot be removed either has mode 0600.
-            let _left_over = fs::remove_file(&temporary);
+            // The first error is reported. If the temporary file cannot be removed, it still has mode 0600.
+            let _ = fs::remove_file(&temporary);
             unwritable(error)
         })
 }
@@ -151,9 +156,10 @@ fn create(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Eight bytes that differ from call to call. They need not be unpredictable: under a public key nothing is gained by that.
-/// The standard library seeds its hash maps from the operating system, which spares a dependency for random numbers.
-fn arbitrary() -> u64 {
+/// Eight bytes that differ from call to call, for the IV and a file name.
+///
+/// With a public key they need not be unpredictable, so the random seed of the standard library's hash maps is enough.
+fn random_bits() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
@@ -161,10 +167,10 @@ pub(crate) fn encode(password: &str, iv: [u8; IV_LENGTH]) -> String {
     let cipher = cbc::Encryptor::<TdesEde3>::new(KEY.into(), &iv.into());
     let mut bytes = iv.to_vec();
     bytes.extend(cipher.encrypt_padded_vec::<Pkcs7>(password.as_bytes()));
-    format!("{MARK}{}", STANDARD.encode(bytes))
+    format!("{PREFIX}{}", STANDARD.encode(bytes))
 }
 
-/// The content is none of the formats.
+/// The content has none of the formats.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotAPassword;
 
@@ -173,17 +179,17 @@ pub(crate) fn decode(content: &[u8]) -> Result<(SecretString, bool), NotAPasswor
     let text = response_file::decode(content).map_err(|_| NotAPassword)?;
     let text = Zeroizing::new(text);
     let text = text.as_str();
-    if let Some(encoded) = text.trim().strip_prefix(MARK) {
-        let bytes = unpack(encoded).ok_or(NotAPassword)?;
-        // The mark says that it is encrypted, so the password need not look like one: it may have a tab in it.
+    if let Some(encoded) = text.trim().strip_prefix(PREFIX) {
+        let bytes = decode_base64(encoded).ok_or(NotAPassword)?;
+        // The prefix proves that the rest is encrypted, so the password may contain control characters.
         return decrypt_cbc(&bytes)
             .and_then(|bytes| as_text(&bytes))
             .map(|password| (password, false))
             .ok_or(NotAPassword);
     }
-    let decrypted = unpack(text).and_then(|bytes| {
-        let of_ecb = decrypt_ecb(&bytes).and_then(|bytes| printable(&bytes));
-        of_ecb.or_else(|| printable(&decrypt_cbc(&bytes)?))
+    let decrypted = decode_base64(text).and_then(|bytes| {
+        let from_ecb = decrypt_ecb(&bytes).and_then(|bytes| printable(&bytes));
+        from_ecb.or_else(|| printable(&decrypt_cbc(&bytes)?))
     });
     Ok(match decrypted {
         Some(password) => (password, false),
@@ -191,8 +197,8 @@ pub(crate) fn decode(content: &[u8]) -> Result<(SecretString, bool), NotAPasswor
     })
 }
 
-/// Base64 as .NET reads it: line breaks and blanks anywhere do not count.
-fn unpack(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+/// Decodes base64 as .NET does: white space anywhere is ignored.
+fn decode_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let dense: Zeroizing<String> = Zeroizing::new(text.split_ascii_whitespace().collect());
     STANDARD.decode(dense.as_bytes()).ok().map(Zeroizing::new)
 }
@@ -210,12 +216,12 @@ fn decrypt_cbc(bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(Zeroizing::new(decrypted))
 }
 
-/// Any text, as the password in a file that is marked as encrypted.
+/// The bytes as a secret, if they are UTF-8.
 fn as_text(bytes: &[u8]) -> Option<SecretString> {
     Some(std::str::from_utf8(bytes).ok()?.into())
 }
 
-/// A password somebody typed: the second check, after the padding, that it was decrypted in the right way.
+/// The bytes as a secret, if they are text without control characters: then the decryption was the right one.
 fn printable(bytes: &[u8]) -> Option<SecretString> {
     as_text(bytes).filter(|text| !text.expose_secret().chars().any(char::is_control))
 }
@@ -235,8 +241,8 @@ mod tests {
         );
     }
 
-    /// The encrypted texts were made with OpenSSL 3.0, K being the key in hexadecimal:
-    /// `printf PASSWORD | openssl enc -des-ede3 -K $K | base64` and, with the IV put in front of the result,
+    /// The encrypted texts come from OpenSSL 3.0, with the key in hexadecimal as K:
+    /// `printf PASSWORD | openssl enc -des-ede3 -K $K | base64` and, with the IV before the result,
     /// `printf PASSWORD | openssl enc -des-ede3-cbc -K $K -iv IV`.
     #[test]
     fn every_format_is_read() {
@@ -258,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_editors_and_dotnet_add_does_not_matter() {
+    fn byte_order_marks_and_line_breaks_are_ignored() {
         check("\u{feff}rq2UmV8oPTIghB7oq65OZQ==", "Pa$$w0rd", false);
         check(
             "\u{feff}v2:AAECAwQFBgeI\r\npj6GI3hYgNG6a3zSqH30\r\n",
@@ -276,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_marked_as_encrypted_must_be() {
+    fn an_invalid_text_after_the_prefix_is_damaged() {
         for content in [
             "v2:",
             "v2:AAAA",
@@ -293,7 +299,7 @@ mod tests {
         assert_eq!(decode(b"\xff\xfes\0e\0c").unwrap_err(), NotAPassword);
     }
 
-    /// Found by fuzzing: such a password was written, and the file then called damaged.
+    /// Found by fuzzing: the program could not read a file that it had written.
     #[test]
     fn a_password_with_a_tab_is_read_as_it_was_written() {
         let written = encode("pass\tword", [1; IV_LENGTH]);
@@ -301,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_files_are_those_of_openssl() {
+    fn a_written_file_equals_the_output_of_openssl() {
         assert_eq!(
             encode("Pa$$w0rd", [0, 1, 2, 3, 4, 5, 6, 7]),
             "v2:AAECAwQFBgeIpj6GI3hYgNG6a3zSqH30"
@@ -325,14 +331,14 @@ mod tests {
         let stored = read(&path).unwrap();
         assert_eq!(stored.password.expose_secret(), "Pa$$w0rd");
         assert!(!stored.others_can_read && !stored.plain_text);
-        assert!(fs::read_to_string(&path).unwrap().starts_with(MARK));
+        assert!(fs::read_to_string(&path).unwrap().starts_with(PREFIX));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(!format!("{stored:?}").contains("Pa$$"), "{stored:?}");
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_others_can_read_is_noticed() {
+    fn a_file_that_others_can_read_is_detected() {
         use std::os::unix::fs::PermissionsExt;
 
         let folder = tempfile::tempdir().unwrap();
@@ -353,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_file_and_the_way_out() {
+    fn errors_name_the_file_and_the_remedy() {
         let folder = tempfile::tempdir().unwrap();
         let check = |name: &str, content: Option<&[u8]>, expected: &str| {
             let path = folder.path().join(name);
@@ -372,13 +378,13 @@ mod tests {
         check(
             "v2",
             Some(b"v2:secret"),
-            "secret file PATH is damaged: neither text nor to be decrypted; write the secret into it again",
+            "secret file PATH is damaged: it is neither text nor an encrypted password; write the secret into it again",
         );
         let large = vec![b'a'; 70_000];
         check(
             "large",
             Some(&large),
-            "secret file PATH is damaged: neither text nor to be decrypted; write the secret into it again",
+            "secret file PATH is damaged: it is neither text nor an encrypted password; write the secret into it again",
         );
         let error = write(&folder.path().join("no/folder"), &"secret".into()).unwrap_err();
         assert!(
@@ -393,7 +399,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(password in "(?s).{1,80}", iv in any::<[u8; 8]>()) {
+        fn a_written_password_is_read_back(password in "(?s).{1,80}", iv in any::<[u8; 8]>()) {
             let (read, plain_text) = decode(encode(&password, iv).as_bytes()).unwrap();
             prop_assert_eq!(read.expose_secret(), &password);
             prop_assert!(!plain_text);
@@ -414,7 +420,7 @@ mod tests {
 
         #[test]
         fn arbitrary_cipher_texts_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _any = decode(format!("{MARK}{}", STANDARD.encode(&bytes)).as_bytes());
+            let _any = decode(format!("{PREFIX}{}", STANDARD.encode(&bytes)).as_bytes());
             let _any = decode(STANDARD.encode(&bytes).as_bytes());
         }
     }

@@ -48,7 +48,7 @@ pub(crate) fn read_connection(
         &common.connection,
         common.limits.timeout,
         &invocation.typed,
-        &Environment::of_process(),
+        &Environment::from_process(),
     )
 }
 

@@ -57,7 +57,7 @@ impl Redactions {
             Some(Redaction {
                 value: value.to_owned(),
                 place: line
-                    .place(argument.origin)
+                    .location(argument.origin)
                     .map(|place| format!("{name} in {place}")),
                 is_secret: argument.sensitive,
             })
@@ -65,7 +65,7 @@ impl Redactions {
         let places = normalized.arguments.iter().filter_map(|argument| {
             let text = argument.text.to_string_lossy();
             let name = normalize::split(&text).0.to_owned();
-            Some((name, line.place(argument.origin)?))
+            Some((name, line.location(argument.origin)?))
         });
         Self {
             values: values.collect(),

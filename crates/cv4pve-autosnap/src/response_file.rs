@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Parameter files: an argument `@FILE` stands for the arguments in FILE.
 //!
-//! The rules are those of .NET's `System.CommandLine` (`StringExtensions.cs`, `CliParser.cs`), which the C# tool is built
-//! on, because people's files were written for it:
+//! The rules are those of .NET's `System.CommandLine` (`StringExtensions.cs`, `CliParser.cs`), because existing files were
+//! written for the C# tool, which uses it:
 //!
-//! - Arguments are separated by blanks and line breaks. `"…"` keeps blanks in an argument; the quotes themselves go.
-//!   A quote that opens an argument ends it when it closes: `"a b"c` is two arguments. There is no escape character.
-//! - A line whose first character that is not blank is `#` is a comment.
-//! - A file may name further files; all paths are relative to the working directory. After `--` there are no files.
+//! - Blanks and line breaks separate arguments. `"…"` keeps blanks in an argument; the quotes are removed.
+//!   If an argument begins with a quote, the closing quote ends it: `"a b"c` is two arguments. There is no escape character.
+//! - A line that begins with `#`, after blanks or not, is a comment.
+//! - A file may include other files; all paths are relative to the working directory. `@FILE` after `--` is not expanded.
 //!
-//! Three things differ on purpose: a missing closing quote is an error (there the rest of the line is lost silently),
-//! files that include each other are (there the stack overflows), and a guest selection after `--vmid` is never a file.
-//! This module knows nothing else about options. Files can hold secrets, so no error quotes from them.
+//! Three differences are intended: a missing closing quote is an error (.NET drops the rest of the line), a file that
+//! includes itself is an error (.NET overflows its stack), and a guest selection after `--vmid` is never a file.
+//! Files can hold secrets, so no error message quotes them.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -25,39 +25,39 @@ use crate::input_file::{self, ReadError};
 use crate::line::{Line, Origin, Word};
 use autosnap::sensitive;
 
-/// How deep files may name files, for the case that one is reached under ever new names.
+/// The maximum nesting of files: a file could include itself under ever new names.
 const DEPTH_LIMIT: usize = 16;
-/// How many arguments files may hold together. Files that name others twice multiply.
+/// The maximum number of arguments in all files: files that include others twice multiply them.
 const ARGUMENT_LIMIT: usize = 10_000;
-/// How large a file may be. Whatever is larger, such as a device, was not meant.
+/// The maximum size of a file.
 const SIZE_LIMIT: u64 = 1024 * 1024;
 
-/// A parameter file that cannot be used, and who named it.
+/// An error in a parameter file, with the files that include it.
 #[derive(Debug, Error)]
 #[error(
     "parameter file {}{} {problem}",
     sensitive::displayed_path(path),
-    NamedBy(named_by)
+    IncludedBy(included_by)
 )]
 pub struct ResponseFileError {
-    /// The file, as it was named.
+    /// The path, as it is written.
     pub path: PathBuf,
-    /// The files that led to it, the one on the command line first, each with the line that names the next one.
-    pub named_by: Vec<(PathBuf, usize)>,
-    /// What is wrong with it.
+    /// The files that include it, the one on the command line first, each with the line that names the next one.
+    pub included_by: Vec<(PathBuf, usize)>,
+    /// The problem.
     pub problem: Problem,
 }
 
-/// What can be wrong with a parameter file. Displayed as the rest of a sentence that begins with the file.
+/// A problem with a parameter file. Displayed as the rest of a sentence that begins with the file.
 #[derive(Debug, Error)]
 pub enum Problem {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("does not exist")]
     Missing,
-    /// There is no such file, and its path begins with `~`.
+    /// The file does not exist, and its path begins with `~`.
     #[error("does not exist: a shell does not replace ~ after @; write the whole path")]
     Home,
-    /// It is there, and cannot be read.
+    /// The operating system refused to read it.
     #[error("cannot be read: {0}")]
     Unreadable(io::Error),
     /// A directory or a device.
@@ -68,10 +68,10 @@ pub enum Problem {
         "holds a secret instead of options; write --api-token=file:PATH or --password=file:PATH"
     )]
     Secret,
-    /// No text: a zero byte, or UTF-16 that is cut off.
+    /// Not text: it has a zero byte, or invalid UTF-16.
     #[error("is not a text file; save it as UTF-8")]
     NotText,
-    /// Bytes outside of comments that are not UTF-8.
+    /// Invalid UTF-8 outside of comments.
     #[error("is not UTF-8 in line {line}; save it as UTF-8")]
     NotUtf8 {
         /// Counted from one.
@@ -80,26 +80,26 @@ pub enum Problem {
     /// Larger than a megabyte.
     #[error("is too large to be a parameter file")]
     TooLarge,
-    /// A quote is opened and not closed.
+    /// A closing quote is missing.
     #[error("has no closing quote in line {line}")]
     OpenQuote {
         /// Counted from one.
         line: usize,
     },
-    /// It is being read already.
+    /// The file includes itself, directly or through others.
     #[error("includes itself")]
     Loop,
-    /// Files name files, and so on.
+    /// Files include files more than `DEPTH_LIMIT` deep.
     #[error("is nested too deeply")]
     TooDeep,
-    /// More arguments than any command line has.
+    /// The files hold more than `ARGUMENT_LIMIT` arguments together.
     #[error("leads to too many arguments")]
     TooMany,
 }
 
-struct NamedBy<'a>(&'a [(PathBuf, usize)]);
+struct IncludedBy<'a>(&'a [(PathBuf, usize)]);
 
-impl fmt::Display for NamedBy<'_> {
+impl fmt::Display for IncludedBy<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, (path, line)) in self.0.iter().rev().enumerate() {
             let start = if position == 0 { " (" } else { ", " };
@@ -110,9 +110,9 @@ impl fmt::Display for NamedBy<'_> {
     }
 }
 
-/// Replaces every `@FILE` in `arguments`, which do not include the program's name, by what the file holds.
+/// Replaces every `@FILE` in `arguments`, without the program's name, by the arguments in the file.
 ///
-/// Arguments that are not Unicode are passed on as they are.
+/// Arguments that are not Unicode are kept.
 pub fn expand(arguments: impl Iterator<Item = OsString>) -> Result<Line, ResponseFileError> {
     let mut expansion = Expansion::default();
     let mut only_values = false;
@@ -126,9 +126,11 @@ pub fn expand(arguments: impl Iterator<Item = OsString>) -> Result<Line, Respons
     Ok(expansion.result)
 }
 
-/// A file being read: as it was named, and where it really is.
-struct Open {
+/// A file that is being expanded.
+struct OpenFile {
+    /// The path, as it is written.
     path: PathBuf,
+    /// The canonical path.
     real: PathBuf,
     /// The line that names it in the file before it in the chain.
     named_in: usize,
@@ -137,8 +139,9 @@ struct Open {
 #[derive(Default)]
 struct Expansion {
     result: Line,
-    chain: Vec<Open>,
-    /// How many arguments were read, those that name files included: a file without any other still costs time.
+    /// The open files, each included by the one before.
+    chain: Vec<OpenFile>,
+    /// How many arguments were read, those that name files included.
     read: usize,
 }
 
@@ -159,8 +162,7 @@ impl Expansion {
         self.result.words.push(Word { text, origin });
     }
 
-    /// Whether `argument` is what `--vmid`, the argument before it, expects. Other words remain files, for `--vmid @FILE`
-    /// works in the C# tool.
+    /// Whether `argument` is a guest selection after `--vmid`. Other words are files: `--vmid @FILE` works in the C# tool.
     fn is_selection(&self, argument: &str) -> bool {
         let first_term = argument
             .split(',')
@@ -189,7 +191,7 @@ impl Expansion {
         if self.read > ARGUMENT_LIMIT {
             return Err(self.error(path, named_at, Problem::TooMany));
         }
-        self.chain.push(Open {
+        self.chain.push(OpenFile {
             path: path.to_owned(),
             real,
             named_in: named_at.line(),
@@ -202,24 +204,25 @@ impl Expansion {
         Ok(())
     }
 
-    /// Whether the option before is one whose value is a secret: `--api-token @FILE` works in the C# tool.
+    /// Whether the value of a secret option follows: `--api-token @FILE` works in the C# tool.
     fn expects_secret(&self) -> bool {
         self.expects_value_of(&["--api-token", "--password"])
     }
 
-    /// Whether the word before is one of these options with its value still to come: `--vmid`, `--vmid=` or `--vmid:`.
+    /// Whether the last word is one of these options without its value: `--vmid`, `--vmid=` or `--vmid:`.
     fn expects_value_of(&self, options: &[&str]) -> bool {
         let before = self.result.words.last();
         let before = before.and_then(|word| word.text.to_str());
         before.is_some_and(|text| options.contains(&text.strip_suffix(['=', ':']).unwrap_or(text)))
     }
 
+    /// Checks that the file may be included here, and returns its canonical path.
     fn check(&self, path: &Path) -> Result<PathBuf, Problem> {
-        // A pipe has no other name, and is gone once it was read.
+        // A pipe has no canonical path.
         let real = if input_file::is_pipe(path) {
             path.to_owned()
         } else {
-            fs::canonicalize(path).map_err(|error| refused(path, error))?
+            fs::canonicalize(path).map_err(|error| io_problem(path, error))?
         };
         if self.chain.iter().any(|open| open.real == real) {
             return Err(Problem::Loop);
@@ -234,16 +237,16 @@ impl Expansion {
         let next = self.chain.iter().skip(1).map(|open| open.named_in);
         let lines = next.chain([named_at.line()]);
         let paths = self.chain.iter().map(|open| open.path.clone());
-        let named_by = paths.zip(lines).collect();
+        let included_by = paths.zip(lines).collect();
         ResponseFileError {
             path: path.to_owned(),
-            named_by,
+            included_by,
             problem,
         }
     }
 }
 
-fn refused(path: &Path, error: io::Error) -> Problem {
+fn io_problem(path: &Path, error: io::Error) -> Problem {
     match error.kind() {
         io::ErrorKind::NotFound if path.starts_with("~") => Problem::Home,
         io::ErrorKind::NotFound => Problem::Missing,
@@ -251,19 +254,19 @@ fn refused(path: &Path, error: io::Error) -> Problem {
     }
 }
 
-/// The text of a parameter file, and whether others can read it.
+/// Reads a parameter file; returns its text and whether other users can read it.
 fn read(path: &Path) -> Result<(String, bool), Problem> {
     let (bytes, metadata) = input_file::read(path, SIZE_LIMIT).map_err(|error| match error {
-        ReadError::Io(error) => refused(path, error),
+        ReadError::Io(error) => io_problem(path, error),
         ReadError::TooLarge => Problem::TooLarge,
         other @ (ReadError::Directory | ReadError::Device) => Problem::NotAFile(other),
     })?;
     Ok((decode(&bytes)?, input_file::others_can_read(&metadata)))
 }
 
-/// Whether a file, if it can be read, holds a secret instead of options.
+/// Whether a file holds a secret instead of options; `false` if it cannot be read.
 pub fn holds_secret(path: &Path) -> bool {
-    // A pipe would be empty afterwards, or keep us waiting.
+    // A pipe can be read only once, and reading may block.
     let words = (!input_file::is_pipe(path))
         .then(|| read(path).ok())
         .flatten()
@@ -271,7 +274,7 @@ pub fn holds_secret(path: &Path) -> bool {
     words.is_some_and(|words| is_secret(&words))
 }
 
-/// A file that holds a secret and nothing else was meant for `file:PATH`.
+/// Whether the only word of a file is a secret: the file was meant for `file:PATH`.
 fn is_secret(words: &[(usize, String)]) -> bool {
     let [(_, word)] = words else { return false };
     // `api-token=…` is an option without its dashes.
@@ -280,7 +283,7 @@ fn is_secret(words: &[(usize, String)]) -> bool {
     !word.starts_with(['-', '@']) && !is_option && sensitive::looks_like_secret(word)
 }
 
-/// The encodings that .NET recognises by a byte order mark, UTF-16 being what PowerShell 5 writes; else UTF-8.
+/// Decodes a file by its byte order mark, as .NET does; UTF-8 without one. PowerShell 5 writes UTF-16.
 pub(crate) fn decode(bytes: &[u8]) -> Result<String, Problem> {
     let units = |convert: fn([u8; 2]) -> u16| {
         let (pairs, rest) = bytes[2..].as_chunks::<2>();
@@ -295,12 +298,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<String, Problem> {
         [0xef, 0xbb, 0xbf, rest @ ..] => Some(decode_lines(rest)?),
         _ => Some(decode_lines(bytes)?),
     };
-    // A NUL can be in no argument; it means UTF-16 without its mark, or no text at all.
+    // No argument contains NUL: the file is UTF-16 without a byte order mark, or not text.
     text.filter(|text| !text.contains('\0'))
         .ok_or(Problem::NotText)
 }
 
-/// Text in UTF-8, in whose comments any bytes may stand: they are often in an older encoding.
+/// Decodes UTF-8. Comments may contain any bytes, as they are often in an older encoding.
 fn decode_lines(bytes: &[u8]) -> Result<String, Problem> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Ok(text.to_owned());
@@ -315,14 +318,14 @@ fn decode_lines(bytes: &[u8]) -> Result<String, Problem> {
             }
             Err(_) => return Err(Problem::NotUtf8 { line: number }),
         }
-        // The second half of a line end of Windows ends no other line.
-        let is_rest = line == b"\n" && text.ends_with("\r\n");
-        number += usize::from(!is_rest);
+        // CR LF is one line end.
+        let is_second_half = line == b"\n" && text.ends_with("\r\n");
+        number += usize::from(!is_second_half);
     }
     Ok(text)
 }
 
-/// The arguments, each with the number of its line, counted from one.
+/// Splits a text into arguments, each with the number of its line, counted from one.
 pub(crate) fn split(text: &str) -> Result<Vec<(usize, String)>, Problem> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut arguments = Vec::new();
@@ -357,7 +360,7 @@ fn split_line(line: &str, arguments: &mut Vec<String>) -> Result<(), OpenQuote> 
     Ok(())
 }
 
-/// Where the first blank outside quotes is, or the end.
+/// The position of the first blank outside quotes, or the length of the text.
 fn end_of_word(text: &str) -> Result<usize, OpenQuote> {
     let mut quoted = false;
     for (position, character) in text.char_indices() {

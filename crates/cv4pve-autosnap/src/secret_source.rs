@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Where the API token or the password comes from.
+//! The sources of the API token or the password, in order of priority.
 //!
 //! | order | token | password, for a user |
 //! |---|---|---|
 //! | 1 | `--api-token=VALUE`, `--api-token=file:PATH` | `--password=VALUE`, `--password=file:PATH` |
 //! | 2 | variable `CV4PVE_API_TOKEN` | variable `CV4PVE_PASSWORD` |
 //! | 3 | `$CREDENTIALS_DIRECTORY/api-token` (systemd's `LoadCredential=`) | `$CREDENTIALS_DIRECTORY/password` |
-//! | 4 | | a question at the terminal |
+//! | 4 | | a prompt at the terminal |
 //!
-//! In each row the token wins, as in the C# tool. A password file that does not exist is to be written after asking, as there.
-//! Everything from outside is handed in by the caller but the files; nothing is printed: hints come back as [`Resolved::notices`].
-//! Whether a token has the right form is the client's to say.
+//! In each row the token wins, as in the C# tool. A password file that does not exist is written after a prompt, as there.
+//! The caller passes in all inputs except files. Nothing is printed: warnings are returned as [`Resolved::notices`]. The
+//! client validates the form of a token.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
@@ -25,23 +25,23 @@ use crate::password_file::{self, PasswordFileError};
 use autosnap::notice::Notice;
 use autosnap::sensitive;
 
-/// Asks a person, who does not see what they type.
+/// Prompts for a secret without echo.
 pub type Prompt = fn(question: &str) -> io::Result<SecretString>;
 
-/// What was asked for on the command line. It may hold secrets, so it cannot be printed for debugging.
+/// The login options of the command line. They may hold secrets, so there is no `Debug`.
 #[derive(Clone, Copy, Default)]
 pub struct Request<'a> {
     /// The value of `--api-token`.
     pub api_token: Option<&'a str>,
     /// The value of `--password`.
     pub password: Option<&'a str>,
-    /// The value of `--username`. Without one, passwords that were not given as an option are not looked for.
+    /// The value of `--username`. Without one, the only source of a password is the option.
     pub username: Option<&'a str>,
-    /// The arguments as `ps` shows them, before parameter files are put in: what stands there is no secret any more.
+    /// The arguments as `ps` shows them, before parameter files are expanded.
     pub arguments: &'a [OsString],
 }
 
-/// What the process was started with. It may hold secrets, so it cannot be printed for debugging.
+/// The environment of the process. It may hold secrets, so there is no `Debug`.
 #[derive(Clone, Default)]
 pub struct Environment {
     /// `CV4PVE_API_TOKEN`.
@@ -50,32 +50,34 @@ pub struct Environment {
     pub password: Option<OsString>,
     /// `CREDENTIALS_DIRECTORY`, set by systemd.
     pub credentials_directory: Option<PathBuf>,
-    /// How to ask; `None` if nobody is there.
+    /// The prompt; `None` without a terminal.
     pub prompt: Option<Prompt>,
-    /// The proxies that `HTTPS_PROXY` and its siblings name.
+    /// The proxies of `HTTPS_PROXY` and its siblings.
     pub proxy: ProxyRules,
 }
 
 impl Environment {
-    /// That of this process. There is somebody to ask if stdin is a terminal, as in the C# tool; the question goes to
-    /// the terminal, wherever stdout and stderr lead. No scheduler starts a job with a terminal.
-    pub fn of_process() -> Self {
-        let somebody = io::stdin().is_terminal();
+    /// Reads the environment of this process.
+    ///
+    /// It can prompt if stdin is a terminal, as in the C# tool; stdout and stderr may be redirected. No scheduler starts a
+    /// job with a terminal.
+    pub fn from_process() -> Self {
+        let has_terminal = io::stdin().is_terminal();
         Self {
             api_token: std::env::var_os(API_TOKEN_VARIABLE),
             password: std::env::var_os(PASSWORD_VARIABLE),
             credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
             proxy: ProxyRules::from_variables(|name| std::env::var(name).ok()),
-            prompt: somebody.then_some(ask),
+            prompt: has_terminal.then_some(prompt),
         }
     }
 }
 
-fn ask(question: &str) -> io::Result<SecretString> {
+fn prompt(question: &str) -> io::Result<SecretString> {
     rpassword::prompt_password(question).map(SecretString::from)
 }
 
-/// What to log in with.
+/// A secret for the login.
 #[derive(Debug)]
 pub enum Secret {
     /// `USER@REALM!TOKENID=UUID`.
@@ -84,36 +86,36 @@ pub enum Secret {
     Password(SecretString),
 }
 
-/// A secret, and what the user should know about the way it came.
+/// A secret, with warnings about its source.
 #[derive(Debug)]
 pub struct Resolved {
-    /// What to log in with.
+    /// The secret.
     pub secret: Secret,
-    /// What the user should know, without a secret in it.
+    /// Warnings about the source. They contain no secret.
     pub notices: Vec<Notice>,
-    /// Where a password that was just typed is to be stored, once it has proved right.
+    /// The file for a password from a prompt, to be written after a successful login.
     pub to_store: Option<PathBuf>,
 }
 
-/// Why there is no secret. Never contains one.
+/// Why no secret was found. Never contains one.
 #[derive(Debug, Error)]
 pub enum SecretError {
-    /// Nothing was given at all.
+    /// No source was given.
     #[error("no login given; use --api-token=file:PATH, or --username with --password=file:PATH")]
     NothingGiven,
-    /// A user without password, and nobody to ask.
+    /// A user without a password, and no terminal for a prompt.
     #[error(
         "no password given for {username}, and no terminal to ask at; use --password=file:PATH, {PASSWORD_VARIABLE} or an API token"
     )]
-    NobodyToAsk {
+    NoTerminal {
         /// The value of `--username`.
         username: String,
     },
-    /// A password file that is to be written first, and nobody to ask.
+    /// A password file that does not exist, and no terminal for a prompt.
     #[error("password file {} does not exist, and there is no terminal to ask at; run the command once by hand, or write the password into the file", sensitive::displayed_path(.0))]
-    NobodyToAskForFile(PathBuf),
+    NoTerminalForFile(PathBuf),
     /// `--password=file:` or `--api-token=file:`.
-    #[error("--{option}=file: names no file")]
+    #[error("missing path after '--{option}=file:'")]
     NoPath {
         /// The option, without dashes.
         option: &'static str,
@@ -124,10 +126,10 @@ pub enum SecretError {
         /// Which one.
         what: &'static str,
     },
-    /// A variable with bytes that are no text.
+    /// A variable that is not UTF-8.
     #[error("variable {0} is not UTF-8")]
     NotText(&'static str),
-    /// The terminal went away.
+    /// The prompt failed, for example because the terminal was closed.
     #[error("cannot ask for the password: {0}")]
     NoAnswer(io::Error),
     /// A file that cannot be read or written.
@@ -195,8 +197,8 @@ impl Search<'_> {
         match self.credential("password")? {
             Some(password) => Ok(Secret::Password(password)),
             None => self
-                .ask_for(username)?
-                .ok_or(SecretError::NobodyToAsk {
+                .prompt(username)?
+                .ok_or(SecretError::NoTerminal {
                     username: username.into(),
                 })
                 .map(Secret::Password),
@@ -216,12 +218,12 @@ impl Search<'_> {
         };
         let path = checked_path(path, "password")?;
         match self.read(path) {
-            Err(SecretError::File(PasswordFileError::Missing(_))) => self.ask_to_store(path),
+            Err(SecretError::File(PasswordFileError::Missing(_))) => self.prompt_to_store(path),
             result => result,
         }
     }
 
-    /// The C# tool cuts blanks off the value too (`GetPasswordFromOption`).
+    /// A secret given as the value of an option. The C# tool also trims it (`GetPasswordFromOption`).
     fn plain(
         &mut self,
         value: &str,
@@ -232,12 +234,12 @@ impl Search<'_> {
         if value.is_empty() {
             return Err(SecretError::Empty { what });
         }
-        let shows = |argument: &OsString| {
+        let contains_it = |argument: &OsString| {
             argument
                 .to_str()
                 .is_some_and(|argument| argument.contains(value))
         };
-        if self.request.arguments.iter().any(shows) {
+        if self.request.arguments.iter().any(contains_it) {
             self.notices.push(Notice::warning("secret-on-command-line", format!(
                 "the {what} on the command line can be seen by every user of this machine; use --{option}=file:PATH instead"
             )));
@@ -258,27 +260,27 @@ impl Search<'_> {
         Ok(stored.password)
     }
 
-    /// Whether systemd put the file there: its mode shows a group, but what grants access is a list for this service.
+    /// Whether systemd provides the file: its mode shows a group, but an access control list limits it to this service.
     fn is_credential(&self, path: &Path) -> bool {
         let directory = self.environment.credentials_directory.as_deref();
         directory.is_some_and(|directory| path.starts_with(directory))
     }
 
-    /// A password that was mistyped must not be stored: nobody would be asked again.
-    fn ask_to_store(&mut self, path: &Path) -> Result<SecretString, SecretError> {
+    /// Prompts for the password of a missing file. It is stored only after the login, as it may be mistyped.
+    fn prompt_to_store(&mut self, path: &Path) -> Result<SecretString, SecretError> {
         let username = self.request.username.unwrap_or("the user");
         let password = self
-            .ask_for(username)?
-            .ok_or_else(|| SecretError::NobodyToAskForFile(path.to_owned()))?;
+            .prompt(username)?
+            .ok_or_else(|| SecretError::NoTerminalForFile(path.to_owned()))?;
         self.to_store = Some(path.to_owned());
         Ok(password)
     }
 
-    fn ask_for(&self, username: &str) -> Result<Option<SecretString>, SecretError> {
+    fn prompt(&self, username: &str) -> Result<Option<SecretString>, SecretError> {
         let Some(prompt) = self.environment.prompt else {
             return Ok(None);
         };
-        // Scripts wait for the word `Password:`, which the C# tool prints.
+        // Scripts wait for `Password:`, the prompt of the C# tool.
         let password =
             prompt(&format!("({username}) Password: ")).map_err(SecretError::NoAnswer)?;
         if password.expose_secret().is_empty() {
@@ -287,7 +289,7 @@ impl Search<'_> {
         Ok(Some(password))
     }
 
-    /// A file of systemd's, which only this service can read, whatever its mode says.
+    /// Reads a credential file from systemd; only this service can read it, so its mode is not checked.
     fn credential(&self, name: &str) -> Result<Option<SecretString>, SecretError> {
         let Some(directory) = &self.environment.credentials_directory else {
             return Ok(None);
@@ -300,7 +302,7 @@ impl Search<'_> {
     }
 }
 
-/// A variable that is empty counts as not set, as shells have no other way to take one back for a single command.
+/// The value of a variable. An empty one counts as not set: a shell cannot unset a variable for a single command.
 fn variable(
     name: &'static str,
     value: Option<&OsStr>,

@@ -53,7 +53,7 @@ pub(super) fn check_home(normalized: &Normalized, line: &Line) -> Result<(), Com
             _ => continue,
         };
         if path.starts_with('~') && !Path::new(path).exists() {
-            let place = line.place(argument.origin);
+            let place = line.location(argument.origin);
             let place = place
                 .map(|place| format!(" in {place}"))
                 .unwrap_or_default();

@@ -207,7 +207,7 @@ impl<'a> Problem<'a> {
     fn place(&self) -> String {
         let place = self
             .culprit
-            .and_then(|culprit| self.line.place(culprit.origin));
+            .and_then(|culprit| self.line.location(culprit.origin));
         place
             .map(|place| format!(" in {place}"))
             .unwrap_or_default()

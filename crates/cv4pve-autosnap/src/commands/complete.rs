@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `complete`: what could stand at the cursor, for the scripts of [`super::completions`].
+//! `complete`: the candidates for the word at the cursor, for the scripts of [`super::completions`].
 //!
-//! It is given the words of the line up to the cursor, by stdin: what stands in arguments, a token
-//! perhaps, every user of the machine can read. It prints whole words, one a line, each with
-//! a tab and a few words about it. Commands and options come from clap's own definition, parameter
-//! files and their hosts and labels from /etc/cv4pve-autosnap, guests, pools, tags, nodes and labels
-//! from the cluster that the line names.
+//! It reads the words of the line up to the cursor from stdin, because arguments are visible to every user of the
+//! machine and may contain a token. It prints one candidate per line: the whole word, a tab and a description.
+//! Commands and options come from clap's own definition; parameter files, hosts and labels from
+//! /etc/cv4pve-autosnap; guests, pools, tags, nodes and labels from the cluster that the line names.
 //!
-//! Limits: it asks nobody, writes nothing, never complains, and does not let anybody wait: whatever
-//! does not answer within a second is not offered. `CV4PVE_COMPLETE_OFFLINE` keeps it off the network.
+//! Limits: it never prompts, writes no file and prints no errors. Candidates that are not known within a second are
+//! left out. `CV4PVE_COMPLETE_OFFLINE` disables the network.
 
 mod cluster;
 mod files;
@@ -26,12 +25,12 @@ use crate::args::{self, Cli};
 use crate::normalize::{self, Shape};
 use crate::report::Console;
 
-/// A word that could stand at the cursor.
+/// A candidate for the word at the cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {
     /// The whole word.
     pub(crate) word: String,
-    /// What it is.
+    /// Its description.
     pub(crate) help: String,
 }
 
@@ -44,7 +43,7 @@ impl Candidate {
     }
 }
 
-/// The words that a script sends, each with a NUL behind it. What is no UTF-8 could not be completed.
+/// Reads the words that a script sends, each followed by NUL. Invalid UTF-8 is replaced.
 pub fn words(mut input: impl Read) -> Vec<OsString> {
     let mut bytes = Vec::new();
     if input.read_to_end(&mut bytes).is_err() || bytes.pop() != Some(0) {
@@ -63,17 +62,17 @@ pub(super) fn run(console: &Console) -> ExitStatus {
     ExitStatus::Success
 }
 
-/// What is printed for the words behind the program's name, of which the cursor is at the last.
+/// The output for the words after the program's name; the cursor is at the last one.
 pub fn lines(words: &[OsString]) -> String {
     printed(candidates(words))
 }
 
-/// One line for each, if it is not there yet.
+/// One line per candidate, without duplicates.
 fn printed(candidates: Vec<Candidate>) -> String {
     let mut text = String::new();
     let mut seen = HashSet::new();
     for Candidate { word, help } in candidates {
-        // Neither can be in a word, and a name on the cluster is somebody else's text.
+        // Names on the cluster are untrusted: a control character could break the line or the terminal.
         let clean = |text: &str| text.replace(|letter: char| letter.is_control(), " ");
         let word = clean(&word);
         if !word.is_empty() && !seen.contains(&word) {
@@ -91,54 +90,54 @@ fn candidates(words: &[OsString]) -> Vec<Candidate> {
     let Some(typed) = typed.to_str() else {
         return Vec::new();
     };
-    let line = Line::read(before);
-    let place = line.place(typed);
-    let found = match place.option {
-        Some(option) => values::of(&option, place.typed, &line.whole),
+    let line = Line::parse(before);
+    let cursor = line.cursor(typed);
+    let found = match cursor.option {
+        Some(option) => values::for_option(&option, cursor.typed, &line.complete_words),
         None => match typed.strip_prefix('@') {
             Some(path) => prefixed("@", files::parameter_files(path)),
             None if typed.starts_with('-') => line.options(typed),
             None => line.words(typed),
         },
     };
-    prefixed(place.lead, found)
+    prefixed(cursor.lead, found)
 }
 
-/// Puts what stands before them in front of candidates.
+/// Prepends a text to each candidate.
 fn prefixed(lead: &str, candidates: Vec<Candidate>) -> Vec<Candidate> {
-    let whole = candidates.into_iter().map(|candidate| Candidate {
+    let prefixed = candidates.into_iter().map(|candidate| Candidate {
         word: format!("{lead}{}", candidate.word),
         ..candidate
     });
-    whole.collect()
+    prefixed.collect()
 }
 
 /// The words before the cursor.
 struct Line {
     definition: Command,
     /// The command among them.
-    chosen: Option<String>,
-    /// The option whose value stands at the cursor, for it is the word before.
+    command: Option<String>,
+    /// The option before the cursor, if its value is at the cursor.
     pending: Option<String>,
-    /// All of them but the pending option.
-    whole: Vec<OsString>,
+    /// All words except the pending option.
+    complete_words: Vec<OsString>,
 }
 
-/// Where the cursor is.
-struct Place<'a> {
-    /// Of the word at the cursor, what is no part of the value.
+/// The word at the cursor.
+struct Cursor<'a> {
+    /// Its first part, before the value: `--label=`.
     lead: &'a str,
-    /// The rest of it.
+    /// The beginning of the value or word.
     typed: &'a str,
-    /// The option whose value it is.
+    /// The option of the value.
     option: Option<Arg>,
 }
 
 impl Line {
-    fn read(before: &[OsString]) -> Self {
+    fn parse(before: &[OsString]) -> Self {
         let definition = Cli::command();
         let options = normalize::options(&args::command());
-        let mut chosen = None;
+        let mut command = None;
         let mut pending = None;
         for word in before {
             let word = word.to_str().unwrap_or_default();
@@ -152,22 +151,22 @@ impl Line {
                     .is_some_and(|option| option.shape == Shape::Value)
             {
                 pending = Some(name.to_owned());
-            } else if chosen.is_none() && definition.find_subcommand(word).is_some() {
-                chosen = Some(word.to_owned());
+            } else if command.is_none() && definition.find_subcommand(word).is_some() {
+                command = Some(word.to_owned());
             }
         }
         let finished = before.len() - usize::from(pending.is_some());
         Self {
             definition,
-            chosen,
+            command,
             pending,
-            whole: before[..finished].to_vec(),
+            complete_words: before[..finished].to_vec(),
         }
     }
 
-    fn place<'a>(&self, typed: &'a str) -> Place<'a> {
+    fn cursor<'a>(&self, typed: &'a str) -> Cursor<'a> {
         if let Some(name) = &self.pending {
-            return Place {
+            return Cursor {
                 lead: "",
                 typed,
                 option: self.option(name),
@@ -176,12 +175,12 @@ impl Line {
         let (name, value) = normalize::split(typed);
         let option = value.and_then(|_| self.option(name));
         match (value, option) {
-            (Some(value), Some(option)) if option.get_action().takes_values() => Place {
+            (Some(value), Some(option)) if option.get_action().takes_values() => Cursor {
                 lead: &typed[..typed.len() - value.len()],
                 typed: value,
                 option: Some(option),
             },
-            _ => Place {
+            _ => Cursor {
                 lead: "",
                 typed,
                 option: None,
@@ -189,9 +188,9 @@ impl Line {
         }
     }
 
-    /// An option by what is typed: that of the command, else of any.
+    /// Finds an option by a name as typed: of the command, else of any command.
     fn option(&self, name: &str) -> Option<Arg> {
-        let is_meant = |option: &&Arg| {
+        let has_name = |option: &&Arg| {
             let longs = option.get_long_and_visible_aliases().unwrap_or_default();
             let hidden = option.get_all_aliases().unwrap_or_default();
             let mut names = longs.into_iter().chain(hidden);
@@ -204,26 +203,26 @@ impl Line {
                 }),
             }
         };
-        let chosen = self.command().into_iter();
-        let mut commands = chosen.chain(self.definition.get_subcommands());
+        let own = self.command().into_iter();
+        let mut commands = own.chain(self.definition.get_subcommands());
         commands
-            .find_map(|command| command.get_arguments().find(is_meant))
+            .find_map(|command| command.get_arguments().find(has_name))
             .cloned()
     }
 
     fn command(&self) -> Option<&Command> {
-        self.definition.find_subcommand(self.chosen.as_ref()?)
+        self.definition.find_subcommand(self.command.as_ref()?)
     }
 
-    /// The options that are not given yet.
+    /// The options that are not on the line yet.
     fn options(&self, typed: &str) -> Vec<Candidate> {
-        // Before the command only those that nearly every command has.
+        // Before a command: those of `snap`, which most commands share.
         let command = self
             .command()
             .or_else(|| self.definition.find_subcommand("snap"));
         let options = command.into_iter().flat_map(Command::get_arguments);
         let given = |long: &str| {
-            self.whole.iter().any(|word| {
+            self.complete_words.iter().any(|word| {
                 word.to_str()
                     .is_some_and(|word| normalize::split(word).0 == long)
             })
@@ -238,13 +237,13 @@ impl Line {
         if "--help".starts_with(typed) {
             found.push(Candidate::new("--help", "Print help"));
         }
-        if self.chosen.is_none() && "--version".starts_with(typed) {
+        if self.command.is_none() && "--version".starts_with(typed) {
             found.push(Candidate::new("--version", "Print version"));
         }
         found
     }
 
-    /// What can stand where neither an option nor its value is begun.
+    /// The candidates for a word that is neither an option nor its value.
     fn words(&self, typed: &str) -> Vec<Candidate> {
         let Some(command) = self.command() else {
             let shown = self.definition.get_subcommands();
@@ -261,7 +260,7 @@ impl Line {
             return found;
         };
         match command.get_positionals().next() {
-            Some(argument) => values::of(argument, typed, &self.whole),
+            Some(argument) => values::for_option(argument, typed, &self.complete_words),
             None if typed.is_empty() => self.options(typed),
             None => Vec::new(),
         }

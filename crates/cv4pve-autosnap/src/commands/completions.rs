@@ -45,10 +45,15 @@ pub fn script(shell: Shell) -> String {
         Shell::Bash => include_str!("completions/bash.sh").to_owned(),
         Shell::Zsh => include_str!("completions/zsh.zsh").to_owned(),
         Shell::Fish => include_str!("completions/fish.fish").to_owned(),
-        // The list of shells may grow; those that are new have no script of ours.
+        // `Shell` is non-exhaustive; shells without a script of this project use `clap_complete`'s.
         _ => {
             let mut script = Vec::new();
-            generate(shell, &mut completed(), PROGRAM, &mut script);
+            generate(
+                shell,
+                &mut command_with_root_options(),
+                PROGRAM,
+                &mut script,
+            );
             String::from_utf8_lossy(&script).into_owned()
         }
     }
@@ -60,8 +65,8 @@ pub(crate) fn suggestions(option: &str) -> &'static [&'static str] {
     found.map_or(&[], |(_, values)| values)
 }
 
-/// The commands that are shown, and a root that takes options as well.
-fn completed() -> Command {
+/// The visible commands, and a root command that accepts their options.
+fn command_with_root_options() -> Command {
     let shown = Cli::command();
     let parts = shown.get_subcommands().filter(|part| !part.is_hide_set());
     let root = Command::new(PROGRAM)
@@ -84,21 +89,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fixed_script_has_every_option_and_nothing_hidden() {
+    fn a_static_script_has_every_option_and_no_hidden_command() {
         for shell in [Shell::Elvish, Shell::PowerShell] {
             let script = script(shell);
             for word in ["snap", "max-parallel-per-storage", "fingerprint"] {
                 assert!(script.contains(word), "{shell} lacks {word}");
             }
-            assert!(!script.contains("manual"), "{shell} offers what is hidden");
+            assert!(
+                !script.contains("manual"),
+                "{shell} offers a hidden command"
+            );
         }
     }
 
     #[test]
-    fn the_others_ask_the_program() {
+    fn the_other_scripts_call_the_program() {
         for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
             let script = script(shell);
-            // The words go another way than by arguments.
+            // The script passes no words as arguments.
             assert!(script.contains(" complete 2>/dev/null"), "{shell}");
             assert!(script.contains(PROGRAM), "{shell}");
         }

@@ -16,7 +16,7 @@ pub(super) fn run(args: &FingerprintArgs, console: &Console) -> Result<ExitStatu
     if args.output.shows_debug() {
         logging::show_debug();
     }
-    let proxy = settings::read_proxy(args.proxy, &Environment::of_process());
+    let proxy = settings::read_proxy(args.proxy, &Environment::from_process());
     block_on(async {
         let shown = fingerprint::ask(&args.hosts.host, &proxy).await?;
         report::print_fingerprints(console, &shown);

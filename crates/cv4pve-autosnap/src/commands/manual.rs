@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_page_for_the_program_and_for_every_command_that_is_shown() {
+    fn the_program_and_every_visible_command_have_a_page() {
         let pages = pages().unwrap();
         let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
         for name in ["", "-snap", "-clean", "-status", "-completions"] {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `setup`: the `pveum` lines for a role, a user and an API token that may do what a run needs and
-//! no more, and a parameter file that uses them.
+//! `setup`: `pveum` commands for a role, a user and an API token with the least privileges, and a parameter file
+//! that uses them.
 //!
-//! Nothing is run and nobody is asked: the administrator reads the lines and pastes them into a
-//! shell of a node. They are the same for PVE 8 and 9 (`PVE/CLI/pveum.pm`, `PVE/API2/ACL.pm`); what
-//! PVE 9 took away (`VM.Monitor`) was never needed. The C# tool's manual names the same privileges
-//! since it needs `Pool.Audit` for pools.
+//! The commands are only printed: the administrator reads them and pastes them into a shell of a node. They are the
+//! same for PVE 8 and 9 (`PVE/CLI/pveum.pm`, `PVE/API2/ACL.pm`); the privilege that PVE 9 removed (`VM.Monitor`) is
+//! not needed. The C# tool's manual lists the same privileges since it needs `Pool.Audit` for pools.
 //!
-//! Limits: whether user or role exist already is not known; `pveum` says so and goes on.
+//! Limits: it does not know whether the user or the role exists; then `pveum` prints an error and the next commands
+//! still work.
 
 mod text;
 mod write;
@@ -29,12 +29,12 @@ use crate::settings::check_names;
 pub use text::{commands, parameter_file};
 pub use write::write_new;
 
-/// Where the timers of the packages look for the parameter files of their jobs and for the token.
+/// The folder from which the packages' timers read parameter files and the token.
 const FOLDER: &str = "/etc/cv4pve-autosnap";
 /// The name of the file with the token.
 const TOKEN_NAME: &str = "token";
 
-/// What the lines are made of, each part known to be what PVE takes.
+/// The validated parts of the commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// `name@realm`.
@@ -43,9 +43,9 @@ pub struct Plan {
     pub token_id: String,
     /// The role.
     pub role: String,
-    /// What the role is granted on.
+    /// The paths that the role is granted on.
     pub paths: Vec<AclPath>,
-    /// Hosts for the parameter file, as they were typed.
+    /// Hosts for the parameter file, as typed.
     pub hosts: Option<String>,
     /// The file that will hold the token.
     pub token_file: PathBuf,
@@ -56,7 +56,7 @@ pub struct Plan {
 /// A parameter file to be written, for one job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobFile {
-    /// The file, by an absolute path: a timer has another working directory.
+    /// The absolute path of the file: a timer has another working directory.
     pub path: PathBuf,
     /// The label of its snapshots: the name of the file without its suffix.
     pub label: Label,
@@ -87,7 +87,7 @@ fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
     })
 }
 
-/// A path of PVE's access control lists on which a snapshot tool can be given something.
+/// A permission path of PVE that matters to a snapshot tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AclPath(String);
 
@@ -97,17 +97,17 @@ impl AclPath {
         &self.0
     }
 
-    /// The pool, if the path is one.
+    /// The pool of the path.
     pub fn pool(&self) -> Option<&str> {
         self.0.strip_prefix("/pool/")
     }
 
-    /// The guest, if the path is one.
+    /// The guest of the path.
     pub fn vmid(&self) -> Option<&str> {
         self.0.strip_prefix("/vms/")
     }
 
-    /// Whether storages are part of it, so that their usage can be seen.
+    /// Whether the path covers all storages, so that their usage is visible.
     fn covers_storages(&self) -> bool {
         self.0 == "/" || self.0 == "/storage"
     }
@@ -116,8 +116,9 @@ impl AclPath {
 impl FromStr for AclPath {
     type Err = String;
 
-    /// Takes `/`, `/vms`, `/vms/ID`, `/pool/NAME`, `/storage` and `/storage/NAME`
-    /// (`check_path` in `PVE/AccessControl.pm` knows more, none of which is ours to grant).
+    /// Parses `/`, `/vms`, `/vms/ID`, `/pool/NAME`, `/storage` or `/storage/NAME`.
+    ///
+    /// `check_path` in `PVE/AccessControl.pm` accepts more paths, which a snapshot tool does not need.
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let is_id =
@@ -141,7 +142,7 @@ impl FromStr for AclPath {
     }
 }
 
-/// Runs the command. The file is written first: the lines about it are printed only if it exists.
+/// Runs the command. The file is written first, so that the commands are printed only if it exists.
 pub(super) fn run(args: &SetupArgs, console: &Console) -> Result<ExitStatus, CommandError> {
     let plan = Plan::read(args)?;
     if let Some(file) = &plan.write {
@@ -179,7 +180,7 @@ impl Plan {
         })
     }
 
-    /// The token as PVE names it.
+    /// The full token ID, `USER@REALM!TOKENID`.
     pub fn token(&self) -> String {
         format!("{}!{}", self.user, self.token_id)
     }
@@ -202,7 +203,7 @@ fn is_word(sign: char) -> bool {
     sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_')
 }
 
-/// `verify_username` in `PVE/AccessControl.pm` takes more, but nothing else is safe in every shell.
+/// Whether a user name is valid and safe in every shell; `verify_username` in `PVE/AccessControl.pm` accepts more.
 fn is_user(text: &str) -> bool {
     text.split_once('@').is_some_and(|(name, realm)| {
         let plain =
@@ -211,15 +212,15 @@ fn is_user(text: &str) -> bool {
     })
 }
 
-/// `$token_subid_regex` in `PVE/AccessControl.pm`.
+/// Whether a token ID is valid (`$token_subid_regex` in `PVE/AccessControl.pm`).
 fn is_token_id(text: &str) -> bool {
     text.len() > 1
         && text.starts_with(|sign: char| sign.is_ascii_alphabetic())
         && text.chars().all(|sign| is_word(sign) || sign == '.')
 }
 
-/// `verify_rolename` in `PVE/AccessControl.pm`; names that begin with `PVE`, in any case, are PVE's
-/// own (`PVE/API2/Role.pm`).
+/// Whether a role name is valid (`verify_rolename` in `PVE/AccessControl.pm`). PVE reserves names that begin with
+/// `PVE` in any case (`PVE/API2/Role.pm`).
 fn is_role(text: &str) -> bool {
     !text.is_empty()
         && !text.to_ascii_uppercase().starts_with("PVE")

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Errors in a line, found before clap reads it. No message quotes a value that may be a secret.
+//! Errors in a line before clap parses it. No message quotes a value that may be a secret.
 
 use crate::command_error::CommandError;
 use crate::help::{HELP_OF_PROGRAM, help_of};
 use crate::line::{Line, Origin};
 
-/// Options of which several values are one list.
+/// Options whose value is a list.
 pub(crate) const LISTS: [&str; 4] = ["--vmid", "--host", "--fingerprint", "--path"];
 
-/// Why a line is refused before clap reads it.
+/// Why a line is refused before clap parses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LineError {
     /// An option has no value.
@@ -19,19 +19,19 @@ pub enum LineError {
         followed_by: Option<String>,
         /// The command of the line, if there is one.
         command: Option<String>,
-        /// Where.
+        /// Its origin.
         origin: Origin,
     },
     /// One source gives an option two different values.
     Conflict {
         /// The option.
         option: String,
-        /// Both, as they were written; `None` if they must not be quoted.
+        /// Both, as they are written; `None` if they must not be quoted.
         values: Option<(String, String)>,
-        /// Where.
+        /// The origins of both.
         origins: (Origin, Origin),
     },
-    /// An option was typed that the command does not use.
+    /// The command does not use an option that was typed.
     NotUsed {
         /// The option.
         option: String,
@@ -40,21 +40,21 @@ pub enum LineError {
     },
     /// `--dry-run false`, in two words.
     DryRunFalse {
-        /// Where.
+        /// Its origin.
         origin: Origin,
     },
     /// A value is an option, or contains `--dry-run`, which must never be lost.
     OptionAsValue {
         /// The option with this value.
         option: String,
-        /// Where.
+        /// Its origin.
         origin: Origin,
     },
     /// A value contains an API token, or another option with its secret.
     SecretAsValue {
         /// The option.
         option: String,
-        /// Where.
+        /// Its origin.
         origin: Origin,
     },
 }
@@ -62,7 +62,7 @@ pub enum LineError {
 impl LineError {
     /// The message for the user.
     pub fn into_command_error(self, line: &Line) -> CommandError {
-        let place = |origin: Origin| line.place(origin).map(|place| format!(" in {place}"));
+        let place = |origin: Origin| line.location(origin).map(|place| format!(" in {place}"));
         let place = |origin| place(origin).unwrap_or_default();
         match self {
             Self::MissingValue {
@@ -125,7 +125,7 @@ fn conflict(
     one: Origin,
     other: Origin,
 ) -> CommandError {
-    let places = match (line.place(one), line.place(other), values) {
+    let places = match (line.location(one), line.location(other), values) {
         (_, _, Some((one, other))) => format!(": {one} and {other}"),
         (Some(one), Some(other), None) => format!(": {one}, {other}"),
         (_, _, None) => String::new(),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Parses the words of a line: which are options with which values, and which is the command.
+//! The parser for the words of a line: options with their values, the command, and other words.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -15,14 +15,14 @@ use crate::line::{Line, Origin, Word};
 use crate::settings::parse_duration;
 use autosnap::sensitive;
 
-/// How an option is written.
+/// The kind of value that an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// Alone, or with `true` or `false`.
+    /// None, or `true` or `false`.
     Flag,
-    /// With a value.
+    /// One value.
     Value,
-    /// Alone, or with a value after `=`.
+    /// None, or a value after `=`.
     OptionalValue,
 }
 
@@ -31,10 +31,10 @@ pub(crate) enum Shape {
 pub(crate) struct OptionDefinition {
     pub(super) id: String,
     pub(crate) shape: Shape,
-    /// Whether it can be given several times, each time with another value.
+    /// Whether it may be given several times with different values.
     pub(super) repeatable: bool,
-    /// Whether white space around its value is cut off: that of numbers, truths, enums and durations, as .NET
-    /// reads them. A text, a path or a secret is taken as it is.
+    /// Whether its value is trimmed, as .NET does for numbers, booleans, enums and durations. A text, a path or a
+    /// secret is kept as it is.
     trimmed: bool,
 }
 
@@ -46,20 +46,20 @@ pub(super) const DRY_RUN: &str = "dry_run";
 /// The IDs of the options whose values are secrets.
 const SECRETS: [&str; 2] = ["api_token", "password"];
 
-/// An option as it was given.
+/// An option on the line, with its value.
 pub(super) struct GivenOption {
     /// The ID of its definition.
     pub(super) id: String,
-    /// Its name as it was written.
+    /// Its name, as it is written.
     pub(super) name: String,
     pub(super) shape: Shape,
-    /// Whether all of its values count, not only the last.
+    /// Whether all of its values take effect, not only the last.
     pub(super) repeatable: bool,
     pub(super) value: Option<OsString>,
     pub(super) origin: Origin,
-    /// Where its value ends.
+    /// The origin of the last word of its value.
     ends_at: Origin,
-    /// Whether the value may be, or hold, a secret.
+    /// Whether the value may be or contain a secret.
     pub(super) sensitive: bool,
     /// Whether a flag and its `true` or `false` are two words.
     pub(super) separate: bool,
@@ -70,23 +70,23 @@ pub(super) struct GivenOption {
 /// An option, or any other word.
 pub(super) enum Item {
     Option(GivenOption),
-    /// Another word, and whether it may be, or belong to, a secret.
+    /// Another word, and whether it may be a secret or a part of one.
     Word(Word, bool),
 }
 
 /// A parsed line.
 #[derive(Default)]
 pub(super) struct ParsedLine {
-    /// The command, with whether it may be a secret.
+    /// The command, and whether it may be a secret.
     pub(super) command: Option<(Word, bool)>,
-    /// Everything else, in the order in which it was written.
+    /// All options and other words, in the order of the line.
     pub(super) items: Vec<Item>,
-    /// The word that asks for help or the version, in the spelling that clap knows.
+    /// The request for help or the version, in clap's spelling.
     pub(super) help: Option<Word>,
 }
 
 impl ParsedLine {
-    /// The command, if there is such a one.
+    /// The name of the command, if the definition has it.
     fn known_command(&self, definition: &Command) -> Option<String> {
         let (word, _) = self.command.as_ref()?;
         let name = word.text.to_str()?;
@@ -94,7 +94,7 @@ impl ParsedLine {
     }
 
     /// Whether one of the words so far is a command.
-    fn knows(&self, command: &Command) -> bool {
+    fn has_command(&self, command: &Command) -> bool {
         self.items.iter().any(|item| match item {
             Item::Word(word, _) => {
                 let text = word.text.to_str().unwrap_or_default();
@@ -104,7 +104,7 @@ impl ParsedLine {
         })
     }
 
-    /// The options, as they were given.
+    /// The options in the order of the line.
     pub(super) fn options(&self) -> impl Iterator<Item = &GivenOption> {
         self.items.iter().filter_map(|item| match item {
             Item::Option(given) => Some(given),
@@ -112,7 +112,7 @@ impl ParsedLine {
         })
     }
 
-    /// Refuses options without a value, and values that can only be a mistake.
+    /// Refuses options without a value, and values that must be a mistake.
     pub(super) fn check_values(
         &self,
         command: &Command,
@@ -156,9 +156,9 @@ impl ParsedLine {
 /// Whether the value is an option, as in `--label=--help`, or contains `--dry-run`, as in
 /// `--label=daily--dry-run` or `--password="x --dry-run"`.
 fn holds_option(options: &Options, given: &GivenOption, value: &OsStr) -> bool {
-    let asks_for_dry_run = value.to_string_lossy().to_lowercase().contains("--dry-run");
+    let contains_dry_run = value.to_string_lossy().to_lowercase().contains("--dry-run");
     let is_one = !is_secret(given) && given.shape != Shape::Flag && is_option(options, value);
-    asks_for_dry_run || is_one
+    contains_dry_run || is_one
 }
 
 /// Whether the value of the option is a secret.
@@ -172,7 +172,7 @@ pub(super) fn is_plain_secret(given: &GivenOption) -> bool {
     is_secret(given) && value.is_some_and(|value| !value.trim().starts_with("file:"))
 }
 
-/// `--label <LABEL>`, as clap writes it.
+/// The option as clap displays it: `--label <LABEL>`.
 fn display(command: &Command, given: &GivenOption) -> String {
     let mut arguments = command
         .get_subcommands()
@@ -186,7 +186,7 @@ fn display(command: &Command, given: &GivenOption) -> String {
 /// Parses the words of a line.
 pub(super) fn parse(command: &Command, options: &Options, line: &Line) -> ParsedLine {
     let mut parsed = ParsedLine::default();
-    // Where a secret ended: a word that follows in the same line may be its rest, behind an unquoted blank.
+    // The origin of a secret's end: the next word of that line may be the rest of the secret, after an unquoted blank.
     let mut secret_at: Option<Origin> = None;
     let mut rest = line.words.iter().peekable();
     while let Some(word) = rest.next() {
@@ -202,8 +202,8 @@ pub(super) fn parse(command: &Command, options: &Options, line: &Line) -> Parsed
             parsed.items.extend(values);
             break;
         }
-        if let Some(asked) = help_word(text) {
-            note_help(&mut parsed, word, asked);
+        if let Some(request) = help_word(text) {
+            record_help(&mut parsed, word, request);
             continue;
         }
         let (name, value) = split(text);
@@ -215,12 +215,12 @@ pub(super) fn parse(command: &Command, options: &Options, line: &Line) -> Parsed
             parsed.items.push(Item::Word(word.clone(), sensitive));
             continue;
         };
-        let knows_command = parsed.knows(command);
+        let has_command = parsed.has_command(command);
         let is_value = |next: &Word| {
             let text = next.text.to_str().unwrap_or_default();
-            let is_command = !knows_command && command.find_subcommand(text).is_some();
+            let is_command = !has_command && command.find_subcommand(text).is_some();
             match value {
-                // `--label snap` was a label before, `--label= snap` is not.
+                // `snap` is the value in `--label snap`, but the command in `--label= snap`.
                 Some(_) => !is_command && !is_option(options, &next.text),
                 None => !is_option(options, &next.text),
             }
@@ -238,7 +238,7 @@ fn may_be_secret(word: &Word) -> bool {
     sensitive::looks_like_secret(&text) || sensitive::names_secret(&text)
 }
 
-/// An option with its value: after `=` or `:`, or, where nothing stands there, the next word.
+/// An option with its value: the text after `=` or `:`, or else the next word.
 fn given<'a>(
     option: &OptionDefinition,
     word: &Word,
@@ -253,7 +253,7 @@ fn given<'a>(
         let next = rest.next_if(|next| match option.shape {
             Shape::Flag => is_bool_word(&next.text),
             Shape::Value => is_value(next),
-            Shape::OptionalValue => is_time(&next.text),
+            Shape::OptionalValue => is_duration(&next.text),
         });
         ends_at = next.map_or(word.origin, |next| next.origin);
         // `--state=` is true.
@@ -266,10 +266,8 @@ fn given<'a>(
     {
         value = Some(text.trim().into());
     }
-    let follower = rest.peek().and_then(|next| next.text.to_str());
-    let followed_by = follower
-        .filter(|_| value.is_none())
-        .map(|text| split(text).0);
+    let next = rest.peek().and_then(|next| next.text.to_str());
+    let followed_by = next.filter(|_| value.is_none()).map(|text| split(text).0);
     let sensitive = SECRETS.contains(&option.id.as_str())
         || value.as_deref().is_some_and(|value| {
             sensitive::holds_secret(value)
@@ -290,7 +288,7 @@ fn given<'a>(
     }
 }
 
-/// `--help` and `--version` in the spellings that .NET and clap know.
+/// The request in a word, in clap's spelling: `--help`, `-h` or `--version`, also as .NET spells them.
 fn help_word(text: &str) -> Option<&'static str> {
     match text {
         "--help" => Some("--help"),
@@ -300,23 +298,23 @@ fn help_word(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The long help is more than the short one, and help more than the version.
-fn note_help(parsed: &mut ParsedLine, word: &Word, asked: &'static str) {
+/// Records a request. The long help takes precedence over the short one, and that over the version.
+fn record_help(parsed: &mut ParsedLine, word: &Word, request: &'static str) {
     let rank = |text: &OsStr| match text.to_str() {
         Some("--help") => 3,
         Some("-h") => 2,
         _ => 1,
     };
     let before = parsed.help.as_ref().map_or(0, |word| rank(&word.text));
-    if rank(OsStr::new(asked)) > before {
+    if rank(OsStr::new(request)) > before {
         parsed.help = Some(Word {
-            text: asked.into(),
+            text: request.into(),
             origin: word.origin,
         });
     }
 }
 
-/// Takes the command out of the words: a known command, else the first word without a dash.
+/// Moves the command out of the items: a known command, else the first word without a dash.
 fn take_command(command: &Command, parsed: &mut ParsedLine) {
     let end = parsed
         .items
@@ -332,7 +330,7 @@ fn take_command(command: &Command, parsed: &mut ParsedLine) {
         })
         .filter(|(_, text)| !text.is_empty() && !text.starts_with('-'))
         .collect();
-    // `help snap` asks for help; in `x snap` the x is the mistake.
+    // `help snap` is a request for help; in `x snap` the command is `snap`, and `x` a mistake.
     let known =
         |(_, text): &&(usize, &str)| *text == "help" || command.find_subcommand(text).is_some();
     let chosen = words.iter().find(known).or(words.first());
@@ -397,25 +395,25 @@ pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether it cannot be the value of the option before it, because it is an option or `--`.
+/// Whether an argument is an option or `--`, and so not the value of the option before it.
 fn is_option(options: &Options, argument: &OsStr) -> bool {
     argument.to_str().is_some_and(|text| {
         options.contains_key(split(text).0) || text == "--" || help_word(text).is_some()
     })
 }
 
-/// `true` and `false` in any case, as .NET reads them. After a blank, 1 and 0 are words of their own.
+/// Whether a word after a flag is its value: `true` or `false` in any case, as in .NET, but not 1 or 0.
 fn is_bool_word(argument: &OsStr) -> bool {
     parse_bool(argument).is_some() && argument.to_str().is_some_and(|text| text.trim().len() > 1)
 }
 
-/// Whether a word can be nothing but the time of an option that needs none: `--wait-locked 30m`.
-fn is_time(argument: &OsStr) -> bool {
+/// Whether a word after an option with an optional value is a duration: `--wait-locked 30m`.
+fn is_duration(argument: &OsStr) -> bool {
     let text = argument.to_str().map(str::trim).unwrap_or_default();
     text.starts_with(|sign: char| sign.is_ascii_digit()) && parse_duration(text).is_ok()
 }
 
-/// The boolean that the value of a flag stands for; `None` if it is invalid.
+/// Parses the value of a flag; `None` if it is invalid.
 pub(super) fn parse_bool(value: &OsStr) -> Option<bool> {
     match value.to_str()?.trim().to_ascii_lowercase().as_str() {
         "true" | "1" => Some(true),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Which value takes effect if an option is given more than once.
+//! The precedence of values if an option is given more than once.
 
 use std::ffi::{OsStr, OsString};
 
@@ -62,10 +62,10 @@ fn winner(line: &Line, same: &[(usize, &GivenOption)]) -> Result<usize, LineErro
 /// The positions of the values in the source that overrides the others.
 fn all_of_winner(line: &Line, same: &[(usize, &GivenOption)]) -> impl Iterator<Item = usize> {
     let winner = line.winner(same.iter().map(|(_, given)| given.origin));
-    let of_winner = same
+    let from_winner = same
         .iter()
         .filter(move |(_, given)| winner.is_some_and(|winner| winner.same_source(given.origin)));
-    of_winner.map(|(position, _)| *position)
+    from_winner.map(|(position, _)| *position)
 }
 
 fn conflict(one: &GivenOption, other: &GivenOption) -> LineError {
@@ -77,10 +77,10 @@ fn conflict(one: &GivenOption, other: &GivenOption) -> LineError {
         };
         format!("{}={}", given.name, value.to_string_lossy())
     };
-    let quotable = one.origin.is_typed() && !one.sensitive && !other.sensitive;
+    let may_quote = one.origin.is_typed() && !one.sensitive && !other.sensitive;
     LineError::Conflict {
         option: one.name.clone(),
-        values: quotable.then(|| (shown(one), shown(other))),
+        values: may_quote.then(|| (shown(one), shown(other))),
         origins: (one.origin, other.origin),
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Lines as they are typed, against those that clap reads.
+//! Lines as they are typed, and their translation for clap.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ fn text(normalized: &Normalized) -> String {
     words.join(" ")
 }
 
-/// What is refused, as the user reads it.
+/// Checks the error message for a line that is refused.
 #[track_caller]
 fn check_refused(input: &str, expected: &str) {
     let line = Line::typed(input.split(' ').map(OsString::from));
@@ -44,7 +44,7 @@ fn the_command_comes_first() {
 }
 
 #[test]
-fn values_may_stand_behind_a_blank_or_a_colon() {
+fn values_may_follow_a_blank_or_a_colon() {
     check(
         "snap --host h:8006 --vmid:@all",
         "snap --host=h:8006 --vmid=@all",
@@ -62,7 +62,7 @@ fn values_may_stand_behind_a_blank_or_a_colon() {
 }
 
 #[test]
-fn flags_may_carry_their_truth() {
+fn flags_may_have_a_boolean_value() {
     check(
         "snap --state true --only-running False --dry-run",
         "snap --state --dry-run",
@@ -76,7 +76,7 @@ fn flags_may_carry_their_truth() {
     );
 }
 
-/// Within one source two different values are an error, the same twice is none.
+/// Two different values in one source are an error; the same value twice is not.
 #[test]
 fn two_different_values_in_one_source_are_refused() {
     for (input, values) in [
@@ -114,9 +114,9 @@ fn two_different_values_in_one_source_are_refused() {
     );
 }
 
-/// Between sources one value wins, and a dry run that was asked for anywhere.
+/// Between sources the outer one wins, except that `--dry-run` in any source takes effect.
 #[test]
-fn the_outer_source_wins_wherever_it_stands() {
+fn the_outer_source_wins_in_any_order() {
     let mut line = Line::typed(["clean", "--keep=2", "--dry-run=false"].map(OsString::from));
     let outer = line.open(Path::new("outer"), Origin::TYPED, false);
     let inner = line.open(Path::new("inner"), outer, false);
@@ -137,9 +137,9 @@ fn the_outer_source_wins_wherever_it_stands() {
     );
 }
 
-/// What is known to be an option is no value, whatever expects one.
+/// A known option is never the value of another one.
 #[test]
-fn an_option_is_no_value() {
+fn an_option_is_not_a_value() {
     for option in ["--dry-run", "--keep=3", "--debug", "-o", "--"] {
         for expecting in ["--label", "--vmid", "--timestamp-format", "--script"] {
             let input = format!("snap {expecting} {option}");
@@ -178,7 +178,7 @@ fn an_option_is_no_value() {
     check("snap --dry-run=false --dry-run", "snap --dry-run");
 }
 
-/// What a command does not use is refused when it was typed.
+/// An option on the command line that the command does not use is refused.
 #[test]
 fn an_option_without_effect_is_refused() {
     check_refused("clean --state", "'clean' does not use '--state'");
@@ -188,7 +188,7 @@ fn an_option_without_effect_is_refused() {
 }
 
 #[test]
-fn a_word_that_is_no_command_stands_where_the_command_belongs() {
+fn an_unknown_command_is_moved_to_the_front() {
     check("--host=h snp --label=d", "snp --host=h --label=d");
     check("--label daily snp", "snp --label=daily");
     check("help snap", "help snap");
@@ -196,14 +196,14 @@ fn a_word_that_is_no_command_stands_where_the_command_belongs() {
 }
 
 #[test]
-fn without_a_command_clap_is_left_to_miss_it() {
+fn without_a_command_the_options_are_dropped() {
     check("--host=h --vmid @all --state", "");
     check("--host=h --help", "--help");
     check("--hots=h", "--hots=h");
 }
 
 #[test]
-fn a_missing_value_is_named() {
+fn a_missing_value_is_an_error() {
     let missing = "a value is required for '--host <HOSTS>' but none was supplied";
     check_refused(
         "snap --host --vmid=100",
@@ -216,7 +216,7 @@ fn a_missing_value_is_named() {
 }
 
 #[test]
-fn the_end_of_the_options_is_no_value() {
+fn the_end_of_the_options_is_not_a_value() {
     for input in ["--nope --host -- snap", "snap --host -- x"] {
         let refusal = read(input).err();
         let is_missing = matches!(refusal, Some(LineError::MissingValue { .. }));
@@ -225,10 +225,9 @@ fn the_end_of_the_options_is_no_value() {
 }
 
 proptest! {
-    /// Nothing is invented, a command that is there comes first, and no damage to a line hides
-    /// the word `--dry-run`.
+    /// No text is added, a command on the line comes first, and `--dry-run` is never lost.
     #[test]
-    fn only_the_order_and_the_joints_change(words in prop::collection::vec("(--(host|vmid|keep|state|nope|label|dry-run)([=:][a-z:=]{0,4})?|snap|clean|true|false|[a-z-]{0,5})", 0..12)) {
+    fn only_the_order_and_the_separators_change(words in prop::collection::vec("(--(host|vmid|keep|state|nope|label|dry-run)([=:][a-z:=]{0,4})?|snap|clean|true|false|[a-z-]{0,5})", 0..12)) {
         let letters = |words: &[OsString]| {
             let mut letters: Vec<char> = words.iter().flat_map(|word| word.to_str().unwrap().chars().collect::<Vec<_>>())
                 .filter(|letter| !"=:".contains(*letter)).collect();
@@ -244,14 +243,14 @@ proptest! {
         let (before, after) = (letters(&typed), letters(&once));
         let mut left = before.iter();
         let helps = ["--help", "-h", "--version", "help"].iter().any(|help| once.contains(&OsString::from(help)));
-        prop_assert!(helps || after.iter().all(|letter| left.any(|other| other == letter)), "invented: {once:?}");
+        prop_assert!(helps || after.iter().all(|letter| left.any(|other| other == letter)), "text was added: {once:?}");
         let known = ["snap", "clean"].map(OsString::from);
         let end = |words: &[OsString]| words.iter().position(|word| word == "--").unwrap_or(words.len());
         if once[..end(&once)].iter().any(|word| known.contains(word)) {
-            prop_assert!(!once[0].to_str().unwrap().starts_with('-'), "no command first: {once:?}");
+            prop_assert!(!once[0].to_str().unwrap().starts_with('-'), "the command is not first: {once:?}");
             let is_dry = typed[..end(&typed)].contains(&"--dry-run".into());
-            let asked = once.iter().any(|word| word == "--dry-run" || word.to_str().unwrap().starts_with("--dry-run="));
-            prop_assert!(!is_dry || asked || helps, "the dry run is lost: {once:?}");
+            let has_dry_run = once.iter().any(|word| word == "--dry-run" || word.to_str().unwrap().starts_with("--dry-run="));
+            prop_assert!(!is_dry || has_dry_run || helps, "the dry run is lost: {once:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Parameter files in temporary folders, against lists of arguments.
+//! Parameter files in temporary folders, and the arguments they expand to.
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ fn blanks_and_lines_separate_arguments() {
 }
 
 #[test]
-fn a_comment_has_a_line_of_its_own() {
+fn a_comment_is_a_whole_line() {
     check_split(
         "# --host=a\n  # b\n--label=c#d\n--label #e",
         &["--label=c#d", "--label", "#e"],
@@ -53,7 +53,7 @@ fn quotes_keep_blanks_as_in_dotnet() {
 }
 
 #[test]
-fn a_missing_quote_is_found_in_its_line() {
+fn a_missing_quote_is_reported_with_its_line() {
     for text in ["a\n--label=\"b", "\n\"", "a\r\na \"b c"] {
         assert!(
             matches!(split(text), Err(Problem::OpenQuote { line: 2 })),
@@ -63,7 +63,7 @@ fn a_missing_quote_is_found_in_its_line() {
 }
 
 #[test]
-fn encodings_with_a_mark_are_understood() {
+fn encodings_with_a_byte_order_mark_are_decoded() {
     let check = |bytes: &[u8], expected: Option<&str>| {
         assert_eq!(decode(bytes).ok().as_deref(), expected, "{bytes:?}");
     };
@@ -80,7 +80,7 @@ fn encodings_with_a_mark_are_understood() {
 }
 
 #[test]
-fn bytes_that_are_not_utf8_are_found_in_their_line() {
+fn invalid_utf8_is_reported_with_its_line() {
     for (bytes, number) in [
         (b"--label=\xe9".as_slice(), 1),
         (b"# \xe9\r\n\r\n--label=\xe9", 3),
@@ -94,7 +94,7 @@ fn bytes_that_are_not_utf8_are_found_in_their_line() {
     }
 }
 
-/// Files in a folder; `DIR` in a text or an expectation stands for it. Paths with quotes would need quoting, so it has none.
+/// Files in a folder. `DIR` in a text or an expectation stands for the folder, whose path has no quotes.
 struct Files(TempDir);
 
 impl Files {
@@ -133,7 +133,7 @@ impl Files {
 }
 
 #[test]
-fn a_file_stands_for_its_arguments_wherever_it_is_named() {
+fn a_file_is_replaced_by_its_arguments_at_any_position() {
     let files = Files::new(&[
         ("a", "\u{feff}--host=pve1\r\n@DIR/b --debug\r\n"),
         ("b", "--vmid @all"),
@@ -162,7 +162,7 @@ fn a_file_stands_for_its_arguments_wherever_it_is_named() {
 }
 
 #[test]
-fn a_selection_after_vmid_is_no_file() {
+fn a_selection_after_vmid_is_not_a_file() {
     let files = Files::new(&[
         ("guests", "100,101"),
         ("all", "--vmid\n@ALL\n\"@pool-a b\""),
@@ -192,7 +192,7 @@ fn a_selection_after_vmid_is_no_file() {
 }
 
 #[test]
-fn errors_name_the_file_and_the_way_to_it() {
+fn errors_name_the_file_and_those_that_include_it() {
     let files = Files::new(&[
         ("a", "@DIR/b"),
         ("b", "x\n@DIR/c"),
@@ -219,7 +219,7 @@ fn files_that_include_each_other_are_an_error() {
         &["@DIR/a"],
         "parameter file DIR/a (named in line 1 of DIR/a) includes itself",
     );
-    // Here the file is reached under another name.
+    // The file is included under another name.
     files.check_error(
         &["@DIR/b"],
         "parameter file DIR/./b (named in line 1 of DIR/c, named in line 1 of DIR/b) includes itself",
@@ -227,7 +227,7 @@ fn files_that_include_each_other_are_an_error() {
 }
 
 #[test]
-fn depth_width_and_size_are_bounded() {
+fn depth_arguments_and_size_are_limited() {
     let names: Vec<_> = (0..20)
         .map(|level| (level.to_string(), format!("@DIR/{0} @DIR/{0}", level + 1)))
         .collect();
@@ -256,7 +256,7 @@ fn depth_width_and_size_are_bounded() {
 
 #[cfg(unix)]
 #[test]
-fn arguments_that_are_not_unicode_pass() {
+fn arguments_that_are_not_unicode_are_kept() {
     use std::os::unix::ffi::OsStringExt;
 
     let odd = OsString::from_vec(b"@\xff".to_vec());
@@ -271,7 +271,7 @@ proptest! {
     }
 
     #[test]
-    fn quoted_or_plain_words_come_back(words in prop::collection::vec("[a-z#@=]{1,5}( [a-z]{0,3})?", 0..6)) {
+    fn quoted_and_plain_words_are_split_into_themselves(words in prop::collection::vec("[a-z#@=]{1,5}( [a-z]{0,3})?", 0..6)) {
         let line: Vec<_> = words.iter().map(|word| format!("-{}", if word.contains(' ') { format!("\"{word}\"") } else { word.clone() })).collect();
         let expected: Vec<_> = words.iter().map(|word| format!("-{word}")).collect();
         let words = split(&line.join(" ")).unwrap().into_iter().map(|(_, word)| word);

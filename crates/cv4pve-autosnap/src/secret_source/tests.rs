@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Every source alone, every order between two, and everything that can be wrong with one.
+//! Every source of a secret alone, the priority between two, and the errors of each.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use super::*;
 
 const TOKEN: &str = "root@pam!snap=11111111-2222-3333-4444-555555555555";
 
-fn told(secret: &Secret) -> (&'static str, &str) {
+fn kind_and_value(secret: &Secret) -> (&'static str, &str) {
     match secret {
         Secret::ApiToken(token) => ("token", token.expose_secret()),
         Secret::Password(password) => ("password", password.expose_secret()),
@@ -17,7 +17,7 @@ fn told(secret: &Secret) -> (&'static str, &str) {
 #[track_caller]
 fn check(request: Request<'_>, environment: &Environment, expected: (&str, &str)) -> Vec<String> {
     let resolved = resolve(&request, environment).unwrap();
-    assert_eq!(told(&resolved.secret), expected);
+    assert_eq!(kind_and_value(&resolved.secret), expected);
     let printed = format!("{resolved:?}");
     assert!(!printed.contains(expected.1), "{printed}");
     let notices = resolved.notices.into_iter();
@@ -39,7 +39,7 @@ fn user() -> Request<'static> {
     }
 }
 
-fn answering() -> Environment {
+fn with_prompt() -> Environment {
     Environment {
         prompt: Some(|_| Ok("answer".into())),
         ..Environment::default()
@@ -47,13 +47,13 @@ fn answering() -> Environment {
 }
 
 #[test]
-fn sources_are_asked_in_order_and_the_token_wins_in_each() {
+fn sources_are_read_in_order_and_the_token_wins_in_each() {
     let folder = tempfile::tempdir().unwrap();
     let mut environment = Environment {
         api_token: Some("variable token".into()),
         password: Some("variable password".into()),
         credentials_directory: Some(folder.path().to_owned()),
-        ..answering()
+        ..with_prompt()
     };
     fs::write(folder.path().join("api-token"), "credential token\n").unwrap();
     fs::write(folder.path().join("password"), "credential password\n").unwrap();
@@ -92,11 +92,11 @@ fn sources_are_asked_in_order_and_the_token_wins_in_each() {
 }
 
 #[test]
-fn without_any_source_the_error_says_what_to_give() {
+fn without_any_source_the_error_names_the_options() {
     let nothing =
         "no login given; use --api-token=file:PATH, or --username with --password=file:PATH";
     check_error(Request::default(), &Environment::default(), nothing);
-    check_error(Request::default(), &answering(), nothing);
+    check_error(Request::default(), &with_prompt(), nothing);
     check_error(
         user(),
         &Environment::default(),
@@ -106,7 +106,7 @@ fn without_any_source_the_error_says_what_to_give() {
 }
 
 #[test]
-fn a_secret_on_the_command_line_is_pointed_out_but_not_one_from_a_parameter_file() {
+fn a_secret_on_the_command_line_is_a_warning_but_not_one_from_a_parameter_file() {
     let seen = [
         OsString::from(format!("--api-token={TOKEN}")),
         "--password=Pa$$w0rd".into(),
@@ -145,7 +145,7 @@ fn a_secret_on_the_command_line_is_pointed_out_but_not_one_from_a_parameter_file
 
 #[cfg(unix)]
 #[test]
-fn files_are_read_and_their_mode_looked_at() {
+fn files_are_read_and_their_mode_is_checked() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = tempfile::tempdir().unwrap();
@@ -185,7 +185,7 @@ fn files_are_read_and_their_mode_looked_at() {
 }
 
 #[test]
-fn a_missing_password_file_is_written_after_asking() {
+fn a_missing_password_file_is_written_after_a_prompt() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("password");
     let option = format!("file:{}", path.display());
@@ -199,12 +199,12 @@ fn a_missing_password_file_is_written_after_asking() {
         path.display()
     );
     check_error(request, &Environment::default(), &missing);
-    let resolved = resolve(&request, &answering()).unwrap();
-    assert_eq!(told(&resolved.secret), ("password", "answer"));
+    let resolved = resolve(&request, &with_prompt()).unwrap();
+    assert_eq!(kind_and_value(&resolved.secret), ("password", "answer"));
     assert_eq!(resolved.to_store.as_deref(), Some(path.as_path()));
-    assert!(!path.exists(), "nobody knows yet whether it is right");
+    assert!(!path.exists(), "the password is stored only after a login");
     crate::password_file::write(&path, &"answer".into()).unwrap();
-    // From now on nobody needs to be asked.
+    // The next run does not prompt.
     assert_eq!(
         check(request, &Environment::default(), ("password", "answer")),
         [""; 0]
@@ -212,7 +212,7 @@ fn a_missing_password_file_is_written_after_asking() {
 }
 
 #[test]
-fn the_question_names_the_user() {
+fn the_prompt_names_the_user() {
     let prompt: Prompt = |question| Ok(question.into());
     let environment = Environment {
         prompt: Some(prompt),
@@ -232,14 +232,14 @@ fn a_missing_token_file_is_an_error_even_at_a_terminal() {
     };
     check_error(
         request,
-        &answering(),
+        &with_prompt(),
         &format!("secret file {} does not exist", path.display()),
     );
     assert!(!path.exists());
 }
 
 #[test]
-fn empty_and_broken_values_are_named() {
+fn errors_name_empty_and_invalid_values() {
     let nothing = Environment::default();
     check_error(
         Request {
@@ -263,7 +263,7 @@ fn empty_and_broken_values_are_named() {
             ..user()
         },
         &nothing,
-        "--api-token=file: names no file",
+        "missing path after '--api-token=file:'",
     );
     check_error(
         Request {
@@ -271,7 +271,7 @@ fn empty_and_broken_values_are_named() {
             ..user()
         },
         &nothing,
-        "--password=file: names no file",
+        "missing path after '--password=file:'",
     );
     let silent = Environment {
         prompt: Some(|_| Ok("".into())),
@@ -303,7 +303,7 @@ fn empty_and_broken_values_are_named() {
 
 #[cfg(unix)]
 #[test]
-fn a_variable_that_is_no_text_is_named_and_not_shown() {
+fn an_error_names_a_variable_that_is_not_utf8_without_its_value() {
     use std::os::unix::ffi::OsStringExt;
 
     let environment = Environment {
@@ -319,7 +319,7 @@ fn a_variable_that_is_no_text_is_named_and_not_shown() {
 
 #[cfg(unix)]
 #[test]
-fn a_credential_of_systemd_is_not_complained_of() {
+fn the_mode_of_a_credential_from_systemd_is_not_a_warning() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = tempfile::tempdir().unwrap();

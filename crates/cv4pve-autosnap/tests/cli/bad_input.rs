@@ -256,7 +256,7 @@ fn malformed_tokens_and_secret_files() {
     $ --api-token=file:folder --vmid=100 status
     ERROR: cannot read secret file folder: it is a directory
     $ --api-token=file: --vmid=100 status
-    ERROR: --api-token=file: names no file
+    ERROR: missing path after '--api-token=file:'
     $ --api-token= --vmid=100 status
     ERROR: the API token is empty
     "#);

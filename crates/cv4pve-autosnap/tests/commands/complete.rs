@@ -59,7 +59,7 @@ impl Stage {
             .env("CONFIGURATION_DIRECTORY", self.folder.path())
             .env("HOME", self.folder.path())
             // A machine that is busy must not make a difference.
-            .env("CV4PVE_COMPLETE_PATIENCE", "60000")
+            .env("CV4PVE_COMPLETE_TIMEOUT", "60000")
             .current_dir(self.folder.path());
         forget_logins(&mut command);
         command
@@ -144,11 +144,14 @@ fn nobody_is_bothered_when_something_is_wrong() {
     offline.env("CV4PVE_COMPLETE_OFFLINE", "1");
     let offered = stage.offered_by(offline, "@FILE --vmid=@p");
     assert_eq!(offered, "--vmid=@pool-");
-    // Accepts and never answers: nobody waits for it.
+    // A host that accepts connections and never replies.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = silent.local_addr().unwrap();
-    let mut patient = stage.command("cv4pve-autosnap");
-    patient.env_remove("CV4PVE_COMPLETE_PATIENCE");
+    let mut with_default_timeout = stage.command("cv4pve-autosnap");
+    with_default_timeout.env_remove("CV4PVE_COMPLETE_TIMEOUT");
     let line = format!("--host={silent} --api-token=a@pve!b={SECRET} snap --vmid=@p");
-    assert_eq!(stage.offered_by(patient, &line), "--vmid=@pool-");
+    assert_eq!(
+        stage.offered_by(with_default_timeout, &line),
+        "--vmid=@pool-"
+    );
 }

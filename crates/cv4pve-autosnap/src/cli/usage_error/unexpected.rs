@@ -63,7 +63,7 @@ impl Unexpected<'_> {
 
     /// `line 3 of job.conf`, if it stands in a file.
     fn place(&self) -> Option<String> {
-        self.line.place(self.culprit.origin)
+        self.line.location(self.culprit.origin)
     }
 
     /// The word's name as an option, if it is spelled like one, which no secret is.
@@ -164,7 +164,7 @@ impl Unexpected<'_> {
         }
         let first = self.normalized.arguments.first()?;
         let name = super::command_of(self.normalized)?;
-        let place = self.line.place(first.origin);
+        let place = self.line.location(first.origin);
         let place = place.map(|place| format!(" in {place}"));
         let place = place.unwrap_or_default();
         Some(format!("the line already has a command: {name}{place}"))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What the cluster knows that the line names by `--host` and a login, or by a parameter file.
+//! Candidates from the cluster whose host and login are on the line or in a parameter file.
 //!
-//! Somebody waits for the Tab key: no repetitions, and an end after a second.
+//! The user waits after the Tab key: requests are not retried, and all end after [`TIMEOUT`].
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -21,21 +21,21 @@ use crate::{normalize, response_file};
 use autosnap::concurrent::map_concurrent;
 use autosnap::inventory;
 
-/// How long all of it may take.
-const PATIENCE: Duration = Duration::from_millis(900);
-/// For tests, which are not to depend on how busy a machine is: other milliseconds.
-const PATIENCE_VARIABLE: &str = "CV4PVE_COMPLETE_PATIENCE";
-/// How long a node without statistics may take to list its guests: the others are offered anyway.
+/// How long all requests together may take.
+const TIMEOUT: Duration = Duration::from_millis(900);
+/// A variable with another timeout in milliseconds, for tests on a busy machine.
+const TIMEOUT_VARIABLE: &str = "CV4PVE_COMPLETE_TIMEOUT";
+/// How long a node without statistics may take to list its guests.
 const LISTING_LIMIT: Duration = Duration::from_millis(400);
-/// How many guests are asked for their snapshots.
-const GUESTS: usize = 64;
-/// How many of them at once.
-const AT_ONCE: usize = 16;
+/// For how many guests the snapshots are read.
+const MAX_GUESTS: usize = 64;
+/// How many requests run concurrently.
+const CONCURRENCY: usize = 16;
 
-/// The variable that keeps us off the network.
+/// The variable that disables the network.
 pub(crate) const OFFLINE_VARIABLE: &str = "CV4PVE_COMPLETE_OFFLINE";
 
-/// What there is on the cluster; `None` if it does not tell in time.
+/// The inventory of the cluster; `None` if it cannot be read in time.
 pub(super) fn inventory(line: &[OsString]) -> Option<Inventory> {
     let common = common(line)?;
     within(async {
@@ -44,7 +44,7 @@ pub(super) fn inventory(line: &[OsString]) -> Option<Inventory> {
     })
 }
 
-/// The labels of the snapshots that there are, as far as they are read in time.
+/// The labels of the snapshots that can be read in time.
 pub(super) fn labels(line: &[OsString]) -> BTreeSet<String> {
     let labels = RefCell::new(BTreeSet::new());
     if let Some(common) = common(line) {
@@ -61,8 +61,8 @@ async fn read_labels(common: &CommonArgs, labels: &RefCell<BTreeSet<String>>) ->
     let guests = selection
         .evaluate(&inventory::read_within(&client, LISTING_LIMIT).await.ok()?)
         .guests;
-    let asked = guests.into_iter().take(GUESTS);
-    map_concurrent(AT_ONCE, asked, async |guest| {
+    let guests = guests.into_iter().take(MAX_GUESTS);
+    map_concurrent(CONCURRENCY, guests, async |guest| {
         let listing = inventory::readable_snapshots(&client, &guest).await;
         let snapshots = listing.map(|(snapshots, _)| snapshots).unwrap_or_default();
         for snapshot in snapshots.iter().filter(|one| one.is_ours()) {
@@ -76,9 +76,9 @@ async fn read_labels(common: &CommonArgs, labels: &RefCell<BTreeSet<String>>) ->
 
 async fn connect(common: &CommonArgs) -> Option<Client> {
     let environment = Environment {
-        // Nobody is asked, so nothing is stored either.
+        // Completion does not prompt.
         prompt: None,
-        ..Environment::of_process()
+        ..Environment::from_process()
     };
     let mut options =
         Connection::read(&common.connection, common.limits.timeout, &[], &environment)
@@ -88,24 +88,25 @@ async fn connect(common: &CommonArgs) -> Option<Client> {
     Client::connect(options).await.ok()
 }
 
+/// Runs the work on a new runtime; `None` if it takes longer than the timeout.
 fn within<T>(work: impl Future<Output = Option<T>>) -> Option<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .ok()?;
-    let result = runtime.block_on(async { tokio::time::timeout(patience(), work).await });
-    // A name that is still being looked up is not waited for.
+    let result = runtime.block_on(async { tokio::time::timeout(timeout(), work).await });
+    // Do not wait for the thread of a name lookup.
     runtime.shutdown_background();
     result.ok().flatten()
 }
 
-fn patience() -> Duration {
-    let told = std::env::var(PATIENCE_VARIABLE).ok();
-    let told = told.and_then(|milliseconds| milliseconds.parse().ok());
-    told.map_or(PATIENCE, Duration::from_millis)
+fn timeout() -> Duration {
+    let variable = std::env::var(TIMEOUT_VARIABLE).ok();
+    let milliseconds = variable.and_then(|text| text.parse().ok());
+    milliseconds.map_or(TIMEOUT, Duration::from_millis)
 }
 
-/// The line with a command that takes all options, in front of the one that is on it.
+/// Adds `check` at the beginning of the line: the command that takes all options.
 fn with_command(mut line: Line) -> Line {
     let command = Word {
         text: OsString::from("check"),
@@ -115,12 +116,12 @@ fn with_command(mut line: Line) -> Line {
     line
 }
 
-/// The options of the connection and the selection, as far as the line is written.
+/// The options of the connection and the selection on the unfinished line.
 fn common(line: &[OsString]) -> Option<CommonArgs> {
     if std::env::var_os(OFFLINE_VARIABLE).is_some_and(|value| !value.is_empty()) {
         return None;
     }
-    // The command that needs no more than a host and takes the options of all others.
+    // `check` accepts the options of all commands and requires only a host.
     let expanded = response_file::expand(line.iter().cloned()).ok()?;
     let definition = args::command();
     let normalized = normalize::normalize(&definition, &with_command(expanded)).ok()?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Paths that are begun, and the parameter files of the jobs with what stands in them.
+//! Candidates for paths, and the parameter files of jobs with their values.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,21 +8,20 @@ use super::Candidate;
 use crate::{args, normalize, response_file};
 use autosnap::sensitive;
 
-/// Where the parameter files of the jobs are, unless `CONFIGURATION_DIRECTORY` says otherwise, as
-/// systemd lets it.
+/// The folder of the jobs' parameter files, unless systemd sets `CONFIGURATION_DIRECTORY`.
 const FOLDER: &str = "/etc/cv4pve-autosnap";
 
-/// What can be typed on from the beginning of a path; folders end in a slash.
+/// The paths that begin with the typed text; folders end in a slash.
 pub(super) fn paths(typed: &str) -> Vec<Candidate> {
     let split = typed.rfind('/').map_or(0, |slash| slash + 1);
-    let (folder, begun) = typed.split_at(split);
+    let (folder, prefix) = typed.split_at(split);
     let listed = std::fs::read_dir(if folder.is_empty() { "." } else { folder });
     let entries = listed.into_iter().flatten().flatten();
     let mut found: Vec<Candidate> = entries
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
-            let hidden = name.starts_with('.') && !begun.starts_with('.');
-            if hidden || !name.starts_with(begun) {
+            let hidden = name.starts_with('.') && !prefix.starts_with('.');
+            if hidden || !name.starts_with(prefix) {
                 return None;
             }
             let slash = if entry.path().is_dir() { "/" } else { "" };
@@ -33,7 +32,7 @@ pub(super) fn paths(typed: &str) -> Vec<Candidate> {
     found
 }
 
-/// The same behind an `@`; the parameter files of the jobs are offered at once.
+/// The candidates after `@`: the jobs' parameter files, then other files.
 pub(super) fn parameter_files(typed: &str) -> Vec<Candidate> {
     let mut found = known_parameter_files();
     found.retain(|candidate| candidate.word.starts_with(typed));
@@ -41,7 +40,7 @@ pub(super) fn parameter_files(typed: &str) -> Vec<Candidate> {
     found
 }
 
-/// A file with a secret behind `@` would put the secret where options belong.
+/// Whether a file may be a parameter file: files with a secret are not offered after `@`.
 fn may_hold_options(candidate: &Candidate) -> bool {
     let path = std::path::Path::new(&candidate.word);
     if path.is_dir() {
@@ -52,7 +51,7 @@ fn may_hold_options(candidate: &Candidate) -> bool {
     !is_secret && !response_file::holds_secret(path)
 }
 
-/// The parameter files of the jobs.
+/// The parameter files of jobs.
 pub(super) fn known_parameter_files() -> Vec<Candidate> {
     let files = job_files().into_iter();
     files
@@ -60,7 +59,7 @@ pub(super) fn known_parameter_files() -> Vec<Candidate> {
         .collect()
 }
 
-/// The values of an option in them, each with the name of the file.
+/// The values of an option in the jobs' parameter files, each with the name of its file.
 pub(super) fn values(option: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for path in job_files() {
@@ -75,7 +74,7 @@ pub(super) fn values(option: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The arguments in a parameter file, in one spelling; none if it cannot be read.
+/// The normalized arguments in a parameter file; none if it cannot be read.
 fn read(path: &std::path::Path) -> Vec<OsString> {
     let mut argument = OsString::from("@");
     argument.push(path);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is offered without a cluster; with one: `tests/commands/complete.rs`.
+//! Candidates without a cluster. For those with one see `tests/commands/complete.rs`.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn check(line: &str, expected: &str) {
 }
 
 #[test]
-fn commands_are_offered_wherever_one_is_missing() {
+fn commands_are_offered_while_the_line_has_none() {
     check("st", "status");
     check("--host=h st", "status");
     check("--host h @x.conf st", "status");
@@ -40,7 +40,7 @@ fn values_are_offered_in_every_spelling() {
 }
 
 #[test]
-fn terms_are_offered_behind_what_is_typed() {
+fn terms_are_offered_after_those_typed() {
     check("snap --vmid @po", "@pool-");
     check("--vmid=100,@T", "--vmid=100,@tag-");
     check("--vmid:@all,-@n", "--vmid:@all,-@node-");
@@ -54,14 +54,14 @@ fn a_secret_comes_from_a_file() {
 }
 
 #[test]
-fn whatever_cannot_be_understood_offers_nothing() {
+fn an_unknown_option_or_value_has_no_candidates() {
     check("snap --nope=", "");
     check("snap --state=t", "");
     check("--vmid=x", "");
 }
 
 #[test]
-fn names_of_others_cannot_break_lines() {
+fn names_on_the_cluster_cannot_break_lines() {
     let named = |word: &str, help: &str| Candidate::new(word, help);
     let offered = vec![
         named("a\nb\tc", "d\te\r\nf"),
@@ -73,7 +73,7 @@ fn names_of_others_cannot_break_lines() {
 }
 
 #[test]
-fn words_end_in_a_nul() {
+fn each_word_ends_with_nul() {
     for (sent, expected) in [
         ("", &[] as &[&str]),
         ("snap", &[]),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The values of options: from the definition, from files, from the cluster.
+//! The candidates for the values of options, from their definitions, files and the cluster.
 
 use std::ffi::OsString;
 
@@ -10,7 +10,7 @@ use clap::{Arg, ValueHint};
 use super::{Candidate, cluster, files, prefixed};
 use crate::commands::completions::suggestions;
 
-/// Where guests are selected by what they have in common.
+/// The keywords of a selection without a cluster, with their descriptions.
 const GROUPS: [(&str, &str); 4] = [
     ("@all", "every guest"),
     ("@node-", "guests of a node"),
@@ -18,8 +18,8 @@ const GROUPS: [(&str, &str); 4] = [
     ("@tag-", "guests with a tag"),
 ];
 
-/// What an option could be given. `line` is the rest of the line, which may name a cluster.
-pub(super) fn of(option: &Arg, typed: &str, line: &[OsString]) -> Vec<Candidate> {
+/// The candidates for the value of an option. `line` is the rest of the line, which may name a cluster.
+pub(super) fn for_option(option: &Arg, typed: &str, line: &[OsString]) -> Vec<Candidate> {
     let listed = |values: fn(&str, &[OsString]) -> Vec<Candidate>| {
         let (lead, term) = typed.rsplit_once(',').map_or(("", typed), |(_, term)| {
             (&typed[..typed.len() - term.len()], term)
@@ -62,7 +62,7 @@ fn starting_with(typed: &str, candidates: Vec<Candidate>) -> Vec<Candidate> {
     candidates
 }
 
-/// One term of `--vmid`.
+/// The candidates for one term of `--vmid`.
 fn guests(typed: &str, line: &[OsString]) -> Vec<Candidate> {
     let (lead, term) = match typed.strip_prefix('-') {
         Some(term) => ("-", term),
@@ -77,13 +77,13 @@ fn guests(typed: &str, line: &[OsString]) -> Vec<Candidate> {
     prefixed(lead, starting_with(term, found))
 }
 
-/// Everything that selects something, but no names before a letter is typed: there is an ID for each.
+/// Every term that selects a guest. Names are offered only after a letter is typed, as each guest has an ID.
 fn terms(term: &str, inventory: &Inventory) -> Vec<Candidate> {
-    let count = |is_meant: &dyn Fn(&Guest) -> bool| {
+    let count = |matches: &dyn Fn(&Guest) -> bool| {
         let count = inventory
             .guests
             .iter()
-            .filter(|guest| is_meant(guest))
+            .filter(|guest| matches(guest))
             .count();
         format!("{count} guest{}", if count == 1 { "" } else { "s" })
     };
@@ -95,8 +95,8 @@ fn terms(term: &str, inventory: &Inventory) -> Vec<Candidate> {
     found.extend(inventory.pools.iter().map(|pool| {
         let nested = format!("{pool}/");
         let is_in = |guest: &Guest| {
-            let of = guest.pool.as_ref();
-            of.is_some_and(|of| of == pool || of.starts_with(&nested))
+            let own = guest.pool.as_ref();
+            own.is_some_and(|own| own == pool || own.starts_with(&nested))
         };
         Candidate::new(format!("@pool-{pool}"), count(&is_in))
     }));
@@ -129,21 +129,21 @@ fn terms(term: &str, inventory: &Inventory) -> Vec<Candidate> {
     found
 }
 
-/// Labels that there are, then those that many have.
+/// Labels from parameter files, labels with snapshots, then common labels.
 fn labels(typed: &str, line: &[OsString]) -> Vec<Candidate> {
-    let of_files = files::values("--label");
-    let mut found: Vec<Candidate> = of_files
+    let in_files = files::values("--label");
+    let mut found: Vec<Candidate> = in_files
         .into_iter()
         .map(|(label, file)| Candidate::new(label, format!("in {file}")))
         .collect();
-    let taken = cluster::labels(line).into_iter();
-    found.extend(taken.map(|label| Candidate::new(label, "has snapshots")));
-    let usual = suggestions("label").iter();
-    found.extend(usual.map(|label| Candidate::new(*label, "")));
+    let with_snapshots = cluster::labels(line).into_iter();
+    found.extend(with_snapshots.map(|label| Candidate::new(label, "has snapshots")));
+    let common = suggestions("label").iter();
+    found.extend(common.map(|label| Candidate::new(*label, "")));
     starting_with(typed, found)
 }
 
-/// One host of those in parameter files.
+/// The hosts in parameter files, for one entry of `--host`.
 fn hosts(typed: &str, _line: &[OsString]) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (hosts, file) in files::values("--host") {
@@ -156,7 +156,7 @@ fn hosts(typed: &str, _line: &[OsString]) -> Vec<Candidate> {
     starting_with(typed, found)
 }
 
-/// Files with a secret; the secret itself belongs on no command line.
+/// Secret files. A secret itself must not be on a command line.
 fn secrets(typed: &str) -> Vec<Candidate> {
     match typed.strip_prefix("file:") {
         Some(path) => prefixed("file:", files::paths(path)),
@@ -167,7 +167,7 @@ fn secrets(typed: &str) -> Vec<Candidate> {
     }
 }
 
-/// What a role can be granted on.
+/// The permission paths that a role can be granted on.
 fn paths(typed: &str, _line: &[OsString]) -> Vec<Candidate> {
     let known = [
         ("/", "everything"),

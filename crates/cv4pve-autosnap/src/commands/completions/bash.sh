@@ -1,6 +1,6 @@
-# Completion of cv4pve-autosnap for bash. The program itself says what could stand at the cursor.
+# Completion of cv4pve-autosnap for bash. The program prints the candidates for the word at the cursor.
 
-# What a piece of the line means, in "plain", and which quote is open at its end, in "quote".
+# Unquotes a part of the line into "plain"; sets "quote" to the quote that is open at its end.
 _cv4pve_autosnap_read() {
     local text=$1 letter at
     plain='' quote=''
@@ -19,13 +19,13 @@ _cv4pve_autosnap_read() {
     done
 }
 
-# How a name, which is somebody else's text, has to be written behind the open quote $2, in "written".
+# Quotes a name from the cluster, which is untrusted, for use after the open quote $2; sets "written".
 _cv4pve_autosnap_write() {
     local text=$1 letter at
     written=''
     if [[ -z $2 ]]; then
         [[ -z $text ]] || printf -v text %q "$text"
-        # Means nothing while braces are quoted.
+        # A comma needs no backslash if braces are quoted.
         written=${text//\\,/,}
         return
     fi
@@ -34,7 +34,7 @@ _cv4pve_autosnap_write() {
         case $2$letter in
             \'\') letter="'\\''" ;;
             \"[\\\"\$\`]) letter=\\$letter ;;
-            # The history is looked at even between double quotes.
+            # History expansion also works in double quotes.
             \"!) letter="\"'!'\"" ;;
         esac
         written+=$letter
@@ -45,7 +45,7 @@ _cv4pve_autosnap() {
     local line=${COMP_LINE:0:${COMP_POINT:-0}} rest blanks part raw plain quote written found candidate offset index
     local -a words=() meant=()
     COMPREPLY=()
-    # bash cuts words at "=", ":" and "@" as well: what no blank parts is put together again.
+    # bash also splits words at "=", ":" and "@": join the parts without a blank between them.
     rest=$line
     for ((index = 0; index <= COMP_CWORD; index++)); do
         part=${COMP_WORDS[index]}
@@ -63,11 +63,11 @@ _cv4pve_autosnap() {
         _cv4pve_autosnap_read "$raw"
         meant[${#meant[@]}]=$plain
     done
-    # Only what stands behind the last cut is replaced.
+    # bash replaces only the part after the last split.
     _cv4pve_autosnap_read "${raw%"$2"}"
     offset=${#plain}
     _cv4pve_autosnap_read "$raw"
-    # Not as arguments: those of a process are there for everybody to read, and a secret may be among the words.
+    # Words are sent to stdin: arguments are visible to all users, and a word may be a secret.
     found=$(printf '%s\0' "${meant[@]}" | "${1/#\~/$HOME}" complete 2>/dev/null)
     while IFS= read -r candidate; do
         candidate=${candidate%%$'\t'*}
@@ -81,6 +81,6 @@ _cv4pve_autosnap() {
     return 0
 }
 
-# Old ones sort, and cannot be told not to.
+# Old versions of bash lack "nosort".
 complete -F _cv4pve_autosnap -o nosort -o bashdefault -o default cv4pve-autosnap 2>/dev/null ||
     complete -F _cv4pve_autosnap -o bashdefault -o default cv4pve-autosnap

@@ -1,20 +1,20 @@
 #compdef cv4pve-autosnap
-# Completion of cv4pve-autosnap for zsh. The program itself says what could stand at the cursor.
+# Completion of cv4pve-autosnap for zsh. The program prints the candidates for the word at the cursor.
 
 _cv4pve-autosnap() {
     local typed=${(Q)PREFIX} lead line word help
     local -a lines done_words done_shown open_words open_shown
-    # Not as arguments: those of a process are there for everybody to read, and a secret may be among the words.
+    # Words are sent to stdin: arguments are visible to all users, and a word may be a secret.
     lines=("${(@f)$(print -rN -- "${(@Q)words[2,CURRENT-1]}" "$typed" |
         "${${(Q)words[1]}/#\~/$HOME}" complete 2>/dev/null)}")
-    # What is typed up to here stays: only the rest is offered.
+    # The text up to the last separator is kept; only the rest is completed.
     compset -P '*[=:,]'
     lead=${typed%"${(Q)PREFIX}"}
     for line in $lines; do
         word=${${line%%$'\t'*}#"$lead"}
         help=${line#*$'\t'}
         [[ -n $help ]] && help="$word  -- $help" || help=$word
-        # Some words go on.
+        # No space after a word that can be continued.
         if [[ $word == *[-/=:] ]]; then
             open_words+=("$word")
             open_shown+=("$help")

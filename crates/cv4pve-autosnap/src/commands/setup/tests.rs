@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The lines of `setup`, read as a shell would read them.
+//! The commands of `setup`, without comments.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn plan(paths: &[&str]) -> Plan {
 }
 
 /// The lines that a shell would run.
-fn run_lines(plan: &Plan) -> Vec<String> {
+fn command_lines(plan: &Plan) -> Vec<String> {
     let text = commands(plan);
     let lines = text.lines().filter(|line| !line.is_empty());
     lines
@@ -26,9 +26,9 @@ fn run_lines(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
-fn role_user_and_token_come_in_the_order_pve_needs() {
+fn role_user_and_token_are_created_in_the_order_pve_needs() {
     assert_eq!(
-        run_lines(&plan(&["/"])),
+        command_lines(&plan(&["/"])),
         [
             "pveum role add Autosnap --privs 'VM.Audit,VM.Snapshot,Datastore.Audit,Pool.Audit'",
             "pveum user add autosnap@pve --comment 'takes and removes snapshots'",
@@ -42,19 +42,19 @@ fn role_user_and_token_come_in_the_order_pve_needs() {
 }
 
 #[test]
-fn a_pool_alone_would_hide_the_storages() {
-    let lines = run_lines(&plan(&["/pool/lab/nested"]));
+fn storage_paths_are_added_to_a_pool() {
+    let lines = command_lines(&plan(&["/pool/lab/nested"]));
     let granted = |path: &str| {
         let start = format!("pveum acl modify {path} ");
         lines.iter().filter(|line| line.starts_with(&start)).count()
     };
     assert_eq!((granted("/pool/lab/nested"), granted("/storage")), (2, 2));
-    let lines = run_lines(&plan(&["/vms/100", "/storage/tank"]));
+    let lines = command_lines(&plan(&["/vms/100", "/storage/tank"]));
     assert!(!lines.iter().any(|line| line.contains("modify /storage ")));
 }
 
 #[test]
-fn the_parameter_file_selects_what_was_granted() {
+fn the_parameter_file_selects_the_granted_guests() {
     for (paths, guests) in [
         (&["/"][..], "@all"),
         (&["/pool/prod", "/vms/100"], "@pool-prod,100"),
@@ -70,7 +70,7 @@ fn the_parameter_file_selects_what_was_granted() {
 }
 
 #[test]
-fn paths_are_those_of_guests_and_storages() {
+fn only_paths_of_guests_and_storages_are_valid() {
     for path in [
         "/",
         "/vms",
@@ -102,7 +102,7 @@ fn paths_are_those_of_guests_and_storages() {
 }
 
 #[test]
-fn names_that_pve_or_a_shell_would_not_take_are_refused() {
+fn names_that_are_invalid_in_pve_or_a_shell_are_refused() {
     assert!(is_user("autosnap@pve") && is_user("first.last@ad-1"));
     assert!(!is_user("autosnap") && !is_user("a b@pve") && !is_user("a'@pve") && !is_user("@pve"));
     assert!(is_token_id("nightly-2") && !is_token_id("2nightly") && !is_token_id("a!b"));
@@ -111,7 +111,7 @@ fn names_that_pve_or_a_shell_would_not_take_are_refused() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_is_written_for_its_owner_and_never_over_another() {
+fn a_new_file_is_for_its_owner_and_an_existing_one_is_kept() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("autosnap.conf");

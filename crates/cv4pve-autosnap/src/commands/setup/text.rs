@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The lines that `setup` prints and the parameter file it writes.
+//! The commands that `setup` prints and the parameter file that it writes.
 //!
-//! Every part was checked to be free of anything a shell would touch, but for the paths of files,
-//! which are quoted.
+//! File paths are quoted; all other parts contain no special characters of a shell.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -13,7 +12,7 @@ use super::{AclPath, FOLDER, JobFile, Plan, TOKEN_NAME};
 
 /// How many snapshots of a guest the parameter file keeps.
 const KEEP: u32 = 7;
-/// Names of jobs that systemd reads as a schedule.
+/// Job names that are a schedule of systemd.
 const SCHEDULES: [&str; 9] = [
     "minutely",
     "hourly",
@@ -26,7 +25,7 @@ const SCHEDULES: [&str; 9] = [
     "annually",
 ];
 
-/// Shell commands for a node, with comments between them; they can be pasted as they are.
+/// Shell commands to paste on a node, with comments.
 pub fn commands(plan: &Plan) -> String {
     let (user, token, role) = (&plan.user, plan.token(), &plan.role);
     let mut text = format!(
@@ -91,7 +90,7 @@ fn closing(plan: &Plan) -> String {
     text
 }
 
-/// What was written, and how a timer runs it.
+/// Comments on the parameter file and its timer.
 fn written(plan: &Plan, file: &JobFile) -> String {
     let label = &file.label;
     let mut text = format!(
@@ -123,7 +122,7 @@ fn written(plan: &Plan, file: &JobFile) -> String {
     )
 }
 
-/// A file for `@FILE`, with all that a run of the job needs.
+/// The parameter file with all options of the job.
 pub fn parameter_file(plan: &Plan, file: &JobFile) -> String {
     format!(
         "# A job of cv4pve-autosnap: cv4pve-autosnap @{} snap\n\
@@ -152,7 +151,7 @@ fn guests(plan: &Plan) -> String {
     }
 }
 
-/// What `--vmid` says for a path; nothing for storages.
+/// The term of `--vmid` for a path; `None` for storages.
 fn guests_of(path: &AclPath) -> Option<String> {
     match (path.pool(), path.vmid()) {
         (Some(pool), _) => Some(format!("@pool-{pool}")),
@@ -161,24 +160,25 @@ fn guests_of(path: &AclPath) -> Option<String> {
     }
 }
 
-/// The paths asked for, and `/storage` if none of them shows how full the storages are: without
-/// it the limit of `--max-perc-storage` would protect nothing. On `/storage` the role's other
-/// privileges mean nothing.
+/// The requested paths, and `/storage` if none of them covers storages.
+///
+/// Without it the usage of storages is not visible, and `--max-perc-storage` has no effect. The role's other privileges
+/// have no effect on `/storage`.
 fn granted_paths(paths: &[AclPath]) -> Vec<&str> {
     let mut granted: Vec<&str> = paths.iter().map(AclPath::as_str).collect();
-    let names_storages =
+    let has_storages =
         |path: &AclPath| path.covers_storages() || path.as_str().starts_with("/storage/");
-    if !paths.iter().any(names_storages) {
+    if !paths.iter().any(has_storages) {
         granted.push("/storage");
     }
     granted
 }
 
 fn write_line(text: &mut String, line: &str) {
-    writeln!(text, "{line}").expect("a string takes every text");
+    writeln!(text, "{line}").expect("writing to a string does not fail");
 }
 
-/// In single quotes, as every POSIX shell reads it.
+/// The path in single quotes for a POSIX shell.
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }

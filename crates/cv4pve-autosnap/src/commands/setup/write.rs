@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Writing a file that must not exist yet and that only its owner can read.
+//! A writer for a new file that only its owner can read.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -7,11 +7,10 @@ use std::path::Path;
 
 use crate::command_error::CommandError;
 
-/// Writes a new file, mode 0600, and the folder for it if there is none. Whatever exists under the name, a link included,
-/// stays as it is and is a failure.
+/// Writes a new file with mode 0600, and creates its folder. Fails if the path exists, even as a link.
 pub fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
     if let Some(folder) = path.parent() {
-        // If it fails, so does the file.
+        // If this fails, opening the file reports the error.
         let _ = std::fs::create_dir_all(folder);
     }
     let mut options = OpenOptions::new();
@@ -27,7 +26,7 @@ pub fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
     });
     written.map_err(|error| {
         let failure = CommandError::failure(format!(
-            "the parameter file {} cannot be written: {error}",
+            "cannot write parameter file {}: {error}",
             path.display()
         ));
         match error.kind() {
