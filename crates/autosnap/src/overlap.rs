@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The lock against overlapping runs of a job.
 //!
-//! A run of `snap` or `clean` holds an advisory lock on one file for its label, its selection of
-//! guests and its hosts, so that a second run on this machine waits, skips or fails. The system releases
-//! the lock when the process ends, for any reason. The file is removed at the end of a run, while it is
-//! still locked: a process that gets the lock of a file that has lost its name locks the next one.
+//! A run of `snap` or `clean` holds an advisory lock on a file whose name depends on its label, guest selection and
+//! hosts, so that a second run on this machine waits, skips or fails. The system releases the lock when the process
+//! ends, for any reason. A run removes the file at its end, before it releases the lock: a process that then locks the
+//! removed file tries again with a new one.
 //!
 //! Limits: the lock covers runs of the same user on the same machine with the same hosts and the same
-//! text of the selection. The guests of a selection are unknown before the cluster is read, so its text
-//! counts: `100,101` and `101,100` are different, and so are selections that share a guest. Two lines of a
-//! crontab with one label for different guests run in parallel, as with the C# tool. There, and between
+//! text of the selection. The guests of a selection are unknown before the cluster is read, so the text is compared:
+//! `100,101` and `101,100` are different, and so are selections that share a guest. Two lines of a
+//! crontab with one label for different guests run in parallel, as with the C# tool. In these cases, and between
 //! machines and users, PVE's own locks keep snapshots consistent.
 //!
-//! The files are in a folder of the user, mode 0700, in the first of these that works: `/run/lock`,
-//! `$XDG_RUNTIME_DIR`, the folder for temporary files. `/run/lock` comes first because cron jobs have no
-//! `$XDG_RUNTIME_DIR` and must share the lock with runs of a login shell.
+//! The files are in a folder of the user with mode 0700, in the first usable one of `/run/lock`,
+//! `$XDG_RUNTIME_DIR` and the folder for temporary files. `/run/lock` comes first because cron jobs have no
+//! `$XDG_RUNTIME_DIR` and must share the lock with runs from a login shell.
 
 mod folder;
 mod second;
@@ -28,9 +28,9 @@ use jiff::Timestamp;
 use pve_client::Endpoint;
 use tokio::time::{Instant, sleep};
 
-pub use second::take_second;
+pub use second::reserve_second;
 
-/// How often a waiting run polls the lock: the standard library cannot wait for one with a time-out.
+/// How often a waiting run polls the lock. The standard library has no lock with a timeout.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What a run does while another run of the job is active.
@@ -47,15 +47,15 @@ pub enum OnOverlap {
 /// The lock of a job, and what a run does while another one holds it.
 #[derive(Debug, Clone)]
 pub struct Overlap {
-    /// What the second run does.
+    /// What a run does if another one holds the lock.
     pub action: OnOverlap,
-    /// How long it waits.
+    /// How long a run waits for the lock.
     pub timeout: Duration,
-    /// The file's name.
+    /// The name of the lock file.
     pub name: String,
 }
 
-/// The held lock, until it is dropped.
+/// The guard of a held lock. Dropping it releases the lock.
 #[derive(Debug)]
 pub struct LockGuard {
     path: PathBuf,
@@ -65,17 +65,17 @@ pub struct LockGuard {
 
 impl Drop for LockGuard {
     fn drop(&mut self) {
-        // A file that stays does no harm; Windows does not remove open files.
+        // Fails on Windows, which does not remove open files. An old lock file does no harm.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// The result of locking.
+/// The result of an attempt to lock.
 #[derive(Debug)]
 pub enum LockResult {
     /// The run may start.
     Acquired(LockGuard),
-    /// The run may start without protection: the lock file could not be created, for this reason.
+    /// The run may start without protection: the lock file could not be created, for the reason given.
     Unprotected(String),
     /// Another run is active, and this one is skipped.
     Skipped(LockOwner),
@@ -85,7 +85,7 @@ pub enum LockResult {
     TimedOut(LockOwner),
 }
 
-/// The run that holds the lock, as it has signed the lock file.
+/// The run that holds the lock, as recorded in the lock file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LockOwner {
     /// Its process ID.
@@ -107,7 +107,7 @@ impl LockOwner {
 }
 
 impl Overlap {
-    /// The lock of a label, a selection of guests as typed, and the hosts of a cluster in any order.
+    /// A lock for a label, the text of a guest selection, and the hosts of a cluster in any order.
     pub fn new(
         action: OnOverlap,
         timeout: Duration,
@@ -115,32 +115,33 @@ impl Overlap {
         selection: &str,
         hosts: &[Endpoint],
     ) -> Self {
-        let hosts = list_of_hosts(hosts);
-        // No host has a line break in its name.
+        let hosts = sorted_hosts(hosts);
+        // Host names contain no line breaks.
         let identity = format!("{hosts}\n{}", selection.trim());
         Self {
             action,
             timeout,
-            // A label has letters, digits, `-` and `_` only.
+            // A label contains only letters, digits, `-` and `_`.
             name: format!("{label}-{:016x}.lock", digest(&identity)),
         }
     }
 
-    /// Locks, or does what [`Self::action`] says if another run holds the lock. Calls `waiting` once, before
-    /// the first pause.
-    pub async fn lock(&self, waiting: impl FnOnce(&LockOwner)) -> LockResult {
+    /// Locks the file, or follows [`Self::action`] if another run holds the lock.
+    ///
+    /// Calls `on_wait` once, before the first pause.
+    pub async fn lock(&self, on_wait: impl FnOnce(&LockOwner)) -> LockResult {
         match folder::find() {
-            Ok(folder) => self.lock_in(&folder, waiting).await,
+            Ok(folder) => self.lock_in(&folder, on_wait).await,
             Err(reason) => LockResult::Unprotected(reason),
         }
     }
 
-    async fn lock_in(&self, folder: &Path, waiting: impl FnOnce(&LockOwner)) -> LockResult {
+    async fn lock_in(&self, folder: &Path, on_wait: impl FnOnce(&LockOwner)) -> LockResult {
         let path = folder.join(&self.name);
         let deadline = Instant::now() + self.timeout;
-        let mut waiting = Some(waiting);
+        let mut on_wait = Some(on_wait);
         loop {
-            let owner = match attempt(&path) {
+            let owner = match try_lock(&path) {
                 Ok(Ok(guard)) => return LockResult::Acquired(guard),
                 Ok(Err(owner)) => owner,
                 Err(error) => {
@@ -155,8 +156,8 @@ impl Overlap {
                 }
                 OnOverlap::Wait => {}
             }
-            if let Some(waiting) = waiting.take() {
-                waiting(&owner);
+            if let Some(on_wait) = on_wait.take() {
+                on_wait(&owner);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             sleep(POLL_INTERVAL.min(left)).await;
@@ -164,8 +165,8 @@ impl Overlap {
     }
 }
 
-/// The hosts of a cluster in one order, each once.
-fn list_of_hosts(hosts: &[Endpoint]) -> String {
+/// The hosts of a cluster, sorted and without duplicates.
+fn sorted_hosts(hosts: &[Endpoint]) -> String {
     let mut hosts: Vec<String> = hosts
         .iter()
         .map(|host| host.to_string().to_ascii_lowercase())
@@ -175,20 +176,21 @@ fn list_of_hosts(hosts: &[Endpoint]) -> String {
     hosts.join(",")
 }
 
-fn identity_of_hosts(hosts: &[Endpoint]) -> u64 {
-    digest(&list_of_hosts(hosts))
+fn digest_of_hosts(hosts: &[Endpoint]) -> u64 {
+    digest(&sorted_hosts(hosts))
 }
 
-/// How often a file is locked that has been removed meanwhile. Each time another run must have ended in that
-/// moment; on a file system with changing inode numbers it would happen forever.
+/// How often locking is retried because the file was removed meanwhile.
+///
+/// Normally another run must end at that moment. On a file system with changing inode numbers it would never succeed.
 const ATTEMPTS: usize = 100;
 
-/// Tries until the locked file is the one with the name. The inner error is the run that holds the lock.
-fn attempt(path: &Path) -> io::Result<Result<LockGuard, LockOwner>> {
-    attempt_with(path, has_name)
+/// Locks the file at a path. The inner error is the run that holds the lock.
+fn try_lock(path: &Path) -> io::Result<Result<LockGuard, LockOwner>> {
+    try_lock_with(path, has_name)
 }
 
-fn attempt_with(
+fn try_lock_with(
     path: &Path,
     has_name: fn(&File, &Path) -> bool,
 ) -> io::Result<Result<LockGuard, LockOwner>> {
@@ -196,8 +198,8 @@ fn attempt_with(
         let mut file = open(path)?;
         match file.try_lock() {
             Ok(()) if has_name(&file, path) => {
-                // For messages only: a full disk must not stop the run.
-                let _ = sign(&mut file);
+                // The owner is only for messages: a full disk must not stop the run.
+                let _ = write_owner(&mut file);
                 return Ok(Ok(LockGuard {
                     path: path.to_owned(),
                     _file: file,
@@ -213,8 +215,7 @@ fn attempt_with(
     )))
 }
 
-/// Opens or creates the file. Does not follow a link, and refuses everything but a regular file: opening or
-/// reading a pipe could block.
+/// Opens or creates a regular file. Does not follow links, and refuses pipes, which could block.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -244,13 +245,13 @@ fn has_name(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Windows does not remove open files.
+/// Always true: Windows does not remove open files.
 #[cfg(not(unix))]
 fn has_name(_file: &File, _path: &Path) -> bool {
     true
 }
 
-fn sign(file: &mut File) -> io::Result<()> {
+fn write_owner(file: &mut File) -> io::Result<()> {
     let text = format!(
         "process {} since {:.0}\n",
         std::process::id(),
@@ -261,7 +262,7 @@ fn sign(file: &mut File) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// Reads who holds the lock. On Windows a locked file cannot be read, and the owner stays unknown.
+/// Reads the owner of the lock. It is unknown on Windows, where a locked file cannot be read.
 fn read_owner(file: &mut File) -> LockOwner {
     let mut text = String::new();
     match file.take(200).read_to_string(&mut text) {
@@ -270,8 +271,10 @@ fn read_owner(file: &mut File) -> LockOwner {
     }
 }
 
-/// FNV-1a, 64 bits: names must be the same in every version of the program, which the standard
-/// library's hasher does not promise. A collision harms only its own user.
+/// The 64-bit FNV-1a hash of a text.
+///
+/// File names must be the same in every version of the program, which the standard library's hasher does not
+/// guarantee. A collision affects only runs of the same user.
 fn digest(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Refusals that a dry run predicts: a run would only see them in PVE's replies.
+//! The prediction of PVE's refusals for a dry run, which sends no requests that PVE could refuse.
 //!
-//! A run sends its requests and reports what PVE refuses. A dry run sends none, so it reads the login's
-//! privileges and the quorum instead. If they cannot be read, nothing is refused.
+//! A dry run reads the login's privileges and the quorum instead. If they cannot be read, no refusal is predicted.
 
 use autosnap_core::plan::{Decision, GuestPlan, Plan, Refusal};
 use pve_client::{Client, Permissions};
 
-/// Changes the decision for each guest whose steps PVE would refuse now.
+/// Refuses each guest of the plan whose steps PVE would refuse now.
 pub(crate) async fn apply(client: &Client, plan: &mut Plan) {
     if !plan.guests.iter().any(would_change) {
         return;

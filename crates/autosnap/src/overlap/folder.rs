@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The folder for lock files: the user's own, so that nobody else can put a link or a file in the
-//! way.
+//! The folder for lock files. It belongs to the user, so that no other user can place links or files in it.
 
 use std::path::{Path, PathBuf};
 
-/// Finds or makes the folder; the error names each place and what is wrong there.
+/// Finds or creates the folder. The error has the reason for each parent that was tried.
 pub(super) fn find() -> Result<PathBuf, String> {
-    first_of(&places())
+    first_usable(&parents())
 }
 
-fn first_of(places: &[PathBuf]) -> Result<PathBuf, String> {
+fn first_usable(parents: &[PathBuf]) -> Result<PathBuf, String> {
     let mut reasons = Vec::new();
-    for place in places {
-        match own_folder(place) {
+    for parent in parents {
+        match own_folder(parent) {
             Ok(folder) => return Ok(folder),
             Err(reason) => reasons.push(reason),
         }
@@ -21,7 +20,7 @@ fn first_of(places: &[PathBuf]) -> Result<PathBuf, String> {
 }
 
 #[cfg(unix)]
-fn places() -> Vec<PathBuf> {
+fn parents() -> Vec<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let runtime = runtime.filter(|path| path.is_absolute());
     [
@@ -35,18 +34,19 @@ fn places() -> Vec<PathBuf> {
 }
 
 #[cfg(not(unix))]
-fn places() -> Vec<PathBuf> {
+fn parents() -> Vec<PathBuf> {
     vec![std::env::temp_dir()]
 }
 
-/// Makes the folder if it is not there, then looks who it belongs to. It is looked at without
-/// following links, and what is in it can be trusted if it is the user's and nobody else's.
+/// Creates the folder if it is missing, and checks that only this user can write to it.
+///
+/// Links are not followed.
 #[cfg(unix)]
-fn own_folder(place: &Path) -> Result<PathBuf, String> {
+fn own_folder(parent: &Path) -> Result<PathBuf, String> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 
     let user = rustix::process::geteuid().as_raw();
-    let folder = place.join(format!("cv4pve-autosnap-{user}"));
+    let folder = parent.join(format!("cv4pve-autosnap-{user}"));
     let failed = |reason: &dyn std::fmt::Display| format!("{}: {reason}", folder.display());
     match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
         Ok(()) => {}
@@ -64,8 +64,8 @@ fn own_folder(place: &Path) -> Result<PathBuf, String> {
 }
 
 #[cfg(not(unix))]
-fn own_folder(place: &Path) -> Result<PathBuf, String> {
-    let folder = place.join("cv4pve-autosnap");
+fn own_folder(parent: &Path) -> Result<PathBuf, String> {
+    let folder = parent.join("cv4pve-autosnap");
     std::fs::create_dir_all(&folder)
         .map(|()| folder.clone())
         .map_err(|error| format!("{}: {error}", folder.display()))
@@ -82,36 +82,37 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_is_made_for_the_user_alone() {
-        let place = tempfile::tempdir().unwrap();
-        let folder = own_folder(place.path()).unwrap();
+    fn the_folder_is_created_for_the_user_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = own_folder(parent.path()).unwrap();
         let mode = std::fs::metadata(&folder).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
-        assert_eq!(own_folder(place.path()).unwrap(), folder, "found again");
+        assert_eq!(own_folder(parent.path()).unwrap(), folder, "found again");
     }
 
     #[test]
-    fn a_link_or_an_open_folder_in_the_way_is_not_used() {
-        let place = tempfile::tempdir().unwrap();
+    fn a_link_or_a_folder_that_others_can_write_to_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
         let other = tempfile::tempdir().unwrap();
-        let folder = place.path().join(folder_name());
+        let folder = parent.path().join(folder_name());
         symlink(other.path(), &folder).unwrap();
-        let reason = own_folder(place.path()).unwrap_err();
+        let reason = own_folder(parent.path()).unwrap_err();
         assert!(reason.contains("not a folder of this user"), "{reason}");
         std::fs::remove_file(&folder).unwrap();
         std::fs::create_dir(&folder).unwrap();
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
-        let reason = own_folder(place.path()).unwrap_err();
+        let reason = own_folder(parent.path()).unwrap_err();
         assert!(reason.contains("others can write"), "{reason}");
     }
 
     #[test]
-    fn the_first_place_that_works_is_taken() {
-        let place = tempfile::tempdir().unwrap();
-        let missing = place.path().join("missing");
-        let places = [missing.clone(), place.path().to_owned()];
-        assert_eq!(first_of(&places).unwrap(), place.path().join(folder_name()));
-        let reasons = first_of(&[missing]).unwrap_err();
+    fn the_first_usable_parent_is_taken() {
+        let parent = tempfile::tempdir().unwrap();
+        let missing = parent.path().join("missing");
+        let parents = [missing.clone(), parent.path().to_owned()];
+        let expected = parent.path().join(folder_name());
+        assert_eq!(first_usable(&parents).unwrap(), expected);
+        let reasons = first_usable(&[missing]).unwrap_err();
         assert!(reasons.contains("missing"), "{reasons}");
     }
 }

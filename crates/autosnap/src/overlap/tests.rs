@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The lock between two owners in one process: the system locks open files, not processes.
+//! Tests of the lock with two owners in one process, as the system locks open files, not processes.
 
 use super::*;
 
@@ -29,11 +29,11 @@ fn the_file_name_depends_on_label_guests_and_hosts_in_any_order() {
     assert_eq!(name("daily", "pve1,PVE2:8006"), name("daily", "pve2,pve1"));
     assert_ne!(name("daily", "pve1"), name("weekly", "pve1"));
     assert_ne!(name("daily", "pve1"), name("daily", "pve1:8007"));
-    // Fixed: another version of the program must find the same name.
+    // Other versions of the program must use the same name.
     assert_eq!(name("daily", "pve1"), "daily-5a0bce9b6398273c.lock");
 }
 
-/// Two lines of a crontab with one label, as the C# tool ran them.
+/// Two crontab lines of the C# tool with one label run in parallel.
 #[test]
 fn runs_for_other_guests_use_another_lock() {
     let name = |selection| name_for("daily", selection, "pve1");
@@ -65,7 +65,7 @@ async fn a_second_run_skips_or_fails_and_names_the_owner() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_run_stops_at_its_time_out() {
+async fn a_waiting_run_fails_after_its_timeout() {
     let folder = tempfile::tempdir().unwrap();
     let first = lock(&overlap(OnOverlap::Wait), folder.path()).await;
     let began = Instant::now();
@@ -113,7 +113,7 @@ async fn a_lock_file_that_cannot_be_created_does_not_stop_the_run() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_file_is_removed_with_the_run_and_a_removed_file_is_no_lock() {
+async fn the_file_is_removed_after_the_run_and_a_removed_file_is_not_a_lock() {
     let folder = tempfile::tempdir().unwrap();
     let overlap = overlap(OnOverlap::Fail);
     let path = folder.path().join(&overlap.name);
@@ -132,7 +132,7 @@ async fn the_file_is_removed_with_the_run_and_a_removed_file_is_no_lock() {
     assert!(!has_name(&waiting, &path));
 }
 
-/// A link in place of the file is not followed, and a pipe is not opened.
+/// A link is not followed, and a pipe is not opened.
 #[cfg(unix)]
 #[tokio::test]
 async fn only_a_regular_file_is_locked() {
@@ -148,19 +148,19 @@ async fn only_a_regular_file_is_locked() {
     assert_eq!(text, "not to be touched");
 
     std::fs::remove_file(&path).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(&path).status();
-    assert!(made.unwrap().success());
+    let mkfifo = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(mkfifo.unwrap().success());
     let LockResult::Unprotected(reason) = lock(&overlap, folder.path()).await else {
         panic!("a pipe is no lock file");
     };
     assert!(reason.ends_with("it is not a regular file"), "{reason}");
 }
 
-/// A file system that shows one file under changing numbers does not block a run forever.
+/// A file system with changing inode numbers does not block a run forever.
 #[test]
-fn a_file_that_is_replaced_again_and_again_is_an_error() {
+fn a_file_that_is_replaced_repeatedly_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let error = attempt_with(&folder.path().join("lock"), |_, _| false).unwrap_err();
+    let error = try_lock_with(&folder.path().join("lock"), |_, _| false).unwrap_err();
     assert!(
         error.to_string().contains("was replaced 100 times"),
         "{error}"

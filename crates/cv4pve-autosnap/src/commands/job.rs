@@ -111,7 +111,7 @@ impl JobCommand<'_> {
         let mut now = clock.now();
         if clock.is_system() && self.settings.takes_snapshots() {
             let label = self.settings.series.label().as_str();
-            now = overlap::take_second(label, &endpoints, now);
+            now = overlap::reserve_second(label, &endpoints, now);
         }
         let (client, warning) = preflight::sign_on(connection, &self.console)
             .await
