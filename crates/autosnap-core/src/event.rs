@@ -1,84 +1,96 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What happened in a run, one value per fact, in the past tense.
+//! The events of a run: one per fact, in the past tense.
 //!
-//! The engine sends these; reports, progress and the outcome are made from them and from nothing
-//! else. Whoever receives them only observes.
+//! The engine emits them; reports, progress and the [`RunRecord`](crate::record::RunRecord) are made of
+//! them and of nothing else. Consumers only observe.
 //!
-//! Limits: no time stamps (the receiver stamps them), no text for people beyond PVE's own.
+//! Limits: no texts for people beyond PVE's own.
 //!
-//! To add an event: add the variant here, let the compiler show every consumer, and decide in each
-//! what it means there.
+//! To add an event: add the variant here; the compiler shows every consumer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
 use crate::guest::{Guest, Vmid};
-use crate::outcome::ExitStatus;
-use crate::plan::{DropReason, NewSnapshot, Plan};
+use crate::plan::{DropReason, NewSnapshot, Plan, Refusal, Skip};
 use crate::remedy::Remedy;
+use crate::run_id::RunId;
 use crate::select::NestedPools;
 use crate::storage::{StorageLimit, StorageUsage};
+use crate::warning::Warning;
 
-/// One fact about a run.
+/// One event of a run.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The run.
+    pub run: RunId,
+    /// The time by this machine's clock.
+    pub at: Timestamp,
+    /// The position among the events of the run, from 0 without gaps.
+    pub seq: u64,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened in a run.
 #[derive(Debug, Clone)]
 pub enum EventKind {
-    /// The server has answered and the run begins.
-    RunStarted(Header),
-    /// Something about the request deserves attention; the run goes on.
-    Warned(String),
-    /// A name of the selection matches nothing, and may be that of a guest on an offline node,
-    /// whose name PVE does not tell: what was asked for may not be done.
-    NameNotKnown(String),
-    /// An entry of a listing could not be read, and may be a selected guest.
-    UnreadableEntry(String),
-    /// A guest, pool or node that the selection names is not visible, or a term can match nothing, which is a
-    /// failure. All others are done.
-    MissingObject(String),
+    /// The run started: the server has replied.
+    RunStarted(Box<Header>),
+    /// A warning about the options, the selection or the cluster; the run goes on.
+    Warned(Warning),
     /// The selection was evaluated.
     Selected {
         /// The guests, in the order of the plan.
         guests: Arc<[Guest]>,
         /// How many guests the login sees in all.
-        seen: usize,
-        /// The guests that must not be skipped: with `--strict`, those named by ID or name.
+        visible: usize,
+        /// The guests whose skip is a failure: with `--strict`, those named by ID or name.
         required: Arc<[Vmid]>,
         /// The nested pools whose guests a term selects, which the C# tool up to 2.0.1 does not.
         nested_pools: Arc<[NestedPools]>,
         /// Whether it is a success that no guest is selected (`--allow-empty`).
         may_be_empty: bool,
     },
-    /// The storages of the selected guests' nodes were looked at.
+    /// The storages of the selected guests' nodes were checked against the limit.
     StoragesRead {
-        /// Those that can hold guests, by node and name.
+        /// The storages that can hold guests, by node and name.
         storages: Vec<StorageUsage>,
-        /// The limit they were held against.
+        /// The limit.
         limit: StorageLimit,
     },
-    /// The storages were not looked at, because this version of PVE (its full name) has no figures.
-    StoragesNotRead(String),
-    /// The plan stands. With `--dry-run` this is the last fact but the end.
+    /// The storages were not checked, because this version of PVE reports no usage.
+    StorageCheckUnsupported {
+        /// PVE's full version.
+        pve_version: String,
+    },
+    /// All guests are planned. Of a dry run this is the last event but the end.
     Planned(Arc<Plan>),
-    /// A hook has ended, or could not be started.
+    /// A hook ended, or could not be started.
     HookRan(HookRun),
-    /// A guest's turn has come.
+    /// A guest was started.
     GuestStarted(Vmid),
-    /// A guest was found locked, or its task runs longer than the time-out: others go first.
+    /// A guest is locked, or its task runs longer than the timeout: other guests go first.
     GuestDeferred {
         /// The guest.
         vmid: Vmid,
-        /// What PVE said, or what the guest waits for.
+        /// PVE's text, or what the guest waits for.
         cause: String,
     },
-    /// A guest that was put back goes on, after this long in all.
+    /// A deferred guest goes on.
     GuestResumed {
         /// The guest.
         vmid: Vmid,
-        /// How long it has waited so far.
+        /// How long it has waited in all.
         waited: Duration,
         /// What it has waited for.
         reason: WaitReason,
     },
-    /// A snapshot is about to be asked for.
+    /// A creation is about to be requested.
     CreationStarted {
         /// The guest.
         vmid: Vmid,
@@ -89,7 +101,7 @@ pub enum EventKind {
     Created {
         /// The guest.
         vmid: Vmid,
-        /// How it ended.
+        /// The details.
         success: Success,
     },
     /// RAM was requested and the VM runs, but its new snapshot has no RAM state.
@@ -99,14 +111,14 @@ pub enum EventKind {
         /// The snapshot's name.
         snapshot: String,
     },
-    /// A snapshot was not created, or nobody knows.
+    /// A creation failed, or its effect is unknown.
     CreationFailed {
         /// The guest.
         vmid: Vmid,
         /// Why.
         failure: Failure,
     },
-    /// A removal is about to be asked for.
+    /// A removal is about to be requested.
     RemovalStarted {
         /// The guest.
         vmid: Vmid,
@@ -119,10 +131,10 @@ pub enum EventKind {
         vmid: Vmid,
         /// The snapshot's name.
         name: String,
-        /// How it ended.
+        /// The details.
         success: Success,
     },
-    /// A snapshot was not removed, or nobody knows.
+    /// A removal failed, or its effect is unknown.
     RemovalFailed {
         /// The guest.
         vmid: Vmid,
@@ -131,7 +143,7 @@ pub enum EventKind {
         /// Why.
         failure: Failure,
     },
-    /// A planned removal was left out after a second look; nothing is wrong.
+    /// A planned removal was skipped, because a fresh list did not confirm it. Not a failure.
     RemovalDropped {
         /// The guest.
         vmid: Vmid,
@@ -149,38 +161,43 @@ pub enum EventKind {
         /// Why.
         reason: PostponeReason,
     },
-    /// A guest is done with, well or not; each guest of the plan gets exactly one of these. So does
-    /// each selected guest when the run is stopped before there is a plan.
+    /// A guest ended. Each guest of the plan gets exactly one of these, and each selected guest when the
+    /// run is stopped before there is a plan.
     GuestFinished {
         /// The guest.
         vmid: Vmid,
-        /// How it ended.
-        end: GuestResult,
-        /// How long its turns took.
+        /// Its result.
+        result: GuestResult,
+        /// How long it was worked on.
         duration: Duration,
     },
-    /// The run was asked to stop; nothing new is started.
-    Interrupted(StopReason),
-    /// The run cannot go on: something failed that concerns all guests.
-    RunBroken {
-        /// The exit status that follows.
-        exit: ExitStatus,
-        /// What failed.
+    /// The run was stopped; nothing new is started.
+    Stopped(StopReason),
+    /// The run was skipped: another run of the same job is active.
+    RunSkipped {
+        /// The other run.
+        holder: String,
+    },
+    /// The run failed as a whole.
+    RunFailed {
+        /// The kind of the failure.
+        kind: FailureKind,
+        /// The error.
         message: String,
     },
-    /// The run is over.
+    /// The run ended.
     RunFinished {
         /// How long it took.
         duration: Duration,
     },
 }
 
-/// The head of a run: what was asked, of whom.
-#[derive(Debug, Clone)]
+/// The request of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// `snap` or `clean`.
-    pub command: &'static str,
-    /// PVE's version, for example `8.4.21`.
+    /// The command.
+    pub command: Command,
+    /// PVE's version, for example `8.4.21`; empty without a connection.
     pub pve_version: String,
     /// The selection as it was typed.
     pub selection: String,
@@ -188,167 +205,218 @@ pub struct Header {
     pub label: String,
     /// How many snapshots of the label stay.
     pub keep: u32,
-    /// RAM is saved.
+    /// Save RAM.
     pub with_ram: bool,
-    /// Guests that do not run are left out.
+    /// Leave out guests that are not running.
     pub only_running: bool,
-    /// Seconds to wait for each task.
+    /// How long to wait for each task.
     pub timeout: Duration,
     /// The timestamp format as it was typed.
     pub timestamp_format: String,
     /// The storage limit.
     pub max_percent_storage: StorageLimit,
-    /// The options for which one guest is worked on at a time, as no number was asked for.
-    pub one_at_a_time: Option<&'static str>,
-    /// Nothing will be changed.
+    /// The options for which one guest is worked on at a time, as no number was given.
+    pub one_at_a_time: Option<String>,
+    /// Change nothing.
     pub dry_run: bool,
     /// Warnings about the options, such as the timestamp format.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
-/// What a guest that was put back has waited for.
+/// What a run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Take snapshots and remove old ones.
+    Snap,
+    /// Only remove old snapshots.
+    Clean,
+}
+
+impl Command {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Snap => "snap",
+            Self::Clean => "clean",
+        }
+    }
+}
+
+/// Why a run failed as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The settings are wrong; nothing was changed.
+    Configuration,
+    /// No connection, the login is refused, or PVE refuses what the run needs as a whole.
+    Connection,
+    /// Another run of the same job is active.
+    Overlap,
+    /// A bug in the program ended the run.
+    Internal,
+}
+
+/// What a deferred guest has waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitReason {
-    /// For its lock to go away.
+    /// The end of its lock.
     Lock,
-    /// For the end of a task that took longer than the time-out.
+    /// The end of a task that took longer than the timeout.
     LateTask,
 }
 
-/// A creation or removal that ended well.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// The details of a creation or removal that succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Success {
     /// How many warnings PVE counted in the task.
     pub warnings: u32,
-    /// The answer to the request was lost, and the task or its effect was found by looking.
+    /// The reply to the request was lost, and the task or its effect was found by polling.
     pub adopted: bool,
-    /// The task took longer than the time-out.
+    /// The task took longer than the timeout.
     pub late: bool,
     /// From the request to the end of the task.
     pub duration: Duration,
 }
 
-/// A creation or removal that did not end well.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A creation or removal that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What said no.
+    /// What failed.
     pub cause: Cause,
     /// What is known of its effect.
     pub effect: Effect,
-    /// What PVE or the connection said.
+    /// PVE's text, or the error of the connection.
     pub message: String,
     /// What the administrator can do about it.
     pub remedy: Option<Remedy>,
 }
 
-/// What said no to something that was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What failed in a creation or removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    /// PVE, before it started anything.
+    /// The request: PVE refused it and started nothing.
     Refused,
-    /// PVE's task.
+    /// The task.
     Task,
-    /// Our patience: the task took longer than the time-out.
+    /// The task took longer than the timeout.
     Timeout,
-    /// The way to PVE.
+    /// The connection to PVE.
     Connection,
     /// No request was sent, because the guest's snapshots did not confirm the removal.
     Unconfirmed,
 }
 
-/// What is known of the effect of something that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is known of the effect of a failed creation or removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// Nothing has changed.
     None,
-    /// The task goes on without us.
+    /// The task is still running.
     StillRunning,
-    /// The guest may be left with a half-made or half-removed snapshot.
+    /// The guest may have an incomplete snapshot.
     HalfDone,
-    /// Nobody can tell whether it was done.
+    /// Unknown.
     Unknown,
 }
 
 /// Why the removals of a guest were left to the next run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PostponeReason {
     /// An earlier removal of this guest failed.
     RemovalFailed,
-    /// The run was asked to stop.
-    Interrupted(StopReason),
-    /// A hook said no.
+    /// The run was stopped.
+    Stopped(StopReason),
+    /// A hook failed.
     Hook,
-    /// The time for removals was used up (`--removal-budget`); nothing is wrong.
+    /// The time for removals is used up (`--removal-budget`). Not a failure.
     Budget,
 }
 
 impl PostponeReason {
-    /// Whether the guest did not get what was asked for.
+    /// Whether the guest has failed for it.
     pub fn is_failure(self) -> bool {
         match self {
-            Self::RemovalFailed | Self::Interrupted(_) | Self::Hook => true,
+            Self::RemovalFailed | Self::Stopped(_) | Self::Hook => true,
             Self::Budget => false,
         }
     }
 }
 
-/// How a guest's turn ended.
-#[derive(Debug, Clone, PartialEq)]
+/// The result of a guest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum GuestResult {
-    /// All that was planned was done, or needed no doing.
+    /// Everything that was planned was done, or nothing was to do.
     Done,
-    /// Left out by plan, without harm.
-    Skipped(crate::plan::Skip),
-    /// Left out by plan, although it was asked for.
-    Refused(crate::plan::Refusal),
-    /// Something failed; the failure was told before.
+    /// Skipped by the plan, which is not a failure.
+    Skipped(Skip),
+    /// Refused by the plan, which is a failure.
+    Refused(Refusal),
+    /// A step failed; its event came before.
     Failed,
-    /// A hook said no before anything was done.
+    /// A hook failed, so nothing more was done.
     Vetoed,
-    /// Its turn never came, for the run was asked to stop.
+    /// Never started, because the run was stopped.
     NotReached,
 }
 
-/// What asked the run to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl GuestResult {
+    /// Whether the result is a failure. The skip of a required guest is one.
+    pub fn is_failure(&self, is_required: bool) -> bool {
+        match self {
+            Self::Done => false,
+            Self::Skipped(_) => is_required,
+            Self::Refused(_) | Self::Failed | Self::Vetoed | Self::NotReached => true,
+        }
+    }
+}
+
+/// Why a run stopped early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum StopReason {
-    /// SIGINT, Ctrl-C.
+    /// The user requested it (Ctrl-C).
     UserRequest,
-    /// SIGTERM, or the end of a console on Windows.
+    /// The system or the service manager requested it.
     Shutdown,
-    /// SIGHUP: the terminal was closed.
+    /// The terminal was closed.
     TerminalClosed,
-    /// A hook, with `--hook-failure=abort-run`.
+    /// A hook failed that aborts the run.
     Hook,
-    /// The server no longer takes our credentials, or no host answers any more.
+    /// The server no longer accepts the login, or no host replies any more.
     ServerLost,
     /// The run was cancelled by the program that started it.
     Cancelled,
 }
 
 /// One call of the hook script.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HookRun {
     /// The guest, except in the phases of the whole job.
     pub vmid: Option<Vmid>,
     /// The phase, for example `snap-create-pre`.
-    pub phase: &'static str,
+    pub phase: Cow<'static, str>,
     /// How it ended.
     pub end: HookEnd,
-    /// What it and its children printed to stdout.
+    /// The output of the hook and its child processes on stdout.
     pub output: String,
 }
 
 /// How a hook ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum HookEnd {
-    /// By itself, with this exit status.
+    /// It exited with this status.
     Exited(i32),
-    /// By a signal.
+    /// A signal killed it.
     Killed,
-    /// It was ended for running too long.
+    /// It was killed at its timeout.
     TimedOut,
-    /// It ended well, but a process that it started did not end in time and still runs.
+    /// It exited with 0, but a child process still runs after the timeout.
     StillOpen,
     /// It could not be started, for this reason.
     NotStarted(String),

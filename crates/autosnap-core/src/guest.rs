@@ -9,6 +9,8 @@ mod config;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::text::shell_word;
 
 pub use config::{AgentSetting, GuestConfig, Volume, VolumeLocation};
@@ -16,7 +18,8 @@ pub use config::{AgentSetting, GuestConfig, Volume, VolumeLocation};
 /// The number that identifies a guest in its cluster.
 ///
 /// PVE allows 100 to 999 999 999 (`pve-vmid` in `PVE/JSONSchema.pm`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
 pub struct Vmid(u32);
 
 /// An invalid guest ID.
@@ -45,6 +48,20 @@ impl Vmid {
     }
 }
 
+impl TryFrom<u32> for Vmid {
+    type Error = VmidError;
+
+    fn try_from(number: u32) -> Result<Self, VmidError> {
+        Self::new(number)
+    }
+}
+
+impl From<Vmid> for u32 {
+    fn from(vmid: Vmid) -> Self {
+        vmid.0
+    }
+}
+
 impl FromStr for Vmid {
     type Err = VmidError;
 
@@ -64,7 +81,8 @@ impl fmt::Display for Vmid {
 }
 
 /// Whether a guest is a virtual machine or a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum GuestKind {
     /// A virtual machine, run by QEMU.
     Qemu,
@@ -183,6 +201,30 @@ pub struct Guest {
     pub pool: Option<String>,
     /// The reason of the guest's lock (`backup`, `snapshot`, …).
     pub lock: Option<String>,
+}
+
+/// The parts of a guest that texts name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedGuest<'a> {
+    /// The guest's ID.
+    pub vmid: Vmid,
+    /// Virtual machine or container.
+    pub kind: GuestKind,
+    /// The guest's node.
+    pub node: &'a str,
+    /// The guest's name, if PVE lists one.
+    pub name: Option<&'a str>,
+}
+
+impl<'a> From<&'a Guest> for NamedGuest<'a> {
+    fn from(guest: &'a Guest) -> Self {
+        Self {
+            vmid: guest.vmid,
+            kind: guest.kind,
+            node: &guest.node,
+            name: guest.name.as_deref(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,13 +11,15 @@
 pub mod event;
 pub mod guest;
 pub mod name;
-pub mod outcome;
 pub mod plan;
+pub mod record;
 pub mod remedy;
 pub mod retention;
+pub mod run_id;
 pub mod schedule;
 pub mod select;
 pub mod snapshot;
 pub mod snapshot_support;
 pub mod storage;
 pub mod text;
+pub mod warning;

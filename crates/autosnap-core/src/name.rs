@@ -22,6 +22,7 @@ mod warning;
 use std::fmt;
 
 use jiff::civil::DateTime;
+use serde::{Deserialize, Serialize};
 
 use rules::{RESERVED, is_name_character};
 
@@ -38,7 +39,8 @@ pub use warning::FormatWarning;
 
 /// A name of a snapshot that PVE accepts: a letter, then letters, digits, `-` and `_`, two to forty
 /// characters in all (`pve-configid` in `PVE/JSONSchema.pm`), and not reserved.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct SnapName(String);
 
 /// Why PVE refuses a name.
@@ -96,6 +98,20 @@ pub enum Shortening {
         /// The most characters of the label.
         longest: usize,
     },
+}
+
+impl TryFrom<String> for SnapName {
+    type Error = NameError;
+
+    fn try_from(name: String) -> Result<Self, NameError> {
+        Self::parse(&name)
+    }
+}
+
+impl From<SnapName> for String {
+    fn from(name: SnapName) -> Self {
+        name.0
+    }
 }
 
 impl SnapName {

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Zoned;
+use serde::{Deserialize, Serialize};
 
 use crate::guest::{Guest, GuestConfig};
 use crate::name::{Label, SnapName};
@@ -229,7 +230,8 @@ pub enum Decision {
 }
 
 /// Why a guest is skipped without a failure.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Skip {
     /// PVE refuses snapshots of templates.
     Template,
@@ -248,7 +250,8 @@ pub enum Skip {
 }
 
 /// Why a guest is refused, which counts as a failure.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Refusal {
     /// Its node is offline or unreachable.
     NodeOffline,

@@ -5,11 +5,14 @@
 
 use std::time::Duration;
 
-use crate::guest::{Guest, GuestKind, Vmid};
+use serde::{Deserialize, Serialize};
+
+use crate::guest::{GuestKind, NamedGuest, Vmid};
 use crate::plan::{Refusal, is_snapshot_lock};
 
 /// What an administrator can do about a failure or a refusal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Remedy {
     /// Run again when the task that holds the guest's lock has ended, or let the run wait for it.
     WaitForLock,
@@ -89,7 +92,8 @@ pub enum Remedy {
 }
 
 /// What can be done about one guest: check it, find it, repair it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum GuestRemedy {
     /// Nothing, if the guest was removed on purpose: no visible node has its configuration.
     Find,
@@ -172,7 +176,7 @@ impl From<GuestRemedy> for Remedy {
 
 impl Remedy {
     /// The remedy for a guest that the plan refuses, if there is one.
-    pub fn for_refusal(refusal: &Refusal, guest: &Guest) -> Option<Self> {
+    pub fn for_refusal(refusal: &Refusal, guest: NamedGuest<'_>) -> Option<Self> {
         match refusal {
             Refusal::StorageFull(_) | Refusal::NodeOffline | Refusal::Unreadable(_) => None,
             Refusal::StorageUnusable(_) => Some(Self::CheckStorages),
@@ -181,7 +185,7 @@ impl Remedy {
                 Some(Self::Guest(GuestRemedy::CheckTasksThenRepair {
                     kind: guest.kind,
                     vmid: guest.vmid,
-                    node: guest.node.clone(),
+                    node: guest.node.to_owned(),
                     snapshot: snapshot.clone(),
                 }))
             }
@@ -204,26 +208,20 @@ impl Remedy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guest::GuestStatus;
     use crate::name::SnapName;
 
     #[test]
     fn the_remedy_for_a_refused_guest_depends_on_the_refusal() {
-        let guest = Guest {
+        let guest = NamedGuest {
             vmid: Vmid::new(100).expect("a valid ID"),
             kind: GuestKind::Lxc,
-            node: "pve1".to_owned(),
+            node: "pve1",
             name: None,
-            status: GuestStatus::Running,
-            template: false,
-            tags: Vec::new(),
-            pool: None,
-            lock: None,
         };
         let repair = GuestRemedy::CheckTasksThenRepair {
             kind: guest.kind,
             vmid: guest.vmid,
-            node: guest.node.clone(),
+            node: guest.node.to_owned(),
             snapshot: Some("autodaily1".to_owned()),
         };
         let stuck = Refusal::Stuck {
@@ -257,7 +255,7 @@ mod tests {
                 Some(Remedy::ChangeTimestampFormat),
             ),
         ] {
-            let found = Remedy::for_refusal(&refusal, &guest);
+            let found = Remedy::for_refusal(&refusal, guest);
             assert_eq!(found, expected, "{refusal:?}");
         }
     }

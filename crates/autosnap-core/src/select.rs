@@ -16,6 +16,8 @@ mod warning;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::guest::{Guest, Vmid};
 
 use matcher::Candidate;
@@ -52,7 +54,7 @@ pub struct Selection {
 /// The pools nested in the pool of a term: the term selects their guests as well.
 ///
 /// The C# tool up to 2.0.1 selects only the members of the pool itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NestedPools {
     /// The term.
     pub term: String,

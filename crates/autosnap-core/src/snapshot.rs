@@ -7,6 +7,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// The description of every snapshot that this tool takes.
 ///
@@ -37,7 +38,8 @@ pub struct Snapshot {
 }
 
 /// Whether a snapshot is complete, by its `snapstate` (`PVE/AbstractConfig.pm`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SnapshotState {
     /// No `snapstate`: the snapshot is complete.
     Complete,

@@ -4,12 +4,15 @@
 //! One listing of `/cluster/resources` decides for the whole run. The space that a snapshot will need is not
 //! estimated: most storages do not report it.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::guest::GuestConfig;
 
 /// A storage of a node, as `/cluster/resources` lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StorageUsage {
     /// The node that reports it; a shared storage is listed once for every node.
     pub node: String,
@@ -32,7 +35,8 @@ pub struct StorageUsage {
 /// The highest usage of a storage, in percent, at which its guests still get a snapshot: 1 to 100.
 ///
 /// A limit of 100 refuses no guest, because some storages (thick LVM) are always full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
 pub struct StorageLimit(u8);
 
 /// An invalid storage limit.
@@ -63,7 +67,7 @@ pub enum StorageVerdict {
 }
 
 /// A storage above the limit that a guest has a volume on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FullStorage {
     /// The guest's node.
     pub node: String,
@@ -76,14 +80,14 @@ pub struct FullStorage {
 }
 
 /// A storage with a volume of a guest that cannot be checked against the limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UncheckedStorage {
     /// The guest's node.
     pub node: String,
     /// The storage's ID.
     pub storage: String,
     /// The reason, for messages.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
 }
 
 impl StorageLimit {
@@ -104,6 +108,20 @@ impl StorageLimit {
     /// Whether the limit can refuse a guest.
     pub fn can_refuse(self) -> bool {
         self.0 < 100
+    }
+}
+
+impl TryFrom<u8> for StorageLimit {
+    type Error = StorageLimitError;
+
+    fn try_from(percent: u8) -> Result<Self, StorageLimitError> {
+        Self::new(percent)
+    }
+}
+
+impl From<StorageLimit> for u8 {
+    fn from(limit: StorageLimit) -> Self {
+        limit.0
     }
 }
 
@@ -233,7 +251,7 @@ pub fn unchecked_storages(
         Some(UncheckedStorage {
             node: node.to_owned(),
             storage: storage.to_owned(),
-            reason,
+            reason: Cow::Borrowed(reason),
         })
     });
     unchecked.collect()

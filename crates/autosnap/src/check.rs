@@ -17,7 +17,8 @@ mod judge;
 pub mod reading;
 pub mod storages;
 
-use autosnap_core::outcome::ExitStatus;
+use autosnap_core::event::FailureKind;
+use autosnap_core::record::RunResult;
 use jiff::Zoned;
 use pve_client::{ClientOptions, Trust};
 
@@ -55,18 +56,18 @@ impl Report {
         self.findings.sort_by_key(Finding::severity);
     }
 
-    /// 0 if the checked run would do everything, 1 if not, 3 if no host let us in or PVE refuses
-    /// what the run needs as a whole.
-    pub fn exit_status(&self) -> ExitStatus {
+    /// The result of the check: incomplete if there is a problem, failed without a connection.
+    pub fn result(&self) -> RunResult {
+        let connection = RunResult::Failed(FailureKind::Connection);
         let Some(cluster) = &self.reading.cluster else {
-            return ExitStatus::Connection;
+            return connection;
         };
-        if cluster.dry_run.exit == ExitStatus::Connection {
-            ExitStatus::Connection
+        if cluster.dry_run.result() == connection {
+            connection
         } else if self.count(Severity::Problem) > 0 {
-            ExitStatus::Failure
+            RunResult::Incomplete
         } else {
-            ExitStatus::Success
+            RunResult::Success
         }
     }
 

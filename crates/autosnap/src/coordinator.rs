@@ -10,8 +10,12 @@
 //! still calls the closing hook of the job; closing hooks of guests under way are not called then. Both are
 //! reported as an internal error, and the run has failed. Other runs go on.
 
+use std::sync::Arc;
+
 use autosnap_core::event::{EventKind, StopReason};
-use autosnap_core::outcome::{ExitStatus, Outcome};
+use autosnap_core::record::{RunRecord, RunResult};
+use autosnap_core::run_id::RunId;
+use autosnap_core::warning::Warning;
 use jiff::Zoned;
 use tokio::task::JoinHandle;
 
@@ -38,7 +42,7 @@ pub struct RunRequest {
     /// The time of the run, in the zone whose time goes into the names and whose days the keep rules count.
     pub now: Zoned,
     /// Warnings to report before anything else.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl RunRequest {
@@ -77,6 +81,7 @@ impl Coordinator {
             tasks: RunningTasks::default(),
         };
         RunHandle {
+            run: context.events.run(),
             events: Some(receiver),
             stop: context.stop.clone(),
             tasks: context.tasks.clone(),
@@ -86,7 +91,7 @@ impl Coordinator {
 }
 
 /// Runs the job to its end, or until the run is abandoned: then it takes no further step and never returns.
-async fn run_unless_abandoned(job: JobSettings, context: Context) -> RunResult {
+async fn run_unless_abandoned(job: JobSettings, context: Context) -> FinishedRun {
     let stop = context.stop.clone();
     // Not dropped when the run is abandoned: that would end its hooks, which the process that exits waits for.
     let mut working = Box::pin(run_to_end(job, context));
@@ -97,15 +102,15 @@ async fn run_unless_abandoned(job: JobSettings, context: Context) -> RunResult {
     }
 }
 
-async fn run_to_end(job: JobSettings, context: Context) -> RunResult {
+async fn run_to_end(job: JobSettings, context: Context) -> FinishedRun {
     let result = panics::catch(Box::pin(job::run(&job, &context))).await;
     let result = result.unwrap_or_else(|panic| {
         let error = panic.into();
-        context.events.emit(job::broken(&error));
+        context.events.emit(job::failed(&error));
         Err(error)
     });
-    RunResult {
-        outcome: context.events.outcome(),
+    FinishedRun {
+        record: context.events.record(),
         error: result.err(),
     }
 }
@@ -113,13 +118,19 @@ async fn run_to_end(job: JobSettings, context: Context) -> RunResult {
 /// A run that was started.
 #[derive(Debug)]
 pub struct RunHandle {
+    run: RunId,
     events: Option<EventReceiver>,
     stop: StopSignal,
     tasks: RunningTasks,
-    task: JoinHandle<RunResult>,
+    task: JoinHandle<FinishedRun>,
 }
 
 impl RunHandle {
+    /// The identifier of the run.
+    pub fn id(&self) -> RunId {
+        self.run
+    }
+
     /// The events of the run, from its first one. They end when the run ends. `None` after the first call.
     pub fn events(&mut self) -> Option<EventReceiver> {
         self.events.take()
@@ -146,29 +157,30 @@ impl RunHandle {
     }
 
     /// Waits for the end of the run.
-    pub async fn join(self) -> RunResult {
-        self.task.await.unwrap_or_else(|error| RunResult {
-            outcome: Outcome::default(),
+    pub async fn join(self) -> FinishedRun {
+        let run = self.run;
+        self.task.await.unwrap_or_else(|error| FinishedRun {
+            record: Arc::new(RunRecord::new(run)),
             error: Some(Error::Internal(format!("the run was dropped: {error}"))),
         })
     }
 }
 
-/// How a run ended.
+/// A run that has ended.
 #[derive(Debug)]
-pub struct RunResult {
-    /// What was done and what failed.
-    pub outcome: Outcome,
+pub struct FinishedRun {
+    /// The record of the run.
+    pub record: Arc<RunRecord>,
     /// What ended the run before all its guests were finished.
     pub error: Option<Error>,
 }
 
-impl RunResult {
-    /// The exit status of a process for this run.
-    pub fn exit_status(&self) -> ExitStatus {
+impl FinishedRun {
+    /// The result of the run.
+    pub fn result(&self) -> RunResult {
         match &self.error {
-            Some(error) => job::exit_status(error),
-            None => self.outcome.exit_status(),
+            Some(error) => RunResult::Failed(error.kind()),
+            None => self.record.result(),
         }
     }
 }

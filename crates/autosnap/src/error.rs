@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The error of the library.
 
+use autosnap_core::event::FailureKind;
 use autosnap_core::name::NameError;
 use autosnap_core::remedy::Remedy;
 use autosnap_core::select::SelectionWarning;
@@ -39,17 +40,6 @@ pub enum Error {
     Internal(String),
 }
 
-/// The kind of an error: what a caller can do about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// The settings are wrong; nothing was changed.
-    Configuration,
-    /// No connection, the login is refused, or Proxmox VE refuses what the command needs as a whole.
-    Connection,
-    /// A bug in this library.
-    Internal,
-}
-
 impl Error {
     /// What an administrator can do about it, if that is known.
     pub fn remedy(&self) -> Option<Remedy> {
@@ -62,13 +52,13 @@ impl Error {
     }
 
     /// The kind of the error.
-    pub fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> FailureKind {
         match self {
             Self::Name(_)
             | Self::Hosts(_)
             | Self::UnresolvedExclusions(_)
             | Self::HiddenNestedPools { .. }
-            | Self::Api(pve_client::Error::Configuration(_)) => ErrorKind::Configuration,
+            | Self::Api(pve_client::Error::Configuration(_)) => FailureKind::Configuration,
             Self::Api(
                 pve_client::Error::NotSent { .. }
                 | pve_client::Error::MaybeProcessed { .. }
@@ -80,8 +70,8 @@ impl Error {
                 | pve_client::Error::Certificate { .. }
                 | pve_client::Error::UnsupportedTls { .. }
                 | pve_client::Error::OtherCluster { .. },
-            ) => ErrorKind::Connection,
-            Self::Internal(_) => ErrorKind::Internal,
+            ) => FailureKind::Connection,
+            Self::Internal(_) => FailureKind::Internal,
         }
     }
 }
@@ -98,11 +88,11 @@ mod tests {
     #[test]
     fn wrong_settings_and_failed_requests_are_different_kinds() {
         let settings = pve_client::Error::Configuration("no host".to_owned());
-        assert_eq!(Error::from(settings).kind(), ErrorKind::Configuration);
+        assert_eq!(Error::from(settings).kind(), FailureKind::Configuration);
         let pool = Error::HiddenNestedPools {
             pool: "prod".to_owned(),
         };
-        assert_eq!(pool.kind(), ErrorKind::Configuration);
+        assert_eq!(pool.kind(), FailureKind::Configuration);
         assert!(pool.to_string().contains("`prod`"), "{pool}");
     }
 }

@@ -14,17 +14,18 @@ pub(crate) mod warnings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use autosnap_core::event::{EventKind, GuestResult, Header, StopReason};
+use autosnap_core::event::{Command, EventKind, GuestResult, Header, StopReason};
 use autosnap_core::guest::Vmid;
 use autosnap_core::name::{LabelSearch, SnapName};
-use autosnap_core::outcome::ExitStatus;
 use autosnap_core::plan::{
     self, Action, Creation, GuestPlan, Intent, LockedGuests, Plan, StorageGuard,
 };
+use autosnap_core::record::RunResult;
 use autosnap_core::retention::{Policy, Rules};
 use autosnap_core::select::{Inventory, Selected};
 use autosnap_core::snapshot::Snapshot;
 use autosnap_core::storage;
+use autosnap_core::warning::Warning;
 use jiff::Zoned;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -32,7 +33,7 @@ use tokio::time::Instant;
 use crate::cluster::Cluster;
 use crate::concurrent::try_map_concurrent;
 use crate::engine::{Executor, HookCall, Options, RunContext, RunHook, RunningTasks};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::events::Events;
 use crate::hook::{Hook, Phase};
 use crate::inventory;
@@ -43,7 +44,6 @@ use crate::statistics_age;
 use crate::stop::StopSignal;
 use exclusions::{check_before_hooks, check_exclusions};
 use reading::Reader;
-pub use storages::no_statistics_warning;
 use storages::{emit_storages, storage_limit};
 
 /// What a run needs beside its settings.
@@ -73,13 +73,12 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error>
     let intent = intent(settings, &context.now)?;
     context
         .events
-        .emit(EventKind::RunStarted(header(settings, &version)));
+        .emit(EventKind::RunStarted(Box::new(header(settings, &version))));
     for collision in settings.series.collisions() {
-        let warning = warnings::collision(&settings.series, collision);
-        context.events.emit(EventKind::Warned(warning));
+        warn(context, warnings::collision(&settings.series, collision));
     }
     if let Err(error) = check_before_hooks(settings, context).await {
-        context.events.emit(broken(&error));
+        context.events.emit(failed(&error));
         context.events.emit(EventKind::RunFinished {
             duration: started.elapsed(),
         });
@@ -101,9 +100,9 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error>
         Err(panic) => Err(panic.into()),
     };
     if let Err(error) = &result {
-        context.events.emit(broken(error));
+        context.events.emit(failed(error));
     }
-    let success = context.events.outcome().is_success();
+    let success = context.events.result() == RunResult::Success;
     call_job_hook(
         settings,
         context,
@@ -148,9 +147,7 @@ async fn read_and_carry_out(
     intent.now =
         inventory::server_time(context.cluster.client()).to_zoned(context.now.time_zone().clone());
     for entry in &inventory.unreadable {
-        context
-            .events
-            .emit(EventKind::UnreadableEntry(entry.clone()));
+        warn(context, Warning::UnreadableEntry(entry.clone()));
     }
     let selected = selected(settings, context, &inventory).await?;
     let vmids: Vec<Vmid> = selected.guests.iter().map(|guest| guest.vmid).collect();
@@ -164,7 +161,7 @@ async fn read_and_carry_out(
         if limit.is_some() {
             let (client, guests) = (context.cluster.client(), &selected.guests);
             for warning in statistics_age::warnings(client, &inventory, guests).await {
-                context.events.emit(EventKind::Warned(warning));
+                warn(context, warning);
             }
         }
         let mut plan = plan_all(settings, context, intent, &inventory, selected, limit).await?;
@@ -181,7 +178,7 @@ async fn read_and_carry_out(
         for vmid in vmids {
             context.events.emit(EventKind::GuestFinished {
                 vmid,
-                end: GuestResult::NotReached,
+                result: GuestResult::NotReached,
                 duration: Duration::ZERO,
             });
         }
@@ -191,8 +188,8 @@ async fn read_and_carry_out(
     if let Some(limit) = limit {
         emit_storages(context, &inventory, &nodes, &plan, limit);
     }
-    for warning in warnings::of_plan(&plan) {
-        context.events.emit(EventKind::Warned(warning));
+    for warning in warnings::from_plan(&plan) {
+        warn(context, warning);
     }
     context.events.emit(EventKind::Planned(Arc::clone(&plan)));
     if settings.dry_run {
@@ -224,7 +221,12 @@ async fn read_and_carry_out(
         .map_err(Error::from)
 }
 
-/// Selects the guests and emits the selection. Fails if an exclusion cannot be resolved.
+/// Emits a warning.
+fn warn(context: &Context, warning: Warning) {
+    context.events.emit(EventKind::Warned(warning));
+}
+
+/// Selects the guests and reports them. Fails if an exclusion cannot be resolved.
 async fn selected(
     settings: &JobSettings,
     context: &Context,
@@ -237,30 +239,29 @@ async fn selected(
         selected.sort_by_terms();
     }
     for error in settings.selection.invalid_terms() {
-        context
-            .events
-            .emit(EventKind::MissingObject(error.to_string()));
+        warn(context, Warning::InvalidTerm(error.to_string()));
     }
     let empty_exclusion = settings.selection.empty_exclusion();
-    let empty_exclusion = empty_exclusion.map(|error| EventKind::Warned(error.to_string()));
-    for event in empty_exclusion
+    let empty_exclusion = empty_exclusion.map(|error| Warning::EmptyExclusion(error.to_string()));
+    for warning in empty_exclusion
         .into_iter()
-        .chain(warnings::of_terms(&selected.warnings))
+        .chain(warnings::from_terms(&selected.warnings))
     {
-        context.events.emit(event);
+        warn(context, warning);
     }
-    let may_be_empty = settings.allow_empty && empty_selection::doubt(inventory).is_none();
+    let uncertainty = empty_selection::uncertainty(inventory);
+    let may_be_empty = settings.allow_empty && uncertainty.is_none();
     if settings.allow_empty
         && selected.guests.is_empty()
-        && let Some(doubt) = empty_selection::doubt(inventory)
+        && let Some(uncertainty) = uncertainty
     {
-        context.events.emit(EventKind::Warned(doubt));
+        warn(context, Warning::UncertainSelection(uncertainty));
     }
     let named = selected.named.iter().copied();
     let required = named.filter(|_| settings.strict).collect();
     context.events.emit(EventKind::Selected {
         guests: selected.guests.as_slice().into(),
-        seen: inventory.guests.len(),
+        visible: inventory.guests.len(),
         required,
         nested_pools: selected.nested_pools.as_slice().into(),
         may_be_empty,
@@ -268,19 +269,10 @@ async fn selected(
     Ok(selected)
 }
 
-pub(crate) fn broken(error: &Error) -> EventKind {
-    EventKind::RunBroken {
-        exit: exit_status(error),
+pub(crate) fn failed(error: &Error) -> EventKind {
+    EventKind::RunFailed {
+        kind: error.kind(),
         message: error.to_string(),
-    }
-}
-
-/// The exit status for an error.
-pub(crate) fn exit_status(error: &Error) -> ExitStatus {
-    match error.kind() {
-        ErrorKind::Configuration => ExitStatus::Usage,
-        ErrorKind::Connection => ExitStatus::Connection,
-        ErrorKind::Internal => ExitStatus::Failure,
     }
 }
 
@@ -293,7 +285,7 @@ async fn until_stopped<T>(context: &Context, work: impl Future<Output = T>) -> O
     tokio::select! {
         biased;
         reason = context.stop.wait() => {
-            context.events.emit(EventKind::Interrupted(reason));
+            context.events.emit(EventKind::Stopped(reason));
             None
         }
         result = work => Some(result),
@@ -348,7 +340,10 @@ pub fn header(settings: &JobSettings, version: &str) -> Header {
         Job::Clean => (false, settings.clean_states == GuestStates::Running),
     };
     Header {
-        command: settings.command(),
+        command: match settings.job {
+            Job::Snap { .. } => Command::Snap,
+            Job::Clean => Command::Clean,
+        },
         pve_version: version.to_owned(),
         selection: settings.selection.as_str().to_owned(),
         label: settings.series.label().as_str().to_owned(),
@@ -358,17 +353,18 @@ pub fn header(settings: &JobSettings, version: &str) -> Header {
         timeout: settings.timeout,
         timestamp_format: settings.series.format().as_str().to_owned(),
         max_percent_storage: settings.max_percent_storage,
-        one_at_a_time: settings.one_at_a_time,
+        one_at_a_time: settings.one_at_a_time.map(ToOwned::to_owned),
         dry_run: settings.dry_run,
         warnings: option_warnings(settings),
     }
 }
 
-fn option_warnings(settings: &JobSettings) -> Vec<String> {
+fn option_warnings(settings: &JobSettings) -> Vec<Warning> {
     let format = settings.series.format().warning();
     let hook = settings.hook.as_ref().and_then(Hook::start_error);
-    let format = format.iter().map(ToString::to_string);
-    format.chain(hook.iter().map(ToString::to_string)).collect()
+    let format = format.map(|warning| Warning::TimestampFormat(warning.to_string()));
+    let hook = hook.map(|error| Warning::Hook(error.to_string()));
+    format.into_iter().chain(hook).collect()
 }
 
 fn hook(settings: &JobSettings) -> RunHook {
@@ -421,11 +417,11 @@ async fn plan_all(
     if let Some(found) = search.finish() {
         let label = intent.policy.series.label();
         let warning = match settings.job {
-            Job::Snap { .. } => warnings::possible_typo(label, &found),
-            Job::Clean => warnings::no_such_label(label, &found),
+            Job::Snap { .. } => warnings::similar_label(label, &found),
+            Job::Clean => warnings::unknown_label(label, found),
         };
         if let Some(warning) = warning {
-            context.events.emit(EventKind::Warned(warning));
+            warn(context, warning);
         }
     }
     if let Action::Snap(creation) = &mut intent.action {

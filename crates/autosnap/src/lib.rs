@@ -10,7 +10,7 @@
 //! Take snapshots, follow the events, read the result of each guest:
 //!
 //! ```
-//! use autosnap::{ApiToken, ClientOptions, Cluster, Coordinator, Credentials, EventKind, Job, JobSettings};
+//! use autosnap::{ApiToken, ClientOptions, Cluster, Coordinator, Credentials, Job, JobSettings};
 //! use autosnap::{Label, Limits, RunRequest, Selection, Trust};
 //!
 //! async fn snap_daily(host: &str, token: &str) -> Result<(), Box<dyn std::error::Error>> {
@@ -23,11 +23,13 @@
 //!     let mut run = coordinator.spawn(RunRequest::new(job));
 //!     let mut events = run.events().ok_or("the events are read elsewhere")?;
 //!     while let Some(event) = events.recv().await {
-//!         if let EventKind::GuestFinished { vmid, end, .. } = event {
-//!             println!("guest {vmid}: {end:?}");
-//!         }
+//!         println!("{} {:?}", event.at, event.kind);
 //!     }
-//!     run.join().await.error.map_or(Ok(()), |error| Err(error.into()))
+//!     let finished = run.join().await;
+//!     for guest in &finished.record.guests {
+//!         println!("guest {}: {:?}", guest.vmid, guest.result);
+//!     }
+//!     finished.error.map_or(Ok(()), |error| Err(error.into()))
 //! }
 //! # let world = pve_sim::generate::demo_world(1_800_000_000, 0);
 //! # let options = pve_sim::simulator::Options::new(world.world, world.credentials);
@@ -71,7 +73,7 @@ pub use autosnap_core::name::Label;
 pub use autosnap_core::schedule::Limits;
 pub use autosnap_core::select::Selection;
 pub use cluster::Cluster;
-pub use coordinator::{Coordinator, RunHandle, RunRequest, RunResult};
+pub use coordinator::{Coordinator, FinishedRun, RunHandle, RunRequest};
 pub use error::Error;
 pub use pve_client;
 pub use pve_client::{ApiToken, ClientOptions, Credentials, Trust};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use autosnap_core::guest::Guest;
 use autosnap_core::select::Inventory;
-use autosnap_core::text;
+use autosnap_core::warning::Warning;
 use pve_client::Client;
 
 use crate::concurrent::map_concurrent;
@@ -28,7 +28,7 @@ pub(crate) async fn warnings(
     client: &Client,
     inventory: &Inventory,
     guests: &[Guest],
-) -> Vec<String> {
+) -> Vec<Warning> {
     let nodes: BTreeSet<&str> = guests.iter().map(|guest| guest.node.as_str()).collect();
     let samples = nodes.into_iter().filter_map(|node| {
         let mut running = inventory.guests.iter().filter(|guest| guest.node == node);
@@ -42,14 +42,10 @@ pub(crate) async fn warnings(
         let asked = client.guest_status(&guest.node, kind, vmid);
         let current = tokio::time::timeout(LIMIT, asked).await.ok()?.ok()?;
         let age = Duration::from_secs(current.uptime.checked_sub(listed)?);
-        (age > OLD).then(|| warning(&guest.node, age))
+        (age > OLD).then(|| Warning::OldStatistics {
+            node: guest.node.clone(),
+            age,
+        })
     });
     ages.await.into_iter().flatten().collect()
-}
-
-fn warning(node: &str, age: Duration) -> String {
-    let age = text::duration(age);
-    format!(
-        "the figures of node {node} are {age} old (its pvestatd sends none): how full its storages are may have changed"
-    )
 }

@@ -8,9 +8,9 @@ use autosnap_core::guest::{Guest, GuestStatus};
 use autosnap_core::name::{
     self, AmbiguousNames, LabelSearch, Membership, OtherLabels, TimestampFormat,
 };
-use autosnap_core::outcome::ExitStatus;
 use autosnap_core::select::{Inventory, NestedPools, SelectionWarning};
 use autosnap_core::snapshot::Snapshot;
+use autosnap_core::warning::Warning;
 use jiff::Timestamp;
 use pve_client::Client;
 
@@ -28,7 +28,7 @@ pub struct Status {
     /// Whether any guest is selected.
     pub has_guests: bool,
     /// What could not be shown, in sentences.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// Guests that were selected and could not be read.
     pub unreadable: usize,
     /// Entries of listings that could not be read.
@@ -53,14 +53,10 @@ pub struct Row {
 }
 
 impl Status {
-    /// The exit status: a failure if a guest or an entry of a listing could not be read, or if a guest, pool
-    /// or node that the selection names is not visible. As in the C# tool, everything else is a success.
-    pub fn exit_status(&self) -> ExitStatus {
-        if self.unreadable == 0 && self.unreadable_entries == 0 && !self.has_missing_object {
-            ExitStatus::Success
-        } else {
-            ExitStatus::Failure
-        }
+    /// Whether every guest and every entry of a listing was read, and every guest, pool and node that the
+    /// selection names is visible. As in the C# tool, everything else is a success.
+    pub fn is_complete(&self) -> bool {
+        self.unreadable == 0 && self.unreadable_entries == 0 && !self.has_missing_object
     }
 }
 
@@ -73,7 +69,12 @@ pub async fn read(
     let inventory = inventory::read(client).await?;
     let selected = settings.selection.evaluate(&inventory);
     let mut status = Status {
-        warnings: settings.warnings.clone(),
+        warnings: settings
+            .warnings
+            .iter()
+            .cloned()
+            .map(Warning::Other)
+            .collect(),
         unreadable_entries: inventory.unreadable.len(),
         has_missing_object: selected
             .warnings
@@ -84,15 +85,18 @@ pub async fn read(
     };
     status
         .warnings
-        .extend(selected.warnings.iter().map(ToString::to_string));
+        .extend(selected.warnings.iter().cloned().map(Warning::Term));
     let invalid_terms = settings.selection.invalid_terms();
     status.has_missing_object |= !invalid_terms.is_empty();
     let empty_exclusion = settings.selection.empty_exclusion();
     let of_terms = invalid_terms.iter().cloned().chain(empty_exclusion);
     status
         .warnings
-        .extend(of_terms.map(|error| error.to_string()));
-    status.warnings.extend(inventory.unreadable.iter().cloned());
+        .extend(of_terms.map(|error| Warning::InvalidTerm(error.to_string())));
+    let entries = inventory.unreadable.iter().cloned();
+    status
+        .warnings
+        .extend(entries.map(Warning::UnreadableEntry));
     status.nested_pools.clone_from(&selected.nested_pools);
     let readable = set_aside_unreadable(&mut status, &inventory, selected.guests);
     let readable = readable
@@ -111,7 +115,9 @@ pub async fn read(
                 status.unreadable_entries += unreadable.len();
                 let Guest { vmid, node, .. } = &guest;
                 status.warnings.extend(unreadable.iter().map(|entry| {
-                    format!("a snapshot of guest {vmid} on node {node} cannot be read: {entry}")
+                    Warning::Other(format!(
+                        "a snapshot of guest {vmid} on node {node} cannot be read: {entry}"
+                    ))
                 }));
                 if let Some(search) = &mut search {
                     for snapshot in snapshots.iter().filter(|snapshot| snapshot.is_ours()) {
@@ -123,23 +129,22 @@ pub async fn read(
             }
             Err(error) => {
                 status.unreadable += 1;
-                status.warnings.push(format!(
+                status.warnings.push(Warning::Other(format!(
                     "{} {} on node {} cannot be read: {error}",
                     guest.kind.short_name(),
                     guest.vmid,
                     guest.node
-                ));
+                )));
             }
         }
     }
     if let Some(series) = &settings.series {
         let counts = other_formats
             .iter()
-            .map(|(format, count)| (format.as_str(), *count));
-        let warnings = job::warnings::not_shown(series.label(), counts);
-        status.warnings.extend(warnings);
+            .map(|(format, count)| job::warnings::other_format(series.label(), format, *count));
+        status.warnings.extend(counts);
         let found = search.and_then(LabelSearch::finish);
-        let warning = found.and_then(|found| job::warnings::no_such_label(series.label(), &found));
+        let warning = found.and_then(|found| job::warnings::unknown_label(series.label(), found));
         status.warnings.extend(warning);
     }
     Ok(status)
@@ -156,24 +161,24 @@ fn set_aside_unreadable(
         .partition(|guest| inventory.is_offline(&guest.node));
     status.unreadable += offline.len();
     status.warnings.extend(offline.iter().map(|guest| {
-        format!(
+        Warning::Other(format!(
             "{} {} is not shown: node {} is offline or not reachable",
             guest.kind.short_name(),
             guest.vmid,
             guest.node
-        )
+        ))
     }));
     let (unlisted, readable): (Vec<Guest>, Vec<Guest>) = online
         .into_iter()
         .partition(|guest| inventory.unlisted_reason(guest).is_some());
     status.unreadable += unlisted.len();
     status.warnings.extend(unlisted.iter().map(|guest| {
-        format!(
+        Warning::Other(format!(
             "guest {} on node {} cannot be read: the node sends no statistics, and its guests could not be listed: {}",
             guest.vmid,
             guest.node,
             inventory.unlisted_reason(guest).unwrap_or_default()
-        )
+        ))
     }));
     readable
 }

@@ -7,7 +7,6 @@ mod usage_error;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use autosnap_core::outcome::ExitStatus;
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
 use jiff::Zoned;
@@ -15,6 +14,7 @@ use jiff::Zoned;
 use crate::args::{CleanArgs, Cli, Command, JobOutput, SnapArgs};
 use crate::clock::Clock;
 use crate::command_error::CommandError;
+use crate::exit_status::ExitStatus;
 use crate::invocation::Invocation;
 use crate::line::Line;
 use crate::redactions::Redactions;
@@ -188,7 +188,7 @@ fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, CommandErr
 
 /// The exit status, unless something could not be written to stdout.
 fn if_written(console: &Console, status: ExitStatus) -> Result<ExitStatus, CommandError> {
-    let Some(error) = console.trouble() else {
+    let Some(error) = console.write_error() else {
         return Ok(status);
     };
     let error = CommandError::failure(format!("the report could not be written: {error}"));

@@ -3,9 +3,7 @@
 
 use std::fmt::Display;
 
-use autosnap::error::ErrorKind;
-use autosnap_core::outcome::ExitStatus;
-
+use crate::exit_status::ExitStatus;
 use crate::report::remedies;
 
 /// Why a command ends without having done its work.
@@ -75,14 +73,9 @@ impl CommandError {
 
 impl From<autosnap::Error> for CommandError {
     fn from(error: autosnap::Error) -> Self {
-        let exit = match error.kind() {
-            ErrorKind::Configuration => ExitStatus::Usage,
-            ErrorKind::Connection => ExitStatus::Connection,
-            ErrorKind::Internal => ExitStatus::Failure,
-        };
         Self {
             hint: error.remedy().as_ref().map(remedies::hint),
-            ..Self::new(exit, error)
+            ..Self::new(error.kind().into(), error)
         }
     }
 }

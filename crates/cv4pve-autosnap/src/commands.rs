@@ -16,7 +16,7 @@ mod status;
 
 use std::ffi::OsString;
 
-use autosnap_core::outcome::ExitStatus;
+use crate::exit_status::ExitStatus;
 use jiff::Zoned;
 
 use crate::args::Command;

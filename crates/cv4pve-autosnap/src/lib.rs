@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod command_error;
 pub mod commands;
+pub mod exit_status;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod help;

@@ -251,7 +251,7 @@ fn is_utc(zone: &OsStr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use autosnap_core::outcome::ExitStatus;
+    use crate::exit_status::ExitStatus;
     use pve_client::{ClientOptions, Credentials};
     use pve_sim::generate::demo_world;
     use pve_sim::simulator::{Options, Simulator};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The redaction of values that errors must not quote.
 
-use autosnap_core::outcome::ExitStatus;
+use crate::exit_status::ExitStatus;
 
 use crate::command_error::CommandError;
 use crate::line::Line;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! All that is printed. Data goes to stdout, everything else to stderr.
+//! Everything that is printed. Data goes to stdout, everything else to stderr.
 //!
-//! What is printed may hold text from outside. Two places make it safe: [`Lines`] for stdout, and the
+//! Printed text may contain text from outside. Two places escape it: [`Lines`] for stdout, and the
 //! console for each line on stderr and in the journal. Documents for programs (JSON, YAML, scripts)
-//! have escapes of their own and go out as they are.
+//! have their own escapes and are printed as they are.
 //!
-//! Sinks only observe: an output that cannot be written any more is remembered and told at the
-//! end, and the run goes on. During a run they work in a thread of their own ([`Reporter`]), so that
-//! a reader that does not read stalls only the report.
+//! Sinks only observe: if an output cannot be written any more, the run goes on, and the error is reported
+//! at the end. During a run the sinks work in a thread of their own ([`Reporter`]), so a reader that does
+//! not read stalls only the report.
 
 mod check;
 mod console;
@@ -16,6 +16,7 @@ mod guests;
 mod journal;
 mod json;
 mod lines;
+mod messages;
 mod plan;
 mod progress;
 pub(crate) mod remedies;
@@ -24,14 +25,15 @@ mod status;
 mod summary;
 mod text;
 mod units;
-mod words;
+mod warnings;
 
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use autosnap_core::event::{EventKind, Header};
-use autosnap_core::outcome::ExitStatus;
+use autosnap::events::Events;
+use autosnap_core::event::{Event, EventKind, FailureKind, Header};
+use autosnap_core::record::RunRecord;
 use pve_client::Upid;
 
 pub use check::print as print_check;
@@ -44,46 +46,68 @@ pub use progress::Progress;
 pub use reporter::{Reporter, print_debug_line};
 pub use status::print as print_status;
 pub use text::{Text, TextOptions};
+pub use warnings::status_text as status_warning;
 
 use crate::command_error::CommandError;
 
-/// Somebody who is told what happens.
+/// An output of a run.
 pub trait Sink {
-    /// Takes notice of one fact.
-    fn observe(&mut self, event: &EventKind);
+    /// Receives one event, in the order of the run.
+    fn observe(&mut self, event: &Event);
+
+    /// Receives the record after the last event.
+    fn finish(&mut self, _record: &RunRecord) {}
 }
 
-/// Tells of a run that did not even begin those who tell programs and the journal: what was asked for,
-/// and why nothing came of it. To people it is said anyway.
-pub fn tell_unstarted(
-    console: &Console,
-    json: Option<JsonReport>,
-    header: Header,
-    exit: ExitStatus,
-    message: &str,
-) {
-    let events = [
-        EventKind::RunStarted(header),
-        EventKind::RunBroken {
-            exit,
-            message: message.to_owned(),
-        },
-        EventKind::RunFinished {
-            duration: Duration::ZERO,
-        },
-    ];
-    let json = json.map(|report| Box::new(report) as Box<dyn Sink>);
-    let journal = console.journal();
-    let journal = journal.map(|report| Box::new(report) as Box<dyn Sink>);
-    for mut sink in json.into_iter().chain(journal) {
-        for event in &events {
-            sink.observe(event);
-        }
+/// Why a run was not started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotStarted {
+    /// It failed before the first request, with this error.
+    Failed(FailureKind, String),
+    /// Another run is active, and skipping was requested.
+    Skipped(String),
+}
+
+impl From<&CommandError> for NotStarted {
+    fn from(error: &CommandError) -> Self {
+        Self::Failed(error.exit.failure_kind(), error.message.clone())
     }
 }
 
-/// Says why the program ends without having done its work: on stderr, and as the last line on stdout where the
-/// console repeats errors there.
+/// Reports a run that never started to the JSON and journal sinks. For people the error itself is printed.
+pub fn report_not_started(
+    console: &Console,
+    json: Option<JsonReport>,
+    header: Header,
+    reason: NotStarted,
+) {
+    let (events, mut receiver) = Events::channel();
+    events.emit(EventKind::RunStarted(Box::new(header)));
+    events.emit(match reason {
+        NotStarted::Failed(kind, message) => EventKind::RunFailed { kind, message },
+        NotStarted::Skipped(holder) => EventKind::RunSkipped { holder },
+    });
+    events.emit(EventKind::RunFinished {
+        duration: Duration::ZERO,
+    });
+    drop(events);
+    let json = json.map(|report| Box::new(report) as Box<dyn Sink>);
+    let journal = console.journal();
+    let journal = journal.map(|report| Box::new(report) as Box<dyn Sink>);
+    let mut sinks: Vec<Box<dyn Sink>> = json.into_iter().chain(journal).collect();
+    while let Some(event) = receiver.try_recv() {
+        for sink in &mut sinks {
+            sink.observe(&event);
+        }
+    }
+    let record = receiver.record();
+    for mut sink in sinks {
+        sink.finish(&record);
+    }
+}
+
+/// Prints the error that ends the program: on stderr, and as the last line on stdout where the console
+/// repeats errors there.
 pub fn print_error(console: &Console, error: &CommandError) {
     let message = format!("ERROR: {}", error.message);
     if error.has_lines {

@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use crate::exit_status::ExitStatus;
 use autosnap_core::event::StopReason;
-use autosnap_core::outcome::ExitStatus;
 
 use crate::report::{self, Console};
 use autosnap::engine::RunningTasks;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::cuts::{cuts, utc};
 use super::series::{AmbiguousNames, Membership, OtherLabels, Series, USUAL, is_near};
@@ -19,7 +20,7 @@ pub struct LabelSearch<'a> {
 }
 
 /// The labels that exist instead of the label of a series.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelsFound {
     /// How many snapshots each label has.
     pub counts: BTreeMap<String, usize>,

@@ -5,13 +5,15 @@
 //! snapshot that the run has just taken.
 
 use jiff::{Timestamp, Zoned};
+use serde::{Deserialize, Serialize};
 
 use crate::name::SnapName;
 use crate::retention::{self, Policy, Verdict};
 use crate::snapshot::{Snapshot, SnapshotState};
 
 /// Why a planned removal is not carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DropReason {
     /// The snapshot no longer exists.
     Gone,

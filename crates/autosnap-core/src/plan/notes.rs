@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{Action, Reading, Steps};
 use crate::guest::AgentSetting;
@@ -13,7 +14,8 @@ use crate::snapshot::{Snapshot, SnapshotState};
 use crate::storage::UncheckedStorage;
 
 /// A note on a guest for the administrator, independent of the decision.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Note {
     /// A VM without the guest agent enabled: its file systems are not frozen for the snapshot.
     AgentDisabled,

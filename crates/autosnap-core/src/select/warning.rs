@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::guest::{Guest, GuestStatus};
 
 use super::inventory::Inventory;
@@ -14,7 +16,7 @@ use super::suggestion::nearest_term;
 use super::term::Term;
 
 /// A term that matches no guest, or perhaps not all guests that it means.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SelectionWarning {
     /// The term as it was typed.
     pub term: String,
@@ -43,7 +45,8 @@ pub enum ExclusionRule {
 /// Why a term matches no guest.
 ///
 /// PVE lists only what the login may see: a guest that is not listed may still exist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Unmatched {
     /// There are no guests at all.
     NoGuests,

@@ -12,6 +12,7 @@ use autosnap_core::name::SnapName;
 use autosnap_core::plan::{Note, Skip};
 use autosnap_core::select::SelectionWarning;
 use autosnap_core::storage::{StorageLimit, UncheckedStorage};
+use autosnap_core::warning::Warning;
 use pve_client::OtherCluster;
 
 use super::reading::Login;
@@ -170,7 +171,7 @@ pub enum Finding {
     UnreadableEntry(String),
     /// A guest, pool or node that is asked for by its own name is not visible, or a name may be that
     /// of a guest on an offline node.
-    MissingObject(String),
+    MissingObject(Warning),
     /// An exclusion cannot be resolved: the run would not start.
     UnresolvedExclusion(SelectionWarning),
     /// A guest that is selected by ID or name would be skipped, and `--strict` is given.
@@ -185,7 +186,7 @@ pub enum Finding {
     /// The dry run fails for a reason that no other finding names.
     DryRunFails,
     /// The run would print this warning.
-    RunWarns(String),
+    RunWarns(Warning),
     /// The run keeps snapshots of this guest because their names or times are doubtful.
     Noted {
         /// The guest.

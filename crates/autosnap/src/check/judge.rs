@@ -10,15 +10,14 @@ mod storages;
 
 use std::sync::Arc;
 
-use autosnap_core::outcome::ExitStatus;
 use autosnap_core::plan::{Decision, GuestPlan, Refusal};
 use autosnap_core::select::SelectionWarning;
+use autosnap_core::warning::Warning;
 use pve_client::OtherCluster;
 
 use super::Settings;
 use super::finding::{Finding, Severity};
 use super::reading::{ClusterReading, HostReading, HostState, Reading};
-use crate::job;
 
 /// From how many seconds on a clock that differs is worth a word. `Date` is exact to a second, and
 /// answers may take a few.
@@ -132,31 +131,48 @@ fn judge_quorum(cluster: &ClusterReading) -> Option<Finding> {
 fn judge_selection(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
     let dry_run = &cluster.dry_run;
     let mut findings = Vec::new();
-    if dry_run.error.is_none() && dry_run.selected == 0 && dry_run.exit != ExitStatus::Success {
+    if dry_run.error.is_none() && dry_run.selected() == 0 && !dry_run.succeeds() {
         findings.push(Finding::NothingSelected);
     }
-    findings.extend(dry_run.missing.iter().cloned().map(Finding::MissingObject));
-    let evaluated = settings.job.selection.evaluate(&cluster.inventory);
+    let (missing, others): (Vec<&Warning>, Vec<&Warning>) =
+        dry_run.record.warnings.iter().partition(|warning| {
+            warning.is_failure() && !matches!(warning, Warning::UnreadableEntry(_))
+        });
+    findings.extend(missing.into_iter().cloned().map(Finding::MissingObject));
     if dry_run.error.is_some() {
-        let violates = |warning: &&SelectionWarning| warning.violates(settings.job.exclusions);
-        let violations = evaluated.warnings.iter().filter(violates);
-        findings.extend(violations.cloned().map(Finding::UnresolvedExclusion));
+        let evaluated = settings.job.selection.evaluate(&cluster.inventory);
+        let violates = |warning: &SelectionWarning| warning.violates(settings.job.exclusions);
+        let violations = evaluated.warnings.into_iter().filter(violates);
+        findings.extend(violations.map(Finding::UnresolvedExclusion));
     }
-    let warnings = dry_run.warnings.iter().cloned();
-    findings.extend(warnings.map(|text| {
-        let mut silent = cluster.inventory.nodes_without_statistics.iter();
-        let mut terms = evaluated.warnings.iter();
-        if let Some(warning) = terms.find(|warning| warning.to_string() == text) {
-            Finding::EmptyTerm(warning.clone())
-        } else if let Some(node) = silent.find(|node| job::no_statistics_warning(node) == text) {
-            Finding::NodeWithoutStatistics(node.clone())
-        } else {
-            Finding::RunWarns(text)
-        }
-    }));
-    let entries = dry_run.unreadable_entries.iter().cloned();
-    findings.extend(entries.map(Finding::UnreadableEntry));
+    let (entries, others): (Vec<&Warning>, Vec<&Warning>) = others
+        .into_iter()
+        .partition(|warning| matches!(warning, Warning::UnreadableEntry(_)));
+    findings.extend(others.into_iter().chain(entries).map(judge_warning));
     findings
+}
+
+/// The finding for a warning of the dry run that is no failure, or about an entry of a listing.
+fn judge_warning(warning: &Warning) -> Finding {
+    match warning {
+        Warning::Term(term) => Finding::EmptyTerm(term.clone()),
+        Warning::NoStatistics { node } => Finding::NodeWithoutStatistics(node.clone()),
+        Warning::UnreadableEntry(entry) => Finding::UnreadableEntry(entry.clone()),
+        Warning::Terms { .. }
+        | Warning::InvalidTerm(_)
+        | Warning::EmptyExclusion(_)
+        | Warning::UncertainSelection(_)
+        | Warning::Collision { .. }
+        | Warning::TimestampFormat(_)
+        | Warning::Hook(_)
+        | Warning::OldStatistics { .. }
+        | Warning::AmbiguousNames { .. }
+        | Warning::RemovalLimit { .. }
+        | Warning::OtherFormat { .. }
+        | Warning::UnknownLabel { .. }
+        | Warning::SimilarLabel { .. }
+        | Warning::Other(_) => Finding::RunWarns(warning.clone()),
+    }
 }
 
 /// What ends the dry run as a whole; and whatever makes it fail without a finding that says so.
@@ -168,7 +184,7 @@ fn judge_end(cluster: &ClusterReading, findings: &[Finding]) -> Option<Finding> 
         return (!is_named).then(|| Finding::RunFails(Arc::clone(error)));
     }
     let is_problem = |finding: &Finding| finding.severity() == Severity::Problem;
-    let fails = dry_run.exit != ExitStatus::Success && !findings.iter().any(is_problem);
+    let fails = !dry_run.succeeds() && !findings.iter().any(is_problem);
     fails.then_some(Finding::DryRunFails)
 }
 

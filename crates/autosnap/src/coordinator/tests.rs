@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use autosnap_core::event::GuestResult;
+use autosnap_core::event::{FailureKind, GuestResult};
 use autosnap_core::name::Label;
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::Selection;
@@ -84,8 +84,12 @@ fn calls(path: &Path) -> BTreeMap<u32, Vec<String>> {
 async fn results(mut events: EventReceiver) -> Vec<GuestResult> {
     let mut results = BTreeMap::new();
     while let Some(event) = events.recv().await {
-        if let EventKind::GuestFinished { vmid, end, .. } = event {
-            assert_eq!(results.insert(vmid, end), None, "guest {vmid} ended twice");
+        if let EventKind::GuestFinished { vmid, result, .. } = event.kind {
+            assert_eq!(
+                results.insert(vmid, result),
+                None,
+                "guest {vmid} ended twice"
+            );
         }
     }
     results.into_values().collect()
@@ -121,10 +125,12 @@ async fn a_panic_ends_its_guest_and_no_other() {
     let error = panicking.error.as_ref().unwrap().to_string();
     assert!(error.starts_with("internal error: "), "{error}");
     assert!(error.ends_with("(guest 101)"), "{error}");
-    assert_eq!(panicking.exit_status(), ExitStatus::Failure);
+    let internal = RunResult::Failed(FailureKind::Internal);
+    assert_eq!(panicking.result(), internal);
+    assert_eq!(panicking.record.result(), internal);
     let other = other.join().await;
     assert!(other.error.is_none());
-    assert_eq!(other.exit_status(), ExitStatus::Success);
+    assert_eq!(other.result(), RunResult::Success);
 
     let calls = calls(&path);
     assert_eq!(calls[&101], ["snap-create-pre", "snap-create-abort"]);
@@ -147,7 +153,7 @@ async fn a_cancelled_run_calls_its_closing_hooks_and_others_go_on() {
     let mut events = cancelled.events().unwrap();
     loop {
         let event = events.recv().await.expect("a creation starts");
-        if matches!(event, EventKind::CreationStarted { .. }) {
+        if matches!(event.kind, EventKind::CreationStarted { .. }) {
             break;
         }
     }
@@ -157,7 +163,7 @@ async fn a_cancelled_run_calls_its_closing_hooks_and_others_go_on() {
         others.iter().all(|end| *end == GuestResult::Done),
         "{others:?}"
     );
-    assert_eq!(other.join().await.exit_status(), ExitStatus::Success);
+    assert_eq!(other.join().await.result(), RunResult::Success);
 
     let own = results(events).await;
     let count = |wanted: &GuestResult| own.iter().filter(|end| *end == wanted).count();
@@ -165,7 +171,7 @@ async fn a_cancelled_run_calls_its_closing_hooks_and_others_go_on() {
     assert!(done > 0, "{own:?}");
     assert_eq!(count(&GuestResult::NotReached), 4 - done, "{own:?}");
     let cancelled = cancelled.join().await;
-    assert_eq!(cancelled.outcome.interruption, Some(StopReason::Cancelled));
+    assert_eq!(cancelled.record.stop_reason, Some(StopReason::Cancelled));
     let calls = calls(&path);
     assert_eq!(calls.len(), done + 1, "{calls:?}");
     for phases in calls.values() {

@@ -60,7 +60,7 @@ impl RunContext {
     /// Why no further removal may begin; `None` if one may.
     pub(super) fn removals_stopped(&self) -> Option<PostponeReason> {
         if let Some(reason) = self.stop.requested() {
-            return Some(PostponeReason::Interrupted(reason));
+            return Some(PostponeReason::Stopped(reason));
         }
         self.deadline_for_removals
             .filter(|deadline| Instant::now() >= *deadline)

@@ -83,7 +83,7 @@ impl Executor {
             if !stopping && let Some(reason) = stop.requested() {
                 stopping = true;
                 self.work.withdraw();
-                self.run.events.emit(EventKind::Interrupted(reason));
+                self.run.events.emit(EventKind::Stopped(reason));
             }
             self.begin_started();
             if !stopping && self.running.is_empty() && self.queued == 0 {
@@ -237,7 +237,7 @@ impl Executor {
 fn report_finished(run: &RunContext, guest: &GuestRun, result: GuestResult) {
     run.events.emit(EventKind::GuestFinished {
         vmid: guest.vmid(),
-        end: result,
+        result,
         duration: guest.worked(),
     });
 }

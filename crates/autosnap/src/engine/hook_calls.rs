@@ -79,7 +79,7 @@ impl RunHook {
         let vmid = call.guest.as_ref().map(|guest| guest.vmid);
         events.emit(EventKind::HookRan(HookRun {
             vmid,
-            phase: call.phase.as_str(),
+            phase: call.phase.as_str().into(),
             end,
             output: result.output,
         }));

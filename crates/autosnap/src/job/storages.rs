@@ -5,8 +5,9 @@ use autosnap_core::event::EventKind;
 use autosnap_core::plan::Plan;
 use autosnap_core::select::Inventory;
 use autosnap_core::storage;
+use autosnap_core::warning::Warning;
 
-use super::Context;
+use super::{Context, major, warn};
 use crate::settings::{Job, JobSettings};
 
 /// The first version of PVE that reports the usage of storages.
@@ -23,17 +24,15 @@ pub(super) fn storage_limit(
     if settings.job == Job::Clean || nodes.is_empty() {
         return None;
     }
-    if super::major(version).is_some_and(|major| major < STORAGE_CHECK_SINCE) {
-        context
-            .events
-            .emit(EventKind::StoragesNotRead(version.to_owned()));
+    if major(version).is_some_and(|major| major < STORAGE_CHECK_SINCE) {
+        context.events.emit(EventKind::StorageCheckUnsupported {
+            pve_version: version.to_owned(),
+        });
         return None;
     }
     for node in &inventory.nodes_without_statistics {
         if nodes.contains(node) {
-            context
-                .events
-                .emit(EventKind::Warned(no_statistics_warning(node)));
+            warn(context, Warning::NoStatistics { node: node.clone() });
         }
     }
     Some(settings.max_percent_storage)
@@ -54,11 +53,4 @@ pub(super) fn emit_storages(
         storages: storages.into_iter().cloned().collect(),
         limit,
     });
-}
-
-/// The warning for a node that sends no statistics.
-pub fn no_statistics_warning(node: &str) -> String {
-    format!(
-        "node {node} sends no statistics (its pvestatd hangs, or it has just started): how full its storages are is not known, the limit is not checked there"
-    )
 }

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Warnings for the whole run: about terms that match no guest, about names that belong to another series or to two.
+//! The warnings of a run that concern no single guest.
 
-use autosnap_core::event::EventKind;
 use autosnap_core::name::{Collision, Label, LabelsFound, Series};
-use autosnap_core::plan::{OverLimit, Plan};
+use autosnap_core::plan::Plan;
 use autosnap_core::select::{SelectionWarning, Unmatched};
-use autosnap_core::text::shell_word;
+use autosnap_core::warning::Warning;
 
-/// The most terms that a line names.
-const MOST_TERMS: usize = 10;
-
-/// What is told of the terms that match no guest, or perhaps not all that they mean: one line for all terms with the same
-/// reason, as crontab lines list hundreds of guests that are long gone.
-pub(crate) fn of_terms(warnings: &[SelectionWarning]) -> Vec<EventKind> {
+/// The warnings about terms that match no guest, or perhaps not all that they mean: one for all terms with
+/// the same reason, as crontab lines list hundreds of guests that no longer exist.
+pub(crate) fn from_terms(warnings: &[SelectionWarning]) -> Vec<Warning> {
     let same = |one: &SelectionWarning, other: &SelectionWarning| {
-        can_share_a_line(one)
-            && can_share_a_line(other)
+        can_be_merged(one)
+            && can_be_merged(other)
             && one.reason == other.reason
             && one.is_missing_object() == other.is_missing_object()
     };
@@ -29,27 +25,23 @@ pub(crate) fn of_terms(warnings: &[SelectionWarning]) -> Vec<EventKind> {
         .map(|index| {
             let first = &warnings[index];
             let others = warnings[index..].iter().skip(1);
-            let alike: Vec<&str> = others
-                .filter(|other| same(first, other))
-                .map(|other| other.term.as_str())
-                .collect();
-            let text = match first.reason {
-                Some(reason) if !alike.is_empty() => of_several(&first.term, &alike, reason),
-                Some(_) | None => first.to_string(),
-            };
-            if first.is_missing_object() {
-                EventKind::MissingObject(text)
-            } else if first.may_miss_a_guest() {
-                EventKind::NameNotKnown(text)
-            } else {
-                EventKind::Warned(text)
+            let mut terms = vec![first.term.clone()];
+            let others = others.filter(|other| same(first, other));
+            terms.extend(others.map(|other| other.term.clone()));
+            match first.reason {
+                Some(reason) if terms.len() > 1 => Warning::Terms {
+                    terms,
+                    reason,
+                    are_missing_objects: first.is_missing_object(),
+                },
+                Some(_) | None => Warning::Term(first.clone()),
             }
         })
         .collect()
 }
 
-/// Whether the reason is all that there is to say.
-fn can_share_a_line(warning: &SelectionWarning) -> bool {
+/// Whether the reason is all that the warning contains.
+fn can_be_merged(warning: &SelectionWarning) -> bool {
     warning.nearest.is_none()
         && warning.nameless == 0
         && warning
@@ -57,123 +49,67 @@ fn can_share_a_line(warning: &SelectionWarning) -> bool {
             .is_some_and(|reason| reason != Unmatched::HiddenPool)
 }
 
-fn of_several(first: &str, others: &[&str], reason: Unmatched) -> String {
-    let named: Vec<&str> = std::iter::once(first)
-        .chain(others.iter().copied())
-        .take(MOST_TERMS)
-        .collect();
-    let more = match 1 + others.len() - named.len() {
-        0 => String::new(),
-        more => format!(" and {more} more terms"),
-    };
-    format!("`{}`{more} match no guest: {reason}", named.join("`, `"))
-}
-
-/// The warning that another label with another format makes the same names.
-pub(crate) fn collision(series: &Series, other: &Collision) -> String {
-    format!(
-        "label {} with format {} makes the same names as label {} with format {}: their snapshots cannot be told \
-         apart; choose another label or format if both are in use",
-        series.label(),
-        other.own_format,
-        other.label,
-        other.format
-    )
+/// The warning that another label with another format gives the same names.
+pub(crate) fn collision(series: &Series, other: &Collision) -> Warning {
+    Warning::Collision {
+        label: series.label().to_string(),
+        format: other.own_format.to_string(),
+        other_label: other.label.to_string(),
+        other_format: other.format.to_string(),
+    }
 }
 
 /// The warnings about snapshots that are not counted because of another format or an ambiguous name.
-pub(crate) fn of_plan(plan: &Plan) -> Vec<String> {
-    let formats = plan.other_formats();
-    let mut warnings: Vec<String> = formats
-        .iter()
-        .flat_map(|((label, format), count)| not_counted(label, [(*format, *count)]))
-        .collect();
-    for (label, count) in plan.ambiguous_names() {
-        warnings.push(format!(
-            "{count} not removable because ambiguous: the names of these snapshots can be read in two ways; if \
-             all of them are of label {label}, --allow-ambiguous-names counts them"
-        ));
-    }
-    warnings.extend(over_limit(plan));
-    warnings
+pub(crate) fn from_plan(plan: &Plan) -> Vec<Warning> {
+    let formats = plan.other_formats().into_iter();
+    let formats = formats.map(|((label, format), count)| other_format(label, format, count));
+    let ambiguous = plan.ambiguous_names().into_iter();
+    let ambiguous = ambiguous.map(|(label, count)| Warning::AmbiguousNames {
+        label: label.to_string(),
+        count,
+    });
+    formats
+        .chain(ambiguous)
+        .chain(removal_limit(plan))
+        .collect()
 }
 
-/// The warning about guests with more removals than one run carries out.
-fn over_limit(plan: &Plan) -> Option<String> {
-    let guests = plan.over_limit();
-    let limit = guests.first()?.limit;
-    let left: usize = guests.iter().map(|guest| guest.left).sum();
-    let listed: Vec<String> = guests
+/// The warning that names the guests with more removals than one run carries out.
+fn removal_limit(plan: &Plan) -> Option<Warning> {
+    let over_limit = plan.over_limit();
+    let limit = over_limit.first()?.limit;
+    let guests = over_limit
         .iter()
-        .map(|OverLimit { guest, left, .. }| {
-            format!("{} {}: {left}", guest.kind.short_name(), guest.vmid)
-        })
-        .collect();
-    let snapshots = if left == 1 {
-        "snapshot is"
-    } else {
-        "snapshots are"
-    };
-    Some(format!(
-        "{left} {snapshots} left to the next runs, as a run removes at most {limit} of a guest ({}); \
-         --max-removals-per-guest=N removes more at once",
-        listed.join(", ")
-    ))
-}
-
-/// The warning of a command that works on existing snapshots, if none has its label.
-pub(crate) fn no_such_label(label: &Label, found: &LabelsFound) -> Option<String> {
-    (!found.is_empty()).then(|| {
-        let nearest = found.typo_of(label.as_str());
-        let nearest = nearest.map(|(nearest, _)| format!("; did you mean {nearest}?"));
-        format!(
-            "no snapshot of the selected guests has label {label}; the labels there are: {found}{}",
-            nearest.unwrap_or_default()
-        )
+        .map(|over| (over.guest.kind, over.guest.vmid, over.left));
+    Some(Warning::RemovalLimit {
+        limit,
+        guests: guests.collect(),
     })
 }
 
-/// The warning of a `snap` whose label is new to the guests and looks like one that they have.
-pub(crate) fn possible_typo(label: &Label, found: &LabelsFound) -> Option<String> {
-    let (nearest, count) = found.typo_of(label.as_str())?;
-    let snapshots = if count == 1 { "snapshot" } else { "snapshots" };
-    Some(format!(
-        "label {label} is new to the selected guests, which have {count} {snapshots} of label {nearest}: is it a typo?"
-    ))
+/// The warning of a command that needs existing snapshots, if none has its label.
+pub(crate) fn unknown_label(label: &Label, found: LabelsFound) -> Option<Warning> {
+    (!found.is_empty()).then(|| Warning::UnknownLabel {
+        label: label.to_string(),
+        found,
+    })
 }
 
-/// Snapshots of the label in other formats, which a run keeps: one sentence for each format.
-fn not_counted<'a>(
-    label: &Label,
-    counts: impl IntoIterator<Item = (&'a str, usize)>,
-) -> Vec<String> {
-    other_formats(label, counts, "not counted", "counts and removes")
+/// The warning of a `snap` whose label is new to the guests and similar to one of theirs.
+pub(crate) fn similar_label(label: &Label, found: &LabelsFound) -> Option<Warning> {
+    let (similar, count) = found.typo_of(label.as_str())?;
+    Some(Warning::SimilarLabel {
+        label: label.to_string(),
+        similar: similar.to_owned(),
+        count,
+    })
 }
 
-/// Snapshots of the label in other formats, which `status` does not show: one sentence for each format.
-pub(crate) fn not_shown<'a>(
-    label: &Label,
-    counts: impl IntoIterator<Item = (&'a str, usize)>,
-) -> Vec<String> {
-    other_formats(label, counts, "not shown", "shows")
-}
-
-fn other_formats<'a>(
-    label: &Label,
-    counts: impl IntoIterator<Item = (&'a str, usize)>,
-    consequence: &str,
-    adoption: &str,
-) -> Vec<String> {
-    let sentence = |(format, count)| {
-        let snapshots = match count {
-            1 => "1 snapshot looks".to_owned(),
-            count => format!("{count} snapshots look"),
-        };
-        format!(
-            "{snapshots} like label {label} in another format ({format}): {consequence}; \
-             --also-format={} {adoption} them too",
-            shell_word(format, "FORMAT"),
-        )
-    };
-    counts.into_iter().map(sentence).collect()
+/// The warning about snapshots of the label in another format.
+pub(crate) fn other_format(label: &Label, format: &str, count: usize) -> Warning {
+    Warning::OtherFormat {
+        label: label.to_string(),
+        format: format.to_owned(),
+        count,
+    }
 }

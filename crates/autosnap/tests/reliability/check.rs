@@ -2,12 +2,13 @@
 //! What must hold, read from the simulator's journal and world.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use autosnap::Error;
 use autosnap::settings::{Job, JobSettings};
 use autosnap_core::event::{Effect, EventKind, GuestResult};
-use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::plan::{Decision, Plan};
+use autosnap_core::record::RunRecord;
 use pve_sim::journal::{Action, Entry, Mutation};
 use pve_sim::simulator::Simulator;
 
@@ -19,7 +20,7 @@ pub(crate) struct Ran {
     pub(crate) from: usize,
     pub(crate) killed: bool,
     pub(crate) error: Option<Error>,
-    pub(crate) outcome: Outcome,
+    pub(crate) record: Arc<RunRecord>,
     pub(crate) told: Vec<EventKind>,
 }
 
@@ -145,7 +146,7 @@ pub(crate) fn after_run(
         if !are_copies {
             told_the_truth(ran, &seen, &late)?;
         }
-        exit_status_agrees(ran)?;
+        result_agrees(ran)?;
     }
     Ok(came_late)
 }
@@ -333,7 +334,7 @@ fn told_the_truth(
     }
 }
 
-fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
+fn result_agrees(ran: &Ran) -> Result<(), String> {
     let Some(plan) = plan_of(ran) else {
         return match ran.error {
             Some(_) => Ok(()),
@@ -354,22 +355,22 @@ fn exit_status_agrees(ran: &Ran) -> Result<(), String> {
     let failed = ran.told.iter().any(|event| match event {
         EventKind::CreationFailed { .. }
         | EventKind::RemovalFailed { .. }
-        | EventKind::UnreadableEntry(_)
-        | EventKind::Interrupted(_)
+        | EventKind::Stopped(_)
         | EventKind::GuestFinished {
-            end: GuestResult::Vetoed | GuestResult::NotReached | GuestResult::Refused(_),
+            result: GuestResult::Vetoed | GuestResult::NotReached | GuestResult::Refused(_),
             ..
         } => true,
+        EventKind::Warned(warning) => warning.is_failure(),
         EventKind::RemovalsPostponed { reason, .. } => reason.is_failure(),
         _ => false,
     })
         // A list that was cut off may hold no guest at all.
         || plan.guests.is_empty();
-    let success = ran.outcome.exit_status() == ExitStatus::Success;
+    let success = ran.record.is_success();
     if failed == success {
         Err(format!(
-            "exit status {:?} although failed is {failed}",
-            ran.outcome.exit_status()
+            "result {:?} although failed is {failed}",
+            ran.record.result()
         ))
     } else {
         Ok(())
@@ -392,10 +393,10 @@ pub(crate) fn repair(
         locked.map(|(vmid, _)| *vmid).collect()
     });
     for vmid in &left {
-        let told = ran.outcome.failed.iter().any(|failed| {
+        let told = ran.record.guests.iter().any(|failed| {
             failed.vmid.get() == *vmid
                 && failed
-                    .steps
+                    .failures
                     .iter()
                     .any(|step| step.failure.effect != Effect::None)
         });
@@ -479,7 +480,7 @@ pub(crate) fn end_state(
 
 /// How many steps were reported as unknown.
 pub(crate) fn unknown(ran: &Ran) -> usize {
-    let steps = ran.outcome.failed.iter().flat_map(|guest| &guest.steps);
+    let steps = ran.record.guests.iter().flat_map(|guest| &guest.failures);
     steps
         .filter(|step| step.failure.effect == Effect::Unknown)
         .count()

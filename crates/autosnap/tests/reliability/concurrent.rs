@@ -140,10 +140,10 @@ async fn guests(mut run: RunHandle) -> BTreeMap<u32, String> {
     let mut events = run.events().unwrap();
     let mut results = BTreeMap::new();
     while let Some(event) = events.recv().await {
-        match event {
-            EventKind::GuestFinished { vmid, end, .. } => {
+        match event.kind {
+            EventKind::GuestFinished { vmid, result, .. } => {
                 let locked = results.remove(&vmid.get());
-                results.insert(vmid.get(), locked.unwrap_or_else(|| format!("{end:?}")));
+                results.insert(vmid.get(), locked.unwrap_or_else(|| format!("{result:?}")));
             }
             EventKind::GuestDeferred { vmid, cause } => {
                 results.insert(vmid.get(), format!("deferred: {cause}"));

@@ -14,7 +14,6 @@ use autosnap::settings::{Job, JobSettings};
 use autosnap::stop::StopSignal;
 use autosnap_core::event::EventKind;
 use autosnap_core::name::Label;
-use autosnap_core::outcome::Outcome;
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::Selection;
 use jiff::{ToSpan, Zoned};
@@ -153,8 +152,9 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
             false,
         )?;
         if !came_late && !is_busy {
+            let failed: Vec<_> = undisturbed.record.failed().collect();
             check::end_state(&state, &simulator, &settings, &undisturbed)
-                .map_err(|broken| format!("{broken}; {:?}", undisturbed.outcome.failed))?;
+                .map_err(|broken| format!("{broken}; {failed:?}"))?;
             break;
         }
     }
@@ -233,11 +233,10 @@ pub(crate) fn execute(
             Some(after) => tokio::time::timeout(after, work).await.ok(),
             None => Some(work.await),
         };
-        let outcome: Outcome = events.outcome();
         drop(events);
         let mut told: Vec<EventKind> = Vec::new();
-        while let Ok(event) = receiver.try_recv() {
-            told.push(event);
+        while let Some(event) = receiver.try_recv() {
+            told.push(event.kind);
         }
         if std::env::var_os("RELIABILITY_SHOW").is_some() {
             for event in told
@@ -251,7 +250,7 @@ pub(crate) fn execute(
             from,
             killed: result.is_none(),
             error: result.and_then(Result::err),
-            outcome,
+            record: receiver.record(),
             told,
         }
     })

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! `check`: finds the problems of a job without changing anything.
 
+use crate::exit_status::ExitStatus;
 use autosnap::check;
 use autosnap::notice::Notice;
-use autosnap_core::outcome::ExitStatus;
 
 use super::Context;
 use crate::args::{self, CheckArgs};
@@ -40,7 +40,7 @@ pub(super) fn run(
             console.notice(&line, args.common.output.shows_debug());
         }
         report::print_check(console, &report, args.job.output)?;
-        Ok(report.exit_status())
+        Ok(report.result().into())
     })
 }
 

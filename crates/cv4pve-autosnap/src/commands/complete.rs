@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::io::Read;
 
-use autosnap_core::outcome::ExitStatus;
+use crate::exit_status::ExitStatus;
 use clap::{Arg, Command, CommandFactory};
 
 use crate::args::{self, Cli};

@@ -8,7 +8,7 @@
 //! unstable, and knows neither `@FILE` nor options before the command. The scripts for elvish and
 //! PowerShell are `clap_complete`'s fixed lists, generated from the same definitions.
 
-use autosnap_core::outcome::ExitStatus;
+use crate::exit_status::ExitStatus;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Args, Command, CommandFactory};
 use clap_complete::{Shell, generate};

@@ -11,7 +11,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use autosnap_core::outcome::ExitStatus;
+use crate::exit_status::ExitStatus;
 use jiff::{Timestamp, ToSpan, Zoned, civil};
 use pve_sim::generate::demo_world;
 use pve_sim::simulator::{Options, Simulator};

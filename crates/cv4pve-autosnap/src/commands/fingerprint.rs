@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! `fingerprint`: shows the certificate fingerprints of the hosts, without a login.
 
+use crate::exit_status::ExitStatus;
 use autosnap::fingerprint;
-use autosnap_core::outcome::ExitStatus;
 
 use crate::args::FingerprintArgs;
 use crate::command_error::CommandError;
@@ -20,6 +20,10 @@ pub(super) fn run(args: &FingerprintArgs, console: &Console) -> Result<ExitStatu
     block_on(async {
         let shown = fingerprint::ask(&args.hosts.host, &proxy).await?;
         report::print_fingerprints(console, &shown);
-        Ok(fingerprint::exit_status(&shown))
+        Ok(if fingerprint::is_complete(&shown) {
+            ExitStatus::Success
+        } else {
+            ExitStatus::Connection
+        })
     })
 }

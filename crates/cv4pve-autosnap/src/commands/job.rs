@@ -9,16 +9,20 @@ use autosnap::job;
 use autosnap::overlap;
 use autosnap::settings::JobSettings;
 use autosnap_core::event::StopReason;
-use autosnap_core::outcome::ExitStatus;
+use autosnap_core::record::RunResult;
+use autosnap_core::warning::Warning;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::Context;
 use crate::args::{CleanArgs, CommonArgs, JobArgs, JobOutput, SnapArgs};
 use crate::command_error::CommandError;
+use crate::exit_status::ExitStatus;
 use crate::invocation::Invocation;
 use crate::preflight::{self, Admission};
-use crate::report::{self, Console, JsonReport, Progress, Reporter, Sink, Text, TextOptions};
+use crate::report::{
+    self, Console, JsonReport, NotStarted, Progress, Reporter, Sink, Text, TextOptions,
+};
 use crate::runtime::block_on;
 use crate::settings::Connection;
 use crate::{settings, signals};
@@ -95,12 +99,12 @@ impl JobCommand<'_> {
         );
         let (lock, waited) = match admission.await {
             Ok(Admission::Skipped(owner)) => {
-                self.report_unstarted(&notes, ExitStatus::Success, &owner);
+                self.report_not_started(&notes, NotStarted::Skipped(owner));
                 return Ok(ExitStatus::Success);
             }
             Ok(Admission::Granted { lock, waited }) => (lock, waited),
             Err(error) => {
-                self.report_unstarted(&notes, error.exit, &error.message);
+                self.report_not_started(&notes, NotStarted::from(&error));
                 return Err(error);
             }
         };
@@ -115,7 +119,7 @@ impl JobCommand<'_> {
         }
         let (client, warning) = preflight::sign_on(connection, &self.console)
             .await
-            .inspect_err(|error| self.report_unstarted(&notes, error.exit, &error.message))?;
+            .inspect_err(|error| self.report_not_started(&notes, NotStarted::from(error)))?;
         notes.extend(warning);
         preflight::warn_about_unchecked_certificate(
             &trust,
@@ -129,7 +133,7 @@ impl JobCommand<'_> {
         let run = Coordinator::new(cluster).spawn(RunRequest {
             job: self.settings.clone(),
             now,
-            warnings: notes,
+            warnings: notes.into_iter().map(Warning::Other).collect(),
         });
         self.report(run, reporter, lock).await
     }
@@ -147,8 +151,8 @@ impl JobCommand<'_> {
             signals::handle_signals(stop.clone(), run.tasks().clone(), self.console.clone());
         let receiver = run.events().expect("taken here only");
         let mut reporting = tokio::spawn(reporter.drive(receiver));
-        let result = tokio::select! {
-            result = run.join() => result,
+        let finished = tokio::select! {
+            finished = run.join() => finished,
             // The thread that receives signals exits the process.
             () = stop.abandoned() => std::future::pending().await,
         };
@@ -158,10 +162,11 @@ impl JobCommand<'_> {
             // An error means a panic in the report thread, which has written what it could.
             let _ = reporting.await;
         }
-        if let Some(error) = result.error {
+        if let Some(error) = finished.error {
             return Err(error.into());
         }
-        if result.outcome.interruption == Some(StopReason::ServerLost) {
+        let result = finished.record.result();
+        if result == RunResult::Stopped(StopReason::ServerLost) {
             return Err(CommandError {
                 exit: ExitStatus::Connection,
                 ..CommandError::failure(
@@ -169,15 +174,16 @@ impl JobCommand<'_> {
                 )
             });
         }
-        Ok(result.outcome.exit_status())
+        Ok(result.into())
     }
 
     /// Reports a run that did not start to the sinks for programs.
-    fn report_unstarted(&self, notes: &[String], exit: ExitStatus, message: &str) {
+    fn report_not_started(&self, notes: &[String], reason: NotStarted) {
         let json = self.json_report(self.context.clock.now().timestamp());
         let mut header = job::header(self.settings, "");
-        header.warnings.extend_from_slice(notes);
-        report::tell_unstarted(&self.console, json, header, exit, message);
+        let notes = notes.iter().cloned();
+        header.warnings.extend(notes.map(Warning::Other));
+        report::report_not_started(&self.console, json, header, reason);
     }
 
     fn sinks(&self, started: Timestamp) -> Vec<Box<dyn Sink + Send>> {

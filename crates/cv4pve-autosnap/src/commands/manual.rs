@@ -8,7 +8,7 @@
 use std::io;
 use std::path::Path;
 
-use autosnap_core::outcome::ExitStatus;
+use crate::exit_status::ExitStatus;
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};

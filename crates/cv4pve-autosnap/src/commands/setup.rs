@@ -16,9 +16,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::exit_status::ExitStatus;
 use autosnap_core::guest::Vmid;
 use autosnap_core::name::{Label, TimestampFormat};
-use autosnap_core::outcome::ExitStatus;
 use pve_client::HostList;
 
 use crate::args::SetupArgs;

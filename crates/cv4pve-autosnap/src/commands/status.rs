@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! `status`: lists snapshots.
 
+use crate::exit_status::ExitStatus;
 use autosnap::status;
-use autosnap_core::outcome::ExitStatus;
 
 use super::Context;
 use crate::args::StatusArgs;
@@ -32,14 +32,11 @@ pub(super) fn run(
         preflight::warn_about_unchecked_certificate(&trust, &client, shows_debug, console);
         let status = status::read(&settings, &client, now.timestamp()).await?;
         for warning in &status.warnings {
-            let line = format!("WARNING: {warning}");
-            match status.exit_status() {
-                ExitStatus::Success => console.notice(&line, shows_debug),
-                ExitStatus::Failure
-                | ExitStatus::Usage
-                | ExitStatus::Connection
-                | ExitStatus::Interrupted
-                | ExitStatus::Terminated => console.error(&line),
+            let line = format!("WARNING: {}", report::status_warning(warning));
+            if status.is_complete() {
+                console.notice(&line, shows_debug);
+            } else {
+                console.error(&line);
             }
         }
         // On a terminal only: a run that succeeds writes nothing to stderr.
@@ -47,6 +44,10 @@ pub(super) fn run(
             console.notice(&format!("NOTICE: {pools}"), shows_debug);
         }
         report::print_status(console, &status, output, now.time_zone())?;
-        Ok(status.exit_status())
+        Ok(if status.is_complete() {
+            ExitStatus::Success
+        } else {
+            ExitStatus::Failure
+        })
     })
 }

@@ -12,6 +12,7 @@ use super::fingerprint::describe;
 use super::{Console, Lines};
 use crate::args::JobOutput;
 use crate::command_error::CommandError;
+use crate::exit_status::ExitStatus;
 use autosnap::check::Report;
 use autosnap::check::finding::{Finding, Severity};
 use autosnap::check::reading::{ClusterReading, HostReading, HostState, Login};
@@ -137,7 +138,7 @@ fn guest_lines(report: &Report, cluster: &ClusterReading) -> Vec<String> {
         format!(
             "Guests: {} visible, {} selected, {ready} {possible} now",
             cluster.inventory.guests.len(),
-            cluster.dry_run.selected
+            cluster.dry_run.selected()
         ),
     );
     lines
@@ -204,7 +205,7 @@ fn json(
     let wire = WireReport {
         version: 1,
         command: report.command,
-        exit_status: report.exit_status().code(),
+        exit_status: ExitStatus::from(report.result()).code(),
         ok: cluster.is_some() && report.count(Severity::Problem) == 0,
         login: token.map_or(reading.login.user.clone(), |token| {
             format!("{}!{token}", reading.login.user)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The two streams, and the bar that must make way for them.
+//! The two output streams, and the progress bar, which is hidden while a line is written.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,13 +11,13 @@ use indicatif::ProgressBar;
 use super::Lines;
 use super::journal::{Entry, Journal, JournalReport, Priority};
 
-/// Where text goes. Clones write to the same streams.
+/// The output streams of the program. Clones write to the same streams.
 #[derive(Debug, Clone)]
 pub struct Console {
     bar: Option<ProgressBar>,
     journal: Option<Journal>,
-    trouble: Arc<Mutex<Option<io::Error>>>,
-    /// Whether what stops a run is written to stdout, too.
+    write_error: Arc<Mutex<Option<io::Error>>>,
+    /// Whether the error that stops a run is written to stdout, too.
     repeats_errors: Arc<AtomicBool>,
 }
 
@@ -26,14 +26,14 @@ impl Default for Console {
         Self {
             bar: None,
             journal: Journal::of_process(),
-            trouble: Arc::default(),
+            write_error: Arc::default(),
             repeats_errors: Arc::default(),
         }
     }
 }
 
 impl Console {
-    /// The same console with a bar on stderr, if somebody is there to see it.
+    /// The same console with a progress bar on stderr, if that is a terminal.
     #[must_use]
     pub fn with_bar(&self, wanted: bool) -> Self {
         let visible =
@@ -44,7 +44,7 @@ impl Console {
         }
     }
 
-    /// Who tells the journal of a run, if stderr leads there.
+    /// The sink for the journal, if stderr leads there.
     pub fn journal(&self) -> Option<JournalReport> {
         self.leads_to_journal()
             .then(|| JournalReport::new(self.clone()))
@@ -61,7 +61,7 @@ impl Console {
         Self {
             bar: None,
             journal: Some(journal),
-            trouble: Arc::default(),
+            write_error: Arc::default(),
             repeats_errors: Arc::default(),
         }
     }
@@ -90,7 +90,7 @@ impl Console {
         });
     }
 
-    /// Writes a JSON document to stdout, and escapes what a terminal would obey.
+    /// Writes a JSON document to stdout, with control characters escaped.
     pub fn json(&self, document: &str) {
         self.document(&text::json(document));
     }
@@ -104,8 +104,8 @@ impl Console {
         });
     }
 
-    /// Writes one line to stderr, or to the journal with a priority if that is where stderr leads.
-    /// If that fails too, nobody is left to be told.
+    /// Writes one line to stderr, or to the journal with a priority if stderr leads there. An error of
+    /// stderr is ignored: there is no other place to report it.
     pub fn error(&self, line: &str) {
         self.error_text(&text::one_line(line));
     }
@@ -113,33 +113,33 @@ impl Console {
     /// The same with a message of our own that may have several lines.
     pub fn error_text(&self, text: &str) {
         if self.leads_to_journal() {
-            self.tell(&Entry::new(Priority::of_line(text), text));
+            self.send(&Entry::new(Priority::of_line(text), text));
         } else {
             self.line(text);
         }
     }
 
-    /// Whether what stops the run is written to stdout as well, where the C# tool writes it and
-    /// people's log files and wrappers look for it. Holds for all clones.
+    /// Whether the error that stops the run is written to stdout as well, where the C# tool writes it and
+    /// log files and wrappers expect it. Applies to all clones.
     pub fn repeat_errors_on_stdout(&self, repeats: bool) {
         self.repeats_errors.store(repeats, Ordering::Relaxed);
     }
 
-    /// Writes the line of an error that stops the run to stdout, if it is to be repeated there. A terminal and a
-    /// file that is stderr as well have it already.
+    /// Writes the error that stops the run to stdout, if it must be repeated there: not to a terminal, and
+    /// not to a file that is stderr as well.
     pub fn repeat_error(&self, message: &str) {
         let is_wanted = self.repeats_errors.load(Ordering::Relaxed);
         if is_wanted && !io::stdout().is_terminal() && !platform::streams_are_one() {
             let lines = message.lines().map(str::trim);
-            let words: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+            let parts: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
             let mut line = Lines::default();
-            line.line(words.join(" "));
+            line.line(parts.join(" "));
             self.out(&line);
         }
     }
 
-    /// Writes one line for people: at a terminal, to the journal, and anywhere with `--debug`. A
-    /// program that succeeds unattended leaves stderr empty, as cron mails whatever stands there.
+    /// Writes one line for people: at a terminal, to the journal, and anywhere with `--debug`. A run
+    /// from cron that succeeds leaves stderr empty, as cron mails all of it.
     pub fn notice(&self, line: &str, debug: bool) {
         if self.takes_notices(debug) {
             self.error(line);
@@ -152,7 +152,7 @@ impl Console {
     }
 
     /// Sends an entry to the journal, or writes its line to stderr if that does not take it.
-    pub(super) fn tell(&self, entry: &Entry) {
+    pub(super) fn send(&self, entry: &Entry) {
         let sent = |journal: &Journal| journal.send(entry);
         if !self.journal.as_ref().is_some_and(sent) {
             self.line(entry.line());
@@ -163,19 +163,19 @@ impl Console {
         self.above_bar(|| write_error_text(line));
     }
 
-    /// The first thing that went wrong with stdout; a reader that has left (`| head`) is nothing wrong.
-    pub fn trouble(&self) -> Option<io::Error> {
-        let trouble = self
-            .trouble
+    /// The first error of stdout. A reader that has closed it (`| head`) is no error.
+    pub fn write_error(&self) -> Option<io::Error> {
+        let error = self
+            .write_error
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        trouble.filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
+        error.filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
     }
 
     fn write(&self, write: impl FnOnce() -> io::Result<()>) {
         if let Err(error) = self.above_bar(write) {
-            self.trouble
+            self.write_error
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .get_or_insert(error);
@@ -196,7 +196,7 @@ pub(super) fn write_error_line(line: &str) {
 }
 
 fn write_error_text(text: &str) {
-    // If that fails, nobody is left to be told.
+    // There is no other place to report a failure.
     let _ = writeln!(io::stderr().lock(), "{}", text::lines(text));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The guests of a run, by their IDs: those selected, then those of the plan.
+//! The guests of a run by their IDs: the selected ones, then those of the plan.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,23 +7,23 @@ use std::sync::Arc;
 use autosnap_core::guest::{Guest, Vmid};
 use autosnap_core::plan::{GuestPlan, Plan};
 
-/// What a report knows of the guests so far.
+/// The guests that a report knows so far.
 #[derive(Debug, Default)]
 pub(super) struct Guests {
     positions: HashMap<Vmid, usize>,
-    /// The selected guests, as long as there is no plan.
+    /// The selected guests, until there is a plan.
     selected: Arc<[Guest]>,
     plan: Option<Arc<Plan>>,
 }
 
 impl Guests {
-    /// These are selected.
+    /// Stores the selected guests.
     pub(super) fn selected(&mut self, guests: &Arc<[Guest]>) {
         self.number(guests.iter().map(|guest| guest.vmid));
         self.selected = Arc::clone(guests);
     }
 
-    /// This is planned for them.
+    /// Stores the plan, which takes the place of the selected guests.
     pub(super) fn planned(&mut self, plan: &Arc<Plan>) {
         self.number(plan.guests.iter().map(|plan| plan.guest.vmid));
         self.selected = Arc::default();
@@ -34,23 +34,13 @@ impl Guests {
         self.positions = vmids.enumerate().map(|(at, vmid)| (vmid, at)).collect();
     }
 
-    /// Whether there is a plan.
-    pub(super) fn are_planned(&self) -> bool {
-        self.plan.is_some()
-    }
-
-    /// The plan, if there is one.
-    pub(super) fn whole_plan(&self) -> Option<&Plan> {
-        self.plan.as_deref()
-    }
-
     /// The guest, as the plan has it if there is one.
     pub(super) fn get(&self, vmid: Vmid) -> Option<&Guest> {
         let planned = self.plan(vmid).map(|plan| &plan.guest);
         planned.or_else(|| self.selected.get(*self.positions.get(&vmid)?))
     }
 
-    /// What is planned for the guest.
+    /// The plan for the guest.
     pub(super) fn plan(&self, vmid: Vmid) -> Option<&GuestPlan> {
         let position = *self.positions.get(&vmid)?;
         self.plan.as_ref()?.guests.get(position)

@@ -1,43 +1,45 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The systemd journal, where it is what stderr leads to: entries with fields instead of lines, so
-//! that `journalctl VMID=100` and `journalctl PRIORITY=3` find something.
+//! The systemd journal, if stderr leads there: entries with fields instead of lines, so that
+//! `journalctl VMID=100` and `journalctl PRIORITY=3` find them.
 //!
-//! From the first entry on that the journal does not take, all of them are lines on stderr. Limits: no
-//! entry for what a guest is at, only for how steps and guests end; the report itself stays on stdout.
+//! After the first entry that the journal does not take, all entries are lines on stderr. Limits: no entry
+//! for the progress of a guest, only for the results of steps and guests; the report itself stays on stdout.
 
 mod wire;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::time::Duration;
 
-use autosnap_core::event::{EventKind, Failure, GuestResult, Header};
-use autosnap_core::guest::Vmid;
-use autosnap_core::outcome::{ExitStatus, Outcome};
+use autosnap_core::event::{Event, EventKind, Failure, GuestResult, Header, StopReason};
+use autosnap_core::guest::{NamedGuest, Vmid};
+use autosnap_core::record::{RunRecord, RunResult};
 use autosnap_core::text;
+use autosnap_core::warning::Warning;
 
 use super::guests::Guests;
 use super::units::seconds;
-use super::words::full_name;
-use super::{Console, Sink, remedies, summary, words};
+use super::{Console, Sink, messages, remedies, summary, warnings};
+use crate::exit_status::ExitStatus;
 
 pub(super) use wire::{Entry, Journal, Priority};
 
-/// Tells the journal how each step, each guest and the run have ended.
+/// Sends the results of each step, each guest and the run to the journal.
 #[derive(Debug)]
 pub struct JournalReport {
     console: Console,
     header: Option<Header>,
     guests: Guests,
-    done: HashMap<Vmid, Done>,
-    outcome: Outcome,
-    /// What ended the run early, or kept it from beginning.
-    broken: Option<String>,
+    steps: HashMap<Vmid, Steps>,
+    /// The guests whose skip is a failure.
+    required: HashSet<Vmid>,
+    /// Why the run was stopped.
+    stop_reason: Option<StopReason>,
 }
 
-/// What a guest has got so far, and what it has not.
+/// The steps of a guest so far.
 #[derive(Debug, Default)]
-struct Done {
+struct Steps {
     created: bool,
     removed: Vec<String>,
     failures: Vec<String>,
@@ -49,9 +51,9 @@ impl JournalReport {
             console,
             header: None,
             guests: Guests::default(),
-            done: HashMap::new(),
-            outcome: Outcome::default(),
-            broken: None,
+            steps: HashMap::new(),
+            required: HashSet::new(),
+            stop_reason: None,
         }
     }
 
@@ -61,12 +63,12 @@ impl JournalReport {
         Some(steps.creation.as_ref()?.name.to_string())
     }
 
-    /// An entry of the run, with what was asked for.
+    /// An entry of the run, with its request.
     fn entry(&self, priority: Priority, message: &str) -> Entry {
         let entry = Entry::new(priority, &text::one_line(message));
         match &self.header {
             Some(header) => entry
-                .with("COMMAND", header.command)
+                .with("COMMAND", header.command.as_str())
                 .with("LABEL", &header.label)
                 .with("KEEP", &header.keep.to_string())
                 .with_some("DRY_RUN", header.dry_run.then_some("1")),
@@ -74,51 +76,54 @@ impl JournalReport {
         }
     }
 
-    fn warned(&self, warning: &str) {
-        let message = format!("WARNING: {warning}");
-        self.console.tell(&self.entry(Priority::Warning, &message));
+    fn warned(&self, warning: &Warning) {
+        let message = format!("WARNING: {}", warnings::text(warning));
+        self.console.send(&self.entry(Priority::Warning, &message));
     }
 
     /// An entry of a guest.
     fn guest_entry(&self, vmid: Vmid, priority: Priority, text: &str) -> Entry {
-        let guest = self.guests.get(vmid);
+        let guest = self.guests.get(vmid).map(NamedGuest::from);
         let name = guest.map_or_else(
             || format!("guest {vmid}"),
-            |guest| format!("{} {}", words::guest(guest), full_name(guest)),
+            |guest| {
+                let id = messages::guest(guest.kind, vmid);
+                format!("{id} {}", messages::full_name(guest))
+            },
         );
         self.entry(priority, &format!("{name}: {text}"))
             .with("VMID", &vmid.to_string())
-            .with_some("NODE", guest.map(|guest| guest.node.as_str()))
-            .with_some("GUEST", guest.and_then(|guest| guest.name.as_deref()))
+            .with_some("NODE", guest.map(|guest| guest.node))
+            .with_some("GUEST", guest.and_then(|guest| guest.name))
     }
 
     fn failed(&mut self, vmid: Vmid, step: &str, snapshot: Option<&str>, failure: &Failure) {
-        let text = words::failure(failure);
+        let text = messages::failure(failure);
         let hint = failure.remedy.as_ref().map(remedies::hint);
         let entry = self
             .guest_entry(vmid, Priority::Error, &format!("{step} failed: {text}"))
             .with("STEP", step)
             .with("RESULT", "failed")
-            .with("EFFECT", words::effect_id(failure.effect))
+            .with("EFFECT", messages::effect_id(failure.effect))
             .with_some("SNAPSHOT", snapshot)
             .with_some("HINT", hint.as_deref());
-        self.console.tell(&entry);
-        self.done.entry(vmid).or_default().failures.push(text);
+        self.console.send(&entry);
+        self.steps.entry(vmid).or_default().failures.push(text);
     }
 
-    fn finished(&mut self, vmid: Vmid, end: &GuestResult, duration: Duration) {
-        let done = self.done.remove(&vmid).unwrap_or_default();
+    fn guest_finished(&mut self, vmid: Vmid, result: &GuestResult, duration: Duration) {
+        let done = self.steps.remove(&vmid).unwrap_or_default();
         let created = self.new_snapshot(vmid).filter(|_| done.created);
-        let mut text = self.said(vmid, end, &done);
+        let mut text = self.result_text(vmid, result, &done);
         if let Some(name) = &created {
             _ = write!(text, ", {name} created");
         }
         if !done.removed.is_empty() {
             _ = write!(text, ", {} removed", done.removed.len());
         }
-        let priority = if self.outcome.is_failure(vmid, end) {
+        let priority = if result.is_failure(self.required.contains(&vmid)) {
             Priority::Error
-        } else if matches!(end, GuestResult::Skipped(_)) {
+        } else if matches!(result, GuestResult::Skipped(_)) {
             Priority::Notice
         } else {
             Priority::Information
@@ -126,34 +131,34 @@ impl JournalReport {
         let entry = self
             .guest_entry(vmid, priority, &text)
             .with("STEP", "guest")
-            .with("RESULT", words::result(end))
+            .with("RESULT", messages::result(result))
             .with("DURATION", &seconds(duration).to_string())
             .with_some("SNAPSHOT", created.as_deref());
         let removed = done.removed.iter();
         let entry = removed.fold(entry, |entry, name| entry.with("REMOVED", name));
-        self.console.tell(&entry);
+        self.console.send(&entry);
     }
 
-    /// How a guest has ended, in words.
-    fn said(&self, vmid: Vmid, end: &GuestResult, done: &Done) -> String {
-        match (end, self.guests.plan(vmid)) {
+    /// The text for the result of a guest.
+    fn result_text(&self, vmid: Vmid, result: &GuestResult, done: &Steps) -> String {
+        match (result, self.guests.plan(vmid)) {
             (GuestResult::Skipped(skip), Some(plan)) => {
-                let text = words::skip(plan.guest.kind, skip);
-                if self.outcome.is_failure(vmid, end) {
-                    format!("{text} ({})", words::STRICT)
+                let text = messages::skip(plan.guest.kind, skip);
+                if self.required.contains(&vmid) {
+                    format!("{text} ({})", messages::STRICT)
                 } else {
                     text
                 }
             }
             (GuestResult::Refused(refusal), Some(plan)) => {
-                words::refusal(&plan.guest, refusal).short()
+                messages::refusal(&plan.guest, refusal).short()
             }
             (GuestResult::Vetoed, _) => {
-                words::vetoed(done.created || !done.removed.is_empty()).to_owned()
+                messages::vetoed(done.created || !done.removed.is_empty()).to_owned()
             }
-            (GuestResult::NotReached, _) => match self.outcome.interruption {
-                Some(interruption) => format!("left out: {}", words::stopped(interruption)),
-                None => words::result(end).to_owned(),
+            (GuestResult::NotReached, _) => match self.stop_reason {
+                Some(reason) => format!("left out: {}", messages::stop_reason(reason)),
+                None => messages::result(result).to_owned(),
             },
             (GuestResult::Failed, _) if !done.failures.is_empty() => {
                 format!("failed: {}", done.failures.join("; "))
@@ -164,11 +169,11 @@ impl JournalReport {
                 | GuestResult::Skipped(_)
                 | GuestResult::Refused(_),
                 _,
-            ) => words::result(end).to_owned(),
+            ) => messages::result(result).to_owned(),
         }
     }
 
-    /// In a parallel run the report has a guest's lines only when it has ended.
+    /// In a parallel run the report prints a guest's lines only when it has ended.
     fn started(&self, vmid: Vmid) {
         let plan = self.guests.plan(vmid);
         if plan.is_some_and(|plan| plan.steps().is_some()) {
@@ -176,7 +181,7 @@ impl JournalReport {
                 .guest_entry(vmid, Priority::Information, "started")
                 .with("STEP", "guest")
                 .with("RESULT", "started");
-            self.console.tell(&entry);
+            self.console.send(&entry);
         }
     }
 
@@ -187,98 +192,73 @@ impl JournalReport {
             None => self.entry(Priority::Warning, &text),
         };
         self.console
-            .tell(&entry.with("STEP", "hook").with("PHASE", phase));
-    }
-
-    fn run_finished(&self, duration: Duration) {
-        let Some(header) = &self.header else { return };
-        let outcome = &self.outcome;
-        let status = outcome.exit_status();
-        let result = self.result(header, status);
-        let priority = match result {
-            "skipped" => Priority::Notice,
-            _ if status == ExitStatus::Success => Priority::Information,
-            _ => Priority::Error,
-        };
-        let entry = self
-            .entry(priority, &self.summary(header))
-            .with("STEP", "run")
-            .with("RESULT", result)
-            .with("RUN_STATUS", &status.code().to_string())
-            .with("CREATED_COUNT", &outcome.created.to_string())
-            .with("REMOVED_COUNT", &outcome.removed.to_string())
-            .with("FAILED_COUNT", &outcome.failed.len().to_string())
-            .with("DURATION", &seconds(duration).to_string());
-        self.console.tell(&entry);
-    }
-
-    /// A dry run must not look like one that has done something, whatever its exit status says of the plan.
-    fn result(&self, header: &Header, status: ExitStatus) -> &'static str {
-        let ended_early = self.broken.is_some() || self.outcome.interruption.is_some();
-        match status {
-            // Another run was under way.
-            ExitStatus::Success if self.broken.is_some() => "skipped",
-            _ if header.dry_run && !ended_early => "planned",
-            ExitStatus::Success => "done",
-            ExitStatus::Failure
-            | ExitStatus::Usage
-            | ExitStatus::Connection
-            | ExitStatus::Interrupted
-            | ExitStatus::Terminated => "failed",
-        }
-    }
-
-    fn summary(&self, header: &Header) -> String {
-        let outcome = &self.outcome;
-        let mut text = format!("{} {}: ", header.command, header.label);
-        if self.guests.are_planned() && header.dry_run {
-            text.push_str("dry run, nothing was changed");
-        } else if self.guests.are_planned() || self.broken.is_none() {
-            text.push_str(&summary::counts(outcome));
-        } else {
-            text.push_str("nothing done");
-        }
-        if let Some(why) = &self.broken {
-            _ = write!(text, "; {why}");
-        }
-        text
+            .send(&entry.with("STEP", "hook").with("PHASE", phase));
     }
 }
 
+/// The word for the result of a run. A dry run must not look like one that has changed anything, whatever
+/// the result of its plan is.
+fn result_word(record: &RunRecord) -> &'static str {
+    match record.result() {
+        RunResult::Skipped => "skipped",
+        RunResult::Success | RunResult::Incomplete if record.is_dry_run() => "planned",
+        RunResult::Success => "done",
+        RunResult::Incomplete | RunResult::Stopped(_) | RunResult::Failed(_) => "failed",
+    }
+}
+
+/// The message about the end of a run.
+fn end_message(record: &RunRecord, header: &Header) -> String {
+    let mut text = format!("{} {}: ", header.command.as_str(), header.label);
+    let error = record.error.as_ref().map(|error| &error.message);
+    let prevented = error.or(record.skipped_for.as_ref());
+    if record.is_planned && header.dry_run {
+        text.push_str("dry run, nothing was changed");
+    } else if record.is_planned || prevented.is_none() {
+        text.push_str(&summary::counts(&record.totals()));
+    } else {
+        text.push_str("nothing done");
+    }
+    if let Some(why) = prevented {
+        _ = write!(text, "; {why}");
+    }
+    text
+}
+
 impl Sink for JournalReport {
-    fn observe(&mut self, event: &EventKind) {
-        self.outcome.observe(event);
-        match event {
+    fn observe(&mut self, event: &Event) {
+        match &event.kind {
             EventKind::RunStarted(header) => {
-                self.header = Some(header.clone());
+                self.header = Some(header.as_ref().clone());
                 for warning in &header.warnings {
                     self.warned(warning);
                 }
             }
-            EventKind::Warned(warning)
-            | EventKind::NameNotKnown(warning)
-            | EventKind::UnreadableEntry(warning)
-            | EventKind::MissingObject(warning) => self.warned(warning),
-            EventKind::Selected { guests, .. } => self.guests.selected(guests),
-            EventKind::Planned(plan) => self.guests.planned(plan),
-            EventKind::HookRan(run) if !run.end.is_success() => {
-                self.hook_failed(run.vmid, run.phase);
+            EventKind::Warned(warning) => self.warned(warning),
+            EventKind::Selected {
+                guests, required, ..
+            } => {
+                self.guests.selected(guests);
+                self.required = required.iter().copied().collect();
             }
-            EventKind::Created { vmid, .. } => self.done.entry(*vmid).or_default().created = true,
+            EventKind::Planned(plan) => self.guests.planned(plan),
+            EventKind::HookRan(run) => {
+                if !run.end.is_success() {
+                    self.hook_failed(run.vmid, &run.phase);
+                }
+            }
+            EventKind::Created { vmid, .. } => self.steps.entry(*vmid).or_default().created = true,
             EventKind::MissingRam { vmid, snapshot } => {
-                let text = words::ram_missing(snapshot);
+                let text = messages::ram_missing(snapshot);
                 let entry = self
                     .guest_entry(*vmid, Priority::Warning, &text)
                     .with("STEP", "create")
                     .with("SNAPSHOT", snapshot);
-                self.console.tell(&entry);
+                self.console.send(&entry);
             }
             EventKind::Removed { vmid, name, .. } => {
-                self.done
-                    .entry(*vmid)
-                    .or_default()
-                    .removed
-                    .push(name.clone());
+                let steps = self.steps.entry(*vmid).or_default();
+                steps.removed.push(name.clone());
             }
             EventKind::CreationFailed { vmid, failure } => {
                 let name = self.new_snapshot(*vmid);
@@ -291,24 +271,49 @@ impl Sink for JournalReport {
             } => self.failed(*vmid, "remove", Some(name), failure),
             EventKind::GuestFinished {
                 vmid,
-                end,
+                result,
                 duration,
-            } => self.finished(*vmid, end, *duration),
-            EventKind::RunBroken { message, .. } => self.broken = Some(message.clone()),
-            EventKind::RunFinished { duration } => self.run_finished(*duration),
+            } => self.guest_finished(*vmid, result, *duration),
             EventKind::GuestStarted(vmid) => self.started(*vmid),
-            // What is said of an interruption on stderr is an entry already.
-            EventKind::Interrupted(_)
-            | EventKind::HookRan(_)
-            | EventKind::StoragesRead { .. }
-            | EventKind::StoragesNotRead(_)
+            // The line on stderr about the stop is an entry already.
+            EventKind::Stopped(reason) => {
+                self.stop_reason.get_or_insert(*reason);
+            }
+            EventKind::StoragesRead { .. }
+            | EventKind::StorageCheckUnsupported { .. }
             | EventKind::GuestDeferred { .. }
             | EventKind::GuestResumed { .. }
             | EventKind::CreationStarted { .. }
             | EventKind::RemovalStarted { .. }
             | EventKind::RemovalDropped { .. }
-            | EventKind::RemovalsPostponed { .. } => {}
+            | EventKind::RemovalsPostponed { .. }
+            | EventKind::RunSkipped { .. }
+            | EventKind::RunFailed { .. }
+            | EventKind::RunFinished { .. } => {}
         }
+    }
+
+    fn finish(&mut self, record: &RunRecord) {
+        let Some(header) = &record.header else { return };
+        let totals = record.totals();
+        let exit = ExitStatus::from(record.result());
+        let result = result_word(record);
+        let priority = match result {
+            "skipped" => Priority::Notice,
+            _ if exit == ExitStatus::Success => Priority::Information,
+            _ => Priority::Error,
+        };
+        let duration = record.duration.unwrap_or_default();
+        let entry = self
+            .entry(priority, &end_message(record, header))
+            .with("STEP", "run")
+            .with("RESULT", result)
+            .with("RUN_STATUS", &exit.code().to_string())
+            .with("CREATED_COUNT", &totals.created.to_string())
+            .with("REMOVED_COUNT", &totals.removed.to_string())
+            .with("FAILED_COUNT", &totals.failed.to_string())
+            .with("DURATION", &seconds(duration).to_string());
+        self.console.send(&entry);
     }
 }
 
@@ -316,12 +321,13 @@ impl Sink for JournalReport {
 mod tests {
     use std::os::unix::net::UnixDatagram;
 
+    use autosnap::events::Events;
     use autosnap_core::guest::{Guest, GuestKind, GuestStatus};
 
     use super::*;
 
     #[test]
-    fn a_guest_left_out_while_it_was_read_has_its_name_and_node() {
+    fn a_guest_that_was_not_reached_has_its_name_and_node() {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("socket");
         let listener = UnixDatagram::bind(&socket).unwrap();
@@ -339,18 +345,22 @@ mod tests {
             tags: Vec::new(),
             lock: None,
         };
-        report.observe(&EventKind::Selected {
+        let (events, mut receiver) = Events::channel();
+        events.emit(EventKind::Selected {
             guests: [guest].into(),
-            seen: 1,
+            visible: 1,
             required: [].into(),
             nested_pools: [].into(),
             may_be_empty: false,
         });
-        report.observe(&EventKind::GuestFinished {
+        events.emit(EventKind::GuestFinished {
             vmid,
-            end: GuestResult::NotReached,
+            result: GuestResult::NotReached,
             duration: Duration::ZERO,
         });
+        while let Some(event) = receiver.try_recv() {
+            report.observe(&event);
+        }
         let mut buffer = [0; 4096];
         let length = listener.recv(&mut buffer).unwrap();
         let text = std::str::from_utf8(&buffer[..length]).unwrap();

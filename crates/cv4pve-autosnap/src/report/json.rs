@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The report for programs: `snap` and `clean` with `--output`.
+//! The report for programs: `snap` and `clean` with `--output`. A view of the run's record.
 //!
-//! A versioned type of its own, so that the core can change without breaking anybody's script:
-//! fields are added, never renamed or removed, while `version` stays 1.
+//! It has types of its own, so that the record can change without breaking scripts: fields are added,
+//! never renamed or removed, while `version` stays 1.
 
-use std::collections::HashMap;
-
-use autosnap_core::event::{EventKind, Failure, GuestResult, Header};
-use autosnap_core::guest::{Guest, GuestKind, Vmid};
-use autosnap_core::outcome::Outcome;
-use autosnap_core::plan::{Decision, GuestPlan, Plan, Refusal};
+use autosnap_core::event::{Command, Event, EventKind, GuestResult};
+use autosnap_core::guest::NamedGuest;
+use autosnap_core::record::{FailedStep, GuestRecord, RunRecord};
 use autosnap_core::select::NestedPools;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::units::seconds;
-use super::{Console, Sink, remedies, words};
+use super::{Console, Sink, messages, remedies, warnings};
+use crate::exit_status::ExitStatus;
 
-/// Gathers a run and prints it as one JSON document at the end.
+/// Prints the record of a run as one JSON document at the end.
 #[derive(Debug)]
 pub struct JsonReport {
     console: Console,
@@ -25,19 +23,12 @@ pub struct JsonReport {
     /// Print nothing if the exit status is 0.
     quiet: bool,
     started: Timestamp,
-    header: Option<Header>,
-    warnings: Vec<String>,
-    nested_pools: Vec<NestedPoolRecord>,
-    outcome: Outcome,
-    error: Option<String>,
-    guests: Vec<GuestRecord>,
-    positions: HashMap<u32, usize>,
 }
 
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     version: u32,
-    command: &'a str,
+    command: Command,
     dry_run: bool,
     started: String,
     seconds: f64,
@@ -54,20 +45,20 @@ struct Report<'a> {
     over_limit: usize,
     /// Guests that PVE cannot snapshot.
     not_covered: usize,
-    warnings: &'a [String],
+    warnings: Vec<String>,
     /// The nested pools whose guests a term selects.
-    nested_pools: &'a [NestedPoolRecord],
+    nested_pools: Vec<NestedPool<'a>>,
     /// What ended the run early.
     error: Option<&'a str>,
-    guests: &'a [GuestRecord],
+    guests: Vec<Guest<'a>>,
 }
 
-#[derive(Debug, Default, Serialize)]
-struct GuestRecord {
+#[derive(Debug, Serialize)]
+struct Guest<'a> {
     vmid: u32,
-    node: String,
+    node: &'a str,
     r#type: &'static str,
-    name: Option<String>,
+    name: Option<&'a str>,
     /// `done`, `skipped`, `refused`, `failed`, `vetoed`, `not-reached`, or `planned` in a dry run.
     result: &'static str,
     reason: Option<String>,
@@ -76,31 +67,31 @@ struct GuestRecord {
     /// What to do about it.
     hint: Option<String>,
     seconds: f64,
-    create: Option<String>,
-    remove: Vec<String>,
+    create: Option<&'a str>,
+    remove: &'a [String],
     over_limit: usize,
-    created: Option<String>,
-    removed: Vec<String>,
-    failures: Vec<FailureRecord>,
-    hooks_failed: Vec<String>,
+    created: Option<&'a str>,
+    removed: Vec<&'a str>,
+    failures: Vec<Failure<'a>>,
+    hooks_failed: Vec<&'a str>,
     warnings: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct NestedPoolRecord {
+struct NestedPool<'a> {
     /// The term, such as `@pool-lab`.
-    term: String,
+    term: &'a str,
     /// The nested pool.
-    pool: String,
+    pool: &'a str,
     /// How many of its guests are selected.
     guests: usize,
 }
 
 #[derive(Debug, Serialize)]
-struct FailureRecord {
+struct Failure<'a> {
     /// `create` or `remove`.
     step: &'static str,
-    snapshot: Option<String>,
+    snapshot: Option<&'a str>,
     message: String,
     hint: Option<String>,
     /// `none`, `still-running`, `half-done`, `unknown`.
@@ -108,34 +99,14 @@ struct FailureRecord {
 }
 
 impl JsonReport {
-    /// A report that began at `started`.
+    /// A report of a run that began at `started`.
     pub fn new(console: Console, pretty: bool, started: Timestamp) -> Self {
         Self {
             console,
             pretty,
             quiet: false,
             started,
-            header: None,
-            warnings: Vec::new(),
-            nested_pools: Vec::new(),
-            outcome: Outcome::default(),
-            error: None,
-            guests: Vec::new(),
-            positions: HashMap::new(),
         }
-    }
-
-    fn selected(&mut self, guests: &[Guest], nested_pools: &[NestedPools]) {
-        let records = nested_pools.iter().flat_map(|nested| {
-            let pools = nested.pools.iter();
-            pools.map(|(pool, guests)| NestedPoolRecord {
-                term: nested.term.clone(),
-                pool: pool.clone(),
-                guests: *guests,
-            })
-        });
-        self.nested_pools = records.collect();
-        self.list(guests.iter().map(GuestRecord::selected).collect());
     }
 
     /// With `quiet`, a run with exit status 0 prints nothing.
@@ -143,107 +114,43 @@ impl JsonReport {
     pub fn quiet(self, quiet: bool) -> Self {
         Self { quiet, ..self }
     }
+}
 
-    fn planned(&mut self, plan: &Plan) {
-        let records = plan.guests.iter().map(|plan| {
-            let mut record = GuestRecord::new(plan);
-            if let Decision::Skip(skip) = &plan.decision
-                && let end = GuestResult::Skipped(skip.clone())
-                && self.outcome.is_failure(plan.guest.vmid, &end)
-            {
-                record.hint = Some(words::STRICT.to_owned());
-            }
-            record
-        });
-        self.list(records.collect());
-    }
-
-    fn list(&mut self, guests: Vec<GuestRecord>) {
-        self.positions = guests
-            .iter()
-            .enumerate()
-            .map(|(index, guest)| (guest.vmid, index))
-            .collect();
-        self.guests = guests;
-    }
-
-    fn guest(&mut self, vmid: Vmid) -> Option<&mut GuestRecord> {
-        let position = *self.positions.get(&vmid.get())?;
-        self.guests.get_mut(position)
-    }
-
-    fn failed(
-        &mut self,
-        vmid: Vmid,
-        step: &'static str,
-        snapshot: Option<&str>,
-        failure: &Failure,
-    ) {
-        let record = FailureRecord {
-            step,
-            snapshot: snapshot.map(ToOwned::to_owned),
-            message: words::failure(failure),
-            hint: failure.remedy.as_ref().map(remedies::hint),
-            effect: words::effect_id(failure.effect),
-        };
-        if let Some(guest) = self.guest(vmid) {
-            guest.failures.push(record);
+impl Sink for JsonReport {
+    fn observe(&mut self, event: &Event) {
+        // After Ctrl-C the user must see that the signal was received.
+        if let EventKind::Stopped(reason) = &event.kind {
+            self.console.error(&messages::stopped(*reason));
         }
     }
 
-    fn finished(&mut self, vmid: Vmid, end: &GuestResult, duration: std::time::Duration) {
-        let reason = match end {
-            GuestResult::Done | GuestResult::Failed => None,
-            GuestResult::Skipped(_) => self.guest(vmid).and_then(|guest| guest.reason.take()),
-            GuestResult::Refused(refusal) => self
-                .guest(vmid)
-                .and_then(|guest| guest.refused_for(refusal)),
-            GuestResult::Vetoed => {
-                let begun = self
-                    .guest(vmid)
-                    .is_some_and(|guest| guest.created.is_some() || !guest.removed.is_empty());
-                Some(words::vetoed(begun).to_owned())
-            }
-            GuestResult::NotReached => {
-                let why = self.outcome.interruption.map(words::stopped);
-                why.map(ToOwned::to_owned)
-            }
-        };
-        if let Some(guest) = self.guest(vmid) {
-            if !matches!(end, GuestResult::Refused(_)) && guest.result == "refused" {
-                // It was locked in the plan and is no more.
-                (guest.detail, guest.hint) = (None, None);
-            }
-            guest.seconds = seconds(duration);
-            guest.end(words::result(end), reason);
-        }
-    }
-
-    fn print(&self, duration: std::time::Duration) {
-        let Some(header) = &self.header else { return };
-        if self.quiet && self.outcome.is_success() {
+    fn finish(&mut self, record: &RunRecord) {
+        let Some(header) = &record.header else { return };
+        let exit = ExitStatus::from(record.result());
+        if self.quiet && exit == ExitStatus::Success {
             return;
         }
+        let totals = record.totals();
         let report = Report {
             version: 1,
             command: header.command,
             dry_run: header.dry_run,
             started: self.started.to_string(),
-            seconds: seconds(duration),
+            seconds: seconds(record.duration.unwrap_or_default()),
             pve_version: Some(header.pve_version.as_str()).filter(|version| !version.is_empty()),
             selection: &header.selection,
             label: &header.label,
             keep: header.keep,
-            exit_status: self.outcome.exit_status().code(),
-            created: self.outcome.created,
-            removed: self.outcome.removed,
-            postponed: self.outcome.postponed,
-            over_limit: self.outcome.over_limit,
-            not_covered: self.outcome.not_covered.len(),
-            warnings: &self.warnings,
-            nested_pools: &self.nested_pools,
-            error: self.error.as_deref(),
-            guests: &self.guests,
+            exit_status: exit.code(),
+            created: totals.created,
+            removed: totals.removed,
+            postponed: totals.postponed,
+            over_limit: totals.over_limit,
+            not_covered: totals.not_covered,
+            warnings: run_warnings(record),
+            nested_pools: record.nested_pools.iter().flat_map(nested_pools).collect(),
+            error: messages::end_of_run(record),
+            guests: record.guests.iter().map(|one| guest(one, record)).collect(),
         };
         let text = if self.pretty {
             serde_json::to_string_pretty(&report)
@@ -256,161 +163,112 @@ impl JsonReport {
     }
 }
 
-impl GuestRecord {
-    /// What is true of a guest until there is a plan.
-    fn selected(guest: &Guest) -> Self {
-        Self {
-            vmid: guest.vmid.get(),
-            node: guest.node.clone(),
-            r#type: guest.kind.as_str(),
-            name: guest.name.clone(),
-            result: "not-reached",
-            ..Self::default()
-        }
-    }
+/// The warnings about the run, then the hooks of the whole job that failed.
+fn run_warnings(record: &RunRecord) -> Vec<String> {
+    let warnings = record.warnings.iter().map(warnings::text);
+    let failed = record.hooks.iter().filter(|run| !run.end.is_success());
+    let failed = failed.map(|run| format!("hook failed in phase {}", run.phase));
+    warnings.chain(failed).collect()
+}
 
-    fn new(plan: &GuestPlan) -> Self {
-        let mut record = Self {
-            result: "planned",
-            warnings: plan
-                .notes
-                .iter()
-                .map(|note| autosnap::notes::note(plan.guest.vmid, note))
-                .collect(),
-            ..Self::selected(&plan.guest)
-        };
-        match &plan.decision {
-            Decision::Skip(skip) => {
-                record.end("skipped", Some(words::skip(plan.guest.kind, skip)));
-            }
-            Decision::Refuse(refusal) => {
-                let refused = words::refusal(&plan.guest, refusal);
-                record.end("refused", Some(refused.reason));
-                record.detail = refused.detail;
-                record.hint = refused.hint;
-            }
-            Decision::Proceed(steps) => {
-                record.over_limit = steps.left_to_next_runs();
-                record.create = steps
-                    .creation
-                    .as_ref()
-                    .map(|creation| creation.name.to_string());
-                record.remove = steps
-                    .removals()
-                    .map(|snapshot| snapshot.name.clone())
-                    .collect();
-            }
-        }
-        record
-    }
+fn nested_pools(nested: &NestedPools) -> impl Iterator<Item = NestedPool<'_>> {
+    nested.pools.iter().map(|(pool, guests)| NestedPool {
+        term: &nested.term,
+        pool,
+        guests: *guests,
+    })
+}
 
-    /// Why it was refused: for the reason of the plan, or for another lock by now.
-    fn refused_for(&mut self, refusal: &Refusal) -> Option<String> {
-        let planned = self.reason.take();
-        match refusal {
-            Refusal::Locked(lock) => {
-                let kind = if self.r#type == GuestKind::Lxc.as_str() {
-                    GuestKind::Lxc
-                } else {
-                    GuestKind::Qemu
-                };
-                Some(words::locked(kind, lock))
-            }
-            _ => planned,
-        }
-    }
-
-    fn end(&mut self, result: &'static str, reason: Option<String>) {
-        self.result = result;
-        self.reason = reason;
+fn guest<'a>(guest: &'a GuestRecord, record: &RunRecord) -> Guest<'a> {
+    let failed_hooks = guest.hooks.iter().filter(|run| !run.end.is_success());
+    let (reason, detail, hint) = explanation(guest, record);
+    Guest {
+        vmid: guest.vmid.get(),
+        node: &guest.node,
+        r#type: guest.kind.as_str(),
+        name: guest.name.as_deref(),
+        result: match &guest.result {
+            Some(result) => messages::result(result),
+            None if record.is_planned => "planned",
+            None => "not-reached",
+        },
+        reason,
+        detail,
+        hint,
+        seconds: seconds(guest.duration),
+        create: guest.planned_creation.as_deref(),
+        remove: &guest.planned_removals,
+        over_limit: guest.over_limit,
+        created: guest.created.as_ref().map(|step| step.snapshot.as_str()),
+        removed: guest
+            .removed
+            .iter()
+            .map(|step| step.snapshot.as_str())
+            .collect(),
+        failures: guest.failures.iter().map(failure).collect(),
+        hooks_failed: failed_hooks.map(|run| &*run.phase).collect(),
+        warnings: guest_warnings(guest),
     }
 }
 
-impl Sink for JsonReport {
-    fn observe(&mut self, event: &EventKind) {
-        self.outcome.observe(event);
-        match event {
-            EventKind::RunStarted(header) => {
-                self.warnings.extend(header.warnings.iter().cloned());
-                self.header = Some(header.clone());
-            }
-            EventKind::Selected {
-                guests,
-                nested_pools,
-                ..
-            } => {
-                self.selected(guests, nested_pools);
-            }
-            EventKind::Warned(warning)
-            | EventKind::NameNotKnown(warning)
-            | EventKind::UnreadableEntry(warning)
-            | EventKind::MissingObject(warning) => {
-                self.warnings.push(warning.clone());
-            }
-            EventKind::Planned(plan) => self.planned(plan),
-            EventKind::HookRan(run) if !run.end.is_success() => {
-                match run.vmid.and_then(|vmid| self.guest(vmid)) {
-                    Some(guest) => guest.hooks_failed.push(run.phase.to_owned()),
-                    None => self
-                        .warnings
-                        .push(format!("hook failed in phase {}", run.phase)),
-                }
-            }
-            // A guest that was locked has no snapshot in its plan.
-            EventKind::CreationStarted { vmid, snapshot } => {
-                if let Some(guest) = self.guest(*vmid) {
-                    guest.create = Some(snapshot.name.to_string());
-                }
-            }
-            EventKind::Created { vmid, success } => {
-                let warnings = success.warnings;
-                if let Some(guest) = self.guest(*vmid) {
-                    guest.created = guest.create.clone();
-                    guest.warnings.extend(
-                        (warnings > 0).then(|| format!("creation ended with warnings: {warnings}")),
-                    );
-                }
-            }
-            EventKind::MissingRam { vmid, snapshot } => {
-                if let Some(guest) = self.guest(*vmid) {
-                    guest.warnings.push(words::ram_missing(snapshot));
-                }
-            }
-            EventKind::Removed { vmid, name, .. } => {
-                if let Some(guest) = self.guest(*vmid) {
-                    guest.removed.push(name.clone());
-                }
-            }
-            EventKind::CreationFailed { vmid, failure } => {
-                self.failed(*vmid, "create", None, failure);
-            }
-            EventKind::RemovalFailed {
-                vmid,
-                name,
-                failure,
-            } => self.failed(*vmid, "remove", Some(name), failure),
-            EventKind::GuestFinished {
-                vmid,
-                end,
-                duration,
-            } => self.finished(*vmid, end, *duration),
-            // Whoever has pressed Ctrl-C wants to know that it was heard.
-            EventKind::Interrupted(interruption) => {
-                self.console.error(&words::interruption(*interruption));
-                self.error
-                    .get_or_insert_with(|| words::cause_of_end(*interruption).to_owned());
-            }
-            EventKind::RunBroken { message, .. } => self.error = Some(message.clone()),
-            EventKind::RunFinished { duration } => self.print(*duration),
-            EventKind::StoragesRead { .. }
-            | EventKind::StoragesNotRead(_)
-            | EventKind::HookRan(_)
-            | EventKind::GuestStarted(_)
-            | EventKind::GuestDeferred { .. }
-            | EventKind::GuestResumed { .. }
-            | EventKind::RemovalStarted { .. }
-            | EventKind::RemovalDropped { .. }
-            | EventKind::RemovalsPostponed { .. } => {}
+/// Why a guest has its result, the figures behind it, and what to do about it.
+fn explanation(
+    guest: &GuestRecord,
+    record: &RunRecord,
+) -> (Option<String>, Option<String>, Option<String>) {
+    match &guest.result {
+        Some(GuestResult::Skipped(skip)) => {
+            let hint = guest.is_required.then(|| messages::STRICT.to_owned());
+            (Some(messages::skip(guest.kind, skip)), None, hint)
         }
+        Some(GuestResult::Refused(refusal)) => {
+            let refused = messages::refusal(NamedGuest::from(guest), refusal);
+            (Some(refused.reason), refused.detail, refused.hint)
+        }
+        Some(GuestResult::Vetoed) => {
+            let reason = messages::vetoed(guest.has_changed());
+            (Some(reason.to_owned()), None, None)
+        }
+        Some(GuestResult::NotReached) => {
+            let reason = record.stop_reason.map(messages::stop_reason);
+            (reason.map(ToOwned::to_owned), None, None)
+        }
+        Some(GuestResult::Done | GuestResult::Failed) | None => (None, None, None),
     }
+}
+
+fn failure(step: &FailedStep) -> Failure<'_> {
+    let FailedStep {
+        removal_of,
+        failure,
+    } = step;
+    Failure {
+        step: if removal_of.is_some() {
+            "remove"
+        } else {
+            "create"
+        },
+        snapshot: removal_of.as_deref(),
+        message: messages::failure(failure),
+        hint: failure.remedy.as_ref().map(remedies::hint),
+        effect: messages::effect_id(failure.effect),
+    }
+}
+
+/// The notes of the plan, then what is unusual about the new snapshot.
+fn guest_warnings(guest: &GuestRecord) -> Vec<String> {
+    let notes = guest.notes.iter();
+    let mut warnings: Vec<String> = notes
+        .map(|note| autosnap::notes::note(guest.vmid, note))
+        .collect();
+    if let Some(created) = &guest.created {
+        let count = created.success.warnings;
+        warnings.extend((count > 0).then(|| format!("creation ended with warnings: {count}")));
+        warnings.extend(
+            guest
+                .is_ram_missing
+                .then(|| messages::ram_missing(&created.snapshot)),
+        );
+    }
+    warnings
 }

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! A plan for people: the lines that the run would print, each with its reason.
 
-use autosnap_core::guest::Guest;
-use autosnap_core::outcome::Outcome;
-use autosnap_core::plan::{Action, Decision, GuestPlan, Plan, Steps};
+use std::collections::HashSet;
+
+use autosnap_core::guest::{Guest, Vmid};
+use autosnap_core::plan::{Action, Decision, GuestPlan, Steps};
 use autosnap_core::retention::Reason;
 
-use super::{Lines, words};
+use super::{Lines, messages};
 use autosnap::hook::Phase;
 
-/// The whole plan; with `phases`, the hook phases that would be called as well.
-pub(super) fn text(plan: &Plan, outcome: &Outcome, phases: bool) -> Lines {
+/// The plans of these guests; with `phases`, also the hook phases that would be called.
+pub(super) fn text(guests: &[GuestPlan], required: &HashSet<Vmid>, phases: bool) -> Lines {
     let mut lines = Lines::default();
-    for guest in &plan.guests {
-        block(&mut lines, guest, outcome, phases);
+    for guest in guests {
+        let is_required = required.contains(&guest.guest.vmid);
+        block(&mut lines, guest, is_required, phases);
     }
     lines
 }
@@ -33,30 +35,14 @@ pub(super) fn head(guest: &Guest) -> String {
     line.trim_end().to_owned()
 }
 
-/// What a plan comes to, for the end of a dry run.
-pub(super) fn totals(plan: &Plan, failing: usize) -> String {
-    let (mut created, mut removed, mut skipped) = (0, 0, 0);
-    for guest in &plan.guests {
-        match &guest.decision {
-            Decision::Skip(_) => skipped += 1,
-            Decision::Refuse(_) => {}
-            Decision::Proceed(steps) => {
-                created += usize::from(steps.creation.is_some());
-                removed += steps.removals().count();
-            }
-        }
-    }
-    format!("would create {created}, remove {removed}; {skipped} skipped, {failing} would fail")
-}
-
-fn block(text: &mut Lines, plan: &GuestPlan, outcome: &Outcome, phases: bool) {
+fn block(text: &mut Lines, plan: &GuestPlan, is_required: bool, phases: bool) {
     text.line(head(&plan.guest));
     for note in &plan.notes {
         text.line(autosnap::notes::note(plan.guest.vmid, note));
     }
     match &plan.decision {
         Decision::Skip(skip) => {
-            for line in words::skip_lines(&plan.guest, skip, outcome) {
+            for line in messages::skip_lines(plan.guest.kind, skip, is_required) {
                 text.line(line);
             }
         }
@@ -69,7 +55,7 @@ fn block(text: &mut Lines, plan: &GuestPlan, outcome: &Outcome, phases: bool) {
                 text.line(phase(before));
                 text.line(phase(instead));
             }
-            for line in words::refusal(&plan.guest, refusal).lines() {
+            for line in messages::refusal(&plan.guest, refusal).lines() {
                 text.line(line);
             }
             if let Some(steps) = &plan.when_unlocked {
@@ -83,7 +69,7 @@ fn block(text: &mut Lines, plan: &GuestPlan, outcome: &Outcome, phases: bool) {
         }
         Decision::Proceed(steps) => {
             if let Some(lock) = &steps.waits_for {
-                let locked = words::locked(plan.guest.kind, lock);
+                let locked = messages::locked(plan.guest.kind, lock);
                 text.line(format_args!("Would wait: {locked}"));
             }
             steps_to_take(text, steps, phases);

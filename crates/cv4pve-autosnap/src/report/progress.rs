@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The bar on a terminal: how many guests are done, failed, running.
+//! The progress bar on a terminal: how many guests are done, failed, running.
 
-use autosnap_core::event::{EventKind, GuestResult};
+use autosnap_core::event::{Event, EventKind};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Console, Sink};
@@ -30,9 +30,9 @@ impl Progress {
 }
 
 impl Sink for Progress {
-    fn observe(&mut self, event: &EventKind) {
+    fn observe(&mut self, event: &Event) {
         let Some(bar) = self.bar.clone() else { return };
-        match event {
+        match &event.kind {
             EventKind::Planned(plan) => {
                 let style =
                     ProgressStyle::with_template("{bar:30} {pos}/{len} guests, {msg}  {elapsed}");
@@ -41,9 +41,9 @@ impl Sink for Progress {
             }
             EventKind::GuestStarted(_) | EventKind::GuestResumed { .. } => self.running += 1,
             EventKind::GuestDeferred { .. } => self.running = self.running.saturating_sub(1),
-            EventKind::GuestFinished { end, .. } => {
+            EventKind::GuestFinished { result, .. } => {
                 self.running = self.running.saturating_sub(1);
-                self.failed += usize::from(is_failure(end));
+                self.failed += usize::from(result.is_failure(false));
                 bar.inc(1);
             }
             EventKind::RunFinished { .. } => {
@@ -52,12 +52,9 @@ impl Sink for Progress {
             }
             EventKind::RunStarted(_)
             | EventKind::Warned(_)
-            | EventKind::NameNotKnown(_)
-            | EventKind::UnreadableEntry(_)
-            | EventKind::MissingObject(_)
             | EventKind::Selected { .. }
             | EventKind::StoragesRead { .. }
-            | EventKind::StoragesNotRead(_)
+            | EventKind::StorageCheckUnsupported { .. }
             | EventKind::HookRan(_)
             | EventKind::CreationStarted { .. }
             | EventKind::Created { .. }
@@ -68,19 +65,10 @@ impl Sink for Progress {
             | EventKind::RemovalFailed { .. }
             | EventKind::RemovalDropped { .. }
             | EventKind::RemovalsPostponed { .. }
-            | EventKind::Interrupted(_)
-            | EventKind::RunBroken { .. } => return,
+            | EventKind::Stopped(_)
+            | EventKind::RunSkipped { .. }
+            | EventKind::RunFailed { .. } => return,
         }
         self.show(&bar);
-    }
-}
-
-fn is_failure(end: &GuestResult) -> bool {
-    match end {
-        GuestResult::Done | GuestResult::Skipped(_) => false,
-        GuestResult::Refused(_)
-        | GuestResult::Failed
-        | GuestResult::Vetoed
-        | GuestResult::NotReached => true,
     }
 }

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
-use autosnap_core::event::EventKind;
+use autosnap_core::event::{Event, EventKind};
+use autosnap_core::record::RunRecord;
 use tokio::sync::oneshot;
 
 use super::Sink;
@@ -49,19 +50,21 @@ impl Reporter {
             .name("report".to_owned())
             .spawn(move || {
                 write(receiver, sinks, &pending);
-                // Nobody waits when the process is abandoned.
+                // Fails if the process is being abandoned.
                 let _ = done.send(());
             })?;
         *current() = Some(queue.clone());
         Ok(Self { queue, written })
     }
 
-    /// Passes on every event until the last sender is gone, then waits until all is written.
+    /// Passes every event to the sinks until the last sender is gone, then the record. Waits until everything is
+    /// written.
     pub async fn drive(self, mut receiver: EventReceiver) {
         let Self { queue, written } = self;
         while let Some(event) = receiver.recv().await {
             queue.send(event);
         }
+        queue.finish(receiver.record());
         *current() = None;
         drop(queue);
         // An error means that the thread has ended.
@@ -81,14 +84,15 @@ pub fn print_debug_line(line: &str) {
     }
 }
 
-/// Something to be written.
+/// An item of the queue.
 #[derive(Debug)]
 enum Message {
-    Event { event: EventKind, text: usize },
+    Event { event: Event, text: usize },
+    Finish(Arc<RunRecord>),
     Line(String),
 }
 
-/// The way to the thread. Clones lead to the same.
+/// The sending side of the queue to the thread. Clones send to the same queue.
 #[derive(Debug, Clone)]
 struct Queue {
     sender: mpsc::Sender<Message>,
@@ -99,9 +103,9 @@ struct Queue {
 }
 
 impl Queue {
-    fn send(&self, mut event: EventKind) {
+    fn send(&self, mut event: Event) {
         let mut text = 0;
-        if let EventKind::HookRan(run) = &mut event {
+        if let EventKind::HookRan(run) = &mut event.kind {
             if !self.has_room(run.output.len()) {
                 let length = run.output.len();
                 run.output = format!("[{length} bytes of output left out: the report is not read]");
@@ -111,6 +115,10 @@ impl Queue {
         self.pending.fetch_add(text, Ordering::Relaxed);
         // Fails only if the thread has ended: then nothing can be reported.
         let _ = self.sender.send(Message::Event { event, text });
+    }
+
+    fn finish(&self, record: Arc<RunRecord>) {
+        let _ = self.sender.send(Message::Finish(record));
     }
 
     fn send_line(&self, line: &str) {
@@ -148,6 +156,12 @@ fn write(
                 }
                 text
             }
+            Message::Finish(record) => {
+                for sink in &mut sinks {
+                    sink.finish(&record);
+                }
+                0
+            }
             Message::Line(line) => {
                 write_error_line(&line);
                 line.len()
@@ -163,7 +177,7 @@ mod tests {
 
     use super::*;
 
-    /// A sink that waits until it is let go, and counts the hook output it gets.
+    /// A sink that blocks until it is released, and counts the hook output that it receives.
     struct Stalled {
         go: mpsc::Receiver<()>,
         output: Arc<AtomicUsize>,
@@ -171,10 +185,10 @@ mod tests {
     }
 
     impl Sink for Stalled {
-        fn observe(&mut self, event: &EventKind) {
+        fn observe(&mut self, event: &Event) {
             // An error means: from now on without waiting.
             let _ = self.go.recv();
-            if let EventKind::HookRan(run) = event {
+            if let EventKind::HookRan(run) = &event.kind {
                 self.output.fetch_add(run.output.len(), Ordering::SeqCst);
                 let is_note = run.output.contains("bytes of output left out");
                 self.notes.fetch_add(usize::from(is_note), Ordering::SeqCst);
@@ -195,14 +209,15 @@ mod tests {
         };
         let reporter = Reporter::start(vec![Box::new(sink)]).unwrap();
         let queue = reporter.queue.clone();
-        let (events, receiver) = autosnap::events::Events::channel();
+        let (events, mut receiver) = autosnap::events::Events::channel();
         for _ in 0..CALLS {
-            queue.send(EventKind::HookRan(HookRun {
+            events.emit(EventKind::HookRan(HookRun {
                 vmid: None,
-                phase: "snap-create-pre",
+                phase: "snap-create-pre".into(),
                 end: HookEnd::Exited(0),
                 output: "x".repeat(64 * 1024),
             }));
+            queue.send(receiver.try_recv().unwrap());
         }
         assert_eq!(output.load(Ordering::SeqCst), 0, "nothing is written yet");
         let pending = queue.pending.load(Ordering::Relaxed);

@@ -1,76 +1,80 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The end of a run's report: what was done, what failed and what to do about it.
+//! The end of a run's report: what was done, what failed and what to do about it. A view of the record.
 //!
-//! The line with the counts does not begin with dashes, as people count blocks by them, and says nothing
-//! of failures if there are none, as people search reports for `fail` and `error`. `Error in task` stands
-//! in the block of the guest only, so that it can be counted.
+//! The line with the counts does not begin with dashes, as people count blocks by them. Without a failure
+//! it contains neither `fail` nor `error`, as people search reports for these words. `Error in task` is
+//! only in the block of the guest, so that it can be counted.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use autosnap_core::event::{GuestResult, Header};
-use autosnap_core::guest::{Guest, Vmid};
-use autosnap_core::outcome::{FailedGuest, Outcome};
+use autosnap_core::event::GuestResult;
+use autosnap_core::guest::NamedGuest;
 use autosnap_core::plan::Refusal;
+use autosnap_core::record::{GuestRecord, RunRecord, Totals};
 use autosnap_core::text;
+use autosnap_core::warning::Warning;
 
-use super::guests::Guests;
 use super::units::counted;
-use super::{Lines, plan, remedies, words};
+use super::{Lines, messages, remedies, warnings};
 
-/// What the summary is made from.
+/// The summary of a run.
 #[derive(Debug)]
 pub(super) struct Summary<'a> {
-    pub(super) header: Option<&'a Header>,
-    pub(super) outcome: &'a Outcome,
-    pub(super) guests: &'a Guests,
-    /// Guests of which something was created or removed.
-    pub(super) begun: &'a HashSet<Vmid>,
-    /// Failures that concern no single guest.
-    pub(super) failures: &'a [String],
-    pub(super) duration: Duration,
+    record: &'a RunRecord,
+    totals: Totals,
     /// Nothing else is printed: then its lines about failures begin with `Error`, as those of the blocks do.
-    pub(super) is_all: bool,
+    is_all: bool,
 }
 
-/// Whether the run ended before everything was tried. Then it has no total time, which people take for
-/// the mark of a complete run.
-pub(super) fn is_broken_off(outcome: &Outcome) -> bool {
-    outcome.broken.is_some() || outcome.interruption.is_some()
-}
-
-/// `2 snapshots created, 1 removed; guests: 2 done, 0 skipped`, and what failed, if anything has.
-pub(super) fn counts(outcome: &Outcome) -> String {
-    let not_reached = not_reached(outcome).count();
-    let failed = outcome.failed.len() - not_reached;
+/// `2 snapshots created, 1 removed; guests: 2 done, 0 skipped`, and the failures, if there are any.
+pub(super) fn counts(totals: &Totals) -> String {
+    let failed = totals.failed - totals.not_reached;
     let mut text = format!(
         "{} created, {} removed; guests: {} done, {} skipped",
-        counted(outcome.created, "snapshot"),
-        outcome.removed,
-        outcome.done,
-        outcome.skipped
+        counted(totals.created, "snapshot"),
+        totals.removed,
+        totals.done,
+        totals.skipped
     );
     if failed > 0 {
         _ = write!(text, ", {failed} with errors");
     }
-    if not_reached > 0 {
-        _ = write!(text, ", {not_reached} not reached");
+    if totals.not_reached > 0 {
+        _ = write!(text, ", {} not reached", totals.not_reached);
     }
     text
 }
 
-fn not_reached(outcome: &Outcome) -> impl Iterator<Item = &FailedGuest> {
-    let failed = outcome.failed.iter();
-    failed.filter(|failed| failed.end == GuestResult::NotReached)
+/// The totals of a dry run.
+fn planned_counts(record: &RunRecord, totals: &Totals) -> String {
+    let guests = record.guests.iter();
+    let created = guests
+        .clone()
+        .filter(|guest| guest.planned_creation.is_some())
+        .count();
+    let removed: usize = guests.map(|guest| guest.planned_removals.len()).sum();
+    format!(
+        "would create {created}, remove {removed}; {} skipped, {} would fail",
+        totals.skipped, totals.failed
+    )
 }
 
-impl Summary<'_> {
+impl<'a> Summary<'a> {
+    /// The summary of a run that has ended.
+    pub(super) fn new(record: &'a RunRecord, is_all: bool) -> Self {
+        Self {
+            record,
+            totals: record.totals(),
+            is_all,
+        }
+    }
+
     /// All lines.
     pub(super) fn lines(&self) -> Lines {
         let mut lines = Lines::default();
         lines.line(self.first_line());
-        let postponed = self.outcome.postponed;
+        let postponed = self.totals.postponed;
         if postponed > 0 {
             lines.line(format_args!(
                 "{} {} left to the next run",
@@ -78,14 +82,11 @@ impl Summary<'_> {
                 if postponed == 1 { "is" } else { "are" }
             ));
         }
-        let not_covered = &self.outcome.not_covered;
-        if !not_covered.is_empty() {
-            let guests = not_covered.iter().filter_map(|vmid| self.guests.get(*vmid));
-            lines.line(format_args!(
-                "not covered: {} ({})",
-                not_covered.len(),
-                listed(guests)
-            ));
+        let not_covered = self.totals.not_covered;
+        if not_covered > 0 {
+            let guests = self.record.guests.iter();
+            let guests = listed(guests.filter(|guest| guest.is_not_covered()));
+            lines.line(format_args!("not covered: {not_covered} ({guests})"));
         }
         self.run_failures(&mut lines);
         self.offline_nodes(&mut lines);
@@ -94,67 +95,61 @@ impl Summary<'_> {
     }
 
     fn first_line(&self) -> String {
-        let took = text::duration(self.duration);
-        let is_dry_run = self.header.is_some_and(|header| header.dry_run);
-        let plan = self.guests.whole_plan();
-        match plan {
-            Some(_) if is_broken_off(self.outcome) && !is_dry_run => {
-                format!("Broken off after {took}: {}", counts(self.outcome))
-            }
-            _ if is_broken_off(self.outcome) => {
-                format!("Broken off after {took}: nothing was created or removed")
-            }
-            Some(plan) if is_dry_run => {
-                let totals = plan::totals(plan, self.outcome.failed.len());
-                format!("Dry run: nothing was changed; {totals}")
-            }
-            Some(_) | None => format!("{}; took {took}", counts(self.outcome)),
+        let record = self.record;
+        let took = text::duration(record.duration.unwrap_or_default());
+        let counts = counts(&self.totals);
+        if record.ended_early() && record.is_planned && !record.is_dry_run() {
+            format!("Broken off after {took}: {counts}")
+        } else if record.ended_early() {
+            format!("Broken off after {took}: nothing was created or removed")
+        } else if record.is_planned && record.is_dry_run() {
+            let counts = planned_counts(record, &self.totals);
+            format!("Dry run: nothing was changed; {counts}")
+        } else {
+            format!("{counts}; took {took}")
         }
     }
 
-    /// What makes the exit status another one than 0, beside the guests that failed.
+    /// The failures of the run, without those of single guests.
     fn run_failures(&self, lines: &mut Lines) {
-        let outcome = self.outcome;
-        if let Some(interruption) = outcome.interruption {
-            let cause = words::cause_of_end(interruption);
-            let guests = not_reached(outcome).filter_map(|failed| self.guests.get(failed.vmid));
-            let guests = listed(guests);
-            lines.line(words::error(&if guests.is_empty() {
+        let record = self.record;
+        if let Some(reason) = record.stop_reason {
+            let cause = messages::cause_of_end(reason);
+            let guests = listed(record.guests.iter().filter(|guest| is_not_reached(guest)));
+            lines.line(messages::error(&if guests.is_empty() {
                 cause.to_owned()
             } else {
                 format!("{cause}; not reached: {guests}")
             }));
         }
-        if outcome.nothing_selected {
-            lines.line(words::error("no guest is selected"));
+        if record.is_nothing_selected() {
+            lines.line(messages::error("no guest is selected"));
         }
-        for failure in self.failures {
-            lines.line(words::error(failure));
+        let warnings = record.warnings.iter();
+        for warning in warnings.filter(|warning| Warning::is_failure(warning)) {
+            lines.line(messages::error(&warnings::text(warning)));
         }
-        if outcome.left_ambiguous > 0 {
-            let count = counted(outcome.left_ambiguous, "snapshot");
-            lines.line(words::error(&format!(
+        if self.totals.left_ambiguous > 0 {
+            let count = counted(self.totals.left_ambiguous, "snapshot");
+            lines.line(messages::error(&format!(
                 "{count} not removed because ambiguous"
             )));
         }
     }
 
-    /// One line for each node, however many guests it has.
+    /// One line for each offline node, however many guests it has.
     fn offline_nodes(&self, lines: &mut Lines) {
-        let failed = self.outcome.failed.iter();
-        let offline = failed.filter(|failed| is_offline(failed));
-        let guests: Vec<&Guest> = offline
-            .filter_map(|failed| self.guests.get(failed.vmid))
-            .collect();
+        let guests: Vec<&GuestRecord> =
+            self.record.failed().filter(|one| is_offline(one)).collect();
         let mut named = HashSet::new();
         for guest in &guests {
             if named.insert(&guest.node) {
-                let of_node = guests.iter().filter(|other| other.node == guest.node);
+                let on_node = guests.iter().filter(|other| other.node == guest.node);
                 lines.line(format_args!(
                     "{} {}: {}",
                     self.mark(),
-                    words::node_offline(&guest.node),
-                    listed(of_node.copied())
+                    messages::node_offline(&guest.node),
+                    listed(on_node.copied())
                 ));
             }
         }
@@ -162,77 +157,86 @@ impl Summary<'_> {
 
     fn guest_failures(&self, lines: &mut Lines) {
         let mut last_hint = None;
-        for failed in &self.outcome.failed {
-            let is_listed = failed.end == GuestResult::NotReached
-                && self.outcome.interruption.is_some()
-                || is_offline(failed);
-            let Some(guest) = self.guests.get(failed.vmid).filter(|_| !is_listed) else {
+        for guest in self.record.failed() {
+            let is_listed =
+                is_not_reached(guest) && self.record.stop_reason.is_some() || is_offline(guest);
+            if is_listed {
                 continue;
-            };
-            let (reasons, hints) = self.reasons(guest, failed);
+            }
+            let (reasons, hints) = reasons(guest);
             lines.line(format_args!(
                 "{} {} {}: {reasons}",
                 self.mark(),
-                words::guest(guest),
-                words::full_name(guest)
+                messages::guest(guest.kind, guest.vmid),
+                messages::full_name(NamedGuest::from(guest))
             ));
             for hint in hints {
                 if last_hint.as_ref() != Some(&hint) {
-                    lines.line(words::hint_line(&hint));
+                    lines.line(messages::hint_line(&hint));
                 }
                 last_hint = Some(hint);
             }
         }
     }
 
-    /// What a line about a failed guest begins with.
+    /// The start of a line about a failed guest.
     fn mark(&self) -> &'static str {
         if self.is_all { "Error:" } else { "FAILED" }
     }
+}
 
-    /// Why a guest did not get what was asked for, and what to do about it.
-    fn reasons(&self, guest: &Guest, failed: &FailedGuest) -> (String, Vec<String>) {
-        match &failed.end {
-            GuestResult::Refused(refusal) => {
-                let refused = words::refusal(guest, refusal);
-                let hint = refused.hint.clone();
-                (refused.short(), hint.into_iter().collect())
-            }
-            GuestResult::Skipped(skip) => (
-                format!("{} ({})", words::skip(guest.kind, skip), words::STRICT),
-                Vec::new(),
+/// Why a guest has failed, and what to do about it.
+fn reasons(guest: &GuestRecord) -> (String, Vec<String>) {
+    match &guest.result {
+        Some(GuestResult::Refused(refusal)) => {
+            let refused = messages::refusal(guest, refusal);
+            let hint = refused.hint.clone();
+            (refused.short(), hint.into_iter().collect())
+        }
+        Some(GuestResult::Skipped(skip)) => (
+            format!(
+                "{} ({})",
+                messages::skip(guest.kind, skip),
+                messages::STRICT
             ),
-            GuestResult::Vetoed => {
-                let begun = self.begun.contains(&failed.vmid);
-                (words::vetoed(begun).to_owned(), Vec::new())
-            }
-            GuestResult::NotReached => ("not reached".to_owned(), Vec::new()),
-            GuestResult::Failed if failed.steps.is_empty() => {
-                ("removals are left to the next run".to_owned(), Vec::new())
-            }
-            GuestResult::Done | GuestResult::Failed => {
-                let failures = failed.steps.iter().map(|step| &step.failure);
-                let reasons: Vec<&str> = failures
-                    .clone()
-                    .map(|failure| failure.message.as_str())
-                    .collect();
-                let hints =
-                    failures.filter_map(|failure| failure.remedy.as_ref().map(remedies::hint));
-                (reasons.join("; "), hints.collect())
-            }
+            Vec::new(),
+        ),
+        Some(GuestResult::Vetoed) => {
+            let reason = messages::vetoed(guest.has_changed());
+            (reason.to_owned(), Vec::new())
+        }
+        Some(GuestResult::NotReached) => ("not reached".to_owned(), Vec::new()),
+        Some(GuestResult::Failed) if guest.failures.is_empty() => {
+            ("removals are left to the next run".to_owned(), Vec::new())
+        }
+        Some(GuestResult::Done | GuestResult::Failed) | None => {
+            let failures = guest.failures.iter().map(|step| &step.failure);
+            let reasons: Vec<&str> = failures
+                .clone()
+                .map(|failure| failure.message.as_str())
+                .collect();
+            let remedies = failures.filter_map(|failure| failure.remedy.as_ref());
+            (reasons.join("; "), remedies.map(remedies::hint).collect())
         }
     }
 }
 
-fn is_offline(failed: &FailedGuest) -> bool {
-    failed.end == GuestResult::Refused(Refusal::NodeOffline)
+fn is_not_reached(guest: &GuestRecord) -> bool {
+    guest.result == Some(GuestResult::NotReached)
+}
+
+fn is_offline(guest: &GuestRecord) -> bool {
+    guest.result == Some(GuestResult::Refused(Refusal::NodeOffline))
 }
 
 /// `VM 100 web01, CT 105 dns`.
-fn listed<'a>(guests: impl Iterator<Item = &'a Guest>) -> String {
-    let named = guests.map(|guest| match &guest.name {
-        Some(name) => format!("{} {name}", words::guest(guest)),
-        None => words::guest(guest),
+fn listed<'a>(guests: impl Iterator<Item = &'a GuestRecord>) -> String {
+    let named = guests.map(|guest| {
+        let id = messages::guest(guest.kind, guest.vmid);
+        match &guest.name {
+            Some(name) => format!("{id} {name}"),
+            None => id,
+        }
     });
     named.collect::<Vec<_>>().join(", ")
 }

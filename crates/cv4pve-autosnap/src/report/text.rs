@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The report for people, in the words and the order of the C# tool.
+//! The report for people, with the texts and the order of the C# tool.
 //!
 //! With one guest at a time lines are printed as they happen. Otherwise the lines of a guest are gathered
 //! until it is finished, then printed as one block.
@@ -10,17 +10,21 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use autosnap_core::event::{EventKind, Failure, GuestResult, Header, HookEnd, HookRun, Success};
+use autosnap_core::event::{
+    Command, Event, EventKind, Failure, GuestResult, Header, HookEnd, HookRun, StopReason, Success,
+};
 use autosnap_core::guest::Vmid;
-use autosnap_core::outcome::{ExitStatus, Outcome};
 use autosnap_core::plan::Plan;
+use autosnap_core::record::RunRecord;
 use autosnap_core::text;
+use autosnap_core::warning::Warning;
 
 use self::head::{head, nested, nothing_selected, storage_table};
 use super::guests::Guests;
-use super::summary::{Summary, is_broken_off};
+use super::summary::Summary;
 use super::units::time_span;
-use super::{Console, Lines, Sink, plan, remedies, words};
+use super::{Console, Lines, Sink, messages, plan, remedies, warnings};
+use crate::exit_status::ExitStatus;
 use autosnap::hook::Phase;
 
 /// What is printed, and when.
@@ -33,6 +37,9 @@ pub struct TextOptions {
     /// Print nothing but failures: only the summary, and only if the exit status is not 0.
     pub quiet: bool,
 }
+
+/// How many guests of a plan are printed in one piece.
+const GUESTS_AT_ONCE: usize = 256;
 
 /// Prints the report of a run to stdout.
 #[derive(Debug)]
@@ -47,14 +54,15 @@ pub struct Text {
     /// The guest whose block is being printed, with one guest at a time.
     open: Option<Vmid>,
     /// How many guests the login sees in all.
-    seen: usize,
+    visible: usize,
     /// Whether it is a success that no guest is selected.
     may_be_empty: bool,
-    /// Guests of which something was created or removed.
-    begun: HashSet<Vmid>,
-    /// Failures that concern no single guest.
-    failures: Vec<String>,
-    outcome: Outcome,
+    /// The guests whose skip is a failure.
+    required: HashSet<Vmid>,
+    /// The guests with a snapshot that was created or removed.
+    changed: HashSet<Vmid>,
+    /// Why the run was stopped.
+    stop_reason: Option<StopReason>,
 }
 
 impl Text {
@@ -68,11 +76,11 @@ impl Text {
             guests: Guests::default(),
             blocks: HashMap::new(),
             open: None,
-            seen: 0,
+            visible: 0,
             may_be_empty: false,
-            begun: HashSet::new(),
-            failures: Vec::new(),
-            outcome: Outcome::default(),
+            required: HashSet::new(),
+            changed: HashSet::new(),
+            stop_reason: None,
         }
     }
 
@@ -116,16 +124,16 @@ impl Text {
 
     fn is_snap(&self) -> bool {
         let header = self.header.as_ref();
-        header.is_some_and(|header| header.command == "snap")
+        header.is_some_and(|header| header.command == Command::Snap)
     }
 
-    fn warned(&mut self, warning: &str) {
+    fn warned(&mut self, warning: &Warning) {
         // The journal's report sends these with fields.
         if self.console.leads_to_journal() {
             return;
         }
         let mut line = Lines::default();
-        line.line(format_args!("WARNING: {warning}"));
+        line.line(format_args!("WARNING: {}", warnings::text(warning)));
         // In the report, as cron sends a mail for output on stderr.
         if self.header.is_some() {
             self.print(&line);
@@ -137,16 +145,17 @@ impl Text {
     fn selected(&mut self, event: &EventKind) {
         let EventKind::Selected {
             guests,
-            seen,
+            visible,
+            required,
             nested_pools,
             may_be_empty,
-            ..
         } = event
         else {
             return;
         };
         self.guests.selected(guests);
-        (self.seen, self.may_be_empty) = (*seen, *may_be_empty);
+        self.required = required.iter().copied().collect();
+        (self.visible, self.may_be_empty) = (*visible, *may_be_empty);
         self.print(&nested(nested_pools));
     }
 
@@ -155,21 +164,26 @@ impl Text {
         let header = self.header.as_ref();
         if plan.guests.is_empty() {
             let selection = header.map_or("", |header| header.selection.as_str());
-            self.print(&nothing_selected(selection, self.seen, self.may_be_empty));
+            self.print(&nothing_selected(
+                selection,
+                self.visible,
+                self.may_be_empty,
+            ));
         }
         if header.is_some_and(|header| header.dry_run) {
-            let text = plan::text(plan, &self.outcome, self.options.debug);
-            self.print(&text);
+            for guests in plan.guests.chunks(GUESTS_AT_ONCE) {
+                self.print(&plan::text(guests, &self.required, self.options.debug));
+            }
         }
     }
 
-    /// In a dry run with `--debug`, says that the hook would be called.
-    fn job_phase(&self, of_snap: Phase, of_clean: Phase) -> Lines {
+    /// In a dry run with `--debug`, the line that the hook would be called.
+    fn job_phase(&self, snap: Phase, clean: Phase) -> Lines {
         let header = self.header.as_ref();
         let mut lines = Lines::default();
         match header.filter(|header| header.dry_run && self.options.debug) {
-            Some(header) if header.command == "snap" => lines.line(plan::phase(of_snap)),
-            Some(_) => lines.line(plan::phase(of_clean)),
+            Some(header) if header.command == Command::Snap => lines.line(plan::phase(snap)),
+            Some(_) => lines.line(plan::phase(clean)),
             None => {}
         }
         lines
@@ -211,17 +225,17 @@ impl Text {
     }
 
     fn failed(&mut self, vmid: Vmid, failure: &Failure) {
-        self.line(vmid, &words::failure(failure));
-        if let Some(effect) = words::effect(failure.effect) {
+        self.line(vmid, &messages::failure(failure));
+        if let Some(effect) = messages::effect(failure.effect) {
             self.line(vmid, &format!("  {effect}"));
         }
         if let Some(remedy) = &failure.remedy {
-            self.line(vmid, &words::hint_line(&remedies::hint(remedy)));
+            self.line(vmid, &messages::hint_line(&remedies::hint(remedy)));
         }
     }
 
-    fn finished(&mut self, vmid: Vmid, end: &GuestResult, duration: Duration) {
-        for line in self.last_lines(vmid, end, duration) {
+    fn guest_finished(&mut self, vmid: Vmid, result: &GuestResult, duration: Duration) {
+        for line in self.last_lines(vmid, result, duration) {
             self.line(vmid, &line);
         }
         if self.options.one_at_a_time {
@@ -233,31 +247,32 @@ impl Text {
         }
     }
 
-    /// How a guest has ended. As in the C# tool, `snap` says how long a guest took only if all went well.
-    fn last_lines(&self, vmid: Vmid, end: &GuestResult, duration: Duration) -> Vec<String> {
+    /// The result of a guest. As in the C# tool, `snap` prints how long a guest took only after a success.
+    fn last_lines(&self, vmid: Vmid, result: &GuestResult, duration: Duration) -> Vec<String> {
         let worked = format!("VM execution {}", time_span(duration));
         let worked_of_clean = (!self.is_snap()).then(|| worked.clone());
-        match end {
+        match result {
             GuestResult::Done => vec![worked],
             GuestResult::Failed => worked_of_clean.into_iter().collect(),
             GuestResult::Skipped(skip) => {
                 let plan = self.guests.plan(vmid);
                 plan.map_or_else(Vec::new, |plan| {
-                    words::skip_lines(&plan.guest, skip, &self.outcome)
+                    let is_required = self.required.contains(&vmid);
+                    messages::skip_lines(plan.guest.kind, skip, is_required)
                 })
             }
             GuestResult::Refused(refusal) => match self.guests.plan(vmid) {
-                Some(plan) => words::refusal(&plan.guest, refusal).lines(),
+                Some(plan) => messages::refusal(&plan.guest, refusal).lines(),
                 None => Vec::new(),
             },
             GuestResult::Vetoed => {
-                let error = words::error(words::vetoed(self.begun.contains(&vmid)));
+                let error = messages::error(messages::vetoed(self.changed.contains(&vmid)));
                 std::iter::once(error).chain(worked_of_clean).collect()
             }
             GuestResult::NotReached => {
-                let why = self.outcome.interruption.map(words::stopped);
+                let why = self.stop_reason.map(messages::stop_reason);
                 let why = why.unwrap_or("the run has ended");
-                vec![words::error(&format!("left out: {why}"))]
+                vec![messages::error(&format!("left out: {why}"))]
             }
         }
     }
@@ -277,27 +292,6 @@ impl Text {
             self.line(vmid, &note);
         }
     }
-
-    fn run_finished(&self, duration: Duration) {
-        self.print(&self.job_phase(Phase::SnapJobEnd, Phase::CleanJobEnd));
-        if !self.options.quiet || self.outcome.exit_status() != ExitStatus::Success {
-            let summary = Summary {
-                header: self.header.as_ref(),
-                outcome: &self.outcome,
-                guests: &self.guests,
-                begun: &self.begun,
-                failures: &self.failures,
-                duration,
-                is_all: self.options.quiet,
-            };
-            self.console.out(&summary.lines());
-        }
-        if !is_broken_off(&self.outcome) {
-            let mut total = Lines::default();
-            total.line(format_args!("Total execution {}", time_span(duration)));
-            self.print(&total);
-        }
-    }
 }
 
 /// The text of a system's error, for hooks whose failure may be no failure of the run: people search
@@ -308,33 +302,23 @@ fn without_error_number(text: &str) -> String {
 }
 
 impl Sink for Text {
-    fn observe(&mut self, event: &EventKind) {
-        self.outcome.observe(event);
-        if let EventKind::Created { vmid, .. } | EventKind::Removed { vmid, .. } = event {
-            self.begun.insert(*vmid);
-        }
-        match event {
+    fn observe(&mut self, event: &Event) {
+        match &event.kind {
             EventKind::RunStarted(header) => {
                 self.print(&head(header));
                 self.print(&self.early_warnings);
-                self.header = Some(header.clone());
+                self.header = Some(header.as_ref().clone());
                 self.print(&self.job_phase(Phase::SnapJobStart, Phase::CleanJobStart));
             }
-            EventKind::Selected { .. } => self.selected(event),
+            EventKind::Selected { .. } => self.selected(&event.kind),
             EventKind::Warned(warning) => self.warned(warning),
-            EventKind::NameNotKnown(warning)
-            | EventKind::UnreadableEntry(warning)
-            | EventKind::MissingObject(warning) => {
-                self.warned(warning);
-                self.failures.push(warning.clone());
-            }
             EventKind::StoragesRead { storages, limit } => {
                 self.print(&storage_table(storages, *limit));
             }
-            EventKind::StoragesNotRead(version) => {
+            EventKind::StorageCheckUnsupported { pve_version } => {
                 let mut text = Lines::default();
                 text.line(format_args!(
-                    "The Proxmox VE version {version} does not verify the storage % usage!"
+                    "The Proxmox VE version {pve_version} does not verify the storage % usage!"
                 ));
                 self.print(&text);
             }
@@ -349,7 +333,7 @@ impl Sink for Text {
                 waited,
                 reason,
             } => {
-                let what = words::resumed(*reason);
+                let what = messages::resumed(*reason);
                 let waited = text::duration(*waited);
                 self.line(*vmid, &format!("{what} after {waited}"));
             }
@@ -360,42 +344,56 @@ impl Sink for Text {
                 self.line(*vmid, &format!("Remove snapshot: {name}"));
             }
             EventKind::Created { vmid, success } | EventKind::Removed { vmid, success, .. } => {
+                self.changed.insert(*vmid);
                 self.succeeded(*vmid, success);
             }
             EventKind::MissingRam { vmid, snapshot } => {
-                self.line(
-                    *vmid,
-                    &format!("  WARNING: {}", words::ram_missing(snapshot)),
-                );
+                let text = messages::ram_missing(snapshot);
+                self.line(*vmid, &format!("  WARNING: {text}"));
             }
             EventKind::CreationFailed { vmid, failure }
             | EventKind::RemovalFailed { vmid, failure, .. } => {
                 self.failed(*vmid, failure);
             }
             EventKind::RemovalDropped { vmid, name, reason } => {
-                self.line(
-                    *vmid,
-                    &format!("Not removed: {name}, {}", words::drop_reason(*reason)),
-                );
+                let why = messages::drop_reason(*reason);
+                self.line(*vmid, &format!("Not removed: {name}, {why}"));
             }
             EventKind::RemovalsPostponed {
                 vmid,
                 count,
                 reason,
             } => {
-                self.line(*vmid, &words::postponed(*count, *reason));
+                self.line(*vmid, &messages::postponed(*count, *reason));
             }
             EventKind::GuestFinished {
                 vmid,
-                end,
+                result,
                 duration,
-            } => self.finished(*vmid, end, *duration),
-            EventKind::Interrupted(interruption) => {
-                self.console.error(&words::interruption(*interruption));
+            } => self.guest_finished(*vmid, result, *duration),
+            EventKind::Stopped(reason) => {
+                self.stop_reason.get_or_insert(*reason);
+                self.console.error(&messages::stopped(*reason));
             }
-            // Whoever called the run says `ERROR: …` when all else has been said.
-            EventKind::RunBroken { .. } => {}
-            EventKind::RunFinished { duration } => self.run_finished(*duration),
+            // The caller of the run prints `ERROR: …` at the end.
+            EventKind::RunFailed { .. }
+            | EventKind::RunSkipped { .. }
+            | EventKind::RunFinished { .. } => {}
+        }
+    }
+
+    fn finish(&mut self, record: &RunRecord) {
+        self.print(&self.job_phase(Phase::SnapJobEnd, Phase::CleanJobEnd));
+        let quiet = self.options.quiet;
+        if !quiet || ExitStatus::from(record.result()) != ExitStatus::Success {
+            self.console.out(&Summary::new(record, quiet).lines());
+        }
+        // People take the total time for the mark of a complete run.
+        if !record.ended_early() {
+            let mut total = Lines::default();
+            let duration = record.duration.unwrap_or_default();
+            total.line(format_args!("Total execution {}", time_span(duration)));
+            self.print(&total);
         }
     }
 }

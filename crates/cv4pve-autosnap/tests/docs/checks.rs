@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use autosnap_core::outcome::ExitStatus;
 use clap::CommandFactory;
 use cv4pve_autosnap::args::Cli;
+use cv4pve_autosnap::exit_status::ExitStatus;
 
 use crate::markdown::Document;
 use crate::{documents, root};

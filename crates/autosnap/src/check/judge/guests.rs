@@ -48,7 +48,7 @@ fn judge_names_and_times(reading: &GuestReading) -> Vec<Finding> {
 /// The guests that `--strict` does not allow to be skipped.
 fn judge_skips(cluster: &ClusterReading) -> Vec<Finding> {
     let required = cluster.dry_run.guests().iter();
-    let required = required.filter(|plan| cluster.dry_run.required.contains(&plan.guest.vmid));
+    let required = required.filter(|plan| cluster.dry_run.requires(plan.guest.vmid));
     let skipped = required.filter_map(|plan| match &plan.decision {
         Decision::Skip(skip) => Some(Finding::RequiredGuestSkipped {
             guest: GuestRef::from(&plan.guest),

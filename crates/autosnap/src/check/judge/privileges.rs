@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use autosnap_core::outcome::ExitStatus;
 use autosnap_core::plan::Decision;
 use pve_client::Permissions;
 
@@ -32,11 +31,11 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
         severity,
     };
     // A missing privilege is a problem if the dry run fails; another finding names what fails.
-    let fails = cluster.dry_run.exit != ExitStatus::Success;
+    let fails = !cluster.dry_run.succeeds();
     let problem_if = |fails, otherwise| if fails { Severity::Problem } else { otherwise };
     let mut findings = Vec::new();
     if !privileges.holds("/vms", "VM.Audit") {
-        let severity = problem_if(fails && cluster.dry_run.selected == 0, Severity::Note);
+        let severity = problem_if(fails && cluster.dry_run.selected() == 0, Severity::Note);
         findings.push(missing("/vms", Privilege::VmAudit, severity));
     }
     for path in without_snapshot(privileges, cluster) {

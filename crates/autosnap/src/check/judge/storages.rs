@@ -31,7 +31,7 @@ pub(super) fn judge(settings: &Settings, cluster: &ClusterReading) -> Vec<Findin
         return Vec::new();
     };
     let mut findings = Vec::new();
-    if cluster.dry_run.checks_storages {
+    if cluster.dry_run.checks_storages() {
         let full = full_storages(settings.job.max_percent_storage, cluster);
         findings.extend(near_storages(
             settings.job.max_percent_storage,

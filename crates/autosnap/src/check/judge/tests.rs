@@ -9,10 +9,12 @@ mod storages;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use autosnap_core::event::EventKind;
 use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
 use autosnap_core::name::{Label, Series, SnapName, TimestampFormat};
 use autosnap_core::plan::{
-    Action, Creation, Intent, LockedGuests, Reading as PlanReading, RemovalLimit, StorageGuard,
+    Action, Creation, Intent, LockedGuests, Plan, Reading as PlanReading, RemovalLimit, Skip,
+    StorageGuard,
 };
 use autosnap_core::plan::{decide, screen};
 use autosnap_core::retention::{Policy, Rules};
@@ -26,6 +28,8 @@ use pve_client::{ClusterStatus, Permissions};
 use super::*;
 use crate::check::dry_run::DryRun;
 use crate::check::reading::{Details, GuestReading, Login};
+use crate::events::Events;
+use crate::job::header;
 use crate::settings::{Job, JobSettings};
 
 const NOW: i64 = 1_795_398_166;
@@ -90,12 +94,11 @@ fn all_privileges() -> Permissions {
     [("/", on_root)].into_iter().collect()
 }
 
-/// What a dry run decides about a guest with these details.
-fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> GuestPlan {
-    let storages = &inventory.storages;
+/// The intent of a `snap` with label `daily` that keeps one snapshot.
+fn intent() -> Intent {
     let (label, format) = (Label::parse("daily").unwrap(), TimestampFormat::default());
     let now = "2026-11-28T09:00:00".parse().unwrap();
-    let intent = Intent {
+    Intent {
         action: Action::Snap(Creation {
             name: SnapName::new(&label, &format, &now).unwrap(),
             with_ram: false,
@@ -105,7 +108,13 @@ fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> Gu
         now: Timestamp::from_second(NOW).unwrap().to_zoned(TimeZone::UTC),
         locked: LockedGuests::Fail,
         removal_limit: RemovalLimit::default(),
-    };
+    }
+}
+
+/// What a dry run decides about a guest with these details.
+fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> GuestPlan {
+    let storages = &inventory.storages;
+    let intent = intent();
     let reading = details.map(|details| PlanReading {
         config: Some(details.config.clone()),
         can_snapshot: None,
@@ -156,19 +165,9 @@ fn cluster_on(
             details,
         })
         .collect();
-    let is_refused = |reading: &GuestReading| matches!(reading.plan.decision, Decision::Refuse(_));
-    let fails = guests.is_empty() || guests.iter().any(is_refused);
+    let plans = guests.iter().map(|reading| reading.plan.clone());
     ClusterReading {
-        dry_run: DryRun {
-            exit: if fails {
-                ExitStatus::Failure
-            } else {
-                ExitStatus::Success
-            },
-            selected: guests.len(),
-            checks_storages: true,
-            ..DryRun::new()
-        },
+        dry_run: dry_run(plans.collect(), &inventory.storages),
         status: Some(ClusterStatus::default()),
         separated: None,
         privileges: Some(all_privileges()),
@@ -176,6 +175,38 @@ fn cluster_on(
         guests,
         unlisted: BTreeMap::new(),
         replication: Vec::new(),
+    }
+}
+
+/// A dry run with this plan.
+fn dry_run(plans: Vec<GuestPlan>, storages: &[StorageUsage]) -> DryRun {
+    let (events, receiver) = Events::channel();
+    let mut dry_run_of_all = settings("@all").job;
+    dry_run_of_all.dry_run = true;
+    let guests = plans.iter().map(|plan| plan.guest.clone());
+    let kinds = [
+        EventKind::RunStarted(Box::new(header(&dry_run_of_all, "8.4.21"))),
+        EventKind::Selected {
+            guests: guests.collect(),
+            visible: plans.len(),
+            required: [].into(),
+            nested_pools: [].into(),
+            may_be_empty: false,
+        },
+        EventKind::StoragesRead {
+            storages: storages.to_vec(),
+            limit: StorageLimit::default(),
+        },
+        EventKind::Planned(Arc::new(Plan { guests: plans })),
+    ];
+    for kind in kinds {
+        events.emit(kind);
+    }
+    drop(events);
+    DryRun {
+        record: receiver.record(),
+        error: None,
+        plan: None,
     }
 }
 
@@ -226,8 +257,9 @@ fn an_empty_selection_is_a_problem() {
 #[test]
 fn guests_left_out_by_only_running_are_selected_all_the_same() {
     let mut cluster = cluster(Vec::new());
-    cluster.dry_run.selected = 1;
-    cluster.dry_run.exit = ExitStatus::Success;
+    let skip = Decision::Skip(Skip::NotRunning);
+    let plan = GuestPlan::without_reading(guest(100), &intent(), skip);
+    cluster.dry_run = dry_run(vec![plan], &[]);
     check(cluster, &[]);
 }
 

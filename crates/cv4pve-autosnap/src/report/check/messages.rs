@@ -3,7 +3,6 @@
 
 use autosnap::check::finding::{Finding, Grant, GuestRef, MigrationBlock, Privilege};
 use autosnap::check::storages::Unlisted;
-use autosnap::job::no_statistics_warning;
 use autosnap::notes::{self, UNUSABLE_STORAGE_ADVICE};
 use autosnap::privileges;
 use autosnap_core::guest::{GuestKind, Vmid, repair_command};
@@ -11,7 +10,7 @@ use autosnap_core::plan::{Skip, is_snapshot_lock};
 use autosnap_core::remedy::Remedy;
 use autosnap_core::text::shell_word;
 
-use crate::report::remedies;
+use crate::report::{remedies, warnings};
 
 /// What is wrong, in one sentence.
 pub(super) fn message(finding: &Finding) -> String {
@@ -19,12 +18,11 @@ pub(super) fn message(finding: &Finding) -> String {
         Finding::HostUnreachable { reason: text, .. }
         | Finding::HostRefuses { reason: text, .. }
         | Finding::UnreadableEntry(text)
-        | Finding::MissingObject(text)
         | Finding::TimestampFormat(text)
-        | Finding::RunWarns(text)
         | Finding::InvalidOption(text)
         | Finding::InvalidName(text)
         | Finding::InvalidHook(text) => text.clone(),
+        Finding::MissingObject(warning) | Finding::RunWarns(warning) => warnings::text(warning),
         Finding::EmptyTerm(warning) | Finding::UnresolvedExclusion(warning) => warning.to_string(),
         Finding::RunFails(error) => error.to_string(),
         Finding::DryRunFails => "a dry run of these options fails".to_owned(),
@@ -63,7 +61,7 @@ pub(super) fn message(finding: &Finding) -> String {
             format!("{command} also needs {options}; what depends on it was not checked")
         }
         Finding::Local(notice) => notice.message.clone(),
-        Finding::NodeWithoutStatistics(node) => no_statistics_warning(node),
+        Finding::NodeWithoutStatistics(node) => warnings::no_statistics(node),
         Finding::StorageNotListed { node, storage, why, guests } => format!(
             "storage {storage} {} on node {node}: its usage cannot be checked; guests: {}",
             why_unlisted(*why),

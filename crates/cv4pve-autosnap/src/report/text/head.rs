@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What stands before the first guest: the request, the storages, the nested pools.
+//! The part of the report before the first guest: the request, the storages, the nested pools.
 
-use autosnap_core::event::Header;
+use autosnap_core::event::{Command, Header};
 use autosnap_core::select::NestedPools;
 use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
 
-use crate::report::Lines;
 use crate::report::units::{boolean, bytes, decimals};
+use crate::report::{Lines, warnings};
 
 /// The request.
 pub(super) fn head(header: &Header) -> Lines {
-    let action = if header.command == "snap" {
-        "Snap"
-    } else {
-        "Clean"
+    let action = match header.command {
+        Command::Snap => "Snap",
+        Command::Clean => "Clean",
     };
     let mut text = Lines::default();
     text.line(format_args!("ACTION {action}"));
@@ -24,7 +23,7 @@ pub(super) fn head(header: &Header) -> Lines {
     line("VMs:", &header.selection);
     line("Label:", &header.label);
     line("Keep:", &header.keep);
-    if header.command == "snap" {
+    if header.command == Command::Snap {
         line("State:", &boolean(header.with_ram));
         line("Only running:", &boolean(header.only_running));
     }
@@ -33,10 +32,10 @@ pub(super) fn head(header: &Header) -> Lines {
         &format_args!("{} sec.", decimals(header.timeout.as_secs_f64(), 1)),
     );
     line("Timestamp format:", &header.timestamp_format);
-    if header.command == "snap" {
+    if header.command == Command::Snap {
         line("Max % Storage :", &header.max_percent_storage);
     }
-    if let Some(options) = header.one_at_a_time {
+    if let Some(options) = &header.one_at_a_time {
         line(
             "One at a time:",
             &format_args!("for {options}; more with --max-parallel"),
@@ -44,7 +43,7 @@ pub(super) fn head(header: &Header) -> Lines {
     }
     // Not on stderr: cron sends a mail for it.
     for warning in &header.warnings {
-        text.line(format_args!("WARNING: {warning}"));
+        text.line(format_args!("WARNING: {}", warnings::text(warning)));
     }
     text
 }
@@ -97,8 +96,8 @@ pub(super) fn nested(pools: &[NestedPools]) -> Lines {
     lines
 }
 
-/// What is said if no guest is selected. Where the login sees other guests, what is said of each term is nearer the truth than a guess.
-pub(super) fn nothing_selected(selection: &str, seen: usize, may_be_empty: bool) -> Lines {
+/// The lines if no guest is selected. If the login sees other guests, the warnings about the terms explain it.
+pub(super) fn nothing_selected(selection: &str, visible: usize, may_be_empty: bool) -> Lines {
     let mut text = Lines::default();
     if may_be_empty {
         text.line(format_args!(
@@ -107,7 +106,7 @@ pub(super) fn nothing_selected(selection: &str, seen: usize, may_be_empty: bool)
         return text;
     }
     text.line(format_args!("----- VMs with '{selection}' NOT FOUND -----"));
-    if seen == 0 {
+    if visible == 0 {
         text.line("----- POSSIBLE PROBLEM PERMISSION 'VM.Audit' -----");
     }
     if selection.to_ascii_lowercase().contains("@pool-") {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The words for what happened, the same in every form of the report. Those of the C# tool are
-//! kept where it has any, because people grep for them.
+//! The texts for what happens in a run, the same in every form of the report. Where the C# tool has a
+//! text, it is kept, because people grep for it.
 
 use autosnap_core::event::{
     Cause, Effect, Failure, GuestResult, PostponeReason, StopReason, WaitReason,
 };
-use autosnap_core::guest::{Guest, GuestKind};
-use autosnap_core::outcome::Outcome;
+use autosnap_core::guest::{GuestKind, NamedGuest, Vmid};
 use autosnap_core::plan::{DropReason, Refusal, Skip};
+use autosnap_core::record::RunRecord;
 use autosnap_core::remedy::Remedy;
 
 use super::remedies;
 
-/// Why a guest was left out without harm. Where the C# tool has words, they say VM of a container, too.
+/// Why a guest was skipped. The texts of the C# tool call containers VMs, too.
 pub(super) fn skip(kind: GuestKind, skip: &Skip) -> String {
     let cannot = |what: &str, volumes: &[String]| {
         format!(
@@ -30,11 +30,9 @@ pub(super) fn skip(kind: GuestKind, skip: &Skip) -> String {
 }
 
 /// The lines of a skipped guest's block.
-pub(super) fn skip_lines(guest: &Guest, skipped: &Skip, outcome: &Outcome) -> Vec<String> {
-    let end = GuestResult::Skipped(skipped.clone());
-    let is_failure = outcome.is_failure(guest.vmid, &end);
-    let strict = is_failure.then(|| error(STRICT));
-    [Some(skip(guest.kind, skipped)), strict]
+pub(super) fn skip_lines(kind: GuestKind, skipped: &Skip, is_required: bool) -> Vec<String> {
+    let strict = is_required.then(|| error(STRICT));
+    [Some(skip(kind, skipped)), strict]
         .into_iter()
         .flatten()
         .collect()
@@ -43,10 +41,10 @@ pub(super) fn skip_lines(guest: &Guest, skipped: &Skip, outcome: &Outcome) -> Ve
 /// Why skipping a guest is a failure.
 pub(super) const STRICT: &str = "named in --vmid: with --strict its skip is a failure";
 
-/// Why a guest did not get what was asked for.
+/// Why a guest is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refused {
-    /// In the words of the C# tool, where it has any.
+    /// The reason.
     pub(super) reason: String,
     /// The figures behind it.
     pub(super) detail: Option<String>,
@@ -58,7 +56,7 @@ pub(super) struct Refused {
 /// Which line of a guest's block begins with `Error`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ErrorLine {
-    /// The reason, in words that PVE would use: `Error in task: VM is locked (backup)`.
+    /// The reason, a text of PVE: `Error in task: VM is locked (backup)`.
     Task,
     /// The reason: `Error: …`.
     Reason,
@@ -87,7 +85,7 @@ impl Refused {
     }
 }
 
-/// What stands before PVE's text about a change that failed or was refused, as in the C# tool.
+/// The start of a line about a change that failed or was refused, as in the C# tool. PVE's text follows.
 const TASK_ERROR: &str = "Error in task: ";
 
 /// The line about a failure that is not PVE's.
@@ -100,7 +98,7 @@ pub(super) fn hint_line(hint: &str) -> String {
     format!("  hint: {hint}")
 }
 
-/// PVE's own text for a lock.
+/// PVE's text for a lock.
 pub(super) fn locked(kind: GuestKind, lock: &str) -> String {
     match kind {
         GuestKind::Qemu => format!("VM is locked ({lock})"),
@@ -108,8 +106,9 @@ pub(super) fn locked(kind: GuestKind, lock: &str) -> String {
     }
 }
 
-/// Why a guest did not get what was asked for.
-pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
+/// Why a guest is refused.
+pub(super) fn refusal<'a>(guest: impl Into<NamedGuest<'a>>, refusal: &Refusal) -> Refused {
+    let guest = guest.into();
     let line = match refusal {
         Refusal::StorageFull(_) | Refusal::NodeOffline => ErrorLine::Detail,
         Refusal::Locked(_) | Refusal::Stuck { .. } | Refusal::NameTaken(_) => ErrorLine::Task,
@@ -128,7 +127,7 @@ pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
         ),
         Refusal::NodeOffline => (
             "Skip VM status unknown".to_owned(),
-            Some(node_offline(&guest.node)),
+            Some(node_offline(guest.node)),
         ),
         Refusal::Unreadable(message) => (message.clone(), None),
         Refusal::StorageUnusable(message) => {
@@ -161,7 +160,7 @@ pub(super) fn refusal(guest: &Guest, refusal: &Refusal) -> Refused {
     }
 }
 
-/// Why no guest of a node got what was asked for.
+/// Why the guests of a node are refused.
 pub(super) fn node_offline(node: &str) -> String {
     format!("node {node} is offline or not reachable")
 }
@@ -178,7 +177,7 @@ pub(super) fn failure(failure: &Failure) -> String {
     }
 }
 
-/// What is known of the effect of a step that failed; nothing to say if there is none.
+/// What is known of the effect of a step that failed; `None` if there is none.
 pub(super) fn effect(effect: Effect) -> Option<&'static str> {
     match effect {
         Effect::None => None,
@@ -188,7 +187,7 @@ pub(super) fn effect(effect: Effect) -> Option<&'static str> {
     }
 }
 
-/// Why a planned removal was left out.
+/// Why a planned removal was not carried out.
 pub(super) fn drop_reason(reason: DropReason) -> &'static str {
     match reason {
         DropReason::Gone => "it is gone already",
@@ -200,18 +199,18 @@ pub(super) fn drop_reason(reason: DropReason) -> &'static str {
     }
 }
 
-/// What a failed hook kept from being done; `begun`: by then something was created or removed.
-pub(super) fn vetoed(begun: bool) -> &'static str {
-    if begun {
+/// What a failed hook prevented, after the guest had changed or before.
+pub(super) fn vetoed(has_changed: bool) -> &'static str {
+    if has_changed {
         "removals left out: the hook failed"
     } else {
         "left out: the hook failed"
     }
 }
 
-/// Why something was not begun any more.
-pub(super) fn stopped(interruption: StopReason) -> &'static str {
-    match interruption {
+/// Why something was not started any more.
+pub(super) fn stop_reason(reason: StopReason) -> &'static str {
+    match reason {
         StopReason::UserRequest | StopReason::Shutdown | StopReason::TerminalClosed => {
             "the run was asked to stop"
         }
@@ -227,16 +226,14 @@ pub(super) fn postponed(count: usize, reason: PostponeReason) -> String {
     let removals = super::units::counted(count, "removal");
     let why = postpone_reason(reason);
     match reason {
-        PostponeReason::Interrupted(_) => {
-            error(&format!("left to the next run: {removals}, {why}"))
-        }
+        PostponeReason::Stopped(_) => error(&format!("left to the next run: {removals}, {why}")),
         PostponeReason::RemovalFailed | PostponeReason::Hook | PostponeReason::Budget => {
             format!("Left to the next run: {removals}, {why}")
         }
     }
 }
 
-/// What a guest that was put back does now.
+/// What a deferred guest does now.
 pub(super) fn resumed(reason: WaitReason) -> &'static str {
     match reason {
         WaitReason::Lock => "Trying again",
@@ -248,7 +245,7 @@ pub(super) fn resumed(reason: WaitReason) -> &'static str {
 fn postpone_reason(reason: PostponeReason) -> &'static str {
     match reason {
         PostponeReason::RemovalFailed => "an earlier one failed",
-        PostponeReason::Interrupted(interruption) => stopped(interruption),
+        PostponeReason::Stopped(reason) => stop_reason(reason),
         PostponeReason::Hook => "the hook failed",
         PostponeReason::Budget => "the time for removals was used up",
     }
@@ -259,9 +256,9 @@ pub(super) fn ram_missing(snapshot: &str) -> String {
     format!("the VM runs, but snapshot {snapshot} holds no RAM")
 }
 
-/// What asked the run to stop.
-pub(super) fn cause_of_end(interruption: StopReason) -> &'static str {
-    match interruption {
+/// Why the run ended early.
+pub(super) fn cause_of_end(reason: StopReason) -> &'static str {
+    match reason {
         StopReason::UserRequest => "interrupted",
         StopReason::Shutdown => "asked to terminate",
         StopReason::TerminalClosed => "the terminal is gone",
@@ -271,26 +268,34 @@ pub(super) fn cause_of_end(interruption: StopReason) -> &'static str {
     }
 }
 
-/// What asked the run to stop, and what follows.
-pub(super) fn interruption(interruption: StopReason) -> String {
-    let what = cause_of_end(interruption);
+/// What ended the run early, or prevented it.
+pub(super) fn end_of_run(record: &RunRecord) -> Option<&str> {
+    let error = record.error.as_ref().map(|error| error.message.as_str());
+    error
+        .or(record.skipped_for.as_deref())
+        .or_else(|| record.stop_reason.map(cause_of_end))
+}
+
+/// The warning that the run stops, and what happens to its guests.
+pub(super) fn stopped(reason: StopReason) -> String {
+    let what = cause_of_end(reason);
     format!("WARNING: {what}; nothing new is started, guests under way are finished")
 }
 
 /// `VM 100` or `CT 105`, as PVE calls guests in its own messages.
-pub(super) fn guest(guest: &Guest) -> String {
-    format!("{} {}", guest.kind.short_name(), guest.vmid)
+pub(super) fn guest(kind: GuestKind, vmid: Vmid) -> String {
+    format!("{} {vmid}", kind.short_name())
 }
 
 /// `web01 on pve1`.
-pub(super) fn full_name(guest: &Guest) -> String {
-    match &guest.name {
+pub(super) fn full_name(guest: NamedGuest<'_>) -> String {
+    match guest.name {
         Some(name) => format!("{name} on {}", guest.node),
         None => format!("on {}", guest.node),
     }
 }
 
-/// How a guest has ended, in the word that programs read.
+/// The result of a guest, as programs read it.
 pub(super) fn result(end: &GuestResult) -> &'static str {
     match end {
         GuestResult::Done => "done",
@@ -302,7 +307,7 @@ pub(super) fn result(end: &GuestResult) -> &'static str {
     }
 }
 
-/// What is known of the effect of a step that failed, in the word that programs read.
+/// The effect of a step that failed, as programs read it.
 pub(super) fn effect_id(effect: Effect) -> &'static str {
     match effect {
         Effect::None => "none",
@@ -314,13 +319,13 @@ pub(super) fn effect_id(effect: Effect) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use autosnap_core::guest::{GuestStatus, Vmid};
+    use autosnap_core::guest::{Guest, GuestStatus};
 
     use super::*;
 
-    /// Without `Sys.Audit` PVE lists a login's own tasks only: nothing may be concluded from none.
+    /// Without `Sys.Audit` PVE lists a login's own tasks only: no task in the list proves nothing.
     #[test]
-    fn a_stuck_guest_is_to_be_looked_at_before_it_is_unlocked() {
+    fn the_hint_for_a_stuck_guest_is_to_check_its_tasks_first() {
         let guest = Guest {
             vmid: Vmid::new(100).unwrap(),
             kind: GuestKind::Qemu,

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The warnings of a run that concern no single guest, as data: each front end renders its own text.
+//!
+//! Notes on single guests are [`Note`](crate::plan::Note)s of the plan.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::guest::{GuestKind, Vmid};
+use crate::name::LabelsFound;
+use crate::select::{SelectionWarning, Unmatched};
+
+/// A warning about the options, the selection or the cluster. The run goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Warning {
+    /// A term matches no guest, or perhaps not all guests that it means.
+    Term(SelectionWarning),
+    /// Several terms match no guest for the same reason.
+    Terms {
+        /// The terms as they were typed, in their order.
+        terms: Vec<String>,
+        /// Why they match no guest.
+        reason: Unmatched,
+        /// Whether each names one guest, pool or node that is not visible.
+        are_missing_objects: bool,
+    },
+    /// A term can match nothing, for this reason.
+    InvalidTerm(String),
+    /// An exclusion is empty.
+    EmptyExclusion(String),
+    /// No guest is selected, but whether that is true is uncertain.
+    UncertainSelection(Uncertainty),
+    /// An entry of a listing could not be parsed, and may be a selected guest.
+    UnreadableEntry(String),
+    /// Another label with another format gives the same names.
+    Collision {
+        /// The label of the run.
+        label: String,
+        /// Its format.
+        format: String,
+        /// The other label.
+        other_label: String,
+        /// Its format.
+        other_format: String,
+    },
+    /// The timestamp format is valid but probably not what its author meant.
+    TimestampFormat(String),
+    /// The hook cannot be started, for this reason.
+    Hook(String),
+    /// A node of selected guests sends no statistics.
+    NoStatistics {
+        /// The node.
+        node: String,
+    },
+    /// The statistics of a node are old.
+    OldStatistics {
+        /// The node.
+        node: String,
+        /// How old they are.
+        age: Duration,
+    },
+    /// Snapshots stay because their names are ambiguous.
+    AmbiguousNames {
+        /// The label of the run.
+        label: String,
+        /// How many.
+        count: usize,
+    },
+    /// Guests have more removals than one run carries out.
+    RemovalLimit {
+        /// How many snapshots of a guest one run removes.
+        limit: u32,
+        /// The guests, with the number of removals left to the next runs.
+        guests: Vec<(GuestKind, Vmid, usize)>,
+    },
+    /// Snapshots look like the label in another format, and are not counted.
+    OtherFormat {
+        /// The label.
+        label: String,
+        /// The other format.
+        format: String,
+        /// How many.
+        count: usize,
+    },
+    /// No snapshot of the selected guests has the label.
+    UnknownLabel {
+        /// The label.
+        label: String,
+        /// The labels that exist.
+        found: LabelsFound,
+    },
+    /// The label is new to the selected guests and similar to one of theirs.
+    SimilarLabel {
+        /// The new label.
+        label: String,
+        /// The existing label.
+        similar: String,
+        /// How many snapshots have it.
+        count: usize,
+    },
+    /// A warning of the program that started the run, in its own words.
+    Other(String),
+}
+
+/// Why it is uncertain that a selection is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Uncertainty {
+    /// The login sees no guest at all.
+    NoVisibleGuest,
+    /// This node is offline.
+    NodeOffline(String),
+    /// This node sends no statistics.
+    NoStatistics(String),
+}
+
+impl Warning {
+    /// Whether guests may have been missed, so that the run is incomplete.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Term(warning) => warning.is_missing_object() || warning.may_miss_a_guest(),
+            Self::Terms {
+                are_missing_objects,
+                ..
+            } => *are_missing_objects,
+            Self::InvalidTerm(_) | Self::UnreadableEntry(_) => true,
+            Self::EmptyExclusion(_)
+            | Self::UncertainSelection(_)
+            | Self::Collision { .. }
+            | Self::TimestampFormat(_)
+            | Self::Hook(_)
+            | Self::NoStatistics { .. }
+            | Self::OldStatistics { .. }
+            | Self::AmbiguousNames { .. }
+            | Self::RemovalLimit { .. }
+            | Self::OtherFormat { .. }
+            | Self::UnknownLabel { .. }
+            | Self::SimilarLabel { .. }
+            | Self::Other(_) => false,
+        }
+    }
+}

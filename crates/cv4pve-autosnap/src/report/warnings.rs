@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The texts of warnings that concern no single guest.
+
+use autosnap_core::text::{self, shell_word};
+use autosnap_core::warning::{Uncertainty, Warning};
+
+/// How many terms a warning names.
+const MAX_TERMS: usize = 10;
+
+/// The text of a warning of a run.
+pub(super) fn text(warning: &Warning) -> String {
+    match warning {
+        Warning::Term(term) => term.to_string(),
+        Warning::Terms { terms, reason, .. } => {
+            format!("{} match no guest: {reason}", listed(terms))
+        }
+        Warning::InvalidTerm(text)
+        | Warning::EmptyExclusion(text)
+        | Warning::UnreadableEntry(text)
+        | Warning::TimestampFormat(text)
+        | Warning::Hook(text)
+        | Warning::Other(text) => text.clone(),
+        Warning::UncertainSelection(reason) => format!(
+            "--allow-empty does not apply: it is not certain that no guest is meant, because {}",
+            uncertainty(reason)
+        ),
+        Warning::Collision {
+            label,
+            format,
+            other_label,
+            other_format,
+        } => format!(
+            "label {label} with format {format} makes the same names as label {other_label} with format {other_format}: \
+             their snapshots cannot be told apart; choose another label or format if both are in use"
+        ),
+        Warning::NoStatistics { node } => no_statistics(node),
+        Warning::OldStatistics { node, age } => format!(
+            "the figures of node {node} are {} old (its pvestatd sends none): how full its storages are may have changed",
+            text::duration(*age)
+        ),
+        Warning::AmbiguousNames { label, count } => format!(
+            "{count} not removable because ambiguous: the names of these snapshots can be read in two ways; if \
+             all of them are of label {label}, --allow-ambiguous-names counts them"
+        ),
+        Warning::RemovalLimit { limit, guests } => {
+            let left: usize = guests.iter().map(|(_, _, left)| left).sum();
+            let snapshots = if left == 1 {
+                "snapshot is"
+            } else {
+                "snapshots are"
+            };
+            let guests: Vec<String> = guests
+                .iter()
+                .map(|(kind, vmid, left)| format!("{} {vmid}: {left}", kind.short_name()))
+                .collect();
+            format!(
+                "{left} {snapshots} left to the next runs, as a run removes at most {limit} of a guest ({}); \
+                 --max-removals-per-guest=N removes more at once",
+                guests.join(", ")
+            )
+        }
+        Warning::OtherFormat {
+            label,
+            format,
+            count,
+        } => other_format(label, format, *count, "not counted", "counts and removes"),
+        Warning::UnknownLabel { label, found } => {
+            let similar = found.typo_of(label);
+            let similar = similar.map(|(similar, _)| format!("; did you mean {similar}?"));
+            format!(
+                "no snapshot of the selected guests has label {label}; the labels there are: {found}{}",
+                similar.unwrap_or_default()
+            )
+        }
+        Warning::SimilarLabel {
+            label,
+            similar,
+            count,
+        } => {
+            let snapshots = if *count == 1 { "snapshot" } else { "snapshots" };
+            format!(
+                "label {label} is new to the selected guests, which have {count} {snapshots} of label {similar}: is it a typo?"
+            )
+        }
+    }
+}
+
+/// The text of a warning of `status`, which shows snapshots and removes none.
+pub fn status_text(warning: &Warning) -> String {
+    if let Warning::OtherFormat {
+        label,
+        format,
+        count,
+    } = warning
+    {
+        return other_format(label, format, *count, "not shown", "shows");
+    }
+    text(warning)
+}
+
+/// The text about a node that sends no statistics.
+pub(super) fn no_statistics(node: &str) -> String {
+    format!(
+        "node {node} sends no statistics (its pvestatd hangs, or it has just started): how full its storages are is not known, the limit is not checked there"
+    )
+}
+
+fn listed(terms: &[String]) -> String {
+    let named = &terms[..terms.len().min(MAX_TERMS)];
+    let more = match terms.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more terms"),
+    };
+    format!("`{}`{more}", named.join("`, `"))
+}
+
+fn uncertainty(reason: &Uncertainty) -> String {
+    match reason {
+        Uncertainty::NoVisibleGuest => "this login sees no guest (VM.Audit)".to_owned(),
+        Uncertainty::NodeOffline(node) => format!("node {node} is offline"),
+        Uncertainty::NoStatistics(node) => format!("node {node} sends no statistics"),
+    }
+}
+
+fn other_format(
+    label: &str,
+    format: &str,
+    count: usize,
+    consequence: &str,
+    adoption: &str,
+) -> String {
+    let snapshots = match count {
+        1 => "1 snapshot looks".to_owned(),
+        count => format!("{count} snapshots look"),
+    };
+    format!(
+        "{snapshots} like label {label} in another format ({format}): {consequence}; \
+         --also-format={} {adoption} them too",
+        shell_word(format, "FORMAT"),
+    )
+}
