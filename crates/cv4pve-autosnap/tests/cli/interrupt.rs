@@ -24,14 +24,14 @@ fn lab() -> Lab {
     ]))
 }
 
-/// Sends a signal and waits until the program says that it was heard.
+/// Sends a signal and waits until the program reports it.
 fn stop(run: &mut Run<'_>, signal: &str) {
     run.signal(signal);
     run.heard("nothing new is started");
 }
 
 #[test]
-fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
+fn a_signal_finishes_the_current_guests_and_starts_no_other() {
     for (signal, status) in [("INT", 130), ("HUP", 130), ("TERM", 143)] {
         let lab = lab();
         let hook = PausingHook::new(&lab);
@@ -68,7 +68,7 @@ fn a_signal_lets_the_guests_under_way_finish_and_starts_no_other() {
 }
 
 #[test]
-fn the_report_for_programs_knows_of_the_interruption() {
+fn the_json_report_of_an_interrupted_run() {
     let lab = lab();
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, &format!("{SNAP} --output=Json"));
@@ -83,7 +83,7 @@ fn the_report_for_programs_knows_of_the_interruption() {
 }
 
 #[test]
-fn a_removal_under_way_is_finished_and_the_others_wait() {
+fn a_signal_during_a_removal_postpones_the_other_removals() {
     let lab = lab();
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=100 clean --label=daily --keep=0");
@@ -101,13 +101,14 @@ fn a_removal_under_way_is_finished_and_the_others_wait() {
 }
 
 #[test]
-fn a_signal_before_the_first_guest_starts_none() {
+fn a_signal_before_the_first_guest_changes_nothing() {
     let lab = lab();
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, SNAP);
     assert_eq!(run.reached(), "snap-job-start");
     run.signal("TERM");
-    // The signal has no other trace before the guests' turn: a second hook is not reached.
+    // Before the first guest the program does not print that it was interrupted, so check the
+    // hooks.
     assert_eq!(run.go_on_to_the_end(), ["snap-job-end"]);
     run.ended()
         .assert_status(143)
@@ -116,7 +117,7 @@ fn a_signal_before_the_first_guest_starts_none() {
 }
 
 #[test]
-fn a_signal_is_heard_while_a_guest_does_not_answer() {
+fn a_signal_stops_a_run_that_waits_for_a_silent_guest() {
     let lab = lab();
     let silent = r#"{"requests": [{"method": "GET", "path": "/nodes/*/*/*/snapshot", "effect": {"stall": 900}}]}"#;
     lab.simulator
@@ -133,14 +134,14 @@ fn a_signal_is_heard_while_a_guest_does_not_answer() {
 }
 
 #[test]
-fn a_guest_that_waits_for_a_lock_gets_its_closing_hook() {
+fn a_guest_that_waits_for_a_lock_gets_its_abort_hook() {
     let lab = Lab::with_faults(
         &World::of([vm(100, "locked").taken("daily", &[1, 2]), vm(101, "web01")]),
         r#"{"tasks": [{"vmid": 100, "effect": {"fail": "VM is locked (backup)"}}]}"#,
     );
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, &format!("{SNAP} --wait-locked=20s"));
-    // One at a time: when the second guest has its turn, the first was put back.
+    // Guests run one at a time: when the second one starts, the first one is waiting for its lock.
     run.go_to("snap-create-pre 101");
     stop(&mut run, "INT");
     let mut phases = run.go_on_to_the_end();
@@ -160,7 +161,8 @@ fn a_guest_that_waits_for_a_lock_gets_its_closing_hook() {
     assert_eq!(lab.changes(), ["create 101 autodaily<now>"]);
 }
 
-/// A guest that was locked from the start, and whose lock the run waits for, was never begun.
+/// A guest that was locked at the start, so that the run still waits for its lock, is "not
+/// reached".
 #[test]
 fn a_guest_that_was_locked_from_the_start_is_not_reached() {
     let lab = Lab::new(&World::of([
@@ -179,7 +181,7 @@ fn a_guest_that_was_locked_from_the_start_is_not_reached() {
 }
 
 #[test]
-fn a_second_signal_leaves_at_once_and_names_the_tasks() {
+fn a_second_signal_exits_at_once_and_names_the_running_tasks() {
     for (first, second, status) in [("INT", "INT", 130), ("HUP", "TERM", 143)] {
         let slow = json!({"create": 3600, "delete": 3600});
         let lab = Lab::new(&World::of([
@@ -193,13 +195,13 @@ fn a_second_signal_leaves_at_once_and_names_the_tasks() {
         run.go_to("snap-create-pre 100");
         run.go_on();
         run.go_on();
-        // Not only sent: a task is known to the program once the reply is there.
-        until("both tasks are looked at", || {
+        // Wait until both tasks are polled: only then does the program know their UPIDs.
+        until("both tasks are polled", || {
             let requests = lab.simulator.journal().requests();
-            let looks = requests
+            let polls = requests
                 .iter()
                 .filter(|request| request.method == "GET" && request.path.contains("/tasks/"));
-            let tasks: BTreeSet<&str> = looks.map(|request| request.path.as_str()).collect();
+            let tasks: BTreeSet<&str> = polls.map(|request| request.path.as_str()).collect();
             tasks.len() >= 2
         });
         stop(&mut run, first);
@@ -232,7 +234,7 @@ fn an_ignored_hangup_stays_ignored() {
 }
 
 #[test]
-fn a_reader_that_leaves_does_not_stop_the_run() {
+fn a_closed_stdout_pipe_does_not_stop_the_run() {
     let lab = lab();
     let hook = PausingHook::new(&lab);
     let mut command = lab.command();
@@ -245,16 +247,17 @@ fn a_reader_that_leaves_does_not_stop_the_run() {
     assert_eq!(lab.changes().len(), 5);
 }
 
-/// Whether a process is gone, or waits to be reaped.
+/// Whether a process is gone or a zombie.
 fn has_ended(pid: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
 }
 
-/// `script` gives the program a terminal; when it is killed, that terminal is gone: the program gets
-/// a SIGHUP, unless that is ignored, and cannot write any more (EIO). What started the tests may ignore
-/// the signal, as nohup does: that must not be inherited.
+/// `script` runs the program in a terminal. When `script` is killed, the terminal closes: the
+/// program gets a SIGHUP, unless that is ignored, and its writes fail (EIO). The test resets SIGHUP
+/// because the process that started the tests may ignore it, as nohup does, and child processes
+/// inherit that.
 #[test]
-fn a_terminal_that_is_closed_ends_the_run_in_order() {
+fn a_closed_terminal_stops_the_run_in_order() {
     for (trap, status, changes) in [("trap : HUP", "130", 1), ("trap '' HUP", "1", 5)] {
         let lab = lab();
         let hook = PausingHook::new(&lab);
@@ -269,8 +272,7 @@ fn a_terminal_that_is_closed_ends_the_run_in_order() {
                 "#!/bin/sh\n{trap}\necho $PPID >leader\n'{program}' \"$@\"\necho $? >status.pipe\n"
             ),
         );
-        // `script` takes the command as one text. What follows it here has no blanks but the path
-        // of the hook, which is in this folder.
+        // `script` takes the command as one text, so each argument is quoted.
         lab.script(
             "terminal.sh",
             "#!/bin/sh\nfor word; do words=\"$words '$word'\"; done\nexec env --default-signal=HUP script -qec \"./inside.sh $words\" /dev/null\n",
@@ -281,19 +283,19 @@ fn a_terminal_that_is_closed_ends_the_run_in_order() {
         let mut run = hook.start_with(&lab, SNAP, command);
         run.go_to("snap-create-pre 100");
         run.signal("KILL");
-        // That is `script`; the program lives on.
+        // Only `script` is killed; the program runs on.
         assert_eq!(run.reached(), "ended");
-        // The shell that `script` started leads the session: the kernel hangs up on it, and when it
-        // dies on the program.
+        // The shell that `script` started leads the session: the kernel sends SIGHUP to it, and to
+        // the program when the shell dies.
         let leader = std::fs::read_to_string(lab.folder().join("leader")).unwrap();
         until("the session has ended", || has_ended(leader.trim()));
         run.go_on();
         run.go_to("snap-job-end");
         run.go_on();
-        let mut told = String::new();
+        let mut exit_status = String::new();
         let mut pipe = std::fs::File::open(lab.folder().join("status.pipe")).unwrap();
-        pipe.read_to_string(&mut told).unwrap();
-        assert_eq!(told.trim(), status, "{trap}");
+        pipe.read_to_string(&mut exit_status).unwrap();
+        assert_eq!(exit_status.trim(), status, "{trap}");
         assert_eq!(lab.changes().len(), changes, "{trap}");
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Tasks that outlive `--timeout`: others go first, the guest is looked at again, and only what still
-//! runs at the end has failed.
+//! Tasks that outlive `--timeout`: the run continues with other guests, polls the task again, and
+//! reports a failure only if it still runs at the end.
 
 use crate::harness::Lab;
 use crate::paused_run::{PausingHook, Run};
@@ -8,7 +8,7 @@ use crate::world::{World, name, vm};
 
 const SNAP: &str = "--vmid=100,101 --timeout=1 snap --label=daily --keep=1";
 
-/// Two guests; tasks of that kind at the first one take an hour.
+/// Two guests; tasks of this kind of the first guest take an hour.
 fn lab(kind: &str) -> Lab {
     let world = World::of([vm(100, "big").taken("daily", &[1, 2]), vm(101, "small")]);
     let fault = format!(
@@ -17,7 +17,7 @@ fn lab(kind: &str) -> Lab {
     Lab::with_faults(&world, &fault)
 }
 
-/// A run whose first guest is late, stopped in the opening hook of the second one.
+/// A run whose first guest is late, paused in the `snap-create-pre` hook of the second guest.
 fn while_the_second_begins<'a>(hook: &PausingHook, lab: &'a Lab, words: &str) -> Run<'a> {
     let mut run = hook.start(lab, words);
     run.go_to("snap-create-pre 101");
@@ -30,10 +30,10 @@ fn posts_of(lab: &Lab, vmid: u32) -> usize {
     writes.iter().filter(|write| write.contains(&path)).count()
 }
 
-/// A creation that ends well after the time-out, while another guest has its turn, is done, with its
-/// removals and a note; the hooks are called once, at the real end.
+/// A creation that ends after the timeout, while another guest is worked on, succeeds: its removals
+/// follow, the report has a note, and the hooks are called once, after the task has ended.
 #[test]
-fn a_creation_that_ends_after_the_time_out_is_done() {
+fn a_creation_that_ends_after_the_timeout_succeeds() {
     let lab = lab("qmsnapshot");
     let hook = PausingHook::new(&lab);
     let mut run = while_the_second_begins(&hook, &lab, SNAP);
@@ -60,9 +60,9 @@ fn a_creation_that_ends_after_the_time_out_is_done() {
     assert_eq!(posts_of(&lab, 100), 3, "one creation, two removals");
 }
 
-/// The same for a removal, which is followed by the next one.
+/// The same for a removal; the next removal follows.
 #[test]
-fn a_removal_that_ends_after_the_time_out_is_done() {
+fn a_removal_that_ends_after_the_timeout_succeeds() {
     let lab = lab("qmdelsnapshot");
     let hook = PausingHook::new(&lab);
     let mut run = while_the_second_begins(&hook, &lab, SNAP);
@@ -87,9 +87,9 @@ fn a_removal_that_ends_after_the_time_out_is_done() {
     assert_eq!(posts_of(&lab, 100), 3);
 }
 
-/// What still runs at the end has failed, and nothing more was asked for of the guest.
+/// A task that still runs at the end fails the guest, and nothing else is requested for the guest.
 #[test]
-fn a_task_that_still_runs_at_the_end_has_failed() {
+fn a_task_that_still_runs_at_the_end_is_a_failure() {
     for (kind, phases, posts) in [
         ("qmsnapshot", &["snap-create-abort 100"][..], 1),
         (
@@ -113,9 +113,9 @@ fn a_task_that_still_runs_at_the_end_has_failed() {
     }
 }
 
-/// A run that is asked to stop looks a last time, tells what was done, and begins nothing.
+/// An interrupted run polls the late task once more, reports its result, and starts nothing.
 #[test]
-fn an_interrupted_run_tells_how_a_late_task_has_ended() {
+fn an_interrupted_run_reports_the_result_of_a_late_task() {
     for ended in [true, false] {
         let lab = lab("qmsnapshot");
         let hook = PausingHook::new(&lab);
@@ -140,9 +140,10 @@ fn an_interrupted_run_tells_how_a_late_task_has_ended() {
     }
 }
 
-/// Removals whose time is over when the late creation has ended are left to the next run.
+/// If `--removal-budget` is used up when a late creation ends, its removals are left to the next
+/// run.
 #[test]
-fn a_late_creation_keeps_to_the_budget_for_removals() {
+fn a_late_creation_respects_the_removal_budget() {
     let lab = lab("qmsnapshot");
     let hook = PausingHook::new(&lab);
     let words = format!("{SNAP} --removal-budget=1s");
@@ -155,10 +156,10 @@ fn a_late_creation_keeps_to_the_budget_for_removals() {
     assert_eq!(posts_of(&lab, 100), 1);
 }
 
-/// A guest whose tasks always end after the run, the creations alone or the removals as well, does not
-/// grow: the next run begins with what the last one owes.
+/// Even if all tasks of a guest, or all its creations, end only after the run, its snapshots do not
+/// pile up: the next run starts with the overdue removals.
 #[test]
-fn a_guest_whose_tasks_always_end_late_does_not_grow() {
+fn snapshots_do_not_pile_up_when_all_tasks_are_late() {
     for (kind, nights) in [(r#""kind": "qmsnapshot", "#, 4), ("", 6)] {
         let world = World::of([vm(100, "big").taken("daily", &[1, 2])]);
         let fault = format!(r#"{{"tasks": [{{{kind}"effect": {{"duration": 1800}}}}]}}"#);
@@ -187,8 +188,8 @@ fn a_guest_whose_tasks_always_end_late_does_not_grow() {
     }
 }
 
-/// A guest with the snapshots of so many days, of which two are kept, whose new one of the last run came too late
-/// for the removals.
+/// A guest with snapshots of this many days and `--keep=2`, whose last run ended before its
+/// creation, so that its removals are overdue.
 fn overdue_lab(days: i64) -> Lab {
     let days: Vec<_> = (1..=days).collect();
     let world = World::of([vm(100, "big").taken("daily", &days)]);
@@ -203,7 +204,7 @@ fn overdue_lab(days: i64) -> Lab {
 
 const NEXT: &str = "--vmid=100 snap --label=daily --keep=2";
 
-/// What the runs after the late one have changed: the days of the removed snapshots, 0 for a creation.
+/// The changes after the late creation: the day of each removed snapshot, and 0 for a creation.
 fn changed_days(lab: &Lab) -> Vec<i64> {
     let changes = lab.changes();
     let later = changes.iter().skip(1);
@@ -215,10 +216,10 @@ fn changed_days(lab: &Lab) -> Vec<i64> {
         .collect()
 }
 
-/// What comes before the new snapshot is what is beyond --keep without it, and it counts for
-/// --max-removals-per-guest with the removals behind it.
+/// Overdue removals before the new snapshot leave `--keep` snapshots, and count for
+/// `--max-removals-per-guest` together with the removals after it.
 #[test]
-fn overdue_removals_leave_as_many_as_are_kept_and_count_for_the_limit() {
+fn overdue_removals_leave_keep_snapshots_and_count_for_the_limit() {
     for (limit, expected) in [
         (20, &[1, 2, 3, 4, 0, 5][..]),
         (5, &[1, 2, 3, 4, 0, 5]),
@@ -236,9 +237,9 @@ fn overdue_removals_leave_as_many_as_are_kept_and_count_for_the_limit() {
     }
 }
 
-/// If the new snapshot then fails, as many are left as are kept.
+/// If the creation then fails, `--keep` snapshots are left.
 #[test]
-fn a_creation_that_fails_after_overdue_removals_leaves_as_many_as_are_kept() {
+fn a_failed_creation_after_overdue_removals_leaves_keep_snapshots() {
     let lab = overdue_lab(3);
     lab.set_faults(r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"fail": "no space left"}}]}"#);
     for _ in 0..2 {
@@ -248,17 +249,17 @@ fn a_creation_that_fails_after_overdue_removals_leaves_as_many_as_are_kept() {
     }
 }
 
-/// A guest whose overdue removal fails, or is refused by a hook, gets its snapshot all the same; nothing more is
-/// removed.
+/// A guest whose overdue removal fails, or is refused by a hook, still gets its snapshot; nothing
+/// else is removed.
 #[test]
-fn a_guest_whose_overdue_removal_does_not_take_place_gets_its_snapshot() {
+fn a_guest_whose_overdue_removal_fails_gets_its_snapshot() {
     let lab = overdue_lab(3);
     lab.script(
-        "no.sh",
+        "fail.sh",
         "#!/bin/sh\n[ $CV4PVE_AUTOSNAP_PHASE != snap-remove-pre ]\n",
     );
     lab.run(&format!(
-        "{NEXT} --timeout=1 --script=no.sh --hook-failure=skip-guest"
+        "{NEXT} --timeout=1 --script=fail.sh --hook-failure=skip-guest"
     ))
     .assert_status(1)
     .assert_out("1 snapshot created, 0 removed");
@@ -272,10 +273,10 @@ fn a_guest_whose_overdue_removal_does_not_take_place_gets_its_snapshot() {
     assert_eq!(lab.snapshots(100).len(), 5);
 }
 
-/// An overdue removal that met a lock, and whose time is over when the guest is tried again, is closed before the
-/// new snapshot is begun, also if that fails.
+/// If an overdue removal met a lock and the removal budget is used up at the retry, its abort hook
+/// is called before the hooks of the new snapshot, also if the creation fails.
 #[test]
-fn an_overdue_removal_whose_time_is_over_is_closed_before_the_creation() {
+fn an_overdue_removal_out_of_budget_is_aborted_before_the_creation() {
     let locked =
         r#"{"kind": "qmdelsnapshot", "times": 1, "effect": {"fail": "VM is locked (snapshot)"}}"#;
     let full = r#"{"kind": "qmsnapshot", "effect": {"fail": "no space left"}}"#;
@@ -304,9 +305,9 @@ fn an_overdue_removal_whose_time_is_over_is_closed_before_the_creation() {
     }
 }
 
-/// A run that is asked to stop during an overdue removal ends it and begins nothing else.
+/// A run that is interrupted during an overdue removal finishes it and starts nothing else.
 #[test]
-fn an_interrupted_run_begins_nothing_behind_an_overdue_removal() {
+fn an_interrupted_run_starts_nothing_after_an_overdue_removal() {
     let lab = overdue_lab(3);
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, &format!("{NEXT} --timeout=1"));
@@ -322,10 +323,10 @@ fn an_interrupted_run_begins_nothing_behind_an_overdue_removal() {
     assert_eq!(changed_days(&lab), [1]);
 }
 
-/// Without a late snapshot the order stays: a guest with more snapshots than are kept gets its new one
-/// first, and if that fails nothing is removed.
+/// Without a late snapshot a guest with more snapshots than `--keep` gets its new one first; if
+/// that fails nothing is removed.
 #[test]
-fn a_backlog_of_another_cause_waits_for_the_new_snapshot() {
+fn a_backlog_without_a_late_snapshot_is_removed_after_the_new_one() {
     let world = World::of([vm(100, "web01").taken("daily", &[1, 2, 3, 4])]);
     let fault = r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"fail": "no space left"}}]}"#;
     let lab = Lab::with_faults(&world, fault);
@@ -334,9 +335,8 @@ fn a_backlog_of_another_cause_waits_for_the_new_snapshot() {
     assert_eq!(lab.changes(), [] as [&str; 0]);
 }
 
-/// Ten minutes are the default.
 #[test]
-fn the_default_time_out_is_ten_minutes() {
+fn the_default_timeout_is_ten_minutes() {
     let lab = lab("qmsnapshot");
     lab.run("--vmid=101 snap --label=daily --keep=1")
         .assert_status(0)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Guests that somebody else holds locked: other snapshot tasks are waited for, other locks are looked
-//! at once more when all other guests have had their turn.
+//! Locked guests: the run waits for other snapshot tasks, and retries guests with another lock once
+//! after all other guests.
 
 use std::process::{Child, Stdio};
 
@@ -12,7 +12,7 @@ use crate::harness::{Lab, Output, until};
 use crate::paused_run::PausingHook;
 use crate::world::{Guest, World, credentials, ct, name, vm};
 
-/// A run in the background, with its report in a pipe.
+/// Starts a run in the background, with its report in a pipe.
 fn start(lab: &Lab, words: &str) -> Child {
     let mut command = lab.command();
     command
@@ -24,7 +24,7 @@ fn start(lab: &Lab, words: &str) -> Child {
     command.spawn().unwrap()
 }
 
-/// Exit status and report of a run that was started.
+/// Waits for a started run; returns its exit status and report.
 fn ended(child: Child) -> (Option<i32>, String) {
     let output = child.wait_with_output().unwrap();
     let report = [output.stdout, output.stderr].concat();
@@ -40,7 +40,7 @@ fn lab_with_tasks_of(seconds: f64, guests: impl IntoIterator<Item = Guest>) -> L
     Lab::with(options)
 }
 
-/// Three labels that fire at the same moment, as timers do at midnight.
+/// Runs three labels at the same moment, as timers do at midnight.
 fn three_labels_at_once(guests: u32) {
     let all = (100..100 + guests).map(|vmid| {
         let guest = if vmid % 3 == 0 {
@@ -64,7 +64,7 @@ fn three_labels_at_once(guests: u32) {
         assert_eq!(of_label.count(), guests as usize, "{label}");
     }
     assert_eq!(created.len(), 3 * guests as usize);
-    // One of the three has met the lock of another one, in its own task or when it read the guest.
+    // At least one run met a lock of another one, in its task or when it read the guest.
     let requests = lab.simulator.journal().requests();
     let reads = requests
         .iter()
@@ -76,22 +76,20 @@ fn three_labels_at_once(guests: u32) {
     assert!(reads.count() + refused.count() > created.len());
 }
 
-/// Three labels at once on 40 guests: all 120 snapshots are taken.
 #[test]
-fn three_labels_at_midnight_take_turns_at_forty_guests() {
+fn three_labels_at_midnight_create_all_snapshots_of_forty_guests() {
     three_labels_at_once(40);
 }
 
-/// Three labels in one second, 12 guests: 36 of 36.
 #[test]
-fn three_labels_in_one_second_lose_no_snapshot() {
+fn three_labels_in_one_second_create_all_snapshots_of_twelve_guests() {
     three_labels_at_once(12);
 }
 
-/// How long another snapshot task is waited for, that 0 switches it off, and that each way to meet
-/// its lock counts: in the configuration, in the task, between two removals.
+/// The run waits for another snapshot task for at most `--wait-snapshot-lock`, and 0 switches that
+/// off.
 #[test]
-fn another_snapshot_task_is_waited_for_within_bounds() {
+fn wait_snapshot_lock_limits_the_wait_for_another_snapshot_task() {
     let lab = lab_with_tasks_of(3600.0, [vm(100, "web01")]);
     let first = start(&lab, "--vmid=100 snap --label=hourly --keep=1");
     let is_locked = || {
@@ -112,14 +110,18 @@ fn another_snapshot_task_is_waited_for_within_bounds() {
         .assert_status(0)
         .assert_out("Would wait: VM is locked (snapshot)")
         .assert_not_said("is not complete");
-    assert_eq!(lab.writes().len(), 1, "a locked guest is asked for nothing");
+    assert_eq!(
+        lab.writes().len(),
+        1,
+        "nothing is requested for a locked guest"
+    );
     let second = start(&lab, "--vmid=100 snap --label=daily --keep=1");
-    lab.until_asked("the second run looks again", |request| {
+    lab.until_asked("the second run reads again", |request| {
         request.path.ends_with("/tasks") || request.path.contains("/tasks?")
     });
     lab.simulator.advance(3600.0);
     assert_eq!(ended(first).0, Some(0));
-    until("the second snapshot is asked for", || {
+    until("the second snapshot is requested", || {
         lab.writes().len() == 2
     });
     lab.simulator.advance(3600.0);
@@ -128,10 +130,10 @@ fn another_snapshot_task_is_waited_for_within_bounds() {
     assert_eq!(lab.changes().len(), 2);
 }
 
-/// PVE shows a login without Sys.Audit its own tasks only. A snapshot that somebody else began a moment ago is waited
-/// for, too; one that was begun long ago is left behind.
+/// Without Sys.Audit PVE shows a login only its own tasks. The run also waits for a lock of another
+/// login that it saw a moment ago; an old one is reported as left over.
 #[test]
-fn a_snapshot_task_of_another_login_is_waited_for() {
+fn a_run_waits_for_a_snapshot_task_of_another_login() {
     let lab = lab_with_tasks_of(7200.0, [vm(100, "web01")]);
     let first = start(&lab, "--vmid=100 snap --label=hourly --keep=1");
     let is_locked = || {
@@ -139,7 +141,7 @@ fn a_snapshot_task_of_another_login_is_waited_for() {
             .world(|world| world.guests[&100].lock.is_some())
     };
     until("the first snapshot is being taken", is_locked);
-    let as_somebody_else = |option: &str| {
+    let as_another_login = |option: &str| {
         let mut command = lab.command();
         command
             .arg(format!("--host={}", lab.host()))
@@ -147,24 +149,24 @@ fn a_snapshot_task_of_another_login_is_waited_for() {
             .args(["--vmid=100", "snap", "--label=daily", "--keep=1", option]);
         lab.finish(command)
     };
-    as_somebody_else("--wait-snapshot-lock=1s")
+    as_another_login("--wait-snapshot-lock=1s")
         .assert_status(1)
         .assert_out("Waiting: VM is locked (snapshot)\nTrying again after ")
         .assert_not_said("no task that this login can see");
-    as_somebody_else("--dry-run")
+    as_another_login("--dry-run")
         .assert_status(0)
         .assert_out("Would wait: VM is locked (snapshot)");
     lab.simulator.advance(3600.0);
-    as_somebody_else("--dry-run")
+    as_another_login("--dry-run")
         .assert_status(1)
         .assert_out("no task that this login can see works on it");
     lab.simulator.advance(3600.0);
     assert_eq!(ended(first).0, Some(0));
 }
 
-/// The lock is met by the task itself, and again before a removal.
+/// The task itself meets the lock, of the creation and of a removal.
 #[test]
-fn a_snapshot_lock_that_comes_in_between_is_waited_for() {
+fn a_run_waits_for_a_snapshot_lock_that_its_task_meets() {
     let fault = |kind: &str, lock: &str| {
         format!(
             r#"{{"tasks": [{{"kind": "{kind}", "times": 1, "effect": {{"fail": "VM is locked ({lock})"}}}}]}}"#
@@ -187,9 +189,9 @@ fn a_snapshot_lock_that_comes_in_between_is_waited_for() {
     }
 }
 
-/// A lock that a dead task has left behind does not hold up every run for ten minutes.
+/// A lock left over by a dead task does not delay every run by ten minutes.
 #[test]
-fn a_lock_that_no_task_holds_is_not_waited_for() {
+fn a_run_does_not_wait_for_a_lock_without_a_task() {
     let lab = Lab::new(&World::of([
         vm(100, "stuck").set("lock", "snapshot"),
         vm(101, "web01"),
@@ -200,10 +202,10 @@ fn a_lock_that_no_task_holds_is_not_waited_for() {
     assert_eq!(lab.changes(), ["create 101 autodaily<now>"]);
 }
 
-/// A guest that a backup held at the start and that is free at its turn gets its snapshot, after all
-/// others; one that is still locked fails. No hook is called before the lock is gone.
+/// A guest that is locked by a backup at the start and is unlocked later gets its snapshot, after
+/// all others; one that is still locked fails. No hook is called while the guest is locked.
 #[test]
-fn a_guest_that_is_unlocked_by_its_turn_is_done() {
+fn a_guest_that_is_unlocked_during_the_run_gets_its_snapshot() {
     for lock in ["backup", "migrate", "snapshot", "clone"] {
         let lab = Lab::new(&World::of([
             vm(100, "web01").set("lock", lock).taken("daily", &[1]),
@@ -250,9 +252,9 @@ fn a_guest_that_is_unlocked_by_its_turn_is_done() {
     }
 }
 
-/// What would be done then stands in the plan, and in the report for programs what was done.
+/// The plan shows the steps after the unlock, and the JSON report the steps that were done.
 #[test]
-fn the_plan_says_what_happens_to_a_locked_guest_that_is_unlocked() {
+fn the_plan_and_the_json_report_show_the_steps_of_an_unlocked_guest() {
     let lab = Lab::new(&World::of([vm(100, "web01")
         .set("lock", "backup")
         .taken("daily", &[1])]));
@@ -270,7 +272,7 @@ fn the_plan_says_what_happens_to_a_locked_guest_that_is_unlocked() {
         json!("VM is locked (backup)")
     );
 
-    // The lock is gone when it is looked at for the second time.
+    // The lock is gone at the second read.
     lab.set_faults(
         r#"{"requests": [{"path": "/nodes/*/qemu/100/config", "when": {"nth": 2}, "effect": "hold"}]}"#,
     );
@@ -290,10 +292,9 @@ fn the_plan_says_what_happens_to_a_locked_guest_that_is_unlocked() {
     assert_eq!(guest["removed"], json!(["autodaily240101000000"]));
 }
 
-/// `clean` calls the hooks of a failing removal for a guest that is locked, if there is something
-/// to remove.
+/// `clean` calls the removal hooks of a locked guest, if there is something to remove.
 #[test]
-fn a_locked_guest_calls_the_hooks_of_a_failing_removal_in_clean() {
+fn clean_calls_the_removal_hooks_of_a_locked_guest() {
     let lab = Lab::new(&World::of([
         vm(100, "web01")
             .set("lock", "backup")
@@ -327,9 +328,9 @@ fn a_locked_guest_calls_the_hooks_of_a_failing_removal_in_clean() {
     lab.assert_unchanged();
 }
 
-/// The same for a `clean` that has waited for the lock in vain.
+/// The same for a `clean` that waits for the lock until its time limit.
 #[test]
-fn a_clean_that_waits_in_vain_calls_the_hooks_of_a_failing_removal() {
+fn clean_calls_the_removal_hooks_after_waiting_for_a_lock_without_success() {
     let lab = Lab::new(&World::of([vm(100, "web01")
         .set("lock", "backup")
         .taken("daily", &[1, 2])]));
@@ -354,12 +355,8 @@ fn a_clean_that_waits_in_vain_calls_the_hooks_of_a_failing_removal() {
     lab.assert_unchanged();
 }
 
-/// What becomes of a guest whose tasks are listed for the `nth` time while `happens` to it.
-fn while_tasks_are_listed(
-    nth: u32,
-    words: &str,
-    happens: impl Fn(&mut Simulated),
-) -> (Lab, Output) {
+/// Runs the program and changes the guest while its tasks are listed for the `nth` time.
+fn while_tasks_are_listed(nth: u32, words: &str, change: impl Fn(&mut Simulated)) -> (Lab, Output) {
     let faults = format!(
         r#"{{"requests": [{{"method": "GET", "path": "/nodes/*/tasks", "when": {{"nth": {nth}}},
             "effect": "hold"}}]}}"#
@@ -371,20 +368,20 @@ fn while_tasks_are_listed(
         let run = scope.spawn(|| lab.run(words));
         lab.until_met(0);
         lab.simulator
-            .world(|world| happens(world.guests.get_mut(&100).unwrap()));
+            .world(|world| change(world.guests.get_mut(&100).unwrap()));
         lab.simulator.release();
         run.join().unwrap()
     });
     (lab, output)
 }
 
-const LEFT_BEHIND: &str = "and no task that this login can see works on it";
+const LEFT_OVER: &str = "and no task that this login can see works on it";
 
-/// Two requests tell of the lock and of the task that holds it. A task that ends between them is in no
-/// list, and its lock is not left behind.
+/// The lock and the task that holds it are read by two requests. A task that ends between them is
+/// in no list, but its lock is not left over.
 #[test]
-fn a_lock_whose_task_ends_before_the_tasks_are_listed_is_not_left_behind() {
-    // The plan lists the tasks twice, and each guest's turn once more.
+fn a_lock_whose_task_ends_before_the_tasks_are_listed_is_not_left_over() {
+    // The plan lists the tasks twice, and each guest run lists them once more.
     for (nth, words) in [
         (2, "--vmid=100 snap --label=daily --keep=2 --dry-run"),
         (2, "--vmid=100 clean --label=daily --keep=1 --dry-run"),
@@ -392,15 +389,15 @@ fn a_lock_whose_task_ends_before_the_tasks_are_listed_is_not_left_behind() {
         (3, "--vmid=100 clean --label=daily --keep=1"),
     ] {
         let (lab, output) = while_tasks_are_listed(nth, words, |guest| guest.lock = None);
-        output.assert_status(0).assert_not_said(LEFT_BEHIND);
+        output.assert_status(0).assert_not_said(LEFT_OVER);
         let is_dry_run = words.ends_with("--dry-run");
         assert_eq!(lab.changes().is_empty(), is_dry_run, "{words}: {output}");
     }
 }
 
-/// Nor is a lock of the same name that another task has set since.
+/// A lock of the same name that the next task has set is not left over either.
 #[test]
-fn a_lock_that_the_next_task_has_set_is_not_left_behind() {
+fn a_lock_that_the_next_task_has_set_is_not_left_over() {
     for (nth, dry_run) in [(2, "--dry-run"), (3, "")] {
         let words =
             format!("--vmid=100 snap --label=daily --keep=2 --wait-snapshot-lock=0 {dry_run}");
@@ -409,31 +406,33 @@ fn a_lock_that_the_next_task_has_set_is_not_left_behind() {
         });
         output
             .assert_out("VM is locked (snapshot-delete)")
-            .assert_not_said(LEFT_BEHIND);
+            .assert_not_said(LEFT_OVER);
         lab.assert_unchanged();
     }
 }
 
-/// A lock that is the same after the tasks were listed is left behind; that costs one request more.
+/// A lock that is unchanged after the tasks were listed is left over; checking that costs one
+/// request.
 #[test]
-fn a_lock_that_stays_the_same_without_a_task_is_left_behind() {
+fn an_unchanged_lock_without_a_task_is_left_over() {
     let (lab, output) = while_tasks_are_listed(
         2,
         "--vmid=100 clean --label=daily --keep=1 --dry-run",
         |_| {},
     );
-    output.assert_out(LEFT_BEHIND);
+    output.assert_out(LEFT_OVER);
     let requests = lab.simulator.journal().requests();
-    let looks = requests
+    let reads = requests
         .iter()
         .filter(|one| one.path.ends_with("/qemu/100/config"))
         .count();
-    assert_eq!(looks, 2, "{output}");
+    assert_eq!(reads, 2, "{output}");
 }
 
-/// A snapshot in another state than a moment ago is worked on: `check` does not call it left behind.
+/// If the state of a snapshot changes between two reads, a task is working on it: `check` does not
+/// report it as left over.
 #[test]
-fn check_does_not_call_a_snapshot_left_behind_that_a_new_task_has_begun_to_remove() {
+fn check_does_not_report_a_snapshot_that_a_new_task_is_removing_as_left_over() {
     let name = "autodaily240101000000";
     let faults = r#"{"requests": [{"method": "GET", "path": "/nodes/*/tasks", "times": 1, "effect": "hold"}]}"#;
     let check = |then: &str| {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is said is true, said once, and says what to do: the words of failures, hints and errors, and
-//! the report for programs where it would have had gaps.
+//! Messages are true, appear once, and say what to do: failures, hints, errors and the JSON report.
 
 use pve_sim::faults::FaultPlan;
 use serde_json::json;
@@ -19,12 +18,12 @@ fn quiet_lab() -> Lab {
 }
 
 #[track_caller]
-fn assert_said_once(text: &str, words: &str) {
+fn assert_once(text: &str, words: &str) {
     assert_eq!(text.matches(words).count(), 1, "'{words}' in\n{text}");
 }
 
 #[test]
-fn programs_are_told_the_figures_and_the_way_out() {
+fn the_json_report_has_storage_figures_and_hints() {
     let full = json!({"storage": "full", "type": "zfspool", "content": ["images"],
         "total": 100 * GIB, "used": 97 * GIB});
     let world = World::of([
@@ -44,7 +43,7 @@ fn programs_are_told_the_figures_and_the_way_out() {
 }
 
 #[test]
-fn a_run_that_does_not_begin_has_its_report_for_programs() {
+fn a_run_that_cannot_start_has_a_json_report() {
     let lab = quiet_lab();
     let nobody = Nobody::new();
     let host = format!("--host={}", nobody.address());
@@ -66,7 +65,7 @@ fn a_run_that_does_not_begin_has_its_report_for_programs() {
 }
 
 #[test]
-fn a_veto_after_a_removal_leaves_out_only_the_rest() {
+fn a_failed_remove_hook_skips_only_the_remaining_removals() {
     let lab = quiet_lab();
     lab.script(
         "hook.sh",
@@ -83,7 +82,7 @@ fn a_veto_after_a_removal_leaves_out_only_the_rest() {
 }
 
 #[test]
-fn what_ended_the_run_is_named_for_each_guest_that_was_left_out() {
+fn every_skipped_guest_names_the_cause_that_ended_the_run() {
     let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
     lab.script(
         "hook.sh",
@@ -100,7 +99,7 @@ fn what_ended_the_run_is_named_for_each_guest_that_was_left_out() {
 }
 
 #[test]
-fn a_task_that_is_out_of_sight_is_no_matter_of_the_timeout() {
+fn an_unreachable_task_is_not_reported_as_a_timeout() {
     let world = World::of([vm(100, "web01").with("task_seconds", json!({"create": 600}))]);
     let lab = Lab::with_faults(
         &world,
@@ -116,7 +115,7 @@ fn a_task_that_is_out_of_sight_is_no_matter_of_the_timeout() {
 }
 
 #[test]
-fn that_a_task_goes_on_is_said_once() {
+fn a_task_that_goes_on_is_reported_once() {
     let world =
         World::of([vm(100, "web01").with("task_seconds", json!({"create": 600, "delete": 1}))]);
     let output = Lab::new(&world).run("--vmid=100 --timeout=1 snap --label=daily --keep=1");
@@ -124,12 +123,12 @@ fn that_a_task_goes_on_is_said_once() {
         .assert_status(1)
         .assert_out("Error task in run... increase the timeout! (the task has not ended within 1s)")
         .assert_out("give it more time with --timeout");
-    assert_said_once(&output.stdout, "goes on");
+    assert_once(&output.stdout, "goes on");
     output.assert_not_said("VM execution");
 }
 
 #[test]
-fn the_permission_is_suspected_only_where_no_guest_is_seen() {
+fn the_permission_hint_appears_only_if_no_guest_is_visible() {
     for vmid in ["@all,-100:300", "wev01"] {
         let output = quiet_lab().run(&format!("--vmid={vmid} snap --label=daily --keep=1"));
         output
@@ -140,7 +139,7 @@ fn the_permission_is_suspected_only_where_no_guest_is_seen() {
 }
 
 #[test]
-fn a_format_without_a_time_of_day_is_named_for_a_name_that_is_taken() {
+fn the_hint_for_an_existing_name_explains_a_coarse_format() {
     let lab = quiet_lab();
     let snap = "--vmid=100 snap --label=daily --keep=5 --timestamp-format=yyyyMMdd";
     lab.run(snap).assert_status(0);
@@ -150,19 +149,19 @@ fn a_format_without_a_time_of_day_is_named_for_a_name_that_is_taken() {
 }
 
 #[test]
-fn what_is_known_of_a_lost_removal_is_said_once() {
+fn a_lost_removal_is_reported_once() {
     let lab = lab(r#"{"requests": [{"method": "DELETE", "effect": "drop_before"}]}"#);
     let output = lab.run("--vmid=100 --timeout=1 clean --label=daily --keep=1");
     output
         .assert_status(1)
         .assert_out("; snapshot autodaily240101000000 is still there\n");
-    assert_said_once(&output.stdout, "whether it was done");
+    assert_once(&output.stdout, "whether it was done");
     output.assert_not_said("may have been carried out");
     output.assert_not_said("no trace");
 }
 
 #[test]
-fn numbers_out_of_range_are_refused_in_words() {
+fn numbers_out_of_range_are_refused_with_the_range() {
     let output = quiet_lab().run("--vmid=100 snap --label=daily --keep=101");
     output
         .assert_status(2)
@@ -171,7 +170,7 @@ fn numbers_out_of_range_are_refused_in_words() {
 }
 
 #[test]
-fn a_certificate_that_is_not_trusted_is_told_in_words_with_the_fingerprint_once() {
+fn an_untrusted_certificate_is_reported_with_its_fingerprint_once() {
     let lab = quiet_lab();
     let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     lab.file("other-ca.pem", certified.cert.pem());
@@ -180,7 +179,7 @@ fn a_certificate_that_is_not_trusted_is_told_in_words_with_the_fingerprint_once(
         .assert_status(3)
         .assert_err("it is not signed by a trusted authority");
     output.assert_not_said("UnknownIssuer");
-    assert_said_once(&output.stderr, "<fingerprint>");
+    assert_once(&output.stderr, "<fingerprint>");
     let output = lab.run("--vmid=100 --ca-file=missing.pem status");
     output
         .assert_status(2)
@@ -189,16 +188,16 @@ fn a_certificate_that_is_not_trusted_is_told_in_words_with_the_fingerprint_once(
 }
 
 #[test]
-fn fingerprint_names_a_host_that_is_off_once() {
+fn fingerprint_names_an_unreachable_host_once() {
     let lab = quiet_lab();
     let nobody = Nobody::new();
     let host = format!("--host={}", nobody.address());
     let output = lab.bare(["fingerprint", host.as_str()]);
-    assert_said_once(&output.assert_status(3).stderr, "127.0.0.1:<port>");
+    assert_once(&output.assert_status(3).stderr, "127.0.0.1:<port>");
 }
 
 #[test]
-fn a_comment_behind_an_option_is_explained() {
+fn a_comment_after_an_option_is_explained() {
     let lab = quiet_lab();
     lab.file(
         "p.conf",
@@ -211,7 +210,7 @@ fn a_comment_behind_an_option_is_explained() {
 }
 
 #[test]
-fn the_format_in_use_is_no_way_out_of_a_name_that_is_too_long() {
+fn the_hint_for_a_long_name_does_not_propose_the_current_format() {
     let label = "a".repeat(30);
     let output = quiet_lab().run(&format!("--vmid=100 snap --label={label} --keep=1"));
     output

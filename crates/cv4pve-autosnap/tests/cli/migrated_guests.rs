@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Guests that move to another node in the middle of a run. A missing container, and any removal, is
-//! refused by the task and not by the answer: the task says then that nothing was done.
+//! Guests that move to another node during a run. For a missing container, and for any removal, PVE
+//! accepts the request and the task fails: its message then shows that nothing was done.
 
 use crate::harness::{Lab, Output};
 use crate::paused_run::PausingHook;
@@ -25,7 +25,7 @@ fn posts(lab: &Lab) -> Vec<String> {
 }
 
 #[test]
-fn a_container_that_has_moved_is_asked_for_on_its_new_node() {
+fn a_creation_is_repeated_on_the_new_node_of_a_container() {
     let lab = lab();
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=109 snap --label=daily --keep=1");
@@ -50,8 +50,8 @@ fn a_container_that_has_moved_is_asked_for_on_its_new_node() {
 
 const OLD: &str = "autodaily240101000000";
 
-/// A guest that leaves its node between the look at its snapshots and the removal; what somebody
-/// does to it there before it is asked for again, and what goes wrong besides.
+/// Runs `clean` on a guest that moves after its snapshots were listed and before the removal, with
+/// a change to the guest on its new node and with more faults.
 fn moved_before_the_removal(
     meanwhile: impl FnOnce(&mut pve_sim::world::guest::Guest),
     faults: &str,
@@ -72,7 +72,7 @@ fn moved_before_the_removal(
 }
 
 #[test]
-fn a_removal_is_asked_for_on_the_new_node_of_a_guest() {
+fn a_removal_is_repeated_on_the_new_node_of_a_guest() {
     let (lab, output) = moved_before_the_removal(|_| {}, "");
     output.assert_status(0);
     let path = format!("qemu/100/snapshot/{OLD}");
@@ -114,7 +114,7 @@ fn a_snapshot_that_is_no_longer_ours_is_not_removed_on_the_new_node() {
 }
 
 #[test]
-fn a_snapshot_that_is_gone_on_the_new_node_is_said_to_be_gone() {
+fn a_snapshot_that_is_gone_on_the_new_node_is_a_success() {
     let (lab, output) = moved_before_the_removal(|guest| guest.snapshots.clear(), "");
     output
         .assert_status(0)
@@ -124,7 +124,7 @@ fn a_snapshot_that_is_gone_on_the_new_node_is_said_to_be_gone() {
 }
 
 #[test]
-fn a_snapshot_that_is_half_removed_on_the_new_node_is_told_with_the_repair() {
+fn a_half_removed_snapshot_on_the_new_node_is_reported_with_the_repair() {
     let (lab, output) = moved_before_the_removal(
         |guest| {
             guest.lock = Some("snapshot-delete".to_owned());
@@ -140,7 +140,7 @@ fn a_snapshot_that_is_half_removed_on_the_new_node_is_told_with_the_repair() {
 }
 
 #[test]
-fn a_new_node_that_does_not_list_the_snapshots_leaves_it_unknown() {
+fn the_result_is_unknown_if_the_new_node_cannot_list_snapshots() {
     let refused = r#", {"method": "GET", "path": "/nodes/pve2/qemu/*/snapshot", "effect": {"answer": {"status": 500, "reason": "broken"}}}"#;
     let (lab, output) = moved_before_the_removal(|_| {}, refused);
     output
@@ -151,9 +151,10 @@ fn a_new_node_that_does_not_list_the_snapshots_leaves_it_unknown() {
     assert_eq!(lab.writes().len(), 1, "{output}");
 }
 
-/// The task of a lost request stays on the node that it was sent to, wherever the guest goes.
+/// The task of a lost request stays on the node that the request was sent to, even if the guest
+/// moves.
 #[test]
-fn a_lost_request_is_looked_for_on_the_node_it_was_sent_to() {
+fn the_task_of_a_lost_request_is_searched_on_the_original_node() {
     let lab = lab();
     lab.set_faults(
         r#"{"requests": [
@@ -162,7 +163,7 @@ fn a_lost_request_is_looked_for_on_the_node_it_was_sent_to() {
     );
     let output = std::thread::scope(|scope| {
         let run = scope.spawn(|| lab.run("--vmid=109 --timeout=2 snap --label=daily --keep=1"));
-        // The first look for the effect.
+        // The first listing of snapshots after the lost reply.
         lab.until_met(0);
         move_to_pve2(&lab, 109);
         lab.simulator.release();
@@ -181,7 +182,7 @@ fn a_lost_request_is_looked_for_on_the_node_it_was_sent_to() {
 }
 
 #[test]
-fn a_guest_that_is_gone_is_known_to_have_got_nothing() {
+fn a_removed_guest_is_reported_as_unchanged() {
     let lab = lab();
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=109 snap --label=daily --keep=1");
@@ -197,7 +198,7 @@ fn a_guest_that_is_gone_is_known_to_have_got_nothing() {
 }
 
 #[test]
-fn a_task_that_finds_no_configuration_on_the_right_node_is_not_repeated() {
+fn a_missing_configuration_on_the_right_node_is_not_retried() {
     let lab = lab();
     let faults = r#"{"tasks": [{"kind": "vzsnapshot", "effect": {"fail": "Configuration file 'nodes/pve1/lxc/109.conf' does not exist"}}]}"#;
     lab.set_faults(faults);
@@ -205,7 +206,7 @@ fn a_task_that_finds_no_configuration_on_the_right_node_is_not_repeated() {
         .assert_status(1)
         .assert_not_said("the guest is gone");
     assert_eq!(posts(&lab).len(), 1);
-    // Nor more than once, if it does not end there.
+    // A guest that moved is retried once only, even if that fails the same way.
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=109 snap --label=hourly --keep=1");
     run.go_to("snap-create-pre 109");
@@ -218,9 +219,9 @@ fn a_task_that_finds_no_configuration_on_the_right_node_is_not_repeated() {
 }
 
 #[test]
-fn a_guest_locked_by_its_move_is_followed_when_it_is_tried_again() {
+fn a_guest_locked_by_its_migration_is_retried_on_the_new_node() {
     let lab = lab();
-    // The look at its configuration, when it is tried again, is held until it has moved.
+    // The read of its configuration before the retry is held until the guest has moved.
     lab.set_faults(
         r#"{"tasks": [{"kind": "vzsnapshot", "times": 1, "effect": {"fail": "CT is locked (migrate)"}}],
         "requests": [{"path": "/nodes/*/lxc/109/config", "when": {"nth": 2}, "effect": "hold"}]}"#,

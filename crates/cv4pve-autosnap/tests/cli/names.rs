@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Names of snapshots: label and timestamp format, what PVE takes, and which snapshot has which
-//! label.
+//! Names of snapshots: label and timestamp format, what PVE accepts, and the label of each
+//! snapshot.
 
 use insta::assert_snapshot;
 use regex_lite::Regex;
@@ -9,8 +9,8 @@ use crate::clock::Clock;
 use crate::harness::Lab;
 use crate::world::{Guest, World, day, vm};
 
-/// The name that a run gives its snapshots, as PVE has it.
-fn name_given(options: &[&str]) -> String {
+/// The name that PVE reports for the new snapshot of a run.
+fn new_name(options: &[&str]) -> String {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
     let usual = ["--vmid=100", "snap", "--keep=1"];
     lab.call(usual.into_iter().chain(options.iter().copied()))
@@ -22,7 +22,7 @@ fn name_given(options: &[&str]) -> String {
 }
 
 #[test]
-fn names_are_made_of_label_and_format() {
+fn a_name_consists_of_label_and_timestamp() {
     for (options, pattern) in [
         (
             ["--label=daily", "--timestamp-format="].as_slice(),
@@ -51,7 +51,7 @@ fn names_are_made_of_label_and_format() {
             "^autoa[0-9]{6,12}$",
         ),
     ] {
-        let name = name_given(options);
+        let name = new_name(options);
         assert!(
             Regex::new(pattern).unwrap().is_match(&name),
             "{options:?}: {name}"
@@ -60,7 +60,7 @@ fn names_are_made_of_label_and_format() {
 }
 
 #[test]
-fn a_time_zone_that_is_not_known_is_told() {
+fn an_unknown_time_zone_is_a_warning() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
     for (zone, known) in [
         ("Nowhere/Nothing", false),
@@ -82,7 +82,7 @@ fn a_time_zone_that_is_not_known_is_told() {
 }
 
 #[test]
-fn names_are_english_and_of_local_time() {
+fn names_are_english_and_in_local_time() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
     let mut command = lab.command();
     command
@@ -113,7 +113,7 @@ fn names_are_english_and_of_local_time() {
 }
 
 #[test]
-fn a_label_never_catches_another_one() {
+fn a_label_never_matches_snapshots_of_another_label() {
     let world = World::of([vm(100, "web01")
         .taken("daily", &[1])
         .taken("daily2", &[2])
@@ -139,8 +139,8 @@ fn lab_with_two_formats() -> Lab {
         .snapshot("autox2024", day(6), ours)]))
 }
 
-/// A series is its label and the run's format. In both directions snapshots in other formats are
-/// reported and left alone.
+/// A series is its label and the run's format. Snapshots of the label in another format are
+/// reported and not changed.
 #[test]
 fn snapshots_of_the_label_in_another_format_are_reported_and_not_counted() {
     let by_name = "--timestamp-format=yyyyMMdd_dddd ";
@@ -166,7 +166,7 @@ fn snapshots_of_the_label_in_another_format_are_reported_and_not_counted() {
         for dry_run in ["--dry-run ", ""] {
             let output = lab.run(&format!("{dry_run}{words}"));
             output.assert_status(0).assert_out(&reported);
-            // Cron mails what a run that succeeds writes to stderr.
+            // Cron mails stderr, so a run that succeeds writes nothing to it.
             assert_eq!(output.stderr, "");
         }
         let removed: Vec<String> = removed
@@ -179,9 +179,9 @@ fn snapshots_of_the_label_in_another_format_are_reported_and_not_counted() {
     }
 }
 
-/// `--also-format` adopts them, for retention and for `status`.
+/// `--also-format` adds them to the series, for retention and for `status`.
 #[test]
-fn also_format_adopts_snapshots_in_another_format() {
+fn also_format_includes_snapshots_in_another_format() {
     let lab = lab_with_two_formats();
     let words = "--vmid=100 --also-format=yyyyMMdd_HHmmss --also-format=yyyyMMdd_dddd";
     let status = lab.run(&format!("{words} status --label=x"));
@@ -198,9 +198,9 @@ fn also_format_adopts_snapshots_in_another_format() {
     assert_eq!(lab.changes(), removed);
 }
 
-/// Those of the command line take the place of those of a parameter file.
+/// The formats on the command line replace those of a parameter file.
 #[test]
-fn also_format_of_the_command_line_overrides_that_of_a_file() {
+fn also_format_on_the_command_line_overrides_the_file() {
     let lab = lab_with_two_formats();
     lab.file(
         "job.conf",
@@ -212,9 +212,9 @@ fn also_format_of_the_command_line_overrides_that_of_a_file() {
     overridden.assert_not_said("autox20240102_Tuesday");
 }
 
-/// An hourly job in the default format and a daily one in `yyyyMMdd` have one label.
+/// An hourly job in the default format and a daily one in `yyyyMMdd` use the same label.
 #[test]
-fn two_jobs_of_one_label_with_different_formats_leave_each_other_alone() {
+fn two_jobs_with_one_label_and_different_formats_do_not_interfere() {
     let ours = "cv4pve-autosnap";
     let mut guest = vm(100, "web01");
     for hour in 0..25 {
@@ -245,7 +245,6 @@ fn two_jobs_of_one_label_with_different_formats_leave_each_other_alone() {
     );
 }
 
-/// Names that can be read in two ways are kept and reported with both readings.
 #[test]
 fn names_that_can_be_read_in_two_ways_are_kept_and_reported() {
     for (label, format, snapshot, readings) in [
@@ -307,7 +306,7 @@ fn names_that_can_be_read_in_two_ways_are_kept_and_reported() {
     }
 }
 
-/// `snap` leaves ambiguous names alone where the guest has other snapshots of the other label.
+/// `snap` keeps ambiguous names if the guest has other snapshots of the other label.
 #[test]
 fn snap_keeps_ambiguous_names_of_a_label_that_the_guest_has() {
     let ours = "cv4pve-autosnap";
@@ -326,9 +325,9 @@ fn snap_keeps_ambiguous_names_of_a_label_that_the_guest_has() {
     assert!(removed(100) && !removed(101), "{:?}", lab.changes());
 }
 
-/// Proxmox VE takes the names, so a format that makes every snapshot of its own ambiguous is a warning.
+/// PVE accepts such names, but the format makes all its own snapshots ambiguous, so the run warns.
 #[test]
-fn a_format_that_begins_with_a_number_of_varying_width_is_warned_of() {
+fn a_format_that_begins_with_a_number_of_varying_width_is_a_warning() {
     for (format, proposal) in [
         ("H-mm_yyyyMMdd", "HH-mm_yyyyMMdd"),
         ("m_yyMMdd", "mm_yyMMdd_HHmmss"),
@@ -345,9 +344,10 @@ fn a_format_that_begins_with_a_number_of_varying_width_is_warned_of() {
     }
 }
 
-/// A format that is proposed for one whose names are too long keeps quotes, and its names do not repeat.
+/// The shorter format proposed for names that are too long keeps quotes, and its names do not
+/// repeat.
 #[test]
-fn a_shorter_format_does_not_repeat_its_names() {
+fn the_names_of_a_proposed_shorter_format_do_not_repeat() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
     for (format, proposal) in [
         ("yyyy_MMMM_dddd", "yyyyMMdd_HHmmss"),
@@ -364,7 +364,7 @@ fn a_shorter_format_does_not_repeat_its_names() {
 }
 
 #[test]
-fn two_runs_in_the_same_minute_of_a_coarse_format_do_not_overwrite() {
+fn a_second_run_with_the_same_name_does_not_overwrite() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
     let words = "--vmid=100 --timestamp-format=yyyy snap --label=a --keep=3";
     lab.run(words).assert_status(0);
@@ -375,9 +375,9 @@ fn two_runs_in_the_same_minute_of_a_coarse_format_do_not_overwrite() {
 
 /// Two runs of one label in one second with different selections that share a guest.
 #[test]
-fn a_run_whose_name_was_taken_in_this_second_takes_the_next_free_one() {
-    // By another name of the host the second run does not know which second the first has taken, as if it
-    // were another machine: only the snapshots tell.
+fn a_run_whose_name_was_used_in_this_second_uses_the_next_free_one() {
+    // With another name for the host, the second run does not know the name of the first, as if it
+    // ran on another machine: it sees only the snapshots.
     for second_host in ["127.0.0.1", "localhost"] {
         let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
         let clock = Clock::new(&lab);
@@ -407,7 +407,7 @@ fn a_run_whose_name_was_taken_in_this_second_takes_the_next_free_one() {
 #[test]
 fn what_pve_would_refuse_is_refused_before_any_request() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
-    let mut told = String::new();
+    let mut errors = String::new();
     for [label, format] in [
         ["day light", "yyMMdd"],
         ["täglich", "yyMMdd"],
@@ -422,10 +422,10 @@ fn what_pve_would_refuse_is_refused_before_any_request() {
         let format = format!("--timestamp-format={format}");
         let output = lab.call(["--vmid=100", "snap", "--keep=1", &label, &format]);
         output.assert_status(2);
-        told.push_str(&output.stderr);
+        errors.push_str(&output.stderr);
     }
     assert_eq!(lab.simulator.journal().requests(), []);
-    assert_snapshot!(told, @r#"
+    assert_snapshot!(errors, @r#"
     ERROR: invalid label `day light`: PVE refuses ' ' in the name of a snapshot and accepts only letters without accents, digits, `-` and `_`; `day_light` works
     ERROR: invalid label `täglich`: PVE refuses 'ä' in the name of a snapshot and accepts only letters without accents, digits, `-` and `_`; `t_glich` works
     ERROR: the label is empty: give the snapshots a name such as `daily`

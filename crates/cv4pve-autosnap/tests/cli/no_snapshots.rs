@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Disks whose storage or format has no snapshots: plan, run and `check` agree.
+//! Disks whose storage or format does not support snapshots: plan, run and `check` agree.
 
 use serde_json::{Value, json};
 
@@ -21,12 +21,12 @@ fn with_storages(guests: impl IntoIterator<Item = Guest>) -> World {
         .storage(storage("target", "iscsi"))
 }
 
-/// A storage of a third party, with snapshots or without.
+/// A third-party storage, with or without snapshots.
 fn custom(name: &str, snapshots: bool) -> Value {
     json!({"storage": name, "type": "linstor", "content": ["images"], "snapshots": {"raw": snapshots}})
 }
 
-fn asked_for_feature(lab: &Lab) -> Vec<String> {
+fn feature_requests(lab: &Lab) -> Vec<String> {
     let requests = lab.simulator.journal().requests();
     let mut guests: Vec<String> = requests
         .iter()
@@ -37,10 +37,10 @@ fn asked_for_feature(lab: &Lab) -> Vec<String> {
     guests
 }
 
-/// What PVE cannot snapshot is skipped by the plan, by the run and by `check`, with disk and
-/// storage named; no request is spent on it.
+/// A guest that PVE cannot snapshot is skipped by the plan, the run and `check`, which name disk
+/// and storage; it costs no request.
 #[test]
-fn a_disk_without_snapshots_is_skipped_like_a_bind_mount() {
+fn a_guest_with_a_disk_without_snapshots_is_skipped() {
     let world = with_storages([
         vm(100, "raw").set("scsi0", "bulk:100/vm-100-disk-0.raw,size=8G"),
         vm(101, "qcow2").set("scsi0", "bulk:101/vm-101-disk-0.qcow2,size=8G"),
@@ -96,14 +96,14 @@ fn a_disk_without_snapshots_is_skipped_like_a_bind_mount() {
     assert_eq!(
         lab.writes().len(),
         13 - skipped.len(),
-        "nothing was tried in vain"
+        "no request for skipped guests"
     );
-    assert_eq!(asked_for_feature(&lab), [] as [&str; 0]);
+    assert_eq!(feature_requests(&lab), [] as [&str; 0]);
 }
 
-/// Where type and format do not tell, PVE is asked, once for each such guest.
+/// If type and format do not determine it, the run asks PVE, once for each such guest.
 #[test]
-fn pve_is_asked_where_the_type_of_the_storage_does_not_tell() {
+fn the_feature_is_requested_if_the_storage_type_does_not_determine_it() {
     let world = with_storages([
         vm(100, "zfs"),
         vm(101, "able").set("scsi1", "able:vm-101-disk-1,size=8G"),
@@ -127,12 +127,13 @@ fn pve_is_asked_where_the_type_of_the_storage_does_not_tell() {
         changes,
         ["create 100 autodaily<now>", "create 101 autodaily<now>"]
     );
-    assert_eq!(asked_for_feature(&lab), ["101", "102", "104"]);
+    assert_eq!(feature_requests(&lab), ["101", "102", "104"]);
 }
 
-/// A login without Datastore.Audit sees no types, so that PVE is asked for each guest.
+/// A login without Datastore.Audit sees no storage types, so the feature is requested for each
+/// guest.
 #[test]
-fn a_login_that_sees_no_storage_asks() {
+fn the_feature_is_requested_if_the_login_sees_no_storage() {
     let mut world = with_storages([
         vm(100, "raw").set("scsi0", "bulk:100/vm-100-disk-0.raw,size=8G"),
         vm(101, "zfs"),
@@ -145,12 +146,12 @@ fn a_login_that_sees_no_storage_asks() {
         .assert_status(0)
         .assert_out("without snapshots: scsi0: bulk:100/vm-100-disk-0.raw\n");
     assert_eq!(lab.changes(), ["create 101 autodaily<now>"]);
-    assert_eq!(asked_for_feature(&lab), ["100", "101"]);
+    assert_eq!(feature_requests(&lab), ["100", "101"]);
 }
 
-/// If PVE does not answer the question, the creation itself tells, as before.
+/// If the request for the feature fails, the run tries the creation, as before.
 #[test]
-fn without_an_answer_the_creation_tells() {
+fn without_a_reply_the_creation_decides() {
     let faults = r#"{"requests": [{"method": "GET", "path": "/nodes/*/qemu/*/feature",
         "effect": {"answer": {"status": 500, "reason": "internal error"}}}]}"#;
     let world = with_storages([
@@ -166,9 +167,9 @@ fn without_an_answer_the_creation_tells() {
     assert_eq!(lab.changes(), ["create 101 autodaily<now>"]);
 }
 
-/// The snapshots that such a guest has from before are cleaned all the same.
+/// `clean` removes older snapshots of such a guest.
 #[test]
-fn clean_goes_on_for_guests_without_snapshots() {
+fn clean_removes_old_snapshots_of_guests_that_cannot_be_snapshotted() {
     let world = with_storages([vm(100, "raw")
         .set("scsi0", "bulk:100/vm-100-disk-0.raw,size=8G")
         .taken("daily", &[1, 2])]);

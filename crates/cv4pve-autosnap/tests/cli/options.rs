@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! How options are written: on either side of the command, in three spellings, twice, in parameter
-//! files, in the environment; and how one logs in.
+//! Syntax of options: before and after the command, in three spellings, repeated, in parameter
+//! files, in the environment; and logins.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ fn lab() -> Lab {
     Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]))
 }
 
-/// The users of all requests that were signed on.
+/// The users of all authenticated requests.
 fn users(lab: &Lab) -> Vec<String> {
     let requests = lab.simulator.journal().requests();
     let mut users: Vec<String> = requests.into_iter().filter_map(|one| one.user).collect();
@@ -29,7 +29,7 @@ fn secret_file(lab: &Lab, name: &str, content: &str) {
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Calls `status` as that user; the words say where the password is.
+/// Runs `status` with these login options.
 fn log_in(lab: &Lab, words: &str) -> Output {
     let host = format!("--host={}", lab.host());
     lab.bare(
@@ -40,7 +40,7 @@ fn log_in(lab: &Lab, words: &str) -> Output {
 }
 
 #[test]
-fn options_are_accepted_on_either_side_and_in_every_spelling() {
+fn options_are_accepted_before_and_after_the_command_in_every_spelling() {
     let expected =
         lab().run("--vmid=100 --timeout=60 snap --label=daily --keep=2 --dry-run --state");
     expected
@@ -59,7 +59,7 @@ fn options_are_accepted_on_either_side_and_in_every_spelling() {
 }
 
 #[test]
-fn the_same_value_twice_is_no_conflict() {
+fn a_repeated_option_with_the_same_value_is_accepted() {
     let lab = lab();
     lab.run("--vmid=100 --keep=2 --vmid:100 clean --keep 2 --label=daily --label=daily")
         .assert_status(0);
@@ -95,7 +95,7 @@ fn one_parameter_file_serves_all_commands() {
 }
 
 #[test]
-fn parameter_files_have_quotes_comments_and_further_files() {
+fn parameter_files_support_quotes_comments_and_nested_files() {
     let lab = lab();
     lab.file(
         "the inner.conf",
@@ -112,7 +112,7 @@ fn parameter_files_have_quotes_comments_and_further_files() {
 }
 
 #[test]
-fn the_token_wins_over_a_password() {
+fn a_token_takes_precedence_over_a_password() {
     let lab = lab();
     lab.run("--username=root@pam --password=wrong --vmid=100 status")
         .assert_status(0);
@@ -120,14 +120,14 @@ fn the_token_wins_over_a_password() {
 }
 
 #[test]
-fn a_user_without_a_realm_is_of_pam() {
+fn a_user_without_a_realm_is_in_pam() {
     let lab = lab();
     log_in(&lab, "--username=root --password=example-root").assert_status(0);
     assert_eq!(users(&lab), ["root@pam"]);
 }
 
 #[test]
-fn password_files_of_every_age_are_read() {
+fn password_files_of_all_versions_are_read() {
     let lab = lab();
     secret_file(&lab, "plain", "example-backup\n");
     secret_file(&lab, "old", OLD_PASSWORD_FILE);
@@ -144,7 +144,7 @@ fn password_files_of_every_age_are_read() {
 }
 
 #[test]
-fn a_secret_file_that_others_can_read_is_told() {
+fn a_secret_file_that_others_can_read_is_a_warning() {
     let lab = lab();
     lab.file("password", "example-backup");
     let login = "--username=backup@pve --password=file:password";
@@ -159,13 +159,14 @@ fn a_secret_file_that_others_can_read_is_told() {
         .assert_out("can be read by other users; run: chmod 600 'password'");
 }
 
-/// The question has the word `Password:`, and stdin alone decides whether there is somebody to ask.
+/// The prompt is `Password:`, and it appears if stdin is a terminal, even if stdout and stderr are
+/// not.
 #[test]
-fn a_password_is_asked_for_with_stdin_at_a_terminal() {
+fn the_password_prompt_appears_if_stdin_is_a_terminal() {
     let lab = lab();
     let program = env!("CARGO_BIN_EXE_cv4pve-autosnap");
     let line = format!(
-        "'{program}' --host={} --username=backup@pve --password=file:asked --vmid=100 status",
+        "'{program}' --host={} --username=backup@pve --password=file:entered --vmid=100 status",
         lab.host()
     );
     lab.script("inside.sh", &format!("#!/bin/sh\n{line} >out 2>err\n"));
@@ -179,11 +180,11 @@ fn a_password_is_asked_for_with_stdin_at_a_terminal() {
     let read = |name: &str| std::fs::read_to_string(lab.folder().join(name)).unwrap();
     assert!(read("out").contains("autodaily240101000000"));
     assert_eq!(read("err"), "", "it is a file, no terminal");
-    log_in(&lab, "--username=backup@pve --password=file:asked").assert_status(0);
+    log_in(&lab, "--username=backup@pve --password=file:entered").assert_status(0);
 }
 
 #[test]
-fn a_missing_password_file_is_not_invented_without_a_terminal() {
+fn a_missing_password_file_is_an_error_without_a_terminal() {
     let lab = lab();
     log_in(&lab, "--username=backup@pve --password=file:missing")
         .assert_status(2)
@@ -228,7 +229,7 @@ fn secrets_are_never_printed() {
 }
 
 #[test]
-fn debug_shows_requests_on_stderr_and_leaves_stdout_as_it_is() {
+fn debug_prints_requests_to_stderr_and_does_not_change_stdout() {
     let words = "--vmid=100 clean --label=daily --keep=2 --debug=";
     let (with, without) = (
         lab().run(&format!("{words}true")),
@@ -240,7 +241,7 @@ fn debug_shows_requests_on_stderr_and_leaves_stdout_as_it_is() {
 }
 
 #[test]
-fn the_name_of_the_hook_option_in_the_manual_of_1_17_works() {
+fn the_hook_option_of_the_manual_of_1_17_works() {
     let lab = lab();
     lab.script(
         "hook.sh",
@@ -252,7 +253,7 @@ fn the_name_of_the_hook_option_in_the_manual_of_1_17_works() {
 }
 
 #[test]
-fn a_task_that_outlives_the_timeout_is_a_failure_that_names_it() {
+fn a_task_that_outlives_the_timeout_is_a_failure_with_its_upid() {
     let lab = Lab::new(&World::of([vm(100, "slow").with(
         "task_seconds",
         serde_json::json!({"create": 3600, "delete": 1}),
@@ -266,7 +267,7 @@ fn a_task_that_outlives_the_timeout_is_a_failure_that_names_it() {
 }
 
 #[test]
-fn help_and_version_are_no_errors() {
+fn help_and_version_exit_with_0() {
     let lab = lab();
     for (arguments, expected) in [
         (["--help"].as_slice(), "snap "),
@@ -283,7 +284,7 @@ fn help_and_version_are_no_errors() {
 }
 
 #[test]
-fn values_have_the_ranges_of_the_c_sharp_tool() {
+fn values_have_the_ranges_of_the_csharp_tool() {
     let lab = lab();
     for (option, accepted, refused) in [
         ("--keep", ["1", "100"], ["0", "101"]),

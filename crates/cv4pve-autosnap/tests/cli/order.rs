@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! How many guests at once, in which order, and that the head says so.
+//! How many guests run in parallel, in which order, and the head of the report about it.
 
 use crate::harness::{Lab, Output};
 use crate::paused_run::PausingHook;
 use crate::world::{World, vm};
 
-/// Two guests on each of two nodes, the later ones with more to do.
+/// Two guests on each of two nodes; the last guests have most snapshots to remove.
 fn lab() -> Lab {
     Lab::new(&World::of([
         vm(100, "a1").taken("daily", &[1]),
@@ -19,7 +19,8 @@ fn one_at_a_time(output: &Output) -> Option<&str> {
     output.lines("One at a time:").first().copied()
 }
 
-/// With a hook and no --max-parallel, the calls of one guest are never mixed with another one's.
+/// With a hook and without `--max-parallel`, the hook calls of one guest are never mixed with those
+/// of another.
 #[test]
 fn a_hook_is_called_for_one_guest_at_a_time() {
     let lab = lab();
@@ -39,9 +40,9 @@ fn a_hook_is_called_for_one_guest_at_a_time() {
     assert_eq!(guests, ["100", "101", "200", "201"]);
 }
 
-/// --max-parallel allows hooks of two guests at once.
+/// `--max-parallel` allows hooks of two guests at once.
 #[test]
-fn hooks_run_side_by_side_when_asked_for() {
+fn hooks_run_in_parallel_with_max_parallel() {
     let lab = lab();
     let hook = PausingHook::new(&lab);
     let words = "--vmid=101,200 --max-parallel=2 snap --label=daily --keep=9";
@@ -56,10 +57,9 @@ fn hooks_run_side_by_side_when_asked_for() {
     assert_eq!(one_at_a_time(output.assert_status(0)), None);
 }
 
-/// With --state and no --max-parallel one guest at a time, in the order of the plan; locked guests
-/// are the only ones that go last.
+/// With `--state` and without `--max-parallel` guests run one at a time in the order of the plan.
 #[test]
-fn ram_is_saved_of_one_guest_at_a_time() {
+fn ram_is_saved_for_one_guest_at_a_time() {
     let lab = lab();
     let output = lab.run("--vmid=@all snap --label=daily --keep=9 --state");
     assert_eq!(
@@ -84,10 +84,10 @@ fn ram_is_saved_of_one_guest_at_a_time() {
     assert_eq!(one_at_a_time(output.assert_status(0)), None);
 }
 
-/// With a budget for removals the guests with most to remove go first, so that those left over are
-/// not the same ones in every run.
+/// With `--removal-budget` the guests with most removals go first, so that different guests are
+/// postponed in each run.
 #[test]
-fn a_budget_for_removals_begins_with_the_guest_that_has_most() {
+fn with_a_removal_budget_the_guest_with_most_removals_is_first() {
     let lab = lab();
     lab.run("--vmid=@all --max-parallel=1 clean --label=daily --keep=1 --removal-budget=1h")
         .assert_status(0);

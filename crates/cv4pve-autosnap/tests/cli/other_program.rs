@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Another program of our name on the machine, as the C# tool after a swap.
+//! Another program named `cv4pve-autosnap` on the machine, as the C# tool after a switch.
 
 use crate::harness::{Lab, Output};
 use crate::world::{World, vm};
 
-/// Runs a command with a folder in PATH before the usual ones.
-fn run_beside(lab: &Lab, words: &str) -> Output {
+/// Runs a command with a folder in `PATH` before the usual ones.
+fn run_with_path(lab: &Lab, words: &str) -> Output {
     let mut command = lab.command();
     let path = format!("{0}/bin:{0}/same:/usr/bin:/bin", lab.folder().display());
     command
@@ -21,38 +21,38 @@ fn run_beside(lab: &Lab, words: &str) -> Output {
     lab.finish(command)
 }
 
-/// `check` warns of another program of our name in `PATH`, with its version, and does not run it; a link to
-/// this program is no other one.
+/// `check` warns of another `cv4pve-autosnap` in `PATH`, with its version, and does not run it. A
+/// link to this program is not reported.
 #[test]
-fn check_names_another_program_of_our_name() {
+fn check_reports_another_program_with_our_name() {
     let lab = Lab::new(&World::of([vm(100, "web01")]));
     for folder in ["bin", "same"] {
         std::fs::create_dir(lab.folder().join(folder)).unwrap();
     }
     let program = env!("CARGO_BIN_EXE_cv4pve-autosnap");
     std::os::unix::fs::symlink(program, lab.folder().join("same/cv4pve-autosnap")).unwrap();
-    let status = run_beside(&lab, "check").assert_not_there().status;
+    let status = run_with_path(&lab, "check").assert_not_reported().status;
     lab.script(
         "bin/cv4pve-autosnap",
         "#!/bin/sh\ntouch ran\nexit 1\n{ \"targets\": { \"cv4pve-autosnap/1.17.0\": {",
     );
-    let output = run_beside(&lab, "check");
+    let output = run_with_path(&lab, "check");
     output
         .assert_status(status)
         .assert_out("there is another cv4pve-autosnap (1.17.0): <folder>/bin/cv4pve-autosnap;")
         .assert_out("take away what updates it, then put a link in its place: ln -sf");
-    let findings = run_beside(&lab, "check --output=Json").json();
+    let findings = run_with_path(&lab, "check --output=Json").json();
     let text = findings.to_string();
     assert_eq!(text.matches(r#""other-program""#).count(), 1, "{text}");
-    run_beside(&lab, "snap --dry-run")
+    run_with_path(&lab, "snap --dry-run")
         .assert_status(0)
-        .assert_not_there();
+        .assert_not_reported();
     assert!(!lab.folder().join("ran").exists());
 }
 
 impl Output {
     #[track_caller]
-    fn assert_not_there(&self) -> &Self {
+    fn assert_not_reported(&self) -> &Self {
         self.assert_not_said("another cv4pve-autosnap");
         self
     }

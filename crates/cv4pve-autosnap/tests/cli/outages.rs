@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Hosts of two clusters in one list, servers that are silent or slow, errors that pass, and
-//! sign-ons that are revoked during a run.
+//! Hosts of two clusters in one list, servers that are silent or slow, transient errors, and logins
+//! that are revoked during a run.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use crate::harness::{Lab, Output};
 use crate::paused_run::PausingHook;
 use crate::world::{World, credentials, vm};
 
-/// Far more than a run with `--timeout=1` may take on a busy machine, and far less than it took when
-/// each request waited for itself.
+/// Far longer than a run with `--timeout=1` takes on a busy machine, and far shorter than separate
+/// timeouts of each request would take.
 const SOON: Duration = Duration::from_secs(30);
 
 const SILENT: &str = r#"{"requests": [{"effect": {"stall": 900}}]}"#;
@@ -21,7 +21,7 @@ fn world() -> World {
     World::of([vm(100, "web01").taken("daily", &[1, 2])])
 }
 
-/// A cluster in which guest 100 exists as well, with nodes of these names.
+/// A cluster that also has a guest 100, with nodes of these names.
 fn other_cluster(name: &str, nodes: [&str; 2]) -> Value {
     let mut world = World::of([vm(100, "web01").on(nodes[0]).taken("daily", &[1, 2])]).to_json();
     world["cluster"]["name"] = json!(name);
@@ -59,7 +59,7 @@ fn change_hosts(first: Value, second: Value) -> (Output, Lab, Simulator) {
     (run.finish(), lab, other)
 }
 
-/// How many requests a fault that holds all of them back has met.
+/// How many requests the fault that stalls all requests has matched.
 fn held_back(lab: &Lab) -> u32 {
     lab.simulator
         .world(|world| world.faults.applied_to_requests()[0])
@@ -78,9 +78,9 @@ fn requests(simulator: &Simulator) -> Vec<String> {
         .collect()
 }
 
-/// Nothing is sent to a host of another cluster, and the error names both with their nodes.
+/// Nothing is sent to a host of another cluster, and the error names the nodes of both.
 #[test]
-fn a_run_does_not_go_over_to_another_cluster() {
+fn a_run_does_not_switch_to_another_cluster() {
     let (output, lab, other) =
         change_hosts(world().to_json(), other_cluster("site", ["node7", "node8"]));
     output
@@ -92,9 +92,10 @@ fn a_run_does_not_go_over_to_another_cluster() {
     assert_eq!(requests(&other), ["GET /nodes"]);
 }
 
-/// Clusters whose nodes have the same names are told apart where the login may read their own.
+/// Clusters whose nodes have the same names are distinguished by cluster name, if the login may
+/// read it.
 #[test]
-fn clusters_with_the_same_nodes_are_told_apart_by_name() {
+fn clusters_with_the_same_nodes_are_distinguished_by_name() {
     let (output, lab, other) = change_hosts(
         with_name_readable(world().to_json()),
         with_name_readable(other_cluster("site", ["pve1", "pve2"])),
@@ -107,7 +108,6 @@ fn clusters_with_the_same_nodes_are_told_apart_by_name() {
     assert_eq!(requests(&other), ["GET /cluster/status"]);
 }
 
-/// `check` compares all hosts.
 #[test]
 fn check_finds_hosts_of_different_clusters() {
     let lab = Lab::new(&world());
@@ -126,9 +126,10 @@ fn check_finds_hosts_of_different_clusters() {
         .assert_out("node7 and node8");
 }
 
-/// A host alone costs no request, and neither do those that are not used.
+/// With one host, or if no other host is used, the cluster is not identified and no request is
+/// spent on it.
 #[test]
-fn one_cluster_is_not_asked_for_its_name_without_need() {
+fn a_single_host_costs_no_request_to_identify_its_cluster() {
     let lab = Lab::new(&world());
     lab.run("--vmid=100 snap --label=daily --keep=1")
         .assert_status(0);
@@ -139,9 +140,10 @@ fn one_cluster_is_not_asked_for_its_name_without_need() {
     assert_eq!(extra.count(), 0, "{requests:?}");
 }
 
-/// A server that falls silent before the first creation costs one time-out and one look.
+/// A server that becomes silent before the first creation costs one timeout and one check for the
+/// effect.
 #[test]
-fn one_guest_on_a_silent_server_ends_in_time() {
+fn a_run_of_one_guest_on_a_silent_server_ends_in_time() {
     let lab = Lab::new(&world());
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=100 --timeout=1 snap --label=daily --keep=1");
@@ -157,11 +159,11 @@ fn one_guest_on_a_silent_server_ends_in_time() {
     );
     output.assert_out("the guest's snapshots could not be listed");
     assert_ne!(output.status, 0);
-    // The creation, and what was asked for until the second was over.
+    // The creation, and the requests until the timeout.
     assert!(held_back(&lab) <= 4, "{} requests", held_back(&lab));
 }
 
-/// Reading a hundred guests of a silent server stops after the first time-outs.
+/// Reading a hundred guests of a silent server stops after the first timeouts.
 #[test]
 fn reading_from_a_silent_server_ends_the_run() {
     let guests = (100..200).map(|vmid| vm(vmid, &format!("web{vmid}")));
@@ -178,9 +180,10 @@ fn reading_from_a_silent_server_ends_the_run() {
     lab.assert_unchanged();
 }
 
-/// After five time-outs in a row the run stops as "server lost", whatever the guests.
+/// After five timeouts in a row the run stops as "server lost", even if they were for different
+/// guests.
 #[test]
-fn a_server_that_falls_silent_during_the_run_is_lost() {
+fn a_server_that_becomes_silent_during_the_run_is_lost() {
     let guests = (100..120).map(|vmid| vm(vmid, &format!("web{vmid}")));
     let lab = Lab::new(&World::of(guests));
     let hook = PausingHook::new(&lab);
@@ -204,9 +207,9 @@ fn a_server_that_falls_silent_during_the_run_is_lost() {
     assert!(held_back(&lab) < 40, "{} requests", held_back(&lab));
 }
 
-/// Answers that are older than the rest of the time-out do not make a task outlive it.
+/// Replies that take longer than the rest of the timeout do not make the task a failure.
 #[test]
-fn slow_answers_do_not_make_a_task_run_on() {
+fn slow_replies_do_not_make_a_task_time_out() {
     let guest = vm(100, "web01").with("task_seconds", json!({"create": 0.1}));
     let lab = Lab::with_faults(
         &World::of([guest]),
@@ -217,9 +220,9 @@ fn slow_answers_do_not_make_a_task_run_on() {
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }
 
-/// Each read of a run may fail once with an error that passes.
+/// Each read of a run may fail once with a transient error.
 #[test]
-fn one_passing_error_of_each_read_is_survived() {
+fn every_read_is_retried_after_a_transient_error() {
     let once = |path: &str| {
         json!({"method": "GET", "path": path, "times": 1,
                "effect": {"answer": {"status": 500, "reason": "got timeout"}}})
@@ -239,9 +242,9 @@ fn one_passing_error_of_each_read_is_survived() {
     assert_eq!(lab.writes().len(), 3, "{:?}", lab.writes());
 }
 
-/// When the end of a task cannot be seen, the snapshots decide, as after a lost reply.
+/// If the end of a task cannot be polled, the list of snapshots decides, as after a lost reply.
 #[test]
-fn the_snapshots_decide_when_the_task_cannot_be_seen() {
+fn the_snapshots_decide_if_the_task_cannot_be_polled() {
     for (reason, keep) in [("got timeout", 5), ("no such task", 2)] {
         let status = json!({"method": "GET", "path": "/nodes/*/tasks/*/status",
             "effect": {"answer": {"status": 500, "reason": reason}}});
@@ -264,9 +267,10 @@ fn the_snapshots_decide_when_the_task_cannot_be_seen() {
     }
 }
 
-/// A token that is revoked during the last guest's task ends the run like one that is revoked before.
+/// A token that is revoked during the last guest's task ends the run with 3, as one that is revoked
+/// earlier.
 #[test]
-fn a_revoked_token_ends_the_run_with_3_whichever_guest_was_last() {
+fn a_token_revoked_during_the_last_guest_ends_the_run_with_3() {
     for (path, keep) in [("/nodes/*/tasks/**", 5), ("/nodes/*/*/*/snapshot", 1)] {
         let lab = Lab::new(&world());
         let hook = PausingHook::new(&lab);
@@ -283,9 +287,9 @@ fn a_revoked_token_ends_the_run_with_3_whichever_guest_was_last() {
     }
 }
 
-/// The first signal ends the reading of a silent server at once, before any guest is known.
+/// The first signal stops the reading of a silent server at once, before any guest is known.
 #[test]
-fn a_signal_is_obeyed_while_the_server_is_silent() {
+fn a_signal_stops_a_run_on_a_silent_server() {
     let lab = Lab::with_faults(
         &world(),
         r#"{"requests": [{"path": "/cluster/resources", "effect": {"stall": 900}}]}"#,
@@ -305,7 +309,7 @@ fn a_signal_is_obeyed_while_the_server_is_silent() {
 
 /// The second signal ends the run at once while a creation hangs.
 #[test]
-fn a_second_signal_leaves_a_silent_server_at_once() {
+fn a_second_signal_ends_a_run_on_a_silent_server_at_once() {
     let lab = Lab::new(&world());
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=100 snap --label=daily --keep=1");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What is printed: `status` in all its forms, the report for programs, the hint about the agent,
-//! and that the blocks of guests are never mixed.
+//! Output: `status` in all formats, the JSON report, the hint about the guest agent, and that the
+//! blocks of guests are never mixed.
 
 use insta::assert_snapshot;
 use pve_sim::faults::FaultPlan;
@@ -22,7 +22,7 @@ fn lab() -> Lab {
     ]))
 }
 
-/// Ages change from second to second.
+/// Removes the ages, which change every second.
 fn without_ages(output: &Output) -> String {
     let ages = Regex::new(r"\b[0-9]{8,9}\b").unwrap();
     ages.replace_all(&output.to_string(), "<age>").into_owned()
@@ -105,7 +105,7 @@ fn status_as_json() {
 }
 
 #[test]
-fn status_as_json_has_the_keys_of_the_c_sharp_tool_in_all_forms() {
+fn status_as_json_has_the_keys_of_the_csharp_tool_in_all_formats() {
     let lab = lab();
     let form = |form: &str| {
         let mut rows = lab
@@ -149,7 +149,7 @@ fn status_of_one_label() {
 }
 
 #[test]
-fn status_of_nothing_is_empty_in_every_form() {
+fn status_without_snapshots_is_empty_in_every_format() {
     let lab = lab();
     for (form, expected) in [
         ("Json", "[]\n"),
@@ -181,7 +181,7 @@ fn times_are_local() {
 }
 
 #[test]
-fn status_of_a_guest_that_cannot_be_read_fails_and_shows_the_others() {
+fn status_fails_if_a_guest_cannot_be_read_and_shows_the_others() {
     let lab = lab();
     lab.simulator.set_faults(
         FaultPlan::parse(
@@ -195,7 +195,7 @@ fn status_of_a_guest_that_cannot_be_read_fails_and_shows_the_others() {
 }
 
 #[test]
-fn a_machine_without_agent_gets_the_hint() {
+fn a_vm_without_agent_gets_the_hint() {
     let world = World::of([
         vm(100, "short"),
         vm(101, "long").set("agent", "enabled=1,fstrim_cloned_disks=1"),
@@ -214,7 +214,7 @@ fn a_machine_without_agent_gets_the_hint() {
     "#);
 }
 
-/// A guest to do, one that is locked, one that is left out.
+/// Three guests: one to snapshot, one that is locked, one that is skipped.
 fn three_guests() -> Lab {
     Lab::new(&World::of([
         vm(100, "web01").taken("daily", &[1, 2]).set("agent", 0),
@@ -224,7 +224,7 @@ fn three_guests() -> Lab {
 }
 
 #[test]
-fn the_report_for_programs() {
+fn the_json_report_of_a_run() {
     let words = "--vmid=100,200,-999 snap --label=daily --keep=1 --output=JsonPretty";
     let output = three_guests().run(words);
     output.assert_status(1);
@@ -304,7 +304,7 @@ fn the_report_for_programs() {
 }
 
 #[test]
-fn the_report_for_programs_of_a_dry_run() {
+fn the_json_report_of_a_dry_run() {
     let lab = three_guests();
     let output = lab.run("--vmid=@all snap --label=daily --keep=1 --output=Json --dry-run");
     let report = output.assert_status(1).json();
@@ -334,7 +334,7 @@ fn the_report_for_programs_of_a_dry_run() {
 }
 
 #[test]
-fn the_report_for_programs_knows_the_exit_status() {
+fn the_json_report_of_a_failed_run_has_its_exit_status() {
     let lab = lab();
     let fails = r#"{"requests": [{"path": "/cluster/resources", "effect": {"answer": {"status": 500, "reason": "broken"}}}]}"#;
     lab.simulator.set_faults(FaultPlan::parse(fails).unwrap());

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The property at the heart of it, through the binary and for clusters nobody thought of: without
-//! faults the journal of the cluster is what the dry run printed; with faults it is a part of that,
-//! and running again until nothing fails reaches the end that the policy asks for.
+//! Property tests with the binary and random clusters: without faults the journal of the cluster is
+//! the plan that the dry run printed; with faults it is a part of the plan, and the next runs reach
+//! the result of the policy.
 //!
-//! The expectations come from the generated cluster itself, not from the program's own code. Cases
-//! are the same in every run; a failing one is made smaller before it is shown.
+//! The expectations come from the generated cluster, not from the program's own code. The cases are
+//! the same in every run; a failing case is shrunk before it is printed.
 
 mod draw;
 
@@ -51,7 +51,7 @@ fn journal(lab: &Lab, case: &Case) -> BTreeMap<u32, Vec<String>> {
         .collect()
 }
 
-/// Runs that many cases, the same in every run of the tests.
+/// Runs this many cases, the same in every test run.
 fn check<S: Strategy>(
     seed: u8,
     count: u32,
@@ -70,8 +70,8 @@ fn check<S: Strategy>(
     }
 }
 
-/// The dry run prints what the contract asks for and changes nothing; the run does what was
-/// printed, in that order, and reports the same.
+/// The dry run prints what the contract requires and changes nothing; the run executes the printed
+/// steps, in that order, and reports them.
 fn the_journal_is_the_plan(case: &Case) -> Result<(), TestCaseError> {
     let lab = case.lab();
     let dry = lab.run(&format!("{} --dry-run", case.words()));
@@ -86,10 +86,11 @@ fn the_journal_is_the_plan(case: &Case) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// `error` is on stdout exactly if the exit status is not 0, and an empty stderr is the mark of success.
+/// stdout contains `error` exactly if the exit status is not 0, and stderr is empty after a
+/// success.
 fn errors_are_on_stdout(run: &Output) -> Result<(), TestCaseError> {
-    let says_error = run.stdout.to_lowercase().contains("error");
-    prop_assert_eq!(run.status != 0, says_error, "{}", run);
+    let has_error = run.stdout.to_lowercase().contains("error");
+    prop_assert_eq!(run.status != 0, has_error, "{}", run);
     prop_assert!(run.status != 0 || run.stderr.is_empty(), "{}", run);
     let is_total = run.stdout.contains("\nTotal execution ");
     prop_assert_eq!(
@@ -101,7 +102,7 @@ fn errors_are_on_stdout(run: &Output) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What a run says it has done, in the form of the journal.
+/// The changes in a run's JSON report, in the format of the journal.
 fn reported(output: &Output) -> BTreeMap<u32, Vec<String>> {
     let report = output.json();
     let guests = report["guests"].as_array().unwrap().iter();
@@ -118,16 +119,16 @@ fn reported(output: &Output) -> BTreeMap<u32, Vec<String>> {
 }
 
 #[test]
-fn without_faults_the_journal_is_what_the_dry_run_printed() {
+fn without_faults_the_journal_is_the_plan_of_the_dry_run_1() {
     check(1, 80, cases(true), |case| the_journal_is_the_plan(&case));
 }
 
 #[test]
-fn without_faults_the_journal_is_what_the_dry_run_printed_of_other_clusters() {
+fn without_faults_the_journal_is_the_plan_of_the_dry_run_2() {
     check(2, 80, cases(true), |case| the_journal_is_the_plan(&case));
 }
 
-/// What an administrator does about what PVE left half made and locked.
+/// Removes incomplete snapshots and locks, as an administrator would.
 fn repair(lab: &Lab) {
     lab.simulator.set_faults(FaultPlan::default());
     lab.simulator.world(|world| {
@@ -140,8 +141,8 @@ fn repair(lab: &Lab) {
     });
 }
 
-/// Whatever goes wrong, only what was planned is done, once, and in its order; success is said only
-/// of all of it; and the next runs reach the end that the policy asks for.
+/// With any fault only planned steps are done, once, and in order; success is reported only if all
+/// are done; and the next runs reach the result of the policy.
 fn the_journal_is_a_part_of_the_plan(case: &Case, faults: &Value) -> Result<(), TestCaseError> {
     let lab = case.lab();
     lab.simulator
@@ -181,13 +182,13 @@ fn the_journal_is_a_part_of_the_plan(case: &Case, faults: &Value) -> Result<(), 
     let again = lab.run(&case.words());
     prop_assert_eq!(again.status, 0, "{}", again);
     for (vmid, guest) in case.vmids() {
-        the_end_is_the_policys(&lab, case, vmid, guest)?;
+        assert_result_of_policy(&lab, case, vmid, guest)?;
     }
     Ok(())
 }
 
-/// Of all that ever was ours, the newest are there; of all else, everything that was complete.
-fn the_end_is_the_policys(
+/// The newest snapshots of the series exist, and all other snapshots that were complete.
+fn assert_result_of_policy(
     lab: &Lab,
     case: &Case,
     vmid: u32,

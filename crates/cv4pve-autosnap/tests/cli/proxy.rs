@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! An HTTP proxy between the program and the cluster, and hosts that are written in unusual ways.
+//! An HTTP proxy between the program and the cluster, and unusual spellings of hosts.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -13,10 +13,11 @@ use crate::world::{World, vm};
 
 const CONNECTED: &str = "HTTP/1.1 200 Connection established\r\nVia: 1.1 test\r\n\r\n";
 
-/// A proxy that gives one answer to every request, and passes everything on to the cluster after 200.
+/// A proxy that sends the same reply to every request, and after 200 forwards everything to the
+/// cluster.
 struct Proxy {
     address: String,
-    /// Everything that has come in from the program, the requests included.
+    /// Everything that the program has sent, including the requests.
     received: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
@@ -30,14 +31,14 @@ impl Proxy {
             for socket in listener.incoming() {
                 let (cluster, received) = (cluster.clone(), Arc::clone(&shared));
                 let socket = socket.unwrap();
-                // Whoever hangs up early is no concern of this proxy.
+                // The proxy ignores clients that disconnect early.
                 std::thread::spawn(move || serve(socket, &cluster, answer, &received));
             }
         });
         Self { address, received }
     }
 
-    /// The requests for a connection.
+    /// The `CONNECT` requests.
     fn requests(&self) -> Vec<String> {
         let received = self.received.lock().unwrap();
         let heads = received.iter().map(|bytes| {
@@ -98,8 +99,8 @@ fn lab() -> Lab {
     Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2])]))
 }
 
-/// A name that only the proxy knows. Runs with the same label and host wait for each other, those of other
-/// test runs as well.
+/// A name that only the proxy resolves, different in each test process: runs with the same label
+/// and host wait for each other, also those of other test processes.
 fn host() -> String {
     format!("pve{}.example", std::process::id())
 }
@@ -128,10 +129,10 @@ fn snap(lab: &Lab, host: &str, variables: &[(&str, &str)], options: &[&str]) -> 
     call(lab, variables, &words)
 }
 
-/// The proxy of the environment is used, gets its login and nothing else, and the certificate is
-/// verified behind it.
+/// The proxy of the environment receives its login and nothing else, and the certificate of the
+/// host is verified.
 #[test]
-fn a_proxy_of_the_environment_sees_no_login_of_the_cluster() {
+fn a_proxy_does_not_receive_the_login_of_the_cluster() {
     let lab = lab();
     let proxy = Proxy::start(lab.host(), CONNECTED);
     let url = format!("http://pedro:p%40ss-word@{}/", proxy.address);
@@ -163,15 +164,15 @@ fn a_proxy_of_the_environment_sees_no_login_of_the_cluster() {
         .assert_err("its fingerprint is not one of the trusted fingerprints");
 }
 
-/// Which variable decides, as in .NET; a loopback address has no rule of its own.
+/// The variables have the same precedence as in .NET, and a loopback address is no exception.
 #[test]
-fn the_variables_have_the_order_of_dotnet() {
+fn the_variables_have_the_precedence_of_dotnet() {
     let lab = lab();
     let proxy = Proxy::start(lab.host(), CONNECTED);
     let nobody = format!("http://{}", Nobody::new().address());
     let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
     for (index, name) in names.into_iter().enumerate() {
-        // Those before it are empty, those behind it lead nowhere.
+        // The variables before it are empty, and those after it name a closed port.
         let variables: Vec<(&str, &str)> = names
             .into_iter()
             .enumerate()
@@ -188,7 +189,8 @@ fn the_variables_have_the_order_of_dotnet() {
     }
 }
 
-/// A host in `NO_PROXY`, and every host with `--no-proxy`, is connected to directly, by each command.
+/// Hosts in `NO_PROXY`, and all hosts with `--no-proxy`, are connected to directly, by each
+/// command.
 #[test]
 fn hosts_without_a_proxy_are_connected_to_directly() {
     let lab = lab();
@@ -248,9 +250,9 @@ fn hosts_without_a_proxy_are_connected_to_directly() {
     }
 }
 
-/// The message about a proxy that fails names its variable and what to do, without the login for it.
+/// The message about a failed proxy names its variable and a remedy, without the proxy's login.
 #[test]
-fn a_proxy_that_does_not_connect_is_named() {
+fn a_proxy_that_does_not_connect_is_reported() {
     let lab = lab();
     for (answer, login, expected) in [
         (
@@ -302,9 +304,9 @@ fn a_proxy_that_does_not_connect_is_named() {
     lab.assert_unchanged();
 }
 
-/// A proxy of another kind is refused, unless the host needs none.
+/// A proxy of another kind is refused, unless the host needs no proxy.
 #[test]
-fn other_kinds_of_proxies_are_named() {
+fn unsupported_kinds_of_proxies_are_refused() {
     let lab = lab();
     for (value, kind) in [
         ("socks5://pedro:secret-word@10.0.0.1:1080", "socks5"),
@@ -321,7 +323,7 @@ fn other_kinds_of_proxies_are_named() {
     }
 }
 
-/// The cluster of the demo is in the program itself; no proxy leads to it.
+/// The cluster of the demo runs inside the program; the demo does not use a proxy.
 #[test]
 fn the_demo_needs_no_proxy() {
     let nobody = Nobody::new();
@@ -329,13 +331,13 @@ fn the_demo_needs_no_proxy() {
     demo.assert_status(0).assert_not_said("(exit status 3)");
 }
 
-/// A name with letters outside of ASCII is converted as DNS has it; what is no host is explained.
+/// A name with letters outside of ASCII is converted to IDNA; an invalid host is explained.
 #[test]
-fn hosts_are_written_in_unusual_ways() {
+fn unusual_spellings_of_hosts_are_converted_or_explained() {
     let lab = lab();
     let proxy = Proxy::start(lab.host(), CONNECTED);
     let variables = [("HTTPS_PROXY", proxy.address.as_str())];
-    for (typed, asked) in [
+    for (typed, requested) in [
         ("bücher.example", "xn--bcher-kva.example:8006"),
         ("BÜCHER.example : 443", "xn--bcher-kva.example:443"),
         ("[fe80::1%eth0]:8007", "[fe80::1]:8007"),
@@ -345,7 +347,7 @@ fn hosts_are_written_in_unusual_ways() {
         let requests = proxy.requests();
         let last = requests.last().unwrap();
         assert!(
-            last.starts_with(&format!("CONNECT {asked} HTTP/1.1")),
+            last.starts_with(&format!("CONNECT {requested} HTTP/1.1")),
             "{last}"
         );
     }
@@ -368,10 +370,10 @@ fn hosts_are_written_in_unusual_ways() {
     lab.assert_unchanged();
 }
 
-/// An address with a zone is connected to in that zone.
+/// A connection to an address with a zone uses that zone.
 #[test]
 fn an_address_may_have_a_zone() {
-    // Without IPv6 on this machine there is nothing to try.
+    // Without IPv6 on this machine the test does nothing.
     let Ok(free) = TcpListener::bind("[::1]:0") else {
         return;
     };

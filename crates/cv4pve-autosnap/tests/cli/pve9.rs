@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The commands against PVE 9, whose listings, logs and privileges differ from those of 8.
+//! The commands against PVE 9, whose listings, logs and privileges differ from PVE 8.
 
 use pve_sim::release::Release;
 use pve_sim::simulator::Options;
@@ -7,7 +7,7 @@ use pve_sim::simulator::Options;
 use crate::harness::Lab;
 use crate::world::{World, credentials, ct, name, vm};
 
-/// A cluster of PVE 9 with these guests.
+/// A PVE 9 cluster with three guests.
 fn lab() -> Lab {
     let world = World::of([
         vm(100, "web01").taken("daily", &[1, 2, 3]),
@@ -20,7 +20,6 @@ fn lab() -> Lab {
     })
 }
 
-/// PVE 9: `snap` creates and removes, and its log and its other listings change nothing.
 #[test]
 fn snap_creates_and_removes_on_pve_9() {
     let lab = lab();
@@ -40,9 +39,8 @@ fn snap_creates_and_removes_on_pve_9() {
     );
 }
 
-/// PVE 9: `clean` removes what is too many and nothing else.
 #[test]
-fn clean_removes_on_pve_9() {
+fn clean_removes_only_surplus_snapshots_on_pve_9() {
     let lab = lab();
     lab.run("--vmid=@all clean --label=daily --keep=1")
         .assert_status(0);
@@ -57,9 +55,8 @@ fn clean_removes_on_pve_9() {
     );
 }
 
-/// PVE 9: `status` lists what is there.
 #[test]
-fn status_lists_on_pve_9() {
+fn status_lists_all_snapshots_on_pve_9() {
     let lab = lab();
     let output = lab.run("--vmid=@all status --output=Json");
     output.assert_status(0);
@@ -68,9 +65,9 @@ fn status_lists_on_pve_9() {
     assert!(lab.changes().is_empty());
 }
 
-/// PVE 9: `check` finds the four privileges, although the roles of 9 hold others.
+/// `check` accepts the four privileges, although the roles of PVE 9 differ.
 #[test]
-fn check_is_content_on_pve_9() {
+fn check_succeeds_on_pve_9() {
     let lab = lab();
     let output = lab.run("--vmid=@all check");
     output.assert_status(0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Which stream has what: `--quiet`, the line of an error on stdout, an empty stderr of runs that succeed.
+//! Which output goes to which stream: `--quiet`, the error line on stdout, and the empty stderr of
+//! runs that succeed.
 
 use std::process::Stdio;
 
@@ -21,7 +22,8 @@ fn lab() -> Lab {
     )
 }
 
-/// Nothing on success, else the summary with each failure and its hint, one line for an offline node.
+/// Prints nothing on success; else the summary, each failure with its hint, and one line for an
+/// offline node.
 #[test]
 fn quiet_prints_failures_only() {
     let lab = lab();
@@ -41,9 +43,10 @@ fn quiet_prints_failures_only() {
     assert_eq!(report.json()["exit_status"], 1);
 }
 
-/// What stops the run is the last line on stdout, too, unless both streams are one file.
+/// The error that stops the run is also the last line on stdout, unless stdout and stderr are the
+/// same file.
 #[test]
-fn the_line_of_an_error_ends_stdout() {
+fn the_last_line_of_stdout_is_the_error() {
     let lab = lab();
     for words in [
         "--vmid=@all,-web99 clean --label=daily --keep=1",
@@ -66,9 +69,9 @@ fn the_line_of_an_error_ends_stdout() {
     assert_eq!(both.matches("ERROR: ").count(), 1, "{both}");
 }
 
-/// With one guest at a time a line is there as soon as it is true; a log can be followed.
+/// With one guest at a time each line is printed immediately, so that a log can be followed.
 #[test]
-fn one_guest_at_a_time_is_reported_while_the_run_goes_on() {
+fn guests_that_run_one_at_a_time_are_reported_during_the_run() {
     let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
     let hook = PausingHook::new(&lab);
     let log = lab.folder().join("log");
@@ -76,17 +79,18 @@ fn one_guest_at_a_time_is_reported_while_the_run_goes_on() {
     command.stdout(std::fs::File::create(&log).unwrap());
     let mut run = hook.start_with(&lab, &format!("--vmid=@all {SNAP}"), command);
     run.go_to("snap-create-pre 101");
-    let said = || std::fs::read_to_string(&log).unwrap();
+    let log_text = || std::fs::read_to_string(&log).unwrap();
     until("the first guest is reported", || {
-        said().contains("VM execution") && said().contains("----- VM 101 qemu running -----")
+        log_text().contains("VM execution")
+            && log_text().contains("----- VM 101 qemu running -----")
     });
-    assert!(said().contains("Create snapshot: autodaily"));
-    assert!(!said().contains("Total execution"));
+    assert!(log_text().contains("Create snapshot: autodaily"));
+    assert!(!log_text().contains("Total execution"));
     run.finish().assert_status(0);
-    assert!(said().contains("Total execution"));
+    assert!(log_text().contains("Total execution"));
 }
 
-/// Whatever there is to warn of, a run that succeeds writes nothing to stderr.
+/// A run that succeeds writes nothing to stderr, even with warnings.
 #[test]
 fn warnings_of_a_run_that_succeeds_are_not_on_stderr() {
     let lab = Lab::new(&World::of([
@@ -95,7 +99,7 @@ fn warnings_of_a_run_that_succeeds_are_not_on_stderr() {
         ct(200, "media").set("mp0", "/srv/media,mp=/media"),
         vm(900, "template").set("template", 1).stopped(),
     ]));
-    // Readable by everybody.
+    // Readable by all users.
     lab.file("open-token", TOKEN);
     let login = format!("--api-token={TOKEN}");
     for (warning, words) in [
@@ -105,7 +109,7 @@ fn warnings_of_a_run_that_succeeds_are_not_on_stderr() {
             vec!["--api-token=file:open-token"],
         ),
         (
-            "an exclusion of nobody",
+            "an exclusion that matches no guest",
             vec!["--allow-unmatched-exclusions"],
         ),
         ("a format that repeats", vec!["--timestamp-format=yyyyMMdd"]),
@@ -140,9 +144,9 @@ fn warnings_of_a_run_that_succeeds_are_not_on_stderr() {
     }
 }
 
-/// Hundreds of exclusions that match nobody are one line.
+/// Exclusions that match no guest share one line.
 #[test]
-fn terms_that_match_nobody_share_a_line() {
+fn terms_that_match_no_guest_share_a_line() {
     let lab = lab();
     let gone: Vec<String> = (901..=930).map(|vmid| format!("-{vmid}")).collect();
     let output = lab.run(&format!("--vmid=100,{} {SNAP}", gone.join(",")));

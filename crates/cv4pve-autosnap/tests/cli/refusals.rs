@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Refusals that are not what they look like: of a reverse proxy, and for want of quorum.
+//! Requests that are refused by a reverse proxy or without quorum, and not because of a wrong
+//! token.
 
 use crate::harness::Lab;
 use crate::hosts::tls_host_that_says;
 use crate::world::{World, ct, vm};
 
-/// A refusal with a page is that of something in front of Proxmox VE, not of a wrong token.
+/// A 401, 403, 405 or 413 with an HTML page comes from a reverse proxy, not from PVE.
 #[test]
-fn a_page_in_place_of_a_refusal_is_not_a_wrong_token() {
+fn a_refusal_with_an_html_page_is_not_a_wrong_token() {
     let words = "a reverse proxy, not Proxmox VE, refused ";
     for (status, reason) in [
         (401, "Authorization Required"),
@@ -38,9 +39,9 @@ fn a_page_in_place_of_a_refusal_is_not_a_wrong_token() {
     }
 }
 
-/// A reverse proxy with a login of its own.
+/// A reverse proxy that requires a login.
 #[test]
-fn a_login_asked_for_by_a_proxy_is_not_a_wrong_token() {
+fn a_login_required_by_a_reverse_proxy_is_not_a_wrong_token() {
     let lab = Lab::new(&World::of([]));
     let host = tls_host_that_says(
         b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"ops\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
@@ -53,9 +54,9 @@ fn a_login_asked_for_by_a_proxy_is_not_a_wrong_token() {
         .assert_not_said("token is unknown");
 }
 
-/// Without quorum PVE says "Permission denied", which is not about privileges.
+/// Without quorum PVE fails tasks with "Permission denied", which is not about privileges.
 #[test]
-fn lost_quorum_is_named() {
+fn lost_quorum_is_reported() {
     let lab = Lab::new(&World::of([
         vm(100, "web01").taken("daily", &[1]),
         ct(200, "proxy").taken("daily", &[1]),
@@ -76,9 +77,9 @@ fn lost_quorum_is_named() {
     }
 }
 
-/// The same for a request that is refused at once.
+/// The same for a request that PVE refuses at once.
 #[test]
-fn a_request_refused_without_quorum_is_named() {
+fn a_request_refused_without_quorum_is_reported() {
     let lab = Lab::with_faults(
         &World::of([vm(100, "web01").taken("daily", &[1])]),
         r#"{"requests": [{"method": "POST", "effect":

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The cases: clusters, commands and faults as they are drawn, and what the contract asks to be done.
+//! Random cases: clusters, commands and faults, and the steps that the contract requires.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::Lab;
 use crate::world::{Guest, World, ct, day, name, vm};
 
-/// A snapshot as it was drawn: its day, its label, who made it, and whether it is half made.
+/// A random snapshot: its day, label, description and state.
 #[derive(Debug, Clone)]
 pub(super) struct Drawn {
     pub(super) day: i64,
@@ -19,7 +19,7 @@ pub(super) struct Drawn {
     pub(super) state: Option<&'static str>,
 }
 
-/// A guest as it was drawn.
+/// A random guest.
 #[derive(Debug, Clone)]
 pub(super) struct DrawnGuest {
     pub(super) container: bool,
@@ -29,7 +29,7 @@ pub(super) struct DrawnGuest {
     pub(super) snapshots: Vec<Drawn>,
 }
 
-/// What keeps a guest from getting a snapshot.
+/// What prevents a snapshot of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Obstacle {
     None,
@@ -39,7 +39,7 @@ pub(super) enum Obstacle {
     FullStorage,
 }
 
-/// A whole case: the guests and the command.
+/// A complete case: the guests and the command.
 #[derive(Debug, Clone)]
 pub(super) struct Case {
     pub(super) guests: Vec<DrawnGuest>,
@@ -49,7 +49,7 @@ pub(super) struct Case {
     pub(super) limits: Limits,
 }
 
-/// How much may run at once; what is not drawn has its default.
+/// Limits for parallel work; `None` is the default.
 #[derive(Debug, Clone)]
 pub(super) struct Limits {
     pub(super) total: Option<usize>,
@@ -99,7 +99,7 @@ impl DrawnGuest {
         guest
     }
 
-    /// The names of ours, oldest first.
+    /// The names of the series' snapshots, oldest first.
     pub(super) fn ours(&self) -> Vec<String> {
         let mut ours: Vec<&Drawn> = self.snapshots.iter().filter(|one| one.is_ours()).collect();
         ours.sort_by_key(|one| one.day);
@@ -146,7 +146,7 @@ impl Case {
         )
     }
 
-    /// What the contract asks to be done to a guest.
+    /// The steps that the contract requires for a guest.
     fn expected(&self, vmid: u32, guest: &DrawnGuest) -> Vec<String> {
         let may = match guest.obstacle {
             Obstacle::None => true,
@@ -184,7 +184,7 @@ fn drawn_snapshots() -> impl Strategy<Value = Vec<Drawn>> {
         1 => Just(("daily", "cv4pve-autosnap", Some("prepare"))),
         1 => Just(("daily", "cv4pve-autosnap", Some("delete"))),
     ];
-    // Days in any order: that of the list is not that of time.
+    // The days are not in the order of the list.
     prop::collection::btree_map(1..28_i64, kinds, 0..7).prop_map(|drawn| {
         let all = drawn
             .into_iter()
@@ -249,7 +249,7 @@ fn limits() -> impl Strategy<Value = Limits> {
     })
 }
 
-/// What may go wrong in a cluster.
+/// Random faults of a cluster.
 pub(super) fn faults() -> impl Strategy<Value = Value> {
     let when = prop_oneof![
         (1..6_u32).prop_map(|nth| json!({"nth": nth})),
