@@ -12,21 +12,21 @@ use crate::harness::{Lab, TOKEN};
 use crate::world::{World, credentials, vm};
 
 fn lab() -> Lab {
-    Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2])]))
+    Lab::new(&World::new([vm(100, "web01").taken("daily", &[1, 2])]))
 }
 
 /// Runs the program with each line and returns its messages.
 #[track_caller]
 fn messages(lab: &Lab, expected_status: i32, lines: &[&str]) -> String {
-    let mut told = String::new();
+    let mut errors = String::new();
     for line in lines {
         let host = format!("--host={}", lab.host());
         let output = lab.bare([host.as_str()].into_iter().chain(line.split(' ')));
         output.assert_status(expected_status);
-        told.extend(["$ ", line, "\n", output.stderr.trim_end(), "\n"]);
+        errors.extend(["$ ", line, "\n", output.stderr.trim_end(), "\n"]);
     }
     lab.assert_unchanged();
-    told
+    errors
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn missing_and_unknown_options() {
 #[test]
 fn invalid_numbers_are_reported_plainly() {
     let lab = lab();
-    for (option, told) in [
+    for (option, message) in [
         ("--keep=abc", "'abc' is not a number"),
         ("--keep=", "'' is not a number"),
         ("--timeout=1.5", "invalid duration '1.5'"),
@@ -125,7 +125,7 @@ fn invalid_numbers_are_reported_plainly() {
             },
             option,
         ]);
-        output.assert_status(2).assert_err(told);
+        output.assert_status(2).assert_err(message);
         assert!(!output.stderr.contains("in string"), "{output}");
     }
 }
@@ -231,11 +231,11 @@ fn malformed_tokens_and_secret_files() {
         "",
     ]
     .map(|token| format!("--api-token={token} --vmid=100 status"));
-    let told = messages(&lab, 2, &lines.each_ref().map(String::as_str));
-    for line in told.lines().filter(|line| !line.starts_with('$')) {
+    let errors = messages(&lab, 2, &lines.each_ref().map(String::as_str));
+    for line in errors.lines().filter(|line| !line.starts_with('$')) {
         assert!(!line.contains("2222-4222"), "a secret is shown: {line}");
     }
-    assert_snapshot!(told, @r#"
+    assert_snapshot!(errors, @r#"
     $ --api-token=backup@pve!auto --vmid=100 status
     ERROR: the API token has no secret; expected USER@REALM!TOKENID=UUID
     $ --api-token=backup!auto=22222222-2222-4222-8222-222222222222 --vmid=100 status
@@ -279,12 +279,12 @@ fn logins_that_pve_refuses() {
         "--api-token=backup@pve!expired=55555555-5555-4555-8555-555555555555",
     ]
     .map(|login| format!("{login} {job}"));
-    let mut said = messages(&lab, 3, &lines.each_ref().map(String::as_str));
-    said = said
+    let mut errors = messages(&lab, 3, &lines.each_ref().map(String::as_str));
+    errors = errors
         .split_inclusive('\n')
         .filter(|line| !line.starts_with("WARNING"))
         .collect();
-    assert_snapshot!(said, @r#"
+    assert_snapshot!(errors, @r#"
     $ --username=backup@pve --password=wrong --vmid=100 snap --label=daily --keep=1
     ERROR: login failed for 'backup@pve' on 127.0.0.1:<port>: wrong user, realm or password, or the user is disabled or expired; check them under Datacenter > Permissions > Users
     $ --username=unknown@pve --password=example-backup --vmid=100 snap --label=daily --keep=1
@@ -329,7 +329,7 @@ fn a_login_that_sees_no_guest() {
 
 #[test]
 fn a_missing_privilege_is_named_with_the_line_that_grants_it() {
-    let world = World::of([vm(100, "web01").taken("daily", &[1, 2])]);
+    let world = World::new([vm(100, "web01").taken("daily", &[1, 2])]);
     let lab = Lab::new(&world);
     lab.file(
         "look",
@@ -368,7 +368,7 @@ fn a_missing_privilege_is_named_with_the_line_that_grants_it() {
 
 #[test]
 fn a_privilege_that_is_missing_for_one_guest_only_fails_that_guest() {
-    let world = World::of([vm(100, "web01"), vm(101, "web02")]);
+    let world = World::new([vm(100, "web01"), vm(101, "web02")]);
     let mut world = world.to_json();
     world["acl"] = json!([
         {"path": "/", "who": "backup@pve", "role": "PVEAuditor"},

@@ -12,8 +12,8 @@ const SNAP: &str = "--vmid=100 --timeout=1 snap --label=daily --keep=1";
 
 /// Runs with this reply to the first creation; `expected` is exit status, changes and POSTs.
 #[track_caller]
-fn check(effect: &str, expected: (i32, usize, usize), told: &str) {
-    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
+fn check(effect: &str, expected: (i32, usize, usize), message: &str) {
+    let lab = Lab::new(&World::new([vm(100, "web01").taken("daily", &[1])]));
     let rule = format!(r#"{{"requests": [{{"method": "POST", "times": 1, "effect": {effect}}}]}}"#);
     lab.simulator.set_faults(FaultPlan::parse(&rule).unwrap());
     let output = lab.run(SNAP);
@@ -24,7 +24,7 @@ fn check(effect: &str, expected: (i32, usize, usize), told: &str) {
         .count();
     let found = (output.status, lab.changes().len(), posts);
     assert_eq!(found, expected, "{effect}\n{output}");
-    output.assert_out(told);
+    output.assert_out(message);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_connection_reset_leaves_the_effect_unknown() {
 /// A pveproxy worker that retires closes its idle connections.
 #[test]
 fn a_connection_whose_worker_has_retired_is_replaced() {
-    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]));
+    let lab = Lab::new(&World::new([vm(100, "web01").taken("daily", &[1, 2, 3])]));
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=100 snap --label=daily --keep=1");
     loop {

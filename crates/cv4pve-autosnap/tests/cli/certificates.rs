@@ -29,7 +29,7 @@ const VERSION_1: [&str; 2] = [
 ];
 
 fn world() -> World {
-    World::of([vm(100, "web01").taken("daily", &[1])])
+    World::new([vm(100, "web01").taken("daily", &[1])])
 }
 
 /// A lab whose cluster presents this certificate, which is also in `shown.pem`.
@@ -53,7 +53,7 @@ fn snap(lab: &Lab, trust: &str) -> Output {
         "CertNotValid",
         "Context",
     ] {
-        output.assert_not_said(name);
+        output.assert_not_printed(name);
     }
     output
 }
@@ -120,7 +120,7 @@ fn no_refusal_shows_the_name_of_a_type() {
     snap(&lab, "--ca-file=shown.pem")
         .assert_status(3)
         .assert_err("it is the certificate of an authority, not of a host");
-    for (content, words) in [
+    for (content, message) in [
         (
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
             "is invalid: it is damaged",
@@ -137,7 +137,7 @@ fn no_refusal_shows_the_name_of_a_type() {
         lab.file("broken.pem", content);
         snap(&lab, "--ca-file=broken.pem")
             .assert_status(2)
-            .assert_err(words);
+            .assert_err(message);
     }
 }
 
@@ -157,16 +157,16 @@ fn keys_that_the_csharp_tool_accepts_are_accepted() {
         shown.assert_status(0).assert_out("<fingerprint>");
         let pin = format!("--fingerprint={}", fingerprint(pem));
         for trust in [[].as_slice(), &[pin.as_str()]] {
-            let words = [host.as_str(), "--api-token=file:token"]
+            let args = [host.as_str(), "--api-token=file:token"]
                 .into_iter()
                 .chain(trust.iter().copied())
                 .chain(SNAP);
-            lab.bare(words).assert_status(0);
+            lab.bare(args).assert_status(0);
         }
         assert_eq!(lab.changes().len(), 4, "{:?}", lab.changes());
         let wrong = "--fingerprint=00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00";
-        let words = [host.as_str(), "--api-token=file:token", wrong];
-        lab.bare(words.into_iter().chain(SNAP))
+        let args = [host.as_str(), "--api-token=file:token", wrong];
+        lab.bare(args.into_iter().chain(SNAP))
             .assert_status(3)
             .assert_err("its fingerprint is not one of the trusted fingerprints");
     }
@@ -187,13 +187,13 @@ fn unusual_keys_with_an_authority() {
     lab.file("shown.pem", P521);
     let host = unusual_keys::host(&lab, P521, Proof::P521, TLS_1_3);
     let host = format!("--host={host}");
-    let words = [
+    let args = [
         host.as_str(),
         "--api-token=file:token",
         "--ca-file=shown.pem",
     ];
-    lab.bare(words.into_iter().chain(SNAP)).assert_status(0);
-    for (pem, proof, words) in [
+    lab.bare(args.into_iter().chain(SNAP)).assert_status(0);
+    for (pem, proof, message) in [
         (
             RSA_1024,
             Proof::Rsa1024,
@@ -205,7 +205,7 @@ fn unusual_keys_with_an_authority() {
             "its certificate has an RSA-PSS key of 2048 bits, but such keys are not supported with a certificate authority",
         ),
     ] {
-        refuse(pem, proof, BOTH, &["--ca-file=shown.pem"]).assert_err(words);
+        refuse(pem, proof, BOTH, &["--ca-file=shown.pem"]).assert_err(message);
     }
 }
 
@@ -257,8 +257,8 @@ fn messages_name_what_old_hosts_lack() {
     ] {
         let lab = Lab::new(&world());
         let host = format!("--host={}", host_that_says(bytes));
-        let words = [host.as_str(), "--api-token=file:token"];
-        lab.bare(words.into_iter().chain(SNAP))
+        let args = [host.as_str(), "--api-token=file:token"];
+        lab.bare(args.into_iter().chain(SNAP))
             .assert_status(3)
             .assert_err("ERROR: no TLS connection to 127.0.0.1:<port>: ")
             .assert_err(expected);
@@ -279,9 +279,9 @@ fn refuse(
     lab.file("shown.pem", pem);
     let host = unusual_keys::host(&lab, pem, proof, versions);
     let host = format!("--host={host}");
-    let words = [host.as_str(), "--api-token=file:token"];
-    let words = words.into_iter().chain(options.iter().copied()).chain(SNAP);
-    let output = lab.bare(words);
+    let args = [host.as_str(), "--api-token=file:token"];
+    let args = args.into_iter().chain(options.iter().copied()).chain(SNAP);
+    let output = lab.bare(args);
     output.assert_status(3);
     lab.assert_unchanged();
     assert!(lab.simulator.journal().requests().is_empty());

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use serde_json::{Value, json};
 
-use crate::harness::{Lab, Nobody, Output};
+use crate::harness::{Lab, Output, UnusedPort};
 use crate::world::{World, credentials, ct, day, name, vm};
 use draw::{Case, cases};
 
@@ -57,11 +57,11 @@ fn has_problem(check: &Output) -> Result<bool, TestCaseError> {
 
 fn agree(case: &Case) -> Result<(), TestCaseError> {
     let lab = case.lab();
-    let off = Nobody::new();
-    let mut dry = case.words(false, &lab, &off);
+    let off = UnusedPort::new();
+    let mut dry = case.args(false, &lab, &off);
     dry.extend(["--dry-run".to_owned(), "--output=Json".to_owned()]);
     let dry = lab.bare(dry.iter().map(String::as_str));
-    let mut check = case.words(true, &lab, &off);
+    let mut check = case.args(true, &lab, &off);
     check.push("--output=Json".to_owned());
     let check = lab.bare(check.iter().map(String::as_str));
     let both = format!("{dry}{check}");
@@ -108,7 +108,7 @@ fn check_has_a_problem_if_and_only_if_the_dry_run_fails_2() {
 /// `snap`, and `check --for=clean` every option of `clean`.
 #[test]
 fn check_takes_every_option_of_snap_and_clean() {
-    let lab = Lab::new(&World::of([vm(100, "web")]));
+    let lab = Lab::new(&World::new([vm(100, "web")]));
     lab.script("hook.sh", "#!/bin/sh\nexit 0\n");
     let common = "--vmid=100 --timeout=20 --timestamp-format=yyMMddHHmmss --max-perc-storage=90 --max-parallel=4 \
                   --max-parallel-per-node=2 --max-parallel-per-storage=3 --only-running --label=daily --keep=3 \
@@ -132,7 +132,7 @@ fn check_takes_every_option_of_snap_and_clean() {
 /// A locked guest is a problem without --wait-locked and none with it.
 #[test]
 fn a_locked_guest_is_a_problem_unless_the_run_waits() {
-    let lab = Lab::new(&World::of([vm(100, "web").set("lock", "backup")]));
+    let lab = Lab::new(&World::new([vm(100, "web").set("lock", "backup")]));
     let line = "check --vmid=100 --label=daily --keep=3";
     lab.run(line)
         .assert_status(1)
@@ -152,17 +152,17 @@ fn a_full_storage_of_a_skipped_guest_is_no_problem() {
     let both = ct(101, "bound")
         .set("mp0", "/srv,mp=/srv")
         .set("mp1", "full:x,mp=/x,size=1G");
-    let lab = Lab::new(&World::of([vm(100, "web"), both]).storage(full));
+    let lab = Lab::new(&World::new([vm(100, "web"), both]).storage(full));
     lab.run("check --vmid=@all --label=daily --keep=3")
         .assert_status(0)
         .assert_out("WARNING: CT 101 on node pve1: skipped")
-        .assert_not_said("above the limit");
+        .assert_not_printed("above the limit");
 }
 
 /// A dry run predicts what Proxmox VE would refuse and fails as the run would.
 #[test]
 fn a_dry_run_fails_where_the_login_may_not_snapshot_or_quorum_is_lost() {
-    let mut world = World::of([vm(100, "web"), vm(101, "db")]).to_json();
+    let mut world = World::new([vm(100, "web"), vm(101, "db")]).to_json();
     let entries = world["acl"].as_array_mut().unwrap();
     entries.push(json!({"path": "/vms/101", "who": "backup@pve", "role": "PVEAuditor"}));
     let lab = Lab::with(pve_sim::simulator::Options::new(world, credentials()));
@@ -179,7 +179,7 @@ fn a_dry_run_fails_where_the_login_may_not_snapshot_or_quorum_is_lost() {
     lab.run(line).assert_status(1);
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 
-    let mut world = World::of([vm(100, "web")]).to_json();
+    let mut world = World::new([vm(100, "web")]).to_json();
     world["cluster"]["quorate"] = json!(false);
     world["roles"]["SnapRunner"] =
         json!(["VM.Audit", "VM.Snapshot", "Datastore.Audit", "Sys.Audit"]);
@@ -191,10 +191,10 @@ fn a_dry_run_fails_where_the_login_may_not_snapshot_or_quorum_is_lost() {
     lab.run(line).assert_status(1);
 }
 
-/// Without Sys.Audit `check` says that the quorum is not known, and how to find out.
+/// Without Sys.Audit `check` reports that the quorum is not known, and how to find out.
 #[test]
 fn check_says_that_quorum_is_unknown_and_how_to_find_out() {
-    let lab = Lab::new(&World::of([vm(100, "web")]));
+    let lab = Lab::new(&World::new([vm(100, "web")]));
     lab.run("check --vmid=100 --label=daily --keep=3")
         .assert_status(0)
         .assert_out("Cluster: quorum is not known")
@@ -214,7 +214,7 @@ fn a_storage_that_is_not_listed_is_named_for_what_it_is() {
     let guest =
         |vmid, disk: &str| vm(vmid, "web").set("scsi1", format!("{disk}:vm-disk-1,size=1G"));
     let guests = [guest(100, "off"), guest(101, "far"), guest(102, "hidden")];
-    let mut world = World::of(guests).storage(off).storage(far);
+    let mut world = World::new(guests).storage(off).storage(far);
     world = world.storage(storage("hidden"));
     let mut world = world.to_json();
     let entries = world["acl"].as_array_mut().unwrap();
@@ -234,7 +234,7 @@ fn a_storage_that_is_not_listed_is_named_for_what_it_is() {
 /// During a run of the same login `check` names the task and calls no snapshot left behind.
 #[test]
 fn check_calls_no_snapshot_in_progress_left_behind() {
-    let lab = Lab::new(&World::of([vm(100, "web").taken("daily", &[1, 2])]));
+    let lab = Lab::new(&World::new([vm(100, "web").taken("daily", &[1, 2])]));
     lab.set_faults(r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"duration": 600}}]}"#);
     let line = [
         "--vmid=100",
@@ -250,7 +250,7 @@ fn check_calls_no_snapshot_in_progress_left_behind() {
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null());
     let mut run = run.spawn().unwrap();
-    lab.until_asked("the run sends its creation", |request| {
+    lab.until_requested("the run sends its creation", |request| {
         request.method == "POST"
     });
     crate::harness::until("the snapshot is in progress", || {
@@ -268,8 +268,8 @@ fn check_calls_no_snapshot_in_progress_left_behind() {
         check
             .assert_status(status)
             .assert_out("a task works on it now (qmsnapshot)")
-            .assert_not_said("is not complete")
-            .assert_not_said("qm unlock");
+            .assert_not_printed("is not complete")
+            .assert_not_printed("qm unlock");
     }
 }
 
@@ -279,7 +279,7 @@ fn a_task_that_ends_between_two_requests_is_no_leftover() {
     let left = json!({"name": name("daily", 9), "snaptime": day(9), "description": "cv4pve-autosnap", "snapstate": "prepare"});
     let guest = vm(100, "web").set("lock", "snapshot").snapshot_with(left);
     for line in ["snap --dry-run", "check"] {
-        let lab = Lab::new(&World::of([guest.clone()]));
+        let lab = Lab::new(&World::new([guest.clone()]));
         lab.set_faults(
             r#"{"requests": [{"path": "/nodes/*/tasks", "times": 1, "effect": "hold"}]}"#,
         );
@@ -297,7 +297,7 @@ fn a_task_that_ends_between_two_requests_is_no_leftover() {
             lab.simulator.release();
             running.join().unwrap()
         });
-        output.assert_status(0).assert_not_said("unlock");
+        output.assert_status(0).assert_not_printed("unlock");
     }
 }
 
@@ -308,7 +308,7 @@ fn a_possible_leftover_is_reported_with_what_the_login_cannot_see() {
     let guest = vm(100, "web")
         .set("lock", "snapshot-delete")
         .snapshot_with(left);
-    let world = World::of([guest]);
+    let world = World::new([guest]);
     let line = "check --vmid=100 --label=daily --keep=9";
     Lab::new(&world)
         .run(line)
@@ -322,14 +322,14 @@ fn a_possible_leftover_is_reported_with_what_the_login_cannot_see() {
     Lab::with(pve_sim::simulator::Options::new(world, credentials()))
         .run(line)
         .assert_status(1)
-        .assert_not_said("this login sees its own tasks only");
+        .assert_not_printed("this login sees its own tasks only");
 }
 
 /// A hint for a token shows the user's line as well: entries for a token without privilege
 /// separation have no effect, and Proxmox VE does not show a token whether it has it.
 #[test]
 fn a_refusal_for_a_token_shows_the_line_for_its_user() {
-    let mut world = World::of([vm(100, "web")]).to_json();
+    let mut world = World::new([vm(100, "web")]).to_json();
     world["acl"][0]["role"] = json!("PVEAuditor");
     let lab = Lab::with(pve_sim::simulator::Options::new(world, credentials()));
     lab.run("snap --vmid=100 --label=daily --keep=3")

@@ -9,7 +9,7 @@ use crate::harness::Lab;
 use crate::world::{World, vm};
 
 fn lab() -> Lab {
-    Lab::new(&World::of([
+    Lab::new(&World::new([
         vm(100, "web01").taken("daily", &[1, 2, 3]),
         vm(101, "web02").taken("daily", &[1, 2, 3]).stopped(),
     ]))
@@ -54,7 +54,7 @@ fn an_empty_variable_before_dry_run_is_an_error() {
 #[test]
 fn a_damaged_line_with_dry_run_changes_nothing() {
     let lab = lab();
-    let words = [
+    let args = [
         "--vmid=@all",
         "clean",
         "--label=daily",
@@ -68,7 +68,7 @@ fn a_damaged_line_with_dry_run_changes_nothing() {
         "--dry-run=false",
         "",
     ];
-    let lines = prop::sample::subsequence(words.to_vec(), 5..words.len()).prop_shuffle();
+    let lines = prop::sample::subsequence(args.to_vec(), 5..args.len()).prop_shuffle();
     let mut runner = TestRunner::deterministic();
     for _ in 0..40 {
         let mut line = lines.new_tree(&mut runner).unwrap().current();
@@ -157,7 +157,7 @@ fn only_running_applies_to_clean_and_status() {
     let lab = lab();
     let output = lab.run("--vmid=@all status --only-running --output=Csv");
     output.assert_status(0).assert_out("web01");
-    output.assert_not_said("web02");
+    output.assert_not_printed("web02");
     lab.run("--vmid=@all clean --label=daily --keep=2 --only-running")
         .assert_status(0)
         .assert_out("Skip VM '--only-running' parameter used!");

@@ -5,7 +5,7 @@ use crate::harness::{Lab, Output};
 use crate::world::{World, vm};
 
 fn lab() -> Lab {
-    Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]))
+    Lab::new(&World::new([vm(100, "web01").taken("daily", &[1, 2, 3])]))
 }
 
 /// A dry run of `snap` with these arguments.
@@ -110,12 +110,12 @@ fn empty_parts_and_blanks_in_hosts_are_ignored() {
 #[test]
 fn the_next_word_is_the_value_where_none_is_joined() {
     let lab = lab();
-    for words in [
+    for args in [
         "--vmid: 100 snap --label: daily --keep: 2 --dry-run",
         "--vmid= 100 snap --label= daily --keep= 2 --dry-run",
         "--vmid= 100 --dry-run= true snap --label= daily --keep= 2",
     ] {
-        lab.run(words)
+        lab.run(args)
             .assert_status(0)
             .assert_out("autodaily240102000000");
     }
@@ -134,8 +134,8 @@ fn the_next_word_is_the_value_where_none_is_joined() {
 fn a_selection_in_the_next_word_is_not_a_parameter_file() {
     let lab = lab();
     lab.file("all", "--dry-run\n");
-    for words in ["--vmid @all", "--vmid= @all", "--vmid: @all"] {
-        lab.run(&format!("{words} snap --label=daily --keep=2 --dry-run"))
+    for args in ["--vmid @all", "--vmid= @all", "--vmid: @all"] {
+        lab.run(&format!("{args} snap --label=daily --keep=2 --dry-run"))
             .assert_status(0)
             .assert_out("autodaily240102000000");
     }
@@ -150,7 +150,7 @@ fn a_selection_in_the_next_word_is_not_a_parameter_file() {
 #[test]
 fn no_option_and_no_command_becomes_a_value() {
     let lab = lab();
-    for words in [
+    for args in [
         "--vmid=100 snap --label= --keep=9",
         "--vmid=100 snap --keep=9 --label:",
         "--vmid= snap --label=daily --keep=9",
@@ -159,7 +159,7 @@ fn no_option_and_no_command_becomes_a_value() {
         "--vmid=100 snap --label=daily --keep=9 --script= --",
         "--vmid=100 clean --label=daily --keep=0 --dry-run= false",
     ] {
-        lab.run(words).assert_status(2);
+        lab.run(args).assert_status(2);
     }
     lab.assert_unchanged();
 }
@@ -169,8 +169,8 @@ fn no_option_and_no_command_becomes_a_value() {
 fn a_flag_with_nothing_after_the_sign_is_true() {
     let lab = lab();
     for flag in ["--dry-run=", "--dry-run:"] {
-        let words = format!("--vmid=100 {flag} clean --label=daily --keep=0");
-        lab.run(&words).assert_status(0);
+        let args = format!("--vmid=100 {flag} clean --label=daily --keep=0");
+        lab.run(&args).assert_status(0);
     }
     let own = "--vmid=100 snap --label=daily --keep=2 --dry-run";
     let with_ram = lab.run(&format!("{own} --state"));
@@ -257,7 +257,7 @@ fn the_own_name_as_the_first_word_is_ignored() {
 #[test]
 fn help_wins_over_mistakes() {
     let lab = lab();
-    for (words, expected) in [
+    for (args, expected) in [
         ("-?", "Commands:"),
         ("snap -?", "--keep"),
         ("snap --label -?", "--keep"),
@@ -268,8 +268,8 @@ fn help_wins_over_mistakes() {
         ("clean --label=a -h --dry-run false", "--keep"),
         ("snap -host=h -?", "--keep"),
     ] {
-        let output = lab.bare(words.split(' '));
+        let output = lab.bare(args.split(' '));
         output.assert_status(0).assert_out(expected);
-        assert_eq!(output.stderr, "", "{words}");
+        assert_eq!(output.stderr, "", "{args}");
     }
 }

@@ -14,7 +14,7 @@ const SNAP: &str = "--vmid=100 --timeout=1 snap --label=daily --keep=1";
 
 /// A lab with these faults.
 fn lab(faults: &str) -> Lab {
-    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
+    let lab = Lab::new(&World::new([vm(100, "web01").taken("daily", &[1])]));
     lab.simulator.set_faults(FaultPlan::parse(faults).unwrap());
     lab
 }
@@ -100,7 +100,7 @@ fn a_task_whose_worker_vanished_is_settled_by_the_snapshots() {
 
 #[test]
 fn a_snapshot_that_replication_needs_stays_unless_forced() {
-    let world = World::of([vm(100, "web01")
+    let world = World::new([vm(100, "web01")
         .taken("daily", &[1, 2])
         .with("replication_job", "100-0")]);
     let lab = Lab::new(&world);
@@ -117,7 +117,7 @@ fn a_snapshot_that_replication_needs_stays_unless_forced() {
 
 #[test]
 fn a_node_that_is_lost_during_the_run_fails_its_guests_only() {
-    let lab = Lab::new(&World::of([vm(100, "near"), ct(200, "far").on("pve2")]));
+    let lab = Lab::new(&World::new([vm(100, "near"), ct(200, "far").on("pve2")]));
     let lost = r#"{"requests": [{"method": "POST", "path": "/nodes/pve2/**", "times": 1, "effect": {"lose_node": {"node": "pve2"}}}]}"#;
     lab.simulator.set_faults(FaultPlan::parse(lost).unwrap());
     lab.run("--vmid=@all --max-parallel=1 --timeout=1 snap --label=daily --keep=1")
@@ -142,10 +142,12 @@ fn a_guest_that_is_unlocked_in_time_gets_its_snapshot() {
 
 /// A run of three removals; the guest gets locked before the second one.
 fn locked_before_the_second_removal(wait: &str, and_then: impl Fn(&Lab)) -> (Lab, Output) {
-    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3, 4])]));
+    let lab = Lab::new(&World::new(
+        [vm(100, "web01").taken("daily", &[1, 2, 3, 4])],
+    ));
     let hook = PausingHook::new(&lab);
-    let words = format!("--vmid=100 clean --label=daily --keep=1 --wait-locked={wait}");
-    let mut run = hook.start(&lab, &words);
+    let args = format!("--vmid=100 clean --label=daily --keep=1 --wait-locked={wait}");
+    let mut run = hook.start(&lab, &args);
     for _ in 0..2 {
         run.go_to("snap-remove-pre 100");
         if lab.changes().is_empty() {
@@ -157,7 +159,7 @@ fn locked_before_the_second_removal(wait: &str, and_then: impl Fn(&Lab)) -> (Lab
         .world(|world| world.guests.get_mut(&100).unwrap().lock = lock);
     run.go_on();
     // The second removal was sent and refused for the lock.
-    until("the second removal is asked for", || {
+    until("the second removal is requested", || {
         lab.writes().len() >= 2
     });
     and_then(&lab);
@@ -193,7 +195,9 @@ fn removals_done_before_a_lock_are_not_counted_as_postponed() {
 
 #[test]
 fn a_snapshot_removed_during_a_hook_is_counted_before_the_next_removal() {
-    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3, 4])]));
+    let lab = Lab::new(&World::new(
+        [vm(100, "web01").taken("daily", &[1, 2, 3, 4])],
+    ));
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=100 clean --label=daily --keep=2");
     run.go_to("snap-remove-pre 100");

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 use crate::world::{World, credentials};
 
-/// A token with the four privileges that the README asks for.
+/// A token with the four privileges that the README requires.
 pub(crate) const TOKEN: &str = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
 /// The time limit of a run: longer means that it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,12 +40,12 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// A port without a listener: a connection holds it, so that no other process can take it.
-pub(crate) struct Nobody {
+pub(crate) struct UnusedPort {
     connection: TcpStream,
     _other_end: TcpListener,
 }
 
-impl Nobody {
+impl UnusedPort {
     pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self {
@@ -150,9 +150,9 @@ impl Lab {
         path
     }
 
-    /// Runs the program with host, token and these words.
-    pub(crate) fn run(&self, words: &str) -> Output {
-        self.call(words.split_whitespace())
+    /// Runs the program with host, token and these space-separated arguments.
+    pub(crate) fn run(&self, args: &str) -> Output {
+        self.call(args.split_whitespace())
     }
 
     /// Runs the program with host, token and these arguments.
@@ -263,7 +263,7 @@ impl Lab {
 
     /// Waits until a matching request was answered.
     #[track_caller]
-    pub(crate) fn until_asked(&self, what: &str, is_it: impl Fn(&Request) -> bool) {
+    pub(crate) fn until_requested(&self, what: &str, is_it: impl Fn(&Request) -> bool) {
         until(what, || {
             self.simulator.journal().requests().iter().any(&is_it)
         });
@@ -327,9 +327,9 @@ impl Output {
 
     /// Fails, with all output, if stdout or stderr contains the text.
     #[track_caller]
-    pub(crate) fn assert_not_said(&self, unwanted: &str) -> &Self {
-        let said = self.stdout.contains(unwanted) || self.stderr.contains(unwanted);
-        assert!(!said, "'{unwanted}' is said\n{self}");
+    pub(crate) fn assert_not_printed(&self, unwanted: &str) -> &Self {
+        let is_printed = self.stdout.contains(unwanted) || self.stderr.contains(unwanted);
+        assert!(!is_printed, "'{unwanted}' is printed\n{self}");
         self
     }
 

@@ -5,10 +5,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use crate::harness::{Lab, Output};
-use crate::world::{World, vm};
+use crate::world::{World, ct, vm};
 
 fn lab() -> Lab {
-    Lab::new(&World::of([vm(100, "web01")]))
+    Lab::new(&World::new([vm(100, "web01")]))
 }
 
 fn snap(lab: &Lab, script: &str, options: &str) -> Output {
@@ -97,7 +97,7 @@ fn a_hook_that_cannot_be_started_is_a_warning_in_advance() {
     lab.assert_unchanged();
 }
 
-/// `#!` decides whatever the suffix, and a script without it is for bash, as in the C# tool.
+/// `#!` decides, regardless of the suffix, and a script without it is for bash, as in the C# tool.
 #[test]
 fn scripts_without_an_interpreter_line_run_in_bash() {
     let lab = lab();
@@ -248,4 +248,73 @@ fn stderr_of_a_hook_appears_while_it_runs() {
     go.write_all(b"\n").unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
+}
+
+#[test]
+fn a_dry_run_with_debug_prints_all_hook_calls() {
+    let lab = Lab::new(&World::new([vm(100, "web01").set("lock", "backup")]));
+    lab.script(
+        "hook.sh",
+        "#!/bin/sh\necho \"$CV4PVE_AUTOSNAP_PHASE\" >>phases\n",
+    );
+    for (command, status) in [("snap --keep=1", 1), ("clean --keep=1", 0)] {
+        let args = format!("--vmid=100 {command} --label=daily --script=hook.sh");
+        let dry = lab.run(&format!("{args} --dry-run --debug"));
+        let shown: Vec<String> = dry
+            .assert_status(status)
+            .lines("  hook would be called: ")
+            .iter()
+            .filter_map(|line| line.rsplit(' ').next().map(ToOwned::to_owned))
+            .collect();
+        lab.run(&args).assert_status(status);
+        let phases = std::fs::read_to_string(lab.folder().join("phases")).unwrap();
+        assert_eq!(shown, phases.lines().collect::<Vec<_>>());
+        std::fs::remove_file(lab.folder().join("phases")).unwrap();
+    }
+}
+
+#[test]
+fn a_powershell_hook_fails_without_powershell() {
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
+    lab.file("hook.ps1", "exit 0\n");
+    let mut command = lab.command();
+    command
+        .env("PATH", lab.folder())
+        .arg(format!("--host={}", lab.host()))
+        .args(["--api-token=file:token", "--vmid=100", "snap"])
+        .args(["--label=daily", "--keep=1", "--script=hook.ps1"])
+        .arg("--hook-failure=skip-guest");
+    lab.finish(command)
+        .assert_status(1)
+        .assert_out("needs PowerShell: no pwsh in PATH");
+    lab.assert_unchanged();
+}
+
+#[test]
+fn vmstate_is_1_only_if_the_ram_of_the_guest_is_saved() {
+    let lab = Lab::new(&World::new([
+        vm(100, "web01"),
+        vm(101, "off").stopped(),
+        ct(200, "proxy"),
+    ]));
+    lab.script(
+        "hook.sh",
+        "#!/bin/sh\necho \"$CV4PVE_AUTOSNAP_PHASE $CV4PVE_AUTOSNAP_VMID $CV4PVE_AUTOSNAP_VMSTATE\" >>phases\n",
+    );
+    lab.run("--vmid=@all --max-parallel=1 snap --label=daily --keep=1 --state --script=hook.sh")
+        .assert_status(0);
+    let phases = std::fs::read_to_string(lab.folder().join("phases")).unwrap();
+    assert_eq!(
+        phases.lines().collect::<Vec<_>>(),
+        [
+            "snap-job-start  1",
+            "snap-create-pre 100 1",
+            "snap-create-post 100 1",
+            "snap-create-pre 101 0",
+            "snap-create-post 101 0",
+            "snap-create-pre 200 0",
+            "snap-create-post 200 0",
+            "snap-job-end  1",
+        ]
+    );
 }

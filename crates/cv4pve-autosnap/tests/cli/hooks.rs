@@ -21,7 +21,7 @@ echo \"$CV4PVE_AUTOSNAP_PHASE vm='$CV4PVE_AUTOSNAP_VMID $CV4PVE_AUTOSNAP_VMNAME 
 
 /// Two guests with an old snapshot each, and the recorder.
 fn lab() -> Lab {
-    let world = World::of([
+    let world = World::new([
         vm(100, "web01").taken("daily", &[1]),
         ct(200, "proxy").taken("daily", &[2]),
     ]);
@@ -34,9 +34,9 @@ fn recorded(world: &World) -> Lab {
     lab
 }
 
-fn run(lab: &Lab, words: &str) -> Output {
+fn run(lab: &Lab, args: &str) -> Output {
     lab.run(&format!(
-        "--vmid=@all --max-parallel=1 --label=daily --script=hook.sh {words}"
+        "--vmid=@all --max-parallel=1 --label=daily --script=hook.sh {args}"
     ))
 }
 
@@ -121,7 +121,7 @@ fn a_failed_creation_is_closed_by_abort() {
 #[test]
 fn a_failed_removal_is_closed_and_so_is_the_guest() {
     for failing in [1, 2] {
-        let lab = recorded(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]));
+        let lab = recorded(&World::new([vm(100, "web01").taken("daily", &[1, 2, 3])]));
         fail_task(&lab, "qmdelsnapshot", failing);
         run(&lab, "snap --keep=1").assert_status(1);
         let done = ["snap-remove-pre 100 0", "snap-remove-post 100 1"];
@@ -135,7 +135,7 @@ fn a_failed_removal_is_closed_and_so_is_the_guest() {
 
 #[test]
 fn skipped_guests_have_no_phase_and_locked_ones_have_both() {
-    let world = World::of([
+    let world = World::new([
         vm(100, "template").set("template", 1),
         vm(101, "locked").set("lock", "backup"),
         ct(200, "bind").set("mp0", "/srv,mp=/srv"),
@@ -329,7 +329,7 @@ fn a_failing_hook_before_removals_does_not_prevent_the_snapshot() {
 
 #[test]
 fn a_hanging_hook_is_killed() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     lab.script(
         "hang.sh",
         "#!/bin/sh\n[ $CV4PVE_AUTOSNAP_PHASE != snap-create-pre ] || exec tail -f /dev/null\n",
@@ -345,20 +345,20 @@ fn a_hanging_hook_is_killed() {
 
 #[test]
 fn a_killed_hook_is_reported_and_counts_as_failed() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     lab.script("die.sh", "#!/bin/sh\nkill -9 $$\n");
-    let words = "--vmid=100 snap --label=x --keep=1 --script=die.sh";
-    lab.run(words)
+    let args = "--vmid=100 snap --label=x --keep=1 --script=die.sh";
+    lab.run(args)
         .assert_status(0)
         .assert_out("Script was ended by a signal\n");
-    lab.run(&format!("{words} --hook-failure=skip-guest"))
+    lab.run(&format!("{args} --hook-failure=skip-guest"))
         .assert_status(1);
     assert_eq!(lab.changes().len(), 1);
 }
 
 #[test]
 fn scripts_without_shebang_and_with_blanks_in_their_path_run() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     std::fs::create_dir(lab.folder().join("my hooks")).unwrap();
     let path = lab.script("my hooks/no $hebang", "echo \"here I am\"\n");
     for path in ["my hooks/no $hebang", path.to_str().unwrap()] {
@@ -371,7 +371,7 @@ fn scripts_without_shebang_and_with_blanks_in_their_path_run() {
 
 #[test]
 fn output_of_a_hook_stands_in_the_block_of_its_guest() {
-    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
+    let lab = Lab::new(&World::new([vm(100, "web01").taken("daily", &[1])]));
     lab.script(
         "talk.sh",
         "#!/bin/sh\nprintf \"$CV4PVE_AUTOSNAP_PHASE says hello\"\nexit 1\n",
@@ -415,7 +415,7 @@ fn output_of_a_hook_stands_in_the_block_of_its_guest() {
 
 #[test]
 fn hooks_get_neither_secrets_nor_a_terminal() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     lab.script("env.sh", "#!/bin/sh\nenv; cat\n");
     let mut command = lab.command();
     command
@@ -444,7 +444,7 @@ fn hooks_get_neither_secrets_nor_a_terminal() {
 
 #[test]
 fn a_removal_that_is_locked_until_the_end_is_closed() {
-    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2])]));
+    let lab = Lab::new(&World::new([vm(100, "web01").taken("daily", &[1, 2])]));
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(
         &lab,

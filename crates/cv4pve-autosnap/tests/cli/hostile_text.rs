@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Names and messages that a hostile server, or an administrator of a guest, has made up: what is
-//! printed obeys nobody but us.
+//! Names and messages that a hostile server, or an administrator of a guest, has chosen: they must
+//! not control the terminal or forge lines.
 
 use autosnap_core::text::{is_printable, one_line};
 use proptest::prelude::*;
@@ -75,9 +75,9 @@ fn faults(text: &str) -> Value {
     })
 }
 
-/// Every character is ours, and no line is made up.
+/// Fails if a control character or a forged line is printed.
 #[track_caller]
-fn assert_safe(output: &Output, words: &str, text: &str) {
+fn assert_safe(output: &Output, args: &str, text: &str) {
     let Output {
         status,
         stdout,
@@ -87,17 +87,17 @@ fn assert_safe(output: &Output, words: &str, text: &str) {
         let bad = stream
             .chars()
             .find(|&one| !is_printable(one) && one != '\n' && one != '\t');
-        assert_eq!(bad, None, "{words} with {text:?}\n{output:?}");
+        assert_eq!(bad, None, "{args} with {text:?}\n{output:?}");
         let forged = stream.lines().find(|line| line.starts_with("INJECTED"));
-        assert_eq!(forged, None, "{words} with {text:?}\n{output:?}");
+        assert_eq!(forged, None, "{args} with {text:?}\n{output:?}");
     }
     assert!(
         *status != 101 && *status >= 0,
-        "{words} with {text:?}\n{output:?}"
+        "{args} with {text:?}\n{output:?}"
     );
 }
 
-/// No command prints a control character that is not its own, in whatever form.
+/// No command prints a control character that is not its own, in any output format.
 #[test]
 fn no_text_from_outside_reaches_the_terminal_as_it_is() {
     let mut runner = TestRunner::new(Config {
@@ -106,13 +106,13 @@ fn no_text_from_outside_reaches_the_terminal_as_it_is() {
         ..Config::default()
     });
     let checked = runner.run(&hostile(), |text| {
-        let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
+        let lab = Lab::new(&World::new([vm(100, "web01"), vm(101, "web02")]));
         lab.set_faults(&faults(&text).to_string());
         let printed = r"a\033[2Jb\r\n\tc\r\342\200\256\n";
         let hook = format!("#!/bin/sh\nprintf '{printed}'\nexit 1\n");
         let script = lab.script("hook.sh", &hook);
         lab.file("hook.conf", format!("--script=\"{}\"\n", script.display()));
-        for words in [
+        for args in [
             "--vmid=@all status",
             "--vmid=@all status --output=Markdown",
             "--vmid=@all status --output=Html",
@@ -128,12 +128,12 @@ fn no_text_from_outside_reaches_the_terminal_as_it_is() {
             "--vmid=@all clean --label=daily --keep=0 --debug",
             "--vmid=@all,-wab clean --label=daily --keep=0",
         ] {
-            let output = lab.run(words);
-            if words.contains("hook.conf") {
+            let output = lab.run(args);
+            if args.contains("hook.conf") {
                 output.assert_out("a\\u{1b}[2Jb\n\tc\\r\\u{202e}\n");
             }
-            assert_safe(&output, words, &text);
-            if words == "--vmid=@all status --output=Json" {
+            assert_safe(&output, args, &text);
+            if args == "--vmid=@all status --output=Json" {
                 let rows = output.json();
                 let names: Vec<_> = rows
                     .as_array()
@@ -143,7 +143,7 @@ fn no_text_from_outside_reaches_the_terminal_as_it_is() {
                     .collect();
                 assert!(names.contains(&&json!(text)), "{text:?} in {names:?}");
             }
-            if words == "--vmid=@all status" {
+            if args == "--vmid=@all status" {
                 output.assert_out(&one_line(&text));
             }
         }
@@ -156,7 +156,7 @@ fn no_text_from_outside_reaches_the_terminal_as_it_is() {
 #[test]
 fn names_are_neither_formulas_nor_markup() {
     let text = "=1+1|<b>`x`";
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     lab.set_faults(&faults(text).to_string());
     let csv = lab.run("--vmid=100 status --output=Csv");
     csv.assert_status(0).assert_out(",'=1+1|<b>`x`,");
@@ -181,7 +181,7 @@ fn a_line_to_paste_is_quoted_for_the_shell() {
         ("x; reboot", "qm delsnapshot 100 'x; reboot' --force"),
         ("x\nreboot", "qm delsnapshot 100 SNAPSHOT --force"),
     ] {
-        let lab = Lab::new(&World::of([vm(100, "web01").set("lock", "snapshot-delete").snapshot_with(
+        let lab = Lab::new(&World::new([vm(100, "web01").set("lock", "snapshot-delete").snapshot_with(
             json!({"name": name, "snaptime": day(1), "description": "cv4pve-autosnap", "snapstate": "delete"}),
         )]));
         let run = lab.run("--vmid=100 snap --label=daily --keep=1");
@@ -194,7 +194,7 @@ fn a_line_to_paste_is_quoted_for_the_shell() {
 #[test]
 fn status_shows_what_is_half_made_and_half_removed() {
     let snapshot = |name: &str, number: i64, state: &str, vmstate: bool| json!({"name": name, "snaptime": day(number), "description": "cv4pve-autosnap", "snapstate": state, "vmstate": vmstate});
-    let lab = Lab::new(&World::of([vm(100, "web01")
+    let lab = Lab::new(&World::new([vm(100, "web01")
         .taken("daily", &[1])
         .snapshot_with(snapshot("autodaily240102000000", 2, "prepare", false))
         .snapshot_with(snapshot("autodaily240103000000", 3, "delete", true))]));

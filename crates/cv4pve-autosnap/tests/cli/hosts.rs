@@ -8,15 +8,15 @@ use std::sync::Arc;
 use insta::assert_snapshot;
 use pve_sim::simulator::Options;
 
-use crate::harness::{Lab, Nobody, Output};
+use crate::harness::{Lab, Output, UnusedPort};
 use crate::paused_run::PausingHook;
 use crate::world::{World, credentials, vm};
 
 fn world() -> World {
-    World::of([vm(100, "web01").taken("daily", &[1, 2])])
+    World::new([vm(100, "web01").taken("daily", &[1, 2])])
 }
 
-/// A host that answers every connection with these bytes, whatever is asked.
+/// A host that sends these bytes on every connection, for any request.
 pub(crate) fn host_that_says(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -34,7 +34,7 @@ pub(crate) fn host_that_says(answer: &'static [u8]) -> String {
 }
 
 /// The same behind TLS.
-pub(crate) fn tls_host_that_says(answer: &'static [u8]) -> String {
+pub(crate) fn tls_host_with_reply(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
@@ -79,8 +79,8 @@ fn snap(lab: &Lab, host: &str, options: &[&str]) -> Output {
 #[test]
 fn the_first_host_that_answers_is_used() {
     let lab = Lab::new(&world());
-    let nobody = Nobody::new();
-    let hosts = format!("{},{}", nobody.address(), lab.host());
+    let unused = UnusedPort::new();
+    let hosts = format!("{},{}", unused.address(), lab.host());
     snap(&lab, &hosts, &[]).assert_status(0);
     assert_eq!(lab.changes().len(), 3);
 }
@@ -116,11 +116,11 @@ fn another_host_takes_over_during_the_run() {
         .map(|(_, address)| address.to_string())
         .collect();
     let hook = PausingHook::new(&lab);
-    let words = format!(
+    let args = format!(
         "--host={} --vmid=100 snap --label=daily --keep=1",
         hosts.join(",")
     );
-    let mut run = hook.start(&lab, &words);
+    let mut run = hook.start(&lab, &args);
     run.go_to("snap-create-pre 100");
     lab.simulator.stop_listener("pve1");
     run.go_on();
@@ -136,26 +136,26 @@ fn hosts_that_are_none_are_told_apart() {
     let not_found = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     // Runs with the same label and host wait for each other, those of other test runs as well.
     let unresolved = format!("pve{}.invalid", std::process::id());
-    let nobody = Nobody::new();
-    let mut told = String::new();
+    let unused = UnusedPort::new();
+    let mut errors = String::new();
     for (what, host) in [
         ("does not resolve", unresolved.clone()),
-        ("refuses", nobody.address()),
+        ("refuses", unused.address()),
         (
             "plain HTTP",
             host_that_says(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
         ),
         ("no HTTP", host_that_says(b"SSH-2.0-OpenSSH_9.2\r\n")),
-        ("a page", tls_host_that_says(page)),
-        ("garbage", tls_host_that_says(garbage)),
-        ("not found", tls_host_that_says(not_found)),
-        ("no HTTP in TLS", tls_host_that_says(b"220 mail ESMTP\r\n")),
+        ("a page", tls_host_with_reply(page)),
+        ("garbage", tls_host_with_reply(garbage)),
+        ("not found", tls_host_with_reply(not_found)),
+        ("no HTTP in TLS", tls_host_with_reply(b"220 mail ESMTP\r\n")),
     ] {
         let output = snap(&lab, &host, &["--timeout=2"]);
-        told.extend([what, ": ", &output.status.to_string(), " ", &output.stderr]);
+        errors.extend([what, ": ", &output.status.to_string(), " ", &output.stderr]);
     }
     lab.assert_unchanged();
-    assert_snapshot!(told.replace(&unresolved, "pve.invalid"), @r#"
+    assert_snapshot!(errors.replace(&unresolved, "pve.invalid"), @r#"
     does not resolve: 3 ERROR: cannot connect to pve.invalid:8006: host name not found
     hint: check --host and the network; PVE serves its API on port 8006
     refuses: 3 ERROR: cannot connect to 127.0.0.1:<port>: connection refused
@@ -191,7 +191,7 @@ fn certificates_are_checked_when_asked() {
             .rev()
             .collect::<String>()
     );
-    let mut told = String::new();
+    let mut errors = String::new();
     for (options, expected) in [
         (["--validate-certificate"].as_slice(), 3),
         (&[wrong.as_str()], 3),
@@ -205,10 +205,10 @@ fn certificates_are_checked_when_asked() {
     ] {
         let output = snap(&lab, &host, options);
         output.assert_status(expected);
-        told.push_str(&output.stderr);
+        errors.push_str(&output.stderr);
     }
     lab.assert_unchanged();
-    assert_snapshot!(told, @r#"
+    assert_snapshot!(errors, @r#"
     ERROR: the certificate of 127.0.0.1:<port> is not trusted: it is not signed by a trusted authority
     hint: if it is the right host and its certificate is meant to be this one: --fingerprint=<fingerprint>, or --ca-file with the certificate of its authority
     ERROR: the certificate of 127.0.0.1:<port> is not trusted: its fingerprint is not one of the trusted fingerprints

@@ -18,7 +18,7 @@ use crate::world::{World, ct, vm};
 const SNAP: &str = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
 
 fn lab() -> Lab {
-    Lab::new(&World::of([
+    Lab::new(&World::new([
         vm(100, "web01").taken("daily", &[1, 2]),
         ct(200, "proxy").taken("daily", &[3]),
     ]))
@@ -27,7 +27,7 @@ fn lab() -> Lab {
 /// Sends a signal and waits until the program reports it.
 fn stop(run: &mut Run<'_>, signal: &str) {
     run.signal(signal);
-    run.heard("nothing new is started");
+    run.wait_for_stderr("nothing new is started");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_signal_stops_a_run_that_waits_for_a_silent_guest() {
 #[test]
 fn a_guest_that_waits_for_a_lock_gets_its_abort_hook() {
     let lab = Lab::with_faults(
-        &World::of([vm(100, "locked").taken("daily", &[1, 2]), vm(101, "web01")]),
+        &World::new([vm(100, "locked").taken("daily", &[1, 2]), vm(101, "web01")]),
         r#"{"tasks": [{"vmid": 100, "effect": {"fail": "VM is locked (backup)"}}]}"#,
     );
     let hook = PausingHook::new(&lab);
@@ -165,7 +165,7 @@ fn a_guest_that_waits_for_a_lock_gets_its_abort_hook() {
 /// reached".
 #[test]
 fn a_guest_that_was_locked_from_the_start_is_not_reached() {
-    let lab = Lab::new(&World::of([
+    let lab = Lab::new(&World::new([
         vm(100, "locked").set("lock", "backup"),
         vm(101, "web01"),
     ]));
@@ -184,14 +184,14 @@ fn a_guest_that_was_locked_from_the_start_is_not_reached() {
 fn a_second_signal_exits_at_once_and_names_the_running_tasks() {
     for (first, second, status) in [("INT", "INT", 130), ("HUP", "TERM", 143)] {
         let slow = json!({"create": 3600, "delete": 3600});
-        let lab = Lab::new(&World::of([
+        let lab = Lab::new(&World::new([
             vm(100, "slow").with("task_seconds", slow.clone()),
             vm(101, "slow").with("task_seconds", slow),
             vm(102, "unreached"),
         ]));
         let hook = PausingHook::new(&lab);
-        let words = "--vmid=@all --max-parallel=2 --timeout=20 snap --label=daily --keep=1";
-        let mut run = hook.start(&lab, words);
+        let args = "--vmid=@all --max-parallel=2 --timeout=20 snap --label=daily --keep=1";
+        let mut run = hook.start(&lab, args);
         run.go_to("snap-create-pre 100");
         run.go_on();
         run.go_on();
@@ -303,7 +303,7 @@ fn a_closed_terminal_stops_the_run_in_order() {
 #[test]
 fn a_full_disk_is_reported_and_does_not_stop_the_run() {
     let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
-    for (words, changes) in [
+    for (args, changes) in [
         ("snap --label=daily --keep=1", 5),
         ("snap --label=daily --keep=1 --output=Json", 5),
         ("clean --label=daily --keep=0", 3),
@@ -316,11 +316,58 @@ fn a_full_disk_is_reported_and_does_not_stop_the_run() {
             .stdout(full())
             .arg(format!("--host={}", lab.host()))
             .args(["--api-token=file:token", "--vmid=@all"])
-            .args(words.split(' '));
+            .args(args.split(' '));
         let output = lab.finish_with_own_stdout(command);
         output
             .assert_status(1)
             .assert_err("ERROR: the report could not be written: No space left on device");
-        assert_eq!(lab.changes().len(), changes, "{words}");
+        assert_eq!(lab.changes().len(), changes, "{args}");
+    }
+}
+
+#[test]
+fn a_run_interrupted_while_reading_reports_every_guest() {
+    for (form, shown) in [("Json", false), ("Text", true)] {
+        let lab = Lab::with_faults(
+            &World::new([vm(100, "web01"), ct(200, "proxy")]),
+            r#"{"requests": [{"path": "/nodes/*/*/*/config", "effect": {"stall": 900}}]}"#,
+        );
+        let hook = PausingHook::new(&lab);
+        let args = format!("--vmid=@all snap --label=daily --keep=1 --output={form}");
+        let mut run = hook.start(&lab, &args);
+        assert_eq!(run.reached(), "snap-job-start");
+        run.go_on();
+        let are_listed = || {
+            let requests = lab.simulator.journal().requests();
+            requests
+                .iter()
+                .any(|one| one.path.ends_with("/cluster/resources"))
+        };
+        until("the guests are listed", are_listed);
+        run.signal("TERM");
+        run.wait_for_stderr("asked to terminate");
+        let output = run.finish();
+        output.assert_status(143);
+        if shown {
+            output
+                .assert_out("Error: asked to terminate; not reached: VM 100 web01, CT 200 proxy\n")
+                .assert_out(
+                    "----- VM 200 lxc running ----- proxy\nError: left out: the run was asked to stop\n",
+                );
+            continue;
+        }
+        let report = output.json();
+        assert_eq!(report["error"], "asked to terminate");
+        let guests = report["guests"].as_array().unwrap();
+        let results: Vec<_> = guests
+            .iter()
+            .map(|guest| {
+                (
+                    guest["vmid"].as_u64().unwrap(),
+                    guest["result"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(results, [(100, "not-reached"), (200, "not-reached")]);
     }
 }

@@ -10,7 +10,7 @@ const SNAP: &str = "--vmid=100,101 --timeout=1 snap --label=daily --keep=1";
 
 /// Two guests; tasks of this kind of the first guest take an hour.
 fn lab(kind: &str) -> Lab {
-    let world = World::of([vm(100, "big").taken("daily", &[1, 2]), vm(101, "small")]);
+    let world = World::new([vm(100, "big").taken("daily", &[1, 2]), vm(101, "small")]);
     let fault = format!(
         r#"{{"tasks": [{{"vmid": 100, "kind": "{kind}", "effect": {{"duration": 3600}}}}]}}"#
     );
@@ -18,8 +18,8 @@ fn lab(kind: &str) -> Lab {
 }
 
 /// A run whose first guest is late, paused in the `snap-create-pre` hook of the second guest.
-fn while_the_second_begins<'a>(hook: &PausingHook, lab: &'a Lab, words: &str) -> Run<'a> {
-    let mut run = hook.start(lab, words);
+fn while_the_second_begins<'a>(hook: &PausingHook, lab: &'a Lab, args: &str) -> Run<'a> {
+    let mut run = hook.start(lab, args);
     run.go_to("snap-create-pre 101");
     run
 }
@@ -124,7 +124,7 @@ fn an_interrupted_run_reports_the_result_of_a_late_task() {
             lab.simulator.advance(3600.0);
         }
         run.signal("INT");
-        run.heard("interrupted");
+        run.wait_for_stderr("interrupted");
         let reached = run.go_on_to_the_end();
         let last = if ended {
             "snap-create-post 100"
@@ -146,8 +146,8 @@ fn an_interrupted_run_reports_the_result_of_a_late_task() {
 fn a_late_creation_respects_the_removal_budget() {
     let lab = lab("qmsnapshot");
     let hook = PausingHook::new(&lab);
-    let words = format!("{SNAP} --removal-budget=1s");
-    let mut run = hook.start(&lab, &words);
+    let args = format!("{SNAP} --removal-budget=1s");
+    let mut run = hook.start(&lab, &args);
     run.go_to("snap-create-pre 101");
     lab.simulator.advance(3600.0);
     run.finish()
@@ -161,7 +161,7 @@ fn a_late_creation_respects_the_removal_budget() {
 #[test]
 fn snapshots_do_not_pile_up_when_all_tasks_are_late() {
     for (kind, nights) in [(r#""kind": "qmsnapshot", "#, 4), ("", 6)] {
-        let world = World::of([vm(100, "big").taken("daily", &[1, 2])]);
+        let world = World::new([vm(100, "big").taken("daily", &[1, 2])]);
         let fault = format!(r#"{{"tasks": [{{{kind}"effect": {{"duration": 1800}}}}]}}"#);
         let lab = Lab::with_faults(&world, &fault);
         let mut created = 0;
@@ -192,7 +192,7 @@ fn snapshots_do_not_pile_up_when_all_tasks_are_late() {
 /// creation, so that its removals are overdue.
 fn overdue_lab(days: i64) -> Lab {
     let days: Vec<_> = (1..=days).collect();
-    let world = World::of([vm(100, "big").taken("daily", &days)]);
+    let world = World::new([vm(100, "big").taken("daily", &days)]);
     let fault = r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"duration": 1800}}]}"#;
     let lab = Lab::with_faults(&world, fault);
     lab.run(&format!("{NEXT} --timeout=1")).assert_status(1);
@@ -313,7 +313,7 @@ fn an_interrupted_run_starts_nothing_after_an_overdue_removal() {
     let mut run = hook.start(&lab, &format!("{NEXT} --timeout=1"));
     run.go_to("snap-remove-pre 100");
     run.signal("INT");
-    run.heard("interrupted");
+    run.wait_for_stderr("interrupted");
     let reached = run.go_on_to_the_end();
     assert_eq!(reached, ["snap-remove-post 100", "snap-job-end"]);
     run.ended()
@@ -327,7 +327,7 @@ fn an_interrupted_run_starts_nothing_after_an_overdue_removal() {
 /// that fails nothing is removed.
 #[test]
 fn a_backlog_without_a_late_snapshot_is_removed_after_the_new_one() {
-    let world = World::of([vm(100, "web01").taken("daily", &[1, 2, 3, 4])]);
+    let world = World::new([vm(100, "web01").taken("daily", &[1, 2, 3, 4])]);
     let fault = r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"fail": "no space left"}}]}"#;
     let lab = Lab::with_faults(&world, fault);
     lab.run("--vmid=100 snap --label=daily --keep=2")

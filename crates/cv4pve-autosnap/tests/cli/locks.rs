@@ -13,12 +13,12 @@ use crate::paused_run::PausingHook;
 use crate::world::{Guest, World, credentials, ct, name, vm};
 
 /// Starts a run in the background, with its report in a pipe.
-fn start(lab: &Lab, words: &str) -> Child {
+fn start(lab: &Lab, args: &str) -> Child {
     let mut command = lab.command();
     command
         .arg(format!("--host={}", lab.host()))
         .arg("--api-token=file:token")
-        .args(words.split_whitespace())
+        .args(args.split_whitespace())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command.spawn().unwrap()
@@ -35,7 +35,7 @@ fn ended(child: Child) -> (Option<i32>, String) {
 }
 
 fn lab_with_tasks_of(seconds: f64, guests: impl IntoIterator<Item = Guest>) -> Lab {
-    let mut options = Options::new(World::of(guests).to_json(), credentials());
+    let mut options = Options::new(World::new(guests).to_json(), credentials());
     options.timing.task_seconds = seconds;
     Lab::with(options)
 }
@@ -101,7 +101,7 @@ fn wait_snapshot_lock_limits_the_wait_for_another_snapshot_task() {
         .assert_status(1)
         .assert_out("VM is locked (snapshot)")
         .assert_out("--wait-snapshot-lock")
-        .assert_not_said("Waiting: ");
+        .assert_not_printed("Waiting: ");
     lab.run("--vmid=100 snap --label=daily --keep=1 --wait-snapshot-lock=1s")
         .assert_status(1)
         .assert_out("Waiting: VM is locked (snapshot)\nTrying again after ")
@@ -109,14 +109,14 @@ fn wait_snapshot_lock_limits_the_wait_for_another_snapshot_task() {
     lab.run("--vmid=100 snap --label=daily --keep=1 --dry-run")
         .assert_status(0)
         .assert_out("Would wait: VM is locked (snapshot)")
-        .assert_not_said("is not complete");
+        .assert_not_printed("is not complete");
     assert_eq!(
         lab.writes().len(),
         1,
         "nothing is requested for a locked guest"
     );
     let second = start(&lab, "--vmid=100 snap --label=daily --keep=1");
-    lab.until_asked("the second run reads again", |request| {
+    lab.until_requested("the second run reads again", |request| {
         request.path.ends_with("/tasks") || request.path.contains("/tasks?")
     });
     lab.simulator.advance(3600.0);
@@ -152,7 +152,7 @@ fn a_run_waits_for_a_snapshot_task_of_another_login() {
     as_another_login("--wait-snapshot-lock=1s")
         .assert_status(1)
         .assert_out("Waiting: VM is locked (snapshot)\nTrying again after ")
-        .assert_not_said("no task that this login can see");
+        .assert_not_printed("no task that this login can see");
     as_another_login("--dry-run")
         .assert_status(0)
         .assert_out("Would wait: VM is locked (snapshot)");
@@ -174,14 +174,14 @@ fn a_run_waits_for_a_snapshot_lock_that_its_task_meets() {
     };
     for kind in ["qmsnapshot", "qmdelsnapshot"] {
         for lock in ["snapshot", "snapshot-delete"] {
-            let world = World::of([vm(100, "web01").taken("daily", &[1])]);
+            let world = World::new([vm(100, "web01").taken("daily", &[1])]);
             let lab = Lab::with_faults(&world, &fault(kind, lock));
             lab.run("--vmid=100 snap --label=daily --keep=1")
                 .assert_status(0)
                 .assert_out(&format!("Waiting: VM is locked ({lock})\n"));
             assert_eq!(lab.changes().len(), 2);
         }
-        let world = World::of([vm(100, "web01").taken("daily", &[1])]);
+        let world = World::new([vm(100, "web01").taken("daily", &[1])]);
         let lab = Lab::with_faults(&world, &fault(kind, "backup"));
         lab.run("--vmid=100 snap --label=daily --keep=1")
             .assert_status(1)
@@ -192,7 +192,7 @@ fn a_run_waits_for_a_snapshot_lock_that_its_task_meets() {
 /// A lock left over by a dead task does not delay every run by ten minutes.
 #[test]
 fn a_run_does_not_wait_for_a_lock_without_a_task() {
-    let lab = Lab::new(&World::of([
+    let lab = Lab::new(&World::new([
         vm(100, "stuck").set("lock", "snapshot"),
         vm(101, "web01"),
     ]));
@@ -207,14 +207,14 @@ fn a_run_does_not_wait_for_a_lock_without_a_task() {
 #[test]
 fn a_guest_that_is_unlocked_during_the_run_gets_its_snapshot() {
     for lock in ["backup", "migrate", "snapshot", "clone"] {
-        let lab = Lab::new(&World::of([
+        let lab = Lab::new(&World::new([
             vm(100, "web01").set("lock", lock).taken("daily", &[1]),
             vm(101, "web02"),
             vm(102, "held").set("lock", "backup"),
         ]));
         let hook = PausingHook::new(&lab);
-        let words = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
-        let mut run = hook.start(&lab, words);
+        let args = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
+        let mut run = hook.start(&lab, args);
         assert_eq!(run.reached(), "snap-job-start");
         run.go_on();
         assert_eq!(run.reached(), "snap-create-pre 101");
@@ -255,7 +255,7 @@ fn a_guest_that_is_unlocked_during_the_run_gets_its_snapshot() {
 /// The plan shows the steps after the unlock, and the JSON report the steps that were done.
 #[test]
 fn the_plan_and_the_json_report_show_the_steps_of_an_unlocked_guest() {
-    let lab = Lab::new(&World::of([vm(100, "web01")
+    let lab = Lab::new(&World::new([vm(100, "web01")
         .set("lock", "backup")
         .taken("daily", &[1])]));
     let snap = "--vmid=@all snap --label=daily --keep=1";
@@ -295,7 +295,7 @@ fn the_plan_and_the_json_report_show_the_steps_of_an_unlocked_guest() {
 /// `clean` calls the removal hooks of a locked guest, if there is something to remove.
 #[test]
 fn clean_calls_the_removal_hooks_of_a_locked_guest() {
-    let lab = Lab::new(&World::of([
+    let lab = Lab::new(&World::new([
         vm(100, "web01")
             .set("lock", "backup")
             .taken("daily", &[1, 2, 3]),
@@ -331,7 +331,7 @@ fn clean_calls_the_removal_hooks_of_a_locked_guest() {
 /// The same for a `clean` that waits for the lock until its time limit.
 #[test]
 fn clean_calls_the_removal_hooks_after_waiting_for_a_lock_without_success() {
-    let lab = Lab::new(&World::of([vm(100, "web01")
+    let lab = Lab::new(&World::new([vm(100, "web01")
         .set("lock", "backup")
         .taken("daily", &[1, 2])]));
     let hook = PausingHook::new(&lab);
@@ -356,16 +356,16 @@ fn clean_calls_the_removal_hooks_after_waiting_for_a_lock_without_success() {
 }
 
 /// Runs the program and changes the guest while its tasks are listed for the `nth` time.
-fn while_tasks_are_listed(nth: u32, words: &str, change: impl Fn(&mut Simulated)) -> (Lab, Output) {
+fn while_tasks_are_listed(nth: u32, args: &str, change: impl Fn(&mut Simulated)) -> (Lab, Output) {
     let faults = format!(
         r#"{{"requests": [{{"method": "GET", "path": "/nodes/*/tasks", "when": {{"nth": {nth}}},
             "effect": "hold"}}]}}"#
     );
     let guest = vm(100, "web01").set("lock", "snapshot-delete");
-    let world = World::of([guest.taken("daily", &[1, 2])]);
+    let world = World::new([guest.taken("daily", &[1, 2])]);
     let lab = Lab::with_faults(&world, &faults);
     let output = std::thread::scope(|scope| {
-        let run = scope.spawn(|| lab.run(words));
+        let run = scope.spawn(|| lab.run(args));
         lab.until_met(0);
         lab.simulator
             .world(|world| change(world.guests.get_mut(&100).unwrap()));
@@ -382,16 +382,16 @@ const LEFT_OVER: &str = "and no task that this login can see works on it";
 #[test]
 fn a_lock_whose_task_ends_before_the_tasks_are_listed_is_not_left_over() {
     // The plan lists the tasks twice, and each guest run lists them once more.
-    for (nth, words) in [
+    for (nth, args) in [
         (2, "--vmid=100 snap --label=daily --keep=2 --dry-run"),
         (2, "--vmid=100 clean --label=daily --keep=1 --dry-run"),
         (3, "--vmid=100 snap --label=daily --keep=2"),
         (3, "--vmid=100 clean --label=daily --keep=1"),
     ] {
-        let (lab, output) = while_tasks_are_listed(nth, words, |guest| guest.lock = None);
-        output.assert_status(0).assert_not_said(LEFT_OVER);
-        let is_dry_run = words.ends_with("--dry-run");
-        assert_eq!(lab.changes().is_empty(), is_dry_run, "{words}: {output}");
+        let (lab, output) = while_tasks_are_listed(nth, args, |guest| guest.lock = None);
+        output.assert_status(0).assert_not_printed(LEFT_OVER);
+        let is_dry_run = args.ends_with("--dry-run");
+        assert_eq!(lab.changes().is_empty(), is_dry_run, "{args}: {output}");
     }
 }
 
@@ -399,14 +399,14 @@ fn a_lock_whose_task_ends_before_the_tasks_are_listed_is_not_left_over() {
 #[test]
 fn a_lock_that_the_next_task_has_set_is_not_left_over() {
     for (nth, dry_run) in [(2, "--dry-run"), (3, "")] {
-        let words =
+        let args =
             format!("--vmid=100 snap --label=daily --keep=2 --wait-snapshot-lock=0 {dry_run}");
-        let (lab, output) = while_tasks_are_listed(nth, &words, |guest| {
+        let (lab, output) = while_tasks_are_listed(nth, &args, |guest| {
             guest.snapshots.pop_first();
         });
         output
             .assert_out("VM is locked (snapshot-delete)")
-            .assert_not_said(LEFT_OVER);
+            .assert_not_printed(LEFT_OVER);
         lab.assert_unchanged();
     }
 }
@@ -436,7 +436,7 @@ fn check_does_not_report_a_snapshot_that_a_new_task_is_removing_as_left_over() {
     let name = "autodaily240101000000";
     let faults = r#"{"requests": [{"method": "GET", "path": "/nodes/*/tasks", "times": 1, "effect": "hold"}]}"#;
     let check = |then: &str| {
-        let lab = Lab::with_faults(&World::of([vm(100, "web01").taken("daily", &[1])]), faults);
+        let lab = Lab::with_faults(&World::new([vm(100, "web01").taken("daily", &[1])]), faults);
         let reach = |state: &str| {
             lab.simulator.world(|world| {
                 let guest = world.guests.get_mut(&100).unwrap();
@@ -453,5 +453,25 @@ fn check_does_not_report_a_snapshot_that_a_new_task_is_removing_as_left_over() {
         })
     };
     check("prepare").assert_out("qm delsnapshot 100");
-    check("delete").assert_not_said("qm delsnapshot 100");
+    check("delete").assert_not_printed("qm delsnapshot 100");
+}
+
+#[test]
+fn a_dry_run_prints_would_wait_only_if_the_run_would_wait() {
+    let lab = Lab::new(&World::new([
+        vm(105, "web05")
+            .set("lock", "backup")
+            .taken("daily", &[1, 2]),
+        ct(203, "proxy")
+            .set("lock", "backup")
+            .taken("daily", &[1, 2, 3]),
+    ]));
+    let clean = "--vmid=105,203 clean --label=daily --dry-run";
+    let output = lab.run(&format!("{clean} --keep=3"));
+    output.assert_status(0).assert_not_printed("Would wait");
+    let output = lab.run(&format!("{clean} --keep=2"));
+    output.assert_status(1).assert_not_printed("Would wait");
+    let output = lab.run(&format!("{clean} --keep=2 --wait-locked"));
+    let waits = output.assert_status(0).lines("Would wait");
+    assert_eq!(waits, ["Would wait: CT is locked (backup)"]);
 }

@@ -4,11 +4,11 @@
 use pve_sim::faults::FaultPlan;
 use serde_json::json;
 
-use crate::harness::{Lab, Nobody};
+use crate::harness::{Lab, UnusedPort};
 use crate::world::{GIB, World, vm};
 
 fn lab(faults: &str) -> Lab {
-    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2])]));
+    let lab = Lab::new(&World::new([vm(100, "web01").taken("daily", &[1, 2])]));
     lab.simulator.set_faults(FaultPlan::parse(faults).unwrap());
     lab
 }
@@ -18,26 +18,26 @@ fn quiet_lab() -> Lab {
 }
 
 #[track_caller]
-fn assert_once(text: &str, words: &str) {
-    assert_eq!(text.matches(words).count(), 1, "'{words}' in\n{text}");
+fn assert_once(text: &str, expected: &str) {
+    assert_eq!(text.matches(expected).count(), 1, "'{expected}' in\n{text}");
 }
 
 #[test]
 fn the_json_report_has_storage_figures_and_hints() {
     let full = json!({"storage": "full", "type": "zfspool", "content": ["images"],
         "total": 100 * GIB, "used": 97 * GIB});
-    let world = World::of([
+    let world = World::new([
         vm(100, "web01").set("lock", "backup"),
         vm(101, "web02").set("scsi0", "full:vm-101-disk-0,size=8G"),
     ]);
     let lab = Lab::new(&world.storage(full));
-    let words = "--vmid=@all snap --label=daily --keep=1";
-    let report = lab.run(&format!("{words} -o Json")).json();
+    let args = "--vmid=@all snap --label=daily --keep=1";
+    let report = lab.run(&format!("{args} -o Json")).json();
     let detail = "storage full on node pve1 is 97.0% full, the limit is 95%";
     assert_eq!(report["guests"][1]["detail"], detail);
     let hint = report["guests"][0]["hint"].as_str().unwrap();
     assert!(hint.contains("--wait-locked"), "{hint}");
-    lab.run(words).assert_out(&format!(
+    lab.run(args).assert_out(&format!(
         "FAILED VM 101 web02 on pve1: Skip VM problem storage space out of 95% (--max-perc-storage=100 never skips): {detail}\n"
     ));
 }
@@ -45,9 +45,9 @@ fn the_json_report_has_storage_figures_and_hints() {
 #[test]
 fn a_run_that_cannot_start_has_a_json_report() {
     let lab = quiet_lab();
-    let nobody = Nobody::new();
-    let host = format!("--host={}", nobody.address());
-    let words = [
+    let unused = UnusedPort::new();
+    let host = format!("--host={}", unused.address());
+    let args = [
         "--api-token=file:token",
         "--vmid=100",
         "snap",
@@ -55,7 +55,7 @@ fn a_run_that_cannot_start_has_a_json_report() {
         "--keep=1",
         "--output=Json",
     ];
-    let output = lab.bare([host.as_str()].into_iter().chain(words));
+    let output = lab.bare([host.as_str()].into_iter().chain(args));
     let report = output.assert_status(3).json();
     assert_eq!(report["exit_status"], 3);
     assert_eq!(report["pve_version"], json!(null));
@@ -71,9 +71,8 @@ fn a_failed_remove_hook_skips_only_the_remaining_removals() {
         "hook.sh",
         "#!/bin/sh\n[ \"$CV4PVE_AUTOSNAP_PHASE\" = snap-remove-pre ] || exit 0\n[ -e once ] && exit 1\ntouch once\n",
     );
-    let words =
-        "--vmid=100 clean --label=daily --keep=0 --hook-failure=skip-guest --script=hook.sh";
-    let output = lab.run(words);
+    let args = "--vmid=100 clean --label=daily --keep=0 --hook-failure=skip-guest --script=hook.sh";
+    let output = lab.run(args);
     output
         .assert_status(1)
         .assert_out("\nError: removals left out: the hook failed\n")
@@ -83,24 +82,24 @@ fn a_failed_remove_hook_skips_only_the_remaining_removals() {
 
 #[test]
 fn every_skipped_guest_names_the_cause_that_ended_the_run() {
-    let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
+    let lab = Lab::new(&World::new([vm(100, "web01"), vm(101, "web02")]));
     lab.script(
         "hook.sh",
         "#!/bin/sh\n[ \"$CV4PVE_AUTOSNAP_PHASE\" != snap-create-pre ]\n",
     );
-    let words = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1 --hook-failure=abort-run --script=hook.sh";
-    let output = lab.run(words);
+    let args = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1 --hook-failure=abort-run --script=hook.sh";
+    let output = lab.run(args);
     output
         .assert_status(1)
         .assert_out("Error: left out: a hook aborted the run\n");
-    output.assert_not_said("asked to stop");
-    let report = lab.run(&format!("{words} -o Json")).json();
+    output.assert_not_printed("asked to stop");
+    let report = lab.run(&format!("{args} -o Json")).json();
     assert_eq!(report["guests"][1]["reason"], "a hook aborted the run");
 }
 
 #[test]
 fn an_unreachable_task_is_not_reported_as_a_timeout() {
-    let world = World::of([vm(100, "web01").with("task_seconds", json!({"create": 600}))]);
+    let world = World::new([vm(100, "web01").with("task_seconds", json!({"create": 600}))]);
     let lab = Lab::with_faults(
         &world,
         r#"{"requests": [{"method": "GET", "path": "/nodes/*/tasks/*/status", "effect": {"answer": {"status": 595, "reason": "No route to host"}}}]}"#,
@@ -110,21 +109,21 @@ fn an_unreachable_task_is_not_reported_as_a_timeout() {
         .assert_status(1)
         .assert_out("the end of the task was not seen within 1s: No route to host")
         .assert_out("  it is not known whether it was done\n");
-    output.assert_not_said("increase the timeout");
-    output.assert_not_said("--timeout");
+    output.assert_not_printed("increase the timeout");
+    output.assert_not_printed("--timeout");
 }
 
 #[test]
 fn a_task_that_goes_on_is_reported_once() {
     let world =
-        World::of([vm(100, "web01").with("task_seconds", json!({"create": 600, "delete": 1}))]);
+        World::new([vm(100, "web01").with("task_seconds", json!({"create": 600, "delete": 1}))]);
     let output = Lab::new(&world).run("--vmid=100 --timeout=1 snap --label=daily --keep=1");
     output
         .assert_status(1)
         .assert_out("Error task in run... increase the timeout! (the task has not ended within 1s)")
         .assert_out("give it more time with --timeout");
     assert_once(&output.stdout, "goes on");
-    output.assert_not_said("VM execution");
+    output.assert_not_printed("VM execution");
 }
 
 #[test]
@@ -134,7 +133,7 @@ fn the_permission_hint_appears_only_if_no_guest_is_visible() {
         output
             .assert_status(1)
             .assert_out(&format!("----- VMs with '{vmid}' NOT FOUND -----"));
-        output.assert_not_said("POSSIBLE PROBLEM");
+        output.assert_not_printed("POSSIBLE PROBLEM");
     }
 }
 
@@ -156,8 +155,8 @@ fn a_lost_removal_is_reported_once() {
         .assert_status(1)
         .assert_out("; snapshot autodaily240101000000 is still there\n");
     assert_once(&output.stdout, "whether it was done");
-    output.assert_not_said("may have been carried out");
-    output.assert_not_said("no trace");
+    output.assert_not_printed("may have been carried out");
+    output.assert_not_printed("no trace");
 }
 
 #[test]
@@ -166,7 +165,7 @@ fn numbers_out_of_range_are_refused_with_the_range() {
     output
         .assert_status(2)
         .assert_err("must be between 1 and 100");
-    output.assert_not_said("..=");
+    output.assert_not_printed("..=");
 }
 
 #[test]
@@ -178,20 +177,20 @@ fn an_untrusted_certificate_is_reported_with_its_fingerprint_once() {
     output
         .assert_status(3)
         .assert_err("it is not signed by a trusted authority");
-    output.assert_not_said("UnknownIssuer");
+    output.assert_not_printed("UnknownIssuer");
     assert_once(&output.stderr, "<fingerprint>");
     let output = lab.run("--vmid=100 --ca-file=missing.pem status");
     output
         .assert_status(2)
         .assert_err("missing.pem: file not found\n");
-    output.assert_not_said("os error");
+    output.assert_not_printed("os error");
 }
 
 #[test]
 fn fingerprint_names_an_unreachable_host_once() {
     let lab = quiet_lab();
-    let nobody = Nobody::new();
-    let host = format!("--host={}", nobody.address());
+    let unused = UnusedPort::new();
+    let host = format!("--host={}", unused.address());
     let output = lab.bare(["fingerprint", host.as_str()]);
     assert_once(&output.assert_status(3).stderr, "127.0.0.1:<port>");
 }
@@ -216,5 +215,5 @@ fn the_hint_for_a_long_name_does_not_propose_the_current_format() {
     output
         .assert_status(2)
         .assert_err("shorten the label to at most 24 characters\n");
-    output.assert_not_said("--timestamp-format=");
+    output.assert_not_printed("--timestamp-format=");
 }

@@ -7,7 +7,7 @@ use crate::paused_run::PausingHook;
 use crate::world::{World, ct, vm};
 
 fn lab() -> Lab {
-    Lab::new(&World::of([
+    Lab::new(&World::new([
         vm(100, "web01").taken("daily", &[1, 2]),
         ct(109, "files").taken("daily", &[1]),
     ]))
@@ -56,7 +56,7 @@ fn moved_before_the_removal(
     meanwhile: impl FnOnce(&mut pve_sim::world::guest::Guest),
     faults: &str,
 ) -> (Lab, Output) {
-    let world = World::of([vm(100, "web01").taken("daily", &[1])]);
+    let world = World::new([vm(100, "web01").taken("daily", &[1])]);
     let hold = r#"{"method": "DELETE", "times": 1, "effect": "hold"}"#;
     let lab = Lab::with_faults(&world, &format!(r#"{{"requests": [{hold}{faults}]}}"#));
     let output = std::thread::scope(|scope| {
@@ -119,7 +119,7 @@ fn a_snapshot_that_is_gone_on_the_new_node_is_a_success() {
     output
         .assert_status(0)
         .assert_out("it is gone already")
-        .assert_not_said("the guest is gone");
+        .assert_not_printed("the guest is gone");
     assert_eq!(lab.writes().len(), 1, "{output}");
 }
 
@@ -135,7 +135,7 @@ fn a_half_removed_snapshot_on_the_new_node_is_reported_with_the_repair() {
     output
         .assert_status(1)
         .assert_out("as root on pve2: qm unlock 100")
-        .assert_not_said("the guest is gone");
+        .assert_not_printed("the guest is gone");
     assert_eq!(lab.writes().len(), 1, "{output}");
 }
 
@@ -147,7 +147,7 @@ fn the_result_is_unknown_if_the_new_node_cannot_list_snapshots() {
         .assert_status(1)
         .assert_out("  it is not known whether it was done\n")
         .assert_out("hint: the guest is on node pve2")
-        .assert_not_said("the guest is gone");
+        .assert_not_printed("the guest is gone");
     assert_eq!(lab.writes().len(), 1, "{output}");
 }
 
@@ -204,7 +204,7 @@ fn a_missing_configuration_on_the_right_node_is_not_retried() {
     lab.set_faults(faults);
     lab.run("--vmid=109 snap --label=daily --keep=1")
         .assert_status(1)
-        .assert_not_said("the guest is gone");
+        .assert_not_printed("the guest is gone");
     assert_eq!(posts(&lab).len(), 1);
     // A guest that moved is retried once only, even if that fails the same way.
     let hook = PausingHook::new(&lab);
@@ -214,7 +214,7 @@ fn a_missing_configuration_on_the_right_node_is_not_retried() {
     run.finish()
         .assert_status(1)
         .assert_out("hint: the guest is on node pve2 and was not changed")
-        .assert_not_said("the guest is gone");
+        .assert_not_printed("the guest is gone");
     assert_eq!(posts(&lab).len(), 3);
 }
 

@@ -11,7 +11,7 @@ use crate::world::{Guest, World, day, vm};
 
 /// The name that PVE reports for the new snapshot of a run.
 fn new_name(options: &[&str]) -> String {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     let usual = ["--vmid=100", "snap", "--keep=1"];
     lab.call(usual.into_iter().chain(options.iter().copied()))
         .assert_status(0);
@@ -61,7 +61,7 @@ fn a_name_consists_of_label_and_timestamp() {
 
 #[test]
 fn an_unknown_time_zone_is_a_warning() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     for (zone, known) in [
         ("Nowhere/Nothing", false),
         ("", true),
@@ -83,7 +83,7 @@ fn an_unknown_time_zone_is_a_warning() {
 
 #[test]
 fn names_are_english_and_in_local_time() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     let mut command = lab.command();
     command
         .env("TZ", "Pacific/Kiritimati")
@@ -114,7 +114,7 @@ fn names_are_english_and_in_local_time() {
 
 #[test]
 fn a_label_never_matches_snapshots_of_another_label() {
-    let world = World::of([vm(100, "web01")
+    let world = World::new([vm(100, "web01")
         .taken("daily", &[1])
         .taken("daily2", &[2])
         .taken("my-daily", &[3])
@@ -131,7 +131,7 @@ fn a_label_never_matches_snapshots_of_another_label() {
 
 fn lab_with_two_formats() -> Lab {
     let ours = "cv4pve-autosnap";
-    Lab::new(&World::of([vm(100, "web01")
+    Lab::new(&World::new([vm(100, "web01")
         .snapshot("autox20240102_Tuesday", day(2), ours)
         .snapshot("autox20240103_Wednesday", day(3), ours)
         .snapshot("autox240104000000", day(4), ours)
@@ -162,9 +162,9 @@ fn snapshots_of_the_label_in_another_format_are_reported_and_not_counted() {
         let reported = format!(
             "{others} like label x in another format ({other_format}): not counted; --also-format={other_format}"
         );
-        let words = format!("--vmid=100 {format}clean --label=x --keep=0");
+        let args = format!("--vmid=100 {format}clean --label=x --keep=0");
         for dry_run in ["--dry-run ", ""] {
-            let output = lab.run(&format!("{dry_run}{words}"));
+            let output = lab.run(&format!("{dry_run}{args}"));
             output.assert_status(0).assert_out(&reported);
             // Cron mails stderr, so a run that succeeds writes nothing to it.
             assert_eq!(output.stderr, "");
@@ -183,13 +183,13 @@ fn snapshots_of_the_label_in_another_format_are_reported_and_not_counted() {
 #[test]
 fn also_format_includes_snapshots_in_another_format() {
     let lab = lab_with_two_formats();
-    let words = "--vmid=100 --also-format=yyyyMMdd_HHmmss --also-format=yyyyMMdd_dddd";
-    let status = lab.run(&format!("{words} status --label=x"));
+    let args = "--vmid=100 --also-format=yyyyMMdd_HHmmss --also-format=yyyyMMdd_dddd";
+    let status = lab.run(&format!("{args} status --label=x"));
     status
         .assert_out("autox20240102_Tuesday")
         .assert_out("autox240104000000")
-        .assert_not_said("another format");
-    lab.run(&format!("{words} clean --label=x --keep=1"))
+        .assert_not_printed("another format");
+    lab.run(&format!("{args} clean --label=x --keep=1"))
         .assert_status(0);
     let removed = [
         "delete 100 autox20240102_Tuesday",
@@ -209,7 +209,7 @@ fn also_format_on_the_command_line_overrides_the_file() {
     let status = lab.run("@job.conf --vmid=100 status --label=x");
     status.assert_out("autox20240102_Tuesday");
     let overridden = lab.run("@job.conf --also-format=yyMMdd --vmid=100 status --label=x");
-    overridden.assert_not_said("autox20240102_Tuesday");
+    overridden.assert_not_printed("autox20240102_Tuesday");
 }
 
 /// An hourly job in the default format and a daily one in `yyyyMMdd` use the same label.
@@ -225,7 +225,7 @@ fn two_jobs_with_one_label_and_different_formats_do_not_interfere() {
     for number in 1..=30 {
         guest = guest.snapshot(&format!("autosrv202401{number:02}"), day(number), ours);
     }
-    let lab = Lab::new(&World::of([guest]));
+    let lab = Lab::new(&World::new([guest]));
     lab.run("--vmid=100 snap --label=srv --keep=24")
         .assert_status(0);
     lab.run("--vmid=100 --timestamp-format=yyyyMMdd snap --label=srv --keep=30")
@@ -279,18 +279,18 @@ fn names_that_can_be_read_in_two_ways_are_kept_and_reported() {
             ("daily", "_yyMMddHHmmss", "daily_", "yyMMddHHmmss"),
         ),
     ] {
-        let lab = Lab::new(&World::of([vm(100, "web01").snapshot(
+        let lab = Lab::new(&World::new([vm(100, "web01").snapshot(
             snapshot,
             day(5),
             "cv4pve-autosnap",
         )]));
-        let words = format!("--vmid=100 {format}clean --label={label} --keep=0");
+        let args = format!("--vmid=100 {format}clean --label={label} --keep=0");
         let (own, own_format, other, other_format) = readings;
         let both = format!(
             "label {own} with format {own_format} or as label {other} with format {other_format}"
         );
         for dry_run in ["--dry-run ", ""] {
-            let output = lab.run(&format!("{dry_run}{words}"));
+            let output = lab.run(&format!("{dry_run}{args}"));
             output
                 .assert_status(1)
                 .assert_out(snapshot)
@@ -300,7 +300,7 @@ fn names_that_can_be_read_in_two_ways_are_kept_and_reported() {
                 .assert_out("makes the same names as");
         }
         assert_eq!(lab.changes(), [] as [&str; 0]);
-        lab.run(&format!("{words} --allow-ambiguous-names"))
+        lab.run(&format!("{args} --allow-ambiguous-names"))
             .assert_status(0);
         assert_eq!(lab.changes(), [format!("delete 100 {snapshot}")]);
     }
@@ -311,7 +311,7 @@ fn names_that_can_be_read_in_two_ways_are_kept_and_reported() {
 fn snap_keeps_ambiguous_names_of_a_label_that_the_guest_has() {
     let ours = "cv4pve-autosnap";
     let ambiguous = |guest: Guest| guest.snapshot("autodaily20240105000000", day(5), ours);
-    let lab = Lab::new(&World::of([
+    let lab = Lab::new(&World::new([
         ambiguous(vm(100, "web01")),
         ambiguous(vm(101, "web02").taken("daily", &[1])),
     ]));
@@ -333,7 +333,7 @@ fn a_format_that_begins_with_a_number_of_varying_width_is_a_warning() {
         ("m_yyMMdd", "mm_yyMMdd_HHmmss"),
         ("%s-yyMMdd", "ss-yyMMdd_HHmmss"),
     ] {
-        let lab = Lab::new(&World::of([vm(100, "web01")]));
+        let lab = Lab::new(&World::new([vm(100, "web01")]));
         lab.run(&format!(
             "--vmid=100 --timestamp-format={format} snap --label=a --keep=3"
         ))
@@ -348,7 +348,7 @@ fn a_format_that_begins_with_a_number_of_varying_width_is_a_warning() {
 /// repeat.
 #[test]
 fn the_names_of_a_proposed_shorter_format_do_not_repeat() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     for (format, proposal) in [
         ("yyyy_MMMM_dddd", "yyyyMMdd_HHmmss"),
         ("yyyy_MMMM_dd_HH'at'mm_dddd", "yyyyMMdd_HHmmss"),
@@ -365,10 +365,10 @@ fn the_names_of_a_proposed_shorter_format_do_not_repeat() {
 
 #[test]
 fn a_second_run_with_the_same_name_does_not_overwrite() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
-    let words = "--vmid=100 --timestamp-format=yyyy snap --label=a --keep=3";
-    lab.run(words).assert_status(0);
-    let again = lab.run(words);
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
+    let args = "--vmid=100 --timestamp-format=yyyy snap --label=a --keep=3";
+    lab.run(args).assert_status(0);
+    let again = lab.run(args);
     again.assert_status(1).assert_out("already used");
     assert_eq!(lab.changes().len(), 1);
 }
@@ -379,9 +379,9 @@ fn a_run_whose_name_was_used_in_this_second_uses_the_next_free_one() {
     // With another name for the host, the second run does not know the name of the first, as if it
     // ran on another machine: it sees only the snapshots.
     for second_host in ["127.0.0.1", "localhost"] {
-        let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
+        let lab = Lab::new(&World::new([vm(100, "web01"), vm(101, "web02")]));
         let clock = Clock::new(&lab);
-        let in_the_same_second = |host: &str, words: &str| {
+        let in_the_same_second = |host: &str, args: &str| {
             clock.set(1_800_000_000);
             let mut command = lab.command();
             clock.give_to(&mut command);
@@ -389,7 +389,7 @@ fn a_run_whose_name_was_used_in_this_second_uses_the_next_free_one() {
             command
                 .arg(format!("--host={host}:{port}"))
                 .arg("--api-token=file:token")
-                .args(words.split(' '));
+                .args(args.split(' '));
             lab.finish(command)
         };
         in_the_same_second("127.0.0.1", "--vmid=100 snap --label=a --keep=3").assert_status(0);
@@ -406,7 +406,7 @@ fn a_run_whose_name_was_used_in_this_second_uses_the_next_free_one() {
 
 #[test]
 fn what_pve_would_refuse_is_refused_before_any_request() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     let mut errors = String::new();
     for [label, format] in [
         ["day light", "yyMMdd"],

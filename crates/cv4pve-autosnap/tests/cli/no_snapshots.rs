@@ -11,7 +11,7 @@ fn storage(name: &str, kind: &str) -> Value {
 }
 
 fn with_storages(guests: impl IntoIterator<Item = Guest>) -> World {
-    World::of(guests)
+    World::new(guests)
         .storage(storage("bulk", "dir"))
         .storage(storage("share", "nfs"))
         .storage(storage("pool", "btrfs"))

@@ -12,7 +12,7 @@ use crate::world::{World, vm};
 const OLD_PASSWORD_FILE: &str = "CofV+H+5T9q9asa3/lgDew==";
 
 fn lab() -> Lab {
-    Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]))
+    Lab::new(&World::new([vm(100, "web01").taken("daily", &[1, 2, 3])]))
 }
 
 /// The users of all authenticated requests.
@@ -30,12 +30,12 @@ fn secret_file(lab: &Lab, name: &str, content: &str) {
 }
 
 /// Runs `status` with these login options.
-fn log_in(lab: &Lab, words: &str) -> Output {
+fn log_in(lab: &Lab, args: &str) -> Output {
     let host = format!("--host={}", lab.host());
     lab.bare(
         [host.as_str(), "--vmid=100", "status"]
             .into_iter()
-            .chain(words.split(' ')),
+            .chain(args.split(' ')),
     )
 }
 
@@ -46,7 +46,7 @@ fn options_are_accepted_before_and_after_the_command_in_every_spelling() {
     expected
         .assert_status(0)
         .assert_out("autodaily240102000000");
-    for words in [
+    for args in [
         "snap --vmid=100 --timeout=60 --label=daily --keep=2 --dry-run --state",
         "--label=daily --keep=2 --dry-run --state --vmid=100 --timeout=60 snap",
         "--vmid 100 --timeout 60 snap --label daily --keep 2 --dry-run --state true",
@@ -54,7 +54,7 @@ fn options_are_accepted_before_and_after_the_command_in_every_spelling() {
         "--dry-run --state --keep 2 snap --label daily --timeout=60 --vmid:100",
         "--vmid=100 --timeout=60 snap --label=daily --keep=2 --dry-run --state true --state",
     ] {
-        assert_eq!(lab().run(words), expected, "{words}");
+        assert_eq!(lab().run(args), expected, "{args}");
     }
 }
 
@@ -230,10 +230,10 @@ fn secrets_are_never_printed() {
 
 #[test]
 fn debug_prints_requests_to_stderr_and_does_not_change_stdout() {
-    let words = "--vmid=100 clean --label=daily --keep=2 --debug=";
+    let args = "--vmid=100 clean --label=daily --keep=2 --debug=";
     let (with, without) = (
-        lab().run(&format!("{words}true")),
-        lab().run(&format!("{words}false")),
+        lab().run(&format!("{args}true")),
+        lab().run(&format!("{args}false")),
     );
     assert_eq!(with.stdout, without.stdout);
     assert_eq!(without.stderr, "");
@@ -254,7 +254,7 @@ fn the_hook_option_of_the_manual_of_1_17_works() {
 
 #[test]
 fn a_task_that_outlives_the_timeout_is_a_failure_with_its_upid() {
-    let lab = Lab::new(&World::of([vm(100, "slow").with(
+    let lab = Lab::new(&World::new([vm(100, "slow").with(
         "task_seconds",
         serde_json::json!({"create": 3600, "delete": 1}),
     )]));
@@ -306,4 +306,15 @@ fn values_have_the_ranges_of_the_csharp_tool() {
         }
     }
     lab.assert_unchanged();
+}
+
+#[test]
+fn the_command_line_overrides_an_invalid_value_of_a_parameter_file() {
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
+    lab.file("p1.conf", "--vmid=100 --label=daily --keep=0 --timeout=0\n");
+    lab.run("@p1.conf snap --keep=5 --timeout=30 --dry-run")
+        .assert_status(0);
+    lab.run("@p1.conf snap --keep 5 --dry-run")
+        .assert_status(2)
+        .assert_err("invalid value for '--timeout <TIME>' in line 1 of p1.conf");
 }

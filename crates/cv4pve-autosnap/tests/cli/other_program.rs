@@ -5,7 +5,7 @@ use crate::harness::{Lab, Output};
 use crate::world::{World, vm};
 
 /// Runs a command with a folder in `PATH` before the usual ones.
-fn run_with_path(lab: &Lab, words: &str) -> Output {
+fn run_with_path(lab: &Lab, args: &str) -> Output {
     let mut command = lab.command();
     let path = format!("{0}/bin:{0}/same:/usr/bin:/bin", lab.folder().display());
     command
@@ -17,7 +17,7 @@ fn run_with_path(lab: &Lab, words: &str) -> Output {
             "--label=daily",
             "--keep=3",
         ])
-        .args(words.split(' '));
+        .args(args.split(' '));
     lab.finish(command)
 }
 
@@ -25,7 +25,7 @@ fn run_with_path(lab: &Lab, words: &str) -> Output {
 /// link to this program is not reported.
 #[test]
 fn check_reports_another_program_with_our_name() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     for folder in ["bin", "same"] {
         std::fs::create_dir(lab.folder().join(folder)).unwrap();
     }
@@ -53,7 +53,7 @@ fn check_reports_another_program_with_our_name() {
 impl Output {
     #[track_caller]
     fn assert_not_reported(&self) -> &Self {
-        self.assert_not_said("another cv4pve-autosnap");
+        self.assert_not_printed("another cv4pve-autosnap");
         self
     }
 }

@@ -18,12 +18,12 @@ const SOON: Duration = Duration::from_secs(30);
 const SILENT: &str = r#"{"requests": [{"effect": {"stall": 900}}]}"#;
 
 fn world() -> World {
-    World::of([vm(100, "web01").taken("daily", &[1, 2])])
+    World::new([vm(100, "web01").taken("daily", &[1, 2])])
 }
 
 /// A cluster that also has a guest 100, with nodes of these names.
 fn other_cluster(name: &str, nodes: [&str; 2]) -> Value {
-    let mut world = World::of([vm(100, "web01").on(nodes[0]).taken("daily", &[1, 2])]).to_json();
+    let mut world = World::new([vm(100, "web01").on(nodes[0]).taken("daily", &[1, 2])]).to_json();
     world["cluster"]["name"] = json!(name);
     world["cluster"]["this_node"] = json!(nodes[0]);
     for (number, node) in nodes.into_iter().enumerate() {
@@ -47,12 +47,12 @@ fn change_hosts(first: Value, second: Value) -> (Output, Lab, Simulator) {
     });
     let other = Simulator::start(Options::new(second, credentials())).unwrap();
     let (_, address) = &lab.simulator.node_addresses()[0];
-    let words = format!(
+    let args = format!(
         "--host={address},{} --vmid=100 snap --label=daily --keep=1",
         other.addresses()[0]
     );
     let hook = PausingHook::new(&lab);
-    let mut run = hook.start(&lab, &words);
+    let mut run = hook.start(&lab, &args);
     run.go_to("snap-create-pre 100");
     lab.simulator.stop_listener("pve1");
     run.go_on();
@@ -168,7 +168,7 @@ fn a_run_of_one_guest_on_a_silent_server_ends_in_time() {
 fn reading_from_a_silent_server_ends_the_run() {
     let guests = (100..200).map(|vmid| vm(vmid, &format!("web{vmid}")));
     let lab = Lab::with_faults(
-        &World::of(guests),
+        &World::new(guests),
         r#"{"requests": [{"path": "/nodes/**", "effect": {"stall": 900}}]}"#,
     );
     let started = Instant::now();
@@ -185,7 +185,7 @@ fn reading_from_a_silent_server_ends_the_run() {
 #[test]
 fn a_server_that_becomes_silent_during_the_run_is_lost() {
     let guests = (100..120).map(|vmid| vm(vmid, &format!("web{vmid}")));
-    let lab = Lab::new(&World::of(guests));
+    let lab = Lab::new(&World::new(guests));
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(
         &lab,
@@ -194,7 +194,7 @@ fn a_server_that_becomes_silent_during_the_run_is_lost() {
     assert_eq!(run.reached(), "snap-job-start");
     let planned = |request: &pve_sim::journal::Request| request.path.ends_with("/119/snapshot");
     run.go_on();
-    lab.until_asked("the last guest is read", planned);
+    lab.until_requested("the last guest is read", planned);
     lab.set_faults(SILENT);
     let started = Instant::now();
     let output = run.finish();
@@ -212,7 +212,7 @@ fn a_server_that_becomes_silent_during_the_run_is_lost() {
 fn slow_replies_do_not_make_a_task_time_out() {
     let guest = vm(100, "web01").with("task_seconds", json!({"create": 0.1}));
     let lab = Lab::with_faults(
-        &World::of([guest]),
+        &World::new([guest]),
         r#"{"requests": [{"method": "GET", "path": "/nodes/*/tasks/*/status", "effect": {"stall": 2.2}}]}"#,
     );
     lab.run("--vmid=100 --timeout=3 snap --label=daily --keep=5")
@@ -274,8 +274,8 @@ fn a_token_revoked_during_the_last_guest_ends_the_run_with_3() {
     for (path, keep) in [("/nodes/*/tasks/**", 5), ("/nodes/*/*/*/snapshot", 1)] {
         let lab = Lab::new(&world());
         let hook = PausingHook::new(&lab);
-        let words = format!("--vmid=100 --timeout=1 snap --label=daily --keep={keep}");
-        let mut run = hook.start(&lab, &words);
+        let args = format!("--vmid=100 --timeout=1 snap --label=daily --keep={keep}");
+        let mut run = hook.start(&lab, &args);
         run.go_to("snap-create-pre 100");
         let revoked = json!({"method": "GET", "path": path,
             "effect": {"answer": {"status": 401, "reason": "invalid token value!"}}});
@@ -318,7 +318,7 @@ fn a_second_signal_ends_a_run_on_a_silent_server_at_once() {
     run.go_on();
     lab.until_met(0);
     run.signal("TERM");
-    run.heard("nothing new is started");
+    run.wait_for_stderr("nothing new is started");
     let started = Instant::now();
     run.signal("TERM");
     run.ended().assert_status(143);

@@ -11,7 +11,7 @@ use crate::harness::{Lab, Output};
 use crate::world::{World, ct, day, vm};
 
 fn lab() -> Lab {
-    Lab::new(&World::of([
+    Lab::new(&World::new([
         vm(100, "web01")
             .taken("daily", &[1])
             .snapshot("by-hand", day(2), "before the <upgrade>")
@@ -196,7 +196,7 @@ fn status_fails_if_a_guest_cannot_be_read_and_shows_the_others() {
 
 #[test]
 fn a_vm_without_agent_gets_the_hint() {
-    let world = World::of([
+    let world = World::new([
         vm(100, "short"),
         vm(101, "long").set("agent", "enabled=1,fstrim_cloned_disks=1"),
         vm(102, "off").set("agent", "0"),
@@ -216,7 +216,7 @@ fn a_vm_without_agent_gets_the_hint() {
 
 /// Three guests: one to snapshot, one that is locked, one that is skipped.
 fn three_guests() -> Lab {
-    Lab::new(&World::of([
+    Lab::new(&World::new([
         vm(100, "web01").taken("daily", &[1, 2]).set("agent", 0),
         ct(200, "proxy").set("lock", "backup"),
         vm(300, "template").set("template", 1).stopped(),
@@ -225,8 +225,8 @@ fn three_guests() -> Lab {
 
 #[test]
 fn the_json_report_of_a_run() {
-    let words = "--vmid=100,200,-999 snap --label=daily --keep=1 --output=JsonPretty";
-    let output = three_guests().run(words);
+    let args = "--vmid=100,200,-999 snap --label=daily --keep=1 --output=JsonPretty";
+    let output = three_guests().run(args);
     output.assert_status(1);
     let changing = Regex::new(r#"("started": "|"seconds": )[^",]+"#).unwrap();
     assert_snapshot!(changing.replace_all(&output.stdout, "$1<time>"), @r#"
@@ -347,7 +347,7 @@ fn the_json_report_of_a_failed_run_has_its_exit_status() {
 #[test]
 fn the_blocks_of_parallel_guests_are_never_mixed() {
     let guests = (100..140).map(|vmid| vm(vmid, "x").taken("daily", &[1]));
-    let lab = Lab::new(&World::of(guests));
+    let lab = Lab::new(&World::new(guests));
     lab.script(
         "hook.sh",
         "#!/bin/sh\necho \"hook of $CV4PVE_AUTOSNAP_VMID\"\n",

@@ -51,15 +51,15 @@ impl PausingHook {
     }
 
     /// Starts the program with this hook.
-    pub(crate) fn start<'a>(&self, lab: &'a Lab, words: &str) -> Run<'a> {
+    pub(crate) fn start<'a>(&self, lab: &'a Lab, args: &str) -> Run<'a> {
         let mut command = with_default_signals(lab);
         command.stdout(Stdio::piped());
-        self.start_with(lab, words, command)
+        self.start_with(lab, args, command)
     }
 
     /// Starts the program with this stdout.
-    pub(crate) fn start_with<'a>(&self, lab: &'a Lab, words: &str, command: Command) -> Run<'a> {
-        self.start_as(lab, "--api-token=file:token", words, command)
+    pub(crate) fn start_with<'a>(&self, lab: &'a Lab, args: &str, command: Command) -> Run<'a> {
+        self.start_as(lab, "--api-token=file:token", args, command)
     }
 
     /// Starts the program with this login.
@@ -67,12 +67,12 @@ impl PausingHook {
         &self,
         lab: &'a Lab,
         sign_on: &str,
-        words: &str,
+        args: &str,
         mut command: Command,
     ) -> Run<'a> {
         let typed: Vec<&str> = sign_on
             .split_whitespace()
-            .chain(words.split_whitespace())
+            .chain(args.split_whitespace())
             .collect();
         let own = [
             format!("--host={}", lab.host()),
@@ -154,7 +154,7 @@ impl Run<'_> {
 
     /// Fails if the program has ended.
     #[cfg(target_os = "linux")]
-    pub(crate) fn goes_on(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         !self.end.is_finished()
     }
 
@@ -173,8 +173,8 @@ impl Run<'_> {
     }
 
     /// Waits for a line on stderr that contains the text.
-    pub(crate) fn heard(&self, words: &str) {
-        while !self.errors.recv().unwrap().contains(words) {}
+    pub(crate) fn wait_for_stderr(&self, args: &str) {
+        while !self.errors.recv().unwrap().contains(args) {}
     }
 
     /// Resumes all hooks and waits for the end.

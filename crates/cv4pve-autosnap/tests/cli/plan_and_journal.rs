@@ -23,8 +23,8 @@ fn printed(output: &Output) -> BTreeMap<u32, Vec<String>> {
     let mut plan: BTreeMap<u32, Vec<String>> = BTreeMap::new();
     let mut vmid = 0;
     for line in output.stdout.lines() {
-        let words: Vec<&str> = line.split(' ').collect();
-        match words.as_slice() {
+        let args: Vec<&str> = line.split(' ').collect();
+        match args.as_slice() {
             ["-----", "VM", number, ..] => {
                 vmid = number.parse().unwrap();
                 plan.insert(vmid, Vec::new());
@@ -74,12 +74,12 @@ fn check<S: Strategy>(
 /// steps, in that order, and reports them.
 fn the_journal_is_the_plan(case: &Case) -> Result<(), TestCaseError> {
     let lab = case.lab();
-    let dry = lab.run(&format!("{} --dry-run", case.words()));
+    let dry = lab.run(&format!("{} --dry-run", case.args()));
     prop_assert_eq!(printed(&dry), case.all_expected(), "{}", dry);
     errors_are_on_stdout(&dry)?;
     prop_assert_eq!(lab.changes(), [] as [&str; 0]);
     prop_assert_eq!(lab.writes(), [] as [&str; 0]);
-    let run = lab.run(&format!("{} --output=Json", case.words()));
+    let run = lab.run(&format!("{} --output=Json", case.args()));
     prop_assert_eq!(journal(&lab, case), printed(&dry), "{}", run);
     prop_assert_eq!(reported(&run), printed(&dry), "{}", run);
     prop_assert_eq!(run.status, dry.status, "{}{}", dry, run);
@@ -147,7 +147,7 @@ fn the_journal_is_a_part_of_the_plan(case: &Case, faults: &Value) -> Result<(), 
     let lab = case.lab();
     lab.simulator
         .set_faults(FaultPlan::parse(&faults.to_string()).unwrap());
-    let run = lab.run(&format!("{} --timeout=1", case.words()));
+    let run = lab.run(&format!("{} --timeout=1", case.args()));
     errors_are_on_stdout(&run)?;
     for (vmid, expected) in case.all_expected() {
         let mut changes = lab.changes_of(vmid);
@@ -179,7 +179,7 @@ fn the_journal_is_a_part_of_the_plan(case: &Case, faults: &Value) -> Result<(), 
         );
     }
     repair(&lab);
-    let again = lab.run(&case.words());
+    let again = lab.run(&case.args());
     prop_assert_eq!(again.status, 0, "{}", again);
     for (vmid, guest) in case.vmids() {
         assert_result_of_policy(&lab, case, vmid, guest)?;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::harness::{Lab, Nobody, Output, TOKEN};
+use crate::harness::{Lab, Output, TOKEN, UnusedPort};
 use crate::world::{World, vm};
 
 const CONNECTED: &str = "HTTP/1.1 200 Connection established\r\nVia: 1.1 test\r\n\r\n";
@@ -96,7 +96,7 @@ fn serve(
 }
 
 fn lab() -> Lab {
-    Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2])]))
+    Lab::new(&World::new([vm(100, "web01").taken("daily", &[1, 2])]))
 }
 
 /// A name that only the proxy resolves, different in each test process: runs with the same label
@@ -105,9 +105,9 @@ fn host() -> String {
     format!("pve{}.example", std::process::id())
 }
 
-fn call(lab: &Lab, variables: &[(&str, &str)], words: &[&str]) -> Output {
+fn call(lab: &Lab, variables: &[(&str, &str)], args: &[&str]) -> Output {
     let mut command = lab.command();
-    command.args(words).envs(variables.iter().copied());
+    command.args(args).envs(variables.iter().copied());
     lab.finish(command)
 }
 
@@ -121,12 +121,12 @@ const SNAP: [&str; 5] = [
 
 fn snap(lab: &Lab, host: &str, variables: &[(&str, &str)], options: &[&str]) -> Output {
     let host = format!("--host={host}");
-    let words: Vec<&str> = [host.as_str()]
+    let args: Vec<&str> = [host.as_str()]
         .into_iter()
         .chain(SNAP)
         .chain(options.iter().copied())
         .collect();
-    call(lab, variables, &words)
+    call(lab, variables, &args)
 }
 
 /// The proxy of the environment receives its login and nothing else, and the certificate of the
@@ -156,7 +156,7 @@ fn a_proxy_does_not_receive_the_login_of_the_cluster() {
         assert!(!proxy.has_received(text), "{text}");
     }
     for text in [login.as_str(), "p@ss-word", "p%40ss-word", secret] {
-        output.assert_not_said(text);
+        output.assert_not_printed(text);
     }
     let wrong = format!("--fingerprint={}00", "00:".repeat(31));
     snap(&lab, &host(), &variables, &[&wrong])
@@ -169,7 +169,7 @@ fn a_proxy_does_not_receive_the_login_of_the_cluster() {
 fn the_variables_have_the_precedence_of_dotnet() {
     let lab = lab();
     let proxy = Proxy::start(lab.host(), CONNECTED);
-    let nobody = format!("http://{}", Nobody::new().address());
+    let unused = format!("http://{}", UnusedPort::new().address());
     let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
     for (index, name) in names.into_iter().enumerate() {
         // The variables before it are empty, and those after it name a closed port.
@@ -179,9 +179,9 @@ fn the_variables_have_the_precedence_of_dotnet() {
             .map(|(other, variable)| match other {
                 _ if other < index => (variable, " "),
                 _ if other == index => (variable, proxy.address.as_str()),
-                _ => (variable, nobody.as_str()),
+                _ => (variable, unused.as_str()),
             })
-            .chain([("http_proxy", nobody.as_str())])
+            .chain([("http_proxy", unused.as_str())])
             .collect();
         let host = format!("--host={}", lab.host());
         call(&lab, &variables, &[&host, "fingerprint"]).assert_status(0);
@@ -194,8 +194,8 @@ fn the_variables_have_the_precedence_of_dotnet() {
 #[test]
 fn hosts_without_a_proxy_are_connected_to_directly() {
     let lab = lab();
-    let nobody = Nobody::new();
-    let proxy = ("HTTPS_PROXY", nobody.address());
+    let unused = UnusedPort::new();
+    let proxy = ("HTTPS_PROXY", unused.address());
     let host = format!("--host={}", lab.host());
     for (direct, variables, option) in [
         (true, [("NO_PROXY", "127.0.0.1"), ("", "")], None),
@@ -224,27 +224,27 @@ fn hosts_without_a_proxy_are_connected_to_directly() {
             .filter(|(name, _)| !name.is_empty())
             .collect();
         let login = ["--api-token=file:token", "--vmid=100"];
-        for (words, has_login) in [
+        for (args, has_login) in [
             (["fingerprint"].as_slice(), false),
             (&["status"], true),
             (&["check", "--label=daily", "--keep=9"], true),
             (&["snap", "--label=daily", "--keep=9", "--dry-run"], true),
         ] {
-            let words: Vec<&str> = [host.as_str()]
+            let args: Vec<&str> = [host.as_str()]
                 .into_iter()
                 .chain(option)
                 .chain(login.into_iter().filter(|_| has_login))
-                .chain(words.iter().copied())
+                .chain(args.iter().copied())
                 .collect();
-            let output = call(&lab, &variables, &words);
+            let output = call(&lab, &variables, &args);
             let refused = output.to_string().contains(
                 "the proxy 127.0.0.1:<port> (HTTPS_PROXY) cannot be reached: connection refused",
             );
-            assert_eq!(refused, !direct, "{variables:?} {words:?}\n{output}");
+            assert_eq!(refused, !direct, "{variables:?} {args:?}\n{output}");
             assert_eq!(
                 output.status == 0,
                 direct,
-                "{variables:?} {words:?}\n{output}"
+                "{variables:?} {args:?}\n{output}"
             );
         }
     }
@@ -291,13 +291,13 @@ fn a_proxy_that_does_not_connect_is_reported() {
         let run = snap(&lab, &self::host(), &variables, &[]);
         run.assert_status(3)
             .assert_err(&expected)
-            .assert_not_said("secret-word");
-        for words in [
+            .assert_not_printed("secret-word");
+        for args in [
             [host.as_str(), "fingerprint"].as_slice(),
             &[&host, "--api-token=file:token", "check"],
         ] {
-            let output = call(&lab, &variables, words);
-            output.assert_status(3).assert_not_said("secret-word");
+            let output = call(&lab, &variables, args);
+            output.assert_status(3).assert_not_printed("secret-word");
             assert!(output.to_string().contains(&expected), "{output}");
         }
     }
@@ -317,7 +317,7 @@ fn unsupported_kinds_of_proxies_are_refused() {
             .assert_err(&format!(
                 "ERROR: unsupported proxy {kind}:// in HTTPS_PROXY: expected http://HOST:PORT"
             ))
-            .assert_not_said("secret-word");
+            .assert_not_printed("secret-word");
         let variables = [("HTTPS_PROXY", value), ("NO_PROXY", "127.0.0.1")];
         snap(&lab, &lab.host(), &variables, &["--dry-run"]).assert_status(0);
     }
@@ -326,9 +326,9 @@ fn unsupported_kinds_of_proxies_are_refused() {
 /// The cluster of the demo runs inside the program; the demo does not use a proxy.
 #[test]
 fn the_demo_needs_no_proxy() {
-    let nobody = Nobody::new();
-    let demo = call(&lab(), &[("HTTPS_PROXY", &nobody.address())], &["demo"]);
-    demo.assert_status(0).assert_not_said("(exit status 3)");
+    let unused = UnusedPort::new();
+    let demo = call(&lab(), &[("HTTPS_PROXY", &unused.address())], &["demo"]);
+    demo.assert_status(0).assert_not_printed("(exit status 3)");
 }
 
 /// A name with letters outside of ASCII is converted to IDNA; an invalid host is explained.
@@ -382,7 +382,7 @@ fn an_address_may_have_a_zone() {
     let lab = Lab::with(pve_sim::simulator::Options {
         listen: vec![address],
         ..pve_sim::simulator::Options::new(
-            World::of([vm(100, "web01").taken("daily", &[1, 2])]).to_json(),
+            World::new([vm(100, "web01").taken("daily", &[1, 2])]).to_json(),
             crate::world::credentials(),
         )
     });

@@ -9,7 +9,7 @@ use crate::world::{World, credentials, ct, name, vm};
 
 /// A PVE 9 cluster with three guests.
 fn lab() -> Lab {
-    let world = World::of([
+    let world = World::new([
         vm(100, "web01").taken("daily", &[1, 2, 3]),
         vm(101, "db01").on("pve2").stopped(),
         ct(200, "dns").taken("daily", &[1]),

@@ -12,7 +12,7 @@ const SNAP: &str = "snap --label=daily --keep=1";
 
 fn lab() -> Lab {
     Lab::new(
-        &World::of([
+        &World::new([
             vm(100, "web01").taken("daily", &[1]),
             vm(101, "busy").set("lock", "backup"),
             vm(102, "far").on("pve3"),
@@ -38,7 +38,7 @@ fn quiet_prints_failures_only() {
         .assert_out("would create 1, remove 1; 0 skipped, 3 would fail\n")
         .assert_out("Error: node pve3 is offline or not reachable: VM 102, VM 103\n")
         .assert_out("Error: VM 101 busy on pve1: VM is locked (backup)\n  hint: ")
-        .assert_not_said("-----");
+        .assert_not_printed("-----");
     let report = lab.run(&format!("--vmid=@all {SNAP} --dry-run --quiet -o Json"));
     assert_eq!(report.json()["exit_status"], 1);
 }
@@ -48,11 +48,11 @@ fn quiet_prints_failures_only() {
 #[test]
 fn the_last_line_of_stdout_is_the_error() {
     let lab = lab();
-    for words in [
+    for args in [
         "--vmid=@all,-web99 clean --label=daily --keep=1",
         "snap --lable=x",
     ] {
-        let output = lab.run(words);
+        let output = lab.run(args);
         output.assert_status(2);
         let last = output.stdout.lines().last().unwrap_or_default();
         assert!(last.starts_with("ERROR: "), "{output}");
@@ -72,7 +72,7 @@ fn the_last_line_of_stdout_is_the_error() {
 /// With one guest at a time each line is printed immediately, so that a log can be followed.
 #[test]
 fn guests_that_run_one_at_a_time_are_reported_during_the_run() {
-    let lab = Lab::new(&World::of([vm(100, "web01"), vm(101, "web02")]));
+    let lab = Lab::new(&World::new([vm(100, "web01"), vm(101, "web02")]));
     let hook = PausingHook::new(&lab);
     let log = lab.folder().join("log");
     let mut command = lab.command();
@@ -93,7 +93,7 @@ fn guests_that_run_one_at_a_time_are_reported_during_the_run() {
 /// A run that succeeds writes nothing to stderr, even with warnings.
 #[test]
 fn warnings_of_a_run_that_succeeds_are_not_on_stderr() {
-    let lab = Lab::new(&World::of([
+    let lab = Lab::new(&World::new([
         vm(100, "web01").taken("daily", &[1]).set("agent", 0),
         vm(101, "other").snapshot("autodaily20240101_000000", day(1), "cv4pve-autosnap"),
         ct(200, "media").set("mp0", "/srv/media,mp=/media"),
@@ -102,7 +102,7 @@ fn warnings_of_a_run_that_succeeds_are_not_on_stderr() {
     // Readable by all users.
     lab.file("open-token", TOKEN);
     let login = format!("--api-token={TOKEN}");
-    for (warning, words) in [
+    for (warning, args) in [
         ("a secret on the command line", vec![login.as_str()]),
         (
             "a token that others can read",
@@ -126,15 +126,14 @@ fn warnings_of_a_run_that_succeeds_are_not_on_stderr() {
                 .arg(format!("--host={}", lab.host()))
                 .args(["--vmid=@all,-@tag-none", "--label=daily"])
                 .args(
-                    words
-                        .iter()
+                    args.iter()
                         .filter(|word| command[0] != "status" || !word.starts_with("--allow")),
                 )
                 .args(&command);
-            if !words[0].starts_with("--api-token") {
+            if !args[0].starts_with("--api-token") {
                 program.arg("--api-token=file:token");
             }
-            if command[0] == "clean" && !words[0].starts_with("--allow") {
+            if command[0] == "clean" && !args[0].starts_with("--allow") {
                 program.arg("--allow-unmatched-exclusions");
             }
             let output = lab.finish(program);

@@ -3,13 +3,13 @@
 //! token.
 
 use crate::harness::Lab;
-use crate::hosts::tls_host_that_says;
+use crate::hosts::tls_host_with_reply;
 use crate::world::{World, ct, vm};
 
 /// A 401, 403, 405 or 413 with an HTML page comes from a reverse proxy, not from PVE.
 #[test]
 fn a_refusal_with_an_html_page_is_not_a_wrong_token() {
-    let words = "a reverse proxy, not Proxmox VE, refused ";
+    let message = "a reverse proxy, not Proxmox VE, refused ";
     for (status, reason) in [
         (401, "Authorization Required"),
         (403, "Forbidden"),
@@ -24,17 +24,17 @@ fn a_refusal_with_an_html_page_is_not_a_wrong_token() {
                 r#"{{"requests": [{{"method": "{method}", "path": "{path}", "effect": {effect}}}]}}"#
             )
         };
-        let world = World::of([vm(100, "web01").taken("daily", &[1])]);
+        let world = World::new([vm(100, "web01").taken("daily", &[1])]);
         let lab = Lab::with_faults(&world, &fault("GET", "/version"));
         lab.run("--vmid=100 snap --label=daily --keep=1")
             .assert_status(3)
-            .assert_err(words)
+            .assert_err(message)
             .assert_err("hint: a reverse proxy must pass /api2/json on")
-            .assert_not_said("token is unknown");
+            .assert_not_printed("token is unknown");
         let lab = Lab::with_faults(&world, &fault("POST", "/nodes/**"));
         let output = lab.run("--vmid=100 snap --label=daily --keep=1");
-        output.assert_status(1).assert_out(words);
-        output.assert_not_said("it is not known whether it was done");
+        output.assert_status(1).assert_out(message);
+        output.assert_not_printed("it is not known whether it was done");
         assert_eq!(lab.changes(), [] as [&str; 0]);
     }
 }
@@ -42,22 +42,22 @@ fn a_refusal_with_an_html_page_is_not_a_wrong_token() {
 /// A reverse proxy that requires a login.
 #[test]
 fn a_login_required_by_a_reverse_proxy_is_not_a_wrong_token() {
-    let lab = Lab::new(&World::of([]));
-    let host = tls_host_that_says(
+    let lab = Lab::new(&World::new([]));
+    let host = tls_host_with_reply(
         b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"ops\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
     );
     let host = format!("--host={host}");
-    let words = ["--api-token=file:token", "--vmid=100", "status", &host];
-    lab.bare(words)
+    let args = ["--api-token=file:token", "--vmid=100", "status", &host];
+    lab.bare(args)
         .assert_status(3)
         .assert_err("401 Unauthorized and requires a login of its own")
-        .assert_not_said("token is unknown");
+        .assert_not_printed("token is unknown");
 }
 
 /// Without quorum PVE fails tasks with "Permission denied", which is not about privileges.
 #[test]
 fn lost_quorum_is_reported() {
-    let lab = Lab::new(&World::of([
+    let lab = Lab::new(&World::new([
         vm(100, "web01").taken("daily", &[1]),
         ct(200, "proxy").taken("daily", &[1]),
     ]));
@@ -81,7 +81,7 @@ fn lost_quorum_is_reported() {
 #[test]
 fn a_request_refused_without_quorum_is_reported() {
     let lab = Lab::with_faults(
-        &World::of([vm(100, "web01").taken("daily", &[1])]),
+        &World::new([vm(100, "web01").taken("daily", &[1])]),
         r#"{"requests": [{"method": "POST", "effect":
             {"answer": {"status": 500, "reason": "cluster not ready - no quorum?"}}}]}"#,
     );

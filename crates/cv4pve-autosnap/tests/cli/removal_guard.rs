@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The guard against mass removals: it limits a run, reports what it leaves, and never blocks a removal for good.
+//! The limit of removals per guest (`--max-removals-per-guest`): it limits each run, reports what
+//! is left, and every snapshot is removed in the end.
 
 use crate::harness::{Lab, Output};
 use crate::world::{World, ct, day, name, vm};
@@ -9,17 +10,18 @@ fn january() -> Vec<i64> {
     (1..=31).collect()
 }
 
-/// A guest with a backlog of 31 snapshots, one with two, and one with snapshots of others only.
+/// A guest with a backlog of 31 snapshots, one with two, and one with snapshots of another label
+/// only.
 fn lab() -> Lab {
-    Lab::new(&World::of([
+    Lab::new(&World::new([
         vm(100, "web01").taken("daily", &january()),
         ct(200, "proxy").taken("daily", &[1, 2]),
         vm(300, "db").taken("weekly", &january()),
     ]))
 }
 
-fn run(lab: &Lab, words: &str) -> Output {
-    lab.run(&format!("--vmid=@all --max-parallel=1 {words}"))
+fn run(lab: &Lab, args: &str) -> Output {
+    lab.run(&format!("--vmid=@all --max-parallel=1 {args}"))
 }
 
 fn removed(lab: &Lab, vmid: u32) -> Vec<String> {
@@ -29,7 +31,7 @@ fn removed(lab: &Lab, vmid: u32) -> Vec<String> {
         .collect()
 }
 
-/// The removals of these days, as the simulator names them.
+/// The journal entries for the removals of these days.
 fn removals(days: std::ops::RangeInclusive<i64>) -> Vec<String> {
     days.map(|day| format!("delete 100 {}", name("daily", day)))
         .collect()
@@ -39,10 +41,10 @@ const LEFT: &str = "11 snapshots are left to the next runs, as a run removes at 
                     --max-removals-per-guest=N removes more at once";
 const NOTE: &str = "11 removals left to the next runs: 20 removals at most in one run (--max-removals-per-guest)\n";
 
-/// A run removes at most 20 snapshots of a guest, the oldest first; what is left is a warning with its number and goes in
-/// the next run.
+/// A run removes at most 20 snapshots of a guest, the oldest first; it warns of the rest, which the
+/// next run removes.
 #[test]
-fn a_backlog_goes_in_steps() {
+fn a_backlog_is_removed_in_several_runs() {
     let lab = lab();
     let output = run(&lab, "snap --label=daily --keep=1");
     output
@@ -53,15 +55,17 @@ fn a_backlog_goes_in_steps() {
     assert_eq!(removed(&lab, 100), removals(1..=20));
     assert_eq!(removed(&lab, 200).len(), 2);
     let output = run(&lab, "snap --label=daily --keep=1");
-    output.assert_status(0).assert_not_said("left to the next");
+    output
+        .assert_status(0)
+        .assert_not_printed("left to the next");
     assert_eq!(removed(&lab, 100)[..31], removals(1..=31));
     assert_eq!(lab.snapshots(100), ["autodaily<now>"]);
     assert_eq!(lab.snapshots(300).len(), 32, "31 weekly ones and a new one");
 }
 
-/// `clean` has the same guard, a number of its own, and none with --keep=0.
+/// `clean` has the same limit, which `--max-removals-per-guest` changes; `--keep=0` has no limit.
 #[test]
-fn a_clean_is_limited_unless_it_removes_all() {
+fn clean_is_limited_unless_it_removes_all() {
     let lab = lab();
     run(&lab, "clean --label=daily --keep=1 --max-removals-per-guest=2")
         .assert_status(0)
@@ -72,7 +76,7 @@ fn a_clean_is_limited_unless_it_removes_all() {
         "clean --label=daily --keep=0 --max-removals-per-guest=2",
     )
     .assert_status(0)
-    .assert_not_said("left to the next");
+    .assert_not_printed("left to the next");
     assert_eq!(removed(&lab, 100), removals(1..=31));
     for wrong in ["0", "1", "-1", "all"] {
         let line = format!("clean --label=daily --keep=1 --max-removals-per-guest={wrong}");
@@ -80,9 +84,10 @@ fn a_clean_is_limited_unless_it_removes_all() {
     }
 }
 
-/// The plan of a dry run is that of the run, its JSON has the numbers, and `check` lists the guests over the limit.
+/// The dry run has the plan of the run, its JSON has the numbers, and `check` lists the guests over
+/// the limit.
 #[test]
-fn the_plan_and_check_know_what_is_left() {
+fn the_plan_and_check_report_what_is_left() {
     let lab = lab();
     let output = run(&lab, "snap --label=daily --keep=1 --dry-run");
     output
@@ -108,9 +113,10 @@ fn the_plan_and_check_know_what_is_left() {
     lab.assert_unchanged();
 }
 
-/// A format whose names C# never removes leaves a backlog of years; the first run takes a part of it.
+/// The C# tool never removes names in this format, so a backlog of years is removed in several
+/// runs.
 #[test]
-fn a_backlog_that_the_other_tool_never_removed_goes_in_steps() {
+fn a_backlog_of_the_csharp_tool_is_removed_in_several_runs() {
     let weekdays = [
         "Monday",
         "Tuesday",
@@ -127,13 +133,13 @@ fn a_backlog_that_the_other_tool_never_removed_goes_in_steps() {
             let name = format!("autodaily202401{number:02}_{weekday}");
             guest.snapshot(&name, day(number), "cv4pve-autosnap")
         });
-    let lab = Lab::new(&World::of([old]));
+    let lab = Lab::new(&World::new([old]));
     let line = "clean --label=daily --keep=3 --timestamp-format=yyyyMMdd_dddd";
     run(&lab, line).assert_status(0).assert_out("(VM 100: 8)");
     assert_eq!(removed(&lab, 100).len(), 20);
     run(&lab, line)
         .assert_status(0)
-        .assert_not_said("left to the next");
+        .assert_not_printed("left to the next");
     assert_eq!(
         lab.snapshots(100),
         [
@@ -144,9 +150,10 @@ fn a_backlog_that_the_other_tool_never_removed_goes_in_steps() {
     );
 }
 
-/// Removals that fail or that the time is up for are left as before; those over the limit are told apart from them.
+/// Removals postponed by `--removal-budget` or after a failure are reported apart from those over
+/// the limit.
 #[test]
-fn the_budget_and_a_failure_are_told_apart_from_the_limit() {
+fn postponed_removals_are_reported_apart_from_the_limit() {
     let lab = lab();
     run(&lab, "snap --label=daily --keep=1 --removal-budget=0s")
         .assert_status(0)
@@ -154,7 +161,7 @@ fn the_budget_and_a_failure_are_told_apart_from_the_limit() {
         .assert_out(NOTE);
     assert_eq!(removed(&lab, 100), [] as [&str; 0]);
     let lab = Lab::with_faults(
-        &World::of([vm(100, "web01").taken("daily", &january())]),
+        &World::new([vm(100, "web01").taken("daily", &january())]),
         r#"{"tasks": [{"kind": "qmdelsnapshot", "when": {"nth": 3}, "effect": {"fail": "broken"}}]}"#,
     );
     run(&lab, "snap --label=daily --keep=1")

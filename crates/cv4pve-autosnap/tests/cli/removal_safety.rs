@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What must be seen before anything is removed.
+//! Conditions that must be confirmed before anything is removed.
 
 use pve_sim::simulator::Simulator;
 use pve_sim::world::guest::Snapshot;
@@ -7,17 +7,17 @@ use pve_sim::world::guest::Snapshot;
 use crate::harness::{Lab, Output, until};
 use crate::world::{World, name, vm};
 
-/// A hook that stops before the first removal until the test has changed the cluster.
+/// A hook that pauses before the first removal until the test has changed the cluster.
 const PAUSE_BEFORE_REMOVAL: &str = "#!/bin/sh
 [ \"$CV4PVE_AUTOSNAP_PHASE\" = snap-remove-pre ] || exit 0
 : >reached
 while [ ! -e go ]; do sleep 0.01; done
 ";
 
-/// Runs `snap --keep=1` on guests 100, which has two snapshots, and then 101, and changes the cluster after the new
-/// snapshot was taken and before the first removal.
+/// Runs `snap --keep=1` on guest 100, which has two snapshots, and then on guest 101, and changes
+/// the cluster after the creation and before the first removal.
 fn change_before_removal(change: impl FnOnce(&Simulator)) -> (Lab, Output) {
-    let lab = Lab::new(&World::of([
+    let lab = Lab::new(&World::new([
         vm(100, "web").taken("daily", &[1, 2]),
         vm(101, "db").taken("daily", &[1]),
     ]));
@@ -36,7 +36,7 @@ fn change_before_removal(change: impl FnOnce(&Simulator)) -> (Lab, Output) {
     (lab, output)
 }
 
-/// Changes the snapshot that the run has taken of guest 100; `None` removes it.
+/// Changes the new snapshot of guest 100, or removes it if `change` returns false.
 fn change_new(simulator: &Simulator, change: impl FnOnce(&mut Snapshot) -> bool) {
     simulator.world(|world| {
         let snapshots = &mut world.guests.get_mut(&100).unwrap().snapshots;
@@ -54,12 +54,12 @@ fn assert_nothing_removed(lab: &Lab, output: &Output, why: &str) {
         .assert_out("so no old one is removed")
         .assert_out("look at the snapshots of guest 100");
     assert_eq!(lab.changes_of(100), ["create 100 autodaily<now>"]);
-    // The other guest is done as usual.
+    // The other guest is not affected.
     let old = format!("delete 101 {}", name("daily", 1));
     assert_eq!(lab.changes_of(101), ["create 101 autodaily<now>", &old]);
 }
 
-/// A guest whose new snapshot was deleted meanwhile keeps its old ones, and has failed.
+/// A guest whose new snapshot was deleted before the removals keeps its old ones, and is a failure.
 #[test]
 fn nothing_is_removed_if_the_new_snapshot_has_vanished() {
     let (lab, output) = change_before_removal(|simulator| change_new(simulator, |_| false));
@@ -67,7 +67,7 @@ fn nothing_is_removed_if_the_new_snapshot_has_vanished() {
     assert_eq!(lab.snapshots(100), [name("daily", 1), name("daily", 2)]);
 }
 
-/// A new snapshot that is being removed, or was never finished, is none to rely on.
+/// A new snapshot that is being removed, or is incomplete, does not count.
 #[test]
 fn nothing_is_removed_if_the_new_snapshot_is_not_complete() {
     let (lab, output) = change_before_removal(|simulator| {
@@ -79,8 +79,8 @@ fn nothing_is_removed_if_the_new_snapshot_is_not_complete() {
     assert_nothing_removed(&lab, &output, "is not complete in the guest's list");
 }
 
-/// A snapshot with the new one's name that is older than the request is not the new one, as on a
-/// copy of the cluster.
+/// A snapshot with the name of the new one that is older than the request is not the new one, as on
+/// a copy of the cluster.
 #[test]
 fn nothing_is_removed_if_the_new_snapshot_is_older_than_the_request() {
     let (lab, output) = change_before_removal(|simulator| {

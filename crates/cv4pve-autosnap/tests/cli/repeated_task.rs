@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A reply that names the task of an earlier request for the same guest, as a cache before PVE may
-//! send it.
+//! A reply that names the task of an earlier request for the same guest, as a cache in front of PVE
+//! may send it.
 
 use crate::harness::Lab;
 use crate::world::{World, ct, vm};
 
-/// What is said of such a reply.
+/// The message about such a reply.
 const EARLIER: &str = "the reply names the task of an earlier request";
 
-/// The guests as an earlier run has left them whose last task began an hour ago.
+/// A lab after a run whose last task began an hour ago.
 fn lab_after(world: &World, earlier: &str) -> Lab {
     let lab = Lab::new(world);
     set_clock(&lab, -3600.0);
@@ -22,13 +22,13 @@ fn set_clock(lab: &Lab, offset: f64) {
         .world(|world| world.nodes.get_mut("pve1").unwrap().clock_offset = offset);
 }
 
-/// The second removal is answered with the task of the first one, which has succeeded: it is not
-/// reported as done, and nothing is removed after it.
+/// The reply to the second removal names the task of the first one, which succeeded: the removal is
+/// not reported as done, and nothing is removed after it.
 #[test]
-fn the_end_of_an_earlier_task_says_nothing_of_a_removal() {
+fn an_earlier_task_does_not_confirm_a_removal() {
     let faults =
         r#"{"requests": [{"method": "DELETE", "when": {"nth": 2}, "effect": "other_task"}]}"#;
-    let world = World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]);
+    let world = World::new([vm(100, "web01").taken("daily", &[1, 2, 3])]);
     let lab = Lab::with_faults(&world, faults);
     let output = lab.run("--vmid=100 --timeout=1 snap --label=daily --keep=1 --output=Json");
     output.assert_status(1);
@@ -50,17 +50,17 @@ fn the_end_of_an_earlier_task_says_nothing_of_a_removal() {
     assert!(message.contains(EARLIER), "{message}");
 }
 
-/// A creation is answered with the task of an earlier run for the same guest, which has succeeded:
-/// no snapshot is claimed, and no old one removed.
+/// The reply to a creation names the successful task of an earlier run for the same guest: no
+/// snapshot is reported as created, and no old one is removed.
 #[test]
-fn the_success_of_an_earlier_run_is_not_that_of_a_creation() {
+fn a_task_of_an_earlier_run_does_not_confirm_a_creation() {
     for guest in [vm(100, "web01"), ct(100, "proxy")] {
-        let world = World::of([guest.taken("daily", &[1, 2])]);
+        let world = World::new([guest.taken("daily", &[1, 2])]);
         let lab = lab_after(&world, "--vmid=100 snap --label=other --keep=9");
         lab.set_faults(r#"{"requests": [{"method": "POST", "effect": "other_task"}]}"#);
         for keep in [1, 9] {
-            let words = format!("--vmid=100 --timeout=1 snap --label=daily --keep={keep}");
-            lab.run(&words)
+            let args = format!("--vmid=100 --timeout=1 snap --label=daily --keep={keep}");
+            lab.run(&args)
                 .assert_status(1)
                 .assert_out(EARLIER)
                 .assert_out("0 snapshots created, 0 removed");
@@ -69,10 +69,9 @@ fn the_success_of_an_earlier_run_is_not_that_of_a_creation() {
     }
 }
 
-/// The same for a removal.
 #[test]
-fn the_success_of_an_earlier_run_is_not_that_of_a_removal() {
-    let world = World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]);
+fn a_task_of_an_earlier_run_does_not_confirm_a_removal() {
+    let world = World::new([vm(100, "web01").taken("daily", &[1, 2, 3])]);
     let lab = lab_after(&world, "--vmid=100 clean --label=daily --keep=2");
     lab.set_faults(r#"{"requests": [{"method": "DELETE", "effect": "other_task"}]}"#);
     lab.run("--vmid=100 --timeout=1 clean --label=daily --keep=0")
@@ -82,11 +81,11 @@ fn the_success_of_an_earlier_run_is_not_that_of_a_removal() {
     assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
 }
 
-/// An earlier task that failed because of a lock is no reason to send the request again: it may
-/// have been carried out.
+/// If the reply names an earlier task that failed because of a lock, the request is not retried:
+/// PVE may have executed it.
 #[test]
-fn the_failure_of_an_earlier_run_is_no_reason_to_send_again() {
-    let lab = Lab::new(&World::of([ct(100, "proxy").taken("daily", &[1, 2])]));
+fn a_failed_task_of_an_earlier_run_does_not_cause_a_retry() {
+    let lab = Lab::new(&World::new([ct(100, "proxy").taken("daily", &[1, 2])]));
     lab.set_faults(r#"{"tasks": [{"effect": {"fail": "CT is locked (backup)"}}]}"#);
     set_clock(&lab, -3600.0);
     lab.run("--vmid=100 snap --label=daily --keep=1")

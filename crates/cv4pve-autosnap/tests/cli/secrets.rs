@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Secrets that are given in the wrong way, or come back from a server: they are read where that is
-//! safe, and never printed.
+//! Secrets that are entered in the wrong place, or that a server sends back: they are never
+//! printed.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -12,11 +12,11 @@ use proptest::test_runner::TestRunner;
 use crate::harness::{Lab, Output, TOKEN};
 use crate::world::{World, vm};
 
-/// The part of the token that is secret.
+/// The secret part of the token.
 const UUID: &str = "22222222-2222-4222-8222-222222222222";
 
 fn lab() -> Lab {
-    Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2])]))
+    Lab::new(&World::new([vm(100, "web01").taken("daily", &[1, 2])]))
 }
 
 fn private_file(lab: &Lab, name: &str, content: impl AsRef<[u8]>) {
@@ -24,11 +24,11 @@ fn private_file(lab: &Lab, name: &str, content: impl AsRef<[u8]>) {
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Calls `status` with these words and the host.
-fn status(lab: &Lab, words: &[&str]) -> Output {
+/// Runs `status` with these arguments and the host.
+fn status(lab: &Lab, args: &[&str]) -> Output {
     let host = format!("--host={}", lab.host());
     let own = [host.as_str(), "--vmid=100", "status"];
-    lab.bare(own.into_iter().chain(words.iter().copied()))
+    lab.bare(own.into_iter().chain(args.iter().copied()))
 }
 
 fn utf16(text: &str, convert: fn(u16) -> [u8; 2]) -> Vec<u8> {
@@ -36,9 +36,9 @@ fn utf16(text: &str, convert: fn(u16) -> [u8; 2]) -> Vec<u8> {
     units.flat_map(convert).collect()
 }
 
-/// The slips of the field reports.
+/// Mistakes from field reports.
 #[test]
-fn a_slip_in_a_file_or_on_the_line_prints_no_secret() {
+fn a_typing_error_in_a_file_or_on_the_command_line_prints_no_secret() {
     let lab = lab();
     lab.file(
         "blanks.conf",
@@ -50,7 +50,7 @@ fn a_slip_in_a_file_or_on_the_line_prints_no_secret() {
         "--username=root@pam\n--password=correct horse\n",
     );
     lab.file("label.conf", "--label=mule!\n");
-    for (words, said) in [
+    for (args, message) in [
         (&["@blanks.conf"][..], "line 2 of blanks.conf"),
         (&["@dashes.conf"], "line 1 of dashes.conf"),
         (&["@password.conf"], "line 2 of password.conf"),
@@ -74,15 +74,15 @@ fn a_slip_in_a_file_or_on_the_line_prints_no_secret() {
             "contains an API token or a password",
         ),
     ] {
-        let output = status(&lab, words);
-        output.assert_status(2).assert_err(said);
+        let output = status(&lab, args);
+        output.assert_status(2).assert_err(message);
         for secret in ["2222-4222", "horse", "mule!"] {
-            output.assert_not_said(secret);
+            output.assert_not_printed(secret);
         }
     }
 }
 
-/// A line with a secret, in words.
+/// Arguments of a command with a secret.
 const LINES: [&[&str]; 4] = [
     &[
         "--api-token=backup@pve!auto=22222222-2222-4222-8222-222222222222",
@@ -115,52 +115,51 @@ const LINES: [&[&str]; 4] = [
     ],
 ];
 
-/// One slip of the fingers, at some place.
-fn slip(line: &[&str], kind: u8, at: prop::sample::Index) -> Vec<String> {
-    let mut words: Vec<String> = line.iter().map(|word| (*word).to_owned()).collect();
-    let position = at.index(words.len());
-    // The letters of a secret stay together: whoever damages it has another one.
-    let end = words[position]
+/// One typing error at some position.
+fn with_typing_error(line: &[&str], kind: u8, at: prop::sample::Index) -> Vec<String> {
+    let mut args: Vec<String> = line.iter().map(|word| (*word).to_owned()).collect();
+    let position = at.index(args.len());
+    // Typing errors do not change the secret itself, because a changed secret is another secret.
+    let end = args[position]
         .find(['=', ':'])
-        .unwrap_or(words[position].len());
+        .unwrap_or(args[position].len());
     let letter = at.index(end.max(1));
     match kind {
-        0 if words[position].starts_with('-') && letter < end => _ = words[position].remove(letter),
-        1 if words[position].starts_with('-') => words[position].insert(letter, ' '),
-        2 if words[position].starts_with('-') => {
-            let rest = words[position].split_off(letter);
-            words.insert(position + 1, rest);
+        0 if args[position].starts_with('-') && letter < end => _ = args[position].remove(letter),
+        1 if args[position].starts_with('-') => args[position].insert(letter, ' '),
+        2 if args[position].starts_with('-') => {
+            let rest = args[position].split_off(letter);
+            args.insert(position + 1, rest);
         }
-        3 if position + 1 < words.len() => {
-            let next = words.remove(position + 1);
-            words[position].push_str(&next);
+        3 if position + 1 < args.len() => {
+            let next = args.remove(position + 1);
+            args[position].push_str(&next);
         }
-        4 if position + 1 < words.len() => {
-            let next = words.remove(position + 1);
-            words[position] = format!("{} {next}", words[position]);
+        4 if position + 1 < args.len() => {
+            let next = args.remove(position + 1);
+            args[position] = format!("{} {next}", args[position]);
         }
-        5 => words[position] = words[position].replacen("--", "—", 1),
-        6 => words[position] = words[position].replacen("--", "", 1),
-        7 => words[position] = words[position].replacen('=', " = ", 1),
-        8 => words[position] = words[position].replacen('=', ";", 1),
-        9 => words.insert(position, "=".to_owned()),
+        5 => args[position] = args[position].replacen("--", "—", 1),
+        6 => args[position] = args[position].replacen("--", "", 1),
+        7 => args[position] = args[position].replacen('=', " = ", 1),
+        8 => args[position] = args[position].replacen('=', ";", 1),
+        9 => args.insert(position, "=".to_owned()),
         10 => {
-            let copy = words[position].clone();
-            words.insert(position, copy);
+            let copy = args[position].clone();
+            args.insert(position, copy);
         }
-        11 => words[position].insert(letter, 'x'),
-        _ => words[position] = format!("\"{}\"", words[position]),
+        11 => args[position].insert(letter, 'x'),
+        _ => args[position] = format!("\"{}\"", args[position]),
     }
-    words
+    args
 }
 
-/// Whatever slip is made with a line that holds a secret, the secret is not printed, with
-/// `--debug` neither.
+/// No typing error in a command with a secret prints the secret, with or without `--debug`.
 #[test]
-fn no_slip_prints_the_secret() {
+fn no_typing_error_prints_a_secret() {
     let lab = lab();
     let host = format!("--host={}", lab.host());
-    let slips = (
+    let errors = (
         0..LINES.len(),
         0..13_u8,
         any::<prop::sample::Index>(),
@@ -168,25 +167,25 @@ fn no_slip_prints_the_secret() {
     );
     let mut runner = TestRunner::deterministic();
     for _ in 0..150 {
-        let (line, kind, at, in_file) = slips.new_tree(&mut runner).unwrap().current();
-        let words = slip(LINES[line], kind, at);
+        let (line, kind, at, in_file) = errors.new_tree(&mut runner).unwrap().current();
+        let args = with_typing_error(LINES[line], kind, at);
         let output = if in_file {
-            lab.file("slip.conf", words.join("\n"));
-            lab.bare([host.as_str(), "@slip.conf"])
+            lab.file("typo.conf", args.join("\n"));
+            lab.bare([host.as_str(), "@typo.conf"])
         } else {
             let own = std::iter::once(host.as_str());
-            lab.bare(own.chain(words.iter().map(String::as_str)))
+            lab.bare(own.chain(args.iter().map(String::as_str)))
         };
         for secret in ["2222-4222-8222", "correct-horse"] {
-            let said = output.to_string().contains(secret);
-            assert!(!said, "{words:?} in a file: {in_file}\n{output}");
+            let is_printed = output.to_string().contains(secret);
+            assert!(!is_printed, "{args:?} in a file: {in_file}\n{output}");
         }
     }
 }
 
-/// A secret in the place of a file's name, or in front of a host, is not repeated.
+/// A secret entered as a file name, or before a host, is not repeated in messages.
 #[test]
-fn a_secret_that_was_given_as_a_file_or_with_a_host_is_not_repeated() {
+fn a_secret_entered_as_a_file_name_or_with_a_host_is_not_printed() {
     let lab = lab();
     let login = "https://root:correct-horse@127.0.0.1:8006";
     lab.file("names.conf", format!("@{TOKEN}\n"));
@@ -195,7 +194,7 @@ fn a_secret_that_was_given_as_a_file_or_with_a_host_is_not_repeated() {
     let token_file = format!("--api-token=file:{TOKEN}");
     let password_file = format!("--password=file:{UUID}");
     let script = format!("--script={UUID}");
-    for (words, said) in [
+    for (args, message) in [
         (&[parameters.as_str()][..], "its name looks like a secret"),
         (&["@names.conf"], "its name looks like a secret"),
         (
@@ -229,30 +228,30 @@ fn a_secret_that_was_given_as_a_file_or_with_a_host_is_not_repeated() {
         ),
     ] {
         for debug in [&["--vmid=100"][..], &["--vmid=100", "--debug"]] {
-            let command = if words.contains(&"snap") {
+            let command = if args.contains(&"snap") {
                 &[][..]
             } else {
                 &["status"]
             };
             let is_host = |word: &&str| word.contains("host");
-            let host = if words.iter().any(is_host) {
+            let host = if args.iter().any(is_host) {
                 &[][..]
             } else {
                 &["--host=pve1"]
             };
-            let words = host.iter().chain(words).chain(debug).chain(command);
-            let output = lab.bare(words.copied());
-            output.assert_status(2).assert_err(said);
+            let args = host.iter().chain(args).chain(debug).chain(command);
+            let output = lab.bare(args.copied());
+            output.assert_status(2).assert_err(message);
             output
-                .assert_not_said(UUID)
-                .assert_not_said("correct-horse");
+                .assert_not_printed(UUID)
+                .assert_not_printed("correct-horse");
         }
     }
 }
 
-/// A server that repeats the token or the password in its error does not bring it into ours.
+/// If an error message of the server contains the token or the password, the program masks it.
 #[test]
-fn a_secret_that_the_server_repeats_is_masked() {
+fn a_secret_in_an_error_of_the_server_is_masked() {
     let lab = lab();
     let echo = |path: &str| {
         format!(
@@ -262,18 +261,18 @@ fn a_secret_that_the_server_repeats_is_masked() {
     lab.set_faults(&echo("/cluster/resources"));
     let token = format!("--api-token={TOKEN}");
     let output = status(&lab, &[&token, "--debug"]);
-    output.assert_err("***").assert_not_said(UUID);
+    output.assert_err("***").assert_not_printed(UUID);
     assert_ne!(output.status, 0);
     lab.set_faults(&echo("/access/ticket"));
     let output = status(
         &lab,
         &["--username=root@pam", "--password=correct-horse", "--debug"],
     );
-    output.assert_not_said("correct-horse");
+    output.assert_not_printed("correct-horse");
     assert_ne!(output.status, 0);
 }
 
-/// PowerShell 5 writes UTF-16; a token may have been copied with its quotation marks.
+/// PowerShell 5 writes UTF-16, and a token may have been copied with its quotation marks.
 #[test]
 fn secret_files_of_powershell_are_read() {
     let lab = lab();
@@ -294,13 +293,13 @@ fn secret_files_of_powershell_are_read() {
     status(&lab, &["--username=root@pam", "--password=file:password"]).assert_status(0);
 }
 
-/// Folders and devices are no files, pipes are, and there are limits.
+/// Folders, devices and oversized files are refused; pipes are read.
 #[test]
-fn files_are_files_or_pipes_of_a_bounded_size() {
+fn files_must_be_regular_files_or_pipes_of_limited_size() {
     let lab = lab();
     std::fs::create_dir(lab.folder().join("folder")).unwrap();
     private_file(&lab, "large", vec![b'a'; 17 * 1024 * 1024]);
-    for (path, said) in [
+    for (path, message) in [
         ("folder", "it is a directory"),
         ("/dev/zero", "it is a device"),
         ("large", ""),
@@ -308,7 +307,7 @@ fn files_are_files_or_pipes_of_a_bounded_size() {
         for option in ["--ca-file=", "@", "--api-token=file:"] {
             let word = format!("{option}{path}");
             let output = status(&lab, &[&word, "--username=root@pam", "--password=x"]);
-            output.assert_status(2).assert_err(path).assert_err(said);
+            output.assert_status(2).assert_err(path).assert_err(message);
         }
     }
     let script = format!(
@@ -321,10 +320,10 @@ fn files_are_files_or_pipes_of_a_bounded_size() {
     lab.finish(command).assert_status(0);
 }
 
-/// What others can read or change is named by `check` and at a terminal, and never on the
-/// stderr of an unattended run.
+/// `check` reports secret files that other users can read and hooks that they can change; an
+/// unattended run does not print that to stderr.
 #[test]
-fn files_that_others_can_read_or_change_are_named_by_check() {
+fn check_reports_files_that_others_can_read_or_change() {
     let lab = lab();
     let path = lab.file(
         "job.conf",
@@ -342,12 +341,12 @@ fn files_that_others_can_read_or_change_are_named_by_check() {
         .assert_out("parameter file job.conf holds a secret and can be read by other users; run: chmod 600 'job.conf'")
         .assert_out("hook script hook.sh can be changed by other users; run: chmod go-w 'hook.sh'")
         .assert_out("any certificate is accepted")
-        .assert_not_said(UUID);
+        .assert_not_printed(UUID);
 }
 
-/// The Tab key offers no file with a secret behind `@`.
+/// Tab completion after `@` does not offer files that hold a secret.
 #[test]
-fn tab_offers_no_secret_file_as_parameter_file() {
+fn completion_offers_no_secret_file_as_parameter_file() {
     let lab = lab();
     private_file(&lab, "secret", TOKEN);
     lab.file("job.conf", "--vmid=100\n");
@@ -357,6 +356,6 @@ fn tab_offers_no_secret_file_as_parameter_file() {
     let output = lab.finish(command);
     output.assert_status(0).assert_out("@job.conf");
     for secret in ["@secret", "@token"] {
-        output.assert_not_said(secret);
+        output.assert_not_printed(secret);
     }
 }

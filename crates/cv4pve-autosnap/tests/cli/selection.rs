@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `--vmid`: which guests are meant, and what is said about a term that means none.
+//! `--vmid`: which guests a term selects, and the warning about a term that selects none.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::paused_run::PausingHook;
 use crate::world::{World, ct, vm};
 
 fn lab() -> Lab {
-    let world = World::of([
+    let world = World::new([
         vm(100, "web01").set("tags", "prod;Web"),
         vm(101, "web02").set("tags", "test;web").on("pve2"),
         vm(102, "DB-web"),
@@ -23,7 +23,7 @@ fn lab() -> Lab {
     Lab::new(&world)
 }
 
-/// The IDs in the order of the plan.
+/// The VMIDs in the order of the plan.
 fn selected(lab: &Lab, selection: &str) -> Vec<u64> {
     let output = lab.call([
         "--vmid",
@@ -43,7 +43,7 @@ fn selected(lab: &Lab, selection: &str) -> Vec<u64> {
 }
 
 #[test]
-fn terms_select_what_the_manual_says() {
+fn terms_select_the_documented_guests() {
     let lab = lab();
     for (selection, expected) in [
         ("100", [100].as_slice()),
@@ -74,7 +74,7 @@ fn terms_select_what_the_manual_says() {
 }
 
 #[test]
-fn a_selection_may_begin_with_a_dash_or_an_at() {
+fn a_selection_may_start_with_a_hyphen_or_an_at_sign() {
     let lab = lab();
     lab.run("status --vmid @all").assert_status(0);
     lab.run("status --vmid -100,@all").assert_status(0);
@@ -82,7 +82,7 @@ fn a_selection_may_begin_with_a_dash_or_an_at() {
 }
 
 #[test]
-fn terms_that_select_nothing_are_named_with_the_nearest_one() {
+fn terms_that_match_no_guest_are_reported_with_the_nearest_name() {
     let lab = lab();
     let output = lab.run(
         "status -oJsonl --vmid=wbe01,@node-pve9,@pool-prd,@tag-pord,999,300:310,@pool-empty,100",
@@ -101,7 +101,7 @@ fn terms_that_select_nothing_are_named_with_the_nearest_one() {
 }
 
 #[test]
-fn an_exclusion_that_takes_nothing_away_is_named_too() {
+fn an_exclusion_that_matches_no_guest_is_reported() {
     let lab = lab();
     lab.run("status --vmid=@all,-999 --debug")
         .assert_status(0)
@@ -109,7 +109,7 @@ fn an_exclusion_that_takes_nothing_away_is_named_too() {
 }
 
 #[test]
-fn what_cannot_be_a_selection_is_refused() {
+fn invalid_selections_are_refused() {
     let lab = lab();
     for selection in [
         "",
@@ -149,8 +149,8 @@ fn what_cannot_be_a_selection_is_refused() {
 }
 
 #[test]
-fn a_guest_that_moves_during_the_run_is_found_again() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+fn a_guest_that_moves_during_the_run_gets_its_snapshot() {
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=100 snap --label=daily --keep=1");
     assert_eq!(run.reached(), "snap-job-start");
@@ -163,11 +163,11 @@ fn a_guest_that_moves_during_the_run_is_found_again() {
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }
 
-/// A bare keyword in other letters is the name of a guest, as in the C# tool.
+/// A keyword without `@` in other case is the name of a guest, as in the C# tool.
 #[test]
-fn a_bare_keyword_in_other_letters_is_a_name() {
+fn a_bare_keyword_in_other_case_is_a_name() {
     for name in ["All", "ALL-PVE1"] {
-        let lab = Lab::new(&World::of([
+        let lab = Lab::new(&World::new([
             vm(100, "web01").taken("daily", &[1]),
             vm(101, name).taken("daily", &[1]),
         ]));

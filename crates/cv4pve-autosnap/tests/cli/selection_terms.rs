@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `--vmid`: terms that can match nothing, keywords in other letters, nested pools, the order of the guests.
+//! `--vmid`: terms that cannot match, keywords in other case, nested pools, and the order of the
+//! guests.
 
 use serde_json::json;
 
@@ -7,7 +8,7 @@ use crate::harness::Lab;
 use crate::world::{World, ct, vm};
 
 fn lab() -> Lab {
-    let world = World::of([
+    let world = World::new([
         vm(100, "web01").taken("daily", &[1, 2]),
         vm(101, "web02").taken("daily", &[1, 2]).on("pve2"),
         vm(102, "db01").taken("daily", &[1, 2]),
@@ -38,15 +39,14 @@ fn created(lab: &Lab) -> Vec<String> {
 
 const SNAP: &str = "snap --label=new --keep=1 --max-parallel=1";
 
-/// Empty terms are ignored by all commands.
 #[test]
-fn empty_terms_are_ignored() {
+fn empty_terms_are_ignored_by_all_commands() {
     for selection in ["100,101,", "100,,101", ",100, ,101"] {
         let lab = lab();
         let vmid = format!("--vmid={selection}");
         lab.call([&vmid, "snap", "--label=new", "--keep=1"])
             .assert_status(0)
-            .assert_not_said("WARNING");
+            .assert_not_printed("WARNING");
         assert_eq!(created(&lab).len(), 2, "{selection}");
         lab.call([&vmid, "status", "--output=Json"])
             .assert_status(0);
@@ -56,9 +56,9 @@ fn empty_terms_are_ignored() {
     }
 }
 
-/// A positive term that can match nothing is named, and the others are done.
+/// An invalid term is reported, and the guests of the other terms are worked on.
 #[test]
-fn a_term_that_can_match_nothing_does_not_stop_the_others() {
+fn an_invalid_term_does_not_stop_the_others() {
     for (term, message) in [
         ("99", "invalid guest ID `99`"),
         (
@@ -86,7 +86,7 @@ fn a_term_that_can_match_nothing_does_not_stop_the_others() {
         lab.call([&vmid, "check", "--label=new", "--keep=1"])
             .assert_status(1)
             .assert_out(message);
-        // Before anything is done: not even the hook is called.
+        // `clean` refuses it before anything is done: not even the hook is called.
         lab.script("hook.sh", "#!/bin/sh\necho called >>calls\n");
         lab.call([
             &vmid,
@@ -102,10 +102,10 @@ fn a_term_that_can_match_nothing_does_not_stop_the_others() {
     }
 }
 
-/// What may have been meant as an exclusion, what the C# tool takes for every guest (`%`, `@tag-`), and a selection of which nothing is left, are refused before
-/// anything is done.
+/// Invalid exclusions, terms that the C# tool reads as all guests (`%`, `@tag-`), and selections
+/// without a valid term are refused before anything is done.
 #[test]
-fn a_bad_exclusion_and_a_selection_without_a_good_term_are_refused() {
+fn invalid_exclusions_and_selections_without_a_valid_term_are_refused() {
     let lab = lab();
     for selection in [
         "@all,-99",
@@ -144,9 +144,9 @@ fn a_bad_exclusion_and_a_selection_without_a_good_term_are_refused() {
     lab.assert_unchanged();
 }
 
-/// A `-` with nothing after it excludes no guest, as in the C# tool; `clean` refuses it.
+/// A `-` alone excludes no guest, as in the C# tool; `clean` refuses it.
 #[test]
-fn an_exclusion_of_nothing_is_a_warning_or_refused_by_clean() {
+fn an_empty_exclusion_is_a_warning_and_refused_by_clean() {
     let lab = lab();
     let message = "invalid selection `100,-`: a `-` must be followed by the term to exclude; add the term or remove the `-`";
     lab.run("--vmid=100,- snap --label=new --keep=1")
@@ -160,9 +160,9 @@ fn an_exclusion_of_nothing_is_a_warning_or_refused_by_clean() {
     assert_eq!(lab.changes().len(), 1);
 }
 
-/// A selection in the syntax of something else is refused with the line that was meant.
+/// A selection in another syntax is refused with a hint that can be pasted.
 #[test]
-fn the_option_that_was_meant_can_be_pasted() {
+fn the_hint_has_the_correct_option() {
     let lab = lab();
     for (selection, hint) in [
         ("100;101", "--vmid=100,101"),
@@ -185,17 +185,17 @@ fn the_option_that_was_meant_can_be_pasted() {
             .assert_status(2)
             .assert_err(&format!("hint: {hint}\n"));
     }
-    // Which of them are to be left out is not known.
+    // It is ambiguous whether 101 is to be excluded, so there is no hint.
     lab.call(["--vmid=@all,-100;101", "snap", "--label=new", "--keep=1"])
         .assert_status(2)
-        .assert_not_said("hint:");
+        .assert_not_printed("hint:");
     lab.assert_unchanged();
 }
 
-/// `@ALL` and `@Pool-x` are keywords for `snap` and `status`. They match no guest in the C# tool, so `clean`
-/// refuses them.
+/// `@ALL` and `@Pool-x` are keywords for `snap` and `status`. They match no guest in the C# tool,
+/// so `clean` refuses them.
 #[test]
-fn keywords_in_other_letters_are_refused_by_clean() {
+fn keywords_in_other_case_are_refused_by_clean() {
     for (term, correction, guests) in [
         ("@ALL", "@all", 5),
         ("@Pool-Prod", "@pool-Prod", 4),
@@ -222,9 +222,9 @@ fn keywords_in_other_letters_are_refused_by_clean() {
     }
 }
 
-/// Pools nested in the pool of a term are named, with the number of guests.
+/// Pools nested in a selected pool are reported, with their numbers of guests.
 #[test]
-fn nested_pools_are_named_in_the_report() {
+fn nested_pools_are_reported() {
     let lab = lab();
     let line = "\n@pool-prod: with prod/inner (1), prod/inner/deep (1)\n";
     for command in [
@@ -245,17 +245,18 @@ fn nested_pools_are_named_in_the_report() {
     lab.run("--vmid=@pool-prod,-200 snap --label=new --keep=1 --dry-run")
         .assert_out("\n@pool-prod: with prod/inner (1)\n");
     lab.run("--vmid=@pool-prod,-@pool-prod/inner snap --label=new --keep=1 --dry-run")
-        .assert_not_said(": with ");
-    // Unattended, `status` leaves stderr empty.
+        .assert_not_printed(": with ");
+    // In an unattended run `status` writes nothing to stderr.
     lab.run("--vmid=@pool-prod status")
         .assert_status(0)
-        .assert_not_said(": with ");
+        .assert_not_printed(": with ");
     lab.run("--vmid=@pool-prod status --debug")
         .assert_status(0)
         .assert_err("@pool-prod: with prod/inner (1), prod/inner/deep (1)\n");
 }
 
-/// One at a time, guests are worked on in the order of the terms, inside a term by node, then ID, each once.
+/// One at a time, guests are worked on in the order of the terms, within a term by node and VMID,
+/// each once.
 #[test]
 fn one_at_a_time_keeps_the_order_of_the_terms() {
     for (selection, order) in [
@@ -277,17 +278,11 @@ fn one_at_a_time_keeps_the_order_of_the_terms() {
     }
 }
 
-/// No guest at all is a failure, unless `--allow-empty` is given.
+/// A selection without guests is a failure, unless `--allow-empty` is set.
 #[test]
-fn a_selection_that_may_be_empty_is_a_success_if_asked_for() {
+fn an_empty_selection_is_a_success_with_allow_empty() {
     let lab = lab();
-    for selection in [
-        "@tag-nobody",
-        "300:310",
-        "zzz%",
-        "@tag-nobody,-100",
-        "100,-100",
-    ] {
+    for selection in ["@tag-none", "300:310", "zzz%", "@tag-none,-100", "100,-100"] {
         for command in ["snap --label=new --keep=1", "clean --label=daily --keep=1"] {
             let line = format!("--vmid={selection} {command}");
             lab.run(&line)
@@ -299,12 +294,12 @@ fn a_selection_that_may_be_empty_is_a_success_if_asked_for() {
                 .assert_out(&format!(
                     "No guest is selected by '{selection}' (--allow-empty)"
                 ))
-                .assert_not_said("NOT FOUND");
+                .assert_not_printed("NOT FOUND");
             assert_eq!(allowed.stderr, "", "{line}");
             lab.run(&format!("{line} --allow-empty --dry-run"))
                 .assert_status(0);
         }
-        // As in the C# tool, a list of nothing is a list.
+        // As in the C# tool, `status` without guests succeeds.
         lab.run(&format!("--vmid={selection} status"))
             .assert_status(0);
         let check = format!("--vmid={selection} check --label=new --keep=1");
@@ -314,19 +309,20 @@ fn a_selection_that_may_be_empty_is_a_success_if_asked_for() {
     lab.assert_unchanged();
 }
 
-/// `--allow-empty` hides neither what is missing nor a listing that may be wrong.
+/// `--allow-empty` does not apply if a named guest, pool or node is missing, or if the listing may
+/// be incomplete.
 #[test]
-fn an_empty_selection_that_is_not_certain_stays_a_failure() {
+fn an_uncertain_empty_selection_is_a_failure_with_allow_empty() {
     let line = "snap --label=new --keep=1 --allow-empty";
     let lab = lab();
-    for selection in ["999", "web09", "@pool-none", "@node-none", "@tag-nobody,99"] {
+    for selection in ["999", "web09", "@pool-none", "@node-none", "@tag-none,99"] {
         lab.run(&format!("--vmid={selection} {line}"))
             .assert_status(1);
     }
-    let blind = World::of([vm(100, "web01")]).to_json();
+    let blind = World::new([vm(100, "web01")]).to_json();
     let mut blind = blind;
     blind["roles"]["SnapRunner"] = json!(["VM.Snapshot"]);
-    let offline = World::of([vm(100, "web01"), vm(101, "web02").on("pve3")]).offline_node("pve3");
+    let offline = World::new([vm(100, "web01"), vm(101, "web02").on("pve3")]).offline_node("pve3");
     for (world, reason) in [
         (blind, "this login sees no guest (VM.Audit)"),
         (offline.to_json(), "node pve3 is offline"),
@@ -337,7 +333,7 @@ fn an_empty_selection_that_is_not_certain_stays_a_failure() {
         ));
         for command in [line.to_owned(), format!("check {line}")] {
             let command = command.replace("check snap", "check");
-            lab.run(&format!("--vmid=@tag-nobody {command}"))
+            lab.run(&format!("--vmid=@tag-none {command}"))
                 .assert_status(1)
                 .assert_out(&format!(
                     "--allow-empty does not apply: it is not certain that no guest is meant, because {reason}"
@@ -349,7 +345,7 @@ fn an_empty_selection_that_is_not_certain_stays_a_failure() {
 
 /// Guests with snapshots of three labels.
 fn labelled() -> Lab {
-    Lab::new(&World::of([
+    Lab::new(&World::new([
         vm(100, "web01")
             .taken("daily", &[1, 2])
             .taken("weekly", &[3]),
@@ -358,7 +354,7 @@ fn labelled() -> Lab {
     ]))
 }
 
-/// If no guest has the label, `clean` and `status` name the labels that exist.
+/// If no guest has the label, `clean` and `status` list the labels that exist.
 #[test]
 fn the_warning_about_a_missing_label_lists_the_existing_ones() {
     let lab = labelled();
@@ -367,7 +363,7 @@ fn the_warning_about_a_missing_label_lists_the_existing_ones() {
     lab.run("--vmid=@all clean --label=dayly --keep=0")
         .assert_status(0)
         .assert_out(warning);
-    // A list that is right is no reason for a line on stderr, unless at a terminal.
+    // `status` prints the warning only with `--debug` or if stderr is a terminal.
     lab.run("--vmid=@all status --label=dayly --debug")
         .assert_status(0)
         .assert_err(warning);
@@ -379,35 +375,36 @@ fn the_warning_about_a_missing_label_lists_the_existing_ones() {
         let selection = format!("--vmid={selection}");
         lab.run(&format!("{selection} clean --label={label} --keep=9"))
             .assert_status(0)
-            .assert_not_said("WARNING");
+            .assert_not_printed("WARNING");
         lab.run(&format!("{selection} status --label={label}"))
             .assert_status(0)
-            .assert_not_said("WARNING");
+            .assert_not_printed("WARNING");
     }
 }
 
-/// The first run of a label is nothing special, unless the label is one letter away from one that is there.
+/// The first run of a label prints no warning, unless an existing label differs in one letter only.
 #[test]
-fn a_new_label_that_looks_like_another_one_is_a_note_of_snap() {
+fn snap_warns_of_a_new_label_that_is_similar_to_another_one() {
     let lab = labelled();
     let warning = "WARNING: label dayly is new to the selected guests, which have 3 snapshots of label daily: is it a typo?";
     for label in ["monthly", "daily2", "daily"] {
         lab.run(&format!("--vmid=@all snap --label={label} --keep=9"))
             .assert_status(0)
-            .assert_not_said("is it a typo");
+            .assert_not_printed("is it a typo");
     }
     let lab = labelled();
     let line = "--vmid=@all snap --label=dayly --keep=9";
     lab.run(line).assert_status(0).assert_out(warning);
-    // It is theirs now.
+    // Now the label has snapshots.
     lab.run(&format!("{line} --dry-run"))
         .assert_status(0)
-        .assert_not_said("is it a typo");
+        .assert_not_printed("is it a typo");
 }
 
-/// `status` prints the header alone for guests without snapshots, and nothing if no guest is selected.
+/// `status` prints only the header for guests without snapshots, and nothing if no guest is
+/// selected.
 #[test]
-fn status_of_guests_without_snapshots_is_the_header() {
+fn status_of_guests_without_snapshots_prints_the_header() {
     let lab = labelled();
     let output = lab.run("--vmid=102 status");
     output.assert_status(0).assert_out("NODE");
@@ -417,11 +414,11 @@ fn status_of_guests_without_snapshots_is_the_header() {
     assert_eq!(output.stdout.matches("NODE").count(), 1);
     assert!(!output.stdout.contains("pve1"), "{output}");
     assert_eq!(
-        lab.run("--vmid=@tag-nobody status").assert_status(0).stdout,
+        lab.run("--vmid=@tag-none status").assert_status(0).stdout,
         ""
     );
     assert_eq!(
-        lab.run("--vmid=@tag-nobody status --output=Json").stdout,
+        lab.run("--vmid=@tag-none status --output=Json").stdout,
         "[]\n"
     );
 }

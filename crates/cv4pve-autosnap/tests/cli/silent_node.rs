@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A node whose `pvestatd` hangs is `status: unknown`, its guests are `unknown` and nameless, and
-//! everything on it works.
+//! A node whose `pvestatd` hangs has the status `unknown`, and its guests have the status `unknown`
+//! and no name, but everything on it works.
 
 use serde_json::json;
 
 use crate::harness::Lab;
 use crate::world::{Guest, World, ct, vm};
 
-/// `pve2` sends no statistics; `pve3` is off.
+/// `pve2` sends no statistics; `pve3` is offline.
 fn guests() -> [Guest; 7] {
     [
         vm(100, "web01"),
@@ -24,7 +24,7 @@ fn guests() -> [Guest; 7] {
 }
 
 fn cluster() -> World {
-    World::of(guests())
+    World::new(guests())
         .pool("databases", &[200, 201])
         .offline_node("pve3")
         .silent_node("pve2")
@@ -38,7 +38,7 @@ fn lists_of_nodes(lab: &Lab) -> Vec<String> {
     paths
 }
 
-/// Guests of a node with `status: unknown` get their snapshots; only `offline` is offline.
+/// Guests of a node with status `unknown` get their snapshots; only `offline` is offline.
 #[test]
 fn a_node_without_statistics_is_not_offline() {
     let lab = Lab::new(&cluster());
@@ -69,15 +69,15 @@ fn a_node_without_statistics_is_not_offline() {
     );
 }
 
-/// A dry run names the guests that make its exit status 1 at the end, as the run does.
+/// A dry run lists the guests that cause its exit status 1 at the end, as the run does.
 #[test]
-fn a_dry_run_ends_with_the_guests_that_would_fail() {
+fn a_dry_run_lists_the_guests_that_would_fail_at_the_end() {
     let lab = Lab::new(&cluster());
     lab.run("--vmid=200,203,204,300 snap --label=daily --keep=2 --dry-run")
         .assert_status(1)
         .assert_out("FAILED VM 204 busy on pve2: VM is locked (backup)")
         .assert_out("FAILED node pve3 is offline or not reachable: VM 300\n")
-        .assert_not_said("FAILED VM 203");
+        .assert_not_printed("FAILED VM 203");
 }
 
 /// `status` exits with 1 if it cannot show a selected guest because its node is offline.
@@ -94,7 +94,7 @@ fn status_fails_if_the_node_of_a_selected_guest_is_offline() {
 
 /// Names, patterns, tags, pools and nodes select guests of a node without statistics.
 #[test]
-fn guests_of_a_node_without_statistics_are_selected_by_everything() {
+fn guests_of_a_node_without_statistics_are_selected_by_every_kind_of_term() {
     for (selection, expected) in [
         ("db01", vec![200]),
         ("db%", vec![200, 201]),
@@ -115,9 +115,9 @@ fn guests_of_a_node_without_statistics_are_selected_by_everything() {
     }
 }
 
-/// What the nameless guests of a node that really is off may mean is still said.
+/// A guest on an offline node may have the selected name, so the run warns and fails.
 #[test]
-fn guests_of_an_offline_node_still_have_no_name() {
+fn guests_of_an_offline_node_have_no_name() {
     let lab = Lab::new(&cluster());
     lab.run("--vmid=far snap --label=daily --keep=9")
         .assert_status(1)
@@ -148,10 +148,10 @@ fn every_command_reads_a_node_without_statistics() {
     assert_eq!(lab.changes(), ["delete 200 autodaily240101000000"]);
 }
 
-/// A node that can not even list its guests is refused at once, with its reason, and the others
-/// are done.
+/// A node that cannot list its guests is reported as a failure with the reason, and the other
+/// guests are worked on.
 #[test]
-fn a_node_that_cannot_list_its_guests_is_named() {
+fn a_node_that_cannot_list_its_guests_is_a_failure() {
     let faults = r#"{"requests": [{"method": "GET", "path": "/nodes/pve2/qemu",
         "effect": {"answer": {"status": 500, "reason": "got timeout"}}}]}"#;
     let lab = Lab::with_faults(&cluster(), faults);
@@ -170,23 +170,22 @@ fn a_node_that_cannot_list_its_guests_is_named() {
         .assert_out("got timeout");
 }
 
-/// A guest that no broadcast has told of yet, such as a new one on a node that works, is read
-/// from the node.
+/// A guest without statistics on a working node, such as a new one, is read from the node.
 #[test]
-fn a_guest_in_no_broadcast_yet_is_asked_for() {
-    let lab = Lab::new(&World::of([
+fn a_guest_without_statistics_is_read_from_its_node() {
+    let lab = Lab::new(&World::new([
         vm(100, "web01"),
         vm(101, "new").with("listed_status", "unknown"),
     ]));
     lab.run("--vmid=new snap --label=daily --keep=9")
         .assert_status(0)
-        .assert_not_said("statistics");
+        .assert_not_printed("statistics");
     assert_eq!(lab.changes(), ["create 101 autodaily<now>"]);
     assert_eq!(lists_of_nodes(&lab), ["/api2/json/nodes/pve1/qemu"]);
 }
 
-/// Figures that are older than a minute, as `pvestatd` has begun to hang, are marked as old; those
-/// of a moment ago are not.
+/// If `pvestatd` has just started to hang, figures older than a minute are marked as old; newer
+/// ones are not.
 #[test]
 fn old_figures_are_marked() {
     for (silent, expected) in [(200, Some("the figures of node pve2 are 3m ")), (20, None)] {
@@ -199,20 +198,20 @@ fn old_figures_are_marked() {
         let output = lab.run("--vmid=100,200 snap --label=daily --keep=9");
         output
             .assert_status(0)
-            .assert_not_said("the figures of node pve1");
+            .assert_not_printed("the figures of node pve1");
         match expected {
             Some(text) => _ = output.assert_out(text),
-            None => _ = output.assert_not_said("the figures of node"),
+            None => _ = output.assert_not_printed("the figures of node"),
         }
         assert_eq!(lab.changes().len(), 2);
     }
 }
 
-/// Where every node sends statistics, no node is asked for its guests.
+/// If all nodes send statistics, no node is asked to list its guests.
 #[test]
-fn no_request_more_where_all_nodes_send_statistics() {
+fn no_node_lists_its_guests_if_all_nodes_send_statistics() {
     let lab =
-        Lab::new(&World::of([vm(100, "web01"), vm(300, "far").on("pve3")]).offline_node("pve3"));
+        Lab::new(&World::new([vm(100, "web01"), vm(300, "far").on("pve3")]).offline_node("pve3"));
     lab.run("--vmid=@all snap --label=daily --keep=9")
         .assert_status(1);
     assert_eq!(lists_of_nodes(&lab), [] as [&str; 0]);

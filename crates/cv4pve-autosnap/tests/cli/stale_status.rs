@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The status in `/cluster/resources` is up to ten seconds old: `--state` and `--only-running` do not
-//! rely on it.
+//! The status in `/cluster/resources` may be ten seconds old, so `--state` and `--only-running` do
+//! not rely on it.
 
 use serde_json::Value;
 
 use crate::harness::Lab;
 use crate::world::{World, ct, vm};
 
-/// Which of a guest's snapshots hold RAM.
+/// Whether each snapshot of a guest holds RAM.
 fn with_ram(lab: &Lab, vmid: u32) -> Vec<bool> {
     lab.simulator.world(|world| {
         let snapshots = world.guests[&vmid].snapshots.values();
@@ -17,19 +17,18 @@ fn with_ram(lab: &Lab, vmid: u32) -> Vec<bool> {
     })
 }
 
-fn asked_for_status(lab: &Lab) -> usize {
+fn status_requests(lab: &Lab) -> usize {
     let requests = lab.simulator.journal().requests();
-    let asked = requests.iter();
-    asked
-        .filter(|request| request.path.ends_with("/status/current"))
+    let all = requests.iter();
+    all.filter(|request| request.path.ends_with("/status/current"))
         .count()
 }
 
-/// A VM that was started a moment ago and is still listed as stopped gets its RAM; one that does
-/// not run is asked for it as well, and PVE leaves it out. A container is never asked for it.
+/// With `--state` RAM is requested for every VM, regardless of the listed status: PVE saves it if the VM runs,
+/// and omits it if not. It is never requested for a container.
 #[test]
-fn ram_is_asked_for_whatever_the_listing_says() {
-    let lab = Lab::new(&World::of([
+fn ram_is_requested_regardless_of_the_listed_status() {
+    let lab = Lab::new(&World::new([
         vm(100, "started").with("listed_status", "stopped"),
         vm(101, "off").stopped(),
         vm(102, "stopped")
@@ -39,26 +38,25 @@ fn ram_is_asked_for_whatever_the_listing_says() {
     ]));
     lab.run("--vmid=@all snap --label=daily --keep=1 --state")
         .assert_status(0)
-        .assert_not_said("holds no RAM");
+        .assert_not_printed("holds no RAM");
     assert_eq!(with_ram(&lab, 100), [true]);
     for vmid in [101, 102, 200] {
         assert_eq!(with_ram(&lab, vmid), [false], "{vmid}");
     }
 }
 
-/// Without `--state` no RAM is asked for.
 #[test]
-fn no_ram_without_state() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+fn no_ram_is_requested_without_state() {
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     lab.run("--vmid=@all snap --label=daily --keep=1")
         .assert_status(0);
     assert_eq!(with_ram(&lab, 100), [false]);
 }
 
-/// A VM that runs and whose new snapshot holds no RAM, because it started while the snapshot was
-/// taken, is warned of in the text, in JSON and by nothing else: the snapshot is there.
+/// If a running VM has no RAM in its new snapshot, because it was started during the snapshot, the
+/// text and the JSON report warn of it; the exit status is 0.
 #[test]
-fn a_running_machine_without_ram_is_warned_of() {
+fn a_snapshot_of_a_running_vm_without_ram_is_a_warning() {
     for (output, expected) in [
         ("Text", "  WARNING: the VM runs, but snapshot autodaily"),
         ("Json", "holds no RAM"),
@@ -66,7 +64,7 @@ fn a_running_machine_without_ram_is_warned_of() {
         let faults = r#"{"requests": [{"method": "GET", "path": "/nodes/*/qemu/100/snapshot",
             "when": {"nth": 2}, "effect": "hold"}]}"#;
         let lab = Lab::with_faults(
-            &World::of([vm(100, "web01").stopped().taken("daily", &[1])]),
+            &World::new([vm(100, "web01").stopped().taken("daily", &[1])]),
             faults,
         );
         let mut command = lab.command();
@@ -110,10 +108,10 @@ fn a_running_machine_without_ram_is_warned_of() {
     }
 }
 
-/// `--only-running` asks those that are listed as not running, and only those.
+/// `--only-running` reads the current status of the guests that are listed as not running.
 #[test]
-fn only_running_asks_before_it_leaves_out() {
-    let world = World::of([
+fn only_running_reads_the_current_status_before_it_skips() {
+    let world = World::new([
         vm(100, "started").with("listed_status", "stopped"),
         vm(101, "off").stopped(),
         vm(102, "on"),
@@ -136,8 +134,8 @@ fn only_running_asks_before_it_leaves_out() {
             "create 200 autodaily<now>"
         ]
     );
-    // Another one tells how old the figures of its node are.
-    assert_eq!(asked_for_status(&lab), 3 + 1);
+    // One more request shows how old the figures of the node are.
+    assert_eq!(status_requests(&lab), 3 + 1);
 
     let check = lab
         .run("--vmid=@all check --only-running --output=json")
@@ -151,24 +149,22 @@ fn only_running_asks_before_it_leaves_out() {
     assert_eq!(ready, [100, 102, 200]);
 }
 
-/// Without `--only-running` nobody is asked.
 #[test]
-fn nobody_is_asked_without_only_running() {
-    let lab = Lab::new(&World::of([
+fn no_status_is_requested_without_only_running() {
+    let lab = Lab::new(&World::new([
         vm(100, "started").with("listed_status", "stopped")
     ]));
     lab.run("--vmid=@all snap --label=daily --keep=1")
         .assert_status(0);
-    assert_eq!(asked_for_status(&lab), 0);
+    assert_eq!(status_requests(&lab), 0);
 }
 
-/// A guest whose status cannot be read is not left out in silence.
 #[test]
-fn a_status_that_cannot_be_read_is_a_failure() {
+fn a_guest_whose_status_cannot_be_read_is_a_failure() {
     let faults = r#"{"requests": [{"method": "GET", "path": "/nodes/*/qemu/100/status/current",
         "effect": {"answer": {"status": 500, "reason": "VM 100 qmp command failed"}}}]}"#;
     let lab = Lab::with_faults(
-        &World::of([vm(100, "web01").stopped(), vm(101, "on")]),
+        &World::new([vm(100, "web01").stopped(), vm(101, "on")]),
         faults,
     );
     lab.run("--vmid=@all snap --label=daily --keep=1 --only-running")

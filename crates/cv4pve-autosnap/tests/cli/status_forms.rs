@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The forms of `status` that the C# tool has too, byte for byte.
+//! Formats of `status` that the C# tool also has, byte for byte.
 
 use insta::assert_snapshot;
 
@@ -7,7 +7,7 @@ use crate::harness::Lab;
 use crate::world::{World, ct, vm};
 
 fn lab() -> Lab {
-    Lab::new(&World::of([
+    Lab::new(&World::new([
         vm(100, "web01").taken("daily", &[1, 2]),
         ct(1000, "proxy").taken("daily", &[1]),
     ]))
@@ -29,9 +29,8 @@ fn text_is_the_table_of_the_csharp_tool() {
     "#);
 }
 
-/// Markdown has the blanks of the C# tool.
 #[test]
-fn markdown_is_that_of_the_csharp_tool() {
+fn markdown_has_the_blanks_of_the_csharp_tool() {
     let output = lab().run("--vmid=100 status --output=Markdown");
     output.assert_status(0);
     assert_snapshot!(output.stdout, @r#"
@@ -42,7 +41,7 @@ fn markdown_is_that_of_the_csharp_tool() {
     "#);
 }
 
-/// A bare table, to be pasted into a page or a mail.
+/// A table without a page, to be pasted into a page or a mail.
 #[test]
 fn html_is_a_table_without_a_page() {
     let output = lab().run("--vmid=1000 status --output=Html");
@@ -52,7 +51,7 @@ fn html_is_a_table_without_a_page() {
     "#);
 }
 
-/// Columns without a frame are a form of their own.
+/// `Plain` prints columns without a frame.
 #[test]
 fn plain_has_no_frame() {
     let output = lab().run("--vmid=@all status --output=plain");
@@ -65,9 +64,9 @@ fn plain_has_no_frame() {
     "#);
 }
 
-/// People at a terminal read columns, unless they ask for the table.
+/// At a terminal `status` prints columns, unless the table is requested.
 #[test]
-fn a_terminal_shows_columns() {
+fn a_terminal_gets_columns() {
     let lab = lab();
     for (option, expected) in [("", "NODE "), ("--output=Text", "+---")] {
         let mut command = lab.command_of("script");
@@ -86,9 +85,9 @@ fn a_terminal_shows_columns() {
     }
 }
 
-/// A list does no harm, so a format that cannot be used is only a warning.
+/// Listing is harmless, so an unusable format is only a warning.
 #[test]
-fn a_format_that_cannot_be_used_is_a_warning() {
+fn an_unusable_format_is_a_warning() {
     let lab = lab();
     for format in ["yyyy:MM", "ssz", "F"] {
         let option = format!("--timestamp-format={format}");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The storage check of `snap`: what is listed, who is left out, when it is not done.
+//! The storage check of `snap`: the table, the skipped guests, and when it is disabled.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::harness::Lab;
 use crate::world::{GIB, World, ct, vm};
 
 fn cluster() -> World {
-    World::of([
+    World::new([
         vm(100, "ok"),
         vm(101, "full").set("scsi1", "nearly:vm-101-disk-0,size=8G"),
         vm(102, "cdrom").set("ide2", "nearly:iso/debian.iso,media=cdrom"),
@@ -23,7 +23,7 @@ fn cluster() -> World {
 }
 
 #[test]
-fn guests_on_a_storage_above_the_limit_are_left_out_and_fail() {
+fn guests_on_a_storage_above_the_limit_are_skipped_as_failures() {
     let lab = Lab::new(&cluster());
     assert_snapshot!(lab.run("--vmid=@all --max-parallel=1 snap --label=daily --keep=1"), @r#"
     exit status 1
@@ -82,8 +82,8 @@ fn the_limit_is_an_option() {
 }
 
 #[test]
-fn a_full_storage_does_not_keep_clean_from_freeing_it() {
-    let world = World::of([vm(100, "full")
+fn clean_works_on_a_full_storage() {
+    let world = World::new([vm(100, "full")
         .set("scsi1", "nearly:vm-100-disk-1,size=8G")
         .taken("daily", &[1, 2])])
     .storage(json!({"storage": "nearly", "type": "zfspool", "content": ["images"], "total": 100, "used": 99}));
@@ -95,8 +95,8 @@ fn a_full_storage_does_not_keep_clean_from_freeing_it() {
 }
 
 #[test]
-fn old_snapshots_of_a_guest_without_space_stay() {
-    let world = World::of([vm(100, "full")
+fn old_snapshots_of_a_skipped_guest_are_kept() {
+    let world = World::new([vm(100, "full")
         .set("scsi1", "nearly:vm-100-disk-1,size=8G")
         .taken("daily", &[1, 2])])
     .storage(json!({"storage": "nearly", "type": "zfspool", "content": ["images"], "total": 100, "used": 99}));
@@ -107,7 +107,7 @@ fn old_snapshots_of_a_guest_without_space_stay() {
 }
 
 #[test]
-fn before_version_six_one_line_says_that_nothing_is_checked() {
+fn before_version_6_one_line_reports_that_storages_are_not_checked() {
     let lab = Lab::new(&cluster().version("5.4-13"));
     let output = lab.run("--vmid=@all snap --label=daily --keep=1");
     output
@@ -117,7 +117,7 @@ fn before_version_six_one_line_says_that_nothing_is_checked() {
 }
 
 #[test]
-fn a_login_that_sees_no_storage_is_told_which_privilege_is_missing() {
+fn a_login_that_sees_no_storage_gets_the_missing_privilege() {
     let mut world = cluster().to_json();
     world["roles"]["SnapRunner"] = json!(["VM.Audit", "VM.Snapshot"]);
     let lab = Lab::with(pve_sim::simulator::Options::new(
@@ -129,21 +129,24 @@ fn a_login_that_sees_no_storage_is_told_which_privilege_is_missing() {
         .assert_out("----- POSSIBLE PROBLEM PERMISSION 'Datastore.Audit' -----\n");
 }
 
-/// --max-perc-storage=100 refuses nobody, not even on a storage that is used above its size, and warns of none.
+/// `--max-perc-storage=100` skips no guest, not even on a storage used above its size, and prints
+/// no warning.
 #[test]
-fn a_limit_of_100_never_refuses() {
+fn a_limit_of_100_never_skips() {
     let world = cluster()
         .storage(json!({"storage": "thick", "type": "lvm", "content": ["images"], "total": 100, "used": 101}));
     let lab = Lab::new(&world);
     let output = lab.run("--vmid=@all --max-perc-storage=100 snap --label=daily --keep=1");
-    output.assert_status(0).assert_not_said("limit not checked");
+    output
+        .assert_status(0)
+        .assert_not_printed("limit not checked");
     assert_eq!(lab.changes().len(), 6);
 }
 
-/// A storage that refuses a guest stands in the table, although it may hold no disks any more.
+/// A storage that causes a skip is in the table, even if it may not hold disks any more.
 #[test]
-fn a_storage_that_refuses_a_guest_is_in_the_table() {
-    let world = World::of([vm(100, "full").set("scsi1", "old:vm-100-disk-1,size=8G")])
+fn a_storage_that_causes_a_skip_is_in_the_table() {
+    let world = World::new([vm(100, "full").set("scsi1", "old:vm-100-disk-1,size=8G")])
         .storage(json!({"storage": "old", "type": "zfspool", "content": ["backup"], "total": 100 * GIB, "used": 99 * GIB}))
         .storage(json!({"storage": "backups", "type": "dir", "content": ["backup"], "total": 100 * GIB, "used": 99 * GIB}));
     let lab = Lab::new(&world);
@@ -154,14 +157,15 @@ fn a_storage_that_refuses_a_guest_is_in_the_table() {
         .assert_out(
             "Skip VM problem storage space out of 95% (--max-perc-storage=100 never skips)\n",
         )
-        .assert_not_said("pve1/backups");
+        .assert_not_printed("pve1/backups");
     lab.assert_unchanged();
 }
 
-/// Guests that Proxmox VE cannot snapshot are counted as not covered, in the summary, the dry run and JSON.
+/// Guests that Proxmox VE cannot snapshot are counted as not covered, in the summary, the dry run
+/// and JSON.
 #[test]
 fn guests_that_cannot_be_snapshotted_are_not_covered() {
-    let world = World::of([
+    let world = World::new([
         vm(100, "web01"),
         ct(200, "bind").set("mp0", "/srv,mp=/srv"),
         vm(300, "template").set("template", 1),
@@ -179,5 +183,5 @@ fn guests_that_cannot_be_snapshotted_are_not_covered() {
     let lab = Lab::new(&world);
     lab.run("--vmid=100 snap --label=daily --keep=1")
         .assert_status(0)
-        .assert_not_said("not covered");
+        .assert_not_printed("not covered");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A process that stands still for a while, as in a machine that is suspended: tasks end without
-//! it, and the server closes the connections that it had.
+//! A process that is stopped for a while, as on a suspended machine: tasks end meanwhile, and the
+//! server closes the connections.
 
 use pve_sim::journal::Request;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::harness::{Lab, until};
 use crate::paused_run::{PausingHook, Run};
 use crate::world::{World, vm};
 
-/// Stops the process, and waits until it stands.
+/// Stops the process, and waits until it is stopped.
 pub(crate) fn suspend(run: &Run<'_>) {
     run.signal("STOP");
     let state = || {
@@ -18,31 +18,31 @@ pub(crate) fn suspend(run: &Run<'_>) {
             .output();
         String::from_utf8(shown.unwrap().stdout).unwrap()
     };
-    until("the process stands still", || state().starts_with('T'));
+    until("the process is stopped", || state().starts_with('T'));
 }
 
 #[test]
-fn a_task_that_ends_while_the_program_stands_still_is_a_success() {
+fn a_task_that_ends_while_the_program_is_stopped_is_a_success() {
     let slow = json!({"create": 3600, "delete": 3600});
     let guest = vm(100, "web01").taken("daily", &[1]);
-    let lab = Lab::new(&World::of([guest.with("task_seconds", slow)]));
+    let lab = Lab::new(&World::new([guest.with("task_seconds", slow)]));
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=100 --timeout=300 snap --label=daily --keep=1");
     run.go_to("snap-create-pre 100");
     run.go_on();
     let mut written = 0;
     for verb in ["POST", "DELETE"] {
-        lab.until_asked("the request is sent", |one| {
+        lab.until_requested("the request is sent", |one| {
             one.method == verb && one.path.contains("/snapshot")
         });
         let requests = lab.simulator.journal().len();
-        let is_look = |one: &Request| one.path.contains("/tasks/");
-        let looked = || {
+        let is_poll = |one: &Request| one.path.contains("/tasks/");
+        let poll_count = || {
             let journal = lab.simulator.journal().requests();
-            journal.iter().filter(|one| is_look(one)).count()
+            journal.iter().filter(|one| is_poll(one)).count()
         };
-        let before = looked();
-        until("the task is looked at", || looked() > before);
+        let before = poll_count();
+        until("the task is polled", || poll_count() > before);
         assert!(lab.simulator.journal().len() > requests);
         suspend(&run);
         lab.simulator.advance(3600.0);
@@ -67,8 +67,8 @@ fn a_task_that_ends_while_the_program_stands_still_is_a_success() {
 }
 
 #[test]
-fn connections_that_were_closed_while_the_program_stood_still_are_not_written_to() {
-    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
+fn connections_closed_while_the_program_was_stopped_are_replaced() {
+    let lab = Lab::new(&World::new([vm(100, "web01").taken("daily", &[1])]));
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=100 snap --label=daily --keep=1");
     for phase in ["snap-create-pre 100", "snap-remove-pre 100"] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Time that does not simply pass: clocks that are set during a run, summer time that ends,
-//! snapshots and nodes that are ahead, tickets that grow old.
+//! Time jumps: clocks that are set during a run, the end of summer time, snapshots and nodes whose
+//! clock is ahead, and tickets that expire.
 
 use pve_sim::faults::FaultPlan;
 use pve_sim::journal::Action;
@@ -14,11 +14,12 @@ use crate::suspend::suspend;
 use crate::world::{World, credentials, day, vm};
 
 const SNAP: &str = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
-/// The last options count: those of a user with a password, and a hook that may take its time.
+/// Options are read from the last one, so these replace the token and the hook timeout of the
+/// harness.
 const WITH_PASSWORD: &str = "--username=backup@pve --password=example-backup --hook-timeout=86400";
 const DAY: i64 = 86_400;
 
-/// The answers to the logins so far.
+/// The statuses of the login replies so far.
 fn logins(lab: &Lab) -> Vec<u16> {
     let requests = lab.simulator.journal().requests();
     let logins = requests
@@ -27,7 +28,7 @@ fn logins(lab: &Lab) -> Vec<u16> {
     logins.filter_map(|request| request.status).collect()
 }
 
-/// How many requests were refused for want of a sign-on.
+/// How many requests were refused with 401.
 fn refused(lab: &Lab) -> usize {
     let requests = lab.simulator.journal().requests();
     let refused = requests.iter().filter(|one| one.status == Some(401));
@@ -35,13 +36,13 @@ fn refused(lab: &Lab) -> usize {
 }
 
 fn two_guests() -> World {
-    World::of([
+    World::new([
         vm(100, "web01").taken("daily", &[1, 2]),
         vm(101, "web02").taken("daily", &[1]),
     ])
 }
 
-/// Starts a run of a user with a password that takes its time from the clock.
+/// Starts a run with a password login that reads the time from the test clock.
 fn start<'a>(hook: &PausingHook, lab: &'a Lab, clock: &Clock) -> Run<'a> {
     let mut command = lab.command();
     clock.give_to(&mut command);
@@ -50,7 +51,7 @@ fn start<'a>(hook: &PausingHook, lab: &'a Lab, clock: &Clock) -> Run<'a> {
 }
 
 #[test]
-fn a_clock_that_is_set_during_a_run_disturbs_nothing() {
+fn a_clock_that_is_set_during_a_run_is_harmless() {
     for jump in [3 * DAY, -3 * DAY] {
         let mut options = Options::new(two_guests().to_json(), credentials());
         options.timing.task_seconds = 0.3;
@@ -70,16 +71,16 @@ fn a_clock_that_is_set_during_a_run_disturbs_nothing() {
         assert_eq!(lab.writes().len(), 5, "{jump}");
         assert_eq!(logins(&lab), [200], "{jump}");
         let requests = lab.simulator.journal().requests();
-        let looks = requests.iter().filter(|one| one.path.contains("/tasks/"));
-        assert!(looks.count() < 60, "{jump}");
+        let polls = requests.iter().filter(|one| one.path.contains("/tasks/"));
+        assert!(polls.count() < 60, "{jump}");
     }
 }
 
-/// A task is searched for by its date when the answer is lost.
+/// After a lost reply, the task is searched by its start time.
 #[test]
-fn a_clock_that_is_set_back_does_not_hide_the_task_of_a_lost_answer() {
+fn the_task_of_a_lost_reply_is_found_after_the_clock_was_set_back() {
     let slow = json!({"create": 3600});
-    let lab = Lab::new(&World::of([vm(100, "web01").with("task_seconds", slow)]));
+    let lab = Lab::new(&World::new([vm(100, "web01").with("task_seconds", slow)]));
     let faults = r#"{"requests": [
         {"method": "POST", "times": 1, "effect": "drop_after"},
         {"method": "GET", "path": "/nodes/*/qemu/*/snapshot", "when": {"nth": 2}, "effect": "hold"}]}"#;
@@ -88,17 +89,17 @@ fn a_clock_that_is_set_back_does_not_hide_the_task_of_a_lost_answer() {
     let mut command = lab.command();
     clock.give_to(&mut command);
     command.stdout(std::process::Stdio::piped());
-    let words = "--vmid=100 --timeout=20 snap --label=daily --keep=1";
-    let mut run = hook.start_with(&lab, words, command);
+    let args = "--vmid=100 --timeout=20 snap --label=daily --keep=1";
+    let mut run = hook.start_with(&lab, args, command);
     run.go_to("snap-create-pre 100");
     run.go_on();
-    // The look for the effect is under way: it was sent before, and is answered after the jump.
+    // The check for the effect has been sent, and is answered after the jump.
     lab.until_met(1);
     clock.ahead(-3600, 0);
     lab.simulator.release();
     let followed = |one: &pve_sim::journal::Request| one.path.ends_with("/status");
-    lab.until_asked("the task is found", |one| {
-        assert!(run.goes_on(), "the task was not found");
+    lab.until_requested("the task is found", |one| {
+        assert!(run.is_running(), "the task was not found");
         followed(one)
     });
     lab.simulator.advance(3600.0);
@@ -108,9 +109,9 @@ fn a_clock_that_is_set_back_does_not_hide_the_task_of_a_lost_answer() {
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }
 
-/// An hour by the monotonic clock: the ticket is renewed with itself, before anybody refuses it.
+/// After an hour on the monotonic clock the ticket is renewed with itself, before it expires.
 #[test]
-fn a_ticket_is_renewed_before_it_ends() {
+fn a_ticket_is_renewed_before_it_expires() {
     let lab = Lab::new(&two_guests());
     let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
     let mut run = start(&hook, &lab, &clock);
@@ -123,9 +124,10 @@ fn a_ticket_is_renewed_before_it_ends() {
     assert_eq!(lab.writes().len(), 5);
 }
 
-/// A machine that slept does not see that its ticket is too old: its monotonic clock stood still.
+/// On a suspended machine the monotonic clock is stopped, so the program does not know that its
+/// ticket has expired.
 #[test]
-fn a_ticket_that_ended_while_the_machine_slept_is_replaced() {
+fn a_ticket_that_expired_while_the_machine_was_suspended_is_replaced() {
     let lab = Lab::new(&two_guests());
     let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
     let mut run = start(&hook, &lab, &clock);
@@ -138,23 +140,23 @@ fn a_ticket_that_ended_while_the_machine_slept_is_replaced() {
     assert_eq!(lab.changes().len(), 5);
 }
 
-/// A process that stood still, on a machine that was awake, for longer than it would have waited:
-/// it looks once more before it gives up.
+/// A process that was stopped for longer than its timeout, on a running machine, polls the task
+/// once more before it gives up.
 #[test]
-fn a_time_out_that_passed_while_the_program_stood_still_is_followed_by_a_last_look() {
+fn a_task_is_polled_once_more_after_the_program_was_stopped_beyond_the_timeout() {
     for (task_goes_on, status) in [(3600.0, 0), (60.0, 1)] {
         let slow = json!({"create": 3600});
-        let lab = Lab::new(&World::of([vm(100, "web01").with("task_seconds", slow)]));
+        let lab = Lab::new(&World::new([vm(100, "web01").with("task_seconds", slow)]));
         let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
         let mut command = lab.command();
         clock.give_to(&mut command);
         command.stdout(std::process::Stdio::piped());
-        let words = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
-        let mut run = hook.start_as(&lab, WITH_PASSWORD, words, command);
+        let args = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
+        let mut run = hook.start_as(&lab, WITH_PASSWORD, args, command);
         run.go_to("snap-create-pre 100");
         run.go_on();
-        let looks = |one: &pve_sim::journal::Request| one.path.ends_with("/status");
-        lab.until_asked("the task is looked at", looks);
+        let is_poll = |one: &pve_sim::journal::Request| one.path.ends_with("/status");
+        lab.until_requested("the task is polled", is_poll);
         suspend(&run);
         lab.simulator.advance(task_goes_on);
         clock.ahead(3000, 3000);
@@ -168,19 +170,19 @@ fn a_time_out_that_passed_while_the_program_stood_still_is_followed_by_a_last_lo
     }
 }
 
-/// The same in the middle of a look, whose own time is over as well.
+/// The same for a poll that was in flight when the process was stopped, and that timed out as well.
 #[test]
-fn a_look_that_was_cut_off_while_the_program_stood_still_is_not_the_last() {
+fn a_poll_that_timed_out_while_the_program_was_stopped_is_repeated() {
     let slow = json!({"create": 3600});
-    let lab = Lab::new(&World::of([vm(100, "web01").with("task_seconds", slow)]));
+    let lab = Lab::new(&World::new([vm(100, "web01").with("task_seconds", slow)]));
     let stall = r#"{"requests": [{"method": "GET", "path": "/nodes/*/tasks/**", "times": 1, "effect": {"stall": 900}}]}"#;
     lab.simulator.set_faults(FaultPlan::parse(stall).unwrap());
     let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
     let mut command = lab.command();
     clock.give_to(&mut command);
     command.stdout(std::process::Stdio::piped());
-    let words = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
-    let mut run = hook.start_as(&lab, WITH_PASSWORD, words, command);
+    let args = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
+    let mut run = hook.start_as(&lab, WITH_PASSWORD, args, command);
     run.go_to("snap-create-pre 100");
     run.go_on();
     lab.until_met(0);
@@ -193,7 +195,7 @@ fn a_look_that_was_cut_off_while_the_program_stood_still_is_not_the_last() {
 }
 
 #[test]
-fn a_token_that_is_refused_in_the_middle_ends_the_run() {
+fn a_token_that_is_refused_during_the_run_ends_it() {
     let lab = Lab::new(&two_guests());
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, SNAP);
@@ -215,12 +217,12 @@ fn a_token_that_is_refused_in_the_middle_ends_the_run() {
     assert_eq!(lab.writes().len(), 1);
 }
 
-/// 2026-10-25 01:30:20 UTC: 02:30:20 for the second time in Berlin.
+/// 2026-10-25 01:30:20 UTC: the second 02:30:20 of this day in Berlin.
 const SECOND_TIME: i64 = 1_792_891_820;
 
-/// Calls the program in Berlin when it is 02:30 for the second time. The rule of the zone is given
-/// as such, so that no data base of zones is needed.
-fn in_the_repeated_hour(lab: &Lab, words: &str) -> Output {
+/// Runs the program in Berlin at the second 02:30. The zone is given as a POSIX rule, so that no
+/// time zone database is needed.
+fn in_the_repeated_hour(lab: &Lab, args: &str) -> Output {
     let clock = Clock::new(lab);
     clock.set(SECOND_TIME);
     let mut command = lab.command();
@@ -229,7 +231,7 @@ fn in_the_repeated_hour(lab: &Lab, words: &str) -> Output {
         .env("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
         .arg(format!("--host={}", lab.host()))
         .arg("--api-token=file:token")
-        .args(words.split_whitespace());
+        .args(args.split_whitespace());
     lab.finish(command)
 }
 
@@ -238,26 +240,26 @@ fn lab_in_the_repeated_hour(guest: crate::world::Guest) -> Lab {
     let start = Some(SECOND_TIME as f64);
     Lab::with(Options {
         start,
-        ..Options::new(World::of([guest]).to_json(), credentials())
+        ..Options::new(World::new([guest]).to_json(), credentials())
     })
 }
 
 #[test]
-fn a_name_of_the_first_time_is_noticed_before_anything_is_done() {
+fn a_name_from_the_first_hour_is_an_error_before_any_change() {
     let first = "autodaily2610250230";
     let guest = vm(100, "web01").snapshot(first, SECOND_TIME - 3600, "cv4pve-autosnap");
     let lab = lab_in_the_repeated_hour(guest);
-    let words = "--vmid=100 snap --label=daily --keep=1 --timestamp-format=yyMMddHHmm";
-    in_the_repeated_hour(&lab, words)
+    let args = "--vmid=100 snap --label=daily --keep=1 --timestamp-format=yyMMddHHmm";
+    in_the_repeated_hour(&lab, args)
         .assert_status(1)
         .assert_out("already");
     lab.assert_unchanged();
 }
 
 #[test]
-fn retention_over_the_repeated_hour_goes_by_the_snapshots_time() {
+fn retention_in_the_repeated_hour_uses_the_snapshot_time() {
     let guest = vm(100, "web01")
-        // 02:45 in summer time, then 02:15 in winter time: the order of the names is the wrong one.
+        // 02:45 in summer time, then 02:15 in winter time: the names are not in the order of time.
         .snapshot(
             "autodaily261025024500",
             SECOND_TIME - 2_720,
@@ -278,15 +280,15 @@ fn retention_over_the_repeated_hour_goes_by_the_snapshots_time() {
     assert!(names[1].starts_with("autodaily2610250230"), "{names:?}");
 }
 
-/// Dates of the future hold no places; only `clean --keep=0` removes such snapshots.
+/// Snapshots dated in the future do not count for `--keep`; only `clean --keep=0` removes them.
 #[test]
-fn snapshots_of_the_future_stay_and_take_no_place() {
+fn future_snapshots_are_kept_and_not_counted() {
     let ahead = day(36_500);
     let guest = vm(100, "web01")
         .taken("daily", &[1, 2])
         .snapshot("autodaily991130000000", ahead, "cv4pve-autosnap")
         .snapshot("autodaily991201000000", ahead + DAY, "cv4pve-autosnap");
-    let lab = Lab::new(&World::of([guest]));
+    let lab = Lab::new(&World::new([guest]));
     let output = lab.run("--vmid=100 snap --label=daily --keep=2");
     output.assert_status(0).assert_out(
         "Snapshot autodaily<now> is dated in the future (2123-12-07T00:00:00Z): it is kept",
@@ -303,18 +305,18 @@ fn snapshots_of_the_future_stay_and_take_no_place() {
     assert_eq!(lab.snapshots(100), [] as [&str; 0]);
 }
 
-/// A node whose clock said 1970 for a night does not make yesterday's snapshot the first to go.
+/// A node whose clock was 1970 for a night dates a snapshot in 1970: it is not removed first.
 #[test]
-fn a_snapshot_dated_far_from_the_time_in_its_name_stays_and_takes_no_place() {
+fn a_snapshot_dated_far_from_the_time_in_its_name_is_kept_and_not_counted() {
     let guest = vm(100, "web01").taken("daily", &[1, 2, 3]).snapshot(
         "autodaily240104000000",
         1234,
         "cv4pve-autosnap",
     );
-    let lab = Lab::new(&World::of([guest]));
-    let words = "--vmid=100 snap --label=daily --keep=3";
+    let lab = Lab::new(&World::new([guest]));
+    let args = "--vmid=100 snap --label=daily --keep=3";
     for dry_run in ["--dry-run ", ""] {
-        lab.run(&format!("{dry_run}{words}")).assert_status(0).assert_out(
+        lab.run(&format!("{dry_run}{args}")).assert_status(0).assert_out(
             "Snapshot autodaily240104000000 is dated 1970-01-01T00:20:34Z by Proxmox VE, far from the time in its name",
         );
     }
@@ -325,19 +327,19 @@ fn a_snapshot_dated_far_from_the_time_in_its_name_stays_and_takes_no_place() {
     assert_eq!(lab.changes(), expected);
 }
 
-/// A node whose clock differs dates what is made on it accordingly. Its new snapshot is always kept, and
-/// what it dated wrongly stays until its time has come or somebody removes it.
+/// A node with a wrong clock dates its snapshots by it. The new snapshot is always kept, and a
+/// snapshot dated in the future stays until that time or until it is removed by hand.
 #[test]
-fn nodes_whose_clocks_differ_keep_the_new_snapshots() {
-    let mut world = World::of([vm(100, "near"), vm(101, "far").on("pve2")]).to_json();
+fn new_snapshots_on_nodes_with_wrong_clocks_are_kept() {
+    let mut world = World::new([vm(100, "near"), vm(101, "far").on("pve2")]).to_json();
     world["cluster"]["nodes"][1]["clock_offset"] = json!(DAY);
     let lab = Lab::with(Options::new(world, credentials()));
-    // The second time the new snapshot is dated two days before the one it replaces.
+    // In the second round the new snapshot is dated two days before the one it replaces.
     for (offset, left_over) in [(86_400.0, 0), (-86_400.0, 1), (0.0, 1)] {
         lab.simulator
             .world(|world| world.nodes.get_mut("pve2").unwrap().clock_offset = offset);
-        let words = "--vmid=@all snap --label=daily --keep=1 --timestamp-format=yyyyMMddHHmmssfff";
-        lab.run(words).assert_status(0);
+        let args = "--vmid=@all snap --label=daily --keep=1 --timestamp-format=yyyyMMddHHmmssfff";
+        lab.run(args).assert_status(0);
         let mutations = lab.simulator.journal().mutations();
         let created = mutations
             .iter()
@@ -351,10 +353,10 @@ fn nodes_whose_clocks_differ_keep_the_new_snapshots() {
     }
 }
 
-/// The node to which requests are passed on checks the ticket by its own clock.
+/// A node checks the ticket of forwarded requests by its own clock.
 #[test]
-fn a_node_whose_clock_is_off_fails_its_own_guests_only() {
-    let mut world = World::of([vm(100, "near"), vm(101, "far").on("pve2")]).to_json();
+fn a_node_with_a_wrong_clock_fails_only_its_own_guests() {
+    let mut world = World::new([vm(100, "near"), vm(101, "far").on("pve2")]).to_json();
     world["cluster"]["nodes"][1]["clock_offset"] = json!(-3600);
     let lab = Lab::with(Options::new(world, credentials()));
     let host = format!("--host={}", lab.host());

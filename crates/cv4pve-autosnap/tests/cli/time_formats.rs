@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Timestamp formats that Proxmox VE takes and that hardly mean what their author wanted.
+//! Timestamp formats that Proxmox VE accepts and that are probably a mistake.
 
 use crate::harness::Lab;
 use crate::world::{World, vm};
@@ -13,11 +13,12 @@ const FORMATS: [(&str, &str); 6] = [
     ("HHmmss", "yyyy-MM-dd_HH-mm-ss"),
 ];
 
-/// Said at the start, where it makes no mail, with the format that was meant; the run goes on.
+/// The run prints the warning on stdout, so that cron does not mail it, proposes a format, and
+/// continues.
 #[test]
-fn a_doubtful_format_is_warned_of_and_works() {
+fn a_dubious_format_is_a_warning() {
     for (format, proposal) in FORMATS {
-        let lab = Lab::new(&World::of([vm(100, "web01")]));
+        let lab = Lab::new(&World::new([vm(100, "web01")]));
         let option = format!("--timestamp-format={format}");
         let job = ["--vmid=100", &option, "snap", "--label=daily", "--keep=1"];
         let output = lab.call(job);
@@ -26,8 +27,8 @@ fn a_doubtful_format_is_warned_of_and_works() {
             .assert_out(&format!("WARNING: timestamp format `{format}`: "))
             .assert_out(&format!("did you mean `{proposal}`?"));
         assert_eq!(output.stderr, "");
-        let programs = lab.call(job.into_iter().chain(["--output=Json", "--dry-run"]));
-        let warning = programs.json()["warnings"][0].as_str().unwrap().to_owned();
+        let json_run = lab.call(job.into_iter().chain(["--output=Json", "--dry-run"]));
+        let warning = json_run.json()["warnings"][0].as_str().unwrap().to_owned();
         assert!(warning.contains(proposal), "{warning}");
         let clean = lab.call(["--vmid=100", &option, "clean", "--label=daily", "--keep=5"]);
         clean
@@ -44,27 +45,27 @@ fn a_doubtful_format_is_warned_of_and_works() {
     }
 }
 
-/// The default and its like are not talked about.
 #[test]
-fn a_format_with_date_and_time_is_not_warned_of() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
+fn a_format_with_date_and_time_is_no_warning() {
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
     for option in [
         "",
         "--timestamp-format=yyyy-MM-dd_HH-mm-ss",
         "--timestamp-format=yyMMdd_hhmmtt",
     ] {
-        let words = format!("--vmid=100 {option} snap --label=daily --keep=1 --dry-run");
-        lab.run(&words).assert_status(0).assert_not_said("WARNING");
+        let args = format!("--vmid=100 {option} snap --label=daily --keep=1 --dry-run");
+        lab.run(&args)
+            .assert_status(0)
+            .assert_not_printed("WARNING");
     }
 }
 
-/// The name that is taken has these causes.
 #[test]
-fn the_hint_for_a_name_that_is_taken_tells_the_causes() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
-    let words = "--vmid=100 --timestamp-format=YYYY-MM snap --label=daily --keep=1";
-    lab.run(words).assert_status(0);
-    lab.run(words)
+fn the_hint_for_a_used_name_explains_the_causes() {
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
+    let args = "--vmid=100 --timestamp-format=YYYY-MM snap --label=daily --keep=1";
+    lab.run(args).assert_status(0);
+    lab.run(args)
         .assert_status(1)
         .assert_out("already used")
         .assert_out("`MM` is the month, `mm` the minute")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The same job from two machines at once. What keeps two runs on one machine apart is not theirs:
-//! each knows the cluster under an address of its own.
+//! The same job on two machines at once. The lock files of one machine do not apply, because each
+//! machine uses another address of the cluster.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,30 +26,31 @@ fn guest(vmid: u32) -> Guest {
 }
 
 fn lab(task_seconds: f64) -> Lab {
-    let world = World::of([guest(100), guest(101), guest(102)]);
+    let world = World::new([guest(100), guest(101), guest(102)]);
     let mut options = Options::new(world.to_json(), credentials());
     options.listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); 2];
     options.timing.task_seconds = task_seconds;
     Lab::with(options)
 }
 
-/// The machine's user, so that PVE's tasks tell whose they are, and its address of the cluster. Each has
-/// a time zone of its own: two that began in the same millisecond would make snapshots of one name, and
-/// PVE rightly refuses the second.
-fn on_machine(lab: &Lab, number: usize, words: &str) -> Command {
+/// A command with the login and the cluster address of a machine, so that PVE's tasks show which
+/// machine started them. Each has its own time zone: two runs in the same millisecond would use the
+/// same snapshot name, which PVE refuses.
+fn on_machine(lab: &Lab, number: usize, args: &str) -> Command {
     let mut command = lab.command();
     command.arg(format!("--host={}", lab.simulator.addresses()[number]));
-    let sign_on: &[&str] = match number {
+    let login: &[&str] = match number {
         0 => &["--api-token=file:token"],
         _ => &["--username=backup@pve", "--password=example-backup"],
     };
-    command.args(sign_on).args(words.split_whitespace());
+    command.args(login).args(args.split_whitespace());
     command.env("TZ", format!("UTC-{number}"));
     command
 }
 
-/// Every change was made once, and no removal took one of the newest that were there.
-fn follow(mutations: &[Mutation]) -> BTreeMap<u32, Vec<String>> {
+/// Fails unless every change was made once and no removal removed one of the newest snapshots at
+/// that time; returns the remaining snapshots.
+fn replay(mutations: &[Mutation]) -> BTreeMap<u32, Vec<String>> {
     let first = |number| format!("autodaily202401{number:02}000000000");
     let mut left: BTreeMap<u32, Vec<String>> = [100, 101, 102]
         .map(|vmid| (vmid, (1..=6).map(first).collect()))
@@ -70,18 +71,18 @@ fn follow(mutations: &[Mutation]) -> BTreeMap<u32, Vec<String>> {
     left
 }
 
-/// What a report says was done is what PVE's tasks of that user have done.
-fn assert_honest(status: i32, report: &Value, mutations: &[Mutation], user: &str) {
-    let mut told = Vec::new();
+/// Fails unless the changes in the report are those of PVE's tasks of that user.
+fn assert_report_is_true(status: i32, report: &Value, mutations: &[Mutation], user: &str) {
+    let mut reported = Vec::new();
     let mut all_done = true;
     for guest in report["guests"].as_array().unwrap() {
         let vmid = guest["vmid"].as_u64().unwrap();
         all_done &= guest["result"] == "done";
         if let Some(name) = guest["created"].as_str() {
-            told.push(format!("Create {vmid} {name}"));
+            reported.push(format!("Create {vmid} {name}"));
         }
         for name in guest["removed"].as_array().unwrap() {
-            told.push(format!("Delete {vmid} {}", name.as_str().unwrap()));
+            reported.push(format!("Delete {vmid} {}", name.as_str().unwrap()));
         }
     }
     let end = format!(":{user}:");
@@ -98,15 +99,15 @@ fn assert_honest(status: i32, report: &Value, mutations: &[Mutation], user: &str
             )
         })
         .collect();
-    told.sort_unstable();
+    reported.sort_unstable();
     done.sort_unstable();
-    assert_eq!(told, done, "{report}");
+    assert_eq!(reported, done, "{report}");
     assert_eq!(status == 0, all_done, "{report}");
     assert_eq!(report["exit_status"], status);
 }
 
 #[test]
-fn two_machines_at_once_keep_what_the_policy_keeps() {
+fn two_machines_at_once_keep_the_snapshots_of_the_policy() {
     let jobs = [
         "snap --label=daily --keep=2",
         "clean --label=daily --keep=2",
@@ -121,9 +122,9 @@ fn two_machines_at_once_keep_what_the_policy_keeps() {
     ] {
         let lab = lab(0.04);
         let waits = !wait.ends_with("=0");
-        let words = |job| format!("--vmid=@all {job} {FORMAT} --output=Json {wait}");
+        let args = |job| format!("--vmid=@all {job} {FORMAT} --output=Json {wait}");
         let children = [(0, first), (1, second)].map(|(number, job)| {
-            let mut command = on_machine(&lab, number, &words(job));
+            let mut command = on_machine(&lab, number, &args(job));
             command.stdout(Stdio::piped()).stderr(Stdio::null());
             command.spawn().unwrap()
         });
@@ -132,12 +133,12 @@ fn two_machines_at_once_keep_what_the_policy_keeps() {
         for (result, user) in results.iter().zip(["backup@pve!auto", "backup@pve"]) {
             let status = result.status.code().unwrap();
             let report = serde_json::from_slice(&result.stdout).unwrap();
-            assert_honest(status, &report, &mutations, user);
+            assert_report_is_true(status, &report, &mutations, user);
             if waits {
                 assert_eq!(status, 0, "{report}");
             }
         }
-        for (vmid, left) in follow(&mutations) {
+        for (vmid, left) in replay(&mutations) {
             assert!(left.len() >= KEEP, "{vmid}: {left:?}");
             if waits || first == second && first == jobs[1] {
                 assert!(left.len() <= KEEP + 2, "{vmid}: {left:?}");
@@ -146,21 +147,22 @@ fn two_machines_at_once_keep_what_the_policy_keeps() {
     }
 }
 
-/// What the other one has half removed is its own affair, and no leftover to be repaired by force.
+/// A snapshot that the other machine is removing is locked; it is not reported as a leftover to be
+/// repaired.
 #[test]
-fn a_removal_of_another_machine_that_is_under_way_is_a_lock() {
+fn a_running_removal_of_another_machine_is_a_lock() {
     let lab = lab(3600.0);
     lab.set_faults(r#"{"requests": [{"method": "DELETE", "times": 1, "effect": "hold"}]}"#);
-    let words = format!(
+    let args = format!(
         "--vmid=100 clean --label=daily --keep=5 --timeout=60 --wait-snapshot-lock=0 {FORMAT}"
     );
     let start = |number| {
-        let mut command = on_machine(&lab, number, &words);
+        let mut command = on_machine(&lab, number, &args);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         command.spawn().unwrap()
     };
     let first = start(0);
-    // Its removal is confirmed and on its way, when that of the other machine overtakes it.
+    // The first removal is confirmed and held before it is sent; the second machine removes first.
     lab.until_met(0);
     let second = start(1);
     let is_locked = || {
@@ -183,7 +185,7 @@ fn a_removal_of_another_machine_that_is_under_way_is_a_lock() {
 }
 
 #[test]
-fn what_another_machine_has_removed_meanwhile_is_left_out() {
+fn snapshots_removed_by_another_machine_are_skipped() {
     for stop_at in ["snap-create-pre 100", "snap-remove-pre 100"] {
         let lab = lab(0.0);
         let hook = PausingHook::new(&lab);
@@ -192,12 +194,12 @@ fn what_another_machine_has_removed_meanwhile_is_left_out() {
             &format!("--vmid=100 snap --label=daily --keep=2 {FORMAT}"),
         );
         first.go_to(stop_at);
-        let words = format!("--vmid=100 snap --label=daily --keep=2 {FORMAT}");
-        let second = lab.finish(on_machine(&lab, 1, &words));
+        let args = format!("--vmid=100 snap --label=daily --keep=2 {FORMAT}");
+        let second = lab.finish(on_machine(&lab, 1, &args));
         second.assert_status(0);
         let output = first.finish();
         output.assert_status(0).assert_out("it is gone already");
-        let left = follow(&lab.simulator.journal().mutations());
+        let left = replay(&lab.simulator.journal().mutations());
         assert!((KEEP..=KEEP + 1).contains(&left[&100].len()), "{left:?}");
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Disks on storages that PVE cannot use, because they were removed, disabled or restricted to other
-//! nodes: PVE fails to snapshot these guests, and plan, run and `check` agree on it.
+//! Disks on storages that PVE cannot use, because they were removed, disabled or restricted to
+//! other nodes: PVE fails to snapshot these guests, and plan, run and `check` agree.
 
 use serde_json::{Value, json};
 
@@ -11,13 +11,13 @@ fn storage(name: &str, kind: &str) -> Value {
     json!({"storage": name, "type": kind, "content": ["images", "rootdir"]})
 }
 
-/// A guest for each unusable storage, and one with usable ones only.
+/// A guest for each kind of unusable storage, and one with usable storages only.
 fn world() -> World {
     let mut off = storage("off", "zfspool");
     off["disable"] = json!(true);
     let mut far = storage("far", "dir");
     far["nodes"] = json!(["pve2"]);
-    World::of([
+    World::new([
         vm(100, "web"),
         vm(101, "removed").set("scsi1", "gone:vm-101-disk-1,size=1G"),
         vm(102, "disabled").set("scsi1", "off:vm-102-disk-1,size=1G"),
@@ -39,8 +39,8 @@ const ERRORS: [(&str, &str); 5] = [
 
 const SNAP: &str = "--vmid=@all snap --label=daily --keep=1";
 
-/// A guest with a disk on a storage that PVE cannot use is a failure in the dry run, in the run
-/// and in `check`, with the text that PVE would fail with; nothing is tried in vain.
+/// A guest with a disk on an unusable storage is a failure in the dry run, the run and `check`,
+/// with the text of PVE's error; no request is sent for it.
 #[test]
 fn a_disk_on_an_unusable_storage_is_a_failure() {
     let lab = Lab::new(&world());
@@ -60,14 +60,13 @@ fn a_disk_on_an_unusable_storage_is_a_failure() {
         ));
     }
     check
-        .assert_not_said("storage gone")
-        .assert_not_said("a dry run exits with");
+        .assert_not_printed("storage gone")
+        .assert_not_printed("a dry run exits with");
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
-    assert_eq!(lab.writes().len(), 1, "nothing was tried in vain");
+    assert_eq!(lab.writes().len(), 1, "no request for the other guests");
 }
 
-/// The configured storages are read once in a run, and only if a disk is on a storage that is not
-/// listed.
+/// The configured storages are read once in a run, and only if a disk is on an unlisted storage.
 #[test]
 fn configured_storages_are_read_once_and_only_if_needed() {
     for (selection, expected) in [("100", 0), ("100,102,201", 1)] {
@@ -81,10 +80,10 @@ fn configured_storages_are_read_once_and_only_if_needed() {
     }
 }
 
-/// Without `Datastore.Audit` PVE does not show that a storage is disabled, but does show that it
-/// does not exist; what the plan cannot know, the task of PVE reports with the same text.
+/// Without `Datastore.Audit` PVE does not show that a storage is disabled, but shows whether it
+/// exists; the rest is reported by PVE's task with the same text.
 #[test]
-fn what_the_login_may_not_see_is_reported_by_the_task() {
+fn an_invisible_unusable_storage_is_reported_by_the_task() {
     let mut world = world().to_json();
     world["roles"]["SnapRunner"] = json!(["VM.Audit", "VM.Snapshot"]);
     let lab = Lab::with(pve_sim::simulator::Options::new(world, credentials()));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A host whose certificate has a key that neither rustls nor ring sign with: it ends TLS and passes
-//! everything on to a simulated cluster.
+//! A host whose certificate has a key that rustls and ring cannot sign with: it ends TLS and
+//! forwards everything to a simulated cluster.
 
 use std::io;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const RSA_1024: [&str; 2] = [
     "c8ef3c57a6bb1a274401cf5eb4fa71afd4433c21c40598cd56e2a752aed51932b49b5fce907db6a7a14abef4e2276dfe13fcda927bc38caacf2b2a5182abb81818b4f539e0d1581e70a58e030de987abf746ea0358728245674d0181c144f4efe0f00c80e0c7d875e4f8ea0601a1b9a5b112ad27beb47d45f479f217351b401b",
     "1a91d7eed733428012b41291b968ac83cd939e6df097b4dee2305263d28e8728774d5c5bda2b656dc11c3b27f287b839b2b6eac817e981be4c6aaecbdc758c80172b158847e1c19048cf64f1f1b36af8a69a496ca93f25175e5553e5768543c4ed9fa2743768c84f0765053127d94db1d0358fbb28210af16286ec002ad75091",
 ];
-/// The beginning of a digest of SHA-256 in a signature by PKCS #1 (RFC 8017, section 9.2).
+/// The prefix of a SHA-256 digest in a PKCS #1 signature (RFC 8017, section 9.2).
 const SHA256_PREFIX: [u8; 19] = [
     0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
     0x00, 0x04, 0x20,
@@ -37,18 +37,20 @@ const SHA256_PREFIX: [u8; 19] = [
 /// `rsa_pss_pss_sha256`.
 const RSA_PSS_KEY: SignatureScheme = SignatureScheme::Unknown(0x0809);
 
-/// How the host proves that it has the key.
+/// How the host signs the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proof {
     P521,
     RsaPss,
-    /// By PKCS #1 where it is offered alone, as an RSA key of 1,024 bits in TLS 1.2.
+    /// With PKCS #1, which is not offered together with PSS, as an RSA key of 1,024 bits in TLS
+    /// 1.2.
     Rsa1024,
-    /// A wrong proof in this scheme.
+    /// With an invalid signature in this scheme.
     Wrong(SignatureScheme),
 }
 
-/// Starts a host with a certificate of `pve-client/tests/fixtures`; returns its address for `--host`.
+/// Starts a host with a certificate from `pve-client/tests/fixtures`; returns its address for
+/// `--host`.
 pub(crate) fn host(
     lab: &Lab,
     pem: &'static str,
@@ -87,15 +89,15 @@ pub(crate) fn host(
                 let (socket, _) = listener.accept().await.unwrap();
                 let acceptor = TlsAcceptor::from(Arc::new(config.clone()));
                 let connector = TlsConnector::from(Arc::new(inner.clone()));
-                // A client that ends the handshake is what some tests are about.
-                tokio::spawn(pass_on(socket, acceptor, connector, cluster.clone()));
+                // Some tests expect the client to abort the handshake.
+                tokio::spawn(forward(socket, acceptor, connector, cluster.clone()));
             }
         });
     });
     address
 }
 
-async fn pass_on(
+async fn forward(
     socket: TcpStream,
     acceptor: TlsAcceptor,
     connector: TlsConnector,
@@ -183,7 +185,7 @@ impl Signer for Signature {
     }
 }
 
-/// A signature with the key of 1,024 bits (RFC 8017, section 8.2.1).
+/// A signature with the 1,024-bit key (RFC 8017, section 8.2.1).
 fn sign_by_pkcs1(message: &[u8]) -> Vec<u8> {
     let digest = ring::digest::digest(&ring::digest::SHA256, message);
     let end = [[0].as_slice(), &SHA256_PREFIX, digest.as_ref()].concat();

@@ -6,18 +6,17 @@ use std::fs::OpenOptions;
 use crate::harness::{Lab, Output};
 use crate::world::{World, vm};
 
-/// A command whose stdout is a full disk.
-fn on_a_full_disk(lab: &Lab, words: &str) -> Output {
+/// Runs a command whose stdout is a full disk.
+fn on_a_full_disk(lab: &Lab, args: &str) -> Output {
     let mut command = lab.command();
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    command.args(words.split_whitespace()).stdout(full);
+    command.args(args.split_whitespace()).stdout(full);
     lab.finish_with_own_stdout(command)
 }
 
-/// Also the commands that neither create nor remove anything.
 #[test]
 fn every_command_fails_when_its_output_cannot_be_written() {
-    let lab = Lab::new(&World::of([vm(100, "web01").taken("daily", &[1])]));
+    let lab = Lab::new(&World::new([vm(100, "web01").taken("daily", &[1])]));
     let login = format!("--host={} --api-token=file:token", lab.host());
     let mut commands = vec![
         format!("{login} --vmid=@all check"),
@@ -37,9 +36,9 @@ fn every_command_fails_when_its_output_cannot_be_written() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         commands.push(format!("completions {shell}"));
     }
-    for words in commands {
-        // The words of a line, so that there is something to complete.
-        let output = if words == "complete" {
+    for args in commands {
+        // The input of `complete` is a command line, so that there are completions to print.
+        let output = if args == "complete" {
             let mut command = lab.command();
             let typed = lab.file("typed", b"sn\0");
             let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -49,28 +48,28 @@ fn every_command_fails_when_its_output_cannot_be_written() {
                 .stdout(full);
             lab.finish_with_own_stdout(command)
         } else {
-            on_a_full_disk(&lab, &words)
+            on_a_full_disk(&lab, &args)
         };
-        assert_eq!(output.status, 1, "{words}\n{output}");
+        assert_eq!(output.status, 1, "{args}\n{output}");
         let last = output.stderr.lines().last().unwrap_or_default();
         assert_eq!(
             last, "ERROR: the report could not be written: No space left on device (os error 28)",
-            "{words}"
+            "{args}"
         );
     }
     lab.assert_unchanged();
 }
 
-/// A reader that leaves early (`| head -1`) is no failure.
+/// A closed pipe (`| head -1`) is not an error.
 #[test]
-fn a_reader_that_has_left_is_no_failure() {
-    let lab = Lab::new(&World::of([vm(100, "web01")]));
-    for words in ["--help", "--version", "completions bash", "setup"] {
+fn a_closed_pipe_is_not_an_error() {
+    let lab = Lab::new(&World::new([vm(100, "web01")]));
+    for args in ["--help", "--version", "completions bash", "setup"] {
         let mut command = lab.command();
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        command.args(words.split_whitespace()).stdout(writer);
+        command.args(args.split_whitespace()).stdout(writer);
         let output = lab.finish_with_own_stdout(command);
-        assert_eq!((output.status, output.stderr.as_str()), (0, ""), "{words}");
+        assert_eq!((output.status, output.stderr.as_str()), (0, ""), "{args}");
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A weekend of a small cluster, from Friday evening to Monday morning, with the crontab lines that people have: once those
-//! that were written for the C# tool, once those of our README.
+//! A weekend of a small cluster, from Friday evening to Monday morning, with usual crontab lines:
+//! once those for the C# tool, once those of our README.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -17,14 +17,14 @@ const FRIDAY_EVENING: i32 = 1_800_000_000 + 9 * HOUR;
 /// Until Monday, 08:00.
 const HOURS: i32 = 63;
 const HOUR: i32 = 3600;
-/// Guests that get snapshots: neither the template nor the one with a bind mount.
+/// Guests that get snapshots: neither the template nor the guest with a bind mount.
 const COVERED: [u32; 7] = [100, 101, 102, 103, 200, 201, 202];
 
 /// A line of a crontab.
 struct Line {
     /// Whether it is due at this hour of the day, on this day of the week (Friday is 5).
     is_due: fn(hour: i32, weekday: i32) -> bool,
-    words: &'static str,
+    args: &'static str,
 }
 
 /// Where the stdout of a line goes.
@@ -36,10 +36,10 @@ enum Stdout {
     Cron,
 }
 
-/// What was found in the logs and in the mailbox.
+/// What the logs and the mailbox contain.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
-    /// Hours after the start at which cron had something to mail.
+    /// Hours after the start at which cron sent a mail.
     mails: Vec<i32>,
     /// Hours at which `grep -i error` finds a line of stdout.
     errors: Vec<i32>,
@@ -48,7 +48,7 @@ struct Found {
 }
 
 fn lab() -> Lab {
-    let world = World::of([
+    let world = World::new([
         vm(100, "web01"),
         vm(101, "db01").set("agent", 0),
         vm(102, "mail").on("pve2"),
@@ -65,8 +65,8 @@ fn lab() -> Lab {
     Lab::with(options)
 }
 
-/// Calls the lines as cron does; on Saturday from 03:00 to 05:00 a backup holds a guest, on Sunday from 12:00 to 15:00
-/// a storage is full.
+/// Runs the lines as cron does. On Saturday from 03:00 to 05:00 a guest is locked by a backup; on
+/// Sunday from 12:00 to 15:00 a storage is full.
 fn weekend(lab: &Lab, stdout: Stdout, lines: &[Line]) -> Found {
     let clock = Clock::new(lab);
     let mut found = Found::default();
@@ -92,7 +92,7 @@ fn weekend(lab: &Lab, stdout: Stdout, lines: &[Line]) -> Found {
             .filter(|line| (line.is_due)(of_day, weekday % 7));
         let running: Vec<_> = due
             .map(|line| {
-                let mut command = cron(lab, line.words);
+                let mut command = cron(lab, line.args);
                 clock.give_to(&mut command);
                 command.spawn().unwrap()
             })
@@ -114,9 +114,9 @@ fn weekend(lab: &Lab, stdout: Stdout, lines: &[Line]) -> Found {
     found
 }
 
-/// The line as cron calls it: by a shell.
-fn cron(lab: &Lab, words: &str) -> Command {
-    let line = words
+/// The shell command that cron runs for the line.
+fn cron(lab: &Lab, args: &str) -> Command {
+    let line = args
         .replace("cv4pve-autosnap", env!("CARGO_BIN_EXE_cv4pve-autosnap"))
         .replace("HOST", &lab.host())
         .replace("TOKEN", TOKEN);
@@ -128,7 +128,7 @@ fn cron(lab: &Lab, words: &str) -> Command {
     command
 }
 
-/// How many snapshots of each label every covered guest has; the others have none.
+/// How many snapshots of each label every covered guest has; the other guests have none.
 fn kept(lab: &Lab) -> BTreeMap<u32, [usize; 3]> {
     let count = |vmid, label: &str| {
         let names = lab.snapshots(vmid);
@@ -158,11 +158,11 @@ const EVERY_HOUR: fn(i32, i32) -> bool = |_, _| true;
 const AT_MIDNIGHT: fn(i32, i32) -> bool = |hour, _| hour == 0;
 const SUNDAY_AT_MIDNIGHT: fn(i32, i32) -> bool = |hour, weekday| hour == 0 && weekday == 0;
 
-/// The trouble of the weekend: the locked guest, then the full storage.
-const TROUBLE: [i32; 5] = [10, 11, 43, 44, 45];
+/// The hours at which the guest is locked and then the storage is full.
+const FAILURES: [i32; 5] = [10, 11, 43, 44, 45];
 
-/// With the lines of the C# tool nobody gets a mail, no guest is without snapshots, none grows, and
-/// `grep -i error` finds every failure.
+/// With the lines of the C# tool cron sends no mail, no guest is without snapshots, their number
+/// does not grow, and `grep -i error` finds every failure.
 #[test]
 fn a_weekend_with_the_crontab_of_the_csharp_tool() {
     let lab = lab();
@@ -172,15 +172,15 @@ fn a_weekend_with_the_crontab_of_the_csharp_tool() {
         &[
             Line {
                 is_due: EVERY_HOUR,
-                words: "cv4pve-autosnap --host=HOST --api-token='TOKEN' --vmid=all snap --label=hourly --keep=24",
+                args: "cv4pve-autosnap --host=HOST --api-token='TOKEN' --vmid=all snap --label=hourly --keep=24",
             },
             Line {
                 is_due: AT_MIDNIGHT,
-                words: "cv4pve-autosnap --host=HOST --username=backup@pve --password=example-backup --vmid=\"@all-pve1,@all-pve2\" snap --label='daily' --keep=7",
+                args: "cv4pve-autosnap --host=HOST --username=backup@pve --password=example-backup --vmid=\"@all-pve1,@all-pve2\" snap --label='daily' --keep=7",
             },
             Line {
                 is_due: SUNDAY_AT_MIDNIGHT,
-                words: "cv4pve-autosnap --host=HOST --api-token TOKEN --vmid @all --timeout=30 snap --label weekly --keep 4",
+                args: "cv4pve-autosnap --host=HOST --api-token TOKEN --vmid @all --timeout=30 snap --label weekly --keep 4",
             },
         ],
     );
@@ -188,8 +188,8 @@ fn a_weekend_with_the_crontab_of_the_csharp_tool() {
         found,
         Found {
             mails: Vec::new(),
-            errors: TROUBLE.to_vec(),
-            failures: TROUBLE.to_vec(),
+            errors: FAILURES.to_vec(),
+            failures: FAILURES.to_vec(),
         }
     );
     assert_eq!(kept(&lab), every_guest_has([24, 3, 1]));
@@ -212,24 +212,24 @@ fn a_weekend_with_the_crontab_of_the_readme() {
         &[
             Line {
                 is_due: EVERY_HOUR,
-                words: "cv4pve-autosnap @daily.conf snap --label=hourly --keep=24 --quiet",
+                args: "cv4pve-autosnap @daily.conf snap --label=hourly --keep=24 --quiet",
             },
             Line {
                 is_due: AT_MIDNIGHT,
-                words: "cv4pve-autosnap @daily.conf snap --label=daily --keep=7 --quiet",
+                args: "cv4pve-autosnap @daily.conf snap --label=daily --keep=7 --quiet",
             },
             Line {
                 is_due: SUNDAY_AT_MIDNIGHT,
-                words: "cv4pve-autosnap @daily.conf snap --label=weekly --keep=4 --quiet",
+                args: "cv4pve-autosnap @daily.conf snap --label=weekly --keep=4 --quiet",
             },
         ],
     );
     assert_eq!(
         found,
         Found {
-            mails: TROUBLE.to_vec(),
-            errors: TROUBLE.to_vec(),
-            failures: TROUBLE.to_vec(),
+            mails: FAILURES.to_vec(),
+            errors: FAILURES.to_vec(),
+            failures: FAILURES.to_vec(),
         }
     );
     assert_eq!(kept(&lab), every_guest_has([24, 3, 1]));

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Small clusters in few words, in the format of the simulator's world files.
+//! A short way to describe small clusters in the format of the simulator's world files.
 //!
-//! Guests run on `pve1` with a disk on `local-zfs` unless they say otherwise. Snapshots are of
-//! January 2024, so that nothing a test takes itself can be mistaken for them.
+//! Guests run on `pve1` with a disk on `local-zfs` by default. Their snapshots are from January
+//! 2024, so that they cannot be confused with snapshots that a test creates.
 
 use serde_json::{Value, json};
 
 /// 2024-01-01 00:00:00 UTC.
 const NEW_YEAR: i64 = 1_704_067_200;
 
-/// Bytes of a gibibyte.
+/// One gibibyte in bytes.
 pub(crate) const GIB: u64 = 1 << 30;
 
-/// A cluster.
+/// A simulated cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct World(Value);
 
-/// A guest of it.
+/// A simulated guest.
 #[derive(Debug, Clone)]
 pub(crate) struct Guest(Value);
 
@@ -37,30 +37,30 @@ pub(crate) fn ct(vmid: u32, name: &str) -> Guest {
     }))
 }
 
-/// The time of a day of January 2024.
+/// The time of a day in January 2024.
 pub(crate) fn day(number: i64) -> i64 {
     NEW_YEAR + (number - 1) * 86_400
 }
 
-/// The name that the default format gives to a snapshot of that day.
+/// The name of a snapshot of that day in the default format.
 pub(crate) fn name(label: &str, day: i64) -> String {
     format!("auto{label}2401{day:02}000000")
 }
 
 impl Guest {
-    /// On another node.
+    /// Moves the guest to another node.
     pub(crate) fn on(mut self, node: &str) -> Self {
         self.0["node"] = json!(node);
         self
     }
 
-    /// Not running.
+    /// Stops the guest.
     pub(crate) fn stopped(mut self) -> Self {
         self.0["status"] = json!("stopped");
         self
     }
 
-    /// With a setting in its configuration; null removes it.
+    /// Sets a key of the guest's configuration; null removes it.
     pub(crate) fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
         let value = value.into();
         let config = self.0["config"].as_object_mut().unwrap();
@@ -72,13 +72,13 @@ impl Guest {
         self
     }
 
-    /// With a member of the world's format.
+    /// Sets a member of the guest in the world format.
     pub(crate) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.0[key] = value.into();
         self
     }
 
-    /// With snapshots that the C# tool or ours has taken on these days.
+    /// Adds snapshots with the program's description for these days.
     pub(crate) fn taken(mut self, label: &str, days: &[i64]) -> Self {
         for &number in days {
             self = self.snapshot(&name(label, number), day(number), "cv4pve-autosnap");
@@ -86,12 +86,12 @@ impl Guest {
         self
     }
 
-    /// With a snapshot below the one before.
+    /// Adds a snapshot as a child of the last one.
     pub(crate) fn snapshot(self, name: &str, taken_at: i64, description: &str) -> Self {
         self.snapshot_with(json!({"name": name, "snaptime": taken_at, "description": description}))
     }
 
-    /// With a snapshot that has members of its own.
+    /// Adds a snapshot with members of the world format.
     pub(crate) fn snapshot_with(mut self, mut snapshot: Value) -> Self {
         let snapshots = self.0["snapshots"].as_array_mut().unwrap();
         if let Some(last) = snapshots.last() {
@@ -104,7 +104,7 @@ impl Guest {
 
 impl World {
     /// A cluster of `pve1` and `pve2` with these guests.
-    pub(crate) fn of(guests: impl IntoIterator<Item = Guest>) -> Self {
+    pub(crate) fn new(guests: impl IntoIterator<Item = Guest>) -> Self {
         let guests: Vec<Value> = guests.into_iter().map(|guest| guest.0).collect();
         Self(json!({
             "cluster": {"name": "lab", "this_node": "pve1", "nodes": [
@@ -137,20 +137,20 @@ impl World {
         }))
     }
 
-    /// With a pool of these guests.
+    /// Adds a pool with these guests.
     pub(crate) fn pool(mut self, poolid: &str, guests: &[u32]) -> Self {
         let pools = self.0["pools"].as_array_mut().unwrap();
         pools.push(json!({"poolid": poolid, "guests": guests}));
         self
     }
 
-    /// With a storage.
+    /// Adds a storage.
     pub(crate) fn storage(mut self, storage: Value) -> Self {
         self.0["storages"].as_array_mut().unwrap().push(storage);
         self
     }
 
-    /// With a node that cannot be reached.
+    /// Adds a node that is offline.
     pub(crate) fn offline_node(mut self, name: &str) -> Self {
         let nodes = self.0["cluster"]["nodes"].as_array_mut().unwrap();
         let nodeid = nodes.len() + 1;
@@ -158,7 +158,7 @@ impl World {
         self
     }
 
-    /// With a node whose `pvestatd` has been silent for longer than the cluster remembers.
+    /// Adds a node whose `pvestatd` has sent nothing for longer than the cluster remembers.
     pub(crate) fn silent_node(mut self, name: &str) -> Self {
         let nodes = self.0["cluster"]["nodes"].as_array_mut().unwrap();
         let node = nodes.iter_mut().find(|node| node["name"] == name).unwrap();
@@ -166,13 +166,13 @@ impl World {
         self
     }
 
-    /// Of another version of PVE.
+    /// Sets the version of PVE.
     pub(crate) fn version(mut self, version: &str) -> Self {
         self.0["cluster"]["version"] = json!(version);
         self
     }
 
-    /// In the format of the simulator.
+    /// The world in the format of the simulator.
     pub(crate) fn to_json(&self) -> Value {
         self.0.clone()
     }

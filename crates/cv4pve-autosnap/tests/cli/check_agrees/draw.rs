@@ -6,7 +6,7 @@ use proptest::sample::select;
 use pve_sim::simulator::Options;
 use serde_json::json;
 
-use crate::harness::{Lab, Nobody};
+use crate::harness::{Lab, UnusedPort};
 use crate::world::{Guest, World, credentials, ct, day, name, vm};
 
 /// What is unusual about a guest.
@@ -139,7 +139,7 @@ impl Cluster {
             .filter(|(_, guest)| guest.unusual == Trait::InPool)
             .map(|(vmid, _)| vmid)
             .collect();
-        let mut world = World::of(guests.clone().map(|(vmid, guest)| guest.build(vmid)))
+        let mut world = World::new(guests.clone().map(|(vmid, guest)| guest.build(vmid)))
             .offline_node("pve3")
             .storage(storage("files", "dir", 93))
             .storage(storage("full", "zfspool", 99))
@@ -173,7 +173,7 @@ impl Cluster {
 }
 
 impl Line {
-    fn words(&self, check: bool, lab: &Lab, off: &Nobody) -> Vec<String> {
+    fn args(&self, check: bool, lab: &Lab, off: &UnusedPort) -> Vec<String> {
         let host = self
             .host
             .replace("HERE", &lab.host())
@@ -184,19 +184,19 @@ impl Line {
             (true, true) => &["check"],
             (true, false) => &["check", "--for=clean"],
         };
-        let mut words = vec![
+        let mut args = vec![
             format!("--host={host}"),
             format!("--api-token={}", self.login),
             format!("--vmid={}", self.selection),
         ];
-        words.extend(command.iter().map(ToString::to_string));
-        words.push(format!("--label={}", self.label));
-        words.push(format!("--keep={}", self.keep));
+        args.extend(command.iter().map(ToString::to_string));
+        args.push(format!("--label={}", self.label));
+        args.push(format!("--keep={}", self.keep));
         if !self.format.is_empty() {
-            words.push(format!("--timestamp-format={}", self.format));
+            args.push(format!("--timestamp-format={}", self.format));
         }
-        words.extend(self.options.iter().map(ToString::to_string));
-        words
+        args.extend(self.options.iter().map(ToString::to_string));
+        args
     }
 }
 
@@ -210,8 +210,8 @@ impl Case {
     }
 
     /// The line, for the program or, with the word for the command replaced, for `check`.
-    pub(super) fn words(&self, check: bool, lab: &Lab, off: &Nobody) -> Vec<String> {
-        self.line.words(check, lab, off)
+    pub(super) fn args(&self, check: bool, lab: &Lab, off: &UnusedPort) -> Vec<String> {
+        self.line.args(check, lab, off)
     }
 }
 

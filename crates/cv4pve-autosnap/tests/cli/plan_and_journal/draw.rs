@@ -129,11 +129,11 @@ impl Case {
     }
 
     pub(super) fn lab(&self) -> Lab {
-        let world = World::of(self.vmids().map(|(vmid, guest)| guest.build(vmid)));
+        let world = World::new(self.vmids().map(|(vmid, guest)| guest.build(vmid)));
         Lab::new(&world.storage(json!({"storage": "full", "type": "zfspool", "content": ["images", "rootdir"], "total": 100, "used": 99})))
     }
 
-    pub(super) fn words(&self) -> String {
+    pub(super) fn args(&self) -> String {
         let Self { keep, limits, .. } = self;
         let only_running = if self.only_running && self.snap {
             " --only-running"

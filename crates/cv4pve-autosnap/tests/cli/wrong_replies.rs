@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Replies that are not what was requested: the UPID of another task, listings that are no listings.
+//! Wrong replies: the UPID of another task, malformed or oversized listings.
 
 use crate::harness::Lab;
 use crate::world::{World, ct, name, vm};
 
-/// A reply with another task does not show whether the request was carried out.
+/// The message about a reply with another task, which does not confirm the request.
 const OTHER_TASK: &str = "names another task than the one requested";
 
-/// Both guests have two snapshots, and a task of guest 101 has just succeeded.
+/// Guests 100 and 200 have two snapshots, and a task of guest 101 has just succeeded.
 fn lab_with_a_finished_task() -> Lab {
-    let lab = Lab::new(&World::of([
+    let lab = Lab::new(&World::new([
         vm(100, "web01").taken("daily", &[1, 2]),
         vm(101, "web02"),
         ct(200, "proxy").taken("daily", &[1, 2]),
@@ -19,14 +19,14 @@ fn lab_with_a_finished_task() -> Lab {
     lab
 }
 
-/// The reply to a creation names a task of another guest, which has succeeded.
+/// The reply to a creation names a successful task of another guest.
 #[test]
-fn a_creation_answered_with_the_task_of_another_guest_removes_nothing() {
+fn a_creation_reply_with_the_task_of_another_guest_removes_nothing() {
     for vmid in [100, 200] {
         let lab = lab_with_a_finished_task();
         lab.set_faults(r#"{"requests": [{"method": "POST", "effect": "other_task"}]}"#);
-        let words = format!("--vmid={vmid} --timeout=1 snap --label=daily --keep=1");
-        lab.run(&words)
+        let args = format!("--vmid={vmid} --timeout=1 snap --label=daily --keep=1");
+        lab.run(&args)
             .assert_status(1)
             .assert_out(OTHER_TASK)
             .assert_out("it is not known whether it was done");
@@ -39,23 +39,23 @@ fn a_creation_answered_with_the_task_of_another_guest_removes_nothing() {
     }
 }
 
-/// The reply to a removal names a task of another guest, which has succeeded.
+/// The reply to a removal names a successful task of another guest.
 #[test]
-fn a_removal_answered_with_the_task_of_another_guest_is_not_reported_as_done() {
+fn a_removal_reply_with_the_task_of_another_guest_is_not_reported_as_done() {
     let lab = lab_with_a_finished_task();
     lab.set_faults(r#"{"requests": [{"method": "DELETE", "effect": "other_task"}]}"#);
     let output = lab.run("--vmid=100 --timeout=1 clean --label=daily --keep=0");
     output
         .assert_status(1)
         .assert_out(OTHER_TASK)
-        .assert_not_said("2 removed");
+        .assert_not_printed("2 removed");
     assert_eq!(lab.changes_of(100), [] as [&str; 0]);
     assert_eq!(lab.snapshots(100).len(), 2);
 }
 
-/// The request was carried out, and only its reply was exchanged: the truth is looked up.
+/// The request was executed and only its reply was replaced: the run checks the effect.
 #[test]
-fn a_creation_whose_reply_was_exchanged_is_found() {
+fn a_creation_whose_reply_was_replaced_is_found() {
     for upid in [
         "UPID:pve2:0000ABCD:00001234:65920080:qmsnapshot:100:backup@pve!auto:",
         "UPID:pve1:0000ABCD:00001234:65920080:qmdelsnapshot:100:backup@pve!auto:",
@@ -74,9 +74,9 @@ fn a_creation_whose_reply_was_exchanged_is_found() {
     }
 }
 
-/// A run with a fault on the listings of snapshots.
+/// A lab with this fault of the snapshot listings.
 fn lab_with_listing(listing: &str) -> Lab {
-    let world = World::of([
+    let world = World::new([
         vm(100, "web01").taken("daily", &[1, 2, 3, 4, 5]),
         ct(200, "proxy").taken("daily", &[1, 2, 3]),
     ]);
@@ -86,7 +86,7 @@ fn lab_with_listing(listing: &str) -> Lab {
     Lab::with_faults(&world, &rule)
 }
 
-/// A name that is listed twice counts twice, and an empty list shows nothing: both are no listings.
+/// A listing with a repeated name, or without the entry `current`, is invalid.
 #[test]
 fn a_listing_with_repeated_names_or_without_current_removes_nothing() {
     for (fault, flaw) in [
@@ -118,11 +118,11 @@ fn a_listing_with_repeated_names_or_without_current_removes_nothing() {
     }
 }
 
-/// The plan was made from a good list; the one that is to confirm it is doubled.
+/// The listing for the plan is valid; the one that confirms the removal is doubled.
 #[test]
-fn a_doubled_list_confirms_no_removal() {
+fn a_doubled_listing_does_not_confirm_a_removal() {
     let lab = Lab::with_faults(
-        &World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]),
+        &World::new([vm(100, "web01").taken("daily", &[1, 2, 3])]),
         r#"{"requests": [{"method": "GET", "path": "/nodes/*/*/*/snapshot", "when": {"nth": 2},
             "effect": {"listing": "doubled"}}]}"#,
     );
@@ -132,12 +132,12 @@ fn a_doubled_list_confirms_no_removal() {
     lab.assert_unchanged();
 }
 
-/// A DELETE is lost, and the lists that should show its effect are empty.
+/// A DELETE is lost, and the listings after it are empty.
 #[test]
-fn a_lost_removal_is_not_done_because_a_list_is_empty() {
+fn an_empty_listing_does_not_confirm_a_lost_removal() {
     for fault in ["empty", "truncated"] {
         let lab = Lab::with_faults(
-            &World::of([vm(100, "web01").taken("daily", &[1, 2])]),
+            &World::new([vm(100, "web01").taken("daily", &[1, 2])]),
             &format!(
                 r#"{{"requests": [
                 {{"method": "DELETE", "effect": "drop_before"}},
@@ -150,12 +150,12 @@ fn a_lost_removal_is_not_done_because_a_list_is_empty() {
             .assert_status(1)
             .assert_out("it is not known whether it was done")
             .assert_out("could not be listed")
-            .assert_not_said("1 removed");
+            .assert_not_printed("1 removed");
         assert_eq!(lab.changes(), [] as [&str; 0]);
     }
 }
 
-/// Replaces text in the replies to requests for that path.
+/// Replaces text in the replies to GET requests for this path.
 fn edit(path: &str, find: &str, with: &str) -> String {
     serde_json::json!({"requests": [
         {"method": "GET", "path": path, "effect": {"edit": {"find": find, "with": with}}}
@@ -163,9 +163,9 @@ fn edit(path: &str, find: &str, with: &str) -> String {
     .to_string()
 }
 
-/// An entry of the inventory that cannot be read hides no other, is named, and makes exit 1.
+/// An invalid entry of the inventory hides no other guest, is reported, and the exit status is 1.
 #[test]
-fn an_unreadable_guest_is_named_and_the_others_are_done() {
+fn an_invalid_guest_entry_is_reported_and_the_others_are_done() {
     for (find, with) in [
         ("\"name\":\"web02\"", "\"name\":NaN"),
         ("\"name\":\"web02\"", "\"name\":\"web\u{ff}2\""),
@@ -174,7 +174,7 @@ fn an_unreadable_guest_is_named_and_the_others_are_done() {
         ("\"vmid\":101", "\"vmid\":99"),
     ] {
         let lab = Lab::with_faults(
-            &World::of([vm(100, "web01"), vm(101, "web02"), vm(102, "web03")]),
+            &World::new([vm(100, "web01"), vm(101, "web02"), vm(102, "web03")]),
             &edit("/cluster/resources", find, with),
         );
         let named = "an entry of /cluster/resources cannot be read: ";
@@ -199,14 +199,14 @@ fn an_unreadable_guest_is_named_and_the_others_are_done() {
     }
 }
 
-/// A damaged tag cannot take a guest out of the exclusion that spares it.
+/// A guest with an invalid tag stays excluded.
 #[test]
-fn a_guest_with_a_damaged_tag_is_not_cleaned() {
+fn a_guest_with_an_invalid_tag_is_not_cleaned() {
     for (find, with) in [
         ("\"keep;own\"", "NaN"),
         ("\"keep;own\"", "\"k\u{ff}ep;own\""),
     ] {
-        let world = World::of([
+        let world = World::new([
             vm(100, "web01").taken("daily", &[1]),
             vm(101, "web02")
                 .set("tags", "keep;own")
@@ -222,11 +222,11 @@ fn a_guest_with_a_damaged_tag_is_not_cleaned() {
     }
 }
 
-/// Figures of a storage or a guest that are no numbers take nothing away from the rest.
+/// An invalid number in a guest's figures does not hide the guest.
 #[test]
-fn a_figure_that_is_no_number_hides_nothing() {
+fn an_invalid_number_does_not_hide_a_guest() {
     let lab = Lab::with_faults(
-        &World::of([vm(100, "web01")]),
+        &World::new([vm(100, "web01")]),
         &edit(
             "/cluster/resources",
             "\"maxmem\":",
@@ -238,11 +238,11 @@ fn a_figure_that_is_no_number_hides_nothing() {
         .assert_out("1 snapshot created");
 }
 
-/// A guest that is listed twice is done once, and that is said.
+/// A guest that is listed twice is worked on once, and the report warns of it.
 #[test]
-fn a_guest_that_is_listed_twice_is_done_once() {
+fn a_guest_that_is_listed_twice_is_worked_on_once() {
     let lab = Lab::with_faults(
-        &World::of([vm(100, "web01")]),
+        &World::new([vm(100, "web01")]),
         r#"{"requests": [{"path": "/cluster/resources", "effect": {"listing": "doubled"}}]}"#,
     );
     lab.run("--vmid=100 snap --label=daily --keep=1")
@@ -251,9 +251,9 @@ fn a_guest_that_is_listed_twice_is_done_once() {
     assert_eq!(lab.changes().len(), 1);
 }
 
-/// The snapshot that cannot be read may be the newest, so nothing of that guest is removed.
+/// An invalid entry may be the newest snapshot, so no snapshot of that guest is removed.
 #[test]
-fn nothing_is_removed_of_a_guest_with_an_unreadable_snapshot() {
+fn nothing_is_removed_of_a_guest_with_an_invalid_snapshot_entry() {
     let third = name("daily", 3);
     for (find, with) in [
         (format!("\"name\":\"{third}\""), "\"name\":NaN".to_owned()),
@@ -264,7 +264,7 @@ fn nothing_is_removed_of_a_guest_with_an_unreadable_snapshot() {
         ),
     ] {
         let lab = Lab::with_faults(
-            &World::of([
+            &World::new([
                 vm(100, "web01").taken("daily", &[1, 2, 3]),
                 ct(200, "proxy"),
             ]),
@@ -290,11 +290,11 @@ fn nothing_is_removed_of_a_guest_with_an_unreadable_snapshot() {
     }
 }
 
-/// The description of somebody else's snapshot is no reason to stop.
+/// An invalid byte in the description of a foreign snapshot is harmless.
 #[test]
-fn one_bad_byte_in_a_description_stops_nothing() {
+fn an_invalid_byte_in_a_description_is_accepted() {
     let lab = Lab::with_faults(
-        &World::of([vm(100, "web01").taken("daily", &[1, 2]).snapshot(
+        &World::new([vm(100, "web01").taken("daily", &[1, 2]).snapshot(
             "manual",
             1_700_000_000,
             "before the update",
@@ -310,31 +310,31 @@ fn one_bad_byte_in_a_description_stops_nothing() {
     assert_eq!(lab.snapshots(100).len(), 2);
 }
 
-/// A task that cannot be read may be the one that holds the guest.
+/// An invalid task entry may be the task that holds the guest's lock.
 #[test]
-fn an_unreadable_entry_of_the_tasks_is_named() {
+fn an_invalid_task_entry_is_reported() {
     let lab = Lab::with_faults(
-        &World::of([vm(100, "web01").set("lock", "snapshot"), vm(101, "web02")]),
+        &World::new([vm(100, "web01").set("lock", "snapshot"), vm(101, "web02")]),
         r#"{"requests": [{"path": "/nodes/*/tasks", "effect":
             {"answer": {"status": 200, "reason": "OK", "body": {"data": [{"upid": "nonsense"}]}}}}]}"#,
     );
-    let words = "the tasks could not be listed: an entry cannot be read: ";
+    let message = "the tasks could not be listed: an entry cannot be read: ";
     lab.run("--vmid=@all snap --label=daily --keep=1")
         .assert_status(1)
-        .assert_out(words);
+        .assert_out(message);
     lab.run("--vmid=@all check")
         .assert_status(1)
-        .assert_out(words);
+        .assert_out(message);
 }
 
-/// A reply that says what is right, followed by so many bytes of nothing.
+/// A valid reply with this many blanks after `find`.
 fn padded(path: &str, find: &str, with: &str, bytes: usize) -> String {
     edit(path, find, &format!("{with}{}", " ".repeat(bytes)))
 }
 
-/// No reply may be larger than any of Proxmox VE to that request.
+/// Each kind of reply has a size limit, well above the replies of Proxmox VE.
 #[test]
-fn a_reply_that_is_too_large_is_refused() {
+fn an_oversized_reply_is_refused() {
     const KIB: usize = 1024;
     for (path, bytes, status, text) in [
         ("/version", 60 * KIB, 0, "1 snapshot created"),
@@ -367,22 +367,22 @@ fn a_reply_that_is_too_large_is_refused() {
         ),
     ] {
         let lab = Lab::with_faults(
-            &World::of([vm(100, "web01")]),
+            &World::new([vm(100, "web01")]),
             &padded(path, "\"data\":", "\"data\":", bytes),
         );
         let output = lab.run("--vmid=100 snap --label=daily --keep=1");
         output.assert_status(status);
-        let told = format!("{}{}", output.stdout, output.stderr);
-        assert!(told.contains(text), "{path} {bytes}\n{output}");
+        let text_of_run = format!("{}{}", output.stdout, output.stderr);
+        assert!(text_of_run.contains(text), "{path} {bytes}\n{output}");
     }
 }
 
-/// The reply to a sign-on is a single object, a list of tasks is small.
+/// The replies to a login and to a task listing have their own limits.
 #[test]
-fn replies_to_a_sign_on_and_lists_of_tasks_have_limits_too() {
+fn login_replies_and_task_listings_have_a_size_limit() {
     const KIB: usize = 1024;
-    let world = World::of([vm(100, "web01").set("lock", "snapshot")]);
-    let sign_on = "--username=backup@pve --password=example-backup --vmid=100 status";
+    let world = World::new([vm(100, "web01").set("lock", "snapshot")]);
+    let login = "--username=backup@pve --password=example-backup --vmid=100 status";
     for (path, bytes, text) in [
         (
             "/access/ticket",
@@ -404,25 +404,26 @@ fn replies_to_a_sign_on_and_lists_of_tasks_have_limits_too() {
         let lab = Lab::with_faults(&world, &faults.replace("GET", method));
         let host = format!("--host={}", lab.host());
         let output = if path == "/access/ticket" {
-            lab.bare([host.as_str()].into_iter().chain(sign_on.split(' ')))
+            lab.bare([host.as_str()].into_iter().chain(login.split(' ')))
         } else {
             lab.run("--vmid=100 snap --label=daily --keep=1")
         };
         assert_ne!(output.status, 0, "{path}\n{output}");
-        let told = format!("{}{}", output.stdout, output.stderr);
-        assert!(told.contains(text), "{path}\n{output}");
+        let text_of_run = format!("{}{}", output.stdout, output.stderr);
+        assert!(text_of_run.contains(text), "{path}\n{output}");
     }
 }
 
-/// A UPID in a reply that is too large does not show whether the request was carried out.
+/// An oversized reply to a creation does not show whether the request was executed; the run checks
+/// it.
 #[test]
-fn a_creation_whose_reply_is_too_large_is_found() {
+fn a_creation_with_an_oversized_reply_is_found() {
     let body = format!("{}\"", "x".repeat(65 * 1024));
     let fault = serde_json::json!({"requests": [
         {"method": "POST", "effect": {"answer":
             {"status": 200, "reason": "OK", "handled": true, "body": body}}}
     ]});
-    let lab = Lab::with_faults(&World::of([vm(100, "web01")]), &fault.to_string());
+    let lab = Lab::with_faults(&World::new([vm(100, "web01")]), &fault.to_string());
     lab.run("--vmid=100 snap --label=daily --keep=1")
         .assert_status(0)
         .assert_out("the answer was lost; PVE shows that it was done");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a run cannot check is said: storages whose fullness is not known. And what `check` says of
-//! migrations is true.
+//! Storages whose limit cannot be checked are a warning, and guests that their snapshots prevent
+//! from migrating are reported by `check`.
 
 use pve_sim::simulator::Options;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ const SIZELESS: &str =
     "Warning: storage sizeless on node pve1: limit not checked: PVE reports no size";
 
 fn world() -> World {
-    World::of([
+    World::new([
         vm(100, "web01"),
         ct(105, "dns").set("mp0", "sizeless:subvol-105-disk-1,mp=/mnt,size=8G"),
     ])
@@ -28,9 +28,9 @@ fn warnings_of(report: &Value, vmid: u64) -> Vec<&str> {
     warnings.iter().map(|text| text.as_str().unwrap()).collect()
 }
 
-/// Without `Datastore.Audit` no storage is listed; the snapshots are taken, with a warning.
+/// Without `Datastore.Audit` no storage is listed; the snapshots are created, with a warning.
 #[test]
-fn a_storage_that_is_not_listed_is_named_for_each_guest() {
+fn a_storage_that_is_not_listed_is_a_warning_for_each_guest() {
     let mut world = world().to_json();
     world["roles"]["SnapRunner"] = json!(["Pool.Audit", "VM.Audit", "VM.Snapshot"]);
     let lab = Lab::with(Options::new(world, credentials()));
@@ -45,9 +45,9 @@ fn a_storage_that_is_not_listed_is_named_for_each_guest() {
     assert_eq!(warnings_of(&report, 105).len(), 2);
 }
 
-/// A storage that is listed without figures is named for the guests that have disks on it.
+/// A storage that is listed without figures is a warning for the guests that have disks on it.
 #[test]
-fn a_storage_without_figures_is_named() {
+fn a_storage_without_figures_is_a_warning() {
     let lab = Lab::new(&world());
     let output = lab.run(&format!("--vmid=@all {SNAP}"));
     output.assert_status(0).assert_out(SIZELESS);
@@ -61,13 +61,13 @@ fn a_storage_without_figures_is_named() {
     );
     lab.run("--vmid=@all clean --label=daily --keep=0")
         .assert_status(0)
-        .assert_not_said("limit not checked");
+        .assert_not_printed("limit not checked");
 }
 
-/// Guests that PVE migrates with their snapshots are not named; the hint is about one guest.
+/// Guests that PVE migrates with their snapshots are not reported; the hint is about one guest.
 #[test]
-fn check_names_only_guests_that_snapshots_keep_from_migrating() {
-    let world = World::of([
+fn check_reports_only_guests_that_snapshots_prevent_from_migrating() {
+    let world = World::new([
         vm(100, "runs"),
         vm(101, "stopped").stopped(),
         vm(102, "shared").set("scsi0", "ceph:vm-102-disk-0,size=8G"),
@@ -83,9 +83,10 @@ fn check_names_only_guests_that_snapshots_keep_from_migrating() {
         .assert_out(
             "Proxmox VE does not migrate these guests with snapshots on local storages: VM 100 (while it runs), VM 103, CT 106\n",
         )
-        // Of one guest; with the selection of the job the same command would remove those of all.
+        // For one guest only: with the selection of the job the command would remove the snapshots
+        // of all guests.
         .assert_out("remove the snapshots of that guest only: clean --vmid=100 --keep=0");
     assert_eq!(check.stdout.matches("--keep=0").count(), 1, "{check}");
     lab.run("--vmid=101,102,105 check")
-        .assert_not_said("does not migrate");
+        .assert_not_printed("does not migrate");
 }

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Lines of the wrong shape: words that nothing takes, options and commands of other tools, dashes that are
-//! none. Each gets a message that names the mistake, a hint that can be pasted, and changes nothing.
+//! Malformed command lines: arguments that belong to no option, options and commands of other
+//! tools, wrong dashes. Each is refused with a message that names the mistake and a hint that can
+//! be pasted.
 
 use crate::harness::{Lab, Output};
 use crate::world::{World, vm};
 
 fn lab() -> Lab {
-    Lab::new(&World::of([vm(100, "web01").taken("daily", &[1, 2, 3])]))
+    Lab::new(&World::new([vm(100, "web01").taken("daily", &[1, 2, 3])]))
 }
 
-/// Runs each line and fails unless it is refused with these texts.
+/// Fails unless every line is refused with its message and hint.
 #[track_caller]
 fn check(lab: &Lab, lines: &[(&str, &str, &str)]) {
     for (line, message, hint) in lines {
         let output = lab.bare(line.split(' '));
         output.assert_status(2).assert_err(message).assert_err(hint);
-        // For `snap` and `clean` the error is on stdout, too.
+        // For `snap` and `clean` the error is also on stdout.
         assert_eq!(
             output.lines("").len(),
             output.lines("ERROR: ").len(),
@@ -25,7 +26,7 @@ fn check(lab: &Lab, lines: &[(&str, &str, &str)]) {
     assert_eq!(lab.simulator.journal().requests(), []);
 }
 
-/// The beginning of a line that works.
+/// The beginning of a valid line.
 fn snap(lab: &Lab) -> String {
     format!(
         "--host={} --api-token=file:token snap --label=daily --keep=1",
@@ -33,9 +34,9 @@ fn snap(lab: &Lab) -> String {
     )
 }
 
-/// Several values in words of their own are one list, and values that contain spaces are quoted.
+/// The hint joins separate values into one list, and quotes values that contain spaces.
 #[test]
-fn words_after_a_value_are_explained() {
+fn arguments_after_a_value_are_explained() {
     let lab = lab();
     let snap = snap(&lab);
     let line = |rest: &str| format!("{snap} {rest}");
@@ -91,30 +92,31 @@ fn words_after_a_value_are_explained() {
     );
 }
 
-/// Durations take units everywhere, plain numbers are seconds, and `--wait-locked` takes the next word.
+/// All durations accept units, plain numbers are seconds, and `--wait-locked` accepts a separate
+/// value.
 #[test]
-fn durations_have_units_everywhere() {
+fn all_durations_accept_units() {
     let lab = lab();
     let own = "--vmid=100 snap --label=daily --keep=9 --dry-run";
     let expected = lab.run(&format!("{own} --timeout=300 --wait-locked=30m"));
     expected.assert_status(0);
-    for words in [
+    for args in [
         "--timeout=5m --wait-locked 30m",
         "--timeout 300s --wait-locked=1800",
         "--wait-locked: 1800 --timeout:300",
         "--timeout=300 --wait-locked 30m --hook-timeout=1h --overlap-timeout=90s --removal-budget=3600",
     ] {
-        let output = lab.run(&format!("{own} {words}"));
-        assert_eq!(output.assert_status(0), &expected, "{words}");
+        let output = lab.run(&format!("{own} {args}"));
+        assert_eq!(output.assert_status(0), &expected, "{args}");
     }
     lab.run("--vmid=100 snap --label=daily --keep=9 --wait-locked 30m")
         .assert_status(0);
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }
 
-/// Long dashes and single ones are named, with the option that was meant; none prints a help.
+/// Long and single dashes are explained with the correct option, and the help is not printed.
 #[test]
-fn dashes_that_begin_no_option_are_named() {
+fn wrong_dashes_are_explained() {
     let lab = lab();
     let snap = snap(&lab);
     let line = |rest: &str| format!("{snap} {rest}");
@@ -179,9 +181,9 @@ fn dashes_that_begin_no_option_are_named() {
         .assert_out(",autodaily240101000000,");
 }
 
-/// A file where `@FILE` was meant, and paths with a `~` that no shell replaces.
+/// A file name without `@`, and paths with a `~` that no shell expands.
 #[test]
-fn files_without_their_sign_and_paths_with_a_tilde_are_explained() {
+fn files_without_an_at_sign_and_paths_with_a_tilde_are_explained() {
     let lab = lab();
     lab.file("jobs", "--vmid=100");
     lab.file("tilde.conf", "--vmid=100\n--api-token=file:~/token\n");
@@ -244,7 +246,8 @@ fn files_without_their_sign_and_paths_with_a_tilde_are_explained() {
     );
 }
 
-/// Commands of other tools are explained; what is suggested is near, visible, and of the command.
+/// Commands of other tools are explained; a suggested option is similar, not hidden, and valid for
+/// the command.
 #[test]
 fn commands_and_options_of_other_tools_are_explained() {
     let lab = lab();
@@ -320,23 +323,23 @@ fn commands_and_options_of_other_tools_are_explained() {
         let output = lab.bare(line.split(' '));
         output.assert_status(2).assert_err("unknown ");
         output
-            .assert_not_said("did you mean")
-            .assert_not_said("similar");
+            .assert_not_printed("did you mean")
+            .assert_not_printed("similar");
     }
     lab.bare("snap --output=Xml".split(' '))
         .assert_status(2)
-        .assert_not_said("similar");
+        .assert_not_printed("similar");
 }
 
-/// Runs `snap` with a parameter file of this content.
+/// Runs `snap` with a parameter file with this content.
 fn with_file(lab: &Lab, content: &str) -> Output {
     lab.file("job.conf", content);
     lab.bare(["snap", "@job.conf"])
 }
 
-/// Whatever is wrong in a parameter file is named with the file and the line.
+/// Every error in a parameter file is reported with the file and the line.
 #[test]
-fn errors_in_a_parameter_file_have_their_line() {
+fn errors_in_a_parameter_file_name_the_line() {
     let lab = lab();
     let own = "--host=h\n--vmid=100\n--api-token=file:token\n# the fifth line\n";
     let rest = "\n--label=daily\n--keep=3\n";
@@ -414,9 +417,9 @@ fn errors_in_a_parameter_file_have_their_line() {
     assert_eq!(lab.simulator.journal().requests(), []);
 }
 
-/// An option without its dashes, blanks around `=`, and a second command are named as such.
+/// An option without dashes, blanks around `=`, and a second command are explained.
 #[test]
-fn options_without_dashes_blanks_around_an_equals_sign_and_second_commands_are_explained() {
+fn missing_dashes_blanks_around_equals_and_second_commands_are_explained() {
     let lab = lab();
     let own = "snap --host=h --label=daily --vmid=100";
     check(
@@ -453,8 +456,8 @@ fn options_without_dashes_blanks_around_an_equals_sign_and_second_commands_are_e
         .assert_status(2)
         .assert_err("unexpected argument in line 2 of job.conf")
         .assert_err("two hyphens: --vmid");
-    // A part of a secret is not searched for names of options.
+    // Parts of a secret are not matched against option names.
     lab.bare("snap --host=h --password=correct keep=horse".split(' '))
         .assert_status(2)
-        .assert_not_said("--keep");
+        .assert_not_printed("--keep");
 }

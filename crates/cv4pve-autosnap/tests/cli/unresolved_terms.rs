@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What `--vmid` names and PVE does not show: an exclusion that cannot be resolved stops the run,
-//! and a guest, pool or node that is asked for and not visible is a failure.
+//! Terms of `--vmid` that match nothing visible: an unresolved exclusion stops the run, and a
+//! missing guest, pool or node is a failure.
 
 use pve_sim::simulator::Options;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::harness::{Lab, Output};
 use crate::world::{World, credentials, ct, vm};
 
 fn world() -> World {
-    World::of([
+    World::new([
         vm(100, "web01").taken("daily", &[1, 2]).set("tags", "web"),
         vm(101, "db01").taken("daily", &[1, 2]).on("pve2"),
         ct(105, "dns").taken("daily", &[1, 2]),
@@ -20,7 +20,7 @@ fn world() -> World {
     .offline_node("pve3")
 }
 
-/// A cluster whose login has only these privileges.
+/// A cluster with a login that has only these privileges.
 fn lab_with(privileges: &[&str]) -> Lab {
     let mut world = world().to_json();
     world["roles"]["SnapRunner"] = json!(privileges);
@@ -31,7 +31,7 @@ fn lab() -> Lab {
     Lab::new(&world())
 }
 
-/// A hook that leaves a line for each call, and the lines.
+/// Writes a hook that logs its phase to the file `calls`; returns the option.
 fn with_hook(lab: &Lab) -> String {
     let calls = lab.folder().join("calls");
     let script = format!(
@@ -42,7 +42,7 @@ fn with_hook(lab: &Lab) -> String {
     "--script=hook.sh".to_owned()
 }
 
-/// Runs `clean --keep=0` or `snap` with a hook, for real.
+/// Runs a command without `--dry-run` with the hook.
 fn run_with_hook(lab: &Lab, selection: &str, command: &str) -> Output {
     let hook = with_hook(lab);
     lab.run(&format!("--vmid={selection} {command} {hook}"))
@@ -56,9 +56,9 @@ fn assert_no_hook_called(lab: &Lab) {
 const CLEAN: &str = "clean --label=daily --keep=0";
 const SNAP: &str = "snap --label=daily --keep=3";
 
-/// The reproduction of the issue: a token that lost `Pool.Audit` sees no pool to spare.
+/// The token has lost `Pool.Audit`, so the excluded pool is not visible.
 #[test]
-fn clean_spares_a_pool_that_the_login_may_no_longer_see() {
+fn clean_refuses_to_run_if_the_excluded_pool_is_not_visible() {
     let lab = lab_with(&["Datastore.Audit", "VM.Audit", "VM.Snapshot"]);
     run_with_hook(&lab, "@all,-@pool-keepme", CLEAN)
         .assert_status(2)
@@ -68,9 +68,9 @@ fn clean_spares_a_pool_that_the_login_may_no_longer_see() {
     assert_no_hook_called(&lab);
 }
 
-/// A cluster with pools nested in another one, and privileges on pools of their own.
+/// A cluster with nested pools, and a login with privileges on these paths.
 fn lab_of_nested_pools(entries: &[(&str, u8)]) -> Lab {
-    let world = World::of([
+    let world = World::new([
         vm(100, "web01").taken("daily", &[1, 2]),
         vm(101, "db01").taken("daily", &[1, 2]),
         vm(102, "db02").taken("daily", &[1, 2]),
@@ -91,9 +91,9 @@ fn lab_of_nested_pools(entries: &[(&str, u8)]) -> Lab {
     Lab::with(Options::new(world, credentials()))
 }
 
-/// An excluded pool of which the login sees only a part is not resolved.
+/// An exclusion is unresolved if the login sees only a part of the pool.
 #[test]
-fn clean_spares_pools_nested_in_an_excluded_one_that_are_hidden() {
+fn clean_refuses_to_run_if_a_part_of_an_excluded_pool_is_hidden() {
     for (entries, reason) in [
         (
             [("/pool/keepme", 0)],
@@ -118,7 +118,8 @@ fn clean_spares_pools_nested_in_an_excluded_one_that_are_hidden() {
     assert_eq!(lab.changes().len(), 2);
 }
 
-/// Every kind of exclusion that matches no visible guest stops `clean`, run and dry run alike.
+/// Every kind of exclusion that matches no visible guest stops `clean`, with and without
+/// `--dry-run`.
 #[test]
 fn clean_refuses_every_exclusion_that_matches_no_guest() {
     let lab = lab();
@@ -146,19 +147,19 @@ fn clean_refuses_every_exclusion_that_matches_no_guest() {
     assert_no_hook_called(&lab);
 }
 
-/// One good exclusion does not excuse a bad one, and all bad ones are named at once.
+/// A valid exclusion does not make up for an unresolved one, and all unresolved ones are reported
+/// at once.
 #[test]
-fn every_unresolved_exclusion_is_named() {
+fn every_unresolved_exclusion_is_reported() {
     let lab = lab();
     lab.run("--vmid=@all,-100,-@pool-none,-web99 clean --label=daily --keep=0")
         .assert_status(2)
         .assert_err("`-@pool-none` matches no guest")
         .assert_err("; and `-web99` matches no guest")
-        .assert_not_said("`-100`");
+        .assert_not_printed("`-100`");
     lab.assert_unchanged();
 }
 
-/// Programs read the same.
 #[test]
 fn an_unresolved_exclusion_is_in_the_json_report() {
     let lab = lab();
@@ -175,9 +176,9 @@ fn an_unresolved_exclusion_is_in_the_json_report() {
     lab.assert_unchanged();
 }
 
-/// What was meant can be said.
+/// `--allow-unmatched-exclusions` turns the error into a warning.
 #[test]
-fn an_unmatched_exclusion_can_be_accepted() {
+fn allow_unmatched_exclusions_accepts_unmatched_exclusions() {
     let lab = lab();
     let accept = "--allow-unmatched-exclusions";
     lab.run(&format!(
@@ -193,8 +194,8 @@ fn an_unmatched_exclusion_can_be_accepted() {
     assert_eq!(lab.changes().len(), 3);
 }
 
-/// Pools and nodes exist or not, so `snap` refuses those that do not; old crontab lines with
-/// names, IDs, tags or patterns that match nobody yet go on working.
+/// Names, VMIDs, tags and patterns that match no guest yet are accepted, so that old crontab lines
+/// go on working.
 #[test]
 fn snap_refuses_only_pools_and_nodes_that_do_not_exist() {
     let lab = lab();
@@ -227,9 +228,9 @@ fn snap_refuses_only_pools_and_nodes_that_do_not_exist() {
     assert_eq!(lab.changes().len(), 7);
 }
 
-/// An exclusion that can be resolved works as before, and the hook is called.
+/// A resolved exclusion is excluded, and the hook is called.
 #[test]
-fn a_resolved_exclusion_is_spared() {
+fn a_resolved_exclusion_is_not_changed() {
     let lab = lab();
     run_with_hook(&lab, "@all,-@pool-keepme", CLEAN).assert_status(0);
     assert_eq!(lab.changes_of(101), [] as [&str; 0]);
@@ -241,8 +242,8 @@ fn a_resolved_exclusion_is_spared() {
 
 /// A guest with an unknown name may match an exclusion by name.
 #[test]
-fn a_guest_without_a_known_name_is_not_worked_on_if_names_are_excluded() {
-    let world = World::of([
+fn a_guest_with_an_unknown_name_fails_if_names_are_excluded() {
+    let world = World::new([
         vm(100, "web01").taken("daily", &[1, 2]),
         vm(101, "sub01")
             .taken("daily", &[1, 2])
@@ -267,9 +268,9 @@ fn a_guest_without_a_known_name_is_not_worked_on_if_names_are_excluded() {
     assert_eq!(lab.changes().len(), 2);
 }
 
-/// The others are done, and the exit status says that something was missing.
+/// The other guests are worked on, and the exit status is 1.
 #[test]
-fn what_is_asked_for_and_not_visible_is_a_failure() {
+fn a_selected_guest_pool_or_node_that_is_not_visible_is_a_failure() {
     for (missing, text) in [
         ("999", "no guest has this ID"),
         ("web09", "no guest has this name"),
@@ -297,9 +298,9 @@ fn what_is_asked_for_and_not_visible_is_a_failure() {
     }
 }
 
-/// What may rightly be empty stays a warning.
+/// A term that may be empty is only a warning.
 #[test]
-fn a_tag_a_pattern_or_an_empty_pool_is_a_warning() {
+fn an_unmatched_tag_or_pattern_or_an_empty_pool_is_a_warning() {
     let lab = lab();
     for term in ["@tag-none", "zzz%", "300:310", "@pool-empty", "@node-pve3"] {
         lab.run(&format!("--vmid=100,{term} {SNAP} --dry-run"))
@@ -309,7 +310,7 @@ fn a_tag_a_pattern_or_an_empty_pool_is_a_warning() {
 }
 
 fn skips() -> Lab {
-    Lab::new(&World::of([
+    Lab::new(&World::new([
         vm(100, "web01"),
         vm(101, "stopped").stopped(),
         vm(110, "golden").set("template", 1).stopped(),
@@ -317,9 +318,9 @@ fn skips() -> Lab {
     ]))
 }
 
-/// `snap --strict && upgrade` does not go on without a snapshot of a guest that is named.
+/// `snap --strict && upgrade` does not continue without a snapshot of a named guest.
 #[test]
-fn with_strict_the_skip_of_a_named_guest_is_a_failure() {
+fn with_strict_a_skipped_named_guest_is_a_failure() {
     for (term, reason, line) in [
         (
             "110",
@@ -366,9 +367,9 @@ fn with_strict_the_skip_of_a_named_guest_is_a_failure() {
     }
 }
 
-/// A guest that is selected with others may be skipped, also with `--strict`.
+/// A guest that is selected by another kind of term may be skipped, also with `--strict`.
 #[test]
-fn with_strict_the_skip_of_other_guests_is_none() {
+fn with_strict_other_guests_may_be_skipped() {
     let lab = skips();
     for selection in ["@all", "100,1%", "100:120", "100,@node-pve1", "@all,-110"] {
         lab.run(&format!(
@@ -382,9 +383,9 @@ fn with_strict_the_skip_of_other_guests_is_none() {
     .assert_status(0);
 }
 
-/// With `Pool.Audit` and without `VM.Audit` an empty pool may have members.
+/// With `Pool.Audit` and without `VM.Audit` a pool that seems empty may have members.
 #[test]
-fn a_pool_whose_guests_the_login_may_not_see_is_not_called_empty() {
+fn a_pool_with_invisible_guests_is_not_reported_as_empty() {
     let lab = lab_with(&["Pool.Audit"]);
     lab.run(&format!("--vmid=@pool-keepme {SNAP}"))
         .assert_status(1)
@@ -416,12 +417,39 @@ fn a_pool_whose_guests_the_login_may_not_see_is_not_called_empty() {
         .assert_err("or this login may not see them (VM.Audit)");
 }
 
-/// The ID of another guest is no help.
+/// A similar VMID is another guest.
 #[test]
-fn no_other_id_is_proposed_for_an_id() {
+fn no_other_vmid_is_proposed_for_a_vmid() {
     let lab = lab();
     lab.run(&format!("--vmid=100,102,111:120 {SNAP} --dry-run"))
         .assert_status(1)
         .assert_out("`102` matches no guest")
-        .assert_not_said("nearest");
+        .assert_not_printed("nearest");
+}
+
+#[test]
+fn a_name_that_a_guest_on_an_offline_node_may_have_is_a_failure() {
+    let world = World::new([vm(100, "web01"), vm(120, "far-vm").on("pve3")]).offline_node("pve3");
+    let lab = Lab::new(&world);
+    for (vmid, command) in [
+        ("web01,far-vm", "snap"),
+        ("web01,far%", "clean"),
+        ("web%", "snap"),
+        ("%01", "clean"),
+    ] {
+        lab.run(&format!("--vmid={vmid} {command} --label=daily --keep=1"))
+            .assert_status(1)
+            .assert_out("the name of 1 guest on an offline node is not known, use the ID instead");
+    }
+    let alone = lab.run("--vmid=far-vm snap --label=daily --keep=1");
+    alone
+        .assert_status(1)
+        .assert_not_printed("POSSIBLE PROBLEM");
+    // An excluded name cannot be missed: no guest of the offline node is selected.
+    lab.run("--vmid=web01,-far-vm --dry-run snap --label=hourly --keep=1")
+        .assert_status(0);
+    let online = Lab::new(&World::new([vm(100, "web01")]));
+    online
+        .run("--vmid=web01,far% snap --label=daily --keep=1")
+        .assert_status(0);
 }

@@ -7,7 +7,7 @@ use crate::world::{World, vm};
 
 /// Two guests on each of two nodes; the last guests have most snapshots to remove.
 fn lab() -> Lab {
-    Lab::new(&World::of([
+    Lab::new(&World::new([
         vm(100, "a1").taken("daily", &[1]),
         vm(101, "a2").taken("daily", &[1, 2, 3]),
         vm(200, "b1").on("pve2").taken("daily", &[1, 2, 3, 4]),
@@ -45,8 +45,8 @@ fn a_hook_is_called_for_one_guest_at_a_time() {
 fn hooks_run_in_parallel_with_max_parallel() {
     let lab = lab();
     let hook = PausingHook::new(&lab);
-    let words = "--vmid=101,200 --max-parallel=2 snap --label=daily --keep=9";
-    let mut run = hook.start(&lab, words);
+    let args = "--vmid=101,200 --max-parallel=2 snap --label=daily --keep=9";
+    let mut run = hook.start(&lab, args);
     assert_eq!(run.reached(), "snap-job-start");
     run.go_on();
     let mut both = [run.reached(), run.reached()];
@@ -93,4 +93,21 @@ fn with_a_removal_budget_the_guest_with_most_removals_is_first() {
         .assert_status(0);
     let first = lab.changes()[0].clone();
     assert_eq!(first, "delete 200 autodaily240101000000");
+}
+
+#[test]
+fn max_parallel_ram_allows_several_ram_snapshots_at_once() {
+    let lab = Lab::new(&World::new([vm(100, "web01"), vm(101, "web02")]));
+    let hook = PausingHook::new(&lab);
+    let args =
+        "--vmid=@all snap --label=ram --keep=1 --state --max-parallel=2 --max-parallel-ram=2";
+    let mut run = hook.start(&lab, args);
+    assert_eq!(run.reached().trim_end(), "snap-job-start");
+    run.go_on();
+    // The second hook starts before the first one is resumed.
+    let mut reached = [run.reached(), run.reached()];
+    reached.sort_unstable();
+    assert_eq!(reached, ["snap-create-pre 100", "snap-create-pre 101"]);
+    run.go_on();
+    run.finish().assert_status(0);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Outputs that nobody reads, signals that must work nevertheless, and limits of the process.
+//! Output that stalls because its reader does not read, signals during that time, and process
+//! limits.
 
 use std::fs::File;
 use std::io::{PipeReader, Read};
@@ -9,33 +10,33 @@ use crate::harness::{Lab, until};
 use crate::world::{World, vm};
 
 const SNAP: &str = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
-/// Prints more than a pipe takes (64 KiB), in every phase.
+/// A hook that prints 60 KB in every phase: two calls fill a pipe (64 KiB).
 const LOUD_HOOK: &str = "#!/bin/sh\nhead -c 60000 /dev/zero | tr '\\0' x\n";
 
 fn lab() -> Lab {
-    Lab::new(&World::of([
+    Lab::new(&World::new([
         vm(100, "web01").taken("daily", &[1, 2]),
         vm(101, "web02").taken("daily", &[3]),
     ]))
 }
 
-/// All that the run of `SNAP` does.
+/// The number of changes of a run of `SNAP`.
 const CHANGES: usize = 5;
 
-/// A run whose stdout is a pipe that nobody reads. The pipe stays open.
-fn start_unread(lab: &Lab, words: &str, stderr: Stdio) -> (Child, PipeReader) {
+/// Starts a run whose stdout is a pipe that stays open and is not read.
+fn start_unread(lab: &Lab, args: &str, stderr: Stdio) -> (Child, PipeReader) {
     let (reader, writer) = std::io::pipe().unwrap();
-    let mut command = hearing_signals(lab);
+    let mut command = with_default_signals(lab);
     command
         .arg(format!("--host={}", lab.host()))
         .arg("--api-token=file:token")
-        .args(words.split_whitespace())
+        .args(args.split_whitespace())
         .stdout(writer)
         .stderr(stderr);
     (command.spawn().unwrap(), reader)
 }
 
-fn hearing_signals(lab: &Lab) -> Command {
+fn with_default_signals(lab: &Lab) -> Command {
     if cfg!(target_os = "linux") {
         let mut command = lab.command_of("env");
         command.args(["--default-signal", env!("CARGO_BIN_EXE_cv4pve-autosnap")]);
@@ -50,11 +51,11 @@ fn terminate(child: &Child) {
         .args(["-TERM", &child.id().to_string()])
         .stderr(Stdio::null())
         .status();
-    // Fails for a process that has ended: the test looks at how it did.
+    // `kill` fails for a process that has ended; the test checks its exit status.
     let _ = sent.unwrap();
 }
 
-/// Sends SIGTERM again and again, as several may arrive as one, and returns the exit status.
+/// Sends SIGTERM until the process ends, as several signals may be merged; returns the exit status.
 fn terminated(mut child: Child) -> Option<i32> {
     let mut status = None;
     until("the process ends", || {
@@ -65,60 +66,56 @@ fn terminated(mut child: Child) -> Option<i32> {
     status.unwrap().code()
 }
 
-/// The report stalls, the run does not, and signals end the process.
+/// The report stalls, but the run continues, and signals end the process.
 #[test]
-fn a_reader_that_does_not_read_stalls_only_the_report() {
+fn an_unread_pipe_stalls_only_the_report() {
     for output in ["Text", "Json"] {
         let lab = lab();
         let script = lab.script("loud.sh", LOUD_HOOK);
         lab.file("loud.conf", format!("--script=\"{}\"\n", script.display()));
-        // The JSON report has no hook output; --debug fills stderr, which nobody reads either.
-        let words = format!("@loud.conf {SNAP} --output={output} --debug");
+        // The JSON report has no hook output, so `--debug` fills stderr, which is not read either.
+        let args = format!("@loud.conf {SNAP} --output={output} --debug");
         let (stalled, errors) = std::io::pipe().unwrap();
-        let (child, _unread) = start_unread(&lab, &words, Stdio::from(errors));
-        until("the run comes to its end", || {
-            lab.changes().len() == CHANGES
-        });
+        let (child, _unread) = start_unread(&lab, &args, Stdio::from(errors));
+        until("all changes are made", || lab.changes().len() == CHANGES);
         assert_eq!(terminated(child), Some(143), "{output}");
         drop(stalled);
     }
 }
 
-/// What was held up is written as soon as somebody reads, complete and in order.
+/// The delayed output is written as soon as the reader continues, complete and in order.
 #[test]
 fn a_reader_that_pauses_gets_the_whole_report() {
     let lab = lab();
     let script = lab.script("loud.sh", LOUD_HOOK);
     lab.file("loud.conf", format!("--script=\"{}\"\n", script.display()));
-    let words = format!("@loud.conf {SNAP}");
-    let (mut child, mut reader) = start_unread(&lab, &words, Stdio::null());
-    until("the run comes to its end", || {
-        lab.changes().len() == CHANGES
-    });
+    let args = format!("@loud.conf {SNAP}");
+    let (mut child, mut reader) = start_unread(&lab, &args, Stdio::null());
+    until("all changes are made", || lab.changes().len() == CHANGES);
     let mut report = String::new();
     reader.read_to_string(&mut report).unwrap();
     assert!(child.wait().unwrap().success());
     assert!(report.starts_with("ACTION Snap\n"), "{report:.200}");
     let last = report.lines().last().unwrap_or_default();
     assert!(last.starts_with("Total execution "), "{last}");
-    // Two phases of the job, and of each guest two for the creation and two for each removal.
+    // Two phases of the job, and for each guest two for the creation and two for each removal.
     let hooks = report.lines().filter(|line| line.starts_with("xxxx"));
     assert_eq!(hooks.count(), 2 + 2 * 2 + 3 * 2);
 }
 
-/// While the run goes on, the first signal stops it in order and the second one leaves,
-/// although the report is stalled.
+/// The first signal stops the run in order and the second one at once, even if the report is
+/// stalled.
 #[test]
-fn signals_are_heard_while_the_report_is_stalled() {
+fn signals_work_while_the_report_is_stalled() {
     let lab = lab();
     let loud = lab.script(
-        "loud-gate.sh",
+        "loud-wait.sh",
         "#!/bin/sh\nhead -c 70000 /dev/zero | tr '\\0' x\n\
          case $CV4PVE_AUTOSNAP_PHASE in snap-remove-pre) : > reached; exec sleep 90;; esac\n",
     );
     lab.file("loud.conf", format!("--script=\"{}\"\n", loud.display()));
-    let words = format!("@loud.conf {SNAP}");
-    let (child, _unread) = start_unread(&lab, &words, Stdio::null());
+    let args = format!("@loud.conf {SNAP}");
+    let (child, _unread) = start_unread(&lab, &args, Stdio::null());
     until("the hook before a removal runs", || {
         lab.folder().join("reached").exists()
     });
@@ -127,16 +124,16 @@ fn signals_are_heard_while_the_report_is_stalled() {
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }
 
-/// A hook and what it has started do not outlive the process that leaves at once, whether
-/// they obey SIGTERM or not.
+/// A hook and its child processes end when the second signal ends the program, whether they handle
+/// SIGTERM or not.
 #[test]
-fn a_second_signal_ends_the_hooks_that_run() {
+fn a_second_signal_ends_the_running_hooks() {
     for trap in ["", "trap '' TERM"] {
         let lab = lab();
         let alive = lab.folder().join("alive.pipe");
         let made = Command::new("mkfifo").arg(&alive).status().unwrap();
         assert!(made.success());
-        // The hook and its child hold the pipe open as long as they live.
+        // The hook and its child keep the pipe open while they run.
         let script = lab.script(
             "hook.sh",
             &format!(
@@ -150,7 +147,7 @@ fn a_second_signal_ends_the_hooks_that_run() {
         until("the hook runs", || lab.folder().join("reached").exists());
         let mut pipe = opened.join().unwrap();
         assert_eq!(terminated(child), Some(143), "{trap}");
-        // The end of the file: all who had it open are gone.
+        // End of file: all processes that had the pipe open are gone.
         let read = std::thread::spawn(move || pipe.read(&mut [0]).unwrap());
         until("the hook is gone", || read.is_finished());
         assert_eq!(read.join().unwrap(), 0, "{trap}");
@@ -158,9 +155,9 @@ fn a_second_signal_ends_the_hooks_that_run() {
     }
 }
 
-/// A limit for the size of files (SIGXFSZ) makes the report incomplete and stops nothing.
+/// A file size limit (SIGXFSZ) truncates the report and does not stop the run.
 #[test]
-fn a_limit_for_the_size_of_files_does_not_stop_the_run() {
+fn a_file_size_limit_does_not_stop_the_run() {
     let lab = lab();
     let report = File::create(lab.folder().join("report.txt")).unwrap();
     let mut command = lab.command_of("/bin/sh");
@@ -178,8 +175,8 @@ fn a_limit_for_the_size_of_files_does_not_stop_the_run() {
     assert_eq!(lab.changes().len(), CHANGES);
 }
 
-/// No core dump, even where the limit of the process is raised from outside and where a program
-/// collects core dumps, which ignores the limit.
+/// No core dump is written, even if the limit of the process is raised from outside, or if a
+/// program collects core dumps, which ignores the limit.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_crash_leaves_no_core_dump() {
@@ -196,7 +193,7 @@ fn a_crash_leaves_no_core_dump() {
         .find(|line| line.starts_with("Max core file size"))
         .unwrap();
     assert!(core.split_whitespace().any(|word| word == "0"), "{core}");
-    // As far as this machine allows it.
+    // This may not be permitted on this machine.
     let _ = Command::new("prlimit")
         .args(["--core=unlimited", "--pid", &pid])
         .stderr(Stdio::null())

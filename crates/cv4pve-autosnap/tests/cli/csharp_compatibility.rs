@@ -10,7 +10,7 @@ use crate::harness::{Lab, TOKEN};
 use crate::world::{World, ct, vm};
 
 fn two_guests() -> World {
-    World::of([
+    World::new([
         vm(100, "web01").taken("daily", &[1, 2, 3]),
         ct(200, "proxy").taken("daily", &[1]).taken("daily2", &[2]),
     ])
@@ -134,7 +134,7 @@ fn clean_with_keep_zero_removes_all_of_the_label() {
 
 #[test]
 fn only_snapshots_with_the_description_are_ours() {
-    let world = World::of([vm(100, "web01")
+    let world = World::new([vm(100, "web01")
         .snapshot("autodaily240101000000", 1, "made by hand")
         .snapshot("autodaily240102000000", 2, "")
         .snapshot("autodaily240103000000", 3, "cv4pve-autosnap, they say")
@@ -155,7 +155,7 @@ fn only_snapshots_with_the_description_are_ours() {
 
 #[test]
 fn the_description_is_exactly_the_one_of_the_c_sharp_tool() {
-    let lab = Lab::new(&World::of([vm(100, "web01"), ct(200, "proxy")]));
+    let lab = Lab::new(&World::new([vm(100, "web01"), ct(200, "proxy")]));
     lab.run("--vmid=@all snap --label=daily --keep=1")
         .assert_status(0);
     lab.simulator.world(|world| {
@@ -278,7 +278,7 @@ fn warnings_are_a_success_with_a_note() {
 
 #[test]
 fn a_locked_guest_fails_with_the_text_of_pve() {
-    let world = World::of([
+    let world = World::new([
         vm(100, "web01").set("lock", "backup"),
         ct(200, "proxy").set("lock", "backup"),
     ]);
@@ -311,7 +311,7 @@ fn a_locked_guest_fails_with_the_text_of_pve() {
 #[test]
 fn incomplete_snapshots_are_reported_and_neither_counted_nor_removed() {
     let half = json!({"name": "autodaily240102000000", "snaptime": 2, "description": "cv4pve-autosnap", "snapstate": "delete"});
-    let world = World::of([vm(100, "web01")
+    let world = World::new([vm(100, "web01")
         .taken("daily", &[1])
         .snapshot_with(half)
         .taken("daily", &[3])]);
@@ -325,7 +325,7 @@ fn incomplete_snapshots_are_reported_and_neither_counted_nor_removed() {
 
 #[test]
 fn retention_goes_by_time_and_then_by_name() {
-    let world = World::of([vm(100, "web01")
+    let world = World::new([vm(100, "web01")
         // The hour that comes twice: the later one has the smaller name.
         .snapshot("autodaily241027025900", 1_729_990_740, "cv4pve-autosnap")
         .snapshot("autodaily241027020500", 1_729_991_100, "cv4pve-autosnap")
@@ -345,7 +345,7 @@ fn retention_goes_by_time_and_then_by_name() {
 #[test]
 fn state_saves_the_ram_of_vms() {
     for (option, expected) in [("", false), ("--state", true), ("--state false", false)] {
-        let lab = Lab::new(&World::of([vm(100, "web01"), ct(200, "proxy")]));
+        let lab = Lab::new(&World::new([vm(100, "web01"), ct(200, "proxy")]));
         lab.run(&format!("--vmid=@all snap --label=ram --keep=1 {option}"))
             .assert_status(0);
         let with_ram = lab.simulator.world(|world| {
@@ -359,7 +359,7 @@ fn state_saves_the_ram_of_vms() {
 
 #[test]
 fn skipped_guests_do_not_fail_a_run() {
-    let world = World::of([
+    let world = World::new([
         vm(100, "web01").stopped(),
         vm(101, "template").stopped().set("template", 1),
         ct(200, "files").set("mp0", "/srv/files,mp=/mnt"),
@@ -392,7 +392,7 @@ fn skipped_guests_do_not_fail_a_run() {
 
 #[test]
 fn guests_of_an_offline_node_are_skipped_and_fail_the_run() {
-    let world = World::of([
+    let world = World::new([
         vm(100, "web01"),
         vm(101, "far").on("pve3").with("status", "unknown"),
     ])
