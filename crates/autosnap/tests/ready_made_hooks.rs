@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The hooks in `/hooks`, as users get them: each is run by the shell it is for, the metrics against a small web server that
-//! notes what it is sent.
+//! The hooks in `/hooks`, each run by its shell; the metrics hook sends to a small web server that
+//! records the requests.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed preparation fails the test")]
 
@@ -26,11 +26,11 @@ fn now() -> u64 {
         .as_secs()
 }
 
-/// A request as the server got it.
+/// A request as the server received it.
 struct Request {
     /// `POST /path HTTP/1.1`
     line: String,
-    /// In lower case, with their values as they were.
+    /// Names in lower case, values unchanged.
     headers: Vec<(String, String)>,
     body: String,
 }
@@ -81,7 +81,7 @@ fn receive(listener: &TcpListener, status: &str) -> Request {
     request
 }
 
-/// What the hook says in the phase after a snapshot, with values that every format has to escape.
+/// The variables of the phase after a snapshot, with values that every format must escape.
 const GUEST: [(&str, &str); 12] = [
     ("PHASE", "snap-create-post"),
     ("VMID", "100"),
@@ -127,7 +127,7 @@ fn metrics(variables: &[(&str, &str)], settings: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Runs the hook against a server that answers with `status`.
+/// Runs the hook against a server that replies with `status`.
 fn exchange(mut command: Command, status: &str) -> (Request, Output) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     command.env(
@@ -137,13 +137,13 @@ fn exchange(mut command: Command, status: &str) -> (Request, Output) {
     std::thread::scope(|scope| {
         let server = scope.spawn(|| receive(&listener, status));
         let output = command.output().unwrap();
-        // Wakes a server that was never called; it then complains about an empty request.
+        // Unblocks a server that was not called; its thread then fails because of an empty request.
         drop(TcpStream::connect(listener.local_addr().unwrap()));
         (server.join().unwrap(), output)
     })
 }
 
-/// Runs the hook for one type; the body it sent.
+/// Runs the hook for one format; returns the body that it sent.
 #[track_caller]
 fn sent(variables: &[(&str, &str)], kind: &str, content_type: &str) -> String {
     let (request, output) = exchange(metrics(variables, &[("METRICS_TYPE", kind)]), "200 OK");
@@ -164,7 +164,7 @@ fn sent(variables: &[(&str, &str)], kind: &str, content_type: &str) -> String {
     request.body
 }
 
-/// Puts `NOW` in place of the time of the call, in seconds.
+/// Replaces the time of the call, in seconds, by `NOW`.
 fn without_time(text: &str, before: u64) -> String {
     (before..=now()).fold(text.to_owned(), |text, second| {
         text.replace(&second.to_string(), "NOW")
@@ -255,7 +255,7 @@ fn loki_gets_a_stream_with_json_in_it() {
 }
 
 #[test]
-fn guests_can_have_a_group_of_their_own() {
+fn guests_can_be_grouped_separately() {
     let (request, _) = exchange(metrics(&GUEST, &[("METRICS_PER_GUEST", "1")]), "200 OK");
     assert_eq!(request.line, "POST /push/vmid/100 HTTP/1.1");
     let (request, _) = exchange(metrics(&CLEAN, &[("METRICS_PER_GUEST", "1")]), "200 OK");
@@ -270,14 +270,14 @@ const LOGIN: [(&str, &str); 2] = [
 const AUTHORIZATION: &str = "Basic bWU6cGEic3NcdyDDtg==";
 
 #[test]
-fn a_login_is_sent_when_given() {
+fn a_login_is_sent_if_it_is_set() {
     let (request, output) = exchange(metrics(&GUEST, &LOGIN), "200 OK");
     assert_eq!(request.header("authorization"), Some(AUTHORIZATION));
     assert!(output.status.success());
 }
 
-/// A folder with links to the named tools, as far as this machine has them, for a `PATH` without the others.
-fn only(tools: &[&str]) -> tempfile::TempDir {
+/// A folder with links to these tools, if they are installed, for a `PATH` without other tools.
+fn only_tools(tools: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for tool in tools {
         let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
@@ -291,12 +291,12 @@ fn only(tools: &[&str]) -> tempfile::TempDir {
 }
 
 #[test]
-fn wget_serves_as_well() {
-    let tools = only(&["sed", "tr", "date", "mktemp", "rm", "wget"]);
+fn wget_is_used_without_curl() {
+    let tools = only_tools(&["sed", "tr", "date", "mktemp", "rm", "wget"]);
     let mut command = metrics(&GUEST, &LOGIN);
     command.env("PATH", tools.path());
     if !tools.path().join("wget").exists() {
-        // Without wget there is nothing to send with, and the hook has to say so.
+        // Without wget too, the hook must report that.
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         return;
@@ -322,7 +322,7 @@ fn wget_serves_as_well() {
 }
 
 #[test]
-fn failures_are_told_and_end_in_1() {
+fn failures_are_reported_and_exit_with_1() {
     let check = |mut command: Command, expected: &str| {
         let output = command.output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -333,14 +333,14 @@ fn failures_are_told_and_end_in_1() {
         metrics(&GUEST, &[("METRICS_TYPE", "graphite")]),
         "unknown METRICS_TYPE 'graphite'; use prometheus, ",
     );
-    let tools = only(&["sed", "tr", "date"]);
+    let tools = only_tools(&["sed", "tr", "date"]);
     let mut command = metrics(&GUEST, &[]);
     command.env("PATH", tools.path());
     check(
         command,
         "cannot send metrics: neither curl nor wget is installed",
     );
-    // A port that was free a moment ago and that nobody listens at.
+    // A port that was just free and has no listener.
     let address = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -377,7 +377,7 @@ fn other_phases_send_nothing() {
 }
 
 #[test]
-fn the_shell_template_knows_every_phase_and_no_other() {
+fn the_shell_template_handles_every_phase_and_no_other() {
     let run = |phase: &str| {
         Command::new("/bin/sh")
             .arg(hook("template.sh"))
@@ -396,7 +396,7 @@ fn the_shell_template_knows_every_phase_and_no_other() {
     );
 }
 
-/// The other two need an interpreter that is seldom there, so at least their branches are counted.
+/// The other two need interpreters that are rarely installed, so only their branches are checked.
 #[test]
 fn the_other_templates_have_a_branch_for_every_phase() {
     for (name, branch) in [
@@ -416,7 +416,7 @@ fn the_other_templates_have_a_branch_for_every_phase() {
 }
 
 #[test]
-fn the_shell_hooks_can_be_given_as_they_are() {
+fn the_shell_hooks_are_executable() {
     for name in ["template.sh", "send-metrics.sh"] {
         let path = hook(name);
         let hook = Hook::new(&path, Settings::default()).unwrap();

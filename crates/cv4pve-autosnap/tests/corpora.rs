@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Replays the corpora of the fuzz targets, so that whatever fuzzing once found interesting is
-//! tried on every `cargo test`, without libFuzzer.
+//! Replays the corpora of the fuzz targets on every `cargo test`, without libFuzzer.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,7 +29,7 @@ fn corpora() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus")
 }
 
-/// The inputs of a corpus that break what its target asserts.
+/// The inputs of a corpus that fail the assertions of its target.
 fn broken(corpus: &Path, target: Target) -> Vec<PathBuf> {
     let inputs = files(corpus).into_iter();
     let fails = |path: &PathBuf| {
@@ -41,7 +40,7 @@ fn broken(corpus: &Path, target: Target) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_input_of_every_corpus_is_borne() {
+fn no_input_of_a_corpus_fails() {
     let broken: Vec<PathBuf> = TARGETS
         .iter()
         .flat_map(|(name, target)| broken(&corpora().join(name), *target))
@@ -61,7 +60,7 @@ fn every_target_has_a_corpus_and_every_corpus_a_target() {
 }
 
 #[test]
-fn an_input_that_breaks_a_target_is_noticed() {
+fn a_failing_input_is_found() {
     let refuses_all: Target = |input| assert!(input.is_empty(), "as any target may");
     let corpus = corpora().join("selection");
     let not_empty = files(&corpus)

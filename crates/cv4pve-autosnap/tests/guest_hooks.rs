@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The hooks for use inside of a VM, with clients of databases made for the test: they write down
-//! what they are told.
+//! The hooks that run inside a VM, with fake database clients that record their input.
 
 #![cfg(unix)]
 
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// Answers as the program `mysql` does, and says when its session ends.
+/// A fake `mysql` that records its input and the end of its session.
 const MYSQL: &str = r#"#!/bin/sh
 while read -r line; do
     echo "$line" >>"$LOG"
@@ -21,11 +20,11 @@ echo "session ended" >>"$LOG"
 echo >"$ENDED"
 "#;
 
-/// What the session is told.
+/// The input of the session.
 const LOCK: &str =
     "SET SESSION lock_wait_timeout=10; FLUSH TABLES WITH READ LOCK; SELECT 'locked';\n";
 
-/// A client that may not have the lock.
+/// A client whose lock is refused.
 const REFUSED: &str = "#!/bin/sh\nread -r line\necho 'ERROR 1227 (42000): Access denied'\n";
 
 #[test]
@@ -46,10 +45,10 @@ fn mysql_is_locked_from_freeze_to_thaw() {
     assert!(!machine.notes().exists());
 }
 
-/// The session saw the end of its input, and gave the lock back, where the keeper of that input started later than it:
-/// once in sixteen calls where much went on, so that four of five runs of this test found it.
+/// With many processes, the session once saw the end of its input and released the lock, because
+/// the process that keeps its input open had started later. That happened in one of sixteen calls.
 #[test]
-fn the_lock_is_held_where_much_goes_on() {
+fn the_lock_is_held_on_a_busy_machine() {
     std::thread::scope(|scope| {
         for _ in 0..24 {
             scope.spawn(|| {
@@ -66,7 +65,7 @@ fn the_lock_is_held_where_much_goes_on() {
 }
 
 #[test]
-fn the_lock_goes_by_itself_when_thaw_never_comes() {
+fn the_lock_times_out_without_a_thaw() {
     let mut machine = Machine::with_program("mysql", MYSQL);
     machine.limit = "0";
     let ended = machine.folder.path().join("ended");
@@ -78,12 +77,12 @@ fn the_lock_goes_by_itself_when_thaw_never_comes() {
 }
 
 #[test]
-fn without_the_lock_the_freeze_is_refused() {
+fn the_freeze_fails_without_the_lock() {
     let machine = Machine::with_program("mysql", REFUSED);
     let output = machine.hook("mysql-freeze.sh", "freeze");
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("Access denied"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("Access denied"), "{stderr}");
     assert!(!machine.notes().exists());
 }
 
@@ -109,23 +108,23 @@ fn postgresql_writes_a_checkpoint() {
 }
 
 #[test]
-fn a_postgresql_that_does_not_answer_does_not_refuse_the_freeze() {
+fn a_failed_checkpoint_does_not_fail_the_freeze() {
     let machine = Machine::with_program("runuser", "#!/bin/sh\nexit 2\n");
     let output = machine.hook("postgresql-freeze.sh", "freeze");
     assert!(output.status.success(), "{output:?}");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("no checkpoint"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("no checkpoint"), "{stderr}");
 }
 
 #[test]
-fn anything_but_freeze_and_thaw_is_refused() {
+fn other_arguments_are_a_usage_error() {
     let machine = Machine::with_program("mysql", MYSQL);
     for hook in ["mysql-freeze.sh", "postgresql-freeze.sh"] {
         assert_eq!(machine.hook(hook, "melt").status.code(), Some(2), "{hook}");
     }
 }
 
-/// A folder with one program in it.
+/// A folder with one fake program.
 struct Machine {
     folder: TempDir,
     limit: &'static str,
@@ -134,8 +133,8 @@ struct Machine {
 impl Machine {
     fn with_program(name: &str, script: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        // Written by another process: one that this process starts meanwhile could otherwise hold
-        // the file open for writing, and it would be busy when it is to be run.
+        // A child process writes the file. If this process wrote it, the child of another test
+        // could inherit the open file, and executing it would fail with ETXTBSY.
         let status = Command::new("sh")
             .args(["-c", r#"printf %s "$1" >"$0" && chmod +x "$0""#])
             .arg(folder.path().join(name))
@@ -176,13 +175,13 @@ impl Machine {
     }
 }
 
-/// Waits for the session's last word: opening the pipe does.
+/// Waits for the end of the session, which opens the pipe.
 fn wait_for_the_end(pipe: &Path) {
     let (sender, ended) = std::sync::mpsc::channel();
     let pipe = pipe.to_owned();
     std::thread::spawn(move || sender.send(fs::read(pipe)));
-    let heard = ended.recv_timeout(Duration::from_secs(60));
-    heard.expect("the session ends").expect("a readable pipe");
+    let result = ended.recv_timeout(Duration::from_secs(60));
+    result.expect("the session ends").expect("a readable pipe");
 }
 
 fn mkfifo(path: &Path) {

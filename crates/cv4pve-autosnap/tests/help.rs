@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The help through the binary: it fits a screen, is grouped, ends with examples, and a wrong
-//! option names the nearest right one.
+//! The help of the binary: it fits a screen, is grouped, ends with examples, and a misspelled
+//! option is answered with a similar one.
 
 use std::process::{Command, Output};
 
-/// A terminal of an ordinary size, and the most lines one can be expected to have.
+/// The size of an ordinary terminal.
 const COLUMNS: usize = 80;
 const LINES: usize = 50;
-/// The most lines of a help that shows every option.
+/// The most lines of a help with all options.
 const LINES_OF_ALL: usize = 60;
 
 #[test]
@@ -55,7 +55,7 @@ fn options_are_grouped() {
 }
 
 #[test]
-fn the_long_help_has_what_the_short_one_leaves_out() {
+fn the_long_help_has_the_options_omitted_from_the_short_help() {
     let (short, long) = (help("snap", "-h"), help("snap", "--help"));
     for option in [
         "--ca-file",
@@ -73,7 +73,7 @@ fn the_long_help_has_what_the_short_one_leaves_out() {
 }
 
 #[test]
-fn a_wrong_word_names_the_nearest_right_one() {
+fn a_misspelled_argument_gets_a_suggestion() {
     for (line, expected) in [
         ("snap --hots=h", "did you mean --host?"),
         ("--keap 3 snap --label=d", "did you mean --keep?"),
@@ -92,7 +92,7 @@ fn a_wrong_word_names_the_nearest_right_one() {
 }
 
 #[test]
-fn a_missing_command_is_said_in_one_sentence() {
+fn a_missing_command_is_reported_in_one_sentence() {
     let output = run("--host=h --vmid @all");
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{text}");
@@ -103,7 +103,7 @@ fn a_missing_command_is_said_in_one_sentence() {
 }
 
 #[test]
-fn without_arguments_a_short_help_names_the_first_commands() {
+fn without_arguments_the_first_commands_are_printed() {
     let output = run("");
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{text}");
@@ -116,7 +116,7 @@ fn without_arguments_a_short_help_names_the_first_commands() {
 }
 
 #[test]
-fn help_can_be_asked_for_in_every_way() {
+fn help_works_before_and_after_the_command() {
     let expected = help("snap", "--help");
     for line in ["help snap", "--host=h snap --help", "--help snap"] {
         let output = run(line);
@@ -150,7 +150,7 @@ fn completions_and_manual_pages_are_written() {
     assert!(page.contains(".SH EXAMPLES"), "{page}");
 }
 
-/// Asks bash itself what Tab would offer.
+/// Runs bash's own completion.
 #[cfg(target_os = "linux")]
 #[test]
 fn bash_completes_options_and_their_values() {

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// What a manifest is filled with; the checksum is that of the three bytes `one`.
+/// Values for the templates; the checksum is that of the three bytes `one`.
 const VERSION: &str = "1.2.3";
 const CHECKSUM_OF_ONE: &str = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed";
 
@@ -40,9 +40,9 @@ fn templates_are_filled_with_version_and_checksums() {
 /// The version of the workspace.
 const OWN: &str = env!("CARGO_PKG_VERSION");
 
-/// The version is above those of the C# tool, in each package as its manager orders versions.
+/// The version is higher than those of the C# tool in the version order of each package format.
 #[test]
-fn the_version_is_above_that_of_the_csharp_tool_everywhere() {
+fn the_version_is_higher_than_that_of_the_csharp_tool_in_all_packages() {
     let major: u32 = OWN.split('.').next().unwrap().parse().unwrap();
     assert!(major > 2, "{OWN}");
     let manifest =
@@ -74,18 +74,18 @@ fn the_version_is_above_that_of_the_csharp_tool_everywhere() {
     assert!(formula.contains("/v3.0.0-beta.1.tar.gz"), "{formula}");
 }
 
-/// The installation of a package names other programs of our name, once each, and runs none.
+/// The installation of a package reports other programs with our name, once each, and runs none.
 #[test]
-fn the_installation_names_other_programs_of_our_name() {
+fn the_installation_reports_other_programs_with_our_name() {
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("cv4pve-autosnap");
     let script = "#!/bin/sh\ntouch \"$0.ran\"\n";
-    let made = Command::new("sh")
+    let created = Command::new("sh")
         .args(["-c", r#"printf '%s' "$1" >"$0" && chmod +x "$0""#])
         .arg(&other)
         .arg(script)
         .status();
-    assert!(made.unwrap().success());
+    assert!(created.unwrap().success());
     let path = format!("{0}:{0}:/usr/bin:/bin", folder.path().display());
     for (argument, count) in [("configure", 1), ("1", 1), ("2", 1), ("abort-upgrade", 0)] {
         let output = Command::new("/bin/sh")
@@ -95,15 +95,19 @@ fn the_installation_names_other_programs_of_our_name() {
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
-        let said = String::from_utf8(output.stderr).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
         let named = format!("another program of this name: {}\n", other.display());
-        assert_eq!(said.matches(&named).count(), count, "{argument}: {said}");
+        assert_eq!(
+            stderr.matches(&named).count(),
+            count,
+            "{argument}: {stderr}"
+        );
     }
     assert!(!folder.path().join("cv4pve-autosnap.ran").exists());
 }
 
 #[test]
-fn the_changes_of_a_version_are_cut_out() {
+fn the_changes_of_a_version_are_extracted() {
     let changelog = fs::read_to_string(packaging().join("../CHANGELOG.md")).unwrap();
     let newest = changelog.lines().find_map(|line| line.strip_prefix("## "));
     let newest = newest
@@ -126,7 +130,8 @@ fn a_failed_job_is_mailed_with_the_report_of_its_last_run() {
         ("journalctl", "echo \"report: $*\""),
         ("sendmail", "cat >\"$LOG\"; echo \"to $1\" >>\"$LOG\""),
     ] {
-        // By another process, so that none of this one's holds the file open when it is run.
+        // A child process writes the file, because a file that this process has open cannot be
+        // executed.
         let status = Command::new("sh")
             .args([
                 "-c",

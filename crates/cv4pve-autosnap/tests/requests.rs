@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! How much a run asks of a cluster: the number of its requests as a formula, and how much of it
-//! runs at once. All of it is read from the simulator's journal, after runs of the real program.
+//! The load of a run on a cluster: a formula for the number of its requests, and how many tasks run
+//! at once, from the simulator's journal after runs of the real program.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed preparation fails the test")]
 
@@ -16,23 +16,23 @@ use serde_json::Value;
 
 const TOKEN: &str = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
 
-/// A cluster, and what is known of its guests.
+/// A cluster and its world file.
 struct Cluster {
     simulator: Simulator,
     world: Value,
 }
 
-/// The requests of a run by what they are for.
+/// The requests of a run by purpose.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Asked {
+struct RequestCounts {
     /// `/version` and `/cluster/resources`, once each.
     opening: usize,
     configs: usize,
     listings: usize,
     creations: usize,
     removals: usize,
-    looks: usize,
-    others: usize,
+    polls: usize,
+    other: usize,
 }
 
 impl Cluster {
@@ -45,7 +45,7 @@ impl Cluster {
         }
     }
 
-    /// Runs the program; what it printed.
+    /// Runs the program; returns its output.
     fn run(&self, words: &[&str]) -> String {
         let address = self.simulator.addresses()[0];
         let output = Command::new(env!("CARGO_BIN_EXE_cv4pve-autosnap"))
@@ -58,23 +58,23 @@ impl Cluster {
             .output()
             .unwrap();
         let (out, err) = (&output.stdout, &output.stderr);
-        let said = format!(
+        let output_text = format!(
             "{}{}",
             String::from_utf8_lossy(out),
             String::from_utf8_lossy(err)
         );
-        assert!(output.status.success(), "{words:?}: {said}");
-        said
+        assert!(output.status.success(), "{words:?}: {output_text}");
+        output_text
     }
 
-    fn asked(&self) -> Asked {
-        let mut asked = Asked::default();
+    fn counts(&self) -> RequestCounts {
+        let mut counts = RequestCounts::default();
         let requests = self.simulator.journal().requests();
         for request in &requests {
-            asked.count(request);
+            counts.count(request);
         }
-        asked.listings -= listed_anew(&requests);
-        asked
+        counts.listings -= repeated_listings(&requests);
+        counts
     }
 
     fn tasks(&self) -> Vec<Task> {
@@ -89,7 +89,7 @@ impl Cluster {
         nodes.len()
     }
 
-    /// The guests with a disk on the storage that all nodes share.
+    /// The guests with a disk on the shared storage.
     fn on_shared_storage(&self) -> BTreeSet<u64> {
         let guests = self.world["guests"].as_array().unwrap().iter();
         let shared = guests.filter(|guest| guest["config"].to_string().contains("ceph-vm:"));
@@ -99,7 +99,7 @@ impl Cluster {
     }
 }
 
-impl Asked {
+impl RequestCounts {
     fn count(&mut self, request: &Request) {
         let path = request.path.split('?').next().unwrap();
         let parts: Vec<&str> = path.split('/').skip(3).collect();
@@ -109,18 +109,18 @@ impl Asked {
             ("GET", ["nodes", _, _, _, "snapshot"]) => &mut self.listings,
             ("POST", ["nodes", _, _, _, "snapshot"]) => &mut self.creations,
             ("DELETE", ["nodes", _, _, _, "snapshot", _]) => &mut self.removals,
-            ("GET", ["nodes", _, "tasks"] | ["nodes", _, "tasks", _, "status"]) => &mut self.looks,
-            _ => &mut self.others,
+            ("GET", ["nodes", _, "tasks"] | ["nodes", _, "tasks", _, "status"]) => &mut self.polls,
+            _ => &mut self.other,
         };
         *place += 1;
     }
 }
 
-/// How many listings repeat one that was too old for a removal, a second or more, as it may be on a
-/// busy machine. Both come behind a write to the guest, with no other between them.
-fn listed_anew(requests: &[Request]) -> usize {
+/// How many listings are repetitions because the last one was at least a second old before a
+/// removal, as on a busy machine. No write to the guest is between the two listings.
+fn repeated_listings(requests: &[Request]) -> usize {
     let mut last: BTreeMap<&str, Option<f64>> = BTreeMap::new();
-    let mut anew = 0;
+    let mut repeated = 0;
     for request in requests {
         let path = request.path.split('?').next().unwrap();
         let Some((guest, _)) = path.split_once("/snapshot") else {
@@ -130,11 +130,11 @@ fn listed_anew(requests: &[Request]) -> usize {
         if request.method != "GET" {
             last.insert(guest, None);
         } else if let Some(listed) = last.get_mut(guest) {
-            anew += usize::from(listed.is_some_and(|listed| at - listed > 0.9));
+            repeated += usize::from(listed.is_some_and(|listed| at - listed > 0.9));
             *listed = Some(at);
         }
     }
-    anew
+    repeated
 }
 
 fn guests(guests: u32, snapshots: u32) -> GenerateOptions {
@@ -143,100 +143,100 @@ fn guests(guests: u32, snapshots: u32) -> GenerateOptions {
         guests,
         snapshots,
         templates: 0.0,
-        // RAM is saved of those that run.
+        // RAM is saved only for running guests.
         stopped: 0.0,
         ..GenerateOptions::default()
     }
 }
 
-/// `docs/src/performance.md` names these formulas.
+/// `docs/src/performance.md` documents these formulas.
 #[test]
-fn a_run_asks_as_often_as_the_formula_says() {
+fn the_number_of_requests_is_that_of_the_formula() {
     for (count, snapshots) in [(1, 0), (5, 2), (17, 3), (60, 7)] {
         let options = guests(count, snapshots);
         let n = count as usize;
-        // Two stay: the new one and the newest of the old.
+        // Two snapshots stay: the new one and the newest of the old ones.
         let r = n * (snapshots as usize).saturating_sub(1);
         let cluster = Cluster::new(&options);
         cluster.run(&["snap", "--label=daily", "--keep=2"]);
-        let asked = cluster.asked();
-        let expected = Asked {
+        let counts = cluster.counts();
+        let expected = RequestCounts {
             opening: 2,
             configs: n,
             listings: n + r,
             creations: n,
             removals: r,
-            looks: asked.looks,
-            // How old the figures of a node are, one of its guests tells.
-            others: cluster.nodes_with_guests(),
+            polls: counts.polls,
+            // One request per node shows how old its figures are.
+            other: cluster.nodes_with_guests(),
         };
-        assert_eq!(asked, expected, "snap of {n} guests");
-        let (most, least) = (asked.looks, (n + r).div_ceil(2));
+        assert_eq!(counts, expected, "snap of {n} guests");
+        let (most, least) = (counts.polls, (n + r).div_ceil(2));
         assert!(
             least <= most,
-            "{most} looks, no more than two tasks at once on a node"
+            "{most} polls, no more than two tasks at once on a node"
         );
 
         let cluster = Cluster::new(&options);
         cluster.run(&["snap", "--label=daily", "--keep=2", "--dry-run"]);
-        let expected = Asked {
+        let expected = RequestCounts {
             opening: 2,
             configs: n,
             listings: n,
-            // Whether the last snapshot took longer than the time-out, of guests with more than two.
-            looks: if snapshots > 2 { n } else { 0 },
+            // For guests with more than two snapshots, whether the last creation was late.
+            polls: if snapshots > 2 { n } else { 0 },
             // As for the run, and the permissions and the quorum.
-            others: cluster.nodes_with_guests() + 2,
-            ..Asked::default()
+            other: cluster.nodes_with_guests() + 2,
+            ..RequestCounts::default()
         };
-        assert_eq!(cluster.asked(), expected, "snap --dry-run of {n} guests");
+        assert_eq!(cluster.counts(), expected, "snap --dry-run of {n} guests");
 
         let cluster = Cluster::new(&options);
         cluster.run(&["clean", "--label=daily", "--keep=1", "--dry-run"]);
-        let expected = Asked {
+        let expected = RequestCounts {
             opening: 2,
             configs: if r > 0 { n } else { 0 },
             listings: n,
-            others: if r > 0 { 2 } else { 0 },
-            ..Asked::default()
+            other: if r > 0 { 2 } else { 0 },
+            ..RequestCounts::default()
         };
-        assert_eq!(cluster.asked(), expected, "clean --dry-run of {n} guests");
+        assert_eq!(cluster.counts(), expected, "clean --dry-run of {n} guests");
 
         let cluster = Cluster::new(&options);
         cluster.run(&["clean", "--label=daily", "--keep=1"]);
-        let asked = cluster.asked();
-        let expected = Asked {
+        let counts = cluster.counts();
+        let expected = RequestCounts {
             opening: 2,
             // For the limit of the shared storages.
             configs: if r > 0 { n } else { 0 },
             listings: n + r,
             removals: r,
-            looks: asked.looks,
-            ..Asked::default()
+            polls: counts.polls,
+            ..RequestCounts::default()
         };
-        assert_eq!(asked, expected, "clean of {n} guests");
+        assert_eq!(counts, expected, "clean of {n} guests");
 
         let cluster = Cluster::new(&options);
         cluster.run(&["status"]);
-        let expected = Asked {
+        let expected = RequestCounts {
             opening: 2,
             listings: n,
-            ..Asked::default()
+            ..RequestCounts::default()
         };
-        assert_eq!(cluster.asked(), expected, "status of {n} guests");
+        assert_eq!(cluster.counts(), expected, "status of {n} guests");
     }
 }
 
 #[test]
-fn tasks_without_duration_are_over_at_the_first_look() {
+fn tasks_without_duration_end_at_the_first_poll() {
     let cluster = Cluster::new(&guests(12, 2));
     cluster.run(&["snap", "--label=daily", "--keep=2"]);
-    // 24 tasks, two at a time on a node: one look may tell of both.
-    assert!((12..=24).contains(&cluster.asked().looks));
+    // 24 tasks, two at a time on a node: one poll may report both.
+    assert!((12..=24).contains(&cluster.counts().polls));
 }
 
 #[test]
-fn connections_are_no_more_than_requests_at_one_time() {
+fn there_are_no_more_connections_than_parallel_requests() {
     for limit in [1, 4, 9] {
         let cluster = Cluster::new(&guests(30, 2));
         cluster.run(&[
@@ -266,7 +266,7 @@ fn most_at_once<'a>(tasks: impl IntoIterator<Item = &'a Task>) -> usize {
         edges.push((end - task.seconds, 1));
         edges.push((end, -1));
     }
-    // At the same instant an end comes before a beginning.
+    // At the same time, an end comes before a start.
     edges.sort_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
     let running = edges.iter().scan(0, |running, (_, change)| {
         *running += change;
@@ -276,7 +276,7 @@ fn most_at_once<'a>(tasks: impl IntoIterator<Item = &'a Task>) -> usize {
 }
 
 #[test]
-fn the_measure_of_the_limits_counts_overlaps() {
+fn most_at_once_counts_overlaps() {
     let task = |at: f64, seconds: f64| {
         let json = format!(
             r#"{{"at":{at},"epoch":0,"upid":"u","node":"a","kind":"k","user":"u","started":0,"seconds":{seconds}}}"#
@@ -291,9 +291,9 @@ fn the_measure_of_the_limits_counts_overlaps() {
     );
 }
 
-/// Whatever the limits, and whatever the cluster; the same ones in every run.
+/// Random limits and clusters, the same ones in every test run.
 #[test]
-fn no_limit_is_ever_passed() {
+fn no_limit_is_exceeded() {
     let config = Config {
         cases: 24,
         failure_persistence: None,
@@ -307,13 +307,13 @@ fn no_limit_is_ever_passed() {
     );
     TestRunner::new_with_rng(config, random)
         .run(&strategy, |(limits, ram, seed)| {
-            within_limits(limits, ram, u64::from(seed));
+            assert_within_limits(limits, ram, u64::from(seed));
             Ok(())
         })
         .unwrap();
 }
 
-fn within_limits(limits: (usize, usize, usize), ram: bool, seed: u64) {
+fn assert_within_limits(limits: (usize, usize, usize), ram: bool, seed: u64) {
     let cluster = Cluster::new(&GenerateOptions {
         task_seconds: Some(0.0..=0.04),
         seed,
@@ -367,21 +367,24 @@ fn check_limits(
 }
 
 #[test]
-fn removals_beyond_their_time_are_left_to_the_next_run() {
+fn removals_beyond_the_budget_are_left_to_the_next_run() {
     let cluster = Cluster::new(&guests(4, 3));
-    let said = cluster.run(&["snap", "--label=daily", "--keep=2", "--removal-budget=0s"]);
+    let output_text = cluster.run(&["snap", "--label=daily", "--keep=2", "--removal-budget=0s"]);
     assert!(
-        said.contains("Left to the next run: 2 removals, the time for removals was used up"),
-        "{said}"
+        output_text.contains("Left to the next run: 2 removals, the time for removals was used up"),
+        "{output_text}"
     );
     assert!(
-        said.contains("8 removals are left to the next run"),
-        "{said}"
+        output_text.contains("8 removals are left to the next run"),
+        "{output_text}"
     );
-    assert!(said.contains("guests: 4 done, 0 skipped; took "), "{said}");
-    let asked = cluster.asked();
-    assert_eq!((asked.creations, asked.removals), (4, 0));
+    assert!(
+        output_text.contains("guests: 4 done, 0 skipped; took "),
+        "{output_text}"
+    );
+    let counts = cluster.counts();
+    assert_eq!((counts.creations, counts.removals), (4, 0));
 
     cluster.run(&["clean", "--label=daily", "--keep=2", "--removal-budget=1h"]);
-    assert_eq!(cluster.asked().removals, 8);
+    assert_eq!(cluster.counts().removals, 8);
 }

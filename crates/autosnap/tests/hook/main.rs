@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Hooks as real processes: what they are told, how they are started, and what they cannot do to the run.
+//! Hooks as real processes: their variables, how they start and end, and that they cannot stop the
+//! run.
 //!
-//! Scripts are written by a helper process. A file that this process has open for writing could be inherited by the child
-//! of a test running at the same time, and the kernel refuses to execute such a file ("Text file busy").
+//! Scripts are written by a child process. A file that this process has open for writing could be
+//! inherited by the child of another test, and the kernel refuses to execute such a file ("Text
+//! file busy").
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed preparation fails the test")]
 
@@ -20,7 +22,7 @@ use tempfile::TempDir;
 const LIMIT: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_millis(100);
 
-/// A folder whose name has what shells stumble over.
+/// A folder whose name has characters that need quoting in a shell.
 fn folder() -> TempDir {
     tempfile::Builder::new()
         .prefix("hook $x ")
@@ -105,8 +107,8 @@ fn check_exit(result: &HookResult, code: i32, output: &str) {
     assert_eq!(result.succeeded(), code == 0);
 }
 
-/// Whether the process is there; one that has ended counts as gone even if nobody has asked for its exit code yet.
-fn lives(pid: &str) -> bool {
+/// Whether the process runs; a zombie does not count.
+fn is_running(pid: &str) -> bool {
     let output = Command::new("ps")
         .args(["-o", "stat=", "-p", pid])
         .output()
@@ -118,13 +120,13 @@ fn lives(pid: &str) -> bool {
 #[track_caller]
 fn check_gone(pid: &str) {
     let deadline = Instant::now() + Duration::from_secs(10);
-    while lives(pid) {
+    while is_running(pid) {
         assert!(Instant::now() < deadline, "process {pid} is still there");
     }
 }
 
 #[test]
-fn every_phase_sees_exactly_its_variables() {
+fn every_phase_has_exactly_its_variables() {
     let folder = folder();
     let path = script(
         &folder,
@@ -150,10 +152,11 @@ fn every_phase_sees_exactly_its_variables() {
 }
 
 #[test]
-fn secrets_are_not_handed_down() {
-    // Variables of this process cannot be set without unsafe code, so a second one with them runs the test of the phases.
+fn secrets_are_not_passed_to_hooks() {
+    // Variables of this process cannot be set without unsafe code, so a second process with them
+    // runs the test of the phases.
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "every_phase_sees_exactly_its_variables"])
+        .args(["--exact", "every_phase_has_exactly_its_variables"])
         .env("CV4PVE_API_TOKEN", "root@pam!snap=secret")
         .env("CV4PVE_PASSWORD", "secret")
         .env("CV4PVE_AUTOSNAP_VMID", "left over")
@@ -167,7 +170,7 @@ fn secrets_are_not_handed_down() {
 }
 
 #[test]
-fn the_exit_code_is_handed_on() {
+fn the_exit_code_is_reported() {
     check_exit(&run("exit 0", Settings::default()), 0, "");
     check_exit(&run("echo no; exit 3", Settings::default()), 3, "no\n");
     check_exit(&run("exit 255", Settings::default()), 255, "");
@@ -193,16 +196,17 @@ fn only_stdout_is_captured() {
 }
 
 #[test]
-fn input_is_at_its_end() {
+fn stdin_is_empty() {
     check_exit(&run("cat; echo done", Settings::default()), 0, "done\n");
 }
 
-/// Ends on SIGTERM only, and says so.
+/// A script that ends on SIGTERM only, and prints that.
 const TIDY: &str = "trap 'echo tidy; exit 0' TERM\necho begun\nwhile :; do sleep 60 & wait; done";
 
 #[test]
-fn a_hanging_hook_is_stopped_and_may_tidy_up() {
-    // A generous grace, for the hook needs some time to act on the signal; it is not used up.
+fn a_hanging_hook_is_stopped_and_may_clean_up() {
+    // A long grace period, because the hook needs some time to handle the signal; the hook ends
+    // earlier.
     let settings = Settings {
         timeout: Some(Duration::from_secs(1)),
         grace: Duration::from_secs(60),
@@ -222,7 +226,7 @@ fn a_hanging_hook_is_stopped_and_may_tidy_up() {
 }
 
 #[test]
-fn a_hook_that_moved_its_output_elsewhere_is_waited_for_and_stopped_too() {
+fn a_hook_that_redirects_its_output_is_stopped_at_the_limit() {
     let folder = folder();
     let path = script(
         &folder,
@@ -271,30 +275,30 @@ fn a_hook_that_ignores_sigterm_is_killed_with_its_children() {
 }
 
 #[test]
-fn a_child_without_our_stdout_does_not_hold_the_run_up_and_lives_on() {
+fn a_child_without_our_stdout_does_not_delay_the_run_and_is_not_killed() {
     let result = run("sleep 600 >/dev/null &\necho $!", Settings::default());
     let pid = result.output.trim();
-    assert!(lives(pid), "{result:?}");
+    assert!(is_running(pid), "{result:?}");
     assert!(Command::new("kill").arg(pid).status().unwrap().success());
     assert!(result.duration < Duration::from_secs(60));
     check_exit(&result, 0, &result.output);
 }
 
 #[test]
-fn a_child_that_holds_stdout_is_waited_for() {
+fn the_run_waits_for_a_child_that_holds_stdout() {
     let text = "(sleep 0.3; echo child) &\necho hook; exit 3";
     check_exit(&run(text, Settings::default()), 3, "hook\nchild\n");
 }
 
 #[test]
-fn a_child_that_holds_stdout_past_the_limit_fails_the_call_and_lives_on() {
+fn a_child_that_holds_stdout_past_the_limit_fails_the_call_and_is_not_killed() {
     let settings = || Settings {
         timeout: Some(Duration::from_secs(1)),
         ..short()
     };
     let result = run("sleep 600 &\necho $!", settings());
     let pid = result.output.trim();
-    assert!(lives(pid), "{result:?}");
+    assert!(is_running(pid), "{result:?}");
     assert!(Command::new("kill").arg(pid).status().unwrap().success());
     assert!(
         matches!(result.status, HookStatus::StillOpen(_)) && !result.succeeded(),
@@ -304,7 +308,7 @@ fn a_child_that_holds_stdout_past_the_limit_fails_the_call_and_lives_on() {
         result.status.to_string(),
         "ended, but a process that it started still held its output after 1s"
     );
-    // A failure of the hook itself says more.
+    // If the hook itself failed, its exit status is reported.
     let result = run("sleep 600 &\necho $!; exit 3", settings());
     let pid = result.output.trim();
     assert!(Command::new("kill").arg(pid).status().unwrap().success());
@@ -312,7 +316,7 @@ fn a_child_that_holds_stdout_past_the_limit_fails_the_call_and_lives_on() {
 }
 
 #[test]
-fn a_flood_is_drained_and_cut() {
+fn long_output_is_read_to_the_end_and_truncated() {
     let settings = Settings {
         output_limit: 20,
         ..Settings::default()
@@ -329,7 +333,7 @@ fn a_flood_is_drained_and_cut() {
 }
 
 #[test]
-fn an_endless_flood_ends_at_the_time_limit() {
+fn a_hook_with_endless_output_is_killed_at_the_limit() {
     let result = run("trap '' TERM\nyes", short());
     assert!(
         matches!(result.status, HookStatus::TimedOut(LIMIT)),
@@ -340,7 +344,7 @@ fn an_endless_flood_ends_at_the_time_limit() {
 }
 
 #[test]
-fn output_that_is_not_utf8_does_no_harm() {
+fn output_that_is_not_utf8_is_replaced() {
     check_exit(
         &run("printf 'a\\377b\\n'", Settings::default()),
         0,
@@ -349,7 +353,7 @@ fn output_that_is_not_utf8_does_no_harm() {
 }
 
 #[test]
-fn leaving_the_run_asks_the_hook_to_end() {
+fn dropping_the_call_ends_the_hook() {
     let folder = folder();
     let text = "#!/bin/sh\necho $$ >\"$0.tmp\"; mv \"$0.tmp\" \"$0.pid\"; sleep 600\n";
     let path = script(&folder, "hook.sh", "755", text);
@@ -366,7 +370,7 @@ fn leaving_the_run_asks_the_hook_to_end() {
 }
 
 #[test]
-fn without_a_limit_nothing_is_cut_short() {
+fn without_a_limit_the_hook_is_not_stopped() {
     check_exit(
         &run(
             "sleep 0.2; echo done",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! How scripts are started, and what is known of those that cannot be.
+//! How scripts are started, and the errors of scripts that cannot be started.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use autosnap::hook::{Hook, HookError, HookStatus, Phase, Settings};
 use super::{block_on, call, check_exit, context, folder, script};
 
 #[test]
-fn a_script_without_interpreter_line_is_for_bash_whatever_its_suffix() {
+fn a_script_without_interpreter_line_is_run_by_bash_for_every_suffix() {
     let folder = folder();
     for name in ["hook", "hook.cmd", "hook.bat", "hook.py"] {
         let text =
@@ -32,7 +32,7 @@ fn a_script_without_interpreter_line_is_for_bash_whatever_its_suffix() {
 }
 
 #[test]
-fn an_interpreter_line_decides_whatever_the_suffix() {
+fn an_interpreter_line_takes_precedence_over_the_suffix() {
     let folder = folder();
     for name in ["hook.ps1", "hook.cmd", "hook.BAT"] {
         let path = script(&folder, name, "755", "#!/bin/sh -u\necho by sh\n");
@@ -42,7 +42,7 @@ fn an_interpreter_line_decides_whatever_the_suffix() {
             "by sh\n",
         );
     }
-    // An interpreter that is passed the carriage return may ignore it.
+    // Some interpreters ignore the carriage return in their argument.
     let path = script(&folder, "dos", "755", "#!/bin/echo -n\r\n");
     let result = call(&path, Settings::default(), Phase::SnapCreatePost);
     assert!(result.output.starts_with("-n\r "), "{result:?}");
@@ -62,9 +62,9 @@ fn machine_code_is_started_directly() {
 }
 
 #[test]
-fn a_script_for_powershell_is_started_by_it() {
+fn a_ps1_script_is_run_by_powershell() {
     let folder = folder();
-    // PowerShell needs no execute permission on its scripts, and is not on every machine that runs this test.
+    // PowerShell needs no execute permission on its scripts, and is not installed on every machine.
     let path = script(&folder, "hook.ps1", "644", "exit 7\n");
     let hook = Hook::new(&path, Settings::default()).unwrap();
     match hook.start_error() {
@@ -74,7 +74,7 @@ fn a_script_for_powershell_is_started_by_it() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_at_the_start() {
+fn a_path_that_is_not_a_file_is_refused_at_the_start() {
     let folder = folder();
     for (path, expected) in [
         (folder.path().join("none.sh"), "does not exist"),
@@ -86,7 +86,7 @@ fn what_is_no_file_is_refused_at_the_start() {
     }
 }
 
-/// Fails unless a call ends with this reason, which is known in advance.
+/// Fails unless the hook is known not to start for this reason, and a call returns it.
 #[track_caller]
 fn check_not_started(path: &Path, reason: &str, part: &str) {
     let hook = Hook::new(path, Settings::default()).unwrap();
@@ -100,7 +100,7 @@ fn check_not_started(path: &Path, reason: &str, part: &str) {
 }
 
 #[test]
-fn what_cannot_be_started_is_a_result_with_a_line_to_paste() {
+fn a_script_that_cannot_be_started_is_reported_with_a_command() {
     let folder = folder();
     let check = |name: &str, mode: &str, text: &str, expected: &str| {
         let path = script(&folder, name, mode, text);
@@ -138,7 +138,7 @@ fn what_cannot_be_started_is_a_result_with_a_line_to_paste() {
 }
 
 #[test]
-fn what_the_system_refuses_is_a_result_in_plain_words() {
+fn an_error_of_the_system_is_reported() {
     let folder = folder();
     let path = script(&folder, "odd", "755", "#!/\n");
     let result = call(&path, Settings::default(), Phase::SnapCreatePre);
@@ -157,7 +157,7 @@ fn what_the_system_refuses_is_a_result_in_plain_words() {
 }
 
 #[test]
-fn a_script_that_vanishes_during_the_run_is_a_result() {
+fn a_script_that_is_deleted_during_the_run_is_reported() {
     let folder = folder();
     let path = script(&folder, "hook.sh", "755", "#!/bin/sh\n");
     let hook = Hook::new(&path, Settings::default()).unwrap();
@@ -170,14 +170,14 @@ fn a_script_that_vanishes_during_the_run_is_a_result() {
             path.display()
         )
     );
-    // What is mended during the run is used.
+    // A script that is restored during the run is used.
     script(&folder, "hook.sh", "755", "#!/bin/sh\necho again\n");
     let result = block_on(hook.run(&context(Phase::SnapCreatePre)));
     check_exit(&result, 0, "again\n");
 }
 
 #[test]
-fn a_relative_path_is_not_searched_for_in_path() {
+fn a_file_name_is_not_searched_in_path() {
     let error = Hook::new(Path::new("ls"), Settings::default()).unwrap_err();
     assert!(matches!(error, HookError::Missing(_)), "{error}");
 }

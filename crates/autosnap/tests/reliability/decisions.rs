@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Decisions of a run without faults against the present state of the guests, which the cluster may
-//! list wrongly or not at all.
+//! Checks the decisions of a run without faults against the present state of the guests, which the
+//! cluster may list late or not at all.
 
 use autosnap::settings::{Job, JobSettings};
 use autosnap_core::guest::{GuestKind, GuestStatus};
 use autosnap_core::plan::{Decision, GuestPlan, Skip};
 use pve_sim::simulator::Simulator;
 
-/// A guest is left out, or not, by what it is now, whatever the cluster lists; and the RAM of a VM that
-/// runs is in its new snapshot.
+/// Guests are skipped by their present state, not by the listed one; and the new snapshot of a
+/// running VM holds its RAM.
 pub(crate) fn follow_the_present(
     simulator: &Simulator,
     settings: &JobSettings,
@@ -30,7 +30,7 @@ pub(crate) fn follow_the_present(
             world.can_snapshot(guest).unwrap_or(false),
         )
     });
-    // A guest that has stopped since it was listed gets a snapshot: it may have been asked for.
+    // A guest that has stopped since it was listed may get a snapshot.
     let listed = plan.guest.status == GuestStatus::Running;
     let expected = match &plan.decision {
         Decision::Skip(Skip::Template) => is_template,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a run must have seen before it asks for a removal, read from the order of the simulator's
-//! journal.
+//! Checks in the order of the simulator's journal that a run listed the new snapshot before it
+//! requested a removal.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use pve_sim::journal::{Action, Entry, Request};
 
 use crate::check::{Ran, Step, plan_of, planned};
 
-/// Before a removal is asked for, the guest's snapshots were listed when the new one was complete.
+/// Before every removal the guest's snapshots were listed while the new one was complete.
 pub(crate) fn removals_are_confirmed(
     entries: &[Entry],
     ran: &Ran,
@@ -70,7 +70,7 @@ pub(crate) fn removals_are_confirmed(
     Ok(())
 }
 
-/// The guest and, in the path of a single one, the snapshot that a request is about.
+/// The guest and, if the path names one, the snapshot of a request.
 fn snapshot_path(request: &Request) -> Option<(u32, Option<&str>)> {
     let path = request.path.split('?').next()?;
     let (guest, rest) = path.split_once("/snapshot")?;
@@ -78,7 +78,7 @@ fn snapshot_path(request: &Request) -> Option<(u32, Option<&str>)> {
     Some((vmid, rest.strip_prefix('/')))
 }
 
-/// The removals that come before the creation: the last run owes them.
+/// The removals before the creation, which the last run postponed.
 fn overdue(ran: &Ran) -> HashSet<Step> {
     let plan = plan_of(ran);
     let guests = plan.map_or(&[][..], |plan| &plan.guests).iter();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A guest whose tasks always take longer than the time-out of a run: it must not grow, and nothing may be
-//! asked for of it while its task runs.
+//! A guest whose tasks always take longer than the timeout of a run: its snapshots must not pile
+//! up, and nothing may be requested for it while its task runs.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::random::Random;
 use crate::run::{execute, settle};
 use crate::twin::parsed;
 
-/// How long a run waits for a task, and how long the tasks of the guest take.
+/// The timeout of a run, and the duration of the guest's tasks.
 const TIMEOUT: Duration = Duration::from_secs(1);
 const LATE: f64 = 1.5;
 
-/// The guest that is late.
+/// The guest with late tasks.
 pub(crate) struct Late {
     vmid: u32,
-    /// Its creations alone, or its removals as well.
+    /// Whether only its creations are late, or its removals too.
     removals_too: bool,
     runs: u32,
 }
@@ -52,8 +52,8 @@ impl Late {
         json!({"tasks": rules})
     }
 
-    /// Runs the job again and again, an hour apart; its tasks end between the runs at the latest. Returns how
-    /// many tasks were late.
+    /// Runs the job repeatedly, an hour apart; all tasks end between the runs. Returns the number
+    /// of late tasks.
     pub(crate) fn check(
         &self,
         state: &mut State,

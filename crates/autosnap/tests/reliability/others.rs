@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Somebody else at the same guests: locks, as of a backup, that come and go while a run waits. When
-//! is told by the simulator's journal and not by the clock, so that it does not depend on how busy
-//! the machine is.
+//! Locks of other programs, such as backups, that are set and released while a run waits. The
+//! number of journal entries determines the moment, not the clock, so that the load of the machine
+//! does not matter.
 
 use std::time::Duration;
 
@@ -9,13 +9,14 @@ use pve_sim::simulator::Simulator;
 
 use crate::random::Random;
 
-/// The lock that others hold.
+/// The lock that is set and released.
 const LOCK: &str = "backup";
 
-/// How often the journal is looked at.
-const LOOK: Duration = Duration::from_millis(1);
+/// The interval between two reads of the journal.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// What others do during a run, each when the journal has that many more entries than at its begin.
+/// Changes during a run: each happens when the journal has this many more entries than at the
+/// start.
 pub(crate) struct Others(Vec<(usize, u32, Change)>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +26,7 @@ enum Change {
 }
 
 impl Others {
-    /// One or two backups, and the end of those that run already.
+    /// One or two backups, and the release of existing locks.
     pub(crate) fn random(random: &mut Random, simulator: &Simulator) -> Self {
         let (guests, locked) = simulator.world(|world| {
             let locked = world
@@ -50,12 +51,12 @@ impl Others {
         Self(changes)
     }
 
-    /// Does it. Never ends: it goes on beside a run until that ends.
+    /// Makes the changes during a run; never returns.
     pub(crate) async fn go_on_beside(&self, simulator: &Simulator) -> ! {
         let begin = simulator.journal().len();
         for (entries, vmid, change) in &self.0 {
             while simulator.journal().len() < begin + entries {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
             simulator.world(|world| {
                 let Some(guest) = world.guests.get_mut(vmid) else {
@@ -72,7 +73,7 @@ impl Others {
         unreachable!("it waits for ever")
     }
 
-    /// All of them are done.
+    /// Releases all of these locks.
     pub(crate) fn leave(self, simulator: &Simulator) {
         drop(self.0);
         simulator.world(|world| {

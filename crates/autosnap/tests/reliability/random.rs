@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Numbers that follow from a seed, the same on every machine.
+//! Random numbers from a seed, the same on every machine.
 
 /// A `SplitMix64` generator (Steele, Lea, Flood 2014).
 pub(crate) struct Random(u64);
@@ -21,7 +21,7 @@ impl Random {
         u32::try_from(self.next() % u64::from(limit)).expect("below a u32")
     }
 
-    /// True in so many of a hundred cases.
+    /// True with this probability in percent.
     pub(crate) fn percent(&mut self, percent: u32) -> bool {
         self.below(100) < percent
     }

@@ -9,12 +9,11 @@ use crate::check::{Cluster, State};
 use crate::random::Random;
 use crate::world;
 
-/// A second cluster behind the same list of hosts: a restored copy, or another one with the same
-/// guests.
+/// A second cluster in the list of hosts: a restored copy, or another one with the same guests.
 pub(crate) struct Twin {
     pub(crate) simulator: Simulator,
     state: State,
-    /// Its nodes have other names, so that a run must keep to one of the two.
+    /// Whether its nodes have other names, so that a run must use only one of the clusters.
     other_names: bool,
 }
 
@@ -35,12 +34,12 @@ impl Twin {
         })
     }
 
-    /// Whether a run may take it for the cluster that it was told of.
+    /// Whether a run may confuse it with the first cluster.
     pub(crate) fn is_copy(&self) -> bool {
         !self.other_names
     }
 
-    /// The cluster, to be held against a run like the first one.
+    /// The cluster for the checks, like the first one.
     pub(crate) fn as_cluster(&mut self) -> Cluster<'_> {
         Cluster {
             state: &mut self.state,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Small clusters and fault plans, from random numbers.
+//! Random small clusters and fault plans.
 
 use serde_json::{Value, json};
 
@@ -8,8 +8,8 @@ use crate::random::Random;
 /// The snapshots that exist before the first run are some days old.
 const OLD: i64 = 1_700_000_000;
 
-/// Storages: one with snapshots; one whose type tells that raw disks have none; two of a type that
-/// does not tell.
+/// Storages: one with snapshots; one whose type shows that raw disks have none; two whose type does
+/// not show it.
 fn storages() -> Value {
     json!([
         {"storage": "local-zfs", "type": "zfspool", "content": ["images", "rootdir"]},
@@ -27,7 +27,7 @@ pub(crate) fn world(random: &mut Random) -> Value {
     let guests: Vec<Value> = (0..2 + random.below(4))
         .map(|index| guest(random, 100 + index, &nodes))
         .collect();
-    // A guest of the first few that the token may see, but not snapshot.
+    // One of the first guests is one that the token may see, but not snapshot.
     let forbidden = 100 + random.below(12);
     let nodes: Vec<Value> = nodes.iter().map(|name| node(random, name)).collect();
     json!({
@@ -45,7 +45,7 @@ pub(crate) fn world(random: &mut Random) -> Value {
     })
 }
 
-/// A node; the `pvestatd` of some is silent, since a moment ago or for longer than the cluster
+/// A node; the `pvestatd` of some has been silent for a moment, or for longer than the cluster
 /// remembers.
 fn node(random: &mut Random, name: &str) -> Value {
     let mut node = json!({"name": name, "online": true, "nodeid": 1, "ip": "10.0.0.1"});
@@ -111,7 +111,7 @@ fn guest(random: &mut Random, vmid: u32, nodes: &[String]) -> Value {
     guest
 }
 
-/// Ours of the label, ours of others, and what somebody else made; names repeat no time.
+/// Snapshots of the label, of other labels and of other programs, each with another time.
 fn snapshots(random: &mut Random) -> Vec<Value> {
     (0..random.below(7))
         .map(|index| {
@@ -129,7 +129,7 @@ fn snapshots(random: &mut Random) -> Vec<Value> {
         .collect()
 }
 
-/// Connections that are refused, so that requests go to the other host.
+/// Refuses connections, so that requests go to the other host.
 pub(crate) fn refusals(seed: u64) -> Value {
     json!({"seed": seed, "requests": [refusal()]})
 }
@@ -138,7 +138,7 @@ fn refusal() -> Value {
     json!({"when": {"probability": 0.15}, "effect": "refuse"})
 }
 
-/// What goes wrong: one to four rules; with a second host, connections are refused as well.
+/// Faults: one to four rules; with a second host, connections are refused as well.
 pub(crate) fn faults(random: &mut Random, seed: u64, two_hosts: bool) -> Value {
     let mut requests = Vec::new();
     let mut tasks = Vec::new();
@@ -183,8 +183,7 @@ fn request_rule(random: &mut Random) -> Value {
     rule
 }
 
-/// Replies that are not what they seem, and servers that are silent or answer a read with a passing
-/// error.
+/// Wrong replies, and servers that are silent or answer a read with a transient error.
 fn reply_rule(random: &mut Random) -> Value {
     let (methods, effect): (&[&str], Value) = match random.below(7) {
         0 | 1 => (&["POST", "DELETE"], json!("other_task")),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `check` finds what is wrong, changes nothing, and agrees with what a `snap` then does.
+//! `check` finds problems, changes nothing, and agrees with the next `snap`.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ fn findings(text: &str) -> Vec<(String, Option<u64>)> {
 }
 
 #[test]
-fn every_guest_is_judged_and_nothing_is_changed() {
+fn every_guest_is_checked_and_nothing_is_changed() {
     let simulator = cluster();
     let (status, stdout, stderr) =
         run(program_as("auto", &simulator).args(["check", "--output=json"]));
@@ -51,7 +51,7 @@ fn every_guest_is_judged_and_nothing_is_changed() {
 }
 
 #[test]
-fn the_words_are_for_an_administrator() {
+fn the_text_report_has_findings_and_commands() {
     let simulator = cluster();
     let (_, stdout, _) = run(program_as("auto", &simulator).arg("check"));
     for expected in [
@@ -71,7 +71,7 @@ fn the_words_are_for_an_administrator() {
 }
 
 #[test]
-fn the_options_of_a_snap_can_be_pasted_and_a_healthy_guest_passes() {
+fn check_accepts_the_options_of_snap_and_a_healthy_guest_passes() {
     let simulator = cluster();
     let options = [
         "--vmid=100",
@@ -93,7 +93,7 @@ fn the_options_of_a_snap_can_be_pasted_and_a_healthy_guest_passes() {
 }
 
 #[test]
-fn a_name_too_long_and_ram_that_does_not_fit_are_found() {
+fn a_long_name_and_ram_that_does_not_fit_are_found() {
     let mut world = world();
     world["guests"][0]["config"]["memory"] = json!(60_000);
     let simulator = cluster_of(world);
@@ -117,7 +117,7 @@ fn a_name_too_long_and_ram_that_does_not_fit_are_found() {
 }
 
 #[test]
-fn missing_privileges_come_with_the_line_that_grants_them() {
+fn missing_privileges_are_reported_with_the_command_that_grants_them() {
     let simulator = cluster();
     let (status, stdout, _) =
         run(program_as("reader", &simulator).args(["--vmid=100,102", "check"]));
@@ -154,7 +154,7 @@ fn missing_privileges_come_with_the_line_that_grants_them() {
 }
 
 #[test]
-fn a_host_that_is_off_is_named_and_another_answers() {
+fn an_unreachable_host_is_reported_and_the_next_one_is_used() {
     let simulator = cluster();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     // Nobody listens at the port of a connection, nor will anybody while it lasts.
@@ -175,7 +175,7 @@ fn a_host_that_is_off_is_named_and_another_answers() {
 }
 
 #[test]
-fn a_wrong_login_is_no_connection() {
+fn a_wrong_login_exits_with_3() {
     let simulator = cluster();
     let hosts = format!("--host={}", host(&simulator));
     let token = "backup@pve!auto=99999999-9999-4999-8999-999999999999";
@@ -189,7 +189,7 @@ fn a_wrong_login_is_no_connection() {
 }
 
 #[test]
-fn a_certificate_that_is_not_pinned_keeps_us_out() {
+fn a_certificate_with_another_fingerprint_is_refused() {
     let simulator = cluster();
     let pin = format!("--fingerprint={}", ["AA"; 32].join(":"));
     let (status, stdout, _) = run(program_as("auto", &simulator).args([&pin, "check"]));
@@ -224,17 +224,22 @@ fn lost_quorum_and_a_missing_hook_are_problems() {
 }
 
 #[test]
-fn a_snap_does_what_the_check_foretold() {
+fn snap_creates_the_snapshots_that_check_predicted() {
     let simulator = cluster();
     let (_, stdout, _) = run(program_as("auto", &simulator).args(["check", "--output=json"]));
-    let foretold: Value = serde_json::from_str(&stdout).unwrap();
-    let guests = foretold["guests"].as_array().unwrap();
+    let predicted: Value = serde_json::from_str(&stdout).unwrap();
+    let guests = predicted["guests"].as_array().unwrap();
     let ready = guests.iter().filter(|guest| guest["ready"] == json!(true));
     let ready: Vec<u64> = ready.map(|guest| guest["vmid"].as_u64().unwrap()).collect();
-    let snap = ["snap", "--label=foretold", "--keep=1"];
+    let snap = ["snap", "--label=predicted", "--keep=1"];
     let (status, _, _) = run(program_as("auto", &simulator).arg("--vmid=@all").args(snap));
     assert_eq!(status, 1);
-    let status = ["--vmid=@all", "status", "--label=foretold", "--output=json"];
+    let status = [
+        "--vmid=@all",
+        "status",
+        "--label=predicted",
+        "--output=json",
+    ];
     let (_, stdout, _) = run(program_as("auto", &simulator).args(status));
     let rows: Value = serde_json::from_str(&stdout).unwrap();
     let taken = rows.as_array().unwrap().iter().map(|row| match &row["VM"] {

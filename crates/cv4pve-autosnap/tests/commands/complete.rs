@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What the Tab key offers where a cluster is named, and that nobody is bothered where it is not.
+//! Completions with a cluster in the command line, and silence on errors.
 
 #[cfg(target_os = "linux")]
 mod shells;
@@ -12,14 +12,14 @@ use tempfile::TempDir;
 
 use crate::support::{SECRET, cluster_of, forget_logins, host, run_with, world};
 
-/// A cluster with groups of guests, and a parameter file that names it.
-struct Stage {
+/// A cluster with pools and tags, and a parameter file with its address.
+struct Setup {
     simulator: Simulator,
     folder: TempDir,
 }
 
-impl Stage {
-    fn set() -> Self {
+impl Setup {
+    fn new() -> Self {
         let mut world = world();
         world["pools"] = serde_json::json!([{"poolid": "prod", "guests": [100]}]);
         world["guests"][0]["config"]["tags"] = "web;blue".into();
@@ -27,19 +27,19 @@ impl Stage {
             {"name": "autonightly260101000000", "snaptime": 1_767_225_600, "description": "cv4pve-autosnap"},
             {"name": "byhand", "snaptime": 1_767_225_700, "description": ""},
         ]);
-        let stage = Self {
+        let setup = Self {
             simulator: cluster_of(world),
             folder: tempfile::tempdir().unwrap(),
         };
-        let token = stage.folder.path().join("token");
+        let token = setup.folder.path().join("token");
         std::fs::write(&token, format!("backup@pve!auto={SECRET}")).unwrap();
         let options = format!(
             "--host={},pve9 --label=fromfile\n\"--api-token=file:{}\" --vmid=@all\n",
-            host(&stage.simulator),
+            host(&setup.simulator),
             token.display()
         );
-        std::fs::write(stage.file(), options).unwrap();
-        stage
+        std::fs::write(setup.file(), options).unwrap();
+        setup
     }
 
     fn file(&self) -> std::path::PathBuf {
@@ -65,12 +65,12 @@ impl Stage {
         command
     }
 
-    /// What the program offers, in one line.
+    /// The completions of the program, in one line.
     fn offered(&self, line: &str) -> String {
         self.offered_by(self.command("cv4pve-autosnap"), line)
     }
 
-    /// The same of one with settings of its own.
+    /// The same for a command with its own environment.
     fn offered_by(&self, mut command: Command, line: &str) -> String {
         let words: Vec<String> = self
             .line(line)
@@ -90,7 +90,7 @@ impl Stage {
 
 #[test]
 fn guests_and_their_groups_are_offered() {
-    let stage = Stage::set();
+    let setup = Setup::new();
     for (line, expected) in [
         ("@FILE snap --vmid=@p", "--vmid=@pool-prod"),
         ("@FILE snap --vmid @t", "@tag-blue @tag-web"),
@@ -101,13 +101,13 @@ fn guests_and_their_groups_are_offered() {
         ("@FILE snap --vmid=100,WEB", "--vmid=100,web01"),
         ("@FILE status --vmid=105", "--vmid=105"),
     ] {
-        assert_eq!(stage.offered(line), expected, "{line}");
+        assert_eq!(setup.offered(line), expected, "{line}");
     }
 }
 
 #[test]
 fn labels_hosts_and_files_are_offered() {
-    let stage = Stage::set();
+    let setup = Setup::new();
     for (line, expected) in [
         ("@FILE snap --label=n", "--label=nightly"),
         ("snap --label f", "fromfile"),
@@ -116,42 +116,42 @@ fn labels_hosts_and_files_are_offered() {
         ("snap @jo", "@job.conf"),
         ("snap --api-token=file:to", "--api-token=file:token"),
     ] {
-        assert_eq!(stage.offered(line), expected, "{line}");
+        assert_eq!(setup.offered(line), expected, "{line}");
     }
-    assert!(stage.offered("").ends_with(&stage.line("@FILE")));
+    assert!(setup.offered("").ends_with(&setup.line("@FILE")));
 }
 
 #[test]
-fn nobody_is_bothered_when_something_is_wrong() {
-    let stage = Stage::set();
+fn errors_offer_no_completions_and_print_nothing() {
+    let setup = Setup::new();
     for login in [
         format!(
             "--host={} --api-token=a@pve!b={SECRET}",
-            host(&stage.simulator)
+            host(&setup.simulator)
         ),
-        format!("--host={} --api-token=file:missing", host(&stage.simulator)),
+        format!("--host={} --api-token=file:missing", host(&setup.simulator)),
         format!(
             "--host={} --username=backup@pve --password=file:new",
-            host(&stage.simulator)
+            host(&setup.simulator)
         ),
         "@missing.conf".to_owned(),
     ] {
-        let offered = stage.offered(&format!("{login} snap --vmid=@p"));
+        let offered = setup.offered(&format!("{login} snap --vmid=@p"));
         assert_eq!(offered, "--vmid=@pool-", "{login}");
     }
-    assert!(!stage.folder.path().join("new").exists());
-    let mut offline = stage.command("cv4pve-autosnap");
+    assert!(!setup.folder.path().join("new").exists());
+    let mut offline = setup.command("cv4pve-autosnap");
     offline.env("CV4PVE_COMPLETE_OFFLINE", "1");
-    let offered = stage.offered_by(offline, "@FILE --vmid=@p");
+    let offered = setup.offered_by(offline, "@FILE --vmid=@p");
     assert_eq!(offered, "--vmid=@pool-");
     // A host that accepts connections and never replies.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = silent.local_addr().unwrap();
-    let mut with_default_timeout = stage.command("cv4pve-autosnap");
+    let mut with_default_timeout = setup.command("cv4pve-autosnap");
     with_default_timeout.env_remove("CV4PVE_COMPLETE_TIMEOUT");
     let line = format!("--host={silent} --api-token=a@pve!b={SECRET} snap --vmid=@p");
     assert_eq!(
-        stage.offered_by(with_default_timeout, &line),
+        setup.offered_by(with_default_timeout, &line),
         "--vmid=@pool-"
     );
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `fingerprint` shows what PVE shows, and what it shows can be pinned.
+//! `fingerprint` prints the fingerprint that PVE shows, and the printed value can be pinned.
 
 use crate::support::{cluster, host, program, program_as, run};
 
@@ -21,7 +21,7 @@ fn the_fingerprint_is_shown_without_a_login_and_can_be_pinned() {
 }
 
 #[test]
-fn a_host_that_is_off_ends_in_3_and_the_others_are_shown() {
+fn an_unreachable_host_exits_with_3_and_the_others_are_printed() {
     let simulator = cluster();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     // Nobody listens at the port of a connection, nor will anybody while it lasts.
@@ -35,7 +35,7 @@ fn a_host_that_is_off_ends_in_3_and_the_others_are_shown() {
 }
 
 #[test]
-fn the_notice_about_unchecked_certificates_is_not_for_cron() {
+fn the_notice_about_unchecked_certificates_is_printed_only_with_debug() {
     let simulator = cluster();
     let status = ["--vmid=100", "status"];
     let (_, _, stderr) = run(program_as("auto", &simulator).args(status));

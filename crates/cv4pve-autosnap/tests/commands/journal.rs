@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What goes to the systemd journal where stderr leads to it: a socket of the test takes its place.
+//! Entries in the systemd journal if stderr is connected to it; the test replaces the journal's
+//! socket.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,8 +13,8 @@ use crate::support::{SECRET, cluster, program, program_as};
 
 type Entry = HashMap<String, String>;
 
-/// Runs the program with stderr in a file that is said to be the journal's; what the journal got,
-/// stdout, and what was in the file nevertheless.
+/// Runs the program with a stderr that `JOURNAL_STREAM` names; returns the journal entries, stdout
+/// and stderr.
 fn journal_of(folder: &Path, mut command: Command) -> (Vec<Entry>, String, String) {
     let socket = folder.join("socket");
     let listener = UnixDatagram::bind(&socket).unwrap();
@@ -27,7 +28,8 @@ fn journal_of(folder: &Path, mut command: Command) -> (Vec<Entry>, String, Strin
         )
         .stderr(stderr);
     let (entries, output) = std::thread::scope(|scope| {
-        // The queue of a socket is short, so it is read all the time. An empty datagram is the end.
+        // The queue of a socket is short, so it is read during the run. An empty datagram ends the
+        // loop.
         let reading = scope.spawn(|| {
             let mut entries = Vec::new();
             let mut buffer = vec![0; 1 << 20];
@@ -47,7 +49,7 @@ fn journal_of(folder: &Path, mut command: Command) -> (Vec<Entry>, String, Strin
     (entries, String::from_utf8(output.stdout).unwrap(), stderr)
 }
 
-/// The fields of an entry without line breaks in its values.
+/// Parses an entry without line breaks in its values.
 fn parsed(bytes: &[u8]) -> Entry {
     let text = std::str::from_utf8(bytes).unwrap();
     assert!(!text.contains(SECRET));
@@ -57,16 +59,16 @@ fn parsed(bytes: &[u8]) -> Entry {
         .collect()
 }
 
-fn said<'a>(entry: &'a Entry, fields: &[&str]) -> Vec<&'a str> {
+fn values<'a>(entry: &'a Entry, fields: &[&str]) -> Vec<&'a str> {
     fields
         .iter()
         .map(|field| entry.get(*field).map_or("-", String::as_str))
         .collect()
 }
 
-/// A run that is refused because of an exclusion is an error in the journal, with its status.
+/// A run that is refused because of an exclusion is an error in the journal, with its exit status.
 #[test]
-fn an_unresolved_exclusion_is_an_entry() {
+fn an_unresolved_exclusion_is_a_journal_entry() {
     let simulator = cluster();
     let folder = tempfile::tempdir().unwrap();
     let mut command = program_as("auto", &simulator);
@@ -76,14 +78,14 @@ fn an_unresolved_exclusion_is_an_entry() {
     let is_run = |entry: &&Entry| entry.get("STEP").is_some_and(|step| step == "run");
     let run = entries.iter().find(is_run).unwrap();
     let fields = ["PRIORITY", "RESULT", "RUN_STATUS", "REMOVED_COUNT"];
-    assert_eq!(said(run, &fields), ["3", "failed", "2", "0"]);
+    assert_eq!(values(run, &fields), ["3", "failed", "2", "0"]);
     let message = &run["MESSAGE"];
     assert!(message.contains("`-web99` matches no guest"), "{message}");
     assert!(simulator.journal().mutations().is_empty());
 }
 
 #[test]
-fn every_guest_is_an_entry_with_fields() {
+fn every_guest_has_journal_entries_with_fields() {
     let simulator = cluster();
     let folder = tempfile::tempdir().unwrap();
     let mut command = program_as("auto", &simulator);
@@ -108,7 +110,7 @@ fn every_guest_is_an_entry_with_fields() {
     ];
     let web = of_guest("100");
     assert_eq!(
-        said(web, &fields),
+        values(web, &fields),
         ["6", "pve1", "web01", "daily", "snap", "2", "done", "guest"]
     );
     let name = &web["SNAPSHOT"];
@@ -122,7 +124,7 @@ fn every_guest_is_an_entry_with_fields() {
     );
     let busy = of_guest("102");
     assert_eq!(
-        said(busy, &fields),
+        values(busy, &fields),
         [
             "3", "pve1", "busy", "daily", "snap", "2", "refused", "guest"
         ]
@@ -141,19 +143,19 @@ fn every_guest_is_an_entry_with_fields() {
         "REMOVED_COUNT",
         "FAILED_COUNT",
     ];
-    assert_eq!(said(run, &fields), ["run", "failed", "1", "1", "0", "1"]);
+    assert_eq!(values(run, &fields), ["run", "failed", "1", "1", "0", "1"]);
     assert!(
         entries
             .iter()
             .all(|entry| entry["SYSLOG_IDENTIFIER"] == "cv4pve-autosnap")
     );
-    // The report is where it always is, and nothing is said twice.
+    // The report is on stdout as usual, and nothing is printed twice.
     assert!(stdout.contains("FAILED VM 102 busy on pve1"), "{stdout}");
     assert_eq!(stderr, "");
 }
 
 #[test]
-fn what_ends_the_program_is_an_entry() {
+fn a_usage_error_is_a_journal_entry() {
     let simulator = cluster();
     let folder = tempfile::tempdir().unwrap();
     let mut command = program_as("auto", &simulator);
@@ -164,7 +166,7 @@ fn what_ends_the_program_is_an_entry() {
     assert_eq!(stderr, "");
 }
 
-/// The last entry, if it is that of the run.
+/// The fields of the last entry, which is that of the run.
 fn run_of(entries: &[Entry]) -> Vec<&str> {
     let fields = [
         "STEP",
@@ -174,11 +176,11 @@ fn run_of(entries: &[Entry]) -> Vec<&str> {
         "LABEL",
         "DRY_RUN",
     ];
-    said(entries.last().unwrap(), &fields)
+    values(entries.last().unwrap(), &fields)
 }
 
 #[test]
-fn a_run_that_could_not_begin_is_one_that_failed() {
+fn a_run_that_cannot_start_is_a_failed_run() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let off = listener.local_addr().unwrap();
     drop(listener);
@@ -205,7 +207,7 @@ fn a_run_that_could_not_begin_is_one_that_failed() {
 }
 
 #[test]
-fn each_warning_is_one_entry_with_fields_whatever_the_report() {
+fn every_warning_is_one_journal_entry_for_each_output_format() {
     let simulator = cluster();
     for output in ["Text", "Json"] {
         let folder = tempfile::tempdir().unwrap();
@@ -220,13 +222,13 @@ fn each_warning_is_one_entry_with_fields_whatever_the_report() {
             .collect();
         assert_eq!(warnings.len(), 1, "{output}: {entries:?}");
         let fields = ["PRIORITY", "COMMAND", "LABEL", "KEEP"];
-        assert_eq!(said(warnings[0], &fields), ["4", "clean", "daily", "2"]);
+        assert_eq!(values(warnings[0], &fields), ["4", "clean", "daily", "2"]);
         assert_eq!(stderr, "");
     }
 }
 
 #[test]
-fn a_dry_run_is_no_success() {
+fn a_dry_run_has_the_result_planned() {
     let simulator = cluster();
     for (guests, status) in [("100", "0"), ("100,102", "1")] {
         let folder = tempfile::tempdir().unwrap();
@@ -243,9 +245,9 @@ fn a_dry_run_is_no_success() {
     }
 }
 
-/// A socket whose queue is full, as that of a journal which hangs, and one that nobody listens at.
+/// A socket whose queue is full, as of a hanging journal, and a socket without a listener.
 #[test]
-fn a_journal_that_takes_nothing_is_replaced_by_lines() {
+fn stderr_is_used_if_the_journal_accepts_nothing() {
     let simulator = cluster();
     for is_there in [true, false] {
         let folder = tempfile::tempdir().unwrap();
@@ -279,9 +281,9 @@ fn a_journal_that_takes_nothing_is_replaced_by_lines() {
     }
 }
 
-/// `2>file` in a service, or a socket that is gone: lines, as everywhere.
+/// stderr is not the journal (`2>file` in a service), or the socket does not exist.
 #[test]
-fn where_stderr_leads_elsewhere_it_has_lines() {
+fn stderr_is_used_if_it_is_not_connected_to_the_journal() {
     let simulator = cluster();
     for (stream, socket) in [("1:1", "/dev/null"), ("", "/dev/null")] {
         let mut command = program_as("auto", &simulator);

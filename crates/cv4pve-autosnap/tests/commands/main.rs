@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The commands around the job, and what surrounds a run, through the binary against a simulated
-//! cluster.
+//! Tests of the commands besides `snap`, `clean` and `status`, of the journal and of overlapping
+//! runs, with the binary and a simulated cluster.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Two runs of the same label for the same guests on the same hosts, of which the first is held up by its hook.
+//! Two runs of the same label for the same guests on the same hosts; the hook of the first one
+//! waits.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -24,7 +25,7 @@ fn snap(simulator: &Simulator, options: &[&str]) -> Command {
     command
 }
 
-/// A run that waits in its first hook until a file is there.
+/// A run that waits in its first hook until the test resumes it.
 struct Waiting {
     child: Child,
     go_on: PathBuf,
@@ -34,7 +35,7 @@ impl Waiting {
     fn start(simulator: &Simulator, folder: &Path) -> Self {
         let (begun, go_on) = (folder.join("begun"), folder.join("go-on"));
         let script = folder.join("hook.sh");
-        // A named pipe: opening it for reading waits for whoever opens it for writing.
+        // Opening a named pipe for reading waits for a writer.
         for pipe in [&begun, &go_on] {
             let made = Command::new("mkfifo").arg(pipe).status().unwrap();
             assert!(made.success());
@@ -65,7 +66,7 @@ impl Waiting {
 }
 
 #[test]
-fn a_second_run_leaves_or_fails_or_gives_up_and_a_dry_run_does_not_care() {
+fn on_overlap_skips_fails_or_times_out_and_a_dry_run_ignores_it() {
     let simulator = cluster();
     let folder = tempfile::tempdir().unwrap();
     let first = Waiting::start(&simulator, folder.path());
@@ -79,8 +80,8 @@ fn a_second_run_leaves_or_fails_or_gives_up_and_a_dry_run_does_not_care() {
     );
     assert!(stdout.contains(&who), "{stdout}");
 
-    let skip_for_programs = ["--on-overlap=skip", "--output=Json"];
-    let (status, stdout, _) = run(&mut snap(&simulator, &skip_for_programs));
+    let skip_as_json = ["--on-overlap=skip", "--output=Json"];
+    let (status, stdout, _) = run(&mut snap(&simulator, &skip_as_json));
     let report: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((status, &report["exit_status"]), (0, &Value::from(0)));
     assert!(report["error"].as_str().unwrap().contains(&who), "{stdout}");
@@ -108,7 +109,7 @@ fn a_second_run_leaves_or_fails_or_gives_up_and_a_dry_run_does_not_care() {
 }
 
 #[test]
-fn a_run_that_was_killed_holds_nobody_up() {
+fn a_killed_run_does_not_block_the_next_one() {
     let simulator = cluster();
     let folder = tempfile::tempdir().unwrap();
     let mut first = Waiting::start(&simulator, folder.path());
@@ -117,13 +118,13 @@ fn a_run_that_was_killed_holds_nobody_up() {
     // Its hook still runs, and must not have inherited the lock.
     let (status, _, stderr) = run(&mut snap(&simulator, &["--on-overlap=fail"]));
     assert_eq!(status, 0, "{stderr}");
-    // Opened both ways, a pipe waits for nobody: the hook may be gone.
+    // Opening a pipe for reading and writing does not wait: the hook may be gone.
     let mut pipe = std::fs::OpenOptions::new();
     let pipe = pipe.read(true).write(true).open(&first.go_on).unwrap();
     (&pipe).write_all(b"\n").unwrap();
 }
 
-/// The lock file of a run, which says who holds it.
+/// The lock file of a run, which names its owner.
 fn lock_file_of(run: &Child) -> PathBuf {
     let user = rustix::process::geteuid().as_raw();
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
@@ -139,14 +140,14 @@ fn lock_file_of(run: &Child) -> PathBuf {
     let files = folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten());
     let holder = format!("process {} since ", run.id());
     let mut locks = files.map(|file| file.unwrap().path()).filter(|path| {
-        // Others' files may go meanwhile.
+        // Files of other tests may be removed meanwhile.
         std::fs::read_to_string(path).is_ok_and(|text| text.starts_with(&holder))
     });
     locks.next().unwrap()
 }
 
-/// A link in place of the lock file is not followed. It never becomes the file that is locked, and
-/// the run tried for ever, whatever --overlap-timeout said.
+/// A link in place of the lock file is not followed: the run continues without a lock and does not
+/// try forever.
 #[test]
 fn a_link_in_place_of_the_lock_file_is_not_followed() {
     let simulator = cluster();
@@ -171,10 +172,10 @@ fn a_link_in_place_of_the_lock_file_is_not_followed() {
     assert_eq!(text, "not to be touched");
 }
 
-/// Its time is that of its turn. With the time of its start, two runs of one second would
-/// give one name to two snapshots, and one that has waited long a name of the past.
+/// The time of a run is read after it has waited. With its start time, two runs in one second would
+/// give two snapshots the same name, and a run that waited long would use an old time.
 #[test]
-fn a_waiting_run_goes_on_once_the_first_has_ended_with_the_time_of_its_turn() {
+fn a_waiting_run_uses_the_time_after_the_first_run_has_ended() {
     let simulator = cluster();
     let folder = tempfile::tempdir().unwrap();
     let first = Waiting::start(&simulator, folder.path());
@@ -192,7 +193,7 @@ fn a_waiting_run_goes_on_once_the_first_has_ended_with_the_time_of_its_turn() {
         .unwrap();
     assert_eq!(&line, b"waiting: ");
     assert!(simulator.journal().mutations().is_empty());
-    // Another second begins, so that the two times differ.
+    // Wait for the next second, so that the two times differ.
     let started = Timestamp::now().as_second();
     while Timestamp::now().as_second() == started {
         std::thread::yield_now();

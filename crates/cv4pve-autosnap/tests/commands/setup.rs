@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `setup` prints lines a shell takes and writes a file the program itself takes.
+//! `setup` prints shell commands and writes a parameter file that the program can read.
 
 use std::process::Command;
 
 use crate::support::{SECRET, cluster, host, program, run};
 
 #[test]
-fn what_is_printed_is_a_shell_script() {
+fn the_output_is_a_shell_script() {
     let (status, stdout, stderr) = run(program().args(["setup", "--path=/pool/prod,/vms/100"]));
     assert_eq!((status, stderr.as_str()), (0, ""));
     let folder = tempfile::tempdir().unwrap();
-    // `pveum` says what it was called with instead of doing it; no folder or file is made.
+    // `pveum` only prints its arguments, and no folder or file is created.
     let script =
         format!("pveum() {{ echo \"$@\"; }}; mkdir() {{ :; }}; touch() {{ :; }}\n{stdout}");
     let output = Command::new("/bin/sh")
@@ -71,10 +71,10 @@ fn the_parameter_file_works_and_is_never_overwritten() {
     assert!(stderr.contains("hint: it is not overwritten"), "{stderr}");
 }
 
-/// The file that `setup --write` writes is all that the service of the timer needs, whatever the working directory
-/// was: label, number to keep and paths are in it.
+/// The service of the timer needs only the file that `setup --write` writes, regardless of the
+/// working directory: it contains the label, the number to keep and the paths.
 #[test]
-fn the_timer_can_run_the_file_that_was_written() {
+fn the_timer_can_run_the_written_file() {
     let simulator = cluster();
     let folder = tempfile::tempdir().unwrap();
     let hosts = format!("--host={}", host(&simulator));
@@ -98,7 +98,7 @@ fn the_timer_can_run_the_file_that_was_written() {
     ] {
         assert!(stdout.contains(&said), "{said} in\n{stdout}");
     }
-    // What systemd does: copies of the two files, and the line of the unit.
+    // As systemd does: copies of the two files, and the command line of the unit.
     let credentials = folder.path().join("credentials");
     std::fs::create_dir(&credentials).unwrap();
     std::fs::copy(
@@ -137,7 +137,7 @@ fn the_timer_can_run_the_file_that_was_written() {
         taken.iter().any(|name| name.starts_with("autonightly")),
         "{taken:?}"
     );
-    // By hand the token is read from the file that the parameter file names.
+    // Without systemd the token is read from the file that the parameter file names.
     std::fs::write(&token_file, format!("backup@pve!auto={SECRET}\n")).unwrap();
     let parameters = format!("@{}", folder.path().join("nightly.conf").display());
     let (status, stdout, stderr) =
@@ -147,9 +147,9 @@ fn the_timer_can_run_the_file_that_was_written() {
     assert_eq!(status, 0, "{stdout}{stderr}");
 }
 
-/// In the folder of the timers the line that enables the timer is printed.
+/// For a file in the folder of the timers, the command that enables its timer is printed.
 #[test]
-fn the_timer_of_the_file_is_named() {
+fn the_command_that_enables_the_timer_is_printed() {
     use clap::Parser as _;
     use cv4pve_autosnap::args::{Cli, Command};
 
@@ -180,7 +180,7 @@ fn the_timer_of_the_file_is_named() {
 }
 
 #[test]
-fn wrong_usage_is_told_before_anything_is_written() {
+fn usage_errors_are_reported_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.conf");
     let write = format!("--write={}", file.display());

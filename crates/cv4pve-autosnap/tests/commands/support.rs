@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A small cluster with one guest for each thing that can be wrong, and the program to run on it.
+//! A small cluster with one guest for each kind of problem, and commands that run on it.
 
 use std::process::{Command, Output};
 
 use pve_sim::simulator::{Options, Simulator};
 use serde_json::{Value, json};
 
-/// The secret of every token of the simulated cluster; must never be printed.
+/// The secret of every token of the simulated cluster, which must never be printed.
 pub(crate) const SECRET: &str = "22222222-2222-4222-8222-222222222222";
 
-/// A cluster of two nodes, of which one is off.
+/// A cluster of two nodes, one of which is offline.
 pub(crate) fn world() -> Value {
     json!({
         "cluster": {"name": "lab", "this_node": "pve1", "nodes": [
@@ -65,19 +65,19 @@ pub(crate) fn cluster_of(world: Value) -> Simulator {
     Simulator::start(Options::new(world, credentials)).unwrap()
 }
 
-/// What `--host` says.
+/// The address for `--host`.
 pub(crate) fn host(simulator: &Simulator) -> String {
     simulator.addresses()[0].to_string()
 }
 
-/// The program, without anything of this process' environment that it would heed.
+/// The program without the logins of this process' environment.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("cv4pve-autosnap"));
     forget_logins(&mut command);
     command
 }
 
-/// Leaves out the logins of this process' environment.
+/// Removes the logins of this process' environment.
 pub(crate) fn forget_logins(command: &mut Command) {
     for name in [
         "CV4PVE_API_TOKEN",
@@ -88,12 +88,12 @@ pub(crate) fn forget_logins(command: &mut Command) {
     }
 }
 
-/// The program with a token of the cluster, which comes from the environment.
+/// The program with a token of the cluster, passed in the environment.
 pub(crate) fn program_as(token: &str, simulator: &Simulator) -> Command {
     program_at(token, &host(simulator))
 }
 
-/// The same with the hosts as they are given to `--host`.
+/// The same with the value of `--host`.
 pub(crate) fn program_at(token: &str, hosts: &str) -> Command {
     let mut command = program();
     command
@@ -102,7 +102,7 @@ pub(crate) fn program_at(token: &str, hosts: &str) -> Command {
     command
 }
 
-/// Exit status, stdout and stderr.
+/// Runs a command; returns exit status, stdout and stderr.
 pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     let Output {
         status,
@@ -114,7 +114,7 @@ pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     (status.code().unwrap(), stdout, stderr)
 }
 
-/// The same of a program that is told something by stdin.
+/// The same with an input on stdin.
 #[cfg(unix)]
 pub(crate) fn run_with(command: &mut Command, input: &str) -> (i32, String, String) {
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What Windows does in its own way: hooks for `cmd`, paths with backslashes, parameter files with its line ends.
+//! Windows only: hooks for `cmd`, paths with backslashes, parameter files with CRLF line ends.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn script(folder: &Path, name: &str, lines: &[&str]) -> PathBuf {
 }
 
 #[test]
-fn the_template_for_cmd_knows_every_phase() {
+fn the_cmd_template_handles_every_phase() {
     let simulator = cluster();
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hooks/template.cmd");
     let (status, stdout, stderr) = run(program_as("auto", &simulator)
@@ -26,7 +26,7 @@ fn the_template_for_cmd_knows_every_phase() {
 }
 
 #[test]
-fn a_batch_file_is_told_of_the_guest_and_its_exit_code_is_reported() {
+fn a_batch_file_gets_the_guest_and_its_exit_code_is_reported() {
     let simulator = cluster();
     let folder = tempfile::Builder::new()
         .prefix("hook with blanks ")
@@ -37,7 +37,7 @@ fn a_batch_file_is_told_of_the_guest_and_its_exit_code_is_reported() {
         "hook.bat",
         &[
             "@echo off",
-            "echo told: %CV4PVE_AUTOSNAP_PHASE% %CV4PVE_AUTOSNAP_VMID% %CV4PVE_AUTOSNAP_VMNAME%",
+            "echo guest: %CV4PVE_AUTOSNAP_PHASE% %CV4PVE_AUTOSNAP_VMID% %CV4PVE_AUTOSNAP_VMNAME%",
             "if %CV4PVE_AUTOSNAP_PHASE%==snap-create-post exit /b 3",
         ],
     );
@@ -45,7 +45,7 @@ fn a_batch_file_is_told_of_the_guest_and_its_exit_code_is_reported() {
         .args(["--vmid=100", "snap", "--label=daily", "--keep=1"])
         .arg(format!("--script={}", hook.display())));
     assert!(
-        stdout.contains("told: snap-create-pre 100 web01"),
+        stdout.contains("guest: snap-create-pre 100 web01"),
         "{stdout}{stderr}"
     );
     assert!(stdout.contains("Script return code: 3"), "{stdout}{stderr}");
@@ -53,7 +53,7 @@ fn a_batch_file_is_told_of_the_guest_and_its_exit_code_is_reported() {
 }
 
 #[test]
-fn a_batch_file_that_hangs_is_ended() {
+fn a_batch_file_that_hangs_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let hook = script(
         folder.path(),
@@ -91,7 +91,7 @@ fn a_batch_file_that_hangs_is_ended() {
 }
 
 #[test]
-fn setup_writes_a_parameter_file_that_works_and_overwrites_none() {
+fn setup_writes_a_valid_parameter_file_and_does_not_overwrite_it() {
     let simulator = cluster();
     let folder = tempfile::tempdir().unwrap();
     let (file, token) = (

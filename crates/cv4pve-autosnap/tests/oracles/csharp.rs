@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Command lines that the real C# tool 1.17.0 and 2.0.1 ran on the simulator, each on a cluster of its own.
+//! Command lines that the real C# tool 1.17.0 and 2.0.1 ran on the simulator, each on its own
+//! cluster.
 //!
-//! The clock of the program is set by a library in front of libc, as the cases were made: its source lies beside the
-//! cases.
+//! A library in front of libc sets the clock of the program, as for the recorded cases; its source
+//! is in the same folder as the cases.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -22,14 +23,14 @@ use crate::overruled::OVERRULED;
 use crate::{lines, oracle};
 
 const TOKEN: &str = "--api-token=backup@pve!auto=22222222-2222-4222-8222-222222222222";
-/// Runs mostly wait for the simulator.
+/// Runs spend most of their time waiting for the simulator.
 const THREADS: usize = 4;
-/// No run takes longer, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// The cases hold what the tool does with tasks that take a little time.
+/// A run that takes longer hangs.
+const RUN_TIMEOUT: Duration = Duration::from_secs(120);
+/// The cases were recorded with tasks of this duration.
 const TASK_SECONDS: f64 = 0.02;
 
-/// A line of `cases.jsonl`; its members are explained in the README beside it.
+/// A line of `cases.jsonl`; its members are explained in the README in the same folder.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Case {
     pub(crate) id: String,
@@ -43,7 +44,7 @@ pub(crate) struct Case {
     want: Option<Wanted>,
 }
 
-/// What the program shall do.
+/// The expected result.
 #[derive(Debug, Deserialize)]
 struct Wanted {
     created: Vec<u32>,
@@ -51,13 +52,13 @@ struct Wanted {
     rows: Option<Vec<(u32, String)>>,
 }
 
-/// What the program did.
+/// The result of the program.
 #[derive(Debug)]
 struct Done {
     created: Vec<u32>,
     removed: Vec<(u32, String)>,
     rows: BTreeSet<(u32, String)>,
-    said: String,
+    output: String,
 }
 
 /// All cases.
@@ -75,10 +76,9 @@ fn is_chosen(case: &Case) -> bool {
     })
 }
 
-/// Creates, removes and lists what is wanted, but for the cases in
-/// [`OVERRULED`].
+/// Creates, removes and lists what each case expects, except the cases in [`OVERRULED`].
 #[test]
-fn does_what_the_cases_of_the_csharp_tool_want() {
+fn the_program_does_what_the_cases_of_the_csharp_tool_expect() {
     let folder = tempfile::tempdir().unwrap();
     let clock = clock(folder.path());
     let all = cases();
@@ -125,7 +125,7 @@ fn does_what_the_cases_of_the_csharp_tool_want() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// Every case that a rule overrules exists, and wants something.
+/// Every overruled case exists, and has an expected result.
 #[test]
 fn every_overruled_case_exists() {
     let cases = cases();
@@ -143,7 +143,7 @@ fn rule_against(id: &str) -> Option<&'static str> {
         .map(|overruled| overruled.rule)
 }
 
-/// The library that shifts the clock of the program.
+/// Builds the library that shifts the clock of the program.
 fn clock(folder: &Path) -> PathBuf {
     let library = folder.join("clock.so");
     let compiled = Command::new("cc")
@@ -197,14 +197,14 @@ fn run(case: &Case, clock: &Path) -> Done {
     }
     command.args(&case.args);
     let output = assert_cmd::Command::from_std(command)
-        .timeout(PATIENCE)
+        .timeout(RUN_TIMEOUT)
         .output()
         .unwrap();
     let mut done = Done {
         created: Vec::new(),
         removed: Vec::new(),
         rows: BTreeSet::new(),
-        said: format!(
+        output: format!(
             "exit status {:?}\n{}{}",
             output.status.code(),
             String::from_utf8_lossy(&output.stdout),
@@ -234,7 +234,7 @@ fn run(case: &Case, clock: &Path) -> Done {
     done
 }
 
-/// The name of the snapshot that the run itself made holds the second it was made.
+/// Whether a snapshot was created by the run itself: its name has the second of its creation.
 fn is_new(name: &str) -> bool {
     name == "NEW" || (name.starts_with("auto") && name.ends_with("SS"))
 }
@@ -274,6 +274,6 @@ fn difference(wanted: &Wanted, done: &Done) -> Option<String> {
 fn describe(case: &Case, done: &Done, difference: &str) -> String {
     format!(
         "{} ({}: {}) {:?}\n    differs: {difference}\n{}",
-        case.id, case.verdict, case.reason, case.args, done.said
+        case.id, case.verdict, case.reason, case.args, done.output
     )
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The table "What differs" of the chapter "Coming from another tool", row by row, and what shows each difference.
+//! The rows of the table "What differs" of the chapter "Coming from another tool", and the cases
+//! that show each difference.
 
 mod rows;
 
@@ -10,7 +11,7 @@ use self::rows::DEPARTURES;
 use crate::csharp::cases;
 use crate::oracle;
 
-/// What the cases say of our documents or of versions, beside the reason.
+/// Remarks in the cases about our documents or about versions.
 const REMARKS: &[&str] = &[
     "as 2.0.1",
     "documented",
@@ -22,7 +23,7 @@ const REMARKS: &[&str] = &[
     "C# 1.17 and 2.0.1 ignore it",
 ];
 
-/// The parts of a reason: separated by `;`, but not within brackets.
+/// The parts of a reason: separated by `;`, except in parentheses.
 fn parts(reason: &str) -> Vec<String> {
     let (mut parts, mut depth) = (vec![String::new()], 0_i32);
     for character in reason.chars() {
@@ -53,7 +54,7 @@ fn rows() -> Vec<String> {
         .collect()
 }
 
-/// Every row of the manual's table is shown by a case of the C# tool, or measured.
+/// Every row of the manual's table is shown by a case of the C# tool, or was measured.
 #[test]
 fn every_row_of_the_manual_has_a_case_or_a_source() {
     let known: Vec<&str> = DEPARTURES.iter().map(|departure| departure.row).collect();
@@ -71,7 +72,7 @@ fn every_row_of_the_manual_has_a_case_or_a_source() {
     }
 }
 
-/// Whatever the cases call better has a row in the manual's table.
+/// Every reason of a case with the verdict "better" has a row in the manual's table.
 #[test]
 fn every_reason_to_depart_has_a_row() {
     let mut missing = BTreeSet::new();

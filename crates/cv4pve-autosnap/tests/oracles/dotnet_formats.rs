@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Timestamp formats, and the text that .NET 10 makes of a time with each of them.
+//! Timestamp formats, and the text that .NET 10 formats a time to with each of them.
 
 use autosnap_core::name::{FormatError, FormatFlaw, TimestampFormat};
 use jiff::civil::DateTime;
@@ -15,17 +15,17 @@ struct Line {
     text: Option<String>,
 }
 
-/// Whether PVE takes the text in the name of a snapshot.
-fn is_taken(text: &str) -> bool {
+/// Whether PVE accepts the text in the name of a snapshot.
+fn is_accepted_by_pve(text: &str) -> bool {
     !text.is_empty()
         && text
             .chars()
             .all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'))
 }
 
-/// Whether a format whose text PVE takes is rightly refused: its text never changes, or has a fraction without zeros,
-/// which is sometimes nothing.
-fn is_right(error: &FormatError, refused: &Line, lines: &[Line]) -> bool {
+/// Whether refusing a format whose text PVE accepts is correct: its text never changes, or has a
+/// fraction without trailing zeros, which may be empty.
+fn is_correct(error: &FormatError, refused: &Line, lines: &[Line]) -> bool {
     match error.flaw() {
         FormatFlaw::Constant => lines
             .iter()
@@ -39,8 +39,8 @@ fn is_right(error: &FormatError, refused: &Line, lines: &[Line]) -> bool {
     }
 }
 
-/// A format that is accepted gives the text that .NET gives; one whose text PVE takes and that changes with the
-/// time is accepted.
+/// An accepted format gives the text of .NET; every format whose text PVE accepts and that changes
+/// with the time is accepted.
 #[test]
 fn timestamps_are_those_of_dotnet() {
     let lines: Vec<Line> = lines("dotnet-formats.jsonl");
@@ -48,13 +48,15 @@ fn timestamps_are_those_of_dotnet() {
     let (mut same, mut wrong) = (0, Vec::new());
     for line in &lines {
         let time: DateTime = line.time.parse().unwrap();
-        let told =
+        let described =
             |ours: &str| format!("{:?} at {time}: {ours}, .NET: {:?}", line.format, line.text);
         match (TimestampFormat::parse(&line.format), &line.text) {
             (Ok(format), Some(text)) if format.format(&time) == *text => same += 1,
-            (Ok(format), _) => wrong.push(told(&format.format(&time))),
-            (Err(error), Some(text)) if is_taken(text) && !is_right(&error, line, &lines) => {
-                wrong.push(told(&error.to_string()));
+            (Ok(format), _) => wrong.push(described(&format.format(&time))),
+            (Err(error), Some(text))
+                if is_accepted_by_pve(text) && !is_correct(&error, line, &lines) =>
+            {
+                wrong.push(described(&error.to_string()));
             }
             (Err(_), _) => {}
         }

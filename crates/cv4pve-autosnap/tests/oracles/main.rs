@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What others did with the same input, read from `../shared/oracles`: the C# tool with the same command
-//! lines ([`csharp`]), and .NET with the same timestamp formats ([`dotnet_formats`]).
+//! What other programs did with the same input, read from `../shared/oracles`: the C# tool with the
+//! same command lines ([`csharp`]), and .NET with the same timestamp formats ([`dotnet_formats`]).
 //!
 //! `ORACLE_CASES=select-b,flow-` runs only the cases whose IDs begin with one of these.
 
@@ -24,7 +24,7 @@ fn oracle(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The lines of a file of JSON lines.
+/// The lines of a JSON Lines file.
 fn lines<T: serde::de::DeserializeOwned>(name: &str) -> Vec<T> {
     let text = std::fs::read_to_string(oracle(name)).unwrap();
     text.lines()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Cases of the C# tool that a rule of ours overrules: their `want` is older than the rule.
 
-/// Cases, and the rule for which their `want` does not hold.
+/// Cases, and the rule that their `want` contradicts.
 pub(crate) struct Overruled {
     /// IDs of the cases.
     pub(crate) cases: &'static [&'static str],
@@ -9,7 +9,8 @@ pub(crate) struct Overruled {
     pub(crate) rule: &'static str,
 }
 
-/// All of them. A case that is as wanted again fails the test, so that none is listed in vain.
+/// All overruled cases. A case whose result is as expected fails the test, so that the list has no
+/// needless entries.
 pub(crate) const OVERRULED: &[Overruled] = &[
     Overruled {
         cases: &[

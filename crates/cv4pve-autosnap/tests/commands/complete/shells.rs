@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The same through the shells themselves, those that are installed.
+//! The same with the installed shells themselves.
 
 use std::path::Path;
 
-use super::Stage;
+use super::Setup;
 use crate::support::{SECRET, run};
 
-/// Calls the function as bash does, which has cut the line at `=`, `:` and `@`.
+/// Calls the completion function as bash does, with the line split at `=`, `:` and `@`.
 const BASH: &str = r#"
     eval "$(command cv4pve-autosnap completions bash)"
     COMP_LINE=$1; COMP_POINT=${#1}; shift
@@ -15,13 +15,13 @@ const BASH: &str = r#"
     _cv4pve_autosnap cv4pve-autosnap "$cursor" "${COMP_WORDS[COMP_CWORD - 1]}"
     printf '%s\n' "${COMPREPLY[*]}""#;
 
-/// Without the completions of a package that may be installed.
+/// Without completions of an installed package.
 const FISH: &str = "
     set fish_complete_path
     command cv4pve-autosnap completions fish | source
     complete --do-complete $argv";
 
-/// With the commands that only an editor at a terminal has put in place by a test's.
+/// Replaces the builtins that work only in the line editor of a terminal.
 const ZSH: &str = r#"
     compdef() { }
     compset() { PREFIX=${PREFIX##*[=:,]} }
@@ -30,41 +30,43 @@ const ZSH: &str = r#"
     words=("$@"); CURRENT=$#; PREFIX=$words[CURRENT]
     _cv4pve-autosnap"#;
 
-/// Every user may read the arguments of a process. A function takes the place of the program and notes
-/// what it is given.
+/// Every user can read the arguments of a process. A shell function replaces the program and
+/// records its arguments.
 #[test]
-fn no_shell_hands_over_the_line_as_arguments() {
-    let stage = Stage::set();
-    let noting = r#"cv4pve-autosnap() { printf %s "$*" >arguments; cat >words; };"#;
-    let noting_fish = "function cv4pve-autosnap; printf %s \"$argv\" >arguments; cat >words; end;";
+fn no_shell_passes_the_line_as_arguments() {
+    let setup = Setup::new();
+    let recorder = r#"cv4pve-autosnap() { printf %s "$*" >arguments; cat >words; };"#;
+    let recorder_fish =
+        "function cv4pve-autosnap; printf %s \"$argv\" >arguments; cat >words; end;";
     let line = format!("cv4pve-autosnap snap --api-token={SECRET} --label d");
     let cut = line.replace('=', " = ");
-    for (shell, noting, script) in [
-        ("bash", noting, BASH),
-        ("zsh", noting, ZSH),
-        ("fish", noting_fish, FISH),
+    for (shell, recorder, script) in [
+        ("bash", recorder, BASH),
+        ("zsh", recorder, ZSH),
+        ("fish", recorder_fish, FISH),
     ] {
         if !is_installed(shell) {
             continue;
         }
-        let mut command = stage.command(shell);
-        command.args(["-c", &format!("{noting}{script}")]);
+        let mut command = setup.command(shell);
+        command.args(["-c", &format!("{recorder}{script}")]);
         match shell {
             "bash" => command.args(["bash", &line]).args(cut.split(' ')),
             "zsh" => command.arg("zsh").args(line.split(' ')),
             _ => command.arg(&line),
         };
         run(&mut command);
-        let noted = |name: &str| std::fs::read_to_string(stage.folder.path().join(name)).unwrap();
-        assert_eq!(noted("arguments"), "complete", "{shell}");
+        let content_of =
+            |name: &str| std::fs::read_to_string(setup.folder.path().join(name)).unwrap();
+        assert_eq!(content_of("arguments"), "complete", "{shell}");
         let words = format!("snap\0--api-token={SECRET}\0--label\0d\0");
-        assert_eq!(noted("words"), words, "{shell}");
+        assert_eq!(content_of("words"), words, "{shell}");
     }
 }
 
 #[test]
 fn bash_completes_values() {
-    let stage = Stage::set();
+    let setup = Setup::new();
     for (line, cut, expected) in [
         (
             "cv4pve-autosnap @FILE snap --vmid=@p",
@@ -92,18 +94,19 @@ fn bash_completes_values() {
             "job.conf",
         ),
     ] {
-        let mut command = stage.command("bash");
-        command.args(["-c", BASH, "bash", &stage.line(line)]);
-        command.args(stage.line(cut).split(' '));
+        let mut command = setup.command("bash");
+        command.args(["-c", BASH, "bash", &setup.line(line)]);
+        command.args(setup.line(cut).split(' '));
         let (_, offered, stderr) = run(&mut command);
         assert_eq!(offered.trim(), expected, "{line}: {stderr}");
     }
 }
 
-/// The line is run when Enter is pressed: read by bash, what it inserts is the name and no more.
+/// bash executes the line after Enter, so the inserted text must be read as the name and nothing
+/// else.
 #[test]
-fn bash_inserts_names_of_others_as_names() {
-    let stage = Stage::set();
+fn bash_inserts_file_names_with_quoting() {
+    let setup = Setup::new();
     for (name, typed, expected) in [
         ("1a;b", "1", r"1a\;b"),
         ("2$(x)", "2", r"2\$\(x\)"),
@@ -116,9 +119,9 @@ fn bash_inserts_names_of_others_as_names() {
         ("9{a,b}*", "9", r"9\{a,b\}\*"),
         ("0it's;", r"0it\'", r"0it\'s\;"),
     ] {
-        std::fs::write(stage.folder.path().join(name), "").unwrap();
+        std::fs::write(setup.folder.path().join(name), "").unwrap();
         let line = format!("cv4pve-autosnap snap --script={typed}");
-        let mut command = stage.command("bash");
+        let mut command = setup.command("bash");
         command.args(["-c", BASH, "bash", &line]);
         command.args(line.replace('=', " = ").split(' '));
         let (_, offered, stderr) = run(&mut command);
@@ -128,7 +131,7 @@ fn bash_inserts_names_of_others_as_names() {
             .next()
             .filter(|letter| "'\"".contains(*letter));
         let quote = quote.map(String::from).unwrap_or_default();
-        let mut command = stage.command("bash");
+        let mut command = setup.command("bash");
         command.arg("-c");
         command.arg(format!("printf %s {quote}{}{quote}", offered.trim_end()));
         assert_eq!(run(&mut command).1, name);
@@ -140,7 +143,7 @@ fn fish_completes_values() {
     if !is_installed("fish") {
         return;
     }
-    let stage = Stage::set();
+    let setup = Setup::new();
     for (line, expected) in [
         (
             "cv4pve-autosnap @FILE snap --vmid=@p",
@@ -156,8 +159,8 @@ fn fish_completes_values() {
             "--max-parallel-per-node\tGuests at once per node [default: 2]\n",
         ),
     ] {
-        let mut command = stage.command("fish");
-        command.args(["-c", FISH, &stage.line(line)]);
+        let mut command = setup.command("fish");
+        command.args(["-c", FISH, &setup.line(line)]);
         assert_eq!(run(&mut command).1, expected, "{line}");
     }
 }
@@ -167,7 +170,7 @@ fn zsh_completes_values() {
     if !is_installed("zsh") {
         return;
     }
-    let stage = Stage::set();
+    let setup = Setup::new();
     for (line, expected) in [
         ("cv4pve-autosnap @FILE snap --vmid=@p", "pool-prod"),
         (
@@ -176,9 +179,9 @@ fn zsh_completes_values() {
         ),
         ("cv4pve-autosnap --host=h st", "status"),
     ] {
-        let mut command = stage.command("zsh");
+        let mut command = setup.command("zsh");
         command.args(["-f", "-c", ZSH, "zsh"]);
-        command.args(stage.line(line).split(' '));
+        command.args(setup.line(line).split(' '));
         let (_, offered, stderr) = run(&mut command);
         assert!(
             offered.trim().ends_with(expected),

@@ -3,13 +3,14 @@
 
 /// A row of the table.
 pub(super) struct Departure {
-    /// What stands in the first column.
+    /// The text of the first column.
     pub(super) row: &'static str,
-    /// Cases of the C# tool that show it.
+    /// Cases of the C# tool that show the difference.
     pub(super) cases: &'static [&'static str],
-    /// Where no case can show it: words of `compatibility.md`, which says how it was measured or read.
+    /// If no case can show it: a text of `compatibility.md`, which says how it was measured or
+    /// read.
     pub(super) source: Option<&'static str>,
-    /// Parts of the reasons for which cases depart from the C# tool.
+    /// Parts of the reasons for which cases differ from the C# tool.
     pub(super) reasons: &'static [&'static str],
 }
 
