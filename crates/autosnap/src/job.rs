@@ -126,7 +126,7 @@ async fn call_job_hook(
     if settings.dry_run {
         return;
     }
-    let with_ram = matches!(settings.job, Job::Snap { with_ram: true, .. });
+    let with_ram = settings.saves_ram();
     let call = HookCall::for_job(phase, with_ram, state, duration);
     hook.call(&call, &context.events, &context.stop).await;
 }
@@ -294,17 +294,14 @@ async fn until_stopped<T>(context: &Context, work: impl Future<Output = T>) -> O
 
 fn intent(settings: &JobSettings, now: &Zoned) -> Result<Intent, Error> {
     let action = match settings.job {
-        Job::Snap {
-            with_ram,
-            only_running,
-        } => Action::Snap(Creation {
+        Job::Snap { with_ram } => Action::Snap(Creation {
             name: SnapName::new(
                 settings.series.label(),
                 settings.series.format(),
                 &now.datetime(),
             )?,
             with_ram,
-            only_running,
+            only_running: settings.states == GuestStates::Running,
         }),
         Job::Clean => Action::Clean,
     };
@@ -332,13 +329,6 @@ fn intent(settings: &JobSettings, now: &Zoned) -> Result<Intent, Error> {
 
 /// The header of the run.
 pub fn header(settings: &JobSettings, version: &str) -> Header {
-    let (with_ram, only_running) = match settings.job {
-        Job::Snap {
-            with_ram,
-            only_running,
-        } => (with_ram, only_running),
-        Job::Clean => (false, settings.clean_states == GuestStates::Running),
-    };
     Header {
         command: match settings.job {
             Job::Snap { .. } => Command::Snap,
@@ -348,8 +338,8 @@ pub fn header(settings: &JobSettings, version: &str) -> Header {
         selection: settings.selection.as_str().to_owned(),
         label: settings.series.label().as_str().to_owned(),
         keep: settings.keep,
-        with_ram,
-        only_running,
+        with_ram: settings.saves_ram(),
+        only_running: settings.states == GuestStates::Running,
         timeout: settings.timeout,
         timestamp_format: settings.series.format().as_str().to_owned(),
         max_percent_storage: settings.max_percent_storage,
@@ -396,8 +386,7 @@ async fn plan_all(
         intent: &intent,
         inventory,
         unresolved: &selected.unresolved,
-        clean_only_running: settings.job == Job::Clean
-            && settings.clean_states == GuestStates::Running,
+        clean_only_running: settings.job == Job::Clean && settings.states == GuestStates::Running,
         shared_storages: inventory.storages.iter().any(|storage| storage.shared),
         definitions: OnceCell::new(),
         timeout: settings.timeout,

@@ -18,7 +18,7 @@
 //!     let options = ClientOptions::new(vec![host.parse()?], login, Trust::AcceptAny);
 //!     let coordinator = Coordinator::new(Cluster::connect(options, Limits::default()).await?);
 //!
-//!     let what = Job::Snap { with_ram: false, only_running: true };
+//!     let what = Job::Snap { with_ram: false };
 //!     let job = JobSettings::new(what, Selection::parse("web01,git01")?, Label::parse("daily")?, 3);
 //!     let mut run = coordinator.spawn(RunRequest::new(job));
 //!     let mut events = run.events().ok_or("the events are read elsewhere")?;
@@ -41,6 +41,8 @@
 //! # assert!(simulator.world(|world| taken(&world.guests[&100])));
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 pub mod check;
 pub mod cluster;
 pub mod concurrent;
@@ -53,12 +55,10 @@ pub mod fingerprint;
 pub mod hook;
 pub mod inventory;
 pub mod job;
-pub mod notes;
 pub mod notice;
 pub mod overlap;
 mod panics;
 mod predicted_refusals;
-pub mod privileges;
 mod pve_messages;
 mod remedies;
 pub mod sensitive;

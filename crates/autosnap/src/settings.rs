@@ -45,8 +45,8 @@ pub struct JobSettings {
     pub hook: Option<Hook>,
     /// What a no of the hook means.
     pub hook_failure: HookFailure,
-    /// Which guests a `clean` works on; a `snap` has this in its [`Job`].
-    pub clean_states: GuestStates,
+    /// The states of the guests that are worked on.
+    pub states: GuestStates,
     /// How much runs at once.
     pub limits: Limits,
     /// The options for which one guest is worked on at a time, as `--max-parallel` is not given: hooks of
@@ -81,8 +81,6 @@ pub enum Job {
     Snap {
         /// Save the RAM.
         with_ram: bool,
-        /// Leave out what does not run.
-        only_running: bool,
     },
     /// `clean`.
     Clean,
@@ -93,7 +91,7 @@ pub enum Job {
 pub enum GuestStates {
     /// All.
     Any,
-    /// Only guests that are running (`--only-running`).
+    /// Only guests that are running.
     Running,
 }
 
@@ -133,7 +131,7 @@ impl JobSettings {
             max_percent_storage: StorageLimit::default(),
             hook: None,
             hook_failure: HookFailure::Ignore,
-            clean_states: GuestStates::Any,
+            states: GuestStates::Any,
             limits: Limits::default(),
             one_at_a_time: None,
             reads_at_once: Limits::default().total,
@@ -153,6 +151,14 @@ impl JobSettings {
     pub fn takes_snapshots(&self) -> bool {
         match self.job {
             Job::Snap { .. } => !self.dry_run,
+            Job::Clean => false,
+        }
+    }
+
+    /// Whether the run saves the RAM.
+    pub fn saves_ram(&self) -> bool {
+        match self.job {
+            Job::Snap { with_ram } => with_ram,
             Job::Clean => false,
         }
     }

@@ -206,7 +206,7 @@ pub struct SetupArgs {
     #[arg(long, value_name = "ID", default_value = "autosnap")]
     pub token_id: String,
     /// Role to create.
-    #[arg(long, value_name = "ROLE", default_value = autosnap::privileges::ROLE)]
+    #[arg(long, value_name = "ROLE", default_value = crate::privileges::ROLE)]
     pub role: String,
     /// Where the role is granted, separated by commas: /, /vms/100, /pool/NAME, /storage/NAME.
     #[arg(long, value_name = "PATHS", default_value = "/", value_delimiter = ',')]

@@ -172,17 +172,20 @@ fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, CommandErr
             redactions: Redactions::new(&normalized, &line),
             in_files: normalized.in_files,
         }))),
-        Err(error) => match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                let text = error.render().to_string();
-                Ok(Parsed::Shown(if all {
-                    help::complete(&text)
-                } else {
-                    text
-                }))
-            }
-            _ => Err(usage_error::from_clap(&error, &normalized, &line)),
-        },
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            ) =>
+        {
+            let text = error.render().to_string();
+            Ok(Parsed::Shown(if all {
+                help::complete(&text)
+            } else {
+                text
+            }))
+        }
+        Err(error) => Err(usage_error::from_clap(&error, &normalized, &line)),
     }
 }
 
@@ -192,9 +195,13 @@ fn if_written(console: &Console, status: ExitStatus) -> Result<ExitStatus, Comma
         return Ok(status);
     };
     let error = CommandError::failure(format!("the report could not be written: {error}"));
-    Err(match status {
-        ExitStatus::Success => error,
-        exit => CommandError { exit, ..error },
+    Err(if status == ExitStatus::Success {
+        error
+    } else {
+        CommandError {
+            exit: status,
+            ..error
+        }
     })
 }
 

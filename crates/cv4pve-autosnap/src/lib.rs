@@ -4,6 +4,8 @@
 //! [`cli`] parses a command line into [`args`], [`settings`] checks the values, [`commands`] carries the
 //! commands out with the library `autosnap`, [`report`] is the only module that prints.
 
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 pub mod args;
 pub mod cli;
 pub mod clock;
@@ -21,10 +23,12 @@ pub mod normalize;
 pub mod other_program;
 pub mod password_file;
 mod preflight;
+mod privileges;
 mod redactions;
 pub mod report;
 pub mod response_file;
 mod runtime;
 pub mod secret_source;
+mod sensitive;
 pub mod settings;
 pub mod signals;

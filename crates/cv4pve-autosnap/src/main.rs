@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The program `cv4pve-autosnap`.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -34,7 +34,7 @@ use thiserror::Error;
 
 use crate::input_file::{self, ReadError};
 use crate::response_file;
-use autosnap::sensitive;
+use crate::sensitive;
 
 /// The key of the C# tool (`GetPasswordFromOption`). It is no secret.
 const KEY: &[u8; 24] = b"012345678901234567890123";

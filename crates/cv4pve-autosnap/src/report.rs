@@ -17,6 +17,7 @@ mod journal;
 mod json;
 mod lines;
 mod messages;
+mod notes;
 mod plan;
 mod progress;
 pub(crate) mod remedies;

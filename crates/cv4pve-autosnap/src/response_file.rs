@@ -23,7 +23,7 @@ use thiserror::Error;
 
 use crate::input_file::{self, ReadError};
 use crate::line::{Line, Origin, Word};
-use autosnap::sensitive;
+use crate::sensitive;
 
 /// The maximum nesting of files: a file could include itself under ever new names.
 const DEPTH_LIMIT: usize = 16;
@@ -55,7 +55,7 @@ pub enum Problem {
     #[error("does not exist")]
     Missing,
     /// The file does not exist, and its path begins with `~`.
-    #[error("does not exist: a shell does not replace ~ after @; write the whole path")]
+    #[error("does not exist: a shell does not expand ~ after @; write the whole path")]
     Home,
     /// The operating system refused to read it.
     #[error("cannot be read: {0}")]
@@ -63,9 +63,9 @@ pub enum Problem {
     /// A directory or a device.
     #[error("cannot be read: {0}")]
     NotAFile(ReadError),
-    /// It holds an API token or an encrypted password instead of options.
+    /// It contains an API token or an encrypted password instead of options.
     #[error(
-        "holds a secret instead of options; write --api-token=file:PATH or --password=file:PATH"
+        "contains a secret instead of options; write --api-token=file:PATH or --password=file:PATH"
     )]
     Secret,
     /// Not text: it has a zero byte, or invalid UTF-16.
@@ -247,10 +247,12 @@ impl Expansion {
 }
 
 fn io_problem(path: &Path, error: io::Error) -> Problem {
-    match error.kind() {
-        io::ErrorKind::NotFound if path.starts_with("~") => Problem::Home,
-        io::ErrorKind::NotFound => Problem::Missing,
-        _ => Problem::Unreadable(error),
+    if error.kind() != io::ErrorKind::NotFound {
+        Problem::Unreadable(error)
+    } else if path.starts_with("~") {
+        Problem::Home
+    } else {
+        Problem::Missing
     }
 }
 

@@ -22,8 +22,8 @@ use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use crate::password_file::{self, PasswordFileError};
+use crate::sensitive;
 use autosnap::notice::Notice;
-use autosnap::sensitive;
 
 /// Prompts for a secret without echo.
 pub type Prompt = fn(question: &str) -> io::Result<SecretString>;

@@ -37,9 +37,12 @@ pub use names::check_names;
 pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, CommandError> {
     let job = Job::Snap {
         with_ram: args.state,
-        only_running: args.only_running,
     };
-    read_job(job, args.keep, &args.common, &args.job)
+    let settings = read_job(job, args.keep, &args.common, &args.job)?;
+    Ok(JobSettings {
+        states: read_states(args.only_running),
+        ..settings
+    })
 }
 
 /// Reads the options of `clean`.
@@ -50,13 +53,17 @@ pub fn from_clean_args(args: &CleanArgs) -> Result<JobSettings, CommandError> {
     })?;
     let settings = read_job(Job::Clean, keep, &args.common, &args.job)?;
     Ok(JobSettings {
-        clean_states: if args.only_running {
-            GuestStates::Running
-        } else {
-            GuestStates::Any
-        },
+        states: read_states(args.only_running),
         ..settings
     })
+}
+
+fn read_states(only_running: bool) -> GuestStates {
+    if only_running {
+        GuestStates::Running
+    } else {
+        GuestStates::Any
+    }
 }
 
 /// Reads the options of `check` as those of the command that is checked, as a dry run. Without
@@ -110,7 +117,7 @@ fn read_job(
         Job::Clean => read_selection_for_removal(&common.selection)?,
     };
     let defaults = JobSettings::new(job, selection, label, keep);
-    let with_ram = matches!(job, Job::Snap { with_ram: true, .. });
+    let with_ram = matches!(job, Job::Snap { with_ram: true });
     let one_at_a_time = match (common.limits.max_parallel, args.script.is_some(), with_ram) {
         (Some(_), ..) | (None, false, false) => None,
         (None, true, false) => Some("--script"),

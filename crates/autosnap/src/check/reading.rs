@@ -26,7 +26,7 @@ use super::storages::{self, Unlisted};
 use crate::concurrent::map_concurrent;
 use crate::error::Error as LibraryError;
 use crate::inventory;
-use crate::settings::Job;
+use crate::settings::{GuestStates, Job, JobSettings};
 
 /// How many hosts are asked at once.
 const HOSTS_AT_ONCE: usize = 16;
@@ -235,7 +235,9 @@ async fn ask_cluster(
     let dry_run = dry_run::run(&settings.job, &client, &identity, now.clone()).await;
     let plans = dry_run.guests().to_vec();
     let job = settings.job.job;
-    let plans = plans.into_iter().filter(|plan| !is_left_out(plan, job));
+    let plans = plans
+        .into_iter()
+        .filter(|plan| !is_left_out(plan, &settings.job));
     let reads_at_once = settings.job.reads_at_once;
     let guests = map_concurrent(reads_at_once, plans, async |plan: GuestPlan| {
         let details = if is_worth_reading(&plan) {
@@ -271,15 +273,9 @@ async fn ask_cluster(
     })
 }
 
-/// What `--only-running` leaves out; templates never run.
-fn is_left_out(plan: &GuestPlan, job: Job) -> bool {
-    let only_running = matches!(
-        job,
-        Job::Snap {
-            only_running: true,
-            ..
-        }
-    );
+/// Whether the guest is left out because only running guests are selected; templates never run.
+fn is_left_out(plan: &GuestPlan, settings: &JobSettings) -> bool {
+    let only_running = settings.job != Job::Clean && settings.states == GuestStates::Running;
     match &plan.decision {
         Decision::Skip(plan::Skip::NotRunning) => true,
         Decision::Skip(plan::Skip::Template) => only_running,

@@ -46,10 +46,7 @@ async fn coordinator(simulator: &Simulator) -> Coordinator {
 }
 
 fn job(label: &str) -> JobSettings {
-    let what = Job::Snap {
-        with_ram: false,
-        only_running: false,
-    };
+    let what = Job::Snap { with_ram: false };
     let selection = Selection::parse("@all").unwrap();
     JobSettings::new(what, selection, Label::parse(label).unwrap(), 1)
 }

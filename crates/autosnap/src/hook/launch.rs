@@ -81,12 +81,13 @@ pub enum StartError {
 impl StartError {
     /// Explains an error that the operating system returned when `path` was started.
     pub(super) fn from_system(path: &Path, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::PermissionDenied => Self::NotPermitted(path.to_owned()),
-            _ => Self::System {
+        if source.kind() == io::ErrorKind::PermissionDenied {
+            Self::NotPermitted(path.to_owned())
+        } else {
+            Self::System {
                 path: path.to_owned(),
                 source,
-            },
+            }
         }
     }
 }
@@ -105,12 +106,15 @@ fn reason(error: &io::Error) -> String {
 
 /// Checks that `path` names a regular file.
 pub(super) fn find(path: &Path) -> Result<fs::Metadata, HookError> {
-    let metadata = fs::metadata(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => HookError::Missing(path.to_owned()),
-        _ => HookError::Unreadable {
-            path: path.to_owned(),
-            source,
-        },
+    let metadata = fs::metadata(path).map_err(|source| {
+        if source.kind() == io::ErrorKind::NotFound {
+            HookError::Missing(path.to_owned())
+        } else {
+            HookError::Unreadable {
+                path: path.to_owned(),
+                source,
+            }
+        }
     })?;
     if !metadata.is_file() {
         return Err(HookError::NotAFile(path.to_owned()));

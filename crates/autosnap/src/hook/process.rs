@@ -15,6 +15,9 @@
 //!
 //! The process group is signalled only while its leader is not reaped: until then its number cannot be given to
 //! another process. Windows has no groups; there `taskkill /T` ends the hook and the processes below it, at once.
+//! A job object (crates `process-wrap`, `win32job`) is not used: the hook must be assigned to it before it starts a
+//! child, so it would have to start suspended, which neither std nor tokio offers, and `process-wrap` would replace the
+//! start of hooks on Unix as well. `taskkill` is part of every Windows, and a hook that ends before its children is rare.
 //!
 //! When the process exits at once after a second signal, [`end_all`] ends the running hooks.
 
@@ -164,9 +167,12 @@ async fn attend(
         Err(limit) if group.leader_has_ended() => {
             let status = group.wait().await.map(from_exit_status);
             group.over = true;
-            status.map(|status| match status {
-                HookStatus::Exited(0) => HookStatus::StillOpen(limit),
-                failed => failed,
+            status.map(|status| {
+                if let HookStatus::Exited(0) = status {
+                    HookStatus::StillOpen(limit)
+                } else {
+                    status
+                }
             })
         }
         Err(limit) => {

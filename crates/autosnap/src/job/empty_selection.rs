@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Whether it is certain that a selection is empty (`--allow-empty`).
+//! Whether it is certain that a selection is empty.
 
 use autosnap_core::select::Inventory;
 use autosnap_core::warning::Uncertainty;

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use autosnap::settings::GuestStates;
 use autosnap::{
     ApiToken, ClientOptions, Cluster, Coordinator, Credentials, EventKind, Job, JobSettings, Label,
     Limits, RunHandle, RunRequest, Selection, Trust,
@@ -92,7 +93,6 @@ fn job(random: &mut Random, label: &str) -> JobSettings {
     let job = if random.percent(70) {
         Job::Snap {
             with_ram: random.percent(30),
-            only_running: random.percent(30),
         }
     } else {
         Job::Clean
@@ -100,7 +100,13 @@ fn job(random: &mut Random, label: &str) -> JobSettings {
     let selection = random.pick(&["@all", "@all", "@all-101", "100,102,103", "@node-pve1"]);
     let selection = Selection::parse(selection).unwrap();
     let keep = 1 + random.below(3);
+    let states = if random.percent(30) {
+        GuestStates::Running
+    } else {
+        GuestStates::Any
+    };
     JobSettings {
+        states,
         limits: limits(random),
         ..JobSettings::new(job, selection, Label::parse(label).unwrap(), keep)
     }

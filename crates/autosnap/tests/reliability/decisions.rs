@@ -2,7 +2,7 @@
 //! Checks the decisions of a run without faults against the present state of the guests, which the
 //! cluster may list late or not at all.
 
-use autosnap::settings::{Job, JobSettings};
+use autosnap::settings::{GuestStates, Job, JobSettings};
 use autosnap_core::guest::{GuestKind, GuestStatus};
 use autosnap_core::plan::{Decision, GuestPlan, Skip};
 use pve_sim::simulator::Simulator;
@@ -14,13 +14,10 @@ pub(crate) fn follow_the_present(
     settings: &JobSettings,
     plan: &GuestPlan,
 ) -> Result<(), String> {
-    let Job::Snap {
-        with_ram,
-        only_running,
-    } = settings.job
-    else {
+    let Job::Snap { with_ram } = settings.job else {
         return Ok(());
     };
+    let only_running = settings.states == GuestStates::Running;
     let vmid = plan.guest.vmid.get();
     let (runs, is_template, can_snapshot) = simulator.world(|world| {
         let guest = &world.guests[&vmid];

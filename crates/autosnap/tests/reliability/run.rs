@@ -10,7 +10,7 @@ use autosnap::cluster::Cluster;
 use autosnap::engine::RunningTasks;
 use autosnap::events::Events;
 use autosnap::job::{self, Context};
-use autosnap::settings::{Job, JobSettings};
+use autosnap::settings::{GuestStates, Job, JobSettings};
 use autosnap::stop::StopSignal;
 use autosnap_core::event::EventKind;
 use autosnap_core::name::Label;
@@ -190,7 +190,6 @@ fn settings(random: &mut Random) -> JobSettings {
     let job = if random.percent(80) {
         Job::Snap {
             with_ram: random.percent(20),
-            only_running: random.percent(10),
         }
     } else {
         Job::Clean
@@ -198,7 +197,13 @@ fn settings(random: &mut Random) -> JobSettings {
     let one_to = |random: &mut Random, most| 1 + random.below(most) as usize;
     let keep = 1 + random.below(4);
     let selection = Selection::parse("@all").unwrap();
+    let states = if random.percent(10) {
+        GuestStates::Running
+    } else {
+        GuestStates::Any
+    };
     JobSettings {
+        states,
         limits: Limits {
             total: one_to(random, 6),
             per_node: one_to(random, 3),

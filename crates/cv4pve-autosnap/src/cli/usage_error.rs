@@ -265,12 +265,14 @@ fn in_plain_words(error: &clap::Error, text: String) -> String {
     let Some(source) = source.downcast_ref::<ParseIntError>() else {
         return text;
     };
-    let ours = match source.kind() {
-        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
-            format!("'{value}' is out of range")
-        }
-        // Rust's own enumeration, to which more may be added.
-        _ => format!("'{value}' is not a number"),
+    let overflows = matches!(
+        source.kind(),
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow
+    );
+    let ours = if overflows {
+        format!("'{value}' is out of range")
+    } else {
+        format!("'{value}' is not a number")
     };
     text.replace(&source.to_string(), &ours)
 }

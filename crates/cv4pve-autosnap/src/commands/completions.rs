@@ -41,22 +41,22 @@ pub(super) fn run(args: &CompletionsArgs, console: &Console) -> ExitStatus {
 
 /// The completion script for a shell.
 pub fn script(shell: Shell) -> String {
-    match shell {
-        Shell::Bash => include_str!("completions/bash.sh").to_owned(),
-        Shell::Zsh => include_str!("completions/zsh.zsh").to_owned(),
-        Shell::Fish => include_str!("completions/fish.fish").to_owned(),
-        // `Shell` is non-exhaustive; shells without a script of this project use `clap_complete`'s.
-        _ => {
-            let mut script = Vec::new();
-            generate(
-                shell,
-                &mut command_with_root_options(),
-                PROGRAM,
-                &mut script,
-            );
-            String::from_utf8_lossy(&script).into_owned()
-        }
+    let own = [
+        (Shell::Bash, include_str!("completions/bash.sh")),
+        (Shell::Zsh, include_str!("completions/zsh.zsh")),
+        (Shell::Fish, include_str!("completions/fish.fish")),
+    ];
+    if let Some((_, script)) = own.iter().find(|(own, _)| *own == shell) {
+        return (*script).to_owned();
     }
+    let mut script = Vec::new();
+    generate(
+        shell,
+        &mut command_with_root_options(),
+        PROGRAM,
+        &mut script,
+    );
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// The values worth offering for an option that takes any text.

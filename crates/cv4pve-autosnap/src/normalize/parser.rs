@@ -12,8 +12,8 @@ use secrecy::SecretString;
 
 use super::error::LineError;
 use crate::line::{Line, Origin, Word};
+use crate::sensitive;
 use crate::settings::parse_duration;
-use autosnap::sensitive;
 
 /// The kind of value that an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -346,16 +346,18 @@ pub(crate) fn options(command: &Command) -> Options {
     let mut options = Options::new();
     for part in command.get_subcommands() {
         for argument in part.get_arguments() {
-            let shape = match argument.get_action() {
-                ArgAction::SetTrue => Shape::Flag,
-                action if !action.takes_values() => continue,
-                _ if argument
-                    .get_num_args()
-                    .is_some_and(|count| count.min_values() == 0) =>
-                {
-                    Shape::OptionalValue
-                }
-                _ => Shape::Value,
+            let action = argument.get_action();
+            let is_optional = argument
+                .get_num_args()
+                .is_some_and(|count| count.min_values() == 0);
+            let shape = if matches!(action, ArgAction::SetTrue) {
+                Shape::Flag
+            } else if !action.takes_values() {
+                continue;
+            } else if is_optional {
+                Shape::OptionalValue
+            } else {
+                Shape::Value
             };
             let option = OptionDefinition {
                 id: argument.get_id().to_string(),

@@ -259,7 +259,7 @@ fn failure(step: &FailedStep) -> Failure<'_> {
 fn guest_warnings(guest: &GuestRecord) -> Vec<String> {
     let notes = guest.notes.iter();
     let mut warnings: Vec<String> = notes
-        .map(|note| autosnap::notes::note(guest.vmid, note))
+        .map(|note| crate::report::notes::note(guest.vmid, note))
         .collect();
     if let Some(created) = &guest.created {
         let count = created.success.warnings;

@@ -38,7 +38,7 @@ pub(super) fn head(guest: &Guest) -> String {
 fn block(text: &mut Lines, plan: &GuestPlan, is_required: bool, phases: bool) {
     text.line(head(&plan.guest));
     for note in &plan.notes {
-        text.line(autosnap::notes::note(plan.guest.vmid, note));
+        text.line(crate::report::notes::note(plan.guest.vmid, note));
     }
     match &plan.decision {
         Decision::Skip(skip) => {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The hints of the command line: one sentence per remedy, with options and commands to paste.
 
-use autosnap::{notes, privileges};
 use autosnap_core::guest::{REPAIR_NOTE, repair_command};
 use autosnap_core::remedy::{GuestRemedy, Remedy};
 use autosnap_core::text;
+
+use super::notes;
+use crate::privileges;
 
 /// Why a name may already be used: the hint for PVE's refusal.
 pub(crate) const REPEATED_NAME_CAUSES: &str = "names repeat when --timestamp-format lacks the year, month, day, \

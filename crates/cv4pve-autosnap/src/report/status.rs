@@ -348,8 +348,10 @@ fn csv(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
 
 /// A reader that has left must stay recognisable.
 fn io_error(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("{other:?}")),
+    let kind = error.into_kind();
+    if let csv::ErrorKind::Io(error) = kind {
+        error
+    } else {
+        io::Error::other(format!("{kind:?}"))
     }
 }

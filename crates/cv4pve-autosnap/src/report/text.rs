@@ -286,7 +286,7 @@ impl Text {
             .plan(vmid)
             .iter()
             .flat_map(|plan| &plan.notes)
-            .map(|note| autosnap::notes::note(vmid, note))
+            .map(|note| crate::report::notes::note(vmid, note))
             .collect();
         for note in notes {
             self.line(vmid, &note);

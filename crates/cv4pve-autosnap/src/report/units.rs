@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-pub(super) use autosnap::notes::counted;
+pub(super) use crate::report::notes::counted;
 
 /// A .NET `TimeSpan`: `[d.]hh:mm:ss[.fffffff]`.
 pub(super) fn time_span(duration: Duration) -> String {

@@ -58,7 +58,7 @@ fn a_typing_error_in_a_file_or_on_the_command_line_prints_no_secret() {
             &["@label.conf", "--api-token=file:token"],
             "line 1 of label.conf",
         ),
-        (&["@token"], "parameter file token holds a secret"),
+        (&["@token"], "parameter file token contains a secret"),
         (&["--api-token=@token"], "--api-token=file:PATH"),
         (
             &["--api-token", "backup@pve!auto", UUID],

@@ -230,7 +230,7 @@ fn files_without_an_at_sign_and_paths_with_a_tilde_are_explained() {
             (
                 "snap @~/daily.conf",
                 "~/daily.conf does not exist",
-                "a shell does not replace ~ after @",
+                "a shell does not expand ~ after @",
             ),
             (
                 "snap @tilde.conf",

@@ -40,10 +40,7 @@ fn settings(selection: &str) -> Settings {
 }
 
 fn settings_with_ram(selection: &str, with_ram: bool) -> Settings {
-    let job = Job::Snap {
-        with_ram,
-        only_running: false,
-    };
+    let job = Job::Snap { with_ram };
     let selection = Selection::parse(selection).unwrap();
     Settings {
         job: JobSettings::new(job, selection, Label::parse("daily").unwrap(), 1),

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::Candidate;
+use crate::sensitive;
 use crate::{args, normalize, response_file};
-use autosnap::sensitive;
 
 /// The folder of the jobs' parameter files, unless systemd sets `CONFIGURATION_DIRECTORY`.
 const FOLDER: &str = "/etc/cv4pve-autosnap";

@@ -47,9 +47,11 @@ pub(super) fn for_option(option: &Arg, typed: &str, line: &[OsString]) -> Vec<Ca
                         .map(|value| Candidate::new(*value, "")),
                 )
                 .collect();
-            match option.get_value_hint() {
-                ValueHint::FilePath | ValueHint::DirPath => files::paths(typed),
-                _ => starting_with(typed, possible),
+            let hint = option.get_value_hint();
+            if matches!(hint, ValueHint::FilePath | ValueHint::DirPath) {
+                files::paths(typed)
+            } else {
+                starting_with(typed, possible)
             }
         }
     }

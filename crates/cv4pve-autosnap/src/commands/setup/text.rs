@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use autosnap::privileges::PRIVILEGES;
+use crate::privileges::PRIVILEGES;
 
 use super::{AclPath, FOLDER, JobFile, Plan, TOKEN_NAME};
 

@@ -29,11 +29,10 @@ pub fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
             "cannot write parameter file {}: {error}",
             path.display()
         ));
-        match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                failure.with_hint("it is not overwritten; remove it, or use another name")
-            }
-            _ => failure,
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            failure.with_hint("it is not overwritten; remove it, or use another name")
+        } else {
+            failure
         }
     })
 }

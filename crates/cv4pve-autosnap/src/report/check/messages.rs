@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The texts of findings: what is wrong, what to do about it, and the commands to paste.
 
+use crate::privileges;
+use crate::report::notes::{self, UNUSABLE_STORAGE_ADVICE};
 use autosnap::check::finding::{Finding, Grant, GuestRef, MigrationBlock, Privilege};
 use autosnap::check::storages::Unlisted;
-use autosnap::notes::{self, UNUSABLE_STORAGE_ADVICE};
-use autosnap::privileges;
 use autosnap_core::guest::{GuestKind, Vmid, repair_command};
 use autosnap_core::plan::{Skip, is_snapshot_lock};
 use autosnap_core::remedy::Remedy;
@@ -224,21 +224,26 @@ fn why_unlisted(why: Unlisted) -> &'static str {
 
 /// What to do about it, in one sentence.
 pub(super) fn hint(finding: &Finding) -> Option<String> {
-    match finding {
-        Finding::RunFails(error) => error.remedy().as_ref().map(remedies::hint),
-        Finding::DryRunFails => Some(remedies::hint(&Remedy::RunDry)),
-        Finding::BlocksMigration(guests) => guests.first().map(|first| {
-            // For one guest: the selection of the job would clean every guest.
-            let vmid = first.vmid;
-            format!("before a migration, remove the snapshots of that guest only: clean --vmid={vmid} --keep=0")
-        }),
-        Finding::NoPrivileges { grant } | Finding::MissingPrivilege { grant, .. } => {
-            let otherwise = grant_to_user_too(grant);
-            let otherwise = otherwise.map_or(String::new(), |otherwise| format!("; {otherwise}"));
-            Some(format!("{GRANT}{otherwise}"))
-        }
-        other => advice(other).map(ToOwned::to_owned),
+    if let Finding::RunFails(error) = finding {
+        return error.remedy().as_ref().map(remedies::hint);
     }
+    if let Finding::DryRunFails = finding {
+        return Some(remedies::hint(&Remedy::RunDry));
+    }
+    if let Finding::BlocksMigration(guests) = finding {
+        // For one guest: the selection of the job would clean every guest.
+        let vmid = guests.first()?.vmid;
+        return Some(format!(
+            "before a migration, remove the snapshots of that guest only: clean --vmid={vmid} --keep=0"
+        ));
+    }
+    let advice = advice(finding)?;
+    if let Finding::NoPrivileges { grant } | Finding::MissingPrivilege { grant, .. } = finding
+        && let Some(otherwise) = grant_to_user_too(grant)
+    {
+        return Some(format!("{advice}; {otherwise}"));
+    }
+    Some(advice.to_owned())
 }
 
 /// The hint that depends on nothing but the kind.

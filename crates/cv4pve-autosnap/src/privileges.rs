@@ -4,13 +4,13 @@
 use autosnap_core::text::shell_word;
 
 /// What a run needs: to see guests, to snapshot them, to see how full storages are, to see pools.
-pub const PRIVILEGES: &str = "VM.Audit,VM.Snapshot,Datastore.Audit,Pool.Audit";
+pub(crate) const PRIVILEGES: &str = "VM.Audit,VM.Snapshot,Datastore.Audit,Pool.Audit";
 
 /// The role, unless another name is asked for.
-pub const ROLE: &str = "Autosnap";
+pub(crate) const ROLE: &str = "Autosnap";
 
 /// The line that makes the role.
-pub fn role_line() -> String {
+pub(crate) fn role_line() -> String {
     format!("pveum role add {ROLE} --privs '{PRIVILEGES}'")
 }
 
@@ -19,7 +19,7 @@ pub fn role_line() -> String {
 /// It names one party only. A token whose privileges are separated needs its own and its user's; but
 /// the nearest entry takes the place of all that is inherited (`roles` in `PVE/AccessControl.pm`),
 /// so that the role, given to a user who has more from above, would take that away.
-pub fn grant(path: &str, identity: &str) -> String {
+pub(crate) fn grant(path: &str, identity: &str) -> String {
     let whom = if identity.contains('!') {
         "tokens"
     } else {

@@ -4,11 +4,11 @@
 use autosnap_core::plan::Note;
 
 /// What to do about a storage that PVE cannot use.
-pub const UNUSABLE_STORAGE_ADVICE: &str =
+pub(super) const UNUSABLE_STORAGE_ADVICE: &str =
     "see Datacenter > Storage: add or enable the storage, or move or detach the disks of the guest";
 
 /// What should be known of a guest.
-pub fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
+pub(super) fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
     match note {
         Note::AgentDisabled => {
             format!(
@@ -60,7 +60,7 @@ pub fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
 }
 
 /// `1 snapshot`, `2 snapshots`.
-pub fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
 }
