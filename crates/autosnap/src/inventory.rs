@@ -245,7 +245,7 @@ pub async fn can_snapshot(
             if let Some(text) = error.reason().map(str::trim).filter(is_missing) {
                 return Ok(SnapshotAnswer::StorageMissing(text.to_owned()));
             }
-            tracing::debug!(vmid, %error, "PVE does not say whether the guest can be snapshotted");
+            tracing::debug!(vmid, %error, "unknown whether the guest can be snapshotted");
             Ok(SnapshotAnswer::Open)
         }
     }
@@ -350,13 +350,13 @@ pub async fn took_longer(
     })
 }
 
-/// The time by the clock of the host that replied last, to the second; by our clock if that is unknown.
+/// The time of the host that replied last, to the second; the time of this machine if that is unknown.
 pub fn server_time(client: &Client) -> Timestamp {
     let lead = client.clock_difference().unwrap_or(0);
     timestamp(Timestamp::now().as_second().saturating_add(lead))
 }
 
-/// A time in seconds since the epoch. A time that no calendar has is the first or last that exists.
+/// A time in seconds since the epoch, limited to the range of the calendar.
 pub fn timestamp(seconds: i64) -> Timestamp {
     let last = if seconds < 0 {
         Timestamp::MIN

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Doors for the fuzz targets (`fuzz/` in the project's root) to what reads files and the output of hooks.
+//! Entry points for the fuzz targets (`fuzz/` in the project's root): parsers of files and of hook output.
 //!
-//! Hidden from the documentation and no part of the interface: through files and processes the same code would be tested a
+//! They are hidden from the documentation and not part of the interface. Fuzzing through files and processes would be a
 //! thousand times slower.
 
 use secrecy::SecretString;
@@ -10,24 +10,24 @@ use crate::password_file;
 use crate::response_file::{self, Problem};
 use autosnap::hook::capture::Capture;
 
-/// The arguments in a parameter file with this content, files that it names left as they are.
+/// Parses the content of a parameter file; `@FILE` arguments are not expanded.
 pub fn arguments(content: &[u8]) -> Result<Vec<String>, Problem> {
     let text = response_file::decode(content)?;
     let words = response_file::split(&text)?.into_iter();
     Ok(words.map(|(_, word)| word).collect())
 }
 
-/// The password in a password file with this content, and whether it stood there in plain text.
+/// Parses the content of a password file: the password, and whether it is plain text.
 pub fn password(content: &[u8]) -> Option<(SecretString, bool)> {
     password_file::decode(content).ok()
 }
 
-/// The content of a password file, given what is arbitrary in it.
+/// The content of a password file with this IV.
 pub fn password_file(password: &str, iv: [u8; password_file::IV_LENGTH]) -> String {
     password_file::encode(password, iv)
 }
 
-/// What is shown of a hook's output that comes in these chunks.
+/// The captured text of a hook's output that arrives in these chunks.
 pub fn captured<'a>(limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut capture = Capture::new(limit);
     for chunk in chunks {

@@ -12,7 +12,7 @@ use crate::report;
 
 /// Prints debug messages of this project's crates. Other crates could print secrets, which these mask.
 pub fn show_debug() {
-    let ours = Targets::new()
+    let own_crates = Targets::new()
         .with_default(LevelFilter::OFF)
         .with_target("autosnap", LevelFilter::DEBUG)
         .with_target("autosnap_core", LevelFilter::DEBUG)
@@ -20,7 +20,7 @@ pub fn show_debug() {
     let lines = fmt::layer().with_writer(|| DebugLine).with_ansi(false);
     // Fails on a second call, in tests that share a process; the first one stays in effect.
     let _ = tracing_subscriber::registry()
-        .with(ours)
+        .with(own_crates)
         .with(lines)
         .try_init();
 }

@@ -12,13 +12,13 @@ fn main() -> ExitCode {
     ExitCode::from(cv4pve_autosnap::cli::run(&arguments).code())
 }
 
-/// Settings of our own process.
+/// Settings of this process.
 #[cfg(unix)]
 mod process {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     use tokio::signal::unix::{SignalKind, signal};
 
-    /// A core dump would contain the token or the password.
+    /// Disables core dumps, which would contain the token or the password.
     ///
     /// The limit alone is not enough: a program that collects core dumps (`kernel.core_pattern` with
     /// a pipe, as systemd-coredump) ignores it. A process that is not dumpable has none at all.
@@ -27,7 +27,7 @@ mod process {
             current: Some(0),
             ..getrlimit(Resource::Core)
         };
-        // If the system refuses, its own setting stays.
+        // If this fails, the system's setting stays.
         let _ = setrlimit(Resource::Core, none);
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
@@ -36,10 +36,10 @@ mod process {
         }
     }
 
-    /// With a handler for SIGXFSZ, writing beyond `ulimit -f` is an error of the write instead of the
-    /// end of the process. Hooks do not inherit a handler.
+    /// Installs a handler for SIGXFSZ, so that writing beyond `ulimit -f` is a write error and does not end the
+    /// process. Hooks do not inherit a handler.
     pub(super) fn survive_file_size_limit() {
-        /// Its number on all systems this program is built for.
+        /// The signal's number on all supported systems.
         const SIGXFSZ: i32 = 25;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()

@@ -7,9 +7,9 @@ use crate::command_error::CommandError;
 use crate::line::Line;
 use crate::normalize::{self, Normalized};
 
-/// The shortest value that is redacted, in bytes: shorter ones occur in many texts by chance.
+/// The minimum length of a redacted value in bytes: shorter ones occur in many texts by chance.
 const SHORTEST: usize = 4;
-/// The same for secrets: a short password may be a word of our own messages, which never quote a
+/// The minimum length of a redacted secret: a short password may be a word in a message. Messages never quote a
 /// secret.
 const SHORTEST_SECRET: usize = 8;
 /// Options whose values are paths, which errors about the file name.

@@ -17,7 +17,7 @@ use crate::sensitive;
 /// Why a path cannot name a hook: an error of usage, found before any request is sent.
 #[derive(Debug, Error)]
 pub enum HookError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("hook script {} does not exist", sensitive::displayed_path(.0))]
     Missing(PathBuf),
     /// The path names a directory or something else that is not a regular file.
@@ -36,7 +36,7 @@ pub enum HookError {
 /// Why a hook cannot be started: a failure of this hook call, not of the run.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The file has vanished since the run began.
+    /// The file was removed since the run started.
     #[error(transparent)]
     File(#[from] HookError),
     /// No execute permission for any user.
@@ -49,15 +49,15 @@ pub enum StartError {
         .0.display()
     )]
     NotPermitted(PathBuf),
-    /// The first line ends in a carriage return, which the kernel takes for a part of the interpreter's name.
+    /// The first line ends in a carriage return, which the kernel reads as a part of the interpreter's name.
     #[error("hook script {} has Windows line ends; run: sed -i 's/\\r$//' {}", .0.display(), pasted(.0))]
     WindowsLineEnds(PathBuf),
     /// The first line names an interpreter that does not exist.
-    #[error("hook script {} asks for the interpreter {}, which does not exist; correct its first line or install it", path.display(), interpreter.display())]
+    #[error("hook script {} needs the interpreter {}, which does not exist; correct its first line or install it", path.display(), interpreter.display())]
     NoInterpreter {
         /// The script.
         path: PathBuf,
-        /// What its first line names.
+        /// The interpreter in its first line.
         interpreter: PathBuf,
     },
     /// A `.ps1` without PowerShell.
@@ -204,10 +204,10 @@ mod platform {
 
     use super::{Launch, Path, StartError, fs, is_powershell};
 
-    /// A `#!` line decides, whatever the suffix. Without it a `.ps1` is run by PowerShell, which needs no execute
-    /// permission, and any other text by bash, which starts all hooks of the C# tool.
+    /// A `#!` line has precedence over the suffix. Without it PowerShell runs a `.ps1`, which needs no execute
+    /// permission, and bash any other text, as it starts all hooks of the C# tool.
     pub(super) fn resolve(path: &Path, metadata: &fs::Metadata) -> Result<Launch, StartError> {
-        // The kernel needs no permission to read machine code in order to execute it.
+        // Executing machine code needs no permission to read it.
         let start = first_bytes(path).unwrap_or_else(|_| vec![0]);
         let interpreter_line = start
             .strip_prefix(b"#!")

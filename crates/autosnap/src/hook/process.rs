@@ -13,11 +13,14 @@
 //! that is about to resume a service. stderr is inherited for the same reason, as in the C# tool: background processes of
 //! a hook do not depend on this process.
 //!
-//! The process group is signalled only while its leader is not reaped: until then its number cannot be given to
-//! another process. Windows has no groups; there `taskkill /T` ends the hook and the processes below it, at once.
-//! A job object (crates `process-wrap`, `win32job`) is not used: the hook must be assigned to it before it starts a
-//! child, so it would have to start suspended, which neither std nor tokio offers, and `process-wrap` would replace the
-//! start of hooks on Unix as well. `taskkill` is part of every Windows, and a hook that ends before its children is rare.
+//! The process group is signalled only until its leader is reaped: before that, its number cannot be reused for
+//! another process. Windows has no process groups; there `taskkill /T` ends the hook and its descendants, without a grace.
+//! Limit: it does not find a descendant whose parent has already ended.
+//!
+//! The crates `process-wrap` and `win32job` are not used. `process-wrap` waits for a whole process group and reaps it
+//! meanwhile, but a call ends with the hook, and [`end_all`] signals from another thread. A Windows job object would also
+//! end the descendants missed above, but the hook must be assigned to it before it starts a child. So it would have to
+//! start suspended, which neither std nor tokio offers. `taskkill` is part of every Windows.
 //!
 //! When the process exits at once after a second signal, [`end_all`] ends the running hooks.
 
@@ -34,15 +37,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::capture::Capture;
 use super::{HookStatus, Settings};
 
-/// How long to read on after a hook was killed while a process outside of its group keeps the pipe open. What the hook
-/// itself wrote is in the pipe by then; this is only for getting it out.
+/// How long to read on after a hook was killed, if a process outside of its group keeps the pipe open. The hook's own
+/// output is already in the pipe.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How long to wait for a killed process to be reaped; one that is stuck in the kernel is left to it.
+/// How long to wait for a killed process to be reaped. It can be stuck in the kernel for longer.
 const REAP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long Windows' own tool may take to end a hook and what it has started: on a busy machine scanners
-/// check it first.
+/// How long `taskkill` may take: on a busy machine virus scanners check it first.
 #[cfg(windows)]
 const TASKKILL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -132,24 +134,25 @@ fn signal(leader: Leader, signal: rustix::process::Signal) {
 pub(super) async fn run(command: Command, settings: &Settings) -> (io::Result<HookStatus>, String) {
     let mut capture = Capture::new(settings.output_limit);
     let status = match start(command) {
-        Ok((group, output)) => attend(group, output, &mut capture, settings).await,
+        Ok((group, output)) => supervise(group, output, &mut capture, settings).await,
         Err(error) => Err(error),
     };
     (status, capture.into_text())
 }
 
-async fn attend(
+/// Reads the output until the hook has ended or the time limit, and ends the hook at the limit.
+async fn supervise(
     mut group: Group,
     mut output: Output,
     capture: &mut Capture,
     settings: &Settings,
 ) -> io::Result<HookStatus> {
-    // A limit too far away for the clock is no limit.
+    // A deadline beyond the range of the clock counts as no limit.
     let deadline = settings
         .timeout
         .and_then(|limit| Some((limit, Instant::now().checked_add(limit)?)));
     let ended = {
-        // In this order, so that the group can be signalled for as long as a child of the hook is waited for.
+        // The hook is reaped last, so that its group can be signalled while a child holds the pipe.
         let run = async {
             output.read_to_end(capture).await;
             group.wait().await
@@ -192,7 +195,7 @@ async fn attend(
 fn from_exit_status(status: ExitStatus) -> HookStatus {
     use std::os::unix::process::ExitStatusExt;
 
-    // A process that has ended has a code or a signal; there is no third.
+    // A process that has ended has either a code or a signal.
     match (status.code(), status.signal()) {
         (Some(code), _) => HookStatus::Exited(code),
         (None, signal) => HookStatus::Signalled(signal.unwrap_or_default()),
@@ -215,8 +218,8 @@ fn start(mut command: Command) -> io::Result<(Group, Output)> {
     command.process_group(0);
     #[cfg(windows)]
     command.kill_on_drop(true);
-    // Held so that no hook is missed by `end_all`. The command owns our copy of the pipe's writing end and is dropped here,
-    // or the end would never be read.
+    // Locked until the hook is in the list, so that `end_all` finds it. The command is dropped at the end of this
+    // function, as it owns a copy of the pipe's writing end.
     let mut running = running();
     let child = command.spawn()?;
     let group = Group::new(child);
@@ -224,10 +227,10 @@ fn start(mut command: Command) -> io::Result<(Group, Output)> {
     Ok((group, output))
 }
 
-/// The hook and what it started.
+/// The hook and its descendants.
 struct Group {
     child: Child,
-    /// Set once the child is reaped, after which nothing may be sent to the group.
+    /// Whether the child is reaped. After that the group must not be signalled.
     over: bool,
     leader: Option<Leader>,
 }
@@ -291,13 +294,13 @@ impl Group {
     }
 }
 
-/// The call is abandoned, because the whole run is being left: ask the hook to end, without waiting for it.
+/// Ends the hook without waiting for it: the call is dropped because the run is abandoned.
 #[cfg(unix)]
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal(rustix::process::Signal::TERM);
         self.signal(rustix::process::Signal::CONT);
-        // From now on it may be reaped without notice.
+        // From now on tokio may reap it at any time.
         forget(&mut running(), self.leader);
     }
 }
@@ -320,31 +323,31 @@ impl Group {
         }
     }
 
-    /// Asking reaps, which does no harm here: the handle keeps the number from being used again.
+    /// Whether the hook has ended. This reaps it, but the handle keeps its number from being reused.
     fn leader_has_ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
-    /// Ends the hook and what it started. There is nothing like SIGTERM that reaches a process without a window.
+    /// Ends the hook and its descendants. Windows has no equivalent of SIGTERM for a process without a window.
     async fn end(&mut self, _grace: Duration) {
         if let Some(id) = self.child.id() {
-            let _without_it_the_hook_alone = timeout(TASKKILL_TIMEOUT, end_tree(id)).await;
+            // If it fails, at least the hook itself is ended below.
+            let _ = timeout(TASKKILL_TIMEOUT, end_tree(id)).await;
         }
         // Fails only for a process that has ended already.
-        let _ended = self.child.start_kill();
+        let _ = self.child.start_kill();
         self.over = timeout(REAP_TIMEOUT, self.wait()).await.is_ok();
     }
 }
 
-/// Windows' own tool for ending processes.
+/// The path of the Windows tool that ends processes.
 #[cfg(windows)]
 fn taskkill() -> std::path::PathBuf {
     let root = std::env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into());
     std::path::Path::new(&root).join(r"System32\taskkill.exe")
 }
 
-/// Has Windows' own tool end a process and those below it. The number is not given to another process meanwhile, as the
-/// caller holds a handle.
+/// Ends a process and its descendants with `taskkill`. The caller's handle keeps the number from being reused.
 #[cfg(windows)]
 async fn end_tree(id: u32) -> io::Result<ExitStatus> {
     Command::new(taskkill())
@@ -386,7 +389,7 @@ impl Output {
         }
     }
 
-    /// Reads on for as long as the run lives, and throws it away.
+    /// Reads and discards the rest for as long as this process runs.
     fn discard_rest(mut self) {
         if !self.at_end {
             tokio::spawn(async move { self.read_to_end(&mut Capture::new(0)).await });
@@ -394,8 +397,8 @@ impl Output {
     }
 }
 
-/// The reading end of the hook's output. Windows cannot wait for an anonymous pipe, so a thread reads it, to the end or
-/// for as long as this process lives.
+/// The reading end of the hook's output. Windows cannot wait for an anonymous pipe, so a thread reads it until its end
+/// or the end of this process.
 #[cfg(windows)]
 struct Output {
     chunks: tokio::sync::mpsc::Receiver<Vec<u8>>,
@@ -410,7 +413,7 @@ impl Output {
         let read_on = move || {
             let mut buffer = vec![0; 16 * 1024];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                // Fails when the call is over; what comes then is thrown away.
+                // Fails after the call is over; later output is discarded.
                 let _ = sender.blocking_send(buffer[..count].to_vec());
             }
         };
@@ -426,7 +429,7 @@ impl Output {
         }
     }
 
-    /// The thread reads on without a receiver.
+    /// Drops the receiver; the thread reads on and discards the rest.
     fn discard_rest(self) {
         drop(self);
     }
@@ -439,7 +442,7 @@ impl Output {
         std::future::pending().await
     }
 
-    /// Reads what is still in the pipe, up to its end or a short time.
+    /// Reads the rest of the pipe, at most for [`DRAIN_TIMEOUT`].
     async fn drain(&mut self, capture: &mut Capture) {
         let _still_open = timeout(DRAIN_TIMEOUT, self.read_to_end(capture)).await;
     }

@@ -151,7 +151,7 @@ async fn only_a_regular_file_is_locked() {
     let mkfifo = std::process::Command::new("mkfifo").arg(&path).status();
     assert!(mkfifo.unwrap().success());
     let LockResult::Unprotected(reason) = lock(&overlap, folder.path()).await else {
-        panic!("a pipe is no lock file");
+        panic!("a pipe is not a lock file");
     };
     assert!(reason.ends_with("it is not a regular file"), "{reason}");
 }

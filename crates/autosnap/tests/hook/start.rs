@@ -130,7 +130,7 @@ fn a_script_that_cannot_be_started_is_reported_with_a_command() {
             "755",
             &format!("#! {interpreter} -e\n"),
             &format!(
-                "hook script PATH asks for the interpreter {interpreter}, which does not exist; \
+                "hook script PATH needs the interpreter {interpreter}, which does not exist; \
                  correct its first line or install it"
             ),
         );

@@ -39,7 +39,7 @@ fn broken(lab: &Lab) -> [(&'static str, &'static str); 4] {
         ),
         (
             "lost.sh",
-            "hook script <folder>/lost.sh asks for the interpreter /no/such/shell, which does not exist; correct its first line or install it",
+            "hook script <folder>/lost.sh needs the interpreter /no/such/shell, which does not exist; correct its first line or install it",
         ),
         (
             "env.sh",
