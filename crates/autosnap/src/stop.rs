@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The stop signal of a run.
 //!
-//! A run that is asked to stop starts nothing new and finishes the guests under way with their closing hooks. A
-//! process that exits at once abandons its run instead.
+//! After a stop request a run starts no new guest, and finishes the started ones with their closing hooks. A process
+//! that exits at once abandons its run instead.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl Default for StopSignal {
 }
 
 impl StopSignal {
-    /// Asks the run to stop. Only the first reason is kept.
+    /// Requests the stop. Only the first reason is kept.
     pub fn request(&self, reason: StopReason) {
         self.reason.send_if_modified(|current| {
             let is_first = current.is_none();
@@ -35,12 +35,12 @@ impl StopSignal {
         });
     }
 
-    /// Why the run was asked to stop; `None` if it was not.
+    /// The reason of the stop request, if there is one.
     pub fn requested(&self) -> Option<StopReason> {
         *self.reason.borrow()
     }
 
-    /// Waits until the run is asked to stop.
+    /// Waits for a stop request.
     pub async fn wait(&self) -> StopReason {
         let mut reason = self.reason.subscribe();
         let requested = reason.wait_for(Option::is_some).await;
@@ -50,7 +50,7 @@ impl StopSignal {
             .expect("the sender lives as long as self, and waited for Some")
     }
 
-    /// Abandons the run: the process is about to exit, and no further step may be taken.
+    /// Abandons the run: the process is about to exit, and no further step may start.
     pub fn abandon(&self) {
         self.abandoned.send_replace(true);
     }

@@ -71,7 +71,7 @@ pub enum Command {
     /// Print what makes the Tab key complete options in a shell.
     #[command(after_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
-    /// Say what could stand at the cursor, for the scripts of `completions`.
+    /// Print candidates for the word at the cursor, for the scripts of `completions`.
     ///
     /// The words up to the cursor come by stdin, each with a NUL behind it.
     #[command(hide = true)]

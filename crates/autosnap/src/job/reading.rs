@@ -52,17 +52,17 @@ impl Reader<'_> {
         }
         let refreshed = tokio::time::timeout(READ_LIMIT, self.refresh_status(&mut guest)).await;
         let decision = match refreshed {
-            Ok(Ok(())) if !self.leaves_out(&guest) => return self.read(guest).await,
+            Ok(Ok(())) if !self.skips_as_stopped(&guest) => return self.read(guest).await,
             Ok(Ok(())) => Decision::Skip(Skip::NotRunning),
             Ok(Err(error)) if is_fatal_for_run(&error) => return Err(error),
             Ok(Err(error)) => unreadable(error.to_string()),
-            Err(_elapsed) => unreadable(no_answer(&guest)),
+            Err(_elapsed) => unreadable(timed_out(&guest)),
         };
         Ok((guest, Err(decision)))
     }
 
-    /// Whether `--only-running` leaves the guest out.
-    fn leaves_out(&self, guest: &Guest) -> bool {
+    /// Whether the guest is skipped because only running guests are selected.
+    fn skips_as_stopped(&self, guest: &Guest) -> bool {
         let by_clean = self.clean_only_running && guest.status != GuestStatus::Running;
         by_clean || plan::skips_as_not_running(guest, self.intent)
     }
@@ -72,8 +72,8 @@ impl Reader<'_> {
     fn screen(&self, guest: &Guest) -> Option<Decision> {
         let decision = plan::screen(guest, self.intent, self.inventory);
         let decision = decision.or_else(|| {
-            let is_left_out = self.leaves_out(guest);
-            is_left_out.then_some(Decision::Skip(Skip::NotRunning))
+            let is_skipped = self.skips_as_stopped(guest);
+            is_skipped.then_some(Decision::Skip(Skip::NotRunning))
         });
         let would_be_read = matches!(decision, None | Some(Decision::Skip(Skip::NotRunning)));
         match self.unresolved.get(&guest.vmid) {
@@ -84,7 +84,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The guest, perhaps on another node by now, with its reading, or with the decision if it cannot be read.
+    /// Reads the guest, which may have moved to another node. The inner error is the decision if it cannot be read.
     async fn read(
         &self,
         mut guest: Guest,
@@ -96,7 +96,7 @@ impl Reader<'_> {
                 return Err(error);
             }
             Ok(Err(error)) => Err(unreadable(error.to_string())),
-            Err(_elapsed) => Err(unreadable(no_answer(&guest))),
+            Err(_elapsed) => Err(unreadable(timed_out(&guest))),
         };
         Ok((guest, reading))
     }
@@ -250,7 +250,7 @@ fn unreadable(message: String) -> Decision {
     Decision::Refuse(Refusal::Unreadable(message))
 }
 
-fn no_answer(guest: &Guest) -> String {
+fn timed_out(guest: &Guest) -> String {
     let limit = READ_LIMIT.as_secs();
-    format!("node {} has not answered within {limit} s", guest.node)
+    format!("node {} did not reply within {limit} s", guest.node)
 }
