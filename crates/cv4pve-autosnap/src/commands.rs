@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The commands, one file for each, and the dispatcher.
 //!
-//! To add a command: add its arguments to [`Command`], a file here, and an arm in [`execute`].
+//! To add a command: add its arguments to [`Command`], a file here, and an arm in `execute`.
 
 mod check;
 pub mod complete;
