@@ -25,7 +25,7 @@ impl Default for Console {
     fn default() -> Self {
         Self {
             bar: None,
-            journal: Journal::of_process(),
+            journal: Journal::from_env(),
             write_error: Arc::default(),
             repeats_errors: Arc::default(),
         }
@@ -113,7 +113,7 @@ impl Console {
     /// The same with a message of our own that may have several lines.
     pub fn error_text(&self, text: &str) {
         if self.leads_to_journal() {
-            self.send(&Entry::new(Priority::of_line(text), text));
+            self.send(&Entry::new(Priority::from_line(text), text));
         } else {
             self.line(text);
         }

@@ -10,7 +10,7 @@ use super::{Console, Lines};
 use autosnap::fingerprint::Shown;
 
 /// Prints a line for every host, `HOST:PORT FINGERPRINT`, so that scripts can cut it, with name
-/// and validity behind. Hosts that showed nothing are told on stderr.
+/// and validity after it. Hosts that showed none are reported on stderr.
 pub fn print(console: &Console, shown: &[Shown]) {
     for host in shown {
         match &host.result {
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_known_is_told() {
+    fn only_known_fields_are_printed() {
         let mut certificate = PeerCertificate {
             fingerprint: Fingerprint::from_certificate(b"x"),
             subject: None,

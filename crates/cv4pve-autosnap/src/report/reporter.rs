@@ -6,7 +6,7 @@
 //!
 //! Memory while the output is not read: a run has a limited number of small events, a few for each step of
 //! the plan. Only text from outside can be large: hook output and lines of `--debug`. At most
-//! [`MAX_PENDING_TEXT`] bytes of it are queued; further text is left out, and the report says how much.
+//! [`MAX_PENDING_TEXT`] bytes of it are queued; further text is left out, and a line of the report counts its bytes.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -198,7 +198,7 @@ mod tests {
 
     /// The queue takes everything at once, with little memory, while nothing is written.
     #[tokio::test]
-    async fn a_stalled_report_holds_up_nobody_and_its_memory_is_bounded() {
+    async fn a_stalled_report_delays_no_event_and_its_memory_is_bounded() {
         const CALLS: usize = 1000;
         let (output, notes) = (Arc::<AtomicUsize>::default(), Arc::default());
         let (go, blocked) = mpsc::channel();

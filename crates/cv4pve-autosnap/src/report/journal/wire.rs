@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Journald's native protocol: a datagram of `FIELD=value` lines, little enough to be written here.
-//! The crates for it are made for logs, whose fields get a prefix.
+//! Journald's native protocol: a datagram of `FIELD=value` lines, short enough to be written here.
+//! The crates for it are made for logs and prefix the fields.
 //!
-//! Limits: a journal that has not taken something once is not tried again, so that one that is stuck
-//! holds up a run by a moment, not at every entry.
+//! Limits: after the first entry that the journal does not take, no other is sent, so that a stuck journal
+//! delays a run once and not at every entry.
 
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub(in crate::report) enum Priority {
 }
 
 impl Priority {
-    /// That of a line on stderr, from the word it begins with.
-    pub(in crate::report) fn of_line(line: &str) -> Self {
+    /// The priority of a line on stderr, by its first word.
+    pub(in crate::report) fn from_line(line: &str) -> Self {
         match line.split(':').next() {
             Some("ERROR") => Self::Error,
             Some("WARNING") => Self::Warning,
@@ -41,7 +41,7 @@ impl Priority {
         }
     }
 
-    /// The word that a line on stderr begins with to have it.
+    /// The first word of a line on stderr with this priority.
     fn word(self) -> Option<&'static str> {
         match self {
             Self::Error => Some("ERROR"),
@@ -51,17 +51,17 @@ impl Priority {
     }
 }
 
-/// The way to the journal.
+/// The socket of the journal.
 #[derive(Debug, Clone)]
 pub(in crate::report) struct Journal {
     socket: Arc<platform::Socket>,
-    /// Something could not be sent. True of all clones.
+    /// Whether an entry could not be sent. Shared by all clones.
     is_gone: Arc<AtomicBool>,
 }
 
 impl Journal {
-    /// The journal, if it is what stderr of this process leads to.
-    pub(in crate::report) fn of_process() -> Option<Self> {
+    /// The journal, if stderr of this process leads there.
+    pub(in crate::report) fn from_env() -> Option<Self> {
         let stream = std::env::var(STREAM_VARIABLE).ok()?;
         if !platform::stderr_is(&stream) {
             return None;
@@ -70,7 +70,7 @@ impl Journal {
         Self::at(path.as_deref().unwrap_or(OsStr::new(SOCKET)))
     }
 
-    /// The journal that listens there.
+    /// The journal with this socket.
     pub(super) fn at(path: &OsStr) -> Option<Self> {
         Some(Self {
             socket: Arc::new(platform::Socket::open(path)?),
@@ -78,7 +78,7 @@ impl Journal {
         })
     }
 
-    /// Sends an entry; says whether it went out.
+    /// Sends an entry. Returns whether it was sent.
     pub(in crate::report) fn send(&self, entry: &Entry) -> bool {
         if self.is_gone.load(Ordering::Relaxed) {
             return false;
@@ -91,7 +91,7 @@ impl Journal {
     }
 }
 
-/// One entry, in the form in which it is sent.
+/// One entry, encoded for the socket.
 #[derive(Debug)]
 pub(in crate::report) struct Entry {
     bytes: Vec<u8>,
@@ -102,7 +102,7 @@ impl Entry {
     /// Unprintable characters of the message and of all fields are escaped, line breaks stay.
     pub(in crate::report) fn new(priority: Priority, message: &str) -> Self {
         let line = match priority.word() {
-            Some(word) if Priority::of_line(message) != priority => format!("{word}: {message}"),
+            Some(word) if Priority::from_line(message) != priority => format!("{word}: {message}"),
             Some(_) | None => message.to_owned(),
         };
         let bytes = Vec::new();
@@ -129,7 +129,7 @@ impl Entry {
         self
     }
 
-    /// What takes its place on stderr.
+    /// The line for stderr if the journal does not take the entry.
     pub(in crate::report) fn line(&self) -> &str {
         &self.line
     }
@@ -151,8 +151,8 @@ mod platform {
     use std::os::unix::net::UnixDatagram;
     use std::time::Duration;
 
-    /// How long a journal that is busy is given: a run must not wait for one that is stuck.
-    const PATIENCE: Duration = Duration::from_millis(200);
+    /// How long an entry may take to be sent: a run must not wait for a stuck journal.
+    const SEND_TIMEOUT: Duration = Duration::from_millis(200);
 
     #[derive(Debug)]
     pub(super) struct Socket {
@@ -163,7 +163,7 @@ mod platform {
     impl Socket {
         pub(super) fn open(path: &OsStr) -> Option<Self> {
             let socket = UnixDatagram::unbound().ok()?;
-            socket.set_write_timeout(Some(PATIENCE)).ok()?;
+            socket.set_write_timeout(Some(SEND_TIMEOUT)).ok()?;
             Some(Self {
                 socket,
                 path: path.to_owned(),
@@ -175,7 +175,7 @@ mod platform {
         }
     }
 
-    /// Whether stderr is what `DEVICE:INODE` names; it may have been led elsewhere since.
+    /// Whether stderr is the file `DEVICE:INODE`; it may have been redirected since.
     pub(super) fn stderr_is(stream: &str) -> bool {
         let stderr = std::io::stderr();
         let file = stderr.as_fd().try_clone_to_owned().map(File::from);
@@ -184,12 +184,12 @@ mod platform {
     }
 }
 
-/// No journal but systemd's is meant.
+/// Only systemd has this journal.
 #[cfg(not(unix))]
 mod platform {
     use std::ffi::OsStr;
 
-    /// There is none.
+    /// No socket exists.
     #[derive(Debug)]
     pub(super) enum Socket {}
 
@@ -250,12 +250,12 @@ mod tests {
             ("hint: do", Priority::Notice),
             ("waiting: for another", Priority::Information),
         ] {
-            assert_eq!(Priority::of_line(line), expected, "{line}");
+            assert_eq!(Priority::from_line(line), expected, "{line}");
         }
     }
 
     #[test]
-    fn a_line_says_the_priority() {
+    fn a_line_begins_with_the_word_of_its_priority() {
         for (priority, message, expected) in [
             (Priority::Error, "VM 100: locked", "ERROR: VM 100: locked"),
             (Priority::Error, "ERROR: no", "ERROR: no"),
