@@ -14,8 +14,8 @@ use jiff::Zoned;
 use crate::args::{CleanArgs, Cli, Command, JobOutput, SnapArgs};
 use crate::clock::Clock;
 use crate::command_error::CommandError;
+use crate::command_line::CommandLine;
 use crate::exit_status::ExitStatus;
-use crate::invocation::Invocation;
 use crate::line::Line;
 use crate::redactions::Redactions;
 use crate::report::{self, Console};
@@ -66,15 +66,15 @@ pub fn run_at(arguments: &[OsString], now: &Zoned) -> ExitStatus {
 fn run_by(arguments: &[OsString], clock: &Clock) -> ExitStatus {
     conclude(&Console::default(), |console| {
         match parse(arguments, console)? {
-            Parsed::Run(invocation) => {
-                console.repeat_errors_on_stdout(reports_in_text(&invocation.cli.command));
+            Parsed::Run(command_line) => {
+                console.repeat_errors_on_stdout(reports_in_text(&command_line.cli.command));
                 let context = commands::Context {
                     clock,
                     console,
                     run_line: run_at,
                 };
-                commands::execute(&invocation, &context)
-                    .map_err(|error| invocation.redactions.apply(error))
+                commands::execute(&command_line, &context)
+                    .map_err(|error| command_line.redactions.apply(error))
             }
             Parsed::Shown(text) => {
                 console.text(&text);
@@ -129,7 +129,7 @@ fn seem_to_report_in_text<'a>(words: impl IntoIterator<Item = &'a OsString>) -> 
 }
 
 enum Parsed {
-    Run(Box<Invocation>),
+    Run(Box<CommandLine>),
     /// Help or version, to be printed.
     Shown(String),
 }
@@ -165,7 +165,7 @@ fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, CommandErr
         .try_get_matches_from(named)
         .and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
-        Ok(cli) => Ok(Parsed::Run(Box::new(Invocation {
+        Ok(cli) => Ok(Parsed::Run(Box::new(CommandLine {
             cli,
             typed: arguments.to_vec(),
             notices,

@@ -22,7 +22,7 @@ use jiff::Zoned;
 use crate::args::Command;
 use crate::clock::Clock;
 use crate::command_error::CommandError;
-use crate::invocation::Invocation;
+use crate::command_line::CommandLine;
 use crate::report::Console;
 
 /// What commands use beside their options.
@@ -37,14 +37,14 @@ pub(crate) struct Context<'a> {
 
 /// Carries out the command of a line.
 pub(crate) fn execute(
-    invocation: &Invocation,
+    command_line: &CommandLine,
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
-    match &invocation.cli.command {
-        Command::Snap(args) => job::snap(args, invocation, context),
-        Command::Clean(args) => job::clean(args, invocation, context),
-        Command::Status(args) => status::run(args, invocation, context),
-        Command::Check(args) => check::run(args, invocation, context),
+    match &command_line.cli.command {
+        Command::Snap(args) => job::snap(args, command_line, context),
+        Command::Clean(args) => job::clean(args, command_line, context),
+        Command::Status(args) => status::run(args, command_line, context),
+        Command::Check(args) => check::run(args, command_line, context),
         Command::Setup(args) => setup::run(args, context.console),
         Command::Fingerprint(args) => fingerprint::run(args, context.console),
         #[cfg(feature = "demo")]

@@ -10,13 +10,13 @@ pub mod args;
 pub mod cli;
 pub mod clock;
 pub mod command_error;
+mod command_line;
 pub mod commands;
 pub mod exit_status;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod help;
 pub mod input_file;
-mod invocation;
 pub mod line;
 pub mod logging;
 pub mod normalize;

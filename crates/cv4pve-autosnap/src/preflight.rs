@@ -14,7 +14,7 @@ use pve_client::{Client, Endpoint, Trust};
 
 use crate::args::{Command, CommonArgs, JobArgs, JobOutput};
 use crate::command_error::CommandError;
-use crate::invocation::Invocation;
+use crate::command_line::CommandLine;
 use crate::report::{Console, Lines};
 use crate::secret_source::Environment;
 use crate::settings::{Connection, NewPassword};
@@ -23,12 +23,12 @@ use crate::{input_file, logging};
 /// Reads the connection options, and prints the notices about options and files.
 pub(crate) fn connection(
     common: &CommonArgs,
-    invocation: &Invocation,
+    command_line: &CommandLine,
     console: &Console,
 ) -> Result<Connection, CommandError> {
-    let connection = read_connection(common, invocation)?;
-    let hook = hook_notice(&invocation.cli.command);
-    let notices = invocation.notices.iter().chain(&connection.notices);
+    let connection = read_connection(common, command_line)?;
+    let hook = hook_notice(&command_line.cli.command);
+    let notices = command_line.notices.iter().chain(&connection.notices);
     for notice in notices.chain(&hook) {
         let line = format!("WARNING: {}", notice.message);
         console.notice(&line, common.output.shows_debug());
@@ -39,7 +39,7 @@ pub(crate) fn connection(
 /// Reads the connection options.
 pub(crate) fn read_connection(
     common: &CommonArgs,
-    invocation: &Invocation,
+    command_line: &CommandLine,
 ) -> Result<Connection, CommandError> {
     if common.output.shows_debug() {
         logging::show_debug();
@@ -47,7 +47,7 @@ pub(crate) fn read_connection(
     Connection::read(
         &common.connection,
         common.limits.timeout,
-        &invocation.typed,
+        &command_line.typed,
         &Environment::from_process(),
     )
 }

@@ -185,8 +185,8 @@ proptest! {
         let before = words.iter().take_while(|word| *word != "--");
         let is_dry = before.into_iter().any(|word| word == "--dry-run");
         let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
-        if let Ok(Parsed::Run(invocation)) = parse(&arguments, &Console::default()) {
-            let common = match &invocation.cli.command {
+        if let Ok(Parsed::Run(command_line)) = parse(&arguments, &Console::default()) {
+            let common = match &command_line.cli.command {
                 Command::Snap(args) => &args.common,
                 Command::Clean(args) => &args.common,
                 _ => return Ok(()),

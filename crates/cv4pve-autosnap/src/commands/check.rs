@@ -8,26 +8,26 @@ use autosnap::notice::Notice;
 use super::Context;
 use crate::args::{self, CheckArgs};
 use crate::command_error::CommandError;
-use crate::invocation::Invocation;
+use crate::command_line::CommandLine;
 use crate::runtime::block_on;
 use crate::{other_program, preflight, report, settings};
 
 /// Runs the command.
 pub(super) fn run(
     args: &CheckArgs,
-    invocation: &Invocation,
+    command_line: &CommandLine,
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
     let console = context.console;
     let mut settings = settings::check_settings(args)?;
-    settings::refuse_unused(&mut settings, args, &invocation.in_files);
-    let connection = preflight::read_connection(&args.common, invocation)?;
-    let hook = preflight::hook_notice(&invocation.cli.command);
+    settings::refuse_unused(&mut settings, args, &command_line.in_files);
+    let connection = preflight::read_connection(&args.common, command_line)?;
+    let hook = preflight::hook_notice(&command_line.cli.command);
     let notices = [
-        invocation.notices.clone(),
+        command_line.notices.clone(),
         connection.notices,
         hook.into_iter().collect(),
-        unused_options(invocation),
+        unused_options(command_line),
         other_program::notices(),
     ];
     block_on(async {
@@ -46,9 +46,9 @@ pub(super) fn run(
 
 /// Notices about options of the parameter files that `clean` and `status` do not use. `--keep` is left out: every
 /// job sets it, and it has no meaning for `status`.
-fn unused_options(invocation: &Invocation) -> Vec<Notice> {
+fn unused_options(command_line: &CommandLine) -> Vec<Notice> {
     let unused = ["clean", "status"].into_iter().filter_map(|command| {
-        let ids = invocation.in_files.iter().filter(|id| *id != "keep");
+        let ids = command_line.in_files.iter().filter(|id| *id != "keep");
         let options = args::unused(command, ids);
         (!options.is_empty()).then(|| {
             let options = options.join(", ");

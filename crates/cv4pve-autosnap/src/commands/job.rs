@@ -17,8 +17,8 @@ use tokio::time::timeout;
 use super::Context;
 use crate::args::{CleanArgs, CommonArgs, JobArgs, JobOutput, SnapArgs};
 use crate::command_error::CommandError;
+use crate::command_line::CommandLine;
 use crate::exit_status::ExitStatus;
-use crate::invocation::Invocation;
 use crate::preflight::{self, Admission};
 use crate::report::{
     self, Console, JsonReport, NotStarted, Progress, Reporter, Sink, Text, TextOptions,
@@ -33,31 +33,31 @@ const LOCK_FOR_REPORT: Duration = Duration::from_secs(10);
 /// Runs `snap`.
 pub(super) fn snap(
     args: &SnapArgs,
-    invocation: &Invocation,
+    command_line: &CommandLine,
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
     let settings = settings::from_snap_args(args)?;
-    run(&settings, &args.common, &args.job, invocation, context)
+    run(&settings, &args.common, &args.job, command_line, context)
 }
 
 /// Runs `clean`.
 pub(super) fn clean(
     args: &CleanArgs,
-    invocation: &Invocation,
+    command_line: &CommandLine,
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
     let settings = settings::from_clean_args(args)?;
-    run(&settings, &args.common, &args.job, invocation, context)
+    run(&settings, &args.common, &args.job, command_line, context)
 }
 
 fn run(
     settings: &JobSettings,
     common: &CommonArgs,
     args: &JobArgs,
-    invocation: &Invocation,
+    command_line: &CommandLine,
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
-    let connection = preflight::connection(common, invocation, context.console)?;
+    let connection = preflight::connection(common, command_line, context.console)?;
     // A hook writes to our stderr, into the line of the bar.
     let has_bar = !settings.dry_run && !settings.debug && settings.hook.is_none();
     let command = JobCommand {

@@ -7,21 +7,21 @@ use autosnap::status;
 use super::Context;
 use crate::args::StatusArgs;
 use crate::command_error::CommandError;
-use crate::invocation::Invocation;
+use crate::command_line::CommandLine;
 use crate::runtime::block_on;
 use crate::{preflight, report, settings};
 
 /// Runs the command.
 pub(super) fn run(
     args: &StatusArgs,
-    invocation: &Invocation,
+    command_line: &CommandLine,
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
     let console = context.console;
     let shows_debug = args.common.output.shows_debug();
     let settings = settings::from_status_args(args)?;
     let output = args.output.unwrap_or_else(settings::default_output);
-    let connection = preflight::connection(&args.common, invocation, console)?;
+    let connection = preflight::connection(&args.common, command_line, console)?;
     let now = context.clock.now();
     block_on(async {
         let trust = connection.options.trust.clone();

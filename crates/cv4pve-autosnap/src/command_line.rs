@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! One call of the program: its parsed command line, and what is known about the line itself.
+//! The command line of a call, parsed, with what is known about the line itself.
 
 use std::ffi::OsString;
 
@@ -8,7 +8,7 @@ use crate::redactions::Redactions;
 use autosnap::notice::Notice;
 
 /// A parsed command line.
-pub(crate) struct Invocation {
+pub(crate) struct CommandLine {
     /// The command and its options.
     pub(crate) cli: Cli,
     /// The arguments as `ps` shows them.
