@@ -28,10 +28,10 @@ use crate::settings::JobSettings;
 use finding::{Finding, Severity};
 use reading::Reading;
 
-/// `check`, as it is meant.
+/// What `check` checks.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The run that is checked, as a dry run.
+    /// The job, of which a dry run is performed.
     pub job: JobSettings,
     /// Findings about the options, made before a connection is opened.
     pub option_findings: Vec<Finding>,

@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::events::{EventReceiver, Events};
 use crate::job::{self, Context};
 use crate::panics;
-use crate::settings::JobSettings;
+use crate::settings::{Invocation, JobSettings};
 use crate::stop::StopSignal;
 
 /// The runs over one cluster. Clones share the cluster.
@@ -34,23 +34,23 @@ pub struct Coordinator {
     cluster: Cluster,
 }
 
-/// A run that is to be started: the job, and what belongs to this run alone.
+/// A run to be started: the job, and what belongs to this run alone.
 #[derive(Debug, Clone)]
 pub struct RunRequest {
-    /// What to do.
-    pub job: JobSettings,
-    /// The time of the run, in the zone whose time goes into the names and whose days the keep rules count.
-    pub now: Zoned,
+    /// What to do. Several runs can share it.
+    pub job: Arc<JobSettings>,
+    /// The time of the run, and whether it is a dry run.
+    pub invocation: Invocation,
     /// Warnings to report before anything else.
     pub warnings: Vec<Warning>,
 }
 
 impl RunRequest {
     /// A run of this job now, in the zone of the machine.
-    pub fn new(job: JobSettings) -> Self {
+    pub fn new(job: impl Into<Arc<JobSettings>>) -> Self {
         Self {
-            job,
-            now: Zoned::now(),
+            job: job.into(),
+            invocation: Invocation::new(Zoned::now()),
             warnings: Vec::new(),
         }
     }
@@ -75,7 +75,7 @@ impl Coordinator {
         }
         let context = Context {
             cluster: self.cluster.clone(),
-            now: request.now,
+            invocation: request.invocation,
             events,
             stop: StopSignal::default(),
             tasks: RunningTasks::default(),
@@ -91,7 +91,7 @@ impl Coordinator {
 }
 
 /// Runs the job to its end, or until the run is abandoned: then it takes no further step and never returns.
-async fn run_unless_abandoned(job: JobSettings, context: Context) -> FinishedRun {
+async fn run_unless_abandoned(job: Arc<JobSettings>, context: Context) -> FinishedRun {
     let stop = context.stop.clone();
     // Not dropped when the run is abandoned: that would end its hooks, which the process that exits waits for.
     let mut working = Box::pin(run_to_end(job, context));
@@ -102,7 +102,7 @@ async fn run_unless_abandoned(job: JobSettings, context: Context) -> FinishedRun
     }
 }
 
-async fn run_to_end(job: JobSettings, context: Context) -> FinishedRun {
+async fn run_to_end(job: Arc<JobSettings>, context: Context) -> FinishedRun {
     let result = panics::catch(Box::pin(job::run(&job, &context))).await;
     let result = result.unwrap_or_else(|panic| {
         let error = panic.into();

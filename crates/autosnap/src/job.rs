@@ -21,7 +21,6 @@ use autosnap_core::plan::{
     self, Action, Creation, GuestPlan, Intent, LockedGuests, Plan, StorageGuard,
 };
 use autosnap_core::record::RunResult;
-use autosnap_core::retention::{Policy, Rules};
 use autosnap_core::select::{Inventory, Selected};
 use autosnap_core::snapshot::Snapshot;
 use autosnap_core::storage;
@@ -39,7 +38,7 @@ use crate::hook::{Hook, Phase};
 use crate::inventory;
 use crate::panics;
 use crate::predicted_refusals;
-use crate::settings::{GuestStates, Job, JobSettings};
+use crate::settings::{GuestStates, Invocation, Job, JobSettings};
 use crate::statistics_age;
 use crate::stop::StopSignal;
 use exclusions::{check_before_hooks, check_exclusions};
@@ -51,8 +50,8 @@ use storages::{emit_storages, storage_limit};
 pub struct Context {
     /// The cluster.
     pub cluster: Cluster,
-    /// The time of the run, in the zone whose time goes into the names.
-    pub now: Zoned,
+    /// The time of the run, and whether it is a dry run.
+    pub invocation: Invocation,
     /// Where its events are emitted.
     pub events: Events,
     /// Its stop signal.
@@ -70,12 +69,12 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error>
         .version_at_connect()
         .version
         .clone();
-    let intent = intent(settings, &context.now)?;
-    context
-        .events
-        .emit(EventKind::RunStarted(Box::new(header(settings, &version))));
-    for collision in settings.series.collisions() {
-        warn(context, warnings::collision(&settings.series, collision));
+    let intent = intent(settings, &context.invocation.now)?;
+    let header = header(settings, &context.invocation, &version);
+    context.events.emit(EventKind::RunStarted(Box::new(header)));
+    let series = &settings.policy.series;
+    for collision in series.collisions() {
+        warn(context, warnings::collision(series, collision));
     }
     if let Err(error) = check_before_hooks(settings, context).await {
         context.events.emit(failed(&error));
@@ -84,7 +83,7 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error>
         });
         return Err(error);
     }
-    let hook = hook(settings);
+    let hook = hook(settings, &context.invocation);
     let (opening, closing, is_snap) = match settings.job {
         Job::Snap { .. } => (Phase::SnapJobStart, Phase::SnapJobEnd, true),
         Job::Clean => (Phase::CleanJobStart, Phase::CleanJobEnd, false),
@@ -123,7 +122,7 @@ async fn call_job_hook(
     hook: &RunHook,
     (phase, state, duration): (Phase, bool, Duration),
 ) {
-    if settings.dry_run {
+    if context.invocation.dry_run {
         return;
     }
     let with_ram = settings.saves_ram();
@@ -144,8 +143,8 @@ async fn read_and_carry_out(
     };
     let inventory = inventory?;
     // By the clock of the host that has just replied.
-    intent.now =
-        inventory::server_time(context.cluster.client()).to_zoned(context.now.time_zone().clone());
+    intent.now = inventory::server_time(context.cluster.client())
+        .to_zoned(context.invocation.now.time_zone().clone());
     for entry in &inventory.unreadable {
         warn(context, Warning::UnreadableEntry(entry.clone()));
     }
@@ -165,7 +164,7 @@ async fn read_and_carry_out(
             }
         }
         let mut plan = plan_all(settings, context, intent, &inventory, selected, limit).await?;
-        if settings.dry_run {
+        if context.invocation.dry_run {
             Box::pin(predicted_refusals::apply(
                 context.cluster.client(),
                 &mut plan,
@@ -192,19 +191,15 @@ async fn read_and_carry_out(
         warn(context, warning);
     }
     context.events.emit(EventKind::Planned(Arc::clone(&plan)));
-    if settings.dry_run {
+    if context.invocation.dry_run {
         return Ok(());
     }
     let shared = inventory.storages.iter().filter(|storage| storage.shared);
     let options = Options {
-        timeout: settings.timeout,
-        force_remove: settings.force_remove,
-        wait_locked: settings.wait_locked,
-        wait_snapshot_lock: settings.wait_snapshot_lock,
-        removal_budget: settings.removal_budget,
+        execution: settings.execution.clone(),
         identity: context.cluster.identity().to_owned(),
         shared_storages: shared.map(|storage| storage.storage.clone()).collect(),
-        zone: context.now.time_zone().clone(),
+        zone: context.invocation.now.time_zone().clone(),
     };
     let guests = RunContext::new(
         context.cluster.client().clone(),
@@ -215,10 +210,15 @@ async fn read_and_carry_out(
         context.stop.clone(),
         context.tasks.clone(),
     );
-    Executor::new(guests, context.cluster.queue(), settings.limits, &plan)
-        .carry_out()
-        .await
-        .map_err(Error::from)
+    Executor::new(
+        guests,
+        context.cluster.queue(),
+        settings.execution.limits,
+        &plan,
+    )
+    .carry_out()
+    .await
+    .map_err(Error::from)
 }
 
 /// Emits a warning.
@@ -235,7 +235,7 @@ async fn selected(
     let mut selected = settings.selection.evaluate(inventory);
     check_exclusions(settings, &selected)?;
     nested_pools::check(settings, context.cluster.client(), inventory).await?;
-    if settings.limits.total == 1 {
+    if settings.execution.limits.total == 1 {
         selected.sort_by_terms();
     }
     for error in settings.selection.invalid_terms() {
@@ -296,8 +296,8 @@ fn intent(settings: &JobSettings, now: &Zoned) -> Result<Intent, Error> {
     let action = match settings.job {
         Job::Snap { with_ram } => Action::Snap(Creation {
             name: SnapName::new(
-                settings.series.label(),
-                settings.series.format(),
+                settings.label(),
+                settings.policy.series.format(),
                 &now.datetime(),
             )?,
             with_ram,
@@ -305,30 +305,24 @@ fn intent(settings: &JobSettings, now: &Zoned) -> Result<Intent, Error> {
         }),
         Job::Clean => Action::Clean,
     };
-    let policy = Policy {
-        series: settings.series.clone(),
-        rules: Rules::keep_last(settings.keep),
-        stuck: settings.stuck,
-        ambiguous: settings.ambiguous,
-    };
-    let locked = if settings.wait_locked.is_some() {
+    let locked = if settings.execution.wait_locked.is_some() {
         LockedGuests::Wait
-    } else if settings.wait_snapshot_lock.is_some() {
+    } else if settings.execution.wait_snapshot_lock.is_some() {
         LockedGuests::WaitForSnapshotTasks
     } else {
         LockedGuests::Fail
     };
     Ok(Intent {
         action,
-        policy: Arc::new(policy),
+        policy: Arc::new(settings.policy.clone()),
         locked,
-        removal_limit: settings.removal_limit,
+        removal_limit: settings.execution.removal_limit,
         now: now.clone(),
     })
 }
 
-/// The header of the run.
-pub fn header(settings: &JobSettings, version: &str) -> Header {
+/// The header of a run.
+pub fn header(settings: &JobSettings, invocation: &Invocation, version: &str) -> Header {
     Header {
         command: match settings.job {
             Job::Snap { .. } => Command::Snap,
@@ -336,34 +330,34 @@ pub fn header(settings: &JobSettings, version: &str) -> Header {
         },
         pve_version: version.to_owned(),
         selection: settings.selection.as_str().to_owned(),
-        label: settings.series.label().as_str().to_owned(),
-        keep: settings.keep,
+        label: settings.label().as_str().to_owned(),
+        keep: settings.keep(),
         with_ram: settings.saves_ram(),
         only_running: settings.states == GuestStates::Running,
-        timeout: settings.timeout,
-        timestamp_format: settings.series.format().as_str().to_owned(),
+        timeout: settings.execution.timeout,
+        timestamp_format: settings.policy.series.format().as_str().to_owned(),
         max_percent_storage: settings.max_percent_storage,
-        one_at_a_time: settings.one_at_a_time.map(ToOwned::to_owned),
-        dry_run: settings.dry_run,
+        one_at_a_time: settings.execution.one_at_a_time.map(ToOwned::to_owned),
+        dry_run: invocation.dry_run,
         warnings: option_warnings(settings),
     }
 }
 
 fn option_warnings(settings: &JobSettings) -> Vec<Warning> {
-    let format = settings.series.format().warning();
+    let format = settings.policy.series.format().warning();
     let hook = settings.hook.as_ref().and_then(Hook::start_error);
     let format = format.map(|warning| Warning::TimestampFormat(warning.to_string()));
     let hook = hook.map(|error| Warning::Hook(error.to_string()));
     format.into_iter().chain(hook).collect()
 }
 
-fn hook(settings: &JobSettings) -> RunHook {
+fn hook(settings: &JobSettings, invocation: &Invocation) -> RunHook {
     RunHook {
         script: settings.hook.clone(),
         on_failure: settings.hook_failure,
-        label: settings.series.label().as_str().to_owned(),
-        keep: settings.keep,
-        debug: settings.debug,
+        label: settings.label().as_str().to_owned(),
+        keep: settings.keep(),
+        debug: invocation.debug,
     }
 }
 
@@ -389,11 +383,13 @@ async fn plan_all(
         clean_only_running: settings.job == Job::Clean && settings.states == GuestStates::Running,
         shared_storages: inventory.storages.iter().any(|storage| storage.shared),
         definitions: OnceCell::new(),
-        timeout: settings.timeout,
+        timeout: settings.execution.timeout,
     };
-    let readings = try_map_concurrent(settings.reads_at_once, selected.guests, async |guest| {
-        reader.screen_or_read(guest).await
-    });
+    let readings = try_map_concurrent(
+        settings.execution.reads_at_once,
+        selected.guests,
+        async |guest| reader.screen_or_read(guest).await,
+    );
     let readings = readings.await?;
     let mut search = LabelSearch::new(&intent.policy.series);
     let snapshots = readings
@@ -422,7 +418,7 @@ async fn plan_all(
         creation.name = free_name::next_free(
             creation.name.clone(),
             series,
-            &context.now,
+            &context.invocation.now,
             intent.now.timestamp(),
             &snapshots,
         );

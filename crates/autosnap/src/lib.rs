@@ -77,4 +77,4 @@ pub use coordinator::{Coordinator, FinishedRun, RunHandle, RunRequest};
 pub use error::Error;
 pub use pve_client;
 pub use pve_client::{ApiToken, ClientOptions, Credentials, Trust};
-pub use settings::{Job, JobSettings};
+pub use settings::{Execution, Invocation, Job, JobSettings};

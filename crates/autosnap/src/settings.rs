@@ -1,56 +1,60 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The settings of a run and of the list of snapshots: checked values.
+//!
+//! They are grouped by lifetime: [`JobSettings`] and its [`Execution`] are those of all runs of a job, an
+//! [`Invocation`] is that of one run.
 
 use std::time::Duration;
 
 use autosnap_core::name::{AmbiguousNames, Label, Series, TimestampFormat};
 use autosnap_core::plan::RemovalLimit;
-use autosnap_core::retention::StuckRemovals;
+use autosnap_core::retention::{Policy, Rules};
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::{ExclusionRule, Selection};
 use autosnap_core::storage::StorageLimit;
+use jiff::Zoned;
 
 use crate::hook::Hook;
 
-/// How long a guest is tried again while other snapshot tasks hold it, unless the command line says
-/// otherwise: several labels that fire at the same minute take turns at a guest.
+/// How long a guest is retried by default while other snapshot tasks lock it: several labels that start in
+/// the same minute snapshot a guest one after another.
 const DEFAULT_SNAPSHOT_LOCK_WAIT: Duration = Duration::from_secs(600);
 
-/// `snap` or `clean`, as it is meant.
+/// A job: what a `snap` or `clean` does, and how it is executed.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "flags of the command line, each on its own"
-)]
 pub struct JobSettings {
-    /// Which of the two.
+    /// `snap` or `clean`.
     pub job: Job,
     /// Which guests.
     pub selection: Selection,
-    /// What the exclusions of the selection have to match.
+    /// What the exclusions of the selection must match.
     pub exclusions: ExclusionRule,
     /// Whether the skip of a guest that is selected by ID or name is a failure.
     pub strict: bool,
-    /// Whether it is a success that no guest is selected, where that is certain.
+    /// Whether a run that certainly selects no guest succeeds.
     pub allow_empty: bool,
-    /// The label, with the formats of its timestamps.
-    pub series: Series,
-    /// How many snapshots stay.
-    pub keep: u32,
-    /// How ambiguous names are treated.
-    pub ambiguous: AmbiguousNames,
+    /// The series of the snapshots, and how many of them stay.
+    pub policy: Policy,
     /// The storage limit.
     pub max_percent_storage: StorageLimit,
     /// The hook.
     pub hook: Option<Hook>,
-    /// What a no of the hook means.
+    /// What to do when a pre-phase hook fails.
     pub hook_failure: HookFailure,
-    /// The states of the guests that are worked on.
+    /// The states of the guests that are selected.
     pub states: GuestStates,
-    /// How much runs at once.
+    /// How the job is executed.
+    pub execution: Execution,
+}
+
+/// How a job is executed: parallelism, timeouts, waits and limits on removals.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// How many operations run at once.
     pub limits: Limits,
-    /// The options for which one guest is worked on at a time, as `--max-parallel` is not given: hooks of
-    /// two guests at once disturb each other, and so do RAM snapshots of the members of one cluster.
+    /// The settings that limit the job to one guest at a time, named as the front end names them; `None`: none
+    /// does. Hooks of two guests at once disturb each other, and so do RAM snapshots of the members
+    /// of one cluster.
     pub one_at_a_time: Option<&'static str>,
     /// How many guests are read at once.
     pub reads_at_once: usize,
@@ -58,20 +62,53 @@ pub struct JobSettings {
     pub timeout: Duration,
     /// Remove with `force=1`.
     pub force_remove: bool,
-    /// How long locked guests are tried again.
+    /// How long after the plan locked guests are retried; `None`: they fail at once.
     pub wait_locked: Option<Duration>,
-    /// How long a guest is tried again while other snapshot tasks hold it; `None`: it fails at once.
+    /// How long a guest is retried while other snapshot tasks lock it, counted from the first attempt that met
+    /// such a lock; `None`: it fails at once.
     pub wait_snapshot_lock: Option<Duration>,
-    /// How long after the first step removals are started.
+    /// How long after the plan removals are started; `None`: without a limit.
     pub removal_budget: Option<Duration>,
     /// How many snapshots of a guest are removed at most.
     pub removal_limit: RemovalLimit,
-    /// What becomes of removals that PVE did not finish.
-    pub stuck: StuckRemovals,
+}
+
+impl Default for Execution {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            one_at_a_time: None,
+            reads_at_once: Limits::default().total,
+            timeout: Duration::from_secs(600),
+            force_remove: false,
+            wait_locked: None,
+            wait_snapshot_lock: Some(DEFAULT_SNAPSHOT_LOCK_WAIT),
+            removal_budget: None,
+            removal_limit: RemovalLimit::default(),
+        }
+    }
+}
+
+/// What belongs to one run of a job alone.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// The time of the run, in the zone whose time goes into the names and whose days the keep rules count.
+    pub now: Zoned,
     /// Change nothing.
     pub dry_run: bool,
-    /// `--debug`.
+    /// Whether the hook is started with its debug variable set.
     pub debug: bool,
+}
+
+impl Invocation {
+    /// A run at this time that is not a dry run.
+    pub fn new(now: Zoned) -> Self {
+        Self {
+            now,
+            dry_run: false,
+            debug: false,
+        }
+    }
 }
 
 /// The two jobs.
@@ -95,67 +132,68 @@ pub enum GuestStates {
     Running,
 }
 
-/// `status`, as it is meant.
+/// What `status` lists, and how it is read.
 #[derive(Debug, Clone)]
 pub struct StatusSettings {
     /// Which guests.
     pub selection: Selection,
     /// Only snapshots of this label.
     pub series: Option<Series>,
-    /// The timestamp formats: that of `--timestamp-format`, then those of `--also-format`.
+    /// The timestamp formats: first of the names that a run creates, then of names it also counts.
     pub formats: Vec<TimestampFormat>,
-    /// How many guests are asked at once.
+    /// How many guests are read at once.
     pub reads_at_once: usize,
     /// Leave out guests that are not running.
     pub only_running: bool,
-    /// What of the options is not heeded, in sentences.
+    /// Texts about options that are ignored.
     pub warnings: Vec<String>,
 }
 
 impl JobSettings {
     /// A job with the defaults of the command line for everything else.
     pub fn new(job: Job, selection: Selection, label: Label, keep: u32) -> Self {
+        let series = Series::new(label, TimestampFormat::default());
         Self {
             job,
             selection,
             exclusions: exclusion_rule(job, false),
             strict: false,
             allow_empty: false,
-            series: Series::new(label, TimestampFormat::default()),
-            keep,
-            ambiguous: match job {
-                // The snapshot that the run takes shows that the guest has this series.
-                Job::Snap { .. } => AmbiguousNames::KeepIfLabelPresent,
-                Job::Clean => AmbiguousNames::Keep,
+            policy: Policy {
+                ambiguous: match job {
+                    // The snapshot that the run takes shows that the guest has this series.
+                    Job::Snap { .. } => AmbiguousNames::KeepIfLabelPresent,
+                    Job::Clean => AmbiguousNames::Keep,
+                },
+                ..Policy::new(series, Rules::keep_last(keep))
             },
             max_percent_storage: StorageLimit::default(),
             hook: None,
             hook_failure: HookFailure::Ignore,
             states: GuestStates::Any,
-            limits: Limits::default(),
-            one_at_a_time: None,
-            reads_at_once: Limits::default().total,
-            timeout: Duration::from_secs(600),
-            force_remove: false,
-            wait_locked: None,
-            wait_snapshot_lock: Some(DEFAULT_SNAPSHOT_LOCK_WAIT),
-            removal_budget: None,
-            removal_limit: RemovalLimit::default(),
-            stuck: StuckRemovals::Leave,
-            dry_run: false,
-            debug: false,
+            execution: Execution::default(),
         }
     }
 
-    /// Whether a run takes snapshots, which a dry run does not.
+    /// The label of the snapshots.
+    pub fn label(&self) -> &Label {
+        self.policy.series.label()
+    }
+
+    /// How many of the newest snapshots stay.
+    pub fn keep(&self) -> u32 {
+        self.policy.rules.last()
+    }
+
+    /// Whether the job takes snapshots.
     pub fn takes_snapshots(&self) -> bool {
         match self.job {
-            Job::Snap { .. } => !self.dry_run,
+            Job::Snap { .. } => true,
             Job::Clean => false,
         }
     }
 
-    /// Whether the run saves the RAM.
+    /// Whether the job saves the RAM.
     pub fn saves_ram(&self) -> bool {
         match self.job {
             Job::Snap { with_ram } => with_ram,
@@ -172,9 +210,10 @@ impl JobSettings {
     }
 }
 
-/// What the exclusions have to match. A `clean` that spares less than it was asked to spare loses
-/// snapshots; a `snap` takes snapshots of all it works on, and old crontab lines name tags and guests
-/// that do not exist yet.
+/// What the exclusions must match.
+///
+/// A `clean` that ignores an exclusion loses snapshots. A `snap` only takes more of them, and old crontab
+/// lines exclude tags and guests that do not exist yet.
 pub fn exclusion_rule(job: Job, may_be_unmatched: bool) -> ExclusionRule {
     match job {
         _ if may_be_unmatched => ExclusionRule::MayBeUnmatched,

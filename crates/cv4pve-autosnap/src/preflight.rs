@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use autosnap::fingerprint;
 use autosnap::notice::Notice;
 use autosnap::overlap::{LockGuard, LockOwner, LockResult, Overlap};
-use autosnap::settings::JobSettings;
+use autosnap::settings::{Invocation, JobSettings};
 use autosnap_core::text;
 use jiff::{Timestamp, Zoned};
 use pve_client::{Client, Endpoint, Trust};
@@ -76,26 +76,28 @@ pub(crate) enum Admission {
     Skipped(String),
 }
 
-/// Takes the lock of a run, or handles the overlap as `--on-overlap` says. Adds lines for the report to `notes`.
+/// Takes the lock of a run, or handles the overlap according to `--on-overlap`. Adds lines for the report to
+/// `notes`.
 pub(crate) async fn admit(
     settings: &JobSettings,
     args: &JobArgs,
     selection: &str,
     hosts: &[Endpoint],
     console: &Console,
-    now: &Zoned,
+    invocation: &Invocation,
     notes: &mut Vec<String>,
 ) -> Result<Admission, CommandError> {
-    if settings.dry_run {
+    if invocation.dry_run {
         return Ok(Admission::Granted {
             lock: None,
             waited: false,
         });
     }
+    let now = &invocation.now;
     let overlap = Overlap::new(
         args.on_overlap.into(),
         args.overlap_timeout,
-        settings.series.label().as_str(),
+        settings.label().as_str(),
         selection,
         hosts,
     );

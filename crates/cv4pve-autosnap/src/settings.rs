@@ -14,14 +14,17 @@ use std::io::{self, IsTerminal};
 
 use crate::command_error::CommandError;
 use autosnap::hook::{self, Hook};
-use autosnap::settings::{GuestStates, Job, JobSettings, StatusSettings, exclusion_rule};
+use autosnap::settings::{
+    Execution, GuestStates, Invocation, Job, JobSettings, StatusSettings, exclusion_rule,
+};
 use autosnap_core::name::{AmbiguousNames, FormatError, Label, Series, TimestampFormat};
 use autosnap_core::plan::RemovalLimit;
-use autosnap_core::retention::StuckRemovals;
+use autosnap_core::retention::{Policy, StuckRemovals};
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::{Selection, SelectionError};
 use autosnap_core::storage::StorageLimit;
 use autosnap_core::text::shell_word;
+use jiff::Zoned;
 
 use crate::args::{
     CheckArgs, CheckedCommand, CleanArgs, CommonArgs, FormatArgs, GuestArgs, JobArgs, LimitArgs,
@@ -66,12 +69,12 @@ fn read_states(only_running: bool) -> GuestStates {
     }
 }
 
-/// Reads the options of `check` as those of the command that is checked, as a dry run. Without
-/// `--keep` one snapshot is kept.
+/// Reads the options of `check` as those of the command that is checked. Without `--keep` one snapshot is
+/// kept.
 pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, CommandError> {
     let (common, job) = (args.common.clone(), args.job.clone());
     let keep = args.keep.unwrap_or(1);
-    let settings = match args.command {
+    match args.command {
         CheckedCommand::Snap => from_snap_args(&SnapArgs {
             common,
             job,
@@ -85,11 +88,7 @@ pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, CommandError> {
             keep: Some(keep),
             only_running: args.only_running,
         }),
-    };
-    Ok(JobSettings {
-        dry_run: true,
-        ..settings?
-    })
+    }
 }
 
 fn read_job(
@@ -117,50 +116,68 @@ fn read_job(
         Job::Clean => read_selection_for_removal(&common.selection)?,
     };
     let defaults = JobSettings::new(job, selection, label, keep);
+    let policy = Policy {
+        series,
+        stuck: if args.retry_stuck_removal {
+            StuckRemovals::Retry
+        } else {
+            StuckRemovals::Leave
+        },
+        ambiguous: if args.allow_ambiguous_names {
+            AmbiguousNames::Count
+        } else {
+            defaults.policy.ambiguous
+        },
+        ..defaults.policy
+    };
+    Ok(JobSettings {
+        exclusions: exclusion_rule(job, args.selection.allow_unmatched_exclusions),
+        strict: args.selection.strict,
+        allow_empty: args.selection.allow_empty,
+        policy,
+        max_percent_storage: StorageLimit::new(common.selection.max_perc_storage)
+            .map_err(wrong("--max-perc-storage"))?,
+        hook: hook.map_err(wrong("--script"))?,
+        hook_failure: args.hook_failure.into(),
+        execution: read_execution(job, common.limits, args),
+        ..defaults
+    })
+}
+
+/// Reads the options about the execution of a job.
+fn read_execution(job: Job, limits: LimitArgs, args: &JobArgs) -> Execution {
     let with_ram = matches!(job, Job::Snap { with_ram: true });
-    let one_at_a_time = match (common.limits.max_parallel, args.script.is_some(), with_ram) {
+    let one_at_a_time = match (limits.max_parallel, args.script.is_some(), with_ram) {
         (Some(_), ..) | (None, false, false) => None,
         (None, true, false) => Some("--script"),
         (None, false, true) => Some("--state"),
         (None, true, true) => Some("--script and --state"),
     };
-    let limits = read_limits(common.limits);
-    Ok(JobSettings {
-        exclusions: exclusion_rule(job, args.selection.allow_unmatched_exclusions),
-        strict: args.selection.strict,
-        allow_empty: args.selection.allow_empty,
-        series,
-        ambiguous: if args.allow_ambiguous_names {
-            AmbiguousNames::Count
-        } else {
-            defaults.ambiguous
-        },
-        max_percent_storage: StorageLimit::new(common.selection.max_perc_storage)
-            .map_err(wrong("--max-perc-storage"))?,
-        hook: hook.map_err(wrong("--script"))?,
-        hook_failure: args.hook_failure.into(),
+    let parallel = read_limits(limits);
+    Execution {
         limits: Limits {
-            total: one_at_a_time.map_or(limits.total, |_| 1),
-            ..limits
+            total: one_at_a_time.map_or(parallel.total, |_| 1),
+            ..parallel
         },
         one_at_a_time,
-        reads_at_once: limits.total,
-        timeout: common.limits.timeout,
+        reads_at_once: parallel.total,
+        timeout: limits.timeout,
         force_remove: args.force_remove,
         wait_locked: args.wait_locked,
         wait_snapshot_lock: Some(args.wait_snapshot_lock).filter(|wait| !wait.is_zero()),
         removal_budget: args.removal_budget,
         // The option parser accepts nothing smaller.
         removal_limit: RemovalLimit::new(args.max_removals_per_guest).unwrap_or_default(),
-        stuck: if args.retry_stuck_removal {
-            StuckRemovals::Retry
-        } else {
-            StuckRemovals::Leave
-        },
+    }
+}
+
+/// Reads what belongs to one run of `snap` or `clean`.
+pub fn read_invocation(common: &CommonArgs, now: Zoned) -> Invocation {
+    Invocation {
+        now,
         dry_run: common.mode.dry_run,
         debug: common.output.shows_debug(),
-        ..defaults
-    })
+    }
 }
 
 /// Reads the options of `status`.

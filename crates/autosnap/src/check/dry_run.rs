@@ -18,7 +18,7 @@ use crate::engine::RunningTasks;
 use crate::error::Error;
 use crate::events::Events;
 use crate::job::{self, Context};
-use crate::settings::JobSettings;
+use crate::settings::{Invocation, JobSettings};
 use crate::stop::StopSignal;
 
 /// What a dry run reported.
@@ -68,12 +68,15 @@ impl DryRun {
     }
 }
 
-/// Performs the dry run. `settings` must be those of one.
+/// Performs the dry run of this job.
 pub async fn run(settings: &JobSettings, client: &Client, identity: &str, now: Zoned) -> DryRun {
     let (events, mut receiver) = Events::channel();
     let context = Context {
-        cluster: Cluster::new(client.clone(), identity, settings.limits),
-        now,
+        cluster: Cluster::new(client.clone(), identity, settings.execution.limits),
+        invocation: Invocation {
+            dry_run: true,
+            ..Invocation::new(now)
+        },
         events,
         stop: StopSignal::default(),
         tasks: RunningTasks::default(),

@@ -238,7 +238,7 @@ async fn ask_cluster(
     let plans = plans
         .into_iter()
         .filter(|plan| !is_left_out(plan, &settings.job));
-    let reads_at_once = settings.job.reads_at_once;
+    let reads_at_once = settings.job.execution.reads_at_once;
     let guests = map_concurrent(reads_at_once, plans, async |plan: GuestPlan| {
         let details = if is_worth_reading(&plan) {
             ask_guest(&client, &plan).await.ok()

@@ -42,8 +42,8 @@ impl RunContext {
         let now = Instant::now();
         Self {
             client: GuestClient::new(client, pace, &options, stop.clone(), tasks),
-            deadline_for_locks: options.wait_locked.map(|wait| now + wait),
-            deadline_for_removals: options.removal_budget.map(|budget| now + budget),
+            deadline_for_locks: options.execution.wait_locked.map(|wait| now + wait),
+            deadline_for_removals: options.execution.removal_budget.map(|budget| now + budget),
             options,
             hook,
             events,

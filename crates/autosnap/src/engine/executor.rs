@@ -49,7 +49,7 @@ impl Executor {
         let work = |guest| work(guest, &run.options.shared_storages);
         let work: Vec<Work> = plan.guests.iter().map(work).collect();
         // Removals that are left over must not be those of the same guests each time.
-        let order = match run.options.removal_budget {
+        let order = match run.options.execution.removal_budget {
             None => Order::AsGiven,
             Some(_) => Order::HeaviestFirst,
         };

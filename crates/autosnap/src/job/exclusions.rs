@@ -16,7 +16,7 @@ pub(super) async fn check_before_hooks(
     settings: &JobSettings,
     context: &Context,
 ) -> Result<(), Error> {
-    let needed = settings.hook.is_some() && !settings.dry_run;
+    let needed = settings.hook.is_some() && !context.invocation.dry_run;
     if !needed || !settings.selection.has_exclusions() {
         return Ok(());
     }

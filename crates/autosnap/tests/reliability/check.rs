@@ -273,10 +273,10 @@ fn follow(
     let newer = counted.iter().rev().position(|(_, other)| other == name);
     match newer {
         None => return Err(format!("removed what is not ours: {key:?}")),
-        Some(newer) if newer < settings.keep as usize => {
+        Some(newer) if newer < settings.keep() as usize => {
             return Err(format!(
                 "removed one of the newest {}: {key:?} of {counted:?}",
-                settings.keep
+                settings.keep()
             ));
         }
         Some(_) => {}
@@ -458,10 +458,10 @@ pub(crate) fn end_state(
             continue;
         }
         let counted = state.counted_of(vmid);
-        if counted.len() > settings.keep as usize {
+        if counted.len() > settings.keep() as usize {
             return Err(format!(
                 "guest {vmid} is left with {counted:?}, keep is {}",
-                settings.keep
+                settings.keep()
             ));
         }
         let newest = counted.last().map(|(_, name)| *name);

@@ -3,8 +3,9 @@
 //! ends as it would alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use autosnap::settings::GuestStates;
+use autosnap::settings::{Execution, GuestStates, Invocation};
 use autosnap::{
     ApiToken, ClientOptions, Cluster, Coordinator, Credentials, EventKind, Job, JobSettings, Label,
     Limits, RunHandle, RunRequest, Selection, Trust,
@@ -35,8 +36,8 @@ pub(crate) fn case(seed: u64) -> Result<(), String> {
     let runs: Vec<RunRequest> = LABELS[..2 + random.below(3) as usize]
         .iter()
         .map(|label| RunRequest {
-            job: job(&mut random, label),
-            now: now.clone(),
+            job: Arc::new(job(&mut random, label)),
+            invocation: Invocation::new(now.clone()),
             warnings: Vec::new(),
         })
         .collect();
@@ -52,7 +53,7 @@ pub(crate) fn case(seed: u64) -> Result<(), String> {
             return Err(format!(
                 "{} {}: {ended:?} beside others, {:?} alone",
                 job.command(),
-                job.series.label(),
+                job.label(),
                 alone[0]
             ));
         }
@@ -107,7 +108,10 @@ fn job(random: &mut Random, label: &str) -> JobSettings {
     };
     JobSettings {
         states,
-        limits: limits(random),
+        execution: Execution {
+            limits: limits(random),
+            ..Execution::default()
+        },
         ..JobSettings::new(job, selection, Label::parse(label).unwrap(), keep)
     }
 }
@@ -135,7 +139,7 @@ fn execute(simulator: &Simulator, limits: Limits, runs: &[RunRequest]) -> Vec<En
     });
     let ended = results.into_iter().zip(runs).map(|(results, run)| Ended {
         results,
-        snapshots: snapshots(simulator, run.job.series.label().as_str()),
+        snapshots: snapshots(simulator, run.job.label().as_str()),
     });
     ended.collect()
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use autosnap::settings::{Job, JobSettings};
+use autosnap::settings::{Execution, Job, JobSettings};
 use jiff::{ToSpan, Zoned};
 use pve_sim::simulator::Simulator;
 use serde_json::json;
@@ -62,14 +62,17 @@ impl Late {
         begin: &Zoned,
     ) -> Result<usize, String> {
         let settings = JobSettings {
-            timeout: TIMEOUT,
             hook: None,
-            wait_locked: None,
+            execution: Execution {
+                timeout: TIMEOUT,
+                wait_locked: None,
+                ..settings.execution.clone()
+            },
             ..settings.clone()
         };
         simulator.set_faults(parsed(&self.faults())?);
         let keeps_new = usize::from(matches!(settings.job, Job::Snap { .. }));
-        let most = (settings.keep as usize + keeps_new).max(state.count_of(self.vmid));
+        let most = (settings.keep() as usize + keeps_new).max(state.count_of(self.vmid));
         let mut now = begin.clone();
         let mut late = 0;
         for _ in 0..self.runs {
@@ -87,7 +90,8 @@ impl Late {
             if count > most {
                 return Err(format!(
                     "guest {} has {count} snapshots, keep is {}: its tasks are late",
-                    self.vmid, settings.keep
+                    self.vmid,
+                    settings.keep()
                 ));
             }
             let tasks = simulator.journal().tasks();

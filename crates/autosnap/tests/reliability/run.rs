@@ -10,7 +10,7 @@ use autosnap::cluster::Cluster;
 use autosnap::engine::RunningTasks;
 use autosnap::events::Events;
 use autosnap::job::{self, Context};
-use autosnap::settings::{GuestStates, Job, JobSettings};
+use autosnap::settings::{Execution, GuestStates, Invocation, Job, JobSettings};
 use autosnap::stop::StopSignal;
 use autosnap_core::event::EventKind;
 use autosnap_core::name::Label;
@@ -90,7 +90,8 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
         settings.hook_failure = hooked.on_failure;
     }
     if others.is_some() {
-        settings.wait_locked = Some(Duration::from_millis(500 + u64::from(random.below(2_000))));
+        settings.execution.wait_locked =
+            Some(Duration::from_millis(500 + u64::from(random.below(2_000))));
     }
 
     simulator.set_faults(plan);
@@ -122,7 +123,8 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     }
     check::after_run(&mut clusters, &settings, &disturbed, None, is_copied)?;
     if let Some(hooked) = &hooked {
-        let calls = hooked.after_disturbed(&simulator, &disturbed, settings.limits.total)?;
+        let calls =
+            hooked.after_disturbed(&simulator, &disturbed, settings.execution.limits.total)?;
         tally.count("hooks called", calls);
         settings.hook = Some(hooked.repaired());
     }
@@ -130,7 +132,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     let repaired = check::repair(&mut state, &simulator, &disturbed, is_copied)?;
     let mut later = now;
     // Without faults a run ends well, however busy the machine is.
-    settings.timeout = Duration::from_secs(30);
+    settings.execution.timeout = Duration::from_secs(30);
     loop {
         simulator.advance(3600.0);
         later = later.saturating_add(1.hour());
@@ -204,14 +206,17 @@ fn settings(random: &mut Random) -> JobSettings {
     };
     JobSettings {
         states,
-        limits: Limits {
-            total: one_to(random, 6),
-            per_node: one_to(random, 3),
-            per_storage: one_to(random, 3),
-            ram_per_node: 1,
+        execution: Execution {
+            limits: Limits {
+                total: one_to(random, 6),
+                per_node: one_to(random, 3),
+                per_storage: one_to(random, 3),
+                ram_per_node: 1,
+            },
+            timeout: Duration::from_millis(500),
+            wait_snapshot_lock: Some(Duration::from_millis(500)),
+            ..Execution::default()
         },
-        timeout: Duration::from_millis(500),
-        wait_snapshot_lock: Some(Duration::from_millis(500)),
         ..JobSettings::new(job, selection, Label::parse("daily").unwrap(), keep)
     }
 }
@@ -286,11 +291,11 @@ async fn work(
     let endpoint = |host: &&Simulator| host.addresses()[0].to_string().parse().unwrap();
     let endpoints = hosts.iter().map(endpoint).collect();
     let mut options = ClientOptions::new(endpoints, Credentials::Token(token), Trust::AcceptAny);
-    options.request_timeout = settings.timeout * 3 / 5;
+    options.request_timeout = settings.execution.timeout * 3 / 5;
     options.retry_pauses = [5, 10, 20].map(Duration::from_millis).to_vec();
     let context = Context {
-        cluster: Cluster::connect(options, settings.limits).await?,
-        now: now.clone(),
+        cluster: Cluster::connect(options, settings.execution.limits).await?,
+        invocation: Invocation::new(now.clone()),
         events,
         stop: StopSignal::default(),
         tasks: RunningTasks::default(),

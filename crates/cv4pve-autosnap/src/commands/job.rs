@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! `snap` and `clean`: run a job and report it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use autosnap::cluster::Cluster;
 use autosnap::coordinator::{Coordinator, RunHandle, RunRequest};
 use autosnap::job;
 use autosnap::overlap;
-use autosnap::settings::JobSettings;
+use autosnap::settings::{Invocation, JobSettings};
 use autosnap_core::event::StopReason;
 use autosnap_core::record::RunResult;
 use autosnap_core::warning::Warning;
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 use tokio::time::timeout;
 
 use super::Context;
@@ -37,7 +38,7 @@ pub(super) fn snap(
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
     let settings = settings::from_snap_args(args)?;
-    run(&settings, &args.common, &args.job, command_line, context)
+    run(settings, &args.common, &args.job, command_line, context)
 }
 
 /// Runs `clean`.
@@ -47,11 +48,11 @@ pub(super) fn clean(
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
     let settings = settings::from_clean_args(args)?;
-    run(&settings, &args.common, &args.job, command_line, context)
+    run(settings, &args.common, &args.job, command_line, context)
 }
 
 fn run(
-    settings: &JobSettings,
+    settings: JobSettings,
     common: &CommonArgs,
     args: &JobArgs,
     command_line: &CommandLine,
@@ -59,9 +60,9 @@ fn run(
 ) -> Result<ExitStatus, CommandError> {
     let connection = preflight::connection(common, command_line, context.console)?;
     // A hook writes to our stderr, into the line of the bar.
-    let has_bar = !settings.dry_run && !settings.debug && settings.hook.is_none();
+    let has_bar = !common.mode.dry_run && !common.output.shows_debug() && settings.hook.is_none();
     let command = JobCommand {
-        settings,
+        settings: Arc::new(settings),
         common,
         args,
         context,
@@ -72,7 +73,7 @@ fn run(
 
 /// A job of the command line.
 struct JobCommand<'a> {
-    settings: &'a JobSettings,
+    settings: Arc<JobSettings>,
     common: &'a CommonArgs,
     args: &'a JobArgs,
     context: &'a Context<'a>,
@@ -86,10 +87,10 @@ impl JobCommand<'_> {
         let endpoints = connection.options.endpoints.clone();
         let trust = connection.options.trust.clone();
         let identity = connection.options.credentials.identity();
-        let started = clock.now();
-        let mut notes: Vec<String> = preflight::unknown_zone(&started).into_iter().collect();
+        let started = self.invocation(clock.now());
+        let mut notes: Vec<String> = preflight::unknown_zone(&started.now).into_iter().collect();
         let admission = preflight::admit(
-            self.settings,
+            &self.settings,
             self.args,
             &self.common.selection.vmid,
             &endpoints,
@@ -113,8 +114,8 @@ impl JobCommand<'_> {
         }
         // Read after the wait: a run takes its names from the time it got the lock.
         let mut now = clock.now();
-        if clock.is_system() && self.settings.takes_snapshots() {
-            let label = self.settings.series.label().as_str();
+        if clock.is_system() && self.settings.takes_snapshots() && !started.dry_run {
+            let label = self.settings.label().as_str();
             now = overlap::reserve_second(label, &endpoints, now);
         }
         let (client, warning) = preflight::sign_on(connection, &self.console)
@@ -129,13 +130,17 @@ impl JobCommand<'_> {
         );
         let reporter = Reporter::start(self.sinks(now.timestamp()))
             .map_err(|error| CommandError::failure(format!("cannot start: {error}")))?;
-        let cluster = Cluster::new(client, &identity, self.settings.limits);
+        let cluster = Cluster::new(client, &identity, self.settings.execution.limits);
         let run = Coordinator::new(cluster).spawn(RunRequest {
-            job: self.settings.clone(),
-            now,
+            job: Arc::clone(&self.settings),
+            invocation: self.invocation(now),
             warnings: notes.into_iter().map(Warning::Other).collect(),
         });
         self.report(run, reporter, lock).await
+    }
+
+    fn invocation(&self, now: Zoned) -> Invocation {
+        settings::read_invocation(self.common, now)
     }
 
     /// Reports a run until its report is written. `lock` keeps other runs out, but the report holds it for
@@ -179,8 +184,9 @@ impl JobCommand<'_> {
 
     /// Reports a run that did not start to the sinks for programs.
     fn report_not_started(&self, notes: &[String], reason: NotStarted) {
-        let json = self.json_report(self.context.clock.now().timestamp());
-        let mut header = job::header(self.settings, "");
+        let invocation = self.invocation(self.context.clock.now());
+        let json = self.json_report(invocation.now.timestamp());
+        let mut header = job::header(&self.settings, &invocation, "");
         let notes = notes.iter().cloned();
         header.warnings.extend(notes.map(Warning::Other));
         report::report_not_started(&self.console, json, header, reason);
@@ -188,8 +194,8 @@ impl JobCommand<'_> {
 
     fn sinks(&self, started: Timestamp) -> Vec<Box<dyn Sink + Send>> {
         let options = TextOptions {
-            debug: self.settings.debug,
-            one_at_a_time: self.settings.limits.total == 1,
+            debug: self.common.output.shows_debug(),
+            one_at_a_time: self.settings.execution.limits.total == 1,
             quiet: self.args.quiet,
         };
         let report: Box<dyn Sink + Send> = match self.json_report(started) {

@@ -30,7 +30,7 @@ use crate::check::dry_run::DryRun;
 use crate::check::reading::{Details, GuestReading, Login};
 use crate::events::Events;
 use crate::job::header;
-use crate::settings::{Job, JobSettings};
+use crate::settings::{Invocation, Job, JobSettings};
 
 const NOW: i64 = 1_795_398_166;
 const GIB: u64 = 1 << 30;
@@ -178,11 +178,15 @@ fn cluster_on(
 /// A dry run with this plan.
 fn dry_run(plans: Vec<GuestPlan>, storages: &[StorageUsage]) -> DryRun {
     let (events, receiver) = Events::channel();
-    let mut dry_run_of_all = settings("@all").job;
-    dry_run_of_all.dry_run = true;
+    let job = settings("@all").job;
+    let now = Timestamp::from_second(NOW).unwrap().to_zoned(TimeZone::UTC);
+    let invocation = Invocation {
+        dry_run: true,
+        ..Invocation::new(now)
+    };
     let guests = plans.iter().map(|plan| plan.guest.clone());
     let kinds = [
-        EventKind::RunStarted(Box::new(header(&dry_run_of_all, "8.4.21"))),
+        EventKind::RunStarted(Box::new(header(&job, &invocation, "8.4.21"))),
         EventKind::Selected {
             guests: guests.collect(),
             visible: plans.len(),

@@ -18,7 +18,7 @@ impl GuestRun {
         if !std::mem::replace(&mut self.is_waiting, true) {
             run.events.emit(EventKind::GuestDeferred {
                 vmid: self.vmid(),
-                cause: failures::late_task(run.options.timeout),
+                cause: failures::late_task(run.options.execution.timeout),
             });
         }
     }

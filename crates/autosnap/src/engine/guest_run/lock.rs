@@ -77,7 +77,7 @@ impl GuestRun {
         }
         let now = Instant::now();
         let mut until = run.deadline_for_locks;
-        if let Some(wait) = run.options.wait_snapshot_lock
+        if let Some(wait) = run.options.execution.wait_snapshot_lock
             && pve_messages::is_snapshot_lock(cause)
         {
             until = until.max(Some(*self.snapshot_locks_until.get_or_insert(now + wait)));

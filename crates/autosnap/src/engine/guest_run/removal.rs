@@ -156,7 +156,7 @@ impl GuestRun {
             policy: &plan.policy,
             new,
             now,
-            force: run.options.force_remove,
+            force: run.options.execution.force_remove,
             and_list: self.removals_left() > 1 && !run.has_hook(),
         }
     }

@@ -51,7 +51,7 @@ impl GuestClient {
             pace,
             stop,
             tasks,
-            timeout: options.timeout,
+            timeout: options.execution.timeout,
         }
     }
 
