@@ -109,6 +109,41 @@ fn a_small_run_does_not_wait_for_the_end_of_a_large_one() {
 }
 
 #[test]
+fn equal_runs_start_by_turns() {
+    let mut schedule = Schedule::new(limits(1, 1));
+    let runs = [100, 200, 300].map(|first| {
+        let list = [
+            guest(first, "a"),
+            guest(first + 1, "a"),
+            guest(first + 2, "a"),
+        ];
+        schedule.enqueue(limits(1, 1), Order::AsGiven, &list)
+    });
+    let mut order = Vec::new();
+    while let Some(id) = schedule.start_next() {
+        order.push(runs.iter().position(|&run| run == id.run).unwrap());
+        schedule.finish(id, Duration::ZERO);
+    }
+    assert_eq!(order, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+}
+
+#[test]
+fn the_work_of_a_withdrawn_run_does_not_count_as_waiting() {
+    // The weights that wait on node a, of the withdrawn run and of the other, and on node b of the other.
+    for (withdrawn, on_a, on_b, expected) in [(4, 2, 3, 1), (3, 6, 5, 0)] {
+        let weight = |node, weight| work(node, &[], weight, false);
+        let mut schedule = Schedule::new(limits(1, 1));
+        let mut enqueue =
+            |list: &[Work]| schedule.enqueue(limits(1, 1), Order::HeaviestFirst, list);
+        let first = enqueue(&[weight("a", withdrawn)]);
+        let run = enqueue(&[weight("a", on_a), weight("b", on_b)]);
+        schedule.withdraw(first);
+        let index = expected;
+        assert_eq!(schedule.start_next(), Some(WorkId { run, index }));
+    }
+}
+
+#[test]
 fn a_withdrawn_run_starts_nothing_more_and_keeps_its_running_guests() {
     let mut schedule = Schedule::new(limits(1, 1));
     let list = [guest(100, "a"), guest(101, "a")];
