@@ -142,3 +142,48 @@ impl Warning {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn term(reason: Option<Unmatched>, nameless: usize, excludes: bool) -> Warning {
+        Warning::Term(SelectionWarning {
+            term: "web01".to_owned(),
+            reason,
+            nearest: None,
+            nameless,
+            excludes,
+        })
+    }
+
+    fn terms(are_missing_objects: bool) -> Warning {
+        Warning::Terms {
+            terms: vec!["998".to_owned(), "999".to_owned()],
+            reason: Unmatched::NoSuchId,
+            are_missing_objects,
+        }
+    }
+
+    #[test]
+    fn a_warning_is_a_failure_if_guests_may_have_been_missed() {
+        for (warning, expected) in [
+            (term(Some(Unmatched::NoSuchId), 0, false), true),
+            (term(None, 1, false), true),
+            (term(Some(Unmatched::NoSuchTag), 0, false), false),
+            (term(Some(Unmatched::NoSuchId), 1, true), false),
+            (terms(true), true),
+            (terms(false), false),
+            (Warning::InvalidTerm("@".to_owned()), true),
+            (Warning::UnreadableEntry("an entry".to_owned()), true),
+            (Warning::EmptyExclusion("-@pool-a".to_owned()), false),
+            (
+                Warning::UncertainSelection(Uncertainty::NoVisibleGuest),
+                false,
+            ),
+            (Warning::Other("unknown time zone".to_owned()), false),
+        ] {
+            assert_eq!(warning.is_failure(), expected, "{warning:?}");
+        }
+    }
+}

@@ -28,3 +28,9 @@ fn a_hook_succeeds_only_with_exit_status_0() {
         assert_eq!(end.is_success(), is_success, "{end:?}");
     }
 }
+
+#[test]
+fn a_command_has_the_word_of_the_command_line() {
+    assert_eq!(Command::Snap.as_str(), "snap");
+    assert_eq!(Command::Clean.as_str(), "clean");
+}
