@@ -1,3 +1,9 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The record of a run, folded from its events.
+
+mod plan;
+mod views;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -6,7 +12,7 @@ use super::*;
 use crate::event::{
     Cause, Event, EventKind, Failure, HookEnd, PostponeReason, Success, WaitReason,
 };
-use crate::guest::{Guest, GuestKind, GuestStatus};
+use crate::guest::{Guest, GuestKind, GuestStatus, NamedGuest};
 use crate::name::SnapName;
 use crate::plan::{DropReason, NewSnapshot, Refusal, Skip};
 use crate::remedy::{GuestRemedy, Remedy};
