@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `check`: whether a `snap` or `clean` with these options would do all that is asked for, found
-//! without changing anything.
+//! `check`: predicts whether a `snap` or `clean` with these options would succeed, without changing anything.
 //!
-//! It is the plan plus findings: [`dry_run`] runs the real reading and `plan::decide`, [`reading`] adds
-//! what a plan cannot know (hosts, certificates, clocks, privileges, replication), and `judge` turns both
-//! into findings without a request. A front end renders their texts. A finding is a problem if and only if
-//! the dry run fails because of it.
+//! [`dry_run`] performs the dry run of the command. [`reading`] reads what a plan does not contain (hosts, certificates,
+//! clocks, privileges, replication). `rules` derives the findings from both without sending a request. A front end
+//! renders their texts. A finding is a problem if and only if the dry run fails because of it.
 //!
-//! Limits: it sees what the login may see. Without `Sys.Audit` PVE hides the tasks of other users, so a
-//! lock may look abandoned while root's task still runs; such findings carry `sees_all_tasks`. The space
-//! that a snapshot will need is known for RAM only.
+//! Limits: `check` sees only what the login may read. Without `Sys.Audit` PVE hides the tasks of other users, so a lock
+//! may look stale while a task of root is running; such findings have `sees_all_tasks`. The space that a snapshot will
+//! need is known for RAM only.
 
 pub mod dry_run;
 pub mod finding;
-mod judge;
 pub mod reading;
+mod rules;
 pub mod storages;
 
 use autosnap_core::event::FailureKind;
@@ -28,23 +26,23 @@ use crate::settings::JobSettings;
 use finding::{Finding, Severity};
 use reading::Reading;
 
-/// What `check` checks.
+/// The settings of a `check`.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The job, of which a dry run is performed.
     pub job: JobSettings,
-    /// Findings about the options, made before a connection is opened.
+    /// Findings about the options, which need no connection.
     pub option_findings: Vec<Finding>,
 }
 
-/// What was read and what was found.
+/// The result of a `check`: the data that was read, and the findings.
 #[derive(Debug)]
 pub struct Report {
     /// The command that was checked.
     pub command: &'static str,
-    /// What was read.
+    /// The data that was read.
     pub reading: Reading,
-    /// What was found, the worst first.
+    /// The findings, the most severe first.
     pub findings: Vec<Finding>,
 }
 
@@ -71,7 +69,7 @@ impl Report {
         }
     }
 
-    /// How many findings weigh this much.
+    /// The number of findings with this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings
             .iter()
@@ -80,7 +78,7 @@ impl Report {
     }
 }
 
-/// Connects, performs the dry run and judges. `now` is the time for the names, as in a run.
+/// Connects, performs the dry run and derives the findings. `now` is the time for the names, as in a run.
 pub async fn run(settings: &Settings, options: ClientOptions, now: &Zoned) -> Report {
     let accepts_any = match options.trust {
         Trust::AcceptAny => true,
@@ -88,8 +86,8 @@ pub async fn run(settings: &Settings, options: ClientOptions, now: &Zoned) -> Re
     };
     let reading = reading::read(settings, options, now).await;
     let seconds = now.timestamp().as_second();
-    let mut findings = judge::judge(settings, &reading, accepts_any, seconds);
-    // Stable: within a weight the order of the judgement stays.
+    let mut findings = rules::apply(settings, &reading, accepts_any, seconds);
+    // The sort is stable: findings of one severity keep the order of the rules.
     findings.sort_by_key(Finding::severity);
     Report {
         command: settings.job.command(),

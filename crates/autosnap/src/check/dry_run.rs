@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The dry run of the line that is checked.
+//! The dry run of the command line that is checked.
 //!
-//! `check` performs the very dry run that `snap` or `clean` would perform, and judges by its record. So the
-//! two agree: a problem is what makes the dry run fail.
+//! `check` performs the same dry run as `snap` or `clean`, and derives its findings from the record. So the two
+//! agree: a finding is a problem if and only if the dry run fails because of it.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::stop::StopSignal;
 pub struct DryRun {
     /// The record of the run.
     pub record: Arc<RunRecord>,
-    /// What ended it before there was a plan.
+    /// The error that ended it, if it ended early.
     pub error: Option<Arc<Error>>,
     /// The plan.
     pub plan: Option<Arc<Plan>>,

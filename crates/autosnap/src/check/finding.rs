@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What `check` finds: one variant per kind, with its severity. Front ends render the texts.
+//! The findings of `check`: one variant per kind, with its severity. Front ends render the texts.
 
 mod properties;
 mod severity;
@@ -29,7 +29,7 @@ pub struct Grant {
     pub path: String,
     /// The login that lacks it.
     pub login: Login,
-    /// Whether the token's privileges are separated from its user's; `None` if PVE does not tell.
+    /// Whether the token's privileges are separated from its user's; `None` if PVE does not report it.
     pub separated: Option<bool>,
 }
 
@@ -58,18 +58,18 @@ impl Privilege {
     }
 }
 
-/// A guest that snapshots keep from being migrated.
+/// A guest that cannot be migrated while it has snapshots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationBlock {
     /// The guest.
     pub vmid: Vmid,
     /// Virtual machine or container.
     pub kind: GuestKind,
-    /// Only while it runs: stopped it can be migrated with its snapshots.
+    /// Whether this holds only while it runs: a stopped guest can be migrated with its snapshots.
     pub only_online: bool,
 }
 
-/// A guest, as far as a finding speaks of it.
+/// The guest of a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuestRef {
     /// Its ID.
@@ -93,59 +93,59 @@ impl From<&Guest> for GuestRef {
 impl fmt::Display for GuestRef {
     /// As PVE names guests in its own messages.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = self.kind.short_name();
-        write!(formatter, "{word} {} on node {}", self.vmid, self.node)
+        let kind = self.kind.short_name();
+        write!(formatter, "{kind} {} on node {}", self.vmid, self.node)
     }
 }
 
 /// A fact about the cluster, the login, the options or a guest that matters to the run.
 #[derive(Debug, Clone)]
 pub enum Finding {
-    /// A host does not answer.
+    /// A host does not reply.
     HostUnreachable {
         /// The host.
         host: String,
-        /// What it did.
+        /// The error of each connection attempt.
         reason: String,
-        /// Whether no other host takes over.
+        /// Whether the run fails, because no other host can be used.
         blocks: bool,
     },
-    /// A host answers, but its certificate or our sign-on is refused.
+    /// A host replies, but its certificate is not trusted, the login failed, or the reply is not usable.
     HostRefuses {
         /// The host.
         host: String,
-        /// What it said.
+        /// The error.
         reason: String,
-        /// Whether no other host takes over.
+        /// Whether the run fails, because no other host can be used.
         blocks: bool,
     },
     /// Two hosts belong to different clusters.
     OtherCluster(Box<OtherCluster>),
-    /// Nothing checks the certificate.
+    /// Any certificate is accepted.
     AnyCertificate {
-        /// The fingerprints the hosts showed, each once.
+        /// The fingerprints of the hosts, without duplicates.
         pins: Vec<String>,
     },
-    /// A certificate ends soon, or has ended.
+    /// A certificate expires soon, or has expired.
     CertificateEnds {
         /// The host.
         host: String,
-        /// Days until it ends; below zero once it has.
+        /// Days until it expires; negative if it has expired.
         days: i64,
     },
-    /// A host's clock differs from ours, ahead if positive.
+    /// A host's clock differs from the clock of this machine.
     ClockDiffers {
         /// The host.
         host: String,
-        /// By how much.
+        /// The difference in seconds; positive if the host's clock is ahead.
         seconds: i64,
     },
-    /// The cluster has no quorum; whether a guest fails for it.
+    /// The cluster has no quorum.
     NoQuorum {
-        /// Whether the run would change anything.
+        /// Whether a guest of the run fails because of it.
         blocks: bool,
     },
-    /// Whether the cluster has quorum is not shown to the login.
+    /// The login may not see whether the cluster has quorum.
     QuorumUnknown,
     /// The login has no permissions.
     NoPrivileges {
@@ -158,7 +158,7 @@ pub enum Finding {
         path: String,
         /// The privilege.
         privilege: Privilege,
-        /// How much it matters here.
+        /// Its severity for this run.
         severity: Severity,
         /// The entry that grants it.
         grant: Grant,
@@ -167,10 +167,10 @@ pub enum Finding {
     NothingSelected,
     /// A term of the selection matches nothing.
     EmptyTerm(SelectionWarning),
-    /// An entry of a listing could not be read: a sentence.
+    /// An entry of a listing could not be parsed; the message.
     UnreadableEntry(String),
-    /// A guest, pool or node that is asked for by its own name is not visible, or a name may be that
-    /// of a guest on an offline node.
+    /// A guest, pool or node that the selection names is not visible, or a guest on an offline node may have a name
+    /// that it contains.
     MissingObject(Warning),
     /// An exclusion cannot be resolved: the run would not start.
     UnresolvedExclusion(SelectionWarning),
@@ -194,7 +194,7 @@ pub enum Finding {
         /// The note of the plan.
         note: Note,
     },
-    /// The command demands options that were not given, so that they were not checked.
+    /// Required options are missing, so that their values were not checked.
     MissingOption {
         /// The command.
         command: &'static str,
@@ -205,26 +205,26 @@ pub enum Finding {
     InvalidOption(String),
     /// PVE would refuse the names.
     InvalidName(String),
-    /// The timestamp format gives valid names, but hardly those that are meant.
+    /// The timestamp format is valid, but probably not what its author meant.
     TimestampFormat(String),
     /// The hook is not a file, which is an error of usage.
     InvalidHook(String),
-    /// Something about the options and files of this machine.
+    /// A notice about the options or files of this machine.
     Local(Notice),
-    /// A snapshot of the name to be created exists already.
+    /// A snapshot with the name of the new one already exists.
     NameTaken {
         /// The guest.
         guest: GuestRef,
         /// The name.
         name: SnapName,
     },
-    /// The guest's node is off.
+    /// The guest's node is offline.
     NodeOffline(GuestRef),
     /// The guest could not be read.
     Unreadable {
         /// The guest.
         guest: GuestRef,
-        /// What PVE said.
+        /// The error.
         reason: String,
     },
     /// A template.
@@ -236,7 +236,7 @@ pub enum Finding {
         /// The keys of its configuration, such as `mp0`.
         volumes: Vec<String>,
     },
-    /// PVE says that the guest cannot be snapshotted; these volumes are why, as far as is known.
+    /// PVE cannot snapshot the guest because of these volumes.
     CannotSnapshot {
         /// The guest.
         guest: GuestRef,
@@ -250,35 +250,35 @@ pub enum Finding {
         /// PVE's text.
         reason: String,
     },
-    /// Somebody holds the guest locked.
+    /// The guest is locked.
     Locked {
         /// The guest.
         guest: GuestRef,
-        /// What for.
+        /// The lock, such as `backup`.
         lock: String,
-        /// Whether the guest fails for it, instead of waiting.
+        /// Whether the guest fails because of it, instead of waiting.
         blocks: bool,
     },
-    /// A snapshot is being made or removed right now.
+    /// A snapshot task is running for the guest.
     UnderWay {
         /// The guest.
         guest: GuestRef,
         /// The kind of the task, such as `qmsnapshot`.
         task: String,
-        /// Whether the guest fails for it.
+        /// Whether the guest fails because of it.
         blocks: bool,
     },
-    /// A snapshot, or the lock of one, was left behind and nothing works on it.
+    /// An incomplete snapshot, or the lock of one, is left without a running task.
     Stuck {
         /// The guest.
         guest: GuestRef,
         /// The snapshot and its `snapstate`.
         snapshot: Option<(String, String)>,
-        /// The lock that was left behind.
+        /// The lock that is left.
         lock: Option<String>,
         /// Whether the login sees the tasks of all users on the node.
         sees_all_tasks: bool,
-        /// Whether the guest fails for it.
+        /// Whether the guest fails because of it.
         blocks: bool,
     },
     /// A storage with disks of guests that PVE does not list for the node.
@@ -287,37 +287,37 @@ pub enum Finding {
         node: String,
         /// The storage's ID.
         storage: String,
-        /// Why.
+        /// The reason.
         why: Unlisted,
         /// The selected guests with disks on it.
         guests: Vec<Vmid>,
     },
-    /// A storage is above the limit, or soon will be.
+    /// A storage is above or near the limit.
     Storage {
         /// The node.
         node: String,
         /// The storage's ID.
         storage: String,
-        /// Used per cent.
+        /// The usage in percent.
         percent: f64,
-        /// The limit it is held against.
+        /// The limit.
         limit: StorageLimit,
-        /// Whether it is above the limit already.
+        /// Whether guests fail because the usage is above the limit.
         full: bool,
-        /// The guests that fail for it; if it only is near the limit, those with disks on it.
+        /// The guests that fail because of it; for a storage near the limit, the guests with disks on it.
         guests: Vec<Vmid>,
     },
-    /// This node of selected guests sends no statistics.
+    /// A node of selected guests sends no statistics.
     NodeWithoutStatistics(String),
-    /// The RAM of a VM would not fit.
+    /// The storage has too little space for the RAM of a VM.
     RamDoesNotFit {
         /// The VM.
         guest: GuestRef,
-        /// The storage PVE would choose.
+        /// The storage that PVE would choose.
         storage: String,
-        /// What it would allocate, in MiB.
+        /// The space that PVE would allocate, in MiB.
         needed_mib: u64,
-        /// What is free, in MiB.
+        /// The free space in MiB.
         free_mib: u64,
     },
     /// The storage limit cannot be checked: a `snap` goes on without it.
@@ -327,8 +327,8 @@ pub enum Finding {
         /// The selected guests with disks on it.
         guests: Vec<Vmid>,
     },
-    /// Snapshots will keep these guests from being migrated.
+    /// These guests cannot be migrated once they have snapshots.
     BlocksMigration(Vec<MigrationBlock>),
-    /// These guests are replicated.
+    /// These guests have replication jobs, which may still need their snapshots.
     Replicated(Vec<Vmid>),
 }

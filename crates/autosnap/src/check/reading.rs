@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What `check` reads, and the reading itself. Nothing is decided here.
+//! The data that `check` reads, and the requests for it. Nothing is decided here.
 //!
-//! Every host is asked by itself; the dry run and the rest go through a client for all of them, as
-//! a run does. What a login may not see is absent, never an error: whether that matters is judged
-//! later.
+//! Every host is checked separately. The dry run and all other reads use one client for all hosts, as a run does.
+//! Data that the login may not read is absent, never an error: [`super::rules`] decide whether it matters.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,23 +27,23 @@ use crate::error::Error as LibraryError;
 use crate::inventory;
 use crate::settings::{GuestStates, Job, JobSettings};
 
-/// How many hosts are asked at once.
-const HOSTS_AT_ONCE: usize = 16;
+/// How many hosts are connected to at once.
+const PARALLEL_HOSTS: usize = 16;
 
-/// What was read.
+/// Everything that was read.
 #[derive(Debug)]
 pub struct Reading {
     /// The user or token.
     pub login: Login,
     /// The hosts, in the order given.
     pub hosts: Vec<HostReading>,
-    /// Why a run could not sign on although a host accepted the login.
+    /// Why a run could not connect, although one host accepted the login.
     pub not_connected: Option<Arc<LibraryError>>,
-    /// The rest; `None` if a run could not sign on.
+    /// The cluster; `None` if a run could not connect.
     pub cluster: Option<ClusterReading>,
 }
 
-/// Who asks.
+/// The user or token that `check` logs in with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     /// `user@realm`.
@@ -53,62 +52,62 @@ pub struct Login {
     pub token: Option<String>,
 }
 
-/// What one host said.
+/// The result of connecting to one host.
 #[derive(Debug)]
 pub struct HostReading {
     /// The host.
     pub endpoint: Endpoint,
-    /// The certificate it shows.
+    /// Its certificate, if it could be read.
     pub certificate: Option<PeerCertificate>,
-    /// What it said after signing on.
+    /// Whether the login succeeded.
     pub state: HostState,
-    /// The cluster it belongs to; `None` if it does not say, or is the only host.
+    /// The cluster that it belongs to; `None` if that cannot be read, or it is the only host.
     pub cluster: Option<ClusterIdentity>,
 }
 
-/// How asking a host ended.
+/// Whether a host can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostState {
-    /// It let us in.
+    /// The login succeeded.
     Ok {
         /// The version of PVE.
         version: String,
-        /// By how many seconds its clock is ahead of ours, if it says.
+        /// By how many seconds its clock is ahead of the clock of this machine, if that is known.
         clock_lead: Option<i64>,
     },
-    /// It does not answer.
+    /// No reply; the errors of the connection attempts.
     Unreachable(String),
-    /// It answers, but its certificate or our sign-on is refused.
+    /// Its certificate is not trusted, the login failed, or the reply is not usable; the error.
     Refused(String),
 }
 
-/// What the cluster said.
+/// The data of the cluster.
 #[derive(Debug)]
 pub struct ClusterReading {
-    /// What the run would do.
+    /// The dry run.
     pub dry_run: DryRun,
     /// Quorum and nodes; `None` without `Sys.Audit` on `/`.
     pub status: Option<ClusterStatus>,
-    /// Whether the token's privileges are separated; `None` if PVE does not tell.
+    /// Whether the token's privileges are separated; `None` if that cannot be read.
     pub separated: Option<bool>,
-    /// The login's privileges; `None` if PVE does not tell.
+    /// The login's privileges; `None` if that cannot be read.
     pub privileges: Option<Permissions>,
-    /// What there is.
+    /// The guests, nodes, pools and storages.
     pub inventory: Inventory,
     /// The selected guests, without those that `--only-running` leaves out.
     pub guests: Vec<GuestReading>,
-    /// Storages with disks of these guests that PVE does not list, by name and node, each with why.
+    /// Storages with disks of these guests that PVE does not list, by name and node, with the reason.
     pub unlisted: BTreeMap<(String, String), Unlisted>,
     /// The replication jobs.
     pub replication: Vec<ReplicationJob>,
 }
 
-/// What one guest said.
+/// The data of one guest.
 #[derive(Debug)]
 pub struct GuestReading {
-    /// The guest and what would be done to it.
+    /// The plan of the dry run for the guest.
     pub plan: GuestPlan,
-    /// The rest; `None` if it was not asked for, or could not be read a second time.
+    /// The details; `None` if they are not needed or could not be read.
     pub details: Option<Details>,
 }
 
@@ -119,16 +118,16 @@ impl GuestReading {
     }
 }
 
-/// What is read of a guest that may be snapshotted, after the dry run.
+/// Details of a guest that may be snapshotted, read after the dry run.
 #[derive(Debug, Clone)]
 pub struct Details {
     /// The configuration.
     pub config: GuestConfig,
     /// `vmstatestorage` of the configuration.
     pub state_storage: Option<String>,
-    /// The snapshots that were incomplete in the dry run and have got no further.
-    pub half_made: Vec<Snapshot>,
-    /// The kinds of the tasks that run on it now, as far as the login may see.
+    /// The snapshots that were incomplete in the dry run and are still in the same state.
+    pub incomplete: Vec<Snapshot>,
+    /// The types of the tasks that are running for it, of those that the login may see.
     pub running_tasks: Vec<String>,
 }
 
@@ -137,22 +136,22 @@ pub async fn read(settings: &Settings, options: ClientOptions, now: &Zoned) -> R
     let login = login(&options.credentials);
     let endpoints = options.endpoints.clone();
     let are_several = endpoints.len() > 1;
-    let asked = map_concurrent(HOSTS_AT_ONCE, endpoints, async |endpoint| {
+    let checks = map_concurrent(PARALLEL_HOSTS, endpoints, async |endpoint| {
         let options = ClientOptions {
             endpoints: vec![endpoint],
             ..options.clone()
         };
-        ask_host(options, are_several).await
+        read_host(options, are_several).await
     });
     let mut reading = Reading {
         login,
-        hosts: asked.await,
+        hosts: checks.await,
         not_connected: None,
         cluster: None,
     };
     let mut states = reading.hosts.iter().map(|host| &host.state);
     if states.any(|state| matches!(state, HostState::Ok { .. })) {
-        match ask_cluster(settings, options, &reading.login, now).await {
+        match read_cluster(settings, options, &reading.login, now).await {
             Ok(cluster) => reading.cluster = Some(cluster),
             Err(error) => reading.not_connected = Some(Arc::new(error.into())),
         }
@@ -174,7 +173,7 @@ fn login(credentials: &Credentials) -> Login {
     }
 }
 
-async fn ask_host(options: ClientOptions, are_several: bool) -> HostReading {
+async fn read_host(options: ClientOptions, are_several: bool) -> HostReading {
     let endpoint = options.endpoints[0].clone();
     let limit: Duration = options.connect_timeout;
     let certificate = fetch_certificate(&endpoint, &options.proxy, limit)
@@ -224,7 +223,7 @@ fn state_of(error: &Error) -> HostState {
     }
 }
 
-async fn ask_cluster(
+async fn read_cluster(
     settings: &Settings,
     options: ClientOptions,
     login: &Login,
@@ -237,11 +236,11 @@ async fn ask_cluster(
     let job = settings.job.job;
     let plans = plans
         .into_iter()
-        .filter(|plan| !is_left_out(plan, &settings.job));
+        .filter(|plan| !is_excluded(plan, &settings.job));
     let reads_at_once = settings.job.execution.reads_at_once;
     let guests = map_concurrent(reads_at_once, plans, async |plan: GuestPlan| {
-        let details = if is_worth_reading(&plan) {
-            ask_guest(&client, &plan).await.ok()
+        let details = if needs_details(&plan) {
+            read_details(&client, &plan).await.ok()
         } else {
             None
         };
@@ -255,7 +254,7 @@ async fn ask_cluster(
             .ok(),
         None => None,
     };
-    // The dry run names what is wrong where this cannot be read.
+    // If this fails, the dry run has reported the reason.
     let inventory = inventory::read(&client).await.unwrap_or_default();
     let unlisted = match job {
         Job::Snap { .. } => storages::read_unlisted(&client, &inventory, &guests).await,
@@ -273,8 +272,8 @@ async fn ask_cluster(
     })
 }
 
-/// Whether the guest is left out because only running guests are selected; templates never run.
-fn is_left_out(plan: &GuestPlan, settings: &JobSettings) -> bool {
+/// Whether the guest is skipped because only running guests are selected; templates never run.
+fn is_excluded(plan: &GuestPlan, settings: &JobSettings) -> bool {
     let only_running = settings.job != Job::Clean && settings.states == GuestStates::Running;
     match &plan.decision {
         Decision::Skip(plan::Skip::NotRunning) => true,
@@ -285,9 +284,9 @@ fn is_left_out(plan: &GuestPlan, settings: &JobSettings) -> bool {
     }
 }
 
-/// Whether details of the guest are read. All other guests are judged by the plan alone. A guest on a
-/// storage without snapshots is read because that storage may have been removed.
-fn is_worth_reading(plan: &GuestPlan) -> bool {
+/// Whether details of the guest are needed: for all other guests the plan is enough. They are needed for a guest on a
+/// storage without snapshots, because that storage may have been removed.
+fn needs_details(plan: &GuestPlan) -> bool {
     match &plan.decision {
         Decision::Skip(skip) => matches!(skip, plan::Skip::NoSnapshots { .. }),
         Decision::Refuse(refusal) => {
@@ -297,33 +296,34 @@ fn is_worth_reading(plan: &GuestPlan) -> bool {
     }
 }
 
-async fn ask_guest(client: &Client, plan: &GuestPlan) -> Result<Details, Error> {
+async fn read_details(client: &Client, plan: &GuestPlan) -> Result<Details, Error> {
     let guest = &plan.guest;
     let (kind, vmid) = (inventory::wire_kind(guest.kind), guest.vmid.get());
     let config = client.guest_config(&guest.node, kind, vmid).await?;
-    let suspects: Vec<_> = half_made(plan).collect();
-    // The tasks first: if one ends meanwhile, the snapshots show its effect. One that begins meanwhile
-    // brings a snapshot into another state.
-    let running_tasks = if config.lock().is_some() || !suspects.is_empty() {
+    let candidates: Vec<_> = incomplete_in(plan).collect();
+    // The tasks are read first: if one ends before the snapshots are read, they show its effect. A task that starts
+    // in between changes the state of a snapshot.
+    let running_tasks = if config.lock().is_some() || !candidates.is_empty() {
         running_tasks(client, guest).await?
     } else {
         Vec::new()
     };
-    let mut half_made = Vec::new();
-    if !suspects.is_empty() {
-        half_made = inventory::guest_snapshots(client, guest).await?;
-        half_made.retain(|snapshot| suspects.contains(&(snapshot.name.as_str(), &snapshot.state)));
+    let mut incomplete = Vec::new();
+    if !candidates.is_empty() {
+        incomplete = inventory::guest_snapshots(client, guest).await?;
+        incomplete
+            .retain(|snapshot| candidates.contains(&(snapshot.name.as_str(), &snapshot.state)));
     }
     Ok(Details {
         state_storage: config.get("vmstatestorage").map(ToOwned::to_owned),
         config: GuestConfig::parse(guest.kind, config.iter()),
-        half_made,
+        incomplete,
         running_tasks,
     })
 }
 
-/// The snapshots that were incomplete in the dry run, and how far each had got.
-fn half_made(plan: &GuestPlan) -> impl Iterator<Item = (&str, &SnapshotState)> {
+/// The snapshots that were incomplete in the dry run, with their states.
+fn incomplete_in(plan: &GuestPlan) -> impl Iterator<Item = (&str, &SnapshotState)> {
     plan.notes.iter().filter_map(|note| match note {
         Note::Incomplete { name, state } => Some((name.as_str(), state)),
         Note::AgentDisabled
@@ -335,7 +335,7 @@ fn half_made(plan: &GuestPlan) -> impl Iterator<Item = (&str, &SnapshotState)> {
     })
 }
 
-/// A refused listing counts as empty: tasks of other users are hidden anyway. A listing with an unreadable
+/// The types of the guest's running tasks. A refused listing counts as empty: tasks of other users are hidden anyway. A listing with an unreadable
 /// entry is an error, as that entry may be the task.
 async fn running_tasks(client: &Client, guest: &Guest) -> Result<Vec<String>, Error> {
     let filter = TaskFilter {

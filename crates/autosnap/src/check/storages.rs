@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Why a storage with disks of selected guests is not listed in `/cluster/resources`.
 //!
-//! PVE leaves out what the login may not audit, what is disabled, what does not belong to the node
-//! and what is not there any more (`PVE/API2/Cluster.pm`, `storage_check_enabled` in
-//! `PVE/Storage.pm`). `GET /access/permissions` tells the first from the others, `GET /storage`
-//! these from each other.
+//! PVE omits a storage that the login may not audit, that is disabled, that is restricted to other nodes, or
+//! that was removed (`PVE/API2/Cluster.pm`, `storage_check_enabled` in `PVE/Storage.pm`). `GET
+//! /access/permissions` shows the first reason, `GET /storage` the others.
 
 use std::collections::BTreeMap;
 
@@ -22,14 +21,13 @@ pub enum Unlisted {
     Disabled,
     /// It is restricted to other nodes.
     OtherNodes,
-    /// There is no storage of that name.
+    /// No storage has this name.
     Removed,
     /// The reason cannot be read.
     Unknown,
 }
 
-/// The storages with disks of these guests that are not listed on the guest's node, by name and
-/// node.
+/// The storages with disks of these guests that are not listed on the guest's node, by name and node.
 pub(super) async fn read_unlisted(
     client: &Client,
     inventory: &Inventory,

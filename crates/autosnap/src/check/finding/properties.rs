@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What every finding has: a severity, a kind for programs, a guest, and whether it prevents a snapshot.
+//! The properties of a finding: its severity, its kind, its guest, and whether it prevents a snapshot.
 
 use autosnap_core::guest::Vmid;
 
 use super::{Finding, GuestRef, Privilege, Severity};
 
 impl Finding {
-    /// How much it weighs.
+    /// Its severity.
     pub fn severity(&self) -> Severity {
         match self {
             Self::HostUnreachable { blocks, .. }
@@ -55,7 +55,7 @@ impl Finding {
         }
     }
 
-    /// A word for programs; never changed once released.
+    /// The kind as a stable identifier for programs; never changed once released.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::HostUnreachable { .. } => "host-unreachable",
@@ -102,7 +102,7 @@ impl Finding {
         }
     }
 
-    /// The guest it is about, if it is about one.
+    /// The guest that it concerns, if it concerns a single one.
     pub fn guest(&self) -> Option<&GuestRef> {
         match self {
             Self::NodeOffline(guest)
@@ -151,8 +151,8 @@ impl Finding {
         }
     }
 
-    /// Whether this guest cannot be snapshotted now because of it. Options that are wrong stop a
-    /// run, but say nothing of a guest.
+    /// Whether this guest cannot be snapshotted now because of it. Invalid options stop a run, but do not concern a
+    /// guest.
     pub fn prevents(&self, vmid: Vmid) -> bool {
         match self {
             Self::NoQuorum { .. } | Self::NoPrivileges { .. } => true,
@@ -176,7 +176,7 @@ impl Finding {
             | Self::Stuck { lock: Some(_), .. } => {
                 self.guest().is_some_and(|guest| guest.vmid == vmid)
             }
-            // A half-made snapshot alone is in nobody's way.
+            // An incomplete snapshot without a lock does not prevent another snapshot.
             Self::Stuck { lock: None, .. }
             | Self::UnderWay { blocks: false, .. }
             | Self::RamDoesNotFit { .. }

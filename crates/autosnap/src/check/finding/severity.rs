@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The severity of a finding.
 
-/// How much a finding weighs.
+/// How severe a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// The run would fail or do less than was asked for: its dry run exits with another status
-    /// than 0.
+    /// The run would fail or be incomplete: its dry run does not succeed.
     Problem,
-    /// It works, but not as safely as it could, or not for long.
+    /// The run works, but there is a risk, or it will stop working soon.
     Warning,
-    /// Good to know.
+    /// For information.
     Note,
 }
 
 impl Severity {
-    /// The word for the report.
+    /// The name in the report.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Problem => "problem",

@@ -22,7 +22,7 @@ fn host(state: HostState, ends_in_days: i64) -> HostReading {
 }
 
 #[test]
-fn hosts_are_judged_by_what_they_said() {
+fn host_states_and_expiring_certificates_give_findings() {
     let ok = |lead| HostState::Ok {
         version: "8.4.21".to_owned(),
         clock_lead: Some(lead),
@@ -39,14 +39,14 @@ fn hosts_are_judged_by_what_they_said() {
         ),
         (HostState::Refused("401".to_owned()), 400, &["host-refuses"]),
     ] {
-        let found = judge_host(&host(state.clone(), days), true, NOW);
+        let found = check_host(&host(state.clone(), days), true, NOW);
         let kinds: Vec<&str> = found.iter().map(Finding::kind).collect();
         assert_eq!(kinds, expected, "{state:?} {days}");
     }
 }
 
 #[test]
-fn the_fingerprints_to_pin_are_shown_once_each() {
+fn each_fingerprint_to_pin_is_listed_once() {
     let state = HostState::Unreachable(String::new());
     let hosts = [host(state.clone(), 400), host(state, 400)];
     let pin = Fingerprint::from_certificate(b"x").to_string();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Which guests cannot be migrated to another node once they have snapshots.
+//! The rule for guests that cannot be migrated once they have snapshots.
 //!
 //! PVE copies a disk on a local storage with its snapshots only where the storage can send them, and
 //! never while the guest runs (`scan_local_volumes` in `PVE/QemuMigrate.pm`, `phase1` in
@@ -13,8 +13,8 @@ use super::guests::{is_replicated, read_guests};
 use crate::check::finding::{Finding, MigrationBlock};
 use crate::check::reading::{ClusterReading, Details};
 
-/// Judges the guests that a `snap` takes snapshots of. A cluster of one node migrates nothing.
-pub(super) fn judge(cluster: &ClusterReading) -> Option<Finding> {
+/// Checks the guests of a `snap`. In a cluster of one node nothing is migrated.
+pub(super) fn check(cluster: &ClusterReading) -> Option<Finding> {
     if cluster.inventory.nodes.len() < 2 {
         return None;
     }

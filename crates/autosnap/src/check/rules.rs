@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! From what was read to what was found: pure judgement.
+//! The rules that derive findings from the data that was read, without requests.
 //!
-//! The hosts and the login are judged here, guests in `guests`, storages in `storages`.
+//! The rules for hosts, quorum and selection are here; the others are in the submodules.
 
 mod guests;
 mod migration;
@@ -19,17 +19,15 @@ use super::Settings;
 use super::finding::{Finding, Severity};
 use super::reading::{ClusterReading, HostReading, HostState, Reading};
 
-/// From how many seconds on a clock that differs is worth a word. `Date` is exact to a second, and
-/// answers may take a few.
+/// The clock difference, in seconds, from which on it is reported. `Date` is exact to a second, and replies may take a
+/// few.
 const CLOCK_TOLERANCE: i64 = 30;
 
-/// How many days before its end a certificate is worth a word: so late that whatever renews it
-/// should have done so.
+/// How many days before its expiry a certificate is reported: an automatic renewal is due earlier.
 const CERTIFICATE_WARNING_DAYS: i64 = 10;
 
-/// Judges everything. `accepts_any` says that no certificate is checked, `now` is in seconds since
-/// the epoch.
-pub(super) fn judge(
+/// Applies all rules. `accepts_any`: no certificate is checked. `now` is in seconds since the epoch.
+pub(super) fn apply(
     settings: &Settings,
     reading: &Reading,
     accepts_any: bool,
@@ -39,26 +37,26 @@ pub(super) fn judge(
     let mut findings: Vec<Finding> = reading
         .hosts
         .iter()
-        .flat_map(|host| judge_host(host, blocks, now))
+        .flat_map(|host| check_host(host, blocks, now))
         .collect();
-    findings.extend(judge_clusters(&reading.hosts));
+    findings.extend(check_clusters(&reading.hosts));
     findings.extend(reading.not_connected.clone().map(Finding::RunFails));
     if accepts_any {
         findings.push(any_certificate(&reading.hosts));
     }
     findings.extend(settings.option_findings.iter().cloned());
     if let Some(cluster) = &reading.cluster {
-        findings.extend(judge_quorum(cluster));
-        findings.extend(judge_selection(settings, cluster));
-        findings.extend(privileges::judge(settings, &reading.login, cluster));
-        findings.extend(guests::judge(settings, cluster));
-        findings.extend(storages::judge(settings, cluster));
-        findings.extend(judge_end(cluster, &findings));
+        findings.extend(check_quorum(cluster));
+        findings.extend(check_selection(settings, cluster));
+        findings.extend(privileges::check(settings, &reading.login, cluster));
+        findings.extend(guests::check(settings, cluster));
+        findings.extend(storages::check(settings, cluster));
+        findings.extend(check_dry_run(cluster, &findings));
     }
     findings
 }
 
-fn judge_host(host: &HostReading, blocks: bool, now: i64) -> Vec<Finding> {
+fn check_host(host: &HostReading, blocks: bool, now: i64) -> Vec<Finding> {
     let name = host.endpoint.to_string();
     let mut findings = Vec::new();
     match &host.state {
@@ -80,15 +78,15 @@ fn judge_host(host: &HostReading, blocks: bool, now: i64) -> Vec<Finding> {
             }));
         }
     }
-    let ends = host.certificate.as_ref().and_then(|shown| shown.not_after);
-    let days = ends.map(|ends| (ends - now).div_euclid(86_400));
+    let expiry = host.certificate.as_ref().and_then(|shown| shown.not_after);
+    let days = expiry.map(|expiry| (expiry - now).div_euclid(86_400));
     let soon = days.filter(|days| *days < CERTIFICATE_WARNING_DAYS);
     findings.extend(soon.map(|days| Finding::CertificateEnds { host: name, days }));
     findings
 }
 
-/// Every host is compared with the first that names its cluster.
-fn judge_clusters(hosts: &[HostReading]) -> Vec<Finding> {
+/// Compares every host with the first one whose cluster is known.
+fn check_clusters(hosts: &[HostReading]) -> Vec<Finding> {
     let mut named = hosts
         .iter()
         .filter_map(|host| Some((&host.endpoint, host.cluster.as_ref()?)));
@@ -113,8 +111,8 @@ fn any_certificate(hosts: &[HostReading]) -> Finding {
     Finding::AnyCertificate { pins }
 }
 
-/// A login that does not see the quorum cannot be told whether runs will fail.
-fn judge_quorum(cluster: &ClusterReading) -> Option<Finding> {
+/// Lost quorum, or a quorum that the login may not see.
+fn check_quorum(cluster: &ClusterReading) -> Option<Finding> {
     let Some(status) = &cluster.status else {
         return Some(Finding::QuorumUnknown);
     };
@@ -127,8 +125,8 @@ fn judge_quorum(cluster: &ClusterReading) -> Option<Finding> {
     })
 }
 
-/// What the run would say of the selection, and its other warnings.
-fn judge_selection(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
+/// The warnings of the dry run, about the selection and otherwise.
+fn check_selection(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
     let dry_run = &cluster.dry_run;
     let mut findings = Vec::new();
     if dry_run.error.is_none() && dry_run.selected() == 0 && !dry_run.succeeds() {
@@ -148,12 +146,12 @@ fn judge_selection(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding
     let (entries, others): (Vec<&Warning>, Vec<&Warning>) = others
         .into_iter()
         .partition(|warning| matches!(warning, Warning::UnreadableEntry(_)));
-    findings.extend(others.into_iter().chain(entries).map(judge_warning));
+    findings.extend(others.into_iter().chain(entries).map(finding_for));
     findings
 }
 
-/// The finding for a warning of the dry run that is no failure, or about an entry of a listing.
-fn judge_warning(warning: &Warning) -> Finding {
+/// The finding for a warning of the dry run that is not a failure, or that is about an entry of a listing.
+fn finding_for(warning: &Warning) -> Finding {
     match warning {
         Warning::Term(term) => Finding::EmptyTerm(term.clone()),
         Warning::NoStatistics { node } => Finding::NodeWithoutStatistics(node.clone()),
@@ -175,13 +173,13 @@ fn judge_warning(warning: &Warning) -> Finding {
     }
 }
 
-/// What ends the dry run as a whole; and whatever makes it fail without a finding that says so.
-fn judge_end(cluster: &ClusterReading, findings: &[Finding]) -> Option<Finding> {
+/// The error that ended the dry run, or a failure of it that no other finding explains.
+fn check_dry_run(cluster: &ClusterReading, findings: &[Finding]) -> Option<Finding> {
     let dry_run = &cluster.dry_run;
     let is_exclusion = |finding: &Finding| matches!(finding, Finding::UnresolvedExclusion(_));
     if let Some(error) = &dry_run.error {
-        let is_named = findings.iter().any(is_exclusion);
-        return (!is_named).then(|| Finding::RunFails(Arc::clone(error)));
+        let is_explained = findings.iter().any(is_exclusion);
+        return (!is_explained).then(|| Finding::RunFails(Arc::clone(error)));
     }
     let is_problem = |finding: &Finding| finding.severity() == Severity::Problem;
     let fails = !dry_run.succeeds() && !findings.iter().any(is_problem);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What the login may do, held against what a run needs.
+//! The rules for the privileges that a run needs.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use crate::check::finding::{Finding, Grant, Privilege, Severity};
 use crate::check::reading::{ClusterReading, Login};
 use crate::check::storages::Unlisted;
 
-/// Judges the login.
-pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading) -> Vec<Finding> {
+/// Checks the privileges of the login.
+pub(super) fn check(settings: &Settings, login: &Login, cluster: &ClusterReading) -> Vec<Finding> {
     let Some(privileges) = &cluster.privileges else {
         return Vec::new();
     };
@@ -30,7 +30,7 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
         privilege,
         severity,
     };
-    // A missing privilege is a problem if the dry run fails; another finding names what fails.
+    // A missing privilege is a problem if the dry run fails; another finding has the failure.
     let fails = !cluster.dry_run.succeeds();
     let problem_if = |fails, otherwise| if fails { Severity::Problem } else { otherwise };
     let mut findings = Vec::new();
@@ -41,11 +41,11 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
     for path in without_snapshot(privileges, cluster) {
         findings.push(missing(&path, Privilege::VmSnapshot, Severity::Problem));
     }
-    for storage in unseen_storages(cluster) {
+    for storage in hidden_storages(cluster) {
         let path = format!("/storage/{storage}");
         findings.push(missing(&path, Privilege::DatastoreAudit, Severity::Warning));
     }
-    for pool in unseen_pools(settings, privileges, cluster) {
+    for pool in hidden_pools(settings, privileges, cluster) {
         let severity = problem_if(fails, Severity::Warning);
         let path = format!("/pool/{pool}");
         findings.push(missing(&path, Privilege::PoolAudit, severity));
@@ -53,7 +53,7 @@ pub(super) fn judge(settings: &Settings, login: &Login, cluster: &ClusterReading
     findings
 }
 
-/// The paths of the guests on which `VM.Snapshot` is missing: one path for all guests if all lack it.
+/// The paths on which `VM.Snapshot` is missing: those of single guests, or `/vms` if it is missing for all of several.
 fn without_snapshot(privileges: &Permissions, cluster: &ClusterReading) -> Vec<String> {
     // Skipped guests and those with nothing to do need no privilege.
     let needs_it = cluster
@@ -76,8 +76,8 @@ fn without_snapshot(privileges: &Permissions, cluster: &ClusterReading) -> Vec<S
     }
 }
 
-/// Storages with disks of the guests on which PVE says that the login lacks `Datastore.Audit`.
-fn unseen_storages(cluster: &ClusterReading) -> BTreeSet<&str> {
+/// Storages with disks of the guests for which the login lacks `Datastore.Audit`.
+fn hidden_storages(cluster: &ClusterReading) -> BTreeSet<&str> {
     let unlisted = cluster.unlisted.iter();
     unlisted
         .filter(|(_, why)| **why == Unlisted::NotPermitted)
@@ -85,8 +85,8 @@ fn unseen_storages(cluster: &ClusterReading) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Pools that the selection names, PVE does not list and the login has no privilege on.
-fn unseen_pools<'a>(
+/// Pools of the selection that PVE does not list and for which the login lacks `Pool.Audit`.
+fn hidden_pools<'a>(
     settings: &'a Settings,
     privileges: &Permissions,
     cluster: &ClusterReading,

@@ -13,7 +13,7 @@ fn privileges(entries: &[(&str, &[(&str, bool)])]) -> Permissions {
 }
 
 #[test]
-fn a_missing_privilege_comes_with_its_path() {
+fn a_missing_privilege_is_reported_with_its_path() {
     let mut cluster = cluster(vec![
         (guest(100), Some(details(&[DISK]))),
         (guest(101), Some(details(&[("scsi0", "hidden:x")]))),
@@ -59,7 +59,7 @@ fn a_login_without_any_privilege_is_one_finding() {
 }
 
 #[test]
-fn lost_quorum_stops_everything() {
+fn lost_quorum_is_a_problem_for_all_guests() {
     let mut cluster = one(details(&[DISK]));
     cluster.status = Some(ClusterStatus {
         quorate: Some(false),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Findings of constructed readings, and the helpers that construct them.
+//! The findings for constructed data, and the helpers that construct it.
 
 mod hosts;
 mod migration;
@@ -67,7 +67,7 @@ fn details(config: &[(&str, &str)]) -> Details {
     Details {
         config: GuestConfig::parse(GuestKind::Qemu, config.iter().copied()),
         state_storage: state_storage.map(|(_, value)| (*value).to_owned()),
-        half_made: Vec::new(),
+        incomplete: Vec::new(),
         running_tasks: Vec::new(),
     }
 }
@@ -116,7 +116,7 @@ fn planned(guest: Guest, details: Option<&Details>, inventory: &Inventory) -> Gu
         config: Some(details.config.clone()),
         can_snapshot: None,
         storage_error: None,
-        snapshots: details.half_made.clone(),
+        snapshots: details.incomplete.clone(),
         newest_was_late: false,
         task_runs: Some(!details.running_tasks.is_empty()),
     });
@@ -215,7 +215,7 @@ fn one(details: Details) -> ClusterReading {
     cluster(vec![(guest(100), Some(details))])
 }
 
-fn judged(settings: &Settings, cluster: ClusterReading) -> Vec<Finding> {
+fn findings(settings: &Settings, cluster: ClusterReading) -> Vec<Finding> {
     let reading = Reading {
         login: Login {
             user: "backup@pve".to_owned(),
@@ -225,7 +225,7 @@ fn judged(settings: &Settings, cluster: ClusterReading) -> Vec<Finding> {
         not_connected: None,
         cluster: Some(cluster),
     };
-    judge(settings, &reading, false, NOW)
+    apply(settings, &reading, false, NOW)
 }
 
 /// Checks the kinds of the findings, in order.
@@ -236,7 +236,7 @@ fn check(cluster: ClusterReading, expected: &[&str]) -> Vec<Finding> {
 
 #[track_caller]
 fn check_with(settings: &Settings, cluster: ClusterReading, expected: &[&str]) -> Vec<Finding> {
-    let findings = judged(settings, cluster);
+    let findings = findings(settings, cluster);
     let kinds: Vec<&str> = findings.iter().map(Finding::kind).collect();
     assert_eq!(kinds, expected, "{findings:?}");
     findings
@@ -256,7 +256,7 @@ fn an_empty_selection_is_a_problem() {
 }
 
 #[test]
-fn guests_left_out_by_only_running_are_selected_all_the_same() {
+fn guests_skipped_by_only_running_count_as_selected() {
     let mut cluster = cluster(Vec::new());
     let skip = Decision::Skip(Skip::NotRunning);
     let plan = GuestPlan::without_reading(guest(100), &intent(), skip);
@@ -265,7 +265,7 @@ fn guests_left_out_by_only_running_are_selected_all_the_same() {
 }
 
 #[test]
-fn guests_nobody_can_snapshot_are_told_apart() {
+fn offline_guests_and_templates_are_different_findings() {
     let mut off = guest(100);
     off.node = "off".to_owned();
     let mut template = guest(101);
@@ -289,14 +289,14 @@ fn the_disk_that_prevents_a_snapshot_is_named() {
 }
 
 #[test]
-fn devices_are_skipped_by_a_snap_and_so_only_a_warning() {
+fn devices_are_a_warning_as_snap_skips_the_guest() {
     let device = details(&[DISK, ("scsi1", "/dev/sdb")]);
     let found = check(one(device), &["unsupported"]);
     assert_eq!(found[0].severity(), Severity::Warning);
     assert!(found[0].prevents(Vmid::new(100).unwrap()));
 }
 
-fn half_made(state: SnapshotState) -> Snapshot {
+fn incomplete(state: SnapshotState) -> Snapshot {
     Snapshot {
         name: "autodaily1".to_owned(),
         taken_at: Timestamp::from_second(1).ok(),
@@ -318,9 +318,9 @@ fn stuck(finding: &Finding) -> (Option<&str>, Option<&str>) {
 }
 
 #[test]
-fn an_abandoned_lock_comes_with_its_snapshot() {
+fn a_stale_lock_is_reported_with_its_snapshot() {
     let mut left = details(&[DISK, ("lock", "snapshot-delete")]);
-    left.half_made.push(half_made(SnapshotState::Deleting));
+    left.incomplete.push(incomplete(SnapshotState::Deleting));
     let found = check(one(left.clone()), &["stuck"]);
     let expected = (Some("autodaily1"), Some("snapshot-delete"));
     assert_eq!(stuck(&found[0]), expected);
@@ -334,7 +334,9 @@ fn a_lock_alone_and_a_snapshot_alone_are_stuck_too() {
     let found = check(one(details(&[DISK, ("lock", "snapshot")])), &["stuck"]);
     assert_eq!(stuck(&found[0]), (None, Some("snapshot")));
     let mut unlocked = details(&[DISK]);
-    unlocked.half_made.push(half_made(SnapshotState::Preparing));
+    unlocked
+        .incomplete
+        .push(incomplete(SnapshotState::Preparing));
     let found = check(one(unlocked), &["stuck"]);
     assert_eq!(stuck(&found[0]), (Some("autodaily1"), None));
     assert_eq!(found[0].severity(), Severity::Warning);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Space: storages at or near the limit, and RAM that would not fit.
+//! The rules for storages: usage above or near the limit, and space for RAM.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::check::reading::{ClusterReading, Details};
 use crate::check::storages::Unlisted;
 use crate::settings::Job;
 
-/// How many points below the limit a storage is worth a word.
+/// How many percentage points below the limit a storage counts as near it.
 const NEAR: f64 = 5.0;
 
 /// PVE's default for a VM without `memory`, in MiB (`PVE/QemuServer/Memory.pm`).
@@ -24,9 +24,8 @@ const DEFAULT_MEMORY_MIB: u64 = 512;
 /// `PVE/QemuConfig.pm`).
 const DEVICE_STATE_MIB: u64 = 500;
 
-/// Judges the storages of the selected guests, and the space for RAM if it is to be saved. A
-/// `clean` needs no space.
-pub(super) fn judge(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
+/// Checks the storages of the selected guests, and the space for RAM if it is saved. A `clean` needs no space.
+pub(super) fn check(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
     let Job::Snap { with_ram, .. } = settings.job.job else {
         return Vec::new();
     };
@@ -39,17 +38,17 @@ pub(super) fn judge(settings: &Settings, cluster: &ClusterReading) -> Vec<Findin
             &full,
         ));
         findings.extend(full);
-        findings.extend(judge_unchecked(settings.job.max_percent_storage, cluster));
+        findings.extend(check_unchecked(settings.job.max_percent_storage, cluster));
     }
-    findings.extend(judge_unlisted(cluster));
+    findings.extend(check_unlisted(cluster));
     if with_ram {
         let guests = read_guests(cluster);
-        findings.extend(guests.filter_map(|(guest, details)| judge_ram(guest, details, cluster)));
+        findings.extend(guests.filter_map(|(guest, details)| check_ram(guest, details, cluster)));
     }
     findings
 }
 
-/// The storages because of which guests fail in the dry run.
+/// The storages above the limit, with the guests that fail because of them.
 fn full_storages(limit: StorageLimit, cluster: &ClusterReading) -> Vec<Finding> {
     let mut full: BTreeMap<(&str, &str), (f64, Vec<Vmid>)> = BTreeMap::new();
     for reading in &cluster.guests {
@@ -102,8 +101,9 @@ fn near_storages(limit: StorageLimit, cluster: &ClusterReading, full: &[Finding]
     near.collect()
 }
 
-/// Storages that are not listed for another reason than a missing privilege, and that no guest fails for.
-fn judge_unlisted(cluster: &ClusterReading) -> Vec<Finding> {
+/// Unlisted storages for another reason than a missing privilege, with the guests that do not already fail because
+/// of them.
+fn check_unlisted(cluster: &ClusterReading) -> Vec<Finding> {
     let known = cluster
         .unlisted
         .iter()
@@ -134,10 +134,9 @@ fn fails_for_storage(plan: &GuestPlan) -> bool {
     }
 }
 
-/// Storages without figures that `--max-perc-storage` cannot be held against, each with the guests that
-/// have disks on it. A storage that is not listed is judged with the privileges, and all those of a node
-/// without statistics with the node.
-fn judge_unchecked(limit: StorageLimit, cluster: &ClusterReading) -> Vec<Finding> {
+/// Listed storages without a known size, which cannot be checked against the limit, with the guests that have disks on
+/// them. Other rules cover storages that are not listed, and nodes without statistics.
+fn check_unchecked(limit: StorageLimit, cluster: &ClusterReading) -> Vec<Finding> {
     let mut found: Vec<(UncheckedStorage, Vec<Vmid>)> = Vec::new();
     for (guest, details) in read_guests(cluster) {
         let storages = &cluster.inventory.storages;
@@ -160,8 +159,8 @@ fn judge_unchecked(limit: StorageLimit, cluster: &ClusterReading) -> Vec<Finding
     findings.collect()
 }
 
-/// PVE allocates twice the memory, so that the VM stops for the shortest time, and 500 MiB.
-fn judge_ram(guest: &Guest, details: &Details, cluster: &ClusterReading) -> Option<Finding> {
+/// Whether the RAM fits: PVE allocates twice the memory, so that the VM pauses only briefly, and 500 MiB.
+fn check_ram(guest: &Guest, details: &Details, cluster: &ClusterReading) -> Option<Finding> {
     if guest.kind != GuestKind::Qemu || guest.status != GuestStatus::Running {
         return None;
     }
@@ -178,9 +177,9 @@ fn judge_ram(guest: &Guest, details: &Details, cluster: &ClusterReading) -> Opti
     })
 }
 
-/// Where PVE puts the RAM (`find_vmstate_storage` in `PVE/QemuConfig.pm`): the storage the VM
-/// names, else a shared one of its disks, else a local one, and among these the last that keeps
-/// files, or the first; without any disk `local`.
+/// The storage to which PVE writes the RAM (`find_vmstate_storage` in `PVE/QemuConfig.pm`): the one that the VM's
+/// configuration names; otherwise a shared storage of its disks, or else a local one, in each case the last with files,
+/// or else the first; `local` without any disk.
 fn state_storage(guest: &Guest, details: &Details, cluster: &ClusterReading) -> String {
     if let Some(named) = &details.state_storage {
         return named.clone();
@@ -195,15 +194,15 @@ fn state_storage(guest: &Guest, details: &Details, cluster: &ClusterReading) -> 
         } else {
             &mut local
         };
-        if slot.is_none() || keeps_files(&usage.kind) {
+        if slot.is_none() || stores_files(&usage.kind) {
             *slot = Some(storage);
         }
     }
     shared.or(local).unwrap_or("local").to_owned()
 }
 
-/// The plug-ins with a `path`.
-fn keeps_files(kind: &str) -> bool {
+/// Whether the plug-in stores files: it has a `path`.
+fn stores_files(kind: &str) -> bool {
     matches!(
         kind,
         "dir" | "nfs" | "cifs" | "glusterfs" | "cephfs" | "btrfs"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Guest by guest: could PVE snapshot it now, and if not, what is in the way?
+//! The rules for single guests: whether PVE can snapshot them now, and the reason if it cannot.
 
 use autosnap_core::guest::{Guest, Vmid};
 use autosnap_core::plan::{self, Decision, Note, Refusal, Skip};
@@ -9,27 +9,27 @@ use crate::check::finding::{Finding, GuestRef};
 use crate::check::reading::{ClusterReading, Details, GuestReading};
 use crate::settings::Job;
 
-/// Judges all selected guests.
-pub(super) fn judge(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
+/// Checks all selected guests.
+pub(super) fn check(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
     let mut findings = Vec::new();
     for reading in &cluster.guests {
-        findings.extend(judge_decision(reading, cluster));
-        findings.extend(judge_half_made(reading, cluster));
-        findings.extend(judge_names_and_times(reading));
+        findings.extend(check_decision(reading, cluster));
+        findings.extend(check_incomplete(reading, cluster));
+        findings.extend(check_names_and_times(reading));
     }
     if let Job::Snap { .. } = settings.job.job {
-        findings.extend(super::migration::judge(cluster));
+        findings.extend(super::migration::check(cluster));
     }
-    findings.extend(judge_replication(cluster));
-    findings.extend(judge_skips(cluster));
+    findings.extend(check_replication(cluster));
+    findings.extend(check_skips(cluster));
     findings
 }
 
 /// Snapshots that the run keeps because their names or times are doubtful.
-fn judge_names_and_times(reading: &GuestReading) -> Vec<Finding> {
+fn check_names_and_times(reading: &GuestReading) -> Vec<Finding> {
     let doubtful = reading.plan.notes.iter().filter(|note| match note {
         Note::AmbiguousNames { .. } | Note::ImpossibleTime { .. } => true,
-        // The run warns of removals that are left for all guests at once.
+        // One warning of the run names all guests with removals over the limit.
         Note::AgentDisabled
         | Note::Incomplete { .. }
         | Note::LimitNotChecked(_)
@@ -45,8 +45,8 @@ fn judge_names_and_times(reading: &GuestReading) -> Vec<Finding> {
         .collect()
 }
 
-/// The guests that `--strict` does not allow to be skipped.
-fn judge_skips(cluster: &ClusterReading) -> Vec<Finding> {
+/// The skipped guests that `--strict` requires.
+fn check_skips(cluster: &ClusterReading) -> Vec<Finding> {
     let required = cluster.dry_run.guests().iter();
     let required = required.filter(|plan| cluster.dry_run.requires(plan.guest.vmid));
     let skipped = required.filter_map(|plan| match &plan.decision {
@@ -59,8 +59,8 @@ fn judge_skips(cluster: &ClusterReading) -> Vec<Finding> {
     skipped.collect()
 }
 
-/// What the dry run has decided. Storages, privileges and quorum are judged for all guests at once.
-fn judge_decision(reading: &GuestReading, cluster: &ClusterReading) -> Option<Finding> {
+/// The decision of the dry run. Storages, privileges and quorum are checked for all guests at once.
+fn check_decision(reading: &GuestReading, cluster: &ClusterReading) -> Option<Finding> {
     let guest = GuestRef::from(reading.guest());
     match &reading.plan.decision {
         Decision::Skip(Skip::Template) => Some(Finding::Template(guest)),
@@ -85,7 +85,7 @@ fn judge_decision(reading: &GuestReading, cluster: &ClusterReading) -> Option<Fi
             guest,
             name: name.clone(),
         }),
-        Decision::Refuse(Refusal::Locked(lock)) => Some(judge_lock(reading, lock, true)),
+        Decision::Refuse(Refusal::Locked(lock)) => Some(check_lock(reading, lock, true)),
         Decision::Refuse(Refusal::Stuck { lock, .. }) => {
             Some(stuck(reading, cluster, Some(lock), true))
         }
@@ -95,13 +95,13 @@ fn judge_decision(reading: &GuestReading, cluster: &ClusterReading) -> Option<Fi
         ) => None,
         Decision::Proceed(steps) => {
             let lock = steps.waits_for.as_ref();
-            lock.map(|lock| judge_lock(reading, lock, false))
+            lock.map(|lock| check_lock(reading, lock, false))
         }
     }
 }
 
-/// A lock because of which the guest fails or the run waits.
-fn judge_lock(reading: &GuestReading, lock: &str, blocks: bool) -> Finding {
+/// A lock because of which the guest fails or waits.
+fn check_lock(reading: &GuestReading, lock: &str, blocks: bool) -> Finding {
     let guest = GuestRef::from(reading.guest());
     let task = running_task(reading).filter(|_| plan::is_snapshot_lock(lock));
     match task {
@@ -118,17 +118,17 @@ fn judge_lock(reading: &GuestReading, lock: &str, blocks: bool) -> Finding {
     }
 }
 
-/// Snapshots that were incomplete in two reads. A lock, if there is one, is judged with the decision.
-fn judge_half_made(reading: &GuestReading, cluster: &ClusterReading) -> Vec<Finding> {
+/// Snapshots that were incomplete in two reads. A lock is checked with the decision.
+fn check_incomplete(reading: &GuestReading, cluster: &ClusterReading) -> Vec<Finding> {
     let is_locked = match &reading.plan.decision {
         Decision::Refuse(refusal) => matches!(refusal, Refusal::Locked(_) | Refusal::Stuck { .. }),
         Decision::Proceed(steps) => steps.waits_for.is_some(),
         Decision::Skip(_) => true,
     };
-    let half_made = reading
+    let incomplete = reading
         .details
         .iter()
-        .flat_map(|details| &details.half_made);
+        .flat_map(|details| &details.incomplete);
     if is_locked {
         return Vec::new();
     }
@@ -138,9 +138,9 @@ fn judge_half_made(reading: &GuestReading, cluster: &ClusterReading) -> Vec<Find
             task: task.to_owned(),
             blocks: false,
         };
-        return half_made.take(1).map(|_| under_way.clone()).collect();
+        return incomplete.take(1).map(|_| under_way.clone()).collect();
     }
-    half_made
+    incomplete
         .map(|snapshot| Finding::Stuck {
             guest: reading.guest().into(),
             snapshot: Some((snapshot.name.clone(), snapshot.state.to_string())),
@@ -151,21 +151,21 @@ fn judge_half_made(reading: &GuestReading, cluster: &ClusterReading) -> Vec<Find
         .collect()
 }
 
-/// A lock without a task in two reads, with the snapshot it belongs to.
+/// A lock without a task in two reads, with the incomplete snapshot.
 fn stuck(
     reading: &GuestReading,
     cluster: &ClusterReading,
     lock: Option<&str>,
     blocks: bool,
 ) -> Finding {
-    let half_made = reading
+    let incomplete = reading
         .details
         .iter()
-        .flat_map(|details| &details.half_made)
+        .flat_map(|details| &details.incomplete)
         .next();
     Finding::Stuck {
         guest: reading.guest().into(),
-        snapshot: half_made.map(|snapshot| (snapshot.name.clone(), snapshot.state.to_string())),
+        snapshot: incomplete.map(|snapshot| (snapshot.name.clone(), snapshot.state.to_string())),
         lock: lock.map(ToOwned::to_owned),
         sees_all_tasks: sees_all_tasks(reading, cluster),
         blocks,
@@ -177,15 +177,16 @@ fn running_task(reading: &GuestReading) -> Option<&str> {
     details.running_tasks.first().map(String::as_str)
 }
 
-/// Without `Sys.Audit` on the node PVE lists a login its own tasks only (`PVE/API2/Tasks.pm`).
+/// Whether the login sees all tasks of the node: without `Sys.Audit` PVE lists only its own (`PVE/API2/Tasks.pm`).
 fn sees_all_tasks(reading: &GuestReading, cluster: &ClusterReading) -> bool {
     let path = format!("/nodes/{}", reading.guest().node);
     let privileges = cluster.privileges.as_ref();
     privileges.is_some_and(|privileges| privileges.holds(&path, "Sys.Audit"))
 }
 
-/// `snapshot_delete` in `PVE/AbstractConfig.pm` refuses without force what a job still needs.
-fn judge_replication(cluster: &ClusterReading) -> Option<Finding> {
+/// The replicated guests: PVE refuses to remove a snapshot that a replication job still needs (`snapshot_delete` in
+/// `PVE/AbstractConfig.pm`).
+fn check_replication(cluster: &ClusterReading) -> Option<Finding> {
     let guests: Vec<Vmid> = read_guests(cluster)
         .map(|(guest, _)| guest.vmid)
         .filter(|vmid| is_replicated(cluster, *vmid))
@@ -198,7 +199,7 @@ pub(super) fn is_replicated(cluster: &ClusterReading, vmid: Vmid) -> bool {
     jobs.any(|job| job.vmid == vmid.get() && !job.disabled)
 }
 
-/// The guests that are not skipped and were read, with what was read.
+/// The guests that are not skipped, with their details.
 pub(super) fn read_guests(cluster: &ClusterReading) -> impl Iterator<Item = (&Guest, &Details)> {
     cluster.guests.iter().filter_map(|reading| {
         if let Decision::Skip(_) = &reading.plan.decision {

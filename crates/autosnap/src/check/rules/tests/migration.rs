@@ -7,7 +7,7 @@ use super::*;
 use crate::check::finding::MigrationBlock;
 
 #[test]
-fn snapshots_in_the_way_of_migration_and_replication_are_noted() {
+fn guests_that_snapshots_block_from_migration_or_replication_are_notes() {
     let both = vec![
         (guest(100), Some(details(&[DISK]))),
         (guest(101), Some(details(&[DISK]))),
@@ -41,9 +41,8 @@ fn snapshots_in_the_way_of_migration_and_replication_are_noted() {
     assert_eq!(replicated, &[vmid(100)]);
 }
 
-/// P8: the note names only guests that it is true for.
 #[test]
-fn only_guests_that_snapshots_keep_from_migrating_are_named() {
+fn only_guests_that_cannot_be_migrated_with_snapshots_are_listed() {
     use GuestKind::{Lxc, Qemu};
     const NEVER: Option<bool> = None;
     const ONLINE: Option<bool> = Some(true);
@@ -83,7 +82,7 @@ fn only_guests_that_snapshots_keep_from_migrating_are_named() {
             name: "pve2".to_owned(),
             online: true,
         });
-        let blocked = judged(&settings("@all"), cluster)
+        let blocked = findings(&settings("@all"), cluster)
             .into_iter()
             .find_map(|one| match one {
                 Finding::BlocksMigration(guests) => Some(guests[0].only_online),

@@ -14,7 +14,7 @@ fn storages_near_and_above_the_limit_differ() {
     ] {
         let guests = vec![(guest(100), Some(details(&[DISK])))];
         let cluster = cluster_on(guests, vec![storage("tank", "zfspool", percent)]);
-        let found = judged(&settings("@all"), cluster);
+        let found = findings(&settings("@all"), cluster);
         let weight = found.first().map(Finding::severity);
         assert_eq!(weight, expected, "{percent}");
     }
@@ -58,7 +58,7 @@ fn the_storage_for_ram_is_the_one_pve_would_choose() {
     let chosen = |details: Details, storages: &[StorageUsage]| {
         let mut cluster = one(details);
         cluster.inventory.storages = storages.to_vec();
-        let found = judged(&ram, cluster);
+        let found = findings(&ram, cluster);
         found.into_iter().find_map(|finding| match finding {
             Finding::RamDoesNotFit { storage, .. } => Some(storage),
             _ => None,
