@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The engine: carries out a plan, as much at once as the limits allow, the steps of one guest in order.
+//! The engine: carries out a plan, with as many guests at once as the limits allow.
 //!
 //! - `executor` runs the guests of one run.
 //! - `work_queue` holds the schedule that all runs of a cluster share; it decides which guests may start.
@@ -10,8 +10,8 @@
 //! Each module uses only those after it in this list: `executor`, `work_queue`, `guest_run`, `context`,
 //! `operation` and `hook_calls`, `failures`, `location`.
 //!
-//! Limits: the engine prints nothing and decides nothing about snapshots. It can leave out steps of the
-//! plan, never add one.
+//! Limits: the engine prints nothing and makes no decisions about snapshots. It can skip steps of the plan, never add
+//! one.
 
 mod context;
 mod executor;

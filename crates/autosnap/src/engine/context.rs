@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What all guests of one run share: client, hook, events, stop signal, options and deadlines.
+//! The context that all guests of one run share: client, hook, events, stop signal, options and deadlines.
 
 use std::sync::Arc;
 
@@ -16,16 +16,16 @@ use super::running_tasks::RunningTasks;
 use crate::events::Events;
 use crate::stop::StopSignal;
 
-/// What all guests of one run share.
+/// The context that all guests of one run share.
 #[derive(Debug)]
 pub(crate) struct RunContext {
     pub(super) client: GuestClient,
     pub(super) options: Options,
     pub(super) events: Events,
     pub(super) stop: StopSignal,
-    pub(super) deadline_for_locks: Option<Instant>,
+    pub(super) lock_deadline: Option<Instant>,
     hook: RunHook,
-    deadline_for_removals: Option<Instant>,
+    removal_deadline: Option<Instant>,
 }
 
 impl RunContext {
@@ -42,8 +42,8 @@ impl RunContext {
         let now = Instant::now();
         Self {
             client: GuestClient::new(client, pace, &options, stop.clone(), tasks),
-            deadline_for_locks: options.execution.wait_locked.map(|wait| now + wait),
-            deadline_for_removals: options.execution.removal_budget.map(|budget| now + budget),
+            lock_deadline: options.execution.wait_locked.map(|wait| now + wait),
+            removal_deadline: options.execution.removal_budget.map(|budget| now + budget),
             options,
             hook,
             events,
@@ -57,12 +57,12 @@ impl RunContext {
         self.client.server_time().to_zoned(zone)
     }
 
-    /// Why no further removal may begin; `None` if one may.
+    /// Why no further removal may start; `None` if it may.
     pub(super) fn removals_stopped(&self) -> Option<PostponeReason> {
         if let Some(reason) = self.stop.requested() {
             return Some(PostponeReason::Stopped(reason));
         }
-        self.deadline_for_removals
+        self.removal_deadline
             .filter(|deadline| Instant::now() >= *deadline)
             .map(|_| PostponeReason::Budget)
     }
@@ -72,14 +72,14 @@ impl RunContext {
         self.hook.script.is_some()
     }
 
-    /// Panics at the guest that a test has named in the label of the run.
+    /// Panics at the guest whose ID a test has put into the label of the run.
     #[cfg(test)]
     pub(super) fn panic_if_requested(&self, vmid: autosnap_core::guest::Vmid) {
         let requested = format!("panic{vmid}");
         assert_ne!(self.hook.label, requested, "requested by the test");
     }
 
-    /// Calls the hook; returns whether the step may follow.
+    /// Calls the hook; returns whether the step may start.
     pub(super) async fn call_hook(&self, call: &HookCall) -> bool {
         self.hook.call(call, &self.events, &self.stop).await
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Runs the guests of one run: begins those that the schedule has started, and takes them back when they are finished
-//! or deferred.
+//! The executor of one run: advances the guests that the schedule has started, and keeps the deferred ones until their
+//! next attempt.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -25,21 +25,21 @@ type Slice = (usize, GuestRun, Result<SliceOutcome, Panic>);
 pub(crate) struct Executor {
     run: Arc<RunContext>,
     work: RunWork,
-    /// Each guest while it is not running; `None` while it is running and when it is finished.
+    /// Each guest that is queued or deferred; `None` while it is running and after it is finished.
     waiting: Vec<Option<GuestRun>>,
-    /// The number of waiting guests that are not deferred.
+    /// The number of queued guests.
     queued: usize,
     running: FuturesUnordered<Pin<Box<dyn Future<Output = Slice> + Send>>>,
     /// Guests deferred for a lock or a late task, by the time of their next attempt.
     deferred: BTreeSet<(Instant, usize)>,
-    /// The late tasks that were polled when nothing else was left to do.
-    last_polls: BTreeSet<(usize, String)>,
+    /// The late tasks that were polled last when nothing else was left to do.
+    last_polled: BTreeSet<(usize, String)>,
     /// The first panic of a guest's steps.
     panic: Option<Panic>,
 }
 
 impl Executor {
-    /// Queues all guests of the plan. `limits` are those of the run, beside those of the queue.
+    /// Queues all guests of the plan. `limits` apply to this run, in addition to those of the queue.
     pub(crate) fn new(
         run: RunContext,
         queue: &WorkQueue,
@@ -48,7 +48,7 @@ impl Executor {
     ) -> Self {
         let work = |guest| work(guest, &run.options.shared_storages);
         let work: Vec<Work> = plan.guests.iter().map(work).collect();
-        // Removals that are left over must not be those of the same guests each time.
+        // Otherwise the removals of the same guests would be left over each time.
         let order = match run.options.execution.removal_budget {
             None => Order::AsGiven,
             Some(_) => Order::HeaviestFirst,
@@ -61,14 +61,14 @@ impl Executor {
                 .collect(),
             running: FuturesUnordered::new(),
             deferred: BTreeSet::new(),
-            last_polls: BTreeSet::new(),
+            last_polled: BTreeSet::new(),
             panic: None,
             run: Arc::new(run),
         }
     }
 
     /// Carries out the plan. Results are reported as events; each guest of the plan gets one
-    /// [`EventKind::GuestFinished`]. The error is a panic of a guest's steps: that guest has failed, all others are
+    /// [`EventKind::GuestFinished`]. The error is a panic in a guest's steps: that guest has failed, and all others are
     /// finished.
     pub(crate) async fn carry_out(mut self) -> Result<(), Panic> {
         self.run_all().await;
@@ -85,7 +85,7 @@ impl Executor {
                 self.work.withdraw();
                 self.run.events.emit(EventKind::Stopped(reason));
             }
-            self.begin_started();
+            self.advance_started();
             if !stopping && self.running.is_empty() && self.queued == 0 {
                 self.poll_late_tasks();
             }
@@ -105,8 +105,8 @@ impl Executor {
                 Some((index, guest, outcome)) = self.running.next() => {
                     self.on_step_ended(index, guest, outcome);
                 }
-                index = self.work.next_started(), if !stopping => self.begin(index),
-                () = until(next_attempt) => self.resume_due(),
+                index = self.work.next_started(), if !stopping => self.start(index),
+                () = sleep_until(next_attempt) => self.resume_due(),
                 _ = stop.wait(), if !stopping => {}
             }
         }
@@ -132,24 +132,24 @@ impl Executor {
         let guests = self.deferred.iter().map(|&(_, index)| index);
         let late = guests.filter_map(|index| Some((index, self.late_task(index)?)));
         let late: BTreeSet<(usize, String)> = late.collect();
-        if late == self.last_polls {
+        if late == self.last_polled {
             return;
         }
         self.deferred.clear();
         self.queued += late.len();
         self.work
             .resume(late.iter().map(|&(index, _)| (index, Resume::First)));
-        self.last_polls = late;
-        self.begin_started();
+        self.last_polled = late;
+        self.advance_started();
     }
 
-    fn begin_started(&mut self) {
+    fn advance_started(&mut self) {
         while let Some(index) = self.work.try_next_started() {
-            self.begin(index);
+            self.start(index);
         }
     }
 
-    fn begin(&mut self, index: usize) {
+    fn start(&mut self, index: usize) {
         let mut guest = self.waiting[index]
             .take()
             .expect("a waiting guest is stored here");
@@ -188,7 +188,7 @@ impl Executor {
         self.waiting[index] = Some(guest);
     }
 
-    /// The outcome of a guest's steps. A panic is kept for the end of the run, and the guest has `failed`.
+    /// The outcome of a guest's steps; `failed` after a panic, which is kept for the end of the run.
     fn unless_panicked<T>(
         &mut self,
         guest: &GuestRun,
@@ -216,8 +216,8 @@ impl Executor {
         self.work.resume(due);
     }
 
-    /// Ends the guests that never started because the run was stopped, and the deferred ones, whose hooks are
-    /// closed.
+    /// Ends the guests that never started because the run was stopped, and the deferred ones, whose closing hooks are
+    /// called.
     async fn abandon_waiting(&mut self) {
         for index in 0..self.waiting.len() {
             let Some(mut guest) = self.waiting[index].take() else {
@@ -247,7 +247,7 @@ async fn close_hooks(guest: &mut GuestRun, run: &RunContext) {
     let _ = panics::catch(guest.close_hooks(run)).await;
 }
 
-async fn until(time: Option<Instant>) {
+async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The failures of creations and removals: what failed, what is known of its effect, what helps.
+//! The failures of creations and removals: the cause, the known effect, and the remedy.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use pve_client::{Certainty, Error, Upid};
 use crate::pve_messages::{explain_lost_quorum, is_quorum_lost, is_snapshot_lock};
 use crate::remedies;
 
-/// The failure of a guest that is locked and must not wait any longer.
+/// The failure of a locked guest that does not wait any longer.
 pub(super) fn locked(message: String, waited: Option<Duration>) -> Failure {
     let remedy = match waited {
         Some(waited) => Remedy::FindLockHolder { waited },
@@ -62,7 +62,7 @@ pub(super) fn new_snapshot_not_confirmed(
     }
 }
 
-/// The failure of a call.
+/// The failure of a request.
 pub(super) fn from_error(error: &Error, identity: &str) -> Failure {
     let effect = match error.certainty() {
         Certainty::NotSent | Certainty::Refused => Effect::None,
@@ -83,7 +83,7 @@ pub(super) fn from_error(error: &Error, identity: &str) -> Failure {
     }
 }
 
-/// Why a guest waits whose task takes longer than the timeout.
+/// The reason why a guest with a late task is deferred.
 pub(super) fn late_task(timeout: Duration) -> String {
     format!("the task has not ended within {}", text::duration(timeout))
 }
@@ -111,7 +111,7 @@ pub(super) fn timed_out(upid: &Upid, timeout: Duration) -> Failure {
     }
 }
 
-/// The failure of a task that could not be polled any more when the timeout expired.
+/// The failure of a task that could not be polled when the timeout expired.
 pub(super) fn end_not_seen(upid: &Upid, timeout: Duration, error: &Error) -> Failure {
     Failure {
         cause: Cause::Connection,
@@ -151,7 +151,7 @@ pub(super) fn lost_reply(
     error: &Error,
     seen: &str,
 ) -> Failure {
-    // What the error says about the effect is in `Failure::effect`.
+    // The part of the error about the effect is in `Failure::effect`.
     let what = match error {
         Error::MaybeProcessed {
             method,

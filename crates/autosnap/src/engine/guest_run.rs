@@ -3,7 +3,7 @@
 //!
 //! Every guest whose opening hook was called gets its closing hook, even after a failure in between, so that a
 //! service that `snap-create-pre` has paused can be resumed. A guest that is locked, or whose task takes longer
-//! than the timeout, is deferred and goes on later with the same step.
+//! than the timeout, is deferred and later continues with the same step.
 
 mod creation;
 mod late_task;
@@ -27,7 +27,7 @@ use state::{LockWait, Stage};
 impl GuestRun {
     /// Takes the next steps, until the guest is finished or deferred.
     pub(super) async fn advance(&mut self, run: &RunContext) -> SliceOutcome {
-        self.slice_began = Instant::now();
+        self.slice_started = Instant::now();
         if !std::mem::replace(&mut self.has_started, true) {
             run.events.emit(EventKind::GuestStarted(self.vmid()));
         }
@@ -43,7 +43,7 @@ impl GuestRun {
             }
             (Decision::Proceed(_), None) => SliceOutcome::Finished(GuestResult::Done),
         };
-        self.last_slice = self.slice_began.elapsed();
+        self.last_slice = self.slice_started.elapsed();
         self.worked += self.last_slice;
         match &outcome {
             SliceOutcome::Finished(_) => {}
@@ -53,8 +53,8 @@ impl GuestRun {
         outcome
     }
 
-    /// Ends a guest that does not start, or does not go on. A guest with open hooks has failed, and they are
-    /// closed.
+    /// Ends a guest that has not started or is deferred. If a hook of it is open, the guest has failed, and the
+    /// closing hook is called.
     pub(super) async fn abandon(&mut self, run: &RunContext) -> GuestResult {
         let plan = self.run_plan();
         let plan = &plan.guests[self.index()];
@@ -66,8 +66,8 @@ impl GuestRun {
         match (&plan.decision, plan.steps()) {
             (_, Some(steps)) if self.is_open() => {
                 let cause = self.deferred_for.take().unwrap_or_default();
-                self.slice_began = Instant::now();
-                self.count_waiting();
+                self.slice_started = Instant::now();
+                self.add_lock_wait();
                 self.give_up_on_lock(run, steps, cause).await
             }
             (Decision::Skip(skip), _) => GuestResult::Skipped(skip.clone()),
@@ -76,8 +76,8 @@ impl GuestRun {
         }
     }
 
-    /// Ends a guest with a late task. If the run was stopped, the task is polled a last time: its end is
-    /// reported, and no new step begins.
+    /// Ends a guest with a late task. If the run was stopped, the task is polled a last time, so
+    /// that its end can be reported; no new step begins.
     async fn abandon_late(&mut self, run: &RunContext, steps: &Steps) -> GuestResult {
         if run.stop.requested().is_some() {
             match Box::pin(self.advance(run)).await {
@@ -85,8 +85,8 @@ impl GuestRun {
                 SliceOutcome::Late | SliceOutcome::Deferred(_) => {}
             }
         }
-        self.slice_began = Instant::now();
-        self.count_late();
+        self.slice_started = Instant::now();
+        self.add_late_wait();
         self.report_no_longer_late(run);
         let Some(late) = self.late.take() else {
             let cause = self.deferred_for.take().unwrap_or_default();
@@ -101,7 +101,7 @@ impl GuestRun {
         }
     }
 
-    /// Calls the closing hooks of the step under way, after a panic.
+    /// Calls the closing hooks of the interrupted step after a panic.
     pub(super) async fn close_hooks(&mut self, run: &RunContext) {
         self.close_removal(run).await;
         let plan = self.run_plan();
@@ -120,9 +120,9 @@ impl GuestRun {
 
     async fn proceed(&mut self, run: &RunContext, steps: &Steps) -> SliceOutcome {
         if self.late.is_some() {
-            self.count_late();
+            self.add_late_wait();
         } else {
-            self.count_waiting();
+            self.add_lock_wait();
             if let Some(outcome) = self.check_lock(run, steps).await {
                 return outcome;
             }
@@ -157,9 +157,9 @@ impl GuestRun {
         SliceOutcome::Finished(result)
     }
 
-    /// Reads the lock of a guest that was locked when it was read, or has met a lock since. Returns the outcome
-    /// if it is still locked. No hook is called before, so that no service is paused for a snapshot that cannot
-    /// be taken yet.
+    /// Reads the lock of a guest that was locked when it was planned or at its last attempt. Returns the outcome if
+    /// it is still locked. This comes before the opening hook, so that no service is paused for a snapshot that
+    /// cannot be taken yet.
     async fn check_lock(&mut self, run: &RunContext, steps: &Steps) -> Option<SliceOutcome> {
         let was_locked = self.guest_plan().was_locked() && !self.has_changed_anything();
         if self.deferred_for.is_none() && !was_locked {
@@ -169,7 +169,7 @@ impl GuestRun {
         let (lock, refusal) = self.refusal_by(run, lock).await?;
         let cause = pve_messages::locked(self.location.kind, &lock);
         if matches!(refusal, Refusal::Locked(_))
-            && let Some(until) = self.waits_until(run, &cause)
+            && let Some(until) = self.retry_until(run, &cause)
         {
             return Some(SliceOutcome::Deferred(LockWait { cause, until }));
         }
@@ -182,7 +182,7 @@ impl GuestRun {
         }))
     }
 
-    /// Fails the step that is locked, as the lock is not waited for any more.
+    /// Fails the step that is locked: the run no longer waits for the lock.
     async fn give_up_on_lock(
         &mut self,
         run: &RunContext,
@@ -193,7 +193,7 @@ impl GuestRun {
         match &steps.creation {
             Some(creation) if self.stage != Stage::Removing && self.opened_removal.is_none() => {
                 if self.stage == Stage::New {
-                    // As for a guest whose lock is not waited for.
+                    // The hooks are called as for a guest that fails at once because of its lock.
                     self.open_creation(run, creation.name.as_str()).await;
                     self.report_creation_started(run, creation);
                 }
@@ -205,7 +205,7 @@ impl GuestRun {
 }
 
 impl RemovalOutcome {
-    /// The result of a guest without further steps; an error if the guest is deferred.
+    /// The result of the guest after its last step; the error is the outcome of the slice if it is deferred.
     fn into_result(self) -> Result<GuestResult, SliceOutcome> {
         match self {
             Self::Done | Self::LeftOver => Ok(GuestResult::Done),

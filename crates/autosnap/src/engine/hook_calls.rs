@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Calls of the hook: what is passed to it, and what its exit status means.
+//! Calls of the hook: the values passed to it, and the meaning of its exit status.
 //!
 //! Limits: [`crate::hook`] starts the process and enforces its time limit.
 
@@ -16,7 +16,7 @@ use crate::stop::StopSignal;
 /// The hook of a run, with the values that all its calls share.
 #[derive(Debug, Clone)]
 pub(crate) struct RunHook {
-    /// The script; without one every call succeeds.
+    /// The script; without a script every call succeeds.
     pub(crate) script: Option<Hook>,
     /// What to do when a pre-phase hook fails.
     pub(crate) on_failure: HookFailure,
@@ -24,7 +24,7 @@ pub(crate) struct RunHook {
     pub(crate) label: String,
     /// How many snapshots stay.
     pub(crate) keep: u32,
-    /// `--debug` was given.
+    /// Whether the run has debug output.
     pub(crate) debug: bool,
 }
 
@@ -60,8 +60,8 @@ impl HookCall {
 }
 
 impl RunHook {
-    /// Calls the hook and reports how it ended. Returns whether the step may follow: `false` only if the hook
-    /// fails in a phase before a change and failures count.
+    /// Calls the hook and reports how it ended. Returns whether the step may start: `false` only if the hook
+    /// fails in a pre-phase and its failures are not ignored.
     pub(crate) async fn call(&self, call: &HookCall, events: &Events, stop: &StopSignal) -> bool {
         tracing::debug!(phase = %call.phase, "phase");
         let Some(hook) = &self.script else {

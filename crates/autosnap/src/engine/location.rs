@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Where a guest is, and its last list of snapshots.
+//! The location of a guest, and its last list of snapshots.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,11 +12,10 @@ use tokio::time::Instant;
 
 use crate::inventory;
 
-/// How long a list of snapshots is trusted after the last moment at which nothing else could have changed
-/// them.
+/// How long a list of snapshots is trusted after the last moment at which it was known to be current.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Where a guest is. The VMID identifies the guest; the node may change.
+/// The location of a guest. The VMID identifies the guest; the node may change.
 #[derive(Debug, Clone)]
 pub(super) struct GuestLocation {
     pub(super) node: String,
@@ -53,7 +52,7 @@ impl GuestLocation {
         }
     }
 
-    /// What to do about a snapshot that PVE has left incomplete.
+    /// The remedy for a snapshot that PVE has left incomplete.
     pub(super) fn repair(&self, snapshot: &str) -> GuestRemedy {
         GuestRemedy::Repair {
             kind: inventory::kind(self.kind),

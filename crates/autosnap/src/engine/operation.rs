@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! One creation or removal, from the request to its known end. No other module sends one.
+//! One creation or removal, from the request to its outcome. No other module sends one.
 //!
-//! A request is sent once. Only two kinds of replies allow a second one, because PVE states in them that
-//! nothing was started:
+//! A request is sent once. Only two kinds of replies allow a second one, because they show that PVE has started
+//! nothing:
 //!
 //! - the request failed before any work (no worker could be started, `fork_worker` in
 //!   `PVE/RESTEnvironment.pm`; the node could not be connected to; the server is busy);
-//! - the guest is no longer on its node. The reply says so or, for containers and removals, the task does.
+//! - the guest is no longer on its node. The error of the reply shows it or, for containers and removals, the error of the task.
 //!   One more request is sent if the guest is found on another node and its snapshots there show that the
 //!   operation is still pending.
 //!
-//! When a reply is lost, the effect is looked up in the guest's snapshots and in the node's tasks. If it is
-//! not found, it is reported as unknown.
+//! After a lost reply the run searches for the effect in the guest's snapshots and in the node's tasks. If it finds
+//! neither, it reports the effect as unknown.
 
 mod earlier_task;
 mod guest_client;
@@ -35,7 +35,7 @@ pub(super) use outcome::{LateTask, StepOutcome};
 pub(super) use request::Operation;
 
 impl GuestClient {
-    /// Carries out the operation once and finds out how it ended. `location` follows the guest if it has moved.
+    /// Carries out the operation once and returns its outcome. Updates `location` if the guest has moved.
     pub(super) async fn carry_out(
         &self,
         location: &mut GuestLocation,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! When to poll a task for the first time, learned from the earlier tasks of the cluster.
+//! The time of the first poll of a task, learned from the earlier tasks of the cluster.
 //!
 //! A poll that is too early costs a request, one that is too late leaves a slot idle. So the first poll comes when
 //! the shortest of the last tasks of that type on that node had ended, by the polls: the end of a task lies between
 //! two polls. If the last poll that found a task running and the first that found one ended are far apart, the next
 //! task is polled between them, so that tasks of equal length are soon polled right at their end.
 //!
-//! Limits: it keeps a few durations per node and type, nothing per guest.
+//! Limits: a few durations are kept per node and type, none per guest.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +16,7 @@ use pve_client::{TaskEnd, WaitPolicy};
 
 /// The number of durations that are kept.
 const MEMORY: usize = 8;
-/// The first poll while nothing is known: a small disk takes PVE 80 to 190 ms.
+/// The first poll without known durations: a snapshot of a small disk takes PVE 80 to 190 ms.
 const UNKNOWN: Duration = Duration::from_millis(50);
 /// The earliest first poll.
 const EARLIEST: Duration = Duration::from_millis(10);
@@ -30,7 +30,7 @@ const TRUST: u32 = 16;
 /// the next one by more than this.
 const NEGLIGIBLE: Duration = Duration::from_millis(5);
 
-/// The pace of the tasks of a cluster.
+/// The known durations of the tasks of a cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Pace(Mutex<HashMap<(String, &'static str), Memory>>);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The tasks in PVE that a run has started and not yet seen end.
+//! The tasks in PVE that a run has started and whose end it has not seen yet.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The schedule of a cluster, which all its runs share: each change starts the work that may start, and passes it to
-//! the executor of its run.
+//! The work queue of a cluster, which all its runs share: each change of the schedule starts the work that may start,
+//! and sends it to the executor of its run.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,14 +9,14 @@ use std::time::Duration;
 use autosnap_core::schedule::{Limits, Order, RunKey, Schedule, Work, WorkId};
 use tokio::sync::mpsc;
 
-/// The schedule of a cluster. Clones share it.
+/// The work queue of a cluster. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkQueue(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     schedule: Schedule,
-    /// Where the started work of each run goes.
+    /// The channel to each run's executor, for the indices of started work.
     runs: HashMap<RunKey, mpsc::UnboundedSender<usize>>,
 }
 
@@ -88,7 +88,7 @@ impl RunWork {
         }
     }
 
-    /// The same, but returns `None` if none has started.
+    /// The index of the next started piece of work; `None` if none has started.
     pub(super) fn try_next_started(&mut self) -> Option<usize> {
         self.started.try_recv().ok()
     }
@@ -115,7 +115,7 @@ impl RunWork {
         });
     }
 
-    /// Starts no more work of the run; work that was started but not taken yet is put back.
+    /// Starts no more work of the run; work that the executor has not received yet is put back.
     pub(super) fn withdraw(&mut self) {
         let queue = self.queue.clone();
         let mut state = queue.lock();

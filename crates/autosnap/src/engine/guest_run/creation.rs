@@ -88,7 +88,7 @@ impl GuestRun {
         }
     }
 
-    /// Calls the opening hook; returns whether the creation may follow.
+    /// Calls the opening hook; returns whether the creation may start.
     pub(super) async fn open_creation(&self, run: &RunContext, name: &str) -> bool {
         let opening = self.hook_call(Phase::SnapCreatePre, Some(name), true, Duration::ZERO);
         run.call_hook(&opening).await
@@ -146,7 +146,7 @@ impl GuestRun {
         run.call_hook(&call).await;
     }
 
-    /// Calls the hooks of a failed step for a guest that the C# tool would have tried and failed.
+    /// Refuses the guest. Calls the hooks of a failed step if the C# tool would have tried and failed.
     pub(super) async fn refuse(&self, run: &RunContext, refusal: &Refusal) -> GuestResult {
         if !refusal.counts_as_attempt() {
             return GuestResult::Refused(refusal.clone());

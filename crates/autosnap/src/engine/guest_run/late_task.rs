@@ -23,8 +23,8 @@ impl GuestRun {
         }
     }
 
-    /// Adds the time since the guest was deferred for its task: the task was running meanwhile.
-    pub(super) fn count_late(&mut self) {
+    /// Adds the time since the guest was deferred for its task. It counts as work, as the task was running.
+    pub(super) fn add_late_wait(&mut self) {
         if let Some(since) = self.late_since.take() {
             let waited = since.elapsed();
             self.late_waited += waited;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Locked guests: for which locks and how long they are deferred.
+//! Locked guests: which locks a guest waits for, and for how long.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::pve_messages;
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 impl GuestRun {
-    /// The pause before the next attempt: one second, then growing by half.
+    /// The pause before the next attempt: one second, then half as long again each time.
     pub(in crate::engine) fn pause_before_next_attempt(&self) -> Duration {
         let growth = 1.5_f64.powi(
             i32::try_from(self.attempts.saturating_sub(1))
@@ -27,9 +27,9 @@ impl GuestRun {
         Duration::from_secs_f64(growth).min(LONGEST_PAUSE)
     }
 
-    /// The refusal of a guest with this lock; `None` if it is unlocked by now. A guest that was stuck when it was
-    /// read is refused as stuck if no task is listed and the lock is still the same afterwards: a task that
-    /// ended just before the tasks were listed has changed the guest by then.
+    /// The current lock and the refusal because of it; `None` if the guest is unlocked now. A guest that was planned
+    /// as stuck is refused as stuck only if no task is listed and a second read shows the same lock: a task that
+    /// ended just before the tasks were listed has changed the guest.
     pub(super) async fn refusal_by(
         &mut self,
         run: &RunContext,
@@ -57,26 +57,26 @@ impl GuestRun {
         Some((lock.name.clone(), Refusal::Locked(lock.name)))
     }
 
-    /// Whether a step that has met this lock is deferred, or has failed.
+    /// The wait of a step that this lock has stopped; the error is its failure if the run does not wait for the lock.
     pub(super) fn wait_for(
         &mut self,
         run: &RunContext,
         cause: String,
     ) -> Result<LockWait, Failure> {
-        if let Some(until) = self.waits_until(run, &cause) {
+        if let Some(until) = self.retry_until(run, &cause) {
             return Ok(LockWait { cause, until });
         }
         let waited = Some(self.waited).filter(|waited| !waited.is_zero());
         Err(failures::locked(cause, waited))
     }
 
-    /// Until when the guest may be retried; `None` if it must not be.
-    pub(super) fn waits_until(&mut self, run: &RunContext, cause: &str) -> Option<Instant> {
+    /// The time until which the guest is retried; `None` if it is not retried.
+    pub(super) fn retry_until(&mut self, run: &RunContext, cause: &str) -> Option<Instant> {
         if run.stop.requested().is_some() {
             return None;
         }
         let now = Instant::now();
-        let mut until = run.deadline_for_locks;
+        let mut until = run.lock_deadline;
         if let Some(wait) = run.options.execution.wait_snapshot_lock
             && pve_messages::is_snapshot_lock(cause)
         {
@@ -85,7 +85,7 @@ impl GuestRun {
         until.filter(|until| now < *until)
     }
 
-    /// Resets the waits after a successful step: the next lock is another one.
+    /// Resets the attempts and the deadline after a successful step: the next lock is a new one.
     pub(super) fn on_progress(&mut self) {
         self.snapshot_locks_until = None;
         self.attempts = 0;
@@ -103,8 +103,8 @@ impl GuestRun {
         }
     }
 
-    /// Adds the time since the guest was deferred for a lock.
-    pub(super) fn count_waiting(&mut self) {
+    /// Adds the time since the guest was deferred to its wait for locks.
+    pub(super) fn add_lock_wait(&mut self) {
         if let Some(since) = self.deferred_at.take() {
             self.waited += since.elapsed();
         }

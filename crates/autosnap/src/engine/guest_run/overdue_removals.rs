@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Removals that the last run left, because its snapshot took longer than the timeout: they come before the new
-//! snapshot. Otherwise a guest whose snapshots always take that long would never lose one.
+//! Overdue removals: the last run could not carry them out because its snapshot took longer than the timeout. They
+//! come before the new snapshot; otherwise the snapshots of a guest with slow tasks would never be removed.
 //!
-//! Each is confirmed by a list without a new snapshot, so that the guest has at least as many snapshots as are
-//! kept when the new one is requested, even if that fails.
+//! Each is confirmed as if no new snapshot were taken, so that the guest keeps its full number of snapshots even if
+//! the new one fails.
 
 use autosnap_core::event::GuestResult;
 use autosnap_core::plan::Steps;
@@ -13,8 +13,8 @@ use super::state::{GuestRun, OverdueStop, SliceOutcome};
 use crate::engine::context::RunContext;
 
 impl GuestRun {
-    /// Removes the overdue snapshots. Returns `None` if the new snapshot is next, also after a removal that
-    /// failed or whose hook failed.
+    /// Removes the overdue snapshots. Returns `None` if the creation follows, even after a failed removal or a
+    /// failed hook.
     pub(super) async fn remove_overdue(
         &mut self,
         run: &RunContext,
@@ -32,7 +32,7 @@ impl GuestRun {
                 break;
             }
             match self.remove_or_poll(run, &snapshot).await {
-                RemovalOutcome::Done => self.settle_removal(),
+                RemovalOutcome::Done => self.dequeue_removal(),
                 RemovalOutcome::Locked(wait) => return Some(SliceOutcome::Deferred(wait)),
                 RemovalOutcome::Late => return Some(SliceOutcome::Late),
                 RemovalOutcome::HookFailed => self.overdue_stop = Some(OverdueStop::HookFailed),
@@ -43,7 +43,7 @@ impl GuestRun {
         }
         // A removal that was deferred for a lock may still have an open hook.
         self.close_removal(run).await;
-        // A list from before the creation does not hold the new snapshot.
+        // A list from before the creation does not contain the new snapshot.
         self.location.listed = None;
         run.stop.requested()?;
         Some(SliceOutcome::Finished(self.end_before_creation(run)))

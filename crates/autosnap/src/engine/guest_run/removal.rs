@@ -16,7 +16,7 @@ use crate::engine::failures;
 use crate::engine::operation::{LateTask, Operation, StepOutcome};
 use crate::hook::Phase;
 
-/// How a removal, or all of them, ended.
+/// The outcome of one removal or of all removals of a guest.
 pub(super) enum RemovalOutcome {
     Done,
     /// Some were left to the next run: expected, not a failure.
@@ -28,8 +28,8 @@ pub(super) enum RemovalOutcome {
 }
 
 impl GuestRun {
-    /// Carries out the planned removals. Every opened removal gets its closing hook, unless the guest is
-    /// deferred and goes on with it later.
+    /// Carries out the planned removals. Every removal whose opening hook was called gets its closing hook, unless
+    /// the guest is deferred and continues with it later.
     pub(super) async fn remove_all(&mut self, run: &RunContext, steps: &Steps) -> RemovalOutcome {
         let outcome = self.remove_confirmed(run, steps).await;
         match outcome {
@@ -59,7 +59,7 @@ impl GuestRun {
                 return self.postpone(run, self.removals_left(), reason);
             }
             match self.remove_or_poll(run, &snapshot).await {
-                RemovalOutcome::Done => self.settle_removal(),
+                RemovalOutcome::Done => self.dequeue_removal(),
                 other @ (RemovalOutcome::LeftOver
                 | RemovalOutcome::Failed
                 | RemovalOutcome::HookFailed
@@ -82,7 +82,7 @@ impl GuestRun {
         }
     }
 
-    pub(super) fn settle_removal(&mut self) {
+    pub(super) fn dequeue_removal(&mut self) {
         self.to_remove.as_mut().and_then(VecDeque::pop_front);
     }
 
@@ -96,13 +96,13 @@ impl GuestRun {
         self.to_remove.as_ref()?.front().cloned()
     }
 
-    /// The number of removals that are not settled yet.
+    /// The number of pending removals.
     pub(super) fn removals_left(&self) -> usize {
         self.to_remove.as_ref().map_or(0, VecDeque::len)
     }
 
-    /// Removes one snapshot. The removal is confirmed right before it is sent: a list from before a hook or a
-    /// wait is not trusted.
+    /// Removes one snapshot. The removal is confirmed right before it is sent, as a hook or a wait makes an earlier list
+    /// stale.
     async fn remove(&mut self, run: &RunContext, snapshot: &Snapshot) -> RemovalOutcome {
         let name = snapshot.name.as_str();
         if let Some(end) = self.drop_unconfirmed(run, snapshot).await {
@@ -157,11 +157,11 @@ impl GuestRun {
             new,
             now,
             force: run.options.execution.force_remove,
-            and_list: self.removals_left() > 1 && !run.has_hook(),
+            list_snapshots: self.removals_left() > 1 && !run.has_hook(),
         }
     }
 
-    /// Confirms the removal by a fresh list; returns `None` if it is confirmed.
+    /// Drops the removal if a fresh list does not confirm it; returns `None` if it is confirmed.
     async fn drop_unconfirmed(
         &mut self,
         run: &RunContext,
@@ -228,8 +228,8 @@ impl GuestRun {
         }
     }
 
-    /// Skips a removal that no longer applies. If the guest's list does not show the snapshot that this run has
-    /// taken, the guest has failed.
+    /// Skips a removal that no longer applies. The guest has failed if its list does not contain the snapshot that this
+    /// run has taken.
     async fn drop_removal(
         &mut self,
         run: &RunContext,
@@ -254,7 +254,7 @@ impl GuestRun {
         RemovalOutcome::Done
     }
 
-    /// Reports the failure of the first removal; those after it are left to the next run.
+    /// Reports the failure of the next removal; the others are left to the next run.
     async fn fail(&mut self, run: &RunContext, name: &str, failure: Failure) -> RemovalOutcome {
         run.events.emit(EventKind::RemovalFailed {
             vmid: self.vmid(),
@@ -286,14 +286,14 @@ impl GuestRun {
         }
     }
 
-    /// Ends a guest whose first removal is not retried any more, and closes the creation before it.
+    /// Ends a guest whose next removal has failed for good, and calls the closing hook of the creation before it.
     pub(super) async fn end_with_failed_removal(
         &mut self,
         run: &RunContext,
         steps: &Steps,
         failure: Failure,
     ) -> GuestResult {
-        self.fail_first_removal(run, steps, failure).await;
+        self.fail_next_removal(run, steps, failure).await;
         if let Some(creation) = &steps.creation
             && self.stage == Stage::Removing
         {
@@ -302,9 +302,8 @@ impl GuestRun {
         GuestResult::Failed
     }
 
-    /// Fails the first removal, whose lock is not waited for any more. Its opening hook is called now if it was
-    /// not called yet.
-    pub(super) async fn fail_first_removal(
+    /// Fails the next removal, which is no longer retried. Its opening hook is called first if it was not called yet.
+    pub(super) async fn fail_next_removal(
         &mut self,
         run: &RunContext,
         steps: &Steps,
@@ -326,10 +325,10 @@ impl GuestRun {
         }
     }
 
-    /// Calls the closing hook of an opened removal that did not take place.
+    /// Calls the closing hook of a removal that was not carried out, if its opening hook was called.
     pub(super) async fn close_removal(&mut self, run: &RunContext) {
         if let Some(name) = self.opened_removal.take() {
-            let duration = self.slice_began.elapsed();
+            let duration = self.slice_started.elapsed();
             let call = self.hook_call(Phase::SnapRemoveAbort, Some(&name), false, duration);
             run.call_hook(&call).await;
         }

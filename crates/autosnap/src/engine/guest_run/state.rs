@@ -20,8 +20,8 @@ use crate::engine::operation::LateTask;
 use crate::hook::Phase;
 use crate::inventory;
 
-/// How far, in seconds, a node's clock may be behind the clock of the connected host for the `snaptime` of a
-/// new snapshot to be accepted.
+/// The accepted difference, in seconds, between a node's clock and the clock of the connected host. The `snaptime`
+/// of a new snapshot may be earlier than its request by this much.
 const CLOCK_TOLERANCE: i64 = 300;
 
 /// One guest of a run, with the steps that it has taken so far.
@@ -33,17 +33,17 @@ pub(in crate::engine) struct GuestRun {
     pub(super) stage: Stage,
     /// The snapshot that this run has taken of the guest.
     pub(super) taken: Option<RunSnapshot>,
-    /// The removal whose opening hook was called and whose closing one was not.
+    /// The snapshot whose removal has an open hook: the opening hook was called, the closing hook was not.
     pub(super) opened_removal: Option<String>,
-    /// Why a removal before the creation did not take place: the others wait for the next run.
+    /// Why the removals before the creation stopped; those left are removed by the next run.
     pub(super) overdue_stop: Option<OverdueStop>,
-    /// The removals that are not settled yet, oldest first; `None` before the first.
+    /// The pending removals, oldest first; `None` before they are queued.
     pub(super) to_remove: Option<VecDeque<Snapshot>>,
     /// PVE's text for the lock when the guest was last deferred.
     pub(super) deferred_for: Option<String>,
     /// The deadline for the locks of other snapshot tasks; `None` before the first such lock.
     pub(super) snapshot_locks_until: Option<Instant>,
-    /// Its task that has outlived the timeout and is not known to have ended.
+    /// Its task that was still running when the timeout expired and is not known to have ended.
     pub(super) late: Option<Box<LateTask>>,
     /// Since when the guest is deferred for that task.
     pub(super) late_since: Option<Instant>,
@@ -55,10 +55,13 @@ pub(in crate::engine) struct GuestRun {
     pub(super) is_waiting: bool,
     /// How long it held its slot, over all slices.
     pub(super) worked: Duration,
-    pub(super) slice_began: Instant,
+    /// The start of the current slice.
+    pub(super) slice_started: Instant,
+    /// How long it held its slot in the last slice.
     pub(super) last_slice: Duration,
     /// How often it was deferred for a lock since its last successful step.
     pub(super) attempts: u32,
+    /// When it was deferred for a lock.
     pub(super) deferred_at: Option<Instant>,
     /// How long it was deferred for locks.
     pub(super) waited: Duration,
@@ -81,7 +84,7 @@ pub(in crate::engine) enum SliceOutcome {
     Finished(GuestResult),
     /// The guest is locked and waits for another attempt.
     Deferred(LockWait),
-    /// The task has outlived the timeout and will be polled again.
+    /// The task was still running when the timeout expired, and will be polled again.
     Late,
 }
 
@@ -90,7 +93,7 @@ pub(in crate::engine) enum SliceOutcome {
 pub(in crate::engine) struct LockWait {
     /// PVE's text for the lock.
     pub(super) cause: String,
-    /// Until when the guest is retried.
+    /// The time until which the guest is retried.
     pub(in crate::engine) until: Instant,
 }
 
@@ -148,7 +151,7 @@ impl GuestRun {
             has_started: false,
             is_waiting: false,
             worked: Duration::ZERO,
-            slice_began: Instant::now(),
+            slice_started: Instant::now(),
             last_slice: Duration::ZERO,
             attempts: 0,
             deferred_at: None,
@@ -170,7 +173,7 @@ impl GuestRun {
         self.last_slice
     }
 
-    /// The task that has outlived the timeout, while its end is not known.
+    /// The late task, while its end is not known.
     pub(in crate::engine) fn late_task(&self) -> Option<&Upid> {
         self.late.as_ref().map(|late| late.upid())
     }
@@ -182,7 +185,7 @@ impl GuestRun {
             .map_or(Duration::ZERO, |late| late.pause())
     }
 
-    /// The plan of the whole run, which outlives any borrow of the guest.
+    /// The plan of the run, shared so that it can be used while the guest is borrowed mutably.
     pub(super) fn run_plan(&self) -> Arc<Plan> {
         Arc::clone(&self.plan)
     }
@@ -196,10 +199,10 @@ impl GuestRun {
     }
 
     pub(super) fn worked_until_now(&self) -> Duration {
-        self.worked + self.slice_began.elapsed()
+        self.worked + self.slice_started.elapsed()
     }
 
-    /// Whether an opening hook was called for the guest and its closing one was not.
+    /// Whether a hook of the guest is open: the opening hook was called, the closing hook was not.
     pub(super) fn is_open(&self) -> bool {
         self.stage == Stage::Creating
             || self.opened_removal.is_some()
@@ -210,7 +213,7 @@ impl GuestRun {
         self.stage != Stage::New || self.to_remove.is_some()
     }
 
-    /// The snapshot that this run has taken, which a list must hold before a snapshot is removed.
+    /// The snapshot that this run has taken: a list must contain it before a snapshot is removed.
     pub(super) fn taken(&self, run: &RunContext) -> Option<TakenSnapshot> {
         self.taken.as_ref().map(|taken| taken.to_confirm(run))
     }

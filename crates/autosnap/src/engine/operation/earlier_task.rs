@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Replies that name a task older than the request, as a cache in front of PVE or a restored copy of a host
-//! may send them: the end of such a task does not show whether the request was carried out.
+//! Replies with a task that is older than the request, for example from a cache in front of PVE or a restored copy of
+//! a host. The end of such a task does not show whether the request was carried out.
 //!
-//! The node dates its tasks, and its clock may be behind the clock of the connected host. So an old date is
-//! only a suspicion: the task is followed all the same, and then the guest's snapshots decide.
+//! The node dates its tasks, and its clock may be behind the clock of the connected host. So an old date
+//! proves nothing: the run still follows the task, and then checks the guest's snapshots.
 
 use autosnap_core::event::Success;
 use pve_client::{SnapshotListing, Upid};
@@ -15,15 +15,14 @@ use super::request::{Operation, RequestEffect};
 use crate::engine::location::{GuestLocation, SnapshotList};
 use crate::inventory;
 
-/// How long before the request a task may have started, in seconds, so that its success is accepted without
-/// reading the guest's snapshots.
+/// The age of a task, in seconds before the request, up to which its success is accepted without reading the guest's
+/// snapshots.
 const TRUSTED_AGE: i64 = 5;
-/// The same for a failure that allows a second request. PVE itself accepts clocks that differ as much
-/// (`verify_ticket` in `PVE/AccessControl.pm`).
+/// The age up to which its failure is accepted. PVE itself accepts clocks that differ by this much (`verify_ticket` in `PVE/AccessControl.pm`).
 const CLOCK_TOLERANCE: i64 = 300;
 
 impl GuestClient {
-    /// Follows the task that a reply names. If it started before the request, only the guest's snapshots show
+    /// Follows the task in a reply. If it started before the request, only the guest's snapshots show
     /// whether the request was carried out.
     pub(super) async fn follow_reply(
         &self,
@@ -32,7 +31,7 @@ impl GuestClient {
         upid: &Upid,
         submission: &Submission,
     ) -> Result<StepOutcome, GuestNotOnNode> {
-        let age = self.age_at(upid, submission);
+        let age = self.age_of(upid, submission);
         let outcome = self.follow(location, operation, upid, submission).await;
         if let Ok(StepOutcome::Late(late)) = outcome {
             return Ok(StepOutcome::Late(Box::new(late.with_age(age))));
@@ -82,7 +81,7 @@ impl GuestClient {
     }
 
     /// How many seconds before the request the task started, by the clock of the connected host.
-    fn age_at(&self, upid: &Upid, submission: &Submission) -> i64 {
+    fn age_of(&self, upid: &Upid, submission: &Submission) -> i64 {
         let since = i64::try_from(submission.at.elapsed().as_secs()).unwrap_or(i64::MAX);
         self.server_time()
             .as_second()
@@ -118,8 +117,8 @@ impl GuestClient {
     }
 }
 
-/// Whether the new snapshot has the date of the task: then the node's clock is behind, and the task is that
-/// of the request. A removal leaves nothing to compare.
+/// Whether the new snapshot has the date of the task: then the request started the task, and the node's clock is
+/// behind. Always true for a removal, which leaves no date to compare.
 fn is_dated_like(listing: &SnapshotListing, operation: &Operation<'_>, upid: &Upid) -> bool {
     match operation {
         Operation::Remove { .. } => true,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The client of one run for its guests, and the requests that change something.
+//! The client of one run for its guests, and the requests for creations and removals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::inventory;
 use crate::pve_messages;
 use crate::stop::StopSignal;
 
-/// How often a request is sent at most if PVE replies that it has started nothing.
+/// The most attempts at a request, if PVE replies to each that it has started nothing.
 const MOST_ATTEMPTS: u32 = 5;
 
 /// The client of one run for its guests.
@@ -164,7 +164,7 @@ impl GuestClient {
     }
 }
 
-/// Whether PVE states that it has started nothing, and may do so a moment later: no worker could be started,
+/// Whether PVE has certainly started nothing, and a retry may succeed: no worker could be started,
 /// the node could not be connected to (595), the server is busy (503, 429).
 fn is_not_started(error: &Error) -> bool {
     error.certainty() == Certainty::Refused && error.is_transient()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Tasks that take longer than the timeout: they go on in PVE, so no other request is sent for their guest
-//! until their end is known.
+//! Tasks that take longer than the timeout: they continue in PVE, so no other request is sent for their guest until
+//! their end is known.
 
 use autosnap_core::event::Success;
 use pve_client::TaskStatus;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Lost replies to a creation or removal: the effect is looked up, the request is not sent again.
+//! Lost replies to a creation or removal: the run searches for the effect and does not send the request again.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,17 +13,17 @@ use super::request::{Operation, RequestEffect};
 use crate::engine::failures;
 use crate::engine::location::GuestLocation;
 
-/// How long the effect of a request is looked for. A proxy between nodes gives up after 30 s
+/// How long the run searches for the effect of a request. A proxy between nodes gives up after 30 s
 /// (`PVE/APIServer/AnyEvent.pm`), so the request may still arrive until then.
 const SEARCH_LIMIT: Duration = Duration::from_secs(35);
-/// How far a node's clock may be behind the clock of the connected host for its task to be recognized as
-/// that of the request.
+/// How far a node's clock may be behind the clock of the connected host for a task to be recognized as
+/// the one that the request started.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
-/// The same if the clock of the connected host is not known.
+/// The tolerance if the clock of the connected host is not known.
 const UNKNOWN_CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 
 impl GuestClient {
-    /// Looks for the effect or the task of a request whose reply was lost, until the time is up.
+    /// Searches for the effect or the task of a request whose reply was lost, for at most [`SEARCH_LIMIT`].
     ///
     /// Only the effect is certain. A failed task of the right kind may belong to another run with the same
     /// token, while this request is still on its way: it neither ends the search nor allows a second request.
@@ -84,8 +84,8 @@ impl GuestClient {
         }
     }
 
-    /// The newest task of the guest that may be that of the request. It is on the node that received the
-    /// request, even if the guest has moved since.
+    /// The newest task of the guest that the request may have started. It is on the node that received the request,
+    /// even if the guest has moved since.
     async fn find_task(
         &self,
         location: &GuestLocation,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Guests that have left their node: PVE has found no configuration there, so nothing was done. The guest's
-//! snapshots on its new node show whether the operation is still pending.
+//! Guests that were migrated: PVE finds no configuration on the node, so nothing was done. The snapshots on the new
+//! node show whether the operation is still pending.
 
 use autosnap_core::event::Effect;
 use autosnap_core::plan::DropReason;
@@ -12,15 +12,15 @@ use super::outcome::{GuestNotOnNode, StepOutcome};
 use super::request::{Operation, RequestEffect};
 use crate::engine::location::GuestLocation;
 
-/// The state of the operation after the guest was looked up.
+/// Whether the operation is still pending on the guest's current node.
 pub(super) enum MigrationCheck {
-    /// The guest was found, and nothing was done to it.
+    /// The guest was found, and its snapshots do not show the operation.
     StillPending(GuestNotOnNode),
     Ended(StepOutcome),
 }
 
 impl GuestClient {
-    /// Looks up the guest and its snapshots; `location` follows it.
+    /// Looks up the guest and its snapshots; updates `location`.
     pub(super) async fn check_migration(
         &self,
         location: &mut GuestLocation,

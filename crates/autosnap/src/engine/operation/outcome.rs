@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! How requests and operations end.
+//! The outcomes of requests and operations.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause between two polls.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// How an operation ended.
+/// The outcome of an operation.
 #[derive(Debug)]
 pub(in crate::engine) enum StepOutcome {
     Done(Success),
@@ -23,11 +23,11 @@ pub(in crate::engine) enum StepOutcome {
     /// The removal no longer applies: the snapshot is already gone, or is kept now.
     Dropped(DropReason),
     Failed(Failure),
-    /// The task has outlived the timeout and goes on.
+    /// The task was still running when the timeout expired.
     Late(Box<LateTask>),
 }
 
-/// What became of a request.
+/// The outcome of a request.
 pub(super) enum SubmitOutcome {
     /// PVE has started this task.
     Task(Upid),
@@ -44,7 +44,7 @@ pub(super) struct Submission {
     pub(super) node: String,
 }
 
-/// PVE has found no configuration of the guest on the node; its error.
+/// PVE's error that the node has no configuration of the guest.
 pub(super) struct GuestNotOnNode(pub(super) Failure);
 
 impl GuestNotOnNode {
@@ -72,7 +72,7 @@ pub(in crate::engine) struct LateTask {
     pub(super) age: i64,
     /// Whether the reply was lost and the task was found in the node's tasks.
     pub(super) was_found: bool,
-    /// The failure of the step if the end of the task is never seen.
+    /// The failure of the step if the end of the task is not seen before the run ends.
     pub(super) failure: Failure,
 }
 
@@ -112,7 +112,7 @@ impl LateTask {
         (self.sent_at().elapsed() / 16).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
     }
 
-    /// The failure of the step if the task is not polled any more.
+    /// The failure of the step if the task is no longer polled.
     pub(in crate::engine) fn into_failure(self) -> Failure {
         self.failure
     }

@@ -18,8 +18,8 @@ use crate::inventory::{self, Lock};
 const FINAL_READS: Duration = Duration::from_secs(10);
 
 impl GuestClient {
-    /// The guest's current snapshots: the last list if it is fresh, or a new one. `location` follows the guest
-    /// if it has moved.
+    /// The guest's current snapshots: the last list if it is fresh, or a new one. `location` is updated if the
+    /// guest has moved.
     pub(in crate::engine) async fn list(
         &self,
         location: &mut GuestLocation,
@@ -65,8 +65,7 @@ impl GuestClient {
         self.check_access(listing)
     }
 
-    /// The client for reads of an operation: all of them end at its deadline, or shortly after now if that
-    /// has passed.
+    /// The client for the reads of an operation. They end at its deadline, or shortly after now if that has passed.
     pub(super) fn reader(&self, location: &GuestLocation) -> Client {
         match location.reads_end_at {
             Some(deadline) => {
@@ -77,7 +76,7 @@ impl GuestClient {
         }
     }
 
-    /// Returns the result unchanged, and stops the run if no request can succeed any more.
+    /// Stops the run if no request can succeed any more; returns the result unchanged.
     pub(super) fn check_access<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result
             && (is_access_lost(error) || self.api.is_server_lost())
@@ -87,7 +86,7 @@ impl GuestClient {
         result
     }
 
-    /// Lists the snapshots; `location` follows the guest if it has moved.
+    /// Lists the snapshots; updates `location` if the guest has moved.
     pub(super) async fn listing_on_any_node(
         &self,
         location: &mut GuestLocation,
@@ -100,8 +99,8 @@ impl GuestClient {
         }
     }
 
-    /// The guest's lock; `None` also if it cannot be read, as the next request fails with the reason then.
-    /// `location` follows the guest, which may have been locked for its migration.
+    /// The guest's lock; `None` also if it cannot be read, as the next request then fails with the reason. Updates
+    /// `location`, as the guest may have been locked for its migration.
     pub(in crate::engine) async fn lock_of(&self, location: &mut GuestLocation) -> Option<Lock> {
         let config = match self.config(location).await {
             Err(error) if error.is_guest_missing() && self.relocate(location).await => {
@@ -139,7 +138,7 @@ impl GuestClient {
         self.check_access(inventory::node_of(&self.reader(location), location.vmid).await)
     }
 
-    /// The effect of the operation by the guest's snapshots; `None` if they cannot be listed.
+    /// The effect of the operation, as the guest's snapshots show it; `None` if they cannot be listed.
     pub(super) async fn inspect(
         &self,
         location: &mut GuestLocation,

@@ -24,11 +24,11 @@ pub(in crate::engine) enum Operation<'a> {
         now: &'a Zoned,
         force: bool,
         /// Whether to list the snapshots while the task runs, because more removals follow.
-        and_list: bool,
+        list_snapshots: bool,
     },
 }
 
-/// The effect of an operation, by the guest's snapshots.
+/// The effect of an operation, as the guest's snapshots show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestEffect {
     Applied,
@@ -37,7 +37,7 @@ pub(super) enum RequestEffect {
 }
 
 impl Operation<'_> {
-    /// The effect in words; `None` if the snapshots could not be listed.
+    /// The effect for messages. `effect` is `None` if the snapshots could not be listed.
     pub(super) fn describe_effect(&self, effect: Option<RequestEffect>) -> String {
         let name = self.snapshot_name();
         match (self, effect) {
@@ -74,8 +74,7 @@ impl Operation<'_> {
         }
     }
 
-    /// The effect by this list. A snapshot with the name of the one to be removed but another date is another
-    /// snapshot.
+    /// The effect that this list shows. A removal compares the date as well: another snapshot may have the name.
     pub(super) fn effect_in(&self, listing: &SnapshotListing) -> RequestEffect {
         let entry = listing.find(self.snapshot_name());
         match (self, entry) {

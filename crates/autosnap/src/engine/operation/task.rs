@@ -24,7 +24,7 @@ struct EarlyList {
 }
 
 impl EarlyList {
-    /// The list after the task, which reported itself as running at that moment.
+    /// The list after the end of the task, which was last seen running at that moment.
     fn extended_to(self, last_seen_running: Instant) -> SnapshotList {
         let mut list = self.list;
         if self.is_locked {
@@ -35,7 +35,7 @@ impl EarlyList {
 }
 
 impl GuestClient {
-    /// Waits for the end of a known task.
+    /// Waits for the end of a task with a known UPID.
     pub(super) async fn follow(
         &self,
         location: &mut GuestLocation,
@@ -58,7 +58,7 @@ impl GuestClient {
         match end {
             Ok(end) => {
                 self.tasks.remove(location.vmid);
-                // A list of the node's tasks may be late, and other tasks may have had the guest since.
+                // The list of tasks may show the end late, and another task may have changed the guest since.
                 let last_seen_running = started + before + end.last_seen_running;
                 location.listed = early_list.map(|early| early.extended_to(last_seen_running));
                 self.pace
@@ -92,8 +92,8 @@ impl GuestClient {
         }
     }
 
-    /// The outcome of a task whose end cannot be read: the guest's snapshots show whether it succeeded, as
-    /// after a lost reply.
+    /// The outcome of a task whose end cannot be read. As after a lost reply, the guest's snapshots show whether it
+    /// succeeded.
     pub(super) async fn check_unreadable_task(
         &self,
         location: &mut GuestLocation,
@@ -124,10 +124,10 @@ impl GuestClient {
         }
     }
 
-    /// The guest's snapshots, read before the first poll of its own task, so that the next removal need not
-    /// wait for them. Once the snapshot to be removed is marked, PVE lets no other task change the guest's
-    /// snapshots (`snapshot_delete` in `PVE/AbstractConfig.pm` writes both the entry and the lock): such a
-    /// list stays current until the task reports for the last time that it is running.
+    /// Lists the guest's snapshots before the first poll of its task, so that the next removal need not wait for a
+    /// list. Once the task has marked the snapshot, no other task can change the guest's snapshots
+    /// (`snapshot_delete` in `PVE/AbstractConfig.pm` writes both the entry and the lock). So the list stays current
+    /// until the last poll that finds the task running.
     async fn list_while_running(
         &self,
         location: &GuestLocation,
@@ -135,11 +135,15 @@ impl GuestClient {
         policy: WaitPolicy,
     ) -> Option<EarlyList> {
         match operation {
-            Operation::Remove { and_list: true, .. } => {}
-            // During a creation the new entry is not complete, so that the list confirms no removal.
+            Operation::Remove {
+                list_snapshots: true,
+                ..
+            } => {}
+            // During a creation the new snapshot is incomplete, so the list cannot confirm a removal.
             Operation::Create(_)
             | Operation::Remove {
-                and_list: false, ..
+                list_snapshots: false,
+                ..
             } => return None,
         }
         tokio::time::sleep(policy.first_pause / 2).await;
@@ -153,7 +157,7 @@ impl GuestClient {
         Some(EarlyList { list, is_locked })
     }
 
-    /// The outcome of the operation by the exit of its task.
+    /// The outcome of the operation after its task has ended.
     pub(super) async fn on_task_ended(
         &self,
         location: &mut GuestLocation,

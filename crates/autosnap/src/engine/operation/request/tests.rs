@@ -54,7 +54,7 @@ fn check(
         new: None,
         now: &now,
         force: false,
-        and_list: false,
+        list_snapshots: false,
     };
     assert_eq!(operation.effect_in(&listing), effect, "{there:?}");
     assert_eq!(operation.drop_reason(&listing), dropped, "{there:?}");
