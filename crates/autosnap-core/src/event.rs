@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The events of a run: one per fact, in the past tense.
 //!
-//! The engine emits them; reports, progress and the [`RunRecord`](crate::record::RunRecord) are made of
-//! them and of nothing else. Consumers only observe.
+//! The engine emits them; reports, progress and the [`RunRecord`](crate::record::RunRecord) are
+//! computed from them alone. Consumers only observe.
 //!
 //! Limits: no texts for people beyond PVE's own.
 //!
@@ -68,26 +68,26 @@ pub enum EventKind {
         /// PVE's full version.
         pve_version: String,
     },
-    /// All guests are planned. Of a dry run this is the last event but the end.
+    /// All guests are planned. In a dry run only the end of the run follows.
     Planned(Arc<Plan>),
     /// A hook ended, or could not be started.
     HookRan(HookRun),
     /// A guest was started.
     GuestStarted(Vmid),
-    /// A guest is locked, or its task runs longer than the timeout: other guests go first.
+    /// A guest was deferred: it is locked, or its task runs longer than the timeout.
     GuestDeferred {
         /// The guest.
         vmid: Vmid,
         /// PVE's text, or what the guest waits for.
         cause: String,
     },
-    /// A deferred guest goes on.
+    /// A deferred guest was resumed.
     GuestResumed {
         /// The guest.
         vmid: Vmid,
-        /// How long it has waited in all.
+        /// How long it waited in total.
         waited: Duration,
-        /// What it has waited for.
+        /// What it waited for.
         reason: WaitReason,
     },
     /// A creation is about to be requested.
@@ -168,7 +168,7 @@ pub enum EventKind {
         vmid: Vmid,
         /// Its result.
         result: GuestResult,
-        /// How long it was worked on.
+        /// How long the run worked on it.
         duration: Duration,
     },
     /// The run was stopped; nothing new is started.
@@ -234,7 +234,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// The word for it.
+    /// The name of the command.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Snap => "snap",
@@ -337,7 +337,7 @@ pub enum PostponeReason {
 }
 
 impl PostponeReason {
-    /// Whether the guest has failed for it.
+    /// Whether the guest has failed because of it.
     pub fn is_failure(self) -> bool {
         match self {
             Self::RemovalFailed | Self::Stopped(_) | Self::Hook => true,

@@ -5,7 +5,6 @@
 //! PVE's rules for all dates, before any request is sent. The time is an argument and already local:
 //! this module does not use time zones.
 
-mod cuts;
 mod format;
 mod issue;
 mod label;
@@ -15,6 +14,7 @@ mod pieces;
 mod proposal;
 mod rules;
 mod series;
+mod splits;
 mod syntax;
 mod token;
 mod warning;
@@ -26,7 +26,6 @@ use serde::{Deserialize, Serialize};
 
 use rules::{RESERVED, is_name_character};
 
-pub use cuts::label_of;
 pub use format::{FormatError, TimestampFormat};
 pub use issue::FormatIssue;
 pub use label::{Label, LabelError};
@@ -34,6 +33,7 @@ pub use label_search::{LabelSearch, LabelsFound};
 pub use parts::TimestampParts;
 pub use rules::{MAX_LENGTH, PREFIX};
 pub use series::{AmbiguousNames, Collision, Membership, OtherLabels, Series};
+pub use splits::label_of;
 pub use syntax::FormatFlaw;
 pub use warning::FormatWarning;
 

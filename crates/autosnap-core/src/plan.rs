@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The plan of a run: what happens to every selected guest, decided before anything is changed.
 //!
-//! `--dry-run` prints the plan that the engine carries out. Execution may shrink the plan, never grow
-//! it: [`confirm_removal`] is the only way for a planned removal to reach PVE, and it can only drop it.
+//! `--dry-run` prints the plan that the engine carries out. Execution may skip steps of the plan,
+//! never add any: every planned removal must pass [`confirm_removal`], which can only drop it.
 //!
-//! Limits: the plan knows one reading of each guest. The engine notices what changes afterwards (locks,
-//! space, a guest that moves).
+//! Limits: the plan is based on one reading of each guest. The engine handles later changes (locks, space, a guest
+//! that moves).
 
 mod confirm;
 mod decide;
@@ -77,7 +77,7 @@ pub struct Creation {
     pub only_running: bool,
 }
 
-/// How a guest is handled that is still locked when its turn comes.
+/// How a guest is handled that is still locked when the run reaches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockedGuests {
     /// It fails, with the name of the lock.
@@ -105,9 +105,9 @@ impl LockedGuests {
 pub struct Reading {
     /// Its configuration, if the decision needs it.
     pub config: Option<GuestConfig>,
-    /// PVE's answer to whether the guest can be snapshotted, if it was needed
+    /// PVE's reply to whether the guest can be snapshotted, if the query was needed
     /// ([`SnapshotBlockers::needs_query`](crate::snapshot_support::SnapshotBlockers::needs_query)) and
-    /// given.
+    /// succeeded.
     pub can_snapshot: Option<bool>,
     /// PVE's error for a storage of its disks that makes a snapshot fail: the storage does not exist, is
     /// disabled, or is restricted to other nodes.
@@ -165,7 +165,7 @@ pub struct GuestPlan {
     /// The steps, or why there are none.
     pub decision: Decision,
     /// The steps of a guest that is refused for its lock: they are carried out if it is unlocked when
-    /// its turn comes.
+    /// the run reaches it.
     pub when_unlocked: Option<Steps>,
     /// Notes for the administrator.
     pub notes: Vec<Note>,
@@ -193,7 +193,7 @@ impl GuestPlan {
         }
     }
 
-    /// Whether the guest was locked when it was read, so that its lock is read again at its turn.
+    /// Whether the guest was locked when it was read, so that its lock is read again before its first step.
     pub fn was_locked(&self) -> bool {
         match &self.decision {
             Decision::Proceed(steps) => steps.waits_for.is_some(),

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The record of a run: everything that its reports, its history and its notifications need.
 //!
-//! It is folded from the events alone, so it holds nothing that was not reported, and it is the only fold
-//! of them: the text report, JSON, the journal and the exit status are views of it. It can be serialised;
-//! [`RecordVersion`] says what a reader may expect.
+//! It is computed from the events alone, and no other code accumulates them: the text report, JSON, the journal and
+//! the exit status are derived from it. It can be serialised; [`RecordVersion`] describes what a reader may expect.
 
 mod fold;
 mod guest;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Retention: which snapshots of a guest stay and which go. Nothing else decides that.
+//! Retention: the decision which snapshots of a guest stay and which are removed. No other code makes it.
 //!
 //! [`decide`] gives every snapshot a verdict with its reason and removes nothing. Only snapshots that
 //! are ours, complete, dated and certainly of the series are counted ([`counting`]); all others stay and
-//! take no place among the kept ones. The [`Rules`] of the [`Policy`] decide about those that count
+//! do not count towards the number that is kept. The [`Rules`] of the [`Policy`] decide about those that count
 //! ([`rules`]).
 //!
 //! The newest snapshot is the one with the latest `snaptime`; of equal ones, the one with the greatest
 //! name. `snaptime` comes from the node's clock, so that neither the format of the name nor the end of
 //! summer time changes the order. A snapshot whose time is wrong, because it contradicts the time in
-//! the name or is in the future, stays and takes no place. The snapshot that a run is about to take is
-//! the newest by definition, whatever the clocks say: it always stays.
+//! the name or is in the future, stays and is not counted. The snapshot that a run is about to take counts as
+//! the newest regardless of the clocks: it always stays.
 
 mod counting;
 mod policy;
@@ -26,30 +26,30 @@ use counting::Counting;
 
 pub use policy::{Policy, Rules, StuckRemovals};
 
-/// A snapshot with the reason why it stays or goes.
+/// A snapshot with the reason why it stays or is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The snapshot.
     pub snapshot: Snapshot,
-    /// Why it stays or goes.
+    /// Why it stays or is removed.
     pub reason: Reason,
 }
 
-/// Why a snapshot stays or goes ([`Reason::is_removal`]).
+/// Why a snapshot stays or is removed ([`Reason::is_removal`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Among the newest of its series.
     Kept {
-        /// Its place, counted from 1 for the newest.
+        /// Its rank, counted from 1 for the newest.
         rank: u32,
         /// How many stay.
         keep: u32,
     },
-    /// It has the name of the new snapshot, which always stays and has the first place.
+    /// It has the name of the new snapshot, which always stays and has rank 1.
     KeptNew,
     /// Older than all that stay.
     Removed {
-        /// Its place, counted from 1 for the newest.
+        /// Its rank, counted from 1 for the newest.
         rank: u32,
         /// How many stay.
         keep: u32,
@@ -67,7 +67,7 @@ pub enum Reason {
     Incomplete(SnapshotState),
     /// Ours and of this label, but its removal was not finished: the removal is sent again.
     RemovalRetried,
-    /// Ours and of this label, but PVE does not report when it was taken, so that its place is unknown.
+    /// Ours and of this label, but PVE does not report when it was taken, so that its rank is unknown.
     Undated,
     /// Ours and of this label, but in another timestamp format: another series.
     OtherFormat {
@@ -89,7 +89,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether the snapshot goes.
+    /// Whether the snapshot is removed.
     pub fn is_removal(&self) -> bool {
         match self {
             Self::Removed { .. } | Self::RemovalRetried => true,
@@ -114,7 +114,7 @@ impl fmt::Display for Reason {
             Self::Kept { rank, keep } => write!(formatter, "{rank} of {keep}"),
             Self::KeptNew => formatter.write_str("new"),
             Self::Removed { rank, keep } => {
-                write!(formatter, "{}, keep {keep}", place_from_newest(*rank))
+                write!(formatter, "{}, keep {keep}", ordinal_from_newest(*rank))
             }
             Self::LeftToNextRuns { limit } => write!(
                 formatter,
@@ -141,7 +141,7 @@ impl fmt::Display for Reason {
 }
 
 /// `newest`, `2nd newest`, `3rd newest`, …
-fn place_from_newest(rank: u32) -> String {
+fn ordinal_from_newest(rank: u32) -> String {
     let suffix = match (rank % 100, rank % 10) {
         _ if rank == 1 => return "newest".to_owned(),
         (11..=13, _) => "th",

@@ -14,7 +14,7 @@
 //! Runs share the slots fairly: a free slot goes to the run with the fewest running guests that can use it; of equal
 //! runs, to the one whose last start is longest ago. So a small run does not wait for the end of a large one.
 //!
-//! The schedule knows neither time nor tasks; the engine reports what started and what ended.
+//! The schedule uses no clock and runs nothing itself; the engine reports which work has ended or is deferred.
 
 mod limits;
 
@@ -91,10 +91,10 @@ struct Run {
     /// The waiting work by node, heaviest first.
     queues: BTreeMap<usize, VecDeque<usize>>,
     /// The number of waiting pieces of work that do not go last.
-    waiting_first: usize,
+    waiting_not_last: usize,
     /// The rank of the next piece of work that is queued again at the end.
     next_rank: i64,
-    /// The rank of the next one that is queued again at the front.
+    /// The rank of the next piece of work that is queued again at the front.
     first_rank: i64,
     /// The number of starts of all runs at its last start.
     last_start: u64,
@@ -201,7 +201,7 @@ impl Schedule {
             usage: Usage::default(),
             order,
             queues,
-            waiting_first: items.iter().filter(|item| !item.goes_last).count(),
+            waiting_not_last: items.iter().filter(|item| !item.goes_last).count(),
             next_rank: i64::try_from(items.len()).unwrap_or(i64::MAX),
             first_rank: -1,
             last_start: 0,
@@ -284,7 +284,7 @@ impl Schedule {
     /// Whether the work may start on its node, which has a free slot.
     fn fits(&self, run: &Run, index: usize) -> bool {
         let item = &run.items[index];
-        let waits_for_others = item.goes_last && run.waiting_first > 0;
+        let waits_for_others = item.goes_last && run.waiting_not_last > 0;
         let waits_for_lease = !item.has_lease && self.leases.contains(&item.guest);
         !waits_for_others
             && !waits_for_lease
@@ -301,7 +301,7 @@ impl Schedule {
         let item = &mut run.items[id.index];
         let queue = run.queues.entry(item.demand.node).or_default();
         queue.retain(|&other| other != id.index);
-        run.waiting_first -= usize::from(!item.goes_last);
+        run.waiting_not_last -= usize::from(!item.goes_last);
         self.nodes[item.demand.node].waiting_weight -= u64::from(item.weight);
         item.state = State::Running;
         item.has_lease = true;
@@ -313,7 +313,7 @@ impl Schedule {
     /// Records that a piece of work is finished: `elapsed` after its start if it is running. Frees its slots and the
     /// lease of its guest.
     pub fn finish(&mut self, id: WorkId, elapsed: Duration) {
-        if self.vacate(id, State::Finished) {
+        if self.free_slots(id, State::Finished) {
             let (nodes, runs) = (&mut self.nodes, &self.runs);
             if let Some(item) = runs.get(&id.run).map(|run| &run.items[id.index]) {
                 let node = &mut nodes[item.demand.node];
@@ -327,16 +327,16 @@ impl Schedule {
     /// Frees the slots of a running piece of work that waits, for example for a lock, until [`Schedule::resume`]. Its
     /// guest stays leased.
     pub fn defer(&mut self, id: WorkId) {
-        self.vacate(id, State::Deferred);
+        self.free_slots(id, State::Deferred);
     }
 
     /// Queues a deferred piece of work again, after all others of its run.
     pub fn resume(&mut self, id: WorkId) {
-        if let Some(run) = self.queue_again(id) {
+        if let Some(run) = self.requeue(id) {
             let item = &mut run.items[id.index];
             item.rank = run.next_rank;
             run.next_rank += 1;
-            run.waiting_first += usize::from(!item.goes_last);
+            run.waiting_not_last += usize::from(!item.goes_last);
             let queue = run.queues.entry(item.demand.node).or_default();
             queue.push_back(id.index);
         }
@@ -344,19 +344,20 @@ impl Schedule {
 
     /// Queues a deferred piece of work again, before all others of its run: it has begun, so it no longer goes last.
     pub fn resume_first(&mut self, id: WorkId) {
-        if let Some(run) = self.queue_again(id) {
+        if let Some(run) = self.requeue(id) {
             let item = &mut run.items[id.index];
             item.rank = run.first_rank;
             run.first_rank -= 1;
             item.goes_last = false;
-            run.waiting_first += 1;
+            run.waiting_not_last += 1;
             let queue = run.queues.entry(item.demand.node).or_default();
             queue.push_front(id.index);
         }
     }
 
-    /// The run of a deferred piece of work that may wait again.
-    fn queue_again(&mut self, id: WorkId) -> Option<&mut Run> {
+    /// Changes a deferred piece of work to waiting; returns its run. `None` if it is not deferred, or its run is
+    /// withdrawn.
+    fn requeue(&mut self, id: WorkId) -> Option<&mut Run> {
         let run = self.runs.get_mut(&id.run)?;
         let item = &mut run.items[id.index];
         if run.is_withdrawn || item.state != State::Deferred {
@@ -378,7 +379,7 @@ impl Schedule {
             item.state = State::Deferred;
             self.nodes[item.demand.node].waiting_weight -= u64::from(item.weight);
         }
-        run.waiting_first = 0;
+        run.waiting_not_last = 0;
     }
 
     /// Removes a run with all its work, and frees its slots and leases.
@@ -387,7 +388,7 @@ impl Schedule {
         let items = self.runs.get(&run).map_or(0, |run| run.items.len());
         for index in 0..items {
             let id = WorkId { run, index };
-            self.vacate(id, State::Finished);
+            self.free_slots(id, State::Finished);
             self.release(id);
         }
         self.runs.remove(&run);
@@ -404,8 +405,8 @@ impl Schedule {
         queues.map(VecDeque::len).sum()
     }
 
-    /// Frees the slots of a piece of work; returns whether it was running.
-    fn vacate(&mut self, id: WorkId, next: State) -> bool {
+    /// Sets the state of a piece of work and frees its slots; returns whether it was running.
+    fn free_slots(&mut self, id: WorkId, next: State) -> bool {
         let Some(run) = self.runs.get_mut(&id.run) else {
             return false;
         };
@@ -419,6 +420,7 @@ impl Schedule {
         was_running
     }
 
+    /// Ends the lease of the guest, if this piece of work holds it.
     fn release(&mut self, id: WorkId) {
         let run = self.runs.get_mut(&id.run);
         if let Some(item) = run.map(|run| &mut run.items[id.index])
@@ -429,6 +431,7 @@ impl Schedule {
     }
 }
 
+/// The index of a name; a new name gets the next index.
 fn intern(indexes: &mut HashMap<String, usize>, name: &str) -> usize {
     let next = indexes.len();
     *indexes.entry(name.to_owned()).or_insert(next)

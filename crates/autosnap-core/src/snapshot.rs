@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Snapshots of a guest as PVE lists them, and whether this tool has taken them.
 //!
-//! PVE adds an entry `current` for the guest's present state to every list. It is not a snapshot, and
-//! callers leave it out.
+//! PVE adds an entry `current` for the guest's present state to every list. It is not a snapshot; callers omit it.
 
 use std::fmt;
 
@@ -43,11 +42,11 @@ pub struct Snapshot {
 pub enum SnapshotState {
     /// No `snapstate`: the snapshot is complete.
     Complete,
-    /// `prepare`: it is being taken, or was left behind by a task that failed while taking it.
+    /// `prepare`: it is being taken, or its task failed while taking it.
     Preparing,
-    /// `delete`: it is being removed, or was left behind by a task that failed while removing it.
+    /// `delete`: it is being removed, or its task failed while removing it.
     Deleting,
-    /// A state that only another version of PVE knows, kept as it is.
+    /// A state of another version of PVE, unchanged.
     Other(String),
 }
 

@@ -100,7 +100,7 @@ pub enum Warning {
         /// How many snapshots have it.
         count: usize,
     },
-    /// A warning of the program that started the run, in its own words.
+    /// A warning of the program that started the run; its text.
     Other(String),
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The part of a guest's configuration that matters to snapshots.
 //!
-//! Whether a storage supports snapshots is decided elsewhere; here only volumes that no storage supports are known.
+//! Limits: only volumes that can never be snapshotted are found here; support by storages is in
+//! [`crate::snapshot_support`].
 
 use std::fmt;
 
 use super::GuestKind;
 
-/// Whether a virtual machine has the QEMU guest agent switched on.
+/// Whether the QEMU guest agent of a virtual machine is enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AgentSetting {
     /// The agent freezes the file systems while PVE takes a snapshot.
@@ -38,11 +39,11 @@ pub struct GuestConfig {
 pub struct Volume {
     /// Its key in the configuration, such as `scsi0` or `rootfs`.
     pub key: String,
-    /// Where its data is.
+    /// The location of its data.
     pub location: VolumeLocation,
 }
 
-/// Where the data of a volume is.
+/// The location of a volume's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VolumeLocation {
     /// On a storage that PVE manages.

@@ -7,8 +7,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::cuts::{cuts, utc};
 use super::series::{AmbiguousNames, Membership, OtherLabels, Series, USUAL, is_near};
+use super::splits::{splits, utc};
 
 /// A search for the label of a series among the snapshots of this tool.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct LabelsFound {
 }
 
 impl<'a> LabelSearch<'a> {
-    /// A search that has not seen any snapshot.
+    /// A search without any snapshot yet.
     pub fn new(series: &'a Series) -> Self {
         Self {
             series,
@@ -71,7 +71,7 @@ impl<'a> LabelSearch<'a> {
                     .into_iter()
                     .any(|format| is_near(format, timestamp, taken_at))
             };
-            match cuts(name).find(|(_, timestamp)| fits(timestamp)) {
+            match splits(name).find(|(_, timestamp)| fits(timestamp)) {
                 Some((label, _)) => *found.counts.entry(label.to_owned()).or_default() += 1,
                 None => found.unknown += 1,
             }
@@ -86,8 +86,8 @@ impl LabelsFound {
         self.counts.is_empty() && self.unknown == 0
     }
 
-    /// The existing label, with its count, of which `label` is probably a typo: one letter differs or two
-    /// are swapped. Labels that differ only in digits are intended.
+    /// The existing label, with its count, if `label` is probably a typo of it: one letter differs or two are swapped.
+    /// Labels that differ only in digits are intended.
     pub fn typo_of(&self, label: &str) -> Option<(&str, usize)> {
         let without_digits = |text: &str| text.replace(|digit: char| digit.is_ascii_digit(), "");
         let mut near = self.counts.iter().filter(|(other, _)| {

@@ -8,7 +8,7 @@ use super::rules::is_name_character;
 /// A piece of the text of a format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// One character so many times.
+    /// A character and how often it is repeated.
     Run(char, usize),
     /// Literal text: quoted, with its quotes, or escaped with `\`.
     Quoted(String),
@@ -26,7 +26,7 @@ impl fmt::Display for Piece {
 }
 
 impl Piece {
-    /// Letters that have a meaning in other languages only.
+    /// Letters that are specifiers only in other languages' formats.
     pub(super) fn foreign_letters(&self) -> Option<String> {
         match self {
             Self::Run('Y' | 'D' | 'S', 2..) => Some(self.to_string()),
@@ -34,7 +34,7 @@ impl Piece {
         }
     }
 
-    /// Replaces characters that PVE or a format refuses. Returns whether anything is left.
+    /// Replaces characters that PVE refuses and shortens long fractions; returns `false` for a piece to be dropped.
     pub(super) fn make_usable(&mut self) -> bool {
         let usable = |letter| match letter {
             ':' | '/' | '.' => '-',
@@ -70,7 +70,7 @@ impl Piece {
     }
 }
 
-/// Splits the text of a format. A quote that is not closed and a `\` or `%` at the end are runs.
+/// Splits the text of a format. An unclosed quote, and a `\` or `%` at the end, become runs.
 pub(super) fn pieces(format: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut rest = format;
@@ -85,7 +85,7 @@ pub(super) fn pieces(format: &str) -> Vec<Piece> {
             pieces.push(Piece::Quoted(quoted.to_owned()));
             rest = after;
         } else {
-            // Of a quote or `\` this is always one: a second one would close or escape it.
+            // The count of a quote or `\` is always 1: a second one would close or escape it.
             let count = rest.chars().take_while(|letter| *letter == first).count();
             pieces.push(Piece::Run(first, count));
             rest = &rest[count * first.len_utf8()..];
@@ -94,7 +94,7 @@ pub(super) fn pieces(format: &str) -> Vec<Piece> {
     pieces
 }
 
-/// The length of a quoted text with both quotes; a `\` in it takes the next character literally.
+/// The length of a quoted text with both quotes. A `\` in it escapes the next character.
 fn quoted_length(text: &str, quote: char) -> Option<usize> {
     let mut letters = text.char_indices().skip(1);
     while let Some((at, letter)) = letters.next() {

@@ -13,10 +13,10 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
-use super::cuts::{cuts, is_plausible, utc};
 use super::format::TimestampFormat;
 use super::label::Label;
 use super::rules::PREFIX;
+use super::splits::{is_plausible, splits, utc};
 
 /// The formats of other series that are recognised and reported: the default, and common ones of users
 /// of the C# tool.
@@ -52,7 +52,7 @@ fn usual_format(text: &str) -> TimestampFormat {
     TimestampFormat::parse(text).expect("the usual formats are valid")
 }
 
-/// The snapshots of a label in a timestamp format and in adopted formats: those that a job counts.
+/// The snapshots that a job counts: those of a label in a timestamp format and in adopted formats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
     label: Label,
@@ -147,7 +147,7 @@ impl Series {
         &self.formats[0]
     }
 
-    /// All formats of the series, that of new names first.
+    /// All formats of the series; the format of new names comes first.
     pub fn formats(&self) -> &[TimestampFormat] {
         &self.formats
     }
@@ -161,7 +161,7 @@ impl Series {
         &self.collisions
     }
 
-    /// The labels of these names that are not of this series; empty if names cannot collide.
+    /// The labels of these names that cannot belong to this series; empty if no names can collide.
     pub fn other_labels<'a>(
         &self,
         names: impl IntoIterator<Item = (&'a str, Option<Timestamp>)>,
@@ -171,11 +171,11 @@ impl Series {
         }
         let mut labels = HashSet::new();
         for (name, taken_at) in names {
-            if self.reads(name) {
+            if self.matches_text(name) {
                 continue;
             }
             let taken_at = taken_at.map(utc);
-            for (label, timestamp) in cuts(name) {
+            for (label, timestamp) in splits(name) {
                 let is_timestamp = |format: &TimestampFormat| is_near(format, timestamp, taken_at);
                 if self.formats.iter().chain(&*USUAL).any(is_timestamp) {
                     labels.insert(label);
@@ -214,11 +214,11 @@ impl Series {
             || own
                 .iter()
                 .any(|format| is_near(format, timestamp, taken_at));
-        if !agrees && self.rivals(name, taken_at).next().is_some() {
+        if !agrees && self.other_readings(name, taken_at).next().is_some() {
             return Membership::Other;
         }
-        // A time that contradicts this series does not exclude rivals that it also contradicts.
-        for (label, format) in self.rivals(name, taken_at.filter(|_| agrees)) {
+        // A time that contradicts this series does not exclude other readings that it also contradicts.
+        for (label, format) in self.other_readings(name, taken_at.filter(|_| agrees)) {
             let is_ambiguous = match ambiguous {
                 // Numbers of varying width: the two readings cannot be distinguished.
                 _ if own.contains(&format) => true,
@@ -240,8 +240,8 @@ impl Series {
         }
     }
 
-    /// Whether the name can belong to the series, by its text alone.
-    fn reads(&self, name: &str) -> bool {
+    /// Whether the name can belong to the series. Only its text is compared, not its time.
+    fn matches_text(&self, name: &str) -> bool {
         self.timestamp_in(name)
             .is_some_and(|timestamp| self.formats.iter().any(|format| format.matches(timestamp)))
     }
@@ -255,12 +255,12 @@ impl Series {
     /// The readings of a name as another label, in the formats of the series and in colliding formats.
     ///
     /// Readings that contradict the time at which the snapshot was taken are omitted.
-    fn rivals<'a>(
+    fn other_readings<'a>(
         &'a self,
         name: &'a str,
         taken_at: Option<DateTime>,
     ) -> impl Iterator<Item = (&'a str, &'a TimestampFormat)> {
-        let in_own_formats = cuts(name).flat_map(move |(label, timestamp)| {
+        let in_own_formats = splits(name).flat_map(move |(label, timestamp)| {
             let formats = self.formats.iter();
             let fitting = formats.filter(move |format| is_near(format, timestamp, taken_at));
             fitting.map(move |format| (label, format))
@@ -321,7 +321,7 @@ fn collisions(label: &Label, own_format: &TimestampFormat) -> Vec<Collision> {
             .filter(|separator| matches!(*separator, "_" | "-"));
         let colliding =
             separator.and_then(|separator| pair(format!("{label}{separator}"), default));
-        // A label that ends like a century is rare: it is treated carefully in every format.
+        // A label that ends in a century is rare, so it counts as ambiguous with every format that has a short year.
         let has_short_year = |format: &str| format.starts_with("yy") && !format.starts_with("yyy");
         let stem = label.strip_suffix(CENTURY);
         let of_century = stem

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The confirmation of a planned removal against a fresh list, right before it is sent.
 //!
-//! [`confirm_removal`] can only drop a removal. It drops every one when the list does not hold the
-//! snapshot that the run has just taken.
+//! [`confirm_removal`] can only drop a removal. It drops every removal if the list does not contain
+//! the snapshot that the run has just taken.
 
 use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
@@ -21,9 +21,9 @@ pub enum DropReason {
     Replaced,
     /// The policy keeps it, by the fresh list.
     KeptNow,
-    /// The list does not hold the snapshot that this run has taken.
+    /// The list does not contain the snapshot that this run has taken.
     NewNotListed,
-    /// The list holds the snapshot that this run has taken, but it is not complete.
+    /// The list contains the snapshot that this run has taken, but it is not complete.
     NewIncomplete,
     /// A snapshot has the name of the new one, but it was taken before this run's request, is undated,
     /// or has another description: this run has not taken it.
@@ -31,7 +31,7 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    /// Whether the guest has failed: its list does not hold the snapshot that the run has taken.
+    /// Whether the guest has failed: its list does not contain the snapshot that the run has taken.
     pub fn is_failure(self) -> bool {
         match self {
             Self::Gone | Self::Replaced | Self::KeptNow => false,
@@ -40,7 +40,7 @@ impl DropReason {
     }
 }
 
-/// The snapshot that a run has just taken of a guest, which a list must hold to confirm a removal.
+/// The snapshot that a run has just taken of a guest, which a list must contain to confirm a removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenSnapshot {
     /// Its name.
@@ -74,8 +74,8 @@ impl TakenSnapshot {
 ///
 /// The removal is confirmed only if the same snapshot (name and `snaptime`) still exists and the policy,
 /// applied to the fresh list, removes it as well. `new` is the snapshot that this run has just taken of
-/// the guest. It counts as the newest, as in the plan, and the list must hold it, complete and taken by
-/// this run: a list without it may be that of another guest, another cluster or another time. `now` is
+/// the guest. It counts as the newest, as in the plan, and the list must contain it, complete and taken by
+/// this run: a list without it may come from another guest, another cluster or another time. `now` is
 /// the time by the server's clock.
 pub fn confirm_removal(
     planned: &Snapshot,

@@ -2,12 +2,12 @@
 //! The guard against mass removals: one run removes a limited number of snapshots of a guest.
 //!
 //! The guard delays removals and never prevents them: a run removes the oldest snapshots and leaves
-//! the others to the next runs. Without any removal a backlog would grow until the storage is full.
+//! the others to the next runs. If it prevented them, a backlog would grow until the storage is full.
 
 use super::{Action, Intent};
 use crate::retention::{Reason, Verdict};
 
-/// How many snapshots of a guest one run removes at most.
+/// The maximum number of snapshots of a guest that one run removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemovalLimit(u32);
 
@@ -33,8 +33,7 @@ impl Default for RemovalLimit {
 }
 
 impl Intent {
-    /// How many snapshots of a guest are removed at most; `None` for `clean --keep=0`, which requests the
-    /// removal of all.
+    /// The removal limit of a guest; `None` for `clean --keep=0`, which requests the removal of all snapshots.
     pub fn removals_per_guest(&self) -> Option<RemovalLimit> {
         match self.action {
             Action::Clean if self.policy.rules.keep_none() => None,

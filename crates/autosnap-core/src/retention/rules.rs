@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use super::{Reason, Rules};
 
-/// Why each of these snapshots stays or goes, by name.
+/// Why each of these snapshots stays or is removed, by name.
 ///
-/// `counted` are the names of the snapshots that count, newest first, without the new one. The new one
-/// has the first place if there is one (`has_new`). A name that is listed twice has its first place.
+/// `counted` are the names of the snapshots that count, newest first, without the new one. With a new
+/// one (`has_new`), that has rank 1. A name that is listed twice has its first rank.
 pub(super) fn apply<'a>(
     counted: impl Iterator<Item = &'a str>,
     rules: Rules,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Retention in tables.
+//! Table-driven tests of retention.
 
 mod properties;
 
@@ -49,7 +49,7 @@ fn ours(name: &str, taken_at: Option<i64>) -> Snapshot {
     }
 }
 
-/// A snapshot of the label with a name that says the time it was taken at.
+/// A snapshot of the label whose name contains the time at which it was taken.
 fn daily(day: i64) -> Snapshot {
     ours(
         &format!("autodaily2311{day:02}000000"),
@@ -342,7 +342,7 @@ fn a_snapshot_with_an_ambiguous_name_stays() {
 }
 
 #[test]
-fn a_removal_names_its_place_from_the_newest() {
+fn the_text_of_a_removal_has_its_rank_from_the_newest() {
     for (rank, expected) in [
         (1, "newest, keep 0"),
         (2, "2nd newest, keep 0"),

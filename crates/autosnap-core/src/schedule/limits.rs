@@ -17,7 +17,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 48 guests at once, 2 per node, 24 per shared storage, one RAM snapshot per node.
     ///
-    /// Two per node spare the disks of the node. The other two limits matter only in large clusters, where more than
+    /// Two per node limit the load on its disks. The other two limits matter only in large clusters, where more than
     /// 24 or 12 nodes work at the same time.
     fn default() -> Self {
         Self {
@@ -30,6 +30,7 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The limits with zero replaced by one.
     pub(super) fn at_least_one(self) -> Self {
         Self {
             total: self.total.max(1),
@@ -56,6 +57,7 @@ pub(super) struct Usage {
     storages: Vec<usize>,
 }
 
+/// The slots in use on one node.
 #[derive(Debug, Clone, Copy, Default)]
 struct NodeUsage {
     running: usize,
@@ -106,7 +108,7 @@ impl Usage {
     }
 }
 
-/// The entry with this index; the list grows to it.
+/// The entry with this index; the list grows if it is too short.
 fn at<T: Clone + Default>(list: &mut Vec<T>, index: usize) -> &mut T {
     if list.len() <= index {
         list.resize(index + 1, T::default());

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 use proptest::prelude::*;
 
-/// A schedule with one run, whose work is named by its index.
+/// A schedule with one run, whose work is identified by its index.
 struct OneRun {
     schedule: Schedule,
     run: RunKey,
@@ -238,7 +238,7 @@ fn work_that_goes_last_starts_after_all_other_work() {
     }
 }
 
-/// Work that has begun resumes before all others, work that waited for a lock after them.
+/// Work with a late task resumes before all other work, work that waited for a lock after it.
 #[test]
 fn one_at_a_time_resumes_first_or_last() {
     let work_list = [(); 3].map(|()| work("a", &[], 1, false));

@@ -16,7 +16,7 @@ const EXCLUSION_WORDS: [&str; 4] = ["not", "except", "exclude", "without"];
 /// The punctuation of names and of selections.
 const PUNCTUATION: [char; 9] = ['-', '_', '.', '+', '/', '%', '@', ':', ','];
 
-/// The problem with a term that contains a character which no term contains.
+/// The problem with a term that contains an invalid character; `None` if all are valid.
 pub(super) fn problem(term: &str) -> Option<String> {
     let term = without_insignificant_blanks(term);
     let first = term.chars().next()?;
@@ -116,7 +116,7 @@ pub(super) fn error(term: &str, problem: String, excludes: bool) -> SelectionErr
         if !excludes {
             return Some(meant);
         }
-        // Which of several terms are to be excluded is not known.
+        // It is unknown which of several terms are to be excluded.
         let is_one = !meant.contains(',') && !meant.starts_with('-');
         is_one.then(|| format!("-{meant}"))
     });

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::guest::{Guest, GuestKind, GuestStatus, Vmid};
 use crate::storage::StorageUsage;
 
-/// What is known of a cluster.
+/// The guests, nodes, pools and storages of a cluster, as PVE lists them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
     /// All guests that are visible to the login.
@@ -19,7 +19,7 @@ pub struct Inventory {
     pub storages: Vec<StorageUsage>,
     /// Messages about entries that could not be parsed: each may be a selected guest.
     pub unreadable: Vec<String>,
-    /// The online nodes that send no statistics (`status: unknown`): how full their storages are is not known.
+    /// The online nodes that send no statistics (`status: unknown`): the usage of their storages is unknown.
     pub nodes_without_statistics: Vec<String>,
     /// The uptimes of the running guests in seconds, at the time of the listing.
     pub listed_uptimes: BTreeMap<Vmid, u64>,
@@ -27,7 +27,7 @@ pub struct Inventory {
     pub unlisted: Vec<UnlistedGuests>,
 }
 
-/// The guests of one kind on one node whose name and state neither the cluster nor the node could list.
+/// The guests of one kind on one node whose names and states neither the cluster nor the node could list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnlistedGuests {
     /// The node.
@@ -43,7 +43,7 @@ pub struct UnlistedGuests {
 pub struct NodeInfo {
     /// Its name.
     pub name: String,
-    /// Whether it belongs to the running part of the cluster. A node without statistics does, too.
+    /// Whether PVE lists it as online. A node that only sends no statistics is online.
     pub online: bool,
 }
 

@@ -20,7 +20,7 @@ use super::matcher::Matcher;
 /// A term that can match nothing.
 #[derive(Debug)]
 pub(super) struct InvalidTerm {
-    /// Why.
+    /// The error.
     pub(super) error: SelectionError,
     /// Whether the selection must not be evaluated without the term: it may be meant as an exclusion, or it selects
     /// guests in the C# tool.

@@ -38,7 +38,7 @@ pub enum ExclusionRule {
     /// A pool or node must exist, whether it has guests or not: the rule of `snap`. Names, IDs, tags
     /// and patterns may match nothing.
     MustExist,
-    /// None (`--allow-unmatched-exclusions`).
+    /// Nothing is required (`--allow-unmatched-exclusions`).
     MayBeUnmatched,
 }
 
@@ -56,7 +56,7 @@ pub enum Unmatched {
     NoIdInRange,
     /// No guest has the name.
     NoSuchName,
-    /// No guest's name fits the `%`.
+    /// No guest's name matches the pattern.
     NoNameLikeIt,
     /// The node does not exist.
     NoSuchNode,

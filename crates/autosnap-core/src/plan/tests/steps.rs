@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The steps of a guest, and the questions that the engine asks of its plan.
+//! The steps of a guest, and the queries of the engine on its plan.
 
 use super::*;
 

@@ -18,13 +18,13 @@ const PLAUSIBLE: SignedDuration = SignedDuration::from_hours(26);
 /// Of several ways to split the name, the one with the longest timestamp counts: ambiguous digits belong
 /// to the timestamp.
 pub fn label_of<'name>(name: &'name str, formats: &[&TimestampFormat]) -> Option<&'name str> {
-    cuts(name)
+    splits(name)
         .find(|(_, timestamp)| formats.iter().any(|format| format.matches(timestamp)))
         .map(|(label, _)| label)
 }
 
 /// The ways to split a name into label and timestamp, the shortest label first.
-pub(super) fn cuts(name: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn splits(name: &str) -> impl Iterator<Item = (&str, &str)> {
     let rest = name.strip_prefix(PREFIX).unwrap_or_default();
     rest.char_indices()
         .skip(1)
