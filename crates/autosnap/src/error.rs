@@ -9,9 +9,9 @@ use pve_client::EndpointError;
 
 use crate::remedies;
 
-/// Why a command of the library did not reach its end.
+/// The error that ended a command of the library.
 ///
-/// Failures of single guests are no errors: they are in the events and in the result of the run.
+/// Failures of single guests are not errors: they are in the events and in the record of the run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Proxmox VE would refuse the name of the new snapshots.
@@ -20,7 +20,7 @@ pub enum Error {
     /// A host cannot be parsed.
     #[error(transparent)]
     Hosts(#[from] EndpointError),
-    /// An exclusion of the selection matches nothing, so that guests would not be spared.
+    /// An exclusion of the selection matches nothing, so that guests would not be excluded.
     #[error("nothing was done, because an exclusion cannot be resolved: {}", joined(.0))]
     UnresolvedExclusions(Vec<SelectionWarning>),
     /// The login may not see the pools nested in an excluded one.
@@ -32,7 +32,7 @@ pub enum Error {
         /// The excluded pool.
         pool: String,
     },
-    /// A request failed that the command cannot do without.
+    /// A request that the command depends on has failed.
     #[error(transparent)]
     Api(#[from] pve_client::Error),
     /// A bug in this library has ended a guest or a run; the message of the panic.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The SHA-256 fingerprint of each host's certificate, as PVE shows it under Node > System > Certificates.
 //!
-//! There is no login, and no request is sent.
+//! Only the TLS handshake is needed: no login, no request.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use pve_client::{
 use crate::concurrent::map_concurrent;
 use crate::error::Error as LibraryError;
 
-/// How long the connection and the TLS handshake may take each, as in the C# tool.
+/// The timeout of the connection, and of the TLS handshake after it, as in the C# tool.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How many hosts are connected to at once.
@@ -20,7 +20,7 @@ const PARALLEL_HOSTS: usize = 16;
 
 /// The certificate of one host, or why it is unknown.
 #[derive(Debug)]
-pub struct Shown {
+pub struct HostCertificate {
     /// The host.
     pub endpoint: Endpoint,
     /// Its certificate, or what failed.
@@ -28,15 +28,15 @@ pub struct Shown {
 }
 
 /// Reads the certificate of every host, in parallel.
-pub async fn ask(hosts: &str, proxy: &ProxyRules) -> Result<Vec<Shown>, LibraryError> {
+pub async fn read(hosts: &str, proxy: &ProxyRules) -> Result<Vec<HostCertificate>, LibraryError> {
     let endpoints = hosts.parse::<HostList>()?.into_endpoints();
-    let asked = map_concurrent(PARALLEL_HOSTS, endpoints, async |endpoint: Endpoint| {
+    let certificates = map_concurrent(PARALLEL_HOSTS, endpoints, async |endpoint: Endpoint| {
         let result = fetch_certificate(&endpoint, proxy, TIMEOUT)
             .await
             .map_err(|error| reason(&error));
-        Shown { endpoint, result }
+        HostCertificate { endpoint, result }
     });
-    Ok(asked.await)
+    Ok(certificates.await)
 }
 
 /// What failed, without the name of the host.
@@ -61,8 +61,8 @@ fn reason(error: &Error) -> String {
     }
 }
 
-/// Whether every host showed a certificate.
-pub fn is_complete(shown: &[Shown]) -> bool {
+/// Whether the certificate of every host could be read.
+pub fn is_complete(shown: &[HostCertificate]) -> bool {
     shown.iter().all(|host| host.result.is_ok())
 }
 
@@ -93,7 +93,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let shown = ask(&address.to_string(), &ProxyRules::default())
+        let shown = read(&address.to_string(), &ProxyRules::default())
             .await
             .unwrap();
         let reason = shown[0].result.as_ref().unwrap_err();
@@ -104,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_invalid_host_is_an_error() {
-        let error = ask("https://pve1", &ProxyRules::default())
+        let error = read("https://pve1", &ProxyRules::default())
             .await
             .unwrap_err();
         assert!(matches!(error, LibraryError::Hosts(_)), "{error}");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Reads of the cluster and its guests, in the types of the core.
 //!
-//! One `GET /cluster/resources` lists all guests, nodes, pools and storages. Of a guest only the input of its plan is
-//! read.
+//! One `GET /cluster/resources` lists all guests, nodes, pools and storages. Only the input of the plan is read for each
+//! guest.
 //!
 //! An online node that sends no statistics (`status: unknown`) lists its guests itself: one request for
 //! its VMs, one for its containers, if there are any without statistics.
@@ -69,7 +69,7 @@ pub async fn read_within(client: &Client, limit: Duration) -> Result<Inventory, 
             Resource::Other(_) => {}
         }
     }
-    set_apart_repeated(&mut inventory);
+    remove_duplicates(&mut inventory);
     complete_unknown(client, &mut inventory, limit).await?;
     Ok(inventory)
 }
@@ -126,7 +126,7 @@ async fn complete_unknown(
     Ok(())
 }
 
-/// Completes guests with the listing of their own node. Only the cluster knows their pools.
+/// Completes guests with the listing of their own node, which does not contain their pools.
 fn merge(guests: &mut [Guest], node: &str, kind: GuestKind, listed: Listing<NodeGuest>) {
     let listed: HashMap<u32, NodeGuest> = listed
         .into_iter()
@@ -147,17 +147,17 @@ fn merge(guests: &mut [Guest], node: &str, kind: GuestKind, listed: Listing<Node
     }
 }
 
-/// Removes repeated entries: a guest with equal entries stays once, one with different entries is left
-/// out, because it is unknown which entry is right.
-fn set_apart_repeated(inventory: &mut Inventory) {
+/// Removes duplicate entries. A guest with equal entries is kept once; one with different entries is removed, because
+/// it is unknown which entry is right.
+fn remove_duplicates(inventory: &mut Inventory) {
     let mut known: BTreeMap<Vmid, Guest> = BTreeMap::new();
     let mut contradictory = BTreeSet::new();
     let mut repeated = BTreeSet::new();
     inventory
         .guests
         .retain(|guest| match known.entry(guest.vmid) {
-            Entry::Vacant(place) => {
-                place.insert(guest.clone());
+            Entry::Vacant(entry) => {
+                entry.insert(guest.clone());
                 true
             }
             Entry::Occupied(first) => {
@@ -168,8 +168,8 @@ fn set_apart_repeated(inventory: &mut Inventory) {
                 false
             }
         });
-    let left_out = |guest: &Guest| !contradictory.contains(&guest.vmid);
-    inventory.guests.retain(left_out);
+    let is_consistent = |guest: &Guest| !contradictory.contains(&guest.vmid);
+    inventory.guests.retain(is_consistent);
     inventory.unreadable.extend(repeated.iter().map(|vmid| {
         let consequence = if contradictory.contains(vmid) {
             ", in different ways, and is left out"
@@ -211,42 +211,42 @@ pub async fn current_status(client: &Client, guest: &Guest) -> Result<GuestStatu
     Ok(GuestStatus::from(current.status.as_str()))
 }
 
-/// The answer to whether PVE can snapshot a guest.
+/// PVE's reply to whether it can snapshot a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SnapshotAnswer {
-    /// PVE's answer.
+pub enum SnapshotReply {
+    /// PVE's reply.
     Known(bool),
     /// A storage of its disks does not exist; PVE's text.
     StorageMissing(String),
-    /// PVE was not asked, or did not answer.
-    Open,
+    /// No query was needed, or it failed.
+    Unknown,
 }
 
-/// Asks PVE whether it can snapshot the guest, unless the configuration and the types of the storages decide. For a
-/// storage that was removed PVE replies with an error (`storage_config` in `PVE/Storage.pm`), as for a creation.
+/// Queries whether PVE can snapshot the guest, unless the configuration and the types of the storages decide. For a
+/// removed storage PVE replies with an error (`storage_config` in `PVE/Storage.pm`), as for a creation.
 pub async fn can_snapshot(
     client: &Client,
     guest: &Guest,
     config: &GuestConfig,
     storages: &[StorageUsage],
-) -> Result<SnapshotAnswer, Error> {
+) -> Result<SnapshotReply, Error> {
     let is_certain = config.unsupported_volumes().next().is_some()
         || !SnapshotBlockers::new(config, storages).needs_query();
     if is_certain {
-        return Ok(SnapshotAnswer::Open);
+        return Ok(SnapshotReply::Unknown);
     }
     let (kind, vmid) = (wire_kind(guest.kind), guest.vmid.get());
     match client.feature(&guest.node, kind, vmid, "snapshot").await {
-        Ok(answer) => Ok(SnapshotAnswer::Known(answer)),
+        Ok(reply) => Ok(SnapshotReply::Known(reply)),
         Err(error) if is_fatal_for_run(&error) || error.is_guest_missing() => Err(error),
         Err(error) => {
             let is_missing =
                 |text: &&str| text.starts_with("storage '") && text.ends_with("' does not exist");
             if let Some(text) = error.reason().map(str::trim).filter(is_missing) {
-                return Ok(SnapshotAnswer::StorageMissing(text.to_owned()));
+                return Ok(SnapshotReply::StorageMissing(text.to_owned()));
             }
             tracing::debug!(vmid, %error, "unknown whether the guest can be snapshotted");
-            Ok(SnapshotAnswer::Open)
+            Ok(SnapshotReply::Unknown)
         }
     }
 }
@@ -260,8 +260,8 @@ pub async fn config(client: &Client, guest: &Guest) -> Result<(GuestConfig, Opti
     Ok((read, Lock::of(&config)))
 }
 
-/// The lock of a guest. If two reads are equal, the guest has not changed between them: if no task was listed between
-/// them, none holds the lock.
+/// The lock of a guest. Two equal reads show that the guest has not changed between them: if no running task was listed
+/// in between, no task holds the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
     /// The name of the lock, such as `snapshot`.
@@ -301,8 +301,8 @@ pub async fn guest_snapshots(client: &Client, guest: &Guest) -> Result<Vec<Snaps
         .map(snapshots)
 }
 
-/// Whether a running task is listed for the guest. A task that has ended since the lock was read is not: a lock is
-/// known to be stale only if a second read finds an equal [`Lock`].
+/// Whether a running task is listed for the guest. A task that has ended since the lock was read is not
+/// listed: a lock is known to be stale only if a second read finds an equal [`Lock`].
 pub async fn task_runs(client: &Client, node: &str, vmid: Vmid) -> Result<bool, Error> {
     let filter = TaskFilter {
         vmid: Some(vmid.get()),

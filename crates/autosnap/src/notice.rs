@@ -6,12 +6,12 @@
 
 use crate::check::finding::Severity;
 
-/// Something to know about the options, the files they name, or how they were given.
+/// A notice about the options, the files that they name, or how they were given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// A word for programs; never changed once released.
+    /// The kind as a stable identifier for programs; never changed once released.
     pub kind: &'static str,
-    /// A sentence for the user, without a secret in it.
+    /// The message for the user, without secrets.
     pub message: String,
     /// Whether it is a note rather than a warning.
     pub minor: bool,

@@ -3,7 +3,7 @@
 //!
 //! PVE does not report their age. While `pvestatd` hangs, the last statistics stay for up to five minutes,
 //! and the listed uptime of a guest is behind the real one by their age. So the current uptime of one
-//! running guest of each node is read. A guest that was restarted meanwhile shows nothing.
+//! running guest of each node is compared with the listed one. A guest that was restarted in between gives no age.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use crate::concurrent::map_concurrent;
 use crate::inventory;
 
 /// The age from which statistics are stale: `pvestatd` sends them every ten seconds.
-const OLD: Duration = Duration::from_secs(60);
-/// How long a run waits for a guest's status, which only a warning depends on.
-const LIMIT: Duration = Duration::from_secs(10);
+const STALE_AGE: Duration = Duration::from_secs(60);
+/// How long a run waits for a guest's status: only a warning depends on it.
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// How many guests are read at once.
-const AT_ONCE: usize = 16;
+const PARALLEL_READS: usize = 16;
 
 /// A warning for each node of these guests whose statistics are more than a minute old.
 pub(crate) async fn warnings(
@@ -37,12 +37,12 @@ pub(crate) async fn warnings(
             Some((guest, uptime))
         })
     });
-    let ages = map_concurrent(AT_ONCE, samples, async |(guest, listed)| {
+    let ages = map_concurrent(PARALLEL_READS, samples, async |(guest, listed)| {
         let (kind, vmid) = (inventory::wire_kind(guest.kind), guest.vmid.get());
-        let asked = client.guest_status(&guest.node, kind, vmid);
-        let current = tokio::time::timeout(LIMIT, asked).await.ok()?.ok()?;
+        let request = client.guest_status(&guest.node, kind, vmid);
+        let current = tokio::time::timeout(TIMEOUT, request).await.ok()?.ok()?;
         let age = Duration::from_secs(current.uptime.checked_sub(listed)?);
-        (age > OLD).then(|| Warning::OldStatistics {
+        (age > STALE_AGE).then(|| Warning::OldStatistics {
             node: guest.node.clone(),
             age,
         })

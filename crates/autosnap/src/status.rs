@@ -20,18 +20,18 @@ use crate::inventory;
 use crate::job;
 use crate::settings::StatusSettings;
 
-/// What `status` found.
+/// The result of `status`.
 #[derive(Debug, Default)]
 pub struct Status {
     /// One row per snapshot, by node, guest and time.
     pub rows: Vec<Row>,
     /// Whether any guest is selected.
     pub has_guests: bool,
-    /// What could not be shown, in sentences.
+    /// The warnings, for example about guests that could not be read.
     pub warnings: Vec<Warning>,
-    /// Guests that were selected and could not be read.
+    /// The number of selected guests that could not be read.
     pub unreadable: usize,
-    /// Entries of listings that could not be read.
+    /// The number of entries of listings that could not be parsed.
     pub unreadable_entries: usize,
     /// Whether a guest, pool or node that the selection names is not visible, or a term can match nothing.
     pub has_missing_object: bool,
@@ -46,7 +46,7 @@ pub struct Row {
     pub guest: Arc<Guest>,
     /// The snapshot.
     pub snapshot: Snapshot,
-    /// The label in its name, as far as it can be told.
+    /// The label in its name, if the name can be split into label and timestamp.
     pub label: Option<String>,
     /// Seconds since it was taken; negative if its node's clock is ahead.
     pub age: Option<i64>,

@@ -16,7 +16,7 @@ const EXCLUSION_WORDS: [&str; 4] = ["not", "except", "exclude", "without"];
 /// The punctuation of names and of selections.
 const PUNCTUATION: [char; 9] = ['-', '_', '.', '+', '/', '%', '@', ':', ','];
 
-/// The problem with a term that contains an invalid character; `None` if all are valid.
+/// The problem with a term in foreign syntax; `None` if there is none.
 pub(super) fn problem(term: &str) -> Option<String> {
     let term = without_insignificant_blanks(term);
     let first = term.chars().next()?;

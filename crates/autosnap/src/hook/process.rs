@@ -9,7 +9,7 @@
 //! | floods its stdout | the pipe is always drained, memory is bounded by [`Capture`] |
 //! | waits for input | reads the end of the file at once, as its stdin is null |
 //!
-//! While the run lives, the reading end of a hook's stdout is never closed: SIGPIPE would end a child in the background
+//! While this process runs, the reading end of a hook's stdout is never closed: SIGPIPE would end a child in the background
 //! that is about to resume a service. stderr is inherited for the same reason, as in the C# tool: background processes of
 //! a hook do not depend on this process.
 //!
@@ -17,8 +17,8 @@
 //! another process. Windows has no process groups; there `taskkill /T` ends the hook and its descendants, without a grace.
 //! Limit: it does not find a descendant whose parent has already ended.
 //!
-//! The crates `process-wrap` and `win32job` are not used. `process-wrap` waits for a whole process group and reaps it
-//! meanwhile, but a call ends with the hook, and [`end_all`] signals from another thread. A Windows job object would also
+//! The crates `process-wrap` and `win32job` are not used. `process-wrap` waits for a whole process group and reaps it,
+//! but a call ends with the hook, and [`end_all`] signals from another thread. A Windows job object would also
 //! end the descendants missed above, but the hook must be assigned to it before it starts a child. So it would have to
 //! start suspended, which neither std nor tokio offers. `taskkill` is part of every Windows.
 //!
@@ -58,32 +58,32 @@ type Leader = rustix::process::Pid;
 #[cfg(windows)]
 type Leader = u32;
 
-/// The hooks that are running in this process. A leader is taken out while it is reaped, under the
-/// lock, so that the numbers in the list cannot belong to other processes.
+/// The running hooks. A hook is removed and reaped under the lock, so that the process IDs in the list cannot belong to
+/// other processes.
 static RUNNING: Mutex<Vec<Leader>> = Mutex::new(Vec::new());
 
 fn running() -> MutexGuard<'static, Vec<Leader>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// No hook can start or be reaped while this exists.
+/// A guard: while it exists, no hook can start or be reaped.
 #[derive(Debug)]
 pub struct NoHookStarts {
     _running: MutexGuard<'static, Vec<Leader>>,
 }
 
-/// Ends all running hooks and what they have started, because the process is about to exit: SIGTERM to each process
-/// group, SIGKILL to the hooks still there after `grace`.
+/// Ends all running hooks and their child processes, because this process is about to exit: SIGTERM to each process
+/// group, SIGKILL to the hooks that still run after `grace`.
 ///
-/// What a hook that has ended left in the background gets SIGTERM alone: how long it takes cannot be observed. Blocks the
+/// Background processes of a hook that has already ended get SIGTERM only, as their end cannot be observed. Blocks the
 /// calling thread, at most for `grace`.
 #[cfg(unix)]
 pub fn end_all(grace: Duration) -> NoHookStarts {
     use rustix::process::Signal;
 
-    let mut still_there: Vec<Leader> = Vec::new();
+    let mut alive: Vec<Leader> = Vec::new();
     for &leader in running().iter() {
-        still_there.extend((!has_ended(leader)).then_some(leader));
+        alive.extend((!has_ended(leader)).then_some(leader));
         signal(leader, Signal::TERM);
         signal(leader, Signal::CONT);
     }
@@ -92,14 +92,14 @@ pub fn end_all(grace: Duration) -> NoHookStarts {
         std::thread::sleep(POLL_INTERVAL);
     }
     let running = running();
-    // Those that were reaped meanwhile are not in the list any more: their numbers may belong to other processes.
-    for &leader in running.iter().filter(|leader| still_there.contains(leader)) {
+    // Hooks that were reaped during the wait are no longer in the list: their process IDs may be reused.
+    for &leader in running.iter().filter(|leader| alive.contains(leader)) {
         signal(leader, Signal::KILL);
     }
     NoHookStarts { _running: running }
 }
 
-/// Ends all running hooks and the processes below them, because the process is about to exit.
+/// Ends all running hooks and their descendants, because this process is about to exit.
 #[cfg(windows)]
 pub fn end_all(_grace: Duration) -> NoHookStarts {
     let running = running();
@@ -115,7 +115,7 @@ pub fn end_all(_grace: Duration) -> NoHookStarts {
     NoHookStarts { _running: running }
 }
 
-/// Whether a leader has ended. It is not reaped by this.
+/// Whether a leader has ended; does not reap it.
 #[cfg(unix)]
 fn has_ended(leader: Leader) -> bool {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -268,12 +268,12 @@ impl Group {
         }
     }
 
-    /// Asks all processes of the group to end, waits for the hook at most for `grace`, then kills those that are left.
+    /// Sends SIGTERM to the group, waits for the hook at most for `grace`, then kills the processes that are left.
     async fn end(&mut self, grace: Duration) {
         use rustix::process::Signal;
 
         self.signal(Signal::TERM);
-        // A stopped process, e.g. one that asked a terminal for input, cannot act on the first signal without this one.
+        // A stopped process, e.g. one that tried to read from a terminal, handles SIGTERM only after SIGCONT.
         self.signal(Signal::CONT);
         let deadline = Instant::now() + grace;
         while !self.leader_has_ended() && Instant::now() < deadline {

@@ -4,10 +4,10 @@
 use autosnap_core::select::Inventory;
 use autosnap_core::warning::Uncertainty;
 
-/// Why it is uncertain that the cluster has no such guest; `None` if it is certain.
+/// Why an empty selection is uncertain; `None` if the cluster certainly has no such guest.
 ///
-/// A login without `VM.Audit` sees no guest. The host that answered may have lost the connection to the others: it
-/// lists them as offline, and what it knows of tags and pools may be old.
+/// A login without `VM.Audit` sees no guest. The host that replied may have lost the connection to the others: it
+/// lists them as offline, and its tags and pools may be stale.
 pub(super) fn uncertainty(inventory: &Inventory) -> Option<Uncertainty> {
     let offline = inventory.nodes.iter().find(|node| !node.online);
     if inventory.guests.is_empty() {

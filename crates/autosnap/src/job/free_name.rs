@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The name of a run's snapshots if another run, on another machine or as another user, has used it within
+//! A free name for the snapshots of a run, if another run (on another machine or as another user) has used its name in
 //! the same second.
 
 use autosnap_core::name::{Series, SnapName};
@@ -9,12 +9,12 @@ use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 /// How many of the following seconds are tried.
 const SECONDS: i64 = 10;
 
-/// How far a snapshot may be dated from now to be of this second.
+/// The largest difference from now at which a snapshot counts as taken in this second.
 const WINDOW: SignedDuration = SignedDuration::from_secs(SECONDS);
 
-/// The first unused name: that of the run's time, or of one of the next seconds if a snapshot of this
-/// second has it. If an older snapshot has the name, it is kept, so that the run fails visibly: the format
-/// lacks seconds, or a clock was set back. `server_now` is the time by the clock that dates snapshots.
+/// The first unused name: the name for the time of the run, or for one of the next seconds if a snapshot of this second
+/// has it. If an older snapshot has the name, the name is not changed, so that the run fails visibly: the format lacks
+/// seconds, or a clock was set back. `server_now` is the time by the clock that dates snapshots.
 pub(super) fn next_free(
     name: SnapName,
     series: &Series,

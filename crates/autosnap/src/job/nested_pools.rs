@@ -3,7 +3,7 @@
 //!
 //! A guest of a pool that the login may not see is listed without a pool, like a guest that is in none
 //! (`PVE/API2/Cluster.pm`). If `Pool.Audit` is granted on a pool and not propagated, the guests of nested
-//! pools would not be spared.
+//! pools would not be excluded.
 //!
 //! Limits: a nested pool that a `NoAccess` entry hides looks like one that does not exist.
 

@@ -15,10 +15,10 @@ use pve_client::{Client, StorageDefinition};
 use tokio::sync::OnceCell;
 
 use crate::fatal_errors::is_fatal_for_run;
-use crate::inventory::{self, Lock, SnapshotAnswer};
+use crate::inventory::{self, Lock, SnapshotReply};
 
-/// How long the reading of one guest may delay the plan. The proxy between nodes gives up after 30 s
-/// (`PVE/APIServer/AnyEvent.pm`); twice is enough.
+/// The time limit for reading one guest: enough for two timeouts of the proxy between nodes, which gives up after 30 s
+/// (`PVE/APIServer/AnyEvent.pm`).
 const READ_LIMIT: Duration = Duration::from_secs(75);
 
 /// Reads the input of the plan for a guest.
@@ -39,8 +39,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Decides without reading if that is possible. The current status of a guest that would be skipped as not
-    /// running is read first: the listing may be old.
+    /// Decides about the guest without reading it, if possible; otherwise reads it. If the guest would be skipped as not
+    /// running, its current status is read first, as the listed one may be stale.
     pub(super) async fn screen_or_read(
         &self,
         mut guest: Guest,
@@ -67,8 +67,8 @@ impl Reader<'_> {
         by_clean || plan::skips_as_not_running(guest, self.intent)
     }
 
-    /// The decision that needs no reading. The status of a guest that an unresolved exclusion may match is not
-    /// read either.
+    /// The decision that needs no reading, if there is one. A guest that an unresolved exclusion may match needs none
+    /// either.
     fn screen(&self, guest: &Guest) -> Option<Decision> {
         let decision = plan::screen(guest, self.intent, self.inventory);
         let decision = decision.or_else(|| {
@@ -101,7 +101,7 @@ impl Reader<'_> {
         Ok((guest, reading))
     }
 
-    /// The reading of the guest, on another node if it has moved since the inventory was read.
+    /// Reads the guest, on its new node if it has moved since the inventory was read.
     async fn reading_on_any_node(&self, guest: &mut Guest) -> Result<Reading, pve_client::Error> {
         match self.reading(guest).await {
             Err(error) if error.is_guest_missing() => {
@@ -112,7 +112,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Replaces the listed status, which may be old, by the current one.
+    /// Replaces the listed status, which may be stale, with the current one.
     async fn refresh_status(&self, guest: &mut Guest) -> Result<(), pve_client::Error> {
         guest.status = match inventory::current_status(self.client, guest).await {
             Err(error) if error.is_guest_missing() => {
@@ -139,9 +139,9 @@ impl Reader<'_> {
         }
     }
 
-    /// A guest with a lock but no task is read twice: a task that ended between the two requests has
-    /// unlocked the guest by then. If the second reading shows no task either, the lock is read once more: by
-    /// then it may be gone, or belong to another task that has started since.
+    /// Reads a guest; one with a lock but no task is read twice, as the task may have ended between the requests for
+    /// lock and tasks. If the second reading shows no task either, the lock is read once more: it may be gone, or
+    /// belong to another task that has started since.
     async fn reading(&self, guest: &Guest) -> Result<Reading, pve_client::Error> {
         let is_snap = matches!(self.intent.action, Action::Snap(_));
         let (first, _) = self.reading_once(guest, is_snap).await?;
@@ -156,7 +156,7 @@ impl Reader<'_> {
         Ok(second)
     }
 
-    /// One reading, with the lock of the configuration if that is read.
+    /// Reads the guest once. Returns the lock as well, if the configuration is read.
     async fn reading_once(
         &self,
         guest: &Guest,
@@ -171,9 +171,9 @@ impl Reader<'_> {
             if is_snap {
                 let storages = &self.inventory.storages;
                 match inventory::can_snapshot(self.client, guest, &read, storages).await? {
-                    SnapshotAnswer::Known(answer) => can_snapshot = Some(answer),
-                    SnapshotAnswer::StorageMissing(error) => storage_error = Some(error),
-                    SnapshotAnswer::Open => {}
+                    SnapshotReply::Known(reply) => can_snapshot = Some(reply),
+                    SnapshotReply::StorageMissing(error) => storage_error = Some(error),
+                    SnapshotReply::Unknown => {}
                 }
                 if storage_error.is_none() {
                     storage_error = self.unusable_storage(guest, &read).await;
@@ -210,9 +210,9 @@ impl Reader<'_> {
         Ok((reading, lock))
     }
 
-    /// PVE's error for the first storage of the guest's disks that is disabled or restricted to other
-    /// nodes (`storage_check_enabled` in `PVE/Storage.pm`). `/cluster/resources` lists neither for the
-    /// node; only then is the configuration read, which shows what the login may audit.
+    /// PVE's error for the first storage of the guest's disks that is disabled or restricted to other nodes
+    /// (`storage_check_enabled` in `PVE/Storage.pm`). `/cluster/resources` does not list such a storage for the node;
+    /// only then is the storage configuration read, which contains what the login may audit.
     async fn unusable_storage(&self, guest: &Guest, config: &GuestConfig) -> Option<String> {
         let is_listed = |storage: &str| {
             let mut usages = self.inventory.storages.iter();

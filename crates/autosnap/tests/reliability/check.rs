@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What must hold, read from the simulator's journal and world.
+//! The invariants of a run, checked against the simulator's journal and world.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use pve_sim::simulator::Simulator;
 
 use crate::{decisions, evidence};
 
-/// One run as it was seen from inside.
+/// The trace of one run: its events, record and error.
 pub(crate) struct Ran {
-    /// Where the journal stood when it began.
+    /// The length of the journal at its start.
     pub(crate) from: usize,
     pub(crate) killed: bool,
     pub(crate) error: Option<Error>,
@@ -24,7 +24,7 @@ pub(crate) struct Ran {
     pub(crate) told: Vec<EventKind>,
 }
 
-/// A snapshot as the model knows it.
+/// A snapshot of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Known {
     taken_at: i64,
@@ -32,13 +32,13 @@ struct Known {
     counted: bool,
 }
 
-/// What exists, as it follows from the journal.
+/// The model of a cluster, computed from the journal.
 pub(crate) struct State {
     snapshots: BTreeMap<(u32, String), Known>,
     locked_before: BTreeSet<u32>,
     /// Guests that the token may not snapshot.
     forbidden: BTreeSet<u32>,
-    /// How far the journal was followed: what comes late may come between two runs.
+    /// The number of journal entries that were applied; late requests may arrive between two runs.
     followed: usize,
     pub(crate) created: usize,
     pub(crate) removed: usize,
@@ -114,18 +114,17 @@ pub(crate) fn plan_of(ran: &Ran) -> Option<&Plan> {
     })
 }
 
-/// A cluster that a run had to do with.
+/// A cluster that a run could reach.
 pub(crate) struct Cluster<'a> {
     pub(crate) state: &'a mut State,
     pub(crate) simulator: &'a Simulator,
 }
 
-/// The journals of a run against its plan, the policy and its report. What an earlier run had sent
-/// when it was killed may still arrive during a later one; returns whether that was seen.
+/// Checks the journals of a run against its plan, the policy and its record. Requests that an earlier run had sent when
+/// it was killed may still arrive during this one; returns whether that happened.
 ///
-/// Of two hosts that are copies of one cluster (`are_copies`) a run cannot tell which has done what it asked for;
-/// nothing may be done to either that is not planned, nothing twice, and nothing that its own policy
-/// keeps may be removed.
+/// If two hosts are copies of one cluster (`are_copies`), a run cannot know which of them has carried out a request. On
+/// each, only planned steps may happen, each once, and no snapshot that the policy keeps may be removed.
 pub(crate) fn after_run(
     clusters: &mut [Cluster<'_>],
     settings: &JobSettings,
@@ -144,17 +143,17 @@ pub(crate) fn after_run(
     }
     if !ran.killed {
         if !are_copies {
-            told_the_truth(ran, &seen, &late)?;
+            reports_are_true(ran, &seen, &late)?;
         }
         result_agrees(ran)?;
     }
     Ok(came_late)
 }
 
-/// A step of a guest: what is done, to which guest, with which snapshot.
+/// A step of a guest: the action, the guest and the snapshot.
 pub(crate) type Step = (Action, u32, String);
 
-/// Follows what has happened to a cluster since it was looked at last.
+/// Applies the journal entries since the last check to the model of a cluster.
 fn follow_cluster(
     cluster: &mut Cluster<'_>,
     settings: &JobSettings,
@@ -194,7 +193,7 @@ fn follow_cluster(
     Ok(came_late)
 }
 
-/// A run changes guests of one cluster only: of the one whose host has answered first.
+/// A run changes guests of one cluster only: the one whose host has replied first.
 pub(crate) fn one_cluster_only(one: &Simulator, other: &Simulator) -> Result<(), String> {
     let mutations = [one, other].map(|simulator| simulator.journal().mutations());
     match &mutations {
@@ -235,7 +234,7 @@ pub(crate) fn planned(ran: &Ran) -> HashSet<(Action, u32, String)> {
     planned
 }
 
-/// When a snapshot was taken that is gone again: PVE dates it at the start of its task.
+/// The date of a snapshot that no longer exists: PVE dates it at the start of its task.
 fn started_at(mutation: &Mutation) -> Option<i64> {
     let upid: pve_client::Upid = mutation.upid.as_deref()?.parse().ok()?;
     Some(upid.started_at())
@@ -286,8 +285,8 @@ fn follow(
     Ok(())
 }
 
-/// What was reported as done was done; what was done was reported as done, or as uncertain.
-fn told_the_truth(
+/// Every step that was reported as done was done, and every step that was done was reported as done or as unknown.
+fn reports_are_true(
     ran: &Ran,
     seen: &HashMap<(Action, u32, String), usize>,
     late: &HashSet<(Action, u32, String)>,
@@ -364,7 +363,7 @@ fn result_agrees(ran: &Ran) -> Result<(), String> {
         EventKind::RemovalsPostponed { reason, .. } => reason.is_failure(),
         _ => false,
     })
-        // A list that was cut off may hold no guest at all.
+        // A truncated list may contain no guest at all.
         || plan.guests.is_empty();
     let success = ran.record.is_success();
     if failed == success {
@@ -377,8 +376,8 @@ fn result_agrees(ran: &Ran) -> Result<(), String> {
     }
 }
 
-/// An administrator frees the guests that were left locked. A run that was not killed must have
-/// said so of each of them, unless it took a copy of the cluster (`is_copied`) for it.
+/// An administrator unlocks the guests that were left locked. A run that was not killed must have reported each of
+/// them, unless it worked on a copy of the cluster (`is_copied`).
 pub(crate) fn repair(
     state: &mut State,
     simulator: &Simulator,
@@ -393,15 +392,15 @@ pub(crate) fn repair(
         locked.map(|(vmid, _)| *vmid).collect()
     });
     for vmid in &left {
-        let told = ran.record.guests.iter().any(|failed| {
+        let is_reported = ran.record.guests.iter().any(|failed| {
             failed.vmid.get() == *vmid
                 && failed
                     .failures
                     .iter()
                     .any(|step| step.failure.effect != Effect::None)
         });
-        if !told && !ran.killed && !is_copied {
-            return Err(format!("guest {vmid} was left locked and nobody was told"));
+        if !is_reported && !ran.killed && !is_copied {
+            return Err(format!("guest {vmid} was left locked without a report"));
         }
     }
     simulator.world(|world| {
@@ -425,8 +424,8 @@ pub(crate) fn repair(
     Ok(left.len())
 }
 
-/// After a run without faults: every guest that could be worked on has exactly what the policy
-/// keeps, the newest, and nobody else's snapshot is missing.
+/// After a run without faults every guest that could be processed has exactly the newest snapshots that the policy
+/// keeps, and no snapshot of another label or program is missing.
 pub(crate) fn end_state(
     state: &State,
     simulator: &Simulator,
@@ -442,7 +441,7 @@ pub(crate) fn end_state(
         ));
     }
     for guest in &plan.guests {
-        decisions::follow_the_present(simulator, settings, guest)?;
+        decisions::match_current_state(simulator, settings, guest)?;
         let vmid = guest.guest.vmid.get();
         let there: BTreeSet<String> =
             simulator.world(|world| world.guests[&vmid].snapshots.keys().cloned().collect());

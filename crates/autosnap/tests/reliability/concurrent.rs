@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Random runs over one cluster at once: no limit is exceeded in all, no two operations on one guest, and every run
-//! ends as it would alone.
+//! Random concurrent runs over one cluster: they keep the limits together, no two operations on one guest overlap, and
+//! every run ends as it would alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use crate::random::Random;
 /// The labels of the runs: each run has its own, as equal labels have equal names.
 const LABELS: [&str; 4] = ["daily", "weekly", "hourly", "monthly"];
 
-/// What a run has come to: the result of each guest, and the snapshots of its label by guest.
+/// The outcome of a run: the result of each guest, and the snapshots of its label.
 #[derive(Debug, PartialEq, Eq)]
-struct Ended {
+struct RunOutcome {
     results: BTreeMap<u32, String>,
     snapshots: BTreeSet<(u32, String)>,
 }
 
-/// Runs the case of a number; says what was broken.
+/// Runs the case with this seed; the error names the broken invariant.
 pub(crate) fn case(seed: u64) -> Result<(), String> {
     let mut random = Random::new(seed);
     let generated = world(&mut random, seed);
@@ -51,7 +51,7 @@ pub(crate) fn case(seed: u64) -> Result<(), String> {
         if alone[0] != ended {
             let job = &run.job;
             return Err(format!(
-                "{} {}: {ended:?} beside others, {:?} alone",
+                "{} {}: {ended:?} with other runs, {:?} alone",
                 job.command(),
                 job.label(),
                 alone[0]
@@ -116,8 +116,8 @@ fn job(random: &mut Random, label: &str) -> JobSettings {
     }
 }
 
-/// Executes these runs at once over one cluster.
-fn execute(simulator: &Simulator, limits: Limits, runs: &[RunRequest]) -> Vec<Ended> {
+/// Executes these runs concurrently over one cluster.
+fn execute(simulator: &Simulator, limits: Limits, runs: &[RunRequest]) -> Vec<RunOutcome> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -137,10 +137,13 @@ fn execute(simulator: &Simulator, limits: Limits, runs: &[RunRequest]) -> Vec<En
         }
         results
     });
-    let ended = results.into_iter().zip(runs).map(|(results, run)| Ended {
-        results,
-        snapshots: snapshots(simulator, run.job.label().as_str()),
-    });
+    let ended = results
+        .into_iter()
+        .zip(runs)
+        .map(|(results, run)| RunOutcome {
+            results,
+            snapshots: snapshots(simulator, run.job.label().as_str()),
+        });
     ended.collect()
 }
 
@@ -181,7 +184,7 @@ fn snapshots(simulator: &Simulator, label: &str) -> BTreeSet<(u32, String)> {
     })
 }
 
-/// The tasks of all runs keep to the limits of the cluster, and those of one guest do not overlap.
+/// Checks that the tasks of all runs keep the limits of the cluster, and that the tasks of one guest do not overlap.
 fn check_tasks(simulator: &Simulator, limits: Limits) -> Result<(), String> {
     let entries = simulator.journal().entries();
     let tasks: Vec<&Task> = entries
@@ -192,7 +195,7 @@ fn check_tasks(simulator: &Simulator, limits: Limits) -> Result<(), String> {
         })
         .collect();
     let check = |what: String, most: usize, tasks: &[&Task]| {
-        let found = most_at_once(tasks);
+        let found = peak_concurrency(tasks);
         let text = format!("{found} tasks at once {what}, the limit is {most}");
         if found > most { Err(text) } else { Ok(()) }
     };
@@ -212,8 +215,8 @@ fn check_tasks(simulator: &Simulator, limits: Limits) -> Result<(), String> {
     Ok(())
 }
 
-/// The most tasks that ran at the same time.
-fn most_at_once(tasks: &[&Task]) -> usize {
+/// The largest number of tasks that ran at the same time.
+fn peak_concurrency(tasks: &[&Task]) -> usize {
     let mut edges: Vec<(f64, i32)> = Vec::new();
     for task in tasks {
         let end = task.moment.at;

@@ -7,9 +7,9 @@ use autosnap_core::guest::{GuestKind, GuestStatus};
 use autosnap_core::plan::{Decision, GuestPlan, Skip};
 use pve_sim::simulator::Simulator;
 
-/// Guests are skipped by their present state, not by the listed one; and the new snapshot of a
-/// running VM holds its RAM.
-pub(crate) fn follow_the_present(
+/// Checks that guests are skipped by their current state, not by the listed one, and that the new snapshot of a running
+/// VM has its RAM.
+pub(crate) fn match_current_state(
     simulator: &Simulator,
     settings: &JobSettings,
     plan: &GuestPlan,

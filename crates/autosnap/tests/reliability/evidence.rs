@@ -63,7 +63,7 @@ pub(crate) fn removals_are_confirmed(
         };
         if !entries.iter().any(is_proof) {
             return Err(format!(
-                "removal asked for before {new} was seen complete: {key:?}"
+                "removal requested before {new} was listed as complete: {key:?}"
             ));
         }
     }

@@ -68,7 +68,7 @@ impl Hooked {
         self.script("disturbed", &self.failing)
     }
 
-    /// The same after the administrator has repaired it: it always succeeds.
+    /// The script after the administrator has repaired it: it always succeeds.
     pub(crate) fn repaired(&self) -> Hook {
         self.script("repaired", &[])
     }
@@ -114,7 +114,7 @@ impl Hooked {
         Ok(calls.len())
     }
 
-    /// The same of the run without faults.
+    /// Checks the calls of the run without faults; returns their number.
     pub(crate) fn after_repaired(&self, ran: &Ran) -> Result<usize, String> {
         let calls = self.check("repaired", ran)?;
         // The next run begins with an empty list.
@@ -128,12 +128,12 @@ impl Hooked {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let calls: Vec<Call> = text.lines().map(call).collect();
         openings_are_closed(&calls, ran.killed)?;
-        let told = ran.told.iter();
-        let told = told
+        let reported = ran.told.iter();
+        let reported = reported
             .filter(|event| matches!(event, EventKind::HookRan(_)))
             .count();
-        if !ran.killed && told != calls.len() {
-            return Err(format!("{told} calls were reported, not {calls:?}"));
+        if !ran.killed && reported != calls.len() {
+            return Err(format!("{reported} calls were reported, not {calls:?}"));
         }
         Ok(calls)
     }
@@ -151,7 +151,7 @@ fn call(line: &str) -> Call {
 }
 
 impl Call {
-    /// Whether it closes what that one has opened.
+    /// Whether this call is the closing one for `opening`.
     fn closes(&self, opening: &Self) -> bool {
         let of_job = opening.phase.strip_suffix("-start");
         of_job.is_some_and(|job| self.phase == format!("{job}-end"))
@@ -219,7 +219,7 @@ fn failed_phases_block_steps(
     Ok(())
 }
 
-/// After a failure that ends the run, only guests under way call an opening hook.
+/// After a failure that ends the run, only guests that have already started call an opening hook.
 fn nothing_new_after_a_failure(calls: &[Call], at_once: usize) -> Result<(), String> {
     let mut openings = calls.iter().filter(|call| call.is_opening());
     let Some(failed) = openings.find(|call| call.has_failed) else {

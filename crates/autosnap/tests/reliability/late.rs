@@ -100,7 +100,7 @@ impl Late {
             for task in of_guest {
                 let exit = task.exitstatus.as_deref().unwrap_or_default();
                 if exit.contains("is locked (snapshot") {
-                    return Err(format!("asked for while another task ran: {}", task.upid));
+                    return Err(format!("requested while another task ran: {}", task.upid));
                 }
                 late += usize::from(task.seconds > TIMEOUT.as_secs_f64());
             }

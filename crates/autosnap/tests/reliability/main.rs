@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Random worlds × random faults × random ends of the program, then the same command again.
+//! Random clusters, faults and kills of a run, then the same run again without faults.
 //!
 //! Each schedule follows from its number. It builds a cluster and disturbs a run with faults of the simulator; some
 //! have a second cluster in the list of hosts ([`twin`]), nodes and guests whose state is listed late or not at all, a

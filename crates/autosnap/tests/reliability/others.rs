@@ -51,8 +51,8 @@ impl Others {
         Self(changes)
     }
 
-    /// Makes the changes during a run; never returns.
-    pub(crate) async fn go_on_beside(&self, simulator: &Simulator) -> ! {
+    /// Makes the changes while a run is active; never returns.
+    pub(crate) async fn run_forever(&self, simulator: &Simulator) -> ! {
         let begin = simulator.journal().len();
         for (entries, vmid, change) in &self.0 {
             while simulator.journal().len() < begin + entries {
@@ -74,7 +74,7 @@ impl Others {
     }
 
     /// Releases all of these locks.
-    pub(crate) fn leave(self, simulator: &Simulator) {
+    pub(crate) fn release_all(self, simulator: &Simulator) {
         drop(self.0);
         simulator.world(|world| {
             for guest in world.guests.values_mut() {

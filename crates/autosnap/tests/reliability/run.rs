@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! One schedule: the run with faults, the repair, the run without.
+//! One schedule: the run with faults, the repair, and the run without faults.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +29,7 @@ use crate::random::Random;
 use crate::twin::{Twin, parsed, start};
 use crate::world;
 
-/// What many schedules have come to.
+/// Counts over many schedules.
 #[derive(Debug, Default)]
 pub(crate) struct Tally(BTreeMap<&'static str, usize>);
 
@@ -53,12 +53,12 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Runs the schedule of a number; the error names the broken invariant.
+/// Runs the schedule with this seed; the error names the broken invariant.
 pub(crate) fn schedule(seed: u64) -> Result<(), String> {
     counted(seed).map(drop)
 }
 
-/// The same, with counts of what happened.
+/// Runs the schedule with this seed; returns counts of what happened.
 pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     let mut random = Random::new(seed);
     let world = world::world(&mut random);
@@ -76,12 +76,12 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     let mut state = State::of(&simulator);
     let mut tally = Tally::default();
     let now = Zoned::now();
-    // Drawn last, so that schedules without them do not change.
+    // These are drawn last, so that the schedules without them stay the same.
     let hooked = (cfg!(unix) && random.percent(20)).then(|| Hooked::random(&mut random));
     let others = random
         .percent(10)
         .then(|| Others::random(&mut random, &simulator));
-    // Waiting for them takes time, so that there are few.
+    // These cases are few because they take time.
     let late = random
         .percent(5)
         .then(|| Late::random(&mut random, &simulator));
@@ -106,7 +106,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     simulator.set_faults(FaultPlan::default());
     settle(&simulator);
     if let Some(others) = others {
-        others.leave(&simulator);
+        others.release_all(&simulator);
     }
     let is_copied = twin.as_ref().is_some_and(Twin::is_copy);
     let mut clusters = vec![check::Cluster {
@@ -131,7 +131,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
 
     let repaired = check::repair(&mut state, &simulator, &disturbed, is_copied)?;
     let mut later = now;
-    // Without faults a run ends well, however busy the machine is.
+    // Without faults a run succeeds even on a busy machine.
     settings.execution.timeout = Duration::from_secs(30);
     loop {
         simulator.advance(3600.0);
@@ -238,7 +238,7 @@ pub(crate) fn execute(
     runtime.block_on(async {
         let (events, mut receiver) = Events::channel();
         let work = work(hosts, settings, now, events.clone());
-        let work = beside(others, simulator, work);
+        let work = with_others(others, simulator, work);
         let result: Option<Result<(), Error>> = match kill {
             Some(after) => tokio::time::timeout(after, work).await.ok(),
             None => Some(work.await),
@@ -266,8 +266,8 @@ pub(crate) fn execute(
     })
 }
 
-/// The work, while others do what they do.
-async fn beside<T>(
+/// Runs the work while other programs change the cluster.
+async fn with_others<T>(
     others: Option<&Others>,
     simulator: &Simulator,
     work: impl Future<Output = T>,
@@ -277,7 +277,7 @@ async fn beside<T>(
     };
     tokio::select! {
         result = work => result,
-        never = others.go_on_beside(simulator) => never,
+        never = others.run_forever(simulator) => never,
     }
 }
 
@@ -310,7 +310,7 @@ fn has_running_tasks(simulator: &Simulator) -> bool {
     })
 }
 
-/// Lets the tasks that still run come to their end.
+/// Advances the clock of the simulator, so that all running tasks end.
 pub(crate) fn settle(simulator: &Simulator) {
     simulator.advance(60.0);
     simulator.world(|_| ());

@@ -18,7 +18,7 @@ pub(super) fn run(args: &FingerprintArgs, console: &Console) -> Result<ExitStatu
     }
     let proxy = settings::read_proxy(args.proxy, &Environment::from_process());
     block_on(async {
-        let shown = fingerprint::ask(&args.hosts.host, &proxy).await?;
+        let shown = fingerprint::read(&args.hosts.host, &proxy).await?;
         report::print_fingerprints(console, &shown);
         Ok(if fingerprint::is_complete(&shown) {
             ExitStatus::Success

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use pve_client::PeerCertificate;
 
 use super::{Console, Lines};
-use autosnap::fingerprint::Shown;
+use autosnap::fingerprint::HostCertificate;
 
 /// Prints a line for every host, `HOST:PORT FINGERPRINT`, so that scripts can cut it, with name
 /// and validity after it. Hosts that showed none are reported on stderr.
-pub fn print(console: &Console, shown: &[Shown]) {
+pub fn print(console: &Console, shown: &[HostCertificate]) {
     for host in shown {
         match &host.result {
             Ok(certificate) => {
