@@ -2,12 +2,12 @@
 //! Several runs over one cluster: each is started, followed, cancelled and joined by itself.
 //!
 //! All runs share the limits of the cluster and its leases, so that no two of them work on one guest at the same
-//! time ([`autosnap_core::schedule`]). A run that is cancelled starts nothing new, finishes the guests under way,
+//! time ([`autosnap_core::schedule`]). A run that is cancelled starts nothing new, finishes the started guests,
 //! and calls its closing hooks.
 //!
 //! A panic is a bug in this program. It ends the guest whose steps have panicked: the guest has failed, its open
 //! hooks are closed, and its slots and its lease are freed. A panic outside of a guest's steps ends its run, which
-//! still calls the closing hook of the job; closing hooks of guests under way are not called then. Both are
+//! still calls the closing hook of the job; the closing hooks of started guests are not called then. Both are
 //! reported as an internal error, and the run has failed. Other runs go on.
 
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub struct Coordinator {
 /// A run to be started: the job, and what belongs to this run alone.
 #[derive(Debug, Clone)]
 pub struct RunRequest {
-    /// What to do. Several runs can share it.
+    /// The job. Several runs can share it.
     pub job: Arc<JobSettings>,
     /// The time of the run, and whether it is a dry run.
     pub invocation: Invocation,
@@ -136,7 +136,7 @@ impl RunHandle {
         self.events.take()
     }
 
-    /// Asks the run to stop: it starts nothing new, finishes the guests under way and calls its closing hooks.
+    /// Requests a stop: the run starts nothing new, finishes the started guests and calls its closing hooks.
     pub fn cancel(&self) {
         self.stop.request(StopReason::Cancelled);
     }
@@ -171,7 +171,7 @@ impl RunHandle {
 pub struct FinishedRun {
     /// The record of the run.
     pub record: Arc<RunRecord>,
-    /// What ended the run before all its guests were finished.
+    /// The error that ended the run before all its guests were finished.
     pub error: Option<Error>,
 }
 

@@ -89,7 +89,7 @@ impl Default for Execution {
     }
 }
 
-/// What belongs to one run of a job alone.
+/// The values of a single run of a job.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     /// The time of the run, in the zone whose time goes into the names and whose days the keep rules count.
@@ -132,7 +132,7 @@ pub enum GuestStates {
     Running,
 }
 
-/// What `status` lists, and how it is read.
+/// The settings of `status`.
 #[derive(Debug, Clone)]
 pub struct StatusSettings {
     /// Which guests.
@@ -222,7 +222,7 @@ pub fn exclusion_rule(job: Job, may_be_unmatched: bool) -> ExclusionRule {
     }
 }
 
-/// What a failing hook does in the phases before a change.
+/// The consequence of a hook that fails in a pre-phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HookFailure {
     /// Report it and go on, as the C# tool does.
