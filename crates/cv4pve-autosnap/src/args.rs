@@ -18,7 +18,7 @@ pub use common::{
     CommonArgs, ConnectionArgs, DebugArgs, FormatArgs, GuestArgs, HostArgs, LimitArgs, LogLevel,
     ModeArgs, ProxyArgs,
 };
-pub use definition::{asks_for_all, command, showing_all};
+pub use definition::{command, replace_long_help, with_all_options_shown};
 pub use job::{HookFailure, JobArgs, JobOutput, OnOverlap, SelectionArgs};
 pub use usage::{Usage, unused, usage};
 
@@ -50,30 +50,30 @@ pub enum Command {
     /// Remove the old snapshots beyond --keep, without taking a new one.
     #[command(after_help = help::CLEAN)]
     Clean(CleanArgs),
-    /// List the snapshots of the selected guests that this tool has taken.
+    /// List the snapshots that this tool has taken of the selected guests.
     #[command(after_help = help::STATUS)]
     Status(StatusArgs),
-    /// Check whether a snap or clean with these options would succeed; changes nothing.
+    /// Check whether a snap or clean with these options would succeed, without changing anything.
     #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")),
               mut_arg("label", |arg| arg.required(false)), mut_args(definition::hide_in_check),
               after_help = help::CHECK)]
     Check(CheckArgs),
-    /// Print the pveum lines for a least-privilege role, user and API token; runs nothing.
+    /// Print the pveum commands that create a least-privilege role, user and API token; runs none of them.
     #[command(after_help = help::SETUP)]
     Setup(SetupArgs),
-    /// Show the fingerprint of each host's certificate, without signing on.
+    /// Show the fingerprint of each host's certificate, without logging in.
     #[command(after_help = help::FINGERPRINT)]
     Fingerprint(FingerprintArgs),
-    /// See it work on a simulated cluster inside this program; touches nothing else.
+    /// Demonstrate the commands on a built-in simulated cluster; touches nothing else.
     #[cfg(feature = "demo")]
     #[command(after_help = help::DEMO)]
     Demo(DemoArgs),
-    /// Print what makes the Tab key complete options in a shell.
+    /// Print the tab completion script for a shell.
     #[command(after_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
     /// Print candidates for the word at the cursor, for the scripts of `completions`.
     ///
-    /// The words up to the cursor come by stdin, each with a NUL behind it.
+    /// Reads the words up to the cursor from stdin, each terminated by NUL.
     #[command(hide = true)]
     Complete,
     /// Write the manual pages, for packages.
@@ -109,9 +109,9 @@ pub struct SnapArgs {
     /// Options of the commands that change something.
     #[command(flatten)]
     pub job: JobArgs,
-    /// Snapshots to keep, with the new one.
+    /// Snapshots to keep, including the new one.
     ///
-    /// The newest of each guest and label stay; the others of the label are removed, oldest first.
+    /// The newest snapshots of each guest and label stay; the others of the label are removed, oldest first.
     #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub keep: u32,
     /// Save the RAM of running VMs as well.
@@ -133,10 +133,10 @@ pub struct CleanArgs {
     pub job: JobArgs,
     /// Snapshots to keep; 0 removes them all.
     ///
-    /// The newest of each guest and label stay; the others of the label are removed, oldest first.
+    /// The newest snapshots of each guest and label stay; the others of the label are removed, oldest first.
     #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub keep: Option<u32>,
-    /// Leave out guests that are not running.
+    /// Skip guests that are not running.
     #[arg(long, help_heading = SELECTION, hide_short_help = true)]
     pub only_running: bool,
 }
@@ -150,16 +150,16 @@ pub struct StatusArgs {
     /// Show only the snapshots of this label.
     #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true)]
     pub label: Option<String>,
-    /// Form of the list [default: Text, Plain on a terminal].
+    /// Output format [default: Text; on a terminal: Plain].
     #[arg(long, short = 'o', value_name = "FORM", help_heading = OUTPUT, value_enum, ignore_case = true)]
     pub output: Option<StatusOutput>,
-    /// Leave out guests that are not running.
+    /// Skip guests that are not running.
     #[arg(long, help_heading = SELECTION, hide_short_help = true)]
     pub only_running: bool,
 }
 
-/// `check`. It takes every option of `snap` and `clean`, so that in a line that works the word
-/// `snap` can be replaced by `check`.
+/// `check`. It accepts every option of `snap` and `clean`, so that `snap` can be replaced by `check` in a valid
+/// command line.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
     /// The options that these commands share.
@@ -170,16 +170,16 @@ pub struct CheckArgs {
     pub job: JobArgs,
     /// Command to check: snap|clean [default: snap].
     ///
-    /// The command whose line is checked. In the line of a clean, replace the word clean by check --for=clean.
+    /// To check a clean job, replace the word clean in its command line with check --for=clean.
     #[arg(long = "for", value_name = "COMMAND", help_heading = EXECUTION, value_enum, ignore_case = true,
           default_value = "snap", hide_default_value = true, hide_possible_values = true)]
     pub command: CheckedCommand,
     /// Snapshots to keep.
     ///
-    /// As in the line that is checked.
+    /// The --keep of the job that is checked.
     #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub keep: Option<u32>,
-    /// Would the RAM of running VMs fit?
+    /// Check the space for the RAM of running VMs.
     #[arg(long, help_heading = EXECUTION)]
     pub state: bool,
     /// Skip guests that are not running.
@@ -187,7 +187,7 @@ pub struct CheckArgs {
     pub only_running: bool,
 }
 
-/// The command whose line `check` judges.
+/// The command whose options `check` verifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CheckedCommand {
     /// `snap`.
@@ -208,18 +208,18 @@ pub struct SetupArgs {
     /// Role to create.
     #[arg(long, value_name = "ROLE", default_value = crate::privileges::ROLE)]
     pub role: String,
-    /// Where the role is granted, separated by commas: /, /vms/100, /pool/NAME, /storage/NAME.
+    /// Comma-separated ACL paths on which to grant the role: /, /vms/100, /pool/NAME, /storage/NAME.
     #[arg(long, value_name = "PATHS", default_value = "/", value_delimiter = ',')]
     pub path: Vec<String>,
     /// Hosts of the cluster, for the parameter file.
     #[arg(long, value_name = "HOSTS")]
     pub host: Option<String>,
-    /// File that will hold the API token [default: "token" beside the file of --write, else /etc/cv4pve-autosnap/token].
+    /// File that will hold the API token [default: "token" in the folder of the --write file, else /etc/cv4pve-autosnap/token].
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// Write a parameter file that only you can read; its name is the label: /etc/cv4pve-autosnap/daily.conf.
+    /// Write a parameter file that only you can read; its name sets the label: /etc/cv4pve-autosnap/daily.conf.
     ///
-    /// It keeps 7 snapshots of each guest, and can be run by the timer of that name. An existing file is left alone.
+    /// The job keeps 7 snapshots of each guest; the systemd timer of that name can run it. An existing file is not overwritten.
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
 }
@@ -245,7 +245,7 @@ pub struct FingerprintArgs {
 #[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Leave the simulated cluster running, to try commands by hand.
+    /// Keep the simulated cluster running, to try commands by hand.
     #[arg(long)]
     pub serve: bool,
     /// Do not wait for Enter before each part.
@@ -264,18 +264,18 @@ pub struct CompletionsArgs {
 /// `manual`.
 #[derive(Debug, Args)]
 pub struct ManualArgs {
-    /// The folder to write the pages to; it is made if it does not exist.
+    /// The folder for the pages; created if it does not exist.
     #[arg(value_hint = ValueHint::DirPath)]
     pub folder: PathBuf,
 }
 
-/// The forms in which `status` prints its list; the first five are the C# tool's.
+/// The output formats of `status`; the first five are the C# tool's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "verbatim")]
 pub enum StatusOutput {
     /// A table in a frame.
     Text,
-    /// An HTML table, without a page around it.
+    /// An HTML table, not a whole document.
     Html,
     /// A Markdown table.
     Markdown,
@@ -283,11 +283,11 @@ pub enum StatusOutput {
     Json,
     /// A JSON array, indented.
     JsonPretty,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Jsonl,
     /// A YAML list.
     Yaml,
-    /// Comma-separated values with a head line.
+    /// Comma-separated values with a header line.
     Csv,
     /// Columns without a frame.
     Plain,

@@ -154,9 +154,9 @@ fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, CommandErr
     }
     line_checks::check_home(&normalized, &line)?;
     let mut words = normalized.texts();
-    let all = args::asks_for_all(&mut words);
+    let all = args::replace_long_help(&mut words);
     if all {
-        command = args::showing_all(command);
+        command = args::with_all_options_shown(command);
     }
     let name = words.first().and_then(|word| word.to_str());
     let notices = line_checks::notices(name.unwrap_or_default(), &normalized);
@@ -180,7 +180,7 @@ fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, CommandErr
         {
             let text = error.render().to_string();
             Ok(Parsed::Shown(if all {
-                help::complete(&text)
+                help::without_help_option(&text)
             } else {
                 text
             }))

@@ -25,8 +25,8 @@ pub const EXECUTION: &str = "Execution";
 /// Options of what is printed.
 pub const OUTPUT: &str = "Output";
 
-/// Removes the option `--help`, which promises more, from a help that already lists all options.
-pub fn complete(text: &str) -> String {
+/// Removes the line of `--help`, which refers to a longer help, from a help that lists all options.
+pub fn without_help_option(text: &str) -> String {
     let own = "Options:\n  -h, --help  Print help (see more with '--help')\n\n";
     text.replace(own, "")
 }
@@ -34,7 +34,7 @@ pub fn complete(text: &str) -> String {
 #[cfg(feature = "demo")]
 macro_rules! demo_line {
     () => {
-        "  cv4pve-autosnap demo                                  see it work on a simulated cluster\n"
+        "  cv4pve-autosnap demo                                  try it on a simulated cluster\n"
     };
 }
 #[cfg(not(feature = "demo"))]
@@ -95,7 +95,7 @@ Examples:
   cv4pve-autosnap @/etc/autosnap.conf check --for=clean --label=old --keep=0
 
 Exit status: 0 if a dry run of these options would exit with 0, 1 if there is
-a problem, 2 for wrong options, 3 if no host lets the login in.";
+a problem, 2 for invalid options, 3 if the connection or login fails.";
 
 /// After the help of `setup`.
 pub const SETUP: &str = "\

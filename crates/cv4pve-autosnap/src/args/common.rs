@@ -40,7 +40,7 @@ pub struct CommonArgs {
 pub struct HostArgs {
     /// Hosts of the cluster, `HOST[:PORT],HOST2`, ...
     ///
-    /// The port is 8006 if none is given. The next host takes over when one does not answer.
+    /// The default port is 8006. If a host does not answer, the next one is used.
     #[arg(long, value_name = "HOSTS", help_heading = CONNECTION, value_hint = ValueHint::Hostname)]
     pub host: String,
 }
@@ -53,32 +53,32 @@ pub struct ConnectionArgs {
     pub hosts: HostArgs,
     /// API token, USER@REALM!TOKENID=UUID or `file:PATH`.
     ///
-    /// Without it, the variable `CV4PVE_API_TOKEN` and the systemd credential `api-token` are looked at.
+    /// Without the option, it is read from the variable `CV4PVE_API_TOKEN` or the systemd credential `api-token`.
     #[arg(long, value_name = "TOKEN", help_heading = CONNECTION, value_parser = secret)]
     pub api_token: Option<SecretString>,
-    /// User with a password, `USER[@REALM]` (realm pam).
+    /// User name, `USER[@REALM]`; default realm: pam.
     ///
     /// Used when there is no API token.
     #[arg(long, value_name = "USER", help_heading = CONNECTION, value_hint = ValueHint::Username)]
     pub username: Option<String>,
-    /// Password, or `file:PATH`; asked for if absent.
+    /// Password or `file:PATH`; prompted for if absent.
     ///
-    /// A file that does not exist is written after asking, once the password has proved right. Without the option, the
-    /// variable `CV4PVE_PASSWORD` and the systemd credential `password` are looked at.
+    /// If the file does not exist, the password is prompted for and stored in it after a successful login. Without the
+    /// option, it is read from the variable `CV4PVE_PASSWORD` or the systemd credential `password`.
     #[arg(long, value_name = "PASSWORD", help_heading = CONNECTION, value_parser = secret)]
     pub password: Option<SecretString>,
-    /// Accept these certificates only, by SHA-256.
+    /// Accept only certificates with these fingerprints.
     ///
-    /// Fingerprints as PVE shows them, separated by commas.
+    /// Comma-separated SHA-256 fingerprints, as PVE shows them.
     #[arg(long, value_name = "SHA256", help_heading = CONNECTION, value_delimiter = ',')]
     pub fingerprint: Vec<String>,
-    /// Accept certificates of the CAs in this PEM file.
+    /// Trust the CAs in this PEM file.
     #[arg(long, value_name = "FILE", help_heading = CONNECTION, value_hint = ValueHint::FilePath,
           hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
-    /// Accept certificates of the system's CAs only.
+    /// Accept only certificates that the system trusts.
     ///
-    /// Without this option, --fingerprint or --ca-file any certificate is accepted, as the C# tool does.
+    /// Without this option, --fingerprint and --ca-file, any certificate is accepted, as in the C# tool.
     #[arg(long, help_heading = CONNECTION)]
     pub validate_certificate: bool,
     /// The HTTP proxy.
@@ -89,15 +89,15 @@ pub struct ConnectionArgs {
 /// The HTTP proxy.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct ProxyArgs {
-    /// Ignore `HTTPS_PROXY` and its siblings.
+    /// Ignore the proxy variables (`HTTPS_PROXY`, ...).
     ///
-    /// Without it the hosts are connected to through the HTTP proxy that the variables `https_proxy`, `HTTPS_PROXY`,
-    /// `all_proxy`, `ALL_PROXY` name, unless `no_proxy`, `NO_PROXY` lists them: a host, or .suffix for a domain.
+    /// Without the option, connections use the HTTP proxy in the variables `https_proxy`, `HTTPS_PROXY`, `all_proxy` or
+    /// `ALL_PROXY`, unless `no_proxy` or `NO_PROXY` lists the host or its domain (.suffix).
     #[arg(long, help_heading = CONNECTION, hide_short_help = true)]
     pub no_proxy: bool,
 }
 
-/// The guests, and the storages that rule them out.
+/// The guest selection and the storage limit.
 #[derive(Debug, Clone, Args)]
 pub struct GuestArgs {
     /// Guests: 100, 100:110, name, web%, @all, @pool-NAME
@@ -108,7 +108,7 @@ pub struct GuestArgs {
     pub vmid: String,
     /// Skip guests on storages above N % [default: 95].
     ///
-    /// A guest with a disk on a storage that is fuller than this many per cent is skipped and counts as failed.
+    /// A guest with a disk on a storage that is more than N percent full is skipped and counts as failed.
     #[arg(long, value_name = "N", help_heading = SELECTION, default_value_t = 95, hide_default_value = true,
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub max_perc_storage: u8,
@@ -117,16 +117,16 @@ pub struct GuestArgs {
 /// The timestamp formats of snapshot names.
 #[derive(Debug, Clone, Args)]
 pub struct FormatArgs {
-    /// Time in names.
+    /// Timestamp in names.
     ///
-    /// Timestamp in snapshot names, as a .NET custom format.
+    /// Timestamp in snapshot names, as a .NET custom format string.
     #[arg(long, value_name = "FORMAT", help_heading = RETENTION, default_value = "yyMMddHHmmss",
           hide_short_help = true)]
     pub timestamp_format: String,
     /// Also count snapshots with this FORMAT.
     ///
     /// Adopts snapshots of the label whose names have this timestamp format: they are counted and removed like
-    /// those of --timestamp-format. May be given several times. Without it a job leaves every other format alone.
+    /// those of --timestamp-format. May be given several times. Snapshots with other formats are left alone.
     #[arg(long, value_name = "FORMAT", help_heading = RETENTION, hide_short_help = true)]
     pub also_format: Vec<String>,
 }
@@ -136,32 +136,33 @@ pub struct FormatArgs {
 pub struct LimitArgs {
     /// Time to wait for a task [default: 10m].
     ///
-    /// For example 90s, 10m, 1h; a plain number is seconds. There is no upper limit. A task that takes longer is looked
-    /// at again later, when other guests have had their turn; it has failed if it still runs at the end of the run.
+    /// For example 90s, 10m, 1h; a plain number is seconds. There is no upper limit. A task that takes longer is
+    /// polled again after the other guests; it counts as failed if it is still running at the end of the run.
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, default_value = "10m", hide_default_value = true,
           value_parser = crate::settings::parse_time_limit)]
     pub timeout: Duration,
-    /// Guests at once, in all [default: 48].
+    /// Guests at once in total [default: 48].
     ///
-    /// Given alone it lifts the limit per node as well. With --script or --state the default is 1. 1 works in the order of
-    /// the terms of --vmid.
+    /// Given alone, it also sets the limit per node. With --script or --state the default is 1. With 1, guests are
+    /// processed in the order of the terms of --vmid.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
     pub max_parallel: Option<u16>,
     /// Guests at once per node [default: 2].
     ///
-    /// Guests at the same time on one node.
+    /// The maximum number of guests processed at the same time on one node.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_node: Option<u16>,
     /// Guests at once per storage [default: 24].
     ///
-    /// Guests at the same time with disks on one shared storage.
+    /// The maximum number of guests with disks on one shared storage that are processed at the same time.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_storage: Option<u16>,
-    /// RAM saves at once per node [default: 1].
+    /// RAM states at once per node [default: 1].
     ///
-    /// How many snapshots with RAM are taken at once on a node. --max-parallel does not lift this: RAM is written out at the pace of the storage.
+    /// The maximum number of snapshots with RAM taken at the same time on one node. --max-parallel does not raise this
+    /// limit: the speed of the storage limits how fast RAM is saved.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_ram: Option<u16>,
@@ -180,9 +181,9 @@ pub struct ModeArgs {
 /// Debug messages.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct DebugArgs {
-    /// Show requests and answers, secrets masked.
+    /// Show requests and replies, with secrets masked.
     ///
-    /// Goes to stderr. With --dry-run the hook phases are shown as well.
+    /// Debug messages go to stderr. With --dry-run, the hook phases are shown as well.
     #[arg(long, help_heading = OUTPUT)]
     pub debug: bool,
     /// As in the C# tool: Debug means --debug.
@@ -220,18 +221,18 @@ impl DebugArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "verbatim")]
 pub enum LogLevel {
-    /// The most.
+    /// All messages.
     Trace,
-    /// Much.
+    /// Debug messages and above.
     Debug,
     /// What .NET shows by default.
     Information,
-    /// Warnings and worse.
+    /// Warnings and errors.
     Warning,
-    /// Errors and worse.
+    /// Errors.
     Error,
-    /// The worst.
+    /// Critical errors.
     Critical,
-    /// Nothing.
+    /// No messages.
     None,
 }

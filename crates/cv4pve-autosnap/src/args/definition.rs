@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The definition of the command line as clap reads it: that of the structs, with what the commands
-//! lend each other, and with the help that is asked for.
+//! The definition of the command line for clap: the structs, the options that commands accept from each
+//! other, and which options the help lists.
 
 use std::ffi::OsString;
 
@@ -11,9 +11,10 @@ use super::Cli;
 /// The commands that share parameter files.
 pub(super) const SHARING: [&str; 5] = ["snap", "clean", "status", "check", "fingerprint"];
 
-/// The definition of the command line. Each command that works on the cluster also takes, and
-/// leaves unused, the options of the others, so that one parameter file serves them all; those are
-/// neither in its help nor completed.
+/// The definition of the command line.
+///
+/// The commands that share parameter files also accept each other's options and ignore them. Such options
+/// are neither listed in the help nor completed.
 pub fn command() -> clap::Command {
     let command = Cli::command();
     let sharing: Vec<clap::Command> = command
@@ -26,28 +27,30 @@ pub fn command() -> clap::Command {
     })
 }
 
-/// Whether `--help` or `help COMMAND` is asked for. Both become `-h`: clap's long form has a
-/// paragraph for each option, which is what the manual pages are for, and fills four screens.
-pub fn asks_for_all(arguments: &mut Vec<OsString>) -> bool {
+/// Replaces `--help` and `help COMMAND` by `-h`; returns whether there was one.
+///
+/// Clap's long help has a paragraph for each option and fills four screens. The manual pages have these
+/// paragraphs.
+pub fn replace_long_help(arguments: &mut Vec<OsString>) -> bool {
     let words = arguments.iter().position(|word| word == "--");
     let words = words.unwrap_or(arguments.len());
-    let mut asked = false;
+    let mut found = false;
     for word in &mut arguments[..words] {
         if word == "--help" {
             *word = "-h".into();
-            asked = true;
+            found = true;
         }
     }
     if arguments.first().is_some_and(|word| word == "help") {
         arguments.remove(0);
         arguments.push("-h".into());
-        asked = true;
+        found = true;
     }
-    asked
+    found
 }
 
-/// The same definition, whose short help leaves nothing out but what only old lines have.
-pub fn showing_all(command: clap::Command) -> clap::Command {
+/// The same definition, whose short help lists all options except those kept for old command lines.
+pub fn with_all_options_shown(command: clap::Command) -> clap::Command {
     let show = |option: clap::Arg| {
         let only_old = option.is_hide_long_help_set();
         option.hide_short_help(only_old)
@@ -55,7 +58,7 @@ pub fn showing_all(command: clap::Command) -> clap::Command {
     command.mut_subcommands(move |part| part.mut_args(show))
 }
 
-/// Hides what `check` takes only because it takes every option of the commands it checks.
+/// Hides the options that `check` accepts from the checked command but does not use.
 pub(super) fn hide_in_check(option: clap::Arg) -> clap::Arg {
     let hidden = [
         "hook_timeout",
