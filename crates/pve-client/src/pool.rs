@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The idle connections of one host.
 //!
-//! The connection used last is used next, so that after a burst the others expire. PVE closes a
+//! The most recently used connection is used next, so that after a burst the others expire. PVE closes a
 //! connection after 5 s without a request and after 100 requests (`PVE/APIServer/AnyEvent.pm`). The
 //! client drops a connection before that, because a request written to a closing connection may or
 //! may not be processed.
@@ -29,7 +29,7 @@ struct Idle {
 }
 
 impl Pool {
-    /// Takes the connection used last, if one is still open.
+    /// Takes the most recently used connection that is still open.
     pub(crate) async fn take(&self) -> Option<Connection> {
         while let Some(mut connection) = self.take_newest() {
             if connection.is_ready().await {

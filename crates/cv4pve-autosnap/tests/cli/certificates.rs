@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{SignatureScheme, SupportedProtocolVersion, version};
 
 use crate::harness::{Lab, Output};
-use crate::hosts::host_that_says;
+use crate::hosts::host_that_sends;
 use crate::unusual_keys::{self, Proof};
 use crate::world::{World, credentials, vm};
 
@@ -102,8 +102,11 @@ fn a_certificate_of_version_1_is_refused_in_words_where_an_authority_is_asked() 
 #[test]
 fn a_name_mismatch_shows_the_names_in_the_certificate() {
     let names = ["pve1.example.com", "10.0.0.1"].map(str::to_owned);
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    let lab = lab_with(&made.cert.pem(), &made.signing_key.serialize_pem());
+    let certificate = rcgen::generate_simple_self_signed(names).unwrap();
+    let lab = lab_with(
+        &certificate.cert.pem(),
+        &certificate.signing_key.serialize_pem(),
+    );
     snap(&lab, "--ca-file=shown.pem")
         .assert_status(3)
         .assert_err("it is not valid for 127.0.0.1; it is valid for pve1.example.com, 10.0.0.1");
@@ -256,7 +259,7 @@ fn messages_name_what_old_hosts_lack() {
         (b"\x15\x03\x03\x00\x02\x02\x47", no_common),
     ] {
         let lab = Lab::new(&world());
-        let host = format!("--host={}", host_that_says(bytes));
+        let host = format!("--host={}", host_that_sends(bytes));
         let args = [host.as_str(), "--api-token=file:token"];
         lab.bare(args.into_iter().chain(SNAP))
             .assert_status(3)

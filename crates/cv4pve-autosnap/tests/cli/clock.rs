@@ -19,13 +19,13 @@ use crate::harness::Lab;
 static LIBRARY: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let library = folder.path().join("clock.so");
-    let made = Command::new("cc")
+    let compiled = Command::new("cc")
         .args(["-shared", "-fPIC", "-O1", "-o"])
         .arg(&library)
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/clock.c"))
         .status()
-        .expect("cc is there, as it has linked this test");
-    assert!(made.success());
+        .expect("cc is installed: it has linked this test");
+    assert!(compiled.success());
     (folder, library)
 });
 
@@ -40,8 +40,8 @@ impl Clock {
         clock
     }
 
-    /// Makes a program read its time from here.
-    pub(crate) fn give_to(&self, command: &mut Command) {
+    /// Makes the command read its time from these clocks.
+    pub(crate) fn apply_to(&self, command: &mut Command) {
         command
             .env("LD_PRELOAD", &LIBRARY.1)
             .env("TEST_CLOCK", &self.0);

@@ -17,14 +17,14 @@ fn world() -> World {
 }
 
 /// A host that sends these bytes on every connection, for any request.
-pub(crate) fn host_that_says(answer: &'static [u8]) -> String {
+pub(crate) fn host_that_sends(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut buffer = [0; 4096];
-            // Whoever hangs up early is no concern of this host.
+            // A client may close the connection early.
             let _ = stream
                 .read(&mut buffer)
                 .and_then(|_| stream.write_all(answer));
@@ -143,9 +143,9 @@ fn hosts_that_are_none_are_told_apart() {
         ("refuses", unused.address()),
         (
             "plain HTTP",
-            host_that_says(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+            host_that_sends(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
         ),
-        ("no HTTP", host_that_says(b"SSH-2.0-OpenSSH_9.2\r\n")),
+        ("no HTTP", host_that_sends(b"SSH-2.0-OpenSSH_9.2\r\n")),
         ("a page", tls_host_with_reply(page)),
         ("garbage", tls_host_with_reply(garbage)),
         ("not found", tls_host_with_reply(not_found)),

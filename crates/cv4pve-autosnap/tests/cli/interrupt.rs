@@ -261,10 +261,10 @@ fn a_closed_terminal_stops_the_run_in_order() {
     for (trap, status, changes) in [("trap : HUP", "130", 1), ("trap '' HUP", "1", 5)] {
         let lab = lab();
         let hook = PausingHook::new(&lab);
-        let made = Command::new("mkfifo")
+        let mkfifo = Command::new("mkfifo")
             .arg(lab.folder().join("status.pipe"))
             .status();
-        assert!(made.unwrap().success());
+        assert!(mkfifo.unwrap().success());
         let program = env!("CARGO_BIN_EXE_cv4pve-autosnap");
         lab.script(
             "inside.sh",

@@ -384,7 +384,7 @@ fn a_run_whose_name_was_used_in_this_second_uses_the_next_free_one() {
         let in_the_same_second = |host: &str, args: &str| {
             clock.set(1_800_000_000);
             let mut command = lab.command();
-            clock.give_to(&mut command);
+            clock.apply_to(&mut command);
             let port = lab.simulator.addresses()[0].port();
             command
                 .arg(format!("--host={host}:{port}"))

@@ -38,8 +38,8 @@ impl PausingHook {
     pub(crate) fn new(lab: &Lab) -> Self {
         let pipe = |name: &str| {
             let path = lab.folder().join(name);
-            let made = Command::new("mkfifo").arg(&path).status().unwrap();
-            assert!(made.success());
+            let mkfifo = Command::new("mkfifo").arg(&path).status().unwrap();
+            assert!(mkfifo.success());
             path
         };
         let text = "#!/bin/sh\necho \"$CV4PVE_AUTOSNAP_PHASE $CV4PVE_AUTOSNAP_VMID\" > reached.pipe\nread -r _ < go.pipe\n";

@@ -16,7 +16,7 @@ use pve_sim::faults::FaultPlan;
 use serde_json::Value;
 
 use crate::harness::{Lab, Output};
-use draw::{Case, Drawn, DrawnGuest, cases, faults};
+use draw::{Case, DrawnGuest, DrawnSnapshot, cases, faults};
 
 /// The steps that a dry run printed, by guest: `create 100 autodaily<now>`.
 fn printed(output: &Output) -> BTreeMap<u32, Vec<String>> {
@@ -208,16 +208,16 @@ fn assert_result_of_policy(
         .snapshots
         .iter()
         .filter(|one| !one.is_ours() && one.state.is_none())
-        .map(Drawn::name);
+        .map(DrawnSnapshot::name);
     let expected: BTreeSet<String> = newest.chain(foreign).collect();
-    let there = lab.simulator.world(|world| {
+    let remaining = lab.simulator.world(|world| {
         world.guests[&vmid]
             .snapshots
             .keys()
             .cloned()
             .collect::<BTreeSet<String>>()
     });
-    prop_assert_eq!(there, expected, "guest {}", vmid);
+    prop_assert_eq!(remaining, expected, "guest {}", vmid);
     Ok(())
 }
 

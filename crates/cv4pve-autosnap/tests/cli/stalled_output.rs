@@ -131,8 +131,8 @@ fn a_second_signal_ends_the_running_hooks() {
     for trap in ["", "trap '' TERM"] {
         let lab = lab();
         let alive = lab.folder().join("alive.pipe");
-        let made = Command::new("mkfifo").arg(&alive).status().unwrap();
-        assert!(made.success());
+        let mkfifo = Command::new("mkfifo").arg(&alive).status().unwrap();
+        assert!(mkfifo.success());
         // The hook and its child keep the pipe open while they run.
         let script = lab.script(
             "hook.sh",

@@ -45,7 +45,7 @@ fn two_guests() -> World {
 /// Starts a run with a password login that reads the time from the test clock.
 fn start<'a>(hook: &PausingHook, lab: &'a Lab, clock: &Clock) -> Run<'a> {
     let mut command = lab.command();
-    clock.give_to(&mut command);
+    clock.apply_to(&mut command);
     command.stdout(std::process::Stdio::piped());
     hook.start_as(lab, WITH_PASSWORD, SNAP, command)
 }
@@ -87,7 +87,7 @@ fn the_task_of_a_lost_reply_is_found_after_the_clock_was_set_back() {
     lab.simulator.set_faults(FaultPlan::parse(faults).unwrap());
     let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
     let mut command = lab.command();
-    clock.give_to(&mut command);
+    clock.apply_to(&mut command);
     command.stdout(std::process::Stdio::piped());
     let args = "--vmid=100 --timeout=20 snap --label=daily --keep=1";
     let mut run = hook.start_with(&lab, args, command);
@@ -149,7 +149,7 @@ fn a_task_is_polled_once_more_after_the_program_was_stopped_beyond_the_timeout()
         let lab = Lab::new(&World::new([vm(100, "web01").with("task_seconds", slow)]));
         let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
         let mut command = lab.command();
-        clock.give_to(&mut command);
+        clock.apply_to(&mut command);
         command.stdout(std::process::Stdio::piped());
         let args = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
         let mut run = hook.start_as(&lab, WITH_PASSWORD, args, command);
@@ -179,7 +179,7 @@ fn a_poll_that_timed_out_while_the_program_was_stopped_is_repeated() {
     lab.simulator.set_faults(FaultPlan::parse(stall).unwrap());
     let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
     let mut command = lab.command();
-    clock.give_to(&mut command);
+    clock.apply_to(&mut command);
     command.stdout(std::process::Stdio::piped());
     let args = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
     let mut run = hook.start_as(&lab, WITH_PASSWORD, args, command);
@@ -226,7 +226,7 @@ fn in_the_repeated_hour(lab: &Lab, args: &str) -> Output {
     let clock = Clock::new(lab);
     clock.set(SECOND_TIME);
     let mut command = lab.command();
-    clock.give_to(&mut command);
+    clock.apply_to(&mut command);
     command
         .env("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
         .arg(format!("--host={}", lab.host()))

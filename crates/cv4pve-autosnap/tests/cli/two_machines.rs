@@ -56,16 +56,16 @@ fn replay(mutations: &[Mutation]) -> BTreeMap<u32, Vec<String>> {
         .map(|vmid| (vmid, (1..=6).map(first).collect()))
         .into();
     for mutation in mutations {
-        let there = left.get_mut(&mutation.vmid).unwrap();
+        let snapshots = left.get_mut(&mutation.vmid).unwrap();
         let name = mutation.snapshot.clone().unwrap();
-        let position = there.iter().position(|other| *other == name);
+        let position = snapshots.iter().position(|other| *other == name);
         match (mutation.action, position) {
-            (Action::Create, None) => there.push(name),
+            (Action::Create, None) => snapshots.push(name),
             (Action::Delete, Some(position)) => {
-                assert!(there.len() - position > KEEP, "{name} of {there:?}");
-                there.remove(position);
+                assert!(snapshots.len() - position > KEEP, "{name} of {snapshots:?}");
+                snapshots.remove(position);
             }
-            _ => panic!("{mutation:?} with {there:?}"),
+            _ => panic!("{mutation:?} with {snapshots:?}"),
         }
     }
     left

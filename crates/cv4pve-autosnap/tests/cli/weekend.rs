@@ -93,7 +93,7 @@ fn weekend(lab: &Lab, stdout: Stdout, lines: &[Line]) -> Found {
         let running: Vec<_> = due
             .map(|line| {
                 let mut command = cron(lab, line.args);
-                clock.give_to(&mut command);
+                clock.apply_to(&mut command);
                 command.spawn().unwrap()
             })
             .collect();

@@ -129,7 +129,7 @@ fn missing_privileges_are_reported_with_the_command_that_grants_them() {
     assert!(
         stdout.contains("    pveum acl modify /vms --tokens 'backup@pve!reader' --roles Autosnap")
     );
-    // What a program gets as commands it may run; what depends on more is said to people.
+    // The command for the user depends on a condition: it is in the text report, not in the JSON commands.
     assert!(
         stdout.contains(
             "; if the user lacks it too, also pveum acl modify /vms --users 'backup@pve'"
@@ -157,7 +157,7 @@ fn missing_privileges_are_reported_with_the_command_that_grants_them() {
 fn an_unreachable_host_is_reported_and_the_next_one_is_used() {
     let simulator = cluster();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    // Nobody listens at the port of a connection, nor will anybody while it lasts.
+    // The local port of an open connection has no listener, and no other process can take it.
     let connection = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let off = connection.local_addr().unwrap();
     let hosts = format!("{off},{}", host(&simulator));

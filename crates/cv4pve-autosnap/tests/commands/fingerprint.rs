@@ -24,7 +24,7 @@ fn the_fingerprint_is_shown_without_a_login_and_can_be_pinned() {
 fn an_unreachable_host_exits_with_3_and_the_others_are_printed() {
     let simulator = cluster();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    // Nobody listens at the port of a connection, nor will anybody while it lasts.
+    // The local port of an open connection has no listener, and no other process can take it.
     let connection = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let off = connection.local_addr().unwrap();
     let hosts = format!("--host={off},{}", host(&simulator));

@@ -37,8 +37,8 @@ impl Waiting {
         let script = folder.join("hook.sh");
         // Opening a named pipe for reading waits for a writer.
         for pipe in [&begun, &go_on] {
-            let made = Command::new("mkfifo").arg(pipe).status().unwrap();
-            assert!(made.success());
+            let mkfifo = Command::new("mkfifo").arg(pipe).status().unwrap();
+            assert!(mkfifo.success());
         }
         let text = format!(
             "#!/bin/sh\n[ \"$CV4PVE_AUTOSNAP_PHASE\" = snap-job-start ] || exit 0\n: > '{}'\ncat '{}'\n",

@@ -53,8 +53,8 @@ fn the_parameter_file_works_and_is_never_overwritten() {
     ];
     let (status, stdout, stderr) = run(program().args(options));
     assert_eq!(status, 0, "{stderr}");
-    let said = format!("# Written: {}\n", file.display());
-    assert!(stdout.contains(&said), "{stdout}");
+    let expected = format!("# Written: {}\n", file.display());
+    assert!(stdout.contains(&expected), "{stdout}");
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     std::fs::write(&token, format!("backup@pve!auto={SECRET}\n")).unwrap();
@@ -88,7 +88,7 @@ fn the_timer_can_run_the_written_file() {
     ]));
     assert_eq!((status, stderr.as_str()), (0, ""), "{stdout}");
     let token_file = folder.path().join("token");
-    for said in [
+    for expected in [
         "label nightly (the name of the file), keep 7, guests 100".to_owned(),
         format!(
             "# Written: {}\n",
@@ -96,7 +96,7 @@ fn the_timer_can_run_the_written_file() {
         ),
         format!("touch '{}'", token_file.display()),
     ] {
-        assert!(stdout.contains(&said), "{said} in\n{stdout}");
+        assert!(stdout.contains(&expected), "{expected} in\n{stdout}");
     }
     // As systemd does: copies of the two files, and the command line of the unit.
     let credentials = folder.path().join("credentials");

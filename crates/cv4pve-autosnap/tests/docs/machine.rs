@@ -68,18 +68,21 @@ impl Machine {
             return None;
         }
         let output = self.run(&self.with_test_values(&step.command));
-        let said = format!(
+        let printed = format!(
             "{}{}",
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
         let wrong = if output.status.code() == Some(step.exit) {
-            let missing = missing(&step.shown, &said)?;
+            let missing = missing(&step.shown, &printed)?;
             format!("does not show {missing:?}")
         } else {
             format!("ends with {}, not {}", output.status, step.exit)
         };
-        Some(format!("$ {}\n{wrong}; it says:\n{said}", step.command))
+        Some(format!(
+            "$ {}\n{wrong}; it prints:\n{printed}",
+            step.command
+        ))
     }
 
     fn run(&self, command: &str) -> Output {

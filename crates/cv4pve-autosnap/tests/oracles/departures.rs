@@ -95,6 +95,6 @@ fn every_reason_to_depart_has_a_row() {
     }
     assert!(missing.is_empty(), "{missing:#?}");
     let all = DEPARTURES.iter().flat_map(|departure| departure.reasons);
-    let idle: Vec<_> = all.filter(|fragment| !used.contains(*fragment)).collect();
-    assert!(idle.is_empty(), "no case has the reason {idle:?}");
+    let unused: Vec<_> = all.filter(|fragment| !used.contains(*fragment)).collect();
+    assert!(unused.is_empty(), "no case has the reason {unused:?}");
 }

@@ -246,19 +246,21 @@ pub(crate) struct Identity {
 impl Identity {
     fn new() -> Self {
         let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
-        let made = rcgen::generate_simple_self_signed(names).unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let certificate = rcgen::generate_simple_self_signed(names).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(
+            certificate.signing_key.serialize_der(),
+        ));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
+            .with_single_cert(vec![certificate.cert.der().clone()], key)
             .unwrap();
         Self {
             config: Arc::new(config),
-            fingerprint: Fingerprint::from_certificate(made.cert.der()),
-            certificate: made.cert.pem(),
+            fingerprint: Fingerprint::from_certificate(certificate.cert.der()),
+            certificate: certificate.cert.pem(),
         }
     }
 }

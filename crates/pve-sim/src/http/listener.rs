@@ -96,7 +96,7 @@ impl Listener {
         let (send, receive) = mpsc::channel();
         runtime.spawn(async move {
             drop(task.await);
-            // Nobody waits if the caller was interrupted.
+            // The receiver is dropped if the caller was interrupted.
             let _ = send.send(());
         });
         // An error means that the runtime and the listener have stopped.
@@ -122,7 +122,7 @@ async fn accept(
             Some(_) = connections.join_next() => {}
             Some(confirm) = closing.recv() => {
                 connections.shutdown().await;
-                // Nobody waits if the caller was interrupted.
+                // The receiver is dropped if the caller was interrupted.
                 let _ = confirm.send(());
             }
         }

@@ -213,7 +213,7 @@ fn invalid_worlds_are_rejected_with_file_and_location() {
             "{pointer}: {text}"
         );
         let first = text.lines().next().unwrap_or_default();
-        assert_eq!(text.matches(first).count(), 1, "said twice: {text}");
+        assert_eq!(text.matches(first).count(), 1, "printed twice: {text}");
         assert!(
             !text.contains("Caused by") && !text.contains("<unknown>"),
             "{text}"

@@ -12,7 +12,7 @@ use crate::world::{Guest, World, credentials, ct, day, name, vm};
 /// What is unusual about a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trait {
-    Nothing,
+    Ordinary,
     Template,
     LockedByBackup,
     StuckCreation,
@@ -34,7 +34,7 @@ enum Trait {
 
 /// A guest as it was drawn.
 #[derive(Debug, Clone)]
-struct Drawn {
+struct DrawnGuest {
     container: bool,
     second_node: bool,
     running: bool,
@@ -45,7 +45,7 @@ struct Drawn {
 /// A cluster as it was drawn.
 #[derive(Debug, Clone)]
 struct Cluster {
-    guests: Vec<Drawn>,
+    guests: Vec<DrawnGuest>,
     version: Option<&'static str>,
     quorate: bool,
     /// The login has `Sys.Audit`.
@@ -74,7 +74,7 @@ pub(super) struct Case {
     line: Line,
 }
 
-impl Drawn {
+impl DrawnGuest {
     fn build(&self, vmid: u32) -> Guest {
         let mut guest = if self.container {
             ct(vmid, "web01")
@@ -97,7 +97,7 @@ impl Drawn {
                    "snapstate": state})
         };
         match self.unusual {
-            Trait::Nothing | Trait::SnapshotForbidden | Trait::InPool => guest,
+            Trait::Ordinary | Trait::SnapshotForbidden | Trait::InPool => guest,
             Trait::Template => guest.set("template", 1),
             Trait::LockedByBackup => guest.set("lock", "backup"),
             Trait::StuckCreation => guest
@@ -215,9 +215,9 @@ impl Case {
     }
 }
 
-fn guests() -> impl Strategy<Value = Vec<Drawn>> {
+fn guests() -> impl Strategy<Value = Vec<DrawnGuest>> {
     let unusual = prop_oneof![
-        10 => Just(Trait::Nothing),
+        10 => Just(Trait::Ordinary),
         10 => select(vec![
             Trait::Template, Trait::LockedByBackup, Trait::StuckCreation, Trait::StuckRemoval,
             Trait::LockWithoutSnapshot, Trait::Incomplete, Trait::BindMount, Trait::RawOnDirectory,
@@ -233,13 +233,15 @@ fn guests() -> impl Strategy<Value = Vec<Drawn>> {
         unusual,
         0..4_usize,
     );
-    let guest = guest.prop_map(|(container, second_node, running, unusual, old)| Drawn {
-        container,
-        second_node,
-        running,
-        unusual,
-        old,
-    });
+    let guest = guest.prop_map(
+        |(container, second_node, running, unusual, old)| DrawnGuest {
+            container,
+            second_node,
+            running,
+            unusual,
+            old,
+        },
+    );
     prop::collection::vec(guest, 0..4)
 }
 

@@ -12,7 +12,7 @@ use crate::world::{Guest, World, ct, day, name, vm};
 
 /// A random snapshot: its day, label, description and state.
 #[derive(Debug, Clone)]
-pub(super) struct Drawn {
+pub(super) struct DrawnSnapshot {
     pub(super) day: i64,
     pub(super) label: &'static str,
     pub(super) description: &'static str,
@@ -26,7 +26,7 @@ pub(super) struct DrawnGuest {
     pub(super) second_node: bool,
     pub(super) running: bool,
     pub(super) obstacle: Obstacle,
-    pub(super) snapshots: Vec<Drawn>,
+    pub(super) snapshots: Vec<DrawnSnapshot>,
 }
 
 /// What prevents a snapshot of a guest.
@@ -57,7 +57,7 @@ pub(super) struct Limits {
     pub(super) per_storage: Option<usize>,
 }
 
-impl Drawn {
+impl DrawnSnapshot {
     pub(super) fn is_ours(&self) -> bool {
         self.label == "daily" && self.description != "by hand" && self.state.is_none()
     }
@@ -101,9 +101,10 @@ impl DrawnGuest {
 
     /// The names of the series' snapshots, oldest first.
     pub(super) fn ours(&self) -> Vec<String> {
-        let mut ours: Vec<&Drawn> = self.snapshots.iter().filter(|one| one.is_ours()).collect();
+        let mut ours: Vec<&DrawnSnapshot> =
+            self.snapshots.iter().filter(|one| one.is_ours()).collect();
         ours.sort_by_key(|one| one.day);
-        ours.into_iter().map(Drawn::name).collect()
+        ours.into_iter().map(DrawnSnapshot::name).collect()
     }
 }
 
@@ -174,7 +175,7 @@ impl Case {
     }
 }
 
-fn drawn_snapshots() -> impl Strategy<Value = Vec<Drawn>> {
+fn drawn_snapshots() -> impl Strategy<Value = Vec<DrawnSnapshot>> {
     let kinds = prop_oneof![
         6 => Just(("daily", "cv4pve-autosnap", None)),
         1 => Just(("daily", "eve4pve-autosnap", None)),
@@ -188,7 +189,7 @@ fn drawn_snapshots() -> impl Strategy<Value = Vec<Drawn>> {
     prop::collection::btree_map(1..28_i64, kinds, 0..7).prop_map(|drawn| {
         let all = drawn
             .into_iter()
-            .map(|(day, (label, description, state))| Drawn {
+            .map(|(day, (label, description, state))| DrawnSnapshot {
                 day: day * 11 % 29,
                 label,
                 description,
