@@ -128,11 +128,11 @@ pub fn print_error(console: &Console, error: &CommandError) {
     console.repeat_error(&message);
 }
 
-/// How long the last lines of a process that leaves at once may take to be written.
+/// The time limit for writing the last lines of a process that exits immediately.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Prints which tasks continue in PVE after the process has left. Returns after a second at most,
-/// even if nobody reads stderr.
+/// Prints which tasks continue in PVE after the process has exited. Returns after a second at most,
+/// even if stderr is not read.
 pub fn print_abandoned(console: Console, tasks: &[Upid]) {
     let left = "ERROR: interrupted a second time; leaving at once".to_owned();
     let running = tasks

@@ -9,12 +9,12 @@ use super::*;
 use crate::args::{Usage, usage};
 
 #[test]
-fn the_short_way_to_the_version_says_what_the_parser_says() {
+fn the_version_without_the_parser_is_the_version_of_the_parser() {
     assert_eq!(crate::args::command().render_version(), VERSION_LINE);
 }
 
-/// What snap, clean, status and fingerprint do with each option: `x` uses it, `-` has no use for it
-/// and accepts it as the C# tool does, `.` refuses it when it was typed. `check` takes everything.
+/// What snap, clean, status and fingerprint do with each option: `x` uses it, `-` accepts it without effect as
+/// the C# tool does, `.` refuses it on the command line. `check` accepts every option.
 const USES: [(&str, &str); 45] = [
     ("allow_ambiguous_names", "xx.."),
     ("allow_empty", "xx.."),
@@ -57,17 +57,17 @@ const USES: [(&str, &str); 45] = [
     ("vmid", "xxx."),
     ("wait_locked", "xx.."),
     ("wait_snapshot_lock", "xx.."),
-    // Of `check`, `setup`, `demo` and nobody else.
+    // Only of `check`, `setup` or `demo`.
     ("command", "...."),
     ("path", "...."),
     ("serve", "...."),
     ("write", "...."),
 ];
 
-/// Every option of every command is obeyed, refused, or listed as accepted. A new option of all
-/// commands belongs into the table; that of some commands is refused by the others.
+/// Every option is used, refused, or accepted without effect by every command, as the table says. New options
+/// must be added to the table.
 #[test]
-fn every_option_is_obeyed_or_refused_by_every_command() {
+fn every_option_is_used_or_refused_by_every_command() {
     let columns = ["snap", "clean", "status", "fingerprint"];
     for (id, row) in USES {
         for (command, expected) in columns.iter().zip(row.chars()) {
@@ -92,7 +92,7 @@ fn every_option_is_obeyed_or_refused_by_every_command() {
     assert!(missing.is_empty(), "not in the table: {missing:?}");
 }
 
-/// Words of which a line of `snap` is made, and what can get into it.
+/// Arguments of a `snap` command line, valid and invalid.
 const WORDS: [&str; 30] = [
     "snap",
     "clean",

@@ -161,7 +161,7 @@ impl<'a> Problem<'a> {
     fn clap_message(&self) -> String {
         let text = in_plain_words(self.error, self.error.render().to_string());
         let message = text.split("\n\nUsage:").next().unwrap_or_default();
-        // All possible values are listed: what clap suggests may be far off.
+        // All possible values are listed: clap's suggestion may be far off.
         let message = message.split("\n\n  tip:").next().unwrap_or_default();
         let message = message
             .split("\n\nFor more information")
@@ -251,7 +251,7 @@ fn is_short(argument: &Argument) -> bool {
     text.len() <= 3 || is_number && text.len() <= 9 || text.starts_with('#')
 }
 
-/// The message of clap, with words of ours for what Rust says about a number that is none.
+/// Clap's message, with a plain text in place of Rust's error about an invalid number or range.
 fn in_plain_words(error: &clap::Error, text: String) -> String {
     let value = error
         .get(ContextKind::InvalidValue)

@@ -88,7 +88,7 @@ fn login_line(login: &Login, cluster: Option<&ClusterReading>) -> String {
     let separated = match cluster.and_then(|cluster| cluster.separated) {
         Some(true) => "privileges are separated from its user's",
         Some(false) => "has the privileges of its user",
-        None => "PVE does not tell it whether its privileges are separated",
+        None => "PVE does not show whether its privileges are separated",
     };
     format!("Login {}!{token}: API token, {separated}", login.user)
 }

@@ -78,7 +78,7 @@ impl Console {
 
     /// Writes text of our own to stdout, with its line breaks.
     pub fn text(&self, text: &str) {
-        self.out(&Lines::of_text(text));
+        self.out(&Lines::from_text(text));
     }
 
     /// Writes a document for programs to stdout as it is. Its format escapes text from outside.
@@ -207,7 +207,7 @@ mod platform {
     use std::os::fd::AsFd;
     use std::os::unix::fs::MetadataExt;
 
-    /// Whether stdout and stderr lead to the same file.
+    /// Whether stdout and stderr are the same file.
     pub(super) fn streams_are_one() -> bool {
         let stdout = identity(io::stdout());
         stdout.is_some() && stdout == identity(io::stderr())
@@ -222,7 +222,7 @@ mod platform {
 
 #[cfg(not(unix))]
 mod platform {
-    /// Not known: a line that stands twice is better than none.
+    /// Unknown here: a line printed twice is better than a missing line.
     pub(super) fn streams_are_one() -> bool {
         false
     }

@@ -26,7 +26,7 @@ pub fn print(console: &Console, shown: &[HostCertificate]) {
     }
 }
 
-/// `  (pve1.example.com, issued by …, valid 2026-11-23 to 2028-11-22)`, as far as it is known.
+/// `  (pve1.example.com, issued by …, valid 2026-11-23 to 2028-11-22)`, without the unknown parts.
 pub(super) fn describe(certificate: &PeerCertificate) -> String {
     let mut text = String::new();
     let mut add = |part: &str| {

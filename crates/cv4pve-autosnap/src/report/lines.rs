@@ -10,8 +10,8 @@ use autosnap_core::text;
 pub struct Lines(String);
 
 impl Lines {
-    /// Lines of our own: line breaks and tabs stay.
-    pub fn of_text(text: &str) -> Self {
+    /// Splits a text of this program into lines; line breaks and tabs stay.
+    pub fn from_text(text: &str) -> Self {
         let mut lines = Self::default();
         lines.text(text);
         lines

@@ -196,7 +196,7 @@ mod tests {
         }
     }
 
-    /// The queue takes everything at once, with little memory, while nothing is written.
+    /// While nothing is written, the queue accepts every event immediately and uses little memory.
     #[tokio::test]
     async fn a_stalled_report_delays_no_event_and_its_memory_is_bounded() {
         const CALLS: usize = 1000;

@@ -106,8 +106,8 @@ impl Text {
         }
     }
 
-    /// Prints the head of a guest's block, unless the block is open. That of a guest which had to wait
-    /// for a lock is opened again.
+    /// Prints the head of a guest's block, unless the block is open. The block of a guest that waited for a
+    /// lock is opened again.
     fn open(&mut self, vmid: Vmid) {
         if self.open.replace(vmid) != Some(vmid) {
             self.print(&self.head_of(vmid));
@@ -190,7 +190,7 @@ impl Text {
     }
 
     fn hook(&mut self, run: &HookRun) {
-        let mut text = Lines::of_text(&run.output);
+        let mut text = Lines::from_text(&run.output);
         match &run.end {
             HookEnd::Exited(0) => {}
             HookEnd::Exited(status) => text.line(format_args!("Script return code: {status}")),

@@ -44,7 +44,7 @@ pub(super) fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-/// At most so many decimals, no trailing zeros, a point whatever the locale.
+/// Formats a number with at most `count` decimals, without trailing zeros, with a point in every locale.
 pub(super) fn decimals(value: f64, count: usize) -> String {
     let text = format!("{value:.count$}");
     if text.contains('.') {

@@ -117,7 +117,7 @@ fn written(plan: &Plan, file: &JobFile) -> String {
         );
     }
     text + &format!(
-        "# To run it from now on by the timer of the package:\n\
+        "# To enable the package's timer for this job:\n\
          #   systemctl enable --now cv4pve-autosnap@{label}.timer\n"
     )
 }
