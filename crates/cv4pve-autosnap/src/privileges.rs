@@ -17,7 +17,7 @@ pub(crate) fn role_line() -> String {
 /// The line that gives the role on a path to a user, or to a token, which is known by its `!`.
 ///
 /// It names one party only. A token whose privileges are separated needs its own and its user's; but
-/// the nearest entry takes the place of all that is inherited (`roles` in `PVE/AccessControl.pm`),
+/// the nearest entry replaces all inherited ones (`roles` in `PVE/AccessControl.pm`),
 /// so that the role, given to a user who has more from above, would take that away.
 pub(crate) fn grant(path: &str, identity: &str) -> String {
     let whom = if identity.contains('!') {

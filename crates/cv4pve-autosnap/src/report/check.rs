@@ -95,8 +95,7 @@ fn login_line(login: &Login, cluster: Option<&ClusterReading>) -> String {
 
 fn cluster_line(cluster: &ClusterReading) -> String {
     let Some(status) = &cluster.status else {
-        return "Cluster: quorum is not known, it is not shown to this login (Sys.Audit on /)"
-            .to_owned();
+        return "Cluster: quorum unknown; showing it requires Sys.Audit on /".to_owned();
     };
     let nodes = status.nodes.iter().map(|node| {
         let state = if node.online { "online" } else { "offline" };

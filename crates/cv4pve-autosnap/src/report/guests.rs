@@ -23,7 +23,7 @@ impl Guests {
         self.selected = Arc::clone(guests);
     }
 
-    /// Stores the plan, which takes the place of the selected guests.
+    /// Stores the plan, which replaces the selected guests.
     pub(super) fn planned(&mut self, plan: &Arc<Plan>) {
         self.number(plan.guests.iter().map(|plan| plan.guest.vmid));
         self.selected = Arc::default();

@@ -192,7 +192,7 @@ pub(super) fn drop_reason(reason: DropReason) -> &'static str {
     match reason {
         DropReason::Gone => "it is gone already",
         DropReason::Replaced => "another snapshot has its name now",
-        DropReason::KeptNow => "with what is there now, it is kept",
+        DropReason::KeptNow => "it is kept: the guest's snapshots have changed",
         DropReason::NewNotListed => "the new snapshot is not listed",
         DropReason::NewIncomplete => "the new snapshot is not complete",
         DropReason::NewIsAnother => "the snapshot with the new name is another one",
@@ -279,7 +279,7 @@ pub(super) fn end_of_run(record: &RunRecord) -> Option<&str> {
 /// The warning that the run stops, and what happens to its guests.
 pub(super) fn stopped(reason: StopReason) -> String {
     let what = cause_of_end(reason);
-    format!("WARNING: {what}; nothing new is started, guests under way are finished")
+    format!("WARNING: {what}; nothing new is started, guests in progress are finished")
 }
 
 /// `VM 100` or `CT 105`, as PVE calls guests in its own messages.

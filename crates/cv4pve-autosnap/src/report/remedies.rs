@@ -15,7 +15,7 @@ pub(crate) const REPEATED_NAME_CAUSES: &str = "names repeat when --timestamp-for
     yyMMddHHmmss has all of it";
 
 const WAIT_FOR_LOCK: &str =
-    "try again when the task that holds it has ended, or let the run wait with --wait-locked";
+    "retry when the lock is released, or let the run wait with --wait-locked";
 const WAIT_FOR_SNAPSHOT_LOCK: &str = "try again when the other snapshot task has ended, or let the run wait with --wait-snapshot-lock";
 const RESTORE_QUORUM: &str = "see which nodes are missing, as root on a node: pvecm status; once a majority is back, \
     the next run does what was left";
@@ -157,7 +157,7 @@ fn grant(privilege: &str, path: &str, identity: Option<&str>) -> String {
     };
     format!(
         "the privilege {privilege} on {path} is missing; as root on a node: {commands}; \
-         on {path} the entry takes the place of the roles inherited from above; \
+         on {path} the entry replaces the roles inherited from above; \
          the role is made by: {}",
         privileges::role_line()
     )

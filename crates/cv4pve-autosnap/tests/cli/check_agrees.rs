@@ -191,13 +191,13 @@ fn a_dry_run_fails_where_the_login_may_not_snapshot_or_quorum_is_lost() {
     lab.run(line).assert_status(1);
 }
 
-/// Without Sys.Audit `check` reports that the quorum is not known, and how to find out.
+/// Without Sys.Audit `check` reports that the quorum is unknown, and how to find out.
 #[test]
 fn check_says_that_quorum_is_unknown_and_how_to_find_out() {
     let lab = Lab::new(&World::new([vm(100, "web")]));
     lab.run("check --vmid=100 --label=daily --keep=3")
         .assert_status(0)
-        .assert_out("Cluster: quorum is not known")
+        .assert_out("Cluster: quorum unknown")
         .assert_out("NOTE: this login cannot see whether the cluster has quorum")
         .assert_out("    pvecm status\n");
 }

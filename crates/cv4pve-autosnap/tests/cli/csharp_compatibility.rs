@@ -288,13 +288,13 @@ fn a_locked_guest_fails_with_the_text_of_pve() {
     --- stdout ---
     ----- VM 100 qemu running ----- web01
     Error in task: VM is locked (backup)
-      hint: try again when the task that holds it has ended, or let the run wait with --wait-locked
+      hint: retry when the lock is released, or let the run wait with --wait-locked
     ----- VM 200 lxc running ----- proxy
     Error in task: CT is locked (backup)
-      hint: try again when the task that holds it has ended, or let the run wait with --wait-locked
+      hint: retry when the lock is released, or let the run wait with --wait-locked
     0 snapshots created, 0 removed; guests: 0 done, 0 skipped, 2 with errors; took <time>
     FAILED VM 100 web01 on pve1: VM is locked (backup)
-      hint: try again when the task that holds it has ended, or let the run wait with --wait-locked
+      hint: retry when the lock is released, or let the run wait with --wait-locked
     FAILED CT 200 proxy on pve1: CT is locked (backup)
     Total execution <time>
     "#);

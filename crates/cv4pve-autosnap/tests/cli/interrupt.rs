@@ -61,7 +61,7 @@ fn a_signal_finishes_the_current_guests_and_starts_no_other() {
             Error: asked to terminate; not reached: CT 200 proxy
             FAILED VM 100 web01 on pve1: removals are left to the next run
             --- stderr ---
-            WARNING: asked to terminate; nothing new is started, guests under way are finished
+            WARNING: asked to terminate; nothing new is started, guests in progress are finished
             "#);
         }
     }

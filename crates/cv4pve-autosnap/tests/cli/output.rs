@@ -287,7 +287,7 @@ fn the_json_report_of_a_run() {
           "result": "refused",
           "reason": "CT is locked (backup)",
           "detail": null,
-          "hint": "try again when the task that holds it has ended, or let the run wait with --wait-locked",
+          "hint": "retry when the lock is released, or let the run wait with --wait-locked",
           "seconds": <time>,
           "create": null,
           "remove": [],

@@ -41,7 +41,7 @@ fn the_suggested_pveum_command_names_the_token_and_keeps_the_privileges_of_its_u
     let snap = run_with_separated_token(&lab, "snap --label=x --keep=1");
     snap.assert_status(1)
         .assert_out(line)
-        .assert_out("takes the place of the roles inherited from above")
+        .assert_out("replaces the roles inherited from above")
         .assert_out(
             "pveum role add Autosnap --privs 'VM.Audit,VM.Snapshot,Datastore.Audit,Pool.Audit'",
         );
@@ -49,7 +49,7 @@ fn the_suggested_pveum_command_names_the_token_and_keeps_the_privileges_of_its_u
     check
         .assert_status(1)
         .assert_out(line)
-        .assert_out("takes the place of the roles inherited from above");
+        .assert_out("replaces the roles inherited from above");
     for output in [&snap, &check] {
         let lines = output.stdout.lines();
         let mut for_the_user = lines.filter(|line| line.contains("modify /vms/110 --users"));

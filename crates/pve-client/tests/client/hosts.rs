@@ -287,7 +287,7 @@ async fn silent(address: SocketAddr) -> (TcpListener, Vec<tokio::task::JoinHandl
     (listener, connections)
 }
 
-/// A host with an address that is silent is reached by the other one, whichever the system prefers.
+/// If one address of a host does not respond, the other one is used, in whichever order the system returns them.
 #[tokio::test]
 async fn the_addresses_of_a_host_are_tried_in_parallel() {
     let found: Vec<SocketAddr> = tokio::net::lookup_host("localhost:0")

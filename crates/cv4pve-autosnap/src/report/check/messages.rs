@@ -371,7 +371,7 @@ pub(super) fn commands(finding: &Finding) -> Vec<String> {
     command.into_iter().collect()
 }
 
-const GRANT: &str = "as root on a node; on its path the entry takes the place of the roles inherited from above; the role is the one of: cv4pve-autosnap setup";
+const GRANT: &str = "as root on a node; on its path the entry replaces the roles inherited from above; the role is the one of: cv4pve-autosnap setup";
 
 /// The command that grants the role to the login that lacks it. A token without privileges of its own
 /// has those of its user. For a token with separated privileges the missing entry is nearly always its own;
