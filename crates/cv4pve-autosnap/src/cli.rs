@@ -71,6 +71,7 @@ fn run_by(arguments: &[OsString], clock: &Clock) -> ExitStatus {
                 let context = commands::Context {
                     clock,
                     console,
+                    #[cfg(feature = "demo")]
                     run_line: run_at,
                 };
                 commands::execute(&command_line, &context)

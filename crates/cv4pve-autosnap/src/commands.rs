@@ -14,9 +14,11 @@ pub mod manual;
 pub mod setup;
 mod status;
 
+#[cfg(feature = "demo")]
 use std::ffi::OsString;
 
 use crate::exit_status::ExitStatus;
+#[cfg(feature = "demo")]
 use jiff::Zoned;
 
 use crate::args::Command;
@@ -31,7 +33,8 @@ pub(crate) struct Context<'a> {
     pub(crate) clock: &'a Clock,
     /// The output.
     pub(crate) console: &'a Console,
-    /// Runs another command line at a given time, for the demo.
+    /// Runs another command line at a given time.
+    #[cfg(feature = "demo")]
     pub(crate) run_line: fn(&[OsString], &Zoned) -> ExitStatus,
 }
 
