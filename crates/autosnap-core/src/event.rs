@@ -359,7 +359,7 @@ pub enum GuestResult {
     /// A step failed; its event came before.
     Failed,
     /// A hook failed, so nothing more was done.
-    Vetoed,
+    StoppedByHook,
     /// Never started, because the run was stopped.
     NotReached,
 }
@@ -370,7 +370,7 @@ impl GuestResult {
         match self {
             Self::Done => false,
             Self::Skipped(_) => is_required,
-            Self::Refused(_) | Self::Failed | Self::Vetoed | Self::NotReached => true,
+            Self::Refused(_) | Self::Failed | Self::StoppedByHook | Self::NotReached => true,
         }
     }
 }

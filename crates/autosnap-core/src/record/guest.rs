@@ -152,7 +152,7 @@ impl GuestRecord {
                 GuestResult::Done
                 | GuestResult::Refused(_)
                 | GuestResult::Failed
-                | GuestResult::Vetoed
+                | GuestResult::StoppedByHook
                 | GuestResult::NotReached,
             )
             | None => false,

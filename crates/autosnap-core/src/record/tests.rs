@@ -124,11 +124,11 @@ fn a_guest_that_is_not_visible_makes_the_run_incomplete() {
 }
 
 #[test]
-fn a_refused_failed_vetoed_or_unreached_guest_makes_the_run_incomplete() {
+fn a_refused_failed_stopped_or_unreached_guest_makes_the_run_incomplete() {
     for result in [
         GuestResult::Refused(Refusal::NodeOffline),
         GuestResult::Failed,
-        GuestResult::Vetoed,
+        GuestResult::StoppedByHook,
         GuestResult::NotReached,
     ] {
         check(
@@ -302,7 +302,7 @@ fn any_result() -> impl Strategy<Value = GuestResult> {
     prop_oneof![
         Just(GuestResult::Done),
         Just(GuestResult::Failed),
-        Just(GuestResult::Vetoed),
+        Just(GuestResult::StoppedByHook),
         Just(GuestResult::NotReached),
         Just(GuestResult::Skipped(Skip::NotRunning)),
         Just(GuestResult::Refused(Refusal::NameTaken(

@@ -210,7 +210,7 @@ impl RemovalOutcome {
         match self {
             Self::Done | Self::LeftOver => Ok(GuestResult::Done),
             Self::Failed => Ok(GuestResult::Failed),
-            Self::HookFailed => Ok(GuestResult::Vetoed),
+            Self::HookFailed => Ok(GuestResult::StoppedByHook),
             Self::Locked(wait) => Err(SliceOutcome::Deferred(wait)),
             Self::Late => Err(SliceOutcome::Late),
         }

@@ -12,16 +12,16 @@ use autosnap_core::record::RunRecord;
 use pve_sim::journal::{Action, Entry, Mutation};
 use pve_sim::simulator::Simulator;
 
-use crate::{decisions, evidence};
+use crate::{confirmation, decisions};
 
 /// The trace of one run: its events, record and error.
-pub(crate) struct Ran {
+pub(crate) struct RunTrace {
     /// The length of the journal at its start.
     pub(crate) from: usize,
     pub(crate) killed: bool,
     pub(crate) error: Option<Error>,
     pub(crate) record: Arc<RunRecord>,
-    pub(crate) told: Vec<EventKind>,
+    pub(crate) events: Vec<EventKind>,
 }
 
 /// A snapshot of the model.
@@ -107,8 +107,8 @@ fn is_counted(name: &str, description: &str) -> bool {
     ours && stamp.len() == 12 && stamp.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-pub(crate) fn plan_of(ran: &Ran) -> Option<&Plan> {
-    ran.told.iter().find_map(|event| match event {
+pub(crate) fn plan_of(ran: &RunTrace) -> Option<&Plan> {
+    ran.events.iter().find_map(|event| match event {
         EventKind::Planned(plan) => Some(plan.as_ref()),
         _ => None,
     })
@@ -128,8 +128,8 @@ pub(crate) struct Cluster<'a> {
 pub(crate) fn after_run(
     clusters: &mut [Cluster<'_>],
     settings: &JobSettings,
-    ran: &Ran,
-    earlier: Option<&Ran>,
+    ran: &RunTrace,
+    earlier: Option<&RunTrace>,
     are_copies: bool,
 ) -> Result<bool, String> {
     let late = earlier
@@ -157,7 +157,7 @@ pub(crate) type Step = (Action, u32, String);
 fn follow_cluster(
     cluster: &mut Cluster<'_>,
     settings: &JobSettings,
-    ran: &Ran,
+    ran: &RunTrace,
     late: &HashSet<Step>,
     seen: &mut HashMap<Step, usize>,
 ) -> Result<bool, String> {
@@ -165,7 +165,7 @@ fn follow_cluster(
     let entries = simulator.journal().entries();
     let before = std::mem::replace(&mut state.followed, entries.len());
     let new = &entries[before..];
-    evidence::removals_are_confirmed(new, ran, late)?;
+    confirmation::removals_are_confirmed(new, ran, late)?;
     let mutations: Vec<Mutation> = new.iter().cloned().filter_map(mutation).collect();
     let mut came_late = false;
     let planned = planned(ran);
@@ -212,7 +212,7 @@ fn mutation(entry: Entry) -> Option<Mutation> {
     }
 }
 
-pub(crate) fn planned(ran: &Ran) -> HashSet<(Action, u32, String)> {
+pub(crate) fn planned(ran: &RunTrace) -> HashSet<(Action, u32, String)> {
     let mut planned = HashSet::new();
     for guest in plan_of(ran).map_or(&[][..], |plan| &plan.guests) {
         let Some(steps) = guest.steps() else {
@@ -287,14 +287,14 @@ fn follow(
 
 /// Every step that was reported as done was done, and every step that was done was reported as done or as unknown.
 fn reports_are_true(
-    ran: &Ran,
+    ran: &RunTrace,
     seen: &HashMap<(Action, u32, String), usize>,
     late: &HashSet<(Action, u32, String)>,
 ) -> Result<(), String> {
     let mut done = HashSet::new();
     let mut uncertain = HashSet::new();
     let mut creating: HashMap<u32, String> = HashMap::new();
-    for event in &ran.told {
+    for event in &ran.events {
         match event {
             EventKind::CreationStarted { vmid, snapshot } => {
                 _ = creating.insert(vmid.get(), snapshot.name.to_string());
@@ -333,7 +333,7 @@ fn reports_are_true(
     }
 }
 
-fn result_agrees(ran: &Ran) -> Result<(), String> {
+fn result_agrees(ran: &RunTrace) -> Result<(), String> {
     let Some(plan) = plan_of(ran) else {
         return match ran.error {
             Some(_) => Ok(()),
@@ -341,7 +341,7 @@ fn result_agrees(ran: &Ran) -> Result<(), String> {
         };
     };
     let ended = ran
-        .told
+        .events
         .iter()
         .filter(|event| matches!(event, EventKind::GuestFinished { .. }))
         .count();
@@ -351,12 +351,12 @@ fn result_agrees(ran: &Ran) -> Result<(), String> {
             plan.guests.len()
         ));
     }
-    let failed = ran.told.iter().any(|event| match event {
+    let failed = ran.events.iter().any(|event| match event {
         EventKind::CreationFailed { .. }
         | EventKind::RemovalFailed { .. }
         | EventKind::Stopped(_)
         | EventKind::GuestFinished {
-            result: GuestResult::Vetoed | GuestResult::NotReached | GuestResult::Refused(_),
+            result: GuestResult::StoppedByHook | GuestResult::NotReached | GuestResult::Refused(_),
             ..
         } => true,
         EventKind::Warned(warning) => warning.is_failure(),
@@ -381,7 +381,7 @@ fn result_agrees(ran: &Ran) -> Result<(), String> {
 pub(crate) fn repair(
     state: &mut State,
     simulator: &Simulator,
-    ran: &Ran,
+    ran: &RunTrace,
     is_copied: bool,
 ) -> Result<usize, String> {
     let left: Vec<u32> = simulator.world(|world| {
@@ -430,7 +430,7 @@ pub(crate) fn end_state(
     state: &State,
     simulator: &Simulator,
     settings: &JobSettings,
-    ran: &Ran,
+    ran: &RunTrace,
 ) -> Result<(), String> {
     let plan = plan_of(ran).ok_or_else(|| format!("the last run did nothing: {:?}", ran.error))?;
     let there_are = simulator.world(|world| world.guests.len());
@@ -478,7 +478,7 @@ pub(crate) fn end_state(
 }
 
 /// How many steps were reported as unknown.
-pub(crate) fn unknown(ran: &Ran) -> usize {
+pub(crate) fn unknown(ran: &RunTrace) -> usize {
     let steps = ran.record.guests.iter().flat_map(|guest| &guest.failures);
     steps
         .filter(|step| step.failure.effect == Effect::Unknown)

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::check::{self, Cluster, State};
 use crate::random::Random;
 use crate::run::{execute, settle};
-use crate::twin::parsed;
+use crate::second_cluster::parsed;
 
 /// The timeout of a run, and the duration of the guest's tasks.
 const TIMEOUT: Duration = Duration::from_secs(1);

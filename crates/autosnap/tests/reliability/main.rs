@@ -21,14 +21,14 @@
 
 mod check;
 mod concurrent;
+mod confirmation;
 mod decisions;
-mod evidence;
-mod hooked;
+mod foreign_locks;
+mod hooks;
 mod late;
-mod others;
 mod random;
 mod run;
-mod twin;
+mod second_cluster;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -21,12 +21,12 @@ use pve_client::{ApiToken, ClientOptions, Credentials, Trust};
 use pve_sim::faults::FaultPlan;
 use pve_sim::simulator::Simulator;
 
-use crate::check::{self, Ran, State};
-use crate::hooked::Hooked;
+use crate::check::{self, RunTrace, State};
+use crate::foreign_locks::ForeignLocks;
+use crate::hooks::RecordingHook;
 use crate::late::Late;
-use crate::others::Others;
 use crate::random::Random;
-use crate::twin::{Twin, parsed, start};
+use crate::second_cluster::{SecondCluster, parsed, start};
 use crate::world;
 
 /// Counts over many schedules.
@@ -65,11 +65,12 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     let task_seconds = f64::from(random.below(40)) / 1000.0;
     let simulator = start(world.clone(), task_seconds)?;
     let mut settings = settings(&mut random);
-    let mut twin = None;
+    let mut second_cluster = None;
     if random.percent(12) {
-        twin = Some(Twin::start(&mut random, &world, task_seconds, seed)?);
+        let started = SecondCluster::start(&mut random, &world, task_seconds, seed);
+        second_cluster = Some(started?);
     }
-    let plan = parsed(&world::faults(&mut random, seed, twin.is_some()))?;
+    let plan = parsed(&world::faults(&mut random, seed, second_cluster.is_some()))?;
     let kill = random
         .percent(35)
         .then(|| Duration::from_millis(random.below(250).into()));
@@ -77,56 +78,52 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     let mut tally = Tally::default();
     let now = Zoned::now();
     // These are drawn last, so that the schedules without them stay the same.
-    let hooked = (cfg!(unix) && random.percent(20)).then(|| Hooked::random(&mut random));
-    let others = random
+    let hook = (cfg!(unix) && random.percent(20)).then(|| RecordingHook::random(&mut random));
+    let foreign_locks = random
         .percent(10)
-        .then(|| Others::random(&mut random, &simulator));
+        .then(|| ForeignLocks::random(&mut random, &simulator));
     // These cases are few because they take time.
     let late = random
         .percent(5)
         .then(|| Late::random(&mut random, &simulator));
-    if let Some(hooked) = &hooked {
-        settings.hook = Some(hooked.disturbed());
-        settings.hook_failure = hooked.on_failure;
+    if let Some(hook) = &hook {
+        settings.hook = Some(hook.disturbed());
+        settings.hook_failure = hook.on_failure;
     }
-    if others.is_some() {
+    if foreign_locks.is_some() {
         settings.execution.wait_locked =
             Some(Duration::from_millis(500 + u64::from(random.below(2_000))));
     }
 
     simulator.set_faults(plan);
     let mut hosts = vec![&simulator];
-    hosts.extend(twin.as_ref().map(|twin| &twin.simulator));
-    let disturbed = execute(&hosts, &settings, &now, kill, others.as_ref());
-    let faults: u32 = simulator.world(|world| {
-        let requests = world.faults.applied_to_requests();
-        let tasks = world.faults.applied_to_tasks();
-        requests.iter().chain(&tasks).sum()
-    });
+    hosts.extend(second_cluster.as_ref().map(|second| &second.simulator));
+    let disturbed = execute(&hosts, &settings, &now, kill, foreign_locks.as_ref());
+    let faults = applied_faults(&simulator);
     simulator.set_faults(FaultPlan::default());
     settle(&simulator);
-    if let Some(others) = others {
-        others.release_all(&simulator);
+    if let Some(foreign_locks) = foreign_locks {
+        foreign_locks.release_all(&simulator);
     }
-    let is_copied = twin.as_ref().is_some_and(Twin::is_copy);
+    let is_copied = second_cluster.as_ref().is_some_and(SecondCluster::is_copy);
     let mut clusters = vec![check::Cluster {
         state: &mut state,
         simulator: &simulator,
     }];
-    if let Some(twin) = &mut twin {
-        settle(&twin.simulator);
+    if let Some(second_cluster) = &mut second_cluster {
+        settle(&second_cluster.simulator);
         tally.count("schedules with a second cluster", 1);
         if !is_copied {
-            check::one_cluster_only(&simulator, &twin.simulator)?;
+            check::one_cluster_only(&simulator, &second_cluster.simulator)?;
         }
-        clusters.push(twin.as_cluster());
+        clusters.push(second_cluster.as_cluster());
     }
     check::after_run(&mut clusters, &settings, &disturbed, None, is_copied)?;
-    if let Some(hooked) = &hooked {
+    if let Some(hook) = &hook {
         let calls =
-            hooked.after_disturbed(&simulator, &disturbed, settings.execution.limits.total)?;
+            hook.after_disturbed(&simulator, &disturbed, settings.execution.limits.total)?;
         tally.count("hooks called", calls);
-        settings.hook = Some(hooked.repaired());
+        settings.hook = Some(hook.repaired());
     }
 
     let repaired = check::repair(&mut state, &simulator, &disturbed, is_copied)?;
@@ -137,8 +134,8 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
         simulator.advance(3600.0);
         later = later.saturating_add(1.hour());
         let undisturbed = execute(&[&simulator], &settings, &later, None, None);
-        if let Some(hooked) = &hooked {
-            tally.count("hooks called", hooked.after_repaired(&undisturbed)?);
+        if let Some(hook) = &hook {
+            tally.count("hooks called", hook.after_repaired(&undisturbed)?);
         }
         // A removal that the killed run has sent may have begun during this run and go on.
         let is_busy = has_running_tasks(&simulator);
@@ -169,8 +166,17 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     Ok(tally)
 }
 
+/// How many requests and tasks were faulty so far.
+fn applied_faults(simulator: &Simulator) -> u32 {
+    simulator.world(|world| {
+        let requests = world.faults.applied_to_requests();
+        let tasks = world.faults.applied_to_tasks();
+        requests.iter().chain(&tasks).sum()
+    })
+}
+
 /// Counts what has happened in a schedule.
-fn count_all(tally: &mut Tally, state: &State, disturbed: &Ran, faults: u32, repaired: usize) {
+fn count_all(tally: &mut Tally, state: &State, disturbed: &RunTrace, faults: u32, repaired: usize) {
     tally.count("schedules", 1);
     tally.count(
         "requests and tasks with faults",
@@ -184,7 +190,7 @@ fn count_all(tally: &mut Tally, state: &State, disturbed: &Ran, faults: u32, rep
     let put_back = |event: &&EventKind| matches!(event, EventKind::GuestDeferred { .. });
     tally.count(
         "times a guest was put back for a lock",
-        disturbed.told.iter().filter(put_back).count(),
+        disturbed.events.iter().filter(put_back).count(),
     );
 }
 
@@ -227,8 +233,8 @@ pub(crate) fn execute(
     settings: &JobSettings,
     now: &Zoned,
     kill: Option<Duration>,
-    others: Option<&Others>,
-) -> Ran {
+    foreign_locks: Option<&ForeignLocks>,
+) -> RunTrace {
     let simulator = hosts[0];
     let from = simulator.journal().len();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -238,46 +244,46 @@ pub(crate) fn execute(
     runtime.block_on(async {
         let (events, mut receiver) = Events::channel();
         let work = work(hosts, settings, now, events.clone());
-        let work = with_others(others, simulator, work);
+        let work = with_others(foreign_locks, simulator, work);
         let result: Option<Result<(), Error>> = match kill {
             Some(after) => tokio::time::timeout(after, work).await.ok(),
             None => Some(work.await),
         };
         drop(events);
-        let mut told: Vec<EventKind> = Vec::new();
+        let mut events: Vec<EventKind> = Vec::new();
         while let Some(event) = receiver.try_recv() {
-            told.push(event.kind);
+            events.push(event.kind);
         }
         if std::env::var_os("RELIABILITY_SHOW").is_some() {
-            for event in told
+            for event in events
                 .iter()
                 .filter(|event| !matches!(event, EventKind::Planned(_)))
             {
                 println!("{event:?}");
             }
         }
-        Ran {
+        RunTrace {
             from,
             killed: result.is_none(),
             error: result.and_then(Result::err),
             record: receiver.record(),
-            told,
+            events,
         }
     })
 }
 
 /// Runs the work while other programs change the cluster.
 async fn with_others<T>(
-    others: Option<&Others>,
+    foreign_locks: Option<&ForeignLocks>,
     simulator: &Simulator,
     work: impl Future<Output = T>,
 ) -> T {
-    let Some(others) = others else {
+    let Some(foreign_locks) = foreign_locks else {
         return work.await;
     };
     tokio::select! {
         result = work => result,
-        never = others.run_forever(simulator) => never,
+        never = foreign_locks.run_forever(simulator) => never,
     }
 }
 

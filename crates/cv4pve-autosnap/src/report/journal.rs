@@ -153,8 +153,8 @@ impl JournalReport {
             (GuestResult::Refused(refusal), Some(plan)) => {
                 messages::refusal(&plan.guest, refusal).short()
             }
-            (GuestResult::Vetoed, _) => {
-                messages::vetoed(done.created || !done.removed.is_empty()).to_owned()
+            (GuestResult::StoppedByHook, _) => {
+                messages::stopped_by_hook(done.created || !done.removed.is_empty()).to_owned()
             }
             (GuestResult::NotReached, _) => match self.stop_reason {
                 Some(reason) => format!("left out: {}", messages::stop_reason(reason)),

@@ -225,8 +225,8 @@ fn explanation(
             let refused = messages::refusal(NamedGuest::from(guest), refusal);
             (Some(refused.reason), refused.detail, refused.hint)
         }
-        Some(GuestResult::Vetoed) => {
-            let reason = messages::vetoed(guest.has_changed());
+        Some(GuestResult::StoppedByHook) => {
+            let reason = messages::stopped_by_hook(guest.has_changed());
             (Some(reason.to_owned()), None, None)
         }
         Some(GuestResult::NotReached) => {

@@ -200,7 +200,7 @@ pub(super) fn drop_reason(reason: DropReason) -> &'static str {
 }
 
 /// What a failed hook prevented, after the guest had changed or before.
-pub(super) fn vetoed(has_changed: bool) -> &'static str {
+pub(super) fn stopped_by_hook(has_changed: bool) -> &'static str {
     if has_changed {
         "removals left out: the hook failed"
     } else {
@@ -302,7 +302,7 @@ pub(super) fn result(end: &GuestResult) -> &'static str {
         GuestResult::Skipped(_) => "skipped",
         GuestResult::Refused(_) => "refused",
         GuestResult::Failed => "failed",
-        GuestResult::Vetoed => "vetoed",
+        GuestResult::StoppedByHook => "vetoed",
         GuestResult::NotReached => "not-reached",
     }
 }

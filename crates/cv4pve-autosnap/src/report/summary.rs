@@ -201,8 +201,8 @@ fn reasons(guest: &GuestRecord) -> (String, Vec<String>) {
             ),
             Vec::new(),
         ),
-        Some(GuestResult::Vetoed) => {
-            let reason = messages::vetoed(guest.has_changed());
+        Some(GuestResult::StoppedByHook) => {
+            let reason = messages::stopped_by_hook(guest.has_changed());
             (reason.to_owned(), Vec::new())
         }
         Some(GuestResult::NotReached) => ("not reached".to_owned(), Vec::new()),

@@ -265,8 +265,9 @@ impl Text {
                 Some(plan) => messages::refusal(&plan.guest, refusal).lines(),
                 None => Vec::new(),
             },
-            GuestResult::Vetoed => {
-                let error = messages::error(messages::vetoed(self.changed.contains(&vmid)));
+            GuestResult::StoppedByHook => {
+                let error =
+                    messages::error(messages::stopped_by_hook(self.changed.contains(&vmid)));
                 std::iter::once(error).chain(worked_of_clean).collect()
             }
             GuestResult::NotReached => {

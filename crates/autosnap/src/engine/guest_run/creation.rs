@@ -34,7 +34,7 @@ impl GuestRun {
                 let abort =
                     self.hook_call(Phase::SnapCreateAbort, Some(name), false, Duration::ZERO);
                 run.call_hook(&abort).await;
-                return CreationOutcome::Ended(GuestResult::Vetoed);
+                return CreationOutcome::Ended(GuestResult::StoppedByHook);
             }
             self.report_creation_started(run, creation);
             #[cfg(test)]

@@ -53,7 +53,7 @@ impl GuestRun {
     fn end_before_creation(&self, run: &RunContext) -> GuestResult {
         match self.overdue_stop {
             Some(OverdueStop::Failed) => GuestResult::Failed,
-            Some(OverdueStop::HookFailed) => GuestResult::Vetoed,
+            Some(OverdueStop::HookFailed) => GuestResult::StoppedByHook,
             None => {
                 if self.removals_left() > 0
                     && let Some(reason) = run.removals_stopped()

@@ -10,14 +10,14 @@ use crate::random::Random;
 use crate::world;
 
 /// A second cluster in the list of hosts: a restored copy, or another one with the same guests.
-pub(crate) struct Twin {
+pub(crate) struct SecondCluster {
     pub(crate) simulator: Simulator,
     state: State,
     /// Whether its nodes have other names, so that a run must use only one of the clusters.
     other_names: bool,
 }
 
-impl Twin {
+impl SecondCluster {
     pub(crate) fn start(
         random: &mut Random,
         world: &Value,

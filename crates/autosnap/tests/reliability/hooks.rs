@@ -11,7 +11,7 @@ use pve_sim::journal::{Action, Entry};
 use pve_sim::simulator::Simulator;
 use tempfile::TempDir;
 
-use crate::check::Ran;
+use crate::check::RunTrace;
 use crate::random::Random;
 
 /// The phases before a change, each with the phases after success and after failure.
@@ -21,7 +21,7 @@ const STEPS: [(&str, &str, &str); 2] = [
 ];
 
 /// The hook of a schedule.
-pub(crate) struct Hooked {
+pub(crate) struct RecordingHook {
     folder: TempDir,
     /// Shell patterns of `PHASE VMID` for which the hook fails.
     failing: Vec<String>,
@@ -37,7 +37,7 @@ struct Call {
     has_failed: bool,
 }
 
-impl Hooked {
+impl RecordingHook {
     /// A hook that fails in some phases of some guests.
     pub(crate) fn random(random: &mut Random) -> Self {
         let mut failing: Vec<String> = (0..random.below(4))
@@ -99,7 +99,7 @@ impl Hooked {
     pub(crate) fn after_disturbed(
         &self,
         simulator: &Simulator,
-        ran: &Ran,
+        ran: &RunTrace,
         at_once: usize,
     ) -> Result<usize, String> {
         let calls = self.check("disturbed", ran)?;
@@ -115,20 +115,20 @@ impl Hooked {
     }
 
     /// Checks the calls of the run without faults; returns their number.
-    pub(crate) fn after_repaired(&self, ran: &Ran) -> Result<usize, String> {
+    pub(crate) fn after_repaired(&self, ran: &RunTrace) -> Result<usize, String> {
         let calls = self.check("repaired", ran)?;
         // The next run begins with an empty list.
         std::fs::remove_file(self.folder.path().join("repaired.calls")).unwrap();
         Ok(calls.len())
     }
 
-    fn check(&self, name: &str, ran: &Ran) -> Result<Vec<Call>, String> {
+    fn check(&self, name: &str, ran: &RunTrace) -> Result<Vec<Call>, String> {
         let path = self.folder.path().join(format!("{name}.calls"));
         // A run that is killed early, or reaches no host, calls no hook.
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let calls: Vec<Call> = text.lines().map(call).collect();
         openings_are_closed(&calls, ran.killed)?;
-        let reported = ran.told.iter();
+        let reported = ran.events.iter();
         let reported = reported
             .filter(|event| matches!(event, EventKind::HookRan(_)))
             .count();
@@ -185,7 +185,7 @@ fn openings_are_closed(calls: &[Call], killed: bool) -> Result<(), String> {
 /// A step was not taken if the hook failed before it.
 fn failed_phases_block_steps(
     simulator: &Simulator,
-    ran: &Ran,
+    ran: &RunTrace,
     calls: &[Call],
 ) -> Result<(), String> {
     let entries = simulator.journal().entries();

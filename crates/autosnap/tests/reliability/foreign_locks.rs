@@ -17,7 +17,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Changes during a run: each happens when the journal has this many more entries than at the
 /// start.
-pub(crate) struct Others(Vec<(usize, u32, Change)>);
+pub(crate) struct ForeignLocks(Vec<(usize, u32, Change)>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
@@ -25,7 +25,7 @@ enum Change {
     Unlock,
 }
 
-impl Others {
+impl ForeignLocks {
     /// One or two backups, and the release of existing locks.
     pub(crate) fn random(random: &mut Random, simulator: &Simulator) -> Self {
         let (guests, locked) = simulator.world(|world| {

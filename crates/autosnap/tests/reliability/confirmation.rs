@@ -6,12 +6,12 @@ use std::collections::{HashMap, HashSet};
 
 use pve_sim::journal::{Action, Entry, Request};
 
-use crate::check::{Ran, Step, plan_of, planned};
+use crate::check::{RunTrace, Step, plan_of, planned};
 
 /// Before every removal the guest's snapshots were listed while the new one was complete.
 pub(crate) fn removals_are_confirmed(
     entries: &[Entry],
-    ran: &Ran,
+    ran: &RunTrace,
     late: &HashSet<Step>,
 ) -> Result<(), String> {
     let planned = planned(ran);
@@ -79,7 +79,7 @@ fn snapshot_path(request: &Request) -> Option<(u32, Option<&str>)> {
 }
 
 /// The removals before the creation, which the last run postponed.
-fn overdue(ran: &Ran) -> HashSet<Step> {
+fn overdue(ran: &RunTrace) -> HashSet<Step> {
     let plan = plan_of(ran);
     let guests = plan.map_or(&[][..], |plan| &plan.guests).iter();
     let steps = guests.filter_map(|guest| Some((guest.guest.vmid.get(), guest.steps()?)));
