@@ -2,9 +2,9 @@
 //! Retention: the decision which snapshots of a guest stay and which are removed. No other code makes it.
 //!
 //! [`decide`] gives every snapshot a verdict with its reason and removes nothing. Only snapshots that
-//! are ours, complete, dated and certainly of the series are counted ([`counting`]); all others stay and
+//! are ours, complete, dated and certainly of the series are counted (`counting`); all others stay and
 //! do not count towards the number that is kept. The [`Rules`] of the [`Policy`] decide about those that count
-//! ([`rules`]).
+//! (`rules`).
 //!
 //! The newest snapshot is the one with the latest `snaptime`; of equal ones, the one with the greatest
 //! name. `snaptime` comes from the node's clock, so that neither the format of the name nor the end of

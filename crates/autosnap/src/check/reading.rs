@@ -2,7 +2,7 @@
 //! The data that `check` reads, and the requests for it. Nothing is decided here.
 //!
 //! Every host is checked separately. The dry run and all other reads use one client for all hosts, as a run does.
-//! Data that the login may not read is absent, never an error: [`super::rules`] decide whether it matters.
+//! Data that the login may not read is absent, never an error: `check::rules` decide whether it matters.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
