@@ -15,29 +15,27 @@ pub(crate) fn from_terms(warnings: &[SelectionWarning]) -> Vec<Warning> {
             && one.reason == other.reason
             && one.is_missing_object() == other.is_missing_object()
     };
-    let is_first = |index: usize| {
-        !warnings[..index]
-            .iter()
-            .any(|one| same(one, &warnings[index]))
-    };
-    let firsts = (0..warnings.len()).filter(|index| is_first(*index));
-    firsts
-        .map(|index| {
-            let first = &warnings[index];
-            let others = warnings[index..].iter().skip(1);
-            let mut terms = vec![first.term.clone()];
-            let others = others.filter(|other| same(first, other));
-            terms.extend(others.map(|other| other.term.clone()));
-            match first.reason {
-                Some(reason) if terms.len() > 1 => Warning::Terms {
-                    terms,
-                    reason,
-                    are_missing_objects: first.is_missing_object(),
-                },
-                Some(_) | None => Warning::Term(first.clone()),
-            }
-        })
-        .collect()
+    let mut groups: Vec<Vec<&SelectionWarning>> = Vec::new();
+    for warning in warnings {
+        match groups.iter_mut().find(|group| same(group[0], warning)) {
+            Some(group) => group.push(warning),
+            None => groups.push(vec![warning]),
+        }
+    }
+    groups.iter().map(|group| merged(group)).collect()
+}
+
+/// One warning for the terms of a group, which all have the same reason.
+fn merged(group: &[&SelectionWarning]) -> Warning {
+    let first = group[0];
+    match first.reason {
+        Some(reason) if group.len() > 1 => Warning::Terms {
+            terms: group.iter().map(|warning| warning.term.clone()).collect(),
+            reason,
+            are_missing_objects: first.is_missing_object(),
+        },
+        Some(_) | None => Warning::Term(first.clone()),
+    }
 }
 
 /// Whether the reason is all that the warning contains.
