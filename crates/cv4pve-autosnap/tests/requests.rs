@@ -10,7 +10,7 @@ use std::process::Command;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use pve_sim::generate::{GenerateOptions, generate};
-use pve_sim::journal::{Request, Task};
+use pve_sim::journal::{Request, Task, peak_concurrency};
 use pve_sim::simulator::{Options, Simulator};
 use serde_json::Value;
 
@@ -258,39 +258,6 @@ fn there_are_no_more_connections_than_parallel_requests() {
     }
 }
 
-/// The largest number of these tasks that ran at the same time.
-fn most_at_once<'a>(tasks: impl IntoIterator<Item = &'a Task>) -> usize {
-    let mut edges: Vec<(f64, i32)> = Vec::new();
-    for task in tasks {
-        let end = task.moment.at;
-        edges.push((end - task.seconds, 1));
-        edges.push((end, -1));
-    }
-    // At the same time, an end comes before a start.
-    edges.sort_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
-    let running = edges.iter().scan(0, |running, (_, change)| {
-        *running += change;
-        Some(*running)
-    });
-    usize::try_from(running.max().unwrap_or(0)).unwrap()
-}
-
-#[test]
-fn most_at_once_counts_overlaps() {
-    let task = |at: f64, seconds: f64| {
-        let json = format!(
-            r#"{{"at":{at},"epoch":0,"upid":"u","node":"a","kind":"k","user":"u","started":0,"seconds":{seconds}}}"#
-        );
-        serde_json::from_str::<Task>(&json).unwrap()
-    };
-    assert_eq!(most_at_once(&[]), 0);
-    assert_eq!(most_at_once(&[task(1.0, 1.0), task(2.0, 1.0)]), 1);
-    assert_eq!(
-        most_at_once(&[task(1.0, 1.0), task(2.0, 1.5), task(0.9, 0.2)]),
-        3
-    );
-}
-
 /// Random limits and clusters, the same ones in every test run.
 #[test]
 fn no_limit_is_exceeded() {
@@ -340,7 +307,7 @@ fn check_limits(
     (total, per_node, per_storage): (usize, usize, usize),
     ram: bool,
 ) {
-    assert!(most_at_once(tasks) <= total);
+    assert!(peak_concurrency(tasks) <= total);
     let mut nodes: BTreeMap<&str, Vec<&Task>> = BTreeMap::new();
     let mut guests: BTreeMap<u32, Vec<&Task>> = BTreeMap::new();
     for task in tasks {
@@ -348,22 +315,22 @@ fn check_limits(
         guests.entry(task.vmid.unwrap()).or_default().push(task);
     }
     for (node, tasks) in nodes {
-        let at_once = most_at_once(tasks.iter().copied());
+        let at_once = peak_concurrency(tasks.iter().copied());
         assert!(at_once <= per_node, "{at_once} on {node}");
         let with_ram = tasks
             .iter()
             .copied()
             .filter(|task| task.kind == "qmsnapshot");
-        assert!(!ram || most_at_once(with_ram) <= 1, "RAM on {node}");
+        assert!(!ram || peak_concurrency(with_ram) <= 1, "RAM on {node}");
     }
     for (vmid, tasks) in guests {
-        assert_eq!(most_at_once(tasks), 1, "guest {vmid}");
+        assert_eq!(peak_concurrency(tasks), 1, "guest {vmid}");
     }
     let shared = cluster.on_shared_storage();
     let on_storage = tasks
         .iter()
         .filter(|task| shared.contains(&u64::from(task.vmid.unwrap())));
-    assert!(most_at_once(on_storage) <= per_storage);
+    assert!(peak_concurrency(on_storage) <= per_storage);
 }
 
 #[test]

@@ -392,3 +392,41 @@ fn file_error(doing: &'static str, path: &Path, source: io::Error) -> JournalErr
         source,
     }
 }
+
+/// The largest number of these tasks that ran at the same time.
+pub fn peak_concurrency<'a>(tasks: impl IntoIterator<Item = &'a Task>) -> usize {
+    let mut edges: Vec<(f64, i32)> = Vec::new();
+    for task in tasks {
+        let end = task.moment.at;
+        edges.push((end - task.seconds, 1));
+        edges.push((end, -1));
+    }
+    // At the same time, an end comes before a start.
+    edges.sort_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
+    let running = edges.iter().scan(0, |running, (_, change)| {
+        *running += change;
+        Some(*running)
+    });
+    usize::try_from(running.max().unwrap_or(0)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_concurrency_counts_overlaps() {
+        let task = |at: f64, seconds: f64| {
+            let json = format!(
+                r#"{{"at":{at},"epoch":0,"upid":"u","node":"a","kind":"k","user":"u","started":0,"seconds":{seconds}}}"#
+            );
+            serde_json::from_str::<Task>(&json).unwrap()
+        };
+        assert_eq!(peak_concurrency(&[]), 0);
+        assert_eq!(peak_concurrency(&[task(1.0, 1.0), task(2.0, 1.0)]), 1);
+        assert_eq!(
+            peak_concurrency(&[task(1.0, 1.0), task(2.0, 1.5), task(0.9, 0.2)]),
+            3
+        );
+    }
+}

@@ -12,7 +12,7 @@ use autosnap::{
 };
 use jiff::Zoned;
 use pve_sim::generate::{GenerateOptions, GeneratedWorld, generate};
-use pve_sim::journal::{Entry, Task};
+use pve_sim::journal::{Entry, Task, peak_concurrency};
 use pve_sim::simulator::{Options, Simulator};
 
 use crate::random::Random;
@@ -195,7 +195,7 @@ fn check_tasks(simulator: &Simulator, limits: Limits) -> Result<(), String> {
         })
         .collect();
     let check = |what: String, most: usize, tasks: &[&Task]| {
-        let found = peak_concurrency(tasks);
+        let found = peak_concurrency(tasks.iter().copied());
         let text = format!("{found} tasks at once {what}, the limit is {most}");
         if found > most { Err(text) } else { Ok(()) }
     };
@@ -213,21 +213,4 @@ fn check_tasks(simulator: &Simulator, limits: Limits) -> Result<(), String> {
         check(format!("for guest {vmid:?}"), 1, &tasks)?;
     }
     Ok(())
-}
-
-/// The largest number of tasks that ran at the same time.
-fn peak_concurrency(tasks: &[&Task]) -> usize {
-    let mut edges: Vec<(f64, i32)> = Vec::new();
-    for task in tasks {
-        let end = task.moment.at;
-        edges.push((end - task.seconds, 1));
-        edges.push((end, -1));
-    }
-    // At the same instant an end comes before a start.
-    edges.sort_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
-    let running = edges.iter().scan(0, |running, (_, change)| {
-        *running += change;
-        Some(*running)
-    });
-    usize::try_from(running.max().unwrap_or(0)).unwrap()
 }
