@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use autosnap_core::event::{Command, EventKind, GuestResult, Header, StopReason};
 use autosnap_core::guest::Vmid;
-use autosnap_core::name::{LabelSearch, SnapName};
+use autosnap_core::name::SnapName;
 use autosnap_core::plan::{
     self, Action, Creation, GuestPlan, Intent, LockedGuests, Plan, StorageGuard,
 };
@@ -391,23 +391,11 @@ async fn plan_all(
         async |guest| reader.screen_or_read(guest).await,
     );
     let readings = readings.await?;
-    let mut search = LabelSearch::new(&intent.policy.series);
-    let snapshots = readings
+    let read = readings
         .iter()
-        .filter_map(|(_, reading)| reading.as_ref().ok())
-        .flat_map(|reading| &reading.snapshots);
-    for snapshot in snapshots.filter(|snapshot| snapshot.is_ours()) {
-        search.observe(&snapshot.name, snapshot.taken_at);
-    }
-    if let Some(found) = search.finish() {
-        let label = intent.policy.series.label();
-        let warning = match settings.job {
-            Job::Snap { .. } => warnings::similar_label(label, &found),
-            Job::Clean => warnings::unknown_label(label, found),
-        };
-        if let Some(warning) = warning {
-            warn(context, warning);
-        }
+        .filter_map(|(_, reading)| reading.as_ref().ok());
+    for warning in warnings::from_labels(settings.job, &intent.policy.series, &read) {
+        warn(context, warning);
     }
     if let Action::Snap(creation) = &mut intent.action {
         let read = readings

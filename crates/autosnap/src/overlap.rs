@@ -6,6 +6,9 @@
 //! ends, for any reason. A run removes the file at its end, before it releases the lock: a process that then locks the
 //! removed file tries again with a new one.
 //!
+//! A run that adopts labels holds the locks of these labels as well, because it removes their snapshots. Locks are taken
+//! in the order of their names, so that two runs never wait for each other.
+//!
 //! Limits: the lock covers runs of the same user on the same machine with the same hosts and the same
 //! text of the selection. The guests of a selection are unknown before the cluster is read, so the text is compared:
 //! `100,101` and `101,100` are different, and so are selections that share a guest. Two lines of a
@@ -44,26 +47,32 @@ pub enum OnOverlap {
     Fail,
 }
 
-/// The lock of a job, and what a run does while another one holds it.
+/// The locks of a job, and what a run does while another one holds one of them.
 #[derive(Debug, Clone)]
 pub struct Overlap {
-    /// What a run does if another one holds the lock.
+    /// What a run does if another one holds a lock.
     pub action: OnOverlap,
-    /// How long a run waits for the lock.
+    /// How long a run waits for all locks.
     pub timeout: Duration,
-    /// The name of the lock file.
-    pub name: String,
+    /// The names of the lock files, sorted.
+    pub names: Vec<String>,
 }
 
-/// The guard of a held lock. Dropping it releases the lock.
+/// The guard of held locks. Dropping it releases them.
 #[derive(Debug)]
 pub struct LockGuard {
+    _files: Vec<LockedFile>,
+}
+
+/// A locked file. Dropping it removes the file and releases the lock.
+#[derive(Debug)]
+struct LockedFile {
     path: PathBuf,
     /// Locked; closed after the file is removed.
     _file: File,
 }
 
-impl Drop for LockGuard {
+impl Drop for LockedFile {
     fn drop(&mut self) {
         // Fails on Windows, which does not remove open files. An old lock file does no harm.
         let _ = std::fs::remove_file(&self.path);
@@ -107,26 +116,32 @@ impl LockOwner {
 }
 
 impl Overlap {
-    /// A lock for a label, the text of a guest selection, and the hosts of a cluster in any order.
-    pub fn new(
+    /// A lock for each of these labels, the text of a guest selection, and the hosts of a cluster in any order.
+    pub fn new<'a>(
         action: OnOverlap,
         timeout: Duration,
-        label: &str,
+        labels: impl IntoIterator<Item = &'a str>,
         selection: &str,
         hosts: &[Endpoint],
     ) -> Self {
         let hosts = sorted_hosts(hosts);
         // Host names contain no line breaks.
         let identity = format!("{hosts}\n{}", selection.trim());
+        let digest = digest(&identity);
+        // A label contains only letters, digits, `-` and `_`.
+        let names = labels
+            .into_iter()
+            .map(|label| format!("{label}-{digest:016x}.lock"));
+        let mut names: Vec<String> = names.collect();
+        names.sort_unstable();
         Self {
             action,
             timeout,
-            // A label contains only letters, digits, `-` and `_`.
-            name: format!("{label}-{:016x}.lock", digest(&identity)),
+            names,
         }
     }
 
-    /// Locks the file, or follows [`Self::action`] if another run holds the lock.
+    /// Locks the files, or follows [`Self::action`] if another run holds a lock.
     ///
     /// Calls `on_wait` once, before the first pause.
     pub async fn lock(&self, on_wait: impl FnOnce(&LockOwner)) -> LockResult {
@@ -137,22 +152,41 @@ impl Overlap {
     }
 
     async fn lock_in(&self, folder: &Path, on_wait: impl FnOnce(&LockOwner)) -> LockResult {
-        let path = folder.join(&self.name);
         let deadline = Instant::now() + self.timeout;
         let mut on_wait = Some(on_wait);
+        let mut files = Vec::new();
+        for name in &self.names {
+            match self
+                .lock_file(&folder.join(name), deadline, &mut on_wait)
+                .await
+            {
+                Ok(file) => files.push(file),
+                Err(result) => return result,
+            }
+        }
+        LockResult::Acquired(LockGuard { _files: files })
+    }
+
+    async fn lock_file(
+        &self,
+        path: &Path,
+        deadline: Instant,
+        on_wait: &mut Option<impl FnOnce(&LockOwner)>,
+    ) -> Result<LockedFile, LockResult> {
         loop {
-            let owner = match try_lock(&path) {
-                Ok(Ok(guard)) => return LockResult::Acquired(guard),
+            let owner = match try_lock(path) {
+                Ok(Ok(file)) => return Ok(file),
                 Ok(Err(owner)) => owner,
                 Err(error) => {
-                    return LockResult::Unprotected(format!("{}: {error}", path.display()));
+                    let reason = format!("{}: {error}", path.display());
+                    return Err(LockResult::Unprotected(reason));
                 }
             };
             match self.action {
-                OnOverlap::Skip => return LockResult::Skipped(owner),
-                OnOverlap::Fail => return LockResult::Failed(owner),
+                OnOverlap::Skip => return Err(LockResult::Skipped(owner)),
+                OnOverlap::Fail => return Err(LockResult::Failed(owner)),
                 OnOverlap::Wait if Instant::now() >= deadline => {
-                    return LockResult::TimedOut(owner);
+                    return Err(LockResult::TimedOut(owner));
                 }
                 OnOverlap::Wait => {}
             }
@@ -186,21 +220,21 @@ fn digest_of_hosts(hosts: &[Endpoint]) -> u64 {
 const ATTEMPTS: usize = 100;
 
 /// Locks the file at a path. The inner error is the run that holds the lock.
-fn try_lock(path: &Path) -> io::Result<Result<LockGuard, LockOwner>> {
+fn try_lock(path: &Path) -> io::Result<Result<LockedFile, LockOwner>> {
     try_lock_with(path, has_name)
 }
 
 fn try_lock_with(
     path: &Path,
     has_name: fn(&File, &Path) -> bool,
-) -> io::Result<Result<LockGuard, LockOwner>> {
+) -> io::Result<Result<LockedFile, LockOwner>> {
     for _ in 0..ATTEMPTS {
         let mut file = open(path)?;
         match file.try_lock() {
             Ok(()) if has_name(&file, path) => {
                 // The owner is only for messages: a full disk must not stop the run.
                 let _ = write_owner(&mut file);
-                return Ok(Ok(LockGuard {
+                return Ok(Ok(LockedFile {
                     path: path.to_owned(),
                     _file: file,
                 }));

@@ -180,6 +180,13 @@ impl JobSettings {
         self.policy.series.label()
     }
 
+    /// The label of the snapshots, then the adopted ones.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        let adopted = self.policy.series.adopted().iter();
+        let adopted = adopted.map(|series| series.label().as_str());
+        std::iter::once(self.label().as_str()).chain(adopted)
+    }
+
     /// How many of the newest snapshots stay.
     pub fn keep(&self) -> u32 {
         self.policy.rules.last()

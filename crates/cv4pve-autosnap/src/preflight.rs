@@ -97,7 +97,7 @@ pub(crate) async fn admit(
     let overlap = Overlap::new(
         args.on_overlap.into(),
         args.overlap_timeout,
-        settings.label().as_str(),
+        settings.labels(),
         selection,
         hosts,
     );

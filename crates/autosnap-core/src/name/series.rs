@@ -52,13 +52,16 @@ fn usual_format(text: &str) -> TimestampFormat {
     TimestampFormat::parse(text).expect("the usual formats are valid")
 }
 
-/// The snapshots that a job counts: those of a label in a timestamp format and in adopted formats.
+/// The snapshots that a job counts: those of a label in a timestamp format, in adopted formats and with
+/// adopted labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
     label: Label,
     /// The format of the run, then those adopted by `--also-format`.
     formats: Vec<TimestampFormat>,
     collisions: Vec<Collision>,
+    /// One series for each label of `--adopt-labels`, in the same formats; they adopt no labels.
+    adopted: Vec<Series>,
 }
 
 /// Another label with another format that gives the same names.
@@ -91,6 +94,20 @@ pub enum Membership {
     OtherFormat(String),
     /// It has another label, or none.
     Other,
+}
+
+impl Membership {
+    /// How certain it is that the name belongs to the series; of several adopted labels the most certain one
+    /// counts.
+    fn certainty(&self) -> u8 {
+        match self {
+            Self::Other => 0,
+            Self::OtherFormat(_) => 1,
+            Self::Ambiguous { .. } => 2,
+            Self::WrongTime => 3,
+            Self::Member => 4,
+        }
+    }
 }
 
 /// How a name is treated that can also be read as another label with another format.
@@ -134,7 +151,27 @@ impl Series {
             label,
             formats,
             collisions,
+            adopted: Vec::new(),
         }
+    }
+
+    /// Also counts the snapshots of these labels, in the formats of the series (`--adopt-labels`).
+    #[must_use]
+    pub fn with_adopted_labels(self, labels: impl IntoIterator<Item = Label>) -> Self {
+        let mut adopted: Vec<Self> = Vec::new();
+        for label in labels {
+            let is_known = adopted.iter().chain([&self]).any(|one| one.label == label);
+            if !is_known {
+                let (own, also) = (self.format().clone(), self.formats[1..].to_vec());
+                adopted.push(Self::with_formats(label, own, also));
+            }
+        }
+        Self { adopted, ..self }
+    }
+
+    /// The series of the adopted labels.
+    pub fn adopted(&self) -> &[Self] {
+        &self.adopted
     }
 
     /// The label.
@@ -166,12 +203,13 @@ impl Series {
         &self,
         names: impl IntoIterator<Item = (&'a str, Option<Timestamp>)>,
     ) -> OtherLabels<'a> {
-        if self.collisions.is_empty() && self.formats.len() == 1 {
+        let collides = |series: &Self| !series.collisions.is_empty() || series.formats.len() > 1;
+        if !self.with_adopted().any(collides) {
             return OtherLabels::default();
         }
         let mut labels = HashSet::new();
         for (name, taken_at) in names {
-            if self.matches_text(name) {
+            if self.with_adopted().any(|series| series.matches_text(name)) {
                 continue;
             }
             let taken_at = taken_at.map(utc);
@@ -189,6 +227,33 @@ impl Series {
     /// with these other labels.
     pub fn classify(
         &self,
+        name: &str,
+        taken_at: Option<Timestamp>,
+        ambiguous: AmbiguousNames,
+        others: &OtherLabels<'_>,
+    ) -> Membership {
+        let classify = |series: &Self| series.classify_in(self, name, taken_at, ambiguous, others);
+        let by_label = self.with_adopted().map(classify);
+        by_label
+            .max_by_key(Membership::certainty)
+            .unwrap_or(Membership::Other)
+    }
+
+    /// This series, then those of the adopted labels.
+    fn with_adopted(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.adopted)
+    }
+
+    /// Whether names with this label in this format are counted.
+    fn counts(&self, label: &str, format: &TimestampFormat) -> bool {
+        let mut series = self.with_adopted();
+        self.formats.contains(format) && series.any(|series| series.label.as_str() == label)
+    }
+
+    /// Classifies a name by the label of this series only. `whole` is the series that has adopted it, or itself.
+    fn classify_in(
+        &self,
+        whole: &Self,
         name: &str,
         taken_at: Option<Timestamp>,
         ambiguous: AmbiguousNames,
@@ -218,7 +283,8 @@ impl Series {
             return Membership::Other;
         }
         // A time that contradicts this series does not exclude other readings that it also contradicts.
-        for (label, format) in self.other_readings(name, taken_at.filter(|_| agrees)) {
+        let readings = self.other_readings(name, taken_at.filter(|_| agrees));
+        for (label, format) in readings.filter(|(label, format)| !whole.counts(label, format)) {
             let is_ambiguous = match ambiguous {
                 // Numbers of varying width: the two readings cannot be distinguished.
                 _ if own.contains(&format) => true,

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The warnings of a run that concern no single guest.
 
-use autosnap_core::name::{Collision, Label, LabelsFound, Series};
-use autosnap_core::plan::Plan;
+use autosnap_core::name::{Collision, Label, LabelSearch, LabelsFound, Series};
+use autosnap_core::plan::{Plan, Reading};
 use autosnap_core::select::{SelectionWarning, Unmatched};
 use autosnap_core::warning::Warning;
+
+use crate::settings::Job;
 
 /// The warnings about terms that match no guest, or perhaps not all that they mean: one for all terms with
 /// the same reason, as crontab lines list hundreds of guests that no longer exist.
@@ -83,6 +85,30 @@ fn removal_limit(plan: &Plan) -> Option<Warning> {
         limit,
         guests: guests.collect(),
     })
+}
+
+/// The warnings about labels without snapshots: the label of the run, then the adopted ones, which may have no
+/// snapshots any more.
+pub(crate) fn from_labels<'a>(
+    job: Job,
+    series: &Series,
+    readings: &(impl Iterator<Item = &'a Reading> + Clone),
+) -> Vec<Warning> {
+    let found = |series: &Series| {
+        let mut search = LabelSearch::new(series);
+        let snapshots = readings.clone().flat_map(|reading| &reading.snapshots);
+        for snapshot in snapshots.filter(|snapshot| snapshot.is_ours()) {
+            search.observe(&snapshot.name, snapshot.taken_at);
+        }
+        search.finish()
+    };
+    let own = found(series).and_then(|found| match job {
+        Job::Snap { .. } => similar_label(series.label(), &found),
+        Job::Clean => unknown_label(series.label(), found),
+    });
+    let adopted = series.adopted().iter();
+    let adopted = adopted.filter_map(|series| unknown_label(series.label(), found(series)?));
+    own.into_iter().chain(adopted).collect()
 }
 
 /// The warning of a command that needs existing snapshots, if none has its label.

@@ -5,7 +5,16 @@ use super::*;
 
 fn overlap(action: OnOverlap) -> Overlap {
     let hosts = ["pve1:8006".parse().unwrap()];
-    Overlap::new(action, Duration::from_secs(3600), "daily", "@all", &hosts)
+    let timeout = Duration::from_secs(3600);
+    Overlap::new(action, timeout, ["daily"], "@all", &hosts)
+}
+
+/// The locks of a run of this label that adopts others.
+fn adopting(label: &'static str, adopted: &[&'static str]) -> Overlap {
+    let hosts = ["pve1:8006".parse().unwrap()];
+    let labels = adopted.iter().copied().chain([label]);
+    let timeout = Duration::from_secs(3600);
+    Overlap::new(OnOverlap::Fail, timeout, labels, "@all", &hosts)
 }
 
 async fn lock(overlap: &Overlap, folder: &Path) -> LockResult {
@@ -21,7 +30,8 @@ fn name_for(label: &str, selection: &str, hosts: &str) -> String {
         .parse::<pve_client::HostList>()
         .unwrap()
         .into_endpoints();
-    Overlap::new(OnOverlap::Wait, Duration::ZERO, label, selection, &hosts).name
+    let overlap = Overlap::new(OnOverlap::Wait, Duration::ZERO, [label], selection, &hosts);
+    overlap.names.concat()
 }
 
 #[test]
@@ -64,6 +74,38 @@ async fn a_second_run_skips_or_fails_and_names_the_owner() {
     ));
 }
 
+#[tokio::test]
+async fn a_run_that_adopts_labels_excludes_the_runs_of_these_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let prod = adopting("prod", &["hourly", "daily"]);
+    let held = lock(&prod, folder.path()).await;
+    assert!(matches!(held, LockResult::Acquired(_)), "{held:?}");
+    for label in ["prod", "hourly", "daily"] {
+        let result = lock(&adopting(label, &[]), folder.path()).await;
+        assert!(
+            matches!(result, LockResult::Failed(_)),
+            "{label}: {result:?}"
+        );
+    }
+    let other = lock(&adopting("weekly", &[]), folder.path()).await;
+    assert!(matches!(other, LockResult::Acquired(_)), "{other:?}");
+    drop(held);
+    let daily = lock(&adopting("daily", &[]), folder.path()).await;
+    let result = lock(&prod, folder.path()).await;
+    assert!(matches!(result, LockResult::Failed(_)), "{result:?}");
+    drop(daily);
+    // The locks that the failed attempt had taken are free again.
+    let hourly = lock(&adopting("hourly", &[]), folder.path()).await;
+    assert!(matches!(hourly, LockResult::Acquired(_)), "{hourly:?}");
+}
+
+#[test]
+fn two_runs_that_adopt_each_other_take_the_locks_in_one_order() {
+    let one = adopting("prod", &["hourly", "daily"]);
+    let other = adopting("daily", &["prod", "hourly"]);
+    assert_eq!(one.names, other.names);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_waiting_run_fails_after_its_timeout() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,7 +141,7 @@ async fn the_file_is_for_the_user_alone() {
     let folder = tempfile::tempdir().unwrap();
     let overlap = overlap(OnOverlap::Wait);
     let _held = lock(&overlap, folder.path()).await;
-    let file = std::fs::metadata(folder.path().join(&overlap.name)).unwrap();
+    let file = std::fs::metadata(folder.path().join(&overlap.names[0])).unwrap();
     assert_eq!(file.permissions().mode() & 0o777, 0o600);
 }
 
@@ -116,7 +158,7 @@ async fn a_lock_file_that_cannot_be_created_does_not_stop_the_run() {
 async fn the_file_is_removed_after_the_run_and_a_removed_file_is_not_a_lock() {
     let folder = tempfile::tempdir().unwrap();
     let overlap = overlap(OnOverlap::Fail);
-    let path = folder.path().join(&overlap.name);
+    let path = folder.path().join(&overlap.names[0]);
     let waiting = open(&path).unwrap();
     let held = lock(&overlap, folder.path()).await;
     assert!(has_name(&waiting, &path));
@@ -138,7 +180,7 @@ async fn the_file_is_removed_after_the_run_and_a_removed_file_is_not_a_lock() {
 async fn only_a_regular_file_is_locked() {
     let folder = tempfile::tempdir().unwrap();
     let overlap = overlap(OnOverlap::Wait);
-    let path = folder.path().join(&overlap.name);
+    let path = folder.path().join(&overlap.names[0]);
     let other = folder.path().join("other");
     std::fs::write(&other, "not to be touched").unwrap();
     std::os::unix::fs::symlink(&other, &path).unwrap();

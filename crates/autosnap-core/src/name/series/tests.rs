@@ -237,3 +237,67 @@ fn other_labels_are_searched_only_if_names_can_collide() {
     let colliding = series("daily20", TimestampFormat::DEFAULT);
     assert!(colliding.other_labels(names).0.contains("weekly"));
 }
+
+/// The membership of a name in the series of `prod` that has adopted these labels.
+fn adopted(labels: &[&str], name: &str, taken_at: Option<Timestamp>) -> Membership {
+    let labels = labels.iter().map(|label| Label::parse(label).unwrap());
+    let series = series("prod", "yyMMddHHmmss").with_adopted_labels(labels);
+    let others = series.other_labels([(name, taken_at)]);
+    series.classify(name, taken_at, AmbiguousNames::Keep, &others)
+}
+
+#[test]
+fn snapshots_of_adopted_labels_belong_to_the_series() {
+    let taken_at = epoch(2026, 1, 5, [0, 0, 0]);
+    let labels = ["hourly", "daily"];
+    for (name, expected) in [
+        ("autoprod260105000000", Membership::Member),
+        ("autohourly260105000000", Membership::Member),
+        ("autodaily260105000000", Membership::Member),
+        ("autoweekly260105000000", Membership::Other),
+        ("autodaily2260105000000", Membership::Other),
+        ("manual", Membership::Other),
+        (
+            "autodaily20260105",
+            Membership::OtherFormat("yyyyMMdd".to_owned()),
+        ),
+    ] {
+        assert_eq!(adopted(&labels, name, taken_at), expected, "{name}");
+    }
+    assert_eq!(
+        adopted(&labels, "autodaily250105000000", taken_at),
+        Membership::WrongTime
+    );
+    assert_eq!(
+        adopted(&[], "autodaily260105000000", taken_at),
+        Membership::Other
+    );
+}
+
+/// Both readings of such a name are of labels of the series, in its formats.
+#[test]
+fn a_name_that_can_only_be_of_two_labels_of_the_series_is_a_member() {
+    let taken_at = epoch(2026, 1, 5, [0, 0, 0]);
+    let [default, with_century] = ["yyMMddHHmmss", "yyyyMMddHHmmss"].map(usual_format);
+    let label = |label| Label::parse(label).unwrap();
+    let series = Series::with_formats(label("daily"), default, vec![with_century]);
+    let name = "autodaily20260105000000";
+    let classify = |series: &Series| {
+        let others = OtherLabels::default();
+        series.classify(name, taken_at, AmbiguousNames::Keep, &others)
+    };
+    assert!(matches!(classify(&series), Membership::Ambiguous { .. }));
+    let series = series.with_adopted_labels([label("daily20")]);
+    assert_eq!(classify(&series), Membership::Member);
+}
+
+#[test]
+fn an_adopted_label_counts_once() {
+    let labels = ["daily", "prod", "hourly", "daily"].map(|label| Label::parse(label).unwrap());
+    let series = series("prod", "yyyyMMdd").with_adopted_labels(labels);
+    let adopted = series.adopted().iter();
+    let adopted: Vec<_> = adopted
+        .map(|series| (series.label().as_str(), series.format().as_str()))
+        .collect();
+    assert_eq!(adopted, [("daily", "yyyyMMdd"), ("hourly", "yyyyMMdd")]);
+}
