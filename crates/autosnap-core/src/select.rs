@@ -8,6 +8,7 @@ mod error;
 mod foreign_syntax;
 mod inventory;
 mod matcher;
+mod policy_tag;
 mod similarity;
 mod suggestion;
 mod term;
@@ -25,6 +26,7 @@ use term::Term;
 
 pub use error::SelectionError;
 pub use inventory::{Inventory, NodeInfo, UnlistedGuests};
+pub use policy_tag::{OFF_TAG, POLICY_TAG_PREFIX, is_policy_tag, nearest_policy_tag};
 pub use warning::{ExclusionRule, SelectionWarning, Unmatched};
 
 /// A parsed selection with at least one term that can match a guest.
@@ -195,6 +197,11 @@ impl Selection {
         };
         let pools = inventory.pools.iter().map(String::as_str);
         pools.filter(move |pool| excludes(pool))
+    }
+
+    /// The tags that the terms name, exclusions included, in lower case.
+    pub fn named_tags(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().filter_map(|term| term.matcher.tag())
     }
 
     /// Whether any term is an exclusion.

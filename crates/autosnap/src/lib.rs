@@ -47,6 +47,7 @@ pub mod check;
 pub mod cluster;
 pub mod concurrent;
 pub mod coordinator;
+pub mod coverage;
 pub mod engine;
 pub mod error;
 pub mod events;

@@ -143,6 +143,22 @@ impl Matcher {
         self.includes_pool(pool) && self.pool() != Some(&pool.to_lowercase())
     }
 
+    /// The tag that it matches, in lower case.
+    pub(super) fn tag(&self) -> Option<&str> {
+        match self {
+            Self::Tag(tag) => Some(tag),
+            Self::All
+            | Self::Id(_)
+            | Self::Range { .. }
+            | Self::Name(_)
+            | Self::NameStart(_)
+            | Self::NameEnd(_)
+            | Self::NamePart(_)
+            | Self::Node(_)
+            | Self::Pool(_) => None,
+        }
+    }
+
     fn pool(&self) -> Option<&str> {
         match self {
             Self::Pool(pool) => Some(pool),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! What other programs did with the same input, read from `../shared/oracles`: the C# tool with the
-//! same command lines ([`csharp`]), .NET with the same timestamp formats ([`dotnet_formats`]), and
-//! PVE with the same keep rules ([`prune_marks`]).
+//! same command lines ([`csharp`]), and .NET with the same timestamp formats ([`dotnet_formats`]).
 //!
 //! `ORACLE_CASES=select-b,flow-` runs only the cases whose IDs begin with one of these.
 
@@ -15,7 +14,6 @@ mod csharp;
 mod departures;
 mod dotnet_formats;
 mod overruled;
-mod prune_marks;
 
 use std::path::PathBuf;
 
