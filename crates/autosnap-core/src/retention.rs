@@ -4,7 +4,7 @@
 //! [`decide`] gives every snapshot a verdict with its reason and removes nothing. Only snapshots that
 //! are ours, complete, dated and certainly of the series are counted (`counting`); all others stay and
 //! do not count towards the number that is kept. The [`Rules`] of the [`Policy`] decide about those that count
-//! (`rules`).
+//! (`prune_marks`), and guards hold some of those that the rules would remove (`guards`).
 //!
 //! The newest snapshot is the one with the latest `snaptime`; of equal ones, the one with the greatest
 //! name. `snaptime` comes from the node's clock, so that neither the format of the name nor the end of
@@ -12,19 +12,32 @@
 //! the name or is in the future, stays and is not counted. The snapshot that a run is about to take counts as
 //! the newest regardless of the clocks: it always stays.
 
+mod apply;
+mod compare;
 mod counting;
+mod guards;
+mod period;
 mod policy;
+mod prune_marks;
+mod prune_string;
+mod reason;
 mod rules;
 
-use std::fmt;
+use std::collections::HashMap;
 
 use jiff::Zoned;
 
 use crate::name::SnapName;
-use crate::snapshot::{Snapshot, SnapshotState};
+use crate::snapshot::Snapshot;
+use apply::Counted;
 use counting::Counting;
 
-pub use policy::{Policy, Rules, StuckRemovals};
+pub use compare::{Difference, compare};
+pub use period::{KeepCounts, Period};
+pub use policy::{Policy, StuckRemovals};
+pub use prune_string::RulesError;
+pub use reason::{Hold, Holds, Reason};
+pub use rules::Rules;
 
 /// A snapshot with the reason why it stays or is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,124 +46,6 @@ pub struct Verdict {
     pub snapshot: Snapshot,
     /// Why it stays or is removed.
     pub reason: Reason,
-}
-
-/// Why a snapshot stays or is removed ([`Reason::is_removal`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Among the newest of its series.
-    Kept {
-        /// Its rank, counted from 1 for the newest.
-        rank: u32,
-        /// How many stay.
-        keep: u32,
-    },
-    /// It has the name of the new snapshot, which always stays and has rank 1.
-    KeptNew,
-    /// Older than all that stay.
-    Removed {
-        /// Its rank, counted from 1 for the newest.
-        rank: u32,
-        /// How many stay.
-        keep: u32,
-    },
-    /// Older than all that stay, but left to the next runs: one run removes at most this many.
-    LeftToNextRuns {
-        /// The limit.
-        limit: u32,
-    },
-    /// Its description is not that of this tool.
-    NotOurs,
-    /// Ours, but its name does not consist of this label and a timestamp.
-    OtherLabel,
-    /// Ours and of this label, but incomplete. It is removed only on request, as a repair.
-    Incomplete(SnapshotState),
-    /// Ours and of this label, but its removal was not finished: the removal is sent again.
-    RemovalRetried,
-    /// Ours and of this label, but PVE does not report when it was taken, so that its rank is unknown.
-    Undated,
-    /// Ours and of this label, but in another timestamp format: another series.
-    OtherFormat {
-        /// The format.
-        format: String,
-    },
-    /// Ours, but its name can also be read as another label with another format.
-    Ambiguous {
-        /// The label of the other reading.
-        label: String,
-        /// The format of the other reading.
-        format: String,
-    },
-    /// Ours and of this label, but dated in the future.
-    FutureTime,
-    /// Ours and of this label, but its `snaptime` is more than 26 hours from the time in its name: one
-    /// of the clocks was wrong.
-    WrongTime,
-}
-
-impl Reason {
-    /// Whether the snapshot is removed.
-    pub fn is_removal(&self) -> bool {
-        match self {
-            Self::Removed { .. } | Self::RemovalRetried => true,
-            Self::Kept { .. }
-            | Self::KeptNew
-            | Self::LeftToNextRuns { .. }
-            | Self::NotOurs
-            | Self::OtherLabel
-            | Self::Incomplete(_)
-            | Self::Undated
-            | Self::OtherFormat { .. }
-            | Self::Ambiguous { .. }
-            | Self::FutureTime
-            | Self::WrongTime => false,
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kept { rank, keep } => write!(formatter, "{rank} of {keep}"),
-            Self::KeptNew => formatter.write_str("new"),
-            Self::Removed { rank, keep } => {
-                write!(formatter, "{}, keep {keep}", ordinal_from_newest(*rank))
-            }
-            Self::LeftToNextRuns { limit } => write!(
-                formatter,
-                "left to the next runs, at most {limit} removals per run"
-            ),
-            Self::NotOurs => formatter.write_str("not taken by this tool"),
-            Self::OtherLabel => formatter.write_str("has another label"),
-            Self::RemovalRetried => formatter.write_str("unfinished removal, retried"),
-            Self::Incomplete(state) => write!(formatter, "incomplete (snapstate {state})"),
-            Self::Undated => formatter.write_str("not counted: Proxmox VE reports no time"),
-            Self::OtherFormat { format } => {
-                write!(formatter, "has another timestamp format, {format}")
-            }
-            Self::Ambiguous { label, format } => write!(
-                formatter,
-                "ambiguous name: can also be label {label} with format {format}"
-            ),
-            Self::FutureTime => formatter.write_str("not counted: dated in the future"),
-            Self::WrongTime => {
-                formatter.write_str("not counted: its time differs from the one in its name")
-            }
-        }
-    }
-}
-
-/// `newest`, `2nd newest`, `3rd newest`, …
-fn ordinal_from_newest(rank: u32) -> String {
-    let suffix = match (rank % 100, rank % 10) {
-        _ if rank == 1 => return "newest".to_owned(),
-        (11..=13, _) => "th",
-        (_, 1) => "st",
-        (_, 2) => "nd",
-        (_, 3) => "rd",
-        _ => "th",
-    };
-    format!("{rank}{suffix} newest")
 }
 
 /// One verdict for every snapshot of a guest, newest first, undated ones last.
@@ -165,31 +60,59 @@ pub fn decide(
     new: Option<&SnapName>,
     now: &Zoned,
 ) -> Vec<Verdict> {
+    let judged = judge(snapshots, policy, policy.rules, new, now).into_iter();
+    let verdicts = judged.map(|(snapshot, reason)| Verdict {
+        snapshot: snapshot.clone(),
+        reason,
+    });
+    verdicts.collect()
+}
+
+/// The reason for every snapshot under these rules instead of those of the policy, newest first.
+pub(crate) fn judge<'a>(
+    snapshots: &'a [Snapshot],
+    policy: &Policy,
+    rules: Rules,
+    new: Option<&SnapName>,
+    now: &Zoned,
+) -> Vec<(&'a Snapshot, Reason)> {
     let rules = match new {
-        Some(_) => policy.rules.with_new(),
-        None => policy.rules,
+        Some(_) => rules.with_new(),
+        None => rules,
     };
     let counting = Counting::new(snapshots, policy, rules.keep_none(), now.timestamp());
     let mut newest_first: Vec<&Snapshot> = snapshots.iter().collect();
     newest_first
         .sort_by(|one, other| (other.taken_at, &other.name).cmp(&(one.taken_at, &one.name)));
     let is_new = |snapshot: &Snapshot| new.is_some_and(|new| new.as_str() == snapshot.name);
-    let without_rules: Vec<(&Snapshot, Option<Reason>)> = newest_first
-        .into_iter()
-        .map(|snapshot| {
-            let excluded = counting.exclusion_reason(snapshot);
-            let reason = excluded.or_else(|| is_new(snapshot).then_some(Reason::KeptNew));
-            (snapshot, reason)
-        })
-        .collect();
-    let counted = without_rules.iter().filter(|(_, reason)| reason.is_none());
-    let names = counted.map(|(snapshot, _)| snapshot.name.as_str());
-    let by_rules = rules::apply(names, rules, new.is_some());
-    let verdicts = without_rules.into_iter().map(|(snapshot, reason)| Verdict {
-        snapshot: snapshot.clone(),
-        reason: reason.unwrap_or_else(|| by_rules[snapshot.name.as_str()].clone()),
+    let new = new.map(|name| {
+        let listed = snapshots.iter().find(|snapshot| is_new(snapshot));
+        Counted {
+            name: name.as_str(),
+            taken_at: counting.time_of_new(listed, now.timestamp()),
+        }
     });
-    verdicts.collect()
+
+    let mut counted: Vec<Counted<'_>> = Vec::new();
+    let mut by_name = HashMap::new();
+    let mut place = |snapshot: &'a Snapshot| -> Result<usize, Reason> {
+        let taken_at = counting.check(snapshot)?;
+        if is_new(snapshot) {
+            return Err(Reason::KeptNew);
+        }
+        let name = snapshot.name.as_str();
+        Ok(*by_name.entry(name).or_insert_with(|| {
+            counted.push(Counted { name, taken_at });
+            counted.len() - 1
+        }))
+    };
+    let placed: Vec<Result<usize, Reason>> = newest_first.iter().map(|one| place(one)).collect();
+    let reasons = apply::reasons(&counted, new, rules, now);
+    let judged = placed.into_iter().map(|place| match place {
+        Ok(place) => reasons[place].clone(),
+        Err(reason) => reason,
+    });
+    newest_first.into_iter().zip(judged).collect()
 }
 
 /// The snapshots to remove, oldest first: a run that is cut short has removed the oldest ones.

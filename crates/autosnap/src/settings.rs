@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use autosnap_core::name::{AmbiguousNames, Label, Series, TimestampFormat};
 use autosnap_core::plan::RemovalLimit;
-use autosnap_core::retention::{Policy, Rules};
+use autosnap_core::retention::{Period, Policy, Rules};
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::{ExclusionRule, Selection};
 use autosnap_core::storage::StorageLimit;
@@ -189,7 +189,7 @@ impl JobSettings {
 
     /// How many of the newest snapshots stay.
     pub fn keep(&self) -> u32 {
-        self.policy.rules.last()
+        self.policy.rules.count(Period::Last)
     }
 
     /// Whether the job takes snapshots.

@@ -97,15 +97,15 @@ pub enum Membership {
 }
 
 impl Membership {
-    /// How certain it is that the name belongs to the series; of several adopted labels the most certain one
-    /// counts.
-    fn certainty(&self) -> u8 {
+    /// Which result counts if a name is read with several labels of one series: the greatest. A name that may belong
+    /// to another series stays, whatever the other labels are.
+    fn precedence(&self) -> u8 {
         match self {
             Self::Other => 0,
             Self::OtherFormat(_) => 1,
-            Self::Ambiguous { .. } => 2,
-            Self::WrongTime => 3,
-            Self::Member => 4,
+            Self::WrongTime => 2,
+            Self::Member => 3,
+            Self::Ambiguous { .. } => 4,
         }
     }
 }
@@ -235,7 +235,7 @@ impl Series {
         let classify = |series: &Self| series.classify_in(self, name, taken_at, ambiguous, others);
         let by_label = self.with_adopted().map(classify);
         by_label
-            .max_by_key(Membership::certainty)
+            .max_by_key(Membership::precedence)
             .unwrap_or(Membership::Other)
     }
 

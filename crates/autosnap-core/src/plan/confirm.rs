@@ -8,7 +8,7 @@ use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 
 use crate::name::SnapName;
-use crate::retention::{self, Policy, Verdict};
+use crate::retention::{self, Policy, Reason};
 use crate::snapshot::{Snapshot, SnapshotState};
 
 /// Why a planned removal is not carried out.
@@ -92,10 +92,12 @@ pub fn confirm_removal(
     if current.taken_at != planned.taken_at {
         return Err(DropReason::Replaced);
     }
-    let verdicts = retention::decide(listed, policy, new.map(|new| &new.name), now);
-    let is_removed =
-        |verdict: &Verdict| verdict.snapshot.name == planned.name && verdict.reason.is_removal();
-    if verdicts.iter().any(is_removed) {
+    let new = new.map(|new| &new.name);
+    let judged = retention::judge(listed, policy, policy.rules, new, now);
+    let is_removed = |(snapshot, reason): &(&Snapshot, Reason)| {
+        snapshot.name == planned.name && reason.is_removal()
+    };
+    if judged.iter().any(is_removed) {
         Ok(())
     } else {
         Err(DropReason::KeptNow)

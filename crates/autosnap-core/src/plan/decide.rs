@@ -243,13 +243,14 @@ pub fn is_snapshot_lock(lock: &str) -> bool {
 ///
 /// If that snapshot was completed too late for the removals of its run, they are overdue.
 pub fn newest_with_overdue<'a>(snapshots: &'a [Snapshot], intent: &Intent) -> Option<&'a Snapshot> {
-    let verdicts = retention::decide(snapshots, &intent.policy, None, &intent.now);
-    retention::removals(&verdicts).next()?;
-    let newest = verdicts
+    let judged = judge_without_new(snapshots, intent);
+    if !judged.iter().any(|(_, reason)| reason.is_removal()) {
+        return None;
+    }
+    let mut kept = judged
         .iter()
-        .find(|verdict| matches!(verdict.reason, Reason::Kept { .. }))?;
-    let name = &newest.snapshot.name;
-    snapshots.iter().find(|snapshot| snapshot.name == *name)
+        .filter(|(_, reason)| reason.is_kept_by_rules());
+    kept.next().map(|(snapshot, _)| *snapshot)
 }
 
 /// The removals that do not depend on the new snapshot: without it the policy does not keep them either.
@@ -257,23 +258,35 @@ pub fn newest_with_overdue<'a>(snapshots: &'a [Snapshot], intent: &Intent) -> Op
 ///
 /// `verdicts` are those of the guest with the new snapshot, newest first.
 fn overdue(verdicts: &[Verdict], reading: &Reading, intent: &Intent) -> Vec<String> {
-    let without_new = retention::decide(&reading.snapshots, &intent.policy, None, &intent.now);
-    let without_new: HashSet<&str> = retention::removals(&without_new)
-        .map(|snapshot| snapshot.name.as_str())
+    let judged = judge_without_new(&reading.snapshots, intent).into_iter();
+    let without_new: HashSet<&str> = judged
+        .filter(|(_, reason)| reason.is_removal())
+        .map(|(snapshot, _)| snapshot.name.as_str())
         .collect();
-    let is_removed_without_new =
-        |verdict: &&Verdict| without_new.contains(verdict.snapshot.name.as_str());
-    let is_overdue = |verdict: &&Verdict| {
-        matches!(verdict.reason, Reason::Removed { .. }) && is_removed_without_new(verdict)
-    };
-    let overdue = verdicts
+    let removals = verdicts
         .iter()
-        .skip_while(|verdict| !is_overdue(verdict))
-        .filter(|verdict| verdict.reason.is_removal())
-        .filter(is_removed_without_new);
-    overdue
-        .map(|verdict| verdict.snapshot.name.clone())
-        .collect()
+        .rev()
+        .filter(|verdict| verdict.reason.is_removal());
+    let mut overdue: Vec<&Verdict> = removals
+        .take_while(|verdict| without_new.contains(verdict.snapshot.name.as_str()))
+        .collect();
+    while overdue
+        .pop_if(|newest| !newest.reason.is_removed_by_rules())
+        .is_some()
+    {}
+    let names = overdue
+        .into_iter()
+        .rev()
+        .map(|verdict| verdict.snapshot.name.clone());
+    names.collect()
+}
+
+fn judge_without_new<'a>(
+    snapshots: &'a [Snapshot],
+    intent: &Intent,
+) -> Vec<(&'a Snapshot, Reason)> {
+    let policy = &intent.policy;
+    retention::judge(snapshots, policy, policy.rules, None, &intent.now)
 }
 
 fn storages_of(reading: &Reading) -> Vec<String> {

@@ -107,8 +107,11 @@ pub(super) fn not_counted(steps: Option<&Steps>, series: &Series) -> Vec<Note> {
                 }));
             }
             Reason::Kept { .. }
+            | Reason::KeptBy(_)
             | Reason::KeptNew
             | Reason::Removed { .. }
+            | Reason::SamePeriod { .. }
+            | Reason::NotReached
             | Reason::RemovalRetried
             | Reason::LeftToNextRuns { .. }
             | Reason::NotOurs

@@ -14,7 +14,7 @@ const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 /// The snapshots of one guest that a policy counts.
 pub(super) struct Counting<'a> {
     policy: &'a Policy,
-    /// The guest's labels other than that of the series.
+    /// The guest's labels other than those of the series.
     others: OtherLabels<'a>,
     /// All snapshots are removed (`clean --keep=0`), so that wrong times do not matter.
     removes_all: bool,
@@ -39,47 +39,50 @@ impl<'a> Counting<'a> {
         }
     }
 
-    /// Why the policy does not count a snapshot; `None` if it does.
-    pub(super) fn exclusion_reason(&self, snapshot: &Snapshot) -> Option<Reason> {
-        let Policy {
-            series,
-            rules: _,
-            stuck,
-            ambiguous,
-        } = self.policy;
+    /// The time of a snapshot that the policy counts, or the reason why it does not count it.
+    pub(super) fn check(&self, snapshot: &Snapshot) -> Result<Timestamp, Reason> {
         if !snapshot.is_ours() {
-            return Some(Reason::NotOurs);
+            return Err(Reason::NotOurs);
         }
+        let (series, ambiguous) = (&self.policy.series, self.policy.ambiguous);
         let membership =
-            series.classify(&snapshot.name, snapshot.taken_at, *ambiguous, &self.others);
+            series.classify(&snapshot.name, snapshot.taken_at, ambiguous, &self.others);
         match membership {
-            Membership::Other => return Some(Reason::OtherLabel),
-            Membership::OtherFormat(format) => return Some(Reason::OtherFormat { format }),
+            Membership::Other => return Err(Reason::OtherLabel),
+            Membership::OtherFormat(format) => return Err(Reason::OtherFormat { format }),
             Membership::Member | Membership::Ambiguous { .. } | Membership::WrongTime => {}
         }
-        let retries =
-            *stuck == StuckRemovals::Retry && !matches!(membership, Membership::Ambiguous { .. });
+        let retries = self.policy.stuck == StuckRemovals::Retry
+            && !matches!(membership, Membership::Ambiguous { .. });
         match &snapshot.state {
             SnapshotState::Complete => {}
-            SnapshotState::Deleting if retries => return Some(Reason::RemovalRetried),
+            SnapshotState::Deleting if retries => return Err(Reason::RemovalRetried),
             SnapshotState::Preparing | SnapshotState::Deleting | SnapshotState::Other(_) => {
-                return Some(Reason::Incomplete(snapshot.state.clone()));
+                return Err(Reason::Incomplete(snapshot.state.clone()));
             }
         }
         if let Membership::Ambiguous { label, format } = membership {
-            return Some(Reason::Ambiguous { label, format });
+            return Err(Reason::Ambiguous { label, format });
         }
         let Some(taken_at) = snapshot.taken_at else {
-            return Some(Reason::Undated);
+            return Err(Reason::Undated);
         };
         if self.removes_all {
-            None
+            Ok(taken_at)
         } else if taken_at > self.latest {
-            Some(Reason::FutureTime)
+            Err(Reason::FutureTime)
         } else if membership == Membership::WrongTime {
-            Some(Reason::WrongTime)
+            Err(Reason::WrongTime)
         } else {
-            None
+            Ok(taken_at)
         }
+    }
+
+    /// The time of the snapshot that the run takes: `now` until the list has it with a possible time.
+    pub(super) fn time_of_new(&self, listed: Option<&Snapshot>, now: Timestamp) -> Timestamp {
+        let taken_at = listed.and_then(|snapshot| snapshot.taken_at);
+        taken_at
+            .filter(|taken_at| *taken_at <= self.latest)
+            .unwrap_or(now)
     }
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Table-driven tests of retention.
 
+mod examples;
 mod properties;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use super::{
-    Policy, Reason, Rules, SnapName, Snapshot, SnapshotState, StuckRemovals, Verdict, removals,
-};
+use super::{Policy, Reason, Rules, SnapName, Snapshot, StuckRemovals, Verdict, removals};
 use crate::name::{AmbiguousNames, Label, Series, TimestampFormat};
+use crate::snapshot::SnapshotState;
 
 /// 2023-12-01 00:00:00 UTC, after all snapshots of these tests except those in the future.
 const NOW: i64 = 1_701_388_800;

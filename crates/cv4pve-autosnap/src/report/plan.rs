@@ -93,13 +93,17 @@ fn steps_to_take(text: &mut Lines, steps: &Steps, phases: bool) {
     for verdict in steps.verdicts.iter().rev() {
         let name = &verdict.snapshot.name;
         match &verdict.reason {
-            Reason::Removed { .. } | Reason::RemovalRetried => {
+            Reason::Removed { .. }
+            | Reason::SamePeriod { .. }
+            | Reason::NotReached
+            | Reason::RemovalRetried => {
                 phase(text, Phase::SnapRemovePre);
                 text.line(format_args!("Remove snapshot: {name}"));
                 text.line(format_args!("  {}", verdict.reason));
                 phase(text, Phase::SnapRemovePost);
             }
             Reason::Kept { .. }
+            | Reason::KeptBy(_)
             | Reason::KeptNew
             | Reason::Undated
             | Reason::Ambiguous { .. }

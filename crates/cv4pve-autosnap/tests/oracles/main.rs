@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! What other programs did with the same input, read from `../shared/oracles`: the C# tool with the
-//! same command lines ([`csharp`]), and .NET with the same timestamp formats ([`dotnet_formats`]).
+//! same command lines ([`csharp`]), .NET with the same timestamp formats ([`dotnet_formats`]), and
+//! PVE with the same keep rules ([`prune_marks`]).
 //!
 //! `ORACLE_CASES=select-b,flow-` runs only the cases whose IDs begin with one of these.
 
@@ -14,6 +15,7 @@ mod csharp;
 mod departures;
 mod dotnet_formats;
 mod overruled;
+mod prune_marks;
 
 use std::path::PathBuf;
 
