@@ -18,7 +18,7 @@ use pve_client::{Client, ClusterIdentity, Endpoint};
 use crate::concurrent::map_concurrent;
 use crate::error::Error;
 use crate::inventory;
-use crate::settings::{Job, JobSettings};
+use crate::settings::{JobKind, JobSettings};
 
 /// A login with the jobs that use it.
 #[derive(Debug)]
@@ -232,9 +232,9 @@ fn covering_job(job: &NamedJob, selected: &Selected) -> CoveringJob {
     let settings = &job.settings;
     CoveringJob {
         name: job.name.clone(),
-        takes: match settings.job {
-            Job::Snap { .. } => true,
-            Job::Clean => false,
+        takes: match settings.kind {
+            JobKind::Snap { .. } => true,
+            JobKind::Clean => false,
         },
         series: settings.policy.series.clone(),
         tags: settings

@@ -38,7 +38,7 @@ use crate::hook::{Hook, Phase};
 use crate::inventory;
 use crate::panics;
 use crate::predicted_refusals;
-use crate::settings::{GuestStates, Invocation, Job, JobSettings};
+use crate::settings::{GuestStates, Invocation, JobKind, JobSettings};
 use crate::statistics_age;
 use crate::stop::StopSignal;
 use exclusions::{check_before_hooks, check_exclusions};
@@ -84,9 +84,9 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error>
         return Err(error);
     }
     let hook = hook(settings, &context.invocation);
-    let (opening, closing, is_snap) = match settings.job {
-        Job::Snap { .. } => (Phase::SnapJobStart, Phase::SnapJobEnd, true),
-        Job::Clean => (Phase::CleanJobStart, Phase::CleanJobEnd, false),
+    let (opening, closing, is_snap) = match settings.kind {
+        JobKind::Snap { .. } => (Phase::SnapJobStart, Phase::SnapJobEnd, true),
+        JobKind::Clean => (Phase::CleanJobStart, Phase::CleanJobEnd, false),
     };
     // The C# tool opens a `clean` with STATE 0.
     call_job_hook(settings, context, &hook, (opening, is_snap, Duration::ZERO)).await;
@@ -293,8 +293,8 @@ async fn until_stopped<T>(context: &Context, work: impl Future<Output = T>) -> O
 }
 
 fn intent(settings: &JobSettings, now: &Zoned) -> Result<Intent, Error> {
-    let action = match settings.job {
-        Job::Snap { with_ram } => Action::Snap(Creation {
+    let action = match settings.kind {
+        JobKind::Snap { with_ram } => Action::Snap(Creation {
             name: SnapName::new(
                 settings.label(),
                 settings.policy.series.format(),
@@ -303,7 +303,7 @@ fn intent(settings: &JobSettings, now: &Zoned) -> Result<Intent, Error> {
             with_ram,
             only_running: settings.states == GuestStates::Running,
         }),
-        Job::Clean => Action::Clean,
+        JobKind::Clean => Action::Clean,
     };
     let locked = if settings.execution.wait_locked.is_some() {
         LockedGuests::Wait
@@ -324,9 +324,9 @@ fn intent(settings: &JobSettings, now: &Zoned) -> Result<Intent, Error> {
 /// The header of a run.
 pub fn header(settings: &JobSettings, invocation: &Invocation, version: &str) -> Header {
     Header {
-        command: match settings.job {
-            Job::Snap { .. } => Command::Snap,
-            Job::Clean => Command::Clean,
+        command: match settings.kind {
+            JobKind::Snap { .. } => Command::Snap,
+            JobKind::Clean => Command::Clean,
         },
         pve_version: version.to_owned(),
         selection: settings.selection.as_str().to_owned(),
@@ -380,7 +380,8 @@ async fn plan_all(
         intent: &intent,
         inventory,
         unresolved: &selected.unresolved,
-        clean_only_running: settings.job == Job::Clean && settings.states == GuestStates::Running,
+        clean_only_running: settings.kind == JobKind::Clean
+            && settings.states == GuestStates::Running,
         shared_storages: inventory.storages.iter().any(|storage| storage.shared),
         definitions: OnceCell::new(),
         timeout: settings.execution.timeout,
@@ -394,7 +395,7 @@ async fn plan_all(
     let read = readings
         .iter()
         .filter_map(|(_, reading)| reading.as_ref().ok());
-    for warning in warnings::from_labels(settings.job, &intent.policy.series, &read) {
+    for warning in warnings::from_labels(settings.kind, &intent.policy.series, &read) {
         warn(context, warning);
     }
     if let Action::Snap(creation) = &mut intent.action {

@@ -10,7 +10,7 @@
 //! Take snapshots, follow the events, read the result of each guest:
 //!
 //! ```
-//! use autosnap::{ApiToken, ClientOptions, Cluster, Coordinator, Credentials, Job, JobSettings};
+//! use autosnap::{ApiToken, ClientOptions, Cluster, Coordinator, Credentials, JobKind, JobSettings};
 //! use autosnap::{Label, Limits, RunRequest, Selection, Trust};
 //!
 //! async fn snap_daily(host: &str, token: &str) -> Result<(), Box<dyn std::error::Error>> {
@@ -18,7 +18,7 @@
 //!     let options = ClientOptions::new(vec![host.parse()?], login, Trust::AcceptAny);
 //!     let coordinator = Coordinator::new(Cluster::connect(options, Limits::default()).await?);
 //!
-//!     let what = Job::Snap { with_ram: false };
+//!     let what = JobKind::Snap { with_ram: false };
 //!     let job = JobSettings::new(what, Selection::parse("web01,git01")?, Label::parse("daily")?, 3);
 //!     let mut run = coordinator.spawn(RunRequest::new(job));
 //!     let mut events = run.events().ok_or("the events are read elsewhere")?;
@@ -78,4 +78,4 @@ pub use coordinator::{Coordinator, FinishedRun, RunHandle, RunRequest};
 pub use error::Error;
 pub use pve_client;
 pub use pve_client::{ApiToken, ClientOptions, Credentials, Trust};
-pub use settings::{Execution, Invocation, Job, JobSettings};
+pub use settings::{Execution, Invocation, JobKind, JobSettings};

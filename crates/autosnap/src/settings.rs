@@ -24,7 +24,7 @@ const DEFAULT_SNAPSHOT_LOCK_WAIT: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone)]
 pub struct JobSettings {
     /// `snap` or `clean`.
-    pub job: Job,
+    pub kind: JobKind,
     /// Which guests.
     pub selection: Selection,
     /// What the exclusions of the selection must match.
@@ -111,9 +111,9 @@ impl Invocation {
     }
 }
 
-/// The two jobs.
+/// The kinds of jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Job {
+pub enum JobKind {
     /// `snap`.
     Snap {
         /// Save the RAM.
@@ -151,19 +151,19 @@ pub struct StatusSettings {
 
 impl JobSettings {
     /// A job with the defaults of the command line for everything else.
-    pub fn new(job: Job, selection: Selection, label: Label, keep: u32) -> Self {
+    pub fn new(kind: JobKind, selection: Selection, label: Label, keep: u32) -> Self {
         let series = Series::new(label, TimestampFormat::default());
         Self {
-            job,
+            kind,
             selection,
-            exclusions: exclusion_rule(job, false),
+            exclusions: exclusion_rule(kind, false),
             strict: false,
             allow_empty: false,
             policy: Policy {
-                ambiguous: match job {
+                ambiguous: match kind {
                     // The snapshot that the run takes shows that the guest has this series.
-                    Job::Snap { .. } => AmbiguousNames::KeepIfLabelPresent,
-                    Job::Clean => AmbiguousNames::Keep,
+                    JobKind::Snap { .. } => AmbiguousNames::KeepIfLabelPresent,
+                    JobKind::Clean => AmbiguousNames::Keep,
                 },
                 ..Policy::new(series, Rules::keep_last(keep))
             },
@@ -194,25 +194,25 @@ impl JobSettings {
 
     /// Whether the job takes snapshots.
     pub fn takes_snapshots(&self) -> bool {
-        match self.job {
-            Job::Snap { .. } => true,
-            Job::Clean => false,
+        match self.kind {
+            JobKind::Snap { .. } => true,
+            JobKind::Clean => false,
         }
     }
 
     /// Whether the job saves the RAM.
     pub fn saves_ram(&self) -> bool {
-        match self.job {
-            Job::Snap { with_ram } => with_ram,
-            Job::Clean => false,
+        match self.kind {
+            JobKind::Snap { with_ram } => with_ram,
+            JobKind::Clean => false,
         }
     }
 
     /// The command's name.
     pub fn command(&self) -> &'static str {
-        match self.job {
-            Job::Snap { .. } => "snap",
-            Job::Clean => "clean",
+        match self.kind {
+            JobKind::Snap { .. } => "snap",
+            JobKind::Clean => "clean",
         }
     }
 }
@@ -221,11 +221,11 @@ impl JobSettings {
 ///
 /// A `clean` that ignores an exclusion loses snapshots. A `snap` only takes more of them, and old crontab
 /// lines exclude tags and guests that do not exist yet.
-pub fn exclusion_rule(job: Job, may_be_unmatched: bool) -> ExclusionRule {
-    match job {
+pub fn exclusion_rule(kind: JobKind, may_be_unmatched: bool) -> ExclusionRule {
+    match kind {
         _ if may_be_unmatched => ExclusionRule::MayBeUnmatched,
-        Job::Snap { .. } => ExclusionRule::MustExist,
-        Job::Clean => ExclusionRule::MustMatch,
+        JobKind::Snap { .. } => ExclusionRule::MustExist,
+        JobKind::Clean => ExclusionRule::MustMatch,
     }
 }
 

@@ -15,7 +15,7 @@ use std::io::{self, IsTerminal};
 use crate::command_error::CommandError;
 use autosnap::hook::{self, Hook};
 use autosnap::settings::{
-    Execution, GuestStates, Invocation, Job, JobSettings, StatusSettings, exclusion_rule,
+    Execution, GuestStates, Invocation, JobKind, JobSettings, StatusSettings, exclusion_rule,
 };
 use autosnap_core::name::{AmbiguousNames, FormatError, Label, Series, TimestampFormat};
 use autosnap_core::plan::RemovalLimit;
@@ -38,10 +38,10 @@ pub use names::check_names;
 
 /// Reads the options of `snap`.
 pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, CommandError> {
-    let job = Job::Snap {
+    let kind = JobKind::Snap {
         with_ram: args.state,
     };
-    let settings = read_job(job, args.keep, &args.common, &args.job)?;
+    let settings = read_job(kind, args.keep, &args.common, &args.job)?;
     Ok(JobSettings {
         states: read_states(args.only_running),
         ..settings
@@ -54,7 +54,7 @@ pub fn from_clean_args(args: &CleanArgs) -> Result<JobSettings, CommandError> {
         CommandError::usage("clean needs --keep, the number of snapshots to keep")
             .with_hint("--keep=0 removes all snapshots of the label")
     })?;
-    let settings = read_job(Job::Clean, keep, &args.common, &args.job)?;
+    let settings = read_job(JobKind::Clean, keep, &args.common, &args.job)?;
     Ok(JobSettings {
         states: read_states(args.only_running),
         ..settings
@@ -92,7 +92,7 @@ pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, CommandError> {
 }
 
 fn read_job(
-    job: Job,
+    kind: JobKind,
     keep: u32,
     common: &CommonArgs,
     args: &JobArgs,
@@ -111,11 +111,11 @@ fn read_job(
         .as_deref()
         .map(|path| Hook::new(path, hook_settings))
         .transpose();
-    let selection = match job {
-        Job::Snap { .. } => read_selection(&common.selection)?,
-        Job::Clean => read_selection_for_removal(&common.selection)?,
+    let selection = match kind {
+        JobKind::Snap { .. } => read_selection(&common.selection)?,
+        JobKind::Clean => read_selection_for_removal(&common.selection)?,
     };
-    let defaults = JobSettings::new(job, selection, label, keep);
+    let defaults = JobSettings::new(kind, selection, label, keep);
     let policy = Policy {
         series,
         stuck: if args.retry_stuck_removal {
@@ -131,7 +131,7 @@ fn read_job(
         ..defaults.policy
     };
     Ok(JobSettings {
-        exclusions: exclusion_rule(job, args.selection.allow_unmatched_exclusions),
+        exclusions: exclusion_rule(kind, args.selection.allow_unmatched_exclusions),
         strict: args.selection.strict,
         allow_empty: args.selection.allow_empty,
         policy,
@@ -139,14 +139,14 @@ fn read_job(
             .map_err(wrong("--max-perc-storage"))?,
         hook: hook.map_err(wrong("--script"))?,
         hook_failure: args.hook_failure.into(),
-        execution: read_execution(job, common.limits, args),
+        execution: read_execution(kind, common.limits, args),
         ..defaults
     })
 }
 
 /// Reads the options about the execution of a job.
-fn read_execution(job: Job, limits: LimitArgs, args: &JobArgs) -> Execution {
-    let with_ram = matches!(job, Job::Snap { with_ram: true });
+fn read_execution(kind: JobKind, limits: LimitArgs, args: &JobArgs) -> Execution {
+    let with_ram = matches!(kind, JobKind::Snap { with_ram: true });
     let one_at_a_time = match (limits.max_parallel, args.script.is_some(), with_ram) {
         (Some(_), ..) | (None, false, false) => None,
         (None, true, false) => Some("--script"),

@@ -25,7 +25,7 @@ use super::storages::{self, Unlisted};
 use crate::concurrent::map_concurrent;
 use crate::error::Error as LibraryError;
 use crate::inventory;
-use crate::settings::{GuestStates, Job, JobSettings};
+use crate::settings::{GuestStates, JobKind, JobSettings};
 
 /// How many hosts are connected to at once.
 const PARALLEL_HOSTS: usize = 16;
@@ -233,7 +233,7 @@ async fn read_cluster(
     let client = Client::connect(options).await?;
     let dry_run = dry_run::run(&settings.job, &client, &identity, now.clone()).await;
     let plans = dry_run.guests().to_vec();
-    let job = settings.job.job;
+    let kind = settings.job.kind;
     let plans = plans
         .into_iter()
         .filter(|plan| !is_excluded(plan, &settings.job));
@@ -256,9 +256,9 @@ async fn read_cluster(
     };
     // If this fails, the dry run has reported the reason.
     let inventory = inventory::read(&client).await.unwrap_or_default();
-    let unlisted = match job {
-        Job::Snap { .. } => storages::read_unlisted(&client, &inventory, &guests).await,
-        Job::Clean => BTreeMap::new(),
+    let unlisted = match kind {
+        JobKind::Snap { .. } => storages::read_unlisted(&client, &inventory, &guests).await,
+        JobKind::Clean => BTreeMap::new(),
     };
     Ok(ClusterReading {
         dry_run,
@@ -274,7 +274,7 @@ async fn read_cluster(
 
 /// Whether the guest is skipped because only running guests are selected; templates never run.
 fn is_excluded(plan: &GuestPlan, settings: &JobSettings) -> bool {
-    let only_running = settings.job != Job::Clean && settings.states == GuestStates::Running;
+    let only_running = settings.kind != JobKind::Clean && settings.states == GuestStates::Running;
     match &plan.decision {
         Decision::Skip(plan::Skip::NotRunning) => true,
         Decision::Skip(plan::Skip::Template) => only_running,

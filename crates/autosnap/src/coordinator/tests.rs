@@ -16,7 +16,7 @@ use pve_sim::simulator::{Options, Simulator};
 
 use super::*;
 use crate::hook::{self, Hook};
-use crate::settings::Job;
+use crate::settings::JobKind;
 
 /// Four VMs on one node, whose snapshot tasks take a while.
 fn simulator() -> Simulator {
@@ -46,7 +46,7 @@ async fn coordinator(simulator: &Simulator) -> Coordinator {
 }
 
 fn job(label: &str) -> JobSettings {
-    let what = Job::Snap { with_ram: false };
+    let what = JobKind::Snap { with_ram: false };
     let selection = Selection::parse("@all").unwrap();
     JobSettings::new(what, selection, Label::parse(label).unwrap(), 1)
 }

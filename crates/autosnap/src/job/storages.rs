@@ -8,7 +8,7 @@ use autosnap_core::storage;
 use autosnap_core::warning::Warning;
 
 use super::{Context, major, warn};
-use crate::settings::{Job, JobSettings};
+use crate::settings::{JobKind, JobSettings};
 
 /// The first version of PVE that reports the usage of storages.
 const STORAGE_CHECK_SINCE: u32 = 6;
@@ -21,7 +21,7 @@ pub(super) fn storage_limit(
     inventory: &Inventory,
     nodes: &[String],
 ) -> Option<storage::StorageLimit> {
-    if settings.job == Job::Clean || nodes.is_empty() {
+    if settings.kind == JobKind::Clean || nodes.is_empty() {
         return None;
     }
     if major(version).is_some_and(|major| major < STORAGE_CHECK_SINCE) {

@@ -6,7 +6,7 @@ use autosnap_core::plan::{Plan, Reading};
 use autosnap_core::select::{SelectionWarning, Unmatched};
 use autosnap_core::warning::Warning;
 
-use crate::settings::Job;
+use crate::settings::JobKind;
 
 /// The warnings about terms that match no guest, or perhaps not all that they mean: one for all terms with
 /// the same reason, as crontab lines list hundreds of guests that no longer exist.
@@ -90,7 +90,7 @@ fn removal_limit(plan: &Plan) -> Option<Warning> {
 /// The warnings about labels without snapshots: the label of the run, then the adopted ones, which may have no
 /// snapshots any more.
 pub(crate) fn from_labels<'a>(
-    job: Job,
+    kind: JobKind,
     series: &Series,
     readings: &(impl Iterator<Item = &'a Reading> + Clone),
 ) -> Vec<Warning> {
@@ -102,9 +102,9 @@ pub(crate) fn from_labels<'a>(
         }
         search.finish()
     };
-    let own = found(series).and_then(|found| match job {
-        Job::Snap { .. } => similar_label(series.label(), &found),
-        Job::Clean => unknown_label(series.label(), found),
+    let own = found(series).and_then(|found| match kind {
+        JobKind::Snap { .. } => similar_label(series.label(), &found),
+        JobKind::Clean => unknown_label(series.label(), found),
     });
     let adopted = series.adopted().iter();
     let adopted = adopted.filter_map(|series| unknown_label(series.label(), found(series)?));

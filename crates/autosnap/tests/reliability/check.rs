@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use autosnap::Error;
-use autosnap::settings::{Job, JobSettings};
+use autosnap::settings::{JobKind, JobSettings};
 use autosnap_core::event::{Effect, EventKind, GuestResult};
 use autosnap_core::plan::{Decision, Plan};
 use autosnap_core::record::RunRecord;
@@ -465,7 +465,7 @@ pub(crate) fn end_state(
         }
         let newest = counted.last().map(|(_, name)| *name);
         let expected = steps.creation.as_ref().map(|new| new.name.as_str());
-        if matches!(settings.job, Job::Snap { .. }) && newest != expected {
+        if matches!(settings.kind, JobKind::Snap { .. }) && newest != expected {
             return Err(format!(
                 "guest {vmid} has {newest:?} as its newest, not {expected:?}"
             ));

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use autosnap::settings::{Execution, GuestStates, Invocation};
 use autosnap::{
-    ApiToken, ClientOptions, Cluster, Coordinator, Credentials, EventKind, Job, JobSettings, Label,
-    Limits, RunHandle, RunRequest, Selection, Trust,
+    ApiToken, ClientOptions, Cluster, Coordinator, Credentials, EventKind, JobKind, JobSettings,
+    Label, Limits, RunHandle, RunRequest, Selection, Trust,
 };
 use jiff::Zoned;
 use pve_sim::generate::{GenerateOptions, GeneratedWorld, generate};
@@ -91,12 +91,12 @@ fn limits(random: &mut Random) -> Limits {
 }
 
 fn job(random: &mut Random, label: &str) -> JobSettings {
-    let job = if random.percent(70) {
-        Job::Snap {
+    let kind = if random.percent(70) {
+        JobKind::Snap {
             with_ram: random.percent(30),
         }
     } else {
-        Job::Clean
+        JobKind::Clean
     };
     let selection = random.pick(&["@all", "@all", "@all-101", "100,102,103", "@node-pve1"]);
     let selection = Selection::parse(selection).unwrap();
@@ -112,7 +112,7 @@ fn job(random: &mut Random, label: &str) -> JobSettings {
             limits: limits(random),
             ..Execution::default()
         },
-        ..JobSettings::new(job, selection, Label::parse(label).unwrap(), keep)
+        ..JobSettings::new(kind, selection, Label::parse(label).unwrap(), keep)
     }
 }
 

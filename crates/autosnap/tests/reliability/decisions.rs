@@ -2,7 +2,7 @@
 //! Checks the decisions of a run without faults against the present state of the guests, which the
 //! cluster may list late or not at all.
 
-use autosnap::settings::{GuestStates, Job, JobSettings};
+use autosnap::settings::{GuestStates, JobKind, JobSettings};
 use autosnap_core::guest::{GuestKind, GuestStatus};
 use autosnap_core::plan::{Decision, GuestPlan, Skip};
 use pve_sim::simulator::Simulator;
@@ -14,7 +14,7 @@ pub(crate) fn match_current_state(
     settings: &JobSettings,
     plan: &GuestPlan,
 ) -> Result<(), String> {
-    let Job::Snap { with_ram } = settings.job else {
+    let JobKind::Snap { with_ram } = settings.kind else {
         return Ok(());
     };
     let only_running = settings.states == GuestStates::Running;

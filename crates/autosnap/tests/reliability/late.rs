@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use autosnap::settings::{Execution, Job, JobSettings};
+use autosnap::settings::{Execution, JobKind, JobSettings};
 use jiff::{ToSpan, Zoned};
 use pve_sim::simulator::Simulator;
 use serde_json::json;
@@ -71,7 +71,7 @@ impl Late {
             ..settings.clone()
         };
         simulator.set_faults(parsed(&self.faults())?);
-        let keeps_new = usize::from(matches!(settings.job, Job::Snap { .. }));
+        let keeps_new = usize::from(matches!(settings.kind, JobKind::Snap { .. }));
         let most = (settings.keep() as usize + keeps_new).max(state.count_of(self.vmid));
         let mut now = begin.clone();
         let mut late = 0;

@@ -10,7 +10,7 @@ use autosnap::cluster::Cluster;
 use autosnap::engine::RunningTasks;
 use autosnap::events::Events;
 use autosnap::job::{self, Context};
-use autosnap::settings::{Execution, GuestStates, Invocation, Job, JobSettings};
+use autosnap::settings::{Execution, GuestStates, Invocation, JobKind, JobSettings};
 use autosnap::stop::StopSignal;
 use autosnap_core::event::EventKind;
 use autosnap_core::name::Label;
@@ -195,12 +195,12 @@ fn count_all(tally: &mut Tally, state: &State, disturbed: &RunTrace, faults: u32
 }
 
 fn settings(random: &mut Random) -> JobSettings {
-    let job = if random.percent(80) {
-        Job::Snap {
+    let kind = if random.percent(80) {
+        JobKind::Snap {
             with_ram: random.percent(20),
         }
     } else {
-        Job::Clean
+        JobKind::Clean
     };
     let one_to = |random: &mut Random, most| 1 + random.below(most) as usize;
     let keep = 1 + random.below(4);
@@ -223,7 +223,7 @@ fn settings(random: &mut Random) -> JobSettings {
             wait_snapshot_lock: Some(Duration::from_millis(500)),
             ..Execution::default()
         },
-        ..JobSettings::new(job, selection, Label::parse("daily").unwrap(), keep)
+        ..JobSettings::new(kind, selection, Label::parse("daily").unwrap(), keep)
     }
 }
 

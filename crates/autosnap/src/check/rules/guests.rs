@@ -7,7 +7,7 @@ use autosnap_core::plan::{self, Decision, Note, Refusal, Skip};
 use crate::check::Settings;
 use crate::check::finding::{Finding, GuestRef};
 use crate::check::reading::{ClusterReading, Details, GuestReading};
-use crate::settings::Job;
+use crate::settings::JobKind;
 
 /// Checks all selected guests.
 pub(super) fn check(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
@@ -17,7 +17,7 @@ pub(super) fn check(settings: &Settings, cluster: &ClusterReading) -> Vec<Findin
         findings.extend(check_incomplete(reading, cluster));
         findings.extend(check_names_and_times(reading));
     }
-    if let Job::Snap { .. } = settings.job.job {
+    if let JobKind::Snap { .. } = settings.job.kind {
         findings.extend(super::migration::check(cluster));
     }
     findings.extend(check_replication(cluster));

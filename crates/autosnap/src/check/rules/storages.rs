@@ -12,7 +12,7 @@ use crate::check::Settings;
 use crate::check::finding::Finding;
 use crate::check::reading::{ClusterReading, Details};
 use crate::check::storages::Unlisted;
-use crate::settings::Job;
+use crate::settings::JobKind;
 
 /// How many percentage points below the limit a storage counts as near it.
 const NEAR: f64 = 5.0;
@@ -26,7 +26,7 @@ const DEVICE_STATE_MIB: u64 = 500;
 
 /// Checks the storages of the selected guests, and the space for RAM if it is saved. A `clean` needs no space.
 pub(super) fn check(settings: &Settings, cluster: &ClusterReading) -> Vec<Finding> {
-    let Job::Snap { with_ram, .. } = settings.job.job else {
+    let JobKind::Snap { with_ram, .. } = settings.job.kind else {
         return Vec::new();
     };
     let mut findings = Vec::new();

@@ -30,7 +30,7 @@ use crate::check::dry_run::DryRun;
 use crate::check::reading::{Details, GuestReading, Login};
 use crate::events::Events;
 use crate::job::header;
-use crate::settings::{Invocation, Job, JobSettings};
+use crate::settings::{Invocation, JobKind, JobSettings};
 
 const NOW: i64 = 1_795_398_166;
 const GIB: u64 = 1 << 30;
@@ -40,10 +40,10 @@ fn settings(selection: &str) -> Settings {
 }
 
 fn settings_with_ram(selection: &str, with_ram: bool) -> Settings {
-    let job = Job::Snap { with_ram };
+    let kind = JobKind::Snap { with_ram };
     let selection = Selection::parse(selection).unwrap();
     Settings {
-        job: JobSettings::new(job, selection, Label::parse("daily").unwrap(), 1),
+        job: JobSettings::new(kind, selection, Label::parse("daily").unwrap(), 1),
         option_findings: Vec::new(),
     }
 }
