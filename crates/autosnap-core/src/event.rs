@@ -215,12 +215,23 @@ pub struct Header {
     pub timestamp_format: String,
     /// The storage limit.
     pub max_percent_storage: StorageLimit,
-    /// The options for which one guest is worked on at a time, as no number was given.
-    pub one_at_a_time: Option<String>,
+    /// Why the run works on one guest at a time; empty if it may work on several.
+    #[serde(default)]
+    pub serial_reasons: Vec<SerialReason>,
     /// Change nothing.
     pub dry_run: bool,
     /// Warnings about the options, such as the timestamp format.
     pub warnings: Vec<Warning>,
+}
+
+/// Why a run works on one guest at a time unless the user sets a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SerialReason {
+    /// It has a hook script: the hooks of two guests at once would disturb each other.
+    Hook,
+    /// It saves RAM: the RAM snapshots of the members of one cluster would disturb each other.
+    Ram,
 }
 
 /// What a run does.

@@ -337,7 +337,7 @@ pub fn header(settings: &JobSettings, invocation: &Invocation, version: &str) ->
         timeout: settings.execution.timeout,
         timestamp_format: settings.policy.series.format().as_str().to_owned(),
         max_percent_storage: settings.max_percent_storage,
-        one_at_a_time: settings.execution.one_at_a_time.map(ToOwned::to_owned),
+        serial_reasons: settings.execution.serial_reasons.clone(),
         dry_run: invocation.dry_run,
         warnings: option_warnings(settings),
     }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use autosnap_core::event::SerialReason;
 use autosnap_core::name::{AmbiguousNames, Label, Series, TimestampFormat};
 use autosnap_core::plan::RemovalLimit;
 use autosnap_core::retention::{Period, Policy, Rules};
@@ -50,12 +51,11 @@ pub struct JobSettings {
 /// How a job is executed: parallelism, timeouts, waits and limits on removals.
 #[derive(Debug, Clone)]
 pub struct Execution {
-    /// How many operations run at once.
+    /// How many guests of one run are worked on at once. The limits of the [`Cluster`](crate::cluster::Cluster),
+    /// which hold over all its runs, apply as well: of each number the smaller one.
     pub limits: Limits,
-    /// The settings that limit the job to one guest at a time, named as the front end names them; `None`: none
-    /// does. Hooks of two guests at once disturb each other, and so do RAM snapshots of the members
-    /// of one cluster.
-    pub one_at_a_time: Option<&'static str>,
+    /// Why `limits` allow one guest at a time, for the report; empty if they allow more or the user has set them.
+    pub serial_reasons: Vec<SerialReason>,
     /// How many guests are read at once.
     pub reads_at_once: usize,
     /// How long to wait for each task.
@@ -77,7 +77,7 @@ impl Default for Execution {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
-            one_at_a_time: None,
+            serial_reasons: Vec::new(),
             reads_at_once: Limits::default().total,
             timeout: Duration::from_secs(600),
             force_remove: false,

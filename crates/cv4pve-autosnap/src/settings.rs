@@ -17,6 +17,7 @@ use autosnap::hook::{self, Hook};
 use autosnap::settings::{
     Execution, GuestStates, Invocation, JobKind, JobSettings, StatusSettings, exclusion_rule,
 };
+use autosnap_core::event::SerialReason;
 use autosnap_core::name::{AmbiguousNames, FormatError, Label, Series, TimestampFormat};
 use autosnap_core::plan::RemovalLimit;
 use autosnap_core::retention::{Policy, StuckRemovals};
@@ -147,19 +148,26 @@ fn read_job(
 /// Reads the options about the execution of a job.
 fn read_execution(kind: JobKind, limits: LimitArgs, args: &JobArgs) -> Execution {
     let with_ram = matches!(kind, JobKind::Snap { with_ram: true });
-    let one_at_a_time = match (limits.max_parallel, args.script.is_some(), with_ram) {
-        (Some(_), ..) | (None, false, false) => None,
-        (None, true, false) => Some("--script"),
-        (None, false, true) => Some("--state"),
-        (None, true, true) => Some("--script and --state"),
+    let reasons = [
+        (args.script.is_some(), SerialReason::Hook),
+        (with_ram, SerialReason::Ram),
+    ];
+    let reasons = reasons.into_iter().filter(|(applies, _)| *applies);
+    let serial_reasons: Vec<SerialReason> = match limits.max_parallel {
+        Some(_) => Vec::new(),
+        None => reasons.map(|(_, reason)| reason).collect(),
     };
     let parallel = read_limits(limits);
     Execution {
         limits: Limits {
-            total: one_at_a_time.map_or(parallel.total, |_| 1),
+            total: if serial_reasons.is_empty() {
+                parallel.total
+            } else {
+                1
+            },
             ..parallel
         },
-        one_at_a_time,
+        serial_reasons,
         reads_at_once: parallel.total,
         timeout: limits.timeout,
         force_remove: args.force_remove,

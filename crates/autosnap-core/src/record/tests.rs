@@ -88,7 +88,7 @@ fn header(command: Command) -> Header {
         timeout: Duration::from_secs(30),
         timestamp_format: "yyMMddHHmmss".to_owned(),
         max_percent_storage: StorageLimit::default(),
-        one_at_a_time: None,
+        serial_reasons: Vec::new(),
         dry_run: false,
         warnings: vec![Warning::Other("unknown time zone".to_owned())],
     }

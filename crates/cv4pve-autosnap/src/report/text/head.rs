@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The part of the report before the first guest: the request, the storages, the nested pools.
 
-use autosnap_core::event::{Command, Header};
+use autosnap_core::event::{Command, Header, SerialReason};
 use autosnap_core::select::NestedPools;
 use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
 
@@ -35,7 +35,9 @@ pub(super) fn head(header: &Header) -> Lines {
     if header.command == Command::Snap {
         line("Max % Storage :", &header.max_percent_storage);
     }
-    if let Some(options) = &header.one_at_a_time {
+    let options = header.serial_reasons.iter().map(|reason| option(*reason));
+    let options = options.collect::<Vec<_>>().join(" and ");
+    if !options.is_empty() {
         line(
             "One at a time:",
             &format_args!("for {options}; more with --max-parallel"),
@@ -46,6 +48,14 @@ pub(super) fn head(header: &Header) -> Lines {
         text.line(format_args!("WARNING: {}", warnings::text(warning)));
     }
     text
+}
+
+/// The option for which a run works on one guest at a time.
+fn option(reason: SerialReason) -> &'static str {
+    match reason {
+        SerialReason::Hook => "--script",
+        SerialReason::Ram => "--state",
+    }
 }
 
 /// The storages of the selected guests' nodes.
