@@ -19,7 +19,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Connects and logs in. The limits hold over all runs of the cluster.
+    /// Connects and logs in. The limits hold over all runs of the cluster; those of a job
+    /// ([`Execution::limits`](crate::settings::Execution::limits)) apply to each of its runs as well.
     pub async fn connect(options: ClientOptions, limits: Limits) -> Result<Self, Error> {
         let identity = options.credentials.identity();
         Ok(Self::new(
@@ -29,7 +30,8 @@ impl Cluster {
         ))
     }
 
-    /// A cluster by a client that is logged in. `identity` is the user or token, as PVE writes it into tasks.
+    /// A cluster by a client that is logged in, with the limits over all its runs. `identity` is the user or token, as PVE
+    /// writes it into tasks.
     pub fn new(client: Client, identity: &str, limits: Limits) -> Self {
         Self {
             client,
