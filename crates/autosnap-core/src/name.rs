@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use rules::{RESERVED, is_name_character};
 
 pub use format::{FormatError, TimestampFormat};
-pub use issue::FormatIssue;
+pub use issue::{FormatIssue, TimePart};
 pub use label::{Label, LabelError};
 pub use label_search::{LabelSearch, LabelsFound};
 pub use parts::TimestampParts;

@@ -25,7 +25,7 @@ use matcher::Candidate;
 use term::Term;
 
 pub use error::SelectionError;
-pub use inventory::{Inventory, NodeInfo, UnlistedGuests};
+pub use inventory::{Inventory, NodeInfo, UnlistedGuests, UnreadableEntry};
 pub use policy_tag::{OFF_TAG, POLICY_TAG_PREFIX, is_policy_tag, nearest_policy_tag};
 pub use warning::{ExclusionRule, SelectionWarning, Unmatched};
 

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::guest::{GuestKind, Vmid};
-use crate::name::LabelsFound;
-use crate::select::{SelectionWarning, Unmatched};
+use crate::name::{FormatWarning, LabelsFound};
+use crate::select::{SelectionWarning, Unmatched, UnreadableEntry};
 
 /// A warning about the options, the selection or the cluster. The run goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +33,8 @@ pub enum Warning {
     EmptyExclusion(String),
     /// No guest is selected, but whether that is true is uncertain.
     UncertainSelection(Uncertainty),
-    /// An entry of a listing could not be parsed, and may be a selected guest.
-    UnreadableEntry(String),
+    /// An entry of a listing cannot be used, and may be a selected guest.
+    UnreadableEntry(UnreadableEntry),
     /// Another label with another format gives the same names.
     Collision {
         /// The label of the run.
@@ -46,7 +47,7 @@ pub enum Warning {
         other_format: String,
     },
     /// The timestamp format is valid but probably not what its author meant.
-    TimestampFormat(String),
+    TimestampFormat(FormatWarning),
     /// The hook cannot be started, for this reason.
     Hook(String),
     /// A node of selected guests sends no statistics.
@@ -100,8 +101,24 @@ pub enum Warning {
         /// How many snapshots have it.
         count: usize,
     },
-    /// A warning of the program that started the run; its text.
-    Other(String),
+    /// The time zone of this machine is unknown, so that names use UTC.
+    UnknownTimeZone {
+        /// The configured zone.
+        zone: String,
+    },
+    /// The run waited for another run of the same job.
+    WaitedForRun {
+        /// The process of the other run.
+        pid: Option<u32>,
+        /// The local time at which the other run started.
+        since: Option<DateTime>,
+        /// The local time at which the wait began.
+        at: DateTime,
+    },
+    /// Overlapping runs are not prevented, because no lock file can be created, for this reason.
+    NoOverlapLock(String),
+    /// The typed password could not be stored, for this reason.
+    PasswordNotStored(String),
 }
 
 /// Why it is uncertain that a selection is empty.
@@ -138,7 +155,10 @@ impl Warning {
             | Self::OtherFormat { .. }
             | Self::UnknownLabel { .. }
             | Self::SimilarLabel { .. }
-            | Self::Other(_) => false,
+            | Self::UnknownTimeZone { .. }
+            | Self::WaitedForRun { .. }
+            | Self::NoOverlapLock(_)
+            | Self::PasswordNotStored(_) => false,
         }
     }
 }
@@ -175,13 +195,24 @@ mod tests {
             (terms(true), true),
             (terms(false), false),
             (Warning::InvalidTerm("@".to_owned()), true),
-            (Warning::UnreadableEntry("an entry".to_owned()), true),
+            (
+                Warning::UnreadableEntry(UnreadableEntry::Repeated {
+                    vmid: Vmid::new(100).unwrap(),
+                    is_left_out: false,
+                }),
+                true,
+            ),
             (Warning::EmptyExclusion("-@pool-a".to_owned()), false),
             (
                 Warning::UncertainSelection(Uncertainty::NoVisibleGuest),
                 false,
             ),
-            (Warning::Other("unknown time zone".to_owned()), false),
+            (
+                Warning::UnknownTimeZone {
+                    zone: "Europe/Rome".to_owned(),
+                },
+                false,
+            ),
         ] {
             assert_eq!(warning.is_failure(), expected, "{warning:?}");
         }

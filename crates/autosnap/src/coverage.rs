@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use autosnap_core::coverage::{self, Coverage, CoveringJob, SnapshotReading};
 use autosnap_core::guest::{Guest, Vmid};
-use autosnap_core::select::{Inventory, Selected};
+use autosnap_core::select::{Inventory, Selected, UnreadableEntry};
 use pve_client::{Client, ClusterIdentity, Endpoint};
 
 use crate::concurrent::map_concurrent;
@@ -73,7 +73,7 @@ pub struct ClusterCoverage {
     /// The coverage.
     pub coverage: Coverage,
     /// The entries of listings that could not be read: each may be a guest.
-    pub unreadable: Vec<String>,
+    pub unreadable: Vec<UnreadableEntry>,
 }
 
 /// A job and the guests that it selects.

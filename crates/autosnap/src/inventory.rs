@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
-use autosnap_core::select::{Inventory, NodeInfo, UnlistedGuests};
+use autosnap_core::select::{Inventory, NodeInfo, UnlistedGuests, UnreadableEntry};
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use autosnap_core::snapshot_support::SnapshotBlockers;
 use autosnap_core::storage::StorageUsage;
@@ -43,7 +43,7 @@ pub async fn read_within(client: &Client, limit: Duration) -> Result<Inventory, 
     let unreadable = resources.unreadable.iter();
     let mut inventory = Inventory {
         unreadable: unreadable
-            .map(|entry| format!("an entry of /cluster/resources cannot be read: {entry}"))
+            .map(|entry| invalid("/cluster/resources", entry.clone()))
             .collect(),
         ..Inventory::default()
     };
@@ -58,8 +58,9 @@ pub async fn read_within(client: &Client, limit: Duration) -> Result<Inventory, 
                         }
                         inventory.guests.push(guest);
                     }
-                    None => inventory.unreadable.push(format!(
-                        "an entry of /cluster/resources cannot be read: {kind}/{vmid}: invalid guest ID"
+                    None => inventory.unreadable.push(invalid(
+                        "/cluster/resources",
+                        format!("{kind}/{vmid}: invalid guest ID"),
                     )),
                 }
             }
@@ -109,9 +110,8 @@ async fn complete_unknown(
             Ok(Ok(listed)) => {
                 let path = format!("/nodes/{node}/{kind}");
                 let entries = listed.unreadable.iter();
-                inventory.unreadable.extend(
-                    entries.map(|entry| format!("an entry of {path} cannot be read: {entry}")),
-                );
+                let entries = entries.map(|entry| invalid(&path, entry.clone()));
+                inventory.unreadable.extend(entries);
                 merge(&mut inventory.guests, &node, kind, listed);
                 continue;
             }
@@ -170,14 +170,18 @@ fn remove_duplicates(inventory: &mut Inventory) {
         });
     let is_consistent = |guest: &Guest| !contradictory.contains(&guest.vmid);
     inventory.guests.retain(is_consistent);
-    inventory.unreadable.extend(repeated.iter().map(|vmid| {
-        let consequence = if contradictory.contains(vmid) {
-            ", in different ways, and is left out"
-        } else {
-            ""
-        };
-        format!("guest {vmid} is listed more than once in /cluster/resources{consequence}")
-    }));
+    let repeated = repeated.into_iter().map(|vmid| UnreadableEntry::Repeated {
+        vmid,
+        is_left_out: contradictory.contains(&vmid),
+    });
+    inventory.unreadable.extend(repeated);
+}
+
+fn invalid(path: &str, problem: String) -> UnreadableEntry {
+    UnreadableEntry::Invalid {
+        path: path.to_owned(),
+        problem,
+    }
 }
 
 /// The current node of the guest; `None` if the guest is not listed. Fails if an entry cannot be parsed: it may be the

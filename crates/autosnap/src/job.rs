@@ -346,7 +346,7 @@ pub fn header(settings: &JobSettings, invocation: &Invocation, version: &str) ->
 fn option_warnings(settings: &JobSettings) -> Vec<Warning> {
     let format = settings.policy.series.format().warning();
     let hook = settings.hook.as_ref().and_then(Hook::start_error);
-    let format = format.map(|warning| Warning::TimestampFormat(warning.to_string()));
+    let format = format.map(Warning::TimestampFormat);
     let hook = hook.map(|error| Warning::Hook(error.to_string()));
     format.into_iter().chain(hook).collect()
 }

@@ -53,6 +53,7 @@ pub mod error;
 pub mod events;
 mod fatal_errors;
 pub mod fingerprint;
+pub mod guest_ref;
 pub mod hook;
 pub mod inventory;
 pub mod job;

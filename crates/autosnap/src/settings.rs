@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use autosnap_core::event::SerialReason;
-use autosnap_core::name::{AmbiguousNames, Label, Series, TimestampFormat};
+use autosnap_core::name::{AmbiguousNames, FormatError, Label, Series, TimestampFormat};
 use autosnap_core::plan::RemovalLimit;
 use autosnap_core::retention::{Period, Policy, Rules};
 use autosnap_core::schedule::Limits;
@@ -145,8 +145,8 @@ pub struct StatusSettings {
     pub reads_at_once: usize,
     /// Leave out guests that are not running.
     pub only_running: bool,
-    /// Texts about options that are ignored.
-    pub warnings: Vec<String>,
+    /// Why the timestamp format is invalid and the default one is used instead, if it is.
+    pub invalid_format: Option<FormatError>,
 }
 
 impl JobSettings {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use autosnap_core::guest::{Guest, GuestStatus};
 use autosnap_core::name::{
-    self, AmbiguousNames, LabelSearch, Membership, OtherLabels, TimestampFormat,
+    self, AmbiguousNames, FormatError, LabelSearch, Membership, OtherLabels, TimestampFormat,
 };
 use autosnap_core::select::{Inventory, NestedPools, SelectionWarning};
 use autosnap_core::snapshot::Snapshot;
@@ -16,6 +16,7 @@ use pve_client::Client;
 
 use crate::concurrent::map_concurrent;
 use crate::error::Error;
+use crate::guest_ref::GuestRef;
 use crate::inventory;
 use crate::job;
 use crate::settings::StatusSettings;
@@ -28,7 +29,7 @@ pub struct Status {
     /// Whether any guest is selected.
     pub has_guests: bool,
     /// The warnings, for example about guests that could not be read.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<StatusWarning>,
     /// The number of selected guests that could not be read.
     pub unreadable: usize,
     /// The number of entries of listings that could not be parsed.
@@ -37,6 +38,44 @@ pub struct Status {
     pub has_missing_object: bool,
     /// The nested pools whose guests a term selects.
     pub nested_pools: Vec<NestedPools>,
+}
+
+/// A warning about the list of snapshots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatusWarning {
+    /// A warning that runs have, too.
+    Run(Warning),
+    /// The timestamp format is invalid, and the default one is used instead.
+    InvalidFormat(FormatError),
+    /// A snapshot of a guest cannot be parsed.
+    UnreadableSnapshot {
+        /// The guest.
+        guest: GuestRef,
+        /// The entry, and what is wrong with it.
+        problem: String,
+    },
+    /// The snapshots of a guest could not be read.
+    UnreadableGuest {
+        /// The guest.
+        guest: GuestRef,
+        /// The error.
+        error: String,
+    },
+    /// The node of a guest is offline.
+    NodeOffline(GuestRef),
+    /// The node of a guest sends no statistics and could not list its guests.
+    Unlisted {
+        /// The guest.
+        guest: GuestRef,
+        /// Why the node could not list its guests.
+        reason: String,
+    },
+}
+
+impl From<Warning> for StatusWarning {
+    fn from(warning: Warning) -> Self {
+        Self::Run(warning)
+    }
 }
 
 /// One snapshot of one guest.
@@ -68,12 +107,11 @@ pub async fn read(
 ) -> Result<Status, Error> {
     let inventory = inventory::read(client).await?;
     let selected = settings.selection.evaluate(&inventory);
+    let invalid_format = settings.invalid_format.clone();
     let mut status = Status {
-        warnings: settings
-            .warnings
-            .iter()
-            .cloned()
-            .map(Warning::Other)
+        warnings: invalid_format
+            .map(StatusWarning::InvalidFormat)
+            .into_iter()
             .collect(),
         unreadable_entries: inventory.unreadable.len(),
         has_missing_object: selected
@@ -83,20 +121,17 @@ pub async fn read(
         has_guests: !selected.guests.is_empty(),
         ..Status::default()
     };
-    status
-        .warnings
-        .extend(selected.warnings.iter().cloned().map(Warning::Term));
+    let terms = selected.warnings.iter().cloned().map(Warning::Term);
+    status.warnings.extend(terms.map(StatusWarning::from));
     let invalid_terms = settings.selection.invalid_terms();
     status.has_missing_object |= !invalid_terms.is_empty();
     let empty_exclusion = settings.selection.empty_exclusion();
     let of_terms = invalid_terms.iter().cloned().chain(empty_exclusion);
-    status
-        .warnings
-        .extend(of_terms.map(|error| Warning::InvalidTerm(error.to_string())));
+    let of_terms = of_terms.map(|error| Warning::InvalidTerm(error.to_string()));
+    status.warnings.extend(of_terms.map(StatusWarning::from));
     let entries = inventory.unreadable.iter().cloned();
-    status
-        .warnings
-        .extend(entries.map(Warning::UnreadableEntry));
+    let entries = entries.map(Warning::UnreadableEntry);
+    status.warnings.extend(entries.map(StatusWarning::from));
     status.nested_pools.clone_from(&selected.nested_pools);
     let readable = set_aside_unreadable(&mut status, &inventory, selected.guests);
     let readable = readable
@@ -113,11 +148,10 @@ pub async fn read(
         match listing {
             Ok((snapshots, unreadable)) => {
                 status.unreadable_entries += unreadable.len();
-                let Guest { vmid, node, .. } = &guest;
-                status.warnings.extend(unreadable.iter().map(|entry| {
-                    Warning::Other(format!(
-                        "a snapshot of guest {vmid} on node {node} cannot be read: {entry}"
-                    ))
+                let entries = unreadable.into_iter();
+                status.warnings.extend(entries.map(|problem| {
+                    let guest = GuestRef::from(&guest);
+                    StatusWarning::UnreadableSnapshot { guest, problem }
                 }));
                 if let Some(search) = &mut search {
                     for snapshot in snapshots.iter().filter(|snapshot| snapshot.is_ours()) {
@@ -129,12 +163,10 @@ pub async fn read(
             }
             Err(error) => {
                 status.unreadable += 1;
-                status.warnings.push(Warning::Other(format!(
-                    "{} {} on node {} cannot be read: {error}",
-                    guest.kind.short_name(),
-                    guest.vmid,
-                    guest.node
-                )));
+                status.warnings.push(StatusWarning::UnreadableGuest {
+                    guest: GuestRef::from(&guest),
+                    error: error.to_string(),
+                });
             }
         }
     }
@@ -142,10 +174,10 @@ pub async fn read(
         let counts = other_formats
             .iter()
             .map(|(format, count)| job::warnings::other_format(series.label(), format, *count));
-        status.warnings.extend(counts);
+        status.warnings.extend(counts.map(StatusWarning::from));
         let found = search.and_then(LabelSearch::finish);
         let warning = found.and_then(|found| job::warnings::unknown_label(series.label(), found));
-        status.warnings.extend(warning);
+        status.warnings.extend(warning.map(StatusWarning::from));
     }
     Ok(status)
 }
@@ -160,26 +192,20 @@ fn set_aside_unreadable(
         .into_iter()
         .partition(|guest| inventory.is_offline(&guest.node));
     status.unreadable += offline.len();
-    status.warnings.extend(offline.iter().map(|guest| {
-        Warning::Other(format!(
-            "{} {} is not shown: node {} is offline or not reachable",
-            guest.kind.short_name(),
-            guest.vmid,
-            guest.node
-        ))
-    }));
+    let refs = offline.iter().map(GuestRef::from);
+    status.warnings.extend(refs.map(StatusWarning::NodeOffline));
     let (unlisted, readable): (Vec<Guest>, Vec<Guest>) = online
         .into_iter()
         .partition(|guest| inventory.unlisted_reason(guest).is_some());
     status.unreadable += unlisted.len();
-    status.warnings.extend(unlisted.iter().map(|guest| {
-        Warning::Other(format!(
-            "guest {} on node {} cannot be read: the node sends no statistics, and its guests could not be listed: {}",
-            guest.vmid,
-            guest.node,
-            inventory.unlisted_reason(guest).unwrap_or_default()
-        ))
-    }));
+    let unlisted = unlisted.iter().map(|guest| StatusWarning::Unlisted {
+        guest: GuestRef::from(guest),
+        reason: inventory
+            .unlisted_reason(guest)
+            .unwrap_or_default()
+            .to_owned(),
+    });
+    status.warnings.extend(unlisted);
     readable
 }
 

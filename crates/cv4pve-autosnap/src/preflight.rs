@@ -9,13 +9,15 @@ use autosnap::notice::Notice;
 use autosnap::overlap::{LockGuard, LockOwner, LockResult, Overlap};
 use autosnap::settings::{Invocation, JobSettings};
 use autosnap_core::text;
-use jiff::{Timestamp, Zoned};
+use autosnap_core::warning::Warning;
+use jiff::Zoned;
+use jiff::civil::DateTime;
 use pve_client::{Client, Endpoint, Trust};
 
 use crate::args::{Command, CommonArgs, JobArgs, JobOutput};
 use crate::command_error::CommandError;
 use crate::command_line::CommandLine;
-use crate::report::{Console, Lines};
+use crate::report::{self, Console, Lines};
 use crate::secret_source::Environment;
 use crate::settings::{Connection, NewPassword};
 use crate::{input_file, logging};
@@ -76,8 +78,8 @@ pub(crate) enum Admission {
     Skipped(String),
 }
 
-/// Takes the lock of a run, or handles the overlap according to `--on-overlap`. Adds lines for the report to
-/// `notes`.
+/// Takes the lock of a run, or handles the overlap according to `--on-overlap`. Adds warnings for the report to
+/// `warnings`.
 pub(crate) async fn admit(
     settings: &JobSettings,
     args: &JobArgs,
@@ -85,7 +87,7 @@ pub(crate) async fn admit(
     hosts: &[Endpoint],
     console: &Console,
     invocation: &Invocation,
-    notes: &mut Vec<String>,
+    warnings: &mut Vec<Warning>,
 ) -> Result<Admission, CommandError> {
     if invocation.dry_run {
         return Ok(Admission::Granted {
@@ -104,9 +106,13 @@ pub(crate) async fn admit(
     let mut waited = false;
     let result = overlap.lock(|owner| {
         waited = true;
-        let line = format!("waiting: {}", active_run(owner, now));
-        if !print_before_run(&line, args, console) {
-            notes.push(line);
+        let warning = Warning::WaitedForRun {
+            pid: owner.pid,
+            since: local_time(owner, now),
+            at: now.datetime(),
+        };
+        if !print_before_run(&report::warning(&warning), args, console) {
+            warnings.push(warning);
         }
     });
     match result.await {
@@ -115,9 +121,7 @@ pub(crate) async fn admit(
             waited,
         }),
         LockResult::Unprotected(reason) => {
-            notes.push(format!(
-                "overlapping runs are not prevented: cannot create a lock file: {reason}"
-            ));
+            warnings.push(Warning::NoOverlapLock(reason));
             Ok(Admission::Granted {
                 lock: None,
                 waited: false,
@@ -139,25 +143,15 @@ pub(crate) async fn admit(
     }
 }
 
-/// `another run of this job is active (pid 17, since 01:10)`.
+/// The text about the run that holds the lock.
 fn active_run(owner: &LockOwner, now: &Zoned) -> String {
-    let details = match (owner.pid, owner.since) {
-        (None, _) => String::new(),
-        (Some(pid), None) => format!(" (pid {pid})"),
-        (Some(pid), Some(since)) => format!(" (pid {pid}, since {})", local_time(since, now)),
-    };
-    format!("another run of this job is active{details}")
+    report::active_run(owner.pid, local_time(owner, now), now.datetime())
 }
 
-/// The time of day, with its date unless it is today.
-fn local_time(time: Timestamp, now: &Zoned) -> String {
-    let time = time.to_zoned(now.time_zone().clone());
-    let format = if time.date() == now.date() {
-        "%H:%M"
-    } else {
-        "%Y-%m-%d %H:%M"
-    };
-    time.strftime(format).to_string()
+/// The time at which a run got the lock, in the zone of `now`.
+fn local_time(owner: &LockOwner, now: &Zoned) -> Option<DateTime> {
+    let since = owner.since?;
+    Some(since.to_zoned(now.time_zone().clone()).datetime())
 }
 
 /// Prints a line about a run that has not started: on stderr for a terminal and the journal, otherwise on stdout, as cron
@@ -182,7 +176,7 @@ fn print_before_run(line: &str, args: &JobArgs, console: &Console) -> bool {
 pub(crate) async fn sign_on(
     connection: Connection,
     console: &Console,
-) -> Result<(Client, Option<String>), CommandError> {
+) -> Result<(Client, Option<Warning>), CommandError> {
     let Connection {
         options, to_store, ..
     } = connection;
@@ -202,7 +196,7 @@ pub(crate) async fn sign_on(
 }
 
 /// Stores a password that the host has accepted. Returns a warning if that fails: the run does not need the file.
-pub(crate) fn store_password(new: Option<&NewPassword>, console: &Console) -> Option<String> {
+pub(crate) fn store_password(new: Option<&NewPassword>, console: &Console) -> Option<Warning> {
     let new = new?;
     let path = new.path.display();
     match new.store() {
@@ -211,7 +205,7 @@ pub(crate) fn store_password(new: Option<&NewPassword>, console: &Console) -> Op
             console.notice(&text, false);
             None
         }
-        Err(error) => Some(format!("the password could not be stored: {error}")),
+        Err(error) => Some(Warning::PasswordNotStored(error.to_string())),
     }
 }
 
@@ -232,14 +226,12 @@ pub(crate) fn warn_about_unchecked_certificate(
 
 /// A warning if the zone of the variable TZ is unknown, as in a container without time zones. Snapshot names then
 /// have the time in UTC, and nothing else would show it.
-pub(crate) fn unknown_zone(now: &Zoned) -> Option<String> {
+pub(crate) fn unknown_zone(now: &Zoned) -> Option<Warning> {
     let configured = std::env::var_os("TZ").filter(|zone| !zone.is_empty() && !is_utc(zone));
     let zone = configured.filter(|_| now.time_zone().is_unknown())?;
-    Some(format!(
-        "unknown time zone '{}' in the variable TZ, so names use UTC; install tzdata, or mount \
-         /usr/share/zoneinfo",
-        zone.display()
-    ))
+    Some(Warning::UnknownTimeZone {
+        zone: zone.display().to_string(),
+    })
 }
 
 /// Whether a value of TZ is a name of UTC. Without a zone database these names are unknown, too.
@@ -254,6 +246,7 @@ fn is_utc(zone: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::exit_status::ExitStatus;
+    use jiff::Timestamp;
     use pve_client::{ClientOptions, Credentials};
     use pve_sim::generate::demo_world;
     use pve_sim::simulator::{Options, Simulator};

@@ -47,7 +47,7 @@ pub use progress::Progress;
 pub use reporter::{Reporter, print_debug_line};
 pub use status::print as print_status;
 pub use text::{Text, TextOptions};
-pub use warnings::status_text as status_warning;
+pub use warnings::{active_run, status_text as status_warning, text as warning};
 
 use crate::command_error::CommandError;
 

@@ -197,13 +197,9 @@ pub fn from_status_args(args: &StatusArgs) -> Result<StatusSettings, CommandErro
     let label = label.map(Label::parse).transpose();
     let label = label.map_err(wrong("--label"))?;
     // A list does no harm, and C# takes any format there.
-    let (format, warnings) = match parse_format(&args.common.formats.timestamp_format) {
-        Ok(format) => (format, Vec::new()),
-        Err(error) => {
-            let default = TimestampFormat::DEFAULT;
-            let warning = format!("{error}; the list uses `{default}`");
-            (TimestampFormat::default(), vec![warning])
-        }
+    let (format, invalid_format) = match parse_format(&args.common.formats.timestamp_format) {
+        Ok(format) => (format, None),
+        Err(error) => (TimestampFormat::default(), Some(error)),
     };
     let adopted = read_also_formats(&args.common.formats)?;
     let formats = std::iter::once(&format).chain(&adopted).cloned().collect();
@@ -213,7 +209,7 @@ pub fn from_status_args(args: &StatusArgs) -> Result<StatusSettings, CommandErro
         formats,
         reads_at_once: read_limits(args.common.limits).total,
         only_running: args.only_running,
-        warnings,
+        invalid_format,
     })
 }
 

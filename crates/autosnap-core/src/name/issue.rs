@@ -7,11 +7,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::pieces::{Piece, pieces};
 use super::token::{Digits, Token};
 
 /// An issue of a valid timestamp format.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FormatIssue {
     /// It is written for `strftime`, where a letter after `%` is a part of the time.
     Strftime,
@@ -20,9 +23,38 @@ pub enum FormatIssue {
     /// The hour goes from 1 to 12, without morning or evening.
     TwelveHours,
     /// These parts of the time are missing.
-    Missing(Vec<&'static str>),
+    Missing(Vec<TimePart>),
     /// It begins with a number of one or two digits, so that its names can also be those of another label.
     VaryingStart,
+}
+
+/// A part of a date and time that a timestamp format should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimePart {
+    /// The year.
+    Year,
+    /// The month.
+    Month,
+    /// The day of the month.
+    Day,
+    /// The hour.
+    Hour,
+    /// The minute.
+    Minute,
+}
+
+impl TimePart {
+    /// The name of the part.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Year => "year",
+            Self::Month => "month",
+            Self::Day => "day",
+            Self::Hour => "hour",
+            Self::Minute => "minute",
+        }
+    }
 }
 
 impl fmt::Display for FormatIssue {
@@ -40,7 +72,10 @@ impl fmt::Display for FormatIssue {
                 "it begins with a number of one or two digits, so that its snapshots could have another label, which ends \
                  with a digit, and are never removed",
             ),
-            Self::Missing(parts) => write!(formatter, "it has no {}, so names repeat", parts.join(" and no ")),
+            Self::Missing(parts) => {
+                let parts: Vec<&str> = parts.iter().map(|part| part.as_str()).collect();
+                write!(formatter, "it has no {}, so names repeat", parts.join(" and no "))
+            }
         }
     }
 }
@@ -69,16 +104,19 @@ pub(super) fn issues(format: &str, tokens: &[Token]) -> Vec<FormatIssue> {
     }
     let parts = [
         (
-            "year",
+            TimePart::Year,
             has(|token| matches!(token, Token::Year { .. } | Token::YearOfCentury(_))),
         ),
         (
-            "month",
+            TimePart::Month,
             has(|token| matches!(token, Token::Month(_) | Token::MonthName(_))),
         ),
-        ("day", has(|token| matches!(token, Token::Day(_)))),
-        ("hour", has_hour || has_hour12),
-        ("minute", has(|token| matches!(token, Token::Minute(_)))),
+        (TimePart::Day, has(|token| matches!(token, Token::Day(_)))),
+        (TimePart::Hour, has_hour || has_hour12),
+        (
+            TimePart::Minute,
+            has(|token| matches!(token, Token::Minute(_))),
+        ),
     ];
     let missing: Vec<_> = parts
         .iter()

@@ -3,12 +3,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::issue::{FormatIssue, issues};
 use super::proposal::proposal;
 use super::token::Token;
 
 /// The issues of a timestamp format, with the format that was probably meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FormatWarning {
     format: String,
     issues: Vec<FormatIssue>,
@@ -118,6 +120,11 @@ mod tests {
             (
                 "yyyyMMdd",
                 "timestamp format `yyyyMMdd`: it has no hour and no minute, so names repeat; did you mean `yyyyMMdd_HHmmss`?",
+            ),
+            (
+                "HHmmss",
+                "timestamp format `HHmmss`: it has no year and no month and no day, so names repeat; did you mean \
+                 `yyyy-MM-dd_HH-mm-ss`?",
             ),
             (
                 "YYYYMMDDHHmm",

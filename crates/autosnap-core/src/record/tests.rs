@@ -6,6 +6,7 @@ mod views;
 
 use std::sync::Arc;
 
+use jiff::civil::date;
 use proptest::prelude::*;
 
 use super::*;
@@ -13,9 +14,10 @@ use crate::event::{
     Cause, Event, EventKind, Failure, HookEnd, PostponeReason, Success, WaitReason,
 };
 use crate::guest::{Guest, GuestKind, GuestStatus, NamedGuest};
-use crate::name::SnapName;
+use crate::name::{SnapName, TimestampFormat};
 use crate::plan::{DropReason, NewSnapshot, Refusal, Skip};
 use crate::remedy::{GuestRemedy, Remedy};
+use crate::select::UnreadableEntry;
 use crate::storage::FullStorage;
 use crate::warning::Uncertainty;
 
@@ -90,7 +92,9 @@ fn header(command: Command) -> Header {
         max_percent_storage: StorageLimit::default(),
         serial_reasons: Vec::new(),
         dry_run: false,
-        warnings: vec![Warning::Other("unknown time zone".to_owned())],
+        warnings: vec![Warning::UnknownTimeZone {
+            zone: "Europe/Rome".to_owned(),
+        }],
     }
 }
 
@@ -283,7 +287,19 @@ fn a_record_with_unknown_and_without_optional_fields_is_read() {
 
 fn any_warning() -> impl Strategy<Value = Warning> {
     prop_oneof![
-        Just(Warning::UnreadableEntry("an entry".to_owned())),
+        Just(Warning::UnreadableEntry(UnreadableEntry::Repeated {
+            vmid: vmid(100),
+            is_left_out: true,
+        })),
+        "[YyMdHh]{1,8}".prop_filter_map("a format with issues", |format| {
+            let warning = TimestampFormat::parse(&format).ok()?.warning()?;
+            Some(Warning::TimestampFormat(warning))
+        }),
+        Just(Warning::WaitedForRun {
+            pid: Some(17),
+            since: Some(date(2026, 11, 28).at(1, 10, 30, 0)),
+            at: date(2026, 11, 28).at(3, 0, 0, 0),
+        }),
         Just(Warning::UncertainSelection(Uncertainty::NodeOffline(
             "pve2".to_owned()
         ))),

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::guest::{Guest, GuestKind, GuestStatus, Vmid};
 use crate::storage::StorageUsage;
 
@@ -17,14 +19,34 @@ pub struct Inventory {
     pub pools: Vec<String>,
     /// The storages of all nodes.
     pub storages: Vec<StorageUsage>,
-    /// Messages about entries that could not be parsed: each may be a selected guest.
-    pub unreadable: Vec<String>,
+    /// The entries that cannot be used: each may be a selected guest.
+    pub unreadable: Vec<UnreadableEntry>,
     /// The online nodes that send no statistics (`status: unknown`): the usage of their storages is unknown.
     pub nodes_without_statistics: Vec<String>,
     /// The uptimes of the running guests in seconds, at the time of the listing.
     pub listed_uptimes: BTreeMap<Vmid, u64>,
     /// The guests without statistics whose nodes could not list them either.
     pub unlisted: Vec<UnlistedGuests>,
+}
+
+/// An entry of a listing that may be a selected guest and cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnreadableEntry {
+    /// It cannot be parsed.
+    Invalid {
+        /// The path of the listing.
+        path: String,
+        /// The entry, and what is wrong with it.
+        problem: String,
+    },
+    /// A guest is listed more than once.
+    Repeated {
+        /// The guest.
+        vmid: Vmid,
+        /// Whether the guest is left out, because its entries differ.
+        is_left_out: bool,
+    },
 }
 
 /// The guests of one kind on one node whose names and states neither the cluster nor the node could list.

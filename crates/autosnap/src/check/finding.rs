@@ -4,13 +4,12 @@
 mod properties;
 mod severity;
 
-use std::fmt;
 use std::sync::Arc;
 
-use autosnap_core::guest::{Guest, GuestKind, Vmid};
-use autosnap_core::name::SnapName;
+use autosnap_core::guest::{GuestKind, Vmid};
+use autosnap_core::name::{FormatWarning, SnapName};
 use autosnap_core::plan::{Note, Skip};
-use autosnap_core::select::SelectionWarning;
+use autosnap_core::select::{SelectionWarning, UnreadableEntry};
 use autosnap_core::storage::{StorageLimit, UncheckedStorage};
 use autosnap_core::warning::Warning;
 use pve_client::OtherCluster;
@@ -18,6 +17,7 @@ use pve_client::OtherCluster;
 use super::reading::Login;
 use super::storages::Unlisted;
 use crate::error::Error;
+use crate::guest_ref::GuestRef;
 use crate::notice::Notice;
 
 pub use severity::Severity;
@@ -67,35 +67,6 @@ pub struct MigrationBlock {
     pub kind: GuestKind,
     /// Whether this holds only while it runs: a stopped guest can be migrated with its snapshots.
     pub only_online: bool,
-}
-
-/// The guest of a finding.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GuestRef {
-    /// Its ID.
-    pub vmid: Vmid,
-    /// Virtual machine or container.
-    pub kind: GuestKind,
-    /// Its node.
-    pub node: String,
-}
-
-impl From<&Guest> for GuestRef {
-    fn from(guest: &Guest) -> Self {
-        Self {
-            vmid: guest.vmid,
-            kind: guest.kind,
-            node: guest.node.clone(),
-        }
-    }
-}
-
-impl fmt::Display for GuestRef {
-    /// As PVE names guests in its own messages.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.kind.short_name();
-        write!(formatter, "{kind} {} on node {}", self.vmid, self.node)
-    }
 }
 
 /// A fact about the cluster, the login, the options or a guest that matters to the run.
@@ -167,8 +138,8 @@ pub enum Finding {
     NothingSelected,
     /// A term of the selection matches nothing.
     EmptyTerm(SelectionWarning),
-    /// An entry of a listing could not be parsed; the message.
-    UnreadableEntry(String),
+    /// An entry of a listing cannot be used, and may be a selected guest.
+    UnreadableEntry(UnreadableEntry),
     /// A guest, pool or node that the selection names is not visible, or a guest on an offline node may have a name
     /// that it contains.
     MissingObject(Warning),
@@ -206,7 +177,7 @@ pub enum Finding {
     /// PVE would refuse the names.
     InvalidName(String),
     /// The timestamp format is valid, but probably not what its author meant.
-    TimestampFormat(String),
+    TimestampFormat(FormatWarning),
     /// The hook is not a file, which is an error of usage.
     InvalidHook(String),
     /// A notice about the options or files of this machine.

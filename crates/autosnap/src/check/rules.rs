@@ -169,7 +169,10 @@ fn finding_for(warning: &Warning) -> Finding {
         | Warning::OtherFormat { .. }
         | Warning::UnknownLabel { .. }
         | Warning::SimilarLabel { .. }
-        | Warning::Other(_) => Finding::RunWarns(warning.clone()),
+        | Warning::UnknownTimeZone { .. }
+        | Warning::WaitedForRun { .. }
+        | Warning::NoOverlapLock(_)
+        | Warning::PasswordNotStored(_) => Finding::RunWarns(warning.clone()),
     }
 }
 

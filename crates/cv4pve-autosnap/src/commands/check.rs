@@ -36,7 +36,7 @@ pub(super) fn run(
         if report.reading.cluster.is_some()
             && let Some(warning) = preflight::store_password(connection.to_store.as_ref(), console)
         {
-            let line = format!("WARNING: {warning}");
+            let line = format!("WARNING: {}", report::warning(&warning));
             console.notice(&line, args.common.output.shows_debug());
         }
         report::print_check(console, &report, args.job.output)?;

@@ -88,7 +88,8 @@ impl JobCommand<'_> {
         let trust = connection.options.trust.clone();
         let identity = connection.options.credentials.identity();
         let started = self.invocation(clock.now());
-        let mut notes: Vec<String> = preflight::unknown_zone(&started.now).into_iter().collect();
+        let mut warnings: Vec<Warning> =
+            preflight::unknown_zone(&started.now).into_iter().collect();
         let admission = preflight::admit(
             &self.settings,
             self.args,
@@ -96,16 +97,16 @@ impl JobCommand<'_> {
             &endpoints,
             &self.console,
             &started,
-            &mut notes,
+            &mut warnings,
         );
         let (lock, waited) = match admission.await {
             Ok(Admission::Skipped(owner)) => {
-                self.report_not_started(&notes, NotStarted::Skipped(owner));
+                self.report_not_started(&warnings, NotStarted::Skipped(owner));
                 return Ok(ExitStatus::Success);
             }
             Ok(Admission::Granted { lock, waited }) => (lock, waited),
             Err(error) => {
-                self.report_not_started(&notes, NotStarted::from(&error));
+                self.report_not_started(&warnings, NotStarted::from(&error));
                 return Err(error);
             }
         };
@@ -120,8 +121,8 @@ impl JobCommand<'_> {
         }
         let (client, warning) = preflight::sign_on(connection, &self.console)
             .await
-            .inspect_err(|error| self.report_not_started(&notes, NotStarted::from(error)))?;
-        notes.extend(warning);
+            .inspect_err(|error| self.report_not_started(&warnings, NotStarted::from(error)))?;
+        warnings.extend(warning);
         preflight::warn_about_unchecked_certificate(
             &trust,
             &client,
@@ -134,7 +135,7 @@ impl JobCommand<'_> {
         let run = Coordinator::new(cluster).spawn(RunRequest {
             job: Arc::clone(&self.settings),
             invocation: self.invocation(now),
-            warnings: notes.into_iter().map(Warning::Other).collect(),
+            warnings,
         });
         self.report(run, reporter, lock).await
     }
@@ -183,12 +184,11 @@ impl JobCommand<'_> {
     }
 
     /// Reports a run that did not start to the sinks for programs.
-    fn report_not_started(&self, notes: &[String], reason: NotStarted) {
+    fn report_not_started(&self, warnings: &[Warning], reason: NotStarted) {
         let invocation = self.invocation(self.context.clock.now());
         let json = self.json_report(invocation.now.timestamp());
         let mut header = job::header(&self.settings, &invocation, "");
-        let notes = notes.iter().cloned();
-        header.warnings.extend(notes.map(Warning::Other));
+        header.warnings.extend_from_slice(warnings);
         report::report_not_started(&self.console, json, header, reason);
     }
 

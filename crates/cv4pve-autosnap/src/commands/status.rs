@@ -27,7 +27,10 @@ pub(super) fn run(
         let trust = connection.options.trust.clone();
         let (client, warning) = preflight::sign_on(connection, console).await?;
         if let Some(warning) = warning {
-            console.notice(&format!("WARNING: {warning}"), shows_debug);
+            console.notice(
+                &format!("WARNING: {}", report::warning(&warning)),
+                shows_debug,
+            );
         }
         preflight::warn_about_unchecked_certificate(&trust, &client, shows_debug, console);
         let status = status::read(&settings, &client, now.timestamp()).await?;

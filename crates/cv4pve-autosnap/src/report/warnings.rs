@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The texts of warnings that concern no single guest.
 
+use autosnap::guest_ref::GuestRef;
+use autosnap::status::StatusWarning;
+use autosnap_core::name::TimestampFormat;
+use autosnap_core::select::UnreadableEntry;
 use autosnap_core::text::{self, shell_word};
 use autosnap_core::warning::{Uncertainty, Warning};
+use jiff::civil::DateTime;
 
 /// How many terms a warning names.
 const MAX_TERMS: usize = 10;
 
 /// The text of a warning of a run.
-pub(super) fn text(warning: &Warning) -> String {
+pub fn text(warning: &Warning) -> String {
     match warning {
         Warning::Term(term) => term.to_string(),
         Warning::Terms { terms, reason, .. } => {
             format!("{} match no guest: {reason}", listed(terms))
         }
-        Warning::InvalidTerm(text)
-        | Warning::EmptyExclusion(text)
-        | Warning::UnreadableEntry(text)
-        | Warning::TimestampFormat(text)
-        | Warning::Hook(text)
-        | Warning::Other(text) => text.clone(),
+        Warning::InvalidTerm(text) | Warning::EmptyExclusion(text) | Warning::Hook(text) => {
+            text.clone()
+        }
+        Warning::UnreadableEntry(entry) => unreadable_entry(entry),
+        Warning::TimestampFormat(warning) => warning.to_string(),
         Warning::UncertainSelection(reason) => format!(
             "--allow-empty does not apply: it is not certain that no guest is meant, because {}",
             uncertainty(reason)
@@ -82,20 +86,78 @@ pub(super) fn text(warning: &Warning) -> String {
                 "label {label} is new to the selected guests, which have {count} {snapshots} of label {similar}: is it a typo?"
             )
         }
+        Warning::UnknownTimeZone { zone } => format!(
+            "unknown time zone '{zone}' in the variable TZ, so names use UTC; install tzdata, or mount /usr/share/zoneinfo"
+        ),
+        Warning::WaitedForRun { pid, since, at } => {
+            format!("waiting: {}", active_run(*pid, *since, *at))
+        }
+        Warning::NoOverlapLock(reason) => {
+            format!("overlapping runs are not prevented: cannot create a lock file: {reason}")
+        }
+        Warning::PasswordNotStored(reason) => format!("the password could not be stored: {reason}"),
     }
 }
 
 /// The text of a warning of `status`, which shows snapshots and removes none.
-pub fn status_text(warning: &Warning) -> String {
-    if let Warning::OtherFormat {
-        label,
-        format,
-        count,
-    } = warning
-    {
-        return other_format(label, format, *count, "not shown", "shows");
+pub fn status_text(warning: &StatusWarning) -> String {
+    match warning {
+        StatusWarning::Run(Warning::OtherFormat {
+            label,
+            format,
+            count,
+        }) => other_format(label, format, *count, "not shown", "shows"),
+        StatusWarning::Run(warning) => text(warning),
+        StatusWarning::InvalidFormat(error) => {
+            format!("{error}; the list uses `{}`", TimestampFormat::DEFAULT)
+        }
+        StatusWarning::UnreadableSnapshot { guest, problem } => format!(
+            "a snapshot of guest {} on node {} cannot be read: {problem}",
+            guest.vmid, guest.node
+        ),
+        StatusWarning::UnreadableGuest { guest, error } => {
+            format!("{guest} cannot be read: {error}")
+        }
+        StatusWarning::NodeOffline(GuestRef { vmid, kind, node }) => format!(
+            "{} {vmid} is not shown: node {node} is offline or not reachable",
+            kind.short_name()
+        ),
+        StatusWarning::Unlisted { guest, reason } => format!(
+            "guest {} on node {} cannot be read: the node sends no statistics, and its guests could not be listed: {reason}",
+            guest.vmid, guest.node
+        ),
     }
-    text(warning)
+}
+
+/// `another run of this job is active (pid 17, since 01:10)`; the date is given unless it is that of `now`.
+pub fn active_run(pid: Option<u32>, since: Option<DateTime>, now: DateTime) -> String {
+    let time = |since: DateTime| {
+        let is_today = since.date() == now.date();
+        since.strftime(if is_today { "%H:%M" } else { "%Y-%m-%d %H:%M" })
+    };
+    let details = match (pid, since) {
+        (None, _) => String::new(),
+        (Some(pid), None) => format!(" (pid {pid})"),
+        (Some(pid), Some(since)) => format!(" (pid {pid}, since {})", time(since)),
+    };
+    format!("another run of this job is active{details}")
+}
+
+/// The text about an entry of a listing that cannot be used.
+pub(super) fn unreadable_entry(entry: &UnreadableEntry) -> String {
+    match entry {
+        UnreadableEntry::Invalid { path, problem } => {
+            format!("an entry of {path} cannot be read: {problem}")
+        }
+        UnreadableEntry::Repeated { vmid, is_left_out } => {
+            let consequence = if *is_left_out {
+                ", in different ways, and is left out"
+            } else {
+                ""
+            };
+            format!("guest {vmid} is listed more than once in /cluster/resources{consequence}")
+        }
+    }
 }
 
 /// The text about a node that sends no statistics.

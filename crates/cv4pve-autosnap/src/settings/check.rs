@@ -28,7 +28,7 @@ pub fn from_args(args: &CheckArgs) -> Result<Settings, CommandError> {
     }
     let format = read_format(&args.common.formats).ok();
     if let Some(warning) = format.and_then(|format| format.warning()) {
-        findings.push(Finding::TimestampFormat(warning.to_string()));
+        findings.push(Finding::TimestampFormat(warning));
     }
     match args.job.script.as_deref().map(find_hook) {
         Some(Err(error)) => {

@@ -3,7 +3,8 @@
 
 use autosnap_core::guest::Vmid;
 
-use super::{Finding, GuestRef, Privilege, Severity};
+use super::{Finding, Privilege, Severity};
+use crate::guest_ref::GuestRef;
 
 impl Finding {
     /// Its severity.

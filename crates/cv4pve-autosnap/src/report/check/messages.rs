@@ -3,8 +3,9 @@
 
 use crate::privileges;
 use crate::report::notes::{self, UNUSABLE_STORAGE_ADVICE};
-use autosnap::check::finding::{Finding, Grant, GuestRef, MigrationBlock, Privilege};
+use autosnap::check::finding::{Finding, Grant, MigrationBlock, Privilege};
 use autosnap::check::storages::Unlisted;
+use autosnap::guest_ref::GuestRef;
 use autosnap_core::guest::{GuestKind, Vmid, repair_command};
 use autosnap_core::plan::{Skip, is_snapshot_lock};
 use autosnap_core::remedy::Remedy;
@@ -17,11 +18,11 @@ pub(super) fn message(finding: &Finding) -> String {
     match finding {
         Finding::HostUnreachable { reason: text, .. }
         | Finding::HostRefuses { reason: text, .. }
-        | Finding::UnreadableEntry(text)
-        | Finding::TimestampFormat(text)
         | Finding::InvalidOption(text)
         | Finding::InvalidName(text)
         | Finding::InvalidHook(text) => text.clone(),
+        Finding::UnreadableEntry(entry) => warnings::unreadable_entry(entry),
+        Finding::TimestampFormat(warning) => warning.to_string(),
         Finding::MissingObject(warning) | Finding::RunWarns(warning) => warnings::text(warning),
         Finding::EmptyTerm(warning) | Finding::UnresolvedExclusion(warning) => warning.to_string(),
         Finding::RunFails(error) => error.to_string(),
