@@ -11,8 +11,10 @@
 
 pub mod dry_run;
 pub mod finding;
+pub mod login;
 pub mod reading;
 mod rules;
+pub mod settings;
 pub mod storages;
 
 use autosnap_core::event::FailureKind;
@@ -21,19 +23,11 @@ use jiff::Zoned;
 use pve_client::{ClientOptions, Trust};
 
 use crate::notice::Notice;
-use crate::settings::JobSettings;
+use crate::severity::Severity;
 
-use finding::{Finding, Severity};
+use finding::Finding;
 use reading::Reading;
-
-/// The settings of a `check`.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The job, of which a dry run is performed.
-    pub job: JobSettings,
-    /// Findings about the options, which need no connection.
-    pub option_findings: Vec<Finding>,
-}
+use settings::Settings;
 
 /// The result of a `check`: the data that was read, and the findings.
 #[derive(Debug)]

@@ -65,6 +65,7 @@ mod pve_messages;
 mod remedies;
 pub mod sensitive;
 pub mod settings;
+pub mod severity;
 mod statistics_age;
 pub mod status;
 pub mod stop;

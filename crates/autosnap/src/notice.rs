@@ -4,7 +4,7 @@
 //! A notice goes to terminals, to the systemd journal and into `check`, never to the stderr of an
 //! unattended run: cron sends a mail for any output there.
 
-use crate::check::finding::Severity;
+use crate::severity::Severity;
 
 /// A notice about the options, the files that they name, or how they were given.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 //! The findings of `check`: one variant per kind, with its severity. Front ends render the texts.
 
 mod properties;
-mod severity;
 
 use std::sync::Arc;
 
@@ -14,13 +13,12 @@ use autosnap_core::storage::{StorageLimit, UncheckedStorage};
 use autosnap_core::warning::Warning;
 use pve_client::OtherCluster;
 
-use super::reading::Login;
+use super::login::Login;
 use super::storages::Unlisted;
 use crate::error::Error;
 use crate::guest_ref::GuestRef;
 use crate::notice::Notice;
-
-pub use severity::Severity;
+use crate::severity::Severity;
 
 /// An entry of the access control list that a login lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,13 +14,13 @@ use autosnap_core::select::Inventory;
 use autosnap_core::snapshot::{Snapshot, SnapshotState};
 use jiff::Zoned;
 use pve_client::{
-    Client, ClientOptions, ClusterIdentity, ClusterStatus, Credentials, Endpoint, Error,
-    PeerCertificate, Permissions, ReplicationJob, TaskFilter, TaskSource, TaskStatus,
-    fetch_certificate,
+    Client, ClientOptions, ClusterIdentity, ClusterStatus, Endpoint, Error, PeerCertificate,
+    Permissions, ReplicationJob, TaskFilter, TaskSource, TaskStatus, fetch_certificate,
 };
 
-use super::Settings;
 use super::dry_run::{self, DryRun};
+use super::login::Login;
+use super::settings::Settings;
 use super::storages::{self, Unlisted};
 use crate::concurrent::map_concurrent;
 use crate::error::Error as LibraryError;
@@ -41,15 +41,6 @@ pub struct Reading {
     pub not_connected: Option<Arc<LibraryError>>,
     /// The cluster; `None` if a run could not connect.
     pub cluster: Option<ClusterReading>,
-}
-
-/// The user or token that `check` logs in with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Login {
-    /// `user@realm`.
-    pub user: String,
-    /// The token's ID without the user; `None` with a password.
-    pub token: Option<String>,
 }
 
 /// The result of connecting to one host.
@@ -116,6 +107,14 @@ impl GuestReading {
     pub fn guest(&self) -> &Guest {
         &self.plan.guest
     }
+
+    /// The storages with its disks, each with the node of the guest.
+    fn storages(&self) -> impl Iterator<Item = (&str, &str)> {
+        let node = self.guest().node.as_str();
+        let storages = self.details.iter();
+        let storages = storages.flat_map(|details| details.config.storages());
+        storages.map(move |storage| (storage, node))
+    }
 }
 
 /// Details of a guest that may be snapshotted, read after the dry run.
@@ -133,7 +132,7 @@ pub struct Details {
 
 /// Reads everything.
 pub async fn read(settings: &Settings, options: ClientOptions, now: &Zoned) -> Reading {
-    let login = login(&options.credentials);
+    let login = Login::new(&options.credentials);
     let endpoints = options.endpoints.clone();
     let are_several = endpoints.len() > 1;
     let checks = map_concurrent(PARALLEL_HOSTS, endpoints, async |endpoint| {
@@ -157,20 +156,6 @@ pub async fn read(settings: &Settings, options: ClientOptions, now: &Zoned) -> R
         }
     }
     reading
-}
-
-fn login(credentials: &Credentials) -> Login {
-    let identity = credentials.identity();
-    match identity.split_once('!') {
-        Some((user, token)) => Login {
-            user: user.to_owned(),
-            token: Some(token.to_owned()),
-        },
-        None => Login {
-            user: identity,
-            token: None,
-        },
-    }
 }
 
 async fn read_host(options: ClientOptions, are_several: bool) -> HostReading {
@@ -257,7 +242,10 @@ async fn read_cluster(
     // If this fails, the dry run has reported the reason.
     let inventory = inventory::read(&client).await.unwrap_or_default();
     let unlisted = match kind {
-        JobKind::Snap { .. } => storages::read_unlisted(&client, &inventory, &guests).await,
+        JobKind::Snap { .. } => {
+            let used = guests.iter().flat_map(GuestReading::storages);
+            storages::read_unlisted(&client, &inventory, used).await
+        }
         JobKind::Clean => BTreeMap::new(),
     };
     Ok(ClusterReading {

@@ -15,9 +15,10 @@ use autosnap_core::select::SelectionWarning;
 use autosnap_core::warning::Warning;
 use pve_client::OtherCluster;
 
-use super::Settings;
-use super::finding::{Finding, Severity};
+use super::finding::Finding;
 use super::reading::{ClusterReading, HostReading, HostState, Reading};
+use super::settings::Settings;
+use crate::severity::Severity;
 
 /// The clock difference, in seconds, from which on it is reported. `Date` is exact to a second, and replies may take a
 /// few.

@@ -10,8 +10,6 @@ use std::collections::BTreeMap;
 use autosnap_core::select::Inventory;
 use pve_client::{Client, StorageDefinition};
 
-use super::reading::GuestReading;
-
 /// Why a storage is not listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unlisted {
@@ -27,26 +25,20 @@ pub enum Unlisted {
     Unknown,
 }
 
-/// The storages with disks of these guests that are not listed on the guest's node, by name and node.
-pub(super) async fn read_unlisted(
+/// Those of the `used` storages, each with a node, that are not listed on the node.
+pub(super) async fn read_unlisted<'a>(
     client: &Client,
     inventory: &Inventory,
-    guests: &[GuestReading],
+    used: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> BTreeMap<(String, String), Unlisted> {
     let is_listed = |storage: &str, node: &str| {
         let mut usages = inventory.storages.iter();
         usages.any(|usage| usage.storage == storage && usage.node == node)
     };
-    let mut unlisted = BTreeMap::new();
-    for reading in guests {
-        let node = &reading.guest().node;
-        let details = reading.details.iter();
-        for storage in details.flat_map(|details| details.config.storages()) {
-            if !is_listed(storage, node) {
-                unlisted.insert((storage.to_owned(), node.clone()), Unlisted::Unknown);
-            }
-        }
-    }
+    let mut unlisted: BTreeMap<(String, String), Unlisted> = used
+        .filter(|(storage, node)| !is_listed(storage, node))
+        .map(|(storage, node)| ((storage.to_owned(), node.to_owned()), Unlisted::Unknown))
+        .collect();
     if unlisted.is_empty() {
         return unlisted;
     }

@@ -14,8 +14,10 @@ use crate::args::JobOutput;
 use crate::command_error::CommandError;
 use crate::exit_status::ExitStatus;
 use autosnap::check::Report;
-use autosnap::check::finding::{Finding, Severity};
-use autosnap::check::reading::{ClusterReading, HostReading, HostState, Login};
+use autosnap::check::finding::Finding;
+use autosnap::check::login::Login;
+use autosnap::check::reading::{ClusterReading, HostReading, HostState};
+use autosnap::severity::Severity;
 
 /// Prints a report to stdout.
 pub fn print(console: &Console, report: &Report, output: JobOutput) -> Result<(), CommandError> {

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use crate::command_error::CommandError;
-use autosnap::check::Settings;
 use autosnap::check::finding::Finding;
+use autosnap::check::settings::Settings;
 use autosnap::hook::{self, Hook, HookError};
 use autosnap::notice::Notice;
 use autosnap_core::name::Label;

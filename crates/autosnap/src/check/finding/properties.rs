@@ -3,8 +3,9 @@
 
 use autosnap_core::guest::Vmid;
 
-use super::{Finding, Privilege, Severity};
+use super::{Finding, Privilege};
 use crate::guest_ref::GuestRef;
+use crate::severity::Severity;
 
 impl Finding {
     /// Its severity.

@@ -4,9 +4,9 @@
 use autosnap_core::guest::{Guest, Vmid};
 use autosnap_core::plan::{self, Decision, Note, Refusal, Skip};
 
-use crate::check::Settings;
 use crate::check::finding::Finding;
 use crate::check::reading::{ClusterReading, Details, GuestReading};
+use crate::check::settings::Settings;
 use crate::guest_ref::GuestRef;
 use crate::settings::JobKind;
 

@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use autosnap_core::plan::Decision;
 use pve_client::Permissions;
 
-use crate::check::Settings;
-use crate::check::finding::{Finding, Grant, Privilege, Severity};
-use crate::check::reading::{ClusterReading, Login};
+use crate::check::finding::{Finding, Grant, Privilege};
+use crate::check::login::Login;
+use crate::check::reading::ClusterReading;
+use crate::check::settings::Settings;
 use crate::check::storages::Unlisted;
+use crate::severity::Severity;
 
 /// Checks the privileges of the login.
 pub(super) fn check(settings: &Settings, login: &Login, cluster: &ClusterReading) -> Vec<Finding> {

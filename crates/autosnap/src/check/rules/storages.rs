@@ -8,9 +8,9 @@ use autosnap_core::plan::{Decision, GuestPlan, Refusal};
 use autosnap_core::storage::{self, StorageLimit, StorageUsage, UncheckedStorage};
 
 use super::guests::read_guests;
-use crate::check::Settings;
 use crate::check::finding::Finding;
 use crate::check::reading::{ClusterReading, Details};
+use crate::check::settings::Settings;
 use crate::check::storages::Unlisted;
 use crate::settings::JobKind;
 

@@ -27,7 +27,8 @@ use pve_client::{ClusterStatus, Permissions};
 
 use super::*;
 use crate::check::dry_run::DryRun;
-use crate::check::reading::{Details, GuestReading, Login};
+use crate::check::login::Login;
+use crate::check::reading::{Details, GuestReading};
 use crate::events::Events;
 use crate::job::header;
 use crate::settings::{Invocation, JobKind, JobSettings};

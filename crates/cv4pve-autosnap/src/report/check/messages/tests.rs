@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Texts, hints and commands of findings.
 
-use autosnap::check::finding::Severity;
-use autosnap::check::reading::Login;
+use autosnap::check::login::Login;
+use autosnap::severity::Severity;
 
 use super::*;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The severity of a finding.
+//! The severity of a finding or a notice.
 
-/// How severe a finding is.
+/// How severe a finding or a notice is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The run would fail or be incomplete: its dry run does not succeed.
