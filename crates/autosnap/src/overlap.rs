@@ -2,7 +2,7 @@
 //! The lock against overlapping runs of a job.
 //!
 //! A run of `snap` or `clean` holds an advisory lock on a file whose name depends on its label, guest selection and
-//! hosts, so that a second run on this machine waits, skips or fails. The system releases the lock when the process
+//! hosts, so that a second run on this machine waits or does not start. The system releases the lock when the process
 //! ends, for any reason. A run removes the file at its end, before it releases the lock: a process that then locks the
 //! removed file tries again with a new one.
 //!
@@ -36,24 +36,9 @@ pub use second::reserve_second;
 /// How often a waiting run polls the lock. The standard library has no lock with a timeout.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What a run does while another run of the job is active.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnOverlap {
-    /// Wait until it ends, and fail if that takes too long.
-    Wait,
-    /// Skip: expected, not a failure.
-    Skip,
-    /// Fail at once.
-    Fail,
-}
-
-/// The locks of a job, and what a run does while another one holds one of them.
+/// The locks of a job. Runs that share a label, the guest selection and the hosts share a lock.
 #[derive(Debug, Clone)]
-pub struct Overlap {
-    /// What a run does if another one holds a lock.
-    pub action: OnOverlap,
-    /// How long a run waits for all locks.
-    pub timeout: Duration,
+pub struct JobLocks {
     /// The names of the lock files, sorted.
     pub names: Vec<String>,
 }
@@ -83,15 +68,16 @@ impl Drop for LockedFile {
 #[derive(Debug)]
 pub enum LockResult {
     /// The run may start.
-    Acquired(LockGuard),
-    /// The run may start without protection: the lock file could not be created, for the reason given.
+    Acquired {
+        /// The guard of the locks.
+        guard: LockGuard,
+        /// Whether the run waited for another one.
+        waited: bool,
+    },
+    /// The run may start without protection: a lock file could not be created, for the reason given.
     Unprotected(String),
-    /// Another run is active, and this one is skipped.
-    Skipped(LockOwner),
-    /// Another run is active, and this one fails.
-    Failed(LockOwner),
-    /// The other run did not end in time.
-    TimedOut(LockOwner),
+    /// This run still holds a lock.
+    Busy(LockOwner),
 }
 
 /// The run that holds the lock, as recorded in the lock file.
@@ -115,11 +101,9 @@ impl LockOwner {
     }
 }
 
-impl Overlap {
+impl JobLocks {
     /// A lock for each of these labels, the text of a guest selection, and the hosts of a cluster in any order.
     pub fn new<'a>(
-        action: OnOverlap,
-        timeout: Duration,
         labels: impl IntoIterator<Item = &'a str>,
         selection: &str,
         hosts: &[Endpoint],
@@ -134,68 +118,64 @@ impl Overlap {
             .map(|label| format!("{label}-{digest:016x}.lock"));
         let mut names: Vec<String> = names.collect();
         names.sort_unstable();
-        Self {
-            action,
-            timeout,
-            names,
-        }
+        Self { names }
     }
 
-    /// Locks the files, or follows [`Self::action`] if another run holds a lock.
+    /// Locks the files; waits up to `timeout` in all while other runs hold a lock.
     ///
     /// Calls `on_wait` once, before the first pause.
-    pub async fn lock(&self, on_wait: impl FnOnce(&LockOwner)) -> LockResult {
+    pub async fn lock(&self, timeout: Duration, on_wait: impl FnOnce(&LockOwner)) -> LockResult {
         match folder::find() {
-            Ok(folder) => self.lock_in(&folder, on_wait).await,
+            Ok(folder) => self.lock_in(&folder, timeout, on_wait).await,
             Err(reason) => LockResult::Unprotected(reason),
         }
     }
 
-    async fn lock_in(&self, folder: &Path, on_wait: impl FnOnce(&LockOwner)) -> LockResult {
-        let deadline = Instant::now() + self.timeout;
+    async fn lock_in(
+        &self,
+        folder: &Path,
+        timeout: Duration,
+        on_wait: impl FnOnce(&LockOwner),
+    ) -> LockResult {
+        let deadline = Instant::now() + timeout;
         let mut on_wait = Some(on_wait);
         let mut files = Vec::new();
         for name in &self.names {
-            match self
-                .lock_file(&folder.join(name), deadline, &mut on_wait)
-                .await
-            {
+            match lock_file(&folder.join(name), deadline, &mut on_wait).await {
                 Ok(file) => files.push(file),
                 Err(result) => return result,
             }
         }
-        LockResult::Acquired(LockGuard { _files: files })
-    }
-
-    async fn lock_file(
-        &self,
-        path: &Path,
-        deadline: Instant,
-        on_wait: &mut Option<impl FnOnce(&LockOwner)>,
-    ) -> Result<LockedFile, LockResult> {
-        loop {
-            let owner = match try_lock(path) {
-                Ok(Ok(file)) => return Ok(file),
-                Ok(Err(owner)) => owner,
-                Err(error) => {
-                    let reason = format!("{}: {error}", path.display());
-                    return Err(LockResult::Unprotected(reason));
-                }
-            };
-            match self.action {
-                OnOverlap::Skip => return Err(LockResult::Skipped(owner)),
-                OnOverlap::Fail => return Err(LockResult::Failed(owner)),
-                OnOverlap::Wait if Instant::now() >= deadline => {
-                    return Err(LockResult::TimedOut(owner));
-                }
-                OnOverlap::Wait => {}
-            }
-            if let Some(on_wait) = on_wait.take() {
-                on_wait(&owner);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            sleep(POLL_INTERVAL.min(left)).await;
+        LockResult::Acquired {
+            guard: LockGuard { _files: files },
+            waited: on_wait.is_none(),
         }
+    }
+}
+
+/// Locks a file, and waits until the deadline while another run holds the lock.
+async fn lock_file(
+    path: &Path,
+    deadline: Instant,
+    on_wait: &mut Option<impl FnOnce(&LockOwner)>,
+) -> Result<LockedFile, LockResult> {
+    loop {
+        let owner = match try_lock(path) {
+            Ok(Ok(file)) => return Ok(file),
+            Ok(Err(owner)) => owner,
+            Err(error) => {
+                let reason = format!("{}: {error}", path.display());
+                return Err(LockResult::Unprotected(reason));
+            }
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(LockResult::Busy(owner));
+        }
+        if let Some(on_wait) = on_wait.take() {
+            on_wait(&owner);
+        }
+        sleep(POLL_INTERVAL.min(left)).await;
     }
 }
 

@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What comes before a run: the connection options, the lock against overlapping runs, the login, and
-//! notices about this machine.
+//! What comes before a run: the connection options, the login, and notices about this machine.
 
 use std::ffi::OsStr;
 
 use autosnap::fingerprint;
 use autosnap::notice::Notice;
-use autosnap::overlap::{LockGuard, LockOwner, LockResult, Overlap};
-use autosnap::settings::{Invocation, JobSettings};
-use autosnap_core::text;
 use autosnap_core::warning::Warning;
 use jiff::Zoned;
-use jiff::civil::DateTime;
-use pve_client::{Client, Endpoint, Trust};
+use pve_client::{Client, Trust};
 
-use crate::args::{Command, CommonArgs, JobArgs, JobOutput};
+use crate::args::{Command, CommonArgs};
 use crate::command_error::CommandError;
 use crate::command_line::CommandLine;
-use crate::report::{self, Console, Lines};
+use crate::report::Console;
 use crate::secret_source::Environment;
 use crate::settings::{Connection, NewPassword};
 use crate::{input_file, logging};
@@ -63,112 +58,6 @@ pub(crate) fn hook_notice(command: &Command) -> Option<Notice> {
         "writable-hook",
         format!("hook script {path} can be changed by other users; run: chmod go-w '{path}'"),
     ))
-}
-
-/// Whether a run may start.
-pub(crate) enum Admission {
-    /// It may, and holds the lock until its end.
-    Granted {
-        /// The lock; a dry run needs none.
-        lock: Option<LockGuard>,
-        /// Whether it had to wait for another run.
-        waited: bool,
-    },
-    /// Another run of the job is active, which the text names, and `--on-overlap=skip` is given.
-    Skipped(String),
-}
-
-/// Takes the lock of a run, or handles the overlap according to `--on-overlap`. Adds warnings for the report to
-/// `warnings`.
-pub(crate) async fn admit(
-    settings: &JobSettings,
-    args: &JobArgs,
-    selection: &str,
-    hosts: &[Endpoint],
-    console: &Console,
-    invocation: &Invocation,
-    warnings: &mut Vec<Warning>,
-) -> Result<Admission, CommandError> {
-    if invocation.dry_run {
-        return Ok(Admission::Granted {
-            lock: None,
-            waited: false,
-        });
-    }
-    let now = &invocation.now;
-    let overlap = Overlap::new(
-        args.on_overlap.into(),
-        args.overlap_timeout,
-        settings.labels(),
-        selection,
-        hosts,
-    );
-    let mut waited = false;
-    let result = overlap.lock(|owner| {
-        waited = true;
-        let warning = Warning::WaitedForRun {
-            pid: owner.pid,
-            since: local_time(owner, now),
-            at: now.datetime(),
-        };
-        if !print_before_run(&report::warning(&warning), args, console) {
-            warnings.push(warning);
-        }
-    });
-    match result.await {
-        LockResult::Acquired(lock) => Ok(Admission::Granted {
-            lock: Some(lock),
-            waited,
-        }),
-        LockResult::Unprotected(reason) => {
-            warnings.push(Warning::NoOverlapLock(reason));
-            Ok(Admission::Granted {
-                lock: None,
-                waited: false,
-            })
-        }
-        LockResult::Skipped(owner) => {
-            let owner = active_run(&owner, now);
-            print_before_run(&format!("nothing done: {owner}"), args, console);
-            Ok(Admission::Skipped(owner))
-        }
-        LockResult::Failed(owner) => Err(CommandError::failure(active_run(&owner, now))
-            .with_hint("--on-overlap=wait waits for it, --on-overlap=skip exits with 0")),
-        LockResult::TimedOut(owner) => Err(CommandError::failure(format!(
-            "{}; it did not end within {}",
-            active_run(&owner, now),
-            text::duration(args.overlap_timeout)
-        ))
-        .with_hint("end it, or give it more time with --overlap-timeout")),
-    }
-}
-
-/// The text about the run that holds the lock.
-fn active_run(owner: &LockOwner, now: &Zoned) -> String {
-    report::active_run(owner.pid, local_time(owner, now), now.datetime())
-}
-
-/// The time at which a run got the lock, in the zone of `now`.
-fn local_time(owner: &LockOwner, now: &Zoned) -> Option<DateTime> {
-    let since = owner.since?;
-    Some(since.to_zoned(now.time_zone().clone()).datetime())
-}
-
-/// Prints a line about a run that has not started: on stderr for a terminal and the journal, otherwise on stdout, as cron
-/// mails stderr even if the run succeeds. Returns whether it was printed: JSON output must stay one
-/// document.
-fn print_before_run(line: &str, args: &JobArgs, console: &Console) -> bool {
-    if console.takes_notices(false) {
-        console.error(line);
-        return true;
-    }
-    let is_text = args.output == JobOutput::Text && !args.quiet;
-    if is_text {
-        let mut lines = Lines::default();
-        lines.line(line);
-        console.out(&lines);
-    }
-    is_text
 }
 
 /// Logs in. A typed password is stored after the login only, so that the prompt appears again after a typing error. Returns
@@ -246,8 +135,7 @@ fn is_utc(zone: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::exit_status::ExitStatus;
-    use jiff::Timestamp;
-    use pve_client::{ClientOptions, Credentials};
+    use pve_client::{ClientOptions, Credentials, Endpoint};
     use pve_sim::generate::demo_world;
     use pve_sim::simulator::{Options, Simulator};
     use secrecy::ExposeSecret;
@@ -269,29 +157,6 @@ mod tests {
         }
         for zone in ["Europe/Rome", "UTC-3", "Etc/GMT+5", "/etc/localtime"] {
             assert!(!is_utc(OsStr::new(zone)), "{zone}");
-        }
-    }
-
-    #[test]
-    fn the_active_run_is_named_with_its_local_time() {
-        let now: Zoned = "2026-11-28T03:00[Europe/Rome]".parse().unwrap();
-        let at = |time: &str| Some(time.parse::<Timestamp>().unwrap());
-        for (pid, since, expected) in [
-            (None, None, ""),
-            (Some(17), None, " (pid 17)"),
-            (
-                Some(17),
-                at("2026-11-28T00:10:30Z"),
-                " (pid 17, since 01:10)",
-            ),
-            (
-                Some(17),
-                at("2026-11-27T22:10:30Z"),
-                " (pid 17, since 2026-11-27 23:10)",
-            ),
-        ] {
-            let text = active_run(&LockOwner { pid, since }, &now);
-            assert_eq!(text, format!("another run of this job is active{expected}"));
         }
     }
 

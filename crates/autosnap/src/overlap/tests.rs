@@ -3,22 +3,22 @@
 
 use super::*;
 
-fn overlap(action: OnOverlap) -> Overlap {
-    let hosts = ["pve1:8006".parse().unwrap()];
-    let timeout = Duration::from_secs(3600);
-    Overlap::new(action, timeout, ["daily"], "@all", &hosts)
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn locks() -> JobLocks {
+    adopting("daily", &[])
 }
 
 /// The locks of a run of this label that adopts others.
-fn adopting(label: &'static str, adopted: &[&'static str]) -> Overlap {
+fn adopting(label: &'static str, adopted: &[&'static str]) -> JobLocks {
     let hosts = ["pve1:8006".parse().unwrap()];
     let labels = adopted.iter().copied().chain([label]);
-    let timeout = Duration::from_secs(3600);
-    Overlap::new(OnOverlap::Fail, timeout, labels, "@all", &hosts)
+    JobLocks::new(labels, "@all", &hosts)
 }
 
-async fn lock(overlap: &Overlap, folder: &Path) -> LockResult {
-    overlap.lock_in(folder, |_| {}).await
+/// Locks without waiting.
+async fn lock(locks: &JobLocks, folder: &Path) -> LockResult {
+    locks.lock_in(folder, Duration::ZERO, |_| {}).await
 }
 
 fn name(label: &str, hosts: &str) -> String {
@@ -30,8 +30,7 @@ fn name_for(label: &str, selection: &str, hosts: &str) -> String {
         .parse::<pve_client::HostList>()
         .unwrap()
         .into_endpoints();
-    let overlap = Overlap::new(OnOverlap::Wait, Duration::ZERO, [label], selection, &hosts);
-    overlap.names.concat()
+    JobLocks::new([label], selection, &hosts).names.concat()
 }
 
 #[test]
@@ -52,26 +51,21 @@ fn runs_for_other_guests_use_another_lock() {
 }
 
 #[tokio::test]
-async fn a_second_run_skips_or_fails_and_names_the_owner() {
+async fn a_second_run_gets_the_owner_of_the_lock() {
     let folder = tempfile::tempdir().unwrap();
-    let LockResult::Acquired(held) = lock(&overlap(OnOverlap::Wait), folder.path()).await else {
+    let LockResult::Acquired { guard, waited } = lock(&locks(), folder.path()).await else {
         panic!("the first run gets the lock");
     };
-    let LockResult::Skipped(owner) = lock(&overlap(OnOverlap::Skip), folder.path()).await else {
-        panic!("skip");
+    assert!(!waited);
+    let LockResult::Busy(owner) = lock(&locks(), folder.path()).await else {
+        panic!("the first run holds the lock");
     };
     assert_eq!(owner.pid, Some(std::process::id()));
     let age = Timestamp::now().duration_since(owner.since.unwrap());
     assert!(age.as_secs().abs() < 60, "{owner:?}");
-    assert!(matches!(
-        lock(&overlap(OnOverlap::Fail), folder.path()).await,
-        LockResult::Failed(_)
-    ));
-    drop(held);
-    assert!(matches!(
-        lock(&overlap(OnOverlap::Fail), folder.path()).await,
-        LockResult::Acquired(_)
-    ));
+    drop(guard);
+    let next = lock(&locks(), folder.path()).await;
+    assert!(matches!(next, LockResult::Acquired { .. }), "{next:?}");
 }
 
 #[tokio::test]
@@ -79,24 +73,21 @@ async fn a_run_that_adopts_labels_excludes_the_runs_of_these_labels() {
     let folder = tempfile::tempdir().unwrap();
     let prod = adopting("prod", &["hourly", "daily"]);
     let held = lock(&prod, folder.path()).await;
-    assert!(matches!(held, LockResult::Acquired(_)), "{held:?}");
+    assert!(matches!(held, LockResult::Acquired { .. }), "{held:?}");
     for label in ["prod", "hourly", "daily"] {
         let result = lock(&adopting(label, &[]), folder.path()).await;
-        assert!(
-            matches!(result, LockResult::Failed(_)),
-            "{label}: {result:?}"
-        );
+        assert!(matches!(result, LockResult::Busy(_)), "{label}: {result:?}");
     }
     let other = lock(&adopting("weekly", &[]), folder.path()).await;
-    assert!(matches!(other, LockResult::Acquired(_)), "{other:?}");
+    assert!(matches!(other, LockResult::Acquired { .. }), "{other:?}");
     drop(held);
     let daily = lock(&adopting("daily", &[]), folder.path()).await;
     let result = lock(&prod, folder.path()).await;
-    assert!(matches!(result, LockResult::Failed(_)), "{result:?}");
+    assert!(matches!(result, LockResult::Busy(_)), "{result:?}");
     drop(daily);
     // The locks that the failed attempt had taken are free again.
     let hourly = lock(&adopting("hourly", &[]), folder.path()).await;
-    assert!(matches!(hourly, LockResult::Acquired(_)), "{hourly:?}");
+    assert!(matches!(hourly, LockResult::Acquired { .. }), "{hourly:?}");
 }
 
 #[test]
@@ -107,30 +98,32 @@ fn two_runs_that_adopt_each_other_take_the_locks_in_one_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_run_fails_after_its_timeout() {
+async fn a_waiting_run_gives_up_after_its_timeout() {
     let folder = tempfile::tempdir().unwrap();
-    let first = lock(&overlap(OnOverlap::Wait), folder.path()).await;
+    let first = lock(&locks(), folder.path()).await;
     let began = Instant::now();
-    let second = lock(&overlap(OnOverlap::Wait), folder.path()).await;
-    assert!(matches!(second, LockResult::TimedOut(_)), "{second:?}");
-    assert_eq!(began.elapsed().as_secs(), 3600);
+    let second = locks().lock_in(folder.path(), HOUR, |_| {}).await;
+    assert!(matches!(second, LockResult::Busy(_)), "{second:?}");
+    assert_eq!(began.elapsed().as_secs(), HOUR.as_secs());
     drop(first);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_waiting_run_starts_when_the_first_one_ends() {
     let folder = tempfile::tempdir().unwrap();
-    let first = lock(&overlap(OnOverlap::Wait), folder.path()).await;
-    let path = folder.path().to_owned();
+    let first = lock(&locks(), folder.path()).await;
     let mut calls = 0;
-    let waiting = overlap(OnOverlap::Wait);
-    let second = waiting.lock_in(&path, |_| calls += 1);
+    let waiting = locks();
+    let second = waiting.lock_in(folder.path(), HOUR, |_| calls += 1);
     let ending = async {
         sleep(Duration::from_secs(60)).await;
         drop(first);
     };
     let (second, ()) = tokio::join!(second, ending);
-    assert!(matches!(second, LockResult::Acquired(_)), "{second:?}");
+    let LockResult::Acquired { waited, .. } = second else {
+        panic!("the second run gets the lock: {second:?}");
+    };
+    assert!(waited);
     assert_eq!(calls, 1);
 }
 
@@ -139,9 +132,9 @@ async fn a_waiting_run_starts_when_the_first_one_ends() {
 async fn the_file_is_for_the_user_alone() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let overlap = overlap(OnOverlap::Wait);
-    let _held = lock(&overlap, folder.path()).await;
-    let file = std::fs::metadata(folder.path().join(&overlap.names[0])).unwrap();
+    let locks = locks();
+    let _held = lock(&locks, folder.path()).await;
+    let file = std::fs::metadata(folder.path().join(&locks.names[0])).unwrap();
     assert_eq!(file.permissions().mode() & 0o777, 0o600);
 }
 
@@ -149,7 +142,7 @@ async fn the_file_is_for_the_user_alone() {
 async fn a_lock_file_that_cannot_be_created_does_not_stop_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
-    let result = lock(&overlap(OnOverlap::Fail), &missing).await;
+    let result = lock(&locks(), &missing).await;
     assert!(matches!(result, LockResult::Unprotected(_)), "{result:?}");
 }
 
@@ -157,10 +150,10 @@ async fn a_lock_file_that_cannot_be_created_does_not_stop_the_run() {
 #[tokio::test]
 async fn the_file_is_removed_after_the_run_and_a_removed_file_is_not_a_lock() {
     let folder = tempfile::tempdir().unwrap();
-    let overlap = overlap(OnOverlap::Fail);
-    let path = folder.path().join(&overlap.names[0]);
+    let locks = locks();
+    let path = folder.path().join(&locks.names[0]);
     let waiting = open(&path).unwrap();
-    let held = lock(&overlap, folder.path()).await;
+    let held = lock(&locks, folder.path()).await;
     assert!(has_name(&waiting, &path));
     drop(held);
     assert!(!path.exists());
@@ -168,7 +161,7 @@ async fn the_file_is_removed_after_the_run_and_a_removed_file_is_not_a_lock() {
         !has_name(&waiting, &path),
         "the waiting process must open the new file"
     );
-    let LockResult::Acquired(_held) = lock(&overlap, folder.path()).await else {
+    let LockResult::Acquired { guard: _guard, .. } = lock(&locks, folder.path()).await else {
         panic!("the next run gets the lock");
     };
     assert!(!has_name(&waiting, &path));
@@ -179,12 +172,12 @@ async fn the_file_is_removed_after_the_run_and_a_removed_file_is_not_a_lock() {
 #[tokio::test]
 async fn only_a_regular_file_is_locked() {
     let folder = tempfile::tempdir().unwrap();
-    let overlap = overlap(OnOverlap::Wait);
-    let path = folder.path().join(&overlap.names[0]);
+    let locks = locks();
+    let path = folder.path().join(&locks.names[0]);
     let other = folder.path().join("other");
     std::fs::write(&other, "not to be touched").unwrap();
     std::os::unix::fs::symlink(&other, &path).unwrap();
-    let result = lock(&overlap, folder.path()).await;
+    let result = lock(&locks, folder.path()).await;
     assert!(matches!(result, LockResult::Unprotected(_)), "{result:?}");
     let text = std::fs::read_to_string(&other).unwrap();
     assert_eq!(text, "not to be touched");
@@ -192,7 +185,7 @@ async fn only_a_regular_file_is_locked() {
     std::fs::remove_file(&path).unwrap();
     let mkfifo = std::process::Command::new("mkfifo").arg(&path).status();
     assert!(mkfifo.unwrap().success());
-    let LockResult::Unprotected(reason) = lock(&overlap, folder.path()).await else {
+    let LockResult::Unprotected(reason) = lock(&locks, folder.path()).await else {
         panic!("a pipe is not a lock file");
     };
     assert!(reason.ends_with("it is not a regular file"), "{reason}");

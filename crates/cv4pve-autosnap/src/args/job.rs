@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use autosnap::{overlap, settings};
+use autosnap::settings;
 use clap::{Args, ValueEnum, ValueHint};
 
 use crate::help::{EXECUTION, OUTPUT, RETENTION, SELECTION};
@@ -175,16 +175,6 @@ impl From<HookFailure> for settings::HookFailure {
             HookFailure::Ignore => Self::Ignore,
             HookFailure::SkipGuest => Self::SkipGuest,
             HookFailure::AbortRun => Self::AbortRun,
-        }
-    }
-}
-
-impl From<OnOverlap> for overlap::OnOverlap {
-    fn from(action: OnOverlap) -> Self {
-        match action {
-            OnOverlap::Wait => Self::Wait,
-            OnOverlap::Skip => Self::Skip,
-            OnOverlap::Fail => Self::Fail,
         }
     }
 }

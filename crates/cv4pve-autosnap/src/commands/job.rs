@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! `snap` and `clean`: run a job and report it.
 
+mod overlap;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use autosnap::cluster::Cluster;
 use autosnap::coordinator::{Coordinator, RunHandle, RunRequest};
 use autosnap::job;
-use autosnap::overlap;
+use autosnap::overlap::{JobLocks, LockGuard, LockResult, reserve_second};
 use autosnap::settings::{Invocation, JobSettings};
 use autosnap_core::event::StopReason;
 use autosnap_core::record::RunResult;
@@ -20,13 +22,13 @@ use crate::args::{CleanArgs, CommonArgs, JobArgs, JobOutput, SnapArgs};
 use crate::command_error::CommandError;
 use crate::command_line::CommandLine;
 use crate::exit_status::ExitStatus;
-use crate::preflight::{self, Admission};
 use crate::report::{
     self, Console, JsonReport, NotStarted, Progress, Reporter, Sink, Text, TextOptions,
 };
 use crate::runtime::block_on;
 use crate::settings::Connection;
-use crate::{settings, signals};
+use crate::{preflight, settings, signals};
+use overlap::Overlap;
 
 /// How long the lock of a run is held while its report is not read. After that the next run may start.
 const LOCK_FOR_REPORT: Duration = Duration::from_secs(10);
@@ -90,34 +92,33 @@ impl JobCommand<'_> {
         let started = self.invocation(clock.now());
         let mut warnings: Vec<Warning> =
             preflight::unknown_zone(&started.now).into_iter().collect();
-        let admission = preflight::admit(
-            &self.settings,
-            self.args,
-            &self.common.selection.vmid,
-            &endpoints,
-            &self.console,
-            &started,
-            &mut warnings,
-        );
-        let (lock, waited) = match admission.await {
-            Ok(Admission::Skipped(owner)) => {
-                self.report_not_started(&warnings, NotStarted::Skipped(owner));
-                return Ok(ExitStatus::Success);
+        let mut lock = None;
+        if !started.dry_run {
+            let overlap = Overlap {
+                args: self.args,
+                console: &self.console,
+                now: &started.now,
+            };
+            let selection = &self.common.selection.vmid;
+            let locks = JobLocks::new(self.settings.labels(), selection, &endpoints);
+            match overlap.lock(&locks, &mut warnings).await {
+                LockResult::Acquired { guard, waited } => {
+                    lock = Some(guard);
+                    if waited {
+                        clock.next_second().await;
+                    }
+                }
+                LockResult::Unprotected(reason) => warnings.push(Warning::NoOverlapLock(reason)),
+                LockResult::Busy(owner) => {
+                    return self.end_before_start(overlap.refuse(&owner), &warnings);
+                }
             }
-            Ok(Admission::Granted { lock, waited }) => (lock, waited),
-            Err(error) => {
-                self.report_not_started(&warnings, NotStarted::from(&error));
-                return Err(error);
-            }
-        };
-        if waited {
-            clock.next_second().await;
         }
         // Read after the wait: a run takes its names from the time it got the lock.
         let mut now = clock.now();
         if clock.is_system() && self.settings.takes_snapshots() && !started.dry_run {
             let label = self.settings.label().as_str();
-            now = overlap::reserve_second(label, &endpoints, now);
+            now = reserve_second(label, &endpoints, now);
         }
         let (client, warning) = preflight::sign_on(connection, &self.console)
             .await
@@ -150,7 +151,7 @@ impl JobCommand<'_> {
         &self,
         mut run: RunHandle,
         reporter: Reporter,
-        lock: Option<overlap::LockGuard>,
+        lock: Option<LockGuard>,
     ) -> Result<ExitStatus, CommandError> {
         let stop = run.stop_signal().clone();
         let handling =
@@ -181,6 +182,20 @@ impl JobCommand<'_> {
             });
         }
         Ok(result.into())
+    }
+
+    /// Ends a run that does not start because of another one, which `refused` names if this one is skipped.
+    fn end_before_start(
+        &self,
+        refused: Result<String, CommandError>,
+        warnings: &[Warning],
+    ) -> Result<ExitStatus, CommandError> {
+        let (reason, result) = match refused {
+            Ok(other) => (NotStarted::Skipped(other), Ok(ExitStatus::Success)),
+            Err(error) => (NotStarted::from(&error), Err(error)),
+        };
+        self.report_not_started(warnings, reason);
+        result
     }
 
     /// Reports a run that did not start to the sinks for programs.

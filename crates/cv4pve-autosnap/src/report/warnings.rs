@@ -201,3 +201,31 @@ fn other_format(
         shell_word(format, "FORMAT"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_active_run_is_named_with_its_local_time() {
+        let now = "2026-11-28T03:00".parse().unwrap();
+        let at = |time: &str| Some(time.parse().unwrap());
+        for (pid, since, expected) in [
+            (None, None, ""),
+            (Some(17), None, " (pid 17)"),
+            (
+                Some(17),
+                at("2026-11-28T01:10:30"),
+                " (pid 17, since 01:10)",
+            ),
+            (
+                Some(17),
+                at("2026-11-27T23:10:30"),
+                " (pid 17, since 2026-11-27 23:10)",
+            ),
+        ] {
+            let text = active_run(pid, since, now);
+            assert_eq!(text, format!("another run of this job is active{expected}"));
+        }
+    }
+}
