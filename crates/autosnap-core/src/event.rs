@@ -162,7 +162,7 @@ pub enum EventKind {
         reason: PostponeReason,
     },
     /// A guest ended. Each guest of the plan gets exactly one of these, and each selected guest when the
-    /// run is stopped before there is a plan.
+    /// run is stopped or fails before there is a plan. In a dry run, the guests of the plan get none.
     GuestFinished {
         /// The guest.
         vmid: Vmid,

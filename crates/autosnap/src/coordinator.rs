@@ -6,9 +6,9 @@
 //! and calls its closing hooks.
 //!
 //! A panic is a bug in this program. It ends the guest whose steps have panicked: the guest has failed, its open
-//! hooks are closed, and its slots and its lease are freed. A panic outside of a guest's steps ends its run, which
-//! still calls the closing hook of the job; the closing hooks of started guests are not called then. Both are
-//! reported as an internal error, and the run has failed. Other runs go on.
+//! hooks are closed, and its slots and its lease are freed. A panic outside of a guest's steps ends its run: no more
+//! guests are started, the started ones are finished, the others are not reached, and the closing hook of the job is
+//! called. Both are reported as an internal error, and the run has failed. Other runs go on.
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use autosnap_core::run_id::RunId;
 use autosnap_core::warning::Warning;
 use jiff::Zoned;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 use crate::engine::RunningTasks;
@@ -103,10 +104,14 @@ async fn run_unless_abandoned(job: Arc<JobSettings>, context: Context) -> Finish
 }
 
 async fn run_to_end(job: Arc<JobSettings>, context: Context) -> FinishedRun {
+    let started = Instant::now();
     let result = panics::catch(Box::pin(job::run(&job, &context))).await;
     let result = result.unwrap_or_else(|panic| {
         let error = panic.into();
         context.events.emit(job::failed(&error));
+        job::finish_unreached(&context);
+        let duration = started.elapsed();
+        context.events.emit(EventKind::RunFinished { duration });
         Err(error)
     });
     FinishedRun {

@@ -100,6 +100,7 @@ pub async fn run(settings: &JobSettings, context: &Context) -> Result<(), Error>
     };
     if let Err(error) = &result {
         context.events.emit(failed(error));
+        finish_unreached(context);
     }
     let success = context.events.result() == RunResult::Success;
     call_job_hook(
@@ -149,7 +150,6 @@ async fn read_and_carry_out(
         warn(context, Warning::UnreadableEntry(entry.clone()));
     }
     let selected = selected(settings, context, &inventory).await?;
-    let vmids: Vec<Vmid> = selected.guests.iter().map(|guest| guest.vmid).collect();
     let nodes: Vec<String> = selected
         .guests
         .iter()
@@ -174,13 +174,7 @@ async fn read_and_carry_out(
         Ok::<_, Error>(plan)
     };
     let Some(plan) = until_stopped(context, Box::pin(reading)).await else {
-        for vmid in vmids {
-            context.events.emit(EventKind::GuestFinished {
-                vmid,
-                result: GuestResult::NotReached,
-                duration: Duration::ZERO,
-            });
-        }
+        finish_unreached(context);
         return Ok(());
     };
     let plan = Arc::new(plan?);
@@ -267,6 +261,25 @@ async fn selected(
         may_be_empty,
     });
     Ok(selected)
+}
+
+/// Reports each selected guest that has no result as not reached. In a dry run, the plan of a guest is its result.
+pub(crate) fn finish_unreached(context: &Context) {
+    let record = context.events.record();
+    if context.invocation.dry_run && record.is_planned {
+        return;
+    }
+    let guests = record.guests.iter().filter(|guest| guest.result.is_none());
+    let vmids: Vec<Vmid> = guests.map(|guest| guest.vmid).collect();
+    // An event that is emitted while the record is borrowed copies it.
+    drop(record);
+    for vmid in vmids {
+        context.events.emit(EventKind::GuestFinished {
+            vmid,
+            result: GuestResult::NotReached,
+            duration: Duration::ZERO,
+        });
+    }
 }
 
 pub(crate) fn failed(error: &Error) -> EventKind {
@@ -375,6 +388,12 @@ async fn plan_all(
     selected: Selected,
     limit: Option<storage::StorageLimit>,
 ) -> Result<Plan, Error> {
+    #[cfg(test)]
+    assert_ne!(
+        settings.label().as_str(),
+        "panicreading",
+        "requested by the test"
+    );
     let reader = Reader {
         client: context.cluster.client(),
         intent: &intent,

@@ -34,12 +34,17 @@ fn simulator() -> Simulator {
     Simulator::start(Options::new(generated.world, generated.credentials)).unwrap()
 }
 
+/// A coordinator for one guest at a time.
 async fn coordinator(simulator: &Simulator) -> Coordinator {
+    coordinator_with(simulator, 1).await
+}
+
+async fn coordinator_with(simulator: &Simulator, per_node: usize) -> Coordinator {
     let endpoint = simulator.addresses()[0].to_string().parse().unwrap();
     let token = ApiToken::parse("backup@pve!auto=22222222-2222-4222-8222-222222222222").unwrap();
     let options = ClientOptions::new(vec![endpoint], Credentials::Token(token), Trust::AcceptAny);
     let limits = Limits {
-        per_node: 1,
+        per_node,
         ..Limits::default()
     };
     Coordinator::new(Cluster::connect(options, limits).await.unwrap())
@@ -133,6 +138,61 @@ async fn a_panic_ends_its_guest_and_no_other() {
     assert_eq!(calls[&101], ["snap-create-pre", "snap-create-abort"]);
     assert_eq!(calls[&102], ["snap-create-pre", "snap-create-post"]);
     assert_eq!(calls[&0], ["snap-job-start", "snap-job-end"]);
+}
+
+#[tokio::test]
+async fn after_a_panic_outside_of_a_guests_steps_each_guest_has_one_result() {
+    let simulator = simulator();
+    let coordinator = coordinator(&simulator).await;
+    let [done, left] = [GuestResult::Done, GuestResult::NotReached];
+    for (label, expected) in [
+        ("panicreading", [&left, &left, &left, &left]),
+        // One guest at a time: the panic is after the end of the first one.
+        ("panicexecutor", [&done, &left, &left, &left]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (hook, path) = recorder(folder.path());
+        let panicking = JobSettings {
+            hook: Some(hook),
+            ..job(label)
+        };
+        let mut panicking = coordinator.spawn(RunRequest::new(panicking));
+        let results = results(panicking.events().unwrap()).await;
+        assert_eq!(results.iter().collect::<Vec<_>>(), expected, "{label}");
+        let panicking = panicking.join().await;
+        let internal = RunResult::Failed(FailureKind::Internal);
+        assert_eq!(panicking.result(), internal, "{label}");
+        assert!(panicking.record.ended.is_some(), "{label}");
+        let calls = calls(&path);
+        assert_eq!(calls[&0], ["snap-job-start", "snap-job-end"], "{label}");
+        let other = coordinator
+            .spawn(RunRequest::new(job("other")))
+            .join()
+            .await;
+        assert_eq!(other.result(), RunResult::Success, "{label}");
+    }
+}
+
+/// The panic happens when the first guest has ended and the second one is working.
+#[tokio::test]
+async fn started_guests_are_finished_after_a_panic() {
+    let simulator = simulator();
+    let coordinator = coordinator_with(&simulator, 2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (hook, path) = recorder(folder.path());
+    let panicking = JobSettings {
+        hook: Some(hook),
+        ..job("panicexecutor")
+    };
+    let mut panicking = coordinator.spawn(RunRequest::new(panicking));
+    let results = results(panicking.events().unwrap()).await;
+    let [done, left] = [GuestResult::Done, GuestResult::NotReached];
+    assert_eq!(results, [done.clone(), done, left.clone(), left]);
+    let calls = calls(&path);
+    for vmid in [100, 101] {
+        assert_eq!(calls[&vmid], ["snap-create-pre", "snap-create-post"]);
+    }
+    assert_eq!(calls.len(), 3, "{calls:?}");
 }
 
 #[tokio::test]

@@ -72,10 +72,10 @@ impl RunContext {
         self.hook.script.is_some()
     }
 
-    /// Panics at the guest whose ID a test has put into the label of the run.
+    /// Panics at the place that a test has put into the label of the run: the ID of a guest, or `executor`.
     #[cfg(test)]
-    pub(super) fn panic_if_requested(&self, vmid: autosnap_core::guest::Vmid) {
-        let requested = format!("panic{vmid}");
+    pub(super) fn panic_if_requested(&self, place: impl std::fmt::Display) {
+        let requested = format!("panic{place}");
         assert_ne!(self.hook.label, requested, "requested by the test");
     }
 

@@ -68,12 +68,30 @@ impl Executor {
     }
 
     /// Carries out the plan. Results are reported as events; each guest of the plan gets one
-    /// [`EventKind::GuestFinished`]. The error is a panic in a guest's steps: that guest has failed, and all others are
-    /// finished.
+    /// [`EventKind::GuestFinished`].
+    ///
+    /// The error is a panic. If it was in a guest's steps, that guest has failed, and all others are finished. After
+    /// any other panic, the started guests are finished and no more are started.
     pub(crate) async fn carry_out(mut self) -> Result<(), Panic> {
-        self.run_all().await;
+        if let Err(panic) = panics::catch(self.run_all()).await {
+            self.panic.get_or_insert(panic);
+            // The schedule may have panicked: a second panic must not keep the started guests from their end.
+            let _ = panics::catch(async { self.work.withdraw() }).await;
+            self.finish_started().await;
+        }
         self.abandon_waiting().await;
         self.panic.map_or(Ok(()), Err)
+    }
+
+    /// Waits for the started guests. Those that would be deferred are abandoned.
+    async fn finish_started(&mut self) {
+        while let Some((index, guest, outcome)) = self.running.next().await {
+            let failed = || SliceOutcome::Finished(GuestResult::Failed);
+            match self.unless_panicked(&guest, outcome, failed) {
+                SliceOutcome::Finished(result) => report_finished(&self.run, &guest, result),
+                SliceOutcome::Deferred(_) | SliceOutcome::Late => self.waiting[index] = Some(guest),
+            }
+        }
     }
 
     async fn run_all(&mut self) {
@@ -173,8 +191,10 @@ impl Executor {
         let failed = || SliceOutcome::Finished(GuestResult::Failed);
         let next_attempt = match self.unless_panicked(&guest, outcome, failed) {
             SliceOutcome::Finished(result) => {
-                self.work.finish(index, guest.last_slice());
                 report_finished(&self.run, &guest, result);
+                #[cfg(test)]
+                self.run.panic_if_requested("executor");
+                self.work.finish(index, guest.last_slice());
                 return;
             }
             SliceOutcome::Deferred(wait) => {
@@ -183,9 +203,9 @@ impl Executor {
             }
             SliceOutcome::Late => Instant::now() + guest.pause_before_next_poll(),
         };
-        self.work.defer(index);
-        self.deferred.insert((next_attempt, index));
         self.waiting[index] = Some(guest);
+        self.deferred.insert((next_attempt, index));
+        self.work.defer(index);
     }
 
     /// The outcome of a guest's steps; `failed` after a panic, which is kept for the end of the run.
@@ -228,8 +248,8 @@ impl Executor {
                 close_hooks(&mut guest, &self.run).await;
             }
             let result = self.unless_panicked(&guest, result, || GuestResult::Failed);
-            self.work.finish(index, Duration::ZERO);
             report_finished(&self.run, &guest, result);
+            self.work.finish(index, Duration::ZERO);
         }
     }
 }

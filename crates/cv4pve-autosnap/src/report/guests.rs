@@ -34,6 +34,11 @@ impl Guests {
         self.positions = vmids.enumerate().map(|(at, vmid)| (vmid, at)).collect();
     }
 
+    /// Whether there is a plan.
+    pub(super) fn are_planned(&self) -> bool {
+        self.plan.is_some()
+    }
+
     /// The guest, as the plan has it if there is one.
     pub(super) fn get(&self, vmid: Vmid) -> Option<&Guest> {
         let planned = self.plan(vmid).map(|plan| &plan.guest);

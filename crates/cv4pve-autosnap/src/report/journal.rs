@@ -35,6 +35,8 @@ pub struct JournalReport {
     required: HashSet<Vmid>,
     /// Why the run was stopped.
     stop_reason: Option<StopReason>,
+    /// Whether the run failed before there was a plan. Its error is then sent instead of an entry for each guest.
+    failed_before_plan: bool,
 }
 
 /// The steps of a guest so far.
@@ -54,6 +56,7 @@ impl JournalReport {
             steps: HashMap::new(),
             required: HashSet::new(),
             stop_reason: None,
+            failed_before_plan: false,
         }
     }
 
@@ -112,6 +115,9 @@ impl JournalReport {
     }
 
     fn guest_finished(&mut self, vmid: Vmid, result: &GuestResult, duration: Duration) {
+        if self.failed_before_plan {
+            return;
+        }
         let done = self.steps.remove(&vmid).unwrap_or_default();
         let created = self.new_snapshot(vmid).filter(|_| done.created);
         let mut text = self.result_text(vmid, result, &done);
@@ -279,6 +285,7 @@ impl Sink for JournalReport {
             EventKind::Stopped(reason) => {
                 self.stop_reason.get_or_insert(*reason);
             }
+            EventKind::RunFailed { .. } => self.failed_before_plan = !self.guests.are_planned(),
             EventKind::StoragesRead { .. }
             | EventKind::StorageCheckUnsupported { .. }
             | EventKind::GuestDeferred { .. }
@@ -288,7 +295,6 @@ impl Sink for JournalReport {
             | EventKind::RemovalDropped { .. }
             | EventKind::RemovalsPostponed { .. }
             | EventKind::RunSkipped { .. }
-            | EventKind::RunFailed { .. }
             | EventKind::RunFinished { .. } => {}
         }
     }

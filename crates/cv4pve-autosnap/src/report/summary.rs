@@ -156,10 +156,12 @@ impl<'a> Summary<'a> {
     }
 
     fn guest_failures(&self, lines: &mut Lines) {
+        let record = self.record;
+        // The run has one reason for all of them.
+        let has_reason = record.stop_reason.is_some() || record.error.is_some();
         let mut last_hint = None;
-        for guest in self.record.failed() {
-            let is_listed =
-                is_not_reached(guest) && self.record.stop_reason.is_some() || is_offline(guest);
+        for guest in record.failed() {
+            let is_listed = is_not_reached(guest) && has_reason || is_offline(guest);
             if is_listed {
                 continue;
             }

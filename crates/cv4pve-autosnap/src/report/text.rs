@@ -63,6 +63,8 @@ pub struct Text {
     changed: HashSet<Vmid>,
     /// Why the run was stopped.
     stop_reason: Option<StopReason>,
+    /// Whether the run failed before there was a plan. Its error is then printed instead of a block for each guest.
+    failed_before_plan: bool,
 }
 
 impl Text {
@@ -81,6 +83,7 @@ impl Text {
             required: HashSet::new(),
             changed: HashSet::new(),
             stop_reason: None,
+            failed_before_plan: false,
         }
     }
 
@@ -235,6 +238,9 @@ impl Text {
     }
 
     fn guest_finished(&mut self, vmid: Vmid, result: &GuestResult, duration: Duration) {
+        if self.failed_before_plan {
+            return;
+        }
         for line in self.last_lines(vmid, result, duration) {
             self.line(vmid, &line);
         }
@@ -377,9 +383,8 @@ impl Sink for Text {
                 self.console.error(&messages::stopped(*reason));
             }
             // The caller of the run prints `ERROR: …` at the end.
-            EventKind::RunFailed { .. }
-            | EventKind::RunSkipped { .. }
-            | EventKind::RunFinished { .. } => {}
+            EventKind::RunFailed { .. } => self.failed_before_plan = !self.guests.are_planned(),
+            EventKind::RunSkipped { .. } | EventKind::RunFinished { .. } => {}
         }
     }
 
