@@ -7,6 +7,7 @@
 
 pub mod addresses;
 pub mod answers;
+pub mod calendar;
 pub mod certificate;
 pub mod durations;
 pub mod errors;
@@ -24,9 +25,10 @@ pub mod upid;
 pub type Target = fn(&[u8]);
 
 /// All targets by the names of their corpora.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("addresses", addresses::run),
     ("answers", answers::run),
+    ("calendar", calendar::run),
     ("certificate", certificate::run),
     ("durations", durations::run),
     ("errors", errors::run),

@@ -8,6 +8,7 @@
 // A new variant must make the compiler point to every decision that it affects.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod calendar;
 pub mod coverage;
 pub mod event;
 pub mod guest;

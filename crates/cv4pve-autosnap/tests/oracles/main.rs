@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! What other programs did with the same input, read from `../shared/oracles`: the C# tool with the
 //! same command lines ([`csharp`]), .NET with the same timestamp formats ([`dotnet_formats`]), and
-//! PVE with the same keep rules ([`prune_marks`]).
+//! PVE with the same keep rules ([`prune_marks`]) and calendar events ([`calendar_events`]).
 //!
 //! `ORACLE_CASES=select-b,flow-` runs only the cases whose IDs begin with one of these.
 
@@ -11,6 +11,7 @@
     reason = "a test may fail by panicking, in its helpers as well"
 )]
 
+mod calendar_events;
 mod csharp;
 mod departures;
 mod dotnet_formats;
