@@ -13,6 +13,7 @@ pub mod durations;
 pub mod errors;
 pub mod hook_output;
 pub mod http_head;
+pub mod marks;
 pub mod names;
 pub mod password_file;
 pub mod proxy;
@@ -34,6 +35,7 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("errors", errors::run),
     ("hook_output", hook_output::run),
     ("http_head", http_head::run),
+    ("marks", marks::run),
     ("names", names::run),
     ("password_file", password_file::run),
     ("proxy", proxy::run),

@@ -12,6 +12,7 @@ pub mod calendar;
 pub mod coverage;
 pub mod event;
 pub mod guest;
+pub mod marks;
 pub mod name;
 pub mod plan;
 pub mod record;

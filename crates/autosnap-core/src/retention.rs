@@ -4,7 +4,9 @@
 //! [`decide`] gives every snapshot a verdict with its reason and removes nothing. Only snapshots that
 //! are ours, complete, dated and certainly of the series are counted (`counting`); all others stay and
 //! do not count towards the number that is kept. The [`Rules`] of the [`Policy`] decide about those that count
-//! (`prune_marks`), and guards hold some of those that the rules would remove (`guards`).
+//! (`prune_marks`), and guards hold some of those that the rules would remove (`guards`). A mark of a snapshot
+//! ([`crate::marks`]) wins over the rules: a held one stays and is not counted; an expired one is removed and not
+//! counted, unless `keep-min` needs it.
 //!
 //! The newest snapshot is the one with the latest `snaptime`; of equal ones, the one with the greatest
 //! name. `snaptime` comes from the node's clock, so that neither the format of the name nor the end of
@@ -80,16 +82,16 @@ pub(crate) fn judge<'a>(
         Some(_) => rules.with_new(),
         None => rules,
     };
-    let counting = Counting::new(snapshots, policy, rules.keep_none(), now.timestamp());
+    let counting = Counting::new(snapshots, policy, rules.keep_none(), now);
     let mut newest_first: Vec<&Snapshot> = snapshots.iter().collect();
     newest_first
         .sort_by(|one, other| (other.taken_at, &other.name).cmp(&(one.taken_at, &one.name)));
     let is_new = |snapshot: &Snapshot| new.is_some_and(|new| new.as_str() == snapshot.name);
-    let new = new.map(|name| {
+    let new = new.filter(|_| !policy.holds_new).map(|name| {
         let listed = snapshots.iter().find(|snapshot| is_new(snapshot));
         Counted {
             name: name.as_str(),
-            taken_at: counting.time_of_new(listed, now.timestamp()),
+            taken_at: counting.time_of_new(listed),
         }
     });
 
@@ -99,6 +101,9 @@ pub(crate) fn judge<'a>(
         let taken_at = counting.check(snapshot)?;
         if is_new(snapshot) {
             return Err(Reason::KeptNew);
+        }
+        if let Some(expired) = counting.expired(snapshot) {
+            return Err(expired);
         }
         let name = snapshot.name.as_str();
         Ok(*by_name.entry(name).or_insert_with(|| {
@@ -112,6 +117,8 @@ pub(crate) fn judge<'a>(
         Ok(place) => reasons[place].clone(),
         Err(reason) => reason,
     });
+    let mut judged: Vec<Reason> = judged.collect();
+    guards::keep_expired(&mut judged, rules.keep_min(), usize::from(new.is_some()));
     newest_first.into_iter().zip(judged).collect()
 }
 

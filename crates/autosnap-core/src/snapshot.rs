@@ -8,13 +8,15 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The description of every snapshot that this tool takes.
+use crate::marks::{self, Marks};
+
+/// The description of every snapshot that this tool takes; its first line if the snapshot has [marks](crate::marks).
 ///
 /// The C# tool writes the same text, so that each tool recognizes the other's snapshots.
 pub const DESCRIPTION: &str = "cv4pve-autosnap";
 
 /// The description that the C# tool wrote under its first name.
-const FORMER_DESCRIPTION: &str = "eve4pve-autosnap";
+pub(crate) const FORMER_DESCRIPTION: &str = "eve4pve-autosnap";
 
 /// A snapshot of a guest, as `GET /nodes/{node}/{qemu,lxc}/{vmid}/snapshot` lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,12 +83,17 @@ impl fmt::Display for SnapshotState {
 impl Snapshot {
     /// Whether this tool or the C# tool took the snapshot, by its description.
     ///
-    /// Only newlines are ignored in the description, as in the C# tool; a carriage return is not.
+    /// Only newlines are ignored in the description, as in the C# tool; a carriage return is not. A description
+    /// with [marks](crate::marks) is ours as well.
     /// Snapshots that are not ours are never removed. The name proves nothing: any name may begin with
     /// `auto`.
     pub fn is_ours(&self) -> bool {
-        let description = self.description.replace('\n', "");
-        description == DESCRIPTION || description == FORMER_DESCRIPTION
+        marks::is_ours(&self.description)
+    }
+
+    /// The marks of the snapshot; none if it is not ours.
+    pub fn marks(&self) -> Marks {
+        Marks::parse(&self.description).unwrap_or_default()
     }
 }
 
@@ -119,6 +126,23 @@ mod tests {
             (" cv4pve-autosnap", false),
             ("CV4PVE-autosnap", false),
             ("cv4pve-autosnap kept for the auditors", false),
+            ("cv4pve-autosnap\nkept for the auditors", false),
+            ("cv4pve-autosnap\nautosnap: hold\n", true),
+            ("cv4pve-autosnap\n\nautosnap: hold", true),
+            ("eve4pve-autosnap\nautosnap: hold", true),
+            (
+                "cv4pve-autosnap\nkept for the auditors\nautosnap: hold",
+                true,
+            ),
+            ("cv4pve-autosnap\nautosnap: kept for the auditors", true),
+            ("cv4pve-autosnap\n autosnap: hold", false),
+            ("cv4pve-autosnap\nAutosnap: hold", false),
+            ("cv4pve-autosnap\nautosnap:hold", false),
+            ("cv4pve-autosnap\r\nautosnap: hold", false),
+            ("cv4pve-\nautosnap\nautosnap: hold", false),
+            ("\ncv4pve-autosnap\nautosnap: hold", false),
+            ("before the upgrade\nautosnap: hold", false),
+            ("autosnap: hold", false),
         ] {
             assert_eq!(described(description).is_ours(), ours, "{description:?}");
         }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Action, Creation, Decision, GuestPlan, Intent, LockedGuests, NewSnapshot, Note, Reading,
@@ -93,11 +93,16 @@ pub fn decide(
         when_unlocked,
         notes: Vec::new(),
     };
-    plan.notes = notes(&plan, reading, storages);
+    plan.notes = notes(&plan, reading, storages, intent.now.timestamp());
     plan
 }
 
-fn notes(plan: &GuestPlan, reading: &Reading, storages: StorageGuard<'_>) -> Vec<Note> {
+fn notes(
+    plan: &GuestPlan,
+    reading: &Reading,
+    storages: StorageGuard<'_>,
+    now: Timestamp,
+) -> Vec<Note> {
     // An incomplete snapshot belongs to the task that is running for the guest.
     let mut notes = if reading.task_runs == Some(true) {
         Vec::new()
@@ -109,6 +114,7 @@ fn notes(plan: &GuestPlan, reading: &Reading, storages: StorageGuard<'_>) -> Vec
     }
     notes.extend(notes::overdue(plan.steps()));
     notes.extend(notes::not_counted(plan.steps(), &plan.policy.series));
+    notes.extend(notes::marks(plan.steps(), plan.policy.rules, now));
     notes.extend(notes::removal_limit(plan.steps()));
     if notes::agent_disabled(reading, &plan.action) {
         notes.push(Note::AgentDisabled);

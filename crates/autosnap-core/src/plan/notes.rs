@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Reading, Steps};
 use crate::guest::AgentSetting;
 use crate::name::Series;
-use crate::retention::{Reason, Verdict};
+use crate::retention::{Reason, Rules, Verdict};
 use crate::snapshot::{Snapshot, SnapshotState};
 use crate::storage::UncheckedStorage;
 
@@ -51,6 +51,25 @@ pub enum Note {
         taken_at: Timestamp,
         /// Whether the time is in the future; otherwise it differs from the time in the name.
         future: bool,
+    },
+    /// Snapshots that stay although all of the series are removed (`clean --keep=0`), because marks hold them.
+    Held {
+        /// Their names, oldest first.
+        names: Vec<String>,
+    },
+    /// A snapshot that has been held for more than a year.
+    OldHold {
+        /// Its name.
+        name: String,
+        /// Since when it is held; its own time if the mark has none.
+        since: Timestamp,
+    },
+    /// A snapshot that stays because of a line in its description that is not a mark.
+    UnreadableMark {
+        /// Its name.
+        name: String,
+        /// The line.
+        line: String,
     },
     /// The guest has more removals than one run carries out.
     RemovalLimit {
@@ -113,6 +132,9 @@ pub(super) fn not_counted(steps: Option<&Steps>, series: &Series) -> Vec<Note> {
             | Reason::SamePeriod { .. }
             | Reason::NotReached
             | Reason::RemovalRetried
+            | Reason::Held { .. }
+            | Reason::UnreadableMark { .. }
+            | Reason::Expired { .. }
             | Reason::LeftToNextRuns { .. }
             | Reason::NotOurs
             | Reason::OtherLabel
@@ -129,6 +151,37 @@ pub(super) fn not_counted(steps: Option<&Steps>, series: &Series) -> Vec<Note> {
             other,
         });
     notes.extend(ambiguous);
+    notes
+}
+
+/// How long a hold may last before a note names it.
+const OLD_HOLD: SignedDuration = SignedDuration::from_hours(365 * 24);
+
+/// Notes on snapshots that marks hold.
+pub(super) fn marks(steps: Option<&Steps>, rules: Rules, now: Timestamp) -> Vec<Note> {
+    let verdicts = steps
+        .into_iter()
+        .flat_map(|steps| steps.verdicts.iter().rev());
+    let mut notes = Vec::new();
+    let mut names = Vec::new();
+    for Verdict { snapshot, reason } in verdicts {
+        let name = snapshot.name.clone();
+        if let Reason::UnreadableMark { line } = reason {
+            let line = line.clone();
+            notes.push(Note::UnreadableMark { name, line });
+        } else if matches!(reason, Reason::Held { .. }) {
+            let hold = snapshot.marks().hold;
+            let since = hold.and_then(|hold| hold.since).or(snapshot.taken_at);
+            if let Some(since) = since.filter(|since| now.duration_since(*since) > OLD_HOLD) {
+                let name = name.clone();
+                notes.push(Note::OldHold { name, since });
+            }
+            names.push(name);
+        }
+    }
+    if rules.keep_none() && !names.is_empty() {
+        notes.push(Note::Held { names });
+    }
     notes
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Which snapshots a policy counts: ours, complete, dated, and certainly of its series.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::{Policy, Reason, StuckRemovals};
 use crate::name::{Membership, OtherLabels};
@@ -20,6 +20,7 @@ pub(super) struct Counting<'a> {
     removes_all: bool,
     /// The latest time that is possible.
     latest: Timestamp,
+    now: &'a Zoned,
 }
 
 impl<'a> Counting<'a> {
@@ -27,15 +28,17 @@ impl<'a> Counting<'a> {
         snapshots: &'a [Snapshot],
         policy: &'a Policy,
         removes_all: bool,
-        now: Timestamp,
+        now: &'a Zoned,
     ) -> Self {
+        let present = now.timestamp();
         let ours = snapshots.iter().filter(|snapshot| snapshot.is_ours());
         let named = ours.map(|snapshot| (snapshot.name.as_str(), snapshot.taken_at));
         Self {
             policy,
             others: policy.series.other_labels(named),
             removes_all,
-            latest: now.saturating_add(FUTURE_TOLERANCE).unwrap_or(now),
+            latest: present.saturating_add(FUTURE_TOLERANCE).unwrap_or(present),
+            now,
         }
     }
 
@@ -52,7 +55,9 @@ impl<'a> Counting<'a> {
             Membership::OtherFormat(format) => return Err(Reason::OtherFormat { format }),
             Membership::Member | Membership::Ambiguous { .. } | Membership::WrongTime => {}
         }
+        let held = self.held_by_marks(snapshot);
         let retries = self.policy.stuck == StuckRemovals::Retry
+            && held.is_none()
             && !matches!(membership, Membership::Ambiguous { .. });
         match &snapshot.state {
             SnapshotState::Complete => {}
@@ -60,6 +65,9 @@ impl<'a> Counting<'a> {
             SnapshotState::Preparing | SnapshotState::Deleting | SnapshotState::Other(_) => {
                 return Err(Reason::Incomplete(snapshot.state.clone()));
             }
+        }
+        if let Some(reason) = held {
+            return Err(reason);
         }
         if let Membership::Ambiguous { label, format } = membership {
             return Err(Reason::Ambiguous { label, format });
@@ -78,11 +86,37 @@ impl<'a> Counting<'a> {
         }
     }
 
-    /// The time of the snapshot that the run takes: `now` until the list has it with a possible time.
-    pub(super) fn time_of_new(&self, listed: Option<&Snapshot>, now: Timestamp) -> Timestamp {
+    /// The reason if the marks of a snapshot hold it.
+    fn held_by_marks(&self, snapshot: &Snapshot) -> Option<Reason> {
+        let marks = snapshot.marks();
+        let now = self.now.timestamp();
+        if let Some(hold) = marks.hold.filter(|hold| hold.is_active(now)) {
+            let zone = self.now.time_zone();
+            return Some(Reason::Held {
+                until: hold
+                    .until
+                    .map(|until| Box::new(until.to_zoned(zone.clone()))),
+                reason: hold.reason,
+            });
+        }
+        let line = marks.unreadable.into_iter().next()?;
+        Some(Reason::UnreadableMark { line })
+    }
+
+    /// The reason if the mark of a snapshot that counts has expired.
+    pub(super) fn expired(&self, snapshot: &Snapshot) -> Option<Reason> {
+        let at = snapshot.marks().expired_at(self.now.timestamp())?;
+        let zone = self.now.time_zone();
+        Some(Reason::Expired {
+            at: Box::new(at.to_zoned(zone.clone())),
+        })
+    }
+
+    /// The time of the snapshot that the run takes: now until the list has it with a possible time.
+    pub(super) fn time_of_new(&self, listed: Option<&Snapshot>) -> Timestamp {
         let taken_at = listed.and_then(|snapshot| snapshot.taken_at);
         taken_at
             .filter(|taken_at| *taken_at <= self.latest)
-            .unwrap_or(now)
+            .unwrap_or(self.now.timestamp())
     }
 }

@@ -17,6 +17,8 @@ pub struct Policy {
     pub stuck: StuckRemovals,
     /// How names are treated that can also be read as another label with another format.
     pub ambiguous: AmbiguousNames,
+    /// Whether the run holds the snapshot that it takes: it stays and is not counted.
+    pub holds_new: bool,
 }
 
 impl Policy {
@@ -27,6 +29,7 @@ impl Policy {
             rules,
             stuck: StuckRemovals::default(),
             ambiguous: AmbiguousNames::KeepIfLabelPresent,
+            holds_new: false,
         }
     }
 }

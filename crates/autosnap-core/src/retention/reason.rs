@@ -4,8 +4,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Zoned;
+
 use super::period::Period;
+use crate::marks::MarkText;
 use crate::snapshot::SnapshotState;
+use crate::text::one_line;
 
 /// Why a snapshot stays or is removed ([`Reason::is_removal`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +61,23 @@ pub enum Reason {
         /// The format.
         format: String,
     },
+    /// Ours and of this label, but a mark holds it: it is not counted.
+    Held {
+        /// When the hold ends; `None` for a hold without an end.
+        until: Option<Box<Zoned>>,
+        /// Why it is held.
+        reason: Option<MarkText>,
+    },
+    /// Ours and of this label, but its description has a line that is not a mark: it is not counted.
+    UnreadableMark {
+        /// The line.
+        line: String,
+    },
+    /// Its mark has expired: it is removed even if a rule would keep it.
+    Expired {
+        /// The time of the mark.
+        at: Box<Zoned>,
+    },
     /// Ours, but its name can also be read as another label with another format.
     Ambiguous {
         /// The label of the other reading.
@@ -77,6 +98,7 @@ enum Class {
     KeptByRules,
     RemovedByRules,
     RemovalRetried,
+    Expired,
     NotCounted,
 }
 
@@ -84,7 +106,7 @@ impl Reason {
     /// Whether the snapshot is removed.
     pub fn is_removal(&self) -> bool {
         match self.class() {
-            Class::RemovedByRules | Class::RemovalRetried => true,
+            Class::RemovedByRules | Class::RemovalRetried | Class::Expired => true,
             Class::KeptByRules | Class::NotCounted => false,
         }
     }
@@ -106,7 +128,10 @@ impl Reason {
                 Class::RemovedByRules
             }
             Self::RemovalRetried => Class::RemovalRetried,
+            Self::Expired { .. } => Class::Expired,
             Self::KeptNew
+            | Self::Held { .. }
+            | Self::UnreadableMark { .. }
             | Self::LeftToNextRuns { .. }
             | Self::NotOurs
             | Self::OtherLabel
@@ -145,6 +170,22 @@ impl fmt::Display for Reason {
             Self::OtherFormat { format } => {
                 write!(formatter, "has another timestamp format, {format}")
             }
+            Self::Held { until, reason } => {
+                formatter.write_str("held")?;
+                if let Some(until) = until {
+                    write!(formatter, " until {}", minute(until))?;
+                }
+                match reason {
+                    Some(reason) => write!(formatter, ": {reason}"),
+                    None => Ok(()),
+                }
+            }
+            Self::UnreadableMark { line } => write!(
+                formatter,
+                "kept because of the line '{}' in its description",
+                one_line(line)
+            ),
+            Self::Expired { at } => write!(formatter, "expired {}", minute(at)),
             Self::Ambiguous { label, format } => write!(
                 formatter,
                 "ambiguous name: can also be label {label} with format {format}"
@@ -155,6 +196,11 @@ impl fmt::Display for Reason {
             }
         }
     }
+}
+
+/// The local time, to the minute.
+fn minute(time: &Zoned) -> impl fmt::Display {
+    time.strftime("%Y-%m-%d %H:%M")
 }
 
 /// `newest`, `2nd newest`, `3rd newest`, …

@@ -2,6 +2,7 @@
 //! Table-driven tests of retention.
 
 mod examples;
+mod marks;
 mod properties;
 
 use jiff::tz::TimeZone;

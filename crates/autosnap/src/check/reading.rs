@@ -318,6 +318,9 @@ fn incomplete_in(plan: &GuestPlan) -> impl Iterator<Item = (&str, &SnapshotState
         | Note::LimitNotChecked(_)
         | Note::AmbiguousNames { .. }
         | Note::ImpossibleTime { .. }
+        | Note::Held { .. }
+        | Note::OldHold { .. }
+        | Note::UnreadableMark { .. }
         | Note::RemovalsOverdue { .. }
         | Note::RemovalLimit { .. } => None,
     })

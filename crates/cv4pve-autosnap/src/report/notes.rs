@@ -37,6 +37,18 @@ pub(super) fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
                 pair(other)
             )
         }
+        Note::Held { names } => format!(
+            "{} kept because of a hold: {}",
+            counted(names.len(), "snapshot"),
+            names.join(", ")
+        ),
+        Note::OldHold { name, since } => format!(
+            "Snapshot {name} has been held for more than a year, since {}",
+            since.strftime("%Y-%m-%d")
+        ),
+        Note::UnreadableMark { name, line } => {
+            format!("Snapshot {name} is kept because of the line '{line}' in its description")
+        }
         Note::RemovalLimit { limit, left } => format!(
             "{} left to the next runs: {limit} removals at most in one run (--max-removals-per-guest)",
             counted(*left, "removal")

@@ -96,6 +96,7 @@ fn steps_to_take(text: &mut Lines, steps: &Steps, phases: bool) {
             Reason::Removed { .. }
             | Reason::SamePeriod { .. }
             | Reason::NotReached
+            | Reason::Expired { .. }
             | Reason::RemovalRetried => {
                 phase(text, Phase::SnapRemovePre);
                 text.line(format_args!("Remove snapshot: {name}"));
@@ -105,6 +106,8 @@ fn steps_to_take(text: &mut Lines, steps: &Steps, phases: bool) {
             Reason::Kept { .. }
             | Reason::KeptBy(_)
             | Reason::KeptNew
+            | Reason::Held { .. }
+            | Reason::UnreadableMark { .. }
             | Reason::Undated
             | Reason::Ambiguous { .. }
             | Reason::FutureTime

@@ -16,7 +16,7 @@ pub(super) fn check(settings: &Settings, cluster: &ClusterReading) -> Vec<Findin
     for reading in &cluster.guests {
         findings.extend(check_decision(reading, cluster));
         findings.extend(check_incomplete(reading, cluster));
-        findings.extend(check_names_and_times(reading));
+        findings.extend(check_kept(reading));
     }
     if let JobKind::Snap { .. } = settings.job.kind {
         findings.extend(super::migration::check(cluster));
@@ -26,10 +26,14 @@ pub(super) fn check(settings: &Settings, cluster: &ClusterReading) -> Vec<Findin
     findings
 }
 
-/// Snapshots that the run keeps because their names or times are doubtful.
-fn check_names_and_times(reading: &GuestReading) -> Vec<Finding> {
+/// Snapshots that the run keeps because their names, times or marks are doubtful.
+fn check_kept(reading: &GuestReading) -> Vec<Finding> {
     let doubtful = reading.plan.notes.iter().filter(|note| match note {
-        Note::AmbiguousNames { .. } | Note::ImpossibleTime { .. } => true,
+        Note::AmbiguousNames { .. }
+        | Note::ImpossibleTime { .. }
+        | Note::Held { .. }
+        | Note::OldHold { .. }
+        | Note::UnreadableMark { .. } => true,
         // One warning of the run names all guests with removals over the limit.
         Note::AgentDisabled
         | Note::Incomplete { .. }
