@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The client: typed requests that read. Requests that start a task are in `client/tasks.rs`.
+//! The client: typed requests that read. Requests that start a task are in `client/tasks.rs`, those about one snapshot in
+//! `client/snapshot_config.rs`.
 //!
 //! [`crate::session`] authenticates; [`crate::transport`] chooses hosts, keeps connections and retries
 //! reads.
 
 mod fetch_certificate;
+mod snapshot_config;
 mod tasks;
 
 use std::sync::Arc;

@@ -289,6 +289,40 @@ async fn the_certainty_after_every_fault_of_a_write_is_right() {
 }
 
 #[tokio::test]
+async fn a_description_is_written_and_read_as_pve_stores_it() {
+    let simulator = start(|_| {});
+    let client = connect(&simulator, token()).await;
+    let task = create(&client, "auto1").await.unwrap();
+    finish(&client, &task).await;
+    let (node, kind) = ("pve1", GuestKind::Qemu);
+    for (sent, stored) in [
+        ("two\nlines ä 100% &=+\n\n", Some("two\nlines ä 100% &=+")),
+        ("  a\r\nb\tc ", Some("  a\r\nb\tc")),
+        ("0", None),
+        ("", None),
+    ] {
+        let change = client.set_snapshot_description(node, kind, 100, "auto1", sent);
+        change.await.unwrap();
+        let config = client.snapshot_config(node, kind, 100, "auto1").await;
+        let config = config.unwrap();
+        assert_eq!(config.get("description"), stored, "{sent:?}");
+        assert!(config.get("snaptime").is_some());
+        let listing = client.snapshots(node, kind, 100).await.unwrap();
+        let listed = &listing.find("auto1").unwrap().description;
+        assert_eq!(listed, stored.unwrap_or_default(), "{sent:?}");
+    }
+    for name in ["missing", "current"] {
+        let change = client.set_snapshot_description(node, kind, 100, name, "x");
+        let error = change.await.unwrap_err();
+        assert_eq!(error.certainty(), Certainty::Refused, "{error}");
+        assert!(error.to_string().contains("does not exist"), "{error}");
+    }
+    let change = client.set_snapshot_description(node, kind, 105, "auto1", "x");
+    let error = change.await.unwrap_err();
+    assert_eq!(error.reason(), Some("VM is locked (backup)"));
+}
+
+#[tokio::test]
 async fn reads_succeed_despite_every_transient_fault() {
     for effect in [
         json!("refuse"),

@@ -46,6 +46,11 @@ async fn check_lost_with(
         .await;
     assert_eq!(deletion.unwrap_err().certainty(), Certainty::Unknown);
     assert_eq!(server.count("DELETE"), 1);
+    let change = client
+        .set_snapshot_description("pve1", GuestKind::Qemu, 100, "old", "text")
+        .await;
+    assert_eq!(change.unwrap_err().certainty(), Certainty::Unknown);
+    assert_eq!(server.count("PUT"), 1);
 }
 
 #[tokio::test]
