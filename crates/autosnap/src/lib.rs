@@ -57,6 +57,7 @@ pub mod guest_ref;
 pub mod hook;
 pub mod inventory;
 pub mod job;
+pub mod marks;
 pub mod notice;
 pub mod overlap;
 mod panics;

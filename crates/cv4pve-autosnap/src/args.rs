@@ -7,6 +7,7 @@
 mod common;
 mod definition;
 mod job;
+mod marks;
 mod usage;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use common::{
 };
 pub use definition::{command, replace_long_help, with_all_options_shown};
 pub use job::{HookFailure, JobArgs, JobOutput, OnOverlap, SelectionArgs};
+pub use marks::{ExpireArgs, HoldArgs, MarkTargetArgs, NoteArgs, ReleaseArgs};
 pub use usage::{Usage, unused, usage};
 
 use crate::help::{self, EXECUTION, OUTPUT, RETENTION, SELECTION};
@@ -53,6 +55,18 @@ pub enum Command {
     /// List the snapshots that this tool has taken of the selected guests.
     #[command(after_help = help::STATUS)]
     Status(StatusArgs),
+    /// Keep one snapshot: it is not removed and not counted.
+    #[command(after_help = help::HOLD)]
+    Hold(HoldArgs),
+    /// Remove the hold of a snapshot; the keep rules decide again.
+    #[command(after_help = help::RELEASE)]
+    Release(ReleaseArgs),
+    /// Set when a snapshot is removed, even if a keep rule holds it.
+    #[command(after_help = help::EXPIRE)]
+    Expire(ExpireArgs),
+    /// Write a note on a snapshot.
+    #[command(after_help = help::NOTE)]
+    Note(NoteArgs),
     /// Check whether a snap or clean with these options would succeed, without changing anything.
     #[command(mut_arg("vmid", |arg| arg.required(false).default_value("@all")),
               mut_arg("label", |arg| arg.required(false)), mut_args(definition::hide_in_check),
@@ -89,6 +103,10 @@ impl Command {
             Self::Clean(args) => Some(&args.job),
             Self::Check(args) => Some(&args.job),
             Self::Status(_)
+            | Self::Hold(_)
+            | Self::Release(_)
+            | Self::Expire(_)
+            | Self::Note(_)
             | Self::Setup(_)
             | Self::Fingerprint(_)
             | Self::Completions(_)

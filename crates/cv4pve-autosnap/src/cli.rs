@@ -105,6 +105,10 @@ fn reports_in_text(command: &Command) -> bool {
             job.output == JobOutput::Text
         }
         Command::Status(_)
+        | Command::Hold(_)
+        | Command::Release(_)
+        | Command::Expire(_)
+        | Command::Note(_)
         | Command::Check(_)
         | Command::Setup(_)
         | Command::Fingerprint(_)

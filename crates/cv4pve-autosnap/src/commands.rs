@@ -11,6 +11,7 @@ mod demo;
 mod fingerprint;
 mod job;
 pub mod manual;
+mod marks;
 pub mod setup;
 mod status;
 
@@ -47,6 +48,10 @@ pub(crate) fn execute(
         Command::Snap(args) => job::snap(args, command_line, context),
         Command::Clean(args) => job::clean(args, command_line, context),
         Command::Status(args) => status::run(args, command_line, context),
+        Command::Hold(args) => marks::hold(args, command_line, context),
+        Command::Release(args) => marks::release(args, command_line, context),
+        Command::Expire(args) => marks::expire(args, command_line, context),
+        Command::Note(args) => marks::note(args, command_line, context),
         Command::Check(args) => check::run(args, command_line, context),
         Command::Setup(args) => setup::run(args, context.console),
         Command::Fingerprint(args) => fingerprint::run(args, context.console),

@@ -20,6 +20,8 @@ pub const CONNECTION: &str = "Connection";
 pub const SELECTION: &str = "Selection";
 /// Options that decide which snapshots stay.
 pub const RETENTION: &str = "Retention";
+/// Options of marks on single snapshots.
+pub const MARKS: &str = "Marks";
 /// Options of how the run works.
 pub const EXECUTION: &str = "Execution";
 /// Options of what is printed.
@@ -86,6 +88,32 @@ pub const STATUS: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf status
   cv4pve-autosnap @/etc/autosnap.conf status --label=daily --output=Csv";
+
+/// After the help of `hold`.
+pub const HOLD: &str = "\
+Examples:
+  cv4pve-autosnap @/etc/autosnap.conf hold 105 automonthly261101010000
+  cv4pve-autosnap @/etc/autosnap.conf hold 105 automonthly261101010000 \\
+      --until=30d --reason='before the upgrade'";
+
+/// After the help of `release`.
+pub const RELEASE: &str = "\
+Examples:
+  cv4pve-autosnap @/etc/autosnap.conf release 105 automonthly261101010000";
+
+/// After the help of `expire`.
+pub const EXPIRE: &str = "\
+Examples:
+  cv4pve-autosnap @/etc/autosnap.conf expire 105 automonthly261101010000 --in=14d
+  cv4pve-autosnap @/etc/autosnap.conf expire 105 automonthly261101010000 --never
+
+The next snap or clean of its series removes it, but never under --keep-min.";
+
+/// After the help of `note`.
+pub const NOTE: &str = "\
+Examples:
+  cv4pve-autosnap @/etc/autosnap.conf note 105 automonthly261101010000 'before the upgrade'
+  cv4pve-autosnap @/etc/autosnap.conf note 105 automonthly261101010000 ''";
 
 /// After the help of `check`.
 pub const CHECK: &str = "\

@@ -8,6 +8,7 @@ mod check;
 mod connection;
 mod duration;
 mod names;
+mod time;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
@@ -36,6 +37,7 @@ pub use check::{from_args as check_settings, refuse_unused};
 pub use connection::{Connection, NewPassword, read_proxy};
 pub use duration::{parse_duration, parse_time_limit};
 pub use names::check_names;
+pub use time::{DayEnd, parse_time, parse_time_from_now};
 
 /// Reads the options of `snap`.
 pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, CommandError> {

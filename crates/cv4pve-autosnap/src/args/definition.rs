@@ -11,6 +11,9 @@ use super::Cli;
 /// The commands that share parameter files.
 pub(super) const SHARING: [&str; 5] = ["snap", "clean", "status", "check", "fingerprint"];
 
+/// The commands that use such a file for the connection. The others do not accept their options.
+pub(super) const USING_CONNECTION: [&str; 4] = ["hold", "release", "expire", "note"];
+
 /// The definition of the command line.
 ///
 /// The commands that share parameter files also accept each other's options and ignore them. Such options
@@ -22,9 +25,12 @@ pub fn command() -> clap::Command {
         .filter(|part| SHARING.contains(&part.get_name()))
         .cloned()
         .collect();
-    sharing.iter().fold(command, |command, part| {
-        command.mut_subcommand(part.get_name(), |part| with_options_of(part, &sharing))
-    })
+    SHARING
+        .iter()
+        .chain(&USING_CONNECTION)
+        .fold(command, |command, name| {
+            command.mut_subcommand(name, |part| with_options_of(part, &sharing))
+        })
 }
 
 /// Replaces `--help` and `help COMMAND` by `-h`; returns whether there was one.

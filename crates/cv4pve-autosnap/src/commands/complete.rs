@@ -4,7 +4,7 @@
 //! It reads the words of the line up to the cursor from stdin, because arguments are visible to every user of the
 //! machine and may contain a token. It prints one candidate per line: the whole word, a tab and a description.
 //! Commands and options come from clap's own definition; parameter files, hosts and labels from
-//! /etc/cv4pve-autosnap; guests, pools, tags, nodes and labels from the cluster that the line names.
+//! /etc/cv4pve-autosnap; guests, pools, tags, nodes, labels and snapshots from the cluster that the line names.
 //!
 //! Limits: it never prompts, writes no file and prints no errors. Candidates that are not known within a second are
 //! left out. `CV4PVE_COMPLETE_OFFLINE` disables the network.
@@ -117,6 +117,8 @@ struct Line {
     definition: Command,
     /// The command among them.
     command: Option<String>,
+    /// The words after the command that are neither options nor parameter files.
+    positionals: Vec<String>,
     /// The option before the cursor, if its value is at the cursor.
     pending: Option<String>,
     /// All words except the pending option.
@@ -138,6 +140,7 @@ impl Line {
         let definition = Cli::command();
         let options = normalize::options(&args::command());
         let mut command = None;
+        let mut positionals = Vec::new();
         let mut pending = None;
         for word in before {
             let word = word.to_str().unwrap_or_default();
@@ -153,12 +156,15 @@ impl Line {
                 pending = Some(name.to_owned());
             } else if command.is_none() && definition.find_subcommand(word).is_some() {
                 command = Some(word.to_owned());
+            } else if command.is_some() && !word.starts_with(['-', '@']) {
+                positionals.push(word.to_owned());
             }
         }
         let finished = before.len() - usize::from(pending.is_some());
         Self {
             definition,
             command,
+            positionals,
             pending,
             complete_words: before[..finished].to_vec(),
         }
@@ -259,7 +265,10 @@ impl Line {
             }
             return found;
         };
-        match command.get_positionals().next() {
+        match command.get_positionals().nth(self.positionals.len()) {
+            Some(argument) if argument.get_id() == "snapshot" => {
+                values::snapshots(&self.positionals[0], typed, &self.complete_words)
+            }
             Some(argument) => values::for_option(argument, typed, &self.complete_words),
             None if typed.is_empty() => self.options(typed),
             None => Vec::new(),

@@ -18,7 +18,7 @@ use crate::help::PROGRAM;
 use crate::report::Console;
 
 /// Values worth offering for options that take any text.
-pub(crate) const SUGGESTIONS: [(&str, &[&str]); 9] = [
+pub(crate) const SUGGESTIONS: [(&str, &[&str]); 11] = [
     ("vmid", &["@all", "@node-", "@pool-", "@tag-"]),
     ("label", &["hourly", "daily", "weekly", "monthly", "yearly"]),
     ("keep", &["1", "3", "4", "7", "12", "14", "24", "30"]),
@@ -30,6 +30,8 @@ pub(crate) const SUGGESTIONS: [(&str, &[&str]); 9] = [
     ("wait_snapshot_lock", &["0", "10m", "30m", "1h"]),
     ("removal_budget", &["15m", "30m", "1h", "2h"]),
     ("max_removals_per_guest", &["20", "50", "100"]),
+    ("until", &["7d", "30d", "90d", "1y"]),
+    ("after", &["7d", "14d", "30d", "90d"]),
     ("max_perc_storage", &["80", "85", "90", "95"]),
 ];
 

@@ -122,6 +122,25 @@ fn labels_hosts_and_files_are_offered() {
 }
 
 #[test]
+fn guests_and_their_snapshots_are_offered_to_the_commands_that_mark_them() {
+    let setup = Setup::new();
+    for (line, expected) in [
+        ("@FILE hold 10", "100 101 102 103 104 105"),
+        ("@FILE hold 100 ", "autonightly260101000000"),
+        ("@FILE expire --in 14d 100 auto", "autonightly260101000000"),
+        ("hold --until=1d @FILE 100 auto", "autonightly260101000000"),
+        ("@FILE note 103 a", "autodaily260101000000"),
+        ("@FILE release 100 x", ""),
+        ("@FILE release 101 ", ""),
+        ("@FILE release nothing ", ""),
+        ("@FILE hold 100 autonightly260101000000 --un", "--until"),
+        ("hold 100 ", ""),
+    ] {
+        assert_eq!(setup.offered(line), expected, "{line}");
+    }
+}
+
+#[test]
 fn errors_offer_no_completions_and_print_nothing() {
     let setup = Setup::new();
     for login in [

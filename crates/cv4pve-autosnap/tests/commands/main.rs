@@ -13,6 +13,7 @@ mod complete;
 mod fingerprint;
 #[cfg(target_os = "linux")]
 mod journal;
+mod marks;
 #[cfg(unix)]
 mod overlap;
 #[cfg(unix)]

@@ -3,6 +3,7 @@
 
 use std::process::{Command, Output};
 
+use pve_sim::faults::FaultPlan;
 use pve_sim::simulator::{Options, Simulator};
 use serde_json::{Value, json};
 
@@ -58,11 +59,18 @@ pub(crate) fn cluster() -> Simulator {
 
 /// Starts another cluster with the same logins.
 pub(crate) fn cluster_of(world: Value) -> Simulator {
+    cluster_with_faults(world, FaultPlan::default())
+}
+
+/// Starts another cluster whose requests fail as planned.
+pub(crate) fn cluster_with_faults(world: Value, faults: FaultPlan) -> Simulator {
     let token = |id: &str| (format!("backup@pve!{id}"), Value::from(SECRET));
     let tokens: serde_json::Map<String, Value> =
         ["auto", "reader", "empty"].into_iter().map(token).collect();
     let credentials = json!({"passwords": {"backup@pve": "secret"}, "tokens": tokens});
-    Simulator::start(Options::new(world, credentials)).unwrap()
+    let mut options = Options::new(world, credentials);
+    options.faults = faults;
+    Simulator::start(options).unwrap()
 }
 
 /// The address for `--host`.

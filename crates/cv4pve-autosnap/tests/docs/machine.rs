@@ -175,6 +175,10 @@ fn world() -> Value {
             "config": {"rootfs": format!("{storage}:subvol-{vmid}-disk-0,size=4G"), "tags": tags},
         })
     };
+    let mut build = container(105, "pve1", "build", "scratch");
+    build["snapshots"] = json!([
+        {"name": "automonthly261101010000", "snaptime": 1_793_494_800, "description": "cv4pve-autosnap"}
+    ]);
     json!({
         "cluster": {"name": "example", "quorate": true, "this_node": "pve1", "nodes": [node("pve1", 1), node("pve2", 2)]},
         "storages": [{"storage": storage, "type": "zfspool", "content": ["images", "rootdir"],
@@ -184,7 +188,7 @@ fn world() -> Value {
             vm(101, "pve1", "web02", "prod;web"),
             vm(102, "pve2", "db01", "prod;db"),
             container(103, "pve2", "mail", "prod"),
-            container(105, "pve1", "build", "scratch"),
+            build,
         ],
         "pools": [{"poolid": "prod", "guests": [100, 101, 102]}],
         "roles": {"Autosnap": ["Datastore.Audit", "Pool.Audit", "VM.Audit", "VM.Snapshot"]},

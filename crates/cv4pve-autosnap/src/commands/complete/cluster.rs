@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use autosnap_core::guest::Vmid;
 use autosnap_core::name::{self, TimestampFormat};
 use autosnap_core::select::{Inventory, Selection};
+use autosnap_core::snapshot::Snapshot;
 use clap::FromArgMatches;
 use pve_client::Client;
 
@@ -74,6 +76,21 @@ async fn read_labels(common: &CommonArgs, labels: &RefCell<BTreeSet<String>>) ->
     Some(())
 }
 
+/// Names and times of the snapshots of a guest that are ours, newest first.
+pub(super) fn snapshots(vmid: &str, line: &[OsString]) -> Option<Vec<Snapshot>> {
+    let vmid: Vmid = vmid.parse().ok()?;
+    let common = common(line)?;
+    within(async {
+        let client = connect(&common).await?;
+        let inventory = inventory::read_within(&client, LISTING_LIMIT).await.ok()?;
+        let guest = inventory.guests.iter().find(|guest| guest.vmid == vmid)?;
+        let (mut snapshots, _) = inventory::readable_snapshots(&client, guest).await.ok()?;
+        snapshots.retain(Snapshot::is_ours);
+        snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.taken_at));
+        Some(snapshots)
+    })
+}
+
 async fn connect(common: &CommonArgs) -> Option<Client> {
     let environment = Environment {
         // Completion does not prompt.
@@ -121,24 +138,26 @@ fn common(line: &[OsString]) -> Option<CommonArgs> {
     if std::env::var_os(OFFLINE_VARIABLE).is_some_and(|value| !value.is_empty()) {
         return None;
     }
-    // `check` accepts the options of all commands and requires only a host.
+    // `check` requires only a host, and accepts the options of all commands but those that mark a snapshot.
     let expanded = response_file::expand(line.iter().cloned()).ok()?;
     let definition = args::command();
     let normalized = normalize::normalize(&definition, &with_command(expanded)).ok()?;
-    let options = normalized
-        .texts()
-        .into_iter()
-        .skip(1)
-        .filter(|word| word.to_str().is_some_and(|word| word.starts_with('-')));
+    let options = normalized.texts().into_iter().skip(1).filter(|word| {
+        let word = word.to_str().unwrap_or_default();
+        word.starts_with('-') && !sets_mark(&definition, word)
+    });
     let words = ["cv4pve-autosnap", "check"].map(OsString::from);
-    let matches = definition
-        .try_get_matches_from(words.into_iter().chain(options))
-        .ok()?;
+    let words: Vec<OsString> = words.into_iter().chain(options).collect();
+    let matches = definition.try_get_matches_from(words).ok()?;
     match Cli::from_arg_matches(&matches).ok()?.command {
         Command::Check(args) => Some(args.common),
         Command::Snap(_)
         | Command::Clean(_)
         | Command::Status(_)
+        | Command::Hold(_)
+        | Command::Release(_)
+        | Command::Expire(_)
+        | Command::Note(_)
         | Command::Fingerprint(_)
         | Command::Setup(_)
         | Command::Completions(_)
@@ -147,4 +166,15 @@ fn common(line: &[OsString]) -> Option<CommonArgs> {
         #[cfg(feature = "demo")]
         Command::Demo(_) => None,
     }
+}
+
+/// Whether a word is an option that only the commands that mark a snapshot have.
+fn sets_mark(definition: &clap::Command, word: &str) -> bool {
+    let (name, _) = normalize::split(word);
+    let has_option = |command: &str| {
+        let command = definition.find_subcommand(command);
+        let mut options = command.into_iter().flat_map(clap::Command::get_arguments);
+        options.any(|option| option.get_long() == name.strip_prefix("--"))
+    };
+    !has_option("check") && (has_option("hold") || has_option("expire"))
 }

@@ -6,9 +6,12 @@ use std::ffi::OsString;
 use autosnap_core::guest::Guest;
 use autosnap_core::select::Inventory;
 use clap::{Arg, ValueHint};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::{Candidate, cluster, files, prefixed};
 use crate::commands::completions::suggestions;
+use crate::report::marks_text;
 
 /// The keywords of a selection without a cluster, with their descriptions.
 const GROUPS: [(&str, &str); 4] = [
@@ -28,6 +31,7 @@ pub(super) fn for_option(option: &Arg, typed: &str, line: &[OsString]) -> Vec<Ca
     };
     match option.get_id().as_str() {
         "vmid" => listed(guests),
+        "guest" => guest_ids(typed, line),
         "host" => listed(hosts),
         "label" => labels(typed, line),
         "api_token" | "password" => secrets(typed),
@@ -77,6 +81,29 @@ fn guests(typed: &str, line: &[OsString]) -> Vec<Candidate> {
             .to_vec(),
     };
     prefixed(lead, starting_with(term, found))
+}
+
+/// The IDs of the guests.
+fn guest_ids(typed: &str, line: &[OsString]) -> Vec<Candidate> {
+    let mut guests = cluster::inventory(line).map_or_else(Vec::new, |inventory| inventory.guests);
+    guests.sort_by_key(|guest| guest.vmid);
+    let found = guests.iter().map(|guest| {
+        let name = guest.name.as_deref().unwrap_or_default();
+        Candidate::new(guest.vmid.to_string(), format!("{name} on {}", guest.node))
+    });
+    starting_with(typed, found.collect())
+}
+
+/// Our snapshots of a guest, newest first.
+pub(super) fn snapshots(vmid: &str, typed: &str, line: &[OsString]) -> Vec<Candidate> {
+    let snapshots = cluster::snapshots(vmid, line).unwrap_or_default();
+    let now = Timestamp::now();
+    let zone = TimeZone::system();
+    let found = snapshots.into_iter().map(|snapshot| {
+        let marks = marks_text(&snapshot.marks(), now, &zone);
+        Candidate::new(snapshot.name, marks.unwrap_or_default())
+    });
+    starting_with(typed, found.collect())
 }
 
 /// Every term that selects a guest. Names are offered only after a letter is typed, as each guest has an ID.
