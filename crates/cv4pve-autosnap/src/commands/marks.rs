@@ -145,7 +145,8 @@ fn run(
         let trust = connection.options.trust.clone();
         let (client, warning) = preflight::sign_on(connection, console).await?;
         if let Some(warning) = warning {
-            console.notice(&format!("WARNING: {warning}"), shows_debug);
+            let line = format!("WARNING: {}", report::warning(&warning));
+            console.notice(&line, shows_debug);
         }
         preflight::warn_about_unchecked_certificate(&trust, &client, shows_debug, console);
         let request = marks::Request {
