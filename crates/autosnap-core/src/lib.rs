@@ -21,6 +21,7 @@ pub mod retention;
 pub mod run_id;
 pub mod schedule;
 pub mod select;
+pub mod simulation;
 pub mod snapshot;
 pub mod snapshot_support;
 pub mod storage;

@@ -27,7 +27,7 @@ mod rules;
 
 use std::collections::HashMap;
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 
 use crate::name::SnapName;
 use crate::snapshot::Snapshot;
@@ -120,6 +120,18 @@ pub(crate) fn judge<'a>(
     let mut judged: Vec<Reason> = judged.collect();
     guards::keep_expired(&mut judged, rules.keep_min(), usize::from(new.is_some()));
     newest_first.into_iter().zip(judged).collect()
+}
+
+/// Why each of the snapshots of these times stays or is removed in a run that takes the first of them, newest first.
+///
+/// All of them count.
+pub(crate) fn judge_times(newest_first: &[Timestamp], rules: Rules, now: &Zoned) -> Vec<Reason> {
+    let counted = newest_first.iter().map(|taken_at| Counted {
+        name: "",
+        taken_at: *taken_at,
+    });
+    let counted: Vec<Counted<'_>> = counted.collect();
+    apply::reasons(&counted, None, rules.with_new(), now)
 }
 
 /// The snapshots to remove, oldest first: a run that is cut short has removed the oldest ones.
