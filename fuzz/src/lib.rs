@@ -17,6 +17,7 @@ pub mod marks;
 pub mod names;
 pub mod password_file;
 pub mod proxy;
+pub mod prune_strings;
 pub mod response_file;
 pub mod selection;
 pub mod tokens;
@@ -26,7 +27,7 @@ pub mod upid;
 pub type Target = fn(&[u8]);
 
 /// All targets by the names of their corpora.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("addresses", addresses::run),
     ("answers", answers::run),
     ("calendar", calendar::run),
@@ -39,6 +40,7 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("names", names::run),
     ("password_file", password_file::run),
     ("proxy", proxy::run),
+    ("prune_strings", prune_strings::run),
     ("response_file", response_file::run),
     ("selection", selection::run),
     ("tokens", tokens::run),

@@ -16,6 +16,7 @@ mod figures;
 mod legacy;
 mod measure;
 mod processes;
+mod retention;
 mod runner;
 mod table;
 mod world;
@@ -84,10 +85,25 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let options = program.options;
-    let programs = Programs::find(options.program, options.simulator)
-        .context("build both first: cargo build --release -p cv4pve-autosnap -p pve-sim")?;
     let runs = if options.quick { 1 } else { options.runs };
-    let cases = case::select(&options.case, options.quick)?;
+    let (alone, of_runs): (Vec<String>, Vec<String>) = options
+        .case
+        .iter()
+        .cloned()
+        .partition(|name| name == retention::CASE);
+    if options.case.is_empty() || !of_runs.is_empty() {
+        run_cases(&options, &of_runs, runs)?;
+    }
+    if options.case.is_empty() || !alone.is_empty() {
+        println!("\n{}", retention::table(runs, options.quick)?);
+    }
+    Ok(())
+}
+
+fn run_cases(options: &Options, names: &[String], runs: u16) -> Result<()> {
+    let programs = Programs::find(options.program.clone(), options.simulator.clone())
+        .context("build both first: cargo build --release -p cv4pve-autosnap -p pve-sim")?;
+    let cases = case::select(names, options.quick)?;
     println!("{}", table::head());
     for case in &cases {
         let lines = runner::run(case, &programs, runs, options.alone, &options.with)

@@ -70,6 +70,12 @@ pub(crate) fn run(command_line: &[String], environment: &[(&str, &str)]) -> Resu
     Ok(cost)
 }
 
+/// The CPU time of this process so far, in seconds.
+pub(crate) fn own_cpu() -> Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+}
+
 fn seconds(time: TimeVal) -> f64 {
     let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
     let micros = u64::try_from(time.tv_usec()).unwrap_or_default();

@@ -17,7 +17,7 @@ fn programs() -> PathBuf {
             .args([
                 "build",
                 "--quiet",
-                "--package=autosnap",
+                "--package=cv4pve-autosnap",
                 "--package=pve-sim",
             ])
             .arg("--target-dir")
@@ -43,6 +43,8 @@ fn a_quick_run_fills_the_table() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     let table = String::from_utf8_lossy(&output.stdout);
+    let (table, retention) = table.split_once("\n\n").expect("two tables");
+    assert_eq!(retention.lines().count(), 2 + 4, "{retention}");
     let lines: Vec<Vec<&str>> = table
         .lines()
         .skip(2)

@@ -263,22 +263,21 @@ impl Series {
         let Some(timestamp) = self.timestamp_in(name) else {
             return Membership::Other;
         };
-        let own: Vec<&TimestampFormat> = self
-            .formats
-            .iter()
-            .filter(|format| format.matches(timestamp))
-            .collect();
-        if own.is_empty() {
+        let mut is_own = false;
+        let mut agrees = taken_at.is_none();
+        for format in &self.formats {
+            let readings = format.all_parts(timestamp);
+            is_own |= !readings.is_empty();
+            agrees |=
+                taken_at.is_some_and(|time| readings.iter().any(|parts| is_plausible(parts, time)));
+        }
+        if !is_own {
             let is_in = |format: &&TimestampFormat| is_near(format, timestamp, taken_at);
             return match USUAL.iter().find(is_in) {
                 Some(format) => Membership::OtherFormat(format.as_str().to_owned()),
                 None => Membership::Other,
             };
         }
-        let agrees = taken_at.is_none()
-            || own
-                .iter()
-                .any(|format| is_near(format, timestamp, taken_at));
         if !agrees && self.other_readings(name, taken_at).next().is_some() {
             return Membership::Other;
         }
@@ -287,7 +286,7 @@ impl Series {
         for (label, format) in readings.filter(|(label, format)| !whole.counts(label, format)) {
             let is_ambiguous = match ambiguous {
                 // Numbers of varying width: the two readings cannot be distinguished.
-                _ if own.contains(&format) => true,
+                _ if self.formats.contains(format) && format.matches(timestamp) => true,
                 AmbiguousNames::Keep => true,
                 AmbiguousNames::KeepIfLabelPresent => others.0.contains(label),
                 AmbiguousNames::Count => false,
@@ -326,7 +325,9 @@ impl Series {
         name: &'a str,
         taken_at: Option<DateTime>,
     ) -> impl Iterator<Item = (&'a str, &'a TimestampFormat)> {
-        let in_own_formats = splits(name).flat_map(move |(label, timestamp)| {
+        let is_other = |label: &str| label != self.label.as_str();
+        let other_splits = splits(name).filter(move |(label, _)| is_other(label));
+        let in_own_formats = other_splits.flat_map(move |(label, timestamp)| {
             let formats = self.formats.iter();
             let fitting = formats.filter(move |format| is_near(format, timestamp, taken_at));
             fitting.map(move |format| (label, format))
@@ -338,9 +339,7 @@ impl Series {
             is_near(&pair.format, timestamp, taken_at)
                 .then_some((pair.label.as_str(), &pair.format))
         });
-        in_own_formats
-            .chain(colliding)
-            .filter(|(label, _)| *label != self.label.as_str())
+        in_own_formats.chain(colliding.filter(move |(label, _)| is_other(label)))
     }
 }
 

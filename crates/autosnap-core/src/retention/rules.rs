@@ -190,7 +190,7 @@ impl Rules {
 }
 
 /// `7` for `--keep`; otherwise as PVE writes it, with the guards that differ from their defaults:
-/// `keep-last=1,keep-daily=7,keep-within=7d`. Rules that are off are left out.
+/// `keep-last=1,keep-daily=7,keep-within=7d`. Other rules that are off are left out.
 impl fmt::Display for Rules {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.keeps_all() {
@@ -201,7 +201,8 @@ impl fmt::Display for Rules {
             let mut separator = "";
             for period in Period::ALL {
                 let count = self.count(period);
-                if count > 0 {
+                // 0 is not the default of `keep-last`.
+                if count > 0 || period == Period::Last {
                     write!(formatter, "{separator}{period}={count}")?;
                     separator = ",";
                 }

@@ -2,8 +2,11 @@
 //! Table-driven tests of retention.
 
 mod examples;
+mod guards;
 mod marks;
 mod properties;
+mod rule_properties;
+mod rules;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};

@@ -74,6 +74,43 @@ fn a_retried_removal_keeps_its_place() {
     );
 }
 
+/// Removals of some days only depend on the new snapshot: the overdue ones are the oldest up to the first of these.
+#[test]
+fn overdue_removals_by_rules_are_the_oldest_that_go_without_the_new_snapshot() {
+    let day = |day: i64, hour: i64| {
+        let time = after_new_year((day - 1) * 86_400 + hour * 3600 - 10);
+        let name = format!("autodaily{}", time.strftime("%y%m%d%H%M%S"));
+        Snapshot {
+            taken_at: Some(time),
+            ..snapshot(&name, 0)
+        }
+    };
+    let rules = Rules::parse("keep-daily=2,keep-last=0").unwrap();
+    let policy = Policy {
+        rules,
+        ..policy("daily", 0)
+    };
+    let intent = Intent {
+        policy: Arc::new(policy),
+        ..snap(1)
+    };
+    // The new one is of day 1. Without it day -1 and its predecessor stay, and a second one of a day goes anyway.
+    let snapshots = vec![
+        day(0, 20),
+        day(0, 10),
+        day(-1, 20),
+        day(-1, 10),
+        day(-2, 20),
+    ];
+    let expected = [day(-2, 20).name, day(-1, 10).name];
+    let kept_without_new = day(-1, 20).name;
+    let found = overdue(&intent, snapshots.clone(), true);
+    assert_eq!(found, expected);
+    let without = newest_with_overdue(&snapshots, &intent).unwrap();
+    assert_eq!(without.name, day(0, 20).name);
+    assert!(!found.contains(&kept_without_new));
+}
+
 #[test]
 fn the_newest_is_reported_only_if_there_are_more_than_the_policy_keeps() {
     let newest = |keep, snapshots: &[Snapshot]| {

@@ -337,7 +337,7 @@ fn r15_the_same_instants_in_utc() {
 #[test]
 fn r16_half_hour_zones() {
     check_in(
-        TimeZone::posix("IST-5:30").unwrap(),
+        TimeZone::posix("<+0530>-5:30").unwrap(),
         "keep-hourly=2",
         &[
             ("2026-11-25 12:40 +0530", "keep: keep-hourly 1"),
