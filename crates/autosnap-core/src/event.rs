@@ -115,7 +115,7 @@ pub enum EventKind {
     CreationFailed {
         /// The guest.
         vmid: Vmid,
-        /// Why.
+        /// The failed step and its effect.
         failure: Failure,
     },
     /// A removal is about to be requested.
@@ -140,7 +140,7 @@ pub enum EventKind {
         vmid: Vmid,
         /// The snapshot's name.
         name: String,
-        /// Why.
+        /// The failed step and its effect.
         failure: Failure,
     },
     /// A planned removal was skipped, because a fresh list did not confirm it. Not a failure.
@@ -149,7 +149,7 @@ pub enum EventKind {
         vmid: Vmid,
         /// The snapshot's name.
         name: String,
-        /// Why.
+        /// Why the fresh list does not confirm it.
         reason: DropReason,
     },
     /// A guest's planned removals were left to the next run.
@@ -158,7 +158,7 @@ pub enum EventKind {
         vmid: Vmid,
         /// How many.
         count: usize,
-        /// Why.
+        /// Why this run does not remove them.
         reason: PostponeReason,
     },
     /// A guest ended. Each guest of the plan gets exactly one of these, and each selected guest when the
@@ -428,7 +428,7 @@ pub enum HookEnd {
     /// It was killed at its timeout.
     TimedOut,
     /// It exited with 0, but a child process still runs after the timeout.
-    StillOpen,
+    ChildStillRunning,
     /// It could not be started, for this reason.
     NotStarted(String),
 }
@@ -438,7 +438,7 @@ impl HookEnd {
     pub fn is_success(&self) -> bool {
         match self {
             Self::Exited(status) => *status == 0,
-            Self::Killed | Self::TimedOut | Self::StillOpen | Self::NotStarted(_) => false,
+            Self::Killed | Self::TimedOut | Self::ChildStillRunning | Self::NotStarted(_) => false,
         }
     }
 }

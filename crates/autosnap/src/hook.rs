@@ -138,7 +138,7 @@ impl HookResult {
             HookStatus::Exited(code) => code == 0,
             HookStatus::Signalled(_)
             | HookStatus::TimedOut(_)
-            | HookStatus::StillOpen(_)
+            | HookStatus::ChildStillRunning(_)
             | HookStatus::CouldNotStart(_) => false,
         }
     }
@@ -154,7 +154,7 @@ pub enum HookStatus {
     /// By this process, because it had not ended within this time.
     TimedOut(Duration),
     /// With exit code 0, but a process that it started still held its stdout after this time. That process was not ended.
-    StillOpen(Duration),
+    ChildStillRunning(Duration),
     /// It could not be started, or its end could not be observed.
     CouldNotStart(StartError),
 }
@@ -167,7 +167,7 @@ impl fmt::Display for HookStatus {
             Self::TimedOut(limit) => {
                 write!(formatter, "did not end within {limit:?} and was stopped")
             }
-            Self::StillOpen(limit) => write!(
+            Self::ChildStillRunning(limit) => write!(
                 formatter,
                 "ended, but a process that it started still held its output after {limit:?}"
             ),

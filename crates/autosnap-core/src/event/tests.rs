@@ -22,7 +22,7 @@ fn a_hook_succeeds_only_with_exit_status_0() {
         (HookEnd::Exited(-1), false),
         (HookEnd::Killed, false),
         (HookEnd::TimedOut, false),
-        (HookEnd::StillOpen, false),
+        (HookEnd::ChildStillRunning, false),
         (HookEnd::NotStarted("not found".to_owned()), false),
     ] {
         assert_eq!(end.is_success(), is_success, "{end:?}");

@@ -34,8 +34,8 @@ impl Piece {
         }
     }
 
-    /// Replaces characters that PVE refuses and shortens long fractions; returns `false` for a piece to be dropped.
-    pub(super) fn make_usable(&mut self) -> bool {
+    /// Replaces characters that PVE refuses and shortens long fractions. Returns `false` if nothing is left of the piece.
+    pub(super) fn sanitize(&mut self) -> bool {
         let usable = |letter| match letter {
             ':' | '/' | '.' => '-',
             valid if is_name_character(valid) => valid,
@@ -142,7 +142,7 @@ mod tests {
     fn only_fractions_of_a_second_have_at_most_seven_digits() {
         for (letter, count, expected) in [('f', 9, 7), ('f', 3, 3), ('y', 9, 9)] {
             let mut piece = Piece::Run(letter, count);
-            assert!(piece.make_usable());
+            assert!(piece.sanitize());
             assert_eq!(piece, Piece::Run(letter, expected));
         }
     }

@@ -19,7 +19,7 @@ pub(super) fn proposal(format: &str) -> String {
         format.to_owned()
     };
     let mut pieces = pieces(&translated);
-    pieces.retain_mut(Piece::make_usable);
+    pieces.retain_mut(Piece::sanitize);
     repair_letters(&mut pieces);
     let repaired: String = pieces.iter().map(ToString::to_string).collect();
     let repaired = repaired.trim_matches(['-', '_']);

@@ -87,7 +87,7 @@ pub struct FailedStep {
 pub struct DroppedRemoval {
     /// The snapshot.
     pub snapshot: String,
-    /// Why.
+    /// Why the fresh list did not confirm it.
     pub reason: DropReason,
 }
 
@@ -96,7 +96,7 @@ pub struct DroppedRemoval {
 pub struct PostponedRemovals {
     /// How many.
     pub count: usize,
-    /// Why.
+    /// Why this run did not remove them.
     pub reason: PostponeReason,
 }
 

@@ -157,7 +157,7 @@ pub enum Finding {
     /// The run would print this warning.
     RunWarns(Warning),
     /// The run keeps snapshots of this guest because their names or times are doubtful.
-    Noted {
+    DoubtfulSnapshots {
         /// The guest.
         guest: GuestRef,
         /// The note of the plan.
@@ -229,7 +229,7 @@ pub enum Finding {
         blocks: bool,
     },
     /// A snapshot task is running for the guest.
-    UnderWay {
+    TaskRunning {
         /// The guest.
         guest: GuestRef,
         /// The kind of the task, such as `qmsnapshot`.

@@ -72,7 +72,7 @@ impl RunHook {
             HookStatus::Exited(code) => HookEnd::Exited(code),
             HookStatus::Signalled(_) => HookEnd::Killed,
             HookStatus::TimedOut(_) => HookEnd::TimedOut,
-            HookStatus::StillOpen(_) => HookEnd::StillOpen,
+            HookStatus::ChildStillRunning(_) => HookEnd::ChildStillRunning,
             HookStatus::CouldNotStart(error) => HookEnd::NotStarted(error.to_string()),
         };
         let has_succeeded = end.is_success();

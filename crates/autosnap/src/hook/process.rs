@@ -172,7 +172,7 @@ async fn supervise(
             group.over = true;
             status.map(|status| {
                 if let HookStatus::Exited(0) = status {
-                    HookStatus::StillOpen(limit)
+                    HookStatus::ChildStillRunning(limit)
                 } else {
                     status
                 }

@@ -301,7 +301,7 @@ fn a_child_that_holds_stdout_past_the_limit_fails_the_call_and_is_not_killed() {
     assert!(is_running(pid), "{result:?}");
     assert!(Command::new("kill").arg(pid).status().unwrap().success());
     assert!(
-        matches!(result.status, HookStatus::StillOpen(_)) && !result.succeeded(),
+        matches!(result.status, HookStatus::ChildStillRunning(_)) && !result.succeeded(),
         "{result:?}"
     );
     assert_eq!(

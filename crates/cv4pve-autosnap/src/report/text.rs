@@ -201,7 +201,7 @@ impl Text {
             HookEnd::TimedOut => {
                 text.line("Script was ended: it ran longer than --hook-timeout allows");
             }
-            HookEnd::StillOpen => {
+            HookEnd::ChildStillRunning => {
                 text.line("Script has ended, but a process that it started did not within --hook-timeout and still runs");
             }
             HookEnd::NotStarted(error) => {

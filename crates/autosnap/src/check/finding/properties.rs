@@ -17,7 +17,7 @@ impl Finding {
             | Self::Locked { blocks, .. }
             | Self::Stuck { blocks, .. }
             | Self::Storage { full: blocks, .. } => problem_or(*blocks, Severity::Warning),
-            Self::UnderWay { blocks, .. } => problem_or(*blocks, Severity::Note),
+            Self::TaskRunning { blocks, .. } => problem_or(*blocks, Severity::Note),
             Self::OtherCluster(_)
             | Self::NoPrivileges { .. }
             | Self::NothingSelected
@@ -39,7 +39,7 @@ impl Finding {
             | Self::ClockDiffers { .. }
             | Self::EmptyTerm(_)
             | Self::RunWarns(_)
-            | Self::Noted { .. }
+            | Self::DoubtfulSnapshots { .. }
             | Self::TimestampFormat(_)
             | Self::Unsupported { .. }
             | Self::CannotSnapshot { .. }
@@ -77,7 +77,7 @@ impl Finding {
             Self::UnresolvedExclusion(_) => "unresolved-exclusion",
             Self::RequiredGuestSkipped { .. } => "required-guest-skipped",
             Self::RunFails(_) | Self::DryRunFails => "run-fails",
-            Self::RunWarns(_) | Self::Noted { .. } => "run-warns",
+            Self::RunWarns(_) | Self::DoubtfulSnapshots { .. } => "run-warns",
             Self::MissingOption { .. } => "missing-option",
             Self::InvalidOption(_) => "invalid-option",
             Self::NameTaken { .. } => "name-taken",
@@ -94,7 +94,7 @@ impl Finding {
             Self::Unsupported { .. } => "unsupported",
             Self::CannotSnapshot { .. } => "cannot-snapshot",
             Self::Locked { .. } => "locked",
-            Self::UnderWay { .. } => "under-way",
+            Self::TaskRunning { .. } => "under-way",
             Self::Stuck { .. } => "stuck",
             Self::Storage { .. } => "storage",
             Self::RamDoesNotFit { .. } => "ram-does-not-fit",
@@ -114,11 +114,11 @@ impl Finding {
             | Self::CannotSnapshot { guest, .. }
             | Self::StorageUnusable { guest, .. }
             | Self::Locked { guest, .. }
-            | Self::UnderWay { guest, .. }
+            | Self::TaskRunning { guest, .. }
             | Self::Stuck { guest, .. }
             | Self::NameTaken { guest, .. }
             | Self::RequiredGuestSkipped { guest, .. }
-            | Self::Noted { guest, .. }
+            | Self::DoubtfulSnapshots { guest, .. }
             | Self::RamDoesNotFit { guest, .. } => Some(guest),
             Self::HostUnreachable { .. }
             | Self::HostRefuses { .. }
@@ -174,13 +174,13 @@ impl Finding {
             | Self::NameTaken { .. }
             | Self::RequiredGuestSkipped { .. }
             | Self::Locked { .. }
-            | Self::UnderWay { blocks: true, .. }
+            | Self::TaskRunning { blocks: true, .. }
             | Self::Stuck { lock: Some(_), .. } => {
                 self.guest().is_some_and(|guest| guest.vmid == vmid)
             }
             // An incomplete snapshot without a lock does not prevent another snapshot.
             Self::Stuck { lock: None, .. }
-            | Self::UnderWay { blocks: false, .. }
+            | Self::TaskRunning { blocks: false, .. }
             | Self::RamDoesNotFit { .. }
             | Self::HostUnreachable { .. }
             | Self::HostRefuses { .. }
@@ -196,7 +196,7 @@ impl Finding {
             | Self::RunFails(_)
             | Self::DryRunFails
             | Self::RunWarns(_)
-            | Self::Noted { .. }
+            | Self::DoubtfulSnapshots { .. }
             | Self::MissingOption { .. }
             | Self::InvalidOption(_)
             | Self::InvalidName(_)

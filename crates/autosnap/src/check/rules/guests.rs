@@ -43,7 +43,7 @@ fn check_kept(reading: &GuestReading) -> Vec<Finding> {
     });
     let guest = GuestRef::from(reading.guest());
     doubtful
-        .map(|note| Finding::Noted {
+        .map(|note| Finding::DoubtfulSnapshots {
             guest: guest.clone(),
             note: note.clone(),
         })
@@ -110,7 +110,7 @@ fn check_lock(reading: &GuestReading, lock: &str, blocks: bool) -> Finding {
     let guest = GuestRef::from(reading.guest());
     let task = running_task(reading).filter(|_| plan::is_snapshot_lock(lock));
     match task {
-        Some(task) => Finding::UnderWay {
+        Some(task) => Finding::TaskRunning {
             guest,
             task: task.to_owned(),
             blocks,
@@ -138,12 +138,12 @@ fn check_incomplete(reading: &GuestReading, cluster: &ClusterReading) -> Vec<Fin
         return Vec::new();
     }
     if let Some(task) = running_task(reading) {
-        let under_way = Finding::UnderWay {
+        let task_running = Finding::TaskRunning {
             guest: reading.guest().into(),
             task: task.to_owned(),
             blocks: false,
         };
-        return incomplete.take(1).map(|_| under_way.clone()).collect();
+        return incomplete.take(1).map(|_| task_running.clone()).collect();
     }
     incomplete
         .map(|snapshot| Finding::Stuck {

@@ -92,9 +92,9 @@ pub(super) fn message(finding: &Finding) -> String {
         | Finding::CannotSnapshot { .. }
         | Finding::StorageUnusable { .. }
         | Finding::RequiredGuestSkipped { .. }
-        | Finding::Noted { .. }
+        | Finding::DoubtfulSnapshots { .. }
         | Finding::Locked { .. }
-        | Finding::UnderWay { .. }
+        | Finding::TaskRunning { .. }
         | Finding::Stuck { .. }
         | Finding::RamDoesNotFit { .. } => guest_message(finding),
     }
@@ -122,9 +122,9 @@ fn guest_message(finding: &Finding) -> String {
             "would be skipped, which --strict counts as a failure: {}",
             skip_reason(skip)
         ),
-        Finding::Noted { guest, note } => notes::note(guest.vmid, note),
+        Finding::DoubtfulSnapshots { guest, note } => notes::note(guest.vmid, note),
         Finding::Locked { lock, .. } => format!("locked ({lock})"),
-        Finding::UnderWay { task, .. } => format!("a task works on it now ({task})"),
+        Finding::TaskRunning { task, .. } => format!("a task works on it now ({task})"),
         Finding::Stuck { snapshot, lock, .. } => stuck(snapshot.as_ref(), lock.as_deref()),
         Finding::RamDoesNotFit {
             storage,
@@ -284,10 +284,10 @@ fn advice(finding: &Finding) -> Option<&'static str> {
             lock,
             ..
         } if !is_snapshot_lock(lock) => "the run waits for it, as --wait-locked is given",
-        Finding::Locked { blocks: false, .. } | Finding::UnderWay { blocks: false, .. } => {
+        Finding::Locked { blocks: false, .. } | Finding::TaskRunning { blocks: false, .. } => {
             "the run waits for it, see --wait-snapshot-lock"
         }
-        Finding::Locked { .. } | Finding::UnderWay { .. } => {
+        Finding::Locked { .. } | Finding::TaskRunning { .. } => {
             "wait until its task has ended, or let the run wait with --wait-locked"
         }
         Finding::Stuck {
@@ -319,7 +319,7 @@ fn advice(finding: &Finding) -> Option<&'static str> {
         | Finding::RunFails(_)
         | Finding::DryRunFails
         | Finding::RunWarns(_)
-        | Finding::Noted { .. }
+        | Finding::DoubtfulSnapshots { .. }
         | Finding::InvalidOption(_)
         | Finding::HostRefuses { .. }
         | Finding::CertificateEnds { .. }
