@@ -2,8 +2,6 @@
 //! Replies that do not settle a request: from a proxy instead of the node, from a busy server,
 //! or none because the connection was reset or closed.
 
-use pve_sim::faults::FaultPlan;
-
 use crate::harness::Lab;
 use crate::paused_run::PausingHook;
 use crate::world::{World, vm};
@@ -15,7 +13,7 @@ const SNAP: &str = "--vmid=100 --timeout=1 snap --label=daily --keep=1";
 fn check(effect: &str, expected: (i32, usize, usize), message: &str) {
     let lab = Lab::new(&World::new([vm(100, "web01").taken("daily", &[1])]));
     let rule = format!(r#"{{"requests": [{{"method": "POST", "times": 1, "effect": {effect}}}]}}"#);
-    lab.simulator.set_faults(FaultPlan::parse(&rule).unwrap());
+    lab.set_faults(&rule);
     let output = lab.run(SNAP);
     let posts = lab
         .writes()

@@ -234,8 +234,10 @@ fn a_storage_that_is_not_listed_is_named_for_what_it_is() {
 /// During a run of the same login `check` names the task and calls no snapshot left behind.
 #[test]
 fn check_calls_no_snapshot_in_progress_left_behind() {
-    let lab = Lab::new(&World::new([vm(100, "web").taken("daily", &[1, 2])]));
-    lab.set_faults(r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"duration": 600}}]}"#);
+    let lab = Lab::with_faults(
+        &World::new([vm(100, "web").taken("daily", &[1, 2])]),
+        r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"duration": 600}}]}"#,
+    );
     let line = [
         "--vmid=100",
         "--label=daily",

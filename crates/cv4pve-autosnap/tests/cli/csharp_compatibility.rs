@@ -3,7 +3,6 @@
 //! password files and snapshots go on working, and the text they grep for is there.
 
 use insta::assert_snapshot;
-use pve_sim::faults::FaultPlan;
 use serde_json::json;
 
 use crate::harness::{Lab, TOKEN};
@@ -184,12 +183,9 @@ fn removals_are_sent_without_force_unless_asked() {
 
 #[test]
 fn a_failed_creation_removes_nothing_and_stops_no_other_guest() {
-    let lab = Lab::new(&two_guests());
-    lab.simulator.set_faults(
-        FaultPlan::parse(
-            r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"fail": "no space left on device"}}]}"#,
-        )
-        .unwrap(),
+    let lab = Lab::with_faults(
+        &two_guests(),
+        r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"fail": "no space left on device"}}]}"#,
     );
     assert_snapshot!(lab.run("--vmid=@all --max-parallel=1 snap --label=daily --keep=1").report(), @r#"
     exit status 1
@@ -218,12 +214,9 @@ fn a_failed_creation_removes_nothing_and_stops_no_other_guest() {
 
 #[test]
 fn after_a_failed_removal_the_others_wait_for_the_next_run() {
-    let lab = Lab::new(&two_guests());
-    lab.simulator.set_faults(
-        FaultPlan::parse(
-            r#"{"tasks": [{"kind": "qmdelsnapshot", "when": {"nth": 2}, "effect": {"fail": "dataset is gone"}}]}"#,
-        )
-        .unwrap(),
+    let lab = Lab::with_faults(
+        &two_guests(),
+        r#"{"tasks": [{"kind": "qmdelsnapshot", "when": {"nth": 2}, "effect": {"fail": "dataset is gone"}}]}"#,
     );
     assert_snapshot!(lab.run("--vmid=100 snap --label=daily --keep=1").report(), @r#"
     exit status 1
@@ -255,12 +248,9 @@ fn after_a_failed_removal_the_others_wait_for_the_next_run() {
 
 #[test]
 fn warnings_are_a_success_with_a_note() {
-    let lab = Lab::new(&two_guests());
-    lab.simulator.set_faults(
-        FaultPlan::parse(
-            r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"warn": 2}}, {"kind": "qmdelsnapshot", "effect": {"warn": 1}}]}"#,
-        )
-        .unwrap(),
+    let lab = Lab::with_faults(
+        &two_guests(),
+        r#"{"tasks": [{"kind": "qmsnapshot", "effect": {"warn": 2}}, {"kind": "qmdelsnapshot", "effect": {"warn": 1}}]}"#,
     );
     assert_snapshot!(lab.run("--vmid=100 snap --label=daily --keep=3").report(), @r#"
     exit status 0
@@ -416,12 +406,9 @@ fn guests_of_an_offline_node_are_skipped_and_fail_the_run() {
 
 #[test]
 fn a_guest_that_cannot_be_read_does_not_end_the_run() {
-    let lab = Lab::new(&two_guests());
-    lab.simulator.set_faults(
-        FaultPlan::parse(
-            r#"{"requests": [{"path": "/nodes/*/qemu/100/config", "effect": {"answer": {"status": 500, "reason": "broken"}}}]}"#,
-        )
-        .unwrap(),
+    let lab = Lab::with_faults(
+        &two_guests(),
+        r#"{"requests": [{"path": "/nodes/*/qemu/100/config", "effect": {"answer": {"status": 500, "reason": "broken"}}}]}"#,
     );
     let output = lab.run("--vmid=@all snap --label=daily --keep=1");
     output.assert_status(1).assert_out("broken");
@@ -451,12 +438,9 @@ fn no_selected_guest_is_a_failure_with_the_likely_causes() {
 
 #[test]
 fn the_ticket_of_a_user_is_renewed_in_a_long_run() {
-    let lab = Lab::new(&two_guests());
-    lab.simulator.set_faults(
-        FaultPlan::parse(
-            r#"{"requests": [{"method": "POST", "path": "/nodes/**", "times": 1, "effect": "expire_tickets"}]}"#,
-        )
-        .unwrap(),
+    let lab = Lab::with_faults(
+        &two_guests(),
+        r#"{"requests": [{"method": "POST", "path": "/nodes/**", "times": 1, "effect": "expire_tickets"}]}"#,
     );
     let host = format!("--host={}", lab.host());
     let output = lab.bare([

@@ -4,7 +4,6 @@
 //! reported that it started nothing.
 
 use insta::assert_snapshot;
-use pve_sim::faults::FaultPlan;
 
 use crate::harness::{Lab, Output, until};
 use crate::paused_run::PausingHook;
@@ -14,9 +13,7 @@ const SNAP: &str = "--vmid=100 --timeout=1 snap --label=daily --keep=1";
 
 /// A lab with these faults.
 fn lab(faults: &str) -> Lab {
-    let lab = Lab::new(&World::new([vm(100, "web01").taken("daily", &[1])]));
-    lab.simulator.set_faults(FaultPlan::parse(faults).unwrap());
-    lab
+    Lab::with_faults(&World::new([vm(100, "web01").taken("daily", &[1])]), faults)
 }
 
 /// The lines between the guest's header and the totals.
@@ -119,7 +116,7 @@ fn a_snapshot_that_replication_needs_stays_unless_forced() {
 fn a_node_that_is_lost_during_the_run_fails_its_guests_only() {
     let lab = Lab::new(&World::new([vm(100, "near"), ct(200, "far").on("pve2")]));
     let lost = r#"{"requests": [{"method": "POST", "path": "/nodes/pve2/**", "times": 1, "effect": {"lose_node": {"node": "pve2"}}}]}"#;
-    lab.simulator.set_faults(FaultPlan::parse(lost).unwrap());
+    lab.set_faults(lost);
     lab.run("--vmid=@all --max-parallel=1 --timeout=1 snap --label=daily --keep=1")
         .assert_status(1)
         .assert_out("FAILED CT 200 far on pve2: ");
@@ -223,7 +220,7 @@ fn a_failed_task_of_another_run_is_not_mistaken_for_ours() {
     lab.run("--vmid=100 snap --label=hourly --keep=1")
         .assert_status(1);
     let lost = r#"{"requests": [{"method": "POST", "effect": "drop_before"}]}"#;
-    lab.simulator.set_faults(FaultPlan::parse(lost).unwrap());
+    lab.set_faults(lost);
     lab.run("--vmid=100 --timeout=1 snap --label=daily --keep=1 --wait-locked=20s")
         .assert_status(1)
         .assert_out("it is not known whether it was done");

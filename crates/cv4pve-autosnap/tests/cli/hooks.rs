@@ -3,7 +3,6 @@
 //! the effect of failing hooks.
 
 use insta::assert_snapshot;
-use pve_sim::faults::FaultPlan;
 use regex_lite::Regex;
 
 use crate::harness::{Lab, Output};
@@ -66,7 +65,7 @@ fn fail_task(lab: &Lab, kind: &str, number: u32) {
     let plan = format!(
         r#"{{"tasks": [{{"kind": "{kind}", "when": {{"nth": {number}}}, "effect": {{"fail": "broken"}}}}]}}"#
     );
-    lab.simulator.set_faults(FaultPlan::parse(&plan).unwrap());
+    lab.set_faults(&plan);
 }
 
 #[test]
@@ -158,7 +157,7 @@ fn skipped_guests_have_no_phase_and_locked_ones_have_both() {
 fn the_job_is_closed_when_a_fault_ends_it() {
     let lab = lab();
     let fault = r#"{"requests": [{"path": "/cluster/resources", "effect": {"answer": {"status": 500, "reason": "broken"}}}]}"#;
-    lab.simulator.set_faults(FaultPlan::parse(fault).unwrap());
+    lab.set_faults(fault);
     run(&lab, "snap --keep=1")
         .assert_status(3)
         .assert_err("ERROR: broken");

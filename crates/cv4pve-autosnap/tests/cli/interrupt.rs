@@ -120,8 +120,7 @@ fn a_signal_before_the_first_guest_changes_nothing() {
 fn a_signal_stops_a_run_that_waits_for_a_silent_guest() {
     let lab = lab();
     let silent = r#"{"requests": [{"method": "GET", "path": "/nodes/*/*/*/snapshot", "effect": {"stall": 900}}]}"#;
-    lab.simulator
-        .set_faults(pve_sim::faults::FaultPlan::parse(silent).unwrap());
+    lab.set_faults(silent);
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, SNAP);
     assert_eq!(run.reached(), "snap-job-start");

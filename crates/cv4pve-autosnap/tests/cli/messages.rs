@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Messages are true, appear once, and say what to do: failures, hints, errors and the JSON report.
 
-use pve_sim::faults::FaultPlan;
 use serde_json::json;
 
 use crate::harness::{Lab, UnusedPort};
 use crate::world::{GIB, World, vm};
 
 fn lab(faults: &str) -> Lab {
-    let lab = Lab::new(&World::new([vm(100, "web01").taken("daily", &[1, 2])]));
-    lab.simulator.set_faults(FaultPlan::parse(faults).unwrap());
-    lab
+    Lab::with_faults(
+        &World::new([vm(100, "web01").taken("daily", &[1, 2])]),
+        faults,
+    )
 }
 
 fn quiet_lab() -> Lab {

@@ -3,7 +3,6 @@
 //! blocks of guests are never mixed.
 
 use insta::assert_snapshot;
-use pve_sim::faults::FaultPlan;
 use regex_lite::Regex;
 use serde_json::{Value, json};
 
@@ -183,12 +182,7 @@ fn times_are_local() {
 #[test]
 fn status_fails_if_a_guest_cannot_be_read_and_shows_the_others() {
     let lab = lab();
-    lab.simulator.set_faults(
-        FaultPlan::parse(
-            r#"{"requests": [{"path": "/nodes/*/lxc/**", "effect": {"answer": {"status": 500, "reason": "broken"}}}]}"#,
-        )
-        .unwrap(),
-    );
+    lab.set_faults(r#"{"requests": [{"path": "/nodes/*/lxc/**", "effect": {"answer": {"status": 500, "reason": "broken"}}}]}"#);
     let output = lab.run("--vmid=@all status");
     output.assert_status(1).assert_out("autodaily240101000000");
     output.assert_err("CT 1000 on node pve2 cannot be read: broken");
@@ -337,7 +331,7 @@ fn the_json_report_of_a_dry_run() {
 fn the_json_report_of_a_failed_run_has_its_exit_status() {
     let lab = lab();
     let fails = r#"{"requests": [{"path": "/cluster/resources", "effect": {"answer": {"status": 500, "reason": "broken"}}}]}"#;
-    lab.simulator.set_faults(FaultPlan::parse(fails).unwrap());
+    lab.set_faults(fails);
     let output = lab.run("--vmid=@all clean --label=daily --keep=1 --output=Json");
     let report = output.assert_status(3).json();
     assert_eq!(report["exit_status"], 3);

@@ -145,8 +145,7 @@ fn repair(lab: &Lab) {
 /// are done; and the next runs reach the result of the policy.
 fn the_journal_is_a_part_of_the_plan(case: &Case, faults: &Value) -> Result<(), TestCaseError> {
     let lab = case.lab();
-    lab.simulator
-        .set_faults(FaultPlan::parse(&faults.to_string()).unwrap());
+    lab.set_faults(&faults.to_string());
     let run = lab.run(&format!("{} --timeout=1", case.args()));
     errors_are_on_stdout(&run)?;
     for (vmid, expected) in case.all_expected() {

@@ -85,8 +85,10 @@ fn a_task_of_an_earlier_run_does_not_confirm_a_removal() {
 /// PVE may have executed it.
 #[test]
 fn a_failed_task_of_an_earlier_run_does_not_cause_a_retry() {
-    let lab = Lab::new(&World::new([ct(100, "proxy").taken("daily", &[1, 2])]));
-    lab.set_faults(r#"{"tasks": [{"effect": {"fail": "CT is locked (backup)"}}]}"#);
+    let lab = Lab::with_faults(
+        &World::new([ct(100, "proxy").taken("daily", &[1, 2])]),
+        r#"{"tasks": [{"effect": {"fail": "CT is locked (backup)"}}]}"#,
+    );
     set_clock(&lab, -3600.0);
     lab.run("--vmid=100 snap --label=daily --keep=1")
         .assert_status(1);

@@ -2,7 +2,8 @@
 //! Time jumps: clocks that are set during a run, the end of summer time, snapshots and nodes whose
 //! clock is ahead, and tickets that expire.
 
-use pve_sim::faults::FaultPlan;
+use std::process::{Command, Stdio};
+
 use pve_sim::journal::Action;
 use pve_sim::simulator::Options;
 use serde_json::json;
@@ -17,6 +18,7 @@ const SNAP: &str = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
 /// Options are read from the last one, so these replace the token and the hook timeout of the
 /// harness.
 const WITH_PASSWORD: &str = "--username=backup@pve --password=example-backup --hook-timeout=86400";
+const SNAP_SLOW_GUEST: &str = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
 const DAY: i64 = 86_400;
 
 /// The statuses of the login replies so far.
@@ -42,12 +44,31 @@ fn two_guests() -> World {
     ])
 }
 
-/// Starts a run with a password login that reads the time from the test clock.
-fn start<'a>(hook: &PausingHook, lab: &'a Lab, clock: &Clock) -> Run<'a> {
+/// One guest, whose snapshot takes an hour.
+fn slow_guest() -> World {
+    let slow = json!({"create": 3600});
+    World::new([vm(100, "web01").with("task_seconds", slow)])
+}
+
+/// A command that reads the time from the test clock.
+fn command_with(clock: &Clock, lab: &Lab) -> Command {
     let mut command = lab.command();
     clock.apply_to(&mut command);
-    command.stdout(std::process::Stdio::piped());
-    hook.start_as(lab, WITH_PASSWORD, SNAP, command)
+    command.stdout(Stdio::piped());
+    command
+}
+
+/// Starts a run with a password login that reads the time from the test clock.
+fn start<'a>(hook: &PausingHook, lab: &'a Lab, clock: &Clock, args: &str) -> Run<'a> {
+    hook.start_as(lab, WITH_PASSWORD, args, command_with(clock, lab))
+}
+
+/// Stops the program for 50 minutes, in which the task goes on for so many seconds.
+fn stop_for_50_minutes(run: &Run<'_>, lab: &Lab, clock: &Clock, task_goes_on: f64) {
+    suspend(run);
+    lab.simulator.advance(task_goes_on);
+    clock.ahead(3000, 3000);
+    run.signal("CONT");
 }
 
 #[test]
@@ -57,7 +78,7 @@ fn a_clock_that_is_set_during_a_run_is_harmless() {
         options.timing.task_seconds = 0.3;
         let lab = Lab::with(options);
         let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
-        let mut run = start(&hook, &lab, &clock);
+        let mut run = start(&hook, &lab, &clock, SNAP);
         run.go_to("snap-create-pre 100");
         clock.ahead(jump, 0);
         run.go_on();
@@ -79,18 +100,14 @@ fn a_clock_that_is_set_during_a_run_is_harmless() {
 /// After a lost reply, the task is searched by its start time.
 #[test]
 fn the_task_of_a_lost_reply_is_found_after_the_clock_was_set_back() {
-    let slow = json!({"create": 3600});
-    let lab = Lab::new(&World::new([vm(100, "web01").with("task_seconds", slow)]));
+    let lab = Lab::new(&slow_guest());
     let faults = r#"{"requests": [
         {"method": "POST", "times": 1, "effect": "drop_after"},
         {"method": "GET", "path": "/nodes/*/qemu/*/snapshot", "when": {"nth": 2}, "effect": "hold"}]}"#;
-    lab.simulator.set_faults(FaultPlan::parse(faults).unwrap());
+    lab.set_faults(faults);
     let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
-    let mut command = lab.command();
-    clock.apply_to(&mut command);
-    command.stdout(std::process::Stdio::piped());
     let args = "--vmid=100 --timeout=20 snap --label=daily --keep=1";
-    let mut run = hook.start_with(&lab, args, command);
+    let mut run = hook.start_with(&lab, args, command_with(&clock, &lab));
     run.go_to("snap-create-pre 100");
     run.go_on();
     // The check for the effect has been sent, and is answered after the jump.
@@ -114,7 +131,7 @@ fn the_task_of_a_lost_reply_is_found_after_the_clock_was_set_back() {
 fn a_ticket_is_renewed_before_it_expires() {
     let lab = Lab::new(&two_guests());
     let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
-    let mut run = start(&hook, &lab, &clock);
+    let mut run = start(&hook, &lab, &clock, SNAP);
     run.go_to("snap-create-pre 101");
     clock.ahead(3700, 3700);
     lab.simulator.advance(3700.0);
@@ -130,7 +147,7 @@ fn a_ticket_is_renewed_before_it_expires() {
 fn a_ticket_that_expired_while_the_machine_was_suspended_is_replaced() {
     let lab = Lab::new(&two_guests());
     let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
-    let mut run = start(&hook, &lab, &clock);
+    let mut run = start(&hook, &lab, &clock, SNAP);
     run.go_to("snap-create-pre 101");
     clock.ahead(3 * 3600, 0);
     lab.simulator.advance(3.0 * 3600.0);
@@ -145,22 +162,14 @@ fn a_ticket_that_expired_while_the_machine_was_suspended_is_replaced() {
 #[test]
 fn a_task_is_polled_once_more_after_the_program_was_stopped_beyond_the_timeout() {
     for (task_goes_on, status) in [(3600.0, 0), (60.0, 1)] {
-        let slow = json!({"create": 3600});
-        let lab = Lab::new(&World::new([vm(100, "web01").with("task_seconds", slow)]));
+        let lab = Lab::new(&slow_guest());
         let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
-        let mut command = lab.command();
-        clock.apply_to(&mut command);
-        command.stdout(std::process::Stdio::piped());
-        let args = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
-        let mut run = hook.start_as(&lab, WITH_PASSWORD, args, command);
+        let mut run = start(&hook, &lab, &clock, SNAP_SLOW_GUEST);
         run.go_to("snap-create-pre 100");
         run.go_on();
         let is_poll = |one: &pve_sim::journal::Request| one.path.ends_with("/status");
         lab.until_requested("the task is polled", is_poll);
-        suspend(&run);
-        lab.simulator.advance(task_goes_on);
-        clock.ahead(3000, 3000);
-        run.signal("CONT");
+        stop_for_50_minutes(&run, &lab, &clock, task_goes_on);
         let output = run.finish();
         output.assert_status(status);
         if status == 1 {
@@ -173,23 +182,15 @@ fn a_task_is_polled_once_more_after_the_program_was_stopped_beyond_the_timeout()
 /// The same for a poll that was in flight when the process was stopped, and that timed out as well.
 #[test]
 fn a_poll_that_timed_out_while_the_program_was_stopped_is_repeated() {
-    let slow = json!({"create": 3600});
-    let lab = Lab::new(&World::new([vm(100, "web01").with("task_seconds", slow)]));
+    let lab = Lab::new(&slow_guest());
     let stall = r#"{"requests": [{"method": "GET", "path": "/nodes/*/tasks/**", "times": 1, "effect": {"stall": 900}}]}"#;
-    lab.simulator.set_faults(FaultPlan::parse(stall).unwrap());
+    lab.set_faults(stall);
     let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
-    let mut command = lab.command();
-    clock.apply_to(&mut command);
-    command.stdout(std::process::Stdio::piped());
-    let args = "--vmid=100 --timeout=600 snap --label=daily --keep=1";
-    let mut run = hook.start_as(&lab, WITH_PASSWORD, args, command);
+    let mut run = start(&hook, &lab, &clock, SNAP_SLOW_GUEST);
     run.go_to("snap-create-pre 100");
     run.go_on();
     lab.until_met(0);
-    suspend(&run);
-    lab.simulator.advance(3600.0);
-    clock.ahead(3000, 3000);
-    run.signal("CONT");
+    stop_for_50_minutes(&run, &lab, &clock, 3600.0);
     run.finish().assert_status(0);
     assert_eq!(lab.writes().len(), 1, "nothing is sent twice");
 }
