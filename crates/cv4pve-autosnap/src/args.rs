@@ -7,6 +7,7 @@
 mod common;
 mod definition;
 mod job;
+mod job_folder;
 mod marks;
 mod usage;
 
@@ -21,6 +22,7 @@ pub use common::{
 };
 pub use definition::{command, replace_long_help, with_all_options_shown};
 pub use job::{HookFailure, JobArgs, JobOutput, OnOverlap, SelectionArgs};
+pub use job_folder::{CoverageArgs, JobFolderArgs, JobsAction, JobsArgs};
 pub use marks::{ExpireArgs, HoldArgs, MarkTargetArgs, NoteArgs, ReleaseArgs};
 pub use usage::{Usage, unused, usage};
 
@@ -72,6 +74,12 @@ pub enum Command {
               mut_arg("label", |arg| arg.required(false)), mut_args(definition::hide_in_check),
               after_help = help::CHECK)]
     Check(CheckArgs),
+    /// Work with a folder of job files: check them and whether they fit together and the cluster.
+    #[command(mut_arg("host", definition::optional_host), after_help = help::JOBS)]
+    Jobs(JobsArgs),
+    /// Show which job files protect each guest; guests in no job come first.
+    #[command(mut_arg("host", definition::optional_host), after_help = help::COVERAGE)]
+    Coverage(CoverageArgs),
     /// Print the pveum commands that create a least-privilege role, user and API token; runs none of them.
     #[command(after_help = help::SETUP)]
     Setup(SetupArgs),
@@ -107,6 +115,8 @@ impl Command {
             | Self::Release(_)
             | Self::Expire(_)
             | Self::Note(_)
+            | Self::Jobs(_)
+            | Self::Coverage(_)
             | Self::Setup(_)
             | Self::Fingerprint(_)
             | Self::Completions(_)
@@ -235,6 +245,13 @@ pub struct SetupArgs {
     /// File that will hold the API token [default: "token" in the folder of the --write file, else /etc/cv4pve-autosnap/token].
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// Print only the pvesh commands that register the tags autosnap-NAME of these policies, with colors: gold,silver.
+    ///
+    /// Registered tags may be set only by users with Sys.Modify on /. The tag autosnap-off is always among them. Tags
+    /// and colors that are registered already are kept.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',',
+          conflicts_with_all = ["user", "token_id", "role", "path", "host", "token_file", "write"])]
+    pub policy_tags: Vec<String>,
     /// Write a parameter file that only you can read; its name sets the label: /etc/cv4pve-autosnap/daily.conf.
     ///
     /// The job keeps 7 snapshots of each guest; the systemd timer of that name can run it. An existing file is not overwritten.

@@ -110,6 +110,8 @@ fn reports_in_text(command: &Command) -> bool {
         | Command::Expire(_)
         | Command::Note(_)
         | Command::Check(_)
+        | Command::Jobs(_)
+        | Command::Coverage(_)
         | Command::Setup(_)
         | Command::Fingerprint(_)
         | Command::Completions(_)
@@ -133,6 +135,14 @@ fn seem_to_report_in_text<'a>(words: impl IntoIterator<Item = &'a OsString>) -> 
     is_job && !is_json
 }
 
+/// Parses the line of a job file, whose arguments are in `line`.
+pub(crate) fn parse_job(line: &Line) -> Result<CommandLine, CommandError> {
+    match parse_line(&[], line, args::command())? {
+        Parsed::Run(command_line) => Ok(*command_line),
+        Parsed::Shown(_) => Err(CommandError::usage("a job file cannot request help")),
+    }
+}
+
 enum Parsed {
     Run(Box<CommandLine>),
     /// Help or version, to be printed.
@@ -142,7 +152,7 @@ enum Parsed {
 fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, CommandError> {
     console.repeat_errors_on_stdout(seem_to_report_in_text(arguments));
     let expanded = response_file::expand(arguments.iter().cloned());
-    let mut command = args::command();
+    let command = args::command();
     let line = expanded.or_else(|error| {
         // Help wins over mistakes in the files.
         let typed = Line::typed(arguments.iter().cloned());
@@ -152,12 +162,21 @@ fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, CommandErr
     let line = line.map_err(CommandError::usage)?;
     let texts = line.words.iter().map(|word| &word.text);
     console.repeat_errors_on_stdout(seem_to_report_in_text(texts));
-    let normalized = normalize::normalize(&command, &line);
-    let normalized = normalized.map_err(|refusal| refusal.into_command_error(&line))?;
-    if let Some(error) = usage_error::single_dash(&normalized, &line) {
+    parse_line(arguments, &line, command)
+}
+
+/// Parses a line whose parameter files are expanded.
+fn parse_line(
+    typed: &[OsString],
+    line: &Line,
+    mut command: clap::Command,
+) -> Result<Parsed, CommandError> {
+    let normalized = normalize::normalize(&command, line);
+    let normalized = normalized.map_err(|refusal| refusal.into_command_error(line))?;
+    if let Some(error) = usage_error::single_dash(&normalized, line) {
         return Err(error);
     }
-    line_checks::check_home(&normalized, &line)?;
+    line_checks::check_home(&normalized, line)?;
     let mut words = normalized.texts();
     let all = args::replace_long_help(&mut words);
     if all {
@@ -172,9 +191,9 @@ fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, CommandErr
     match parsed {
         Ok(cli) => Ok(Parsed::Run(Box::new(CommandLine {
             cli,
-            typed: arguments.to_vec(),
+            typed: typed.to_vec(),
             notices,
-            redactions: Redactions::new(&normalized, &line),
+            redactions: Redactions::new(&normalized, line),
             in_files: normalized.in_files,
         }))),
         Err(error)
@@ -190,7 +209,7 @@ fn parse(arguments: &[OsString], console: &Console) -> Result<Parsed, CommandErr
                 text
             }))
         }
-        Err(error) => Err(usage_error::from_clap(&error, &normalized, &line)),
+        Err(error) => Err(usage_error::from_clap(&error, &normalized, line)),
     }
 }
 

@@ -6,10 +6,12 @@
 mod check;
 pub mod complete;
 pub mod completions;
+mod coverage;
 #[cfg(feature = "demo")]
 mod demo;
 mod fingerprint;
 mod job;
+mod jobs;
 pub mod manual;
 mod marks;
 pub mod setup;
@@ -53,6 +55,8 @@ pub(crate) fn execute(
         Command::Expire(args) => marks::expire(args, command_line, context),
         Command::Note(args) => marks::note(args, command_line, context),
         Command::Check(args) => check::run(args, command_line, context),
+        Command::Jobs(args) => jobs::run(args, command_line, context),
+        Command::Coverage(args) => coverage::run(args, command_line, context),
         Command::Setup(args) => setup::run(args, context.console),
         Command::Fingerprint(args) => fingerprint::run(args, context.console),
         #[cfg(feature = "demo")]

@@ -125,11 +125,36 @@ Examples:
 Exit status: 0 if a dry run of these options would exit with 0, 1 if there is
 a problem, 2 for invalid options, 3 if the connection or login fails.";
 
+/// After the help of `jobs`.
+pub const JOBS: &str = "\
+Examples:
+  cv4pve-autosnap jobs check /etc/cv4pve-autosnap
+  cv4pve-autosnap jobs check /etc/cv4pve-autosnap --output=Json
+
+The files are parsed as `snap @FILE`. Options on the command line override
+those in the files. For the guests that no job selects see coverage.
+
+Exit status: 0 if the jobs are right, 1 if there is a problem, 2 if there are
+no job files, 3 if no cluster can be read.";
+
+/// After the help of `coverage`.
+pub const COVERAGE: &str = "\
+Examples:
+  cv4pve-autosnap coverage /etc/cv4pve-autosnap
+  cv4pve-autosnap coverage /etc/cv4pve-autosnap --output=Json
+
+The tag autosnap-off leaves a guest out on purpose. Options on the command
+line override those in the files. Nothing is changed.
+
+Exit status: 0 if each guest is protected or left out on purpose, 1 if not,
+2 if there are no job files, 3 if no cluster can be read.";
+
 /// After the help of `setup`.
 pub const SETUP: &str = "\
 Examples:
   cv4pve-autosnap setup
-  cv4pve-autosnap setup --path=/pool/prod --host=pve1,pve2 --write=hourly.conf";
+  cv4pve-autosnap setup --path=/pool/prod --host=pve1,pve2 --write=hourly.conf
+  cv4pve-autosnap setup --policy-tags=gold,silver";
 
 /// After the help of `fingerprint`.
 pub const FINGERPRINT: &str = "\

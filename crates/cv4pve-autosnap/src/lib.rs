@@ -17,6 +17,7 @@ pub mod exit_status;
 pub mod fuzzing;
 pub mod help;
 pub mod input_file;
+mod job_folder;
 pub mod line;
 pub mod logging;
 pub mod normalize;

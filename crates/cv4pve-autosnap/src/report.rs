@@ -12,6 +12,7 @@
 mod check;
 mod console;
 mod fingerprint;
+mod folder;
 mod guests;
 mod journal;
 mod json;
@@ -41,6 +42,7 @@ use pve_client::Upid;
 pub use check::print as print_check;
 pub use console::Console;
 pub use fingerprint::print as print_fingerprints;
+pub(crate) use folder::{FolderView, print_folder};
 pub use journal::JournalReport;
 pub use json::JsonReport;
 pub use lines::Lines;

@@ -22,6 +22,8 @@ fn the_help_of_every_command_fits_a_screen() {
         "expire",
         "note",
         "check",
+        "jobs",
+        "coverage",
         "setup",
         "fingerprint",
         "completions",

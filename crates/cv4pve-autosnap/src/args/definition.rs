@@ -64,6 +64,14 @@ pub fn with_all_options_shown(command: clap::Command) -> clap::Command {
     command.mut_subcommands(move |part| part.mut_args(show))
 }
 
+/// Makes `--host` optional for commands that read it from job files; an empty value stands for none.
+pub(super) fn optional_host(option: clap::Arg) -> clap::Arg {
+    option
+        .required(false)
+        .default_value("")
+        .hide_default_value(true)
+}
+
 /// Hides the options that `check` accepts from the checked command but does not use.
 pub(super) fn hide_in_check(option: clap::Arg) -> clap::Arg {
     let hidden = [

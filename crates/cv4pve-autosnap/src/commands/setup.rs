@@ -9,6 +9,7 @@
 //! Limits: it does not know whether the user or the role exists; then `pveum` prints an error and the next commands
 //! still work.
 
+mod policy_tags;
 mod text;
 mod write;
 
@@ -144,6 +145,11 @@ impl FromStr for AclPath {
 
 /// Runs the command. The file is written first, so that the commands are printed only if it exists.
 pub(super) fn run(args: &SetupArgs, console: &Console) -> Result<ExitStatus, CommandError> {
+    if !args.policy_tags.is_empty() {
+        let tags = policy_tags::policy_tags(&args.policy_tags)?;
+        console.text(&policy_tags::commands(&tags));
+        return Ok(ExitStatus::Success);
+    }
     let plan = Plan::read(args)?;
     if let Some(file) = &plan.write {
         write_new(&file.path, &parameter_file(&plan, file))?;

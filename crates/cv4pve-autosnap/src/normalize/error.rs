@@ -6,7 +6,13 @@ use crate::help::{HELP_OF_PROGRAM, help_of};
 use crate::line::{Line, Origin};
 
 /// Options whose value is a list.
-pub(crate) const LISTS: [&str; 4] = ["--vmid", "--host", "--fingerprint", "--path"];
+pub(crate) const LISTS: [&str; 5] = [
+    "--vmid",
+    "--host",
+    "--fingerprint",
+    "--path",
+    "--policy-tags",
+];
 
 /// Why a line is refused before clap parses it.
 #[derive(Debug, Clone, PartialEq, Eq)]

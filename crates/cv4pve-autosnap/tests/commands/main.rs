@@ -11,6 +11,8 @@ mod check;
 #[cfg(unix)]
 mod complete;
 mod fingerprint;
+#[cfg(unix)]
+mod job_folder;
 #[cfg(target_os = "linux")]
 mod journal;
 mod marks;

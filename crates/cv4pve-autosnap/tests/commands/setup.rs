@@ -196,3 +196,77 @@ fn usage_errors_are_reported_before_anything_is_written() {
         assert!(!file.exists());
     }
 }
+
+/// Runs the output of `setup --policy-tags` with this `datacenter.cfg`; returns the options that it sets.
+fn set_options(config: &str) -> Vec<String> {
+    let (status, stdout, stderr) = run(program().args(["setup", "--policy-tags=gold,silver"]));
+    assert_eq!((status, stderr.as_str()), (0, ""));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("datacenter.cfg");
+    std::fs::write(&file, config).unwrap();
+    let script = stdout.replace("/etc/pve/datacenter.cfg", file.to_str().unwrap());
+    let script = format!("pvesh() {{ printf '%s\\n' \"$*\"; }}\n{script}");
+    let mut shell = Command::new("/bin/sh");
+    let output = shell.args(["-eu", "-c", &script]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    let called = String::from_utf8(output.stdout).unwrap();
+    let called = called.lines().map(|line| {
+        let option = line.strip_prefix("set /cluster/options --");
+        option.unwrap().to_owned()
+    });
+    called.collect()
+}
+
+#[test]
+fn policy_tags_are_added_to_the_registered_ones_and_their_colors() {
+    let new = "autosnap-gold;autosnap-silver;autosnap-off";
+    let options = set_options("keyboard: de\n");
+    assert_eq!(options[0], format!("registered-tags {new}"));
+    let map =
+        "autosnap-off:616161:ffffff;autosnap-silver:a8b0b8:000000;autosnap-gold:d4a017:000000";
+    assert_eq!(options[1], format!("tag-style color-map={map}"));
+    // Tags, colors and other styles that are there stay.
+    let config = "registered-tags: prod;web\ntag-style: shape=full,color-map=prod:ff0000;web:00ff00:000000,ordering=config\n";
+    assert_eq!(
+        set_options(config),
+        [
+            format!("registered-tags prod;web;{new}"),
+            format!(
+                "tag-style shape=full,color-map={map};prod:ff0000;web:00ff00:000000,ordering=config"
+            ),
+        ]
+    );
+    // Without a color map, and with a color that the administrator has chosen.
+    let config = "tag-style: case-sensitive=1\nregistered-tags: autosnap-gold";
+    assert_eq!(
+        set_options(config),
+        [
+            format!("registered-tags {new}"),
+            format!("tag-style color-map={map},case-sensitive=1"),
+        ]
+    );
+    let config = "tag-style: color-map=x:ffffff;autosnap-gold:123456\n";
+    assert_eq!(
+        set_options(config)[1],
+        "tag-style color-map=autosnap-off:616161:ffffff;autosnap-silver:a8b0b8:000000;x:ffffff;autosnap-gold:123456"
+    );
+}
+
+#[test]
+fn policy_tags_can_be_registered_twice() {
+    let first = set_options("");
+    let config = first.iter().map(|option| option.replacen(' ', ": ", 1));
+    let config = config.collect::<Vec<_>>().join("\n");
+    assert_eq!(set_options(&config), first);
+}
+
+#[test]
+fn policy_tags_exclude_the_options_of_a_job() {
+    let (status, _, stderr) = run(program().args(["setup", "--policy-tags=gold", "--host=pve1"]));
+    assert_eq!(status, 2);
+    assert!(stderr.contains("--policy-tags"), "{stderr}");
+    let (status, _, stderr) = run(program().args(["setup", "--policy-tags=go ld"]));
+    assert_eq!(status, 2);
+    assert!(stderr.contains("invalid name 'go ld'"), "{stderr}");
+}

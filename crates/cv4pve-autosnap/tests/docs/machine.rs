@@ -27,12 +27,20 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Starts the cluster and writes the files.
+    /// Starts the cluster and writes the files. Guests have policy tags if a file selects one.
     pub(crate) fn start<'a>(files: impl IntoIterator<Item = &'a (String, String)>) -> Self {
+        let files: Vec<&(String, String)> = files.into_iter().collect();
+        let has_policies = files
+            .iter()
+            .any(|(_, content)| content.contains("@tag-autosnap-"));
+        let mut world = world();
+        if has_policies {
+            add_policy_tags(&mut world);
+        }
         let credentials =
             json!({"passwords": {}, "tokens": {"autosnap@pve!autosnap": TOKEN.split('=').nth(1)}});
         let simulator =
-            Simulator::start(Options::new(world(), credentials)).expect("the simulator starts");
+            Simulator::start(Options::new(world, credentials)).expect("the simulator starts");
         let machine = Self {
             simulator,
             folder: tempfile::tempdir().expect("a folder"),
@@ -157,6 +165,18 @@ fn missing<'a>(lines: &'a [String], output: &str) -> Option<&'a String> {
             None => true,
         })
     })
+}
+
+/// Adds a policy tag to all guests but the last one.
+fn add_policy_tags(world: &mut Value) {
+    let policies = ["gold", "gold", "gold", "silver"];
+    for (position, policy) in policies.into_iter().enumerate() {
+        let tags = &mut world["guests"][position]["config"]["tags"];
+        *tags = json!(format!(
+            "autosnap-{policy};{}",
+            tags.as_str().unwrap_or_default()
+        ));
+    }
 }
 
 /// Two nodes and a few guests, without problems.

@@ -69,6 +69,8 @@ fn every_example_of_the_help_works() {
         help::EXPIRE,
         help::NOTE,
         help::CHECK,
+        help::JOBS,
+        help::COVERAGE,
         help::SETUP,
         help::FINGERPRINT,
         help::COMPLETIONS,

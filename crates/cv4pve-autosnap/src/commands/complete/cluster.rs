@@ -158,6 +158,8 @@ fn common(line: &[OsString]) -> Option<CommonArgs> {
         | Command::Release(_)
         | Command::Expire(_)
         | Command::Note(_)
+        | Command::Jobs(_)
+        | Command::Coverage(_)
         | Command::Fingerprint(_)
         | Command::Setup(_)
         | Command::Completions(_)

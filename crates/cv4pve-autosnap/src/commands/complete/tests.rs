@@ -40,6 +40,22 @@ fn values_are_offered_in_every_spelling() {
 }
 
 #[test]
+fn the_action_of_jobs_comes_before_its_folder() {
+    check("jobs ", "check");
+    check("jobs check src/args", "src/args.rs src/args/");
+    check(
+        "jobs --host h check src/args/j",
+        "src/args/job.rs src/args/job_folder.rs",
+    );
+    check(
+        "coverage src/args/j",
+        "src/args/job.rs src/args/job_folder.rs",
+    );
+    check("coverage src --outp", "--output");
+    check("setup --policy", "--policy-tags");
+}
+
+#[test]
 fn terms_are_offered_after_those_typed() {
     check("snap --vmid @po", "@pool-");
     check("--vmid=100,@T", "--vmid=100,@tag-");
