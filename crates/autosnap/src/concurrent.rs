@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 
+use futures_util::future::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 /// Runs one future per item, at most `limit` at a time; the results come in the order of the items.
@@ -15,12 +16,9 @@ pub async fn map_concurrent<T, R, F: Future<Output = R>>(
     work: impl Fn(T) -> F,
 ) -> Vec<R> {
     let items: Vec<T> = items.into_iter().collect();
-    let Ok(results) = try_map_concurrent(limit, items, |item| infallible(work(item))).await;
+    let Ok(results) =
+        try_map_concurrent(limit, items, |item| work(item).map(Ok::<_, Infallible>)).await;
     results
-}
-
-async fn infallible<R>(future: impl Future<Output = R>) -> Result<R, Infallible> {
-    Ok(future.await)
 }
 
 /// As [`map_concurrent`], up to the first error: after it no further item is started.
@@ -36,7 +34,8 @@ pub async fn try_map_concurrent<T, R, E, F: Future<Output = Result<R, E>>>(
         while running.len() < limit.max(1)
             && let Some((index, item)) = items.next()
         {
-            running.push(numbered(index, work(item)));
+            // `map` holds the future once, where an async function would hold it twice.
+            running.push(work(item).map(move |result| (index, result)));
         }
         match running.next().await {
             Some((index, result)) => results.push((index, result?)),
@@ -45,10 +44,6 @@ pub async fn try_map_concurrent<T, R, E, F: Future<Output = Result<R, E>>>(
     }
     results.sort_unstable_by_key(|(index, _)| *index);
     Ok(results.into_iter().map(|(_, result)| result).collect())
-}
-
-async fn numbered<R>(index: usize, future: impl Future<Output = R>) -> (usize, R) {
-    (index, future.await)
 }
 
 #[cfg(test)]
