@@ -58,7 +58,7 @@ pub fn duration(duration: Duration) -> String {
 
 fn escaped(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     let is_safe = |character: char| is_printable(character) || keep(character);
-    if text.chars().all(is_safe) {
+    if is_printable_ascii(text) || text.chars().all(is_safe) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
@@ -100,6 +100,11 @@ pub fn json(document: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
+}
+
+/// Whether the text consists of printable ASCII, as almost all texts do.
+fn is_printable_ascii(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 /// Whether the character is printable.
