@@ -2,6 +2,7 @@
 //! Folds the events of a run into its record.
 
 use std::collections::{HashMap, HashSet};
+use std::mem;
 
 use super::{
     CompletedStep, DroppedRemoval, FailedStep, GuestRecord, PostponedRemovals, RunError, RunRecord,
@@ -144,10 +145,13 @@ impl RunRecord {
 
     fn plan(&mut self, plan: &Plan) {
         let is_dry_run = self.is_dry_run();
+        // The list of the selected guests is freed first: a run may have 10,000 guests.
+        let required: HashSet<Vmid> = mem::take(&mut self.guests)
+            .into_iter()
+            .filter_map(|guest| guest.is_required.then_some(guest.vmid))
+            .collect();
         let guests = plan.guests.iter().map(|plan| {
-            let selected = self.guest(plan.guest.vmid);
-            let is_required = selected.is_some_and(|guest| guest.is_required);
-            let mut guest = GuestRecord::new(&plan.guest, is_required);
+            let mut guest = GuestRecord::new(&plan.guest, required.contains(&plan.guest.vmid));
             guest.plan(plan, is_dry_run);
             guest
         });

@@ -56,7 +56,7 @@ fn steps() -> Steps {
                 snapshot: Snapshot {
                     name: name.to_owned(),
                     taken_at: None,
-                    description: String::new(),
+                    description: "".into(),
                     parent: None,
                     with_ram: false,
                     state: SnapshotState::Complete,
