@@ -3,6 +3,7 @@
 //!
 //! PVE adds an entry `current` for the guest's present state to every list. It is not a snapshot; callers omit it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -18,6 +19,17 @@ pub const DESCRIPTION: &str = "cv4pve-autosnap";
 /// The description that the C# tool wrote under its first name.
 pub(crate) const FORMER_DESCRIPTION: &str = "eve4pve-autosnap";
 
+/// A description as PVE lists it, without an allocation if it is that of this tool: most are.
+pub fn stored_description(listed: String) -> Cow<'static, str> {
+    /// [`DESCRIPTION`] as PVE lists it for a container.
+    const WITH_NEWLINE: &str = "cv4pve-autosnap\n";
+    match listed.as_str() {
+        DESCRIPTION => Cow::Borrowed(DESCRIPTION),
+        WITH_NEWLINE => Cow::Borrowed(WITH_NEWLINE),
+        _ => Cow::Owned(listed),
+    }
+}
+
 /// A snapshot of a guest, as `GET /nodes/{node}/{qemu,lxc}/{vmid}/snapshot` lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -28,10 +40,10 @@ pub struct Snapshot {
     /// PVE writes it with the first lines of the snapshot (`__snapshot_prepare` in
     /// `PVE/AbstractConfig.pm`), so that only a configuration edited by hand lacks it.
     pub taken_at: Option<Timestamp>,
-    /// The description; PVE ends its last line with a newline.
-    pub description: String,
+    /// The description; PVE ends its last line with a newline. See [`stored_description`].
+    pub description: Cow<'static, str>,
     /// The snapshot that this one was taken after, or rolled back to.
-    pub parent: Option<String>,
+    pub parent: Option<Box<str>>,
     /// Whether the guest's memory is part of it.
     pub with_ram: bool,
     /// Whether it is complete.
@@ -49,7 +61,7 @@ pub enum SnapshotState {
     /// `delete`: it is being removed, or its task failed while removing it.
     Deleting,
     /// A state of another version of PVE, unchanged.
-    Other(String),
+    Other(Box<str>),
 }
 
 impl SnapshotState {
@@ -59,7 +71,7 @@ impl SnapshotState {
             None | Some("") => Self::Complete,
             Some("prepare") => Self::Preparing,
             Some("delete") => Self::Deleting,
-            Some(other) => Self::Other(other.to_owned()),
+            Some(other) => Self::Other(other.into()),
         }
     }
 
@@ -95,6 +107,16 @@ impl Snapshot {
     pub fn marks(&self) -> Marks {
         Marks::parse(&self.description).unwrap_or_default()
     }
+
+    /// The description without its newlines, as the C# tool reads it.
+    pub fn description_without_newlines(&self) -> Cow<'_, str> {
+        let description = self.description.trim_end_matches('\n');
+        if description.contains('\n') {
+            Cow::Owned(description.replace('\n', ""))
+        } else {
+            Cow::Borrowed(description)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -105,7 +127,7 @@ mod tests {
         Snapshot {
             name: "autodaily231123170958".to_owned(),
             taken_at: Timestamp::from_second(1_700_759_398).ok(),
-            description: description.to_owned(),
+            description: stored_description(description.to_owned()),
             parent: None,
             with_ram: false,
             state: SnapshotState::Complete,

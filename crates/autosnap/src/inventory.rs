@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use autosnap_core::guest::{Guest, GuestConfig, GuestKind, GuestStatus, Vmid};
 use autosnap_core::select::{Inventory, NodeInfo, UnlistedGuests, UnreadableEntry};
-use autosnap_core::snapshot::{Snapshot, SnapshotState};
+use autosnap_core::snapshot::{Snapshot, SnapshotState, stored_description};
 use autosnap_core::snapshot_support::SnapshotBlockers;
 use autosnap_core::storage::StorageUsage;
 use jiff::Timestamp;
@@ -381,8 +381,8 @@ pub fn snapshots(listing: SnapshotListing) -> Vec<Snapshot> {
         state: SnapshotState::parse(entry.state.as_deref()),
         name: entry.name,
         taken_at: taken_at(entry.taken_at),
-        description: entry.description,
-        parent: entry.parent,
+        description: stored_description(entry.description),
+        parent: entry.parent.map(String::into_boxed_str),
         with_ram: entry.has_memory,
     });
     snapshots.collect()

@@ -188,7 +188,7 @@ pub async fn change(
         return Err(MarkError::NotOurs {
             guest: Box::new(guest),
             name: name.to_owned(),
-            description: snapshot.description,
+            description: snapshot.description.into_owned(),
         });
     };
     let before = description.clone();

@@ -45,7 +45,7 @@ pub(super) fn listed(names: &[&str]) -> SnapshotReading {
     let snapshots = names.iter().map(|name| Snapshot {
         name: (*name).to_owned(),
         taken_at: None,
-        description: format!("{DESCRIPTION}\n"),
+        description: format!("{DESCRIPTION}\n").into(),
         parent: None,
         with_ram: false,
         state: SnapshotState::Complete,
@@ -171,7 +171,7 @@ fn only_snapshots_of_jobs_that_do_not_select_the_guest_are_left() {
         SnapshotReading::Listed(snapshots) => snapshots
             .into_iter()
             .map(|snapshot| Snapshot {
-                description: "by hand".to_owned(),
+                description: "by hand".into(),
                 ..snapshot
             })
             .collect(),

@@ -46,7 +46,7 @@ fn ours(name: &str, taken_at: Option<i64>) -> Snapshot {
     Snapshot {
         name: name.to_owned(),
         taken_at: taken_at.map(second),
-        description: "cv4pve-autosnap\n".to_owned(),
+        description: "cv4pve-autosnap\n".into(),
         parent: None,
         with_ram: false,
         state: SnapshotState::Complete,
@@ -235,13 +235,13 @@ fn equal_instants_are_ordered_by_name() {
 #[test]
 fn snapshots_that_do_not_count_stay_with_a_reason() {
     let mut foreign = daily(2);
-    foreign.description = "before the upgrade".to_owned();
+    foreign.description = "before the upgrade".into();
     let mut preparing = daily(3);
     preparing.state = SnapshotState::Preparing;
     let mut deleting = daily(4);
     deleting.state = SnapshotState::Deleting;
     let mut other_state = daily(5);
-    other_state.state = SnapshotState::Other("rollback".to_owned());
+    other_state.state = SnapshotState::Other("rollback".into());
     let mut undated = daily(6);
     undated.taken_at = None;
     let weekly = ours("autoweekly231107000000", Some(1_699_315_200));
@@ -290,7 +290,7 @@ fn snapshots_that_do_not_count_stay_with_a_reason() {
 #[test]
 fn snapshots_with_the_former_description_are_removed_too() {
     let mut eve = daily(1);
-    eve.description = "eve4pve-autosnap".to_owned();
+    eve.description = "eve4pve-autosnap".into();
     assert_eq!(removed(&[eve], 0, None), ["autodaily231101000000"]);
 }
 
@@ -375,7 +375,7 @@ fn an_unfinished_removal_is_retried_only_on_request_and_never_counted() {
         ..daily(9)
     };
     let foreign = Snapshot {
-        description: "by hand".to_owned(),
+        description: "by hand".into(),
         state: SnapshotState::Deleting,
         ..daily(8)
     };

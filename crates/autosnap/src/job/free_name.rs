@@ -64,7 +64,7 @@ mod tests {
             .map(|(name, age)| Snapshot {
                 name: (*name).to_owned(),
                 taken_at: Timestamp::from_second(NOW - age).ok(),
-                description: DESCRIPTION.to_owned(),
+                description: DESCRIPTION.into(),
                 parent: None,
                 with_ram: false,
                 state: SnapshotState::Complete,

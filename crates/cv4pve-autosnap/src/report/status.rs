@@ -56,7 +56,7 @@ struct StatusRow<'a> {
     #[serde(rename = "NAME")]
     name: Cow<'a, str>,
     #[serde(rename = "DESCRIPTION")]
-    description: String,
+    description: Cow<'a, str>,
     #[serde(rename = "VM STATUS")]
     vm_status: &'static str,
     /// The label in the name.
@@ -151,7 +151,7 @@ impl<'a> StatusRow<'a> {
                 .unwrap_or_default(),
             parent: snapshot.parent.as_deref().unwrap_or("no-parent").into(),
             name: snapshot.name.as_str().into(),
-            description: snapshot.description.replace('\n', ""),
+            description: snapshot.description_without_newlines(),
             vm_status: if snapshot.with_ram { "X" } else { "" },
             label: label.as_deref().map(Cow::from),
             snaptime: snapshot.taken_at.map(Timestamp::as_second),
@@ -189,7 +189,7 @@ impl<'a> StatusRow<'a> {
             node: csv_cell(self.node),
             parent: csv_cell(self.parent),
             name: csv_cell(self.name),
-            description: csv_cell(self.description.into()).into_owned(),
+            description: csv_cell(self.description),
             label: self.label.map(csv_cell),
             guest_name: self.guest_name.map(csv_cell),
             snapstate: self.snapstate.map(csv_cell),

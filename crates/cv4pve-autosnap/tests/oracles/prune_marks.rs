@@ -75,7 +75,7 @@ impl Case {
             Snapshot {
                 name,
                 taken_at: Some(timestamp(*second)),
-                description: if *protected { "by hand" } else { DESCRIPTION }.to_owned(),
+                description: if *protected { "by hand" } else { DESCRIPTION }.into(),
                 parent: None,
                 with_ram: false,
                 state: SnapshotState::Complete,

@@ -69,7 +69,7 @@ fn nothing_is_confirmed_by_a_list_without_the_new_snapshot_complete_and_of_this_
         check(Some(older), Err(DropReason::NewIsAnother));
     }
     let foreign = Snapshot {
-        description: "by hand".to_owned(),
+        description: "by hand".into(),
         ..created
     };
     check(Some(foreign), Err(DropReason::NewIsAnother));

@@ -41,7 +41,7 @@ fn results(snapshots: &[Snapshot], rules: Rules, zone: TimeZone) -> Vec<String> 
             .find(|one| one.snapshot.name == snapshot.name);
         let reason = &verdict.unwrap().reason;
         if *reason == Reason::NotOurs {
-            "protected".to_owned()
+            "protected".into()
         } else if reason.is_removal() {
             format!("remove: {reason}")
         } else {
@@ -229,7 +229,7 @@ fn r9_no_rule_keeps_all() {
 #[test]
 fn r10_snapshots_that_do_not_count_cover_nothing() {
     let protected = |time| Snapshot {
-        description: "protected".to_owned(),
+        description: "protected".into(),
         ..taken(time)
     };
     let snapshots = [
@@ -494,7 +494,7 @@ fn pves_own_test_list() {
     };
     let (day, hour) = (86_400, 3600);
     let protected = Snapshot {
-        description: "protected".to_owned(),
+        description: "protected".into(),
         ..taken(day + hour - 30)
     };
     let snapshots = [
@@ -530,7 +530,7 @@ fn pves_own_test_list() {
 #[test]
 fn protected_snapshots_of_one_hour_change_nothing() {
     let protected = |time| Snapshot {
-        description: "protected".to_owned(),
+        description: "protected".into(),
         ..taken(time)
     };
     let snapshots = [

@@ -11,7 +11,7 @@ use crate::retention::KeepCounts;
 /// A daily snapshot with these lines below the first of its description.
 fn marked(day: i64, lines: &str) -> Snapshot {
     let mut snapshot = daily(day);
-    snapshot.description = format!("cv4pve-autosnap\n{lines}\n");
+    snapshot.description = format!("cv4pve-autosnap\n{lines}\n").into();
     snapshot
 }
 
@@ -145,7 +145,7 @@ fn an_expired_snapshot_of_another_series_stays() {
     let mut weekly = marked(3, EXPIRED);
     weekly.name = "autoweekly231103000000".to_owned();
     let mut foreign = marked(4, EXPIRED);
-    foreign.description = format!("by hand\n{EXPIRED}");
+    foreign.description = format!("by hand\n{EXPIRED}").into();
     let mut preparing = marked(5, EXPIRED);
     preparing.state = SnapshotState::Preparing;
     let snapshots = [weekly, foreign, preparing];

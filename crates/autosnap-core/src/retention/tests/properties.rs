@@ -20,7 +20,7 @@ fn snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
         6 => Just(SnapshotState::Complete),
         1 => Just(SnapshotState::Preparing),
         1 => Just(SnapshotState::Deleting),
-        1 => Just(SnapshotState::Other("x".to_owned())),
+        1 => Just(SnapshotState::Other("x".into())),
     ];
     // The difference between the time and the one in the name: usually less than 26 hours.
     let offset = prop::option::weighted(
@@ -38,7 +38,7 @@ fn snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
                         let named =
                             1_698_796_800 + i64::from((day - 1) * 86_400 + hour * 3600 + second);
                         Snapshot {
-                            description: description.to_owned(),
+                            description: description.into(),
                             state,
                             with_ram,
                             ..ours(&name, offset.map(|offset| named + offset))

@@ -301,7 +301,7 @@ fn incomplete(state: SnapshotState) -> Snapshot {
     Snapshot {
         name: "autodaily1".to_owned(),
         taken_at: Timestamp::from_second(1).ok(),
-        description: String::new(),
+        description: "".into(),
         parent: None,
         with_ram: false,
         state,

@@ -16,7 +16,7 @@ fn planned() -> Snapshot {
     Snapshot {
         name: "autodaily240101000000".to_owned(),
         taken_at: Timestamp::from_second(NEW_YEAR).ok(),
-        description: DESCRIPTION.to_owned(),
+        description: DESCRIPTION.into(),
         parent: None,
         with_ram: false,
         state: SnapshotState::Complete,
