@@ -79,7 +79,7 @@ fn snapshot(taken_at: Timestamp, now: &Zoned) -> Snapshot {
     Snapshot {
         name: format!("autoprod{}", local.strftime("%y%m%d%H%M%S")),
         taken_at: Some(taken_at),
-        description: format!("{DESCRIPTION}\n"),
+        description: format!("{DESCRIPTION}\n").into(),
         parent: None,
         with_ram: false,
         state: SnapshotState::Complete,
