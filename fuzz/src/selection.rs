@@ -4,15 +4,19 @@
 use std::sync::LazyLock;
 
 use autosnap_core::guest::{Guest, GuestKind, GuestStatus, Vmid};
-use autosnap_core::select::{Inventory, NodeInfo, Selection};
+use autosnap_core::select::{Inventory, NodeInfo, Selection, is_tagged_off};
 
 static CLUSTER: LazyLock<Inventory> = LazyLock::new(cluster);
 
-/// Evaluates the expression; exclusion wins, order does not matter, advice given works.
+/// Evaluates the expression; exclusion wins, order does not matter, advice given works, and operators are those of sets.
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
     };
+    if let Some(suggestion) = Selection::suggestion(text) {
+        let suggested = Selection::parse(&suggestion).expect("a suggestion is valid");
+        assert!(suggested.invalid_terms().is_empty(), "{suggestion}");
+    }
     let selection = match Selection::parse(text) {
         Ok(selection) => selection,
         Err(error) => return assert!(!error.to_string().is_empty()),
@@ -45,7 +49,8 @@ pub fn run(input: &[u8]) {
         let positive = term.trim_start().trim_start_matches('-').trim_start();
         positive.starts_with("all")
     };
-    if text.is_ascii() && !text.split(',').any(is_keyword) {
+    let ends_term = [',', '&', '|', '('];
+    if text.is_ascii() && !text.split(ends_term).any(is_keyword) {
         assert_eq!(guests(&text.to_ascii_uppercase()), selected.guests);
     }
     for warning in &selected.warnings {
@@ -54,6 +59,39 @@ pub fn run(input: &[u8]) {
             let positive = nearest.trim_start_matches('-');
             assert!(!guests(positive).is_empty(), "{warning}");
         }
+    }
+    let run = selection.evaluate_for_run(&CLUSTER);
+    assert!(run.guests.iter().all(|guest| {
+        selected.guests.contains(guest)
+            && (!is_tagged_off(guest) || selected.named.contains(&guest.vmid))
+    }));
+    assert_eq!(
+        run.guests.len() + run.tagged_off.len(),
+        selected.guests.len()
+    );
+    if !text.contains(',') {
+        check_operators(text, &selected.guests);
+    }
+}
+
+/// Checks that an item in parentheses selects the same guests, and that its complement selects none of them.
+fn check_operators(item: &str, selected: &[Guest]) {
+    // Parentheses that are as deeply nested as allowed cannot be nested once more.
+    let evaluate = |text: String| Some(Selection::parse(&text).ok()?.evaluate(&CLUSTER).guests);
+    if let Some(same) = evaluate(format!("({item})")) {
+        assert_eq!(same, selected, "{item}");
+    }
+    if let Some(common) = evaluate(format!("@all&({item})")) {
+        assert_eq!(common, selected, "{item}");
+    }
+    if let Some(others) = evaluate(format!("@all&-({item})")) {
+        assert!(
+            others.iter().all(|guest| !selected.contains(guest)),
+            "{item}"
+        );
+    }
+    if let Some(none) = evaluate(format!("({item})&-({item})")) {
+        assert!(none.is_empty(), "{item}");
     }
 }
 
@@ -78,6 +116,10 @@ fn cluster() -> Inventory {
         name: name.to_owned(),
         online,
     };
+    let mut stopped = guest(300, "pve1", Some("ct"), Some("lab"), &["AutoSnap-Off"]);
+    (stopped.kind, stopped.status) = (GuestKind::Lxc, GuestStatus::Stopped);
+    let mut unknown = guest(301, "PVE3", None, None, &["autosnap-off", "web"]);
+    unknown.status = GuestStatus::Unknown;
     Inventory {
         guests: vec![
             guest(100, "pve1", Some("web01"), Some("lab"), &["prod", "web"]),
@@ -85,6 +127,8 @@ fn cluster() -> Inventory {
             guest(110, "pve2", Some("db"), None, &[]),
             guest(111, "pve2", Some("all-in-one"), None, &["ä"]),
             guest(200, "PVE3", None, Some("lab2"), &[]),
+            stopped,
+            unknown,
             guest(999_999_999, "pve1", Some("last"), None, &["web"]),
         ],
         nodes: vec![

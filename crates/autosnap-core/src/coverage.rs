@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::guest::{Guest, GuestStatus, Vmid};
 use crate::name::{AmbiguousNames, Membership, OtherLabels, Series, TimestampFormat};
-use crate::select::{OFF_TAG, is_policy_tag, nearest_policy_tag};
+use crate::select::{OFF_TAG, is_policy_tag, is_tagged_off, nearest_policy_tag};
 use crate::snapshot::Snapshot;
 
 /// A job on a cluster.
@@ -222,10 +222,6 @@ pub fn assess(
 fn state(coverage: &GuestCoverage, conflicts: &[Conflict]) -> CoverageState {
     let guest = &coverage.guest;
     let conflicts_on = |vmid| conflicts.iter().any(|one| one.guests.contains(&vmid));
-    let is_off = || {
-        let mut tags = guest.tags.iter();
-        tags.any(|tag| tag.to_lowercase() == OFF_TAG)
-    };
     if guest.template {
         CoverageState::Template
     } else if conflicts_on(guest.vmid) {
@@ -234,7 +230,7 @@ fn state(coverage: &GuestCoverage, conflicts: &[Conflict]) -> CoverageState {
         CoverageState::UnknownTag
     } else if !coverage.jobs.is_empty() {
         CoverageState::Covered
-    } else if is_off() {
+    } else if is_tagged_off(guest) {
         CoverageState::Off
     } else if !coverage.left.is_empty() {
         CoverageState::LostPolicy

@@ -53,6 +53,8 @@ pub enum EventKind {
         required: Arc<[Vmid]>,
         /// The nested pools whose guests a term selects, which the C# tool up to 2.0.1 does not.
         nested_pools: Arc<[NestedPools]>,
+        /// The guests that are left out because of the tag [`OFF_TAG`](crate::select::OFF_TAG).
+        tagged_off: Arc<[Vmid]>,
         /// Whether it is a success that no guest is selected (`--allow-empty`).
         may_be_empty: bool,
     },

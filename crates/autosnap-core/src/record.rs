@@ -47,6 +47,9 @@ pub struct RunRecord {
     /// The nested pools whose guests are selected.
     #[serde(default)]
     pub nested_pools: Vec<NestedPools>,
+    /// The guests that are left out because of the tag [`OFF_TAG`](crate::select::OFF_TAG).
+    #[serde(default)]
+    pub tagged_off: Vec<Vmid>,
     /// Whether it is a success that no guest is selected (`--allow-empty`).
     #[serde(default)]
     pub may_be_empty: bool,
@@ -145,6 +148,7 @@ impl RunRecord {
             warnings: Vec::new(),
             visible_guests: None,
             nested_pools: Vec::new(),
+            tagged_off: Vec::new(),
             may_be_empty: false,
             storages: None,
             is_planned: false,

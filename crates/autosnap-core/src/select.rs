@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The selection of guests: the expression of `--vmid`, parsed once, evaluated on an inventory.
 //!
-//! The syntax is that of the C# tool; the module `term` lists its terms. Whether a selected guest
-//! can be snapshotted at all (a template, an offline node) is not decided here.
+//! The syntax is that of the C# tool with operators: the module `term` lists its terms, `parser` has the grammar. Whether
+//! a selected guest can be snapshotted at all (a template, an offline node) is not decided here.
 
+mod correction;
 mod error;
+mod evaluation;
+mod expression;
 mod foreign_syntax;
 mod inventory;
 mod matcher;
+mod nested_pools;
+mod parser;
 mod policy_tag;
 mod similarity;
 mod suggestion;
@@ -17,16 +22,19 @@ mod warning;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use crate::guest::{Guest, Vmid};
 
-use matcher::Candidate;
-use term::Term;
+use evaluation::{Evaluation, Guests, Truth};
+use expression::{Item, PlacedTerm};
+use matcher::{Candidate, Matcher};
+use warning::Uncertain;
 
-pub use error::SelectionError;
+pub use error::{SelectionError, SyntaxProblem};
 pub use inventory::{Inventory, NodeInfo, UnlistedGuests, UnreadableEntry};
-pub use policy_tag::{OFF_TAG, POLICY_TAG_PREFIX, is_policy_tag, nearest_policy_tag};
+pub use nested_pools::NestedPools;
+pub use policy_tag::{
+    OFF_TAG, POLICY_TAG_PREFIX, is_policy_tag, is_tagged_off, nearest_policy_tag,
+};
 pub use warning::{ExclusionRule, SelectionWarning, Unmatched};
 
 /// A parsed selection with at least one term that can match a guest.
@@ -47,21 +55,10 @@ pub use warning::{ExclusionRule, SelectionWarning, Unmatched};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     text: String,
-    terms: Vec<Term>,
+    items: Vec<Item>,
     /// The errors of the positive terms that can match nothing and are ignored.
     invalid: Vec<SelectionError>,
     has_empty_exclusion: bool,
-}
-
-/// The pools nested in the pool of a term: the term selects their guests as well.
-///
-/// The C# tool up to 2.0.1 selects only the members of the pool itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NestedPools {
-    /// The term.
-    pub term: String,
-    /// The nested pools with the number of their selected guests, by name.
-    pub pools: BTreeMap<String, usize>,
 }
 
 /// The result of a selection on an inventory.
@@ -73,8 +70,10 @@ pub struct Selected {
     pub warnings: Vec<SelectionWarning>,
     /// The IDs of the guests that a term names by ID or by exact name, including excluded ones.
     pub named: BTreeSet<Vmid>,
-    /// The selected guests without a known name, with the exclusion by name that may mean them. A run must skip them.
+    /// The selected guests without a known name or state, with the exclusion that may mean them. A run must skip them.
     pub unresolved: BTreeMap<Vmid, String>,
+    /// The guests that a run leaves out because of the tag [`OFF_TAG`], ordered by node, then ID.
+    pub tagged_off: Vec<Vmid>,
     /// The nested pools with selected guests, in the order of the terms.
     pub nested_pools: Vec<NestedPools>,
     /// The position of the first term that selects each guest.
@@ -101,27 +100,27 @@ impl Selection {
     pub fn parse(text: &str) -> Result<Self, SelectionError> {
         let mut selection = Self {
             text: text.to_owned(),
-            terms: Vec::new(),
+            items: Vec::new(),
             invalid: Vec::new(),
             has_empty_exclusion: false,
         };
-        for term in terms(text) {
-            if term == "-" {
+        for item in items(text) {
+            if item == "-" {
                 selection.has_empty_exclusion = true;
                 continue;
             }
-            match Term::parse(term) {
-                Ok(term) => selection.terms.push(term),
+            match Item::parse(item) {
+                Ok(item) => selection.items.push(item),
                 Err(invalid) if invalid.is_fatal => return Err(invalid.error),
                 Err(invalid) => selection.invalid.push(invalid.error),
             }
         }
-        if selection.terms.iter().any(|term| !term.excludes) {
+        if selection.items.iter().any(|item| !item.excludes) {
             return Ok(selection);
         }
         Err(match selection.invalid.into_iter().next() {
             Some(error) => error,
-            None if selection.terms.is_empty() => SelectionError::Empty,
+            None if selection.items.is_empty() => SelectionError::Empty,
             None => SelectionError::ExclusionsOnly {
                 selection: text.trim().to_owned(),
             },
@@ -154,11 +153,11 @@ impl Selection {
         if let Some(error) = invalid.or_else(|| self.empty_exclusion()) {
             return Err(error);
         }
-        let mut terms = self.terms.iter();
-        let upper_case = terms.find_map(|term| {
-            let correction = term.with_lower_case_keyword();
-            (correction != term.text).then(|| SelectionError::KeywordCase {
-                term: term.text.clone(),
+        let mut items = self.items.iter();
+        let upper_case = items.find_map(|item| {
+            let correction = item.with_lower_case_keywords();
+            (correction != item.text).then(|| SelectionError::KeywordCase {
+                term: item.text.clone(),
                 correction,
             })
         });
@@ -172,16 +171,15 @@ impl Selection {
     ///
     /// assert_eq!(Selection::suggestion("100;101, web*,").as_deref(), Some("100,101,web%"));
     /// assert_eq!(Selection::suggestion("100,110:105").as_deref(), Some("100,105:110"));
+    /// assert_eq!(Selection::suggestion("(web*,db%)&&@tag-x").as_deref(), Some("(web%|db%)&@tag-x"));
     /// assert_eq!(Selection::suggestion("100,$OTHERS"), None);
     /// ```
     pub fn suggestion(text: &str) -> Option<String> {
-        let terms = terms(text).filter(|term| *term != "-");
-        let terms = terms.map(|term| match Term::parse(term) {
-            Ok(term) => Some(term.with_lower_case_keyword()),
-            Err(invalid) => invalid.error.correction().map(ToOwned::to_owned),
-        });
-        let suggestion = terms.collect::<Option<Vec<_>>>()?.join(",");
-        Self::parse(&suggestion).is_ok().then_some(suggestion)
+        let suggestion = correction::corrected(text)?;
+        let is_valid = |parsed: Self| parsed.invalid.is_empty() && !parsed.has_empty_exclusion;
+        Self::parse(&suggestion)
+            .is_ok_and(is_valid)
+            .then_some(suggestion)
     }
 
     /// The expression as it was typed.
@@ -192,132 +190,191 @@ impl Selection {
     /// The visible pools that are excluded together with all pools nested in them.
     pub fn excluded_pools<'a>(&'a self, inventory: &'a Inventory) -> impl Iterator<Item = &'a str> {
         let excludes = |pool: &str| {
-            let mut exclusions = self.terms.iter().filter(|term| term.excludes);
-            exclusions.any(|term| term.matcher.includes_pool(pool))
+            let mut exclusions = self.terms().filter(|placed| placed.excludes);
+            exclusions.any(|placed| placed.term.matcher.includes_pool(pool))
         };
         let pools = inventory.pools.iter().map(String::as_str);
         pools.filter(move |pool| excludes(pool))
     }
 
+    /// The names of all pools in the terms, as they were typed.
+    pub fn pools(&self) -> impl Iterator<Item = &str> {
+        self.terms().filter_map(|placed| placed.term.pool())
+    }
+
     /// The tags that the terms name, exclusions included, in lower case.
     pub fn named_tags(&self) -> impl Iterator<Item = &str> {
-        self.terms.iter().filter_map(|term| term.matcher.tag())
+        self.terms().filter_map(|placed| placed.term.matcher.tag())
     }
 
     /// Whether any term is an exclusion.
     pub fn has_exclusions(&self) -> bool {
-        self.terms.iter().any(|term| term.excludes)
+        self.items.iter().any(Item::has_exclusion)
+    }
+
+    /// All terms, in their order.
+    fn terms(&self) -> impl Iterator<Item = PlacedTerm<'_>> {
+        self.items.iter().flat_map(Item::terms)
     }
 
     /// Selects guests of an inventory: all that a positive term matches and no exclusion matches.
     pub fn evaluate(&self, inventory: &Inventory) -> Selected {
-        let candidates: Vec<Candidate<'_>> = inventory.guests.iter().map(Candidate::new).collect();
-        let mut included = vec![false; candidates.len()];
-        let mut excluded = vec![false; candidates.len()];
-        let mut matching = Vec::with_capacity(self.terms.len());
-        let mut named = BTreeSet::new();
-        let mut positions = BTreeMap::new();
-        for (position, term) in self.terms.iter().enumerate() {
-            let marks = if term.excludes {
-                &mut excluded
-            } else {
-                &mut included
-            };
-            let mut matched = false;
-            for (candidate, mark) in candidates.iter().zip(marks) {
-                if term.matcher.matches(candidate) {
-                    *mark = true;
-                    matched = true;
-                    if !term.excludes {
-                        positions.entry(candidate.vmid()).or_insert(position);
-                    }
-                    if term.names_a_guest() {
-                        named.insert(candidate.vmid());
-                    }
-                }
-            }
-            matching.push(matched);
-        }
-        let warnings = self.warnings(inventory, &matching, &included, &excluded);
-        let chosen = inventory.guests.iter().zip(included.iter().zip(excluded));
-        let guests = chosen
-            .filter(|(_, (included, excluded))| **included && !excluded)
-            .map(|(guest, _)| guest);
-        let guests = ordered(guests);
-        Selected {
-            unresolved: self.unresolved(&guests),
-            nested_pools: self.nested_pools(&guests),
-            guests,
-            warnings,
-            named,
-            positions,
-        }
+        self.select(inventory, false)
     }
 
-    /// The pools whose guests a term selects because they are nested in its pool.
-    fn nested_pools(&self, guests: &[Guest]) -> Vec<NestedPools> {
-        let terms = self.terms.iter().filter(|term| !term.excludes);
-        let nested = terms.filter_map(|term| {
-            let mut pools = BTreeMap::new();
-            for pool in guests.iter().filter_map(|guest| guest.pool.as_ref()) {
-                if term.matcher.includes_nested_pool(pool) {
-                    *pools.entry(pool.clone()).or_default() += 1;
-                }
-            }
-            (!pools.is_empty()).then(|| NestedPools {
-                term: term.text.clone(),
-                pools,
-            })
-        });
-        let mut distinct = Vec::new();
-        for pools in nested {
-            if !distinct.contains(&pools) {
-                distinct.push(pools);
-            }
-        }
-        distinct
+    /// Selects the guests of a run: as [`Self::evaluate`], without those that have the tag [`OFF_TAG`] and that no term
+    /// names by ID or exact name.
+    pub fn evaluate_for_run(&self, inventory: &Inventory) -> Selected {
+        self.select(inventory, true)
     }
 
-    /// The guests without a known name, with the exclusion by name that may mean them.
-    fn unresolved(&self, guests: &[Guest]) -> BTreeMap<Vmid, String> {
-        let mut exclusions = self.terms.iter().filter(|term| term.excludes);
-        let Some(by_name) = exclusions.find(|term| term.matcher.is_about_names()) else {
-            return BTreeMap::new();
+    fn select(&self, inventory: &Inventory, leaves_out_tagged_off: bool) -> Selected {
+        let guests = Guests::new(inventory);
+        let mut marks = Marks::new(&guests);
+        let mut evaluations = Vec::with_capacity(self.items.len());
+        for (position, item) in self.items.iter().enumerate() {
+            let mut evaluation = guests.evaluate(item);
+            marks.mark(position, item, &evaluation.truths, &guests);
+            if item.single_term().is_some() {
+                // A selection may list thousands of guests.
+                evaluation.truths = Vec::new();
+            }
+            evaluations.push(evaluation);
+        }
+        let chosen = inventory.guests.iter().zip(&marks.guests);
+        let chosen = chosen.filter(|(_, marks)| marks.position.is_some() && !marks.is_excluded);
+        let chosen = ordered(chosen.map(|(guest, _)| guest));
+        let is_left_out = |guest: &Guest| {
+            leaves_out_tagged_off && is_tagged_off(guest) && !marks.named.contains(&guest.vmid)
         };
-        guests
-            .iter()
-            .filter(|guest| guest.name.is_none())
-            .map(|guest| (guest.vmid, by_name.text.clone()))
-            .collect()
+        let (left_out, selected): (Vec<Guest>, Vec<Guest>) =
+            chosen.into_iter().partition(is_left_out);
+        let vmids: BTreeSet<Vmid> = selected.iter().map(|guest| guest.vmid).collect();
+        let marked = guests.candidates.iter().zip(&marks.guests);
+        let unresolved = marked.clone().filter_map(|(candidate, marks)| {
+            let item = &self.items[marks.doubt?];
+            Some((candidate.guest().vmid, item.text.clone()))
+        });
+        let positions =
+            marked.filter_map(|(candidate, marks)| Some((candidate.guest().vmid, marks.position?)));
+        Selected {
+            warnings: self.warnings(&guests, &evaluations, &marks.guests),
+            unresolved: unresolved
+                .filter(|(vmid, _)| vmids.contains(vmid))
+                .collect(),
+            // Of a guest that is listed twice, the first entry counts.
+            positions: positions.rev().collect(),
+            nested_pools: nested_pools::find(self.terms(), &selected),
+            tagged_off: left_out.iter().map(|guest| guest.vmid).collect(),
+            guests: selected,
+            named: marks.named,
+        }
     }
 
-    /// The warnings about the terms. `matching` has a mark for each term, the others for each guest.
+    /// The warnings about the terms.
     fn warnings(
         &self,
-        inventory: &Inventory,
-        matching: &[bool],
-        included: &[bool],
-        excluded: &[bool],
+        guests: &Guests<'_>,
+        evaluations: &[Evaluation<'_>],
+        marks: &[GuestMarks],
     ) -> Vec<SelectionWarning> {
-        let guests = inventory.guests.iter().zip(included.iter().zip(excluded));
-        let nameless = guests.filter(|(guest, _)| warning::is_nameless(guest));
-        let nameless: Vec<_> = nameless.map(|(_, marks)| marks).collect();
+        let count = |counts: &dyn Fn(usize, &Candidate<'_>) -> bool| {
+            let candidates = guests.candidates.iter().enumerate();
+            candidates.filter(|(at, guest)| counts(*at, guest)).count()
+        };
         // A guest that another term selects or excludes is not missed.
-        let open = nameless
-            .iter()
-            .filter(|(included, excluded)| !**included && !**excluded)
-            .count();
-        let terms = self.terms.iter().zip(matching);
-        let warnings = terms.filter_map(|(term, matches)| {
-            let nameless = if term.excludes { nameless.len() } else { open };
-            if *matches {
-                SelectionWarning::from_matched(term, inventory, nameless)
-            } else {
-                Some(SelectionWarning::from_unmatched(term, inventory, nameless))
+        let is_open = |at: usize| marks[at].position.is_none() && !marks[at].is_excluded;
+        let of_terms = |excludes: bool| Uncertain {
+            nameless: count(&|at, guest| {
+                (excludes || is_open(at)) && warning::is_nameless(guest.guest())
+            }),
+            stateless: count(&|at, guest| (excludes || is_open(at)) && guest.is_stateless()),
+        };
+        let (of_selecting, of_excluding) = (of_terms(false), of_terms(true));
+        let mut warnings = Vec::new();
+        for (item, evaluation) in self.items.iter().zip(evaluations) {
+            if item.single_term().is_some() {
+                let uncertain = if item.excludes {
+                    of_excluding
+                } else {
+                    of_selecting
+                };
+                warnings.extend(evaluation.warnings(guests.inventory, uncertain));
+                continue;
             }
-        });
-        warnings.collect()
+            warnings.extend(evaluation.warnings(guests.inventory, Uncertain::default()));
+            if !item.excludes {
+                let has = |test: fn(&Matcher) -> bool| {
+                    item.terms().iter().any(|placed| test(&placed.term.matcher))
+                };
+                let (by_name, by_state) =
+                    (has(Matcher::is_about_names), has(Matcher::is_about_states));
+                let is_uncertain =
+                    |at: usize| is_open(at) && evaluation.truths[at] == Truth::Unknown;
+                let uncertain = Uncertain {
+                    nameless: count(&|at, guest| {
+                        by_name && is_uncertain(at) && guest.is_nameless()
+                    }),
+                    stateless: count(&|at, guest| {
+                        by_state && is_uncertain(at) && guest.is_stateless()
+                    }),
+                };
+                warnings.extend(SelectionWarning::from_uncertain(&item.text, uncertain));
+            }
+        }
+        warnings
     }
+}
+
+/// The effect of a selection.
+struct Marks {
+    /// For each candidate.
+    guests: Vec<GuestMarks>,
+    /// The guests that are selected by ID or exact name.
+    named: BTreeSet<Vmid>,
+}
+
+impl Marks {
+    fn new(guests: &Guests<'_>) -> Self {
+        Self {
+            guests: vec![GuestMarks::default(); guests.candidates.len()],
+            named: BTreeSet::new(),
+        }
+    }
+
+    /// Adds the effect of the item at a position.
+    fn mark(&mut self, position: usize, item: &Item, truths: &[Truth], guests: &Guests<'_>) {
+        let terms = item.terms().into_iter();
+        let naming: Vec<&Matcher> = terms
+            .filter(|placed| !placed.excludes && placed.term.names_a_guest())
+            .map(|placed| &placed.term.matcher)
+            .collect();
+        let marked = self.guests.iter_mut().zip(&guests.candidates);
+        for ((mark, candidate), truth) in marked.zip(truths) {
+            match (truth, item.excludes) {
+                (Truth::Yes, true) => mark.is_excluded = true,
+                (Truth::Unknown, true) => mark.doubt = mark.doubt.or(Some(position)),
+                (Truth::Yes, false) => {
+                    mark.position = mark.position.or(Some(position));
+                    if naming.iter().any(|matcher| matcher.matches(candidate)) {
+                        self.named.insert(candidate.guest().vmid);
+                    }
+                }
+                (Truth::Unknown, false) | (Truth::No, _) => {}
+            }
+        }
+    }
+}
+
+/// The effect of a selection on one guest.
+#[derive(Clone, Debug, Default)]
+struct GuestMarks {
+    /// The position of the first item that selects it.
+    position: Option<usize>,
+    /// Whether an item excludes it.
+    is_excluded: bool,
+    /// The first item that may exclude it.
+    doubt: Option<usize>,
 }
 
 impl fmt::Display for Selection {
@@ -326,21 +383,10 @@ impl fmt::Display for Selection {
     }
 }
 
-impl fmt::Display for NestedPools {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: with ", self.term)?;
-        for (position, (pool, guests)) in self.pools.iter().enumerate() {
-            let comma = if position == 0 { "" } else { ", " };
-            write!(formatter, "{comma}{pool} ({guests})")?;
-        }
-        Ok(())
-    }
-}
-
-/// The terms of an expression that are not empty, without blanks around them.
-fn terms(selection: &str) -> impl Iterator<Item = &str> {
-    let terms = selection.split(',').map(str::trim);
-    terms.filter(|term| !term.is_empty())
+/// The items of a selection that are not empty, without blanks around them.
+fn items(selection: &str) -> impl Iterator<Item = &str> {
+    let items = selection.split(',').map(str::trim);
+    items.filter(|item| !item.is_empty())
 }
 
 /// The guests sorted by node, then ID.

@@ -31,6 +31,8 @@ pub enum Warning {
     InvalidTerm(String),
     /// An exclusion is empty.
     EmptyExclusion(String),
+    /// Guests have the tag [`OFF_TAG`](crate::select::OFF_TAG), and are selected because a term names them.
+    NamedTaggedOff(Vec<(GuestKind, Vmid)>),
     /// No guest is selected, but whether that is true is uncertain.
     UncertainSelection(Uncertainty),
     /// An entry of a listing cannot be used, and may be a selected guest.
@@ -144,6 +146,7 @@ impl Warning {
             } => *are_missing_objects,
             Self::InvalidTerm(_) | Self::UnreadableEntry(_) => true,
             Self::EmptyExclusion(_)
+            | Self::NamedTaggedOff(_)
             | Self::UncertainSelection(_)
             | Self::Collision { .. }
             | Self::TimestampFormat(_)
@@ -173,6 +176,7 @@ mod tests {
             reason,
             nearest: None,
             nameless,
+            stateless: 0,
             excludes,
         })
     }

@@ -179,7 +179,7 @@ async fn cluster(views: Vec<View>, depth: Depth) -> ClusterCoverage {
             merge(&mut guests, position, guest);
         }
         for job in &login.jobs {
-            let selected = job.settings.selection.evaluate(inventory);
+            let selected = job.settings.selection.evaluate_for_run(inventory);
             covering.push(covering_job(job, &selected));
             jobs.push(JobReading {
                 job: job.clone(),

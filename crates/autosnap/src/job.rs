@@ -226,7 +226,7 @@ async fn selected(
     context: &Context,
     inventory: &Inventory,
 ) -> Result<Selected, Error> {
-    let mut selected = settings.selection.evaluate(inventory);
+    let mut selected = settings.selection.evaluate_for_run(inventory);
     check_exclusions(settings, &selected)?;
     nested_pools::check(settings, context.cluster.client(), inventory).await?;
     if settings.execution.limits.total == 1 {
@@ -241,6 +241,9 @@ async fn selected(
         .into_iter()
         .chain(warnings::from_terms(&selected.warnings))
     {
+        warn(context, warning);
+    }
+    if let Some(warning) = warnings::named_tagged_off(&selected.guests) {
         warn(context, warning);
     }
     let uncertainty = empty_selection::uncertainty(inventory);
@@ -258,6 +261,7 @@ async fn selected(
         visible: inventory.guests.len(),
         required,
         nested_pools: selected.nested_pools.as_slice().into(),
+        tagged_off: selected.tagged_off.as_slice().into(),
         may_be_empty,
     });
     Ok(selected)

@@ -73,10 +73,12 @@ impl RunRecord {
                 visible,
                 required,
                 nested_pools,
+                tagged_off,
                 may_be_empty,
             } => {
                 self.visible_guests = Some(*visible);
                 self.nested_pools = nested_pools.to_vec();
+                self.tagged_off = tagged_off.to_vec();
                 self.may_be_empty = *may_be_empty;
                 self.select(guests, required);
             }

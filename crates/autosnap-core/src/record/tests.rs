@@ -46,6 +46,7 @@ fn selected() -> EventKind {
         visible: 4,
         required: [vmid(101)].into(),
         nested_pools: Arc::default(),
+        tagged_off: Arc::default(),
         may_be_empty: false,
     }
 }
@@ -150,6 +151,7 @@ fn a_run_without_guests_is_incomplete_unless_that_is_allowed() {
             visible: 4,
             required: Arc::default(),
             nested_pools: Arc::default(),
+            tagged_off: Arc::default(),
             may_be_empty,
         };
         let events = [selected, EventKind::Planned(Arc::default())];

@@ -72,7 +72,8 @@ pub enum SelectionError {
     },
     /// An `@` with an unknown word.
     #[error(
-        "invalid group `{term}`: expected `@all`, `@node-NAME`, `@pool-NAME` or `@tag-NAME`{}",
+        "invalid group `{term}`: expected `@all`, `@node-NAME`, `@pool-NAME`, `@tag-NAME`, `@type-vm`, `@type-ct`, \
+         `@running` or `@stopped`{}",
         question(nearest.as_deref())
     )]
     Group {
@@ -88,6 +89,24 @@ pub enum SelectionError {
         term: String,
         /// What the name stands for: `node`, `pool` or `tag`.
         kind: &'static str,
+    },
+    /// A type of guests that PVE does not have.
+    #[error("invalid type of guests `{term}`: expected `@type-vm` or `@type-ct`{}", question(nearest.as_deref()))]
+    GuestType {
+        /// The term.
+        term: String,
+        /// The term that was probably meant, ready to be typed.
+        nearest: Option<String>,
+    },
+    /// Operators that do not make an expression.
+    #[error("invalid term `{term}`: {problem} (character {position})")]
+    Syntax {
+        /// The term.
+        term: String,
+        /// What is wrong.
+        problem: SyntaxProblem,
+        /// The position of the problem in the term, from 1.
+        position: usize,
     },
     /// A term with more than one `-` before it.
     #[error("invalid exclusion `{term}`: expected one `-` before the term")]
@@ -105,6 +124,43 @@ pub enum SelectionError {
     },
 }
 
+/// What is wrong with the operators of a term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SyntaxProblem {
+    /// An operator or parenthesis without a term next to it.
+    #[error("expected a term")]
+    MissingTerm,
+    /// Two terms without an operator between them.
+    #[error("expected `&`, `|` or `,` between two terms")]
+    MissingOperator,
+    /// `&&`, `||` or `--`.
+    #[error("write one `{0}`, not two")]
+    DoubledOperator(char),
+    /// A `(` without its `)`.
+    #[error("this `(` is not closed; in parentheses terms are separated by `|`, not by commas")]
+    UnclosedParenthesis,
+    /// A `)` without its `(`.
+    #[error("this `)` closes no `(`; in parentheses terms are separated by `|`, not by commas")]
+    UnopenedParenthesis,
+    /// A `|` that is not in parentheses.
+    #[error(
+        "`|` must be in parentheses, e.g. `(web%|db%)&@running`; otherwise terms are separated by commas"
+    )]
+    UnionOutsideParentheses,
+    /// `-A&B`, which could mean `-(A&B)` or `B&-A`.
+    #[error(
+        "`-` before `&` is ambiguous: write `-(A&B)` to exclude the guests that match A and B, or `B&-A` to select \
+         those that match B and not A"
+    )]
+    ExclusionBeforeIntersection,
+    /// A `-` in parentheses that does not follow a `&`.
+    #[error("in parentheses `-` must follow `&`, e.g. `(web%&-@tag-test|db%)`")]
+    ExclusionWithoutIntersection,
+    /// More nested parentheses than allowed.
+    #[error("parentheses must not be nested deeper than {0} levels")]
+    TooDeep(usize),
+}
+
 impl SelectionError {
     /// What was probably meant by the term, ready to be typed.
     pub fn correction(&self) -> Option<&str> {
@@ -113,12 +169,13 @@ impl SelectionError {
                 correction.as_deref()
             }
             Self::KeywordCase { correction, .. } => Some(correction),
-            Self::Group { nearest, .. } => nearest.as_deref(),
+            Self::Group { nearest, .. } | Self::GuestType { nearest, .. } => nearest.as_deref(),
             Self::Empty
             | Self::EmptyExclusion { .. }
             | Self::Id { .. }
             | Self::Wildcard { .. }
             | Self::GroupName { .. }
+            | Self::Syntax { .. }
             | Self::DoubleExclusion { .. }
             | Self::ExclusionsOnly { .. } => None,
         }
@@ -133,7 +190,7 @@ impl SelectionError {
     pub(super) fn with_minus(mut self) -> Self {
         let (term, correction) = match &mut self {
             Self::Range { term, correction } => (term, correction),
-            Self::Group { term, nearest } => (term, nearest),
+            Self::Group { term, nearest } | Self::GuestType { term, nearest } => (term, nearest),
             Self::Empty
             | Self::EmptyExclusion { .. }
             | Self::KeywordCase { .. }
@@ -141,6 +198,7 @@ impl SelectionError {
             | Self::Id { .. }
             | Self::Wildcard { .. }
             | Self::GroupName { .. }
+            | Self::Syntax { .. }
             | Self::DoubleExclusion { .. }
             | Self::ExclusionsOnly { .. } => return self,
         };

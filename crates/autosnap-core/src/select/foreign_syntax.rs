@@ -34,7 +34,7 @@ pub(super) fn problem(term: &str) -> Option<String> {
             Some(format!(
                 "terms must be separated by commas (`,`), not `{character}`"
             ))
-        } else if is_bracket(narrow) {
+        } else if is_bracket(narrow) && (narrow == character || !matches!(narrow, '(' | ')')) {
             Some(format!("a term must not contain `{character}`"))
         } else if matches!(narrow, '*' | '?') {
             Some(format!(
@@ -60,7 +60,7 @@ pub(super) fn problem(term: &str) -> Option<String> {
 pub(super) fn may_exclude(term: &str) -> bool {
     let ends_part = |character: char| {
         let narrow = half_width(character);
-        character.is_whitespace() || is_separator(narrow) || is_bracket(narrow)
+        character.is_whitespace() || is_separator(narrow) || is_bracket(narrow) || narrow == '&'
     };
     let mut parts = term.split(ends_part);
     parts.any(|part| {

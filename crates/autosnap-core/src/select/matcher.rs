@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The matcher of a term: by ID, name, node, pool or tag.
+//! The matcher of a term: by ID, name, node, pool, tag, type or state.
 
-use crate::guest::{Guest, Vmid};
+use crate::guest::{Guest, GuestKind, GuestStatus, Vmid};
 
 use super::error::SelectionError;
-use super::similarity::nearest_group;
+use super::similarity::{nearest_group, nearest_type};
 
 /// The guests that a term matches. Texts are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Matcher {
     All,
     Id(Vmid),
-    Range { first: u32, last: u32 },
+    Range {
+        first: u32,
+        last: u32,
+    },
     Name(String),
     NameStart(String),
     NameEnd(String),
@@ -19,6 +22,9 @@ pub(super) enum Matcher {
     Node(String),
     Pool(String),
     Tag(String),
+    Kind(GuestKind),
+    /// Running or stopped.
+    Status(GuestStatus),
 }
 
 /// A guest with its texts in lower case.
@@ -41,8 +47,26 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    pub(super) fn vmid(&self) -> Vmid {
-        self.guest.vmid
+    pub(super) fn guest(&self) -> &'a Guest {
+        self.guest
+    }
+
+    /// Whether PVE lists no name of the guest.
+    pub(super) fn is_nameless(&self) -> bool {
+        self.name.is_none()
+    }
+
+    /// Whether it is unknown if the guest runs.
+    pub(super) fn is_stateless(&self) -> bool {
+        match self.guest.status {
+            GuestStatus::Unknown | GuestStatus::Other(_) => true,
+            GuestStatus::Running | GuestStatus::Stopped => false,
+        }
+    }
+
+    /// Whether the guest is on the node, which is in lower case.
+    pub(super) fn is_on(&self, node: &str) -> bool {
+        self.node == node
     }
 }
 
@@ -52,6 +76,14 @@ impl Matcher {
         let lower = term.to_lowercase();
         if lower == "@all" || term == "all" {
             return Ok(Self::All);
+        }
+        match lower.as_str() {
+            "@running" => return Ok(Self::Status(GuestStatus::Running)),
+            "@stopped" => return Ok(Self::Status(GuestStatus::Stopped)),
+            _ => {}
+        }
+        if let Some(kind) = lower.strip_prefix("@type-") {
+            return parse_type(term, kind);
         }
         // A bare keyword in upper case is the name of a guest, as in the C# tool.
         let is_name =
@@ -97,6 +129,8 @@ impl Matcher {
                 guest_pool.is_some_and(|guest_pool| is_within(guest_pool, pool))
             }
             Self::Tag(tag) => candidate.tags.contains(tag),
+            Self::Kind(kind) => candidate.guest.kind == *kind,
+            Self::Status(status) => candidate.guest.status == *status,
         }
     }
 
@@ -110,7 +144,9 @@ impl Matcher {
             | Self::Name(_)
             | Self::Node(_)
             | Self::Pool(_)
-            | Self::Tag(_) => false,
+            | Self::Tag(_)
+            | Self::Kind(_)
+            | Self::Status(_) => false,
         }
     }
 
@@ -119,10 +155,20 @@ impl Matcher {
         matches!(self, Self::Name(_)) || self.is_pattern()
     }
 
+    /// Whether it matches guests by state.
+    pub(super) fn is_about_states(&self) -> bool {
+        matches!(self, Self::Status(_))
+    }
+
     /// Whether it is a keyword with an `@`.
     pub(super) fn is_group(&self) -> bool {
         match self {
-            Self::All | Self::Node(_) | Self::Pool(_) | Self::Tag(_) => true,
+            Self::All
+            | Self::Node(_)
+            | Self::Pool(_)
+            | Self::Tag(_)
+            | Self::Kind(_)
+            | Self::Status(_) => true,
             Self::Id(_)
             | Self::Range { .. }
             | Self::Name(_)
@@ -155,7 +201,9 @@ impl Matcher {
             | Self::NameEnd(_)
             | Self::NamePart(_)
             | Self::Node(_)
-            | Self::Pool(_) => None,
+            | Self::Pool(_)
+            | Self::Kind(_)
+            | Self::Status(_) => None,
         }
     }
 
@@ -170,7 +218,9 @@ impl Matcher {
             | Self::NameEnd(_)
             | Self::NamePart(_)
             | Self::Node(_)
-            | Self::Tag(_) => None,
+            | Self::Tag(_)
+            | Self::Kind(_)
+            | Self::Status(_) => None,
         }
     }
 }
@@ -234,6 +284,18 @@ impl Group {
 pub(super) fn is_within(pool: &str, parent: &str) -> bool {
     pool.strip_prefix(parent)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Parses the type of `@type-vm` or `@type-ct`. `kind` is in lower case.
+fn parse_type(term: &str, kind: &str) -> Result<Matcher, SelectionError> {
+    match kind {
+        "vm" => Ok(Matcher::Kind(GuestKind::Qemu)),
+        "ct" => Ok(Matcher::Kind(GuestKind::Lxc)),
+        other => Err(SelectionError::GuestType {
+            term: term.to_owned(),
+            nearest: nearest_type(other),
+        }),
+    }
 }
 
 fn parse_range(term: &str, first: &str, last: &str) -> Result<Matcher, SelectionError> {

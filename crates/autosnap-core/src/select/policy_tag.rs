@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Policy tags: tags of guests that name how they are protected.
 
+use crate::guest::Guest;
+
 use super::similarity::nearest;
 
 /// The beginning of every policy tag: `autosnap-gold`.
 pub const POLICY_TAG_PREFIX: &str = "autosnap-";
 
-/// The policy tag of guests that are left out on purpose.
+/// The policy tag of guests that jobs leave out, unless a term names them by ID or exact name.
 pub const OFF_TAG: &str = "autosnap-off";
 
 /// Whether a tag is a policy tag. PVE compares tags without case.
 pub fn is_policy_tag(tag: &str) -> bool {
     policy_of(&tag.to_lowercase()).is_some()
+}
+
+/// Whether the guest has the tag [`OFF_TAG`]. PVE compares tags without case.
+pub fn is_tagged_off(guest: &Guest) -> bool {
+    guest.tags.iter().any(|tag| tag.to_lowercase() == OFF_TAG)
 }
 
 /// The most similar of the policy tags, if one is similar enough; all texts are in lower case.

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::guest::{GuestKind, GuestStatus};
 
+mod expressions;
+
 /// Terms that are valid on their own; many of them match something in [`inventories`].
 fn terms() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -21,6 +23,7 @@ fn terms() -> impl Strategy<Value = String> {
         "all-[ab]",
         Just("@pool-a/b".to_owned()),
         Just("@all".to_owned()),
+        "@type-(vm|ct)|@running|@stopped",
     ]
 }
 
@@ -31,16 +34,18 @@ fn inventories() -> impl Strategy<Value = Inventory> {
         prop::option::of("[aAbB]{1,3}"),
         prop::collection::vec("[aAb]", 0..3),
         prop::option::of("a|b|a/b|A"),
+        prop::sample::select(vec![GuestKind::Qemu, GuestKind::Lxc]),
+        prop::sample::select(vec![GuestStatus::Running, GuestStatus::Stopped]),
     );
     prop::collection::vec(guest, 0..25).prop_map(|guests| Inventory {
         guests: guests
             .into_iter()
-            .map(|(vmid, node, name, tags, pool)| Guest {
+            .map(|(vmid, node, name, tags, pool, kind, status)| Guest {
                 vmid: Vmid::new(vmid).unwrap(),
-                kind: GuestKind::Lxc,
+                kind,
                 node,
                 name,
-                status: GuestStatus::Running,
+                status,
                 template: false,
                 tags,
                 pool,
@@ -169,6 +174,7 @@ fn invalid_terms() -> impl Strategy<Value = String> {
         "[!~–—](1[01][0-9]|[ab])",
         "[ab]；[!-]?1[01][0-9]",
         "[$#&=\\\\][ab]",
+        "[ab]&|[ab]&&[ab]|\\([ab]|[ab]\\)|\\(\\)|[ab]\\([ab]\\)|[ab]&@(typ-vm|type-x)",
     ]
 }
 

@@ -6,9 +6,10 @@ use std::cmp::Reverse;
 /// The similarity (Jaro-Winkler, 0 to 1) from which one name is suggested for another.
 const THRESHOLD: f64 = 0.65;
 
-/// The keywords that are followed by a name, and the one that is not, without their `@`.
+/// The keywords that are followed by a name, without their `@`.
 const NAMED_GROUPS: [&str; 3] = ["node", "pool", "tag"];
-const ALL: &str = "all";
+/// The complete groups, without their `@`.
+const GROUPS: [&str; 5] = ["all", "running", "stopped", "type-vm", "type-ct"];
 
 /// The most similar of the existing names, the first in the alphabet of equally similar ones.
 pub(super) fn nearest<'a>(
@@ -28,14 +29,24 @@ pub(super) fn nearest<'a>(
 pub(super) fn nearest_group(term: &str) -> Option<String> {
     let word = term.strip_prefix('@')?;
     let is_near =
-        |group: &&str, typed: &str| strsim::damerau_levenshtein(group, &typed.to_lowercase()) == 1;
-    match word.split_once('-') {
-        Some((typed, name)) if !name.is_empty() => NAMED_GROUPS
-            .iter()
-            .find(|group| is_near(group, typed))
-            .map(|group| format!("@{group}-{name}")),
-        Some(_) | None => is_near(&ALL, word).then(|| format!("@{ALL}")),
+        |group: &str, typed: &str| strsim::damerau_levenshtein(group, &typed.to_lowercase()) == 1;
+    if let Some((typed, name)) = word.split_once('-').filter(|(_, name)| !name.is_empty())
+        && let Some(group) = NAMED_GROUPS.iter().find(|group| is_near(group, typed))
+    {
+        return Some(format!("@{group}-{name}"));
     }
+    let group = GROUPS.iter().find(|group| is_near(group, word))?;
+    Some(format!("@{group}"))
+}
+
+/// The valid term for a type of guests that PVE does not have. `typed` is in lower case.
+pub(super) fn nearest_type(typed: &str) -> Option<String> {
+    let kind = match typed {
+        "qemu" | "kvm" | "vms" => "vm",
+        "lxc" | "container" | "cts" => "ct",
+        _ => return None,
+    };
+    Some(format!("@type-{kind}"))
 }
 
 /// The similarity of two names, from 0 to 1.

@@ -6,13 +6,16 @@ use crate::guest::Vmid;
 use super::inventory::Inventory;
 use super::matcher::Matcher;
 use super::similarity::nearest;
-use super::term::Term;
 
 /// The most similar term that matches a guest of the inventory, if one is similar enough.
-pub(super) fn nearest_term(term: &Term, inventory: &Inventory) -> Option<String> {
-    let nearest = match &term.matcher {
+pub(super) fn nearest_term(matcher: &Matcher, inventory: &Inventory) -> Option<String> {
+    match matcher {
         // A similar ID belongs to another guest.
-        Matcher::All | Matcher::Id(_) | Matcher::Range { .. } => None,
+        Matcher::All
+        | Matcher::Id(_)
+        | Matcher::Range { .. }
+        | Matcher::Kind(_)
+        | Matcher::Status(_) => None,
         Matcher::Name(name) => {
             with_syntax(name, inventory).or_else(|| nearest_name(name, inventory))
         }
@@ -26,9 +29,7 @@ pub(super) fn nearest_term(term: &Term, inventory: &Inventory) -> Option<String>
             nearest(pool, occupied_pools(inventory)).map(|pool| format!("@pool-{pool}"))
         }
         Matcher::Tag(tag) => nearest(tag, tags(inventory)).map(|tag| format!("@tag-{tag}")),
-    };
-    let sign = if term.excludes { "-" } else { "" };
-    nearest.map(|nearest| format!("{sign}{nearest}"))
+    }
 }
 
 fn nearest_name(name: &str, inventory: &Inventory) -> Option<String> {

@@ -5,6 +5,7 @@ use super::*;
 use crate::guest::{GuestKind, GuestStatus};
 
 mod errors;
+mod expressions;
 mod ignored_terms;
 mod warnings;
 
@@ -329,6 +330,7 @@ fn each_kind_of_term_warns_on_a_cluster_without_guests() {
             reason: Some(reason),
             nearest: None,
             nameless: 0,
+            stateless: 0,
             excludes: false,
         };
         assert_eq!(found.warnings, [expected]);

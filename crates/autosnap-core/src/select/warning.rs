@@ -13,21 +13,43 @@ use crate::guest::{Guest, GuestStatus};
 use super::inventory::Inventory;
 use super::matcher::{Matcher, is_within};
 use super::suggestion::nearest_term;
-use super::term::Term;
 
 /// A term that matches no guest, or perhaps not all guests that it means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SelectionWarning {
     /// The term as it was typed.
     pub term: String,
-    /// Why it matches no guest, or not all that it means; `None` if it may only miss guests without a name.
+    /// Why it matches no guest, or not all that it means; `None` if it may only miss guests without a name or state.
     pub reason: Option<Unmatched>,
     /// The nearest term that matches something, ready to be typed.
     pub nearest: Option<String>,
     /// The number of guests whose name is not known because their node is offline, if the term may mean one of them.
     pub nameless: usize,
+    /// The number of guests of which it is unknown whether they run, if the term may mean one of them.
+    #[serde(default)]
+    pub stateless: usize,
     /// Whether the term is an exclusion.
     pub excludes: bool,
+}
+
+/// A term as a warning names it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'a> {
+    /// As it was typed, with its `-`.
+    pub(super) text: &'a str,
+    /// The guests it matches.
+    pub(super) matcher: &'a Matcher,
+    /// Whether it is an exclusion.
+    pub(super) excludes: bool,
+}
+
+/// The number of guests that a term may mean, because PVE does not list what decides it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Uncertain {
+    /// Guests without a name.
+    pub(super) nameless: usize,
+    /// Guests without a state.
+    pub(super) stateless: usize,
 }
 
 /// What a command requires of the exclusions of a selection.
@@ -71,47 +93,107 @@ pub enum Unmatched {
     EmptyPool,
     /// No guest has the tag.
     NoSuchTag,
+    /// There are no guests of the type.
+    NoSuchType,
+    /// No guest is in the state.
+    NoSuchState,
+    /// Each operand matches guests, but no guest matches all of them.
+    NoCommonGuest,
 }
 
 impl SelectionWarning {
-    /// The warning about a term that matches no guest; `nameless` guests without a name may be meant.
-    pub(super) fn from_unmatched(term: &Term, inventory: &Inventory, nameless: usize) -> Self {
-        let reason = Unmatched::new(&term.matcher, inventory);
+    /// The warning about a term that matches no guest, except perhaps the uncertain ones.
+    pub(super) fn from_unmatched(
+        subject: Subject<'_>,
+        inventory: &Inventory,
+        uncertain: Uncertain,
+    ) -> Self {
+        let reason = Unmatched::new(subject.matcher, inventory);
+        let sign = if subject.text.starts_with('-') {
+            "-"
+        } else {
+            ""
+        };
+        let nearest = reason
+            .may_be_typo()
+            .then(|| nearest_term(subject.matcher, inventory))
+            .flatten();
         Self {
-            term: term.text.clone(),
+            term: subject.text.to_owned(),
             reason: Some(reason),
-            nearest: reason
-                .may_be_typo()
-                .then(|| nearest_term(term, inventory))
-                .flatten(),
-            nameless: if reason.is_about_names() { nameless } else { 0 },
-            excludes: term.excludes,
+            nearest: nearest.map(|nearest| format!("{sign}{nearest}")),
+            nameless: if subject.matcher.is_about_names() {
+                uncertain.nameless
+            } else {
+                0
+            },
+            stateless: if subject.matcher.is_about_states() {
+                uncertain.stateless
+            } else {
+                0
+            },
+            excludes: subject.excludes,
         }
     }
 
-    /// The warning about a term that matches guests, if its `%` may also match some of the `nameless` ones.
+    /// The warning about a term that matches guests, if it may match more of them: guests of a hidden pool, or uncertain
+    /// ones.
     pub(super) fn from_matched(
-        term: &Term,
+        subject: Subject<'_>,
         inventory: &Inventory,
-        nameless: usize,
+        uncertain: Uncertain,
     ) -> Option<Self> {
-        if let Matcher::Pool(pool) = &term.matcher
+        if let Matcher::Pool(pool) = subject.matcher
             && !lists_pool(inventory, pool)
         {
-            return Some(Self::from_unmatched(term, inventory, 0));
+            let none = Uncertain::default();
+            return Some(Self::from_unmatched(subject, inventory, none));
         }
-        (term.matcher.is_pattern() && !term.excludes && nameless > 0).then(|| Self {
-            term: term.text.clone(),
+        let uncertain = Uncertain {
+            nameless: if subject.matcher.is_pattern() {
+                uncertain.nameless
+            } else {
+                0
+            },
+            stateless: if subject.matcher.is_about_states() {
+                uncertain.stateless
+            } else {
+                0
+            },
+        };
+        if subject.excludes {
+            return None;
+        }
+        Self::from_uncertain(subject.text, uncertain)
+    }
+
+    /// The warning about a selecting term that may match uncertain guests, if there are any.
+    pub(super) fn from_uncertain(text: &str, uncertain: Uncertain) -> Option<Self> {
+        (uncertain != Uncertain::default()).then(|| Self {
+            term: text.to_owned(),
             reason: None,
             nearest: None,
-            nameless,
+            nameless: uncertain.nameless,
+            stateless: uncertain.stateless,
             excludes: false,
         })
     }
 
+    /// The warning about an intersection whose operands have no guest in common.
+    pub(super) fn from_empty_intersection(text: String, excludes: bool) -> Self {
+        Self {
+            term: text,
+            reason: Some(Unmatched::NoCommonGuest),
+            nearest: None,
+            nameless: 0,
+            stateless: 0,
+            excludes,
+        }
+    }
+
     /// Whether the selection may lack a guest that the term means.
     pub fn may_miss_a_guest(&self) -> bool {
-        self.nameless > 0 && !self.excludes
+        (self.nameless > 0 || self.stateless > 0) && !self.excludes
     }
 
     /// Whether the term names one guest, pool or node that is not visible.
@@ -137,7 +219,7 @@ impl SelectionWarning {
 }
 
 /// Whether the pool itself is visible. `pool` is in lower case.
-fn lists_pool(inventory: &Inventory, pool: &str) -> bool {
+pub(super) fn lists_pool(inventory: &Inventory, pool: &str) -> bool {
     let mut pools = inventory.pools.iter();
     pools.any(|listed| listed.to_lowercase() == *pool)
 }
@@ -151,7 +233,7 @@ impl fmt::Display for SelectionWarning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(reason) = self.reason else {
             write!(formatter, "`{}` may match more guests", self.term)?;
-            return self.write_nameless(formatter);
+            return self.write_uncertain(formatter);
         };
         let effect = if reason == Unmatched::HiddenPool {
             "may match more guests than this login can see"
@@ -159,9 +241,7 @@ impl fmt::Display for SelectionWarning {
             "matches no guest"
         };
         write!(formatter, "`{}` {effect}: {reason}", self.term)?;
-        if self.nameless > 0 {
-            self.write_nameless(formatter)?;
-        }
+        self.write_uncertain(formatter)?;
         match &self.nearest {
             Some(nearest) => write!(formatter, "; did you mean `{nearest}`?"),
             None => Ok(()),
@@ -170,12 +250,22 @@ impl fmt::Display for SelectionWarning {
 }
 
 impl SelectionWarning {
-    fn write_nameless(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = match self.nameless {
-            1 => "the name of 1 guest on an offline node is".to_owned(),
-            several => format!("the names of {several} guests on offline nodes are"),
-        };
-        write!(formatter, "; {names} not known, use the ID instead")
+    fn write_uncertain(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.nameless {
+            0 => {}
+            1 => formatter.write_str(
+                "; the name of 1 guest on an offline node is not known, use the ID instead",
+            )?,
+            several => write!(
+                formatter,
+                "; the names of {several} guests on offline nodes are not known, use the ID instead"
+            )?,
+        }
+        match self.stateless {
+            0 => Ok(()),
+            1 => formatter.write_str("; it is not known whether 1 guest runs"),
+            several => write!(formatter, "; it is not known whether {several} guests run"),
+        }
     }
 }
 
@@ -203,6 +293,9 @@ impl fmt::Display for Unmatched {
                 "there are no guests in this pool, or this login may not see them (VM.Audit)"
             }
             Self::NoSuchTag => "no guest has this tag, or this login may not see it (VM.Audit)",
+            Self::NoSuchType => "there are no guests of this type, or this login may not see them (VM.Audit)",
+            Self::NoSuchState => "no guest is in this state, or this login may not see it (VM.Audit)",
+            Self::NoCommonGuest => "no guest is known to match all of its parts",
         })
     }
 }
@@ -221,7 +314,10 @@ impl Unmatched {
             | Self::NoNameLikeIt
             | Self::EmptyNode
             | Self::EmptyPool
-            | Self::NoSuchTag => false,
+            | Self::NoSuchTag
+            | Self::NoSuchType
+            | Self::NoSuchState
+            | Self::NoCommonGuest => false,
         }
     }
 
@@ -236,7 +332,10 @@ impl Unmatched {
             | Self::NoNameLikeIt
             | Self::EmptyNode
             | Self::EmptyPool
-            | Self::NoSuchTag => false,
+            | Self::NoSuchTag
+            | Self::NoSuchType
+            | Self::NoSuchState
+            | Self::NoCommonGuest => false,
         }
     }
 
@@ -255,22 +354,10 @@ impl Unmatched {
             | Self::NoIdInRange
             | Self::EmptyNode
             | Self::HiddenPool
-            | Self::EmptyPool => false,
-        }
-    }
-
-    fn is_about_names(self) -> bool {
-        match self {
-            Self::NoSuchName | Self::NoNameLikeIt => true,
-            Self::NoGuests
-            | Self::NoSuchId
-            | Self::NoIdInRange
-            | Self::NoSuchNode
-            | Self::EmptyNode
-            | Self::NoSuchPool
-            | Self::HiddenPool
             | Self::EmptyPool
-            | Self::NoSuchTag => false,
+            | Self::NoSuchType
+            | Self::NoSuchState
+            | Self::NoCommonGuest => false,
         }
     }
 
@@ -308,6 +395,8 @@ impl Unmatched {
                 }
             }
             Matcher::Tag(_) => Self::NoSuchTag,
+            Matcher::Kind(_) => Self::NoSuchType,
+            Matcher::Status(_) => Self::NoSuchState,
         }
     }
 }

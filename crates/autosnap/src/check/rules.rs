@@ -160,6 +160,7 @@ fn finding_for(warning: &Warning) -> Finding {
         Warning::Terms { .. }
         | Warning::InvalidTerm(_)
         | Warning::EmptyExclusion(_)
+        | Warning::NamedTaggedOff(_)
         | Warning::UncertainSelection(_)
         | Warning::Collision { .. }
         | Warning::TimestampFormat(_)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The warnings of a run that concern no single guest.
 
+use autosnap_core::guest::Guest;
 use autosnap_core::name::{Collision, Label, LabelSearch, LabelsFound, Series};
 use autosnap_core::plan::{Plan, Reading};
-use autosnap_core::select::{SelectionWarning, Unmatched};
+use autosnap_core::select::{SelectionWarning, Unmatched, is_tagged_off};
 use autosnap_core::warning::Warning;
 
 use crate::settings::JobKind;
@@ -44,9 +45,17 @@ fn merged(group: &[&SelectionWarning]) -> Warning {
 fn can_be_merged(warning: &SelectionWarning) -> bool {
     warning.nearest.is_none()
         && warning.nameless == 0
+        && warning.stateless == 0
         && warning
             .reason
             .is_some_and(|reason| reason != Unmatched::HiddenPool)
+}
+
+/// The warning about selected guests that are tagged off: terms name them.
+pub(crate) fn named_tagged_off(selected: &[Guest]) -> Option<Warning> {
+    let tagged = selected.iter().filter(|guest| is_tagged_off(guest));
+    let guests: Vec<_> = tagged.map(|guest| (guest.kind, guest.vmid)).collect();
+    (!guests.is_empty()).then_some(Warning::NamedTaggedOff(guests))
 }
 
 /// The warning that another label with another format gives the same names.

@@ -103,7 +103,10 @@ pub struct GuestArgs {
     /// Guests: 100, 100:110, name, web%, @all, @pool-NAME
     ///
     /// Terms separated by commas: IDs, ranges 100:110, names, web%, %web, %web%, @all, @node-NAME, @pool-NAME,
-    /// @tag-NAME. Terms that begin with - exclude guests: @all,-105,-@tag-scratch.
+    /// @tag-NAME, @type-vm, @type-ct, @running, @stopped. Terms that begin with - exclude guests:
+    /// @all,-105,-@tag-scratch. A&B selects guests that match both, A&-B those that match A and not B, and (A|B) in
+    /// parentheses those that match one: '(web%|db%)&-@tag-test'. `snap` and `clean` leave out guests with the tag
+    /// autosnap-off, unless a term names the ID or the name.
     #[arg(long, value_name = "GUESTS", help_heading = SELECTION, allow_hyphen_values = true)]
     pub vmid: String,
     /// Skip guests on storages above N % [default: 95].

@@ -357,6 +357,7 @@ mod tests {
             visible: 1,
             required: [].into(),
             nested_pools: [].into(),
+            tagged_off: [].into(),
             may_be_empty: false,
         });
         events.emit(EventKind::GuestFinished {

@@ -48,6 +48,8 @@ struct Report<'a> {
     warnings: Vec<String>,
     /// The nested pools whose guests a term selects.
     nested_pools: Vec<NestedPool<'a>>,
+    /// The IDs of the guests that are left out because of their tag.
+    tagged_off: Vec<u32>,
     /// What ended the run early.
     error: Option<&'a str>,
     guests: Vec<Guest<'a>>,
@@ -149,6 +151,7 @@ impl Sink for JsonReport {
             not_covered: totals.not_covered,
             warnings: run_warnings(record),
             nested_pools: record.nested_pools.iter().flat_map(nested_pools).collect(),
+            tagged_off: record.tagged_off.iter().map(|vmid| vmid.get()).collect(),
             error: messages::end_of_run(record),
             guests: record.guests.iter().map(|one| guest(one, record)).collect(),
         };

@@ -19,7 +19,7 @@ use autosnap_core::record::RunRecord;
 use autosnap_core::text;
 use autosnap_core::warning::Warning;
 
-use self::head::{head, nested, nothing_selected, storage_table};
+use self::head::{head, left_out, nested, nothing_selected, storage_table};
 use super::guests::Guests;
 use super::summary::Summary;
 use super::units::time_span;
@@ -151,6 +151,7 @@ impl Text {
             visible,
             required,
             nested_pools,
+            tagged_off,
             may_be_empty,
         } = event
         else {
@@ -160,6 +161,7 @@ impl Text {
         self.required = required.iter().copied().collect();
         (self.visible, self.may_be_empty) = (*visible, *may_be_empty);
         self.print(&nested(nested_pools));
+        self.print(&left_out(tagged_off));
     }
 
     fn planned(&mut self, plan: &Arc<Plan>) {

@@ -4,7 +4,7 @@
 use autosnap::guest_ref::GuestRef;
 use autosnap::status::StatusWarning;
 use autosnap_core::name::TimestampFormat;
-use autosnap_core::select::UnreadableEntry;
+use autosnap_core::select::{OFF_TAG, UnreadableEntry};
 use autosnap_core::text::{self, shell_word};
 use autosnap_core::warning::{Uncertainty, Warning};
 use jiff::civil::DateTime;
@@ -24,6 +24,15 @@ pub fn text(warning: &Warning) -> String {
         }
         Warning::UnreadableEntry(entry) => unreadable_entry(entry),
         Warning::TimestampFormat(warning) => warning.to_string(),
+        Warning::NamedTaggedOff(guests) => {
+            let named = guests
+                .iter()
+                .map(|(kind, vmid)| format!("{} {vmid}", kind.short_name()));
+            format!(
+                "tagged {OFF_TAG}, but not left out, because --vmid names the ID or the name: {}",
+                limited(named)
+            )
+        }
         Warning::UncertainSelection(reason) => format!(
             "--allow-empty does not apply: it is not certain that no guest is meant, because {}",
             uncertainty(reason)
@@ -165,6 +174,16 @@ pub(super) fn no_statistics(node: &str) -> String {
     format!(
         "node {node} sends no statistics (its pvestatd hangs, or it has just started): how full its storages are is not known, the limit is not checked there"
     )
+}
+
+/// The first names of a list, and the number of the others.
+pub(super) fn limited(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().saturating_sub(MAX_TERMS);
+    let first: Vec<String> = names.take(MAX_TERMS).collect();
+    match more {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 fn listed(terms: &[String]) -> String {

@@ -47,6 +47,7 @@ mod removal_safety;
 mod repeated_task;
 mod secrets;
 mod selection;
+mod selection_expressions;
 mod selection_terms;
 mod silent_node;
 mod stale_status;

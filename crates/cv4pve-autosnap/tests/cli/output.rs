@@ -244,6 +244,7 @@ fn the_json_report_of_a_run() {
         "`-999` matches no guest: no guest has this ID, or this login may not see it (VM.Audit)"
       ],
       "nested_pools": [],
+      "tagged_off": [],
       "error": null,
       "guests": [
         {

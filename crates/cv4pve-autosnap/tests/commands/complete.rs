@@ -93,7 +93,12 @@ fn guests_and_their_groups_are_offered() {
     let setup = Setup::new();
     for (line, expected) in [
         ("@FILE snap --vmid=@p", "--vmid=@pool-prod"),
-        ("@FILE snap --vmid @t", "@tag-blue @tag-web"),
+        ("@FILE snap --vmid @ta", "@tag-blue @tag-web"),
+        ("@FILE snap --vmid @ty", "@type-vm @type-ct"),
+        ("@FILE snap --vmid=@tag-web&@r", "--vmid=@tag-web&@running"),
+        ("@FILE snap --vmid=(web%|@p", "--vmid=(web%|@pool-prod"),
+        ("@FILE snap --vmid=105,(WEB", "--vmid=105,(web01"),
+        ("@FILE snap --vmid=@all&-@s", "--vmid=@all&-@stopped"),
         (
             "snap @FILE --vmid=@all,-@n",
             "--vmid=@all,-@node-pve1 --vmid=@all,-@node-pve2",

@@ -76,7 +76,7 @@ fn an_invalid_selection_is_an_error_with_what_to_write() {
         ),
         (
             "@all,-@pol-x",
-            "invalid group `-@pol-x`: expected `@all`, `@node-NAME`, `@pool-NAME` or `@tag-NAME`; did you mean `-@pool-x`?",
+            "invalid group `-@pol-x`: expected `@all`, `@node-NAME`, `@pool-NAME`, `@tag-NAME`, `@type-vm`, `@type-ct`, `@running` or `@stopped`; did you mean `-@pool-x`?",
         ),
         (
             "5",
@@ -104,11 +104,11 @@ fn an_invalid_selection_is_an_error_with_what_to_write() {
         ),
         (
             "@pools-x",
-            "invalid group `@pools-x`: expected `@all`, `@node-NAME`, `@pool-NAME` or `@tag-NAME`; did you mean `@pool-x`?",
+            "invalid group `@pools-x`: expected `@all`, `@node-NAME`, `@pool-NAME`, `@tag-NAME`, `@type-vm`, `@type-ct`, `@running` or `@stopped`; did you mean `@pool-x`?",
         ),
         (
             "@",
-            "invalid group `@`: expected `@all`, `@node-NAME`, `@pool-NAME` or `@tag-NAME`",
+            "invalid group `@`: expected `@all`, `@node-NAME`, `@pool-NAME`, `@tag-NAME`, `@type-vm`, `@type-ct`, `@running` or `@stopped`",
         ),
         (
             "@pool-",

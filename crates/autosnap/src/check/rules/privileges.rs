@@ -93,12 +93,11 @@ fn hidden_pools<'a>(
     privileges: &Permissions,
     cluster: &ClusterReading,
 ) -> Vec<&'a str> {
-    let terms = settings.job.selection.as_str().split(',').map(str::trim);
-    let named = terms.filter_map(|term| term.trim_start_matches('-').strip_prefix("@pool-"));
     let is_listed = |pool: &str| {
         let mut pools = cluster.inventory.pools.iter();
         pools.any(|listed| listed.eq_ignore_ascii_case(pool))
     };
+    let named = settings.job.selection.pools();
     named
         .filter(|pool| {
             !is_listed(pool) && !privileges.holds(&format!("/pool/{pool}"), "Pool.Audit")

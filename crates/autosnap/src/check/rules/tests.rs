@@ -193,6 +193,7 @@ fn dry_run(plans: Vec<GuestPlan>, storages: &[StorageUsage]) -> DryRun {
             visible: plans.len(),
             required: [].into(),
             nested_pools: [].into(),
+            tagged_off: [].into(),
             may_be_empty: false,
         },
         EventKind::StoragesRead {

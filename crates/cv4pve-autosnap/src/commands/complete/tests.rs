@@ -58,7 +58,12 @@ fn the_action_of_jobs_comes_before_its_folder() {
 #[test]
 fn terms_are_offered_after_those_typed() {
     check("snap --vmid @po", "@pool-");
-    check("--vmid=100,@T", "--vmid=100,@tag-");
+    check("--vmid=100,@TA", "--vmid=100,@tag-");
+    check(
+        "--vmid=100&-@ty",
+        "--vmid=100&-@type-vm --vmid=100&-@type-ct",
+    );
+    check("--vmid=100,(web%|@r", "--vmid=100,(web%|@running");
     check("--vmid:@all,-@n", "--vmid:@all,-@node-");
     check("setup --path=/vms/100,/po", "--path=/vms/100,/pool/");
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 
-use autosnap_core::guest::Guest;
+use autosnap_core::guest::{Guest, GuestKind, GuestStatus};
 use autosnap_core::select::Inventory;
 use clap::{Arg, ValueHint};
 use jiff::Timestamp;
@@ -14,12 +14,19 @@ use crate::commands::completions::suggestions;
 use crate::report::marks_text;
 
 /// The keywords of a selection without a cluster, with their descriptions.
-const GROUPS: [(&str, &str); 4] = [
+const GROUPS: [(&str, &str); 8] = [
     ("@all", "every guest"),
     ("@node-", "guests of a node"),
     ("@pool-", "guests of a pool"),
     ("@tag-", "guests with a tag"),
+    ("@type-vm", "virtual machines"),
+    ("@type-ct", "containers"),
+    ("@running", "running guests"),
+    ("@stopped", "stopped guests"),
 ];
+
+/// The characters after which a term of a selection begins.
+const TERM_ENDS: [char; 4] = [',', '&', '|', '('];
 
 /// The candidates for the value of an option. `line` is the rest of the line, which may name a cluster.
 pub(super) fn for_option(option: &Arg, typed: &str, line: &[OsString]) -> Vec<Candidate> {
@@ -30,7 +37,11 @@ pub(super) fn for_option(option: &Arg, typed: &str, line: &[OsString]) -> Vec<Ca
         prefixed(lead, values(term, line))
     };
     match option.get_id().as_str() {
-        "vmid" => listed(guests),
+        "vmid" => {
+            let start = typed.rfind(TERM_ENDS).map_or(0, |end| end + 1);
+            let (lead, term) = typed.split_at(start);
+            prefixed(lead, guests(term, line))
+        }
         "guest" => guest_ids(typed, line),
         "host" => listed(hosts),
         "label" => labels(typed, line),
@@ -140,6 +151,21 @@ fn terms(term: &str, inventory: &Inventory) -> Vec<Candidate> {
         let help = count(&|guest| guest.tags.contains(tag));
         Candidate::new(format!("@tag-{tag}"), help)
     }));
+    found.extend(
+        [
+            ("@type-vm", count(&|guest| guest.kind == GuestKind::Qemu)),
+            ("@type-ct", count(&|guest| guest.kind == GuestKind::Lxc)),
+            (
+                "@running",
+                count(&|guest| guest.status == GuestStatus::Running),
+            ),
+            (
+                "@stopped",
+                count(&|guest| guest.status == GuestStatus::Stopped),
+            ),
+        ]
+        .map(|(word, help)| Candidate::new(word, help)),
+    );
     let mut guests: Vec<&Guest> = inventory.guests.iter().collect();
     guests.sort_by_key(|guest| guest.vmid);
     found.extend(guests.iter().map(|guest| {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The part of the report before the first guest: the request, the storages, the nested pools.
+//! The part of the report before the first guest: the request, the storages, the nested pools, the guests left out.
 
 use autosnap_core::event::{Command, Header, SerialReason};
-use autosnap_core::select::NestedPools;
+use autosnap_core::guest::Vmid;
+use autosnap_core::select::{NestedPools, OFF_TAG};
 use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
 
 use crate::report::units::{boolean, bytes, decimals};
@@ -102,6 +103,24 @@ pub(super) fn nested(pools: &[NestedPools]) -> Lines {
     let mut lines = Lines::default();
     for pools in pools {
         lines.line(pools);
+    }
+    lines
+}
+
+/// The number of guests that are left out because of their tag, if there are any.
+pub(super) fn left_out(tagged_off: &[Vmid]) -> Lines {
+    let mut lines = Lines::default();
+    if !tagged_off.is_empty() {
+        let guests = if tagged_off.len() == 1 {
+            "guest"
+        } else {
+            "guests"
+        };
+        let vmids = warnings::limited(tagged_off.iter().map(ToString::to_string));
+        lines.line(format_args!(
+            "Tag {OFF_TAG}: {} {guests} left out ({vmids})",
+            tagged_off.len()
+        ));
     }
     lines
 }

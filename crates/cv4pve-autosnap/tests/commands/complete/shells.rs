@@ -74,9 +74,14 @@ fn bash_completes_values() {
             "pool-prod",
         ),
         (
-            "cv4pve-autosnap @FILE snap --vmid @t",
-            "cv4pve-autosnap @ FILE snap --vmid @ t",
+            "cv4pve-autosnap @FILE snap --vmid @ta",
+            "cv4pve-autosnap @ FILE snap --vmid @ ta",
             "tag-blue tag-web",
+        ),
+        (
+            "cv4pve-autosnap @FILE snap --vmid='(web%|@tag-blue)&@r",
+            "cv4pve-autosnap @ FILE snap --vmid = '(web%|@tag-blue)&@r",
+            "(web%|@tag-blue)&@running",
         ),
         (
             "cv4pve-autosnap @FILE  --vmid='web",
@@ -174,7 +179,7 @@ fn zsh_completes_values() {
     for (line, expected) in [
         ("cv4pve-autosnap @FILE snap --vmid=@p", "pool-prod"),
         (
-            "cv4pve-autosnap @FILE snap --vmid=100,@t",
+            "cv4pve-autosnap @FILE snap --vmid=100,@ta",
             "@tag-blue @tag-web",
         ),
         ("cv4pve-autosnap --host=h st", "status"),

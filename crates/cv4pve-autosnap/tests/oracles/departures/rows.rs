@@ -232,6 +232,18 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reasons: &["keywords ignore case"],
     },
     Departure {
+        row: "Combined terms",
+        cases: &[],
+        source: Some("terms that can match nobody (empty, `99`, `110:105`, `@word`) are ignored"),
+        reasons: &[],
+    },
+    Departure {
+        row: "Tag `autosnap-off`",
+        cases: &[],
+        source: Some("guests with the tag"),
+        reasons: &[],
+    },
+    Departure {
         row: "Blanks in a selection",
         cases: &["select-a056"],
         source: None,
