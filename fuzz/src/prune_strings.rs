@@ -67,7 +67,7 @@ fn snapshots() -> Vec<Snapshot> {
         Snapshot {
             name: format!("autodaily{}", taken_at.strftime("%y%m%d%H%M%S")),
             taken_at: Some(taken_at),
-            description: DESCRIPTION.to_owned(),
+            description: DESCRIPTION.into(),
             parent: None,
             with_ram: false,
             state: SnapshotState::Complete,
