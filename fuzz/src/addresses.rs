@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Addresses of hosts, lists of them, and fingerprints of certificates.
+//! Host addresses, host lists and certificate fingerprints.
 
 use pve_client::{Endpoint, Fingerprint, HostList};
 
-/// Reads the text as each of them; what is accepted must survive being written and read again.
+/// Parses the text as each of them; an accepted value must be the same after it is displayed and parsed again.
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;

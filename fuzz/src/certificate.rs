@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Certificates that a host shows, in DER form.
+//! Certificates of hosts, in DER form.
 
 use pve_client::{Fingerprint, PeerCertificate};
 
-/// The last second of the year 9999 and the first of year one, by their distance from 1970.
+/// The seconds since 1970 of the years 1 to 9999.
 const REPRESENTABLE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_800;
 
-/// Reads the certificate; what is shown of it must not disturb a terminal.
+/// Parses the certificate; its names must not contain control characters.
 pub fn run(input: &[u8]) {
     let certificate = PeerCertificate::from_der(input);
     assert_eq!(

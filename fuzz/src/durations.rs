@@ -7,7 +7,7 @@ use cv4pve_autosnap::settings::{DayEnd, parse_duration, parse_time, parse_time_f
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// Reads a duration; whatever is accepted can be waited for.
+/// Parses a duration; an accepted one must be valid as a timeout.
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What a hook writes: two bytes for the limit and the size of the chunks, then the output.
+//! The output of a hook: two bytes for the limit and the size of the chunks, then the output.
 
 use cv4pve_autosnap::fuzzing::captured;
 
-/// Captures the output; the limit holds, nothing is lost unsaid, and chunks do not matter.
+/// Captures the output; the limit must hold, a note must count lost bytes, and the chunk size must not matter.
 pub fn run(input: &[u8]) {
     let Some(([limit, chunk], output)) = input.split_first_chunk() else {
         return;
@@ -20,7 +20,7 @@ pub fn run(input: &[u8]) {
         &output[..limit / 2],
         &output[output.len() - limit.div_ceil(2)..],
     );
-    // A byte that is no UTF-8 becomes a character of three.
+    // An invalid byte becomes a character of three bytes.
     assert!(text.len() <= 3 * limit + note.len() + 1, "{text:?}");
     assert!(text.contains(&note), "{text:?}");
     assert!(

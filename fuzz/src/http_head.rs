@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Heads of HTTP answers, whose `Connection` lines are put right before hyper reads them.
+//! Heads of HTTP replies: duplicate `Connection` lines are removed before hyper parses them.
 
 use pve_client::fuzzing::repaired_head;
 
-/// Repairs the head; only `Connection` lines may go, and never the last of them.
+/// Repairs the head; only `Connection` lines may be removed, and never the last one.
 pub fn run(input: &[u8]) {
     let repaired = repaired_head(input, b"rest");
     assert!(repaired.ends_with(b"rest"));

@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// 1970 to 2049, in which two digits make a year known.
+/// The seconds from 1970 to 2049: two digits determine a year of this period.
 const TWO_DIGIT_YEARS: i64 = 2_524_608_000;
 
-/// Names longer than PVE's are looked at too, but every cut of them takes time.
+/// The maximum length of a name: longer ones than PVE allows are tested, but each needs a series for every label.
 const LONGEST_NAME: usize = 64;
 
-/// Makes and reads names; nobody may get another's snapshot, and advice given must work.
+/// Creates and parses names: a name must not belong to two labels, and every proposed correction must work.
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
@@ -34,21 +34,21 @@ pub fn run(input: &[u8]) {
     let label = Label::parse(label)
         .map_err(|error| refused_label(&error))
         .ok();
-    foreign(name, format.as_ref(), seconds);
+    any_name(name, format.as_ref(), seconds);
     if let (Some(format), Some(label)) = (format, label) {
-        ours(&format, &label, seconds);
-        ours(&TimestampFormat::default(), &label, seconds);
+        created_name(&format, &label, seconds);
+        created_name(&TimestampFormat::default(), &label, seconds);
     }
 }
 
 fn local(seconds: i64) -> DateTime {
-    let instant = Timestamp::from_second(seconds).expect("the range is jiff's");
+    let instant = Timestamp::from_second(seconds).expect("jiff supports these years");
     TimeZone::UTC.to_datetime(instant)
 }
 
 fn refused_format(error: &FormatError) {
     let proposed = TimestampFormat::parse(error.proposal()).expect("a proposal works");
-    let label = Label::parse("d").expect("it is a letter");
+    let label = Label::parse("d").expect("a letter is a valid label");
     assert_eq!(check(&label, &proposed), Ok(()), "{error}");
     assert!(error.to_string().contains(error.proposal()));
 }
@@ -62,17 +62,17 @@ fn refused_label(error: &LabelError) {
     }
 }
 
-/// A name of our own making.
-fn ours(format: &TimestampFormat, label: &Label, seconds: i64) {
+/// Checks the name that a run would create.
+fn created_name(format: &TimestampFormat, label: &Label, seconds: i64) {
     let now = local(seconds);
     let timestamp = format.format(&now);
     assert!(format.matches(&timestamp), "{timestamp} in {format}");
-    let made = SnapName::new(label, format, &now);
+    let created = SnapName::new(label, format, &now);
     match check(label, format) {
         Ok(()) => {
-            let name = made.expect("what was checked never fails");
+            let name = created.expect("the format was checked");
             assert_eq!(SnapName::parse(name.as_str()).as_ref(), Ok(&name));
-            foreign(name.as_str(), Some(format), seconds);
+            any_name(name.as_str(), Some(format), seconds);
             if *format == TimestampFormat::default() {
                 let series = Series::new(label.clone(), format.clone());
                 assert!(
@@ -86,8 +86,8 @@ fn ours(format: &TimestampFormat, label: &Label, seconds: i64) {
     }
 }
 
-/// A name that anybody may have made.
-fn foreign(name: &str, format: Option<&TimestampFormat>, seconds: i64) {
+/// Checks a name that any program may have created.
+fn any_name(name: &str, format: Option<&TimestampFormat>, seconds: i64) {
     if let Ok(valid) = SnapName::parse(name) {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         assert!(
@@ -108,16 +108,16 @@ fn foreign(name: &str, format: Option<&TimestampFormat>, seconds: i64) {
         .filter_map(|end| Label::parse(name.get(4..end)?).ok())
         .collect();
     for taken_at in [None, Timestamp::from_second(seconds).ok()] {
-        let is_its = |label: &&Label| {
+        let matches = |label: &&Label| {
             let series = Series::new((*label).clone(), format.clone());
             is_member(&series, name, taken_at)
         };
-        let claimed = labels.iter().filter(is_its).count();
-        assert!(claimed <= 1, "{name} has two labels");
+        let matching = labels.iter().filter(matches).count();
+        assert!(matching <= 1, "{name} has two labels");
         let shown = label_of(name, &[format, &default]);
         assert!(
-            claimed == 0 || shown.is_some(),
-            "{name} is removed and not shown"
+            matching == 0 || shown.is_some(),
+            "{name} belongs to a series, but `status` shows no label"
         );
     }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Variables that name proxies and hosts without one, and what a proxy answers.
+//! The proxy variables of the environment, and replies of a proxy.
 
 use pve_client::Endpoint;
 use pve_client::fuzzing::{proxy_for, proxy_reply};
 
-/// A password that no other part of the input can hold by chance.
+/// A password that no other part of the input contains by chance.
 const PASSWORD: &str = "uncommon-7f3a";
 
-/// Reads three lines as `HTTPS_PROXY`, `NO_PROXY` and a host, and all of it as an answer of a proxy.
+/// Parses three lines as `HTTPS_PROXY`, `NO_PROXY` and a host, and the whole input as a reply of a proxy.
 pub fn run(input: &[u8]) {
     if let Some((status, phrase)) = proxy_reply(input) {
         assert!((0..1_000).contains(&status), "{status}");
@@ -30,7 +30,7 @@ pub fn run(input: &[u8]) {
             Some(Err(text)) => assert!(!text.contains(PASSWORD), "{text}"),
             Some(Ok((shown, request))) => {
                 assert!(!shown.contains(PASSWORD), "{shown}");
-                // One head, whatever is in the variables: nothing gets into it by line breaks.
+                // Line breaks in the variables must not add headers or a second request.
                 assert_eq!(request.find("\r\n\r\n"), Some(request.len() - 4));
                 assert!(
                     (3..=4).contains(&request.matches("\r\n").count()),

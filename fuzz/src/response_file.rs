@@ -4,7 +4,7 @@
 use cv4pve_autosnap::fuzzing::arguments;
 use cv4pve_autosnap::response_file::Problem;
 
-/// Reads the file; its arguments can be written down and read again.
+/// Reads the file; its arguments must be the same after they are written and read again.
 pub fn run(input: &[u8]) {
     match arguments(input) {
         Ok(found) => {
@@ -39,6 +39,6 @@ pub fn run(input: &[u8]) {
             assert!((1..=ends + 1).contains(&line), "{line}");
             assert!(std::str::from_utf8(input).is_err());
         }
-        Err(problem) => panic!("a text cannot have this problem: {problem}"),
+        Err(problem) => panic!("this problem does not depend on the text: {problem}"),
     }
 }

@@ -44,7 +44,7 @@ pub fn run(input: &[u8]) {
     );
     let backwards: Vec<&str> = text.split(',').rev().collect();
     assert_eq!(guests(&backwards.join(",")), selected.guests);
-    // A bare keyword is a name in other letters.
+    // A bare keyword in upper case is a guest name.
     let is_keyword = |term: &str| {
         let positive = term.trim_start().trim_start_matches('-').trim_start();
         positive.starts_with("all")

@@ -9,7 +9,7 @@ const SECRETS: [&str; 2] = [
     "fedcba98-7654-3210-fedc-ba9876543210",
 ];
 
-/// Reads a token; neither it nor what is said about a bad one may depend on the secret.
+/// Parses a token; neither its output nor an error may depend on the secret.
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
@@ -20,14 +20,18 @@ pub fn run(input: &[u8]) {
     }
 }
 
-/// With another secret that is as wrong, the words must be the same.
+/// Checks that another invalid secret gives the same message.
 fn refused(text: &str, error: &TokenError) {
     let Some((id, secret)) = text.rsplit_once('=') else {
         return assert_eq!(*error, TokenError::NoSecret);
     };
     if !secret.trim().is_empty() {
-        let other = ApiToken::parse(&format!("{id}=*")).expect_err("a star is no UUID");
-        assert_eq!(error.to_string(), other.to_string(), "the secret shows");
+        let other = ApiToken::parse(&format!("{id}=*")).expect_err("a star is not a UUID");
+        assert_eq!(
+            error.to_string(),
+            other.to_string(),
+            "the message depends on the secret"
+        );
     }
 }
 

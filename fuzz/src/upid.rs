@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! UPIDs, the names of tasks.
+//! UPIDs, the IDs of tasks.
 
 use pve_client::Upid;
 
-/// Reads a UPID; its parts are those of the text, which is kept as it came.
+/// Parses a UPID; its parts must be those of the text, which must not change.
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
@@ -28,7 +28,7 @@ pub fn run(input: &[u8]) {
             assert_eq!(i64::from_str_radix(parts[4], 16), Ok(upid.started_at()));
             assert!(!upid.as_str().contains(char::is_control));
         }
-        // A page of HTML in place of a UPID must not become a page of an error.
+        // A whole HTML page instead of a UPID must not appear in the error.
         Err(error) => assert!(error.to_string().chars().count() < 300),
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Good answers of the API: the first byte says to which call, the others are the body.
+//! Successful replies of the API: the first byte selects the call, the others are the body.
 //!
-//! Beside what must hold for each type, two things are asserted of all: an element that makes no
-//! sense hides no other, and a number that comes as a string, as Perl may send it, is the same.
+//! For all types: an invalid element does not hide the others, and a number is the same as a string, because Perl may
+//! send it as one.
 
 use std::fmt::Debug;
 
@@ -15,7 +15,7 @@ use pve_client::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Reads the body as the answer to the call.
+/// Parses the body as the reply to the call.
 pub fn run(input: &[u8]) {
     let Some((kind, body)) = input.split_first() else {
         return;
@@ -27,7 +27,7 @@ pub fn run(input: &[u8]) {
         b'j' => drop(list::<ReplicationJob>(body)),
         b'n' => {
             let listing = one::<Snapshots>(body, 2);
-            if let Ok(Some(complete)) = answer(body).snapshots() {
+            if let Ok(Some(complete)) = reply(body).snapshots() {
                 let mut names: Vec<&str> = complete
                     .snapshots
                     .iter()
@@ -51,7 +51,7 @@ pub fn run(input: &[u8]) {
         b'c' => config(&one::<GuestConfig>(body, 1).unwrap_or_default()),
         b'x' => {
             if let Some(TaskStatus::Stopped(exit)) = one(body, 1) {
-                ending(&exit);
+                task_exit(&exit);
             }
         }
         b'l' => drop(one::<ClusterStatus>(body, 2)),
@@ -77,7 +77,7 @@ pub fn run(input: &[u8]) {
             }
         }
         b'u' => drop(
-            answer(body)
+            reply(body)
                 .data::<String>()
                 .map(|text| text.parse::<Upid>()),
         ),
@@ -85,7 +85,7 @@ pub fn run(input: &[u8]) {
     }
 }
 
-/// A listing of snapshots; of the entries that cannot be read only their number is compared.
+/// A listing of snapshots. Of unreadable entries only the number is compared.
 #[derive(Debug, PartialEq)]
 struct Snapshots(Vec<SnapshotEntry>, Option<String>, Option<bool>, usize);
 
@@ -102,7 +102,7 @@ impl<'de> serde::Deserialize<'de> for Snapshots {
     }
 }
 
-fn answer(body: &[u8]) -> Reply<'_> {
+fn reply(body: &[u8]) -> Reply<'_> {
     Reply {
         method: Method::Get,
         path: &["nodes", "pve1"],
@@ -114,36 +114,36 @@ fn answer(body: &[u8]) -> Reply<'_> {
     }
 }
 
-/// A listing, held against itself with nonsense among it.
+/// Parses a listing, and compares it with the same listing with invalid elements added.
 fn list<T: DeserializeOwned + PartialEq + Debug>(body: &[u8]) -> Vec<T> {
-    let elements: Vec<T> = answer(body).list().unwrap_or_default();
+    let elements: Vec<T> = reply(body).list().unwrap_or_default();
     let Some(data @ Value::Array(_)) = data(body) else {
         return elements;
     };
-    let plain: Vec<T> = answer(&enveloped(&data)).list().expect("it is a list");
-    let mut with_nonsense = data.clone();
-    if let Value::Array(values) = &mut with_nonsense {
+    let plain: Vec<T> = reply(&enveloped(&data)).list().expect("it is a list");
+    let mut with_invalid = data.clone();
+    if let Value::Array(values) = &mut with_invalid {
         values.insert(0, Value::from(7));
         values.push(Value::Bool(true));
     }
-    let among: Vec<T> = answer(&enveloped(&with_nonsense))
+    let valid: Vec<T> = reply(&enveloped(&with_invalid))
         .list()
         .expect("it is a list");
-    assert_eq!(among, plain, "nonsense hides what is beside it");
-    let as_text: Vec<T> = answer(&enveloped(&texts(data, 2)))
+    assert_eq!(valid, plain, "an invalid element hides others");
+    let as_text: Vec<T> = reply(&enveloped(&texts(data, 2)))
         .list()
         .expect("it is a list");
-    assert_eq!(as_text, plain, "a number as text is another one");
+    assert_eq!(as_text, plain, "a number as text is different");
     elements
 }
 
-/// An answer that is no listing, of so many levels.
+/// Parses a reply that is not a listing and has numbers down to this level.
 fn one<T: DeserializeOwned + PartialEq + Debug>(body: &[u8], levels: usize) -> Option<T> {
-    let read = answer(body).data().ok();
+    let read = reply(body).data().ok();
     if let Some(data) = data(body) {
-        let plain: Option<T> = answer(&enveloped(&data)).data().ok();
-        let as_text: Option<T> = answer(&enveloped(&texts(data, levels))).data().ok();
-        assert_eq!(as_text, plain, "a number as text is another one");
+        let plain: Option<T> = reply(&enveloped(&data)).data().ok();
+        let as_text: Option<T> = reply(&enveloped(&texts(data, levels))).data().ok();
+        assert_eq!(as_text, plain, "a number as text is different");
     }
     read
 }
@@ -159,7 +159,7 @@ fn enveloped(data: &Value) -> Vec<u8> {
     serde_json::json!({ "data": data }).to_string().into_bytes()
 }
 
-/// Whole numbers down to a level as texts.
+/// Converts whole numbers down to a level to strings.
 fn texts(value: Value, levels: usize) -> Value {
     match value {
         Value::Number(number) if number.is_i64() || number.is_u64() => {
@@ -211,20 +211,20 @@ fn task(task: &TaskEntry) {
     assert_eq!(task.upid.as_str().parse().as_ref(), Ok(&task.upid));
     match &task.status {
         TaskStatus::Running => assert_eq!(task.ended_at, None, "{task:?}"),
-        TaskStatus::Stopped(exit) => ending(exit),
+        TaskStatus::Stopped(exit) => task_exit(exit),
     }
 }
 
-fn ending(exit: &TaskExit) {
+fn task_exit(exit: &TaskExit) {
     let text = exit.to_string();
-    let says_so = text == "OK" || text.starts_with("WARNINGS: ");
+    let is_success_text = text == "OK" || text.starts_with("WARNINGS: ");
     assert!(
-        !text.is_empty() && (says_so || !exit.is_success()),
+        !text.is_empty() && (is_success_text || !exit.is_success()),
         "{exit:?}"
     );
 }
 
-/// What snapshots need to know of a configuration, for both kinds of guests.
+/// Checks the parts of a configuration that snapshots need, for both kinds of guests.
 fn config(config: &GuestConfig) {
     for kind in [GuestKind::Qemu, GuestKind::Lxc] {
         let guest = Guest::parse(kind, config.iter());

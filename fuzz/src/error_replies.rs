@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Answers with any HTTP status: two bytes for status and method, a line with the reason phrase, a
+//! Replies with any HTTP status: two bytes for status and method, a line with the reason phrase, a
 //! line with the media type, the body.
 
 use pve_client::fuzzing::Reply;
 use pve_client::{Certainty, Error, Method};
 use serde_json::Value;
 
-/// Reads the answer; what is certain about the request must follow from the status.
+/// Reads the reply; the status must determine whether PVE may have acted.
 pub fn run(input: &[u8]) {
     let Some(((first, second), text)) = split(input) else {
         return;
@@ -14,7 +14,7 @@ pub fn run(input: &[u8]) {
     let mut lines = text.splitn(3, |byte| *byte == b'\n');
     let mut line = || String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
     let (phrase, media_type) = (line(), line());
-    let answer = Reply {
+    let reply = Reply {
         method: [Method::Get, Method::Post, Method::Put, Method::Delete][usize::from(second % 4)],
         path: if second < 128 {
             &["version"]
@@ -27,9 +27,9 @@ pub fn run(input: &[u8]) {
         has_login_challenge: second / 8 % 8 == 7,
         body: lines.next().unwrap_or_default(),
     };
-    match answer.data::<Value>() {
-        Ok(_) => assert!((200..300).contains(&answer.status), "{answer:?}"),
-        Err(error) => check(&answer, &error),
+    match reply.data::<Value>() {
+        Ok(_) => assert!((200..300).contains(&reply.status), "{reply:?}"),
+        Err(error) => check(&reply, &error),
     }
 }
 
@@ -38,13 +38,13 @@ fn split(input: &[u8]) -> Option<((u8, u8), &[u8])> {
     Some(((*first, *second), rest))
 }
 
-fn check(answer: &Reply<'_>, error: &Error) {
-    let lost = matches!(answer.status, 502 | 504 | 596..=599);
-    let is_page = answer.media_type == "text/html" && !matches!(answer.status, 429 | 503);
+fn check(reply: &Reply<'_>, error: &Error) {
+    let lost = matches!(reply.status, 502 | 504 | 596..=599);
+    let is_page = reply.media_type == "text/html" && !matches!(reply.status, 429 | 503);
     match error {
         Error::Refused { status, reason, .. } => {
             assert!(
-                *status == answer.status && *status >= 400 && !lost && !is_page,
+                *status == reply.status && *status >= 400 && !lost && !is_page,
                 "{error:?}"
             );
             assert!(
@@ -54,12 +54,12 @@ fn check(answer: &Reply<'_>, error: &Error) {
             assert_eq!(error.certainty(), Certainty::Refused);
         }
         Error::MaybeProcessed { status, .. } => {
-            assert!(lost && *status == Some(answer.status), "{error:?}");
+            assert!(lost && *status == Some(reply.status), "{error:?}");
             assert_eq!(error.certainty(), Certainty::Unknown);
         }
         Error::UnexpectedReply { .. } => assert_eq!(error.certainty(), Certainty::Unknown),
         Error::Intercepted { .. } => {
-            assert!(matches!(answer.status, 401 | 403 | 405 | 413), "{error:?}");
+            assert!(matches!(reply.status, 401 | 403 | 405 | 413), "{error:?}");
             assert_eq!(error.certainty(), Certainty::Refused);
         }
         Error::NotSent { .. }
@@ -68,7 +68,7 @@ fn check(answer: &Reply<'_>, error: &Error) {
         | Error::Certificate { .. }
         | Error::UnsupportedTls { .. }
         | Error::OtherCluster { .. }
-        | Error::Configuration(_) => panic!("an answer cannot mean {error:?}"),
+        | Error::Configuration(_) => panic!("a reply cannot cause {error:?}"),
     }
     let text = error.to_string();
     assert!(!text.is_empty());

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-3.0-only
+//! The libFuzzer entry point of [`autosnap_fuzz::replies`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| autosnap_fuzz::replies::run(input));
