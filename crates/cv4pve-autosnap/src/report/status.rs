@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The list of `status` in its nine forms.
+//! The list of snapshots of `status`, in its nine formats.
 //!
-//! The first seven keys of the structured forms are the C# tool's columns, as it spells them; ours
-//! follow. Keys are added, never renamed.
+//! The first seven keys of the structured formats are the C# tool's columns, in its spelling; the keys that only
+//! this program has come after them. Keys may be added, never renamed.
 //!
-//! The list is written while it is made: a large cluster has a hundred thousand snapshots, and
-//! their text is larger than what is known of them.
+//! Each row is formatted when it is written: a large cluster has a hundred thousand snapshots, and their text needs
+//! more memory than the snapshots themselves.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -31,8 +31,8 @@ const COLUMNS: [&str; 7] = [
     "VM STATUS",
 ];
 
-/// What the structured forms have in addition.
-const FURTHER_KEYS: [&str; 7] = [
+/// The keys that the structured formats have in addition to the columns.
+const EXTRA_KEYS: [&str; 7] = [
     "label",
     "snaptime",
     "age",
@@ -42,7 +42,7 @@ const FURTHER_KEYS: [&str; 7] = [
     "snapstate",
 ];
 
-/// One line of the list.
+/// One row of the list: a snapshot.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 struct StatusRow<'a> {
     #[serde(rename = "NODE")]
@@ -63,17 +63,17 @@ struct StatusRow<'a> {
     label: Option<Cow<'a, str>>,
     /// Seconds since the epoch.
     snaptime: Option<i64>,
-    /// Seconds since it was taken.
+    /// Seconds since the snapshot was taken.
     age: Option<i64>,
     /// `qemu` or `lxc`.
     r#type: &'static str,
     guest_name: Option<Cow<'a, str>>,
     vmstate: bool,
-    /// `prepare` or `delete` if it is half made.
+    /// `prepare` or `delete` if the snapshot is incomplete.
     snapstate: Option<Cow<'a, str>>,
 }
 
-/// Prints the list; times in the given zone.
+/// Prints the list, with times in the given zone.
 pub fn print(
     console: &Console,
     status: &Status,
@@ -107,13 +107,13 @@ pub fn print(
         }
         StatusOutput::Jsonl => json_lines(rows, out),
         StatusOutput::Csv => csv(rows, out),
-        // Written above: this serializer hides what went wrong with the stream.
+        // Written above: its serializer would hide the error of the stream.
         StatusOutput::Yaml => Ok(()),
     });
     Ok(())
 }
 
-/// What is to be printed, not yet made into lines.
+/// The rows, formatted one at a time.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
     rows: &'a [Row],
@@ -163,7 +163,7 @@ impl<'a> StatusRow<'a> {
         }
     }
 
-    /// The cells of the forms for people, each on one line.
+    /// The cells of the human-readable formats, each on one line.
     fn cells(&self) -> [String; 7] {
         let status = match &self.snapstate {
             Some(state) if self.vmstate => format!("X incomplete (snapstate {state})"),
@@ -183,7 +183,7 @@ impl<'a> StatusRow<'a> {
         .map(|cell| one_line(cell).into_owned())
     }
 
-    /// The row with every text safe for a spreadsheet.
+    /// The row, with every text escaped for a spreadsheet.
     fn for_csv(self) -> Self {
         Self {
             node: csv_cell(self.node),
@@ -198,7 +198,7 @@ impl<'a> StatusRow<'a> {
     }
 }
 
-/// A text that no spreadsheet takes for a formula, on one line.
+/// The text on one line, escaped so that no spreadsheet reads it as a formula.
 fn csv_cell(text: Cow<'_, str>) -> Cow<'_, str> {
     let safe = match text {
         Cow::Borrowed(text) => one_line(text),
@@ -211,7 +211,7 @@ fn csv_cell(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// A cell without what would end it, or begin a link, code or HTML.
+/// Escapes the characters that would end a cell, or start a link, code or HTML.
 fn markdown_cell(cell: &str) -> String {
     let mut safe = String::with_capacity(cell.len());
     for character in cell.chars() {
@@ -227,7 +227,7 @@ fn markdown_cell(cell: &str) -> String {
     safe
 }
 
-/// `yy/MM/dd HH:mm:ss`.
+/// The local time as `yy/MM/dd HH:mm:ss`.
 fn local_time(taken_at: Timestamp, zone: &TimeZone) -> String {
     taken_at
         .to_zoned(zone.clone())
@@ -235,12 +235,12 @@ fn local_time(taken_at: Timestamp, zone: &TimeZone) -> String {
         .to_string()
 }
 
-/// Columns without a frame.
+/// Writes the columns without a frame.
 fn plain(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
     let widths = widths(rows.iter().map(|row| row.cells()));
     let line = |cells: [&str; 7]| {
         let mut line = padded(cells, widths);
-        // Numbers of guests stand below each other.
+        // Guest IDs are aligned on the right.
         line[1] = format!("{:>width$}", cells[1], width = widths[1]);
         line.join(" ").trim_end().to_owned()
     };
@@ -251,7 +251,7 @@ fn plain(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
     })
 }
 
-/// The C# tool's table, byte for byte: scripts cut off its frame and split its lines at `|`.
+/// Writes the C# tool's table, byte for byte: scripts remove the frame and split the lines at `|`.
 fn text(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
     let widths = widths(rows.iter().map(|row| row.cells()));
     let frame = rule(widths, "+");
@@ -267,7 +267,7 @@ fn text(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{frame}")
 }
 
-/// The C# tool's Markdown, byte for byte.
+/// Writes the C# tool's Markdown table, byte for byte.
 fn markdown(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
     let cells = |row: &StatusRow<'_>| row.cells().map(|cell| markdown_cell(&cell));
     let widths = widths(rows.iter().map(|row| cells(&row)));
@@ -282,19 +282,18 @@ fn markdown(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
     })
 }
 
-/// `| pve1 | 100 |`
+/// A row with a frame: `| pve1 | 100 |`.
 fn framed(cells: [&str; 7], widths: [usize; 7]) -> String {
     format!("| {} |", padded(cells, widths).join(" | "))
 }
 
-/// `+------+-----+`
+/// A horizontal rule: `+------+-----+`.
 fn rule(widths: [usize; 7], corner: &str) -> String {
     let lines = widths.map(|width| "-".repeat(width + 2));
     format!("{corner}{}{corner}", lines.join(corner))
 }
 
-/// The width of each column. Nothing here is wider than its number of characters: nodes, snapshot
-/// names and our own descriptions are ASCII.
+/// The width of each column, in characters: nodes, snapshot names and our own descriptions are ASCII.
 fn widths(rows: impl Iterator<Item = [String; 7]>) -> [usize; 7] {
     let mut widths = COLUMNS.map(str::len);
     for cells in rows {
@@ -305,12 +304,12 @@ fn widths(rows: impl Iterator<Item = [String; 7]>) -> [usize; 7] {
     widths
 }
 
-/// The cells with blanks behind them.
+/// The cells, filled with spaces to the widths of their columns.
 fn padded(cells: [&str; 7], widths: [usize; 7]) -> [String; 7] {
     std::array::from_fn(|column| format!("{:width$}", cells[column], width = widths[column]))
 }
 
-/// The C# tool's table, which is pasted into a page or a mail.
+/// The C# tool's HTML table, for pasting into a page or an email.
 fn html(rows: Rows<'_>) -> String {
     const TABLE: &str = "width: 100%;border-collapse: collapse;border: 1px solid black;";
     const CELL: &str = "border: 1px solid black;";
@@ -340,13 +339,13 @@ fn csv(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
         writer.serialize(row.for_csv()).map_err(io_error)?;
     }
     if rows.rows.is_empty() {
-        let header = COLUMNS.iter().chain(&FURTHER_KEYS);
+        let header = COLUMNS.iter().chain(&EXTRA_KEYS);
         writer.write_record(header).map_err(io_error)?;
     }
     writer.flush()
 }
 
-/// A reader that has left must stay recognisable.
+/// The I/O error inside a CSV error: a closed pipe must remain recognisable.
 fn io_error(error: csv::Error) -> io::Error {
     let kind = error.into_kind();
     if let csv::ErrorKind::Io(error) = kind {

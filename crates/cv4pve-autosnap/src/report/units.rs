@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Durations and sizes as the C# tool writes them.
+//! Durations, sizes and booleans, formatted as in the C# tool.
 
 use std::time::Duration;
 
 pub(super) use crate::report::notes::counted;
 
-/// A .NET `TimeSpan`: `[d.]hh:mm:ss[.fffffff]`.
+/// Formats a duration as a .NET `TimeSpan`: `[d.]hh:mm:ss[.fffffff]`.
 pub(super) fn time_span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
@@ -26,7 +26,7 @@ pub(super) fn time_span(duration: Duration) -> String {
     )
 }
 
-/// A size in units of 1000 bytes, with at most two decimals: `491.11 GB`.
+/// Formats a size in decimal units (1 KB is 1000 bytes) with at most two decimals: `491.11 GB`.
 #[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
 pub(super) fn bytes(size: u64) -> String {
     let units = ["B", "KB", "MB", "GB", "TB", "PB", "EB"];
@@ -39,7 +39,7 @@ pub(super) fn bytes(size: u64) -> String {
     format!("{} {}", decimals(value, 2), units[unit])
 }
 
-/// Seconds with milliseconds.
+/// The seconds of a duration, rounded to milliseconds.
 pub(super) fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
@@ -54,7 +54,7 @@ pub(super) fn decimals(value: f64, count: usize) -> String {
     }
 }
 
-/// `True` and `False`, as .NET writes them.
+/// `True` or `False`, as .NET formats a boolean.
 pub(super) fn boolean(value: bool) -> &'static str {
     if value { "True" } else { "False" }
 }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_time_spans() {
+    fn durations_are_formatted_as_time_spans() {
         for (millis, expected) in [
             (0, "00:00:00"),
             (1201, "00:00:01.2010000"),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_have_the_largest_unit_that_fits() {
+    fn sizes_use_the_largest_unit_below_them() {
         for (size, expected) in [
             (0, "0 B"),
             (999, "999 B"),
