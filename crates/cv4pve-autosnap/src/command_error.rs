@@ -6,19 +6,19 @@ use std::fmt::Display;
 use crate::exit_status::ExitStatus;
 use crate::report::remedies;
 
-/// Why a command ends without having done its work.
+/// Why a command failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandError {
     /// The exit status of the program.
     pub exit: ExitStatus,
     /// What failed, in one sentence.
     pub message: String,
-    /// Whether line breaks in the message are ours, as in those of the option parser. In all other
-    /// messages a line break is text from outside and is escaped.
+    /// Whether the line breaks of the message are printed: only messages of the option parser have any. In all
+    /// other messages a line break comes from outside and is escaped.
     pub has_lines: bool,
     /// What to do about it.
     pub hint: Option<String>,
-    /// The option with the wrong value, with its dashes. If a parameter file sets it, its place is added to the message.
+    /// The option with the wrong value, with its dashes. If a parameter file sets it, the message names the line.
     pub option: Option<&'static str>,
 }
 

@@ -77,7 +77,7 @@ impl Line {
         }
     }
 
-    /// Adds a file and returns the origin of its first line.
+    /// Adds a parameter file and returns the origin of its first line.
     pub fn open(&mut self, path: &Path, included_from: Origin, others_can_read: bool) -> Origin {
         self.files.push(Source {
             path: path.to_owned(),
@@ -102,10 +102,17 @@ impl Line {
         self.files.get(index).map(|file| file.path.as_path())
     }
 
-    /// `line 3 of job.conf`; `None` for the command line.
+    /// The location as `line 3 of job.conf`; `None` for the command line.
     pub fn location(&self, origin: Origin) -> Option<String> {
         let file = self.file(origin)?;
         Some(format!("line {} of {}", origin.line, file.display()))
+    }
+
+    /// ` in line 3 of job.conf`, to be appended to a message; empty for the command line.
+    pub fn location_suffix(&self, origin: Origin) -> String {
+        self.location(origin)
+            .map(|location| format!(" in {location}"))
+            .unwrap_or_default()
     }
 
     /// The origin whose value takes effect. The command line overrides every file, a file overrides those

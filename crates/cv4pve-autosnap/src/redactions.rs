@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The redaction of values that errors must not quote.
 
-use crate::exit_status::ExitStatus;
-
 use crate::command_error::CommandError;
+use crate::exit_status::ExitStatus;
 use crate::line::Line;
 use crate::normalize::{self, Normalized};
 
 /// The minimum length of a redacted value in bytes: shorter ones occur in many texts by chance.
 const SHORTEST: usize = 4;
-/// The minimum length of a redacted secret: a short password may be a word in a message. Messages never quote a
-/// secret.
+/// The minimum length of a redacted secret: a shorter password may be an ordinary word of a message. No message
+/// quotes a secret on purpose.
 const SHORTEST_SECRET: usize = 8;
-/// Options whose values are paths, which errors about the file name.
+/// Options whose values are paths: errors about the file name them.
 pub(crate) const PATHS: [&str; 5] = [
     "--script",
     "--script-hook",
@@ -21,19 +20,20 @@ pub(crate) const PATHS: [&str; 5] = [
     "--token-file",
 ];
 
-/// The values that no error may quote, each with the place that is named instead.
+/// The values that no error may quote: values from files, secrets, and values that look like secrets.
 ///
-/// These are values from files, secrets, and values that look like secrets.
+/// An error names the location of the value instead.
 #[derive(Default)]
 pub(crate) struct Redactions {
     values: Vec<Redaction>,
-    /// The options in parameter files, with their names and places.
-    places: Vec<(String, String)>,
+    /// The names and locations of all options in parameter files.
+    locations: Vec<(String, String)>,
 }
 
 struct Redaction {
     value: String,
-    place: Option<String>,
+    /// The option and its location; `None` on the command line.
+    location: Option<String>,
     is_secret: bool,
 }
 
@@ -56,33 +56,33 @@ impl Redactions {
             }
             Some(Redaction {
                 value: value.to_owned(),
-                place: line
+                location: line
                     .location(argument.origin)
-                    .map(|place| format!("{name} in {place}")),
+                    .map(|location| format!("{name} in {location}")),
                 is_secret: argument.sensitive,
             })
         });
-        let places = normalized.arguments.iter().filter_map(|argument| {
+        let locations = normalized.arguments.iter().filter_map(|argument| {
             let text = argument.text.to_string_lossy();
             let name = normalize::split(&text).0.to_owned();
             Some((name, line.location(argument.origin)?))
         });
         Self {
             values: values.collect(),
-            places: places.collect(),
+            locations: locations.collect(),
         }
     }
 
-    /// Redacts the values in an error, and adds the place of the option with the wrong value. Errors of PVE or a host
-    /// keep values that are not secret.
+    /// Redacts the values in an error, and adds the location of the option with the wrong value. Errors of PVE or a
+    /// host keep values that are not secret.
     pub(crate) fn apply(&self, error: CommandError) -> CommandError {
         let option = error.option;
         let error = self.redacted(error);
-        let mut places = self.places.iter();
-        match places.find(|(name, _)| option.is_some_and(|option| is_option(name, option))) {
-            Some((_, place)) if !error.message.contains(place.as_str()) => CommandError {
+        let mut locations = self.locations.iter();
+        match locations.find(|(name, _)| option.is_some_and(|option| is_option(name, option))) {
+            Some((_, location)) if !error.message.contains(location.as_str()) => CommandError {
                 message: format!(
-                    "{} in {place}: {}",
+                    "{} in {location}: {}",
                     option.unwrap_or_default(),
                     error.message
                 ),
@@ -95,7 +95,7 @@ impl Redactions {
     fn redacted(&self, mut error: CommandError) -> CommandError {
         for Redaction {
             value,
-            place,
+            location,
             is_secret,
         } in &self.values
         {
@@ -104,8 +104,8 @@ impl Redactions {
             }
             if error.message.contains(value.as_str()) {
                 error.message = error.message.replace(value.as_str(), "***");
-                if let Some(place) = place {
-                    error.message = format!("{}: {}", place, error.message);
+                if let Some(location) = location {
+                    error.message = format!("{location}: {}", error.message);
                 }
             }
             error.hint = error.hint.map(|hint| hint.replace(value.as_str(), "***"));

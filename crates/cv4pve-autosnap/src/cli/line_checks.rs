@@ -53,13 +53,10 @@ pub(super) fn check_home(normalized: &Normalized, line: &Line) -> Result<(), Com
             _ => continue,
         };
         if path.starts_with('~') && !Path::new(path).exists() {
-            let place = line.location(argument.origin);
-            let place = place
-                .map(|place| format!(" in {place}"))
-                .unwrap_or_default();
+            let location = line.location_suffix(argument.origin);
             let file = if SECRETS.contains(&name) { "file:" } else { "" };
             return Err(CommandError::usage(format!(
-                "the path of '{name}'{place} begins with ~, which only a shell expands, and only at the beginning of a word"
+                "the path of '{name}'{location} begins with ~, which only a shell expands, and only at the beginning of a word"
             ))
             .with_hint(if argument.origin.is_typed() {
                 format!("write {name}={file}\"$HOME/…\", or the whole path")

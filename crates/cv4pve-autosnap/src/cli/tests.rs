@@ -178,8 +178,8 @@ fn damaged_line() -> impl Strategy<Value = Vec<String>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Wherever the word `--dry-run` stands before `--`, nothing may be changed: the line is
-    /// refused, shows a help, or is a dry run.
+    /// If the line contains the word `--dry-run` anywhere before `--`, nothing may be changed: the line
+    /// is refused, prints the help, or is a dry run.
     #[test]
     fn the_word_dry_run_is_never_lost(words in damaged_line()) {
         let before = words.iter().take_while(|word| *word != "--");

@@ -2,7 +2,7 @@
 //! Messages for command lines that clap refuses.
 //!
 //! A value is quoted only if it was typed, belongs to no secret option and does not look like a secret.
-//! Otherwise its place is named: the line of the parameter file, or the option before it.
+//! Otherwise the message names its location: the line of the parameter file, or the option before it.
 
 mod suggestion;
 mod unexpected;
@@ -21,7 +21,7 @@ use crate::normalize::{self, Argument, Normalized};
 
 use unexpected::Unexpected;
 
-/// The error for a line that clap refuses, without the list of all options.
+/// Converts clap's error for an invalid line, without the list of all options.
 pub(super) fn from_clap(error: &clap::Error, normalized: &Normalized, line: &Line) -> CommandError {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return CommandError::usage("no command given; use one of snap, clean, status")
@@ -46,7 +46,7 @@ pub(super) fn from_clap(error: &clap::Error, normalized: &Normalized, line: &Lin
         .with_hint(problem.hint())
 }
 
-/// The error for a word with one dash that is no option, as in `-host=h`: clap would read it as `-h`, and print a help.
+/// The error for an unknown option with one dash, such as `-host=h`: clap would read it as `-h` and print the help.
 pub(super) fn single_dash(normalized: &Normalized, line: &Line) -> Option<CommandError> {
     let options = normalize::options(&crate::args::command());
     let arguments = normalized.arguments.iter();
@@ -54,12 +54,13 @@ pub(super) fn single_dash(normalized: &Normalized, line: &Line) -> Option<Comman
     let culprit = arguments.find(|argument| {
         let text = argument.text.to_string_lossy();
         let name = normalize::split(&text).0;
-        let is_one = name.starts_with('-') && !name.starts_with("--") && name.chars().count() > 2;
-        // `-oJson`, which clap reads.
+        let has_one_dash =
+            name.starts_with('-') && !name.starts_with("--") && name.chars().count() > 2;
+        // `-oJson` is valid.
         let joined = text
             .get(..2)
             .is_some_and(|short| options.contains_key(short));
-        is_one && (!joined || options.contains_key(&format!("-{name}")))
+        has_one_dash && (!joined || options.contains_key(&format!("-{name}")))
     })?;
     let unexpected = Unexpected {
         culprit,
@@ -78,12 +79,12 @@ fn command_of(normalized: &Normalized) -> Option<String> {
     known.find_subcommand(name).map(|_| name.to_owned())
 }
 
-/// What to do about blanks around the `=` of an option, whose value is then `=`.
-fn no_blanks(option: &str) -> String {
+/// The hint about spaces around the `=` of an option: they make `=` the value.
+fn remove_spaces_hint(option: &str) -> String {
     format!("remove the spaces around =: {option}=VALUE")
 }
 
-/// The line that prints the help of the command, or of the program if the command is not known.
+/// The hint with the command that prints the help of the command, or of the program if the command is unknown.
 fn see_help(normalized: &Normalized) -> String {
     match command_of(normalized) {
         Some(name) => help_of(&name),
@@ -106,12 +107,12 @@ impl<'a> Problem<'a> {
         let shown = shown.map(ToString::to_string).unwrap_or_default();
         // `--keep <N>`, `--wait-locked[=<TIME>]`, `--lable`, `word`
         let name = shown.split([' ', '[']).next().unwrap_or_default();
-        let is_it = |argument: &&Argument| {
+        let is_culprit = |argument: &&Argument| {
             let text = argument.text.to_string_lossy();
             normalize::split(&text).0 == name || text == shown || is_short_option_group(&text, name)
         };
         Self {
-            culprit: normalized.arguments.iter().find(is_it),
+            culprit: normalized.arguments.iter().find(is_culprit),
             error,
             normalized,
             line,
@@ -122,7 +123,7 @@ impl<'a> Problem<'a> {
         self.error.get(kind).map(ToString::to_string)
     }
 
-    /// Whether what clap quotes may be shown.
+    /// Whether the text that clap quotes may be printed.
     fn is_quotable(&self) -> bool {
         if self.error.kind() == ErrorKind::MissingRequiredArgument {
             return true;
@@ -137,7 +138,7 @@ impl<'a> Problem<'a> {
         let value = self.context(ContextKind::InvalidValue);
         let option = self.context(ContextKind::InvalidArg);
         let quotable = self.is_quotable();
-        // Only flags take no value, and `normalize` passes on invalid booleans.
+        // Only flags accept no value, and `normalize` leaves invalid booleans to clap.
         if self.error.kind() == ErrorKind::TooManyValues
             && let (Some(option), Some(value)) = (&option, &value)
         {
@@ -146,7 +147,7 @@ impl<'a> Problem<'a> {
             } else {
                 format!(
                     "invalid value for '{option}'{}: expected true or false",
-                    self.place()
+                    self.location_suffix()
                 )
             };
         }
@@ -157,9 +158,9 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// The message of clap.
+    /// Clap's message, without usage and tips.
     fn clap_message(&self) -> String {
-        let text = in_plain_words(self.error, self.error.render().to_string());
+        let text = with_plain_reason(self.error, self.error.render().to_string());
         let message = text.split("\n\nUsage:").next().unwrap_or_default();
         // All possible values are listed: clap's suggestion may be far off.
         let message = message.split("\n\n  tip:").next().unwrap_or_default();
@@ -172,10 +173,10 @@ impl<'a> Problem<'a> {
 
     /// A message that does not quote the input.
     fn redacted_message(&self, option: Option<String>) -> String {
-        let place = self.place();
+        let location = self.location_suffix();
         let mut message = match option {
-            Some(option) => format!("invalid value for '{option}'{place}"),
-            None => format!("invalid arguments{place}"),
+            Some(option) => format!("invalid value for '{option}'{location}"),
+            None => format!("invalid arguments{location}"),
         };
         if let Some(reason) = self.reason() {
             _ = write!(message, ": {reason}");
@@ -186,12 +187,12 @@ impl<'a> Problem<'a> {
         message
     }
 
-    /// What is wrong with a value, without quoting the value.
+    /// Why the value is invalid, without quoting the value.
     fn reason(&self) -> Option<String> {
         let source = self.error.source()?;
         let text = source.to_string();
-        if let Some(ours) = range_in_words(&text) {
-            return Some(ours);
+        if let Some(range) = range_message(&text) {
+            return Some(range);
         }
         if source.is::<ParseIntError>() {
             return Some("it is not a number".to_owned());
@@ -203,13 +204,10 @@ impl<'a> Problem<'a> {
         (value.is_empty() || !without.contains(value)).then_some(without)
     }
 
-    /// Where the argument is, if it is in a file.
-    fn place(&self) -> String {
-        let place = self
-            .culprit
-            .and_then(|culprit| self.line.location(culprit.origin));
-        place
-            .map(|place| format!(" in {place}"))
+    /// ` in line 3 of job.conf`, if the argument is in a file.
+    fn location_suffix(&self) -> String {
+        self.culprit
+            .map(|culprit| self.line.location_suffix(culprit.origin))
             .unwrap_or_default()
     }
 
@@ -220,7 +218,7 @@ impl<'a> Problem<'a> {
             Some(("--keep", Some("-1"))) => format!(
                 "-1 (keep all, in eve4pve-autosnap) is not supported: --keep=100 keeps the most ({help})"
             ),
-            Some((name, Some("="))) => format!("{} ({help})", no_blanks(name)),
+            Some((name, Some("="))) => format!("{} ({help})", remove_spaces_hint(name)),
             _ => help,
         }
     }
@@ -232,7 +230,7 @@ fn is_short_option_group(text: &str, name: &str) -> bool {
     is_short(text) && is_short(name) && name.len() == 2 && text.contains(&name[1..])
 }
 
-/// The name, if it is spelled like one of our options, which no secret is.
+/// The option's name, if it is spelled like the options of this program: no secret is spelled like that.
 fn plain_option(argument: &Argument) -> Option<String> {
     let text = argument.text.to_string_lossy();
     let name = normalize::split(&text).0;
@@ -242,8 +240,8 @@ fn plain_option(argument: &Argument) -> Option<String> {
     is_option.then(|| name.to_owned())
 }
 
-/// Whether it is too short for a secret, a number, or a comment.
-fn is_short(argument: &Argument) -> bool {
+/// Whether the argument cannot be a secret: it is very short, a number, or a comment.
+fn is_harmless(argument: &Argument) -> bool {
     let text = argument.text.to_string_lossy();
     let is_number = text
         .chars()
@@ -251,16 +249,16 @@ fn is_short(argument: &Argument) -> bool {
     text.len() <= 3 || is_number && text.len() <= 9 || text.starts_with('#')
 }
 
-/// Clap's message, with a plain text in place of Rust's error about an invalid number or range.
-fn in_plain_words(error: &clap::Error, text: String) -> String {
+/// Replaces Rust's text about an invalid number or range in clap's message.
+fn with_plain_reason(error: &clap::Error, text: String) -> String {
     let value = error
         .get(ContextKind::InvalidValue)
         .map(ToString::to_string);
     let (Some(value), Some(source)) = (value, error.source()) else {
         return text;
     };
-    if let Some(ours) = range_in_words(&source.to_string()) {
-        return text.replace(&source.to_string(), &ours);
+    if let Some(range) = range_message(&source.to_string()) {
+        return text.replace(&source.to_string(), &range);
     }
     let Some(source) = source.downcast_ref::<ParseIntError>() else {
         return text;
@@ -269,16 +267,16 @@ fn in_plain_words(error: &clap::Error, text: String) -> String {
         source.kind(),
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow
     );
-    let ours = if overflows {
+    let reason = if overflows {
         format!("'{value}' is out of range")
     } else {
         format!("'{value}' is not a number")
     };
-    text.replace(&source.to_string(), &ours)
+    text.replace(&source.to_string(), &reason)
 }
 
-/// Clap's `101 is not in 1..=100`.
-fn range_in_words(text: &str) -> Option<String> {
+/// Rewrites clap's `101 is not in 1..=100` as `must be between 1 and 100`.
+fn range_message(text: &str) -> Option<String> {
     let (_, bounds) = text.split_once(" is not in ")?;
     let (least, most) = bounds.split_once("..=")?;
     Some(format!("must be between {least} and {most}"))

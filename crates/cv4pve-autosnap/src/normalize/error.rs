@@ -21,7 +21,7 @@ pub enum LineError {
     MissingValue {
         /// The option, `--label <LABEL>`.
         option: String,
-        /// The option that follows in place of the value, if there is one.
+        /// The option that follows instead of the value, if there is one.
         followed_by: Option<String>,
         /// The command of the line, if there is one.
         command: Option<String>,
@@ -32,9 +32,9 @@ pub enum LineError {
     Conflict {
         /// The option.
         option: String,
-        /// Both, as they are written; `None` if they must not be quoted.
+        /// Both values, as they are written; `None` if they must not be quoted.
         values: Option<(String, String)>,
-        /// The origins of both.
+        /// The origins of both values.
         origins: (Origin, Origin),
     },
     /// The command does not use an option that was typed.
@@ -68,8 +68,6 @@ pub enum LineError {
 impl LineError {
     /// The message for the user.
     pub fn into_command_error(self, line: &Line) -> CommandError {
-        let place = |origin: Origin| line.location(origin).map(|place| format!(" in {place}"));
-        let place = |origin| place(origin).unwrap_or_default();
         match self {
             Self::MissingValue {
                 option,
@@ -79,7 +77,7 @@ impl LineError {
             } => {
                 let message = format!(
                     "a value is required for '{option}' but none was supplied{}",
-                    place(origin)
+                    line.location_suffix(origin)
                 );
                 let help = command.map(|command| help_of(&command));
                 let help = help.unwrap_or_else(|| HELP_OF_PROGRAM.to_owned());
@@ -107,17 +105,17 @@ impl LineError {
             }
             Self::DryRunFalse { origin } => CommandError::usage(format!(
                 "'--dry-run false'{} contradicts itself; nothing was done",
-                place(origin)
+                line.location_suffix(origin)
             ))
             .with_hint("write --dry-run=false, or leave the option out"),
             Self::OptionAsValue { option, origin } => CommandError::usage(format!(
                 "the value of '{option}'{} is or contains an option; nothing was done",
-                place(origin)
+                line.location_suffix(origin)
             ))
             .with_hint("is a space or a quotation mark missing, or a variable empty?"),
             Self::SecretAsValue { option, origin } => CommandError::usage(format!(
                 "the value of '{option}'{} contains an API token or a password",
-                place(origin)
+                line.location_suffix(origin)
             ))
             .with_hint("is a space or a quotation mark missing? a token belongs to --api-token"),
         }
@@ -131,12 +129,12 @@ fn conflict(
     one: Origin,
     other: Origin,
 ) -> CommandError {
-    let places = match (line.location(one), line.location(other), values) {
+    let details = match (line.location(one), line.location(other), values) {
         (_, _, Some((one, other))) => format!(": {one} and {other}"),
         (Some(one), Some(other), None) => format!(": {one}, {other}"),
         (_, _, None) => String::new(),
     };
-    let message = format!("'{option}' is given twice with different values{places}");
+    let message = format!("'{option}' is given twice with different values{details}");
     let hint = if LISTS.contains(&option) {
         format!("several values are one list, separated by commas: {option}=ONE,TWO")
     } else {

@@ -63,7 +63,7 @@ pub(super) struct GivenOption {
     pub(super) sensitive: bool,
     /// Whether a flag and its `true` or `false` are two words.
     pub(super) separate: bool,
-    /// The option that follows in place of a missing value, if there is one.
+    /// The option that follows instead of a missing value, if there is one.
     pub(super) followed_by: Option<String>,
 }
 
@@ -186,7 +186,7 @@ fn display(command: &Command, given: &GivenOption) -> String {
 /// Parses the words of a line.
 pub(super) fn parse(command: &Command, options: &Options, line: &Line) -> ParsedLine {
     let mut parsed = ParsedLine::default();
-    // The origin of a secret's end: the next word of that line may be the rest of the secret, after an unquoted blank.
+    // The origin of a secret's end: the next word of that line may be the rest of the secret, after an unquoted space.
     let mut secret_at: Option<Origin> = None;
     let mut rest = line.words.iter().peekable();
     while let Some(word) = rest.next() {

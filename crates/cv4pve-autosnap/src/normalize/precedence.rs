@@ -89,7 +89,7 @@ fn flag(given: &GivenOption) -> Option<bool> {
     given.value.as_deref().map_or(Some(true), parse_bool)
 }
 
-/// The meaning of a value, for comparison: `true` and `1` are equal, blanks around a value are ignored.
+/// The meaning of a value, for comparison: `true` and `1` are equal, white space around a value is ignored.
 fn meaning(given: &GivenOption) -> (Option<bool>, Option<OsString>) {
     if given.shape == Shape::Flag {
         let value = flag(given);

@@ -78,7 +78,7 @@ pub(super) fn is_command(word: &str) -> bool {
     Cli::command().find_subcommand(word).is_some()
 }
 
-/// What a word that is no command was meant for, as a hint.
+/// The hint for an unknown command: what the word probably means.
 pub(super) fn for_command(word: &str) -> Option<String> {
     let word = word.to_lowercase();
     if let Some(hint) = listed(&COMMANDS, &word) {

@@ -1,34 +1,33 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Messages for words that no command and no option takes: what they were probably meant for.
+//! Messages for unexpected arguments, with a hint at the probable mistake.
 //!
-//! A word is quoted only if it was typed, is no part of a secret, and is spelled like an option, names a file, or
+//! A word is quoted only if it was typed, is not part of a secret, and is spelled like an option, names a file, or
 //! is too short for a secret. Words of a parameter file are never quoted, but names of options are.
 
 use std::path::Path;
 
 use clap::CommandFactory;
 
-use super::{is_short, plain_option, suggestion};
+use super::{is_harmless, plain_option, suggestion};
 use crate::args::Cli;
 use crate::command_error::CommandError;
 use crate::line::{Line, Word};
 use crate::normalize::{self, Argument, LISTS, Normalized, Options, Shape};
 
-/// A word that nothing takes.
+/// A word that is neither a command, an option nor a value.
 pub(super) struct Unexpected<'a> {
     pub(super) culprit: &'a Argument,
     pub(super) normalized: &'a Normalized,
     pub(super) line: &'a Line,
-    /// It stands where the command belongs.
+    /// Whether a command was expected in its position.
     pub(super) is_command: bool,
 }
 
-/// The option that the word follows.
-struct Before {
-    /// As it was written.
+/// The option before the word.
+struct PrecedingOption {
+    /// Its name, as it was written.
     name: String,
     shape: Shape,
-    /// Its value.
     value: Option<String>,
 }
 
@@ -45,28 +44,24 @@ impl Unexpected<'_> {
     }
 
     fn message(&self) -> String {
-        let place = self.place();
-        let before = place.is_none().then(|| self.before()).flatten();
-        let place = match (place, before) {
-            (Some(place), _) => format!(" in {place}"),
-            (None, Some(before)) if !self.is_command => format!(" after '{}'", before.name),
-            (None, _) => String::new(),
+        let location = if self.culprit.origin.is_typed() {
+            match self.preceding_option() {
+                Some(option) if !self.is_command => format!(" after '{}'", option.name),
+                Some(_) | None => String::new(),
+            }
+        } else {
+            self.line.location_suffix(self.culprit.origin)
         };
         match (self.option_name(), self.quotable(), self.is_command) {
-            (Some(name), _, _) => format!("unknown option '{name}'{place}"),
-            (None, Some(word), true) => format!("unknown command '{word}'{place}"),
-            (None, None, true) => format!("unknown command{place}"),
-            (None, Some(word), false) => format!("unexpected argument '{word}'{place}"),
-            (None, None, false) => format!("unexpected argument{place}"),
+            (Some(name), _, _) => format!("unknown option '{name}'{location}"),
+            (None, Some(word), true) => format!("unknown command '{word}'{location}"),
+            (None, None, true) => format!("unknown command{location}"),
+            (None, Some(word), false) => format!("unexpected argument '{word}'{location}"),
+            (None, None, false) => format!("unexpected argument{location}"),
         }
     }
 
-    /// `line 3 of job.conf`, if it stands in a file.
-    fn place(&self) -> Option<String> {
-        self.line.location(self.culprit.origin)
-    }
-
-    /// The word's name as an option, if it is spelled like one, which no secret is.
+    /// The word as the name of an option, if it is spelled like one: no secret is spelled like that.
     fn option_name(&self) -> Option<String> {
         let name = plain_option(self.culprit)?;
         (!self.culprit.sensitive).then_some(name)
@@ -76,11 +71,11 @@ impl Unexpected<'_> {
     fn quotable(&self) -> Option<String> {
         let text = self.culprit.text.to_string_lossy();
         let may_be = self.culprit.origin.is_typed() && !self.culprit.sensitive;
-        let is_harmless = is_short(self.culprit)
+        let is_no_secret = is_harmless(self.culprit)
             || is_file(&text)
             || suggestion::is_command(&text)
             || self.is_command && suggestion::for_command(&text).is_some();
-        (may_be && is_harmless).then(|| text.into_owned())
+        (may_be && is_no_secret).then(|| text.into_owned())
     }
 
     fn hint(&self) -> Option<String> {
@@ -88,13 +83,14 @@ impl Unexpected<'_> {
         let command = super::command_of(self.normalized);
         if text.trim_start_matches(['\'', '"']).starts_with('#') {
             return Some(
-                "in a parameter file, a comment is a line of its own that begins with #".to_owned(),
+                "in a parameter file, a comment must be on a separate line that begins with #"
+                    .to_owned(),
             );
         }
         if text == "@" {
             return Some("the name of a parameter file is missing: @FILE".to_owned());
         }
-        if let Some(hint) = dashes(command.as_deref(), &text) {
+        if let Some(hint) = dash_hint(command.as_deref(), &text) {
             return Some(hint);
         }
         if let Some(hint) = self.secret_hint() {
@@ -123,7 +119,10 @@ impl Unexpected<'_> {
         {
             return Some(hint);
         }
-        if let Some(hint) = self.before().and_then(|before| self.after(&before)) {
+        if let Some(hint) = self
+            .preceding_option()
+            .and_then(|option| self.hint_after(&option))
+        {
             return Some(hint);
         }
         let is_in_file = !self.culprit.origin.is_typed();
@@ -131,11 +130,11 @@ impl Unexpected<'_> {
             .then(|| "options begin with two hyphens; quote values that contain spaces".to_owned())
     }
 
-    /// What is wrong after the option before the word.
-    fn after(&self, before: &Before) -> Option<String> {
-        let name = &before.name;
-        match (before.shape, &before.value) {
-            (Shape::Value, Some(value)) if value == "=" => Some(super::no_blanks(name)),
+    /// The hint about a word after an option.
+    fn hint_after(&self, option: &PrecedingOption) -> Option<String> {
+        let name = &option.name;
+        match (option.shape, &option.value) {
+            (Shape::Value, Some(value)) if value == "=" => Some(super::remove_spaces_hint(name)),
             (Shape::Value, Some(value)) if LISTS.contains(&name.as_str()) => {
                 let is_shown = |text: &str| text.len() <= 20 && !text.contains(['!', '=']);
                 let list = match self.quotable() {
@@ -157,20 +156,18 @@ impl Unexpected<'_> {
         }
     }
 
-    /// What to do if the word is a command, and the line has one already.
+    /// The hint for a second command in the line.
     fn second_command(&self, text: &str) -> Option<String> {
         if self.is_command || !suggestion::is_command(text) {
             return None;
         }
         let first = self.normalized.arguments.first()?;
         let name = super::command_of(self.normalized)?;
-        let place = self.line.location(first.origin);
-        let place = place.map(|place| format!(" in {place}"));
-        let place = place.unwrap_or_default();
-        Some(format!("the line already has a command: {name}{place}"))
+        let location = self.line.location_suffix(first.origin);
+        Some(format!("the line already has a command: {name}{location}"))
     }
 
-    /// What to do where the word may belong to a secret.
+    /// The hint for a word that may belong to a secret.
     fn secret_hint(&self) -> Option<String> {
         let file = self.line.file(self.culprit.origin);
         match file {
@@ -188,7 +185,7 @@ impl Unexpected<'_> {
         }
     }
 
-    /// Whether the file contains nothing else.
+    /// Whether the word is the only one in its file.
     fn is_alone(&self) -> bool {
         let arguments = &self.normalized.arguments;
         let others = arguments
@@ -197,23 +194,24 @@ impl Unexpected<'_> {
         others.count() == 1
     }
 
-    /// The option that the word follows in the line, with its value, if it has one.
-    fn before(&self) -> Option<Before> {
+    /// The option before the word: the previous word, or the one before it if the previous word is its value.
+    fn preceding_option(&self) -> Option<PrecedingOption> {
         let words = &self.line.words;
-        let is_it =
+        let is_culprit =
             |word: &Word| word.text == self.culprit.text && word.origin == self.culprit.origin;
-        let position = words.iter().position(is_it)?;
+        let position = words.iter().position(is_culprit)?;
         let options = normalize::options(&crate::args::command());
         let first = position.checked_sub(1).map(|index| &words[index])?;
-        before(&options, first, None).or_else(|| {
+        parse_option(&options, first, None).or_else(|| {
             let second = position.checked_sub(2).map(|index| &words[index])?;
-            before(&options, second, Some(first)).filter(|before| before.shape == Shape::Value)
+            parse_option(&options, second, Some(first))
+                .filter(|option| option.shape == Shape::Value)
         })
     }
 }
 
-/// The option, if the word is one, with the value that is joined to it or is the next word.
-fn before(options: &Options, word: &Word, next: Option<&Word>) -> Option<Before> {
+/// Parses an option whose value is joined to it or is the next word.
+fn parse_option(options: &Options, word: &Word, next: Option<&Word>) -> Option<PrecedingOption> {
     let text = word.text.to_str()?;
     let (name, value) = normalize::split(text);
     let value = value.filter(|value| !value.is_empty());
@@ -221,14 +219,14 @@ fn before(options: &Options, word: &Word, next: Option<&Word>) -> Option<Before>
     if next.is_some() && value.is_some() {
         return None;
     }
-    Some(Before {
+    Some(PrecedingOption {
         shape: options.get(name)?.shape,
         name: name.to_owned(),
         value: value.or(next).map(ToOwned::to_owned),
     })
 }
 
-/// Whether the word names a file, by its form or in fact.
+/// Whether the word looks like the name of a parameter file, or a file of this name exists.
 fn is_file(text: &str) -> bool {
     let has_suffix = Path::new(text)
         .extension()
@@ -236,13 +234,13 @@ fn is_file(text: &str) -> bool {
     has_suffix || Path::new(text).is_file()
 }
 
-/// The sign for a minus, and the dashes that editors and web pages put in place of hyphens.
+/// Dashes and minus signs that editors and web pages write instead of hyphens.
 const LONG_DASHES: [char; 8] = [
     '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2212}', '\u{fe63}',
 ];
 
-/// What is wrong with the dashes before the name of an option, if that is the mistake.
-fn dashes(command: Option<&str>, text: &str) -> Option<String> {
+/// The hint about wrong dashes before the name of an option; `None` if they are right.
+fn dash_hint(command: Option<&str>, text: &str) -> Option<String> {
     let start = text.trim_start_matches(|sign| sign == '-' || LONG_DASHES.contains(&sign));
     let dashes = &text[..text.len() - start.len()];
     let is_name = start.starts_with(|sign: char| sign.is_ascii_alphabetic());
@@ -263,7 +261,7 @@ fn dashes(command: Option<&str>, text: &str) -> Option<String> {
     Some(format!("{mistake}options begin with two hyphens{meant}"))
 }
 
-/// Whether a command has an option of this name, without its dashes.
+/// Whether any command has an option of this name (without dashes).
 fn is_option(name: &str) -> bool {
     Cli::command()
         .get_subcommands()
