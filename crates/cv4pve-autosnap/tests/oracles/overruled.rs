@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Cases of the C# tool that a rule of ours overrules: their `want` is older than the rule.
+//! Cases of the C# tool that a rule of this program overrules: the expected result (`want`) is older than the rule.
 
 /// Cases, and the rule that their `want` contradicts.
 pub(crate) struct Overruled {
@@ -47,7 +47,7 @@ pub(crate) const OVERRULED: &[Overruled] = &[
     },
     Overruled {
         cases: &["flow-f-create-33s"],
-        rule: "A task may take 600 seconds before it is late.",
+        rule: "The default --timeout is 600 seconds.",
     },
     Overruled {
         cases: &["select-c103"],
@@ -55,7 +55,7 @@ pub(crate) const OVERRULED: &[Overruled] = &[
     },
     Overruled {
         cases: &["flow-g-task-500"],
-        rule: "A task that cannot be read is looked for among the node's tasks, and the run goes on when it has ended.",
+        rule: "A task that cannot be read is searched for in the node's tasks, and the run continues when it has ended.",
     },
     Overruled {
         cases: &["flow-s-limit100"],

@@ -209,7 +209,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reasons: &["nested pools", "a nested pool can be named"],
     },
     Departure {
-        row: "Groups without a name, `%` alone",
+        row: "Groups without a name, a single `%`",
         cases: &["select-d-percent", "select-d-untagged"],
         source: None,
         reasons: &[
@@ -338,7 +338,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reasons: &[],
     },
     Departure {
-        row: "Place of options",
+        row: "Position of options",
         cases: &["migrate-c28-format-after-clean"],
         source: None,
         reasons: &["options on either side"],
@@ -350,7 +350,7 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reasons: &[],
     },
     Departure {
-        row: "Blank values",
+        row: "Values of spaces only",
         cases: &["select-c055"],
         source: None,
         reasons: &["blank values mean none"],
