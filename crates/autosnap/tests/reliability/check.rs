@@ -16,7 +16,7 @@ use crate::{confirmation, decisions};
 
 /// The trace of one run: its events, record and error.
 pub(crate) struct RunTrace {
-    /// The length of the journal at its start.
+    /// The length of the journal at the start of the run.
     pub(crate) from: usize,
     pub(crate) killed: bool,
     pub(crate) error: Option<Error>,
@@ -28,7 +28,7 @@ pub(crate) struct RunTrace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Known {
     taken_at: i64,
-    /// Ours, of the label, so that retention may remove it.
+    /// Whether it is ours and of the label, so that retention may remove it.
     counted: bool,
 }
 
@@ -39,14 +39,14 @@ pub(crate) struct State {
     /// Guests that the token may not snapshot.
     forbidden: BTreeSet<u32>,
     /// The number of journal entries that were applied; late requests may arrive between two runs.
-    followed: usize,
+    applied_entries: usize,
     pub(crate) created: usize,
     pub(crate) removed: usize,
 }
 
 impl State {
-    pub(crate) fn of(simulator: &Simulator) -> Self {
-        let followed = simulator.journal().len();
+    pub(crate) fn from_simulator(simulator: &Simulator) -> Self {
+        let applied_entries = simulator.journal().len();
         simulator.world(|world| {
             let mut snapshots = BTreeMap::new();
             for (vmid, guest) in &world.guests {
@@ -76,7 +76,7 @@ impl State {
                         !world.allows("backup@pve!auto", &format!("/vms/{vmid}"), "VM.Snapshot")
                     })
                     .collect(),
-                followed,
+                applied_entries,
                 created: 0,
                 removed: 0,
             }
@@ -125,7 +125,7 @@ pub(crate) struct Cluster<'a> {
 ///
 /// If two hosts are copies of one cluster (`are_copies`), a run cannot know which of them has carried out a request. On
 /// each, only planned steps may happen, each once, and no snapshot that the policy keeps may be removed.
-pub(crate) fn after_run(
+pub(crate) fn check_run(
     clusters: &mut [Cluster<'_>],
     settings: &JobSettings,
     ran: &RunTrace,
@@ -137,24 +137,24 @@ pub(crate) fn after_run(
         .map(planned)
         .unwrap_or_default();
     let mut seen: HashMap<Step, usize> = HashMap::new();
-    let mut came_late = false;
+    let mut has_late_requests = false;
     for cluster in &mut *clusters {
-        came_late |= follow_cluster(cluster, settings, ran, &late, &mut seen)?;
+        has_late_requests |= apply_journal(cluster, settings, ran, &late, &mut seen)?;
     }
     if !ran.killed {
         if !are_copies {
-            reports_are_true(ran, &seen, &late)?;
+            check_reported_steps(ran, &seen, &late)?;
         }
-        result_agrees(ran)?;
+        check_result(ran)?;
     }
-    Ok(came_late)
+    Ok(has_late_requests)
 }
 
 /// A step of a guest: the action, the guest and the snapshot.
 pub(crate) type Step = (Action, u32, String);
 
 /// Applies the journal entries since the last check to the model of a cluster.
-fn follow_cluster(
+fn apply_journal(
     cluster: &mut Cluster<'_>,
     settings: &JobSettings,
     ran: &RunTrace,
@@ -163,11 +163,11 @@ fn follow_cluster(
 ) -> Result<bool, String> {
     let Cluster { state, simulator } = cluster;
     let entries = simulator.journal().entries();
-    let before = std::mem::replace(&mut state.followed, entries.len());
+    let before = std::mem::replace(&mut state.applied_entries, entries.len());
     let new = &entries[before..];
     confirmation::removals_are_confirmed(new, ran, late)?;
     let mutations: Vec<Mutation> = new.iter().cloned().filter_map(mutation).collect();
-    let mut came_late = false;
+    let mut has_late_requests = false;
     let planned = planned(ran);
     for mutation in &mutations {
         let (vmid, name) = (mutation.vmid, mutation.snapshot.clone().unwrap_or_default());
@@ -176,8 +176,8 @@ fn follow_cluster(
         }
         let key = (mutation.action, vmid, name.clone());
         if late.contains(&key) {
-            follow(state, simulator, settings, &key, mutation)?;
-            came_late = true;
+            apply(state, simulator, settings, &key, mutation)?;
+            has_late_requests = true;
             continue;
         }
         if !planned.contains(&key) {
@@ -188,13 +188,16 @@ fn follow_cluster(
         if *times > 1 {
             return Err(format!("done twice: {key:?}"));
         }
-        follow(state, simulator, settings, &key, mutation)?;
+        apply(state, simulator, settings, &key, mutation)?;
     }
-    Ok(came_late)
+    Ok(has_late_requests)
 }
 
-/// A run changes guests of one cluster only: the one whose host has replied first.
-pub(crate) fn one_cluster_only(one: &Simulator, other: &Simulator) -> Result<(), String> {
+/// Checks that a run has changed guests of one cluster only: the one whose host replied first.
+pub(crate) fn check_only_one_cluster_changed(
+    one: &Simulator,
+    other: &Simulator,
+) -> Result<(), String> {
     let mutations = [one, other].map(|simulator| simulator.journal().mutations());
     match &mutations {
         [one, other] if !one.is_empty() && !other.is_empty() => Err(format!(
@@ -234,14 +237,14 @@ pub(crate) fn planned(ran: &RunTrace) -> HashSet<(Action, u32, String)> {
     planned
 }
 
-/// The date of a snapshot that no longer exists: PVE dates it at the start of its task.
+/// The time of a snapshot that no longer exists: PVE records the start of its task.
 fn started_at(mutation: &Mutation) -> Option<i64> {
     let upid: pve_client::Upid = mutation.upid.as_deref()?.parse().ok()?;
     Some(upid.started_at())
 }
 
-/// Applies a mutation to the model; a removal must be of one that the policy does not keep.
-fn follow(
+/// Applies a mutation to the model; the policy must not keep a removed snapshot.
+fn apply(
     state: &mut State,
     simulator: &Simulator,
     settings: &JobSettings,
@@ -271,7 +274,7 @@ fn follow(
     let counted = state.counted_of(*vmid);
     let newer = counted.iter().rev().position(|(_, other)| other == name);
     match newer {
-        None => return Err(format!("removed what is not ours: {key:?}")),
+        None => return Err(format!("removed a snapshot that is not ours: {key:?}")),
         Some(newer) if newer < settings.keep() as usize => {
             return Err(format!(
                 "removed one of the newest {}: {key:?} of {counted:?}",
@@ -285,8 +288,8 @@ fn follow(
     Ok(())
 }
 
-/// Every step that was reported as done was done, and every step that was done was reported as done or as unknown.
-fn reports_are_true(
+/// Checks that every step reported as done was done, and that every done step was reported as done or unknown.
+fn check_reported_steps(
     ran: &RunTrace,
     seen: &HashMap<(Action, u32, String), usize>,
     late: &HashSet<(Action, u32, String)>,
@@ -318,22 +321,22 @@ fn reports_are_true(
             _ => {}
         }
     }
-    if let Some(lie) = done
+    if let Some(unconfirmed) = done
         .iter()
         .find(|key| !seen.contains_key(key) && !late.contains(*key))
     {
-        return Err(format!("reported but not done: {lie:?}"));
+        return Err(format!("reported but not done: {unconfirmed:?}"));
     }
     match seen
         .keys()
         .find(|key| !done.contains(key) && !uncertain.contains(key))
     {
-        Some(hidden) => Err(format!("done but not reported: {hidden:?}")),
+        Some(unreported) => Err(format!("done but not reported: {unreported:?}")),
         None => Ok(()),
     }
 }
 
-fn result_agrees(ran: &RunTrace) -> Result<(), String> {
+fn check_result(ran: &RunTrace) -> Result<(), String> {
     let Some(plan) = plan_of(ran) else {
         return match ran.error {
             Some(_) => Ok(()),
@@ -376,8 +379,8 @@ fn result_agrees(ran: &RunTrace) -> Result<(), String> {
     }
 }
 
-/// An administrator unlocks the guests that were left locked. A run that was not killed must have reported each of
-/// them, unless it worked on a copy of the cluster (`is_copied`).
+/// Unlocks the guests that were left locked, as an administrator would. A run that was not killed must have reported
+/// each of them, unless it worked on a copy of the cluster (`is_copied`).
 pub(crate) fn repair(
     state: &mut State,
     simulator: &Simulator,
@@ -424,9 +427,9 @@ pub(crate) fn repair(
     Ok(left.len())
 }
 
-/// After a run without faults every guest that could be processed has exactly the newest snapshots that the policy
-/// keeps, and no snapshot of another label or program is missing.
-pub(crate) fn end_state(
+/// Checks that after a run without faults every guest that could be processed has exactly the newest snapshots that
+/// the policy keeps, and no snapshot of another label or program is missing.
+pub(crate) fn check_final_state(
     state: &State,
     simulator: &Simulator,
     settings: &JobSettings,
@@ -477,8 +480,8 @@ pub(crate) fn end_state(
     Ok(())
 }
 
-/// How many steps were reported as unknown.
-pub(crate) fn unknown(ran: &RunTrace) -> usize {
+/// How many steps were reported with an unknown effect.
+pub(crate) fn unknown_steps(ran: &RunTrace) -> usize {
     let steps = ran.record.guests.iter().flat_map(|guest| &guest.failures);
     steps
         .filter(|step| step.failure.effect == Effect::Unknown)

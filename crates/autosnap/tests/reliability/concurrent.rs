@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Random concurrent runs over one cluster: they keep the limits together, no two operations on one guest overlap, and
+//! Random concurrent runs over one cluster: together they stay within the limits, no two operations on one guest overlap, and
 //! every run ends as it would alone.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use pve_sim::simulator::{Options, Simulator};
 
 use crate::random::Random;
 
-/// The labels of the runs: each run has its own, as equal labels have equal names.
+/// The labels of the runs: each run has its own label, because equal labels create equal names.
 const LABELS: [&str; 4] = ["daily", "weekly", "hourly", "monthly"];
 
 /// The outcome of a run: the result of each guest, and the snapshots of its label.

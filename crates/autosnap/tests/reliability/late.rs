@@ -85,7 +85,7 @@ impl Late {
                 state: &mut *state,
                 simulator,
             }];
-            check::after_run(&mut cluster, &settings, &ran, None, false)?;
+            check::check_run(&mut cluster, &settings, &ran, None, false)?;
             let count = state.count_of(self.vmid);
             if count > most {
                 return Err(format!(

@@ -2,13 +2,13 @@
 //! Random clusters, faults and kills of a run, then the same run again without faults.
 //!
 //! Each schedule follows from its number. It builds a cluster and disturbs a run with faults of the simulator; some
-//! have a second cluster in the list of hosts ([`twin`]), nodes and guests whose state is listed late or not at all, a
-//! hook that fails in some phases ([`hooked`]), locks of other programs ([`others`]), or a guest whose tasks always
+//! have a second cluster in the list of hosts ([`second_cluster`]), nodes and guests whose state is listed late or not at all, a
+//! hook that fails in some phases ([`hooks`]), locks of other programs ([`foreign_locks`]), or a guest whose tasks always
 //! take longer than the timeout ([`late`]); some drop the run in the middle, as `kill -9` does. Then an administrator
 //! repairs the reported leftovers, the run is repeated without faults, and the simulator's journal is checked
 //! ([`check`]).
 //!
-//! [`concurrent`] runs several jobs at once over one cluster.
+//! [`concurrent`] runs several jobs over one cluster at the same time.
 //!
 //! `RELIABILITY_SCHEDULES=10000 cargo test -p autosnap --test reliability` runs many;
 //! `RELIABILITY_SEED=n` repeats one, and `RELIABILITY_SHOW=1` with it prints the events of the runs.
@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 
 /// How many schedules an ordinary test run tries.
 const USUAL_SCHEDULES: u64 = 240;
-/// Schedules mostly wait for the simulator, so that more run at once than there are processors.
+/// Schedules mostly wait for the simulator, so more of them run in parallel than there are processors.
 const THREADS: u64 = 8;
 
 fn number(variable: &str) -> Option<u64> {

@@ -74,7 +74,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     let kill = random
         .percent(35)
         .then(|| Duration::from_millis(random.below(250).into()));
-    let mut state = State::of(&simulator);
+    let mut state = State::from_simulator(&simulator);
     let mut tally = Tally::default();
     let now = Zoned::now();
     // These are drawn last, so that the schedules without them stay the same.
@@ -114,11 +114,11 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
         settle(&second_cluster.simulator);
         tally.count("schedules with a second cluster", 1);
         if !is_copied {
-            check::one_cluster_only(&simulator, &second_cluster.simulator)?;
+            check::check_only_one_cluster_changed(&simulator, &second_cluster.simulator)?;
         }
         clusters.push(second_cluster.as_cluster());
     }
-    check::after_run(&mut clusters, &settings, &disturbed, None, is_copied)?;
+    check::check_run(&mut clusters, &settings, &disturbed, None, is_copied)?;
     if let Some(hook) = &hook {
         let calls =
             hook.after_disturbed(&simulator, &disturbed, settings.execution.limits.total)?;
@@ -137,22 +137,22 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
         if let Some(hook) = &hook {
             tally.count("hooks called", hook.after_repaired(&undisturbed)?);
         }
-        // A removal that the killed run has sent may have begun during this run and go on.
+        // A removal that the killed run has sent may have begun during this run and may still be running.
         let is_busy = has_running_tasks(&simulator);
         let mut cluster = [check::Cluster {
             state: &mut state,
             simulator: &simulator,
         }];
-        let came_late = check::after_run(
+        let has_late_requests = check::check_run(
             &mut cluster,
             &settings,
             &undisturbed,
             Some(&disturbed),
             false,
         )?;
-        if !came_late && !is_busy {
+        if !has_late_requests && !is_busy {
             let failed: Vec<_> = undisturbed.record.failed().collect();
-            check::end_state(&state, &simulator, &settings, &undisturbed)
+            check::check_final_state(&state, &simulator, &settings, &undisturbed)
                 .map_err(|broken| format!("{broken}; {failed:?}"))?;
             break;
         }
@@ -186,7 +186,7 @@ fn count_all(tally: &mut Tally, state: &State, disturbed: &RunTrace, faults: u32
     tally.count("guests repaired by the administrator", repaired);
     tally.count("snapshots created", state.created);
     tally.count("snapshots removed", state.removed);
-    tally.count("steps reported as unknown", check::unknown(disturbed));
+    tally.count("steps reported as unknown", check::unknown_steps(disturbed));
     let put_back = |event: &&EventKind| matches!(event, EventKind::GuestDeferred { .. });
     tally.count(
         "times a guest was put back for a lock",

@@ -28,7 +28,7 @@ impl SecondCluster {
         let simulator = start(world::twin(world, other_names), task_seconds)?;
         simulator.set_faults(parsed(&world::refusals(seed))?);
         Ok(Self {
-            state: State::of(&simulator),
+            state: State::from_simulator(&simulator),
             simulator,
             other_names,
         })
