@@ -83,7 +83,7 @@ pub enum NameError {
 pub enum Shortening {
     /// Choose another name.
     OtherName,
-    /// Use a label of at most so many characters.
+    /// Use a label of at most this many characters.
     Label {
         /// The most characters of the label.
         longest: usize,
@@ -93,7 +93,7 @@ pub enum Shortening {
         /// The format.
         format: TimestampFormat,
     },
-    /// Use a label of at most so many characters and the default format.
+    /// Use a label of at most this many characters and the default format.
     LabelAndDefaultFormat {
         /// The most characters of the label.
         longest: usize,

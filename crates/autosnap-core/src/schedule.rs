@@ -212,8 +212,8 @@ impl Schedule {
         key
     }
 
-    /// Starts the next piece of work: of the run with the fewest running ones, on the node that is expected to finish
-    /// last. `None` if a limit or a lease holds back all waiting work, or none waits.
+    /// Starts the next piece of work: of the run with the fewest running pieces, on the node that is expected to finish
+    /// last. `None` if nothing is waiting, or limits and leases delay all waiting work.
     pub fn start_next(&mut self) -> Option<WorkId> {
         if self.usage.total() >= self.limits.total {
             return None;

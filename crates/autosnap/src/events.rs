@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The channel from a run to its consumers, and the record that is folded beside it.
+//! The channel from a run to its consumers, and the record that is computed from the same events.
 //!
 //! Emitting never waits, and a consumer that is gone changes nothing for the run.
 

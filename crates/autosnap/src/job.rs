@@ -45,7 +45,7 @@ use exclusions::{check_before_hooks, check_exclusions};
 use reading::Reader;
 use storages::{emit_storages, storage_limit};
 
-/// What a run needs beside its settings.
+/// What a run needs in addition to its settings.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// The cluster.

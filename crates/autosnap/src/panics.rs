@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Panics as values: a bug that hits one guest or one run does not end the others.
+//! Panics as errors: a bug in one guest or one run does not end the others.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -13,10 +13,10 @@ use crate::error::Error;
 pub(crate) struct Panic(String);
 
 impl Panic {
-    /// The panic, with its place.
+    /// Appends what the run was doing to the message, such as `VM 100`.
     #[must_use]
-    pub(crate) fn at(self, place: &str) -> Self {
-        Self(format!("{} ({place})", self.0))
+    pub(crate) fn with_context(self, context: &str) -> Self {
+        Self(format!("{} ({context})", self.0))
     }
 }
 
@@ -26,10 +26,10 @@ impl From<Panic> for Error {
     }
 }
 
-/// Runs the future to its end or to its panic.
+/// Runs a future and returns its panic, if there is one, as an error.
 ///
-/// The caller must not rely on state that the future has changed halfway, except state that is valid at every
-/// await point and at every panic.
+/// After a panic the caller may use only such shared state of the future as is valid at every point where the future
+/// can stop.
 pub(crate) async fn catch<T>(future: impl Future<Output = T>) -> Result<T, Panic> {
     AssertUnwindSafe(future)
         .catch_unwind()

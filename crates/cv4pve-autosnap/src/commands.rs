@@ -30,7 +30,7 @@ use crate::command_error::CommandError;
 use crate::command_line::CommandLine;
 use crate::report::Console;
 
-/// What commands use beside their options.
+/// What commands use in addition to their options.
 pub(crate) struct Context<'a> {
     /// The time.
     pub(crate) clock: &'a Clock,

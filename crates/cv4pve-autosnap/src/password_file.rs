@@ -36,7 +36,7 @@ use crate::input_file::{self, ReadError};
 use crate::response_file;
 use crate::sensitive;
 
-/// The key of the C# tool (`GetPasswordFromOption`). It is no secret.
+/// The key of the C# tool (`GetPasswordFromOption`). It is public.
 const KEY: &[u8; 24] = b"012345678901234567890123";
 /// The prefix of the newest format.
 const PREFIX: &str = "v2:";

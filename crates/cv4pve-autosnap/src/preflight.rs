@@ -60,8 +60,8 @@ pub(crate) fn hook_notice(command: &Command) -> Option<Notice> {
     ))
 }
 
-/// Logs in. A typed password is stored after the login only, so that the prompt appears again after a typing error. Returns
-/// a warning beside the client if the password could not be stored.
+/// Logs in. A typed password is stored only after a successful login, so that the prompt appears again after a typing
+/// error. Returns the client, and a warning if the password could not be stored.
 pub(crate) async fn sign_on(
     connection: Connection,
     console: &Console,

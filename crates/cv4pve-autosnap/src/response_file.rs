@@ -4,9 +4,9 @@
 //! The rules are those of .NET's `System.CommandLine` (`StringExtensions.cs`, `CliParser.cs`), because existing files were
 //! written for the C# tool, which uses it:
 //!
-//! - Blanks and line breaks separate arguments. `"…"` keeps blanks in an argument; the quotes are removed.
+//! - White space separates arguments. `"…"` keeps it in an argument; the quotes are removed.
 //!   If an argument begins with a quote, the closing quote ends it: `"a b"c` is two arguments. There is no escape character.
-//! - A line that begins with `#`, after blanks or not, is a comment.
+//! - A line that begins with `#`, with or without white space before it, is a comment.
 //! - A file may include other files; all paths are relative to the working directory. `@FILE` after `--` is not expanded.
 //!
 //! Three differences are intended: a missing closing quote is an error (.NET drops the rest of the line), a file that
@@ -362,7 +362,7 @@ fn split_line(line: &str, arguments: &mut Vec<String>) -> Result<(), OpenQuote> 
     Ok(())
 }
 
-/// The position of the first blank outside quotes, or the length of the text.
+/// The position of the first white space outside quotes, or the length of the text.
 fn end_of_word(text: &str) -> Result<usize, OpenQuote> {
     let mut quoted = false;
     for (position, character) in text.char_indices() {

@@ -265,7 +265,7 @@ fn read_format(args: &FormatArgs) -> Result<TimestampFormat, CommandError> {
     parse_format(&args.timestamp_format).map_err(wrong("--timestamp-format"))
 }
 
-/// Parses a timestamp format. As in the C# tool, a blank one means the default.
+/// Parses a timestamp format. As in the C# tool, white space means the default.
 fn parse_format(format: &str) -> Result<TimestampFormat, FormatError> {
     if format.trim().is_empty() {
         return Ok(TimestampFormat::default());

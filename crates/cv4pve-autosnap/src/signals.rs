@@ -101,13 +101,13 @@ async fn receive(mut signals: platform::Signals) {
             Some(_) | None => {
                 let run = current.take();
                 drop(current);
-                exit_at_once(reason, run);
+                exit_immediately(reason, run);
             }
         }
     }
 }
 
-fn exit_at_once(reason: StopReason, run: Option<Run>) -> ! {
+fn exit_immediately(reason: StopReason, run: Option<Run>) -> ! {
     if let Some(run) = &run {
         run.stop.abandon();
     }

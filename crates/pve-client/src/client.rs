@@ -260,7 +260,7 @@ impl Client {
         }
     }
 
-    /// As [`Self::snapshots`], but entries that cannot be read are no error. Use it for display, never to
+    /// As [`Self::snapshots`], but unreadable entries are not an error. Use it for display, never to
     /// decide what is removed.
     pub async fn readable_snapshots(
         &self,

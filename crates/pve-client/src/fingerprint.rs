@@ -37,7 +37,7 @@ impl Fingerprint {
 impl FromStr for Fingerprint {
     type Err = FingerprintError;
 
-    /// Parses 64 hexadecimal digits of either case; colons and blanks between bytes are optional,
+    /// Parses 64 hexadecimal digits of either case; colons and spaces between bytes are optional,
     /// and so is the prefix `sha256:` or OpenSSL's `sha256 Fingerprint=`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = || FingerprintError(text.to_owned());

@@ -151,7 +151,7 @@ fn proxy_evidence(reply: &RawReply) -> Option<&'static str> {
         return None;
     }
     if reply.has_login_challenge {
-        return Some("and requires a login of its own");
+        return Some("and requires its own login");
     }
     is_page(reply).then_some("with an HTML page")
 }
@@ -329,7 +329,7 @@ mod tests {
             assert!(
                 failure(with_login)
                     .to_string()
-                    .contains("requires a login of its own")
+                    .contains("requires its own login")
             );
             let own = failure(reply(status, "permission denied", "", ""));
             assert!(matches!(own, Error::Refused { .. }), "{own:?}");

@@ -120,8 +120,8 @@ pub enum RequestFault {
     /// Responds with 500 `got no worker upid - start worker failed` and does nothing. PVE does this
     /// under load (`fork_worker` in `PVE/RESTEnvironment.pm`).
     StartFailed,
-    /// Does not handle the request, and returns the UPID of the node's last successful task,
-    /// whatever its type and guest. If there is none, returns the UPID of a task that never ran.
+    /// Does not handle the request, and returns the UPID of the node's last successful task of any type
+    /// and guest, or of a task that never ran if there is no such task.
     OtherTask,
     /// Handles the request, then changes the list in the response.
     Listing(ListingFault),

@@ -171,14 +171,8 @@ fn recorded_requests_are_accepted_and_rejected_as_by_pve() {
             refused += 1;
         }
     }
-    assert!(
-        passed > 400,
-        "only {passed} accepted requests were looked at"
-    );
-    assert!(
-        refused > 35,
-        "only {refused} refused requests were looked at"
-    );
+    assert!(passed > 400, "only {passed} accepted requests were checked");
+    assert!(refused > 35, "only {refused} refused requests were checked");
 }
 
 /// The errors of the schema check; `None` if this is not an API request.

@@ -4,7 +4,7 @@
 use super::*;
 
 #[test]
-fn removals_that_are_left_for_lack_of_time_are_no_failure() {
+fn removals_left_for_lack_of_time_are_not_failures() {
     for (reason, is_failure) in [
         (PostponeReason::RemovalFailed, true),
         (PostponeReason::Hook, true),

@@ -203,7 +203,7 @@ fn numbers<T: Copy + PartialOrd + std::str::FromStr>(
     [reading(1), reading(2)]
 }
 
-/// The number of exactly so many digits at the beginning of the text.
+/// Parses a number of exactly `digits` digits at the beginning of the text.
 fn number<T: std::str::FromStr>(text: &str, digits: usize) -> Found<T> {
     let number = text.get(..digits)?;
     let plain = number.bytes().all(|byte| byte.is_ascii_digit());

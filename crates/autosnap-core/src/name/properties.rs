@@ -43,7 +43,7 @@ fn instants() -> impl Strategy<Value = DateTime> {
     )
 }
 
-/// The time so many hours after this one in UTC.
+/// The time this many hours later, in UTC.
 fn utc_after(time: DateTime, hours: i64) -> Timestamp {
     let time = TimeZone::UTC.to_timestamp(time).unwrap();
     time + SignedDuration::from_hours(hours)

@@ -15,7 +15,7 @@ pub(super) enum Token {
     Literal(char),
     /// The year without its century.
     YearOfCentury(Digits),
-    /// The whole year, with at least so many digits.
+    /// The whole year, with at least this many digits.
     Year { digits: usize },
     /// The number of the month.
     Month(Digits),
@@ -170,7 +170,7 @@ impl Token {
     }
 }
 
-/// Appends a number with at least so many digits.
+/// Appends a number with at least this many digits.
 fn push(text: &mut String, number: impl Into<i32>, digits: usize) {
     write!(text, "{:0digits$}", number.into()).expect("writing to a String cannot fail");
 }

@@ -25,7 +25,7 @@ fn now() -> Zoned {
     after_new_year(86_399).to_zoned(TimeZone::UTC)
 }
 
-/// So many seconds after the beginning of the year.
+/// The time this many seconds after the beginning of the year.
 fn after_new_year(seconds: i64) -> Timestamp {
     Timestamp::from_second(NEW_YEAR + seconds).unwrap()
 }
@@ -44,7 +44,7 @@ fn guest(status: GuestStatus) -> Guest {
     }
 }
 
-/// Taken so many seconds after the beginning of the year.
+/// A snapshot taken this many seconds after the beginning of the year.
 fn snapshot(name: &str, second: i64) -> Snapshot {
     Snapshot {
         name: name.into(),

@@ -17,7 +17,7 @@ const MAX_HOOK_OUTPUT: usize = 8 * 1024;
 /// How many bytes of hook output are recorded in all: a run may have 10,000 guests.
 const MAX_ALL_HOOK_OUTPUT: usize = 4 * 1024 * 1024;
 
-/// What folding needs beside the record. It follows from the record, so that two records never differ in it.
+/// The state of the fold that is not part of the record. It follows from the record, so that two records never differ in it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FoldState {
     /// Where each guest is in the list.

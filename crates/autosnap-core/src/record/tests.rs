@@ -196,7 +196,7 @@ fn an_error_of_the_run_is_the_result_before_all_else() {
 }
 
 #[test]
-fn a_skipped_run_is_no_success_and_no_failure() {
+fn a_skipped_run_is_neither_a_success_nor_a_failure() {
     let skipped = EventKind::RunSkipped {
         holder: "process 17".to_owned(),
     };

@@ -6,7 +6,7 @@ use crate::name::{AmbiguousNames, Series};
 
 /// Which snapshots of a guest are counted and which of them stay.
 ///
-/// A policy always has a series and rules: nothing stands for "remove all" by being left out.
+/// A policy always has a series and rules, so a missing value can never mean "remove all".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The snapshots that are counted; all others are left alone.

@@ -18,7 +18,7 @@ const PUNCTUATION: [char; 9] = ['-', '_', '.', '+', '/', '%', '@', ':', ','];
 
 /// The problem with a term in foreign syntax; `None` if there is none.
 pub(super) fn problem(term: &str) -> Option<String> {
-    let term = without_insignificant_blanks(term);
+    let term = without_insignificant_spaces(term);
     let first = term.chars().next()?;
     if term.strip_prefix('+').is_some_and(is_number) {
         return Some("a guest ID has no sign".to_owned());
@@ -29,7 +29,7 @@ pub(super) fn problem(term: &str) -> Option<String> {
     term.chars().find_map(|character| {
         let narrow = half_width(character);
         if character.is_whitespace() {
-            Some("terms must be separated by commas, not blanks".to_owned())
+            Some("terms must be separated by commas, not spaces".to_owned())
         } else if is_separator(narrow) && character != ',' {
             Some(format!(
                 "terms must be separated by commas (`,`), not `{character}`"
@@ -127,8 +127,8 @@ pub(super) fn error(term: &str, problem: String, excludes: bool) -> SelectionErr
     }
 }
 
-/// The term without the blanks around the colon of a range and after the keyword of a group.
-fn without_insignificant_blanks(term: &str) -> String {
+/// The term without the spaces around the colon of a range and after the keyword of a group.
+fn without_insignificant_spaces(term: &str) -> String {
     let parts: Vec<&str> = term.split(':').map(str::trim).collect();
     let term = parts.join(":");
     let prefix = GROUPS.iter().map(|group| group.prefix).find(|prefix| {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn valid_names_and_insignificant_blanks_are_no_problem() {
+    fn valid_names_and_insignificant_spaces_are_accepted() {
         for term in [
             "100 : 105",
             "@pool- prod",

@@ -144,7 +144,7 @@ fn with_groups(mut inventory: Inventory) -> Inventory {
 
 /// The guests that a run with this rule works on: none if it does not start, and no guest that an exclusion by name
 /// may mean.
-fn worked_on(selection: &str, inventory: &Inventory, rule: ExclusionRule) -> BTreeSet<Vmid> {
+fn processed_guests(selection: &str, inventory: &Inventory, rule: ExclusionRule) -> BTreeSet<Vmid> {
     let found = Selection::parse(selection).unwrap().evaluate(inventory);
     if found.warnings.iter().any(|warning| warning.violates(rule)) {
         return BTreeSet::new();
@@ -245,7 +245,7 @@ proptest! {
         let exclusions = excluded.iter().map(|term| format!("-{term}"));
         let selection = included.into_iter().chain(exclusions).collect::<Vec<_>>().join(",");
         let all = ids(&selection, &full);
-        let visible = worked_on(&selection, &view.apply(&full), ExclusionRule::MustMatch);
+        let visible = processed_guests(&selection, &view.apply(&full), ExclusionRule::MustMatch);
         prop_assert!(visible.is_subset(&all), "{} widens {:?} to {:?}", selection, all, visible);
     }
 
@@ -262,7 +262,7 @@ proptest! {
         let exclusions = excluded.iter().map(|term| format!("-{term}"));
         let selection = included.into_iter().chain(exclusions).collect::<Vec<_>>().join(",");
         let all = ids(&selection, &full);
-        let visible = worked_on(&selection, &view.apply(&full), ExclusionRule::MustExist);
+        let visible = processed_guests(&selection, &view.apply(&full), ExclusionRule::MustExist);
         prop_assert!(visible.is_subset(&all), "{} widens {:?} to {:?}", selection, all, visible);
     }
 

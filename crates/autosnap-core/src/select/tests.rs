@@ -300,7 +300,7 @@ fn named_guests_are_those_selected_by_id_or_exact_name() {
 }
 
 #[test]
-fn matching_terms_select_beside_unmatched_ones() {
+fn matching_terms_select_despite_unmatched_ones() {
     let found = selected("web02,100,@node-pve9,-300");
     let terms: Vec<&str> = found
         .warnings

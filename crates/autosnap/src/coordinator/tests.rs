@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Cancelled and panicking runs beside others, against the simulator. Their hooks are shell scripts.
+//! Cancelled and panicking runs next to other runs, against the simulator. Their hooks are shell scripts.
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
@@ -196,7 +196,7 @@ async fn started_guests_are_finished_after_a_panic() {
 }
 
 #[tokio::test]
-async fn a_cancelled_run_calls_its_closing_hooks_and_others_go_on() {
+async fn a_cancelled_run_calls_its_closing_hooks_and_others_continue() {
     let simulator = simulator();
     let coordinator = coordinator(&simulator).await;
     let folder = tempfile::tempdir().unwrap();

@@ -208,7 +208,7 @@ impl Executor {
         self.work.defer(index);
     }
 
-    /// The outcome of a guest's steps; `failed` after a panic, which is kept for the end of the run.
+    /// Returns the outcome of a guest's steps. After a panic returns `failed`, and the run reports the panic at its end.
     fn unless_panicked<T>(
         &mut self,
         guest: &GuestRun,
@@ -216,8 +216,8 @@ impl Executor {
         failed: impl FnOnce() -> T,
     ) -> T {
         outcome.unwrap_or_else(|panic| {
-            let at = format!("guest {}", guest.vmid());
-            self.panic.get_or_insert(panic.at(&at));
+            let context = format!("guest {}", guest.vmid());
+            self.panic.get_or_insert(panic.with_context(&context));
             failed()
         })
     }

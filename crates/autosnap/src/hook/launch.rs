@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The command that starts a hook script, or the reason why it cannot be started.
 //!
-//! The C# tool passes the path to `/bin/bash -c`, which breaks on blanks. Here the file is started directly; only a
+//! The C# tool passes the path to `/bin/bash -c`, which splits it at spaces. Here the file is started directly; only a
 //! script without `#!` needs a shell. Nothing is executed by this module.
 
 use std::ffi::OsString;

@@ -24,7 +24,7 @@ const MANUAL: &str = "Snapshots of Proxmox VE guests";
 const FILES: [(&str, &str); 4] = [
     (
         "@FILE",
-        "On the command line: a parameter file. One or more options per line, \"...\" around blanks; a line that begins with # is a comment.",
+        "On the command line: a parameter file. One or more options per line, \"...\" around values with spaces; a line that begins with # is a comment.",
     ),
     (
         "/etc/cv4pve-autosnap/NAME.conf",

@@ -163,7 +163,7 @@ impl Console {
         self.above_bar(|| write_error_text(line));
     }
 
-    /// The first error of stdout. A reader that has closed it (`| head`) is no error.
+    /// The first error of stdout. A reader that has closed it (`| head`) is not an error.
     pub fn write_error(&self) -> Option<io::Error> {
         let error = self
             .write_error

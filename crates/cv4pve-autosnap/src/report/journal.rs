@@ -202,8 +202,7 @@ impl JournalReport {
     }
 }
 
-/// The word for the result of a run. A dry run must not look like one that has changed anything, whatever
-/// the result of its plan is.
+/// The value of `RESULT` for a run. A dry run is always `planned`, because it has changed nothing.
 fn result_word(record: &RunRecord) -> &'static str {
     match record.result() {
         RunResult::Skipped => "skipped",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The texts for what happens in a run, the same in every form of the report. Where the C# tool has a
-//! text, it is kept, because people grep for it.
+//! The texts of the report, the same in every output format. Texts of the C# tool are kept, because people grep for
+//! them.
 
 use autosnap_core::event::{
     Cause, Effect, Failure, GuestResult, PostponeReason, StopReason, WaitReason,
@@ -46,7 +46,7 @@ pub(super) const STRICT: &str = "named in --vmid: with --strict its skip is a fa
 pub(super) struct Refused {
     /// The reason.
     pub(super) reason: String,
-    /// The figures behind it.
+    /// The figures for the reason.
     pub(super) detail: Option<String>,
     /// What to do about it.
     pub(super) hint: Option<String>,
@@ -60,17 +60,14 @@ enum ErrorLine {
     Task,
     /// The reason: `Error: …`.
     Reason,
-    /// The detail. The reason begins with `Skip VM`, which people look for, as in the C# tool.
+    /// The detail. The reason begins with `Skip VM`, as in the C# tool: people grep for it.
     Detail,
 }
 
 impl Refused {
-    /// On one line, for the summary.
+    /// The reason in one line, for the summary and the journal: the detail alone, if there is one.
     pub(super) fn short(self) -> String {
-        match self.detail {
-            Some(detail) => format!("{}: {detail}", self.reason),
-            None => self.reason,
-        }
+        self.detail.unwrap_or(self.reason)
     }
 
     /// The lines of the guest's block, one of which begins with `Error`.
@@ -177,11 +174,11 @@ pub(super) fn failure(failure: &Failure) -> String {
     }
 }
 
-/// What is known of the effect of a step that failed; `None` if there is none.
+/// The known effect of a failed step; `None` if it has no effect.
 pub(super) fn effect(effect: Effect) -> Option<&'static str> {
     match effect {
         Effect::None => None,
-        Effect::StillRunning => Some("the task goes on in PVE"),
+        Effect::StillRunning => Some("the task is still running in PVE"),
         Effect::HalfDone => Some("the snapshot is incomplete"),
         Effect::Unknown => Some("it is not known whether it was done"),
     }
@@ -195,11 +192,11 @@ pub(super) fn drop_reason(reason: DropReason) -> &'static str {
         DropReason::KeptNow => "it is kept: the guest's snapshots have changed",
         DropReason::NewNotListed => "the new snapshot is not listed",
         DropReason::NewIncomplete => "the new snapshot is not complete",
-        DropReason::NewIsAnother => "the snapshot with the new name is another one",
+        DropReason::NewIsAnother => "another snapshot has the new name",
     }
 }
 
-/// What a failed hook prevented, after the guest had changed or before.
+/// What a failed hook prevented: the removals if the guest had already changed, otherwise everything.
 pub(super) fn stopped_by_hook(has_changed: bool) -> &'static str {
     if has_changed {
         "removals left out: the hook failed"
@@ -208,11 +205,11 @@ pub(super) fn stopped_by_hook(has_changed: bool) -> &'static str {
     }
 }
 
-/// Why something was not started any more.
+/// Why the remaining steps were not started.
 pub(super) fn stop_reason(reason: StopReason) -> &'static str {
     match reason {
         StopReason::UserRequest | StopReason::Shutdown | StopReason::TerminalClosed => {
-            "the run was asked to stop"
+            "the run was stopped"
         }
         StopReason::Hook => "a hook aborted the run",
         StopReason::ServerLost => "the server was lost",
@@ -233,11 +230,11 @@ pub(super) fn postponed(count: usize, reason: PostponeReason) -> String {
     }
 }
 
-/// What a deferred guest does now.
+/// The start of the line about a deferred guest that is resumed.
 pub(super) fn resumed(reason: WaitReason) -> &'static str {
     match reason {
         WaitReason::Lock => "Trying again",
-        WaitReason::LateTask => "Looked at again",
+        WaitReason::LateTask => "Checked again",
     }
 }
 
@@ -260,9 +257,9 @@ pub(super) fn ram_missing(snapshot: &str) -> String {
 pub(super) fn cause_of_end(reason: StopReason) -> &'static str {
     match reason {
         StopReason::UserRequest => "interrupted",
-        StopReason::Shutdown => "asked to terminate",
-        StopReason::TerminalClosed => "the terminal is gone",
-        StopReason::Hook => "a hook asked to abort the run",
+        StopReason::Shutdown => "termination requested",
+        StopReason::TerminalClosed => "the terminal was closed",
+        StopReason::Hook => "a hook aborted the run",
         StopReason::ServerLost => "the server is lost",
         StopReason::Cancelled => "cancelled",
     }
@@ -276,7 +273,7 @@ pub(super) fn end_of_run(record: &RunRecord) -> Option<&str> {
         .or_else(|| record.stop_reason.map(cause_of_end))
 }
 
-/// The warning that the run stops, and what happens to its guests.
+/// The warning that the run is stopping, and what happens to its guests.
 pub(super) fn stopped(reason: StopReason) -> String {
     let what = cause_of_end(reason);
     format!("WARNING: {what}; nothing new is started, guests in progress are finished")
@@ -287,7 +284,7 @@ pub(super) fn guest(kind: GuestKind, vmid: Vmid) -> String {
     format!("{} {vmid}", kind.short_name())
 }
 
-/// `web01 on pve1`.
+/// A guest's name and node: `web01 on pve1`.
 pub(super) fn full_name(guest: NamedGuest<'_>) -> String {
     match guest.name {
         Some(name) => format!("{name} on {}", guest.node),
@@ -295,7 +292,7 @@ pub(super) fn full_name(guest: NamedGuest<'_>) -> String {
     }
 }
 
-/// The result of a guest, as programs read it.
+/// The result of a guest in JSON and the journal.
 pub(super) fn result(end: &GuestResult) -> &'static str {
     match end {
         GuestResult::Done => "done",
@@ -307,7 +304,7 @@ pub(super) fn result(end: &GuestResult) -> &'static str {
     }
 }
 
-/// The effect of a step that failed, as programs read it.
+/// The effect of a failed step in JSON and the journal.
 pub(super) fn effect_id(effect: Effect) -> &'static str {
     match effect {
         Effect::None => "none",
@@ -323,7 +320,7 @@ mod tests {
 
     use super::*;
 
-    /// Without `Sys.Audit` PVE lists a login's own tasks only: no task in the list proves nothing.
+    /// Without `Sys.Audit` PVE lists only the login's own tasks, so an empty list does not prove that no task runs.
     #[test]
     fn the_hint_for_a_stuck_guest_is_to_check_its_tasks_first() {
         let guest = Guest {
@@ -348,7 +345,7 @@ mod tests {
         );
         assert_eq!(
             refused.hint.unwrap(),
-            "look at the guest's tasks in PVE first; if none runs on it, as root on pve1: qm unlock 100"
+            "check the guest's tasks in PVE first; if none is running, as root on pve1: qm unlock 100"
         );
     }
 }

@@ -18,18 +18,18 @@ const WAIT_FOR_LOCK: &str =
     "retry when the lock is released, or let the run wait with --wait-locked";
 const WAIT_FOR_SNAPSHOT_LOCK: &str = "try again when the other snapshot task has ended, or let the run wait with --wait-snapshot-lock";
 const RESTORE_QUORUM: &str = "see which nodes are missing, as root on a node: pvecm status; once a majority is back, \
-    the next run does what was left";
-const CHECK_QUORUM: &str = "look at the nodes with pvecm status, as root on a node";
+    the next run does the rest";
+const CHECK_QUORUM: &str = "check the nodes, as root on a node: pvecm status";
 const RUN_CHECK: &str = "cv4pve-autosnap check prints the command that grants it";
 const RUN_DRY: &str = "repeat it with --dry-run to see why";
 const CHECK_CONNECTION: &str = "check --host and the network; PVE serves its API on port 8006";
 const BYPASS_PROXY: &str = "to connect without the proxy: --no-proxy, or add the host to NO_PROXY";
-const CHECK_HOSTS: &str = "check --host: it has to name nodes of a Proxmox VE cluster";
+const CHECK_HOSTS: &str = "check --host: it must name nodes of a Proxmox VE cluster";
 const USE_ONE_CLUSTER: &str = "give only hosts of one cluster in --host";
 const CONFIGURE_PROXY: &str = "a reverse proxy must pass /api2/json on with its Authorization and Cookie headers, \
-    and ask for no login of its own; or name the nodes in --host, port 8006";
-const CHECK_NODE: &str = "the node does not answer; look at it and at the cluster network";
-const FIND_GUEST: &str = "the guest is gone, or was moved to a node that cannot be seen";
+    and must not require its own login; or name the nodes in --host, port 8006";
+const CHECK_NODE: &str = "the node does not answer; check the node and the cluster network";
+const FIND_GUEST: &str = "the guest was removed, or migrated to a node that is not visible";
 const WAIT_FOR_REPLICATION: &str =
     "replication still needs it; it can be removed after the next replication";
 const CORRECT_EXCLUSION: &str =
@@ -43,7 +43,7 @@ pub(crate) fn hint(remedy: &Remedy) -> String {
         Remedy::WaitForLock => WAIT_FOR_LOCK.to_owned(),
         Remedy::WaitForSnapshotLock => WAIT_FOR_SNAPSHOT_LOCK.to_owned(),
         Remedy::FindLockHolder { waited } => format!(
-            "it stayed locked for {}; look in PVE which task holds the lock",
+            "it stayed locked for {}; check in PVE which task holds the lock",
             text::duration(*waited)
         ),
         Remedy::RestoreQuorum => RESTORE_QUORUM.to_owned(),
@@ -77,17 +77,17 @@ pub(crate) fn hint(remedy: &Remedy) -> String {
         Remedy::ReadTaskLog { upid } => format!("see the task's log in PVE: {upid}"),
         Remedy::CheckTask { upid } => format!("see in PVE how this task ended: {upid}"),
         Remedy::RaiseTimeout { upid } => {
-            format!("give it more time with --timeout; how it ends is in its log in PVE: {upid}")
+            format!("increase --timeout; the log of the task in PVE shows how it ended: {upid}")
         }
     }
 }
 
-/// The hint to look at one guest.
+/// The hint about one guest.
 fn guest_hint(remedy: &GuestRemedy) -> String {
     match remedy {
         GuestRemedy::Find => FIND_GUEST.to_owned(),
         GuestRemedy::Locate { error } => {
-            format!("where the guest is now could not be found out: {error}")
+            format!("the new location of the guest could not be determined: {error}")
         }
         GuestRemedy::RunAgain { node } => {
             format!("the guest is on node {node} and was not changed; the next run finds it there")
@@ -96,19 +96,19 @@ fn guest_hint(remedy: &GuestRemedy) -> String {
             vmid,
             node,
             snapshot,
-        } => format!("look at snapshot {snapshot} and at the tasks of guest {vmid} on node {node}"),
+        } => format!("check snapshot {snapshot} and the tasks of guest {vmid} on node {node}"),
         GuestRemedy::CheckUnlistedSnapshot {
             node,
             snapshot,
             error,
         } => format!(
-            "the guest is on node {node}; look at snapshot {snapshot} there, its snapshots could not be listed: {error}"
+            "the guest is on node {node}; check snapshot {snapshot} there, its snapshots could not be listed: {error}"
         ),
         GuestRemedy::CheckForeignSnapshot { node, snapshot } => format!(
             "the guest is on node {node} and has a snapshot {snapshot}, which another program has created"
         ),
         GuestRemedy::CheckNewSnapshot { vmid, node } => format!(
-            "look at the snapshots of guest {vmid} and at the clock of node {node}; \
+            "check the snapshots of guest {vmid} and the clock of node {node}; \
              check that all hosts of --host belong to one cluster"
         ),
         GuestRemedy::Repair {
@@ -126,7 +126,7 @@ fn guest_hint(remedy: &GuestRemedy) -> String {
             node,
             snapshot,
         } => format!(
-            "look at the guest's tasks in PVE first; if none runs on it, as root on {node}: {}{}",
+            "check the guest's tasks in PVE first; if none is running, as root on {node}: {}{}",
             repair_command(*kind, *vmid, snapshot.as_deref()),
             snapshot
                 .as_ref()

@@ -24,8 +24,8 @@ use autosnap::events::EventReceiver;
 /// How many bytes of hook output and `--debug` lines may wait to be written.
 const MAX_PENDING_TEXT: usize = 16 * 1024 * 1024;
 
-/// The queue of the run that is being reported, for lines of `--debug`: they stand between the lines
-/// of the report, in the order in which they were emitted.
+/// The queue of the run that is being reported, for lines of `--debug`: they are printed between the
+/// lines of the report, in the order in which they were emitted.
 static CURRENT: Mutex<Option<Queue>> = Mutex::new(None);
 
 /// Sinks in a thread of their own.

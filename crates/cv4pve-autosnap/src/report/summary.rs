@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The end of a run's report: what was done, what failed and what to do about it. A view of the record.
+//! The summary at the end of a report: the counts, the failures and the hints. A view of the record.
 //!
-//! The line with the counts does not begin with dashes, as people count blocks by them. Without a failure
-//! it contains neither `fail` nor `error`, as people search reports for these words. `Error in task` is
-//! only in the block of the guest, so that it can be counted.
+//! Scripts search reports: the line with the counts does not begin with dashes, which mark the block of a guest.
+//! Without a failure the summary contains neither `fail` nor `error`. `Error in task` is only in the block of a guest,
+//! so that it can be counted.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -23,8 +23,8 @@ use super::{Lines, messages, remedies, warnings};
 pub(super) struct Summary<'a> {
     record: &'a RunRecord,
     totals: Totals,
-    /// Nothing else is printed: then its lines about failures begin with `Error`, as those of the blocks do.
-    is_all: bool,
+    /// Whether only the summary is printed: then its lines about failures begin with `Error`, as in the blocks.
+    is_only_output: bool,
 }
 
 /// `2 snapshots created, 1 removed; guests: 2 done, 0 skipped`, and the failures, if there are any.
@@ -62,11 +62,11 @@ fn planned_counts(record: &RunRecord, totals: &Totals) -> String {
 
 impl<'a> Summary<'a> {
     /// The summary of a run that has ended.
-    pub(super) fn new(record: &'a RunRecord, is_all: bool) -> Self {
+    pub(super) fn new(record: &'a RunRecord, is_only_output: bool) -> Self {
         Self {
             record,
             totals: record.totals(),
-            is_all,
+            is_only_output,
         }
     }
 
@@ -110,7 +110,7 @@ impl<'a> Summary<'a> {
         }
     }
 
-    /// The failures of the run, without those of single guests.
+    /// Adds the failures of the run, except those of single guests.
     fn run_failures(&self, lines: &mut Lines) {
         let record = self.record;
         if let Some(reason) = record.stop_reason {
@@ -137,7 +137,7 @@ impl<'a> Summary<'a> {
         }
     }
 
-    /// One line for each offline node, however many guests it has.
+    /// Adds one line for each offline node, with all its guests.
     fn offline_nodes(&self, lines: &mut Lines) {
         let guests: Vec<&GuestRecord> =
             self.record.failed().filter(|one| is_offline(one)).collect();
@@ -147,7 +147,7 @@ impl<'a> Summary<'a> {
                 let on_node = guests.iter().filter(|other| other.node == guest.node);
                 lines.line(format_args!(
                     "{} {}: {}",
-                    self.mark(),
+                    self.failure_prefix(),
                     messages::node_offline(&guest.node),
                     listed(on_node.copied())
                 ));
@@ -168,7 +168,7 @@ impl<'a> Summary<'a> {
             let (reasons, hints) = reasons(guest);
             lines.line(format_args!(
                 "{} {} {}: {reasons}",
-                self.mark(),
+                self.failure_prefix(),
                 messages::guest(guest.kind, guest.vmid),
                 messages::full_name(NamedGuest::from(guest))
             ));
@@ -182,8 +182,12 @@ impl<'a> Summary<'a> {
     }
 
     /// The start of a line about a failed guest.
-    fn mark(&self) -> &'static str {
-        if self.is_all { "Error:" } else { "FAILED" }
+    fn failure_prefix(&self) -> &'static str {
+        if self.is_only_output {
+            "Error:"
+        } else {
+            "FAILED"
+        }
     }
 }
 
@@ -231,7 +235,7 @@ fn is_offline(guest: &GuestRecord) -> bool {
     guest.result == Some(GuestResult::Refused(Refusal::NodeOffline))
 }
 
-/// `VM 100 web01, CT 105 dns`.
+/// A list of guests: `VM 100 web01, CT 105 dns`.
 fn listed<'a>(guests: impl Iterator<Item = &'a GuestRecord>) -> String {
     let named = guests.map(|guest| {
         let id = messages::guest(guest.kind, guest.vmid);

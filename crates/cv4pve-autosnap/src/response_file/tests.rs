@@ -12,7 +12,7 @@ fn check_split(text: &str, expected: &[&str]) {
 }
 
 #[test]
-fn blanks_and_lines_separate_arguments() {
+fn white_space_separates_arguments() {
     check_split("", &[]);
     check_split("  \n\t\r\n", &[]);
     check_split("--host=pve1", &["--host=pve1"]);
@@ -279,7 +279,7 @@ proptest! {
     }
 
     #[test]
-    fn splitting_loses_nothing_but_blanks_and_quotes(text in "[ab\" \t\u{e4}]{0,40}") {
+    fn splitting_loses_only_white_space_and_quotes(text in "[ab\" \t\u{e4}]{0,40}") {
         if let Ok(arguments) = split(&text) {
             let words: Vec<String> = arguments.into_iter().map(|(_, word)| word).collect();
             let kept: String = words.concat().chars().filter(|character| !character.is_whitespace()).collect();

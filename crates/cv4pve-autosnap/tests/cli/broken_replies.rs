@@ -93,7 +93,7 @@ fn a_connection_whose_worker_has_retired_is_replaced() {
             break;
         }
         lab.simulator.close_connections("pve1");
-        run.go_on();
+        run.resume();
     }
     run.ended().assert_status(0);
     assert_eq!(lab.changes().len(), 4);

@@ -147,7 +147,7 @@ fn a_locked_guest_is_a_problem_unless_the_run_waits() {
 
 /// A full storage is a problem only if a guest fails for it.
 #[test]
-fn a_full_storage_of_a_skipped_guest_is_no_problem() {
+fn a_full_storage_of_a_skipped_guest_is_not_a_problem() {
     let full = json!({"storage": "full", "type": "zfspool", "content": ["images", "rootdir"], "total": 100, "used": 99});
     let both = ct(101, "bound")
         .set("mp0", "/srv,mp=/srv")
@@ -277,7 +277,7 @@ fn check_calls_no_snapshot_in_progress_left_behind() {
 
 /// A task that ends between two requests is not mistaken for a leftover, in a run and in `check`.
 #[test]
-fn a_task_that_ends_between_two_requests_is_no_leftover() {
+fn a_task_that_ends_between_two_requests_is_not_a_leftover() {
     let left = json!({"name": name("daily", 9), "snaptime": day(9), "description": "cv4pve-autosnap", "snapstate": "prepare"});
     let guest = vm(100, "web").set("lock", "snapshot").snapshot_with(left);
     for line in ["snap --dry-run", "check"] {
@@ -288,7 +288,7 @@ fn a_task_that_ends_between_two_requests_is_no_leftover() {
         let output = std::thread::scope(|scope| {
             let running =
                 scope.spawn(|| lab.run(&format!("{line} --vmid=100 --label=daily --keep=9")));
-            lab.until_met(0);
+            lab.until_fault_applied(0);
             lab.simulator.world(|world| {
                 let guest = world.guests.get_mut(&100).unwrap();
                 guest.lock = None;

@@ -73,7 +73,7 @@ fn white_space_of_texts_stays() {
     lab.assert_unchanged();
 }
 
-/// Empty parts and blanks in `--host` are ignored: `$A,$B` with B not set.
+/// Empty parts and spaces in `--host` are ignored: `$A,$B` with an unset B.
 #[test]
 fn empty_parts_and_blanks_in_hosts_are_ignored() {
     let lab = lab();

@@ -57,7 +57,7 @@ fn a_request_that_left_no_trace_is_not_repeated() {
     Create snapshot: autodaily<now>
     Error: no complete reply from 127.0.0.1:<port> to POST /nodes/pve1/qemu/100/snapshot: the connection was closed before the reply; there is no snapshot autodaily<now> now
       it is not known whether it was done
-      hint: look at snapshot autodaily<now> and at the tasks of guest 100 on node pve1
+      hint: check snapshot autodaily<now> and the tasks of guest 100 on node pve1
     "#);
     assert_eq!(posts(&lab), 1);
     assert_eq!(lab.changes(), [] as [&str; 0]);
@@ -148,13 +148,13 @@ fn locked_before_the_second_removal(wait: &str, and_then: impl Fn(&Lab)) -> (Lab
     for _ in 0..2 {
         run.go_to("snap-remove-pre 100");
         if lab.changes().is_empty() {
-            run.go_on();
+            run.resume();
         }
     }
     let lock = Some("backup".to_owned());
     lab.simulator
         .world(|world| world.guests.get_mut(&100).unwrap().lock = lock);
-    run.go_on();
+    run.resume();
     // The second removal was sent and refused for the lock.
     until("the second removal is requested", || {
         lab.writes().len() >= 2
@@ -204,7 +204,7 @@ fn a_snapshot_removed_during_a_hook_is_counted_before_the_next_removal() {
             .snapshots
             .retain(|name, _| name < &"autodaily240103".to_owned());
     });
-    run.go_on_to_the_end();
+    run.resume_to_the_end();
     run.ended().assert_status(0).assert_out(
         "Not removed: autodaily240101000000, it is kept: the guest's snapshots have changed",
     );

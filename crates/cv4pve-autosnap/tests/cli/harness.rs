@@ -27,14 +27,14 @@ use crate::world::{World, credentials};
 /// A token with the four privileges that the README requires.
 pub(crate) const TOKEN: &str = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
 /// The time limit of a run: longer means that it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const RUN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Polls until the condition holds; fails after the time limit of a run.
 #[track_caller]
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + RUN_TIMEOUT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -109,8 +109,8 @@ impl Lab {
 
     /// Waits until a request has matched this fault rule, counted from 0.
     #[track_caller]
-    pub(crate) fn until_met(&self, rule: usize) {
-        until("a request meets the fault", || {
+    pub(crate) fn until_fault_applied(&self, rule: usize) {
+        until("a request matches the fault rule", || {
             self.simulator
                 .world(|world| world.faults.applied_to_requests()[rule] > 0)
         });
@@ -194,7 +194,7 @@ impl Lab {
     /// Runs a command to its end.
     pub(crate) fn finish(&self, command: Command) -> Output {
         let result = assert_cmd::Command::from_std(command)
-            .timeout(PATIENCE)
+            .timeout(RUN_TIMEOUT)
             .output()
             .unwrap();
         Output {
@@ -261,11 +261,11 @@ impl Lab {
             .collect()
     }
 
-    /// Waits until a matching request was answered.
+    /// Waits until the journal contains a matching request.
     #[track_caller]
-    pub(crate) fn until_requested(&self, what: &str, is_it: impl Fn(&Request) -> bool) {
+    pub(crate) fn until_requested(&self, what: &str, matches: impl Fn(&Request) -> bool) {
         until(what, || {
-            self.simulator.journal().requests().iter().any(&is_it)
+            self.simulator.journal().requests().iter().any(&matches)
         });
     }
 

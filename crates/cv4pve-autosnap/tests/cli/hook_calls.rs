@@ -168,7 +168,7 @@ esac
 
 /// A background process that outlives --hook-timeout can write until the run ends: SIGPIPE does not kill it.
 #[test]
-fn a_child_that_was_not_waited_for_can_go_on_writing() {
+fn a_child_that_was_not_waited_for_can_continue_writing() {
     let lab = lab();
     pipe(&lab, "go.pipe");
     pipe(&lab, "resumed.pipe");

@@ -452,14 +452,14 @@ fn a_removal_that_is_locked_until_the_end_is_closed() {
     run.go_to("snap-remove-pre 100");
     lab.simulator
         .world(|world| world.guests.get_mut(&100).unwrap().lock = Some("backup".to_owned()));
-    run.go_on();
+    run.resume();
     let mut rest = Vec::new();
     loop {
         match run.reached() {
             end if end == "ended" => break,
             phase => rest.push(phase),
         }
-        run.go_on();
+        run.resume();
     }
     assert_eq!(
         rest,

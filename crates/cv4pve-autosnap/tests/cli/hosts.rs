@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Hosts: several of them, one that is lost during a run, some that are none, and certificates.
+//! Hosts: several hosts, a host that is lost during a run, addresses without a PVE host, and certificates.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -123,13 +123,13 @@ fn another_host_takes_over_during_the_run() {
     let mut run = hook.start(&lab, &args);
     run.go_to("snap-create-pre 100");
     lab.simulator.stop_listener("pve1");
-    run.go_on();
+    run.resume();
     run.finish().assert_status(0);
     assert_eq!(lab.changes().len(), 3);
 }
 
 #[test]
-fn hosts_that_are_none_are_told_apart() {
+fn hosts_that_do_not_run_pve_are_distinguished() {
     let lab = Lab::new(&world());
     let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\nConnection: close\r\n\r\n<html>no</html>";
     let garbage = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{\"data\": [1,";
@@ -161,17 +161,17 @@ fn hosts_that_are_none_are_told_apart() {
     refuses: 3 ERROR: cannot connect to 127.0.0.1:<port>: connection refused
     hint: check --host and the network; PVE serves its API on port 8006
     plain HTTP: 3 ERROR: 127.0.0.1:<port> does not reply like a Proxmox VE host (GET /version): it does not use TLS; is this the HTTPS port of Proxmox VE (usually 8006)?
-    hint: check --host: it has to name nodes of a Proxmox VE cluster
+    hint: check --host: it must name nodes of a Proxmox VE cluster
     no HTTP: 3 ERROR: 127.0.0.1:<port> does not reply like a Proxmox VE host (GET /version): it does not use TLS; is this the HTTPS port of Proxmox VE (usually 8006)?
-    hint: check --host: it has to name nodes of a Proxmox VE cluster
+    hint: check --host: it must name nodes of a Proxmox VE cluster
     a page: 3 ERROR: 127.0.0.1:<port> does not reply like a Proxmox VE host (GET /version): the reply is not the expected JSON (invalid at line 1, column 1)
-    hint: check --host: it has to name nodes of a Proxmox VE cluster
+    hint: check --host: it must name nodes of a Proxmox VE cluster
     garbage: 3 ERROR: 127.0.0.1:<port> does not reply like a Proxmox VE host (GET /version): the reply is not the expected JSON (it ends too early)
-    hint: check --host: it has to name nodes of a Proxmox VE cluster
+    hint: check --host: it must name nodes of a Proxmox VE cluster
     not found: 3 ERROR: 127.0.0.1:<port> does not reply like a Proxmox VE host (GET /version): HTTP status 404 Not Found
-    hint: check --host: it has to name nodes of a Proxmox VE cluster
+    hint: check --host: it must name nodes of a Proxmox VE cluster
     no HTTP in TLS: 3 ERROR: 127.0.0.1:<port> does not reply like a Proxmox VE host (GET /version): the reply is not HTTP
-    hint: check --host: it has to name nodes of a Proxmox VE cluster
+    hint: check --host: it must name nodes of a Proxmox VE cluster
     "#);
 }
 

@@ -38,9 +38,9 @@ fn a_signal_finishes_the_current_guests_and_starts_no_other() {
         let mut run = hook.start(&lab, SNAP);
         run.go_to("snap-create-pre 100");
         stop(&mut run, signal);
-        run.go_on();
+        run.resume();
         assert_eq!(
-            run.go_on_to_the_end(),
+            run.resume_to_the_end(),
             ["snap-create-post 100", "snap-job-end"],
             "{signal}"
         );
@@ -53,15 +53,15 @@ fn a_signal_finishes_the_current_guests_and_starts_no_other() {
             --- stdout ---
             ----- VM 100 qemu running ----- web01
             Create snapshot: autodaily<now>
-            Error: left to the next run: 2 removals, the run was asked to stop
+            Error: left to the next run: 2 removals, the run was stopped
             ----- VM 200 lxc running ----- proxy
-            Error: left out: the run was asked to stop
+            Error: left out: the run was stopped
             Broken off after <time>: 1 snapshot created, 0 removed; guests: 0 done, 0 skipped, 1 with errors, 1 not reached
             2 removals are left to the next run
-            Error: asked to terminate; not reached: CT 200 proxy
+            Error: termination requested; not reached: CT 200 proxy
             FAILED VM 100 web01 on pve1: removals are left to the next run
             --- stderr ---
-            WARNING: asked to terminate; nothing new is started, guests in progress are finished
+            WARNING: termination requested; nothing new is started, guests in progress are finished
             "#);
         }
     }
@@ -90,13 +90,13 @@ fn a_signal_during_a_removal_postpones_the_other_removals() {
     run.go_to("snap-remove-pre 100");
     stop(&mut run, "TERM");
     assert_eq!(
-        run.go_on_to_the_end(),
+        run.resume_to_the_end(),
         ["snap-remove-post 100", "clean-job-end"]
     );
     let output = run.ended();
     output
         .assert_status(143)
-        .assert_out("Error: left to the next run: 1 removal, the run was asked to stop");
+        .assert_out("Error: left to the next run: 1 removal, the run was stopped");
     assert_eq!(lab.changes(), ["delete 100 autodaily240101000000"]);
 }
 
@@ -109,7 +109,7 @@ fn a_signal_before_the_first_guest_changes_nothing() {
     run.signal("TERM");
     // Before the first guest the program does not print that it was interrupted, so check the
     // hooks.
-    assert_eq!(run.go_on_to_the_end(), ["snap-job-end"]);
+    assert_eq!(run.resume_to_the_end(), ["snap-job-end"]);
     run.ended()
         .assert_status(143)
         .assert_out("\nBroken off after <time>: nothing was created or removed\n");
@@ -124,10 +124,10 @@ fn a_signal_stops_a_run_that_waits_for_a_silent_guest() {
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, SNAP);
     assert_eq!(run.reached(), "snap-job-start");
-    run.go_on();
+    run.resume();
     run.signal("TERM");
     assert_eq!(run.reached(), "snap-job-end");
-    run.go_on();
+    run.resume();
     run.ended().assert_status(143);
     lab.assert_unchanged();
 }
@@ -143,7 +143,7 @@ fn a_guest_that_waits_for_a_lock_gets_its_abort_hook() {
     // Guests run one at a time: when the second one starts, the first one is waiting for its lock.
     run.go_to("snap-create-pre 101");
     stop(&mut run, "INT");
-    let mut phases = run.go_on_to_the_end();
+    let mut phases = run.resume_to_the_end();
     phases.sort_unstable();
     assert_eq!(
         phases,
@@ -173,14 +173,14 @@ fn a_guest_that_was_locked_from_the_start_is_not_reached() {
     run.go_to("snap-create-pre 101");
     stop(&mut run, "INT");
     assert_eq!(
-        run.go_on_to_the_end(),
+        run.resume_to_the_end(),
         ["snap-create-post 101", "snap-job-end"]
     );
     run.ended().assert_status(130).assert_out("not reached");
 }
 
 #[test]
-fn a_second_signal_exits_at_once_and_names_the_running_tasks() {
+fn a_second_signal_exits_immediately_and_names_the_running_tasks() {
     for (first, second, status) in [("INT", "INT", 130), ("HUP", "TERM", 143)] {
         let slow = json!({"create": 3600, "delete": 3600});
         let lab = Lab::new(&World::new([
@@ -192,8 +192,8 @@ fn a_second_signal_exits_at_once_and_names_the_running_tasks() {
         let args = "--vmid=@all --max-parallel=2 --timeout=20 snap --label=daily --keep=1";
         let mut run = hook.start(&lab, args);
         run.go_to("snap-create-pre 100");
-        run.go_on();
-        run.go_on();
+        run.resume();
+        run.resume();
         // Wait until both tasks are polled: only then does the program know their UPIDs.
         until("both tasks are polled", || {
             let requests = lab.simulator.journal().requests();
@@ -288,9 +288,9 @@ fn a_closed_terminal_stops_the_run_in_order() {
         // the program when the shell dies.
         let leader = std::fs::read_to_string(lab.folder().join("leader")).unwrap();
         until("the session has ended", || has_ended(leader.trim()));
-        run.go_on();
+        run.resume();
         run.go_to("snap-job-end");
-        run.go_on();
+        run.resume();
         let mut exit_status = String::new();
         let mut pipe = std::fs::File::open(lab.folder().join("status.pipe")).unwrap();
         pipe.read_to_string(&mut exit_status).unwrap();
@@ -335,7 +335,7 @@ fn a_run_interrupted_while_reading_reports_every_guest() {
         let args = format!("--vmid=@all snap --label=daily --keep=1 --output={form}");
         let mut run = hook.start(&lab, &args);
         assert_eq!(run.reached(), "snap-job-start");
-        run.go_on();
+        run.resume();
         let are_listed = || {
             let requests = lab.simulator.journal().requests();
             requests
@@ -344,19 +344,21 @@ fn a_run_interrupted_while_reading_reports_every_guest() {
         };
         until("the guests are listed", are_listed);
         run.signal("TERM");
-        run.wait_for_stderr("asked to terminate");
+        run.wait_for_stderr("termination requested");
         let output = run.finish();
         output.assert_status(143);
         if shown {
             output
-                .assert_out("Error: asked to terminate; not reached: VM 100 web01, CT 200 proxy\n")
                 .assert_out(
-                    "----- VM 200 lxc running ----- proxy\nError: left out: the run was asked to stop\n",
+                    "Error: termination requested; not reached: VM 100 web01, CT 200 proxy\n",
+                )
+                .assert_out(
+                    "----- VM 200 lxc running ----- proxy\nError: left out: the run was stopped\n",
                 );
             continue;
         }
         let report = output.json();
-        assert_eq!(report["error"], "asked to terminate");
+        assert_eq!(report["error"], "termination requested");
         let guests = report["guests"].as_array().unwrap();
         let results: Vec<_> = guests
             .iter()

@@ -39,7 +39,7 @@ fn a_creation_that_ends_after_the_timeout_succeeds() {
     let mut run = while_the_second_begins(&hook, &lab, SNAP);
     lab.simulator.advance(3600.0);
     assert_eq!(
-        run.go_on_to_the_end(),
+        run.resume_to_the_end(),
         [
             "snap-create-post 101",
             "snap-remove-pre 100",
@@ -54,7 +54,7 @@ fn a_creation_that_ends_after_the_timeout_succeeds() {
     output.assert_status(0).assert_out("2 done, 0 skipped");
     output
         .assert_out("Create snapshot: autodaily<now>\nWaiting: the task has not ended within 1s\n")
-        .assert_out("Looked at again after ")
+        .assert_out("Checked again after ")
         .assert_out("\n  took longer than --timeout\n");
     assert_eq!(lab.snapshots(100), ["autodaily<now>"]);
     assert_eq!(posts_of(&lab, 100), 3, "one creation, two removals");
@@ -69,7 +69,7 @@ fn a_removal_that_ends_after_the_timeout_succeeds() {
     lab.simulator.advance(3600.0);
     lab.set_faults("{}");
     assert_eq!(
-        run.go_on_to_the_end(),
+        run.resume_to_the_end(),
         [
             "snap-create-post 101",
             "snap-remove-post 100",
@@ -101,13 +101,13 @@ fn a_task_that_still_runs_at_the_end_is_a_failure() {
         let lab = lab(kind);
         let hook = PausingHook::new(&lab);
         let mut run = while_the_second_begins(&hook, &lab, SNAP);
-        let reached = run.go_on_to_the_end();
+        let reached = run.resume_to_the_end();
         let expected = [&["snap-create-post 101"][..], phases, &["snap-job-end"]].concat();
         assert_eq!(reached, expected, "{kind}");
         run.ended()
             .assert_status(1)
             .assert_out("increase the timeout! (the task has not ended within 1s)")
-            .assert_out("  the task goes on in PVE\n")
+            .assert_out("  the task is still running in PVE\n")
             .assert_out("guests: 1 done, 0 skipped, 1 with errors");
         assert_eq!(posts_of(&lab, 100), posts, "{kind}");
     }
@@ -125,7 +125,7 @@ fn an_interrupted_run_reports_the_result_of_a_late_task() {
         }
         run.signal("INT");
         run.wait_for_stderr("interrupted");
-        let reached = run.go_on_to_the_end();
+        let reached = run.resume_to_the_end();
         let last = if ended {
             "snap-create-post 100"
         } else {
@@ -314,7 +314,7 @@ fn an_interrupted_run_starts_nothing_after_an_overdue_removal() {
     run.go_to("snap-remove-pre 100");
     run.signal("INT");
     run.wait_for_stderr("interrupted");
-    let reached = run.go_on_to_the_end();
+    let reached = run.resume_to_the_end();
     assert_eq!(reached, ["snap-remove-post 100", "snap-job-end"]);
     run.ended()
         .assert_status(130)

@@ -41,7 +41,7 @@ fn lab_with_tasks_of(seconds: f64, guests: impl IntoIterator<Item = Guest>) -> L
 }
 
 /// Runs three labels at the same moment, as timers do at midnight.
-fn three_labels_at_once(guests: u32) {
+fn three_labels_at_the_same_time(guests: u32) {
     let all = (100..100 + guests).map(|vmid| {
         let guest = if vmid % 3 == 0 {
             ct(vmid, "dns")
@@ -78,12 +78,12 @@ fn three_labels_at_once(guests: u32) {
 
 #[test]
 fn three_labels_at_midnight_create_all_snapshots_of_forty_guests() {
-    three_labels_at_once(40);
+    three_labels_at_the_same_time(40);
 }
 
 #[test]
 fn three_labels_in_one_second_create_all_snapshots_of_twelve_guests() {
-    three_labels_at_once(12);
+    three_labels_at_the_same_time(12);
 }
 
 /// The run waits for another snapshot task for at most `--wait-snapshot-lock`, and 0 switches that
@@ -216,11 +216,11 @@ fn a_guest_that_is_unlocked_during_the_run_gets_its_snapshot() {
         let args = "--vmid=@all --max-parallel=1 snap --label=daily --keep=1";
         let mut run = hook.start(&lab, args);
         assert_eq!(run.reached(), "snap-job-start");
-        run.go_on();
+        run.resume();
         assert_eq!(run.reached(), "snap-create-pre 101");
         lab.simulator
             .world(|world| world.guests.get_mut(&100).unwrap().lock = None);
-        let phases = run.go_on_to_the_end();
+        let phases = run.resume_to_the_end();
         assert_eq!(
             phases,
             [
@@ -277,7 +277,7 @@ fn the_plan_and_the_json_report_show_the_steps_of_an_unlocked_guest() {
         r#"{"requests": [{"path": "/nodes/*/qemu/100/config", "when": {"nth": 2}, "effect": "hold"}]}"#,
     );
     let run = start(&lab, &format!("{snap} --output=Json"));
-    lab.until_met(0);
+    lab.until_fault_applied(0);
     lab.simulator
         .world(|world| world.guests.get_mut(&100).unwrap().lock = None);
     lab.simulator.release();
@@ -341,7 +341,7 @@ fn clean_calls_the_removal_hooks_after_waiting_for_a_lock_without_success() {
     );
     assert_eq!(run.reached(), "clean-job-start");
     assert_eq!(
-        run.go_on_to_the_end(),
+        run.resume_to_the_end(),
         [
             "snap-remove-pre 100",
             "snap-remove-abort 100",
@@ -366,7 +366,7 @@ fn while_tasks_are_listed(nth: u32, args: &str, change: impl Fn(&mut Simulated))
     let lab = Lab::with_faults(&world, &faults);
     let output = std::thread::scope(|scope| {
         let run = scope.spawn(|| lab.run(args));
-        lab.until_met(0);
+        lab.until_fault_applied(0);
         lab.simulator
             .world(|world| change(world.guests.get_mut(&100).unwrap()));
         lab.simulator.release();
@@ -446,7 +446,7 @@ fn check_does_not_report_a_snapshot_that_a_new_task_is_removing_as_left_over() {
         reach("prepare");
         std::thread::scope(|scope| {
             let run = scope.spawn(|| lab.run("--vmid=100 check --label=daily --keep=1"));
-            lab.until_met(0);
+            lab.until_fault_applied(0);
             reach(then);
             lab.simulator.release();
             run.join().unwrap()

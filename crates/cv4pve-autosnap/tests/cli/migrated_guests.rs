@@ -61,7 +61,7 @@ fn moved_before_the_removal(
     let lab = Lab::with_faults(&world, &format!(r#"{{"requests": [{hold}{faults}]}}"#));
     let output = std::thread::scope(|scope| {
         let run = scope.spawn(|| lab.run("--vmid=100 clean --label=daily --keep=0"));
-        lab.until_met(0);
+        lab.until_fault_applied(0);
         move_to_pve2(&lab, 100);
         lab.simulator
             .world(|world| meanwhile(world.guests.get_mut(&100).unwrap()));
@@ -164,7 +164,7 @@ fn the_task_of_a_lost_request_is_searched_on_the_original_node() {
     let output = std::thread::scope(|scope| {
         let run = scope.spawn(|| lab.run("--vmid=109 --timeout=2 snap --label=daily --keep=1"));
         // The first listing of snapshots after the lost reply.
-        lab.until_met(0);
+        lab.until_fault_applied(0);
         move_to_pve2(&lab, 109);
         lab.simulator.release();
         run.join().unwrap()
@@ -192,7 +192,7 @@ fn a_removed_guest_is_reported_as_unchanged() {
     output
         .assert_status(1)
         .assert_out("Error in task: Configuration file 'nodes/pve1/lxc/109.conf' does not exist\n")
-        .assert_out("  hint: the guest is gone, or was moved to a node that cannot be seen\n");
+        .assert_out("  hint: the guest was removed, or migrated to a node that is not visible\n");
     assert!(!output.stdout.contains("not known"), "{output}");
     assert_eq!(posts(&lab).len(), 1, "{output}");
 }
@@ -232,8 +232,8 @@ fn a_guest_locked_by_its_migration_is_retried_on_the_new_node() {
         "--vmid=109 snap --label=daily --keep=1 --wait-locked=20s",
     );
     run.go_to("snap-create-pre 109");
-    run.go_on();
-    lab.until_met(0);
+    run.resume();
+    lab.until_fault_applied(0);
     move_to_pve2(&lab, 109);
     lab.simulator.release();
     run.finish()

@@ -262,7 +262,7 @@ fn a_task_that_outlives_the_timeout_is_a_failure_with_its_upid() {
     output
         .assert_status(1)
         .assert_out("Error task in run... increase the timeout! (the task has not ended within 1s)")
-        .assert_out("give it more time with --timeout; how it ends is in its log in PVE: <upid>");
+        .assert_out("increase --timeout; the log of the task in PVE shows how it ended: <upid>");
     assert_eq!(lab.changes(), [] as [&str; 0]);
 }
 

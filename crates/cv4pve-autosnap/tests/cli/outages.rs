@@ -55,12 +55,12 @@ fn change_hosts(first: Value, second: Value) -> (Output, Lab, Simulator) {
     let mut run = hook.start(&lab, &args);
     run.go_to("snap-create-pre 100");
     lab.simulator.stop_listener("pve1");
-    run.go_on();
+    run.resume();
     (run.finish(), lab, other)
 }
 
 /// How many requests the fault that stalls all requests has matched.
-fn held_back(lab: &Lab) -> u32 {
+fn stalled_requests(lab: &Lab) -> u32 {
     lab.simulator
         .world(|world| world.faults.applied_to_requests()[0])
 }
@@ -150,7 +150,7 @@ fn a_run_of_one_guest_on_a_silent_server_ends_in_time() {
     run.go_to("snap-create-pre 100");
     lab.set_faults(SILENT);
     let started = Instant::now();
-    run.go_on();
+    run.resume();
     let output = run.finish();
     assert!(
         started.elapsed() < SOON,
@@ -160,7 +160,11 @@ fn a_run_of_one_guest_on_a_silent_server_ends_in_time() {
     output.assert_out("the guest's snapshots could not be listed");
     assert_ne!(output.status, 0);
     // The creation, and the requests until the timeout.
-    assert!(held_back(&lab) <= 4, "{} requests", held_back(&lab));
+    assert!(
+        stalled_requests(&lab) <= 4,
+        "{} requests",
+        stalled_requests(&lab)
+    );
 }
 
 /// Reading a hundred guests of a silent server stops after the first timeouts.
@@ -176,7 +180,11 @@ fn reading_from_a_silent_server_ends_the_run() {
         .assert_status(3)
         .assert_err("no ");
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
-    assert!(held_back(&lab) < 60, "{} requests", held_back(&lab));
+    assert!(
+        stalled_requests(&lab) < 60,
+        "{} requests",
+        stalled_requests(&lab)
+    );
     lab.assert_unchanged();
 }
 
@@ -193,7 +201,7 @@ fn a_server_that_becomes_silent_during_the_run_is_lost() {
     );
     assert_eq!(run.reached(), "snap-job-start");
     let planned = |request: &pve_sim::journal::Request| request.path.ends_with("/119/snapshot");
-    run.go_on();
+    run.resume();
     lab.until_requested("the last guest is read", planned);
     lab.set_faults(SILENT);
     let started = Instant::now();
@@ -204,7 +212,11 @@ fn a_server_that_becomes_silent_during_the_run_is_lost() {
         started.elapsed()
     );
     output.assert_status(3);
-    assert!(held_back(&lab) < 40, "{} requests", held_back(&lab));
+    assert!(
+        stalled_requests(&lab) < 40,
+        "{} requests",
+        stalled_requests(&lab)
+    );
 }
 
 /// Replies that take longer than the rest of the timeout do not make the task a failure.
@@ -280,7 +292,7 @@ fn a_token_revoked_during_the_last_guest_ends_the_run_with_3() {
         let revoked = json!({"method": "GET", "path": path,
             "effect": {"answer": {"status": 401, "reason": "invalid token value!"}}});
         lab.set_faults(&json!({"requests": [revoked]}).to_string());
-        run.go_on();
+        run.resume();
         let output = run.finish();
         output.assert_status(3).assert_out("API token");
         assert_eq!(lab.writes().len(), 1, "{:?}", lab.writes());
@@ -298,10 +310,10 @@ fn a_signal_stops_a_run_on_a_silent_server() {
     let mut run = hook.start(&lab, "--vmid=100 snap --label=daily --keep=1");
     assert_eq!(run.reached(), "snap-job-start");
     let started = Instant::now();
-    run.go_on();
+    run.resume();
     run.signal("TERM");
     assert_eq!(run.reached(), "snap-job-end");
-    run.go_on();
+    run.resume();
     run.ended().assert_status(143);
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     lab.assert_unchanged();
@@ -309,14 +321,14 @@ fn a_signal_stops_a_run_on_a_silent_server() {
 
 /// The second signal ends the run at once while a creation hangs.
 #[test]
-fn a_second_signal_ends_a_run_on_a_silent_server_at_once() {
+fn a_second_signal_ends_a_run_on_a_silent_server_immediately() {
     let lab = Lab::new(&world());
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=100 snap --label=daily --keep=1");
     run.go_to("snap-create-pre 100");
     lab.set_faults(SILENT);
-    run.go_on();
-    lab.until_met(0);
+    run.resume();
+    lab.until_fault_applied(0);
     run.signal("TERM");
     run.wait_for_stderr("nothing new is started");
     let started = Instant::now();

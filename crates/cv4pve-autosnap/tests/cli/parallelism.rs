@@ -48,11 +48,11 @@ fn hooks_run_in_parallel_with_max_parallel() {
     let args = "--vmid=101,200 --max-parallel=2 snap --label=daily --keep=9";
     let mut run = hook.start(&lab, args);
     assert_eq!(run.reached(), "snap-job-start");
-    run.go_on();
+    run.resume();
     let mut both = [run.reached(), run.reached()];
     both.sort_unstable();
     assert_eq!(both, ["snap-create-pre 101", "snap-create-pre 200"]);
-    run.go_on();
+    run.resume();
     let output = run.finish();
     assert_eq!(one_at_a_time(output.assert_status(0)), None);
 }
@@ -96,18 +96,18 @@ fn with_a_removal_budget_the_guest_with_most_removals_is_first() {
 }
 
 #[test]
-fn max_parallel_ram_allows_several_ram_snapshots_at_once() {
+fn max_parallel_ram_allows_several_ram_snapshots_in_parallel() {
     let lab = Lab::new(&World::new([vm(100, "web01"), vm(101, "web02")]));
     let hook = PausingHook::new(&lab);
     let args =
         "--vmid=@all snap --label=ram --keep=1 --state --max-parallel=2 --max-parallel-ram=2";
     let mut run = hook.start(&lab, args);
     assert_eq!(run.reached().trim_end(), "snap-job-start");
-    run.go_on();
+    run.resume();
     // The second hook starts before the first one is resumed.
     let mut reached = [run.reached(), run.reached()];
     reached.sort_unstable();
     assert_eq!(reached, ["snap-create-pre 100", "snap-create-pre 101"]);
-    run.go_on();
+    run.resume();
     run.finish().assert_status(0);
 }

@@ -92,8 +92,8 @@ impl PausingHook {
             .unwrap();
         let pid = child.id();
         let stdout = read_all(child.stdout.take(), None);
-        let (teller, errors) = channel();
-        let stderr = read_all(child.stderr.take(), Some(teller));
+        let (sender, errors) = channel();
+        let stderr = read_all(child.stderr.take(), Some(sender));
         // A reader of the pipe would wait forever for a run that has ended: write `ended`.
         let mut ended = open(&self.reached);
         let end = std::thread::spawn(move || {
@@ -115,7 +115,7 @@ impl PausingHook {
 }
 
 impl Run<'_> {
-    /// Waits for the next phase: `snap-create-pre 100`, or `ended` when there is none.
+    /// Waits for the next phase, such as `snap-create-pre 100`; returns `ended` after the last one.
     pub(crate) fn reached(&mut self) -> String {
         let mut line = String::new();
         self.reached.read_line(&mut line).unwrap();
@@ -123,7 +123,7 @@ impl Run<'_> {
     }
 
     /// Resumes the waiting hook.
-    pub(crate) fn go_on(&mut self) {
+    pub(crate) fn resume(&mut self) {
         self.go.write_all(b"\n").unwrap();
     }
 
@@ -136,15 +136,15 @@ impl Run<'_> {
             if reached == phase {
                 return;
             }
-            self.go_on();
+            self.resume();
         }
     }
 
     /// Resumes all hooks, and returns the phases reached until the end.
-    pub(crate) fn go_on_to_the_end(&mut self) -> Vec<String> {
+    pub(crate) fn resume_to_the_end(&mut self) -> Vec<String> {
         let mut phases = Vec::new();
         loop {
-            self.go_on();
+            self.resume();
             match self.reached() {
                 end if end == "ended" => return phases,
                 phase => phases.push(phase),
@@ -152,7 +152,7 @@ impl Run<'_> {
         }
     }
 
-    /// Fails if the program has ended.
+    /// Whether the program is still running.
     #[cfg(target_os = "linux")]
     pub(crate) fn is_running(&self) -> bool {
         !self.end.is_finished()
@@ -173,13 +173,13 @@ impl Run<'_> {
     }
 
     /// Waits for a line on stderr that contains the text.
-    pub(crate) fn wait_for_stderr(&self, args: &str) {
-        while !self.errors.recv().unwrap().contains(args) {}
+    pub(crate) fn wait_for_stderr(&self, text: &str) {
+        while !self.errors.recv().unwrap().contains(text) {}
     }
 
     /// Resumes all hooks and waits for the end.
     pub(crate) fn finish(mut self) -> Output {
-        self.go_on_to_the_end();
+        self.resume_to_the_end();
         self.ended()
     }
 
@@ -220,7 +220,7 @@ fn open(path: &Path) -> File {
 /// Reads in a thread, so that no pipe fills up, and sends every line.
 fn read_all<R: Read + Send + 'static>(
     stream: Option<R>,
-    teller: Option<Sender<String>>,
+    sender: Option<Sender<String>>,
 ) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -228,10 +228,10 @@ fn read_all<R: Read + Send + 'static>(
         let mut stream = BufReader::new(stream);
         let mut begin = 0;
         while stream.read_until(b'\n', &mut bytes).unwrap() > 0 {
-            if let Some(teller) = &teller {
+            if let Some(sender) = &sender {
                 let line = String::from_utf8_lossy(&bytes[begin..]).into_owned();
                 // Not every test reads until the end.
-                let _ = teller.send(line);
+                let _ = sender.send(line);
             }
             begin = bytes.len();
         }

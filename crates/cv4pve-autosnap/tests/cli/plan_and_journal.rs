@@ -155,13 +155,7 @@ fn the_journal_is_a_part_of_the_plan(case: &Case, faults: &Value) -> Result<(), 
         let in_order = changes
             .iter()
             .all(|change| left.any(|planned| planned == change));
-        prop_assert!(
-            in_order,
-            "{:?} is no part of {:?}\n{}",
-            changes,
-            expected,
-            run
-        );
+        prop_assert!(in_order, "{:?} is not in {:?}\n{}", changes, expected, run);
         let created = changes
             .first()
             .is_some_and(|change| change.starts_with("create"));

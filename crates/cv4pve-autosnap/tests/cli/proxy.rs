@@ -164,7 +164,7 @@ fn a_proxy_does_not_receive_the_login_of_the_cluster() {
         .assert_err("its fingerprint is not one of the trusted fingerprints");
 }
 
-/// The variables have the same precedence as in .NET, and a loopback address is no exception.
+/// The variables have the same precedence as in .NET, also for loopback addresses.
 #[test]
 fn the_variables_have_the_precedence_of_dotnet() {
     let lab = lab();

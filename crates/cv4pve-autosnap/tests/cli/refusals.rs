@@ -50,7 +50,7 @@ fn a_login_required_by_a_reverse_proxy_is_not_a_wrong_token() {
     let args = ["--api-token=file:token", "--vmid=100", "status", &host];
     lab.bare(args)
         .assert_status(3)
-        .assert_err("401 Unauthorized and requires a login of its own")
+        .assert_err("401 Unauthorized and requires its own login")
         .assert_not_printed("token is unknown");
 }
 

@@ -52,7 +52,7 @@ fn assert_nothing_removed(lab: &Lab, output: &Output, why: &str) {
         .assert_status(1)
         .assert_out(why)
         .assert_out("so no old one is removed")
-        .assert_out("look at the snapshots of guest 100");
+        .assert_out("check the snapshots of guest 100");
     assert_eq!(lab.changes_of(100), ["create 100 autodaily<now>"]);
     // The other guest is not affected.
     let old = format!("delete 101 {}", name("daily", 1));

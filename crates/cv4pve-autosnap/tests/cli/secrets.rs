@@ -41,7 +41,7 @@ fn utf16(text: &str, convert: fn(u16) -> [u8; 2]) -> Vec<u8> {
 fn a_typing_error_in_a_file_or_on_the_command_line_prints_no_secret() {
     let lab = lab();
     lab.file(
-        "blanks.conf",
+        "spaces.conf",
         format!("--vmid=100\n--api-token = {TOKEN}\n"),
     );
     lab.file("dashes.conf", format!("api-token={TOKEN}\n"));
@@ -51,7 +51,7 @@ fn a_typing_error_in_a_file_or_on_the_command_line_prints_no_secret() {
     );
     lab.file("label.conf", "--label=mule!\n");
     for (args, message) in [
-        (&["@blanks.conf"][..], "line 2 of blanks.conf"),
+        (&["@spaces.conf"][..], "line 2 of blanks.conf"),
         (&["@dashes.conf"], "line 1 of dashes.conf"),
         (&["@password.conf"], "line 2 of password.conf"),
         (

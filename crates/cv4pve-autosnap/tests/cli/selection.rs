@@ -154,11 +154,11 @@ fn a_guest_that_moves_during_the_run_gets_its_snapshot() {
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=100 snap --label=daily --keep=1");
     assert_eq!(run.reached(), "snap-job-start");
-    run.go_on();
+    run.resume();
     assert_eq!(run.reached(), "snap-create-pre 100");
     lab.simulator
         .world(|world| world.guests.get_mut(&100).unwrap().node = "pve2".to_owned());
-    run.go_on();
+    run.resume();
     run.finish().assert_status(0);
     assert_eq!(lab.changes(), ["create 100 autodaily<now>"]);
 }

@@ -81,7 +81,7 @@ fn a_snapshot_of_a_running_vm_without_ram_is_a_warning() {
             .arg(format!("--output={output}"));
         let run = std::thread::scope(|scope| {
             let run = scope.spawn(|| lab.finish(command));
-            lab.until_met(0);
+            lab.until_fault_applied(0);
             lab.simulator.world(|world| {
                 let since = world.now();
                 let guest = world.guests.get_mut(&100).unwrap();

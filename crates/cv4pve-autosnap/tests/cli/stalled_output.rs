@@ -185,7 +185,7 @@ fn a_crash_leaves_no_core_dump() {
     let lab = lab();
     lab.set_faults(r#"{"requests": [{"method": "GET", "path": "/nodes/*/*/*/snapshot", "effect": {"stall": 900}}]}"#);
     let (mut child, _unread) = start_unread(&lab, SNAP, Stdio::null());
-    lab.until_met(0);
+    lab.until_fault_applied(0);
     let pid = child.id().to_string();
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
     let core = limits

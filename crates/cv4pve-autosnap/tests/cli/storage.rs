@@ -62,9 +62,9 @@ fn guests_on_a_storage_above_the_limit_are_skipped_as_failures() {
     Create snapshot: autodaily<now>
     VM execution <time>
     3 snapshots created, 0 removed; guests: 3 done, 0 skipped, 3 with errors; took <time>
-    FAILED VM 101 full on pve1: Skip VM problem storage space out of 95% (--max-perc-storage=100 never skips): storage nearly on node pve1 is 96.0% full, the limit is 95%
-    FAILED VM 103 efi on pve1: Skip VM problem storage space out of 95% (--max-perc-storage=100 never skips): storage nearly on node pve1 is 96.0% full, the limit is 95%
-    FAILED CT 200 mount on pve1: Skip VM problem storage space out of 95% (--max-perc-storage=100 never skips): storage nearly on node pve1 is 96.0% full, the limit is 95%
+    FAILED VM 101 full on pve1: storage nearly on node pve1 is 96.0% full, the limit is 95%
+    FAILED VM 103 efi on pve1: storage nearly on node pve1 is 96.0% full, the limit is 95%
+    FAILED CT 200 mount on pve1: storage nearly on node pve1 is 96.0% full, the limit is 95%
     Total execution <time>
     "#);
 }

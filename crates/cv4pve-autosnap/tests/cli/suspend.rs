@@ -29,7 +29,7 @@ fn a_task_that_ends_while_the_program_is_stopped_is_a_success() {
     let hook = PausingHook::new(&lab);
     let mut run = hook.start(&lab, "--vmid=100 --timeout=300 snap --label=daily --keep=1");
     run.go_to("snap-create-pre 100");
-    run.go_on();
+    run.resume();
     let mut written = 0;
     for verb in ["POST", "DELETE"] {
         lab.until_requested("the request is sent", |one| {
@@ -52,7 +52,7 @@ fn a_task_that_ends_while_the_program_is_stopped_is_a_success() {
         assert_eq!(lab.writes().len(), written);
         if verb == "POST" {
             assert_eq!(run.reached(), "snap-remove-pre 100");
-            run.go_on();
+            run.resume();
         }
     }
     run.finish().assert_status(0);
@@ -76,7 +76,7 @@ fn connections_closed_while_the_program_was_stopped_are_replaced() {
         suspend(&run);
         lab.simulator.close_connections("pve1");
         run.signal("CONT");
-        run.go_on();
+        run.resume();
     }
     run.finish().assert_status(0);
     assert_eq!(lab.changes().len(), 2);

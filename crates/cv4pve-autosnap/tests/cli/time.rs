@@ -81,7 +81,7 @@ fn a_clock_that_is_set_during_a_run_is_harmless() {
         let mut run = start(&hook, &lab, &clock, SNAP);
         run.go_to("snap-create-pre 100");
         clock.ahead(jump, 0);
-        run.go_on();
+        run.resume();
         run.go_to("snap-remove-pre 100");
         clock.ahead(-jump, 0);
         let output = run.finish();
@@ -109,9 +109,9 @@ fn the_task_of_a_lost_reply_is_found_after_the_clock_was_set_back() {
     let args = "--vmid=100 --timeout=20 snap --label=daily --keep=1";
     let mut run = hook.start_with(&lab, args, command_with(&clock, &lab));
     run.go_to("snap-create-pre 100");
-    run.go_on();
+    run.resume();
     // The check for the effect has been sent, and is answered after the jump.
-    lab.until_met(1);
+    lab.until_fault_applied(1);
     clock.ahead(-3600, 0);
     lab.simulator.release();
     let followed = |one: &pve_sim::journal::Request| one.path.ends_with("/status");
@@ -166,7 +166,7 @@ fn a_task_is_polled_once_more_after_the_program_was_stopped_beyond_the_timeout()
         let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
         let mut run = start(&hook, &lab, &clock, SNAP_SLOW_GUEST);
         run.go_to("snap-create-pre 100");
-        run.go_on();
+        run.resume();
         let is_poll = |one: &pve_sim::journal::Request| one.path.ends_with("/status");
         lab.until_requested("the task is polled", is_poll);
         stop_for_50_minutes(&run, &lab, &clock, task_goes_on);
@@ -188,8 +188,8 @@ fn a_poll_that_timed_out_while_the_program_was_stopped_is_repeated() {
     let (hook, clock) = (PausingHook::new(&lab), Clock::new(&lab));
     let mut run = start(&hook, &lab, &clock, SNAP_SLOW_GUEST);
     run.go_to("snap-create-pre 100");
-    run.go_on();
-    lab.until_met(0);
+    run.resume();
+    lab.until_fault_applied(0);
     stop_for_50_minutes(&run, &lab, &clock, 3600.0);
     run.finish().assert_status(0);
     assert_eq!(lab.writes().len(), 1, "nothing is sent twice");
@@ -205,9 +205,9 @@ fn a_token_that_is_refused_during_the_run_ends_it() {
         let user = world.access.users.get_mut("backup@pve").unwrap();
         user.tokens.clear();
     });
-    run.go_on();
+    run.resume();
     assert_eq!(
-        run.go_on_to_the_end(),
+        run.resume_to_the_end(),
         ["snap-create-abort 100", "snap-job-end"]
     );
     run.ended()

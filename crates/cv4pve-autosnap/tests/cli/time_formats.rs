@@ -46,7 +46,7 @@ fn a_dubious_format_is_a_warning() {
 }
 
 #[test]
-fn a_format_with_date_and_time_is_no_warning() {
+fn a_format_with_date_and_time_causes_no_warning() {
     let lab = Lab::new(&World::new([vm(100, "web01")]));
     for option in [
         "",

@@ -107,7 +107,7 @@ fn assert_report_is_true(status: i32, report: &Value, mutations: &[Mutation], us
 }
 
 #[test]
-fn two_machines_at_once_keep_the_snapshots_of_the_policy() {
+fn runs_on_two_machines_keep_the_snapshots_of_the_policy() {
     let jobs = [
         "snap --label=daily --keep=2",
         "clean --label=daily --keep=2",
@@ -163,7 +163,7 @@ fn a_running_removal_of_another_machine_is_a_lock() {
     };
     let first = start(0);
     // The first removal is confirmed and held before it is sent; the second machine removes first.
-    lab.until_met(0);
+    lab.until_fault_applied(0);
     let second = start(1);
     let is_locked = || {
         lab.simulator

@@ -417,7 +417,7 @@ fn errors_in_a_parameter_file_name_the_line() {
     assert_eq!(lab.simulator.journal().requests(), []);
 }
 
-/// An option without dashes, blanks around `=`, and a second command are explained.
+/// An option without dashes, spaces around `=`, and a second command are explained.
 #[test]
 fn missing_dashes_blanks_around_equals_and_second_commands_are_explained() {
     let lab = lab();

@@ -240,7 +240,7 @@ fn an_invalid_number_does_not_hide_a_guest() {
 
 /// A guest that is listed twice is worked on once, and the report warns of it.
 #[test]
-fn a_guest_that_is_listed_twice_is_worked_on_once() {
+fn a_guest_that_is_listed_twice_is_processed_once() {
     let lab = Lab::with_faults(
         &World::new([vm(100, "web01")]),
         r#"{"requests": [{"path": "/cluster/resources", "effect": {"listing": "doubled"}}]}"#,
@@ -327,7 +327,7 @@ fn an_invalid_task_entry_is_reported() {
         .assert_out(message);
 }
 
-/// A valid reply with this many blanks after `find`.
+/// A valid reply with this many spaces after `find`.
 fn padded(path: &str, find: &str, with: &str, bytes: usize) -> String {
     edit(path, find, &format!("{with}{}", " ".repeat(bytes)))
 }

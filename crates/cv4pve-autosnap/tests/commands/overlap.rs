@@ -28,22 +28,22 @@ fn snap(simulator: &Simulator, options: &[&str]) -> Command {
 /// A run that waits in its first hook until the test resumes it.
 struct Waiting {
     child: Child,
-    go_on: PathBuf,
+    resume: PathBuf,
 }
 
 impl Waiting {
     fn start(simulator: &Simulator, folder: &Path) -> Self {
-        let (begun, go_on) = (folder.join("begun"), folder.join("go-on"));
+        let (begun, resume) = (folder.join("begun"), folder.join("go-on"));
         let script = folder.join("hook.sh");
         // Opening a named pipe for reading waits for a writer.
-        for pipe in [&begun, &go_on] {
+        for pipe in [&begun, &resume] {
             let mkfifo = Command::new("mkfifo").arg(pipe).status().unwrap();
             assert!(mkfifo.success());
         }
         let text = format!(
             "#!/bin/sh\n[ \"$CV4PVE_AUTOSNAP_PHASE\" = snap-job-start ] || exit 0\n: > '{}'\ncat '{}'\n",
             begun.display(),
-            go_on.display()
+            resume.display()
         );
         std::fs::write(&script, text).unwrap();
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
@@ -56,11 +56,11 @@ impl Waiting {
             .unwrap()
             .read_to_string(&mut nothing)
             .unwrap();
-        Self { child, go_on }
+        Self { child, resume }
     }
 
     fn end(mut self) {
-        std::fs::write(&self.go_on, "").unwrap();
+        std::fs::write(&self.resume, "").unwrap();
         assert!(self.child.wait().unwrap().success());
     }
 }
@@ -120,7 +120,7 @@ fn a_killed_run_does_not_block_the_next_one() {
     assert_eq!(status, 0, "{stderr}");
     // Opening a pipe for reading and writing does not wait: the hook may be gone.
     let mut pipe = std::fs::OpenOptions::new();
-    let pipe = pipe.read(true).write(true).open(&first.go_on).unwrap();
+    let pipe = pipe.read(true).write(true).open(&first.resume).unwrap();
     (&pipe).write_all(b"\n").unwrap();
 }
 

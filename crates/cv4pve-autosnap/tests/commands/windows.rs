@@ -29,7 +29,7 @@ fn the_cmd_template_handles_every_phase() {
 fn a_batch_file_gets_the_guest_and_its_exit_code_is_reported() {
     let simulator = cluster();
     let folder = tempfile::Builder::new()
-        .prefix("hook with blanks ")
+        .prefix("hook with spaces ")
         .tempdir()
         .unwrap();
     let hook = script(

@@ -48,7 +48,7 @@ fn every_part_of_the_demo_fits_on_a_terminal() {
 }
 
 #[test]
-fn the_demo_ends_with_the_commands_to_go_on_with() {
+fn the_demo_ends_with_the_next_commands() {
     let output = demo_output();
     let last: Vec<_> = output.lines().rev().take(2).collect();
     assert!(last[1].starts_with("# cv4pve-autosnap setup "), "{last:?}");

@@ -209,7 +209,7 @@ fn expand_template(template: &str, params: &Map<String, Value>) -> String {
         })
 }
 
-/// Finds the daemon that executes the call, or the reason why none can.
+/// Finds the daemon that executes the call; the error is the response if no daemon can.
 fn find_daemon(
     world: &World,
     schema: &MethodSchema,

@@ -4,7 +4,7 @@
 use super::*;
 
 #[test]
-fn invalid_terms_are_ignored_beside_valid_ones() {
+fn invalid_terms_are_ignored_if_others_are_valid() {
     for (selection, terms) in [
         ("100,", [].as_slice()),
         (",100,,105", &[]),

@@ -34,7 +34,7 @@ impl GuestClient {
         error: &Error,
         submission: &Submission,
     ) -> StepOutcome {
-        tracing::debug!(vmid = %location.vmid, %error, "the reply was lost; looking for its effect");
+        tracing::debug!(vmid = %location.vmid, %error, "the reply was lost; searching for its effect");
         let deadline = Instant::now() + SEARCH_LIMIT.min(self.timeout());
         location.reads_end_at = Some(deadline);
         let mut pause = Duration::from_millis(100);

@@ -42,17 +42,17 @@ _cv4pve_autosnap_write() {
 }
 
 _cv4pve_autosnap() {
-    local line=${COMP_LINE:0:${COMP_POINT:-0}} rest blanks part raw plain quote written found candidate offset index
+    local line=${COMP_LINE:0:${COMP_POINT:-0}} rest spaces part raw plain quote written found candidate offset index
     local -a words=() meant=()
     COMPREPLY=()
-    # bash also splits words at "=", ":" and "@": join the parts without a blank between them.
+    # bash also splits words at "=", ":" and "@": join the parts that have no space between them.
     rest=$line
     for ((index = 0; index <= COMP_CWORD; index++)); do
         part=${COMP_WORDS[index]}
-        blanks=${rest%%[![:space:]]*}
-        rest=${rest#"$blanks"}
+        spaces=${rest%%[![:space:]]*}
+        rest=${rest#"$spaces"}
         [[ -n $line && $index -eq $COMP_CWORD ]] && part=$rest
-        if [[ -z $line || -n $blanks || $index -eq 0 ]]; then
+        if [[ -z $line || -n $spaces || $index -eq 0 ]]; then
             words[${#words[@]}]=$part
         else
             words[${#words[@]} - 1]+=$part
