@@ -288,7 +288,7 @@ pub struct Success {
     pub adopted: bool,
     /// The task took longer than the timeout.
     pub late: bool,
-    /// From the request to the end of the task.
+    /// The time from the request to the end of the task.
     pub duration: Duration,
 }
 
@@ -369,7 +369,7 @@ pub enum GuestResult {
     Skipped(Skip),
     /// Refused by the plan, which is a failure.
     Refused(Refusal),
-    /// A step failed; its event came before.
+    /// A step failed; an earlier event reports it.
     Failed,
     /// A hook failed, so nothing more was done.
     StoppedByHook,

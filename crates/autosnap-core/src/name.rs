@@ -37,8 +37,8 @@ pub use splits::label_of;
 pub use syntax::FormatFlaw;
 pub use warning::FormatWarning;
 
-/// A name of a snapshot that PVE accepts: a letter, then letters, digits, `-` and `_`, two to forty
-/// characters in all (`pve-configid` in `PVE/JSONSchema.pm`), and not reserved.
+/// A name of a snapshot that PVE accepts: a letter, then letters, digits, `-` and `_`, 2 to 40
+/// characters (`pve-configid` in `PVE/JSONSchema.pm`), and not reserved.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SnapName(String);

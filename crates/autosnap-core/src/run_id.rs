@@ -19,7 +19,7 @@ pub struct RunId(u128);
 #[error("invalid run ID `{0}`: must be a UUID")]
 pub struct RunIdError(String);
 
-/// The bits of version and variant in a UUID.
+/// The bits of a UUID that contain its version and variant.
 const FIXED_BITS: u128 = 0xf000_c000_0000_0000_0000;
 /// Version 7 and the variant of RFC 9562.
 const VERSION_AND_VARIANT: u128 = 0x7000_8000_0000_0000_0000;

@@ -3,13 +3,13 @@
 //! node, per shared storage, and for RAM snapshots per node.
 //!
 //! Semaphores were rejected: a guest that holds a slot of its node while it waits for a storage blocks other guests of
-//! that node whose storages are free. Here a guest takes all its slots at once, so a slot is idle only if no waiting
-//! guest can use it.
+//! that node whose storages are free. Here a guest takes all its slots at the same time, so a slot is idle only if no
+//! waiting guest can use it.
 //!
 //! The limits of the schedule hold over all runs; each run also has its own, for example one guest at a time because of
 //! its hook. A guest is leased to the run that starts it until that run has finished it, also while it is deferred, so
-//! no two runs work on one guest. This cannot block: a guest that holds a lease waits for slots and time only, never for
-//! another lease.
+//! no two runs work on one guest. This cannot block: a guest that holds a lease waits for slots and time only, never
+//! for another lease.
 //!
 //! Runs share the slots fairly: a free slot goes to the run with the fewest running guests that can use it; of equal
 //! runs, to the one whose last start is longest ago. So a small run does not wait for the end of a large one.

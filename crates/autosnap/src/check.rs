@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! `check`: predicts whether a `snap` or `clean` with these options would succeed, without changing anything.
 //!
-//! [`dry_run`] performs the dry run of the command. [`reading`] reads what a plan does not contain (hosts, certificates,
-//! clocks, privileges, replication). `rules` derives the findings from both without sending a request. A front end
-//! renders their texts. A finding is a problem if and only if the dry run fails because of it.
+//! [`dry_run`] performs the dry run of the command. [`reading`] reads what a plan does not contain (hosts,
+//! certificates, clocks, privileges, replication). `rules` derives the findings from both without sending a request. A
+//! front end renders their texts. A finding is a problem if and only if the dry run fails because of it.
 //!
 //! Limits: `check` sees only what the login may read. Without `Sys.Audit` PVE hides the tasks of other users, so a lock
 //! may look stale while a task of root is running; such findings have `sees_all_tasks`. The space that a snapshot will

@@ -9,7 +9,7 @@ use pve_client::{Client, ClientOptions, Error};
 
 use crate::engine::{Pace, WorkQueue};
 
-/// A cluster that is connected. It lives as long as the process and serves several runs at once. Clones share it.
+/// A connected cluster. It lives as long as the process and serves several concurrent runs. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     client: Client,

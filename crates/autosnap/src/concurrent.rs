@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Several futures at once, within a limit.
+//! Concurrent futures, within a limit.
 //!
 //! The loops are written out, because stream adaptors with closures make futures that cannot be sent to another
 //! thread.
@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use futures_util::future::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-/// Runs one future per item, at most `limit` at a time; the results come in the order of the items.
+/// Runs one future per item, at most `limit` at a time; the results are in the order of the items.
 pub async fn map_concurrent<T, R, F: Future<Output = R>>(
     limit: usize,
     items: impl IntoIterator<Item = T>,

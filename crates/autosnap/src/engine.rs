@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The engine: carries out a plan, with as many guests at once as the limits allow.
+//! The engine: carries out a plan, with as many guests in parallel as the limits allow.
 //!
 //! - `executor` runs the guests of one run.
 //! - `work_queue` holds the schedule that all runs of a cluster share; it decides which guests may start.

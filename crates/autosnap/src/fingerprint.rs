@@ -15,7 +15,7 @@ use crate::error::Error as LibraryError;
 /// The timeout of the connection, and of the TLS handshake after it, as in the C# tool.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How many hosts are connected to at once.
+/// How many hosts are connected to in parallel.
 const PARALLEL_HOSTS: usize = 16;
 
 /// The certificate of one host, or why it is unknown.

@@ -147,11 +147,11 @@ impl HookResult {
 /// How a call of a hook ended. Displayed as a fragment that fits after "hook".
 #[derive(Debug)]
 pub enum HookStatus {
-    /// By itself, with this exit code.
+    /// The script exited with this code.
     Exited(i32),
-    /// By a signal that this process did not send.
+    /// A signal that this process did not send killed it.
     Signalled(i32),
-    /// By this process, because it had not ended within this time.
+    /// This process stopped it, because it did not end within this time.
     TimedOut(Duration),
     /// With exit code 0, but a process that it started still held its stdout after this time. That process was not ended.
     ChildStillRunning(Duration),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Reads of the cluster and its guests, in the types of the core.
 //!
-//! One `GET /cluster/resources` lists all guests, nodes, pools and storages. Only the input of the plan is read for each
-//! guest.
+//! One `GET /cluster/resources` lists all guests, nodes, pools and storages. Only the input of the plan is read for
+//! each guest.
 //!
 //! An online node that sends no statistics (`status: unknown`) lists its guests itself: one request for
 //! its VMs, one for its containers, if there are any without statistics.
@@ -29,7 +29,7 @@ use crate::fatal_errors::is_fatal_for_run;
 /// after 30 s (`PVE/APIServer/AnyEvent.pm`).
 const LISTING_LIMIT: Duration = Duration::from_secs(35);
 
-/// How many nodes without statistics list their guests at once.
+/// How many nodes without statistics list their guests in parallel.
 const LISTINGS_AT_ONCE: usize = 16;
 
 /// Reads the inventory.

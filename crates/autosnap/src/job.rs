@@ -382,7 +382,7 @@ fn major(version: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
-/// Reads the guests, several at once, and plans each. An error that would fail every guest, such as a refused token,
+/// Reads the guests concurrently, and plans each. An error that would fail every guest, such as a refused token,
 /// ends the run.
 async fn plan_all(
     settings: &JobSettings,

@@ -2,8 +2,8 @@
 //! Takes, keeps and removes snapshots of Proxmox VE guests by policy.
 //!
 //! A [`Cluster`] is a login with the limits of parallel work; it lives as long as the process. A [`Coordinator`] runs
-//! jobs over it, several at once. Each run reads the guests, makes a plan and carries it out. `autosnap-core` decides,
-//! `pve-client` sends the requests.
+//! jobs over it, also concurrently. Each run reads the guests, makes a plan and carries it out. `autosnap-core`
+//! decides, `pve-client` sends the requests.
 //!
 //! Limits: the library has no options, prints nothing and does not exit the process.
 //!

@@ -194,9 +194,9 @@ fn digest_of_hosts(hosts: &[Endpoint]) -> u64 {
     digest(&sorted_hosts(hosts))
 }
 
-/// How often locking is retried because the file was removed meanwhile.
+/// The maximum number of attempts to lock the file while other runs remove it.
 ///
-/// Normally another run must end at that moment. On a file system with changing inode numbers it would never succeed.
+/// Usually the first attempt succeeds. The limit is for file systems with changing inode numbers, where none would.
 const ATTEMPTS: usize = 100;
 
 /// Locks the file at a path. The inner error is the run that holds the lock.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Detection of text in the form of a token or an encrypted password, which no message may quote.
 //!
-//! A false positive only makes a message less specific, a false negative may disclose a secret. So doubtful
+//! A false positive only makes a message less specific, a false negative may disclose a secret. So suspicious
 //! text counts as a secret.
 
 use std::path::Path;

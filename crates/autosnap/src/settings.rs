@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The settings of a run and of the list of snapshots: checked values.
 //!
-//! They are grouped by lifetime: [`JobSettings`] and its [`Execution`] are those of all runs of a job, an
-//! [`Invocation`] is that of one run.
+//! They are grouped by lifetime: [`JobSettings`] and its [`Execution`] apply to all runs of a job, an
+//! [`Invocation`] to one run.
 
 use std::time::Duration;
 
@@ -51,21 +51,21 @@ pub struct JobSettings {
 /// How a job is executed: parallelism, timeouts, waits and limits on removals.
 #[derive(Debug, Clone)]
 pub struct Execution {
-    /// How many guests of one run are worked on at once. The limits of the [`Cluster`](crate::cluster::Cluster),
+    /// How many guests of one run are processed in parallel. The limits of the [`Cluster`](crate::cluster::Cluster),
     /// which hold over all its runs, apply as well: of each number the smaller one.
     pub limits: Limits,
     /// Why `limits` allow one guest at a time, for the report; empty if they allow more or the user has set them.
     pub serial_reasons: Vec<SerialReason>,
-    /// How many guests are read at once.
+    /// How many guests are read in parallel.
     pub reads_at_once: usize,
     /// How long to wait for each task.
     pub timeout: Duration,
     /// Remove with `force=1`.
     pub force_remove: bool,
-    /// How long after the plan locked guests are retried; `None`: they fail at once.
+    /// How long after the plan locked guests are retried; `None`: they fail immediately.
     pub wait_locked: Option<Duration>,
     /// How long a guest is retried while other snapshot tasks lock it, counted from the first attempt that met
-    /// such a lock; `None`: it fails at once.
+    /// such a lock; `None`: it fails immediately.
     pub wait_snapshot_lock: Option<Duration>,
     /// How long after the plan removals are started; `None`: without a limit.
     pub removal_budget: Option<Duration>,
@@ -141,7 +141,7 @@ pub struct StatusSettings {
     pub series: Option<Series>,
     /// The timestamp formats: first of the names that a run creates, then of names it also counts.
     pub formats: Vec<TimestampFormat>,
-    /// How many guests are read at once.
+    /// How many guests are read in parallel.
     pub reads_at_once: usize,
     /// Leave out guests that are not running.
     pub only_running: bool,

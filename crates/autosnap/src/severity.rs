@@ -8,7 +8,7 @@ pub enum Severity {
     Problem,
     /// The run works, but there is a risk, or it will stop working soon.
     Warning,
-    /// For information.
+    /// A note for information.
     Note,
 }
 

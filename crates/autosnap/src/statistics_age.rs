@@ -20,7 +20,7 @@ use crate::inventory;
 const STALE_AGE: Duration = Duration::from_secs(60);
 /// How long a run waits for a guest's status: only a warning depends on it.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How many guests are read at once.
+/// How many guests are read in parallel.
 const PARALLEL_READS: usize = 16;
 
 /// A warning for each node of these guests whose statistics are more than a minute old.

@@ -209,7 +209,7 @@ fn set_aside_unreadable(
     readable
 }
 
-/// Our snapshots, only those of the series if there is one. Counts those of its label in other formats.
+/// Our snapshots, limited to the series if there is one. Counts snapshots of its label in other formats.
 fn only_wanted(
     settings: &StatusSettings,
     snapshots: Vec<Snapshot>,

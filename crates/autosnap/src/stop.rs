@@ -2,7 +2,7 @@
 //! The stop signal of a run.
 //!
 //! After a stop request a run starts no new guest, and finishes the started ones with their closing hooks. A process
-//! that exits at once abandons its run instead.
+//! that exits immediately abandons its run instead.
 
 use std::sync::Arc;
 

@@ -152,7 +152,7 @@ fn repeat(runs: u16, mut once: impl FnMut() -> Result<Measurement>) -> Result<Me
     let of = |pick: fn(&Measurement) -> f64| median(results.iter().map(pick));
     let mut middle = results.clone();
     middle.sort_by(|one, other| one.cost.wall.total_cmp(&other.cost.wall));
-    // Counts are those of the run with the median time, so that they are consistent.
+    // The counts are from the run with the median time, so that they are consistent.
     let mut result = middle.swap_remove(middle.len() / 2);
     result.cost.cpu = of(|result| result.cost.cpu);
     result.cost.memory = of(|result| result.cost.memory);

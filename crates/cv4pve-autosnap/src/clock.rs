@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The clock of a command. A run reads its time from one clock, as the time is part of its snapshots' names.
+//! The clock of a command. A run reads its time from one clock, because the time is part of its snapshots' names.
 
 use std::time::Duration;
 

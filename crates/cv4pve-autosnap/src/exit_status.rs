@@ -22,7 +22,7 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
-    /// All of them, in the order of their numbers.
+    /// All exit statuses, in the order of their numbers.
     pub const ALL: [Self; 6] = [
         Self::Success,
         Self::Failure,

@@ -46,7 +46,7 @@ macro_rules! demo_line {
     };
 }
 
-/// After the help of the program.
+/// The text after the help of the program.
 pub const ROOT: &str = "\
 Examples:
   cv4pve-autosnap --host=pve1,pve2 --api-token=file:/etc/autosnap.token \\
@@ -69,7 +69,7 @@ All commands: cv4pve-autosnap --help
 "
 );
 
-/// After the help of `snap`.
+/// The text after the help of `snap`.
 pub const SNAP: &str = "\
 Examples:
   cv4pve-autosnap snap --host=pve1 --api-token=file:/etc/autosnap.token \\
@@ -77,31 +77,31 @@ Examples:
   cv4pve-autosnap @/etc/autosnap.conf snap --label=hourly --keep=24
   cv4pve-autosnap @/etc/autosnap.conf snap --label=ram --keep=4 --state";
 
-/// After the help of `clean`.
+/// The text after the help of `clean`.
 pub const CLEAN: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf clean --label=daily --keep=3 --dry-run
   cv4pve-autosnap @/etc/autosnap.conf clean --label=old --keep=0";
 
-/// After the help of `status`.
+/// The text after the help of `status`.
 pub const STATUS: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf status
   cv4pve-autosnap @/etc/autosnap.conf status --label=daily --output=Csv";
 
-/// After the help of `hold`.
+/// The text after the help of `hold`.
 pub const HOLD: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf hold 105 automonthly261101010000
   cv4pve-autosnap @/etc/autosnap.conf hold 105 automonthly261101010000 \\
       --until=30d --reason='before the upgrade'";
 
-/// After the help of `release`.
+/// The text after the help of `release`.
 pub const RELEASE: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf release 105 automonthly261101010000";
 
-/// After the help of `expire`.
+/// The text after the help of `expire`.
 pub const EXPIRE: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf expire 105 automonthly261101010000 --in=14d
@@ -109,13 +109,13 @@ Examples:
 
 The next snap or clean of its series removes it, but never under --keep-min.";
 
-/// After the help of `note`.
+/// The text after the help of `note`.
 pub const NOTE: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf note 105 automonthly261101010000 'before the upgrade'
   cv4pve-autosnap @/etc/autosnap.conf note 105 automonthly261101010000 ''";
 
-/// After the help of `check`.
+/// The text after the help of `check`.
 pub const CHECK: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf check
@@ -156,12 +156,12 @@ Examples:
   cv4pve-autosnap setup --path=/pool/prod --host=pve1,pve2 --write=hourly.conf
   cv4pve-autosnap setup --policy-tags=gold,silver";
 
-/// After the help of `fingerprint`.
+/// The text after the help of `fingerprint`.
 pub const FINGERPRINT: &str = "\
 Examples:
   cv4pve-autosnap fingerprint --host=pve1,pve2";
 
-/// After the help of `demo`.
+/// The text after the help of `demo`.
 #[cfg(feature = "demo")]
 pub const DEMO: &str = "\
 Examples:
@@ -169,7 +169,7 @@ Examples:
   cv4pve-autosnap demo --yes
   cv4pve-autosnap demo --serve";
 
-/// After the help of `completions`.
+/// The text after the help of `completions`.
 pub const COMPLETIONS: &str = "\
 Examples:
   cv4pve-autosnap completions bash > ~/.local/share/bash-completion/completions/cv4pve-autosnap

@@ -29,7 +29,7 @@ pub fn show_debug() {
 struct DebugLine;
 
 impl io::Write for DebugLine {
-    /// The subscriber writes a whole line at once.
+    /// The subscriber writes whole lines.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let line = String::from_utf8_lossy(bytes);
         report::print_debug_line(line.strip_suffix('\n').unwrap_or(&line));

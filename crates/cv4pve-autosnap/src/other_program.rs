@@ -2,8 +2,8 @@
 //! Other programs named `cv4pve-autosnap` on this machine, such as the C# tool.
 //!
 //! Crontabs often call the C# tool by its full path, so that a package in `/usr/bin` changes nothing for them. Other
-//! programs are found by their path and never run. Limit: only the folders in `PATH` of this process and `/usr/local/bin`
-//! are searched.
+//! programs are found by their path and never run. Limit: only the folders in `PATH` of this process and
+//! `/usr/local/bin` are searched.
 
 use std::ffi::OsStr;
 use std::fs::File;

@@ -11,12 +11,13 @@
 //! | base64(ECB, PKCS7) | older C# releases |
 //! | anything else | an editor: the first line is the password |
 //!
-//! .NET begins the file with a byte order mark, PowerShell 5 writes UTF-16 with one; both are read. A format without the
-//! prefix is recognised by decrypting: the padding must be valid and the result printable text. Files with an API token
-//! are read in the same way, so error messages say "secret file". This module does not prompt and prints no warnings.
+//! .NET begins the file with a byte order mark, PowerShell 5 writes UTF-16 with one; both are read. A format without
+//! the prefix is recognised by decrypting: the padding must be valid and the result printable text. Files with an API
+//! token are read in the same way, so error messages say "secret file". This module does not prompt and prints no
+//! warnings.
 //!
-//! A file is replaced by renaming a new one. The crate `tempfile` is not used for this: it would not sync the file before
-//! the rename, and the program would depend on two more crates to replace a dozen lines.
+//! A file is replaced by renaming a new one. The crate `tempfile` is not used for this: it would not sync the file
+//! before the rename, and the program would depend on two more crates to replace a dozen lines.
 
 use std::fs::{self, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What comes before a run: the connection options, the login, and notices about this machine.
+//! The preparation of a run: the connection options, the login, and notices about this machine.
 
 use std::ffi::OsStr;
 
@@ -62,7 +62,7 @@ pub(crate) fn hook_notice(command: &Command) -> Option<Notice> {
 
 /// Logs in. A typed password is stored only after a successful login, so that the prompt appears again after a typing
 /// error. Returns the client, and a warning if the password could not be stored.
-pub(crate) async fn sign_on(
+pub(crate) async fn log_in(
     connection: Connection,
     console: &Console,
 ) -> Result<(Client, Option<Warning>), CommandError> {
@@ -181,7 +181,7 @@ mod tests {
             }),
         };
         let console = Console::default();
-        let result = block_on(async { sign_on(connection, &console).await.map(|_| ()) });
+        let result = block_on(async { log_in(connection, &console).await.map(|_| ()) });
         let stored = crate::password_file::read(&path).ok();
         let stored = stored.map(|file| file.password.expose_secret().to_owned());
         (result, stored)

@@ -138,7 +138,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// Prints which tasks continue in PVE after the process has exited. Returns after a second at most,
 /// even if stderr is not read.
 pub fn print_abandoned(console: Console, tasks: &[Upid]) {
-    let left = "ERROR: interrupted a second time; leaving at once".to_owned();
+    let left = "ERROR: interrupted a second time; exiting immediately".to_owned();
     let running = tasks
         .iter()
         .map(|upid| format!("still running in PVE: {upid}"));

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Parameter files: an argument `@FILE` stands for the arguments in FILE.
 //!
-//! The rules are those of .NET's `System.CommandLine` (`StringExtensions.cs`, `CliParser.cs`), because existing files were
-//! written for the C# tool, which uses it:
+//! The rules are those of .NET's `System.CommandLine` (`StringExtensions.cs`, `CliParser.cs`), because existing files
+//! were written for the C# tool, which uses it:
 //!
-//! - White space separates arguments. `"…"` keeps it in an argument; the quotes are removed.
-//!   If an argument begins with a quote, the closing quote ends it: `"a b"c` is two arguments. There is no escape character.
+//! - White space separates arguments. `"…"` keeps it in an argument; the quotes are removed. If an argument begins with
+//!   a quote, the closing quote ends it: `"a b"c` is two arguments. There is no escape character.
 //! - A line that begins with `#`, with or without white space before it, is a comment.
-//! - A file may include other files; all paths are relative to the working directory. `@FILE` after `--` is not expanded.
+//! - A file may include other files; all paths are relative to the working directory. `@FILE` after `--` is not
+//!   expanded.
 //!
 //! Three differences are intended: a missing closing quote is an error (.NET drops the rest of the line), a file that
 //! includes itself is an error (.NET overflows its stack), and a guest selection after `--vmid` is never a file.
@@ -162,7 +163,8 @@ impl Expansion {
         self.result.words.push(Word { text, origin });
     }
 
-    /// Whether `argument` is a guest selection after `--vmid`. Other words are files: `--vmid @FILE` works in the C# tool.
+    /// Whether `argument` is a guest selection after `--vmid`. Other words are files: `--vmid @FILE` works in the C#
+    /// tool.
     fn is_selection(&self, argument: &str) -> bool {
         let first_term = argument
             .split(',')
@@ -305,7 +307,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<String, Problem> {
         .ok_or(Problem::NotText)
 }
 
-/// Decodes UTF-8. Comments may contain any bytes, as they are often in an older encoding.
+/// Decodes UTF-8. Comments may contain any bytes, because they are often in an older encoding.
 fn decode_lines(bytes: &[u8]) -> Result<String, Problem> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Ok(text.to_owned());

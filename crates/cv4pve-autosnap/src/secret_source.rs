@@ -8,9 +8,9 @@
 //! | 3 | `$CREDENTIALS_DIRECTORY/api-token` (systemd's `LoadCredential=`) | `$CREDENTIALS_DIRECTORY/password` |
 //! | 4 | | a prompt at the terminal |
 //!
-//! In each row the token wins, as in the C# tool. A password file that does not exist is written after a prompt, as there.
-//! The caller passes in all inputs except files. Nothing is printed: warnings are returned as [`Resolved::notices`]. The
-//! client validates the form of a token.
+//! In each row the token wins, as in the C# tool. A password file that does not exist is written after a prompt, as
+//! in the C# tool. The caller passes in all inputs except files. Nothing is printed: warnings are returned as
+//! [`Resolved::notices`]. The client validates the form of a token.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
@@ -59,8 +59,8 @@ pub struct Environment {
 impl Environment {
     /// Reads the environment of this process.
     ///
-    /// It can prompt if stdin is a terminal, as in the C# tool; stdout and stderr may be redirected. No scheduler starts a
-    /// job with a terminal.
+    /// It can prompt if stdin is a terminal, as in the C# tool; stdout and stderr may be redirected. No scheduler
+    /// starts a job with a terminal.
     pub fn from_process() -> Self {
         let has_terminal = io::stdin().is_terminal();
         Self {
@@ -266,7 +266,7 @@ impl Search<'_> {
         directory.is_some_and(|directory| path.starts_with(directory))
     }
 
-    /// Prompts for the password of a missing file. It is stored only after the login, as it may be mistyped.
+    /// Prompts for the password of a missing file. It is stored only after the login, because it may be mistyped.
     fn prompt_to_store(&mut self, path: &Path) -> Result<SecretString, SecretError> {
         let username = self.request.username.unwrap_or("the user");
         let password = self

@@ -2,7 +2,7 @@
 //! Detection of possible secrets on the command line: their form, and words that name an option for a secret,
 //! mistyped ones included.
 //!
-//! As in the library, doubtful text counts as a secret.
+//! As in the library, suspicious text counts as a secret.
 
 use std::ffi::OsStr;
 
@@ -11,11 +11,11 @@ pub(crate) use autosnap::sensitive::{displayed_path, looks_like_secret};
 
 /// Names of options for secrets, without dashes.
 const NAMES: [&str; 5] = ["apitoken", "password", "token", "passwd", "pwd"];
-/// The largest number of different letters of two names.
+/// The maximum number of letters in which two similar names differ.
 const DISTANCE: usize = 2;
-/// Names of at most this length allow one difference only: they are close to many words.
+/// The maximum length of names that may differ in one letter only: short names are similar to many words.
 const SHORT: usize = 5;
-/// From how many letters on the beginning or the end of a name counts as the name.
+/// The minimum number of letters at the beginning or end of a name that are recognized as the name.
 const PART: usize = 3;
 
 /// Whether the value of `--host` contains a login, as in `https://user:password@host`.

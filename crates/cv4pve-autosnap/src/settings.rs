@@ -72,7 +72,7 @@ fn read_states(only_running: bool) -> GuestStates {
     }
 }
 
-/// Reads the options of `check` as those of the command that is checked. Without `--keep` one snapshot is
+/// Reads the options of `check` as options of the checked command. Without `--keep` one snapshot is
 /// kept.
 pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, CommandError> {
     let (common, job) = (args.common.clone(), args.job.clone());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Signals: the first stops the run in order, the second exits the process at once.
+//! Signals: the first stops the run in order, the second exits the process immediately.
 //!
 //! A thread of its own receives them until the process exits, so that a busy run, or one that is blocked by a reader
 //! of its output, cannot delay the exit.
@@ -16,7 +16,7 @@ use autosnap::engine::RunningTasks;
 use autosnap::hook;
 use autosnap::stop::StopSignal;
 
-/// How long running hooks may take to end when the process exits at once.
+/// How long running hooks may take to end when the process exits immediately.
 const HOOK_GRACE: Duration = Duration::from_secs(5);
 
 /// The run that a signal stops, if there is one.
@@ -31,8 +31,8 @@ struct Run {
     signalled: bool,
 }
 
-/// Lets signals stop the current run until it is dropped. From then on a signal exits the process at once: only output
-/// is left to be written.
+/// Lets signals stop the current run until it is dropped. From then on a signal exits the process immediately: only
+/// output is left to be written.
 #[derive(Debug)]
 #[must_use]
 pub struct SignalGuard(());

@@ -161,7 +161,7 @@ fn completions_and_manual_pages_are_written() {
 #[test]
 fn bash_completes_options_and_their_values() {
     let binary = std::path::Path::new(env!("CARGO_BIN_EXE_cv4pve-autosnap"));
-    let folder = binary.parent().expect("it stands in a folder");
+    let folder = binary.parent().expect("the program is in a folder");
     let path = std::env::var("PATH").unwrap_or_default();
     for (words, expected) in [
         ("snap --max-parallel-per-n", "--max-parallel-per-node"),

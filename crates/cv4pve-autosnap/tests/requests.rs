@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The load of a run on a cluster: a formula for the number of its requests, and how many tasks run
-//! at once, from the simulator's journal after runs of the real program.
+//! in parallel, from the simulator's journal after runs of the real program.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed preparation fails the test")]
 
@@ -174,7 +174,7 @@ fn the_number_of_requests_is_that_of_the_formula() {
         let (most, least) = (counts.polls, (n + r).div_ceil(2));
         assert!(
             least <= most,
-            "{most} polls, no more than two tasks at once on a node"
+            "{most} polls, no more than two parallel tasks on a node"
         );
 
         let cluster = Cluster::new(&options);

@@ -260,7 +260,7 @@ impl Client {
         }
     }
 
-    /// As [`Self::snapshots`], but unreadable entries are not an error. Use it for display, never to
+    /// Like [`Self::snapshots`], but unreadable entries are not an error. Use it for display, never to
     /// decide what is removed.
     pub async fn readable_snapshots(
         &self,

@@ -24,10 +24,10 @@ use crate::raw_reply::RawReply;
 use crate::request::BodyLimit;
 use crate::tracked_stream::{RequestFlags, TrackedStream};
 
-/// How many bytes are allocated in advance for a body at most.
+/// The maximum number of bytes allocated in advance for a body.
 const MAX_PREALLOCATION: usize = 1024 * 1024;
 
-/// A connection whose last reply was read completely becomes ready within this time, or never.
+/// How long to wait for a connection to become ready after its last reply was read. A broken one never does.
 const READY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An open connection that no request is using.
@@ -40,7 +40,7 @@ pub(crate) struct Connection {
 /// Why there is no reply.
 #[derive(Debug)]
 pub(crate) enum SendFailure {
-    /// Nothing was written: the request can be sent to another host.
+    /// The request was not written: it can be sent to another host.
     NotWritten(String),
     /// Something was written, and the reply was not complete in time.
     TimedOut(String),
@@ -288,7 +288,7 @@ mod tests {
         }
     }
 
-    /// A body in chunks of one byte; records how many chunks existed at once.
+    /// A body in chunks of one byte; records how many chunks existed at the same time.
     #[derive(Default)]
     struct OneByteChunks {
         left: usize,

@@ -24,7 +24,7 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// The largest head of a proxy's reply, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// How many characters of a proxy's status text are shown at most.
+/// The maximum number of characters of a proxy's status text in a message.
 const MAX_PHRASE: usize = 200;
 
 /// Opens TCP connections to one host, and remembers the address that accepted last.
@@ -94,7 +94,7 @@ impl Dialer {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let addresses = interleave(&addresses, last);
         let (socket, address) = race(addresses, limit, TcpStream::connect).await?;
-        // Each request is written at once; waiting for more data only adds latency.
+        // Each request is written immediately; waiting for more data only adds latency.
         let _ = socket.set_nodelay(true);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
         Ok(socket)

@@ -57,12 +57,12 @@ impl Reply<'_> {
         reply::data(&request, &reply.endpoint, &reply.body)
     }
 
-    /// As [`Self::data`], for listings: returns the entries that can be read.
+    /// Like [`Self::data`], for listings: returns the entries that can be read.
     pub fn list<T: DeserializeOwned>(&self) -> Result<Vec<T>, Error> {
         Ok(self.data::<List<T>>()?.0)
     }
 
-    /// As [`Self::data`], for snapshots: `None` if the listing cannot be complete.
+    /// Like [`Self::data`], for snapshots: `None` if the listing cannot be complete.
     pub fn snapshots(&self) -> Result<Option<SnapshotListing>, Error> {
         let listing = self.data::<SnapshotListing>()?;
         Ok(listing.problem().is_none().then_some(listing))
@@ -79,7 +79,8 @@ pub fn repaired_head(head: &[u8], rest: &[u8]) -> Vec<u8> {
     tracked_stream::repair_head(head, rest)
 }
 
-/// The proxy for a host as messages name it, and the request to it; `None` for a direct connection. `proxy` and `bypass` are the values of `HTTPS_PROXY` and `NO_PROXY`.
+/// The proxy for a host as messages name it, and the request to it; `None` for a direct connection. `proxy` and
+/// `bypass` are the values of `HTTPS_PROXY` and `NO_PROXY`.
 pub fn proxy_for(
     proxy: &str,
     bypass: &str,

@@ -129,7 +129,7 @@ fn unsupported_text(error: &rustls::Error) -> Option<String> {
     const NO_COMMON: &str = "no common cipher or kind of key";
     const NEEDED: &str =
         "the host must support ECDHE with AES-GCM or ChaCha20-Poly1305 (OpenSSL 1.0.1 or newer)";
-    let detail = variant_in_words(&match error {
+    let detail = split_variant_name(&match error {
         rustls::Error::AlertReceived(alert) => format!("{alert:?}"),
         rustls::Error::PeerIncompatible(why) => format!("{why:?}"),
         _ => String::new(),
@@ -173,16 +173,16 @@ pub(crate) fn tls_text(error: &rustls::Error) -> String {
         rustls::Error::AlertReceived(alert) => {
             format!(
                 "aborted by the host ({})",
-                variant_in_words(&format!("{alert:?}"))
+                split_variant_name(&format!("{alert:?}"))
             )
         }
         rustls::Error::PeerIncompatible(why) => format!(
             "no common TLS version, cipher or kind of key ({})",
-            variant_in_words(&format!("{why:?}"))
+            split_variant_name(&format!("{why:?}"))
         ),
         rustls::Error::PeerMisbehaved(why) => format!(
             "the host violated the TLS protocol ({})",
-            variant_in_words(&format!("{why:?}"))
+            split_variant_name(&format!("{why:?}"))
         ),
         rustls::Error::InvalidCertificate(reason) => certificate_text(reason),
         rustls::Error::InappropriateMessage { .. }
@@ -191,10 +191,10 @@ pub(crate) fn tls_text(error: &rustls::Error) -> String {
         }
         rustls::Error::InvalidMessage(why) => format!(
             "the host sent data that is not TLS ({})",
-            variant_in_words(&format!("{why:?}"))
+            split_variant_name(&format!("{why:?}"))
         ),
         rustls::Error::General(text) => text.clone(),
-        other => variant_in_words(&format!("{other:?}")),
+        other => split_variant_name(&format!("{other:?}")),
     }
 }
 
@@ -262,12 +262,12 @@ fn other_text(name: &str) -> String {
     match name {
         "CaUsedAsEndEntity" => "it is the certificate of an authority, not of a host".to_owned(),
         "UnsupportedCertVersion" => "it is not an X.509 version 3 certificate".to_owned(),
-        other => format!("it is invalid ({})", variant_in_words(other)),
+        other => format!("it is invalid ({})", split_variant_name(other)),
     }
 }
 
 /// Splits the name of an enum variant into words: `HandshakeFailure` becomes `handshake failure`.
-fn variant_in_words(name: &str) -> String {
+fn split_variant_name(name: &str) -> String {
     let end = name.find(|character: char| !character.is_ascii_alphanumeric());
     let mut text = String::new();
     for character in name[..end.unwrap_or(name.len())].chars() {

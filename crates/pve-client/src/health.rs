@@ -2,7 +2,7 @@
 //! Tracks outages of the hosts, for all requests of a client.
 //!
 //! A request that reached no host in all its attempts makes the hosts *unreachable*: later reads fail
-//! at once, except one every two seconds that tries again. Writes still make all their attempts,
+//! immediately, except one every two seconds that tries again. Writes still make all their attempts,
 //! because a write that is not sent fails its guest. [`SILENCE_THRESHOLD`] timeouts in a row without a
 //! reply make the hosts *silent*: no write is sent, and one read every ten seconds tries again. Any
 //! reply ends both states.

@@ -30,11 +30,11 @@ pub(crate) fn parse_identity(query: &ApiRequest, reply: &Reply) -> Result<Cluste
 
 /// Whether a request may be sent to a host.
 pub(crate) enum Admission {
-    /// Yes.
+    /// The request may be sent.
     Granted,
-    /// Only after the reply to this request has identified the cluster of the host.
+    /// Unknown until the reply to this request identifies the cluster of the host.
     Query(ApiRequest),
-    /// No: the host belongs to another cluster.
+    /// The request must not be sent: the host belongs to another cluster.
     Refused(Box<OtherCluster>),
 }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::connection::Connection;
 
-/// Less than PVE's 5 s, to leave time for a slow network.
+/// How long an idle connection is kept: less than PVE's 5 s, to leave time for a slow network.
 const IDLE_LIMIT: Duration = Duration::from_secs(4);
 
 /// How many requests PVE serves on one connection.

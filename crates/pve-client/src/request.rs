@@ -25,13 +25,13 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 pub(crate) struct BodyLimit(pub(crate) usize);
 
 impl BodyLimit {
-    /// For one object: a version, a ticket, a UPID, the status of a task or guest.
+    /// The limit for one object: a version, a ticket, a UPID, the status of a task or guest.
     pub(crate) const SINGLE: Self = Self(64 * 1024);
-    /// For the tasks of a node.
+    /// The limit for the task list of a node.
     pub(crate) const TASKS: Self = Self(4 * 1024 * 1024);
-    /// For lists of one guest, node or login: configuration, snapshots, storages, privileges.
+    /// The limit for lists of one guest, node or login: configuration, snapshots, storages, privileges.
     pub(crate) const LIST: Self = Self(8 * 1024 * 1024);
-    /// For all resources of a cluster.
+    /// The limit for all resources of a cluster.
     pub(crate) const RESOURCES: Self = Self(256 * 1024 * 1024);
 }
 

@@ -5,7 +5,7 @@
 //! number of requests does not grow with the number of tasks.
 //!
 //! PVE updates the list when a worker ends (`PVE/RESTEnvironment.pm`, `log_task_result`). Only the
-//! pvedaemon worker that started the task notices that at once; if that worker has retired in the
+//! pvedaemon worker that started the task notices that immediately; if that worker has retired in the
 //! meantime, the list may show `RUNNING` for up to ten seconds more. So `task_wait` also polls each
 //! task itself.
 //!

@@ -39,9 +39,9 @@ use crate::options::Trust;
 
 /// The TLS configurations of a client.
 pub(crate) struct Tls {
-    /// For all hosts.
+    /// The connector for all hosts.
     pub(crate) usual: TlsConnector,
-    /// For hosts that have a small RSA key.
+    /// The connector for hosts with a small RSA key.
     pub(crate) small_rsa: TlsConnector,
 }
 

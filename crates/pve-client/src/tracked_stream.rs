@@ -23,7 +23,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A longer head, in bytes, is passed on unchanged; hyper has its own limit.
+/// The maximum size of a repaired head in bytes. A longer one is passed on unchanged; hyper has its own limit.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// State shared by the owner of a connection and the stream below hyper.

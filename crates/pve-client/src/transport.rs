@@ -98,7 +98,7 @@ struct FailedRound {
 
 /// Why one host gave no reply.
 enum Failure {
-    /// Nothing was written: the next host may be tried.
+    /// The request was not written: the next host may be tried.
     NotSent(ConnectFailure),
     /// The request was written and timed out: the next request goes to another host.
     TimedOut(Error),
@@ -176,7 +176,7 @@ impl Transport {
     }
 
     /// Opens the first connection: one round over the hosts without retries, so that a wrong host name
-    /// is reported at once.
+    /// is reported immediately.
     pub(crate) async fn connect(&self) -> Result<(), Error> {
         let request = ApiRequest::new(Method::Get, &["version"]);
         let connected = self.round(&request, Purpose::Connect, None).await;

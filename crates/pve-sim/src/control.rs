@@ -211,8 +211,8 @@ fn change_guest(world: &mut World, arguments: &[&str]) -> Result<String, Control
                 .lost_disk_snapshots
                 .insert((*name).to_owned());
         }
-        ["hide-disk", vmid] => guest(world, vmid)?.disk_hidden = true,
-        ["show-disk", vmid] => guest(world, vmid)?.disk_hidden = false,
+        ["hide-disk", vmid] => guest(world, vmid)?.is_disk_unreadable = true,
+        ["show-disk", vmid] => guest(world, vmid)?.is_disk_unreadable = false,
         ["lock", vmid, lock] => guest(world, vmid)?.lock = Some((*lock).to_owned()),
         ["unlock", vmid] => guest(world, vmid)?.lock = None,
         ["listed-status", vmid, status] => {

@@ -208,11 +208,11 @@ pub enum When {
     /// All of them.
     #[default]
     Always,
-    /// Only this one, counted from 1.
+    /// The rule applies only to this match, counted from 1.
     Nth(NonZeroU32),
-    /// Every nth.
+    /// The rule applies to every nth match.
     Every(NonZeroU32),
-    /// Each with this probability, drawn from the plan's seed.
+    /// The rule applies to each match with this probability; the plan's seed determines the result.
     Probability(Probability),
 }
 

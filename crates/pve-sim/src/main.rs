@@ -230,7 +230,7 @@ fn serve(options: &Serve) -> Result<()> {
     Ok(())
 }
 
-/// Prints the text at once and ignores a closed pipe: a reader may stop after the first lines.
+/// Prints the text immediately and ignores a closed pipe: a reader may stop after the first lines.
 fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     match stdout

@@ -46,7 +46,7 @@ pub struct Volume {
 /// The location of a volume's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VolumeLocation {
-    /// On a storage that PVE manages.
+    /// The volume is on a storage that PVE manages.
     Storage {
         /// The storage's ID.
         storage: String,

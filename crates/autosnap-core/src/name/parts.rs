@@ -9,7 +9,7 @@ use jiff::civil::{Date, DateTime, Weekday};
 
 use super::token::{Digits, Form, MONTHS, Token, WEEKDAYS};
 
-/// The parts of a timestamp. Each can be missing, as a format need not have every part.
+/// The parts of a timestamp. Each can be missing, because a format need not have every part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimestampParts {
     year: Option<i16>,
@@ -69,7 +69,7 @@ impl TimestampParts {
     }
 
     fn day_exists(&self) -> bool {
-        // Without a year, the day of a leap year counts; without a month, that of a long one.
+        // Without a year, 29 February is valid; without a month, day 31 is valid.
         let (year, month) = (self.year().unwrap_or(2000), self.month.unwrap_or(1));
         let Ok(date) = Date::new(year, month, self.day.unwrap_or(1)) else {
             return false;
@@ -89,7 +89,7 @@ pub(super) fn read(tokens: &[Token], text: &str) -> Vec<TimestampParts> {
     found
 }
 
-/// Reads the tokens one after the other. A repeated part must agree at once, so that only the seven
+/// Reads the tokens one after the other. A repeated part must have the same value, so that only the seven
 /// numbers of varying width can branch.
 fn walk(tokens: &[Token], text: &str, parts: TimestampParts, found: &mut Vec<TimestampParts>) {
     let Some((&token, tokens)) = tokens.split_first() else {

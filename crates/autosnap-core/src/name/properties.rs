@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Pieces of formats: every specifier, separators and quoted letters.
+/// Parts of formats: every specifier, separators and quoted letters.
 const PIECES: [&str; 28] = [
     "yy", "yyyy", "yyyyy", "M", "MM", "MMM", "MMMM", "d", "dd", "ddd", "dddd", "h", "hh", "H",
     "HH", "m", "mm", "s", "ss", "f", "ff", "fffffff", "t", "tt", "-", "_", "'daily'", r"\y",

@@ -281,7 +281,7 @@ impl Series {
         if !agrees && self.other_readings(name, taken_at).next().is_some() {
             return Membership::Other;
         }
-        // A time that contradicts this series does not exclude other readings that it also contradicts.
+        // If the time contradicts this series, it does not exclude other readings either, even if it contradicts them.
         let readings = self.other_readings(name, taken_at.filter(|_| agrees));
         for (label, format) in readings.filter(|(label, format)| !whole.counts(label, format)) {
             let is_ambiguous = match ambiguous {

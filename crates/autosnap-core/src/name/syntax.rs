@@ -119,7 +119,7 @@ fn is_specifier(letter: char) -> bool {
     )
 }
 
-/// The token of a run of one letter.
+/// The token for a letter that is repeated `count` times.
 ///
 /// A longer run than .NET defines has the meaning of the longest defined one, except for fractions, which
 /// have at most seven digits.

@@ -42,7 +42,7 @@ pub(super) enum Token {
 /// How many digits a number has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Digits {
-    /// One or two, without a leading zero.
+    /// One or two digits, without a leading zero.
     AsNeeded,
     /// Always two.
     Two,

@@ -260,7 +260,7 @@ pub fn newest_with_overdue<'a>(snapshots: &'a [Snapshot], intent: &Intent) -> Op
 }
 
 /// The removals that do not depend on the new snapshot: without it the policy does not keep them either.
-/// Unfinished removals of older snapshots are among them, as the oldest are removed first.
+/// Unfinished removals of older snapshots are among them, because the oldest are removed first.
 ///
 /// `verdicts` are those of the guest with the new snapshot, newest first.
 fn overdue(verdicts: &[Verdict], reading: &Reading, intent: &Intent) -> Vec<String> {

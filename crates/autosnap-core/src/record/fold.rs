@@ -14,10 +14,11 @@ use crate::plan::{Decision, GuestPlan, Plan, Steps};
 
 /// How many bytes of the output of one hook call are recorded.
 const MAX_HOOK_OUTPUT: usize = 8 * 1024;
-/// How many bytes of hook output are recorded in all: a run may have 10,000 guests.
+/// The maximum number of recorded bytes of hook output per run: a run may have 10,000 guests.
 const MAX_ALL_HOOK_OUTPUT: usize = 4 * 1024 * 1024;
 
-/// The state of the fold that is not part of the record. It follows from the record, so that two records never differ in it.
+/// The state of the fold that is not part of the record. It follows from the record, so that two records never differ
+/// in it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FoldState {
     /// Where each guest is in the list.
@@ -59,7 +60,7 @@ impl FoldState {
 }
 
 impl RunRecord {
-    /// Takes one event into account. The events must come in their order.
+    /// Updates the record with one event. The events must be passed in order.
     pub fn observe(&mut self, event: &Event) {
         self.started.get_or_insert(event.at);
         match &event.kind {

@@ -40,6 +40,6 @@ pub enum StuckRemovals {
     /// They are left alone and reported.
     #[default]
     Leave,
-    /// Their removal is sent again, as PVE allows once the guest is unlocked.
+    /// Their removal is sent again, which PVE allows once the guest is unlocked.
     Retry,
 }

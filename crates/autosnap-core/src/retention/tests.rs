@@ -215,7 +215,7 @@ fn a_name_that_is_listed_twice_counts_once() {
 }
 
 #[test]
-fn the_hour_that_comes_twice_is_ordered_by_the_instant() {
+fn the_repeated_hour_is_ordered_by_the_instant() {
     // At the end of summer time 02:10 follows 02:50: names and instants disagree.
     let earlier = ours("autodaily231029025000", Some(1_698_540_600));
     let later = ours("autodaily231029021000", Some(1_698_541_800));

@@ -4,18 +4,18 @@
 /// The limits of parallel work. Zero in any field counts as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Guests at once in total.
+    /// Parallel guests in total.
     pub total: usize,
-    /// Guests at once on one node.
+    /// Parallel guests on one node.
     pub per_node: usize,
-    /// Guests at once with a disk on one shared storage.
+    /// Parallel guests with a disk on one shared storage.
     pub per_storage: usize,
-    /// Snapshots with RAM at once on one node; they also count for `per_node`.
+    /// Parallel snapshots with RAM on one node; they also count for `per_node`.
     pub ram_per_node: usize,
 }
 
 impl Default for Limits {
-    /// 48 guests at once, 2 per node, 24 per shared storage, one RAM snapshot per node.
+    /// 48 parallel guests, 2 per node, 24 per shared storage, one RAM snapshot per node.
     ///
     /// Two per node limit the load on its disks. The other two limits matter only in large clusters, where more than
     /// 24 or 12 nodes work at the same time.

@@ -60,7 +60,7 @@ pub enum ExclusionRule {
     /// A pool or node must exist, whether it has guests or not: the rule of `snap`. Names, IDs, tags
     /// and patterns may match nothing.
     MustExist,
-    /// Nothing is required (`--allow-unmatched-exclusions`).
+    /// An exclusion may match no guest (`--allow-unmatched-exclusions`).
     MayBeUnmatched,
 }
 

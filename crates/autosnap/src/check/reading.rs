@@ -27,7 +27,7 @@ use crate::error::Error as LibraryError;
 use crate::inventory;
 use crate::settings::{GuestStates, JobKind, JobSettings};
 
-/// How many hosts are connected to at once.
+/// How many hosts are connected to in parallel.
 const PARALLEL_HOSTS: usize = 16;
 
 /// Everything that was read.
@@ -63,7 +63,7 @@ pub enum HostState {
     Ok {
         /// The version of PVE.
         version: String,
-        /// By how many seconds its clock is ahead of the clock of this machine, if that is known.
+        /// How many seconds its clock is ahead of the clock of this machine, if known.
         clock_lead: Option<i64>,
     },
     /// No reply; the errors of the connection attempts.
@@ -326,8 +326,8 @@ fn incomplete_in(plan: &GuestPlan) -> impl Iterator<Item = (&str, &SnapshotState
     })
 }
 
-/// The types of the guest's running tasks. A refused listing counts as empty: tasks of other users are hidden anyway. A listing with an unreadable
-/// entry is an error, as that entry may be the task.
+/// The types of the guest's running tasks. A refused listing counts as empty: tasks of other users are hidden anyway. A
+/// listing with an unreadable entry is an error, as that entry may be the task.
 async fn running_tasks(client: &Client, guest: &Guest) -> Result<Vec<String>, Error> {
     let filter = TaskFilter {
         source: TaskSource::Active,

@@ -141,7 +141,7 @@ impl Executor {
         guest.late_task().map(ToString::to_string)
     }
 
-    /// Polls all late tasks at once if nothing else is left to do, unless the last such poll found the same ones
+    /// Polls all late tasks together if nothing else is left to do, unless the last such poll found the same ones
     /// running.
     fn poll_late_tasks(&mut self) {
         if self.deferred.is_empty() || !self.only_late_tasks_are_left() {
@@ -208,7 +208,8 @@ impl Executor {
         self.work.defer(index);
     }
 
-    /// Returns the outcome of a guest's steps. After a panic returns `failed`, and the run reports the panic at its end.
+    /// Returns the outcome of a guest's steps. After a panic returns `failed`, and the run reports the panic at its
+    /// end.
     fn unless_panicked<T>(
         &mut self,
         guest: &GuestRun,

@@ -193,7 +193,7 @@ impl GuestRun {
         match &steps.creation {
             Some(creation) if self.stage != Stage::Removing && self.opened_removal.is_none() => {
                 if self.stage == Stage::New {
-                    // The hooks are called as for a guest that fails at once because of its lock.
+                    // The hooks are called as for a guest that fails immediately because of its lock.
                     self.open_creation(run, creation.name.as_str()).await;
                     self.report_creation_started(run, creation);
                 }

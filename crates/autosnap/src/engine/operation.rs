@@ -6,8 +6,8 @@
 //!
 //! - the request failed before any work (no worker could be started, `fork_worker` in
 //!   `PVE/RESTEnvironment.pm`; the node could not be connected to; the server is busy);
-//! - the guest is no longer on its node. The error of the reply shows it or, for containers and removals, the error of the task.
-//!   One more request is sent if the guest is found on another node and its snapshots there show that the
+//! - the guest is no longer on its node. The error of the reply shows it or, for containers and removals, the error of
+//!   the task. One more request is sent if the guest is found on another node and its snapshots there show that the
 //!   operation is still pending.
 //!
 //! After a lost reply the run searches for the effect in the guest's snapshots and in the node's tasks. If it finds

@@ -66,7 +66,7 @@ impl WorkQueue {
 pub(super) enum Resume {
     /// Before all other work of its run.
     First,
-    /// After all other work of its run.
+    /// The work starts after all other work of its run.
     Last,
 }
 

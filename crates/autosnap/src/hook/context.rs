@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The environment of a hook: the phase and the `CV4PVE_AUTOSNAP_*` variables.
 //!
-//! Names, order of phases and number formats are those of the C# tool (`HookPhase.cs`, `PhaseEventArgs.cs`), because the
-//! scripts of its users read them. This module only formats values.
+//! Names, order of phases and number formats are those of the C# tool (`HookPhase.cs`, `PhaseEventArgs.cs`), because
+//! the scripts of its users read them. This module only formats values.
 
 use std::fmt;
 use std::time::Duration;

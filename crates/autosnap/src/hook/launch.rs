@@ -143,8 +143,8 @@ impl Launch {
         }
     }
 
-    /// A call of PowerShell. The execution policy of Windows is bypassed for this call only: a user who can edit the job
-    /// can edit the script.
+    /// A call of PowerShell. The execution policy of Windows is bypassed for this call only: a user who can edit the
+    /// job can edit the script.
     fn powershell(
         path: &Path,
         program: &'static str,
@@ -243,15 +243,15 @@ mod platform {
         }
     }
 
-    /// As many bytes as Linux reads (`BINPRM_BUF_SIZE`).
+    /// Reads the beginning of a file: as many bytes as Linux does (`BINPRM_BUF_SIZE`).
     fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
         let mut start = Vec::new();
         fs::File::open(path)?.take(256).read_to_end(&mut start)?;
         Ok(start)
     }
 
-    /// Finds a missing interpreter in advance: the kernel would report "No such file or directory", as if the script were
-    /// missing.
+    /// Finds a missing interpreter in advance: the kernel would report "No such file or directory", as if the script
+    /// were missing.
     ///
     /// A carriage return after an argument is passed to the interpreter, and some (Perl) ignore it.
     fn check_interpreter(path: &Path, line: &[u8]) -> Result<(), StartError> {

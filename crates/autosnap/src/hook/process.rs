@@ -7,14 +7,14 @@
 //! | leaves children that hold its stdout open | the call ends with the last of them; at the limit they live on |
 //! | leaves children that moved their stdout elsewhere | the call ends with the hook; the children live on |
 //! | floods its stdout | the pipe is always drained, memory is bounded by [`Capture`] |
-//! | waits for input | reads the end of the file at once, as its stdin is null |
+//! | waits for input | reads the end of the file immediately, because its stdin is null |
 //!
-//! While this process runs, the reading end of a hook's stdout is never closed: SIGPIPE would end a child in the background
-//! that is about to resume a service. stderr is inherited for the same reason, as in the C# tool: background processes of
-//! a hook do not depend on this process.
+//! While this process runs, the reading end of a hook's stdout is never closed: SIGPIPE would end a child in the
+//! background that is about to resume a service. stderr is inherited for the same reason, as in the C# tool: background
+//! processes of a hook do not depend on this process.
 //!
-//! The process group is signalled only until its leader is reaped: before that, its number cannot be reused for
-//! another process. Windows has no process groups; there `taskkill /T` ends the hook and its descendants, without a grace.
+//! The process group is signalled only until its leader is reaped: before that, its number cannot be reused for another
+//! process. Windows has no process groups; there `taskkill /T` ends the hook and its descendants, without a grace.
 //! Limit: it does not find a descendant whose parent has already ended.
 //!
 //! The crates `process-wrap` and `win32job` are not used. `process-wrap` waits for a whole process group and reaps it,
@@ -22,7 +22,7 @@
 //! end the descendants missed above, but the hook must be assigned to it before it starts a child. So it would have to
 //! start suspended, which neither std nor tokio offers. `taskkill` is part of every Windows.
 //!
-//! When the process exits at once after a second signal, [`end_all`] ends the running hooks.
+//! When the process exits immediately after a second signal, [`end_all`] ends the running hooks.
 
 use std::future::poll_fn;
 use std::io;
@@ -219,7 +219,7 @@ fn start(mut command: Command) -> io::Result<(Group, Output)> {
     #[cfg(windows)]
     command.kill_on_drop(true);
     // Locked until the hook is in the list, so that `end_all` finds it. The command is dropped at the end of this
-    // function, as it owns a copy of the pipe's writing end.
+    // function, because it owns a copy of the pipe's writing end.
     let mut running = running();
     let child = command.spawn()?;
     let group = Group::new(child);

@@ -39,8 +39,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Decides about the guest without reading it, if possible; otherwise reads it. If the guest would be skipped as not
-    /// running, its current status is read first, as the listed one may be stale.
+    /// Decides about the guest without reading it, if possible; otherwise reads it. If the guest would be skipped as
+    /// not running, its current status is read first, because the listed one may be stale.
     pub(super) async fn screen_or_read(
         &self,
         mut guest: Guest,
@@ -139,8 +139,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a guest; one with a lock but no task is read twice, as the task may have ended between the requests for
-    /// lock and tasks. If the second reading shows no task either, the lock is read once more: it may be gone, or
+    /// Reads a guest; one with a lock but no task is read twice, because the task may have ended between the requests
+    /// for lock and tasks. If the second reading shows no task either, the lock is read again: it may be gone, or
     /// belong to another task that has started since.
     async fn reading(&self, guest: &Guest) -> Result<Reading, pve_client::Error> {
         let is_snap = matches!(self.intent.action, Action::Snap(_));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The reserved seconds for snapshot names: runs of one label that start in the same second use different ones.
 //!
-//! This is independent of their guests, as cron starts several jobs at once. The last reserved second is stored in a
-//! file in the folder for lock files. If it cannot be read or written, the run uses the current second; a name that
-//! exists is then found by the plan or refused by PVE.
+//! This is independent of their guests, because cron starts several jobs at the same time. The last reserved second is
+//! stored in a file in the folder for lock files. If it cannot be read or written, the run uses the current second; a
+//! name that exists is then found by the plan or refused by PVE.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Tests of the lock with two owners in one process, as the system locks open files, not processes.
+//! Tests of the lock with two owners in one process, because the system locks open files, not processes.
 
 use super::*;
 

@@ -200,7 +200,7 @@ fn stdin_is_empty() {
     check_exit(&run("cat; echo done", Settings::default()), 0, "done\n");
 }
 
-/// A script that ends on SIGTERM only, and prints that.
+/// A script that prints a line on SIGTERM, and ends only then.
 const TIDY: &str = "trap 'echo tidy; exit 0' TERM\necho begun\nwhile :; do sleep 60 & wait; done";
 
 #[test]

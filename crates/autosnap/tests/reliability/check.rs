@@ -26,7 +26,7 @@ pub(crate) struct RunTrace {
 
 /// A snapshot of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Known {
+struct ModelSnapshot {
     taken_at: i64,
     /// Whether it is ours and of the label, so that retention may remove it.
     counted: bool,
@@ -34,7 +34,7 @@ struct Known {
 
 /// The model of a cluster, computed from the journal.
 pub(crate) struct State {
-    snapshots: BTreeMap<(u32, String), Known>,
+    snapshots: BTreeMap<(u32, String), ModelSnapshot>,
     locked_before: BTreeSet<u32>,
     /// Guests that the token may not snapshot.
     forbidden: BTreeSet<u32>,
@@ -51,7 +51,7 @@ impl State {
             let mut snapshots = BTreeMap::new();
             for (vmid, guest) in &world.guests {
                 for (name, snapshot) in &guest.snapshots {
-                    let known = Known {
+                    let known = ModelSnapshot {
                         taken_at: snapshot.taken_at,
                         counted: is_counted(
                             name,
@@ -261,7 +261,7 @@ fn apply(
         });
         state.snapshots.insert(
             (*vmid, name.clone()),
-            Known {
+            ModelSnapshot {
                 taken_at: taken_at
                     .or_else(|| started_at(mutation))
                     .unwrap_or(i64::MAX),

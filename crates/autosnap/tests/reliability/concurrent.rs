@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Random concurrent runs over one cluster: together they stay within the limits, no two operations on one guest overlap, and
-//! every run ends as it would alone.
+//! Random concurrent runs over one cluster: together they stay within the limits, no two operations on one guest
+//! overlap, and every run ends as it would alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -196,7 +196,7 @@ fn check_tasks(simulator: &Simulator, limits: Limits) -> Result<(), String> {
         .collect();
     let check = |what: String, most: usize, tasks: &[&Task]| {
         let found = peak_concurrency(tasks.iter().copied());
-        let text = format!("{found} tasks at once {what}, the limit is {most}");
+        let text = format!("{found} parallel tasks {what}, the limit is {most}");
         if found > most { Err(text) } else { Ok(()) }
     };
     check("in all".to_owned(), limits.total, &tasks)?;

@@ -2,11 +2,11 @@
 //! Random clusters, faults and kills of a run, then the same run again without faults.
 //!
 //! Each schedule follows from its number. It builds a cluster and disturbs a run with faults of the simulator; some
-//! have a second cluster in the list of hosts ([`second_cluster`]), nodes and guests whose state is listed late or not at all, a
-//! hook that fails in some phases ([`hooks`]), locks of other programs ([`foreign_locks`]), or a guest whose tasks always
-//! take longer than the timeout ([`late`]); some drop the run in the middle, as `kill -9` does. Then an administrator
-//! repairs the reported leftovers, the run is repeated without faults, and the simulator's journal is checked
-//! ([`check`]).
+//! have a second cluster in the list of hosts ([`second_cluster`]), nodes and guests whose state is listed late or not
+//! at all, a hook that fails in some phases ([`hooks`]), locks of other programs ([`foreign_locks`]), or a guest whose
+//! tasks always take longer than the timeout ([`late`]); some drop the run in the middle, as `kill -9` does. Then an
+//! administrator repairs the reported leftovers, the run is repeated without faults, and the simulator's journal is
+//! checked ([`check`]).
 //!
 //! [`concurrent`] runs several jobs over one cluster at the same time.
 //!
@@ -72,9 +72,9 @@ fn no_schedule_of_faults_and_kills_breaks_an_invariant() {
     println!("{}", tally.into_inner().unwrap());
 }
 
-/// How many cases of concurrent runs an ordinary test run tries, at most.
+/// The maximum number of cases of concurrent runs in an ordinary test run.
 const CONCURRENT_CASES: u64 = 60;
-/// No case begins later than this.
+/// The time after which no further case starts.
 const CONCURRENT_TIME: Duration = Duration::from_secs(12);
 
 /// `CONCURRENT_SEED=n` repeats one case.

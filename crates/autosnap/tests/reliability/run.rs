@@ -160,7 +160,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
 
     if let Some(late) = late {
         let count = late.check(&mut state, &simulator, &settings, &later)?;
-        tally.count("tasks longer than the time-out", count);
+        tally.count("tasks longer than the timeout", count);
     }
     count_all(&mut tally, &state, &disturbed, faults, repaired);
     Ok(tally)

@@ -64,7 +64,7 @@ const USES: [(&str, &str); 45] = [
     ("write", "...."),
 ];
 
-/// Every option is used, refused, or accepted without effect by every command, as the table says. New options
+/// Every option is used, refused, or accepted without effect by every command, according to the table. New options
 /// must be added to the table.
 #[test]
 fn every_option_is_used_or_refused_by_every_command() {
@@ -126,7 +126,7 @@ const WORDS: [&str; 30] = [
     "--",
 ];
 
-/// A line of `snap` that works, in some order, with some words lost, damaged or put in.
+/// A valid command line of `snap` in random order, with some words removed, damaged or added.
 fn damaged_line() -> impl Strategy<Value = Vec<String>> {
     let whole = [
         "snap",

@@ -120,7 +120,7 @@ impl JobCommand<'_> {
             let label = self.settings.label().as_str();
             now = reserve_second(label, &endpoints, now);
         }
-        let (client, warning) = preflight::sign_on(connection, &self.console)
+        let (client, warning) = preflight::log_in(connection, &self.console)
             .await
             .inspect_err(|error| self.report_not_started(&warnings, NotStarted::from(error)))?;
         warnings.extend(warning);

@@ -25,7 +25,7 @@ pub(super) fn run(
     let now = context.clock.now();
     block_on(async {
         let trust = connection.options.trust.clone();
-        let (client, warning) = preflight::sign_on(connection, console).await?;
+        let (client, warning) = preflight::log_in(connection, console).await?;
         if let Some(warning) = warning {
             console.notice(
                 &format!("WARNING: {}", report::warning(&warning)),

@@ -145,7 +145,7 @@ fn guest_lines(report: &Report, cluster: &ClusterReading) -> Vec<String> {
     lines
 }
 
-/// The weightiest finding that keeps a guest from being snapshotted; findings come sorted.
+/// The most severe finding that prevents a snapshot of a guest; the findings are sorted.
 fn obstacle(report: &Report, vmid: Vmid) -> Option<&Finding> {
     let mut findings = report.findings.iter();
     findings.find(|finding| finding.prevents(vmid))

@@ -50,7 +50,7 @@ impl Console {
             .then(|| JournalReport::new(self.clone()))
     }
 
-    /// Whether stderr leads to the journal.
+    /// Whether stderr is connected to the journal.
     pub(super) fn leads_to_journal(&self) -> bool {
         self.journal.is_some()
     }
@@ -71,7 +71,7 @@ impl Console {
         self.bar.as_ref()
     }
 
-    /// Writes lines to stdout at once, so that blocks are never mixed.
+    /// Writes lines to stdout in one call, so that blocks are never mixed.
     pub fn out(&self, lines: &Lines) {
         self.document(lines.as_str());
     }
@@ -104,7 +104,7 @@ impl Console {
         });
     }
 
-    /// Writes one line to stderr, or to the journal with a priority if stderr leads there. An error of
+    /// Writes one line to stderr, or to the journal with a priority if stderr is connected to it. An error of
     /// stderr is ignored: there is no other place to report it.
     pub fn error(&self, line: &str) {
         self.error_text(&text::one_line(line));
@@ -139,7 +139,7 @@ impl Console {
     }
 
     /// Writes one line for people: at a terminal, to the journal, and anywhere with `--debug`. A run
-    /// from cron that succeeds leaves stderr empty, as cron mails all of it.
+    /// from cron that succeeds leaves stderr empty, because cron mails all of it.
     pub fn notice(&self, line: &str, debug: bool) {
         if self.takes_notices(debug) {
             self.error(line);

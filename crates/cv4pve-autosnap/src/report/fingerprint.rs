@@ -9,8 +9,8 @@ use pve_client::PeerCertificate;
 use super::{Console, Lines};
 use autosnap::fingerprint::HostCertificate;
 
-/// Prints a line for every host, `HOST:PORT FINGERPRINT`, so that scripts can cut it, with name
-/// and validity after it. Hosts that showed none are reported on stderr.
+/// Prints a line for every host: `HOST:PORT FINGERPRINT`, which scripts can cut, then name and validity. Hosts
+/// without a certificate are reported on stderr.
 pub fn print(console: &Console, shown: &[HostCertificate]) {
     for host in shown {
         match &host.result {

@@ -114,7 +114,7 @@ fn steps_to_take(text: &mut Lines, steps: &Steps, phases: bool) {
             | Reason::WrongTime => {
                 text.line(format_args!("Keep snapshot: {name} ({})", verdict.reason));
             }
-            // A note says how many.
+            // A note has their number.
             Reason::LeftToNextRuns { .. }
             | Reason::Incomplete(_)
             | Reason::NotOurs

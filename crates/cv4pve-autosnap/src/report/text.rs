@@ -38,7 +38,7 @@ pub struct TextOptions {
     pub quiet: bool,
 }
 
-/// How many guests of a plan are printed in one piece.
+/// How many guests of a plan are printed at a time.
 const GUESTS_AT_ONCE: usize = 256;
 
 /// Prints the report of a run to stdout.
@@ -137,7 +137,7 @@ impl Text {
         }
         let mut line = Lines::default();
         line.line(format_args!("WARNING: {}", warnings::text(warning)));
-        // In the report, as cron sends a mail for output on stderr.
+        // In the report, because cron sends a mail for output on stderr.
         if self.header.is_some() {
             self.print(&line);
         } else {

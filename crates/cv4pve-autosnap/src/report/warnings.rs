@@ -67,8 +67,8 @@ pub fn text(warning: &Warning) -> String {
                 .map(|(kind, vmid, left)| format!("{} {vmid}: {left}", kind.short_name()))
                 .collect();
             format!(
-                "{left} {snapshots} left to the next runs, as a run removes at most {limit} of a guest ({}); \
-                 --max-removals-per-guest=N removes more at once",
+                "{left} {snapshots} left to the next runs, because a run removes at most {limit} of a guest ({}); \
+                 --max-removals-per-guest=N removes more in one run",
                 guests.join(", ")
             )
         }

@@ -271,7 +271,7 @@ proptest! {
     }
 
     #[test]
-    fn quoted_and_plain_words_are_split_into_themselves(words in prop::collection::vec("[a-z#@=]{1,5}( [a-z]{0,3})?", 0..6)) {
+    fn splitting_returns_each_quoted_or_plain_word(words in prop::collection::vec("[a-z#@=]{1,5}( [a-z]{0,3})?", 0..6)) {
         let line: Vec<_> = words.iter().map(|word| format!("-{}", if word.contains(' ') { format!("\"{word}\"") } else { word.clone() })).collect();
         let expected: Vec<_> = words.iter().map(|word| format!("-{word}")).collect();
         let words = split(&line.join(" ")).unwrap().into_iter().map(|(_, word)| word);

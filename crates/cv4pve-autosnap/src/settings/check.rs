@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The settings of `check`: those of the line that is checked, and findings about its options.
+//! The settings of `check`: the settings of the checked command line, and findings about its options.
 
 use std::path::Path;
 

@@ -44,8 +44,8 @@ impl NewPassword {
 }
 
 impl Connection {
-    /// Reads the options of the connection. `arguments` are those that `ps` shows. With a time-out for tasks of a second
-    /// no request may take forty.
+    /// Reads the options of the connection. `arguments` are those that `ps` shows. With a task timeout of one
+    /// second, no request may take 40 seconds.
     pub fn read(
         args: &ConnectionArgs,
         task_timeout: Duration,

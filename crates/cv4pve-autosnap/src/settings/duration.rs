@@ -89,7 +89,7 @@ mod tests {
             let message = parse_duration(text).unwrap_err();
             assert_eq!(message, format!("'{text}' must be at most a year"));
         }
-        assert!(parse_duration("365d").is_err(), "days are no unit here");
+        assert!(parse_duration("365d").is_err(), "days are not a unit here");
         assert_eq!(parse_duration("8784h"), Ok(LONGEST_DURATION));
     }
 

@@ -22,7 +22,7 @@ const TLS_1_2: &[&SupportedProtocolVersion] = &[&version::TLS12];
 const TLS_1_3: &[&SupportedProtocolVersion] = &[&version::TLS13];
 const BOTH: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
 
-/// Created by plain `openssl x509 -req`, which writes version 1.
+/// Certificates of X.509 version 1: `openssl x509 -req` writes this version by default.
 const VERSION_1: [&str; 2] = [
     include_str!("../../../pve-client/tests/fixtures/x509-v1-ec.pem"),
     include_str!("../../../pve-client/tests/fixtures/x509-v1-rsa.pem"),
@@ -85,9 +85,9 @@ fn a_certificate_of_version_1_is_accepted_by_fingerprint_and_where_any_is() {
     }
 }
 
-/// An authority cannot issue a version 1 certificate, and the message says so.
+/// The message about a version 1 certificate explains that an authority cannot confirm it.
 #[test]
-fn a_certificate_of_version_1_is_refused_in_words_where_an_authority_is_asked() {
+fn a_certificate_of_version_1_is_refused_if_an_authority_must_confirm_it() {
     for pem in VERSION_1 {
         let lab = lab_with(pem, pem);
         snap(&lab, "--ca-file=shown.pem")
@@ -244,7 +244,7 @@ fn keys_without_support_are_named() {
     );
 }
 
-/// The message says that a host is older than TLS 1.2, or has no cipher or key type in common.
+/// The message explains that a host is older than TLS 1.2, or has no cipher or key type in common.
 #[test]
 fn messages_name_what_old_hosts_lack() {
     // ServerHello of TLS 1.0: version, random, no session, a cipher, no compression.

@@ -191,9 +191,9 @@ fn a_dry_run_fails_where_the_login_may_not_snapshot_or_quorum_is_lost() {
     lab.run(line).assert_status(1);
 }
 
-/// Without Sys.Audit `check` reports that the quorum is unknown, and how to find out.
+/// Without Sys.Audit `check` reports that the quorum is unknown, and how to check it.
 #[test]
-fn check_says_that_quorum_is_unknown_and_how_to_find_out() {
+fn check_reports_that_quorum_is_unknown_and_how_to_check_it() {
     let lab = Lab::new(&World::new([vm(100, "web")]));
     lab.run("check --vmid=100 --label=daily --keep=3")
         .assert_status(0)
@@ -303,7 +303,7 @@ fn a_task_that_ends_between_two_requests_is_not_a_leftover() {
     }
 }
 
-/// For a login that sees only its own tasks, the message says so before it proposes to unlock.
+/// If the login sees only its own tasks, the message warns about that before it proposes to unlock.
 #[test]
 fn a_possible_leftover_is_reported_with_what_the_login_cannot_see() {
     let left = json!({"name": name("daily", 9), "snaptime": day(9), "description": "cv4pve-autosnap", "snapstate": "delete"});

@@ -316,7 +316,7 @@ fn incomplete_snapshots_are_reported_and_neither_counted_nor_removed() {
 #[test]
 fn retention_goes_by_time_and_then_by_name() {
     let world = World::new([vm(100, "web01")
-        // The hour that comes twice: the later one has the smaller name.
+        // The repeated hour: the later snapshot has the smaller name.
         .snapshot("autodaily241027025900", 1_729_990_740, "cv4pve-autosnap")
         .snapshot("autodaily241027020500", 1_729_991_100, "cv4pve-autosnap")
         .snapshot("autodaily241027030000", 1_729_991_100, "cv4pve-autosnap")]);

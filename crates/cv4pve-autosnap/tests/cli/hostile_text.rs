@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{Lab, Output};
 use crate::world::{World, day, vm};
 
-/// What such a text is made of: line breaks before what could be taken for a line of ours, commands
+/// Parts of hostile texts: line breaks before text that looks like a line of the report, commands
 /// for a terminal, marks that turn the direction of the text, formulas, HTML.
 const PARTS: [&str; 18] = [
     "\nINJECTED",

@@ -33,7 +33,7 @@ pub(crate) fn host_that_sends(answer: &'static [u8]) -> String {
     address
 }
 
-/// The same behind TLS.
+/// The same service with TLS.
 pub(crate) fn tls_host_with_reply(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -134,7 +134,7 @@ fn hosts_that_do_not_run_pve_are_distinguished() {
     let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\nConnection: close\r\n\r\n<html>no</html>";
     let garbage = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{\"data\": [1,";
     let not_found = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    // Runs with the same label and host wait for each other, those of other test runs as well.
+    // Runs with the same label and host wait for each other, also runs of other test processes.
     let unresolved = format!("pve{}.invalid", std::process::id());
     let unused = UnusedPort::new();
     let mut errors = String::new();

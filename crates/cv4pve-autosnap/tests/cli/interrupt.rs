@@ -208,7 +208,7 @@ fn a_second_signal_exits_immediately_and_names_the_running_tasks() {
         let output = run.ended();
         output
             .assert_status(status)
-            .assert_err("ERROR: interrupted a second time; leaving at once");
+            .assert_err("ERROR: interrupted a second time; exiting immediately");
         let named = output
             .stderr
             .lines()

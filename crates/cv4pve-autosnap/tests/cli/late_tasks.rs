@@ -113,7 +113,7 @@ fn a_task_that_still_runs_at_the_end_is_a_failure() {
     }
 }
 
-/// An interrupted run polls the late task once more, reports its result, and starts nothing.
+/// An interrupted run polls the late task again, reports its result, and starts nothing.
 #[test]
 fn an_interrupted_run_reports_the_result_of_a_late_task() {
     for ended in [true, false] {

@@ -299,7 +299,7 @@ fn a_token_revoked_during_the_last_guest_ends_the_run_with_3() {
     }
 }
 
-/// The first signal stops the reading of a silent server at once, before any guest is known.
+/// The first signal stops reading from a silent server immediately, before any guest is known.
 #[test]
 fn a_signal_stops_a_run_on_a_silent_server() {
     let lab = Lab::with_faults(
@@ -319,7 +319,7 @@ fn a_signal_stops_a_run_on_a_silent_server() {
     lab.assert_unchanged();
 }
 
-/// The second signal ends the run at once while a creation hangs.
+/// The second signal ends the run immediately while a creation hangs.
 #[test]
 fn a_second_signal_ends_a_run_on_a_silent_server_immediately() {
     let lab = Lab::new(&world());

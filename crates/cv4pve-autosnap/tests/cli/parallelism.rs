@@ -40,7 +40,7 @@ fn a_hook_is_called_for_one_guest_at_a_time() {
     assert_eq!(guests, ["100", "101", "200", "201"]);
 }
 
-/// `--max-parallel` allows hooks of two guests at once.
+/// `--max-parallel` allows parallel hooks of two guests.
 #[test]
 fn hooks_run_in_parallel_with_max_parallel() {
     let lab = lab();

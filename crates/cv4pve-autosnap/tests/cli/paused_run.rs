@@ -66,11 +66,11 @@ impl PausingHook {
     pub(crate) fn start_as<'a>(
         &self,
         lab: &'a Lab,
-        sign_on: &str,
+        login: &str,
         args: &str,
         mut command: Command,
     ) -> Run<'a> {
-        let typed: Vec<&str> = sign_on
+        let typed: Vec<&str> = login
             .split_whitespace()
             .chain(args.split_whitespace())
             .collect();

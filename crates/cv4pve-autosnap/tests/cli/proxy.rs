@@ -100,7 +100,7 @@ fn lab() -> Lab {
 }
 
 /// A name that only the proxy resolves, different in each test process: runs with the same label
-/// and host wait for each other, also those of other test processes.
+/// and host wait for each other, also runs of other test processes.
 fn host() -> String {
     format!("pve{}.example", std::process::id())
 }

@@ -77,7 +77,7 @@ fn lost_quorum_is_reported() {
     }
 }
 
-/// The same for a request that PVE refuses at once.
+/// The same for a request that PVE refuses immediately.
 #[test]
 fn a_request_refused_without_quorum_is_reported() {
     let lab = Lab::with_faults(

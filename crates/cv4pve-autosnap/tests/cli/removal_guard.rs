@@ -37,8 +37,8 @@ fn removals(days: std::ops::RangeInclusive<i64>) -> Vec<String> {
         .collect()
 }
 
-const LEFT: &str = "11 snapshots are left to the next runs, as a run removes at most 20 of a guest (VM 100: 11); \
-                    --max-removals-per-guest=N removes more at once";
+const LEFT: &str = "11 snapshots are left to the next runs, because a run removes at most 20 of a guest (VM 100: 11); \
+                    --max-removals-per-guest=N removes more in one run";
 const NOTE: &str = "11 removals left to the next runs: 20 removals at most in one run (--max-removals-per-guest)\n";
 
 /// A run removes at most 20 snapshots of a guest, the oldest first; it warns of the rest, which the
@@ -69,7 +69,7 @@ fn clean_is_limited_unless_it_removes_all() {
     let lab = lab();
     run(&lab, "clean --label=daily --keep=1 --max-removals-per-guest=2")
         .assert_status(0)
-        .assert_out("28 snapshots are left to the next runs, as a run removes at most 2 of a guest (VM 100: 28)");
+        .assert_out("28 snapshots are left to the next runs, because a run removes at most 2 of a guest (VM 100: 28)");
     assert_eq!(removed(&lab, 100), removals(1..=2));
     run(
         &lab,

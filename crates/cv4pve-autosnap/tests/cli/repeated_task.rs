@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! A reply that names the task of an earlier request for the same guest, as a cache in front of PVE
-//! may send it.
+//! A reply that names the task of an earlier request for the same guest: a cache between the program and PVE may send
+//! it.
 
 use crate::harness::Lab;
 use crate::world::{World, ct, vm};
 
-/// The message about such a reply.
+/// The message about a reply with the task of an earlier request.
 const EARLIER: &str = "the reply names the task of an earlier request";
 
 /// A lab after a run whose last task began an hour ago.

@@ -51,7 +51,7 @@ fn a_typing_error_in_a_file_or_on_the_command_line_prints_no_secret() {
     );
     lab.file("label.conf", "--label=mule!\n");
     for (args, message) in [
-        (&["@spaces.conf"][..], "line 2 of blanks.conf"),
+        (&["@spaces.conf"][..], "line 2 of spaces.conf"),
         (&["@dashes.conf"], "line 1 of dashes.conf"),
         (&["@password.conf"], "line 2 of password.conf"),
         (

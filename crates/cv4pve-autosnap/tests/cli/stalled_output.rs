@@ -103,7 +103,7 @@ fn a_reader_that_pauses_gets_the_whole_report() {
     assert_eq!(hooks.count(), 2 + 2 * 2 + 3 * 2);
 }
 
-/// The first signal stops the run in order and the second one at once, even if the report is
+/// The first signal stops the run in order and the second one immediately, even if the report is
 /// stalled.
 #[test]
 fn signals_work_while_the_report_is_stalled() {

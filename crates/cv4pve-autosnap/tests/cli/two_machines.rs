@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The same job on two machines at once. The lock files of one machine do not apply, because each
+//! Concurrent runs of the same job on two machines. The lock files of one machine do not apply, because each
 //! machine uses another address of the cluster.
 
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ fn replay(mutations: &[Mutation]) -> BTreeMap<u32, Vec<String>> {
     left
 }
 
-/// Fails unless the changes in the report are those of PVE's tasks of that user.
+/// Fails unless the report shows exactly the changes of that user's tasks in PVE.
 fn assert_report_is_true(status: i32, report: &Value, mutations: &[Mutation], user: &str) {
     let mut reported = Vec::new();
     let mut all_done = true;

@@ -148,7 +148,7 @@ fn clean_refuses_every_exclusion_that_matches_no_guest() {
 }
 
 /// A valid exclusion does not make up for an unresolved one, and all unresolved ones are reported
-/// at once.
+/// together.
 #[test]
 fn every_unresolved_exclusion_is_reported() {
     let lab = lab();
@@ -428,7 +428,7 @@ fn no_other_vmid_is_proposed_for_a_vmid() {
 }
 
 #[test]
-fn a_name_that_a_guest_on_an_offline_node_may_have_is_a_failure() {
+fn a_term_that_may_match_a_guest_on_an_offline_node_is_a_failure() {
     let world = World::new([vm(100, "web01"), vm(120, "far-vm").on("pve3")]).offline_node("pve3");
     let lab = Lab::new(&world);
     for (vmid, command) in [

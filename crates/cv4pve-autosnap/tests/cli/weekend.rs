@@ -12,9 +12,9 @@ use crate::clock::Clock;
 use crate::harness::{Lab, TOKEN};
 use crate::world::{GIB, World, credentials, ct, vm};
 
-/// Friday, 15 January 2027, 17:00 UTC.
+/// The start: Friday, 15 January 2027, 17:00 UTC.
 const FRIDAY_EVENING: i32 = 1_800_000_000 + 9 * HOUR;
-/// Until Monday, 08:00.
+/// The number of hours until Monday, 08:00.
 const HOURS: i32 = 63;
 const HOUR: i32 = 3600;
 /// Guests that get snapshots: neither the template nor the guest with a bind mount.

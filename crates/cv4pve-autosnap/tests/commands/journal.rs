@@ -166,7 +166,7 @@ fn a_usage_error_is_a_journal_entry() {
     assert_eq!(stderr, "");
 }
 
-/// The fields of the last entry, which is that of the run.
+/// The fields of the last entry, the entry of the run.
 fn run_of(entries: &[Entry]) -> Vec<&str> {
     let fields = [
         "STEP",

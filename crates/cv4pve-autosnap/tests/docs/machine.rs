@@ -95,7 +95,7 @@ impl Machine {
 
     fn run(&self, command: &str) -> Output {
         let program = Path::new(env!("CARGO_BIN_EXE_cv4pve-autosnap"));
-        let folder = program.parent().expect("the program stands in a folder");
+        let folder = program.parent().expect("the program is in a folder");
         let path = std::env::var("PATH").unwrap_or_default();
         let minutes = self.commands.fetch_add(1, Ordering::Relaxed);
         Command::new("sh")

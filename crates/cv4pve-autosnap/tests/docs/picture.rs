@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The terminal picture of the README: two parts of the demo's output as SVG.
 //!
-//! `docs/update-picture` writes it; the test compares it with what the program prints now. The demo always takes place at
-//! the same simulated time; only durations are replaced.
+//! `docs/update-picture` writes it; the test compares it with what the program prints now. The demo always takes place
+//! at the same simulated time; only durations are replaced.
 
 use std::fmt::Write as _;
 use std::process::Command;

@@ -23,11 +23,11 @@ use crate::overruled::OVERRULED;
 use crate::{lines, oracle};
 
 const TOKEN: &str = "--api-token=backup@pve!auto=22222222-2222-4222-8222-222222222222";
-/// Runs spend most of their time waiting for the simulator.
+/// How many runs are parallel: they mostly wait for the simulator.
 const THREADS: usize = 4;
-/// A run that takes longer hangs.
+/// The time limit of a run.
 const RUN_TIMEOUT: Duration = Duration::from_secs(120);
-/// The cases were recorded with tasks of this duration.
+/// The duration of the tasks with which the cases were recorded.
 const TASK_SECONDS: f64 = 0.02;
 
 /// A line of `cases.jsonl`; its members are explained in the README in the same folder.

@@ -41,7 +41,7 @@ pub(crate) fn boolean<'de, D: Deserializer<'de>>(input: D) -> Result<bool, D::Er
     Ok(optional_boolean(input)?.unwrap_or(false))
 }
 
-/// As [`boolean`], but null, lists and objects are `None`.
+/// Like [`boolean`], but null, lists and objects are `None`.
 pub(crate) fn optional_boolean<'de, D: Deserializer<'de>>(
     input: D,
 ) -> Result<Option<bool>, D::Error> {
@@ -71,7 +71,7 @@ fn parse_unsigned(digits: &str) -> Option<u64> {
         .or_else(|| parse_signed(digits).and_then(|number| number.try_into().ok()))
 }
 
-/// As [`parse_unsigned`], with a sign.
+/// Like [`parse_unsigned`], with a sign.
 pub(crate) fn parse_signed(digits: &str) -> Option<i64> {
     let digits = digits.trim();
     digits.parse().ok().or_else(|| {

@@ -42,7 +42,7 @@ enum List {
     Sent,
     /// Refused with this status and text.
     Refused(&'static str),
-    /// Without reply.
+    /// The list request gets no reply.
     Hanging,
 }
 

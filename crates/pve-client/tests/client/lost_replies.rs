@@ -16,7 +16,7 @@ async fn check_lost(lose: fn() -> Reaction) {
     check_lost_with(options, lose).await;
 }
 
-/// As [`check_lost`], with other options.
+/// Like [`check_lost`], with other options.
 async fn check_lost_with(
     options: fn(Vec<Endpoint>, Credentials) -> ClientOptions,
     lose: fn() -> Reaction,

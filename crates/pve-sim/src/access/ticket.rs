@@ -13,7 +13,7 @@ use crate::clock::{Seconds, whole};
 
 /// Tickets are valid for two hours.
 const LIFETIME: i64 = 2 * 3600;
-/// The nodes' clocks may differ by five minutes.
+/// The maximum difference of the nodes' clocks, in seconds.
 const SKEW: i64 = 300;
 
 /// The content of a valid ticket.

@@ -11,7 +11,7 @@ use crate::world::World;
 
 use super::{Args, Failure, Reply, split_list};
 
-/// Each node sends this many of its latest tasks to the other nodes.
+/// How many of its latest tasks a node sends to the other nodes.
 const BROADCAST: usize = 25;
 
 /// `GET /cluster/status`.

@@ -16,7 +16,7 @@ use super::{Args, Failure, Reply};
 /// PVE's assumption for a container whose root volume has no size, in bytes.
 const NO_SIZE: u64 = 4 << 30;
 
-/// QEMU reports a disk's idle time after its first use, some seconds after the guest has booted.
+/// The seconds after booting from which QEMU reports a disk's idle time: it does so after the first use of the disk.
 const IDLE_AFTER: i64 = 60;
 
 /// How much of a virtual machine's status is requested.

@@ -2,7 +2,7 @@
 //! All paths and methods of PVE's API, simulated or not, so that a client's author can distinguish
 //! an unsupported path from a typo. The list is that of PVE 9.
 
-/// One path per line, with its methods.
+/// The paths of PVE's API: one per line, with its methods.
 const PATHS: &str = include_str!("../../data/paths.txt");
 
 /// The template of a path that exists in PVE with this method.

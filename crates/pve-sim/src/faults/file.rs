@@ -59,9 +59,9 @@ impl FaultPlan {
 
 /// A pattern whose members are stored in the rule, next to `when`, `times` and `effect`.
 trait Pattern: Default {
-    /// Name of its list, for error texts.
+    /// The name of the list of these rules, for error texts.
     const LIST: &'static str;
-    /// All members of a rule.
+    /// The names of all members of a rule.
     const MEMBERS: &'static [&'static str];
 
     /// Reads the member's value, if the pattern has this member.

@@ -48,7 +48,7 @@ pub(super) const ROLES: &[Role] = &[
     role("k8s-node", "k8s", false),
 ];
 
-/// Production twice, because most guests are in production.
+/// The environments of guests; production is listed twice, because most guests belong to it.
 pub(super) const ENVIRONMENTS: &[&str] = &["prod", "prod", "test", "dev"];
 
 /// Pools with their comments; PVE supports nested pools since 8.1.

@@ -417,7 +417,7 @@ fn control_response(shared: &Shared, request: &ReceivedRequest) -> Response {
         Body::Unexpected | Body::TooLarge => None,
     };
     let Some(arguments) = arguments else {
-        return Response::error(400, "the body has to be a JSON list of strings");
+        return Response::error(400, "the body must be a JSON list of strings");
     };
     match control::execute(shared, &arguments) {
         Ok(text) => Response::plain(200, "OK", text),

@@ -109,7 +109,7 @@ impl Response {
             Failure::Unauthorized(text) => (401, text.as_str(), "\n"),
             Failure::NotImplemented { text, .. } => (501, text.as_str(), ""),
             Failure::Unreachable { reason, .. } => return Self::plain(595, reason, ""),
-            Failure::NotBefore(_) => (500, "the call has to be tried again", ""),
+            Failure::NotBefore(_) => (500, "the call must be repeated", ""),
         };
         let mut body = json!({ "data": null, "message": format!("{text}{ending}") });
         if let Failure::Parameters(errors) = failure {

@@ -251,7 +251,7 @@ fn snapshot_volumes(world: &mut World, index: usize, name: &str) -> Result<(), E
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
     let guest = world.guest_on(kind, &node, vmid)?;
     world.activate_storages(guest)?;
-    let hidden = guest.disk_hidden;
+    let is_unreadable = guest.is_disk_unreadable;
     for volume in guest.volumes().iter().filter(|volume| !volume.cdrom) {
         if kind == GuestKind::Qemu {
             world.log(
@@ -262,7 +262,7 @@ fn snapshot_volumes(world: &mut World, index: usize, name: &str) -> Result<(), E
         if let Some(line) = qemu_snapshot_text(world, vmid, volume) {
             world.log(index, line);
         }
-        if hidden {
+        if is_unreadable {
             let file = image_path(world, volume);
             world.log(
                 index,

@@ -91,7 +91,7 @@ fn remove_volumes(
     let task = world.task(index);
     let (kind, node, vmid) = (task.guest_kind, task.upid.node.clone(), task.vmid);
     let guest = world.guest_on_mut(kind, &node, vmid)?;
-    let lost = guest.disk_hidden || guest.lost_disk_snapshots.contains(name);
+    let lost = guest.is_disk_unreadable || guest.lost_disk_snapshots.contains(name);
     let Some(snapshot) = guest.snapshots.get_mut(name) else {
         return Err(format!("snapshot '{name}' does not exist"));
     };

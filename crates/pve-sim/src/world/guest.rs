@@ -161,7 +161,7 @@ pub struct Guest {
     /// Names of snapshots whose disk snapshots were deleted behind PVE's back.
     pub lost_disk_snapshots: BTreeSet<String>,
     /// Whether its disk files are unreadable.
-    pub disk_hidden: bool,
+    pub is_disk_unreadable: bool,
     /// The replication job of the guest.
     pub replication_job: Option<ReplicationJob>,
     /// Whether the guest agent responds, if it is configured.

@@ -226,7 +226,7 @@ impl World {
         });
         Visible {
             in_pools: in_pools.collect(),
-            // Stands for all guests that no grant mentions.
+            // Any guest that no grant mentions.
             elsewhere: sees("any"),
             alone,
         }

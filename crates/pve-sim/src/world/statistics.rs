@@ -37,7 +37,7 @@ pub enum ListedStatus {
     Running,
     /// Stopped at the last broadcast.
     Stopped,
-    /// Not in any broadcast yet: no name and no figures.
+    /// No broadcast contains the guest yet: it has no name and no figures.
     Unknown,
 }
 
@@ -58,7 +58,7 @@ impl ListedStatus {
 pub enum KnownNode<'a> {
     /// Up to date.
     Current,
-    /// From an old broadcast.
+    /// The figures are from an old broadcast.
     Old(&'a LastBroadcast),
     /// None: `unknown`.
     Nothing,

@@ -124,7 +124,7 @@ proptest! {
         prop_assert_eq!(removals(&again).count(), 0);
     }
 
-    /// Execution may shrink the plan: what is removed first does not decide about what is left.
+    /// Execution may shrink the plan: if only a part of the removals is done, the other verdicts do not change.
     #[test]
     fn removing_a_part_of_the_removals_changes_no_other_verdict(
         snapshots in snapshots(),

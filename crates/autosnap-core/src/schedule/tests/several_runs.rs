@@ -184,7 +184,7 @@ enum Expected {
     Finished,
 }
 
-/// The runs of a schedule, followed from outside.
+/// A simple model of a schedule and its runs.
 struct Model {
     limits: Limits,
     runs: Vec<(Limits, Vec<Work>, Vec<Expected>)>,
@@ -225,7 +225,7 @@ impl Model {
         &self.runs[run].1[index]
     }
 
-    /// Whether these pieces of work may run at once.
+    /// Whether these pieces of work may run in parallel.
     fn allows(&self, running: &[(usize, usize)]) -> Result<(), TestCaseError> {
         let all: Vec<Work> = running.iter().map(|&id| self.work(id).clone()).collect();
         holds(&all, &(0..all.len()).collect::<Vec<_>>(), self.limits)?;

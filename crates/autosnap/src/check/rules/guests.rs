@@ -26,9 +26,9 @@ pub(super) fn check(settings: &Settings, cluster: &ClusterReading) -> Vec<Findin
     findings
 }
 
-/// Snapshots that the run keeps because their names, times or marks are doubtful.
+/// Snapshots that the run keeps because their names, times or marks are unusual.
 fn check_kept(reading: &GuestReading) -> Vec<Finding> {
-    let doubtful = reading.plan.notes.iter().filter(|note| match note {
+    let unusual = reading.plan.notes.iter().filter(|note| match note {
         Note::AmbiguousNames { .. }
         | Note::ImpossibleTime { .. }
         | Note::Held { .. }
@@ -64,7 +64,7 @@ fn check_skips(cluster: &ClusterReading) -> Vec<Finding> {
     skipped.collect()
 }
 
-/// The decision of the dry run. Storages, privileges and quorum are checked for all guests at once.
+/// The decision of the dry run. Storages, privileges and quorum are checked for all guests together.
 fn check_decision(reading: &GuestReading, cluster: &ClusterReading) -> Option<Finding> {
     let guest = GuestRef::from(reading.guest());
     match &reading.plan.decision {

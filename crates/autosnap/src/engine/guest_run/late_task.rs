@@ -23,7 +23,7 @@ impl GuestRun {
         }
     }
 
-    /// Adds the time since the guest was deferred for its task. It counts as work, as the task was running.
+    /// Adds the time since the guest was deferred for its task. It counts as work, because the task was running.
     pub(super) fn add_late_wait(&mut self) {
         if let Some(since) = self.late_since.take() {
             let waited = since.elapsed();

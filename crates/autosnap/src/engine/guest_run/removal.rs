@@ -101,8 +101,8 @@ impl GuestRun {
         self.to_remove.as_ref().map_or(0, VecDeque::len)
     }
 
-    /// Removes one snapshot. The removal is confirmed right before it is sent, as a hook or a wait makes an earlier list
-    /// stale.
+    /// Removes one snapshot. The removal is confirmed right before it is sent, because a hook or a wait makes an
+    /// earlier list stale.
     async fn remove(&mut self, run: &RunContext, snapshot: &Snapshot) -> RemovalOutcome {
         let name = snapshot.name.as_str();
         if let Some(end) = self.drop_unconfirmed(run, snapshot).await {
@@ -286,7 +286,7 @@ impl GuestRun {
         }
     }
 
-    /// Ends a guest whose next removal has failed for good, and calls the closing hook of the creation before it.
+    /// Ends a guest whose next removal has finally failed, and calls the closing hook of the creation before it.
     pub(super) async fn end_with_failed_removal(
         &mut self,
         run: &RunContext,

@@ -18,7 +18,8 @@ use crate::inventory;
 /// The age of a task, in seconds before the request, up to which its success is accepted without reading the guest's
 /// snapshots.
 const TRUSTED_AGE: i64 = 5;
-/// The age up to which its failure is accepted. PVE itself accepts clocks that differ by this much (`verify_ticket` in `PVE/AccessControl.pm`).
+/// The same age for a task that failed. PVE itself accepts clocks that differ by this much (`verify_ticket` in
+/// `PVE/AccessControl.pm`).
 const CLOCK_TOLERANCE: i64 = 300;
 
 impl GuestClient {

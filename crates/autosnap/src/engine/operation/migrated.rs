@@ -74,7 +74,7 @@ fn check_listing(
         (Operation::Remove { .. }, RequestEffect::Applied) => {
             StepOutcome::Dropped(operation.drop_reason(listing).unwrap_or(DropReason::Gone))
         }
-        // Not by this request.
+        // The snapshot exists, but this request did not create it.
         (Operation::Create(_), RequestEffect::Applied) => {
             let remedy = GuestRemedy::CheckForeignSnapshot {
                 node: location.node.clone(),

@@ -99,8 +99,8 @@ impl GuestClient {
         }
     }
 
-    /// The guest's lock; `None` also if it cannot be read, as the next request then fails with the reason. Updates
-    /// `location`, as the guest may have been locked for its migration.
+    /// The guest's lock; `None` also if it cannot be read, because the next request then fails with the reason. Updates
+    /// `location`, because the guest may have been locked for its migration.
     pub(in crate::engine) async fn lock_of(&self, location: &mut GuestLocation) -> Option<Lock> {
         let config = match self.config(location).await {
             Err(error) if error.is_guest_missing() && self.relocate(location).await => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! What an unknown command or option was meant for: spelled nearly alike, or known from other tools.
+//! Suggestions for unknown commands and options: similar names, and names from other tools.
 //!
 //! Hidden commands and options, and options that the command does not use, are never suggested.
 
@@ -92,7 +92,7 @@ pub(super) fn for_command(word: &str) -> Option<String> {
     nearest(&word, names).map(|name| format!("did you mean {name}?"))
 }
 
-/// What an unknown option was meant for, as a hint; `name` has its dashes.
+/// The hint for an unknown option: what it probably means. `name` includes the dashes.
 pub(super) fn for_option(command: Option<&str>, name: &str) -> Option<String> {
     let lower = name.to_lowercase();
     listed(&OPTIONS, &lower)

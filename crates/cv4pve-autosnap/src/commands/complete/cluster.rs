@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_millis(900);
 const TIMEOUT_VARIABLE: &str = "CV4PVE_COMPLETE_TIMEOUT";
 /// How long a node without statistics may take to list its guests.
 const LISTING_LIMIT: Duration = Duration::from_millis(400);
-/// For how many guests the snapshots are read.
+/// The maximum number of guests whose snapshots are read.
 const MAX_GUESTS: usize = 64;
 /// How many requests run concurrently.
 const CONCURRENCY: usize = 16;

@@ -117,7 +117,7 @@ pub(super) fn snapshots(vmid: &str, typed: &str, line: &[OsString]) -> Vec<Candi
     starting_with(typed, found.collect())
 }
 
-/// Every term that selects a guest. Names are offered only after a letter is typed, as each guest has an ID.
+/// Every term that selects a guest. Names are offered only after a letter is typed, because each guest has an ID.
 fn terms(term: &str, inventory: &Inventory) -> Vec<Candidate> {
     let count = |matches: &dyn Fn(&Guest) -> bool| {
         let count = inventory

@@ -40,7 +40,7 @@ pub fn commands(plan: &Plan) -> String {
         );
     }
     text.push_str(
-        "\n# The token has privileges of its own, which PVE cuts down to those of its user.\n\
+        "\n# The token has its own privileges; PVE limits them to the privileges of its user.\n\
          # Its secret is shown once, as \"value\".\n",
     );
     write_line(

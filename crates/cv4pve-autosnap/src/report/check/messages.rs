@@ -108,7 +108,7 @@ fn guest_message(finding: &Finding) -> String {
         Finding::Unreadable { reason, .. } => reason.clone(),
         Finding::Template(_) => "a template, which is skipped".to_owned(),
         Finding::Unsupported { volumes, .. } => format!(
-            "skipped, as PVE cannot snapshot bind mounts and devices: {}",
+            "skipped, because PVE cannot snapshot bind mounts and devices: {}",
             volumes.join(", ")
         ),
         Finding::CannotSnapshot { volumes, .. } => format!(
@@ -247,7 +247,7 @@ pub(super) fn hint(finding: &Finding) -> Option<String> {
     Some(advice.to_owned())
 }
 
-/// The hint that depends on nothing but the kind.
+/// The fixed hint for a kind of finding.
 fn advice(finding: &Finding) -> Option<&'static str> {
     Some(match finding {
         Finding::HostUnreachable { blocks: true, .. } => {
@@ -401,7 +401,7 @@ fn grant_to_user_too(grant: &Grant) -> Option<String> {
 const LEFT_BEHIND: &str = "as root on the guest's node, once it is certain that nothing works on it; \
      --force drops the snapshot from the configuration even if its disk part stays behind; delsnapshot may print an error and still succeed";
 
-/// The same for a login that sees only its own tasks.
+/// The hint about leftovers for a login that sees only its own tasks.
 const LEFT_BEHIND_OR_NOT_SEEN: &str = "this login sees its own tasks only (Sys.Audit on the node shows all): check the guest's tasks in Proxmox VE first. \
      If none runs, as root on the guest's node; --force drops the snapshot from the configuration even if its disk part stays behind; delsnapshot may print an error and still succeed";
 

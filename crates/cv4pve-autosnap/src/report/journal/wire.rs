@@ -15,10 +15,10 @@ use crate::help::PROGRAM;
 
 /// Set by systemd: device and inode of the socket it has connected stdout or stderr to.
 const STREAM_VARIABLE: &str = "JOURNAL_STREAM";
-/// For tests: another socket than journald's.
+/// The variable that names another socket than journald's, for tests.
 const SOCKET_VARIABLE: &str = "CV4PVE_JOURNAL_SOCKET";
 const SOCKET: &str = "/run/systemd/journal/socket";
-/// Longer values are cut: a datagram has to fit into the socket's buffer.
+/// The maximum length of a value in bytes; a longer one is cut, because a datagram must fit into the socket's buffer.
 const LONGEST_VALUE: usize = 8 * 1024;
 
 /// The levels of syslog that are used here.

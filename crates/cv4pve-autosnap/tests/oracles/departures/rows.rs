@@ -7,7 +7,7 @@ pub(super) struct Departure {
     pub(super) row: &'static str,
     /// Cases of the C# tool that show the difference.
     pub(super) cases: &'static [&'static str],
-    /// If no case can show it: a text of `compatibility.md`, which says how it was measured or
+    /// If no case can show it: a text of `compatibility.md`, which describes how it was measured or
     /// read.
     pub(super) source: Option<&'static str>,
     /// Parts of the reasons for which cases differ from the C# tool.

@@ -162,7 +162,7 @@ pub(super) struct GuestFile {
     pub(super) hostname: Option<String>,
     #[serde(default)]
     pub(super) status: Option<StatusFile>,
-    /// For readers only; the storages decide.
+    /// For readers of the file only: the simulator uses the storages.
     #[serde(default, rename = "snapshots_possible")]
     _snapshots_possible: Option<bool>,
     #[serde(default)]

@@ -64,7 +64,7 @@ impl GuestFile {
             pool: None,
             held_until: 0.0,
             lost_disk_snapshots: BTreeSet::new(),
-            disk_hidden: false,
+            is_disk_unreadable: false,
             replication_job: self.replication_job.map(|job| match job {
                 ReplicationFile::Job { id, state } => ReplicationJob { id, state },
                 ReplicationFile::Id(id) => ReplicationJob {
