@@ -36,7 +36,7 @@ fn a_comment_is_a_whole_line() {
 }
 
 #[test]
-fn quotes_keep_blanks_as_in_dotnet() {
+fn quotes_keep_white_space_as_in_dotnet() {
     check_split(
         "--script=\"/opt/my hooks/a.sh\" b",
         &["--script=/opt/my hooks/a.sh", "b"],

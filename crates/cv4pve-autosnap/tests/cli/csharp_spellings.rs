@@ -75,7 +75,7 @@ fn white_space_of_texts_stays() {
 
 /// Empty parts and spaces in `--host` are ignored: `$A,$B` with an unset B.
 #[test]
-fn empty_parts_and_blanks_in_hosts_are_ignored() {
+fn empty_parts_and_spaces_in_hosts_are_ignored() {
     let lab = lab();
     let host = lab.host();
     let spaced = host.replace(':', " : ");

@@ -356,7 +356,7 @@ fn a_killed_hook_is_reported_and_counts_as_failed() {
 }
 
 #[test]
-fn scripts_without_shebang_and_with_blanks_in_their_path_run() {
+fn scripts_without_shebang_and_with_spaces_in_their_path_run() {
     let lab = Lab::new(&World::new([vm(100, "web01")]));
     std::fs::create_dir(lab.folder().join("my hooks")).unwrap();
     let path = lab.script("my hooks/no $hebang", "echo \"here I am\"\n");

@@ -30,7 +30,7 @@ fn text_is_the_table_of_the_csharp_tool() {
 }
 
 #[test]
-fn markdown_has_the_blanks_of_the_csharp_tool() {
+fn markdown_has_the_spaces_of_the_csharp_tool() {
     let output = lab().run("--vmid=100 status --output=Markdown");
     output.assert_status(0);
     assert_snapshot!(output.stdout, @r#"

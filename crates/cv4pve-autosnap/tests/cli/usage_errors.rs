@@ -419,7 +419,7 @@ fn errors_in_a_parameter_file_name_the_line() {
 
 /// An option without dashes, spaces around `=`, and a second command are explained.
 #[test]
-fn missing_dashes_blanks_around_equals_and_second_commands_are_explained() {
+fn missing_dashes_spaces_around_equals_and_second_commands_are_explained() {
     let lab = lab();
     let own = "snap --host=h --label=daily --vmid=100";
     check(
