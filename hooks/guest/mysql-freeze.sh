@@ -9,7 +9,7 @@
 #
 #   MYSQL_FREEZE_LIMIT    seconds after which the lock is released without a thaw, default 60
 #   MYSQL_FREEZE_WAIT     seconds to wait for the lock, default 10; then this script fails. Debian's fsfreeze-hook logs
-#                         that in /var/log/qga-fsfreeze-hook.log and goes on, so the snapshot is taken without the lock
+#                         that in /var/log/qga-fsfreeze-hook.log and continues, so the snapshot is taken without the lock
 #   MYSQL_FREEZE_FOLDER   folder for the state between freeze and thaw, default /run/cv4pve-mysql-freeze; must not be on a disk
 #
 # The client logs in with its option files. As root on Debian and Ubuntu no setting is needed.

@@ -7,7 +7,7 @@
 #
 #   POSTGRESQL_USER    the user of the operating system that can connect, default postgres
 #
-# If the server is missing or does not answer, that is logged, and the freeze goes on: the snapshot is still taken.
+# If the server is missing or does not answer, that is logged, and the freeze continues: the snapshot is still taken.
 
 set -u
 

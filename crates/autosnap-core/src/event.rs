@@ -41,13 +41,13 @@ pub struct Event {
 pub enum EventKind {
     /// The run started: the server has replied.
     RunStarted(Box<Header>),
-    /// A warning about the options, the selection or the cluster; the run goes on.
+    /// A warning about the options, the selection or the cluster; the run continues.
     Warned(Warning),
     /// The selection was evaluated.
     Selected {
         /// The guests, in the order of the plan.
         guests: Arc<[Guest]>,
-        /// How many guests the login sees in all.
+        /// How many guests the login sees in total.
         visible: usize,
         /// The guests whose skip is a failure: with `--strict`, those named by ID or name.
         required: Arc<[Vmid]>,
@@ -230,7 +230,7 @@ pub struct Header {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SerialReason {
-    /// It has a hook script: the hooks of two guests at once would disturb each other.
+    /// It has a hook script: hooks of two guests that run in parallel would disturb each other.
     Hook,
     /// It saves RAM: the RAM snapshots of the members of one cluster would disturb each other.
     Ram,
@@ -262,7 +262,7 @@ impl Command {
 pub enum FailureKind {
     /// The settings are wrong; nothing was changed.
     Configuration,
-    /// No connection, the login is refused, or PVE refuses what the run needs as a whole.
+    /// No connection, the login is refused, or PVE refuses a request that the whole run needs.
     Connection,
     /// Another run of the same job is active.
     Overlap,

@@ -82,15 +82,15 @@ pub struct Creation {
 pub enum LockedGuests {
     /// It fails, with the name of the lock.
     Fail,
-    /// It queues again while a snapshot task holds the lock (`--wait-snapshot-lock`). With any other
+    /// It is retried while a snapshot task holds the lock (`--wait-snapshot-lock`). With any other
     /// lock it fails.
     WaitForSnapshotTasks,
-    /// It queues again with any lock, until the deadline of the run (`--wait-locked`).
+    /// It is retried with any lock, until the deadline of the run (`--wait-locked`).
     Wait,
 }
 
 impl LockedGuests {
-    /// Whether a guest with this lock queues again.
+    /// Whether a guest with this lock is retried.
     pub fn waits_for(self, lock: &str) -> bool {
         match self {
             Self::Fail => false,

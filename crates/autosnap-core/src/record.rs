@@ -33,7 +33,7 @@ pub struct RunRecord {
     pub run: RunId,
     /// The time of the first event.
     pub started: Option<Timestamp>,
-    /// The time of the last event; `None` while the run goes on.
+    /// The time of the last event; `None` while the run is active.
     pub ended: Option<Timestamp>,
     /// How long the run took, by a clock that is never set.
     pub duration: Option<Duration>,
@@ -42,7 +42,7 @@ pub struct RunRecord {
     /// The warnings that concern no single guest, those about the options included.
     #[serde(default)]
     pub warnings: Vec<Warning>,
-    /// How many guests the login sees in all; `None` if they were not read.
+    /// How many guests the login sees in total; `None` if they were not read.
     pub visible_guests: Option<usize>,
     /// The nested pools whose guests are selected.
     #[serde(default)]

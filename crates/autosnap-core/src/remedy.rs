@@ -55,7 +55,7 @@ pub enum Remedy {
     },
     /// Configure the reverse proxy that replied in place of Proxmox VE.
     ConfigureProxy,
-    /// Read on a node what the API does not list.
+    /// Print the list on a node with `pvesh`, because the reply was invalid.
     ListOnNode {
         /// The path of the API.
         path: String,
@@ -69,7 +69,7 @@ pub enum Remedy {
         /// The task's UPID.
         upid: String,
     },
-    /// Find out how a task ended whose end was not seen.
+    /// Read in PVE how the task ended, because the run did not see its end.
     CheckTask {
         /// The task's UPID.
         upid: String,

@@ -12,7 +12,7 @@ use crate::guest::{GuestKind, Vmid};
 use crate::name::{FormatWarning, LabelsFound};
 use crate::select::{SelectionWarning, Unmatched, UnreadableEntry};
 
-/// A warning about the options, the selection or the cluster. The run goes on.
+/// A warning about the options, the selection or the cluster. The run continues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Warning {

@@ -8,7 +8,7 @@
 //! A panic is a bug in this program. It ends the guest whose steps have panicked: the guest has failed, its open
 //! hooks are closed, and its slots and its lease are freed. A panic outside of a guest's steps ends its run: no more
 //! guests are started, the started ones are finished, the others are not reached, and the closing hook of the job is
-//! called. Both are reported as an internal error, and the run has failed. Other runs go on.
+//! called. Both are reported as an internal error, and the run has failed. Other runs continue.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ impl Coordinator {
         &self.cluster
     }
 
-    /// Starts a run, as a task of the current tokio runtime. The run goes on if its handle is dropped.
+    /// Starts a run, as a task of the current tokio runtime. The run continues if its handle is dropped.
     pub fn spawn(&self, request: RunRequest) -> RunHandle {
         let (events, receiver) = Events::channel();
         for warning in request.warnings {

@@ -47,7 +47,7 @@ pub enum Depth {
     Guests,
     /// The guests, and the snapshots of those on which a job may have left some.
     Snapshots {
-        /// How many guests are read at once.
+        /// How many guests are read in parallel.
         reads_at_once: usize,
     },
 }

@@ -32,7 +32,7 @@ const SECRET_VARIABLES: [&str; 2] = [API_TOKEN_VARIABLE, PASSWORD_VARIABLE];
 /// The limits within which a hook runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How long a call may take; `None` waits for ever, as the C# tool does.
+    /// How long a call may take; `None`: without limit, as in the C# tool.
     pub timeout: Option<Duration>,
     /// How long a hook may clean up after SIGTERM before it is killed.
     pub grace: Duration,

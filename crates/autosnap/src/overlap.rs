@@ -6,8 +6,8 @@
 //! ends, for any reason. A run removes the file at its end, before it releases the lock: a process that then locks the
 //! removed file tries again with a new one.
 //!
-//! A run that adopts labels holds the locks of these labels as well, because it removes their snapshots. Locks are taken
-//! in the order of their names, so that two runs never wait for each other.
+//! A run that adopts labels holds the locks of these labels as well, because it removes their snapshots. Locks are
+//! taken in the order of their names, so that two runs never wait for each other.
 //!
 //! Limits: the lock covers runs of the same user on the same machine with the same hosts and the same
 //! text of the selection. The guests of a selection are unknown before the cluster is read, so the text is compared:

@@ -232,7 +232,7 @@ pub fn exclusion_rule(kind: JobKind, may_be_unmatched: bool) -> ExclusionRule {
 /// The consequence of a hook that fails in a pre-phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HookFailure {
-    /// Report it and go on, as the C# tool does.
+    /// Report it and continue, as the C# tool does.
     Ignore,
     /// Leave the guest out; it counts as failed.
     SkipGuest,

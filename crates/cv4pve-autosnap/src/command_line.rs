@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The command line of a call, parsed, with what is known about the line itself.
+//! A parsed command line with its notices.
 
 use std::ffi::OsString;
 

@@ -55,26 +55,26 @@ impl ExitStatus {
         }
     }
 
-    /// What it means, in a sentence for manuals.
+    /// The meaning of the status, as a text for manual pages.
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Success => "All that was asked for was done.",
+            Self::Success => "Everything requested was done.",
             Self::Failure => {
-                "Something that was asked for was not done: no guest was selected, a guest, pool or node named in \
-                 --vmid is not visible, a snapshot or removal failed, a guest was left out for want of storage space, because it is locked or because its node is \
-                 offline, or a privilege on it is missing."
+                "Something requested was not done: no guest was selected, a guest, pool or node named in --vmid is \
+                 not visible, a snapshot or removal failed, a guest was skipped because a storage is too full, the \
+                 guest is locked or its node is offline, or a privilege on a guest is missing."
             }
             Self::Usage => {
                 "Wrong usage or configuration, or an exclusion in --vmid that cannot be resolved. Nothing was tried."
             }
             Self::Connection => {
-                "No connection, the login is refused, or Proxmox VE refuses what the run needs as a whole. \
-                 A login that sees no guest has selected none: that is 1."
+                "No connection, the login is refused, or Proxmox VE refuses a request that the whole run needs. \
+                 If the login sees no guest, no guest is selected, and the exit status is 1."
             }
             Self::Interrupted => {
-                "Ended early by SIGINT (Ctrl-C) or SIGHUP. Guests under way were finished."
+                "Ended early by SIGINT (Ctrl-C) or SIGHUP. The guests in progress were finished."
             }
-            Self::Terminated => "Ended early by SIGTERM. Guests under way were finished.",
+            Self::Terminated => "Ended early by SIGTERM. The guests in progress were finished.",
         }
     }
 }

@@ -24,7 +24,7 @@ pub const RETENTION: &str = "Retention";
 pub const MARKS: &str = "Marks";
 /// Options of how the run works.
 pub const EXECUTION: &str = "Execution";
-/// Options of what is printed.
+/// Options of the output.
 pub const OUTPUT: &str = "Output";
 
 /// Removes the line of `--help`, which refers to a longer help, from a help that lists all options.

@@ -71,7 +71,7 @@ pub enum PasswordFileError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// The error of the operating system, or what the path names instead of a file.
+        /// The error of the operating system, or the kind of the path if it is not a file.
         source: ReadError,
     },
     /// The operating system refused to write.

@@ -5,7 +5,7 @@
 //! console for each line on stderr and in the journal. Documents for programs (JSON, YAML, scripts)
 //! have their own escapes and are printed as they are.
 //!
-//! Sinks only observe: if an output cannot be written any more, the run goes on, and the error is reported
+//! Sinks only observe: if an output cannot be written any more, the run continues, and the error is reported
 //! at the end. During a run the sinks work in a thread of their own ([`Reporter`]), so a reader that does
 //! not read stalls only the report.
 
@@ -138,17 +138,17 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// Prints which tasks continue in PVE after the process has exited. Returns after a second at most,
 /// even if stderr is not read.
 pub fn print_abandoned(console: Console, tasks: &[Upid]) {
-    let left = "ERROR: interrupted a second time; exiting immediately".to_owned();
+    let message = "ERROR: interrupted a second time; exiting immediately".to_owned();
     let running = tasks
         .iter()
         .map(|upid| format!("still running in PVE: {upid}"));
-    print_last(console, std::iter::once(left).chain(running).collect());
+    print_last(console, std::iter::once(message).chain(running).collect());
 }
 
 /// Prints that the report of a run that has ended is not read. Returns after a second at most.
 pub fn print_report_abandoned() {
-    let left = "ERROR: interrupted; the run has ended, its report is not written to the end";
-    print_last(Console::default(), vec![left.to_owned()]);
+    let message = "ERROR: interrupted; the run has ended, its report is not written to the end";
+    print_last(Console::default(), vec![message.to_owned()]);
 }
 
 fn print_last(console: Console, lines: Vec<String>) {

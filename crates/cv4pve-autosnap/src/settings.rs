@@ -233,7 +233,7 @@ fn read_selection(args: &GuestArgs) -> Result<Selection, CommandError> {
     Selection::parse(&args.vmid).map_err(|error| invalid_selection(&args.vmid, &error))
 }
 
-/// The selection of `clean`, which removes only and therefore refuses what others ignore.
+/// The selection of `clean`. It only removes snapshots, so it refuses terms that other commands ignore.
 fn read_selection_for_removal(args: &GuestArgs) -> Result<Selection, CommandError> {
     let selection = read_selection(args)?;
     match selection.check_for_removal() {

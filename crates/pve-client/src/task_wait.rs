@@ -11,7 +11,7 @@
 //! may lag behind, so after a while the task itself is polled too.
 //!
 //! A poll that fails for a transient reason (no host reachable, a lost reply, a node that does not
-//! reply, a 500 without a specific reason) does not end the wait: the task goes on. A poll that PVE
+//! reply, a 500 without a specific reason) does not end the wait: the task is still running. A poll that PVE
 //! refuses ends it, and so do hosts that have stopped replying.
 //!
 //! Only a poll sent at the deadline or later shows that the task is still running then. It gets an
@@ -105,7 +105,7 @@ pub struct TaskEnd {
 }
 
 impl TaskEnd {
-    /// The same end with all times counted from an earlier start, `before` the start of the wait.
+    /// Adds `before` to all times, so that they count from an earlier start.
     #[must_use]
     pub fn with_earlier_start(&self, before: Duration) -> Self {
         let shift = |time: Duration| {

@@ -9,7 +9,7 @@ use crate::event::{Failure, GuestResult, HookRun, PostponeReason, Success};
 use crate::guest::{Guest, GuestKind, NamedGuest, Vmid};
 use crate::plan::{DropReason, Note};
 
-/// The record of one guest: who it is, what was planned for it and what became of it.
+/// The record of one guest: its identity, its plan and its result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GuestRecord {
     /// The guest.

@@ -289,7 +289,7 @@ pub enum Finding {
         /// The free space in MiB.
         free_mib: u64,
     },
-    /// The storage limit cannot be checked: a `snap` goes on without it.
+    /// The storage limit cannot be checked: a `snap` continues without it.
     LimitNotChecked {
         /// The storage.
         storage: UncheckedStorage,

@@ -92,7 +92,7 @@ impl StartError {
     }
 }
 
-/// The path as a shell reads it.
+/// The path, quoted for a shell.
 fn pasted(path: &Path) -> String {
     shell_word(&path.to_string_lossy(), "FILE").into_owned()
 }

@@ -204,7 +204,7 @@ fn secret(text: &str) -> Result<SecretString, Infallible> {
 }
 
 impl DebugArgs {
-    /// Whether debug messages are wanted, in either spelling.
+    /// Whether debug messages are enabled, by either option.
     pub fn shows_debug(&self) -> bool {
         match self.log_level {
             Some(LogLevel::Trace | LogLevel::Debug) => true,

@@ -166,7 +166,7 @@ impl JobCommand<'_> {
         drop(handling);
         if timeout(LOCK_FOR_REPORT, &mut reporting).await.is_err() {
             drop(lock);
-            // An error means a panic in the report thread, which has written what it could.
+            // An error means that the report thread panicked; the report is incomplete.
             let _ = reporting.await;
         }
         if let Some(error) = finished.error {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! How `check` prints what it read and found: text for people, JSON for programs.
+//! The output of `check`: text and JSON.
 //!
-//! The JSON is a wire type of its own, version 1: keys may be added, never renamed.
+//! The JSON has a separate wire type, version 1: keys may be added, never renamed.
 
 mod messages;
 

@@ -46,16 +46,16 @@ impl Console {
 
     /// The sink for the journal, if stderr leads there.
     pub fn journal(&self) -> Option<JournalReport> {
-        self.leads_to_journal()
+        self.is_connected_to_journal()
             .then(|| JournalReport::new(self.clone()))
     }
 
     /// Whether stderr is connected to the journal.
-    pub(super) fn leads_to_journal(&self) -> bool {
+    pub(super) fn is_connected_to_journal(&self) -> bool {
         self.journal.is_some()
     }
 
-    /// A console whose errors go to that journal.
+    /// A console whose errors are sent to this journal.
     #[cfg(all(test, unix))]
     pub(super) fn to_journal(journal: Journal) -> Self {
         Self {
@@ -76,7 +76,7 @@ impl Console {
         self.document(lines.as_str());
     }
 
-    /// Writes text of our own to stdout, with its line breaks.
+    /// Writes the program's own text to stdout, with its line breaks.
     pub fn text(&self, text: &str) {
         self.out(&Lines::from_text(text));
     }
@@ -110,9 +110,9 @@ impl Console {
         self.error_text(&text::one_line(line));
     }
 
-    /// The same with a message of our own that may have several lines.
+    /// Like [`Self::error`], for the program's own messages, which may have several lines.
     pub fn error_text(&self, text: &str) {
-        if self.leads_to_journal() {
+        if self.is_connected_to_journal() {
             self.send(&Entry::new(Priority::from_line(text), text));
         } else {
             self.line(text);
@@ -148,10 +148,10 @@ impl Console {
 
     /// Whether notices are written.
     pub fn takes_notices(&self, debug: bool) -> bool {
-        debug || self.leads_to_journal() || io::stderr().is_terminal()
+        debug || self.is_connected_to_journal() || io::stderr().is_terminal()
     }
 
-    /// Sends an entry to the journal, or writes its line to stderr if that does not take it.
+    /// Sends an entry to the journal, or writes its line to stderr if the journal does not accept it.
     pub(super) fn send(&self, entry: &Entry) {
         let sent = |journal: &Journal| journal.send(entry);
         if !self.journal.as_ref().is_some_and(sent) {

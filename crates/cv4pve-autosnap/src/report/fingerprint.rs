@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! How `fingerprint` prints what the hosts showed.
+//! The output of `fingerprint`: the certificates of the hosts.
 
 use std::fmt::Write;
 

@@ -258,7 +258,7 @@ fn failure(step: &FailedStep) -> Failure<'_> {
     }
 }
 
-/// The notes of the plan, then what is unusual about the new snapshot.
+/// The notes of the plan, and the note about the new snapshot.
 fn guest_warnings(guest: &GuestRecord) -> Vec<String> {
     let notes = guest.notes.iter();
     let mut warnings: Vec<String> = notes

@@ -53,7 +53,7 @@ pub struct Text {
     blocks: HashMap<Vmid, Lines>,
     /// The guest whose block is being printed, with one guest at a time.
     open: Option<Vmid>,
-    /// How many guests the login sees in all.
+    /// How many guests the login sees in total.
     visible: usize,
     /// Whether it is a success that no guest is selected.
     may_be_empty: bool,
@@ -132,7 +132,7 @@ impl Text {
 
     fn warned(&mut self, warning: &Warning) {
         // The journal's report sends these with fields.
-        if self.console.leads_to_journal() {
+        if self.console.is_connected_to_journal() {
             return;
         }
         let mut line = Lines::default();

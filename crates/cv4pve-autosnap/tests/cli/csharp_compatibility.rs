@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The promises to people who swap the binary of the C# tool: their crontab lines, parameter files,
-//! password files and snapshots go on working, and the text they grep for is there.
+//! password files and snapshots keep working, and the text they grep for is there.
 
 use insta::assert_snapshot;
 use serde_json::json;

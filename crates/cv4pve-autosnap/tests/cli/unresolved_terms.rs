@@ -195,7 +195,7 @@ fn allow_unmatched_exclusions_accepts_unmatched_exclusions() {
 }
 
 /// Names, VMIDs, tags and patterns that match no guest yet are accepted, so that old crontab lines
-/// go on working.
+/// keep working.
 #[test]
 fn snap_refuses_only_pools_and_nodes_that_do_not_exist() {
     let lab = lab();

@@ -76,7 +76,7 @@ fn is_chosen(case: &Case) -> bool {
     })
 }
 
-/// Creates, removes and lists what each case expects, except the cases in [`OVERRULED`].
+/// Runs each case and compares its changes and lists with the expected ones, except the cases in [`OVERRULED`].
 #[test]
 fn the_program_does_what_the_cases_of_the_csharp_tool_expect() {
     let folder = tempfile::tempdir().unwrap();

@@ -94,7 +94,7 @@ fn the_journal_in_memory_is_bounded() {
 
 /// The secrets in a credentials file are not printed.
 #[test]
-fn secrets_from_a_file_stay_there() {
+fn secrets_of_a_credentials_file_are_not_printed() {
     let example = |name: &str| {
         let path = folder().join("examples").join(name);
         path.to_str().expect("text").to_owned()

@@ -255,7 +255,7 @@ proptest! {
         }
     }
 
-    /// The policy of a guest alone decides about it: it removes what it removes for every other guest.
+    /// Only a guest's own policy decides about its snapshots, even if other guests of the plan have other policies.
     #[test]
     fn guests_of_one_plan_may_have_different_policies(
         snapshots in any_snapshots(),

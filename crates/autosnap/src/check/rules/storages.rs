@@ -20,7 +20,7 @@ const NEAR: f64 = 5.0;
 /// PVE's default for a VM without `memory`, in MiB (`PVE/QemuServer/Memory.pm`).
 const DEFAULT_MEMORY_MIB: u64 = 512;
 
-/// What PVE adds for the state of devices, in MiB (`__snapshot_save_vmstate` in
+/// The space that PVE adds for the state of devices, in MiB (`__snapshot_save_vmstate` in
 /// `PVE/QemuConfig.pm`).
 const DEVICE_STATE_MIB: u64 = 500;
 

@@ -7,7 +7,7 @@ use clap::{Arg, CommandFactory};
 
 use crate::args::{Cli, Usage, usage};
 
-/// Words that people try as commands, and what does that here. `create`, `destroy`, `enable` and `disable` are
+/// Commands of other tools, each with a hint at its equivalent here. `create`, `destroy`, `enable` and `disable` are
 /// commands of eve4pve-autosnap.
 const COMMANDS: [(&[&str], &str); 8] = [
     (
@@ -54,7 +54,7 @@ const COMMANDS: [(&[&str], &str); 8] = [
     ),
 ];
 
-/// Options that people know from other tools, mostly eve4pve-autosnap, and what does that here.
+/// Options of other tools, mostly eve4pve-autosnap, each with a hint at its equivalent here.
 const OPTIONS: [(&[&str], &str); 6] = [
     (
         &["--syslog"],
@@ -100,7 +100,7 @@ pub(super) fn for_option(command: Option<&str>, name: &str) -> Option<String> {
         .or_else(|| nearest_option(command, &lower).map(|name| format!("did you mean {name}?")))
 }
 
-/// The option that is spelled like this one, or nearly so, with its dashes.
+/// The option with the same or a similar name, with its dashes.
 pub(super) fn nearest_option(command: Option<&str>, name: &str) -> Option<String> {
     let definition = Cli::command();
     let is_meant = |part: &&clap::Command| command.is_none_or(|command| part.get_name() == command);
@@ -129,7 +129,7 @@ fn listed<'a>(table: &[(&[&str], &'a str)], word: &str) -> Option<&'a str> {
     row.map(|(_, hint)| *hint)
 }
 
-/// The one name that is nearly alike: one letter apart, or two for long ones, or the only one that begins so.
+/// The most similar name: one or (for long names) two letters differ, or it is the only one that begins like the word.
 fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut names: Vec<&str> = names.collect();
     names.sort_unstable();
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_spelled_nearly_alike_is_suggested_and_nothing_else() {
+    fn only_similar_names_are_suggested() {
         for (command, name, expected) in [
             (Some("snap"), "--lable", Some("--label")),
             (Some("snap"), "--hots", Some("--host")),

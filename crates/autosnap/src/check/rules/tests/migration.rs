@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Guests that snapshots keep from being migrated or that are replicated.
+//! Guests that cannot be migrated because of snapshots, and replicated guests.
 
 use pve_client::ReplicationJob;
 

@@ -27,7 +27,7 @@ fn ram_needs_twice_the_memory_where_pve_would_put_it() {
     // 90 GiB are free: (90 * 1024 - 500) / 2 = 45830.
     check_with(&ram, one(memory("45830")), &[]);
     let found = check_with(&ram, one(memory("45831")), &["ram-does-not-fit"]);
-    // On thin storages it may work all the same.
+    // On thin storages it may still work.
     assert_eq!(found[0].severity(), Severity::Warning);
     let Finding::RamDoesNotFit { needed_mib, .. } = &found[0] else {
         panic!("{found:?}");
