@@ -144,25 +144,25 @@ pub struct LimitArgs {
     #[arg(long, value_name = "TIME", help_heading = EXECUTION, default_value = "10m", hide_default_value = true,
           value_parser = crate::settings::parse_time_limit)]
     pub timeout: Duration,
-    /// Parallel guests in total [default: 48].
+    /// Guests in parallel [default: 48].
     ///
     /// Given alone, it also sets the limit per node. With --script or --state the default is 1. With 1, guests are
     /// processed in the order of the terms of --vmid.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50))]
     pub max_parallel: Option<u16>,
-    /// Parallel guests per node [default: 2].
+    /// Guests per node [default: 2].
     ///
     /// The maximum number of guests processed at the same time on one node.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_node: Option<u16>,
-    /// Parallel guests per storage [default: 24].
+    /// Guests per storage [default: 24].
     ///
     /// The maximum number of guests with disks on one shared storage that are processed at the same time.
     #[arg(long, value_name = "N", help_heading = EXECUTION, value_parser = clap::value_parser!(u16).range(1..=50),
           hide_short_help = true)]
     pub max_parallel_per_storage: Option<u16>,
-    /// Parallel RAM snapshots per node [default: 1].
+    /// RAM snapshots per node [default: 1].
     ///
     /// The maximum number of snapshots with RAM taken at the same time on one node. --max-parallel does not raise this
     /// limit: the speed of the storage limits how fast RAM is saved.

@@ -161,7 +161,7 @@ fn fish_completes_values() {
         ("cv4pve-autosnap snap @jo", "@job.conf\n"),
         (
             "cv4pve-autosnap snap --max-parallel-per-n",
-            "--max-parallel-per-node\tParallel guests per node [default: 2]\n",
+            "--max-parallel-per-node\tGuests per node [default: 2]\n",
         ),
     ] {
         let mut command = setup.command("fish");
