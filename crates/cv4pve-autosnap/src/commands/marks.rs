@@ -143,7 +143,7 @@ fn run(
     let dry_run = target.mode.dry_run;
     block_on(async {
         let trust = connection.options.trust.clone();
-        let (client, warning) = preflight::sign_on(connection, console).await?;
+        let (client, warning) = preflight::log_in(connection, console).await?;
         if let Some(warning) = warning {
             let line = format!("WARNING: {}", report::warning(&warning));
             console.notice(&line, shows_debug);
