@@ -125,7 +125,7 @@ Examples:
 Exit status: 0 if a dry run of these options would exit with 0, 1 if there is
 a problem, 2 for invalid options, 3 if the connection or login fails.";
 
-/// After the help of `jobs`.
+/// The text after the help of `jobs`.
 pub const JOBS: &str = "\
 Examples:
   cv4pve-autosnap jobs check /etc/cv4pve-autosnap
@@ -137,7 +137,7 @@ those in the files. For the guests that no job selects see coverage.
 Exit status: 0 if the jobs are right, 1 if there is a problem, 2 if there are
 no job files, 3 if no cluster can be read.";
 
-/// After the help of `coverage`.
+/// The text after the help of `coverage`.
 pub const COVERAGE: &str = "\
 Examples:
   cv4pve-autosnap coverage /etc/cv4pve-autosnap
@@ -149,7 +149,7 @@ line override those in the files. Nothing is changed.
 Exit status: 0 if each guest is protected or left out on purpose, 1 if not,
 2 if there are no job files, 3 if no cluster can be read.";
 
-/// After the help of `setup`.
+/// The text after the help of `setup`.
 pub const SETUP: &str = "\
 Examples:
   cv4pve-autosnap setup

@@ -133,7 +133,7 @@ async fn log_in(
         console.notice(&format!("WARNING: {}", notice.message), false);
     }
     let hosts = connection.options.endpoints.clone();
-    let (client, warning) = preflight::sign_on(connection, console).await?;
+    let (client, warning) = preflight::log_in(connection, console).await?;
     if let Some(warning) = warning {
         console.notice(&format!("WARNING: {}", report::warning(&warning)), false);
     }

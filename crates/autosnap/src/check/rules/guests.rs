@@ -42,7 +42,7 @@ fn check_kept(reading: &GuestReading) -> Vec<Finding> {
         | Note::RemovalLimit { .. } => false,
     });
     let guest = GuestRef::from(reading.guest());
-    doubtful
+    unusual
         .map(|note| Finding::DoubtfulSnapshots {
             guest: guest.clone(),
             note: note.clone(),
