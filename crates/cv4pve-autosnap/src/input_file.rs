@@ -90,6 +90,21 @@ pub fn others_can_write(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o022 != 0)
 }
 
+/// Whether the owner of a file is neither root nor this user: the owner can change it. Always `false` on Windows.
+#[cfg(unix)]
+pub fn has_foreign_owner(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let user = rustix::process::geteuid().as_raw();
+    fs::metadata(path).is_ok_and(|metadata| ![0, user].contains(&metadata.uid()))
+}
+
+/// Whether the owner of a file is another user.
+#[cfg(not(unix))]
+pub fn has_foreign_owner(_path: &Path) -> bool {
+    false
+}
+
 /// Whether the group or all users may change a file.
 #[cfg(not(unix))]
 pub fn others_can_write(_path: &Path) -> bool {

@@ -118,6 +118,13 @@ impl JobFile {
                 format!("job file {path} can be changed by other users; run: chmod go-w '{path}'"),
             ));
         }
+        if input_file::has_foreign_owner(path) {
+            let path = path.display();
+            notices.push(Notice::warning(
+                "foreign-job-file",
+                format!("job file {path} belongs to another user, who can change it; run: chown root '{path}'"),
+            ));
+        }
         let content = match load(path, typed, &mut notices) {
             Ok(content) => content,
             Err(error) => JobFileContent::Invalid(error),

@@ -352,6 +352,56 @@ fn permissions_that_are_too_wide_are_warnings() {
 }
 
 #[test]
+fn a_guest_with_the_tag_off_is_left_out_by_a_job_of_all_guests() {
+    let folder = Folder::new(vec![
+        guest(100, "web01", "autosnap-gold"),
+        guest_with(101, "scratch", "autosnap-off", &["autosilver261128120000"]),
+    ]);
+    folder.write_job("silver", "--vmid=@all");
+    let (status, text) = folder.coverage();
+    assert_eq!(status, 0, "{text}");
+    assert_lines(
+        &text,
+        &[
+            "NOTE: VM 101 (scratch) still has 1 snapshot of silver.conf, which does not select it any more; no job removes them",
+            "Coverage: 1 covered, 1 off; 0 problems, 0 warnings, 1 note",
+        ],
+    );
+}
+
+/// Only root can give a file away: for another user the file stays their own, which is no warning.
+#[test]
+fn a_file_of_another_user_is_a_warning() {
+    let folder = Folder::new(vec![
+        guest(100, "web01", "autosnap-gold"),
+        guest(101, "db01", "autosnap-silver"),
+    ]);
+    let path = folder.path().join("gold.conf");
+    let is_given = std::os::unix::fs::chown(&path, Some(65_534), None).is_ok();
+    let (status, text) = folder.check();
+    assert_eq!(status, 0, "{text}");
+    let expected = "belongs to another user, who can change it; run: chown root";
+    assert_eq!(text.contains(expected), is_given, "{text}");
+}
+
+#[test]
+fn a_policy_tag_that_was_lost_is_a_warning_while_another_job_covers_the_guest() {
+    let folder = Folder::new(vec![
+        guest(100, "web01", "autosnap-gold"),
+        guest_with(101, "db01", "web", &["autogold261128120000"]),
+    ]);
+    folder.write_job("silver", "--vmid=@all");
+    let (status, text) = folder.coverage();
+    assert_eq!(status, 0, "{text}");
+    assert_lines(
+        &text,
+        &[
+            "WARNING: VM 101 (db01) lost its policy tag but still has 1 snapshot of gold.conf; they are kept",
+        ],
+    );
+}
+
+#[test]
 fn a_folder_without_jobs_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");

@@ -167,9 +167,9 @@ fn missing<'a>(lines: &'a [String], output: &str) -> Option<&'a String> {
     })
 }
 
-/// Adds a policy tag to all guests but the last one.
+/// Adds a policy tag to each guest.
 fn add_policy_tags(world: &mut Value) {
-    let policies = ["gold", "gold", "gold", "silver"];
+    let policies = ["gold", "gold", "gold", "silver", "off"];
     for (position, policy) in policies.into_iter().enumerate() {
         let tags = &mut world["guests"][position]["config"]["tags"];
         *tags = json!(format!(

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use autosnap::coverage::{ClusterCoverage, JobReading};
 use autosnap::severity::Severity;
-use autosnap_core::coverage::{Conflict, CoverageState, GuestCoverage, UnknownTag};
+use autosnap_core::coverage::{Conflict, CoverageState, GuestCoverage, LeftSnapshots, UnknownTag};
 use autosnap_core::guest::{Guest, Vmid};
+use autosnap_core::select::is_policy_tag;
 
 use super::FolderView;
 use crate::job_folder::{FolderReport, JobFile, JobFileContent};
@@ -262,22 +263,32 @@ fn left_finding(cluster: &ClusterCoverage, one: &GuestCoverage) -> Option<Findin
     let guest = guest_name(&one.guest);
     let files = one.left.iter();
     let files = files.map(|left| cluster.jobs[left.job].job.name.clone());
-    let finding = if one.state == CoverageState::LostPolicy {
-        Finding::problem(
-            "lost-policy",
-            format!("{guest} lost its policy tag but still has {left}; they are kept"),
-        )
-        .with_hint("a rollback restores the old tags of a guest: add the tag again")
+    let finding = if one.state == CoverageState::LostPolicy || lost_tag(cluster, one) {
+        // Another job protects the guest, but with fewer snapshots than its policy says.
+        let severity = if one.state == CoverageState::LostPolicy {
+            Severity::Problem
+        } else {
+            Severity::Warning
+        };
+        let text = format!("{guest} lost its policy tag but still has {left}; they are kept");
+        Finding::new(severity, "lost-policy", text)
+            .with_hint("a rollback restores the old tags of a guest: add the tag again")
     } else {
-        Finding::new(
-            Severity::Note,
-            "left-snapshots",
-            format!(
-                "{guest} still has {left}, which does not select it any more; no job removes them"
-            ),
-        )
+        let text = format!(
+            "{guest} still has {left}, which does not select it any more; no job removes them"
+        );
+        Finding::new(Severity::Note, "left-snapshots", text)
     };
     Some(finding.with_files(files).with_guests([one.guest.vmid]))
+}
+
+/// Whether the guest has no policy tag, but snapshots of a job that selects by one.
+fn lost_tag(cluster: &ClusterCoverage, one: &GuestCoverage) -> bool {
+    let by_tag = |left: &LeftSnapshots| {
+        let selection = &cluster.jobs[left.job].job.settings.selection;
+        selection.named_tags().any(is_policy_tag)
+    };
+    one.left.iter().any(by_tag) && !one.guest.tags.iter().any(|tag| is_policy_tag(tag))
 }
 
 /// `7 snapshots of gold.conf and 1 snapshot of silver.conf`

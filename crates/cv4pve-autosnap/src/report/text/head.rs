@@ -3,7 +3,7 @@
 
 use autosnap_core::event::{Command, Header, SerialReason};
 use autosnap_core::guest::Vmid;
-use autosnap_core::select::{NestedPools, OFF_TAG};
+use autosnap_core::select::NestedPools;
 use autosnap_core::storage::{StorageLimit, StorageUsage, StorageVerdict};
 
 use crate::report::units::{boolean, bytes, decimals};
@@ -118,7 +118,7 @@ pub(super) fn left_out(tagged_off: &[Vmid]) -> Lines {
         };
         let vmids = warnings::limited(tagged_off.iter().map(ToString::to_string));
         lines.line(format_args!(
-            "Tag {OFF_TAG}: {} {guests} left out ({vmids})",
+            "Tag autosnap-off: {} {guests} left out ({vmids})",
             tagged_off.len()
         ));
     }
