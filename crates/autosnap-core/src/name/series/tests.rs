@@ -291,6 +291,28 @@ fn a_name_that_can_only_be_of_two_labels_of_the_series_is_a_member() {
     assert_eq!(classify(&series), Membership::Member);
 }
 
+/// The series itself may share the name with `daily` in another format, whatever the adopted label is.
+#[test]
+fn a_name_that_may_belong_to_another_series_is_ambiguous_for_all_labels() {
+    let taken_at = epoch(2026, 1, 5, [0, 0, 0]);
+    let [default, time] =
+        ["yyMMddHHmmss", "HHmmss"].map(|text| TimestampFormat::parse(text).unwrap());
+    let label = |label| Label::parse(label).unwrap();
+    let series = Series::with_formats(label("daily20"), default, vec![time])
+        .with_adopted_labels([label("daily20260105")]);
+    let others = OtherLabels::default();
+    let classify =
+        |ambiguous| series.classify("autodaily20260105000000", taken_at, ambiguous, &others);
+    assert_eq!(
+        classify(AmbiguousNames::Keep),
+        Membership::Ambiguous {
+            label: "daily".to_owned(),
+            format: "yyyyMMddHHmmss".to_owned()
+        }
+    );
+    assert_eq!(classify(AmbiguousNames::Count), Membership::Member);
+}
+
 #[test]
 fn an_adopted_label_counts_once() {
     let labels = ["daily", "prod", "hourly", "daily"].map(|label| Label::parse(label).unwrap());

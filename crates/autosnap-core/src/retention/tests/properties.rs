@@ -173,6 +173,26 @@ proptest! {
         prop_assert_eq!(names(removals(&with)), names(removals(&without)));
     }
 
+    /// A series with adopted labels owns what the jobs of these labels own, and nothing else.
+    #[test]
+    fn adopted_labels_count_as_their_own_series_do(snapshots in snapshots(), keep in 1..9u32) {
+        let label = |label| Label::parse(label).unwrap();
+        let owner = series("weekly", TimestampFormat::DEFAULT);
+        let owner = owner.with_adopted_labels([label("daily"), label("daily2")]);
+        let removed = |series: Series, keep| -> std::collections::BTreeSet<String> {
+            let verdicts = decide(&snapshots, &Policy::new(series, Rules::keep_last(keep)), None);
+            removals(&verdicts).map(|snapshot| snapshot.name.clone()).collect()
+        };
+        let alone = |label| removed(series(label, TimestampFormat::DEFAULT), 0);
+        let all: std::collections::BTreeSet<String> = ["weekly", "daily", "daily2"].map(alone).into_iter().flatten().collect();
+        prop_assert_eq!(&removed(owner.clone(), 0), &all);
+        let some = removed(owner, keep);
+        prop_assert!(some.is_subset(&all));
+        let counted = |snapshot: &&Snapshot| all.contains(&snapshot.name) && snapshot.taken_at.unwrap().as_second() <= NOW + 300;
+        let counted = snapshots.iter().filter(counted).count();
+        prop_assert!(some.len() <= counted.saturating_sub(keep as usize));
+    }
+
     #[test]
     fn keeping_more_never_removes_more(snapshots in snapshots(), keep in 0..9u32) {
         let fewer = decide(&snapshots, &policy("daily", keep + 1), None);
