@@ -267,9 +267,13 @@ impl Series {
         let mut agrees = taken_at.is_none();
         for format in &self.formats {
             let readings = format.all_parts(timestamp);
-            is_own |= !readings.is_empty();
-            agrees |=
-                taken_at.is_some_and(|time| readings.iter().any(|parts| is_plausible(parts, time)));
+            if !readings.is_empty() {
+                is_own = true;
+            }
+            let is_near = |time| readings.iter().any(|parts| is_plausible(parts, time));
+            if taken_at.is_some_and(is_near) {
+                agrees = true;
+            }
         }
         if !is_own {
             let is_in = |format: &&TimestampFormat| is_near(format, timestamp, taken_at);

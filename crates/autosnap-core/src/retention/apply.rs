@@ -75,8 +75,8 @@ fn by_period(
     rules: Rules,
     now: &Zoned,
 ) -> Vec<Reason> {
-    let mut places: Vec<Counted<'_>> = Vec::with_capacity(counted.len() + 1);
-    let mut place_of_each = Vec::with_capacity(counted.len() + 1);
+    let mut places: Vec<Counted<'_>> = Vec::new();
+    let mut place_of_each = Vec::new();
     for snapshot in new.iter().chain(counted) {
         let second = |one: &Counted<'_>| one.taken_at.as_second();
         if places

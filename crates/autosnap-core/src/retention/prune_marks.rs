@@ -97,12 +97,13 @@ impl LocalTime {
         let day = seconds.div_euclid(86_400);
         let date = || self.offset.to_datetime(self.time).date();
         match period {
-            Period::Last => -i64::try_from(index).unwrap_or(i64::MAX),
+            Period::Last => i64::MAX - i64::try_from(index).unwrap_or(i64::MAX),
             Period::Hourly => seconds.div_euclid(3600),
             Period::Daily => day,
             // 1970-01-01 was a Thursday.
             Period::Weekly => (day + 3).div_euclid(7),
-            Period::Monthly => i64::from(date().year()) * 12 + i64::from(date().month()),
+            // The day before the month.
+            Period::Monthly => day - i64::from(date().day()),
             Period::Yearly => i64::from(date().year()),
         }
     }
@@ -110,7 +111,7 @@ impl LocalTime {
 
 /// Periods, each with the index of the snapshot that stays for it.
 ///
-/// They arrive newest first, but for clocks that jump back, so that most are added at the end.
+/// They arrive newest first, except where clocks jump back, so that most are added at the end.
 #[derive(Default)]
 struct Periods {
     /// By period, latest first.
@@ -135,11 +136,7 @@ impl Periods {
     }
 
     fn position(&self, period: i64) -> Result<usize, usize> {
-        match self.by_period.last() {
-            Some((earliest, _)) if period < *earliest => Err(self.by_period.len()),
-            _ => self
-                .by_period
-                .binary_search_by(|(other, _)| period.cmp(other)),
-        }
+        self.by_period
+            .binary_search_by(|(other, _)| period.cmp(other))
     }
 }

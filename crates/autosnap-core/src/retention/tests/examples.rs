@@ -585,6 +585,22 @@ fn ten_days_of_hours() {
 }
 
 #[test]
+fn months_of_different_years_are_different() {
+    let day_15 = |year_and_month: &str| taken(&format!("{year_and_month}-15 01:00"));
+    let months = ["2026-11", "2026-10", "2025-12", "2025-11", "2025-10"];
+    let snapshots = months.map(day_15);
+    assert_eq!(marks(&snapshots, "keep-monthly=4"), "kkkkr");
+    assert_eq!(marks(&snapshots, "keep-yearly=2"), "krkrr");
+    let edges = [
+        "2026-03-01 00:00",
+        "2026-02-28 23:59",
+        "2026-02-01 00:00",
+        "2026-01-31 23:59",
+    ];
+    assert_eq!(marks(&edges.map(taken), "keep-monthly=9"), "kkrk");
+}
+
+#[test]
 fn each_period_has_its_key_and_unit() {
     let all = Period::ALL.map(|period| format!("{period} {}", period.unit()));
     let expected = [
