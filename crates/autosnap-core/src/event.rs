@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::guest::{Guest, Vmid};
-use crate::plan::{DropReason, NewSnapshot, Plan, Refusal, Skip};
+use crate::plan::{Comparison, DropReason, NewSnapshot, Plan, Refusal, Skip};
 use crate::remedy::Remedy;
 use crate::run_id::RunId;
 use crate::select::NestedPools;
@@ -72,6 +72,8 @@ pub enum EventKind {
     },
     /// All guests are planned. In a dry run only the end of the run follows.
     Planned(Arc<Plan>),
+    /// The plan was compared with other rules, which was requested for a dry run.
+    Compared(Arc<Comparison>),
     /// A hook ended, or could not be started.
     HookRan(HookRun),
     /// A guest was started.
@@ -196,6 +198,10 @@ pub enum EventKind {
 
 /// The request of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the run or follows from one"
+)]
 pub struct Header {
     /// The command.
     pub command: Command,
@@ -205,8 +211,20 @@ pub struct Header {
     pub selection: String,
     /// The label as it was typed.
     pub label: String,
-    /// How many snapshots of the label stay.
-    pub keep: u32,
+    /// How many of the newest snapshots of the label stay (`--keep`); `None` for other rules.
+    pub keep: Option<u32>,
+    /// The rules of which snapshots stay, such as `keep-last=3,keep-daily=13`.
+    #[serde(default)]
+    pub policy: String,
+    /// Whether `keep-last` is 1 because it was not given.
+    #[serde(default)]
+    pub has_default_keep_last: bool,
+    /// The time zone of the names, whose hours and days the rules count.
+    #[serde(default)]
+    pub timezone: String,
+    /// The older labels whose snapshots are counted, too.
+    #[serde(default)]
+    pub adopted_labels: Vec<String>,
     /// Save RAM.
     pub with_ram: bool,
     /// Leave out guests that are not running.
@@ -234,6 +252,14 @@ pub enum SerialReason {
     Hook,
     /// It saves RAM: the RAM snapshots of the members of one cluster would disturb each other.
     Ram,
+}
+
+impl Header {
+    /// The number of `--keep`, or the rules as one text.
+    pub fn keep_text(&self) -> String {
+        self.keep
+            .map_or_else(|| self.policy.clone(), |keep| keep.to_string())
+    }
 }
 
 /// What a run does.

@@ -7,6 +7,7 @@
 //! Limits: the plan is based on one reading of each guest. The engine handles later changes (locks, space, a guest
 //! that moves).
 
+mod compare;
 mod confirm;
 mod decide;
 mod limit;
@@ -24,6 +25,7 @@ use crate::retention::{self, Policy, Reason, Verdict};
 use crate::snapshot::Snapshot;
 use crate::storage::{self, FullStorage, StorageLimit, StorageUsage};
 
+pub use compare::{Comparison, Difference, GuestComparison, RuleCounts};
 pub use confirm::{DropReason, TakenSnapshot, confirm_removal};
 pub use decide::{
     decide, is_snapshot_lock, may_match_exclusion, newest_with_overdue, screen,

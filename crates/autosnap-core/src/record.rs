@@ -6,6 +6,7 @@
 
 mod fold;
 mod guest;
+mod kept;
 mod version;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::warning::Warning;
 
 use fold::FoldState;
 pub use guest::{CompletedStep, DroppedRemoval, FailedStep, GuestRecord, PostponedRemovals};
+pub use kept::KeptCounts;
 pub use version::{RecordVersion, RecordVersionError};
 
 /// The record of a run.
@@ -231,6 +233,11 @@ impl RunRecord {
         } else {
             0
         }
+    }
+
+    /// How many snapshots stay by the keep rules; all 0 with `--keep`.
+    pub fn kept(&self) -> KeptCounts {
+        self.guests.iter().map(|guest| guest.kept).sum()
     }
 
     /// The totals so far.

@@ -50,6 +50,8 @@ pub enum Warning {
     },
     /// The timestamp format is valid but probably not what its author meant.
     TimestampFormat(FormatWarning),
+    /// All keep rules are 0, so that no snapshot is removed.
+    NothingIsRemoved,
     /// The hook cannot be started, for this reason.
     Hook(String),
     /// A node of selected guests sends no statistics.
@@ -150,6 +152,7 @@ impl Warning {
             | Self::UncertainSelection(_)
             | Self::Collision { .. }
             | Self::TimestampFormat(_)
+            | Self::NothingIsRemoved
             | Self::Hook(_)
             | Self::NoStatistics { .. }
             | Self::OldStatistics { .. }

@@ -18,7 +18,7 @@ use autosnap_core::event::{Command, EventKind, GuestResult, Header, StopReason};
 use autosnap_core::guest::Vmid;
 use autosnap_core::name::SnapName;
 use autosnap_core::plan::{
-    self, Action, Creation, GuestPlan, Intent, LockedGuests, Plan, StorageGuard,
+    self, Action, Comparison, Creation, GuestPlan, Intent, LockedGuests, Plan, StorageGuard,
 };
 use autosnap_core::record::RunResult;
 use autosnap_core::select::{Inventory, Selected};
@@ -155,6 +155,7 @@ async fn read_and_carry_out(
         .iter()
         .map(|guest| guest.node.clone())
         .collect();
+    let now = intent.now.clone();
     let limit = storage_limit(settings, context, version, &inventory, &nodes);
     let reading = async {
         if limit.is_some() {
@@ -186,6 +187,12 @@ async fn read_and_carry_out(
     }
     context.events.emit(EventKind::Planned(Arc::clone(&plan)));
     if context.invocation.dry_run {
+        if let Some(rules) = context.invocation.compare_with {
+            let comparison = Comparison::new(&plan, rules, &now);
+            context
+                .events
+                .emit(EventKind::Compared(Arc::new(comparison)));
+        }
         return Ok(());
     }
     let shared = inventory.storages.iter().filter(|storage| storage.shared);
@@ -348,7 +355,11 @@ pub fn header(settings: &JobSettings, invocation: &Invocation, version: &str) ->
         pve_version: version.to_owned(),
         selection: settings.selection.as_str().to_owned(),
         label: settings.label().as_str().to_owned(),
-        keep: settings.keep(),
+        keep: settings.policy.rules.is_simple(),
+        policy: settings.policy_text(),
+        has_default_keep_last: settings.policy.rules.has_default_keep_last(),
+        timezone: zone_name(&invocation.now),
+        adopted_labels: settings.labels().skip(1).map(ToOwned::to_owned).collect(),
         with_ram: settings.saves_ram(),
         only_running: settings.states == GuestStates::Running,
         timeout: settings.execution.timeout,
@@ -360,12 +371,21 @@ pub fn header(settings: &JobSettings, invocation: &Invocation, version: &str) ->
     }
 }
 
+/// The name of the time zone, or its offset from UTC if it has no name.
+fn zone_name(now: &Zoned) -> String {
+    let name = now.time_zone().iana_name();
+    name.map_or_else(|| now.offset().to_string(), ToOwned::to_owned)
+}
+
 fn option_warnings(settings: &JobSettings) -> Vec<Warning> {
     let format = settings.policy.series.format().warning();
     let hook = settings.hook.as_ref().and_then(Hook::start_error);
     let format = format.map(Warning::TimestampFormat);
+    let rules = settings.policy.rules;
+    let keeps_all = rules.counts().is_some() && rules.keeps_all();
+    let keeps_all = keeps_all.then_some(Warning::NothingIsRemoved);
     let hook = hook.map(|error| Warning::Hook(error.to_string()));
-    format.into_iter().chain(hook).collect()
+    format.into_iter().chain(keeps_all).chain(hook).collect()
 }
 
 fn hook(settings: &JobSettings, invocation: &Invocation) -> RunHook {
@@ -373,7 +393,8 @@ fn hook(settings: &JobSettings, invocation: &Invocation) -> RunHook {
         script: settings.hook.clone(),
         on_failure: settings.hook_failure,
         label: settings.label().as_str().to_owned(),
-        keep: settings.keep(),
+        keep: settings.keep_text(),
+        policy: settings.policy_text(),
         debug: invocation.debug,
     }
 }

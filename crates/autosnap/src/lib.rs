@@ -11,7 +11,7 @@
 //!
 //! ```
 //! use autosnap::{ApiToken, ClientOptions, Cluster, Coordinator, Credentials, JobKind, JobSettings};
-//! use autosnap::{Label, Limits, RunRequest, Selection, Trust};
+//! use autosnap::{Label, Limits, Rules, RunRequest, Selection, Trust};
 //!
 //! async fn snap_daily(host: &str, token: &str) -> Result<(), Box<dyn std::error::Error>> {
 //!     let login = Credentials::Token(ApiToken::parse(token)?);
@@ -19,7 +19,8 @@
 //!     let coordinator = Coordinator::new(Cluster::connect(options, Limits::default()).await?);
 //!
 //!     let what = JobKind::Snap { with_ram: false };
-//!     let job = JobSettings::new(what, Selection::parse("web01,git01")?, Label::parse("daily")?, 3);
+//!     let (guests, label) = (Selection::parse("web01,git01")?, Label::parse("daily")?);
+//!     let job = JobSettings::new(what, guests, label, Rules::parse("keep-last=3,keep-daily=7")?);
 //!     let mut run = coordinator.spawn(RunRequest::new(job));
 //!     let mut events = run.events().ok_or("the events are read elsewhere")?;
 //!     while let Some(event) = events.recv().await {
@@ -74,6 +75,7 @@ pub mod stop;
 pub use autosnap_core;
 pub use autosnap_core::event::EventKind;
 pub use autosnap_core::name::Label;
+pub use autosnap_core::retention::Rules;
 pub use autosnap_core::schedule::Limits;
 pub use autosnap_core::select::Selection;
 pub use cluster::Cluster;

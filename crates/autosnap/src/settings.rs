@@ -96,6 +96,8 @@ pub struct Invocation {
     pub now: Zoned,
     /// Change nothing.
     pub dry_run: bool,
+    /// Other rules that a dry run compares its plan with.
+    pub compare_with: Option<Rules>,
     /// Whether the hook is started with its debug variable set.
     pub debug: bool,
 }
@@ -106,6 +108,7 @@ impl Invocation {
         Self {
             now,
             dry_run: false,
+            compare_with: None,
             debug: false,
         }
     }
@@ -151,7 +154,7 @@ pub struct StatusSettings {
 
 impl JobSettings {
     /// A job with the defaults of the command line for everything else.
-    pub fn new(kind: JobKind, selection: Selection, label: Label, keep: u32) -> Self {
+    pub fn new(kind: JobKind, selection: Selection, label: Label, rules: Rules) -> Self {
         let series = Series::new(label, TimestampFormat::default());
         Self {
             kind,
@@ -165,7 +168,7 @@ impl JobSettings {
                     JobKind::Snap { .. } => AmbiguousNames::KeepIfLabelPresent,
                     JobKind::Clean => AmbiguousNames::Keep,
                 },
-                ..Policy::new(series, Rules::keep_last(keep))
+                ..Policy::new(series, rules)
             },
             max_percent_storage: StorageLimit::default(),
             hook: None,
@@ -185,6 +188,19 @@ impl JobSettings {
         let adopted = self.policy.series.adopted().iter();
         let adopted = adopted.map(|series| series.label().as_str());
         std::iter::once(self.label().as_str()).chain(adopted)
+    }
+
+    /// The number of `--keep`, or the rules as one text.
+    pub fn keep_text(&self) -> String {
+        self.policy.rules.to_string()
+    }
+
+    /// The rules as one text, `keep-last=7` for `--keep=7`.
+    pub fn policy_text(&self) -> String {
+        match self.policy.rules.is_simple() {
+            Some(keep) => format!("{}={keep}", Period::Last),
+            None => self.keep_text(),
+        }
     }
 
     /// How many of the newest snapshots stay.

@@ -8,6 +8,7 @@ mod common;
 mod definition;
 mod job;
 mod job_folder;
+mod keep;
 mod marks;
 mod usage;
 
@@ -23,6 +24,7 @@ pub use common::{
 pub use definition::{command, replace_long_help, with_all_options_shown};
 pub use job::{HookFailure, JobArgs, JobOutput, OnOverlap, SelectionArgs};
 pub use job_folder::{CoverageArgs, JobFolderArgs, JobsAction, JobsArgs};
+pub use keep::KeepArgs;
 pub use marks::{ExpireArgs, HoldArgs, MarkTargetArgs, NoteArgs, ReleaseArgs};
 pub use usage::{Usage, unused, usage};
 
@@ -48,10 +50,13 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Take a snapshot of each selected guest, then remove the old ones beyond --keep.
+    /// Take a snapshot of each selected guest, then remove those that no rule keeps.
     #[command(after_help = help::SNAP)]
     Snap(SnapArgs),
-    /// Remove the old snapshots beyond --keep, without taking a new one.
+    /// Print what snap would do and why, and compare keep rules; changes nothing.
+    #[command(after_help = help::PLAN)]
+    Plan(PlanArgs),
+    /// Remove the snapshots that no rule keeps, without taking a new one.
     #[command(after_help = help::CLEAN)]
     Clean(CleanArgs),
     /// List the snapshots that this tool has taken of the selected guests.
@@ -108,6 +113,7 @@ impl Command {
     pub fn job(&self) -> Option<&JobArgs> {
         match self {
             Self::Snap(args) => Some(&args.job),
+            Self::Plan(args) => Some(&args.snap.job),
             Self::Clean(args) => Some(&args.job),
             Self::Check(args) => Some(&args.job),
             Self::Status(_)
@@ -128,8 +134,22 @@ impl Command {
     }
 }
 
-/// `snap`.
+/// `plan`: the dry run of `snap`.
 #[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The options of `snap`.
+    #[command(flatten)]
+    pub snap: SnapArgs,
+    /// Show what other RULES would keep and remove.
+    ///
+    /// Rules as for --prune-backups, such as keep-daily=4,keep-weekly=8, on the real snapshots, guest by guest; the guests
+    /// with differences come first.
+    #[arg(long, value_name = "RULES", help_heading = RETENTION, display_order = 15)]
+    pub compare: Option<String>,
+}
+
+/// `snap`.
+#[derive(Debug, Clone, Args)]
 pub struct SnapArgs {
     /// The options that these commands share.
     #[command(flatten)]
@@ -137,11 +157,13 @@ pub struct SnapArgs {
     /// Options of the commands that change something.
     #[command(flatten)]
     pub job: JobArgs,
-    /// Snapshots to keep, including the new one.
+    /// Keep the N newest, including the new one.
     ///
-    /// The newest snapshots of each guest and label stay; the others of the label are removed, oldest first.
-    #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub keep: u32,
+    /// The newest snapshots of each guest and label stay; the others of the label are removed, oldest first. It cannot be
+    /// combined with the keep rules.
+    #[arg(long, value_name = "N", help_heading = RETENTION, display_order = 6,
+          value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub keep: Option<u32>,
     /// Save the RAM of running VMs as well.
     #[arg(long, help_heading = EXECUTION)]
     pub state: bool,
@@ -159,10 +181,12 @@ pub struct CleanArgs {
     /// Options of the commands that change something.
     #[command(flatten)]
     pub job: JobArgs,
-    /// Snapshots to keep; 0 removes them all.
+    /// Keep the N newest; 0 removes them all.
     ///
-    /// The newest snapshots of each guest and label stay; the others of the label are removed, oldest first.
-    #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(0..=100))]
+    /// The newest snapshots of each guest and label stay; the others of the label are removed, oldest first. It cannot be
+    /// combined with the keep rules.
+    #[arg(long, value_name = "N", help_heading = RETENTION, display_order = 6,
+          value_parser = clap::value_parser!(u32).range(0..=100))]
     pub keep: Option<u32>,
     /// Skip guests that are not running.
     #[arg(long, help_heading = SELECTION, hide_short_help = true)]
@@ -205,7 +229,8 @@ pub struct CheckArgs {
     /// Snapshots to keep.
     ///
     /// The --keep of the job that is checked.
-    #[arg(long, value_name = "N", help_heading = RETENTION, value_parser = clap::value_parser!(u32).range(0..=100))]
+    #[arg(long, value_name = "N", help_heading = RETENTION, display_order = 6,
+          value_parser = clap::value_parser!(u32).range(0..=100))]
     pub keep: Option<u32>,
     /// Check the space for the RAM of running VMs.
     #[arg(long, help_heading = EXECUTION)]

@@ -11,7 +11,7 @@ use clap::FromArgMatches;
 use clap::error::ErrorKind;
 use jiff::Zoned;
 
-use crate::args::{CleanArgs, Cli, Command, JobOutput, SnapArgs};
+use crate::args::{CleanArgs, Cli, Command, JobOutput, PlanArgs, SnapArgs};
 use crate::clock::Clock;
 use crate::command_error::CommandError;
 use crate::command_line::CommandLine;
@@ -98,12 +98,15 @@ fn conclude(
     })
 }
 
-/// Whether the command is a `snap` or `clean` whose report is text.
+/// Whether the command is a `snap`, `plan` or `clean` whose report is text.
 fn reports_in_text(command: &Command) -> bool {
     match command {
-        Command::Snap(SnapArgs { job, .. }) | Command::Clean(CleanArgs { job, .. }) => {
-            job.output == JobOutput::Text
-        }
+        Command::Snap(SnapArgs { job, .. })
+        | Command::Plan(PlanArgs {
+            snap: SnapArgs { job, .. },
+            ..
+        })
+        | Command::Clean(CleanArgs { job, .. }) => job.output == JobOutput::Text,
         Command::Status(_)
         | Command::Hold(_)
         | Command::Release(_)
@@ -127,7 +130,7 @@ fn seem_to_report_in_text<'a>(words: impl IntoIterator<Item = &'a OsString>) -> 
     let (mut is_job, mut is_json) = (false, false);
     for word in words {
         let word = word.to_string_lossy().to_lowercase();
-        is_job |= ["snap", "clean"].contains(&word.as_str());
+        is_job |= ["snap", "plan", "clean"].contains(&word.as_str());
         let is_option = word.starts_with("-o") || word.starts_with("--output");
         is_json |=
             ["json", "jsonpretty"].contains(&word.as_str()) || is_option && word.contains("json");

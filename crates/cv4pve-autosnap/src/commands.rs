@@ -48,6 +48,7 @@ pub(crate) fn execute(
 ) -> Result<ExitStatus, CommandError> {
     match &command_line.cli.command {
         Command::Snap(args) => job::snap(args, command_line, context),
+        Command::Plan(args) => job::plan(args, command_line, context),
         Command::Clean(args) => job::clean(args, command_line, context),
         Command::Status(args) => status::run(args, command_line, context),
         Command::Hold(args) => marks::hold(args, command_line, context),

@@ -74,13 +74,22 @@ pub const SNAP: &str = "\
 Examples:
   cv4pve-autosnap snap --host=pve1 --api-token=file:/etc/autosnap.token \\
       --vmid=100,web% --label=daily --keep=7 --dry-run
-  cv4pve-autosnap @/etc/autosnap.conf snap --label=hourly --keep=24
+  cv4pve-autosnap @/etc/autosnap.conf snap --label=prod \\
+      --keep-last=3 --keep-daily=7 --keep-weekly=4
   cv4pve-autosnap @/etc/autosnap.conf snap --label=ram --keep=4 --state";
+
+/// The text after the help of `plan`.
+pub const PLAN: &str = "\
+Examples:
+  cv4pve-autosnap @/etc/autosnap.conf plan --label=prod --keep-daily=7
+  cv4pve-autosnap @/etc/autosnap.conf plan --label=prod --keep-daily=7 \\
+      --compare=keep-daily=4,keep-weekly=4";
 
 /// The text after the help of `clean`.
 pub const CLEAN: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf clean --label=daily --keep=3 --dry-run
+  cv4pve-autosnap @/etc/autosnap.conf clean --label=prod --keep-daily=7 --dry-run
   cv4pve-autosnap @/etc/autosnap.conf clean --label=old --keep=0";
 
 /// The text after the help of `status`.

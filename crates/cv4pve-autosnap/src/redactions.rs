@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The redaction of values that errors must not quote.
 
+use autosnap_core::retention::Period;
+
 use crate::command_error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::line::Line;
@@ -11,6 +13,8 @@ const SHORTEST: usize = 4;
 /// The minimum length of a redacted secret: a shorter password may be an ordinary word of a message. No message
 /// quotes a secret on purpose.
 const SHORTEST_SECRET: usize = 8;
+/// What the names of all keep rules begin with.
+const RULE: &str = "keep-";
 /// Options whose values are paths: errors about the file name them.
 pub(crate) const PATHS: [&str; 5] = [
     "--script",
@@ -102,19 +106,69 @@ impl Redactions {
             if !is_secret && error.exit != ExitStatus::Usage {
                 continue;
             }
-            if error.message.contains(value.as_str()) {
-                error.message = error.message.replace(value.as_str(), "***");
+            if let Some(message) = without(&error.message, value) {
+                error.message = message;
                 if let Some(location) = location {
                     error.message = format!("{location}: {}", error.message);
                 }
             }
-            error.hint = error.hint.map(|hint| hint.replace(value.as_str(), "***"));
+            error.hint = error.hint.map(|hint| without(&hint, value).unwrap_or(hint));
         }
         error
     }
 }
 
+/// The text with `***` in place of a value; `None` if it does not contain the value.
+///
+/// The names of keep rules stay: `daily`, a common label, is no value in `--keep-daily`.
+fn without(text: &str, value: &str) -> Option<String> {
+    let is_rule = Period::ALL
+        .iter()
+        .any(|period| period.key().strip_prefix(RULE) == Some(value));
+    let mut rest = text;
+    let mut redacted = String::new();
+    let mut is_found = false;
+    while let Some(position) = rest.find(value) {
+        let (before, after) = rest.split_at(position);
+        redacted.push_str(before);
+        if is_rule && before.ends_with(RULE) {
+            redacted.push_str(value);
+        } else {
+            redacted.push_str("***");
+            is_found = true;
+        }
+        rest = &after[value.len()..];
+    }
+    redacted.push_str(rest);
+    is_found.then_some(redacted)
+}
+
 /// Whether a name is a spelling of the option.
 fn is_option(name: &str, option: &str) -> bool {
     name == option || option == "--script" && name == "--script-hook"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_redacted_but_not_the_name_of_a_rule() {
+        for (text, value, expected) in [
+            (
+                "--keep=7 and --keep-daily exclude each other",
+                "daily",
+                None,
+            ),
+            (
+                "label daily and --keep-daily",
+                "daily",
+                Some("label *** and --keep-daily"),
+            ),
+            ("--keep-secret", "secret", Some("--keep-***")),
+            ("nothing", "daily", None),
+        ] {
+            assert_eq!(without(text, value).as_deref(), expected, "{text}");
+        }
+    }
 }

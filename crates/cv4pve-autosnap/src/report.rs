@@ -10,6 +10,7 @@
 //! not read stalls only the report.
 
 mod check;
+mod comparison;
 mod console;
 mod fingerprint;
 mod folder;

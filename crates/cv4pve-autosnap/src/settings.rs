@@ -7,6 +7,7 @@
 mod check;
 mod connection;
 mod duration;
+mod keep;
 mod names;
 mod time;
 
@@ -21,7 +22,7 @@ use autosnap::settings::{
 use autosnap_core::event::SerialReason;
 use autosnap_core::name::{AmbiguousNames, FormatError, Label, Series, TimestampFormat};
 use autosnap_core::plan::RemovalLimit;
-use autosnap_core::retention::{Policy, StuckRemovals};
+use autosnap_core::retention::{Policy, Rules, StuckRemovals};
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::{Selection, SelectionError};
 use autosnap_core::storage::StorageLimit;
@@ -29,13 +30,14 @@ use autosnap_core::text::shell_word;
 use jiff::Zoned;
 
 use crate::args::{
-    CheckArgs, CheckedCommand, CleanArgs, CommonArgs, FormatArgs, GuestArgs, JobArgs, LimitArgs,
-    SnapArgs, StatusArgs, StatusOutput,
+    CheckArgs, CheckedCommand, CleanArgs, CommonArgs, FormatArgs, GuestArgs, JobArgs, KeepArgs,
+    LimitArgs, PlanArgs, SnapArgs, StatusArgs, StatusOutput,
 };
 
 pub use check::{from_args as check_settings, refuse_unused};
 pub use connection::{Connection, NewPassword, read_proxy};
-pub use duration::{parse_duration, parse_time_limit};
+pub use duration::{parse_age, parse_duration, parse_time_limit};
+pub use keep::parse_time_zone;
 pub use names::check_names;
 pub use time::{DayEnd, parse_time, parse_time_from_now};
 
@@ -44,7 +46,13 @@ pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, CommandError> {
     let kind = JobKind::Snap {
         with_ram: args.state,
     };
-    let settings = read_job(kind, args.keep, &args.common, &args.job)?;
+    let rules = keep::read_rules(args.keep, &args.job.keep)?.ok_or_else(|| {
+        CommandError::usage("snap needs --keep, the number of snapshots to keep, or keep rules")
+            .with_hint(
+                "--keep=7 keeps the newest 7; rules: --keep-last=3 --keep-daily=7 --keep-weekly=4",
+            )
+    })?;
+    let settings = read_job(kind, rules, &args.common, &args.job)?;
     Ok(JobSettings {
         states: read_states(args.only_running),
         ..settings
@@ -53,11 +61,11 @@ pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, CommandError> {
 
 /// Reads the options of `clean`.
 pub fn from_clean_args(args: &CleanArgs) -> Result<JobSettings, CommandError> {
-    let keep = args.keep.ok_or_else(|| {
+    let rules = keep::read_rules(args.keep, &args.job.keep)?.ok_or_else(|| {
         CommandError::usage("clean needs --keep, the number of snapshots to keep")
             .with_hint("--keep=0 removes all snapshots of the label")
     })?;
-    let settings = read_job(JobKind::Clean, keep, &args.common, &args.job)?;
+    let settings = read_job(JobKind::Clean, rules, &args.common, &args.job)?;
     Ok(JobSettings {
         states: read_states(args.only_running),
         ..settings
@@ -72,11 +80,13 @@ fn read_states(only_running: bool) -> GuestStates {
     }
 }
 
-/// Reads the options of `check` as options of the checked command. Without `--keep` one snapshot is
-/// kept.
+/// Reads the options of `check` as options of the checked command. Without a rule one snapshot is kept.
 pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, CommandError> {
     let (common, job) = (args.common.clone(), args.job.clone());
-    let keep = args.keep.unwrap_or(1);
+    let keep = match keep::read_rules(args.keep, &args.job.keep)? {
+        Some(_) => args.keep,
+        None => Some(1),
+    };
     match args.command {
         CheckedCommand::Snap => from_snap_args(&SnapArgs {
             common,
@@ -88,7 +98,7 @@ pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, CommandError> {
         CheckedCommand::Clean => from_clean_args(&CleanArgs {
             common,
             job,
-            keep: Some(keep),
+            keep,
             only_running: args.only_running,
         }),
     }
@@ -96,7 +106,7 @@ pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, CommandError> {
 
 fn read_job(
     kind: JobKind,
-    keep: u32,
+    rules: Rules,
     common: &CommonArgs,
     args: &JobArgs,
 ) -> Result<JobSettings, CommandError> {
@@ -104,7 +114,8 @@ fn read_job(
         Label::parse(args.label.as_deref().unwrap_or_default()).map_err(wrong("--label"))?;
     let format = read_format(&common.formats)?;
     check_names(&label, &format).map_err(wrong("--label"))?;
-    let series = Series::with_formats(label.clone(), format, read_also_formats(&common.formats)?);
+    let series = Series::with_formats(label.clone(), format, read_also_formats(&common.formats)?)
+        .with_adopted_labels(read_labels(&args.keep.adopt_labels)?);
     let hook_settings = hook::Settings {
         timeout: Some(args.hook_timeout),
         ..hook::Settings::default()
@@ -118,7 +129,7 @@ fn read_job(
         JobKind::Snap { .. } => read_selection(&common.selection)?,
         JobKind::Clean => read_selection_for_removal(&common.selection)?,
     };
-    let defaults = JobSettings::new(kind, selection, label, keep);
+    let defaults = JobSettings::new(kind, selection, label, rules);
     let policy = Policy {
         series,
         stuck: if args.retry_stuck_removal {
@@ -182,11 +193,26 @@ fn read_execution(kind: JobKind, limits: LimitArgs, args: &JobArgs) -> Execution
 }
 
 /// Reads what belongs to one run of `snap` or `clean`.
-pub fn read_invocation(common: &CommonArgs, now: Zoned) -> Invocation {
+pub fn read_invocation(common: &CommonArgs, keep: &KeepArgs, now: Zoned) -> Invocation {
     Invocation {
-        now,
+        now: in_time_zone(keep, now),
         dry_run: common.mode.dry_run,
+        compare_with: None,
         debug: common.output.shows_debug(),
+    }
+}
+
+/// The rules of `--compare`.
+pub fn read_compared_rules(args: &PlanArgs) -> Result<Option<Rules>, CommandError> {
+    let rules = args.compare.as_deref().map(Rules::parse).transpose();
+    rules.map_err(|error| wrong("--compare")(format!("--compare: {error}")))
+}
+
+/// The time in the zone of `--timezone`.
+pub fn in_time_zone(keep: &KeepArgs, now: Zoned) -> Zoned {
+    match &keep.timezone {
+        Some(zone) => now.with_time_zone(zone.clone()),
+        None => now,
     }
 }
 
@@ -251,6 +277,18 @@ fn invalid_selection(vmid: &str, error: &SelectionError) -> CommandError {
         }
         Some(_) | None => error,
     }
+}
+
+/// The labels of `--adopt-labels`.
+fn read_labels(labels: &[String]) -> Result<Vec<Label>, CommandError> {
+    let labels = labels.iter().map(|label| label.trim());
+    let labels = labels.filter(|label| !label.is_empty());
+    labels
+        .map(|label| {
+            Label::parse(label)
+                .map_err(|error| wrong("--adopt-labels")(format!("--adopt-labels: {error}")))
+        })
+        .collect()
 }
 
 /// The formats of `--also-format`.

@@ -8,13 +8,14 @@ use std::process::{Command, Output};
 const COLUMNS: usize = 80;
 const LINES: usize = 50;
 /// The most lines of a help with all options.
-const LINES_OF_ALL: usize = 60;
+const LINES_OF_ALL: usize = 80;
 
 #[test]
 fn the_help_of_every_command_fits_a_screen() {
     for command in [
         "",
         "snap",
+        "plan",
         "clean",
         "status",
         "hold",

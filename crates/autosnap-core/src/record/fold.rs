@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Folds the events of a run into its record.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem;
 
 use super::{
-    CompletedStep, DroppedRemoval, FailedStep, GuestRecord, PostponedRemovals, RunError, RunRecord,
-    StorageRecord,
+    CompletedStep, DroppedRemoval, FailedStep, GuestRecord, KeptCounts, PostponedRemovals,
+    RunError, RunRecord, StorageRecord,
 };
 use crate::event::{Event, EventKind, GuestResult, HookRun};
 use crate::guest::{Guest, Vmid};
@@ -125,6 +125,7 @@ impl RunRecord {
                 }
             }
             EventKind::StorageCheckUnsupported { .. }
+            | EventKind::Compared(_)
             | EventKind::GuestStarted(_)
             | EventKind::GuestDeferred { .. }
             | EventKind::GuestResumed { .. }
@@ -164,11 +165,22 @@ impl RunRecord {
     }
 }
 
+/// Why the snapshots are removed, by their names.
+fn removal_reasons(steps: &Steps) -> BTreeMap<String, String> {
+    let verdicts = steps.verdicts.iter();
+    let removals = verdicts.filter(|verdict| verdict.reason.is_removal());
+    removals
+        .map(|verdict| (verdict.snapshot.name.clone(), verdict.reason.to_string()))
+        .collect()
+}
+
 impl GuestRecord {
     fn plan(&mut self, plan: &GuestPlan, is_dry_run: bool) {
         self.notes.clone_from(&plan.notes);
         self.ambiguous_names = plan.ambiguous_names();
         self.over_limit = plan.steps().map_or(0, Steps::left_to_next_runs);
+        self.kept = plan.steps().map(KeptCounts::from_steps).unwrap_or_default();
+        self.removal_reasons = plan.steps().map(removal_reasons).unwrap_or_default();
         let result = match &plan.decision {
             Decision::Proceed(steps) => {
                 let creation = steps.creation.as_ref();
@@ -231,6 +243,7 @@ impl GuestRecord {
             | EventKind::StoragesRead { .. }
             | EventKind::StorageCheckUnsupported { .. }
             | EventKind::Planned(_)
+            | EventKind::Compared(_)
             | EventKind::HookRan(_)
             | EventKind::GuestStarted(_)
             | EventKind::GuestDeferred { .. }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The record of one guest of a run.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::KeptCounts;
 use crate::event::{Failure, GuestResult, HookRun, PostponeReason, Success};
 use crate::guest::{Guest, GuestKind, NamedGuest, Vmid};
 use crate::plan::{DropReason, Note};
@@ -28,6 +30,12 @@ pub struct GuestRecord {
     /// The names of the snapshots to remove, oldest first.
     #[serde(default)]
     pub planned_removals: Vec<String>,
+    /// Why each of these snapshots is to be removed, by its name.
+    #[serde(default)]
+    pub removal_reasons: BTreeMap<String, String>,
+    /// How many snapshots stay by the keep rules; 0 with `--keep`.
+    #[serde(default)]
+    pub kept: KeptCounts,
     /// How many more removals the limit per run leaves to the next runs.
     #[serde(default)]
     pub over_limit: usize,
@@ -122,6 +130,8 @@ impl GuestRecord {
             is_required,
             planned_creation: None,
             planned_removals: Vec::new(),
+            removal_reasons: BTreeMap::new(),
+            kept: KeptCounts::default(),
             over_limit: 0,
             ambiguous_names: 0,
             notes: Vec::new(),

@@ -164,6 +164,7 @@ fn finding_for(warning: &Warning) -> Finding {
         | Warning::UncertainSelection(_)
         | Warning::Collision { .. }
         | Warning::TimestampFormat(_)
+        | Warning::NothingIsRemoved
         | Warning::Hook(_)
         | Warning::OldStatistics { .. }
         | Warning::AmbiguousNames { .. }

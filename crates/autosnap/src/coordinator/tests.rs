@@ -8,6 +8,7 @@ use std::process::Command;
 
 use autosnap_core::event::{FailureKind, GuestResult};
 use autosnap_core::name::Label;
+use autosnap_core::retention::Rules;
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::Selection;
 use pve_client::{ApiToken, ClientOptions, Credentials, Trust};
@@ -53,7 +54,12 @@ async fn coordinator_with(simulator: &Simulator, per_node: usize) -> Coordinator
 fn job(label: &str) -> JobSettings {
     let what = JobKind::Snap { with_ram: false };
     let selection = Selection::parse("@all").unwrap();
-    JobSettings::new(what, selection, Label::parse(label).unwrap(), 1)
+    JobSettings::new(
+        what,
+        selection,
+        Label::parse(label).unwrap(),
+        Rules::keep_last(1),
+    )
 }
 
 /// A hook that writes its phase and its guest into a file, with that file.

@@ -22,8 +22,10 @@ pub(crate) struct RunHook {
     pub(crate) on_failure: HookFailure,
     /// The label of the run.
     pub(crate) label: String,
-    /// How many snapshots stay.
-    pub(crate) keep: u32,
+    /// How many snapshots stay, or the keep rules.
+    pub(crate) keep: String,
+    /// The keep rules.
+    pub(crate) policy: String,
     /// Whether the run has debug output.
     pub(crate) debug: bool,
 }
@@ -105,7 +107,8 @@ impl RunHook {
                 vm_type: guest.kind.as_str().to_owned(),
             }),
             label: self.label.clone(),
-            keep: self.keep,
+            keep: self.keep.clone(),
+            policy: self.policy.clone(),
             snap_name: call.snapshot.clone(),
             vmstate: call.with_ram && !is_about_removal(call.phase),
             duration: call.duration,

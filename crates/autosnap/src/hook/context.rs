@@ -123,8 +123,10 @@ pub struct HookContext {
     pub guest: Option<HookGuest>,
     /// The label of the run.
     pub label: String,
-    /// How many snapshots are kept.
-    pub keep: u32,
+    /// How many snapshots are kept, or the keep rules as one text.
+    pub keep: String,
+    /// The keep rules as one text.
+    pub policy: String,
     /// The snapshot about to be, or just, created or removed; `None` in job phases.
     pub snap_name: Option<String>,
     /// Whether the RAM is part of the snapshot.
@@ -140,8 +142,8 @@ pub struct HookContext {
 }
 
 impl HookContext {
-    /// The variables of this call, all twelve of them in every phase, so that a script running under `set -u` is safe.
-    pub fn environment(&self) -> [(&'static str, String); 12] {
+    /// The variables of this call, all of them in every phase, so that a script running under `set -u` is safe.
+    pub fn environment(&self) -> [(&'static str, String); 13] {
         let (vmid, vm_name, vm_type) = match &self.guest {
             Some(guest) => (
                 guest.vmid.to_string(),
@@ -156,7 +158,8 @@ impl HookContext {
             ("CV4PVE_AUTOSNAP_VMNAME", vm_name),
             ("CV4PVE_AUTOSNAP_VMTYPE", vm_type),
             ("CV4PVE_AUTOSNAP_LABEL", self.label.clone()),
-            ("CV4PVE_AUTOSNAP_KEEP", self.keep.to_string()),
+            ("CV4PVE_AUTOSNAP_KEEP", self.keep.clone()),
+            ("CV4PVE_AUTOSNAP_POLICY", self.policy.clone()),
             (
                 "CV4PVE_AUTOSNAP_SNAP_NAME",
                 self.snap_name.clone().unwrap_or_default(),
@@ -219,7 +222,8 @@ mod tests {
             phase: Phase::SnapJobStart,
             guest: None,
             label: String::from("daily"),
-            keep: 7,
+            keep: "7".to_owned(),
+            policy: "keep-last=7".to_owned(),
             snap_name: None,
             vmstate: false,
             duration: Duration::ZERO,
@@ -241,6 +245,7 @@ mod tests {
                 "",
                 "daily",
                 "7",
+                "keep-last=7",
                 "",
                 "0",
                 "0",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use autosnap::settings::{Execution, GuestStates, Invocation};
 use autosnap::{
     ApiToken, ClientOptions, Cluster, Coordinator, Credentials, EventKind, JobKind, JobSettings,
-    Label, Limits, RunHandle, RunRequest, Selection, Trust,
+    Label, Limits, Rules, RunHandle, RunRequest, Selection, Trust,
 };
 use jiff::Zoned;
 use pve_sim::generate::{GenerateOptions, GeneratedWorld, generate};
@@ -112,7 +112,12 @@ fn job(random: &mut Random, label: &str) -> JobSettings {
             limits: limits(random),
             ..Execution::default()
         },
-        ..JobSettings::new(kind, selection, Label::parse(label).unwrap(), keep)
+        ..JobSettings::new(
+            kind,
+            selection,
+            Label::parse(label).unwrap(),
+            Rules::keep_last(keep),
+        )
     }
 }
 

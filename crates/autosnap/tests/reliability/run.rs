@@ -14,6 +14,7 @@ use autosnap::settings::{Execution, GuestStates, Invocation, JobKind, JobSetting
 use autosnap::stop::StopSignal;
 use autosnap_core::event::EventKind;
 use autosnap_core::name::Label;
+use autosnap_core::retention::Rules;
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::Selection;
 use jiff::{ToSpan, Zoned};
@@ -223,7 +224,12 @@ fn settings(random: &mut Random) -> JobSettings {
             wait_snapshot_lock: Some(Duration::from_millis(500)),
             ..Execution::default()
         },
-        ..JobSettings::new(kind, selection, Label::parse("daily").unwrap(), keep)
+        ..JobSettings::new(
+            kind,
+            selection,
+            Label::parse("daily").unwrap(),
+            Rules::keep_last(keep),
+        )
     }
 }
 

@@ -123,14 +123,14 @@ pub struct FormatArgs {
     /// Timestamp in names.
     ///
     /// Timestamp in snapshot names, as a .NET custom format string.
-    #[arg(long, value_name = "FORMAT", help_heading = RETENTION, default_value = "yyMMddHHmmss",
-          hide_short_help = true)]
+    #[arg(long, value_name = "FORMAT", help_heading = RETENTION, display_order = 16,
+          default_value = "yyMMddHHmmss", hide_short_help = true)]
     pub timestamp_format: String,
     /// Also count snapshots with this FORMAT.
     ///
     /// Adopts snapshots of the label whose names have this timestamp format: they are counted and removed like
     /// those of --timestamp-format. May be given several times. Snapshots with other formats are left alone.
-    #[arg(long, value_name = "FORMAT", help_heading = RETENTION, hide_short_help = true)]
+    #[arg(long, value_name = "FORMAT", help_heading = RETENTION, display_order = 17, hide_short_help = true)]
     pub also_format: Vec<String>,
 }
 

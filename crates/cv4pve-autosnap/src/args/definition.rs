@@ -9,7 +9,7 @@ use clap::CommandFactory;
 use super::Cli;
 
 /// The commands that share parameter files.
-pub(super) const SHARING: [&str; 5] = ["snap", "clean", "status", "check", "fingerprint"];
+pub(super) const SHARING: [&str; 6] = ["snap", "plan", "clean", "status", "check", "fingerprint"];
 
 /// The commands that use such a file for the connection. The others do not accept their options.
 pub(super) const USING_CONNECTION: [&str; 4] = ["hold", "release", "expire", "note"];
@@ -72,7 +72,8 @@ pub(super) fn optional_host(option: clap::Arg) -> clap::Arg {
         .hide_default_value(true)
 }
 
-/// Hides the options that `check` accepts from the checked command but does not use.
+/// Hides the options that `check` accepts from the checked command but does not use. The keep rules are in the long
+/// help only.
 pub(super) fn hide_in_check(option: clap::Arg) -> clap::Arg {
     let hidden = [
         "hook_timeout",
@@ -89,8 +90,11 @@ pub(super) fn hide_in_check(option: clap::Arg) -> clap::Arg {
         "max_parallel_ram",
         "dry_run",
     ];
-    if hidden.contains(&option.get_id().as_str()) {
+    let id = option.get_id().as_str();
+    if hidden.contains(&id) {
         option.hide(true)
+    } else if id.starts_with("keep_") || id == "prune_backups" {
+        option.hide_short_help(true)
     } else {
         option
     }

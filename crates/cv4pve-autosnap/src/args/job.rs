@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use autosnap::settings;
 use clap::{Args, ValueEnum, ValueHint};
 
+use super::KeepArgs;
 use crate::help::{EXECUTION, OUTPUT, RETENTION, SELECTION};
 
 /// Options for guests that are skipped, missing or excluded.
@@ -40,9 +41,13 @@ pub struct SelectionArgs {
 pub struct JobArgs {
     /// Label of the series: daily, weekly, ...
     ///
-    /// Each label has its own snapshots and its own --keep.
-    #[arg(long, value_name = "LABEL", help_heading = RETENTION, allow_hyphen_values = true, required = true)]
+    /// Each label has its own snapshots and its own rules.
+    #[arg(long, value_name = "LABEL", help_heading = RETENTION, display_order = 12, allow_hyphen_values = true,
+          required = true)]
     pub label: Option<String>,
+    /// How many snapshots stay.
+    #[command(flatten)]
+    pub keep: KeepArgs,
     /// Guests that are skipped, missing or excluded.
     #[command(flatten)]
     pub selection: SelectionArgs,

@@ -15,7 +15,8 @@ fn the_version_without_the_parser_is_the_version_of_the_parser() {
 
 /// What snap, clean, status and fingerprint do with each option: `x` uses it, `-` accepts it without effect as
 /// the C# tool does, `.` refuses it on the command line. `check` accepts every option.
-const USES: [(&str, &str); 45] = [
+const USES: [(&str, &str); 59] = [
+    ("adopt_labels", "xx.."),
     ("allow_ambiguous_names", "xx.."),
     ("allow_empty", "xx.."),
     ("allow_unmatched_exclusions", "xx.."),
@@ -30,6 +31,15 @@ const USES: [(&str, &str); 45] = [
     ("hook_timeout", "xx.."),
     ("host", "xxxx"),
     ("keep", "xx.."),
+    ("keep_all", "xx.."),
+    ("keep_daily", "xx.."),
+    ("keep_hourly", "xx.."),
+    ("keep_last", "xx.."),
+    ("keep_min", "xx.."),
+    ("keep_monthly", "xx.."),
+    ("keep_weekly", "xx.."),
+    ("keep_within", "xx.."),
+    ("keep_yearly", "xx.."),
     ("label", "xxx."),
     ("log_level", "xxxx"),
     ("max_parallel", "xxx."),
@@ -38,12 +48,14 @@ const USES: [(&str, &str); 45] = [
     ("max_parallel_ram", "x..."),
     ("max_perc_storage", "x--."),
     ("max_removals_per_guest", "xx.."),
+    ("min_age", "xx.."),
     ("no_proxy", "xxxx"),
     ("on_overlap", "xx.."),
     ("only_running", "xxx."),
     ("output", "xxx."),
     ("overlap_timeout", "xx.."),
     ("password", "xxx."),
+    ("prune_backups", "xx.."),
     ("quiet", "xx.."),
     ("removal_budget", "xx.."),
     ("retry_stuck_removal", "xx.."),
@@ -52,13 +64,15 @@ const USES: [(&str, &str); 45] = [
     ("strict", "xx.."),
     ("timeout", "xx-."),
     ("timestamp_format", "xxx."),
+    ("timezone", "xx.."),
     ("username", "xxx."),
     ("validate_certificate", "xxx."),
     ("vmid", "xxx."),
     ("wait_locked", "xx.."),
     ("wait_snapshot_lock", "xx.."),
-    // Only of `check`, `setup` or `demo`.
+    // Only of `plan`, `check`, `setup` or `demo`.
     ("command", "...."),
+    ("compare", "...."),
     ("path", "...."),
     ("serve", "...."),
     ("write", "...."),

@@ -215,9 +215,9 @@ impl<'a> Problem<'a> {
         let help = see_help(self.normalized);
         let culprit = self.culprit.map(|culprit| culprit.text.to_string_lossy());
         match culprit.as_deref().map(normalize::split) {
-            Some(("--keep", Some("-1"))) => format!(
-                "-1 (keep all, in eve4pve-autosnap) is not supported: --keep=100 keeps the most ({help})"
-            ),
+            Some(("--keep", Some("-1"))) => {
+                format!("-1 (keep all, in eve4pve-autosnap) is now --keep-all ({help})")
+            }
             Some((name, Some("="))) => format!("{} ({help})", remove_spaces_hint(name)),
             _ => help,
         }

@@ -31,7 +31,8 @@ pub(super) fn run(
         other_program::notices(),
     ];
     block_on(async {
-        let mut report = check::run(&settings, connection.options, &context.clock.now()).await;
+        let now = settings::in_time_zone(&args.job.keep, context.clock.now());
+        let mut report = check::run(&settings, connection.options, &now).await;
         report.add(notices.concat());
         if report.reading.cluster.is_some()
             && let Some(warning) = preflight::store_password(connection.to_store.as_ref(), console)

@@ -18,10 +18,23 @@ use crate::help::PROGRAM;
 use crate::report::Console;
 
 /// Values worth offering for options that take any text.
-pub(crate) const SUGGESTIONS: [(&str, &[&str]); 11] = [
+pub(crate) const SUGGESTIONS: [(&str, &[&str]); 21] = [
     ("vmid", &["@all", "@node-", "@pool-", "@tag-"]),
     ("label", &["hourly", "daily", "weekly", "monthly", "yearly"]),
     ("keep", &["1", "3", "4", "7", "12", "14", "24", "30"]),
+    ("keep_last", &["1", "3", "7"]),
+    ("keep_hourly", &["12", "24", "48"]),
+    ("keep_daily", &["7", "13", "14", "30"]),
+    ("keep_weekly", &["4", "8", "12"]),
+    ("keep_monthly", &["3", "6", "11", "12"]),
+    ("keep_yearly", &["1", "3", "9"]),
+    (
+        "prune_backups",
+        &["keep-last=3,keep-daily=13,keep-weekly=8,keep-monthly=11,keep-yearly=9"],
+    ),
+    ("keep_within", &["12h", "24h", "7d", "14d"]),
+    ("min_age", &["0", "1h", "12h"]),
+    ("keep_min", &["1", "2", "3"]),
     (
         "timestamp_format",
         &["yyMMddHHmmss", "yyyyMMddHHmmss", "yyyyMMdd_HHmmss"],

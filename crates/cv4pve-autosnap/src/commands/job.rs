@@ -13,12 +13,13 @@ use autosnap::overlap::{JobLocks, LockGuard, LockResult, reserve_second};
 use autosnap::settings::{Invocation, JobSettings};
 use autosnap_core::event::StopReason;
 use autosnap_core::record::RunResult;
+use autosnap_core::retention::Rules;
 use autosnap_core::warning::Warning;
 use jiff::{Timestamp, Zoned};
 use tokio::time::timeout;
 
 use super::Context;
-use crate::args::{CleanArgs, CommonArgs, JobArgs, JobOutput, SnapArgs};
+use crate::args::{CleanArgs, CommonArgs, JobArgs, JobOutput, PlanArgs, SnapArgs};
 use crate::command_error::CommandError;
 use crate::command_line::CommandLine;
 use crate::exit_status::ExitStatus;
@@ -40,7 +41,34 @@ pub(super) fn snap(
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
     let settings = settings::from_snap_args(args)?;
-    run(settings, &args.common, &args.job, command_line, context)
+    run(
+        settings,
+        &args.common,
+        &args.job,
+        None,
+        command_line,
+        context,
+    )
+}
+
+/// Runs `plan`: the dry run of `snap`, which may be compared with other rules.
+pub(super) fn plan(
+    args: &PlanArgs,
+    command_line: &CommandLine,
+    context: &Context,
+) -> Result<ExitStatus, CommandError> {
+    let settings = settings::from_snap_args(&args.snap)?;
+    let compare_with = settings::read_compared_rules(args)?;
+    let mut common = args.snap.common.clone();
+    common.mode.dry_run = true;
+    run(
+        settings,
+        &common,
+        &args.snap.job,
+        compare_with,
+        command_line,
+        context,
+    )
 }
 
 /// Runs `clean`.
@@ -50,13 +78,21 @@ pub(super) fn clean(
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
     let settings = settings::from_clean_args(args)?;
-    run(settings, &args.common, &args.job, command_line, context)
+    run(
+        settings,
+        &args.common,
+        &args.job,
+        None,
+        command_line,
+        context,
+    )
 }
 
 fn run(
     settings: JobSettings,
     common: &CommonArgs,
     args: &JobArgs,
+    compare_with: Option<Rules>,
     command_line: &CommandLine,
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
@@ -67,6 +103,7 @@ fn run(
         settings: Arc::new(settings),
         common,
         args,
+        compare_with,
         context,
         console: context.console.with_bar(has_bar),
     };
@@ -78,6 +115,8 @@ struct JobCommand<'a> {
     settings: Arc<JobSettings>,
     common: &'a CommonArgs,
     args: &'a JobArgs,
+    /// Other rules to compare the plan with.
+    compare_with: Option<Rules>,
     context: &'a Context<'a>,
     console: Console,
 }
@@ -90,8 +129,7 @@ impl JobCommand<'_> {
         let trust = connection.options.trust.clone();
         let identity = connection.options.credentials.identity();
         let started = self.invocation(clock.now());
-        let mut warnings: Vec<Warning> =
-            preflight::unknown_zone(&started.now).into_iter().collect();
+        let mut warnings: Vec<Warning> = self.unknown_zone(&started).into_iter().collect();
         let mut lock = None;
         if !started.dry_run {
             let overlap = Overlap {
@@ -115,7 +153,7 @@ impl JobCommand<'_> {
             }
         }
         // Read after the wait: a run takes its names from the time it got the lock.
-        let mut now = clock.now();
+        let mut now = self.invocation(clock.now()).now;
         if clock.is_system() && self.settings.takes_snapshots() && !started.dry_run {
             let label = self.settings.label().as_str();
             now = reserve_second(label, &endpoints, now);
@@ -142,7 +180,16 @@ impl JobCommand<'_> {
     }
 
     fn invocation(&self, now: Zoned) -> Invocation {
-        settings::read_invocation(self.common, now)
+        Invocation {
+            compare_with: self.compare_with,
+            ..settings::read_invocation(self.common, &self.args.keep, now)
+        }
+    }
+
+    /// A warning if the zone of this machine is unknown and used.
+    fn unknown_zone(&self, started: &Invocation) -> Option<Warning> {
+        let is_used = self.args.keep.timezone.is_none();
+        preflight::unknown_zone(&started.now).filter(|_| is_used)
     }
 
     /// Reports a run until its report is written. `lock` keeps other runs out, but the report holds it for
@@ -211,6 +258,7 @@ impl JobCommand<'_> {
         let options = TextOptions {
             debug: self.common.output.shows_debug(),
             one_at_a_time: self.settings.execution.limits.total == 1,
+            compares: self.compare_with.is_some(),
             quiet: self.args.quiet,
         };
         let report: Box<dyn Sink + Send> = match self.json_report(started) {

@@ -6,12 +6,13 @@ use crate::help::{HELP_OF_PROGRAM, help_of};
 use crate::line::{Line, Origin};
 
 /// Options whose value is a list.
-pub(crate) const LISTS: [&str; 5] = [
+pub(crate) const LISTS: [&str; 6] = [
     "--vmid",
     "--host",
     "--fingerprint",
     "--path",
     "--policy-tags",
+    "--adopt-labels",
 ];
 
 /// Why a line is refused before clap parses it.

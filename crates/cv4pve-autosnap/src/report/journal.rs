@@ -73,7 +73,8 @@ impl JournalReport {
             Some(header) => entry
                 .with("COMMAND", header.command.as_str())
                 .with("LABEL", &header.label)
-                .with("KEEP", &header.keep.to_string())
+                .with("KEEP", &header.keep_text())
+                .with("POLICY", &header.policy)
                 .with_some("DRY_RUN", header.dry_run.then_some("1")),
             None => entry,
         }
@@ -287,6 +288,7 @@ impl Sink for JournalReport {
             EventKind::RunFailed { .. } => self.failed_before_plan = !self.guests.are_planned(),
             EventKind::StoragesRead { .. }
             | EventKind::StorageCheckUnsupported { .. }
+            | EventKind::Compared(_)
             | EventKind::GuestDeferred { .. }
             | EventKind::GuestResumed { .. }
             | EventKind::CreationStarted { .. }

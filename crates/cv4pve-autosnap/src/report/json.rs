@@ -4,9 +4,16 @@
 //! It has types of its own, so that the record can change without breaking scripts: fields are added,
 //! never renamed or removed, while `version` stays 1.
 
+mod comparison;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use autosnap_core::event::{Command, Event, EventKind, GuestResult};
-use autosnap_core::guest::NamedGuest;
-use autosnap_core::record::{FailedStep, GuestRecord, RunRecord};
+use autosnap_core::guest::{NamedGuest, Vmid};
+use autosnap_core::plan::{self, GuestPlan, Plan, Steps};
+use autosnap_core::record::{FailedStep, GuestRecord, KeptCounts, RunRecord};
+use autosnap_core::retention::Reason;
 use autosnap_core::select::NestedPools;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -23,6 +30,8 @@ pub struct JsonReport {
     /// Print nothing if the exit status is 0.
     quiet: bool,
     started: Timestamp,
+    plan: Option<Arc<Plan>>,
+    comparison: Option<Arc<plan::Comparison>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -36,7 +45,12 @@ struct Report<'a> {
     pve_version: Option<&'a str>,
     selection: &'a str,
     label: &'a str,
-    keep: u32,
+    /// The number of `--keep`; `null` for other rules.
+    keep: Option<u32>,
+    /// The keep rules, such as `keep-last=3,keep-daily=13`.
+    policy: &'a str,
+    timezone: &'a str,
+    adopted_labels: &'a [String],
     exit_status: u8,
     created: usize,
     removed: usize,
@@ -45,6 +59,8 @@ struct Report<'a> {
     over_limit: usize,
     /// Guests that PVE cannot snapshot.
     not_covered: usize,
+    /// How many snapshots stay by each keep rule; `null` with `--keep`.
+    kept: Option<Kept>,
     warnings: Vec<String>,
     /// The nested pools whose guests a term selects.
     nested_pools: Vec<NestedPool<'a>>,
@@ -53,6 +69,9 @@ struct Report<'a> {
     /// What ended the run early.
     error: Option<&'a str>,
     guests: Vec<Guest<'a>>,
+    /// The comparison with other rules, if it was requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comparison: Option<comparison::Comparison<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -72,11 +91,55 @@ struct Guest<'a> {
     create: Option<&'a str>,
     remove: &'a [String],
     over_limit: usize,
+    /// Of all snapshots in a dry run; of those to remove in a run.
+    verdicts: Vec<JudgedSnapshot<'a>>,
     created: Option<&'a str>,
     removed: Vec<&'a str>,
     failures: Vec<Failure<'a>>,
     hooks_failed: Vec<&'a str>,
     warnings: Vec<String>,
+}
+
+/// The verdict on one snapshot.
+#[derive(Debug, Serialize)]
+struct JudgedSnapshot<'a> {
+    snapshot: &'a str,
+    /// RFC 3339, UTC; `null` if PVE reports no time.
+    taken: Option<String>,
+    /// `keep`, `remove`, or `later` if the limit leaves the removal to the next runs.
+    verdict: &'static str,
+    /// Each rule that holds it, or why it is removed.
+    reasons: Vec<String>,
+}
+
+/// How many snapshots stay by each keep rule.
+#[derive(Debug, Serialize)]
+struct Kept {
+    total: usize,
+    last: usize,
+    hourly: usize,
+    daily: usize,
+    weekly: usize,
+    monthly: usize,
+    yearly: usize,
+    all: usize,
+    guarded: usize,
+}
+
+impl From<KeptCounts> for Kept {
+    fn from(counts: KeptCounts) -> Self {
+        Self {
+            total: counts.total(),
+            last: counts.last,
+            hourly: counts.hourly,
+            daily: counts.daily,
+            weekly: counts.weekly,
+            monthly: counts.monthly,
+            yearly: counts.yearly,
+            all: counts.all,
+            guarded: counts.guarded,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -108,7 +171,22 @@ impl JsonReport {
             pretty,
             quiet: false,
             started,
+            plan: None,
+            comparison: None,
         }
+    }
+
+    fn guests<'a>(&'a self, record: &'a RunRecord) -> Vec<Guest<'a>> {
+        let plans = self.plan.iter().flat_map(|plan| &plan.guests);
+        let plans: HashMap<Vmid, &GuestPlan> = plans.map(|plan| (plan.guest.vmid, plan)).collect();
+        let guests = record.guests.iter().map(|one| Guest {
+            verdicts: match plans.get(&one.vmid).and_then(|plan| plan.steps()) {
+                Some(steps) => verdicts(steps, record.is_dry_run()),
+                None => Vec::new(),
+            },
+            ..guest(one, record)
+        });
+        guests.collect()
     }
 
     /// With `quiet`, a run with exit status 0 prints nothing.
@@ -123,6 +201,12 @@ impl Sink for JsonReport {
         // After Ctrl-C the user must see that the signal was received.
         if let EventKind::Stopped(reason) = &event.kind {
             self.console.error(&messages::stopped(*reason));
+        }
+        if let EventKind::Planned(plan) = &event.kind {
+            self.plan = Some(Arc::clone(plan));
+        }
+        if let EventKind::Compared(comparison) = &event.kind {
+            self.comparison = Some(Arc::clone(comparison));
         }
     }
 
@@ -143,17 +227,22 @@ impl Sink for JsonReport {
             selection: &header.selection,
             label: &header.label,
             keep: header.keep,
+            policy: &header.policy,
+            timezone: &header.timezone,
+            adopted_labels: &header.adopted_labels,
             exit_status: exit.code(),
             created: totals.created,
             removed: totals.removed,
             postponed: totals.postponed,
             over_limit: totals.over_limit,
             not_covered: totals.not_covered,
+            kept: header.keep.is_none().then(|| Kept::from(record.kept())),
             warnings: run_warnings(record),
             nested_pools: record.nested_pools.iter().flat_map(nested_pools).collect(),
             tagged_off: record.tagged_off.iter().map(|vmid| vmid.get()).collect(),
             error: messages::end_of_run(record),
-            guests: record.guests.iter().map(|one| guest(one, record)).collect(),
+            guests: self.guests(record),
+            comparison: self.comparison.as_deref().map(comparison::Comparison::from),
         };
         let text = if self.pretty {
             serde_json::to_string_pretty(&report)
@@ -202,6 +291,7 @@ fn guest<'a>(guest: &'a GuestRecord, record: &RunRecord) -> Guest<'a> {
         create: guest.planned_creation.as_deref(),
         remove: &guest.planned_removals,
         over_limit: guest.over_limit,
+        verdicts: Vec::new(),
         created: guest.created.as_ref().map(|step| step.snapshot.as_str()),
         removed: guest
             .removed
@@ -211,6 +301,35 @@ fn guest<'a>(guest: &'a GuestRecord, record: &RunRecord) -> Guest<'a> {
         failures: guest.failures.iter().map(failure).collect(),
         hooks_failed: failed_hooks.map(|run| &*run.phase).collect(),
         warnings: guest_warnings(guest),
+    }
+}
+
+/// The verdicts on all snapshots, or only on those to remove.
+fn verdicts(steps: &Steps, are_all: bool) -> Vec<JudgedSnapshot<'_>> {
+    let verdicts = steps.verdicts.iter();
+    let shown = verdicts.filter(|verdict| are_all || verdict.reason.is_removal());
+    shown
+        .map(|verdict| JudgedSnapshot {
+            snapshot: &verdict.snapshot.name,
+            taken: verdict.snapshot.taken_at.map(|time| time.to_string()),
+            verdict: if matches!(verdict.reason, Reason::LeftToNextRuns { .. }) {
+                "later"
+            } else if verdict.reason.is_removal() {
+                "remove"
+            } else {
+                "keep"
+            },
+            reasons: reasons(&verdict.reason),
+        })
+        .collect()
+}
+
+/// Each rule that holds a snapshot, or why it is removed.
+pub(super) fn reasons(reason: &Reason) -> Vec<String> {
+    if let Reason::KeptBy(holds) = reason {
+        holds.iter().map(|hold| hold.to_string()).collect()
+    } else {
+        vec![reason.to_string()]
     }
 }
 

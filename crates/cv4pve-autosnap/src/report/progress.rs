@@ -55,6 +55,7 @@ impl Sink for Progress {
             | EventKind::Selected { .. }
             | EventKind::StoragesRead { .. }
             | EventKind::StorageCheckUnsupported { .. }
+            | EventKind::Compared(_)
             | EventKind::HookRan(_)
             | EventKind::CreationStarted { .. }
             | EventKind::Created { .. }

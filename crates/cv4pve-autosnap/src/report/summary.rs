@@ -74,6 +74,7 @@ impl<'a> Summary<'a> {
     pub(super) fn lines(&self) -> Lines {
         let mut lines = Lines::default();
         lines.line(self.first_line());
+        lines.append(&self.kept());
         let postponed = self.totals.postponed;
         if postponed > 0 {
             lines.line(format_args!(
@@ -108,6 +109,19 @@ impl<'a> Summary<'a> {
         } else {
             format!("{counts}; took {took}")
         }
+    }
+
+    /// The totals of the keep rules in a dry run; nothing for `--keep`.
+    fn kept(&self) -> Lines {
+        let mut lines = Lines::default();
+        let record = self.record;
+        let has_rules = record.header.as_ref().is_some_and(|one| one.keep.is_none());
+        if has_rules && record.is_dry_run() && record.is_planned && !record.ended_early() {
+            let guests = record.guests.iter();
+            let removed: usize = guests.map(|guest| guest.planned_removals.len()).sum();
+            lines.line(format_args!("{}; would remove {removed}", record.kept()));
+        }
+        lines
     }
 
     /// Adds the failures of the run, except those of single guests.

@@ -23,17 +23,23 @@ use self::head::{head, left_out, nested, nothing_selected, storage_table};
 use super::guests::Guests;
 use super::summary::Summary;
 use super::units::time_span;
-use super::{Console, Lines, Sink, messages, plan, remedies, warnings};
+use super::{Console, Lines, Sink, comparison, messages, plan, remedies, warnings};
 use crate::exit_status::ExitStatus;
 use autosnap::hook::Phase;
 
 /// What is printed, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each follows from an option of its own"
+)]
 pub struct TextOptions {
     /// A dry run names the hook phases that would be called.
     pub debug: bool,
     /// One guest is worked on at a time, so that its lines can be printed as they happen.
     pub one_at_a_time: bool,
+    /// The plan is compared with other rules: print the comparison instead of the plan.
+    pub compares: bool,
     /// Print nothing but failures: only the summary, and only if the exit status is not 0.
     pub quiet: bool,
 }
@@ -175,7 +181,7 @@ impl Text {
                 self.may_be_empty,
             ));
         }
-        if header.is_some_and(|header| header.dry_run) {
+        if header.is_some_and(|header| header.dry_run) && !self.options.compares {
             for guests in plan.guests.chunks(GUESTS_AT_ONCE) {
                 self.print(&plan::text(guests, &self.required, self.options.debug));
             }
@@ -332,6 +338,7 @@ impl Sink for Text {
                 self.print(&text);
             }
             EventKind::Planned(plan) => self.planned(plan),
+            EventKind::Compared(compared) => self.print(&comparison::text(compared)),
             EventKind::HookRan(run) => self.hook(run),
             EventKind::GuestStarted(vmid) => self.started(*vmid),
             EventKind::GuestDeferred { vmid, cause } => {

@@ -33,6 +33,9 @@ pub fn text(warning: &Warning) -> String {
                 limited(named)
             )
         }
+        Warning::NothingIsRemoved => {
+            "all keep rules are 0, which keeps all snapshots, as in Proxmox VE; --keep-all says the same".to_owned()
+        }
         Warning::UncertainSelection(reason) => format!(
             "--allow-empty does not apply: it is not certain that no guest is meant, because {}",
             uncertainty(reason)

@@ -10,8 +10,9 @@ use autosnap::hook::{self, Hook, HookError};
 use autosnap::notice::Notice;
 use autosnap_core::name::Label;
 
+use super::keep::read_rules;
 use super::{check_names, read_format};
-use crate::args::{CheckArgs, CheckedCommand, Usage, usage};
+use crate::args::{CheckArgs, CheckedCommand, KeepArgs, Usage, usage};
 
 /// The label of the dry run if none or an invalid one is given.
 const PLACEHOLDER_LABEL: &str = "check";
@@ -48,6 +49,15 @@ pub fn from_args(args: &CheckArgs) -> Result<Settings, CommandError> {
         ));
         line.keep = None;
     }
+    if let Err(error) = read_rules(line.keep, &line.job.keep) {
+        findings.push(Finding::InvalidOption(error.message));
+        line.keep = None;
+        line.job.keep = KeepArgs {
+            adopt_labels: line.job.keep.adopt_labels,
+            timezone: line.job.keep.timezone,
+            ..KeepArgs::default()
+        };
+    }
     line.job
         .label
         .get_or_insert_with(|| PLACEHOLDER_LABEL.to_owned());
@@ -83,7 +93,7 @@ pub fn refuse_unused(settings: &mut Settings, args: &CheckArgs, in_files: &[Stri
 fn missing_options(args: &CheckArgs) -> Option<Finding> {
     let missing: Vec<&str> = [
         ("--label", args.job.label.is_none()),
-        ("--keep", args.keep.is_none()),
+        ("--keep", has_no_rules(args)),
     ]
     .into_iter()
     .filter_map(|(option, is_missing)| is_missing.then_some(option))
@@ -96,6 +106,11 @@ fn missing_options(args: &CheckArgs) -> Option<Finding> {
         command,
         options: missing.join(" and "),
     })
+}
+
+/// Whether nothing says how many snapshots stay. Invalid rules are a finding of their own.
+fn has_no_rules(args: &CheckArgs) -> bool {
+    matches!(read_rules(args.keep, &args.job.keep), Ok(None))
 }
 
 /// Why PVE would refuse the names.

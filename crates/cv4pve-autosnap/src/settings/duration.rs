@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Durations on the command line: `90`, `90s`, `10m`, `1h 30m`.
+//! Durations on the command line: `90`, `90s`, `10m`, `1h 30m`; ages also `7d` and `2w`.
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Span, SpanRelativeTo};
+
 /// The longest duration; adding it to a clock does not overflow.
 const LONGEST_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// The longest age; subtracting it from a clock does not overflow.
+const LONGEST_AGE: SignedDuration = SignedDuration::from_hours(100 * 366 * 24);
 
 /// Parses `90` (seconds), `90s`, `10m`, `1h 30m`, up to a year.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -29,6 +34,26 @@ pub fn parse_time_limit(text: &str) -> Result<Duration, String> {
         return Err(format!("'{text}' must be more than 0"));
     }
     Ok(duration.min(LONGEST_DURATION))
+}
+
+/// Parses an age of snapshots: `90` (seconds), `12h`, `7d`, `2w`, up to a hundred years. A day has 24 hours.
+pub fn parse_age(text: &str) -> Result<SignedDuration, String> {
+    let invalid = || format!("invalid age '{text}': expected e.g. 12h, 7d, 2w");
+    let age = if let Ok(seconds) = text.parse() {
+        SignedDuration::from_secs(seconds)
+    } else {
+        let span: Span = text.parse().map_err(|_| invalid())?;
+        // Months and years have no fixed length.
+        span.to_duration(SpanRelativeTo::days_are_24_hours())
+            .map_err(|_| invalid())?
+    };
+    if age.is_negative() {
+        Err(negative(text))
+    } else if age > LONGEST_AGE {
+        Err(format!("'{text}' must be at most 100 years"))
+    } else {
+        Ok(age)
+    }
 }
 
 fn parse_any(text: &str) -> Result<Duration, String> {
@@ -108,6 +133,25 @@ mod tests {
                 parse_time_limit(text),
                 Err(format!("'{text}' must be more than 0"))
             );
+        }
+    }
+
+    #[test]
+    fn ages_have_days_and_weeks_of_fixed_length() {
+        for (text, hours) in [
+            ("3600", 1),
+            ("0", 0),
+            ("12h", 12),
+            ("7d", 7 * 24),
+            ("2w", 14 * 24),
+            ("1d12h", 36),
+            ("90m", 1),
+        ] {
+            let age = parse_age(text).unwrap();
+            assert_eq!(age.as_hours(), hours, "{text}");
+        }
+        for text in ["", "x", "1mo", "1y", "-1", "-2d", "101y", "40000d"] {
+            assert!(parse_age(text).is_err(), "{text}");
         }
     }
 }

@@ -61,9 +61,8 @@ fn missing_and_unknown_options() {
       --label <LABEL>
     see: cv4pve-autosnap snap --help
     $ --api-token=file:token --vmid=100 snap --label=daily
-    ERROR: the following required arguments were not provided:
-      --keep <N>
-    see: cv4pve-autosnap snap --help
+    ERROR: snap needs --keep, the number of snapshots to keep, or keep rules
+    hint: --keep=7 keeps the newest 7; rules: --keep-last=3 --keep-daily=7 --keep-weekly=4
     $ --api-token=file:token --vmid=100 clean --label=daily
     ERROR: clean needs --keep, the number of snapshots to keep
     hint: --keep=0 removes all snapshots of the label

@@ -234,12 +234,16 @@ fn the_json_report_of_a_run() {
       "selection": "100,200,-999",
       "label": "daily",
       "keep": 1,
+      "policy": "keep-last=1",
+      "timezone": "UTC",
+      "adopted_labels": [],
       "exit_status": 1,
       "created": 1,
       "removed": 2,
       "postponed": 0,
       "over_limit": 0,
       "not_covered": 0,
+      "kept": null,
       "warnings": [
         "`-999` matches no guest: no guest has this ID, or this login may not see it (VM.Audit)"
       ],
@@ -263,6 +267,24 @@ fn the_json_report_of_a_run() {
             "autodaily240102000000"
           ],
           "over_limit": 0,
+          "verdicts": [
+            {
+              "snapshot": "autodaily240102000000",
+              "taken": "2024-01-02T00:00:00Z",
+              "verdict": "remove",
+              "reasons": [
+                "2nd newest, keep 1"
+              ]
+            },
+            {
+              "snapshot": "autodaily240101000000",
+              "taken": "2024-01-01T00:00:00Z",
+              "verdict": "remove",
+              "reasons": [
+                "3rd newest, keep 1"
+              ]
+            }
+          ],
           "created": "autodaily<now>",
           "removed": [
             "autodaily240101000000",
@@ -287,6 +309,7 @@ fn the_json_report_of_a_run() {
           "create": null,
           "remove": [],
           "over_limit": 0,
+          "verdicts": [],
           "created": null,
           "removed": [],
           "failures": [],

@@ -303,7 +303,7 @@ fn commands_and_options_of_other_tools_are_explained() {
             (
                 "snap --keep=-1",
                 "invalid value '-1' for '--keep <N>'",
-                "-1 (keep all, in eve4pve-autosnap) is not supported",
+                "-1 (keep all, in eve4pve-autosnap) is now --keep-all",
             ),
             (
                 "clean --vmid=100 --label",

@@ -20,6 +20,7 @@ mod checks;
 mod machine;
 mod markdown;
 mod picture;
+mod retention;
 
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,7 @@ fn every_example_of_the_help_works() {
     for text in [
         help::ROOT,
         help::SNAP,
+        help::PLAN,
         help::CLEAN,
         help::STATUS,
         help::HOLD,

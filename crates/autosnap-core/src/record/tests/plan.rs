@@ -86,6 +86,9 @@ fn the_planned_steps_and_the_notes_are_recorded() {
         let expected = GuestRecord {
             planned_creation: Some("autodaily5".to_owned()),
             planned_removals: vec!["autodaily1".to_owned()],
+            removal_reasons: [("autodaily1", "3rd newest, keep 1")]
+                .map(|(name, reason)| (name.to_owned(), reason.to_owned()))
+                .into(),
             over_limit: 2,
             ambiguous_names: 1,
             notes: vec![Note::AgentDisabled],

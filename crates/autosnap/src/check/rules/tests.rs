@@ -44,7 +44,12 @@ fn settings_with_ram(selection: &str, with_ram: bool) -> Settings {
     let kind = JobKind::Snap { with_ram };
     let selection = Selection::parse(selection).unwrap();
     Settings {
-        job: JobSettings::new(kind, selection, Label::parse("daily").unwrap(), 1),
+        job: JobSettings::new(
+            kind,
+            selection,
+            Label::parse("daily").unwrap(),
+            Rules::keep_last(1),
+        ),
         option_findings: Vec::new(),
     }
 }

@@ -48,9 +48,9 @@ const COMMANDS: [(&[&str], &str); 8] = [
     ),
     (
         &[
-            "test", "verify", "validate", "doctor", "diagnose", "dry-run", "plan",
+            "test", "verify", "validate", "doctor", "diagnose", "dry-run",
         ],
-        "check finds the problems of a job, and --dry-run shows what it would do",
+        "check finds the problems of a job, and plan shows what it would do",
     ),
 ];
 

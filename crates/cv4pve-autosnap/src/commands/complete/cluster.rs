@@ -152,6 +152,7 @@ fn common(line: &[OsString]) -> Option<CommonArgs> {
     match Cli::from_arg_matches(&matches).ok()?.command {
         Command::Check(args) => Some(args.common),
         Command::Snap(_)
+        | Command::Plan(_)
         | Command::Clean(_)
         | Command::Status(_)
         | Command::Hold(_)

@@ -24,6 +24,8 @@ fn options_are_offered_once() {
     check("snap --max-parallel-per-n", "--max-parallel-per-node");
     check("snap --max-parallel-per-node=2 --max-parallel-per-n", "");
     check("clean --only", "--only-running");
+    check("plan --keep-da", "--keep-daily");
+    check("plan --comp", "--compare");
     check("clean --stat", "");
     check("--vers", "--version");
 }
@@ -37,6 +39,8 @@ fn values_are_offered_in_every_spelling() {
     check("clean --hook-failure sk", "skip-guest");
     check("snap --wait-locked=1", "--wait-locked=10m --wait-locked=1h");
     check("completions z", "zsh");
+    check("snap --timezone=europe/vien", "--timezone=Europe/Vienna");
+    check("clean --keep-within 7", "7d");
 }
 
 #[test]
@@ -66,6 +70,10 @@ fn terms_are_offered_after_those_typed() {
     check("--vmid=100,(web%|@r", "--vmid=100,(web%|@running");
     check("--vmid:@all,-@n", "--vmid:@all,-@node-");
     check("setup --path=/vms/100,/po", "--path=/vms/100,/pool/");
+    check(
+        "snap --adopt-labels=hourly,da",
+        "--adopt-labels=hourly,daily",
+    );
 }
 
 #[test]

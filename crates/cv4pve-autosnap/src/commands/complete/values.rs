@@ -45,6 +45,8 @@ pub(super) fn for_option(option: &Arg, typed: &str, line: &[OsString]) -> Vec<Ca
         "guest" => guest_ids(typed, line),
         "host" => listed(hosts),
         "label" => labels(typed, line),
+        "adopt_labels" => listed(labels),
+        "timezone" => time_zones(typed),
         "api_token" | "password" => secrets(typed),
         "path" => listed(paths),
         id => {
@@ -196,6 +198,13 @@ fn labels(typed: &str, line: &[OsString]) -> Vec<Candidate> {
     let common = suggestions("label").iter();
     found.extend(common.map(|label| Candidate::new(*label, "")));
     starting_with(typed, found)
+}
+
+/// The names of time zones.
+fn time_zones(typed: &str) -> Vec<Candidate> {
+    let names = jiff::tz::db().available();
+    let zones = names.map(|zone| Candidate::new(zone.to_string(), ""));
+    starting_with(typed, zones.collect())
 }
 
 /// The hosts in parameter files, for one entry of `--host`.

@@ -23,7 +23,17 @@ pub(super) fn head(header: &Header) -> Lines {
     line("PVE Version:", &header.pve_version);
     line("VMs:", &header.selection);
     line("Label:", &header.label);
-    line("Keep:", &header.keep);
+    line("Keep:", &keep(header));
+    if header.keep.is_none() {
+        line("Time zone:", &header.timezone);
+    }
+    if !header.adopted_labels.is_empty() {
+        let labels = header.adopted_labels.join(", ");
+        line(
+            "Adopted labels:",
+            &format_args!("owns the snapshots of labels {labels}"),
+        );
+    }
     if header.command == Command::Snap {
         line("State:", &boolean(header.with_ram));
         line("Only running:", &boolean(header.only_running));
@@ -57,6 +67,15 @@ fn option(reason: SerialReason) -> &'static str {
         SerialReason::Hook => "--script",
         SerialReason::Ram => "--state",
     }
+}
+
+/// The number of `--keep`, or the rules; with the default of `keep-last` named.
+fn keep(header: &Header) -> String {
+    let mut text = header.keep_text();
+    if header.has_default_keep_last {
+        text.push_str(" (keep-last is 1 unless it is given)");
+    }
+    text
 }
 
 /// The storages of the selected guests' nodes.
