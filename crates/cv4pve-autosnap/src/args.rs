@@ -10,6 +10,7 @@ mod job;
 mod job_folder;
 mod keep;
 mod marks;
+mod simulate;
 mod usage;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub use job::{HookFailure, JobArgs, JobOutput, OnOverlap, SelectionArgs};
 pub use job_folder::{CoverageArgs, JobFolderArgs, JobsAction, JobsArgs};
 pub use keep::KeepArgs;
 pub use marks::{ExpireArgs, HoldArgs, MarkTargetArgs, NoteArgs, ReleaseArgs};
+pub use simulate::{SimulateArgs, SimulateOutput};
 pub use usage::{Usage, unused, usage};
 
 use crate::help::{self, EXECUTION, OUTPUT, RETENTION, SELECTION};
@@ -85,6 +87,9 @@ pub enum Command {
     /// Show which job files protect each guest; guests in no job come first.
     #[command(mut_arg("host", definition::optional_host), after_help = help::COVERAGE)]
     Coverage(CoverageArgs),
+    /// Show what a schedule and keep rules hold of a guest after some time; needs no cluster.
+    #[command(mut_arg("adopt_labels", |arg| arg.hide(true)), after_help = help::SIMULATE)]
+    Simulate(SimulateArgs),
     /// Print the pveum commands that create a least-privilege role, user and API token; runs none of them.
     #[command(after_help = help::SETUP)]
     Setup(SetupArgs),
@@ -123,6 +128,7 @@ impl Command {
             | Self::Note(_)
             | Self::Jobs(_)
             | Self::Coverage(_)
+            | Self::Simulate(_)
             | Self::Setup(_)
             | Self::Fingerprint(_)
             | Self::Completions(_)

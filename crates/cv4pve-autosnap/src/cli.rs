@@ -115,6 +115,7 @@ fn reports_in_text(command: &Command) -> bool {
         | Command::Check(_)
         | Command::Jobs(_)
         | Command::Coverage(_)
+        | Command::Simulate(_)
         | Command::Setup(_)
         | Command::Fingerprint(_)
         | Command::Completions(_)

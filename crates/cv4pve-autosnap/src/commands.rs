@@ -15,6 +15,7 @@ mod jobs;
 pub mod manual;
 mod marks;
 pub mod setup;
+mod simulate;
 mod status;
 
 #[cfg(feature = "demo")]
@@ -58,6 +59,7 @@ pub(crate) fn execute(
         Command::Check(args) => check::run(args, command_line, context),
         Command::Jobs(args) => jobs::run(args, command_line, context),
         Command::Coverage(args) => coverage::run(args, command_line, context),
+        Command::Simulate(args) => simulate::run(args, context),
         Command::Setup(args) => setup::run(args, context.console),
         Command::Fingerprint(args) => fingerprint::run(args, context.console),
         #[cfg(feature = "demo")]

@@ -158,6 +158,13 @@ line override those in the files. Nothing is changed.
 Exit status: 0 if each guest is protected or left out on purpose, 1 if not,
 2 if there are no job files, 3 if no cluster can be read.";
 
+/// The text after the help of `simulate`.
+pub const SIMULATE: &str = "\
+Examples:
+  cv4pve-autosnap simulate keep-daily=7,keep-weekly=4 --schedule=hourly
+  cv4pve-autosnap simulate keep-daily=7 --schedule='mon..fri 22:00' --for=1y
+  cv4pve-autosnap @/etc/autosnap.conf simulate --keep=7 --schedule=daily";
+
 /// The text after the help of `setup`.
 pub const SETUP: &str = "\
 Examples:

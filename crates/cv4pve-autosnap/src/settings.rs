@@ -9,6 +9,7 @@ mod connection;
 mod duration;
 mod keep;
 mod names;
+mod simulate;
 mod time;
 
 use std::fmt::Display;
@@ -39,6 +40,7 @@ pub use connection::{Connection, NewPassword, read_proxy};
 pub use duration::{parse_age, parse_duration, parse_time_limit};
 pub use keep::parse_time_zone;
 pub use names::check_names;
+pub use simulate::{SimulationSettings, from_simulate_args, parse_span};
 pub use time::{DayEnd, parse_time, parse_time_from_now};
 
 /// Reads the options of `snap`.

@@ -25,6 +25,7 @@ fn the_help_of_every_command_fits_a_screen() {
         "check",
         "jobs",
         "coverage",
+        "simulate",
         "setup",
         "fingerprint",
         "completions",

@@ -14,6 +14,9 @@ pub(super) const SHARING: [&str; 6] = ["snap", "plan", "clean", "status", "check
 /// The commands that use such a file for the connection. The others do not accept their options.
 pub(super) const USING_CONNECTION: [&str; 4] = ["hold", "release", "expire", "note"];
 
+/// The command that uses such a file for the keep rules.
+pub(super) const USING_KEEP_RULES: [&str; 1] = ["simulate"];
+
 /// The definition of the command line.
 ///
 /// The commands that share parameter files also accept each other's options and ignore them. Such options
@@ -28,6 +31,7 @@ pub fn command() -> clap::Command {
     SHARING
         .iter()
         .chain(&USING_CONNECTION)
+        .chain(&USING_KEEP_RULES)
         .fold(command, |command, name| {
             command.mut_subcommand(name, |part| with_options_of(part, &sharing))
         })
@@ -104,13 +108,16 @@ fn with_options_of(part: clap::Command, others: &[clap::Command]) -> clap::Comma
     // The last ones first: clean's --keep takes a 0, which snap's does not.
     let options = others.iter().rev().flat_map(clap::Command::get_arguments);
     options.fold(part, |part, option| {
-        if part
-            .get_arguments()
-            .any(|own| own.get_id() == option.get_id())
-        {
+        if part.get_arguments().any(|own| is_same_option(own, option)) {
             part
         } else {
             part.arg(option.clone().required(false).hide(true))
         }
     })
+}
+
+/// Whether two options have the same ID or the same name.
+fn is_same_option(one: &clap::Arg, other: &clap::Arg) -> bool {
+    let has_same_name = one.get_long().is_some() && one.get_long() == other.get_long();
+    has_same_name || one.get_id() == other.get_id()
 }

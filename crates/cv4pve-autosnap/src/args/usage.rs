@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use clap::CommandFactory;
 
 use super::Cli;
-use super::definition::{SHARING, USING_CONNECTION};
+use super::definition::{SHARING, USING_CONNECTION, USING_KEEP_RULES};
 
 /// What a command does with an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,8 @@ pub fn usage(command: &str, id: &str) -> Usage {
         let mut rows = table.iter();
         rows.any(|(name, ids)| *name == command && ids.contains(&id))
     };
-    let is_shared = SHARING.contains(&command) || USING_CONNECTION.contains(&command);
+    let shared = [&SHARING[..], &USING_CONNECTION, &USING_KEEP_RULES];
+    let is_shared = shared.iter().any(|commands| commands.contains(&command));
     if !is_shared || command == "check" {
         Usage::Used
     } else if listed(&IGNORED) {

@@ -18,9 +18,14 @@ use crate::help::PROGRAM;
 use crate::report::Console;
 
 /// Values worth offering for options that take any text.
-pub(crate) const SUGGESTIONS: [(&str, &[&str]); 21] = [
+pub(crate) const SUGGESTIONS: [(&str, &[&str]); 23] = [
     ("vmid", &["@all", "@node-", "@pool-", "@tag-"]),
     ("label", &["hourly", "daily", "weekly", "monthly", "yearly"]),
+    (
+        "schedule",
+        &["hourly", "daily", "weekly", "monthly", "*/15"],
+    ),
+    ("simulated_time", &["4w", "26w", "1y", "3y"]),
     ("keep", &["1", "3", "4", "7", "12", "14", "24", "30"]),
     ("keep_last", &["1", "3", "7"]),
     ("keep_hourly", &["12", "24", "48"]),

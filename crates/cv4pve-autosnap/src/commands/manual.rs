@@ -51,7 +51,10 @@ const ENVIRONMENT: [(&str, &str); 5] = [
         "CREDENTIALS_DIRECTORY",
         "Set by systemd: the folder with the credentials api-token and password.",
     ),
-    ("NO_COLOR", "If set, no progress bar is drawn."),
+    (
+        "NO_COLOR",
+        "If set, no progress bar is drawn, and simulate prints no colors.",
+    ),
     (
         "CV4PVE_COMPLETE_OFFLINE",
         "If set, completion in a shell does not use the network.",

@@ -43,7 +43,8 @@ fn in_future(text: &str, time: Timestamp, now: &Zoned) -> Result<Timestamp, Stri
     }
 }
 
-fn parse_absolute(text: &str, now: &Zoned, day: DayEnd) -> Option<Timestamp> {
+/// Parses a point in time that is not relative to `now`; `now` has the zone.
+pub(super) fn parse_absolute(text: &str, now: &Zoned, day: DayEnd) -> Option<Timestamp> {
     let zone = now.time_zone();
     if let Ok(time) = text.parse::<Timestamp>() {
         return whole_second(time);

@@ -20,6 +20,7 @@ mod marks;
 mod overlap;
 #[cfg(unix)]
 mod setup;
+mod simulate;
 mod support;
 #[cfg(windows)]
 mod windows;

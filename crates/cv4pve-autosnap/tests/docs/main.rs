@@ -73,6 +73,7 @@ fn every_example_of_the_help_works() {
         help::CHECK,
         help::JOBS,
         help::COVERAGE,
+        help::SIMULATE,
         help::SETUP,
         help::FINGERPRINT,
         help::COMPLETIONS,

@@ -162,6 +162,7 @@ fn common(line: &[OsString]) -> Option<CommonArgs> {
         | Command::Jobs(_)
         | Command::Coverage(_)
         | Command::Fingerprint(_)
+        | Command::Simulate(_)
         | Command::Setup(_)
         | Command::Completions(_)
         | Command::Complete
