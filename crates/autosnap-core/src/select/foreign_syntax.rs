@@ -227,6 +227,8 @@ mod tests {
         check("“@all”", "a term must not contain `“`", Some("@all"));
         check("\"@all\"", "a term must not contain `\"`", Some("@all"));
         check("[100]", "a term must not contain `[`", Some("100"));
+        check("［100］", "a term must not contain `［`", Some("100"));
+        check("（100）", "use `(` instead of `（`", Some("100"));
         check("＠all", "use `@` instead of `＠`", Some("@all"));
         check("１００", "use `1` instead of `１`", Some("100"));
         check("web‑01", "use `-` instead of `‑`", Some("web-01"));

@@ -354,6 +354,14 @@ fn pools_in_expressions_are_reported_and_checked() {
 }
 
 #[test]
+fn the_tags_of_all_terms_are_named_in_lower_case() {
+    let selection =
+        Selection::parse("@tag-Gold,@pool-lab&(100|@tag-db)&-@tag-X,-@tag-off").unwrap();
+    let tags: Vec<&str> = selection.named_tags().collect();
+    assert_eq!(tags, ["gold", "db", "x", "off"]);
+}
+
+#[test]
 fn an_invalid_expression_is_an_error_with_the_position() {
     let closed = "in parentheses terms are separated by `|`, not by commas";
     for (selection, message) in [
