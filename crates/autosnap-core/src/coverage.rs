@@ -122,18 +122,6 @@ impl CoverageState {
         Self::Off,
         Self::Template,
     ];
-
-    /// Whether the administrator has to act.
-    pub fn is_problem(self) -> bool {
-        match self {
-            Self::Uncovered
-            | Self::LostPolicy
-            | Self::UnknownTag
-            | Self::Conflict
-            | Self::Unknown => true,
-            Self::Covered | Self::Off | Self::Template => false,
-        }
-    }
 }
 
 /// A policy tag that no job names.

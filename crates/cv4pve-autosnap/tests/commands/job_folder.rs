@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! `jobs check` and `coverage`: each finding about a folder of job files, on a simulated cluster.
+//! A folder of job files on a simulated cluster, and what `jobs check` finds in it.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,20 +12,20 @@ use tempfile::TempDir;
 use crate::support::{SECRET, cluster_of, host, program, run, world};
 
 /// A folder of job files for a cluster.
-struct Folder {
-    simulator: Simulator,
+pub(crate) struct Folder {
+    pub(crate) simulator: Simulator,
     folder: TempDir,
 }
 
 /// A guest on the online node, with its tags.
-fn guest(vmid: u32, name: &str, tags: &str) -> Value {
+pub(crate) fn guest(vmid: u32, name: &str, tags: &str) -> Value {
     let disk = format!("local:{vmid}/vm-{vmid}-disk-0.qcow2,size=1G");
     json!({"vmid": vmid, "type": "qemu", "node": "pve1", "name": name, "status": "running",
            "config": {"scsi0": disk, "tags": tags}})
 }
 
 /// The same with complete snapshots of this tool.
-fn guest_with(vmid: u32, name: &str, tags: &str, snapshots: &[&str]) -> Value {
+pub(crate) fn guest_with(vmid: u32, name: &str, tags: &str, snapshots: &[&str]) -> Value {
     let mut guest = guest(vmid, name, tags);
     let snapshots = snapshots.iter().map(
         |name| json!({"name": name, "snaptime": 1_795_867_200, "description": "cv4pve-autosnap"}),
@@ -34,9 +34,17 @@ fn guest_with(vmid: u32, name: &str, tags: &str, snapshots: &[&str]) -> Value {
     guest
 }
 
+/// A guest of the policy `gold`, and one of `silver`.
+pub(crate) fn one_of_each() -> Vec<Value> {
+    vec![
+        guest(100, "web01", "autosnap-gold"),
+        guest(101, "db01", "autosnap-silver"),
+    ]
+}
+
 impl Folder {
     /// A folder with a token, and a job for each of `gold` and `silver`.
-    fn new(guests: Vec<Value>) -> Self {
+    pub(crate) fn new(guests: Vec<Value>) -> Self {
         let mut world = world();
         world["guests"] = Value::from(guests);
         let folder = Self {
@@ -50,82 +58,62 @@ impl Folder {
         folder
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn write_private(&self, name: &str, text: &str) {
+    pub(crate) fn write_private(&self, name: &str, text: &str) {
         let path = self.path().join(name);
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     /// A job whose label is the name of its file.
-    fn write_job(&self, name: &str, options: &str) {
+    pub(crate) fn write_job(&self, name: &str, options: &str) {
         let text = format!("{}--label={name}\n--keep=3\n{options}\n", self.connection());
         self.write_private(&format!("{name}.conf"), &text);
     }
 
-    fn connection(&self) -> String {
+    pub(crate) fn connection(&self) -> String {
         let token = self.path().join("token");
         let host = host(&self.simulator);
         format!("--host={host}\n--api-token=\"file:{}\"\n", token.display())
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = program();
         command.args(words).arg(self.path());
         command
     }
 
-    fn check(&self) -> (i32, String) {
+    pub(crate) fn check(&self) -> (i32, String) {
         self.text(&["jobs", "check"])
     }
 
-    fn coverage(&self) -> (i32, String) {
+    pub(crate) fn coverage(&self) -> (i32, String) {
         self.text(&["coverage"])
     }
 
-    fn text(&self, words: &[&str]) -> (i32, String) {
+    pub(crate) fn text(&self, words: &[&str]) -> (i32, String) {
         let (status, stdout, stderr) = run(&mut self.command(words));
         assert_eq!(stderr, "", "{stdout}");
         assert!(self.simulator.journal().mutations().is_empty());
         (status, stdout)
     }
 
-    fn json(&self, words: &[&str]) -> Value {
+    pub(crate) fn json(&self, words: &[&str]) -> Value {
         let (status, stdout, stderr) = run(self.command(words).arg("--output=Json"));
         assert_eq!(stderr, "");
         let report: Value = serde_json::from_str(&stdout).unwrap();
         assert_eq!(report["exit_status"], json!(status));
         report
     }
-
-    /// The paths of the requests so far, without the prefix of the API.
-    fn requests(&self) -> Vec<String> {
-        let journal = self.simulator.journal();
-        let requests = journal.requests();
-        requests
-            .iter()
-            .map(|request| request.path.replace("/api2/json", ""))
-            .collect()
-    }
 }
 
-fn assert_lines(text: &str, expected: &[&str]) {
+pub(crate) fn assert_lines(text: &str, expected: &[&str]) {
     for line in expected {
         assert!(text.lines().any(|one| one == *line), "{line}\n{text}");
     }
-}
-
-/// The state of each guest, in the order of the table.
-fn states(report: &Value) -> Vec<(u64, String)> {
-    let guests = report["clusters"][0]["guests"].as_array().unwrap();
-    let state = |guest: &Value| {
-        let state = guest["state"].as_str().unwrap().to_owned();
-        (guest["vmid"].as_u64().unwrap(), state)
-    };
-    guests.iter().map(state).collect()
 }
 
 #[test]
@@ -161,66 +149,8 @@ fn guests_with_policy_tags_are_covered() {
 }
 
 #[test]
-fn guests_in_no_job_come_first_and_are_problems_of_coverage_only() {
-    let folder = Folder::new(vec![
-        guest(100, "web01", "autosnap-gold"),
-        guest(101, "db01", "autosnap-silver"),
-        guest(102, "scratch", "autosnap-off"),
-        guest(103, "new", "web"),
-    ]);
-    assert_eq!(folder.check().0, 0);
-    let (status, text) = folder.coverage();
-    assert_eq!(status, 1, "{text}");
-    assert_lines(
-        &text,
-        &[
-            "PROBLEM: in no job: VM 103 (new)",
-            "Coverage: 1 not covered, 2 covered, 1 off; 1 problem, 0 warnings, 0 notes",
-        ],
-    );
-    let report = folder.json(&["coverage"]);
-    let expected = [
-        (103, "uncovered"),
-        (100, "covered"),
-        (101, "covered"),
-        (102, "off"),
-    ];
-    assert_eq!(
-        states(&report),
-        expected.map(|(vmid, state)| (vmid, state.to_owned()))
-    );
-}
-
-#[test]
-fn an_unknown_policy_tag_is_named_with_the_nearest_one() {
-    let folder = Folder::new(vec![
-        guest(100, "web01", "autosnap-gold"),
-        guest(101, "db01", "autosnap-silver"),
-        guest(102, "mail", "autosnap-glod"),
-        guest(103, "dns", "autosnap-of"),
-    ]);
-    for (status, text) in [folder.check(), folder.coverage()] {
-        assert_eq!(status, 1, "{text}");
-        assert_lines(
-            &text,
-            &[
-                "PROBLEM: tag autosnap-glod of VM 102 (mail): no job selects it (nearest tag: autosnap-gold); no snapshot is removed because of it",
-                "PROBLEM: tag autosnap-of of VM 103 (dns): no job selects it (nearest tag: autosnap-off); no snapshot is removed because of it",
-            ],
-        );
-    }
-    let report = folder.json(&["coverage"]);
-    let guests = &report["clusters"][0]["guests"];
-    let expected = json!([{"tag": "autosnap-glod", "nearest": "autosnap-gold"}]);
-    assert_eq!(guests[0]["unknown_tags"], expected);
-}
-
-#[test]
 fn two_jobs_that_own_a_series_on_one_guest_are_in_conflict() {
-    let folder = Folder::new(vec![
-        guest(100, "web01", "autosnap-gold"),
-        guest(101, "db01", "autosnap-silver"),
-    ]);
+    let folder = Folder::new(one_of_each());
     let more = format!(
         "{}--label=gold\n--keep=30\n--vmid=@all\n",
         folder.connection()
@@ -241,42 +171,8 @@ fn two_jobs_that_own_a_series_on_one_guest_are_in_conflict() {
 }
 
 #[test]
-fn a_guest_that_lost_its_tag_is_reported_and_keeps_its_snapshots() {
-    let folder = Folder::new(vec![
-        guest(100, "web01", "autosnap-gold"),
-        guest_with(
-            101,
-            "db01",
-            "autosnap-silver",
-            &["autogold261128120000", "autosilver261128120000"],
-        ),
-        guest_with(
-            102,
-            "mail",
-            "web",
-            &["autogold261127120000", "autogold261128120000"],
-        ),
-    ]);
-    let (status, text) = folder.coverage();
-    assert_eq!(status, 1, "{text}");
-    assert_lines(
-        &text,
-        &[
-            "102   VM    mail   pve1  LOST POLICY  -; 2 snapshots of gold.conf",
-            "PROBLEM: VM 102 (mail) lost its policy tag but still has 2 snapshots of gold.conf; they are kept",
-            "    hint: a rollback restores the old tags of a guest: add the tag again",
-            "NOTE: VM 101 (db01) still has 1 snapshot of gold.conf, which does not select it any more; no job removes them",
-        ],
-    );
-    assert_eq!(folder.check().0, 0);
-}
-
-#[test]
 fn a_file_with_an_error_does_not_hide_the_others() {
-    let folder = Folder::new(vec![
-        guest(100, "web01", "autosnap-gold"),
-        guest(101, "db01", "autosnap-silver"),
-    ]);
+    let folder = Folder::new(one_of_each());
     folder.write_job("iron", "--kep=3");
     folder.write_private("open.conf", "--label=open\n--vmid=\"@all\n");
     folder.write_private(
@@ -309,10 +205,7 @@ fn a_file_with_an_error_does_not_hide_the_others() {
 
 #[test]
 fn files_without_guests_and_label_are_no_jobs() {
-    let folder = Folder::new(vec![
-        guest(100, "web01", "autosnap-gold"),
-        guest(101, "db01", "autosnap-silver"),
-    ]);
+    let folder = Folder::new(one_of_each());
     folder.write_private("cluster.conf", &folder.connection());
     let included = format!(
         "@{}\n--label=iron\n--keep=1\n--vmid=100\n",
@@ -334,10 +227,7 @@ fn files_without_guests_and_label_are_no_jobs() {
 
 #[test]
 fn permissions_that_are_too_wide_are_warnings() {
-    let folder = Folder::new(vec![
-        guest(100, "web01", "autosnap-gold"),
-        guest(101, "db01", "autosnap-silver"),
-    ]);
+    let folder = Folder::new(one_of_each());
     let path = folder.path().join("gold.conf");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
     let (status, text) = folder.check();
@@ -351,54 +241,16 @@ fn permissions_that_are_too_wide_are_warnings() {
     );
 }
 
-#[test]
-fn a_guest_with_the_tag_off_is_left_out_by_a_job_of_all_guests() {
-    let folder = Folder::new(vec![
-        guest(100, "web01", "autosnap-gold"),
-        guest_with(101, "scratch", "autosnap-off", &["autosilver261128120000"]),
-    ]);
-    folder.write_job("silver", "--vmid=@all");
-    let (status, text) = folder.coverage();
-    assert_eq!(status, 0, "{text}");
-    assert_lines(
-        &text,
-        &[
-            "NOTE: VM 101 (scratch) still has 1 snapshot of silver.conf, which does not select it any more; no job removes them",
-            "Coverage: 1 covered, 1 off; 0 problems, 0 warnings, 1 note",
-        ],
-    );
-}
-
 /// Only root can give a file away: for another user the file stays their own, which is no warning.
 #[test]
 fn a_file_of_another_user_is_a_warning() {
-    let folder = Folder::new(vec![
-        guest(100, "web01", "autosnap-gold"),
-        guest(101, "db01", "autosnap-silver"),
-    ]);
+    let folder = Folder::new(one_of_each());
     let path = folder.path().join("gold.conf");
     let is_given = std::os::unix::fs::chown(&path, Some(65_534), None).is_ok();
     let (status, text) = folder.check();
     assert_eq!(status, 0, "{text}");
     let expected = "belongs to another user, who can change it; run: chown root";
     assert_eq!(text.contains(expected), is_given, "{text}");
-}
-
-#[test]
-fn a_policy_tag_that_was_lost_is_a_warning_while_another_job_covers_the_guest() {
-    let folder = Folder::new(vec![
-        guest(100, "web01", "autosnap-gold"),
-        guest_with(101, "db01", "web", &["autogold261128120000"]),
-    ]);
-    folder.write_job("silver", "--vmid=@all");
-    let (status, text) = folder.coverage();
-    assert_eq!(status, 0, "{text}");
-    assert_lines(
-        &text,
-        &[
-            "WARNING: VM 101 (db01) lost its policy tag but still has 1 snapshot of gold.conf; they are kept",
-        ],
-    );
 }
 
 #[test]
@@ -435,56 +287,8 @@ fn a_job_whose_selection_matches_nothing_is_a_problem_unless_allowed() {
 }
 
 #[test]
-fn templates_and_guests_of_offline_nodes_are_told_apart() {
-    let mut template = guest(102, "debian", "web");
-    template["config"]["template"] = json!(1);
-    template["status"] = json!("stopped");
-    let mut away = guest(103, "away", "autosnap-gold");
-    away["node"] = json!("pve2");
-    let folder = Folder::new(vec![
-        guest(100, "web01", "autosnap-gold"),
-        guest(101, "db01", "autosnap-silver"),
-        template,
-        away,
-    ]);
-    let (status, text) = folder.coverage();
-    assert_eq!(status, 1, "{text}");
-    assert_lines(
-        &text,
-        &[
-            "102   VM    debian  pve1  template  -",
-            "PROBLEM: the snapshots of VM 103 cannot be read: node pve2 is offline or not reachable",
-        ],
-    );
-    let report = folder.json(&["coverage"]);
-    let away = (103, "covered".to_owned());
-    assert!(states(&report).contains(&away), "{report}");
-}
-
-#[test]
-fn snapshots_are_read_only_where_a_job_may_have_left_some() {
-    let folder = Folder::new(vec![
-        guest(100, "web01", "autosnap-gold;autosnap-silver"),
-        guest(101, "db01", "autosnap-silver"),
-    ]);
-    folder.check();
-    assert_eq!(folder.requests(), ["/version", "/cluster/resources"]);
-    folder.coverage();
-    let requests = folder.requests();
-    let expected = [
-        "/version",
-        "/cluster/resources",
-        "/nodes/pve1/qemu/101/snapshot",
-    ];
-    assert_eq!(requests[2..], expected);
-}
-
-#[test]
 fn options_on_the_command_line_override_those_of_the_files() {
-    let folder = Folder::new(vec![
-        guest(100, "web01", "autosnap-gold"),
-        guest(101, "db01", "autosnap-silver"),
-    ]);
+    let folder = Folder::new(one_of_each());
     let address = host(&folder.simulator);
     for policy in ["gold", "silver"] {
         let job = format!(
@@ -501,39 +305,34 @@ fn options_on_the_command_line_override_those_of_the_files() {
 }
 
 #[test]
-fn a_cluster_that_cannot_be_read_does_not_hide_the_others() {
-    let folder = Folder::new(vec![guest(100, "web01", "autosnap-gold")]);
-    let token = folder.path().join("token");
-    let job = format!(
-        "--host=127.0.0.1:1\n--api-token=\"file:{}\"\n--label=silver\n--keep=1\n--vmid=@all\n",
-        token.display()
-    );
-    folder.write_private("silver.conf", &job);
-    let report = folder.json(&["coverage"]);
-    assert_eq!(report["exit_status"], json!(1));
-    assert_eq!(states(&report), [(100, "covered".to_owned())]);
-    assert_eq!(report["findings"][0]["kind"], "connection");
-    assert_eq!(report["findings"][0]["files"], json!(["silver.conf"]));
-    std::fs::remove_file(folder.path().join("gold.conf")).unwrap();
-    assert_eq!(folder.coverage().0, 3);
-}
-
-#[test]
-fn logins_of_one_cluster_are_put_together() {
+fn a_file_with_the_word_clean_is_a_job_that_protects_no_guest() {
     let folder = Folder::new(vec![
         guest(100, "web01", "autosnap-gold"),
         guest(101, "db01", "autosnap-silver"),
+        guest(102, "old", "web"),
     ]);
-    // The other login reads only.
-    folder.write_private("reader", &format!("backup@pve!reader={SECRET}\n"));
-    let job = format!(
-        "--host={}\n--api-token=\"file:{}\"\n--label=silver\n--keep=1\n--vmid=@tag-autosnap-silver\n",
-        host(&folder.simulator),
-        folder.path().join("reader").display()
+    let clean = format!(
+        "{}clean\n--label=old\n--keep=0\n--vmid=old\n",
+        folder.connection()
     );
-    folder.write_private("silver.conf", &job);
-    let report = folder.json(&["coverage"]);
-    assert_eq!(report["exit_status"], json!(0), "{report}");
-    assert_eq!(report["clusters"].as_array().unwrap().len(), 1);
-    assert_eq!(report["clusters"][0]["jobs"].as_array().unwrap().len(), 2);
+    folder.write_private("old.conf", &clean);
+    let (status, text) = folder.check();
+    assert_eq!(status, 0, "{text}");
+    assert_lines(&text, &["    old.conf: clean, label old, 1 guest (old)"]);
+    let (status, text) = folder.coverage();
+    assert_eq!(status, 1, "{text}");
+    assert_lines(&text, &["PROBLEM: in no job: VM 102 (old)"]);
+}
+
+#[test]
+fn a_wrong_connection_is_named_with_the_place_in_its_file() {
+    let folder = Folder::new(vec![guest(100, "web01", "autosnap-gold")]);
+    let job = "--host=pve1/api\n--label=silver\n--keep=1\n--vmid=@all\n";
+    folder.write_private("silver.conf", job);
+    let report = folder.json(&["jobs", "check"]);
+    assert_eq!(report["exit_status"], json!(1));
+    let finding = &report["findings"][0];
+    assert_eq!(finding["files"], json!(["silver.conf"]));
+    let message = finding["message"].as_str().unwrap();
+    assert!(message.starts_with("--host in line 1 of "), "{message}");
 }

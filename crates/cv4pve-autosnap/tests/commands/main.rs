@@ -10,6 +10,8 @@
 mod check;
 #[cfg(unix)]
 mod complete;
+#[cfg(unix)]
+mod coverage;
 mod fingerprint;
 #[cfg(unix)]
 mod job_folder;
