@@ -3,6 +3,7 @@
 
 mod examples;
 mod guards;
+mod histories;
 mod marks;
 mod properties;
 mod rule_properties;
