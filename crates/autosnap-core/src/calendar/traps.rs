@@ -167,7 +167,7 @@ impl CalendarEvent {
     fn missing_day(&self) -> Option<Trap> {
         /// The days of the months in a year that is no leap year.
         const LENGTHS: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-        let day = self.days.next(1).filter(|day| *day > 28)?;
+        let day = self.days.next(1)?;
         let mut months = (1..).zip(LENGTHS);
         months
             .any(|(month, length)| length < day && self.months.next(month) == Some(month))

@@ -4,7 +4,7 @@
 use super::*;
 
 /// An event, and its error.
-const ERRORS: [(&str, &str); 43] = [
+const ERRORS: [(&str, &str); 50] = [
     (
         "",
         "invalid schedule ``: expected e.g. `daily`, `22:00` or `mon..fri 8..17:0/30`",
@@ -177,7 +177,48 @@ const ERRORS: [(&str, &str); 43] = [
         "3:00 ä",
         "invalid schedule `3:00 ä`: unexpected `ä` (character 6)",
     ),
+    (
+        "mon-sat3:00",
+        "invalid schedule `mon-sat3:00`: unexpected `-sat3:00` (character 4); write `mon..sat3:00`",
+    ),
+    (
+        "weakley",
+        "invalid schedule `weakley`: `weakley` is neither a weekday nor a keyword such as `daily` (character 1); write `weekly`",
+    ),
+    (
+        "8:30..10:5",
+        "invalid schedule `8:30..10:5`: the first value of `30..10` must not be greater than the last (character 3); write `8:30..59,0..10:5`",
+    ),
+    (
+        "22..4/2:00",
+        "invalid schedule `22..4/2:00`: the first value of `22..4` must not be greater than the last (character 1)",
+    ),
+    (
+        "* 3 * * *",
+        "invalid schedule `* 3 * * *`: expected a calendar event of Proxmox VE, not a cron line; write `3:*`",
+    ),
+    (
+        "3:00 mon/2",
+        "invalid schedule `3:00 mon/2`: unexpected `mon/2` (character 6)",
+    ),
+    (
+        "a b c d e",
+        "invalid schedule `a b c d e`: `a` is neither a weekday nor a keyword such as `daily` (character 1)",
+    ),
 ];
+
+#[test]
+fn an_error_has_its_parts() {
+    let error = CalendarEvent::parse("mon, tue 3:00").unwrap_err();
+    assert_eq!(error.position(), 4);
+    assert_eq!(error.correction(), Some("mon,tue 3:00"));
+    assert_eq!(
+        error.problem(),
+        &CalendarProblem::Unexpected(", tue 3:00".to_owned())
+    );
+    let error = CalendarEvent::parse("ö 3:0:0:0").unwrap_err();
+    assert_eq!((error.position(), error.correction()), (1, None));
+}
 
 #[test]
 fn errors_name_the_place_and_what_to_write() {

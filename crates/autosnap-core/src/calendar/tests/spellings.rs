@@ -60,6 +60,12 @@ fn spellings_that_pve_accepts_are_the_same_event() {
 }
 
 #[test]
+fn an_event_is_in_utc_only_if_it_says_so() {
+    assert!(event("3:00 UTC").is_utc());
+    assert!(!event("3:00").is_utc());
+}
+
+#[test]
 fn what_pve_refuses_is_refused() {
     for text in [
         "",
