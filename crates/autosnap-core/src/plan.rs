@@ -77,6 +77,8 @@ pub struct Creation {
     pub with_ram: bool,
     /// Leave out guests that are not running (`--only-running`).
     pub only_running: bool,
+    /// The description, with marks below its first line.
+    pub description: Arc<str>,
 }
 
 /// How a guest is handled that is still locked when the run reaches it.
@@ -337,6 +339,8 @@ pub struct NewSnapshot {
     /// Whether RAM is requested. The listed status, which may be stale, does not matter: PVE omits the
     /// RAM of a VM that does not run. Never set for containers, which have no such parameter.
     pub requests_ram: bool,
+    /// The description, with marks below its first line.
+    pub description: Arc<str>,
 }
 
 impl Skip {

@@ -21,6 +21,7 @@ use autosnap_core::plan::{
     self, Action, Comparison, Creation, GuestPlan, Intent, LockedGuests, Plan, StorageGuard,
 };
 use autosnap_core::record::RunResult;
+use autosnap_core::retention::Policy;
 use autosnap_core::select::{Inventory, Selected};
 use autosnap_core::snapshot::Snapshot;
 use autosnap_core::storage;
@@ -326,6 +327,7 @@ fn intent(settings: &JobSettings, now: &Zoned) -> Result<Intent, Error> {
             )?,
             with_ram,
             only_running: settings.states == GuestStates::Running,
+            description: settings.marks.description(now).to_string().into(),
         }),
         JobKind::Clean => Action::Clean,
     };
@@ -338,7 +340,10 @@ fn intent(settings: &JobSettings, now: &Zoned) -> Result<Intent, Error> {
     };
     Ok(Intent {
         action,
-        policy: Arc::new(settings.policy.clone()),
+        policy: Arc::new(Policy {
+            holds_new: settings.marks.hold,
+            ..settings.policy.clone()
+        }),
         locked,
         removal_limit: settings.execution.removal_limit,
         now: now.clone(),

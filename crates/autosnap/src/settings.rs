@@ -7,13 +7,14 @@
 use std::time::Duration;
 
 use autosnap_core::event::SerialReason;
+use autosnap_core::marks::{Hold, Mark, MarkText, MarkedDescription};
 use autosnap_core::name::{AmbiguousNames, FormatError, Label, Series, TimestampFormat};
 use autosnap_core::plan::RemovalLimit;
 use autosnap_core::retention::{Period, Policy, Rules};
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::{ExclusionRule, Selection};
 use autosnap_core::storage::StorageLimit;
-use jiff::Zoned;
+use jiff::{Span, Timestamp, Zoned};
 
 use crate::hook::Hook;
 
@@ -36,6 +37,8 @@ pub struct JobSettings {
     pub allow_empty: bool,
     /// The series of the snapshots, and how many of them stay.
     pub policy: Policy,
+    /// The marks of the snapshots that the job takes.
+    pub marks: NewMarks,
     /// The storage limit.
     pub max_percent_storage: StorageLimit,
     /// The hook.
@@ -46,6 +49,40 @@ pub struct JobSettings {
     pub states: GuestStates,
     /// How the job is executed.
     pub execution: Execution,
+}
+
+/// The marks of the snapshots that a job takes.
+#[derive(Debug, Clone, Default)]
+pub struct NewMarks {
+    /// Hold them, without an end.
+    pub hold: bool,
+    /// How long after the start of the run they expire.
+    pub expires_after: Option<Span>,
+    /// A note on them.
+    pub note: Option<MarkText>,
+}
+
+impl NewMarks {
+    /// The description of the snapshots of a run at this time.
+    pub fn description(&self, now: &Zoned) -> MarkedDescription {
+        let second = |time: &Zoned| Timestamp::from_second(time.timestamp().as_second()).ok();
+        let mut description = MarkedDescription::default();
+        if self.hold {
+            description.set(Mark::Hold(Hold {
+                since: second(now),
+                ..Hold::default()
+            }));
+        }
+        // A time after the end of the calendar never comes.
+        let expires = self.expires_after.map(|span| now.checked_add(span).ok());
+        if let Some(at) = expires.flatten().as_ref().and_then(second) {
+            description.set(Mark::Expire(at));
+        }
+        if let Some(note) = &self.note {
+            description.set(Mark::Note(note.clone()));
+        }
+        description
+    }
 }
 
 /// How a job is executed: parallelism, timeouts, waits and limits on removals.
@@ -170,6 +207,7 @@ impl JobSettings {
                 },
                 ..Policy::new(series, rules)
             },
+            marks: NewMarks::default(),
             max_percent_storage: StorageLimit::default(),
             hook: None,
             hook_failure: HookFailure::Ignore,

@@ -26,7 +26,7 @@ pub use definition::{command, replace_long_help, with_all_options_shown};
 pub use job::{HookFailure, JobArgs, JobOutput, OnOverlap, SelectionArgs};
 pub use job_folder::{CoverageArgs, JobFolderArgs, JobsAction, JobsArgs};
 pub use keep::KeepArgs;
-pub use marks::{ExpireArgs, HoldArgs, MarkTargetArgs, NoteArgs, ReleaseArgs};
+pub use marks::{ExpireArgs, HoldArgs, MarkTargetArgs, NewMarksArgs, NoteArgs, ReleaseArgs};
 pub use simulate::{SimulateArgs, SimulateOutput};
 pub use usage::{Usage, unused, usage};
 
@@ -173,6 +173,9 @@ pub struct SnapArgs {
     /// Save the RAM of running VMs as well.
     #[arg(long, help_heading = EXECUTION)]
     pub state: bool,
+    /// The marks of the new snapshots.
+    #[command(flatten)]
+    pub marks: NewMarksArgs,
     /// Skip guests that are not running.
     #[arg(long, help_heading = SELECTION)]
     pub only_running: bool,
@@ -241,6 +244,9 @@ pub struct CheckArgs {
     /// Check the space for the RAM of running VMs.
     #[arg(long, help_heading = EXECUTION)]
     pub state: bool,
+    /// The marks of the new snapshots.
+    #[command(flatten)]
+    pub marks: NewMarksArgs,
     /// Skip guests that are not running.
     #[arg(long, help_heading = SELECTION)]
     pub only_running: bool,

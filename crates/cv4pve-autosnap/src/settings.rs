@@ -41,7 +41,7 @@ pub use duration::{parse_age, parse_duration, parse_time_limit};
 pub use keep::parse_time_zone;
 pub use names::check_names;
 pub use simulate::{SimulationSettings, from_simulate_args, parse_span};
-pub use time::{DayEnd, parse_time, parse_time_from_now};
+pub use time::{DayEnd, parse_lifetime, parse_time, parse_time_from_now};
 
 /// Reads the options of `snap`.
 pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, CommandError> {
@@ -57,6 +57,7 @@ pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, CommandError> {
     let settings = read_job(kind, rules, &args.common, &args.job)?;
     Ok(JobSettings {
         states: read_states(args.only_running),
+        marks: (&args.marks).into(),
         ..settings
     })
 }
@@ -95,6 +96,7 @@ pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, CommandError> {
             job,
             keep,
             state: args.state,
+            marks: args.marks.clone(),
             only_running: args.only_running,
         }),
         CheckedCommand::Clean => from_clean_args(&CleanArgs {

@@ -165,6 +165,7 @@ fn decide_snap(
             name: creation.name.clone(),
             with_ram: creation.with_ram && saves_ram(guest),
             requests_ram: creation.with_ram && guest.kind == GuestKind::Qemu,
+            description: Arc::clone(&creation.description),
         }),
         overdue: if reading.newest_was_late {
             overdue(&verdicts, reading, intent)

@@ -86,6 +86,7 @@ fn snap(keep: u32) -> Intent {
         name: new_name(),
         with_ram: true,
         only_running: true,
+        description: "cv4pve-autosnap".into(),
     };
     intent(Action::Snap(creation), keep)
 }

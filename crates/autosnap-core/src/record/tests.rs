@@ -362,6 +362,7 @@ fn any_guest_event() -> impl Strategy<Value = EventKind> {
                         name: SnapName::parse(&name).unwrap(),
                         with_ram: false,
                         requests_ram: false,
+                        description: "cv4pve-autosnap".into(),
                     },
                 },
                 2 => EventKind::Created { vmid, success },

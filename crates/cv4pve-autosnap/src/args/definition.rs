@@ -93,6 +93,9 @@ pub(super) fn hide_in_check(option: clap::Arg) -> clap::Arg {
         "max_parallel_per_storage",
         "max_parallel_ram",
         "dry_run",
+        "hold",
+        "expires",
+        "note",
     ];
     let id = option.get_id().as_str();
     if hidden.contains(&id) {

@@ -1,10 +1,44 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! The options of the commands that mark one snapshot: `hold`, `release`, `expire`, `note`.
+//! The options of the commands that mark one snapshot, `hold`, `release`, `expire`, `note`, and those of `snap` for
+//! the marks of new snapshots.
 
+use autosnap::settings::NewMarks;
+use autosnap_core::marks::MarkText;
 use clap::Args;
+use jiff::Span;
 
 use super::{ConnectionArgs, DebugArgs, JobOutput, ModeArgs};
 use crate::help::{MARKS, OUTPUT};
+
+/// The marks of the snapshots that `snap` takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct NewMarksArgs {
+    /// Hold the new snapshots, as the command hold does.
+    ///
+    /// They are not removed and not counted until the command release.
+    #[arg(long, help_heading = MARKS, hide_short_help = true)]
+    pub hold: bool,
+    /// Remove the new snapshots after TIME: 12h, 14d, 6mo.
+    ///
+    /// They expire even if a keep rule holds them; the next snap or clean of the series removes them.
+    #[arg(long, value_name = "TIME", help_heading = MARKS, value_parser = crate::settings::parse_lifetime,
+          hide_short_help = true)]
+    pub expires: Option<Span>,
+    /// A note on the new snapshots.
+    #[arg(long, value_name = "TEXT", help_heading = MARKS, value_parser = MarkText::parse,
+          allow_hyphen_values = true, hide_short_help = true)]
+    pub note: Option<MarkText>,
+}
+
+impl From<&NewMarksArgs> for NewMarks {
+    fn from(args: &NewMarksArgs) -> Self {
+        Self {
+            hold: args.hold,
+            expires_after: args.expires,
+            note: args.note.clone(),
+        }
+    }
+}
 
 /// The snapshot, the connection and the output of these commands.
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ fn the_version_without_the_parser_is_the_version_of_the_parser() {
 
 /// What snap, clean, status and fingerprint do with each option: `x` uses it, `-` accepts it without effect as
 /// the C# tool does, `.` refuses it on the command line. `check` accepts every option.
-const USES: [(&str, &str); 59] = [
+const USES: [(&str, &str); 62] = [
     ("adopt_labels", "xx.."),
     ("allow_ambiguous_names", "xx.."),
     ("allow_empty", "xx.."),
@@ -25,8 +25,10 @@ const USES: [(&str, &str); 59] = [
     ("ca_file", "xxx."),
     ("debug", "xxxx"),
     ("dry_run", "xxxx"),
+    ("expires", "x..."),
     ("fingerprint", "xxx."),
     ("force_remove", "xx.."),
+    ("hold", "x..."),
     ("hook_failure", "xx.."),
     ("hook_timeout", "xx.."),
     ("host", "xxxx"),
@@ -50,6 +52,7 @@ const USES: [(&str, &str); 59] = [
     ("max_removals_per_guest", "xx.."),
     ("min_age", "xx.."),
     ("no_proxy", "xxxx"),
+    ("note", "x..."),
     ("on_overlap", "xx.."),
     ("only_running", "xxx."),
     ("output", "xxx."),

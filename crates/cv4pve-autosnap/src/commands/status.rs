@@ -46,7 +46,7 @@ pub(super) fn run(
         for pools in &status.nested_pools {
             console.notice(&format!("NOTICE: {pools}"), shows_debug);
         }
-        report::print_status(console, &status, output, now.time_zone())?;
+        report::print_status(console, &status, output, &now)?;
         Ok(if status.is_complete() {
             ExitStatus::Success
         } else {

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use autosnap_core::guest::{Guest, Vmid};
+use autosnap_core::marks::Marks;
 use autosnap_core::plan::{Action, Decision, GuestPlan, Steps};
 use autosnap_core::retention::Reason;
 
@@ -89,6 +90,9 @@ fn steps_to_take(text: &mut Lines, steps: &Steps, phases: bool) {
         if creation.with_ram {
             text.line("  with RAM");
         }
+        for mark in new_marks(&creation.description) {
+            text.line(format_args!("  {mark}"));
+        }
     }
     for verdict in steps.verdicts.iter().rev() {
         let name = &verdict.snapshot.name;
@@ -125,4 +129,13 @@ fn steps_to_take(text: &mut Lines, steps: &Steps, phases: bool) {
     if steps.creation.is_some() {
         phase(text, Phase::SnapCreatePost);
     }
+}
+
+/// The marks of a snapshot that is created, a line for each.
+fn new_marks(description: &str) -> Vec<String> {
+    let marks = Marks::parse(description).unwrap_or_default();
+    let hold = marks.hold.map(|_| "held".to_owned());
+    let expires = marks.expires.map(|at| format!("expires {at}"));
+    let note = marks.note.map(|note| format!("note: {note}"));
+    [hold, expires, note].into_iter().flatten().collect()
 }

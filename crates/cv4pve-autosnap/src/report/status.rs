@@ -10,13 +10,16 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use autosnap_core::marks::Marks;
+use autosnap_core::snapshot::Snapshot;
 use autosnap_core::text::{json as json_text, one_line};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use maud::html;
 use serde::{Serialize, Serializer};
 
 use super::Console;
+use super::marks::{MarksJson, marks_text};
 use crate::args::StatusOutput;
 use crate::command_error::CommandError;
 use autosnap::status::{Row, Status};
@@ -71,18 +74,21 @@ struct StatusRow<'a> {
     vmstate: bool,
     /// `prepare` or `delete` if the snapshot is incomplete.
     snapstate: Option<Cow<'a, str>>,
+    /// Absent without marks, and in CSV, which has the same columns for all rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    marks: Option<MarksJson>,
 }
 
-/// Prints the list, with times in the given zone.
+/// Prints the list, with times in the zone of `now`.
 pub fn print(
     console: &Console,
     status: &Status,
     output: StatusOutput,
-    zone: &TimeZone,
+    now: &Zoned,
 ) -> Result<(), CommandError> {
     let rows = Rows {
         rows: &status.rows,
-        zone,
+        now,
     };
     if output == StatusOutput::Yaml {
         let document = serde_yaml_ng::to_string(&rows)
@@ -117,14 +123,14 @@ pub fn print(
 #[derive(Clone, Copy)]
 struct Rows<'a> {
     rows: &'a [Row],
-    zone: &'a TimeZone,
+    now: &'a Zoned,
 }
 
 impl<'a> Rows<'a> {
     fn iter(self) -> impl Iterator<Item = StatusRow<'a>> {
         self.rows
             .iter()
-            .map(move |row| StatusRow::new(row, self.zone))
+            .map(move |row| StatusRow::new(row, self.now))
     }
 }
 
@@ -135,23 +141,24 @@ impl Serialize for Rows<'_> {
 }
 
 impl<'a> StatusRow<'a> {
-    fn new(row: &'a Row, zone: &TimeZone) -> Self {
+    fn new(row: &'a Row, now: &Zoned) -> Self {
         let Row {
             guest,
             snapshot,
             label,
             age,
         } = row;
+        let marks = snapshot.marks();
         Self {
             node: guest.node.as_str().into(),
             vm: guest.vmid.get(),
             time: snapshot
                 .taken_at
-                .map(|taken_at| local_time(taken_at, zone))
+                .map(|taken_at| local_time(taken_at, now.time_zone()))
                 .unwrap_or_default(),
             parent: snapshot.parent.as_deref().unwrap_or("no-parent").into(),
             name: snapshot.name.as_str().into(),
-            description: snapshot.description_without_newlines(),
+            description: description(snapshot, &marks, now),
             vm_status: if snapshot.with_ram { "X" } else { "" },
             label: label.as_deref().map(Cow::from),
             snaptime: snapshot.taken_at.map(Timestamp::as_second),
@@ -160,6 +167,7 @@ impl<'a> StatusRow<'a> {
             guest_name: guest.name.as_deref().map(Cow::from),
             vmstate: snapshot.with_ram,
             snapstate: snapshot.state.snapstate().map(Cow::from),
+            marks: MarksJson::new(&marks, now.timestamp()),
         }
     }
 
@@ -193,7 +201,20 @@ impl<'a> StatusRow<'a> {
             label: self.label.map(csv_cell),
             guest_name: self.guest_name.map(csv_cell),
             snapstate: self.snapstate.map(csv_cell),
+            marks: None,
             ..self
+        }
+    }
+}
+
+/// The description on one line. Without marks it has no line breaks, as in the C# tool; with marks it is its first line
+/// and the marks in words.
+fn description<'a>(snapshot: &'a Snapshot, marks: &Marks, now: &Zoned) -> Cow<'a, str> {
+    match marks_text(marks, now.timestamp(), now.time_zone()) {
+        None => snapshot.description_without_newlines(),
+        Some(marks) => {
+            let first = snapshot.description.lines().next().unwrap_or_default();
+            Cow::Owned(format!("{first}; {marks}"))
         }
     }
 }
@@ -293,7 +314,8 @@ fn rule(widths: [usize; 7], corner: &str) -> String {
     format!("{corner}{}{corner}", lines.join(corner))
 }
 
-/// The width of each column, in characters: nodes, snapshot names and our own descriptions are ASCII.
+/// The width of each column in characters. Only the text of a mark can have characters that are wider: nodes, snapshot
+/// names and our own descriptions are ASCII.
 fn widths(rows: impl Iterator<Item = [String; 7]>) -> [usize; 7] {
     let mut widths = COLUMNS.map(str::len);
     for cells in rows {

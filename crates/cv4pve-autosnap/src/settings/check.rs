@@ -72,6 +72,9 @@ pub fn from_args(args: &CheckArgs) -> Result<Settings, CommandError> {
 pub fn refuse_unused(settings: &mut Settings, args: &CheckArgs, in_files: &[String]) {
     let given = [
         ("state", args.state),
+        ("hold", args.marks.hold),
+        ("expires", args.marks.expires.is_some()),
+        ("note", args.marks.note.is_some()),
         (
             "max_parallel_ram",
             args.common.limits.max_parallel_ram.is_some(),

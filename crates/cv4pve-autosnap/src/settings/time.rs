@@ -29,10 +29,20 @@ pub fn parse_time(text: &str, now: &Zoned, day: DayEnd) -> Result<Timestamp, Str
 /// Parses a time from now: `12h`, `14d`, `2w`, `6mo`, `1y`.
 pub fn parse_time_from_now(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     let text = text.trim();
-    let time = parse_relative(text, now);
-    let time = time
-        .ok_or_else(|| format!("invalid duration '{text}': expected e.g. 12h, 14d, 2w, 6mo, 1y"))?;
+    let time = parse_relative(text, now).ok_or_else(|| invalid_duration(text))?;
     in_future(text, time, now)
+}
+
+/// Parses a length of time above 0: `12h`, `14d`, `2w`, `6mo`, `1y`.
+pub fn parse_lifetime(text: &str) -> Result<Span, String> {
+    let span = read_span(text.trim()).filter(|span| span.is_positive());
+    let last = DateTime::constant(9000, 1, 1, 0, 0, 0, 0);
+    span.filter(|span| last.checked_add(*span).is_ok())
+        .ok_or_else(|| invalid_duration(text.trim()))
+}
+
+fn invalid_duration(text: &str) -> String {
+    format!("invalid duration '{text}': expected e.g. 12h, 14d, 2w, 6mo, 1y")
 }
 
 fn in_future(text: &str, time: Timestamp, now: &Zoned) -> Result<Timestamp, String> {
@@ -68,13 +78,16 @@ pub(super) fn parse_absolute(text: &str, now: &Zoned, day: DayEnd) -> Option<Tim
 }
 
 fn parse_relative(text: &str, now: &Zoned) -> Option<Timestamp> {
+    whole_second(now.checked_add(read_span(text)?).ok()?.timestamp())
+}
+
+fn read_span(text: &str) -> Option<Span> {
     let text = text.strip_prefix('+').unwrap_or(text);
     // ISO 8601 durations begin with P; they are no spelling of this tool.
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     }
-    let span: Span = text.parse().ok()?;
-    whole_second(now.checked_add(span).ok()?.timestamp())
+    text.parse().ok()
 }
 
 fn whole_second(time: Timestamp) -> Option<Timestamp> {

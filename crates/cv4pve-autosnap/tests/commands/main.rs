@@ -17,6 +17,7 @@ mod fingerprint;
 mod job_folder;
 #[cfg(target_os = "linux")]
 mod journal;
+mod marked_runs;
 mod marks;
 #[cfg(unix)]
 mod overlap;

@@ -67,6 +67,7 @@ fn snap_at(second: i64, keep: u32) -> Intent {
         name: SnapName::parse(at(second).name.as_str()).unwrap(),
         with_ram: false,
         only_running: false,
+        description: "cv4pve-autosnap".into(),
     };
     intent(Action::Snap(creation), keep)
 }

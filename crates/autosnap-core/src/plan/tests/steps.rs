@@ -15,6 +15,7 @@ fn ram_is_saved_only_for_running_vms_and_on_request() {
                 name: new_name(),
                 with_ram: false,
                 only_running: false,
+                description: "cv4pve-autosnap".into(),
             }),
             1,
         )

@@ -50,6 +50,7 @@ fn steps() -> Steps {
             name: SnapName::parse("autodaily5").unwrap(),
             with_ram: false,
             requests_ram: false,
+            description: "cv4pve-autosnap".into(),
         }),
         verdicts: verdicts
             .map(|(name, reason)| Verdict {

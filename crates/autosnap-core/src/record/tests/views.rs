@@ -214,6 +214,7 @@ fn each_event_of_a_guest_is_recorded_with_the_guest() {
                 name: SnapName::parse("autodaily1").unwrap(),
                 with_ram: true,
                 requests_ram: true,
+                description: "cv4pve-autosnap".into(),
             },
         },
         EventKind::Created {

@@ -106,6 +106,7 @@ fn intent() -> Intent {
             name: SnapName::new(&label, &format, &now).unwrap(),
             with_ram: false,
             only_running: false,
+            description: "cv4pve-autosnap".into(),
         }),
         policy: Arc::new(Policy::new(Series::new(label, format), Rules::keep_last(1))),
         now: Timestamp::from_second(NOW).unwrap().to_zoned(TimeZone::UTC),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autosnap_core::event::{Failure, StopReason};
-use autosnap_core::snapshot;
 use jiff::Timestamp;
 use pve_client::{Certainty, Client, Error, Method, Upid};
 use tokio::time::Instant;
@@ -106,7 +105,7 @@ impl GuestClient {
             Operation::Create(creation) => {
                 let snapshot = pve_client::NewSnapshot {
                     name: creation.name.as_str().to_owned(),
-                    description: snapshot::DESCRIPTION.to_owned(),
+                    description: creation.description.as_ref().to_owned(),
                     with_memory: creation.requests_ram,
                 };
                 self.api.create_snapshot(node, kind, vmid, &snapshot).await
