@@ -161,6 +161,15 @@ fn two_jobs_that_own_a_series_on_one_guest_are_in_conflict() {
         assert_eq!(status, 1, "{text}");
         assert_lines(&text, &[expected]);
     }
+    // A job that adopts the label owns the series as well.
+    let adopting = format!(
+        "{}--label=all\n--keep=30\n--vmid=@all\n--adopt-labels=gold\n",
+        folder.connection()
+    );
+    folder.write_private("more.conf", &adopting);
+    let (status, text) = folder.check();
+    assert_eq!(status, 1, "{text}");
+    assert_lines(&text, &[expected]);
     // Another timestamp format is another series.
     folder.write_private(
         "more.conf",
