@@ -209,7 +209,7 @@ proptest! {
 
     /// Text of any kind is parsed or refused with a position in the text; a correction is valid.
     #[test]
-    fn corrections_are_valid(text in r"[ 0-9a-zA-Z*/,.:~@T-]{0,20}") {
+    fn corrections_are_valid(text in r"[ 0-9a-zA-Z*/,.:~@T-]{0,20}|((mon|Tue|fri|daily|UTC|utc|[0-9]{1,2}|[*/,.: -]|\.\.)){1,9}") {
         match CalendarEvent::parse(&text) {
             Ok(event) => prop_assert_eq!(CalendarEvent::parse(&event.to_string()), Ok(event)),
             Err(error) => {
