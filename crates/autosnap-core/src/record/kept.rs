@@ -29,6 +29,8 @@ pub struct KeptCounts {
     pub all: usize,
     /// By no rule, but by a guard: `keep-within`, `min-age`, `keep-min`.
     pub guarded: usize,
+    /// By a hold: no rule counts them.
+    pub held: usize,
 }
 
 impl KeptCounts {
@@ -40,6 +42,8 @@ impl KeptCounts {
                 && let Some(hold) = holds.iter().next()
             {
                 *counts.get_mut(hold) += 1;
+            } else if let Reason::Held { .. } = verdict.reason {
+                counts.held += 1;
             }
         }
         counts
@@ -65,7 +69,7 @@ impl KeptCounts {
         self.named().into_iter().map(|(count, _)| count).sum()
     }
 
-    fn named(self) -> [(usize, &'static str); 8] {
+    fn named(self) -> [(usize, &'static str); 9] {
         [
             (self.last, "last"),
             (self.hourly, "hourly"),
@@ -75,6 +79,7 @@ impl KeptCounts {
             (self.yearly, "yearly"),
             (self.all, "by keep-all"),
             (self.guarded, "by guards"),
+            (self.held, "held"),
         ]
     }
 }
@@ -90,6 +95,7 @@ impl Sum for KeptCounts {
             yearly: sum.yearly + counts.yearly,
             all: sum.all + counts.all,
             guarded: sum.guarded + counts.guarded,
+            held: sum.held + counts.held,
         })
     }
 }
@@ -123,12 +129,13 @@ mod tests {
         let other = KeptCounts {
             daily: 222,
             guarded: 3,
+            held: 2,
             ..KeptCounts::default()
         };
         let sum: KeptCounts = [one, other].into_iter().sum();
         assert_eq!(
             sum.to_string(),
-            "keep 1207: 888 hourly, 222 daily, 94 weekly, 3 by guards"
+            "keep 1209: 888 hourly, 222 daily, 94 weekly, 3 by guards, 2 held"
         );
         assert_eq!(KeptCounts::default().to_string(), "keep 0");
     }

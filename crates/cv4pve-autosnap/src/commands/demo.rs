@@ -37,11 +37,11 @@ const SECONDS_PER_DAY: f64 = 86_400.0;
 struct Part {
     title: &'static str,
     commands: &'static [&'static str],
-    /// Whether a day passes before each command.
+    /// Whether a day passes before each `snap` and `plan`.
     daily: bool,
 }
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 7] = [
     Part {
         title: "VM 100 (web01) and VM 102 (db01) have snapshots of the last three nights.",
         commands: &["status --vmid=web01,db01 --output=Plain"],
@@ -71,6 +71,16 @@ const PARTS: [Part; 5] = [
             "snap --vmid=web01,db01 --label=daily --keep=3 --quiet",
             "status --vmid=web01,db01 --output=Plain",
         ],
+        daily: true,
+    },
+    Part {
+        title: "A mark: no run removes the oldest snapshot of VM 100 any more, and no rule counts it.",
+        commands: &["hold 100 autodaily260131011000 --reason=release"],
+        daily: false,
+    },
+    Part {
+        title: "The next night, with Proxmox VE's keep rules. The plan gives the reason for each snapshot.",
+        commands: &["plan --vmid=web01 --label=daily --keep-last=1 --keep-daily=1"],
         daily: true,
     },
 ];
@@ -136,7 +146,7 @@ impl Demo {
             }
             self.comment(&format!("{number}/{}: {}", PARTS.len(), part.title));
             for command in part.commands {
-                if part.daily && command.starts_with("snap") {
+                if part.daily && (command.starts_with("snap") || command.starts_with("plan")) {
                     self.simulator.advance(SECONDS_PER_DAY);
                     self.now = self.now.saturating_add(1.day());
                 }

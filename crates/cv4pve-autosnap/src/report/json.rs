@@ -124,6 +124,7 @@ struct Kept {
     yearly: usize,
     all: usize,
     guarded: usize,
+    held: usize,
 }
 
 impl From<KeptCounts> for Kept {
@@ -138,6 +139,7 @@ impl From<KeptCounts> for Kept {
             yearly: counts.yearly,
             all: counts.all,
             guarded: counts.guarded,
+            held: counts.held,
         }
     }
 }

@@ -18,9 +18,9 @@ fn the_demo_shows_a_locked_guest_a_bind_mount_and_a_manual_snapshot() {
 fn the_demo_waits_for_enter_on_a_terminal_and_ends_after_q() {
     let lab = Lab::new(&World::new([]));
     for (option, input, shown, missing) in [
-        ("", "\n\nq\n", "2/5: ", "3/5: "),
-        ("", "q\n", "[Enter: part 1 of 5", "1/5: "),
-        ("--yes", "", "5/5: ", "[Enter: "),
+        ("", "\n\nq\n", "2/7: ", "3/7: "),
+        ("", "q\n", "[Enter: part 1 of 7", "1/7: "),
+        ("--yes", "", "7/7: ", "[Enter: "),
     ] {
         let mut command = lab.command_of("script");
         let line = format!("'{}' demo {option}", env!("CARGO_BIN_EXE_cv4pve-autosnap"));

@@ -9,8 +9,8 @@ use std::process::Command;
 
 use crate::root;
 
-/// The parts shown: a dry run, and a run with a failure.
-const PARTS: [&str; 2] = ["# 2/", "# 4/"];
+/// The parts shown: a run with a failure, and a plan.
+const PARTS: [&str; 2] = ["# 4/", "# 7/"];
 /// The duration that replaces each measured one.
 const DURATION: &str = "00:00:00.4971320";
 /// Columns of the terminal; the demo's lines fit.
@@ -70,12 +70,12 @@ fn shown_lines(output: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut is_shown = false;
     for line in output.lines() {
-        let is_new_part = line.starts_with("# ") && line.contains("/5: ");
+        let is_new_part = line.starts_with("# ") && line.contains("/7: ");
         if is_new_part {
             is_shown = PARTS.iter().any(|part| line.starts_with(part));
         }
         if is_shown {
-            let title = line.split_once("/5: ").filter(|_| is_new_part);
+            let title = line.split_once("/7: ").filter(|_| is_new_part);
             lines.push(match title {
                 Some((_, title)) => format!("# {title}"),
                 None => without_durations(line),
