@@ -145,6 +145,7 @@ fn every_phase_has_exactly_its_variables() {
         let expected = format!(
             "CV4PVE_AUTOSNAP_DEBUG=0\nCV4PVE_AUTOSNAP_DRY_RUN=0\nCV4PVE_AUTOSNAP_DURATION=1.5\n\
              CV4PVE_AUTOSNAP_KEEP=7\nCV4PVE_AUTOSNAP_LABEL=daily\nCV4PVE_AUTOSNAP_PHASE={phase}\n\
+             CV4PVE_AUTOSNAP_POLICY=keep-last=7\n\
              CV4PVE_AUTOSNAP_SNAP_NAME={snapshot}\nCV4PVE_AUTOSNAP_STATE=1\nCV4PVE_AUTOSNAP_VMID={vmid}\n\
              CV4PVE_AUTOSNAP_VMNAME={name}\nCV4PVE_AUTOSNAP_VMSTATE=1\nCV4PVE_AUTOSNAP_VMTYPE={kind}\n"
         );

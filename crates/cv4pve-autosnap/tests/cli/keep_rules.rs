@@ -302,7 +302,7 @@ fn the_limit_of_removals_holds_with_rules() {
     let lab = Lab::new(&World::new([vm(100, "web01").taken("daily", &january)]));
     let line = "clean --label=daily --keep-daily=4";
     run(&lab, line).assert_status(0).assert_out(
-        "6 snapshots are left to the next runs, as a run removes at most 20 of a guest (VM 100: 6)",
+        "6 snapshots are left to the next runs, because a run removes at most 20 of a guest (VM 100: 6)",
     );
     assert!(days(&lab, 100).into_iter().eq(21..=31));
     run(&lab, line)

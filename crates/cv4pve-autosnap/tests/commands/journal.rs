@@ -221,8 +221,9 @@ fn every_warning_is_one_journal_entry_for_each_output_format() {
             .filter(|entry| entry["MESSAGE"].contains("nobody"))
             .collect();
         assert_eq!(warnings.len(), 1, "{output}: {entries:?}");
-        let fields = ["PRIORITY", "COMMAND", "LABEL", "KEEP"];
-        assert_eq!(values(warnings[0], &fields), ["4", "clean", "daily", "2"]);
+        let fields = ["PRIORITY", "COMMAND", "LABEL", "KEEP", "POLICY"];
+        let expected = ["4", "clean", "daily", "2", "keep-last=2"];
+        assert_eq!(values(warnings[0], &fields), expected);
         assert_eq!(stderr, "");
     }
 }
