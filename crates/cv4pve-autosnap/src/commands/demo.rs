@@ -37,7 +37,7 @@ const SECONDS_PER_DAY: f64 = 86_400.0;
 struct Part {
     title: &'static str,
     commands: &'static [&'static str],
-    /// Whether a day passes before each `snap` and `plan`.
+    /// Whether a day passes before each `snap`.
     daily: bool,
 }
 
@@ -74,14 +74,17 @@ const PARTS: [Part; 7] = [
         daily: true,
     },
     Part {
-        title: "A mark: no run removes the oldest snapshot of VM 100 any more, and no rule counts it.",
-        commands: &["hold 100 autodaily260131011000 --reason=release"],
+        title: "Proxmox VE's keep rules instead of one number. Each snapshot has its reason.",
+        commands: &["clean --vmid=100 --label=daily --keep-last=1 --keep-weekly=1 --dry-run"],
         daily: false,
     },
     Part {
-        title: "The next night, with Proxmox VE's keep rules. The plan gives the reason for each snapshot.",
-        commands: &["plan --vmid=web01 --label=daily --keep-last=1 --keep-daily=1"],
-        daily: true,
+        title: "A mark: no run removes the oldest snapshot of VM 100 any more, and no rule counts it.",
+        commands: &[
+            "hold 100 autodaily260131011000 --reason=release",
+            "clean --vmid=100 --label=daily --keep-last=1 --keep-weekly=1 --dry-run",
+        ],
+        daily: false,
     },
 ];
 
@@ -146,7 +149,7 @@ impl Demo {
             }
             self.comment(&format!("{number}/{}: {}", PARTS.len(), part.title));
             for command in part.commands {
-                if part.daily && (command.starts_with("snap") || command.starts_with("plan")) {
+                if part.daily && command.starts_with("snap") {
                     self.simulator.advance(SECONDS_PER_DAY);
                     self.now = self.now.saturating_add(1.day());
                 }

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use crate::root;
 
-/// The parts shown: a run with a failure, and a plan.
+/// The parts shown: a run with a failure, and a dry run.
 const PARTS: [&str; 2] = ["# 4/", "# 7/"];
 /// The duration that replaces each measured one.
 const DURATION: &str = "00:00:00.4971320";
