@@ -7,6 +7,23 @@ use super::error::LineError;
 use super::parser::{DRY_RUN, GivenOption, Item, ParsedLine, parse_bool};
 use super::{Line, Shape};
 
+/// The option that keeps a number of snapshots.
+const KEEP: &str = "keep";
+/// The keep rules, which exclude [`KEEP`].
+const RULES: [&str; 9] = [
+    "keep_last",
+    "keep_hourly",
+    "keep_daily",
+    "keep_weekly",
+    "keep_monthly",
+    "keep_yearly",
+    "prune_backups",
+    "keep_within",
+    "keep_all",
+];
+/// The guards of the keep rules.
+const GUARDS: [&str; 2] = ["min_age", "keep_min"];
+
 /// The positions of the options that take effect: one of each option, or all from the overriding source
 /// if the option is repeatable. Two different values in one source are an error.
 pub(super) fn effective(line: &Line, parsed: &ParsedLine) -> Result<Vec<usize>, LineError> {
@@ -34,7 +51,37 @@ pub(super) fn effective(line: &Line, parsed: &ParsedLine) -> Result<Vec<usize>, 
             }
         }
     }
+    drop_overridden_rules(line, &given, &mut effective);
     Ok(effective)
+}
+
+/// Drops `--keep` if an overriding source has keep rules, and the keep rules if an overriding source has `--keep`: they
+/// exclude each other. Both in one source are left to the command, which refuses them.
+fn drop_overridden_rules(line: &Line, given: &[(usize, &GivenOption)], effective: &mut Vec<usize>) {
+    let is = |option: &GivenOption, ids: &[&str]| ids.contains(&&*option.id);
+    let found = |ids: &[&str]| -> Vec<(usize, &GivenOption)> {
+        let given = given.iter().copied();
+        given
+            .filter(|(position, option)| effective.contains(position) && is(option, ids))
+            .collect()
+    };
+    let (keep, rules) = (found(&[KEEP]), found(&RULES));
+    let origins = keep.iter().chain(&rules).map(|(_, option)| option.origin);
+    let Some(winner) = line.winner(origins) else {
+        return;
+    };
+    let wins = |options: &[(usize, &GivenOption)]| {
+        let mut options = options.iter();
+        options.any(|(_, option)| option.origin.same_source(winner))
+    };
+    let guards = found(&GUARDS).into_iter();
+    let guards = guards.filter(|(_, option)| !option.origin.same_source(winner));
+    let dropped = match (wins(&keep), wins(&rules)) {
+        (true, false) => rules.into_iter().chain(guards).collect(),
+        (false, true) => keep,
+        (true, true) | (false, false) => return,
+    };
+    effective.retain(|position| !dropped.iter().any(|(other, _)| other == position));
 }
 
 /// The position of the value that takes effect.

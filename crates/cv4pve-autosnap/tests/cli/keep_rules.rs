@@ -102,11 +102,18 @@ fn a_parameter_file_sets_rules_and_the_command_line_overrides_one() {
     run(&lab, "@job.conf snap --keep-daily=1 --dry-run")
         .assert_status(0)
         .assert_out("Keep:             keep-last=1,keep-daily=1,keep-weekly=2 (");
-    // A label with the name of a rule.
+    run(&lab, "@job.conf snap --keep=3 --dry-run")
+        .assert_status(0)
+        .assert_out("Keep:             3\n");
     lab.file("daily.conf", "--label=daily --keep=7\n");
-    run(&lab, "@daily.conf snap --keep-daily=4")
+    run(&lab, "@daily.conf snap --keep-daily=4 --dry-run")
+        .assert_status(0)
+        .assert_out("Keep:             keep-last=1,keep-daily=4 (");
+    // A label with the name of a rule.
+    lab.file("both.conf", "--label=daily --keep=7 --keep-daily=4\n");
+    run(&lab, "@both.conf snap")
         .assert_status(2)
-        .assert_err("line 1 of daily.conf: --keep=7 and --keep-daily exclude each other\nhint: write --keep-last=7");
+        .assert_err("line 1 of both.conf: --keep=7 and --keep-daily exclude each other\nhint: write --keep-last=7");
     // One file serves all commands.
     run(&lab, "@job.conf status").assert_status(0);
 }
