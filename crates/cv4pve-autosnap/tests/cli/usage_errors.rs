@@ -185,7 +185,7 @@ fn wrong_dashes_are_explained() {
 #[test]
 fn files_without_an_at_sign_and_paths_with_a_tilde_are_explained() {
     let lab = lab();
-    lab.file("jobs", "--vmid=100");
+    lab.file("nightly", "--vmid=100");
     lab.file("tilde.conf", "--vmid=100\n--api-token=file:~/token\n");
     lab.file("inner.conf", "--vmid=100\n@~/other.conf\n");
     let own = "snap --host=h --label=daily --keep=1 --vmid=100";
@@ -198,9 +198,9 @@ fn files_without_an_at_sign_and_paths_with_a_tilde_are_explained() {
                 "from the file: @d.conf (see: cv4pve-autosnap snap --help",
             ),
             (
-                "snap jobs --host=h",
-                "unexpected argument 'jobs'",
-                "from the file: @jobs",
+                "snap nightly --host=h",
+                "unexpected argument 'nightly'",
+                "from the file: @nightly",
             ),
             (
                 "d.conf",
