@@ -87,12 +87,13 @@ pub(crate) fn judge<'a>(
     newest_first
         .sort_by(|one, other| (other.taken_at, &other.name).cmp(&(one.taken_at, &one.name)));
     let is_new = |snapshot: &Snapshot| new.is_some_and(|new| new.as_str() == snapshot.name);
-    let new = new.filter(|_| !policy.holds_new).map(|name| {
-        let listed = snapshots.iter().find(|snapshot| is_new(snapshot));
-        Counted {
-            name: name.as_str(),
-            taken_at: counting.time_of_new(listed),
-        }
+    let listed = snapshots.iter().find(|snapshot| is_new(snapshot));
+    // A hold that another user has set since the creation counts as well.
+    let is_held = |new: &Snapshot| new.marks().is_held(now.timestamp());
+    let holds_new = policy.holds_new || listed.is_some_and(is_held);
+    let new = new.filter(|_| !holds_new).map(|name| Counted {
+        name: name.as_str(),
+        taken_at: counting.time_of_new(listed),
     });
 
     let mut counted: Vec<Counted<'_>> = Vec::new();

@@ -230,6 +230,23 @@ fn a_new_snapshot_that_is_held_takes_no_place_before_and_after_its_creation() {
 }
 
 #[test]
+fn a_new_snapshot_that_another_user_holds_before_the_removals_takes_no_place() {
+    let snapshots = [marked(3, HOLD), daily(2), daily(1)];
+    assert_eq!(
+        reasons(
+            &snapshots,
+            &policy("daily", 1),
+            Some("autodaily231103000000")
+        ),
+        [
+            "kept: held until 2023-12-01 00:00: audit",
+            "kept: 1 of 1",
+            "removed: 2nd newest, keep 1",
+        ]
+    );
+}
+
+#[test]
 fn a_hold_between_plan_and_removal_wins() {
     let planned = daily(1);
     let policy = policy("daily", 1);
