@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
+use jiff::{Timestamp, Zoned};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use pve_sim::generate::{GenerateOptions, generate};
 use pve_sim::journal::{Request, Task, peak_concurrency};
 use pve_sim::simulator::{Options, Simulator};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const TOKEN: &str = "backup@pve!auto=22222222-2222-4222-8222-222222222222";
 
@@ -225,6 +226,72 @@ fn the_number_of_requests_is_that_of_the_formula() {
         };
         assert_eq!(cluster.counts(), expected, "status of {n} guests");
     }
+}
+
+/// Keep rules and guards cost no request of their own, nor do adopted labels and marks on the new snapshots.
+#[test]
+fn keep_rules_and_marks_need_as_many_requests_as_keep() {
+    let simple: &[&str] = &["--keep=2"];
+    let rules: [&[&str]; 4] = [
+        &["--keep-last=2", "--min-age=0"],
+        &[
+            "--prune-backups=keep-last=2",
+            "--min-age=0",
+            "--timezone=UTC",
+        ],
+        &[
+            "--keep-last=2",
+            "--min-age=0",
+            "--keep-min=1",
+            "--adopt-labels=weekly",
+        ],
+        &["--keep=2", "--expires=14d", "--note=before the upgrade"],
+    ];
+    for command in [&["snap"][..], &["snap", "--dry-run"], &["clean"]] {
+        let counts = |options: &[&str]| {
+            let cluster = Cluster::new(&guests(9, 4));
+            let words = [command, &["--label=daily"], options].concat();
+            cluster.run(&words);
+            let mut counts = cluster.counts();
+            if !command.contains(&"--dry-run") {
+                counts.polls = 0;
+            }
+            counts
+        };
+        let expected = counts(simple);
+        assert!(command.contains(&"--dry-run") || expected.removals > 0);
+        for options in rules {
+            if command == ["clean"] && options.contains(&"--expires=14d") {
+                continue;
+            }
+            assert_eq!(counts(options), expected, "{command:?} {options:?}");
+        }
+    }
+}
+
+/// Each run removes what has reached `min-age` since the run before, as is usual with keep rules.
+#[test]
+fn removals_that_min_age_has_delayed_need_no_more_requests() {
+    let mut generated = generate(&guests(7, 0)).unwrap();
+    let now = Zoned::now().timestamp().as_second();
+    for guest in generated.world["guests"].as_array_mut().unwrap() {
+        let taken = |age: i64| {
+            let time = Timestamp::from_second(now - age).unwrap();
+            let name = format!("autodaily{}", time.strftime("%y%m%d%H%M%S"));
+            json!({"name": name, "snaptime": now - age, "description": "cv4pve-autosnap"})
+        };
+        guest["snapshots"] = json!([taken(6000), taken(3000)]);
+    }
+    let options = Options::new(generated.world.clone(), generated.credentials);
+    let cluster = Cluster {
+        simulator: Simulator::start(options).unwrap(),
+        world: generated.world,
+    };
+    cluster.run(&["snap", "--label=daily", "--keep-last=1", "--dry-run"]);
+    assert_eq!(cluster.counts().polls, 0, "no tasks are read");
+    cluster.run(&["snap", "--label=daily", "--keep-last=1"]);
+    let counts = cluster.counts();
+    assert_eq!((counts.creations, counts.removals), (7, 7));
 }
 
 #[test]

@@ -23,6 +23,9 @@ use crate::snapshot_support::SnapshotBlockers;
 /// `Sys.Audit` PVE lists only the login's own tasks, so that the task may be another user's.
 const MAY_BE_IN_PROGRESS: SignedDuration = SignedDuration::from_mins(10);
 
+/// How long after the plan of a run its snapshot of a guest may be taken.
+const PLAN_TO_SNAPSHOT: SignedDuration = SignedDuration::from_hours(1);
+
 /// Why the guest cannot be read, by the inventory.
 ///
 /// Only a node that PVE reports as offline is offline. The guests of a node that sends no statistics
@@ -246,9 +249,10 @@ pub fn is_snapshot_lock(lock: &str) -> bool {
     matches!(lock, "snapshot" | "snapshot-delete")
 }
 
-/// The newest snapshot of the series, if the guest has more than the policy keeps.
+/// The newest snapshot of the series, if its run should have removed more than it has.
 ///
-/// If that snapshot was completed too late for the removals of its run, they are overdue.
+/// If that snapshot was completed too late for the removals of its run, they are overdue. What has reached the age of a
+/// guard since the plan of that run is not, so that a run with such guards reads no tasks for it.
 pub fn newest_with_overdue<'a>(snapshots: &'a [Snapshot], intent: &Intent) -> Option<&'a Snapshot> {
     let judged = judge_without_new(snapshots, intent);
     if !judged.iter().any(|(_, reason)| reason.is_removal()) {
@@ -257,7 +261,13 @@ pub fn newest_with_overdue<'a>(snapshots: &'a [Snapshot], intent: &Intent) -> Op
     let mut kept = judged
         .iter()
         .filter(|(_, reason)| reason.is_kept_by_rules());
-    kept.next().map(|(snapshot, _)| *snapshot)
+    let (newest, _) = kept.next()?;
+    let policy = &intent.policy;
+    let then = newest.taken_at?.to_zoned(intent.now.time_zone().clone());
+    let rules = policy.rules.with_longer_guards(PLAN_TO_SNAPSHOT);
+    let judged = retention::judge(snapshots, policy, rules, None, &then);
+    let is_overdue = judged.iter().any(|(_, reason)| reason.is_removal());
+    is_overdue.then_some(*newest)
 }
 
 /// The removals that do not depend on the new snapshot: without it the policy does not keep them either.

@@ -92,6 +92,22 @@ impl Rules {
         }
     }
 
+    /// The rules with guards that hold snapshots this much longer; guards that are off stay off.
+    pub(crate) fn with_longer_guards(self, by: SignedDuration) -> Self {
+        let longer = |age: SignedDuration| {
+            if age.is_zero() {
+                age
+            } else {
+                age.saturating_add(by)
+            }
+        };
+        Self {
+            within: longer(self.within),
+            min_age: longer(self.min_age),
+            ..self
+        }
+    }
+
     /// The number of `--keep`; `None` for other rules.
     pub const fn is_simple(self) -> Option<u32> {
         match self.keep {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Overdue removals, which come before the new snapshot.
 
+use jiff::SignedDuration;
+
 use super::*;
 use crate::retention::StuckRemovals;
 
@@ -119,4 +121,41 @@ fn the_newest_is_reported_only_if_there_are_more_than_the_policy_keeps() {
     assert_eq!(newest(2, &days(1..=3)), Some(daily(3).name));
     assert_eq!(newest(3, &days(1..=3)), None);
     assert_eq!(newest(3, &[]), None);
+}
+
+/// A run must not read the tasks of each guest because the snapshot of the run before has reached `min-age` since.
+#[test]
+fn what_has_reached_the_age_of_a_guard_since_the_last_run_is_not_overdue() {
+    let minutes_ago = |minutes: i64| {
+        let time = after_new_year(86_399 - minutes * 60);
+        let name = format!("autodaily{}", time.strftime("%y%m%d%H%M%S"));
+        Snapshot {
+            taken_at: Some(time),
+            ..snapshot(&name, 0)
+        }
+    };
+    let check = |rules: Rules, ages: &[i64], is_overdue: bool| {
+        let policy = Policy {
+            rules,
+            ..policy("daily", 1)
+        };
+        let intent = Intent {
+            policy: Arc::new(policy),
+            ..snap(1)
+        };
+        let snapshots: Vec<Snapshot> = ages.iter().map(|age| minutes_ago(*age)).collect();
+        let found = newest_with_overdue(&snapshots, &intent);
+        let expected = is_overdue.then_some(&snapshots[0]);
+        assert_eq!(found, expected, "{rules} {ages:?}");
+    };
+    let rules = Rules::parse("keep-last=1").unwrap();
+    check(rules, &[60, 120], false);
+    check(rules, &[50, 100], false);
+    check(rules, &[60, 120, 180], true);
+    let without_guard = rules.with_min_age(SignedDuration::ZERO);
+    check(without_guard, &[60, 120], true);
+    check(without_guard, &[60], false);
+    let within = without_guard.with_within(SignedDuration::from_hours(3));
+    check(within, &[60, 120, 180, 240], false);
+    check(within, &[60, 120, 180, 240, 300], true);
 }
