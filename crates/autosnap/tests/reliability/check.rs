@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use autosnap::Error;
-use autosnap::settings::{JobKind, JobSettings};
+use autosnap::settings::JobSettings;
 use autosnap_core::event::{Effect, EventKind, GuestResult};
-use autosnap_core::plan::{Decision, Plan};
+use autosnap_core::plan::Plan;
 use autosnap_core::record::RunRecord;
 use pve_sim::journal::{Action, Entry, Mutation};
 use pve_sim::simulator::Simulator;
 
-use crate::{confirmation, decisions};
+use crate::model::State;
+use crate::oracle::Policy;
+use crate::{confirmation, removals};
 
 /// The trace of one run: its events, record and error.
 pub(crate) struct RunTrace {
@@ -22,89 +24,6 @@ pub(crate) struct RunTrace {
     pub(crate) error: Option<Error>,
     pub(crate) record: Arc<RunRecord>,
     pub(crate) events: Vec<EventKind>,
-}
-
-/// A snapshot of the model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct ModelSnapshot {
-    taken_at: i64,
-    /// Whether it is ours and of the label, so that retention may remove it.
-    counted: bool,
-}
-
-/// The model of a cluster, computed from the journal.
-pub(crate) struct State {
-    snapshots: BTreeMap<(u32, String), ModelSnapshot>,
-    locked_before: BTreeSet<u32>,
-    /// Guests that the token may not snapshot.
-    forbidden: BTreeSet<u32>,
-    /// The number of journal entries that were applied; late requests may arrive between two runs.
-    applied_entries: usize,
-    pub(crate) created: usize,
-    pub(crate) removed: usize,
-}
-
-impl State {
-    pub(crate) fn from_simulator(simulator: &Simulator) -> Self {
-        let applied_entries = simulator.journal().len();
-        simulator.world(|world| {
-            let mut snapshots = BTreeMap::new();
-            for (vmid, guest) in &world.guests {
-                for (name, snapshot) in &guest.snapshots {
-                    let known = ModelSnapshot {
-                        taken_at: snapshot.taken_at,
-                        counted: is_counted(
-                            name,
-                            snapshot.description.as_deref().unwrap_or_default(),
-                        ),
-                    };
-                    snapshots.insert((*vmid, name.clone()), known);
-                }
-            }
-            let locked = world
-                .guests
-                .iter()
-                .filter(|(_, guest)| guest.lock.is_some());
-            Self {
-                snapshots,
-                locked_before: locked.map(|(vmid, _)| *vmid).collect(),
-                forbidden: world
-                    .guests
-                    .keys()
-                    .copied()
-                    .filter(|vmid| {
-                        !world.allows("backup@pve!auto", &format!("/vms/{vmid}"), "VM.Snapshot")
-                    })
-                    .collect(),
-                applied_entries,
-                created: 0,
-                removed: 0,
-            }
-        })
-    }
-
-    /// How many snapshots of the label a guest has.
-    pub(crate) fn count_of(&self, vmid: u32) -> usize {
-        self.counted_of(vmid).len()
-    }
-
-    fn counted_of(&self, vmid: u32) -> Vec<(i64, &str)> {
-        let of_guest = self
-            .snapshots
-            .iter()
-            .filter(|((id, _), known)| *id == vmid && known.counted);
-        let mut all: Vec<(i64, &str)> = of_guest
-            .map(|((_, name), known)| (known.taken_at, name.as_str()))
-            .collect();
-        all.sort_unstable();
-        all
-    }
-}
-
-fn is_counted(name: &str, description: &str) -> bool {
-    let stamp = name.strip_prefix("autodaily").unwrap_or_default();
-    let ours = ["cv4pve-autosnap", "eve4pve-autosnap"].contains(&description.trim_end());
-    ours && stamp.len() == 12 && stamp.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 pub(crate) fn plan_of(ran: &RunTrace) -> Option<&Plan> {
@@ -118,31 +37,40 @@ pub(crate) fn plan_of(ran: &RunTrace) -> Option<&Plan> {
 pub(crate) struct Cluster<'a> {
     pub(crate) state: &'a mut State,
     pub(crate) simulator: &'a Simulator,
+    /// The guests that the run selects.
+    pub(crate) guests: BTreeSet<u32>,
+}
+
+/// What a run may do.
+pub(crate) struct Expectation<'a> {
+    pub(crate) settings: &'a JobSettings,
+    pub(crate) policy: &'a Policy,
+    /// Whether two hosts are copies of one cluster.
+    pub(crate) are_copies: bool,
 }
 
 /// Checks the journals of a run against its plan, the policy and its record. Requests that an earlier run had sent when
 /// it was killed may still arrive during this one; returns whether that happened.
 ///
-/// If two hosts are copies of one cluster (`are_copies`), a run cannot know which of them has carried out a request. On
-/// each, only planned steps may happen, each once, and no snapshot that the policy keeps may be removed.
+/// If two hosts are copies of one cluster, a run cannot know which of them has carried out a request. On each, only
+/// planned steps may happen, each once, and no snapshot that the policy keeps may be removed.
 pub(crate) fn check_run(
     clusters: &mut [Cluster<'_>],
-    settings: &JobSettings,
+    expected: &Expectation<'_>,
     ran: &RunTrace,
     earlier: Option<&RunTrace>,
-    are_copies: bool,
 ) -> Result<bool, String> {
-    let late = earlier
-        .filter(|earlier| earlier.killed)
-        .map(planned)
-        .unwrap_or_default();
+    let earlier = earlier.filter(|earlier| earlier.killed);
+    let late = earlier.map(planned).unwrap_or_default();
     let mut seen: HashMap<Step, usize> = HashMap::new();
     let mut has_late_requests = false;
     for cluster in &mut *clusters {
-        has_late_requests |= apply_journal(cluster, settings, ran, &late, &mut seen)?;
+        let runs = Runs { ran, earlier };
+        has_late_requests |= apply_journal(cluster, expected, &runs, &late, &mut seen)?;
     }
+    check_limit(expected, &seen)?;
     if !ran.killed {
-        if !are_copies {
+        if !expected.are_copies {
             check_reported_steps(ran, &seen, &late)?;
         }
         check_result(ran)?;
@@ -153,44 +81,84 @@ pub(crate) fn check_run(
 /// A step of a guest: the action, the guest and the snapshot.
 pub(crate) type Step = (Action, u32, String);
 
+/// The run that is checked, and the killed run before it.
+struct Runs<'a> {
+    ran: &'a RunTrace,
+    earlier: Option<&'a RunTrace>,
+}
+
 /// Applies the journal entries since the last check to the model of a cluster.
 fn apply_journal(
     cluster: &mut Cluster<'_>,
-    settings: &JobSettings,
-    ran: &RunTrace,
+    expected: &Expectation<'_>,
+    runs: &Runs<'_>,
     late: &HashSet<Step>,
     seen: &mut HashMap<Step, usize>,
 ) -> Result<bool, String> {
-    let Cluster { state, simulator } = cluster;
+    let Cluster {
+        state,
+        simulator,
+        guests,
+    } = cluster;
     let entries = simulator.journal().entries();
     let before = std::mem::replace(&mut state.applied_entries, entries.len());
     let new = &entries[before..];
-    confirmation::removals_are_confirmed(new, ran, late)?;
+    confirmation::removals_are_confirmed(new, runs.ran, late)?;
     let mutations: Vec<Mutation> = new.iter().cloned().filter_map(mutation).collect();
     let mut has_late_requests = false;
-    let planned = planned(ran);
+    let planned = planned(runs.ran);
     for mutation in &mutations {
         let (vmid, name) = (mutation.vmid, mutation.snapshot.clone().unwrap_or_default());
+        if mutation.action == Action::Update {
+            state.put(simulator, mutation);
+        }
         if !matches!(mutation.action, Action::Create | Action::Delete) {
             continue;
         }
-        let key = (mutation.action, vmid, name.clone());
+        let key = (mutation.action, vmid, name);
+        let mut planner = runs.ran;
         if late.contains(&key) {
-            apply(state, simulator, settings, &key, mutation)?;
             has_late_requests = true;
-            continue;
+            planner = runs.earlier.unwrap_or(planner);
+        } else {
+            if !planned.contains(&key) {
+                return Err(format!("not in the plan: {key:?}"));
+            }
+            if !guests.contains(&vmid) {
+                let selection = expected.settings.selection.as_str();
+                return Err(format!("{selection} selects {guests:?}: {key:?}"));
+            }
+            let times = seen.entry(key.clone()).or_default();
+            *times += 1;
+            if *times > 1 {
+                return Err(format!("done twice: {key:?}"));
+            }
         }
-        if !planned.contains(&key) {
-            return Err(format!("not in the plan: {key:?}"));
+        if key.0 == Action::Create {
+            state.put(simulator, mutation);
+            state.created += 1;
+        } else {
+            removals::check(state, expected, planner, &entries, mutation)?;
+            state.remove(mutation.moment.at, vmid, &key.2);
+            state.removed += 1;
         }
-        let times = seen.entry(key.clone()).or_default();
-        *times += 1;
-        if *times > 1 {
-            return Err(format!("done twice: {key:?}"));
-        }
-        apply(state, simulator, settings, &key, mutation)?;
     }
     Ok(has_late_requests)
+}
+
+/// Checks that no guest has lost more snapshots than one run may remove.
+fn check_limit(expected: &Expectation<'_>, seen: &HashMap<Step, usize>) -> Result<(), String> {
+    let limit = expected.settings.execution.removal_limit.get() as usize;
+    let mut removed: BTreeMap<u32, usize> = BTreeMap::new();
+    for (action, vmid, _) in seen.keys() {
+        *removed.entry(*vmid).or_default() += usize::from(*action == Action::Delete);
+    }
+    match removed.iter().find(|(_, count)| **count > limit) {
+        Some((vmid, count)) if !expected.policy.keeps_none() => Err(format!(
+            "{count} removals of guest {vmid}, the limit is {limit}"
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Checks that a run has changed guests of one cluster only: the one whose host replied first.
@@ -235,57 +203,6 @@ pub(crate) fn planned(ran: &RunTrace) -> HashSet<(Action, u32, String)> {
         );
     }
     planned
-}
-
-/// The time of a snapshot that no longer exists: PVE records the start of its task.
-fn started_at(mutation: &Mutation) -> Option<i64> {
-    let upid: pve_client::Upid = mutation.upid.as_deref()?.parse().ok()?;
-    Some(upid.started_at())
-}
-
-/// Applies a mutation to the model; the policy must not keep a removed snapshot.
-fn apply(
-    state: &mut State,
-    simulator: &Simulator,
-    settings: &JobSettings,
-    key: &(Action, u32, String),
-    mutation: &Mutation,
-) -> Result<(), String> {
-    let (action, vmid, name) = key;
-    if *action == Action::Create {
-        let taken_at = simulator.world(|world| {
-            world.guests[vmid]
-                .snapshots
-                .get(name)
-                .map(|one| one.taken_at)
-        });
-        state.snapshots.insert(
-            (*vmid, name.clone()),
-            ModelSnapshot {
-                taken_at: taken_at
-                    .or_else(|| started_at(mutation))
-                    .unwrap_or(i64::MAX),
-                counted: true,
-            },
-        );
-        state.created += 1;
-        return Ok(());
-    }
-    let counted = state.counted_of(*vmid);
-    let newer = counted.iter().rev().position(|(_, other)| other == name);
-    match newer {
-        None => return Err(format!("removed a snapshot that is not ours: {key:?}")),
-        Some(newer) if newer < settings.keep() as usize => {
-            return Err(format!(
-                "removed one of the newest {}: {key:?} of {counted:?}",
-                settings.keep()
-            ));
-        }
-        Some(_) => {}
-    }
-    state.snapshots.remove(&(*vmid, name.clone()));
-    state.removed += 1;
-    Ok(())
 }
 
 /// Checks that every step reported as done was done, and that every done step was reported as done or unknown.
@@ -419,65 +336,17 @@ pub(crate) fn repair(
             guest
                 .snapshots
                 .retain(|_, snapshot| snapshot.state.is_none());
-            state
-                .snapshots
-                .retain(|(id, name), _| id != vmid || guest.snapshots.contains_key(name));
+            let gone = state.snapshots[vmid].keys();
+            let gone: Vec<String> = gone
+                .filter(|name| !guest.snapshots.contains_key(*name))
+                .cloned()
+                .collect();
+            for name in gone {
+                state.remove(world.clock.now() - world.clock.start(), *vmid, &name);
+            }
         }
     });
     Ok(left.len())
-}
-
-/// Checks that after a run without faults every guest that could be processed has exactly the newest snapshots that
-/// the policy keeps, and no snapshot of another label or program is missing.
-pub(crate) fn check_final_state(
-    state: &State,
-    simulator: &Simulator,
-    settings: &JobSettings,
-    ran: &RunTrace,
-) -> Result<(), String> {
-    let plan = plan_of(ran).ok_or_else(|| format!("the last run did nothing: {:?}", ran.error))?;
-    let there_are = simulator.world(|world| world.guests.len());
-    if plan.guests.len() != there_are {
-        return Err(format!(
-            "{} of {there_are} guests are planned",
-            plan.guests.len()
-        ));
-    }
-    for guest in &plan.guests {
-        decisions::match_current_state(simulator, settings, guest)?;
-        let vmid = guest.guest.vmid.get();
-        let there: BTreeSet<String> =
-            simulator.world(|world| world.guests[&vmid].snapshots.keys().cloned().collect());
-        for ((id, name), known) in &state.snapshots {
-            if *id == vmid && !known.counted && !there.contains(name) {
-                return Err(format!("foreign snapshot {name} of guest {vmid} is gone"));
-            }
-        }
-        let Decision::Proceed(steps) = &guest.decision else {
-            continue;
-        };
-        if state.forbidden.contains(&vmid) {
-            continue;
-        }
-        let counted = state.counted_of(vmid);
-        if counted.len() > settings.keep() as usize {
-            return Err(format!(
-                "guest {vmid} is left with {counted:?}, keep is {}",
-                settings.keep()
-            ));
-        }
-        let newest = counted.last().map(|(_, name)| *name);
-        let expected = steps.creation.as_ref().map(|new| new.name.as_str());
-        if matches!(settings.kind, JobKind::Snap { .. }) && newest != expected {
-            return Err(format!(
-                "guest {vmid} has {newest:?} as its newest, not {expected:?}"
-            ));
-        }
-        if let Some((_, missing)) = counted.iter().find(|(_, name)| !there.contains(*name)) {
-            return Err(format!("guest {vmid} has lost {missing}"));
-        }
-    }
-    Ok(())
 }
 
 /// How many steps were reported with an unknown effect.

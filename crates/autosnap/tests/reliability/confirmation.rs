@@ -63,7 +63,8 @@ pub(crate) fn removals_are_confirmed(
         };
         if !entries.iter().any(is_proof) {
             return Err(format!(
-                "removal requested before {new} was listed as complete: {key:?}"
+                "removal requested before {new} was listed as complete: {key:?}; {:?}",
+                entries_of(entries, vmid)
             ));
         }
     }
@@ -88,4 +89,14 @@ fn overdue(ran: &RunTrace) -> HashSet<Step> {
         names.map(move |name| (Action::Delete, vmid, name.clone()))
     });
     overdue.collect()
+}
+
+/// The entries of a guest, for the message of an error.
+fn entries_of(entries: &[Entry], vmid: u32) -> Vec<&Entry> {
+    let is_of = |entry: &&Entry| match entry {
+        Entry::Request(request) => request.path.contains(&format!("/{vmid}/")),
+        Entry::Mutation(mutation) => mutation.vmid == vmid,
+        Entry::Task(task) => task.vmid == Some(vmid),
+    };
+    entries.iter().filter(is_of).collect()
 }

@@ -9,9 +9,12 @@ use jiff::{ToSpan, Zoned};
 use pve_sim::simulator::Simulator;
 use serde_json::json;
 
-use crate::check::{self, Cluster, State};
+use crate::check::{self, Cluster, Expectation};
+use crate::drawn::DrawnPolicy;
+use crate::model::State;
+use crate::oracle::{Marks, Policy};
 use crate::random::Random;
-use crate::run::{execute, settle};
+use crate::run::{Others, execute, settle};
 use crate::second_cluster::parsed;
 
 /// The timeout of a run, and the duration of the guest's tasks.
@@ -58,7 +61,7 @@ impl Late {
         &self,
         state: &mut State,
         simulator: &Simulator,
-        settings: &JobSettings,
+        (settings, drawn): (&JobSettings, &DrawnPolicy),
         begin: &Zoned,
     ) -> Result<usize, String> {
         let settings = JobSettings {
@@ -70,23 +73,31 @@ impl Late {
             },
             ..settings.clone()
         };
+        let guests = drawn.guests(simulator);
         simulator.set_faults(parsed(&self.faults())?);
         let keeps_new = usize::from(matches!(settings.kind, JobKind::Snap { .. }));
-        let most = (settings.keep() as usize + keeps_new).max(state.count_of(self.vmid));
+        let most =
+            (settings.keep() as usize + keeps_new).max(count_of(state, &drawn.policy, self.vmid));
         let mut now = begin.clone();
         let mut late = 0;
         for _ in 0..self.runs {
             simulator.advance(3600.0);
             now = now.saturating_add(1.hour());
             let from = simulator.journal().tasks().len();
-            let ran = execute(&[simulator], &settings, &now, None, None);
+            let ran = execute(&[simulator], &settings, &now, None, &Others::default());
             settle(simulator);
             let mut cluster = [Cluster {
                 state: &mut *state,
                 simulator,
+                guests: guests.clone(),
             }];
-            check::check_run(&mut cluster, &settings, &ran, None, false)?;
-            let count = state.count_of(self.vmid);
+            let expected = Expectation {
+                settings: &settings,
+                policy: &drawn.policy,
+                are_copies: false,
+            };
+            check::check_run(&mut cluster, &expected, &ran, None)?;
+            let count = count_of(state, &drawn.policy, self.vmid);
             if count > most {
                 return Err(format!(
                     "guest {} has {count} snapshots, keep is {}: its tasks are late",
@@ -107,4 +118,13 @@ impl Late {
         }
         Ok(late)
     }
+}
+
+/// How many snapshots of the series a guest has.
+fn count_of(state: &State, policy: &Policy, vmid: u32) -> usize {
+    let of_guest = state.snapshots.get(&vmid).into_iter().flatten();
+    let of_series = of_guest.filter(|(name, snapshot)| {
+        policy.is_of_series(name) && Marks::read(&snapshot.description).is_some()
+    });
+    of_series.count()
 }

@@ -8,6 +8,11 @@
 //! administrator repairs the reported leftovers, the run is repeated without faults, and the simulator's journal is
 //! checked ([`check`]).
 //!
+//! Most schedules have keep rules, guards, a time zone and adopted labels ([`policy`]), marks that another user sets and
+//! removes while a run works ([`marks`]), and a selection by tags that change between runs ([`selection`]). A second
+//! implementation of the rules ([`oracle`]) judges every removal by the list that the run had read, and the snapshots
+//! that are left after each run without faults ([`removals`], [`final_state`]).
+//!
 //! [`concurrent`] runs several jobs over one cluster at the same time.
 //!
 //! `RELIABILITY_SCHEDULES=10000 cargo test -p autosnap --test reliability` runs many;
@@ -23,12 +28,20 @@ mod check;
 mod concurrent;
 mod confirmation;
 mod decisions;
+mod drawn;
+mod final_state;
 mod foreign_locks;
 mod hooks;
 mod late;
+mod marks;
+mod model;
+mod oracle;
+mod policy;
 mod random;
+mod removals;
 mod run;
 mod second_cluster;
+mod selection;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +50,7 @@ use std::time::{Duration, Instant};
 /// How many schedules an ordinary test run tries.
 const USUAL_SCHEDULES: u64 = 240;
 /// Schedules mostly wait for the simulator, so more of them run in parallel than there are processors.
+/// `RELIABILITY_THREADS` changes the number.
 const THREADS: u64 = 8;
 
 fn number(variable: &str) -> Option<u64> {
@@ -51,8 +65,9 @@ fn no_schedule_of_faults_and_kills_breaks_an_invariant() {
     let schedules = number("RELIABILITY_SCHEDULES").unwrap_or(USUAL_SCHEDULES);
     let next = AtomicU64::new(0);
     let tally = std::sync::Mutex::new(run::Tally::default());
+    let failures = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..THREADS {
+        for _ in 0..number("RELIABILITY_THREADS").unwrap_or(THREADS) {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -61,15 +76,17 @@ fn no_schedule_of_faults_and_kills_breaks_an_invariant() {
                     }
                     match run::counted(seed) {
                         Ok(counts) => tally.lock().unwrap().add(&counts),
-                        Err(broken) => panic!(
+                        Err(broken) => failures.lock().unwrap().push(format!(
                             "schedule {seed}: {broken}\nrepeat it with RELIABILITY_SEED={seed}"
-                        ),
+                        )),
                     }
                 }
             });
         }
     });
     println!("{}", tally.into_inner().unwrap());
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 /// The maximum number of cases of concurrent runs in an ordinary test run.

@@ -17,15 +17,19 @@ use autosnap_core::name::Label;
 use autosnap_core::retention::Rules;
 use autosnap_core::schedule::Limits;
 use autosnap_core::select::Selection;
-use jiff::{ToSpan, Zoned};
+use jiff::{Span, ToSpan, Zoned};
 use pve_client::{ApiToken, ClientOptions, Credentials, Trust};
 use pve_sim::faults::FaultPlan;
 use pve_sim::simulator::Simulator;
 
-use crate::check::{self, RunTrace, State};
+use crate::check::{self, Expectation, RunTrace};
+use crate::drawn::DrawnPolicy;
+use crate::final_state;
 use crate::foreign_locks::ForeignLocks;
 use crate::hooks::RecordingHook;
 use crate::late::Late;
+use crate::marks::OtherUser;
+use crate::model::State;
 use crate::random::Random;
 use crate::second_cluster::{SecondCluster, parsed, start};
 use crate::world;
@@ -62,10 +66,12 @@ pub(crate) fn schedule(seed: u64) -> Result<(), String> {
 /// Runs the schedule with this seed; returns counts of what happened.
 pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     let mut random = Random::new(seed);
-    let world = world::world(&mut random);
+    let mut world = world::world(&mut random);
     let task_seconds = f64::from(random.below(40)) / 1000.0;
-    let simulator = start(world.clone(), task_seconds)?;
     let mut settings = settings(&mut random);
+    // Drawn from numbers of its own, so that the schedules without it stay the same.
+    let drawn = DrawnPolicy::random(seed, &mut settings, &mut world);
+    let simulator = start(world.clone(), task_seconds)?;
     let mut second_cluster = None;
     if random.percent(12) {
         let started = SecondCluster::start(&mut random, &world, task_seconds, seed);
@@ -75,9 +81,7 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
     let kill = random
         .percent(35)
         .then(|| Duration::from_millis(random.below(250).into()));
-    let mut state = State::from_simulator(&simulator);
-    let mut tally = Tally::default();
-    let now = Zoned::now();
+    let state = State::from_simulator(&simulator);
     // These are drawn last, so that the schedules without them stay the same.
     let hook = (cfg!(unix) && random.percent(20)).then(|| RecordingHook::random(&mut random));
     let foreign_locks = random
@@ -95,76 +99,160 @@ pub(crate) fn counted(seed: u64) -> Result<Tally, String> {
         settings.execution.wait_locked =
             Some(Duration::from_millis(500 + u64::from(random.below(2_000))));
     }
-
-    simulator.set_faults(plan);
-    let mut hosts = vec![&simulator];
-    hosts.extend(second_cluster.as_ref().map(|second| &second.simulator));
-    let disturbed = execute(&hosts, &settings, &now, kill, foreign_locks.as_ref());
-    let faults = applied_faults(&simulator);
-    simulator.set_faults(FaultPlan::default());
-    settle(&simulator);
-    if let Some(foreign_locks) = foreign_locks {
-        foreign_locks.release_all(&simulator);
+    let mut schedule = Schedule {
+        simulator,
+        state,
+        settings,
+        now: Zoned::now().with_time_zone(drawn.policy.zone.clone()),
+        drawn,
+        hook,
+        tally: Tally::default(),
+    };
+    let disturbed = schedule.run_disturbed(plan, kill, foreign_locks, second_cluster)?;
+    schedule.run_undisturbed(&disturbed)?;
+    schedule.run_later_rounds()?;
+    if let Some(late) = late.filter(|_| !schedule.drawn.has_rules) {
+        let count = late.check(
+            &mut schedule.state,
+            &schedule.simulator,
+            (&schedule.settings, &schedule.drawn),
+            &schedule.now,
+        )?;
+        schedule.tally.count("tasks longer than the timeout", count);
     }
-    let is_copied = second_cluster.as_ref().is_some_and(SecondCluster::is_copy);
-    let mut clusters = vec![check::Cluster {
-        state: &mut state,
-        simulator: &simulator,
-    }];
-    if let Some(second_cluster) = &mut second_cluster {
-        settle(&second_cluster.simulator);
-        tally.count("schedules with a second cluster", 1);
-        if !is_copied {
-            check::check_only_one_cluster_changed(&simulator, &second_cluster.simulator)?;
+    count_all(&mut schedule.tally, &schedule.state, &disturbed);
+    Ok(schedule.tally)
+}
+
+/// A schedule with its cluster.
+struct Schedule {
+    simulator: Simulator,
+    state: State,
+    settings: JobSettings,
+    drawn: DrawnPolicy,
+    hook: Option<RecordingHook>,
+    now: Zoned,
+    tally: Tally,
+}
+
+impl Schedule {
+    /// The run with faults, and the repair by the administrator.
+    fn run_disturbed(
+        &mut self,
+        faults: FaultPlan,
+        kill: Option<Duration>,
+        foreign_locks: Option<ForeignLocks>,
+        mut second_cluster: Option<SecondCluster>,
+    ) -> Result<RunTrace, String> {
+        let is_copied = second_cluster.as_ref().is_some_and(SecondCluster::is_copy);
+        // Of two copies a run may read one and change the other.
+        let other_user = self.drawn.other_user.take().filter(|_| !is_copied);
+        self.simulator.set_faults(faults);
+        let guests = self.drawn.guests(&self.simulator);
+        let second = second_cluster.as_ref().map(|second| &second.simulator);
+        let guests_of_second = second.map(|second| self.drawn.guests(second));
+        let mut hosts = vec![&self.simulator];
+        hosts.extend(second_cluster.as_ref().map(|second| &second.simulator));
+        let others = Others {
+            foreign_locks: foreign_locks.as_ref(),
+            other_user: other_user.as_ref(),
+        };
+        let disturbed = execute(&hosts, &self.settings, &self.now, kill, &others);
+        let simulator = &self.simulator;
+        let faults = applied_faults(simulator);
+        simulator.set_faults(FaultPlan::default());
+        settle(simulator);
+        if let Some(foreign_locks) = foreign_locks {
+            foreign_locks.release_all(simulator);
         }
-        clusters.push(second_cluster.as_cluster());
-    }
-    check::check_run(&mut clusters, &settings, &disturbed, None, is_copied)?;
-    if let Some(hook) = &hook {
-        let calls =
-            hook.after_disturbed(&simulator, &disturbed, settings.execution.limits.total)?;
-        tally.count("hooks called", calls);
-        settings.hook = Some(hook.repaired());
+        let mut clusters = vec![check::Cluster {
+            state: &mut self.state,
+            simulator,
+            guests,
+        }];
+        if let Some(second_cluster) = &mut second_cluster {
+            settle(&second_cluster.simulator);
+            self.tally.count("schedules with a second cluster", 1);
+            if !is_copied {
+                check::check_only_one_cluster_changed(simulator, &second_cluster.simulator)?;
+            }
+            clusters.push(second_cluster.as_cluster(guests_of_second.unwrap_or_default()));
+        }
+        let expected = Expectation {
+            settings: &self.settings,
+            policy: &self.drawn.policy,
+            are_copies: is_copied,
+        };
+        check::check_run(&mut clusters, &expected, &disturbed, None)?;
+        if let Some(hook) = &self.hook {
+            let at_once = self.settings.execution.limits.total;
+            let calls = hook.after_disturbed(simulator, &disturbed, at_once)?;
+            self.tally.count("hooks called", calls);
+            self.settings.hook = Some(hook.repaired());
+        }
+        let repaired = check::repair(&mut self.state, simulator, &disturbed, is_copied)?;
+        let faults = usize::try_from(faults).unwrap_or(usize::MAX);
+        self.tally.count("requests and tasks with faults", faults);
+        self.tally
+            .count("guests repaired by the administrator", repaired);
+        Ok(disturbed)
     }
 
-    let repaired = check::repair(&mut state, &simulator, &disturbed, is_copied)?;
-    let mut later = now;
-    // Without faults a run succeeds even on a busy machine.
-    settings.execution.timeout = Duration::from_secs(30);
-    loop {
-        simulator.advance(3600.0);
-        later = later.saturating_add(1.hour());
-        let undisturbed = execute(&[&simulator], &settings, &later, None, None);
-        if let Some(hook) = &hook {
-            tally.count("hooks called", hook.after_repaired(&undisturbed)?);
+    /// Runs without faults, an hour apart, until no request of the killed run is left.
+    fn run_undisturbed(&mut self, disturbed: &RunTrace) -> Result<(), String> {
+        // Without faults a run succeeds even on a busy machine.
+        self.settings.execution.timeout = Duration::from_secs(30);
+        self.drawn.change_between_runs(&self.simulator);
+        while !self.run_again(1.hour(), Some(disturbed))? {}
+        Ok(())
+    }
+
+    /// Runs without faults after longer times, with other marks and tags.
+    fn run_later_rounds(&mut self) -> Result<(), String> {
+        for later in std::mem::take(&mut self.drawn.rounds) {
+            self.drawn.change_between_runs(&self.simulator);
+            self.run_again(later, None)?;
+            self.tally.count("later runs", 1);
+        }
+        Ok(())
+    }
+
+    /// Runs without faults. Returns whether the result could be checked, which a late request of an earlier run
+    /// prevents.
+    fn run_again(&mut self, later: Span, earlier: Option<&RunTrace>) -> Result<bool, String> {
+        let before = self.now.clone();
+        self.now = self.now.saturating_add(later);
+        let advance = self.now.duration_since(&before).as_secs_f64();
+        let simulator = &self.simulator;
+        simulator.advance(advance);
+        let guests = self.drawn.guests(simulator);
+        let nobody = Others::default();
+        let undisturbed = execute(&[simulator], &self.settings, &self.now, None, &nobody);
+        if let Some(hook) = &self.hook {
+            let calls = hook.after_repaired(&undisturbed)?;
+            self.tally.count("hooks called", calls);
         }
         // A removal that the killed run has sent may have begun during this run and may still be running.
-        let is_busy = has_running_tasks(&simulator);
+        let is_busy = has_running_tasks(simulator);
+        let expected = Expectation {
+            settings: &self.settings,
+            policy: &self.drawn.policy,
+            are_copies: false,
+        };
         let mut cluster = [check::Cluster {
-            state: &mut state,
-            simulator: &simulator,
+            state: &mut self.state,
+            simulator,
+            guests,
         }];
-        let has_late_requests = check::check_run(
-            &mut cluster,
-            &settings,
-            &undisturbed,
-            Some(&disturbed),
-            false,
-        )?;
-        if !has_late_requests && !is_busy {
-            let failed: Vec<_> = undisturbed.record.failed().collect();
-            check::check_final_state(&state, &simulator, &settings, &undisturbed)
-                .map_err(|broken| format!("{broken}; {failed:?}"))?;
-            break;
+        let has_late_requests = check::check_run(&mut cluster, &expected, &undisturbed, earlier)?;
+        if has_late_requests || is_busy {
+            return Ok(false);
         }
+        let failed: Vec<_> = undisturbed.record.failed().collect();
+        final_state::check(&cluster[0], &expected, &undisturbed)
+            .map_err(|broken| format!("{broken}; {failed:?}"))?;
+        Ok(true)
     }
-
-    if let Some(late) = late {
-        let count = late.check(&mut state, &simulator, &settings, &later)?;
-        tally.count("tasks longer than the timeout", count);
-    }
-    count_all(&mut tally, &state, &disturbed, faults, repaired);
-    Ok(tally)
 }
 
 /// How many requests and tasks were faulty so far.
@@ -177,14 +265,9 @@ fn applied_faults(simulator: &Simulator) -> u32 {
 }
 
 /// Counts what has happened in a schedule.
-fn count_all(tally: &mut Tally, state: &State, disturbed: &RunTrace, faults: u32, repaired: usize) {
+fn count_all(tally: &mut Tally, state: &State, disturbed: &RunTrace) {
     tally.count("schedules", 1);
-    tally.count(
-        "requests and tasks with faults",
-        usize::try_from(faults).unwrap_or(usize::MAX),
-    );
     tally.count("runs killed", usize::from(disturbed.killed));
-    tally.count("guests repaired by the administrator", repaired);
     tally.count("snapshots created", state.created);
     tally.count("snapshots removed", state.removed);
     tally.count("steps reported as unknown", check::unknown_steps(disturbed));
@@ -239,7 +322,7 @@ pub(crate) fn execute(
     settings: &JobSettings,
     now: &Zoned,
     kill: Option<Duration>,
-    foreign_locks: Option<&ForeignLocks>,
+    others: &Others<'_>,
 ) -> RunTrace {
     let simulator = hosts[0];
     let from = simulator.journal().len();
@@ -250,7 +333,7 @@ pub(crate) fn execute(
     runtime.block_on(async {
         let (events, mut receiver) = Events::channel();
         let work = work(hosts, settings, now, events.clone());
-        let work = with_others(foreign_locks, simulator, work);
+        let work = with_others(others, simulator, work);
         let result: Option<Result<(), Error>> = match kill {
             Some(after) => tokio::time::timeout(after, work).await.ok(),
             None => Some(work.await),
@@ -278,18 +361,35 @@ pub(crate) fn execute(
     })
 }
 
-/// Runs the work while other programs change the cluster.
+/// Other programs and users that change the cluster during a run.
+#[derive(Default)]
+pub(crate) struct Others<'a> {
+    foreign_locks: Option<&'a ForeignLocks>,
+    other_user: Option<&'a OtherUser>,
+}
+
+/// Runs the work while others change the cluster.
 async fn with_others<T>(
-    foreign_locks: Option<&ForeignLocks>,
+    others: &Others<'_>,
     simulator: &Simulator,
     work: impl Future<Output = T>,
 ) -> T {
-    let Some(foreign_locks) = foreign_locks else {
-        return work.await;
+    let locking = async {
+        match others.foreign_locks {
+            Some(foreign_locks) => foreign_locks.run_forever(simulator).await,
+            None => std::future::pending().await,
+        }
+    };
+    let marking = async {
+        match others.other_user {
+            Some(other_user) => other_user.run_forever(simulator).await,
+            None => std::future::pending().await,
+        }
     };
     tokio::select! {
         result = work => result,
-        never = foreign_locks.run_forever(simulator) => never,
+        never = locking => never,
+        never = marking => never,
     }
 }
 

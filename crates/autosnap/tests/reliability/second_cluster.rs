@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! A second cluster in the list of hosts, as after `--host=a,b` with hosts of two clusters.
 
+use std::collections::BTreeSet;
+
 use pve_sim::faults::FaultPlan;
 use pve_sim::simulator::{Options, Simulator};
 use serde_json::Value;
 
-use crate::check::{Cluster, State};
+use crate::check::Cluster;
+use crate::model::State;
 use crate::random::Random;
 use crate::world;
 
@@ -40,8 +43,9 @@ impl SecondCluster {
     }
 
     /// The cluster for the checks, like the first one.
-    pub(crate) fn as_cluster(&mut self) -> Cluster<'_> {
+    pub(crate) fn as_cluster(&mut self, guests: BTreeSet<u32>) -> Cluster<'_> {
         Cluster {
+            guests,
             state: &mut self.state,
             simulator: &self.simulator,
         }
