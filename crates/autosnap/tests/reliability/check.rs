@@ -116,10 +116,10 @@ fn apply_journal(
             continue;
         }
         let key = (mutation.action, vmid, name);
-        let mut planner = runs.ran;
+        let mut planning_run = runs.ran;
         if late.contains(&key) {
             has_late_requests = true;
-            planner = runs.earlier.unwrap_or(planner);
+            planning_run = runs.earlier.unwrap_or(planning_run);
         } else {
             if !planned.contains(&key) {
                 return Err(format!("not in the plan: {key:?}"));
@@ -138,7 +138,7 @@ fn apply_journal(
             state.put(simulator, mutation);
             state.created += 1;
         } else {
-            removals::check(state, expected, planner, &entries, mutation)?;
+            removals::check(state, expected, planning_run, &entries, mutation)?;
             state.remove(mutation.moment.at, vmid, &key.2);
             state.removed += 1;
         }

@@ -63,7 +63,7 @@ pub(crate) struct OtherUser(Vec<(usize, u64)>);
 
 impl OtherUser {
     pub(crate) fn random(random: &mut Random) -> Self {
-        let mut changes: Vec<(usize, u64)> = (0..1 + random.below(6))
+        let mut changes: Vec<(usize, u64)> = (0..=random.below(6))
             .map(|_| (random.below(60) as usize, u64::from(random.below(u32::MAX))))
             .collect();
         changes.sort_unstable();

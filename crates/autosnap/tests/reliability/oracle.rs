@@ -198,7 +198,7 @@ impl Policy {
         let first = new.and_then(|new| {
             let snapshot = snapshots.get(new)?;
             let is_held = fates.get(new) == Some(&Fate::Held);
-            (!is_held).then(|| (snapshot.taken_at, new))
+            (!is_held).then_some((snapshot.taken_at, new))
         });
         let kept_by_rules = self.kept_by_rules(first, &counted);
         for (taken_at, name) in &counted {

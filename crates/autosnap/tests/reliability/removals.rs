@@ -11,11 +11,11 @@ use crate::oracle::{Fate, Marks};
 /// How far the clock of the program may differ from the clock of the simulator, in seconds.
 pub(crate) const CLOCKS: i64 = 2;
 
-/// Checks a removal that the plan of `planner` contains. `state` is the model right before it.
+/// Checks a removal that the plan of `planning_run` contains. `state` is the model right before it.
 pub(crate) fn check(
     state: &State,
     expected: &Expectation<'_>,
-    planner: &RunTrace,
+    planning_run: &RunTrace,
     entries: &[Entry],
     removal: &Mutation,
 ) -> Result<(), String> {
@@ -23,7 +23,7 @@ pub(crate) fn check(
     let before = state.snapshots.get(&vmid).cloned().unwrap_or_default();
     check_remaining(&before, expected, &name, removal)
         .map_err(|broken| format!("{broken}: {name} of guest {vmid}"))?;
-    let planned = planned(planner);
+    let planned = planned(planning_run);
     let new = planned.iter().find_map(|(action, id, name)| {
         (*action == Action::Create && *id == vmid).then_some(name.as_str())
     });
@@ -139,9 +139,9 @@ fn views(state: &State, entries: &[Entry], vmid: u32, name: &str, removal: &Muta
                 .filter(move |list| list.moment.at <= sent)
         };
         let later = |one: &&Request, other: &&Request| one.moment.at.total_cmp(&other.moment.at);
-        let last = lists().max_by(later);
+        let newest = lists().max_by(later);
         let last_unchanged = lists().filter(|list| list.fault.is_none()).max_by(later);
-        for list in last.into_iter().chain(last_unchanged) {
+        for list in newest.into_iter().chain(last_unchanged) {
             let (from, to) = (list.moment.at, (list.moment.at + list.seconds).min(sent));
             let mut moments = vec![from, to];
             moments.extend(state.changes_between(vmid, from, to));
