@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The decisions and notes of the plan, in tables.
 
+mod compare;
 mod confirm;
 mod limit;
 mod notes;

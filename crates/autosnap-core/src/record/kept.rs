@@ -117,7 +117,13 @@ impl fmt::Display for KeptCounts {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+
     use super::*;
+    use crate::name::{Label, Series, TimestampFormat};
+    use crate::retention::{Policy, Rules, decide};
+    use crate::snapshot::{Snapshot, SnapshotState};
 
     #[test]
     fn the_total_and_the_rules_in_their_order_are_displayed() {
@@ -138,5 +144,100 @@ mod tests {
             "keep 1209: 888 hourly, 222 daily, 94 weekly, 3 by guards, 2 held"
         );
         assert_eq!(KeptCounts::default().to_string(), "keep 0");
+    }
+
+    #[test]
+    fn the_counts_of_several_guests_are_added_field_by_field() {
+        let one = KeptCounts {
+            last: 1,
+            hourly: 2,
+            daily: 3,
+            weekly: 4,
+            monthly: 5,
+            yearly: 6,
+            all: 7,
+            guarded: 8,
+            held: 9,
+        };
+        let thrice = KeptCounts {
+            last: 3,
+            hourly: 6,
+            daily: 9,
+            weekly: 12,
+            monthly: 15,
+            yearly: 18,
+            all: 21,
+            guarded: 24,
+            held: 27,
+        };
+        assert_eq!([one, one, one].into_iter().sum::<KeptCounts>(), thrice);
+        assert_eq!(one.total(), 45);
+    }
+
+    /// The counts of a guest with these snapshots, newest first: name and lines of marks.
+    fn counts(snapshots: &[(&str, &str)], rules: Rules) -> KeptCounts {
+        let series = Series::new(Label::parse("daily").unwrap(), TimestampFormat::default());
+        let snapshots = snapshots.iter().map(|(day, mark)| {
+            let time: Timestamp = format!("20{day}T00:00:00Z").parse().unwrap();
+            Snapshot {
+                name: format!("autodaily{}000000", day.replace('-', "")),
+                taken_at: Some(time),
+                description: format!("cv4pve-autosnap{mark}").into(),
+                parent: None,
+                with_ram: false,
+                state: SnapshotState::Complete,
+            }
+        });
+        let snapshots: Vec<Snapshot> = snapshots.collect();
+        let now: Timestamp = "2026-12-31T12:00:00Z".parse().unwrap();
+        let policy = Policy::new(series, rules);
+        let steps = Steps {
+            creation: None,
+            verdicts: decide(&snapshots, &policy, None, &now.to_zoned(TimeZone::UTC)),
+            overdue: Vec::new(),
+            storages: Vec::new(),
+            waits_for: None,
+        };
+        KeptCounts::from_steps(&steps)
+    }
+
+    #[test]
+    fn each_snapshot_that_stays_is_counted_with_its_first_hold() {
+        let snapshots = [
+            ("26-12-31", ""),
+            ("26-12-30", ""),
+            ("26-12-29", "\nautosnap: hold"),
+            ("26-12-20", ""),
+            ("26-11-20", ""),
+            ("25-11-20", ""),
+            ("25-11-19", ""),
+        ];
+        let rules =
+            Rules::parse("keep-last=1,keep-daily=1,keep-weekly=1,keep-monthly=1,keep-yearly=1");
+        let expected = KeptCounts {
+            last: 1,
+            daily: 1,
+            weekly: 1,
+            monthly: 1,
+            yearly: 1,
+            held: 1,
+            ..KeptCounts::default()
+        };
+        assert_eq!(counts(&snapshots, rules.unwrap()), expected);
+        let hourly = Rules::parse("keep-last=0,keep-hourly=2").unwrap();
+        let guarded = hourly.with_keep_min(5);
+        let expected = KeptCounts {
+            hourly: 2,
+            guarded: 3,
+            held: 1,
+            ..KeptCounts::default()
+        };
+        assert_eq!(counts(&snapshots, guarded), expected);
+        let expected = KeptCounts {
+            all: 6,
+            held: 1,
+            ..KeptCounts::default()
+        };
+        assert_eq!(counts(&snapshots, Rules::keep_all()), expected);
     }
 }

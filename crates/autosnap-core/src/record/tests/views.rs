@@ -66,6 +66,25 @@ fn the_totals_are_the_sums_over_all_guests() {
 }
 
 #[test]
+fn the_kept_snapshots_are_those_of_all_guests() {
+    let guest = |number, last, held| GuestRecord {
+        kept: KeptCounts {
+            last,
+            held,
+            ..KeptCounts::default()
+        },
+        ..guest_record(number, Some(GuestResult::Done))
+    };
+    let record = planned(vec![guest(100, 3, 0), guest(101, 2, 1)]);
+    let expected = KeptCounts {
+        last: 5,
+        held: 1,
+        ..KeptCounts::default()
+    };
+    assert_eq!(record.kept(), expected);
+}
+
+#[test]
 fn each_guest_is_counted_by_its_result() {
     let unsupported = || {
         GuestResult::Skipped(Skip::Unsupported {
