@@ -214,3 +214,20 @@ fn a_guest_whose_snapshots_could_not_be_read_says_why() {
     assert_eq!(states(&coverage), [(100, CoverageState::Uncovered)]);
     assert_eq!(coverage.guests[0].unread, Some(reason));
 }
+
+/// The state of a guest is unknown only if PVE lists neither its name nor its status.
+#[test]
+fn a_guest_with_a_name_or_a_status_is_known() {
+    let unnamed = Guest {
+        name: None,
+        ..guest(100, &[])
+    };
+    let without_status = Guest {
+        status: GuestStatus::Unknown,
+        ..guest(101, &[])
+    };
+    assert!(without_status.name.is_some() && unnamed.status != GuestStatus::Unknown);
+    let coverage = assess([unnamed, without_status], &[], &BTreeMap::new());
+    let uncovered = [100, 101].map(|vmid| (vmid, CoverageState::Uncovered));
+    assert_eq!(states(&coverage), uncovered);
+}

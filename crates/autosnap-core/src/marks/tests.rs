@@ -157,6 +157,7 @@ fn without_marks_the_description_is_that_of_the_csharp_tool_again() {
         let mut description = MarkedDescription::parse(stored).unwrap();
         assert!(description.marks().is_empty());
         description.set(Mark::Expire(time("2027-01-31T00:00:00Z")));
+        assert!(!description.marks().is_empty());
         assert_eq!(
             description.to_string(),
             format!("{expected}\nautosnap: expire at=2027-01-31T00:00:00Z")
@@ -202,4 +203,29 @@ fn the_text_of_a_mark_is_readable_in_pve() {
         description.to_string(),
         "cv4pve-autosnap\nautosnap: note text=Größe 5 €, a\\\\b\\nautosnap: hold\\u{1b}[2J\\u{a0}\\u{202e}x"
     );
+}
+
+/// PVE changes only white space at the end of a description.
+#[test]
+fn a_stored_description_differs_from_the_sent_one_only_at_its_end() {
+    for (stored, expected) in [
+        ("cv4pve-autosnap\nautosnap: hold", true),
+        ("cv4pve-autosnap\nautosnap: hold\n", true),
+        ("cv4pve-autosnap\nautosnap: hol", false),
+        ("cv4pve-autosnap\n\nautosnap: hold", false),
+        (" cv4pve-autosnap\nautosnap: hold", false),
+        ("", false),
+    ] {
+        let sent = "cv4pve-autosnap\nautosnap: hold ";
+        assert_eq!(is_stored_as(sent, stored), expected, "{stored:?}");
+    }
+}
+
+/// PVE cuts white space at the end of a description.
+#[test]
+fn blanks_at_the_ends_of_a_text_stay_escaped() {
+    let escaped = "\\u{20} a b \\u{20}";
+    let text = MarkText::from_escaped(escaped).unwrap();
+    assert_eq!(text.as_str(), "  a b  ");
+    assert_eq!(text.escaped(), escaped);
 }
