@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::marks::{self, Marks};
 
-/// The description of every snapshot that this tool takes; its first line if the snapshot has [marks](crate::marks).
+/// The description of every snapshot that this tool takes; its first line if the snapshot has [marks].
 ///
 /// The C# tool writes the same text, so that each tool recognizes the other's snapshots.
 pub const DESCRIPTION: &str = "cv4pve-autosnap";
@@ -96,7 +96,7 @@ impl Snapshot {
     /// Whether this tool or the C# tool took the snapshot, by its description.
     ///
     /// Only newlines are ignored in the description, as in the C# tool; a carriage return is not. A description
-    /// with [marks](crate::marks) is ours as well.
+    /// with [marks] is ours as well.
     /// Snapshots that are not ours are never removed. The name proves nothing: any name may begin with
     /// `auto`.
     pub fn is_ours(&self) -> bool {
