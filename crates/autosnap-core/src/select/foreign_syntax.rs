@@ -13,6 +13,12 @@ const EXCLUSION_MARKS: [char; 3] = ['!', '~', '^'];
 /// The words before an exclusion in other syntaxes.
 const EXCLUSION_WORDS: [&str; 4] = ["not", "except", "exclude", "without"];
 
+/// The word between two terms that a guest must both match, in other syntaxes.
+const CONJUNCTION: &str = "and";
+
+/// The word between two alternatives in other syntaxes.
+const ALTERNATIVE: &str = "or";
+
 /// The punctuation of names and of selections.
 const PUNCTUATION: [char; 9] = ['-', '_', '.', '+', '/', '%', '@', ':', ','];
 
@@ -29,7 +35,12 @@ pub(super) fn problem(term: &str) -> Option<String> {
     term.chars().find_map(|character| {
         let narrow = half_width(character);
         if character.is_whitespace() {
-            Some("terms must be separated by commas, not spaces".to_owned())
+            let mut words = term.split_whitespace();
+            let conjunction = words.find(|word| word.eq_ignore_ascii_case(CONJUNCTION));
+            Some(match conjunction {
+                Some(word) => format!("write `&` instead of `{word}` for guests that match both"),
+                None => "terms must be separated by commas, not spaces".to_owned(),
+            })
         } else if is_separator(narrow) && character != ',' {
             Some(format!(
                 "terms must be separated by commas (`,`), not `{character}`"
@@ -83,30 +94,68 @@ pub(super) fn correction(term: &str) -> Option<String> {
             text.push(',');
         } else if is_dash(character) || (begins_part && EXCLUSION_MARKS.contains(&narrow)) {
             text.push('-');
+        } else if narrow == '=' && is_group_word(&text) {
+            text.push('-');
         } else if !is_decoration(narrow, begins_part) {
             text.push(narrow);
         }
     }
     let text = text.replace(".*", "%").replace('*', "%");
     let parts = text.split(',').filter(|part| !part.is_empty());
-    let parts = parts.map(|part| {
-        let positive = part.strip_prefix('-').unwrap_or(part);
-        let sign = &part[..part.len() - positive.len()];
-        let is_everything = positive.chars().all(|character| character == '%');
-        let positive = if is_everything && !positive.is_empty() {
-            "@all"
-        } else {
-            positive
-        };
-        let is_word = EXCLUSION_WORDS.contains(&positive.to_lowercase().as_str());
-        let is_valid = !is_word
-            && !positive.starts_with('-')
-            && problem(positive).is_none()
-            && Matcher::parse(positive).is_ok();
-        is_valid.then(|| format!("{sign}{positive}"))
+    let parts = join_conjunctions(parts)?;
+    let parts = parts.iter().map(|part| {
+        let parts = part.split('&').map(valid_term);
+        Some(parts.collect::<Option<Vec<_>>>()?.join("&"))
     });
     let parts = parts.collect::<Option<Vec<_>>>()?;
     (!parts.is_empty()).then(|| parts.join(","))
+}
+
+/// The term with or without `-`, if it is valid; a `%` alone becomes `@all`.
+fn valid_term(part: &str) -> Option<String> {
+    let positive = part.strip_prefix('-').unwrap_or(part);
+    let sign = &part[..part.len() - positive.len()];
+    let is_everything = positive.chars().all(|character| character == '%');
+    let positive = if is_everything && !positive.is_empty() {
+        "@all"
+    } else {
+        positive
+    };
+    let is_word = EXCLUSION_WORDS.contains(&positive.to_lowercase().as_str());
+    let is_valid = !is_word
+        && !positive.starts_with('-')
+        && problem(positive).is_none()
+        && Matcher::parse(positive).is_ok();
+    is_valid.then(|| format!("{sign}{positive}"))
+}
+
+/// The terms without the words between them; two terms around a conjunction become one with `&`.
+fn join_conjunctions<'a>(parts: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
+    let mut terms: Vec<String> = Vec::new();
+    let mut joins = false;
+    for part in parts {
+        if part.eq_ignore_ascii_case(CONJUNCTION) {
+            joins = true;
+        } else if !part.eq_ignore_ascii_case(ALTERNATIVE) {
+            match terms.last_mut().filter(|_| joins) {
+                Some(last) => *last = format!("{last}&{part}"),
+                None if joins => return None,
+                None => terms.push(part.to_owned()),
+            }
+            joins = false;
+        }
+    }
+    (!joins).then_some(terms)
+}
+
+/// Whether the text ends with the keyword of a group that needs `-` and a name: `@tag`.
+fn is_group_word(text: &str) -> bool {
+    let term = text.rsplit(',').next().unwrap_or_default();
+    let term = term.strip_prefix('-').unwrap_or(term);
+    let keywords = ["@tag", "@pool", "@node"];
+    keywords
+        .iter()
+        .any(|keyword| term.eq_ignore_ascii_case(keyword))
 }
 
 /// The error about a term with a [`problem`].
@@ -117,7 +166,7 @@ pub(super) fn error(term: &str, problem: String, excludes: bool) -> SelectionErr
             return Some(meant);
         }
         // It is unknown which of several terms are to be excluded.
-        let is_one = !meant.contains(',') && !meant.starts_with('-');
+        let is_one = !meant.contains([',', '&']) && !meant.starts_with('-');
         is_one.then(|| format!("-{meant}"))
     });
     SelectionError::ForeignSyntax {
@@ -234,7 +283,23 @@ mod tests {
         check("web‑01", "use `-` instead of `‑`", Some("web-01"));
         check("+100", "a guest ID has no sign", Some("100"));
         check("$VMS", "contains '$'", None);
+        check("@tag=web", "contains '='", Some("@tag-web"));
+        check("@all,-@Pool=web", "contains '='", Some("@all,-@Pool-web"));
+        check("web=1", "contains '='", None);
         check("100 - 110", comma, None);
+    }
+
+    #[test]
+    fn words_between_terms_become_signs() {
+        let both = "for guests that match both";
+        check("@pool-a AND @tag-b", both, Some("@pool-a&@tag-b"));
+        check("@tag-a and @tag-b,100", both, Some("@tag-a&@tag-b,100"));
+        check("web% or db%", "separated by commas", Some("web%,db%"));
+        check("@tag-a and", both, None);
+        check("and @tag-a", both, None);
+        check("@tag-a and and", both, None);
+        check("@all,-@pool-a and @tag-b", both, None);
+        check("@pool-a and not @tag-b", both, None);
     }
 
     #[test]

@@ -58,6 +58,9 @@ fn with_syntax(name: &str, inventory: &Inventory) -> Option<String> {
     {
         return Some(format!("{first}:{last}"));
     }
+    if let Some(group) = group_without_at(name, inventory) {
+        return Some(group);
+    }
     let same = |existing: &&str| existing.to_lowercase() == name;
     let node = occupied_nodes(inventory)
         .find(same)
@@ -69,6 +72,30 @@ fn with_syntax(name: &str, inventory: &Inventory) -> Option<String> {
     };
     let tag = || tags(inventory).find(same).map(|tag| format!("@tag-{tag}"));
     node.or_else(pool).or_else(tag)
+}
+
+/// The group that lacks only its `@`, if a guest has this node, pool or tag: `@tag-web` for `tag-web`.
+fn group_without_at(name: &str, inventory: &Inventory) -> Option<String> {
+    let group = format!("@{name}");
+    let is = |wanted: &str| {
+        let wanted = wanted.to_lowercase();
+        move |existing: &str| existing.to_lowercase() == wanted
+    };
+    let exists = match Matcher::parse(&group).ok()? {
+        Matcher::Node(node) => occupied_nodes(inventory).any(is(&node)),
+        Matcher::Pool(pool) => occupied_pools(inventory).any(is(&pool)),
+        Matcher::Tag(tag) => tags(inventory).any(is(&tag)),
+        Matcher::All
+        | Matcher::Id(_)
+        | Matcher::Range { .. }
+        | Matcher::Name(_)
+        | Matcher::NameStart(_)
+        | Matcher::NameEnd(_)
+        | Matcher::NamePart(_)
+        | Matcher::Kind(_)
+        | Matcher::Status(_) => false,
+    };
+    exists.then_some(group)
 }
 
 fn ids(inventory: &Inventory) -> impl Iterator<Item = Vmid> {

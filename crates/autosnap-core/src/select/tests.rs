@@ -199,6 +199,10 @@ fn the_warning_about_an_unmatched_term_suggests_the_nearest_one() {
             "`app_1` matches no guest: no guest has this name, or this login may not see it (VM.Audit); did you mean `@tag-App_1`?",
         ),
         (
+            "tag-app_1",
+            "`tag-app_1` matches no guest: no guest has this name, or this login may not see it (VM.Audit); did you mean `@tag-app_1`?",
+        ),
+        (
             "100-110",
             "`100-110` matches no guest: no guest has this name, or this login may not see it (VM.Audit); did you mean `100:110`?",
         ),
