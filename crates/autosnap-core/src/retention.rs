@@ -37,7 +37,7 @@ use counting::Counting;
 pub use compare::{Difference, compare};
 pub use period::{KeepCounts, Period};
 pub use policy::{Policy, StuckRemovals};
-pub use prune_string::RulesError;
+pub use prune_string::{RulesError, suggested_rules};
 pub use reason::{Hold, Holds, Reason};
 pub use rules::Rules;
 

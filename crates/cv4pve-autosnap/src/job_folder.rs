@@ -169,7 +169,7 @@ fn load(
     let refused = |error| command_line.redactions.apply(error);
     let command = &command_line.cli.command;
     let (settings, common): (_, &CommonArgs) = if let Command::Snap(args) = command {
-        (settings::from_snap_args(args), &args.common)
+        (settings::from_snap_args(args, "snap"), &args.common)
     } else if let Command::Clean(args) = command {
         (settings::from_clean_args(args), &args.common)
     } else {

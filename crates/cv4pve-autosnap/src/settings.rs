@@ -43,16 +43,18 @@ pub use names::check_names;
 pub use simulate::{SimulationSettings, from_simulate_args, parse_span};
 pub use time::{DayEnd, parse_lifetime, parse_time, parse_time_from_now};
 
-/// Reads the options of `snap`.
-pub fn from_snap_args(args: &SnapArgs) -> Result<JobSettings, CommandError> {
+/// Reads the options of `snap`, and of `plan`, which has the same; `command` is its name in messages.
+pub fn from_snap_args(args: &SnapArgs, command: &str) -> Result<JobSettings, CommandError> {
     let kind = JobKind::Snap {
         with_ram: args.state,
     };
     let rules = keep::read_rules(args.keep, &args.job.keep)?.ok_or_else(|| {
-        CommandError::usage("snap needs --keep, the number of snapshots to keep, or keep rules")
-            .with_hint(
-                "--keep=7 keeps the newest 7; rules: --keep-last=3 --keep-daily=7 --keep-weekly=4",
-            )
+        CommandError::usage(format!(
+            "{command} needs --keep, the number of snapshots to keep, or keep rules"
+        ))
+        .with_hint(
+            "--keep=7 keeps the newest 7; rules: --keep-last=3 --keep-daily=7 --keep-weekly=4",
+        )
     })?;
     let settings = read_job(kind, rules, &args.common, &args.job)?;
     Ok(JobSettings {
@@ -91,14 +93,17 @@ pub fn from_check_args(args: &CheckArgs) -> Result<JobSettings, CommandError> {
         None => Some(1),
     };
     match args.command {
-        CheckedCommand::Snap => from_snap_args(&SnapArgs {
-            common,
-            job,
-            keep,
-            state: args.state,
-            marks: args.marks.clone(),
-            only_running: args.only_running,
-        }),
+        CheckedCommand::Snap => from_snap_args(
+            &SnapArgs {
+                common,
+                job,
+                keep,
+                state: args.state,
+                marks: args.marks.clone(),
+                only_running: args.only_running,
+            },
+            "snap",
+        ),
         CheckedCommand::Clean => from_clean_args(&CleanArgs {
             common,
             job,
@@ -208,8 +213,10 @@ pub fn read_invocation(common: &CommonArgs, keep: &KeepArgs, now: Zoned) -> Invo
 
 /// The rules of `--compare`.
 pub fn read_compared_rules(args: &PlanArgs) -> Result<Option<Rules>, CommandError> {
-    let rules = args.compare.as_deref().map(Rules::parse).transpose();
-    rules.map_err(|error| wrong("--compare")(format!("--compare: {error}")))
+    let rules = args.compare.as_deref();
+    rules
+        .map(|rules| keep::parse_rules(rules, "--compare"))
+        .transpose()
 }
 
 /// The time in the zone of `--timezone`.

@@ -98,6 +98,52 @@ impl Rules {
     }
 }
 
+/// The valid property string that an invalid one was probably meant as: `keep-last=3,keep-daily=7` for
+/// `last=3, daily=7`.
+pub fn suggested_rules(text: &str) -> Option<String> {
+    let is_separator =
+        |character: char| character.is_whitespace() || matches!(character, ',' | ';' | '|');
+    let parts: Vec<&str> = text
+        .split(is_separator)
+        .filter(|part| !part.is_empty())
+        .collect();
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let rules = match parts[..] {
+        // One number is that of `--keep`.
+        [number] if is_number(number) => format!("keep-last={number}"),
+        _ => {
+            let rules = parts.iter().map(|part| suggested_rule(part));
+            rules.collect::<Option<Vec<_>>>()?.join(",")
+        }
+    };
+    Rules::parse(&rules).is_ok().then_some(rules)
+}
+
+fn suggested_rule(part: &str) -> Option<String> {
+    let (key, value) = part.split_once(['=', ':'])?;
+    let key = key.trim_start_matches('-').to_lowercase().replace('_', "-");
+    let key = match key.as_str() {
+        "keep" | "maxfiles" => "keep-last",
+        other if known_keys().any(|known| known.strip_prefix("keep-") == Some(other)) => {
+            return Some(format!("keep-{other}={value}"));
+        }
+        other => near_key(other)?,
+    };
+    Some(format!("{key}={value}"))
+}
+
+/// The keys of all rules.
+fn known_keys() -> impl Iterator<Item = &'static str> {
+    Period::ALL.into_iter().map(Period::key).chain([KEEP_ALL])
+}
+
+/// The key that is the same or nearly the same.
+fn near_key(key: &str) -> Option<&'static str> {
+    let distance = |known: &&str| strsim::damerau_levenshtein(known, key);
+    let near = known_keys().filter(|known| distance(known) <= 2);
+    near.min_by_key(distance)
+}
+
 fn period(key: &str) -> Result<Period, RulesError> {
     let mut all = Period::ALL.into_iter();
     all.find(|period| period.key() == key)
@@ -135,14 +181,15 @@ fn parse_bool(text: &str) -> Option<bool> {
 
 /// What to write instead of an unknown rule.
 fn expected_keys(key: &str) -> String {
-    let keys = || Period::ALL.into_iter().map(Period::key).chain([KEEP_ALL]);
     let trimmed = key.trim();
-    if trimmed != key && keys().any(|known| known == trimmed) {
+    if trimmed != key && known_keys().any(|known| known == trimmed) {
         return format!("write {trimmed} without blanks around it");
     }
-    let near = |known: &&str| strsim::damerau_levenshtein(known, trimmed) <= 2;
-    match keys().find(near) {
+    match near_key(trimmed) {
         Some(known) => format!("did you mean {known}?"),
-        None => format!("expected one of {}", keys().collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "expected one of {}",
+            known_keys().collect::<Vec<_>>().join(", ")
+        ),
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn snap(
     command_line: &CommandLine,
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
-    let settings = settings::from_snap_args(args)?;
+    let settings = settings::from_snap_args(args, "snap")?;
     run(
         settings,
         &args.common,
@@ -57,7 +57,7 @@ pub(super) fn plan(
     command_line: &CommandLine,
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
-    let settings = settings::from_snap_args(&args.snap)?;
+    let settings = settings::from_snap_args(&args.snap, "plan")?;
     let compare_with = settings::read_compared_rules(args)?;
     let mut common = args.snap.common.clone();
     common.mode.dry_run = true;

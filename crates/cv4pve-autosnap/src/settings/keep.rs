@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! The keep rules: one of `--keep`, `--keep-all`, the six keep options, and `--prune-backups`.
 
-use autosnap_core::retention::{KeepCounts, Period, Rules};
+use autosnap_core::retention::{KeepCounts, Period, Rules, suggested_rules};
 use jiff::tz::TimeZone;
 
-use super::wrong;
 use crate::args::KeepArgs;
 use crate::command_error::CommandError;
 
@@ -56,13 +55,23 @@ pub(super) fn read_rules(
                 option.trim_start_matches("--")
             )));
         }
-        (Some(rules), None) => Rules::parse(rules)
-            .map_err(|error| wrong("--prune-backups")(format!("--prune-backups: {error}")))?,
+        (Some(rules), None) => parse_rules(rules, "--prune-backups")?,
         (None, _) if args.keep_all => Rules::keep_all(),
         (None, None) if within.is_none() => return Ok(None),
         (None, _) => Rules::from_counts(counts),
     };
     Ok(Some(with_guards(rules, args)))
+}
+
+/// Parses the rules in the value of an option; the hint has the option with the rules that were probably meant.
+pub(super) fn parse_rules(rules: &str, option: &'static str) -> Result<Rules, CommandError> {
+    Rules::parse(rules).map_err(|error| {
+        let error = CommandError::usage(format!("{option}: {error}")).about(option);
+        match suggested_rules(rules) {
+            Some(meant) => error.with_hint(format!("{option}={meant}")),
+            None => error,
+        }
+    })
 }
 
 /// Parses a name of a time zone.

@@ -2,7 +2,7 @@
 //! The options of `simulate`.
 
 use autosnap_core::calendar::CalendarEvent;
-use autosnap_core::retention::Rules;
+use autosnap_core::retention::{Rules, suggested_rules};
 use jiff::{Span, ToSpan, Zoned};
 
 use super::keep::read_rules;
@@ -68,7 +68,13 @@ fn read_simulated_rules(args: &SimulateArgs) -> Result<Option<Rules>, CommandErr
     let Some(rules) = &args.rules else {
         return read_rules(args.keep, &args.keep_rules);
     };
-    Rules::parse(rules).map_err(CommandError::usage)?;
+    Rules::parse(rules).map_err(|error| {
+        let error = CommandError::usage(error);
+        match suggested_rules(rules) {
+            Some(meant) => error.with_hint(format!("simulate {meant} --schedule=...")),
+            None => error,
+        }
+    })?;
     let guards = args.keep_rules.clone();
     let keep = KeepArgs {
         prune_backups: Some(rules.clone()),

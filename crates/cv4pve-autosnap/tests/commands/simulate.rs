@@ -256,6 +256,11 @@ fn the_rules_of_a_parameter_file_are_simulated() {
 fn wrong_values_are_usage_errors() {
     for (options, expected) in [
         (&["keep-daily=7"][..], "--schedule"),
+        (&["keep-daily=7"], "hint: for example --schedule=hourly"),
+        (
+            &["keep-last=3, keep-daily=7", "--schedule=daily"],
+            "hint: simulate keep-last=3,keep-daily=7 --schedule=...",
+        ),
         (&["--schedule=daily"], "simulate needs keep rules"),
         (
             &["keep-dayly=7", "--schedule=daily"],

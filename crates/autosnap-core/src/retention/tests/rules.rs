@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::retention::{KeepCounts, Period, RulesError};
+use crate::retention::{KeepCounts, Period, RulesError, suggested_rules};
 
 fn hours(hours: i64) -> SignedDuration {
     SignedDuration::from_hours(hours)
@@ -191,6 +191,35 @@ fn property_strings_are_parsed_as_pve_parses_them() {
         "keep-last=0,keep-daily=0",
     ] {
         assert!(Rules::parse(text).unwrap().keeps_all(), "{text}");
+    }
+}
+
+#[test]
+fn a_property_string_in_another_spelling_has_a_suggestion() {
+    for (text, expected) in [
+        (
+            "keep-last=3, keep-daily=7",
+            Some("keep-last=3,keep-daily=7"),
+        ),
+        ("keep-last=3;keep-daily=7", Some("keep-last=3,keep-daily=7")),
+        (
+            "--keep-last=3 --keep-daily=7",
+            Some("keep-last=3,keep-daily=7"),
+        ),
+        ("last=3,Daily:7", Some("keep-last=3,keep-daily=7")),
+        ("keep=3,keep-weekly=2", Some("keep-last=3,keep-weekly=2")),
+        ("keep_last=3", Some("keep-last=3")),
+        ("keep-dayly=7", Some("keep-daily=7")),
+        ("7", Some("keep-last=7")),
+        // It is unknown which rules the numbers belong to.
+        ("3,7,4", None),
+        ("keep-last=3,keep=7", None),
+        ("keep-daily=7d", None),
+        ("within=7d", None),
+        ("keep-last = 3", None),
+        ("", None),
+    ] {
+        assert_eq!(suggested_rules(text).as_deref(), expected, "{text}");
     }
 }
 
