@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-only
-//! Durations on the command line: `90`, `90s`, `10m`, `1h 30m`; ages also `7d` and `2w`.
+//! Durations on the command line: `90`, `90s`, `10m`, `1h 30m`; ages have a unit: `12h`, `7d`, `2w`.
 
 use std::time::Duration;
 
@@ -36,11 +36,21 @@ pub fn parse_time_limit(text: &str) -> Result<Duration, String> {
     Ok(duration.min(LONGEST_DURATION))
 }
 
-/// Parses an age of snapshots: `90` (seconds), `12h`, `7d`, `2w`, up to a hundred years. A day has 24 hours.
+/// Parses an age of snapshots: `0`, `12h`, `7d`, `2w`, up to a hundred years. A day has 24 hours.
+///
+/// A number has a unit: `7` would be seconds, although days are meant.
 pub fn parse_age(text: &str) -> Result<SignedDuration, String> {
     let invalid = || format!("invalid age '{text}': expected e.g. 12h, 7d, 2w");
-    let age = if let Ok(seconds) = text.parse() {
-        SignedDuration::from_secs(seconds)
+    let age = if let Ok(number) = text.parse::<i64>() {
+        match number {
+            0 => SignedDuration::ZERO,
+            1.. => {
+                return Err(format!(
+                    "invalid age '{text}': a unit is missing; write {text}d for days, or {text}h for hours"
+                ));
+            }
+            _ => return Err(negative(text)),
+        }
     } else {
         let span: Span = text.parse().map_err(|_| invalid())?;
         // Months and years have no fixed length.
@@ -139,7 +149,7 @@ mod tests {
     #[test]
     fn ages_have_days_and_weeks_of_fixed_length() {
         for (text, hours) in [
-            ("3600", 1),
+            ("3600s", 1),
             ("0", 0),
             ("12h", 12),
             ("7d", 7 * 24),
@@ -153,5 +163,9 @@ mod tests {
         for text in ["", "x", "1mo", "1y", "-1", "-2d", "101y", "40000d"] {
             assert!(parse_age(text).is_err(), "{text}");
         }
+        assert_eq!(
+            parse_age("7").unwrap_err(),
+            "invalid age '7': a unit is missing; write 7d for days, or 7h for hours"
+        );
     }
 }
