@@ -213,6 +213,13 @@ impl<'a> Problem<'a> {
 
     fn hint(&self) -> String {
         let help = see_help(self.normalized);
+        if self.error.kind() == ErrorKind::MissingRequiredArgument {
+            let missing = self.context(ContextKind::InvalidArg).unwrap_or_default();
+            return match missing_hint(&missing) {
+                Some(hint) => format!("{hint} ({help})"),
+                None => help,
+            };
+        }
         let culprit = self.culprit.map(|culprit| culprit.text.to_string_lossy());
         match culprit.as_deref().map(normalize::split) {
             Some(("--keep", Some("-1"))) => {
@@ -222,6 +229,29 @@ impl<'a> Problem<'a> {
             _ => help,
         }
     }
+}
+
+/// The hint about missing arguments: an example of the first one. `missing` is clap's list.
+fn missing_hint(missing: &str) -> Option<&'static str> {
+    let examples = [
+        (
+            "--host",
+            "options can be in a parameter file: cv4pve-autosnap @/etc/cv4pve-autosnap/daily.conf ...",
+        ),
+        (
+            "--vmid",
+            "for example --vmid=@all, or --vmid='@pool-prod,-105'",
+        ),
+        ("--label", "for example --label=daily"),
+        (
+            "--schedule",
+            "for example --schedule=hourly, or --schedule=22:00",
+        ),
+        ("<SNAPSHOT>", "status lists the names of the snapshots"),
+        ("<DIR>", "for example /etc/cv4pve-autosnap"),
+    ];
+    let example = examples.iter().find(|(name, _)| missing.contains(name));
+    example.map(|(_, hint)| *hint)
 }
 
 /// Whether clap read a word with one dash as a group of short options and reports one of them.

@@ -112,6 +112,24 @@ fn read_text(text: &str, option: &'static str) -> Result<Option<MarkText>, Comma
         .map_err(|error| CommandError::usage(format!("{option}: {error}")))
 }
 
+/// Parses the ID of the guest; for a name the hint has the command that prints the ID.
+fn read_vmid(guest: &str) -> Result<Vmid, CommandError> {
+    guest.parse().map_err(|error| {
+        let error = CommandError::usage(error);
+        let is_name = guest.starts_with(|first: char| first.is_ascii_alphabetic())
+            && guest
+                .chars()
+                .all(|sign| sign.is_ascii_alphanumeric() || matches!(sign, '-' | '.'));
+        if is_name {
+            error.with_hint(format!(
+                "the ID is in: cv4pve-autosnap status --vmid={guest}"
+            ))
+        } else {
+            error
+        }
+    })
+}
+
 /// Turns an error about the value of an option into an error of the command.
 fn wrong(option: &'static str) -> impl Fn(String) -> CommandError {
     move |error| CommandError::usage(format!("{option}: {error}")).about(option)
@@ -129,7 +147,7 @@ fn run(
     if shows_debug {
         logging::show_debug();
     }
-    let vmid: Vmid = target.guest.trim().parse().map_err(CommandError::usage)?;
+    let vmid = read_vmid(target.guest.trim())?;
     let connection = Connection::read(
         &target.connection,
         TASK_TIMEOUT,

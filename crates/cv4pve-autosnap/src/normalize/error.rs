@@ -101,8 +101,17 @@ impl LineError {
                 origins: (one, other),
             } => conflict(&option, values, line, one, other),
             Self::NotUsed { option, command } => {
+                let hint = match (command.as_str(), option.as_str()) {
+                    ("hold", "--for") => "write --until=30d",
+                    ("expire", "--for") => "write --in=30d",
+                    ("snap" | "clean", "--compare") => {
+                        "plan --compare=RULES shows what other rules would keep and remove"
+                    }
+                    _ => "remove it",
+                };
+                let help = help_of(&command);
                 CommandError::usage(format!("'{command}' does not use '{option}'"))
-                    .with_hint(format!("remove it; see: cv4pve-autosnap {command} --help"))
+                    .with_hint(format!("{hint}; {help}"))
             }
             Self::DryRunFalse { origin } => CommandError::usage(format!(
                 "'--dry-run false'{} contradicts itself; nothing was done",

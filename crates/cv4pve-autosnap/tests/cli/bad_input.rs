@@ -55,11 +55,11 @@ fn missing_and_unknown_options() {
     $ --api-token=file:token snap --label=daily --keep=1
     ERROR: the following required arguments were not provided:
       --vmid <GUESTS>
-    see: cv4pve-autosnap snap --help
+    hint: for example --vmid=@all, or --vmid='@pool-prod,-105' (see: cv4pve-autosnap snap --help)
     $ --api-token=file:token --vmid=100 snap --keep=1
     ERROR: the following required arguments were not provided:
       --label <LABEL>
-    see: cv4pve-autosnap snap --help
+    hint: for example --label=daily (see: cv4pve-autosnap snap --help)
     $ --api-token=file:token --vmid=100 snap --label=daily
     ERROR: snap needs --keep, the number of snapshots to keep, or keep rules
     hint: --keep=7 keeps the newest 7; rules: --keep-last=3 --keep-daily=7 --keep-weekly=4

@@ -211,6 +211,21 @@ fn an_invalid_combination_says_what_to_write_instead() {
         ),
         ("--keep-within=1y", "invalid age '1y'", ""),
         (
+            "--keep-within=7",
+            "a unit is missing; write 7d for days, or 7h for hours",
+            "",
+        ),
+        (
+            "--prune-backups=last=3;daily=7",
+            "unknown keep rule 'last'",
+            "hint: --prune-backups=keep-last=3,keep-daily=7",
+        ),
+        (
+            "--keep=7 --compare=keep-last=3",
+            "'snap' does not use '--compare'",
+            "hint: plan --compare=RULES shows",
+        ),
+        (
             "--keep-last=1 --timezone=Europe/Wien",
             "unknown time zone 'Europe/Wien'",
             "",
@@ -220,6 +235,12 @@ fn an_invalid_combination_says_what_to_write_instead() {
         let output = run(&lab, &format!("snap --label=daily {options}"));
         output.assert_status(2).assert_err(error).assert_err(hint);
     }
+    run(&lab, "plan --label=daily")
+        .assert_status(2)
+        .assert_err("plan needs --keep");
+    run(&lab, "plan --label=daily --keep=7 --compare=3")
+        .assert_status(2)
+        .assert_err("hint: --compare=keep-last=3");
     // `check` reports the same as a problem of the job.
     run(&lab, "check --label=daily --keep=7 --keep-daily=4")
         .assert_status(1)

@@ -271,6 +271,26 @@ fn commands_and_options_of_other_tools_are_explained() {
             ),
             ("version", "unknown command 'version'", "write --version"),
             (
+                "--host=h unhold 100 autodaily",
+                "unknown command 'unhold'",
+                "release removes a hold",
+            ),
+            (
+                "--host=h hold 100 autodaily --for=30d",
+                "'hold' does not use '--for'",
+                "hint: write --until=30d",
+            ),
+            (
+                "--host=h expire 100 autodaily 14d",
+                "unexpected argument '14d'",
+                "hint: write --in=14d",
+            ),
+            (
+                "--host=h --vmid=100 status --held",
+                "unknown option '--held'",
+                "status shows marks in the column DESCRIPTION",
+            ),
+            (
                 "--host=h destroy --vmid=100",
                 "unknown command 'destroy'",
                 "remove it there",

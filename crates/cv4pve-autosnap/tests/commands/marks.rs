@@ -259,7 +259,10 @@ fn wrong_guests_and_snapshots_are_named() {
         (
             &["hold", "web01", SNAPSHOT],
             2,
-            &["invalid guest ID `web01`"],
+            &[
+                "invalid guest ID `web01`",
+                "hint: the ID is in: cv4pve-autosnap status --vmid=web01",
+            ],
         ),
         (
             &["hold", "999", SNAPSHOT],

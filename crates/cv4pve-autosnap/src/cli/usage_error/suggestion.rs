@@ -9,7 +9,7 @@ use crate::args::{Cli, Usage, usage};
 
 /// Commands of other tools, each with a hint at its equivalent here. `create`, `destroy`, `enable` and `disable` are
 /// commands of eve4pve-autosnap.
-const COMMANDS: [(&[&str], &str); 8] = [
+const COMMANDS: [(&[&str], &str); 12] = [
     (
         &[
             "delete", "del", "remove", "rm", "prune", "purge", "cleanup", "forget", "expire",
@@ -35,6 +35,22 @@ const COMMANDS: [(&[&str], &str); 8] = [
     ),
     (&["version"], "write --version"),
     (
+        &["protect", "pin", "keep", "lock", "preserve", "retain"],
+        "hold keeps one snapshot: hold VMID SNAPSHOT",
+    ),
+    (
+        &["unhold", "unprotect", "unpin", "unlock"],
+        "release removes a hold: release VMID SNAPSHOT",
+    ),
+    (
+        &["comment", "describe", "annotate"],
+        "note writes a note on a snapshot: note VMID SNAPSHOT 'TEXT'",
+    ),
+    (
+        &["man", "docs", "manpage"],
+        "the manual pages: man cv4pve-autosnap, and man cv4pve-autosnap-snap for the command snap",
+    ),
+    (
         &["snapshot", "take", "backup", "run", "start", "autosnap"],
         "snap takes the snapshots",
     ),
@@ -55,7 +71,7 @@ const COMMANDS: [(&[&str], &str); 8] = [
 ];
 
 /// Options of other tools, mostly eve4pve-autosnap, each with a hint at its equivalent here.
-const OPTIONS: [(&[&str], &str); 6] = [
+const OPTIONS: [(&[&str], &str); 8] = [
     (
         &["--syslog"],
         "under systemd the report is in the journal; elsewhere append: 2>&1 | logger --tag cv4pve-autosnap",
@@ -69,6 +85,14 @@ const OPTIONS: [(&[&str], &str); 6] = [
     (
         &["--node", "--pool", "--tag"],
         "--vmid selects guests: @node-NAME, @pool-NAME, @tag-NAME",
+    ),
+    (
+        &["--held", "--holds", "--marks"],
+        "status shows marks in the column DESCRIPTION: status --output=Plain | grep 'held'",
+    ),
+    (
+        &["--maxfiles", "--max-files", "--retention"],
+        "--keep=7 keeps the newest 7; keep rules: --keep-last=3 --keep-daily=7",
     ),
     (&["--verbose", "--trace"], "--debug shows the requests"),
 ];
@@ -196,7 +220,10 @@ mod tests {
         ] {
             assert_eq!(for_command(word).as_deref(), expected, "{word}");
         }
-        for word in ["delete", "rollback", "version", "create", "disable"] {
+        for word in [
+            "delete", "rollback", "version", "create", "disable", "protect", "unhold", "comment",
+            "man",
+        ] {
             assert!(for_command(word).is_some(), "{word}");
         }
     }

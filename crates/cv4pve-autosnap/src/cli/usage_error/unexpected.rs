@@ -13,6 +13,7 @@ use crate::args::Cli;
 use crate::command_error::CommandError;
 use crate::line::{Line, Word};
 use crate::normalize::{self, Argument, LISTS, Normalized, Options, Shape};
+use crate::settings::parse_lifetime;
 
 /// A word that is neither a command, an option nor a value.
 pub(super) struct Unexpected<'a> {
@@ -104,7 +105,20 @@ impl Unexpected<'_> {
         {
             return Some(format!("options begin with two hyphens: --{name}"));
         }
+        if let Some(hint) = self.time_hint(command.as_deref(), &text) {
+            return Some(hint);
+        }
         if let Some(name) = self.option_name() {
+            if !self.culprit.origin.is_typed()
+                && matches!(command.as_deref(), Some("jobs" | "coverage"))
+                && is_option(name.trim_start_matches('-'))
+            {
+                return Some(
+                    "the files in DIR are the jobs: leave out the @FILE of a job, or name a file with only the \
+                     connection options"
+                        .to_owned(),
+                );
+            }
             return suggestion::for_option(command.as_deref(), &name);
         }
         if is_file(&text) && !self.culprit.sensitive {
@@ -128,6 +142,17 @@ impl Unexpected<'_> {
         let is_in_file = !self.culprit.origin.is_typed();
         is_in_file
             .then(|| "options begin with two hyphens; quote values that contain spaces".to_owned())
+    }
+
+    /// The hint about a time without its option, as in `expire VMID SNAPSHOT 14d`.
+    fn time_hint(&self, command: Option<&str>, text: &str) -> Option<String> {
+        let option = match command {
+            Some("hold") => "--until",
+            Some("expire") => "--in",
+            _ => return None,
+        };
+        let is_time = is_harmless(self.culprit) && parse_lifetime(text).is_ok();
+        (is_time && self.culprit.origin.is_typed()).then(|| format!("write {option}={text}"))
     }
 
     /// The hint about a word after an option.
@@ -202,6 +227,10 @@ impl Unexpected<'_> {
         let position = words.iter().position(is_culprit)?;
         let options = normalize::options(&crate::args::command());
         let first = position.checked_sub(1).map(|index| &words[index])?;
+        // The last option of a parameter file has nothing to do with the word after `@FILE`.
+        if first.origin.is_typed() != self.culprit.origin.is_typed() {
+            return None;
+        }
         parse_option(&options, first, None).or_else(|| {
             let second = position.checked_sub(2).map(|index| &words[index])?;
             parse_option(&options, second, Some(first))
