@@ -100,7 +100,7 @@ pub struct ProxyArgs {
 /// The guest selection and the storage limit.
 #[derive(Debug, Clone, Args)]
 pub struct GuestArgs {
-    /// Guests: 100, 100:110, name, web%, @all, @pool-NAME
+    /// Guests: 100:110, web%, @all, @pool-A&@tag-B,-105
     ///
     /// Terms separated by commas: IDs, ranges 100:110, names, web%, %web, %web%, @all, @node-NAME, @pool-NAME,
     /// @tag-NAME, @type-vm, @type-ct, @running, @stopped. Terms that begin with - exclude guests:

@@ -70,7 +70,7 @@ pub struct HoldArgs {
     /// The snapshot, the connection and the output.
     #[command(flatten)]
     pub target: MarkTargetArgs,
-    /// End of the hold [default: never].
+    /// End of the hold, that day included [default: never].
     ///
     /// A date (2027-01-31: the whole day is held), a date and time (2027-01-31T18:00, 2027-01-31T18:00:00Z) or a time
     /// from now: 12h, 14d, 2w, 6mo, 1y.

@@ -72,7 +72,7 @@ fn closing(plan: &Plan) -> String {
         write_line(&mut text, &format!("mkdir -p {}", quoted(folder)));
     }
     write_line(&mut text, &format!("( umask 077; touch {token_file} )"));
-    text.push_str("\n# Then see whether anything is missing:\n");
+    text.push_str("\n# Then check for problems:\n");
     let parameters = match (&plan.write, &plan.hosts) {
         (Some(file), _) => format!("@{}", quoted(&file.path)),
         (None, hosts) => {
