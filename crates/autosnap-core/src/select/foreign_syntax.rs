@@ -92,9 +92,10 @@ pub(super) fn correction(term: &str) -> Option<String> {
         let begins_part = text.is_empty() || text.ends_with(',');
         if character.is_whitespace() || is_separator(narrow) {
             text.push(',');
-        } else if is_dash(character) || (begins_part && EXCLUSION_MARKS.contains(&narrow)) {
-            text.push('-');
-        } else if narrow == '=' && is_group_word(&text) {
+        } else if is_dash(character)
+            || (begins_part && EXCLUSION_MARKS.contains(&narrow))
+            || (narrow == '=' && is_group_word(&text))
+        {
             text.push('-');
         } else if !is_decoration(narrow, begins_part) {
             text.push(narrow);
