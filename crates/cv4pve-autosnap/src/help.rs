@@ -75,8 +75,7 @@ Examples:
   cv4pve-autosnap snap --host=pve1 --api-token=file:/etc/autosnap.token \\
       --vmid=100,web% --label=daily --keep=7 --dry-run
   cv4pve-autosnap @/etc/autosnap.conf snap --vmid='@pool-prod&@tag-web,-%test%' \\
-      --label=prod --keep-last=3 --keep-daily=7 --keep-weekly=4 --keep-monthly=3
-  cv4pve-autosnap @/etc/autosnap.conf snap --label=ram --keep=4 --state";
+      --label=prod --keep-last=3 --keep-daily=7 --keep-weekly=4 --keep-monthly=3";
 
 /// The text after the help of `plan`.
 pub const PLAN: &str = "\
@@ -97,7 +96,7 @@ pub const STATUS: &str = "\
 Examples:
   cv4pve-autosnap @/etc/autosnap.conf status
   cv4pve-autosnap @/etc/autosnap.conf status --label=daily --output=Csv
-  cv4pve-autosnap @/etc/autosnap.conf status --output=Plain | grep 'held'";
+  cv4pve-autosnap @/etc/autosnap.conf status --output=Plain  # with marks";
 
 /// The text after the help of `hold`.
 pub const HOLD: &str = "\

@@ -111,6 +111,7 @@ pub fn suggested_rules(text: &str) -> Option<String> {
     let rules = match parts[..] {
         // One number is that of `--keep`.
         [number] if is_number(number) => format!("keep-last={number}"),
+        [] => return None,
         _ => {
             let rules = parts.iter().map(|part| suggested_rule(part));
             rules.collect::<Option<Vec<_>>>()?.join(",")

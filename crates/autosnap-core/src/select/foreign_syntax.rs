@@ -294,7 +294,7 @@ mod tests {
     fn words_between_terms_become_signs() {
         let both = "for guests that match both";
         check("@pool-a AND @tag-b", both, Some("@pool-a&@tag-b"));
-        check("@tag-a and @tag-b,100", both, Some("@tag-a&@tag-b,100"));
+        check("@tag-a and @tag-b", both, Some("@tag-a&@tag-b"));
         check("web% or db%", "separated by commas", Some("web%,db%"));
         check("@tag-a and", both, None);
         check("and @tag-a", both, None);
