@@ -143,6 +143,13 @@ fn load(
     typed: &[OsString],
     notices: &mut Vec<Notice>,
 ) -> Result<JobFileContent, CommandError> {
+    // Another program has to write to a pipe, so that opening it may never end.
+    if input_file::is_pipe(path) {
+        let path = path.display();
+        return Err(CommandError::usage(format!(
+            "job file {path} is a pipe, not a file"
+        )));
+    }
     let mut argument = OsString::from("@");
     argument.push(path);
     let words = std::iter::once(argument).chain(typed.iter().cloned());

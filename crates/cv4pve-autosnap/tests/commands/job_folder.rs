@@ -180,6 +180,22 @@ fn two_jobs_that_own_a_series_on_one_guest_are_in_conflict() {
 }
 
 #[test]
+fn a_pipe_in_the_folder_is_a_problem_and_is_not_opened() {
+    let folder = Folder::new(one_of_each());
+    let path = folder.folder.path().join("pipe.conf");
+    let made = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    // A program that opens the pipe gets a valid file from it.
+    let job = format!("{}--label=p\n--keep=3\n--vmid=100\n", folder.connection());
+    std::thread::spawn(move || std::fs::write(path, job));
+    let (status, text) = folder.check();
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("PROBLEM: pipe.conf: job file "), "{text}");
+    assert!(text.contains("pipe.conf is a pipe, not a file\n"), "{text}");
+    assert!(text.contains("    gold.conf: snap"), "{text}");
+}
+
+#[test]
 fn a_file_with_an_error_does_not_hide_the_others() {
     let folder = Folder::new(one_of_each());
     folder.write_job("iron", "--kep=3");
