@@ -33,6 +33,9 @@ use line::{Content, Line};
 
 pub use text::{MAX_TEXT_LENGTH, MarkText, MarkTextError};
 
+/// How many characters of a line that is not a mark are printed in messages.
+pub const LINE_EXCERPT: usize = 100;
+
 /// What the marks of a snapshot say.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Marks {

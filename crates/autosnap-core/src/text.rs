@@ -21,6 +21,23 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
 
+/// The first `length` characters of the text, on one line. `…` stands for the others.
+///
+/// Proxmox VE does not limit the length of some texts, such as descriptions.
+///
+/// ```
+/// use autosnap_core::text::excerpt;
+///
+/// assert_eq!(excerpt("web01", 5), "web01");
+/// assert_eq!(excerpt("web\n01", 4), "web\\n…");
+/// ```
+pub fn excerpt(text: &str, length: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(length) {
+        Some((end, _)) => Cow::Owned(format!("{}…", one_line(&text[..end]))),
+        None => one_line(text),
+    }
+}
+
 /// The text with all unprintable characters escaped, except line breaks and tabs. CRLF becomes LF.
 ///
 /// ```

@@ -6,10 +6,11 @@
 
 use autosnap_core::guest::{Guest, Vmid};
 use autosnap_core::marks::{
-    Hold, Mark, MarkKind, MarkText, MarkedDescription, Marks, is_stored_as,
+    Hold, LINE_EXCERPT, Mark, MarkKind, MarkText, MarkedDescription, Marks, is_stored_as,
 };
 use autosnap_core::remedy::Remedy;
 use autosnap_core::snapshot::Snapshot;
+use autosnap_core::text::excerpt;
 use jiff::Timestamp;
 use pve_client::{Certainty, Client};
 
@@ -98,8 +99,8 @@ pub enum MarkError {
     },
     /// The snapshot was not taken by this tool.
     #[error(
-        "snapshot '{name}' of {} was not taken by this tool: its description is {description:?}",
-        title(.guest)
+        "snapshot '{name}' of {} was not taken by this tool: its description is '{}'",
+        title(.guest), excerpt(.description, LINE_EXCERPT)
     )]
     NotOurs {
         /// The guest.

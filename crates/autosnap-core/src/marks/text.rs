@@ -87,9 +87,9 @@ impl MarkText {
 }
 
 impl fmt::Display for MarkText {
-    /// Prints the text on one line.
+    /// Prints the text on one line, without the characters beyond [`MAX_TEXT_LENGTH`].
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&crate::text::one_line(&self.0))
+        formatter.pad(&crate::text::excerpt(&self.0, MAX_TEXT_LENGTH))
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use jiff::Zoned;
 
 use super::period::Period;
-use crate::marks::MarkText;
+use crate::marks::{LINE_EXCERPT, MarkText};
 use crate::snapshot::SnapshotState;
-use crate::text::one_line;
+use crate::text::excerpt;
 
 /// Why a snapshot stays or is removed ([`Reason::is_removal`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,7 +183,7 @@ impl fmt::Display for Reason {
             Self::UnreadableMark { line } => write!(
                 formatter,
                 "kept because of the line '{}' in its description",
-                one_line(line)
+                excerpt(line, LINE_EXCERPT)
             ),
             Self::Expired { at } => write!(formatter, "expired {}", minute(at)),
             Self::Ambiguous { label, format } => write!(

@@ -10,6 +10,7 @@ use autosnap::coverage::{ClusterCoverage, JobReading};
 use autosnap::severity::Severity;
 use autosnap_core::coverage::{CoverageState, GuestCoverage};
 
+use super::units::padded;
 use super::{Console, Lines};
 use crate::args::JobOutput;
 use crate::command_error::CommandError;
@@ -150,8 +151,7 @@ fn table(cluster: &ClusterCoverage, lines: &mut Lines) {
         cells.max().unwrap_or_default()
     });
     for row in &rows {
-        let cells: [String; 6] =
-            std::array::from_fn(|column| format!("{:width$}", row[column], width = widths[column]));
+        let cells: [String; 6] = std::array::from_fn(|column| padded(&row[column], widths[column]));
         lines.line(cells.join("  ").trim_end());
     }
 }

@@ -2,17 +2,21 @@
 //! The marks of a snapshot as text and JSON, and the result of the commands that change them.
 
 use autosnap::marks::MarkedSnapshot;
-use autosnap_core::marks::{Hold, MarkText, Marks};
-use autosnap_core::text::one_line;
+use autosnap_core::marks::{Hold, LINE_EXCERPT, MarkText, Marks};
+use autosnap_core::text::excerpt;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 
+use super::units::counted;
 use super::{Console, Lines};
 use crate::args::JobOutput;
 
 /// The version of the JSON document.
 const VERSION: u32 = 1;
+
+/// How many lines of a description that are not marks are printed as text.
+const PRINTED_LINES: usize = 3;
 
 /// The marks of a snapshot, as JSON.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
@@ -64,12 +68,18 @@ pub(crate) fn marks_text(marks: &Marks, now: Timestamp, zone: &TimeZone) -> Opti
         format!("{verb} {}", minute(at, zone))
     });
     let note = marks.note.as_ref().map(|note| format!("note: {note}"));
-    let lines = marks.unreadable.iter();
-    let unreadable = lines.map(|line| format!("kept because of the line '{}'", one_line(line)));
+    let lines = marks.unreadable.iter().take(PRINTED_LINES);
+    let unreadable = lines.map(|line| {
+        let line = excerpt(line, LINE_EXCERPT);
+        format!("kept because of the line '{line}'")
+    });
+    let more = marks.unreadable.len().saturating_sub(PRINTED_LINES);
+    let more = (more > 0).then(|| format!("and of {}", counted(more, "more line")));
     let parts: Vec<String> = [hold, expires, note]
         .into_iter()
         .flatten()
         .chain(unreadable)
+        .chain(more)
         .collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
 //! Texts that `check` and the reports share.
 
+use autosnap_core::marks::LINE_EXCERPT;
 use autosnap_core::plan::Note;
+use autosnap_core::text::excerpt;
 
 /// What to do about a storage that PVE cannot use.
 pub(super) const UNUSABLE_STORAGE_ADVICE: &str =
@@ -47,6 +49,7 @@ pub(super) fn note(vmid: impl std::fmt::Display, note: &Note) -> String {
             since.strftime("%Y-%m-%d")
         ),
         Note::UnreadableMark { name, line } => {
+            let line = excerpt(line, LINE_EXCERPT);
             format!("Snapshot {name} is kept because of the line '{line}' in its description")
         }
         Note::RemovalLimit { limit, left } => format!(

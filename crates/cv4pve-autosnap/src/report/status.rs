@@ -18,8 +18,8 @@ use jiff::{Timestamp, Zoned};
 use maud::html;
 use serde::{Serialize, Serializer};
 
-use super::Console;
 use super::marks::{MarksJson, marks_text};
+use super::{Console, units};
 use crate::args::StatusOutput;
 use crate::command_error::CommandError;
 use autosnap::status::{Row, Status};
@@ -262,7 +262,7 @@ fn plain(rows: Rows<'_>, out: &mut dyn Write) -> io::Result<()> {
     let line = |cells: [&str; 7]| {
         let mut line = padded(cells, widths);
         // Guest IDs are aligned on the right.
-        line[1] = format!("{:>width$}", cells[1], width = widths[1]);
+        line[1] = units::padded_left(cells[1], widths[1]);
         line.join(" ").trim_end().to_owned()
     };
     writeln!(out, "{}", line(COLUMNS))?;
@@ -328,7 +328,7 @@ fn widths(rows: impl Iterator<Item = [String; 7]>) -> [usize; 7] {
 
 /// The cells, filled with spaces to the widths of their columns.
 fn padded(cells: [&str; 7], widths: [usize; 7]) -> [String; 7] {
-    std::array::from_fn(|column| format!("{:width$}", cells[column], width = widths[column]))
+    std::array::from_fn(|column| units::padded(cells[column], widths[column]))
 }
 
 /// The C# tool's HTML table, for pasting into a page or an email.

@@ -26,6 +26,22 @@ pub(super) fn time_span(duration: Duration) -> String {
     )
 }
 
+/// The text with spaces after it, up to this number of characters.
+///
+/// The widths of format strings end at 65,535 and panic above.
+pub(super) fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", padding(text, width))
+}
+
+/// The text with spaces before it, up to this number of characters.
+pub(super) fn padded_left(text: &str, width: usize) -> String {
+    format!("{}{text}", padding(text, width))
+}
+
+fn padding(text: &str, width: usize) -> String {
+    " ".repeat(width.saturating_sub(text.chars().count()))
+}
+
 /// Formats a size in decimal units (1 KB is 1000 bytes) with at most two decimals: `491.11 GB`.
 #[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
 pub(super) fn bytes(size: u64) -> String {
@@ -62,6 +78,15 @@ pub(super) fn boolean(value: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cells_wider_than_a_format_string_allows_are_padded() {
+        let wide = "é".repeat(100_000);
+        assert_eq!(padded(&wide, 100_000), wide);
+        assert_eq!(padded("é", 100_000).chars().count(), 100_000);
+        assert_eq!(padded_left("7", 3), "  7");
+        assert_eq!(padded("77", 1), "77");
+    }
 
     #[test]
     fn durations_are_formatted_as_time_spans() {

@@ -307,3 +307,38 @@ fn status_shows_marks_in_every_form() {
     let expected = [Some(&held), Some(&unreadable), Some(&expired), None];
     assert_eq!(marks, [expected, expected].concat());
 }
+
+/// Proxmox VE limits neither the length of a description nor the number of its lines.
+#[test]
+fn long_descriptions_are_printed_shortened() {
+    let long = "x".repeat(200_000);
+    let descriptions = [
+        format!("cv4pve-autosnap\nautosnap: {long}"),
+        format!("cv4pve-autosnap\nautosnap: note text={long}"),
+        format!("cv4pve-autosnap\nautosnap: hold{}", "\ny".repeat(1000)),
+        format!("cv4pve-autosnap\nautosnap: hold reason={long}"),
+    ];
+    let simulator = cluster(&descriptions.each_ref().map(String::as_str));
+    for output in ["Text", "Markdown", "Html"] {
+        let printed = ok(&simulator, &["status", &format!("--output={output}")]);
+        assert!(
+            printed.chars().count() < 20_000,
+            "{output}: {}",
+            printed.len()
+        );
+        assert!(
+            printed.contains("and of 997 more lines"),
+            "{output}: {printed}"
+        );
+    }
+    let printed = ok(&simulator, &["status", "--output=Json"]);
+    assert!(printed.contains(&long), "the JSON has the whole text");
+    for arguments in [
+        ["clean", "--label=daily", "--keep-last=1", "--dry-run"],
+        ["clean", "--label=daily", "--keep-last=1", "--debug"],
+    ] {
+        let (status, stdout, stderr) = call(&simulator, &arguments);
+        assert_eq!(status, 0, "{arguments:?}: {stderr}");
+        assert!(stdout.len() + stderr.len() < 30_000, "{stdout}{stderr}");
+    }
+}

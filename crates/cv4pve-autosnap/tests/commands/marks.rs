@@ -252,6 +252,17 @@ fn check_failure(simulator: &Simulator, arguments: &[&str], status: i32, parts: 
 }
 
 #[test]
+fn a_long_description_of_another_snapshot_is_named_shortened() {
+    let mut world = marked_world();
+    world["guests"][0]["snapshots"][2]["description"] = "x".repeat(200_000).into();
+    let simulator = cluster_of(world);
+    let (status, _, stderr) = call(&simulator, &["hold", "100", "byhand"]);
+    assert_eq!(status, 1, "{}", stderr.len());
+    assert!(stderr.len() < 1000, "{}", stderr.len());
+    assert!(stderr.contains("its description is 'xxx"), "{stderr}");
+}
+
+#[test]
 fn wrong_guests_and_snapshots_are_named() {
     let simulator = cluster();
     let cases: [(&[&str], i32, &[&str]); 7] = [
