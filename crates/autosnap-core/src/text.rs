@@ -178,6 +178,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_excerpt_ends_with_an_ellipsis_only_if_the_text_is_longer() {
+        assert_eq!(excerpt("abc", 3), "abc");
+        assert_eq!(excerpt("abcd", 3), "abc…");
+        assert_eq!(excerpt("", 0), "");
+        assert_eq!(excerpt("äöü", 2), "äö…");
+    }
+
+    #[test]
     fn unprintable_characters_are_escaped() {
         for (text, on_one_line, on_lines) in [
             ("", "", ""),
