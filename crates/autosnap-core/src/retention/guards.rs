@@ -39,30 +39,30 @@ impl AgeGuards {
 
 /// Lets the newest expired snapshots stay until so many snapshots stay. `others` stay in any case.
 pub(super) fn keep_expired(reasons: &mut [Reason], minimum: u32, others: usize) {
-    let kept = reasons.iter().filter(|reason| reason.is_kept_by_rules());
-    let enough = usize::try_from(minimum).unwrap_or(usize::MAX);
-    let missing = enough.saturating_sub(kept.count() + others);
-    let expired = reasons.iter_mut();
-    let expired = expired.filter(|reason| matches!(reason, Reason::Expired { .. }));
-    for reason in expired.take(missing) {
-        *reason = kept_by_keep_min();
-    }
-}
-
-fn kept_by_keep_min() -> Reason {
-    Reason::KeptBy(Holds {
-        keep_min: true,
-        ..Holds::default()
-    })
+    let is_expired = |reason: &Reason| matches!(reason, Reason::Expired { .. });
+    keep_newest(reasons, minimum, others, is_expired);
 }
 
 /// Lets the newest removals stay until so many snapshots stay. `others` stay in any case.
-pub(super) fn keep_min(reasons: &mut [Reason], keep_min: u32, others: usize) {
+pub(super) fn keep_min(reasons: &mut [Reason], minimum: u32, others: usize) {
+    keep_newest(reasons, minimum, others, Reason::is_removal);
+}
+
+/// Lets the newest of the snapshots that `may_stay` chooses stay until so many snapshots stay.
+fn keep_newest(
+    reasons: &mut [Reason],
+    minimum: u32,
+    others: usize,
+    may_stay: impl Fn(&Reason) -> bool,
+) {
     let kept = reasons.iter().filter(|reason| reason.is_kept_by_rules());
-    let enough = usize::try_from(keep_min).unwrap_or(usize::MAX);
+    let enough = usize::try_from(minimum).unwrap_or(usize::MAX);
     let missing = enough.saturating_sub(kept.count() + others);
-    let removals = reasons.iter_mut().filter(|reason| reason.is_removal());
-    for reason in removals.take(missing) {
-        *reason = kept_by_keep_min();
+    let chosen = reasons.iter_mut().filter(|reason| may_stay(reason));
+    for reason in chosen.take(missing) {
+        *reason = Reason::KeptBy(Holds {
+            keep_min: true,
+            ..Holds::default()
+        });
     }
 }

@@ -191,36 +191,18 @@ impl Matcher {
 
     /// The tag that it matches, in lower case.
     pub(super) fn tag(&self) -> Option<&str> {
-        match self {
-            Self::Tag(tag) => Some(tag),
-            Self::All
-            | Self::Id(_)
-            | Self::Range { .. }
-            | Self::Name(_)
-            | Self::NameStart(_)
-            | Self::NameEnd(_)
-            | Self::NamePart(_)
-            | Self::Node(_)
-            | Self::Pool(_)
-            | Self::Kind(_)
-            | Self::Status(_) => None,
+        if let Self::Tag(tag) = self {
+            Some(tag)
+        } else {
+            None
         }
     }
 
     fn pool(&self) -> Option<&str> {
-        match self {
-            Self::Pool(pool) => Some(pool),
-            Self::All
-            | Self::Id(_)
-            | Self::Range { .. }
-            | Self::Name(_)
-            | Self::NameStart(_)
-            | Self::NameEnd(_)
-            | Self::NamePart(_)
-            | Self::Node(_)
-            | Self::Tag(_)
-            | Self::Kind(_)
-            | Self::Status(_) => None,
+        if let Self::Pool(pool) = self {
+            Some(pool)
+        } else {
+            None
         }
     }
 }
