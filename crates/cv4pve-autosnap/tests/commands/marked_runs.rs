@@ -4,7 +4,7 @@
 use pve_sim::simulator::Simulator;
 use serde_json::{Value, json};
 
-use crate::support::{SECRET, cluster_of, host, program_as, run, world};
+use crate::support::{SECRET, cluster_of, host, program_as, run, successful, world};
 
 const HELD: &str = "cv4pve-autosnap\nautosnap: hold until=2099-01-31T00:00:00Z reason=audit\n";
 const EXPIRED: &str = "cv4pve-autosnap\nautosnap: expire at=2026-01-10T00:00:00Z";
@@ -45,13 +45,7 @@ fn call(simulator: &Simulator, arguments: &[&str]) -> (i32, String, String) {
 
 /// Runs a command that succeeds; returns its output.
 fn ok(simulator: &Simulator, arguments: &[&str]) -> String {
-    let (status, stdout, stderr) = call(simulator, arguments);
-    assert_eq!(
-        (status, stderr.as_str()),
-        (0, ""),
-        "{arguments:?}: {stdout}"
-    );
-    stdout
+    successful(call(simulator, arguments), arguments)
 }
 
 /// The days of the snapshots that a guest still has, and how many others it has.

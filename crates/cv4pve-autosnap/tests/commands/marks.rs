@@ -5,7 +5,7 @@ use pve_sim::faults::FaultPlan;
 use pve_sim::simulator::Simulator;
 use serde_json::{Value, json};
 
-use crate::support::{cluster_of, cluster_with_faults, program_as, run, world};
+use crate::support::{cluster_of, cluster_with_faults, program_as, run, successful, world};
 
 /// The newest snapshot of each guest.
 const SNAPSHOT: &str = "autodaily260102000000";
@@ -47,13 +47,7 @@ fn call(simulator: &Simulator, arguments: &[&str]) -> (i32, String, String) {
 
 /// Runs a command that succeeds; returns its output.
 fn ok(simulator: &Simulator, arguments: &[&str]) -> String {
-    let (status, stdout, stderr) = call(simulator, arguments);
-    assert_eq!(
-        (status, stderr.as_str()),
-        (0, ""),
-        "{arguments:?}: {stdout}"
-    );
-    stdout
+    successful(call(simulator, arguments), arguments)
 }
 
 /// The description of a snapshot as PVE stores it.

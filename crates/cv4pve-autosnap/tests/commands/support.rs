@@ -130,6 +130,17 @@ pub(crate) fn run_with(command: &mut Command, input: &str) -> (i32, String, Stri
     run(command.stdin(std::fs::File::open(file.path()).unwrap()))
 }
 
+/// The output of a command that succeeded without writing to stderr.
+pub(crate) fn successful(result: (i32, String, String), arguments: &[&str]) -> String {
+    let (status, stdout, stderr) = result;
+    assert_eq!(
+        (status, stderr.as_str()),
+        (0, ""),
+        "{arguments:?}: {stdout}"
+    );
+    stdout
+}
+
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
 }
